@@ -1,0 +1,148 @@
+"""Everything that can stop a run: one class for each way to end, with its exit code and the next step.
+
+::
+
+    ReleaseError                what every class below is; ``str()`` is the sentence that a person reads
+    +-- UsageError           2  the command line or the configuration is wrong
+    +-- NothingFoundError    3  nothing of this release is staged, or the set is incomplete
+    +-- CredentialsError     4  credentials are missing or were refused
+    +-- NetworkError         5  a server did not answer, or not sensibly, after every retry
+    |   +-- ListingError        the answer is not a listing, or a listing that cannot be trusted
+    +-- FileError            6  a file failed a check, is damaged, or changed under way
+    +-- ConflictError        7  the index will not take these bytes under this name, ever
+    +-- PartialError         8  some files were posted and some were not
+    +-- DeadlineError       10  a time limit ran out
+    +-- LockedError         11  another run holds the wheelhouse
+    +-- SigningError        12  gpg could not sign, or its signature did not verify
+    +-- StorageError        13  the local disk: full, read-only, an I/O error
+    +-- Interrupted      128+N  a signal stopped the run
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class ReleaseError(Exception):
+    """A run ends here: what happened, to which file, and (the hint) what to do next."""
+
+    exit_code = 1
+    default_hint = "This is a bug in wheel-uploader: please report it."
+
+    def __init__(self, message: str, *, hint: str | None = None, details: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint or self.default_hint
+        #: One line for each further file or fact; all that is wrong is said at once.
+        self.details = tuple(details)
+
+
+class UsageError(ReleaseError):
+    """The command line, an environment variable or a configuration file is wrong."""
+
+    exit_code = 2
+    default_hint = "Run 'wheel-uploader --help' for the options."
+
+
+class NothingFoundError(ReleaseError):
+    """Nothing of this release is at the source, or not all that was expected."""
+
+    exit_code = 3
+    default_hint = "Check PROJECT, VERSION and the URL; or wait until the build is done and run this again."
+
+
+class CredentialsError(ReleaseError):
+    """Credentials are missing, and nobody can be asked; or a server refused them."""
+
+    exit_code = 4
+    default_hint = "Set TWINE_USERNAME and TWINE_PASSWORD, or add the repository to ~/.pypirc."
+
+
+class NetworkError(ReleaseError):
+    """A server could not be reached or did not answer sensibly, and the retries are used up."""
+
+    exit_code = 5
+    default_hint = "Nothing is lost: run the same command again."
+
+
+class ListingError(NetworkError):
+    """What a staging place answered is not a listing, or one that breaks the limits for listings."""
+
+    default_hint = "Open the URL in a browser: it has to show the files themselves, without a login."
+
+
+class FileError(ReleaseError):
+    """A file is damaged, failed a check, or is not what was listed; nothing was posted."""
+
+    exit_code = 6
+    default_hint = "Nothing was posted. Fix or rebuild the files named above, then run this again."
+
+
+class ConflictError(ReleaseError):
+    """The index has, or had, something else under a name of ours; no retry can help."""
+
+    exit_code = 7
+    default_hint = "A file name can be used only once: release these files under a new version."
+
+
+class PartialError(ReleaseError):
+    """Some files of the release are on the index and some are not."""
+
+    exit_code = 8
+    default_hint = "Run the same command again: it continues where this run stopped."
+
+
+class DeadlineError(ReleaseError):
+    """A time limit ran out while waiting."""
+
+    exit_code = 10
+    default_hint = "Run the same command again: nothing that is done will be done twice."
+
+
+class LockedError(ReleaseError):
+    """Another run of this program holds the wheelhouse."""
+
+    exit_code = 11
+    default_hint = "Wait for the other run to end, or give this one a wheelhouse of its own with -w."
+
+
+class SigningError(ReleaseError):
+    """gpg could not sign."""
+
+    exit_code = 12
+    default_hint = "Run without -s to publish unsigned, or repair the key."
+
+
+class StorageError(ReleaseError):
+    """The wheelhouse cannot be written or read."""
+
+    exit_code = 13
+    default_hint = "Free space or fix the permissions, then run the same command again."
+
+
+class Interrupted(ReleaseError):
+    """A signal asked the run to stop, and it stopped in good order."""
+
+    default_hint = "Run the same command again to continue."
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(f"stopped by signal {signal_number}")
+        self.exit_code = 128 + signal_number
+
+
+#: The worst for the person first: which error is told as the end of a run when several hold.
+WORST_FIRST = (8, 7, 4, 12, 6, 13, 3, 5, 10, 11)
+
+
+def worst(errors: Iterable[ReleaseError]) -> ReleaseError:
+    """The error whose exit code matters most to the person (DESIGN: "the worst for the person wins").
+
+    Raises ValueError when ``errors`` is empty.
+    """
+
+    def rank(error: ReleaseError) -> int:
+        if error.exit_code > 128:
+            return -1
+        return WORST_FIRST.index(error.exit_code) if error.exit_code in WORST_FIRST else len(WORST_FIRST)
+
+    return min(errors, key=rank)

@@ -1,0 +1,451 @@
+"""The nouns: what the stages hand to each other. Frozen values; nothing here reads a disk or a network."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from packaging.tags import Tag
+from packaging.utils import NormalizedName
+from packaging.version import Version
+
+from wheel_uploader.errors import ReleaseError
+
+
+class Stage(enum.IntEnum):
+    """How far a run goes; the stages are always in this order."""
+
+    LIST = 1
+    DOWNLOAD = 2
+    CHECK = 3
+    SIGN = 4
+    UPLOAD = 5
+    CONFIRM = 6
+
+
+class Severity(enum.StrEnum):
+    """What a finding does: an error stops the release, a warning is shown, a note is for those who look."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+class Profile(enum.StrEnum):
+    """Whose rules hold: PyPI's own, or only what every index and installer needs."""
+
+    PYPI = "pypi"
+    ANY = "any"
+
+
+# --- names -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WheelName:
+    """A parsed wheel file name (PEP 427); the tag sets stay compressed, as written."""
+
+    filename: str
+    project: NormalizedName
+    version: Version
+    #: The project and version as the file name spells them.
+    raw_project: str
+    raw_version: str
+    build: str = ""
+    pythons: tuple[str, ...]
+    abis: tuple[str, ...]
+    platforms: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return self.filename
+
+    @property
+    def tags(self) -> frozenset[Tag]:
+        """Every (python, abi, platform) that the compressed sets stand for; their number is bounded."""
+        return frozenset(
+            Tag(python, abi, platform)
+            for python in self.pythons
+            for abi in self.abis
+            for platform in self.platforms
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SdistName:
+    """A parsed sdist file name (PEP 625, or an older spelling of it)."""
+
+    filename: str
+    project: NormalizedName
+    version: Version
+    raw_project: str
+    raw_version: str
+
+    def __str__(self) -> str:
+        return self.filename
+
+
+DistName = WheelName | SdistName
+
+
+# --- list ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteFile:
+    """One file that a source offers, under the name that it has there; nothing of it is trusted yet."""
+
+    filename: str
+    #: Absolute ``http(s)`` URL, or ``file:`` for one that a local source found.
+    url: str
+    #: Bytes, when the listing says so exactly (an "1.2K" of a listing is not a size).
+    size: int | None = None
+    #: Algorithm to lower-case hex digest, as the listing gave them.
+    hashes: Mapping[str, str] = field(default_factory=dict)
+    #: Where it was listed: a URL without secrets, or a directory.
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A listed file that is not taken, and why, in one clause (``version 1.11.0, not 1.12.0``)."""
+
+    filename: str
+    source: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """What a listing holds of one release, and what it holds besides."""
+
+    project: NormalizedName
+    version: Version
+    files: tuple[tuple[DistName, RemoteFile], ...]
+    refused: tuple[Refusal, ...] = ()
+
+
+# --- download --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalFile:
+    """A whole, verified file in the wheelhouse; the digests are hex and were taken from the bytes on disk."""
+
+    name: DistName
+    path: Path
+    #: Bytes.
+    size: int
+    sha256: str
+    blake2b_256: str
+
+    @property
+    def filename(self) -> str:
+        return self.name.filename
+
+
+class FetchOutcome(enum.StrEnum):
+    """How a file came to be in the wheelhouse."""
+
+    DOWNLOADED = "downloaded"
+    RESUMED = "resumed"
+    UNCHANGED = "unchanged"
+    COPIED = "copied"
+    IN_PLACE = "in place"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """One file after the download stage: the file, what one pass over it found, and what vouches for it."""
+
+    file: LocalFile
+    remote: RemoteFile
+    outcome: FetchOutcome
+    #: ``sha256 from the listing``, ``RECORD``, ...
+    vouched_by: str
+    content: WheelContent | SdistContent
+
+
+# --- check -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """One member of a wheel's ZIP: what its two headers say, and what its bytes really are."""
+
+    #: As the central directory has it, decoded (UTF-8, else cp437 as zipfile does).
+    name: str
+    raw_name: bytes
+    #: Bytes: declared by the central directory, and counted while inflating.
+    size: int
+    compressed_size: int
+    actual_size: int
+    #: CRC-32: declared by the central directory, and computed.
+    crc: int
+    actual_crc: int
+    #: Hex sha256 of the unpacked bytes; empty where they could not be unpacked.
+    sha256: str
+    method: int
+    flags: int
+    #: Unix mode bits (``external_attr >> 16``), 0 when the maker was not a Unix.
+    mode: int
+    #: The first bytes, for telling formats apart.
+    head: bytes = b""
+
+    @property
+    def is_directory(self) -> bool:
+        return self.name.endswith("/")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """Something a reader of an archive came across that a check will judge.
+
+    ``kind`` is the word that archive and check agree on (``bad-crc``, ``trailing-bytes``, ...).
+    """
+
+    kind: str
+    message: str
+    member: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WheelContent:
+    """What one pass over a wheel found. Plain facts: the checks judge."""
+
+    name: WheelName
+    #: Bytes of the archive, and of all members unpacked.
+    size: int
+    unpacked_size: int = 0
+    members: tuple[Member, ...] = ()
+    #: What the raw walk found wrong with the ZIP itself.
+    facts: tuple[Fact, ...] = ()
+    #: The bytes of the few members that the checks read, by name: everything small below ``*.dist-info/``.
+    kept: Mapping[str, bytes] = field(default_factory=dict)
+    #: Header to values, as pkginfo read the file; None when pkginfo could not.
+    pkginfo: Mapping[str, tuple[str, ...]] | None = None
+    #: What pkginfo warned of or stumbled over.
+    pkginfo_remarks: tuple[str, ...] = ()
+
+    @property
+    def filename(self) -> str:
+        return self.name.filename
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SdistMember:
+    """One member of an sdist's tar."""
+
+    name: str
+    size: int
+    #: ``file``, ``directory``, ``symlink``, ``hardlink``, ``sparse`` or ``other``.
+    kind: str
+    link_target: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SdistContent:
+    """What one pass over an sdist found."""
+
+    name: SdistName
+    size: int
+    unpacked_size: int = 0
+    members: tuple[SdistMember, ...] = ()
+    facts: tuple[Fact, ...] = ()
+    kept: Mapping[str, bytes] = field(default_factory=dict)
+    pkginfo: Mapping[str, tuple[str, ...]] | None = None
+    pkginfo_remarks: tuple[str, ...] = ()
+
+    @property
+    def filename(self) -> str:
+        return self.name.filename
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that a check found."""
+
+    #: ``family/name``.
+    check: str
+    severity: Severity
+    #: A file name, or ``release``.
+    subject: str
+    message: str
+    member: str | None = None
+    #: Set when the person accepted it with ``--ignore``: shown, and blocks nothing.
+    ignored: bool = False
+
+
+# --- sign ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """A detached, verified signature: of which file, where, and by which key (full fingerprint)."""
+
+    filename: str
+    path: Path
+    fingerprint: str
+    #: False when a good signature was already there.
+    made: bool = True
+
+
+# --- upload ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexFile:
+    """One file as the index lists it."""
+
+    filename: str
+    url: str
+    hashes: Mapping[str, str] = field(default_factory=dict)
+    size: int | None = None
+    upload_time: datetime | None = None
+    yanked: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectPage:
+    """What the index says of a project; no files when it does not know the project."""
+
+    url: str
+    exists: bool
+    files: tuple[IndexFile, ...] = ()
+    #: PEP 792: active, archived, quarantined, deprecated.
+    status: str = "active"
+    status_reason: str = ""
+    #: ``json`` or ``html``.
+    view: str = "html"
+
+
+class FileState(enum.StrEnum):
+    """What the index has under one of our names."""
+
+    ABSENT = "absent"
+    SAME = "same"
+    DIFFERENT = "different"
+    SAME_BYTES_OTHER_NAME = "same bytes under another name"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexState:
+    """One of our files compared with the index."""
+
+    file: LocalFile
+    state: FileState
+    #: The other name, when the bytes are there under one.
+    other_name: str = ""
+    #: Hex sha256 that the index serves under our name; empty when there is none.
+    index_sha256: str = ""
+
+
+class UploadOutcome(enum.StrEnum):
+    """What became of one file of the plan."""
+
+    UPLOADED = "uploaded"
+    ALREADY_THERE = "already there"
+    WOULD_UPLOAD = "would upload"
+    REJECTED = "rejected"
+    #: No answer came, and the index could not be asked.
+    UNKNOWN = "unknown"
+    #: Not tried, because the run had stopped before.
+    NOT_TRIED = "not tried"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadResult:
+    """What became of one file, and why."""
+
+    file: LocalFile
+    outcome: UploadOutcome
+    reason: str = ""
+    #: POST requests made for this file.
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmation:
+    """The index serves this file, and with this sha256."""
+
+    filename: str
+    sha256: str
+    url: str
+
+
+# --- the run ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the person asked for; the defaults are those of the command line. Times are seconds."""
+
+    project: str
+    #: A version, or ``latest``.
+    version: str
+    urls: tuple[str, ...]
+    wheelhouse: Path = Path("wheelhouse")
+    types: tuple[str, ...] = ("all",)
+    pre: bool = False
+    until: Stage = Stage.CONFIRM
+    dry_run: bool = False
+    clobber: bool = False
+    jobs: int | None = None
+    allow_hosts: tuple[str, ...] = ()
+    allow_insecure_hosts: tuple[str, ...] = ()
+    lock_timeout: float = 0.0
+    timeout: float = 30.0
+    retries: int = 6
+
+    profile: Profile | None = None
+    ignore: tuple[str, ...] = ()
+    strict: bool = False
+
+    sign: bool = False
+    sign_with: str = "gpg"
+    identity: str | None = None
+
+    repository: str | None = None
+    repository_url: str | None = None
+    index_url: str | None = None
+    config_file: Path | None = None
+    username: str | None = None
+    #: Never shown: ``repr`` of an Options must be safe to log.
+    password: str | None = field(default=None, repr=False)
+    cert: Path | None = None
+    client_cert: Path | None = None
+    non_interactive: bool = False
+    skip_existing: bool = True
+    upload_jobs: int = 1
+    keep_going: bool = False
+    confirm_timeout: float = 600.0
+
+    verbose: int = 0
+
+
+@dataclass(slots=True)
+class Report:
+    """All that a run found and did, filled as it goes; every output is made from it."""
+
+    options: Options
+    _: KW_ONLY
+    #: The last stage that was finished.
+    reached: Stage | None = None
+    selection: Selection | None = None
+    fetched: tuple[Fetched, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    signatures: tuple[Signature, ...] = ()
+    #: Where files go, without secrets; empty when nothing is to be uploaded.
+    target: str = ""
+    plan: tuple[IndexState, ...] = ()
+    results: tuple[UploadResult, ...] = ()
+    confirmations: tuple[Confirmation, ...] = ()
+    error: ReleaseError | None = None
+    #: Seconds that each finished stage took.
+    timings: dict[Stage, float] = field(default_factory=dict)
+
+    @property
+    def exit_code(self) -> int:
+        return self.error.exit_code if self.error else 0

@@ -1,0 +1,1 @@
+"""WHERE FILES WAIT: one file for each kind of staging place, one table of them here."""
