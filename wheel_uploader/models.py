@@ -418,7 +418,7 @@ class Options:
     client_cert: Path | None = None
     non_interactive: bool = False
     skip_existing: bool = True
-    upload_jobs: int = 1
+    upload_jobs: int = 4
     keep_going: bool = False
     confirm_timeout: float = 600.0
 
@@ -437,6 +437,8 @@ class Report:
     fetched: tuple[Fetched, ...] = ()
     findings: tuple[Finding, ...] = ()
     signatures: tuple[Signature, ...] = ()
+    #: The profile that the checks were made under.
+    profile: Profile = Profile.PYPI
     #: Where files go, without secrets; empty when nothing is to be uploaded.
     target: str = ""
     plan: tuple[IndexState, ...] = ()

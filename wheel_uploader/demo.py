@@ -1,0 +1,186 @@
+"""``--demo``: a staging server and an index on this machine, and one real run against them."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import functools
+import hashlib
+import http.server
+import importlib.util
+import os
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from wheel_uploader.errors import NetworkError, UsageError
+
+PROJECT = "demo-project"
+VERSION = "1.0"
+TAGS = (
+    "cp312-cp312-macosx_11_0_arm64",
+    "cp312-cp312-manylinux_2_17_x86_64.manylinux2014_x86_64",
+    "cp312-cp312-win_amd64",
+    "py3-none-any",
+)
+#: Seconds that the index may take to start on a slow machine.
+START_LIMIT = 60.0
+
+_METADATA = f"""\
+Metadata-Version: 2.4
+Name: {PROJECT}
+Version: {VERSION}
+Summary: A release made on the spot to show what wheel-uploader does
+Author-email: Demo <demo@example.com>
+License-Expression: BSD-3-Clause
+Project-URL: Homepage, https://example.com/demo-project
+Classifier: Programming Language :: Python :: 3
+Requires-Python: >=3.11
+Description-Content-Type: text/plain
+
+A release made on the spot to show what wheel-uploader does.
+"""
+
+
+def run() -> int:
+    """Make a release, stage it, and publish it twice to an index on this machine; the exit code.
+
+    Everything lives in one temporary folder and on loopback, and is gone afterwards. Raises UsageError when
+    pypiserver, the demo's index, is not installed.
+    """
+    if importlib.util.find_spec("pypiserver") is None:
+        raise UsageError(
+            "the demo needs an index, and pypiserver is not installed",
+            hint="Install it with: pip install 'wheel-uploader[demo]'",
+        )
+    with tempfile.TemporaryDirectory(prefix="wheel-uploader-demo-") as folder:
+        home = Path(folder)
+        make_release(home / "staging")
+        with staging_server(home / "staging") as listing, index_server(home / "index") as index:
+            print(f"A release of {PROJECT} {VERSION} waits at {listing}; the index at {index} is empty.\n")
+            first = _publish(home, listing, index)
+            print("\nThe same command again: everything is there, so nothing is posted.\n")
+            return first or _publish(home, listing, index)
+
+
+def _publish(home: Path, listing: str, index: str) -> int:
+    """Print the command, as a person would type it, and run exactly that."""
+    arguments = ["-u", listing, "-v", "-w", str(home / "wheelhouse"), "--repository-url", index]
+    arguments += [PROJECT, VERSION]
+    print(f"$ wheel-uploader {shlex.join(arguments)}", flush=True)
+    # What the person has configured for real releases must not reach the demo.
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("TWINE_", "WHEEL_UPLOADER_"))
+    }
+    # pypiserver was told to ask for no password; twine asks for one unless it has one.
+    environment |= {"TWINE_USERNAME": "demo", "TWINE_PASSWORD": "demo-password"}
+    command = [sys.executable, "-m", "wheel_uploader", *arguments]
+    return subprocess.run(command, cwd=home, env=environment, check=False).returncode
+
+
+# --- the release -----------------------------------------------------------------------------------
+
+
+def make_release(folder: Path) -> None:
+    """Write a small valid release, several wheels and an sdist, without network or compiler."""
+    name = PROJECT.replace("-", "_")
+    with tempfile.TemporaryDirectory() as scratch:
+        for tag in TAGS:
+            tree = Path(scratch, tag)
+            _write(tree / name / "__init__.py", f"__version__ = {VERSION!r}\n")
+            dist_info = tree / f"{name}-{VERSION}.dist-info"
+            _write(dist_info / "METADATA", _METADATA)
+            _write(dist_info / "WHEEL", _wheel_text(tag))
+            _write(dist_info / "RECORD", _record(tree, dist_info / "RECORD"))
+            _pack(tree, folder / f"{name}-{VERSION}-{tag}.whl", "zip")
+        tree = Path(scratch, "sdist")
+        top = tree / f"{name}-{VERSION}"
+        _write(top / name / "__init__.py", f"__version__ = {VERSION!r}\n")
+        _write(top / "PKG-INFO", _METADATA)
+        _write(top / "pyproject.toml", f'[project]\nname = "{PROJECT}"\nversion = "{VERSION}"\n')
+        _pack(tree, folder / f"{name}-{VERSION}.tar.gz", "gztar", top.name)
+
+
+def _wheel_text(tag: str) -> str:
+    python, abi, platforms = tag.split("-")
+    tags = "".join(f"Tag: {python}-{abi}-{platform}\n" for platform in platforms.split("."))
+    pure = str(platforms == "any").lower()
+    return f"Wheel-Version: 1.0\nGenerator: wheel-uploader demo\nRoot-Is-Purelib: {pure}\n{tags}"
+
+
+def _record(tree: Path, record: Path) -> str:
+    lines = []
+    for path in sorted(path for path in tree.rglob("*") if path.is_file()):
+        data = path.read_bytes()
+        digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
+        lines.append(f"{path.relative_to(tree).as_posix()},sha256={digest},{len(data)}\n")
+    return "".join([*lines, f"{record.relative_to(tree).as_posix()},,\n"])
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def _pack(tree: Path, target: Path, kind: str, base: str = ".") -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    Path(shutil.make_archive(str(target) + ".made", kind, tree, base)).replace(target)
+
+
+# --- the servers -----------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def staging_server(folder: Path) -> Iterator[str]:
+    """The URL of a real directory listing of ``folder``, served on loopback while the block runs."""
+    handler = functools.partial(_QuietHandler, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class _QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the name is http.server's)
+        """Say nothing: the demo's screen belongs to wheel-uploader."""
+
+
+@contextlib.contextmanager
+def index_server(folder: Path) -> Iterator[str]:
+    """The upload URL of an empty pypiserver on loopback that lives as long as the block."""
+    folder.mkdir(parents=True)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "pypiserver", "run", "--interface", "127.0.0.1", "--port", str(port)]
+    # "." for passwords and actions: an index that asks nobody for a password.
+    command += ["--passwords", ".", "--authenticate", ".", str(folder)]
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet) as process:
+        try:
+            _wait_for(port, process)
+            yield f"http://127.0.0.1:{port}/"
+        finally:
+            process.terminate()
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + START_LIMIT
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.05)
+    raise NetworkError("the demo's index, pypiserver, did not start")

@@ -1,0 +1,149 @@
+"""Which release this run is about: its version, and one file for each name among all that is staged."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Callable, Sequence
+
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from wheel_uploader import names
+from wheel_uploader.display import printable
+from wheel_uploader.errors import FileError, NothingFoundError, UsageError
+from wheel_uploader.models import DistName, Options, RemoteFile, Selection, WheelName
+
+LATEST = "latest"
+#: How many versions or projects an error lists before it says "...".
+_SHOWN = 12
+
+Pair = tuple[DistName, RemoteFile]
+
+
+def choose(listed: Sequence[RemoteFile], options: Options, digest: Callable[[RemoteFile], str]) -> Selection:
+    """The files of the release that ``options`` ask for.
+
+    ``digest`` gives the sha256 of a file on this machine, for telling two copies of one name apart. Raises
+    NothingFoundError that says what *is* there, and FileError when one name stands for different bytes.
+    """
+    version = _version(listed, options)
+    selection = names.select(listed, options.project, version, options.types)
+    if not selection.files:
+        raise _nothing(listed, options, version)
+    return dataclasses.replace(selection, files=_one_each(selection.files, digest))
+
+
+def _version(listed: Sequence[RemoteFile], options: Options) -> Version:
+    if options.version == LATEST:
+        newest = names.latest(listed, options.project, pre=options.pre)
+        if newest is None:
+            raise _nothing(listed, options, None)
+        return newest
+    if options.version:
+        return parse_version(options.version)
+    staged = names.versions(listed, options.project)
+    if not staged:
+        raise _nothing(listed, options, None)
+    if len(staged) > 1:
+        raise UsageError(
+            f"several versions of {options.project} are staged: {_some(staged)}",
+            hint="Say which one after the project's name, or 'latest'.",
+        )
+    return staged[0]
+
+
+def parse_version(text: str) -> Version:
+    """A version as a person typed it. Raises UsageError."""
+    try:
+        return Version(text)
+    except InvalidVersion:
+        raise UsageError(
+            f"'{printable(text)}' is not a version (PEP 440)", hint="Give one like 1.11.0, or 'latest'."
+        ) from None
+
+
+def _nothing(listed: Sequence[RemoteFile], options: Options, version: Version | None) -> NothingFoundError:
+    where = ", ".join(sorted({file.source for file in listed})) or ", ".join(options.urls)
+    wanted = f"{options.project} {version or options.version}".strip()
+    message = f"no files of {wanted} at {printable(where)}"
+    staged = names.versions(listed, options.project)
+    projects = names.projects(listed)
+    if version in staged:
+        there = f"It is there, but nothing of type {', '.join(options.types)}: see --until list with -t all."
+    elif staged and version is None:
+        there = f"Only pre-releases are there: {_some(staged)}. Add --pre to take them."
+    elif staged:
+        there = f"These versions are there: {_some(staged)}."
+    elif projects:
+        close = difflib.get_close_matches(canonicalize_name(options.project), projects, n=1)
+        meant = f" Did you mean {close[0]}?" if close else ""
+        there = f"These projects are there: {_some(projects)}.{meant}"
+    elif listed:
+        there = (
+            f"None of the {len(listed)} files there is a wheel or an sdist: see them with --until list -v."
+        )
+    else:
+        there = "No files at all are listed there."
+    return NothingFoundError(message, hint=there)
+
+
+def _some(values: Sequence[object]) -> str:
+    more = f", ... ({len(values)} in all)" if len(values) > _SHOWN else ""
+    return ", ".join(printable(str(value)) for value in values[:_SHOWN]) + more
+
+
+# --- one file for each name ------------------------------------------------------------------------
+
+
+def _one_each(pairs: Sequence[Pair], digest: Callable[[RemoteFile], str]) -> tuple[Pair, ...]:
+    """``pairs`` with equal copies of a file taken once.
+
+    Raises FileError when two places disagree about a file, or one file is there under two spellings: which
+    of them is the release cannot be known here.
+    """
+    chosen: dict[object, Pair] = {}
+    clashes: list[str] = []
+    for name, file in pairs:
+        first_name, first = chosen.setdefault(_slot(name), (name, file))
+        if first is file:
+            continue
+        if first_name.filename != name.filename:
+            clashes.append(f"{first_name.filename} and {name.filename} are two spellings of one file")
+        elif reason := _differ(first, file, digest):
+            clashes.append(f"{name.filename}: {reason}, at {first.source} and at {file.source}")
+    if clashes:
+        raise FileError(
+            "release/clash: one file of the release is there twice, and the copies are not known to be equal",
+            details=[printable(clash) for clash in clashes],
+            hint="Nothing was posted. Take the wrong one away, or name only one of the places with -u.",
+        )
+    return tuple(chosen.values())
+
+
+def _slot(name: DistName) -> object:
+    """What an index and an installer take for one file, whatever its spelling."""
+    if isinstance(name, WheelName):
+        return (name.project, name.version, name.build, name.tags)
+    return (name.project, name.version, "sdist")
+
+
+def _differ(first: RemoteFile, second: RemoteFile, digest: Callable[[RemoteFile], str]) -> str:
+    """Why two listed files are not one, or an empty string when they are."""
+    if first.url == second.url:
+        return ""
+    known = [_with_digest(file, digest) for file in (first, second)]
+    for algorithm in ("sha512", "sha256", "sha384", "blake2b", "md5"):
+        pair = {hashes.get(algorithm) for hashes in known}
+        if None not in pair:
+            return f"different {algorithm}" if len(pair) > 1 else ""
+    if None not in (first.size, second.size) and first.size != second.size:
+        return "different sizes"
+    return "no hashes to compare"
+
+
+def _with_digest(file: RemoteFile, digest: Callable[[RemoteFile], str]) -> dict[str, str]:
+    hashes = dict(file.hashes)
+    if file.url.startswith("file:") and "sha256" not in hashes:
+        hashes["sha256"] = digest(file)
+    return hashes

@@ -1,0 +1,113 @@
+"""The report for programs: one JSON document, whose ``schema`` number changes when its shape does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from wheel_uploader import __version__
+from wheel_uploader.display import bare_url, printable, redact
+from wheel_uploader.models import Finding, Report, SdistName, WheelName
+
+#: Raised when a key goes or changes its meaning; new keys may come without that.
+SCHEMA = 1
+
+
+def render(report: Report) -> str:
+    """The whole report as JSON, with a newline at the end. Sizes are bytes, times seconds."""
+    return json.dumps(document(report), indent=2, ensure_ascii=True) + "\n"
+
+
+def document(report: Report) -> dict[str, Any]:
+    """The report as plain values."""
+    selection = report.selection
+    error = report.error
+    return {
+        "schema": SCHEMA,
+        "program": f"wheel-uploader {__version__}",
+        "project": str(selection.project) if selection else report.options.project,
+        "version": str(selection.version) if selection else report.options.version,
+        "sources": [bare_url(url) for url in report.options.urls],
+        "target": report.target,
+        "profile": report.profile,
+        "reached": report.reached.name.lower() if report.reached else None,
+        "exit_code": report.exit_code,
+        "error": error
+        and {
+            "message": printable(error.message),
+            "details": [printable(detail) for detail in error.details],
+            "next": printable(error.hint),
+        },
+        "files": _files(report),
+        "refused": [
+            {
+                "filename": printable(refusal.filename),
+                "source": redact(refusal.source),
+                "reason": printable(refusal.reason),
+            }
+            for refusal in (selection.refused if selection else ())
+        ],
+        "findings": _findings(report.findings),
+        "timings": {stage.name.lower(): round(seconds, 3) for stage, seconds in report.timings.items()},
+    }
+
+
+def _files(report: Report) -> list[dict[str, Any]]:
+    """One object for each file of the release, with all that each stage found out about it."""
+    fetched = {each.file.filename: each for each in report.fetched}
+    signatures = {each.filename: each for each in report.signatures}
+    plan = {each.file.filename: each for each in report.plan}
+    results = {each.file.filename: each for each in report.results}
+    confirmed = {each.filename: each for each in report.confirmations}
+    files = []
+    for name, remote in report.selection.files if report.selection else ():
+        filename = name.filename
+        entry: dict[str, Any] = {
+            "filename": filename,
+            "kind": "sdist" if isinstance(name, SdistName) else "wheel",
+            "tags": sorted(str(tag) for tag in name.tags) if isinstance(name, WheelName) else [],
+            "url": bare_url(remote.url),
+            "listed_size": remote.size,
+            "listed_hashes": dict(remote.hashes),
+        }
+        if here := fetched.get(filename):
+            entry |= {
+                "size": here.file.size,
+                "sha256": here.file.sha256,
+                "blake2b_256": here.file.blake2b_256,
+                "fetched": here.outcome,
+                "vouched_by": here.vouched_by,
+            }
+        if signature := signatures.get(filename):
+            entry["signed_by"] = signature.fingerprint
+        if state := plan.get(filename):
+            entry["index"] = {
+                "state": state.state,
+                "sha256": state.index_sha256,
+                "other_name": printable(state.other_name),
+            }
+        if result := results.get(filename):
+            entry["upload"] = {
+                "outcome": result.outcome,
+                "reason": printable(result.reason),
+                "attempts": result.attempts,
+            }
+        if confirmation := confirmed.get(filename):
+            entry["confirmed_sha256"] = confirmation.sha256
+        files.append(entry)
+    return files
+
+
+def _findings(findings: Sequence[Finding]) -> list[dict[str, Any]]:
+    return [
+        {
+            "check": finding.check,
+            "severity": finding.severity,
+            "subject": printable(finding.subject),
+            "member": printable(finding.member) if finding.member is not None else None,
+            "message": printable(finding.message),
+            "ignored": finding.ignored,
+        }
+        for finding in findings
+    ]

@@ -1,0 +1,136 @@
+"""The report for a person: what is in the release, what was found, what became of each file."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from wheel_uploader.display import human_size, printable
+from wheel_uploader.models import Finding, Report, Severity, Stage, UploadOutcome
+
+_ORDER = (Severity.ERROR, Severity.WARNING, Severity.NOTE)
+#: Files that one finding names before it says how many more there are.
+_SHOWN = 5
+
+
+def render(report: Report) -> str:
+    """The report as lines of text, with a newline at the end; empty when nothing was found out."""
+    parts = [list(part) for part in (_heading(report), _files(report), _findings(report), _ending(report))]
+    return "".join("\n".join(part) + "\n" for part in parts if part)
+
+
+def _heading(report: Report) -> Iterator[str]:
+    if report.selection:
+        where = ", ".join(printable(source) for source in _sources(report))
+        to = f" to {report.target}" if report.target else ""
+        yield f"{report.selection.project} {report.selection.version} from {where}{to}"
+
+
+def _sources(report: Report) -> list[str]:
+    return list(dict.fromkeys(file.source for _, file in report.selection.files)) if report.selection else []
+
+
+def _files(report: Report) -> Iterator[str]:
+    if not report.selection:
+        return
+    fetched = {each.file.filename: each for each in report.fetched}
+    total = 0
+    for name, remote in report.selection.files:
+        here = fetched.get(name.filename)
+        size = here.file.size if here else remote.size
+        total += size or 0
+        yield f"  {_state(report, name.filename):<15} {human_size(size):>9}  {name.filename}"
+    count = len(report.selection.files)
+    yield f"{count} {'file' if count == 1 else 'files'}, {human_size(total)}" + _refused(report)
+
+
+def _state(report: Report, filename: str) -> str:
+    """The last thing that is known of a file."""
+    for result in report.results:
+        if result.file.filename == filename:
+            confirmed = any(each.filename == filename for each in report.confirmations)
+            return "published" if confirmed and result.outcome is UploadOutcome.UPLOADED else result.outcome
+    for state in report.plan:
+        if state.file.filename == filename:
+            return state.state
+    failed = {finding.subject for finding in report.findings if _blocks(finding)}
+    if filename in failed:
+        return "failed checks"
+    if any(each.filename == filename for each in report.signatures):
+        return "signed"
+    for fetched in report.fetched:
+        if fetched.file.filename == filename:
+            return "checked" if report.reached and report.reached >= Stage.CHECK else fetched.outcome
+    return "listed"
+
+
+def _refused(report: Report) -> str:
+    refused = len(report.selection.refused) if report.selection else 0
+    if not refused:
+        return ""
+    if report.options.verbose:
+        return f" ({refused} others not taken, see above)"
+    return f" ({refused} others not taken: -v says why)"
+
+
+# --- findings --------------------------------------------------------------------------------------
+
+
+def _findings(report: Report) -> Iterator[str]:
+    """Findings grouped by what they say, the worst first; notes only under ``-v``."""
+    groups: dict[tuple[Severity, bool, str, str], list[Finding]] = {}
+    for finding in report.findings:
+        key = (finding.severity, finding.ignored, finding.check, finding.message)
+        groups.setdefault(key, []).append(finding)
+    for (severity, ignored, check, message), findings in sorted(
+        groups.items(), key=lambda item: (item[0][1], _ORDER.index(item[0][0]), item[0][2])
+    ):
+        if (severity is Severity.NOTE or ignored) and not report.options.verbose:
+            continue
+        label = f"ignored {severity}" if ignored else severity
+        yield f"{label}: {check}: {printable(message)}"
+        for finding in findings[:_SHOWN]:
+            member = f": {printable(finding.member)}" if finding.member is not None else ""
+            yield f"    {printable(finding.subject)}{member}"
+        if len(findings) > _SHOWN:
+            yield f"    and {len(findings) - _SHOWN} more"
+    yield from _finding_counts(report)
+
+
+def _finding_counts(report: Report) -> Iterator[str]:
+    if Stage.CHECK not in report.timings:
+        return
+    counts = Counter(finding.severity for finding in report.findings if not finding.ignored)
+    ignored = sum(finding.ignored for finding in report.findings)
+    said = [f"{counts[severity]} {severity}{'' if counts[severity] == 1 else 's'}" for severity in _ORDER]
+    if ignored:
+        said.append(f"{ignored} ignored")
+    yield f"checks: {', '.join(said)} (profile {report.profile})"
+
+
+def _blocks(finding: Finding) -> bool:
+    return finding.severity is Severity.ERROR and not finding.ignored
+
+
+# --- the end ---------------------------------------------------------------------------------------
+
+
+def _ending(report: Report) -> Iterator[str]:
+    if report.signatures:
+        made = sum(signature.made for signature in report.signatures)
+        kept = len(report.signatures) - made
+        yield f"signatures: {made} made, {kept} kept, by {report.signatures[0].fingerprint}"
+    if report.results:
+        counts = Counter(result.outcome for result in report.results)
+        yield "upload: " + ", ".join(
+            f"{counts[outcome]} {outcome}" for outcome in UploadOutcome if counts[outcome]
+        )
+        for result in report.results:
+            if result.reason and result.outcome in (UploadOutcome.REJECTED, UploadOutcome.UNKNOWN):
+                yield f"    {result.file.filename}: {printable(result.reason)}"
+    if report.confirmations:
+        served = f"{len(report.confirmations)} of {len(report.results)}"
+        yield f"confirmed: the index serves {served} files with our sha256"
+    if report.timings:
+        stages = ", ".join(f"{stage.name.lower()} {seconds:.1f}" for stage, seconds in report.timings.items())
+        yield f"seconds: {stages}"
