@@ -1,0 +1,129 @@
+"""Which version, which files: what a person is told when the choice cannot be made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from wheel_uploader import release
+from wheel_uploader.errors import FileError, NothingFoundError, UsageError
+from wheel_uploader.models import Options, RemoteFile
+
+
+def listed(*filenames: str, source: str = "http://127.0.0.1/", **facts: object) -> list[RemoteFile]:
+    return [
+        RemoteFile(filename=name, url=f"{source}{name}", source=source, **facts)  # type: ignore[arg-type]
+        for name in filenames
+    ]
+
+
+def asked(project: str = "dipy", version: str = "1.11.0", **more: object) -> Options:
+    return Options(project=project, version=version, urls=("http://127.0.0.1/",), **more)  # type: ignore[arg-type]
+
+
+def no_digest(file: RemoteFile) -> str:
+    raise AssertionError(f"{file.filename} is not a local file")
+
+
+def chosen(files: list[RemoteFile], options: Options) -> list[str]:
+    return [name.filename for name, _ in release.choose(files, options, no_digest).files]
+
+
+def test_latest_is_the_newest_final_release() -> None:
+    files = listed("dipy-1.9.tar.gz", "dipy-1.10.tar.gz", "dipy-1.11rc1.tar.gz")
+    assert chosen(files, asked(version="latest")) == ["dipy-1.10.tar.gz"]
+    assert chosen(files, asked(version="latest", pre=True)) == ["dipy-1.11rc1.tar.gz"]
+
+
+def test_the_only_staged_version_needs_no_name() -> None:
+    assert chosen(listed("dipy-1.9.tar.gz"), asked(version="")) == ["dipy-1.9.tar.gz"]
+    with pytest.raises(UsageError, match=r"several versions of dipy are staged: 1\.10, 1\.9"):
+        chosen(listed("dipy-1.9.tar.gz", "dipy-1.10.tar.gz"), asked(version=""))
+
+
+@pytest.mark.parametrize(
+    ("files", "options", "hint"),
+    [
+        (listed(), asked(), "No files at all are listed there."),
+        (listed("a.txt", "b.txt"), asked(), "None of the 2 files there is a wheel or an sdist: "),
+        (listed("dipy-1.9.tar.gz", "dipy-1.10.tar.gz"), asked(), "These versions are there: 1.10, 1.9."),
+        (listed("dipyx-1.11.0.tar.gz"), asked(), "These projects are there: dipyx. Did you mean dipyx?"),
+        (listed("numpy-2.0.tar.gz"), asked(), "These projects are there: numpy."),
+        (listed("numpy-2.0.tar.gz"), asked(version=""), "These projects are there: numpy."),
+        (listed("dipy-1.11rc1.tar.gz"), asked(version="latest"), "Only pre-releases are there: 1.11rc1."),
+        (
+            listed("dipy-1.11.0.tar.gz"),
+            asked(types=("win",)),
+            "It is there, but nothing of type win: see --until list with -t all.",
+        ),
+        (
+            listed(*(f"dipy-1.{minor}.tar.gz" for minor in range(20))),
+            asked(version="2.0"),
+            "These versions are there: 1.19, 1.18, 1.17, 1.16, 1.15, 1.14, 1.13, 1.12, 1.11, 1.10, 1.9, 1.8, "
+            "... (20 in all).",
+        ),
+    ],
+)
+def test_what_is_there_is_said_when_the_release_is_not(
+    files: list[RemoteFile], options: Options, hint: str
+) -> None:
+    with pytest.raises(NothingFoundError) as caught:
+        chosen(files, options)
+    assert caught.value.exit_code == 3
+    assert caught.value.hint.startswith(hint)
+    assert "dipy" in caught.value.message
+
+
+def test_a_version_that_is_none_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match=r"'1\.x' is not a version"):
+        chosen(listed("dipy-1.9.tar.gz"), asked(version="1.x"))
+
+
+# --- one file for each name ------------------------------------------------------------------------
+
+A, B = "http://127.0.0.1/a/", "http://127.0.0.1/b/"
+NAME = "dipy-1.11.0-py3-none-any.whl"
+
+
+def test_equal_copies_at_two_places_are_one_file() -> None:
+    files = listed(NAME, source=A, hashes={"sha256": "1"}) + listed(NAME, source=B, hashes={"sha256": "1"})
+    assert chosen(files, asked()) == [NAME]
+    assert chosen(listed(NAME, source=A) * 2, asked()) == [NAME]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "reason"),
+    [
+        (
+            listed(NAME, source=A, hashes={"sha256": "1"}),
+            listed(NAME, source=B, hashes={"sha256": "2"}),
+            "different sha256",
+        ),
+        (listed(NAME, source=A, size=1), listed(NAME, source=B, size=2), "different sizes"),
+        (listed(NAME, source=A, size=1), listed(NAME, source=B, size=1), "no hashes to compare"),
+    ],
+)
+def test_copies_that_are_not_known_to_be_equal_stop_the_run(
+    first: list[RemoteFile], second: list[RemoteFile], reason: str
+) -> None:
+    with pytest.raises(FileError, match="release/clash") as caught:
+        chosen(first + second, asked())
+    assert caught.value.exit_code == 6
+    assert caught.value.details == (f"{NAME}: {reason}, at {A} and at {B}",)
+
+
+@pytest.mark.parametrize(
+    "other", ["Dipy-1.11.0-py3-none-any.whl", "dipy-1.11-py3-none-any.whl", "dipy-1.11.00-py3-none-any.whl"]
+)
+def test_two_spellings_of_one_file_stop_the_run(other: str) -> None:
+    with pytest.raises(FileError) as caught:
+        chosen(listed(NAME, other), asked())
+    assert "two spellings of one file" in caught.value.details[0]
+
+
+def test_local_copies_are_compared_by_their_bytes(tmp_path: Path) -> None:
+    files = [RemoteFile(filename=NAME, url=(tmp_path / place).as_uri(), source=place) for place in ("a", "b")]
+    assert len(release.choose(files, asked(), lambda file: "same").files) == 1
+    with pytest.raises(FileError, match="release/clash"):
+        release.choose(files, asked(), lambda file: file.url)
