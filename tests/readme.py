@@ -18,7 +18,9 @@ def generated() -> dict[str, str]:
 
 
 def help_block() -> str:
-    context = click.Context(cli.command, info_name="wheel-uploader", max_content_width=100, terminal_width=100)
+    context = click.Context(
+        cli.command, info_name="wheel-uploader", max_content_width=100, terminal_width=100
+    )
     lines = cli.command.get_help(context).splitlines()
     return ".. code-block:: text\n\n" + "\n".join(f"    {line}".rstrip() for line in lines)
 
@@ -28,20 +30,23 @@ def checks_table() -> str:
     for check in CHECKS:
         severity = check.severity.value[0].upper()
         elsewhere = check.severity_elsewhere.value[0].upper()
-        rows.append((f"``{check.id}``", severity if severity == elsewhere else f"{severity}/{elsewhere}", check.title))
+        rows.append(
+            (f"``{check.id}``", severity if severity == elsewhere else f"{severity}/{elsewhere}", check.title)
+        )
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     rule = "  ".join("=" * width for width in widths)
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
     return "\n".join([rule, lines[0], rule, *lines[1:], rule])
 
 
 def replaced(text: str) -> str:
     """``text`` of the README with the generated parts put in."""
     for name, part in generated().items():
-        verb = ("begins", "ends") if f".. {name} begins" in text else ("begin", "end")
-        before, _, rest = text.partition(f".. {name} {verb[0]}\n")
-        _, _, after = rest.partition(f".. {name} {verb[1]}\n")
-        text = f"{before}.. {name} {verb[0]}\n\n{part}\n\n.. {name} {verb[1]}\n{after}"
+        before, _, rest = text.partition(f".. {name} begins\n")
+        _, _, after = rest.partition(f".. {name} ends\n")
+        text = f"{before}.. {name} begins\n\n{part}\n\n.. {name} ends\n{after}"
     return text
 
 
