@@ -13,24 +13,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from wheel_uploader import __version__
+from wheel_uploader.cli_options import GroupedCommand, LocalPath, Option, stage_options
 from wheel_uploader.display import printable
 from wheel_uploader.errors import Interrupted, ReleaseError, UsageError
 
 if TYPE_CHECKING:
     from wheel_uploader.models import Options
-
-_STAGES = ("list", "download", "check", "sign", "upload", "confirm")
-_TYPES = "all, macosx, win, linux, manylinux, manylinux1, musllinux, any"
-
-
-class _PathType(click.Path):
-    """A local path with ``~`` expanded: it may come from a file or a variable, not from a shell."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(path_type=Path, **kwargs)
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        return super().convert(Path(value).expanduser(), param, ctx)
 
 
 def _explain(context: click.Context, _parameter: click.Parameter, check_id: str | None) -> None:
@@ -66,166 +54,30 @@ def _defaults(context: click.Context, _parameter: click.Parameter, path: Path | 
     if path is None:
         return
     known = {
-        option.removeprefix("--"): parameter.name
+        name.removeprefix("--"): parameter.name
         for parameter in context.command.params
-        for option in parameter.opts
-        if option.startswith("--") and parameter.name not in _NOT_CONFIGURABLE
+        if isinstance(parameter, Option)
+        for name in parameter.opts
+        if name.startswith("--")
     }
     try:
         values = config.load(path, known)
     except ReleaseError as error:
         _end(error)
-    # One value may stand for a list of one, as on the command line.
     context.default_map = {known[key]: value for key, value in values.items()}
 
 
-_NOT_CONFIGURABLE = {"help", "version_flag", "demo", "explain", "config"}
-
-
-@click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.command(
+    cls=GroupedCommand,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.argument("project")
 @click.argument("release", metavar="[VERSION]", default="")
-@click.option(
-    "-u",
-    "--url",
-    "--wheel-url-dir",
-    "urls",
-    multiple=True,
-    metavar="URL",
-    envvar="WHEEL_UPLOADER_URL",
-    help="Where the files wait: a directory listing, a package index, a local folder or file. Repeatable.",
-)
-@click.option(
-    "-w",
-    "--wheelhouse",
-    "--wheel-dir",
-    "wheelhouse",
-    type=_PathType(),
-    default="wheelhouse",
-    show_default=True,
-    help="The local folder that the files are downloaded into.",
-)
-@click.option(
-    "-t",
-    "--type",
-    "--wheel-type",
-    "types",
-    multiple=True,
-    default=("all",),
-    metavar="TYPE",
-    envvar="WHEEL_UPLOADER_TYPE",
-    help=f"Take only files for this platform: {_TYPES}, or a part of a tag. Repeatable.  [default: all]",
-)
-@click.option("--pre", is_flag=True, help="Let 'latest' be a pre-release or a dev version.")
-@click.option(
-    "-c", "--clobber", is_flag=True, help="Overwrite a file in the wheelhouse that differs from the source's."
-)
-@click.option(
-    "-j", "--jobs", type=click.IntRange(1, 64), help="Downloads at once.  [default: by number and size]"
-)
-@click.option(
-    "--until", type=click.Choice(_STAGES), default="confirm", show_default=True, help="Stop after this stage."
-)
-@click.option(
-    "-n", "--no-upload", "--no-twine", "no_upload", is_flag=True, help="Do not upload: --until sign."
-)
-@click.option(
-    "--dry-run", is_flag=True, help="Stop after the comparison with the index; say what would be posted."
-)
-@click.option(
-    "--profile", type=click.Choice(["pypi", "any"]), help="Whose rules hold.  [default: by the target]"
-)
-@click.option(
-    "--ignore", multiple=True, metavar="ID", help="Accept what this check, or this family, finds. Repeatable."
-)
-@click.option("--strict", is_flag=True, help="Let warnings stop the release too.")
-@click.option("-s", "--sign", is_flag=True, help="Sign every file, and SHA256SUMS, with gpg.")
-@click.option(
-    "--sign-with", default="gpg", show_default=True, metavar="PROGRAM", help="The program that signs."
-)
-@click.option("-i", "--identity", metavar="KEY", help="The key to sign with: fingerprint, key id or e-mail.")
-@click.option(
-    "-r", "--repository", metavar="NAME", help="The section of .pypirc to upload to.  [default: pypi]"
-)
-@click.option("--repository-url", metavar="URL", help="The upload URL itself; .pypirc is not read then.")
-@click.option(
-    "--index-url", metavar="URL", help="Where the index is read.  [default: derived from the upload URL]"
-)
-@click.option("--config-file", type=_PathType(), help="Another .pypirc.")
-@click.option(
-    "--username",
-    metavar="NAME",
-    help="Who uploads; the password comes from TWINE_PASSWORD, .pypirc or keyring.",
-)
-@click.option("--cert", type=_PathType(), help="CA certificates (PEM) for the index.")
-@click.option("--client-cert", type=_PathType(), help="Client certificate and key (PEM) for the index.")
-@click.option("--non-interactive", is_flag=True, help="Never ask for anything.")
-@click.option(
-    "--skip-existing/--no-skip-existing",
-    default=True,
-    show_default=True,
-    help="Skip a file that the index serves with equal sha256; otherwise it is an error.",
-)
-@click.option(
-    "--upload-jobs", type=click.IntRange(1, 16), default=4, show_default=True, help="Uploads at once."
-)
-@click.option("--keep-going", is_flag=True, help="Try the other files after one was refused.")
-@click.option(
-    "--confirm-timeout",
-    type=click.FloatRange(min=0),
-    default=600.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long to wait until the index lists every file.",
-)
-@click.option(
-    "--lock-timeout",
-    type=float,
-    default=0.0,
-    metavar="SECONDS",
-    help="Wait for another run on the wheelhouse.",
-)
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=1),
-    default=30.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="Silence of a server that is too long.",
-)
-@click.option(
-    "--retries", type=click.IntRange(1, 20), default=6, show_default=True, help="Attempts for each request."
-)
-@click.option(
-    "--allow-host",
-    "allow_hosts",
-    multiple=True,
-    metavar="HOST",
-    envvar="WHEEL_UPLOADER_ALLOW_HOST",
-    help="Follow links of the listing to this host. Repeatable.",
-)
-@click.option(
-    "--allow-insecure-host",
-    "allow_insecure_hosts",
-    multiple=True,
-    metavar="HOST",
-    envvar="WHEEL_UPLOADER_ALLOW_INSECURE_HOST",
-    help="Use http, not https, with this host. Repeatable.",
-)
-@click.option(
-    "--format",
-    "report_format",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="The report on standard output.",
-)
-@click.option(
-    "-v", "--verbose", count=True, help="Say more: refused files, waits, notes. Twice for every request."
-)
+@stage_options
 @click.option(
     "--config",
-    type=_PathType(exists=True, dir_okay=False),
+    type=LocalPath(exists=True, dir_okay=False),
+    metavar="FILE",
     is_eager=True,
     expose_value=False,
     callback=_defaults,
@@ -317,4 +169,4 @@ def _end(error: ReleaseError) -> NoReturn:
 
 def main() -> None:
     """Run the command; the only place that meets exceptions which nobody expected."""
-    command(auto_envvar_prefix="WHEEL_UPLOADER")
+    command(prog_name="wheel-uploader")
