@@ -8,6 +8,8 @@
     +-- CredentialsError     4  credentials are missing or were refused
     +-- NetworkError         5  a server did not answer, or not sensibly, after every retry
     |   +-- ListingError        the answer is not a listing, or a listing that cannot be trusted
+    |   +-- TransportError      no whole answer came; asking again may help
+    |   +-- HttpStatus          a server answered with a status that is not what was asked for
     +-- FileError            6  a file failed a check, is damaged, or changed under way
     +-- ConflictError        7  the index will not take these bytes under this name, ever
     +-- PartialError         8  some files were posted and some were not
@@ -69,6 +71,36 @@ class ListingError(NetworkError):
     """What a staging place answered is not a listing, or one that breaks the limits for listings."""
 
     default_hint = "Open the URL in a browser: it has to show the files themselves, without a login."
+
+
+class TransportError(NetworkError):
+    """No answer came, or not all of it: refused, reset, cut, stalled. Asking again may help."""
+
+
+class HttpStatus(NetworkError):
+    """A server answered, but not with what was asked for.
+
+    ``url`` is without secrets; ``excerpt`` is the start of the body, harmless to print; ``retry_after`` is
+    in seconds, None when the server did not say.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        url: str,
+        *,
+        reason: str = "",
+        excerpt: str = "",
+        retry_after: float | None = None,
+        hint: str | None = None,
+    ) -> None:
+        said = f"{status} {reason}".rstrip()
+        super().__init__(f"{url} answered {said}" + (f": {excerpt}" if excerpt else ""), hint=hint)
+        self.status = status
+        self.url = url
+        self.reason = reason
+        self.excerpt = excerpt
+        self.retry_after = retry_after
 
 
 class FileError(ReleaseError):
