@@ -364,6 +364,8 @@ class UploadResult:
     reason: str = ""
     #: POST requests made for this file.
     attempts: int = 0
+    #: What stopped this file, as the end of a run that it would be on its own.
+    error: ReleaseError | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
