@@ -185,14 +185,16 @@ class Member:
     #: CRC-32: declared by the central directory, and computed.
     crc: int
     actual_crc: int
-    #: Hex sha256 of the unpacked bytes; empty where they could not be unpacked.
+    #: Hex sha256 of the unpacked bytes; empty where they were not unpacked (the facts say why).
     sha256: str
     method: int
     flags: int
-    #: Unix mode bits (``external_attr >> 16``), 0 when the maker was not a Unix.
+    #: Unix mode bits (``external_attr >> 16``), as installers take them whatever system made the ZIP.
     mode: int
     #: The first bytes, for telling formats apart.
     head: bytes = b""
+    #: ``algorithm=hex`` where RECORD names a strong algorithm other than sha256 for this member.
+    other_digest: str = ""
 
     @property
     def is_directory(self) -> bool:
@@ -228,10 +230,17 @@ class WheelContent:
     pkginfo: Mapping[str, tuple[str, ...]] | None = None
     #: What pkginfo warned of or stumbled over.
     pkginfo_remarks: tuple[str, ...] = ()
+    #: The member that pkginfo and twine take for METADATA; empty when they find none.
+    pkginfo_source: str = ""
 
     @property
     def filename(self) -> str:
         return self.name.filename
+
+    @property
+    def readable(self) -> bool:
+        """Whether there are members to speak of: False for a page, a stump, an empty file."""
+        return not any(fact.kind == "unreadable" for fact in self.facts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,10 +266,16 @@ class SdistContent:
     kept: Mapping[str, bytes] = field(default_factory=dict)
     pkginfo: Mapping[str, tuple[str, ...]] | None = None
     pkginfo_remarks: tuple[str, ...] = ()
+    pkginfo_source: str = ""
 
     @property
     def filename(self) -> str:
         return self.name.filename
+
+    @property
+    def readable(self) -> bool:
+        """Whether there are members to speak of: False for a page, a stump, an empty file."""
+        return not any(fact.kind == "unreadable" for fact in self.facts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
