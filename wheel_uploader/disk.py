@@ -1,0 +1,111 @@
+"""A directory and the files in it, opened so that no link leads elsewhere; and what its errors mean."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from wheel_uploader.display import printable
+from wheel_uploader.errors import StorageError
+
+_RELATIVE = {os.open, os.stat, os.unlink, os.rename} <= os.supports_dir_fd
+#: Flags that a system without them does not need.
+_SAFE: int = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+#: Opening a fifo must not wait for the other end.
+READING: int = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+
+#: No room: every other file would fail on it too.
+DISK_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+
+
+@contextlib.contextmanager
+def storage_errors(what: str) -> Iterator[None]:
+    """Turn what the operating system says about ``what`` into a StorageError."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise StorageError(f"{printable(what)}: {reason}", hint=_hint(error.errno)) from error
+
+
+def _hint(number: int | None) -> str | None:
+    if number in DISK_FULL:
+        return (
+            "Make room on that disk, or choose another wheelhouse with -w; then run the same command again."
+        )
+    if number in {errno.EROFS, errno.EACCES, errno.EPERM}:
+        return "Choose a wheelhouse that you may write to with -w, or repair the permissions."
+    return None
+
+
+class Folder:
+    """One directory, held open where the system can: names in it are relative to what was opened.
+
+    So nobody can put another directory in its place, or lead us out of it by a symbolic link.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY) if _RELATIVE else None
+
+    def close(self) -> None:
+        if self._fd is not None:
+            os.close(self._fd)
+            # A worker that was left behind gets "bad file descriptor", not somebody else's directory.
+            self._fd = -1
+
+    def _name(self, name: str) -> str:
+        return name if self._fd is not None else str(self.path / name)
+
+    def open(self, name: str, flags: int) -> int:
+        """A descriptor of ``name``, which must not be a symbolic link; a new file is private."""
+        return os.open(self._name(name), flags | _SAFE, 0o600, dir_fd=self._fd)
+
+    def stat(self, name: str) -> os.stat_result | None:
+        """What ``name`` itself is, a link included; None when there is nothing."""
+        try:
+            return os.stat(self._name(name), dir_fd=self._fd, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+
+    def unlink(self, name: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._name(name), dir_fd=self._fd)
+
+    def move(self, name: str, to: Folder, new_name: str) -> None:
+        """Rename, over what is there."""
+        os.replace(self._name(name), to._name(new_name), src_dir_fd=self._fd, dst_dir_fd=to._fd)
+
+    def sync(self) -> None:
+        """Make sure that new names survive a power cut, where a directory can be told to."""
+        if self._fd is not None:
+            os.fsync(self._fd)
+
+    def read(self, name: str, limit: int) -> bytes | None:
+        """At most ``limit`` bytes of a regular file; None when there is none."""
+        try:
+            descriptor = self.open(name, READING)
+        except OSError:
+            return None
+        with os.fdopen(descriptor, "rb", buffering=0) as stream:
+            return stream.read(limit) if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+
+    def write(self, name: str, data: bytes, mode: int) -> None:
+        """A small new file; a file of that name must not be there."""
+        descriptor = self.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            set_mode(descriptor, mode)
+            os.fsync(descriptor)
+
+
+def set_mode(descriptor: int, mode: int) -> None:
+    """Give an open file its permissions, where files have them."""
+    if hasattr(os, "fchmod"):
+        os.fchmod(descriptor, mode)

@@ -1,0 +1,155 @@
+"""Bring the files of a release into the wheelhouse, several at once."""
+
+from __future__ import annotations
+
+import errno
+import threading
+import time
+from collections.abc import Sequence
+
+from wheel_uploader.disk import DISK_FULL
+from wheel_uploader.errors import ReleaseError, StorageError, worst
+from wheel_uploader.fetch import Fetch, local_path
+from wheel_uploader.http import Http
+from wheel_uploader.models import DistName, Fetched, RemoteFile
+from wheel_uploader.progress import Progress
+from wheel_uploader.transfer import Stopped
+from wheel_uploader.verify import digest, open_regular, read_file
+from wheel_uploader.wheelhouse import Wheelhouse
+
+#: Files at once: a large file fills a connection, a small one spends its time waiting for answers.
+_JOBS, _JOBS_FOR_SMALL = 8, 16
+#: Bytes: from this average on, files are large.
+_LARGE = 2_000_000
+#: Seconds that the workers get to put their files down when the run is interrupted.
+_PATIENCE = 3.0
+#: What the disk says to one file it would say to every other.
+_HOPELESS = {*DISK_FULL, errno.EROFS}
+
+
+def fetch_all(
+    files: Sequence[tuple[DistName, RemoteFile]],
+    house: Wheelhouse,
+    http: Http,
+    *,
+    jobs: int | None,
+    clobber: bool,
+    progress: Progress,
+) -> tuple[Fetched, ...]:
+    """Every file, verified and in the wheelhouse, in the order given.
+
+    A file that fails does not keep the others from arriving. Raises the worst of all errors, whose details
+    name the others; what has arrived stays.
+    """
+    crew = _Crew()
+    tasks = [
+        Fetch(
+            name=name,
+            remote=remote,
+            house=house,
+            http=http,
+            progress=progress,
+            clobber=clobber,
+            check=crew.check,
+        )
+        for name, remote in files
+    ]
+    sizes = [remote.size for name, remote in files if not _is_here(house, name)]
+    size = None if None in sizes else sum(size or 0 for size in sizes)
+    with progress.total("download", files=len(sizes), size=size):
+        crew.work_off(tasks, jobs or _default_jobs(files))
+    if crew.failures:
+        raise _summary(crew, len(files))
+    return tuple(crew.fetched[name.filename] for name, _ in files)
+
+
+def local_sha256(remote: RemoteFile) -> str:
+    """The hex sha256 of a file that a source found on this machine."""
+    path = local_path(remote)
+    return digest(read_file(open_regular(path), str(path)), None).sha256
+
+
+def _is_here(house: Wheelhouse, name: DistName) -> bool:
+    try:
+        return house.holds(name.filename)
+    except StorageError:
+        return False  # Its own task will say so.
+
+
+def _default_jobs(files: Sequence[tuple[DistName, RemoteFile]]) -> int:
+    sizes = [remote.size for _, remote in files if remote.size is not None]
+    large = bool(sizes) and sum(sizes) / len(sizes) >= _LARGE
+    return _JOBS if large else _JOBS_FOR_SMALL
+
+
+def _summary(crew: _Crew, count: int) -> ReleaseError:
+    """The worst failure, with the others as its details."""
+    error = worst(crew.failures.values())
+    others = [str(each) for each in crew.failures.values() if each is not error]
+    untried = count - len(crew.fetched) - len(crew.failures)
+    tail = f", {untried} were not tried or not finished" if untried else ""
+    state = [f"{len(crew.fetched)} of {count} files are in the wheelhouse{tail}"] if count > 1 else []
+    error.details = (*error.details, *others, *state)
+    return error
+
+
+class _Crew:
+    """Threads that work off the files of one release, and what they bring."""
+
+    def __init__(self) -> None:
+        #: By file name; written by the workers, read when they are done.
+        self.fetched: dict[str, Fetched] = {}
+        self.failures: dict[str, ReleaseError] = {}
+        self._crash: BaseException | None = None
+        self._stop = threading.Event()
+
+    def check(self) -> None:
+        """Raises Stopped when the run is ending."""
+        if self._stop.is_set():
+            raise Stopped
+
+    def work_off(self, tasks: Sequence[Fetch], jobs: int) -> None:
+        """Do all ``tasks``, the longest first, so that no large file runs alone at the end."""
+        todo = iter(sorted(tasks, key=lambda task: task.remote.size or 0, reverse=True))
+        turn = threading.Lock()
+
+        def work() -> None:
+            while not self._stop.is_set():
+                with turn:
+                    task = next(todo, None)
+                if task is None:
+                    return
+                self._do(task)
+
+        # Daemons: one that hangs in a read must not keep an interrupted process from ending.
+        workers = [threading.Thread(target=work, daemon=True) for _ in range(min(jobs, len(tasks)))]
+        try:
+            for worker in workers:
+                worker.start()
+            for worker in workers:
+                # With a timeout, for without one Windows would not let Ctrl-C through.
+                while worker.is_alive():
+                    worker.join(0.5)
+        except BaseException:
+            self._stop.set()
+            end = time.monotonic() + _PATIENCE
+            for worker in workers:
+                worker.join(max(0.0, end - time.monotonic()))
+            raise
+        if self._crash:
+            raise self._crash
+
+    def _do(self, task: Fetch) -> None:
+        filename = task.name.filename
+        try:
+            self.fetched[filename] = task.run()
+        except Stopped:
+            return
+        except ReleaseError as error:
+            self.failures[filename] = error
+            cause = error.__cause__
+            if isinstance(cause, OSError) and cause.errno in _HOPELESS:
+                self._stop.set()
+        except BaseException as error:  # noqa: BLE001 - raised again by work_off, in the main thread
+            self._crash = error
+            self._stop.set()

@@ -1,0 +1,236 @@
+"""One file into the wheelhouse: is it here already, does that hold, and if not, bring it and verify it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from wheel_uploader.disk import storage_errors
+from wheel_uploader.display import bare_url, printable
+from wheel_uploader.errors import FileError
+from wheel_uploader.http import Http
+from wheel_uploader.models import (
+    DistName,
+    Fetched,
+    FetchOutcome,
+    LocalFile,
+    RemoteFile,
+    SdistContent,
+    WheelContent,
+)
+from wheel_uploader.partial import Partial
+from wheel_uploader.progress import Progress
+from wheel_uploader.transfer import Transfer
+from wheel_uploader.verify import (
+    Digests,
+    Mismatch,
+    Promise,
+    digest,
+    open_regular,
+    read_file,
+    verified,
+    vouched_by,
+)
+from wheel_uploader.wheelhouse import Note, Wheelhouse
+
+#: What vouches for a file of which the source has no hash, when its server answers 304.
+STILL = "unchanged since it was fetched"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetch:
+    """What it takes to fetch one file."""
+
+    name: DistName
+    remote: RemoteFile
+    house: Wheelhouse
+    http: Http
+    progress: Progress
+    clobber: bool
+    #: Called between any two chunks: raises when the run is ending.
+    check: Callable[[], None]
+
+    def run(self) -> Fetched:
+        """The file, verified and in the wheelhouse."""
+        take = self._from_disk if self.remote.url.startswith("file:") else self._from_server
+        fetched = take(Promise.of(self.remote))
+        self.progress.detail(f"{self.name.filename}: {fetched.outcome}, vouched for by {fetched.vouched_by}")
+        return fetched
+
+    # --- from a server ---------------------------------------------------------------------------------
+
+    def _from_server(self, promise: Promise | None) -> Fetched:
+        here = self._digests_here(promise)
+        known = None
+        if here and promise:
+            if promise.is_met(here):
+                return self._as_it_lies(here, promise, FetchOutcome.UNCHANGED, promise.vouches)
+            self._refuse_to_replace()
+        elif here:
+            known = self._known(here)
+        with (
+            self.progress.file(self.name.filename, size=self.remote.size) as bar,
+            Partial(self.house, self.name.filename, promise) as partial,
+        ):
+            transfer = Transfer(
+                self.name.filename,
+                self.remote,
+                self.house,
+                partial,
+                promised=str(promise or ""),
+                check=self.check,
+                bar=bar,
+            )
+            resumed = partial.size > 0
+            note, content = self._transfer(transfer, partial, promise, known)
+            if note is None or content is None:
+                assert here  # noqa: S101 - a server is asked so only about a file that is here
+                return self._as_it_lies(here, promise, FetchOutcome.UNCHANGED, STILL)
+            note = replace(note, size=partial.size, digest=f"sha256:{partial.digests().sha256}")
+            outcome = FetchOutcome.RESUMED if resumed else FetchOutcome.DOWNLOADED
+            return self._settle(partial, promise, content, here, note, outcome)
+
+    def _transfer(
+        self, transfer: Transfer, partial: Partial, promise: Promise | None, known: Note | None
+    ) -> tuple[Note | None, WheelContent | SdistContent | None]:
+        """Transfer and verify, twice at most; nothing when the server says that ``known`` holds."""
+        try:
+            note = transfer.run(self.http, known)
+            return note, self._verified_once(partial, promise) if note else None
+        except Mismatch as error:
+            self.progress.detail(f"{self.name.filename}: {error}; fetching it once more")
+        transfer.restart()
+        try:
+            return transfer.run(self.http), self._verified_once(partial, promise)
+        except Mismatch as error:
+            raise FileError(
+                f"{self.name.filename} from {bare_url(self.remote.url)}: {error}",
+                hint="The staging place has a damaged file, or it changed meanwhile: "
+                "look there, then run the same command again.",
+            ) from None
+
+    def _verified_once(self, partial: Partial, promise: Promise | None) -> WheelContent | SdistContent:
+        return verified(self.name, partial.path, partial.digests(), self.remote, promise)
+
+    def _known(self, here: Digests) -> Note | None:
+        """What was noted of the file that is here, when the server can be asked whether it still holds."""
+        note = self.house.note(self.name.filename)
+        if (
+            note is None
+            or note.url != bare_url(self.remote.url)
+            or not (note.etag or note.last_modified)
+            or (note.size, note.digest) != (here.size, f"sha256:{here.sha256}")
+            or self.remote.size not in {None, here.size}
+        ):
+            return None
+        return note
+
+    # --- from this machine -----------------------------------------------------------------------------
+
+    def _from_disk(self, promise: Promise | None) -> Fetched:
+        path = local_path(self.remote)
+        here = self._digests_here(promise)
+        if here and self._is_in_place(path):
+            return self._as_it_lies(here, promise, FetchOutcome.IN_PLACE, vouched_by(self.name, promise))
+        if here and digest(read_file(open_regular(path), str(path)), promise, self.check) == here:
+            return self._as_it_lies(here, promise, FetchOutcome.UNCHANGED, vouched_by(self.name, promise))
+        if here:
+            self._refuse_to_replace()
+        with (
+            self.progress.file(self.name.filename, size=self.remote.size) as bar,
+            Partial(self.house, self.name.filename, promise) as partial,
+        ):
+            partial.restart()
+            for chunk in read_file(open_regular(path), str(path)):
+                self.check()
+                partial.write(chunk)
+                bar.advance(len(chunk))
+            content = self._verified(partial.path, partial.digests(), promise, str(path))
+            return self._settle(partial, promise, content, here, None, FetchOutcome.COPIED)
+
+    def _is_in_place(self, path: Path) -> bool:
+        with storage_errors(str(path)):
+            return path.name == self.name.filename and path.parent.samefile(self.house.path)
+
+    # --- both ------------------------------------------------------------------------------------------
+
+    def _digests_here(self, promise: Promise | None) -> Digests | None:
+        """The digests of the file of this name in the wheelhouse; None when there is none."""
+        if not self.house.holds(self.name.filename):
+            return None
+        path = str(self._path)
+        with storage_errors(path):
+            descriptor = self.house.open_file(self.name.filename)
+        return digest(read_file(descriptor, path), promise, self.check)
+
+    @property
+    def _path(self) -> Path:
+        return self.house.path / self.name.filename
+
+    def _refuse_to_replace(self) -> None:
+        if not self.clobber:
+            raise FileError(
+                f"{printable(str(self._path))} has other bytes than {printable(_where(self.remote))}",
+                hint="Remove it, or let it be overwritten with -c.",
+            )
+
+    def _as_it_lies(
+        self, here: Digests, promise: Promise | None, outcome: FetchOutcome, vouched: str
+    ) -> Fetched:
+        content = self._verified(self._path, here, promise, str(self._path))
+        return self._fetched(here, content, outcome, vouched)
+
+    def _verified(
+        self, path: Path, digests: Digests, promise: Promise | None, called: str
+    ) -> WheelContent | SdistContent:
+        """What is in a file that will not get better by being read again."""
+        try:
+            return verified(self.name, path, digests, self.remote, promise)
+        except Mismatch as error:
+            raise FileError(f"{printable(called)}: {error}") from None
+
+    def _settle(
+        self,
+        partial: Partial,
+        promise: Promise | None,
+        content: WheelContent | SdistContent,
+        here: Digests | None,
+        note: Note | None,
+        outcome: FetchOutcome,
+    ) -> Fetched:
+        """Give the verified partial file its name, unless the same bytes are here under it already."""
+        digests = partial.digests()
+        if here == digests:
+            outcome = FetchOutcome.UNCHANGED
+            if note:
+                self.house.write_note(self.name.filename, note)
+            partial.keep = False
+        else:
+            if here:
+                self._refuse_to_replace()
+            partial.publish(note, replace=here is not None)
+        return self._fetched(digests, content, outcome, vouched_by(self.name, promise))
+
+    def _fetched(
+        self, digests: Digests, content: WheelContent | SdistContent, outcome: FetchOutcome, vouched: str
+    ) -> Fetched:
+        file = LocalFile(
+            name=self.name,
+            path=self._path,
+            size=digests.size,
+            sha256=digests.sha256,
+            blake2b_256=digests.blake2b_256,
+        )
+        return Fetched(file=file, remote=self.remote, outcome=outcome, vouched_by=vouched, content=content)
+
+
+def local_path(remote: RemoteFile) -> Path:
+    """The path that a ``file:`` URL stands for."""
+    return Path(url2pathname(urlsplit(remote.url).path))
+
+
+def _where(remote: RemoteFile) -> str:
+    return str(local_path(remote)) if remote.url.startswith("file:") else bare_url(remote.url)

@@ -1,0 +1,119 @@
+"""A file on its way into the wheelhouse: private, hashed as it grows, and named only when it is whole."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from wheel_uploader.disk import set_mode, storage_errors
+from wheel_uploader.display import printable
+from wheel_uploader.errors import FileError, StorageError
+from wheel_uploader.verify import Digests, Hashes, Promise
+from wheel_uploader.wheelhouse import PART, Note, Wheelhouse
+
+_READ = 1024 * 1024
+
+
+class Partial:
+    """The partial file of one name; unless ``keep``, what is there when the ``with`` ends is removed."""
+
+    def __init__(self, house: Wheelhouse, filename: str, promise: Promise | None) -> None:
+        self._house = house
+        self._filename = filename
+        self._promise = promise
+        self._stream: io.FileIO | None = None
+        self._hashes = Hashes(promise)
+        #: Set while what is there could be continued by a later run.
+        self.keep = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._stream:
+            self._stream.close()
+        # A file that lies, or a disk that is full, has nothing worth continuing.
+        if not self.keep or not self.size or isinstance(error, (FileError, StorageError)):
+            with contextlib.suppress(StorageError):
+                self._house.forget_stump(self._filename)
+
+    @property
+    def path(self) -> Path:
+        return self._house.hidden.path / (self._filename + PART)
+
+    @property
+    def size(self) -> int:
+        """Bytes that are there."""
+        return self._hashes.size
+
+    def digests(self) -> Digests:
+        return self._hashes.result()
+
+    def take_up(self, progress: Callable[[int], None]) -> None:
+        """Open what an earlier run left, and hash it; nothing, when it is not a plain file of our own."""
+        with storage_errors(str(self.path)):
+            stream = self._open_stump()
+            while stream and (chunk := stream.read(_READ)):
+                self._hashes.update(chunk)
+                progress(len(chunk))
+        self._stream = stream
+
+    def _open_stump(self) -> io.FileIO | None:
+        try:
+            descriptor = self._house.hidden.open(self._filename + PART, os.O_RDWR)
+        except OSError:
+            return None
+        status = os.fstat(descriptor)
+        if stat.S_ISREG(status.st_mode) and status.st_nlink == 1:
+            return io.FileIO(descriptor, "r+b")
+        os.close(descriptor)
+        return None
+
+    def restart(self) -> None:
+        """Throw away what is there; the next byte is the first."""
+        if self._stream:
+            self._stream.close()
+        # The note goes with the bytes that it was about.
+        self._house.forget_stump(self._filename)
+        with storage_errors(str(self.path)):
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
+            self._stream = io.FileIO(self._house.hidden.open(self._filename + PART, flags), "r+b")
+        self._hashes = Hashes(self._promise)
+
+    def write(self, data: bytes) -> None:
+        """Append ``data``; ``restart`` or ``take_up`` has to come first."""
+        assert self._stream  # noqa: S101
+        with storage_errors(str(self.path)):
+            # One write can be shorter than asked for, just before the disk is full.
+            rest = memoryview(data)
+            while rest:
+                rest = rest[self._stream.write(rest) :]
+        self._hashes.update(data)
+
+    def publish(self, note: Note | None, *, replace: bool) -> Path:
+        """Give the file its final name: first the bytes safe on the disk, then the name, then that safe too."""
+        assert self._stream  # noqa: S101
+        house, path = self._house, self._house.path / self._filename
+        if house.holds(self._filename) and not replace:
+            raise FileError(
+                f"{printable(str(path))} has appeared meanwhile", hint="Run the same command again."
+            )
+        if note:
+            house.write_note(self._filename, note)
+        with storage_errors(str(path)):
+            set_mode(self._stream.fileno(), house.file_mode)
+            os.fsync(self._stream.fileno())
+            self._stream.close()
+            house.hidden.move(self._filename + PART, house.folder, self._filename)
+            house.folder.sync()
+        house.forget_stump(self._filename)
+        self.keep = False
+        return path

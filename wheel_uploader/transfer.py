@@ -1,0 +1,235 @@
+"""One file over HTTP into its partial file: ranges, validators, and every way in which a body is wrong."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
+
+from wheel_uploader.display import bare_url, printable
+from wheel_uploader.errors import FileError, NetworkError, TransportError
+from wheel_uploader.http import Http, Stream
+from wheel_uploader.models import RemoteFile
+from wheel_uploader.partial import Partial
+from wheel_uploader.progress import Bar
+from wheel_uploader.verify import Mismatch
+from wheel_uploader.wheelhouse import Note, Wheelhouse
+
+#: Larger reads cost fewer system calls; larger still makes the bars jump.
+_CHUNK = 256 * 1024
+
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})\Z")
+_ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]{0,200}"\Z')
+#: No wheel and no sdist begins like this.
+_PAGE = re.compile(rb"(?i)(?:\xef\xbb\xbf)?\s*<(\?xml|!doctype|[a-z]+)")
+_TITLE = re.compile(rb"(?i)<(title|code)>\s*([^<]{1,200}?)\s*</\1>")
+
+
+class Stopped(Exception):
+    """The run is ending: leave the bytes where they are."""
+
+
+class _StartAgain(Exception):
+    """The answer to a range cannot be used: ask for the whole file."""
+
+
+class Transfer:
+    """The transfer of one file, from its first request to its last byte, over several attempts."""
+
+    def __init__(
+        self,
+        filename: str,
+        remote: RemoteFile,
+        house: Wheelhouse,
+        partial: Partial,
+        *,
+        promised: str,
+        check: Callable[[], None],
+        bar: Bar,
+    ) -> None:
+        """``promised``: ``algorithm:hex`` from the source, or empty; ``check`` raises Stopped."""
+        self._filename = filename
+        self._remote = remote
+        self._house = house
+        self._partial = partial
+        self._promised = promised
+        self._check = check
+        self._bar = bar
+        self._url = bare_url(remote.url)
+        #: What the server said of the bytes in the partial file when the first of them came.
+        self._begun = self._take_up()
+
+    def run(self, http: Http, known: Note | None = None) -> Note | None:
+        """Fetch until all bytes are there; what the server said of them.
+
+        ``known`` is what was noted of a file that is already here: None is returned when the server says
+        that it still holds. Raises Mismatch when the server has another file than was listed.
+        """
+        return http.retrying(f"download {self._filename}", lambda: self._attempt(http, known))
+
+    def restart(self) -> None:
+        """Forget every byte."""
+        self._bar.advance(-self._partial.size)
+        self._partial.restart()
+        self._partial.keep = False
+        self._begun = None
+
+    def _take_up(self) -> Note | None:
+        """What an earlier run left of this very file, when that can be told."""
+        note = self._house.stump_note(self._filename)
+        if note is None or note.digest != self._promised or self._remote.size not in {None, note.size}:
+            return None
+        if not self._promised and not (note.strong_etag and note.url == self._url):
+            return None
+        self._partial.take_up(self._bar.advance)
+        self._partial.keep = True
+        return note
+
+    def _attempt(self, http: Http, known: Note | None) -> Note | None:
+        self._check()
+        begun = self._begun
+        if begun and self._promised and self._partial.size == begun.size:
+            return begun  # It was killed after the last byte; the hash will tell.
+        if self._partial.size and not (begun and self._can_resume(begun)):
+            self.restart()
+        try:
+            return self._request(http, known)
+        except _StartAgain:
+            self.restart()
+        try:
+            return self._request(http, known)
+        except _StartAgain as error:
+            raise NetworkError(f"{self._filename}: {error}") from None
+
+    def _can_resume(self, begun: Note) -> bool:
+        return bool(self._promised or begun.strong_etag)
+
+    def _headers(self, known: Note | None) -> dict[str, str]:
+        """Ask for the rest of what is here, or whether what is here still holds, or for everything."""
+        begun, have = self._begun, self._partial.size
+        headers: dict[str, str] = {}
+        if begun and have:
+            headers["range"] = f"bytes={have}-"
+            if begun.strong_etag and begun.url == self._url:
+                headers["if-range"] = begun.strong_etag
+        elif known:
+            if known.etag:
+                headers["if-none-match"] = known.etag
+            if known.last_modified:
+                headers["if-modified-since"] = known.last_modified
+        return headers
+
+    def _request(self, http: Http, known: Note | None) -> Note | None:
+        headers = self._headers(known)
+        pinned = "sha256" in self._remote.hashes
+        with http.stream(
+            self._remote.url, headers=headers, listed_at=self._remote.source, pinned=pinned
+        ) as stream:
+            if stream.status == 304 and known and "range" not in headers:
+                return None
+            if stream.status == 206 and "range" in headers:
+                begun = self._continue(stream.headers)
+            elif stream.status == 200:
+                begun = self._begin(stream.headers)
+            else:
+                raise _StartAgain(f"the server answered {stream.status} to a plain request")
+            self._begun = begun
+            self._receive(stream, begun.size)
+        return begun
+
+    def _begin(self, headers: Mapping[str, str]) -> Note:
+        """A 200: this body is the whole file."""
+        self._refuse_coding(headers)
+        length = headers.get("content-length", "")
+        size = int(length) if re.fullmatch(r"\d{1,18}", length, re.ASCII) else None
+        listed = self._remote.size
+        if None not in {size, listed} and size != listed:
+            raise Mismatch(f"the server has {size} bytes, the listing said {listed}")
+        self.restart()
+        begun = Note(
+            url=self._url,
+            etag=_etag(headers),
+            last_modified=_last_modified(headers),
+            size=listed if size is None else size,
+            digest=self._promised,
+        )
+        if self._can_resume(begun):
+            # Before the first byte: a run that is killed leaves something that the next one can continue.
+            self._house.write_stump_note(self._filename, begun)
+            self._partial.keep = True
+        return begun
+
+    def _continue(self, headers: Mapping[str, str]) -> Note:
+        """A 206: this body is exactly the rest, of exactly the file that was begun."""
+        assert self._begun  # noqa: S101 - a range is asked for only then
+        begun = self._begun
+        found = _CONTENT_RANGE.match(headers.get("content-range", ""))
+        if not found:
+            raise _StartAgain("the server answered a range without saying which")
+        first, last, total = (int(group) for group in found.groups())
+        if (first, last) != (self._partial.size, total - 1) or begun.size not in {None, total}:
+            raise _StartAgain("the server answered another range than was asked for")
+        same_place = begun.url == self._url
+        if same_place and begun.strong_etag and _etag(headers) not in {"", begun.strong_etag}:
+            raise _StartAgain("the file changed at the server")
+        self._refuse_coding(headers)
+        return replace(begun, size=total)
+
+    def _refuse_coding(self, headers: Mapping[str, str]) -> None:
+        coding = headers.get("content-encoding", "identity").strip().lower()
+        # Apache's AddEncoding calls a .tar.gz gzip-coded although it is sent as it lies on the disk.
+        own_format = coding in {"gzip", "x-gzip"} and self._filename.endswith(".gz")
+        if coding not in {"", "identity"} and not own_format:
+            raise FileError(
+                f"{self._filename}: the server sends it {printable(coding, limit=40)}-coded, though it was "
+                "asked for the bytes as they are",
+                hint="Turn compression off for wheels and sdists at the staging place, then run this again.",
+            )
+
+    def _receive(self, stream: Stream, size: int | None) -> None:
+        partial = self._partial
+        for chunk in stream.chunks(_CHUNK):
+            self._check()
+            if not partial.size:
+                self._refuse_page(chunk)
+            if size is not None and partial.size + len(chunk) > size:
+                raise Mismatch(f"the server sent more than the {size} bytes that were listed")
+            partial.write(chunk)
+            self._bar.advance(len(chunk))
+        if size is not None and partial.size < size:
+            raise TransportError(
+                f"{self._filename} was cut short: {partial.size} of {size} bytes arrived from {self._url}"
+            )
+
+    def _refuse_page(self, head: bytes) -> None:
+        page = _PAGE.match(head)
+        if not page:
+            return
+        kind = "XML document" if page[1].lower() == b"?xml" else "HTML page"
+        title = _TITLE.search(head[:4096])
+        called = f' ("{printable(title[2].decode("utf-8", "replace"), limit=100)}")' if title else ""
+        raise FileError(
+            f"{self._filename}: the server sent an {kind}{called} instead of the file",
+            hint=f"Open {self._url} in a browser: it may want a login, or the file is gone.",
+        )
+
+
+def _etag(headers: Mapping[str, str]) -> str:
+    etag = headers.get("etag", "")
+    return etag if _ETAG.match(etag) else ""
+
+
+def _last_modified(headers: Mapping[str, str]) -> str:
+    """Last-Modified, when it can stand for these bytes.
+
+    A file that was written in the second of the answer may be written again in that second, and would then
+    have the same date (RFC 9110, 8.8.2.2).
+    """
+    text = headers.get("last-modified", "")
+    try:
+        age = parsedate_to_datetime(headers.get("date", "")) - parsedate_to_datetime(text)
+    except (ValueError, TypeError):  # Unreadable, or one with a time zone and one without.
+        return ""
+    return text if age > timedelta(seconds=1) else ""

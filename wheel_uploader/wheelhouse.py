@@ -1,0 +1,215 @@
+"""The local directory of a release: its lock, what is there already, what was noted of it, SHA256SUMS."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import stat
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from wheel_uploader.disk import READING, Folder, storage_errors
+from wheel_uploader.display import printable
+from wheel_uploader.errors import LockedError, StorageError
+from wheel_uploader.models import LocalFile
+
+#: The program's own corner of a wheelhouse; deleting it is always safe.
+HIDDEN = ".wheel-uploader"
+SUMS = "SHA256SUMS"
+PART = ".part"
+_NOTE = ".json"
+_TEMPORARY = ".tmp"
+
+#: A note is a few hundred bytes; whatever is longer is not ours.
+_NOTE_LIMIT = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """What a server said of a file when it was fetched: enough to ask later whether it is still the same."""
+
+    #: Without user info and query: those change from day to day, and they are secrets.
+    url: str
+    etag: str = ""
+    last_modified: str = ""
+    #: Bytes of the whole file, when it is known.
+    size: int | None = None
+    #: ``algorithm:hex`` of the whole file: ours when it is there, the source's while it is on its way.
+    digest: str = ""
+
+    @property
+    def strong_etag(self) -> str:
+        """The ETag when it stands for these very bytes; a weak one stands for the like of them."""
+        return self.etag if self.etag.startswith('"') else ""
+
+    @classmethod
+    def parse(cls, data: bytes) -> Note | None:
+        """The note in ``data``; None when it is none, for notes are hints and may be damaged."""
+        try:
+            values = json.loads(data)
+            if not isinstance(values, dict) or values.keys() != {field.name for field in fields(cls)}:
+                return None
+            size = values.pop("size")
+        except ValueError:
+            return None
+        if not (size is None or type(size) is int) or not all(
+            type(value) is str for value in values.values()
+        ):
+            return None
+        return cls(size=size, **values)
+
+
+class Wheelhouse:
+    """A wheelhouse that this run alone may change, for as long as the ``with`` lasts."""
+
+    def __init__(self, path: Path, *, lock_timeout: float = 0.0) -> None:
+        self.path = path
+        self._lock_timeout = lock_timeout
+        self._open = contextlib.ExitStack()
+        #: Permissions of a finished file: those that the person's umask gives.
+        self.file_mode = 0o600
+
+    def __enter__(self) -> Self:
+        self._make()
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(self._locked())
+            with storage_errors(f"the wheelhouse {self.path}"):
+                self.folder = stack.enter_context(contextlib.closing(Folder(self.path)))
+                self.hidden = stack.enter_context(contextlib.closing(Folder(self.path / HIDDEN)))
+                self._tidy()
+            mask = os.umask(0o077)
+            os.umask(mask)
+            self.file_mode = 0o666 & ~mask
+            self._open = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.close()
+
+    def _make(self) -> None:
+        """The directory and its hidden one; whether they can be written to is known before any work."""
+        where = f"the wheelhouse {self.path}"
+        if self.path.exists() and not self.path.is_dir():
+            raise StorageError(
+                f"{printable(where)} is a file, not a directory", hint="Name a directory with -w."
+            )
+        with storage_errors(where):
+            self.path.mkdir(parents=True, exist_ok=True)
+            if not os.access(self.path, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, "it cannot be written to")
+            hidden = self.path / HIDDEN
+            with contextlib.suppress(FileExistsError):
+                hidden.mkdir(mode=0o700)
+            if not stat.S_ISDIR(hidden.lstat().st_mode):
+                raise StorageError(
+                    f"{printable(str(hidden))} is not a directory", hint="Remove it, then run this again."
+                )
+
+    def _locked(self) -> contextlib.AbstractContextManager[object]:
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(self.path / HIDDEN / "lock", timeout=self._lock_timeout, thread_local=False)
+        with storage_errors(f"the lock of the wheelhouse {self.path}"):
+            try:
+                return lock.acquire()
+            except Timeout:
+                held = f"another run is at work in the wheelhouse {printable(str(self.path))}"
+                raise LockedError(held) from None
+
+    def _tidy(self) -> None:
+        """Remove what a run that was killed left behind and nothing can continue."""
+        names = set(os.listdir(self.hidden.path))  # noqa: PTH208 - names are what is wanted
+        for name in names:
+            without_note = name.endswith(PART) and self.stump_note(name.removesuffix(PART)) is None
+            without_part = name.endswith(PART + _NOTE) and name.removesuffix(_NOTE) not in names
+            if name.endswith(_TEMPORARY) or without_note or without_part:
+                self.hidden.unlink(name)
+
+    # --- what is there ---------------------------------------------------------------------------------
+
+    def holds(self, filename: str) -> bool:
+        """Whether there is a regular file of that name; anything else of that name is a StorageError."""
+        with storage_errors(str(self.path / filename)):
+            found = self.folder.stat(filename)
+        if found is None:
+            return False
+        if stat.S_ISREG(found.st_mode):
+            return True
+        raise StorageError(
+            f"{printable(str(self.path / filename))} is {_kind(found.st_mode)}, not a file",
+            hint="Remove it or move it away: it is neither followed nor replaced.",
+        )
+
+    def open_file(self, filename: str) -> int:
+        """A descriptor for reading a file that ``holds`` found; never through a link."""
+        return self.folder.open(filename, READING)
+
+    def note(self, filename: str) -> Note | None:
+        """What was noted when this file was fetched."""
+        return self._read_note(filename + _NOTE)
+
+    def stump_note(self, filename: str) -> Note | None:
+        """What was noted when this file's partial file was begun."""
+        return self._read_note(filename + PART + _NOTE)
+
+    def _read_note(self, name: str) -> Note | None:
+        return Note.parse(self.hidden.read(name, _NOTE_LIMIT) or b"")
+
+    # --- what is written -------------------------------------------------------------------------------
+
+    def write_note(self, filename: str, note: Note) -> None:
+        self._put(self.hidden, filename + _NOTE, json.dumps(asdict(note)).encode(), 0o600)
+
+    def write_stump_note(self, filename: str, note: Note) -> None:
+        self.write_note(filename + PART, note)
+
+    def forget_stump(self, filename: str) -> None:
+        """Remove a partial file and its note, those of them that are there."""
+        with storage_errors(f"a partial file in {self.hidden.path}"):
+            self.hidden.unlink(filename + PART)
+            self.hidden.unlink(filename + PART + _NOTE)
+
+    def write_sums(self, files: Sequence[LocalFile]) -> Path:
+        """Write SHA256SUMS for exactly this set, ready for ``sha256sum -c``; only when it would change.
+
+        Lines of other releases that an older file had are not kept: nobody has verified those files in this
+        run, they may be gone, and the signature beside SHA256SUMS must not vouch for them.
+        """
+        text = "".join(
+            f"{file.sha256}  {file.filename}\n" for file in sorted(files, key=lambda each: each.filename)
+        )
+        data = text.encode("ascii")
+        if not self.holds(SUMS) or self.folder.read(SUMS, len(data) + 1) != data:
+            self._put(self.folder, SUMS, data, self.file_mode)
+        return self.path / SUMS
+
+    def _put(self, folder: Folder, name: str, data: bytes, mode: int) -> None:
+        temporary = name + _TEMPORARY
+        with storage_errors(str(folder.path / name)):
+            try:
+                self.hidden.unlink(temporary)
+                self.hidden.write(temporary, data, mode)
+                self.hidden.move(temporary, folder, name)
+            except OSError:
+                with contextlib.suppress(OSError):
+                    self.hidden.unlink(temporary)
+                raise
+
+
+def _kind(mode: int) -> str:
+    for test, word in (
+        (stat.S_ISLNK, "a symbolic link"),
+        (stat.S_ISDIR, "a directory"),
+        (stat.S_ISFIFO, "a fifo"),
+        (stat.S_ISSOCK, "a socket"),
+    ):
+        if test(mode):
+            return word
+    return "a device"
