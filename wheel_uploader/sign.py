@@ -1,0 +1,211 @@
+"""Detached signatures by gpg: one ``NAME.asc`` beside each file, made by one known key and verified."""
+
+from __future__ import annotations
+
+import contextlib
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from wheel_uploader.display import printable
+from wheel_uploader.errors import SigningError, StorageError
+from wheel_uploader.gpg import Answer, Gpg, SecretKey, agent_trouble
+from wheel_uploader.models import Signature
+from wheel_uploader.progress import Progress, Silent
+from wheel_uploader.wheelhouse import HIDDEN, Folder, storage_errors
+
+SUFFIX = ".asc"
+#: Seconds that one call of gpg may take.
+TIMEOUT = 60.0
+
+_BEGIN = b"-----BEGIN PGP SIGNATURE-----"
+_END = b"-----END PGP SIGNATURE-----"
+#: A detached signature has a few hundred bytes.
+_LIMIT = 64 * 1024
+#: What _tidy of the wheelhouse removes when a run was killed.
+_TEMPORARY = ".tmp"
+#: Codes of libgpg-error: bad passphrase, no pinentry, cancelled, no passphrase.
+_LOCKED = {11, 85, 99, 177}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signer:
+    """The key that signs: the program, the full fingerprints of the part that signs and of the whole key."""
+
+    program: str
+    #: Of the primary key or of the signing subkey, whichever makes the signatures.
+    fingerprint: str
+    primary: str
+    #: Name and address, harmless to show.
+    user_id: str = ""
+
+
+def check_signer(program: str, identity: str | None, *, timeout: float = TIMEOUT) -> Signer:
+    """Find the key and let it sign a few bytes: what would fail later fails now.
+
+    ``identity`` is what gpg takes for a key; without it gpg's own choice (its ``default-key``) is learnt
+    from that trial signature. Raises SigningError.
+    """
+    gpg = Gpg.find(program, timeout=timeout)
+    keys = gpg.secret_keys(identity)
+    wanted = _choose(keys, identity)
+    # "KEYID!" is how a person tells gpg to use that very subkey.
+    local_user = identity if wanted and identity and identity.endswith("!") else wanted and wanted.fingerprint
+    chosen = ("--local-user", local_user) if local_user else ()
+    answer = gpg.call(*chosen, "--armor", "--detach-sign", "--output", "-", stdin=b"wheel-uploader\n")
+    fingerprint = _signed_by(answer, "a trial text", str(wanted or "that gpg chose"))
+    key = next((key for key in keys if fingerprint in {key.fingerprint, *key.subkeys}), None)
+    if key is None or (wanted and key != wanted):
+        raise _wrong_key(
+            "a trial text", fingerprint, wanted.fingerprint if wanted else "a key of its keyring"
+        )
+    return Signer(program=gpg.program, fingerprint=fingerprint, primary=key.fingerprint, user_id=key.user_id)
+
+
+def _choose(keys: Sequence[SecretKey], identity: str | None) -> SecretKey | None:
+    """The one key that ``identity`` stands for; None without an identity, when gpg is to choose."""
+    whose = f"for {printable(identity, limit=200)!r}" if identity else "at all"
+    if not keys:
+        raise SigningError(
+            f"gpg has no secret key {whose}",
+            hint="See 'gpg --list-secret-keys'; import the key, or name another with --identity.",
+        )
+    usable = [key for key in keys if not key.problem]
+    if not usable:
+        raise SigningError(
+            f"gpg has no key {whose} that can sign",
+            hint="Extend the key or name another with --identity; or run without -s.",
+            details=[f"{key} {key.problem}" for key in keys],
+        )
+    if not identity:
+        return None
+    if len(usable) > 1:
+        raise SigningError(
+            f"gpg has {len(usable)} keys {whose}",
+            hint="Give one of these fingerprints with --identity.",
+            details=map(str, usable),
+        )
+    return usable[0]
+
+
+def sign_all(
+    paths: Sequence[Path], signer: Signer, *, timeout: float = TIMEOUT, progress: Progress | None = None
+) -> tuple[Signature, ...]:
+    """A verified ``NAME.asc`` beside each file: a good one of this key is kept, any other is replaced.
+
+    Raises SigningError, or StorageError; the signatures that were finished before stay.
+    """
+    progress = progress or Silent()
+    gpg = Gpg(signer.program, timeout)
+    sizes = [_size(path) for path in paths]
+    signatures = []
+    with progress.total("sign", files=len(paths), size=sum(sizes)):
+        for path, size in zip(paths, sizes, strict=True):
+            with progress.file(path.name, size=size) as bar:
+                signatures.append(_sign(gpg, signer, path))
+                bar.advance(size)
+    return tuple(signatures)
+
+
+def _size(path: Path) -> int:
+    """Bytes of a regular file: gpg would wait for ever at a fifo, and follow a link."""
+    with storage_errors(str(path)):
+        found = path.lstat()
+    if not stat.S_ISREG(found.st_mode):
+        raise StorageError(f"{printable(str(path))} is not a file: it is not signed")
+    return found.st_size
+
+
+def _sign(gpg: Gpg, signer: Signer, path: Path) -> Signature:
+    target = path.with_name(path.name + SUFFIX)
+    with storage_errors(str(target)), contextlib.closing(Folder(path.parent)) as folder:
+        old = folder.read(target.name, _LIMIT + 1)
+    made = old is None or bool(_refusal(gpg, signer, path, old))
+    if made:
+        _put(target, _signature(gpg, signer, path), like=path)
+    return Signature(filename=path.name, path=target, fingerprint=signer.fingerprint, made=made)
+
+
+def _signature(gpg: Gpg, signer: Signer, path: Path) -> bytes:
+    """A new signature of the file, verified before anybody can see it."""
+    answer = gpg.call(
+        *("--local-user", f"{signer.fingerprint}!", "--armor", "--detach-sign", "--output", "-"),
+        *("--", str(path.absolute())),
+    )
+    fingerprint = _signed_by(answer, path.name, f"{signer.fingerprint} ({signer.user_id})")
+    if fingerprint != signer.fingerprint:
+        raise _wrong_key(path.name, fingerprint, signer.fingerprint)
+    if refusal := _refusal(gpg, signer, path, answer.output):
+        raise SigningError(
+            f"{printable(path.name)}: the signature that gpg made does not hold: {refusal}",
+            hint="The file may have changed while it was signed: run the same command again.",
+        )
+    return answer.output
+
+
+def _signed_by(answer: Answer, what: str, key: str) -> str:
+    """The fingerprint of the one key that made a detached signature. Raises SigningError when none did."""
+    created = [line for line in answer.status("SIG_CREATED") if len(line) >= 6 and line[0] == "D"]
+    if answer.exit_status == 0 and len(created) == 1:
+        return created[0][5]
+    if trouble := agent_trouble(answer):
+        raise trouble
+    if len(created) > 1:
+        raise SigningError(
+            f"{printable(what)}: gpg signed with {len(created)} keys at once",
+            hint="Remove 'local-user' from gpg.conf: one key signs a release.",
+            details=[line[5] for line in created],
+        )
+    if answer.error_code in _LOCKED:
+        raise SigningError(
+            f"the key {key} is locked: gpg-agent does not know its passphrase, and nobody is asked for it here",
+            hint="Unlock it first: sign any file by hand with 'gpg --detach-sign', then run this again; "
+            "in CI use gpg-preset-passphrase.",
+        )
+    raise SigningError(f"{printable(what)}: gpg did not sign with the key {key}: {answer.last_words}")
+
+
+def _wrong_key(what: str, fingerprint: str, wanted: str) -> SigningError:
+    return SigningError(
+        f"{printable(what)}: gpg signed with {printable(fingerprint)}, not with {wanted}",
+        hint="See gpg.conf and the program of --sign-with: something there chooses another key.",
+    )
+
+
+def _refusal(gpg: Gpg, signer: Signer, path: Path, signature: bytes) -> str:
+    """Why ``signature`` is no whole, good, detached signature of the file by this key; empty when it is."""
+    text = signature.strip()
+    if len(signature) > _LIMIT or not (text.startswith(_BEGIN) and text.endswith(_END)):
+        return "it is not an ASCII signature"
+    answer = gpg.call("--verify", "--", "-", str(path.absolute()), stdin=signature)
+    valid = [line for line in answer.status("VALIDSIG") if len(line) >= 10]
+    if answer.status("BADSIG"):
+        return "it is a signature of other bytes"
+    # An expired or revoked key gives VALIDSIG too, but not GOODSIG.
+    if answer.exit_status or len(valid) != 1 or len(answer.status("GOODSIG")) != 1:
+        return answer.last_words
+    made_by, kind, primary = valid[0][0], valid[0][8], valid[0][9]
+    if signer.primary not in {made_by, primary}:
+        return f"it is by the key {printable(primary)}"
+    # Class 01 leaves out line ends: other bytes could have the same signature.
+    return "" if kind == "00" else "it is a signature of text, not of bytes"
+
+
+def _put(target: Path, data: bytes, *, like: Path) -> None:
+    """The whole file under its final name at once; it may be read by whoever may read ``like``."""
+    hidden = target.parent / HIDDEN
+    temporary = target.name + _TEMPORARY
+    with storage_errors(str(target)), contextlib.ExitStack() as stack:
+        with contextlib.suppress(FileExistsError):
+            hidden.mkdir(mode=0o700)
+        away = stack.enter_context(contextlib.closing(Folder(hidden)))
+        folder = stack.enter_context(contextlib.closing(Folder(target.parent)))
+        try:
+            away.unlink(temporary)
+            away.write(temporary, data, like.stat().st_mode & 0o666)
+            away.move(temporary, folder, target.name)
+            folder.sync()
+        except OSError:
+            away.unlink(temporary)
+            raise
