@@ -67,7 +67,7 @@ class Fetch:
         known = None
         if here and promise:
             if promise.is_met(here):
-                return self._as_it_lies(here, promise, FetchOutcome.UNCHANGED, promise.vouches)
+                return self._as_it_lies(here, promise, FetchOutcome.UNCHANGED)
             self._refuse_to_replace()
         elif here:
             known = self._known(here)
@@ -134,9 +134,9 @@ class Fetch:
         path = local_path(self.remote)
         here = self._digests_here(promise)
         if here and self._is_in_place(path):
-            return self._as_it_lies(here, promise, FetchOutcome.IN_PLACE, vouched_by(self.name, promise))
+            return self._as_it_lies(here, promise, FetchOutcome.IN_PLACE)
         if here and digest(read_file(open_regular(path), str(path)), promise, self.check) == here:
-            return self._as_it_lies(here, promise, FetchOutcome.UNCHANGED, vouched_by(self.name, promise))
+            return self._as_it_lies(here, promise, FetchOutcome.UNCHANGED)
         if here:
             self._refuse_to_replace()
         with (
@@ -178,10 +178,11 @@ class Fetch:
             )
 
     def _as_it_lies(
-        self, here: Digests, promise: Promise | None, outcome: FetchOutcome, vouched: str
+        self, here: Digests, promise: Promise | None, outcome: FetchOutcome, vouched: str = ""
     ) -> Fetched:
+        """The file that is here, read once more."""
         content = self._verified(self._path, here, promise, str(self._path))
-        return self._fetched(here, content, outcome, vouched)
+        return self._fetched(here, content, outcome, vouched or vouched_by(content, promise))
 
     def _verified(
         self, path: Path, digests: Digests, promise: Promise | None, called: str
@@ -212,7 +213,7 @@ class Fetch:
             if here:
                 self._refuse_to_replace()
             partial.publish(note, replace=here is not None)
-        return self._fetched(digests, content, outcome, vouched_by(self.name, promise))
+        return self._fetched(digests, content, outcome, vouched_by(content, promise))
 
     def _fetched(
         self, digests: Digests, content: WheelContent | SdistContent, outcome: FetchOutcome, vouched: str

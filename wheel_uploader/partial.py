@@ -99,7 +99,7 @@ class Partial:
         self._hashes.update(data)
 
     def publish(self, note: Note | None, *, replace: bool) -> Path:
-        """Give the file its final name: first the bytes safe on the disk, then the name, then that safe too."""
+        """Give the file its final name: bytes safe on the disk, then the name, then that safe."""
         assert self._stream  # noqa: S101
         house, path = self._house, self._house.path / self._filename
         if house.holds(self._filename) and not replace:

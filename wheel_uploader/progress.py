@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import threading
 from collections.abc import Iterator
-from typing import Protocol
+from typing import TYPE_CHECKING, NoReturn, Protocol, TextIO
+
+from wheel_uploader.display import human_size, printable
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+#: Seconds that a file must be on its way before it gets a bar: a hundred small files would only flicker.
+_DELAY = 0.3
+#: Characters of a file name beside a bar.
+_NAME = 40
 
 
 class Bar(Protocol):
@@ -54,3 +66,155 @@ class Silent:
 
     def advance(self, count: int) -> None:
         pass
+
+
+def make(stream: TextIO, *, verbose: int, quiet: bool = False) -> Progress:
+    """Bars on a terminal, one line for each file elsewhere; ``verbose`` shows the details too."""
+    if quiet:
+        return Silent()
+    # A "dumb" terminal (an editor's shell, a log of CI) cannot move its cursor.
+    bars = stream.isatty() and os.environ.get("TERM") != "dumb"
+    return Bars(stream, verbose=verbose) if bars else Lines(stream, verbose=verbose)
+
+
+class Lines:
+    """A Progress in plain lines: one for each file that is done."""
+
+    def __init__(self, stream: TextIO, *, verbose: int) -> None:
+        self._stream = stream
+        self._verbose = verbose
+        #: Held while anything is written or counted: the methods are called from many threads.
+        self._lock = threading.RLock()
+        self._done = "done"
+
+    def say(self, text: str) -> None:
+        self._write(printable(text))
+
+    def detail(self, text: str) -> None:
+        if self._verbose:
+            self._write(printable(text))
+
+    def _write(self, line: str) -> None:
+        with self._lock:
+            self._stream.write(f"{line}\n")
+            self._stream.flush()
+
+    @contextlib.contextmanager
+    def total(self, verb: str, *, files: int, size: int | None) -> Iterator[None]:
+        self._done = f"{verb}d" if verb.endswith("e") else f"{verb}ed"
+        yield
+
+    @contextlib.contextmanager
+    def file(self, filename: str, *, size: int | None) -> Iterator[Bar]:
+        """``downloaded NAME (1.2 MB)``, unless it fails or not a byte of it was needed."""
+        count = _Count()
+        yield count
+        if count.bytes:
+            self.say(f"{self._done} {filename} ({human_size(count.bytes)})")
+
+
+class _Count:
+    """A Bar that only counts."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+
+    def advance(self, count: int) -> None:
+        self.bytes += count
+
+
+class Bars(Lines):
+    """A Progress in tqdm's bars: one for the stage, one below it for each file in flight."""
+
+    def __init__(self, stream: TextIO, *, verbose: int) -> None:
+        super().__init__(stream, verbose=verbose)
+        self._stage: _Stage | None = None
+
+    def _bar(self, label: str, size: int | None, delay: float) -> tqdm[NoReturn]:
+        from tqdm import tqdm
+
+        # Its own lock would load multiprocessing, its monitor would be one more thread; neither is needed.
+        tqdm.set_lock(self._lock)
+        tqdm.monitor_interval = 0
+        with self._lock:
+            return tqdm(
+                desc=printable(label),
+                total=size,
+                file=self._stream,
+                unit="B",
+                unit_scale=True,
+                leave=False,
+                dynamic_ncols=True,
+                delay=delay,
+            )
+
+    def _write(self, line: str) -> None:
+        with self._lock:
+            if self._stage:
+                self._stage.bar.write(line, file=self._stream)
+            else:
+                super()._write(line)
+
+    @contextlib.contextmanager
+    def total(self, verb: str, *, files: int, size: int | None) -> Iterator[None]:
+        self._stage = _Stage(verb, files, self._bar(f"{verb} 0/{files}", size, 0))
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._stage.bar.close()
+                self._stage = None
+
+    @contextlib.contextmanager
+    def file(self, filename: str, *, size: int | None) -> Iterator[Bar]:
+        bar = _FileBar(self._bar(_short(filename), size, _DELAY), self._stage, self._lock)
+        try:
+            yield bar
+        finally:
+            bar.close()
+        if self._stage and bar.bytes:
+            with self._lock:
+                self._stage.finish_one()
+
+
+class _Stage:
+    """The bar of a stage; whoever calls holds the lock."""
+
+    def __init__(self, verb: str, files: int, bar: tqdm[NoReturn]) -> None:
+        self.bar = bar
+        self._verb = verb
+        self._files = files
+        self._finished = 0
+
+    def finish_one(self) -> None:
+        self._finished += 1
+        # More files than were announced: one that was there already had to be fetched again.
+        self._files = max(self._files, self._finished)
+        self.bar.set_description(f"{self._verb} {self._finished}/{self._files}", refresh=False)
+
+
+class _FileBar(_Count):
+    """The bar of one file; what it counts is counted for the stage too."""
+
+    def __init__(self, bar: tqdm[NoReturn], stage: _Stage | None, lock: threading.RLock) -> None:
+        super().__init__()
+        self._bar = bar
+        self._stage = stage
+        self._lock = lock
+
+    def advance(self, count: int) -> None:
+        super().advance(count)
+        with self._lock:
+            self._bar.update(count)
+            if self._stage:
+                self._stage.bar.update(count)
+
+    def close(self) -> None:
+        with self._lock:
+            self._bar.close()
+
+
+def _short(filename: str) -> str:
+    """``filename`` with its middle left out: project and platform are what tells files apart."""
+    half = (_NAME - 3) // 2
+    return filename if len(filename) <= _NAME else f"{filename[:half]}...{filename[-half:]}"

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from wheel_uploader import archive
+from wheel_uploader import archive, record
 from wheel_uploader.disk import READING, storage_errors
 from wheel_uploader.display import printable
 from wheel_uploader.errors import FileError, StorageError
-from wheel_uploader.models import DistName, RemoteFile, SdistContent, WheelContent, WheelName
+from wheel_uploader.models import DistName, RemoteFile, SdistContent, WheelContent
 
 _READ = 1024 * 1024
 
@@ -170,8 +170,7 @@ def verified(
         )
     if not digests.size:
         raise Mismatch("it is empty")
-    with storage_errors(str(path)):
-        content = archive.read(path, name)
+    content = archive.read(path, name)
     damage = archive.damage(content)
     if damage:
         more = f" (and {len(damage) - 1} more)" if len(damage) > 1 else ""
@@ -179,14 +178,11 @@ def verified(
     return content
 
 
-def vouched_by(name: DistName, promise: Promise | None) -> str:
-    """What says that a file is whole and the right one."""
-    if promise is None:
-        return (
-            "RECORD"
-            if isinstance(name, WheelName)
-            else "gzip CRC"
-            if name.filename.endswith(".gz")
-            else "ZIP CRC"
-        )
-    return promise.vouches
+def vouched_by(content: WheelContent | SdistContent, promise: Promise | None) -> str:
+    """What says that a verified file is whole, and the one that was listed."""
+    if promise:
+        return promise.vouches
+    if isinstance(content, SdistContent) and content.filename.endswith(".gz"):
+        return "gzip CRC"
+    has_record = isinstance(content, WheelContent) and record.of(content) is not None
+    return "RECORD" if has_record else "ZIP CRC"
