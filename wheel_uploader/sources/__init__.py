@@ -1,1 +1,38 @@
-"""WHERE FILES WAIT: one file for each kind of staging place, one table of them here."""
+"""WHERE FILES WAIT: one file for each kind of staging place, one table of them here.
+
+A new kind of place is one file with a class of two members, ``claims(url) -> bool``, which looks at the
+text alone, and ``files(project) -> Iterator[RemoteFile]``, made as ``Class(url, http)``; one line in
+``SOURCES``; and a test. Its parser is a pure function of text. The first class that claims a URL gets it,
+so a class for one particular host stands before the one that asks any server what it has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from wheel_uploader.display import printable
+from wheel_uploader.errors import UsageError
+from wheel_uploader.http import Http
+from wheel_uploader.models import RemoteFile
+from wheel_uploader.sources.base import Source
+from wheel_uploader.sources.local import LocalFiles
+from wheel_uploader.sources.web import WebPage
+
+SOURCES: tuple[type[Source], ...] = (LocalFiles, WebPage)
+
+
+def open_source(url: str, http: Http) -> Source:
+    """The source for what the person typed after ``-u``; nothing is asked yet. Raises UsageError."""
+    for kind in SOURCES:
+        if kind.claims(url):
+            return kind(url, http)
+    raise UsageError(
+        f"{printable(url)} is no place that files can come from",
+        hint="Give an https URL, a directory or a file.",
+    )
+
+
+def list_files(urls: Sequence[str], project: str, http: Http) -> tuple[RemoteFile, ...]:
+    """Every file that the places offer, in their order; what is at two places is there twice."""
+    sources = [open_source(url, http) for url in urls]
+    return tuple(file for source in sources for file in source.files(project))

@@ -1,20 +1,57 @@
-"""What every source is: the two-member interface, and nothing else."""
+"""What every source is: the two-member interface, and what a page of one says."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from wheel_uploader.http import Http
 from wheel_uploader.models import RemoteFile
+
+#: More is no listing of one release.
+MAX_LINKS = 100_000
+
+#: Characters of the hex digest of algorithms that we know; of others, what is long enough to mean something.
+_DIGEST_LENGTH = {"md5": 32, "sha1": 40, "sha224": 56, "sha256": 64, "sha384": 96, "sha512": 128}
+_DIGEST = re.compile(r"(?:[0-9a-f]{2}){16,64}\Z")
 
 
 class Source(Protocol):
     """A kind of staging place, opened for one URL."""
 
+    def __init__(self, url: str, http: Http) -> None: ...
+
+    @staticmethod
+    def claims(url: str) -> bool:
+        """Whether this class is for ``url``, told by its text alone."""
+        ...
+
     def files(self, project: str) -> Iterator[RemoteFile]:
         """Every file that is offered, of whatever project and version; nothing is chosen here.
 
-        ``project`` is a help for places that have a page for each project. Raises NetworkError or
-        ListingError.
+        ``project`` is a help for places that have a page for each project. Raises NetworkError,
+        ListingError, NothingFoundError or CredentialsError.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """What one page of a listing says."""
+
+    files: tuple[RemoteFile, ...] = ()
+    #: Pages below this one, by canonical name: directories, or the projects of an index.
+    pages: Mapping[str, str] = field(default_factory=dict)
+    asks_for_password: bool = False
+
+
+def digests(hashes: Mapping[str, str]) -> dict[str, str]:
+    """The hashes of a listing that can be hashes: lower case, hex, of the length that the algorithm has."""
+    lower = {algorithm.lower(): digest.lower() for algorithm, digest in hashes.items()}
+    return {
+        algorithm: digest
+        for algorithm, digest in lower.items()
+        if _DIGEST.match(digest) and len(digest) == _DIGEST_LENGTH.get(algorithm, len(digest))
+    }

@@ -1,0 +1,303 @@
+"""Every GET, with its limits, retries, redirects and credentials: the one home of httpx, with reply.py."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from http.cookiejar import DefaultCookiePolicy
+from typing import Self, TypeVar
+from urllib.parse import unquote, urljoin
+
+import httpx
+
+from wheel_uploader import __version__, bodies, retry
+from wheel_uploader.display import bare_url, printable, remember_basic_auth
+from wheel_uploader.errors import CredentialsError, HttpStatus, NetworkError, TransportError, UsageError
+from wheel_uploader.hosts import NotAUrl, Place, Rules, place_of, split_credentials
+from wheel_uploader.progress import Progress, Silent
+from wheel_uploader.reply import SMALL, Page, Stream, content_type_of, drain, explain, headers_of, raw_pieces
+from wheel_uploader.transport import ProxyRouter, time_limit, tls_context
+
+__all__ = ["Http", "Page", "Stream"]
+
+T = TypeVar("T")
+
+MAX_REDIRECTS = 5
+#: Seconds: to connect, for one whole page, and for the start of an error's body.
+CONNECT_TIMEOUT = 10.0
+PAGE_TIMEOUT = 120.0
+_EXCERPT_TIMEOUT = 5.0
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+#: Headers that say nothing of who asks: the only ones that follow a redirect to another place.
+_HARMLESS = frozenset(
+    {"accept", "accept-encoding", "cache-control", "pragma", "range", "if-range"}
+    | {"if-none-match", "if-modified-since"}
+)
+
+
+class Http:
+    """All GET requests of a run: one pool of connections, which any number of threads may use."""
+
+    def __init__(
+        self,
+        *,
+        typed: Iterable[str] = (),
+        allow_hosts: Iterable[str] = (),
+        allow_insecure_hosts: Iterable[str] = (),
+        timeout: float = 30.0,
+        retries: int = 6,
+        connections: int = 16,
+        verify: bool | str = True,
+        progress: Progress | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        """``typed``: the URLs that the person gave, whose hosts may be contacted wherever they are.
+
+        ``timeout``: seconds without a byte. ``retries``: attempts in all. ``verify``: False, or the path of
+        a PEM file with the certificates to trust. ``transport`` is for tests. Raises UsageError.
+        """
+        typed = tuple(typed)
+        self._rules = Rules(typed=typed, allow_hosts=allow_hosts, allow_insecure_hosts=allow_insecure_hosts)
+        self._credentials: dict[Place, tuple[str, str]] = {}
+        for url in typed:
+            self._take_credentials(url)
+        self._timeout = timeout
+        self._retries = retries
+        self._progress = progress or Silent()
+        self._sleep = sleep
+        self._clock = clock
+        self._client = httpx.Client(
+            transport=transport or ProxyRouter(self._rules.trusts, tls_context(verify), connections),
+            headers={"User-Agent": f"wheel-uploader/{__version__}"},
+            timeout=httpx.Timeout(timeout, connect=min(CONNECT_TIMEOUT, timeout), pool=None),
+        )
+        # A cookie would let one answer change what the next request says.
+        self._client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=()))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def add_credentials(self, url: str, username: str, password: str) -> None:
+        """Log in with these wherever scheme, host and port are those of ``url``, and nowhere else."""
+        remember_basic_auth(username, password)
+        self._credentials[place_of(url)] = (username, password)
+
+    def _take_credentials(self, url: str) -> None:
+        with contextlib.suppress(NotAUrl):
+            place_of(url)
+            _, username, password = split_credentials(url)
+            if username or password:
+                self.add_credentials(url, unquote(username), unquote(password))
+
+    def refuse_link(self, url: str, *, listed_at: str, pinned: bool) -> str:
+        """Why a link of the listing ``listed_at`` must not be fetched, in one clause; empty when it may.
+
+        ``pinned``: the listing gave a sha256 for it.
+        """
+        return self._rules.refuse_link(url, listed_at=listed_at, pinned=pinned)
+
+    def retrying(self, what: str, attempt: Callable[[], T]) -> T:
+        """Call ``attempt`` again while it fails in a way that may pass (promise 11)."""
+        return retry.retrying(
+            what, attempt, attempts=self._retries, progress=self._progress, sleep=self._sleep
+        )
+
+    # --- asking ----------------------------------------------------------------------------------------
+
+    def get(
+        self,
+        url: str,
+        *,
+        accept: str = "*/*",
+        no_cache: bool = False,
+        headers: Mapping[str, str] | None = None,
+    ) -> Page:
+        """The whole page at ``url``, of at most 32 MiB and within 120 s, after retries.
+
+        ``no_cache`` asks caches on the way to look again. Raises HttpStatus for any status but 2xx,
+        CredentialsError for 401, ListingError when a limit is broken, else NetworkError.
+        """
+        url = self._without_credentials(url)
+        asked = {"accept": accept, "accept-encoding": "gzip", **_lower(headers)}
+        if no_cache:
+            asked |= {"cache-control": "no-cache", "pragma": "no-cache"}
+        return self.retrying(f"get {printable(url)}", lambda: self._get(url, asked))
+
+    def _get(self, url: str, headers: Mapping[str, str]) -> Page:
+        end = self._clock() + PAGE_TIMEOUT
+        try:
+            with time_limit(PAGE_TIMEOUT), self._open(url, headers) as (response, final):
+                if not response.is_success:
+                    raise self._refusal(response, final)
+                return self._page(response, final, end)
+        except TransportError:
+            if self._clock() < end:
+                raise
+        # It was slow all the time: nothing says that the next 120 s would be better.
+        raise NetworkError(f"{bare_url(url)} was not whole after {PAGE_TIMEOUT:.0f} s")
+
+    def _page(self, response: httpx.Response, url: str, end: float) -> Page:
+        headers, where = headers_of(response), bare_url(url)
+
+        def in_time() -> Iterator[bytes]:
+            for piece in bodies.limited(raw_pieces(response, url), where):
+                yield piece
+                if self._clock() >= end:
+                    raise TransportError(f"{where} takes too long")
+
+        plain = bodies.unpacked(in_time(), headers.get("content-encoding", ""), where)
+        body = b"".join(bodies.limited(plain, where))
+        return Page(
+            url=url,
+            status=response.status_code,
+            headers=headers,
+            content_type=content_type_of(headers),
+            text=bodies.decoded(body),
+            body=body,
+        )
+
+    @contextlib.contextmanager
+    def stream(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        listed_at: str = "",
+        pinned: bool = False,
+    ) -> Iterator[Stream]:
+        """The answer 200, 206, 304 or 416 to one request for ``url``, not retried.
+
+        ``listed_at`` and ``pinned`` as for ``refuse_link``; without ``listed_at`` the URL is no link but
+        one of our own. Raises as ``get`` does.
+        """
+        if listed_at and (reason := self.refuse_link(url, listed_at=listed_at, pinned=pinned)):
+            raise NetworkError(f"{printable(url)} is not fetched: {reason}")
+        url = self._without_credentials(url)
+        asked = {"accept": "*/*", "accept-encoding": "identity", **_lower(headers)}
+        with contextlib.ExitStack() as stack:
+            # The body may take as long as it keeps coming, the way to it may not.
+            with time_limit(CONNECT_TIMEOUT + self._timeout):
+                response, final = stack.enter_context(self._open(url, asked, pinned=pinned))
+            if response.status_code not in {200, 206, 304, 416}:
+                raise self._refusal(response, final)
+            yield Stream(response, final, self._clock)
+
+    @contextlib.contextmanager
+    def _open(
+        self, url: str, headers: Mapping[str, str], *, pinned: bool = False
+    ) -> Iterator[tuple[httpx.Response, str]]:
+        """Ask, and follow redirects by our own rules: the last answer, its body unread, and its URL."""
+        if reason := self._rules.refuse_url(url):
+            raise self._refused(url, reason)
+        asked = url
+        for _ in range(MAX_REDIRECTS + 1):
+            response = self._send(url, headers)
+            try:
+                location = response.headers.get("location", "")
+                if response.status_code not in _REDIRECTS or not location:
+                    yield response, url
+                    return
+                drain(response)
+            finally:
+                response.close()
+            target = self._redirected(url, location, asked=asked, pinned=pinned)
+            if place_of(target) != place_of(url):
+                headers = {key: value for key, value in headers.items() if key in _HARMLESS}
+            url = target
+        raise NetworkError(
+            f"{bare_url(asked)} redirects more than {MAX_REDIRECTS} times",
+            hint="Open the URL in a browser and give the address where it ends.",
+        )
+
+    def _redirected(self, url: str, location: str, *, asked: str, pinned: bool) -> str:
+        """Where a redirect of ``url`` leads. Raises NetworkError when that must not be asked."""
+        try:
+            target = urljoin(url, location).partition("#")[0]
+        except ValueError:
+            target, reason = location, "it is not a URL"
+        else:
+            reason = self.refuse_link(target, listed_at=asked, pinned=pinned)
+            if url.startswith("https:") and target.startswith("http:"):
+                reason = "it goes from https to http"
+        if reason:
+            shown = printable(target, limit=200)
+            raise NetworkError(
+                f"{bare_url(url)} redirects to {shown}, which is not followed: {reason}",
+                hint="If that address is right, give it itself; the URL of a directory ends with a slash.",
+            )
+        return target
+
+    def _send(self, url: str, headers: Mapping[str, str]) -> httpx.Response:
+        try:
+            request = self._client.build_request("GET", url, headers=dict(headers))
+            return self._client.send(request, auth=self._credentials.get(place_of(url)), stream=True)
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+            raise explain(error, url) from error
+
+    def _without_credentials(self, url: str) -> str:
+        """A URL that the person typed, without the credentials that were taken from it before."""
+        with contextlib.suppress(NotAUrl):
+            place = place_of(url)
+            bare, username, password = split_credentials(url)
+            if self._credentials.get(place) == (unquote(username), unquote(password)):
+                return bare
+        return url
+
+    # --- when the answer is no -------------------------------------------------------------------------
+
+    def _refusal(self, response: httpx.Response, url: str) -> NetworkError | CredentialsError:
+        """The error that an answer of another status than the wanted ones is."""
+        status, headers, where = response.status_code, headers_of(response), bare_url(url)
+        if status == 401:
+            return self._login(url)
+        body = b""
+        with contextlib.suppress(NetworkError), time_limit(_EXCERPT_TIMEOUT):
+            plain = bodies.unpacked(raw_pieces(response, url), headers.get("content-encoding", ""), where)
+            body = bodies.start(plain, SMALL)
+        return HttpStatus(
+            status,
+            where,
+            reason=printable(response.reason_phrase, limit=80),
+            excerpt=bodies.excerpt(body, content_type_of(headers)),
+            retry_after=retry.parse_retry_after(headers.get("retry-after", "")),
+            hint=_HINTS.get(status),
+        )
+
+    def _login(self, url: str) -> CredentialsError:
+        place = place_of(url)
+        known = self._credentials.get(place)
+        if known:
+            return CredentialsError(
+                f"{bare_url(url)} refuses the login of {printable(known[0])}",
+                hint="Check the user name and the password; both have to be percent-encoded in a URL.",
+            )
+        return CredentialsError(
+            f"{bare_url(url)} asks for a login",
+            hint=f"Put it into the URL: {place.scheme}://USER:PASSWORD@{place.host}/...",
+        )
+
+    def _refused(self, url: str, reason: str) -> NetworkError | UsageError:
+        message = f"{printable(url)} is not asked: {reason}"
+        with contextlib.suppress(NotAUrl):
+            if not self._rules.trusts(place_of(url).host):
+                return NetworkError(message)
+        return UsageError(message)
+
+
+_HINTS = {
+    403: "It may want a login (https://USER:PASSWORD@HOST/...), or there may be nothing at this address.",
+    404: "Check the URL: open it in a browser.",
+    407: "The proxy wants a login: put it into the proxy's URL (HTTPS_PROXY, HTTP_PROXY).",
+    410: "Check the URL: open it in a browser.",
+}
+
+
+def _lower(headers: Mapping[str, str] | None) -> dict[str, str]:
+    return {key.lower(): value for key, value in (headers or {}).items()}

@@ -1,0 +1,180 @@
+"""An answer over httpx: a whole page, or a body read piece by piece; and what went wrong, in a sentence."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import httpx
+
+from wheel_uploader import bodies
+from wheel_uploader.display import bare_url, printable
+from wheel_uploader.errors import NetworkError, TransportError
+from wheel_uploader.transport import AddressRefused
+
+#: A body has to bring this many bytes in this many seconds of waiting.
+MIN_BYTES, MIN_SECONDS = 60 * 1024, 60.0
+#: Bytes: an error is quoted from this much of its body; a redirect's is read up to it to keep the connection.
+SMALL = 16 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """A whole answer of status 2xx."""
+
+    #: Where it came from in the end, after redirects.
+    url: str
+    status: int
+    #: With lower-case keys.
+    headers: Mapping[str, str]
+    #: Without parameters, in lower case; empty when the server did not say.
+    content_type: str
+    text: str
+    body: bytes
+
+
+class Stream:
+    """An answer whose body has not been read yet."""
+
+    def __init__(self, response: httpx.Response, url: str, clock: Callable[[], float]) -> None:
+        self._response = response
+        self._clock = clock
+        self.url = url
+        self.status = response.status_code
+        self.headers: Mapping[str, str] = headers_of(response)
+        self.content_type = content_type_of(self.headers)
+
+    def chunks(self, size: int = 128 * 1024) -> Iterator[bytes]:
+        """The body as it was sent, in chunks of at least ``size`` bytes, but for the last.
+
+        Raises TransportError when it is cut short or comes too slowly; what came before has been yielded.
+        """
+        held: list[bytes] = []
+        length = 0
+        try:
+            for piece in self._pieces():
+                held.append(piece)
+                length += len(piece)
+                if length >= size:
+                    yield b"".join(held)
+                    held, length = [], 0
+        except TransportError:
+            if held:
+                yield b"".join(held)
+            raise
+        if held:
+            yield b"".join(held)
+
+    def _pieces(self) -> Iterator[bytes]:
+        pieces = raw_pieces(self._response, self.url)
+        # Only the time in which we wait for the server counts: a slow disk is not its fault.
+        waited, received = 0.0, 0
+        while True:
+            began = self._clock()
+            piece = next(pieces, None)
+            if piece is None:
+                return
+            yield piece
+            waited += self._clock() - began
+            received += len(piece)
+            if waited >= MIN_SECONDS:
+                if received < MIN_BYTES:
+                    raise TransportError(
+                        f"{bare_url(self.url)} brought {received} bytes in {waited:.0f} s, which is too slow"
+                    )
+                waited, received = 0.0, 0
+
+
+def raw_pieces(response: httpx.Response, url: str) -> Iterator[bytes]:
+    """The pieces of the body as they come from the network, with our own errors."""
+    try:
+        yield from response.iter_raw()
+    except httpx.HTTPError as error:
+        raise explain(error, url) from error
+
+
+def drain(response: httpx.Response) -> None:
+    """Read the body of a redirect, if it says that it is small, so that the connection can be used again."""
+    length = response.headers.get("content-length", "")
+    if length.isdecimal() and len(length) < 6 and int(length) <= SMALL:
+        with contextlib.suppress(httpx.HTTPError):
+            bodies.start(response.iter_raw(), SMALL)
+
+
+def headers_of(response: httpx.Response) -> dict[str, str]:
+    return {key.lower(): value for key, value in response.headers.items()}
+
+
+def content_type_of(headers: Mapping[str, str]) -> str:
+    return headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+# --- what went wrong, in a sentence ----------------------------------------------------------------
+
+
+def explain(error: Exception, url: str) -> NetworkError:
+    """What an exception of httpx means for the person; TransportError where asking again may help."""
+    where = bare_url(url)
+    host = urlsplit(where).netloc
+    causes = list(_causes(error))
+    for cause in causes:
+        explained = _explain_cause(cause, host)
+        if explained:
+            return explained
+    said = printable(str(error), limit=200) or type(error).__name__
+    match error:
+        case httpx.ConnectTimeout():
+            return TransportError(f"{host} does not accept connections (timed out)", hint=_IS_IT_UP)
+        case httpx.TimeoutException():
+            return TransportError(f"{where} stopped answering (timed out)")
+        case httpx.ProxyError():
+            return NetworkError(f"the proxy does not lead to {host}: {said}", hint=_CHECK_PROXY)
+        case httpx.RemoteProtocolError():
+            return TransportError(f"{where} was cut short, or is not HTTP: {said}")
+        case httpx.NetworkError():
+            return TransportError(f"the connection to {host} broke: {said}")
+        case _:
+            shown = printable(url, limit=200)
+            return NetworkError(f"{shown} cannot be asked: {said}", hint="Check the URL.")
+
+
+_IS_IT_UP = "Is the server running, and are the host and the port of the URL right?"
+_CHECK_PROXY = "Check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY."
+_NOT_A_CERTIFICATE = (
+    "Check the host's name and this machine's clock. For an authority of your own, set SSL_CERT_FILE to its "
+    "certificate."
+)
+#: Answers of a resolver that will be the same the next time.
+_UNKNOWN_HOST = {getattr(socket, name, None) for name in ("EAI_NONAME", "EAI_NODATA")}
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _explain_cause(cause: BaseException, host: str) -> NetworkError | None:
+    match cause:
+        case AddressRefused():
+            name = host.partition(":")[0]
+            return NetworkError(
+                f"{host} is not asked: {printable(str(cause))}", hint=f"--allow-host {name} permits it."
+            )
+        case ssl.SSLCertVerificationError():
+            return NetworkError(
+                f"the TLS certificate of {host} is not accepted: {printable(cause.verify_message)}",
+                hint=_NOT_A_CERTIFICATE,
+            )
+        case ssl.SSLError() if cause.reason in {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL"}:
+            return NetworkError(f"{host} does not speak TLS", hint="Is the port right, and is it https?")
+        case socket.gaierror() if cause.errno in _UNKNOWN_HOST:
+            return NetworkError(f"there is no host called {host}", hint="Check the spelling of the URL.")
+        case ConnectionRefusedError():
+            return TransportError(f"{host} refuses connections", hint=_IS_IT_UP)
+        case _:
+            return None

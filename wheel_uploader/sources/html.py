@@ -1,0 +1,172 @@
+"""Any HTML listing, and PEP 503 pages, by one rule: the links decide, never the text. The one home of lxml.
+
+The parser is a target that builds no tree: 100,000 links take 0.3 s and no memory to speak of, where
+BeautifulSoup takes 3.4 s and 120 MB (and html.parser of Python 3.11 100 s for 120 kB of ``<a``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import SplitResult, unquote, urljoin, urlsplit
+
+from packaging.utils import canonicalize_name
+
+from wheel_uploader.display import printable
+from wheel_uploader.errors import ListingError
+from wheel_uploader.models import RemoteFile
+from wheel_uploader.sources.base import MAX_LINKS, Listing, digests
+
+_PIECE = 64 * 1024
+_HASH = re.compile(r"(?:\A|&)([A-Za-z0-9_-]{1,32})=([0-9A-Fa-f]{1,512})(?=&|\Z)")
+#: What browsers strip from an attribute before they take it for a URL.
+_SPACE = "".join(map(chr, range(33)))
+
+
+@dataclass(slots=True)
+class _Anchor:
+    href: str
+    #: The last visible character of the text, and of what follows at once: all that is asked of them.
+    last: str = ""
+    next: str = ""
+
+
+class _Anchors:
+    """What lxml reports its events to: the links, the base, and whether somebody asks for a password."""
+
+    def __init__(self) -> None:
+        self.found: list[_Anchor] = []
+        self.base: str | None = None
+        self.has_password = False
+        self._inside = False
+        self._behind = False
+
+    def start(self, tag: str, attributes: Mapping[str, str]) -> None:
+        self._behind = False
+        if tag == "a":
+            href = attributes.get("href")
+            self._inside = href is not None
+            if href is not None:
+                self.found.append(_Anchor(href.strip(_SPACE)))
+        elif tag == "base" and self.base is None:
+            self.base = attributes.get("href")
+        elif tag == "input" and attributes.get("type", "").lower() == "password":
+            self.has_password = True
+
+    def end(self, tag: str) -> None:
+        self._behind = tag == "a" and self._inside
+        if tag == "a":
+            self._inside = False
+
+    def data(self, text: str) -> None:
+        if self._inside:
+            visible = text.rstrip()
+            self.found[-1].last = visible[-1:] or self.found[-1].last
+        elif self._behind:
+            self.found[-1].next = text[:1]
+            self._behind = False
+
+    def close(self) -> None:
+        pass
+
+
+def parse_html(text: str, base_url: str, source: str) -> Iterator[RemoteFile]:
+    """Every file that a page links to. Raises ListingError.
+
+    ``base_url`` is where the page came from, ``source`` how it is called for people.
+    """
+    yield from read_html(text, base_url, source).files
+
+
+def read_html(text: str, base_url: str, source: str) -> Listing:
+    """Every file and every page below it that a page links to. Raises ListingError."""
+    anchors = _anchors(text)
+    base = _join(base_url, anchors.base) or base_url
+    below = _directory(base)
+    files: dict[str, RemoteFile] = {}
+    pages: dict[str, str] = {}
+    for anchor in anchors.found:
+        url = _join(base, anchor.href)
+        if not url:
+            continue
+        parts = urlsplit(url)
+        name = unquote(parts.path.rstrip("/").rpartition("/")[2])
+        if not name:
+            continue
+        if _is_below(parts, below):
+            pages.setdefault(canonicalize_name(name), url)
+        # The slash of a directory is in the link, in its text (aiohttp), or just behind it.
+        if not parts.path.endswith("/") and "/" not in (anchor.last, anchor.next):
+            file = RemoteFile(filename=name, url=url, hashes=_hashes(parts.fragment), source=source)
+            _add(files, file, url.partition("#")[0])
+    return Listing(files=tuple(files.values()), pages=pages, asks_for_password=anchors.has_password)
+
+
+def _anchors(text: str) -> _Anchors:
+    # Imported here, for the table of sources is read before it is known whether there is any page.
+    from lxml import etree
+
+    anchors = _Anchors()
+    # The text is decoded already: what a page says of its own charset must not count.
+    data = text.replace("\0", " ").encode("utf-8", errors="replace")
+    if not data.strip():
+        return anchors
+    target: Any = anchors
+    parser = etree.HTMLParser(target=target, encoding="utf-8", huge_tree=True)
+    try:
+        for offset in range(0, len(data), _PIECE):
+            parser.feed(data[offset : offset + _PIECE])
+            if len(anchors.found) > MAX_LINKS:
+                raise ListingError(
+                    f"a page with more than {MAX_LINKS} links is no listing of a release",
+                    hint="Give the URL of the one directory, or of the one project.",
+                )
+        parser.close()
+    except etree.LxmlError as error:
+        raise ListingError(f"a page that cannot be parsed: {printable(str(error), limit=200)}") from None
+    return anchors
+
+
+def _join(base: str, href: str | None) -> str:
+    """The absolute http or https URL that a link means; empty when it means none."""
+    if href is None:
+        return ""
+    try:
+        url = urljoin(base, href)
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    return url if parts.scheme in {"http", "https"} and parts.netloc else ""
+
+
+def _directory(url: str) -> SplitResult:
+    parts = urlsplit(url)
+    return parts._replace(path=parts.path[: parts.path.rfind("/") + 1] or "/")
+
+
+def _is_below(parts: SplitResult, directory: SplitResult) -> bool:
+    return (
+        parts[:2] == directory[:2]
+        and parts.path.startswith(directory.path)
+        and parts.path.rstrip("/") != directory.path.rstrip("/")
+    )
+
+
+def _hashes(fragment: str) -> dict[str, str]:
+    return digests(dict(_HASH.findall(unquote(fragment)))) if "=" in fragment or "%" in fragment else {}
+
+
+def _add(files: dict[str, RemoteFile], file: RemoteFile, url: str) -> None:
+    """Take a link once, however often the page has it, with all the hashes that it gives.
+
+    Links to one URL that contradict each other stay apart, for the release to be stopped by them.
+    """
+    known = files.get(url)
+    if known is None:
+        files[url] = replace(file, url=url)
+    elif all(known.hashes.get(key, value) == value for key, value in file.hashes.items()):
+        files[url] = replace(known, hashes={**known.hashes, **file.hashes})
+    else:
+        files.setdefault(f"{url}#{sorted(file.hashes.items())}", replace(file, url=url))

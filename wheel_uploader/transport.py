@@ -1,0 +1,209 @@
+"""The transport that httpx uses: proxies, no private address that nobody named, no answer without end."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import httpcore
+import httpx
+
+from wheel_uploader.display import printable
+from wheel_uploader.errors import UsageError
+from wheel_uploader.hosts import is_public
+
+_limits = threading.local()
+
+#: Seconds: servers and proxies on the way drop idle connections after about a minute.
+_KEEPALIVE = 30.0
+
+
+class AddressRefused(httpcore.ConnectError):
+    """A name that nobody typed leads to an address of this machine or of a private network."""
+
+
+@contextlib.contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Within it, this thread's connecting, writing and reading take ``seconds`` together, or time out.
+
+    The timeouts of httpx are for one read each: a server that sends a byte every 29 s never reaches them.
+    """
+    outer = getattr(_limits, "end", None)
+    end = time.monotonic() + seconds
+    _limits.end = end if outer is None else min(end, outer)
+    try:
+        yield
+    finally:
+        _limits.end = outer
+
+
+def _remaining(timeout: float | None, expired: type[Exception]) -> float | None:
+    end = getattr(_limits, "end", None)
+    if end is None:
+        return timeout
+    left = float(end - time.monotonic())
+    if left <= 0:
+        raise expired("the time limit of this request")
+    return left if timeout is None else min(timeout, left)
+
+
+class LimitedStream(httpcore.NetworkStream):
+    """A connection that keeps the time limit of the thread that uses it."""
+
+    def __init__(self, inner: httpcore.NetworkStream) -> None:
+        self._inner = inner
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._inner.read(max_bytes, _remaining(timeout, httpcore.ReadTimeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._inner.write(buffer, _remaining(timeout, httpcore.WriteTimeout))
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.NetworkStream:
+        limit = _remaining(timeout, httpcore.ConnectTimeout)
+        return LimitedStream(self._inner.start_tls(ssl_context, server_hostname, limit))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
+
+
+class LimitedBackend(httpcore.NetworkBackend):
+    """Opens connections: to any address of a trusted host, to public addresses only of others.
+
+    The addresses that were judged are the ones that are connected to, so that a name which resolves
+    differently the second time gains nothing.
+    """
+
+    def __init__(self, trusts: Callable[[str], bool]) -> None:
+        self._trusts = trusts
+        self._inner = httpcore.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.NetworkStream:
+        error: Exception | None = None
+        for address in [host] if self._trusts(host) else _public_addresses(host, port):
+            limit = _remaining(timeout, httpcore.ConnectTimeout)
+            try:
+                stream = self._inner.connect_tcp(address, port, limit, local_address, socket_options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as failed:
+                error = failed
+            else:
+                return LimitedStream(stream)
+        raise error or httpcore.ConnectError(f"{host} has no address")
+
+
+def _public_addresses(host: str, port: int) -> list[str]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise httpcore.ConnectError(str(error)) from error
+    addresses = list(dict.fromkeys(str(info[4][0]) for info in found))
+    refused = [address for address in addresses if not is_public(address)]
+    if refused:
+        raise AddressRefused(f"{host} is {refused[0]}, a private address")
+    return addresses
+
+
+class LimitedTransport(httpx.HTTPTransport):
+    """httpx's own transport on a pool whose connections have limits.
+
+    httpx does not let its transport be given a network backend. Its pool is replaced rather than its
+    ``handle_request``, which is what vcrpy records.
+    """
+
+    def __init__(
+        self,
+        backend: LimitedBackend,
+        context: ssl.SSLContext,
+        connections: int,
+        proxy: httpcore.Proxy | None = None,
+    ) -> None:
+        super().__init__(verify=context, trust_env=False)
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=context,
+            proxy=proxy,
+            max_connections=connections,
+            max_keepalive_connections=connections,
+            keepalive_expiry=_KEEPALIVE,
+            network_backend=backend,
+        )
+
+
+class ProxyRouter(httpx.BaseTransport):
+    """Sends each request directly, or through the proxy that the environment names for it.
+
+    Behind a proxy it is the proxy that resolves names, so private addresses can be told only where they
+    stand in the URL.
+    """
+
+    def __init__(self, trusts: Callable[[str], bool], context: ssl.SSLContext, connections: int) -> None:
+        self._proxies = {
+            scheme: _proxy(url)
+            for scheme, url in urllib.request.getproxies().items()
+            if scheme in {"http", "https", "all"} and url
+        }
+        names = {proxy.url.host.decode() for proxy in self._proxies.values()}
+        backend = LimitedBackend(lambda host: host in names or trusts(host))
+        self._direct = LimitedTransport(backend, context, connections)
+        self._proxied = {
+            scheme: LimitedTransport(backend, context, connections, proxy)
+            for scheme, proxy in self._proxies.items()
+        }
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        transport = self._proxied.get(request.url.scheme) or self._proxied.get("all")
+        if transport is None or urllib.request.proxy_bypass(request.url.host):
+            transport = self._direct
+        return transport.handle_request(request)
+
+    def close(self) -> None:
+        for transport in (self._direct, *self._proxied.values()):
+            transport.close()
+
+
+def _proxy(url: str) -> httpcore.Proxy:
+    parsed = httpx.Proxy(url if "://" in url else f"http://{url}")
+    return httpcore.Proxy(
+        url=httpcore.URL(
+            scheme=parsed.url.raw_scheme,
+            host=parsed.url.raw_host,
+            port=parsed.url.port,
+            target=parsed.url.raw_path,
+        ),
+        auth=parsed.raw_auth,
+        headers=parsed.headers.raw,
+        ssl_context=parsed.ssl_context,
+    )
+
+
+def tls_context(verify: bool | str) -> ssl.SSLContext:
+    """The certificates to trust: the usual ones (and SSL_CERT_FILE), those of a PEM file, or, False, any."""
+    if not isinstance(verify, str):
+        return httpx.create_ssl_context(verify=verify)
+    try:
+        return ssl.create_default_context(cafile=verify)
+    except OSError as error:
+        raise UsageError(
+            f"the certificates in {printable(verify)} cannot be read: {error.strerror or error}",
+            hint="Give a file in PEM format.",
+        ) from None
