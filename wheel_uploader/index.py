@@ -1,0 +1,283 @@
+"""The target: what it serves of a project already, and whether it serves ours now."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from collections.abc import Callable, Hashable, Sequence
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from packaging.utils import canonicalize_name
+
+from wheel_uploader import index_page, names
+from wheel_uploader.display import bare_url, printable
+from wheel_uploader.errors import ConflictError, DeadlineError, HttpStatus, NetworkError
+from wheel_uploader.http import Http
+from wheel_uploader.index_page import GIVE_INDEX_URL, HTML_TYPES, JSON_TYPES, listed_sha256
+from wheel_uploader.models import (
+    Confirmation,
+    FileState,
+    IndexFile,
+    IndexState,
+    LocalFile,
+    ProjectPage,
+    WheelName,
+)
+from wheel_uploader.progress import Progress
+from wheel_uploader.reply import Page
+
+# --- where an index is read ------------------------------------------------------------------------
+
+#: Upload paths that leave no doubt where the same index is read: pattern, and what takes its place.
+_KNOWN_PATHS = (
+    (re.compile(r"/legacy/?\Z"), "/simple/"),  # Warehouse: PyPI and TestPyPI
+    (re.compile(r"(/api/v4/(?:projects|groups)/[^/]+/(?:-/)?packages/pypi)/?\Z"), r"\1/simple/"),  # GitLab
+    (re.compile(r"(/api/packages/[^/]+/pypi)/?\Z"), r"\1/simple/"),  # Gitea, Forgejo
+    (re.compile(r"(/api/pypi/[^/]+)/?\Z"), r"\1/simple/"),  # Artifactory
+    (re.compile(r"(/repository/[^/]+)/?\Z"), r"\1/simple/"),  # Nexus
+    (re.compile(r"(/_packaging/[^/]+/pypi)/upload/?\Z"), r"\1/simple/"),  # Azure Artifacts
+)
+_TWO_SEGMENTS = re.compile(r"/[^/]+/[^/]+/?\Z")
+
+
+def reading_urls(upload_url: str) -> tuple[str, ...]:
+    """Where the index behind ``upload_url`` is read: one URL when it is certain, else guesses, best first."""
+    parts = urlsplit(upload_url)
+    host = parts.netloc.rpartition("@")[2].removeprefix("upload.")
+
+    def at(path: str) -> str:
+        return urlunsplit((parts.scheme, host, path, "", ""))
+
+    for pattern, replacement in _KNOWN_PATHS:
+        if pattern.search(parts.path):
+            return (at(pattern.sub(replacement, parts.path)),)
+    base = parts.path.rstrip("/")
+    simple, devpi = at(f"{base}/simple/"), at(f"{base}/+simple/")
+    # devpi's upload URL is /USER/INDEX/; pypiserver and most others have /simple/ below theirs.
+    return (devpi, simple) if _TWO_SEGMENTS.match(parts.path) else (simple, devpi)
+
+
+# --- what an index serves --------------------------------------------------------------------------
+
+
+class Index:
+    """The reading side of a package index."""
+
+    def __init__(self, http: Http, *urls: str) -> None:
+        """``urls``: where the simple pages are; of several guesses the first that answers like an index."""
+        self._http = http
+        self._urls = tuple(url if url.endswith("/") else f"{url}/" for url in urls)
+        self._digests: dict[Hashable, str] = {}
+
+    @property
+    def url(self) -> str:
+        """Where the index is read, as far as that is known."""
+        return self._urls[0]
+
+    def log_in(self, username: str, password: str) -> None:
+        """Ask with these credentials from now on, this index and no other host."""
+        self._http.add_credentials(self.url, username, password)
+
+    def page(self, project: str, *, fresh: bool = False) -> ProjectPage:
+        """What the index says of ``project``; ``fresh`` asks caches on the way to look again.
+
+        Raises NetworkError when the answer is no index page, CredentialsError when the index wants some.
+        """
+        name = canonicalize_name(project)
+        refused: NetworkError | None = None
+        for root in self._urls:
+            try:
+                found = self._project_page(root, name, fresh=fresh)
+            except NetworkError as error:
+                # A wrong guess can be anything; a URL that is no guess is told as it is.
+                if len(self._urls) == 1:
+                    raise
+                refused = refused or error
+                continue
+            if found:
+                self._urls = (root,)
+                return found
+        if len(self._urls) > 1:
+            self._urls = (self._root(refused),)
+        return ProjectPage(url=f"{self.url}{name}/", exists=False)
+
+    def _project_page(self, root: str, name: str, *, fresh: bool) -> ProjectPage | None:
+        """The page below ``root``, or None when the index does not know the project."""
+        url = f"{root}{quote(name)}/"
+        try:
+            page = self._http.get(url, accept=index_page.ACCEPT, no_cache=fresh)
+        except HttpStatus as error:
+            if error.status in (404, 410):
+                return None
+            raise
+        # pypiserver sends those who ask for an unknown project on to PyPI: another index, not this one.
+        if urlsplit(page.url).hostname != urlsplit(url).hostname:
+            return None
+        return _read(page)
+
+    def _root(self, refused: NetworkError | None) -> str:
+        """The guess that is an index: no guess knew the project, and a wrong guess looks just like that."""
+        for root in self._urls:
+            try:
+                with self._http.stream(root, headers={"Accept": index_page.ACCEPT}) as response:
+                    if response.content_type in (*JSON_TYPES, *HTML_TYPES):
+                        return root
+            except NetworkError:
+                continue
+        raise refused or NetworkError(
+            f"found no package index at {' or '.join(map(bare_url, self._urls))}", hint=GIVE_INDEX_URL
+        )
+
+    def sha256_of(self, file: IndexFile) -> str:
+        """The hex sha256 of a served file: as the index lists it, else of the bytes that it serves."""
+        listed = listed_sha256(file)
+        if listed:
+            return listed
+        key = (file.url, tuple(sorted(file.hashes.items())))
+        if key not in self._digests:
+            digest = self._http.retrying(f"hash {printable(file.filename)}", lambda: self._digest(file.url))
+            if not file.hashes:
+                return digest
+            # Only where another hash (md5, say) would tell that the file was replaced meanwhile.
+            self._digests[key] = digest
+        return self._digests[key]
+
+    def _digest(self, url: str) -> str:
+        digest = hashlib.sha256()
+        with self._http.stream(url) as response:
+            for chunk in response.chunks():
+                digest.update(chunk)
+        return digest.hexdigest()
+
+    def state_of(self, project: str, file: LocalFile) -> IndexState:
+        """One of our files compared with what the index serves at this moment."""
+        return compare(self.page(project, fresh=True), [file], self.sha256_of)[0]
+
+
+def _read(page: Page) -> ProjectPage:
+    kind = page.content_type
+    if kind in JSON_TYPES:
+        return index_page.from_json(page.text, page.url)
+    if kind in HTML_TYPES:
+        from wheel_uploader.sources.html import parse_html  # lxml is not needed where JSON is spoken
+
+        return index_page.from_html(page.text, page.url, parse_html(page.text, page.url, page.url))
+    raise index_page.no_index_page(page.url, f"its type is {printable(kind) or 'not given'}")
+
+
+# --- ours and theirs -------------------------------------------------------------------------------
+
+
+def compare(
+    page: ProjectPage, files: Sequence[LocalFile], sha256_of: Callable[[IndexFile], str]
+) -> tuple[IndexState, ...]:
+    """What the index has under each of our names, or of our bytes under another name.
+
+    Names are compared as an index does: a spelling that differs only by normalization is the same place.
+    """
+    by_name = {file.filename: file for file in page.files}
+    by_slot = {_slot(file.filename): file for file in page.files}
+    by_hash = {listed_sha256(file): file for file in page.files if listed_sha256(file)}
+
+    def state(file: LocalFile) -> IndexState:
+        served = by_name.get(file.filename) or by_slot.get(_slot(file.filename))
+        digest = sha256_of(served) if served else ""
+        if served and digest != file.sha256:
+            other_name = served.filename if served.filename != file.filename else ""
+            return IndexState(
+                file=file, state=FileState.DIFFERENT, index_sha256=digest, other_name=other_name
+            )
+        if served and served.filename == file.filename:
+            return IndexState(file=file, state=FileState.SAME, index_sha256=digest)
+        other = served or by_hash.get(file.sha256)
+        if other:
+            return IndexState(file=file, state=FileState.SAME_BYTES_OTHER_NAME, other_name=other.filename)
+        return IndexState(file=file, state=FileState.ABSENT)
+
+    return tuple(state(file) for file in files)
+
+
+def _slot(filename: str) -> Hashable:
+    """What two names have in common when an index takes them for one."""
+    try:
+        name = names.parse(filename)
+    except names.NameRefused:
+        return filename
+    if isinstance(name, WheelName):
+        return name.project, name.version, name.build, name.tags
+    return name.project, name.version, filename.endswith(".zip")
+
+
+# --- confirm ---------------------------------------------------------------------------------------
+
+#: Seconds between two looks: short at first, since most indexes list a file at once.
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 20.0
+
+
+def confirm(
+    index: Index,
+    project: str,
+    files: Sequence[LocalFile],
+    *,
+    timeout: float,
+    progress: Progress,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> tuple[Confirmation, ...]:
+    """Look at the index until it lists every file with our sha256, for ``timeout`` seconds at most.
+
+    Raises ConflictError as soon as it serves other bytes under one of our names, DeadlineError when files
+    are still missing at the end.
+    """
+    deadline = clock() + timeout
+    seen: dict[str, Confirmation] = {}
+    trouble, pause = "", _FIRST_PAUSE
+    while True:
+        try:
+            page = index.page(project, fresh=True)
+            pending = [file for file in files if file.filename not in seen]
+            seen.update(_seen(page, pending, index.sha256_of))
+            trouble = ""
+        except NetworkError as error:
+            trouble = error.message
+        missing = [file.filename for file in files if file.filename not in seen]
+        if not missing:
+            return tuple(seen[file.filename] for file in files)
+        left = deadline - clock()
+        if left <= 0:
+            break
+        progress.detail(f"{len(missing)} of {len(files)} files are not listed yet, looking again")
+        sleep(min(pause, left))
+        pause = min(pause * 1.5, _LONGEST_PAUSE)
+    raise DeadlineError(
+        f"after {timeout:.0f} s {bare_url(index.url)} does not list {len(missing)} of {len(files)} files"
+        + (f" ({trouble})" if trouble else ""),
+        hint="They were taken, the listing may be behind: run the same command again to look once more.",
+        details=missing,
+    )
+
+
+def _seen(
+    page: ProjectPage, files: Sequence[LocalFile], sha256_of: Callable[[IndexFile], str]
+) -> dict[str, Confirmation]:
+    """Those of ``files`` that the index serves as they are. Raises ConflictError for other bytes."""
+    served = {file.filename: file for file in page.files}
+    found = {
+        file.filename: Confirmation(
+            filename=file.filename, sha256=sha256_of(served[file.filename]), url=served[file.filename].url
+        )
+        for file in files
+        if file.filename in served
+    }
+    wrong = [file for file in files if file.filename in found and found[file.filename].sha256 != file.sha256]
+    if wrong:
+        raise ConflictError(
+            f"{bare_url(page.url)} serves other bytes than ours under {len(wrong)} of our names",
+            hint="Yank this release now, find out who else uploads it, and publish a new version.",
+            details=[
+                f"{file.filename}: ours sha256 {file.sha256}, the index {found[file.filename].sha256}"
+                for file in wrong
+            ],
+        )
+    return found

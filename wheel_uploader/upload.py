@@ -1,0 +1,355 @@
+"""Where to upload to, with whose credentials, and one file posted: the one home of twine (and requests)."""
+
+from __future__ import annotations
+
+import configparser
+import contextlib
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import requests
+import rich
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+from requests.auth import AuthBase, HTTPBasicAuth
+from twine import auth, utils
+from twine.exceptions import TrustedPublishingFailure, TwineException, UnableToReadConfigurationFile
+from twine.package import PackageFile
+from twine.repository import Repository
+from twine.settings import Settings
+
+from wheel_uploader import answers, sending
+from wheel_uploader.answer_rules import Kind
+from wheel_uploader.answers import Answer
+from wheel_uploader.display import bare_url, printable, remember_basic_auth, remember_secret
+from wheel_uploader.errors import CredentialsError, FileError, StorageError, UsageError
+from wheel_uploader.models import LocalFile, Options, Signature
+from wheel_uploader.posting import upload_all, verdict
+from wheel_uploader.progress import Bar, Progress
+from wheel_uploader.target import Target, certificate, checked_url, given, may_ask, wanted
+
+__all__ = ["Target", "Uploader", "resolve_target", "upload_all", "verdict"]
+
+# --- where to --------------------------------------------------------------------------------------
+
+
+def resolve_target(options: Options) -> Target:
+    """The index that the options, the TWINE_* variables and .pypirc name; no network, no credentials.
+
+    Raises UsageError for one that is not configured, or that must not be posted to.
+    """
+    settings = _settings(options)
+    name, given_url = wanted(options)
+    url = str(settings.repository_config["repository"])
+    return Target(
+        url=url,
+        is_pypi=settings.auth.is_pypi(),
+        name=bare_url(url) if given_url else name,
+        cert=certificate(settings.cacert),
+        client_cert=certificate(settings.client_cert),
+    )
+
+
+def _settings(options: Options) -> Settings:
+    """twine's Settings for these options, with our way to find credentials."""
+    name, given_url = wanted(options)
+    config_file = str(options.config_file or utils.DEFAULT_CONFIG_FILE)
+    raw_url = given_url or _configured_url(name, config_file)
+    url, username, password = checked_url(raw_url, options.allow_insecure_hosts)
+    if f"{url}/" in (utils.DEFAULT_REPOSITORY, utils.TEST_REPOSITORY):
+        url += "/"  # PyPI would answer with a redirect
+    try:
+        settings = Settings(
+            username=given(options.username, "TWINE_USERNAME"),
+            password=given(options.password, "TWINE_PASSWORD"),
+            config_file=config_file,
+            cacert=given(options.cert, "TWINE_CERT") or None,
+            client_cert=str(options.client_cert) if options.client_cert else None,
+            repository_name=name,
+            repository_url=url if given_url else None,
+            disable_progress_bar=True,
+        )
+        config = settings.repository_config
+        config["repository"] = utils.normalize_repository_url(url)
+        settings.check_repository_url()
+    except (TwineException, ValueError):
+        raise UsageError(
+            f"{printable(bare_url(url))} is not an upload URL that can be used",
+            hint="For PyPI itself give no URL at all, or -r pypi or -r testpypi.",
+        ) from None
+    if username and config.get("username") is None:
+        config["username"], config["password"] = username, config.get("password") or password
+    for secret in (settings.auth.input.password, config.get("password")):
+        remember_secret(secret)
+    settings.auth = _Resolver(config, settings.auth.input, asks=may_ask(options))
+    return settings
+
+
+def _configured_url(name: str, config_file: str) -> str:
+    """The upload URL of a repository in .pypirc. Raises UsageError, without a word of the file's content."""
+    shown = printable(config_file)
+    try:
+        config = utils.get_config(config_file)
+    except OSError as error:
+        raise UsageError(f"{shown} cannot be read: {error.strerror}", hint="Correct --config-file.") from None
+    except (configparser.Error, UnableToReadConfigurationFile):
+        raise UsageError(
+            f"{shown} is not a .pypirc: it cannot be parsed",
+            hint="It has a [distutils] section with index-servers, and a section for each of them.",
+        ) from None
+    if name not in config:
+        raise UsageError(
+            f"{shown} has no repository '{printable(name)}'",
+            hint=f"It has {', '.join(map(printable, sorted(config)))}. Or give a URL with --repository-url.",
+        )
+    url = config[name].get("repository")
+    if not url:
+        raise UsageError(
+            f"the section [{printable(name)}] of {shown} has no upload URL",
+            hint="Add a line 'repository = URL' to it.",
+        )
+    return url
+
+
+# --- with whose credentials ------------------------------------------------------------------------
+
+#: Where twine's ``id`` finds an identity to trade for a token; elsewhere PyPI is not asked in vain.
+_CI_VARIABLES = ("GITHUB_ACTIONS", "GITLAB_CI", "BUILDKITE", "CIRCLECI", "GOOGLE_SERVICE_ACCOUNT_NAME")
+_GOOGLE_PRODUCT = Path("/sys/class/dmi/id/product_name")
+_TOKEN_PREFIX = "pypi-"  # noqa: S105 (not a secret: what every token of PyPI begins with)
+#: Attempts to trade a CI identity for a token; twine waits 5 s for each, which PyPI may need.
+_MINT_ATTEMPTS = 3
+
+
+class _Resolver(auth.Resolver):
+    """twine's search for credentials, but no prompt without a person and no minting without a CI."""
+
+    def __init__(self, config: utils.RepositoryConfig, stated: auth.CredentialInput, *, asks: bool) -> None:
+        super().__init__(config, stated)
+        self._asks = asks
+        self._lock = threading.Lock()
+        if self.is_pypi():
+            # PyPI knows no other user; an empty password is a CI secret that was not set.
+            stated.username = auth.TOKEN_USERNAME
+            stated.password = stated.password or None
+            self.config["password"] = self.config.get("password") or None
+
+    def prompt(self, what: str, how: Callable[..., str]) -> str:
+        url = bare_url(str(self.system))
+        if not self._asks:
+            raise CredentialsError(
+                f"no {what} for {url}, and nobody can be asked",
+                hint="Set TWINE_USERNAME and TWINE_PASSWORD (for PyPI: __token__ and an API token), or add "
+                "them to .pypirc. For an index that asks nobody set both to nothing.",
+            )
+        try:
+            return super().prompt(f"{what} for {url}", how)
+        except EOFError:
+            raise CredentialsError(f"no {what} for {url} was given") from None
+
+    def make_trusted_publishing_token(self) -> str | None:
+        """A token for the identity that the CI vouches for; None outside a CI. Raises CredentialsError."""
+        if not any(os.environ.get(name) for name in _CI_VARIABLES) and not _on_google():
+            return None
+        # The threads of an upload share one token, and renew it once.
+        with self._lock:
+            token = self._minted()
+        if token:
+            remember_basic_auth(auth.TOKEN_USERNAME, token)
+        return token
+
+    def _minted(self) -> str | None:
+        for attempt in range(1, _MINT_ATTEMPTS + 1):
+            try:
+                return super().make_trusted_publishing_token()
+            except requests.RequestException as error:
+                if attempt == _MINT_ATTEMPTS:
+                    raise self._not_minted(sending.cause(error)) from None
+            except (TrustedPublishingFailure, KeyError, TypeError, ValueError) as error:
+                raise self._not_minted(str(error)) from None
+        return None
+
+    def _not_minted(self, why: str) -> CredentialsError:
+        return CredentialsError(
+            f"trusted publishing with {bare_url(str(self.system))} failed: {printable(why)}",
+            hint="Compare the publisher on the index with this repository, workflow and environment; the job "
+            "needs the permission 'id-token: write'. Or give an API token as TWINE_PASSWORD.",
+        )
+
+
+def _on_google() -> bool:
+    with contextlib.suppress(OSError):
+        return _GOOGLE_PRODUCT.read_text().strip() in {"Google", "Google Compute Engine"}
+    return False
+
+
+# --- one file posted -------------------------------------------------------------------------------
+
+#: An index may take this many times the usual silence to store what it got: PyPI stops a worker after 240 s.
+_ANSWER_FACTOR = 8
+
+
+class Uploader:
+    """Posts files to one index, each in a session of its own, from any thread."""
+
+    def __init__(
+        self,
+        options: Options,
+        target: Target,
+        progress: Progress,
+        *,
+        signatures: Sequence[Signature] = (),
+    ) -> None:
+        """``signatures`` go along to an index that keeps them, which PyPI does not."""
+        self._settings = _settings(options)
+        self._target = target
+        self._progress = progress
+        self._timeout = options.timeout
+        self._signatures = {} if target.is_pypi else {made.filename: made.path for made in signatures}
+        self._login: AuthBase | None = None
+        self._credentials: tuple[str, str] | None = None
+        rich.get_console().quiet = True
+        logging.getLogger("twine").handlers = [_TalkHandler(progress)]
+
+    def credentials(self) -> tuple[str, str] | None:
+        """User name and password: argument, TWINE_*, .pypirc, keyring, trusted publishing, or the person.
+
+        They are looked for once, in the thread that calls first. None for an index that asks nobody. Raises
+        CredentialsError when there are none.
+        """
+        if self._login is None:
+            self._credentials = self._find()
+            self._login = self._authenticator()
+        return self._credentials
+
+    def _find(self) -> tuple[str, str] | None:
+        resolver = self._settings.auth
+        try:
+            username, password = resolver.username or "", resolver.password or ""
+        except CredentialsError:
+            if self._target.client_cert:
+                return None
+            raise
+        if not username and not password:
+            return None
+        remember_basic_auth(username, password)
+        if self._target.is_pypi and not password.startswith(_TOKEN_PREFIX):
+            raise CredentialsError(
+                f"{self._target.name} takes API tokens only, and this password is none: tokens begin with "
+                f"'{_TOKEN_PREFIX}'",
+                hint="Make an API token in the account settings and give it as TWINE_PASSWORD.",
+            )
+        return username, password
+
+    def _authenticator(self) -> AuthBase:
+        if self._credentials is None:
+            return sending.Nobody()
+        found = self._settings.auth.authenticator if all(self._credentials) else None
+        if isinstance(found, auth.TrustedPublishingAuthenticator):
+            # Asks for a new token when the first, of 15 minutes, runs out.
+            return found
+        username, password = (text.encode() for text in self._credentials)
+        return HTTPBasicAuth(username, password)  # bytes: requests would take text for Latin-1
+
+    def post(self, file: LocalFile) -> Answer:
+        """Post ``file`` once and say what came back; no retry.
+
+        Raises FileError when it is no longer what was checked, StorageError when it cannot be read,
+        CredentialsError when there are none.
+        """
+        self.credentials()
+        package = self._package(file)
+        with (
+            self._progress.file(file.filename, size=file.size) as bar,
+            self._repository(file, bar) as (
+                repository,
+                adapter,
+            ),
+        ):
+            answer = self._send(repository, package)
+            if answer.kind is not Kind.ACCEPTED:
+                bar.advance(-adapter.sent)
+        return answer
+
+    def _package(self, file: LocalFile) -> PackageFile:
+        try:
+            package = PackageFile.from_filename(str(file.path), None)
+            if file.filename in self._signatures:
+                package.add_gpg_signature(str(self._signatures[file.filename]), f"{file.filename}.asc")
+        except OSError as error:
+            raise StorageError(f"{file.path} cannot be read: {error.strerror}") from None
+        except Exception as error:  # noqa: BLE001 (twine lets through whatever zipfile, tarfile and zlib raise)
+            raise FileError(
+                f"{file.filename} cannot be posted: {printable(str(error))}", hint=_REBUILD
+            ) from None
+        if package.sha2_digest != file.sha256:
+            raise FileError(
+                f"{file.filename} changed after it was checked: sha256 was {file.sha256} and is "
+                f"{package.sha2_digest}",
+                hint="Find out what writes into the wheelhouse, then run this again.",
+            )
+        name, version = package.metadata.get("name", ""), package.metadata.get("version", "")
+        if canonicalize_name(name) != file.name.project or _version(version) != file.name.version:
+            raise FileError(
+                f"{file.filename}: twine reads metadata of {printable(f'{name} {version}')} in it",
+                hint=_REBUILD,
+            )
+        return package
+
+    @contextlib.contextmanager
+    def _repository(self, file: LocalFile, bar: Bar) -> Iterator[tuple[Repository, sending.Adapter]]:
+        """A connection of its own: one that waited may be dead, and what became of a file unclear."""
+        repository = Repository(self._target.url, None, None, disable_progress_bar=True)
+        with contextlib.closing(repository):
+            repository.set_certificate_authority(str(self._target.cert) if self._target.cert else None)
+            repository.set_client_certificate(
+                str(self._target.client_cert) if self._target.client_cert else None
+            )
+            session = repository.session
+            session.auth = self._login
+            session.headers["Accept"] = "application/json"
+            adapter = sending.Adapter((self._timeout, self._timeout * _ANSWER_FACTOR), file.size, bar)
+            for scheme in ("https://", "http://"):
+                session.mount(scheme, adapter)
+            yield repository, adapter
+
+    def _send(self, repository: Repository, package: PackageFile) -> Answer:
+        try:
+            response = repository.upload(package, max_redirects=1)
+        except requests.RequestException as error:
+            why = sending.distrust(error)
+            return answers.not_trusted(why) if why else answers.no_answer(sending.cause(error))
+        except OSError as error:
+            raise StorageError(f"{package.filename} cannot be read: {error.strerror}") from None
+        with response:
+            return answers.understand(
+                response.status_code,
+                response.reason or "",
+                response.headers,
+                response.text,
+                url=self._target.url,
+            )
+
+
+_REBUILD = "Rebuild the file, then run this again."
+
+
+def _version(text: str) -> Version | None:
+    try:
+        return Version(text)
+    except InvalidVersion:
+        return None
+
+
+class _TalkHandler(logging.Handler):
+    """What twine logs, for those who asked for details."""
+
+    def __init__(self, progress: Progress) -> None:
+        super().__init__()
+        self._talk = progress
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._talk.detail(f"twine: {printable(record.getMessage())}")
