@@ -1,4 +1,4 @@
-"""gpg as a program: the one place that starts it, with a time limit and no terminal, and reads its answers."""
+"""gpg as a program: the one place that starts it, with a limit and no terminal, and reads its answers."""
 
 from __future__ import annotations
 
@@ -16,12 +16,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import IO
 
+from wheel_uploader.disk import storage_errors
 from wheel_uploader.display import printable
 from wheel_uploader.errors import SigningError
 
 _STATUS = b"[GNUPG:] "
 #: gpg answers in kilobytes; whatever writes more is not gpg.
 _ANSWER_LIMIT = 8 * 1024 * 1024
+#: 40 digits; 64 of a version 5 key.
+_FINGERPRINT = re.compile(r"[0-9A-F]{40,64}\Z")
+_SECONDS = re.compile(r"[0-9]{1,11}\Z")
 _NO_AGENT = re.compile("connect to the agent|no gpg-agent running", re.IGNORECASE)
 #: What every call says: ask nobody, use no terminal, fetch nothing.
 _ALWAYS = (
@@ -101,12 +105,9 @@ class Gpg:
 
     def call(self, *arguments: str, stdin: bytes = b"") -> Answer:
         """One call, without a terminal, in a session of its own. Raises SigningError when it does not end."""
-        with tempfile.TemporaryFile() as given:
-            given.write(stdin)
-            given.seek(0)
-            with self._started([*_ALWAYS, *arguments], given) as process:
-                output, errors = self._communicate(process)
-        lines = errors.splitlines()
+        with _file_of(stdin) as given, self._started([*_ALWAYS, *arguments], given) as process:
+            output, errors = self._communicate(process)
+        lines = errors.split(b"\n")
         return Answer(
             exit_status=process.returncode,
             output=output,
@@ -193,6 +194,15 @@ def agent_trouble(answer: Answer) -> SigningError | None:
     )
 
 
+def _file_of(data: bytes) -> IO[bytes]:
+    """A nameless file to read ``data`` from: unlike a pipe it never blocks and never breaks."""
+    with storage_errors("a temporary file"):
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+        file.write(data)
+        file.seek(0)
+    return file
+
+
 def _harmless(said: str) -> str:
     return printable(said.removeprefix("gpg: "), limit=200)
 
@@ -234,11 +244,11 @@ class _Listed:
 
 def _parse_keys(text: str) -> Iterator[SecretKey]:
     listed: list[_Listed] = []
-    for line in text.splitlines():
+    for line in text.split("\n"):
         record = [*line.split(":"), *[""] * 20]
         if record[0] == "sec":
             listed.append(_Listed(record))
-        elif listed and record[0] == "fpr":
+        elif listed and record[0] == "fpr" and _FINGERPRINT.match(record[9]):
             listed[-1].fingerprints.append(record[9])
         elif listed and record[0] == "uid" and not listed[-1].named:
             listed[-1].user_id, listed[-1].named = _unescape(record[9]), True
@@ -256,12 +266,8 @@ def _problem(record: list[str]) -> str:
     validity, expires, capabilities = record[1], record[6], record[11]
     if validity == "r":
         return "is revoked"
-    if validity == "e":
-        return (
-            f"expired on {datetime.fromtimestamp(int(expires), UTC):%Y-%m-%d}"
-            if expires.isdecimal()
-            else "has expired"
-        )
+    if validity == "e" and _SECONDS.match(expires):
+        return f"expired on {datetime.fromtimestamp(int(expires), UTC):%Y-%m-%d}"
     if "D" in capabilities:
         return "is disabled"
     # A capital letter is what the whole key, subkeys included, can do today.

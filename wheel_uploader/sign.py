@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from wheel_uploader.disk import Folder, storage_errors
 from wheel_uploader.display import printable
 from wheel_uploader.errors import SigningError, StorageError
 from wheel_uploader.gpg import Answer, Gpg, SecretKey, agent_trouble
 from wheel_uploader.models import Signature
 from wheel_uploader.progress import Progress, Silent
-from wheel_uploader.wheelhouse import HIDDEN, Folder, storage_errors
+from wheel_uploader.wheelhouse import HIDDEN
 
 SUFFIX = ".asc"
 #: Seconds that one call of gpg may take.
@@ -159,7 +160,7 @@ def _signed_by(answer: Answer, what: str, key: str) -> str:
         )
     if answer.error_code in _LOCKED:
         raise SigningError(
-            f"the key {key} is locked: gpg-agent does not know its passphrase, and nobody is asked for it here",
+            f"the key {key} is locked: gpg-agent has no passphrase for it, and nobody is asked here",
             hint="Unlock it first: sign any file by hand with 'gpg --detach-sign', then run this again; "
             "in CI use gpg-preset-passphrase.",
         )
