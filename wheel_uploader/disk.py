@@ -92,8 +92,10 @@ class Folder:
             descriptor = self.open(name, READING)
         except OSError:
             return None
-        with os.fdopen(descriptor, "rb", buffering=0) as stream:
-            return stream.read(limit) if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+        try:
+            return os.read(descriptor, limit) if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+        finally:
+            os.close(descriptor)
 
     def write(self, name: str, data: bytes, mode: int) -> None:
         """A small new file; a file of that name must not be there."""

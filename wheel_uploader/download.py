@@ -14,7 +14,7 @@ from wheel_uploader.http import Http
 from wheel_uploader.models import DistName, Fetched, RemoteFile
 from wheel_uploader.progress import Progress
 from wheel_uploader.transfer import Stopped
-from wheel_uploader.verify import digest, open_regular, read_file
+from wheel_uploader.verify import digest, open_file, read_file
 from wheel_uploader.wheelhouse import Wheelhouse
 
 #: Files at once: a large file fills a connection, a small one spends its time waiting for answers.
@@ -66,7 +66,7 @@ def fetch_all(
 def local_sha256(remote: RemoteFile) -> str:
     """The hex sha256 of a file that a source found on this machine."""
     path = local_path(remote)
-    return digest(read_file(open_regular(path), str(path)), None).sha256
+    return digest(read_file(open_file(path), str(path)), None).sha256
 
 
 def _is_here(house: Wheelhouse, name: DistName) -> bool:
@@ -146,6 +146,10 @@ class _Crew:
         except Stopped:
             return
         except ReleaseError as error:
+            if filename not in error.message:
+                # Of a redirect or a connection that broke, the sentence names the server only.
+                error.message = f"{filename}: {error.message}"
+                error.args = (error.message,)
             self.failures[filename] = error
             cause = error.__cause__
             if isinstance(cause, OSError) and cause.errno in _HOPELESS:

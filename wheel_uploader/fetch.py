@@ -29,7 +29,7 @@ from wheel_uploader.verify import (
     Mismatch,
     Promise,
     digest,
-    open_regular,
+    open_file,
     read_file,
     verified,
     vouched_by,
@@ -135,7 +135,7 @@ class Fetch:
         here = self._digests_here(promise)
         if here and self._is_in_place(path):
             return self._as_it_lies(here, promise, FetchOutcome.IN_PLACE)
-        if here and digest(read_file(open_regular(path), str(path)), promise, self.check) == here:
+        if here and digest(read_file(open_file(path), str(path)), promise, self.check) == here:
             return self._as_it_lies(here, promise, FetchOutcome.UNCHANGED)
         if here:
             self._refuse_to_replace()
@@ -144,7 +144,7 @@ class Fetch:
             Partial(self.house, self.name.filename, promise) as partial,
         ):
             partial.restart()
-            for chunk in read_file(open_regular(path), str(path)):
+            for chunk in read_file(open_file(path), str(path)):
                 self.check()
                 partial.write(chunk)
                 bar.advance(len(chunk))

@@ -10,15 +10,16 @@ from email.utils import parsedate_to_datetime
 
 from wheel_uploader.display import bare_url, printable
 from wheel_uploader.errors import FileError, NetworkError, TransportError
-from wheel_uploader.http import Http, Stream
+from wheel_uploader.http import Http
 from wheel_uploader.models import RemoteFile
 from wheel_uploader.partial import Partial
 from wheel_uploader.progress import Bar
+from wheel_uploader.reply import Stream
 from wheel_uploader.verify import Mismatch
 from wheel_uploader.wheelhouse import Note, Wheelhouse
 
-#: Larger reads cost fewer system calls; larger still makes the bars jump.
-_CHUNK = 256 * 1024
+#: Bytes: fewer cost more system calls, more make the bars jump.
+_CHUNK = 128 * 1024
 
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})\Z")
 _ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]{0,200}"\Z')

@@ -116,7 +116,7 @@ class Promise:
         return digests.hexes[self.algorithm] == self.hex
 
 
-def open_regular(path: Path) -> int:
+def open_file(path: Path) -> int:
     """A descriptor of a file that the person named; a fifo does not make us wait."""
     with storage_errors(str(path)):
         return os.open(path, READING)
@@ -127,20 +127,23 @@ def read_file(descriptor: int, what: str) -> Iterator[bytes]:
 
     Raises FileError when it changed under us: what was hashed first would not be what was read last.
     """
-    with open(descriptor, "rb", buffering=0) as stream, storage_errors(what):
-        before = os.fstat(descriptor)
-        if not stat.S_ISREG(before.st_mode):
-            raise StorageError(f"{printable(what)} is not a file", hint="Remove it or move it away.")
-        count = 0
-        while chunk := stream.read(_READ):
-            count += len(chunk)
-            yield chunk
-        after = os.fstat(descriptor)
-        if (count, after.st_size, after.st_mtime_ns) != (before.st_size, before.st_size, before.st_mtime_ns):
-            raise FileError(
-                f"{printable(what)} changed while it was read",
-                hint="Let whatever writes it finish, then run this again.",
-            )
+    try:
+        with storage_errors(what):
+            before = os.fstat(descriptor)
+            if not stat.S_ISREG(before.st_mode):
+                raise StorageError(f"{printable(what)} is not a file", hint="Remove it or move it away.")
+            count = 0
+            while chunk := os.read(descriptor, _READ):
+                count += len(chunk)
+                yield chunk
+            after = os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
+    if (count, after.st_size, after.st_mtime_ns) != (before.st_size, before.st_size, before.st_mtime_ns):
+        raise FileError(
+            f"{printable(what)} changed while it was read",
+            hint="Let whatever writes it finish, then run this again.",
+        )
 
 
 def digest(

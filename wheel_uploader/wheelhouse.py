@@ -55,7 +55,7 @@ class Note:
             if not isinstance(values, dict) or values.keys() != {field.name for field in fields(cls)}:
                 return None
             size = values.pop("size")
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         if not (size is None or type(size) is int) or not all(
             type(value) is str for value in values.values()

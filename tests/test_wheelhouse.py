@@ -1,0 +1,338 @@
+"""The wheelhouse: who may use it, what is believed of it, and what is written into it."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.wheels import make_release
+from wheel_uploader import disk, names
+from wheel_uploader.errors import LockedError, StorageError
+from wheel_uploader.models import LocalFile
+from wheel_uploader.wheelhouse import HIDDEN, Note, Wheelhouse
+
+NOTE = Note(url="http://127.0.0.1/x.whl", etag='"1"', last_modified="yesterday", size=3, digest="sha256:00")
+
+as_root = pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0 or not shutil.which("setpriv"),
+    reason="needs root and setpriv",
+)
+
+
+def run_without_privilege(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run Python code as a root for whom permissions mean something, as they do for everybody else."""
+    command = ["setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner", sys.executable, "-c", code]
+    return subprocess.run([*command, *map(str, arguments)], capture_output=True, text=True, check=False)
+
+
+def local_file(path: Path) -> LocalFile:
+    data = path.read_bytes()
+    return LocalFile(
+        name=names.parse(path.name),
+        path=path,
+        size=len(data),
+        sha256=hashlib.sha256(data).hexdigest(),
+        blake2b_256=hashlib.blake2b(data, digest_size=32).hexdigest(),
+    )
+
+
+# --- the directory ---------------------------------------------------------------------------------
+
+
+def test_a_wheelhouse_is_made_with_its_parents(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b"
+    with Wheelhouse(path) as house:
+        assert not house.holds("x.whl")
+    assert [entry.name for entry in path.iterdir()] == [HIDDEN]
+    assert stat.S_IMODE((path / HIDDEN).stat().st_mode) == 0o700
+
+
+def test_a_file_is_no_wheelhouse(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    path.write_text("")
+    with pytest.raises(StorageError) as caught, Wheelhouse(path):
+        pass
+    assert str(caught.value) == f"the wheelhouse {path} is a file, not a directory"
+    assert caught.value.hint == "Name a directory with -w."
+    with pytest.raises(StorageError, match=r"x/below: Not a directory"), Wheelhouse(path / "below"):
+        pass
+
+
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_the_hidden_directory_has_to_be_one(tmp_path: Path, kind: str) -> None:
+    hidden = tmp_path / "house" / HIDDEN
+    hidden.parent.mkdir()
+    if kind == "file":
+        hidden.write_text("")
+    else:
+        (tmp_path / "elsewhere").mkdir()
+        hidden.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StorageError) as caught, Wheelhouse(hidden.parent):
+        pass
+    assert str(caught.value) == f"{hidden} is not a directory"
+    assert caught.value.hint == "Remove it, then run this again."
+
+
+@as_root
+def test_a_wheelhouse_that_cannot_be_written_to_is_said_at_once(tmp_path: Path) -> None:
+    folder = tmp_path / "house"
+    folder.mkdir(mode=0o555)
+    code = (
+        "import sys, pathlib\n"
+        "from wheel_uploader.errors import StorageError\n"
+        "from wheel_uploader.wheelhouse import Wheelhouse\n"
+        "try:\n"
+        "    with Wheelhouse(pathlib.Path(sys.argv[1])): pass\n"
+        "except StorageError as error: print(error, error.hint, sep='|')\n"
+    )
+    done = run_without_privilege(code, folder)
+    hint = "Choose a wheelhouse that you may write to with -w, or repair the permissions."
+    assert done.stdout.strip() == f"the wheelhouse {folder}: it cannot be written to|{hint}", done.stderr
+    below = run_without_privilege(code, folder / "below")
+    assert below.stdout.strip() == f"the wheelhouse {folder}/below: Permission denied|{hint}", below.stderr
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "hint"),
+    [
+        (errno.ENOSPC, "Make room on that disk"),
+        (errno.EDQUOT, "Make room on that disk"),
+        (errno.EROFS, "Choose a wheelhouse that you may write to"),
+        (errno.EACCES, "Choose a wheelhouse that you may write to"),
+        (errno.EIO, "Free space or fix the permissions"),
+    ],
+)
+def test_what_the_system_says_becomes_a_sentence(number: int, hint: str) -> None:
+    with pytest.raises(StorageError) as caught, disk.storage_errors("x\x1b.whl"):
+        raise OSError(number, os.strerror(number))
+    assert str(caught.value) == f"x\\x1b.whl: {os.strerror(number)}"
+    assert caught.value.hint.startswith(hint)
+    assert caught.value.exit_code == 13
+
+
+# --- the lock --------------------------------------------------------------------------------------
+
+
+HOLD = (
+    "import sys, pathlib, time\n"
+    "from wheel_uploader.wheelhouse import Wheelhouse\n"
+    "with Wheelhouse(pathlib.Path(sys.argv[1])):\n"
+    "    print('held', flush=True)\n"
+    "    sys.stdin.read()\n"
+)
+
+
+def hold(path: Path) -> subprocess.Popen[str]:
+    other = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert other.stdout
+    assert other.stdout.readline() == "held\n"
+    return other
+
+
+def test_the_second_run_is_refused_until_the_first_is_gone(tmp_path: Path) -> None:
+    with hold(tmp_path) as other:
+        for timeout in (0.0, 0.2):
+            with pytest.raises(LockedError) as caught, Wheelhouse(tmp_path, lock_timeout=timeout):
+                pass
+            assert str(caught.value) == f"another run is at work in the wheelhouse {tmp_path}"
+            assert caught.value.exit_code == 11
+        other.kill()
+        other.wait()
+        # The kernel freed it.
+        with Wheelhouse(tmp_path):
+            pass
+    with Wheelhouse(tmp_path):
+        pass
+
+
+def test_a_run_can_wait_for_the_first(tmp_path: Path) -> None:
+    with hold(tmp_path) as other:
+        assert other.stdin
+        other.stdin.close()
+        with Wheelhouse(tmp_path, lock_timeout=20):
+            pass
+
+
+def test_a_lock_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    (tmp_path / HIDDEN / "lock").mkdir(parents=True)
+    with pytest.raises(StorageError, match="the lock of the wheelhouse"), Wheelhouse(tmp_path):
+        pass
+
+
+def test_what_nothing_can_continue_is_tidied_away(tmp_path: Path) -> None:
+    with Wheelhouse(tmp_path) as house:
+        house.write_stump_note("kept.whl", NOTE)
+        house.write_note("done.whl", NOTE)
+    hidden = tmp_path / HIDDEN
+    for name in ("kept.whl.part", "stray.whl.part", "x.json.tmp"):
+        (hidden / name).write_text("x")
+    (hidden / "alone.whl.part.json").write_bytes((hidden / "kept.whl.part.json").read_bytes())
+    with Wheelhouse(tmp_path):
+        pass
+    left = sorted(entry.name for entry in hidden.iterdir())
+    assert left == ["done.whl.json", "kept.whl.part", "kept.whl.part.json", "lock"]
+
+
+# --- what is there ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["symbolic link", "directory", "fifo", "socket"])
+def test_only_a_plain_file_is_a_file(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x.whl"
+    match kind:
+        case "symbolic link":
+            (tmp_path / "target").write_text("x")
+            path.symlink_to("target")
+        case "directory":
+            path.mkdir()
+        case "fifo":
+            os.mkfifo(path)
+        case _:
+            os.mknod(path, stat.S_IFSOCK | 0o600)
+    with Wheelhouse(tmp_path) as house, pytest.raises(StorageError) as caught:
+        house.holds("x.whl")
+    assert str(caught.value) == f"{path} is a {kind}, not a file"
+    assert caught.value.hint == "Remove it or move it away: it is neither followed nor replaced."
+
+
+@as_root
+def test_a_device_is_no_file(tmp_path: Path) -> None:
+    try:
+        os.mknod(tmp_path / "x.whl", stat.S_IFCHR | 0o600, os.makedev(1, 3))
+    except PermissionError:
+        pytest.skip("no devices can be made here")
+    with Wheelhouse(tmp_path) as house, pytest.raises(StorageError, match="is a device, not a file"):
+        house.holds("x.whl")
+
+
+def test_a_file_in_the_wheelhouse_is_never_opened_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "target").write_text("x")
+    (tmp_path / "x.whl").symlink_to("target")
+    with Wheelhouse(tmp_path) as house, pytest.raises(OSError, match="symbolic links"):
+        house.open_file("x.whl")
+
+
+def test_notes_come_back(tmp_path: Path) -> None:
+    with Wheelhouse(tmp_path) as house:
+        assert house.note("x.whl") is None
+        house.write_note("x.whl", NOTE)
+        house.write_note("x.whl", NOTE)
+        assert house.note("x.whl") == NOTE
+        assert house.stump_note("x.whl") is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        "\xff",
+        "[" * 100_000,
+        json.dumps({"url": "", "etag": "", "last_modified": "", "size": "3", "digest": ""}),
+        json.dumps({"url": 1, "etag": "", "last_modified": "", "size": 3, "digest": ""}),
+        json.dumps({"url": "", "etag": "", "last_modified": "", "size": True, "digest": ""}),
+        json.dumps({"url": "", "etag": "", "last_modified": "", "size": 3, "digest": "", "more": ""}),
+    ],
+)
+def test_a_damaged_note_is_no_note(tmp_path: Path, text: str) -> None:
+    with Wheelhouse(tmp_path) as house:
+        (tmp_path / HIDDEN / "x.whl.json").write_text(text, encoding="latin-1")
+        assert house.note("x.whl") is None
+
+
+def test_a_note_that_is_no_file_is_no_note(tmp_path: Path) -> None:
+    with Wheelhouse(tmp_path) as house:
+        (tmp_path / HIDDEN / "a.whl.json").mkdir()
+        os.mkfifo(tmp_path / HIDDEN / "b.whl.json")
+        (tmp_path / HIDDEN / "c.whl.json").symlink_to("/etc/passwd")
+        assert [house.note(f"{letter}.whl") for letter in "abc"] == [None, None, None]
+
+
+@pytest.mark.parametrize(("etag", "strong"), [('"a"', '"a"'), ('W/"a"', ""), ("", "")])
+def test_only_a_strong_etag_is_one(etag: str, strong: str) -> None:
+    assert Note(url="", etag=etag).strong_etag == strong
+
+
+# --- SHA256SUMS ------------------------------------------------------------------------------------
+
+
+def test_the_sums_are_those_of_sha256sum(tmp_path: Path) -> None:
+    files = [local_file(path) for path in make_release(tmp_path)]
+    with Wheelhouse(tmp_path) as house:
+        path = house.write_sums(list(reversed(files)))
+        before = path.stat()
+        assert house.write_sums(files) == path
+        after = path.stat()
+    assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns), "written again"
+    assert path == tmp_path / "SHA256SUMS"
+    lines = path.read_text().splitlines()
+    assert lines == sorted(lines, key=lambda line: line.split()[1])
+    done = subprocess.run(["sha256sum", "-c", "--strict", path.name], cwd=tmp_path, check=False)
+    assert done.returncode == 0
+    assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~current_umask()
+
+
+def current_umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+def test_the_sums_are_of_this_set_only(tmp_path: Path) -> None:
+    files = [local_file(path) for path in make_release(tmp_path)]
+    with Wheelhouse(tmp_path) as house:
+        house.write_sums(files)
+        (tmp_path / files[0].filename).unlink()
+        path = house.write_sums(files[1:])
+    assert subprocess.run(["sha256sum", "-c", path.name], cwd=tmp_path, check=False).returncode == 0
+    assert len(path.read_text().splitlines()) == len(files) - 1
+
+
+def test_the_sums_do_not_follow_a_link(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("x")
+    (tmp_path / "SHA256SUMS").symlink_to("precious")
+    with Wheelhouse(tmp_path) as house, pytest.raises(StorageError, match="is a symbolic link"):
+        house.write_sums([])
+    assert (tmp_path / "precious").read_text() == "x"
+
+
+def test_a_full_disk_leaves_no_torn_sums(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "SHA256SUMS").write_text("old")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with Wheelhouse(tmp_path) as house:
+        monkeypatch.setattr(os, "fsync", full)
+        with pytest.raises(StorageError, match="SHA256SUMS: No space left on device"):
+            house.write_sums([])
+    assert (tmp_path / "SHA256SUMS").read_text() == "old"
+    assert sorted(entry.name for entry in (tmp_path / HIDDEN).iterdir()) == ["lock"]
+
+
+def test_a_system_without_descriptors_for_directories(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disk, "_RELATIVE", False)
+    monkeypatch.delattr(os, "fchmod")
+    files = [local_file(path) for path in make_release(tmp_path)]
+    with Wheelhouse(tmp_path) as house:
+        house.write_note("x.whl", NOTE)
+        assert house.note("x.whl") == NOTE
+        house.write_sums(files)
+        assert house.holds("SHA256SUMS")
+    assert subprocess.run(["sha256sum", "-c", "SHA256SUMS"], cwd=tmp_path, check=False).returncode == 0
