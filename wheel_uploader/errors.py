@@ -10,6 +10,7 @@
     |   +-- ListingError        the answer is not a listing, or a listing that cannot be trusted
     |   +-- TransportError      no whole answer came; asking again may help
     |   +-- HttpStatus          a server answered with a status that is not what was asked for
+    |   +-- RedirectRefused     a server sent us elsewhere, where nobody allowed us to go
     +-- FileError            6  a file failed a check, is damaged, or changed under way
     +-- ConflictError        7  the index will not take these bytes under this name, ever
     +-- PartialError         8  some files were posted and some were not
@@ -75,6 +76,10 @@ class ListingError(NetworkError):
 
 class TransportError(NetworkError):
     """No answer came, or not all of it: refused, reset, cut, stalled. Asking again may help."""
+
+
+class RedirectRefused(NetworkError):
+    """A server sent us to another place, and the rules for hosts do not let us follow."""
 
 
 class HttpStatus(NetworkError):

@@ -13,7 +13,14 @@ import httpx
 
 from wheel_uploader import __version__, bodies, retry
 from wheel_uploader.display import bare_url, printable, remember_basic_auth
-from wheel_uploader.errors import CredentialsError, HttpStatus, NetworkError, TransportError, UsageError
+from wheel_uploader.errors import (
+    CredentialsError,
+    HttpStatus,
+    NetworkError,
+    RedirectRefused,
+    TransportError,
+    UsageError,
+)
 from wheel_uploader.hosts import NotAUrl, Place, Rules, place_of, split_credentials
 from wheel_uploader.progress import Progress, Silent
 from wheel_uploader.reply import SMALL, Page, Stream, content_type_of, drain, explain, headers_of, raw_pieces
@@ -228,7 +235,7 @@ class Http:
                 reason = "it goes from https to http"
         if reason:
             shown = printable(target, limit=200)
-            raise NetworkError(
+            raise RedirectRefused(
                 f"{bare_url(url)} redirects to {shown}, which is not followed: {reason}",
                 hint="If that address is right, give it itself; the URL of a directory ends with a slash.",
             )
