@@ -12,9 +12,9 @@ from packaging.utils import canonicalize_name
 
 from wheel_uploader import index_page, names
 from wheel_uploader.display import bare_url, printable
-from wheel_uploader.errors import ConflictError, DeadlineError, HttpStatus, NetworkError
+from wheel_uploader.errors import ConflictError, DeadlineError, HttpStatus, NetworkError, RedirectRefused
 from wheel_uploader.http import Http
-from wheel_uploader.index_page import GIVE_INDEX_URL, HTML_TYPES, JSON_TYPES, listed_sha256
+from wheel_uploader.index_page import GIVE_INDEX_URL, HTML_TYPES, JSON_TYPES
 from wheel_uploader.models import (
     Confirmation,
     FileState,
@@ -85,6 +85,7 @@ class Index:
         Raises NetworkError when the answer is no index page, CredentialsError when the index wants some.
         """
         name = canonicalize_name(project)
+        silent: list[str] = []
         refused: NetworkError | None = None
         for root in self._urls:
             try:
@@ -98,8 +99,9 @@ class Index:
             if found:
                 self._urls = (root,)
                 return found
+            silent.append(root)
         if len(self._urls) > 1:
-            self._urls = (self._root(refused),)
+            self._settle(silent, refused)
         return ProjectPage(url=f"{self.url}{name}/", exists=False)
 
     def _project_page(self, root: str, name: str, *, fresh: bool) -> ProjectPage | None:
@@ -111,29 +113,36 @@ class Index:
             if error.status in (404, 410):
                 return None
             raise
-        # pypiserver sends those who ask for an unknown project on to PyPI: another index, not this one.
-        if urlsplit(page.url).hostname != urlsplit(url).hostname:
-            return None
+        except RedirectRefused:
+            # pypiserver sends those who ask for an unknown project on to PyPI: another index, not this one.
+            # A place that sends everybody away (to its login, say) is no index at all.
+            if self._is_index(root):
+                return None
+            raise
         return _read(page)
 
-    def _root(self, refused: NetworkError | None) -> str:
-        """The guess that is an index: no guess knew the project, and a wrong guess looks just like that."""
-        for root in self._urls:
-            try:
-                with self._http.stream(root, headers={"Accept": index_page.ACCEPT}) as response:
-                    if response.content_type in (*JSON_TYPES, *HTML_TYPES):
-                        return root
-            except NetworkError:
-                continue
+    def _settle(self, guesses: Sequence[str], refused: NetworkError | None) -> None:
+        """Keep the guess that is an index: none knew the project, and a wrong guess looks just like that."""
+        for root in guesses:
+            if self._is_index(root):
+                self._urls = (root,)
+                return
         raise refused or NetworkError(
             f"found no package index at {' or '.join(map(bare_url, self._urls))}", hint=GIVE_INDEX_URL
         )
 
+    def _is_index(self, root: str) -> bool:
+        """Whether a list of projects begins there; it may be too long to be read."""
+        try:
+            with self._http.stream(root, headers={"Accept": index_page.ACCEPT}) as response:
+                return response.content_type in (*JSON_TYPES, *HTML_TYPES)
+        except NetworkError:
+            return False
+
     def sha256_of(self, file: IndexFile) -> str:
         """The hex sha256 of a served file: as the index lists it, else of the bytes that it serves."""
-        listed = listed_sha256(file)
-        if listed:
-            return listed
+        if "sha256" in file.hashes:
+            return file.hashes["sha256"]
         key = (file.url, tuple(sorted(file.hashes.items())))
         if key not in self._digests:
             digest = self._http.retrying(f"hash {printable(file.filename)}", lambda: self._digest(file.url))
@@ -160,9 +169,12 @@ def _read(page: Page) -> ProjectPage:
     if kind in JSON_TYPES:
         return index_page.from_json(page.text, page.url)
     if kind in HTML_TYPES:
-        from wheel_uploader.sources.html import parse_html  # lxml is not needed where JSON is spoken
+        from wheel_uploader.sources.html import read_html  # lxml is not needed where JSON is spoken
 
-        return index_page.from_html(page.text, page.url, parse_html(page.text, page.url, page.url))
+        listing = read_html(page.text, page.url, page.url)
+        if listing.asks_for_password:
+            raise index_page.no_index_page(page.url, "it is a login page")
+        return index_page.from_html(page.text, page.url, listing.files)
     raise index_page.no_index_page(page.url, f"its type is {printable(kind) or 'not given'}")
 
 
@@ -176,23 +188,22 @@ def compare(
 
     Names are compared as an index does: a spelling that differs only by normalization is the same place.
     """
-    by_name = {file.filename: file for file in page.files}
-    by_slot = {_slot(file.filename): file for file in page.files}
-    by_hash = {listed_sha256(file): file for file in page.files if listed_sha256(file)}
+    by_slot: dict[Hashable, list[IndexFile]] = {}
+    for served in page.files:
+        by_slot.setdefault(_slot(served.filename), []).append(served)
+    by_hash = {served.hashes["sha256"]: served for served in page.files if "sha256" in served.hashes}
 
     def state(file: LocalFile) -> IndexState:
-        served = by_name.get(file.filename) or by_slot.get(_slot(file.filename))
-        digest = sha256_of(served) if served else ""
-        if served and digest != file.sha256:
-            other_name = served.filename if served.filename != file.filename else ""
-            return IndexState(
-                file=file, state=FileState.DIFFERENT, index_sha256=digest, other_name=other_name
-            )
-        if served and served.filename == file.filename:
-            return IndexState(file=file, state=FileState.SAME, index_sha256=digest)
-        other = served or by_hash.get(file.sha256)
-        if other:
-            return IndexState(file=file, state=FileState.SAME_BYTES_OTHER_NAME, other_name=other.filename)
+        places = [(served, sha256_of(served)) for served in by_slot.get(_slot(file.filename), ())]
+        for served, digest in places:
+            if digest != file.sha256:
+                other = served.filename if served.filename != file.filename else ""
+                return IndexState(file=file, state=FileState.DIFFERENT, index_sha256=digest, other_name=other)
+        if any(served.filename == file.filename for served, _ in places):
+            return IndexState(file=file, state=FileState.SAME, index_sha256=file.sha256)
+        twin = places[0][0] if places else by_hash.get(file.sha256)
+        if twin:
+            return IndexState(file=file, state=FileState.SAME_BYTES_OTHER_NAME, other_name=twin.filename)
         return IndexState(file=file, state=FileState.ABSENT)
 
     return tuple(state(file) for file in files)

@@ -13,6 +13,7 @@ from wheel_uploader import names
 from wheel_uploader.display import bare_url, printable
 from wheel_uploader.errors import NetworkError
 from wheel_uploader.models import IndexFile, ProjectPage, RemoteFile
+from wheel_uploader.sources.base import digests
 
 #: What to ask a simple index for; the answer is read by what it says that it is.
 ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01"
@@ -26,7 +27,6 @@ HTML_TYPES = (
 
 GIVE_INDEX_URL = "Give the URL of the index's simple pages with --index-url (it often ends in /simple/)."
 
-_PASSWORD_FIELD = re.compile(r"<input[^>]*\btype\s*=\s*[\"']?password", re.IGNORECASE)
 #: What an empty page of a real index still has: PEP 629's version, or the title that every index writes.
 _INDEX_MARK = re.compile(
     r"pypi:repository-version|<(?:title|h1)[^>]*>\s*(?:simple index|links for)", re.IGNORECASE
@@ -34,7 +34,6 @@ _INDEX_MARK = re.compile(
 _STATUS = re.compile(
     r"<meta\s+name=[\"']pypi:project-status[\"']\s+content=[\"']([a-z]+)[\"']", re.IGNORECASE
 )
-_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 
 
 def from_json(text: str, url: str) -> ProjectPage:
@@ -60,7 +59,7 @@ def _json_file(item: Any, base: str) -> IndexFile:
     return IndexFile(
         filename=_text(item["filename"]),
         url=urljoin(base, _text(item["url"])),
-        hashes={_text(name).lower(): _text(digest).lower() for name, digest in item["hashes"].items()},
+        hashes=digests({_text(name): _text(digest) for name, digest in item["hashes"].items()}),
         size=size if isinstance(size, int) else None,
         upload_time=_time(item.get("upload-time")),
         yanked=bool(item.get("yanked")),
@@ -83,16 +82,9 @@ def _time(value: object) -> datetime | None:
 def from_html(text: str, url: str, links: Iterable[RemoteFile]) -> ProjectPage:
     """A PEP 503 page whose ``links`` were read already. Raises NetworkError when it is something else."""
     files = tuple(
-        IndexFile(
-            filename=link.filename,
-            url=urldefrag(link.url).url,
-            hashes={name.lower(): digest.lower() for name, digest in link.hashes.items()},
-            size=link.size,
-        )
+        IndexFile(filename=link.filename, url=urldefrag(link.url).url, hashes=link.hashes, size=link.size)
         for link in links
     )
-    if _PASSWORD_FIELD.search(text):
-        raise no_index_page(url, "it is a login page")
     if not _INDEX_MARK.search(text) and not any(_is_dist(file.filename) for file in files):
         raise no_index_page(url, "it lists no wheel and no sdist")
     status = _STATUS.search(text)
@@ -110,9 +102,3 @@ def _is_dist(filename: str) -> bool:
 def no_index_page(url: str, why: str) -> NetworkError:
     """What to raise when an answer cannot be read as an index."""
     return NetworkError(f"{bare_url(url)} is not a page of a package index: {why}", hint=GIVE_INDEX_URL)
-
-
-def listed_sha256(file: IndexFile) -> str:
-    """The sha256 that the index lists for ``file``; empty when it lists none."""
-    digest = file.hashes.get("sha256", "")
-    return digest if _SHA256.match(digest) else ""

@@ -1,0 +1,418 @@
+"""What an index serves, compared with ours: real pypiserver and devpi, and answers that no real one gives."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import indexes, wheels
+from tests.indexes import Devpi, Served, VirtualTime
+from wheel_uploader import names
+from wheel_uploader.errors import ConflictError, CredentialsError, DeadlineError, NetworkError
+from wheel_uploader.http import Http
+from wheel_uploader.index import Index, compare, confirm, reading_urls
+from wheel_uploader.models import FileState, IndexFile, LocalFile, ProjectPage
+from wheel_uploader.progress import Silent
+
+
+def local(path: Path) -> LocalFile:
+    data = path.read_bytes()
+    return LocalFile(
+        name=names.parse(path.name),
+        path=path,
+        size=len(data),
+        sha256=hashlib.sha256(data).hexdigest(),
+        blake2b_256=hashlib.blake2b(data, digest_size=32).hexdigest(),
+    )
+
+
+@pytest.fixture
+def release(tmp_path: Path) -> list[LocalFile]:
+    return [local(path) for path in wheels.make_release(tmp_path / "release")]
+
+
+@pytest.fixture
+def served() -> Iterator[Served]:
+    with indexes.scripted_index() as running:
+        yield running
+
+
+@pytest.fixture
+def opened() -> Iterator[Callable[..., Index]]:
+    """Opens an Index at URLs; nothing is waited for."""
+    made: list[Http] = []
+
+    def open_index(*urls: str) -> Index:
+        made.append(Http(typed=urls, sleep=lambda _: None, timeout=5))
+        return Index(made[-1], *urls)
+
+    yield open_index
+    for http in made:
+        http.__exit__()
+
+
+# --- where an index is read ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("upload", "reading"),
+    [
+        ("https://upload.example.org/legacy/", ["https://example.org/simple/"]),
+        ("https://test.example.org/legacy/", ["https://test.example.org/simple/"]),
+        (
+            "https://gitlab.example.com/api/v4/projects/7/packages/pypi",
+            ["https://gitlab.example.com/api/v4/projects/7/packages/pypi/simple/"],
+        ),
+        (
+            "https://git.example.com/api/packages/me/pypi",
+            ["https://git.example.com/api/packages/me/pypi/simple/"],
+        ),
+        (
+            "https://art.example.com/artifactory/api/pypi/local",
+            ["https://art.example.com/artifactory/api/pypi/local/simple/"],
+        ),
+        ("https://nexus.example.com/repository/pypi/", ["https://nexus.example.com/repository/pypi/simple/"]),
+        (
+            "https://pkgs.example.com/org/_packaging/feed/pypi/upload/",
+            ["https://pkgs.example.com/org/_packaging/feed/pypi/simple/"],
+        ),
+        (
+            "https://devpi.example.com/alice/dev/",
+            ["https://devpi.example.com/alice/dev/+simple/", "https://devpi.example.com/alice/dev/simple/"],
+        ),
+        ("http://127.0.0.1:8080/", ["http://127.0.0.1:8080/simple/", "http://127.0.0.1:8080/+simple/"]),
+        ("http://127.0.0.1:8080", ["http://127.0.0.1:8080/simple/", "http://127.0.0.1:8080/+simple/"]),
+        ("https://me:secret@example.com/legacy/", ["https://example.com/simple/"]),
+    ],
+)
+def test_reading_urls(upload: str, reading: list[str]) -> None:
+    assert list(reading_urls(upload)) == reading
+
+
+# --- real servers ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "md5"])
+def test_pypiserver(
+    tmp_path: Path, release: list[LocalFile], opened: Callable[..., Index], algorithm: str
+) -> None:
+    store = tmp_path / "store"
+    with indexes.pypiserver(store, hash_algorithm=algorithm) as url:
+        index = opened(*reading_urls(url))
+        assert not index.page("dipy").exists
+        assert index.url == f"{url}simple/"
+        for file in release[:3]:
+            (store / file.filename).write_bytes(file.path.read_bytes())
+        (store / release[3].filename).write_bytes(wheels.wheel_bytes(files={"dipy/other.py": b"other"}))
+        states = [index.state_of("Dipy", file).state for file in release]
+        assert states == [FileState.SAME] * 3 + [FileState.DIFFERENT] + [FileState.ABSENT] * 2
+        confirmed = confirm(index, "dipy", release[:3], timeout=0, progress=Silent())
+    assert [(each.filename, each.sha256) for each in confirmed] == [
+        (file.filename, file.sha256) for file in release[:3]
+    ]
+
+
+def test_pypiserver_that_sends_strangers_to_another_index(
+    tmp_path: Path, release: list[LocalFile], opened: Callable[..., Index], served: Served
+) -> None:
+    """Its default is to answer with a redirect to PyPI, whose project of that name is none of ours."""
+    for file in release:
+        served.index.store(file.path)
+    with indexes.pypiserver(tmp_path / "store", fallback_url=served.reading_url) as url:
+        assert not opened(*reading_urls(url)).page("dipy").exists
+    assert served.index.gets == []
+
+
+@pytest.fixture(scope="session")
+def devpi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devpi]:
+    with indexes.devpi_server(tmp_path_factory.mktemp("devpi")) as running:
+        yield running
+
+
+def test_devpi_that_has_nothing_yet(devpi: Devpi, opened: Callable[..., Index]) -> None:
+    index = opened(*reading_urls(devpi.make_index("empty", volatile=True)))
+    assert index.page("dipy") == ProjectPage(url=f"{devpi.url}alice/empty/+simple/dipy/", exists=False)
+
+
+# --- pages -----------------------------------------------------------------------------------------
+
+
+def test_a_json_page_says_all(served: Served, release: list[LocalFile], opened: Callable[..., Index]) -> None:
+    served.index.store(release[0].path)
+    served.index.status = {"status": "archived", "reason": "moved\x1b[2J"}
+    page = opened(served.reading_url).page("Dipy", fresh=True)
+    assert (page.exists, page.view, page.status, page.status_reason) == (
+        True,
+        "json",
+        "archived",
+        "moved\\x1b[2J",
+    )
+    [file] = page.files
+    assert (file.filename, file.size, file.hashes) == (
+        release[0].filename,
+        release[0].size,
+        {"sha256": release[0].sha256},
+    )
+    assert file.upload_time is not None
+    assert file.upload_time.isoformat() == "2026-01-02T03:04:05.678901+00:00"
+    path, headers = served.index.gets[0]
+    assert path == "/simple/dipy/"
+    assert "no-cache" in headers["cache-control"]
+    assert headers["accept"].startswith("application/vnd.pypi.simple.v1+json")
+
+
+@pytest.mark.parametrize("view", ["json", "html"])
+def test_an_index_without_hashes_is_asked_for_the_bytes(
+    served: Served, release: list[LocalFile], opened: Callable[..., Index], view: str
+) -> None:
+    served.index.view, served.index.hashes = view, False
+    served.index.store(release[0].path)
+    served.index.files[release[1].filename] = b"other bytes"
+    index = opened(served.reading_url)
+    states = compare(index.page("dipy"), release[:3], index.sha256_of)
+    assert [state.state for state in states] == [FileState.SAME, FileState.DIFFERENT, FileState.ABSENT]
+    assert states[1].index_sha256 == hashlib.sha256(b"other bytes").hexdigest()
+    assert [path for path, _ in served.index.gets if "/files/" in path] == [
+        f"/files/{release[0].filename}",
+        f"/files/{release[1].filename}",
+    ]
+
+
+LOGIN = '<title>Log in</title><form><input type="password" name="p"></form>'
+
+
+@pytest.mark.parametrize(
+    ("page", "why"),
+    [
+        ((200, "text/html", LOGIN), "it is a login page"),
+        ((200, "text/html", "<p>Welcome! <a href='about.html'>About</a>"), "it lists no wheel and no sdist"),
+        ((200, "text/plain", "hello"), "its type is text/plain"),
+        ((200, "application/vnd.pypi.simple.v1+json", "[]"), "its JSON is not a project's page"),
+        ((200, "application/vnd.pypi.simple.v1+json", '{"files": [{}]}'), "its JSON is not a project's page"),
+        (
+            (
+                200,
+                "application/vnd.pypi.simple.v1+json",
+                '{"files": [{"filename": 1, "hashes": {}, "url": ""}]}',
+            ),
+            "its JSON is not a project's page",
+        ),
+    ],
+)
+def test_what_is_no_index_page_is_refused_with_the_way_out(
+    served: Served, opened: Callable[..., Index], page: tuple[int, str, str], why: str
+) -> None:
+    served.index.page = page
+    with pytest.raises(NetworkError, match=why) as caught:
+        opened(served.reading_url).page("dipy")
+    assert f"{served.reading_url}dipy/ is not a page of a package index" in caught.value.message
+    assert "--index-url" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "page", ["<title>Links for dipy</title>", '<meta name="pypi:repository-version" content="1.4">']
+)
+def test_a_project_without_files_is_a_project(
+    served: Served, opened: Callable[..., Index], page: str
+) -> None:
+    served.index.page = (200, "text/html", page)
+    found = opened(served.reading_url).page("dipy")
+    assert (found.exists, found.files) == (True, ())
+
+
+def test_a_quarantined_project_is_seen_in_html_too(served: Served, opened: Callable[..., Index]) -> None:
+    text = (
+        '<meta name="pypi:repository-version" content="1.4">'
+        '<meta name="pypi:project-status" content="quarantined">'
+    )
+    served.index.page = (200, "text/html", text)
+    assert opened(served.reading_url).page("dipy").status == "quarantined"
+
+
+def test_odd_values_in_json_are_left_out(served: Served, opened: Callable[..., Index]) -> None:
+    file = {
+        "filename": "dipy-1.0.tar.gz",
+        "url": "../files/x",
+        "hashes": {"sha256": "short"},
+        "size": "9",
+        "upload-time": "yesterday",
+        "yanked": "broken",
+    }
+    served.index.page = (200, "application/vnd.pypi.simple.v1+json", json.dumps({"files": [file]}))
+    [found] = opened(served.reading_url).page("dipy").files
+    assert found == IndexFile(
+        filename="dipy-1.0.tar.gz", url=f"{served.reading_url}files/x", hashes={}, yanked=True
+    )
+
+
+# --- guesses ---------------------------------------------------------------------------------------
+
+
+def test_the_guess_that_answers_is_kept(
+    served: Served, release: list[LocalFile], opened: Callable[..., Index]
+) -> None:
+    served.index.store(release[0].path)
+    index = opened(f"{served.url}nothing/", served.reading_url)
+    assert index.page("dipy").exists
+    assert index.page("dipy").exists
+    assert [path for path, _ in served.index.gets] == ["/nothing/dipy/", "/simple/dipy/", "/simple/dipy/"]
+
+
+def test_a_new_project_is_told_from_a_wrong_guess(served: Served, opened: Callable[..., Index]) -> None:
+    index = opened(f"{served.url}nothing/", served.reading_url)
+    assert not index.page("dipy").exists
+    assert index.url == served.reading_url
+
+
+def test_no_guess_is_an_index(served: Served, opened: Callable[..., Index]) -> None:
+    with pytest.raises(NetworkError, match="found no package index at") as caught:
+        opened(f"{served.url}one/", f"{served.url}two/").page("dipy")
+    assert "--index-url" in caught.value.hint
+
+
+def test_a_guess_that_is_a_login_page_is_told(served: Served, opened: Callable[..., Index]) -> None:
+    served.index.page = (200, "text/html", LOGIN)
+    with pytest.raises(NetworkError, match="login page"):
+        opened(f"{served.url}nothing/", f"{served.url}simple/sub/").page("dipy")
+
+
+def test_an_index_that_fails_is_no_empty_index(served: Served, opened: Callable[..., Index]) -> None:
+    served.index.page = (500, "text/html", "broken")
+    with pytest.raises(NetworkError, match="500"):
+        opened(served.reading_url).page("dipy")
+
+
+def test_an_index_that_sends_everybody_to_its_login_is_no_empty_index(opened: Callable[..., Index]) -> None:
+    elsewhere = "http://127.0.0.2:9/login"
+    with indexes.redirecting(elsewhere) as url, pytest.raises(NetworkError, match=r"redirects to .*login"):
+        opened(url).page("dipy")
+
+
+def test_an_index_that_wants_a_login(tmp_path: Path, opened: Callable[..., Index]) -> None:
+    with indexes.pypiserver(tmp_path / "store", users={"me": "secret-1"}, read_protected=True) as url:
+        index = opened(f"{url}simple/")
+        with pytest.raises(CredentialsError):
+            index.page("dipy")
+        index.log_in("me", "secret-1")
+        assert not index.page("dipy").exists
+
+
+# --- ours and theirs -------------------------------------------------------------------------------
+
+
+def page_of(**files: str) -> ProjectPage:
+    """A page that lists these names with these hashes."""
+    listed = tuple(
+        IndexFile(filename=name, url=f"https://example.com/{name}", hashes={"sha256": digest})
+        for name, digest in files.items()
+    )
+    return ProjectPage(url="https://example.com/simple/dipy/", exists=True, files=listed)
+
+
+def no_fetch(file: IndexFile) -> str:
+    return file.hashes["sha256"]
+
+
+def test_spellings_that_an_index_takes_for_one_name(release: list[LocalFile]) -> None:
+    wheel, sdist = release[0], release[-1]
+    other_wheel = wheel.filename.replace("dipy-", "Dipy-")
+    page = page_of(**{other_wheel: "0" * 64, "DIPY-1.11.0.tar.gz": sdist.sha256})
+    states = compare(page, [wheel, sdist], no_fetch)
+    assert [(state.state, state.other_name) for state in states] == [
+        (FileState.DIFFERENT, other_wheel),
+        (FileState.SAME_BYTES_OTHER_NAME, "DIPY-1.11.0.tar.gz"),
+    ]
+
+
+def test_the_same_bytes_under_another_name(release: list[LocalFile]) -> None:
+    page = page_of(**{"dipy-1.11.0-1-py3-none-any.whl": release[0].sha256, "notes.txt": "1" * 64})
+    [state] = compare(page, release[:1], no_fetch)
+    assert (state.state, state.other_name) == (
+        FileState.SAME_BYTES_OTHER_NAME,
+        "dipy-1.11.0-1-py3-none-any.whl",
+    )
+
+
+def test_a_name_that_is_listed_twice_with_two_hashes_is_different(release: list[LocalFile]) -> None:
+    name = release[0].filename
+    page = page_of(**{name: release[0].sha256})
+    twice = ProjectPage(url=page.url, exists=True, files=(*page_of(**{name: "2" * 64}).files, *page.files))
+    assert compare(twice, release[:1], no_fetch)[0].state is FileState.DIFFERENT
+
+
+# --- confirm ---------------------------------------------------------------------------------------
+
+
+def test_confirm_waits_for_a_listing_that_is_behind(
+    served: Served, release: list[LocalFile], opened: Callable[..., Index]
+) -> None:
+    for file in release:
+        served.index.store(file.path)
+    served.index.behind = 3
+    time = VirtualTime()
+    found = confirm(
+        opened(served.reading_url),
+        "dipy",
+        release,
+        timeout=60,
+        progress=Silent(),
+        sleep=time.sleep,
+        clock=time.clock,
+    )
+    assert [each.filename for each in found] == [file.filename for file in release]
+    assert len(time.slept) == 3
+
+
+def test_confirm_names_what_is_missing_when_time_is_up(
+    served: Served, release: list[LocalFile], opened: Callable[..., Index]
+) -> None:
+    for file in release[1:]:
+        served.index.store(file.path)
+    time = VirtualTime()
+    with pytest.raises(DeadlineError) as caught:
+        confirm(
+            opened(served.reading_url),
+            "dipy",
+            release,
+            timeout=60,
+            progress=Silent(),
+            sleep=time.sleep,
+            clock=time.clock,
+        )
+    assert caught.value.message == f"after 60 s {served.reading_url} does not list 1 of 6 files"
+    assert caught.value.details == (release[0].filename,)
+    assert time.now == 60
+
+
+def test_confirm_outlasts_an_index_that_fails_and_says_so_in_the_end(
+    served: Served, release: list[LocalFile], opened: Callable[..., Index]
+) -> None:
+    served.index.page = (500, "text/html", "broken")
+    time = VirtualTime()
+    with pytest.raises(DeadlineError, match="answered 500"):
+        confirm(
+            opened(served.reading_url),
+            "dipy",
+            release,
+            timeout=5,
+            progress=Silent(),
+            sleep=time.sleep,
+            clock=time.clock,
+        )
+
+
+def test_confirm_is_loud_about_other_bytes(
+    served: Served, release: list[LocalFile], opened: Callable[..., Index]
+) -> None:
+    served.index.store(release[0].path)
+    served.index.files[release[1].filename] = b"evil"
+    with pytest.raises(ConflictError) as caught:
+        confirm(opened(served.reading_url), "dipy", release[:2], timeout=60, progress=Silent())
+    evil = hashlib.sha256(b"evil").hexdigest()
+    assert caught.value.details == (
+        f"{release[1].filename}: ours sha256 {release[1].sha256}, the index {evil}",
+    )
