@@ -32,6 +32,7 @@ __all__ = [
     "Certificate",
     "Request",
     "ScriptedServer",
+    "aiohttp_static",
     "answer",
     "apache",
     "caddy",
@@ -231,6 +232,19 @@ def python_http_server(root: Path) -> Iterator[str]:
 
 
 @contextlib.contextmanager
+def aiohttp_static(root: Path) -> Iterator[str]:
+    """aiohttp's static files with ``show_index``."""
+    pytest.importorskip("aiohttp", reason="aiohttp is not installed")
+    script = (
+        "import sys; from aiohttp import web; app = web.Application(); "
+        "app.router.add_static('/wheels', sys.argv[1], show_index=True); "
+        "web.run_app(app, host='127.0.0.1', port=int(sys.argv[2]))"
+    )
+    with _running(lambda _, port: [sys.executable, "-c", script, str(root), str(port)]) as port:
+        yield f"http://127.0.0.1:{port}/wheels/"
+
+
+@contextlib.contextmanager
 def swift_staticweb(root: Path) -> Iterator[str]:
     """OpenStack Swift's own staticweb middleware, before a proxy that serves a directory as a container."""
     pytest.importorskip("swift", reason="swift is not installed")
@@ -323,5 +337,6 @@ LISTINGS: dict[str, Callable[[Path], contextlib.AbstractContextManager[str]]] = 
     "lighttpd": lighttpd,
     "caddy": caddy,
     "python": python_http_server,
+    "aiohttp": aiohttp_static,
     "swift": swift_staticweb,
 }

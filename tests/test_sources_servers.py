@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
 from tests import wheels
-from tests.servers import LISTINGS
+from tests.servers import LISTINGS, certificate, nginx
 from wheel_uploader import sources
+from wheel_uploader.errors import NetworkError
 from wheel_uploader.http import Http
 from wheel_uploader.models import RemoteFile
 
@@ -36,6 +35,10 @@ DECOYS = (
 )
 
 
+#: aiohttp does not escape what it writes into a page: names with entities come out wrong, no reader can help.
+UNESCAPED = {"aiohttp": {"a&amp;b.txt", "a&b.txt", "a&lt.txt", "a<.txt"}}
+
+
 @pytest.fixture(scope="session")
 def staged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A release among decoys, with files below that are no part of the listing."""
@@ -55,13 +58,13 @@ def staged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.mark.parametrize("server", LISTINGS.values(), ids=LISTINGS)
-def test_a_listing_gives_what_is_there(
-    staged: Path, server: Callable[[Path], AbstractContextManager[str]]
-) -> None:
-    there = {path.name: path.read_bytes() for path in staged.iterdir() if path.is_file()}
-    with server(staged) as url, Http(typed=[url], retries=1) as http:
-        listed = sources.list_files([url], "dipy", http)
+@pytest.mark.parametrize("server", LISTINGS)
+def test_a_listing_gives_what_is_there(staged: Path, server: str) -> None:
+    left_out = UNESCAPED.get(server, set())
+    paths = [path for path in staged.iterdir() if path.is_file() and path.name not in left_out]
+    there = {path.name: path.read_bytes() for path in paths}
+    with LISTINGS[server](staged) as url, Http(typed=[url], retries=1) as http:
+        listed = [file for file in sources.list_files([url], "dipy", http) if file.filename not in left_out]
         assert sorted(file.filename for file in listed) == sorted(there)
         for file in listed:
             assert http.refuse_link(file.url, listed_at=file.source, pinned=False) == ""
@@ -72,3 +75,53 @@ def _fetched(http: Http, file: RemoteFile) -> bytes:
     with http.stream(file.url, listed_at=file.source) as stream:
         assert stream.status == 200
         return b"".join(stream.chunks())
+
+
+@pytest.mark.parametrize("server", ["nginx", "apache-fancy", "lighttpd", "caddy", "python", "swift"])
+def test_the_last_slash_may_be_missing(tmp_path: Path, server: str) -> None:
+    path = wheels.make_wheel(tmp_path / "sub" / "dir")
+    with LISTINGS[server](tmp_path) as root:
+        url = f"{root}sub/dir"
+        with Http(typed=[url], retries=1) as http:
+            (file,) = sources.list_files([url], "dipy", http)
+            assert file.filename == path.name
+            assert _fetched(http, file) == path.read_bytes()
+
+
+@pytest.mark.parametrize("server", ["nginx", "apache-fancy", "lighttpd", "caddy", "python", "swift"])
+def test_a_directory_called_like_the_project_is_looked_into(tmp_path: Path, server: str) -> None:
+    path = wheels.make_wheel(tmp_path / "Di.Py" / "", project="di-py")
+    wheels.make_wheel(tmp_path / "other", project="other")
+    with LISTINGS[server](tmp_path) as url, Http(typed=[url], retries=1) as http:
+        assert [file.filename for file in sources.list_files([url], "Di_py", http)] == [path.name]
+
+
+def test_several_places_are_taken_together(tmp_path: Path) -> None:
+    wheel = wheels.make_wheel(tmp_path / "staged")
+    sdist = wheels.make_sdist(tmp_path / "dist")
+    with LISTINGS["python"](tmp_path / "staged") as url, Http(typed=[url], retries=1) as http:
+        listed = sources.list_files([url, str(sdist), url], "dipy", http)
+    assert [file.filename for file in listed] == [wheel.name, sdist.name, wheel.name]
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> None:
+    own = certificate(tmp_path)
+    wheels.make_wheel(tmp_path / "staged")
+    with nginx(tmp_path / "staged", tls=own) as url:
+        with Http(typed=[url]) as http, pytest.raises(NetworkError) as caught:
+            sources.list_files([url], "dipy", http)
+        assert "the TLS certificate of 127.0.0.1:" in str(caught.value)
+        assert "is not accepted: self-signed certificate" in str(caught.value)
+        assert "SSL_CERT_FILE" in caught.value.hint
+        with Http(typed=[url], verify=str(own.cert)) as http:
+            assert len(sources.list_files([url], "dipy", http)) == 1
+
+
+def test_a_certificate_of_another_host_is_refused(tmp_path: Path) -> None:
+    own = certificate(tmp_path, "DNS:staging.example")
+    with (
+        nginx(tmp_path, tls=own) as url,
+        Http(typed=[url], verify=str(own.cert)) as http,
+        pytest.raises(NetworkError, match="IP address mismatch"),
+    ):
+        http.get(url)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from http.cookiejar import DefaultCookiePolicy
 from typing import Self, TypeVar
-from urllib.parse import unquote, urljoin
+from urllib.parse import unquote, urljoin, urlsplit
 
 import httpx
 
@@ -287,7 +287,7 @@ class Http:
             )
         return CredentialsError(
             f"{bare_url(url)} asks for a login",
-            hint=f"Put it into the URL: {place.scheme}://USER:PASSWORD@{place.host}/...",
+            hint=f"Put it into the URL: {place.scheme}://USER:PASSWORD@{urlsplit(url).netloc}/...",
         )
 
     def _refused(self, url: str, reason: str) -> NetworkError | UsageError:

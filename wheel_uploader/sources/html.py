@@ -28,9 +28,8 @@ _SPACE = "".join(map(chr, range(33)))
 @dataclass(slots=True)
 class _Anchor:
     href: str
-    #: The last visible character of the text, and of what follows at once: all that is asked of them.
+    #: The last visible character of the text: all that is asked of it.
     last: str = ""
-    next: str = ""
 
 
 class _Anchors:
@@ -41,10 +40,8 @@ class _Anchors:
         self.base: str | None = None
         self.has_password = False
         self._inside = False
-        self._behind = False
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
-        self._behind = False
         if tag == "a":
             href = attributes.get("href")
             self._inside = href is not None
@@ -56,7 +53,6 @@ class _Anchors:
             self.has_password = True
 
     def end(self, tag: str) -> None:
-        self._behind = tag == "a" and self._inside
         if tag == "a":
             self._inside = False
 
@@ -64,9 +60,6 @@ class _Anchors:
         if self._inside:
             visible = text.rstrip()
             self.found[-1].last = visible[-1:] or self.found[-1].last
-        elif self._behind:
-            self.found[-1].next = text[:1]
-            self._behind = False
 
     def close(self) -> None:
         pass
@@ -97,8 +90,8 @@ def read_html(text: str, base_url: str, source: str) -> Listing:
             continue
         if _is_below(parts, below):
             pages.setdefault(canonicalize_name(name), url)
-        # The slash of a directory is in the link, in its text (aiohttp), or just behind it.
-        if not parts.path.endswith("/") and "/" not in (anchor.last, anchor.next):
+        # aiohttp links to a directory without the slash: only the text has it.
+        if not parts.path.endswith("/") and anchor.last != "/":
             file = RemoteFile(filename=name, url=url, hashes=_hashes(parts.fragment), source=source)
             _add(files, file, url.partition("#")[0])
     return Listing(files=tuple(files.values()), pages=pages, asks_for_password=anchors.has_password)
@@ -155,7 +148,7 @@ def _is_below(parts: SplitResult, directory: SplitResult) -> bool:
 
 
 def _hashes(fragment: str) -> dict[str, str]:
-    return digests(dict(_HASH.findall(unquote(fragment)))) if "=" in fragment or "%" in fragment else {}
+    return digests(dict(_HASH.findall(unquote(fragment).strip()))) if fragment else {}
 
 
 def _add(files: dict[str, RemoteFile], file: RemoteFile, url: str) -> None:

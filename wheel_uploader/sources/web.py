@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from packaging.utils import canonicalize_name
 
@@ -96,7 +96,17 @@ def _is_xml(text: str) -> bool:
 def _no_listing(page: Page, where: str) -> ListingError:
     kind = "XML" if _is_xml(page.text) or page.content_type.endswith("xml") else printable(page.content_type)
     said = bodies.excerpt(page.body[:20_000], "text/xml") if kind == "XML" else ""
+    if _names_a_file(page.url):
+        return ListingError(f"{where} is a file, not a listing", hint="Give the directory that it is in.")
     return ListingError(f"{where} answers with {kind}, which is no listing" + (f": {said}" if said else ""))
+
+
+def _names_a_file(url: str) -> bool:
+    try:
+        names.parse(unquote(urlsplit(url).path.rpartition("/")[2]))
+    except names.NameRefused:
+        return False
+    return True
 
 
 def _is_of(file: RemoteFile, project: str) -> bool:
