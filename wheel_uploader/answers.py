@@ -131,18 +131,11 @@ def _redirected(status: int, words: str, location: str, url: str) -> Answer:
     if url and location.rstrip("/") == url.rstrip("/") and location.endswith("/"):
         diagnosis = "the upload URL lacks its slash at the end"
     else:
-        elsewhere = f" to {_shown(location)}" if location else ""
+        elsewhere = f" to {printable(bare_url(location))}" if location else ""
         diagnosis = f"the upload URL redirects{elsewhere}, and a file is never sent after a redirect"
     return Answer(
         kind=Kind.REFUSED, status=status, diagnosis=diagnosis, hint=_WRONG_URL, error=UsageError, words=words
     )
-
-
-def _shown(location: str) -> str:
-    try:
-        return printable(bare_url(location))
-    except ValueError:
-        return "something that is no URL"
 
 
 def no_answer(cause: str) -> Answer:
