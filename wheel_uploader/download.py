@@ -122,7 +122,10 @@ class _Crew:
                 self._do(task)
 
         # Daemons: one that hangs in a read must not keep an interrupted process from ending.
-        workers = [threading.Thread(target=work, daemon=True) for _ in range(min(jobs, len(tasks)))]
+        workers = [
+            threading.Thread(target=work, name=f"download-{number}", daemon=True)
+            for number in range(min(jobs, len(tasks)))
+        ]
         try:
             for worker in workers:
                 worker.start()

@@ -145,15 +145,12 @@ class Transfer:
         self._refuse_coding(headers)
         length = headers.get("content-length", "")
         size = int(length) if re.fullmatch(r"\d{1,18}", length, re.ASCII) else None
-        listed = self._remote.size
-        if None not in {size, listed} and size != listed:
-            raise Mismatch(f"the server has {size} bytes, the listing said {listed}")
         self.restart()
         begun = Note(
             url=self._url,
             etag=_etag(headers),
             last_modified=_last_modified(headers),
-            size=listed if size is None else size,
+            size=self._remote.size if size is None else size,
             digest=self._promised,
         )
         if self._can_resume(begun):
@@ -195,6 +192,8 @@ class Transfer:
             self._check()
             if not partial.size:
                 self._refuse_page(chunk)
+                if self._remote.size not in {None, size}:
+                    raise Mismatch(f"the server has {size} bytes, the listing said {self._remote.size}")
             if size is not None and partial.size + len(chunk) > size:
                 raise Mismatch(f"the server sent more than the {size} bytes that were listed")
             partial.write(chunk)
@@ -208,7 +207,7 @@ class Transfer:
         page = _PAGE.match(head)
         if not page:
             return
-        kind = "XML document" if page[1].lower() == b"?xml" else "HTML page"
+        kind = "HTML page" if page[1].lower() in {b"!doctype", b"html", b"head", b"body"} else "XML document"
         title = _TITLE.search(head[:4096])
         called = f' ("{printable(title[2].decode("utf-8", "replace"), limit=100)}")' if title else ""
         raise FileError(
