@@ -1,0 +1,191 @@
+"""The command line: what it takes, what it refuses, and the words it ends with."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from tests import wheels
+from wheel_uploader import __version__, cli
+
+
+def run(*arguments: str | Path, env: dict[str, str] | None = None) -> Result:
+    """The command in this process, with nothing of the person's own configuration."""
+    return CliRunner().invoke(
+        cli.command, [str(argument) for argument in arguments], env=env, prog_name="wheel-uploader"
+    )
+
+
+@pytest.fixture
+def staged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A local folder with a release; the working directory is empty and not below a project."""
+    monkeypatch.chdir(tmp_path)
+    wheels.make_release(tmp_path / "staged")
+    return tmp_path / "staged"
+
+
+def test_version_and_help_say_what_this_is() -> None:
+    assert run("--version").stdout == f"wheel-uploader, version {__version__}\n"
+    for flag in ("-h", "--help"):
+        shown = run(flag)
+        assert shown.exit_code == 0
+        assert "list -> download -> check -> sign -> upload -> confirm" in shown.stdout
+
+
+def test_no_place_to_take_files_from() -> None:
+    result = run("dipy", "1.11.0")
+    assert result.exit_code == 2
+    assert result.stderr == (
+        "error: no place to take the files from\n"
+        "next: Give a listing, an index page or a folder: -u URL (see 'wheel-uploader --help').\n"
+    )
+
+
+def test_an_unknown_check_to_ignore_names_the_nearest(staged: Path) -> None:
+    result = run("-u", staged, "--ignore", "metadata/thinn", "dipy")
+    assert result.exit_code == 2
+    assert "metadata/thinn" in result.stderr
+    assert "metadata/thin" in result.stderr.replace("metadata/thinn", "")
+
+
+def test_explain_prints_a_check_or_a_family() -> None:
+    one = run("--explain", "wheel/tags-mismatch-filename")
+    assert one.exit_code == 0
+    assert one.stdout.startswith("wheel/tags-mismatch-filename")
+    family = run("--explain", "record")
+    assert "record/hash-mismatch" in family.stdout
+    unknown = run("--explain", "nonsense")
+    assert unknown.exit_code == 2
+    assert unknown.stderr.startswith("error: ")
+
+
+def test_until_list_prints_what_would_be_taken(staged: Path) -> None:
+    (staged / "notes.txt").write_text("x")
+    result = run("-u", staged, "--until", "list", "-v", "dipy", "1.11.0")
+    assert result.exit_code == 0
+    for tag in wheels.RELEASE_TAGS:
+        assert f"dipy-1.11.0-{tag}.whl" in result.stdout
+    assert "6 files" in result.stdout
+    assert "not taken: notes.txt: neither a wheel nor an sdist" in result.stderr
+    assert not Path("wheelhouse").exists()
+
+
+def test_until_check_of_a_local_folder(staged: Path) -> None:
+    result = run("-u", staged, "--until", "check", "dipy")
+    assert (result.exit_code, result.stderr.count("Traceback")) == (0, 0)
+    assert "checks: 0 errors, 0 warnings" in result.stdout
+    assert sorted(path.name for path in Path("wheelhouse").glob("[!.]*")) == sorted(
+        ["SHA256SUMS", *(path.name for path in staged.iterdir())]
+    )
+
+
+def test_no_upload_is_until_sign(staged: Path) -> None:
+    result = run("-u", staged, "-n", "--format", "json", "dipy")
+    report = json.loads(result.stdout)
+    assert (result.exit_code, report["reached"], report["target"]) == (0, "check", "")
+
+
+def test_an_unrepaired_linux_wheel_stops_the_release(staged: Path) -> None:
+    wheels.make_wheel(staged, tag="cp313-cp313-linux_x86_64")
+    result = run("-u", staged, "--until", "check", "dipy")
+    assert result.exit_code == 6
+    assert "dipy-1.11.0-cp313-cp313-linux_x86_64.whl" in result.stderr
+    assert "name/platform-refused" in result.stdout
+    assert result.stderr.splitlines()[-1].startswith("next: ")
+    # What PyPI refuses, another index may take.
+    assert run("-u", staged, "--until", "check", "--profile", "any", "dipy").exit_code == 0
+    assert run("-u", staged, "--until", "check", "--ignore", "name/platform-refused", "dipy").exit_code == 0
+
+
+def test_the_historic_long_options_still_work(staged: Path) -> None:
+    result = run(
+        *("--wheel-url-dir", staged, "--wheel-dir", "house", "--wheel-type", "macosx", "--no-twine"),
+        *("dipy", "1.11.0"),
+    )
+    assert result.exit_code == 0
+    assert [path.name for path in Path("house").glob("*.whl")] == ["dipy-1.11.0-cp311-cp311-macosx_11_0_arm64.whl"]
+
+
+# --- where options come from -----------------------------------------------------------------------
+
+
+def test_options_come_from_the_environment_and_from_pyproject(staged: Path) -> None:
+    Path("pyproject.toml").write_text(
+        f'[tool.wheel-uploader]\nurl = ["{staged.as_posix()}"]\nuntil = "list"\ntype = ["win"]\n'
+    )
+    from_file = run("dipy")
+    assert from_file.exit_code == 0
+    assert "1 file," in from_file.stdout
+    from_environment = run("dipy", env={"WHEEL_UPLOADER_TYPE": "macosx win"})
+    assert "2 files," in from_environment.stdout
+    from_command_line = run("-t", "all", "dipy", env={"WHEEL_UPLOADER_TYPE": "macosx"})
+    assert "6 files," in from_command_line.stdout
+
+
+def test_an_unknown_key_in_pyproject_is_refused(staged: Path) -> None:
+    Path("pyproject.toml").write_text("[tool.wheel-uploader]\nwheelhuose = 'x'\n")
+    result = run("-u", staged, "dipy")
+    assert result.exit_code == 2
+    assert "wheelhuose (did you mean wheelhouse?)" in result.stderr
+
+
+# --- nothing there ---------------------------------------------------------------------------------
+
+
+def test_an_unknown_version_says_what_is_there(staged: Path) -> None:
+    result = run("-u", staged, "dipy", "9.9")
+    assert result.exit_code == 3
+    assert "no files of dipy 9.9" in result.stderr
+    assert result.stderr.endswith("next: These versions are there: 1.11.0.\n")
+
+
+def test_an_unknown_project_says_what_is_there(staged: Path) -> None:
+    result = run("-u", staged, "dipi", "1.11.0")
+    assert result.exit_code == 3
+    assert result.stderr.endswith("next: These projects are there: dipy. Did you mean dipy?\n")
+
+
+def test_a_folder_that_is_not_there(staged: Path) -> None:
+    result = run("-u", staged / "nowhere", "dipy", "1.11.0")
+    assert result.exit_code in {2, 3}
+    assert "nowhere" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_wheelhouse_that_is_a_file(staged: Path) -> None:
+    Path("house").write_text("")
+    result = run("-u", staged, "-w", "house", "dipy", "1.11.0")
+    assert result.exit_code == 13
+    assert "house" in result.stderr
+
+
+# --- start-up --------------------------------------------------------------------------------------
+
+
+def imported(*arguments: str) -> set[str]:
+    """The top-level modules that the command has imported when it ends."""
+    code = (
+        "import sys\n"
+        "from wheel_uploader.__main__ import main\n"
+        "try:\n    main()\n"
+        "except SystemExit:\n    pass\n"
+        "print('modules', *{name.partition('.')[0] for name in sys.modules}, file=sys.stderr)\n"
+    )
+    environment = {**os.environ, "PYTHONWARNINGS": "error"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True, env=environment
+    )
+    return set(done.stderr.splitlines()[-1].split()[1:])
+
+
+def test_help_imports_nothing_heavy() -> None:
+    assert not imported("--help") & {
+        *("twine", "httpx", "requests", "rich", "bs4", "lxml", "pkginfo", "tqdm", "readme_renderer"),
+        *("packaging", "zipfile", "ssl", "asyncio"),
+    }

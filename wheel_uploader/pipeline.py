@@ -1,0 +1,249 @@
+"""One release, from where it is staged to the index: list -> download -> check -> sign -> upload -> confirm.
+
+Nothing leaves this machine before everything that can be known has been checked: the first byte is posted
+when all files are downloaded, checked, signed and compared with the index.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import time
+from collections.abc import Iterator
+
+from wheel_uploader import checks, download, index, posting, release, sign, sources
+from wheel_uploader.display import bare_url
+from wheel_uploader.errors import ConflictError, CredentialsError, FileError, Interrupted, ReleaseError
+from wheel_uploader.http import Http
+from wheel_uploader.models import (
+    FileState,
+    IndexState,
+    Options,
+    Profile,
+    ProjectPage,
+    Report,
+    Selection,
+    Stage,
+    UploadOutcome,
+    UploadResult,
+)
+from wheel_uploader.posting import Poster
+from wheel_uploader.progress import Progress
+from wheel_uploader.target import Target
+from wheel_uploader.wheelhouse import Wheelhouse
+
+
+def run(options: Options, progress: Progress) -> Report:
+    """Take the release as far as ``options.until``; what stopped it, if anything did, is in the report."""
+    report = Report(options)
+    try:
+        _run(options, report, progress)
+    except ReleaseError as error:
+        report.error = error
+    except KeyboardInterrupt:
+        report.error = Interrupted(signal.SIGINT)
+    return report
+
+
+def _run(options: Options, report: Report, progress: Progress) -> None:
+    # What the person got wrong is said before anything slow begins.
+    target = _target(options) if options.until > Stage.SIGN else None
+    signer = sign.check_signer(options.sign_with, options.identity) if options.sign else None
+    report.target = bare_url(target.url) if target else ""
+    report.profile = options.profile or (Profile.ANY if target and not target.is_pypi else Profile.PYPI)
+
+    with _stage(report, Stage.LIST), _staging(options, progress) as http:
+        listed = sources.list_files(options.urls, options.project, http)
+        report.selection = release.choose(listed, options, download.local_sha256)
+        _tell_refused(report.selection, progress)
+    if options.until == Stage.LIST:
+        return
+
+    with Wheelhouse(options.wheelhouse, lock_timeout=options.lock_timeout) as house:
+        with _stage(report, Stage.DOWNLOAD), _staging(options, progress) as http:
+            report.fetched = download.fetch_all(
+                report.selection.files,
+                house,
+                http,
+                jobs=options.jobs,
+                clobber=options.clobber,
+                progress=progress,
+            )
+            files = tuple(fetched.file for fetched in report.fetched)
+            sums = house.write_sums(files)
+        if options.until == Stage.DOWNLOAD:
+            return
+
+        with _stage(report, Stage.CHECK):
+            contents = [fetched.content for fetched in report.fetched]
+            report.findings = checks.run(contents, profile=report.profile, ignore=options.ignore)
+            _stop_if_blocked(report)
+        if options.until == Stage.CHECK:
+            return
+
+        if signer:
+            with _stage(report, Stage.SIGN):
+                paths = [*(file.path for file in files), sums]
+                report.signatures = sign.sign_all(paths, signer, progress=progress)
+        if target is None:
+            return
+
+        with _index(options, target, progress) as served:
+            with _stage(report, Stage.UPLOAD):
+                uploader = _uploader(options, target, report, progress)
+                page = _project_page(served, options.project, uploader)
+                report.plan = index.compare(page, files, served.sha256_of)
+                _stop_if_conflict(report)
+                if options.dry_run:
+                    report.results = tuple(_would_upload(state) for state in report.plan)
+                    return
+                report.results = posting.upload_all(
+                    report.plan,
+                    uploader,
+                    lambda file: served.state_of(options.project, file),
+                    served=(file.filename for file in page.files),
+                    jobs=options.upload_jobs,
+                    retries=options.retries,
+                    keep_going=options.keep_going,
+                    progress=progress,
+                )
+                if refused := posting.verdict(report.results):
+                    raise refused
+            if options.until == Stage.UPLOAD:
+                return
+
+            with _stage(report, Stage.CONFIRM):
+                report.confirmations = index.confirm(
+                    served, options.project, files, timeout=options.confirm_timeout, progress=progress
+                )
+
+
+# --- the two ends: staging and index ---------------------------------------------------------------
+
+
+def _staging(options: Options, progress: Progress) -> Http:
+    """HTTP towards the staging places: the hosts that the person typed, and no others unasked."""
+    return Http(
+        typed=options.urls,
+        allow_hosts=options.allow_hosts,
+        allow_insecure_hosts=options.allow_insecure_hosts,
+        timeout=options.timeout,
+        retries=options.retries,
+        progress=progress,
+    )
+
+
+def _target(options: Options) -> Target:
+    # twine takes longer to import than a listing takes to read, and most of its time is its own imports.
+    from wheel_uploader import upload
+
+    return upload.resolve_target(options)
+
+
+def _uploader(options: Options, target: Target, report: Report, progress: Progress) -> Poster:
+    from wheel_uploader import upload
+
+    return upload.Uploader(options, target, progress, signatures=report.signatures)
+
+
+@contextlib.contextmanager
+def _index(options: Options, target: Target, progress: Progress) -> Iterator[index.Index]:
+    """The reading side of the target, with the certificates that hold for it."""
+    urls = (options.index_url,) if options.index_url else index.reading_urls(target.url)
+    with Http(
+        typed=urls,
+        allow_insecure_hosts=options.allow_insecure_hosts,
+        timeout=options.timeout,
+        retries=options.retries,
+        verify=str(target.cert) if target.cert else True,
+        progress=progress,
+    ) as http:
+        yield index.Index(http, *urls)
+
+
+def _project_page(served: index.Index, project: str, uploader: Poster) -> ProjectPage:
+    """What the index says of the project; credentials are used only where it asks for them."""
+    try:
+        return served.page(project, fresh=True)
+    except CredentialsError:
+        credentials = uploader.credentials()
+        if credentials is None:
+            raise
+        served.log_in(*credentials)
+        return served.page(project, fresh=True)
+
+
+# --- small steps -----------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _stage(report: Report, stage: Stage) -> Iterator[None]:
+    """Note how long a stage took, and that it was finished."""
+    begun = time.monotonic()
+    try:
+        yield
+        report.reached = stage
+    finally:
+        report.timings[stage] = time.monotonic() - begun
+
+
+def _tell_refused(selection: Selection, progress: Progress) -> None:
+    for refusal in selection.refused:
+        progress.detail(f"not taken: {refusal.filename}: {refusal.reason}")
+
+
+def _stop_if_blocked(report: Report) -> None:
+    """Raise FileError when a finding stops the release; every finding is in the report."""
+    blocking = checks.blocking(report.findings, strict=report.options.strict)
+    if blocking:
+        subjects = list(dict.fromkeys(finding.subject for finding in blocking))
+        raise FileError(
+            f"{len(subjects)} of {len(report.fetched)} files failed the checks",
+            details=[
+                f"{finding.subject}: {finding.check}: {finding.message}" for finding in blocking[:_SHOWN]
+            ]
+            + (
+                [f"and {len(blocking) - _SHOWN} more findings, see the report"]
+                if len(blocking) > _SHOWN
+                else []
+            ),
+            hint=f"Nothing was posted. See 'wheel-uploader --explain {blocking[0].check}'; "
+            "fix or rebuild the files, or accept a finding with --ignore ID.",
+        )
+
+
+def _stop_if_conflict(report: Report) -> None:
+    """Raise ConflictError when the index has something else under a name of ours."""
+    details = [_conflict(state) for state in report.plan if state.state in _CONFLICTS]
+    if details:
+        raise ConflictError(
+            f"{len(details)} of {len(report.plan)} files conflict with {report.target}; nothing was posted",
+            details=details,
+        )
+    there = [state.file.filename for state in report.plan if state.state is FileState.SAME]
+    if there and not report.options.skip_existing:
+        raise ConflictError(
+            f"{len(there)} of {len(report.plan)} files are already on {report.target}; nothing was posted",
+            details=there,
+            hint="They are the same bytes: leave --no-skip-existing out to skip them.",
+        )
+
+
+_CONFLICTS = (FileState.DIFFERENT, FileState.SAME_BYTES_OTHER_NAME)
+#: Findings that the last lines on the screen repeat.
+_SHOWN = 10
+
+
+def _conflict(state: IndexState) -> str:
+    name = state.file.filename
+    if state.state is FileState.DIFFERENT:
+        there = f" ({state.other_name})" if state.other_name else ""
+        return f"{name}{there}: here sha256 {state.file.sha256}, on the index {state.index_sha256}"
+    return f"{name}: the index has the same bytes as {state.other_name} (sha256 {state.file.sha256})"
+
+
+def _would_upload(state: IndexState) -> UploadResult:
+    there = state.state is FileState.SAME
+    return UploadResult(
+        file=state.file, outcome=UploadOutcome.ALREADY_THERE if there else UploadOutcome.WOULD_UPLOAD
+    )
