@@ -1,1 +1,90 @@
-"""WHAT A FILE MUST BE: one function for each check, one table of them here."""
+"""WHAT A FILE MUST BE: one function for each check, one table of them here.
+
+A new check is one function in the module of its family, with the decorator of registry.py: id, severity,
+and a docstring that ``--explain`` prints (a title; why it matters, common causes, what to do). It yields a
+sentence for each thing that it finds, or (member, sentence), and goes into CHECKS of its module. What it
+judges comes from archive.py.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+from wheel_uploader.checks import archive, metadata, name, record, sdist, wheel
+from wheel_uploader.checks.registry import Check
+from wheel_uploader.errors import UsageError
+from wheel_uploader.models import Finding, Profile, SdistContent, Severity, WheelContent
+
+#: Every check, family by family.
+CHECKS: tuple[Check[Any], ...] = (
+    *name.CHECKS,
+    *archive.CHECKS,
+    *record.CHECKS,
+    *wheel.CHECKS,
+    *metadata.CHECKS,
+    *sdist.CHECKS,
+)
+FAMILIES = tuple(dict.fromkeys(check.family for check in CHECKS))
+
+#: Families that have something to say of a file that cannot be opened.
+_WITHOUT_MEMBERS = frozenset({"name", "archive"})
+_UNREADABLE_SDIST = frozenset({"sdist/name", "sdist/unreadable"})
+
+
+def run(
+    contents: Sequence[WheelContent | SdistContent], *, profile: Profile, ignore: Collection[str] = ()
+) -> tuple[Finding, ...]:
+    """Everything that the checks find in ``contents``, file by file.
+
+    ``ignore`` has ids and families; what they find is there too, marked as ignored.
+    """
+    return tuple(finding for content in contents for finding in _judge(content, profile, ignore))
+
+
+def _judge(
+    content: WheelContent | SdistContent, profile: Profile, ignore: Collection[str]
+) -> Iterable[Finding]:
+    for check in CHECKS:
+        if check.takes(content) and (content.readable or _can_judge_unread(check)):
+            ignored = check.id in ignore or check.family in ignore
+            yield from check.findings(content, content.filename, profile, ignored=ignored)
+
+
+def _can_judge_unread(check: Check[Any]) -> bool:
+    # Without members everything would be missing: one sentence is enough.
+    return check.family in _WITHOUT_MEMBERS or check.id in _UNREADABLE_SDIST
+
+
+def blocking(findings: Iterable[Finding], *, strict: bool) -> tuple[Finding, ...]:
+    """The findings that stop a release: errors, and warnings as well with ``strict``."""
+    stopping = {Severity.ERROR, Severity.WARNING} if strict else {Severity.ERROR}
+    return tuple(finding for finding in findings if finding.severity in stopping and not finding.ignored)
+
+
+def explain(check_id: str) -> str:
+    """What ``--explain`` prints for a check, or for all of a family. Raises UsageError."""
+    require_known(check_id)
+    chosen = [check for check in CHECKS if check_id in {check.id, check.family}]
+    return "\n\n\n".join(_explanation(check) for check in chosen)
+
+
+def _explanation(check: Check[Any]) -> str:
+    severity = check.severity.value
+    if check.severity_elsewhere != check.severity:
+        severity += f" for PyPI, {check.severity_elsewhere.value} elsewhere"
+    return f"{check.id} ({severity})\n{check.title}.\n\n{check.explanation}"
+
+
+def require_known(check_id: str) -> None:
+    """Raise UsageError, with the nearest ids, unless ``check_id`` is a check or a family."""
+    ids = [*FAMILIES, *(check.id for check in CHECKS)]
+    if check_id in ids:
+        return
+    names = {each.partition("/")[2]: each for each in ids if "/" in each}
+    near = difflib.get_close_matches(check_id, ids, n=3) or [
+        names[each] for each in difflib.get_close_matches(check_id.rpartition("/")[2], names, n=3)
+    ]
+    hint = f"Did you mean {' or '.join(near)}?" if near else f"The families are: {', '.join(FAMILIES)}."
+    raise UsageError(f"there is no check '{check_id}'", hint=hint)

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import inspect
+import itertools
+import typing
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from types import UnionType
+from typing import Any, Generic, TypeVar
 
+from wheel_uploader.display import printable
 from wheel_uploader.models import Finding, Profile, Severity
 
 Subject = TypeVar("Subject")
 #: A check yields a message, or (member, message) when one member of the archive is to blame.
 Yielded = str | tuple[str, str]
+
+#: Findings of one check on one subject that are told one by one; a hostile file has thousands.
+MOST_FINDINGS = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +32,8 @@ class Check(Generic[Subject]):
     title: str
     explanation: str
     function: Callable[[Subject], Iterable[Yielded]]
+    #: What the function is about, as its first parameter is annotated.
+    subject: type | UnionType
 
     @property
     def family(self) -> str:
@@ -33,23 +42,39 @@ class Check(Generic[Subject]):
     def severity_for(self, profile: Profile) -> Severity:
         return self.severity if profile is Profile.PYPI else self.severity_elsewhere
 
-    def findings(self, subject: Subject, label: str, profile: Profile) -> Iterator[Finding]:
+    def takes(self, subject: object) -> bool:
+        """Whether this check is about such a thing at all (a wheel, an sdist)."""
+        return isinstance(subject, self.subject)
+
+    def findings(
+        self, subject: Subject, label: str, profile: Profile, *, ignored: bool = False
+    ) -> Iterator[Finding]:
         """What this check finds in ``subject``, which the findings call ``label``."""
-        for yielded in self.function(subject):
+        found = iter(self.function(subject))
+        for yielded in itertools.islice(found, MOST_FINDINGS):
             member, message = yielded if isinstance(yielded, tuple) else (None, yielded)
-            yield Finding(
-                check=self.id,
-                severity=self.severity_for(profile),
-                subject=label,
-                message=message,
-                member=member,
-            )
+            yield self._finding(label, message, member, profile, ignored)
+        if more := sum(1 for _ in found):
+            yield self._finding(label, f"and {more} more of this kind", None, profile, ignored)
+
+    def _finding(
+        self, label: str, message: str, member: str | None, profile: Profile, ignored: bool
+    ) -> Finding:
+        return Finding(
+            check=self.id,
+            severity=self.severity_for(profile),
+            subject=label,
+            # Both may quote the archive.
+            message=printable(message),
+            member=None if member is None else printable(member, limit=300),
+            ignored=ignored,
+        )
 
 
 def check(
     check_id: str, severity: Severity, *, elsewhere: Severity | None = None
 ) -> Callable[[Callable[[Subject], Iterable[Yielded]]], Check[Subject]]:
-    """Make a function a check.
+    """Make a function a check of whatever its first parameter is annotated with.
 
     Its docstring is the explanation: the first line is the title, the rest says why it matters, common
     causes, and what to do; ``--explain`` prints it. ``elsewhere`` is the severity outside the pypi profile.
@@ -57,6 +82,7 @@ def check(
 
     def make(function: Callable[[Subject], Iterable[Yielded]]) -> Check[Subject]:
         title, _, rest = inspect.cleandoc(function.__doc__ or "").partition("\n")
+        hints: dict[str, Any] = typing.get_type_hints(function)
         return Check(
             id=check_id,
             severity=severity,
@@ -64,6 +90,12 @@ def check(
             title=title.rstrip("."),
             explanation=rest.strip(),
             function=function,
+            subject=next(iter(hints.values())),
         )
 
     return make
+
+
+def pypi_check(check_id: str) -> Callable[[Callable[[Subject], Iterable[Yielded]]], Check[Subject]]:
+    """Make a function a check of one of PyPI's own rules: an error there, a note elsewhere."""
+    return check(check_id, Severity.ERROR, elsewhere=Severity.NOTE)

@@ -1,0 +1,249 @@
+"""One pass over a wheel or an sdist: whatever the bytes are, facts come out, and each member is read once.
+
+A wheel's ZIP is walked by zipwalk and unpacked by inflate, an sdist's tar is read by tarwalk; what pkginfo
+makes of the metadata is asked in pkginfo_reader.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from wheel_uploader import inflate, pkginfo_reader, record, tarwalk, zipwalk
+from wheel_uploader.display import human_size, printable
+from wheel_uploader.errors import StorageError
+from wheel_uploader.models import (
+    DistName,
+    Fact,
+    Member,
+    SdistContent,
+    SdistMember,
+    SdistName,
+    WheelContent,
+    WheelName,
+)
+
+#: PyPI's rule for decompression bombs: more than this unpacked, and more than 50 : 1.
+BOMB_SIZE = 64 << 20
+BOMB_RATIO = 50
+#: Bytes kept of one member, by the last part of its name; others below .dist-info have the last figure.
+KEEP = {"METADATA": 2 << 20, "PKG-INFO": 2 << 20, "RECORD": 16 << 20}
+KEEP_OTHERS = 64 << 10
+#: Bytes kept of one archive.
+KEEP_ALL = 24 << 20
+
+#: Facts that say that these are not the bytes that somebody built.
+_DAMAGE = frozenset({"unreadable", "bad-crc", "hidden-deflate-data", "trailing-bytes", "cut"})
+#: Sentences of ``damage`` before the rest is only counted.
+_MOST = 20
+
+
+def read(path: Path, name: DistName) -> WheelContent | SdistContent:
+    """What is in the file at ``path``, which is to be judged as ``name``.
+
+    Any bytes at all give a content, with what is wrong with them as facts. Raises StorageError when the file
+    cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            size = os.fstat(stream.fileno()).st_size
+            if isinstance(name, WheelName):
+                return read_wheel(stream, size, name)
+            return read_sdist(stream, size, name)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise StorageError(f"{printable(str(path))} cannot be read: {reason}") from error
+
+
+def damage(content: WheelContent | SdistContent) -> tuple[str, ...]:
+    """Why these are not the whole bytes that somebody built, in sentences; empty when they are."""
+    sentences = [printable(sentence) for sentence in _damage(content)]
+    if len(sentences) > _MOST:
+        sentences[_MOST:] = [f"and {len(sentences) - _MOST} more"]
+    return tuple(sentences)
+
+
+def _damage(content: WheelContent | SdistContent) -> Iterator[str]:
+    for fact in content.facts:
+        if fact.kind in _DAMAGE:
+            yield f"{fact.member}: {fact.message}" if fact.member else fact.message
+    if isinstance(content, WheelContent) and (listed := record.of(content)):
+        yield from (f"{path}: RECORD lists it, and it is absent" for path in record.absent(content, listed))
+        for path, sentence in (*record.wrong_sizes(content, listed), *record.wrong_hashes(content, listed)):
+            yield f"{path}: {sentence}"
+
+
+# --- wheels ----------------------------------------------------------------------------------------
+
+
+def read_wheel(stream: BinaryIO, size: int, name: WheelName) -> WheelContent:
+    """What is in the ZIP of ``size`` bytes that ``stream`` holds."""
+    unpacked = _unzip(stream, size)
+    read_by_pkginfo = pkginfo_reader.read(
+        pkginfo_reader.source((member.name for member in unpacked.members), unpacked.kept), unpacked.kept
+    )
+    return WheelContent(
+        name=name,
+        size=size,
+        unpacked_size=sum(member.size for member in unpacked.members),
+        members=tuple(unpacked.members),
+        facts=tuple(unpacked.facts),
+        kept=unpacked.kept,
+        pkginfo=read_by_pkginfo.fields,
+        pkginfo_remarks=read_by_pkginfo.remarks,
+        pkginfo_source=read_by_pkginfo.source,
+    )
+
+
+class _Unzipped:
+    """Members, facts and kept bytes of one ZIP, as they are read."""
+
+    def __init__(self, walk: zipwalk.Walk) -> None:
+        self.entries = walk.entries
+        self.facts = walk.facts
+        self.members: list[Member] = []
+        self.kept: dict[str, bytes] = {}
+        #: Path to hashlib name, where RECORD does not use sha256.
+        self.algorithms: dict[str, str] = {}
+
+    def note(self, kind: str, message: str, member: str | None = None) -> None:
+        self.facts.append(Fact(kind=kind, message=message, member=member))
+
+
+def _unzip(stream: BinaryIO, size: int) -> _Unzipped:
+    found = _Unzipped(zipwalk.walk(stream, size))
+    if not found.entries:
+        stream.seek(0)
+        if not_a_zip := what_it_is(stream.read(512), size):
+            found.facts[:] = [Fact(kind="unreadable", message=not_a_zip)]
+    total = sum(entry.size for entry in found.entries)
+    bomb = is_bomb(total, size)
+    if bomb:
+        found.note("bomb", f"{human_size(size)} unpack to {human_size(total)}: its members were not read")
+    wanted = _wanted(found)
+    read: dict[int, Member] = {}
+    # RECORD first: it says which hashes are needed. Then in the order of the file, which disks like.
+    order = sorted(
+        range(len(found.entries)),
+        key=lambda at: (not found.entries[at].name.endswith(".dist-info/RECORD"), found.entries[at].data),
+    )
+    for at in order:
+        entry = found.entries[at]
+        keep = entry.name in wanted
+        read[at] = _read_member(stream, entry, found, keep=keep, skip=bomb and not keep)
+        if keep and entry.name.endswith(".dist-info/RECORD") and (data := found.kept.get(entry.name)):
+            rows = record.parse(data).rows
+            found.algorithms = {
+                row.path: row.algorithm for row in rows if row.algorithm != "sha256" and row.digest
+            }
+    found.members = [read[at] for at in range(len(found.entries))]
+    return found
+
+
+def _wanted(found: _Unzipped) -> set[str]:
+    """The names of the members whose bytes are kept: small, and such as a check or pkginfo reads."""
+    wanted: set[str] = set()
+    total = 0
+    for entry in found.entries:
+        top, _, rest = entry.name.partition("/")
+        last = entry.name.rpartition("/")[2]
+        if not (top.endswith(".dist-info") and rest) and not pkginfo_reader.may_read(entry.name):
+            continue
+        if entry.size <= min(KEEP.get(last, KEEP_OTHERS), KEEP_ALL - total):
+            wanted.add(entry.name)
+            total += entry.size
+        elif last in {"METADATA", "WHEEL", "RECORD", "entry_points.txt"} and rest == last:
+            found.note(
+                "too-big", f"it has {human_size(entry.size)}, more than any reader should take", entry.name
+            )
+    return wanted
+
+
+def _read_member(
+    stream: BinaryIO, entry: zipwalk.Entry, found: _Unzipped, *, keep: bool, skip: bool
+) -> Member:
+    unpacked = None
+    if entry.data >= 0 and not skip:
+        try:
+            unpacked = inflate.unpack(
+                stream, entry, keep=keep, algorithm=found.algorithms.get(entry.name, "")
+            )
+        except inflate.Damaged as error:
+            found.note(error.kind, str(error), entry.name)
+    if unpacked and unpacked.crc != entry.crc:
+        found.note("bad-crc", f"its CRC is {unpacked.crc:08x}, its record says {entry.crc:08x}", entry.name)
+    if unpacked and unpacked.data is not None:
+        found.kept[entry.name] = unpacked.data
+    return Member(
+        name=entry.name,
+        raw_name=entry.raw_name,
+        size=entry.size,
+        compressed_size=entry.compressed_size,
+        actual_size=unpacked.size if unpacked else 0,
+        crc=entry.crc,
+        actual_crc=unpacked.crc if unpacked else 0,
+        sha256=unpacked.sha256 if unpacked else "",
+        method=entry.method,
+        flags=entry.flags,
+        mode=entry.mode,
+        head=unpacked.head if unpacked else b"",
+        other_digest=unpacked.other_digest if unpacked else "",
+    )
+
+
+def is_bomb(unpacked: int, packed: int) -> bool:
+    return unpacked > BOMB_SIZE and unpacked > BOMB_RATIO * packed
+
+
+def what_it_is(head: bytes, size: int) -> str:
+    """What a file that is no archive is, as far as its first bytes show; empty when they show nothing."""
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if size == 0:
+        return "the file is empty"
+    if start.startswith((b"<!doctype html", b"<html", b"<head", b"<body")):
+        return "it is an HTML page, such as a login or an error page, that was saved under this name"
+    if start.startswith(b"<"):
+        return "it is an XML document, such as a storage server's error, that was saved under this name"
+    if start.startswith(b"{"):
+        return "it is JSON, such as a server's error, that was saved under this name"
+    if start.startswith(b"version https://git-lfs"):
+        return "it is a Git LFS pointer, not the file that it points to"
+    return ""
+
+
+# --- sdists ----------------------------------------------------------------------------------------
+
+
+def read_sdist(stream: BinaryIO, size: int, name: SdistName) -> SdistContent:
+    """What is in the sdist, a gzipped tar or an old ZIP, of ``size`` bytes that ``stream`` holds."""
+    if name.filename.endswith(".zip"):
+        unpacked = _unzip(stream, size)
+        members = tuple(_as_sdist_member(member) for member in unpacked.members)
+        facts, kept = tuple(unpacked.facts), unpacked.kept
+    else:
+        head = stream.read(512)
+        tar = tarwalk.walk(stream, bomb_size=max(BOMB_SIZE, BOMB_RATIO * size))
+        members, facts, kept = tuple(tar.members), tuple(tar.facts), tar.kept
+        if not members and (not_a_tar := what_it_is(head, size)):
+            facts = (Fact(kind="unreadable", message=not_a_tar),)
+    read_by_pkginfo = pkginfo_reader.read(
+        pkginfo_reader.source((member.name for member in members), kept, "PKG-INFO"), kept
+    )
+    return SdistContent(
+        name=name,
+        size=size,
+        unpacked_size=sum(member.size for member in members),
+        members=members,
+        facts=facts,
+        kept=kept,
+        pkginfo=read_by_pkginfo.fields,
+        pkginfo_remarks=read_by_pkginfo.remarks,
+        pkginfo_source=read_by_pkginfo.source,
+    )
+
+
+def _as_sdist_member(member: Member) -> SdistMember:
+    kind = "symlink" if member.mode & 0o170000 == 0o120000 else "directory" if member.is_directory else "file"
+    return SdistMember(name=member.name.rstrip("/"), size=member.size, kind=kind)
