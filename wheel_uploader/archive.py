@@ -24,6 +24,7 @@ from wheel_uploader.models import (
     WheelContent,
     WheelName,
 )
+from wheel_uploader.ziprecords import Entry, Walk
 
 #: PyPI's rule for decompression bombs: more than this unpacked, and more than 50 : 1.
 BOMB_SIZE = 64 << 20
@@ -100,7 +101,7 @@ def read_wheel(stream: BinaryIO, size: int, name: WheelName) -> WheelContent:
 class _Unzipped:
     """Members, facts and kept bytes of one ZIP, as they are read."""
 
-    def __init__(self, walk: zipwalk.Walk) -> None:
+    def __init__(self, walk: Walk) -> None:
         self.entries = walk.entries
         self.facts = walk.facts
         self.members: list[Member] = []
@@ -161,9 +162,7 @@ def _wanted(found: _Unzipped) -> set[str]:
     return wanted
 
 
-def _read_member(
-    stream: BinaryIO, entry: zipwalk.Entry, found: _Unzipped, *, keep: bool, skip: bool
-) -> Member:
+def _read_member(stream: BinaryIO, entry: Entry, found: _Unzipped, *, keep: bool, skip: bool) -> Member:
     unpacked = None
     if entry.data >= 0 and not skip:
         try:
