@@ -124,8 +124,6 @@ def old_signature(kind: str, path: Path, ring: Keyring, alice: str, bob: str) ->
         return ring.sign(path, bob)
     if kind == "by both keys":
         return ring.sign(path, alice, "--local-user", bob, "--detach-sign")
-    if kind == "expired":
-        return ring.sign(path, alice, "--faked-system-time", "20990101T000000", "--detach-sign")
     if kind == "with the file inside":
         return ring.sign(path, alice, "--sign")
     if kind == "of text":
@@ -160,6 +158,17 @@ def test_any_other_signature_is_replaced(
     (signature,) = sign_all(files[:1], check_signer("gpg", alice))
     assert signature.made
     assert_verifies(signature, files[0], alice, ring)
+
+
+def test_a_signature_that_has_expired_is_replaced(own_ring: Keyring, files: list[Path]) -> None:
+    key = own_ring.make_key("Key <key@example.com>", created="20200101T000000")
+    old = own_ring.sign(
+        files[0], key, "--faked-system-time", "20200102T000000", "--default-sig-expire", "1d", "--detach-sign"
+    )
+    Path(f"{files[0]}.asc").write_bytes(old)
+    (signature,) = sign_all(files[:1], check_signer("gpg", key))
+    assert signature.made
+    assert_verifies(signature, files[0], key, own_ring)
 
 
 def test_a_file_that_changed_is_signed_again(ring: Keyring, alice: str, files: list[Path]) -> None:
@@ -677,7 +686,7 @@ def test_a_signature_that_cannot_be_moved_to_its_place(ring: Keyring, alice: str
         (files[0].parent / ".wheel-uploader").symlink_to(elsewhere)
         with pytest.raises(StorageError, match=r"whl\.asc: Invalid cross-device link") as caught:
             sign_all(files, check_signer("gpg", alice))
-        assert not os.listdir(elsewhere)
+        assert not list(Path(elsewhere).iterdir())
     assert caught.value.exit_code == 13
     assert not Path(f"{files[0]}.asc").exists()
 

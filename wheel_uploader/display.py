@@ -3,55 +3,151 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import html
+import json
 import re
-import unicodedata
-from urllib.parse import quote, urlsplit, urlunsplit
+import threading
+from collections.abc import Iterator
+from urllib.parse import quote, quote_plus, urlsplit, urlunsplit
 
 HIDDEN = "***"
 
-#: Query parameters and path prefixes that carry secrets on the staging places we know.
-_SECRET_PARAMETER = re.compile(
-    r"(?i)([?&;](?:[^=&;#]*(?:token|key|secret|password|passwd|signature|credential|auth)[^=&;#]*|sig|se|sp|sv|code))=[^&;#\s]*"
+# Every repetition is bounded, so that no text from outside can make a search slow.
+#: ``//user:password@host``, also with its slashes escaped for JSON or percent-encoded.
+_USERINFO = re.compile(r"(?i)(//|\\/\\/|%2F%2F)[^/?#\s\"'<>\\]{1,2000}(@|%40)")
+#: The same with a raw slash, ``?`` or ``#`` in the password: what would be the port is no number.
+_WILD_USERINFO = re.compile(r"//[^/?#\s@:]{0,200}:(?!\d{1,5}(?:[/?#\s\"']|$))[^\s@\"'<>]{1,500}@")
+_TOKEN_PATH = re.compile(r"(?i)((?:/|%2F)t(?:/|%2F))[^/?#%\s\"'<>]{1,2000}")
+_TELLING = r"token|key|secret|passw|signature|credential|auth(?!or)|session"
+#: Parameters of a URL: by a word in them, and those of Azure, CloudFront and GitHub's storage by name.
+_PARAMETER = re.compile(
+    rf"(?i)([?&;]|%3F|%26)((?:[\w.$-]{{0,60}}?(?:{_TELLING})[\w.$-]{{0,60}}|sig|jwt|code|policy|pass|pwd)(?:=|%3D))"
+    r"[^&;#\s\"'<>]{1,8000}"
 )
-_TOKEN_PATH = re.compile(r"(/t/)[^/?#\s]+")
-_USERINFO = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)[^/?#\s]*@")
-_INDEX_TOKEN = re.compile(r"\bpypi-[A-Za-z0-9_-]{8,}")
-_AUTHORIZATION = re.compile(r"(?i)\b(basic|bearer|token)\s+(?=\S*[0-9=])[A-Za-z0-9+/=._~-]{12,}")
-#: A workflow command of GitHub Actions or Azure Pipelines, wherever it stands.
-_COMMAND = re.compile(r"::(?=[A-Za-z-]+[ :,])|##(?=\[)")
+#: ``PASSWORD=...`` of an environment or a form, ``password = ...`` of a file, ``"password": "..."`` of JSON.
+_ASSIGNED = re.compile(
+    r"(?i)\b([\w.-]{0,60}?(?:password|passwd|secret|token|api_?key)(?:=|\s{1,5}=\s{0,5}))(?![=\s]|\*\*\*)"
+    r"[^\s&;\"'<>,]{1,8000}"
+)
+_QUOTED = re.compile(
+    r"""(?i)(["'][\w.-]{0,60}?(?:password|passwd|secret|token|api_?key|authorization)["']\s{0,5}[:,]\s{0,5}b?)"""
+    r"""("(?:[^"\\]|\\.){1,8000}"|'(?:[^'\\]|\\.){1,8000}')"""
+)
+#: A header of a request that somebody quotes: its scheme may be seen, the word after it not.
+_HEADER = re.compile(
+    r"(?i)\b((?:proxy-)?authorization|private-token|job-token|x-api-key)"
+    r"""(["']?\s{0,5}:\s{0,5}(?:(?:basic|bearer|token|negotiate)\s{1,5})?)[^\s"',;]{1,8000}"""
+)
+_BASIC = re.compile(r"(?i)\b(basic\s{1,5})([A-Za-z0-9+/_-]{4,8000}={0,2})")
+_BEARER = re.compile(r"(?i)\b(bearer\s{1,5})(?=[^\s\d]{0,200}\d)[\w.~+/=-]{12,8000}")
+#: Tokens that say what they are: of PyPI, GitHub and GitLab, and JSON Web Tokens. A project may well be
+#: called ``pypi-attestations``: a token has a capital letter or a digit before its first dash.
+_TOKEN = re.compile(
+    r"\b(pypi-)(?=[a-z_]{0,40}[A-Z0-9])[\w-]{8,8000}"
+    r"|\b(gh[a-z]_|github_pat_|glpat-)[\w-]{16,8000}"
+    r"|\b(eyJ)[\w-]{6,8000}\.eyJ[\w-]{4,8000}(?:\.[\w-]{0,8000})?"
+)
 
-#: Values that were seen as a password or token in this process: masked wherever they turn up.
-_secrets: set[str] = set()
+#: Commands of GitHub Actions, Azure Pipelines and TeamCity. ``std::vector`` is none: a command begins a word,
+#: but for those that a line may be broken before.
+_COMMAND = re.compile(
+    r"(?i)(?<!\w)::(?=[a-z])"
+    r"|::(?=(?:error|warning|notice|debug|group|endgroup|add-mask|set-output|set-env|save-state|add-path|stop-commands)::)"
+    r"|##(?=\[|vso\[|teamcity\[)"
+)
+#: Characters that are letters or marks by their category and still show nothing.
+_INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+
+#: Values that were seen as a password or token in this process, in every spelling, the longest first.
+_secrets: list[str] = []
+_lock = threading.Lock()
+
+#: Masking every "a" of a one-letter password would make output unreadable and hide nothing.
+_SHORTEST_SECRET = 4
 
 
 def remember_secret(value: str | None) -> None:
     """Mask ``value``, and its usual encodings, in everything that is shown from now on."""
-    # Masking every "a" of a one-letter password would make output unreadable and hide nothing.
-    if value and len(value) >= 4:
-        _secrets.update({value, quote(value, safe="")})
-        _secrets.add(base64.b64encode(value.encode()).decode())
+    if value is None:
+        return
+    with _lock:
+        known = {*_secrets, *_spellings(value), *_spellings(value.strip())}
+        _secrets[:] = sorted(known, key=len, reverse=True)
 
 
 def remember_basic_auth(username: str, password: str) -> None:
     """Mask a password, and the Basic header that is made of it."""
     remember_secret(password)
-    remember_secret(base64.b64encode(f"{username}:{password}".encode()).decode())
+    for charset in ("utf-8", "latin-1"):
+        with contextlib.suppress(UnicodeEncodeError):
+            remember_secret(base64.b64encode(f"{username}:{password}".encode(charset)).decode())
+
+
+def _spellings(secret: str) -> Iterator[str]:
+    """How a secret may look in a URL, a form, a log of Python, JSON, HTML, and within base64 of more."""
+    if len(secret) < _SHORTEST_SECRET or not secret.strip():
+        return
+    yield secret
+    data = secret.encode("utf-8", "surrogatepass")
+    for encoded in (quote(data, safe=""), quote(data), quote_plus(data)):
+        yield encoded
+        yield re.sub("%..", lambda match: match[0].lower(), encoded)
+    for escaped in (repr(secret), ascii(secret), json.dumps(secret), json.dumps(secret, ensure_ascii=False)):
+        yield escaped[1:-1]
+    yield repr(data)[2:-1]
+    yield html.escape(secret)
+    yield html.escape(secret, quote=False)
+    yield base64.b64encode(data).decode().rstrip("=")
+    yield base64.urlsafe_b64encode(data).decode().rstrip("=")
+    yield from _within_base64(data)
+
+
+def _within_base64(data: bytes) -> Iterator[str]:
+    """What base64 of a longer text has of ``data``, wherever it begins in there: of a user name before it."""
+    for before in range(3):
+        whole = base64.b64encode(b"\0" * before + data).decode().rstrip("=")
+        # The first and the last character also hold bits of what stands beside.
+        inner = whole[(before * 8 + 5) // 6 : len(whole) - bool((before + len(data)) % 3)]
+        if len(inner) >= 8:
+            yield inner
+            yield inner.replace("+", "-").replace("/", "_")
 
 
 def redact(text: str) -> str:
     """``text`` without credentials: URL user info, token paths, signed queries, tokens, known secrets."""
-    for secret in sorted(_secrets, key=len, reverse=True):
+    for secret in tuple(_secrets):
         text = text.replace(secret, HIDDEN)
-    text = _USERINFO.sub(rf"\1{HIDDEN}@", text)
+    text = _USERINFO.sub(rf"\1{HIDDEN}\2", text)
+    text = _WILD_USERINFO.sub(f"//{HIDDEN}@", text)
     text = _TOKEN_PATH.sub(rf"\1{HIDDEN}", text)
-    text = _SECRET_PARAMETER.sub(rf"\1={HIDDEN}", text)
-    text = _INDEX_TOKEN.sub(f"pypi-{HIDDEN}", text)
-    return _AUTHORIZATION.sub(rf"\1 {HIDDEN}", text)
+    text = _PARAMETER.sub(rf"\1\2{HIDDEN}", text)
+    text = _HEADER.sub(rf"\1\2{HIDDEN}", text)
+    text = _QUOTED.sub(lambda match: f"{match[1]}{match[2][0]}{HIDDEN}{match[2][0]}", text)
+    text = _ASSIGNED.sub(rf"\1{HIDDEN}", text)
+    text = _BASIC.sub(_without_basic, text)
+    text = _BEARER.sub(rf"\1{HIDDEN}", text)
+    return _TOKEN.sub(lambda match: f"{match[1] or match[2] or match[3]}{HIDDEN}", text)
+
+
+def _without_basic(match: re.Match[str]) -> str:
+    """``Basic`` and a word: credentials only if the word is base64 of ``user:password``."""
+    word = match[2].translate(str.maketrans("-_", "+/")).rstrip("=")
+    try:
+        said = base64.b64decode(word + "=" * (-len(word) % 4)).decode()
+    except ValueError:
+        return match[0]
+    return f"{match[1]}{HIDDEN}" if ":" in said and said.isprintable() else match[0]
 
 
 def bare_url(url: str) -> str:
     """``url`` without user info, query and fragment: enough to say where, never enough to log in."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(_WILD_USERINFO.sub("//", url))
+    except ValueError:
+        return redact(re.split("[?#]", url, maxsplit=1)[0])
     host = parts.netloc.rpartition("@")[2]
     return redact(urlunsplit((parts.scheme, host, parts.path, "", "")))
 
@@ -59,21 +155,21 @@ def bare_url(url: str) -> str:
 def printable(text: str, *, limit: int = 2000) -> str:
     """One harmless line: secrets hidden, control, bidi and zero-width characters made visible.
 
-    A line that would be a workflow command of GitHub Actions (``::error::``) is broken up, wherever
-    in a line it stands, for a message may end up at the start of one.
+    A workflow command of a CI (``::error::``) is broken up wherever it stands: a message may end up at the
+    start of a line. Only the start of a very long text is looked at.
     """
-    text = redact(text)
+    text = redact(text[: 20 * limit])
     if len(text) > limit:
         text = text[:limit] + "..."
-    shown = "".join(_visible(character) for character in text)
-    return _COMMAND.sub(lambda match: " ".join(match[0]), shown)
+    text = _COMMAND.sub(lambda match: " ".join(match[0]), text)
+    return "".join(_visible(character) for character in text)
 
 
 def _visible(character: str) -> str:
-    # Cc control, Cf format (bidi, zero-width), Cs surrogate, Co private, Zl/Zp line and paragraph separators.
-    if unicodedata.category(character) in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}:
-        return character.encode("unicode_escape").decode("ascii")
-    return character
+    # Not printable: control, format (bidi, zero-width), surrogates, private use, every space but " ".
+    if character.isprintable() and not _INVISIBLE.match(character):
+        return character
+    return character.encode("unicode_escape").decode("ascii")
 
 
 def human_size(size: int | None) -> str:
