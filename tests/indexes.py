@@ -7,8 +7,10 @@ import contextlib
 import hashlib
 import json
 import os
+import random
 import re
 import socket
+import ssl
 import struct
 import subprocess
 import sys
@@ -174,6 +176,24 @@ class Hang:
 Action = Say | Reset | Hang
 
 
+def storm(seed: int, count: int) -> list[Action | None]:
+    """What happens to ``count`` posts when half of them fail; None: the rules decide."""
+    rng = random.Random(seed)
+
+    def action() -> Action | None:
+        if rng.random() < 0.5:
+            return None
+        stores = rng.random() < 0.3
+        return rng.choice([Say(rng.choice([429, 500, 502, 503, 504]), stores=stores), Reset(stores=stores)])
+
+    return [action() for _ in range(count)]
+
+
+def basic(username: str, password: str) -> str:
+    """The Authorization header of these credentials."""
+    return f"Basic {base64.b64encode(f'{username}:{password}'.encode()).decode()}"
+
+
 class ScriptedIndex:
     """An index in memory with a few of PyPI's rules, which remembers every request.
 
@@ -185,7 +205,7 @@ class ScriptedIndex:
         self.files: dict[str, bytes] = {}
         self.posts: list[Post] = []
         self.gets: list[tuple[str, Mapping[str, str]]] = []
-        self.script: list[Action] = []
+        self.script: list[Action | None] = []
         self.by_name: dict[str, Action] = {}
         self.view = "json"
         self.hashes = True
@@ -273,23 +293,56 @@ class Served:
         return f"{self.url}simple/"
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, *_: object) -> None:
+        """Say nothing: clients that go away are what these tests are about."""
+
+
 @contextlib.contextmanager
-def scripted_index() -> Iterator[Served]:
+def scripted_index(tls: ssl.SSLContext | None = None) -> Iterator[Served]:
     """A ScriptedIndex on loopback."""
     index = ScriptedIndex()
 
     class Handler(_Handler):
         scripted = index
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with _Server(("127.0.0.1", 0), Handler) as server:
+        if tls:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
         try:
-            yield Served(index, f"http://127.0.0.1:{server.server_port}/")
+            yield Served(index, f"http{'s' if tls else ''}://127.0.0.1:{server.server_port}/")
         finally:
             index.released.set()
             server.shutdown()
             thread.join()
+
+
+@contextlib.contextmanager
+def tls_index(folder: Path) -> Iterator[tuple[Served, Path]]:
+    """A ScriptedIndex behind TLS, and the certificate that it made for itself."""
+    certificate = folder / "index.pem"
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=127.0.0.1",
+    ]
+    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(certificate), "-out", "-"]
+    made = subprocess.run(command, check=True, capture_output=True)
+    with certificate.open("ab") as file:
+        file.write(made.stdout)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with scripted_index(context) as served:
+        yield served, certificate
 
 
 @contextlib.contextmanager
@@ -371,7 +424,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _judge(self, post: Post) -> Say:
         wanted = self.scripted.password
-        if wanted and self.headers["Authorization"] != httpx.BasicAuth(*wanted)._auth_header:
+        if wanted and self.headers["Authorization"] != basic(*wanted):
             return Say(403, "Invalid or non-existent authentication information.")
         return self.scripted.judge(post)
 

@@ -1,0 +1,585 @@
+"""Files posted with twine: to real pypiserver and devpi, and to an index that fails in every way it can."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import socket
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests import indexes, wheels
+from tests.indexes import Devpi, Hang, Reset, Say, ScriptedIndex, Served, VirtualTime
+from wheel_uploader import names
+from wheel_uploader.answer_rules import Kind
+from wheel_uploader.errors import (
+    ConflictError,
+    CredentialsError,
+    FileError,
+    NetworkError,
+    PartialError,
+    StorageError,
+    UsageError,
+)
+from wheel_uploader.http import Http
+from wheel_uploader.index import Index, compare, confirm, reading_urls
+from wheel_uploader.models import (
+    FileState,
+    IndexState,
+    LocalFile,
+    Options,
+    Signature,
+    UploadOutcome,
+    UploadResult,
+)
+from wheel_uploader.progress import Silent
+from wheel_uploader.upload import Uploader, resolve_target, upload_all, verdict
+
+SECRET = "pass/word-é-9"
+
+
+@pytest.fixture(autouse=True)
+def nothing_configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No .pypirc, no keyring, no netrc; and an index that asks nobody, unless a test says otherwise."""
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(tmp_path / "home"))
+    monkeypatch.setenv("NETRC", "/dev/null")
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
+    for name in ("REPOSITORY", "REPOSITORY_URL", "CERT"):
+        monkeypatch.delenv(f"TWINE_{name}", raising=False)
+    monkeypatch.setenv("TWINE_USERNAME", "")
+    monkeypatch.setenv("TWINE_PASSWORD", "")
+    monkeypatch.setenv("TWINE_NON_INTERACTIVE", "1")
+
+
+def local(path: Path) -> LocalFile:
+    data = path.read_bytes()
+    return LocalFile(
+        name=names.parse(path.name),
+        path=path,
+        size=len(data),
+        sha256=hashlib.sha256(data).hexdigest(),
+        blake2b_256=hashlib.blake2b(data, digest_size=32).hexdigest(),
+    )
+
+
+@pytest.fixture
+def release(tmp_path: Path) -> list[LocalFile]:
+    return [local(path) for path in wheels.make_release(tmp_path / "release")]
+
+
+@pytest.fixture
+def served() -> Iterator[Served]:
+    with indexes.scripted_index() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def devpi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devpi]:
+    with indexes.devpi_server(tmp_path_factory.mktemp("devpi")) as running:
+        yield running
+
+
+class Run:
+    """Both sides of one index, as the pipeline has them; pauses take no time."""
+
+    def __init__(
+        self,
+        upload_url: str,
+        *,
+        username: str | None = None,
+        password: str | None = None,
+        cert: Path | None = None,
+        timeout: float = 5.0,
+        signatures: Sequence[Signature] = (),
+    ) -> None:
+        options = Options(
+            project="dipy",
+            version="1.11.0",
+            urls=(),
+            repository_url=upload_url,
+            username=username,
+            password=password,
+            cert=cert,
+            timeout=timeout,
+        )
+        self.time = VirtualTime()
+        self.uploader = Uploader(options, resolve_target(options), Silent(), signatures=signatures)
+        urls = reading_urls(upload_url)
+        self.http = Http(typed=urls, sleep=self.time.sleep, timeout=timeout, retries=2)
+        self.index = Index(self.http, *urls)
+
+    def plan(self, files: Sequence[LocalFile]) -> tuple[IndexState, ...]:
+        return compare(self.index.page("dipy", fresh=True), files, self.index.sha256_of)
+
+    def publish(
+        self, files: Sequence[LocalFile], *, jobs: int = 1, keep_going: bool = False
+    ) -> tuple[UploadResult, ...]:
+        return upload_all(
+            self.plan(files),
+            self.uploader,
+            lambda file: self.index.state_of("dipy", file),
+            progress=Silent(),
+            jobs=jobs,
+            keep_going=keep_going,
+            sleep=self.time.sleep,
+        )
+
+
+@pytest.fixture
+def run() -> Iterator[Callable[..., Run]]:
+    made: list[Run] = []
+
+    def make(upload_url: str, **values: object) -> Run:
+        made.append(Run(upload_url, **values))  # type: ignore[arg-type]
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.http.__exit__()
+
+
+def outcomes(results: Sequence[UploadResult]) -> set[UploadOutcome]:
+    return {result.outcome for result in results}
+
+
+def same_bytes(files: Sequence[LocalFile]) -> dict[str, bytes]:
+    return {file.filename: file.path.read_bytes() for file in files}
+
+
+# --- real servers ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "md5"])
+def test_a_release_to_pypiserver(
+    tmp_path: Path, release: list[LocalFile], run: Callable[..., Run], algorithm: str
+) -> None:
+    store = tmp_path / "store"
+    with indexes.pypiserver(store, hash_algorithm=algorithm) as url:
+        results = run(url).publish(release, jobs=3)
+        assert outcomes(results) == {UploadOutcome.UPLOADED}
+        assert {path.name: path.read_bytes() for path in store.iterdir()} == same_bytes(release)
+        again = run(url)
+        assert outcomes(again.publish(release)) == {UploadOutcome.ALREADY_THERE}
+        found = confirm(again.index, "dipy", release, timeout=0, progress=Silent())
+        assert [each.sha256 for each in found] == [file.sha256 for file in release]
+
+
+def test_pypiserver_with_a_password(
+    tmp_path: Path, release: list[LocalFile], run: Callable[..., Run]
+) -> None:
+    store = tmp_path / "store"
+    with indexes.pypiserver(store, users={"me": SECRET}) as url:
+        nobody = verdict(run(url).publish(release[:2]))
+        wrong = verdict(run(url, username="me", password="wrong-pass-1").publish(release[:2]))
+        assert list(store.iterdir()) == []
+        right = run(url, username="me", password=SECRET).publish(release[:2])
+    for refused in (nobody, wrong):
+        assert isinstance(refused, CredentialsError)
+        assert "the index refused the credentials" in refused.message
+        assert "wrong-pass-1" not in refused.message
+    assert outcomes(right) == {UploadOutcome.UPLOADED}
+
+
+def test_pypiserver_says_that_it_has_a_file(
+    tmp_path: Path, release: list[LocalFile], run: Callable[..., Run]
+) -> None:
+    """Another run was faster, after this one had made its plan."""
+    store = tmp_path / "store"
+    with indexes.pypiserver(store) as url:
+        mine = run(url)
+        plan = mine.plan(release[:2])
+        (store / release[0].filename).write_bytes(release[0].path.read_bytes())
+        (store / release[1].filename).write_bytes(wheels.wheel_bytes(files={"other.py": b""}))
+        results = upload_all(
+            plan,
+            mine.uploader,
+            lambda file: mine.index.state_of("dipy", file),
+            progress=Silent(),
+            keep_going=True,
+        )
+    assert [result.outcome for result in results] == [UploadOutcome.ALREADY_THERE, UploadOutcome.REJECTED]
+    assert isinstance(results[1].error, ConflictError)
+
+
+@pytest.mark.parametrize("volatile", [False, True])
+def test_a_release_to_devpi(
+    devpi: Devpi, release: list[LocalFile], run: Callable[..., Run], volatile: bool
+) -> None:
+    url = devpi.make_index(f"release-{volatile}".lower(), volatile=volatile)
+    first = run(url, username=devpi.user, password=devpi.password)
+    assert outcomes(first.publish(release, jobs=3)) == {UploadOutcome.UPLOADED}
+    assert first.index.url == f"{url}+simple/"
+    found = confirm(first.index, "dipy", release, timeout=0, progress=Silent())
+    assert [each.sha256 for each in found] == [file.sha256 for file in release]
+    again = run(url, username=devpi.user, password=devpi.password)
+    assert outcomes(again.publish(release)) == {UploadOutcome.ALREADY_THERE}
+
+
+def test_devpi_says_no(
+    tmp_path: Path, devpi: Devpi, release: list[LocalFile], run: Callable[..., Run]
+) -> None:
+    url = devpi.make_index("says-no", volatile=False)
+    login = {"username": devpi.user, "password": devpi.password}
+    run(url, **login).publish(release[:1])
+    other = local(wheels.make_wheel(tmp_path / "other", tag=wheels.RELEASE_TAGS[0]))
+    assert run(url, **login).plan([other])[0].state is FileState.DIFFERENT
+    exists = run(url, **login).uploader.post(other)
+    assert (exists.kind, exists.status) == (Kind.EXISTS, 409)
+    assert exists.words.endswith("already exists in non-volatile index")
+    nobody = run(url).uploader.post(release[1])
+    assert (nobody.status, nobody.error) == (401, CredentialsError)
+    wrong = run(url, username=devpi.user, password="wrong-pass-2").uploader.post(release[1])
+    assert wrong.error is CredentialsError
+    elsewhere = run(f"{devpi.url}alice/no-such/", **login).uploader.post(release[1])
+    assert elsewhere.error is UsageError
+
+
+# --- what goes over the wire -----------------------------------------------------------------------
+
+
+def test_what_a_post_carries(served: Served, release: list[LocalFile], run: Callable[..., Run]) -> None:
+    answer = run(served.upload_url, username="me", password=SECRET).uploader.post(release[0])
+    assert answer.kind is Kind.ACCEPTED
+    [post] = served.index.posts
+    assert (post.filename, post.content) == (release[0].filename, release[0].path.read_bytes())
+    assert post.fields[":action"] == "file_upload"
+    assert post.fields["name"] == "dipy"
+    assert post.fields["sha256_digest"] == release[0].sha256
+    assert post.fields["blake2_256_digest"] == release[0].blake2b_256
+    assert post.headers["Accept"] == "application/json"
+    assert "twine" in post.headers["User-Agent"]
+    assert post.headers["Authorization"] == indexes.basic("me", SECRET)
+
+
+def test_netrc_is_not_read(
+    tmp_path: Path,
+    served: Served,
+    release: list[LocalFile],
+    run: Callable[..., Run],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1\nlogin other\npassword netrc-secret\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    run(served.upload_url).uploader.post(release[0])
+    assert "Authorization" not in served.index.posts[0].headers
+
+
+def test_signatures_go_along(
+    tmp_path: Path, release: list[LocalFile], run: Callable[..., Run], served: Served
+) -> None:
+    made = []
+    for file in release[:2]:
+        path = file.path.with_name(f"{file.filename}.asc")
+        path.write_text("-----BEGIN PGP SIGNATURE-----\n")
+        made.append(Signature(filename=file.filename, path=path, fingerprint="0" * 40))
+    run(served.upload_url, signatures=made).publish(release[:3])
+    assert {post.filename: post.signature for post in served.index.posts} == {
+        release[0].filename: f"{release[0].filename}.asc",
+        release[1].filename: f"{release[1].filename}.asc",
+        release[2].filename: "",
+    }
+    store = tmp_path / "store"
+    with indexes.pypiserver(store) as url:
+        run(url, signatures=made).publish(release[:1])
+    assert (store / f"{release[0].filename}.asc").exists()
+
+
+def test_twine_says_nothing(
+    served: Served, release: list[LocalFile], run: Callable[..., Run], capfd: pytest.CaptureFixture[str]
+) -> None:
+    served.index.script = [Say(503)]
+    run(served.upload_url, username="me", password=SECRET).publish(release[:2])
+    assert capfd.readouterr() == ("", "")
+
+
+def test_progress_counts_the_bytes_of_the_file_and_takes_them_back(
+    tmp_path: Path, served: Served, run: Callable[..., Run]
+) -> None:
+    class Counting(Silent):
+        count = 0
+
+        def advance(self, count: int) -> None:
+            self.count += count
+            moves.append(count)
+
+    moves: list[int] = []
+    big = local(wheels.make_wheel(tmp_path, files={"dipy/big.bin": bytes(range(256)) * 4000}))
+    uploader, counting = run(served.upload_url).uploader, Counting()
+    uploader._progress = counting
+    served.index.script = [Say(503)]
+    uploader.post(big)
+    assert counting.count == 0
+    assert max(moves) > 0
+    uploader.post(big)
+    assert counting.count == big.size
+
+
+# --- the bytes posted are the bytes checked --------------------------------------------------------
+
+
+def test_a_file_that_changed_after_it_was_checked(
+    tmp_path: Path, served: Served, release: list[LocalFile], run: Callable[..., Run]
+) -> None:
+    wheels.make_wheel(release[0].path.parent, tag=wheels.RELEASE_TAGS[0], files={"dipy/evil.py": b""})
+    results = run(served.upload_url).publish(release[:1])
+    ended = verdict(results)
+    assert isinstance(ended, FileError)
+    assert ended.message.startswith(
+        f"{release[0].filename} changed after it was checked: sha256 was {release[0].sha256} and is "
+    )
+    assert served.index.posts == []
+
+
+def test_a_file_that_has_gone(served: Served, release: list[LocalFile], run: Callable[..., Run]) -> None:
+    release[-1].path.unlink()
+    ended = verdict(run(served.upload_url).publish(release[-1:]))
+    assert isinstance(ended, StorageError | FileError)
+    assert release[-1].filename in ended.message
+    assert served.index.posts == []
+
+
+def test_a_file_that_goes_at_the_last_moment(
+    served: Served, release: list[LocalFile], run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uploader = run(served.upload_url).uploader
+    package = uploader._package(release[0])
+    release[0].path.unlink()
+    monkeypatch.setattr(uploader, "_package", lambda _: package)
+    with pytest.raises(StorageError, match="cannot be read: No such file or directory"):
+        uploader.post(release[0])
+
+
+def test_metadata_that_only_twine_would_read(tmp_path: Path, served: Served, run: Callable[..., Run]) -> None:
+    decoy = {"a/METADATA": wheels.METADATA.format(project="other", version="9").encode()}
+    file = local(wheels.make_wheel(tmp_path, files=decoy))
+    with pytest.raises(FileError, match="twine reads metadata of other 9 in it"):
+        run(served.upload_url).uploader.post(file)
+    odd = {"a/METADATA": b"Metadata-Version: 2.1\nName: dipy\nVersion: what ever\n"}
+    file = local(wheels.make_wheel(tmp_path / "odd", files=odd))
+    with pytest.raises(FileError, match="cannot be posted"):
+        run(served.upload_url).uploader.post(file)
+    assert served.index.posts == []
+
+
+def test_a_file_that_is_no_wheel(tmp_path: Path, served: Served, run: Callable[..., Run]) -> None:
+    path = tmp_path / "dipy-1.11.0-py3-none-any.whl"
+    path.write_bytes(b"<html>")
+    with pytest.raises(FileError, match="cannot be posted: File is not a zip file"):
+        run(served.upload_url).uploader.post(local(path))
+
+
+# --- faults ----------------------------------------------------------------------------------------
+
+
+def test_503_twice_for_every_file(served: Served, release: list[LocalFile], run: Callable[..., Run]) -> None:
+    three = release[:3]
+    served.index.script = [Say(503), Say(503), Say(200, stores=True)] * 3
+    results = run(served.upload_url).publish(three)
+    assert outcomes(results) == {UploadOutcome.UPLOADED}
+    assert [result.attempts for result in results] == [3, 3, 3]
+    assert served.index.files == same_bytes(three)
+    assert verdict(results) is None
+
+
+@pytest.mark.parametrize("fault", [Reset(stores=True), Say(503, stores=True), Hang(stores=True)])
+def test_stored_and_then_no_good_answer(
+    served: Served, release: list[LocalFile], run: Callable[..., Run], fault: Reset | Say | Hang
+) -> None:
+    served.index.script = [fault]
+    results = run(served.upload_url, timeout=0.1).publish(release[:3])
+    assert outcomes(results) == {UploadOutcome.UPLOADED}
+    assert len(served.index.posts) == 3
+    assert served.index.files == same_bytes(release[:3])
+
+
+def test_a_reset_in_the_middle_of_the_body(tmp_path: Path, served: Served, run: Callable[..., Run]) -> None:
+    big = local(
+        wheels.make_wheel(tmp_path, files={"dipy/big.bin": hashlib.shake_256(b"x").digest(3_000_000)})
+    )
+    served.index.script = [Reset(after=100_000), Reset(after=2_000_000)]
+    [result] = run(served.upload_url).publish([big])
+    assert (result.outcome, result.attempts) == (UploadOutcome.UPLOADED, 3)
+    assert served.index.files == same_bytes([big])
+
+
+def test_503_for_ever(served: Served, release: list[LocalFile], run: Callable[..., Run]) -> None:
+    served.index.script = [Say(503)] * 6
+    ours = run(served.upload_url)
+    results = ours.publish(release[:3])
+    ended = verdict(results)
+    assert type(ended) is NetworkError
+    assert len(served.index.posts) == 6
+    assert len(ours.time.slept) == 5
+    served.index.script = [Say(200, stores=True), *[Say(503)] * 6]
+    ended = verdict(run(served.upload_url).publish(release[:3]))
+    assert isinstance(ended, PartialError)
+
+
+def test_a_400_on_the_second_of_three(
+    served: Served, release: list[LocalFile], run: Callable[..., Run]
+) -> None:
+    words = "'x' is not a valid classifier."
+    served.index.script = [Say(200, stores=True), Say(400, words)]
+    results = run(served.upload_url).publish(release[:3])
+    ended = verdict(results)
+    assert isinstance(ended, PartialError)
+    stored = set(served.index.files)
+    assert len(served.index.posts) == 2
+    assert {line for line in ended.details if line.startswith("in: ")} == {f"in: {name}" for name in stored}
+    missing = [line for line in ended.details if line.startswith("not in: ")]
+    assert len(missing) == 2
+    assert sum(words in line for line in missing) == 1
+    # The same command continues where this run stopped.
+    assert verdict(run(served.upload_url).publish(release[:3])) is None
+    assert served.index.files == same_bytes(release[:3])
+
+
+def test_429_with_a_pause(served: Served, release: list[LocalFile], run: Callable[..., Run]) -> None:
+    served.index.script = [Say(429, headers={"Retry-After": "77"})]
+    ours = run(served.upload_url)
+    assert outcomes(ours.publish(release[:1])) == {UploadOutcome.UPLOADED}
+    assert 77 <= ours.time.now <= 78
+
+
+def test_a_server_that_never_answers(
+    served: Served, release: list[LocalFile], run: Callable[..., Run]
+) -> None:
+    served.index.script = [Hang()]
+    answer = run(served.upload_url, timeout=0.1).uploader.post(release[0])
+    assert (answer.kind, answer.status) == (Kind.RETRY, 0)
+    assert answer.diagnosis == "the index did not answer in time"
+
+
+def test_nobody_listens(release: list[LocalFile], run: Callable[..., Run]) -> None:
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{deaf.getsockname()[1]}/"
+        answer = run(url).uploader.post(release[0])
+    assert answer.kind is Kind.RETRY
+    assert answer.diagnosis == "the index cannot be reached (Connection refused)"
+
+
+def test_a_name_that_nobody_has(
+    release: list[LocalFile], run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    uploader = run("https://index.invalid/legacy/").uploader
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    answer = uploader.post(release[0])
+    assert (answer.kind, answer.diagnosis) == (Kind.RETRY, "the name of the index cannot be resolved")
+
+
+def test_a_redirect_is_not_followed(release: list[LocalFile], run: Callable[..., Run]) -> None:
+    with indexes.redirecting("https://example.com/legacy/") as url:
+        answer = run(url, username="me", password=SECRET).uploader.post(release[0])
+    assert (answer.kind, answer.error) == (Kind.REFUSED, UsageError)
+    assert "redirects to https://example.com/legacy/" in answer.diagnosis
+
+
+def test_an_endless_answer_is_cut(served: Served, release: list[LocalFile], run: Callable[..., Run]) -> None:
+    served.index.script = [Say(400, body="<p>" + "no " * 1_000_000)]
+    answer = run(served.upload_url).uploader.post(release[0])
+    assert answer.words.startswith("no no no")
+    assert len(answer.words) < 500
+
+
+def test_an_answer_that_breaks_after_its_status(
+    served: Served, release: list[LocalFile], run: Callable[..., Run]
+) -> None:
+    served.index.script = [
+        Say(400, "'x' is not a valid classifier.", {"Content-Encoding": "gzip"}, "no gzip")
+    ]
+    answer = run(served.upload_url).uploader.post(release[0])
+    assert (answer.kind, answer.words) == (Kind.REFUSED, "'x' is not a valid classifier.")
+
+
+def test_a_certificate_that_nobody_vouches_for(
+    tmp_path: Path, release: list[LocalFile], run: Callable[..., Run]
+) -> None:
+    with indexes.tls_index(tmp_path) as (served, certificate):
+        distrusted = run(served.upload_url).uploader.post(release[0])
+        trusted = run(served.upload_url, cert=certificate).uploader.post(release[0])
+        assert len(served.index.posts) == 1
+    assert (distrusted.kind, distrusted.error) == (Kind.REFUSED, NetworkError)
+    assert "the TLS certificate of the index cannot be trusted" in distrusted.diagnosis
+    assert "--cert" in (distrusted.hint or "")
+    assert trusted.kind is Kind.ACCEPTED
+
+
+def test_same_bytes_under_another_name(
+    served: Served, release: list[LocalFile], run: Callable[..., Run]
+) -> None:
+    served.index.files["dipy-1.11.0-9-py3-none-any.whl"] = release[0].path.read_bytes()
+    [state] = run(served.upload_url).plan(release[:1])
+    assert state.state is FileState.SAME_BYTES_OTHER_NAME
+    [result] = run(served.upload_url).publish(release[:1])
+    assert result.outcome is UploadOutcome.REJECTED
+    assert served.index.posts == []
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_storm(release: list[LocalFile], run: Callable[..., Run], seed: int) -> None:
+    """Half of the posts fail, and a third of those were stored all the same; the same command ends it."""
+    with indexes.scripted_index() as served:
+        served.index.script = indexes.storm(seed, 200)
+        for _ in range(10):
+            results = run(served.upload_url).publish(release, jobs=2)
+            posted = {result.file.filename for result in results if result.outcome is UploadOutcome.UPLOADED}
+            assert posted <= set(served.index.files)
+            if verdict(results) is None:
+                break
+        assert served.index.files == same_bytes(release)
+
+
+# --- secrets ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("said", ["in the reason", "in the body", "in json"])
+def test_a_server_that_repeats_the_password(
+    served: Served, release: list[LocalFile], run: Callable[..., Run], said: str
+) -> None:
+    secret = "echoed-secret-77"
+    basic = indexes.basic("me", secret)
+    words = f"you sent me:{secret} as {basic}"
+    body = f'{{"message": "{words}"}}' if said == "in json" else words
+    served.index.script = [Say(403, words) if said == "in the reason" else Say(403, body=body)]
+    ended = verdict(run(served.upload_url, username="me", password=secret).publish(release[:1]))
+    assert isinstance(ended, CredentialsError)
+    shown = " ".join([ended.message, ended.hint, *ended.details, repr(ended)])
+    assert secret not in shown
+    assert basic.split()[1] not in shown
+    assert "you sent" in shown
+
+
+def test_a_post_that_needs_credentials_which_are_not_there(
+    served: Served, release: list[LocalFile], run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TWINE_USERNAME")
+    monkeypatch.delenv("TWINE_PASSWORD")
+    with pytest.raises(CredentialsError):
+        run(served.upload_url).publish(release)
+    assert served.index.posts == []
+
+
+def test_pypi_gets_no_signatures(release: list[LocalFile]) -> None:
+    options = Options(project="dipy", version="1", urls=())
+    target = dataclasses.replace(resolve_target(options), is_pypi=True)
+    made = Signature(filename=release[0].filename, path=release[0].path, fingerprint="0" * 40)
+    package = Uploader(options, target, Silent(), signatures=[made])._package(release[0])
+    assert package.gpg_signature is None
+
+
+def test_the_scripted_index_checks_the_digest(release: list[LocalFile]) -> None:
+    """The judge of these tests is itself judged: PyPI refuses a body that is not what the form says."""
+    index = ScriptedIndex()
+    post = indexes.Post({"sha256_digest": release[0].sha256}, release[0].filename, b"other", {})
+    assert index.judge(post).status == 400
+    assert index.files == {}
+    assert sys.getsizeof(index.posts) > 0
