@@ -1,0 +1,276 @@
+"""A whole real release, from real web servers to real indexes.
+
+``python -m benchmarks.real_release dipy 1.11.0`` fetches every wheel of the release with pip, by name, for all
+platforms; serves them with nginx and with Apache (FancyIndexing, HTMLTable); runs wheel-uploader to a pypiserver
+and to a devpi-server, each twice; compares what the index serves byte for byte; lets pip install from it.
+Prints a table in Markdown and how it was measured.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+import httpx
+
+from tests import indexes, servers
+from wheel_uploader import names
+from wheel_uploader.models import WheelName
+
+#: Where the README of the project lists the wheels of a release: pip cannot list, so our own command does.
+_PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One run of the command, as a whole process."""
+
+    staging: str
+    index: str
+    number: int
+    seconds: float
+    megabytes: float
+    files: int
+    posted: int
+    bodies: int
+
+
+@click.command()
+@click.argument("project")
+@click.argument("version")
+@click.option("--cache", type=click.Path(path_type=Path), help="Keep the fetched wheels here.")
+@click.option("--sign/--no-sign", default=False, help="Run with -s and a key made for this run.")
+def main(project: str, version: str, cache: Path | None, sign: bool) -> None:
+    """Take every wheel of PROJECT VERSION from real servers to real indexes, twice each."""
+    with tempfile.TemporaryDirectory(prefix="real-release-") as folder:
+        home = Path(folder)
+        staged = (cache or home) / f"{project}-{version}"
+        fetch(project, version, staged)
+        files = {path.name: _sha256(path) for path in sorted(staged.iterdir())}
+        size = sum(path.stat().st_size for path in staged.iterdir())
+        print(f"{project} {version}: {len(files)} files, {size / 1e6:.0f} MB\n")
+        environment = _environment(home, sign)
+        _print_head()
+        for staging, index in COMBINATIONS:
+            for run in publish(project, version, staged, files, staging, index, environment, sign=sign):
+                _print(run)
+        lone = check_alone(project, version, staged, environment)
+        print(f"\n{lone}")
+
+
+def fetch(project: str, version: str, folder: Path) -> None:
+    """Bring every wheel of the release into ``folder``, each by name with ``pip download``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    listed = _list(project, version)
+    wanted = [
+        name for name in listed if isinstance(name, WheelName) and not (folder / name.filename).exists()
+    ]
+
+    def bring(name: WheelName) -> None:
+        command = [*_PIP, "download", "--no-deps", "--only-binary", ":all:", "-d", str(folder)]
+        command += ["--implementation", name.pythons[0][:2], "--abi", name.abis[0]]
+        command += ["--python-version", name.pythons[0][2:]]
+        command += [part for tag in name.platforms for part in ("--platform", tag)]
+        subprocess.run([*command, f"{project}=={version}"], check=True, stdout=subprocess.DEVNULL)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(bring, wanted))
+    missing = [name.filename for name in wanted if not (folder / name.filename).exists()]
+    if missing:
+        raise click.ClickException(f"pip did not bring {', '.join(missing)}")
+
+
+def _list(project: str, version: str) -> list[names.DistName]:
+    """What PyPI has of the release, listed by the program itself."""
+    from twine import utils
+
+    host = (urlsplit(utils.DEFAULT_REPOSITORY).hostname or "").removeprefix("upload.")
+    command = [sys.executable, "-m", "wheel_uploader", "--until", "list", "--format", "json"]
+    command += ["-u", f"https://{host}/simple/{project}/", project, version]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return [names.parse(file["filename"]) for file in json.loads(done.stdout)["files"]]
+
+
+# --- one combination of servers --------------------------------------------------------------------
+
+STAGING: dict[str, Callable[[Path], contextlib.AbstractContextManager[str]]] = {
+    "nginx": servers.nginx,
+    "Apache FancyIndexing": servers.apache,
+    "Apache HTMLTable": functools.partial(servers.apache, options="FancyIndexing HTMLTable"),
+}
+
+
+COMBINATIONS = (
+    ("nginx", "pypiserver"),
+    ("Apache FancyIndexing", "devpi"),
+    ("Apache HTMLTable", "pypiserver"),
+    ("nginx", "devpi"),
+)
+
+
+@contextlib.contextmanager
+def _index(kind: str, folder: Path) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Upload URL, simple URL, and the credentials for twine."""
+    if kind == "pypiserver":
+        with indexes.pypiserver(folder / "packages", users={"me": "my-password"}) as url:
+            yield url, f"{url}simple/", {"TWINE_USERNAME": "me", "TWINE_PASSWORD": "my-password"}
+    else:
+        with indexes.devpi_server(folder) as devpi:
+            url = devpi.make_index("release", volatile=False)
+            login = {"TWINE_USERNAME": devpi.user, "TWINE_PASSWORD": devpi.password}
+            yield url, f"{url}+simple/", login
+
+
+def publish(
+    project: str,
+    version: str,
+    staged: Path,
+    files: dict[str, str],
+    staging: str,
+    index: str,
+    environment: dict[str, str],
+    *,
+    sign: bool,
+) -> Iterator[Run]:
+    """Publish twice, then compare what the index serves with what was staged, and install it."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        STAGING[staging](staged) as listing,
+        _index(index, Path(folder) / "index") as (upload_url, simple_url, login),
+    ):
+        house = Path(folder) / "wheelhouse"
+        for number in (1, 2):
+            command = ["-u", listing, "-v", "-w", str(house), "--repository-url", upload_url]
+            command += ["-s"] if sign else []
+            report, seconds, memory = _run([*command, project, version], environment | login)
+            uploads = [file["upload"] for file in report["files"]]
+            yield Run(
+                staging=staging,
+                index=index,
+                number=number,
+                seconds=seconds,
+                megabytes=memory,
+                files=sum(
+                    file.get("confirmed_sha256") == files[file["filename"]] for file in report["files"]
+                ),
+                posted=sum(upload["attempts"] for upload in uploads),
+                bodies=sum(file["fetched"] == "downloaded" for file in report["files"]),
+            )
+        _compare(project, simple_url, files)
+        _install(project, version, simple_url, Path(folder) / "installed")
+
+
+def _run(
+    arguments: list[str], environment: dict[str, str]
+) -> tuple[dict[str, object] | object, float, float]:
+    """The report, the wall seconds and the peak memory in MB of one run of the command."""
+    command = [sys.executable, "-m", "wheel_uploader", "--format", "json", *arguments]
+    begun = time.monotonic()
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, env=environment
+    ) as process:
+        output, errors = process.communicate()
+    seconds = time.monotonic() - begun
+    if process.returncode:
+        raise click.ClickException(f"exit {process.returncode}: {errors.decode()[-2000:]}")
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1000
+    return json.loads(output), seconds, peak
+
+
+def _compare(project: str, simple_url: str, files: dict[str, str]) -> None:
+    """Fetch every file that the index serves with a client of its own, and compare the bytes."""
+    from bs4 import BeautifulSoup
+
+    with httpx.Client(trust_env=False, timeout=120) as client:
+        page = client.get(f"{simple_url}{project}/", headers={"Accept": "text/html"}, follow_redirects=True)
+        served = {}
+        for link in BeautifulSoup(page.text, "lxml").find_all("a"):
+            url = page.url.join(str(link["href"]))
+            served[url.path.rpartition("/")[2]] = hashlib.sha256(client.get(url).content).hexdigest()
+    if served != files:
+        raise click.ClickException(
+            f"the index serves {len(served)} files, not our {len(files)}, or other bytes"
+        )
+
+
+def _install(project: str, version: str, simple_url: str, folder: Path) -> None:
+    command = [*_PIP, "install", "--no-deps", "--target", str(folder), "--index-url", simple_url]
+    # Without the person's own configuration, which may name other indexes.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
+    environment["PIP_CONFIG_FILE"] = os.devnull
+    subprocess.run([*command, f"{project}=={version}"], check=True, env=environment)
+    if not (folder / project).is_dir():
+        raise click.ClickException(f"pip did not install {project} from {simple_url}")
+
+
+def check_alone(project: str, version: str, staged: Path, environment: dict[str, str]) -> str:
+    """How long verification and all checks take when nothing comes over a network."""
+    command = ["-u", str(staged), "-w", str(staged), "--until", "check", project, version]
+    _, seconds, memory = _run(command, environment)
+    return f"Verified and checked in place, --until check: {seconds:.1f} s, peak memory {memory:.0f} MB."
+
+
+# --- the rest --------------------------------------------------------------------------------------
+
+
+def _environment(home: Path, sign: bool) -> dict[str, str]:
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("TWINE_", "WHEEL_UPLOADER_"))
+    }
+    environment["NETRC"] = os.devnull
+    if sign:
+        keys = home / "gpg"
+        keys.mkdir(mode=0o700)
+        environment["GNUPGHOME"] = str(keys)
+        make = [
+            "gpg",
+            "--batch",
+            "--passphrase",
+            "",
+            "--quick-generate-key",
+            "Release <me@example.com>",
+            "ed25519",
+        ]
+        subprocess.run(make, check=True, env=environment, capture_output=True)
+    return environment
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _print_head() -> None:
+    print(f"On loopback, Python {platform.python_version()}, {os.cpu_count()} processors; whole processes.\n")
+    print("| staged on | index | run | files confirmed | POSTs | bodies fetched | seconds | peak MB |")
+    print("|---|---|---|---|---|---|---|---|")
+
+
+def _print(run: Run) -> None:
+    print(
+        f"| {run.staging} | {run.index} | {run.number} | {run.files} | {run.posted} | {run.bodies} "
+        f"| {run.seconds:.1f} | {run.megabytes:.0f} |",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    main()
