@@ -1,9 +1,9 @@
 """A whole real release, from real web servers to real indexes.
 
-``python -m benchmarks.real_release dipy 1.11.0`` fetches every wheel of the release with pip, by name, for all
-platforms; serves them with nginx and with Apache (FancyIndexing, HTMLTable); runs wheel-uploader to a pypiserver
-and to a devpi-server, each twice; compares what the index serves byte for byte; lets pip install from it.
-Prints a table in Markdown and how it was measured.
+``python -m benchmarks.real_release dipy 1.11.0`` fetches every wheel of the release with pip, by name, for
+all platforms; serves them with nginx and with Apache (FancyIndexing, HTMLTable); runs wheel-uploader to a
+pypiserver and to a devpi-server, each twice; compares what the index serves byte for byte; lets pip install
+from it. Prints a table in Markdown and how it was measured.
 """
 
 from __future__ import annotations
@@ -176,21 +176,23 @@ def publish(
         _install(project, version, simple_url, Path(folder) / "installed")
 
 
-def _run(
-    arguments: list[str], environment: dict[str, str]
-) -> tuple[dict[str, object] | object, float, float]:
+def _run(arguments: list[str], environment: dict[str, str]) -> tuple[Any, float, float]:
     """The report, the wall seconds and the peak memory in MB of one run of the command."""
     command = [sys.executable, "-m", "wheel_uploader", "--format", "json", *arguments]
-    begun = time.monotonic()
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, env=environment
-    ) as process:
-        output, errors = process.communicate()
-    seconds = time.monotonic() - begun
-    if process.returncode:
-        raise click.ClickException(f"exit {process.returncode}: {errors.decode()[-2000:]}")
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1000
-    return json.loads(output), seconds, peak
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as talk:
+        begun = time.monotonic()
+        process = subprocess.Popen(
+            command, stdout=output, stderr=talk, stdin=subprocess.DEVNULL, env=environment
+        )
+        # wait4 counts this process alone, not the servers that run beside it.
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        seconds = time.monotonic() - begun
+        output.seek(0)
+        talk.seek(0)
+        if process.returncode:
+            raise click.ClickException(f"exit {process.returncode}: {talk.read().decode()[-2000:]}")
+        return json.load(output), seconds, usage.ru_maxrss / 1000
 
 
 def _compare(project: str, simple_url: str, files: dict[str, str]) -> None:
