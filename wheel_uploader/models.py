@@ -106,6 +106,8 @@ class RemoteFile:
     hashes: Mapping[str, str] = field(default_factory=dict)
     #: Where it was listed: a URL without secrets, or a directory.
     source: str
+    #: Why it is listed and still cannot be had, in one clause (an upload that was never finished).
+    refused: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -152,9 +152,10 @@ def select(
         try:
             name = parse(file.filename)
         except NameRefused as error:
-            reason = str(error)
+            reason = file.refused or str(error)
         else:
-            reason = _why_not(name, wanted, version, types)
+            # That a file belongs to another release matters more than that it cannot be had.
+            reason = _why_not(name, wanted, version, types) or file.refused
             if not reason:
                 taken.append((name, file))
         if reason:
