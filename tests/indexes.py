@@ -184,7 +184,8 @@ def storm(seed: int, count: int) -> list[Action | None]:
         if rng.random() < 0.5:
             return None
         stores = rng.random() < 0.3
-        return rng.choice([Say(rng.choice([429, 500, 502, 503, 504]), stores=stores), Reset(stores=stores)])
+        status = rng.choice([429, 500, 502, 503, 504])
+        return Say(status, stores=stores) if rng.random() < 0.5 else Reset(stores=stores)
 
     return [action() for _ in range(count)]
 

@@ -201,6 +201,7 @@ class _File:
             return self._result(UploadOutcome.REJECTED, _conflict(seen))
         if answer.kind is Kind.EXISTS and self.posts == 1:
             return self._result(UploadOutcome.ALREADY_THERE)
+        self.run.progress.detail(f"{self.file.filename}: {answer.sentence}; the index has it all the same")
         return self._result(UploadOutcome.UPLOADED)
 
     def _end(self, answer: Answer) -> UploadResult:

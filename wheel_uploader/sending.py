@@ -6,6 +6,7 @@ import contextlib
 import io
 import ssl
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import requests
@@ -30,9 +31,13 @@ class Nobody(AuthBase):
 class Adapter(HTTPAdapter):
     """Sends one request once, with limits and a progress bar of our own; reads only so much of the answer."""
 
-    def __init__(self, timeout: tuple[float, float], size: int, bar: Bar) -> None:
+    def __init__(self, timeout: tuple[float, float], *, cert: Path | None, size: int, bar: Bar) -> None:
+        """``timeout``: seconds without a byte to or from the server, and until its answer begins."""
         super().__init__(max_retries=0)
-        self._timeout = timeout
+        self._fixed: dict[str, Any] = {"timeout": timeout, "stream": True}
+        if cert:
+            # Here, for requests lets REQUESTS_CA_BUNDLE win over what a session was told.
+            self._fixed["verify"] = str(cert)
         self._size = size
         self._bar = bar
         #: Bytes of the file that are on their way.
@@ -42,7 +47,7 @@ class Adapter(HTTPAdapter):
         body = request.body
         if isinstance(body, MultipartEncoderMonitor):
             body.callback = self._progress
-        response = super().send(request, *args, **{**kwargs, "timeout": self._timeout, "stream": True})
+        response = super().send(request, *args, **{**kwargs, **self._fixed})
         raw, answer = response.raw, b""
         with contextlib.suppress(urllib3.exceptions.HTTPError):  # The status is here; the rest is only words.
             answer = raw.read(_LONGEST_ANSWER, decode_content=True)

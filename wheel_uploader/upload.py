@@ -7,7 +7,7 @@ import contextlib
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import requests
@@ -27,11 +27,8 @@ from wheel_uploader.answers import Answer
 from wheel_uploader.display import bare_url, printable, remember_basic_auth, remember_secret
 from wheel_uploader.errors import CredentialsError, FileError, StorageError, UsageError
 from wheel_uploader.models import LocalFile, Options, Signature
-from wheel_uploader.posting import upload_all, verdict
-from wheel_uploader.progress import Bar, Progress
+from wheel_uploader.progress import Progress
 from wheel_uploader.target import Target, certificate, checked_url, given, may_ask, wanted
-
-__all__ = ["Target", "Uploader", "resolve_target", "upload_all", "verdict"]
 
 # --- where to --------------------------------------------------------------------------------------
 
@@ -262,14 +259,15 @@ class Uploader:
         """
         self.credentials()
         package = self._package(file)
-        with (
-            self._progress.file(file.filename, size=file.size) as bar,
-            self._repository(file, bar) as (
-                repository,
-                adapter,
-            ),
-        ):
-            answer = self._send(repository, package)
+        with self._progress.file(file.filename, size=file.size) as bar:
+            adapter = sending.Adapter(
+                (self._timeout, self._timeout * _ANSWER_FACTOR),
+                cert=self._target.cert,
+                size=file.size,
+                bar=bar,
+            )
+            with contextlib.closing(self._repository(adapter)) as repository:
+                answer = self._send(repository, package)
             if answer.kind is not Kind.ACCEPTED:
                 bar.advance(-adapter.sent)
         return answer
@@ -299,22 +297,17 @@ class Uploader:
             )
         return package
 
-    @contextlib.contextmanager
-    def _repository(self, file: LocalFile, bar: Bar) -> Iterator[tuple[Repository, sending.Adapter]]:
+    def _repository(self, adapter: sending.Adapter) -> Repository:
         """A connection of its own: one that waited may be dead, and what became of a file unclear."""
         repository = Repository(self._target.url, None, None, disable_progress_bar=True)
-        with contextlib.closing(repository):
-            repository.set_certificate_authority(str(self._target.cert) if self._target.cert else None)
-            repository.set_client_certificate(
-                str(self._target.client_cert) if self._target.client_cert else None
-            )
-            session = repository.session
-            session.auth = self._login
-            session.headers["Accept"] = "application/json"
-            adapter = sending.Adapter((self._timeout, self._timeout * _ANSWER_FACTOR), file.size, bar)
-            for scheme in ("https://", "http://"):
-                session.mount(scheme, adapter)
-            yield repository, adapter
+        if self._target.client_cert:
+            repository.set_client_certificate(str(self._target.client_cert))
+        session = repository.session
+        session.auth = self._login
+        session.headers["Accept"] = "application/json"
+        for scheme in ("https://", "http://"):
+            session.mount(scheme, adapter)
+        return repository
 
     def _send(self, repository: Repository, package: PackageFile) -> Answer:
         try:
