@@ -23,7 +23,17 @@ from wheel_uploader.errors import (
 )
 from wheel_uploader.hosts import NotAUrl, Place, Rules, place_of, split_credentials
 from wheel_uploader.progress import Progress, Silent
-from wheel_uploader.reply import SMALL, Page, Stream, content_type_of, drain, explain, headers_of, raw_pieces
+from wheel_uploader.reply import (
+    SMALL,
+    Page,
+    Stream,
+    coding_of,
+    content_type_of,
+    drain,
+    explain,
+    headers_of,
+    raw_pieces,
+)
 from wheel_uploader.transport import ProxyRouter, time_limit, tls_context
 
 __all__ = ["Http", "Page", "Stream"]
@@ -159,7 +169,7 @@ class Http:
                 if self._clock() >= end:
                     raise TransportError(f"{where} takes too long")
 
-        plain = bodies.unpacked(in_time(), headers.get("content-encoding", ""), where)
+        plain = bodies.unpacked(in_time(), coding_of(response), where)
         body = b"".join(bodies.limited(plain, where))
         return Page(
             url=url,
@@ -266,7 +276,7 @@ class Http:
             return self._login(url)
         body = b""
         with contextlib.suppress(NetworkError), time_limit(_EXCERPT_TIMEOUT):
-            plain = bodies.unpacked(raw_pieces(response, url), headers.get("content-encoding", ""), where)
+            plain = bodies.unpacked(raw_pieces(response, url), coding_of(response), where)
             body = bodies.start(plain, SMALL)
         return HttpStatus(
             status,

@@ -27,7 +27,7 @@ def open_source(url: str, http: Http) -> Source:
         if kind.claims(url):
             return kind(url, http)
     raise UsageError(
-        f"{printable(url)} is no place that files can come from",
+        f"'{printable(url)}' is no place that files can come from",
         hint="Give an https URL, a directory or a file.",
     )
 

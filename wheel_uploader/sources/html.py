@@ -81,19 +81,16 @@ def read_html(text: str, base_url: str, source: str) -> Listing:
     files: dict[str, RemoteFile] = {}
     pages: dict[str, str] = {}
     for anchor in anchors.found:
-        url = _join(base, anchor.href)
-        if not url:
-            continue
+        url, _, fragment = _join(base, anchor.href).partition("#")
         parts = urlsplit(url)
         name = unquote(parts.path.rstrip("/").rpartition("/")[2])
-        if not name:
+        if not name:  # no link, or one to the root of a host
             continue
         if _is_below(parts, below):
             pages.setdefault(canonicalize_name(name), url)
         # aiohttp links to a directory without the slash: only the text has it.
         if not parts.path.endswith("/") and anchor.last != "/":
-            file = RemoteFile(filename=name, url=url, hashes=_hashes(parts.fragment), source=source)
-            _add(files, file, url.partition("#")[0])
+            _add(files, RemoteFile(filename=name, url=url, hashes=_hashes(fragment), source=source))
     return Listing(files=tuple(files.values()), pages=pages, asks_for_password=anchors.has_password)
 
 
@@ -151,15 +148,13 @@ def _hashes(fragment: str) -> dict[str, str]:
     return digests(dict(_HASH.findall(unquote(fragment).strip()))) if fragment else {}
 
 
-def _add(files: dict[str, RemoteFile], file: RemoteFile, url: str) -> None:
+def _add(files: dict[str, RemoteFile], file: RemoteFile) -> None:
     """Take a link once, however often the page has it, with all the hashes that it gives.
 
     Links to one URL that contradict each other stay apart, for the release to be stopped by them.
     """
-    known = files.get(url)
-    if known is None:
-        files[url] = replace(file, url=url)
-    elif all(known.hashes.get(key, value) == value for key, value in file.hashes.items()):
-        files[url] = replace(known, hashes={**known.hashes, **file.hashes})
-    else:
-        files.setdefault(f"{url}#{sorted(file.hashes.items())}", replace(file, url=url))
+    known = files.setdefault(file.url, file)
+    if any(known.hashes.get(key, value) != value for key, value in file.hashes.items()):
+        files.setdefault(f"{file.url}#{sorted(file.hashes.items())}", file)
+    elif file.hashes.keys() - known.hashes.keys():
+        files[file.url] = replace(known, hashes={**known.hashes, **file.hashes})

@@ -27,8 +27,8 @@ class LocalFiles:
 
     @staticmethod
     def claims(url: str) -> bool:
-        """What has no scheme is a path; so is ``file:``."""
-        return url.lower().startswith("file:") or not _SCHEME.match(url)
+        """What has no scheme is a path; so is ``file:``; what an unset variable left is neither."""
+        return bool(url.strip()) and (url.lower().startswith("file:") or not _SCHEME.match(url))
 
     def files(self, project: str) -> Iterator[RemoteFile]:  # noqa: ARG002 (a place of all projects)
         """The file, or those of the directory and of the directories in it, in order of name.
@@ -70,9 +70,7 @@ def _path(url: str) -> Path:
             return Path(url)
     parts = urlsplit(url)
     if parts.netloc not in {"", "localhost"}:
-        raise UsageError(
-            f"{printable(url)} is a file of another machine", hint="Mount it, and give its path."
-        )
+        raise UsageError(f"{printable(url)} is on another machine", hint="Mount it, and give its path.")
     return Path(url2pathname(parts.path))
 
 

@@ -1,0 +1,182 @@
+"""What a server answers decides how it is read; what is no listing is said in one sentence."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from wheel_uploader import sources
+from wheel_uploader.errors import CredentialsError, HttpStatus, ListingError, NothingFoundError, ReleaseError
+from wheel_uploader.http import Http
+
+URL = "https://staging.example/wheels/"
+WHEEL = "dipy-1.11.0-py3-none-any.whl"
+HTML = {"Content-Type": "text/html; charset=ISO-8859-1"}
+JSON = {"Content-Type": "application/vnd.pypi.simple.v1+json"}
+
+
+def names(handler: Callable[[httpx.Request], httpx.Response], url: str = URL) -> list[str]:
+    with Http(typed=[url], retries=1, transport=httpx.MockTransport(handler)) as http:
+        return [file.filename for file in sources.list_files([url], "dipy", http)]
+
+
+def always(content: str | bytes, headers: dict[str, str], status: int = 200) -> list[str]:
+    return names(lambda request: httpx.Response(status, content=content, headers=headers))
+
+
+LINK = f'<a href="{WHEEL}">x</a>'
+PAGE = json.dumps({"meta": {"api-version": "1.0"}, "files": [{"filename": WHEEL, "url": WHEEL}]})
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        ("text/html", LINK),
+        ("TEXT/HTML;charset=utf-8", LINK),
+        ("application/xhtml+xml", f'<?xml version="1.0"?>\n<!DOCTYPE html><html xmlns="x">{LINK}</html>'),
+        ("application/vnd.pypi.simple.v1+html", LINK),
+        ("application/vnd.pypi.simple.v1+json", PAGE),
+        ("application/json; charset=utf-8", PAGE),
+    ],
+)
+def test_the_content_type_says_how_it_is_read(kind: str, content: str) -> None:
+    assert always(content, {"Content-Type": kind}) == [WHEEL]
+
+
+def test_an_answer_without_content_type_is_taken_for_a_page() -> None:
+    assert always(LINK, {}) == [WHEEL]
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "latin-1", "utf-16"])
+def test_the_encoding_is_found_whatever_is_declared(charset: str) -> None:
+    content = f'<p>\xe9t\xe9</p><a href="{WHEEL}">x</a>'.encode(charset)
+    assert always(content, {"Content-Type": "text/html; charset=unicode_escape"}) == [WHEEL]
+
+
+def test_the_json_of_an_index_is_asked_for() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        assert request.headers["Accept"].startswith("application/vnd.pypi.simple.v1+json, ")
+        return httpx.Response(200, content=LINK, headers=HTML)
+
+    assert names(answer) == [WHEEL]
+
+
+# --- index roots, and the missing slash ------------------------------------------------------------
+
+
+def site(pages: dict[str, str]) -> Callable[[httpx.Request], httpx.Response]:
+    def answer(request: httpx.Request) -> httpx.Response:
+        content = pages.get(request.url.path)
+        if content is None:
+            return httpx.Response(404, content="Not found", headers={"Content-Type": "text/plain"})
+        kind = JSON if content.startswith("{") else HTML
+        return httpx.Response(200, content=content, headers=kind)
+
+    return answer
+
+
+PROJECTS = json.dumps({"meta": {"api-version": "1.0"}, "projects": [{"name": "numpy"}, {"name": "DiPy"}]})
+
+
+@pytest.mark.parametrize(
+    "root", ['<a href="numpy/">numpy</a><a href="DiPy/">DiPy</a>', '<a href="/wheels/dipy/">x</a>', PROJECTS]
+)
+def test_a_root_leads_to_the_page_of_the_project(root: str) -> None:
+    pages = {"/wheels/": root, "/wheels/dipy/": LINK, "/wheels/DiPy/": LINK}
+    assert names(site(pages)) == [WHEEL]
+
+
+def test_a_page_with_files_of_the_project_is_not_left() -> None:
+    pages = {"/wheels/": f'<a href="dipy/">old</a>{LINK}', "/wheels/dipy/": '<a href="dipy-1.0.tar.gz">x</a>'}
+    assert names(site(pages)) == [WHEEL]
+
+
+def test_files_of_other_projects_are_kept_for_the_report() -> None:
+    pages = {"/wheels/": '<a href="dipy/">x</a><a href="x-1.0.tar.gz">x</a><a href=notes>x</a>'}
+    assert names(site({**pages, "/wheels/dipy/": LINK})) == ["x-1.0.tar.gz", "notes", WHEEL]
+
+
+def test_only_one_level_is_gone_down() -> None:
+    pages = {"/wheels/": '<a href="dipy/">x</a>', "/wheels/dipy/": '<a href="dipy/">x</a>'}
+    assert names(site(pages)) == []
+
+
+def test_a_root_cannot_lead_to_another_host() -> None:
+    pages = {"/wheels/": '<base href="https://evil.example/"><a href="dipy/">x</a>'}
+    with pytest.raises(ListingError, match=r"evil\.example/dipy/ is not followed: it is on another host"):
+        names(site(pages))
+
+
+def test_a_missing_slash_is_tried() -> None:
+    pages = {"/wheels/": LINK}
+    assert names(site(pages), URL.rstrip("/")) == [WHEEL]
+
+
+def test_a_missing_slash_is_tried_before_the_query() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.raw_path != b"/wheels/?token=x":
+            return httpx.Response(404)
+        return httpx.Response(200, content=LINK, headers=HTML)
+
+    assert names(answer, "https://staging.example/wheels?token=x") == [WHEEL]
+
+
+# --- what is no listing ----------------------------------------------------------------------------
+
+NO_SUCH_KEY = (
+    '<?xml version="1.0" encoding="UTF-8"?>\n<Error>'
+    "<Code>NoSuchKey</Code><Message>No key &amp; none</Message></Error>"
+)
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_nothing_there_is_exit_3(status: int) -> None:
+    with pytest.raises(NothingFoundError) as caught:
+        always("gone", HTML, status)
+    assert str(caught.value) == f"there is nothing at {URL} (the server answers {status})"
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "message"),
+    [
+        ("<form><input type='password' name='p'></form>", "text/html", "answers with a login page"),
+        (b"\x89PNG\r\n", "image/png", "answers with image/png, which is no listing"),
+        (b"PK\x03\x04", "application/zip", "answers with application/zip, which is no listing"),
+        ("hello", "text/plain", "answers with text/plain, which is no listing"),
+        ("hello", "x/\x1b[2J::error::", r"answers with x/\\x1b\[2j: :error::, which is no listing"),
+        (NO_SUCH_KEY, "application/xml", "answers with XML, which is no listing: NoSuchKey, No key & none"),
+        (NO_SUCH_KEY, "text/xml", "answers with XML, which is no listing: NoSuchKey, No key & none"),
+        (NO_SUCH_KEY, "text/html", "answers with XML, which is no listing: NoSuchKey, No key & none"),
+        (NO_SUCH_KEY, "", "answers with XML, which is no listing: NoSuchKey"),
+        ("{}", "application/json", "answers with JSON that is no page of a package index"),
+    ],
+)
+def test_what_is_no_listing(content: str | bytes, kind: str, message: str) -> None:
+    with pytest.raises(ListingError, match=message) as caught:
+        always(content, {"Content-Type": kind})
+    assert str(caught.value).startswith("https://staging.example/wheels/ ")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_wheel_itself_is_told_from_a_listing() -> None:
+    wheel = f"{URL}{WHEEL}"
+    with pytest.raises(ListingError, match="is a file, not a listing") as caught:
+        names(lambda request: httpx.Response(200, headers={"Content-Type": "application/zip"}), wheel)
+    assert caught.value.hint == "Give the directory that it is in."
+
+
+def test_a_page_with_files_and_a_login_form_is_a_listing() -> None:
+    assert always(f"<input type=password>{LINK}", HTML) == [WHEEL]
+
+
+def test_an_empty_page_lists_nothing() -> None:
+    assert always("", HTML) == []
+
+
+@pytest.mark.parametrize(("status", "error"), [(401, CredentialsError), (403, HttpStatus), (500, HttpStatus)])
+def test_other_refusals_stay_what_they_are(status: int, error: type[ReleaseError]) -> None:
+    with pytest.raises(error):
+        always("no", HTML, status)
