@@ -59,7 +59,7 @@ FileAnswer = Callable[[FileServer, Request], Sequence[Step]]
 
 
 def name_of(request: Request) -> str:
-    return request.target.lstrip("/")
+    return request.target.partition("?")[0].lstrip("/")
 
 
 def start_of(request: Request) -> int | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import gzip
 import hashlib
 import os
@@ -14,6 +13,20 @@ from pathlib import Path
 
 import pytest
 
+from tests.downloads import (
+    CUT,
+    NAME,
+    OTHER,
+    SDIST,
+    SHA256,
+    SMALL,
+    WHEEL,
+    fails,
+    fetch,
+    finished,
+    left_over,
+    remote,
+)
 from tests.file_server import (
     LONG_AGO,
     FileAnswer,
@@ -26,21 +39,13 @@ from tests.file_server import (
     wrong_range,
 )
 from tests.scripted import HANG, RESET, Request, Step
-from tests.wheels import make_release, sdist_bytes, wheel_bytes, wheel_filename
-from wheel_uploader import names, transport
+from tests.wheels import make_release, wheel_bytes, wheel_filename
 from wheel_uploader.download import fetch_all
-from wheel_uploader.errors import FileError, HttpStatus, NetworkError, ReleaseError, StorageError
+from wheel_uploader.errors import FileError, HttpStatus, NetworkError, StorageError
 from wheel_uploader.http import Http
-from wheel_uploader.models import Fetched, FetchOutcome, RemoteFile
+from wheel_uploader.models import FetchOutcome, RemoteFile
 from wheel_uploader.progress import Silent
 from wheel_uploader.wheelhouse import HIDDEN, Wheelhouse
-
-NAME = wheel_filename("dipy", "1.11.0")
-WHEEL = wheel_bytes("dipy", "1.11.0", files={"dipy/noise.bin": hashlib.shake_256(b"dipy").digest(300_000)})
-OTHER = wheel_bytes("dipy", "1.11.0", files={"dipy/noise.bin": hashlib.shake_256(b"else").digest(300_000)})
-SMALL = wheel_bytes("dipy", "1.11.0")
-SDIST = sdist_bytes("dipy", "1.11.0")
-SHA256 = {"sha256": hashlib.sha256(WHEEL).hexdigest()}
 
 
 class Listener(Silent):
@@ -53,15 +58,6 @@ class Listener(Silent):
         self.details.append(text)
 
 
-@pytest.fixture(autouse=True)
-def _certificates_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hundreds of runs in one test would spend their time on them."""
-    monkeypatch.setattr("wheel_uploader.http.tls_context", _TLS)
-
-
-_TLS = functools.cache(transport.tls_context)
-
-
 @pytest.fixture
 def server() -> Iterator[FileServer]:
     with FileServer({NAME: WHEEL}).running() as running:
@@ -71,51 +67,6 @@ def server() -> Iterator[FileServer]:
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "house"
-
-
-def remote(
-    server: FileServer, name: str = NAME, *, size: int | None = None, hashes: dict[str, str] | None = None
-) -> RemoteFile:
-    return RemoteFile(filename=name, url=server.url + name, size=size, hashes=hashes or {}, source=server.url)
-
-
-def fetch(
-    server: FileServer,
-    path: Path,
-    *files: RemoteFile,
-    clobber: bool = False,
-    jobs: int | None = None,
-    progress: Silent | None = None,
-) -> tuple[Fetched, ...]:
-    """One run of the download stage, with patience for nothing."""
-    pairs = [(names.parse(file.filename), file) for file in files or (remote(server),)]
-    shown = progress or Silent()
-    with (
-        Wheelhouse(path) as house,
-        Http(typed=[server.url], timeout=2.0, sleep=lambda _: None, progress=shown) as http,
-    ):
-        return fetch_all(pairs, house, http, jobs=jobs, clobber=clobber, progress=shown)
-
-
-def fails(
-    kind: type[ReleaseError], server: FileServer, path: Path, *files: RemoteFile, clobber: bool = False
-) -> ReleaseError:
-    with pytest.raises(kind) as caught:
-        fetch(server, path, *files, clobber=clobber)
-    assert type(caught.value) is kind
-    return caught.value
-
-
-def finished(path: Path) -> list[str]:
-    """The names in the wheelhouse, but for the hidden directory."""
-    return sorted(entry.name for entry in path.iterdir() if entry.name != HIDDEN)
-
-
-def left_over(path: Path) -> list[str]:
-    """Partial files and what belongs to them."""
-    return sorted(
-        entry.name for entry in (path / HIDDEN).iterdir() if ".part" in entry.name or ".tmp" in entry.name
-    )
 
 
 # --- when all is well ------------------------------------------------------------------------------
@@ -228,9 +179,6 @@ def test_a_cut_without_any_help_is_never_taken_for_the_end(server: FileServer, p
         server.plan = [cut_short]
         fetch(server, house)
         assert (house / NAME).read_bytes() == SMALL
-
-
-CUT = len(WHEEL) // 2
 
 
 @pytest.mark.parametrize(

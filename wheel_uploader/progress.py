@@ -190,7 +190,7 @@ class _Stage:
         self._finished += 1
         # More files than were announced: one that was there already had to be fetched again.
         self._files = max(self._files, self._finished)
-        self.bar.set_description(f"{self._verb} {self._finished}/{self._files}", refresh=False)
+        self.bar.set_description(f"{self._verb} {self._finished}/{self._files}")
 
 
 class _FileBar(_Count):

@@ -1,0 +1,78 @@
+"""Runs of the download stage for tests: a wheel, one run from a FileServer, and what is there afterwards."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from pathlib import Path
+from unittest import mock
+
+import pytest
+
+from tests.file_server import FileServer
+from tests.wheels import sdist_bytes, wheel_bytes, wheel_filename
+from wheel_uploader import names, transport
+from wheel_uploader.download import fetch_all
+from wheel_uploader.errors import ReleaseError
+from wheel_uploader.http import Http
+from wheel_uploader.models import Fetched, RemoteFile
+from wheel_uploader.progress import Silent
+from wheel_uploader.wheelhouse import HIDDEN, Wheelhouse
+
+NAME = wheel_filename("dipy", "1.11.0")
+WHEEL = wheel_bytes("dipy", "1.11.0", files={"dipy/noise.bin": hashlib.shake_256(b"dipy").digest(300_000)})
+OTHER = wheel_bytes("dipy", "1.11.0", files={"dipy/noise.bin": hashlib.shake_256(b"else").digest(300_000)})
+SMALL = wheel_bytes("dipy", "1.11.0")
+SDIST = sdist_bytes("dipy", "1.11.0")
+SHA256 = {"sha256": hashlib.sha256(WHEEL).hexdigest()}
+#: A place in the middle of it.
+CUT = len(WHEEL) // 2
+
+#: Certificates are read once: hundreds of runs in one test would spend their time on them.
+_TLS = functools.cache(transport.tls_context)
+
+
+def remote(
+    server: FileServer, name: str = NAME, *, size: int | None = None, hashes: dict[str, str] | None = None
+) -> RemoteFile:
+    return RemoteFile(filename=name, url=server.url + name, size=size, hashes=hashes or {}, source=server.url)
+
+
+def fetch(
+    server: FileServer,
+    path: Path,
+    *files: RemoteFile,
+    clobber: bool = False,
+    jobs: int | None = None,
+    progress: Silent | None = None,
+) -> tuple[Fetched, ...]:
+    """One run of the download stage, which waits for nothing."""
+    pairs = [(names.parse(file.filename), file) for file in files or (remote(server),)]
+    shown = progress or Silent()
+    with (
+        Wheelhouse(path) as house,
+        mock.patch("wheel_uploader.http.tls_context", _TLS),
+        Http(typed=[server.url], timeout=2.0, sleep=lambda _: None, progress=shown) as http,
+    ):
+        return fetch_all(pairs, house, http, jobs=jobs, clobber=clobber, progress=shown)
+
+
+def fails(
+    kind: type[ReleaseError], server: FileServer, path: Path, *files: RemoteFile, clobber: bool = False
+) -> ReleaseError:
+    with pytest.raises(kind) as caught:
+        fetch(server, path, *files, clobber=clobber)
+    assert type(caught.value) is kind
+    return caught.value
+
+
+def finished(path: Path) -> list[str]:
+    """The names in the wheelhouse, but for the hidden directory."""
+    return sorted(entry.name for entry in path.iterdir() if entry.name != HIDDEN)
+
+
+def left_over(path: Path) -> list[str]:
+    """Partial files and what belongs to them."""
+    return sorted(
+        entry.name for entry in (path / HIDDEN).iterdir() if ".part" in entry.name or ".tmp" in entry.name
+    )
