@@ -14,7 +14,6 @@ import hashlib
 import json
 import os
 import platform
-import resource
 import subprocess
 import sys
 import tempfile
@@ -31,7 +30,7 @@ import httpx
 
 from tests import indexes, servers
 from wheel_uploader import names
-from wheel_uploader.models import WheelName
+from wheel_uploader.models import DistName, WheelName
 
 #: Where the README of the project lists the wheels of a release: pip cannot list, so our own command does.
 _PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
@@ -96,7 +95,7 @@ def fetch(project: str, version: str, folder: Path) -> None:
         raise click.ClickException(f"pip did not bring {', '.join(missing)}")
 
 
-def _list(project: str, version: str) -> list[names.DistName]:
+def _list(project: str, version: str) -> list[DistName]:
     """What PyPI has of the release, listed by the program itself."""
     from twine import utils
 
@@ -204,7 +203,12 @@ def _compare(project: str, simple_url: str, files: dict[str, str]) -> None:
         served = {}
         for link in BeautifulSoup(page.text, "lxml").find_all("a"):
             url = page.url.join(str(link["href"]))
-            served[url.path.rpartition("/")[2]] = hashlib.sha256(client.get(url).content).hexdigest()
+            digest = hashlib.sha256()
+            # In pieces: what this process holds would count as the peak of the next one that it starts.
+            with client.stream("GET", url) as response:
+                for piece in response.iter_bytes():
+                    digest.update(piece)
+            served[url.path.rpartition("/")[2]] = digest.hexdigest()
     if served != files:
         raise click.ClickException(
             f"the index serves {len(served)} files, not our {len(files)}, or other bytes"
