@@ -27,6 +27,9 @@ from urllib.parse import unquote
 import httpx
 from packaging.utils import canonicalize_name
 
+from wheel_uploader import names
+from wheel_uploader.models import LocalFile
+
 #: Seconds that a real server may take to start on a busy machine.
 START_LIMIT = 90.0
 
@@ -321,8 +324,11 @@ def scripted_index(tls: ssl.SSLContext | None = None) -> Iterator[Served]:
 
 
 @contextlib.contextmanager
-def tls_index(folder: Path) -> Iterator[tuple[Served, Path]]:
-    """A ScriptedIndex behind TLS, and the certificate that it made for itself."""
+def tls_index(folder: Path, *, knows_clients: bool = False) -> Iterator[tuple[Served, Path]]:
+    """A ScriptedIndex behind TLS, and its own certificate with its key.
+
+    ``knows_clients``: only a client with that very certificate is let in.
+    """
     certificate = folder / "index.pem"
     command = [
         "openssl",
@@ -342,6 +348,9 @@ def tls_index(folder: Path) -> Iterator[tuple[Served, Path]]:
         file.write(made.stdout)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
+    if knows_clients:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(certificate)
     with scripted_index(context) as served:
         yield served, certificate
 
@@ -460,6 +469,18 @@ def _parse(headers: Message, body: bytes) -> Post:
         else:
             fields[attributes["name"]] = payload.decode()
     return Post(fields, filename, content, dict(headers.items()), signature)
+
+
+def local_file(path: Path) -> LocalFile:
+    """A file as the download stage hands it on."""
+    data = path.read_bytes()
+    return LocalFile(
+        name=names.parse(path.name),
+        path=path,
+        size=len(data),
+        sha256=hashlib.sha256(data).hexdigest(),
+        blake2b_256=hashlib.blake2b(data, digest_size=32).hexdigest(),
+    )
 
 
 class VirtualTime:

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests import indexes, wheels
-from tests.indexes import Devpi, Served, VirtualTime
-from wheel_uploader import names
+from tests.indexes import Served, VirtualTime, local_file
 from wheel_uploader.errors import ConflictError, CredentialsError, DeadlineError, NetworkError
 from wheel_uploader.http import Http
 from wheel_uploader.index import Index, compare, confirm, reading_urls
@@ -19,20 +18,9 @@ from wheel_uploader.models import FileState, IndexFile, LocalFile, ProjectPage
 from wheel_uploader.progress import Silent
 
 
-def local(path: Path) -> LocalFile:
-    data = path.read_bytes()
-    return LocalFile(
-        name=names.parse(path.name),
-        path=path,
-        size=len(data),
-        sha256=hashlib.sha256(data).hexdigest(),
-        blake2b_256=hashlib.blake2b(data, digest_size=32).hexdigest(),
-    )
-
-
 @pytest.fixture
 def release(tmp_path: Path) -> list[LocalFile]:
-    return [local(path) for path in wheels.make_release(tmp_path / "release")]
+    return [local_file(path) for path in wheels.make_release(tmp_path / "release")]
 
 
 @pytest.fixture
@@ -127,17 +115,6 @@ def test_pypiserver_that_sends_strangers_to_another_index(
     assert served.index.gets == []
 
 
-@pytest.fixture(scope="session")
-def devpi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devpi]:
-    with indexes.devpi_server(tmp_path_factory.mktemp("devpi")) as running:
-        yield running
-
-
-def test_devpi_that_has_nothing_yet(devpi: Devpi, opened: Callable[..., Index]) -> None:
-    index = opened(*reading_urls(devpi.make_index("empty", volatile=True)))
-    assert index.page("dipy") == ProjectPage(url=f"{devpi.url}alice/empty/+simple/dipy/", exists=False)
-
-
 # --- pages -----------------------------------------------------------------------------------------
 
 
@@ -222,6 +199,12 @@ def test_a_project_without_files_is_a_project(
     served.index.page = (200, "text/html", page)
     found = opened(served.reading_url).page("dipy")
     assert (found.exists, found.files) == (True, ())
+
+
+def test_a_page_is_known_by_its_files(served: Served, opened: Callable[..., Index]) -> None:
+    served.index.page = (200, "text/html", "<a href='../old.txt'>o</a><a href='dipy-1.0.tar.gz'>d</a>")
+    found = opened(served.reading_url).page("dipy")
+    assert [file.filename for file in found.files] == ["old.txt", "dipy-1.0.tar.gz"]
 
 
 def test_a_quarantined_project_is_seen_in_html_too(served: Served, opened: Callable[..., Index]) -> None:

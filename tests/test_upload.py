@@ -12,8 +12,7 @@ import certifi
 import pytest
 
 from tests import indexes, wheels
-from tests.indexes import Devpi, Hang, Reset, Say, ScriptedIndex, Served, VirtualTime
-from wheel_uploader import names
+from tests.indexes import Devpi, Hang, Reset, Say, ScriptedIndex, Served, VirtualTime, local_file
 from wheel_uploader.answer_rules import Kind
 from wheel_uploader.errors import (
     ConflictError,
@@ -56,20 +55,9 @@ def nothing_configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("TWINE_NON_INTERACTIVE", "1")
 
 
-def local(path: Path) -> LocalFile:
-    data = path.read_bytes()
-    return LocalFile(
-        name=names.parse(path.name),
-        path=path,
-        size=len(data),
-        sha256=hashlib.sha256(data).hexdigest(),
-        blake2b_256=hashlib.blake2b(data, digest_size=32).hexdigest(),
-    )
-
-
 @pytest.fixture
 def release(tmp_path: Path) -> list[LocalFile]:
-    return [local(path) for path in wheels.make_release(tmp_path / "release")]
+    return [local_file(path) for path in wheels.make_release(tmp_path / "release")]
 
 
 @pytest.fixture
@@ -94,6 +82,7 @@ class Run:
         username: str | None = None,
         password: str | None = None,
         cert: Path | None = None,
+        client_cert: Path | None = None,
         timeout: float = 5.0,
         signatures: Sequence[Signature] = (),
     ) -> None:
@@ -105,6 +94,7 @@ class Run:
             username=username,
             password=password,
             cert=cert,
+            client_cert=client_cert,
             timeout=timeout,
         )
         self.time = VirtualTime()
@@ -212,6 +202,7 @@ def test_a_release_to_devpi(
 ) -> None:
     url = devpi.make_index(f"release-{volatile}".lower(), volatile=volatile)
     first = run(url, username=devpi.user, password=devpi.password)
+    assert not first.index.page("dipy").exists
     assert outcomes(first.publish(release, jobs=3)) == {UploadOutcome.UPLOADED}
     assert first.index.url == f"{url}+simple/"
     found = confirm(first.index, "dipy", release, timeout=0, progress=Silent())
@@ -226,7 +217,7 @@ def test_devpi_says_no(
     url = devpi.make_index("says-no", volatile=False)
     login = {"username": devpi.user, "password": devpi.password}
     run(url, **login).publish(release[:1])
-    other = local(wheels.make_wheel(tmp_path / "other", tag=wheels.RELEASE_TAGS[0]))
+    other = local_file(wheels.make_wheel(tmp_path / "other", tag=wheels.RELEASE_TAGS[0]))
     assert run(url, **login).plan([other])[0].state is FileState.DIFFERENT
     exists = run(url, **login).uploader.post(other)
     assert (exists.kind, exists.status) == (Kind.EXISTS, 409)
@@ -309,7 +300,7 @@ def test_progress_counts_the_bytes_of_the_file_and_takes_them_back(
             moves.append(count)
 
     moves: list[int] = []
-    big = local(wheels.make_wheel(tmp_path, files={"dipy/big.bin": bytes(range(256)) * 4000}))
+    big = local_file(wheels.make_wheel(tmp_path, files={"dipy/big.bin": bytes(range(256)) * 4000}))
     uploader, counting = run(served.upload_url).uploader, Counting()
     uploader._progress = counting
     served.index.script = [Say(503)]
@@ -355,13 +346,20 @@ def test_a_file_that_goes_at_the_last_moment(
         uploader.post(release[0])
 
 
+def test_a_signature_that_has_gone(served: Served, release: list[LocalFile], run: Callable[..., Run]) -> None:
+    gone = release[0].path.with_name("gone.asc")
+    made = Signature(filename=release[0].filename, path=gone, fingerprint="0" * 40)
+    with pytest.raises(StorageError, match=r"gone\.asc cannot be read: No such file or directory"):
+        run(served.upload_url, signatures=[made]).uploader.post(release[0])
+
+
 def test_metadata_that_only_twine_would_read(tmp_path: Path, served: Served, run: Callable[..., Run]) -> None:
     decoy = {"a/METADATA": wheels.METADATA.format(project="other", version="9").encode()}
-    file = local(wheels.make_wheel(tmp_path, files=decoy))
+    file = local_file(wheels.make_wheel(tmp_path, files=decoy))
     with pytest.raises(FileError, match="twine reads metadata of other 9 in it"):
         run(served.upload_url).uploader.post(file)
     odd = {"a/METADATA": b"Metadata-Version: 2.1\nName: dipy\nVersion: what ever\n"}
-    file = local(wheels.make_wheel(tmp_path / "odd", files=odd))
+    file = local_file(wheels.make_wheel(tmp_path / "odd", files=odd))
     with pytest.raises(FileError, match="cannot be posted"):
         run(served.upload_url).uploader.post(file)
     assert served.index.posts == []
@@ -371,7 +369,7 @@ def test_a_file_that_is_no_wheel(tmp_path: Path, served: Served, run: Callable[.
     path = tmp_path / "dipy-1.11.0-py3-none-any.whl"
     path.write_bytes(b"<html>")
     with pytest.raises(FileError, match="cannot be posted: File is not a zip file"):
-        run(served.upload_url).uploader.post(local(path))
+        run(served.upload_url).uploader.post(local_file(path))
 
 
 # --- faults ----------------------------------------------------------------------------------------
@@ -399,7 +397,7 @@ def test_stored_and_then_no_good_answer(
 
 
 def test_a_reset_in_the_middle_of_the_body(tmp_path: Path, served: Served, run: Callable[..., Run]) -> None:
-    big = local(
+    big = local_file(
         wheels.make_wheel(tmp_path, files={"dipy/big.bin": hashlib.shake_256(b"x").digest(3_000_000)})
     )
     served.index.script = [Reset(after=100_000), Reset(after=2_000_000)]
@@ -514,6 +512,20 @@ def test_a_certificate_that_nobody_vouches_for(
     assert "the TLS certificate of the index cannot be trusted" in distrusted.diagnosis
     assert "--cert" in (distrusted.hint or "")
     assert trusted.kind is Kind.ACCEPTED
+
+
+def test_a_client_certificate(
+    tmp_path: Path, release: list[LocalFile], run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TWINE_USERNAME")
+    monkeypatch.delenv("TWINE_PASSWORD")
+    with indexes.tls_index(tmp_path, knows_clients=True) as (served, pem):
+        known = run(served.upload_url, cert=pem, client_cert=pem).uploader
+        assert known.credentials() is None
+        assert known.post(release[0]).kind is Kind.ACCEPTED
+        stranger = run(served.upload_url, cert=pem, username="me", password=SECRET).uploader
+        assert stranger.post(release[1]).status == 0
+    assert served.index.posted() == [release[0].filename]
 
 
 def test_same_bytes_under_another_name(

@@ -44,9 +44,9 @@ class Adapter(HTTPAdapter):
         self.sent = 0
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        body = request.body
-        if isinstance(body, MultipartEncoderMonitor):
-            body.callback = self._progress
+        # What twine sends, and nothing else, comes this way.
+        body: Any = request.body
+        body.callback = self._progress
         response = super().send(request, *args, **{**kwargs, **self._fixed})
         raw, answer = response.raw, b""
         with contextlib.suppress(urllib3.exceptions.HTTPError):  # The status is here; the rest is only words.

@@ -13,7 +13,7 @@ from pathlib import Path
 import requests
 import rich
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 from requests.auth import AuthBase, HTTPBasicAuth
 from twine import auth, utils
 from twine.exceptions import TrustedPublishingFailure, TwineException, UnableToReadConfigurationFile
@@ -159,7 +159,9 @@ class _Resolver(auth.Resolver):
         return token
 
     def _minted(self) -> str | None:
-        for attempt in range(1, _MINT_ATTEMPTS + 1):
+        attempt = 0
+        while True:
+            attempt += 1
             try:
                 return super().make_trusted_publishing_token()
             except requests.RequestException as error:
@@ -167,7 +169,6 @@ class _Resolver(auth.Resolver):
                     raise self._not_minted(sending.cause(error)) from None
             except (TrustedPublishingFailure, KeyError, TypeError, ValueError) as error:
                 raise self._not_minted(str(error)) from None
-        return None
 
     def _not_minted(self, why: str) -> CredentialsError:
         return CredentialsError(
@@ -273,12 +274,15 @@ class Uploader:
         return answer
 
     def _package(self, file: LocalFile) -> PackageFile:
+        """The file as twine reads it, which has to be as it was when it was checked."""
         try:
             package = PackageFile.from_filename(str(file.path), None)
+            name, version = package.metadata["name"], package.metadata["version"]
+            belongs = (canonicalize_name(name), Version(version)) == (file.name.project, file.name.version)
             if file.filename in self._signatures:
                 package.add_gpg_signature(str(self._signatures[file.filename]), f"{file.filename}.asc")
         except OSError as error:
-            raise StorageError(f"{file.path} cannot be read: {error.strerror}") from None
+            raise StorageError(f"{error.filename or file.path} cannot be read: {error.strerror}") from None
         except Exception as error:  # noqa: BLE001 (twine lets through whatever zipfile, tarfile and zlib raise)
             raise FileError(
                 f"{file.filename} cannot be posted: {printable(str(error))}", hint=_REBUILD
@@ -289,8 +293,7 @@ class Uploader:
                 f"{package.sha2_digest}",
                 hint="Find out what writes into the wheelhouse, then run this again.",
             )
-        name, version = package.metadata.get("name", ""), package.metadata.get("version", "")
-        if canonicalize_name(name) != file.name.project or _version(version) != file.name.version:
+        if not belongs:
             raise FileError(
                 f"{file.filename}: twine reads metadata of {printable(f'{name} {version}')} in it",
                 hint=_REBUILD,
@@ -328,13 +331,6 @@ class Uploader:
 
 
 _REBUILD = "Rebuild the file, then run this again."
-
-
-def _version(text: str) -> Version | None:
-    try:
-        return Version(text)
-    except InvalidVersion:
-        return None
 
 
 class _TalkHandler(logging.Handler):
