@@ -18,7 +18,10 @@ _HOST = re.compile(r"[\w.-]+\Z|[0-9A-Fa-f:.]+\Z")
 #: Places that are known to answer with links or redirects to a storage host of their own.
 _KNOWN_PAIRS = (
     (("anaconda.org", ".anaconda.org"), (".anaconda.org", "binstar-cio-packages-prod.s3.amazonaws.com")),
-    (("github.com", "api.github.com"), ("github.com", ".githubusercontent.com")),
+    (
+        ("github.com", "api.github.com"),
+        ("github.com", "objects.githubusercontent.com", "release-assets.githubusercontent.com"),
+    ),
 )
 
 
@@ -46,14 +49,16 @@ def place_of(url: str) -> Place:
         raise NotAUrl(f"it is longer than {MAX_URL} characters")
     try:
         parts = urlsplit(url)
-        scheme, host, port = parts.scheme.lower(), parts.hostname or "", parts.port
+        scheme, host, port = parts.scheme.lower(), (parts.hostname or "").rstrip("."), parts.port
     except ValueError as error:
         raise NotAUrl(f"it is not a URL ({error})") from None
     if scheme not in _DEFAULT_PORTS:
         raise NotAUrl(f"its scheme is {scheme or 'missing'}, not https")
     if not _HOST.match(host):
         raise NotAUrl("it has no host" if not host else "its host is not a host's name")
-    return Place(scheme=scheme, host=host.rstrip("."), port=port or _DEFAULT_PORTS[scheme])
+    if port == 0:
+        raise NotAUrl("its port is 0")
+    return Place(scheme=scheme, host=host, port=port or _DEFAULT_PORTS[scheme])
 
 
 def split_credentials(url: str) -> tuple[str, str, str]:

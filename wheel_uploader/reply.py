@@ -78,9 +78,9 @@ class Stream:
             piece = next(pieces, None)
             if piece is None:
                 return
-            yield piece
             waited += self._clock() - began
             received += len(piece)
+            yield piece
             if waited >= MIN_SECONDS:
                 if received < MIN_BYTES:
                     raise TransportError(

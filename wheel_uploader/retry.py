@@ -70,10 +70,11 @@ def retrying(
             return attempt()
         except NetworkError as error:
             if not may_pass(error):
+                if isinstance(error, HttpStatus) and error.retry_after:
+                    error.details = (*error.details, f"the server asks to wait {error.retry_after:.0f} s")
                 raise
             if number >= attempts:
-                if number > 1:
-                    error.details = (*error.details, f"tried {number} times")
+                error.details = (*error.details, f"tried {number} times")
                 raise
             pause = pause_after(error, number)
             progress.detail(
