@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,10 @@ _STRENGTH = (
 )
 #: They find damage, but whoever wants to can make two files with one such digest.
 _WEAK = {"sha1", "md5"}
+
+
+#: Unpacking is work for a processor: more at once than there are of them only costs memory.
+_readers = threading.BoundedSemaphore(os.cpu_count() or 2)
 
 
 class Mismatch(Exception):
@@ -173,7 +178,8 @@ def verified(
         )
     if not digests.size:
         raise Mismatch("it is empty")
-    content = archive.read(path, name)
+    with _readers:
+        content = archive.read(path, name)
     damage = archive.damage(content)
     if damage:
         more = f" (and {len(damage) - 1} more)" if len(damage) > 1 else ""
