@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -46,6 +47,20 @@ def may_ask(options: Options) -> bool:
     """Whether a person sits there who may be asked for a password."""
     forbidden = os.environ.get("TWINE_NON_INTERACTIVE", "").lower() not in ("", "0", "false", "no")
     return not options.non_interactive and not forbidden and sys.stdin is not None and sys.stdin.isatty()
+
+
+#: Where twine's ``id`` finds an identity to trade for a token; elsewhere PyPI need not be asked.
+_CI_VARIABLES = ("GITHUB_ACTIONS", "GITLAB_CI", "BUILDKITE", "CIRCLECI", "GOOGLE_SERVICE_ACCOUNT_NAME")
+_GOOGLE_PRODUCT = Path("/sys/class/dmi/id/product_name")
+
+
+def has_identity() -> bool:
+    """Whether this is a place, a CI mostly, that can vouch for who runs there (trusted publishing)."""
+    if any(os.environ.get(name) for name in _CI_VARIABLES):
+        return True
+    with contextlib.suppress(OSError):
+        return _GOOGLE_PRODUCT.read_text().strip() in {"Google", "Google Compute Engine"}
+    return False
 
 
 def certificate(path: str | None) -> Path | None:

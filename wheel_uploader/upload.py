@@ -5,7 +5,6 @@ from __future__ import annotations
 import configparser
 import contextlib
 import logging
-import os
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -28,7 +27,7 @@ from wheel_uploader.display import bare_url, printable, remember_basic_auth, rem
 from wheel_uploader.errors import CredentialsError, FileError, StorageError, UsageError
 from wheel_uploader.models import LocalFile, Options, Signature
 from wheel_uploader.progress import Progress
-from wheel_uploader.target import Target, certificate, checked_url, given, may_ask, wanted
+from wheel_uploader.target import Target, certificate, checked_url, given, has_identity, may_ask, wanted
 
 # --- where to --------------------------------------------------------------------------------------
 
@@ -113,9 +112,6 @@ def _configured_url(name: str, config_file: str) -> str:
 
 # --- with whose credentials ------------------------------------------------------------------------
 
-#: Where twine's ``id`` finds an identity to trade for a token; elsewhere PyPI is not asked in vain.
-_CI_VARIABLES = ("GITHUB_ACTIONS", "GITLAB_CI", "BUILDKITE", "CIRCLECI", "GOOGLE_SERVICE_ACCOUNT_NAME")
-_GOOGLE_PRODUCT = Path("/sys/class/dmi/id/product_name")
 _TOKEN_PREFIX = "pypi-"  # noqa: S105 (not a secret: what every token of PyPI begins with)
 #: Attempts to trade a CI identity for a token; twine waits 5 s for each, which PyPI may need.
 _MINT_ATTEMPTS = 3
@@ -149,7 +145,7 @@ class _Resolver(auth.Resolver):
 
     def make_trusted_publishing_token(self) -> str | None:
         """A token for the identity that the CI vouches for; None outside a CI. Raises CredentialsError."""
-        if not any(os.environ.get(name) for name in _CI_VARIABLES) and not _on_google():
+        if not has_identity():
             return None
         # The threads of an upload share one token, and renew it once.
         with self._lock:
@@ -176,12 +172,6 @@ class _Resolver(auth.Resolver):
             hint="Compare the publisher on the index with this repository, workflow and environment; the job "
             "needs the permission 'id-token: write'. Or give an API token as TWINE_PASSWORD.",
         )
-
-
-def _on_google() -> bool:
-    with contextlib.suppress(OSError):
-        return _GOOGLE_PRODUCT.read_text().strip() in {"Google", "Google Compute Engine"}
-    return False
 
 
 # --- one file posted -------------------------------------------------------------------------------
