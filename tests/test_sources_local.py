@@ -96,7 +96,7 @@ def test_a_file_of_another_machine_is_refused(http: Http) -> None:
         listed("file://server/share/dist", http)
 
 
-@pytest.mark.parametrize("typed", ["ftp://staging.example/", "s3://bucket/wheels", "HTTPX://x/", "", " "])
+@pytest.mark.parametrize("typed", ["ftp://staging.example/", "hf://bucket/wheels", "HTTPX://x/", "", " "])
 def test_a_scheme_that_nothing_claims(http: Http, typed: str) -> None:
     with pytest.raises(UsageError, match="no place that files can come from"):
         listed(typed, http)

@@ -16,9 +16,10 @@ from wheel_uploader.http import Http
 from wheel_uploader.models import RemoteFile
 from wheel_uploader.sources.base import Source
 from wheel_uploader.sources.local import LocalFiles
+from wheel_uploader.sources.stores import ObjectStore, SwiftContainer
 from wheel_uploader.sources.web import WebPage
 
-SOURCES: tuple[type[Source], ...] = (LocalFiles, WebPage)
+SOURCES: tuple[type[Source], ...] = (LocalFiles, ObjectStore, SwiftContainer, WebPage)
 
 
 def open_source(url: str, http: Http) -> Source:

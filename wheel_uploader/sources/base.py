@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from wheel_uploader.http import Http
 from wheel_uploader.models import RemoteFile
@@ -45,6 +46,8 @@ class Listing:
     #: Pages below this one, by canonical name: directories, or the projects of an index.
     pages: Mapping[str, str] = field(default_factory=dict)
     asks_for_password: bool = False
+    #: Where the same listing goes on, in full; empty when this was all.
+    next: str = ""
 
 
 def digests(hashes: Mapping[str, str]) -> dict[str, str]:
@@ -55,3 +58,22 @@ def digests(hashes: Mapping[str, str]) -> dict[str, str]:
         for algorithm, digest in lower.items()
         if _DIGEST.match(digest) and len(digest) == _DIGEST_LENGTH.get(algorithm, len(digest))
     }
+
+
+def with_query(url: str, changes: Mapping[str, str | None]) -> str:
+    """``url`` with parameters of its query set, or left out where the value is None."""
+    parts = urlsplit(url)
+    kept = [pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] not in changes]
+    kept += [(key, value) for key, value in changes.items() if value is not None]
+    query = urlencode(kept, quote_via=quote, safe="/", errors="replace")
+    return urlunsplit(parts._replace(query=query, fragment=""))
+
+
+def url_below(base: str, key: str) -> str:
+    """The URL of what a place calls ``key``, below the path of ``base``.
+
+    What is no letter and no digit is encoded, a plus too: S3 would take a bare one for a space.
+    """
+    parts = urlsplit(base)
+    path = f"{parts.path.rstrip('/')}/{quote(key, safe='/', errors='replace')}"
+    return urlunsplit(parts._replace(path=path, query="", fragment=""))

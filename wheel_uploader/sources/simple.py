@@ -25,7 +25,22 @@ def parse_json(text: str, base_url: str, source: str) -> Iterator[RemoteFile]:
 
 def read_json(text: str, base_url: str, source: str) -> Listing:
     """The files of a project's page, or the pages of the projects. Raises ListingError."""
-    data = _load(text, source)
+    return read_index(load(text, source), base_url, source)
+
+
+def load(text: str, source: str) -> Any:
+    """Any JSON of a size that a listing can have. Raises ListingError."""
+    if text.count("{") + text.count("[") > _MAX_OBJECTS or text.count(",") > _MAX_COMMAS:
+        raise _too_much(source)
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise ListingError(f"{source} answers with JSON that cannot be read") from None
+
+
+def read_index(value: Any, base_url: str, source: str) -> Listing:
+    """As ``read_json``, of what was loaded already."""
+    data = _page_of_index(value, source)
     files = data.get("files", [])
     projects = data.get("projects", [])
     if not isinstance(files, list) or not isinstance(projects, list):
@@ -39,13 +54,7 @@ def read_json(text: str, base_url: str, source: str) -> Listing:
     )
 
 
-def _load(text: str, source: str) -> dict[str, Any]:
-    if text.count("{") + text.count("[") > _MAX_OBJECTS or text.count(",") > _MAX_COMMAS:
-        raise _too_much(source)
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError):
-        raise ListingError(f"{source} answers with JSON that cannot be read") from None
+def _page_of_index(data: Any, source: str) -> dict[str, Any]:
     meta = data.get("meta") if isinstance(data, dict) else None
     version = meta.get("api-version") if isinstance(meta, dict) else None
     if not isinstance(version, str) or not ("files" in data or "projects" in data):

@@ -1,0 +1,94 @@
+"""Directory listings for programs: nginx in JSON, JSONP and XML, Caddy and npm's serve in JSON."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
+
+from wheel_uploader.models import RemoteFile
+from wheel_uploader.sources.base import Listing, url_below
+from wheel_uploader.sources.xml import Document
+
+#: nginx's XML.
+RECORDS = frozenset({"file"})
+FIELDS: frozenset[str] = frozenset()
+
+_CALLBACK = re.compile(r"\s*(?:/\*[^*]{0,100}\*/\s*)?[\w.$]{1,200}\s*\(")
+
+
+def without_callback(text: str) -> str:
+    """The JSON of a JSONP answer; other text as it is."""
+    found = _CALLBACK.match(text)
+    end = text.rstrip().removesuffix(";").rstrip()
+    return end[found.end() : -1] if found and end.endswith(")") else text
+
+
+def read_entries(data: object, base_url: str, source: str) -> Listing | None:
+    """The files of a directory, or None when this is none of the three. Names only: nginx gives no URLs."""
+    if isinstance(data, list):
+        entries = data
+    elif isinstance(data, dict) and isinstance(data.get("files"), list) and "directory" in data:
+        entries = data["files"]
+    else:
+        return None
+    if not all(map(_is_entry, entries)):
+        return None
+    return Listing(files=tuple(_files(entries, base_url, source)))
+
+
+def read_document(document: Document, base_url: str, source: str) -> Listing:
+    """The files of nginx's XML."""
+    entries = [
+        {"type": "file", "name": record.text, "size": _number(record.attributes.get("size", ""))}
+        for record in document.records
+    ]
+    return Listing(files=tuple(_files(entries, base_url, source)))
+
+
+def _is_entry(entry: object) -> bool:
+    """Whether it says of itself what it is: ``type`` at nginx and serve, ``is_dir`` and ``url`` at Caddy."""
+    return (
+        isinstance(entry, dict)
+        and isinstance(entry.get("name"), str)
+        and (isinstance(entry.get("type"), str) or (type(entry.get("is_dir")) is bool and "url" in entry))
+    )
+
+
+def _files(entries: list[dict[str, Any]], base_url: str, source: str) -> Iterator[RemoteFile]:
+    for entry in entries:
+        if entry.get("type", "file") != "file" or entry.get("is_dir"):
+            continue
+        # serve calls the file without its suffix "name".
+        base = entry.get("base")
+        name = base if isinstance(base, str) else entry["name"]
+        url = _url(entry, name, base_url)
+        size = entry.get("size")
+        if url and name and "/" not in name:
+            yield RemoteFile(
+                filename=name, url=url, size=size if type(size) is int and size >= 0 else None, source=source
+            )
+
+
+def _url(entry: dict[str, Any], name: str, base_url: str) -> str:
+    """The URL of a file: Caddy's own if it leads to that name, else the directory's and the name."""
+    given = entry.get("url")
+    if not isinstance(given, str):
+        return url_below(_directory(base_url), name)
+    try:
+        url = urljoin(base_url, given)
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    named = unquote(parts.path.rpartition("/")[2]) == name
+    return url.partition("#")[0] if parts.scheme in {"http", "https"} and parts.netloc and named else ""
+
+
+def _directory(url: str) -> str:
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(path=parts.path[: parts.path.rfind("/") + 1]))
+
+
+def _number(text: str) -> int | None:
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
