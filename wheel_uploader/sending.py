@@ -17,6 +17,8 @@ from requests_toolbelt import MultipartEncoderMonitor  # type: ignore[import-unt
 
 from wheel_uploader.progress import Bar
 
+#: An index needs time to store what it got: PyPI stops a worker after 240 s, 8 times the usual silence.
+ANSWER_FACTOR = 8
 #: Bytes of an answer that are read.
 _LONGEST_ANSWER = 64 * 1024
 
@@ -31,10 +33,10 @@ class Nobody(AuthBase):
 class Adapter(HTTPAdapter):
     """Sends one request once, with limits and a progress bar of our own; reads only so much of the answer."""
 
-    def __init__(self, timeout: tuple[float, float], *, cert: Path | None, size: int, bar: Bar) -> None:
-        """``timeout``: seconds without a byte to or from the server, and until its answer begins."""
+    def __init__(self, timeout: float, *, cert: Path | None, size: int, bar: Bar) -> None:
+        """``timeout``: seconds without a byte taken; the answer may take ANSWER_FACTOR times as long."""
         super().__init__(max_retries=0)
-        self._fixed: dict[str, Any] = {"timeout": timeout, "stream": True}
+        self._fixed: dict[str, Any] = {"timeout": (timeout, timeout * ANSWER_FACTOR), "stream": True}
         if cert:
             # Here, for requests lets REQUESTS_CA_BUNDLE win over what a session was told.
             self._fixed["verify"] = str(cert)

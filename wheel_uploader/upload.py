@@ -7,7 +7,6 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import requests
 import rich
@@ -176,9 +175,6 @@ class _Resolver(auth.Resolver):
 
 # --- one file posted -------------------------------------------------------------------------------
 
-#: An index may take this many times the usual silence to store what it got: PyPI stops a worker after 240 s.
-_ANSWER_FACTOR = 8
-
 
 class Uploader:
     """Posts files to one index, each in a session of its own, from any thread."""
@@ -251,12 +247,7 @@ class Uploader:
         self.credentials()
         package = self._package(file)
         with self._progress.file(file.filename, size=file.size) as bar:
-            adapter = sending.Adapter(
-                (self._timeout, self._timeout * _ANSWER_FACTOR),
-                cert=self._target.cert,
-                size=file.size,
-                bar=bar,
-            )
+            adapter = sending.Adapter(self._timeout, cert=self._target.cert, size=file.size, bar=bar)
             with contextlib.closing(self._repository(adapter)) as repository:
                 answer = self._send(repository, package)
             if answer.kind is not Kind.ACCEPTED:
