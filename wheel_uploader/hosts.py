@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
 
@@ -22,7 +22,11 @@ _KNOWN_PAIRS = (
         ("github.com", "api.github.com"),
         ("github.com", "objects.githubusercontent.com", "release-assets.githubusercontent.com"),
     ),
+    # Artifacts of Actions lie in containers whose accounts are numbered.
+    (("api.github.com",), (".blob.core.windows.net",)),
 )
+#: A bucket's host, in whichever region.
+_BUCKET = re.compile(r"(.+)\.s3(?:[.-](?!website)[a-z0-9-]+)*\.amazonaws\.com\Z")
 
 
 class NotAUrl(ValueError):
@@ -95,6 +99,25 @@ def _literal(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return ipaddress.ip_address(host)
     except ValueError:
         return None
+
+
+class BoundHeaders:
+    """Headers, such as a token, for one place and the beginning of a path: no redirect takes them along."""
+
+    def __init__(self) -> None:
+        self._bound: dict[tuple[Place, str], Mapping[str, str]] = {}
+
+    def add(self, below: str, headers: Mapping[str, str]) -> None:
+        self._bound[place_of(below), urlsplit(below).path] = headers
+
+    def of(self, url: str) -> dict[str, str]:
+        """Those of ``url``; of one header that is bound twice, the one that was bound last."""
+        place, path = place_of(url), urlsplit(url).path
+        found: dict[str, str] = {}
+        for (bound_to, start), headers in self._bound.items():
+            if bound_to == place and path.startswith(start):
+                found |= headers
+        return found
 
 
 class Rules:
@@ -178,7 +201,13 @@ def _known_pair(listed: Place, place: Place) -> bool:
         any(_matches(listed.host, pattern) for pattern in asked)
         and any(_matches(place.host, pattern) for pattern in storage)
         for asked, storage in _KNOWN_PAIRS
-    )
+    ) or _same_bucket(listed.host, place.host)
+
+
+def _same_bucket(one: str, other: str) -> bool:
+    """Whether both are hosts of one bucket: S3 sends us on to the region that it is in."""
+    buckets = [found[1] for found in map(_BUCKET.match, (one, other)) if found]
+    return len(buckets) == 2 and buckets[0] == buckets[1]
 
 
 def _matches(host: str, pattern: str) -> bool:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from http.cookiejar import DefaultCookiePolicy
 from typing import Self, TypeVar
 from urllib.parse import unquote, urljoin, urlsplit
 
@@ -21,7 +21,7 @@ from wheel_uploader.errors import (
     TransportError,
     UsageError,
 )
-from wheel_uploader.hosts import NotAUrl, Place, Rules, place_of, split_credentials
+from wheel_uploader.hosts import BoundHeaders, NotAUrl, Place, Rules, place_of, split_credentials
 from wheel_uploader.progress import Progress, Silent
 from wheel_uploader.reply import (
     SMALL,
@@ -80,6 +80,7 @@ class Http:
         typed = tuple(typed)
         self._rules = Rules(typed=typed, allow_hosts=allow_hosts, allow_insecure_hosts=allow_insecure_hosts)
         self._credentials: dict[Place, tuple[str, str]] = {}
+        self._headers = BoundHeaders()
         for url in typed:
             self._take_credentials(url)
         self._timeout = timeout
@@ -87,24 +88,24 @@ class Http:
         self._progress = progress or Silent()
         self._sleep = sleep
         self._clock = clock
-        self._client = httpx.Client(
-            transport=transport or ProxyRouter(self._rules.trusts, tls_context(verify), connections),
-            headers={"User-Agent": f"wheel-uploader/{__version__}"},
-            timeout=httpx.Timeout(timeout, connect=min(CONNECT_TIMEOUT, timeout), pool=None),
-        )
-        # A cookie would let one answer change what the next request says.
-        self._client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=()))
+        self._timeouts = httpx.Timeout(timeout, connect=min(CONNECT_TIMEOUT, timeout), pool=None).as_dict()
+        # Not a Client: that would keep cookies, judge redirects and log whole URLs, secrets and all.
+        self._transport = transport or ProxyRouter(self._rules.trusts, tls_context(verify), connections)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._client.close()
+        self._transport.close()
 
     def add_credentials(self, url: str, username: str, password: str) -> None:
         """Log in with these wherever scheme, host and port are those of ``url``, and nowhere else."""
         remember_basic_auth(username, password)
         self._credentials[place_of(url)] = (username, password)
+
+    def add_headers(self, below: str, headers: Mapping[str, str]) -> None:
+        """Send these (a token, say) with requests whose URL begins like ``below``, and with no others."""
+        self._headers.add(below, _lower(headers))
 
     def _take_credentials(self, url: str) -> None:
         with contextlib.suppress(NotAUrl):
@@ -252,9 +253,13 @@ class Http:
         return target
 
     def _send(self, url: str, headers: Mapping[str, str]) -> httpx.Response:
+        agent = f"wheel-uploader/{__version__}"
+        sent = {"user-agent": agent, **headers, **self._headers.of(url)}
+        if login := self._credentials.get(place_of(url)):
+            sent["authorization"] = "Basic " + base64.b64encode(":".join(login).encode()).decode()
         try:
-            request = self._client.build_request("GET", url, headers=dict(headers))
-            return self._client.send(request, auth=self._credentials.get(place_of(url)), stream=True)
+            request = httpx.Request("GET", url, headers=sent, extensions={"timeout": self._timeouts})
+            return self._transport.handle_request(request)
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             raise explain(error, url) from error
 
