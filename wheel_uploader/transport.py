@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import socket
 import ssl
 import threading
@@ -19,6 +20,8 @@ from wheel_uploader.errors import UsageError
 from wheel_uploader.hosts import is_public
 
 _limits = threading.local()
+
+_CHECK = "Check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY."
 
 #: Seconds: servers and proxies on the way drop idle connections after about a minute.
 _KEEPALIVE = 30.0
@@ -182,7 +185,17 @@ class ProxyRouter(httpx.BaseTransport):
 
 
 def _proxy(url: str) -> httpcore.Proxy:
-    parsed = httpx.Proxy(url if "://" in url else f"http://{url}")
+    try:
+        parsed = httpx.Proxy(url if "://" in url else f"http://{url}")
+    except (ValueError, httpx.InvalidURL) as error:
+        raise UsageError(
+            f"the proxy {printable(url)} cannot be used: {printable(str(error))}", hint=_CHECK
+        ) from None
+    if parsed.url.scheme.startswith("socks") and importlib.util.find_spec("socksio") is None:
+        raise UsageError(
+            f"the proxy {printable(url)} needs a package that is not installed",
+            hint="Install it: python -m pip install httpx[socks]",
+        )
     return httpcore.Proxy(
         url=httpcore.URL(
             scheme=parsed.url.raw_scheme,
@@ -191,7 +204,6 @@ def _proxy(url: str) -> httpcore.Proxy:
             target=parsed.url.raw_path,
         ),
         auth=parsed.raw_auth,
-        headers=parsed.headers.raw,
         ssl_context=parsed.ssl_context,
     )
 
