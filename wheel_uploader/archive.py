@@ -6,6 +6,7 @@ makes of the metadata is asked in pkginfo_reader.
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,10 +61,11 @@ def read(path: Path, name: DistName) -> WheelContent | SdistContent:
 
 def damage(content: WheelContent | SdistContent) -> tuple[str, ...]:
     """Why these are not the whole bytes that somebody built, in sentences; empty when they are."""
-    sentences = [printable(sentence) for sentence in _damage(content)]
-    if len(sentences) > _MOST:
-        sentences[_MOST:] = [f"and {len(sentences) - _MOST} more"]
-    return tuple(sentences)
+    sentences = _damage(content)
+    told = [printable(sentence) for sentence in itertools.islice(sentences, _MOST)]
+    if more := sum(1 for _ in sentences):
+        told.append(f"and {more} more")
+    return tuple(told)
 
 
 def _damage(content: WheelContent | SdistContent) -> Iterator[str]:

@@ -120,5 +120,5 @@ def _parse(data: bytes) -> tuple[Mapping[str, tuple[str, ...]] | None, tuple[str
             value = (value,)
         if value and all(isinstance(each, str) for each in value):
             fields[_HEADERS.get(attribute, attribute.replace("_", "-"))] = tuple(value)
-    fields.setdefault("metadata-version", (version,))
+    fields["metadata-version"] = (version,)
     return fields, remarks

@@ -118,7 +118,7 @@ def headers(metadata: CoreMetadata) -> dict[str, tuple[str, ...]]:
         if field == "keywords":
             values: tuple[str, ...] = (",".join(value),)
         elif field == "project_urls":
-            values = tuple(f"{label}, {url}" for label, url in value.items())
+            values = tuple(f"{label},{url}" if url else label for label, url in value.items())
         else:
             values = (value,) if isinstance(value, str) else tuple(value)
         found[_HEADERS.get(field, field.replace("_", "-"))] = values

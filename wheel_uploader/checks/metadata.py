@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterator
 
 from wheel_uploader.checks import contact, core_metadata, description
@@ -14,6 +15,8 @@ from wheel_uploader.models import SdistContent, Severity, WheelContent
 _DROPPED = frozenset({"license-file"})
 #: Fields whose faults have a check of their own.
 _ELSEWHERE = frozenset({"description-content-type"})
+#: packaging takes lists apart and drops the blanks about the commas.
+_COMMA = re.compile(r" *, *")
 
 
 def _metadata(content: Content) -> CoreMetadata:
@@ -75,13 +78,14 @@ def readers_disagree(content: WheelContent | SdistContent) -> Iterator[Yielded]:
     theirs = {header: _plain(values) for header, values in content.pkginfo.items()}
     ours = {header: _plain(values) for header, values in core_metadata.headers(metadata).items()}
     for header in sorted((theirs.keys() | ours.keys()) - broken):
-        if theirs.get(header) != ours.get(header) and not _unknown_to_pkginfo(header, content):
+        if theirs.get(header, []) != ours.get(header, []) and not _unknown_to_pkginfo(header, content):
             yield path, f"pkginfo and packaging read different values of {header}"
 
 
 def _plain(values: tuple[str, ...]) -> list[str]:
     """Values without what readers may do as they like: blanks, line ends, and the placeholder UNKNOWN."""
-    return [plain for value in values if (plain := " ".join(value.split())) and plain != "UNKNOWN"]
+    plain = (_COMMA.sub(",", " ".join(value.split())) for value in values)
+    return [value for value in plain if value not in {"", "UNKNOWN"}]
 
 
 def _unknown_to_pkginfo(header: str, content: Content) -> bool:
@@ -292,6 +296,9 @@ def thin(content: WheelContent | SdistContent) -> Iterator[Yielded]:
     metadata = _metadata(content)
     if not metadata.fields:
         return
+    # What is there and cannot be read is not missing.
+    there = {field for field, value in metadata.fields.items() if value}
+    there |= {header.replace("-", "_") for header, _ in metadata.problems}
     wanted = {
         "a description": "description",
         "Requires-Python": "requires_python",
@@ -299,11 +306,7 @@ def thin(content: WheelContent | SdistContent) -> Iterator[Yielded]:
         "a licence": "license license_expression license_files",
         "a URL": "home_page project_urls download_url",
     }
-    absent = [
-        what
-        for what, fields in wanted.items()
-        if not any(metadata.fields.get(field) for field in fields.split())
-    ]
+    absent = [what for what, fields in wanted.items() if not there & set(fields.split())]
     if "a licence" in absent and any(each.startswith("License ::") for each in metadata.each("classifiers")):
         absent.remove("a licence")
     if absent:

@@ -1,0 +1,167 @@
+"""Sdists: each fault planted alone, and named by just one check."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import tarfile
+
+import pytest
+
+from tests.wheels import METADATA, sdist_bytes, wheel_bytes, zip_bytes
+from tests.zips import SDIST, content, findings, ids
+from wheel_uploader import archive
+from wheel_uploader.models import Profile
+
+TOP = "dipy-1.11.0"
+PKG_INFO = METADATA.format(project="dipy", version="1.11.0").encode()
+
+
+def tar(*members: tarfile.TarInfo | tuple[str, bytes], end: bytes = b"", top: str = TOP) -> bytes:
+    """A gzipped tar of PKG-INFO and ``members``."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        for member in ((f"{top}/PKG-INFO", PKG_INFO), *members):
+            if isinstance(member, tarfile.TarInfo):
+                archive.addfile(member, io.BytesIO(bytes(member.size)) if member.isreg() else None)
+            else:
+                info = tarfile.TarInfo(member[0])
+                info.size = len(member[1])
+                archive.addfile(info, io.BytesIO(member[1]))
+    return gzip.compress(stream.getvalue() + end, mtime=0)
+
+
+def special(kind: bytes, name: str = f"{TOP}/x", target: str = "") -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type = kind
+    info.linkname = target
+    return info
+
+
+def unpacked(data: bytes) -> bytearray:
+    return bytearray(gzip.decompress(data))
+
+
+def with_broken_header() -> bytes:
+    data = unpacked(tar((f"{TOP}/a", b"a"), (f"{TOP}/b", b"b")))
+    at = data.find(f"{TOP}/b".encode())
+    data[at + 150] ^= 0xFF
+    return gzip.compress(bytes(data))
+
+
+def with_sparse() -> bytes:
+    """A GNU sparse member: type S."""
+    data = unpacked(tar((f"{TOP}/a", b"")))
+    at = data.find(f"{TOP}/a".encode())
+    data[at + 156 : at + 157] = b"S"
+    data[at + 257 : at + 265] = b"ustar  \0"
+    data[at + 386 : at + 410] = b"%011o\0%011o\0" % (0, 0)
+    data[at + 483 : at + 495] = b"%011o\0" % 0
+    data[at + 148 : at + 156] = b" " * 8
+    data[at + 148 : at + 156] = b"%06o\0 " % sum(data[at : at + 512])
+    return gzip.compress(bytes(data))
+
+
+def with_huge_header() -> bytes:
+    """A pax header that declares a gigabyte."""
+    data = unpacked(tar(special(tarfile.XHDTYPE)))
+    at = data.find(f"{TOP}/x".encode())
+    data[at + 124 : at + 136] = b"%011o\0" % (1 << 30)
+    data[at + 148 : at + 156] = b" " * 8
+    data[at + 148 : at + 156] = b"%06o\0 " % sum(data[at : at + 512])
+    return gzip.compress(bytes(data))
+
+
+def flipped(data: bytes, at: int) -> bytes:
+    changed = bytearray(data)
+    changed[at] ^= 0xFF
+    return bytes(changed)
+
+
+GOOD = sdist_bytes()
+ZIPPED = zip_bytes({f"{TOP}/PKG-INFO": PKG_INFO, f"{TOP}/dipy/__init__.py": b""})
+
+FAULTS = {
+    "an old spelling": (sdist_bytes(), "Dipy-1.11.0.tar.gz", "sdist/name"),
+    "a ZIP": (ZIPPED, "dipy-1.11.0.zip", "sdist/name"),
+    "empty": (b"", SDIST, "sdist/unreadable"),
+    "a page": (b"<html>", SDIST, "sdist/unreadable"),
+    "a wheel": (wheel_bytes(), SDIST, "sdist/unreadable"),
+    "a gzipped text": (gzip.compress(b"hello" * 1000), SDIST, "sdist/unreadable"),
+    "a gzipped nothing": (gzip.compress(b""), SDIST, "sdist/unreadable"),
+    "half": (GOOD[: len(GOOD) // 2], SDIST, "sdist/unreadable"),
+    "all but a byte": (GOOD[:-1], SDIST, "sdist/unreadable"),
+    "a wrong CRC": (flipped(GOOD, -5), SDIST, "sdist/unreadable"),
+    "bytes behind": (GOOD + b"more", SDIST, "sdist/unreadable"),
+    "bytes behind the tar": (tar(end=b"hidden"), SDIST, "sdist/unreadable"),
+    "no end": (gzip.compress(bytes(unpacked(GOOD).rstrip(b"\0"))), SDIST, "sdist/unreadable"),
+    "a broken header": (with_broken_header(), SDIST, "sdist/unreadable"),
+    "a huge header": (with_huge_header(), SDIST, "sdist/unreadable"),
+    "a bomb": (tar((f"{TOP}/zeros", bytes(80 << 20))), SDIST, "sdist/bomb"),
+    "huge metadata": (sdist_bytes(metadata=PKG_INFO.decode() + "x" * (3 << 20)), SDIST, "sdist/bomb"),
+    "two at the top": (tar(("README", b"")), SDIST, "sdist/layout"),
+    "another top": (sdist_bytes(version="1.12.0"), SDIST, "sdist/layout"),
+    "no PKG-INFO": (tar(top=f"{TOP}/inner"), SDIST, "sdist/layout"),
+    "upwards": (tar((f"{TOP}/../{TOP}/x", b"")), SDIST, "sdist/layout"),
+    "absolute": (tar((f"/{TOP}/x", b"")), SDIST, "sdist/layout"),
+    "a link outside": (tar(special(tarfile.SYMTYPE, target="../../etc/passwd")), SDIST, "sdist/layout"),
+    "an absolute link": (tar(special(tarfile.SYMTYPE, target="/etc/passwd")), SDIST, "sdist/layout"),
+    "a hard link outside": (tar(special(tarfile.LNKTYPE, target="x")), SDIST, "sdist/layout"),
+    "a device": (tar(special(tarfile.CHRTYPE)), SDIST, "sdist/layout"),
+    "a sparse file": (with_sparse(), SDIST, "sdist/layout"),
+    "an empty PKG-INFO": (sdist_bytes(metadata=" \n"), SDIST, "sdist/metadata"),
+}
+
+#: What a planted fault cannot help but trip as well.
+BESIDES = {
+    "another top": {"metadata/filename-mismatch"},
+    "an old spelling": {"sdist/layout"},
+    "an empty PKG-INFO": {"metadata/invalid"},
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_is_named(fault: str) -> None:
+    data, filename, wanted = FAULTS[fault]
+    notes = {"metadata/thin"}
+    assert ids(findings(data, filename)) - notes == {wanted} | BESIDES.get(fault, set())
+
+
+def test_metadata_that_is_not_utf8_is_named() -> None:
+    data = unpacked(GOOD)
+    at = data.find(b"A. Tester")
+    data[at] = 0xFF
+    assert ids(findings(gzip.compress(bytes(data)), SDIST)) == {"sdist/metadata"}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        GOOD,
+        tar((f"{TOP}/dipy/__init__.py", b"x" * 5000)),
+        tar(special(tarfile.DIRTYPE, f"{TOP}/dipy")),
+        tar(special(tarfile.SYMTYPE, f"{TOP}/a/b", "../c")),
+        tar(special(tarfile.LNKTYPE, f"{TOP}/a", f"{TOP}/PKG-INFO")),
+        tar((f"{TOP}/" + "long/" * 60 + "name", b"")),
+        tar((f"{TOP}/dipy.egg-info/PKG-INFO", PKG_INFO)),
+    ],
+    ids=range(7),
+)
+def test_a_good_sdist_has_no_finding(data: bytes) -> None:
+    assert findings(data, SDIST) == ()
+    assert archive.damage(content(data, SDIST)) == ()
+
+
+def test_an_old_zip_is_accepted_elsewhere() -> None:
+    found = findings(ZIPPED, "dipy-1.11.0.zip", profile=Profile.ANY)
+    assert [(finding.check, finding.severity.value) for finding in found] == [("sdist/name", "note")]
+
+
+def test_a_damaged_zip_is_named() -> None:
+    assert "sdist/unreadable" in ids(findings(ZIPPED[:-1], "dipy-1.11.0.zip"))
+    assert "sdist/unreadable" in ids(findings(ZIPPED + b"x", "dipy-1.11.0.zip"))
+
+
+def test_the_metadata_of_an_sdist_is_judged_too() -> None:
+    metadata = PKG_INFO.decode().replace("Classifier: Programming", "Classifier: Programing")
+    assert ids(findings(sdist_bytes(metadata=metadata), SDIST)) == {"metadata/bad-classifier"}
