@@ -493,8 +493,9 @@ def test_a_stump_that_lies_harms_nothing(
 ) -> None:
     file = remote(server, hashes=SHA256 if hashed else None)
     cut_once(server, path, file).write_bytes(content)
-    fetch(server, path, file)
+    (fetched,) = fetch(server, path, file)
     assert (path / NAME).read_bytes() == WHEEL
+    assert (fetched.outcome is FetchOutcome.RESUMED) is (hashed and content is WHEEL)
     assert left_over(path) == []
 
 

@@ -111,23 +111,22 @@ def test_killed_at_any_time_the_next_run_completes(
         f"{name}={hashlib.sha256(data).hexdigest()}" if hashed else name for name, data in release.items()
     ]
     house = tmp_path / "house"
-    stumps: list[int] = []
+    largest = max(release, key=lambda name: len(release[name]))
+    stump = house / ".wheel-uploader" / f"{largest}.part"
     with servers.nginx(serve(tmp_path / "served", release), extra="limit_rate 1m;") as url:
-        for wait in (0.6, 0.8, 1.0, 1.3):
+        for size in (0, 200_000, 1_200_000, 2_400_000):
             process = start(url, house, *files)
-            time.sleep(wait)
+            while not (stump.exists() and stump.stat().st_size >= size):
+                assert process.poll() is None, "it ended before it could be killed"
+                time.sleep(0.01)
             process.kill()
             process.communicate()
-            if not house.exists():
-                continue
             for name in finished(house):
                 assert (house / name).read_bytes() == release[name], "torn"
-            stumps += [path.stat().st_size for path in house.glob(".wheel-uploader/*.part")]
         assert finish(start(url, house, *files)) == (0, "")
     assert {name: (house / name).read_bytes() for name in release} == release
     assert finished(house) == sorted(release)
     assert left_over(house) == []
-    assert any(stumps), "it was never killed in the middle of a file"
 
 
 #: What changes a disk.
@@ -193,7 +192,7 @@ def test_an_interrupt_ends_the_run_at_once(tmp_path: Path, stuck: str) -> None:
         process.send_signal(signal.SIGINT)
         code, text = finish(process, within=15)
         assert code == 130, text
-        assert time.monotonic() - before < 8
+        assert time.monotonic() - before < 12
         assert len(finished(house)) == 1
         assert len(left_over(house)) == 6
         server.plan = []
@@ -205,13 +204,16 @@ def test_an_interrupt_ends_the_run_at_once(tmp_path: Path, stuck: str) -> None:
     assert left_over(house) == []
 
 
-def test_an_interrupt_leaves_only_what_can_be_continued(tmp_path: Path) -> None:
+def test_an_interrupt_leaves_only_what_can_be_continued(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wheel_uploader.download._PATIENCE", 30.0)
     names = [wheel_filename("dipy", "1.11.0", build=str(number)) for number in range(3)]
     house = tmp_path / "house"
 
     def interrupt(server: FileServer, request: Request) -> Sequence[Step]:
         os.kill(os.getpid(), signal.SIGINT)
-        return honest(until=len(WHEEL) - 1, end=[0.1] * 20)(server, request)
+        return honest(until=len(WHEEL) - 1, end=[0.5])(server, request)
 
     with FileServer(dict.fromkeys(names, WHEEL), etags="").running() as server:
         server.plan = [honest(), interrupt]

@@ -137,7 +137,8 @@ class _Crew:
             self._stop.set()
             end = time.monotonic() + _PATIENCE
             for worker in workers:
-                worker.join(max(0.0, end - time.monotonic()))
+                if worker.is_alive():
+                    worker.join(max(0.0, end - time.monotonic()))
             raise
         if self._crash:
             raise self._crash

@@ -84,13 +84,12 @@ class Fetch:
                 check=self.check,
                 bar=bar,
             )
-            resumed = partial.size > 0
             note, content = self._transfer(transfer, partial, promise, known)
             if note is None or content is None:
                 assert here  # noqa: S101 - a server is asked so only about a file that is here
                 return self._as_it_lies(here, promise, FetchOutcome.UNCHANGED, STILL)
             note = replace(note, size=partial.size, digest=f"sha256:{partial.digests().sha256}")
-            outcome = FetchOutcome.RESUMED if resumed else FetchOutcome.DOWNLOADED
+            outcome = FetchOutcome.RESUMED if transfer.resumed else FetchOutcome.DOWNLOADED
             return self._settle(partial, promise, content, here, note, outcome)
 
     def _transfer(

@@ -61,6 +61,8 @@ class Transfer:
         self._url = bare_url(remote.url)
         #: What the server said of the bytes in the partial file when the first of them came.
         self._begun = self._take_up()
+        #: Whether bytes of an earlier run are part of the file.
+        self.resumed = partial.size > 0
 
     def run(self, http: Http, known: Note | None = None) -> Note | None:
         """Fetch until all bytes are there; what the server said of them.
@@ -76,6 +78,7 @@ class Transfer:
         self._partial.restart()
         self._partial.keep = False
         self._begun = None
+        self.resumed = False
 
     def _take_up(self) -> Note | None:
         """What an earlier run left of this very file, when that can be told."""
