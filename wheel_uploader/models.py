@@ -215,6 +215,68 @@ class Fact:
     member: str | None = None
 
 
+class NativeFormat(enum.StrEnum):
+    """The container formats of compiled code."""
+
+    ELF = "ELF"
+    MACHO = "Mach-O"
+    PE = "PE"
+    WASM = "WebAssembly"
+
+
+class NativeKind(enum.StrEnum):
+    """What a system does with compiled code."""
+
+    LIBRARY = "library"
+    EXECUTABLE = "executable"
+    #: Linked no further: an object file, debug information.
+    OBJECT = "object"
+    #: .NET code, which runs on any processor.
+    MANAGED = "managed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NativeSlice:
+    """What one architecture's code in a native member says of itself."""
+
+    #: In the words of its platform's tags: ``x86_64``, ``i686``, ``aarch64`` (ELF), ``arm64`` (the others), ...
+    arch: str
+    kind: NativeKind
+    #: Libraries without which it does not load, as it names them; those that PE loads at first use count.
+    needed: tuple[str, ...] = ()
+    #: The soname or install name.
+    name: str = ""
+    #: Where it looks for libraries, as written (``$ORIGIN/../x.libs``, ``@loader_path``).
+    rpaths: tuple[str, ...] = ()
+    #: (library, version): ``("libc.so.6", "GLIBC_2.17")``.
+    versions: tuple[tuple[str, str], ...] = ()
+    #: The loader that an ELF executable asks for.
+    interpreter: str = ""
+    #: The oldest macOS that it says it runs on.
+    minos: tuple[int, int] | None = None
+    #: Of Python's C API, what it takes from the interpreter; read for abi3 wheels only.
+    python_symbols: tuple[str, ...] = ()
+    #: ``x86-64-v2`` and the like, when it says so.
+    isa: str = ""
+    #: Whether there are sections of debug information.
+    debug: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NativeFacts:
+    """A member that is compiled code, or has the name of such, as native read it."""
+
+    member: str
+    #: None when only its name promises compiled code.
+    format: NativeFormat | None = None
+    #: More than one in a universal Mach-O only.
+    slices: tuple[NativeSlice, ...] = ()
+    #: Why it is no compiled code, or not all of it; empty when it is.
+    problem: str = ""
+    #: Why it was not, or not wholly, read, although nothing is wrong with it.
+    unread: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WheelContent:
     """What one pass over a wheel found. Plain facts: the checks judge."""
@@ -234,6 +296,8 @@ class WheelContent:
     pkginfo_remarks: tuple[str, ...] = ()
     #: The member that pkginfo and twine take for METADATA; empty when they find none.
     pkginfo_source: str = ""
+    #: The members that are, or are called, compiled code.
+    natives: tuple[NativeFacts, ...] = ()
 
     @property
     def filename(self) -> str:
