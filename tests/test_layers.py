@@ -133,7 +133,7 @@ TOUCHES_A_DISK = {
 
 MAX_LINES = 330
 #: All the nouns stand together, so that they can be read together.
-LONGER = {"models": 500}
+LONGER = {"models": 560}
 
 #: Loaded only when they are needed: ``--help`` has to answer at once.
 HEAVY = {
@@ -212,7 +212,8 @@ def all_names() -> list[str]:
 
 @pytest.mark.parametrize("name", all_names())
 def test_a_module_imports_only_from_its_level_and_below(name: str) -> None:
-    above = {other for other in ours()[name] if level(other) > level(name)}
+    own = level(name)
+    above = {other for other in ours()[name] if level(other) > own}
     assert not above
 
 

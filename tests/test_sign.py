@@ -616,6 +616,10 @@ def test_a_signature_that_does_not_hold_is_not_kept(
             "GOODSIG x\\n[GNUPG:] VALIDSIG {key} d 1 0 4 0 22 8 01 {key}",
             "it is a signature of text, not of bytes",
         ),
+        (
+            "GOODSIG x" + 2 * "\\n[GNUPG:] VALIDSIG {key} d 1 0 4 0 22 8 00 {key}",
+            "it said nothing, and ended with 0",
+        ),
         ("GOODSIG x\\n[GNUPG:] VALIDSIG {key}", "it said nothing, and ended with 0"),
     ],
 )
@@ -633,6 +637,13 @@ def test_only_a_verification_that_names_the_key_counts(
     )
 
 
+def test_a_verification_that_fails_after_all_does_not_count(
+    ring: Keyring, alice: str, files: list[Path], tmp_path: Path
+) -> None:
+    own = program(tmp_path / "bin", '"$GPG" "$@" || exit; case "$*" in *--verify*) exit 3;; esac')
+    assert "does not hold: " in str(sign_refused(files, check_signer(own, alice)))
+
+
 @pytest.mark.parametrize(
     ("script", "said"),
     [
@@ -640,6 +651,7 @@ def test_only_a_verification_that_names_the_key_counts(
         ("exit 0", "it said nothing, and ended with 0"),
         ("echo '[GNUPG:] FAILURE sign x' >&2; exit 2", "it said nothing, and ended with 2"),
         ("echo '[GNUPG:] SIG_CREATED' >&2; exit 0", "it said nothing, and ended with 0"),
+        ('"$GPG" "$@"; exit 2', "it said nothing, and ended with 2"),
         (r"printf 'gpg: \033[31m\r::error::x\n' >&2; exit 2", r"\x1b[31m\r: :error::x"),
     ],
 )

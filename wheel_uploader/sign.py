@@ -56,8 +56,9 @@ def check_signer(program: str, identity: str | None, *, timeout: float = TIMEOUT
     chosen = ("--local-user", local_user) if local_user else ()
     answer = gpg.call(*chosen, "--armor", "--detach-sign", "--output", "-", stdin=b"wheel-uploader\n")
     fingerprint = _signed_by(answer, "a trial text", str(wanted or "that gpg chose"))
-    key = next((key for key in keys if fingerprint in {key.fingerprint, *key.subkeys}), None)
-    if key is None or (wanted and key != wanted):
+    candidates = [wanted] if wanted else keys
+    key = next((key for key in candidates if fingerprint in {key.fingerprint, *key.subkeys}), None)
+    if key is None:
         raise _wrong_key(
             "a trial text", fingerprint, wanted.fingerprint if wanted else "a key of its keyring"
         )
@@ -177,7 +178,7 @@ def _wrong_key(what: str, fingerprint: str, wanted: str) -> SigningError:
 def _refusal(gpg: Gpg, signer: Signer, path: Path, signature: bytes) -> str:
     """Why ``signature`` is no whole, good, detached signature of the file by this key; empty when it is."""
     text = signature.strip()
-    if len(signature) > _LIMIT or not (text.startswith(_BEGIN) and text.endswith(_END)):
+    if not (text.startswith(_BEGIN) and text.endswith(_END)):
         return "it is not an ASCII signature"
     answer = gpg.call("--verify", "--", "-", str(path.absolute()), stdin=signature)
     valid = [line for line in answer.status("VALIDSIG") if len(line) >= 10]
