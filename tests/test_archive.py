@@ -14,8 +14,8 @@ from typing import BinaryIO, cast
 import pytest
 
 from tests.wheels import make_release, make_wheel, sdist_bytes, wheel_bytes, zip_bytes
-from tests.zips import DIST_INFO, SDIST, Raw, content, deflated, raws, zipped
-from wheel_uploader import archive, names
+from tests.zips import DIST_INFO, SDIST, Raw, content, deflated, findings, ids, raws, zipped
+from wheel_uploader import archive, names, tarwalk, zipwalk
 from wheel_uploader.errors import StorageError
 from wheel_uploader.models import SdistContent, WheelContent
 
@@ -245,3 +245,11 @@ def test_hostile_bytes_cost_neither_time_nor_memory(kind: str, tmp_path: Path) -
     assert float(seconds) < 3
     assert int(kilobytes) < 200_000
     assert int(count) > 0 or kind == "tar of members"
+
+
+def test_too_many_members_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tarwalk, "MAX_MEMBERS", 3)
+    assert ids(findings(sdist_bytes(files={"a": b"", "b": b""}), SDIST)) == {"sdist/bomb"}
+    monkeypatch.setattr(zipwalk, "MAX_MEMBERS", 3)
+    lying = zipped(raws(), end={"count": 2})
+    assert archive.damage(content(lying)) == ("its directory has more than 3 records",)

@@ -33,13 +33,13 @@ def with_member(name: str, data: bytes = b"x", **fields: object) -> bytes:
     return zipped(members)
 
 
-def descriptor(*, signed: bool = True, wide: bool = False, lie: int = 0) -> bytes:
+def descriptor(*, signed: bool = True, wide: bool = False, lie: int = 0, early: int = 0) -> bytes:
     """A wheel whose first member has its sizes behind it."""
     members = raws()
     data = members[0].data
     sizes = (zlib.crc32(data), len(deflated(data)), len(data) + lie)
     members[0].flags = 8
-    members[0].local = {"crc": 0, "packed_size": 0, "size": 0}
+    members[0].local = {"crc": 0, "packed_size": 0, "size": early}
     members[0].after = (b"PK\x07\x08" if signed else b"") + struct.pack("<L2Q" if wide else "<3L", *sizes)
     return zipped(members)
 
@@ -166,6 +166,8 @@ FAULTS = {
     "a descriptor without signature": (descriptor(signed=False), "archive/data-descriptor"),
     "a wide descriptor": (descriptor(wide=True), "archive/data-descriptor"),
     "a pipe": (piped(), "archive/data-descriptor"),
+    "a descriptor that lies": (descriptor(lie=1), "archive/data-descriptor"),
+    "a descriptor and sizes of its own": (descriptor(early=7), "archive/data-descriptor"),
     "bytes before": (b"#!/bin/sh\n" + wheel_bytes(), "archive/foreign-bytes"),
     "bytes before that offsets count": (zipped(raws(), before=b"hello"), "archive/foreign-bytes"),
     "bytes between": (spoiled(after=b"hidden"), "archive/foreign-bytes"),
@@ -217,6 +219,8 @@ FAULTS = {
 #: What a planted fault cannot help but trip as well.
 BESIDES = {
     "no local header": {"archive/foreign-bytes"},
+    "a descriptor that lies": {"archive/headers-disagree"},
+    "a descriptor and sizes of its own": {"archive/headers-disagree"},
     # The directory that is not read.
     "two end records": {"archive/foreign-bytes", "record/absent-file", "record/unlisted-file"},
     "no ZIP64 field": {"archive/headers-disagree"},

@@ -68,6 +68,9 @@ FAULTS = {
         "metadata/invalid",
     ),
     "a mail of several parts": (plus('Content-Type: multipart/mixed; boundary="x"'), "metadata/invalid"),
+    "a mail, folded": (plus('Content-Type:\n multipart/mixed; boundary="x"'), "metadata/invalid"),
+    "an endless header": (plus("Author: " + "x" * 20_000), "metadata/invalid"),
+    "an endless folded header": (plus("Author: x", *[" " + "x" * 1000] * 20), "metadata/invalid"),
     "many kinds of headers": (plus(*(f"X-{n}: 1" for n in range(200))), "metadata/invalid"),
     "many headers": (plus(*["Requires-Dist: a"] * 20_000), "metadata/invalid"),
     "another name": (replaced("Name: dipy", "Name: nipy"), "metadata/filename-mismatch"),
@@ -169,6 +172,37 @@ def test_readers_that_disagree_are_named() -> None:
     [one] = checks.run([wheel], profile=Profile.PYPI)
     assert one.check == "metadata/readers-disagree"
     assert one.message == "pkginfo and packaging read different values of requires-python"
+
+
+def test_a_long_licence_is_no_fault() -> None:
+    assert (
+        findings(replaced("License: BSD", "License: BSD\n" + "        text\n" * 3000 + "        end")) == ()
+    )
+
+
+def test_an_address_that_only_pypis_validator_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("email_validator")
+    data = replaced("tester@example.com", "tester@example.invalid")
+    [found] = findings(data)
+    assert found.check == "metadata/bad-contact"
+    monkeypatch.setitem(sys.modules, "email_validator", None)
+    assert findings(data) == ()
+
+
+def test_a_broken_requirement_with_a_url_is_told_once() -> None:
+    assert ids(findings(plus("Requires-Dist: x @@ y"))) == {"metadata/invalid"}
+
+
+def test_pkginfo_that_gives_up_is_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pkginfo.distribution import Distribution
+
+    def give_up(self: object, data: bytes) -> None:
+        raise ValueError("too odd")
+
+    monkeypatch.setattr(Distribution, "parse", give_up)
+    wheel = content(plus("Platform: not in any cache"))
+    assert wheel.pkginfo is None
+    assert wheel.pkginfo_remarks == ("pkginfo cannot parse it (ValueError: too odd)",)
 
 
 @pytest.mark.parametrize(

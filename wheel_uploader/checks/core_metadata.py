@@ -13,6 +13,8 @@ Content = WheelContent | SdistContent
 
 #: The newest metadata version that PyPI takes.
 NEWEST = (2, 5)
+#: Headers whose faults have a check of their own.
+ELSEWHERE = frozenset({"description-content-type"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,11 @@ def of(content: Content) -> CoreMetadata | None:
     return None if data is None else parse(data)
 
 
+def or_nothing(content: Content) -> CoreMetadata:
+    """As ``of``; without fields and problems where there is nothing to judge."""
+    return of(content) or CoreMetadata(fields={}, problems=())
+
+
 @functools.lru_cache(maxsize=64)
 def parse(data: bytes) -> CoreMetadata | None:
     """Read metadata; None for bytes that are not UTF-8. Never raises."""
@@ -69,11 +76,8 @@ def parse(data: bytes) -> CoreMetadata | None:
         return None
     if odd := pkginfo_reader.why_too_odd(data):
         return CoreMetadata(fields={}, problems=(("", odd),))
-    try:
-        # As text: from bytes, packaging takes time without end for some headers that are not ASCII.
-        raw, unparsed = parse_email(text)
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        return CoreMetadata(fields={}, problems=(("", f"packaging cannot read it ({error})"),))
+    # As text: from bytes, packaging takes time without end for some headers that are not ASCII.
+    raw, unparsed = parse_email(text)
     problems = [(header, _unparsed(header, values)) for header, values in sorted(unparsed.items())]
     problems += [problem for problem in _validate(raw) if problem[0] not in unparsed]
     return CoreMetadata(fields=dict(raw), problems=tuple(problems))
