@@ -69,6 +69,17 @@ def unpack(stream: BinaryIO, entry: Entry, *, keep: bool, algorithm: str = "") -
     )
 
 
+def pieces(stream: BinaryIO, entry: Entry) -> Iterator[bytes]:
+    """The bytes of the member of ``entry``. Raises Damaged as ``unpack``, and at the end for a wrong CRC."""
+    stream.seek(entry.data)
+    crc = 0
+    for piece in _stored(stream, entry) if entry.method == STORED else _inflated(stream, entry):
+        crc = zlib.crc32(piece, crc)
+        yield piece
+    if crc != entry.crc:
+        raise Damaged("bad-crc", "its CRC is not the one that its record promises")
+
+
 def _stored(stream: BinaryIO, entry: Entry) -> Iterator[bytes]:
     if entry.compressed_size != entry.size:
         raise Damaged(

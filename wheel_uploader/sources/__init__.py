@@ -3,7 +3,8 @@
 A new kind of place is one file with a class of two members, ``claims(url) -> bool``, which looks at the
 text alone, and ``files(project) -> Iterator[RemoteFile]``, made as ``Class(url, http)``; one line in
 ``SOURCES``; and a test. Its parser is a pure function of text. The first class that claims a URL gets it,
-so a class for one particular host stands before the one that asks any server what it has.
+so a class for one particular host stands before the one that asks any server what it has. An
+``UnpackingSource`` also gets a directory for what it has to unpack.
 """
 
 from __future__ import annotations
@@ -14,26 +15,51 @@ from wheel_uploader.display import printable
 from wheel_uploader.errors import UsageError
 from wheel_uploader.http import Http
 from wheel_uploader.models import RemoteFile
+from wheel_uploader.sources.actions import ActionsRun
+from wheel_uploader.sources.anaconda import Anaconda
+from wheel_uploader.sources.artifacts import UnpackingSource
 from wheel_uploader.sources.base import Source
+from wheel_uploader.sources.github import GitHubRelease
+from wheel_uploader.sources.gitlab import GitLabJob
 from wheel_uploader.sources.local import LocalFiles
+from wheel_uploader.sources.scratch import Scratch
 from wheel_uploader.sources.stores import ObjectStore, SwiftContainer
 from wheel_uploader.sources.web import WebPage
 
-SOURCES: tuple[type[Source], ...] = (LocalFiles, ObjectStore, SwiftContainer, WebPage)
+__all__ = ["SOURCES", "Scratch", "list_files", "open_source"]
+
+SOURCES: tuple[type[Source], ...] = (
+    LocalFiles,
+    Anaconda,
+    GitHubRelease,
+    ActionsRun,
+    GitLabJob,
+    ObjectStore,
+    SwiftContainer,
+    WebPage,
+)
 
 
-def open_source(url: str, http: Http) -> Source:
+def open_source(url: str, http: Http, scratch: Scratch | None = None) -> Source:
     """The source for what the person typed after ``-u``; nothing is asked yet. Raises UsageError."""
     for kind in SOURCES:
         if kind.claims(url):
-            return kind(url, http)
+            source = kind(url, http)
+            if scratch and isinstance(source, UnpackingSource):
+                source.scratch = scratch
+            return source
     raise UsageError(
         f"'{printable(url)}' is no place that files can come from",
         hint="Give an https URL, a directory or a file.",
     )
 
 
-def list_files(urls: Sequence[str], project: str, http: Http) -> tuple[RemoteFile, ...]:
-    """Every file that the places offer, in their order; what is at two places is there twice."""
-    sources = [open_source(url, http) for url in urls]
+def list_files(
+    urls: Sequence[str], project: str, http: Http, scratch: Scratch | None = None
+) -> tuple[RemoteFile, ...]:
+    """Every file that the places offer, in their order; what is at two places is there twice.
+
+    What came in archives lies in ``scratch`` (or in one that does not outlive this call).
+    """
+    sources = [open_source(url, http, scratch) for url in urls]
     return tuple(file for source in sources for file in source.files(project))

@@ -1,0 +1,195 @@
+"""GitHub's API, with the token that the environment has; and the assets of a release."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qs, quote, unquote, urljoin, urlsplit
+
+from wheel_uploader.display import bare_url, remember_secret
+from wheel_uploader.errors import CredentialsError, HttpStatus, ListingError, NothingFoundError
+from wheel_uploader.http import Http, Page
+from wheel_uploader.models import RemoteFile
+from wheel_uploader.sources import paging
+from wheel_uploader.sources.base import Listing, digests, with_query
+from wheel_uploader.sources.simple import load
+
+#: Entries on one page of a list: the most that GitHub gives.
+PER_PAGE = 100
+
+_NUMBER = re.compile(r"[0-9]{1,18}\Z")
+
+
+def repository_path(url: str) -> str:
+    """The path of a URL of GitHub's site or API from ``/OWNER/REPO`` on; empty for other URLs."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        return ""
+    if parts.scheme not in {"http", "https"} or host not in {
+        "github.com",
+        "www.github.com",
+        "api.github.com",
+    }:
+        return ""
+    return parts.path.removeprefix("/repos") if host == "api.github.com" else parts.path
+
+
+class Api:
+    """Requests to GitHub's API. The token of the environment goes there, and nowhere else."""
+
+    def __init__(self, http: Http, base: str) -> None:
+        self._http = http
+        self._base = base
+        self.token = (os.environ.get("GH_TOKEN") or os.environ.get("GITHUB_TOKEN") or "").strip()
+        if self.token:
+            remember_secret(self.token)
+            http.add_headers(f"{base}/", {"authorization": f"Bearer {self.token}"})
+
+    def url(self, path: str) -> str:
+        return f"{self._base}/repos/{path}"
+
+    def get(self, url: str) -> Page:
+        """An answer of the API. Raises NothingFoundError for 404, with what may be behind it."""
+        try:
+            return self._http.get(url, accept="application/vnd.github+json")
+        except CredentialsError:
+            raise CredentialsError(
+                f"{bare_url(url)} refuses the token in GH_TOKEN or GITHUB_TOKEN",
+                hint="Renew it, or unset the variable: what is public needs none.",
+            ) from None
+        except HttpStatus as error:
+            if error.status in {404, 410}:
+                more = "" if self.token else " A private repository needs a token in GITHUB_TOKEN."
+                raise NothingFoundError(
+                    f"there is nothing at {bare_url(url)} (the server answers {error.status})",
+                    hint=f"Check owner, repository and tag.{more}",
+                ) from None
+            if error.status in {403, 429} and not self.token:
+                error.hint = "GitHub allows few requests without a token: set GITHUB_TOKEN."
+            raise
+
+
+def entries(data: object, key: str, source: str) -> list[dict[str, Any]]:
+    """The objects in a list of the API, which may stand below ``key``. Raises ListingError."""
+    found = data.get(key) if isinstance(data, dict) else data
+    if not isinstance(found, list):
+        raise ListingError(f"{source} answers with JSON that has no list of {key}")
+    return [entry for entry in found if isinstance(entry, dict)]
+
+
+def next_page(url: str, count: int) -> str:
+    """The URL of the page after one with ``count`` entries; empty when it was not full."""
+    if count < PER_PAGE:
+        return ""
+    page = parse_qs(urlsplit(url).query).get("page", ["1"])[0]
+    return with_query(url, {"page": str(int(page) + 1 if _NUMBER.match(page) else 2)})
+
+
+class GitHubRelease:
+    """The assets of one release of a repository."""
+
+    #: Where the API is; tests have another.
+    api = "https://api.github.com"
+
+    def __init__(self, url: str, http: Http) -> None:
+        self._http = http
+        self._url = url
+
+    @staticmethod
+    def claims(url: str) -> bool:
+        return bool(_api_path(url))
+
+    def files(self, project: str) -> Iterator[RemoteFile]:  # noqa: ARG002 (a release is of one repository)
+        """Every asset; with a token by the API, which gives those of drafts and private repositories too."""
+        api = Api(self._http, self.api)
+        path = api.url(_api_path(self._url))
+        releases, _, number = path.rpartition("/")
+        if not _NUMBER.match(number) or releases.endswith("/tags"):
+            number = _number(api.get(path))
+            releases = path[: path.rindex("/releases/")] + "/releases"
+        by_api = ""
+        if api.token:
+            by_api = f"{releases}/assets/"
+            self._http.add_headers(by_api, {"accept": "application/octet-stream"})
+        url = f"{releases}/{number}/assets?per_page={PER_PAGE}"
+        for _, listing in paging.pages(url, api.get, lambda page: _read(page, by_api)):
+            yield from listing.files
+
+
+def _api_path(url: str) -> str:
+    """Where the API has the release of a URL: ``OWNER/REPO/releases/tags/TAG``; empty for other URLs."""
+    words = [word for word in repository_path(url).split("/") if word]
+    owner_repo, rest = words[:2], words[3:]
+    if words[2:3] != ["releases"]:
+        return ""
+    match rest:
+        case [] | ["latest", *_]:
+            which = "latest"
+        case [number] if _NUMBER.match(number):
+            which = number
+        case ["download", *tag, _] if tag:
+            which = _tag(tag)
+        case ["tag" | "tags" | "expanded_assets", *tag] if tag:
+            which = _tag(tag)
+        case _:
+            return ""
+    return f"{'/'.join(owner_repo)}/releases/{which}"
+
+
+def _tag(words: list[str]) -> str:
+    return f"tags/{quote(unquote('/'.join(words)), safe='')}"
+
+
+def _number(page: Page) -> str:
+    release = load(page.text, bare_url(page.url))
+    number = str(release.get("id")) if isinstance(release, dict) else ""
+    if not _NUMBER.match(number):
+        raise ListingError(f"{bare_url(page.url)} answers with JSON that is no release")
+    return number
+
+
+def _read(page: Page, by_api: str) -> Listing:
+    return read_assets(page.text, page.url, bare_url(page.url), by_api)
+
+
+def read_assets(text: str, base_url: str, source: str, by_api: str = "") -> Listing:
+    """The assets on one page. With ``by_api`` their URLs are that and their number. Raises ListingError."""
+    listed = entries(load(text, source), "assets", source)
+    files = (_asset(entry, base_url, source, by_api) for entry in listed)
+    return Listing(
+        files=tuple(file for file in files if file is not None), next=next_page(base_url, len(listed))
+    )
+
+
+def _asset(entry: dict[str, Any], base_url: str, source: str, by_api: str) -> RemoteFile | None:
+    name, link, digest = entry.get("name"), entry.get("browser_download_url"), entry.get("digest")
+    size, state, number = entry.get("size"), entry.get("state"), str(entry.get("id"))
+    if not isinstance(name, str) or not isinstance(link, str):
+        return None
+    try:
+        url = urljoin(base_url, link)
+        scheme = urlsplit(url).scheme
+    except ValueError:
+        return None
+    if scheme not in {"http", "https"}:
+        return None
+    if by_api and _NUMBER.match(number):
+        url = by_api + number
+    refused = ""
+    if state != "uploaded":
+        refused = f"its upload to GitHub was never finished (state {state})"
+    elif size == 0:
+        refused = "it is empty on GitHub: its upload was cut off"
+    algorithm, _, value = digest.partition(":") if isinstance(digest, str) else ("", "", "")
+    return RemoteFile(
+        filename=name,
+        url=url,
+        size=size if type(size) is int and size >= 0 else None,
+        hashes=digests({algorithm: value}) if value else {},
+        source=source,
+        refused=refused,
+    )
