@@ -54,7 +54,12 @@ def fetch(
         mock.patch("wheel_uploader.http.tls_context", _TLS),
         Http(typed=[server.url], timeout=2.0, sleep=lambda _: None, progress=shown) as http,
     ):
-        return fetch_all(pairs, house, http, jobs=jobs, clobber=clobber, progress=shown)
+        arrivals = fetch_all(
+            pairs, house, http, jobs=jobs, clobber=clobber, progress=shown, inspect=lambda _: ()
+        )
+    if arrivals.error:
+        raise arrivals.error
+    return arrivals.fetched
 
 
 def fails(

@@ -40,10 +40,11 @@ from tests.file_server import (
 )
 from tests.scripted import HANG, RESET, Request, Step
 from tests.wheels import make_release, wheel_bytes, wheel_filename
+from wheel_uploader import checks, names
 from wheel_uploader.download import fetch_all
 from wheel_uploader.errors import FileError, HttpStatus, NetworkError, StorageError
 from wheel_uploader.http import Http
-from wheel_uploader.models import FetchOutcome, RemoteFile
+from wheel_uploader.models import FetchOutcome, Finding, Profile, RemoteFile, SdistContent, WheelContent
 from wheel_uploader.progress import Silent
 from wheel_uploader.wheelhouse import HIDDEN, Wheelhouse
 
@@ -81,7 +82,6 @@ def test_a_file_arrives_verified(server: FileServer, path: Path) -> None:
     assert fetched.file.size == len(WHEEL)
     assert fetched.file.sha256 == SHA256["sha256"]
     assert fetched.file.blake2b_256 == hashlib.blake2b(WHEEL, digest_size=32).hexdigest()
-    assert fetched.content.filename == NAME
     assert server.requests[0].headers["accept-encoding"] == "identity"
     mask = os.umask(0o022)
     os.umask(mask)
@@ -621,6 +621,23 @@ def test_a_file_that_changed_at_the_source_is_not_taken_over(server: FileServer,
     assert left_over(path) == []
 
 
+def test_every_file_is_judged_also_a_damaged_one(server: FileServer, path: Path) -> None:
+    """What is wrong with a file is told by the checks, though it never gets its name."""
+    sdist = "dipy-1.11.0.tar.gz"
+    server.files |= {NAME: WHEEL[:CUT], sdist: SDIST}
+    pairs = [(names.parse(name), remote(server, name)) for name in (NAME, sdist)]
+
+    def inspect(content: WheelContent | SdistContent) -> tuple[Finding, ...]:
+        return checks.run([content], profile=Profile.PYPI)
+
+    with Wheelhouse(path) as house, Http(typed=[server.url]) as http:
+        arrivals = fetch_all(pairs, house, http, jobs=1, clobber=False, progress=Silent(), inspect=inspect)
+    assert [fetched.file.filename for fetched in arrivals.fetched] == [sdist]
+    assert {(each.check, each.subject) for each in arrivals.findings} >= {("archive/unreadable", NAME)}
+    assert isinstance(arrivals.error, FileError)
+    assert finished(path) == [sdist]
+
+
 def test_a_source_that_vouches_for_a_damaged_wheel(server: FileServer, path: Path) -> None:
     server.files[NAME] = WHEEL[:CUT]
     hashes = {"sha256": hashlib.sha256(WHEEL[:CUT]).hexdigest()}
@@ -742,4 +759,7 @@ def test_more_connections_for_small_files_than_for_large_ones(
 
 def test_nothing_to_fetch_is_no_error(server: FileServer, path: Path) -> None:
     with Wheelhouse(path) as house, Http(typed=[server.url]) as http:
-        assert fetch_all([], house, http, jobs=None, clobber=False, progress=Silent()) == ()
+        arrivals = fetch_all(
+            [], house, http, jobs=None, clobber=False, progress=Silent(), inspect=lambda _: ()
+        )
+    assert (arrivals.fetched, arrivals.error) == ((), None)

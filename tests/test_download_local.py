@@ -32,7 +32,12 @@ def listed(path: Path, *, size: int | None = None, hashes: dict[str, str] | None
 def fetch(house_path: Path, *files: RemoteFile, clobber: bool = False) -> tuple[Fetched, ...]:
     pairs = [(names.parse(file.filename), file) for file in files]
     with Wheelhouse(house_path) as house, Http() as http:
-        return download.fetch_all(pairs, house, http, jobs=2, clobber=clobber, progress=Silent())
+        arrivals = download.fetch_all(
+            pairs, house, http, jobs=2, clobber=clobber, progress=Silent(), inspect=lambda _: ()
+        )
+    if arrivals.error:
+        raise arrivals.error
+    return arrivals.fetched
 
 
 def fails(kind: type[ReleaseError], house_path: Path, file: RemoteFile) -> str:

@@ -43,7 +43,11 @@ for file in files:
     pairs.append((names.parse(name), RemoteFile(filename=name, url=url + name, hashes=hashes, source=url)))
 with Wheelhouse(pathlib.Path(house)) as held, Http(typed=[url], timeout=20) as http:
     try:
-        fetch_all(pairs, held, http, jobs=3, clobber=False, progress=Silent())
+        arrivals = fetch_all(
+            pairs, held, http, jobs=3, clobber=False, progress=Silent(), inspect=lambda _: ()
+        )
+        if arrivals.error:
+            raise arrivals.error
     except ReleaseError as error:
         print(error, *error.details, error.hint, sep="\\n")
         sys.exit(error.exit_code)

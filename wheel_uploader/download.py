@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from wheel_uploader.disk import DISK_FULL
 from wheel_uploader.errors import ReleaseError, StorageError, worst
 from wheel_uploader.fetch import Fetch, local_path
 from wheel_uploader.http import Http
-from wheel_uploader.models import DistName, Fetched, RemoteFile
+from wheel_uploader.models import DistName, Fetched, Finding, RemoteFile, SdistContent, WheelContent
 from wheel_uploader.progress import Progress
 from wheel_uploader.transfer import Stopped
 from wheel_uploader.verify import digest, open_file, read_file
@@ -27,6 +28,16 @@ _PATIENCE = 3.0
 _HOPELESS = {*DISK_FULL, errno.EROFS}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrivals:
+    """What a download brought: the files that are whole, what was found in any, and what went wrong."""
+
+    fetched: tuple[Fetched, ...]
+    findings: tuple[Finding, ...]
+    #: The worst failure, whose details name the others; None when every file is here.
+    error: ReleaseError | None
+
+
 def fetch_all(
     files: Sequence[tuple[DistName, RemoteFile]],
     house: Wheelhouse,
@@ -35,13 +46,18 @@ def fetch_all(
     jobs: int | None,
     clobber: bool,
     progress: Progress,
-) -> tuple[Fetched, ...]:
-    """Every file, verified and in the wheelhouse, in the order given.
+    inspect: Callable[[WheelContent | SdistContent], tuple[Finding, ...]],
+) -> Arrivals:
+    """Bring every file, verified, into the wheelhouse, in the order given.
 
-    A file that fails does not keep the others from arriving. Raises the worst of all errors, whose details
-    name the others; what has arrived stays.
+    ``inspect`` judges what is in each file as soon as it is here, so that its time hides behind the network.
+    A file that fails does not keep the others from arriving.
     """
     crew = _Crew()
+
+    def keep_findings(content: WheelContent | SdistContent) -> None:
+        crew.findings[content.filename] = inspect(content)
+
     tasks = [
         Fetch(
             name=name,
@@ -51,6 +67,7 @@ def fetch_all(
             progress=progress,
             clobber=clobber,
             check=crew.check,
+            inspect=keep_findings,
         )
         for name, remote in files
     ]
@@ -58,9 +75,12 @@ def fetch_all(
     size = None if None in sizes else sum(size or 0 for size in sizes)
     with progress.total("download", files=len(sizes), size=size):
         crew.work_off(tasks, jobs or _default_jobs(files))
-    if crew.failures:
-        raise _summary(crew, len(files))
-    return tuple(crew.fetched[name.filename] for name, _ in files)
+    filenames = [name.filename for name, _ in files]
+    return Arrivals(
+        fetched=tuple(crew.fetched[each] for each in filenames if each in crew.fetched),
+        findings=tuple(finding for each in filenames for finding in crew.findings.get(each, ())),
+        error=_summary(crew, len(files)) if crew.failures else None,
+    )
 
 
 def local_sha256(remote: RemoteFile) -> str:
@@ -100,6 +120,7 @@ class _Crew:
         #: By file name; written by the workers, read when they are done.
         self.fetched: dict[str, Fetched] = {}
         self.failures: dict[str, ReleaseError] = {}
+        self.findings: dict[str, tuple[Finding, ...]] = {}
         self._crash: BaseException | None = None
         self._stop = threading.Event()
 

@@ -32,7 +32,6 @@ from wheel_uploader.verify import (
     open_file,
     read_file,
     verified,
-    vouched_by,
 )
 from wheel_uploader.wheelhouse import Note, Wheelhouse
 
@@ -52,6 +51,8 @@ class Fetch:
     clobber: bool
     #: Called between any two chunks: raises when the run is ending.
     check: Callable[[], None]
+    #: Gets what was found in the file, whole or not.
+    inspect: Callable[[WheelContent | SdistContent], object]
 
     def run(self) -> Fetched:
         """The file, verified and in the wheelhouse."""
@@ -84,21 +85,21 @@ class Fetch:
                 check=self.check,
                 bar=bar,
             )
-            note, content = self._transfer(transfer, partial, promise, known)
-            if note is None or content is None:
+            note, vouched = self._transfer(transfer, partial, promise, known)
+            if note is None:
                 assert here  # noqa: S101 - a server is asked so only about a file that is here
                 return self._as_it_lies(here, promise, FetchOutcome.UNCHANGED, STILL)
             note = replace(note, size=partial.size, digest=f"sha256:{partial.digests().sha256}")
             outcome = FetchOutcome.RESUMED if transfer.resumed else FetchOutcome.DOWNLOADED
-            return self._settle(partial, promise, content, here, note, outcome)
+            return self._settle(partial, here, note, outcome, vouched)
 
     def _transfer(
         self, transfer: Transfer, partial: Partial, promise: Promise | None, known: Note | None
-    ) -> tuple[Note | None, WheelContent | SdistContent | None]:
-        """Transfer and verify, twice at most; nothing when the server says that ``known`` holds."""
+    ) -> tuple[Note | None, str]:
+        """Transfer and verify, twice at most; no note when the server says that ``known`` holds."""
         try:
             note = transfer.run(self.http, known)
-            return note, self._verified_once(partial, promise) if note else None
+            return note, self._verified_once(partial, promise) if note else ""
         except Mismatch as error:
             self.progress.detail(f"{self.name.filename}: {error}; fetching it once more")
         transfer.restart()
@@ -111,8 +112,8 @@ class Fetch:
                 "look there, then run the same command again.",
             ) from None
 
-    def _verified_once(self, partial: Partial, promise: Promise | None) -> WheelContent | SdistContent:
-        return verified(self.name, partial.path, partial.digests(), self.remote, promise)
+    def _verified_once(self, partial: Partial, promise: Promise | None) -> str:
+        return verified(self.name, partial.path, partial.digests(), self.remote, promise, self.inspect)
 
     def _known(self, here: Digests) -> Note | None:
         """What was noted of the file that is here, when the server can be asked whether it still holds."""
@@ -147,8 +148,8 @@ class Fetch:
                 self.check()
                 partial.write(chunk)
                 bar.advance(len(chunk))
-            content = self._verified(partial.path, partial.digests(), promise, str(path))
-            return self._settle(partial, promise, content, here, None, FetchOutcome.COPIED)
+            vouched = self._verified(partial.path, partial.digests(), promise, str(path))
+            return self._settle(partial, here, None, FetchOutcome.COPIED, vouched)
 
     def _is_in_place(self, path: Path) -> bool:
         with storage_errors(str(path)):
@@ -180,26 +181,23 @@ class Fetch:
         self, here: Digests, promise: Promise | None, outcome: FetchOutcome, vouched: str = ""
     ) -> Fetched:
         """The file that is here, read once more."""
-        content = self._verified(self._path, here, promise, str(self._path))
-        return self._fetched(here, content, outcome, vouched or vouched_by(content, promise))
+        said = self._verified(self._path, here, promise, str(self._path))
+        return self._fetched(here, outcome, vouched or said)
 
-    def _verified(
-        self, path: Path, digests: Digests, promise: Promise | None, called: str
-    ) -> WheelContent | SdistContent:
-        """What is in a file that will not get better by being read again."""
+    def _verified(self, path: Path, digests: Digests, promise: Promise | None, called: str) -> str:
+        """What vouches for a file that will not get better by being read again."""
         try:
-            return verified(self.name, path, digests, self.remote, promise)
+            return verified(self.name, path, digests, self.remote, promise, self.inspect)
         except Mismatch as error:
             raise FileError(f"{printable(called)}: {error}") from None
 
     def _settle(
         self,
         partial: Partial,
-        promise: Promise | None,
-        content: WheelContent | SdistContent,
         here: Digests | None,
         note: Note | None,
         outcome: FetchOutcome,
+        vouched: str,
     ) -> Fetched:
         """Give the verified partial file its name, unless the same bytes are here under it already."""
         digests = partial.digests()
@@ -212,11 +210,9 @@ class Fetch:
             if here:
                 self._refuse_to_replace()
             partial.publish(note, replace=here is not None)
-        return self._fetched(digests, content, outcome, vouched_by(content, promise))
+        return self._fetched(digests, outcome, vouched)
 
-    def _fetched(
-        self, digests: Digests, content: WheelContent | SdistContent, outcome: FetchOutcome, vouched: str
-    ) -> Fetched:
+    def _fetched(self, digests: Digests, outcome: FetchOutcome, vouched: str) -> Fetched:
         file = LocalFile(
             name=self.name,
             path=self._path,
@@ -224,7 +220,7 @@ class Fetch:
             sha256=digests.sha256,
             blake2b_256=digests.blake2b_256,
         )
-        return Fetched(file=file, remote=self.remote, outcome=outcome, vouched_by=vouched, content=content)
+        return Fetched(file=file, remote=self.remote, outcome=outcome, vouched_by=vouched)
 
 
 def local_path(remote: RemoteFile) -> Path:

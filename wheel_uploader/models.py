@@ -117,6 +117,8 @@ class Refusal:
     filename: str
     source: str
     reason: str
+    #: It is of this release, or may have been, and could not be had: without it the set may be incomplete.
+    withheld: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,14 +162,13 @@ class FetchOutcome(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
-    """One file after the download stage: the file, what one pass over it found, and what vouches for it."""
+    """One file after the download stage: the file, how it came here, and what vouches for it."""
 
     file: LocalFile
     remote: RemoteFile
     outcome: FetchOutcome
     #: ``sha256 from the listing``, ``RECORD``, ...
     vouched_by: str
-    content: WheelContent | SdistContent
 
 
 # --- check -----------------------------------------------------------------------------------------
@@ -239,7 +240,7 @@ class NativeKind(enum.StrEnum):
 class NativeSlice:
     """What one architecture's code in a native member says of itself."""
 
-    #: In the words of its platform's tags: ``x86_64``, ``i686``, ``aarch64`` (ELF), ``arm64`` (the others), ...
+    #: In the words of its platform's tags: ``x86_64``, ``i686``, ``aarch64`` (ELF), ``arm64`` (others), ...
     arch: str
     kind: NativeKind
     #: Libraries without which it does not load, as it names them; those that PE loads at first use count.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from wheel_uploader import checks, download, index, posting, release, sign, sources
 from wheel_uploader.display import bare_url
@@ -17,15 +17,18 @@ from wheel_uploader.errors import ConflictError, CredentialsError, FileError, In
 from wheel_uploader.http import Http
 from wheel_uploader.models import (
     FileState,
+    Finding,
     IndexState,
     Options,
     Profile,
     ProjectPage,
     Report,
+    SdistContent,
     Selection,
     Stage,
     UploadOutcome,
     UploadResult,
+    WheelContent,
 )
 from wheel_uploader.posting import Poster
 from wheel_uploader.progress import Progress
@@ -52,31 +55,34 @@ def _run(options: Options, report: Report, progress: Progress) -> None:
     report.target = bare_url(target.url) if target else ""
     report.profile = options.profile or (Profile.ANY if target and not target.is_pypi else Profile.PYPI)
 
-    with _stage(report, Stage.LIST), _staging(options, progress) as http:
-        listed = sources.list_files(options.urls, options.project, http)
-        report.selection = release.choose(listed, options, download.local_sha256)
-        _tell_refused(report.selection, progress)
-    if options.until == Stage.LIST:
-        return
+    with _staging(options, progress) as http, contextlib.ExitStack() as held:
+        with _stage(report, Stage.LIST):
+            listed = sources.list_files(options.urls, options.project, http)
+            report.selection = release.choose(listed, options, download.local_sha256)
+            _tell_refused(report.selection, progress)
+        if options.until == Stage.LIST:
+            return
 
-    with Wheelhouse(options.wheelhouse, lock_timeout=options.lock_timeout) as house:
-        with _stage(report, Stage.DOWNLOAD), _staging(options, progress) as http:
-            report.fetched = download.fetch_all(
+        house = held.enter_context(Wheelhouse(options.wheelhouse, lock_timeout=options.lock_timeout))
+        with _stage(report, Stage.DOWNLOAD):
+            arrivals = download.fetch_all(
                 report.selection.files,
                 house,
                 http,
                 jobs=options.jobs,
                 clobber=options.clobber,
                 progress=progress,
+                inspect=_inspector(report),
             )
+            report.fetched, report.findings = arrivals.fetched, arrivals.findings
+            if arrivals.error:
+                raise arrivals.error
             files = tuple(fetched.file for fetched in report.fetched)
             sums = house.write_sums(files)
         if options.until == Stage.DOWNLOAD:
             return
 
         with _stage(report, Stage.CHECK):
-            contents = [fetched.content for fetched in report.fetched]
-            report.findings = checks.run(contents, profile=report.profile, ignore=options.ignore)
             _stop_if_blocked(report)
         if options.until == Stage.CHECK:
             return
@@ -185,6 +191,13 @@ def _stage(report: Report, stage: Stage) -> Iterator[None]:
         report.reached = stage
     finally:
         report.timings[stage] = time.monotonic() - begun
+
+
+def _inspector(report: Report) -> Callable[[WheelContent | SdistContent], tuple[Finding, ...]]:
+    """What judges each file the moment it arrives, in the one pass that verifies it as well."""
+    if report.options.until < Stage.CHECK:
+        return lambda _: ()
+    return lambda content: checks.run([content], profile=report.profile, ignore=report.options.ignore)
 
 
 def _tell_refused(selection: Selection, progress: Progress) -> None:

@@ -163,11 +163,17 @@ def digest(
 
 
 def verified(
-    name: DistName, path: Path, digests: Digests, remote: RemoteFile, promise: Promise | None
-) -> WheelContent | SdistContent:
-    """What one pass over the file at ``path`` finds, when size, digest and the archive itself say "whole".
+    name: DistName,
+    path: Path,
+    digests: Digests,
+    remote: RemoteFile,
+    promise: Promise | None,
+    inspect: Callable[[WheelContent | SdistContent], object],
+) -> str:
+    """What vouches for the file at ``path``, when size, digest and the archive itself say "whole".
 
-    Raises Mismatch.
+    ``inspect`` gets what the one pass over the archive found, also of a damaged one; nothing else keeps it,
+    for the contents of a whole release are large. Raises Mismatch.
     """
     if remote.size not in {None, digests.size}:
         raise Mismatch(f"it has {digests.size} bytes, and {remote.size} were listed")
@@ -180,14 +186,15 @@ def verified(
         raise Mismatch("it is empty")
     with _readers:
         content = archive.read(path, name)
+        inspect(content)
     damage = archive.damage(content)
     if damage:
         more = f" (and {len(damage) - 1} more)" if len(damage) > 1 else ""
         raise Mismatch(f"{printable(damage[0], limit=300)}{more}")
-    return content
+    return _vouched_by(content, promise)
 
 
-def vouched_by(content: WheelContent | SdistContent, promise: Promise | None) -> str:
+def _vouched_by(content: WheelContent | SdistContent, promise: Promise | None) -> str:
     """What says that a verified file is whole, and the one that was listed."""
     if promise:
         return promise.vouches
