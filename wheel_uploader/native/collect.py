@@ -1,0 +1,149 @@
+"""The native members of one wheel, taken from the stream while it is unpacked, one at a time."""
+
+from __future__ import annotations
+
+import contextlib
+
+from wheel_uploader.models import NativeFacts, NativeFormat
+from wheel_uploader.native import CODE_NAME, elf, format_of, macho, pe, read_view
+from wheel_uploader.native.view import Malformed, NotKept, View
+
+#: Bytes up to which a member is kept whole until it is read, and of larger ones the two ends.
+WHOLE = 32 << 20
+END = 8 << 20
+#: Parts of a larger one that its headers may ask for, and their bytes.
+MAX_PARTS = 16
+PARTS = 16 << 20
+#: What one wheel's facts may come to: a hostile one repeats itself for ever.
+MAX_MEMBERS = 4096
+MAX_TEXT = 8 << 20
+
+_PARTS_OF = {NativeFormat.ELF: elf.wanted, NativeFormat.MACHO: macho.wanted, NativeFormat.PE: pe.wanted}
+
+
+class Natives:
+    """Fed with every member of a wheel (``begin``, ``feed`` for each piece, ``end``), it has the facts."""
+
+    def __init__(self, *, symbols: bool = False) -> None:
+        #: Whether to read what each takes of Python's C API.
+        self._symbols = symbols
+        self._facts: list[NativeFacts] = []
+        self._text = 0
+        self._member = ""
+        self._kept: _Whole | _Ends | None = None
+
+    @property
+    def facts(self) -> tuple[NativeFacts, ...]:
+        return tuple(self._facts)
+
+    def begin(self, member: str, size: int) -> None:
+        """The next member, which declares ``size`` bytes."""
+        self._member = member
+        self._kept = _Whole() if size <= WHOLE else _Ends(size)
+
+    def feed(self, piece: bytes) -> None:
+        if self._kept is None:
+            return
+        # Most members are no code at all, which their first bytes show.
+        if self._kept.size == 0 and not _may_be_native(self._member, piece):
+            self._kept = None
+        else:
+            self._kept.add(piece)
+
+    def end(self) -> None:
+        """All bytes of the member were fed."""
+        kept, self._kept = self._kept, None
+        if kept is None or (not kept.size and not CODE_NAME.search(self._member)):
+            return
+        facts: NativeFacts | None
+        if len(self._facts) >= MAX_MEMBERS or self._text >= MAX_TEXT:
+            facts = NativeFacts(member=self._member, unread="the wheel has more code than is looked at")
+        else:
+            facts = read_view(self._member, kept.view(), symbols=self._symbols)
+        if facts:
+            self._facts.append(facts)
+            self._text += _length(facts)
+
+
+def _may_be_native(member: str, head: bytes) -> bool:
+    return (
+        head.startswith((elf.MAGIC, pe.MAGIC, *macho.MAGICS, *macho.FAT_MAGICS))
+        or CODE_NAME.search(member) is not None
+    )
+
+
+def _length(facts: NativeFacts) -> int:
+    return sum(
+        len(text) + 60  # what a string of Python costs besides
+        for part in facts.slices
+        for texts in (part.needed, part.rpaths, part.python_symbols, *part.versions)
+        for text in texts
+    )
+
+
+class _Whole:
+    """All bytes of a member."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+
+    @property
+    def size(self) -> int:
+        return len(self._data)
+
+    def add(self, piece: bytes) -> None:
+        self._data += piece
+
+    def view(self) -> View:
+        return View.whole(self._data)
+
+
+class _Ends:
+    """The beginning and the end of a member, and what its headers say is needed of the middle."""
+
+    def __init__(self, declared: int) -> None:
+        self.size = 0
+        self._declared = declared
+        self._head = bytearray()
+        self._tail = bytearray()
+        #: Offset and bytes of each part of the middle, and where it stops.
+        self._parts: list[tuple[int, bytearray, int]] | None = None
+
+    def add(self, piece: bytes) -> None:
+        start = self.size
+        self.size += len(piece)
+        if len(self._head) < END:
+            self._head += piece
+            return
+        if self._parts is None:
+            self._parts = self._wanted()
+        for offset, data, stop in self._parts:
+            first, last = max(start, offset), min(self.size, stop)
+            if first < last:
+                data.extend(piece[first - start : last - start])
+        self._tail += piece
+        if len(self._tail) > 2 * END:
+            del self._tail[:-END]
+
+    def _wanted(self) -> list[tuple[int, bytearray, int]]:
+        head = View(self._declared, ((0, memoryview(bytes(self._head))),))
+        kind = format_of(head, named=True)
+        wanted: list[tuple[int, int]] = []
+        if kind is not None and kind in _PARTS_OF:
+            # What is wrong with the headers is said when they are read.
+            with contextlib.suppress(Malformed, NotKept):
+                wanted = _PARTS_OF[kind](head)
+        parts: list[tuple[int, bytearray, int]] = []
+        room = PARTS
+        for offset, length in wanted[:MAX_PARTS]:
+            # What the head has already is not kept twice.
+            start, stop = max(offset, len(self._head)), min(offset + length, offset + room)
+            if start < stop:
+                parts.append((start, bytearray(), stop))
+                room -= stop - start
+        return parts
+
+    def view(self) -> View:
+        pieces = [(0, self._head), *((offset, data) for offset, data, _ in self._parts or ())]
+        pieces.append((self.size - len(self._tail), self._tail))
+        return View(self.size, [(start, memoryview(data).toreadonly()) for start, data in pieces])

@@ -1,0 +1,328 @@
+"""What an ELF file says of itself, from the tables that the loader of Linux goes by.
+
+pyelftools reads these tables as well, and tests compare; it is no dependency because it takes about half as
+long as unpacking the wheel did, needs section headers for what the loader finds without, and answers to
+damaged input with exceptions of a dozen classes. Layouts: the System V ABI, chapters 4 and 5, and the Linux
+extensions to gABI.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from wheel_uploader.models import NativeKind, NativeSlice
+from wheel_uploader.native.view import Malformed, NotKept, View
+
+MAGIC = b"\x7fELF"
+
+#: Where a table may be as long as a hostile file wants; real ones stay far below.
+MAX_SEGMENTS = 512
+MAX_SECTIONS = 20_000
+MAX_DYNAMIC = 4096
+MAX_NEEDED = 256
+MAX_VERSIONS = 1024
+
+_MACHINES = {
+    3: "i686",
+    20: "ppc",
+    22: "s390x",
+    40: "armv7l",
+    62: "x86_64",
+    183: "aarch64",
+    243: "riscv64",
+    258: "loongarch64",
+}
+_PPC64, _S390 = 21, 22
+_RELOCATABLE, _EXECUTABLE, _SHARED, _CORE = 1, 2, 3, 4
+_LOAD, _DYNAMIC, _INTERP, _PROPERTY = 1, 2, 3, 0x6474E553
+_NEEDED, _HASH, _STRTAB, _SYMTAB, _SONAME, _RPATH, _RUNPATH = 1, 4, 5, 6, 14, 15, 29
+_GNU_HASH, _FLAGS_1, _VERNEED = 0x6FFFFEF5, 0x6FFFFFFB, 0x6FFFFFFE
+_PIE = 0x0800_0000
+_NOBITS, _DYNSYM = 8, 11
+_WEAK = 2
+_X86_ISA_NEEDED = 0xC000_8002
+_ISA_LEVELS = ((8, "x86-64-v4"), (4, "x86-64-v3"), (2, "x86-64-v2"))
+
+
+class _Layout(NamedTuple):
+    """The structures of one class (32 or 64 bits) and byte order."""
+
+    header: struct.Struct
+    segment: struct.Struct
+    section: struct.Struct
+    dynamic: struct.Struct
+    symbol: struct.Struct
+    word: struct.Struct
+    half: struct.Struct
+    wide: bool
+
+
+def _layout(order: str, wide: bool) -> _Layout:
+    forms = ("HHIQQQIHHHHHH", "IIQQQQQQ", "IIQQQQIIQQ", "QQ", "IBBHQQ")
+    if not wide:
+        forms = ("HHIIIIIHHHHHH", "IIIIIIII", "IIIIIIIIII", "II", "IIIBBH")
+    header, segment, section, dynamic, symbol = (struct.Struct(order + form) for form in forms)
+    return _Layout(
+        header,
+        segment,
+        section,
+        dynamic,
+        symbol,
+        struct.Struct(order + "I"),
+        struct.Struct(order + "H"),
+        wide,
+    )
+
+
+_LAYOUTS = {
+    (bits, order): _layout("<" if order == 1 else ">", bits == 2) for bits in (1, 2) for order in (1, 2)
+}
+
+
+class _Segment(NamedTuple):
+    kind: int
+    offset: int
+    address: int
+    size: int
+
+
+class _Section(NamedTuple):
+    name: int
+    kind: int
+    offset: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Elf:
+    """The headers of a file, and the file."""
+
+    view: View
+    layout: _Layout
+    kind: int
+    machine: int
+    segments: tuple[_Segment, ...]
+    #: Where the section headers are, how many, and which has the names.
+    sections_at: int
+    section_count: int
+    names_in: int
+
+    def offset_of(self, address: int) -> int:
+        """Where in the file the byte is that is loaded at ``address``."""
+        for kind, offset, start, size in self.segments:
+            if kind == _LOAD and start <= address < start + size:
+                return offset + address - start
+        raise Malformed(f"nothing is loaded at address {address:#x}")
+
+    def first(self, kind: int) -> _Segment | None:
+        return next((segment for segment in self.segments if segment.kind == kind), None)
+
+    def sections(self) -> Iterator[_Section]:
+        if not self.sections_at:
+            return
+        count, form = min(self.section_count, MAX_SECTIONS), self.layout.section
+        for name, kind, _, _, offset, size, *_ in form.iter_unpack(
+            self.view.take(self.sections_at, count * form.size)
+        ):
+            yield _Section(name, kind, offset, size)
+
+
+def read(view: View, *, symbols: bool) -> NativeSlice:
+    """The facts; ``symbols`` asks for those of Python's C API as well. Raises Malformed and NotKept."""
+    elf = _headers(view)
+    dynamic = _dynamic(elf)
+    strings = elf.offset_of(dynamic[_STRTAB][0]) if _STRTAB in dynamic else -1
+    interpreter = elf.first(_INTERP)
+
+    def texts(tag: int) -> tuple[str, ...]:
+        if tag in dynamic and strings < 0:
+            raise Malformed("it has names of libraries and no table of strings")
+        return tuple(dict.fromkeys(view.text(strings + at) for at in dynamic.get(tag, ())[:MAX_NEEDED]))
+
+    rpaths = texts(_RUNPATH) or texts(_RPATH)
+    is_pie = bool(dynamic.get(_FLAGS_1, (0,))[0] & _PIE)
+    return NativeSlice(
+        arch=_arch(elf),
+        kind=_kind(elf.kind, is_pie),
+        needed=texts(_NEEDED),
+        name=next(iter(texts(_SONAME)), ""),
+        rpaths=tuple(part for rpath in rpaths for part in rpath.split(":") if part)[:MAX_NEEDED],
+        versions=tuple(dict.fromkeys(_versions(elf, dynamic, strings))),
+        interpreter=view.text(interpreter.offset) if interpreter else "",
+        python_symbols=_python_symbols(elf, dynamic, strings) if symbols and _SYMTAB in dynamic else (),
+        isa=_isa(elf),
+        debug=_has_debug(elf),
+    )
+
+
+def wanted(head: View) -> list[tuple[int, int]]:
+    """Which parts (offset, length) of a very large file are needed besides its beginning and its end."""
+    elf = _headers(head, whole=False)
+    return [(segment.offset, segment.size) for segment in elf.segments if segment.kind == _DYNAMIC]
+
+
+def _headers(view: View, *, whole: bool = True) -> _Elf:
+    ident = view.take(0, 16)
+    layout = _LAYOUTS.get((ident[4], ident[5]))
+    if layout is None:
+        raise Malformed("its class or byte order is none that there is")
+    fields = view.unpack(layout.header, 16)
+    (
+        kind,
+        machine,
+        _,
+        _,
+        segments_at,
+        sections_at,
+        _,
+        _,
+        segment_size,
+        count,
+        section_size,
+        sections,
+        names,
+    ) = fields
+    if kind not in {_RELOCATABLE, _EXECUTABLE, _SHARED, _CORE}:
+        raise Malformed(f"it is of no known type ({kind})")
+    if count > MAX_SEGMENTS or (count and segment_size != layout.segment.size):
+        raise Malformed("its program headers are not of this format")
+    if sections and section_size != layout.section.size:
+        raise Malformed("its section headers are not of this format")
+    table = view.take(segments_at, count * layout.segment.size)
+    segments = []
+    for row in layout.segment.iter_unpack(table):
+        offset, address, size = (row[2], row[3], row[5]) if layout.wide else (row[1], row[2], row[4])
+        segments.append(_Segment(row[0], offset, address, size))
+        if whole and row[0] == _LOAD and offset + size > view.size:
+            raise Malformed(f"it is cut off: {offset + size} bytes of it are loaded, and it has {view.size}")
+    if whole and sections_at and sections_at + sections * section_size > view.size:
+        raise Malformed(
+            f"it is cut off: its section headers are at byte {sections_at}, and it has {view.size}"
+        )
+    return _Elf(view, layout, kind, machine, tuple(segments), sections_at, sections, names)
+
+
+def _arch(elf: _Elf) -> str:
+    if elf.machine == _PPC64:
+        return "ppc64le" if elf.layout.word.format.startswith("<") else "ppc64"
+    if elf.machine == 62 and not elf.layout.wide:
+        return "x32"
+    return _MACHINES.get(elf.machine, f"ELF machine {elf.machine}")
+
+
+def _kind(kind: int, is_pie: bool) -> NativeKind:
+    if kind == _EXECUTABLE or is_pie:
+        return NativeKind.EXECUTABLE
+    return NativeKind.LIBRARY if kind == _SHARED else NativeKind.OBJECT
+
+
+def _dynamic(elf: _Elf) -> dict[int, list[int]]:
+    """The values of each tag of the dynamic section, in order."""
+    values: dict[int, list[int]] = {}
+    segment = elf.first(_DYNAMIC)
+    # Separate debug files have the program headers of the file that they belong to, and not the bytes.
+    if segment is None or not segment.size or elf.kind == _RELOCATABLE or _is_debug_file(elf, segment):
+        return values
+    form = elf.layout.dynamic
+    size = min(segment.size // form.size, MAX_DYNAMIC) * form.size
+    for tag, value in form.iter_unpack(elf.view.take(segment.offset, size)):
+        if not tag:
+            break
+        values.setdefault(tag, []).append(value)
+    return values
+
+
+def _is_debug_file(elf: _Elf, dynamic: _Segment) -> bool:
+    return any(
+        section.kind == _NOBITS and section.offset == dynamic.offset and section.size == dynamic.size
+        for section in elf.sections()
+    )
+
+
+def _versions(elf: _Elf, dynamic: dict[int, list[int]], strings: int) -> Iterator[tuple[str, str]]:
+    """Which versions of which libraries it needs (.gnu.version_r)."""
+    if _VERNEED not in dynamic or strings < 0:
+        return
+    word, half = elf.layout.word, elf.layout.half
+    at = elf.offset_of(dynamic[_VERNEED][0])
+    left = MAX_VERSIONS
+    while left > 0:
+        (count,) = elf.view.unpack(half, at + 2)
+        file, first, following = (elf.view.unpack(word, at + offset)[0] for offset in (4, 8, 12))
+        library = elf.view.text(strings + file)
+        entry = at + first
+        for _ in range(min(count, left)):
+            name, next_entry = (elf.view.unpack(word, entry + offset)[0] for offset in (8, 12))
+            yield library, elf.view.text(strings + name)
+            entry += next_entry
+            if not next_entry:
+                break
+        left -= max(1, count)
+        at += following
+        if not following:
+            return
+
+
+def _python_symbols(elf: _Elf, dynamic: dict[int, list[int]], strings: int) -> tuple[str, ...]:
+    """The undefined symbols that begin as those of Python's C API do; weak ones need not be there."""
+    form = elf.layout.symbol
+    table = elf.offset_of(dynamic[_SYMTAB][0])
+    count = min(_symbol_count(elf, dynamic, table), (elf.view.size - table) // form.size)
+    found = []
+    for row in form.iter_unpack(elf.view.take(table, count * form.size)):
+        info, section = (row[1], row[3]) if elf.layout.wide else (row[3], row[5])
+        if not section and row[0] and info >> 4 != _WEAK:
+            start = bytes(elf.view.take(strings + row[0], 3))
+            if start.startswith((b"Py", b"_Py")):
+                found.append(elf.view.text(strings + row[0]))
+    return tuple(dict.fromkeys(found))
+
+
+def _symbol_count(elf: _Elf, dynamic: dict[int, list[int]], table: int) -> int:
+    """How many dynamic symbols there are, which is said in no one place."""
+    for section in elf.sections():
+        if section.kind == _DYNSYM and section.offset == table:
+            return section.size // elf.layout.symbol.size
+    word = elf.layout.word
+    if _HASH in dynamic and elf.machine != _S390:  # whose words are longer there
+        return int(elf.view.unpack(word, elf.offset_of(dynamic[_HASH][0]) + 4)[0])
+    if _GNU_HASH in dynamic:
+        # The number of the first symbol that is in the table; undefined ones never are, and come before.
+        return int(elf.view.unpack(word, elf.offset_of(dynamic[_GNU_HASH][0]) + 4)[0])
+    return 0
+
+
+def _isa(elf: _Elf) -> str:
+    """The level of x86-64 in the property note, when it is above the baseline."""
+    segment = elf.first(_PROPERTY)
+    if segment is None or elf.machine != 62 or segment.size > 4096:
+        return ""
+    word, align = elf.layout.word, 8 if elf.layout.wide else 4
+    at = segment.offset + 16  # behind the note's header and "GNU"
+    end = segment.offset + segment.size
+    while at + 8 <= end:
+        kind, size = elf.view.unpack(word, at)[0], elf.view.unpack(word, at + 4)[0]
+        if kind == _X86_ISA_NEEDED and size >= 4:
+            needed = elf.view.unpack(word, at + 8)[0]
+            return next((level for bit, level in _ISA_LEVELS if needed & bit), "")
+        at += 8 + size + -size % align
+    return ""
+
+
+def _has_debug(elf: _Elf) -> bool:
+    sections = list(elf.sections())
+    if not 0 <= elf.names_in < len(sections):
+        return False
+    names = sections[elf.names_in]
+    if names.kind == _NOBITS:
+        return False
+    try:
+        table = bytes(elf.view.take(names.offset, names.size))
+    except NotKept:
+        return False
+    return any(
+        table.startswith((b".debug_", b".zdebug_"), section.name) for section in sections if section.name
+    )
