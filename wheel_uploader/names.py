@@ -152,14 +152,21 @@ def select(
         try:
             name = parse(file.filename)
         except NameRefused as error:
-            reason = file.refused or str(error)
+            reason = "" if file.refused else str(error)
         else:
-            # That a file belongs to another release matters more than that it cannot be had.
-            reason = _why_not(name, wanted, version, types) or file.refused
-            if not reason:
+            reason = _why_not(name, wanted, version, types)
+            if not reason and not file.refused:
                 taken.append((name, file))
-        if reason:
-            refused.append(Refusal(filename=file.filename, source=file.source, reason=reason))
+                continue
+        # That a file belongs to another release matters more than that it cannot be had.
+        refused.append(
+            Refusal(
+                filename=file.filename,
+                source=file.source,
+                reason=reason or file.refused,
+                withheld=not reason,
+            )
+        )
     taken.sort(key=lambda pair: (isinstance(pair[0], SdistName), pair[0].filename))
     return Selection(project=wanted, version=version, files=tuple(taken), refused=tuple(refused))
 

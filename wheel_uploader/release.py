@@ -69,7 +69,10 @@ def _nothing(listed: Sequence[RemoteFile], options: Options, version: Version | 
     message = f"no files of {wanted} at {printable(where)}"
     staged = names.versions(listed, options.project)
     projects = names.projects(listed)
-    if version in staged:
+    withheld = [f"{file.filename}: {file.refused}" for file in listed if file.refused]
+    if withheld:
+        there = "What is listed there cannot be had: repair it there, or give another place with -u."
+    elif version in staged:
         there = f"It is there, but nothing of type {', '.join(options.types)}: see --until list with -t all."
     elif staged and version is None:
         there = f"Only pre-releases are there: {_some(staged)}. Add --pre to take them."
@@ -85,7 +88,7 @@ def _nothing(listed: Sequence[RemoteFile], options: Options, version: Version | 
         )
     else:
         there = "No files at all are listed there."
-    return NothingFoundError(message, hint=there)
+    return NothingFoundError(message, hint=there, details=[printable(each) for each in withheld[:_SHOWN]])
 
 
 def _some(values: Sequence[object]) -> str:
@@ -130,13 +133,13 @@ def _slot(name: DistName) -> object:
 
 def _differ(first: RemoteFile, second: RemoteFile, digest: Callable[[RemoteFile], str]) -> str:
     """Why two listed files are not one, or an empty string when they are."""
-    if first.url == second.url:
-        return ""
     known = [_with_digest(file, digest) for file in (first, second)]
     for algorithm in ("sha512", "sha256", "sha384", "blake2b", "md5"):
         pair = {hashes.get(algorithm) for hashes in known}
         if None not in pair:
             return f"different {algorithm}" if len(pair) > 1 else ""
+    if first.url == second.url:
+        return ""
     if None not in (first.size, second.size) and first.size != second.size:
         return "different sizes"
     return "no hashes to compare"
