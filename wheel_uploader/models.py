@@ -104,6 +104,8 @@ class RemoteFile:
     size: int | None = None
     #: Algorithm to lower-case hex digest, as the listing gave them.
     hashes: Mapping[str, str] = field(default_factory=dict)
+    #: Who gave the hashes, when it was not the listing: the file that the person brought.
+    hashes_from: str = ""
     #: Where it was listed: a URL without secrets, or a directory.
     source: str
     #: Why it is listed and still cannot be had, in one clause (an upload that was never finished).
@@ -482,6 +484,16 @@ class Options:
     lock_timeout: float = 0.0
     timeout: float = 30.0
     retries: int = 6
+    #: A number of files, the name of a file with names or tags, or the matrix of the configuration.
+    expect: str | int | Mapping[str, object] | None = None
+    #: How long to wait until everything is listed; 0: not at all.
+    wait: float = 0.0
+    #: A file in the format of sha256sum, which has the last word on every file's content.
+    hashes: Path | None = None
+    require_hashes: bool = False
+    netrc: bool = False
+    #: Never shown, as the password below.
+    url_token: str | None = field(default=None, repr=False)
 
     profile: Profile | None = None
     ignore: tuple[str, ...] = ()
