@@ -55,9 +55,9 @@ def _run(options: Options, report: Report, progress: Progress) -> None:
     report.target = bare_url(target.url) if target else ""
     report.profile = options.profile or (Profile.ANY if target and not target.is_pypi else Profile.PYPI)
 
-    with _staging(options, progress) as http, contextlib.ExitStack() as held:
+    with _staging(options, progress) as http, sources.Scratch() as scratch, contextlib.ExitStack() as held:
         with _stage(report, Stage.LIST):
-            listed = sources.list_files(options.urls, options.project, http)
+            listed = sources.list_files(options.urls, options.project, http, scratch)
             report.selection = release.choose(listed, options, download.local_sha256)
             _tell_refused(report.selection, progress)
         if options.until == Stage.LIST:
@@ -202,7 +202,8 @@ def _inspector(report: Report) -> Callable[[WheelContent | SdistContent], tuple[
 
 def _tell_refused(selection: Selection, progress: Progress) -> None:
     for refusal in selection.refused:
-        progress.detail(f"not taken: {refusal.filename}: {refusal.reason}")
+        tell = progress.say if refusal.withheld else progress.detail
+        tell(f"not taken: {refusal.filename}: {refusal.reason}")
 
 
 def _stop_if_blocked(report: Report) -> None:
