@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
+
+from packaging.utils import canonicalize_name
 
 from wheel_uploader.models import RemoteFile
 from wheel_uploader.sources.base import Listing, url_below
 from wheel_uploader.sources.xml import Document
 
 #: nginx's XML.
-RECORDS = frozenset({"file"})
+RECORDS = frozenset({"file", "directory"})
 FIELDS: frozenset[str] = frozenset()
 
 _CALLBACK = re.compile(r"\s*(?:/\*[^*]{0,100}\*/\s*)?[\w.$]{1,200}\s*\(")
@@ -35,16 +36,34 @@ def read_entries(data: object, base_url: str, source: str) -> Listing | None:
         return None
     if not all(map(_is_entry, entries)):
         return None
-    return Listing(files=tuple(_files(entries, base_url, source)))
+    return _listing(entries, base_url, source)
 
 
 def read_document(document: Document, base_url: str, source: str) -> Listing:
     """The files of nginx's XML."""
     entries = [
-        {"type": "file", "name": record.text, "size": _number(record.attributes.get("size", ""))}
+        {"type": record.tag, "name": record.text, "size": _number(record.attributes.get("size", ""))}
         for record in document.records
     ]
-    return Listing(files=tuple(_files(entries, base_url, source)))
+    return _listing(entries, base_url, source)
+
+
+def _listing(entries: list[dict[str, Any]], base_url: str, source: str) -> Listing:
+    files: list[RemoteFile] = []
+    pages: dict[str, str] = {}
+    for entry in entries:
+        # serve calls the file without its suffix "name"; it and Caddy give directories a slash.
+        base = entry.get("base")
+        name = (base if isinstance(base, str) else entry["name"]).removesuffix("/")
+        if not name or "/" in name:
+            continue
+        if entry.get("is_dir") or entry.get("type") in {"directory", "folder"}:
+            pages.setdefault(canonicalize_name(name), f"{url_below(_directory(base_url), name)}/")
+        elif entry.get("type", "file") == "file" and (url := _url(entry, name, base_url)):
+            size = entry.get("size")
+            size = size if type(size) is int and size >= 0 else None
+            files.append(RemoteFile(filename=name, url=url, size=size, source=source))
+    return Listing(files=tuple(files), pages=pages)
 
 
 def _is_entry(entry: object) -> bool:
@@ -54,21 +73,6 @@ def _is_entry(entry: object) -> bool:
         and isinstance(entry.get("name"), str)
         and (isinstance(entry.get("type"), str) or (type(entry.get("is_dir")) is bool and "url" in entry))
     )
-
-
-def _files(entries: list[dict[str, Any]], base_url: str, source: str) -> Iterator[RemoteFile]:
-    for entry in entries:
-        if entry.get("type", "file") != "file" or entry.get("is_dir"):
-            continue
-        # serve calls the file without its suffix "name".
-        base = entry.get("base")
-        name = base if isinstance(base, str) else entry["name"]
-        url = _url(entry, name, base_url)
-        size = entry.get("size")
-        if url and name and "/" not in name:
-            yield RemoteFile(
-                filename=name, url=url, size=size if type(size) is int and size >= 0 else None, source=source
-            )
 
 
 def _url(entry: dict[str, Any], name: str, base_url: str) -> str:
