@@ -264,6 +264,11 @@ def test_a_signing_subkey_signs_for_its_key(own_ring: Keyring, files: list[Path]
     assert not kept.made
 
 
+def test_a_name_that_would_act_on_the_terminal_is_harmless(own_ring: Keyring) -> None:
+    key = own_ring.make_key("::error::Evil\x1b]0;owned\x07: Å <evil@example.com>")
+    assert check_signer("gpg", key).user_id == r": :error::Evil\x1b]0;owned\x07: Å <evil@example.com>"
+
+
 def test_of_two_keys_with_one_address_the_one_that_can_sign_is_taken(own_ring: Keyring) -> None:
     own_ring.make_key("Old <me@example.com>", created="20200101T000000", expires="10d")
     new = own_ring.make_key("New <me@example.com>")
@@ -283,7 +288,10 @@ def test_another_program_can_sign(ring: Keyring, alice: str, files: list[Path], 
     sign_all(files[:1], check_signer(own, alice))
     calls = Path(f"{own}.calls").read_text().splitlines()
     assert any(f"--local-user {alice}! --armor --detach-sign" in call for call in calls)
-    assert all("--batch --no-tty --yes --status-fd 2" in call for call in calls)
+    assert all(
+        call.startswith("--batch --no-tty --yes --status-fd 2 --pinentry-mode error ") for call in calls
+    )
+    assert all("--trust-model always --no-auto-key-retrieve" in call for call in calls)
 
 
 def test_gpg_gets_no_secrets_and_speaks_english(
