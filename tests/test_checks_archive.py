@@ -152,6 +152,10 @@ FAULTS = {
         zipped(raws(), comment=wheel_bytes()[-22:] + b"."),
         "archive/headers-disagree",
     ),
+    "the name of an end record in the comment": (
+        zipped(raws(), comment=b"PK\x05\x06."),
+        "archive/headers-disagree",
+    ),
     "a local file that is not listed": (
         zipped(raws(), behind_members=zipped([Raw(b"evil.py", b"1")])[:40]),
         "archive/headers-disagree",
@@ -181,6 +185,8 @@ FAULTS = {
     ),
     "a ZIP64 field that is not needed": (spoiled(central={"extra": zip64(5)}), "archive/malformed-extra"),
     "no ZIP64 field": (spoiled(local={"size": 0xFFFFFFFF}), "archive/malformed-extra"),
+    "a version to come": (spoiled(central={"needed": 99}), "archive/compression-method"),
+    "a patch": (with_member("dipy/a.txt", flags=0x20), "archive/compression-method"),
     "bzip2": (with_member("dipy/a.txt", method=12), "archive/compression-method"),
     "encrypted": (with_member("dipy/a.txt", flags=1), "archive/encrypted"),
     "strongly encrypted": (with_member("dipy/a.txt", flags=0x41), "archive/encrypted"),

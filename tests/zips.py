@@ -141,7 +141,7 @@ def _central(own: Mapping[str, object], offset: int) -> bytes:
             "<4s6H3L5H2L",
             b"PK\x01\x02",
             (3 << 8) | 20,
-            20,
+            own.get("needed", 20),
             own["flags"],
             own["method"],
             0,

@@ -10,6 +10,7 @@ from wheel_uploader.ziprecords import (
     DESCRIPTOR,
     ENCRYPTED,
     FULL32,
+    PATCHED,
     STORED,
     UTF8,
     Entry,
@@ -88,6 +89,8 @@ def _read_local(stream: BinaryIO, entry: Entry, end: int, found: Walk) -> int:
 def _can_be_read(entry: Entry, found: Walk) -> bool:
     if entry.flags & ENCRYPTED:
         found.note("encrypted", "it is encrypted", entry.name)
+    elif entry.flags & PATCHED:
+        found.note("compression-method", "it is a patch to another file", entry.name)
     elif entry.method not in {STORED, DEFLATED}:
         found.note("compression-method", f"it is compressed by method {entry.method}", entry.name)
     else:

@@ -10,9 +10,10 @@ from typing import BinaryIO, NamedTuple
 from wheel_uploader.models import Fact
 
 STORED, DEFLATED = 0, 8
-#: Flags: encryption (plain, strong, with masked headers), sizes behind the bytes, a name in UTF-8.
+#: Flags: encryption (plain, strong, masked headers), sizes behind the bytes, a patch, a name in UTF-8.
 ENCRYPTED = 0x0001 | 0x0040 | 0x2000
 DESCRIPTOR = 0x0008
+PATCHED = 0x0020
 UTF8 = 0x0800
 #: What a field holds whose true value is in a ZIP64 record.
 FULL16, FULL32 = 0xFFFF, 0xFFFFFFFF

@@ -16,6 +16,8 @@ from wheel_uploader.ziprecords import FULL16, FULL32, Entry, Walk, check_extra, 
 MAX_MEMBERS = 65_535
 #: Bytes of the central directory: 65,535 records with names of 200 bytes.
 MAX_DIRECTORY = 16 << 20
+#: The newest version of the format, times ten, that readers know.
+_NEWEST = 63
 
 _END = struct.Struct("<4s4H2LH")
 _END_SIGNATURE = b"PK\x05\x06"
@@ -100,7 +102,8 @@ def _find_end(tail: bytes, tail_start: int, size: int, found: Walk) -> int:
     exact = [at for at in candidates if tail_start + at + _END.size + _comment_length(tail, at) == size]
     if not exact:
         return tail_start + candidates[-1]
-    if len(exact) > 1 or candidates[-1] > exact[-1]:
+    # Even a signature without a record behind it makes zipfile stop.
+    if len(exact) > 1 or tail.rfind(_END_SIGNATURE) >= exact[-1] + _END.size:
         found.note("headers-disagree", "it has two end records, and readers may take either")
     return tail_start + exact[-1]
 
@@ -152,7 +155,7 @@ def _read_directory(stream: BinaryIO, end: _End, found: Walk) -> list[Entry]:
 
 
 def _read_central(data: bytes, at: int, shift: int, found: Walk) -> tuple[Entry, int]:
-    _, _, _, flags, method, _, _, crc, compressed_size, size, *rest = _CENTRAL.unpack_from(data, at)
+    _, _, needed, flags, method, _, _, crc, compressed_size, size, *rest = _CENTRAL.unpack_from(data, at)
     name_length, extra_length, comment_length, disk, _, external, header = rest
     start = at + _CENTRAL.size
     raw_name = data[start : start + name_length]
@@ -167,6 +170,8 @@ def _read_central(data: bytes, at: int, shift: int, found: Walk) -> tuple[Entry,
         )
     if comment_length:
         found.note("member-comment", f"its record carries a comment of {comment_length} bytes", name)
+    if needed & 0xFF > _NEWEST:
+        found.note("compression-method", f"it asks for version {needed & 0xFF} of the ZIP format", name)
     if disk:
         found.note("headers-disagree", "its record says that it lies in another part of the archive", name)
     entry = Entry(name, raw_name, flags, method, crc, compressed_size, size, external >> 16, header + shift)
