@@ -315,7 +315,7 @@ S3 = b'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>AccessDenied</Code><
     [
         (b"<!DOCTYPE html><title>Sign in \x1b[31m</title>", 'an HTML page ("Sign in \\x1b[31m")'),
         (b"\xef\xbb\xbf \n<html><body>gone", "an HTML page"),
-        (S3, 'an XML document ("AccessDenied")'),
+        (S3, 'an XML document ("AccessDenied, x")'),
         (b"<Error><Code>NoSuchKey</Code></Error>", 'an XML document ("NoSuchKey")'),
     ],
 )

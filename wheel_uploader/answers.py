@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import html
 import http
 import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from wheel_uploader import markup
 from wheel_uploader.answer_rules import NEW_VERSION, RULES, Kind
 from wheel_uploader.display import bare_url, printable
 from wheel_uploader.errors import (
@@ -159,7 +159,7 @@ def not_trusted(cause: str) -> Answer:
 def server_words(reason: str, body: str, status: int) -> str:
     """The server's own explanation in one harmless line: its reason phrase, its JSON, or its page's text."""
     standard = http.HTTPStatus(status).phrase if status in set(http.HTTPStatus) else ""
-    candidates = (reason, *_from_json(body), _from_html(body))
+    candidates = (reason, *_from_json(body), _from_page(body))
     for candidate in candidates:
         text = " ".join(candidate.split())
         text = re.sub(rf"\A{status}\b[\s:]*", "", text)
@@ -181,9 +181,8 @@ def _from_json(body: str) -> list[str]:
     return [value if isinstance(value, str) else json.dumps(value) for value in found if value]
 
 
-def _from_html(body: str) -> str:
-    """The text of an HTML or plain page, roughly: enough to quote from."""
+def _from_page(body: str) -> str:
+    """The text of an HTML or plain page."""
     if body.lstrip().startswith("{"):
         return ""
-    text = re.sub(r"(?is)<(head|script|style)\b.*?</\1>", " ", body[:20_000])
-    return html.unescape(re.sub(r"<[^>]*>", " ", text))
+    return markup.words(body) if markup.is_markup(body) else body[: markup.LIMIT]

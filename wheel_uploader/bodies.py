@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import codecs
-import html
-import re
 import zlib
 from collections.abc import Iterable, Iterator
 
+from wheel_uploader import markup
 from wheel_uploader.display import printable
 from wheel_uploader.errors import ListingError, TransportError
 
@@ -16,7 +15,6 @@ MAX_BODY = 32 * 1024 * 1024
 
 _PIECE = 64 * 1024
 _QUOTED = 200
-_TITLE = re.compile(r"(?is)<(title|message|code)\b[^>]{0,200}>([^<]{1,500})</\1>")
 
 
 def unpacked(pieces: Iterable[bytes], coding: str, where: str) -> Iterator[bytes]:
@@ -103,7 +101,6 @@ def excerpt(body: bytes, content_type: str) -> str:
     if not (content_type.startswith("text/") or content_type.endswith(("json", "xml"))):
         return ""
     text = decoded(body)
-    if text.lstrip().startswith("<"):
-        # Of a page or an object store's XML, only what stands in the elements that say it.
-        text = ", ".join(html.unescape(match[2]) for match in _TITLE.finditer(text))
+    if markup.is_markup(text):
+        text = markup.headings(text)
     return printable(" ".join(text.split()), limit=_QUOTED)

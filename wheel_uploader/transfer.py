@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
 
+from wheel_uploader import markup
 from wheel_uploader.display import bare_url, printable
 from wheel_uploader.errors import FileError, NetworkError, TransportError
 from wheel_uploader.http import Http
@@ -25,7 +26,6 @@ _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})\Z")
 _ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]{0,200}"\Z')
 #: No wheel and no sdist begins like this.
 _PAGE = re.compile(rb"(?i)(?:\xef\xbb\xbf)?\s*<(\?xml|!doctype|[a-z]+)")
-_TITLE = re.compile(rb"(?i)<(title|code)>\s*([^<]{1,200}?)\s*</\1>")
 
 
 class Stopped(Exception):
@@ -211,8 +211,8 @@ class Transfer:
         if not page:
             return
         kind = "HTML page" if page[1].lower() in {b"!doctype", b"html", b"head", b"body"} else "XML document"
-        title = _TITLE.search(head[:4096])
-        called = f' ("{printable(title[2].decode("utf-8", "replace"), limit=100)}")' if title else ""
+        title = markup.headings(head.decode("utf-8", "replace"))
+        called = f' ("{printable(title, limit=100)}")' if title else ""
         raise FileError(
             f"{self._filename}: the server sent an {kind}{called} instead of the file",
             hint=f"Open {self._url} in a browser: it may want a login, or the file is gone.",
