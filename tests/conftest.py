@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
+
+from tests.cassettes import (  # noqa: F401 (pytest finds them here)
+    live,
+    pytest_recording_configure,
+    pytest_runtest_call,
+    vcr_cassette_dir,
+    vcr_config,
+)
 
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 
 @pytest.fixture(autouse=True)
 def _this_machine_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing of the environment leads elsewhere: no proxy, and no .netrc, which requests would read."""
+    """Nothing of the environment leads elsewhere: no proxy, and no .netrc, which requests would read.
+
+    twine's variables name indexes and credentials.
+    """
+    for name in [name for name in os.environ if name.startswith("TWINE_")]:
+        monkeypatch.delenv(name)
     for name in _PROXIES:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
