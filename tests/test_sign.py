@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -449,35 +450,43 @@ def test_a_listing_that_is_garbage(garbage: str, tmp_path: Path) -> None:
 
 def test_a_program_that_sleeps_is_ended_with_its_children(tmp_path: Path, files: list[Path]) -> None:
     own = program(tmp_path / "bin", 'sleep 300 & echo $! > "$0.child"; wait')
-    message = f"{own} did not answer within 1 seconds, and was stopped"
-    assert str(refused(program=own, timeout=1)) == message
+    message = f"{own} did not answer within 2 seconds, and was stopped"
+    assert str(refused(program=own, timeout=2)) == message
     assert_gone(int(Path(f"{own}.child").read_text()))
     signer = Signer(program=own, fingerprint="A" * 40, primary="A" * 40)
-    assert str(sign_refused(files, signer, timeout=1)) == message
+    assert str(sign_refused(files, signer, timeout=2)) == message
     assert_gone(int(Path(f"{own}.child").read_text()))
 
 
 def test_a_child_that_keeps_the_pipe_open_is_not_waited_for(tmp_path: Path) -> None:
     own = program(tmp_path, 'sleep 300 & echo $! > "$0.child"; exit 0')
-    assert "did not answer within 1 seconds" in str(refused(program=own, timeout=1))
+    assert "did not answer within 2 seconds" in str(refused(program=own, timeout=2))
     assert_gone(int(Path(f"{own}.child").read_text()))
 
 
 def test_a_run_that_is_interrupted_leaves_no_program_behind(tmp_path: Path) -> None:
     own = program(tmp_path, 'sleep 300 & echo $! > "$0.child"; wait')
 
+    child = Path(f"{own}.child")
+
     def interrupt(number: int, frame: object) -> None:
         raise KeyboardInterrupt
 
+    def interrupt_when_it_runs() -> None:
+        while not (child.exists() and child.read_text().endswith("\n")):
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGALRM)
+
     previous = signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, 1)
+    waiting = threading.Thread(target=interrupt_when_it_runs, daemon=True)
+    waiting.start()
     try:
         with pytest.raises(KeyboardInterrupt):
-            check_signer(own, None)
+            check_signer(own, None, timeout=20)
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        waiting.join(20)
         signal.signal(signal.SIGALRM, previous)
-    assert_gone(int(Path(f"{own}.child").read_text()))
+    assert_gone(int(child.read_text()))
 
 
 def assert_gone(process: int) -> None:
