@@ -62,14 +62,24 @@ def with_sparse() -> bytes:
     return gzip.compress(bytes(data))
 
 
-def with_huge_header() -> bytes:
-    """A pax header that declares a gigabyte."""
-    data = unpacked(tar(special(tarfile.XHDTYPE)))
+def with_size(member: tarfile.TarInfo, size: bytes) -> bytes:
+    """A tar with ``member``, whose header says another size."""
+    data = unpacked(tar(member, (f"{TOP}/z", b"z")))
     at = data.find(f"{TOP}/x".encode())
-    data[at + 124 : at + 136] = b"%011o\0" % (1 << 30)
+    data[at + 124 : at + 136] = size
     data[at + 148 : at + 156] = b" " * 8
     data[at + 148 : at + 156] = b"%06o\0 " % sum(data[at : at + 512])
     return gzip.compress(bytes(data))
+
+
+def with_huge_header() -> bytes:
+    """A pax header that declares a gigabyte."""
+    return with_size(special(tarfile.XHDTYPE), b"%011o\0" % (1 << 30))
+
+
+def with_negative_size() -> bytes:
+    """A member that ends before it begins, which tarfile has read for ever."""
+    return with_size(special(tarfile.REGTYPE), (-5000).to_bytes(12, "big", signed=True))
 
 
 def flipped(data: bytes, at: int) -> bytes:
@@ -96,6 +106,12 @@ FAULTS = {
     "bytes behind the tar": (tar(end=b"hidden"), SDIST, "sdist/unreadable"),
     "no end": (gzip.compress(bytes(unpacked(GOOD).rstrip(b"\0"))), SDIST, "sdist/unreadable"),
     "a broken header": (with_broken_header(), SDIST, "sdist/unreadable"),
+    "a negative size": (with_negative_size(), SDIST, "sdist/unreadable"),
+    "a cut member": (
+        with_size(special(tarfile.REGTYPE), b"%011o\0" % 500_000),
+        SDIST,
+        "sdist/unreadable",
+    ),
     "a huge header": (with_huge_header(), SDIST, "sdist/unreadable"),
     "a bomb": (tar((f"{TOP}/zeros", bytes(80 << 20))), SDIST, "sdist/bomb"),
     "huge metadata": (sdist_bytes(metadata=PKG_INFO.decode() + "x" * (3 << 20)), SDIST, "sdist/bomb"),

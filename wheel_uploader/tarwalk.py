@@ -7,7 +7,7 @@ import io
 import tarfile
 import zlib
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import IO, BinaryIO, cast
 
 from wheel_uploader.models import Fact, SdistMember
 
@@ -133,9 +133,8 @@ def _keep(tar: tarfile.TarFile, info: tarfile.TarInfo, found: Walk) -> None:
     if info.size > _MAX_METADATA:
         found.note("too-big", f"it has {info.size} bytes, more than any reader should take", info.name)
         return
-    member = tar.extractfile(info)
-    if member is not None:
-        found.kept[info.name] = member.read()
+    # None is for what is no file, and this is one.
+    found.kept[info.name] = cast(IO[bytes], tar.extractfile(info)).read()
 
 
 def _kind(info: tarfile.TarInfo) -> str:
