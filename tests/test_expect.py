@@ -1,0 +1,261 @@
+"""What is expected: which wheel fills which place, and how each wrong line is said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests import wheels
+from wheel_uploader import expect, names
+from wheel_uploader.errors import UsageError
+from wheel_uploader.expect import Expectation
+from wheel_uploader.models import DistName
+
+
+def release(*tags: str, sdist: bool = False) -> list[DistName]:
+    files = [f"dipy-1.11.0-{tag}.whl" for tag in tags] + ["dipy-1.11.0.tar.gz"] * sdist
+    return [names.parse(file) for file in files]
+
+
+RELEASE = release(*wheels.RELEASE_TAGS, sdist=True)
+
+
+def refused(make: Callable[[], Expectation]) -> UsageError:
+    with pytest.raises(UsageError) as caught:
+        make()
+    return caught.value
+
+
+def fills(line: str, tag: str) -> bool:
+    expected = expect.of_lines(line, "expected.txt")
+    full, extra = not expected.missing(release(tag)), expected.surplus(release(tag))
+    assert full is not bool(extra)
+    return full
+
+
+# --- a number --------------------------------------------------------------------------------------
+
+
+def test_a_number_of_files() -> None:
+    assert expect.of_count(6).missing(RELEASE) == expect.of_count(6).surplus(RELEASE) == ()
+    assert expect.of_count(8).missing(RELEASE) == ("2 files of 8",)
+    assert expect.of_count(7).missing(RELEASE) == ("1 file of 7",)
+    assert expect.of_count(4).missing(RELEASE) == ()
+    assert expect.of_count(4).surplus(RELEASE) == ("2 files more than 4",)
+    assert expect.of_count(7).surplus(RELEASE) == ()
+
+
+@pytest.mark.parametrize("count", [0, -1])
+def test_a_number_is_one_or_more(count: int) -> None:
+    assert str(refused(lambda: expect.of_count(count))) == f"a release of {count} files cannot be expected"
+
+
+# --- a file ----------------------------------------------------------------------------------------
+
+
+def test_a_file_names_what_is_expected_in_any_form() -> None:
+    text = """\
+# what the release guide says
+dipy-1.11.0-cp311-cp311-macosx_11_0_arm64.whl
+
+cp311-cp311-manylinux_2_17_x86_64
+cp312-manylinux_aarch64
+cp312-win_amd64
+cp312-musllinux_x86_64
+sdist
+"""
+    expected = expect.of_lines(text, "expected.txt")
+    assert (expected.missing(RELEASE), expected.surplus(RELEASE)) == ((), ())
+    assert expected.missing([]) == (
+        "dipy-1.11.0-cp311-cp311-macosx_11_0_arm64.whl",
+        "a wheel cp311-cp311-manylinux_2_17_x86_64",
+        "a wheel for cp312 on manylinux_aarch64",
+        "a wheel for cp312 on win_amd64",
+        "a wheel for cp312 on musllinux_x86_64",
+        "an sdist",
+    )
+    more = release("cp313-cp313-win_amd64")
+    assert expected.surplus([*RELEASE, *more]) == ("dipy-1.11.0-cp313-cp313-win_amd64.whl",)
+
+
+def test_lines_of_sha256sums_are_names_and_what_is_no_part_of_a_release_is_left_out() -> None:
+    text = f"{'a' * 64}  dist/dipy-1.11.0.tar.gz\n{'b' * 64} *NOTES.txt\n"
+    expected = expect.of_lines(text, "SHA256SUMS")
+    assert expected.missing([]) == ("dipy-1.11.0.tar.gz",)
+
+
+def test_every_wrong_line_is_said_with_its_number() -> None:
+    error = refused(
+        lambda: expect.of_lines(
+            "sdist\n\ndipy\ndipy-1.whl\ncp311-macos_arm64\ncp-win32\ncp311-manylinux\nA-B-C\n", "expected.txt"
+        )
+    )
+    assert str(error) == "expected.txt does not say what is expected"
+    assert error.details == (
+        "line 3: 'dipy': neither a file name nor a tag",
+        "line 4: 'dipy-1.whl': a wheel name has 5 or 6 parts between dashes, this one 2",
+        (
+            "line 5: 'cp311-macos_arm64': 'macos_arm64' is no platform like manylinux_x86_64 "
+            "(did you mean macosx_arm64?)"
+        ),
+        "line 6: 'cp-win32': 'cp' is no python like cp311 or cp313t",
+        (
+            "line 7: 'cp311-manylinux': 'manylinux' is no platform like manylinux_x86_64 "
+            "(did you mean manylinux_i686?)"
+        ),
+        "line 8: 'A-B-C': neither a file name nor a tag",
+    )
+    assert error.hint.startswith("Each line is a file name, a tag like cp311-cp311-win_amd64, a python")
+
+
+def test_a_page_instead_of_a_list_is_not_quoted_without_end() -> None:
+    error = refused(lambda: expect.of_lines("<html>\n" * 40, "expected.txt"))
+    assert len(error.details) == 11
+    assert error.details[-1] == "and 30 more lines"
+
+
+@pytest.mark.parametrize("text", ["", "\n# nothing yet\n"])
+def test_a_file_that_expects_nothing_is_refused(text: str) -> None:
+    assert str(refused(lambda: expect.of_lines(text, "x"))) == "x does not say what is expected"
+
+
+# --- which wheel fills what ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "tag", "filled"),
+    [
+        # Platforms by family and architecture, whatever the version.
+        ("cp311-manylinux_x86_64", "cp311-cp311-manylinux_2_28_x86_64", True),
+        ("cp311-manylinux_x86_64", "cp311-cp311-manylinux2014_x86_64", True),
+        ("cp311-manylinux_x86_64", "cp311-cp311-manylinux1_x86_64", True),
+        ("cp311-manylinux_x86_64", "cp311-cp311-linux_x86_64.manylinux_2_5_x86_64", True),
+        ("cp311-manylinux_x86_64", "cp311-cp311-manylinux_2_28_aarch64", False),
+        ("cp311-manylinux_x86_64", "cp311-cp311-musllinux_1_2_x86_64", False),
+        ("cp311-manylinux_x86_64", "cp311-cp311-linux_x86_64", False),
+        ("cp311-manylinux_i686", "cp311-cp311-manylinux_2_5_i686.manylinux1_i686", True),
+        ("cp311-macosx_arm64", "cp311-cp311-macosx_11_0_arm64", True),
+        ("cp311-macosx_arm64", "cp311-cp311-macosx_10_9_universal2", True),
+        ("cp311-macosx_x86_64", "cp311-cp311-macosx_10_9_universal2", True),
+        ("cp311-macosx_x86_64", "cp311-cp311-macosx_10_6_intel", True),
+        ("cp311-macosx_universal2", "cp311-cp311-macosx_11_0_arm64", False),
+        ("cp311-win32", "cp311-cp311-win_amd64", False),
+        ("cp313-ios_arm64_iphoneos", "cp313-cp313-ios_13_0_arm64_iphoneos", True),
+        ("cp313-android_arm64_v8a", "cp313-cp313-android_24_arm64_v8a", True),
+        ("cp313-pyodide_wasm32", "cp313-cp313-pyodide_2025_0_wasm32", True),
+        # A whole platform tag stands for itself.
+        ("cp311-manylinux_2_28_x86_64", "cp311-cp311-manylinux_2_28_x86_64", True),
+        ("cp311-manylinux_2_28_x86_64", "cp311-cp311-manylinux_2_17_x86_64", False),
+        # A pure fallback hides nothing.
+        ("cp311-win_amd64", "py3-none-any", False),
+        ("cp311-any", "py3-none-any", True),
+        ("py3-any", "py3-none-any", True),
+        ("py3-any", "py2.py3-none-any", True),
+        # Pythons.
+        ("cp311-win_amd64", "cp311-cp311-win_amd64", True),
+        ("cp311-win_amd64", "cp312-cp312-win_amd64", False),
+        ("cp311-win_amd64", "cp311-none-win_amd64", True),
+        ("cp311-win_amd64", "py3-none-win_amd64", True),
+        ("cp311-win_amd64", "py310-none-win_amd64", True),
+        ("cp311-win_amd64", "py312-none-win_amd64", False),
+        ("cp27-win_amd64", "cp27-cp27mu-win_amd64", True),
+        ("cp37-win_amd64", "cp37-cp37m-win_amd64", True),
+        # abi3 fills what is at it and above it.
+        ("cp311-win_amd64", "cp311-abi3-win_amd64", True),
+        ("cp313-win_amd64", "cp39-abi3-win_amd64", True),
+        ("cp38-win_amd64", "cp39-abi3-win_amd64", False),
+        ("pp310-win_amd64", "cp39-abi3-win_amd64", False),
+        # Free-threaded builds take nothing that needs the lock.
+        ("cp313t-win_amd64", "cp313-cp313t-win_amd64", True),
+        ("cp313t-win_amd64", "cp313-cp313-win_amd64", False),
+        ("cp313-win_amd64", "cp313-cp313t-win_amd64", False),
+        ("cp313t-win_amd64", "cp39-abi3-win_amd64", False),
+        ("cp313t-win_amd64", "py3-none-win_amd64", True),
+        ("cp315t-win_amd64", "cp315-abi3t-win_amd64", True),
+        # Others.
+        ("pp310-win_amd64", "pp310-pypy310_pp73-win_amd64", True),
+        ("pp310-win_amd64", "py3-none-win_amd64", True),
+        ("gp311_242-manylinux_x86_64", "graalpy311-graalpy242_311_native-manylinux_2_28_x86_64", True),
+        # Tags.
+        ("cp311-abi3-win_amd64", "cp311-abi3-win_amd64", True),
+        ("cp311-cp311-win_amd64", "cp311-abi3-win_amd64", False),
+        ("cp311-cp311-manylinux_x86_64", "cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64", True),
+        ("py2.py3-none-any", "py3-none-any", True),
+        ("sdist", "py3-none-any", False),
+    ],
+)  # fmt: skip
+def test_which_wheel_fills_what(line: str, tag: str, filled: bool) -> None:
+    assert fills(line, tag) is filled
+
+
+def test_an_sdist_fills_only_its_own_place() -> None:
+    expected = expect.of_lines("cp311-any\npy3-none-any\n", "x")
+    assert expected.missing(release(sdist=True)) == ("a wheel for cp311 on any", "a wheel py3-none-any")
+    assert expect.of_lines("sdist", "x").missing([names.parse("Dipy-1.11.zip")]) == ()
+
+
+# --- a matrix --------------------------------------------------------------------------------------
+
+
+def test_a_matrix_is_every_python_on_every_platform() -> None:
+    expected = expect.of_table(
+        {
+            "pythons": ["cp311", "cp312"],
+            "platforms": ["macosx_arm64", "manylinux_x86_64"],
+            "skip": ["cp312-macosx_*"],
+            "sdist": True,
+        }
+    )
+    assert expected.missing(RELEASE) == ("a wheel for cp312 on manylinux_x86_64",)
+    assert expected.surplus(RELEASE) == (
+        "dipy-1.11.0-cp312-cp312-manylinux_2_17_aarch64.manylinux2014_aarch64.whl",
+        "dipy-1.11.0-cp312-cp312-musllinux_1_2_x86_64.whl",
+        "dipy-1.11.0-cp312-cp312-win_amd64.whl",
+    )
+    assert expected.missing([]) == (
+        "a wheel for cp311 on macosx_arm64",
+        "a wheel for cp311 on manylinux_x86_64",
+        "a wheel for cp312 on manylinux_x86_64",
+        "an sdist",
+    )
+
+
+def test_one_abi3_wheel_fills_a_column() -> None:
+    matrix = {"pythons": ["cp39", "cp312", "cp313t"], "platforms": ["win_amd64"], "skip": ["cp313t-*"]}
+    assert expect.of_table(matrix).missing(release("cp39-abi3-win_amd64")) == ()
+
+
+def test_an_sdist_alone_is_a_matrix_too() -> None:
+    assert expect.of_table({"sdist": True}).missing([]) == ("an sdist",)
+
+
+@pytest.mark.parametrize(
+    ("table", "details"),
+    [
+        ({"python": ["cp311"]}, ("python: it has pythons, platforms, skip, sdist",)),
+        ({"pythons": "cp311", "platforms": ["win32"]}, ("pythons: it is a list of words",)),
+        ({"pythons": [311], "platforms": ["win32"]}, ("pythons: it is a list of words",)),
+        ({"pythons": ["cp311"]}, ("pythons and platforms: it has both or neither",)),
+        ({"sdist": "yes"}, ("sdist: it is true or false",)),
+        (
+            {"pythons": ["3.11", "cp311"], "platforms": ["win_amd64"]},
+            ("'3.11' is no python like cp311 or cp313t",),
+        ),
+        (
+            {"pythons": ["cp311"], "platforms": ["win32"], "skip": ["cp312-*"]},
+            ("skip: 'cp312-*' matches nothing",),
+        ),
+    ],
+)
+def test_a_wrong_matrix_is_said(table: dict[str, object], details: tuple[str, ...]) -> None:
+    error = refused(lambda: expect.of_table(table))
+    assert str(error) == "'expect' in the configuration is not a matrix"
+    assert error.details[: len(details)] == details
+
+
+@pytest.mark.parametrize(
+    "table", [{}, {"sdist": False}, {"pythons": ["cp311"], "platforms": ["win32"], "skip": ["*"]}]
+)
+def test_a_matrix_of_nothing_is_refused(table: dict[str, object]) -> None:
+    assert str(refused(lambda: expect.of_table(table))) == "'expect' expects nothing"

@@ -1,0 +1,73 @@
+"""SHA256SUMS in all its spellings."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests import wheels
+from wheel_uploader import sums
+from wheel_uploader.errors import UsageError
+
+A, B = "a" * 64, "b" * 64
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"{A}  x.whl",
+        f"{A} *x.whl",
+        f"{A.upper()}  x.whl",
+        f"{A}  dist/x.whl",
+        f"{A} *.\\dist\\x.whl",
+        f"{A}\tx.whl",
+        f"  {A}  x.whl \r",
+        f"SHA256 (x.whl) = {A}",
+        f"SHA256 (dist/x.whl) = {A}",
+        f"SHA256(x.whl)= {A}",
+        f"SHA2-256(x.whl)= {A}",
+    ],
+)
+def test_every_spelling_of_a_line(line: str) -> None:
+    assert sums.parse_line(line) == ("x.whl", A)
+
+
+@pytest.mark.parametrize(
+    "line", ["x.whl", f"{A}x.whl", f"{A[1:]}  x.whl", f"{A}0  x.whl", f"MD5 (x.whl) = {A[:32]}", f"{A}  "]
+)
+def test_what_is_no_such_line(line: str) -> None:
+    assert sums.parse_line(line) is None
+
+
+def test_a_whole_file() -> None:
+    text = f"# made by hand\r\n{A}  x.whl\r\n\r\nSHA256 (y.tar.gz) = {B}\r\n{A} *x.whl\r\n"
+    assert sums.parse(text, "SHA256SUMS") == {"x.whl": A, "y.tar.gz": B}
+
+
+@pytest.mark.parametrize("options", [[], ["--binary"], ["--tag"]])
+def test_what_sha256sum_writes(tmp_path: Path, options: list[str]) -> None:
+    paths = wheels.make_release(tmp_path)
+    command = ["sha256sum", *options, *map(str, paths)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert sums.parse(done.stdout, "x").keys() == {path.name for path in paths}
+
+
+def test_every_wrong_line_is_said() -> None:
+    with pytest.raises(UsageError) as caught:
+        sums.parse(f"{A}  x.whl\nSHA512 (x.whl) = {A}{A}\n{B}  x.whl\n", "SUMS")
+    assert str(caught.value) == "SUMS is not in the format of SHA256SUMS"
+    assert caught.value.details == (
+        f"line 2: 'SHA512 (x.whl) = {A}{A[:19]}...'",
+        "line 3: another sha256 for x.whl than before",
+    )
+    assert caught.value.hint == "Each line is 'sha256  file name', as 'sha256sum *' writes it."
+
+
+def test_a_page_and_nothing_at_all() -> None:
+    with pytest.raises(UsageError, match=r"^SUMS is not in the format") as caught:
+        sums.parse("<p>\n" * 12, "SUMS")
+    assert caught.value.details[-1] == "and 2 more lines"
+    with pytest.raises(UsageError, match=r"^SUMS is empty$"):
+        sums.parse("\n# none\n", "SUMS")
