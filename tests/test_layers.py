@@ -58,6 +58,7 @@ LEVELS = (
 
 #: Where each library is imported; packaging, the field's own grammar, may be used anywhere.
 HOMES = {
+    "abi3info": ("checks/native_python",),
     "bs4": ("markup",),
     "click": ("cli", "cli_options"),
     "email_validator": ("checks/contact",),

@@ -1,0 +1,123 @@
+"""Where the loaders of Linux, macOS and Windows look for a library, played through on a wheel's members."""
+
+from __future__ import annotations
+
+import enum
+import itertools
+import posixpath
+import re
+from collections.abc import Iterator
+
+from packaging.utils import canonicalize_name
+
+from wheel_uploader.checks.native_code import Code, loaded
+from wheel_uploader.models import NativeFormat, NativeKind, WheelContent
+from wheel_uploader.platforms import promises
+
+_SITE = re.compile(r"[^/]+\.data/(?:purelib|platlib)/")
+_ORIGIN = re.compile(r"\$ORIGIN\b|\$\{ORIGIN\}")
+_PROJECT = re.compile(r"[A-Za-z0-9._-]+")
+#: Search paths of one wheel that are followed.
+MAX_FOLDERS = 64
+#: What stands for the directory of the program that runs, which is Python's.
+_PROGRAM = "@executable_path"
+
+
+class Found(enum.Enum):
+    """What became of the search for a library."""
+
+    THERE = enum.auto()
+    #: In the wheel, and no loader would look there.
+    UNREACHABLE = enum.auto()
+    MISSING = enum.auto()
+
+
+class Search:
+    """The members of one wheel as they lie in site-packages, and the directories that its code looks into."""
+
+    def __init__(self, wheel: WheelContent) -> None:
+        #: Every path of a name, whatever its case.
+        self._paths: dict[str, list[str]] = {}
+        for member in wheel.members:
+            path = _SITE.sub("", member.name, count=1)
+            self._paths.setdefault(posixpath.basename(path).lower(), []).append(path)
+        self._names = {code.slice.name for code in loaded(wheel) if code.slice.name}
+        # What one library loads, another finds: the search paths of all are taken together.
+        folders = (
+            folder for code in loaded(wheel) for rpath in code.slice.rpaths for folder in _expand(rpath, code)
+        )
+        self._folders = tuple(itertools.islice(dict.fromkeys(folders), MAX_FOLDERS))
+        own = {posixpath.dirname(path) for paths in self._paths.values() for path in paths}
+        self._of_others = _Others(own, _required(wheel))
+
+    def where(self, library: str) -> str:
+        """A member of this name, wherever it lies; empty when there is none."""
+        return next(iter(self._called(library)), "")
+
+    def find(self, library: str, code: Code) -> Found:
+        """What happens when ``code`` asks for ``library``."""
+        there = self._called(library)
+        if code.facts.format is NativeFormat.PE:
+            # DLLs are found by name, in directories that the package itself adds at run time.
+            return Found.THERE if there else Found.MISSING
+        folders, rest = self._looked_into(library, code)
+        if any(self._of_others.have(folder) for folder in folders):
+            return Found.THERE
+        tried = (posixpath.normpath(posixpath.join(folder, rest)) for folder in folders)
+        if any(path in there or promises.has_macos(path) for path in tried):
+            return Found.THERE
+        if not there:
+            return Found.MISSING
+        # A soname that is loaded already is not searched; and outside site-packages paths are not known.
+        is_outside = any(".data/" in path for path in (*there, _SITE.sub("", code.member, count=1)))
+        is_loaded = code.facts.format is NativeFormat.ELF and library in self._names
+        return Found.THERE if is_outside or is_loaded else Found.UNREACHABLE
+
+    def _called(self, library: str) -> list[str]:
+        return self._paths.get(posixpath.basename(library).lower(), [])
+
+    def _looked_into(self, library: str, code: Code) -> tuple[tuple[str, ...], str]:
+        """The directories that are tried, below site-packages or absolute, and the path below them."""
+        if library.startswith("@rpath/"):
+            return self._folders, library.removeprefix("@rpath/")
+        if "/" in library:
+            folder, _, name = library.rpartition("/")
+            return tuple(_expand(folder, code)), name
+        return self._folders, library
+
+
+class _Others:
+    """The packages of other wheels, which are installed beside this one."""
+
+    def __init__(self, own: set[str], required: frozenset[str]) -> None:
+        self._own = own
+        self._required = required
+
+    def have(self, folder: str) -> bool:
+        """Whether ``folder`` is none of this wheel's, and is called after a project that it requires."""
+        top = folder.partition("/")[0]
+        if top in {"", ".."} or folder in self._own:
+            return False
+        name = canonicalize_name(top)
+        return any(project == name or project.startswith(f"{name}-") for project in self._required)
+
+
+def _expand(path: str, code: Code) -> Iterator[str]:
+    """The directory or file that ``path`` stands for in ``code``: below site-packages, or absolute."""
+    here = posixpath.dirname(_SITE.sub("", code.member, count=1))
+    if code.facts.format is NativeFormat.ELF:
+        path = _ORIGIN.sub(lambda _: f"./{here}", path, count=1)
+    elif path.startswith("@loader_path"):
+        path = f"./{here}{path.removeprefix('@loader_path')}"
+    elif path.startswith(_PROGRAM):
+        if code.slice.kind is not NativeKind.EXECUTABLE:
+            return
+        path = f"./{here}{path.removeprefix(_PROGRAM)}"
+    folder = posixpath.normpath(path)
+    yield "" if folder == "." else folder
+
+
+def _required(wheel: WheelContent) -> frozenset[str]:
+    """The projects that the wheel requires."""
+    lines = (wheel.pkginfo or {}).get("requires-dist", ())
+    return frozenset(canonicalize_name(found[0]) for line in lines if (found := _PROJECT.match(line.strip())))
