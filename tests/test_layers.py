@@ -36,7 +36,7 @@ LEVELS = (
     (
         # list
         "sources/*",
-        *("release", "expect", "sums"),
+        *("release", "expect", "sums", "waiting"),
         # download
         *("download", "fetch", "transfer", "partial", "verify", "wheelhouse", "disk"),
         # check
