@@ -533,7 +533,7 @@ def test_the_second_run_asks_whether_it_changed(
     before = (path / NAME).stat()
     (fetched,) = fetch(server, path)
     assert fetched.outcome is FetchOutcome.UNCHANGED
-    assert fetched.vouched_by == "unchanged since it was fetched"
+    assert fetched.vouched_by == "its server: unchanged since it was fetched"
     assert "range" not in server.requests[1].headers
     assert {"if-none-match", "if-modified-since"} & server.requests[1].headers.keys()
     assert (path / NAME).stat() == before or (path / NAME).stat().st_mtime_ns == before.st_mtime_ns

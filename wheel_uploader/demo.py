@@ -108,6 +108,9 @@ def make_release(folder: Path) -> None:
         _write(top / "PKG-INFO", _METADATA)
         _write(top / "pyproject.toml", f'[project]\nname = "{PROJECT}"\nversion = "{VERSION}"\n')
         _pack(tree, folder / f"{name}-{VERSION}.tar.gz", "gztar", top.name)
+    for path in folder.iterdir():
+        # Built an hour ago: a Last-Modified of this second would vouch for nothing, and be fetched again.
+        os.utime(path, (time.time() - 3600,) * 2)
 
 
 def _wheel_text(tag: str) -> str:
@@ -167,7 +170,7 @@ def index_server(folder: Path) -> Iterator[str]:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "pypiserver", "run", "--interface", "127.0.0.1", "--port", str(port)]
     # "." for passwords and actions: an index that asks nobody for a password.
-    command += ["--passwords", ".", "--authenticate", ".", str(folder)]
+    command += ["--passwords", ".", "--authenticate", ".", "--disable-fallback", str(folder)]
     quiet = subprocess.DEVNULL
     with subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet) as process:
         try:

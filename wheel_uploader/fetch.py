@@ -36,7 +36,7 @@ from wheel_uploader.verify import (
 from wheel_uploader.wheelhouse import Note, Wheelhouse
 
 #: What vouches for a file of which the source has no hash, when its server answers 304.
-STILL = "unchanged since it was fetched"
+STILL = "its server: unchanged since it was fetched"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from wheel_uploader import checks, download, index, posting, release, sign, sources
 from wheel_uploader.display import bare_url
 from wheel_uploader.errors import ConflictError, CredentialsError, FileError, Interrupted, ReleaseError
+from wheel_uploader.hosts import place_of
 from wheel_uploader.http import Http
 from wheel_uploader.models import (
     FileState,
@@ -97,7 +98,7 @@ def _run(options: Options, report: Report, progress: Progress) -> None:
         with _index(options, target, progress) as served:
             with _stage(report, Stage.UPLOAD):
                 uploader = _uploader(options, target, report, progress)
-                page = _project_page(served, options.project, uploader)
+                page = _project_page(served, options.project, target, uploader)
                 report.plan = index.compare(page, files, served.sha256_of)
                 _stop_if_conflict(report)
                 if options.dry_run:
@@ -167,11 +168,16 @@ def _index(options: Options, target: Target, progress: Progress) -> Iterator[ind
         yield index.Index(http, *urls)
 
 
-def _project_page(served: index.Index, project: str, uploader: Poster) -> ProjectPage:
-    """What the index says of the project; credentials are used only where it asks for them."""
+def _project_page(served: index.Index, project: str, target: Target, uploader: Poster) -> ProjectPage:
+    """What the index says of the project; credentials are used only where it asks for them.
+
+    They are those of the upload, so they go to the host that gets the upload, and to no other.
+    """
     try:
         return served.page(project, fresh=True)
     except CredentialsError:
+        if place_of(served.url) != place_of(target.url):
+            raise
         credentials = uploader.credentials()
         if credentials is None:
             raise
