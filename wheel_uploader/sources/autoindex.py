@@ -9,7 +9,7 @@ from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 from packaging.utils import canonicalize_name
 
 from wheel_uploader.models import RemoteFile
-from wheel_uploader.sources.base import Listing, url_below
+from wheel_uploader.sources.base import Listing, urls_below
 from wheel_uploader.sources.xml import Document
 
 #: nginx's XML.
@@ -51,6 +51,7 @@ def read_document(document: Document, base_url: str, source: str) -> Listing:
 def _listing(entries: list[dict[str, Any]], base_url: str, source: str) -> Listing:
     files: list[RemoteFile] = []
     pages: dict[str, str] = {}
+    url_of = urls_below(_directory(base_url))
     for entry in entries:
         # serve calls the file without its suffix "name"; it and Caddy give directories a slash.
         base = entry.get("base")
@@ -58,9 +59,11 @@ def _listing(entries: list[dict[str, Any]], base_url: str, source: str) -> Listi
         if not name or "/" in name:
             continue
         if entry.get("is_dir") or entry.get("type") in {"directory", "folder"}:
-            pages.setdefault(canonicalize_name(name), f"{url_below(_directory(base_url), name)}/")
-        elif entry.get("type", "file") == "file" and (url := _url(entry, name, base_url)):
-            size = entry.get("size")
+            pages.setdefault(canonicalize_name(name), f"{url_of(name)}/")
+            continue
+        given, size = entry.get("url"), entry.get("size")
+        url = _own_url(given, name, base_url) if isinstance(given, str) else url_of(name)
+        if url and entry.get("type", "file") == "file":
             size = size if type(size) is int and size >= 0 else None
             files.append(RemoteFile(filename=name, url=url, size=size, source=source))
     return Listing(files=tuple(files), pages=pages)
@@ -75,11 +78,8 @@ def _is_entry(entry: object) -> bool:
     )
 
 
-def _url(entry: dict[str, Any], name: str, base_url: str) -> str:
-    """The URL of a file: Caddy's own if it leads to that name, else the directory's and the name."""
-    given = entry.get("url")
-    if not isinstance(given, str):
-        return url_below(_directory(base_url), name)
+def _own_url(given: str, name: str, base_url: str) -> str:
+    """The URL that Caddy gives for a file; empty when it does not lead to that name."""
     try:
         url = urljoin(base_url, given)
         parts = urlsplit(url)

@@ -8,7 +8,7 @@ import re
 from urllib.parse import parse_qs, quote, unquote, urlsplit, urlunsplit
 
 from wheel_uploader.models import RemoteFile
-from wheel_uploader.sources.base import Listing, digests, url_below, with_query
+from wheel_uploader.sources.base import Listing, digests, urls_below, with_query
 from wheel_uploader.sources.s3 import is_right_below
 from wheel_uploader.sources.xml import Document, Record
 
@@ -48,30 +48,30 @@ def read_container(document: Document, base_url: str, source: str) -> Listing:
         return Listing(next=_asking(base_url, ""))
     prefix = query.get("prefix", [""])[0]
     marker = document.fields.get("NextMarker", "")
+    url_of, signature = urls_below(base_url), _signature(query)
     files = tuple(
-        _file(name, record, base_url, source)
+        _file(name, record, url_of(name) + signature, source)
         for record in document.records
         if is_right_below(prefix, name := record.fields.get("Name", ""))
     )
     return Listing(files=files, next=with_query(base_url, {"marker": marker}) if marker else "")
 
 
-def _file(name: str, record: Record, base_url: str, source: str) -> RemoteFile:
+def _file(name: str, record: Record, url: str, source: str) -> RemoteFile:
     size = record.fields.get("Content-Length", "")
     return RemoteFile(
         filename=name.rpartition("/")[2],
-        url=_with_signature(url_below(base_url, name), base_url),
+        url=url,
         size=int(size) if re.fullmatch(r"[0-9]{1,18}", size) else None,
         hashes=_md5(record.fields.get("Content-MD5", "")),
         source=source,
     )
 
 
-def _with_signature(url: str, base_url: str) -> str:
+def _signature(query: dict[str, list[str]]) -> str:
     """What lets us list also lets us read: the shared access signature that the person gave."""
-    query = parse_qs(urlsplit(base_url).query)
-    signature: dict[str, str | None] = {key: values[0] for key, values in query.items() if key not in _ASKING}
-    return with_query(url, signature)
+    given = {key: values[0] for key, values in query.items() if key not in _ASKING}
+    return with_query("", given)
 
 
 def _md5(text: str) -> dict[str, str]:

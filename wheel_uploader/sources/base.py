@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
@@ -69,11 +69,11 @@ def with_query(url: str, changes: Mapping[str, str | None]) -> str:
     return urlunsplit(parts._replace(query=query, fragment=""))
 
 
-def url_below(base: str, key: str) -> str:
-    """The URL of what a place calls ``key``, below the path of ``base``.
+def urls_below(base: str) -> Callable[[str], str]:
+    """What makes URLs, below the path of ``base``, of what a place calls its files.
 
     What is no letter and no digit is encoded, a plus too: S3 would take a bare one for a space.
     """
     parts = urlsplit(base)
-    path = f"{parts.path.rstrip('/')}/{quote(key, safe='/', errors='replace')}"
-    return urlunsplit(parts._replace(path=path, query="", fragment=""))
+    start = urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/", query="", fragment=""))
+    return lambda key: start + quote(key, safe="/", errors="replace")

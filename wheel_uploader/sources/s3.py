@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, quote, unquote, unquote_plus, urlsplit, urlun
 from wheel_uploader.display import printable
 from wheel_uploader.errors import ListingError
 from wheel_uploader.models import RemoteFile
-from wheel_uploader.sources.base import Listing, url_below, with_query
+from wheel_uploader.sources.base import Listing, urls_below, with_query
 from wheel_uploader.sources.xml import Document, Record
 
 #: Where the public addresses of ``s3://`` and ``gs://`` are.
@@ -79,8 +79,9 @@ def read_bucket(document: Document, base_url: str, source: str) -> Listing:
     encoded = document.fields.get("EncodingType", "").lower() == "url"
     prefix = query.get("prefix", [""])[0]
     keys = [_decoded(record.fields.get("Key", ""), encoded) for record in document.records]
+    url_of = urls_below(base_url)
     files = tuple(
-        _file(key, record, base_url, source)
+        _file(key, record, url_of(key), source)
         for key, record in zip(keys, document.records, strict=True)
         if is_right_below(prefix, key)
     )
@@ -98,11 +99,11 @@ def _decoded(text: str, encoded: bool) -> str:
     return unquote_plus(text) if encoded else text
 
 
-def _file(key: str, record: Record, base_url: str, source: str) -> RemoteFile:
+def _file(key: str, record: Record, url: str, source: str) -> RemoteFile:
     size = record.fields.get("Size", "")
     return RemoteFile(
         filename=key.rpartition("/")[2],
-        url=url_below(base_url, key),
+        url=url,
         size=int(size) if re.fullmatch(r"[0-9]{1,18}", size) else None,
         source=source,
     )

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit, urlunsplit
 
 from wheel_uploader.models import RemoteFile
-from wheel_uploader.sources.base import Listing, digests, url_below, with_query
+from wheel_uploader.sources.base import Listing, digests, urls_below, with_query
 from wheel_uploader.sources.s3 import is_right_below
 
 #: ``/v1/ACCOUNT/CONTAINER/PREFIX``; an account begins with AUTH_ or the like, and Ceph leaves it out.
@@ -36,8 +36,11 @@ def read_entries(data: object, base_url: str, source: str) -> Listing | None:
         return None
     prefix = parse_qs(urlsplit(base_url).query).get("prefix", [""])[0]
     objects = [entry for entry in data if "name" in entry]
+    url_of = urls_below(base_url)
     files = tuple(
-        _file(entry, base_url, source) for entry in objects if is_right_below(prefix, entry["name"])
+        _file(entry, url_of(entry["name"]), source)
+        for entry in objects
+        if is_right_below(prefix, entry["name"])
     )
     marker = (data[-1].get("name") or data[-1].get("subdir")) if data else ""
     return Listing(files=files, next=with_query(base_url, {"marker": marker}) if marker else "")
@@ -51,13 +54,13 @@ def _is_entry(entry: object) -> bool:
     return isinstance(entry.get("subdir"), str)
 
 
-def _file(entry: dict[str, Any], base_url: str, source: str) -> RemoteFile:
+def _file(entry: dict[str, Any], url: str, source: str) -> RemoteFile:
     size = entry["bytes"]
     # An object in segments has the size and the hash of its list of them.
     whole = type(size) is int and size > 0 and "slo_etag" not in entry
     return RemoteFile(
         filename=entry["name"].rpartition("/")[2],
-        url=url_below(base_url, entry["name"]),
+        url=url,
         size=size if whole else None,
         hashes=digests({"md5": entry["hash"]}) if whole else {},
         source=source,
