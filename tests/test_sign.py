@@ -491,15 +491,17 @@ def test_a_run_that_is_interrupted_leaves_no_program_behind(tmp_path: Path) -> N
 
 def assert_gone(process: int) -> None:
     deadline = time.monotonic() + 5
-    while time.monotonic() < deadline:
-        try:
-            state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
-        except (FileNotFoundError, ProcessLookupError):
-            return
-        if state == "Z":
-            return
+    while state_of(process) not in {"", "Z"}:
+        assert time.monotonic() < deadline, f"process {process} is still there"
         time.sleep(0.02)
-    raise AssertionError(f"process {process} is still there")
+
+
+def state_of(process: int) -> str:
+    """``T`` stopped, ``Z`` dead and not yet asked for; empty when there is none."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 @pytest.mark.parametrize("identity", ["key@example.com", None])
@@ -542,7 +544,10 @@ def stopped_agent(ring: Keyring) -> Iterator[None]:
     )
     found = re.match(rb"D (\d+)", told.stdout)
     assert found
-    os.kill(int(found[1]), signal.SIGSTOP)
+    # The agent may lose the signal while its thread for the call above ends.
+    while state_of(int(found[1])) != "T":
+        os.kill(int(found[1]), signal.SIGSTOP)
+        time.sleep(0.02)
     try:
         yield
     finally:
