@@ -348,6 +348,26 @@ class SdistContent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FileSummary:
+    """What the checks of a whole release need of one file; small, however large the file is."""
+
+    name: DistName
+    #: Bytes of the archive, and of all members unpacked.
+    size: int
+    unpacked_size: int = 0
+    #: The first Generator of WHEEL: the tool that built it, not those that repaired it.
+    generator: str = ""
+    #: What installs into site-packages, without ``.dist-info``, ``.data`` and what a repair tool adds.
+    top_level: tuple[str, ...] = ()
+    #: Compiled members, without the libraries that a repair tool adds.
+    natives: int = 0
+    #: Field of core metadata to its values, in a form that can be compared; absent without metadata.
+    metadata: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    #: Fields that an sdist leaves to its wheels; None where its metadata cannot say so (before 2.2).
+    dynamic: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One thing that a check found."""
 
@@ -360,6 +380,15 @@ class Finding:
     member: str | None = None
     #: Set when the person accepted it with ``--ignore``: shown, and blocks nothing.
     ignored: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspection:
+    """What is kept of one file when it was judged: its content is dropped, for a release's are large."""
+
+    findings: tuple[Finding, ...] = ()
+    #: None when it was not asked for.
+    summary: FileSummary | None = None
 
 
 # --- sign ------------------------------------------------------------------------------------------
@@ -498,6 +527,11 @@ class Options:
     profile: Profile | None = None
     ignore: tuple[str, ...] = ()
     strict: bool = False
+    #: The version to compare with; None: the newest final one below this one.
+    like: str | None = None
+    no_like: bool = False
+    #: Pythons, platforms or both (``cp310-win32``) that may be gone since that version.
+    allow_lost: tuple[str, ...] = ()
 
     sign: bool = False
     sign_with: str = "gpg"
@@ -532,6 +566,8 @@ class Report:
     selection: Selection | None = None
     fetched: tuple[Fetched, ...] = ()
     findings: tuple[Finding, ...] = ()
+    #: Checks that could not be made, and why, in one sentence each.
+    not_checked: tuple[str, ...] = ()
     signatures: tuple[Signature, ...] = ()
     #: The profile that the checks were made under.
     profile: Profile = Profile.PYPI
