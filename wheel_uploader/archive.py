@@ -25,6 +25,7 @@ from wheel_uploader.models import (
     WheelContent,
     WheelName,
 )
+from wheel_uploader.native.collect import Natives
 from wheel_uploader.ziprecords import Entry, Walk
 
 #: PyPI's rule for decompression bombs: more than this unpacked, and more than 50 : 1.
@@ -83,7 +84,9 @@ def _damage(content: WheelContent | SdistContent) -> Iterator[str]:
 
 def read_wheel(stream: BinaryIO, size: int, name: WheelName) -> WheelContent:
     """What is in the ZIP of ``size`` bytes that ``stream`` holds."""
-    unpacked = _unzip(stream, size)
+    # What is taken of Python's C API matters where the stable ABI is promised.
+    natives = Natives(symbols=any(abi.startswith("abi3") for abi in name.abis))
+    unpacked = _unzip(stream, size, natives)
     read_by_pkginfo = pkginfo_reader.read(
         pkginfo_reader.source((member.name for member in unpacked.members), unpacked.kept), unpacked.kept
     )
@@ -97,15 +100,18 @@ def read_wheel(stream: BinaryIO, size: int, name: WheelName) -> WheelContent:
         pkginfo=read_by_pkginfo.fields,
         pkginfo_remarks=read_by_pkginfo.remarks,
         pkginfo_source=read_by_pkginfo.source,
+        natives=natives.facts,
     )
 
 
 class _Unzipped:
     """Members, facts and kept bytes of one ZIP, as they are read."""
 
-    def __init__(self, walk: Walk) -> None:
+    def __init__(self, walk: Walk, natives: Natives | None) -> None:
         self.entries = walk.entries
         self.facts = walk.facts
+        #: What looks at every member for compiled code.
+        self.natives = natives
         self.members: list[Member] = []
         self.kept: dict[str, bytes] = {}
         #: Path to hashlib name, where RECORD does not use sha256.
@@ -115,8 +121,8 @@ class _Unzipped:
         self.facts.append(Fact(kind=kind, message=message, member=member))
 
 
-def _unzip(stream: BinaryIO, size: int) -> _Unzipped:
-    found = _Unzipped(zipwalk.walk(stream, size))
+def _unzip(stream: BinaryIO, size: int, natives: Natives | None = None) -> _Unzipped:
+    found = _Unzipped(zipwalk.walk(stream, size), natives)
     if not found.entries:
         stream.seek(0)
         if not_a_zip := what_it_is(stream.read(512), size):
@@ -167,14 +173,16 @@ def _wanted(found: _Unzipped) -> set[str]:
 def _read_member(stream: BinaryIO, entry: Entry, found: _Unzipped, *, keep: bool, skip: bool) -> Member:
     unpacked = None
     if entry.data >= 0 and not skip:
+        algorithm = found.algorithms.get(entry.name, "")
+        feed = found.natives.begin(entry.name, entry.size) if found.natives else None
         try:
-            unpacked = inflate.unpack(
-                stream, entry, keep=keep, algorithm=found.algorithms.get(entry.name, "")
-            )
+            unpacked = inflate.unpack(stream, entry, keep=keep, algorithm=algorithm, feed=feed)
         except inflate.Damaged as error:
             found.note(error.kind, str(error), entry.name)
     if unpacked and unpacked.crc != entry.crc:
         found.note("bad-crc", f"its CRC is {unpacked.crc:08x}, its record says {entry.crc:08x}", entry.name)
+    if unpacked and found.natives:
+        found.natives.end()
     if unpacked and unpacked.data is not None:
         found.kept[entry.name] = unpacked.data
     return Member(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -38,11 +38,18 @@ class Unpacked:
     data: bytes | None
 
 
-def unpack(stream: BinaryIO, entry: Entry, *, keep: bool, algorithm: str = "") -> Unpacked:
+def unpack(
+    stream: BinaryIO,
+    entry: Entry,
+    *,
+    keep: bool,
+    algorithm: str = "",
+    feed: Callable[[bytes], None] | None = None,
+) -> Unpacked:
     """Read the member of ``entry``; ``keep`` its bytes (the caller has looked at the size).
 
-    ``algorithm`` is a hashlib name to be computed besides sha256. Raises Damaged, after at most one
-    byte more than the record declares.
+    ``algorithm`` is a hashlib name to be computed besides sha256; ``feed`` gets every piece. Raises
+    Damaged, after at most one byte more than the record declares.
     """
     stream.seek(entry.data)
     sha256 = hashlib.sha256()
@@ -57,6 +64,8 @@ def unpack(stream: BinaryIO, entry: Entry, *, keep: bool, algorithm: str = "") -
             other.update(piece)
         if keep:
             kept.append(piece)
+        if feed:
+            feed(piece)
         head = head or piece[:HEAD]
         size += len(piece)
     return Unpacked(

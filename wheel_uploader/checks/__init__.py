@@ -12,7 +12,7 @@ import difflib
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from wheel_uploader.checks import archive, metadata, name, record, sdist, wheel
+from wheel_uploader.checks import archive, metadata, name, native, record, sdist, wheel
 from wheel_uploader.checks.registry import Check
 from wheel_uploader.errors import UsageError
 from wheel_uploader.models import Finding, Profile, SdistContent, Severity, WheelContent
@@ -24,6 +24,7 @@ CHECKS: tuple[Check[Any], ...] = (
     *record.CHECKS,
     *wheel.CHECKS,
     *metadata.CHECKS,
+    *native.CHECKS,
     *sdist.CHECKS,
 )
 FAMILIES = tuple(dict.fromkeys(check.family for check in CHECKS))

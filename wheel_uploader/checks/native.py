@@ -184,13 +184,9 @@ def macos_too_new(wheel: WheelContent) -> Iterator[Yielded]:
         own = next((platform for platform in platforms if code.slice.arch in platform.arches), None)
         if own and code.slice.minos:
             needs = tags.macos_version(code.slice.minos)
-            if needs > _promised_macos(own, code.slice.arch):
-                found.append(
-                    (
-                        code.member,
-                        f"its {code.slice.arch} code asks for macOS {_dotted(needs)}: not {own.tag}",
-                    )
-                )
+            if _as_in_tags(needs) > _at_least(own.version, code.slice.arch):
+                sentence = f"its {code.slice.arch} code asks for macOS {_dotted(needs)}, the tag is {own.tag}"
+                found.append((code.member, sentence))
     yield from gathered(found)
 
 
@@ -202,13 +198,13 @@ def tag_stricter_than_code(wheel: WheelContent) -> Iterator[Yielded]:
     have to compile. The usual cause is a build with a Python that was itself built for a newer macOS. Set
     MACOSX_DEPLOYMENT_TARGET, and let delocate-wheel set the tag (--require-target-macos-version).
     """
-    oldest = [
+    needs = [
         _at_least(tags.macos_version(code.slice.minos), code.slice.arch)
         for code in loaded(wheel)
         if code.facts.format is NativeFormat.MACHO and code.slice.minos
     ]
     platforms = _macos(wheel)
-    if oldest and platforms and (newest := max(oldest)) < min(platform.version for platform in platforms):
+    if needs and platforms and (newest := max(needs)) < min(platform.version for platform in platforms):
         yield f"all code in it runs on macOS {_dotted(newest)}, and its tag is {few(wheel.name.platforms)}"
 
 
@@ -217,8 +213,9 @@ def _macos(wheel: WheelContent) -> list[Platform]:
     return [platform for platform in found if platform.system is System.MACOS]
 
 
-def _promised_macos(platform: Platform, arch: str) -> Version:
-    return _at_least(platform.version, arch)
+def _as_in_tags(version: Version) -> Version:
+    """From macOS 11 on tags have the first number only: what needs 12.3 cannot say more than 12_0."""
+    return (version[0], 0) if version >= (11, 0) else version
 
 
 def _at_least(version: Version, arch: str) -> Version:

@@ -77,8 +77,8 @@ def musl_vs_glibc(wheel: WheelContent) -> Iterator[Yielded]:
 
 
 def _glibc_of(code: Code) -> str:
+    # Not by versions: on some processors libgcc_s has a GLIBC_2.0 of its own, on musl too.
     needed = [library for library in code.slice.needed if promises.is_glibc(library)]
-    needed += [library for library, version in code.slice.versions if version.startswith("GLIBC_")]
     return next(iter([*needed, *_loader_of(code, musl=False)]), "")
 
 

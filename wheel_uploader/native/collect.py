@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 
 from wheel_uploader.models import NativeFacts, NativeFormat
 from wheel_uploader.native import CODE_NAME, elf, format_of, macho, pe, read_view
@@ -22,7 +23,7 @@ _PARTS_OF = {NativeFormat.ELF: elf.wanted, NativeFormat.MACHO: macho.wanted, Nat
 
 
 class Natives:
-    """Fed with every member of a wheel (``begin``, ``feed`` for each piece, ``end``), it has the facts."""
+    """Fed with every member of a wheel (``begin`` and what it returns, then ``end``), it has the facts."""
 
     def __init__(self, *, symbols: bool = False) -> None:
         #: Whether to read what each takes of Python's C API.
@@ -36,12 +37,13 @@ class Natives:
     def facts(self) -> tuple[NativeFacts, ...]:
         return tuple(self._facts)
 
-    def begin(self, member: str, size: int) -> None:
-        """The next member, which declares ``size`` bytes."""
+    def begin(self, member: str, size: int) -> Callable[[bytes], None]:
+        """The next member, which declares ``size`` bytes; what is returned takes them, piece by piece."""
         self._member = member
         self._kept = _Whole() if size <= WHOLE else _Ends(size)
+        return self._feed
 
-    def feed(self, piece: bytes) -> None:
+    def _feed(self, piece: bytes) -> None:
         if self._kept is None:
             return
         # Most members are no code at all, which their first bytes show.
@@ -51,7 +53,7 @@ class Natives:
             self._kept.add(piece)
 
     def end(self) -> None:
-        """All bytes of the member were fed."""
+        """All bytes of the member were there."""
         kept, self._kept = self._kept, None
         if kept is None or (not kept.size and not CODE_NAME.search(self._member)):
             return

@@ -14,6 +14,9 @@ from wheel_uploader.platforms.tags import Version
 
 #: What every ELF system has, by whatever name: the loader, which glibc and musl bring themselves.
 _LOADER = re.compile(r"ld-linux.*\.so\.[0-9]+|ld64\.so\.[12]|ld\.so\.1|ld-musl-.*\.so\.1")
+_GLIBC = re.compile(
+    r"lib(?:c\.so\.6(?:\.1)?|m\.so\.6(?:\.1)?|pthread\.so\.0|dl\.so\.2|rt\.so\.1|util\.so\.1|resolv\.so\.2|mvec\.so\.1)"
+)
 _MUSL_LIBC = re.compile(r"libc\.so|libc\.musl-\w+\.so\.1")
 #: What comes with the driver of a card, so that no wheel can bring it.
 _DRIVERS = re.compile(
@@ -77,8 +80,8 @@ def is_musl(library: str) -> bool:
 
 
 def is_glibc(library: str) -> bool:
-    """Whether this is glibc's libc or loader."""
-    return library == "libc.so.6" or (bool(_LOADER.fullmatch(library)) and not is_musl(library))
+    """Whether this is a library of glibc, or its loader."""
+    return bool(_GLIBC.fullmatch(library) or _LOADER.fullmatch(library)) and not is_musl(library)
 
 
 def has_windows(library: str, arch: str) -> bool:
