@@ -17,7 +17,7 @@ import pytest
 
 from tests.scripted import HANG, NEXT, RESET, Request, ScriptedServer, answer
 from tests.servers import certificate, nginx
-from wheel_uploader import __version__, transport
+from wheel_uploader import __version__, reply, transport
 from wheel_uploader import http as http_module
 from wheel_uploader.errors import (
     CredentialsError,
@@ -144,7 +144,7 @@ def test_what_passes_is_asked_again_after_what_the_server_says() -> None:
 
 
 def test_an_error_page_that_never_ends_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_module, "_EXCERPT_TIMEOUT", 0.2)
+    monkeypatch.setattr(reply, "_EXCERPT_TIMEOUT", 0.2)
     began = time.monotonic()
     with pytest.raises(HttpStatus, match="answered 404 Status"):
         got(answer(404, b"x", {"Content-Length": "9999", "Content-Type": "text/plain"}), HANG)

@@ -31,12 +31,12 @@ LEVELS = (
     ("models",),
     ("names", "display", "progress"),
     # HTTP, and what it is made of.
-    ("http", "bodies", "hosts", "markup", "reply", "retry", "transport"),
+    ("http", "bodies", "hosts", "logins", "markup", "reply", "retry", "transport"),
     # The work of each stage.
     (
         # list
         "sources/*",
-        *("release", "expect", "sums", "waiting"),
+        *("release", "brought", "expect", "sums", "vouch", "waiting"),
         # download
         *("download", "fetch", "transfer", "partial", "verify", "wheelhouse", "disk"),
         # check
@@ -108,6 +108,7 @@ PURE = (
     *("errors", "models", "names", "display", "expect", "sums"),
     *("checks/*", "native/*", "platforms/*", "report/*"),
     *("sources/html", "sources/simple", "index_page", "record", "hosts", "bodies"),
+    *("expect", "sums", "vouch"),
     *("answers", "answer_rules", "ziprecords", "ziplocal", "zipwalk", "inflate"),
 )
 #: It renders in a process of its own, for a renderer may hang; and this is that process.

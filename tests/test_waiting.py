@@ -87,7 +87,7 @@ class Staging(Silent):
         return caught.value
 
 
-TWO = expect.of_filenames([A, B])
+TWO = expect.of_lines(f"{A}\n{B}\n", "x")
 NOTHING = NothingFoundError("no files of dipy 1.11.0 at https://staging.example/")
 
 
@@ -173,7 +173,7 @@ def test_without_an_expectation_a_set_that_grows_is_not_settled() -> None:
 def test_many_that_are_missing_are_counted() -> None:
     files = [f"dipy-1.11.0-cp31{minor}-cp31{minor}-win32.whl" for minor in range(8)]
     staging = Staging(lists(A))
-    staging.fails(expect.of_filenames(files), limit=3600 + 1800)
+    staging.fails(expect.of_lines("\n".join(files), "x"), limit=3600 + 1800)
     assert staging.said == [f"waiting for {', '.join(files[:5])} and 3 more (1 listed); 1 h 30 min left"]
 
 

@@ -5,6 +5,7 @@ Nothing heavy is imported at the top: ``--help`` has to answer at once.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -143,6 +144,7 @@ def _options(
         checks.require_known(check_id)
     stage = Stage[until.upper()]
     return Options(
+        url_token=os.environ.get("WHEEL_UPLOADER_URL_TOKEN"),
         project=project,
         version=release,
         until=min(stage, Stage.SIGN) if no_upload else stage,

@@ -24,6 +24,16 @@ class LocalPath(click.Path):
         return super().convert(Path(value).expanduser(), param, ctx)
 
 
+def _seconds(_context: click.Context, _parameter: click.Parameter, value: Any) -> float:
+    """What ``20m``, ``1h30m``, or a number of the configuration, says in seconds."""
+    from wheel_uploader import waiting
+
+    try:
+        return waiting.parse_duration(str(value))
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
 class Option(click.Option):
     """An option that knows under which heading ``--help`` shows it, and its variable in the environment."""
 
@@ -62,6 +72,35 @@ def _list() -> list[Option]:
             "manylinux1, musllinux, any, or a part of a platform tag. Repeatable.",
         ),
         _option("--pre", is_flag=True, help="Let 'latest' be a pre-release or a dev version."),
+        _option(
+            "--expect",
+            # The configuration may have a number or a table.
+            type=click.UNPROCESSED,
+            metavar="N|FILE",
+            help="What has to be there: a number of files, or a file with a name or a tag on each line.",
+        ),
+        _option(
+            "--wait",
+            type=click.UNPROCESSED,
+            callback=_seconds,
+            default="0",
+            metavar="DURATION",
+            help="Wait so long (20m, 1h30m) until what is expected is listed, twice the same.",
+        ),
+        _option(
+            "--hashes",
+            type=LocalPath(),
+            metavar="FILE",
+            help="A SHA256SUMS that you trust: its files have to be there, with these bytes.",
+        ),
+        _option(
+            "--require-hashes",
+            is_flag=True,
+            help="Refuse files that neither the listing nor --hashes vouches for.",
+        ),
+        _option(
+            "--netrc", is_flag=True, help="Log in where the files wait with what ~/.netrc (or NETRC) has."
+        ),
         _option(
             "--allow-host",
             "allow_hosts",

@@ -33,7 +33,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cache
 from typing import Protocol
@@ -54,17 +54,18 @@ class Slot(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expectation:
-    """What a release has to consist of: so many files, or one file at least for every slot."""
+    """What a release has to consist of: so many files, and one file at least for every slot."""
 
     count: int | None = None
     slots: tuple[Slot, ...] = ()
 
     def missing(self, names: Collection[DistName]) -> tuple[str, ...]:
         """What is expected and not there, each in words; empty when the release is complete."""
-        if self.count is not None:
-            short = self.count - len(names)
-            return (f"{_files(short)} of {self.count}",) if short > 0 else ()
-        return tuple(str(slot) for slot in self.slots if not any(slot.is_filled_by(name) for name in names))
+        short = (self.count or 0) - len(names)
+        return (
+            *([f"{_files(short)} of {self.count}"] if short > 0 else []),
+            *(str(slot) for slot in self.slots if not any(slot.is_filled_by(name) for name in names)),
+        )
 
     def surplus(self, names: Collection[DistName]) -> tuple[str, ...]:
         """What is there and not expected, each in words: file names, or how many files are too many."""
@@ -74,6 +75,10 @@ class Expectation:
         return tuple(
             name.filename for name in names if not any(slot.is_filled_by(name) for slot in self.slots)
         )
+
+    def with_files(self, filenames: Iterable[str], where: str) -> Expectation:
+        """The same, and these very files too, because ``where`` has them."""
+        return replace(self, slots=(*self.slots, *(File(filename, where) for filename in filenames)))
 
 
 def _files(count: int) -> str:
@@ -88,9 +93,11 @@ class File:
     """A file of this very name."""
 
     filename: str
+    #: Why it is expected, when that is not plain.
+    where: str = ""
 
     def __str__(self) -> str:
-        return self.filename
+        return f"{self.filename}, which is in {self.where}" if self.where else self.filename
 
     def is_filled_by(self, name: DistName) -> bool:
         return name.filename == self.filename
@@ -201,11 +208,6 @@ def of_count(count: int) -> Expectation:
     if count < 1:
         raise UsageError(f"a release of {count} files cannot be expected", hint="--expect 1, or more.")
     return Expectation(count=count)
-
-
-def of_filenames(filenames: Iterable[str]) -> Expectation:
-    """These very files."""
-    return Expectation(slots=tuple(File(filename) for filename in filenames))
 
 
 def of_lines(text: str, where: str) -> Expectation:

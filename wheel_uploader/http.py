@@ -15,7 +15,6 @@ from wheel_uploader import __version__, bodies, retry
 from wheel_uploader.display import bare_url, printable, remember_basic_auth
 from wheel_uploader.errors import (
     CredentialsError,
-    HttpStatus,
     NetworkError,
     RedirectRefused,
     TransportError,
@@ -24,15 +23,16 @@ from wheel_uploader.errors import (
 from wheel_uploader.hosts import BoundHeaders, NotAUrl, Place, Rules, place_of, split_credentials
 from wheel_uploader.progress import Progress, Silent
 from wheel_uploader.reply import (
-    SMALL,
     Page,
     Stream,
+    age_of,
     coding_of,
     content_type_of,
     drain,
     explain,
     headers_of,
     raw_pieces,
+    status_error,
 )
 from wheel_uploader.transport import ProxyRouter, time_limit, tls_context
 
@@ -41,10 +41,9 @@ __all__ = ["Http", "Page", "Stream"]
 T = TypeVar("T")
 
 MAX_REDIRECTS = 5
-#: Seconds: to connect, for one whole page, and for the start of an error's body.
+#: Seconds: to connect, and for one whole page.
 CONNECT_TIMEOUT = 10.0
 PAGE_TIMEOUT = 120.0
-_EXCERPT_TIMEOUT = 5.0
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 #: Headers that say nothing of who asks: the only ones that follow a redirect to another place.
@@ -85,6 +84,7 @@ class Http:
             self._take_credentials(url)
         self._timeout = timeout
         self._retries = retries
+        self._polling = False
         self._progress = progress or Silent()
         self._sleep = sleep
         self._clock = clock
@@ -113,6 +113,15 @@ class Http:
             _, username, password = split_credentials(url)
             if username or password:
                 self.add_credentials(url, unquote(username), unquote(password))
+
+    @contextlib.contextmanager
+    def polling(self) -> Iterator[None]:
+        """Within it a page is asked for once, past all caches, and ``-v`` shows what is said of its age."""
+        retries, self._retries, self._polling = self._retries, 1, True
+        try:
+            yield
+        finally:
+            self._retries, self._polling = retries, False
 
     def refuse_link(self, url: str, *, listed_at: str, pinned: bool) -> str:
         """Why a link of the listing ``listed_at`` must not be fetched, in one clause; empty when it may.
@@ -144,9 +153,12 @@ class Http:
         """
         url = self._without_credentials(url)
         asked = {"accept": accept, "accept-encoding": "gzip", **_lower(headers)}
-        if no_cache:
+        if no_cache or self._polling:
             asked |= {"cache-control": "no-cache", "pragma": "no-cache"}
-        return self.retrying(f"get {printable(url)}", lambda: self._get(url, asked))
+        page = self.retrying(f"get {printable(url)}", lambda: self._get(url, asked))
+        if self._polling and (age := age_of(page)):
+            self._progress.detail(f"{bare_url(page.url)}: {age}")
+        return page
 
     def _get(self, url: str, headers: Mapping[str, str]) -> Page:
         end = self._clock() + PAGE_TIMEOUT
@@ -276,21 +288,7 @@ class Http:
 
     def _refusal(self, response: httpx.Response, url: str) -> NetworkError | CredentialsError:
         """The error that an answer of another status than the wanted ones is."""
-        status, headers, where = response.status_code, headers_of(response), bare_url(url)
-        if status == 401:
-            return self._login(url)
-        body = b""
-        with contextlib.suppress(NetworkError), time_limit(_EXCERPT_TIMEOUT):
-            plain = bodies.unpacked(raw_pieces(response, url), coding_of(response), where)
-            body = bodies.start(plain, SMALL)
-        return HttpStatus(
-            status,
-            where,
-            reason=printable(response.reason_phrase, limit=80),
-            excerpt=bodies.excerpt(body, content_type_of(headers)),
-            retry_after=retry.parse_retry_after(headers.get("retry-after", "")),
-            hint=_HINTS.get(status),
-        )
+        return self._login(url) if response.status_code == 401 else status_error(response, url)
 
     def _login(self, url: str) -> CredentialsError:
         place = place_of(url)
@@ -299,6 +297,11 @@ class Http:
             return CredentialsError(
                 f"{bare_url(url)} refuses the login of {printable(known[0])}",
                 hint="Check the user name and the password; both have to be percent-encoded in a URL.",
+            )
+        if "authorization" in self._headers.of(url):
+            return CredentialsError(
+                f"{bare_url(url)} refuses the token or the login that was sent",
+                hint="Check that it is for this host, may read this, and has not expired.",
             )
         return CredentialsError(
             f"{bare_url(url)} asks for a login",
@@ -311,14 +314,6 @@ class Http:
             if not self._rules.trusts(place_of(url).host):
                 return NetworkError(message)
         return UsageError(message)
-
-
-_HINTS = {
-    403: "It may want a login (https://USER:PASSWORD@HOST/...), or there may be nothing at this address.",
-    404: "Check the URL: open it in a browser.",
-    407: "The proxy wants a login: put it into the proxy's URL (HTTPS_PROXY, HTTP_PROXY).",
-    410: "Check the URL: open it in a browser.",
-}
 
 
 def _lower(headers: Mapping[str, str] | None) -> dict[str, str]:

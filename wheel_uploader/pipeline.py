@@ -11,7 +11,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 
-from wheel_uploader import checks, download, index, posting, release, sign, sources
+from wheel_uploader import brought, checks, download, index, logins, posting, release, sign, sources, waiting
 from wheel_uploader.display import bare_url
 from wheel_uploader.errors import ConflictError, CredentialsError, FileError, Interrupted, ReleaseError
 from wheel_uploader.hosts import place_of
@@ -51,6 +51,7 @@ def run(options: Options, progress: Progress) -> Report:
 
 def _run(options: Options, report: Report, progress: Progress) -> None:
     # What the person got wrong is said before anything slow begins.
+    asked = brought.read(options)
     target = _target(options) if options.until > Stage.SIGN else None
     signer = sign.check_signer(options.sign_with, options.identity) if options.sign else None
     report.target = bare_url(target.url) if target else ""
@@ -58,9 +59,9 @@ def _run(options: Options, report: Report, progress: Progress) -> None:
 
     with _staging(options, progress) as http, sources.Scratch() as scratch, contextlib.ExitStack() as held:
         with _stage(report, Stage.LIST):
-            listed = sources.list_files(options.urls, options.project, http, scratch)
-            report.selection = release.choose(listed, options, download.local_sha256)
+            report.selection = _list(asked, report, http, scratch, progress)
             _tell_refused(report.selection, progress)
+            asked.judge(report.selection)
         if options.until == Stage.LIST:
             return
 
@@ -125,12 +126,30 @@ def _run(options: Options, report: Report, progress: Progress) -> None:
                 )
 
 
+def _list(
+    asked: brought.Brought, report: Report, http: Http, scratch: sources.Scratch, progress: Progress
+) -> Selection:
+    """The release as it is staged; what is seen of it while waiting is in the report already."""
+    options = report.options
+
+    def look() -> Selection:
+        listed = sources.list_files(options.urls, options.project, http, scratch)
+        report.selection = release.choose(asked.pinned(listed), options, download.local_sha256)
+        return report.selection
+
+    if not options.wait:
+        return look()
+    expected = asked.expected(release.parse_version(options.version))
+    with http.polling():
+        return waiting.until_settled(look, expected, limit=options.wait, progress=progress)
+
+
 # --- the two ends: staging and index ---------------------------------------------------------------
 
 
 def _staging(options: Options, progress: Progress) -> Http:
     """HTTP towards the staging places: the hosts that the person typed, and no others unasked."""
-    return Http(
+    http = Http(
         typed=options.urls,
         allow_hosts=options.allow_hosts,
         allow_insecure_hosts=options.allow_insecure_hosts,
@@ -138,6 +157,9 @@ def _staging(options: Options, progress: Progress) -> Http:
         retries=options.retries,
         progress=progress,
     )
+    for below, headers in logins.of(options.urls, netrc=options.netrc, token=options.url_token):
+        http.add_headers(below, headers)
+    return http
 
 
 def _target(options: Options) -> Target:

@@ -11,15 +11,17 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from wheel_uploader import bodies
+from wheel_uploader import bodies, retry
 from wheel_uploader.display import bare_url, printable
-from wheel_uploader.errors import NetworkError, TransportError
-from wheel_uploader.transport import AddressRefused
+from wheel_uploader.errors import HttpStatus, NetworkError, TransportError
+from wheel_uploader.transport import AddressRefused, time_limit
 
 #: A body has to bring this many bytes in this many seconds of waiting.
 MIN_BYTES, MIN_SECONDS = 60 * 1024, 60.0
 #: Bytes: an error is quoted from this much of its body; a redirect's is read up to it to keep the connection.
 SMALL = 16 * 1024
+#: Seconds for the start of an error's body.
+_EXCERPT_TIMEOUT = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +37,16 @@ class Page:
     content_type: str
     text: str
     body: bytes
+
+
+#: What servers and caches say of how old an answer is.
+_AGE = ("Age", "Last-Modified", "X-Cache")
+
+
+def age_of(page: Page) -> str:
+    """How old a page is, as far as the caches on the way say; empty when they say nothing."""
+    said = ((name, page.headers.get(name.lower())) for name in _AGE)
+    return ", ".join(f"{name} {printable(value, limit=100)}" for name, value in said if value)
 
 
 class Stream:
@@ -87,6 +99,31 @@ class Stream:
                         f"{bare_url(self.url)} brought {received} bytes in {waited:.0f} s, which is too slow"
                     )
                 waited, received = 0.0, 0
+
+
+def status_error(response: httpx.Response, url: str) -> HttpStatus:
+    """The error that an answer of another status than the wanted ones is, with the start of its body."""
+    status, headers, where = response.status_code, headers_of(response), bare_url(url)
+    body = b""
+    with contextlib.suppress(NetworkError), time_limit(_EXCERPT_TIMEOUT):
+        plain = bodies.unpacked(raw_pieces(response, url), coding_of(response), where)
+        body = bodies.start(plain, SMALL)
+    return HttpStatus(
+        status,
+        where,
+        reason=printable(response.reason_phrase, limit=80),
+        excerpt=bodies.excerpt(body, content_type_of(headers)),
+        retry_after=retry.parse_retry_after(headers.get("retry-after", "")),
+        hint=_HINTS.get(status),
+    )
+
+
+_HINTS = {
+    403: "It may want a login (https://USER:PASSWORD@HOST/...), or there may be nothing at this address.",
+    404: "Check the URL: open it in a browser.",
+    407: "The proxy wants a login: put it into the proxy's URL (HTTPS_PROXY, HTTP_PROXY).",
+    410: "Check the URL: open it in a browser.",
+}
 
 
 def raw_pieces(response: httpx.Response, url: str) -> Iterator[bytes]:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import os
 import socket
 import ssl
 import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpcore
 import httpx
 
-from wheel_uploader.display import printable
+from wheel_uploader.display import printable, remember_basic_auth
 from wheel_uploader.errors import UsageError
 from wheel_uploader.hosts import is_public
 
@@ -196,6 +198,8 @@ def _proxy(url: str) -> httpcore.Proxy:
             f"the proxy {printable(url)} needs a package that is not installed",
             hint="Install it: python -m pip install httpx[socks]",
         )
+    if parsed.auth:
+        remember_basic_auth(*parsed.auth)
     return httpcore.Proxy(
         url=httpcore.URL(
             scheme=parsed.url.raw_scheme,
@@ -208,14 +212,27 @@ def _proxy(url: str) -> httpcore.Proxy:
     )
 
 
+#: Where the usual programs look for certificates to trust, besides those that come along.
+_CA_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+
+
 def tls_context(verify: bool | str) -> ssl.SSLContext:
-    """The certificates to trust: the usual ones (and SSL_CERT_FILE), those of a PEM file, or, False, any."""
-    if not isinstance(verify, str):
-        return httpx.create_ssl_context(verify=verify)
+    """The certificates to trust: the usual ones, those of a PEM file or directory, or, False, any."""
+    if isinstance(verify, str):
+        return _trusting(verify, printable(verify))
+    for variable in _CA_VARIABLES if verify else ():
+        if path := os.environ.get(variable):
+            return _trusting(path, f"{printable(path)} ({variable})")
+    return httpx.create_ssl_context(verify=verify)
+
+
+def _trusting(path: str, shown: str) -> ssl.SSLContext:
     try:
-        return ssl.create_default_context(cafile=verify)
+        if Path(path).is_dir():
+            return ssl.create_default_context(capath=path)
+        return ssl.create_default_context(cafile=path)
     except OSError as error:
         raise UsageError(
-            f"the certificates in {printable(verify)} cannot be read: {error.strerror or error}",
+            f"the certificates in {shown} cannot be read: {error.strerror or error}",
             hint="Give a file in PEM format.",
         ) from None

@@ -100,22 +100,33 @@ class Promise:
 
     algorithm: str
     hex: str
+    #: Who gave it, when that was not the source itself.
+    given_by: str = ""
 
     @classmethod
     def of(cls, remote: RemoteFile) -> Promise | None:
         """None when the source gave no digest that we know; a damaged one is kept, and will not be met."""
         for algorithm in _STRENGTH:
             if algorithm in remote.hashes:
-                return cls(algorithm=algorithm, hex=remote.hashes[algorithm].lower())
+                return cls(
+                    algorithm=algorithm,
+                    hex=remote.hashes[algorithm].lower(),
+                    given_by=remote.hashes_from,
+                )
         return None
 
     def __str__(self) -> str:
         return f"{self.algorithm}:{self.hex}"
 
     @property
+    def is_weak(self) -> bool:
+        """Whether it finds damage, but not malice."""
+        return self.algorithm in _WEAK
+
+    @property
     def vouches(self) -> str:
-        weak = " (weak)" if self.algorithm in _WEAK else ""
-        return f"{self.algorithm} from the source{weak}"
+        weak = " (weak)" if self.is_weak else ""
+        return f"{self.algorithm} from {self.given_by or 'the source'}{weak}"
 
     def is_met(self, digests: Digests) -> bool:
         return digests.hexes[self.algorithm] == self.hex
@@ -179,9 +190,8 @@ def verified(
         raise Mismatch(f"it has {digests.size} bytes, and {remote.size} were listed")
     if promise and not promise.is_met(digests):
         found = digests.hexes[promise.algorithm]
-        raise Mismatch(
-            f"its {promise.algorithm} is {found}, and {printable(promise.hex, limit=140)} was listed"
-        )
+        said = f"is in {promise.given_by}" if promise.given_by else "was listed"
+        raise Mismatch(f"its {promise.algorithm} is {found}, and {printable(promise.hex, limit=140)} {said}")
     if not digests.size:
         raise Mismatch("it is empty")
     with _readers:

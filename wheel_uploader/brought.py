@@ -1,0 +1,102 @@
+"""What the person brings along: the expected set, and hashes. Reads their files, and judges a listing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.version import Version
+
+from wheel_uploader import expect, release, sums, vouch
+from wheel_uploader.display import printable
+from wheel_uploader.errors import NothingFoundError, UsageError
+from wheel_uploader.expect import Expectation
+from wheel_uploader.models import Options, RemoteFile, Selection
+
+#: Bytes: a release of a thousand files needs a fifth of a megabyte.
+_LIMIT = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Brought:
+    """What was asked of a listing besides the release itself."""
+
+    options: Options
+    expectation: Expectation | None = None
+    hashes: vouch.Hashes | None = None
+
+    def pinned(self, listed: Iterable[RemoteFile]) -> tuple[RemoteFile, ...]:
+        """``listed``, with the hashes of ``--hashes`` in the place of the source's."""
+        return self.hashes.pinned(listed) if self.hashes else tuple(listed)
+
+    def expected(self, version: Version) -> Expectation | None:
+        """What has to be listed of ``version``: what was declared, and every file that has a hash here."""
+        if self.hashes is None:
+            return self.expectation
+        options = self.options
+        filenames = self.hashes.of_release(options.project, version, options.types)
+        return (self.expectation or Expectation()).with_files(filenames, self.hashes.where)
+
+    def judge(self, selection: Selection) -> None:
+        """Raise FileError or NothingFoundError unless all is there, and is what it has to be."""
+        if self.hashes:
+            self.hashes.refuse(selection)
+        if self.options.require_hashes:
+            vouch.require(selection)
+        expected = self.expected(selection.version)
+        missing = expected.missing([name for name, _ in selection.files]) if expected else ()
+        if missing:
+            raise NothingFoundError(
+                f"{selection.project} {selection.version} is not complete: of what is expected, "
+                f"{len(missing)} {'is' if len(missing) == 1 else 'are'} not listed",
+                details=[f"missing: {each}" for each in missing],
+                hint="Nothing was downloaded. Wait until the build is done and run this again, "
+                "or let this wait: --wait 20m.",
+            )
+
+
+def read(options: Options) -> Brought:
+    """What ``options`` name, read and understood. Raises UsageError."""
+    if options.wait and options.version in {"", release.LATEST}:
+        raise UsageError(
+            "--wait has to know for which version",
+            hint="Say it after the project's name: what is listed now may be the one before.",
+        )
+    hashes = None
+    if options.hashes:
+        where = str(options.hashes)
+        hashes = vouch.Hashes(where=printable(where), sha256=sums.parse(_text(options.hashes), where))
+    return Brought(options=options, expectation=_expectation(options), hashes=hashes)
+
+
+def _expectation(options: Options) -> Expectation | None:
+    asked = options.expect
+    if asked is None or asked == "":
+        return None
+    if isinstance(asked, str) and not asked.removeprefix("-").isdecimal():
+        return expect.of_lines(_text(Path(asked).expanduser()), asked)
+    if isinstance(asked, str) or type(asked) is int:
+        return expect.of_count(int(asked))
+    if isinstance(asked, int):
+        raise UsageError("'expect' in the configuration is neither a number, nor a file, nor a matrix")
+    return expect.of_table(asked)
+
+
+def _text(path: Path) -> str:
+    """A file of the person's own. Raises UsageError."""
+    shown = printable(str(path))
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(_LIMIT + 1)
+    except OSError as error:
+        raise UsageError(f"{shown} cannot be read: {error.strerror}", hint="Check the path.") from None
+    if len(data) > _LIMIT:
+        raise UsageError(f"{shown} is longer than any such list", hint="Check the path.")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise UsageError(
+            f"{shown} is not text in UTF-8",
+            hint="Save it as UTF-8; PowerShell has 'Out-File -Encoding utf8'.",
+        ) from None
