@@ -10,6 +10,7 @@ import functools
 import gzip
 import hashlib
 import json
+import math
 import os
 import re
 import struct
@@ -28,7 +29,7 @@ from requests_toolbelt import MultipartDecoder  # type: ignore[import-untyped]
 from vcr import VCR
 from vcr.request import Request
 
-from tests import wheels
+from tests import indexes, wheels
 
 T = TypeVar("T")
 
@@ -85,7 +86,9 @@ def stage(folder: Path) -> list[Path]:
 #: Where the servers listen while they are recorded. The ports are fixed, where other tests take any free one,
 #: so that every recording and every replay asks the same addresses, and nothing has to be rewritten in pages,
 #: links and redirects. One recording at a time, therefore: no pytest -n.
-STAGING_PORT, INDEX_PORT = 18081, 18082
+STAGING_PORT, INDEX_PORT, DEVPI_PORT = 18081, 18082, 18083
+#: The only credentials of these indexes, and they are in no cassette.
+LOGIN = ("alice", "alice-password")
 
 
 @pytest.fixture(scope="session")
@@ -107,6 +110,20 @@ def server(live: bool, port: int, start: Callable[[], AbstractContextManager[T]]
         yield started
 
 
+@pytest.fixture(scope="session")
+def devpi(live: bool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL above the indexes ``one`` and ``release`` of a devpi-server.
+
+    Not for one test, like the others: making a user and indexes is HTTP too, and no part of any cassette.
+    """
+    folder = tmp_path_factory.mktemp("devpi")
+    with server(live, DEVPI_PORT, lambda: indexes.devpi_server(folder)) as running:
+        if running:
+            for name in ("one", "release"):
+                running.make_index(name, volatile=False)
+        yield f"http://127.0.0.1:{DEVPI_PORT}/{LOGIN[0]}/"
+
+
 # --- what is kept ----------------------------------------------------------------------------------
 
 #: Lists of what is kept, not of what is hidden: what nobody thought of is left out.
@@ -119,7 +136,8 @@ _ASKED = (
     "if-range",
     "range",
 )
-_ANSWERED = ("content-length", "content-range", "content-type", "etag", "last-modified", "location")
+#: The date, because a Last-Modified is believed or not by it.
+_ANSWERED = ("content-length", "content-range", "content-type", "date", "etag", "last-modified", "location")
 _REDACTED = "REDACTED"
 
 
@@ -199,12 +217,13 @@ def _text(dumper: _Dumper, text: str) -> Any:
 _Dumper.add_representer(str, _text)
 
 
-class _Yaml:
+class Yaml:
     """What vcrpy takes for a serializer."""
 
     @staticmethod
     def serialize(cassette: dict[str, Any]) -> str:
-        return str(yaml.dump(cassette, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1000))
+        style = {"sort_keys": False, "allow_unicode": True, "default_flow_style": None, "width": math.inf}
+        return str(yaml.dump(cassette, Dumper=_Dumper, **style))
 
     @staticmethod
     def deserialize(text: str) -> Any:
@@ -239,7 +258,7 @@ def vcr_cassette_dir(request: pytest.FixtureRequest) -> str:
 
 def pytest_recording_configure(config: pytest.Config, vcr: VCR) -> None:
     """Let this module write the files; the name of a serializer is also their suffix."""
-    vcr.register_serializer("yaml", _Yaml)
+    vcr.register_serializer("yaml", Yaml)
 
 
 @pytest.hookimpl(wrapper=True)

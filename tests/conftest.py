@@ -7,6 +7,7 @@ import os
 import pytest
 
 from tests.cassettes import (  # noqa: F401 (pytest finds them here)
+    devpi,
     live,
     pytest_recording_configure,
     pytest_runtest_call,
