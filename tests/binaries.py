@@ -93,7 +93,9 @@ def elf(
         put("interp", interpreter.encode() + b"\0")
     tags.append((5, put("dynstr", bytes(strings.data))))
     put("dynamic", b"".join(struct.pack(order + ("QQ" if wide else "II"), *tag) for tag in [*tags, (0, 0)]))
-    headers = _sections(order, wide, where, put, debug) if sections else b""
+    headers = (
+        _sections(order, wide, where, put, debug=debug, libraries=len(versions or ())) if sections else b""
+    )
     sections_at = len(body) + -len(body) % 16
     body.extend(b"\0" * (sections_at - len(body)) + headers)
     segments = _segments(order, wide, where, len(body))
@@ -144,7 +146,9 @@ def _sections(
     wide: bool,
     where: Mapping[str, tuple[int, int]],
     put: Callable[[str, bytes], int],
+    *,
     debug: bool,
+    libraries: int,
 ) -> bytes:
     names = _Strings()
     rows = [(0, 0, 0, 0, 0, 0)]
@@ -153,7 +157,8 @@ def _sections(
         if name in where:
             label = {"versions": ".gnu.version_r"}.get(name, f".{name}")
             kind, link = links[name]
-            rows.append((names.add(label), kind, *where[name], link, 1))
+            # Readers that go by sections take the number of libraries from here.
+            rows.append((names.add(label), kind, *where[name], link, libraries if name == "versions" else 1))
     if debug:
         put("debug", b"\0" * 16)
         rows.append((names.add(".debug_info"), 1, *where["debug"], 0, 0))
@@ -286,8 +291,10 @@ def pe(
         struct.pack_into("<5I", data, 20 * index, table, 0, 0, put(library.encode() + b"\0"), table)
     delay_at = 20 * (len(taken) + 1)
     for index, library in enumerate(delayed):
-        name = put(library.encode() + b"\0")
-        struct.pack_into("<2I", data, delay_at + 32 * index, *((0, name + base) if old_delay else (1, name)))
+        table = put(word.pack(1 << (word.size * 8 - 1) | 7) + word.pack(0))
+        fields = [put(library.encode() + b"\0"), 0, table, table]
+        moved = [field + base if field and old_delay else field for field in fields]
+        struct.pack_into("<5I", data, delay_at + 32 * index, 0 if old_delay else 1, *moved)
     directories = [(0, 0)] * 16
     directories[1] = (address, delay_at)
     if delayed:
