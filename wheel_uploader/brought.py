@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,26 +71,31 @@ def read(options: Options) -> Brought:
 
 
 def _expectation(options: Options) -> Expectation | None:
-    asked = options.expect
-    if asked is None or asked == "":
-        return None
-    if isinstance(asked, str) and not asked.removeprefix("-").isdecimal():
-        return expect.of_lines(_text(Path(asked).expanduser()), asked)
-    if isinstance(asked, str) or type(asked) is int:
-        return expect.of_count(int(asked))
-    if isinstance(asked, int):
-        raise UsageError("'expect' in the configuration is neither a number, nor a file, nor a matrix")
-    return expect.of_table(asked)
+    match options.expect:
+        case None | "":
+            return None
+        case str(text) if text.removeprefix("-").isdecimal():
+            return expect.of_count(int(text))
+        case str(text):
+            return expect.of_lines(_text(Path(text)), text)
+        case Mapping() as table:
+            return expect.of_table(table)
+        case bool():
+            pass
+        case int(number):
+            return expect.of_count(number)
+    raise UsageError("'expect' in the configuration is neither a number, nor a file, nor a matrix")
 
 
 def _text(path: Path) -> str:
     """A file of the person's own. Raises UsageError."""
     shown = printable(str(path))
     try:
-        with path.open("rb") as stream:
+        with path.expanduser().open("rb") as stream:
             data = stream.read(_LIMIT + 1)
-    except OSError as error:
-        raise UsageError(f"{shown} cannot be read: {error.strerror}", hint="Check the path.") from None
+    except (OSError, RuntimeError, ValueError) as error:  # No such file, no such ~USER, no path at all.
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"{shown} cannot be read: {reason}", hint="Check the path.") from None
     if len(data) > _LIMIT:
         raise UsageError(f"{shown} is longer than any such list", hint="Check the path.")
     try:

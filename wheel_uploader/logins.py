@@ -90,7 +90,7 @@ def _read_netrc() -> netrc_file.netrc:
             hint="Write 'machine HOST login NAME password WORD' into it, or leave --netrc out.",
         ) from None
     except (netrc_file.NetrcParseError, UnicodeDecodeError) as error:
-        line = f" (line {error.lineno})" if isinstance(error, netrc_file.NetrcParseError) else ""
+        line = f" (near line {error.lineno})" if isinstance(error, netrc_file.NetrcParseError) else ""
         raise UsageError(
             f"{shown} cannot be understood{line}",
             hint="It has entries like 'machine HOST login NAME password WORD'.",
