@@ -24,6 +24,8 @@ from wheel_uploader.ziprecords import Entry
 #: Bytes of all zips of one run, and of all that is taken out of them: a release of 100 large wheels has both.
 MAX_BYTES = 16 << 30
 
+#: Of a zip that is cut off, the end of a wheel in it may be taken for its own.
+_DAMAGE = frozenset({"unreadable", "trailing-bytes", "foreign-bytes"})
 _HINT = "Run the job again, or give the artifacts that are good one by one with -u."
 
 
@@ -75,7 +77,7 @@ class Unpacker:
             is_alone = self._is_ours(artifact.name) and not any(map(_is_dist, members))
             if not is_alone:
                 for fact in walk.facts:
-                    if fact.kind == "unreadable":
+                    if fact.kind in _DAMAGE:
                         raise FileError(f"{_called(artifact)} is damaged: {fact.message}", hint=_HINT)
                 for number, entry in enumerate(members):
                     yield self._file(stream, entry, size, folder / str(number), artifact)
