@@ -111,7 +111,7 @@ def server(live: bool, port: int, start: Callable[[], AbstractContextManager[T]]
 
 
 @pytest.fixture(scope="session")
-def devpi(live: bool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def devpi_url(live: bool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL above the indexes ``one`` and ``release`` of a devpi-server.
 
     Not for one test, like the others: making a user and indexes is HTTP too, and no part of any cassette.

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from tests.cassettes import (  # noqa: F401 (pytest finds them here)
-    devpi,
+    devpi_url,
     live,
     pytest_recording_configure,
     pytest_runtest_call,

@@ -64,6 +64,6 @@ def test_pypiserver(live: bool, tmp_path: Path) -> None:
 
 
 @pytest.mark.vcr
-def test_devpi(devpi: str, tmp_path: Path) -> None:
+def test_devpi(devpi_url: str, tmp_path: Path) -> None:
     # It takes the same bytes any number of times.
-    takes_a_file_once(f"{devpi}one/", tmp_path / "staged", twice=Kind.ACCEPTED, view="json")
+    takes_a_file_once(f"{devpi_url}one/", tmp_path / "staged", twice=Kind.ACCEPTED, view="json")

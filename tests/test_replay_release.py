@@ -63,9 +63,9 @@ def test_from_nginx_to_pypiserver(live: bool, tmp_path: Path) -> None:
 
 
 @pytest.mark.vcr
-def test_from_apache_to_devpi(live: bool, devpi: str, tmp_path: Path) -> None:
+def test_from_apache_to_devpi(live: bool, devpi_url: str, tmp_path: Path) -> None:
     stage(tmp_path / "staged")
     with cassettes.server(
         live, STAGING_PORT, lambda: servers.apache(tmp_path / "staged", options="FancyIndexing HTMLTable")
     ):
-        release_twice(f"{devpi}release/", tmp_path / "house", live=live)
+        release_twice(f"{devpi_url}release/", tmp_path / "house", live=live)
