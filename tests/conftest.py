@@ -14,6 +14,7 @@ from tests.cassettes import (  # noqa: F401 (pytest finds them here)
     vcr_cassette_dir,
     vcr_config,
 )
+from wheel_uploader import display
 
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
@@ -30,3 +31,9 @@ def _this_machine_alone(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.setenv("NETRC", "/dev/null")
+
+
+@pytest.fixture(autouse=True)
+def _no_secrets_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one test uses as a password is an ordinary word in the next."""
+    monkeypatch.setattr(display, "_secrets", type(display._secrets)())
