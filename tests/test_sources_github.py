@@ -262,6 +262,23 @@ def test_a_token_goes_to_the_api_and_not_to_the_storage(token: str) -> None:
     assert token not in printable(f"token is {token}")
 
 
+def test_a_repository_that_has_moved_keeps_its_own_urls(token: str) -> None:
+    moved = API.replace("dipy/dipy", "nipy/dipy")
+    listing = asset(url=f"{moved}/releases/assets/7")
+    site = Site(
+        {
+            f"{API}/releases/tags/1.11.0": httpx.Response(
+                301, headers={"Location": f"{moved}/releases/tags/1.11.0"}
+            ),
+            f"{moved}/releases/tags/1.11.0": ok({"id": 9}),
+            f"{API}/releases/9/assets": ok([listing, asset("evil.whl", url="https://evil.example/x")]),
+        }
+    )
+    (file, other) = listed(RELEASE, site)
+    assert file.url == f"{moved}/releases/assets/7"
+    assert other.url == f"{DOWNLOADS}/evil.whl"
+
+
 def test_without_a_token_the_download_leads_to_the_storage() -> None:
     site = release(
         asset(),

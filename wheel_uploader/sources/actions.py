@@ -35,8 +35,7 @@ class ActionsRun(UnpackingSource):
     def files(self, project: str) -> Iterator[RemoteFile]:
         """The files in the artifacts; an expired artifact is listed and refused."""
         found = _RUN.match(repository_path(self._url))
-        if found is None:
-            return
+        assert found  # noqa: S101 - or it would not have been claimed
         api = Api(self._http, self.api)
         if not api.token:
             raise CredentialsError(

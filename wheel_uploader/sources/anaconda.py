@@ -69,8 +69,7 @@ class Anaconda:
     def files(self, project: str) -> Iterator[RemoteFile]:
         """The files for pip, of the label and the version in the URL if it has them."""
         channel = self._channel
-        if channel is None:
-            return
+        assert channel  # noqa: S101 - or it would not have been claimed
         if channel.token:
             remember_secret(channel.token)
             self._http.add_headers(f"{self.api}/", {"authorization": f"token {channel.token}"})

@@ -15,7 +15,7 @@ from wheel_uploader import inflate, names, zipwalk
 from wheel_uploader.archive import is_bomb
 from wheel_uploader.disk import storage_errors
 from wheel_uploader.display import human_size, printable
-from wheel_uploader.errors import FileError, NetworkError, TransportError
+from wheel_uploader.errors import FileError, NetworkError
 from wheel_uploader.http import Http
 from wheel_uploader.models import RemoteFile
 from wheel_uploader.sources.scratch import Scratch
@@ -110,9 +110,6 @@ class Unpacker:
                     raise FileError(f"{_called(artifact)}: all together is more than {human_size(MAX_BYTES)}")
                 sha256.update(chunk)
                 file.write(chunk)
-            length = stream.headers.get("content-length", "")
-        if length.isdecimal() and int(length) != size:
-            raise TransportError(f"{_called(artifact)} was cut short: {size} of {length} bytes arrived")
         if artifact.sha256 and artifact.sha256 != sha256.hexdigest():
             raise FileError(
                 f"{_called(artifact)} has sha256 {sha256.hexdigest()}, and {artifact.sha256} was listed",

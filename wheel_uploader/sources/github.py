@@ -111,13 +111,14 @@ class GitHubRelease:
         if not _NUMBER.match(number) or releases.endswith("/tags"):
             number = _number(api.get(path))
             releases = path[: path.rindex("/releases/")] + "/releases"
-        by_api = ""
-        if api.token:
-            by_api = f"{releases}/assets/"
-            self._http.add_headers(by_api, {"accept": "application/octet-stream"})
+        by_api = f"{self.api}/" if api.token else ""
         url = f"{releases}/{number}/assets?per_page={PER_PAGE}"
         for _, listing in paging.pages(url, api.get, lambda page: _read(page, by_api)):
-            yield from listing.files
+            for file in listing.files:
+                if by_api and file.url.startswith(by_api):
+                    # Without it the API would describe the asset.
+                    self._http.add_headers(file.url, {"accept": "application/octet-stream"})
+                yield file
 
 
 def _api_path(url: str) -> str:
@@ -157,7 +158,7 @@ def _read(page: Page, by_api: str) -> Listing:
 
 
 def read_assets(text: str, base_url: str, source: str, by_api: str = "") -> Listing:
-    """The assets on one page. With ``by_api`` their URLs are that and their number. Raises ListingError."""
+    """The assets on one page, each under the one of its URLs that begins with ``by_api``, if one does."""
     listed = entries(load(text, source), "assets", source)
     files = (_asset(entry, base_url, source, by_api) for entry in listed)
     return Listing(
@@ -167,7 +168,7 @@ def read_assets(text: str, base_url: str, source: str, by_api: str = "") -> List
 
 def _asset(entry: dict[str, Any], base_url: str, source: str, by_api: str) -> RemoteFile | None:
     name, link, digest = entry.get("name"), entry.get("browser_download_url"), entry.get("digest")
-    size, state, number = entry.get("size"), entry.get("state"), str(entry.get("id"))
+    size, state, own = entry.get("size"), entry.get("state"), entry.get("url")
     if not isinstance(name, str) or not isinstance(link, str):
         return None
     try:
@@ -177,8 +178,8 @@ def _asset(entry: dict[str, Any], base_url: str, source: str, by_api: str) -> Re
         return None
     if scheme not in {"http", "https"}:
         return None
-    if by_api and _NUMBER.match(number):
-        url = by_api + number
+    if by_api and isinstance(own, str) and own.startswith(by_api):
+        url = own
     refused = ""
     if state != "uploaded":
         refused = f"its upload to GitHub was never finished (state {state})"
