@@ -105,8 +105,9 @@ def test_what_is_no_bucket_is_said_in_the_words_of_the_store(tmp_path: Path) -> 
     with moto(tmp_path) as url:
         with pytest.raises(NothingFoundError, match=r"NoSuchBucket, The specified bucket does not exist\)"):
             listed(f"{url}-no")
-        with pytest.raises(NothingFoundError, match="NoSuchKey, The specified key does not exist"):
-            listed(f"{url}/wheels/")
+        with pytest.raises(NothingFoundError, match="NoSuchKey, The specified key does not exist") as caught:
+            listed(f"{url}/wheels/a%2B/")
+        assert str(caught.value.hint).endswith(f" give it as {url}?prefix=wheels/a%2B/")
 
 
 def test_a_prefix_of_a_container_in_several_pages(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
 from packaging.utils import canonicalize_name
 
@@ -14,7 +14,7 @@ from wheel_uploader.errors import HttpStatus, ListingError, NothingFoundError, R
 from wheel_uploader.http import Http, Page
 from wheel_uploader.models import RemoteFile
 from wheel_uploader.sources import formats, paging
-from wheel_uploader.sources.base import Listing
+from wheel_uploader.sources.base import Listing, with_query
 
 ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01"
 #: Caddy and npm's serve look only for the word. Who can choose should choose HTML: any program says JSON.
@@ -81,8 +81,16 @@ class WebPage:
             said = f": {error.excerpt}" if _STORE_ERROR.match(error.excerpt) else ""
             raise NothingFoundError(
                 f"there is nothing at {bare_url(url)} (the server answers {error.status}{said})",
-                hint="Check the URL: open it in a browser.",
+                hint=_hint(url, said),
             ) from None
+
+
+def _hint(url: str, said: str) -> str:
+    bucket, _, prefix = urlsplit(url).path.strip("/").partition("/")
+    if "NoSuchKey" not in said or not prefix:
+        return "Check the URL: open it in a browser."
+    asked = with_query(urljoin(url, f"/{bucket}"), {"prefix": f"{unquote(prefix)}/"})
+    return f"If that is a bucket and a prefix, give it as {printable(asked)}"
 
 
 def _is_of(file: RemoteFile, project: str) -> bool:
