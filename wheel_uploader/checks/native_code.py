@@ -61,7 +61,11 @@ def gathered(found: Iterable[tuple[str, str]]) -> Iterator[Yielded]:
         members.setdefault(sentence, {})[member] = None
     for sentence, those in members.items():
         first, *more = those
-        yield first, f"{sentence} (as {len(more)} more)" if more else sentence
+        yield first, f"{sentence} ({_files(len(more))})" if more else sentence
+
+
+def _files(count: int) -> str:
+    return f"and {count} more files" if count > 1 else "and one more file"
 
 
 def few(words: Iterable[str], most: int = 4) -> str:

@@ -18,6 +18,13 @@ _LIBPYTHON = re.compile(
 #: Systems that give Python to extension modules as a library.
 _HAS_LIBPYTHON = frozenset({System.ANDROID, System.IOS, System.WINDOWS})
 
+_CALLED = {
+    System.MANYLINUX: "manylinux",
+    System.MUSLLINUX: "musllinux",
+    System.MACOS: "macOS",
+    System.WINDOWS: "Windows",
+}
+
 
 def _platforms(wheel: WheelContent, *systems: System) -> tuple[Platform, ...]:
     found = tags.parse_all(wheel.name.platforms)
@@ -134,7 +141,7 @@ def missing_library(wheel: WheelContent) -> Iterator[Yielded]:
     """
     search = Search(wheel)
     found = []
-    for platform in _platforms(wheel, System.MANYLINUX, System.MUSLLINUX, System.MACOS, System.WINDOWS):
+    for platform in _platforms(wheel, *_CALLED):
         for code in loaded(wheel):
             if code.facts.format is platform.format and code.slice.arch in platform.arches:
                 found += [(code.member, sentence) for sentence in _missing(code, platform, search)]
@@ -147,7 +154,8 @@ def _missing(code: Code, platform: Platform, search: Search) -> Iterator[str]:
             continue
         match search.find(library, code):
             case Found.MISSING:
-                yield f"it needs {library}, which is not in the wheel, and not promised by {platform.system}"
+                by = _CALLED[platform.system]
+                yield f"it needs {library}, which is neither in the wheel nor promised by {by}"
             case Found.UNREACHABLE:
                 where = search.where(library)
                 yield f"it needs {library}; the wheel has {where}, and no search path leads there"

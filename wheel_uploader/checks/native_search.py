@@ -19,6 +19,7 @@ _ORIGIN = re.compile(r"\$ORIGIN\b|\$\{ORIGIN\}")
 _PROJECT = re.compile(r"[A-Za-z0-9._-]+")
 #: Search paths of one wheel that are followed.
 MAX_FOLDERS = 64
+_RPATH = "@rpath/"
 #: What stands for the directory of the program that runs, which is Python's.
 _PROGRAM = "@executable_path"
 
@@ -48,7 +49,8 @@ class Search:
         )
         self._folders = tuple(itertools.islice(dict.fromkeys(folders), MAX_FOLDERS))
         own = {posixpath.dirname(path) for paths in self._paths.values() for path in paths}
-        self._of_others = _Others(own, _required(wheel))
+        self._others = _Others(own, _required(wheel))
+        self._leads_to_others = any(self._others.have(folder) for folder in self._folders)
 
     def where(self, library: str) -> str:
         """A member of this name, wherever it lies; empty when there is none."""
@@ -60,14 +62,20 @@ class Search:
         if code.facts.format is NativeFormat.PE:
             # DLLs are found by name, in directories that the package itself adds at run time.
             return Found.THERE if there else Found.MISSING
-        folders, rest = self._looked_into(library, code)
-        if any(self._of_others.have(folder) for folder in folders):
-            return Found.THERE
-        tried = (posixpath.normpath(posixpath.join(folder, rest)) for folder in folders)
-        if any(path in there or promises.has_macos(path) for path in tried):
+        if "/" in library and not library.startswith(_RPATH):
+            folders = tuple(_expand(posixpath.dirname(library), code))
+            rest = posixpath.basename(library)
+            leads_to_others = any(self._others.have(folder) for folder in folders)
+        else:
+            folders, rest = self._folders, library.removeprefix(_RPATH)
+            leads_to_others = self._leads_to_others
+        is_macho = code.facts.format is NativeFormat.MACHO
+        if leads_to_others or (is_macho and any(promises.has_macos(f"{path}/{rest}") for path in folders)):
             return Found.THERE
         if not there:
             return Found.MISSING
+        if any(posixpath.normpath(posixpath.join(folder, rest)) in there for folder in folders):
+            return Found.THERE
         # A soname that is loaded already is not searched; and outside site-packages paths are not known.
         is_outside = any(".data/" in path for path in (*there, _SITE.sub("", code.member, count=1)))
         is_loaded = code.facts.format is NativeFormat.ELF and library in self._names
@@ -75,15 +83,6 @@ class Search:
 
     def _called(self, library: str) -> list[str]:
         return self._paths.get(posixpath.basename(library).lower(), [])
-
-    def _looked_into(self, library: str, code: Code) -> tuple[tuple[str, ...], str]:
-        """The directories that are tried, below site-packages or absolute, and the path below them."""
-        if library.startswith("@rpath/"):
-            return self._folders, library.removeprefix("@rpath/")
-        if "/" in library:
-            folder, _, name = library.rpartition("/")
-            return tuple(_expand(folder, code)), name
-        return self._folders, library
 
 
 class _Others:

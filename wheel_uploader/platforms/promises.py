@@ -55,6 +55,7 @@ class LinuxPolicy:
         return _numbers(rest) <= _numbers(newest) if _NUMBER.match(rest) else rest in names
 
 
+@functools.lru_cache(maxsize=64)
 def manylinux(version: Version) -> LinuxPolicy:
     """The policy of manylinux_x_y; between two that are known the older one, with the glibc of the tag."""
     known = _linux()["manylinux"]

@@ -1,0 +1,232 @@
+"""Any bytes at all: facts or none, never an exception, in bounded time and memory."""
+
+from __future__ import annotations
+
+import io
+import struct
+import time
+import tracemalloc
+import zipfile
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.binaries import elf, fat, macho, pe
+from tests.wheels import wheel_bytes, wheel_filename
+from tests.zips import content
+from wheel_uploader import checks, native
+from wheel_uploader.models import Profile, WheelContent
+from wheel_uploader.native import collect
+from wheel_uploader.native.collect import Natives
+
+GOOD = (
+    elf(versions={"libc.so.6": ("GLIBC_2.17",)}, undefined=("PyList_New",), isa=3, debug=True, soname="x"),
+    elf("s390x", versions={"libc.so.6": ("GLIBC_2.17",)}, gnu_hash=True, sections=False, rpath="$ORIGIN"),
+    elf("armv7l", interpreter="/lib/ld-linux.so.3", undefined=("PyList_New",), pie=True),
+    macho(undefined=("PyList_New",), rpaths=("@loader_path",), name="x", debug=True),
+    fat(("x86_64", macho("x86_64")), ("arm64", macho())),
+    pe(delayed=("later.dll",), symbols={"python3.dll": ("PyList_New",)}, debug=True),
+    pe("x86", symbols={"python3.dll": ("PyList_New",)}),
+)
+QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@QUICK
+@given(
+    st.binary(max_size=300),
+    st.sampled_from([b"", b"\x7fELF", b"MZ", b"\xca\xfe\xba\xbe", b"\xcf\xfa\xed\xfe"]),
+)
+def test_noise(data: bytes, magic: bytes) -> None:
+    native.read("x.so", magic + data, symbols=True)
+    native.read("x", magic + data, symbols=True)
+
+
+@QUICK
+@given(st.sampled_from(GOOD), st.data())
+def test_good_files_with_a_few_bytes_changed(good: bytes, draw: st.DataObject) -> None:
+    data = bytearray(good)
+    # Numbers that hurt, mostly where the headers and tables are.
+    for _ in range(draw.draw(st.integers(1, 6))):
+        at = draw.draw(st.one_of(st.integers(0, 300), st.integers(0, len(data) - 9)))
+        value = draw.draw(
+            st.sampled_from([0, 1, 0x7F, 0xFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF, 2**63, 2**64 - 1])
+        )
+        width = draw.draw(st.sampled_from([1, 2, 4, 8]))
+        data[at : at + width] = (value % 256**width).to_bytes(
+            width, draw.draw(st.sampled_from(["little", "big"]))
+        )
+    facts = native.read("x.so", bytes(data), symbols=True)
+    assert facts is not None
+    assert facts.problem or facts.slices or facts.format is None or facts.format == "Mach-O"
+
+
+@QUICK
+@given(st.sampled_from(GOOD), st.data())
+def test_good_files_that_are_cut_or_spliced(good: bytes, draw: st.DataObject) -> None:
+    at = draw.draw(st.integers(0, len(good)))
+    other = draw.draw(st.sampled_from(GOOD))
+    native.read("x.so", good[:at], symbols=True)
+    native.read("x.so", good[:at] + other[draw.draw(st.integers(0, len(other))) :], symbols=True)
+
+
+@QUICK
+@given(
+    st.sampled_from(GOOD),
+    st.sampled_from(["manylinux_2_17_x86_64", "macosx_11_0_arm64", "win_amd64"]),
+    st.data(),
+)
+def test_the_checks_have_an_answer_to_every_mutation(good: bytes, platform: str, draw: st.DataObject) -> None:
+    data = bytearray(good)
+    for at in draw.draw(st.lists(st.integers(0, len(data) - 1), max_size=8)):
+        data[at] = draw.draw(st.integers(0, 255))
+    tag = f"cp39-abi3-{platform}"
+    wheel = wheel_bytes(tag=tag, files={"dipy/x.so": bytes(data)})
+    checks.run([content(wheel, wheel_filename("dipy", "1.11.0", tag))], profile=Profile.PYPI)
+
+
+# --- files made to cost -----------------------------------------------------------------------------
+
+
+def long_names(count: int = 4000) -> bytes:
+    """Every needed library is a name of a thousand letters, all out of one string."""
+    return elf(needed=["x" * 60] * count)
+
+
+def many_versions() -> bytes:
+    """A chain of needed versions that never ends: each entry leads to itself."""
+    data = bytearray(elf(versions={"libc.so.6": ["GLIBC_2.17"] * 400}))
+    at = data.index(struct.pack("<2H", 1, 400))
+    data[at + 12 : at + 16] = struct.pack("<I", 0)
+    return bytes(data)
+
+
+@pytest.mark.parametrize("data", [long_names(), many_versions(), macho(needed=["x" * 200] * 4000)])
+def test_tables_that_repeat_themselves(data: bytes) -> None:
+    facts = native.read("x.so", data, symbols=True)
+    assert facts is not None
+    for part in facts.slices:
+        assert len(part.needed) <= 256
+        assert len(part.versions) <= 1024
+
+
+def test_thousands_of_native_members_cost_little() -> None:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for number in range(6000):
+            # Each one with other names, so that nothing can be shared.
+            names = [f"lib{number}-{index}-{'y' * 200}.so" for index in range(30)]
+            archive.writestr(f"dipy/m{number}.so", elf(needed=names, runpath=":".join(names)))
+    tag = "cp39-abi3-manylinux_2_17_x86_64"
+    tracemalloc.start()
+    started = time.perf_counter()
+    wheel = content(stream.getvalue(), wheel_filename("dipy", "1.11.0", tag))
+    assert isinstance(wheel, WheelContent)
+    found = checks.run([wheel], profile=Profile.PYPI)
+    took = time.perf_counter() - started
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert any(finding.check == "native/unread" for finding in found)
+    assert peak < 100 << 20
+    assert took < 30  # tracemalloc makes it about five times slower
+
+
+# --- members as they come out of the archive -----------------------------------------------------------
+
+
+def collected(member: str, data: bytes, pieces: int = 100_000) -> Natives:
+    natives = Natives(symbols=True)
+    feed = natives.begin(member, len(data))
+    for at in range(0, len(data), pieces):
+        feed(data[at : at + pieces])
+    natives.end()
+    return natives
+
+
+@pytest.mark.parametrize("data", GOOD)
+def test_a_member_in_pieces_is_the_same_as_whole(data: bytes) -> None:
+    assert collected("x.so", data, 1000).facts == (native.read("x.so", data, symbols=True),)
+
+
+def test_what_is_no_code_is_not_kept() -> None:
+    assert collected("x.py", b"print()\n" * 1000).facts == ()
+    assert collected("x.py", b"").facts == ()
+    assert collected("x.so", b"").facts[0].problem == "it is empty"
+
+
+def test_a_member_that_stops_half_way_leaves_nothing_behind() -> None:
+    natives = Natives()
+    natives.begin("x.so", 10)(b"\x7fELF")
+    feed = natives.begin("y.py", 3)
+    feed(b"pass")
+    natives.end()
+    natives.end()
+    assert natives.facts == ()
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Very large starts early."""
+    monkeypatch.setattr(collect, "WHOLE", 4096)
+    monkeypatch.setattr(collect, "END", 4096)
+
+
+def very_large(order: str) -> bytes:
+    """An ELF file whose dynamic section is at its beginning, in the middle or at the end of 100,000 bytes."""
+    data = bytearray(elf(sections=False, needed=("libm.so.6", "libc.so.6"), runpath="$ORIGIN"))
+    dynamic = data.index(struct.pack("<QQ", 1, 1))
+    size = len(data) - dynamic
+    padding = {"begin": 0, "middle": 50_000, "end": 95_000}[order]
+    moved = bytes(data) + b"\0" * padding + bytes(data[dynamic:]) + b"\0" * (100_000 - padding)
+    out = bytearray(moved)
+    at = len(data) + padding
+    for index in range(struct.unpack_from("<H", out, 56)[0]):
+        header = 64 + 56 * index
+        if struct.unpack_from("<I", out, header)[0] == 2:
+            struct.pack_into("<QQQQQ", out, header + 8, at, 0x1000 + at, 0x1000 + at, size, size)
+        else:
+            struct.pack_into("<QQ", out, header + 32, len(out), len(out))
+    return bytes(out)
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("order", ["begin", "middle", "end"])
+def test_a_very_large_member_is_read_by_its_ends_and_what_its_headers_name(order: str) -> None:
+    data = very_large(order)
+    (facts,) = collected("x.so", data, 1000).facts
+    assert facts == native.read("x.so", data, symbols=True)
+    assert facts.slices[0].needed == ("libm.so.6", "libc.so.6")
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("gap", [0, 60_000])
+@pytest.mark.parametrize("kind", ["fat", "pe"])
+def test_very_large_members_of_the_other_formats(kind: str, gap: int) -> None:
+    data = fat(("x86_64", macho("x86_64")), ("arm64", macho())) if kind == "fat" else pe()
+    data += b"\0" * gap + b"\0" * 50_000
+    (facts,) = collected("x.dll", data, 1000).facts
+    assert facts == native.read("x.dll", data, symbols=True)
+    assert facts.slices
+
+
+@pytest.mark.usefixtures("small")
+def test_what_was_not_kept_is_said() -> None:
+    body = bytearray(elf(sections=False) + b"\0" * 100_000)
+    dynamic = body.index(struct.pack("<QQ", 6, 0x1000)[:8], 0x400)
+    # The table of strings is moved into the middle, which no header names.
+    at = body.index(struct.pack("<Q", 5), dynamic)
+    struct.pack_into("<Q", body, at + 8, 0x1000 + 60_000)
+    for index in range(struct.unpack_from("<H", body, 56)[0]):
+        header = 64 + 56 * index
+        if struct.unpack_from("<I", body, header)[0] == 1:
+            struct.pack_into("<QQ", body, header + 32, len(body), len(body))
+    (facts,) = collected("x.so", bytes(body), 1000).facts
+    assert "is not where it usually is" in facts.unread
+    assert not facts.problem
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("head", [b"\x7fELF", b"MZ", b"\xcf\xfa\xed\xfe", b"\0asm", b"text"])
+def test_very_large_nonsense(head: bytes) -> None:
+    (facts,) = collected("x.so", head + b"\xff" * 100_000, 1000).facts
+    assert facts.problem or facts.format == "WebAssembly"

@@ -1,0 +1,152 @@
+"""Platform tags and what stands behind them."""
+
+from __future__ import annotations
+
+import importlib.resources
+import json
+
+import pytest
+
+from wheel_uploader.models import NativeFormat
+from wheel_uploader.platforms import promises, tags
+from wheel_uploader.platforms.tags import System
+
+ELF, MACHO, PE, WASM = NativeFormat.ELF, NativeFormat.MACHO, NativeFormat.PE, NativeFormat.WASM
+
+
+@pytest.mark.parametrize(
+    ("tag", "system", "form", "version", "arches"),
+    [
+        ("linux_x86_64", System.LINUX, ELF, (0, 0), {"x86_64"}),
+        ("manylinux1_i686", System.MANYLINUX, ELF, (2, 5), {"i686"}),
+        ("manylinux2010_x86_64", System.MANYLINUX, ELF, (2, 12), {"x86_64"}),
+        ("manylinux2014_s390x", System.MANYLINUX, ELF, (2, 17), {"s390x"}),
+        ("manylinux_2_28_aarch64", System.MANYLINUX, ELF, (2, 28), {"aarch64"}),
+        ("musllinux_1_2_armv7l", System.MUSLLINUX, ELF, (1, 2), {"armv7l"}),
+        ("linux_armv6l", System.LINUX, ELF, (0, 0), {"armv7l"}),
+        ("macosx_10_9_x86_64", System.MACOS, MACHO, (10, 9), {"x86_64"}),
+        ("macosx_10_16_x86_64", System.MACOS, MACHO, (11, 0), {"x86_64"}),
+        ("macosx_11_0_universal2", System.MACOS, MACHO, (11, 0), {"x86_64", "arm64"}),
+        ("macosx_10_6_intel", System.MACOS, MACHO, (10, 6), {"x86_64"}),
+        ("win32", System.WINDOWS, PE, (0, 0), {"x86"}),
+        ("win_amd64", System.WINDOWS, PE, (0, 0), {"x86_64"}),
+        ("win_arm64", System.WINDOWS, PE, (0, 0), {"arm64"}),
+        ("android_24_arm64_v8a", System.ANDROID, ELF, (0, 0), {"aarch64"}),
+        ("ios_13_0_arm64_iphoneos", System.IOS, MACHO, (0, 0), {"arm64"}),
+        ("pyodide_2025_0_wasm32", System.WASM, WASM, (0, 0), {"wasm32"}),
+    ],
+)
+def test_tags(
+    tag: str, system: System, form: NativeFormat, version: tuple[int, int], arches: set[str]
+) -> None:
+    assert tags.parse(tag) == tags.Platform(
+        tag=tag, system=system, format=form, version=version, arches=frozenset(arches)
+    )
+
+
+@pytest.mark.parametrize(
+    "tag", ["any", "freebsd_14_amd64", "win_ia64", "macosx_arm64", "manylinux_2_28", "linux"]
+)
+def test_tags_that_say_nothing_here(tag: str) -> None:
+    assert tags.parse(tag) is None
+    assert tags.parse_all([tag, "win32"]) == (tags.parse("win32"),)
+
+
+@pytest.mark.parametrize(
+    ("version", "needs", "allowed"),
+    [
+        ((2, 17), "GLIBC_2.17", True),
+        ((2, 17), "GLIBC_2.2.5", True),
+        ((2, 17), "GLIBC_2.18", False),
+        ((2, 17), "GLIBC_PRIVATE", False),
+        ((2, 17), "GLIBCXX_3.4.19", True),
+        ((2, 17), "GLIBCXX_3.4.20", False),
+        ((2, 17), "CXXABI_1.3.7", True),
+        ((2, 17), "CXXABI_1.3.8", False),
+        ((2, 17), "CXXABI_TM_1", True),
+        ((2, 17), "GCC_4.8.0", True),
+        ((2, 17), "GCC_7.0.0", False),
+        ((2, 17), "LIBATOMIC_1.2", False),
+        # No policy of its own: the older one's libstdc++, and the tag's glibc.
+        ((2, 30), "GLIBC_2.30", True),
+        ((2, 30), "GLIBCXX_3.4.24", True),
+        ((2, 30), "GLIBCXX_3.4.25", False),
+        ((2, 34), "GLIBC_ABI_DT_RELR", False),
+        ((2, 36), "GLIBC_ABI_DT_RELR", True),
+        ((2, 99), "GLIBC_2.99", True),
+        ((2, 3), "GLIBC_2.3", True),
+        ((2, 3), "GLIBC_2.4", False),
+        # Not the platform's libraries.
+        ((2, 17), "OPENSSL_3.0.0", True),
+        ((2, 17), "GFORTRAN_8", True),
+        ((2, 17), "nonsense", True),
+    ],
+)
+def test_symbol_versions(version: tuple[int, int], needs: str, allowed: bool) -> None:
+    assert promises.manylinux(version).allows(needs, "x86_64") is allowed
+
+
+def test_linux_libraries() -> None:
+    policy = promises.manylinux((2, 17))
+    for library in (
+        "libc.so.6",
+        "libstdc++.so.6",
+        "libX11.so.6",
+        "ld-linux-x86-64.so.2",
+        "ld64.so.2",
+        "libcuda.so.1",
+    ):
+        assert promises.has_manylinux(policy, library)
+    for library in (
+        "libgomp.so.1",
+        "libssl.so.3",
+        "libgfortran.so.5",
+        "libmvec.so.1",
+        "libc.musl-x86_64.so.1",
+    ):
+        assert not promises.has_manylinux(policy, library)
+    for library in ("libc.so", "libc.musl-aarch64.so.1", "ld-musl-x86_64.so.1", "libz.so.1"):
+        assert promises.has_musllinux(library)
+    for library in ("libc.so.6", "libstdc++.so.6", "libgcc_s.so.1"):
+        assert not promises.has_musllinux(library)
+
+
+def test_which_c_library() -> None:
+    assert promises.is_glibc("libm.so.6")
+    assert promises.is_glibc("ld-linux-aarch64.so.1")
+    assert not promises.is_glibc("ld-musl-x86_64.so.1")
+    assert not promises.is_glibc("libz.so.1")
+    assert promises.is_musl("ld-musl-x86_64.so.1")
+    assert promises.is_musl("libc.musl-x86_64.so.1")
+    assert not promises.is_musl("libc.so.6")
+
+
+@pytest.mark.parametrize("arch", ["x86", "x86_64", "arm64"])
+def test_windows_libraries(arch: str) -> None:
+    for library in (
+        *("KERNEL32.dll", "ws2_32.DLL", "msvcrt.dll", "ucrtbase.dll", "d3d12.dll", "bcryptprimitives.dll"),
+        *("api-ms-win-crt-runtime-l1-1-0.dll", "VCRUNTIME140.dll", "vcruntime140_1.dll", "nvcuda.dll"),
+        *("python3.dll", "python312.dll", "python313t.dll", "python314_d.dll", "libpypy3.11-c.dll"),
+    ):
+        assert promises.has_windows(library, arch), library
+    for library in ("MSVCP140.dll", "vcomp140.dll", "concrt140.dll", "libgcc_s_seh-1.dll", "zlib1.dll"):
+        assert not promises.has_windows(library, arch), library
+
+
+def test_macos_libraries() -> None:
+    assert promises.has_macos("/usr/lib/libSystem.B.dylib")
+    assert promises.has_macos("/System/Library/Frameworks/Accelerate.framework/Versions/A/Accelerate")
+    for path in (
+        "/usr/local/lib/libx.dylib",
+        "/opt/homebrew/lib/libx.dylib",
+        "@rpath/libx.dylib",
+        "/usr/lib/../x",
+    ):
+        assert not promises.has_macos(path)
+
+
+@pytest.mark.parametrize("name", ["linux.json", "windows.json"])
+def test_the_data_says_where_it_is_from(name: str) -> None:
+    data = json.loads(importlib.resources.files("wheel_uploader.platforms").joinpath(name).read_text())
+    assert data["about"].keys() == {"source", "licence", "date", "made by"}
+    assert data["about"]["licence"] == "MIT"
