@@ -79,8 +79,15 @@ def test_until_list_prints_what_would_be_taken(staged: Path) -> None:
 def test_until_check_of_a_local_folder(staged: Path) -> None:
     result = run("-u", staged, "--until", "check", "dipy")
     assert (result.exit_code, result.stderr.count("Traceback")) == (0, 0)
-    assert "checks: 0 errors, 0 warnings" in result.stdout
-    assert sorted(path.name for path in Path("wheelhouse").glob("[!.]*")) == sorted(
+    assert "checks: 0 errors, " in result.stdout
+
+
+def test_files_here_are_checked_in_place_unless_a_wheelhouse_is_named(staged: Path) -> None:
+    before = sorted(Path().rglob("*"))
+    assert run("-u", staged, "--until", "check", "dipy").exit_code == 0
+    assert sorted(Path().rglob("*")) == before
+    assert run("-u", staged, "--until", "check", "-w", "house", "dipy").exit_code == 0
+    assert sorted(path.name for path in Path("house").glob("[!.]*")) == sorted(
         ["SHA256SUMS", *(path.name for path in staged.iterdir())]
     )
 
@@ -109,7 +116,76 @@ def test_the_historic_long_options_still_work(staged: Path) -> None:
         *("dipy", "1.11.0"),
     )
     assert result.exit_code == 0
-    assert [path.name for path in Path("house").glob("*.whl")] == ["dipy-1.11.0-cp311-cp311-macosx_11_0_arm64.whl"]
+    assert [path.name for path in Path("house").glob("*.whl")] == [
+        "dipy-1.11.0-cp311-cp311-macosx_11_0_arm64.whl"
+    ]
+
+
+# --- files alone -----------------------------------------------------------------------------------
+
+
+def test_a_file_alone_says_which_release_it_is_of(staged: Path) -> None:
+    wheel = next(staged.glob("*win_amd64.whl"))
+    result = run("-u", wheel, "--until", "check")
+    assert (result.exit_code, result.stdout.splitlines()[0]) == (0, f"dipy 1.11.0 from {staged}")
+    assert "1 file," in result.stdout
+    # A folder too, when it holds one release and whatever is no wheel.
+    (staged / "notes.txt").write_text("x")
+    assert "6 files," in run("-u", staged, "--until", "check").stdout
+    assert "6 files," in run("-u", staged, "--until", "list").stdout
+
+
+def test_a_damaged_file_alone_is_named_and_left_alone(staged: Path) -> None:
+    wheel = next(staged.glob("*win_amd64.whl"))
+    damaged = wheel.read_bytes()[:-30]
+    wheel.write_bytes(damaged)
+    result = run("-u", wheel, "--until", "check")
+    assert result.exit_code == 6
+    assert str(wheel) in result.stderr
+    assert "Traceback" not in result.stderr
+    assert wheel.read_bytes() == damaged
+
+
+def test_files_of_several_releases_have_to_be_told_apart(staged: Path) -> None:
+    wheels.make_wheel(staged, version="1.12.0")
+    result = run("-u", staged, "--until", "check")
+    assert result.exit_code == 2
+    assert result.stderr == (
+        f"error: files of 2 releases are at {staged}: dipy 1.11.0 (6 files), dipy 1.12.0 (1 file)\n"
+        "next: Say which one after the options: PROJECT VERSION; or give the files one by one.\n"
+    )
+    assert run("-u", staged, "--until", "check", "dipy", "1.12.0").exit_code == 0
+
+
+def test_what_is_no_wheel_is_no_release(staged: Path) -> None:
+    Path("dipy (1).whl").write_bytes(b"")
+    result = run("-u", "dipy (1).whl", "--until", "check")
+    assert result.exit_code == 3
+    assert result.stderr == (
+        "error: no wheel and no sdist at dipy (1).whl\n"
+        "  dipy (1).whl: the name has characters that no wheel or sdist name has\n"
+        "next: Give a wheel, an sdist, or a folder with those of one release.\n"
+    )
+
+
+def test_what_goes_up_needs_a_project(staged: Path) -> None:
+    result = run("-u", staged)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: no project was named\n")
+
+
+def test_what_is_configured_for_a_release_does_not_hold_for_a_file_alone(staged: Path) -> None:
+    wheel = next(staged.glob("*win_amd64.whl"))
+    Path("pyproject.toml").write_text(
+        '[tool.wheel-uploader]\nexpect = 6\nwait = "20m"\ntype = ["macosx"]\nwheelhouse = "house"\n'
+        'sign = true\nsign-with = "no-such-program"\nignore = ["name"]\nprofile = "any"\n'
+    )
+    result = run("-u", wheel, "--until", "check")
+    assert (result.exit_code, result.stderr.count("error:")) == (0, 0)
+    assert "profile any" in result.stdout
+    assert not Path("house").exists()
+    asked = run("-u", wheel, "--until", "check", "--expect", "2")
+    assert (asked.exit_code, "not complete" in asked.stderr) == (3, True)
 
 
 # --- where options come from -----------------------------------------------------------------------

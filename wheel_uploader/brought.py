@@ -30,13 +30,22 @@ class Brought:
         """``listed``, with the hashes of ``--hashes`` in the place of the source's."""
         return self.hashes.pinned(listed) if self.hashes else tuple(listed)
 
-    def expected(self, version: Version) -> Expectation | None:
-        """What has to be listed of ``version``: what was declared, and every file that has a hash here."""
+    def expected(self, version: Version, project: str = "") -> Expectation | None:
+        """What has to be listed of ``version``: what was declared, and every file that has a hash here.
+
+        ``project`` is needed where the person named none, and the files do.
+        """
         if self.hashes is None:
             return self.expectation
         options = self.options
-        filenames = self.hashes.of_release(options.project, version, options.types)
+        filenames = self.hashes.of_release(project or options.project, version, options.types)
         return (self.expectation or Expectation()).with_files(filenames, self.hashes.where)
+
+    def cells(self, version: Version) -> tuple[tuple[str, str], ...]:
+        """(python, platform) of every wheel that was declared to be expected."""
+        expected = self.expected(version)
+        slots = expected.slots if expected else ()
+        return tuple((slot.python, slot.platform) for slot in slots if isinstance(slot, expect.Cell))
 
     def judge(self, selection: Selection) -> None:
         """Raise FileError or NothingFoundError unless all is there, and is what it has to be."""
@@ -44,7 +53,7 @@ class Brought:
             self.hashes.refuse(selection)
         if self.options.require_hashes:
             vouch.require(selection)
-        expected = self.expected(selection.version)
+        expected = self.expected(selection.version, selection.project)
         missing = expected.missing([name for name, _ in selection.files]) if expected else ()
         if missing:
             raise NothingFoundError(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
+from click.core import ParameterSource
 
 from wheel_uploader import __version__
 from wheel_uploader.cli_options import GroupedCommand, LocalPath, Option, stage_options
@@ -72,7 +73,7 @@ def _defaults(context: click.Context, _parameter: click.Parameter, path: Path | 
     cls=GroupedCommand,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.argument("project")
+@click.argument("project", metavar="[PROJECT]", default="")
 @click.argument("release", metavar="[VERSION]", default="")
 @stage_options
 @click.option(
@@ -110,6 +111,9 @@ def command(report_format: str, **values: Any) -> NoReturn:
     every file, signs them if asked, uploads what the index does not have yet, and waits until the index
     serves exactly these bytes. VERSION may be 'latest'.
 
+    Files of this machine are checked where they lie, and nothing is written, with --until check; then
+    PROJECT may be left out: it is that of the files.
+
     Every option can be set as WHEEL_UPLOADER_OPTION in the environment or under [tool.wheel-uploader] in
     pyproject.toml.
     """
@@ -118,7 +122,7 @@ def command(report_format: str, **values: Any) -> NoReturn:
     _stop_on_sigterm()
     talk = progress.make(sys.stderr, verbose=values["verbose"])
     try:
-        options = _options(**values)
+        options = _options(**_that_hold(click.get_current_context(), values))
     except ReleaseError as error:
         _end(error)
     result = pipeline.run(options, talk)
@@ -128,11 +132,28 @@ def command(report_format: str, **values: Any) -> NoReturn:
     sys.exit(0)
 
 
+def _that_hold(context: click.Context, values: dict[str, Any]) -> dict[str, Any]:
+    """``values`` without what the configuration says of a release, when files are checked on their own.
+
+    One wheel is never all that is expected, and it needs no wheelhouse.
+    """
+    if values["project"]:
+        return values
+    dropped = {
+        parameter.name
+        for parameter in context.command.params
+        if isinstance(parameter, Option)
+        and parameter.group in {"List", "Download"}
+        and context.get_parameter_source(parameter.name or "") is ParameterSource.DEFAULT_MAP
+    }
+    return {name: value for name, value in values.items() if name not in dropped - {"urls"}}
+
+
 def _options(
     *, project: str, release: str, until: str, no_upload: bool, profile: str | None, **values: Any
 ) -> Options:
     """The Options that a command line stands for. Raises UsageError for what click cannot see."""
-    from wheel_uploader import checks
+    from wheel_uploader import checks, logins
     from wheel_uploader.models import Options, Profile, Stage
 
     if not values["urls"]:
@@ -142,12 +163,18 @@ def _options(
         )
     for check_id in values["ignore"]:
         checks.require_known(check_id)
-    stage = Stage[until.upper()]
+    stage = min(Stage[until.upper()], Stage.SIGN if no_upload else Stage.CONFIRM)
+    if not project and stage > Stage.CHECK:
+        raise UsageError(
+            "no project was named",
+            hint="Say PROJECT, and its VERSION, at the end; without them, files are only checked: "
+            "--until check -u FILE.",
+        )
     return Options(
-        url_token=os.environ.get("WHEEL_UPLOADER_URL_TOKEN"),
+        url_token=os.environ.get(logins.VARIABLE),
         project=project,
         version=release,
-        until=min(stage, Stage.SIGN) if no_upload else stage,
+        until=stage,
         profile=Profile(profile) if profile else None,
         **values,
     )

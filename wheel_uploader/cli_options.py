@@ -34,6 +34,11 @@ def _seconds(_context: click.Context, _parameter: click.Parameter, value: Any) -
         raise click.BadParameter(str(error)) from None
 
 
+def _ignores(_context: click.Context, _parameter: click.Parameter, values: tuple[Any, ...]) -> dict[str, str]:
+    """Ids to reasons; those of the command line and of the environment come without."""
+    return dict((value, "") if isinstance(value, str) else value for value in values)
+
+
 class Option(click.Option):
     """An option that knows under which heading ``--help`` shows it, and its variable in the environment."""
 
@@ -126,10 +131,9 @@ def _download() -> list[Option]:
             "--wheel-dir",
             "wheelhouse",
             type=LocalPath(),
-            default="wheelhouse",
-            show_default=True,
             metavar="DIR",
-            help="The local folder that the files are downloaded into.",
+            help="The local folder that the files are downloaded into.  [default: wheelhouse; none where "
+            "local files are only checked]",
         ),
         _option(
             "-c", "--clobber", is_flag=True, help="Overwrite a file there that differs from the source's."
@@ -168,6 +172,9 @@ def _check() -> list[Option]:
         _option(
             "--ignore",
             multiple=True,
+            # The configuration may give a reason with each.
+            type=click.UNPROCESSED,
+            callback=_ignores,
             metavar="ID",
             help="Accept what this check, or family of checks, finds. Repeatable.",
         ),

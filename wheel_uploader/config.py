@@ -47,7 +47,24 @@ def load(path: Path, known: Collection[str]) -> dict[str, Any]:
             details=unknown,
             hint="The keys are the long options of 'wheel-uploader --help', without the dashes in front.",
         )
-    return {key.replace("_", "-"): value for key, value in table.items()}
+    values = {key.replace("_", "-"): value for key, value in table.items()}
+    if "ignore" in values:
+        values["ignore"] = _ignores(values["ignore"], path)
+    return values
+
+
+def _ignores(value: object, path: Path) -> list[tuple[str, str]]:
+    """The checks to ignore, and why: a list of ids, or a table of an id and a reason each."""
+    if isinstance(value, str):
+        return [(value, "")]
+    if isinstance(value, list) and all(isinstance(check_id, str) for check_id in value):
+        return [(check_id, "") for check_id in value]
+    if isinstance(value, dict) and all(isinstance(reason, str) for reason in value.values()):
+        return list(value.items())
+    raise UsageError(
+        f"'ignore' in {path} is neither a list of ids nor a table of ids and reasons",
+        hint='For example: ignore = { "metadata/thin" = "the old README stays" }',
+    )
 
 
 def _unknown(key: str, known: Collection[str]) -> str:

@@ -1,4 +1,4 @@
-"""Bring the files of a release into the wheelhouse, several at once."""
+"""Bring the files of a release into the wheelhouse, or judge them where they lie, several at once."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from wheel_uploader.disk import DISK_FULL
 from wheel_uploader.errors import ReleaseError, StorageError, worst
 from wheel_uploader.fetch import Fetch, local_path
 from wheel_uploader.http import Http
+from wheel_uploader.inplace import InPlace
 from wheel_uploader.models import DistName, Fetched, Finding, RemoteFile, SdistContent, WheelContent
 from wheel_uploader.progress import Progress
 from wheel_uploader.transfer import Stopped
@@ -40,7 +41,7 @@ class Arrivals:
 
 def fetch_all(
     files: Sequence[tuple[DistName, RemoteFile]],
-    house: Wheelhouse,
+    house: Wheelhouse | None,
     http: Http,
     *,
     jobs: int | None,
@@ -50,6 +51,7 @@ def fetch_all(
 ) -> Arrivals:
     """Bring every file, verified, into the wheelhouse, in the order given.
 
+    Without a wheelhouse, files of this machine are verified where they lie, and nothing is written.
     ``inspect`` judges what is in each file as soon as it is here, so that its time hides behind the network.
     A file that fails does not keep the others from arriving.
     """
@@ -58,8 +60,12 @@ def fetch_all(
     def keep_findings(content: WheelContent | SdistContent) -> None:
         crew.findings[content.filename] = inspect(content)
 
-    tasks = [
-        Fetch(
+    def task(name: DistName, remote: RemoteFile) -> Fetch | InPlace:
+        if house is None:
+            return InPlace(
+                name=name, remote=remote, progress=progress, check=crew.check, inspect=keep_findings
+            )
+        return Fetch(
             name=name,
             remote=remote,
             house=house,
@@ -69,11 +75,11 @@ def fetch_all(
             check=crew.check,
             inspect=keep_findings,
         )
-        for name, remote in files
-    ]
-    sizes = [remote.size for name, remote in files if not _is_here(house, name)]
+
+    tasks = [task(name, remote) for name, remote in files]
+    sizes = [remote.size for name, remote in files if house is None or not _is_here(house, name)]
     size = None if None in sizes else sum(size or 0 for size in sizes)
-    with progress.total("download", files=len(sizes), size=size):
+    with progress.total("download" if house else "check", files=len(sizes), size=size):
         crew.work_off(tasks, jobs or _default_jobs(files))
     filenames = [name.filename for name, _ in files]
     return Arrivals(
@@ -129,7 +135,7 @@ class _Crew:
         if self._stop.is_set():
             raise Stopped
 
-    def work_off(self, tasks: Sequence[Fetch], jobs: int) -> None:
+    def work_off(self, tasks: Sequence[Fetch | InPlace], jobs: int) -> None:
         """Do all ``tasks``, the longest first, so that no large file runs alone at the end."""
         todo = iter(sorted(tasks, key=lambda task: task.remote.size or 0, reverse=True))
         turn = threading.Lock()
@@ -164,7 +170,7 @@ class _Crew:
         if self._crash:
             raise self._crash
 
-    def _do(self, task: Fetch) -> None:
+    def _do(self, task: Fetch | InPlace) -> None:
         filename = task.name.filename
         try:
             self.fetched[filename] = task.run()

@@ -497,11 +497,13 @@ class Confirmation:
 class Options:
     """What the person asked for; the defaults are those of the command line. Times are seconds."""
 
+    #: Empty: that of the files, when all of them are of one release.
     project: str
     #: A version, or ``latest``.
     version: str
     urls: tuple[str, ...]
-    wheelhouse: Path = Path("wheelhouse")
+    #: None: nobody named one. It is ``./wheelhouse`` then, where one is needed.
+    wheelhouse: Path | None = None
     types: tuple[str, ...] = ("all",)
     pre: bool = False
     until: Stage = Stage.CONFIRM
@@ -525,7 +527,8 @@ class Options:
     url_token: str | None = field(default=None, repr=False)
 
     profile: Profile | None = None
-    ignore: tuple[str, ...] = ()
+    #: Checks and families whose findings are accepted, and why; the reason may be empty.
+    ignore: Mapping[str, str] = field(default_factory=dict)
     strict: bool = False
     #: The version to compare with; None: the newest final one below this one.
     like: str | None = None
@@ -568,6 +571,10 @@ class Report:
     findings: tuple[Finding, ...] = ()
     #: Checks that could not be made, and why, in one sentence each.
     not_checked: tuple[str, ...] = ()
+    #: File names of the release on the index that this one was compared with; empty when it was not.
+    previous: tuple[str, ...] = ()
+    #: (python, platform) of the wheels that were declared to be expected: ``("cp313t", "macosx_arm64")``.
+    expected: tuple[tuple[str, str], ...] = ()
     signatures: tuple[Signature, ...] = ()
     #: The profile that the checks were made under.
     profile: Profile = Profile.PYPI

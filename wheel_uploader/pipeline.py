@@ -10,6 +10,7 @@ import contextlib
 import signal
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from wheel_uploader import brought, checks, download, index, logins, posting, release, sign, sources, waiting
 from wheel_uploader.display import bare_url
@@ -33,6 +34,7 @@ from wheel_uploader.models import (
 )
 from wheel_uploader.posting import Poster
 from wheel_uploader.progress import Progress
+from wheel_uploader.sources.local import LocalFiles
 from wheel_uploader.target import Target
 from wheel_uploader.wheelhouse import Wheelhouse
 
@@ -53,7 +55,8 @@ def _run(options: Options, report: Report, progress: Progress) -> None:
     # What the person got wrong is said before anything slow begins.
     asked = brought.read(options)
     target = _target(options) if options.until > Stage.SIGN else None
-    signer = sign.check_signer(options.sign_with, options.identity) if options.sign else None
+    signed = options.sign and options.until >= Stage.SIGN
+    signer = sign.check_signer(options.sign_with, options.identity) if signed else None
     report.target = bare_url(target.url) if target else ""
     report.profile = options.profile or (Profile.ANY if target and not target.is_pypi else Profile.PYPI)
 
@@ -61,11 +64,12 @@ def _run(options: Options, report: Report, progress: Progress) -> None:
         with _stage(report, Stage.LIST):
             report.selection = _list(asked, report, http, scratch, progress)
             _tell_refused(report.selection, progress)
+            report.expected = asked.cells(report.selection.version)
             asked.judge(report.selection)
         if options.until == Stage.LIST:
             return
 
-        house = held.enter_context(Wheelhouse(options.wheelhouse, lock_timeout=options.lock_timeout))
+        house = None if _is_in_place(options) else held.enter_context(_wheelhouse(options))
         with _stage(report, Stage.DOWNLOAD):
             arrivals = download.fetch_all(
                 report.selection.files,
@@ -80,7 +84,7 @@ def _run(options: Options, report: Report, progress: Progress) -> None:
             if arrivals.error:
                 raise arrivals.error
             files = tuple(fetched.file for fetched in report.fetched)
-            sums = house.write_sums(files)
+            sums = (house.write_sums(files),) if house else ()
         if options.until == Stage.DOWNLOAD:
             return
 
@@ -91,7 +95,7 @@ def _run(options: Options, report: Report, progress: Progress) -> None:
 
         if signer:
             with _stage(report, Stage.SIGN):
-                paths = [*(file.path for file in files), sums]
+                paths = [*(file.path for file in files), *sums]
                 report.signatures = sign.sign_all(paths, signer, progress=progress)
         if target is None:
             return
@@ -134,7 +138,8 @@ def _list(
 
     def look() -> Selection:
         listed = sources.list_files(options.urls, options.project, http, scratch)
-        report.selection = release.choose(asked.pinned(listed), options, download.local_sha256)
+        wanted = release.identified(listed, options)
+        report.selection = release.choose(asked.pinned(listed), wanted, download.local_sha256)
         return report.selection
 
     if not options.wait:
@@ -208,6 +213,16 @@ def _project_page(served: index.Index, project: str, target: Target, uploader: P
 
 
 # --- small steps -----------------------------------------------------------------------------------
+
+
+def _is_in_place(options: Options) -> bool:
+    """Whether there is no need for a wheelhouse: files of this machine are to be checked, and no more."""
+    local = all(LocalFiles.claims(url) for url in options.urls)
+    return options.until == Stage.CHECK and options.wheelhouse is None and local
+
+
+def _wheelhouse(options: Options) -> Wheelhouse:
+    return Wheelhouse(options.wheelhouse or Path("wheelhouse"), lock_timeout=options.lock_timeout)
 
 
 @contextlib.contextmanager

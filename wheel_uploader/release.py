@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from packaging.utils import canonicalize_name
@@ -32,6 +33,43 @@ def choose(listed: Sequence[RemoteFile], options: Options, digest: Callable[[Rem
     if not selection.files:
         raise _nothing(listed, options, version)
     return dataclasses.replace(selection, files=_one_each(selection.files, digest))
+
+
+def identified(listed: Sequence[RemoteFile], options: Options) -> Options:
+    """``options`` with the project and the version of the files, where the person named none.
+
+    Raises NothingFoundError when there is no wheel and no sdist, and UsageError when they are of several
+    releases.
+    """
+    if options.project:
+        return options
+    releases: Counter[tuple[str, Version]] = Counter()
+    refused: list[str] = []
+    for file in listed:
+        try:
+            name = names.parse(file.filename)
+        except names.NameRefused as error:
+            refused.append(printable(f"{file.filename}: {error}"))
+        else:
+            releases[name.project, name.version] += 1
+    where = printable(", ".join(options.urls))
+    if not releases:
+        raise NothingFoundError(
+            f"no wheel and no sdist at {where}",
+            details=refused[:_SHOWN],
+            hint="Give a wheel, an sdist, or a folder with those of one release.",
+        )
+    if len(releases) > 1:
+        there = [
+            f"{project} {version} ({count} {'file' if count == 1 else 'files'})"
+            for (project, version), count in sorted(releases.items())
+        ]
+        raise UsageError(
+            f"files of {len(releases)} releases are at {where}: {_some(there)}",
+            hint="Say which one after the options: PROJECT VERSION; or give the files one by one.",
+        )
+    ((project, version),) = releases
+    return dataclasses.replace(options, project=project, version=str(version))
 
 
 def _version(listed: Sequence[RemoteFile], options: Options) -> Version:

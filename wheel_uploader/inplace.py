@@ -1,0 +1,59 @@
+"""One file of this machine, judged where it lies: it is read and verified, and nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from wheel_uploader.display import printable
+from wheel_uploader.errors import FileError
+from wheel_uploader.fetch import local_path
+from wheel_uploader.models import (
+    DistName,
+    Fetched,
+    FetchOutcome,
+    LocalFile,
+    RemoteFile,
+    SdistContent,
+    WheelContent,
+)
+from wheel_uploader.progress import Progress
+from wheel_uploader.verify import Hashes, Mismatch, Promise, open_file, read_file, verified
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InPlace:
+    """What it takes to judge one file without a wheelhouse."""
+
+    name: DistName
+    #: A ``file:`` URL.
+    remote: RemoteFile
+    progress: Progress
+    #: Called between any two chunks: raises when the run is ending.
+    check: Callable[[], None]
+    #: Gets what was found in the file, whole or not.
+    inspect: Callable[[WheelContent | SdistContent], object]
+
+    def run(self) -> Fetched:
+        """The file, verified where it is. Raises FileError for one that is damaged."""
+        path = local_path(self.remote)
+        promise = Promise.of(self.remote)
+        hashes = Hashes(promise)
+        with self.progress.file(self.name.filename, size=self.remote.size) as bar:
+            for chunk in read_file(open_file(path), str(path)):
+                self.check()
+                hashes.update(chunk)
+                bar.advance(len(chunk))
+            digests = hashes.result()
+            try:
+                vouched_by = verified(self.name, path, digests, self.remote, promise, self.inspect)
+            except Mismatch as error:
+                raise FileError(f"{printable(str(path))}: {error}") from None
+        file = LocalFile(
+            name=self.name,
+            path=path,
+            size=digests.size,
+            sha256=digests.sha256,
+            blake2b_256=digests.blake2b_256,
+        )
+        return Fetched(file=file, remote=self.remote, outcome=FetchOutcome.IN_PLACE, vouched_by=vouched_by)
