@@ -38,7 +38,7 @@ LEVELS = (
         "sources/*",
         *("release", "brought", "expect", "sums", "vouch", "waiting"),
         # download
-        *("download", "fetch", "transfer", "partial", "verify", "wheelhouse", "disk"),
+        *("download", "fetch", "inplace", "transfer", "partial", "verify", "wheelhouse", "disk"),
         # check
         *("archive", "zipwalk", "ziplocal", "ziprecords", "inflate", "tarwalk", "record", "pkginfo_reader"),
         *("checks/*", "native/*", "platforms/*"),
