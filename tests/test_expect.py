@@ -144,6 +144,7 @@ def test_a_file_that_expects_nothing_is_refused(text: str) -> None:
         ("cp313-ios_arm64_iphoneos", "cp313-cp313-ios_13_0_arm64_iphoneos", True),
         ("cp313-android_arm64_v8a", "cp313-cp313-android_24_arm64_v8a", True),
         ("cp313-pyodide_wasm32", "cp313-cp313-pyodide_2025_0_wasm32", True),
+        ("cp314-pyemscripten_wasm32", "cp314-cp314-pyemscripten_2026_0_wasm32", True),
         # A whole platform tag stands for itself.
         ("cp311-manylinux_2_28_x86_64", "cp311-cp311-manylinux_2_28_x86_64", True),
         ("cp311-manylinux_2_28_x86_64", "cp311-cp311-manylinux_2_17_x86_64", False),

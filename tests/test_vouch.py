@@ -175,6 +175,13 @@ def test_what_has_a_hash_is_expected_as_well(tmp_path: Path) -> None:
     read(tmp_path, sums=sums).judge(chosen(*both.pinned([remote(A), remote(B)])))
 
 
+def test_the_project_may_be_that_of_the_files(tmp_path: Path) -> None:
+    """Files of this machine can be checked without naming their project."""
+    sums = f"{ONE}  {A}\n{ONE}  {B}\n"
+    nameless = read(tmp_path, sums=sums, project="", version="")
+    assert incomplete(nameless, remote(A)) == (f"missing: {B}, which is in {tmp_path / 'SUMS'}",)
+
+
 def test_required_hashes_may_be_brought(tmp_path: Path) -> None:
     files = [remote(A)]
     with pytest.raises(FileError, match="nothing vouches for 1 of 1 files"):

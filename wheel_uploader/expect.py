@@ -154,7 +154,7 @@ class Cell:
 
 #: Platform tags with a version in them, between the family and the architecture.
 _VERSIONED = re.compile(
-    r"(manylinux|musllinux|macosx|ios|android|pyodide|emscripten)(?:1|2010|2014|(?:_\d+)+)_(\D.*)"
+    r"(manylinux|musllinux|macosx|ios|android|pyodide|pyemscripten|emscripten)(?:1|2010|2014|(?:_\d+)+)_(\D.*)"
 )
 #: What runs on more than one architecture.
 _FAT = {
@@ -267,7 +267,8 @@ def _cell(python: str, platform: str) -> Cell:
 
 
 _WHOLE = {"any", "win32"}
-_FAMILIES = {"manylinux", "musllinux", "linux", "macosx", "win", "ios", "android", "pyodide", "emscripten"}
+_FAMILIES = {"manylinux", "musllinux", "linux", "macosx", "win", "ios", "android"}
+_FAMILIES |= {"pyodide", "pyemscripten", "emscripten"}
 _USUAL = (
     *(
         f"{libc}_{machine}"
