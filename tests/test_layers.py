@@ -40,7 +40,8 @@ LEVELS = (
         # download
         *("download", "fetch", "inplace", "transfer", "partial", "verify", "wheelhouse", "disk"),
         # check
-        *("archive", "zipwalk", "ziplocal", "ziprecords", "inflate", "tarwalk", "record", "pkginfo_reader"),
+        *("archive", "zipwalk", "ziplocal", "ziprecords", "inflate", "tarwalk", "record"),
+        *("pkginfo_reader", "obfuscation"),
         *("checks/*", "native/*", "platforms/*"),
         # sign
         *("sign", "gpg"),
@@ -109,7 +110,7 @@ PURE = (
     *("checks/*", "native/*", "platforms/*", "report/*"),
     *("sources/html", "sources/simple", "index_page", "record", "hosts", "bodies"),
     *("expect", "sums", "vouch"),
-    *("answers", "answer_rules", "ziprecords", "ziplocal", "zipwalk", "inflate"),
+    *("answers", "answer_rules", "ziprecords", "ziplocal", "zipwalk", "inflate", "obfuscation"),
 )
 #: It renders in a process of its own, for a renderer may hang; and this is that process.
 NOT_PURE = ("checks/description", "checks/render")

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from wheel_uploader import inflate, pkginfo_reader, record, tarwalk, zipwalk
+from wheel_uploader import inflate, obfuscation, pkginfo_reader, record, tarwalk, zipwalk
 from wheel_uploader.display import human_size, printable
 from wheel_uploader.errors import StorageError
 from wheel_uploader.models import (
@@ -174,11 +174,18 @@ def _read_member(stream: BinaryIO, entry: Entry, found: _Unzipped, *, keep: bool
     unpacked = None
     if entry.data >= 0 and not skip:
         algorithm = found.algorithms.get(entry.name, "")
-        feed = found.natives.begin(entry.name, entry.size) if found.natives else None
+        marks = obfuscation.Marks()
+        feeds: list[Callable[[bytes], None]] = []
+        if found.natives:
+            feeds.append(found.natives.begin(entry.name, entry.size))
+            if obfuscation.may_be_encrypted(entry.name, entry.size):
+                feeds.append(marks.feed)
         try:
-            unpacked = inflate.unpack(stream, entry, keep=keep, algorithm=algorithm, feed=feed)
+            unpacked = inflate.unpack(stream, entry, keep=keep, algorithm=algorithm, feeds=feeds)
         except inflate.Damaged as error:
             found.note(error.kind, str(error), entry.name)
+        if marks.tool:
+            found.note("obfuscated", f"it was encrypted by {marks.tool}", entry.name)
     if unpacked and unpacked.crc != entry.crc:
         found.note("bad-crc", f"its CRC is {unpacked.crc:08x}, its record says {entry.crc:08x}", entry.name)
     if unpacked and found.natives:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -44,11 +44,11 @@ def unpack(
     *,
     keep: bool,
     algorithm: str = "",
-    feed: Callable[[bytes], None] | None = None,
+    feeds: Iterable[Callable[[bytes], None]] = (),
 ) -> Unpacked:
     """Read the member of ``entry``; ``keep`` its bytes (the caller has looked at the size).
 
-    ``algorithm`` is a hashlib name to be computed besides sha256; ``feed`` gets every piece. Raises
+    ``algorithm`` is a hashlib name to be computed besides sha256; ``feeds`` get every piece. Raises
     Damaged, after at most one byte more than the record declares.
     """
     stream.seek(entry.data)
@@ -64,7 +64,7 @@ def unpack(
             other.update(piece)
         if keep:
             kept.append(piece)
-        if feed:
+        for feed in feeds:
             feed(piece)
         head = head or piece[:HEAD]
         size += len(piece)
