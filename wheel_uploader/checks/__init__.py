@@ -8,14 +8,29 @@ judges comes from archive.py.
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from wheel_uploader.checks import archive, metadata, name, native, record, sdist, wheel
+from wheel_uploader.checks import (
+    archive,
+    content,
+    metadata,
+    name,
+    native,
+    record,
+    release,
+    release_index,
+    sdist,
+    siblings,
+    summary,
+    wheel,
+)
 from wheel_uploader.checks.registry import Check
+from wheel_uploader.checks.release_content import ReleaseContent
 from wheel_uploader.errors import UsageError
-from wheel_uploader.models import Finding, Profile, SdistContent, Severity, WheelContent
+from wheel_uploader.models import Finding, Inspection, Profile, SdistContent, Severity, WheelContent
 
 #: Every check, family by family.
 CHECKS: tuple[Check[Any], ...] = (
@@ -24,10 +39,17 @@ CHECKS: tuple[Check[Any], ...] = (
     *record.CHECKS,
     *wheel.CHECKS,
     *metadata.CHECKS,
+    *content.CHECKS,
     *native.CHECKS,
+    *release.CHECKS,
+    *siblings.CHECKS,
+    *release_index.CHECKS,
     *sdist.CHECKS,
 )
 FAMILIES = tuple(dict.fromkeys(check.family for check in CHECKS))
+
+#: The subject of what is found in no file of its own.
+RELEASE = "release"
 
 #: Families that have something to say of a file that cannot be opened.
 _WITHOUT_MEMBERS = frozenset({"name", "archive"})
@@ -44,13 +66,43 @@ def run(
     return tuple(finding for content in contents for finding in _judge(content, profile, ignore))
 
 
+def inspect(
+    content: WheelContent | SdistContent, *, profile: Profile, ignore: Collection[str] = ()
+) -> Inspection:
+    """What is kept of one file: what the checks find in it, and what those of the release need of it."""
+    return Inspection(findings=run([content], profile=profile, ignore=ignore), summary=summary.of(content))
+
+
+def run_release(
+    release: ReleaseContent, *, profile: Profile, ignore: Collection[str] = ()
+) -> tuple[Finding, ...]:
+    """Everything that the checks find in the release as a whole.
+
+    The subject of a finding is ``release``, or the file that is to blame.
+    """
+    found = (
+        finding
+        for check in CHECKS
+        if check.takes(release)
+        for finding in check.findings(release, RELEASE, profile, ignored=_is_ignored(check, ignore))
+    )
+    return tuple(
+        dataclasses.replace(finding, subject=finding.member, member=None) if finding.member else finding
+        for finding in found
+    )
+
+
 def _judge(
     content: WheelContent | SdistContent, profile: Profile, ignore: Collection[str]
 ) -> Iterable[Finding]:
     for check in CHECKS:
         if check.takes(content) and (content.readable or _can_judge_unread(check)):
-            ignored = check.id in ignore or check.family in ignore
+            ignored = _is_ignored(check, ignore)
             yield from check.findings(content, content.filename, profile, ignored=ignored)
+
+
+def _is_ignored(check: Check[Any], ignore: Collection[str]) -> bool:
+    return check.id in ignore or check.family in ignore
 
 
 def _can_judge_unread(check: Check[Any]) -> bool:

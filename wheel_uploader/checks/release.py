@@ -1,0 +1,227 @@
+"""The release as a whole: which files there are, and whether they are the same release."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+
+from wheel_uploader.checks import matrix
+from wheel_uploader.checks.registry import Yielded, check, pypi_check
+from wheel_uploader.checks.release_content import ReleaseContent, admits, shown, specifiers
+from wheel_uploader.models import FileSummary, SdistName, Severity, WheelName
+
+#: A check of a release yields a sentence about the release, or (file name, sentence).
+
+
+@check("release/mixed", Severity.ERROR)
+def mixed(release: ReleaseContent) -> Iterator[Yielded]:
+    """A file belongs to another project or version.
+
+    Two releases would get into each other's way, and a name that is used once is burned for ever. Such
+    files are left out already when a place is listed, which "-v" shows; this looks at what was taken.
+    Clear the staging place of what is not of this release.
+    """
+    for name in release.names:
+        if (name.project, name.version) != (release.project, release.version):
+            yield name.filename, f"it is of {name.project} {name.version}"
+
+
+@check("release/clash", Severity.ERROR)
+def clash(release: ReleaseContent) -> Iterator[Yielded]:
+    """One file is there twice, and the two are not known to be equal.
+
+    Two places have different bytes under one name, or one place has two spellings of a name that an index
+    takes for one ("Foo-1.0", "foo-1.0"): which of them is the release cannot be known here. It is said as
+    soon as the places are listed, before anything is downloaded. The usual cause is a second build that was
+    staged beside the first. Take the wrong one away, or name only one of the places with -u.
+    """
+    first: dict[object, str] = {}
+    for name in release.names:
+        if isinstance(name, WheelName):
+            place: object = (name.project, name.version, name.build, name.tags)
+        else:
+            place = (name.project, name.version, name.filename.endswith(".zip"))
+        if (other := first.setdefault(place, name.filename)) != name.filename:
+            yield name.filename, f"it and {other} are two spellings of one file"
+
+
+# --- the matrix ------------------------------------------------------------------------------------
+
+
+@check("release/duplicate-slot", Severity.ERROR)
+def duplicate_slot(release: ReleaseContent) -> Iterator[Yielded]:
+    """One python on one platform has more wheels than the other pythons have.
+
+    Beside macosx_11_0_arm64 there is a macosx_15_0_arm64: every newer Mac installs the second, whatever is
+    in it. The usual cause is a wheel that somebody built by hand, or a job that ran twice with different
+    settings. Take the stray one away. Several wheels that (nearly) every python has for a platform, such as
+    macosx_11_0 and macosx_14_0 for each, are a policy and not a stray; so is what the previous release on
+    the index had for the same python as well, and a build number.
+    """
+    ours = set(release.names)
+    before = {slot: _variants(wheels) for slot, wheels in matrix.by_slot(release.previous).items()}
+    by_platform: dict[str, dict[matrix.Slot, dict[str, WheelName]]] = defaultdict(dict)
+    for slot, wheels in matrix.by_slot(release.all_names).items():
+        by_platform[slot.platform][slot] = _variants(wheels)
+    for platform, by_slot in by_platform.items():
+        usual = _usual([len(variants) for variants in by_slot.values()])
+        for slot, variants in by_slot.items():
+            if len(variants) <= max(usual, len(before.get(slot, {}))) or ours.isdisjoint(variants.values()):
+                continue
+            others = [tags for other, each in by_slot.items() if other != slot for tags in each]
+            newest = max(variants, key=lambda tags: matrix.version_of(variants[tags], platform))
+            stray = next((tags for tags in sorted(variants) if others and tags not in others), newest)
+            beside = shown(sorted(set(variants) - {stray}))
+            usually = f", and the other pythons have {usual}" if others else ""
+            yield variants[stray].filename, f"it stands beside {beside} for {slot}{usually}"
+
+
+def _variants(wheels: list[WheelName]) -> dict[str, WheelName]:
+    """Wheels of one place by platform tags; of several with the same tags the build number decides."""
+    return {".".join(sorted(wheel.platforms)): wheel for wheel in wheels}
+
+
+def _usual(counts: list[int]) -> int:
+    """How many wheels most pythons have; the smaller number where it is undecided."""
+    often = Counter(counts)
+    return 1 if len(counts) == 1 else min(often, key=lambda count: (-often[count], count))
+
+
+@check("release/hole-in-matrix", Severity.WARNING)
+def hole_in_matrix(release: ReleaseContent) -> Iterator[Yielded]:
+    """A python has no wheel for a platform that most others have one for.
+
+    Its users get the sdist and a compiler's errors. The usual cause is one job of the build that failed or
+    was not collected. CPython, its free-threaded builds, PyPy and the stable ABI are looked at each on its
+    own, a platform may begin with a newer python, and a hole that the previous release on the index had too
+    is a policy. What has to be there can be said with --expect.
+    """
+    if not release.whole:
+        return
+    before = matrix.rows(release.previous)
+    rows = matrix.rows(release.all_names)
+    for kind in dict.fromkeys(row.kind for row in rows):
+        alike = sorted((row for row in rows if row.kind == kind), key=lambda row: row.version)
+        for platform in sorted({platform for row in alike for platform in rows[row]}):
+            have = [platform in rows[row] for row in alike]
+            if sum(have) * 2 <= len(have):
+                continue
+            for number, row in enumerate(alike):
+                was_so = row in before and platform not in before[row]
+                if not have[number] and any(have[:number]) and not was_so:
+                    yield f"there is no wheel for {row} on {platform}, which {sum(have)} others have"
+
+
+# --- the same release ------------------------------------------------------------------------------
+
+
+@check("release/metadata-differs", Severity.ERROR)
+def metadata_differs(release: ReleaseContent) -> Iterator[Yielded]:
+    """Files of one release say different things of it.
+
+    Requires-Dist, Requires-Python, Provides-Extra, the licence and the description have to be alike:
+    an index shows those of the file that came first, and resolvers take any file's for all. The usual cause
+    is a wheel from another checkout, or dependencies that setup.py computes on the building machine (use
+    environment markers instead). An sdist may leave a field to its wheels by saying that it is Dynamic. Of
+    a licence's whole text only the beginning counts, since repair tools append to it. Build all files from
+    one commit.
+    """
+    for field in ("Requires-Dist", "Requires-Python", "Provides-Extra", "License", "Description"):
+        stated = [(each, each.metadata[field]) for each in release.summaries if _states(each, field)]
+        counts = Counter(values for _, values in stated)
+        if len(counts) < 2:
+            continue
+        # Of an equal number the wheels are right, for they are what is installed.
+        wheels = Counter(values for each, values in stated if isinstance(each.name, WheelName))
+        usual = max(counts, key=lambda values: (counts[values], wheels[values]))
+        for each, values in stated:
+            if values != usual:
+                yield each.name.filename, _difference(field, values, usual, counts[usual])
+
+
+def _states(summary: FileSummary, field: str) -> bool:
+    if field not in summary.metadata:
+        return False
+    if not isinstance(summary.name, SdistName):
+        return True
+    if summary.dynamic is None:
+        # Old metadata could not say what is left open: it was left out.
+        return bool(summary.metadata[field])
+    names = {"license", "license-expression"} if field == "License" else {field.lower()}
+    return not names & summary.dynamic
+
+
+def _difference(field: str, values: tuple[str, ...], usual: tuple[str, ...], count: int) -> str:
+    more = [value for value in values if value not in usual]
+    less = [value for value in usual if value not in values]
+    said = [f"has {shown(more)}"] if more else []
+    said += [f"lacks {shown(less)}"] if less else []
+    others = "another file" if count == 1 else f"{count} others"
+    return f"its {field} is not that of {others}: it {' and '.join(said)}"
+
+
+@check("release/requires-python-vs-tags", Severity.WARNING)
+def requires_python_vs_tags(release: ReleaseContent) -> Iterator[Yielded]:
+    """A wheel is for a python that its Requires-Python refuses.
+
+    No installer ever takes it. The usual cause is a list of pythons in the build that was not shortened
+    when Requires-Python was raised. Leave that python out of the build, or lower Requires-Python.
+    """
+    for summary in release.summaries:
+        name = summary.name
+        if not isinstance(name, WheelName) or any(abi == "none" or "abi3" in abi for abi in name.abis):
+            continue  # "py3", and the stable ABI's cp37, are for every later python as well.
+        for stated in summary.metadata.get("Requires-Python", ()):
+            if not any(admits(specifiers(stated), python) for python in name.pythons):
+                yield name.filename, f"Requires-Python is {stated}"
+
+
+# --- what has to be there --------------------------------------------------------------------------
+
+
+@check("release/expected", Severity.ERROR)
+def expected(release: ReleaseContent) -> Iterator[Yielded]:
+    """The files are not those that were declared.
+
+    With --expect, or "expect" in the configuration, a release has to consist of just that: so many files,
+    these files, or a matrix of pythons and platforms. A job failed or was not collected; or something was
+    built that nobody declared. Complete the staging place, or correct the declaration.
+    """
+    if release.expectation:
+        yield from (f"missing: {what}" for what in release.expectation.missing(release.all_names))
+        yield from (f"not expected: {what}" for what in release.expectation.surplus(release.names))
+
+
+@check("release/no-sdist", Severity.WARNING)
+def no_sdist(release: ReleaseContent) -> Iterator[Yielded]:
+    """There is no sdist.
+
+    Distributors build from it, and everybody for whom there is no wheel. The usual cause is a job of its
+    own that failed or was not collected. Build one ("python -m build --sdist") and stage it with the wheels.
+    """
+    if release.whole and all(isinstance(name, WheelName) for name in release.all_names):
+        yield "there is no sdist among the files, nor on the index" if release.page else "there is no sdist"
+
+
+@pypi_check("release/two-sdists")
+def two_sdists(release: ReleaseContent) -> Iterator[Yielded]:
+    """There are several sdists.
+
+    PyPI takes one for each release, a .tar.gz, and refuses the second. The usual cause is a .zip from an
+    old configuration. Leave one.
+    """
+    if len(release.sdists) > 1:
+        yield f"there are {len(release.sdists)}: {shown(release.sdists)}"
+
+
+CHECKS = (
+    mixed,
+    clash,
+    duplicate_slot,
+    hole_in_matrix,
+    metadata_differs,
+    requires_python_vs_tags,
+    expected,
+    no_sdist,
+    two_sdists,
+)
