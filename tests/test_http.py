@@ -544,7 +544,10 @@ def test_a_login_that_is_missing_or_refused_is_said() -> None:
         with client(server.url) as http, pytest.raises(CredentialsError) as caught:
             http.get(f"{server.url}wheels/")
         assert str(caught.value) == f"{server.url}wheels/ asks for a login"
-        assert caught.value.hint == f"Put it into the URL: http://USER:PASSWORD@127.0.0.1:{server.port}/..."
+        assert caught.value.hint == (
+            f"Put it into the URL: http://USER:PASSWORD@127.0.0.1:{server.port}/...; "
+            "or use --netrc, or WHEEL_UPLOADER_URL_TOKEN."
+        )
         typed = server.url.replace("//", "//me:hunter22@")
         with client(typed) as http, pytest.raises(CredentialsError) as caught:
             http.get(typed)

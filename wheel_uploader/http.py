@@ -305,7 +305,8 @@ class Http:
             )
         return CredentialsError(
             f"{bare_url(url)} asks for a login",
-            hint=f"Put it into the URL: {place.scheme}://USER:PASSWORD@{urlsplit(url).netloc}/...",
+            hint=f"Put it into the URL: {place.scheme}://USER:PASSWORD@{urlsplit(url).netloc}/...; "
+            "or use --netrc, or WHEEL_UPLOADER_URL_TOKEN.",
         )
 
     def _refused(self, url: str, reason: str) -> NetworkError | UsageError:
