@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
 
 from wheel_uploader.checks import matrix
@@ -54,37 +54,65 @@ def duplicate_slot(release: ReleaseContent) -> Iterator[Yielded]:
 
     Beside macosx_11_0_arm64 there is a macosx_15_0_arm64: every newer Mac installs the second, whatever is
     in it. The usual cause is a wheel that somebody built by hand, or a job that ran twice with different
-    settings. Take the stray one away. Several wheels that (nearly) every python has for a platform, such as
-    macosx_11_0 and macosx_14_0 for each, are a policy and not a stray; so is what the previous release on
-    the index had for the same python as well, and a build number.
+    settings. Take the stray one away. It is a policy and no stray when (nearly) every python has as many
+    wheels for a platform, such as macosx_11_0 and macosx_14_0 for each; when the same python has the same
+    versions for another architecture; and when the previous release on the index had as many here. A second
+    wheel with the same tags and a build number is none either.
     """
     ours = set(release.names)
     before = {slot: _variants(wheels) for slot, wheels in matrix.by_slot(release.previous).items()}
-    by_platform: dict[str, dict[matrix.Slot, dict[str, WheelName]]] = defaultdict(dict)
-    for slot, wheels in matrix.by_slot(release.all_names).items():
-        by_platform[slot.platform][slot] = _variants(wheels)
-    for platform, by_slot in by_platform.items():
-        usual = _usual([len(variants) for variants in by_slot.values()])
-        for slot, variants in by_slot.items():
-            if len(variants) <= max(usual, len(before.get(slot, {}))) or ours.isdisjoint(variants.values()):
-                continue
-            others = [tags for other, each in by_slot.items() if other != slot for tags in each]
-            newest = max(variants, key=lambda tags: matrix.version_of(variants[tags], platform))
-            stray = next((tags for tags in sorted(variants) if others and tags not in others), newest)
-            beside = shown(sorted(set(variants) - {stray}))
-            usually = f", and the other pythons have {usual}" if others else ""
-            yield variants[stray].filename, f"it stands beside {beside} for {slot}{usually}"
+    there = {slot: _variants(wheels) for slot, wheels in matrix.by_slot(release.all_names).items()}
+    for slot, variants in there.items():
+        pythons = {other: each for other, each in there.items() if other.platform == slot.platform}
+        allowed = max(_usual(pythons, slot), len(before.get(slot, {})))
+        if len(variants) <= allowed or ours.isdisjoint(variants.values()) or _is_twofold(slot, there):
+            continue
+        stray = _stray(slot, pythons)
+        beside = shown(sorted(set(variants) - {stray}))
+        usually = f", and most pythons have {allowed}" if len(pythons) > 1 else ""
+        yield variants[stray].filename, f"it stands beside {beside} for {slot}{usually}"
 
 
-def _variants(wheels: list[WheelName]) -> dict[str, WheelName]:
-    """Wheels of one place by platform tags; of several with the same tags the build number decides."""
+#: Wheels of one place by their platform tags; of several with the same tags the build number decides.
+_Variants = dict[str, WheelName]
+
+
+def _variants(wheels: list[WheelName]) -> _Variants:
     return {".".join(sorted(wheel.platforms)): wheel for wheel in wheels}
 
 
-def _usual(counts: list[int]) -> int:
-    """How many wheels most pythons have; the smaller number where it is undecided."""
-    often = Counter(counts)
-    return 1 if len(counts) == 1 else min(often, key=lambda count: (-often[count], count))
+def _usual(pythons: dict[matrix.Slot, _Variants], slot: matrix.Slot) -> int:
+    """How many wheels most pythons have, or most of this kind of Python; less where it is undecided."""
+
+    def most(counts: list[int]) -> int:
+        often = Counter(counts)
+        return min(often, key=lambda count: (-often[count], count)) if len(counts) > 1 else 1
+
+    kind = matrix.row(slot).kind
+    alike = [len(each) for other, each in pythons.items() if matrix.row(other).kind == kind]
+    return max(most([len(each) for each in pythons.values()]), most(alike))
+
+
+def _is_twofold(slot: matrix.Slot, there: dict[matrix.Slot, _Variants]) -> bool:
+    """Whether this python has wheels for the same versions of the system on another architecture too."""
+
+    def versions(other: matrix.Slot) -> tuple[str, list[tuple[int, ...]]]:
+        system = other.platform.partition("_")[0]
+        return system, sorted(matrix.version_of(wheel, other.platform) for wheel in there[other].values())
+
+    twins = [other for other in there if other[:2] == slot[:2] and other != slot]
+    return any(versions(other) == versions(slot) for other in twins)
+
+
+def _stray(slot: matrix.Slot, pythons: dict[matrix.Slot, _Variants]) -> str:
+    """The one with tags that no other python has, or the one that the newest systems install."""
+    variants = pythons[slot]
+    elsewhere = {tags for other, each in pythons.items() if other != slot for tags in each}
+    newest_first = sorted(
+        variants, key=lambda tags: matrix.version_of(variants[tags], slot.platform), reverse=True
+    )
+    alone = [tags for tags in newest_first if elsewhere and tags not in elsewhere]
+    return (alone or newest_first)[0]
 
 
 @check("release/hole-in-matrix", Severity.WARNING)
@@ -100,16 +128,15 @@ def hole_in_matrix(release: ReleaseContent) -> Iterator[Yielded]:
         return
     before = matrix.rows(release.previous)
     rows = matrix.rows(release.all_names)
-    for kind in dict.fromkeys(row.kind for row in rows):
-        alike = sorted((row for row in rows if row.kind == kind), key=lambda row: row.version)
-        for platform in sorted({platform for row in alike for platform in rows[row]}):
-            have = [platform in rows[row] for row in alike]
-            if sum(have) * 2 <= len(have):
-                continue
-            for number, row in enumerate(alike):
-                was_so = row in before and platform not in before[row]
-                if not have[number] and any(have[:number]) and not was_so:
-                    yield f"there is no wheel for {row} on {platform}, which {sum(have)} others have"
+    for row in sorted(rows):
+        alike = [other for other in rows if other.kind == row.kind]
+        older = {platform for other in alike if other.version < row.version for platform in rows[other]}
+        usual = {each for each in older if sum(each in rows[other] for other in alike) * 2 > len(alike)}
+        missing = usual - rows[row]
+        if row in before:
+            missing &= before[row]
+        if missing:
+            yield f"there is no wheel for {row} on {shown(sorted(missing), 12)}, as most pythons have"
 
 
 # --- the same release ------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
@@ -12,7 +11,7 @@ from wheel_uploader.checks.registry import Yielded, check, pypi_check
 from wheel_uploader.checks.release_content import ReleaseContent, admits, newest, shown
 from wheel_uploader.display import human_size
 from wheel_uploader.expect import Cell
-from wheel_uploader.models import DistName, FileState, SdistName, Severity, WheelName
+from wheel_uploader.models import DistName, FileState, SdistName, Severity
 
 #: PyPI's limits, until it raises those of a project: bytes of a file, of any file at all, of a project.
 FILE_LIMIT = 100 << 20
@@ -37,32 +36,35 @@ def lost_against_previous(release: ReleaseContent) -> Iterator[Yielded]:
     """
     if not release.whole:
         return
-    pythons = [name for name in (*release.previous, *release.all_names) if isinstance(name, WheelName)]
-    minors = {row.version[1] for row in matrix.rows(pythons) if row.kind.startswith("cp")}
-    lost: dict[str, list[str]] = defaultdict(list)
-    had: dict[str, list[str]] = defaultdict(list)
-    for python, platform in sorted(_served(release.previous, minors)):
-        if not admits(release.requires_python, python):
-            continue
-        had[python].append(platform)
-        cell = Cell(python, platform)
-        gone = not any(cell.is_filled_by(name) for name in release.all_names)
-        if gone and not _is_allowed(python, platform, release.allow_lost):
-            lost[python].append(platform)
-    for python, platforms in lost.items():
-        if len(platforms) == len(had[python]) > 1:
-            yield f"{release.like} had wheels for {python} on {shown(platforms)}; this release has none"
-        else:
-            yield from (
-                f"{release.like} had a wheel for {python} on {each}; this release has none"
-                for each in platforms
-            )
+    rows = matrix.rows((*release.previous, *release.all_names))
+    minors = {row.version[1] for row in rows if row.kind.startswith("cp") and row.version[0] == 3}
+    had = {cell for cell in _served(release.previous, minors) if admits(release.requires_python, cell.python)}
+    lost = {
+        cell
+        for cell in had
+        if not any(cell.is_filled_by(name) for name in release.all_names)
+        and not _is_allowed(cell, release.allow_lost)
+    }
+    for python in sorted({cell.python for cell in lost}):
+        gone = [cell for cell in had if cell.python == python]
+        if len(gone) > 1 and lost.issuperset(gone):
+            lost.difference_update(gone)
+            platforms = sorted(cell.platform for cell in gone)
+            yield f"{release.like} had wheels for {python} on {shown(platforms, 12)}; this release has none"
+    for platform in sorted({cell.platform for cell in lost}):
+        gone = [cell for cell in had if cell.platform == platform]
+        if len(gone) > 1 and lost.issuperset(gone):
+            lost.difference_update(gone)
+            pythons = sorted(cell.python for cell in gone)
+            yield f"{release.like} had wheels for {platform}, for {shown(pythons, 12)}; this release has none"
+    for cell in sorted(lost, key=str):
+        yield f"{release.like} had {cell}; this release has none"
 
 
-def _served(names: Iterable[DistName], minors: Collection[int]) -> set[tuple[str, str]]:
+def _served(names: Iterable[DistName], minors: Collection[int]) -> set[Cell]:
     """Every python and platform that wheels of these names are for."""
     return {
-        (python, platform)
+        Cell(python, platform)
         for slot in matrix.by_slot(names)
         for python in _pythons(slot, minors)
         for platform in _FAT.get(slot.platform, (slot.platform,))
@@ -83,8 +85,8 @@ def _pythons(slot: matrix.Slot, minors: Collection[int]) -> Iterable[str]:
     return [row.word]
 
 
-def _is_allowed(python: str, platform: str, allowed: Iterable[str]) -> bool:
-    names = (python, platform, f"{python}-{platform}")
+def _is_allowed(cell: Cell, allowed: Iterable[str]) -> bool:
+    names = (cell.python, cell.platform, f"{cell.python}-{cell.platform}")
     return any(fnmatchcase(name, pattern) for pattern in allowed for name in names)
 
 
