@@ -126,7 +126,11 @@ def command(report_format: str, **values: Any) -> NoReturn:
     except ReleaseError as error:
         _end(error)
     result = pipeline.run(options, talk)
-    click.echo(report.FORMATS[report_format](result), nl=False)
+    utf8 = (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "") == "utf8"
+    click.echo(report.FORMATS[report_format](result, utf8), nl=False)
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        # On standard error: the runner reads both, and a document on standard output stays whole.
+        click.echo(report.workflow_commands(result), err=True, nl=False)
     if result.error:
         _end(result.error)
     sys.exit(0)

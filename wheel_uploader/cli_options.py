@@ -266,10 +266,10 @@ def _run() -> list[Option]:
         _option(
             "--format",
             "report_format",
-            type=click.Choice(["text", "json"]),
+            type=click.Choice(["text", "json", "sarif"]),
             default="text",
             show_default=True,
-            help="The report on standard output.",
+            help="The report on standard output; sarif is for code scanning.",
         ),
         _option("-v", "--verbose", count=True, help="Say more: refused files, waits, notes."),
     ]

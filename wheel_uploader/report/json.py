@@ -1,16 +1,18 @@
-"""The report for programs: one JSON document, whose ``schema`` number changes when its shape does."""
+"""The report for programs: one JSON document; ``schema.json`` beside this file says what is in it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
 from wheel_uploader import __version__
 from wheel_uploader.display import bare_url, printable, redact
-from wheel_uploader.models import Finding, Report, SdistName, WheelName
+from wheel_uploader.models import Report, SdistName, WheelName
+from wheel_uploader.report import matrix
+from wheel_uploader.report.matrix import Matrix
+from wheel_uploader.report.rule import idle_ignores, reason
 
-#: Raised when a key goes or changes its meaning; new keys may come without that.
+#: Raised when a key goes or changes its meaning; new keys may come without that, in ``schema.json`` too.
 SCHEMA = 1
 
 
@@ -48,7 +50,10 @@ def document(report: Report) -> dict[str, Any]:
             }
             for refusal in (selection.refused if selection else ())
         ],
-        "findings": _findings(report.findings),
+        "matrix": _matrix(matrix.of(report)),
+        "findings": _findings(report),
+        "not_checked": [printable(sentence) for sentence in report.not_checked],
+        "idle_ignores": [printable(check_id) for check_id in idle_ignores(report)],
         "timings": {stage.name.lower(): round(seconds, 3) for stage, seconds in report.timings.items()},
     }
 
@@ -99,7 +104,25 @@ def _files(report: Report) -> list[dict[str, Any]]:
     return files
 
 
-def _findings(findings: Sequence[Finding]) -> list[dict[str, Any]]:
+def _matrix(found: Matrix) -> dict[str, Any]:
+    """Pythons x platforms; places of which nothing is known have no cell."""
+    return {
+        "compared_with": found.compared_with or None,
+        "pythons": list(found.pythons),
+        "platforms": [str(platform) for platform in found.platforms],
+        "cells": [
+            {
+                "python": place.python,
+                "platform": str(place.platform),
+                "state": cell.state,
+                "files": list(cell.files),
+            }
+            for place, cell in sorted(found.cells.items())
+        ],
+    }
+
+
+def _findings(report: Report) -> list[dict[str, Any]]:
     return [
         {
             "check": finding.check,
@@ -108,6 +131,7 @@ def _findings(findings: Sequence[Finding]) -> list[dict[str, Any]]:
             "member": printable(finding.member) if finding.member is not None else None,
             "message": printable(finding.message),
             "ignored": finding.ignored,
+            "reason": printable(reason(report, finding)) if finding.ignored else "",
         }
-        for finding in findings
+        for finding in report.findings
     ]

@@ -6,17 +6,24 @@ from collections import Counter
 from collections.abc import Iterator
 
 from wheel_uploader.display import human_size, printable
-from wheel_uploader.models import Finding, Report, Severity, Stage, UploadOutcome
-
-_ORDER = (Severity.ERROR, Severity.WARNING, Severity.NOTE)
-#: Files that one finding names before it says how many more there are.
-_SHOWN = 5
+from wheel_uploader.models import Finding, Report, Severity, Stage, UploadOutcome, WheelName
+from wheel_uploader.report import findings, matrix
+from wheel_uploader.report.rule import Rules
 
 
-def render(report: Report) -> str:
-    """The report as lines of text, with a newline at the end; empty when nothing was found out."""
-    parts = [list(part) for part in (_heading(report), _files(report), _findings(report), _ending(report))]
-    return "".join("\n".join(part) + "\n" for part in parts if part)
+def render(report: Report, rules: Rules, *, utf8: bool = False) -> str:
+    """The report as lines of text, with a newline at the end; empty when nothing was found out.
+
+    Symbols beyond ASCII only with ``utf8``.
+    """
+    parts = (
+        _heading(report),
+        _files(report),
+        _matrix(report, utf8),
+        findings.lines(report, rules),
+        _ending(report),
+    )
+    return "".join(f"{line}\n" for part in parts for line in part)
 
 
 def _heading(report: Report) -> Iterator[str]:
@@ -60,7 +67,7 @@ def _state(report: Report, filename: str) -> str:
         return "signed"
     for fetched in report.fetched:
         if fetched.file.filename == filename:
-            return "checked" if report.reached and report.reached >= Stage.CHECK else fetched.outcome
+            return "checked" if Stage.CHECK in report.timings else fetched.outcome
     return "listed"
 
 
@@ -73,39 +80,15 @@ def _refused(report: Report) -> str:
     return f" ({refused} others not taken: -v says why)"
 
 
-# --- findings --------------------------------------------------------------------------------------
-
-
-def _findings(report: Report) -> Iterator[str]:
-    """Findings grouped by what they say, the worst first; notes only under ``-v``."""
-    groups: dict[tuple[Severity, bool, str, str], list[Finding]] = {}
-    for finding in report.findings:
-        key = (finding.severity, finding.ignored, finding.check, finding.message)
-        groups.setdefault(key, []).append(finding)
-    for (severity, ignored, check, message), findings in sorted(
-        groups.items(), key=lambda item: (item[0][1], _ORDER.index(item[0][0]), item[0][2])
-    ):
-        if (severity is Severity.NOTE or ignored) and not report.options.verbose:
-            continue
-        label = f"ignored {severity}" if ignored else severity
-        yield f"{label}: {check}: {printable(message)}"
-        for finding in findings[:_SHOWN]:
-            member = f": {printable(finding.member)}" if finding.member is not None else ""
-            yield f"    {printable(finding.subject)}{member}"
-        if len(findings) > _SHOWN:
-            yield f"    and {len(findings) - _SHOWN} more"
-    yield from _finding_counts(report)
-
-
-def _finding_counts(report: Report) -> Iterator[str]:
-    if Stage.CHECK not in report.timings:
-        return
-    counts = Counter(finding.severity for finding in report.findings if not finding.ignored)
-    ignored = sum(finding.ignored for finding in report.findings)
-    said = [f"{counts[severity]} {severity}{'' if counts[severity] == 1 else 's'}" for severity in _ORDER]
-    if ignored:
-        said.append(f"{ignored} ignored")
-    yield f"checks: {', '.join(said)} (profile {report.profile})"
+def _matrix(report: Report, utf8: bool) -> Iterator[str]:
+    """Pythons x platforms, where there is more than one wheel to look at."""
+    wheels = (
+        [name for name, _ in report.selection.files if isinstance(name, WheelName)]
+        if report.selection
+        else []
+    )
+    if len(wheels) > 1 or report.expected:
+        yield from matrix.lines(matrix.of(report), utf8=utf8)
 
 
 def _blocks(finding: Finding) -> bool:

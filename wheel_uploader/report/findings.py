@@ -1,0 +1,142 @@
+"""Findings for a person: grouped by check, each sentence once with the files that it is about."""
+
+from __future__ import annotations
+
+import textwrap
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+
+from wheel_uploader.display import printable
+from wheel_uploader.models import Finding, Report, Severity, Stage
+from wheel_uploader.report.rule import Rules, idle_ignores, reason
+
+#: The worst first.
+ORDER = (Severity.ERROR, Severity.WARNING, Severity.NOTE)
+#: Columns of the screen.
+WIDTH = 80
+#: Sentences of one check, and files of one sentence, before the rest is counted; ``-v`` shows all.
+_SHOWN = 5
+#: What stands before the name of a file.
+_PLACE = "      "
+
+
+def lines(report: Report, rules: Rules) -> Iterator[str]:
+    """Every group, the worst first, and how many there are; notes only under ``-v``."""
+    groups = grouped(report.findings)
+    verbose = bool(report.options.verbose)
+    for (severity, check), findings in groups.items():
+        if severity is not Severity.NOTE or verbose:
+            yield from _heading(f"{severity}: {check}", check, rules)
+            yield from _sentences(report, findings)
+    for check, findings in _ignored(report.findings).items():
+        if findings[0].severity is not Severity.NOTE or verbose:
+            yield from _accepted(report, check, findings)
+    if Stage.CHECK not in report.timings:
+        return
+    for check_id in idle_ignores(report) if verbose else ():
+        yield f"ignore has {printable(check_id)}, which found nothing"
+    for sentence in report.not_checked:
+        yield from _wrapped(f"not checked: {printable(sentence)}", "", "  ")
+    yield _counts(report)
+
+
+def grouped(findings: Sequence[Finding]) -> dict[tuple[Severity, str], list[Finding]]:
+    """What was not ignored, by severity and check, the worst first."""
+    groups: dict[tuple[Severity, str], list[Finding]] = defaultdict(list)
+    for finding in findings:
+        if not finding.ignored:
+            groups[finding.severity, finding.check].append(finding)
+    return dict(sorted(groups.items(), key=lambda item: ORDER.index(item[0][0])))
+
+
+def by_message(findings: Sequence[Finding]) -> dict[str, list[Finding]]:
+    """Findings of one check, by what they say."""
+    groups: dict[str, list[Finding]] = defaultdict(list)
+    for finding in findings:
+        groups[finding.message].append(finding)
+    return dict(groups)
+
+
+def _ignored(findings: Sequence[Finding]) -> dict[str, list[Finding]]:
+    groups: dict[str, list[Finding]] = defaultdict(list)
+    for finding in findings:
+        if finding.ignored:
+            groups[finding.check].append(finding)
+    return dict(groups)
+
+
+def _heading(label: str, check: str, rules: Rules) -> Iterator[str]:
+    title = f": {rules[check].title}" if check in rules else ""
+    yield from _wrapped(label + title, "", "  ")
+
+
+def _accepted(report: Report, check: str, findings: Sequence[Finding]) -> Iterator[str]:
+    """What the person accepted, and why; the sentences only under ``-v``."""
+    count = len({finding.subject for finding in findings})
+    why = reason(report, findings[0])
+    because = f" because {printable(why)}" if why else ""
+    where = f"{count} {'file' if count == 1 else 'files'}"
+    yield from _wrapped(f"ignored: {check} ({findings[0].severity}, {where}){because}", "", "  ")
+    if report.options.verbose:
+        yield from _sentences(report, findings)
+
+
+def _sentences(report: Report, findings: Sequence[Finding]) -> Iterator[str]:
+    """Each sentence of one check once, and below it the files."""
+    most = len(findings) if report.options.verbose else _SHOWN
+    sentences = list(by_message(findings).items())
+    for message, same in sentences[:most]:
+        yield from _wrapped(printable(message), "  ", "  ")
+        yield from _places(report, same, most)
+    if len(sentences) > most:
+        yield f"  and {len(sentences) - most} more like these: -v shows all"
+
+
+def _places(report: Report, findings: Sequence[Finding], most: int) -> Iterator[str]:
+    """Where one thing was found: files, with a member of each; the only file need not be named."""
+    members: Mapping[str, list[str | None]] = defaultdict(list)
+    for finding in findings:
+        members[finding.subject].append(finding.member)
+    only = report.selection and [name.filename for name, _ in report.selection.files]
+    for subject, inside in list(members.items())[:most]:
+        named = [printable(member) for member in inside if member is not None]
+        if [subject] == only:
+            yield from (_PLACE + member for member in named[:most])
+            if len(named) > most:
+                yield f"{_PLACE}and {len(named) - most} more"
+            continue
+        more = f" and {len(named) - 1} more" if len(named) > 1 else ""
+        yield from _place(printable(subject), f"{named[0]}{more}" if named else "")
+    if len(members) > most:
+        yield f"{_PLACE}and {len(members) - most} more"
+
+
+def _place(subject: str, member: str) -> Iterator[str]:
+    """A file and what is meant of it, on one line if they fit."""
+    together = f"{_PLACE}{subject}: {member}" if member else _PLACE + subject
+    if len(together) <= WIDTH or not member:
+        yield together
+    else:
+        yield f"{_PLACE}{subject}"
+        yield f"{_PLACE}  {member}"
+
+
+def _counts(report: Report) -> str:
+    counts = Counter(finding.severity for finding in report.findings if not finding.ignored)
+    ignored = sum(finding.ignored for finding in report.findings)
+    said = [f"{counts[severity]} {severity}{'' if counts[severity] == 1 else 's'}" for severity in ORDER]
+    if ignored:
+        said.append(f"{ignored} ignored")
+    return f"checks: {', '.join(said)} (profile {report.profile})"
+
+
+def _wrapped(text: str, first: str, others: str) -> list[str]:
+    """``text`` in lines of the screen; what has no spaces is not broken."""
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=first,
+        subsequent_indent=others,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
