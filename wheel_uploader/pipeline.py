@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from wheel_uploader import brought, checks, download, index, logins, posting, release, sign, sources, waiting
@@ -256,17 +256,24 @@ def _stop_if_blocked(report: Report) -> None:
         subjects = list(dict.fromkeys(finding.subject for finding in blocking))
         raise FileError(
             f"{len(subjects)} of {len(report.fetched)} files failed the checks",
-            details=[
-                f"{finding.subject}: {finding.check}: {finding.message}" for finding in blocking[:_SHOWN]
-            ]
-            + (
-                [f"and {len(blocking) - _SHOWN} more findings, see the report"]
-                if len(blocking) > _SHOWN
-                else []
-            ),
+            details=_by_check(blocking),
             hint=f"Nothing was posted. See 'wheel-uploader --explain {blocking[0].check}'; "
             "fix or rebuild the files, or accept a finding with --ignore ID.",
         )
+
+
+def _by_check(findings: Sequence[Finding]) -> list[str]:
+    """One line for each check that stops the release; the report has the rest."""
+    by_check: dict[str, list[Finding]] = {}
+    for finding in findings:
+        by_check.setdefault(finding.check, []).append(finding)
+    told = []
+    for check, found in by_check.items():
+        others = len({finding.subject for finding in found}) - 1
+        more = f" and {others} more" if others else ""
+        told.append(f"{check}: {found[0].subject}{more}: {found[0].message}")
+    rest = len(told) - _SHOWN
+    return told[:_SHOWN] + ([f"and {rest} more checks, see the report"] if rest > 0 else [])
 
 
 def _stop_if_conflict(report: Report) -> None:
@@ -287,7 +294,7 @@ def _stop_if_conflict(report: Report) -> None:
 
 
 _CONFLICTS = (FileState.DIFFERENT, FileState.SAME_BYTES_OTHER_NAME)
-#: Findings that the last lines on the screen repeat.
+#: Checks that the last lines on the screen repeat.
 _SHOWN = 10
 
 
