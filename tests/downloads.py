@@ -15,7 +15,7 @@ from wheel_uploader import names, transport
 from wheel_uploader.download import fetch_all
 from wheel_uploader.errors import ReleaseError
 from wheel_uploader.http import Http
-from wheel_uploader.models import Fetched, RemoteFile
+from wheel_uploader.models import Fetched, Inspection, RemoteFile
 from wheel_uploader.progress import Silent
 from wheel_uploader.wheelhouse import HIDDEN, Wheelhouse
 
@@ -55,7 +55,7 @@ def fetch(
         Http(typed=[server.url], timeout=2.0, sleep=lambda _: None, progress=shown) as http,
     ):
         arrivals = fetch_all(
-            pairs, house, http, jobs=jobs, clobber=clobber, progress=shown, inspect=lambda _: ()
+            pairs, house, http, jobs=jobs, clobber=clobber, progress=shown, inspect=lambda _: Inspection()
         )
     if arrivals.error:
         raise arrivals.error

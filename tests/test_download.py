@@ -44,7 +44,7 @@ from wheel_uploader import checks, names
 from wheel_uploader.download import fetch_all
 from wheel_uploader.errors import FileError, HttpStatus, NetworkError, StorageError
 from wheel_uploader.http import Http
-from wheel_uploader.models import FetchOutcome, Finding, Profile, RemoteFile, SdistContent, WheelContent
+from wheel_uploader.models import FetchOutcome, Inspection, Profile, RemoteFile, SdistContent, WheelContent
 from wheel_uploader.progress import Silent
 from wheel_uploader.wheelhouse import HIDDEN, Wheelhouse
 
@@ -627,13 +627,14 @@ def test_every_file_is_judged_also_a_damaged_one(server: FileServer, path: Path)
     server.files |= {NAME: WHEEL[:CUT], sdist: SDIST}
     pairs = [(names.parse(name), remote(server, name)) for name in (NAME, sdist)]
 
-    def inspect(content: WheelContent | SdistContent) -> tuple[Finding, ...]:
-        return checks.run([content], profile=Profile.PYPI)
+    def inspect(content: WheelContent | SdistContent) -> Inspection:
+        return checks.inspect(content, profile=Profile.PYPI)
 
     with Wheelhouse(path) as house, Http(typed=[server.url]) as http:
         arrivals = fetch_all(pairs, house, http, jobs=1, clobber=False, progress=Silent(), inspect=inspect)
     assert [fetched.file.filename for fetched in arrivals.fetched] == [sdist]
     assert {(each.check, each.subject) for each in arrivals.findings} >= {("archive/unreadable", NAME)}
+    assert [each.name.filename for each in arrivals.summaries] == [NAME, sdist]
     assert isinstance(arrivals.error, FileError)
     assert finished(path) == [sdist]
 
@@ -760,6 +761,6 @@ def test_more_connections_for_small_files_than_for_large_ones(
 def test_nothing_to_fetch_is_no_error(server: FileServer, path: Path) -> None:
     with Wheelhouse(path) as house, Http(typed=[server.url]) as http:
         arrivals = fetch_all(
-            [], house, http, jobs=None, clobber=False, progress=Silent(), inspect=lambda _: ()
+            [], house, http, jobs=None, clobber=False, progress=Silent(), inspect=lambda _: Inspection()
         )
     assert (arrivals.fetched, arrivals.error) == ((), None)

@@ -14,7 +14,7 @@ from tests.wheels import make_release, make_wheel, wheel_bytes, wheel_filename
 from wheel_uploader import download, names, verify
 from wheel_uploader.errors import FileError, ReleaseError, StorageError
 from wheel_uploader.http import Http
-from wheel_uploader.models import Fetched, FetchOutcome, RemoteFile
+from wheel_uploader.models import Fetched, FetchOutcome, Inspection, RemoteFile
 from wheel_uploader.progress import Silent
 from wheel_uploader.wheelhouse import HIDDEN, Wheelhouse
 
@@ -33,7 +33,7 @@ def fetch(house_path: Path, *files: RemoteFile, clobber: bool = False) -> tuple[
     pairs = [(names.parse(file.filename), file) for file in files]
     with Wheelhouse(house_path) as house, Http() as http:
         arrivals = download.fetch_all(
-            pairs, house, http, jobs=2, clobber=clobber, progress=Silent(), inspect=lambda _: ()
+            pairs, house, http, jobs=2, clobber=clobber, progress=Silent(), inspect=lambda _: Inspection()
         )
     if arrivals.error:
         raise arrivals.error

@@ -31,7 +31,7 @@ from wheel_uploader import names
 from wheel_uploader.download import fetch_all
 from wheel_uploader.errors import ReleaseError
 from wheel_uploader.http import Http
-from wheel_uploader.models import RemoteFile
+from wheel_uploader.models import Inspection, RemoteFile
 from wheel_uploader.progress import Silent
 from wheel_uploader.wheelhouse import Wheelhouse
 
@@ -44,7 +44,7 @@ for file in files:
 with Wheelhouse(pathlib.Path(house)) as held, Http(typed=[url], timeout=20) as http:
     try:
         arrivals = fetch_all(
-            pairs, held, http, jobs=3, clobber=False, progress=Silent(), inspect=lambda _: ()
+            pairs, held, http, jobs=3, clobber=False, progress=Silent(), inspect=lambda _: Inspection()
         )
         if arrivals.error:
             raise arrivals.error

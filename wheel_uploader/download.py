@@ -13,7 +13,16 @@ from wheel_uploader.errors import ReleaseError, StorageError, worst
 from wheel_uploader.fetch import Fetch, local_path
 from wheel_uploader.http import Http
 from wheel_uploader.inplace import InPlace
-from wheel_uploader.models import DistName, Fetched, Finding, RemoteFile, SdistContent, WheelContent
+from wheel_uploader.models import (
+    DistName,
+    Fetched,
+    FileSummary,
+    Finding,
+    Inspection,
+    RemoteFile,
+    SdistContent,
+    WheelContent,
+)
 from wheel_uploader.progress import Progress
 from wheel_uploader.transfer import Stopped
 from wheel_uploader.verify import digest, open_file, read_file
@@ -35,6 +44,8 @@ class Arrivals:
 
     fetched: tuple[Fetched, ...]
     findings: tuple[Finding, ...]
+    #: What is kept of what is in them, in the order of the files.
+    summaries: tuple[FileSummary, ...]
     #: The worst failure, whose details name the others; None when every file is here.
     error: ReleaseError | None
 
@@ -47,7 +58,7 @@ def fetch_all(
     jobs: int | None,
     clobber: bool,
     progress: Progress,
-    inspect: Callable[[WheelContent | SdistContent], tuple[Finding, ...]],
+    inspect: Callable[[WheelContent | SdistContent], Inspection],
 ) -> Arrivals:
     """Bring every file, verified, into the wheelhouse, in the order given.
 
@@ -57,14 +68,12 @@ def fetch_all(
     """
     crew = _Crew()
 
-    def keep_findings(content: WheelContent | SdistContent) -> None:
-        crew.findings[content.filename] = inspect(content)
+    def keep(content: WheelContent | SdistContent) -> None:
+        crew.inspections[content.filename] = inspect(content)
 
     def task(name: DistName, remote: RemoteFile) -> Fetch | InPlace:
         if house is None:
-            return InPlace(
-                name=name, remote=remote, progress=progress, check=crew.check, inspect=keep_findings
-            )
+            return InPlace(name=name, remote=remote, progress=progress, check=crew.check, inspect=keep)
         return Fetch(
             name=name,
             remote=remote,
@@ -73,7 +82,7 @@ def fetch_all(
             progress=progress,
             clobber=clobber,
             check=crew.check,
-            inspect=keep_findings,
+            inspect=keep,
         )
 
     tasks = [task(name, remote) for name, remote in files]
@@ -82,9 +91,11 @@ def fetch_all(
     with progress.total("download" if house else "check", files=len(sizes), size=size):
         crew.work_off(tasks, jobs or _default_jobs(files))
     filenames = [name.filename for name, _ in files]
+    inspected = [crew.inspections[each] for each in filenames if each in crew.inspections]
     return Arrivals(
         fetched=tuple(crew.fetched[each] for each in filenames if each in crew.fetched),
-        findings=tuple(finding for each in filenames for finding in crew.findings.get(each, ())),
+        findings=tuple(finding for each in inspected for finding in each.findings),
+        summaries=tuple(each.summary for each in inspected if each.summary),
         error=_summary(crew, len(files)) if crew.failures else None,
     )
 
@@ -126,7 +137,7 @@ class _Crew:
         #: By file name; written by the workers, read when they are done.
         self.fetched: dict[str, Fetched] = {}
         self.failures: dict[str, ReleaseError] = {}
-        self.findings: dict[str, tuple[Finding, ...]] = {}
+        self.inspections: dict[str, Inspection] = {}
         self._crash: BaseException | None = None
         self._stop = threading.Event()
 

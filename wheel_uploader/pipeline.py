@@ -21,6 +21,7 @@ from wheel_uploader.models import (
     FileState,
     Finding,
     IndexState,
+    Inspection,
     Options,
     Profile,
     ProjectPage,
@@ -236,11 +237,11 @@ def _stage(report: Report, stage: Stage) -> Iterator[None]:
         report.timings[stage] = time.monotonic() - begun
 
 
-def _inspector(report: Report) -> Callable[[WheelContent | SdistContent], tuple[Finding, ...]]:
+def _inspector(report: Report) -> Callable[[WheelContent | SdistContent], Inspection]:
     """What judges each file the moment it arrives, in the one pass that verifies it as well."""
     if report.options.until < Stage.CHECK:
-        return lambda _: ()
-    return lambda content: checks.run([content], profile=report.profile, ignore=report.options.ignore)
+        return lambda _: Inspection()
+    return lambda content: checks.inspect(content, profile=report.profile, ignore=report.options.ignore)
 
 
 def _tell_refused(selection: Selection, progress: Progress) -> None:
