@@ -193,9 +193,13 @@ def macho(
     old_minos: bool = False,
     undefined: Sequence[str] = (),
     weak_undefined: Sequence[str] = (),
+    undefined_of: Mapping[int, Sequence[str]] | None = None,
     debug: bool = False,
 ) -> bytes:
-    """One slice; symbols are named as in C, without Mach-O's underscore."""
+    """One slice; symbols are named as in C, without Mach-O's underscore.
+
+    ``undefined_of`` has those that name their library by its number (from 1; 0xFE is any): with two levels.
+    """
     wide = arch != "i386"
     commands = [_dylib(0xC, library) for library in needed]
     commands += [_dylib(0x80000018, library) for library in weak]
@@ -210,6 +214,12 @@ def macho(
     strings = _Strings()
     rows = [(strings.add(f"_{symbol}"), 0) for symbol in undefined]
     rows += [(strings.add(f"_{symbol}"), 0x40) for symbol in weak_undefined]
+    rows += [
+        (strings.add(f"_{symbol}"), library << 8)
+        for library, names in (undefined_of or {}).items()
+        for symbol in names
+    ]
+    flags = 0x80 if undefined_of else 0
     table = b"".join(
         struct.pack("<IBBHQ" if wide else "<IBBHI", at, 1, 0, description, 0) for at, description in rows
     )
@@ -227,7 +237,7 @@ def macho(
     commands.append(struct.pack("<6I", 2, 24, at, len(rows), at + len(table), len(strings.data)))
     commands.append(struct.pack("<20I", 0xB, 80, 0, 0, 0, 0, 0, len(rows), *([0] * 12)))
     magic = 0xFEEDFACF if wide else 0xFEEDFACE
-    start = struct.pack("<IiiIIII", magic, MACHO_CPUS[arch], 0, kind, len(commands), size, 0)
+    start = struct.pack("<IiiIIII", magic, MACHO_CPUS[arch], 0, kind, len(commands), size, flags)
     return start + (b"\0" * 4 if wide else b"") + b"".join(commands) + table + bytes(strings.data)
 
 

@@ -414,7 +414,7 @@ def test_messages() -> None:
     ]
     assert found(MAC, {DARWIN: macho(minos=(15, 0))}) == {
         "native/macos-too-new": [
-            f"{DARWIN}: its arm64 code asks for macOS 15.0, the tag is macosx_11_0_arm64"
+            f"{DARWIN}: its arm64 code asks for macOS 15.0, and the tag is macosx_11_0_arm64"
         ]
     }
     assert found("cp39-abi3-macosx_11_0_arm64", {"x.so": macho(undefined=("PyObject_Vectorcall",))}) == {
@@ -443,6 +443,13 @@ def test_a_tag_of_macos_cannot_say_more_than_the_first_number() -> None:
     assert found(f"{CP312}-macosx_10_16_x86_64", {DARWIN: macho("x86_64", minos=(11, 0))}) == {}
 
 
+def test_both_halves_of_a_universal_file_in_one_sentence() -> None:
+    both = fat(("x86_64", macho("x86_64", minos=(15, 0))), ("arm64", macho(minos=(15, 0))))
+    assert found(UNIVERSAL, {DARWIN: both})["native/macos-too-new"] == [
+        f"{DARWIN}: its x86_64 and arm64 code asks for macOS 15.0, and the tag is macosx_10_9_universal2"
+    ]
+
+
 def test_arm64_code_is_never_older_than_macos_11() -> None:
     both = fat(("x86_64", macho("x86_64", minos=(10, 9))), ("arm64", macho(minos=(11, 0))))
     assert found(UNIVERSAL, {DARWIN: both}) == {}
@@ -452,6 +459,12 @@ def test_arm64_code_is_never_older_than_macos_11() -> None:
 def test_code_for_other_processors_in_a_folder_of_that_name() -> None:
     files = {SO: elf(), "dipy/tools/linux-arm64/agent.so": elf("aarch64"), "dipy/gpu.so": gpu()}
     assert found(LINUX, files) == {}
+    windows = {PYD: pe(), "dipy/attach_x86.dll": pe("x86"), "dipy/attach_amd64.dll": pe()}
+    assert found(WIN, windows) == {}
+    # The name has to say what the code is for, and in a module's name it says what it should be for.
+    assert set(found(LINUX, {SO: elf(), "dipy/x86_64/agent.so": elf("aarch64")})) == {"native/arch-mismatch"}
+    wrong = {SO.replace("x86_64", "aarch64"): elf("aarch64")}
+    assert set(found(LINUX, wrong)) == {"native/arch-mismatch"}
     # A name that only has such letters in it is no such folder.
     assert set(found(LINUX, {SO: elf(), "dipy/charm/agent.so": elf("aarch64")})) == {"native/arch-mismatch"}
 
@@ -487,6 +500,24 @@ def test_a_library_of_a_wheel_that_this_one_requires() -> None:
     assert found(MAC, mac, "torch>=2") == {}
     assert set(found(LINUX, linux, "numpy")) == {"native/missing-library"}
     assert set(found(MAC, mac)) == {"native/missing-library"}
+
+
+def test_a_library_that_is_called_after_what_is_required() -> None:
+    module = {PYD: pe(needed=("shiboken6.abi3.dll",))}
+    assert found(WIN, module, "shiboken6==6.9.0") == {}
+    assert set(found(WIN, module, "shibok")) == set(found(WIN, module)) == {"native/missing-library"}
+    # Of short names nothing follows.
+    assert set(found(WIN, {PYD: pe(needed=("attrs.dll",))}, "attr")) == {"native/missing-library"}
+
+
+def test_symbols_of_other_libraries_that_are_called_like_pythons() -> None:
+    tag = "cp39-abi3-manylinux_2_17_x86_64"
+    module = elf(needed=("libpx.so", "libc.so.6"), runpath="$ORIGIN", undefined=("PyOwn_Thing",))
+    assert found(tag, {"dipy/x.abi3.so": module, "dipy/libpx.so": elf(defined=("PyOwn_Thing",))}) == {}
+    there = {"dipy/x.abi3.so": module, "dipy/libpx.so": elf()}
+    assert set(found(tag, there)) == {"native/abi3-violation"}
+    module = elf(needed=("libshiboken6.so",), undefined=("PyRun_Something",))
+    assert found(tag, {"dipy/x.abi3.so": module}, "shiboken6") == {}
 
 
 def test_files_that_are_installed_elsewhere() -> None:

@@ -57,6 +57,7 @@ def test_an_elf_file_of_any_class_and_byte_order(arch: str) -> None:
             versions={"libc.so.6": ("GLIBC_2.17", "GLIBC_2.34"), "libm.so.6": ("GLIBC_2.29",)},
             undefined=("PyList_New", "_Py_Dealloc", "malloc"),
             weak=("PyWeak_Maybe",),
+            defined=("PyInit_x", "PyOwn_Thing", "other"),
         )
     )
     assert part == NativeSlice(
@@ -67,6 +68,7 @@ def test_an_elf_file_of_any_class_and_byte_order(arch: str) -> None:
         rpaths=("$ORIGIN/../x.libs", "/opt/lib"),
         versions=(("libc.so.6", "GLIBC_2.17"), ("libc.so.6", "GLIBC_2.34"), ("libm.so.6", "GLIBC_2.29")),
         python_symbols=("PyList_New", "_Py_Dealloc"),
+        python_exports=("PyOwn_Thing",),
     )
 
 
@@ -240,6 +242,21 @@ def test_kinds_of_mach_o_files_and_debug_information() -> None:
     assert only(macho(kind=OBJECT, debug=True)).debug is False
     assert only(macho(debug=True)).debug
     assert only(macho(minos=None)).minos is None
+
+
+def test_symbols_that_name_their_library() -> None:
+    data = macho(
+        needed=("/usr/lib/libSystem.B.dylib", "@rpath/libpython3.12.dylib"),
+        weak=("@rpath/libshiboken6.dylib",),
+        undefined_of={
+            0xFE: ("PyList_New",),
+            0xFF: ("PyDict_New",),
+            2: ("PySet_New",),
+            3: ("PyFromShiboken_X",),
+            9: ("PyFrom_Nowhere",),
+        },
+    )
+    assert only(data).python_symbols == ("PyList_New", "PyDict_New", "PySet_New")
 
 
 def test_a_java_class_is_no_universal_file() -> None:

@@ -259,6 +259,8 @@ class NativeSlice:
     minos: tuple[int, int] | None = None
     #: Of Python's C API, what it takes from the interpreter; read for abi3 wheels only.
     python_symbols: tuple[str, ...] = ()
+    #: What it gives to others under such names, where it cannot be told from whom they take it (ELF).
+    python_exports: tuple[str, ...] = ()
     #: ``x86-64-v2`` and the like, when it says so.
     isa: str = ""
     #: Whether there are sections of debug information.

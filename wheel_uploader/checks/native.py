@@ -5,23 +5,33 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from wheel_uploader.checks import native_needs, native_python
+from wheel_uploader.checks import native_macos, native_needs, native_python
 from wheel_uploader.checks.native_code import few, gathered, is_promised, is_script, loaded
 from wheel_uploader.checks.registry import Yielded, check
-from wheel_uploader.models import NativeFacts, NativeFormat, NativeKind, Severity, WheelContent
+from wheel_uploader.models import NativeFacts, NativeKind, Severity, WheelContent
 from wheel_uploader.platforms import tags
-from wheel_uploader.platforms.tags import Platform, System, Version
+from wheel_uploader.platforms.tags import Platform
 
 _ANY = ("any",)
 _PURELIB = re.compile(r"[^/]+\.data/purelib/")
 _STATIC_LIBRARY = b"!<arch>\n"
-#: A directory that is called after a processor: ``linux-arm64``, ``x64``.
-_ARCH_FOLDER = re.compile(
-    r"(?<![a-z])(?:x86|x64|amd64|i[3-6]86|ia32|arm(?:v\d|64)?|aarch|riscv|ppc|s390|win32|win64)(?![a-z])",
-    re.IGNORECASE,
-)
-#: Apple's own processors came with macOS 11.
-_FIRST_ARM64: Version = (11, 0)
+#: How directories and files are called after a processor: ``linux-arm64``, ``attach_x86.dll``.
+_CALLED_AFTER = {
+    arch: re.compile(rf"(?<![a-z0-9])(?:{names})(?![a-z0-9])", re.IGNORECASE)
+    for arch, names in {
+        "x86": "x86(?!_64)|i[3-6]86|win32|ia32|32bit",
+        "i686": "x86(?!_64)|i[3-6]86|ia32|32bit",
+        "x86_64": "x86_64|x64|amd64|win64|64bit",
+        "arm64": "arm64|aarch64",
+        "aarch64": "arm64|aarch64|armv8",
+        "armv7l": "arm|armv[67]\\w*|armhf",
+        "ppc64le": "ppc64le|powerpc64le",
+        "s390x": "s390x",
+        "riscv64": "riscv64",
+    }.items()
+}
+#: A module that Python finds by a name with the platform in it: that it is for this one.
+_MODULE = re.compile(r"\.(?:cpython-|cp\d|pypy\d|abi3\.)[^/]*\Z|\.pyd\Z", re.IGNORECASE)
 
 
 # --- wheels for any platform, and for one ----------------------------------------------------------
@@ -52,7 +62,7 @@ def program_in_any_wheel(wheel: WheelContent) -> Iterator[Yielded]:
     """
     if wheel.name.platforms == _ANY:
         yield from gathered(
-            (facts.member, f"it is a program ({facts.format}, {part.arch})")
+            (facts.member, f"it is a program ({facts.format})")
             for facts in wheel.natives
             for part in facts.slices
             if part.kind is NativeKind.EXECUTABLE
@@ -140,8 +150,8 @@ def _wrong_arch(wheel: WheelContent, platforms: tuple[Platform, ...]) -> Iterato
         same_format = [platform for platform in platforms if platform.format is facts.format]
         there = {part.arch for part in facts.slices}
         promised = frozenset[str]().union(*(platform.arches for platform in same_format))
-        # Code for other processors, in a directory that is called after them, is there on purpose.
-        if not promised or not all(_is_processor(arch) for arch in there) or _is_by_arch(facts):
+        # Code for other processors that is called after them is there on purpose.
+        if not promised or not all(_is_processor(arch) for arch in there) or _is_by_arch(facts, there):
             continue
         if not there & promised:
             yield (
@@ -164,66 +174,12 @@ def _is_processor(arch: str) -> bool:
     return " " not in arch
 
 
-def _is_by_arch(facts: NativeFacts) -> bool:
-    folders = facts.member.split("/")[:-1]
-    return any(_ARCH_FOLDER.search(folder) for folder in folders) and not is_script(facts.member)
-
-
-@check("native/macos-too-new", Severity.ERROR)
-def macos_too_new(wheel: WheelContent) -> Iterator[Yielded]:
-    """The code asks for a newer macOS than the tag promises.
-
-    A Mach-O file says which macOS it was built for (minos). On an older one, where pip installs the wheel,
-    symbols may be missing when it is loaded. The usual causes are MACOSX_DEPLOYMENT_TARGET that was not
-    set, or not for all parts, and libraries of Homebrew, which are built for the macOS of the build machine.
-    Set MACOSX_DEPLOYMENT_TARGET for the whole build and build such libraries yourself, or raise the tag.
-    """
-    found = []
-    platforms = sorted(_macos(wheel), key=lambda platform: platform.version)
-    for code in loaded(wheel):
-        own = next((platform for platform in platforms if code.slice.arch in platform.arches), None)
-        if own and code.slice.minos:
-            needs = tags.macos_version(code.slice.minos)
-            if _as_in_tags(needs) > _at_least(own.version, code.slice.arch):
-                sentence = f"its {code.slice.arch} code asks for macOS {_dotted(needs)}, the tag is {own.tag}"
-                found.append((code.member, sentence))
-    yield from gathered(found)
-
-
-@check("native/tag-stricter-than-code", Severity.NOTE)
-def tag_stricter_than_code(wheel: WheelContent) -> Iterator[Yielded]:
-    """The tag asks for a newer macOS than the code does.
-
-    People with an older macOS do not get this wheel, although it would run; they get an older release or
-    have to compile. The usual cause is a build with a Python that was itself built for a newer macOS. Set
-    MACOSX_DEPLOYMENT_TARGET, and let delocate-wheel set the tag (--require-target-macos-version).
-    """
-    needs = [
-        _at_least(tags.macos_version(code.slice.minos), code.slice.arch)
-        for code in loaded(wheel)
-        if code.facts.format is NativeFormat.MACHO and code.slice.minos
-    ]
-    platforms = _macos(wheel)
-    if needs and platforms and (newest := max(needs)) < min(platform.version for platform in platforms):
-        yield f"all code in it runs on macOS {_dotted(newest)}, and its tag is {few(wheel.name.platforms)}"
-
-
-def _macos(wheel: WheelContent) -> list[Platform]:
-    found = tags.parse_all(wheel.name.platforms)
-    return [platform for platform in found if platform.system is System.MACOS]
-
-
-def _as_in_tags(version: Version) -> Version:
-    """From macOS 11 on tags have the first number only: what needs 12.3 cannot say more than 12_0."""
-    return (version[0], 0) if version >= (11, 0) else version
-
-
-def _at_least(version: Version, arch: str) -> Version:
-    return max(version, _FIRST_ARM64) if arch == "arm64" else version
-
-
-def _dotted(version: Version) -> str:
-    return f"{version[0]}.{version[1]}"
+def _is_by_arch(facts: NativeFacts, there: set[str]) -> bool:
+    folder, _, name = facts.member.rpartition("/")
+    if is_script(facts.member):
+        return False
+    called = folder if _MODULE.search(name) else facts.member
+    return all(arch in _CALLED_AFTER and _CALLED_AFTER[arch].search(called) for arch in there)
 
 
 # --- not wrong, and not good -----------------------------------------------------------------------
@@ -277,8 +233,7 @@ CHECKS = (
     unread,
     format_mismatch,
     arch_mismatch,
-    macos_too_new,
-    tag_stricter_than_code,
+    *native_macos.CHECKS,
     *native_needs.CHECKS,
     *native_python.CHECKS,
     isa_too_new,

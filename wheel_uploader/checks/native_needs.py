@@ -159,7 +159,7 @@ def _missing(code: Code, platform: Platform, search: Search) -> Iterator[str]:
             case Found.UNREACHABLE:
                 where = search.where(library)
                 yield f"it needs {library}; the wheel has {where}, and no search path leads there"
-            case Found.THERE:
+            case Found.THERE | Found.ELSEWHERE:
                 pass
 
 

@@ -6,7 +6,8 @@ import functools
 import re
 from collections.abc import Iterator, Mapping
 
-from wheel_uploader.checks.native_code import few, gathered, loaded
+from wheel_uploader.checks.native_code import Code, few, gathered, loaded
+from wheel_uploader.checks.native_search import Found, Search
 from wheel_uploader.checks.registry import Yielded, check
 from wheel_uploader.models import NativeFormat, NativeKind, Severity, WheelContent
 
@@ -94,10 +95,12 @@ def abi3_violation(wheel: WheelContent) -> Iterator[Yielded]:
     if not numbers:
         return
     oldest = max(_STABLE_SINCE, min((int(number[0]), int(number[1:] or 0)) for number in numbers))
+    search = Search(wheel)
+    own = {name for code in loaded(wheel) for name in code.slice.python_exports}
     found = []
     for code in loaded(wheel):
-        outside = [name for name in code.slice.python_symbols if _is_outside(name)]
-        if outside:
+        outside = [name for name in code.slice.python_symbols if _is_outside(name) and name not in own]
+        if outside and not _may_be_elsewhere(code, search):
             found.append((code.member, f"it uses what is not of the stable ABI: {few(sorted(outside))}"))
         newer = [name for name in code.slice.python_symbols if _added().get(name, oldest) > oldest]
         if newer:
@@ -108,6 +111,13 @@ def abi3_violation(wheel: WheelContent) -> Iterator[Yielded]:
 
 def _is_outside(name: str) -> bool:
     return name not in _added() and bool(_API.match(name)) and not name.startswith("PyInit_")
+
+
+def _may_be_elsewhere(code: Code, search: Search) -> bool:
+    # ELF does not say which library a symbol is from.
+    return code.facts.format is NativeFormat.ELF and any(
+        search.find(library, code) is Found.ELSEWHERE for library in code.slice.needed
+    )
 
 
 def _dotted(version: tuple[int, int]) -> str:

@@ -20,6 +20,8 @@ _PROJECT = re.compile(r"[A-Za-z0-9._-]+")
 #: Search paths of one wheel that are followed.
 MAX_FOLDERS = 64
 _RPATH = "@rpath/"
+#: Letters that make a project's name one that no library has by chance.
+_DISTINCT = 5
 #: What stands for the directory of the program that runs, which is Python's.
 _PROGRAM = "@executable_path"
 
@@ -28,6 +30,8 @@ class Found(enum.Enum):
     """What became of the search for a library."""
 
     THERE = enum.auto()
+    #: In another wheel, which this one requires.
+    ELSEWHERE = enum.auto()
     #: In the wheel, and no loader would look there.
     UNREACHABLE = enum.auto()
     MISSING = enum.auto()
@@ -61,7 +65,7 @@ class Search:
         there = self._called(library)
         if code.facts.format is NativeFormat.PE:
             # DLLs are found by name, in directories that the package itself adds at run time.
-            return Found.THERE if there else Found.MISSING
+            return Found.THERE if there else self._missing(library)
         if "/" in library and not library.startswith(_RPATH):
             folders = tuple(_expand(posixpath.dirname(library), code))
             rest = posixpath.basename(library)
@@ -69,17 +73,23 @@ class Search:
         else:
             folders, rest = self._folders, library.removeprefix(_RPATH)
             leads_to_others = self._leads_to_others
-        is_macho = code.facts.format is NativeFormat.MACHO
-        if leads_to_others or (is_macho and any(promises.has_macos(f"{path}/{rest}") for path in folders)):
+        if code.facts.format is NativeFormat.MACHO and any(
+            promises.has_macos(f"{path}/{rest}") for path in folders
+        ):
             return Found.THERE
+        if there and any(posixpath.normpath(posixpath.join(folder, rest)) in there for folder in folders):
+            return Found.THERE
+        if leads_to_others:
+            return Found.ELSEWHERE
         if not there:
-            return Found.MISSING
-        if any(posixpath.normpath(posixpath.join(folder, rest)) in there for folder in folders):
-            return Found.THERE
+            return self._missing(library)
         # A soname that is loaded already is not searched; and outside site-packages paths are not known.
         is_outside = any(".data/" in path for path in (*there, _SITE.sub("", code.member, count=1)))
         is_loaded = code.facts.format is NativeFormat.ELF and library in self._names
         return Found.THERE if is_outside or is_loaded else Found.UNREACHABLE
+
+    def _missing(self, library: str) -> Found:
+        return Found.ELSEWHERE if self._others.are_called(library) else Found.MISSING
 
     def _called(self, library: str) -> list[str]:
         return self._paths.get(posixpath.basename(library).lower(), [])
@@ -99,6 +109,14 @@ class _Others:
             return False
         name = canonicalize_name(top)
         return any(project == name or project.startswith(f"{name}-") for project in self._required)
+
+    def are_called(self, library: str) -> bool:
+        """Whether a library is called after a project that this wheel requires: shiboken6.abi3.dll."""
+        stem = posixpath.basename(library).lower().removeprefix("lib").replace("_", "-")
+        return any(
+            len(project) >= _DISTINCT and stem.startswith((f"{project}.", f"{project}-"))
+            for project in self._required
+        )
 
 
 def _expand(path: str, code: Code) -> Iterator[str]:

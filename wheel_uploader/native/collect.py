@@ -78,7 +78,7 @@ def _length(facts: NativeFacts) -> int:
     return sum(
         len(text) + 60  # what a string of Python costs besides
         for part in facts.slices
-        for texts in (part.needed, part.rpaths, part.python_symbols, *part.versions)
+        for texts in (part.needed, part.rpaths, part.python_symbols, part.python_exports, *part.versions)
         for text in texts
     )
 

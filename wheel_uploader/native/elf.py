@@ -143,6 +143,7 @@ def read(view: View, *, symbols: bool) -> NativeSlice:
         return tuple(dict.fromkeys(view.text(strings + at) for at in dynamic.get(tag, ())[:MAX_NEEDED]))
 
     rpaths = texts(_RUNPATH) or texts(_RPATH)
+    takes, gives = _python_symbols(elf, dynamic, strings) if symbols and _SYMTAB in dynamic else ((), ())
     is_pie = bool(dynamic.get(_FLAGS_1, (0,))[0] & _PIE)
     return NativeSlice(
         arch=_arch(elf),
@@ -152,7 +153,8 @@ def read(view: View, *, symbols: bool) -> NativeSlice:
         rpaths=tuple(part for rpath in rpaths for part in rpath.split(":") if part)[:MAX_NEEDED],
         versions=tuple(dict.fromkeys(_versions(elf, dynamic, strings))),
         interpreter=view.text(interpreter.offset) if interpreter else "",
-        python_symbols=_python_symbols(elf, dynamic, strings) if symbols and _SYMTAB in dynamic else (),
+        python_symbols=takes,
+        python_exports=gives,
         isa=_isa(elf),
         debug=_has_debug(elf),
     )
@@ -170,21 +172,8 @@ def _headers(view: View, *, whole: bool = True) -> _Elf:
     if layout is None:
         raise Malformed("its class or byte order is none that there is")
     fields = view.unpack(layout.header, 16)
-    (
-        kind,
-        machine,
-        _,
-        _,
-        segments_at,
-        sections_at,
-        _,
-        _,
-        segment_size,
-        count,
-        section_size,
-        sections,
-        names,
-    ) = fields
+    kind, machine, _, _, segments_at, sections_at = fields[:6]
+    segment_size, count, section_size, sections, names = fields[8:]
     if kind not in {_RELOCATABLE, _EXECUTABLE, _SHARED, _CORE}:
         raise Malformed(f"it is of no known type ({kind})")
     if count > MAX_SEGMENTS or (count and segment_size != layout.segment.size):
@@ -266,19 +255,23 @@ def _versions(elf: _Elf, dynamic: dict[int, list[int]], strings: int) -> Iterato
             return
 
 
-def _python_symbols(elf: _Elf, dynamic: dict[int, list[int]], strings: int) -> tuple[str, ...]:
-    """The undefined symbols that begin as those of Python's C API do; weak ones need not be there."""
+def _python_symbols(
+    elf: _Elf, dynamic: dict[int, list[int]], strings: int
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Undefined and defined symbols that begin as those of Python's C API do; weak ones need not be there."""
     form = elf.layout.symbol
     table = elf.offset_of(dynamic[_SYMTAB][0])
     count = min(_symbol_count(elf, dynamic, table), (elf.view.size - table) // form.size)
-    found = []
+    undefined: dict[str, None] = {}
+    defined: dict[str, None] = {}
     for row in form.iter_unpack(elf.view.take(table, count * form.size)):
         info, section = (row[1], row[3]) if elf.layout.wide else (row[3], row[5])
-        if not section and row[0] and info >> 4 != _WEAK:
-            start = bytes(elf.view.take(strings + row[0], 3))
-            if start.startswith((b"Py", b"_Py")):
-                found.append(elf.view.text(strings + row[0]))
-    return tuple(dict.fromkeys(found))
+        if not row[0] or (not section and info >> 4 == _WEAK):
+            continue
+        start = bytes(elf.view.take(strings + row[0], 3))
+        if start.startswith((b"Py", b"_Py")):
+            (defined if section else undefined)[elf.view.text(strings + row[0])] = None
+    return tuple(undefined), tuple(name for name in defined if not name.startswith("PyInit_"))
 
 
 def _symbol_count(elf: _Elf, dynamic: dict[int, list[int]], table: int) -> int:

@@ -7,6 +7,7 @@ Layouts: mach-o/loader.h, mach-o/fat.h and mach-o/nlist.h of macOS.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -30,12 +31,17 @@ _OBJECT, _EXECUTE, _DYLIB, _BUNDLE = 1, 2, 6, 8
 _KINDS = {_EXECUTE: NativeKind.EXECUTABLE, _DYLIB: NativeKind.LIBRARY, _BUNDLE: NativeKind.LIBRARY}
 
 _SEGMENT, _SEGMENT_64, _SYMTAB, _DYSYMTAB = 0x1, 0x19, 0x2, 0xB
-#: Load, re-export, load lazily, load upward; a weak one (0x80000018) may be absent.
+#: Load, re-export, load lazily, load upward; a weak one may be absent.
 _LOAD_DYLIB = frozenset({0xC, 0x8000_001F, 0x20, 0x8000_0023})
 _ID_DYLIB, _RPATH = 0xD, 0x8000_001C
 _VERSION_MIN_MACOSX, _BUILD_VERSION = 0x24, 0x32
+_LOAD_WEAK = 0x8000_0018
 _MACOS = 1
 _WEAK_REFERENCE = 0x40
+#: With two levels a symbol names the library that it is from; these stand for any, and for the program.
+_TWO_LEVELS = 0x80
+_FROM_ANYWHERE = (0xFE, 0xFF)
+_PYTHON = re.compile(r"(?:.*/)?(?:libpython3[^/]*|Python3?)\Z")
 
 
 def is_fat(view: View) -> bool:
@@ -71,6 +77,8 @@ class _Commands:
     """What the load commands say, as they are read."""
 
     needed: list[str] = field(default_factory=list)
+    #: Those as well that may be absent, for symbols count through all of them.
+    libraries: list[str] = field(default_factory=list)
     rpaths: list[str] = field(default_factory=list)
     name: str = ""
     minos: tuple[int, int] | None = None
@@ -86,13 +94,14 @@ def _read(view: View, *, symbols: bool) -> NativeSlice:
         raise Malformed("a slice of it is not Mach-O")
     order = "<" if magic in MAGICS[:2] else ">"
     wide = magic in (MAGICS[0], MAGICS[2])
-    _, cpu, _, kind, count, size, _ = view.unpack(struct.Struct(order + "IiiIIII"), 0)
+    _, cpu, _, kind, count, size, flags = view.unpack(struct.Struct(order + "IiiIIII"), 0)
     start = 32 if wide else 28
     if count > MAX_COMMANDS:
         raise Malformed(f"it has {count} load commands")
     found = _Commands()
     for command, body in _commands(view, order, start, start + size, count):
         _take_in(found, command, body, order, view.size)
+    libraries = found.libraries if flags & _TWO_LEVELS else None
     return NativeSlice(
         arch=_ARCHES.get(cpu, f"Mach-O processor {cpu}"),
         kind=_KINDS.get(kind, NativeKind.OBJECT),
@@ -100,7 +109,7 @@ def _read(view: View, *, symbols: bool) -> NativeSlice:
         name=found.name,
         rpaths=tuple(dict.fromkeys(found.rpaths[:MAX_NEEDED])),
         minos=found.minos,
-        python_symbols=_python_symbols(view, found, order, wide=wide) if symbols else (),
+        python_symbols=_python_symbols(view, found, order, libraries, wide=wide) if symbols else (),
         debug=found.debug and kind != _OBJECT,
     )
 
@@ -121,8 +130,10 @@ def _take_in(found: _Commands, command: int, body: View, order: str, size: int) 
     def word(at: int) -> int:
         return int(body.unpack(words, at)[0])
 
-    if command in _LOAD_DYLIB:
-        found.needed.append(body.text(word(8)))
+    if command in _LOAD_DYLIB or command == _LOAD_WEAK:
+        found.libraries.append(body.text(word(8)))
+        if command != _LOAD_WEAK:
+            found.needed.append(found.libraries[-1])
     elif command == _ID_DYLIB:
         found.name = body.text(word(8))
     elif command == _RPATH:
@@ -147,8 +158,13 @@ def _version(number: int) -> tuple[int, int]:
     return number >> 16, number >> 8 & 0xFF
 
 
-def _python_symbols(view: View, found: _Commands, order: str, *, wide: bool) -> tuple[str, ...]:
-    """The undefined symbols that begin as those of Python's C API do, without the underscore of C names."""
+def _python_symbols(
+    view: View, found: _Commands, order: str, libraries: list[str] | None, *, wide: bool
+) -> tuple[str, ...]:
+    """The undefined symbols that begin as those of Python's C API do, without the underscore of C names.
+
+    With ``libraries`` only those that are not said to be from one of them, unless that is Python itself.
+    """
     if found.symtab is None:
         return ()
     form = struct.Struct(order + ("IBBHQ" if wide else "IBBHI"))
@@ -157,6 +173,14 @@ def _python_symbols(view: View, found: _Commands, order: str, *, wide: bool) -> 
     names = []
     for at, _, _, description, _ in form.iter_unpack(view.take(table + first * form.size, count * form.size)):
         start = bytes(view.take(strings + at, min(4, max(0, view.size - strings - at))))
-        if start.startswith((b"_Py", b"__Py")) and not description & _WEAK_REFERENCE:
+        if not start.startswith((b"_Py", b"__Py")) or description & _WEAK_REFERENCE:
+            continue
+        if libraries is None or _is_pythons(description >> 8, libraries):
             names.append(view.text(strings + at)[1:])
     return tuple(dict.fromkeys(names))
+
+
+def _is_pythons(ordinal: int, libraries: list[str]) -> bool:
+    if ordinal in _FROM_ANYWHERE:
+        return True
+    return 0 < ordinal <= len(libraries) and bool(_PYTHON.match(libraries[ordinal - 1]))
