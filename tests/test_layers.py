@@ -99,8 +99,6 @@ COME_WITH = {
     "urllib3": "twine",
 }
 
-#: Not in pyproject.toml: used where it happens to be installed.
-OPTIONAL = {"email_validator"}
 #: In pyproject.toml and not imported: a program that the demo starts.
 NOT_IMPORTED = {"pypiserver"}
 
@@ -261,7 +259,7 @@ def test_every_library_is_declared_and_every_declared_one_is_used() -> None:
     extra = project["optional-dependencies"]["demo"]
     declared = {canonicalize_name(Requirement(line).name) for line in [*project["dependencies"], *extra]}
     imported = {name.partition(".")[0] for module in modules() for name in module.imports()}
-    libraries = imported - sys.stdlib_module_names - {"wheel_uploader"} - OPTIONAL
+    libraries = imported - sys.stdlib_module_names - {"wheel_uploader"}
     distributions = metadata.packages_distributions()
     needed = {canonicalize_name(distributions[COME_WITH.get(library, library)][0]) for library in libraries}
     assert needed - declared == set()
