@@ -1,0 +1,262 @@
+"""Reports made by hand: one for each way that a run can end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from wheel_uploader import names
+from wheel_uploader.errors import ConflictError, FileError, NothingFoundError, PartialError
+from wheel_uploader.models import (
+    Confirmation,
+    Fetched,
+    FetchOutcome,
+    FileState,
+    Finding,
+    IndexState,
+    LocalFile,
+    Options,
+    Profile,
+    Refusal,
+    RemoteFile,
+    Report,
+    Selection,
+    Severity,
+    Signature,
+    Stage,
+    UploadOutcome,
+    UploadResult,
+)
+
+WHEELS = (
+    "dipy-1.11.0-cp311-cp311-macosx_11_0_arm64.whl",
+    "dipy-1.11.0-cp311-cp311-win_amd64.whl",
+    "dipy-1.11.0-cp312-cp312-macosx_11_0_arm64.whl",
+)
+SDIST = "dipy-1.11.0.tar.gz"
+STAGING = "https://staging.example.com/wheels/"
+INDEX = "https://index.example.com/legacy/"
+SECONDS = {Stage.LIST: 0.2, Stage.DOWNLOAD: 3.0, Stage.CHECK: 0.04, Stage.UPLOAD: 9.5, Stage.CONFIRM: 2.0}
+
+
+def listed(filenames: Sequence[str] = (*WHEELS, SDIST), **options: Any) -> Report:
+    """A run that has seen what is staged, and one file that it does not take."""
+    pairs = tuple(
+        (
+            names.parse(filename),
+            RemoteFile(
+                filename=filename,
+                url=STAGING + filename,
+                size=1_200_000 + number,
+                hashes={"sha256": f"{number:064x}"},
+                source=STAGING,
+            ),
+        )
+        for number, filename in enumerate(filenames)
+    )
+    refused = (Refusal(filename="notes.txt", source=STAGING, reason="neither a wheel nor an sdist"),)
+    asked: dict[str, Any] = {"project": "dipy", "version": "1.11.0", "urls": (STAGING,), **options}
+    return Report(
+        Options(**asked),
+        reached=Stage.LIST,
+        selection=Selection(
+            project=pairs[0][0].project, version=pairs[0][0].version, files=pairs, refused=refused
+        ),
+        timings=_until(Stage.LIST),
+    )
+
+
+def _until(stage: Stage) -> dict[Stage, float]:
+    return {each: seconds for each, seconds in SECONDS.items() if each <= stage}
+
+
+def fetched(*filenames: str, **options: Any) -> Report:
+    """A run that has everything in the wheelhouse."""
+    report = listed(filenames or (*WHEELS, SDIST), **options)
+    assert report.selection
+    report.fetched = tuple(
+        Fetched(
+            file=LocalFile(
+                name=name,
+                path=Path("wheelhouse") / name.filename,
+                size=remote.size or 0,
+                sha256=remote.hashes["sha256"],
+                blake2b_256="b" * 64,
+            ),
+            remote=remote,
+            outcome=FetchOutcome.DOWNLOADED,
+            vouched_by="sha256 from the source",
+        )
+        for name, remote in report.selection.files
+    )
+    report.reached = Stage.DOWNLOAD
+    report.timings = _until(Stage.DOWNLOAD)
+    return report
+
+
+def checked(*findings: Finding, filenames: Sequence[str] = (), **options: Any) -> Report:
+    """A run whose files were checked; errors among ``findings`` ended it there."""
+    report = fetched(*filenames, **options)
+    report.findings = findings
+    report.timings = _until(Stage.CHECK)
+    failed = {finding.subject for finding in findings if finding.severity is Severity.ERROR}
+    failed -= {finding.subject for finding in findings if finding.ignored}
+    if failed:
+        report.error = FileError(f"{len(failed)} of {len(report.fetched)} files failed the checks")
+    else:
+        report.reached = Stage.CHECK
+    return report
+
+
+def finding(
+    check: str,
+    message: str,
+    subject: str = WHEELS[0],
+    *,
+    severity: Severity = Severity.ERROR,
+    member: str | None = None,
+    ignored: bool = False,
+) -> Finding:
+    return Finding(
+        check=check, severity=severity, subject=subject, message=message, member=member, ignored=ignored
+    )
+
+
+def compared(*states: FileState, **options: Any) -> Report:
+    """A run that has asked the index; the files have ``states``, and are absent where those end."""
+    report = checked(**options)
+    report.target, report.profile = INDEX, Profile.ANY
+    padded = [*states, *[FileState.ABSENT] * len(report.fetched)]
+    report.plan = tuple(
+        IndexState(
+            file=each.file,
+            state=state,
+            index_sha256="" if state is FileState.ABSENT else "c" * 64,
+            other_name="dipy-1.10.0.tar.gz" if state is FileState.SAME_BYTES_OTHER_NAME else "",
+        )
+        for each, state in zip(report.fetched, padded, strict=False)
+    )
+    report.timings = _until(Stage.CHECK) | {Stage.UPLOAD: SECONDS[Stage.UPLOAD]}
+    return report
+
+
+def conflict() -> Report:
+    report = compared(FileState.DIFFERENT, FileState.SAME, FileState.SAME_BYTES_OTHER_NAME)
+    report.error = ConflictError(f"2 of 4 files conflict with {INDEX}; nothing was posted")
+    return report
+
+
+def dry_run() -> Report:
+    report = compared(FileState.SAME, dry_run=True)
+    outcomes = {FileState.SAME: UploadOutcome.ALREADY_THERE, FileState.ABSENT: UploadOutcome.WOULD_UPLOAD}
+    report.results = tuple(
+        UploadResult(file=state.file, outcome=outcomes[state.state]) for state in report.plan
+    )
+    report.reached = Stage.UPLOAD
+    return report
+
+
+def partial() -> Report:
+    report = compared()
+    outcomes = (
+        (UploadOutcome.UPLOADED, "", 1),
+        (UploadOutcome.REJECTED, "400 Bad Request: the server says\n::error::no\x1b[31m", 2),
+        (UploadOutcome.UNKNOWN, "no answer came", 6),
+        (UploadOutcome.NOT_TRIED, "", 0),
+    )
+    report.results = tuple(
+        UploadResult(file=each.file, outcome=outcome, reason=reason, attempts=attempts)
+        for each, (outcome, reason, attempts) in zip(report.fetched, outcomes, strict=True)
+    )
+    report.error = PartialError("1 of 4 files was posted, 1 was rejected")
+    return report
+
+
+def published() -> Report:
+    """All the way: signed, posted, confirmed."""
+    report = compared(FileState.SAME)
+    report.signatures = tuple(
+        Signature(
+            filename=each.file.filename,
+            path=Path(f"{each.file.path}.asc"),
+            fingerprint="A" * 40,
+            made=bool(number),
+        )
+        for number, each in enumerate(report.fetched)
+    )
+    report.results = tuple(
+        UploadResult(
+            file=state.file,
+            outcome=UploadOutcome.UPLOADED
+            if state.state is FileState.ABSENT
+            else UploadOutcome.ALREADY_THERE,
+            attempts=int(state.state is FileState.ABSENT),
+        )
+        for state in report.plan
+    )
+    report.confirmations = tuple(
+        Confirmation(filename=each.file.filename, sha256=each.file.sha256, url=INDEX)
+        for each in report.fetched
+    )
+    report.reached = Stage.CONFIRM
+    report.timings = dict(SECONDS)
+    return report
+
+
+def nothing_found() -> Report:
+    """Not even a listing; the address has a password in it."""
+    options = Options(
+        project="dipy", version="latest", urls=("https://me:my-password@staging.example.com/?token=secret1",)
+    )
+    return Report(options, error=NothingFoundError("no files of dipy latest at staging.example.com"))
+
+
+def incomplete() -> Report:
+    """The previous release had more, and more is expected."""
+    report = listed(expect={"pythons": ["cp311"], "platforms": ["win_arm64"]})
+    report.expected = (("cp311", "win_arm64"), ("cp311", "win_amd64"))
+    report.previous = (
+        "dipy-1.10.0-cp311-cp311-macosx_11_0_arm64.whl",
+        "dipy-1.10.0-cp310-cp310-win_amd64.whl",
+        "dipy-1.10.0.tar.gz",
+        "dipy-1.10.0.linux-x86_64.exe",
+    )
+    report.error = NothingFoundError("dipy 1.11.0 is not complete", details=["missing: a wheel for cp311"])
+    return report
+
+
+def accepted() -> Report:
+    """Findings of every severity, some of them ignored with a reason, and a check that was not made."""
+    report = checked(
+        finding("metadata/thin", "no project URL", SDIST, severity=Severity.NOTE, ignored=True),
+        finding("native/missing-library", "it needs x.dll", WHEELS[1], member="dipy/a.pyd", ignored=True),
+        finding("native/missing-library", "it needs x.dll", WHEELS[1], member="dipy/b.pyd", ignored=True),
+        finding("wheel/no-tag", "no Tag line", severity=Severity.WARNING, ignored=True),
+        finding("record/untidy", "a blank line", severity=Severity.WARNING),
+        finding("metadata/thin", "no keywords", "release", severity=Severity.NOTE),
+        ignore={
+            "native": "the loader finds it",
+            "wheel/no-tag": "",
+            "metadata/thin": "old",
+            "sdist": "why not",
+        },
+    )
+    report.not_checked = ("what the release before had: the index did not answer",)
+    return report
+
+
+#: By how they ended.
+ALL = {
+    "nothing found": nothing_found,
+    "listed": listed,
+    "incomplete": incomplete,
+    "fetched": fetched,
+    "checked": checked,
+    "accepted": accepted,
+    "failed": lambda: checked(finding("name/platform-refused", "no index takes linux_x86_64")),
+    "conflict": conflict,
+    "dry run": dry_run,
+    "partial": partial,
+    "published": published,
+}
