@@ -29,7 +29,7 @@ PACKAGE = ROOT / "wheel_uploader"
 LEVELS = (
     ("__init__", "errors"),
     ("models",),
-    ("names", "display", "progress"),
+    ("names", "display", "progress", "stopping"),
     # HTTP, and what it is made of.
     ("http", "bodies", "hosts", "logins", "markup", "reply", "retry", "transport"),
     # The work of each stage.
@@ -46,7 +46,8 @@ LEVELS = (
         # sign
         *("sign", "gpg"),
         # upload and confirm
-        *("index", "index_page", "target", "upload", "posting", "sending", "answers", "answer_rules"),
+        *("index", "index_page", "target", "upload", "sending", "answers", "answer_rules"),
+        *("posting", "attempts", "pace"),
         # the report
         "report/*",
     ),

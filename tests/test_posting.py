@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time as real
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +16,9 @@ from wheel_uploader.answers import Answer
 from wheel_uploader.errors import (
     ConflictError,
     CredentialsError,
+    DeadlineError,
     FileError,
+    Interrupted,
     NetworkError,
     PartialError,
     ReleaseError,
@@ -23,6 +27,7 @@ from wheel_uploader.errors import (
 from wheel_uploader.models import FileState, IndexState, LocalFile, UploadOutcome, UploadResult
 from wheel_uploader.posting import in_order, upload_all, verdict
 from wheel_uploader.progress import Silent
+from wheel_uploader.stopping import Watch
 
 A, B, C = (
     "dipy-1.0-py3-none-any.whl",
@@ -266,25 +271,276 @@ def test_a_conflict_that_nobody_stopped_before_stops_here() -> None:
     assert isinstance(verdict(results), ConflictError)
 
 
-def test_an_interrupt_waits_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A person's Ctrl-C in the main thread: a worker in a long pause gives up, and posts nothing more."""
-    scene = Scene(**{A: [answers.understand(429, "", {"Retry-After": "600"}), OK]})
+# --- a run that has to end -------------------------------------------------------------------------
 
-    class Interrupting(Silent):
-        def detail(self, text: str) -> None:
-            pausing.set()
 
-    pausing = threading.Event()
+class Ending(Scene):
+    """A scene whose watch is told to stop while a given file is being posted."""
 
-    def interrupted(*_: object) -> object:
-        assert pausing.wait(10)
-        raise KeyboardInterrupt
+    def __init__(self, at: str, *, expires: bool = False) -> None:
+        super().__init__()
+        self.at, self.expires = at, expires
+        self.watch = Watch(clock=self.time.clock)
 
-    states = [IndexState(file=local(A), state=FileState.ABSENT)]
-    monkeypatch.setattr("concurrent.futures._base.Future.result", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        upload_all(states, scene, scene.state_of, progress=Interrupting())
-    assert scene.log == ["credentials", f"post {A}", f"ask {A}"]
+    def post(self, file: LocalFile) -> Answer:
+        if file.filename == self.at:
+            self.told()
+        return super().post(file)
+
+    def told(self) -> None:
+        if self.expires:
+            self.watch.expired(60)
+        else:
+            self.watch.signalled(15)
+
+    def ends(self, *filenames: str, jobs: int = 1) -> tuple[UploadResult, ...]:
+        states = [IndexState(file=local(name), state=FileState.ABSENT) for name in filenames]
+        with self.watch.gently():
+            return upload_all(states, self, self.state_of, progress=Silent(), jobs=jobs, watch=self.watch)
+
+
+def test_the_file_in_flight_arrives_and_no_other_is_begun() -> None:
+    scene = Ending(C)
+    results = scene.ends(A, B, C, SDIST)
+    assert outcomes(results) == [
+        (A, UploadOutcome.NOT_TRIED, 0),
+        (B, UploadOutcome.UPLOADED, 1),
+        (C, UploadOutcome.UPLOADED, 1),
+        (SDIST, UploadOutcome.NOT_TRIED, 0),
+    ]
+    ended = verdict(results, scene.watch.error)
+    assert isinstance(ended, Interrupted)
+    assert ended.exit_code == 143
+    assert ended.message == "stopped by signal 15: 2 of 4 files are on the index, 2 are not"
+    assert ended.details == (f"not in: {A}: not tried", f"in: {B}", f"in: {C}", f"not in: {SDIST}: not tried")
+
+
+def test_a_pause_ends_when_the_run_has_to_and_nothing_is_posted_again() -> None:
+    scene = Ending(C)
+    scene.script[C] = [answers.understand(429, "", {"Retry-After": "600"}), OK]
+    scene.listed[C] = [FileState.SAME]
+    assert outcomes(scene.ends(C, SDIST)) == [
+        (C, UploadOutcome.UPLOADED, 1),
+        (SDIST, UploadOutcome.NOT_TRIED, 0),
+    ]
+    lost = Ending(C)
+    lost.script[C] = [LOST, OK]
+    [result] = lost.ends(C)
+    assert (result.outcome, result.attempts) == (UploadOutcome.UNKNOWN, 1)
+    assert result.error is not None
+    assert "the index does not list it, or not yet" in result.reason
+    assert lost.log == ["credentials", f"post {C}", f"ask {C}"]
+
+
+def test_what_hangs_is_left_behind_when_its_time_is_over_or_at_the_second_signal() -> None:
+    released = threading.Event()
+
+    class Hanging(Ending):
+        def post(self, file: LocalFile) -> Answer:
+            self.told()
+            if self.expires:
+                self.time.now += 31
+            else:
+                self.watch.signalled(2)
+            released.wait(30)
+            return OK
+
+    for expires in (True, False):
+        scene = Hanging(C, expires=expires)
+        results = scene.ends(C, SDIST)
+        assert outcomes(results) == [(C, UploadOutcome.UNKNOWN, 1), (SDIST, UploadOutcome.NOT_TRIED, 0)]
+        ended = verdict(results, scene.watch.error)
+        assert ended is not None
+        assert (
+            ended.details[-2:]
+            == (
+                f"unknown: {C}: it was on its way when the run ended; the index may have it or not",
+                f"not in: {SDIST}: not tried",
+            )
+            or expires
+        )
+    released.set()
+
+
+def test_when_the_time_is_over() -> None:
+    some = Ending(C, expires=True)
+    partial = verdict(some.ends(A, B, C, SDIST), some.watch.error)
+    assert isinstance(partial, PartialError)
+    assert partial.message == (
+        "2 of 4 files are on the index, 2 are not: the run is not done after 60 s (--max-duration)"
+    )
+    assert partial.details[0] == f"not in: {A}: not tried"
+    assert partial.hint == PartialError.default_hint
+    # Before the first: nothing is in. At the last: all is in, and only confirming is left.
+    none = Ending(A, expires=True)
+    with none.watch.gently():
+        none.told()
+    nothing = verdict(none.ends(A, B), none.watch.error)
+    assert isinstance(nothing, DeadlineError)
+    assert none.log == ["credentials"]
+    last = Ending(A, expires=True)
+    everything = verdict(last.ends(A), last.watch.error)
+    assert isinstance(everything, DeadlineError)
+    assert everything.message.endswith("(--max-duration): 1 of 1 files are on the index, 0 are not")
+    assert everything.details == (f"in: {A}",)
+
+
+def test_what_nobody_expected_of_one_file_does_not_hide_the_others() -> None:
+    scene = Scene()
+
+    def crash(file: LocalFile) -> Answer:
+        if file.filename == C:
+            raise ZeroDivisionError("oh\x1b")
+        return OK
+
+    scene.post = crash  # type: ignore[method-assign]
+    results = scene.run(B, C, A)
+    assert outcomes(results) == [
+        (B, UploadOutcome.UPLOADED, 1),
+        (C, UploadOutcome.UNKNOWN, 0),
+        (A, UploadOutcome.NOT_TRIED, 0),
+    ]
+    assert isinstance(verdict(results), PartialError)
+    assert results[1].reason == f"{C}: unexpected ZeroDivisionError: oh\\x1b; the index may have it or not"
+    assert results[1].error is not None
+    assert results[1].error.details[0].endswith("in crash")
+
+
+# --- how many at once ------------------------------------------------------------------------------
+
+
+class Line(Scene):
+    """An index at the end of a line of so many bytes per second, which all posts share; time is counted."""
+
+    def __init__(self, rate: float, *, fails_above: int = 99) -> None:
+        super().__init__()
+        self.rate, self.fails_above = rate, fails_above
+        self.flying: dict[str, float] = {}
+        #: Seconds that each accepted post took, and how many there were at most.
+        self.took: dict[str, float] = {}
+        self.most: list[int] = []
+        self.failed = 0
+        self.turn = threading.Condition()
+
+    def post(self, file: LocalFile) -> Answer:
+        begun = self.time.now
+        with self.turn:
+            self.flying[file.filename] = float(file.size)
+            most = len(self.flying)
+            self.most.append(most)
+        # Others get the chance to begin too.
+        real.sleep(0.02)
+        with self.turn:
+            most = max(most, len(self.flying))
+            while self.flying.get(file.filename, 0) > 0:
+                # Whoever has the turn moves everybody's bytes to where the next one arrives.
+                share = self.rate / len(self.flying)
+                step = min(self.flying.values()) / share
+                self.time.now += step
+                self.flying = {name: left - step * share for name, left in self.flying.items()}
+                arrived = [name for name, left in self.flying.items() if left <= 1e-6]
+                for name in arrived:
+                    del self.flying[name]
+        if most > self.fails_above:
+            with self.turn:
+                self.failed += 1
+            return answers.understand(500)
+        self.took[file.filename] = self.time.now - begun
+        return OK
+
+    def carries(self, *sizes: int, jobs: int = 4) -> tuple[UploadResult, ...]:
+        files = [local(f"dipy-1.0-cp3{number}-none-any.whl", size) for number, size in enumerate(sizes)]
+        states = [IndexState(file=file, state=FileState.ABSENT) for file in files]
+        return upload_all(
+            states,
+            self,
+            self.state_of,
+            progress=Silent(),
+            jobs=jobs,
+            sleep=lambda _: None,
+            clock=self.time.clock,
+        )
+
+
+@pytest.mark.parametrize(("rate", "most"), [(1e9, 4), (2e6, 4), (1.8e6, 2), (0.5e6, 1)])
+def test_no_stream_gets_so_slow_that_the_index_gives_up(rate: float, most: int) -> None:
+    """Wheels of 100 MB: a lone one takes 50 s at 2 MB/s, and PyPI waits 240 s."""
+    line = Line(rate)
+    results = line.carries(*[100_000_000] * 7)
+    assert {result.outcome for result in results} == {UploadOutcome.UPLOADED}
+    assert line.most[0] == 1
+    assert max(line.most) <= most
+    assert max(line.took.values()) < 240
+
+
+def test_an_index_that_fails_under_many_gets_fewer() -> None:
+    line = Line(1e9, fails_above=1)
+    results = line.carries(*[1000] * 8)
+    assert {result.outcome for result in results} == {UploadOutcome.UPLOADED}
+    # Four at once fail, then two, then one is sent at a time.
+    assert line.failed <= 4 + 2 + 1
+
+
+def test_a_file_whose_turn_has_not_come_is_not_posted_when_the_run_has_to_end() -> None:
+    """Two at once fail, so one has to wait for the other; which hangs until the run is told to end."""
+    scene, together = Scene(), threading.Barrier(2, timeout=10)
+    watch, posts = Watch(), Counter[str]()
+
+    def post(file: LocalFile) -> Answer:
+        posts[file.filename] += 1
+        if file.filename == C:
+            return OK
+        if posts[file.filename] == 1:
+            together.wait()
+            return BUSY
+        real.sleep(0.3)
+        watch.signalled(15)
+        real.sleep(0.3)
+        return OK
+
+    scene.post = post  # type: ignore[method-assign]
+    files = [local(C, 3), local(B, 2), local(A, 1)]
+    states = [IndexState(file=file, state=FileState.ABSENT) for file in files]
+    with watch.gently():
+        results = upload_all(
+            states, scene, scene.state_of, progress=Silent(), jobs=2, watch=watch, sleep=lambda _: None
+        )
+    assert sorted(outcomes(results)[1:], key=lambda each: each[2]) in (
+        [(A, UploadOutcome.UNKNOWN, 1), (B, UploadOutcome.UPLOADED, 2)],
+        [(B, UploadOutcome.UNKNOWN, 1), (A, UploadOutcome.UPLOADED, 2)],
+    )
+    assert sum(posts.values()) == 4
+
+
+def test_a_file_for_which_the_line_is_too_slow_is_told_before_and_after() -> None:
+    told: list[str] = []
+
+    class Talk(Silent):
+        def say(self, text: str) -> None:
+            told.append(text)
+
+    scene = Scene()
+
+    def slow(file: LocalFile) -> Answer:
+        scene.time.now += file.size / 1000
+        return OK if file.filename == A else answers.understand(500)
+
+    scene.post = slow  # type: ignore[method-assign]
+    first = IndexState(file=local(A, 1000), state=FileState.ABSENT)
+    second = IndexState(file=local(SDIST, 300_000), state=FileState.ABSENT)
+    results = upload_all(
+        [first, second],
+        scene,
+        scene.state_of,
+        progress=Talk(),
+        retries=1,
+        sleep=scene.time.sleep,
+        clock=scene.time.clock,
+    )
+    assert told == [f"{SDIST} needs 300 s at the speed of this line; PyPI stops an upload after 240 s"]
+    error = results[1].error
+    assert error is not None
+    assert "run the same command where the line is faster" in error.hint
 
 
 # --- what it adds up to ----------------------------------------------------------------------------

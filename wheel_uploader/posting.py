@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Protocol
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from wheel_uploader import names, retry
+from wheel_uploader import names
 from wheel_uploader.answer_rules import Kind
 from wheel_uploader.answers import Answer
+from wheel_uploader.attempts import Attempts, Poster, Shared, conflict
 from wheel_uploader.display import printable
-from wheel_uploader.errors import (
-    ConflictError,
-    HttpStatus,
-    NetworkError,
-    PartialError,
-    ReleaseError,
-    worst,
-)
+from wheel_uploader.errors import DeadlineError, Interrupted, NetworkError, PartialError, ReleaseError, worst
 from wheel_uploader.models import (
     FileState,
     IndexState,
@@ -28,19 +23,14 @@ from wheel_uploader.models import (
     UploadResult,
     WheelName,
 )
+from wheel_uploader.pace import LIMIT, Pace
 from wheel_uploader.progress import Progress
+from wheel_uploader.stopping import Watch
 
+__all__ = ["Poster", "in_order", "upload_all", "verdict"]
 
-class Poster(Protocol):
-    """What sends one file to the index."""
-
-    def credentials(self) -> tuple[str, str] | None:
-        """User name and password, asked for once; None for an index that asks nobody."""
-        ...
-
-    def post(self, file: LocalFile) -> Answer:
-        """One attempt. Raises a ReleaseError for what is wrong on this side. Any thread may call this."""
-        ...
+#: Seconds between two looks whether the run has to end: no signal wakes a thread that waits.
+_LOOK = 0.1
 
 
 def upload_all(
@@ -53,45 +43,49 @@ def upload_all(
     keep_going: bool = False,
     retries: int = 6,
     served: Iterable[str] = (),
+    watch: Watch | None = None,
     sleep: Callable[[float], object] | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> tuple[UploadResult, ...]:
     """Post every file that is absent; one result for each state, in the order of ``states``.
 
-    The first file goes alone: it makes the release, and shows whether the index takes anything at all. Then
-    ``jobs`` wheels at once, the sdist last. The first refusal ends it, unless ``keep_going``. ``served``:
-    the file names that the index has of this project, which tell the usual tags from the new.
+    The first file goes alone: it makes the release, and shows whether the index takes anything at all, and
+    how fast. Then up to ``jobs`` wheels at once, the sdist last. The first refusal ends it, unless
+    ``keep_going``. ``served``: the file names that the index has of this project, which tell the usual tags
+    from the new. When ``watch`` says so it ends early: what is in flight gets the time that is left.
 
-    Raises CredentialsError before anything is posted; what servers answer is in the results.
+    Raises CredentialsError before anything is posted; all that happens afterwards is in the results.
     """
     absent = [state.file for state in states if state.state is FileState.ABSENT]
-    run = _Run(poster, index_state_of, progress, keep_going, retries, sleep)
     results = {state.file.filename: _known(state) for state in states if state.state is not FileState.ABSENT}
-    if any(result.error for result in results.values()) and not keep_going:
-        run.stop.set()
-    elif absent:
+    blocked = any(result.error for result in results.values()) and not keep_going
+    if absent and not blocked:
         # In this thread, before the others: it may have to ask the person.
         poster.credentials()
-    ordered = in_order(absent, served)
-    wheels = [file for file in ordered[1:] if isinstance(file.name, WheelName)]
-    rest = [file for file in ordered[1:] if file not in wheels]
-    size = sum(file.size for file in absent)
-    with progress.total("upload", files=len(absent), size=size), ThreadPoolExecutor(max(jobs, 1)) as pool:
-        try:
-            for batch in (ordered[:1], wheels, rest):
-                for result in pool.map(run.publish, batch):
-                    results[result.file.filename] = result
-        except BaseException:
-            run.stop.set()
-            run.hurry.set()
-            raise
-    return tuple(results[state.file.filename] for state in states)
+        crew = _Crew(
+            poster=poster,
+            look=index_state_of,
+            progress=progress,
+            keep_going=keep_going,
+            retries=retries,
+            pace=Pace(jobs),
+            watch=watch or Watch(),
+            sleep=sleep,
+            clock=clock,
+        )
+        with progress.total("upload", files=len(absent), size=sum(file.size for file in absent)):
+            results |= crew.publish(in_order(absent, served))
+    untried = UploadOutcome.NOT_TRIED
+    return tuple(
+        results.get(state.file.filename) or UploadResult(file=state.file, outcome=untried) for state in states
+    )
 
 
 def _known(state: IndexState) -> UploadResult:
     """The result for a file that is not posted, because of what the index has."""
     if state.state is FileState.SAME:
         return UploadResult(file=state.file, outcome=UploadOutcome.ALREADY_THERE)
-    error = _conflict(state)
+    error = conflict(state)
     return UploadResult(file=state.file, outcome=UploadOutcome.REJECTED, reason=error.message, error=error)
 
 
@@ -113,138 +107,149 @@ def in_order(files: Iterable[LocalFile], served: Iterable[str] = ()) -> list[Loc
     return sorted(files, key=rank)
 
 
-@dataclass(frozen=True, slots=True)
-class _Run:
-    """One call of upload_all: what its threads share."""
+@dataclass(slots=True, kw_only=True)
+class _Crew:
+    """One call of upload_all: a thread for each file on its way, and what they share."""
 
     poster: Poster
-    index_state_of: Callable[[LocalFile], IndexState]
+    look: Callable[[LocalFile], IndexState]
     progress: Progress
     keep_going: bool
     retries: int
+    pace: Pace
+    watch: Watch
     sleep: Callable[[float], object] | None
+    clock: Callable[[], float]
+    results: dict[str, UploadResult] = field(default_factory=dict)
+    #: Files on their way; and those of them that are being sent, not waiting for their next attempt.
+    flying: dict[str, LocalFile] = field(default_factory=dict)
+    sending: dict[str, LocalFile] = field(default_factory=dict)
+    #: Held for everything above that changes; told when a file has arrived.
+    changed: threading.Condition = field(default_factory=threading.Condition)
     #: No other file is begun; no pause is waited for any more.
     stop: threading.Event = field(default_factory=threading.Event)
     hurry: threading.Event = field(default_factory=threading.Event)
 
-    def publish(self, file: LocalFile) -> UploadResult:
-        """Post one file, unless the run has stopped; afterwards it may have."""
-        if self.stop.is_set():
-            return UploadResult(file=file, outcome=UploadOutcome.NOT_TRIED)
-        result = _File(file, self).publish()
-        if result.error and not self.keep_going:
+    def publish(self, ordered: Sequence[LocalFile]) -> dict[str, UploadResult]:
+        """Post the files in this order; the results of those that were begun, by name."""
+        wheels = [file for file in ordered[1:] if isinstance(file.name, WheelName)]
+        sdists = [file for file in ordered[1:] if file not in wheels]
+        for batch in (ordered[:1], wheels, sdists):
+            self._work_off(batch)
+        with self.changed:
+            return {name: _left_behind(file) for name, file in self.flying.items()} | self.results
+
+    def _work_off(self, files: Sequence[LocalFile]) -> None:
+        """Have the files posted; back when they are done, or when nobody may wait for them any longer."""
+        todo = deque(files)
+        with self.changed:
+            while (todo or self.flying) and not self._is_over():
+                while todo and not self.stop.is_set() and self._has_room(todo[0], self.flying):
+                    self._begin(todo.popleft())
+                if not self.flying:
+                    return
+                self.changed.wait(_LOOK)
+
+    def _is_over(self) -> bool:
+        """Whether to wait for nothing any more."""
+        if self.watch.error is None:
+            return False
+        if not self.hurry.is_set():
             self.stop.set()
-        return result
+            self.hurry.set()
+            if self.flying:
+                self.progress.say(
+                    f"{self.watch.error.message}: nothing new is begun; waiting {self.watch.left():.0f} s at "
+                    f"most for {', '.join(self.flying)}; a second Ctrl-C ends at once"
+                )
+        return self.watch.left() <= 0
 
-    def wait(self, seconds: float) -> None:
-        (self.sleep or self.hurry.wait)(seconds)
+    def _has_room(self, file: LocalFile, others: Mapping[str, LocalFile]) -> bool:
+        largest = max([file.size, *(each.size for each in others.values())])
+        return not others or len(others) < self.pace.streams(largest)
 
+    def _begin(self, file: LocalFile) -> None:
+        if self.pace.too_long(file.size):
+            self.progress.say(
+                f"{file.filename} needs {self.pace.needs(file.size):.0f} s at the speed of this line; PyPI "
+                f"stops an upload after {LIMIT:.0f} s"
+            )
+        self.flying[file.filename] = file
+        # A daemon: one that hangs must not keep a process from ending that was told to twice.
+        threading.Thread(target=self._fly, args=[file], name=f"upload-{file.filename}", daemon=True).start()
 
-@dataclass(slots=True)
-class _File:
-    """One file on its way: after every unclear answer the index is asked before it is posted again."""
-
-    file: LocalFile
-    run: _Run
-    posts: int = 0
-    #: Why the index could not be asked.
-    trouble: ReleaseError | None = None
-
-    def publish(self) -> UploadResult:
+    def _fly(self, file: LocalFile) -> None:
+        """One file, in a thread of its own, from its first post to its result."""
+        shared = Shared(
+            post=self._post,
+            look=self.look,
+            wait=self.sleep or self.hurry.wait,
+            hurried=self.hurry.is_set,
+            retries=self.retries,
+            progress=self.progress,
+        )
         try:
-            answer = self._post()
-            for attempt in range(2, self.run.retries + 1):
-                if not self._is_unclear(answer):
-                    break
-                self._pause(answer, attempt)
-                if self.run.hurry.is_set():
-                    break
-                seen = self._look()
-                if seen is None:
-                    continue
-                if seen.state is not FileState.ABSENT:
-                    return self._settled(seen, answer)
-                answer = self._post()
-        except ReleaseError as error:
-            return self._result(UploadOutcome.REJECTED, error)
-        return self._end(answer)
+            result = Attempts(file, shared).publish()
+        except BaseException as bug:  # noqa: BLE001 - what became of the other files has to be told all the same
+            result = _crashed(file, bug)
+        with self.changed:
+            self.results[file.filename] = result
+            del self.flying[file.filename]
+            if result.error and not self.keep_going:
+                self.stop.set()
+            self.changed.notify_all()
 
-    def _post(self) -> Answer:
-        answer = self.run.poster.post(self.file)
-        self.posts += 1
+    def _post(self, file: LocalFile) -> Answer | None:
+        """One attempt, from which the pace is learnt; None when the run had to end before its turn came."""
+        with self.changed:
+            while not self.hurry.is_set() and not self._has_room(file, self.sending):
+                self.changed.wait(_LOOK)
+            if self.hurry.is_set():
+                return None
+            self.sending[file.filename] = file
+            streams, begun = len(self.sending), self.clock()
+        try:
+            answer = self.poster.post(file)
+        finally:
+            with self.changed:
+                least, most = sorted((streams, len(self.sending)))
+                seconds = self.clock() - begun
+                del self.sending[file.filename]
+                self.changed.notify_all()
+        with self.changed:
+            if answer.kind is Kind.ACCEPTED:
+                self.pace.measured(file.size, seconds, least)
+            elif answer.kind is Kind.RETRY and most > 1:
+                self.pace.troubled(most)
+        if answer.kind is Kind.RETRY and seconds >= LIMIT:
+            return replace(answer, hint=_TOO_SLOW)
         return answer
 
-    def _is_unclear(self, answer: Answer) -> bool:
-        # "It exists" after an answer that was lost: it may be ours, in a listing that is behind.
-        return answer.kind is Kind.RETRY or (answer.kind is Kind.EXISTS and self.posts > 1)
 
-    def _pause(self, answer: Answer, attempt: int) -> None:
-        asked = HttpStatus(answer.status, "", retry_after=answer.retry_after)
-        seconds = retry.pause_after(asked, attempt - 1)
-        self.run.progress.detail(
-            f"{self.file.filename}: {answer.sentence}; asking the index, then attempt {attempt} of "
-            f"{self.run.retries}, in {seconds:.1f} s"
-        )
-        self.run.wait(seconds)
-
-    def _look(self) -> IndexState | None:
-        """What the index has under this name by now; None when it cannot be asked."""
-        try:
-            return self.run.index_state_of(self.file)
-        except ReleaseError as error:
-            self.trouble = error
-            return None
-
-    def _settled(self, seen: IndexState, answer: Answer) -> UploadResult:
-        """The result when the index has something under this name, or these bytes."""
-        if seen.state is not FileState.SAME:
-            return self._result(UploadOutcome.REJECTED, _conflict(seen))
-        if answer.kind is Kind.EXISTS and self.posts == 1:
-            return self._result(UploadOutcome.ALREADY_THERE)
-        self.run.progress.detail(f"{self.file.filename}: {answer.sentence}; the index has it all the same")
-        return self._result(UploadOutcome.UPLOADED)
-
-    def _end(self, answer: Answer) -> UploadResult:
-        """The result after the last post; where that was not clear, the index has the last word."""
-        if answer.kind is Kind.ACCEPTED:
-            return self._result(UploadOutcome.UPLOADED)
-        error = answer.as_error(self.file.filename)
-        if self.posts > 1:
-            error.details = (*error.details, f"posted {self.posts} times")
-        if answer.kind is Kind.REFUSED and answer.status < 500:
-            return self._result(UploadOutcome.REJECTED, error)
-        seen = self._look()
-        if seen is None:
-            problem = self.trouble.message if self.trouble else ""
-            unknown = NetworkError(
-                f"{self.file.filename}: {answer.sentence}; whether it is there is unknown, since the index "
-                f"cannot be asked: {problem}"
-            )
-            return self._result(UploadOutcome.UNKNOWN, unknown)
-        if seen.state is FileState.ABSENT:
-            return self._result(UploadOutcome.REJECTED, error)
-        return self._settled(seen, answer)
-
-    def _result(self, outcome: UploadOutcome, error: ReleaseError | None = None) -> UploadResult:
-        return UploadResult(
-            file=self.file,
-            outcome=outcome,
-            reason=error.message if error else "",
-            attempts=self.posts,
-            error=error,
-        )
+_TOO_SLOW = (
+    f"An index that stops uploads after {LIMIT:.0f} s, as PyPI does, never gets this file over this line: "
+    "run the same command where the line is faster."
+)
 
 
-def _conflict(state: IndexState) -> ConflictError:
-    name = state.file.filename
-    if state.state is FileState.SAME_BYTES_OTHER_NAME:
-        return ConflictError(
-            f"{name}: the index has the same bytes under the name {printable(state.other_name)}"
-        )
-    return ConflictError(
-        f"{name}: the index has other bytes under this name: ours have sha256 {state.file.sha256}, "
-        f"those of the index {state.index_sha256}"
+def _left_behind(file: LocalFile) -> UploadResult:
+    error = NetworkError(
+        f"{file.filename}: it was on its way when the run ended; the index may have it or not"
     )
+    return UploadResult(
+        file=file, outcome=UploadOutcome.UNKNOWN, reason=error.message, attempts=1, error=error
+    )
+
+
+def _crashed(file: LocalFile, bug: BaseException) -> UploadResult:
+    """The result of a file whose thread met what nobody expected."""
+    where = traceback.extract_tb(bug.__traceback__)[-1]
+    error = ReleaseError(
+        f"{file.filename}: unexpected {type(bug).__name__}: {printable(str(bug))}; the index may have it or "
+        "not",
+        details=[f"at line {where.lineno} of {printable(where.filename)}, in {where.name}"],
+    )
+    return UploadResult(file=file, outcome=UploadOutcome.UNKNOWN, reason=error.message, error=error)
 
 
 # --- what it adds up to ----------------------------------------------------------------------------
@@ -252,25 +257,39 @@ def _conflict(state: IndexState) -> ConflictError:
 _INSIDE = (UploadOutcome.UPLOADED, UploadOutcome.ALREADY_THERE)
 
 
-def verdict(results: Sequence[UploadResult]) -> ReleaseError | None:
-    """How a run with these results ends: None when all is well, PartialError when some files are in."""
+def verdict(results: Sequence[UploadResult], stopped: ReleaseError | None = None) -> ReleaseError | None:
+    """How a run with these results ends: None when all is well, PartialError when some files are in.
+
+    ``stopped``: why it had to end early, if it had to.
+    """
     errors = [result.error for result in results if result.error]
-    if not errors:
+    if not errors and not stopped:
         return None
-    cause = worst(errors)
-    inside = [result for result in results if result.outcome in _INSIDE]
+    cause = worst([*errors, stopped] if stopped else errors)
+    inside = sum(result.outcome in _INSIDE for result in results)
+    lines = [_line(result) for result in results]
+    count = _count(results, inside)
+    if cause is stopped and (isinstance(stopped, Interrupted) or inside in (0, len(results))):
+        return _told(stopped, f"{stopped.message}: {count}", lines)
     if not inside:
-        others = [error.message for error in errors if error is not cause]
-        cause.details = (*cause.details, *others)
-        return cause
-    # Where only the network was to blame, the same command is all that it takes.
-    hint = None if isinstance(cause, NetworkError) else f"{cause.hint} The same command then continues."
-    return PartialError(
-        f"{len(inside)} of {len(results)} files are on the index, {len(results) - len(inside)} are not: "
-        f"{cause.message}",
-        hint=hint,
-        details=[_line(result) for result in results],
-    )
+        return _told(cause, cause.message, [error.message for error in errors if error is not cause])
+    # Where only the network or the time was to blame, the same command is all that it takes.
+    passing = isinstance(cause, NetworkError | DeadlineError)
+    hint = None if passing else f"{cause.hint} The same command then continues."
+    return PartialError(f"{count}: {cause.message}", hint=hint, details=lines)
+
+
+def _count(results: Sequence[UploadResult], inside: int) -> str:
+    unknown = sum(result.outcome is UploadOutcome.UNKNOWN for result in results)
+    outside = len(results) - inside - unknown
+    unclear = f", {unknown} may be" if unknown else ""
+    return f"{inside} of {len(results)} files are on the index, {outside} are not{unclear}"
+
+
+def _told(error: ReleaseError, message: str, details: Sequence[str]) -> ReleaseError:
+    error.message, error.args = message, (message,)
+    error.details = (*error.details, *details)
+    return error
 
 
 def _line(result: UploadResult) -> str:
