@@ -161,7 +161,7 @@ def partial() -> Report:
     report = compared()
     outcomes = (
         (UploadOutcome.UPLOADED, "", 1),
-        (UploadOutcome.REJECTED, "400 Bad Request: the server says\n::error::no\x1b[31m", 2),
+        (UploadOutcome.REJECTED, "400 Bad Request: no\n::error::x\x1b[31m", 2),
         (UploadOutcome.UNKNOWN, "no answer came", 6),
         (UploadOutcome.NOT_TRIED, "", 0),
     )
@@ -226,7 +226,7 @@ def incomplete() -> Report:
     return report
 
 
-def accepted() -> Report:
+def accepted(**options: Any) -> Report:
     """Findings of every severity, some of them ignored with a reason, and a check that was not made."""
     report = checked(
         finding("metadata/thin", "no project URL", SDIST, severity=Severity.NOTE, ignored=True),
@@ -235,12 +235,8 @@ def accepted() -> Report:
         finding("wheel/no-tag", "no Tag line", severity=Severity.WARNING, ignored=True),
         finding("record/untidy", "a blank line", severity=Severity.WARNING),
         finding("metadata/thin", "no keywords", "release", severity=Severity.NOTE),
-        ignore={
-            "native": "the loader finds it",
-            "wheel/no-tag": "",
-            "metadata/thin": "old",
-            "sdist": "why not",
-        },
+        ignore={"native": "the loader finds it", "wheel/no-tag": "", "metadata/thin": "old", "sdist": "x"},
+        **options,
     )
     report.not_checked = ("what the release before had: the index did not answer",)
     return report

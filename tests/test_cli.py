@@ -15,7 +15,7 @@ from tests import wheels
 from wheel_uploader import __version__, cli
 
 
-def run(*arguments: str | Path, env: dict[str, str] | None = None) -> Result:
+def run(*arguments: str | Path, env: dict[str, str | None] | None = None) -> Result:
     """The command in this process, with nothing of the person's own configuration."""
     return CliRunner().invoke(
         cli.command, [str(argument) for argument in arguments], env=env, prog_name="wheel-uploader"
@@ -202,6 +202,29 @@ def test_options_come_from_the_environment_and_from_pyproject(staged: Path) -> N
     assert "2 files," in from_environment.stdout
     from_command_line = run("-t", "all", "dipy", env={"WHEEL_UPLOADER_TYPE": "macosx"})
     assert "6 files," in from_command_line.stdout
+
+
+def test_what_is_ignored_may_have_a_reason(staged: Path) -> None:
+    wheels.make_wheel(staged, tag="cp313-cp313-linux_x86_64")
+    Path("pyproject.toml").write_text(
+        "[tool.wheel-uploader.ignore]\n"
+        '"name/platform-refused" = "it is for our own machines"\n'
+        '"sdist" = "it was never a good one"\n'
+    )
+    call = ("-u", staged, "--until", "check", "-v")
+    reason = "ignored: name/platform-refused (error, 1 file) because it is for our own machines"
+    configured = run(*call)
+    assert configured.exit_code == 0
+    assert reason in " ".join(configured.stdout.split())
+    assert "ignore has sdist, which found nothing\n" in configured.stdout
+    # The command line has the last word, and no reasons.
+    assert run(*call, "--ignore", "sdist").exit_code == 6
+    typed = run(*call, "--ignore", "name/platform-refused", "--ignore", "wheel")
+    assert "ignored: name/platform-refused (error, 1 file)\n" in typed.stdout
+    assert "ignore has wheel, which found nothing\n" in typed.stdout
+    assert run(*call, env={"WHEEL_UPLOADER_IGNORE": "name wheel"}).exit_code == 0
+    Path("pyproject.toml").write_text("[tool.wheel-uploader.ignore]\n'metadata/thinn' = ''\n")
+    assert run(*call).exit_code == 2
 
 
 def test_an_unknown_key_in_pyproject_is_refused(staged: Path) -> None:

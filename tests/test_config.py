@@ -30,6 +30,29 @@ def test_keys_are_options_with_dashes_or_underscores(tmp_path: Path) -> None:
     assert config.load(written(tmp_path, "[project]\nname = 'x'\n"), KNOWN) == {}
 
 
+@pytest.mark.parametrize(
+    ("value", "ignores"),
+    [
+        ('"metadata"', [("metadata", "")]),
+        ('["metadata/thin", "wheel/no-tag"]', [("metadata/thin", ""), ("wheel/no-tag", "")]),
+        ('{ "metadata/thin" = "the old README stays" }', [("metadata/thin", "the old README stays")]),
+        ("{}", []),
+    ],
+)
+def test_ignore_is_a_list_or_a_table_with_reasons(
+    tmp_path: Path, value: str, ignores: list[tuple[str, str]]
+) -> None:
+    path = written(tmp_path, f"[tool.wheel-uploader]\nignore = {value}\n")
+    assert config.load(path, ("ignore",)) == {"ignore": ignores}
+
+
+@pytest.mark.parametrize("value", ["1", "[1]", '{ "metadata/thin" = 1 }', "true"])
+def test_ignore_is_nothing_else(tmp_path: Path, value: str) -> None:
+    path = written(tmp_path, f"[tool.wheel-uploader]\nignore = {value}\n")
+    with pytest.raises(UsageError, match="neither a list of ids nor a table"):
+        config.load(path, ("ignore",))
+
+
 def test_every_unknown_key_is_named_with_the_nearest_option(tmp_path: Path) -> None:
     path = written(tmp_path, "[tool.wheel-uploader]\nwheelhuose = 'x'\nzzz = 1\n")
     with pytest.raises(UsageError) as caught:

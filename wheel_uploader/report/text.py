@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from wheel_uploader.display import human_size, printable
-from wheel_uploader.models import Finding, Report, Severity, Stage, UploadOutcome, WheelName
+from wheel_uploader.models import FileState, Finding, Report, Severity, Stage, UploadOutcome, WheelName
 from wheel_uploader.report import findings, matrix
 from wheel_uploader.report.rule import Rules
 
@@ -59,8 +59,8 @@ def _state(report: Report, filename: str) -> str:
             return "published" if confirmed and result.outcome is UploadOutcome.UPLOADED else result.outcome
     for state in report.plan:
         if state.file.filename == filename:
-            return state.state
-    failed = {finding.subject for finding in report.findings if _blocks(finding)}
+            return "other name" if state.state is FileState.SAME_BYTES_OTHER_NAME else state.state
+    failed = {finding.subject for finding in report.findings if _blocks(report, finding)}
     if filename in failed:
         return "failed checks"
     if any(each.filename == filename for each in report.signatures):
@@ -75,9 +75,8 @@ def _refused(report: Report) -> str:
     refused = len(report.selection.refused) if report.selection else 0
     if not refused:
         return ""
-    if report.options.verbose:
-        return f" ({refused} others not taken, see above)"
-    return f" ({refused} others not taken: -v says why)"
+    others = f"{refused} {'other' if refused == 1 else 'others'} not taken"
+    return f" ({others}, see above)" if report.options.verbose else f" ({others}: -v says why)"
 
 
 def _matrix(report: Report, utf8: bool) -> Iterator[str]:
@@ -91,8 +90,9 @@ def _matrix(report: Report, utf8: bool) -> Iterator[str]:
         yield from matrix.lines(matrix.of(report), utf8=utf8)
 
 
-def _blocks(finding: Finding) -> bool:
-    return finding.severity is Severity.ERROR and not finding.ignored
+def _blocks(report: Report, finding: Finding) -> bool:
+    stopping = {Severity.ERROR, Severity.WARNING} if report.options.strict else {Severity.ERROR}
+    return finding.severity in stopping and not finding.ignored
 
 
 # --- the end ---------------------------------------------------------------------------------------
