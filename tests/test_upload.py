@@ -98,7 +98,8 @@ class Run:
             timeout=timeout,
         )
         self.time = VirtualTime()
-        self.uploader = Uploader(options, resolve_target(options), Silent(), signatures=signatures)
+        self.uploader = Uploader(options, resolve_target(options), Silent())
+        self.uploader.attach(signatures)
         urls = reading_urls(upload_url)
         self.http = Http(typed=urls, sleep=self.time.sleep, timeout=timeout, retries=2)
         self.index = Index(self.http, *urls)
@@ -587,7 +588,9 @@ def test_pypi_gets_no_signatures(release: list[LocalFile]) -> None:
     options = Options(project="dipy", version="1", urls=())
     target = dataclasses.replace(resolve_target(options), is_pypi=True)
     made = Signature(filename=release[0].filename, path=release[0].path, fingerprint="0" * 40)
-    package = Uploader(options, target, Silent(), signatures=[made])._package(release[0])
+    uploader = Uploader(options, target, Silent())
+    uploader.attach([made])
+    package = uploader._package(release[0])
     assert package.gpg_signature is None
 
 

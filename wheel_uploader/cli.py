@@ -159,6 +159,7 @@ def _options(
     """The Options that a command line stands for. Raises UsageError for what click cannot see."""
     from wheel_uploader import checks, logins
     from wheel_uploader.models import Options, Profile, Stage
+    from wheel_uploader.release import parse_version
 
     if not values["urls"]:
         raise UsageError(
@@ -167,6 +168,8 @@ def _options(
         )
     for check_id in values["ignore"]:
         checks.require_known(check_id)
+    if values["like"]:
+        parse_version(values["like"])
     stage = min(Stage[until.upper()], Stage.SIGN if no_upload else Stage.CONFIRM)
     if not project and stage > Stage.CHECK:
         raise UsageError(

@@ -179,6 +179,18 @@ def _check() -> list[Option]:
             help="Accept what this check, or family of checks, finds. Repeatable.",
         ),
         _option("--strict", is_flag=True, help="Let warnings stop the release too."),
+        _option(
+            "--like",
+            metavar="VERSION",
+            help="The release on the index to compare with.  [default: the newest final one below this]",
+        ),
+        _option("--no-like", is_flag=True, help="Compare with no other release."),
+        _option(
+            "--allow-lost",
+            multiple=True,
+            metavar="TAG",
+            help="Accept that this python, platform or both (cp310-win32, 'pp*') of it are gone. Repeatable.",
+        ),
     ]
 
 

@@ -9,17 +9,29 @@ from __future__ import annotations
 import contextlib
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from wheel_uploader import brought, checks, download, index, logins, posting, release, sign, sources, waiting
+from wheel_uploader import (
+    brought,
+    checks,
+    download,
+    index,
+    logins,
+    posting,
+    release,
+    sign,
+    sources,
+    verdict,
+    waiting,
+)
 from wheel_uploader.display import bare_url
-from wheel_uploader.errors import ConflictError, CredentialsError, FileError, Interrupted, ReleaseError
+from wheel_uploader.errors import CredentialsError, Interrupted, NetworkError, ReleaseError
 from wheel_uploader.hosts import place_of
 from wheel_uploader.http import Http
 from wheel_uploader.models import (
     FileState,
-    Finding,
     IndexState,
     Inspection,
     Options,
@@ -33,11 +45,13 @@ from wheel_uploader.models import (
     UploadResult,
     WheelContent,
 )
-from wheel_uploader.posting import Poster
 from wheel_uploader.progress import Progress
 from wheel_uploader.sources.local import LocalFiles
 from wheel_uploader.target import Target
 from wheel_uploader.wheelhouse import Wheelhouse
+
+if TYPE_CHECKING:
+    from wheel_uploader.upload import Uploader
 
 
 def run(options: Options, progress: Progress) -> Report:
@@ -55,10 +69,11 @@ def run(options: Options, progress: Progress) -> Report:
 def _run(options: Options, report: Report, progress: Progress) -> None:
     # What the person got wrong is said before anything slow begins.
     asked = brought.read(options)
-    target = _target(options) if options.until > Stage.SIGN else None
+    publishes = options.until > Stage.SIGN
+    target = _target(options) if publishes or _names_an_index(options) else None
     signed = options.sign and options.until >= Stage.SIGN
     signer = sign.check_signer(options.sign_with, options.identity) if signed else None
-    report.target = bare_url(target.url) if target else ""
+    report.target = bare_url(target.url) if target and publishes else ""
     report.profile = options.profile or (Profile.ANY if target and not target.is_pypi else Profile.PYPI)
 
     with _staging(options, progress) as http, sources.Scratch() as scratch, contextlib.ExitStack() as held:
@@ -89,8 +104,20 @@ def _run(options: Options, report: Report, progress: Progress) -> None:
         if options.until == Stage.DOWNLOAD:
             return
 
+        served = held.enter_context(_index(options, target, progress)) if target else None
+        uploader = _uploader(options, target, progress) if target and publishes else None
         with _stage(report, Stage.CHECK):
-            _stop_if_blocked(report)
+            page, plan = _seen_on(served, target, uploader, report)
+            verdict.judge(
+                report,
+                report.selection,
+                arrivals.summaries,
+                expectation=asked.expected(report.selection.version, report.selection.project),
+                target=target,
+                page=page,
+                states=plan,
+            )
+            verdict.stop_if_blocked(report)
         if options.until == Stage.CHECK:
             return
 
@@ -98,37 +125,36 @@ def _run(options: Options, report: Report, progress: Progress) -> None:
             with _stage(report, Stage.SIGN):
                 paths = [*(file.path for file in files), *sums]
                 report.signatures = sign.sign_all(paths, signer, progress=progress)
-        if target is None:
+        if served is None or uploader is None or page is None:
             return
 
-        with _index(options, target, progress) as served:
-            with _stage(report, Stage.UPLOAD):
-                uploader = _uploader(options, target, report, progress)
-                page = _project_page(served, options.project, target, uploader)
-                report.plan = index.compare(page, files, served.sha256_of)
-                _stop_if_conflict(report)
-                if options.dry_run:
-                    report.results = tuple(_would_upload(state) for state in report.plan)
-                    return
-                report.results = posting.upload_all(
-                    report.plan,
-                    uploader,
-                    lambda file: served.state_of(options.project, file),
-                    served=(file.filename for file in page.files),
-                    jobs=options.upload_jobs,
-                    retries=options.retries,
-                    keep_going=options.keep_going,
-                    progress=progress,
-                )
-                if refused := posting.verdict(report.results):
-                    raise refused
-            if options.until == Stage.UPLOAD:
+        with _stage(report, Stage.UPLOAD):
+            report.plan = plan
+            verdict.stop_if_conflict(report)
+            if options.dry_run:
+                report.results = tuple(_would_upload(state) for state in report.plan)
                 return
+            uploader.attach(report.signatures)
+            project = report.selection.project
+            report.results = posting.upload_all(
+                report.plan,
+                uploader,
+                lambda file: served.state_of(project, file),
+                served=(file.filename for file in page.files),
+                jobs=options.upload_jobs,
+                retries=options.retries,
+                keep_going=options.keep_going,
+                progress=progress,
+            )
+            if refused := posting.verdict(report.results):
+                raise refused
+        if options.until == Stage.UPLOAD:
+            return
 
-            with _stage(report, Stage.CONFIRM):
-                report.confirmations = index.confirm(
-                    served, options.project, files, timeout=options.confirm_timeout, progress=progress
-                )
+        with _stage(report, Stage.CONFIRM):
+            report.confirmations = index.confirm(
+                served, project, files, timeout=options.confirm_timeout, progress=progress
+            )
 
 
 def _list(
@@ -175,10 +201,15 @@ def _target(options: Options) -> Target:
     return upload.resolve_target(options)
 
 
-def _uploader(options: Options, target: Target, report: Report, progress: Progress) -> Poster:
+def _names_an_index(options: Options) -> bool:
+    """Whether the person says what to compare with, though nothing is to be uploaded."""
+    return any((options.index_url, options.repository, options.repository_url))
+
+
+def _uploader(options: Options, target: Target, progress: Progress) -> Uploader:
     from wheel_uploader import upload
 
-    return upload.Uploader(options, target, progress, signatures=report.signatures)
+    return upload.Uploader(options, target, progress)
 
 
 @contextlib.contextmanager
@@ -196,7 +227,32 @@ def _index(options: Options, target: Target, progress: Progress) -> Iterator[ind
         yield index.Index(http, *urls)
 
 
-def _project_page(served: index.Index, project: str, target: Target, uploader: Poster) -> ProjectPage:
+def _seen_on(
+    served: index.Index | None, target: Target | None, uploader: Uploader | None, report: Report
+) -> tuple[ProjectPage | None, tuple[IndexState, ...]]:
+    """What the index says of the project, and of our files; asked once, for the checks and for the plan.
+
+    Where nothing is to be uploaded the run goes on without it, and the report says so.
+    """
+    if served is None or target is None or report.selection is None:
+        report.not_checked = (f"{_AGAINST}, for none was named (--index-url, -r or --repository-url)",)
+        return None, ()
+    try:
+        page = _project_page(served, report.selection.project, target, uploader)
+        return page, index.compare(page, [each.file for each in report.fetched], served.sha256_of)
+    except (NetworkError, CredentialsError) as error:
+        if uploader:
+            raise
+        report.not_checked = (f"{_AGAINST}, for {error.message}",)
+        return None, ()
+
+
+_AGAINST = "the release against the index"
+
+
+def _project_page(
+    served: index.Index, project: str, target: Target, uploader: Uploader | None
+) -> ProjectPage:
     """What the index says of the project; credentials are used only where it asks for them.
 
     They are those of the upload, so they go to the host that gets the upload, and to no other.
@@ -204,7 +260,7 @@ def _project_page(served: index.Index, project: str, target: Target, uploader: P
     try:
         return served.page(project, fresh=True)
     except CredentialsError:
-        if place_of(served.url) != place_of(target.url):
+        if uploader is None or place_of(served.url) != place_of(target.url):
             raise
         credentials = uploader.credentials()
         if credentials is None:
@@ -248,63 +304,6 @@ def _tell_refused(selection: Selection, progress: Progress) -> None:
     for refusal in selection.refused:
         tell = progress.say if refusal.withheld else progress.detail
         tell(f"not taken: {refusal.filename}: {refusal.reason}")
-
-
-def _stop_if_blocked(report: Report) -> None:
-    """Raise FileError when a finding stops the release; every finding is in the report."""
-    blocking = checks.blocking(report.findings, strict=report.options.strict)
-    if blocking:
-        subjects = list(dict.fromkeys(finding.subject for finding in blocking))
-        raise FileError(
-            f"{len(subjects)} of {len(report.fetched)} files failed the checks",
-            details=_by_check(blocking),
-            hint=f"Nothing was posted. See 'wheel-uploader --explain {blocking[0].check}'; "
-            "fix or rebuild the files, or accept a finding with --ignore ID.",
-        )
-
-
-def _by_check(findings: Sequence[Finding]) -> list[str]:
-    """One line for each check that stops the release; the report has the rest."""
-    by_check: dict[str, list[Finding]] = {}
-    for finding in findings:
-        by_check.setdefault(finding.check, []).append(finding)
-    told = []
-    for check, found in by_check.items():
-        others = len({finding.subject for finding in found}) - 1
-        more = f" and {others} more" if others else ""
-        told.append(f"{check}: {found[0].subject}{more}: {found[0].message}")
-    rest = len(told) - _SHOWN
-    return told[:_SHOWN] + ([f"and {rest} more checks, see the report"] if rest > 0 else [])
-
-
-def _stop_if_conflict(report: Report) -> None:
-    """Raise ConflictError when the index has something else under a name of ours."""
-    details = [_conflict(state) for state in report.plan if state.state in _CONFLICTS]
-    if details:
-        raise ConflictError(
-            f"{len(details)} of {len(report.plan)} files conflict with {report.target}; nothing was posted",
-            details=details,
-        )
-    there = [state.file.filename for state in report.plan if state.state is FileState.SAME]
-    if there and not report.options.skip_existing:
-        raise ConflictError(
-            f"{len(there)} of {len(report.plan)} files are already on {report.target}; nothing was posted",
-            details=there,
-            hint="They are the same bytes: leave --no-skip-existing out to skip them.",
-        )
-
-
-_CONFLICTS = (FileState.DIFFERENT, FileState.SAME_BYTES_OTHER_NAME)
-#: Checks that the last lines on the screen repeat.
-_SHOWN = 10
-
-
-def _conflict(state: IndexState) -> str:
-    name = state.file.filename
-    if state.state is FileState.DIFFERENT:
-        there = f" ({state.other_name})" if state.other_name else ""
-        return f"{name}{there}: here sha256 {state.file.sha256}, on the index {state.index_sha256}"
-    return f"{name}: the index has the same bytes as {state.other_name} (sha256 {state.file.sha256})"
 
 
 def _would_upload(state: IndexState) -> UploadResult:

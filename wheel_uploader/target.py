@@ -23,6 +23,8 @@ class Target:
     #: The upload URL, without user info.
     url: str
     is_pypi: bool
+    #: TestPyPI, where nothing is meant to stay.
+    is_trial: bool = False
     #: For people: the repository's name in .pypirc, else its URL.
     name: str
     #: CA certificates and client certificate for this index, from the command line, TWINE_CERT or .pypirc.

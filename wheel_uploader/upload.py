@@ -7,6 +7,7 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import requests
 import rich
@@ -42,6 +43,7 @@ def resolve_target(options: Options) -> Target:
     return Target(
         url=url,
         is_pypi=settings.auth.is_pypi(),
+        is_trial=url == utils.TEST_REPOSITORY,
         name=bare_url(url) if given_url else name,
         cert=certificate(settings.cacert),
         client_cert=certificate(settings.client_cert),
@@ -179,24 +181,21 @@ class _Resolver(auth.Resolver):
 class Uploader:
     """Posts files to one index, each in a session of its own, from any thread."""
 
-    def __init__(
-        self,
-        options: Options,
-        target: Target,
-        progress: Progress,
-        *,
-        signatures: Sequence[Signature] = (),
-    ) -> None:
-        """``signatures`` go along to an index that keeps them, which PyPI does not."""
+    def __init__(self, options: Options, target: Target, progress: Progress) -> None:
         self._settings = _settings(options)
         self._target = target
         self._progress = progress
         self._timeout = options.timeout
-        self._signatures = {} if target.is_pypi else {made.filename: made.path for made in signatures}
+        self._signatures: dict[str, Path] = {}
         self._login: AuthBase | None = None
         self._credentials: tuple[str, str] | None = None
         rich.get_console().quiet = True
         logging.getLogger("twine").handlers = [_TalkHandler(progress)]
+
+    def attach(self, signatures: Sequence[Signature]) -> None:
+        """Post these along, to an index that keeps them, which PyPI does not."""
+        if not self._target.is_pypi:
+            self._signatures = {made.filename: made.path for made in signatures}
 
     def credentials(self) -> tuple[str, str] | None:
         """User name and password: argument, TWINE_*, .pypirc, keyring, trusted publishing, or the person.

@@ -67,7 +67,7 @@ class ReleaseContent:
     @functools.cached_property
     def listed(self) -> tuple[tuple[DistName, IndexFile], ...]:
         """The wheels and sdists of this project on the index, of all its versions."""
-        return parsed(self.page) if self.page else ()
+        return parsed(self.page, self.project) if self.page else ()
 
     @property
     def there(self) -> list[tuple[DistName, IndexFile]]:
@@ -93,14 +93,16 @@ class ReleaseContent:
         return specifiers(max(sorted(set(stated)), key=stated.count, default=""))
 
 
-def parsed(page: ProjectPage) -> tuple[tuple[DistName, IndexFile], ...]:
-    """The wheels and sdists on a page, with their names."""
+def parsed(page: ProjectPage, project: str) -> tuple[tuple[DistName, IndexFile], ...]:
+    """The wheels and sdists of ``project`` on its page, with their names."""
     found = []
     for file in page.files:
         try:
-            found.append((names.parse(file.filename), file))
+            name = names.parse(file.filename)
         except names.NameRefused:
             continue
+        if name.project == project:
+            found.append((name, file))
     return tuple(found)
 
 
@@ -125,16 +127,18 @@ def admits(requires_python: SpecifierSet, python: str) -> bool:
 _PYTHON = re.compile(r"[a-z]+(\d)(\d{0,4})(?!\d)")
 
 
-def release_to_compare_with(page: ProjectPage, version: Version, like: Version | None) -> Version | None:
+def release_to_compare_with(
+    page: ProjectPage, project: str, version: Version, like: Version | None
+) -> Version | None:
     """The version on the index that ``version`` continues: ``like``, else the newest final one below it.
 
     A release of which every file is yanked is none. Raises UsageError when the index does not have ``like``.
     """
-    there = parsed(page)
+    there = parsed(page, project)
     if like is not None:
         if all(name.version != like for name, _ in there):
             raise UsageError(
-                f"{bare_url(page.url)} has no version {like} to compare with",
+                f"{bare_url(page.url)} has no {project} {like} to compare with",
                 hint="Give --like a version that is there, or compare with none: --no-like.",
             )
         return like
