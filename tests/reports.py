@@ -232,7 +232,7 @@ def accepted(**options: Any) -> Report:
         finding("metadata/thin", "no project URL", SDIST, severity=Severity.NOTE, ignored=True),
         finding("native/missing-library", "it needs x.dll", WHEELS[1], member="dipy/a.pyd", ignored=True),
         finding("native/missing-library", "it needs x.dll", WHEELS[1], member="dipy/b.pyd", ignored=True),
-        finding("wheel/no-tag", "no Tag line", severity=Severity.WARNING, ignored=True),
+        finding("wheel/no-tag", "no Tag line", "release", severity=Severity.WARNING, ignored=True),
         finding("record/untidy", "a blank line", severity=Severity.WARNING),
         finding("metadata/thin", "no keywords", "release", severity=Severity.NOTE),
         ignore={"native": "the loader finds it", "wheel/no-tag": "", "metadata/thin": "old", "sdist": "x"},

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from wheel_uploader.display import printable
 from wheel_uploader.models import Finding, Report, Severity, Stage
-from wheel_uploader.report.rule import Rules, idle_ignores, reason
+from wheel_uploader.report.rule import RELEASE, Rules, idle_ignores, reason
 
 #: The worst first.
 ORDER = (Severity.ERROR, Severity.WARNING, Severity.NOTE)
@@ -72,10 +72,10 @@ def _heading(label: str, check: str, rules: Rules) -> Iterator[str]:
 
 def _accepted(report: Report, check: str, findings: Sequence[Finding]) -> Iterator[str]:
     """What the person accepted, and why; the sentences only under ``-v``."""
-    count = len({finding.subject for finding in findings})
+    count = len({finding.subject for finding in findings} - {RELEASE})
     why = reason(report, findings[0])
     because = f" because {printable(why)}" if why else ""
-    where = f"{count} {'file' if count == 1 else 'files'}"
+    where = f"{count} {'file' if count == 1 else 'files'}" if count else "the release"
     yield from _wrapped(f"ignored: {check} ({findings[0].severity}, {where}){because}", "", "  ")
     if report.options.verbose:
         yield from _sentences(report, findings)
@@ -93,14 +93,17 @@ def _sentences(report: Report, findings: Sequence[Finding]) -> Iterator[str]:
 
 
 def _places(report: Report, findings: Sequence[Finding], most: int) -> Iterator[str]:
-    """Where one thing was found: files, with a member of each; the only file need not be named."""
+    """Where one thing was found: files, with a member of each.
+
+    Neither the only file of a release needs to be named, nor the release itself.
+    """
     members: Mapping[str, list[str | None]] = defaultdict(list)
     for finding in findings:
         members[finding.subject].append(finding.member)
     only = report.selection and [name.filename for name, _ in report.selection.files]
     for subject, inside in list(members.items())[:most]:
         named = [printable(member) for member in inside if member is not None]
-        if [subject] == only:
+        if subject == RELEASE or [subject] == only:
             yield from (_PLACE + member for member in named[:most])
             if len(named) > most:
                 yield f"{_PLACE}and {len(named) - most} more"

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from wheel_uploader.display import printable
 from wheel_uploader.models import Finding, Report, Severity, Stage
 from wheel_uploader.report.findings import by_message, grouped
-from wheel_uploader.report.rule import Rules
+from wheel_uploader.report.rule import RELEASE, Rules
 
 #: Annotations of one level that GitHub shows for a step.
 _MOST = 10
@@ -49,9 +49,9 @@ def _sentences(findings: Sequence[Finding]) -> list[str]:
     """What one check has to say, with the files of each sentence."""
     sentences = []
     for message, same in by_message(findings).items():
-        subjects = list(dict.fromkeys(finding.subject for finding in same))
-        more = f" and {len(subjects) - _SHOWN} more" if len(subjects) > _SHOWN else ""
-        sentences.append(f"{message} ({', '.join(subjects[:_SHOWN])}{more})")
+        files = list(dict.fromkeys(finding.subject for finding in same if finding.subject != RELEASE))
+        more = f" and {len(files) - _SHOWN} more" if len(files) > _SHOWN else ""
+        sentences.append(f"{message} ({', '.join(files[:_SHOWN])}{more})" if files else message)
     rest = len(sentences) - _SHOWN
     return sentences[:_SHOWN] + ([f"and {rest} more like these"] if rest > 0 else [])
 

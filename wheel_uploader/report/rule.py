@@ -18,6 +18,8 @@ class Rule:
     explanation: str
 
 
+#: The subject of what is found in no file of its own.
+RELEASE = "release"
 #: Check id to rule, in the order of the table of checks.
 Rules = Mapping[str, Rule]
 
