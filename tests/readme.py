@@ -19,7 +19,7 @@ def generated() -> dict[str, str]:
 
 def help_block() -> str:
     context = click.Context(
-        cli.command, info_name="wheel-uploader", max_content_width=100, terminal_width=100
+        cli.command, info_name="wheel-uploader", terminal_width=100, **cli.command.context_settings
     )
     lines = cli.command.get_help(context).splitlines()
     return ".. code-block:: text\n\n" + "\n".join(f"    {line}".rstrip() for line in lines)

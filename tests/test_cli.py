@@ -178,6 +178,7 @@ def test_what_is_configured_for_a_release_does_not_hold_for_a_file_alone(staged:
     wheel = next(staged.glob("*win_amd64.whl"))
     Path("pyproject.toml").write_text(
         '[tool.wheel-uploader]\nexpect = 6\nwait = "20m"\ntype = ["macosx"]\nwheelhouse = "house"\n'
+        'repository = "no-such-section"\n'
         'sign = true\nsign-with = "no-such-program"\nignore = ["name"]\nprofile = "any"\n'
     )
     result = run("-u", wheel, "--until", "check")

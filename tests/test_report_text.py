@@ -269,6 +269,12 @@ def test_what_was_accepted_is_told_with_the_reason(verbose: int) -> None:
     assert findings_of(made) == (long if verbose else short)
 
 
+def test_files_alone_say_less_of_the_release() -> None:
+    assert "not checked" in text(reports.accepted())
+    assert "not checked" not in text(reports.accepted(project=""))
+    assert "not checked" in text(reports.accepted(project="", verbose=1))
+
+
 def test_text_from_outside_is_harmless() -> None:
     made = reports.checked(
         finding("record/untidy", "\x1b[31m\n::error::x", WHEELS[0], member="a\n##[error]b")

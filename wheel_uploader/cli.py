@@ -139,7 +139,7 @@ def command(report_format: str, **values: Any) -> NoReturn:
 def _that_hold(context: click.Context, values: dict[str, Any]) -> dict[str, Any]:
     """``values`` without what the configuration says of a release, when files are checked on their own.
 
-    One wheel is never all that is expected, and it needs no wheelhouse.
+    One wheel is never all that is expected; it needs no wheelhouse, and no index to go to.
     """
     if values["project"]:
         return values
@@ -147,7 +147,7 @@ def _that_hold(context: click.Context, values: dict[str, Any]) -> dict[str, Any]
         parameter.name
         for parameter in context.command.params
         if isinstance(parameter, Option)
-        and parameter.group in {"List", "Download"}
+        and parameter.group in {"List", "Download", "Upload and confirm"}
         and context.get_parameter_source(parameter.name or "") is ParameterSource.DEFAULT_MAP
     }
     return {name: value for name, value in values.items() if name not in dropped - {"urls"}}

@@ -35,7 +35,8 @@ def lines(report: Report, rules: Rules) -> Iterator[str]:
         return
     for check_id in idle_ignores(report) if verbose else ():
         yield f"ignore has {printable(check_id)}, which found nothing"
-    for sentence in report.not_checked:
+    # Nobody expects a release as a whole of files that are checked on their own.
+    for sentence in report.not_checked if report.options.project or verbose else ():
         yield from _wrapped(f"not checked: {printable(sentence)}", "", "  ")
     yield _counts(report)
 
