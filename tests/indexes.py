@@ -176,7 +176,31 @@ class Hang:
     stores: bool = False
 
 
-Action = Say | Reset | Hang
+@dataclass(frozen=True)
+class Slow:
+    """Take the file, and think about it for so many seconds, or until the test releases it; then rule."""
+
+    seconds: float = 30.0
+
+
+@dataclass(frozen=True)
+class Drip:
+    """Answer 200 a byte at a time, with a pause before each: ``within`` the status line or the body."""
+
+    pause: float
+    within: str = "head"
+    stores: bool = False
+
+
+@dataclass(frozen=True)
+class Sip:
+    """Take the body so many bytes at a time, with a pause after each; then rule."""
+
+    size: int
+    pause: float
+
+
+Action = Say | Reset | Hang | Slow | Drip | Sip
 
 
 def storm(seed: int, count: int) -> list[Action | None]:
@@ -418,19 +442,46 @@ class _Handler(BaseHTTPRequestHandler):
             self.scripted.next_action(Post({}, "", b"", {}))
             self._reset()
             return
-        post = _parse(self.headers, self.rfile.read(length))
+        body = b""
+        if isinstance(coming, Sip):
+            while len(body) < length and (piece := self.rfile.read(min(coming.size, length - len(body)))):
+                body += piece
+                time.sleep(coming.pause)
+        else:
+            body = self.rfile.read(length)
+        if len(body) < length:
+            # Who posted is gone before the end: for an index there was nothing.
+            self.close_connection = True
+            return
+        post = _parse(self.headers, body)
         action = self.scripted.next_action(post)
-        if action is None or action.stores:
-            judged = self._judge(post)
-            action = action or judged
+        if isinstance(action, Slow):
+            self.scripted.released.wait(action.seconds)
+        if action is None or isinstance(action, Slow | Sip):
+            action = self._judge(post)
+        elif action.stores:
+            self._judge(post)
         match action:
             case Reset():
                 self._reset()
             case Hang():
                 self.scripted.released.wait(30)
                 self._reset()
+            case Drip():
+                self._drip(action)
             case Say():
                 self._answer(action, action.body.encode(), "text/html")
+
+    def _drip(self, drip: Drip) -> None:
+        head = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
+        at_once = head if drip.within == "body" else b""
+        with contextlib.suppress(OSError):
+            self.wfile.write(at_once)
+            for byte in (head + b"word " * 1000)[len(at_once) :]:
+                if self.scripted.released.wait(drip.pause):
+                    break
+                self.wfile.write(bytes([byte]))
+        self.close_connection = True
 
     def _judge(self, post: Post) -> Say:
         wanted = self.scripted.password

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import socket
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -12,7 +14,18 @@ import certifi
 import pytest
 
 from tests import indexes, wheels
-from tests.indexes import Devpi, Hang, Reset, Say, ScriptedIndex, Served, VirtualTime, local_file
+from tests.indexes import (
+    Devpi,
+    Drip,
+    Hang,
+    Reset,
+    Say,
+    ScriptedIndex,
+    Served,
+    Sip,
+    VirtualTime,
+    local_file,
+)
 from wheel_uploader.answer_rules import Kind
 from wheel_uploader.errors import (
     ConflictError,
@@ -453,6 +466,60 @@ def test_a_server_that_never_answers(
     answer = run(served.upload_url, timeout=0.1).uploader.post(release[0])
     assert (answer.kind, answer.status) == (Kind.RETRY, 0)
     assert answer.diagnosis == "the index did not answer in time"
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_an_answer_that_drips_has_a_total_limit(
+    tmp_path: Path, release: list[LocalFile], run: Callable[..., Run], tls: bool
+) -> None:
+    """Each byte comes long before the timeout of a single read; the whole answer never would."""
+    with contextlib.ExitStack() as stack:
+        served, cert = (
+            stack.enter_context(indexes.tls_index(tmp_path))
+            if tls
+            else (stack.enter_context(indexes.scripted_index()), None)
+        )
+        uploader = run(served.upload_url, timeout=0.15, cert=cert).uploader
+        served.index.script = [Drip(0.1), Drip(0.1, within="body")]
+        begun = time.monotonic()
+        head, body = uploader.post(release[0]), uploader.post(release[0])
+        assert time.monotonic() - begun < 6
+    assert (head.kind, head.diagnosis) == (Kind.RETRY, "the index did not answer in time")
+    # Its status came in time.
+    assert (body.kind, body.status) == (Kind.ACCEPTED, 200)
+
+
+def test_an_index_that_sips_is_given_up(
+    tmp_path: Path, served: Served, run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wheel_uploader.sending.MIN_SECONDS", 1.0)
+    big = local_file(
+        wheels.make_wheel(tmp_path, files={"dipy/big.bin": hashlib.shake_256(b"x").digest(20_000_000)})
+    )
+    served.index.script = [Sip(2000, 0.1)]
+    begun = time.monotonic()
+    answer = run(served.upload_url, timeout=30).uploader.post(big)
+    assert time.monotonic() - begun < 10
+    assert (answer.kind, answer.diagnosis) == (Kind.RETRY, "the index takes less than 61440 bytes/s")
+    # One that is slow, but not that slow, gets all the time it needs.
+    small = local_file(
+        wheels.make_wheel(tmp_path / "small", files={"x": hashlib.shake_256(b"x").digest(300_000)})
+    )
+    served.index.script = [Sip(20_000, 0.1)]
+    assert run(served.upload_url).uploader.post(small).kind is Kind.ACCEPTED
+
+
+def test_a_server_that_takes_a_connection_and_does_nothing_with_it(
+    release: list[LocalFile], run: Callable[..., Run]
+) -> None:
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen()
+        url = f"https://127.0.0.1:{deaf.getsockname()[1]}/"
+        begun = time.monotonic()
+        answer = run(url, timeout=0.2).uploader.post(release[0])
+        assert time.monotonic() - begun < 5
+    assert (answer.kind, answer.diagnosis) == (Kind.RETRY, "the index did not answer in time")
 
 
 def test_nobody_listens(release: list[LocalFile], run: Callable[..., Run]) -> None:

@@ -4,23 +4,34 @@ from __future__ import annotations
 
 import contextlib
 import io
+import socket
 import ssl
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import requests
 import urllib3.exceptions
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from requests_toolbelt import MultipartEncoderMonitor  # type: ignore[import-untyped]
+from urllib3.connection import HTTPConnection
+from urllib3.connectionpool import HTTPConnectionPool
 
 from wheel_uploader.progress import Bar
+from wheel_uploader.reply import MIN_BYTES, MIN_SECONDS
 
 #: An index needs time to store what it got: PyPI stops a worker after 240 s, 8 times the usual silence.
 ANSWER_FACTOR = 8
+#: To connect, with a proxy and TLS, may take this many times as long as one silence.
+_CONNECT_FACTOR = 3
 #: Bytes of an answer that are read.
 _LONGEST_ANSWER = 64 * 1024
+#: Seconds between two looks at how much time a request still has.
+_LOOK = 1.0
+_SILENT = "the index did not answer in time"
 
 
 class Nobody(AuthBase):
@@ -30,34 +41,112 @@ class Nobody(AuthBase):
         return request
 
 
+class _TooSlow(requests.exceptions.Timeout):
+    """The time of a request was over; its text is the cause."""
+
+
+class _Limit:
+    """Ends a request whose time is over, wherever it waits, by shutting its connection down.
+
+    The timeouts of requests are for one read each: a server that sends a byte every 29 s never reaches them.
+    """
+
+    def __init__(self) -> None:
+        #: Why it was ended; empty when it was not.
+        self.passed = ""
+        self._why = ""
+        self._end = 0.0
+        self._connections: list[HTTPConnection] = []
+        self._sockets: set[socket.socket] = set()
+        self._done = threading.Event()
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._watch, name="upload-limit", daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+
+    def of(self, make: Callable[..., Any]) -> Any:
+        """``make``, whose connections are the ones to shut down."""
+
+        def made(**settings: Any) -> Any:
+            self._connections.append(make(**settings))
+            return self._connections[-1]
+
+        return made
+
+    def give(self, seconds: float, why: str) -> None:
+        """From now on so much time; ``why`` is the cause when that is not enough."""
+        self._why, self._end = why, time.monotonic() + seconds
+        self._note_sockets()
+
+    def _note_sockets(self) -> None:
+        # A connection forgets its socket as soon as the header of the last answer is there.
+        self._sockets |= {each.sock for each in self._connections if each.sock}
+
+    def _watch(self) -> None:
+        while not self._done.wait(min(_LOOK, max(0.0, self._end - time.monotonic()))):
+            if time.monotonic() >= self._end:
+                self.passed = self._why
+                self._note_sockets()
+                for each in self._sockets:
+                    # Below TLS, whose own shutdown would wait for the other side.
+                    with contextlib.suppress(OSError):
+                        socket.socket.shutdown(each, socket.SHUT_RDWR)
+                # Once more then: its connection may be made at this very moment.
+                self._done.wait(_LOOK)
+
+
 class Adapter(HTTPAdapter):
     """Sends one request once, with limits and a progress bar of our own; reads only so much of the answer."""
 
     def __init__(self, timeout: float, *, cert: Path | None, size: int, bar: Bar) -> None:
         """``timeout``: seconds without a byte taken; the answer may take ANSWER_FACTOR times as long."""
         super().__init__(max_retries=0)
+        self._timeout = timeout
         self._fixed: dict[str, Any] = {"timeout": (timeout, timeout * ANSWER_FACTOR), "stream": True}
         if cert:
             # Here, for requests lets REQUESTS_CA_BUNDLE win over what a session was told.
             self._fixed["verify"] = str(cert)
         self._size = size
         self._bar = bar
+        self._limit = _Limit()
+        #: Bytes of the form that were taken when the limit was last moved.
+        self._mark = -MIN_BYTES
         #: Bytes of the file that are on their way.
         self.sent = 0
+
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> HTTPConnectionPool:
+        pool = super().get_connection_with_tls_context(*args, **kwargs)
+        pool.ConnectionCls = self._limit.of(pool.ConnectionCls)
+        return pool
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         # What twine sends, and nothing else, comes this way.
         body: Any = request.body
         body.callback = self._progress
-        response = super().send(request, *args, **{**kwargs, **self._fixed})
-        raw, answer = response.raw, b""
-        with contextlib.suppress(urllib3.exceptions.HTTPError):  # The status is here; the rest is only words.
-            answer = raw.read(_LONGEST_ANSWER, decode_content=True)
-        raw.close()
+        self._limit.give(self._timeout * _CONNECT_FACTOR, "the index cannot be reached (it took too long)")
+        with self._limit:
+            try:
+                response = super().send(request, *args, **{**kwargs, **self._fixed})
+            except requests.RequestException:
+                if self._limit.passed:
+                    raise _TooSlow(self._limit.passed) from None
+                raise
+            raw, answer = response.raw, b""
+            with contextlib.suppress(urllib3.exceptions.HTTPError):  # The status is here; the rest is words.
+                answer = raw.read(_LONGEST_ANSWER, decode_content=True)
+            raw.close()
         response.raw = io.BytesIO(answer)
         return response
 
     def _progress(self, monitor: MultipartEncoderMonitor) -> None:
+        if monitor.bytes_read >= monitor.len:
+            self._limit.give(self._timeout * ANSWER_FACTOR, _SILENT)
+        elif monitor.bytes_read - self._mark >= MIN_BYTES:
+            self._mark = monitor.bytes_read
+            self._limit.give(MIN_SECONDS, f"the index takes less than {MIN_BYTES / MIN_SECONDS:.0f} bytes/s")
         # The form's other fields come first, the file last.
         done = min(max(0, monitor.bytes_read - (monitor.len - self._size)), self._size)
         self._bar.advance(done - self.sent)
@@ -73,8 +162,10 @@ def distrust(error: BaseException) -> str:
 
 def cause(error: BaseException) -> str:
     """Why no answer came, in a clause without URLs and addresses of objects."""
+    if isinstance(error, _TooSlow):
+        return str(error)
     if isinstance(error, requests.exceptions.ReadTimeout):
-        return "the index did not answer in time"
+        return _SILENT
     chain = list(_chain(error))
     if any(isinstance(each, urllib3.exceptions.NameResolutionError) for each in chain):
         return "the name of the index cannot be resolved"
