@@ -65,9 +65,11 @@ def duplicate_slot(release: ReleaseContent) -> Iterator[Yielded]:
     for slot, variants in there.items():
         pythons = {other: each for other, each in there.items() if other.platform == slot.platform}
         allowed = max(_usual(pythons, slot), len(before.get(slot, {})))
-        if len(variants) <= allowed or ours.isdisjoint(variants.values()) or _is_twofold(slot, there):
+        if len(variants) <= allowed or _is_twofold(slot, there):
             continue
         stray = _stray(slot, pythons)
+        if variants[stray] not in ours:
+            continue  # Of what is published nothing can be taken away.
         beside = shown(sorted(set(variants) - {stray}))
         usually = f", and most pythons have {allowed}" if len(pythons) > 1 else ""
         yield variants[stray].filename, f"it stands beside {beside} for {slot}{usually}"

@@ -24,7 +24,6 @@ from wheel_uploader.models import (
     LocalFile,
     ProjectPage,
     SdistName,
-    WheelName,
 )
 
 
@@ -55,10 +54,6 @@ class ReleaseContent:
     @property
     def names(self) -> list[DistName]:
         return [summary.name for summary in self.summaries]
-
-    @property
-    def wheels(self) -> list[WheelName]:
-        return [name for name in self.names if isinstance(name, WheelName)]
 
     @property
     def sdists(self) -> list[SdistName]:
@@ -120,7 +115,7 @@ def admits(requires_python: SpecifierSet, python: str) -> bool:
     if not found:
         return True
     minors = [found[2]] if found[2] else [str(minor) for minor in range(40)]
-    versions = (f"{found[1]}.{minor}.{micro}" for minor in minors for micro in (0, 99))
+    versions = (f"{found[1]}.{minor}.{micro}" for minor in minors for micro in (99, *range(30)))
     return any(requires_python.contains(version, prereleases=True) for version in versions)
 
 
