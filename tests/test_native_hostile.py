@@ -16,7 +16,7 @@ from tests.binaries import elf, fat, macho, pe
 from tests.wheels import wheel_bytes, wheel_filename
 from tests.zips import content
 from wheel_uploader import checks, native
-from wheel_uploader.models import Profile, WheelContent
+from wheel_uploader.models import Finding, Profile, WheelContent
 from wheel_uploader.native import collect
 from wheel_uploader.native.collect import Natives
 
@@ -117,18 +117,22 @@ def test_thousands_of_native_members_cost_little() -> None:
             # Each one with other names, so that nothing can be shared.
             names = [f"lib{number}-{index}-{'y' * 200}.so" for index in range(30)]
             archive.writestr(f"dipy/m{number}.so", elf(needed=names, runpath=":".join(names)))
-    tag = "cp39-abi3-manylinux_2_17_x86_64"
+
+    def judge() -> tuple[Finding, ...]:
+        name = wheel_filename("dipy", "1.11.0", "cp39-abi3-manylinux_2_17_x86_64")
+        wheel = content(stream.getvalue(), name)
+        assert isinstance(wheel, WheelContent)
+        return checks.run([wheel], profile=Profile.PYPI)
+
+    started = time.process_time()
+    found = judge()
+    assert time.process_time() - started < 10  # about 1.2, and coverage makes it a few times slower
+    assert any(finding.check == "native/unread" for finding in found)
     tracemalloc.start()
-    started = time.perf_counter()
-    wheel = content(stream.getvalue(), wheel_filename("dipy", "1.11.0", tag))
-    assert isinstance(wheel, WheelContent)
-    found = checks.run([wheel], profile=Profile.PYPI)
-    took = time.perf_counter() - started
+    judge()
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert any(finding.check == "native/unread" for finding in found)
     assert peak < 100 << 20
-    assert took < 30  # tracemalloc makes it about five times slower
 
 
 # --- members as they come out of the archive -----------------------------------------------------------
