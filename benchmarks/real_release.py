@@ -157,6 +157,8 @@ def publish(
         for number in (1, 2):
             command = ["-u", listing, "-v", "-w", str(house), "--repository-url", upload_url]
             command += ["-s"] if sign else []
+            # Real releases have real faults: DLLs that nobody ships, in wheels for Windows that are on PyPI.
+            command += ["--ignore", "native/missing-library"]
             report, seconds, memory = _run([*command, project, version], environment | login)
             uploads = [file["upload"] for file in report["files"]]
             yield Run(
@@ -227,7 +229,8 @@ def _install(project: str, version: str, simple_url: str, folder: Path) -> None:
 
 def check_alone(project: str, version: str, staged: Path, environment: dict[str, str]) -> str:
     """How long verification and all checks take when nothing comes over a network."""
-    command = ["-u", str(staged), "-w", str(staged), "--until", "check", project, version]
+    command = ["-u", str(staged), "--until", "check", "--ignore", "native/missing-library"]
+    command += [project, version]
     _, seconds, memory = _run(command, environment)
     return f"Verified and checked in place, --until check: {seconds:.1f} s, peak memory {memory:.0f} MB."
 

@@ -24,12 +24,8 @@ from wheel_uploader.errors import NetworkError, UsageError
 
 PROJECT = "demo-project"
 VERSION = "1.0"
-TAGS = (
-    "cp312-cp312-macosx_11_0_arm64",
-    "cp312-cp312-manylinux_2_17_x86_64.manylinux2014_x86_64",
-    "cp312-cp312-win_amd64",
-    "py3-none-any",
-)
+#: For any platform: what needs no compiler has no compiled code, and a platform's wheel would have to.
+TAGS = ("cp311-none-any", "cp312-none-any", "cp313-none-any", "py3-none-any")
 #: Seconds that the index may take to start on a slow machine.
 START_LIMIT = 60.0
 
@@ -114,10 +110,7 @@ def make_release(folder: Path) -> None:
 
 
 def _wheel_text(tag: str) -> str:
-    python, abi, platforms = tag.split("-")
-    tags = "".join(f"Tag: {python}-{abi}-{platform}\n" for platform in platforms.split("."))
-    pure = str(platforms == "any").lower()
-    return f"Wheel-Version: 1.0\nGenerator: wheel-uploader demo\nRoot-Is-Purelib: {pure}\n{tags}"
+    return f"Wheel-Version: 1.0\nGenerator: wheel-uploader demo\nRoot-Is-Purelib: true\nTag: {tag}\n"
 
 
 def _record(tree: Path, record: Path) -> str:
