@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from wheel_uploader.checks import matrix
@@ -61,17 +61,16 @@ def duplicate_slot(release: ReleaseContent) -> Iterator[Yielded]:
     """
     ours = set(release.names)
     before = {slot: _variants(wheels) for slot, wheels in matrix.by_slot(release.previous).items()}
-    there = {slot: _variants(wheels) for slot, wheels in matrix.by_slot(release.all_names).items()}
-    for slot, variants in there.items():
-        pythons = {other: each for other, each in there.items() if other.platform == slot.platform}
-        allowed = max(_usual(pythons, slot), len(before.get(slot, {})))
-        if len(variants) <= allowed or _is_twofold(slot, there):
+    there = _Places({slot: _variants(wheels) for slot, wheels in matrix.by_slot(release.all_names).items()})
+    for slot, variants in there.places.items():
+        allowed = max(there.usual(slot), len(before.get(slot, {})))
+        if len(variants) <= allowed or there.is_twofold(slot):
             continue
-        stray = _stray(slot, pythons)
+        stray = there.stray(slot)
         if variants[stray] not in ours:
             continue  # Of what is published nothing can be taken away.
         beside = shown(sorted(set(variants) - {stray}))
-        usually = f", and most pythons have {allowed}" if len(pythons) > 1 else ""
+        usually = f", and most pythons have {allowed}" if there.pythons(slot) > 1 else ""
         yield variants[stray].filename, f"it stands beside {beside} for {slot}{usually}"
 
 
@@ -83,38 +82,53 @@ def _variants(wheels: list[WheelName]) -> _Variants:
     return {".".join(sorted(wheel.platforms)): wheel for wheel in wheels}
 
 
-def _usual(pythons: dict[matrix.Slot, _Variants], slot: matrix.Slot) -> int:
-    """How many wheels most pythons have, or most of this kind of Python; less where it is undecided."""
+class _Places:
+    """How many wheels there are where, in all places for a platform."""
 
-    def most(counts: list[int]) -> int:
-        often = Counter(counts)
-        return min(often, key=lambda count: (-often[count], count)) if len(counts) > 1 else 1
+    def __init__(self, places: dict[matrix.Slot, _Variants]) -> None:
+        self.places = places
+        #: How often there are so many wheels for a platform, for all pythons and for one kind of them.
+        self._counts: dict[tuple[str, ...], Counter[int]] = defaultdict(Counter)
+        #: How many pythons have these tags.
+        self._tags: Counter[tuple[str, str]] = Counter()
+        self._same_python: dict[tuple[str, str], list[matrix.Slot]] = defaultdict(list)
+        for slot, variants in places.items():
+            self._counts[(slot.platform,)][len(variants)] += 1
+            self._counts[slot.platform, matrix.row(slot).kind][len(variants)] += 1
+            self._tags.update((slot.platform, tags) for tags in variants)
+            self._same_python[slot.python, slot.abi].append(slot)
 
-    kind = matrix.row(slot).kind
-    alike = [len(each) for other, each in pythons.items() if matrix.row(other).kind == kind]
-    return max(most([len(each) for each in pythons.values()]), most(alike))
+    def pythons(self, slot: matrix.Slot) -> int:
+        """How many pythons have a wheel for this platform."""
+        return self._counts[(slot.platform,)].total()
 
+    def usual(self, slot: matrix.Slot) -> int:
+        """How many wheels most pythons have, or most of this kind of Python; less where it is undecided."""
 
-def _is_twofold(slot: matrix.Slot, there: dict[matrix.Slot, _Variants]) -> bool:
-    """Whether this python has wheels for the same versions of the system on another architecture too."""
+        def most(often: Counter[int]) -> int:
+            return min(often, key=lambda count: (-often[count], count)) if often.total() > 1 else 1
 
-    def versions(other: matrix.Slot) -> tuple[str, list[tuple[int, ...]]]:
-        system = other.platform.partition("_")[0]
-        return system, sorted(matrix.version_of(wheel, other.platform) for wheel in there[other].values())
+        of_kind = self._counts[slot.platform, matrix.row(slot).kind]
+        return max(most(self._counts[(slot.platform,)]), most(of_kind))
 
-    twins = [other for other in there if other[:2] == slot[:2] and other != slot]
-    return any(versions(other) == versions(slot) for other in twins)
+    def is_twofold(self, slot: matrix.Slot) -> bool:
+        """Whether this python has wheels for the same versions of the system on another architecture too."""
+        twins = self._same_python[slot.python, slot.abi]
+        return any(self._versions(twin) == self._versions(slot) for twin in twins if twin != slot)
 
+    def _versions(self, slot: matrix.Slot) -> tuple[str, list[tuple[int, ...]]]:
+        system = slot.platform.partition("_")[0]
+        wheels = self.places[slot].values()
+        return system, sorted(matrix.version_of(wheel, slot.platform) for wheel in wheels)
 
-def _stray(slot: matrix.Slot, pythons: dict[matrix.Slot, _Variants]) -> str:
-    """The one with tags that no other python has, or the one that the newest systems install."""
-    variants = pythons[slot]
-    elsewhere = {tags for other, each in pythons.items() if other != slot for tags in each}
-    newest_first = sorted(
-        variants, key=lambda tags: matrix.version_of(variants[tags], slot.platform), reverse=True
-    )
-    alone = [tags for tags in newest_first if elsewhere and tags not in elsewhere]
-    return (alone or newest_first)[0]
+    def stray(self, slot: matrix.Slot) -> str:
+        """The one with tags that no other python has, or the one that the newest systems install."""
+        variants = self.places[slot]
+        newest_first = sorted(
+            variants, key=lambda tags: matrix.version_of(variants[tags], slot.platform), reverse=True
+        )
+        alone = [tags for tags in newest_first if self._tags[slot.platform, tags] == 1]
+        return (alone or newest_first)[0]
 
 
 @check("release/hole-in-matrix", Severity.WARNING)
@@ -130,11 +144,18 @@ def hole_in_matrix(release: ReleaseContent) -> Iterator[Yielded]:
         return
     before = matrix.rows(release.previous)
     rows = matrix.rows(release.all_names)
+    kinds = Counter(row.kind for row in rows)
+    have = Counter((row.kind, platform) for row in rows for platform in rows[row])
+    since: dict[tuple[str, str], tuple[int, int]] = {}
+    usual: dict[str, list[str]] = defaultdict(list)
     for row in sorted(rows):
-        alike = [other for other in rows if other.kind == row.kind]
-        older = {platform for other in alike if other.version < row.version for platform in rows[other]}
-        usual = {each for each in older if sum(each in rows[other] for other in alike) * 2 > len(alike)}
-        missing = usual - rows[row]
+        for platform in rows[row]:
+            since.setdefault((row.kind, platform), row.version)
+    for (kind, platform), count in have.items():
+        if count * 2 > kinds[kind]:
+            usual[kind].append(platform)
+    for row in sorted(rows):
+        missing = {each for each in usual[row.kind] if since[row.kind, each] < row.version} - rows[row]
         if row in before:
             missing &= before[row]
         if missing:

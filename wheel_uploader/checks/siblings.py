@@ -71,16 +71,20 @@ def _describe_top_level(value: Hashable) -> str:
 
 
 def _unlike_in_size(group: Sequence[Wheel]) -> Iterator[Yielded]:
-    odd = []
-    for each in group:
-        others = [other.has.size for other in group if other is not each]
-        usual = statistics.median(others) if others else 0
-        small, large = sorted((each.has.size, usual))
-        if large > _FACTOR * small and large - small > _BYTES:
-            odd.append((each, usual))
-    if len(group) > _LEAST and len(odd) == 1:
-        each, usual = odd[0]
-        yield each.name.filename, f"it has {each.has.size:,} bytes; its siblings have about {usual:,.0f}"
+    if len(group) <= _LEAST:
+        return
+    usual = statistics.median(each.has.size for each in group)
+    odd = [each for each in group if _is_far(each.has.size, usual)]
+    if len(odd) == 1:
+        yield (
+            odd[0].name.filename,
+            f"it has {odd[0].has.size:,} bytes; its siblings have about {usual:,.0f}",
+        )
+
+
+def _is_far(size: int, usual: float) -> bool:
+    small, large = sorted((size, usual))
+    return large > _FACTOR * small and large - small > _BYTES
 
 
 def _unlike_in_version(platform: str, group: Sequence[Wheel]) -> Iterator[Yielded]:
