@@ -5,22 +5,32 @@ Nothing heavy is imported at the top: ``--help`` has to answer at once.
 
 from __future__ import annotations
 
+import contextlib
 import os
-import signal
+import shlex
 import sys
+import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 from click.core import ParameterSource
 
-from wheel_uploader import __version__
+from wheel_uploader import __version__, stopping
 from wheel_uploader.cli_options import GroupedCommand, LocalPath, Option, stage_options
-from wheel_uploader.display import printable
-from wheel_uploader.errors import Interrupted, ReleaseError, UsageError
+from wheel_uploader.display import HIDDEN, printable
+from wheel_uploader.errors import (
+    DeadlineError,
+    Interrupted,
+    NetworkError,
+    PartialError,
+    ReleaseError,
+    UsageError,
+)
 
 if TYPE_CHECKING:
-    from wheel_uploader.models import Options
+    from wheel_uploader.models import Options, Report
 
 
 def _explain(context: click.Context, _parameter: click.Parameter, check_id: str | None) -> None:
@@ -69,8 +79,19 @@ def _defaults(context: click.Context, _parameter: click.Parameter, path: Path | 
     context.default_map = {known[key]: value for key, value in values.items()}
 
 
+class _Command(GroupedCommand):
+    """Keeps the arguments as they were typed, for the message that says how to continue."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[_TYPED] = tuple(args)
+        return super().parse_args(ctx, args)
+
+
+_TYPED = f"{__name__}.typed"
+
+
 @click.command(
-    cls=GroupedCommand,
+    cls=_Command,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.argument("project", metavar="[PROJECT]", default="")
@@ -117,23 +138,41 @@ def command(report_format: str, **values: Any) -> NoReturn:
     Every option can be set as WHEEL_UPLOADER_OPTION in the environment or under [tool.wheel-uploader] in
     pyproject.toml.
     """
-    from wheel_uploader import pipeline, progress, report
-
-    _stop_on_sigterm()
-    talk = progress.make(sys.stderr, verbose=values["verbose"])
+    context = click.get_current_context()
+    watch = context.obj or stopping.Watch()
     try:
-        options = _options(**_that_hold(click.get_current_context(), values))
+        with watch.limited(values["max_duration"]):
+            from wheel_uploader import pipeline, progress
+
+            talk = progress.make(sys.stderr, verbose=values["verbose"])
+            result = pipeline.run(_options(**_that_hold(context, values)), talk, watch)
     except ReleaseError as error:
         _end(error)
-    result = pipeline.run(options, talk)
+    except stopping.Stop as stop:
+        _end(stop.error)
+    _show(result, report_format)
+    if result.error:
+        _tell(result.error, again=context.meta[_TYPED] if _continues(result) else ())
+    watch.finished()
+    sys.exit(result.exit_code)
+
+
+def _show(result: Report, report_format: str) -> None:
+    from wheel_uploader import report
+
     utf8 = (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "") == "utf8"
     click.echo(report.FORMATS[report_format](result, utf8), nl=False)
     if os.environ.get("GITHUB_ACTIONS") == "true":
         # On standard error: the runner reads both, and a document on standard output stays whole.
         click.echo(report.workflow_commands(result), err=True, nl=False)
-    if result.error:
-        _end(result.error)
-    sys.exit(0)
+
+
+def _continues(result: Report) -> bool:
+    """Whether the same command takes up where this run ended."""
+    ended = result.error
+    if isinstance(ended, PartialError | DeadlineError | Interrupted):
+        return True
+    return isinstance(ended, NetworkError) and bool(result.results)
 
 
 def _that_hold(context: click.Context, values: dict[str, Any]) -> dict[str, Any]:
@@ -187,22 +226,45 @@ def _options(
     )
 
 
-def _stop_on_sigterm() -> None:
-    def stop(number: int, _frame: object) -> NoReturn:
-        raise Interrupted(number)
-
-    signal.signal(signal.SIGTERM, stop)
-
-
 def _end(error: ReleaseError) -> NoReturn:
-    """Say what happened, to which files and what to do next; then end with the error's exit code."""
+    """Say what happened, and end with the error's exit code."""
+    _tell(error)
+    sys.exit(error.exit_code)
+
+
+def _tell(error: ReleaseError, *, again: Sequence[str] = ()) -> None:
+    """Say what happened, to which files, and what to do next; ``again``: with which arguments."""
     click.echo(f"error: {printable(error.message)}", err=True)
     for detail in error.details:
         click.echo(f"  {printable(detail)}", err=True)
+    if again:
+        line = printable(shlex.join(["wheel-uploader", *again]), limit=_LONGEST_COMMAND)
+        with_secrets = f" (with what stands for {HIDDEN})" if HIDDEN in line else ""
+        click.echo(f"to continue{with_secrets}: {line}", err=True)
     click.echo(f"next: {printable(error.hint)}", err=True)
-    sys.exit(error.exit_code)
+
+
+#: click's exit code for Ctrl-C.
+_ABORTED = 1
+#: Characters: no system takes a longer one.
+_LONGEST_COMMAND = 2_000_000
 
 
 def main() -> None:
     """Run the command; the only place that meets exceptions which nobody expected."""
-    command(prog_name="wheel-uploader")
+    watch = stopping.listen()
+    try:
+        command(prog_name="wheel-uploader", obj=watch)
+    except SystemExit as end:
+        watch.finished()
+        code = int(end.code or 0)
+        if code == _ABORTED and watch.error:
+            # It came while click was at work, which knows no other end than this one.
+            code = watch.error.exit_code
+        if code and threading.active_count() > 1:
+            # A thread was left behind; one that writes while the interpreter goes down would crash it.
+            with contextlib.suppress(OSError):
+                sys.stdout.flush()
+                sys.stderr.flush()
+            os._exit(code)
+        sys.exit(code)

@@ -54,6 +54,11 @@ def _option(*names: str, **settings: Any) -> Option:
     return Option(list(names), **settings)
 
 
+def _duration(name: str, text: str) -> Option:
+    kind, callback = click.UNPROCESSED, _seconds
+    return _option(name, type=kind, callback=callback, default="0", metavar="DURATION", help=text)
+
+
 def _list() -> list[Option]:
     return [
         _option(
@@ -84,14 +89,7 @@ def _list() -> list[Option]:
             metavar="N|FILE",
             help="What has to be there: a number of files, or a file with a name or a tag on each line.",
         ),
-        _option(
-            "--wait",
-            type=click.UNPROCESSED,
-            callback=_seconds,
-            default="0",
-            metavar="DURATION",
-            help="Wait so long (20m, 1h30m) until what is expected is listed, twice the same.",
-        ),
+        _duration("--wait", "Wait so long (20m, 1h30m) until what is expected is listed, twice the same."),
         _option(
             "--hashes",
             type=LocalPath(),
@@ -282,6 +280,10 @@ def _run() -> list[Option]:
             default="text",
             show_default=True,
             help="The report on standard output; sarif is for code scanning.",
+        ),
+        _duration(
+            "--max-duration",
+            "End after so long (50m, 1h30m); a file that is being uploaded then gets 30 s more.",
         ),
         _option("-v", "--verbose", count=True, help="Say more: refused files, waits, notes."),
     ]

@@ -556,6 +556,8 @@ class Options:
     upload_jobs: int = 4
     keep_going: bool = False
     confirm_timeout: float = 600.0
+    #: For the whole run; 0: no limit.
+    max_duration: float = 0.0
 
     verbose: int = 0
 

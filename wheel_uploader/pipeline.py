@@ -47,6 +47,7 @@ from wheel_uploader.models import (
 )
 from wheel_uploader.progress import Progress
 from wheel_uploader.sources.local import LocalFiles
+from wheel_uploader.stopping import Stop, Watch
 from wheel_uploader.target import Target
 from wheel_uploader.wheelhouse import Wheelhouse
 
@@ -54,19 +55,27 @@ if TYPE_CHECKING:
     from wheel_uploader.upload import Uploader
 
 
-def run(options: Options, progress: Progress) -> Report:
-    """Take the release as far as ``options.until``; what stopped it, if anything did, is in the report."""
+def run(options: Options, progress: Progress, watch: Watch | None = None) -> Report:
+    """Take the release as far as ``options.until``; what stopped it, if anything did, is in the report.
+
+    ``watch`` is told when the run has to end early: by a signal, or because its time is over.
+    """
     report = Report(options)
+    watch = watch or Watch()
     try:
-        _run(options, report, progress)
+        _run(options, report, progress, watch)
+        watch.ending()
     except ReleaseError as error:
         report.error = error
+    except Stop as stop:
+        report.error = stop.error
     except KeyboardInterrupt:
         report.error = Interrupted(signal.SIGINT)
+    watch.ending()
     return report
 
 
-def _run(options: Options, report: Report, progress: Progress) -> None:
+def _run(options: Options, report: Report, progress: Progress, watch: Watch) -> None:
     # What the person got wrong is said before anything slow begins.
     asked = brought.read(options)
     publishes = options.until > Stage.SIGN
@@ -136,17 +145,22 @@ def _run(options: Options, report: Report, progress: Progress) -> None:
                 return
             uploader.attach(report.signatures)
             project = report.selection.project
-            report.results = posting.upload_all(
-                report.plan,
-                uploader,
-                lambda file: served.state_of(project, file),
-                served=(file.filename for file in page.files),
-                jobs=options.upload_jobs,
-                retries=options.retries,
-                keep_going=options.keep_going,
-                progress=progress,
-            )
-            if refused := posting.verdict(report.results):
+            if any(state.state is FileState.ABSENT for state in report.plan):
+                # Before the watch is gentle: at a prompt Ctrl-C means now.
+                uploader.credentials()
+            with watch.gently():
+                report.results = posting.upload_all(
+                    report.plan,
+                    uploader,
+                    lambda file: served.state_of(project, file),
+                    served=(file.filename for file in page.files),
+                    jobs=options.upload_jobs,
+                    retries=options.retries,
+                    keep_going=options.keep_going,
+                    progress=progress,
+                    watch=watch,
+                )
+            if refused := posting.verdict(report.results, watch.error):
                 raise refused
         if options.until == Stage.UPLOAD:
             return

@@ -35,7 +35,9 @@ class Watch:
         self.error: ReleaseError | None = None
         #: Whether to wait for nothing any more: asked a second time.
         self.now = False
-        self._gentle = False
+        #: The signals that come here.
+        self.heard: list[int] = []
+        self._gentle = self._over = False
         self._grace = grace
         self._clock = clock
         self._since: float | None = None
@@ -49,6 +51,23 @@ class Watch:
         finally:
             self._gentle = False
 
+    def ending(self) -> None:
+        """The run ends by itself, only its report is still to be written: nothing is raised any more."""
+        self._gentle = True
+
+    @contextlib.contextmanager
+    def limited(self, seconds: float) -> Iterator[None]:
+        """Within it the run has so many seconds; 0: as many as it needs."""
+        with _alarm(seconds, lambda: self.expired(seconds)) if seconds else contextlib.nullcontext():
+            yield
+
+    def finished(self) -> None:
+        """All is done and told: there is nothing left that could be stopped."""
+        self._over = True
+        for number in self.heard:
+            # Even while the interpreter goes down, which takes a while, and which resets what is not ignored.
+            signal.signal(number, signal.SIG_IGN)
+
     def left(self) -> float:
         """Seconds that what is in flight may still take."""
         if self.now:
@@ -57,6 +76,8 @@ class Watch:
 
     def signalled(self, number: int) -> None:
         """A signal: the first is noted, or raises Stop; the second ends at once whatever goes on."""
+        if self._over:
+            return
         again = isinstance(self.error, Interrupted)
         if again and (self.now or not self._gentle):
             # Without a word: somebody has lost patience with what goes on here, whatever it is.
@@ -66,7 +87,7 @@ class Watch:
 
     def expired(self, seconds: float) -> None:
         """The time of the run is over."""
-        if self.error:
+        if self.error or self._over:
             return
         self._note(DeadlineError(f"the run is not done after {seconds:.0f} s (--max-duration)"))
 
@@ -78,31 +99,22 @@ class Watch:
             raise Stop(error)
 
 
-@contextlib.contextmanager
-def watching(max_duration: float = 0.0) -> Iterator[Watch]:
-    """A Watch that signals reach, and the end of ``max_duration`` seconds (0: none), while the block lasts.
-
-    Only the main thread gets signals: begun in another one, the watch sees nothing.
-    """
+def listen() -> Watch:
+    """A Watch that hears the signals of this process from now on; to be called in the main thread."""
     watch = Watch()
-    if threading.current_thread() is not threading.main_thread():
-        yield watch
-        return
-    with contextlib.ExitStack() as stack:
-        terminals = [descriptor for descriptor in (1, 2) if os.isatty(descriptor)]
+    terminals = [descriptor for descriptor in (1, 2) if os.isatty(descriptor)]
 
-        def stop(number: int, _frame: object) -> None:
-            _let_go(terminals)
-            watch.signalled(number)
+    def stop(number: int, _frame: object) -> None:
+        _let_go(terminals)
+        watch.signalled(number)
 
-        for name in _SIGNALS:
-            number = getattr(signal, name, None)
-            # What nohup, or a shell for its background jobs, ignores stays ignored.
-            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
-                stack.callback(signal.signal, number, signal.signal(number, stop))
-        if max_duration:
-            stack.enter_context(_alarm(max_duration, lambda: watch.expired(max_duration)))
-        yield watch
+    for name in _SIGNALS:
+        number = getattr(signal, name, None)
+        # What nohup, or a shell for its background jobs, ignores stays ignored.
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, stop)
+            watch.heard.append(number)
+    return watch
 
 
 def _let_go(terminals: list[int]) -> None:
