@@ -8,7 +8,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -67,14 +67,16 @@ class _Limit:
     def __exit__(self, *_: object) -> None:
         self._done.set()
 
-    def of(self, make: Callable[..., Any]) -> Any:
-        """``make``, whose connections are the ones to shut down."""
+    def of(self, kind: type[Any]) -> type[Any]:
+        """``kind``, whose connections are the ones to shut down."""
+        made = self._connections
 
-        def made(**settings: Any) -> Any:
-            self._connections.append(make(**settings))
-            return self._connections[-1]
+        class Noted(kind):  # type: ignore[misc]
+            def __init__(self, *args: Any, **settings: Any) -> None:
+                super().__init__(*args, **settings)
+                made.append(self)
 
-        return made
+        return Noted
 
     def give(self, seconds: float, why: str) -> None:
         """From now on so much time; ``why`` is the cause when that is not enough."""
