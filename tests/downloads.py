@@ -11,10 +11,10 @@ import pytest
 
 from tests.file_server import FileServer
 from tests.wheels import sdist_bytes, wheel_bytes, wheel_filename
-from wheel_uploader import names, transport
+from wheel_uploader import names
 from wheel_uploader.download import fetch_all
 from wheel_uploader.errors import ReleaseError
-from wheel_uploader.http import Http
+from wheel_uploader.http import Http, transport
 from wheel_uploader.models import Fetched, Inspection, RemoteFile
 from wheel_uploader.progress import Silent
 from wheel_uploader.wheelhouse import HIDDEN, Wheelhouse

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from wheel_uploader import answers
-from wheel_uploader.answer_rules import Kind
 from wheel_uploader.display import remember_secret
 from wheel_uploader.errors import (
     ConflictError,
@@ -15,6 +13,8 @@ from wheel_uploader.errors import (
     ReleaseError,
     UsageError,
 )
+from wheel_uploader.publish import answers
+from wheel_uploader.publish.answer_rules import Kind
 
 #: Status, words of the server, what to do, the error that it is in the end, and some of our words.
 TABLE: list[tuple[int, str, Kind, type[ReleaseError], str]] = [

@@ -15,7 +15,8 @@ import pytest
 
 from tests.wheels import make_release, make_wheel, sdist_bytes, wheel_bytes, zip_bytes
 from tests.zips import DIST_INFO, SDIST, Raw, content, deflated, findings, ids, raws, zipped
-from wheel_uploader import archive, names, tarwalk, zipwalk
+from wheel_uploader import archive, names
+from wheel_uploader.archive import tarwalk, zipwalk
 from wheel_uploader.errors import StorageError
 from wheel_uploader.models import SdistContent, WheelContent
 

@@ -10,8 +10,8 @@ import wheel_uploader
 from tests.wheels import wheel_bytes, wheel_members, zip_bytes
 from tests.zips import DIST_INFO, WHEEL, content, tagged
 from wheel_uploader import checks
+from wheel_uploader.archive.obfuscation import MAX_SIZE, Marks
 from wheel_uploader.models import Finding, Profile, Severity
-from wheel_uploader.obfuscation import MAX_SIZE, Marks
 
 LINUX = "cp312-cp312-manylinux_2_28_x86_64"
 ENTER = b"__" + b"pyarmor_enter__"

@@ -9,7 +9,7 @@ import pytest
 
 from tests.wheels import record_line, wheel_bytes, wheel_members, zip_bytes
 from tests.zips import DIST_INFO, content, findings, ids
-from wheel_uploader import record
+from wheel_uploader.archive import record
 
 RECORD = f"{DIST_INFO}/RECORD"
 LINES = wheel_members()[RECORD].decode()

@@ -11,7 +11,8 @@ import pytest
 from packaging.version import Version
 
 from tests.wheels import wheel_filename
-from wheel_uploader import checks, expect, names
+from wheel_uploader import checks, names
+from wheel_uploader.brought import expect
 from wheel_uploader.checks.release_content import ReleaseContent, release_to_compare_with
 from wheel_uploader.errors import UsageError
 from wheel_uploader.models import (

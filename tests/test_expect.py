@@ -7,9 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from tests import wheels
-from wheel_uploader import expect, names
+from wheel_uploader import names
+from wheel_uploader.brought import expect
+from wheel_uploader.brought.expect import Expectation
 from wheel_uploader.errors import UsageError
-from wheel_uploader.expect import Expectation
 from wheel_uploader.models import DistName
 
 

@@ -17,7 +17,7 @@ import pytest
 
 from tests.scripted import HANG, NEXT, RESET, Request, ScriptedServer, answer
 from tests.servers import certificate, nginx
-from wheel_uploader import __version__, reply, transport
+from wheel_uploader import __version__
 from wheel_uploader import http as http_module
 from wheel_uploader.errors import (
     CredentialsError,
@@ -28,7 +28,7 @@ from wheel_uploader.errors import (
     TransportError,
     UsageError,
 )
-from wheel_uploader.http import Http
+from wheel_uploader.http import Http, reply, transport
 
 URL = "https://staging.example/wheels/"
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from wheel_uploader import bodies
 from wheel_uploader.errors import ListingError, TransportError
+from wheel_uploader.http import bodies
 
 BODY = b"<a href=x>x</a>" * 10_000
 

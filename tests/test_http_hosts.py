@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from wheel_uploader.hosts import NotAUrl, Rules, is_loopback, is_public, place_of, split_credentials
+from wheel_uploader.http.hosts import NotAUrl, Rules, is_loopback, is_public, place_of, split_credentials
 
 LISTED = "https://staging.example/wheels/"
 

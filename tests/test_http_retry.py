@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from wheel_uploader import retry
 from wheel_uploader.errors import (
     CredentialsError,
     HttpStatus,
@@ -13,6 +12,7 @@ from wheel_uploader.errors import (
     ReleaseError,
     TransportError,
 )
+from wheel_uploader.http import retry
 from wheel_uploader.progress import Silent
 
 

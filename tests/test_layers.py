@@ -31,23 +31,21 @@ LEVELS = (
     ("models",),
     ("names", "display", "progress", "stopping"),
     # HTTP, and what it is made of.
-    ("http", "bodies", "hosts", "logins", "markup", "reply", "retry", "transport"),
+    ("http/*", "markup"),
     # The work of each stage.
     (
         # list
         "sources/*",
-        *("release", "brought", "expect", "sums", "vouch", "waiting"),
+        *("release", "brought/*", "waiting"),
         # download
-        *("download", "fetch", "inplace", "transfer", "partial", "verify", "wheelhouse", "disk"),
+        *("download/*", "verify", "wheelhouse", "disk"),
         # check
-        *("archive", "zipwalk", "ziplocal", "ziprecords", "inflate", "tarwalk", "record"),
-        *("pkginfo_reader", "obfuscation"),
+        "archive/*",
         *("checks/*", "native/*", "platforms/*"),
         # sign
-        *("sign", "gpg"),
+        "sign/*",
         # upload and confirm
-        *("index", "index_page", "target", "upload", "sending", "answers", "answer_rules"),
-        *("posting", "attempts", "pace"),
+        *("index/*", "publish/*"),
         # the report
         "report/*",
     ),
@@ -65,28 +63,28 @@ HOMES = {
     "click": ("cli", "cli_options"),
     "email_validator": ("checks/contact",),
     "filelock": ("wheelhouse",),
-    "httpcore": ("transport",),
-    "httpx": ("http", "reply", "transport"),
+    "httpcore": ("http/transport",),
+    "httpx": ("http/__init__", "http/reply", "http/transport"),
     "lxml": ("sources/html",),
     "packaging": ("*",),
-    "pkginfo": ("pkginfo_reader",),
+    "pkginfo": ("archive/pkginfo_reader",),
     "pypiserver": ("demo",),
     "readme_renderer": ("checks/render",),
-    "requests": ("upload", "sending"),
-    "requests_toolbelt": ("sending",),
-    "rich": ("upload",),
+    "requests": ("publish/upload", "publish/sending"),
+    "requests_toolbelt": ("publish/sending",),
+    "rich": ("publish/upload",),
     "tqdm": ("progress",),
     "trove_classifiers": ("checks/*",),
-    "twine": ("upload",),
-    "urllib3": ("sending",),
+    "twine": ("publish/upload",),
+    "urllib3": ("publish/sending",),
     # Of the standard library: archives are opened in one place, programs are started in few.
     "zipfile": (),
-    "tarfile": ("tarwalk",),
-    "gzip": ("tarwalk",),
-    "zlib": ("inflate", "tarwalk", "bodies"),
-    "bz2": ("inflate",),
-    "lzma": ("inflate",),
-    "subprocess": ("gpg", "checks/description", "demo"),
+    "tarfile": ("archive/tarwalk",),
+    "gzip": ("archive/tarwalk",),
+    "zlib": ("archive/inflate", "archive/tarwalk", "http/bodies"),
+    "bz2": ("archive/inflate",),
+    "lzma": ("archive/inflate",),
+    "subprocess": ("sign/gpg", "checks/description", "demo"),
     "multiprocessing": (),
     "pickle": (),
 }
@@ -105,18 +103,26 @@ NOT_IMPORTED = {"pypiserver"}
 
 #: Values in, values out: no disk, no network, no clock of the machine, no other program.
 PURE = (
-    *("errors", "models", "names", "display", "expect", "sums"),
+    *("errors", "models", "names", "display", "brought/expect", "brought/sums"),
     *("checks/*", "native/*", "platforms/*", "report/*"),
-    *("sources/html", "sources/simple", "index_page", "record", "hosts", "bodies"),
-    *("expect", "sums", "vouch"),
-    *("answers", "answer_rules", "ziprecords", "ziplocal", "zipwalk", "inflate", "obfuscation"),
+    *("sources/html", "sources/simple", "index/index_page", "archive/record", "http/hosts", "http/bodies"),
+    *("brought/expect", "brought/sums", "brought/vouch"),
+    *(
+        "publish/answers",
+        "publish/answer_rules",
+        "archive/ziprecords",
+        "archive/ziplocal",
+        "archive/zipwalk",
+        "archive/inflate",
+        "archive/obfuscation",
+    ),
 )
 #: It renders in a process of its own, for a renderer may hang; and this is that process.
 NOT_PURE = ("checks/description", "checks/render")
 
 #: Names that only stand for values, out of libraries that do more.
 HARMLESS = (
-    "http",
+    "http/__init__",
     "http.HTTPStatus",
     "pathlib.Path",
     "pathlib.PurePosixPath",
@@ -124,7 +130,7 @@ HARMLESS = (
     "urllib.parse.*",
 )
 IMPURE = {
-    *("asyncio", "ctypes", "ftplib", "getpass", "glob", "http", "mmap", "multiprocessing", "os"),
+    *("asyncio", "ctypes", "ftplib", "getpass", "glob", "http/__init__", "mmap", "multiprocessing", "os"),
     *("pathlib", "platform", "random", "secrets", "select", "shutil", "signal", "socket", "sqlite3", "ssl"),
     *("subprocess", "tempfile", "time", "urllib"),
 }

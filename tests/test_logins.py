@@ -11,10 +11,9 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from wheel_uploader import logins
 from wheel_uploader.display import redact
 from wheel_uploader.errors import CredentialsError, UsageError
-from wheel_uploader.http import Http
+from wheel_uploader.http import Http, logins
 from wheel_uploader.sources import anaconda
 
 MINE, OTHER = "https://staging.example:8443/wheels/", "https://other.example/wheels/"

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.indexes import VirtualTime
-from wheel_uploader import answers, names
-from wheel_uploader.answers import Answer
+from wheel_uploader import names
 from wheel_uploader.errors import (
     ConflictError,
     CredentialsError,
@@ -25,8 +24,10 @@ from wheel_uploader.errors import (
     UsageError,
 )
 from wheel_uploader.models import FileState, IndexState, LocalFile, UploadOutcome, UploadResult
-from wheel_uploader.posting import in_order, upload_all, verdict
 from wheel_uploader.progress import Silent
+from wheel_uploader.publish import answers
+from wheel_uploader.publish.answers import Answer
+from wheel_uploader.publish.posting import in_order, upload_all, verdict
 from wheel_uploader.stopping import Watch
 
 A, B, C = (

@@ -9,15 +9,14 @@ import pytest
 from tests import cassettes, indexes
 from tests.cassettes import INDEX_PORT, LOGIN, PROJECT, VERSION, stage
 from tests.indexes import local_file
-from wheel_uploader import index_page
-from wheel_uploader.answer_rules import Kind
 from wheel_uploader.errors import CredentialsError
 from wheel_uploader.http import Http
-from wheel_uploader.index import Index, compare, reading_urls
+from wheel_uploader.index import Index, compare, index_page, reading_urls
 from wheel_uploader.models import FileState, Options
 from wheel_uploader.progress import Silent
+from wheel_uploader.publish.answer_rules import Kind
+from wheel_uploader.publish.upload import Uploader, resolve_target
 from wheel_uploader.sources.html import read_html
-from wheel_uploader.upload import Uploader, resolve_target
 
 
 def uploader(url: str, username: str, password: str) -> Uploader:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests import wheels
-from wheel_uploader import sums
+from wheel_uploader.brought import sums
 from wheel_uploader.errors import UsageError
 
 A, B = "a" * 64, "b" * 64

@@ -26,7 +26,6 @@ from tests.indexes import (
     VirtualTime,
     local_file,
 )
-from wheel_uploader.answer_rules import Kind
 from wheel_uploader.errors import (
     ConflictError,
     CredentialsError,
@@ -47,9 +46,10 @@ from wheel_uploader.models import (
     UploadOutcome,
     UploadResult,
 )
-from wheel_uploader.posting import upload_all, verdict
 from wheel_uploader.progress import Silent
-from wheel_uploader.upload import Uploader, resolve_target
+from wheel_uploader.publish.answer_rules import Kind
+from wheel_uploader.publish.posting import upload_all, verdict
+from wheel_uploader.publish.upload import Uploader, resolve_target
 
 SECRET = "pass/word-é-9"
 
@@ -492,7 +492,7 @@ def test_an_answer_that_drips_has_a_total_limit(
 def test_an_index_that_sips_is_given_up(
     tmp_path: Path, served: Served, run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wheel_uploader.sending.MIN_SECONDS", 1.0)
+    monkeypatch.setattr("wheel_uploader.publish.sending.MIN_SECONDS", 1.0)
     big = local_file(
         wheels.make_wheel(tmp_path, files={"dipy/big.bin": hashlib.shake_256(b"x").digest(20_000_000)})
     )

@@ -18,7 +18,7 @@ from wheel_uploader import display
 from wheel_uploader.errors import CredentialsError, UsageError
 from wheel_uploader.models import Options
 from wheel_uploader.progress import Silent
-from wheel_uploader.upload import Uploader, resolve_target
+from wheel_uploader.publish.upload import Uploader, resolve_target
 
 PYPIRC = """\
 [distutils]
@@ -58,7 +58,7 @@ def nothing_configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.delenv(f"TWINE_{name}", raising=False)
     for name in ("GITHUB_ACTIONS", "GITLAB_CI", "BUILDKITE", "CIRCLECI", "GOOGLE_SERVICE_ACCOUNT_NAME"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("wheel_uploader.target._GOOGLE_PRODUCT", tmp_path / "no-such-file")
+    monkeypatch.setattr("wheel_uploader.publish.target._GOOGLE_PRODUCT", tmp_path / "no-such-file")
     monkeypatch.setattr("sys.stdin", io.StringIO())
 
 
@@ -494,7 +494,7 @@ def test_a_ci_that_vouches_for_nobody(warehouse: Warehouse, monkeypatch: pytest.
 def test_google_is_known_by_its_hardware(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     product = tmp_path / "product"
     product.write_text("Google\n")
-    monkeypatch.setattr("wheel_uploader.target._GOOGLE_PRODUCT", product)
+    monkeypatch.setattr("wheel_uploader.publish.target._GOOGLE_PRODUCT", product)
     asked: list[str] = []
 
     def answer(self: object) -> str:

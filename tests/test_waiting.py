@@ -8,7 +8,9 @@ import pytest
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from wheel_uploader import expect, names, waiting
+from wheel_uploader import names, waiting
+from wheel_uploader.brought import expect
+from wheel_uploader.brought.expect import Expectation
 from wheel_uploader.errors import (
     CredentialsError,
     DeadlineError,
@@ -21,7 +23,6 @@ from wheel_uploader.errors import (
     ReleaseError,
     TransportError,
 )
-from wheel_uploader.expect import Expectation
 from wheel_uploader.models import RemoteFile, Selection
 from wheel_uploader.progress import Silent
 

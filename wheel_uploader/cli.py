@@ -196,7 +196,8 @@ def _options(
     *, project: str, release: str, until: str, no_upload: bool, profile: str | None, **values: Any
 ) -> Options:
     """The Options that a command line stands for. Raises UsageError for what click cannot see."""
-    from wheel_uploader import checks, logins
+    from wheel_uploader import checks
+    from wheel_uploader.http import logins
     from wheel_uploader.models import Options, Profile, Stage
     from wheel_uploader.release import parse_version
 

@@ -490,6 +490,8 @@ class Confirmation:
     filename: str
     sha256: str
     url: str
+    #: Where it was seen: ``json``, ``html``, or both.
+    views: tuple[str, ...] = ()
 
 
 # --- the run ---------------------------------------------------------------------------------------

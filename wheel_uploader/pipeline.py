@@ -13,23 +13,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wheel_uploader import (
-    brought,
-    checks,
-    download,
-    index,
-    logins,
-    posting,
-    release,
-    sign,
-    sources,
-    verdict,
-    waiting,
-)
+from wheel_uploader import brought, checks, download, index, release, sign, sources, verdict, waiting
 from wheel_uploader.display import bare_url
 from wheel_uploader.errors import CredentialsError, Interrupted, NetworkError, ReleaseError
-from wheel_uploader.hosts import place_of
-from wheel_uploader.http import Http
+from wheel_uploader.http import Http, logins
+from wheel_uploader.http.hosts import place_of
 from wheel_uploader.models import (
     FileState,
     IndexState,
@@ -46,13 +34,14 @@ from wheel_uploader.models import (
     WheelContent,
 )
 from wheel_uploader.progress import Progress
+from wheel_uploader.publish import posting
+from wheel_uploader.publish.target import Target
 from wheel_uploader.sources.local import LocalFiles
 from wheel_uploader.stopping import Stop, Watch
-from wheel_uploader.target import Target
 from wheel_uploader.wheelhouse import Wheelhouse
 
 if TYPE_CHECKING:
-    from wheel_uploader.upload import Uploader
+    from wheel_uploader.publish.upload import Uploader
 
 
 def run(options: Options, progress: Progress, watch: Watch | None = None) -> Report:
@@ -210,7 +199,7 @@ def _staging(options: Options, progress: Progress) -> Http:
 
 def _target(options: Options) -> Target:
     # twine takes longer to import than a listing takes to read, and most of its time is its own imports.
-    from wheel_uploader import upload
+    from wheel_uploader.publish import upload
 
     return upload.resolve_target(options)
 
@@ -221,7 +210,7 @@ def _names_an_index(options: Options) -> bool:
 
 
 def _uploader(options: Options, target: Target, progress: Progress) -> Uploader:
-    from wheel_uploader import upload
+    from wheel_uploader.publish import upload
 
     return upload.Uploader(options, target, progress)
 

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from packaging.version import Version
 
 from wheel_uploader import checks, release
+from wheel_uploader.brought.expect import Expectation
 from wheel_uploader.checks.release_content import ReleaseContent, release_to_compare_with
 from wheel_uploader.errors import ConflictError, FileError, NothingFoundError
-from wheel_uploader.expect import Expectation
 from wheel_uploader.models import (
     FileState,
     FileSummary,
@@ -22,7 +22,7 @@ from wheel_uploader.models import (
     Selection,
 )
 from wheel_uploader.names import ALL_TYPES
-from wheel_uploader.target import Target
+from wheel_uploader.publish.target import Target
 
 #: What the index will not take under this name, now or later.
 _CONFLICTS = frozenset(

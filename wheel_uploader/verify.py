@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from wheel_uploader import archive, record
+from wheel_uploader import archive
+from wheel_uploader.archive import record
 from wheel_uploader.disk import READING, storage_errors
 from wheel_uploader.display import printable
 from wheel_uploader.errors import FileError, StorageError

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable
 
+from wheel_uploader.brought.expect import Expectation
 from wheel_uploader.display import printable
 from wheel_uploader.errors import (
     DeadlineError,
@@ -15,7 +16,6 @@ from wheel_uploader.errors import (
     NothingFoundError,
     TransportError,
 )
-from wheel_uploader.expect import Expectation
 from wheel_uploader.models import Selection
 from wheel_uploader.progress import Progress
 

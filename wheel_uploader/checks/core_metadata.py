@@ -6,7 +6,7 @@ import functools
 from dataclasses import dataclass
 from typing import Any
 
-from wheel_uploader import pkginfo_reader, record
+from wheel_uploader.archive import pkginfo_reader, record
 from wheel_uploader.models import SdistContent, WheelContent
 
 Content = WheelContent | SdistContent

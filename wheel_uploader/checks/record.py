@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from wheel_uploader import record
+from wheel_uploader.archive import record
 from wheel_uploader.checks.registry import Yielded, check
 from wheel_uploader.models import Severity, WheelContent
 

@@ -13,9 +13,9 @@ from packaging.utils import NormalizedName
 from packaging.version import Version
 
 from wheel_uploader import names
+from wheel_uploader.brought.expect import Expectation
 from wheel_uploader.display import bare_url
 from wheel_uploader.errors import UsageError
-from wheel_uploader.expect import Expectation
 from wheel_uploader.models import (
     DistName,
     FileSummary,

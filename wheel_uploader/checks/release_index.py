@@ -6,11 +6,11 @@ from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 
+from wheel_uploader.brought.expect import Cell
 from wheel_uploader.checks import matrix
 from wheel_uploader.checks.registry import Yielded, check, pypi_check
 from wheel_uploader.checks.release_content import ReleaseContent, admits, newest, shown
 from wheel_uploader.display import human_size
-from wheel_uploader.expect import Cell
 from wheel_uploader.models import DistName, FileState, SdistName, Severity
 
 #: PyPI's limits, until it raises those of a project: bytes of a file, of any file at all, of a project.

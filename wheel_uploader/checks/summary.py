@@ -10,7 +10,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
-from wheel_uploader import record
+from wheel_uploader.archive import record
 from wheel_uploader.checks import content as content_checks
 from wheel_uploader.checks import core_metadata
 from wheel_uploader.checks.core_metadata import Content, CoreMetadata

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from email.message import Message
 from email.parser import HeaderParser
 
-from wheel_uploader import record
+from wheel_uploader.archive import record
 from wheel_uploader.checks.registry import Yielded, check
 from wheel_uploader.models import Severity, WheelContent
 from wheel_uploader.names import MAX_TAGS

@@ -9,7 +9,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from wheel_uploader import expect, names
+from wheel_uploader import names
+from wheel_uploader.brought import expect
 from wheel_uploader.models import DistName, Report, WheelName
 
 #: Columns of the screen.

@@ -11,15 +11,15 @@ from typing import BinaryIO
 
 from packaging.utils import canonicalize_name
 
-from wheel_uploader import inflate, names, zipwalk
-from wheel_uploader.archive import is_bomb
+from wheel_uploader import names
+from wheel_uploader.archive import inflate, is_bomb, zipwalk
+from wheel_uploader.archive.ziprecords import Entry
 from wheel_uploader.disk import storage_errors
 from wheel_uploader.display import human_size, printable
 from wheel_uploader.errors import FileError, NetworkError
 from wheel_uploader.http import Http
 from wheel_uploader.models import RemoteFile
 from wheel_uploader.sources.scratch import Scratch
-from wheel_uploader.ziprecords import Entry
 
 #: Bytes of all zips of one run, and of all that is taken out of them: a release of 100 large wheels has both.
 MAX_BYTES = 16 << 30

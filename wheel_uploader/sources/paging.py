@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
-from wheel_uploader.bodies import MAX_BODY
 from wheel_uploader.display import bare_url
 from wheel_uploader.errors import ListingError
 from wheel_uploader.http import Page
+from wheel_uploader.http.bodies import MAX_BODY
 from wheel_uploader.sources.base import MAX_LINKS, Listing
 
 MAX_PAGES = 50

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from wheel_uploader import inflate, obfuscation, pkginfo_reader, record, tarwalk, zipwalk
+from wheel_uploader.archive import inflate, obfuscation, pkginfo_reader, record, tarwalk, zipwalk
+from wheel_uploader.archive.ziprecords import Entry, Walk
 from wheel_uploader.display import human_size, printable
 from wheel_uploader.errors import StorageError
 from wheel_uploader.models import (
@@ -26,7 +27,6 @@ from wheel_uploader.models import (
     WheelName,
 )
 from wheel_uploader.native.collect import Natives
-from wheel_uploader.ziprecords import Entry, Walk
 
 #: PyPI's rule for decompression bombs: more than this unpacked, and more than 50 : 1.
 BOMB_SIZE = 64 << 20

@@ -9,10 +9,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from wheel_uploader.disk import DISK_FULL
+from wheel_uploader.download.fetch import Fetch, local_path
+from wheel_uploader.download.inplace import InPlace
+from wheel_uploader.download.transfer import Stopped
 from wheel_uploader.errors import ReleaseError, StorageError, worst
-from wheel_uploader.fetch import Fetch, local_path
 from wheel_uploader.http import Http
-from wheel_uploader.inplace import InPlace
 from wheel_uploader.models import (
     DistName,
     Fetched,
@@ -24,7 +25,6 @@ from wheel_uploader.models import (
     WheelContent,
 )
 from wheel_uploader.progress import Progress
-from wheel_uploader.transfer import Stopped
 from wheel_uploader.verify import digest, open_file, read_file
 from wheel_uploader.wheelhouse import Wheelhouse
 

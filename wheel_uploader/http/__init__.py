@@ -11,7 +11,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 import httpx
 
-from wheel_uploader import __version__, bodies, retry
+from wheel_uploader import __version__
 from wheel_uploader.display import bare_url, printable, remember_basic_auth
 from wheel_uploader.errors import (
     CredentialsError,
@@ -20,9 +20,9 @@ from wheel_uploader.errors import (
     TransportError,
     UsageError,
 )
-from wheel_uploader.hosts import BoundHeaders, NotAUrl, Place, Rules, place_of, split_credentials
-from wheel_uploader.progress import Progress, Silent
-from wheel_uploader.reply import (
+from wheel_uploader.http import bodies, retry
+from wheel_uploader.http.hosts import BoundHeaders, NotAUrl, Place, Rules, place_of, split_credentials
+from wheel_uploader.http.reply import (
     Page,
     Stream,
     age_of,
@@ -34,7 +34,8 @@ from wheel_uploader.reply import (
     raw_pieces,
     status_error,
 )
-from wheel_uploader.transport import ProxyRouter, time_limit, tls_context
+from wheel_uploader.http.transport import ProxyRouter, time_limit, tls_context
+from wheel_uploader.progress import Progress, Silent
 
 __all__ = ["Http", "Page", "Stream"]
 

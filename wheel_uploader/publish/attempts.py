@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from wheel_uploader import retry
-from wheel_uploader.answer_rules import Kind
-from wheel_uploader.answers import Answer
 from wheel_uploader.display import printable
 from wheel_uploader.errors import ConflictError, HttpStatus, NetworkError, ReleaseError
+from wheel_uploader.http import retry
 from wheel_uploader.models import FileState, IndexState, LocalFile, UploadOutcome, UploadResult
 from wheel_uploader.progress import Progress
+from wheel_uploader.publish.answer_rules import Kind
+from wheel_uploader.publish.answers import Answer
 
 
 class Poster(Protocol):

@@ -19,7 +19,7 @@ import httpx
 
 from wheel_uploader.display import printable, remember_basic_auth
 from wheel_uploader.errors import UsageError
-from wheel_uploader.hosts import is_public
+from wheel_uploader.http.hosts import is_public
 
 _limits = threading.local()
 

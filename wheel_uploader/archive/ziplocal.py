@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import BinaryIO
 
-from wheel_uploader.ziprecords import (
+from wheel_uploader.archive.ziprecords import (
     DEFLATED,
     DESCRIPTOR,
     ENCRYPTED,

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from packaging.version import Version
 
-from wheel_uploader import expect, release, sums, vouch
+from wheel_uploader import release
+from wheel_uploader.brought import expect, sums, vouch
+from wheel_uploader.brought.expect import Expectation
 from wheel_uploader.display import printable
 from wheel_uploader.errors import NothingFoundError, UsageError
-from wheel_uploader.expect import Expectation
 from wheel_uploader.models import Options, RemoteFile, Selection
 
 #: Bytes: a release of a thousand files needs a fifth of a megabyte.

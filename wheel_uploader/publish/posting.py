@@ -10,9 +10,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from wheel_uploader import names
-from wheel_uploader.answer_rules import Kind
-from wheel_uploader.answers import Answer
-from wheel_uploader.attempts import Attempts, Poster, Shared, conflict
 from wheel_uploader.display import printable
 from wheel_uploader.errors import DeadlineError, Interrupted, NetworkError, PartialError, ReleaseError, worst
 from wheel_uploader.models import (
@@ -23,8 +20,11 @@ from wheel_uploader.models import (
     UploadResult,
     WheelName,
 )
-from wheel_uploader.pace import LIMIT, Pace
 from wheel_uploader.progress import Progress
+from wheel_uploader.publish.answer_rules import Kind
+from wheel_uploader.publish.answers import Answer
+from wheel_uploader.publish.attempts import Attempts, Poster, Shared, conflict
+from wheel_uploader.publish.pace import LIMIT, Pace
 from wheel_uploader.stopping import Watch
 
 __all__ = ["Poster", "in_order", "upload_all", "verdict"]

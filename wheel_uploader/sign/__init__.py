@@ -11,9 +11,9 @@ from pathlib import Path
 from wheel_uploader.disk import Folder, storage_errors
 from wheel_uploader.display import printable
 from wheel_uploader.errors import SigningError, StorageError
-from wheel_uploader.gpg import Answer, Gpg, SecretKey, agent_trouble
 from wheel_uploader.models import Signature
 from wheel_uploader.progress import Progress, Silent
+from wheel_uploader.sign.gpg import Answer, Gpg, SecretKey, agent_trouble
 from wheel_uploader.wheelhouse import HIDDEN
 
 SUFFIX = ".asc"

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from wheel_uploader.display import bare_url, printable, remember_basic_auth
 from wheel_uploader.errors import UsageError
-from wheel_uploader.hosts import NotAUrl, is_loopback, place_of, split_credentials
+from wheel_uploader.http.hosts import NotAUrl, is_loopback, place_of, split_credentials
 from wheel_uploader.models import Options
 
 

@@ -10,11 +10,12 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from packaging.utils import canonicalize_name
 
-from wheel_uploader import index_page, names
+from wheel_uploader.index import index_page
+from wheel_uploader import names
 from wheel_uploader.display import bare_url, printable
 from wheel_uploader.errors import ConflictError, DeadlineError, HttpStatus, NetworkError, RedirectRefused
 from wheel_uploader.http import Http
-from wheel_uploader.index_page import GIVE_INDEX_URL, HTML_TYPES, JSON_TYPES
+from wheel_uploader.index.index_page import GIVE_INDEX_URL, HTML_TYPES, JSON_TYPES
 from wheel_uploader.models import (
     Confirmation,
     FileState,
@@ -25,7 +26,7 @@ from wheel_uploader.models import (
     WheelName,
 )
 from wheel_uploader.progress import Progress
-from wheel_uploader.reply import Page
+from wheel_uploader.http.reply import Page
 
 # --- where an index is read ------------------------------------------------------------------------
 

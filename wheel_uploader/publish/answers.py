@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from wheel_uploader import markup
-from wheel_uploader.answer_rules import NEW_VERSION, RULES, Kind
 from wheel_uploader.display import bare_url, printable
 from wheel_uploader.errors import (
     ConflictError,
@@ -19,7 +18,8 @@ from wheel_uploader.errors import (
     ReleaseError,
     UsageError,
 )
-from wheel_uploader.retry import MAX_RETRY_AFTER, PASSING, parse_retry_after
+from wheel_uploader.http.retry import MAX_RETRY_AFTER, PASSING, parse_retry_after
+from wheel_uploader.publish.answer_rules import NEW_VERSION, RULES, Kind
 
 #: Characters of the server's own words that are quoted.
 _QUOTED = 400

@@ -20,8 +20,8 @@ from requests_toolbelt import MultipartEncoderMonitor  # type: ignore[import-unt
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
 
+from wheel_uploader.http.reply import MIN_BYTES, MIN_SECONDS
 from wheel_uploader.progress import Bar
-from wheel_uploader.reply import MIN_BYTES, MIN_SECONDS
 
 #: An index needs time to store what it got: PyPI stops a worker after 240 s, 8 times the usual silence.
 ANSWER_FACTOR = 8

@@ -40,7 +40,8 @@ from typing import Protocol
 
 from packaging.tags import compatible_tags, cpython_tags
 
-from wheel_uploader import names, sums
+from wheel_uploader import names
+from wheel_uploader.brought import sums
 from wheel_uploader.display import printable
 from wheel_uploader.errors import UsageError
 from wheel_uploader.models import DistName, SdistName, WheelName

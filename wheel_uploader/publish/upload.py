@@ -20,14 +20,22 @@ from twine.package import PackageFile
 from twine.repository import Repository
 from twine.settings import Settings
 
-from wheel_uploader import answers, sending
-from wheel_uploader.answer_rules import Kind
-from wheel_uploader.answers import Answer
 from wheel_uploader.display import bare_url, printable, remember_basic_auth, remember_secret
 from wheel_uploader.errors import CredentialsError, FileError, StorageError, UsageError
 from wheel_uploader.models import LocalFile, Options, Signature
 from wheel_uploader.progress import Progress
-from wheel_uploader.target import Target, certificate, checked_url, given, has_identity, may_ask, wanted
+from wheel_uploader.publish import answers, sending
+from wheel_uploader.publish.answer_rules import Kind
+from wheel_uploader.publish.answers import Answer
+from wheel_uploader.publish.target import (
+    Target,
+    certificate,
+    checked_url,
+    given,
+    has_identity,
+    may_ask,
+    wanted,
+)
 
 # --- where to --------------------------------------------------------------------------------------
 

@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from wheel_uploader import bodies, retry
 from wheel_uploader.display import bare_url, printable
 from wheel_uploader.errors import HttpStatus, NetworkError, TransportError
-from wheel_uploader.transport import AddressRefused, time_limit
+from wheel_uploader.http import bodies, retry
+from wheel_uploader.http.transport import AddressRefused, time_limit
 
 #: A body has to bring this many bytes in this many seconds of waiting.
 MIN_BYTES, MIN_SECONDS = 60 * 1024, 60.0

@@ -9,8 +9,8 @@ from __future__ import annotations
 import struct
 from typing import BinaryIO, NamedTuple
 
-from wheel_uploader import ziplocal
-from wheel_uploader.ziprecords import FULL16, FULL32, Entry, Walk, check_extra, decode_name, read_at
+from wheel_uploader.archive import ziplocal
+from wheel_uploader.archive.ziprecords import FULL16, FULL32, Entry, Walk, check_extra, decode_name, read_at
 
 #: What an end record without ZIP64 can count; no wheel needs more.
 MAX_MEMBERS = 65_535

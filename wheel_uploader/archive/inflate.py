@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from wheel_uploader.ziprecords import STORED, Entry
+from wheel_uploader.archive.ziprecords import STORED, Entry
 
 #: Bytes read, and unpacked, at a time. zlib and hashlib let other threads run during large pieces.
 CHUNK = 256 << 10

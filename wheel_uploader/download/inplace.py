@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from wheel_uploader.display import printable
+from wheel_uploader.download.fetch import local_path
 from wheel_uploader.errors import FileError
-from wheel_uploader.fetch import local_path
 from wheel_uploader.models import (
     DistName,
     Fetched,

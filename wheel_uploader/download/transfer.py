@@ -10,12 +10,12 @@ from email.utils import parsedate_to_datetime
 
 from wheel_uploader import markup
 from wheel_uploader.display import bare_url, printable
+from wheel_uploader.download.partial import Partial
 from wheel_uploader.errors import FileError, NetworkError, TransportError
 from wheel_uploader.http import Http
+from wheel_uploader.http.reply import Stream
 from wheel_uploader.models import RemoteFile
-from wheel_uploader.partial import Partial
 from wheel_uploader.progress import Bar
-from wheel_uploader.reply import Stream
 from wheel_uploader.verify import Mismatch
 from wheel_uploader.wheelhouse import Note, Wheelhouse
 

@@ -10,6 +10,8 @@ from urllib.request import url2pathname
 
 from wheel_uploader.disk import storage_errors
 from wheel_uploader.display import bare_url, printable
+from wheel_uploader.download.partial import Partial
+from wheel_uploader.download.transfer import Transfer
 from wheel_uploader.errors import FileError
 from wheel_uploader.http import Http
 from wheel_uploader.models import (
@@ -21,9 +23,7 @@ from wheel_uploader.models import (
     SdistContent,
     WheelContent,
 )
-from wheel_uploader.partial import Partial
 from wheel_uploader.progress import Progress
-from wheel_uploader.transfer import Transfer
 from wheel_uploader.verify import (
     Digests,
     Mismatch,
