@@ -103,19 +103,13 @@ NOT_IMPORTED = {"pypiserver"}
 
 #: Values in, values out: no disk, no network, no clock of the machine, no other program.
 PURE = (
-    *("errors", "models", "names", "display", "brought/expect", "brought/sums"),
+    *("errors", "models", "names", "display"),
     *("checks/*", "native/*", "platforms/*", "report/*"),
-    *("sources/html", "sources/simple", "index/index_page", "archive/record", "http/hosts", "http/bodies"),
+    *("sources/html", "sources/simple", "http/hosts", "http/bodies"),
     *("brought/expect", "brought/sums", "brought/vouch"),
-    *(
-        "publish/answers",
-        "publish/answer_rules",
-        "archive/ziprecords",
-        "archive/ziplocal",
-        "archive/zipwalk",
-        "archive/inflate",
-        "archive/obfuscation",
-    ),
+    *("archive/record", "archive/ziprecords", "archive/ziplocal", "archive/zipwalk"),
+    *("archive/inflate", "archive/obfuscation"),
+    *("index/index_page", "publish/answers", "publish/answer_rules"),
 )
 #: It renders in a process of its own, for a renderer may hang; and this is that process.
 NOT_PURE = ("checks/description", "checks/render")
