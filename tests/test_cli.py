@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from tests import wheels
 from wheel_uploader import __version__, cli
 
 
-def run(*arguments: str | Path, env: dict[str, str | None] | None = None) -> Result:
+def run(*arguments: str | Path, env: Mapping[str, str | None] | None = None) -> Result:
     """The command in this process, with nothing of the person's own configuration."""
     return CliRunner().invoke(
         cli.command, [str(argument) for argument in arguments], env=env, prog_name="wheel-uploader"

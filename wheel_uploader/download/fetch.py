@@ -24,15 +24,7 @@ from wheel_uploader.models import (
     WheelContent,
 )
 from wheel_uploader.progress import Progress
-from wheel_uploader.verify import (
-    Digests,
-    Mismatch,
-    Promise,
-    digest,
-    open_file,
-    read_file,
-    verified,
-)
+from wheel_uploader.verify import Digests, Mismatch, Promise, digest, open_file, read_file, verified
 from wheel_uploader.wheelhouse import Note, Wheelhouse
 
 #: What vouches for a file of which the source has no hash, when its server answers 304.

@@ -13,13 +13,7 @@ import httpx
 
 from wheel_uploader import __version__
 from wheel_uploader.display import bare_url, printable, remember_basic_auth
-from wheel_uploader.errors import (
-    CredentialsError,
-    NetworkError,
-    RedirectRefused,
-    TransportError,
-    UsageError,
-)
+from wheel_uploader.errors import CredentialsError, NetworkError, RedirectRefused, TransportError, UsageError
 from wheel_uploader.http import bodies, retry
 from wheel_uploader.http.hosts import BoundHeaders, NotAUrl, Place, Rules, place_of, split_credentials
 from wheel_uploader.http.reply import (

@@ -8,13 +8,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from wheel_uploader.errors import (
-    ConflictError,
-    CredentialsError,
-    FileError,
-    NetworkError,
-    ReleaseError,
-)
+from wheel_uploader.errors import ConflictError, CredentialsError, FileError, NetworkError, ReleaseError
 
 
 class Kind(enum.Enum):

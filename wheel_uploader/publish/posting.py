@@ -12,14 +12,7 @@ from dataclasses import dataclass, field, replace
 from wheel_uploader import names
 from wheel_uploader.display import printable
 from wheel_uploader.errors import DeadlineError, Interrupted, NetworkError, PartialError, ReleaseError, worst
-from wheel_uploader.models import (
-    FileState,
-    IndexState,
-    LocalFile,
-    UploadOutcome,
-    UploadResult,
-    WheelName,
-)
+from wheel_uploader.models import FileState, IndexState, LocalFile, UploadOutcome, UploadResult, WheelName
 from wheel_uploader.progress import Progress
 from wheel_uploader.publish.answer_rules import Kind
 from wheel_uploader.publish.answers import Answer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import socket
 import ssl
 import threading
@@ -20,8 +21,9 @@ from requests_toolbelt import MultipartEncoderMonitor  # type: ignore[import-unt
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
 
+from wheel_uploader.display import printable
 from wheel_uploader.http.reply import MIN_BYTES, MIN_SECONDS
-from wheel_uploader.progress import Bar
+from wheel_uploader.progress import Bar, Progress
 
 #: An index needs time to store what it got: PyPI stops a worker after 240 s, 8 times the usual silence.
 ANSWER_FACTOR = 8
@@ -189,3 +191,14 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         yield each
         inner = [*each.args, getattr(each, "reason", None), each.__cause__, each.__context__]
         waiting += [other for other in inner if isinstance(other, BaseException)]
+
+
+class TalkHandler(logging.Handler):
+    """What twine logs, for those who asked for details."""
+
+    def __init__(self, progress: Progress) -> None:
+        super().__init__()
+        self._talk = progress
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._talk.detail(f"twine: {printable(record.getMessage())}")

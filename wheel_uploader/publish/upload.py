@@ -198,7 +198,7 @@ class Uploader:
         self._login: AuthBase | None = None
         self._credentials: tuple[str, str] | None = None
         rich.get_console().quiet = True
-        logging.getLogger("twine").handlers = [_TalkHandler(progress)]
+        logging.getLogger("twine").handlers = [sending.TalkHandler(progress)]
 
     def attach(self, signatures: Sequence[Signature]) -> None:
         """Post these along, to an index that keeps them, which PyPI does not."""
@@ -319,14 +319,3 @@ class Uploader:
 
 
 _REBUILD = "Rebuild the file, then run this again."
-
-
-class _TalkHandler(logging.Handler):
-    """What twine logs, for those who asked for details."""
-
-    def __init__(self, progress: Progress) -> None:
-        super().__init__()
-        self._talk = progress
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._talk.detail(f"twine: {printable(record.getMessage())}")

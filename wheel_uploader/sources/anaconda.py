@@ -13,13 +13,7 @@ from packaging.version import InvalidVersion, Version
 
 from wheel_uploader import names
 from wheel_uploader.display import bare_url, remember_secret
-from wheel_uploader.errors import (
-    CredentialsError,
-    HttpStatus,
-    ListingError,
-    NetworkError,
-    NothingFoundError,
-)
+from wheel_uploader.errors import CredentialsError, HttpStatus, ListingError, NetworkError, NothingFoundError
 from wheel_uploader.http import Http, Page
 from wheel_uploader.models import RemoteFile
 from wheel_uploader.sources import paging
