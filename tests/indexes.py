@@ -235,12 +235,16 @@ class ScriptedIndex:
         self.gets: list[tuple[str, Mapping[str, str]]] = []
         self.script: list[Action | None] = []
         self.by_name: dict[str, Action] = {}
+        #: ``json``, ``html``, ``both`` (by what is asked for), or ``json only``, which refuses to speak HTML.
         self.view = "json"
         self.hashes = True
         #: What the project page answers, when it is no listing: status, type and text.
         self.page: tuple[int, str, str] | None = None
-        #: How many more times a listing leaves out what was posted.
+        #: How many more times a listing leaves out what was posted; and its HTML view, where it has two.
         self.behind = 0
+        self.html_behind = 0
+        #: With the view "both": other bytes than it has, which its HTML view lists.
+        self.html_other: dict[str, bytes] = {}
         self.password: tuple[str, str] | None = None
         self.status: dict[str, str] = {}
         self.released = threading.Event()
@@ -273,13 +277,19 @@ class ScriptedIndex:
     def posted(self) -> list[str]:
         return [post.filename for post in self.posts]
 
-    def listing(self, project: str, base: str) -> tuple[str, str]:
+    def listing(self, project: str, base: str, accept: str = "") -> tuple[str, str]:
         """The project's page: content type and text."""
         shown = dict(self.files)
-        if self.behind:
+        html = self.view == "html" or (self.view == "both" and "json" not in accept)
+        if html and self.view == "both":
+            shown |= self.html_other
+        if html and self.html_behind:
+            self.html_behind -= 1
+            shown = {}
+        elif self.behind:
             self.behind -= 1
             shown = {}
-        if self.view == "html":
+        if html:
             links = "".join(
                 f'<a href="{base}/files/{name}{self._fragment(data)}">{name}</a><br>\n'
                 for name, data in shown.items()
@@ -425,8 +435,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(Say(status), text.encode(), content_type)
         elif kind == "simple" and not name:
             self._answer(Say(200), b"<title>Simple index</title>", "text/html")
+        elif kind == "simple" and self.scripted.view == "json only" and "json" not in self.headers["Accept"]:
+            self._answer(Say(406), b"", "text/plain")
         elif kind == "simple" and self._known(name):
-            content_type, text = self.scripted.listing(name, f"http://{self.headers['Host']}")
+            host, accept = f"http://{self.headers['Host']}", self.headers.get("Accept", "")
+            content_type, text = self.scripted.listing(name, host, accept)
             self._answer(Say(200), text.encode(), content_type)
         else:
             self._answer(Say(404), b"not found", "text/plain")

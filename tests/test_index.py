@@ -11,9 +11,10 @@ import pytest
 
 from tests import indexes, wheels
 from tests.indexes import Served, VirtualTime, local_file
-from wheel_uploader.errors import ConflictError, CredentialsError, DeadlineError, NetworkError
+from wheel_uploader.errors import ConflictError, CredentialsError, DeadlineError, HttpStatus, NetworkError
 from wheel_uploader.http import Http
-from wheel_uploader.index import Index, compare, confirm, reading_urls
+from wheel_uploader.index import Index, compare, reading_urls
+from wheel_uploader.index.confirm import confirm
 from wheel_uploader.models import FileState, IndexFile, LocalFile, ProjectPage
 from wheel_uploader.progress import Silent
 
@@ -399,3 +400,102 @@ def test_confirm_is_loud_about_other_bytes(
     assert caught.value.details == (
         f"{release[1].filename}: ours sha256 {release[1].sha256}, the index {evil}",
     )
+
+
+@pytest.mark.parametrize(
+    ("view", "seen", "gets"),
+    [
+        ("json", ("json",), 2),
+        ("json only", ("json",), 2),
+        ("html", ("html",), 1),
+        ("both", ("json", "html"), 2),
+    ],
+)
+def test_confirm_looks_at_every_view_that_there_is(
+    served: Served,
+    release: list[LocalFile],
+    opened: Callable[..., Index],
+    view: str,
+    seen: tuple[str, ...],
+    gets: int,
+) -> None:
+    for file in release:
+        served.index.store(file.path)
+    served.index.view = view
+    found = confirm(opened(served.reading_url), "dipy", release, timeout=0, progress=Silent())
+    assert {each.views for each in found} == {seen}
+    assert len(served.index.gets) == gets
+    assert all("no-cache" in headers["cache-control"] for _, headers in served.index.gets)
+
+
+def test_confirm_waits_for_the_view_that_is_behind(
+    served: Served, release: list[LocalFile], opened: Callable[..., Index]
+) -> None:
+    for file in release:
+        served.index.store(file.path)
+    served.index.view, served.index.html_behind = "both", 2
+    time = VirtualTime()
+    index = opened(served.reading_url)
+    silent = Silent()
+    found = confirm(index, "dipy", release, timeout=60, progress=silent, sleep=time.sleep, clock=time.clock)
+    assert len(found) == len(release)
+    assert len(time.slept) == 2
+    served.index.html_behind = 99
+    with pytest.raises(DeadlineError) as caught:
+        confirm(index, "dipy", release, timeout=60, progress=silent, sleep=time.sleep, clock=time.clock)
+    assert caught.value.details[0] == f"{release[0].filename} (in its HTML view)"
+    assert "they were taken" in caught.value.hint.lower()
+
+
+def test_confirm_is_loud_about_other_bytes_in_one_view(
+    served: Served, release: list[LocalFile], opened: Callable[..., Index]
+) -> None:
+    for file in release:
+        served.index.store(file.path)
+    served.index.view = "both"
+    served.index.html_other = {release[2].filename: b"evil"}
+    with pytest.raises(ConflictError) as caught:
+        confirm(opened(served.reading_url), "dipy", release, timeout=60, progress=Silent())
+    evil = hashlib.sha256(b"evil").hexdigest()
+    assert caught.value.details == (
+        f"{release[2].filename}: ours sha256 {release[2].sha256}, the index {evil}",
+    )
+
+
+def test_confirm_waits_for_a_project_that_is_not_there_yet(
+    served: Served, release: list[LocalFile], opened: Callable[..., Index]
+) -> None:
+    time = VirtualTime()
+
+    def appear(seconds: float) -> None:
+        time.sleep(seconds)
+        for file in release:
+            served.index.store(file.path)
+
+    found = confirm(
+        opened(served.reading_url),
+        "dipy",
+        release,
+        timeout=60,
+        progress=Silent(),
+        sleep=appear,
+        clock=time.clock,
+    )
+    assert {each.views for each in found} == {("json",)}
+    assert len(time.slept) == 1
+
+
+def test_an_html_view_that_fails_is_waited_for(
+    served: Served, release: list[LocalFile], opened: Callable[..., Index], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for file in release:
+        served.index.store(file.path)
+    time = VirtualTime()
+    index = opened(served.reading_url)
+
+    def failing(project: str) -> ProjectPage | None:
+        raise HttpStatus(502, "https://example.com/simple/dipy/")
+
+    monkeypatch.setattr(index, "html_page", failing)
+    with pytest.raises(DeadlineError, match=r"cannot be asked for the HTML view of 6 files .*answered 502"):
+        confirm(index, "dipy", release, timeout=9, progress=Silent(), sleep=time.sleep, clock=time.clock)

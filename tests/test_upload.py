@@ -36,7 +36,8 @@ from wheel_uploader.errors import (
     UsageError,
 )
 from wheel_uploader.http import Http
-from wheel_uploader.index import Index, compare, confirm, reading_urls
+from wheel_uploader.index import Index, compare, reading_urls
+from wheel_uploader.index.confirm import confirm
 from wheel_uploader.models import (
     FileState,
     IndexState,

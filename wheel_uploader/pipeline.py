@@ -18,6 +18,7 @@ from wheel_uploader.display import bare_url
 from wheel_uploader.errors import CredentialsError, Interrupted, NetworkError, ReleaseError
 from wheel_uploader.http import Http, logins
 from wheel_uploader.http.hosts import place_of
+from wheel_uploader.index.confirm import confirm
 from wheel_uploader.models import (
     FileState,
     IndexState,
@@ -155,7 +156,7 @@ def _run(options: Options, report: Report, progress: Progress, watch: Watch) -> 
             return
 
         with _stage(report, Stage.CONFIRM):
-            report.confirmations = index.confirm(
+            report.confirmations = confirm(
                 served, project, files, timeout=options.confirm_timeout, progress=progress
             )
 

@@ -1,32 +1,22 @@
-"""The target: what it serves of a project already, and whether it serves ours now."""
+"""The target: what it serves of a project, compared with what we have."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-import time
 from collections.abc import Callable, Hashable, Sequence
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from packaging.utils import canonicalize_name
 
-from wheel_uploader.index import index_page
 from wheel_uploader import names
 from wheel_uploader.display import bare_url, printable
-from wheel_uploader.errors import ConflictError, DeadlineError, HttpStatus, NetworkError, RedirectRefused
+from wheel_uploader.errors import HttpStatus, NetworkError, RedirectRefused
 from wheel_uploader.http import Http
-from wheel_uploader.index.index_page import GIVE_INDEX_URL, HTML_TYPES, JSON_TYPES
-from wheel_uploader.models import (
-    Confirmation,
-    FileState,
-    IndexFile,
-    IndexState,
-    LocalFile,
-    ProjectPage,
-    WheelName,
-)
-from wheel_uploader.progress import Progress
 from wheel_uploader.http.reply import Page
+from wheel_uploader.index import index_page
+from wheel_uploader.index.index_page import GIVE_INDEX_URL, HTML_TYPES, JSON_TYPES
+from wheel_uploader.models import FileState, IndexFile, IndexState, LocalFile, ProjectPage, WheelName
 
 # --- where an index is read ------------------------------------------------------------------------
 
@@ -105,11 +95,26 @@ class Index:
             self._settle(silent, refused)
         return ProjectPage(url=f"{self.url}{name}/", exists=False)
 
-    def _project_page(self, root: str, name: str, *, fresh: bool) -> ProjectPage | None:
+    def html_page(self, project: str) -> ProjectPage | None:
+        """What the index says to those who do not know JSON, older pips say; None when it has JSON only."""
+        name = canonicalize_name(project)
+        try:
+            page = self._project_page(self.url, name, fresh=True, accept=index_page.ACCEPT_HTML)
+        except HttpStatus as error:
+            if error.status in (406, 415):
+                return None
+            raise
+        if page and page.view == "json":
+            return None
+        return page or ProjectPage(url=f"{self.url}{name}/", exists=False)
+
+    def _project_page(
+        self, root: str, name: str, *, fresh: bool, accept: str = index_page.ACCEPT
+    ) -> ProjectPage | None:
         """The page below ``root``, or None when the index does not know the project."""
         url = f"{root}{quote(name)}/"
         try:
-            page = self._http.get(url, accept=index_page.ACCEPT, no_cache=fresh)
+            page = self._http.get(url, accept=accept, no_cache=fresh)
         except HttpStatus as error:
             if error.status in (404, 410):
                 return None
@@ -219,77 +224,3 @@ def _slot(filename: str) -> Hashable:
     if isinstance(name, WheelName):
         return name.project, name.version, name.build, name.tags
     return name.project, name.version, filename.endswith(".zip")
-
-
-# --- confirm ---------------------------------------------------------------------------------------
-
-#: Seconds between two looks: short at first, since most indexes list a file at once.
-_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 20.0
-
-
-def confirm(
-    index: Index,
-    project: str,
-    files: Sequence[LocalFile],
-    *,
-    timeout: float,
-    progress: Progress,
-    sleep: Callable[[float], None] = time.sleep,
-    clock: Callable[[], float] = time.monotonic,
-) -> tuple[Confirmation, ...]:
-    """Look at the index until it lists every file with our sha256, for ``timeout`` seconds at most.
-
-    Raises ConflictError as soon as it serves other bytes under one of our names, DeadlineError when files
-    are still missing at the end.
-    """
-    deadline = clock() + timeout
-    seen: dict[str, Confirmation] = {}
-    trouble, pause = "", _FIRST_PAUSE
-    while True:
-        try:
-            page = index.page(project, fresh=True)
-            pending = [file for file in files if file.filename not in seen]
-            seen.update(_seen(page, pending, index.sha256_of))
-            trouble = ""
-        except NetworkError as error:
-            trouble = error.message
-        missing = [file.filename for file in files if file.filename not in seen]
-        if not missing:
-            return tuple(seen[file.filename] for file in files)
-        left = deadline - clock()
-        if left <= 0:
-            break
-        progress.detail(f"{len(missing)} of {len(files)} files are not listed yet, looking again")
-        sleep(min(pause, left))
-        pause = min(pause * 1.5, _LONGEST_PAUSE)
-    raise DeadlineError(
-        f"after {timeout:.0f} s {bare_url(index.url)} does not list {len(missing)} of {len(files)} files"
-        + (f" ({trouble})" if trouble else ""),
-        hint="They were taken, the listing may be behind: run the same command again to look once more.",
-        details=missing,
-    )
-
-
-def _seen(
-    page: ProjectPage, files: Sequence[LocalFile], sha256_of: Callable[[IndexFile], str]
-) -> dict[str, Confirmation]:
-    """Those of ``files`` that the index serves as they are. Raises ConflictError for other bytes."""
-    served = {file.filename: file for file in page.files}
-    found = {
-        file.filename: Confirmation(
-            filename=file.filename, sha256=sha256_of(served[file.filename]), url=served[file.filename].url
-        )
-        for file in files
-        if file.filename in served
-    }
-    wrong = [file for file in files if file.filename in found and found[file.filename].sha256 != file.sha256]
-    if wrong:
-        raise ConflictError(
-            f"{bare_url(page.url)} serves other bytes than ours under {len(wrong)} of our names",
-            hint="Yank this release now, find out who else uploads it, and publish a new version.",
-            details=[
-                f"{file.filename}: ours sha256 {file.sha256}, the index {found[file.filename].sha256}"
-                for file in wrong
-            ],
-        )
-    return found

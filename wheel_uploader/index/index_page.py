@@ -17,6 +17,7 @@ from wheel_uploader.sources.base import digests
 
 #: What to ask a simple index for; the answer is read by what it says that it is.
 ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01"
+ACCEPT_HTML = "application/vnd.pypi.simple.v1+html, text/html;q=0.5"
 JSON_TYPES = ("application/vnd.pypi.simple.v1+json", "application/vnd.pypi.simple.latest+json")
 HTML_TYPES = (
     "text/html",
