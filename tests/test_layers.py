@@ -51,7 +51,7 @@ LEVELS = (
     ),
     # The tables: one line for each source, check and format.
     ("sources/__init__", "checks/__init__", "report/__init__"),
-    ("pipeline", "verdict"),
+    ("pipeline", "ends", "verdict"),
     ("cli", "cli_options", "config", "demo"),
     ("__main__",),
 )

@@ -169,6 +169,42 @@ def test_it_waits_past_the_caches_until_all_is_there() -> None:
     assert sum(line.endswith(": Age 812, X-Cache Hit from \\x1b[31mthe edge") for line in lines) == 4
 
 
+def test_it_waits_for_what_the_previous_release_had() -> None:
+    """Nothing was declared, but the index knows what a release of this project consists of."""
+    arm, intel = "cp312-cp312-macosx_11_0_arm64", "cp312-cp312-macosx_11_0_x86_64"
+    files = {
+        wheels.wheel_filename("dipy", "1.11.0", tag): wheels.wheel_bytes("dipy", "1.11.0", tag)
+        for tag in (intel, arm)
+    }
+    first, _ = files
+
+    def changes(site: Site, number: int) -> None:
+        if number == 3:
+            site.files.update(files)
+
+    site = Site({first: files[first]}, changes=changes)
+    previous = "".join(
+        f"<a href={wheels.wheel_filename('dipy', '1.10.0', tag)}>x</a>"
+        for tag in (arm, intel, "cp312-cp312-win_amd64")
+    )
+    with ScriptedServer([answer(200, f"<title>Links for dipy</title>{previous}".encode())]) as index:
+        wait = ("--wait", "20m", "--index-url", index.url, "--allow-lost", "win_amd64")
+        result = listed(site, *wait, "-v")
+    assert result.exit_code == 0, result.stderr
+    assert "2 files," in result.stdout
+    lines = shown(result)
+    assert "waiting for all that dipy 1.10.0 has on the index (--no-like does not)" in lines
+    assert "waiting for a wheel for cp312 on macosx_arm64 (1 listed); 20 min left" in lines
+
+
+def test_an_index_that_does_not_answer_is_no_reason_not_to_wait() -> None:
+    site = Site({A: FILES[A]})
+    with ScriptedServer([answer(403)]) as index:
+        result = listed(site, "--wait", "20m", "--index-url", index.url)
+    assert result.exit_code == 0, result.stderr
+    assert "what the previous one had is not known" in result.stderr
+
+
 def test_without_waiting_no_cache_is_bothered() -> None:
     site = Site(FILES, headers={"Age": "812"})
     result = listed(site, "-v")
@@ -181,12 +217,14 @@ def test_a_wait_in_vain_names_what_is_missing() -> None:
     site = Site({A: FILES[A]})
     result = listed(site, "--wait", "1s", "--expect", "expected.txt", until="download")
     assert result.exit_code == 10
-    assert shown(result)[-4:] == [
+    *said, command, last = shown(result)
+    assert said[-3:] == [
         "error: after 1 s the release is still not complete",
         "  missing: a wheel for cp313 on win_amd64",
         "  missing: an sdist",
-        "next: See what became of their builds; the same command waits again.",
     ]
+    assert command.startswith("to continue: wheel-uploader ")
+    assert last == "next: See what became of their builds; the same command waits again."
     assert (site.fetched, Path("wheelhouse").exists()) == ([], False)
     # What was seen is in the report.
     assert A in result.stdout

@@ -11,13 +11,11 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from wheel_uploader import brought, checks, download, index, release, sign, sources, verdict, waiting
+from wheel_uploader import brought, checks, download, ends, release, sign, sources, verdict, waiting
 from wheel_uploader.display import bare_url
-from wheel_uploader.errors import CredentialsError, Interrupted, NetworkError, ReleaseError
-from wheel_uploader.http import Http, logins
-from wheel_uploader.http.hosts import place_of
+from wheel_uploader.errors import Interrupted, ReleaseError
+from wheel_uploader.http import Http
 from wheel_uploader.index.confirm import confirm
 from wheel_uploader.models import (
     FileState,
@@ -25,7 +23,6 @@ from wheel_uploader.models import (
     Inspection,
     Options,
     Profile,
-    ProjectPage,
     Report,
     SdistContent,
     Selection,
@@ -40,9 +37,6 @@ from wheel_uploader.publish.target import Target
 from wheel_uploader.sources.local import LocalFiles
 from wheel_uploader.stopping import Stop, Watch
 from wheel_uploader.wheelhouse import Wheelhouse
-
-if TYPE_CHECKING:
-    from wheel_uploader.publish.upload import Uploader
 
 
 def run(options: Options, progress: Progress, watch: Watch | None = None) -> Report:
@@ -69,15 +63,19 @@ def _run(options: Options, report: Report, progress: Progress, watch: Watch) -> 
     # What the person got wrong is said before anything slow begins.
     asked = brought.read(options)
     publishes = options.until > Stage.SIGN
-    target = _target(options) if publishes or _names_an_index(options) else None
+    target = ends.target_of(options) if publishes or ends.names_an_index(options) else None
     signed = options.sign and options.until >= Stage.SIGN
     signer = sign.check_signer(options.sign_with, options.identity) if signed else None
     report.target = bare_url(target.url) if target and publishes else ""
     report.profile = options.profile or (Profile.ANY if target and not target.is_pypi else Profile.PYPI)
 
-    with _staging(options, progress) as http, sources.Scratch() as scratch, contextlib.ExitStack() as held:
+    with (
+        ends.staging(options, progress) as http,
+        sources.Scratch() as scratch,
+        contextlib.ExitStack() as held,
+    ):
         with _stage(report, Stage.LIST):
-            report.selection = _list(asked, report, http, scratch, progress)
+            report.selection = _list(asked, report, http, scratch, target, progress)
             _tell_refused(report.selection, progress)
             report.expected = asked.cells(report.selection.version)
             asked.judge(report.selection)
@@ -103,10 +101,10 @@ def _run(options: Options, report: Report, progress: Progress, watch: Watch) -> 
         if options.until == Stage.DOWNLOAD:
             return
 
-        served = held.enter_context(_index(options, target, progress)) if target else None
-        uploader = _uploader(options, target, progress) if target and publishes else None
+        served = held.enter_context(ends.index_of(options, target, progress)) if target else None
+        uploader = ends.uploader_of(options, target, progress) if target and publishes else None
         with _stage(report, Stage.CHECK):
-            page, plan = _seen_on(served, target, uploader, report)
+            page, plan = ends.seen_on(served, target, uploader, report)
             verdict.judge(
                 report,
                 report.selection,
@@ -162,7 +160,12 @@ def _run(options: Options, report: Report, progress: Progress, watch: Watch) -> 
 
 
 def _list(
-    asked: brought.Brought, report: Report, http: Http, scratch: sources.Scratch, progress: Progress
+    asked: brought.Brought,
+    report: Report,
+    http: Http,
+    scratch: sources.Scratch,
+    target: Target | None,
+    progress: Progress,
 ) -> Selection:
     """The release as it is staged; what is seen of it while waiting is in the report already."""
     options = report.options
@@ -176,101 +179,10 @@ def _list(
     if not options.wait:
         return look()
     expected = asked.expected(release.parse_version(options.version))
+    if expected is None and target:
+        expected = ends.as_before(options, target, progress)
     with http.polling():
         return waiting.until_settled(look, expected, limit=options.wait, progress=progress)
-
-
-# --- the two ends: staging and index ---------------------------------------------------------------
-
-
-def _staging(options: Options, progress: Progress) -> Http:
-    """HTTP towards the staging places: the hosts that the person typed, and no others unasked."""
-    http = Http(
-        typed=options.urls,
-        allow_hosts=options.allow_hosts,
-        allow_insecure_hosts=options.allow_insecure_hosts,
-        timeout=options.timeout,
-        retries=options.retries,
-        progress=progress,
-    )
-    for below, headers in logins.of(options.urls, netrc=options.netrc, token=options.url_token):
-        http.add_headers(below, headers)
-    return http
-
-
-def _target(options: Options) -> Target:
-    # twine takes longer to import than a listing takes to read, and most of its time is its own imports.
-    from wheel_uploader.publish import upload
-
-    return upload.resolve_target(options)
-
-
-def _names_an_index(options: Options) -> bool:
-    """Whether the person says what to compare with, though nothing is to be uploaded."""
-    return any((options.index_url, options.repository, options.repository_url))
-
-
-def _uploader(options: Options, target: Target, progress: Progress) -> Uploader:
-    from wheel_uploader.publish import upload
-
-    return upload.Uploader(options, target, progress)
-
-
-@contextlib.contextmanager
-def _index(options: Options, target: Target, progress: Progress) -> Iterator[index.Index]:
-    """The reading side of the target, with the certificates that hold for it."""
-    urls = (options.index_url,) if options.index_url else index.reading_urls(target.url)
-    with Http(
-        typed=urls,
-        allow_insecure_hosts=options.allow_insecure_hosts,
-        timeout=options.timeout,
-        retries=options.retries,
-        verify=str(target.cert) if target.cert else True,
-        progress=progress,
-    ) as http:
-        yield index.Index(http, *urls)
-
-
-def _seen_on(
-    served: index.Index | None, target: Target | None, uploader: Uploader | None, report: Report
-) -> tuple[ProjectPage | None, tuple[IndexState, ...]]:
-    """What the index says of the project, and of our files; asked once, for the checks and for the plan.
-
-    Where nothing is to be uploaded the run goes on without it, and the report says so.
-    """
-    if served is None or target is None or report.selection is None:
-        report.not_checked = (f"{_AGAINST}, for none was named (--index-url, -r or --repository-url)",)
-        return None, ()
-    try:
-        page = _project_page(served, report.selection.project, target, uploader)
-        return page, index.compare(page, [each.file for each in report.fetched], served.sha256_of)
-    except (NetworkError, CredentialsError) as error:
-        if uploader:
-            raise
-        report.not_checked = (f"{_AGAINST}, for {error.message}",)
-        return None, ()
-
-
-_AGAINST = "the release against the index"
-
-
-def _project_page(
-    served: index.Index, project: str, target: Target, uploader: Uploader | None
-) -> ProjectPage:
-    """What the index says of the project; credentials are used only where it asks for them.
-
-    They are those of the upload, so they go to the host that gets the upload, and to no other.
-    """
-    try:
-        return served.page(project, fresh=True)
-    except CredentialsError:
-        if uploader is None or place_of(served.url) != place_of(target.url):
-            raise
-        credentials = uploader.credentials()
-        if credentials is None:
-            raise
-        served.log_in(*credentials)
-        return served.page(project, fresh=True)
 
 
 # --- small steps -----------------------------------------------------------------------------------

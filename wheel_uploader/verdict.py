@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from packaging.version import Version
 
 from wheel_uploader import checks, release
-from wheel_uploader.brought.expect import Expectation
-from wheel_uploader.checks.release_content import ReleaseContent, release_to_compare_with
+from wheel_uploader.brought.expect import Expectation, Sdist, Slot
+from wheel_uploader.checks.release_content import ReleaseContent, parsed, release_to_compare_with
+from wheel_uploader.checks.release_index import cells_of, may_be_lost
 from wheel_uploader.errors import ConflictError, FileError, NothingFoundError
 from wheel_uploader.models import (
     FileState,
@@ -19,6 +20,7 @@ from wheel_uploader.models import (
     Options,
     ProjectPage,
     Report,
+    SdistName,
     Selection,
 )
 from wheel_uploader.names import ALL_TYPES
@@ -62,7 +64,7 @@ def judge(
         expectation=expectation,
         page=page,
         states=tuple(states),
-        like=_like(options, page, selection) if page else None,
+        like=_like(options, page, selection.project, selection.version) if page else None,
         allow_lost=options.allow_lost,
         now=datetime.now(UTC),
         to_pypi=target is not None and target.is_pypi and not target.is_trial,
@@ -72,11 +74,22 @@ def judge(
     report.not_checked += tuple(_not_made(content))
 
 
-def _like(options: Options, page: ProjectPage, selection: Selection) -> Version | None:
+def as_before(page: ProjectPage, options: Options) -> tuple[Version, Expectation] | None:
+    """What the previous release on the index had, as something to wait for; None when there is none."""
+    like = _like(options, page, options.project, release.parse_version(options.version))
+    previous = [name for name, _ in parsed(page, options.project) if name.version == like]
+    cells = sorted(cells_of(previous), key=str)
+    slots: list[Slot] = [cell for cell in cells if not may_be_lost(cell, options.allow_lost)]
+    if any(isinstance(name, SdistName) for name in previous):
+        slots.append(Sdist())
+    return (like, Expectation(slots=tuple(slots))) if like and slots else None
+
+
+def _like(options: Options, page: ProjectPage, project: str, version: Version) -> Version | None:
     if options.no_like:
         return None
     wanted = release.parse_version(options.like) if options.like else None
-    return release_to_compare_with(page, selection.project, selection.version, wanted)
+    return release_to_compare_with(page, project, version, wanted)
 
 
 def _is_whole(options: Options) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 
@@ -36,14 +36,13 @@ def lost_against_previous(release: ReleaseContent) -> Iterator[Yielded]:
     """
     if not release.whole:
         return
-    rows = matrix.rows((*release.previous, *release.all_names))
-    minors = {row.version[1] for row in rows if row.kind.startswith("cp") and row.version[0] == 3}
-    had = {cell for cell in _served(release.previous, minors) if admits(release.requires_python, cell.python)}
+    served = cells_of(release.previous, beside=release.all_names)
+    had = {cell for cell in served if admits(release.requires_python, cell.python)}
     lost = {
         cell
         for cell in had
         if not any(cell.is_filled_by(name) for name in release.all_names)
-        and not _is_allowed(cell, release.allow_lost)
+        and not may_be_lost(cell, release.allow_lost)
     }
     for python in sorted({cell.python for cell in lost}):
         gone = [cell for cell in had if cell.python == python]
@@ -61,8 +60,13 @@ def lost_against_previous(release: ReleaseContent) -> Iterator[Yielded]:
         yield f"{release.like} had {cell}; this release has none"
 
 
-def _served(names: Iterable[DistName], minors: Collection[int]) -> set[Cell]:
-    """Every python and platform that wheels of these names are for."""
+def cells_of(names: Sequence[DistName], *, beside: Sequence[DistName] = ()) -> set[Cell]:
+    """Every python and platform that wheels of these names are for.
+
+    An open end (the stable ABI) reaches to the newest python that these names, or those ``beside``, speak of.
+    """
+    rows = matrix.rows((*names, *beside))
+    minors = {row.version[1] for row in rows if row.kind.startswith("cp") and row.version[0] == 3}
     return {
         Cell(python, platform)
         for slot in matrix.by_slot(names)
@@ -85,7 +89,8 @@ def _pythons(slot: matrix.Slot, minors: Collection[int]) -> Iterable[str]:
     return [row.word]
 
 
-def _is_allowed(cell: Cell, allowed: Iterable[str]) -> bool:
+def may_be_lost(cell: Cell, allowed: Iterable[str]) -> bool:
+    """Whether a pattern of ``--allow-lost`` is about this python and platform."""
     names = (cell.python, cell.platform, f"{cell.python}-{cell.platform}")
     return any(fnmatchcase(name, pattern) for pattern in allowed for name in names)
 
