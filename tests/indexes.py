@@ -200,19 +200,34 @@ class Sip:
     pause: float
 
 
-Action = Say | Reset | Hang | Slow | Drip | Sip
+@dataclass(frozen=True)
+class Cut:
+    """Close in the middle of an answer 200: of its head to a POST, of its body to a GET."""
+
+    stores: bool = False
 
 
-def storm(seed: int, count: int) -> list[Action | None]:
-    """What happens to ``count`` posts when half of them fail; None: the rules decide."""
-    rng = random.Random(seed)
+Action = Say | Reset | Hang | Slow | Drip | Sip | Cut
+
+
+def storm(seed: int, count: int, *, posts: bool = True) -> list[Action | None]:
+    """What happens to ``count`` requests when half of them fail; None: the rules decide.
+
+    Of the posts that fail, 30 % are stored all the same.
+    """
+    rng = random.Random(f"{seed} {posts}")
 
     def action() -> Action | None:
         if rng.random() < 0.5:
             return None
-        stores = rng.random() < 0.3
+        stores = posts and rng.random() < 0.3
         status = rng.choice([429, 500, 502, 503, 504])
-        return Say(status, stores=stores) if rng.random() < 0.5 else Reset(stores=stores)
+        headers = {"Retry-After": str(rng.randrange(1, 120))} if rng.random() < 0.3 else {}
+        failures: list[Action] = [Say(status, headers=headers, stores=stores)] * 2
+        failures += [Reset(stores=stores), Cut(stores=stores), Slow(rng.uniform(0.0, 0.05))]
+        if posts:
+            failures += [Reset(after=rng.randrange(1, 1500)), Drip(0.002, stores=True)]
+        return rng.choice(failures)
 
     return [action() for _ in range(count)]
 
@@ -234,6 +249,8 @@ class ScriptedIndex:
         self.posts: list[Post] = []
         self.gets: list[tuple[str, Mapping[str, str]]] = []
         self.script: list[Action | None] = []
+        #: The same for what it is asked.
+        self.get_script: list[Action | None] = []
         self.by_name: dict[str, Action] = {}
         #: ``json``, ``html``, ``both`` (by what is asked for), or ``json only``, which refuses to speak HTML.
         self.view = "json"
@@ -426,6 +443,26 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.scripted.gets.append((self.path, dict(self.headers.items())))
+        if not self._fails():
+            self._get()
+
+    def _fails(self) -> bool:
+        """Do what the script says of a GET; False when it says nothing, or only that it is slow."""
+        match self.scripted.get_script.pop(0) if self.scripted.get_script else None:
+            case Say() as say:
+                self._answer(say, b"", "text/plain")
+            case Reset():
+                self._reset()
+            case Cut():
+                self._cut(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 999\r\n\r\n<a")
+            case Slow(seconds):
+                self.scripted.released.wait(seconds)
+                return False
+            case _:
+                return False
+        return True
+
+    def _get(self) -> None:
         kind, _, name = self.path.strip("/").partition("/")
         name = unquote(name)
         if kind == "files" and name in self.scripted.files:
@@ -482,15 +519,21 @@ class _Handler(BaseHTTPRequestHandler):
                 self._reset()
             case Drip():
                 self._drip(action)
+            case Cut():
+                self._cut(b"HTTP/1.1 200 O")
             case Say():
                 self._answer(action, action.body.encode(), "text/html")
 
+    def _cut(self, answer: bytes) -> None:
+        self.wfile.write(answer)
+        self.close_connection = True
+
     def _drip(self, drip: Drip) -> None:
         head = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
-        at_once = head if drip.within == "body" else b""
+        at_once, slowly = (b"", head) if drip.within == "head" else (head, b"word " * 1000)
         with contextlib.suppress(OSError):
             self.wfile.write(at_once)
-            for byte in (head + b"word " * 1000)[len(at_once) :]:
+            for byte in slowly:
                 if self.scripted.released.wait(drip.pause):
                     break
                 self.wfile.write(bytes([byte]))

@@ -43,8 +43,8 @@ class Nobody(AuthBase):
         return request
 
 
-class _TooSlow(requests.exceptions.Timeout):
-    """The time of a request was over; its text is the cause."""
+class _NoAnswer(requests.exceptions.ConnectionError):
+    """No answer came that can be believed; its text is the cause."""
 
 
 class _Limit:
@@ -136,8 +136,11 @@ class Adapter(HTTPAdapter):
                 response = super().send(request, *args, **{**kwargs, **self._fixed})
             except requests.RequestException:
                 if self._limit.passed:
-                    raise _TooSlow(self._limit.passed) from None
+                    raise _NoAnswer(self._limit.passed) from None
                 raise
+            if not response.headers:
+                # A status line that was cut is read as if it were whole: "HTTP/1.1 200" and no more.
+                raise _NoAnswer("the answer was cut short")
             raw, answer = response.raw, b""
             with contextlib.suppress(urllib3.exceptions.HTTPError):  # The status is here; the rest is words.
                 answer = raw.read(_LONGEST_ANSWER, decode_content=True)
@@ -166,7 +169,7 @@ def distrust(error: BaseException) -> str:
 
 def cause(error: BaseException) -> str:
     """Why no answer came, in a clause without URLs and addresses of objects."""
-    if isinstance(error, _TooSlow):
+    if isinstance(error, _NoAnswer):
         return str(error)
     if isinstance(error, requests.exceptions.ReadTimeout):
         return _SILENT
