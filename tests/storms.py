@@ -1,0 +1,110 @@
+"""A storm: half of all requests to the index fail, in every way; the same command again and again ends it.
+
+Pauses take no time: each run has a clock that only sleeping moves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests import indexes, wheels
+from tests.indexes import ScriptedIndex, Served, VirtualTime, local_file
+from wheel_uploader.errors import DeadlineError, NetworkError, ReleaseError
+from wheel_uploader.http import Http
+from wheel_uploader.index import Index, compare, reading_urls
+from wheel_uploader.index.confirm import confirm
+from wheel_uploader.models import LocalFile, Options, UploadOutcome, UploadResult
+from wheel_uploader.progress import Silent
+from wheel_uploader.publish.posting import upload_all, verdict
+from wheel_uploader.publish.upload import Uploader, resolve_target
+
+#: A person who has not got through after so many runs gives up.
+MOST_RUNS = 20
+#: More requests than any of these storms brings.
+_REQUESTS = 2000
+
+
+@dataclass
+class Weathered:
+    """How a storm ended: what it took, and what went wrong."""
+
+    seed: int
+    runs: int = 0
+    posts: int = 0
+    #: Seconds of pauses that nobody waited for.
+    seconds: float = 0.0
+    troubles: list[str] = field(default_factory=list)
+
+
+def weather(seed: int, folder: Path) -> Weathered:
+    """Publish a release in the storm of this seed, until a run ends well; the judge is the index's store."""
+    files = [local_file(path) for path in wheels.make_release(folder / "release")]
+    staged = {file.filename: file.path.read_bytes() for file in files}
+    done = Weathered(seed)
+    with indexes.scripted_index() as served:
+        served.index.script = indexes.storm(seed, _REQUESTS)
+        served.index.get_script = indexes.storm(seed, _REQUESTS, posts=False)
+        while done.runs < MOST_RUNS:
+            done.runs += 1
+            time = VirtualTime()
+            ended = _run(served, files, time, done)
+            done.seconds += time.now
+            if ended is None:
+                break
+        else:
+            done.troubles.append(f"seed {seed}: not done after {MOST_RUNS} runs")
+        done.posts = len(served.index.posts)
+        if served.index.files != staged:
+            done.troubles.append(f"seed {seed}: the index has {sorted(served.index.files)}")
+        for post in served.index.posts:
+            # Those that the server cut off have no name.
+            if post.filename and post.content != staged[post.filename]:
+                done.troubles.append(f"seed {seed}: {post.filename} was posted with other bytes")
+    return done
+
+
+def _run(
+    served: Served, files: Sequence[LocalFile], time: VirtualTime, done: Weathered
+) -> ReleaseError | None:
+    """One run, from the look at the index to the confirmation, and how it ended."""
+    options = Options(
+        project="dipy", version="1.11.0", urls=(), repository_url=served.upload_url, username="", password=""
+    )
+    uploader = Uploader(options, resolve_target(options), Silent())
+    urls = reading_urls(served.upload_url)
+    with Http(typed=urls, sleep=time.sleep, timeout=5) as http:
+        index = Index(http, *urls)
+        before = len(served.index.posts)
+        try:
+            plan = compare(index.page("dipy", fresh=True), files, index.sha256_of)
+            results = upload_all(
+                plan,
+                uploader,
+                lambda file: index.state_of("dipy", file),
+                progress=Silent(),
+                jobs=4,
+                sleep=time.sleep,
+            )
+            _judge(results, served.index, before, done)
+            if ended := verdict(results):
+                return ended
+            confirm(index, "dipy", files, timeout=600, progress=Silent(), sleep=time.sleep, clock=time.clock)
+        except (NetworkError, DeadlineError) as error:
+            return error
+    return None
+
+
+def _judge(results: Sequence[UploadResult], index: ScriptedIndex, before: int, done: Weathered) -> None:
+    """Whether the report agrees with the store and with the log of posts."""
+    posted = {post.filename for post in index.posts[before:]}
+    for result in results:
+        name, outcome = result.file.filename, result.outcome
+        there = name in index.files
+        inside = outcome in (UploadOutcome.UPLOADED, UploadOutcome.ALREADY_THERE)
+        outside = outcome in (UploadOutcome.REJECTED, UploadOutcome.NOT_TRIED)
+        if (inside and not there) or (outside and there):
+            done.troubles.append(f"seed {done.seed}: {name} is called {outcome}: {result.reason}")
+        if outcome is UploadOutcome.NOT_TRIED and name in posted:
+            done.troubles.append(f"seed {done.seed}: {name} was posted, and is called not tried")
