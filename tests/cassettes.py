@@ -87,6 +87,8 @@ def stage(folder: Path) -> list[Path]:
 #: so that every recording and every replay asks the same addresses, and nothing has to be rewritten in pages,
 #: links and redirects. One recording at a time, therefore: no pytest -n.
 STAGING_PORT, INDEX_PORT, DEVPI_PORT = 18081, 18082, 18083
+#: A store each for moto, Azurite, and Swift twice.
+STORE_PORTS = (18084, 18085, 18086, 18087)
 #: The only credentials of these indexes, and they are in no cassette.
 LOGIN = ("alice", "alice-password")
 

@@ -24,11 +24,10 @@ from wheel_uploader.http import Http
 FILES = sorted(CASSETTES.rglob("*.yaml"))
 README = (CASSETTES / "README.rst").read_text(encoding="utf-8")
 
-#: Servers of ours; a DTD that Apache names; the home page of every wheel of these tests.
-HOSTS = {
-    *(f"127.0.0.1:{port}" for port in (cassettes.STAGING_PORT, cassettes.INDEX_PORT, cassettes.DEVPI_PORT)),
-    *("www.w3.org", "example.com"),
-}
+#: Ports of ours.
+PORTS = (cassettes.STAGING_PORT, cassettes.INDEX_PORT, cassettes.DEVPI_PORT, *cassettes.STORE_PORTS)
+#: Servers of ours; a DTD that Apache names; S3's XML namespace; the home page of every wheel of these tests.
+HOSTS = {*(f"127.0.0.1:{port}" for port in PORTS), "www.w3.org", "s3.amazonaws.com", "example.com"}
 SECRETS = (
     *(re.escape(text) for text in (LOGIN[1], basic(*LOGIN).partition(" ")[2])),
     r"pypi-\w",
