@@ -301,6 +301,24 @@ def test_how_to_continue_says_no_secret(tmp_path: Path, served: Served, release:
     assert "to continue (with what stands for ***): wheel-uploader -u staged" in talk
 
 
+def test_an_index_that_took_a_file_and_does_not_have_it(
+    tmp_path: Path, served: Served, release: dict[str, bytes]
+) -> None:
+    """It says 200 and never lists the file: that is no success; the next run posts that one file again."""
+    served.index.script = [None, Say(200)]
+    command = Command(tmp_path, served.upload_url, "--confirm-timeout", "0", "--upload-jobs", "1")
+    code, report, talk = command.ends()
+    assert code == report["exit_code"] == 10
+    lost = served.index.posted()[1]
+    assert f"does not list 1 of 6 files\n  {lost}\n" in talk
+    assert "They were taken, the listing may be behind" in talk
+    assert "to continue: wheel-uploader" in talk
+    code, _, talk = command.again()
+    assert code == 0, talk
+    assert served.index.files == release
+    assert sorted(served.index.posted()) == sorted([*release, lost])
+
+
 # --- the watch itself ------------------------------------------------------------------------------
 
 
