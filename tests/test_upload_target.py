@@ -363,7 +363,7 @@ def test_pypi_takes_tokens_only() -> None:
 def test_no_credentials_and_no_terminal_end_quickly(tmp_path: Path) -> None:
     """As a cron job sees it: a fresh process, standard input closed."""
     code = (
-        "from wheel_uploader import errors, upload\n"
+        "from wheel_uploader import errors\nfrom wheel_uploader.publish import upload\n"
         "from wheel_uploader.models import Options\n"
         "from wheel_uploader.progress import Silent\n"
         "options = Options(project='p', version='1', urls=(), repository_url='https://example.com/')\n"
