@@ -27,6 +27,7 @@ from wheel_uploader.models import FileState, IndexState, LocalFile, UploadOutcom
 from wheel_uploader.progress import Silent
 from wheel_uploader.publish import answers
 from wheel_uploader.publish.answers import Answer
+from wheel_uploader.publish.attempts import Attempts, Shared
 from wheel_uploader.publish.posting import in_order, upload_all, verdict
 from wheel_uploader.stopping import Watch
 
@@ -331,6 +332,20 @@ def test_a_pause_ends_when_the_run_has_to_and_nothing_is_posted_again() -> None:
     assert result.error is not None
     assert "the index does not list it, or not yet" in result.reason
     assert lost.log == ["credentials", f"post {C}", f"ask {C}"]
+
+
+def test_a_file_that_was_begun_too_late_is_not_tried() -> None:
+    scene = Scene()
+    shared = Shared(
+        post=lambda _: None,
+        look=scene.state_of,
+        wait=scene.time.sleep,
+        hurried=lambda: True,
+        retries=6,
+        progress=Silent(),
+    )
+    result = Attempts(local(A), shared).publish()
+    assert (result.outcome, result.attempts, scene.log) == (UploadOutcome.NOT_TRIED, 0, [])
 
 
 def test_what_hangs_is_left_behind_when_its_time_is_over_or_at_the_second_signal() -> None:
