@@ -151,32 +151,33 @@ class _Crew:
         todo = iter(sorted(tasks, key=lambda task: task.remote.size or 0, reverse=True))
         turn = threading.Lock()
 
-        def work() -> None:
-            while not self._stop.is_set():
-                with turn:
-                    task = next(todo, None)
-                if task is None:
-                    return
-                self._do(task)
+        def work(done: threading.Event) -> None:
+            try:
+                while not self._stop.is_set():
+                    with turn:
+                        task = next(todo, None)
+                    if task is None:
+                        return
+                    self._do(task)
+            finally:
+                done.set()
 
-        # Daemons: one that hangs in a read must not keep an interrupted process from ending.
-        workers = [
-            threading.Thread(target=work, name=f"download-{number}", daemon=True)
-            for number in range(min(jobs, len(tasks)))
-        ]
+        # Not Thread.join: one that Ctrl-C interrupts takes a running thread for dead (Python 3.11, 3.12).
+        begun: list[threading.Event] = []
         try:
-            for worker in workers:
-                worker.start()
-            for worker in workers:
+            for number in range(min(jobs, len(tasks))):
+                begun.append(threading.Event())
+                # A daemon: one that hangs in a read must not keep an interrupted process from ending.
+                threading.Thread(target=work, args=begun[-1:], name=f"download-{number}", daemon=True).start()
+            for done in begun:
                 # With a timeout, for without one Windows would not let Ctrl-C through.
-                while worker.is_alive():
-                    worker.join(0.5)
+                while not done.wait(0.5):
+                    pass
         except BaseException:
             self._stop.set()
             end = time.monotonic() + _PATIENCE
-            for worker in workers:
-                if worker.is_alive():
-                    worker.join(max(0.0, end - time.monotonic()))
+            for done in begun:
+                done.wait(max(0.0, end - time.monotonic()))
             raise
         if self._crash:
             raise self._crash
