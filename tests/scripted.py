@@ -114,7 +114,7 @@ class ScriptedServer:
             with contextlib.closing(connection):
                 request = self._request(connection)
                 if request:
-                    for step in script(request) if callable(script) else script:
+                    for step in _polite(script(request) if callable(script) else script):
                         if not self._step(connection, step):
                             break
 
@@ -157,3 +157,17 @@ class ScriptedServer:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             return False
         return True
+
+
+def _polite(script: Sequence[Step]) -> Sequence[Step]:
+    """``script``, whose last answer says that the connection closes after it.
+
+    A client that is not told so may send its next request just as the connection goes, and gets a reset.
+    """
+    last = script[-1] if script else None
+    if not (isinstance(last, bytes) and last.startswith(b"HTTP/1.1 ") and b"\r\n\r\n" in last):
+        return script
+    head, _, body = last.partition(b"\r\n\r\n")
+    if b"\nconnection:" in head.lower():
+        return script
+    return [*script[:-1], head + b"\r\nConnection: close\r\n\r\n" + body]
