@@ -52,7 +52,7 @@ LEVELS = (
     # The tables: one line for each source, check and format.
     ("sources/__init__", "checks/__init__", "report/__init__"),
     ("pipeline", "ends", "verdict"),
-    ("cli", "cli_options", "config", "demo"),
+    ("cli/*", "config", "demo"),
     ("__main__",),
 )
 
@@ -60,7 +60,7 @@ LEVELS = (
 HOMES = {
     "abi3info": ("checks/native_python",),
     "bs4": ("markup",),
-    "click": ("cli", "cli_options"),
+    "click": ("cli/*",),
     "email_validator": ("checks/contact",),
     "filelock": ("wheelhouse",),
     "httpcore": ("http/transport",),
@@ -293,8 +293,8 @@ def test_a_module_says_what_it_is_and_is_not_too_long(module: Module) -> None:
 
 
 @pytest.mark.parametrize("module", modules(), ids=all_names())
-def test_only_the_command_line_prints(module: Module) -> None:
-    if module.name in {"cli", "demo"}:
+def test_only_the_demo_prints(module: Module) -> None:
+    if module.name == "demo":
         return
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):

@@ -1,0 +1,144 @@
+"""The command line: options -> Options, Report -> screen, errors -> exit code. The home of click.
+
+Nothing heavy is imported at the top: ``--help`` has to answer at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+from click.core import ParameterSource
+
+from wheel_uploader import stopping
+from wheel_uploader.cli import screen
+from wheel_uploader.cli.answers import other_options
+from wheel_uploader.cli.help import TYPED, Command
+from wheel_uploader.cli.options import stage_options
+from wheel_uploader.cli.params import Option
+from wheel_uploader.errors import ReleaseError, UsageError
+
+if TYPE_CHECKING:
+    from wheel_uploader.models import Options
+
+
+@click.command(
+    cls=Command,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.argument("project", metavar="[PROJECT]", default="")
+@click.argument("release", metavar="[VERSION]", default="")
+@stage_options
+@other_options
+def command(report_format: str, **values: Any) -> NoReturn:
+    """Take one release from where its wheels are staged to a package index.
+
+    list -> download -> check -> sign -> upload -> confirm
+
+    Finds the wheels and the sdist of PROJECT VERSION at URL, downloads them into a local wheelhouse, checks
+    every file, signs them if asked, uploads what the index does not have yet, and waits until the index
+    serves exactly these bytes. VERSION may be 'latest'.
+
+    Files of this machine are checked where they lie, and nothing is written, with --until check; then
+    PROJECT may be left out: it is that of the files.
+
+    Every option can be set as WHEEL_UPLOADER_OPTION in the environment or under [tool.wheel-uploader] in
+    pyproject.toml.
+    """
+    context = click.get_current_context()
+    watch = context.obj or stopping.Watch()
+    try:
+        with watch.limited(values["max_duration"]):
+            from wheel_uploader import pipeline, progress
+
+            talk = progress.make(sys.stderr, verbose=values["verbose"])
+            result = pipeline.run(_options(**_that_hold(context, values)), talk, watch)
+    except ReleaseError as error:
+        screen.end(error)
+    except stopping.Stop as stop:
+        screen.end(stop.error)
+    screen.show(result, report_format)
+    if result.error:
+        screen.tell(result.error, again=context.meta[TYPED] if screen.continues(result) else ())
+    watch.finished()
+    sys.exit(result.exit_code)
+
+
+def _that_hold(context: click.Context, values: dict[str, Any]) -> dict[str, Any]:
+    """``values`` without what the configuration says of a release, when files are checked on their own.
+
+    One wheel is never all that is expected; it needs no wheelhouse, and no index to go to.
+    """
+    if values["project"]:
+        return values
+    dropped = {
+        parameter.name
+        for parameter in context.command.params
+        if isinstance(parameter, Option)
+        and parameter.group in {"List", "Download", "Upload and confirm"}
+        and context.get_parameter_source(parameter.name or "") is ParameterSource.DEFAULT_MAP
+    }
+    return {name: value for name, value in values.items() if name not in dropped - {"urls"}}
+
+
+def _options(
+    *, project: str, release: str, until: str, no_upload: bool, profile: str | None, **values: Any
+) -> Options:
+    """The Options that a command line stands for. Raises UsageError for what click cannot see."""
+    from wheel_uploader import checks
+    from wheel_uploader.http import logins
+    from wheel_uploader.models import Options, Profile, Stage
+    from wheel_uploader.release import parse_version
+
+    if not values["urls"]:
+        raise UsageError(
+            "no place to take the files from",
+            hint="Give a listing, an index page or a folder: -u URL (see 'wheel-uploader --help').",
+        )
+    for check_id in values["ignore"]:
+        checks.require_known(check_id)
+    if values["like"]:
+        parse_version(values["like"])
+    stage = min(Stage[until.upper()], Stage.SIGN if no_upload else Stage.CONFIRM)
+    if not project and stage > Stage.CHECK:
+        raise UsageError(
+            "no project was named",
+            hint="Say PROJECT, and its VERSION, at the end; without them, files are only checked: "
+            "--until check -u FILE.",
+        )
+    return Options(
+        url_token=os.environ.get(logins.VARIABLE),
+        project=project,
+        version=release,
+        until=stage,
+        profile=Profile(profile) if profile else None,
+        **values,
+    )
+
+
+#: click's exit code for Ctrl-C.
+_ABORTED = 1
+
+
+def main() -> None:
+    """Run the command; the only place that meets exceptions which nobody expected."""
+    watch = stopping.listen()
+    try:
+        command(prog_name="wheel-uploader", obj=watch)
+    except SystemExit as end:
+        watch.finished()
+        code = int(end.code or 0)
+        if code == _ABORTED and watch.error:
+            # It came while click was at work, which knows no other end than this one.
+            code = watch.error.exit_code
+        if code and threading.active_count() > 1:
+            # A thread was left behind; one that writes while the interpreter goes down would crash it.
+            with contextlib.suppress(OSError):
+                sys.stdout.flush()
+                sys.stderr.flush()
+            os._exit(code)
+        sys.exit(code)

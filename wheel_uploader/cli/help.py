@@ -1,0 +1,29 @@
+"""The command as click sees it: its help has headings, and it keeps what was typed."""
+
+from __future__ import annotations
+
+import click
+
+from wheel_uploader.cli.options import GROUPS
+
+#: Where a context keeps the arguments as they were typed.
+TYPED = f"{__name__}.typed"
+
+
+class Command(click.Command):
+    """A command whose ``--help`` shows the options under the headings of their stages."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        # For the message that says how to continue.
+        ctx.meta[TYPED] = tuple(args)
+        return super().parse_args(ctx, args)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        sections: dict[str, list[tuple[str, str]]] = {title: [] for title in (*GROUPS, "Other")}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None and isinstance(parameter, click.Option):
+                sections[getattr(parameter, "group", "") or "Other"].append(record)
+        for title, records in sections.items():
+            with formatter.section(title):
+                formatter.write_dl(records, col_max=34)

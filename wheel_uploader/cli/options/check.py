@@ -1,0 +1,44 @@
+"""Options of the check stage: what is accepted, and what the release is compared with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from wheel_uploader.cli.params import Option, option
+
+
+def options() -> list[Option]:
+    return [
+        option(
+            "--profile", type=click.Choice(["pypi", "any"]), help="Whose rules hold.  [default: the target's]"
+        ),
+        option(
+            "--ignore",
+            multiple=True,
+            # The configuration may give a reason with each.
+            type=click.UNPROCESSED,
+            callback=_ignores,
+            metavar="ID",
+            help="Accept what this check, or family of checks, finds. Repeatable.",
+        ),
+        option("--strict", is_flag=True, help="Let warnings stop the release too."),
+        option(
+            "--like",
+            metavar="VERSION",
+            help="The release on the index to compare with.  [default: the newest final one below this]",
+        ),
+        option("--no-like", is_flag=True, help="Compare with no other release."),
+        option(
+            "--allow-lost",
+            multiple=True,
+            metavar="TAG",
+            help="Accept that this python, platform or both (cp310-win32, 'pp*') of it are gone. Repeatable.",
+        ),
+    ]
+
+
+def _ignores(_context: click.Context, _parameter: click.Parameter, values: tuple[Any, ...]) -> dict[str, str]:
+    """Ids to reasons; those of the command line and of the environment come without."""
+    return dict((value, "") if isinstance(value, str) else value for value in values)

@@ -1,0 +1,47 @@
+"""Options of the run: how far, how long, and what is said of it."""
+
+from __future__ import annotations
+
+import click
+
+from wheel_uploader.cli.params import Option, duration, option
+
+STAGES = ("list", "download", "check", "sign", "upload", "confirm")
+
+
+def options() -> list[Option]:
+    return [
+        option(
+            "--until",
+            type=click.Choice(STAGES),
+            default="confirm",
+            show_default=True,
+            help="Stop after this stage.",
+        ),
+        option(
+            "-n",
+            "--no-upload",
+            "--no-twine",
+            "no_upload",
+            is_flag=True,
+            help="Do not upload: the same as --until sign.",
+        ),
+        option(
+            "--dry-run",
+            is_flag=True,
+            help="Stop after the comparison with the index; say what would be posted.",
+        ),
+        option(
+            "--format",
+            "report_format",
+            type=click.Choice(["text", "json", "sarif"]),
+            default="text",
+            show_default=True,
+            help="The report on standard output; sarif is for code scanning.",
+        ),
+        duration(
+            "--max-duration",
+            "End after so long (50m, 1h30m); a file that is being uploaded then gets 30 s more.",
+        ),
+        option("-v", "--verbose", count=True, help="Say more: refused files, waits, notes."),
+    ]
