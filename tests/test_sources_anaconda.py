@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wheel_uploader import sources
+from wheel_uploader import progress, sources
 from wheel_uploader.display import printable
 from wheel_uploader.errors import CredentialsError, ListingError, NetworkError, NothingFoundError
 from wheel_uploader.http import Http
@@ -275,6 +276,18 @@ def test_the_page_for_pip_serves(answer: httpx.Response) -> None:
     assert (file.filename, file.hashes) == (WHEEL, {})
     assert file.url == f"https://pypi.anaconda.org/{OWNER}/simple/dipy/1/{WHEEL}"
     assert len(listed(f"{SITE}/files?version=latest", site)) == 3
+
+
+def test_it_is_told_that_the_page_for_pip_served(capsys: pytest.CaptureFixture[str]) -> None:
+    site = Site({API: httpx.Response(503), SIMPLE: simple_page(WHEEL)})
+    transport = httpx.MockTransport(site)
+    with Http(
+        typed=[SITE], retries=1, transport=transport, progress=progress.make(sys.stderr, verbose=0)
+    ) as http:
+        assert sources.list_files([SITE], "dipy", http)
+    told = capsys.readouterr().err
+    assert "anaconda.org's API does not answer" in told
+    assert "its page for pip does, without hashes" in told
 
 
 def test_the_page_for_pip_is_asked_with_label_and_token() -> None:

@@ -56,6 +56,10 @@ def _no_token(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (
         "GITHUB_TOKEN",
         "GH_TOKEN",
+        "GH_ENTERPRISE_TOKEN",
+        "GITHUB_ENTERPRISE_TOKEN",
+        "GITHUB_SERVER_URL",
+        "GH_HOST",
         "GITHUB_RUN_ID",
         "GITLAB_TOKEN",
         "CI_JOB_TOKEN",
@@ -322,6 +326,57 @@ def test_what_github_says_when_it_says_no(monkeypatch: pytest.MonkeyPatch) -> No
         listed(RELEASE, Site({f"{API}/releases/tags/1.11.0": httpx.Response(500)}))
 
 
+@pytest.mark.parametrize("url", [RELEASE, "https://github.com/dipy/dipy/releases/tag/untagged-0a1b"])
+def test_a_draft_is_found_by_its_tag_and_by_its_own_page(url: str, token: str) -> None:
+    draft = {
+        "id": 9,
+        "draft": True,
+        "tag_name": "1.11.0",
+        "html_url": "https://github.com/dipy/dipy/releases/tag/untagged-0a1b",
+    }
+    others = [{"id": 8, "draft": False, "tag_name": "untagged-0a1b"}, {"id": "../x", "draft": True}]
+    site = Site({f"{API}/releases": ok([*others, draft]), f"{API}/releases/9/assets": ok([asset()])})
+    (file,) = listed(url, site)
+    assert file.filename == WHEEL
+
+
+def test_a_tag_that_no_draft_has_either(token: str) -> None:
+    with pytest.raises(NothingFoundError, match=r"releases/tags/1\.11\.0"):
+        listed(RELEASE, Site({f"{API}/releases": ok([{"id": 9, "draft": True, "tag_name": None}])}))
+
+
+@pytest.mark.parametrize(
+    ("variables", "url", "sent"),
+    [
+        ({"GH_HOST": "git.example", "GH_ENTERPRISE_TOKEN": "ghe_1"}, "https://git.example", "Bearer ghe_1"),
+        ({"GH_HOST": "git.example", "GITHUB_TOKEN": "ghs_1"}, "https://git.example", None),
+        (
+            {"GITHUB_SERVER_URL": "https://git.example", "GITHUB_TOKEN": "ghs_1"},
+            "https://git.example",
+            "Bearer ghs_1",
+        ),
+        # What the Actions of one GitHub give is not for another.
+        ({"GITHUB_SERVER_URL": "https://git.example", "GITHUB_TOKEN": "ghs_1"}, "https://github.com", None),
+    ],
+)
+def test_an_enterprise_server_gets_its_own_token_only(
+    variables: dict[str, str], url: str, sent: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    api = "https://api.github.com" if "github.com" in url else f"{url}/api/v3"
+    release_at = f"{api}/repos/dipy/dipy/releases"
+    site = Site(
+        {f"{release_at}/tags/1.11.0": ok({"id": 9}), f"{release_at}/9/assets": ok([asset(digest=None)])}
+    )
+    assert [file.filename for file in listed(f"{url}/dipy/dipy/releases/tag/1.11.0", site)] == [WHEEL]
+    assert {authorization for _, authorization in site.sent} == {sent}
+
+
+def test_a_host_that_nobody_called_a_github_is_a_plain_server() -> None:
+    assert not GitHubRelease.claims("https://git.example/dipy/dipy/releases/tag/1.11.0")
+
+
 @pytest.mark.parametrize("value", [[], {}, {"id": None}, {"id": "../x"}, 1])
 def test_what_is_no_release(value: object) -> None:
     with pytest.raises(ListingError, match="JSON that is no release"):
@@ -444,6 +499,19 @@ def test_the_wheels_in_the_artifacts_are_taken_out(token: str) -> None:
     assert not list(unpacked.parents[2].glob("wheel-uploader-*/**/*.zip"))
     assert {host for host, sent in site.sent if sent} == {"api.github.com"}
     assert (BLOBS.split("/")[2], None) in site.sent
+
+
+def test_while_waiting_an_artifact_is_fetched_once(token: str) -> None:
+    site = run(zipped((WHEEL, DATA)))
+    with opened(RUN, site) as (http, scratch):
+        looks = [sources.list_files([RUN], "dipy", http, scratch) for _ in range(2)]
+        assert looks[0] == looks[1]
+        assert content(looks[1][0]) == DATA
+        assert [request.url.path.rpartition("/")[2] for request in site.requests].count("zip") == 1
+        # Another one, under the same name, is.
+        site.pages = run(b"", zipped((WHEEL, DATA + b"x"))).pages
+        files = sources.list_files([f"{RUN}/artifacts/1"], "dipy", http, scratch)
+        assert [content(file) for file in files] == [DATA + b"x"]
 
 
 def test_one_artifact_can_be_asked_for(token: str) -> None:

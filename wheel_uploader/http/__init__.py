@@ -131,6 +131,10 @@ class Http:
             what, attempt, attempts=self._retries, progress=self._progress, sleep=self._sleep
         )
 
+    def say(self, text: str) -> None:
+        """Tell the person what was noticed on the way; for those who read answers and have no other voice."""
+        self._progress.say(text)
+
     # --- asking ----------------------------------------------------------------------------------------
 
     def get(

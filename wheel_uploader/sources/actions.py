@@ -14,7 +14,7 @@ from wheel_uploader.models import RemoteFile
 from wheel_uploader.sources import paging
 from wheel_uploader.sources.artifacts import Artifact, Unpacker, UnpackingSource
 from wheel_uploader.sources.base import Listing, digests
-from wheel_uploader.sources.github import PER_PAGE, Api, entries, next_page, repository_path
+from wheel_uploader.sources.github import PER_PAGE, Api, entries, next_page, repository
 from wheel_uploader.sources.simple import load
 
 _RUN = re.compile(
@@ -30,13 +30,15 @@ class ActionsRun(UnpackingSource):
 
     @staticmethod
     def claims(url: str) -> bool:
-        return bool(_RUN.match(repository_path(url)))
+        where = repository(url)
+        return bool(where and _RUN.match(where.path))
 
     def files(self, project: str) -> Iterator[RemoteFile]:
         """The files in the artifacts; an expired artifact is listed and refused."""
-        found = _RUN.match(repository_path(self._url))
-        assert found  # noqa: S101 - or it would not have been claimed
-        api = Api(self._http, self.api)
+        where = repository(self._url)
+        found = where and _RUN.match(where.path)
+        assert where and found  # noqa: S101 - or it would not have been claimed
+        api = Api(self._http, self.api, where)
         if not api.token:
             raise CredentialsError(
                 "GitHub gives the artifacts of a run only to those with a token, even public ones",

@@ -98,6 +98,9 @@ class Anaconda:
             if isinstance(error, CredentialsError):
                 raise CredentialsError(error.message, hint=_PRIVATE) from None
             raise error from None
+        self._http.say(
+            f"anaconda.org's API does not answer ({error.message}); its page for pip does, without hashes"
+        )
         yield from (file for file in files if _is_of_version(file, channel))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -61,11 +61,16 @@ class Unpacker:
         self._project = canonicalize_name(project)
         self._room = MAX_BYTES
 
-    def files(self, artifact: Artifact) -> Iterator[RemoteFile]:
+    def files(self, artifact: Artifact) -> Iterable[RemoteFile]:
         """Every file in it; those of the project under ``file:`` URLs, where they have been unpacked to.
 
-        Raises FileError when the zip or a file of the project in it is damaged.
+        An artifact that has been looked at in this run is not fetched again: what is once under its URL never
+        changes. Raises FileError when the zip or a file of the project in it is damaged.
         """
+        key = (artifact.url, artifact.sha256, self._project)
+        return self._scratch.once(key, lambda: self._unpacked(artifact))
+
+    def _unpacked(self, artifact: Artifact) -> Iterator[RemoteFile]:
         folder = self._scratch.directory()
         path = folder / "artifact.zip"
         size = self._http.retrying(f"get {artifact.name}", lambda: self._fetch(artifact, path))

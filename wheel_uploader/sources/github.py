@@ -1,10 +1,11 @@
-"""GitHub's API, with the token that the environment has; and the assets of a release."""
+"""GitHub's API, of github.com or an Enterprise Server, with the token of the environment; and releases."""
 
 from __future__ import annotations
 
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urljoin, urlsplit
 
@@ -21,36 +22,75 @@ PER_PAGE = 100
 
 _NUMBER = re.compile(r"[0-9]{1,18}\Z")
 
+_GITHUB = frozenset({"github.com", "www.github.com", "api.github.com"})
+#: Variables with a token: for github.com, and for a GitHub Enterprise Server; gh's own names first.
+_TOKENS = ("GH_TOKEN", "GITHUB_TOKEN")
+_ENTERPRISE_TOKENS = ("GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN")
 
-def repository_path(url: str) -> str:
-    """The path of a URL of GitHub's site or API from ``/OWNER/REPO`` on; empty for other URLs."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repository:
+    """A repository of some GitHub, and what its URL says besides."""
+
+    #: Of github.com itself, or of an Enterprise Server.
+    host: str
+    #: From ``/OWNER/REPO`` on, of the site or of the API.
+    path: str
+
+    @property
+    def is_enterprise(self) -> bool:
+        return self.host not in _GITHUB
+
+
+def repository(url: str) -> Repository | None:
+    """What a URL of a GitHub's site or API is about; None for other URLs.
+
+    An Enterprise Server is known by the variables that Actions (GITHUB_SERVER_URL) or gh (GH_HOST) have.
+    """
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
     except ValueError:
-        return ""
-    if parts.scheme not in {"http", "https"} or host not in {
-        "github.com",
-        "www.github.com",
-        "api.github.com",
-    }:
-        return ""
-    return parts.path.removeprefix("/repos") if host == "api.github.com" else parts.path
+        return None
+    if parts.scheme not in {"http", "https"}:
+        return None
+    if host in _GITHUB:
+        path = parts.path.removeprefix("/repos") if host == "api.github.com" else parts.path
+        return Repository(host=host, path=path)
+    if host and host in {_runs_on(), os.environ.get("GH_HOST", "").lower()}:
+        return Repository(host=parts.netloc.rpartition("@")[2], path=parts.path.removeprefix("/api/v3/repos"))
+    return None
+
+
+def _runs_on() -> str:
+    """The host of the GitHub whose Actions run us; empty elsewhere."""
+    return urlsplit(os.environ.get("GITHUB_SERVER_URL", "")).hostname or ""
+
+
+def _variables(host: str) -> tuple[str, ...]:
+    """Where a token for the GitHub at ``host`` is found: the one that Actions give is for their own."""
+    at_home = _runs_on() or "github.com"
+    if host in _GITHUB:
+        return _TOKENS if at_home in _GITHUB else _TOKENS[:1]
+    return (*_ENTERPRISE_TOKENS, *(_TOKENS[1:] if host.partition(":")[0] == at_home else ()))
 
 
 class Api:
-    """Requests to GitHub's API. The token of the environment goes there, and nowhere else."""
+    """Requests to a GitHub's API. The token of the environment goes there, and nowhere else."""
 
-    def __init__(self, http: Http, base: str) -> None:
+    def __init__(self, http: Http, base: str, where: Repository) -> None:
         self._http = http
-        self._base = base
-        self.token = (os.environ.get("GH_TOKEN") or os.environ.get("GITHUB_TOKEN") or "").strip()
+        #: Without a slash at its end.
+        self.base = f"https://{where.host}/api/v3" if where.is_enterprise else base
+        self._variables = _variables(where.host)
+        found = (os.environ.get(name, "").strip() for name in self._variables)
+        self.token = next(filter(None, found), "")
         if self.token:
             remember_secret(self.token)
-            http.add_headers(f"{base}/", {"authorization": f"Bearer {self.token}"})
+            http.add_headers(f"{self.base}/", {"authorization": f"Bearer {self.token}"})
 
     def url(self, path: str) -> str:
-        return f"{self._base}/repos/{path}"
+        return f"{self.base}/repos/{path}"
 
     def get(self, url: str) -> Page:
         """An answer of the API. Raises NothingFoundError for 404, with what may be behind it."""
@@ -58,18 +98,19 @@ class Api:
             return self._http.get(url, accept="application/vnd.github+json")
         except CredentialsError:
             raise CredentialsError(
-                f"{bare_url(url)} refuses the token in GH_TOKEN or GITHUB_TOKEN",
+                f"{bare_url(url)} refuses the token in {' or '.join(self._variables)}",
                 hint="Renew it, or unset the variable: what is public needs none.",
             ) from None
         except HttpStatus as error:
+            token = self._variables[-1]
             if error.status in {404, 410}:
-                more = "" if self.token else " A private repository needs a token in GITHUB_TOKEN."
+                more = "" if self.token else f" A private repository needs a token in {token}."
                 raise NothingFoundError(
                     f"there is nothing at {bare_url(url)} (the server answers {error.status})",
                     hint=f"Check owner, repository and tag.{more}",
                 ) from None
             if error.status in {403, 429} and not self.token:
-                error.hint = "GitHub allows few requests without a token: set GITHUB_TOKEN."
+                error.hint = f"GitHub allows few requests without a token: set {token}."
             raise
 
 
@@ -105,13 +146,15 @@ class GitHubRelease:
 
     def files(self, project: str) -> Iterator[RemoteFile]:  # noqa: ARG002 (a release is of one repository)
         """Every asset; with a token by the API, which gives those of drafts and private repositories too."""
-        api = Api(self._http, self.api)
+        where = repository(self._url)
+        assert where  # noqa: S101 - or it would not have been claimed
+        api = Api(self._http, self.api, where)
         path = api.url(_api_path(self._url))
         releases, _, number = path.rpartition("/")
         if not _NUMBER.match(number) or releases.endswith("/tags"):
-            number = _number(api.get(path))
             releases = path[: path.rindex("/releases/")] + "/releases"
-        by_api = f"{self.api}/" if api.token else ""
+            number = self._found(api, path, releases)
+        by_api = f"{api.base}/" if api.token else ""
         url = f"{releases}/{number}/assets?per_page={PER_PAGE}"
         for _, listing in paging.pages(url, api.get, lambda page: _read(page, by_api)):
             for file in listing.files:
@@ -120,10 +163,42 @@ class GitHubRelease:
                     self._http.add_headers(file.url, {"accept": "application/octet-stream"})
                 yield file
 
+    def _found(self, api: Api, path: str, releases: str) -> str:
+        """The number of the release at ``path`` of the API, or of the draft for that tag."""
+        try:
+            return _number(api.get(path))
+        except NothingFoundError:
+            tag = unquote(path.rpartition("/tags/")[2])
+            if not api.token or "/tags/" not in path:
+                raise
+            # By their tag the API does not give drafts; their own pages are called untagged-...
+            for _, listing in paging.pages(f"{releases}?per_page={PER_PAGE}", api.get, _drafts):
+                if number := listing.pages.get(tag):
+                    return number
+            raise
+
+
+def _drafts(page: Page) -> Listing:
+    """The numbers of the draft releases on a page, by their tags and by the last words of their URLs."""
+    listed = entries(load(page.text, bare_url(page.url)), "releases", bare_url(page.url))
+    drafts = [entry for entry in listed if entry.get("draft") is True and _NUMBER.match(str(entry.get("id")))]
+    called = [
+        (key, str(entry["id"])) for entry in drafts for key in (entry.get("tag_name"), _last_word(entry))
+    ]
+    return Listing(
+        pages={key: number for key, number in called if isinstance(key, str) and key},
+        next=next_page(page.url, len(listed)),
+    )
+
+
+def _last_word(entry: dict[str, Any]) -> str:
+    return unquote(str(entry.get("html_url", "")).rpartition("/")[2])
+
 
 def _api_path(url: str) -> str:
     """Where the API has the release of a URL: ``OWNER/REPO/releases/tags/TAG``; empty for other URLs."""
-    words = [word for word in repository_path(url).split("/") if word]
+    where = repository(url)
+    words = [word for word in where.path.split("/") if word] if where else []
     owner_repo, rest = words[:2], words[3:]
     if words[2:3] != ["releases"]:
         return ""
