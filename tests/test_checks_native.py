@@ -267,8 +267,14 @@ FAULTS: dict[str, tuple[str, str, Files, str | Files]] = {
         {PYD: pe(needed=("KERNEL32.dll", "VCOMP140.DLL"))},
         {PYD: pe(needed=("KERNEL32.dll", "VCOMP140.DLL")), "dipy.libs/vcomp140.dll": pe()},
     ),
-    "the C++ runtime": (
+    "the C++ runtime for debugging": (
         "native/missing-library",
+        WIN,
+        {PYD: pe(needed=("MSVCP140D.dll",))},
+        {PYD: pe(), "dipy.libs/msvcp140d.dll": pe()},
+    ),
+    "the C++ runtime": (
+        "native/needs-visual-cpp",
         WIN,
         {PYD: pe(needed=("MSVCP140.dll",))},
         {PYD: pe(needed=("VCRUNTIME140.dll", "VCRUNTIME140_1.dll", "api-ms-win-crt-heap-l1-1-0.dll"))},
@@ -405,6 +411,27 @@ def test_a_finding_is_told_once_and_counts_the_members() -> None:
         "dipy/m0.pyd: it needs vcomp140.dll, which is neither in the wheel nor promised by Windows "
         "(and 29 more files)"
     )
+
+
+def test_what_of_visual_cpp_most_computers_have_is_a_warning_and_the_rest_an_error() -> None:
+    files = {
+        "dipy/a.pyd": pe(needed=("MSVCP140.dll", "VCOMP140.DLL")),
+        "dipy/b.pyd": pe(needed=("msvcp140_1.dll",)),
+    }
+    assert found("cp312-cp312-win32", {name: pe("x86", needed=("MSVCP140.dll",)) for name in files}) == {
+        "native/needs-visual-cpp": [
+            "dipy/a.pyd: it needs MSVCP140.dll, which Python does not bring (and one more file)"
+        ]
+    }
+    both = found(WIN, files)
+    assert len(both["native/needs-visual-cpp"]) == 2
+    assert len(both["native/missing-library"]) == 1
+    assert "VCOMP140.DLL" in both["native/missing-library"][0]
+    # delvewheel's copies have names of their own; a plain one beside it serves as well.
+    mangled = pe(needed=("msvcp140-a4c2229bdc2a2a630acdc095b4d86008.dll",))
+    copy = {"dipy.libs/msvcp140-a4c2229bdc2a2a630acdc095b4d86008.dll": pe()}
+    assert found(WIN, {"dipy/a.pyd": mangled, **copy}) == {}
+    assert found(WIN, {"dipy/a.pyd": pe(needed=("MSVCP140.dll",)), "dipy/msvcp140.dll": pe()}) == {}
 
 
 def test_messages() -> None:
@@ -568,7 +595,10 @@ def test_abi3_of_no_python_that_is_known() -> None:
 def test_severities() -> None:
     severities = {check.id: check.severity for check in native.CHECKS}
     notes = {"native/program-in-any-wheel", "native/tag-stricter-than-code", "native/debug-symbols"}
-    warnings = {"native/none-in-platform-wheel", "native/isa-too-new", "native/in-purelib", "native/unread"}
+    warnings = {
+        *("native/none-in-platform-wheel", "native/isa-too-new", "native/in-purelib", "native/unread"),
+        "native/needs-visual-cpp",
+    }
     for check, severity in severities.items():
         expected = (
             Severity.NOTE if check in notes else Severity.WARNING if check in warnings else Severity.ERROR

@@ -133,6 +133,19 @@ def test_windows_libraries(arch: str) -> None:
         assert not promises.has_windows(library, arch), library
 
 
+def test_the_runtime_of_visual_cpp_is_what_its_redistributable_calls_crt() -> None:
+    for library in (
+        "MSVCP140.dll",
+        "msvcp140_1.dll",
+        "msvcp140_atomic_wait.dll",
+        "concrt140.dll",
+        "vccorlib140.DLL",
+    ):
+        assert promises.is_visual_cpp(library), library
+    for library in ("vcomp140.dll", "mfc140u.dll", "msvcp140d.dll", "msvcp120.dll", "msvcp140-a4c2229b.dll"):
+        assert not promises.is_visual_cpp(library), library
+
+
 def test_macos_libraries() -> None:
     assert promises.has_macos("/usr/lib/libSystem.B.dylib")
     assert promises.has_macos("/System/Library/Frameworks/Accelerate.framework/Versions/A/Accelerate")

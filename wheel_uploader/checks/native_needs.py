@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from wheel_uploader.checks.native_code import Code, few, gathered, loaded
 from wheel_uploader.checks.native_search import Found, Search
@@ -133,32 +134,70 @@ def missing_library(wheel: WheelContent) -> Iterator[Yielded]:
     It works on the machine that built the wheel, where the library is, and the import fails on most others:
     "cannot open shared object file", "Library not loaded", "DLL load failed". Promised are, on Linux, the
     libraries of the manylinux or musllinux policy; on macOS those below /usr/lib and /System; on Windows
-    those of Windows 10 and vcruntime140.dll, which comes with Python, but neither msvcp140.dll nor
-    vcomp140.dll. A library in the wheel counts when a search path ($ORIGIN, @loader_path, @rpath) leads to
-    it, a DLL wherever it lies. Usual causes are a repair step that was left out, that looked at another
-    directory, or that stopped at a library of Homebrew built for a newer macOS. Repair the wheel with
-    auditwheel, delocate or delvewheel. For Android, iOS and plain Linux nothing is judged.
+    those of Windows 10 and vcruntime140.dll, which comes with Python, but not vcomp140.dll (of msvcp140.dll
+    native/needs-visual-cpp speaks). A library in the wheel counts when a search path ($ORIGIN,
+    @loader_path, @rpath) leads to it, a DLL wherever it lies. Usual causes are a repair step that was left
+    out, that looked at another directory, or that stopped at a library of Homebrew built for a newer macOS.
+    Repair the wheel with auditwheel, delocate or delvewheel. For Android, iOS and plain Linux nothing is
+    judged.
     """
-    search = Search(wheel)
-    found = []
-    for platform in _platforms(wheel, *_CALLED):
+    yield from gathered(
+        (need.member, need.sentence)
+        for need in _unmet(wheel, *_CALLED)
+        if not (need.is_missing and promises.is_visual_cpp(need.library))
+    )
+
+
+@check("native/needs-visual-cpp", Severity.WARNING)
+def needs_visual_cpp(wheel: WheelContent) -> Iterator[Yielded]:
+    """The code needs Visual C++'s runtime, which neither the wheel nor Python brings.
+
+    Python's installer brings vcruntime140.dll and no more of it. msvcp140.dll, the standard library of C++,
+    comes with Microsoft's redistributable, with many programs, and with packages that may be loaded before;
+    most computers have it. On a fresh Windows, in containers for example, the import fails with "DLL load
+    failed". It is a warning because well-known wheels rely on it on purpose. vcomp140.dll (OpenMP) and
+    mfc140.dll are of the redistributable too, but next to nothing else brings them: native/missing-library
+    has them as errors. The usual cause is C++ compiled with /MD and a wheel that was not repaired. Run
+    delvewheel over it, which puts a copy of its own name into the wheel, or link the C++ library
+    statically.
+    """
+    yield from gathered(
+        (need.member, f"it needs {need.library}, which Python does not bring")
+        for need in _unmet(wheel, System.WINDOWS)
+        if need.is_missing and promises.is_visual_cpp(need.library)
+    )
+
+
+class _Need(NamedTuple):
+    """A library that some code needs and does not find."""
+
+    member: str
+    library: str
+    #: It is not in the wheel; otherwise no search path leads to it.
+    is_missing: bool
+    sentence: str
+
+
+def _unmet(wheel: WheelContent, *systems: System) -> Iterator[_Need]:
+    platforms = _platforms(wheel, *systems)
+    search = Search(wheel) if platforms else None
+    for platform in platforms:
         for code in loaded(wheel):
-            if code.facts.format is platform.format and code.slice.arch in platform.arches:
-                found += [(code.member, sentence) for sentence in _missing(code, platform, search)]
-    yield from gathered(found)
+            if search and code.facts.format is platform.format and code.slice.arch in platform.arches:
+                yield from _unmet_by(code, platform, search)
 
 
-def _missing(code: Code, platform: Platform, search: Search) -> Iterator[str]:
+def _unmet_by(code: Code, platform: Platform, search: Search) -> Iterator[_Need]:
     for library in code.slice.needed:
         if library == code.slice.name or _is_promised(library, code, platform):
             continue
         match search.find(library, code):
             case Found.MISSING:
-                by = _CALLED[platform.system]
-                yield f"it needs {library}, which is neither in the wheel nor promised by {by}"
+                why = f"which is neither in the wheel nor promised by {_CALLED[platform.system]}"
+                yield _Need(code.member, library, True, f"it needs {library}, {why}")
             case Found.UNREACHABLE:
-                where = search.where(library)
-                yield f"it needs {library}; the wheel has {where}, and no search path leads there"
+                why = f"the wheel has {search.where(library)}, and no search path leads there"
+                yield _Need(code.member, library, False, f"it needs {library}; {why}")
             case Found.THERE | Found.ELSEWHERE:
                 pass
 
@@ -179,4 +218,4 @@ def _is_promised(library: str, code: Code, platform: Platform) -> bool:
             return promises.has_windows(library, code.slice.arch)
 
 
-CHECKS = (glibc_too_new, musl_vs_glibc, links_libpython, missing_library)
+CHECKS = (glibc_too_new, musl_vs_glibc, links_libpython, missing_library, needs_visual_cpp)

@@ -27,6 +27,11 @@ _DRIVERS = re.compile(
 _PYTHON_DLL = re.compile(r"python3\d*t?(?:_d)?\.dll|libpypy[\d.]*-c\.dll|python-native\.dll", re.IGNORECASE)
 #: The part of Microsoft's runtime that CPython itself brings; msvcp140.dll is not of it.
 _VCRUNTIME = re.compile(r"vcruntime140(?:_1)?\.dll", re.IGNORECASE)
+#: The rest of what Visual Studio calls Microsoft.VC140.CRT; vcomp140.dll (OpenMP) and mfc140.dll are apart.
+_VC_CRT = re.compile(
+    r"(?:msvcp140(?:_1|_2|_atomic_wait|_codecvt_ids)?|concrt140|vccorlib140|vcruntime140_threads)\.dll",
+    re.IGNORECASE,
+)
 #: Names that Windows maps to the libraries behind them.
 _API_SET = re.compile(r"(?:api|ext)-(?:ms|ext)-.*", re.IGNORECASE)
 _NUMBER = re.compile(r"[0-9.]+\Z")
@@ -94,6 +99,11 @@ def has_windows(library: str, arch: str) -> bool:
         or name in _dlls("arm64")
         or any(promised.fullmatch(name) for promised in (_API_SET, _PYTHON_DLL, _VCRUNTIME, _DRIVERS))
     )
+
+
+def is_visual_cpp(library: str) -> bool:
+    """Whether this DLL is of Visual C++'s own runtime, which neither Windows nor Python brings."""
+    return bool(_VC_CRT.fullmatch(library))
 
 
 def has_macos(path: str) -> bool:
