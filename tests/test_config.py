@@ -7,9 +7,23 @@ from pathlib import Path
 import pytest
 
 from wheel_uploader import config
+from wheel_uploader.config import Kind
 from wheel_uploader.errors import UsageError
 
-KNOWN = ("url", "wheelhouse", "sign")
+KNOWN = {
+    "url": Kind.TEXTS,
+    "wheelhouse": Kind.TEXT,
+    "sign": Kind.FLAG,
+    "retries": Kind.COUNT,
+    "timeout": Kind.NUMBER,
+    "wait": Kind.DURATION,
+    "expect": Kind.FILES,
+    "ignore": Kind.IGNORES,
+}
+
+
+def values(path: Path, use: str | None = None) -> dict[str, object]:
+    return {name: setting.value for name, setting in config.load(path, KNOWN, use).items()}
 
 
 def written(folder: Path, text: str) -> Path:
@@ -26,8 +40,8 @@ def test_the_nearest_file_upwards_counts(tmp_path: Path) -> None:
 
 def test_keys_are_options_with_dashes_or_underscores(tmp_path: Path) -> None:
     path = written(tmp_path, '[tool.wheel-uploader]\nurl = ["x"]\nsign = true\n')
-    assert config.load(path, KNOWN) == {"url": ["x"], "sign": True}
-    assert config.load(written(tmp_path, "[project]\nname = 'x'\n"), KNOWN) == {}
+    assert values(path) == {"url": ["x"], "sign": True}
+    assert values(written(tmp_path, "[project]\nname = 'x'\n")) == {}
 
 
 @pytest.mark.parametrize(
@@ -43,21 +57,105 @@ def test_ignore_is_a_list_or_a_table_with_reasons(
     tmp_path: Path, value: str, ignores: list[tuple[str, str]]
 ) -> None:
     path = written(tmp_path, f"[tool.wheel-uploader]\nignore = {value}\n")
-    assert config.load(path, ("ignore",)) == {"ignore": ignores}
+    assert values(path) == {"ignore": ignores}
 
 
-@pytest.mark.parametrize("value", ["1", "[1]", '{ "metadata/thin" = 1 }', "true"])
-def test_ignore_is_nothing_else(tmp_path: Path, value: str) -> None:
-    path = written(tmp_path, f"[tool.wheel-uploader]\nignore = {value}\n")
-    with pytest.raises(UsageError, match="neither a list of ids nor a table"):
-        config.load(path, ("ignore",))
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("ignore = 1", "ignore is 1, and has to be a list of ids, or a table of ids and reasons"),
+        ("ignore = [1]", "ignore is [1], and has to be a list of ids"),
+        ('ignore = { "metadata/thin" = 1 }', "ignore is a table, and has to be a list of ids"),
+        ("ignore = true", "ignore is true, and has to be a list of ids"),
+        ('sign = "yes"', 'sign is "yes", and has to be true or false'),
+        ("retries = 1.5", "retries is 1.5, and has to be a whole number"),
+        ("retries = true", "retries is true, and has to be a whole number"),
+        ('timeout = "30"', 'timeout is "30", and has to be a number'),
+        ("wheelhouse = 3", "wheelhouse is 3, and has to be a text in quotes"),
+        ("url = [3]", "url is [3], and has to be a text in quotes, or a list of them"),
+        ("wait = [3]", "wait is [3], and has to be a number of seconds"),
+        ("expect = true", "expect is true, and has to be a number, a text in quotes, or a table"),
+        ("expect = 1.5", "expect is 1.5, and has to be a number, a text in quotes, or a table"),
+    ],
+)
+def test_a_value_of_another_kind_is_one_clear_sentence(tmp_path: Path, line: str, said: str) -> None:
+    for table in ("[tool.wheel-uploader]", "[tool.wheel-uploader.profiles.nightly]"):
+        path = written(tmp_path, f"{table}\n{line}\n")
+        with pytest.raises(UsageError) as caught:
+            config.load(path, KNOWN)
+        assert len(caught.value.details) == 1
+        assert caught.value.details[0].startswith(f"{table} {said}")
+
+
+def test_values_of_every_kind_are_taken(tmp_path: Path) -> None:
+    text = "url = 'x'\nsign = false\nretries = 3\ntimeout = 1.5\nwait = '20m'\nexpect = 6\n"
+    assert len(values(written(tmp_path, f"[tool.wheel-uploader]\n{text}"))) == 6
 
 
 def test_every_unknown_key_is_named_with_the_nearest_option(tmp_path: Path) -> None:
     path = written(tmp_path, "[tool.wheel-uploader]\nwheelhuose = 'x'\nzzz = 1\n")
     with pytest.raises(UsageError) as caught:
         config.load(path, KNOWN)
-    assert caught.value.details == ("wheelhuose (did you mean wheelhouse?)", "zzz")
+    assert caught.value.details == (
+        "[tool.wheel-uploader] wheelhuose (did you mean wheelhouse?)",
+        "[tool.wheel-uploader] zzz is no option",
+    )
+
+
+# --- profiles --------------------------------------------------------------------------------------
+
+PROFILES = """
+[tool.wheel-uploader]
+url = ["x"]
+retries = 3
+
+[tool.wheel-uploader.profiles.nightly]
+project = "dipy"
+version = "latest"
+retries = 9
+"""
+
+
+def test_a_profile_is_stronger_than_the_table_and_says_where_each_value_stands(tmp_path: Path) -> None:
+    path = written(tmp_path, PROFILES)
+    assert values(path) == {"url": ["x"], "retries": 3}
+    assert values(path, "nightly") == {"url": ["x"], "retries": 9, "project": "dipy", "version": "latest"}
+    settings = config.load(path, KNOWN, "nightly")
+    assert settings["url"].where == f"{path} [tool.wheel-uploader]"
+    assert settings["retries"].where == f"{path} [tool.wheel-uploader.profiles.nightly]"
+    assert config.profiles(path) == ["nightly"]
+
+
+def test_an_unknown_profile_names_the_nearest(tmp_path: Path) -> None:
+    path = written(tmp_path, PROFILES)
+    with pytest.raises(UsageError, match=r"no profile nightli in .*did you mean nightly\?") as caught:
+        config.load(path, KNOWN, "nightli")
+    assert "These are there: nightly." in caught.value.hint
+    with pytest.raises(UsageError) as caught:
+        config.load(written(tmp_path, ""), KNOWN, "nightly")
+    assert "There is none in the file." in caught.value.hint
+
+
+def test_every_profile_is_looked_at(tmp_path: Path) -> None:
+    path = written(tmp_path, f"{PROFILES}\n[tool.wheel-uploader.profiles.weekly]\nretires = 1\n")
+    with pytest.raises(UsageError) as caught:
+        config.load(path, KNOWN, "nightly")
+    assert caught.value.details == ("[tool.wheel-uploader.profiles.weekly] retires (did you mean retries?)",)
+
+
+def test_which_release_it_is_belongs_in_a_profile(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        config.load(written(tmp_path, "[tool.wheel-uploader]\nproject = 'dipy'\n"), KNOWN)
+    assert "belongs in a profile" in caught.value.details[0]
+
+
+@pytest.mark.parametrize("text", ["profiles = 1", "profiles = { nightly = 1 }"])
+def test_profiles_are_tables(tmp_path: Path, text: str) -> None:
+    with pytest.raises(UsageError, match="not a table of tables"):
+        config.load(written(tmp_path, f"[tool.wheel-uploader]\n{text}\n"), KNOWN)
+
+
+# --- broken files ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -132,13 +132,6 @@ def test_numbers_and_words_of_the_configuration() -> None:
                 ),
             ],
         ),
-        (
-            "expect = true",
-            [
-                "error: 'expect' in the configuration is neither a number, nor a file, nor a matrix",
-                "next: Run 'wheel-uploader --help' for the options.",
-            ],
-        ),
     ],
 )
 def test_a_wrong_expectation_is_said_before_anything_is_asked(line: str, lines: list[str]) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import enum
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,32 @@ from wheel_uploader.display import printable
 from wheel_uploader.errors import UsageError
 
 TABLE = "wheel-uploader"
+PROFILES = "profiles"
+
+
+class Kind(enum.StrEnum):
+    """What may stand for an option in the file, in words."""
+
+    FLAG = "true or false"
+    COUNT = "a whole number"
+    NUMBER = "a number"
+    TEXT = "a text in quotes"
+    TEXTS = "a text in quotes, or a list of them"
+    DURATION = 'a number of seconds, or a text like "20m"'
+    FILES = "a number, a text in quotes, or a table"
+    IGNORES = "a list of ids, or a table of ids and reasons"
+
+
+#: What a whole release is called in a profile, where an option has its own long name.
+RELEASE = {"project": Kind.TEXT, "version": Kind.TEXT}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One value of the file, and the table that it stands in: ``/x/pyproject.toml [tool.wheel-uploader]``."""
+
+    value: Any
+    where: str
 
 
 def find(start: Path) -> Path | None:
@@ -23,11 +51,41 @@ def find(start: Path) -> Path | None:
     return None
 
 
-def load(path: Path, known: Collection[str]) -> dict[str, Any]:
-    """The table's keys and values; ``known`` are the long options, spelled as on the command line.
+def load(path: Path, known: Mapping[str, Kind], use: str | None = None) -> dict[str, Setting]:
+    """The values that hold, by the long options in ``known``; those of the profile ``use`` are the stronger.
 
-    Raises UsageError for a file that cannot be read, and for every unknown key at once.
+    Every profile is looked at, not only the one in use. Raises UsageError for a file that cannot be read,
+    and for all wrong keys and values at once.
     """
+    table = _table(path)
+    named = table.pop(PROFILES, {})
+    if not isinstance(named, Mapping) or not all(isinstance(each, Mapping) for each in named.values()):
+        raise UsageError(
+            f"'{PROFILES}' in {_place(path)} is not a table of tables",
+            hint=f"A profile is a table of its own: [tool.{TABLE}.{PROFILES}.NAME].",
+        )
+    wrong = list(_wrong(table, known, f"[tool.{TABLE}]"))
+    for name, profile in named.items():
+        wrong += _wrong(profile, {**known, **RELEASE}, f"[tool.{TABLE}.{PROFILES}.{name}]")
+    if wrong:
+        raise UsageError(
+            f"{path} has keys or values that are not known",
+            details=wrong,
+            hint="The keys are the long options of 'wheel-uploader --help', without the dashes in front.",
+        )
+    if use is not None and use not in named:
+        raise _no_profile(path, use, list(named))
+    values = _settings(table, _place(path))
+    return values | (_settings(named[use], _place(path, use)) if use is not None else {})
+
+
+def profiles(path: Path) -> list[str]:
+    """The names of the profiles in a file. Raises UsageError."""
+    named = _table(path).get(PROFILES, {})
+    return [str(name) for name in named] if isinstance(named, Mapping) else []
+
+
+def _table(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as stream:
             document = tomllib.load(stream)
@@ -38,35 +96,91 @@ def load(path: Path, known: Collection[str]) -> dict[str, Any]:
             f"{path} is not TOML: {printable(str(error))}", hint="Correct the file, then run this again."
         ) from None
     table = document.get("tool", {}).get(TABLE, {}) if isinstance(document.get("tool", {}), Mapping) else {}
-    if not isinstance(table, Mapping):
+    if not isinstance(table, dict):
         raise UsageError(f"tool.{TABLE} in {path} is not a table")
-    unknown = [_unknown(key, known) for key in table if key.replace("_", "-") not in known]
-    if unknown:
-        raise UsageError(
-            f"[tool.{TABLE}] in {path} has keys that are no options",
-            details=unknown,
-            hint="The keys are the long options of 'wheel-uploader --help', without the dashes in front.",
-        )
-    values = {key.replace("_", "-"): value for key, value in table.items()}
-    if "ignore" in values:
-        values["ignore"] = _ignores(values["ignore"], path)
-    return values
+    return table
 
 
-def _ignores(value: object, path: Path) -> list[tuple[str, str]]:
-    """The checks to ignore, and why: a list of ids, or a table of an id and a reason each."""
-    if isinstance(value, str):
-        return [(value, "")]
-    if isinstance(value, list) and all(isinstance(check_id, str) for check_id in value):
-        return [(check_id, "") for check_id in value]
-    if isinstance(value, dict) and all(isinstance(reason, str) for reason in value.values()):
+def _place(path: Path, profile: str | None = None) -> str:
+    below = f".{PROFILES}.{profile}" if profile is not None else ""
+    return f"{path} [tool.{TABLE}{below}]"
+
+
+def _settings(table: Mapping[str, Any], where: str) -> dict[str, Setting]:
+    names = {key.replace("_", "-"): value for key, value in table.items()}
+    return {
+        name: Setting(value=_ignores(value) if name == "ignore" else value, where=where)
+        for name, value in names.items()
+    }
+
+
+def _ignores(value: Any) -> list[tuple[str, str]]:
+    """The checks to ignore, and why."""
+    if isinstance(value, Mapping):
         return list(value.items())
-    raise UsageError(
-        f"'ignore' in {path} is neither a list of ids nor a table of ids and reasons",
-        hint='For example: ignore = { "metadata/thin" = "the old README stays" }',
+    return [(check_id, "") for check_id in ([value] if isinstance(value, str) else value)]
+
+
+# --- what is wrong ---------------------------------------------------------------------------------
+
+
+def _wrong(table: Mapping[str, Any], known: Mapping[str, Kind], where: str) -> Iterator[str]:
+    """One line for each key that is no option, or whose value is of another kind."""
+    for key, value in table.items():
+        kind = known.get(key.replace("_", "-"))
+        if kind is None:
+            yield f"{printable(f'{where} {key}')}{_meant(key.replace('_', '-'), known)}"
+        elif not _fits(value, kind):
+            yield f"{printable(f'{where} {key} is {_said(value)}')}, and has to be {kind}"
+
+
+def _fits(value: object, kind: Kind) -> bool:
+    if isinstance(value, bool):
+        return kind is Kind.FLAG
+    match kind:
+        case Kind.FLAG:
+            return False
+        case Kind.COUNT:
+            return isinstance(value, int)
+        case Kind.NUMBER:
+            return isinstance(value, int | float)
+        case Kind.TEXT:
+            return isinstance(value, str)
+        case Kind.TEXTS:
+            return isinstance(value, str) or _all_texts(value)
+        case Kind.DURATION:
+            return isinstance(value, int | float | str)
+        case Kind.FILES:
+            return isinstance(value, int | str | dict)
+        case Kind.IGNORES:
+            return isinstance(value, str) or _all_texts(
+                list(value.values()) if isinstance(value, dict) else value
+            )
+
+
+def _all_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)
+
+
+def _said(value: object) -> str:
+    """A value as a person wrote it, or nearly."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict):
+        return "a table"
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def _no_profile(path: Path, use: str, named: list[str]) -> UsageError:
+    there = f"These are there: {', '.join(map(printable, named))}." if named else "There is none in the file."
+    return UsageError(
+        f"there is no profile {printable(use)} in {path}{_meant(use, named)}",
+        hint=f"{there} A profile is a table [tool.{TABLE}.{PROFILES}.NAME].",
     )
 
 
-def _unknown(key: str, known: Collection[str]) -> str:
-    close = difflib.get_close_matches(key.replace("_", "-"), known, n=1)
-    return printable(key) + (f" (did you mean {close[0]}?)" if close else "")
+def _meant(typed: str, known: Collection[str]) -> str:
+    if typed in RELEASE:
+        return f": what a whole release is belongs in a profile, [tool.{TABLE}.{PROFILES}.NAME]"
+    close = difflib.get_close_matches(typed, known, n=1)
+    return f" (did you mean {printable(close[0])}?)" if close else " is no option"

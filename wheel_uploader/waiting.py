@@ -122,26 +122,28 @@ def _too_late(
 
 _NUMBER = r"(\d{1,9}(?:\.\d{1,9})?)"
 _SECONDS = re.compile(_NUMBER)
-_WITH_UNITS = re.compile(f"(?:{_NUMBER}h)?(?:{_NUMBER}m)?(?:{_NUMBER}s)?")
+_WITH_UNITS = re.compile(f"(?:{_NUMBER}d)?(?:{_NUMBER}h)?(?:{_NUMBER}m)?(?:{_NUMBER}s)?")
 
 
 def parse_duration(text: str) -> float:
-    """The seconds of ``20m``, ``90s``, ``1h30m`` or a plain number. Raises ValueError."""
+    """The seconds of ``20m``, ``90s``, ``1h30m``, ``3d`` or a plain number. Raises ValueError."""
     said = "".join(text.split()).lower()
     if _SECONDS.fullmatch(said):
         return float(said)
     found = _WITH_UNITS.fullmatch(said)
     if not said or not found:
         raise ValueError(f"'{printable(text)}' is no duration: give one like 20m, 90s or 1h30m")
-    hours, minutes, seconds = (float(part or 0) for part in found.groups())
-    return hours * 3600 + minutes * 60 + seconds
+    days, hours, minutes, seconds = (float(part or 0) for part in found.groups())
+    return days * 86400 + hours * 3600 + minutes * 60 + seconds
 
 
 def in_words(seconds: float) -> str:
-    """A duration for people: ``1 h 30 min``, ``20 min``, ``90 s``."""
+    """A duration for people: ``3 days``, ``1 h 30 min``, ``20 min``, ``90 s``."""
     whole = max(0, round(seconds))
     if whole < 120:
         return f"{whole} s"
+    if whole >= 2 * 86400:
+        return f"{round(whole / 86400)} days"
     minutes = round(whole / 60)
     parts = [f"{minutes // 60} h"] * (minutes >= 60) + [f"{minutes % 60} min"] * bool(minutes % 60)
     return " ".join(parts)

@@ -12,14 +12,13 @@ import threading
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
-from click.core import ParameterSource
 
 from wheel_uploader import stopping
 from wheel_uploader.cli import screen
-from wheel_uploader.cli.answers import other_options
+from wheel_uploader.cli.answers import answering_options
 from wheel_uploader.cli.help import TYPED, Command
 from wheel_uploader.cli.options import stage_options
-from wheel_uploader.cli.params import Option
+from wheel_uploader.cli.settings import settings_options, shown, that_hold
 from wheel_uploader.errors import ReleaseError, UsageError
 
 if TYPE_CHECKING:
@@ -33,8 +32,9 @@ if TYPE_CHECKING:
 @click.argument("project", metavar="[PROJECT]", default="")
 @click.argument("release", metavar="[VERSION]", default="")
 @stage_options
-@other_options
-def command(report_format: str, **values: Any) -> NoReturn:
+@settings_options
+@answering_options
+def command(show_config: bool, **values: Any) -> NoReturn:
     """Take one release from where its wheels are staged to a package index.
 
     list -> download -> check -> sign -> upload -> confirm
@@ -50,45 +50,32 @@ def command(report_format: str, **values: Any) -> NoReturn:
     pyproject.toml.
     """
     context = click.get_current_context()
+    if show_config:
+        click.echo("\n".join(shown(context, values)))
+        context.exit(0)
     watch = context.obj or stopping.Watch()
     try:
         with watch.limited(values["max_duration"]):
             from wheel_uploader import pipeline, progress
 
-            talk = progress.make(sys.stderr, verbose=values["verbose"])
-            result = pipeline.run(_options(**_that_hold(context, values)), talk, watch)
+            talk = progress.make(sys.stderr, verbose=values["verbose"], quiet=bool(values["quiet"]))
+            result = pipeline.run(_options(**that_hold(context, values)), talk, watch)
     except ReleaseError as error:
         screen.end(error)
     except stopping.Stop as stop:
         screen.end(stop.error)
-    screen.show(result, report_format)
+    screen.show(result, values["report_format"])
     if result.error:
         screen.tell(result.error, again=context.meta[TYPED] if screen.continues(result) else ())
     watch.finished()
     sys.exit(result.exit_code)
 
 
-def _that_hold(context: click.Context, values: dict[str, Any]) -> dict[str, Any]:
-    """``values`` without what the configuration says of a release, when files are checked on their own.
-
-    One wheel is never all that is expected; it needs no wheelhouse, and no index to go to.
-    """
-    if values["project"]:
-        return values
-    dropped = {
-        parameter.name
-        for parameter in context.command.params
-        if isinstance(parameter, Option)
-        and parameter.group in {"List", "Download", "Upload and confirm"}
-        and context.get_parameter_source(parameter.name or "") is ParameterSource.DEFAULT_MAP
-    }
-    return {name: value for name, value in values.items() if name not in dropped - {"urls"}}
-
-
 def _options(
     *, project: str, release: str, until: str, no_upload: bool, profile: str | None, **values: Any
 ) -> Options:
     """The Options that a command line stands for. Raises UsageError for what click cannot see."""
+    values = {name: value for name, value in values.items() if name not in _OF_THE_SCREEN}
     from wheel_uploader import checks
     from wheel_uploader.http import logins
     from wheel_uploader.models import Options, Profile, Stage
@@ -119,6 +106,9 @@ def _options(
         **values,
     )
 
+
+#: Options that say how a run is told, not what it does.
+_OF_THE_SCREEN = ("report_format", "quiet")
 
 #: click's exit code for Ctrl-C.
 _ABORTED = 1

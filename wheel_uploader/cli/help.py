@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import click
 
+from wheel_uploader.cli import screen
 from wheel_uploader.cli.options import GROUPS
+from wheel_uploader.errors import UsageError
 
 #: Where a context keeps the arguments as they were typed.
 TYPED = f"{__name__}.typed"
@@ -16,7 +18,11 @@ class Command(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         # For the message that says how to continue.
         ctx.meta[TYPED] = tuple(args)
-        return super().parse_args(ctx, args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            # In the words that every other end has.
+            screen.end(UsageError(error.format_message(), hint="'wheel-uploader --help' has the options."))
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         sections: dict[str, list[tuple[str, str]]] = {title: [] for title in (*GROUPS, "Other")}

@@ -6,8 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
+
+from wheel_uploader.config import Kind, Setting
 
 PREFIX = "WHEEL_UPLOADER"
+#: Where a context keeps what came from a file: the name of a parameter to its Setting.
+SETTINGS = f"{__name__}.settings"
 
 
 class LocalPath(click.Path):
@@ -21,14 +26,35 @@ class LocalPath(click.Path):
 
 
 class Option(click.Option):
-    """An option that knows under which heading ``--help`` shows it, and its variable in the environment."""
+    """An option that knows its heading in ``--help``, its variable in the environment, its kind in a file."""
 
     group = ""
 
-    def __init__(self, names: list[str], **settings: Any) -> None:
-        long = next(name for name in names if name.startswith("--"))
-        variable = long.partition("/")[0].removeprefix("--").replace("-", "_").upper()
-        super().__init__(names, envvar=f"{PREFIX}_{variable}", **settings)
+    def __init__(self, names: list[str], *, kind: Kind | None = None, **settings: Any) -> None:
+        super().__init__(names, envvar=f"{PREFIX}_{_variable(names)}", **settings)
+        self.kind = kind or self._kind()
+
+    def _kind(self) -> Kind:
+        if self.is_flag:
+            return Kind.FLAG
+        if self.multiple:
+            return Kind.TEXTS
+        if isinstance(self.type, click.types.IntParamType):
+            return Kind.COUNT
+        return Kind.NUMBER if isinstance(self.type, click.types.FloatParamType) else Kind.TEXT
+
+    def get_error_hint(self, ctx: click.Context | None) -> str:
+        """The option; or the variable, or the place in a file, that its value came from."""
+        source = ctx.get_parameter_source(self.name or "") if ctx else None
+        if ctx and source is ParameterSource.DEFAULT_MAP:
+            setting: Setting = ctx.meta[SETTINGS][self.name]
+            return f"{_variable(self.opts).lower().replace('_', '-')} in {setting.where}"
+        return str(self.envvar) if source is ParameterSource.ENVIRONMENT else super().get_error_hint(ctx)
+
+
+def _variable(names: list[str]) -> str:
+    long = next(name for name in names if name.startswith("--"))
+    return long.partition("/")[0].removeprefix("--").replace("-", "_").upper()
 
 
 def option(*names: str, **settings: Any) -> Option:
@@ -38,8 +64,15 @@ def option(*names: str, **settings: Any) -> Option:
 
 def duration(name: str, text: str) -> Option:
     """An option whose value is a time: ``20m``, ``1h30m``, or a number of seconds."""
-    kind, callback = click.UNPROCESSED, _seconds
-    return option(name, type=kind, callback=callback, default="0", metavar="DURATION", help=text)
+    return option(
+        name,
+        type=click.UNPROCESSED,
+        kind=Kind.DURATION,
+        callback=_seconds,
+        default="0",
+        metavar="DURATION",
+        help=text,
+    )
 
 
 def _seconds(_context: click.Context, _parameter: click.Parameter, value: Any) -> float:

@@ -16,18 +16,34 @@ from wheel_uploader.errors import DeadlineError, Interrupted, NetworkError, Part
 if TYPE_CHECKING:
     from wheel_uploader.models import Report
 
+#: ``-qq``: not a word.
+_SILENT = 2
 #: Characters: no system takes a longer one.
 _LONGEST_COMMAND = 2_000_000
 
 
 def show(result: Report, report_format: str) -> None:
+    """The report on standard output; under ``-q`` what has changed, if anything has."""
     from wheel_uploader import report
+    from wheel_uploader.report import brief
 
     utf8 = (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "") == "utf8"
-    click.echo(report.FORMATS[report_format](result, utf8), nl=False)
+    quiet, changes = _quiet(), brief.render(result)
+    if quiet >= _SILENT or (quiet and not changes and not result.error):
+        return
+    if quiet and report_format == "text":
+        click.echo(changes, nl=False)
+    else:
+        click.echo(report.FORMATS[report_format](result, utf8), nl=False)
     if os.environ.get("GITHUB_ACTIONS") == "true":
         # On standard error: the runner reads both, and a document on standard output stays whole.
         click.echo(report.workflow_commands(result), err=True, nl=False)
+
+
+def _quiet() -> int:
+    """How often ``-q`` was said, as far as that is known already."""
+    context = click.get_current_context(silent=True)
+    return (context and context.params.get("quiet")) or 0
 
 
 def continues(result: Report) -> bool:
@@ -46,9 +62,17 @@ def end(error: ReleaseError) -> NoReturn:
 
 def tell(error: ReleaseError, *, again: Sequence[str] = ()) -> None:
     """Say what happened, to which files, and what to do next; ``again``: with which arguments."""
-    click.echo(f"error: {printable(error.message)}", err=True)
+    if _quiet() >= _SILENT:
+        return
+    if _quiet():
+        # Cron mails it: one line has all that somebody needs who looks at it on a phone.
+        click.echo(f"error: {printable(error.message)}; next: {printable(error.hint)}", err=True)
+    else:
+        click.echo(f"error: {printable(error.message)}", err=True)
     for detail in error.details:
         click.echo(f"  {printable(detail)}", err=True)
+    if _quiet():
+        return
     if again:
         line = printable(shlex.join(["wheel-uploader", *again]), limit=_LONGEST_COMMAND)
         with_secrets = f" (with what stands for {HIDDEN})" if HIDDEN in line else ""

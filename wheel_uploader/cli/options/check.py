@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from wheel_uploader.cli.params import Option, option
+from wheel_uploader.config import Kind
 
 
 def options() -> list[Option]:
@@ -19,6 +20,7 @@ def options() -> list[Option]:
             multiple=True,
             # The configuration may give a reason with each.
             type=click.UNPROCESSED,
+            kind=Kind.IGNORES,
             callback=_ignores,
             metavar="ID",
             help="Accept what this check, or family of checks, finds. Repeatable.",

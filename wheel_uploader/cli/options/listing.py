@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from wheel_uploader.cli.params import LocalPath, Option, duration, option
+from wheel_uploader.config import Kind
 
 
 def options() -> list[Option]:
@@ -34,6 +35,7 @@ def options() -> list[Option]:
             "--expect",
             # The configuration may have a number or a table.
             type=click.UNPROCESSED,
+            kind=Kind.FILES,
             metavar="N|FILE",
             help="What has to be there: a number of files, or a file with a name or a tag on each line.",
         ),

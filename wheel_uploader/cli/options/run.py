@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from wheel_uploader.cli.params import Option, duration, option
+from wheel_uploader.config import Kind
 
 STAGES = ("list", "download", "check", "sign", "upload", "confirm")
 
@@ -42,6 +43,14 @@ def options() -> list[Option]:
         duration(
             "--max-duration",
             "End after so long (50m, 1h30m); a file that is being uploaded then gets 30 s more.",
+        ),
+        option(
+            "-q",
+            "--quiet",
+            count=True,
+            is_eager=True,
+            kind=Kind.COUNT,
+            help="Say only what changed or failed, in a line; -qq: nothing, the exit code has to do.",
         ),
         option("-v", "--verbose", count=True, help="Say more: refused files, waits, notes."),
     ]

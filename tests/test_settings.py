@@ -1,0 +1,139 @@
+"""Options from the file, its profiles and the environment: which one wins, and what says so."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests import wheels
+from tests.test_cli import run
+
+SECRET = "tr0ub4dor"
+CONFIG = f"""
+[tool.wheel-uploader]
+url = "https://me:{SECRET}@staging.example.com/wheels/"
+wait = "20m"
+retries = 3
+expect = {{ pythons = ["cp311"] }}
+
+[tool.wheel-uploader.ignore]
+"metadata/thin" = "the old README stays"
+
+[tool.wheel-uploader.profiles.nightly]
+project = "dipy"
+version = "latest"
+pre = true
+retries = 9
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    Path("pyproject.toml").write_text(CONFIG)
+    return tmp_path / "pyproject.toml"
+
+
+def rows(text: str) -> dict[str, tuple[str, str]]:
+    """Key to value and origin."""
+    found = {}
+    for line in text.splitlines():
+        said, _, origin = line.removeprefix("# ").partition("  # ")
+        key, _, value = said.partition(" = ")
+        found[key.strip()] = value.strip(), origin
+    return found
+
+
+def test_show_config_says_each_value_and_where_it_came_from(config: Path) -> None:
+    result = run("--show-config", "--use", "nightly", "--strict", env={"WHEEL_UPLOADER_JOBS": "3"})
+    assert (result.exit_code, result.stderr) == (0, "")
+    shown = rows(result.stdout)
+    table, profile = f"{config} [tool.wheel-uploader]", f"{config} [tool.wheel-uploader.profiles.nightly]"
+    assert shown["project"] == ('"dipy"', profile)
+    assert shown["retries"] == ("9", profile)
+    assert shown["wait"] == ("1200", table)
+    assert shown["jobs"] == ("3", "WHEEL_UPLOADER_JOBS")
+    assert shown["strict"] == ("true", "command line")
+    assert shown["timeout"] == ("30", "default")
+    assert shown["hashes"] == ("", "not set")
+    # What is shown is TOML, so it can be kept.
+    values = tomllib.loads(result.stdout)
+    assert values["ignore"] == {"metadata/thin": "the old README stays"}
+    assert values["expect"] == {"pythons": ["cp311"]}
+    assert values["skip-existing"] is True
+
+
+def test_show_config_hides_secrets_and_knows_the_variables_of_twine(config: Path) -> None:
+    result = run(
+        "--show-config",
+        env={
+            "TWINE_PASSWORD": SECRET,
+            "WHEEL_UPLOADER_URL_TOKEN": SECRET,
+            "TWINE_REPOSITORY_URL": f"https://me:{SECRET}@index.example.com/",
+            "WHEEL_UPLOADER_RETRY": SECRET,
+        },
+    )
+    assert result.exit_code == 0
+    assert SECRET not in result.output
+    assert rows(result.stdout)["url"][0] == '["https://***@staging.example.com/wheels/"]'
+    assert rows(result.stdout)["repository-url"][1] == "TWINE_REPOSITORY_URL"
+    assert "# TWINE_PASSWORD is set (hidden)\n" in result.stdout
+    assert "# WHEEL_UPLOADER_RETRY is set, and is no option's variable\n" in result.stdout
+    assert "# project" in result.stdout
+    # A repository that is named makes twine's URL void.
+    named = run("--show-config", "-r", "internal", env={"TWINE_REPOSITORY_URL": "https://index.example.com/"})
+    assert rows(named.stdout)["repository-url"] == ("", "not set")
+
+
+def test_a_profile_is_a_whole_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    wheels.make_release(tmp_path / "staged")
+    Path("pyproject.toml").write_text(
+        "[tool.wheel-uploader.profiles.macs]\n"
+        "project = 'dipy'\nversion = 'latest'\nurl = 'staged'\ntype = 'macosx'\nuntil = 'list'\n"
+    )
+    result = run("--use", "macs")
+    assert (result.exit_code, "1 file," in result.stdout) == (0, True)
+    assert "dipy 1.11.0" in result.stdout
+    # The command line has the last word on the release, too; the order of --config and --use is no matter.
+    other = run("--use", "macs", "--config", "pyproject.toml", "dipy", "1.12.0")
+    assert (other.exit_code, "no files of dipy 1.12.0" in other.stderr) == (3, True)
+    assert run(env={"WHEEL_UPLOADER_USE": "macs"}).exit_code == 0
+
+
+def test_a_wrong_profile_ends_before_anything_begins(config: Path, tmp_path: Path) -> None:
+    result = run("--use", "nightli")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: there is no profile nightli in ")
+    assert "(did you mean nightly?)" in result.stderr
+    config.unlink()
+    nowhere = run("--use", "nightly", "-u", tmp_path)
+    assert (nowhere.exit_code, "there is no pyproject.toml here or above" in nowhere.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "said"),
+    [
+        (("--retries", "x"), {}, "Invalid value for '--retries': 'x' is not a valid integer range."),
+        ((), {"WHEEL_UPLOADER_RETRIES": "x"}, "Invalid value for WHEEL_UPLOADER_RETRIES: 'x' is not"),
+        (
+            ("--use", "hard"),
+            {},
+            "retries in {path} [tool.wheel-uploader.profiles.hard]: 99 is not in",
+        ),
+        (("--verison",), {}, "No such option '--verison'. (Did you mean one of: "),
+        (("--until", "chek"), {}, "Invalid value for '--until': 'chek' is not one of"),
+        (("--wait", "soon"), {}, "'soon' is no duration"),
+    ],
+)
+def test_what_is_wrong_says_where_it_stands(
+    config: Path, arguments: tuple[str, ...], environment: dict[str, str], said: str
+) -> None:
+    config.write_text(CONFIG + "[tool.wheel-uploader.profiles.hard]\nretries = 99\n")
+    result = run(*arguments, env=environment)
+    assert result.exit_code == 2
+    first, last = result.stderr.splitlines()
+    assert said.format(path=config) in first
+    assert (first[:7], last[:6]) == ("error: ", "next: ")

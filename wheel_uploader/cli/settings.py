@@ -1,0 +1,209 @@
+"""Where the values of options come from: the file and its profile; and what ``--show-config`` says."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from click.core import ParameterSource
+
+from wheel_uploader.cli import screen
+from wheel_uploader.cli.params import PREFIX, SETTINGS, LocalPath, Option
+from wheel_uploader.config import Kind, Setting
+from wheel_uploader.display import printable
+from wheel_uploader.errors import ReleaseError, UsageError
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+#: Arguments of the command to what a profile calls them.
+_ARGUMENTS = {"project": "project", "release": "version"}
+_GIVEN = f"{__name__}.given"
+
+
+def settings_options(function: Function) -> Function:
+    """Give a command the options that say where its configuration is."""
+    for decorate in reversed(_OPTIONS):
+        function = decorate(function)
+    return function
+
+
+def _either(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+    """Read the file as soon as both its name and the profile's are known, in whatever order they came."""
+    given = context.meta.setdefault(_GIVEN, {})
+    given[parameter.name] = value
+    if len(given) < 2 or context.resilient_parsing:
+        return
+    try:
+        settings = _read(context.command, given["config"], given["use"])
+    except ReleaseError as error:
+        screen.end(error)
+    context.meta[SETTINGS] = settings
+    context.default_map = {name: setting.value for name, setting in settings.items()}
+
+
+def _read(command: click.Command, path: Path | None, use: str | None) -> dict[str, Setting]:
+    """What the file says, by the names of the command's parameters. Raises UsageError."""
+    from wheel_uploader import config
+
+    path = path or config.find(Path.cwd())
+    if path is None:
+        if use is None:
+            return {}
+        raise UsageError(
+            f"there is no pyproject.toml here or above, so no profile {printable(use)}",
+            hint="Say where it is: --config FILE.",
+        )
+    options = _by_key(command)
+    kinds = {key: option.kind for key, option in options.items()}
+    names = {key: option.name or "" for key, option in options.items()}
+    names |= {key: argument for argument, key in _ARGUMENTS.items()}
+    settings = {}
+    for key, setting in config.load(path, kinds, use).items():
+        one = kinds.get(key) is Kind.TEXTS and isinstance(setting.value, str)
+        settings[names[key]] = Setting(value=[setting.value], where=setting.where) if one else setting
+    return settings
+
+
+def _by_key(command: click.Command) -> dict[str, Option]:
+    """The options by what the configuration may call them: each of their long names."""
+    return {
+        name.removeprefix("--"): parameter
+        for parameter in command.params
+        if isinstance(parameter, Option)
+        for name in parameter.opts
+        if name.startswith("--")
+    }
+
+
+def complete_profiles(context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
+    """The profiles of the file that would be read, for a shell that completes ``--use``."""
+    from wheel_uploader import config
+
+    path = context.params.get("config") or config.find(Path.cwd())
+    try:
+        return [name for name in config.profiles(path) if name.startswith(begun)] if path else []
+    except UsageError:
+        return []
+
+
+_OPTIONS = (
+    click.option(
+        "--config",
+        type=LocalPath(exists=True, dir_okay=False),
+        envvar=f"{PREFIX}_CONFIG",
+        metavar="FILE",
+        is_eager=True,
+        expose_value=False,
+        callback=_either,
+        help="The pyproject.toml to read.  [default: the nearest one upwards]",
+    ),
+    click.option(
+        "--use",
+        envvar=f"{PREFIX}_USE",
+        metavar="NAME",
+        is_eager=True,
+        expose_value=False,
+        callback=_either,
+        shell_complete=complete_profiles,
+        help="Take the named release [tool.wheel-uploader.profiles.NAME] of that file.",
+    ),
+    click.option("--show-config", is_flag=True, help="Say each option's value and where it came from."),
+)
+
+
+# --- what holds ------------------------------------------------------------------------------------
+
+
+def that_hold(context: click.Context, values: dict[str, Any]) -> dict[str, Any]:
+    """``values`` without what the configuration says of a release, when files are checked on their own.
+
+    One wheel is never all that is expected; it needs no wheelhouse, and no index to go to.
+    """
+    if values["project"]:
+        return values
+    dropped = {
+        parameter.name
+        for parameter in context.command.params
+        if isinstance(parameter, Option)
+        and parameter.group in {"List", "Download", "Upload and confirm"}
+        and context.get_parameter_source(parameter.name or "") is ParameterSource.DEFAULT_MAP
+    }
+    return {name: value for name, value in values.items() if name not in dropped - {"urls"}}
+
+
+#: What other programs call an option, in the environment; each is weaker than the option itself.
+_ALSO = {
+    "repository": "TWINE_REPOSITORY",
+    "repository_url": "TWINE_REPOSITORY_URL",
+    "username": "TWINE_USERNAME",
+    "cert": "TWINE_CERT",
+    "non_interactive": "TWINE_NON_INTERACTIVE",
+}
+_SECRETS = ("TWINE_PASSWORD", f"{PREFIX}_URL_TOKEN", "GH_TOKEN", "GITHUB_TOKEN", "CI_JOB_TOKEN")
+
+
+def shown(context: click.Context, values: Mapping[str, Any]) -> Iterator[str]:
+    """``--show-config``: the options as the file would have them, and behind each where it came from."""
+    rows = []
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        if isinstance(parameter, Option):
+            key = next(opt for opt in parameter.opts if opt.startswith("--")).removeprefix("--")
+            rows.append(_row(context, key, name, values[name], parameter))
+        elif name in _ARGUMENTS:
+            rows.append(_row(context, _ARGUMENTS[name], name, values[name] or None, parameter))
+    width = min(max(len(said) for said, _ in rows), 48)
+    yield from (f"{said:<{width}}  # {origin}" for said, origin in rows)
+    yield from _besides(context.command)
+
+
+def _row(
+    context: click.Context, key: str, name: str, value: Any, parameter: click.Parameter
+) -> tuple[str, str]:
+    origin = _origin(context, name, parameter)
+    also = _ALSO.get(name, "")
+    named = name == "repository_url" and context.params["repository"]
+    if origin == "default" and also in os.environ and not named:
+        value, origin = os.environ[also], also
+    # Commented out: no value is not a value of TOML.
+    unset = value is None or value == ()
+    return f"# {key}" if unset else f"{key} = {_toml(value)}", "not set" if unset else origin
+
+
+def _origin(context: click.Context, name: str, parameter: click.Parameter) -> str:
+    source = context.get_parameter_source(name)
+    if source is ParameterSource.DEFAULT_MAP:
+        setting: Setting = context.meta[SETTINGS][name]
+        return printable(setting.where)
+    if source is ParameterSource.ENVIRONMENT:
+        return str(parameter.envvar)
+    return "command line" if source is ParameterSource.COMMANDLINE else "default"
+
+
+def _toml(value: Any) -> str:
+    """A value as TOML has it, without secrets."""
+    if isinstance(value, Mapping):
+        pairs = ", ".join(f"{json.dumps(printable(str(key)))} = {_toml(each)}" for key, each in value.items())
+        return f"{{ {pairs} }}" if pairs else "{}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_toml, value))}]"
+    if isinstance(value, bool | int):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:g}"
+    return json.dumps(printable(str(value)), ensure_ascii=False)
+
+
+def _besides(command: click.Command) -> Iterator[str]:
+    """What else of the environment counts, or looks as if it should."""
+    for variable in _SECRETS:
+        if variable in os.environ:
+            yield f"# {variable} is set (hidden)"
+    known = {str(parameter.envvar) for parameter in command.params if parameter.envvar} | {*_SECRETS}
+    for variable in sorted(os.environ):
+        if variable.startswith(f"{PREFIX}_") and variable not in known:
+            yield f"# {printable(variable)} is set, and is no option's variable"
