@@ -36,7 +36,7 @@ LEVELS = (
     (
         # list
         "sources/*",
-        *("release", "brought/*", "waiting"),
+        *("release", "brought/*", "waiting", "age"),
         # download
         *("download/*", "verify", "wheelhouse", "disk"),
         # check
@@ -45,7 +45,7 @@ LEVELS = (
         # sign
         "sign/*",
         # upload and confirm
-        *("index/*", "publish/*"),
+        *("index/*", "publish/*", "tidy"),
         # the report
         "report/*",
     ),

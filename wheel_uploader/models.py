@@ -108,6 +108,8 @@ class RemoteFile:
     hashes_from: str = ""
     #: Where it was listed: a URL without secrets, or a directory.
     source: str
+    #: When it came to be or was last changed there, where the listing says it without doubt.
+    modified: datetime | None = None
     #: Why it is listed and still cannot be had, in one clause (an upload that was never finished).
     refused: str = ""
 
@@ -513,6 +515,9 @@ class Options:
     until: Stage = Stage.CONFIRM
     dry_run: bool = False
     clobber: bool = False
+    #: How many releases stay in the wheelhouse, and which ones by the days since they came; None: all.
+    keep: int | None = None
+    keep_days: int | None = None
     jobs: int | None = None
     allow_hosts: tuple[str, ...] = ()
     allow_insecure_hosts: tuple[str, ...] = ()
@@ -521,6 +526,8 @@ class Options:
     retries: int = 6
     #: A number of files, the name of a file with names or tags, or the matrix of the configuration.
     expect: str | int | Mapping[str, object] | None = None
+    #: How old the newest build may be; 0: as old as it likes.
+    max_age: float = 0.0
     #: How long to wait until everything is listed; 0: not at all.
     wait: float = 0.0
     #: A file in the format of sha256sum, which has the last word on every file's content.
@@ -564,6 +571,16 @@ class Options:
     verbose: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removal:
+    """An older release that was taken out of the wheelhouse, or would be."""
+
+    version: Version
+    filenames: tuple[str, ...]
+    #: Bytes of all of them.
+    size: int
+
+
 @dataclass(slots=True)
 class Report:
     """All that a run found and did, filled as it goes; every output is made from it."""
@@ -589,6 +606,8 @@ class Report:
     plan: tuple[IndexState, ...] = ()
     results: tuple[UploadResult, ...] = ()
     confirmations: tuple[Confirmation, ...] = ()
+    #: Older releases that left the wheelhouse; under ``dry_run``, that would.
+    removed: tuple[Removal, ...] = ()
     error: ReleaseError | None = None
     #: Seconds that each finished stage took.
     timings: dict[Stage, float] = field(default_factory=dict)

@@ -10,12 +10,26 @@ import contextlib
 import signal
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
-from wheel_uploader import brought, checks, download, ends, release, sign, sources, verdict, waiting
+from wheel_uploader import (
+    age,
+    brought,
+    checks,
+    download,
+    ends,
+    release,
+    sign,
+    sources,
+    tidy,
+    verdict,
+    waiting,
+)
 from wheel_uploader.display import bare_url
 from wheel_uploader.errors import Interrupted, ReleaseError
 from wheel_uploader.http import Http
+from wheel_uploader.index import Index
 from wheel_uploader.index.confirm import confirm
 from wheel_uploader.models import (
     FileState,
@@ -23,6 +37,8 @@ from wheel_uploader.models import (
     Inspection,
     Options,
     Profile,
+    ProjectPage,
+    Removal,
     Report,
     SdistContent,
     Selection,
@@ -79,6 +95,11 @@ def _run(options: Options, report: Report, progress: Progress, watch: Watch) -> 
             _tell_refused(report.selection, progress)
             report.expected = asked.cells(report.selection.version)
             asked.judge(report.selection)
+            if options.max_age:
+                built = age.require_fresh(
+                    report.selection, http, limit=options.max_age, now=datetime.now(UTC)
+                )
+                progress.detail(f"the newest file that is staged is of {built}")
         if options.until == Stage.LIST:
             return
 
@@ -130,6 +151,7 @@ def _run(options: Options, report: Report, progress: Progress, watch: Watch) -> 
             verdict.stop_if_conflict(report)
             if options.dry_run:
                 report.results = tuple(_would_upload(state) for state in report.plan)
+                report.removed = _tidied(report, house, page, served, progress)
                 return
             uploader.attach(report.signatures)
             project = report.selection.project
@@ -157,6 +179,7 @@ def _run(options: Options, report: Report, progress: Progress, watch: Watch) -> 
             report.confirmations = confirm(
                 served, project, files, timeout=options.confirm_timeout, progress=progress
             )
+            report.removed = _tidied(report, house, page, served, progress)
 
 
 def _list(
@@ -220,6 +243,23 @@ def _tell_refused(selection: Selection, progress: Progress) -> None:
     for refusal in selection.refused:
         tell = progress.say if refusal.withheld else progress.detail
         tell(f"not taken: {refusal.filename}: {refusal.reason}")
+
+
+def _tidied(
+    report: Report, house: Wheelhouse | None, page: ProjectPage, served: Index, progress: Progress
+) -> tuple[Removal, ...]:
+    """What left the wheelhouse, now that this release is where it was to go."""
+    if house is None or report.selection is None:
+        return ()
+    return tidy.tidy(
+        house,
+        report.options,
+        report.selection,
+        page,
+        served.sha256_of,
+        now=datetime.now(UTC),
+        progress=progress,
+    )
 
 
 def _would_upload(state: IndexState) -> UploadResult:

@@ -138,12 +138,13 @@ def parse_duration(text: str) -> float:
 
 
 def in_words(seconds: float) -> str:
-    """A duration for people: ``3 days``, ``1 h 30 min``, ``20 min``, ``90 s``."""
+    """A duration for people: ``3 days 2 h``, ``1 h 30 min``, ``20 min``, ``90 s``."""
     whole = max(0, round(seconds))
     if whole < 120:
         return f"{whole} s"
     if whole >= 2 * 86400:
-        return f"{round(whole / 86400)} days"
+        days, hours = divmod(round(whole / 3600), 24)
+        return f"{days} days" + (f" {hours} h" if hours else "")
     minutes = round(whole / 60)
     parts = [f"{minutes // 60} h"] * (minutes >= 60) + [f"{minutes % 60} min"] * bool(minutes % 60)
     return " ".join(parts)

@@ -9,6 +9,7 @@ import os
 import stat
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -147,6 +148,19 @@ class Wheelhouse:
             hint="Remove it or move it away: it is neither followed nor replaced.",
         )
 
+    def filenames(self) -> list[str]:
+        """The names of all regular files in it; links and the like are none."""
+        with storage_errors(f"the wheelhouse {self.path}"):
+            found = sorted(os.listdir(self.folder.path))  # noqa: PTH208 - names are what is wanted
+            states = [(name, self.folder.stat(name)) for name in found]
+        return [name for name, state in states if state and stat.S_ISREG(state.st_mode)]
+
+    def modified(self, filename: str) -> datetime:
+        """When a file that ``filenames`` found was written."""
+        with storage_errors(str(self.path / filename)):
+            state = self.folder.stat(filename)
+        return datetime.fromtimestamp(state.st_mtime if state else 0, UTC)
+
     def open_file(self, filename: str) -> int:
         """A descriptor for reading a file that ``holds`` found; never through a link."""
         return self.folder.open(filename, READING)
@@ -175,6 +189,13 @@ class Wheelhouse:
         with storage_errors(f"a partial file in {self.hidden.path}"):
             self.hidden.unlink(filename + PART)
             self.hidden.unlink(filename + PART + _NOTE)
+
+    def remove(self, filename: str) -> None:
+        """Remove a file, its signature and what was noted of it."""
+        with storage_errors(str(self.path / filename)):
+            self.folder.unlink(filename)
+            self.folder.unlink(f"{filename}.asc")
+            self.hidden.unlink(filename + _NOTE)
 
     def write_sums(self, files: Sequence[LocalFile]) -> Path:
         """Write SHA256SUMS for exactly this set, ready for ``sha256sum -c``; only when it would change.

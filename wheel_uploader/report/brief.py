@@ -29,3 +29,7 @@ def _lines(report: Report) -> Iterator[str]:
         here = [f"{new} downloaded"] * bool(new) + [f"{made} signed"] * bool(made)
         if here:
             yield f"{report.selection.project} {report.selection.version}: {', '.join(here)}"
+    if report.removed:
+        would = "would be removed" if report.options.dry_run else "removed"
+        versions = ", ".join(str(removal.version) for removal in report.removed)
+        yield f"{would} from the wheelhouse: {report.selection.project} {versions}"

@@ -52,6 +52,10 @@ def document(report: Report) -> dict[str, Any]:
         ],
         "matrix": _matrix(matrix.of(report)),
         "findings": _findings(report),
+        "removed": [
+            {"version": str(each.version), "filenames": list(each.filenames), "size": each.size}
+            for each in report.removed
+        ],
         "not_checked": [printable(sentence) for sentence in report.not_checked],
         "idle_ignores": [printable(check_id) for check_id in idle_ignores(report)],
         "timings": {stage.name.lower(): round(seconds, 3) for stage, seconds in report.timings.items()},

@@ -114,6 +114,11 @@ def _ending(report: Report) -> Iterator[str]:
     if report.confirmations:
         served = f"{len(report.confirmations)} of {len(report.results)}"
         yield f"confirmed: the index serves {served} files with our sha256"
+    for removal in report.removed:
+        would = "would be removed" if report.options.dry_run else "removed"
+        count = len(removal.filenames)
+        files = f"{count} {'file' if count == 1 else 'files'}, {human_size(removal.size)}"
+        yield f"{would} from the wheelhouse: version {removal.version} ({files}), which the index has"
     if report.timings:
         stages = ", ".join(f"{stage.name.lower()} {seconds:.1f}" for stage, seconds in report.timings.items())
         yield f"seconds: {stages}"

@@ -13,7 +13,7 @@ from wheel_uploader.http import Page
 from wheel_uploader.models import RemoteFile
 from wheel_uploader.sources import paging
 from wheel_uploader.sources.artifacts import Artifact, Unpacker, UnpackingSource
-from wheel_uploader.sources.base import Listing, digests
+from wheel_uploader.sources.base import Listing, digests, moment
 from wheel_uploader.sources.github import PER_PAGE, Api, entries, next_page, repository
 from wheel_uploader.sources.simple import load
 
@@ -73,7 +73,11 @@ class ActionsRun(UnpackingSource):
 
 def _artifact(file: RemoteFile) -> Artifact:
     return Artifact(
-        name=file.filename, url=file.url, source=file.source, sha256=file.hashes.get("sha256", "")
+        name=file.filename,
+        url=file.url,
+        source=file.source,
+        sha256=file.hashes.get("sha256", ""),
+        modified=file.modified,
     )
 
 
@@ -101,5 +105,6 @@ def _file(entry: dict[str, Any], source: str, artifact_url: str) -> RemoteFile |
         url=f"{artifact_url}{number}/zip",
         hashes=digests({"sha256": digest.removeprefix("sha256:")}) if isinstance(digest, str) else {},
         source=source,
+        modified=moment(entry.get("created_at")),
         refused=f"the artifact expired on {day}" if expired else "",
     )

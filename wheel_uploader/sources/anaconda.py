@@ -17,7 +17,7 @@ from wheel_uploader.errors import CredentialsError, HttpStatus, ListingError, Ne
 from wheel_uploader.http import Http, Page
 from wheel_uploader.models import RemoteFile
 from wheel_uploader.sources import paging
-from wheel_uploader.sources.base import Listing, digests
+from wheel_uploader.sources.base import Listing, digests, moment
 from wheel_uploader.sources.simple import load
 from wheel_uploader.sources.web import WebPage
 
@@ -205,6 +205,7 @@ def _file(entry: dict[str, Any], base_url: str, source: str) -> RemoteFile | Non
         size=size if type(size) is int and size >= 0 else None,
         hashes=digests({key: value for key, value in given.items() if isinstance(value, str)}),
         source=source,
+        modified=moment(entry.get("upload_time")),
     )
 
 

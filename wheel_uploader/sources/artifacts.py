@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -40,6 +41,7 @@ class Artifact:
     source: str
     #: Hex, of the zip; empty when the place does not say.
     sha256: str = ""
+    modified: datetime | None = None
 
 
 class UnpackingSource:
@@ -149,9 +151,7 @@ class Unpacker:
             raise FileError(f"{where} is damaged: {error}", hint=_HINT) from None
         # The zip's own hash, where there is one, vouches for what was in it.
         hashes = {"sha256": sha256.hexdigest()} if artifact.sha256 else {}
-        return RemoteFile(
-            filename=name, url=path.as_uri(), size=entry.size, hashes=hashes, source=_called(artifact)
-        )
+        return _remote(path, artifact, entry.size, hashes)
 
 
 def _basename(entry: Entry) -> str:
@@ -167,8 +167,17 @@ def _moved(path: Path, to: Path, artifact: Artifact, size: int) -> RemoteFile:
     with storage_errors(str(to)):
         path.rename(to)
     hashes = {"sha256": artifact.sha256} if artifact.sha256 else {}
+    return _remote(to, artifact, size, hashes)
+
+
+def _remote(path: Path, artifact: Artifact, size: int, hashes: Mapping[str, str]) -> RemoteFile:
     return RemoteFile(
-        filename=artifact.name, url=to.as_uri(), size=size, hashes=hashes, source=_called(artifact)
+        filename=path.name,
+        url=path.as_uri(),
+        size=size,
+        hashes=hashes,
+        source=_called(artifact),
+        modified=artifact.modified,
     )
 
 

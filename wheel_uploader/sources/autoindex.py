@@ -9,7 +9,7 @@ from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 from packaging.utils import canonicalize_name
 
 from wheel_uploader.models import RemoteFile
-from wheel_uploader.sources.base import Listing, urls_below
+from wheel_uploader.sources.base import Listing, moment, urls_below
 from wheel_uploader.sources.xml import Document
 
 #: nginx's XML.
@@ -42,7 +42,12 @@ def read_entries(data: object, base_url: str, source: str) -> Listing | None:
 def read_document(document: Document, base_url: str, source: str) -> Listing:
     """The files of nginx's XML."""
     entries = [
-        {"type": record.tag, "name": record.text, "size": _number(record.attributes.get("size", ""))}
+        {
+            "type": record.tag,
+            "name": record.text,
+            "size": _number(record.attributes.get("size", "")),
+            "mtime": record.attributes.get("mtime"),
+        }
         for record in document.records
     ]
     return _listing(entries, base_url, source)
@@ -65,7 +70,8 @@ def _listing(entries: list[dict[str, Any]], base_url: str, source: str) -> Listi
         url = _own_url(given, name, base_url) if isinstance(given, str) else url_of(name)
         if url and entry.get("type", "file") == "file":
             size = size if type(size) is int and size >= 0 else None
-            files.append(RemoteFile(filename=name, url=url, size=size, source=source))
+            when = moment(entry.get("mtime") or entry.get("mod_time"))
+            files.append(RemoteFile(filename=name, url=url, size=size, source=source, modified=when))
     return Listing(files=tuple(files), pages=pages)
 
 

@@ -8,12 +8,12 @@ import re
 from urllib.parse import parse_qs, quote, unquote, urlsplit, urlunsplit
 
 from wheel_uploader.models import RemoteFile
-from wheel_uploader.sources.base import Listing, digests, urls_below, with_query
+from wheel_uploader.sources.base import Listing, digests, moment, urls_below, with_query
 from wheel_uploader.sources.s3 import is_right_below
 from wheel_uploader.sources.xml import Document, Record
 
 RECORDS = frozenset({"Blob"})
-FIELDS = frozenset({"Name", "Content-Length", "Content-MD5", "Delimiter", "NextMarker"})
+FIELDS = frozenset({"Name", "Content-Length", "Content-MD5", "Last-Modified", "Delimiter", "NextMarker"})
 
 _ONE_LEVEL = {"restype": "container", "comp": "list", "delimiter": "/"}
 _HOST = re.compile(r"[a-z0-9-]+\.blob\.core\.[a-z0-9.-]+\Z")
@@ -65,6 +65,7 @@ def _file(name: str, record: Record, url: str, source: str) -> RemoteFile:
         size=int(size) if re.fullmatch(r"[0-9]{1,18}", size) else None,
         hashes=_md5(record.fields.get("Content-MD5", "")),
         source=source,
+        modified=moment(record.fields.get("Last-Modified")),
     )
 
 

@@ -14,7 +14,7 @@ from wheel_uploader.errors import CredentialsError, HttpStatus, ListingError, No
 from wheel_uploader.http import Http, Page
 from wheel_uploader.models import RemoteFile
 from wheel_uploader.sources import paging
-from wheel_uploader.sources.base import Listing, digests, with_query
+from wheel_uploader.sources.base import Listing, digests, moment, with_query
 from wheel_uploader.sources.simple import load
 
 #: Entries on one page of a list: the most that GitHub gives.
@@ -267,5 +267,6 @@ def _asset(entry: dict[str, Any], base_url: str, source: str, by_api: str) -> Re
         size=size if type(size) is int and size >= 0 else None,
         hashes=digests({algorithm: value}) if value else {},
         source=source,
+        modified=moment(entry.get("updated_at")),
         refused=refused,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -87,6 +88,11 @@ def _files(paths: list[Path]) -> Iterator[RemoteFile]:
 
 def _remote(path: Path) -> RemoteFile:
     path = path.absolute()
+    found = path.stat()
     return RemoteFile(
-        filename=path.name, url=path.as_uri(), size=path.stat().st_size, source=str(path.parent)
+        filename=path.name,
+        url=path.as_uri(),
+        size=found.st_size,
+        source=str(path.parent),
+        modified=datetime.fromtimestamp(found.st_mtime, UTC),
     )

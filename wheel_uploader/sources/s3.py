@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, quote, unquote, unquote_plus, urlsplit, urlun
 from wheel_uploader.display import printable
 from wheel_uploader.errors import ListingError
 from wheel_uploader.models import RemoteFile
-from wheel_uploader.sources.base import Listing, urls_below, with_query
+from wheel_uploader.sources.base import Listing, moment, urls_below, with_query
 from wheel_uploader.sources.xml import Document, Record
 
 #: Where the public addresses of ``s3://`` and ``gs://`` are.
@@ -19,7 +19,8 @@ GOOGLE = "https://storage.googleapis.com/{bucket}"
 
 RECORDS = frozenset({"Contents"})
 FIELDS = frozenset(
-    {"Key", "Size", "Delimiter", "EncodingType", "IsTruncated", "NextMarker", "NextContinuationToken"}
+    {"Key", "Size", "LastModified", "Delimiter", "EncodingType"}
+    | {"IsTruncated", "NextMarker", "NextContinuationToken"}
 )
 
 #: Version 2 of the question; who knows only version 1 answers that, and the answer says how it goes on.
@@ -106,6 +107,7 @@ def _file(key: str, record: Record, url: str, source: str) -> RemoteFile:
         url=url,
         size=int(size) if re.fullmatch(r"[0-9]{1,18}", size) else None,
         source=source,
+        modified=moment(record.fields.get("LastModified")),
     )
 
 

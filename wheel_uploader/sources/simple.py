@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 from wheel_uploader.display import printable
 from wheel_uploader.errors import ListingError
 from wheel_uploader.models import RemoteFile
-from wheel_uploader.sources.base import MAX_LINKS, Listing, digests
+from wheel_uploader.sources.base import MAX_LINKS, Listing, digests, moment
 
 #: A file of an index is an object with two or three more in it, and a dozen keys: more is a bomb.
 _MAX_OBJECTS, _MAX_COMMAS = 4 * MAX_LINKS, 20 * MAX_LINKS
@@ -94,6 +94,7 @@ def _files(files: list[Any], base_url: str, source: str) -> Iterator[RemoteFile]
                 size=size if type(size) is int and size >= 0 else None,
                 hashes=_hashes(file.get("hashes")),
                 source=source,
+                modified=moment(file.get("upload-time")),
             )
 
 

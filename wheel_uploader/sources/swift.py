@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit, urlunsplit
 
 from wheel_uploader.models import RemoteFile
-from wheel_uploader.sources.base import Listing, digests, urls_below, with_query
+from wheel_uploader.sources.base import Listing, digests, moment, urls_below, with_query
 from wheel_uploader.sources.s3 import is_right_below
 
 #: ``/v1/ACCOUNT/CONTAINER/PREFIX``; an account begins with AUTH_ or the like, and Ceph leaves it out.
@@ -64,4 +64,5 @@ def _file(entry: dict[str, Any], url: str, source: str) -> RemoteFile:
         size=size if whole else None,
         hashes=digests({"md5": entry["hash"]}) if whole else {},
         source=source,
+        modified=moment(entry.get("last_modified")),
     )

@@ -22,6 +22,18 @@ def options() -> list[Option]:
         option(
             "-c", "--clobber", is_flag=True, help="Overwrite a file there that differs from the source's."
         ),
+        option(
+            "--keep",
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="In the end leave the N newest releases of the project in the wheelhouse.",
+        ),
+        option(
+            "--keep-days",
+            type=click.IntRange(min=1),
+            metavar="DAYS",
+            help="Leave those that came in the last DAYS; what the index does not have stays, too.",
+        ),
         option("-j", "--jobs", type=click.IntRange(1, 64), help="Downloads at once.  [default: by size]"),
         option(
             "--timeout",

@@ -40,6 +40,7 @@ def options() -> list[Option]:
             help="What has to be there: a number of files, or a file with a name or a tag on each line.",
         ),
         duration("--wait", "Wait so long (20m, 1h30m) until what is expected is listed, twice the same."),
+        duration("--max-age", "Fail when the newest file of the release that is staged is older (36h, 3d)."),
         option(
             "--hashes",
             type=LocalPath(),
