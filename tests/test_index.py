@@ -208,6 +208,24 @@ def test_a_page_is_known_by_its_files(served: Served, opened: Callable[..., Inde
     assert [file.filename for file in found.files] == ["old.txt", "dipy-1.0.tar.gz"]
 
 
+@pytest.mark.parametrize("attribute", ["data-yanked='it is broken'", "data-yanked=''", "DATA-YANKED"])
+def test_a_yanked_file_is_seen_in_html_too(
+    served: Served, opened: Callable[..., Index], attribute: str
+) -> None:
+    digest = "0" * 64
+    text = (
+        f"<a href='dipy-1.0.tar.gz#sha256={digest}' {attribute}>dipy-1.0.tar.gz</a>"
+        "<a href='dipy-1.1.tar.gz' data-requires-python='&gt;=3.11'>dipy-1.1.tar.gz</a>"
+    )
+    served.index.page = (200, "text/html", text)
+    files = opened(served.reading_url).page("dipy").files
+    assert {file.filename: file.yanked for file in files} == {
+        "dipy-1.0.tar.gz": True,
+        "dipy-1.1.tar.gz": False,
+    }
+    assert files[0].hashes == {"sha256": digest}
+
+
 def test_a_quarantined_project_is_seen_in_html_too(served: Served, opened: Callable[..., Index]) -> None:
     text = (
         '<meta name="pypi:repository-version" content="1.4">'

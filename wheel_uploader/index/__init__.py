@@ -180,7 +180,7 @@ def _read(page: Page) -> ProjectPage:
         listing = read_html(page.text, page.url, page.url)
         if listing.asks_for_password:
             raise index_page.no_index_page(page.url, "it is a login page")
-        return index_page.from_html(page.text, page.url, listing.files)
+        return index_page.from_html(page.text, page.url, listing.files, listing.yanked)
     raise index_page.no_index_page(page.url, f"its type is {printable(kind) or 'not given'}")
 
 

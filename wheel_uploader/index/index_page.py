@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 from urllib.parse import urldefrag, urljoin
@@ -80,10 +80,21 @@ def _time(value: object) -> datetime | None:
         return None
 
 
-def from_html(text: str, url: str, links: Iterable[RemoteFile]) -> ProjectPage:
-    """A PEP 503 page whose ``links`` were read already. Raises NetworkError when it is something else."""
+def from_html(
+    text: str, url: str, links: Iterable[RemoteFile], yanked: Collection[str] = frozenset()
+) -> ProjectPage:
+    """A PEP 503 page whose ``links`` were read already, and the URLs of those that are ``yanked``.
+
+    Raises NetworkError when it is something else.
+    """
     files = tuple(
-        IndexFile(filename=link.filename, url=urldefrag(link.url).url, hashes=link.hashes, size=link.size)
+        IndexFile(
+            filename=link.filename,
+            url=urldefrag(link.url).url,
+            hashes=link.hashes,
+            size=link.size,
+            yanked=link.url in yanked,
+        )
         for link in links
     )
     if not _INDEX_MARK.search(text) and not any(_is_dist(file.filename) for file in files):

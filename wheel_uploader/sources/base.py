@@ -48,6 +48,8 @@ class Listing:
     #: Pages below this one, by canonical name: directories, or the projects of an index.
     pages: Mapping[str, str] = field(default_factory=dict)
     asks_for_password: bool = False
+    #: URLs of the files that an index has withdrawn (PEP 592).
+    yanked: frozenset[str] = frozenset()
     #: Where the same listing goes on, in full; empty when this was all.
     next: str = ""
 

@@ -30,6 +30,7 @@ class _Anchor:
     href: str
     #: The last visible character of the text: all that is asked of it.
     last: str = ""
+    yanked: bool = False
 
 
 class _Anchors:
@@ -46,7 +47,8 @@ class _Anchors:
             href = attributes.get("href")
             self._inside = href is not None
             if href is not None:
-                self.found.append(_Anchor(href.strip(_SPACE)))
+                # Whatever it says, the reason or nothing: that it is there means it.
+                self.found.append(_Anchor(href.strip(_SPACE), yanked="data-yanked" in attributes))
         elif tag == "base" and self.base is None:
             self.base = attributes.get("href")
         elif tag == "input" and attributes.get("type", "").lower() == "password":
@@ -80,6 +82,7 @@ def read_html(text: str, base_url: str, source: str) -> Listing:
     below = _directory(base)
     files: dict[str, RemoteFile] = {}
     pages: dict[str, str] = {}
+    yanked: set[str] = set()
     for anchor in anchors.found:
         url, _, fragment = _join(base, anchor.href).partition("#")
         parts = urlsplit(url)
@@ -91,7 +94,14 @@ def read_html(text: str, base_url: str, source: str) -> Listing:
         # aiohttp links to a directory without the slash: only the text has it.
         if not parts.path.endswith("/") and anchor.last != "/":
             _add(files, RemoteFile(filename=name, url=url, hashes=_hashes(fragment), source=source))
-    return Listing(files=tuple(files.values()), pages=pages, asks_for_password=anchors.has_password)
+            if anchor.yanked:
+                yanked.add(url)
+    return Listing(
+        files=tuple(files.values()),
+        pages=pages,
+        asks_for_password=anchors.has_password,
+        yanked=frozenset(yanked),
+    )
 
 
 def _anchors(text: str) -> _Anchors:
