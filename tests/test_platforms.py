@@ -8,7 +8,7 @@ import json
 import pytest
 
 from wheel_uploader.models import NativeFormat
-from wheel_uploader.platforms import promises, tags
+from wheel_uploader.platforms import families, promises, tags
 from wheel_uploader.platforms.tags import System
 
 ELF, MACHO, PE, WASM = NativeFormat.ELF, NativeFormat.MACHO, NativeFormat.PE, NativeFormat.WASM
@@ -119,6 +119,37 @@ def test_which_c_library() -> None:
     assert promises.is_musl("ld-musl-x86_64.so.1")
     assert promises.is_musl("libc.musl-x86_64.so.1")
     assert not promises.is_musl("libc.so.6")
+
+
+@pytest.mark.parametrize(
+    ("tag", "family", "version"),
+    [
+        ("manylinux1_i686", "manylinux_i686", (2, 5)),
+        ("manylinux2014_x86_64", "manylinux_x86_64", (2, 17)),
+        ("manylinux_2_28_x86_64", "manylinux_x86_64", (2, 28)),
+        ("manylinux2015_x86_64", "manylinux2015_x86_64", ()),
+        ("macosx_10_13_universal2", "macosx_universal2", (10, 13)),
+        ("android_21_arm64_v8a", "android_arm64_v8a", (21,)),
+        ("ios_13_0_arm64_iphoneos", "ios_arm64_iphoneos", (13, 0)),
+        ("freebsd_14_1_release_amd64", "freebsd_release_amd64", (14, 1)),
+        ("linux_x86_64", "linux_x86_64", ()),
+        *((tag, tag, ()) for tag in ("win32", "win_amd64", "any", "linux", "2", "", "wasm_\u0664_x", "a__b")),
+    ],
+)
+def test_a_family_is_a_tag_without_its_version(tag: str, family: str, version: tuple[int, ...]) -> None:
+    found, numbers = families.parse(tag)
+    assert (str(found), numbers) == (family, version)
+    assert families.parse(str(found)) == (found, ())
+
+
+def test_a_family_serves_the_machines_of_its_architectures() -> None:
+    def served(tag: str) -> list[str]:
+        return [str(each) for each in families.parse(tag)[0].served]
+
+    assert served("macosx_11_0_universal2") == ["macosx_arm64", "macosx_x86_64"]
+    assert served("macosx_10_6_intel") == ["macosx_x86_64"]
+    assert served("win_amd64") == ["win_amd64"]
+    assert served("linux_universal2") == ["linux_universal2"]
 
 
 @pytest.mark.parametrize("arch", ["x86", "x86_64", "arm64"])

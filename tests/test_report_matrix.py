@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from wheel_uploader import names
+from wheel_uploader.checks.release_content import ReleaseContent
+from wheel_uploader.checks.release_index import lost_against_previous, lost_of
+from wheel_uploader.models import FileSummary, IndexFile, ProjectPage
 from wheel_uploader.report import matrix
 from wheel_uploader.report.matrix import State
 
@@ -14,10 +21,31 @@ def wheel(tag: str, version: str = "2") -> str:
 
 
 def made(
-    *tags: str, previous: tuple[str, ...] = (), expected: tuple[tuple[str, str], ...] = ()
+    *tags: str,
+    previous: tuple[str, ...] = (),
+    expected: tuple[tuple[str, str], ...] = (),
+    requires_python: str = "",
+    allow_lost: tuple[str, ...] = (),
 ) -> matrix.Matrix:
+    """The matrix of wheels with these tags, with what the check finds lost of those of the release before."""
     present = [names.parse(wheel(tag)) for tag in tags]
-    return matrix.make(present, [wheel(tag, "1") for tag in previous], expected)
+    before = [wheel(tag, "1") for tag in previous]
+    files = [IndexFile(filename=name, url=name) for name in before]
+    release = ReleaseContent(
+        project=canonicalize_name("dipy"),
+        version=Version("2"),
+        summaries=tuple(
+            FileSummary(name=name, size=1, metadata={"Requires-Python": (requires_python,)})
+            for name in present
+        ),
+        page=ProjectPage(url="x", exists=True, files=tuple(files)),
+        like=Version("1"),
+        allow_lost=allow_lost,
+        now=datetime.now(UTC),
+    )
+    lost = [(cell.python, cell.platform) for cell in lost_of(release)]
+    assert bool(lost) == any(lost_against_previous.function(release))
+    return matrix.make(present, before, lost, expected)
 
 
 def states(found: matrix.Matrix) -> dict[str, str]:
@@ -105,6 +133,40 @@ def test_what_another_wheel_stands_in_for_is_not_lost(now: str, before: str, sta
     assert old is state
 
 
+def test_a_python_that_requires_python_refuses_now_is_not_lost() -> None:
+    before = ("cp39-cp39-win_amd64", "cp310-cp310-win_amd64", "cp311-cp311-win_amd64", "cp38-abi3-win_arm64")
+    found = made("cp311-cp311-win_amd64", previous=before, requires_python=">=3.10")
+    assert states(found) == {
+        "cp310 win_amd64": "lost",
+        "cp311 win_amd64": "present",
+        # Of the stable ABI's pythons 3.8 and 3.9 are refused, and 3.10 and 3.11 are not.
+        "cp38-abi3 win_arm64": "lost",
+    }
+    kept = made("cp311-cp311-win_amd64", previous=before[:3], requires_python=">=3.11")
+    assert (kept.pythons, states(kept)) == (("cp311",), {"cp311 win_amd64": "present"})
+
+
+def test_what_may_be_lost_has_no_place_unless_it_is_expected() -> None:
+    before = ("cp311-cp311-win32", "cp311-cp311-win_amd64")
+    assert states(made("cp311-cp311-win_amd64", previous=before, allow_lost=("win32",))) == {
+        "cp311 win_amd64": "present"
+    }
+    expected = (("cp311", "win32"),)
+    found = made("cp311-cp311-win_amd64", previous=before, allow_lost=("win32",), expected=expected)
+    assert states(found) == {"cp311 win_amd64": "present", "cp311 win32": "missing"}
+
+
+def test_one_wheel_for_both_kinds_of_mac_is_not_lost_when_each_has_its_own() -> None:
+    arm, intel = "cp311-cp311-macosx_11_0_arm64", "cp311-cp311-macosx_10_13_x86_64"
+    both = ("cp311-cp311-macosx_10_9_universal2",)
+    assert states(made(arm, intel, previous=both)) == {
+        "cp311 macosx_arm64": "new",
+        "cp311 macosx_x86_64": "new",
+        "cp311 macosx_universal2": "covered",
+    }
+    assert states(made(arm, previous=both))["cp311 macosx_universal2"] == "lost"
+
+
 def test_what_is_expected_is_present_covered_or_missing() -> None:
     found = made(
         *("cp311-cp311-win_amd64", "cp312-abi3-win_amd64"),
@@ -146,6 +208,10 @@ def test_a_release_like_that_of_numpy_fits_the_screen() -> None:
         "  cp314t  x      x       x        x       x        x       x   x      x\n"
         "  pp311   .      .       .        .       .        .       .   x      ."
     )
+
+
+def test_a_release_for_any_platform_has_one_line_of_headings() -> None:
+    assert list(matrix.lines(made("py3-none-any"))) == ["       any", "  py3  x"]
 
 
 def test_symbols_are_for_screens_that_have_them() -> None:

@@ -596,6 +596,8 @@ class Report:
     not_checked: tuple[str, ...] = ()
     #: File names of the release on the index that this one was compared with; empty when it was not.
     previous: tuple[str, ...] = ()
+    #: (python, platform) that it served and this one does not, unless on purpose.
+    lost: tuple[tuple[str, str], ...] = ()
     #: (python, platform) of the wheels that were declared to be expected: ``("cp313t", "macosx_arm64")``.
     expected: tuple[tuple[str, str], ...] = ()
     signatures: tuple[Signature, ...] = ()

@@ -10,7 +10,7 @@ from packaging.version import Version
 from wheel_uploader import checks, release
 from wheel_uploader.brought.expect import Expectation, Sdist, Slot
 from wheel_uploader.checks.release_content import ReleaseContent, parsed, release_to_compare_with
-from wheel_uploader.checks.release_index import cells_of, may_be_lost
+from wheel_uploader.checks.release_index import lost_of, may_be_lost
 from wheel_uploader.errors import ConflictError, FileError, NothingFoundError
 from wheel_uploader.models import (
     FileState,
@@ -24,6 +24,7 @@ from wheel_uploader.models import (
     Selection,
 )
 from wheel_uploader.names import ALL_TYPES
+from wheel_uploader.platforms.places import cells_of
 from wheel_uploader.publish.target import Target
 
 #: What the index will not take under this name, now or later.
@@ -71,6 +72,7 @@ def judge(
     )
     report.findings += checks.run_release(content, profile=report.profile, ignore=options.ignore)
     report.previous = tuple(name.filename for name in content.previous)
+    report.lost = tuple(sorted((cell.python, cell.platform) for cell in lost_of(content)))
     report.not_checked += tuple(_not_made(content))
 
 

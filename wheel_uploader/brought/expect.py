@@ -45,6 +45,7 @@ from wheel_uploader.brought import sums
 from wheel_uploader.display import printable
 from wheel_uploader.errors import UsageError
 from wheel_uploader.models import DistName, SdistName, WheelName
+from wheel_uploader.platforms import families
 
 
 class Slot(Protocol):
@@ -153,23 +154,11 @@ class Cell:
         )
 
 
-#: Platform tags with a version in them, between the family and the architecture.
-_VERSIONED = re.compile(
-    r"(manylinux|musllinux|macosx|ios|android|pyodide|pyemscripten|emscripten)(?:1|2010|2014|(?:_\d+)+)_(\D.*)"
-)
-#: What runs on more than one architecture.
-_FAT = {
-    "macosx_universal2": {"macosx_arm64", "macosx_x86_64"},
-    "macosx_intel": {"macosx_x86_64", "macosx_i386"},
-}
-
-
 def _is_platform(word: str, platform: str) -> bool:
     if word == platform:
         return True
-    found = _VERSIONED.fullmatch(platform)
-    family = "_".join(found.groups()) if found else platform
-    return word == family or word in _FAT.get(family, ())
+    family, _ = families.parse(platform)
+    return word == str(family) or word in map(str, family.served)
 
 
 _CPYTHON = re.compile(r"cp(\d)(\d+)t?")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from wheel_uploader.checks import matrix
 from wheel_uploader.checks.registry import Yielded, check, pypi_check
 from wheel_uploader.checks.release_content import ReleaseContent, admits, shown, specifiers
 from wheel_uploader.models import FileSummary, SdistName, Severity, WheelName
+from wheel_uploader.platforms import places
 
 #: A check of a release yields a sentence about the release, or (file name, sentence).
 
@@ -60,9 +60,9 @@ def duplicate_slot(release: ReleaseContent) -> Iterator[Yielded]:
     wheel with the same tags and a build number is none either.
     """
     ours = set(release.names)
-    before = {slot: _variants(wheels) for slot, wheels in matrix.by_slot(release.previous).items()}
-    there = _Places({slot: _variants(wheels) for slot, wheels in matrix.by_slot(release.all_names).items()})
-    for slot, variants in there.places.items():
+    before = {slot: _variants(wheels) for slot, wheels in places.by_slot(release.previous).items()}
+    there = _Places({slot: _variants(wheels) for slot, wheels in places.by_slot(release.all_names).items()})
+    for slot, variants in there.wheels.items():
         allowed = max(there.usual(slot), len(before.get(slot, {})))
         if len(variants) <= allowed or there.is_twofold(slot):
             continue
@@ -85,47 +85,47 @@ def _variants(wheels: list[WheelName]) -> _Variants:
 class _Places:
     """How many wheels there are where, in all places for a platform."""
 
-    def __init__(self, places: dict[matrix.Slot, _Variants]) -> None:
-        self.places = places
+    def __init__(self, wheels: dict[places.Slot, _Variants]) -> None:
+        self.wheels = wheels
         #: How often there are so many wheels for a platform, for all pythons and for one kind of them.
         self._counts: dict[tuple[str, ...], Counter[int]] = defaultdict(Counter)
         #: How many pythons have these tags.
         self._tags: Counter[tuple[str, str]] = Counter()
-        self._same_python: dict[tuple[str, str], list[matrix.Slot]] = defaultdict(list)
-        for slot, variants in places.items():
+        self._same_python: dict[tuple[str, str], list[places.Slot]] = defaultdict(list)
+        for slot, variants in wheels.items():
             self._counts[(slot.platform,)][len(variants)] += 1
-            self._counts[slot.platform, matrix.row(slot).kind][len(variants)] += 1
+            self._counts[slot.platform, places.row(slot).kind][len(variants)] += 1
             self._tags.update((slot.platform, tags) for tags in variants)
             self._same_python[slot.python, slot.abi].append(slot)
 
-    def pythons(self, slot: matrix.Slot) -> int:
+    def pythons(self, slot: places.Slot) -> int:
         """How many pythons have a wheel for this platform."""
         return self._counts[(slot.platform,)].total()
 
-    def usual(self, slot: matrix.Slot) -> int:
+    def usual(self, slot: places.Slot) -> int:
         """How many wheels most pythons have, or most of this kind of Python; less where it is undecided."""
 
         def most(often: Counter[int]) -> int:
             return min(often, key=lambda count: (-often[count], count)) if often.total() > 1 else 1
 
-        of_kind = self._counts[slot.platform, matrix.row(slot).kind]
+        of_kind = self._counts[slot.platform, places.row(slot).kind]
         return max(most(self._counts[(slot.platform,)]), most(of_kind))
 
-    def is_twofold(self, slot: matrix.Slot) -> bool:
+    def is_twofold(self, slot: places.Slot) -> bool:
         """Whether this python has wheels for the same versions of the system on another architecture too."""
         twins = self._same_python[slot.python, slot.abi]
         return any(self._versions(twin) == self._versions(slot) for twin in twins if twin != slot)
 
-    def _versions(self, slot: matrix.Slot) -> tuple[str, list[tuple[int, ...]]]:
+    def _versions(self, slot: places.Slot) -> tuple[str, list[tuple[int, ...]]]:
         system = slot.platform.partition("_")[0]
-        wheels = self.places[slot].values()
-        return system, sorted(matrix.version_of(wheel, slot.platform) for wheel in wheels)
+        wheels = self.wheels[slot].values()
+        return system, sorted(places.version_of(wheel, slot.platform) for wheel in wheels)
 
-    def stray(self, slot: matrix.Slot) -> str:
+    def stray(self, slot: places.Slot) -> str:
         """The one with tags that no other python has, or the one that the newest systems install."""
-        variants = self.places[slot]
+        variants = self.wheels[slot]
         newest_first = sorted(
-            variants, key=lambda tags: matrix.version_of(variants[tags], slot.platform), reverse=True
+            variants, key=lambda tags: places.version_of(variants[tags], slot.platform), reverse=True
         )
         alone = [tags for tags in newest_first if self._tags[slot.platform, tags] == 1]
         return (alone or newest_first)[0]
@@ -142,8 +142,8 @@ def hole_in_matrix(release: ReleaseContent) -> Iterator[Yielded]:
     """
     if not release.whole:
         return
-    before = matrix.rows(release.previous)
-    rows = matrix.rows(release.all_names)
+    before = places.rows(release.previous)
+    rows = places.rows(release.all_names)
     kinds = Counter(row.kind for row in rows)
     have = Counter((row.kind, platform) for row in rows for platform in rows[row])
     since: dict[tuple[str, str], tuple[int, int]] = {}

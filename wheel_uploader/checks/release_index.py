@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 
 from wheel_uploader.brought.expect import Cell
-from wheel_uploader.checks import matrix
 from wheel_uploader.checks.registry import Yielded, check, pypi_check
 from wheel_uploader.checks.release_content import ReleaseContent, admits, newest, shown
 from wheel_uploader.display import human_size
-from wheel_uploader.models import DistName, FileState, SdistName, Severity
+from wheel_uploader.models import FileState, SdistName, Severity
+from wheel_uploader.platforms import places
 
 #: PyPI's limits, until it raises those of a project: bytes of a file, of any file at all, of a project.
 FILE_LIMIT = 100 << 20
@@ -34,16 +34,8 @@ def lost_against_previous(release: ReleaseContent) -> Iterator[Yielded]:
     below this version on the index that is not yanked; "--like VERSION" takes another, "--no-like" none.
     "--allow-lost win32", "--allow-lost cp310" or "--allow-lost 'pp*-macosx_*'" accepts a loss on purpose.
     """
-    if not release.whole:
-        return
-    served = cells_of(release.previous, beside=release.all_names)
-    had = {cell for cell in served if admits(release.requires_python, cell.python)}
-    lost = {
-        cell
-        for cell in had
-        if not any(cell.is_filled_by(name) for name in release.all_names)
-        and not may_be_lost(cell, release.allow_lost)
-    }
+    had = _had(release)
+    lost = lost_of(release)
     for python in sorted({cell.python for cell in lost}):
         gone = [cell for cell in had if cell.python == python]
         if len(gone) > 1 and lost.issuperset(gone):
@@ -60,33 +52,21 @@ def lost_against_previous(release: ReleaseContent) -> Iterator[Yielded]:
         yield f"{release.like} had {cell}; this release has none"
 
 
-def cells_of(names: Sequence[DistName], *, beside: Sequence[DistName] = ()) -> set[Cell]:
-    """Every python and platform that wheels of these names are for.
-
-    An open end (the stable ABI) reaches to the newest python that these names, or those ``beside``, speak of.
-    """
-    rows = matrix.rows((*names, *beside))
-    minors = {row.version[1] for row in rows if row.kind.startswith("cp") and row.version[0] == 3}
+def lost_of(release: ReleaseContent) -> set[Cell]:
+    """Every python and platform that the previous release served and this one does not, against its will."""
+    if not release.whole:
+        return set()
     return {
-        Cell(python, platform)
-        for slot in matrix.by_slot(names)
-        for python in _pythons(slot, minors)
-        for platform in _FAT.get(slot.platform, (slot.platform,))
+        cell
+        for cell in _had(release)
+        if not any(cell.is_filled_by(name) for name in release.all_names)
+        and not may_be_lost(cell, release.allow_lost)
     }
 
 
-_FAT = {"macosx_universal2": ("macosx_arm64", "macosx_x86_64")}
-
-
-def _pythons(slot: matrix.Slot, minors: Collection[int]) -> Iterable[str]:
-    """The pythons that a wheel in this place serves; of an open end those that the releases speak of."""
-    row = matrix.row(slot)
-    if row.kind.startswith("cp-abi3"):
-        threaded = "t" if row.kind.endswith("t") else ""
-        return [f"cp3{minor}{threaded}" for minor in minors if minor >= row.version[1]]
-    if row.kind == "py-none" and slot.python == "py3" and slot.platform != "any" and minors:
-        return [f"cp3{minor}" for minor in minors]
-    return [row.word]
+def _had(release: ReleaseContent) -> set[Cell]:
+    served = places.cells_of(release.previous, beside=release.all_names)
+    return {cell for cell in served if admits(release.requires_python, cell.python)}
 
 
 def may_be_lost(cell: Cell, allowed: Iterable[str]) -> bool:

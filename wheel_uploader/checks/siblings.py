@@ -7,10 +7,10 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import NamedTuple
 
-from wheel_uploader.checks import matrix
 from wheel_uploader.checks.registry import Yielded, check
 from wheel_uploader.checks.release_content import ReleaseContent, shown
 from wheel_uploader.models import FileSummary, Severity, WheelName
+from wheel_uploader.platforms import places
 
 #: Siblings that have to agree before one that does not is odd.
 _LEAST = 3
@@ -88,7 +88,7 @@ def _is_far(size: int, usual: float) -> bool:
 
 
 def _unlike_in_version(platform: str, group: Sequence[Wheel]) -> Iterator[Yielded]:
-    versions = {each.name: matrix.version_of(each.name, platform) for each in group}
+    versions = {each.name: places.version_of(each.name, platform) for each in group}
     # CPython itself went from macOS 10.9 to 10.13 and 10.15: there the first or last python may stand alone.
     if any(version[:1] == (10,) for version in versions.values()):
         return
@@ -113,22 +113,22 @@ def _grouped(wheels: Sequence[Wheel], keys_of: Callable[[WheelName], set[Hashabl
 
 
 def _system(platform: str) -> Hashable:
-    family = matrix.family(platform)[0].partition("_")[0]
+    family = places.family(platform)[0].partition("_")[0]
     return "linux" if family in {"manylinux", "musllinux"} else family.removesuffix("32")
 
 
 def _families_with_several(wheels: Sequence[Wheel]) -> set[str]:
     """Platforms for which some python has several wheels."""
-    slots = matrix.by_slot(each.name for each in wheels)
+    slots = places.by_slot(each.name for each in wheels)
     return {slot.platform for slot, names in slots.items() if len(names) > 1}
 
 
 def _lines(name: WheelName, several: set[str]) -> set[Hashable]:
     """One kind of Python on one platform; where there are several wheels for it, of one version each."""
     return {
-        (matrix.row(slot).kind, slot.platform)
-        + ((matrix.version_of(name, slot.platform),) if slot.platform in several else ())
-        for slot in matrix.slots(name)
+        (places.row(slot).kind, slot.platform)
+        + ((places.version_of(name, slot.platform),) if slot.platform in several else ())
+        for slot in places.slots(name)
     }
 
 
@@ -136,7 +136,7 @@ def _families(wheels: Sequence[Wheel], several: set[str]) -> Iterator[tuple[str,
     """Platforms that have one wheel for each python, with the wheels."""
     groups: dict[str, list[Wheel]] = defaultdict(list)
     for each in wheels:
-        for platform in {matrix.family(tag)[0] for tag in each.name.platforms} - several:
+        for platform in {places.family(tag)[0] for tag in each.name.platforms} - several:
             groups[platform].append(each)
     yield from groups.items()
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from wheel_uploader.models import NativeFormat
+from wheel_uploader.platforms import families
 
 Version = tuple[int, int]
 
@@ -39,12 +40,8 @@ class Platform:
     arches: frozenset[str]
 
 
-_OLD_MANYLINUX = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
-_LINUX = re.compile(r"(linux|manylinux1|manylinux2010|manylinux2014|(many|musl)linux_(\d+)_(\d+))_(\w+)\Z")
-_MACOS = re.compile(r"macosx_(\d+)_(\d+)_(\w+)\Z")
-_ANDROID = re.compile(r"android_\d+_(\w+)\Z")
-_IOS = re.compile(r"ios_\d+_\d+_(arm64|x86_64)_iphone(?:os|simulator)\Z")
-_WASM = re.compile(r"(?:emscripten_\w+|pyodide_\w+|pyemscripten_\w+|wasi\w*)_wasm32\Z")
+_IOS_ARCH = re.compile(r"(arm64|x86_64)_iphone(?:os|simulator)")
+_WASM = re.compile(r"emscripten|pyodide|pyemscripten|wasi[a-z]*")
 
 _ELF_ARCHES = {
     "armv6l": "armv7l",
@@ -55,49 +52,37 @@ _ELF_ARCHES = {
 }
 _ANDROID_ARCHES = {"arm64_v8a": "aarch64", "armeabi_v7a": "armv7l", "x86_64": "x86_64", "x86": "i686"}
 _WINDOWS = {"win32": "x86", "win_amd64": "x86_64", "win_arm64": "arm64", "win_arm32": "arm"}
-#: What "fat", "fat32" and "universal" stand for is gone, and 32-bit code with it.
-_MACOS_ARCHES = {
-    "universal2": {"x86_64", "arm64"},
-    "intel": {"x86_64"},
-    "fat64": {"x86_64"},
-    "universal": {"x86_64"},
-    "fat": set(),
-    "fat3": set(),
-}
 
 
 def parse(tag: str) -> Platform | None:
     """What ``tag`` says; None for ``any`` and for a platform that is not known here."""
-    if found := _LINUX.match(tag):
-        return _linux(tag, *found.groups())
-    if found := _MACOS.match(tag):
-        arches = _MACOS_ARCHES.get(found[3], {found[3]})
-        version = macos_version((int(found[1]), int(found[2])))
-        return Platform(
-            tag=tag,
-            system=System.MACOS,
-            format=NativeFormat.MACHO,
-            version=version,
-            arches=frozenset(arches),
-        )
-    if tag in _WINDOWS:
-        return _other(tag, System.WINDOWS, NativeFormat.PE, _WINDOWS[tag])
-    if found := _ANDROID.match(tag):
-        return _other(tag, System.ANDROID, NativeFormat.ELF, _ANDROID_ARCHES.get(found[1], found[1]))
-    if found := _IOS.match(tag):
-        return _other(tag, System.IOS, NativeFormat.MACHO, found[1])
-    if _WASM.match(tag):
-        return _other(tag, System.WASM, NativeFormat.WASM, "wasm32")
-    return None
+    (system, arch), version = families.parse(tag)
+    match system, version:
+        case "macosx", (major, minor):
+            return Platform(
+                tag=tag,
+                system=System.MACOS,
+                format=NativeFormat.MACHO,
+                version=macos_version((major, minor)),
+                arches=frozenset(families.FAT.get(arch, (arch,))),
+            )
+        case (("manylinux" | "musllinux"), (major, minor)):
+            return _linux(tag, System(system), arch, (major, minor))
+        case "linux", () if arch:
+            return _linux(tag, System.LINUX, arch, (0, 0))
+        case "win", () if tag in _WINDOWS:
+            return _other(tag, System.WINDOWS, NativeFormat.PE, _WINDOWS[tag])
+        case "android", (_,):
+            return _other(tag, System.ANDROID, NativeFormat.ELF, _ANDROID_ARCHES.get(arch, arch))
+        case "ios", (_, _) if found := _IOS_ARCH.fullmatch(arch):
+            return _other(tag, System.IOS, NativeFormat.MACHO, found[1])
+        case _ if arch.endswith("wasm32") and _WASM.fullmatch(system):
+            return _other(tag, System.WASM, NativeFormat.WASM, "wasm32")
+        case _:
+            return None
 
 
-def _linux(tag: str, name: str, family: str | None, major: str, minor: str, arch: str) -> Platform:
-    if family is None:
-        system = System.LINUX if name == "linux" else System.MANYLINUX
-        version = _OLD_MANYLINUX.get(name, (0, 0))
-    else:
-        system = System.MANYLINUX if family == "many" else System.MUSLLINUX
-        version = (int(major), int(minor))
+def _linux(tag: str, system: System, arch: str, version: Version) -> Platform:
     return Platform(
         tag=tag,
         system=system,

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import enum
 import re
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from wheel_uploader import names
 from wheel_uploader.brought import expect
-from wheel_uploader.models import DistName, Report, WheelName
+from wheel_uploader.models import DistName, Report
+from wheel_uploader.platforms import families
+from wheel_uploader.platforms.families import Family
+from wheel_uploader.platforms.places import Slot, by_slot, cells_of, row
 
 #: Columns of the screen.
 WIDTH = 80
@@ -31,22 +33,11 @@ class State(enum.StrEnum):
     COVERED = "covered"
 
 
-class Platform(NamedTuple):
-    """A column: a family of platform tags, whatever their versions, and an architecture."""
-
-    family: str
-    arch: str
-
-    def __str__(self) -> str:
-        """As the configuration says it: ``manylinux_x86_64``, ``win32``, ``any``."""
-        return f"{self.family}_{self.arch}" if self.arch and self.arch != "32" else self.family + self.arch
-
-
 class Place(NamedTuple):
     """A row and a column."""
 
     python: str
-    platform: Platform
+    platform: Family
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +53,7 @@ class Matrix:
     """All places that a wheel of this release or of the previous one has, or that one is expected for."""
 
     pythons: tuple[str, ...]
-    platforms: tuple[Platform, ...]
+    platforms: tuple[Family, ...]
     cells: Mapping[Place, Cell]
     #: The version that was compared with; empty when none was.
     compared_with: str = ""
@@ -74,45 +65,56 @@ class Matrix:
 def of(report: Report) -> Matrix:
     """The matrix of a report; without rows when nothing was found."""
     present = [name for name, _ in report.selection.files] if report.selection else []
-    return make(present, report.previous, report.expected)
+    return make(present, report.previous, report.lost, report.expected)
 
 
 def make(
-    present: Collection[DistName], previous: Iterable[str] = (), expected: Iterable[tuple[str, str]] = ()
+    present: Sequence[DistName],
+    previous: Iterable[str] = (),
+    lost: Iterable[tuple[str, str]] = (),
+    expected: Iterable[tuple[str, str]] = (),
 ) -> Matrix:
     """The matrix of the wheels among ``present``.
 
-    ``previous`` are file names of the release before, of which some may be no wheel's; ``expected`` are
-    pythons and platforms as expect has them.
+    ``previous`` are file names of the release before, of which some may be no wheel's, and ``lost`` the
+    pythons and platforms among them that are gone; what is gone on purpose, with a python that
+    Requires-Python refuses now, has no place. ``expected`` are pythons and platforms as expect has them.
     """
-    here = _by_place(present)
     parsed = tuple(_parsed(previous))
-    before = _by_place(parsed)
-    wanted = {Place(python, _platform(platform)) for python, platform in expected}
-    cells = {place: _cell(place, here, before, present) for place in (*here, *before, *wanted)}
+    before = cells_of(parsed, beside=present)
+    here = {_place(slot): tuple(name.filename for name in names) for slot, names in by_slot(present).items()}
+    there = {_place(slot) for slot in by_slot(parsed)}
+    cells = {
+        place: Cell(state=State.NEW if there and place not in there else State.PRESENT, files=files)
+        for place, files in here.items()
+    }
+    gone = set(lost)
+    for cell, slots in before.items():
+        for place in map(_place, slots):
+            if (cell.python, cell.platform) in gone and place not in here:
+                cells[place] = Cell(state=State.LOST)
+            elif place not in cells and _is_filled(cell, present):
+                cells[place] = Cell(state=State.COVERED)
+    for python, platform in expected:
+        cell = expect.Cell(python, platform)
+        state = State.COVERED if _is_filled(cell, present) else State.MISSING
+        cells.setdefault(Place(python, families.parse(platform)[0]), Cell(state=state))
     return Matrix(
         pythons=tuple(sorted({place.python for place in cells}, key=_python_order)),
         platforms=tuple(
-            sorted({place.platform for place in cells}, key=lambda each: (each.family == "any", each))
+            sorted({place.platform for place in cells}, key=lambda each: (each.system == "any", each))
         ),
         cells=cells,
         compared_with=str(parsed[0].version) if parsed else "",
     )
 
 
-def _cell(
-    place: Place,
-    here: Mapping[Place, list[str]],
-    before: Mapping[Place, list[str]],
-    present: Collection[DistName],
-) -> Cell:
-    if place in here:
-        is_new = bool(before) and place not in before
-        return Cell(state=State.NEW if is_new else State.PRESENT, files=tuple(here[place]))
-    cell = expect.Cell(place.python.partition("-")[0], str(place.platform))
-    if any(cell.is_filled_by(name) for name in present):
-        return Cell(state=State.COVERED)
-    return Cell(state=State.LOST if place in before else State.MISSING)
+def _place(slot: Slot) -> Place:
+    return Place(row(slot).word, families.parse(slot.platform)[0])
+
+
+def _is_filled(cell: expect.Cell, present: Iterable[DistName]) -> bool:
+    return any(cell.is_filled_by(name) for name in present)
 
 
 def _parsed(filenames: Iterable[str]) -> Iterator[DistName]:
@@ -121,36 +123,6 @@ def _parsed(filenames: Iterable[str]) -> Iterator[DistName]:
             yield names.parse(filename)
         except names.NameRefused:
             continue
-
-
-def _by_place(present: Iterable[DistName]) -> dict[Place, list[str]]:
-    """File names of wheels by every place that they stand in, in order of name."""
-    found: dict[Place, list[str]] = defaultdict(list)
-    for name in sorted(present, key=str):
-        if isinstance(name, WheelName):
-            pythons = {_python(python, abi) for python in name.pythons for abi in name.abis}
-            platforms = {_platform(platform) for platform in name.platforms}
-            for place in (Place(python, platform) for python in pythons for platform in platforms):
-                found[place].append(name.filename)
-    return dict(found)
-
-
-def _python(python: str, abi: str) -> str:
-    """A row: ``cp313``, ``cp313t``, ``cp39-abi3``, ``pp311``, ``py3``."""
-    if abi.startswith("abi3"):
-        return f"{python}-{abi}"
-    return f"{python}t" if abi.startswith(python) and abi.endswith("t") else python
-
-
-#: A family, perhaps a version, and an architecture, which begins with a letter.
-_TAG = re.compile(r"([a-z]+)(?:\d+|(?:_\d+)*)_([a-z]\w*)")
-
-
-def _platform(tag: str) -> Platform:
-    if tag == "win32":
-        return Platform("win", "32")
-    found = _TAG.fullmatch(tag)
-    return Platform(found[1], found[2]) if found else Platform(tag, "")
 
 
 _KINDS = ("cp", "pp", "graalpy")
@@ -197,18 +169,18 @@ def _words(utf8: bool) -> dict[State | None, str]:
 
 
 def _widths(
-    matrix: Matrix, platforms: Sequence[Platform], words: Mapping[State | None, str], room: int
-) -> dict[Platform, int]:
+    matrix: Matrix, platforms: Sequence[Family], words: Mapping[State | None, str], room: int
+) -> dict[Family, int]:
     """As many of the next platforms as fit beside each other, one at least, with the width of each."""
-    widths: dict[Platform, int] = {}
+    widths: dict[Family, int] = {}
     family = ""
     for platform, following in zip(platforms, [*platforms[1:], None], strict=True):
         states = (_state(matrix, python, platform) for python in matrix.pythons)
         width = max(len(platform.arch), *(len(words[state]) for state in states))
         # The family's name stands over all of its columns.
-        needed = max(width, len(platform.family)) if platform.family != family else width
-        family = platform.family
-        if following is None or following.family != family:
+        needed = max(width, len(platform.system)) if platform.system != family else width
+        family = platform.system
+        if following is None or following.system != family:
             width = needed
         if room < len(_GAP) + needed and widths:
             break
@@ -217,21 +189,22 @@ def _widths(
     return widths
 
 
-def _state(matrix: Matrix, python: str, platform: Platform) -> State | None:
+def _state(matrix: Matrix, python: str, platform: Family) -> State | None:
     cell = matrix.cells.get(Place(python, platform))
     return cell.state if cell else None
 
 
 def _part(
-    matrix: Matrix, widths: Mapping[Platform, int], label: int, words: Mapping[State | None, str]
+    matrix: Matrix, widths: Mapping[Family, int], label: int, words: Mapping[State | None, str]
 ) -> Iterator[str]:
-    """Two lines of headings, and a line for each python."""
+    """One or two lines of headings, and a line for each python."""
     families: dict[str, int] = {}
     for platform, width in widths.items():
-        before = families.get(platform.family)
-        families[platform.family] = width if before is None else before + len(_GAP) + width
+        before = families.get(platform.system)
+        families[platform.system] = width if before is None else before + len(_GAP) + width
     yield _line("", label, [family.ljust(width) for family, width in families.items()])
-    yield _line("", label, [platform.arch.ljust(width) for platform, width in widths.items()])
+    if any(platform.arch for platform in widths):
+        yield _line("", label, [platform.arch.ljust(width) for platform, width in widths.items()])
     for python in matrix.pythons:
         cells = [words[_state(matrix, python, platform)].ljust(width) for platform, width in widths.items()]
         yield _line(python, label, cells)

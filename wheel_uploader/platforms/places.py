@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
+from wheel_uploader.brought.expect import Cell
 from wheel_uploader.models import DistName, WheelName
+from wheel_uploader.platforms import families
 
-#: Platform tags with a version in them, between the family and the architecture.
-_VERSIONED = re.compile(
-    r"(manylinux|musllinux|macosx|ios|android|pyodide|emscripten|pyemscripten)"
-    r"(1|2010|2014|(?:_\d+)+)_(\D.*)"
-)
-_OLD_MANYLINUX = {"1": (2, 5), "2010": (2, 12), "2014": (2, 17)}
 _PYTHON = re.compile(r"([a-z]+)(\d)(\d*)")
 
 
@@ -52,12 +48,8 @@ class Row(NamedTuple):
 
 def family(platform: str) -> tuple[str, tuple[int, ...]]:
     """A platform tag without its version, and the version; () where it has none."""
-    found = _VERSIONED.fullmatch(platform)
-    if not found:
-        return platform, ()
-    version = found[2]
-    numbers = _OLD_MANYLINUX.get(version) or tuple(int(part) for part in version.strip("_").split("_"))
-    return f"{found[1]}_{found[3]}", numbers
+    found, version = families.parse(platform)
+    return str(found), version
 
 
 def version_of(name: WheelName, platform: str) -> tuple[int, ...]:
@@ -101,3 +93,29 @@ def rows(names: Iterable[DistName]) -> dict[Row, set[str]]:
     for slot in by_slot(names):
         found[row(slot)].add(slot.platform)
     return dict(found)
+
+
+def cells_of(names: Sequence[DistName], *, beside: Sequence[DistName] = ()) -> dict[Cell, list[Slot]]:
+    """Every python and platform that wheels of these names serve, and the places that those stand in.
+
+    An open end (the stable ABI) reaches to the newest python that these names, or those ``beside``, speak of.
+    """
+    there = rows((*names, *beside))
+    minors = {row.version[1] for row in there if row.kind.startswith("cp") and row.version[0] == 3}
+    cells: dict[Cell, list[Slot]] = defaultdict(list)
+    for slot in by_slot(names):
+        for python in _pythons(slot, minors):
+            for platform in families.parse(slot.platform)[0].served:
+                cells[Cell(python, str(platform))].append(slot)
+    return dict(cells)
+
+
+def _pythons(slot: Slot, minors: Collection[int]) -> Iterable[str]:
+    """The pythons that a wheel in this place serves; of an open end those that the releases speak of."""
+    of = row(slot)
+    if of.kind.startswith("cp-abi3"):
+        threaded = "t" if of.kind.endswith("t") else ""
+        return [f"cp3{minor}{threaded}" for minor in minors if minor >= of.version[1]]
+    if of.kind == "py-none" and slot.python == "py3" and slot.platform != "any" and minors:
+        return [f"cp3{minor}" for minor in minors]
+    return [of.word]
