@@ -51,7 +51,7 @@ LEVELS = (
     ),
     # The tables: one line for each source, check and format.
     ("sources/__init__", "checks/__init__", "report/__init__"),
-    ("pipeline", "ends", "verdict"),
+    ("pipeline", "ends", "outputs", "verdict"),
     ("cli/*", "config", "demo"),
     ("__main__",),
 )
@@ -65,7 +65,9 @@ HOMES = {
     "filelock": ("wheelhouse",),
     "httpcore": ("http/transport",),
     "httpx": ("http/__init__", "http/reply", "http/transport"),
+    "jinja2": ("report/html/__init__",),
     "lxml": ("sources/html",),
+    "markupsafe": ("report/html/__init__",),
     "packaging": ("*",),
     "pkginfo": ("archive/pkginfo_reader",),
     "pypiserver": ("demo",),
@@ -92,6 +94,7 @@ HOMES = {
 #: Libraries that come with one that we name in pyproject.toml.
 COME_WITH = {
     "httpcore": "httpx",
+    "markupsafe": "jinja2",
     "requests": "twine",
     "requests_toolbelt": "twine",
     "rich": "twine",
@@ -139,7 +142,17 @@ LONGER = {"models": 640}
 
 #: Loaded only when they are needed: ``--help`` has to answer at once.
 HEAVY = {
-    *("bs4", "email_validator", "filelock", "httpx", "lxml", "pkginfo", "pygments", "readme_renderer"),
+    *(
+        "bs4",
+        "email_validator",
+        "filelock",
+        "httpx",
+        "jinja2",
+        "lxml",
+        "pkginfo",
+        "pygments",
+        "readme_renderer",
+    ),
     *("requests", "rich", "tqdm", "trove_classifiers", "twine", "urllib3"),
 }
 

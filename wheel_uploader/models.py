@@ -587,6 +587,8 @@ class Report:
 
     options: Options
     _: KW_ONLY
+    #: When the run began; None when nobody looked at a clock.
+    began: datetime | None = None
     #: The last stage that was finished.
     reached: Stage | None = None
     selection: Selection | None = None
@@ -598,6 +600,8 @@ class Report:
     previous: tuple[str, ...] = ()
     #: (python, platform) that it served and this one does not, unless on purpose.
     lost: tuple[tuple[str, str], ...] = ()
+    #: Bytes of those of them whose size the index says.
+    previous_sizes: Mapping[str, int] = field(default_factory=dict)
     #: (python, platform) of the wheels that were declared to be expected: ``("cp313t", "macosx_arm64")``.
     expected: tuple[tuple[str, str], ...] = ()
     signatures: tuple[Signature, ...] = ()

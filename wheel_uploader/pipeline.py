@@ -60,7 +60,7 @@ def run(options: Options, progress: Progress, watch: Watch | None = None) -> Rep
 
     ``watch`` is told when the run has to end early: by a signal, or because its time is over.
     """
-    report = Report(options)
+    report = Report(options, began=datetime.now(UTC))
     watch = watch or Watch()
     try:
         _run(options, report, progress, watch)
@@ -125,7 +125,7 @@ def _run(options: Options, report: Report, progress: Progress, watch: Watch) -> 
         served = held.enter_context(ends.index_of(options, target, progress)) if target else None
         uploader = ends.uploader_of(options, target, progress) if target and publishes else None
         with _stage(report, Stage.CHECK):
-            page, plan = ends.seen_on(served, target, uploader, report)
+            page, report.plan = ends.seen_on(served, target, uploader, report)
             verdict.judge(
                 report,
                 report.selection,
@@ -133,7 +133,7 @@ def _run(options: Options, report: Report, progress: Progress, watch: Watch) -> 
                 expectation=asked.expected(report.selection.version, report.selection.project),
                 target=target,
                 page=page,
-                states=plan,
+                states=report.plan,
             )
             verdict.stop_if_blocked(report)
         if options.until == Stage.CHECK:
@@ -147,7 +147,6 @@ def _run(options: Options, report: Report, progress: Progress, watch: Watch) -> 
             return
 
         with _stage(report, Stage.UPLOAD):
-            report.plan = plan
             verdict.stop_if_conflict(report)
             if options.dry_run:
                 report.results = tuple(_would_upload(state) for state in report.plan)

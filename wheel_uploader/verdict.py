@@ -73,7 +73,14 @@ def judge(
     report.findings += checks.run_release(content, profile=report.profile, ignore=options.ignore)
     report.previous = tuple(name.filename for name in content.previous)
     report.lost = tuple(sorted((cell.python, cell.platform) for cell in lost_of(content)))
+    report.previous_sizes = _sizes(page, report.previous) if page else {}
     report.not_checked += tuple(_not_made(content))
+
+
+def _sizes(page: ProjectPage, filenames: Sequence[str]) -> dict[str, int]:
+    """Bytes of the files that the index gives a size for."""
+    wanted = set(filenames)
+    return {file.filename: file.size for file in page.files if file.filename in wanted and file.size}
 
 
 def as_before(page: ProjectPage, options: Options) -> tuple[Version, Expectation] | None:

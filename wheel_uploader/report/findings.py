@@ -38,7 +38,7 @@ def lines(report: Report, rules: Rules) -> Iterator[str]:
     # Nobody expects a release as a whole of files that are checked on their own.
     for sentence in report.not_checked if report.options.project or verbose else ():
         yield from _wrapped(f"not checked: {printable(sentence)}", "", "  ")
-    yield _counts(report)
+    yield f"checks: {counts(report)} (profile {report.profile})"
 
 
 def grouped(findings: Sequence[Finding]) -> dict[tuple[Severity, str], list[Finding]]:
@@ -125,13 +125,12 @@ def _place(subject: str, member: str) -> Iterator[str]:
         yield f"{_PLACE}  {member}"
 
 
-def _counts(report: Report) -> str:
-    counts = Counter(finding.severity for finding in report.findings if not finding.ignored)
+def counts(report: Report) -> str:
+    """``1 error, 0 warnings, 3 notes, 2 ignored``."""
+    found = Counter(finding.severity for finding in report.findings if not finding.ignored)
     ignored = sum(finding.ignored for finding in report.findings)
-    said = [f"{counts[severity]} {severity}{'' if counts[severity] == 1 else 's'}" for severity in ORDER]
-    if ignored:
-        said.append(f"{ignored} ignored")
-    return f"checks: {', '.join(said)} (profile {report.profile})"
+    said = [f"{found[severity]} {severity}{'' if found[severity] == 1 else 's'}" for severity in ORDER]
+    return ", ".join([*said, *([f"{ignored} ignored"] if ignored else [])])
 
 
 def _wrapped(text: str, first: str, others: str) -> list[str]:

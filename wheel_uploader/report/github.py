@@ -1,4 +1,4 @@
-"""Annotations for GitHub Actions: a workflow command for each check that found something."""
+"""What GitHub Actions gets beside the report: annotations, and the outputs of the step."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from wheel_uploader.display import printable
 from wheel_uploader.models import Finding, Report, Severity, Stage
+from wheel_uploader.report import files, marks
+from wheel_uploader.report.files import State
 from wheel_uploader.report.findings import by_message, grouped
 from wheel_uploader.report.rule import RELEASE, Rules
 
@@ -19,6 +21,15 @@ _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: 
 def render(report: Report, rules: Rules) -> str:
     """One line for each annotation; notes only under ``-v``. Empty when there is nothing to tell."""
     return "".join(f"{line}\n" for severity in Severity for line in _of_level(report, rules, severity))
+
+
+def outputs(report: Report) -> dict[str, str]:
+    """The outputs of the step by name: file names, or places of the matrix, one on each line."""
+    rows = files.rows(report)
+    posted = [row.filename for row in rows if row.state in (State.PUBLISHED, State.UPLOADED)]
+    skipped = [row.filename for row in rows if row.state is State.ALREADY_THERE]
+    lists = {"published": posted, "skipped": skipped, "missing": marks.missing(report, rows)}
+    return {name: "\n".join(map(printable, lines)) for name, lines in lists.items()}
 
 
 def _of_level(report: Report, rules: Rules, severity: Severity) -> Iterator[str]:

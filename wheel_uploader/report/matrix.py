@@ -80,10 +80,10 @@ def make(
     pythons and platforms among them that are gone; what is gone on purpose, with a python that
     Requires-Python refuses now, has no place. ``expected`` are pythons and platforms as expect has them.
     """
-    parsed = tuple(_parsed(previous))
-    before = cells_of(parsed, beside=present)
+    earlier = tuple(parsed(previous))
+    before = cells_of(earlier, beside=present)
     here = {_place(slot): tuple(name.filename for name in names) for slot, names in by_slot(present).items()}
-    there = {_place(slot) for slot in by_slot(parsed)}
+    there = {_place(slot) for slot in by_slot(earlier)}
     cells = {
         place: Cell(state=State.NEW if there and place not in there else State.PRESENT, files=files)
         for place, files in here.items()
@@ -105,7 +105,7 @@ def make(
             sorted({place.platform for place in cells}, key=lambda each: (each.system == "any", each))
         ),
         cells=cells,
-        compared_with=str(parsed[0].version) if parsed else "",
+        compared_with=str(earlier[0].version) if earlier else "",
     )
 
 
@@ -117,7 +117,8 @@ def _is_filled(cell: expect.Cell, present: Iterable[DistName]) -> bool:
     return any(cell.is_filled_by(name) for name in present)
 
 
-def _parsed(filenames: Iterable[str]) -> Iterator[DistName]:
+def parsed(filenames: Iterable[str]) -> Iterator[DistName]:
+    """The names of wheels and sdists among ``filenames``."""
     for filename in filenames:
         try:
             yield names.parse(filename)

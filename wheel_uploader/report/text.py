@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 from wheel_uploader.display import human_size, printable
-from wheel_uploader.models import FileState, Finding, Report, Severity, Stage, UploadOutcome, WheelName
-from wheel_uploader.report import findings, matrix
+from wheel_uploader.models import Report, UploadOutcome, WheelName
+from wheel_uploader.report import files, findings, matrix
 from wheel_uploader.report.rule import Rules
 
 
@@ -40,35 +40,12 @@ def _sources(report: Report) -> list[str]:
 def _files(report: Report) -> Iterator[str]:
     if not report.selection:
         return
-    fetched = {each.file.filename: each for each in report.fetched}
-    total = 0
-    for name, remote in report.selection.files:
-        here = fetched.get(name.filename)
-        size = here.file.size if here else remote.size
-        total += size or 0
-        yield f"  {_state(report, name.filename):<15} {human_size(size):>9}  {name.filename}"
-    count = len(report.selection.files)
+    rows = files.rows(report)
+    for row in rows:
+        yield f"  {row.word:<15} {human_size(row.size):>9}  {row.filename}"
+    total = sum(row.size or 0 for row in rows)
+    count = len(rows)
     yield f"{count} {'file' if count == 1 else 'files'}, {human_size(total)}" + _refused(report)
-
-
-def _state(report: Report, filename: str) -> str:
-    """The last thing that is known of a file."""
-    for result in report.results:
-        if result.file.filename == filename:
-            confirmed = any(each.filename == filename for each in report.confirmations)
-            return "published" if confirmed and result.outcome is UploadOutcome.UPLOADED else result.outcome
-    for state in report.plan:
-        if state.file.filename == filename:
-            return "other name" if state.state is FileState.SAME_BYTES_OTHER_NAME else state.state
-    failed = {finding.subject for finding in report.findings if _blocks(report, finding)}
-    if filename in failed:
-        return "failed checks"
-    if any(each.filename == filename for each in report.signatures):
-        return "signed"
-    for fetched in report.fetched:
-        if fetched.file.filename == filename:
-            return "checked" if Stage.CHECK in report.timings else fetched.outcome
-    return "listed"
 
 
 def _refused(report: Report) -> str:
@@ -88,11 +65,6 @@ def _matrix(report: Report, utf8: bool) -> Iterator[str]:
     )
     if len(wheels) > 1 or report.expected:
         yield from matrix.lines(matrix.of(report), utf8=utf8)
-
-
-def _blocks(report: Report, finding: Finding) -> bool:
-    stopping = {Severity.ERROR, Severity.WARNING} if report.options.strict else {Severity.ERROR}
-    return finding.severity in stopping and not finding.ignored
 
 
 # --- the end ---------------------------------------------------------------------------------------

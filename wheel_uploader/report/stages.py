@@ -1,0 +1,47 @@
+"""How far a run went: each of the six stages, how it ended, and how long it took."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from wheel_uploader.models import Report, Stage
+
+
+class Progress(enum.StrEnum):
+    """How a stage ended."""
+
+    DONE = "done"
+    STOPPED = "stopped here"
+    NOT_RUN = "not run"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One stage of a run."""
+
+    name: str
+    progress: Progress
+    #: None when it was not begun.
+    seconds: float | None = None
+    #: Percent of all the time.
+    share: float = 0.0
+
+
+def of(report: Report) -> tuple[Step, ...]:
+    """The six stages in order."""
+    total = sum(report.timings.values()) or 1.0
+
+    def step(stage: Stage) -> Step:
+        seconds = report.timings.get(stage)
+        if seconds is None:
+            return Step(name=stage.name.lower(), progress=Progress.NOT_RUN)
+        done = report.reached is not None and report.reached >= stage
+        return Step(
+            name=stage.name.lower(),
+            progress=Progress.DONE if done else Progress.STOPPED,
+            seconds=seconds,
+            share=100 * seconds / total,
+        )
+
+    return tuple(step(stage) for stage in Stage)
