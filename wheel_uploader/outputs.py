@@ -110,11 +110,14 @@ def tell_github(report: Report, exit_code: int, environment: Mapping[str, str]) 
     """Add to the summary of the step and to its outputs; one line for each that cannot be written."""
     from wheel_uploader.report import workflow_outputs, workflow_summary
 
-    outputs = {**workflow_outputs(report), "exit_code": str(exit_code)}
-    for variable, text in (
-        ("GITHUB_STEP_SUMMARY", lambda room: workflow_summary(report, room)),
-        ("GITHUB_OUTPUT", lambda _: "".join(_output(name, value) for name, value in outputs.items())),
-    ):
+    def summary(room: int) -> str:
+        return workflow_summary(report, room)
+
+    def outputs(_room: int) -> str:
+        values = {**workflow_outputs(report), "exit_code": str(exit_code)}
+        return "".join(_output(name, value) for name, value in values.items())
+
+    for variable, text in (("GITHUB_STEP_SUMMARY", summary), ("GITHUB_OUTPUT", outputs)):
         path = environment.get(variable)
         if not path:
             continue

@@ -19,10 +19,10 @@ from wheel_uploader.cli.answers import answering_options
 from wheel_uploader.cli.help import TYPED, Command
 from wheel_uploader.cli.options import stage_options
 from wheel_uploader.cli.settings import settings_options, shown, that_hold
-from wheel_uploader.errors import ReleaseError, UsageError
+from wheel_uploader.errors import ReleaseError, UsageError, worst
 
 if TYPE_CHECKING:
-    from wheel_uploader.models import Options
+    from wheel_uploader.models import Options, Report
 
 
 @click.command(
@@ -54,21 +54,41 @@ def command(show_config: bool, **values: Any) -> NoReturn:
         click.echo("\n".join(shown(context, values)))
         context.exit(0)
     watch = context.obj or stopping.Watch()
+    from wheel_uploader import outputs
+
+    try:
+        places = outputs.destinations(values["reports"])
+    except ReleaseError as error:
+        screen.end(error)
     try:
         with watch.limited(values["max_duration"]):
             from wheel_uploader import pipeline, progress
 
             talk = progress.make(sys.stderr, verbose=values["verbose"], quiet=bool(values["quiet"]))
             result = pipeline.run(_options(**that_hold(context, values)), talk, watch)
-    except ReleaseError as error:
-        screen.end(error)
-    except stopping.Stop as stop:
-        screen.end(stop.error)
+    except (ReleaseError, stopping.Stop) as ended:
+        why = ended.error if isinstance(ended, stopping.Stop) else ended
+        outputs.write(_not_begun(values, why), places)
+        screen.end(why)
     screen.show(result, values["report_format"])
+    unwritten = outputs.write(result, places)
+    errors = [error for error in (unwritten, result.error) if error]
+    exit_code = worst(errors).exit_code if errors else 0
+    screen.tell_github(result, exit_code)
+    if unwritten:
+        screen.tell(unwritten)
     if result.error:
         screen.tell(result.error, again=context.meta[TYPED] if screen.continues(result) else ())
     watch.finished()
-    sys.exit(result.exit_code)
+    sys.exit(exit_code)
+
+
+def _not_begun(values: dict[str, Any], error: ReleaseError) -> Report:
+    """The report of a run that ended before its first stage."""
+    from wheel_uploader.models import Options, Report
+
+    asked = Options(project=values["project"], version=values["release"], urls=values["urls"])
+    return Report(asked, error=error)
 
 
 def _options(
@@ -108,7 +128,7 @@ def _options(
 
 
 #: Options that say how a run is told, not what it does.
-_OF_THE_SCREEN = ("report_format", "quiet")
+_OF_THE_SCREEN = ("report_format", "reports", "quiet")
 
 #: click's exit code for Ctrl-C.
 _ABORTED = 1

@@ -40,6 +40,17 @@ def show(result: Report, report_format: str) -> None:
         click.echo(report.workflow_commands(result), err=True, nl=False)
 
 
+def tell_github(result: Report, exit_code: int) -> None:
+    """In GitHub Actions: the summary of the step and its outputs; what fails there fails nothing else."""
+    if os.environ.get("GITHUB_ACTIONS") != "true":
+        return
+    from wheel_uploader import outputs
+
+    for problem in outputs.tell_github(result, exit_code, os.environ):
+        if _quiet() < _SILENT:
+            click.echo(f"warning: {problem}", err=True)
+
+
 def _quiet() -> int:
     """How often ``-q`` was said, as far as that is known already."""
     context = click.get_current_context(silent=True)

@@ -125,6 +125,10 @@ def facts(report: Report, rows: Sequence[Row]) -> Iterator[Fact]:
         yield Fact(label="Signatures", said=said, quoted=(report.signatures[0].fingerprint,))
     if Stage.CHECK in report.timings:
         yield Fact(label="Checks", said=f"{findings.counts(report)} (profile {report.profile})")
+    for removal in report.removed:
+        would = "would be removed" if report.options.dry_run else "removed"
+        size = f"{counted(len(removal.filenames))}, {human_size(removal.size)}"
+        yield Fact(label="Wheelhouse", said=f"{removal.version} {would} ({size}), which the index has")
     yield Fact(label="Run", said=_when(report))
 
 

@@ -9,6 +9,7 @@ from wheel_uploader import __version__
 from wheel_uploader.display import bare_url, printable, redact
 from wheel_uploader.models import Report, SdistName, WheelName
 from wheel_uploader.report import matrix
+from wheel_uploader.report.files import rows
 from wheel_uploader.report.matrix import Matrix
 from wheel_uploader.report.rule import idle_ignores, reason
 
@@ -33,6 +34,7 @@ def document(report: Report) -> dict[str, Any]:
         "sources": [bare_url(url) for url in report.options.urls],
         "target": report.target,
         "profile": report.profile,
+        "began": report.began.isoformat(timespec="seconds") if report.began else None,
         "reached": report.reached.name.lower() if report.reached else None,
         "exit_code": report.exit_code,
         "error": error
@@ -51,6 +53,10 @@ def document(report: Report) -> dict[str, Any]:
             for refusal in (selection.refused if selection else ())
         ],
         "matrix": _matrix(matrix.of(report)),
+        "previous": [
+            {"filename": printable(filename), "size": report.previous_sizes.get(filename)}
+            for filename in report.previous
+        ],
         "findings": _findings(report),
         "removed": [
             {"version": str(each.version), "filenames": list(each.filenames), "size": each.size}
@@ -64,23 +70,20 @@ def document(report: Report) -> dict[str, Any]:
 
 def _files(report: Report) -> list[dict[str, Any]]:
     """One object for each file of the release, with all that each stage found out about it."""
-    fetched = {each.file.filename: each for each in report.fetched}
-    signatures = {each.filename: each for each in report.signatures}
-    plan = {each.file.filename: each for each in report.plan}
-    results = {each.file.filename: each for each in report.results}
-    confirmed = {each.filename: each for each in report.confirmations}
     files = []
-    for name, remote in report.selection.files if report.selection else ():
-        filename = name.filename
+    for row in rows(report):
+        name, remote = row.name, row.remote
+        filename = row.filename
         entry: dict[str, Any] = {
             "filename": filename,
+            "state": row.state,
             "kind": "sdist" if isinstance(name, SdistName) else "wheel",
             "tags": sorted(str(tag) for tag in name.tags) if isinstance(name, WheelName) else [],
             "url": bare_url(remote.url),
             "listed_size": remote.size,
             "listed_hashes": dict(remote.hashes),
         }
-        if here := fetched.get(filename):
+        if here := row.fetched:
             entry |= {
                 "size": here.file.size,
                 "sha256": here.file.sha256,
@@ -88,22 +91,24 @@ def _files(report: Report) -> list[dict[str, Any]]:
                 "fetched": here.outcome,
                 "vouched_by": here.vouched_by,
             }
-        if signature := signatures.get(filename):
+        if signature := row.signature:
             entry["signed_by"] = signature.fingerprint
-        if state := plan.get(filename):
+        if state := row.index:
             entry["index"] = {
                 "state": state.state,
                 "sha256": state.index_sha256,
                 "other_name": printable(state.other_name),
             }
-        if result := results.get(filename):
+        if result := row.result:
             entry["upload"] = {
                 "outcome": result.outcome,
                 "reason": printable(result.reason),
                 "attempts": result.attempts,
             }
-        if confirmation := confirmed.get(filename):
+        if confirmation := row.confirmation:
             entry["confirmed_sha256"] = confirmation.sha256
+        if row.before:
+            entry["previous"] = {"filename": row.before.filename, "size": row.before.size}
         files.append(entry)
     return files
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import click
 
-from wheel_uploader.cli.params import Option, duration, option
+from wheel_uploader.cli.params import LocalPath, Option, duration, option
 from wheel_uploader.config import Kind
 
+FORMATS = ("text", "html", "markdown", "json", "sarif", "notes-md", "notes-rst")
 STAGES = ("list", "download", "check", "sign", "upload", "confirm")
 
 
@@ -35,10 +36,20 @@ def options() -> list[Option]:
         option(
             "--format",
             "report_format",
-            type=click.Choice(["text", "json", "sarif"]),
+            type=click.Choice(FORMATS),
             default="text",
             show_default=True,
-            help="The report on standard output; sarif is for code scanning.",
+            help="The report on standard output; sarif is for code scanning, notes-... a table of files, "
+            "sizes and sha256 for release notes.",
+        ),
+        option(
+            "--report",
+            "reports",
+            multiple=True,
+            type=LocalPath(),
+            metavar="FILE",
+            help="Write the report to this file, too, in the format that its name ends with: .html, .md, "
+            ".json, .sarif, .txt, .notes.md or .notes.rst. Repeatable.",
         ),
         duration(
             "--max-duration",
