@@ -6,6 +6,7 @@ import enum
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from wheel_uploader.models import Report, SdistName
 from wheel_uploader.platforms.families import Family
@@ -146,6 +147,8 @@ class Picture:
     """The matrix as it is drawn: a line of squares for each python; None where nothing is known."""
 
     platforms: tuple[Family, ...]
+    #: Systems, each with how many platforms of it stand beside each other.
+    systems: tuple[tuple[str, int], ...]
     lines: tuple[tuple[str, tuple[Square | None, ...]], ...]
     #: The sdist, if there is one, or was.
     sdist: Square | None
@@ -171,6 +174,9 @@ def picture(report: Report, rows: Sequence[Row], *, most: int = 60) -> Picture |
     counts = Counter(square.mark.id for square in shown)
     return Picture(
         platforms=platforms,
+        systems=tuple(
+            (system, len(list(same))) for system, same in groupby(platforms, lambda each: each.system)
+        ),
         lines=tuple(
             (python, tuple(squares.get(matrix.Place(python, platform)) for platform in platforms))
             for python in pythons
