@@ -73,19 +73,19 @@ def end(error: ReleaseError) -> NoReturn:
 
 def tell(error: ReleaseError, *, again: Sequence[str] = ()) -> None:
     """Say what happened, to which files, and what to do next; ``again``: with which arguments."""
-    if _quiet() >= _SILENT:
+    message, details = printable(error.message), [printable(detail) for detail in error.details]
+    quiet = _quiet()
+    if quiet >= _SILENT:
         return
-    if _quiet():
+    if quiet:
         # Cron mails it: one line has all that somebody needs who looks at it on a phone.
-        click.echo(f"error: {printable(error.message)}; next: {printable(error.hint)}", err=True)
+        one = f" ({details.pop()})" if len(details) == 1 else ""
+        lines = [f"error: {message}{one}; next: {printable(error.hint)}", *(f"  {each}" for each in details)]
     else:
-        click.echo(f"error: {printable(error.message)}", err=True)
-    for detail in error.details:
-        click.echo(f"  {printable(detail)}", err=True)
-    if _quiet():
-        return
-    if again:
-        line = printable(shlex.join(["wheel-uploader", *again]), limit=_LONGEST_COMMAND)
-        with_secrets = f" (with what stands for {HIDDEN})" if HIDDEN in line else ""
-        click.echo(f"to continue{with_secrets}: {line}", err=True)
-    click.echo(f"next: {printable(error.hint)}", err=True)
+        lines = [f"error: {message}", *(f"  {each}" for each in details)]
+        if again:
+            line = printable(shlex.join(["wheel-uploader", *again]), limit=_LONGEST_COMMAND)
+            with_secrets = f" (with what stands for {HIDDEN})" if HIDDEN in line else ""
+            lines.append(f"to continue{with_secrets}: {line}")
+        lines.append(f"next: {printable(error.hint)}")
+    click.echo("\n".join(lines), err=True)

@@ -1,0 +1,183 @@
+"""How old the newest build is: who says so, who is asked, and what happens when nobody knows."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from packaging.version import Version
+
+from tests.scripted import Request, ScriptedServer, Step, answer
+from wheel_uploader import age, names
+from wheel_uploader.errors import HttpStatus, NothingFoundError, UsageError
+from wheel_uploader.http import Http
+from wheel_uploader.models import RemoteFile, Selection
+from wheel_uploader.sources import anaconda, autoindex, azure, s3, simple, swift
+from wheel_uploader.sources.base import moment
+from wheel_uploader.sources.xml import read_xml
+
+NOW = datetime(2026, 11, 21, 6, tzinfo=UTC)
+DAY = 86400.0
+AT = datetime(2026, 11, 20, 3, 4, 5, tzinfo=UTC)
+
+
+def selection(*remotes: RemoteFile, version: str = "1.12.0.dev1") -> Selection:
+    pairs = tuple((names.parse(remote.filename), remote) for remote in remotes)
+    return Selection(project=pairs[0][0].project, version=Version(version), files=pairs)
+
+
+def remote(tag: str = "py3-none-any", *, url: str = "file:///x", days_old: float | None = None) -> RemoteFile:
+    modified = None if days_old is None else NOW - timedelta(days=days_old)
+    name = f"dipy-1.12.0.dev1-{tag}.whl"
+    return RemoteFile(filename=name, url=url, source=url.rpartition("/")[0] + "/", modified=modified)
+
+
+def fresh(files: Selection, *, days: float = 3, http: Http | None = None) -> age.Built:
+    return age.require_fresh(files, http or Http(), limit=days * DAY, now=NOW)
+
+
+def test_the_newest_file_counts() -> None:
+    one, two = remote(days_old=11), remote("cp313-cp313-win_amd64", days_old=2)
+    assert fresh(selection(one, two)).when == two.modified
+    with pytest.raises(NothingFoundError, match="is 2 days old"):
+        fresh(selection(two, one), days=1)
+    # What was unpacked on this machine is not asked.
+    assert fresh(selection(remote("cp311-cp311-win_amd64"), two)).when == two.modified
+    with pytest.raises(UsageError):
+        fresh(selection(remote()))
+    with pytest.raises(NothingFoundError) as caught:
+        fresh(selection(one))
+    assert str(caught.value) == (
+        "the newest build that is staged, dipy 1.12.0.dev1, is 11 days old "
+        "(2026-11-10 06:00 UTC by the listing of file:///), and --max-age is 3 days; nothing was posted"
+    )
+    # A clock that is ahead makes nothing stale.
+    assert fresh(selection(remote(days_old=-1))).when > NOW
+
+
+def test_a_server_is_asked_for_one_byte_and_its_last_modified() -> None:
+    dates: Mapping[str, str] = {
+        "any": "Tue, 10 Nov 2026 06:00:00 GMT",
+        "win": "Fri, 20 Nov 2026 06:00:00 GMT",
+    }
+    asked: list[Request] = []
+
+    def say(request: Request) -> list[Step]:
+        asked.append(request)
+        key = "win" if "win" in request.target else "any"
+        return [answer(206, b"P", {"Last-Modified": dates[key], "Connection": "close"})]
+
+    with ScriptedServer(say) as server, Http(typed=[server.url]) as http:
+        old = remote(url=f"{server.url}dipy-any.whl")
+        new = remote("cp313-cp313-win_amd64", url=f"{server.url}dipy-win.whl")
+        built = fresh(selection(old, new), http=http)
+        assert str(built) == f"2026-11-20 06:00 UTC by Last-Modified of {server.url}dipy-win.whl"
+        assert [request.headers["range"] for request in asked] == ["bytes=0-0", "bytes=0-0"]
+        # One that is young enough is enough.
+        asked.clear()
+        assert fresh(selection(new, old), http=http).when == NOW - timedelta(days=1)
+        assert len(asked) == 1
+        with pytest.raises(NothingFoundError, match=r"is 11 days old \(.* by Last-Modified of "):
+            fresh(selection(old), http=http)
+
+
+def test_a_file_that_is_not_there_is_no_old_file() -> None:
+    with (
+        ScriptedServer(lambda _: [answer(404, b"", {"Connection": "close"})]) as server,
+        Http(typed=[server.url]) as http,
+        pytest.raises(HttpStatus),
+    ):
+        fresh(selection(remote(url=f"{server.url}dipy.whl")), http=http)
+
+
+def test_a_date_in_the_version_is_the_last_resort() -> None:
+    with (
+        ScriptedServer(lambda _: [answer(200, b"P", {"Connection": "close"})]) as server,
+        Http(typed=[server.url]) as http,
+    ):
+        unknown = remote(url=f"{server.url}dipy.whl")
+        built = fresh(selection(unknown, version="1.12.0.dev20261119"), http=http)
+        assert str(built) == "2026-11-20 00:00 UTC by the date in the version"
+        with pytest.raises(NothingFoundError, match="11 days 6 h old"):
+            fresh(selection(unknown, version="1.12.0.dev20261109"), http=http)
+        with pytest.raises(UsageError, match="has no date, so it is not known whether it is older"):
+            fresh(selection(unknown), http=http)
+
+
+@pytest.mark.parametrize(
+    ("version", "day"),
+    [
+        ("1.0.dev20261120", datetime(2026, 11, 21, tzinfo=UTC)),
+        ("1.0.dev202611201530", datetime(2026, 11, 21, tzinfo=UTC)),
+        ("1.0.dev20261120153059+gabc", datetime(2026, 11, 21, tzinfo=UTC)),
+        ("1.0.dev20260231", None),
+        ("1.0.dev20261320", None),
+        ("1.0.dev3", None),
+        ("1.0", None),
+    ],
+)
+def test_which_versions_are_dates(version: str, day: datetime | None) -> None:
+    assert age.of_version(Version(version)) == day
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "2026-11-20T03:04:05Z",
+        "2026-11-20T03:04:05.000Z",
+        "2026-11-20 03:04:05",
+        "2026-11-20T04:04:05+01:00",
+        "Fri, 20 Nov 2026 03:04:05 GMT",
+        " Fri, 20 Nov 2026 03:04:05 -0000 ",
+    ],
+)
+def test_times_of_listings_and_headers(said: str) -> None:
+    assert moment(said) == AT
+
+
+@pytest.mark.parametrize(
+    "said", ["", "yesterday", "20-Nov-2026 03:04", None, 3, "Fri, 99 Nov 2026 03:04:05 GMT"]
+)
+def test_what_is_no_time(said: object) -> None:
+    assert moment(said) is None
+
+
+NAME = "dipy-1.12.0.dev1-py3-none-any.whl"
+BASE = "https://staging.example.com/x/"
+
+
+def of_json(data: object) -> datetime | None:
+    listing = autoindex.read_entries(data, BASE, BASE) or swift.read_entries(data, BASE, BASE)
+    assert listing
+    return listing.files[0].modified
+
+
+def test_listings_that_are_made_for_programs_say_it() -> None:
+    iso, http_date = "2026-11-20T03:04:05Z", "Fri, 20 Nov 2026 03:04:05 GMT"
+    assert of_json([{"name": NAME, "type": "file", "mtime": http_date}]) == AT  # nginx
+    assert of_json([{"name": NAME, "url": f"./{NAME}", "is_dir": False, "mod_time": iso}]) == AT  # Caddy
+    assert of_json([{"name": NAME, "hash": "0" * 32, "bytes": 3, "last_modified": iso[:-1]}]) == AT
+    nginx = read_xml(f'<list><file mtime="{iso}">{NAME}</file></list>', BASE, records={"file"}, fields=set())
+    assert autoindex.read_document(nginx, BASE, BASE).files[0].modified == AT
+    bucket = read_xml(
+        f"<ListBucketResult><Delimiter>/</Delimiter><Contents><Key>{NAME}</Key><LastModified>{iso}</LastModified>"
+        "</Contents></ListBucketResult>",
+        BASE,
+        records=s3.RECORDS,
+        fields=s3.FIELDS,
+    )
+    assert s3.read_bucket(bucket, BASE, BASE).files[0].modified == AT
+    blobs = read_xml(
+        f"<EnumerationResults><Delimiter>/</Delimiter><Blobs><Blob><Name>{NAME}</Name><Properties>"
+        f"<Last-Modified>{http_date}</Last-Modified></Properties></Blob></Blobs></EnumerationResults>",
+        BASE,
+        records=azure.RECORDS,
+        fields=azure.FIELDS,
+    )
+    assert azure.read_container(blobs, BASE, BASE).files[0].modified == AT
+    page = {"meta": {"api-version": "1.1"}, "files": [{"filename": NAME, "url": NAME, "upload-time": iso}]}
+    assert simple.read_index(page, BASE, BASE).files[0].modified == AT
+    entry = {"basename": NAME, "download_url": f"//x.example.com/{NAME}", "type": "pypi", "upload_time": iso}
+    channel = anaconda.Channel(owner="o", name="dipy")
+    assert anaconda.read_files(json.dumps([entry]), BASE, BASE, channel).files[0].modified == AT
