@@ -38,7 +38,7 @@ LEVELS = (
         "sources/*",
         *("release", "brought/*", "waiting", "age"),
         # download
-        *("download/*", "verify", "wheelhouse", "disk"),
+        *("download/*", "verify", "remembered", "wheelhouse", "disk"),
         # check
         "archive/*",
         *("checks/*", "native/*", "platforms/*"),

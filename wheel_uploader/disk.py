@@ -97,14 +97,39 @@ class Folder:
         finally:
             os.close(descriptor)
 
-    def write(self, name: str, data: bytes, mode: int) -> None:
-        """A small new file; a file of that name must not be there."""
+    def read_own(self, name: str, limit: int) -> bytes | None:
+        """At most ``limit`` bytes of a regular file that nobody but this user can have written; else None."""
+        try:
+            descriptor = self.open(name, READING)
+        except OSError:
+            return None
+        try:
+            status = os.fstat(descriptor)
+            is_file = stat.S_ISREG(status.st_mode) and status.st_nlink == 1
+            return os.read(descriptor, limit) if is_file and _is_own(status) else None
+        finally:
+            os.close(descriptor)
+
+    def is_own(self) -> bool:
+        """Whether nobody but this user can put a file in here."""
+        return _is_own(self.path.stat() if self._fd is None else os.fstat(self._fd))
+
+    def write(self, name: str, data: bytes, mode: int, *, sync: bool = True) -> None:
+        """A small new file; a file of that name must not be there. Without ``sync`` it may be lost."""
         descriptor = self.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(data)
             stream.flush()
             set_mode(descriptor, mode)
-            os.fsync(descriptor)
+            if sync:
+                os.fsync(descriptor)
+
+
+def _is_own(status: os.stat_result) -> bool:
+    # Windows has neither owners nor modes of this kind; there the folder's access list decides.
+    return not hasattr(os, "geteuid") or (
+        status.st_uid == os.geteuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    )
 
 
 def set_mode(descriptor: int, mode: int) -> None:

@@ -20,6 +20,7 @@ from wheel_uploader import (
     download,
     ends,
     release,
+    remembered,
     sign,
     sources,
     tidy,
@@ -113,8 +114,10 @@ def _run(options: Options, report: Report, progress: Progress, watch: Watch) -> 
                 clobber=options.clobber,
                 progress=progress,
                 inspect=_inspector(report),
+                memory=remembered.Remembered(house, _judged_for(report)) if house else None,
             )
-            report.fetched, report.findings = arrivals.fetched, arrivals.findings
+            report.fetched = arrivals.fetched
+            report.findings = checks.accepted(arrivals.findings, options.ignore)
             if arrivals.error:
                 raise arrivals.error
             files = tuple(fetched.file for fetched in report.fetched)
@@ -233,9 +236,14 @@ def _stage(report: Report, stage: Stage) -> Iterator[None]:
 
 def _inspector(report: Report) -> Callable[[WheelContent | SdistContent], Inspection]:
     """What judges each file the moment it arrives, in the one pass that verifies it as well."""
-    if report.options.until < Stage.CHECK:
+    if _judged_for(report) is None:
         return lambda _: Inspection()
-    return lambda content: checks.inspect(content, profile=report.profile, ignore=report.options.ignore)
+    return lambda content: checks.inspect(content, profile=report.profile)
+
+
+def _judged_for(report: Report) -> Profile | None:
+    """By whose rules files are judged; None where they only have to be whole."""
+    return report.profile if report.options.until >= Stage.CHECK else None
 
 
 def _tell_refused(selection: Selection, progress: Progress) -> None:

@@ -16,7 +16,7 @@ from wheel_uploader.archive import record
 from wheel_uploader.disk import READING, storage_errors
 from wheel_uploader.display import printable
 from wheel_uploader.errors import FileError, StorageError
-from wheel_uploader.models import DistName, RemoteFile, SdistContent, WheelContent
+from wheel_uploader.models import DistName, Inspection, RemoteFile, SdistContent, WheelContent
 
 _READ = 1024 * 1024
 
@@ -174,18 +174,58 @@ def digest(
     return hashes.result()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What one pass over a file came to; its content is dropped, for those of a whole release are large."""
+
+    inspection: Inspection
+    #: Why these are not the whole bytes that somebody built, in sentences; empty when they are.
+    damage: tuple[str, ...] = ()
+    #: What of the archive itself says that it is whole: ``RECORD``, ``ZIP CRC``, ``gzip CRC``.
+    whole_by: str
+
+
+class Memory(Protocol):
+    """What remembers the files that were found whole, by their digest."""
+
+    def recall(self, name: DistName, sha256: str) -> Seen | None: ...
+
+    def keep(self, name: DistName, sha256: str, seen: Seen) -> None: ...
+
+
+def look(
+    name: DistName,
+    path: Path,
+    sha256: str,
+    inspect: Callable[[WheelContent | SdistContent], Inspection],
+    memory: Memory | None = None,
+) -> Seen:
+    """What is in the file at ``path``, which was found to have ``sha256``: remembered, or read in one pass.
+
+    ``inspect`` judges what the pass found, also in a damaged file; that is not remembered, for it will be
+    fetched once more.
+    """
+    if memory and (remembered := memory.recall(name, sha256)):
+        return remembered
+    with _readers:
+        content = archive.read(path, name)
+        seen = Seen(inspection=inspect(content), damage=archive.damage(content), whole_by=_whole_by(content))
+    if memory and not seen.damage:
+        memory.keep(name, sha256, seen)
+    return seen
+
+
 def verified(
     name: DistName,
     path: Path,
     digests: Digests,
     remote: RemoteFile,
     promise: Promise | None,
-    inspect: Callable[[WheelContent | SdistContent], object],
+    inspect: Callable[[DistName, Path, str], Seen],
 ) -> str:
     """What vouches for the file at ``path``, when size, digest and the archive itself say "whole".
 
-    ``inspect`` gets what the one pass over the archive found, also of a damaged one; nothing else keeps it,
-    for the contents of a whole release are large. Raises Mismatch.
+    ``inspect`` gets name, path and sha256, also of a file that will turn out to be damaged. Raises Mismatch.
     """
     if remote.size not in {None, digests.size}:
         raise Mismatch(f"it has {digests.size} bytes, and {remote.size} were listed")
@@ -195,20 +235,14 @@ def verified(
         raise Mismatch(f"its {promise.algorithm} is {found}, and {printable(promise.hex, limit=140)} {said}")
     if not digests.size:
         raise Mismatch("it is empty")
-    with _readers:
-        content = archive.read(path, name)
-        inspect(content)
-    damage = archive.damage(content)
-    if damage:
-        more = f" (and {len(damage) - 1} more)" if len(damage) > 1 else ""
-        raise Mismatch(f"{printable(damage[0], limit=300)}{more}")
-    return _vouched_by(content, promise)
+    seen = inspect(name, path, digests.sha256)
+    if seen.damage:
+        more = f" (and {len(seen.damage) - 1} more)" if len(seen.damage) > 1 else ""
+        raise Mismatch(f"{printable(seen.damage[0], limit=300)}{more}")
+    return promise.vouches if promise else seen.whole_by
 
 
-def _vouched_by(content: WheelContent | SdistContent, promise: Promise | None) -> str:
-    """What says that a verified file is whole, and the one that was listed."""
-    if promise:
-        return promise.vouches
+def _whole_by(content: WheelContent | SdistContent) -> str:
     if isinstance(content, SdistContent) and content.filename.endswith(".gz"):
         return "gzip CRC"
     has_record = isinstance(content, WheelContent) and record.of(content) is not None

@@ -24,6 +24,7 @@ HIDDEN = ".wheel-uploader"
 SUMS = "SHA256SUMS"
 PART = ".part"
 _NOTE = ".json"
+_MEMORY = ".checked.json"
 _TEMPORARY = ".tmp"
 
 #: A note is a few hundred bytes; whatever is longer is not ours.
@@ -130,7 +131,8 @@ class Wheelhouse:
         for name in names:
             without_note = name.endswith(PART) and self.stump_note(name.removesuffix(PART)) is None
             without_part = name.endswith(PART + _NOTE) and name.removesuffix(_NOTE) not in names
-            if name.endswith(_TEMPORARY) or without_note or without_part:
+            of_nothing = name.endswith(_MEMORY) and not self.folder.stat(name.removesuffix(_MEMORY))
+            if name.endswith(_TEMPORARY) or without_note or without_part or of_nothing:
                 self.hidden.unlink(name)
 
     # --- what is there ---------------------------------------------------------------------------------
@@ -176,7 +178,15 @@ class Wheelhouse:
     def _read_note(self, name: str) -> Note | None:
         return Note.parse(self.hidden.read(name, _NOTE_LIMIT) or b"")
 
+    def memory(self, filename: str, limit: int) -> bytes | None:
+        """What this user's own earlier run remembered of the file; None when there is nothing like it."""
+        return self.hidden.read_own(filename + _MEMORY, limit) if self.hidden.is_own() else None
+
     # --- what is written -------------------------------------------------------------------------------
+
+    def write_memory(self, filename: str, data: bytes) -> None:
+        """Remember something of the file; it may be lost, so nothing waits for the disk."""
+        self._put(self.hidden, filename + _MEMORY, data, 0o600, sync=False)
 
     def write_note(self, filename: str, note: Note) -> None:
         self._put(self.hidden, filename + _NOTE, json.dumps(asdict(note)).encode(), 0o600)
@@ -211,12 +221,12 @@ class Wheelhouse:
             self._put(self.folder, SUMS, data, self.file_mode)
         return self.path / SUMS
 
-    def _put(self, folder: Folder, name: str, data: bytes, mode: int) -> None:
+    def _put(self, folder: Folder, name: str, data: bytes, mode: int, *, sync: bool = True) -> None:
         temporary = name + _TEMPORARY
         with storage_errors(str(folder.path / name)):
             try:
                 self.hidden.unlink(temporary)
-                self.hidden.write(temporary, data, mode)
+                self.hidden.write(temporary, data, mode, sync=sync)
                 self.hidden.move(temporary, folder, name)
             except OSError:
                 with contextlib.suppress(OSError):

@@ -66,11 +66,19 @@ def run(
     return tuple(finding for content in contents for finding in _judge(content, profile, ignore))
 
 
-def inspect(
-    content: WheelContent | SdistContent, *, profile: Profile, ignore: Collection[str] = ()
-) -> Inspection:
+def inspect(content: WheelContent | SdistContent, *, profile: Profile) -> Inspection:
     """What is kept of one file: what the checks find in it, and what those of the release need of it."""
-    return Inspection(findings=run([content], profile=profile, ignore=ignore), summary=summary.of(content))
+    return Inspection(findings=run([content], profile=profile), summary=summary.of(content))
+
+
+def accepted(findings: Iterable[Finding], ignore: Collection[str]) -> tuple[Finding, ...]:
+    """``findings``, with those marked as ignored whose check or family is in ``ignore``."""
+    return tuple(
+        dataclasses.replace(finding, ignored=True)
+        if finding.check in ignore or finding.check.partition("/")[0] in ignore
+        else finding
+        for finding in findings
+    )
 
 
 def run_release(

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from wheel_uploader.disk import DISK_FULL
 from wheel_uploader.download.fetch import Fetch, local_path
@@ -25,7 +26,7 @@ from wheel_uploader.models import (
     WheelContent,
 )
 from wheel_uploader.progress import Progress
-from wheel_uploader.verify import digest, open_file, read_file
+from wheel_uploader.verify import Memory, Seen, digest, look, open_file, read_file
 from wheel_uploader.wheelhouse import Wheelhouse
 
 #: Files at once: a large file fills a connection, a small one spends its time waiting for answers.
@@ -59,17 +60,21 @@ def fetch_all(
     clobber: bool,
     progress: Progress,
     inspect: Callable[[WheelContent | SdistContent], Inspection],
+    memory: Memory | None = None,
 ) -> Arrivals:
     """Bring every file, verified, into the wheelhouse, in the order given.
 
     Without a wheelhouse, files of this machine are verified where they lie, and nothing is written.
-    ``inspect`` judges what is in each file as soon as it is here, so that its time hides behind the network.
+    ``inspect`` judges what is in each file as soon as it is here, so that its time hides behind the network;
+    what ``memory`` has of the very same bytes is not looked into again.
     A file that fails does not keep the others from arriving.
     """
     crew = _Crew()
 
-    def keep(content: WheelContent | SdistContent) -> None:
-        crew.inspections[content.filename] = inspect(content)
+    def keep(name: DistName, path: Path, sha256: str) -> Seen:
+        seen = look(name, path, sha256, inspect, memory)
+        crew.inspections[name.filename] = seen.inspection
+        return seen
 
     def task(name: DistName, remote: RemoteFile) -> Fetch | InPlace:
         if house is None:

@@ -20,11 +20,9 @@ from wheel_uploader.models import (
     FetchOutcome,
     LocalFile,
     RemoteFile,
-    SdistContent,
-    WheelContent,
 )
 from wheel_uploader.progress import Progress
-from wheel_uploader.verify import Digests, Mismatch, Promise, digest, open_file, read_file, verified
+from wheel_uploader.verify import Digests, Mismatch, Promise, Seen, digest, open_file, read_file, verified
 from wheel_uploader.wheelhouse import Note, Wheelhouse
 
 #: What vouches for a file of which the source has no hash, when its server answers 304.
@@ -43,8 +41,8 @@ class Fetch:
     clobber: bool
     #: Called between any two chunks: raises when the run is ending.
     check: Callable[[], None]
-    #: Gets what was found in the file, whole or not.
-    inspect: Callable[[WheelContent | SdistContent], object]
+    #: Looks into the file, whole or not: its name, its path, its sha256.
+    inspect: Callable[[DistName, Path, str], Seen]
 
     def run(self) -> Fetched:
         """The file, verified and in the wheelhouse."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from wheel_uploader.display import printable
 from wheel_uploader.download.fetch import local_path
@@ -14,11 +15,9 @@ from wheel_uploader.models import (
     FetchOutcome,
     LocalFile,
     RemoteFile,
-    SdistContent,
-    WheelContent,
 )
 from wheel_uploader.progress import Progress
-from wheel_uploader.verify import Hashes, Mismatch, Promise, open_file, read_file, verified
+from wheel_uploader.verify import Hashes, Mismatch, Promise, Seen, open_file, read_file, verified
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,8 +30,8 @@ class InPlace:
     progress: Progress
     #: Called between any two chunks: raises when the run is ending.
     check: Callable[[], None]
-    #: Gets what was found in the file, whole or not.
-    inspect: Callable[[WheelContent | SdistContent], object]
+    #: Looks into the file, whole or not: its name, its path, its sha256.
+    inspect: Callable[[DistName, Path, str], Seen]
 
     def run(self) -> Fetched:
         """The file, verified where it is. Raises FileError for one that is damaged."""

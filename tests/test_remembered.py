@@ -1,0 +1,397 @@
+"""What is remembered of a file spares unpacking it, holds for the same bytes only, and harms nothing."""
+
+from __future__ import annotations
+
+import ast
+import errno
+import json
+import os
+import shutil
+import sys
+import typing
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from packaging.utils import canonicalize_name
+
+from tests import wheels
+from wheel_uploader import archive, checks, cli, disk, names, remembered, verify
+from wheel_uploader.models import Finding, Inspection, Profile, Severity, WheelContent
+from wheel_uploader.remembered import JUDGES, LIMIT, Remembered
+from wheel_uploader.verify import Seen
+from wheel_uploader.wheelhouse import HIDDEN, Wheelhouse
+
+NAME = wheels.wheel_filename("dipy", "1.11.0")
+#: A note, and a warning only of PyPI's rules; the wheel is whole.
+FAULTY = wheels.METADATA.format(project="dipy", version="1.11.0").replace(
+    "Home-page:", "Classifier: Nonsense :: Yes\nHome-page:"
+)
+SHA256 = "00" * 32
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the archives that were read, in order."""
+    real, names_of = archive.read, []
+
+    def read(path: Path, name: typing.Any) -> object:
+        names_of.append(name.filename)
+        return real(path, name)
+
+    monkeypatch.setattr(archive, "read", read)
+    return names_of
+
+
+@pytest.fixture
+def staged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A local folder with one wheel, which has a fault of PyPI's rules."""
+    monkeypatch.chdir(tmp_path)
+    wheels.make_wheel(tmp_path / "staged", metadata=FAULTY)
+    return tmp_path / "staged"
+
+
+def run(*arguments: str, until: str = "check", in_place: bool = False) -> Result:
+    call = ["-u", "staged", "--until", until, *arguments, *([] if in_place else ["-w", "house"])]
+    return CliRunner().invoke(cli.command, [*call, "dipy", "1.11.0"], prog_name="wheel-uploader")
+
+
+def memory() -> Path:
+    return Path("house") / HIDDEN / f"{NAME}.checked.json"
+
+
+def told(result: Result) -> dict[str, typing.Any]:
+    """The report, without what differs from run to run."""
+    report: dict[str, typing.Any] = json.loads(result.stdout)
+    for key in ("timings", "began", "ended"):
+        report.pop(key, None)
+    for file in report["files"]:
+        file.pop("fetched")
+    return report
+
+
+# --- it spares the work ----------------------------------------------------------------------------
+
+
+def test_a_second_run_opens_no_archive_and_says_the_same(tmp_path: Path, opened: list[str]) -> None:
+    release = wheels.make_release(tmp_path / "staged")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        first = run("--format", "json")
+        assert sorted(opened) == sorted(path.name for path in release)
+        opened.clear()
+        second = run("--format", "json")
+    assert opened == []
+    assert first.exit_code == second.exit_code == 0
+    assert told(first) == told(second)
+    assert told(first)["findings"]
+
+
+def test_files_that_are_checked_where_they_lie_leave_nothing(staged: Path, opened: list[str]) -> None:
+    for _ in range(2):
+        assert run(in_place=True).exit_code == 6
+    assert opened == [NAME, NAME]
+    assert [path.name for path in Path.cwd().iterdir()] == ["staged"]
+
+
+def test_what_the_person_accepts_is_asked_after_remembering(staged: Path, opened: list[str]) -> None:
+    assert run().exit_code == 6
+    accepted = run("--ignore", "metadata/bad-classifier", "--format", "json")
+    assert accepted.exit_code == 0
+    assert {each["check"] for each in told(accepted)["findings"] if each["ignored"]} == {
+        "metadata/bad-classifier"
+    }
+    assert run("--ignore", "metadata").exit_code == 0
+    assert run("--ignore", "wheel").exit_code == 6
+    assert run("--ignore", "metadata/bad-classifier", "--strict").exit_code == 6
+    assert opened == [NAME]
+
+
+def test_each_profile_is_judged_for_itself(staged: Path, opened: list[str]) -> None:
+    assert run("--profile", "any").exit_code == 0
+    assert run("--profile", "pypi").exit_code == 6
+    assert opened == [NAME, NAME]
+    assert run("--profile", "pypi").exit_code == 6
+    assert opened == [NAME, NAME]
+
+
+def test_that_a_file_is_whole_was_found_by_its_checks_too_but_not_the_reverse(
+    staged: Path, opened: list[str]
+) -> None:
+    assert run(until="download").exit_code == 0
+    assert run(until="download").exit_code == 0
+    assert opened == [NAME]
+    assert run().exit_code == 6
+    assert opened == [NAME, NAME]
+    assert run(until="download").exit_code == 0
+    assert run().exit_code == 6
+    assert opened == [NAME, NAME]
+
+
+# --- only the same bytes, and the same judges --------------------------------------------------------
+
+
+def test_other_bytes_are_looked_into(staged: Path, opened: list[str]) -> None:
+    assert run().exit_code == 6
+    good = wheels.wheel_bytes()
+    (staged / NAME).write_bytes(good)
+    assert run("-c").exit_code == 0
+    assert opened == [NAME, NAME]
+    # One byte of the file in the wheelhouse, which its source has too: it is damaged, whatever was known.
+    torn = bytearray(good)
+    torn[50] ^= 1
+    (Path("house") / NAME).write_bytes(torn)
+    (staged / NAME).write_bytes(torn)
+    assert run().exit_code == 6
+    assert run().exit_code == 6
+    assert opened == [NAME] * 4
+
+
+def test_the_same_bytes_under_another_name_are_looked_into(tmp_path: Path) -> None:
+    seen = Seen(inspection=Inspection(), whole_by="RECORD")
+    other = names.parse(wheels.wheel_filename("dipy", "1.11.0", "cp312-abi3-any"))
+    with Wheelhouse(tmp_path) as house:
+        memories = Remembered(house, None)
+        memories.keep(names.parse(NAME), SHA256, seen)
+        shutil.copy(tmp_path / HIDDEN / f"{NAME}.checked.json", tmp_path / HIDDEN / f"{other}.checked.json")
+        assert memories.recall(names.parse(NAME), SHA256) == seen
+        assert memories.recall(other, SHA256) is None
+        assert memories.recall(names.parse(NAME), "01" * 32) is None
+
+
+@pytest.mark.parametrize("what", ["a library", "a library less", "the program", "its data"])
+def test_a_new_version_judges_anew(
+    staged: Path, opened: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    run()
+    run()
+    assert opened == [NAME]
+    if what == "a library":
+        real = metadata.version
+        monkeypatch.setattr(
+            metadata, "version", lambda name: "999" if name == "trove-classifiers" else real(name)
+        )
+    elif what == "a library less":
+        monkeypatch.setattr(remembered, "JUDGES", (*JUDGES, "nobody-has-this"))
+    else:
+        copy = tmp_path / "program"
+        shutil.copytree(Path(remembered.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
+        changed = copy / ("checks/wheel.py" if what == "the program" else "platforms/linux.json")
+        changed.write_bytes(changed.read_bytes() + b" ")
+        monkeypatch.setattr(remembered, "__file__", str(copy / "remembered.py"))
+    remembered._judges.cache_clear()
+    try:
+        run()
+        run()
+    finally:
+        remembered._judges.cache_clear()
+    assert opened == [NAME, NAME]
+
+
+def test_where_the_program_cannot_be_read_nothing_is_remembered(
+    staged: Path, opened: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Path) -> bytes:
+        raise PermissionError
+
+    remembered._judges.cache_clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", refuse)
+        assert remembered._judges() == ""
+    run()
+    assert not memory().exists()
+    # Nor is something believed that says it was judged by nobody.
+    memory().write_text(json.dumps({"of": [], "profile": "pypi"}))
+    memory().chmod(0o600)
+    run()
+    remembered._judges.cache_clear()
+    assert opened == [NAME, NAME]
+
+
+def test_every_library_that_judges_is_named() -> None:
+    """What checks, archive, native and platforms import; of what those use, the renderers."""
+    package = Path(remembered.__file__).parent
+    distributions = metadata.packages_distributions()
+    imported = set()
+    for family in ("archive", "checks", "native", "platforms"):
+        for path in (package / family).glob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Import):
+                    imported |= {alias.name for alias in node.names}
+                elif isinstance(node, ast.ImportFrom):
+                    imported.add(node.module or "")
+    libraries = {name.partition(".")[0] for name in imported} - sys.stdlib_module_names - {"wheel_uploader"}
+    named = {canonicalize_name(name) for name in JUDGES}
+    assert {canonicalize_name(distributions[library][0]) for library in libraries} <= named
+    assert all(metadata.version(name) for name in JUDGES)
+
+
+# --- what is not remembered --------------------------------------------------------------------------
+
+
+def test_a_verdict_of_a_busy_machine_is_not_kept(tmp_path: Path) -> None:
+    def finding(check: str) -> Finding:
+        return Finding(check=check, severity=Severity.WARNING, subject=NAME, message="it takes too long")
+
+    name = names.parse(NAME)
+    assert {check.id for check in checks.CHECKS} >= remembered.PASSING
+    with Wheelhouse(tmp_path) as house:
+        memories = Remembered(house, Profile.PYPI)
+        for check in (*remembered.PASSING, "wheel/tags"):
+            seen = Seen(inspection=Inspection(findings=(finding(check),)), whole_by="RECORD")
+            memories.keep(name, SHA256, seen)
+            assert (memories.recall(name, SHA256) == seen) is (check == "wheel/tags")
+            assert memories.recall(name, SHA256) in {seen, None}
+
+
+def test_what_is_said_of_a_file_is_bounded(tmp_path: Path) -> None:
+    finding = Finding(check="a/b", severity=Severity.NOTE, subject=NAME, message="x" * 2000, member="m")
+    seen = Seen(inspection=Inspection(findings=(finding,) * 300), whole_by="RECORD")
+    with Wheelhouse(tmp_path) as house:
+        Remembered(house, None).keep(names.parse(NAME), SHA256, seen)
+        assert Remembered(house, None).recall(names.parse(NAME), SHA256) is None
+    assert not (tmp_path / HIDDEN / f"{NAME}.checked.json").exists()
+
+
+def test_a_disk_without_room_for_it_is_no_reason_to_stop(
+    staged: Path, opened: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = disk.Folder.write
+
+    def write(folder: disk.Folder, name: str, data: bytes, mode: int, *, sync: bool = True) -> None:
+        if ".checked" in name:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(folder, name, data, mode, sync=sync)
+
+    monkeypatch.setattr(disk.Folder, "write", write)
+    assert run("--ignore", "metadata/bad-classifier").exit_code == 0
+    assert not memory().exists()
+
+
+def test_of_a_file_that_is_gone_nothing_is_kept(staged: Path) -> None:
+    run()
+    assert memory().exists()
+    (Path("house") / NAME).unlink()
+    with Wheelhouse(Path("house")):
+        pass
+    assert not memory().exists()
+
+
+# --- what may lie there ------------------------------------------------------------------------------
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def _edit(**values: object) -> Callable[[Path], None]:
+    def edit(path: Path) -> None:
+        path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+    return edit
+
+
+def _finding(**values: object) -> Callable[[Path], None]:
+    def edit(path: Path) -> None:
+        document = json.loads(path.read_text())
+        document["findings"] = [each | values for each in document["findings"]]
+        path.write_text(json.dumps(document))
+
+    return edit
+
+
+def _link(path: Path) -> None:
+    path.rename("elsewhere")
+    path.symlink_to(Path("elsewhere").absolute())
+
+
+def _second_name(path: Path) -> None:
+    Path("elsewhere").hardlink_to(path)
+
+
+def _fifo(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+HOSTILE: dict[str, Callable[[Path], object]] = {
+    "nothing": lambda path: path.write_bytes(b""),
+    "cut": _cut,
+    "no JSON": lambda path: path.write_bytes(b"\xff\xfe{"),
+    "deep": lambda path: path.write_bytes(b"[" * 400_000),
+    "deep in a field": lambda path: path.write_bytes(b'{"of":' + b'{"a":' * 80_000),
+    "a huge number": lambda path: path.write_bytes(b"9" * 100_000),
+    "huge": lambda path: path.write_bytes(path.read_bytes() + b" " * LIMIT),
+    "a list": lambda path: path.write_bytes(b"[]"),
+    "a word": lambda path: path.write_bytes(b'"of"'),
+    "an empty object": lambda path: path.write_bytes(b"{}"),
+    "no findings": _edit(findings=None),
+    "findings of a kind": _edit(findings=["x"]),
+    "an object of findings": _edit(findings={}),
+    "no severity": _finding(severity="harmless"),
+    "a list for a severity": _finding(severity=[]),
+    "a number for a message": _finding(message=1),
+    "a number for a yes": _finding(ignored=1),
+    "a field more": _finding(more=1),
+    "a summary of a kind": _edit(summary=[]),
+    "no summary's fields": _edit(summary={"size": 1}),
+    "a list for what is whole": _edit(whole_by=["RECORD"]),
+    "a list for a profile": _edit(profile=["pypi"]),
+    "a link": _link,
+    "a second name": _second_name,
+    "others may write": lambda path: path.chmod(0o620),
+    "the folder is open": lambda path: path.parent.chmod(0o777),
+    "a fifo": _fifo,
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_what_is_not_as_we_left_it_is_not_believed(staged: Path, opened: list[str], kind: str) -> None:
+    if sys.platform == "win32" and kind in {"others may write", "the folder is open", "a fifo", "a link"}:
+        pytest.skip("needs a POSIX system")
+    first = run("--format", "json")
+    HOSTILE[kind](memory())
+    second = run("--format", "json")
+    assert second.exit_code == 6, second.output
+    assert told(first) == told(second)
+    assert opened == [NAME, NAME]
+
+
+def test_it_is_private(staged: Path) -> None:
+    run()
+    if hasattr(os, "geteuid"):
+        assert memory().stat().st_mode & 0o777 == 0o600
+
+
+def test_every_kind_of_thing_comes_back_as_it_was(tmp_path: Path) -> None:
+    dynamic = FAULTY.replace("2.1", "2.2").replace("Home-page", "Dynamic: Requires-Dist\nHome-page")
+    wheels.make_wheel(tmp_path, metadata=FAULTY, files={"dipy/a.so": b"no code", "two/x.py": b""})
+    wheels.make_sdist(tmp_path, metadata=dynamic)
+    with Wheelhouse(tmp_path / "house") as house:
+        for path in (tmp_path / NAME, tmp_path / "dipy-1.11.0.tar.gz"):
+            name = names.parse(path.name)
+            inspection = checks.inspect(archive.read(path, name), profile=Profile.PYPI)
+            assert inspection.findings
+            seen = Seen(inspection=inspection, whole_by="RECORD")
+            memories = Remembered(house, Profile.PYPI)
+            memories.keep(name, SHA256, seen)
+            assert memories.recall(name, SHA256) == seen
+
+
+def test_a_damaged_file_is_judged_every_time(tmp_path: Path) -> None:
+    path = wheels.make_wheel(tmp_path)
+    path.write_bytes(path.read_bytes()[:-30])
+    asked: list[str] = []
+
+    def inspect(content: object) -> Inspection:
+        assert isinstance(content, WheelContent)
+        asked.append(content.filename)
+        return Inspection()
+
+    with Wheelhouse(tmp_path / "house") as house:
+        for _ in range(2):
+            seen = verify.look(names.parse(NAME), path, SHA256, inspect, Remembered(house, None))
+            assert seen.damage
+    assert asked == [NAME, NAME]
