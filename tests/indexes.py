@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -264,6 +264,10 @@ class ScriptedIndex:
         self.html_other: dict[str, bytes] = {}
         self.password: tuple[str, str] | None = None
         self.status: dict[str, str] = {}
+        #: The token that a trusted publisher gets; empty: there is no trusted publishing.
+        self.mints = ""
+        #: Why it does not like what came along with a file, in the words that PyPI ends its own with.
+        self.refuses_along: Callable[[Post], str] = lambda post: ""
         self.released = threading.Event()
         self._lock = threading.Lock()
 
@@ -278,6 +282,8 @@ class ScriptedIndex:
             return Say(400, "The digest supplied does not match a digest calculated from the uploaded file.")
         if self.files.get(post.filename) == post.content:
             return Say(200)
+        if why := self.refuses_along(post):
+            return Say(400, f"Invalid attestations supplied during upload: {why}")
         if post.filename in self.files or post.content in self.files.values():
             blake = hashlib.blake2b(post.content, digest_size=32).hexdigest()
             return Say(400, f"File already exists ('{post.filename}', with blake2_256 hash '{blake}').")
@@ -467,6 +473,8 @@ class _Handler(BaseHTTPRequestHandler):
         name = unquote(name)
         if kind == "files" and name in self.scripted.files:
             self._answer(Say(200), self.scripted.files[name], "application/octet-stream")
+        elif self.path == "/_/oidc/audience" and self.scripted.mints:
+            self._answer(Say(200), b'{"audience": "pypi"}', "application/json")
         elif kind == "simple" and self.scripted.page:
             status, content_type, text = self.scripted.page
             self._answer(Say(status), text.encode(), content_type)
@@ -486,6 +494,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         length = int(self.headers["Content-Length"])
+        if self.path == "/_/oidc/mint-token":
+            self.rfile.read(length)
+            token = {"success": True, "token": self.scripted.mints, "expires": int(time.time()) + 900}
+            self._answer(Say(200), json.dumps(token).encode(), "application/json")
+            return
         coming = self.scripted.script[0] if self.scripted.script else None
         if isinstance(coming, Reset) and coming.after is not None:
             self.rfile.read(coming.after)

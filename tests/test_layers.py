@@ -43,7 +43,7 @@ LEVELS = (
         "archive/*",
         *("checks/*", "native/*", "platforms/*"),
         # sign
-        "sign/*",
+        *("sign/*", "attest/*"),
         # upload and confirm
         *("index/*", "publish/*", "tidy"),
         # the report
@@ -60,21 +60,25 @@ LEVELS = (
 HOMES = {
     "abi3info": ("checks/native_python",),
     "bs4": ("markup",),
+    "cryptography": ("attest/reading",),
     "click": ("cli/*",),
     "email_validator": ("checks/contact",),
     "filelock": ("wheelhouse",),
     "httpcore": ("http/transport",),
     "httpx": ("http/__init__", "http/reply", "http/transport"),
+    "id": ("attest/notary",),
     "jinja2": ("report/html/__init__",),
     "lxml": ("sources/html",),
     "markupsafe": ("report/html/__init__",),
     "packaging": ("*",),
     "pkginfo": ("archive/pkginfo_reader",),
+    "pypi_attestations": ("attest/notary", "attest/reading"),
     "pypiserver": ("demo",),
     "readme_renderer": ("checks/render",),
     "requests": ("publish/upload", "publish/sending"),
     "requests_toolbelt": ("publish/sending",),
     "rich": ("publish/upload",),
+    "sigstore": ("attest/notary",),
     "tqdm": ("progress",),
     "trove_classifiers": ("checks/*",),
     "twine": ("publish/upload",),
@@ -93,6 +97,8 @@ HOMES = {
 
 #: Libraries that come with one that we name in pyproject.toml.
 COME_WITH = {
+    "cryptography": "sigstore",
+    "id": "twine",
     "httpcore": "httpx",
     "markupsafe": "jinja2",
     "requests": "twine",
@@ -138,22 +144,13 @@ TOUCHES_A_DISK = {
 
 MAX_LINES = 330
 #: All the nouns stand together, so that they can be read together.
-LONGER = {"models": 640}
+LONGER = {"models": 700}
 
 #: Loaded only when they are needed: ``--help`` has to answer at once.
 HEAVY = {
-    *(
-        "bs4",
-        "email_validator",
-        "filelock",
-        "httpx",
-        "jinja2",
-        "lxml",
-        "pkginfo",
-        "pygments",
-        "readme_renderer",
-    ),
-    *("requests", "rich", "tqdm", "trove_classifiers", "twine", "urllib3"),
+    *("bs4", "email_validator", "filelock", "httpx", "jinja2", "lxml", "pkginfo", "pygments"),
+    *("pydantic", "pypi_attestations", "readme_renderer", "requests", "rich", "sigstore", "tqdm"),
+    *("trove_classifiers", "twine", "urllib3"),
 }
 
 
@@ -270,8 +267,9 @@ def test_every_library_is_imported_at_home(module: Module) -> None:
 
 def test_every_library_is_declared_and_every_declared_one_is_used() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    extra = project["optional-dependencies"]["demo"]
-    declared = {canonicalize_name(Requirement(line).name) for line in [*project["dependencies"], *extra]}
+    extras = project["optional-dependencies"]
+    lines = [*project["dependencies"], *extras["demo"], *extras["attestations"]]
+    declared = {canonicalize_name(Requirement(line).name) for line in lines}
     imported = {name.partition(".")[0] for module in modules() for name in module.imports()}
     libraries = imported - sys.stdlib_module_names - {"wheel_uploader"}
     distributions = metadata.packages_distributions()

@@ -92,7 +92,7 @@ def seen_on(
     Where nothing is to be uploaded the run goes on without it, and the report says so.
     """
     if served is None or target is None or report.selection is None:
-        report.not_checked = (f"{_AGAINST}, for none was named (--index-url, -r or --repository-url)",)
+        report.not_checked += (f"{_AGAINST}, for none was named (--index-url, -r or --repository-url)",)
         return None, ()
     try:
         page = _project_page(served, report.selection.project, target, uploader)
@@ -100,7 +100,7 @@ def seen_on(
     except (NetworkError, CredentialsError) as error:
         if uploader:
             raise
-        report.not_checked = (f"{_AGAINST}, for {error.message}",)
+        report.not_checked += (f"{_AGAINST}, for {error.message}",)
         return None, ()
 
 

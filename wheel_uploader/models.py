@@ -41,6 +41,14 @@ class Profile(enum.StrEnum):
     ANY = "any"
 
 
+class Attestations(enum.StrEnum):
+    """What to do with attestations that lie beside the files: take what there is, want one for each, none."""
+
+    AUTO = "auto"
+    REQUIRE = "require"
+    NONE = "none"
+
+
 # --- names -----------------------------------------------------------------------------------------
 
 
@@ -126,12 +134,26 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Companion:
+    """An attestation as it is listed, beside the file that its name says it is about."""
+
+    #: The file name of a wheel or an sdist of the release.
+    about: str
+    remote: RemoteFile
+
+    @property
+    def filename(self) -> str:
+        return self.remote.filename
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
     """What a listing holds of one release, and what it holds besides."""
 
     project: NormalizedName
     version: Version
     files: tuple[tuple[DistName, RemoteFile], ...]
+    companions: tuple[Companion, ...] = ()
     refused: tuple[Refusal, ...] = ()
 
 
@@ -173,6 +195,20 @@ class Fetched:
     outcome: FetchOutcome
     #: ``sha256 from the listing``, ``RECORD``, ...
     vouched_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalCompanion:
+    """A whole companion on this machine; it is small, and here with all its bytes."""
+
+    about: str
+    path: Path
+    content: bytes = field(repr=False)
+    outcome: FetchOutcome
+
+    @property
+    def filename(self) -> str:
+        return self.path.name
 
 
 # --- check -----------------------------------------------------------------------------------------
@@ -395,6 +431,35 @@ class Inspection:
     summary: FileSummary | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attestation:
+    """What an attestation (PEP 740) says, of which file, and who says it."""
+
+    #: The file name of the wheel or sdist that it lies beside.
+    about: str
+    path: Path
+    #: Its bytes, which are those that were read here and no others.
+    content: bytes = field(repr=False)
+    #: Why it is none; then nothing else is known of it.
+    problem: str = ""
+    #: The URL of what it says, and PyPI's short word for it: ``publish``, ``slsa``, empty for any other.
+    predicate_type: str = ""
+    kind: str = ""
+    #: Name and hex sha256 of the file that it is made for.
+    subject: str = ""
+    subject_sha256: str = ""
+    #: Who made it, as its certificate says; that is known to be true when it is verified.
+    publisher: str = ""
+    #: Why its signature, certificate or log entry does not hold; empty when all of it was verified.
+    unverified: str = ""
+    #: Made by this run.
+    made: bool = False
+
+    @property
+    def filename(self) -> str:
+        return self.path.name
+
+
 # --- sign ------------------------------------------------------------------------------------------
 
 
@@ -550,6 +615,9 @@ class Options:
     sign: bool = False
     sign_with: str = "gpg"
     identity: str | None = None
+    #: Attestations that lie beside the files; and whether to make one for each file in this CI job.
+    attestations: Attestations = Attestations.AUTO
+    attest: bool = False
 
     repository: str | None = None
     repository_url: str | None = None
@@ -605,6 +673,9 @@ class Report:
     #: (python, platform) of the wheels that were declared to be expected: ``("cp313t", "macosx_arm64")``.
     expected: tuple[tuple[str, str], ...] = ()
     signatures: tuple[Signature, ...] = ()
+    attestations: tuple[Attestation, ...] = ()
+    #: Whether they go along with what is posted.
+    attestations_sent: bool = False
     #: The profile that the checks were made under.
     profile: Profile = Profile.PYPI
     #: Where files go, without secrets; empty when nothing is to be uploaded.

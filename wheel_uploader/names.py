@@ -8,7 +8,15 @@ from collections.abc import Iterable, Sequence
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from wheel_uploader.models import DistName, Refusal, RemoteFile, SdistName, Selection, WheelName
+from wheel_uploader.models import (
+    Companion,
+    DistName,
+    Refusal,
+    RemoteFile,
+    SdistName,
+    Selection,
+    WheelName,
+)
 
 #: File systems take 255 bytes; what we add beside a file (``.asc``, ``.publish.attestation``) has to fit too.
 MAX_NAME_BYTES = 200
@@ -24,6 +32,12 @@ _ALLOWED = re.compile(r"[A-Za-z0-9_.!+-]+\Z")
 _TAG = re.compile(r"[A-Za-z0-9_]+\Z")
 _PROJECT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._]*[A-Za-z0-9])?\Z")
 _BUILD = re.compile(r"[0-9][A-Za-z0-9_.]*\Z")
+
+#: What PyPI's tools write beside a file: ``.publish.attestation``, ``.slsa.attestation``, ``.attestation``.
+PUBLISH_ATTESTATION = ".publish.attestation"
+_ATTESTATION = re.compile(
+    r"(.+\.(?:whl|tar\.gz|zip))(?:\.[a-z0-9][a-z0-9_-]{0,31})?\.attestation\Z", re.DOTALL
+)
 
 
 class NameRefused(ValueError):
@@ -50,6 +64,12 @@ def parse(filename: str) -> DistName:
     if not _ALLOWED.match(filename):
         raise NameRefused("the name has characters that no wheel or sdist name has")
     return _parse_wheel(filename) if is_wheel else _parse_sdist(filename)
+
+
+def about(filename: str) -> str:
+    """The file that an attestation of this name is about; empty for any other name."""
+    found = _ATTESTATION.match(filename)
+    return found[1] if found else ""
 
 
 def _parse_wheel(filename: str) -> WheelName:
@@ -146,29 +166,41 @@ def select(
     """The files of one release among all that a source offers; each refused file with its reason."""
     wanted = canonicalize_name(project)
     taken: list[tuple[DistName, RemoteFile]] = []
+    companions: list[Companion] = []
     refused: list[Refusal] = []
     for file in files:
         reason = ""
+        subject = about(file.filename)
         try:
-            name = parse(file.filename)
+            name = parse(subject or file.filename)
         except NameRefused as error:
             reason = "" if file.refused else str(error)
         else:
             reason = _why_not(name, wanted, version, types)
             if not reason and not file.refused:
-                taken.append((name, file))
+                if subject:
+                    companions.append(Companion(about=subject, remote=file))
+                else:
+                    taken.append((name, file))
                 continue
         # That a file belongs to another release matters more than that it cannot be had.
-        refused.append(
-            Refusal(
-                filename=file.filename,
-                source=file.source,
-                reason=reason or file.refused,
-                withheld=not reason,
-            )
-        )
+        refused.append(_refusal(file, reason or file.refused, withheld=not reason))
     taken.sort(key=lambda pair: (isinstance(pair[0], SdistName), pair[0].filename))
-    return Selection(project=wanted, version=version, files=tuple(taken), refused=tuple(refused))
+    there = {name.filename for name, _ in taken}
+    alone = [each for each in companions if each.about not in there]
+    refused += [_refusal(each.remote, f"{each.about} is not there, which it is about") for each in alone]
+    beside = sorted((each for each in companions if each.about in there), key=lambda each: each.filename)
+    return Selection(
+        project=wanted,
+        version=version,
+        files=tuple(taken),
+        companions=tuple(beside),
+        refused=tuple(refused),
+    )
+
+
+def _refusal(file: RemoteFile, reason: str, *, withheld: bool = False) -> Refusal:
+    return Refusal(filename=file.filename, source=file.source, reason=reason, withheld=withheld)
 
 
 def _why_not(name: DistName, project: str, version: Version, types: Sequence[str]) -> str:

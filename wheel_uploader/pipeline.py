@@ -15,6 +15,7 @@ from pathlib import Path
 
 from wheel_uploader import (
     age,
+    attest,
     brought,
     checks,
     download,
@@ -36,6 +37,7 @@ from wheel_uploader.models import (
     FileState,
     IndexState,
     Inspection,
+    LocalFile,
     Options,
     Profile,
     ProjectPage,
@@ -83,6 +85,7 @@ def _run(options: Options, report: Report, progress: Progress, watch: Watch) -> 
     target = ends.target_of(options) if publishes or ends.names_an_index(options) else None
     signed = options.sign and options.until >= Stage.SIGN
     signer = sign.check_signer(options.sign_with, options.identity) if signed else None
+    notary = attest.notary_for(options, target if publishes else None)
     report.target = bare_url(target.url) if target and publishes else ""
     report.profile = options.profile or (Profile.ANY if target and not target.is_pypi else Profile.PYPI)
 
@@ -101,6 +104,7 @@ def _run(options: Options, report: Report, progress: Progress, watch: Watch) -> 
                     report.selection, http, limit=options.max_age, now=datetime.now(UTC)
                 )
                 progress.detail(f"the newest file that is staged is of {built}")
+            report.not_checked = attest.not_read(report.selection, options, target if publishes else None)
         if options.until == Stage.LIST:
             return
 
@@ -122,12 +126,21 @@ def _run(options: Options, report: Report, progress: Progress, watch: Watch) -> 
                 raise arrivals.error
             files = tuple(fetched.file for fetched in report.fetched)
             sums = (house.write_sums(files),) if house else ()
+            companions = download.fetch_companions(
+                report.selection.companions,
+                house,
+                http,
+                jobs=options.jobs,
+                clobber=options.clobber,
+                progress=progress,
+            )
         if options.until == Stage.DOWNLOAD:
             return
 
         served = held.enter_context(ends.index_of(options, target, progress)) if target else None
         uploader = ends.uploader_of(options, target, progress) if target and publishes else None
         with _stage(report, Stage.CHECK):
+            report.attestations = attest.read(companions)
             page, report.plan = ends.seen_on(served, target, uploader, report)
             verdict.judge(
                 report,
@@ -142,10 +155,20 @@ def _run(options: Options, report: Report, progress: Progress, watch: Watch) -> 
         if options.until == Stage.CHECK:
             return
 
-        if signer:
+        if signer or notary:
             with _stage(report, Stage.SIGN):
-                paths = [*(file.path for file in files), *sums]
-                report.signatures = sign.sign_all(paths, signer, progress=progress)
+                if signer:
+                    paths = [*(file.path for file in files), *sums]
+                    report.signatures = sign.sign_all(paths, signer, progress=progress)
+                if notary and house:
+                    report.attestations = attest.make(
+                        _to_attest(files, report.plan),
+                        report.attestations,
+                        notary,
+                        house,
+                        retries=options.retries,
+                        progress=progress,
+                    )
         if served is None or uploader is None or page is None:
             return
 
@@ -160,6 +183,7 @@ def _run(options: Options, report: Report, progress: Progress, watch: Watch) -> 
             if any(state.state is FileState.ABSENT for state in report.plan):
                 # Before the watch is gentle: at a prompt Ctrl-C means now.
                 uploader.credentials()
+                report.attestations_sent = uploader.send_along(report.attestations, options.attestations)
             with watch.gently():
                 report.results = posting.upload_all(
                     report.plan,
@@ -267,6 +291,12 @@ def _tidied(
         now=datetime.now(UTC),
         progress=progress,
     )
+
+
+def _to_attest(files: tuple[LocalFile, ...], plan: tuple[IndexState, ...]) -> list[LocalFile]:
+    """The files that are to be posted; all, where nothing was compared with an index."""
+    there = {state.file.filename for state in plan if state.state is not FileState.ABSENT}
+    return [file for file in files if file.filename not in there]
 
 
 def _would_upload(state: IndexState) -> UploadResult:

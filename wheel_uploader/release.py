@@ -13,7 +13,16 @@ from packaging.version import InvalidVersion, Version
 from wheel_uploader import names
 from wheel_uploader.display import printable
 from wheel_uploader.errors import FileError, NothingFoundError, UsageError
-from wheel_uploader.models import DistName, Options, RemoteFile, Selection, WheelName
+from wheel_uploader.models import (
+    Attestations,
+    Companion,
+    DistName,
+    Options,
+    Refusal,
+    RemoteFile,
+    Selection,
+    WheelName,
+)
 
 LATEST = "latest"
 #: How many versions or projects an error lists before it says "...".
@@ -32,7 +41,17 @@ def choose(listed: Sequence[RemoteFile], options: Options, digest: Callable[[Rem
     selection = names.select(listed, options.project, version, options.types)
     if not selection.files:
         raise _nothing(listed, options, version)
-    return dataclasses.replace(selection, files=_one_each(selection.files, digest))
+    files = _one_each(selection.files, digest)
+    companions, refused = selection.companions, selection.refused
+    if options.attestations is Attestations.NONE:
+        left_out = [
+            Refusal(filename=each.filename, source=each.remote.source, reason="--attestations none")
+            for each in companions
+        ]
+        companions, refused = (), (*refused, *left_out)
+    return dataclasses.replace(
+        selection, files=files, companions=_one_companion_each(companions, digest), refused=refused
+    )
 
 
 def identified(listed: Sequence[RemoteFile], options: Options) -> Options:
@@ -153,13 +172,31 @@ def _one_each(pairs: Sequence[Pair], digest: Callable[[RemoteFile], str]) -> tup
             clashes.append(f"{first_name.filename} and {name.filename} are two spellings of one file")
         elif reason := _differ(first, file, digest):
             clashes.append(f"{name.filename}: {reason}, at {first.source} and at {file.source}")
+    _refuse(clashes)
+    return tuple(chosen.values())
+
+
+def _one_companion_each(
+    companions: Sequence[Companion], digest: Callable[[RemoteFile], str]
+) -> tuple[Companion, ...]:
+    """The same for attestations, which have one spelling only."""
+    chosen: dict[str, Companion] = {}
+    clashes: list[str] = []
+    for each in companions:
+        first = chosen.setdefault(each.filename, each)
+        if first is not each and (reason := _differ(first.remote, each.remote, digest)):
+            clashes.append(f"{each.filename}: {reason}, at {first.remote.source} and at {each.remote.source}")
+    _refuse(clashes)
+    return tuple(chosen.values())
+
+
+def _refuse(clashes: Sequence[str]) -> None:
     if clashes:
         raise FileError(
             "release/clash: one file of the release is there twice, and the copies are not known to be equal",
             details=[printable(clash) for clash in clashes],
             hint="Nothing was posted. Take the wrong one away, or name only one of the places with -u.",
         )
-    return tuple(chosen.values())
 
 
 def _slot(name: DistName) -> object:

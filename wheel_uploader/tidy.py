@@ -57,8 +57,10 @@ def tidy(
             )
             continue
         if not options.dry_run:
-            for file in files:
-                house.remove(file.filename)
+            gone = {file.filename for file in files}
+            beside = [name for name in house.filenames() if names.about(name) in gone]
+            for filename in [*gone, *beside]:
+                house.remove(filename)
         removed.append(
             Removal(
                 version=version,

@@ -13,6 +13,7 @@ from wheel_uploader.checks.release_content import ReleaseContent, parsed, releas
 from wheel_uploader.checks.release_index import lost_of, may_be_lost
 from wheel_uploader.errors import ConflictError, FileError, NothingFoundError
 from wheel_uploader.models import (
+    Attestations,
     FileState,
     FileSummary,
     Finding,
@@ -67,6 +68,9 @@ def judge(
         states=tuple(states),
         like=_like(options, page, selection.project, selection.version) if page else None,
         allow_lost=options.allow_lost,
+        attestations=report.attestations,
+        attestations_required=options.attestations is Attestations.REQUIRE,
+        attests=options.attest,
         now=datetime.now(UTC),
         to_pypi=target is not None and target.is_pypi and not target.is_trial,
     )

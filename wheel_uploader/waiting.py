@@ -85,9 +85,8 @@ def _one_look(
 
 
 def _state(selection: Selection) -> _State:
-    return frozenset(
-        (name.filename, file.size, tuple(sorted(file.hashes.items()))) for name, file in selection.files
-    )
+    listed = [file for _, file in selection.files] + [each.remote for each in selection.companions]
+    return frozenset((file.filename, file.size, tuple(sorted(file.hashes.items()))) for file in listed)
 
 
 def _waiting_for(missing: tuple[str, ...], there: int, trouble: Exception | None) -> str:

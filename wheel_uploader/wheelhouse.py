@@ -221,6 +221,11 @@ class Wheelhouse:
             self._put(self.folder, SUMS, data, self.file_mode)
         return self.path / SUMS
 
+    def write_small(self, filename: str, data: bytes) -> Path:
+        """Write a small file (an attestation) all at once, over what is there."""
+        self._put(self.folder, filename, data, self.file_mode)
+        return self.path / filename
+
     def _put(self, folder: Folder, name: str, data: bytes, mode: int, *, sync: bool = True) -> None:
         temporary = name + _TEMPORARY
         with storage_errors(str(folder.path / name)):

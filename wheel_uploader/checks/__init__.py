@@ -15,6 +15,7 @@ from typing import Any
 
 from wheel_uploader.checks import (
     archive,
+    attestation,
     content,
     metadata,
     name,
@@ -44,6 +45,7 @@ CHECKS: tuple[Check[Any], ...] = (
     *release.CHECKS,
     *siblings.CHECKS,
     *release_index.CHECKS,
+    *attestation.CHECKS,
     *sdist.CHECKS,
 )
 FAMILIES = tuple(dict.fromkeys(check.family for check in CHECKS))

@@ -17,6 +17,7 @@ from wheel_uploader.brought.expect import Expectation
 from wheel_uploader.display import bare_url
 from wheel_uploader.errors import UsageError
 from wheel_uploader.models import (
+    Attestation,
     DistName,
     FileSummary,
     IndexFile,
@@ -47,6 +48,10 @@ class ReleaseContent:
     like: Version | None = None
     #: Pythons, platforms or both that may be gone since then, as patterns.
     allow_lost: tuple[str, ...] = ()
+    #: What lies beside our files; whether each of them has to have some; whether those without get one.
+    attestations: tuple[Attestation, ...] = ()
+    attestations_required: bool = False
+    attests: bool = False
     now: datetime
     #: Whether it goes to PyPI itself, not to TestPyPI or elsewhere.
     to_pypi: bool = False

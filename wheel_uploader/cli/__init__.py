@@ -92,13 +92,20 @@ def _not_begun(values: dict[str, Any], error: ReleaseError) -> Report:
 
 
 def _options(
-    *, project: str, release: str, until: str, no_upload: bool, profile: str | None, **values: Any
+    *,
+    project: str,
+    release: str,
+    until: str,
+    no_upload: bool,
+    profile: str | None,
+    attestations: str,
+    **values: Any,
 ) -> Options:
     """The Options that a command line stands for. Raises UsageError for what click cannot see."""
     values = {name: value for name, value in values.items() if name not in _OF_THE_SCREEN}
     from wheel_uploader import checks
     from wheel_uploader.http import logins
-    from wheel_uploader.models import Options, Profile, Stage
+    from wheel_uploader.models import Attestations, Options, Profile, Stage
     from wheel_uploader.release import parse_version
 
     if not values["urls"]:
@@ -123,6 +130,7 @@ def _options(
         version=release,
         until=stage,
         profile=Profile(profile) if profile else None,
+        attestations=Attestations(attestations),
         **values,
     )
 

@@ -8,19 +8,23 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, Protocol, TypeVar
 
 from wheel_uploader.disk import DISK_FULL
+from wheel_uploader.download.companions import FetchCompanion
 from wheel_uploader.download.fetch import Fetch, local_path
 from wheel_uploader.download.inplace import InPlace
 from wheel_uploader.download.transfer import Stopped
 from wheel_uploader.errors import ReleaseError, StorageError, worst
 from wheel_uploader.http import Http
 from wheel_uploader.models import (
+    Companion,
     DistName,
     Fetched,
     FileSummary,
     Finding,
     Inspection,
+    LocalCompanion,
     RemoteFile,
     SdistContent,
     WheelContent,
@@ -69,11 +73,12 @@ def fetch_all(
     what ``memory`` has of the very same bytes is not looked into again.
     A file that fails does not keep the others from arriving.
     """
-    crew = _Crew()
+    crew: _Crew[Fetched] = _Crew()
+    inspections: dict[str, Inspection] = {}
 
     def keep(name: DistName, path: Path, sha256: str) -> Seen:
         seen = look(name, path, sha256, inspect, memory)
-        crew.inspections[name.filename] = seen.inspection
+        inspections[name.filename] = seen.inspection
         return seen
 
     def task(name: DistName, remote: RemoteFile) -> Fetch | InPlace:
@@ -96,13 +101,41 @@ def fetch_all(
     with progress.total("download" if house else "check", files=len(sizes), size=size):
         crew.work_off(tasks, jobs or _default_jobs(files))
     filenames = [name.filename for name, _ in files]
-    inspected = [crew.inspections[each] for each in filenames if each in crew.inspections]
+    inspected = [inspections[each] for each in filenames if each in inspections]
     return Arrivals(
         fetched=tuple(crew.fetched[each] for each in filenames if each in crew.fetched),
         findings=tuple(finding for each in inspected for finding in each.findings),
         summaries=tuple(each.summary for each in inspected if each.summary),
         error=_summary(crew, len(files)) if crew.failures else None,
     )
+
+
+def fetch_companions(
+    companions: Sequence[Companion],
+    house: Wheelhouse | None,
+    http: Http,
+    *,
+    jobs: int | None,
+    clobber: bool,
+    progress: Progress,
+) -> tuple[LocalCompanion, ...]:
+    """Bring what lies beside the files; without a wheelhouse it is read where it lies.
+
+    Raises the worst failure, when any fails: what is not known whole is not published.
+    """
+    crew: _Crew[LocalCompanion] = _Crew()
+    tasks = [
+        FetchCompanion(
+            companion=each, house=house, http=http, progress=progress, clobber=clobber, check=crew.check
+        )
+        for each in companions
+    ]
+    if tasks:
+        with progress.total("download" if house else "check", files=len(tasks), size=None):
+            crew.work_off(tasks, jobs or _JOBS_FOR_SMALL)
+    if crew.failures:
+        raise _summary(crew, len(tasks))
+    return tuple(crew.fetched[each.filename] for each in companions)
 
 
 def local_sha256(remote: RemoteFile) -> str:
@@ -124,7 +157,7 @@ def _default_jobs(files: Sequence[tuple[DistName, RemoteFile]]) -> int:
     return _JOBS if large else _JOBS_FOR_SMALL
 
 
-def _summary(crew: _Crew, count: int) -> ReleaseError:
+def _summary(crew: _Crew[Fetched] | _Crew[LocalCompanion], count: int) -> ReleaseError:
     """The worst failure, with the others as its details."""
     error = worst(crew.failures.values())
     others = [str(each) for each in crew.failures.values() if each is not error]
@@ -135,14 +168,29 @@ def _summary(crew: _Crew, count: int) -> ReleaseError:
     return error
 
 
-class _Crew:
+Brought = TypeVar("Brought")
+Brings = TypeVar("Brings", covariant=True)
+
+
+class _Task(Protocol[Brings]):
+    """What brings one file."""
+
+    @property
+    def filename(self) -> str: ...
+
+    @property
+    def remote(self) -> RemoteFile: ...
+
+    def run(self) -> Brings: ...
+
+
+class _Crew(Generic[Brought]):
     """Threads that work off the files of one release, and what they bring."""
 
     def __init__(self) -> None:
         #: By file name; written by the workers, read when they are done.
-        self.fetched: dict[str, Fetched] = {}
+        self.fetched: dict[str, Brought] = {}
         self.failures: dict[str, ReleaseError] = {}
-        self.inspections: dict[str, Inspection] = {}
         self._crash: BaseException | None = None
         self._stop = threading.Event()
 
@@ -151,7 +199,7 @@ class _Crew:
         if self._stop.is_set():
             raise Stopped
 
-    def work_off(self, tasks: Sequence[Fetch | InPlace], jobs: int) -> None:
+    def work_off(self, tasks: Sequence[_Task[Brought]], jobs: int) -> None:
         """Do all ``tasks``, the longest first, so that no large file runs alone at the end."""
         todo = iter(sorted(tasks, key=lambda task: task.remote.size or 0, reverse=True))
         turn = threading.Lock()
@@ -187,8 +235,8 @@ class _Crew:
         if self._crash:
             raise self._crash
 
-    def _do(self, task: Fetch | InPlace) -> None:
-        filename = task.name.filename
+    def _do(self, task: _Task[Brought]) -> None:
+        filename = task.filename
         try:
             self.fetched[filename] = task.run()
         except Stopped:

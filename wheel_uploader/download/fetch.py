@@ -44,6 +44,10 @@ class Fetch:
     #: Looks into the file, whole or not: its name, its path, its sha256.
     inspect: Callable[[DistName, Path, str], Seen]
 
+    @property
+    def filename(self) -> str:
+        return self.name.filename
+
     def run(self) -> Fetched:
         """The file, verified and in the wheelhouse."""
         take = self._from_disk if self.remote.url.startswith("file:") else self._from_server

@@ -33,6 +33,10 @@ class InPlace:
     #: Looks into the file, whole or not: its name, its path, its sha256.
     inspect: Callable[[DistName, Path, str], Seen]
 
+    @property
+    def filename(self) -> str:
+        return self.name.filename
+
     def run(self) -> Fetched:
         """The file, verified where it is. Raises FileError for one that is damaged."""
         path = local_path(self.remote)

@@ -151,8 +151,8 @@ class Transfer:
         self.restart()
         begun = Note(
             url=self._url,
-            etag=_etag(headers),
-            last_modified=_last_modified(headers),
+            etag=etag(headers),
+            last_modified=last_modified(headers),
             size=self._remote.size if size is None else size,
             digest=self._promised,
         )
@@ -173,7 +173,7 @@ class Transfer:
         if (first, last) != (self._partial.size, total - 1) or begun.size not in {None, total}:
             raise _StartAgain("the server answered another range than was asked for")
         same_place = begun.url == self._url
-        if same_place and begun.strong_etag and _etag(headers) not in {"", begun.strong_etag}:
+        if same_place and begun.strong_etag and etag(headers) not in {"", begun.strong_etag}:
             raise _StartAgain("the file changed at the server")
         self._refuse_coding(headers)
         return replace(begun, size=total)
@@ -219,12 +219,13 @@ class Transfer:
         )
 
 
-def _etag(headers: Mapping[str, str]) -> str:
-    etag = headers.get("etag", "")
-    return etag if _ETAG.match(etag) else ""
+def etag(headers: Mapping[str, str]) -> str:
+    """The ETag, when it is one."""
+    said = headers.get("etag", "")
+    return said if _ETAG.match(said) else ""
 
 
-def _last_modified(headers: Mapping[str, str]) -> str:
+def last_modified(headers: Mapping[str, str]) -> str:
     """Last-Modified, when it can stand for these bytes.
 
     A file that was written in the second of the answer may be written again in that second, and would then

@@ -7,7 +7,6 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import requests
 import rich
@@ -22,9 +21,10 @@ from twine.settings import Settings
 
 from wheel_uploader.display import bare_url, printable, remember_basic_auth, remember_secret
 from wheel_uploader.errors import CredentialsError, FileError, StorageError, UsageError
-from wheel_uploader.models import LocalFile, Options, Signature
+from wheel_uploader.models import Attestation, Attestations, LocalFile, Options, Signature
 from wheel_uploader.progress import Progress
 from wheel_uploader.publish import answers, sending
+from wheel_uploader.publish.along import Along
 from wheel_uploader.publish.answer_rules import Kind
 from wheel_uploader.publish.answers import Answer
 from wheel_uploader.publish.target import (
@@ -194,16 +194,23 @@ class Uploader:
         self._target = target
         self._progress = progress
         self._timeout = options.timeout
-        self._signatures: dict[str, Path] = {}
+        self._along = Along(target)
         self._login: AuthBase | None = None
         self._credentials: tuple[str, str] | None = None
         rich.get_console().quiet = True
         logging.getLogger("twine").handlers = [sending.TalkHandler(progress)]
 
     def attach(self, signatures: Sequence[Signature]) -> None:
-        """Post these along, to an index that keeps them, which PyPI does not."""
-        if not self._target.is_pypi:
-            self._signatures = {made.filename: made.path for made in signatures}
+        """Post these along, where the index keeps them."""
+        self._along.sign(signatures)
+
+    def send_along(self, attestations: Sequence[Attestation], wanted: Attestations) -> bool:
+        """Post these along, or say why the index takes none; ``credentials`` come first."""
+        trusted = isinstance(self._login, auth.TrustedPublishingAuthenticator)
+        why = self._along.attest(attestations, wanted, trusted=trusted) if attestations else ""
+        if why:
+            self._progress.say(f"attestations stay here: {why}")
+        return bool(attestations) and not why
 
     def credentials(self) -> tuple[str, str] | None:
         """User name and password: argument, TWINE_*, .pypirc, keyring, trusted publishing, or the person.
@@ -267,8 +274,9 @@ class Uploader:
             package = PackageFile.from_filename(str(file.path), None)
             name, version = package.metadata["name"], package.metadata["version"]
             belongs = (canonicalize_name(name), Version(version)) == (file.name.project, file.name.version)
-            if file.filename in self._signatures:
-                package.add_gpg_signature(str(self._signatures[file.filename]), f"{file.filename}.asc")
+            self._along.add_to(package, file)
+        except FileError:
+            raise
         except OSError as error:
             raise StorageError(f"{error.filename or file.path} cannot be read: {error.strerror}") from None
         except Exception as error:  # noqa: BLE001 (twine lets through whatever zipfile, tarfile and zlib raise)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from wheel_uploader.display import human_size
 from wheel_uploader.models import Report, Severity, Stage
-from wheel_uploader.report import findings
+from wheel_uploader.report import attestations, findings
 from wheel_uploader.report.files import Row, State, blocks
 from wheel_uploader.report.marks import Tone
 
@@ -123,6 +123,8 @@ def facts(report: Report, rows: Sequence[Row]) -> Iterator[Fact]:
         made = sum(signature.made for signature in report.signatures)
         said = f"{made} made, {len(report.signatures) - made} kept, by"
         yield Fact(label="Signatures", said=said, quoted=(report.signatures[0].fingerprint,))
+    if said := attestations.said(report):
+        yield Fact(label="Attestations", said=said, quoted=attestations.makers(report))
     if Stage.CHECK in report.timings:
         yield Fact(label="Checks", said=f"{findings.counts(report)} (profile {report.profile})")
     for removal in report.removed:

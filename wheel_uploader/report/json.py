@@ -7,8 +7,8 @@ from typing import Any
 
 from wheel_uploader import __version__
 from wheel_uploader.display import bare_url, printable, redact
-from wheel_uploader.models import Report, SdistName, WheelName
-from wheel_uploader.report import matrix
+from wheel_uploader.models import Report, SdistName, UploadOutcome, WheelName
+from wheel_uploader.report import attestations, matrix
 from wheel_uploader.report.files import rows
 from wheel_uploader.report.matrix import Matrix
 from wheel_uploader.report.rule import idle_ignores, reason
@@ -93,6 +93,8 @@ def _files(report: Report) -> list[dict[str, Any]]:
             }
         if signature := row.signature:
             entry["signed_by"] = signature.fingerprint
+        if beside := _attestations(report, filename):
+            entry["attestations"] = beside
         if state := row.index:
             entry["index"] = {
                 "state": state.state,
@@ -111,6 +113,28 @@ def _files(report: Report) -> list[dict[str, Any]]:
             entry["previous"] = {"filename": row.before.filename, "size": row.before.size}
         files.append(entry)
     return files
+
+
+def _attestations(report: Report, filename: str) -> list[dict[str, Any]]:
+    """What lies beside a file; only its name, until it was read."""
+    if not report.attestations:
+        listed = report.selection.companions if report.selection else ()
+        return [{"filename": each.filename} for each in listed if each.about == filename]
+    posted = {each.file.filename for each in report.results if each.outcome is UploadOutcome.UPLOADED}
+    return [
+        {
+            "filename": each.filename,
+            "predicate_type": printable(each.predicate_type),
+            "kind": each.kind,
+            "publisher": each.publisher,
+            "verified": attestations.is_verified(each),
+            "problem": each.problem or each.unverified,
+            "made": each.made,
+            "posted": report.attestations_sent and filename in posted,
+        }
+        for each in report.attestations
+        if each.about == filename
+    ]
 
 
 def _matrix(found: Matrix) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from wheel_uploader.display import human_size, printable
 from wheel_uploader.models import Report, UploadOutcome, WheelName
-from wheel_uploader.report import files, findings, matrix
+from wheel_uploader.report import attestations, files, findings, matrix
 from wheel_uploader.report.rule import Rules
 
 
@@ -75,6 +75,9 @@ def _ending(report: Report) -> Iterator[str]:
         made = sum(signature.made for signature in report.signatures)
         kept = len(report.signatures) - made
         yield f"signatures: {made} made, {kept} kept, by {report.signatures[0].fingerprint}"
+    if said := attestations.said(report):
+        yield f"attestations: {said}"
+        yield from (f"    {maker}" for maker in attestations.makers(report))
     if report.results:
         counts = Counter(result.outcome for result in report.results)
         yield "upload: " + ", ".join(

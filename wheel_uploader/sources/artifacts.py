@@ -95,7 +95,7 @@ class Unpacker:
 
     def _is_ours(self, name: str) -> bool:
         try:
-            return names.parse(name).project == self._project
+            return names.parse(names.about(name) or name).project == self._project
         except names.NameRefused:
             return False
 

@@ -16,4 +16,9 @@ def options() -> list[Option]:
             metavar="PROGRAM",
             help="The program that signs.",
         ),
+        option(
+            "--attest",
+            is_flag=True,
+            help="Make a publish attestation (PEP 740) for each file, with the identity of this CI job.",
+        ),
     ]

@@ -34,6 +34,14 @@ def options() -> list[Option]:
             help="Skip a file that the index serves with equal sha256; otherwise it is an error.",
         ),
         option(
+            "--attestations",
+            type=click.Choice(["auto", "require", "none"]),
+            default="auto",
+            show_default=True,
+            help="Attestations beside the files (*.attestation): publish those that are there where the "
+            "index takes them, want one for each file, or leave them out.",
+        ),
+        option(
             "--upload-jobs",
             type=click.IntRange(1, 16),
             default=4,
