@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -267,6 +268,23 @@ def test_a_wheelhouse_that_is_a_file(staged: Path) -> None:
 
 
 # --- start-up --------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize(("full", "code"), [("stdout", 13), ("stderr", 0)])
+def test_a_screen_that_cannot_be_written_to(staged: Path, full: str, code: int) -> None:
+    """Talk is lost without harm; a report that is lost is told, and nothing else changes."""
+    command = [sys.executable, "-m", "wheel_uploader", "--until", "download", "-u", "staged", "-w", "house"]
+    with Path("/dev/full").open("w") as device:
+        streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, full: device}
+        ended = subprocess.run([*command, "dipy", "1.11.0"], text=True, timeout=60, check=False, **streams)
+    assert ended.returncode == code
+    assert {path.name for path in staged.iterdir()} <= {path.name for path in Path("house").iterdir()}
+    if full == "stdout":
+        assert (
+            "error: the report cannot be written to standard output: No space left on device" in ended.stderr
+        )
+        assert "Traceback" not in ended.stderr
 
 
 def imported(*arguments: str) -> set[str]:

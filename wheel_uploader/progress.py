@@ -6,7 +6,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NoReturn, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TextIO
 
 from wheel_uploader.display import human_size, printable
 
@@ -81,7 +81,7 @@ class Lines:
     """A Progress in plain lines: one for each file that is done."""
 
     def __init__(self, stream: TextIO, *, verbose: int) -> None:
-        self._stream = stream
+        self._stream: Any = _Listener(stream)
         self._verbose = verbose
         #: Held while anything is written or counted: the methods are called from many threads.
         self._lock = threading.RLock()
@@ -111,6 +111,24 @@ class Lines:
         yield count
         if count.bytes:
             self.say(f"{self._done} {filename} ({human_size(count.bytes)})")
+
+
+class _Listener:
+    """A stream that may be full or gone: a run does not end in the middle because nobody hears of it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.flush()
 
 
 class _Count:

@@ -5,7 +5,6 @@ Nothing heavy is imported at the top: ``--help`` has to answer at once.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import threading
@@ -70,13 +69,12 @@ def command(show_config: bool, **values: Any) -> NoReturn:
         why = ended.error if isinstance(ended, stopping.Stop) else ended
         outputs.write(_not_begun(values, why), places)
         screen.end(why)
-    screen.show(result, values["report_format"])
-    unwritten = outputs.write(result, places)
-    errors = [error for error in (unwritten, result.error) if error]
+    unwritten = [screen.show(result, values["report_format"]), outputs.write(result, places)]
+    errors = [error for error in (*unwritten, result.error) if error]
     exit_code = worst(errors).exit_code if errors else 0
     screen.tell_github(result, exit_code)
-    if unwritten:
-        screen.tell(unwritten)
+    for trouble in filter(None, unwritten):
+        screen.tell(trouble)
     if result.error:
         screen.tell(result.error, again=context.meta[TYPED] if screen.continues(result) else ())
     watch.finished()
@@ -153,10 +151,8 @@ def main() -> None:
         if code == _ABORTED and watch.error:
             # It came while click was at work, which knows no other end than this one.
             code = watch.error.exit_code
+        screen.hang_up()
         if code and threading.active_count() > 1:
             # A thread was left behind; one that writes while the interpreter goes down would crash it.
-            with contextlib.suppress(OSError):
-                sys.stdout.flush()
-                sys.stderr.flush()
             os._exit(code)
         sys.exit(code)

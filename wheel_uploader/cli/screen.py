@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import sys
@@ -11,7 +12,14 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from wheel_uploader.display import HIDDEN, printable
-from wheel_uploader.errors import DeadlineError, Interrupted, NetworkError, PartialError, ReleaseError
+from wheel_uploader.errors import (
+    DeadlineError,
+    Interrupted,
+    NetworkError,
+    PartialError,
+    ReleaseError,
+    StorageError,
+)
 
 if TYPE_CHECKING:
     from wheel_uploader.models import Report
@@ -22,22 +30,47 @@ _SILENT = 2
 _LONGEST_COMMAND = 2_000_000
 
 
-def show(result: Report, report_format: str) -> None:
-    """The report on standard output; under ``-q`` what has changed, if anything has."""
+def show(result: Report, report_format: str) -> StorageError | None:
+    """The report on standard output; under ``-q`` what has changed, if anything has.
+
+    What kept it from being written, if anything did: a full disk, or a reader who is gone.
+    """
     from wheel_uploader import report
     from wheel_uploader.report import brief
 
     utf8 = (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "") == "utf8"
     quiet, changes = _quiet(), brief.render(result)
     if quiet >= _SILENT or (quiet and not changes and not result.error):
-        return
-    if quiet and report_format == "text":
-        click.echo(changes, nl=False)
-    else:
-        click.echo(report.FORMATS[report_format](result, utf8), nl=False)
+        return None
     if os.environ.get("GITHUB_ACTIONS") == "true":
         # On standard error: the runner reads both, and a document on standard output stays whole.
-        click.echo(report.workflow_commands(result), err=True, nl=False)
+        _say(report.workflow_commands(result), nl=False)
+    try:
+        click.echo(
+            changes if quiet and report_format == "text" else report.FORMATS[report_format](result, utf8),
+            nl=False,
+        )
+    except OSError as error:
+        return StorageError(
+            f"the report cannot be written to standard output: {error.strerror}",
+            hint="The run itself is not changed by that; --report FILE writes the report elsewhere.",
+        )
+    return None
+
+
+def _say(text: str, *, nl: bool = True) -> None:
+    """On standard error, if it can be written to."""
+    with contextlib.suppress(OSError):
+        click.echo(text, err=True, nl=nl)
+
+
+def hang_up() -> None:
+    """Write what waits to be written, or give it up: the interpreter would end with a code of its own."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def tell_github(result: Report, exit_code: int) -> None:
@@ -48,7 +81,7 @@ def tell_github(result: Report, exit_code: int) -> None:
 
     for problem in outputs.tell_github(result, exit_code, os.environ):
         if _quiet() < _SILENT:
-            click.echo(f"warning: {problem}", err=True)
+            _say(f"warning: {problem}")
 
 
 def _quiet() -> int:
@@ -88,4 +121,4 @@ def tell(error: ReleaseError, *, again: Sequence[str] = ()) -> None:
             with_secrets = f" (with what stands for {HIDDEN})" if HIDDEN in line else ""
             lines.append(f"to continue{with_secrets}: {line}")
         lines.append(f"next: {printable(error.hint)}")
-    click.echo("\n".join(lines), err=True)
+    _say("\n".join(lines))
