@@ -10,7 +10,8 @@ import pytest
 if sys.platform == "win32":
     pytest.skip("there is no fork", allow_module_level=True)
 
-from tests import gpg, kills
+from tests import gpg
+from tests.soak import kills
 
 
 @pytest.mark.parametrize(("signed", "count"), [(False, 30), (True, 10)])

@@ -13,7 +13,7 @@ from pathlib import Path
 import certifi
 import pytest
 
-from tests import indexes, storms, wheels
+from tests import indexes, wheels
 from tests.indexes import (
     Cut,
     Devpi,
@@ -27,6 +27,7 @@ from tests.indexes import (
     VirtualTime,
     local_file,
 )
+from tests.soak import storms
 from wheel_uploader.errors import (
     ConflictError,
     CredentialsError,

@@ -5,12 +5,17 @@ Pauses take no time: each run has a clock that only sleeping moves.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests import indexes, wheels
 from tests.indexes import ScriptedIndex, Served, VirtualTime, local_file
+from tests.soak import Figure
+from tests.soak.forks import alone
 from wheel_uploader.errors import DeadlineError, NetworkError, ReleaseError
 from wheel_uploader.http import Http
 from wheel_uploader.index import Index, compare, reading_urls
@@ -24,6 +29,36 @@ from wheel_uploader.publish.upload import Uploader, resolve_target
 MOST_RUNS = 20
 #: More requests than any of these storms brings.
 _REQUESTS = 2000
+
+
+#: How many storms there are.
+SEEDS = 500
+
+
+def soak(part: int, jobs: int) -> Iterator[Figure]:
+    """Publish a release in 500 storms: half of all requests fail, in every way."""
+    with ProcessPoolExecutor(jobs, initializer=_alone) as pool:
+        ended = list(pool.map(_storm, range(0, SEEDS, part), chunksize=5))
+    good = sum(not each.troubles for each in ended)
+    runs = sorted(each.runs for each in ended)
+    yield Figure(
+        f"{good} of {len(ended)} end with the index equal to the plan; runs of the command: median "
+        f"{runs[len(runs) // 2]}, at most {runs[-1]}; {sum(each.posts for each in ended)} posts, "
+        f"{sum(each.seconds for each in ended) / 3600:.0f} h of pauses on the virtual clock",
+        [trouble for each in ended for trouble in each.troubles],
+    )
+
+
+def _storm(seed: int) -> Weathered:
+    with tempfile.TemporaryDirectory() as folder:
+        return weather(seed, Path(folder))
+
+
+def _alone() -> None:
+    """Nothing of this machine's configuration."""
+    os.environ.update(alone(Path("/nowhere")))
+    for name in [name for name in os.environ if name.startswith("TWINE_")]:
+        del os.environ[name]
 
 
 @dataclass
@@ -49,7 +84,7 @@ def weather(seed: int, folder: Path) -> Weathered:
         while done.runs < MOST_RUNS:
             done.runs += 1
             time = VirtualTime()
-            ended = _run(served, files, time, done)
+            ended = run_once(served, files, time, done)
             done.seconds += time.now
             if ended is None:
                 break
@@ -65,7 +100,7 @@ def weather(seed: int, folder: Path) -> Weathered:
     return done
 
 
-def _run(
+def run_once(
     served: Served, files: Sequence[LocalFile], time: VirtualTime, done: Weathered
 ) -> ReleaseError | None:
     """One run, from the look at the index to the confirmation, and how it ended."""

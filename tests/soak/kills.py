@@ -6,27 +6,40 @@ The judges are the index's store and its log of posts, and the disk.
 from __future__ import annotations
 
 import contextlib
-import functools
-import http.server
-import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests import gpg, indexes, wheels
+from tests import indexes
 from tests.indexes import Served
-from wheel_uploader.wheelhouse import HIDDEN, PART
+from tests.soak import Figure, bed, judges
+from tests.soak.forks import Forks, Task, alone
 
-TAGS = [f"cp3{minor}-cp3{minor}-win_{machine}" for minor in range(10, 14) for machine in ("amd64", "arm64")]
-TAGS += [f"cp3{minor}-cp3{minor}-macosx_11_0_arm64" for minor in range(10, 14)]
+
+def soak(part: int, jobs: int) -> Iterator[Figure]:
+    """Kill a run at every point, without signing and with it, and run it again."""
+    for signed in (False, True):
+        yield _sweep(part, jobs, signed=signed)
+
+
+def _sweep(part: int, jobs: int, *, signed: bool) -> Figure:
+    def lane(number: int) -> Tally:
+        tally = Tally()
+        with sweeping(signed=signed) as sweep:
+            for point in range(1 + number * part, sweep.points() + 1, part * jobs):
+                tally.add(sweep.kill_at(point))
+        return tally
+
+    total = Tally()
+    with ThreadPoolExecutor(jobs) as pool:
+        for tally in pool.map(lane, range(jobs)):
+            total.add(tally)
+    return Figure(f"{'with' if signed else 'without'} signing: {total}", total.troubles)
 
 
 @dataclass
@@ -71,18 +84,10 @@ class Sweep:
         if "GNUPGHOME" in environment:
             self._arguments.append("-s")
         self._arguments += ["dipy", "1.11.0"]
-        self._target = subprocess.Popen(
-            [sys.executable, "-m", "tests.kill_target"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=Path(__file__).parent.parent,
-        )
+        self._target = Forks()
 
     def close(self) -> None:
-        with self._target:
-            assert self._target.stdin
-            self._target.stdin.close()
+        self._target.__exit__()
 
     def points(self) -> int:
         """How many points a run passes that nobody kills."""
@@ -121,17 +126,13 @@ class Sweep:
         self._served.index.posts.clear()
 
     def _run(self, kill_at: int) -> int:
-        task = {
-            "arguments": self._arguments,
-            "folder": str(self._home / "run"),
-            "environment": self._environment,
-            "kill_at": kill_at,
-        }
-        assert self._target.stdin
-        assert self._target.stdout
-        self._target.stdin.write(json.dumps(task) + "\n")
-        self._target.stdin.flush()
-        return int(json.loads(self._target.stdout.readline()))
+        task = Task(
+            arguments=self._arguments,
+            folder=str(self._home / "run"),
+            environment=self._environment,
+            kill_at=kill_at,
+        )
+        return self._target.run(task).code
 
     def _said(self) -> str:
         return (self._home / "run" / "log").read_text()
@@ -149,53 +150,18 @@ class Sweep:
         def trouble(text: str) -> None:
             tally.troubles.append(f"point {point}: {text}")
 
-        for post in index.posts:
-            if post.content != self._staged.get(post.filename):
-                tally.posted_other_bytes += 1
-                trouble(f"{post.filename} was posted with other bytes")
-        if whole and index.files != self._staged:
+        for name in judges.posted_other_bytes(index, self._staged):
+            tally.posted_other_bytes += 1
+            trouble(f"{name} was posted with other bytes")
+        for name in judges.torn(self._house, self._staged):
+            tally.torn += 1
+            trouble(f"{name} is torn")
+        if whole and (names := judges.missing(index, self._staged)):
             tally.lost += 1
-            trouble(f"the index lacks {sorted(self._staged.keys() - index.files.keys())}")
-        there = {path.name for path in self._house.iterdir()} if self._house.exists() else set()
-        for name in self._staged.keys() & there:
-            if (self._house / name).read_bytes() != self._staged[name]:
-                tally.torn += 1
-                trouble(f"{name} is torn")
-        if whole:
-            signed = {f"{name}.asc" for name in (*self._staged, "SHA256SUMS")}
-            wanted = {*self._staged, "SHA256SUMS", HIDDEN, *(signed if "-s" in self._arguments else ())}
-            hidden = {path.name for path in (self._house / HIDDEN).iterdir()}
-            extra = (there ^ wanted) | {
-                name for name in hidden if not name.endswith(".json") and name != "lock"
-            }
-            extra |= {name for name in hidden if PART in name}
-            if extra:
-                tally.left_over += 1
-                trouble(f"left over or missing: {sorted(extra)}")
-
-
-class _Server(http.server.ThreadingHTTPServer):
-    def handle_error(self, *_: object) -> None:
-        """Say nothing: clients that die are what this is about."""
-
-
-class _Handler(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the name is http.server's)
-        """Say nothing."""
-
-
-@contextlib.contextmanager
-def staging_server(folder: Path) -> Iterator[str]:
-    """The URL of a directory listing of ``folder``."""
-    handler = functools.partial(_Handler, directory=str(folder))
-    with _Server(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/"
-        finally:
-            server.shutdown()
-            thread.join()
+            trouble(f"not as staged on the index: {names}")
+        if whole and (names := judges.left_over(self._house, self._staged, signed="-s" in self._arguments)):
+            tally.left_over += 1
+            trouble(f"left over or missing: {names}")
 
 
 @contextlib.contextmanager
@@ -203,16 +169,8 @@ def sweeping(*, signed: bool) -> Iterator[Sweep]:
     """A sweep of a release of twelve wheels, in a folder of its own."""
     with contextlib.ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wheel-uploader-kills-")))
-        old = time.time() - 3600
-        for tag in TAGS:
-            path = wheels.make_wheel(home / "staged", tag=tag, files={"dipy/data.txt": (tag * 50).encode()})
-            os.utime(path, (old, old))
-        environment = {"TWINE_USERNAME": "", "TWINE_PASSWORD": "", "HOME": str(home), "NETRC": os.devnull}
-        environment["PYTHON_KEYRING_BACKEND"] = "keyring.backends.null.Keyring"
-        if signed:
-            keys = stack.enter_context(gpg.keyring())
-            keys.make_key("Release Manager <me@example.com>")
-            environment["GNUPGHOME"] = str(keys.home)
-        listing = stack.enter_context(staging_server(home / "staged"))
+        bed.stage(home / "staged")
+        environment = alone(home) | (stack.enter_context(bed.signing()) if signed else {})
+        listing = stack.enter_context(bed.staging_server(home / "staged"))
         served = stack.enter_context(indexes.scripted_index())
         yield stack.enter_context(contextlib.closing(Sweep(home, listing, served, environment)))

@@ -1,19 +1,13 @@
-"""A process that runs the command again and again, each time in a fork that dies at its k-th operation.
-
-It imports everything once and has a single thread, so that a fork of it is sound and quick. Reads one JSON
-object for each run from standard input (arguments, folder, environment, k) and answers with one.
-"""
+"""The points at which a process can be killed: before, after and in the middle of each operation it does."""
 
 from __future__ import annotations
 
 import fcntl
 import itertools
-import json
 import os
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -94,44 +88,3 @@ def install(counter: Counter) -> None:
     os.fdopen = lambda *arguments, **settings: Stream(fdopen(*arguments, **settings), counter)  # type: ignore[assignment]
     popen: Any = subprocess.Popen
     popen.__init__ = counter.counted("Popen", popen.__init__)
-
-
-def run(task: dict[str, Any]) -> None:
-    """In the fork: the command with its output in a file; never returns."""
-    from wheel_uploader.cli import main
-
-    os.chdir(task["folder"])
-    os.environ.update(task["environment"])
-    log = os.open("log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    for descriptor in (1, 2):
-        os.dup2(log, descriptor)
-    sys.argv = ["wheel-uploader", *task["arguments"]]
-    counter = Counter(task["kill_at"])
-    install(counter)
-    code = 1
-    try:
-        main()
-    except SystemExit as end:
-        code = int(end.code or 0)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    with open("points", "w") as file:  # noqa: PTH123 - what pathlib would call is counted
-        file.write(str(counter.passed))
-    os._exit(code)
-
-
-def serve() -> None:
-    """Answer one task after the other until there is none."""
-    from wheel_uploader import pipeline, report  # noqa: F401 - imported once, not in each fork
-    from wheel_uploader.publish import upload  # noqa: F401
-
-    for line in sys.stdin:
-        child = os.fork()
-        if child == 0:
-            run(json.loads(line))
-        _, status = os.waitpid(child, 0)
-        print(json.dumps(os.waitstatus_to_exitcode(status)), flush=True)
-
-
-if __name__ == "__main__":
-    serve()

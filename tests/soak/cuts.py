@@ -1,0 +1,224 @@
+"""Answers and requests that are cut: a listing at every byte, a download and an upload at 256 places."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+from tests import downloads, indexes, wheels
+from tests.file_server import FileAnswer, FileServer, chunked, honest
+from tests.indexes import Action, Cut, Reset, VirtualTime, local_file
+from tests.scripted import Request, ScriptedServer, Step
+from tests.soak import Figure
+from tests.soak.forks import alone
+from tests.soak.storms import Weathered, run_once
+from wheel_uploader import sources
+from wheel_uploader.errors import NetworkError, NothingFoundError, ReleaseError
+from wheel_uploader.http import Http
+from wheel_uploader.models import RemoteFile
+
+LISTING_SIZE = 4096
+PLACES = 256
+
+
+def soak(part: int, jobs: int) -> Iterator[Figure]:
+    """Cut 4 KiB listings of five kinds at every byte, a download and an upload at 256 places."""
+    with ProcessPoolExecutor(jobs, initializer=_alone) as pool:
+        kinds = list(LISTINGS)
+        listings = list(pool.map(partial(cut_listing, part=part), kinds))
+        yield Figure(
+            f"listings ({', '.join(kinds)}) cut at {len(range(0, LISTING_SIZE, part))} of {LISTING_SIZE} "
+            f"bytes, with a length, chunked, and without a length: {sum(map(len, listings))} wrong files",
+            [trouble for each in listings for trouble in each],
+        )
+        places = range(0, PLACES, part)
+        for what, work in (("a download", cut_download), ("an upload", cut_upload)):
+            troubles = [trouble for each in pool.map(work, places, chunksize=4) for trouble in each]
+            yield Figure(
+                f"{what} cut at {len(places)} of {PLACES} places, in three ways: {len(troubles)} wrong files",
+                troubles,
+            )
+
+
+def _alone() -> None:
+    os.environ.update(alone(Path("/nowhere")))
+
+
+# --- listings ------------------------------------------------------------------------------------------
+
+
+def _names(count: int) -> list[str]:
+    return [wheels.wheel_filename("dipy", "1.11.0", build=str(number)) for number in range(count)]
+
+
+def _sha256(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()
+
+
+def _html(*, hashes: bool, count: int) -> str:
+    lines = (
+        f'<a href="{name}{f"#sha256={_sha256(name)}" if hashes else ""}">{name}</a> 2026-01-02 300K\n'
+        for name in _names(count)
+    )
+    return f"<!DOCTYPE html><title>Index</title><h1>Index</h1>\n{''.join(lines)}</body></html>"
+
+
+def _index_json(count: int) -> str:
+    files = [
+        {"filename": name, "url": name, "hashes": {"sha256": _sha256(name)}, "size": 300 + number}
+        for number, name in enumerate(_names(count))
+    ]
+    return json.dumps({"meta": {"api-version": "1.1"}, "name": "dipy", "files": files})
+
+
+def _server_json(count: int) -> str:
+    return json.dumps(
+        [
+            {"name": name, "type": "file", "mtime": "Fri, 02 Jan 2026 03:04:05 GMT", "size": 300 + number}
+            for number, name in enumerate(_names(count))
+        ]
+    )
+
+
+def _bucket_xml(count: int) -> str:
+    keys = "".join(
+        f"<Contents><Key>{name}</Key><Size>{300 + number}</Size></Contents>"
+        for number, name in enumerate(_names(count))
+    )
+    return (
+        '<?xml version="1.0"?><ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>b</Name>'
+        f"<IsTruncated>false</IsTruncated>{keys}</ListBucketResult>"
+    )
+
+
+#: Kind: content type, and text of so many files.
+LISTINGS: Mapping[str, tuple[str, Callable[[int], str]]] = {
+    "HTML": ("text/html", lambda count: _html(hashes=False, count=count)),
+    "HTML with hashes": ("text/html", lambda count: _html(hashes=True, count=count)),
+    "the JSON of an index": ("application/vnd.pypi.simple.v1+json", _index_json),
+    "the JSON of a server": ("application/json", _server_json),
+    "the XML of a bucket": ("application/xml", _bucket_xml),
+}
+
+
+def listing_text(kind: str) -> tuple[str, bytes]:
+    """Content type and text of a listing that is just not longer than LISTING_SIZE."""
+    content_type, make = LISTINGS[kind]
+    count = 1
+    while len(make(count + 1)) <= LISTING_SIZE:
+        count += 1
+    # Blanks at the end, which are part of it, make it LISTING_SIZE long.
+    return content_type, make(count).encode().ljust(LISTING_SIZE)
+
+
+def cut_listing(kind: str, part: int = 1) -> list[str]:
+    """Cut one kind of listing at every byte, or every n-th; each file that is not in the whole one."""
+    content_type, whole = listing_text(kind)
+    cut = LISTING_SIZE
+    head = f"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: {content_type}\r\n"
+    ways: dict[str, Callable[[], bytes]] = {
+        "with a length": lambda: f"{head}Content-Length: {len(whole)}\r\n\r\n".encode() + whole[:cut],
+        "chunked": lambda: (
+            f"{head}Transfer-Encoding: chunked\r\n\r\n{cut:x}\r\n".encode() + whole[:cut] + b"\r\n"
+        ),
+        "without a length": lambda: f"{head}\r\n".encode() + whole[:cut],
+    }
+    troubles, way = [], ways["without a length"]
+
+    def answer(_: Request) -> list[Step]:
+        return [way()]
+
+    with ScriptedServer(answer) as server, Http(typed=[server.url], retries=1) as http:
+        there = _listed(server.url, http)
+        assert isinstance(there, frozenset), there
+        assert there, kind
+        for name, each in ways.items():
+            way = each
+            for cut in range(1 if name == "chunked" else 0, LISTING_SIZE, part):
+                found = _listed(server.url, http)
+                if name != "without a length" and isinstance(found, frozenset):
+                    troubles.append(f"{kind}, {name}, cut at {cut}: taken for whole")
+                elif isinstance(found, frozenset) and not found <= there:
+                    troubles.append(f"{kind}, {name}, cut at {cut}: {sorted(found - there)}")
+    return troubles
+
+
+def _listed(url: str, http: Http) -> frozenset[tuple[object, ...]] | ReleaseError:
+    def facts(file: RemoteFile) -> tuple[object, ...]:
+        return (file.filename, file.url, file.size, tuple(sorted(file.hashes.items())))
+
+    try:
+        return frozenset(map(facts, sources.list_files([url], "dipy", http)))
+    except (NetworkError, NothingFoundError) as error:
+        return error
+
+
+# --- a download ----------------------------------------------------------------------------------------
+
+
+def cut_download(place: int) -> list[str]:
+    """Cut a wheel there, once and then always; what lies in the wheelhouse and should not."""
+    cut = len(downloads.WHEEL) * place // PLACES
+    ways: dict[str, FileAnswer] = {
+        "with a length": honest(until=cut),
+        "without a length": honest(until=cut, without=("Content-Length",)),
+        "chunked": chunked(until=cut) if cut else honest(until=0),
+    }
+    troubles = []
+    for name, answer in ways.items():
+        for etags in ("strong", ""):
+            with (
+                tempfile.TemporaryDirectory(prefix="wheel-uploader-cuts-") as folder,
+                FileServer({downloads.NAME: downloads.WHEEL}, etags=etags).running() as server,
+            ):
+                house, where = Path(folder) / "house", f"cut at {cut}, {name}, ETag: {etags or 'none'}"
+                server.plan = [answer] * 50
+                try:
+                    # With a strong ETag it goes on where it was cut, again and again.
+                    downloads.fetch(server, house)
+                    if (house / downloads.NAME).read_bytes() != downloads.WHEEL:
+                        troubles.append(f"{where}: taken for whole")
+                except ReleaseError:
+                    if left := downloads.finished(house):
+                        troubles.append(f"{where}: there is {left}")
+                server.plan = [answer]
+                try:
+                    downloads.fetch(server, house)
+                except ReleaseError:
+                    # A file that was cut without a sign of it is found damaged, and begun again next time.
+                    downloads.fetch(server, house)
+                if (house / downloads.NAME).read_bytes() != downloads.WHEEL or downloads.left_over(house):
+                    troubles.append(f"{where}: then it is not as it is on the server")
+    return troubles
+
+
+# --- an upload -----------------------------------------------------------------------------------------
+
+
+def cut_upload(place: int) -> list[str]:
+    """Cut the request there; or the answer, with the file stored and without; what the index then has."""
+    troubles = []
+    ways: dict[str, Callable[[int], Action]] = {
+        "the request": lambda size: Reset(after=size * place // PLACES),
+        "the answer": lambda _: Cut(),
+        "the answer, and stored": lambda _: Cut(stores=True),
+    }
+    for name, way in ways.items():
+        with tempfile.TemporaryDirectory(prefix="wheel-uploader-cuts-") as folder:
+            noise = {"dipy/noise": hashlib.shake_256(bytes([place])).digest(20_000)}
+            path = wheels.make_wheel(Path(folder), files=noise)
+            data = path.read_bytes()
+            with indexes.scripted_index() as served:
+                served.index.script = [way(len(data))] * 3
+                done = Weathered(place)
+                ended = run_once(served, [local_file(path)], VirtualTime(), done)
+                troubles += done.troubles
+                if ended or served.index.files != {path.name: data}:
+                    troubles.append(f"{name} cut at place {place}: {ended or sorted(served.index.files)}")
+    return troubles

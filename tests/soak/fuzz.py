@@ -1,0 +1,94 @@
+"""The property tests of the suite with many more inputs, random or (by hand) guided by coverage.
+
+``python -m tests.soak.fuzz NAME`` lets atheris, where it is installed, look for inputs that reach further;
+what follows NAME goes to libFuzzer, such as ``-runs=100000``. Without NAME the names are printed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import os
+import random
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any
+
+from hypothesis import is_hypothesis_test
+
+from tests.soak import Figure
+
+#: Inputs for each property.
+INPUTS = 5_000
+#: Random bytes behind each: what a property does not draw is not read.
+_SIZE = 4096
+#: Of these the properties are about what comes from outside: names, listings, answers, archives, code.
+MODULES = (
+    *("test_names", "test_http_hosts", "test_http_bodies", "test_markup", "test_display"),
+    *("test_sources_html", "test_sources_simple", "test_sources_formats", "test_sources_anaconda"),
+    *("test_sources_github", "test_archive_fuzz", "test_native_hostile"),
+)
+
+
+def soak(part: int, jobs: int) -> Iterator[Figure]:
+    """Give 5,000 random inputs to each property of parsers, names, archives and compiled code."""
+    named = list(properties())
+    with ProcessPoolExecutor(jobs, initializer=_quietly) as pool:
+        tried = list(pool.map(_fuzz, named, [INPUTS // part] * len(named)))
+    troubles = [trouble for _, found in tried for trouble in found]
+    yield Figure(
+        f"{sum(count for count, _ in tried)} inputs for {len(named)} properties: {len(troubles)} undeclared "
+        "exceptions or broken properties",
+        troubles,
+    )
+
+
+def properties() -> dict[str, Callable[[bytes], bytes | None]]:
+    """By name; each takes bytes, and raises when they break it."""
+    found: dict[str, Callable[[bytes], bytes | None]] = {}
+    for module in MODULES:
+        for name, test in vars(importlib.import_module(f"tests.{module}")).items():
+            # Those that get something else than hypothesis's own inputs are not for this.
+            if is_hypothesis_test(test) and not inspect.signature(test).parameters:
+                found[f"{module}.{name}"] = _entry(test)
+    return found
+
+
+def _entry(test: Any) -> Callable[[bytes], bytes | None]:
+    entry: Callable[[bytes], bytes | None] = test.hypothesis.fuzz_one_input
+    return entry
+
+
+def _fuzz(name: str, inputs: int) -> tuple[int, list[str]]:
+    entry, rng = properties()[name], random.Random(name)
+    count = 0
+    for number in range(inputs):
+        try:
+            count += entry(rng.randbytes(rng.randrange(_SIZE))) is not None
+        except Exception as error:  # noqa: BLE001 - this is what it looks for
+            return count, [f"{name}, input {number}: {type(error).__name__}: {error}"]
+    return count, []
+
+
+def _quietly() -> None:
+    """Hypothesis keeps what it finds in the working directory, and says it on the screen."""
+    os.chdir(tempfile.mkdtemp(prefix="wheel-uploader-fuzz-"))
+
+
+def main() -> None:
+    """Hand one property to atheris."""
+    if len(sys.argv) < 2:
+        print("\n".join(properties()))
+        return
+    import atheris  # type: ignore[import-not-found, import-untyped, unused-ignore]
+
+    with atheris.instrument_imports(include=["wheel_uploader"]):
+        entry = properties()[sys.argv.pop(1)]
+    atheris.Setup(sys.argv, entry)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""Eight runs at once on one wheelhouse: one works, the others end with 11; the judges are store and disk."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+
+from tests import indexes
+from tests.indexes import Slow
+from tests.soak import Figure, bed, judges
+from tests.soak.forks import Forks, Task, alone
+from wheel_uploader.errors import LockedError
+
+AT_ONCE = 8
+ROUNDS = 50
+#: Seconds that those which cannot work may take to say so, on a busy machine.
+_LIMIT = 90.0
+
+
+def soak(part: int, jobs: int) -> Iterator[Figure]:
+    """Start 8 runs at once on one wheelhouse, 50 times."""
+    done, troubles = 0, []
+    with started() as forks:
+        for number in range(0, ROUNDS, part):
+            done += 1
+            troubles += [f"round {number}: {trouble}" for trouble in contend(forks, held=HELD[number % 2])]
+    yield Figure(
+        f"{done} times {AT_ONCE} runs at once on one wheelhouse: one works, {AT_ONCE - 1} end with "
+        f"{LockedError.exit_code}; {len(troubles)} exceptions",
+        troubles,
+    )
+
+
+@contextlib.contextmanager
+def started() -> Iterator[Sequence[Forks]]:
+    """As many processes as are to run at once."""
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(Forks()) for _ in range(AT_ONCE)]
+
+
+#: Where the one that works is kept until the others have ended.
+HELD = ("download", "upload")
+
+
+def contend(forks: Sequence[Forks], *, held: str) -> list[str]:
+    """All at once, on a wheelhouse that is not there yet; what is not as it should be."""
+    others_ended = threading.Event()
+
+    def before(path: str) -> None:
+        if held == "download" and path.endswith(".whl"):
+            others_ended.wait(_LIMIT)
+
+    with (
+        tempfile.TemporaryDirectory(prefix="wheel-uploader-runs-") as folder,
+        indexes.scripted_index() as served,
+        ThreadPoolExecutor(AT_ONCE) as pool,
+    ):
+        home = Path(folder)
+        staged = bed.stage(home / "staged", bed.TAGS[:4])
+        if held == "upload":
+            served.index.script = [Slow(_LIMIT)] * len(staged)
+        with bed.staging_server(home / "staged", before) as listing:
+            for number, fork in enumerate(forks):
+                (home / str(number)).mkdir()
+                arguments = ["-u", listing, "-w", "../house", "--repository-url", served.upload_url]
+                arguments += ["dipy", "1.11.0"]
+                fork.start(Task(arguments=arguments, folder=str(home / str(number)), environment=alone(home)))
+            codes = []
+            for ended in as_completed([pool.submit(fork.wait) for fork in forks]):
+                codes.append(ended.result().code)
+                if len(codes) == AT_ONCE - 1:
+                    others_ended.set()
+                    served.index.released.set()
+        troubles = []
+        if sorted(codes) != [0] + [LockedError.exit_code] * (AT_ONCE - 1):
+            troubles.append(f"they ended with {codes}")
+        if codes[-1] != 0:
+            troubles.append("the one that worked was not the last to end")
+        if sorted(served.index.posted()) != sorted(staged):
+            troubles.append(f"posted: {served.index.posted()}")
+        troubles += [f"not as staged on the index: {name}" for name in judges.missing(served.index, staged)]
+        troubles += [f"torn: {name}" for name in judges.torn(home / "house", staged)]
+        extra = judges.left_over(home / "house", staged, signed=False)
+        troubles += [f"left over or missing: {name}" for name in extra]
+    return troubles

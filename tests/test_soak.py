@@ -1,0 +1,81 @@
+"""A little of each of the long runs; all of them: ``python -m tests.soak``."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+if sys.platform == "win32":
+    pytest.skip("there is no fork", allow_module_level=True)
+
+from tests.soak import Skipped, cuts, disk, fuzz, runs, syscalls
+from tests.soak.hostile import FORBIDDEN, Arena
+
+
+def test_of_eight_runs_on_one_wheelhouse_one_works() -> None:
+    with runs.started() as forks:
+        for held in runs.HELD:
+            assert runs.contend(forks, held=held) == []
+
+
+def test_a_full_disk() -> None:
+    try:
+        with disk.small_disk(signed=False) as small:
+            for pages in (0, 1, 30, 41, 150, 200):
+                found = small.with_room_for(pages)
+                assert found.troubles == []
+                assert found.was_full
+            assert not small.with_room_for(250).was_full
+    except Skipped as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.mark.parametrize("kind", cuts.LISTINGS)
+def test_a_listing_that_is_cut(kind: str) -> None:
+    assert cuts.cut_listing(kind, part=151) == []
+
+
+@pytest.mark.parametrize("place", [0, 1, 100, 255])
+def test_a_download_and_an_upload_that_are_cut(place: int) -> None:
+    assert cuts.cut_download(place) == []
+    assert cuts.cut_upload(place) == []
+
+
+@pytest.mark.parametrize(("what", "step"), [("listings", 50), ("names", 40), ("wheels", 40)])
+def test_hostile_input(what: str, step: int) -> None:
+    # On a slow machine; the figure itself is for the long run.
+    with Arena(most_seconds=20) as arena:
+        costs = arena.costs_of(what, 0, step)
+    assert costs.troubles == []
+    assert costs.count > 3
+
+
+def test_a_request_to_a_forbidden_place_would_be_seen() -> None:
+    with Arena(more=["--allow-insecure-host", FORBIDDEN]) as arena:
+        troubles = arena.costs_of("listings", 0, 1000).troubles
+    assert len(troubles) > 1
+    assert f"asked ['{FORBIDDEN}'" in troubles[0]
+    assert "a place that is forbidden was asked" in troubles[-1]
+
+
+def test_the_real_command_killed_and_given_errors() -> None:
+    try:
+        with syscalls.traced() as bench:
+            points = bench.points()
+            assert len(points) > 50
+            for call, what in (
+                ("fsync", syscalls.KILL),
+                ("write", "error=ENOSPC"),
+                ("sendto", "error=ECONNRESET"),
+            ):
+                last = [point for point in points if (point.call, point.what) == (call, what)][-1]
+                assert bench.inject(last) == []
+    except Skipped as reason:
+        pytest.skip(str(reason))
+
+
+def test_the_properties_can_be_fuzzed() -> None:
+    found = fuzz.properties()
+    assert len(found) > 20
+    assert found["test_names.test_any_text_is_a_name_or_is_refused"](bytes(100)) is not None
