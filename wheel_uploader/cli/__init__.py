@@ -34,18 +34,13 @@ if TYPE_CHECKING:
 @settings_options
 @answering_options
 def command(show_config: bool, **values: Any) -> NoReturn:
-    """Take one release from where its wheels are staged to a package index.
+    """Take one release from where its wheels are staged to a package index, and prove that it arrived whole.
 
     list -> download -> check -> sign -> upload -> confirm
 
-    Finds the wheels and the sdist of PROJECT VERSION at URL, downloads them into a local wheelhouse, checks
-    every file, signs them if asked, uploads what the index does not have yet, and waits until the index
-    serves exactly these bytes. VERSION may be 'latest'.
-
-    Files of this machine are checked where they lie, and nothing is written, with --until check; then
-    PROJECT may be left out: it is that of the files.
-
-    Every option can be set as WHEEL_UPLOADER_OPTION in the environment or under [tool.wheel-uploader] in
+    VERSION may be 'latest'. Files of this machine are checked where they lie with --until check -u FILE; then
+    PROJECT may be left out. A DURATION is 90s, 20m, 1h30m or 3d; what has '...' may be given again. Every
+    option can also be WHEEL_UPLOADER_OPTION in the environment, or a key of [tool.wheel-uploader] in
     pyproject.toml.
     """
     context = click.get_current_context()

@@ -9,6 +9,7 @@ import click
 
 from wheel_uploader import __version__
 from wheel_uploader.cli import screen
+from wheel_uploader.cli.completion import SHELLS, complete_checks, script
 from wheel_uploader.errors import ReleaseError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -37,6 +38,13 @@ def _demo(context: click.Context, _parameter: click.Parameter, wanted: bool) -> 
         screen.end(error)
 
 
+def _completion(context: click.Context, _parameter: click.Parameter, shell: str | None) -> None:
+    if shell is None or context.resilient_parsing:
+        return
+    click.echo(script(context.command, shell), nl=False)
+    context.exit(0)
+
+
 _OPTIONS = (
     click.option(
         "--explain",
@@ -44,7 +52,8 @@ _OPTIONS = (
         is_eager=True,
         expose_value=False,
         callback=_explain,
-        help="Explain a check, or a family of checks, and exit.",
+        shell_complete=complete_checks,
+        help="Explain a check, or a family of checks.",
     ),
     click.option(
         "--demo",
@@ -52,7 +61,16 @@ _OPTIONS = (
         is_eager=True,
         expose_value=False,
         callback=_demo,
-        help="Run everything once against a staging server and an index on this machine, and exit.",
+        help="Run everything once, on this machine alone.",
+    ),
+    click.option(
+        "--completion",
+        type=click.Choice(SHELLS),
+        metavar="SHELL",
+        is_eager=True,
+        expose_value=False,
+        callback=_completion,
+        help="Print what bash, zsh or fish needs to complete this command.",
     ),
     click.version_option(__version__, "-V", "--version", prog_name="wheel-uploader"),
 )

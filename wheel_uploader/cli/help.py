@@ -11,6 +11,9 @@ from wheel_uploader.errors import UsageError
 #: Where a context keeps the arguments as they were typed.
 TYPED = f"{__name__}.typed"
 
+#: Characters of the left column, which is the same below all headings.
+_NAMES = 27
+
 
 class Command(click.Command):
     """A command whose ``--help`` shows the options under the headings of their stages."""
@@ -25,11 +28,16 @@ class Command(click.Command):
             screen.end(UsageError(error.format_message(), hint="'wheel-uploader --help' has the options."))
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        sections: dict[str, list[tuple[str, str]]] = {title: [] for title in (*GROUPS, "Other")}
-        for parameter in self.get_params(ctx):
-            record = parameter.get_help_record(ctx)
-            if record is not None and isinstance(parameter, click.Option):
-                sections[getattr(parameter, "group", "") or "Other"].append(record)
-        for title, records in sections.items():
+        for title, records in sections(self, ctx).items():
             with formatter.section(title):
-                formatter.write_dl(records, col_max=34)
+                formatter.write_dl([(f"{names:<{_NAMES}}", text) for names, text in records], col_max=_NAMES)
+
+
+def sections(command: click.Command, ctx: click.Context) -> dict[str, list[tuple[str, str]]]:
+    """Heading to options: how each is written, and what it does."""
+    found: dict[str, list[tuple[str, str]]] = {title: [] for title in (*GROUPS, "Other")}
+    for parameter in command.get_params(ctx):
+        record = parameter.get_help_record(ctx)
+        if record is not None and isinstance(parameter, click.Option):
+            found[getattr(parameter, "group", "") or "Other"].append(record)
+    return found

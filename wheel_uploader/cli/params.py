@@ -43,6 +43,18 @@ class Option(click.Option):
             return Kind.COUNT
         return Kind.NUMBER if isinstance(self.type, click.types.FloatParamType) else Kind.TEXT
 
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """What ``--help`` shows: without historic spellings, and of a pair the one that changes something."""
+        pair = self.secondary_opts and self.default
+        long = next(name for name in (self.secondary_opts if pair else self.opts) if name.startswith("--"))
+        names = ", ".join([*(name for name in self.opts if not name.startswith("--")), long])
+        value = "" if self.is_flag or self.count else f" {self.make_metavar(ctx)}"
+        default = f"  [default: {self.default:g}]" if isinstance(self.default, int | float) else ""
+        if isinstance(self.default, str):
+            default = f"  [default: {self.default}]"
+        more = " ..." if self.multiple else ""
+        return f"{names}{value}{more}", f"{self.help}{default if self.show_default else ''}"
+
     def get_error_hint(self, ctx: click.Context | None) -> str:
         """The option; or the variable, or the place in a file, that its value came from."""
         source = ctx.get_parameter_source(self.name or "") if ctx else None

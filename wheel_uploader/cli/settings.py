@@ -12,6 +12,7 @@ import click
 from click.core import ParameterSource
 
 from wheel_uploader.cli import screen
+from wheel_uploader.cli.completion import complete_profiles
 from wheel_uploader.cli.params import PREFIX, SETTINGS, LocalPath, Option
 from wheel_uploader.config import Kind, Setting
 from wheel_uploader.display import printable
@@ -79,17 +80,6 @@ def _by_key(command: click.Command) -> dict[str, Option]:
     }
 
 
-def complete_profiles(context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
-    """The profiles of the file that would be read, for a shell that completes ``--use``."""
-    from wheel_uploader import config
-
-    path = context.params.get("config") or config.find(Path.cwd())
-    try:
-        return [name for name in config.profiles(path) if name.startswith(begun)] if path else []
-    except UsageError:
-        return []
-
-
 _OPTIONS = (
     click.option(
         "--config",
@@ -99,7 +89,7 @@ _OPTIONS = (
         is_eager=True,
         expose_value=False,
         callback=_either,
-        help="The pyproject.toml to read.  [default: the nearest one upwards]",
+        help="The file to read.  [default: the nearest pyproject.toml upwards]",
     ),
     click.option(
         "--use",
@@ -109,9 +99,9 @@ _OPTIONS = (
         expose_value=False,
         callback=_either,
         shell_complete=complete_profiles,
-        help="Take the named release [tool.wheel-uploader.profiles.NAME] of that file.",
+        help="Take [tool.wheel-uploader.profiles.NAME] of that file.",
     ),
-    click.option("--show-config", is_flag=True, help="Say each option's value and where it came from."),
+    click.option("--show-config", is_flag=True, help="Say each value and where it came from."),
 )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from wheel_uploader.cli.completion import complete_checks
 from wheel_uploader.cli.params import Option, option
 from wheel_uploader.config import Kind
 
@@ -13,7 +14,9 @@ from wheel_uploader.config import Kind
 def options() -> list[Option]:
     return [
         option(
-            "--profile", type=click.Choice(["pypi", "any"]), help="Whose rules hold.  [default: the target's]"
+            "--profile",
+            type=click.Choice(["pypi", "any"]),
+            help="Whose rules the checks go by.  [default: the target's]",
         ),
         option(
             "--ignore",
@@ -23,20 +26,21 @@ def options() -> list[Option]:
             kind=Kind.IGNORES,
             callback=_ignores,
             metavar="ID",
-            help="Accept what this check, or family of checks, finds. Repeatable.",
+            shell_complete=complete_checks,
+            help="Accept what this check or family finds.",
         ),
-        option("--strict", is_flag=True, help="Let warnings stop the release too."),
+        option("--strict", is_flag=True, help="Warnings stop the release, too."),
         option(
             "--like",
             metavar="VERSION",
-            help="The release on the index to compare with.  [default: the newest final one below this]",
+            help="The release on the index to compare with.  [default: the one before]",
         ),
         option("--no-like", is_flag=True, help="Compare with no other release."),
         option(
             "--allow-lost",
             multiple=True,
             metavar="TAG",
-            help="Accept that this python, platform or both (cp310-win32, 'pp*') of it are gone. Repeatable.",
+            help="Accept that this python or platform of it is gone: cp310-win32, 'pp*'.",
         ),
     ]
 

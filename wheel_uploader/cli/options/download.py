@@ -1,4 +1,4 @@
-"""Options of the download stage: how files come into the wheelhouse."""
+"""Options of the download stage: where the wheelhouse is, what stays in it, how files come into it."""
 
 from __future__ import annotations
 
@@ -16,25 +16,28 @@ def options() -> list[Option]:
             "wheelhouse",
             type=LocalPath(),
             metavar="DIR",
-            help="The local folder that the files are downloaded into.  [default: wheelhouse; none where "
-            "local files are only checked]",
+            help="The folder to download into.  [default: wheelhouse; none to check local files]",
         ),
-        option(
-            "-c", "--clobber", is_flag=True, help="Overwrite a file there that differs from the source's."
-        ),
+        option("-c", "--clobber", is_flag=True, help="Overwrite a file there that is another one."),
         option(
             "--keep",
             type=click.IntRange(min=1),
             metavar="N",
-            help="In the end leave the N newest releases of the project in the wheelhouse.",
+            help="In the end keep the N newest releases there, and what the index does not have.",
         ),
         option(
             "--keep-days",
             type=click.IntRange(min=1),
-            metavar="DAYS",
-            help="Leave those that came in the last DAYS; what the index does not have stays, too.",
+            metavar="N",
+            help="The same, by the days since they came; with both, what either keeps.",
         ),
-        option("-j", "--jobs", type=click.IntRange(1, 64), help="Downloads at once.  [default: by size]"),
+        option(
+            "-j",
+            "--jobs",
+            type=click.IntRange(1, 64),
+            metavar="N",
+            help="Downloads at once.  [default: by size]",
+        ),
         option(
             "--timeout",
             type=click.FloatRange(min=1),
@@ -48,6 +51,7 @@ def options() -> list[Option]:
             type=click.IntRange(1, 20),
             default=6,
             show_default=True,
+            metavar="N",
             help="Attempts for each request.",
         ),
         option(
@@ -55,6 +59,6 @@ def options() -> list[Option]:
             type=click.FloatRange(min=0),
             default=0.0,
             metavar="SECONDS",
-            help="Wait for another run that uses the wheelhouse.",
+            help="Wait for another run in the wheelhouse.",
         ),
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from wheel_uploader.cli.completion import complete_paths, complete_types
 from wheel_uploader.cli.params import LocalPath, Option, duration, option
 from wheel_uploader.config import Kind
 
@@ -17,7 +18,8 @@ def options() -> list[Option]:
             "urls",
             multiple=True,
             metavar="URL",
-            help="Where the files wait: a listing, an index page, a local folder or file. Repeatable.",
+            shell_complete=complete_paths,
+            help="A listing, an index page, a local folder or file.",
         ),
         option(
             "-t",
@@ -27,46 +29,42 @@ def options() -> list[Option]:
             multiple=True,
             default=("all",),
             metavar="TYPE",
-            help="Only files for this platform: all (the default), macosx, win, linux, manylinux, "
-            "manylinux1, musllinux, any, or a part of a platform tag. Repeatable.",
+            shell_complete=complete_types,
+            help="Only for macosx, win, linux, manylinux, musllinux, any, or a part of a platform tag.  "
+            "[default: all]",
         ),
-        option("--pre", is_flag=True, help="Let 'latest' be a pre-release or a dev version."),
+        option("--pre", is_flag=True, help="'latest' may be a pre-release or a dev version."),
         option(
             "--expect",
             # The configuration may have a number or a table.
             type=click.UNPROCESSED,
             kind=Kind.FILES,
             metavar="N|FILE",
-            help="What has to be there: a number of files, or a file with a name or a tag on each line.",
+            shell_complete=complete_paths,
+            help="How many files have to be there, or a file of names and tags.",
         ),
-        duration("--wait", "Wait so long (20m, 1h30m) until what is expected is listed, twice the same."),
-        duration("--max-age", "Fail when the newest file of the release that is staged is older (36h, 3d)."),
+        duration("--wait", "Wait so long until what is expected is listed."),
+        duration("--max-age", "Fail when the newest file that is staged is older."),
         option(
             "--hashes",
             type=LocalPath(),
             metavar="FILE",
-            help="A SHA256SUMS that you trust: its files have to be there, with these bytes.",
+            help="A SHA256SUMS that you trust: just these files, just these bytes.",
         ),
-        option(
-            "--require-hashes",
-            is_flag=True,
-            help="Refuse files that neither the listing nor --hashes vouches for.",
-        ),
-        option(
-            "--netrc", is_flag=True, help="Log in where the files wait with what ~/.netrc (or NETRC) has."
-        ),
+        option("--require-hashes", is_flag=True, help="Refuse files that no strong hash vouches for."),
+        option("--netrc", is_flag=True, help="Log in where the files wait with ~/.netrc."),
         option(
             "--allow-host",
             "allow_hosts",
             multiple=True,
             metavar="HOST",
-            help="Follow links of a listing to this host. Repeatable.",
+            help="Follow links of a listing to this host.",
         ),
         option(
             "--allow-insecure-host",
             "allow_insecure_hosts",
             multiple=True,
             metavar="HOST",
-            help="Use http, not https, with this host. Repeatable.",
+            help="Use http with this host.",
         ),
     ]

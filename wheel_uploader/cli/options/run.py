@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 
 from wheel_uploader.cli.params import LocalPath, Option, duration, option
-from wheel_uploader.config import Kind
 
 FORMATS = ("text", "html", "markdown", "json", "sarif", "notes-md", "notes-rst")
 STAGES = ("list", "download", "check", "sign", "upload", "confirm")
@@ -17,8 +16,8 @@ def options() -> list[Option]:
             "--until",
             type=click.Choice(STAGES),
             default="confirm",
-            show_default=True,
-            help="Stop after this stage.",
+            metavar="STAGE",
+            help=f"Stop after {', '.join(STAGES[:-1])} or {STAGES[-1]}.",
         ),
         option(
             "-n",
@@ -26,12 +25,12 @@ def options() -> list[Option]:
             "--no-twine",
             "no_upload",
             is_flag=True,
-            help="Do not upload: the same as --until sign.",
+            help="As --until sign.",
         ),
         option(
             "--dry-run",
             is_flag=True,
-            help="Stop after the comparison with the index; say what would be posted.",
+            help="Go as far as the index, and say what would be posted.",
         ),
         option(
             "--format",
@@ -39,8 +38,8 @@ def options() -> list[Option]:
             type=click.Choice(FORMATS),
             default="text",
             show_default=True,
-            help="The report on standard output; sarif is for code scanning, notes-... a table of files, "
-            "sizes and sha256 for release notes.",
+            metavar="FORMAT",
+            help=f"The report on standard output: {', '.join(FORMATS)}.",
         ),
         option(
             "--report",
@@ -48,20 +47,15 @@ def options() -> list[Option]:
             multiple=True,
             type=LocalPath(),
             metavar="FILE",
-            help="Write the report to this file, too, in the format that its name ends with: .html, .md, "
-            ".json, .sarif, .txt, .notes.md or .notes.rst. Repeatable.",
+            help="The report as a file, too: .html, .md, .json, .sarif, .txt, .notes.md or .notes.rst.",
         ),
-        duration(
-            "--max-duration",
-            "End after so long (50m, 1h30m); a file that is being uploaded then gets 30 s more.",
-        ),
+        duration("--max-duration", "End after so long; an upload in flight gets 30 s more."),
         option(
             "-q",
             "--quiet",
             count=True,
             is_eager=True,
-            kind=Kind.COUNT,
-            help="Say only what changed or failed, in a line; -qq: nothing, the exit code has to do.",
+            help="Say only what changed or failed; -qq: nothing.",
         ),
         option("-v", "--verbose", count=True, help="Say more: refused files, waits, notes."),
     ]

@@ -8,7 +8,7 @@ from wheel_uploader.cli.params import Option, option
 def options() -> list[Option]:
     return [
         option("-s", "--sign", is_flag=True, help="Sign every file, and SHA256SUMS, with gpg."),
-        option("-i", "--identity", metavar="KEY", help="The key: fingerprint, key id or e-mail."),
+        option("-i", "--identity", metavar="KEY", help="The key: fingerprint, id or e-mail."),
         option(
             "--sign-with",
             default="gpg",
@@ -19,6 +19,6 @@ def options() -> list[Option]:
         option(
             "--attest",
             is_flag=True,
-            help="Make a publish attestation (PEP 740) for each file, with the identity of this CI job.",
+            help="Attest each file (PEP 740) with the identity of this CI job.",
         ),
     ]
