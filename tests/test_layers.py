@@ -65,7 +65,7 @@ HOMES = {
     "email_validator": ("checks/contact",),
     "filelock": ("wheelhouse",),
     "httpcore": ("http/transport",),
-    "httpx": ("http/__init__", "http/reply", "http/transport"),
+    "httpx": ("http/lean",),
     "id": ("attest/notary",),
     "jinja2": ("report/html/__init__",),
     "lxml": ("sources/html",),

@@ -9,13 +9,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Self, TypeVar
 from urllib.parse import unquote, urljoin, urlsplit
 
-import httpx
-
 from wheel_uploader import __version__
 from wheel_uploader.display import bare_url, printable, remember_basic_auth
 from wheel_uploader.errors import CredentialsError, NetworkError, RedirectRefused, TransportError, UsageError
 from wheel_uploader.http import bodies, retry
 from wheel_uploader.http.hosts import BoundHeaders, NotAUrl, Place, Rules, place_of, split_credentials
+from wheel_uploader.http.lean import httpx
 from wheel_uploader.http.reply import (
     Page,
     Stream,

@@ -9,11 +9,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-import httpx
-
 from wheel_uploader.display import bare_url, printable
 from wheel_uploader.errors import HttpStatus, NetworkError, TransportError
 from wheel_uploader.http import bodies, retry
+from wheel_uploader.http.lean import httpx
 from wheel_uploader.http.transport import AddressRefused, time_limit
 
 #: A body has to bring this many bytes in this many seconds of waiting.

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import httpcore
-import httpx
 
 from wheel_uploader.display import printable, remember_basic_auth
 from wheel_uploader.errors import UsageError
 from wheel_uploader.http.hosts import is_public
+from wheel_uploader.http.lean import httpx
 
 _limits = threading.local()
 
