@@ -7,11 +7,9 @@ import contextlib
 import functools
 import hashlib
 import http.server
-import importlib.util
 import os
 import shlex
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,14 +18,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from wheel_uploader.errors import NetworkError, UsageError
+from wheel_uploader import throwaway
 
 PROJECT = "demo-project"
 VERSION = "1.0"
 #: For any platform: what needs no compiler has no compiled code, and a platform's wheel would have to.
 TAGS = ("cp311-none-any", "cp312-none-any", "cp313-none-any", "py3-none-any")
-#: Seconds that the index may take to start on a slow machine.
-START_LIMIT = 60.0
 
 _METADATA = f"""\
 Metadata-Version: 2.4
@@ -51,15 +47,11 @@ def run() -> int:
     Everything lives in one temporary folder and on loopback, and is gone afterwards. Raises UsageError when
     pypiserver, the demo's index, is not installed.
     """
-    if importlib.util.find_spec("pypiserver") is None:
-        raise UsageError(
-            "the demo needs an index, and pypiserver is not installed",
-            hint="Install it with: pip install 'wheel-uploader[demo]'",
-        )
+    throwaway.require("the demo", extra="demo")
     with tempfile.TemporaryDirectory(prefix="wheel-uploader-demo-") as folder:
         home = Path(folder)
         make_release(home / "staging")
-        with staging_server(home / "staging") as listing, index_server(home / "index") as index:
+        with staging_server(home / "staging") as listing, throwaway.index_server(home / "index") as index:
             print(f"A release of {PROJECT} {VERSION} waits at {listing}; the index at {index} is empty.\n")
             first = _publish(home, listing, index)
             print("\nThe same command again: everything is there, so nothing is posted.\n")
@@ -152,31 +144,3 @@ def staging_server(folder: Path) -> Iterator[str]:
 class _QuietHandler(http.server.SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the name is http.server's)
         """Say nothing: the demo's screen belongs to wheel-uploader."""
-
-
-@contextlib.contextmanager
-def index_server(folder: Path) -> Iterator[str]:
-    """The upload URL of an empty pypiserver on loopback that lives as long as the block."""
-    folder.mkdir(parents=True)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "pypiserver", "run", "--interface", "127.0.0.1", "--port", str(port)]
-    # "." for passwords and actions: an index that asks nobody for a password.
-    command += ["--passwords", ".", "--authenticate", ".", "--disable-fallback", str(folder)]
-    quiet = subprocess.DEVNULL
-    with subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet) as process:
-        try:
-            _wait_for(port, process)
-            yield f"http://127.0.0.1:{port}/"
-        finally:
-            process.terminate()
-
-
-def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + START_LIMIT
-    while time.monotonic() < deadline and process.poll() is None:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-            return
-        time.sleep(0.05)
-    raise NetworkError("the demo's index, pypiserver, did not start")

@@ -561,6 +561,53 @@ class Confirmation:
     views: tuple[str, ...] = ()
 
 
+# --- what users get --------------------------------------------------------------------------------
+
+
+class InstallKind(enum.StrEnum):
+    """What an installer does for a user."""
+
+    WHEEL = "wheel"
+    #: It builds from the sdist.
+    SOURCE = "source"
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installable:
+    """What pip installs for one interpreter on one machine."""
+
+    #: ``cp313``, ``cp313t``, ``pp311``.
+    python: str
+    #: ``Linux x86_64 glibc 2.28``.
+    machine: str
+    kind: InstallKind
+    #: The wheel; empty when there is none.
+    filename: str = ""
+    #: The same of the previous release, told by the names of its files; None when it is not known.
+    before: InstallKind | None = None
+    before_filename: str = ""
+
+    @property
+    def is_worse(self) -> bool:
+        """Whether there was a wheel, and is none."""
+        return self.before is InstallKind.WHEEL and self.kind is not InstallKind.WHEEL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One wheel installed into a fresh environment, and a command run there."""
+
+    filename: str
+    #: ``CPython 3.13.1`` and its path.
+    interpreter: str
+    #: Why it failed, in one clause; empty when it did not.
+    failure: str = ""
+    #: The last that was printed, when it failed.
+    output: str = ""
+    seconds: float = 0.0
+
+
 # --- the run ---------------------------------------------------------------------------------------
 
 
@@ -635,6 +682,10 @@ class Options:
     confirm_timeout: float = 600.0
     #: For the whole run; 0: no limit.
     max_duration: float = 0.0
+    #: Publish to an index of this machine instead, and ask pip what users would get.
+    rehearse: bool = False
+    #: A command to run where each wheel is installed; None: none.
+    smoke: str | None = None
 
     verbose: int = 0
 
@@ -685,6 +736,10 @@ class Report:
     confirmations: tuple[Confirmation, ...] = ()
     #: Older releases that left the wheelhouse; under ``dry_run``, that would.
     removed: tuple[Removal, ...] = ()
+    #: For whom pip installs what; of a rehearsal.
+    rehearsal: tuple[Installable, ...] = ()
+    #: Wheels tried on this machine.
+    trials: tuple[Trial, ...] = ()
     error: ReleaseError | None = None
     #: Seconds that each finished stage took.
     timings: dict[Stage, float] = field(default_factory=dict)

@@ -20,9 +20,11 @@ from wheel_uploader import (
     checks,
     download,
     ends,
+    rehearsal,
     release,
     remembered,
     sign,
+    smoke,
     sources,
     tidy,
     verdict,
@@ -81,6 +83,8 @@ def run(options: Options, progress: Progress, watch: Watch | None = None) -> Rep
 def _run(options: Options, report: Report, progress: Progress, watch: Watch) -> None:
     # What the person got wrong is said before anything slow begins.
     asked = brought.read(options)
+    if options.rehearse:
+        rehearsal.require()
     publishes = options.until > Stage.SIGN
     target = ends.target_of(options) if publishes or ends.names_an_index(options) else None
     signed = options.sign and options.until >= Stage.SIGN
@@ -152,7 +156,16 @@ def _run(options: Options, report: Report, progress: Progress, watch: Watch) -> 
                 states=report.plan,
             )
             verdict.stop_if_blocked(report)
+            if options.smoke:
+                report.trials = smoke.run_all(files, options.smoke, progress)
+                smoke.stop_if_failed(report.trials)
         if options.until == Stage.CHECK:
+            return
+
+        if options.rehearse:
+            # Before anything is signed: a signature that a public log has cannot be taken back.
+            report.rehearsal = rehearsal.rehearse(report, arrivals.summaries, progress)
+            rehearsal.stop_if_worse(report)
             return
 
         if signer or notary:

@@ -62,6 +62,26 @@ def document(report: Report) -> dict[str, Any]:
             {"version": str(each.version), "filenames": list(each.filenames), "size": each.size}
             for each in report.removed
         ],
+        "rehearsal": [
+            {
+                "python": each.python,
+                "machine": each.machine,
+                "installs": each.kind,
+                "filename": each.filename,
+                "before": each.before,
+            }
+            for each in report.rehearsal
+        ],
+        "trials": [
+            {
+                "filename": trial.filename,
+                "interpreter": printable(trial.interpreter),
+                "failure": printable(trial.failure),
+                "output": [printable(line) for line in trial.output.splitlines()],
+                "seconds": round(trial.seconds, 3),
+            }
+            for trial in report.trials
+        ],
         "not_checked": [printable(sentence) for sentence in report.not_checked],
         "idle_ignores": [printable(check_id) for check_id in idle_ignores(report)],
         "timings": {stage.name.lower(): round(seconds, 3) for stage, seconds in report.timings.items()},

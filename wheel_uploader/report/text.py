@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from wheel_uploader.display import human_size, printable
 from wheel_uploader.models import Report, UploadOutcome, WheelName
-from wheel_uploader.report import attestations, files, findings, matrix
+from wheel_uploader.report import attestations, files, findings, matrix, rehearsal
 from wheel_uploader.report.rule import Rules
 
 
@@ -21,6 +21,7 @@ def render(report: Report, rules: Rules, *, utf8: bool = False) -> str:
         _files(report),
         _matrix(report, utf8),
         findings.lines(report, rules),
+        rehearsal.lines(report),
         _ending(report),
     )
     return "".join(f"{line}\n" for part in parts for line in part)

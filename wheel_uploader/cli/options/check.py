@@ -37,6 +37,11 @@ def options() -> list[Option]:
         ),
         option("--no-like", is_flag=True, help="Compare with no other release."),
         option(
+            "--smoke",
+            metavar="COMMAND",
+            help="Run this where each wheel that fits a Python here is installed.",
+        ),
+        option(
             "--allow-lost",
             multiple=True,
             metavar="TAG",

@@ -33,6 +33,11 @@ def options() -> list[Option]:
             help="Go as far as the index, and say what would be posted.",
         ),
         option(
+            "--rehearse",
+            is_flag=True,
+            help="Publish to an index on this machine, and ask pip what users get.",
+        ),
+        option(
             "--format",
             "report_format",
             type=click.Choice(FORMATS),

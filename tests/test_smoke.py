@@ -1,0 +1,215 @@
+"""--smoke: wheels installed into fresh environments of real interpreters, and a command run there."""
+
+from __future__ import annotations
+
+import os
+import sys
+import sysconfig
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests import wheels
+from tests.person import Person
+from wheel_uploader import names, smoke
+from wheel_uploader.errors import FileError, NothingFoundError, UsageError
+from wheel_uploader.models import LocalFile, Options, Report, Trial, WheelName
+from wheel_uploader.progress import Silent
+from wheel_uploader.report import rehearsal as table
+from wheel_uploader.smoke import interpreters
+from wheel_uploader.smoke.interpreters import Interpreter
+
+THIS = f"cp{sys.version_info[0]}{sys.version_info[1]}"
+
+
+@pytest.fixture(autouse=True)
+def _one_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of the tests alone: what else a machine has is its own affair."""
+    monkeypatch.setattr(interpreters, "_others", lambda: iter(()))
+    # Nothing is to be fetched.
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+
+
+def local(path: Path) -> LocalFile:
+    return LocalFile(
+        name=names.parse(path.name), path=path, size=path.stat().st_size, sha256="", blake2b_256=""
+    )
+
+
+def tried(paths: Sequence[Path], command: str) -> tuple[Trial, ...]:
+    return smoke.run_all([local(path) for path in paths], command, Silent())
+
+
+def test_a_wheel_that_works(tmp_path: Path) -> None:
+    path = wheels.make_wheel(tmp_path, tag=f"{THIS}-none-any")
+    other = wheels.make_wheel(tmp_path, tag="cp27-none-any")
+    (trial,) = tried([path, other], "python -c 'import dipy; assert dipy.__version__ == \"1.11.0\"'")
+    assert (trial.filename, trial.failure, trial.output) == (path.name, "", "")
+    assert trial.interpreter.startswith(("CPython ", "PyPy "))
+    smoke.stop_if_failed([trial])
+
+
+def test_a_wheel_that_does_not_import(tmp_path: Path) -> None:
+    broken = {"dipy/_core.py": b"import no_such_library\n"}
+    path = wheels.make_wheel(tmp_path, files=broken)
+    (trial,) = tried([path], "python -c 'import dipy._core'")
+    assert trial.failure == "the command failed (exit code 1)"
+    assert "No module named 'no_such_library'" in trial.output
+    with pytest.raises(FileError, match=r"1 of 1 trials of --smoke failed") as caught:
+        smoke.stop_if_failed([trial])
+    assert caught.value.details == (f"{path.name} with {trial.interpreter}: {trial.failure}",)
+
+
+def test_a_wheel_whose_dependency_is_nowhere(tmp_path: Path) -> None:
+    metadata = wheels.METADATA.format(project="dipy", version="1.11.0").replace(
+        "Requires-Python", "Requires-Dist: no-such-project\nRequires-Python"
+    )
+    path = wheels.make_wheel(tmp_path, metadata=metadata)
+    (trial,) = tried([path], "python -c 'import dipy'")
+    assert trial.failure.startswith("it could not be installed")
+    assert "no-such-project" in trial.output
+
+
+def test_a_dependency_from_beside_the_wheel(tmp_path: Path) -> None:
+    metadata = wheels.METADATA.format(project="dipy", version="1.11.0").replace(
+        "Requires-Python", "Requires-Dist: helper\nRequires-Python"
+    )
+    path = wheels.make_wheel(tmp_path, metadata=metadata)
+    wheels.make_wheel(tmp_path, "helper", "2.0")
+    (trial,) = tried([path], "python -c 'import dipy, helper'")
+    assert trial.failure == "", trial.output
+
+
+def test_the_command_is_in_the_environment_and_gets_no_credentials(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TWINE_PASSWORD", "hidden-1")
+    monkeypatch.setenv("MY_API_TOKEN", "hidden-2")
+    path = wheels.make_wheel(tmp_path)
+    (trial,) = tried([path], "python -c 'import os, sys; print(sys.prefix, os.environ); sys.exit(3)'")
+    assert trial.failure == "the command failed (exit code 3)"
+    assert "wheel-uploader-smoke-" in trial.output
+    assert "hidden" not in trial.output
+
+
+@pytest.mark.parametrize(
+    ("command", "failure"),
+    [
+        ("no-such-program", "the command failed (no-such-program: No such file or directory)"),
+        ("python -c 'import os; os.kill(os.getpid(), 9)'", "the command failed (killed by SIGKILL)"),
+    ],
+)
+def test_a_command_that_does_not_run(command: str, failure: str, tmp_path: Path) -> None:
+    (trial,) = tried([wheels.make_wheel(tmp_path)], command)
+    assert trial.failure == failure
+
+
+def test_a_command_that_does_not_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = wheels.make_wheel(tmp_path)
+    assert tried([path], "python -c pass")[0].failure == ""
+    monkeypatch.setattr(smoke, "LIMIT", 20)
+    (trial,) = tried([path], "python -c 'import time; print(1, flush=True); time.sleep(600)'")
+    assert trial.failure == "the command failed (it took more than 20 s)"
+    assert trial.output == "1\n"
+
+
+def test_a_long_output_is_kept_by_its_end(tmp_path: Path) -> None:
+    (trial,) = tried([wheels.make_wheel(tmp_path)], 'python -c \'print("x" * 99999, "end"); exit(1)\'')
+    assert len(trial.output) == smoke.KEPT
+    assert trial.output.endswith("end\n")
+
+
+@pytest.mark.parametrize("command", ["", "  ", "python -c 'unfinished"])
+def test_what_is_no_command(command: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--smoke"):
+        tried([wheels.make_wheel(tmp_path)], command)
+
+
+def test_no_wheel_fits(tmp_path: Path) -> None:
+    with pytest.raises(NothingFoundError, match="none of 1 wheels fits a Python of this machine") as caught:
+        tried([wheels.make_wheel(tmp_path, tag="cp27-none-any")], "python -c pass")
+    assert "CPython" in str(caught.value.hint) or "PyPy" in str(caught.value.hint)
+
+
+# --- the interpreters ------------------------------------------------------------------------------
+
+
+def test_an_interpreter_says_what_it_installs() -> None:
+    (this,) = interpreters.found()
+    platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
+    fitting = names.parse(f"dipy-1.11.0-{THIS}-none-any.whl")
+    assert isinstance(fitting, WheelName)
+    assert this.installs(fitting)
+    assert any(platform.partition("_")[0] in tag for tag in this.tags)
+    assert this.version == ".".join(map(str, sys.version_info[:3]))
+
+
+def test_interpreters_on_path_of_pyenv_and_of_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path / "pyenv"))
+    monkeypatch.setenv("UV_PYTHON_INSTALL_DIR", str(tmp_path / "uv"))
+    places = ("bin/python3.12", "pyenv/versions/3.13.0/bin/python3", "uv/cpython-3.14/bin/python3.14")
+    for number, place in enumerate((*places, "bin/python3-config", "bin/python3.10")):
+        path = tmp_path / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        said = f'{{"name": "CPython 3.{12 + number}.1", "version": "3.{12 + number}.1", "tags": ["a-b-c"]}}'
+        path.write_text(f"#!/bin/sh\necho '{said}'\n" if number < 4 else "#!/bin/sh\nexit 1\n")
+        path.chmod(0o755)
+    found = interpreters.found()[1:]
+    assert [(each.name, Path(each.path)) for each in found] == [
+        (f"CPython 3.{12 + number}.1", tmp_path / place) for number, place in enumerate(places)
+    ]
+
+
+def test_one_of_each_minor_version(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    version = sys.version_info
+    newer = tmp_path / "python3"
+    said = f"CPython {version[0]}.{version[1]}.{version[2] + 1}"
+    newer.write_text(f"""#!/bin/sh\necho '{{"name": "{said}", "version": "1", "tags": []}}'\n""")
+    newer.chmod(0o755)
+    monkeypatch.setattr(interpreters, "_others", lambda: iter([newer]))
+    if sys.implementation.name == "cpython":
+        assert len(interpreters.found()) == 1
+
+
+# --- on the screen ---------------------------------------------------------------------------------
+
+
+def test_a_failure_is_shown_with_its_output() -> None:
+    report = Report(Options(project="dipy", version="1.11.0", urls=("x",), smoke="python -c 'import dipy'"))
+    report.trials = (
+        Trial(filename="a.whl", interpreter="CPython 3.13.1"),
+        Trial(
+            filename="b.whl", interpreter="CPython 3.12.1", failure="it broke", output="one\n\x1b[31mtwo\n"
+        ),
+    )
+    assert list(table.lines(report)) == [
+        "smoke: 1 of 2 trials worked: python -c 'import dipy'",
+        "  b.whl with CPython 3.12.1: it broke",
+        "    | one",
+        "    | \\x1b[31mtwo",
+    ]
+
+
+def test_an_interpreter_shows_its_name_only() -> None:
+    shown = Interpreter(name="CPython 3.13.1", path="p", version="3.13.1", tags=frozenset({"a-b-c"}))
+    assert "a-b-c" not in f"{shown} {shown!r}"
+
+
+def test_a_release_that_fails_is_not_published(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    wheels.make_wheel(tmp_path / "staged", files={"dipy/_core.py": b"raise SystemExit(5)\n"})
+    ended = Person(tmp_path / "home").runs(
+        *("-u", tmp_path / "staged", "--repository-url", "http://127.0.0.1:9/", "--until", "check"),
+        *("--smoke", "python -c 'import dipy._core'", "--no-like", "dipy", "1.11.0"),
+        PATH=str(tmp_path),
+        PYENV_ROOT=str(tmp_path),
+        UV_PYTHON_INSTALL_DIR=str(tmp_path),
+        PIP_NO_INDEX="1",
+    )
+    assert ended.code == 6, ended.talk
+    assert "1 of 1 trials of --smoke failed" in ended.error
+    assert "exit code 5" in ended.report
