@@ -51,7 +51,7 @@ class Cost:
 def main(folders: tuple[Path, ...], one: Path | None, venv: Path | None) -> None:
     """Compare what checking the wheels of FOLDERS costs."""
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
-    with peer_tools.installed(venv) as peers:
+    with peer_tools.installed(venv, peer_tools.IN_TURN) as peers:
         core = on_one_core()
         for folder in folders:
             compare(folder, peers)
@@ -81,7 +81,7 @@ def compare(folder: Path, peers: Sequence[peer_tools.Peer]) -> None:
     rounds = [{name: cost(each) for name, each in commands.items()} for _ in range(RUNS)]
     costs = {name: median([each[name] for each in rounds]) for name in commands}
     takers = {peer.name: sum(map(peer.takes, (path.name for path in files))) for peer in peers}
-    for name in (OURS, *peer_tools.NAMES):
+    for name in (OURS, *peer_tools.IN_TURN):
         if name not in costs:
             print(f"| {name} | absent | | | | |")
         elif name == OURS or takers[name]:

@@ -1,7 +1,7 @@
-"""The four checkers of the field, as commands: they are installed, told apart and run here, and nowhere else.
+"""The checkers of the field, as commands: they are installed, told apart and run here, and nowhere else.
 
-check-wheel-contents, auditwheel and abi3audit come from PyPI into a virtual environment of the benchmark's
-own; twine is the one that we depend on. A peer that cannot be installed is absent, and is said to be.
+They come from PyPI into a virtual environment of the benchmark's own, but for twine, which is the one that we
+depend on. A peer that cannot be installed is absent, and is said to be.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import venv
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -50,38 +50,76 @@ class Peer:
         return [[*self.command, path] for path in taken]
 
 
-#: Name, package, module, arguments, and whether it takes several files.
-_PEERS = (
-    ("check-wheel-contents", "check-wheel-contents", "check_wheel_contents", (), True),
-    ("twine check --strict", "twine", "twine", ("check", "--strict"), True),
-    ("auditwheel show", "auditwheel", "auditwheel", ("show",), False),
-    ("abi3audit", "abi3audit", "abi3audit", (), True),
+#: Nothing listens there, and nothing is asked: a dry run without an index to compare with stays at home.
+_NOWHERE = "http://127.0.0.1:9/legacy/"
+_UV = ("publish", "--dry-run", "--publish-url", _NOWHERE, "--username", "nobody", "--password", "none")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Command:
+    """How a peer is called here, and started."""
+
+    name: str
+    package: str
+    #: What follows the Python that it is installed for.
+    arguments: tuple[str, ...]
+    many: bool
+
+
+#: Those whose work ours is compared with, one after another.
+_IN_TURN = (
+    _Command(
+        name="check-wheel-contents",
+        package="check-wheel-contents",
+        arguments=("-m", "check_wheel_contents"),
+        many=True,
+    ),
+    _Command(
+        name="twine check --strict",
+        package="twine",
+        arguments=("-m", "twine", "check", "--strict"),
+        many=True,
+    ),
+    _Command(
+        name="auditwheel show", package="auditwheel", arguments=("-m", "auditwheel", "show"), many=False
+    ),
+    _Command(name="abi3audit", package="abi3audit", arguments=("-m", "abi3audit"), many=True),
 )
-NAMES = tuple(name for name, *_ in _PEERS)
+_BESIDES = (
+    _Command(
+        name="pydistcheck",
+        package="pydistcheck",
+        arguments=("-c", "from pydistcheck.cli import check; check()"),
+        many=True,
+    ),
+    _Command(name="uv publish --dry-run", package="uv", arguments=("-m", "uv", *_UV), many=True),
+)
+IN_TURN = tuple(each.name for each in _IN_TURN)
+NAMES = (*IN_TURN, *(each.name for each in _BESIDES))
 
 
 @contextlib.contextmanager
-def installed(home: Path | None = None) -> Iterator[tuple[Peer, ...]]:
-    """The peers that are there. ``home`` keeps their virtual environment for another run."""
+def installed(home: Path | None = None, names: Collection[str] = NAMES) -> Iterator[tuple[Peer, ...]]:
+    """Those of the peers that are there. ``home`` keeps their virtual environment for another run."""
     with tempfile.TemporaryDirectory(prefix="peers-") as folder:
         root = home or Path(folder) / "venv"
         if not root.exists():
             venv.create(root, with_pip=True)
-        yield tuple(_peers(root))
+        yield tuple(_peers(root, [each for each in (*_IN_TURN, *_BESIDES) if each.name in names]))
 
 
-def _peers(root: Path) -> Iterator[Peer]:
+def _peers(root: Path, commands: Iterable[_Command]) -> Iterator[Peer]:
     python = str(root / ("Scripts" if os.name == "nt" else "bin") / "python")
-    for name, package, module, arguments, many in _PEERS:
-        own = sys.executable if package == "twine" else python
-        version = metadata.version(package) if package == "twine" else _install(python, package)
+    for each in commands:
+        is_ours = each.package == "twine"
+        version = metadata.version("twine") if is_ours else _install(python, each.package)
         if version:
             yield Peer(
-                name=name,
-                package=package,
-                command=(own, "-m", module, *arguments),
+                name=each.name,
+                package=each.package,
+                command=(sys.executable if is_ours else python, *each.arguments),
                 version=version,
-                many=many,
+                many=each.many,
             )
 
 

@@ -58,8 +58,8 @@ def dist_info_of(content: WheelContent) -> str:
 
 def dist_infos(members: Iterable[Member]) -> list[str]:
     """Every ``.dist-info`` directory at the top of a wheel, sorted."""
-    tops = {top for member in members for top, slash, _ in [member.name.partition("/")] if slash}
-    return sorted(top for top in tops if top.endswith(".dist-info"))
+    inside = (member.name for member in members if ".dist-info/" in member.name)
+    return sorted({top for path in inside if (top := path.partition("/")[0]).endswith(".dist-info")})
 
 
 def of(content: WheelContent) -> Record | None:

@@ -75,7 +75,8 @@ def _read_local(stream: BinaryIO, entry: Entry, end: int, found: Walk) -> int:
     full = (size == FULL32 or compressed_size == FULL32,) * 2
     if extra_length or full[0]:
         extra = variable[name_length:]
-        values = check_extra(extra, full, entry.raw_name, entry.name, found, place="local")
+        told = (size, compressed_size)
+        values = check_extra(extra, full, entry.raw_name, entry.name, found, place="local", told=told)
         if full[0]:
             size, compressed_size = next(values, size), next(values, compressed_size)
     _compare(entry, flags, (method, crc, compressed_size, size), found)

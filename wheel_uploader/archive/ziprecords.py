@@ -72,9 +72,19 @@ def decode_name(raw: bytes, flags: int, found: Walk) -> str:
 
 
 def check_extra(
-    extra: bytes, full: Sequence[bool], raw_name: bytes, name: str, found: Walk, *, place: str
+    extra: bytes,
+    full: Sequence[bool],
+    raw_name: bytes,
+    name: str,
+    found: Walk,
+    *,
+    place: str,
+    told: tuple[int, ...] = (),
 ) -> Iterator[int]:
-    """Judge the extra fields of one header; the 64-bit values that they hold for its full fields."""
+    """Judge the extra fields of one header; the 64-bit values that they hold for its full fields.
+
+    ``told`` are the sizes that the header has itself: a ZIP64 field may say them again, as Bazel's do.
+    """
     values: Iterator[int] = iter(())
     seen: set[int] = set()
     at = 0
@@ -87,9 +97,11 @@ def check_extra(
         if kind in seen:
             found.note("malformed-extra", f"extra field 0x{kind:04x} is twice in its {place} record", name)
         elif kind == _ZIP64:
-            values = iter([number for (number,) in struct.iter_unpack("<Q", body[: length // 8 * 8])])
+            numbers = tuple(number for (number,) in struct.iter_unpack("<Q", body[: length // 8 * 8]))
+            values = iter(numbers)
             # A local header has both sizes or none; the directory has just the fields that are full.
-            if length != 8 * sum(full):
+            says_again = numbers == told and length == 8 * len(told)
+            if length != 8 * sum(full) and not says_again:
                 found.note("malformed-extra", f"the ZIP64 field of its {place} record is odd", name)
         elif kind == _UNICODE_PATH and body[5:] != raw_name:
             found.note("bad-member-name", f"its {place} record gives it a second name", name)
