@@ -267,6 +267,76 @@ def test_a_wheelhouse_that_is_a_file(staged: Path) -> None:
     assert "house" in result.stderr
 
 
+# --- what to type instead --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        # A first word counts: somebody types what the project is called among friends.
+        (("dpy", "1.11.0"), ("dipy", "1.11.0")),
+        (("dipy_horzon", "0.1.dev1"), ("dipy-horizon", "0.1.dev1")),
+        (("dipy", "1.11.1"), ("dipy", "1.11.0")),
+        (("--ignore", "metadata/thinn", "dipy"), ("--ignore", "metadata/thin", "dipy")),
+        (("--explain", "record/hash-mismtch"), ("--explain", "record/hash-mismatch")),
+        (("--use", "nightli", "dipy"), ("--use", "nightly", "dipy")),
+        (("dipy-horizon", "latest"), ("dipy-horizon", "latest", "--pre")),
+        # The release, not the folder of that name.
+        (("-w", "dipi", "dipi"), ("-w", "dipi", "dipy")),
+    ],
+)
+def test_what_was_likely_meant_can_be_pasted(
+    staged: Path, typed: tuple[str, ...], meant: tuple[str, ...]
+) -> None:
+    wheels.make_wheel(staged, "dipy-horizon", "0.1.dev1")
+    Path("pyproject.toml").write_text("[tool.wheel-uploader.profiles.nightly]\npre = true\n")
+    result = run("-u", "staged", "--until", "list", *typed)
+    assert result.exit_code in {2, 3}
+    assert result.stderr.splitlines()[-2:-1] == [
+        f"try: wheel-uploader -u staged --until list {' '.join(meant)}"
+    ]
+    tried = run(*result.stderr.splitlines()[-2].split()[2:])
+    assert tried.exit_code == 0, tried.stderr
+
+
+def test_nothing_is_proposed_where_nothing_is_alike(staged: Path) -> None:
+    result = run("-u", staged, "--until", "list", "numpy", "2.0")
+    assert "try: " not in result.stderr
+    equals = run("-u", staged, "--ignore=metadata/thinn", "dipy")
+    assert "try: " not in equals.stderr
+
+
+# --- quiet -----------------------------------------------------------------------------------------
+
+
+def test_quiet_says_what_changed_and_only_once(staged: Path) -> None:
+    call = ("-q", "-u", staged, "-w", "house", "--until", "check", "dipy", "1.11.0")
+    first = run(*call)
+    assert (first.exit_code, first.output) == (0, "dipy 1.11.0: 6 downloaded\n")
+    assert (run(*call).exit_code, run(*call).output) == (0, "")
+    # A document is whole, or is not there.
+    assert run(*call, "--format", "json").output == ""
+    wheels.make_wheel(staged)
+    assert len(json.loads(run(*call, "--format", "json").stdout)["files"]) == 7
+
+
+def test_quiet_says_in_one_line_what_failed(staged: Path) -> None:
+    call = ("-u", staged, "--until", "list", "dipy", "9.9")
+    loud, quiet, silent = run(*call), run("-q", *call), run(*call, "-qq")
+    assert {loud.exit_code, quiet.exit_code, silent.exit_code} == {3}
+    assert quiet.output == (
+        f"error: no files of dipy 9.9 at {staged}; next: These versions are there: 1.11.0.\n"
+    )
+    assert silent.output == ""
+    # Files that are to blame follow, one on a line.
+    wheels.make_wheel(staged, tag="cp313-cp313-linux_x86_64")
+    wheels.make_wheel(staged, tag="cp312-cp312-linux_x86_64")
+    failed = run("-q", "-u", staged, "--until", "check", "dipy")
+    assert (failed.exit_code, failed.output.count("\n")) == (6, 1)
+    assert "name/platform-refused" in failed.output
+    assert "; next: Nothing was posted. See 'wheel-uploader --explain name/platform-refused'" in failed.output
+
+
 # --- start-up --------------------------------------------------------------------------------------
 
 

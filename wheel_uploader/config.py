@@ -175,6 +175,7 @@ def _no_profile(path: Path, use: str, named: list[str]) -> UsageError:
     there = f"These are there: {', '.join(map(printable, named))}." if named else "There is none in the file."
     return UsageError(
         f"there is no profile {printable(use)} in {path}{_meant(use, named)}",
+        instead=(use, close[0]) if (close := difflib.get_close_matches(use, named, n=1)) else None,
         hint=f"{there} A profile is a table [tool.{TABLE}.{PROFILES}.NAME].",
     )
 

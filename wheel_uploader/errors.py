@@ -32,12 +32,21 @@ class ReleaseError(Exception):
     exit_code = 1
     default_hint = "This is a bug in wheel-uploader: please report it."
 
-    def __init__(self, message: str, *, hint: str | None = None, details: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        details: Iterable[str] = (),
+        instead: tuple[str, str] | None = None,
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint or self.default_hint
         #: One line for each further file or fact; all that is wrong is said at once.
         self.details = tuple(details)
+        #: An argument as it was typed, and what was likely meant; the first is empty where one is missing.
+        self.instead = instead
 
 
 class UsageError(ReleaseError):
@@ -140,7 +149,7 @@ class LockedError(ReleaseError):
     """Another run of this program holds the wheelhouse."""
 
     exit_code = 11
-    default_hint = "Wait for the other run to end, or give this one a wheelhouse of its own with -w."
+    default_hint = "Let this one wait with --lock-timeout 600, or give it a wheelhouse of its own with -w."
 
 
 class SigningError(ReleaseError):

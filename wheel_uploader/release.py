@@ -27,6 +27,8 @@ from wheel_uploader.models import (
 LATEST = "latest"
 #: How many versions or projects an error lists before it says "...".
 _SHOWN = 12
+#: How alike two names have to be, of 1, and how many of them are proposed.
+_LIKE, _MEANT = 0.6, 3
 
 Pair = tuple[DistName, RemoteFile]
 
@@ -106,6 +108,7 @@ def _version(listed: Sequence[RemoteFile], options: Options) -> Version:
         raise UsageError(
             f"several versions of {options.project} are staged: {_some(staged)}",
             hint="Say which one after the project's name, or 'latest'.",
+            instead=("", LATEST),
         )
     return staged[0]
 
@@ -127,25 +130,46 @@ def _nothing(listed: Sequence[RemoteFile], options: Options, version: Version | 
     staged = names.versions(listed, options.project)
     projects = names.projects(listed)
     withheld = [f"{file.filename}: {file.refused}" for file in listed if file.refused]
+    instead: tuple[str, str] | None = None
     if withheld:
         there = "What is listed there cannot be had: repair it there, or give another place with -u."
     elif version in staged:
         there = f"It is there, but nothing of type {', '.join(options.types)}: see --until list with -t all."
     elif staged and version is None:
         there = f"Only pre-releases are there: {_some(staged)}. Add --pre to take them."
+        instead = ("", "--pre")
     elif staged:
         there = f"These versions are there: {_some(staged)}."
+        instead = (options.version, _nearest(str(version), list(map(str, staged))))
     elif projects:
-        close = difflib.get_close_matches(canonicalize_name(options.project), projects, n=1)
-        meant = f" Did you mean {close[0]}?" if close else ""
+        near = near_projects(options.project, projects)
+        meant = f" Did you mean {' or '.join(near)}?" if near else ""
         there = f"These projects are there: {_some(projects)}.{meant}"
+        instead = (options.project, near[0]) if near else None
     elif listed:
         there = (
             f"None of the {len(listed)} files there is a wheel or an sdist: see them with --until list -v."
         )
     else:
         there = "No files at all are listed there."
-    return NothingFoundError(message, hint=there, details=[printable(each) for each in withheld[:_SHOWN]])
+    details = [printable(each) for each in withheld[:_SHOWN]]
+    return NothingFoundError(message, hint=there, details=details, instead=instead)
+
+
+def near_projects(typed: str, projects: Sequence[str]) -> list[str]:
+    """The projects whose names, or first words, are like what was typed; the most likely first."""
+
+    def likeness(project: str) -> float:
+        words = (project, project.partition("-")[0])
+        return max(difflib.SequenceMatcher(None, canonicalize_name(typed), word).ratio() for word in words)
+
+    near = [project for project in projects if likeness(project) >= _LIKE]
+    return sorted(near, key=likeness, reverse=True)[:_MEANT]
+
+
+def _nearest(typed: str, known: Sequence[str]) -> str:
+    """The most similar one, else the first: of versions, the newest."""
+    return next(iter(difflib.get_close_matches(typed, known, n=1)), known[0])
 
 
 def _some(values: Sequence[object]) -> str:

@@ -150,4 +150,6 @@ def require_known(check_id: str) -> None:
         names[each] for each in difflib.get_close_matches(check_id.rpartition("/")[2], names, n=3)
     ]
     hint = f"Did you mean {' or '.join(near)}?" if near else f"The families are: {', '.join(FAMILIES)}."
-    raise UsageError(f"there is no check '{check_id}'", hint=hint)
+    raise UsageError(
+        f"there is no check '{check_id}'", hint=hint, instead=(check_id, near[0]) if near else None
+    )

@@ -15,7 +15,7 @@ import click
 from wheel_uploader import stopping
 from wheel_uploader.cli import screen
 from wheel_uploader.cli.answers import answering_options
-from wheel_uploader.cli.help import TYPED, Command
+from wheel_uploader.cli.help import Command
 from wheel_uploader.cli.options import stage_options
 from wheel_uploader.cli.settings import settings_options, shown, that_hold
 from wheel_uploader.errors import ReleaseError, UsageError, worst
@@ -71,7 +71,7 @@ def command(show_config: bool, **values: Any) -> NoReturn:
     for trouble in filter(None, unwritten):
         screen.tell(trouble)
     if result.error:
-        screen.tell(result.error, again=context.meta[TYPED] if screen.continues(result) else ())
+        screen.tell(result.error, again=context.meta[screen.TYPED] if screen.continues(result) else ())
     watch.finished()
     sys.exit(exit_code)
 

@@ -8,9 +8,6 @@ from wheel_uploader.cli import screen
 from wheel_uploader.cli.options import GROUPS
 from wheel_uploader.errors import UsageError
 
-#: Where a context keeps the arguments as they were typed.
-TYPED = f"{__name__}.typed"
-
 #: Characters of the left column, which is the same below all headings.
 _NAMES = 27
 
@@ -20,7 +17,7 @@ class Command(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         # For the message that says how to continue.
-        ctx.meta[TYPED] = tuple(args)
+        ctx.meta[screen.TYPED] = tuple(args)
         try:
             return super().parse_args(ctx, args)
         except click.UsageError as error:

@@ -24,6 +24,8 @@ from wheel_uploader.errors import (
 if TYPE_CHECKING:
     from wheel_uploader.models import Report
 
+#: Where a context keeps the arguments as they were typed.
+TYPED = f"{__name__}.typed"
 #: ``-qq``: not a word.
 _SILENT = 2
 #: Characters: no system takes a longer one.
@@ -117,8 +119,30 @@ def tell(error: ReleaseError, *, again: Sequence[str] = ()) -> None:
     else:
         lines = [f"error: {message}", *(f"  {each}" for each in details)]
         if again:
-            line = printable(shlex.join(["wheel-uploader", *again]), limit=_LONGEST_COMMAND)
-            with_secrets = f" (with what stands for {HIDDEN})" if HIDDEN in line else ""
-            lines.append(f"to continue{with_secrets}: {line}")
+            lines.append(_command("to continue", again))
+        lines += _instead(error)
         lines.append(f"next: {printable(error.hint)}")
     _say("\n".join(lines))
+
+
+def _instead(error: ReleaseError) -> list[str]:
+    """The command that was typed, with what was likely meant in it."""
+    context = click.get_current_context(silent=True)
+    typed: tuple[str, ...] = context.meta.get(TYPED, ()) if context else ()
+    if not error.instead or not typed:
+        return []
+    wrong, right = error.instead
+    if not wrong:
+        return [_command("try", [*typed, right])]
+    if wrong not in typed:
+        return []
+    # The last one: an option's value before it may be the same word.
+    place = len(typed) - 1 - typed[::-1].index(wrong)
+    return [_command("try", [*typed[:place], right, *typed[place + 1 :]])]
+
+
+def _command(why: str, arguments: Sequence[str]) -> str:
+    """A line that can be pasted, but for its secrets."""
+    line = printable(shlex.join(["wheel-uploader", *arguments]), limit=_LONGEST_COMMAND)
+    with_secrets = f" (with what stands for {HIDDEN})" if HIDDEN in line else ""
+    return f"{why}{with_secrets}: {line}"
