@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import jsonschema
 import pytest
 from click.testing import Result
 from cryptography import x509
@@ -18,11 +19,11 @@ from twine import utils
 
 from tests import indexes, servers, sigstores, wheels
 from tests.indexes import Served
-from tests.scripted import Request, ScriptedServer, Step
+from tests.scripted import Request, ScriptedServer, Step, answer
 from tests.sigstores import PUBLISH, SLSA, Identity, Services, Sigstore
 from tests.staging import Site, sha256
 from tests.test_cli import run
-from wheel_uploader import attest
+from wheel_uploader import attest, report
 from wheel_uploader.http import retry
 
 TAG = "cp312-cp312-win_amd64"
@@ -30,6 +31,7 @@ WHEEL = wheels.wheel_filename("dipy", "1.11.0", TAG)
 SDIST = "dipy-1.11.0.tar.gz"
 FILES = {WHEEL: wheels.wheel_bytes(tag=TAG), SDIST: wheels.sdist_bytes()}
 TOKEN = "pypi-AgMintedForTheseTests"
+SCHEMA = Path(report.__file__).with_name("schema.json")
 #: What came along with the posts when each had its publish attestation.
 BOTH = {WHEEL: [PUBLISH], SDIST: [PUBLISH]}
 MADE_BY = "https://github.com/dipy/dipy/.github/workflows/release.yml@refs/tags/v1"
@@ -147,6 +149,7 @@ def test_the_report_says_who_made_them_and_that_it_was_verified(
     sigstore: Sigstore, pypi: PyPI, ci: Services
 ) -> None:
     result, _ = staged({**FILES, **beside(sigstore, PUBLISH)}, *pypi.options, "--format", "json")
+    jsonschema.validate(json.loads(result.stdout), json.loads(SCHEMA.read_text()))
     assert files_of(result)[WHEEL]["attestations"] == [
         {
             "filename": f"{WHEEL}.publish.attestation",
@@ -371,6 +374,62 @@ def test_one_that_is_not_what_was_listed(pypi: PyPI, ci: Services) -> None:
     assert not Path("wheelhouse", name).exists()
 
 
+def test_one_of_another_size_than_was_listed(tmp_path: Path) -> None:
+    name = f"{WHEEL}.publish.attestation"
+    for size, why in ((3, "it has 2 bytes, and 3 were listed"), (600_000, "is larger than any attestation")):
+        files = [{"filename": name, "url": name, "hashes": {}, "size": size}]
+        files.append({"filename": WHEEL, "url": WHEEL, "hashes": {}})
+        page = json.dumps({"meta": {"api-version": "1.1"}, "name": "dipy", "files": files}).encode()
+        site = Site({WHEEL: FILES[WHEEL], name: b"{}"})
+        index = answer(200, page, {"Content-Type": "application/vnd.pypi.simple.v1+json"})
+
+        def listed(request: Request, site: Site = site, index: bytes = index) -> list[Step]:
+            return [index] if request.target == "/" else site(request)
+
+        with ScriptedServer(listed) as server:
+            result = run("-u", server.url, "--until", "download", "dipy", "1.11.0")
+        assert (result.exit_code, Path("wheelhouse", name).exists()) == (6, False)
+        assert why in result.stderr
+
+
+def test_a_server_that_knows_dates_alone(sigstore: Sigstore) -> None:
+    """Whatever it answers, equal bytes are not written again."""
+    headers = {"Last-Modified": "Mon, 02 Feb 2026 10:00:00 GMT", "Date": "Tue, 03 Feb 2026 10:00:00 GMT"}
+    name = f"{WHEEL}.publish.attestation"
+    files = {WHEEL: FILES[WHEEL], **beside(sigstore, PUBLISH, of={WHEEL: FILES[WHEEL]})}
+    asked: list[str] = []
+
+    class Dated(Site):
+        def __call__(self, request: Request) -> list[Step]:
+            if request.target.endswith(name):
+                asked.append(request.headers.get("if-modified-since", ""))
+            return super().__call__(request)
+
+    with ScriptedServer(Dated(files, hashes=False, headers=headers)) as server:
+        options = ("-u", server.url, "--until", "download", "-v", "dipy", "1.11.0")
+        first = run(*options)
+        written = Path("wheelhouse", name).stat().st_mtime_ns
+        second = run(*options)
+    assert (first.exit_code, second.exit_code) == (0, 0)
+    assert asked == ["", headers["Last-Modified"]]
+    assert f"{name}: unchanged" in second.stderr
+    assert Path("wheelhouse", name).stat().st_mtime_ns == written
+
+
+def test_a_part_where_all_was_asked_for(sigstore: Sigstore) -> None:
+    name = f"{WHEEL}.publish.attestation"
+    site = Site({WHEEL: FILES[WHEEL], name: b"{}"})
+
+    def partly(request: Request) -> list[Step]:
+        part = {"Content-Range": "bytes 0-1/9"}
+        return [answer(206, b"{}", part)] if request.target.endswith(name) else site(request)
+
+    with ScriptedServer(partly) as server:
+        result = run("-u", server.url, "--until", "download", "--retries", "1", "dipy", "1.11.0")
+    assert (result.exit_code, Path("wheelhouse", name).exists()) == (5, False)
+    assert f"{name} answered 206 to a plain request" in result.stderr
+
+
 def test_one_that_cannot_be_had_ends_the_run(pypi: PyPI, ci: Services) -> None:
     name = f"{WHEEL}.publish.attestation"
 
@@ -396,6 +455,9 @@ def test_another_one_in_the_wheelhouse_is_overwritten_only_when_asked_to(sigstor
     assert "has other bytes than" in result.stderr
     result, _ = staged(files, "--until", "download", "-c")
     assert (result.exit_code, Path("wheelhouse", name).read_bytes()) == (0, files[name])
+    Path("wheelhouse", name).write_bytes(b" " * 600_000)
+    result, _ = staged(files, "--until", "download")
+    assert (result.exit_code, "is larger than any attestation" in result.stderr) == (6, True)
 
 
 def test_what_is_found_can_be_accepted(sigstore: Sigstore, pypi: PyPI, ci: Services) -> None:
@@ -405,6 +467,12 @@ def test_what_is_found_can_be_accepted(sigstore: Sigstore, pypi: PyPI, ci: Servi
     result, _ = staged(files, *pypi.options, "--ignore", "attestation/not-verified")
     assert result.exit_code == 0
     assert f"    2 by {MADE_BY} (not verified)" in result.stdout
+
+
+def test_what_is_no_attestation_is_never_posted(sigstore: Sigstore, pypi: PyPI, ci: Services) -> None:
+    files = {**FILES, **beside(sigstore, PUBLISH), f"{WHEEL}.slsa.attestation": b"<html>"}
+    result, _ = staged(files, *pypi.options, "--ignore", "attestation/malformed")
+    assert (result.exit_code, pypi.sent) == (0, BOTH)
 
 
 def test_one_that_changes_after_it_was_checked(sigstore: Sigstore, pypi: PyPI, ci: Services) -> None:
@@ -551,8 +619,29 @@ def test_only_what_has_none_and_is_to_be_posted_is_attested(
     assert ci.asked.count("/api/v1/log/entries") == 4
 
 
+def test_a_dry_run_enters_nothing_into_the_log(pypi: PyPI, ci: Services) -> None:
+    result, _ = staged(FILES, *pypi.options, "--attest", "--dry-run")
+    # The identity alone is tried, which leaves no trace.
+    assert (result.exit_code, ci.asked) == (0, ["/identity"])
+
+
+def test_missing_credentials_are_missed_before_anything_is_entered_into_the_log(
+    pypi: PyPI, ci: Services
+) -> None:
+    result, _ = staged(FILES, *pypi.options, "--attest", "--username", "me", hashes=False)
+    assert result.exit_code == 0
+    pypi.served.index.mints = ""
+    pypi.served.index.files.clear()
+    ci.asked.clear()
+    for path in Path("wheelhouse").glob("*.attestation"):
+        path.unlink()
+    result, _ = staged(FILES, *pypi.options, "--attest", hashes=False)
+    assert (result.exit_code, set(ci.asked)) == (4, {"/identity"})
+
+
 def test_what_passes_is_tried_again_with_a_new_identity(pypi: PyPI, ci: Services) -> None:
-    ci.script = [None, None, 503, None, 502]
+    # The trial at the start, and the login; then an identity and a certificate, an entry and another.
+    ci.script = [None, None, None, 503, None, 502]
     result, _ = staged(FILES, *pypi.options, "--attest", "--retries", "4", "-v")
     assert (result.exit_code, pypi.sent) == (0, BOTH)
     assert ci.asked.count("/api/v2/signingCert") == 3
@@ -561,8 +650,8 @@ def test_what_passes_is_tried_again_with_a_new_identity(pypi: PyPI, ci: Services
 
 @pytest.mark.parametrize("at", ["the first file", "the last file"])
 def test_what_does_not_pass_ends_the_run_before_anything_is_posted(pypi: PyPI, ci: Services, at: str) -> None:
-    # The trial at the start, an identity, a certificate, an entry; then one more entry.
-    good: list[int | str | None] = [None] * (2 if at == "the first file" else 4)
+    # The trial at the start, the login, an identity, a certificate; then an entry.
+    good: list[int | str | None] = [None] * (4 if at == "the first file" else 5)
     ci.script = [*good, *[503] * 20]
     result, _ = staged(FILES, *pypi.options, "--attest")
     assert (result.exit_code, pypi.served.index.posts) == (12, []), result.output
@@ -574,7 +663,7 @@ def test_what_does_not_pass_ends_the_run_before_anything_is_posted(pypi: PyPI, c
 def test_a_sigstore_that_says_nothing(pypi: PyPI, ci: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     from wheel_uploader.attest import notary
 
-    ci.script = [None, None, "silence", None, None]
+    ci.script = [None, None, None, "silence"]
     monkeypatch.setattr(notary, "LIMIT", 2.0)
     result, _ = staged({WHEEL: FILES[WHEEL]}, *pypi.options, "--attest", "-v")
     ci.over.set()
@@ -626,6 +715,25 @@ def test_an_attestation_for_another_index_stays_in_the_wheelhouse(ci: Services) 
     assert sorted(path.name for path in Path("wheelhouse").glob("*.attestation")) == sorted(
         f"{name}.publish.attestation" for name in FILES
     )
+
+
+def test_they_leave_the_wheelhouse_with_the_release_that_they_are_about(ci: Services) -> None:
+    old = wheels.wheel_filename("dipy", "1.10.0", TAG)
+    Path("wheelhouse").mkdir()
+    Path("wheelhouse", old).write_bytes(wheels.wheel_bytes("dipy", "1.10.0", TAG))
+    Path("wheelhouse", f"{old}.publish.attestation").write_bytes(b"{}")
+    with indexes.scripted_index() as served:
+        served.index.store(Path("wheelhouse", old))
+        options = ("--repository-url", served.upload_url, "--index-url", served.reading_url, *_QUICK)
+        login = ("--username", "me", "--no-like")
+        with ScriptedServer(Site(FILES)) as server:
+            result = run(
+                *("-u", server.url, *options, *login, "--keep", "1", "--attest", "dipy", "1.11.0"),
+                env={"TWINE_PASSWORD": "my-password"},
+            )
+    assert result.exit_code == 0, result.output
+    here = {path.name for path in Path("wheelhouse").iterdir() if path.is_file()}
+    assert here == {*FILES, *(f"{name}.publish.attestation" for name in FILES), "SHA256SUMS"}
 
 
 # --- who made it -----------------------------------------------------------------------------------

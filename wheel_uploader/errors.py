@@ -16,7 +16,7 @@
     +-- PartialError         8  some files were posted and some were not
     +-- DeadlineError       10  a time limit ran out
     +-- LockedError         11  another run holds the wheelhouse
-    +-- SigningError        12  gpg could not sign, or its signature did not verify
+    +-- SigningError        12  gpg or Sigstore could not sign, or what they made did not verify
     +-- StorageError        13  the local disk: full, read-only, an I/O error
     +-- Interrupted      128+N  a signal stopped the run
 """
@@ -153,7 +153,7 @@ class LockedError(ReleaseError):
 
 
 class SigningError(ReleaseError):
-    """gpg could not sign."""
+    """gpg could not sign, or Sigstore could not attest."""
 
     exit_code = 12
     default_hint = "Run without -s to publish unsigned, or repair the key."

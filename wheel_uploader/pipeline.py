@@ -173,7 +173,10 @@ def _run(options: Options, report: Report, progress: Progress, watch: Watch) -> 
                 if signer:
                     paths = [*(file.path for file in files), *sums]
                     report.signatures = sign.sign_all(paths, signer, progress=progress)
-                if notary and house:
+                if notary and house and not options.dry_run:
+                    # The log is public: what is missing is missed before anything is entered there.
+                    if uploader:
+                        uploader.credentials()
                     report.attestations = attest.make(
                         _to_attest(files, report.plan),
                         report.attestations,

@@ -10,7 +10,7 @@ from wheel_uploader.disk import storage_errors
 from wheel_uploader.display import bare_url, human_size, printable
 from wheel_uploader.download.fetch import local_path
 from wheel_uploader.download.transfer import etag, last_modified
-from wheel_uploader.errors import FileError, NetworkError, TransportError
+from wheel_uploader.errors import FileError, NetworkError
 from wheel_uploader.http import Http
 from wheel_uploader.models import Companion, FetchOutcome, LocalCompanion, RemoteFile
 from wheel_uploader.progress import Progress
@@ -108,9 +108,6 @@ class FetchCompanion:
                 content += chunk
                 if len(content) > LIMIT:
                     raise self._too_large(where)
-            length = stream.headers.get("content-length", "")
-            if length.isdecimal() and int(length) != len(content):
-                raise TransportError(f"{where} was cut short: {len(content)} of {length} bytes arrived")
             note = Note(
                 url=where,
                 etag=etag(stream.headers),

@@ -52,7 +52,8 @@ class Along:
                     hint="Publish from CI with a trusted publisher, and without TWINE_PASSWORD.",
                 )
             return why
-        for each in sorted(attestations, key=lambda each: each.filename):
+        readable = [each for each in attestations if not each.problem]
+        for each in sorted(readable, key=lambda each: each.filename):
             self._attestations.setdefault(each.about, []).append(each)
         return ""
 

@@ -150,7 +150,7 @@ def _attestations(report: Report, filename: str) -> list[dict[str, Any]]:
             "verified": attestations.is_verified(each),
             "problem": each.problem or each.unverified,
             "made": each.made,
-            "posted": report.attestations_sent and filename in posted,
+            "posted": report.attestations_sent and filename in posted and not each.problem,
         }
         for each in report.attestations
         if each.about == filename
