@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from packaging.version import Version
 
 from wheel_uploader import names
 from wheel_uploader.errors import ConflictError, FileError, NothingFoundError, PartialError
@@ -20,6 +23,7 @@ from wheel_uploader.models import (
     Profile,
     Refusal,
     RemoteFile,
+    Removal,
     Report,
     Selection,
     Severity,
@@ -243,6 +247,56 @@ def accepted(**options: Any) -> Report:
     return report
 
 
+def everything() -> Report:
+    """A run in which all happened that can: every state of a file and of a place, every kind of finding."""
+    tags = [
+        f"cp3{minor}-cp3{minor}-{platform}"
+        for minor in (11, 12, 13)
+        for platform in ("macosx_11_0_arm64", "manylinux_2_28_x86_64", "musllinux_1_2_x86_64", "win_amd64")
+    ]
+    filenames = [f"dipy-1.11.0-{tag}.whl" for tag in tags]
+    report = checked(
+        finding("native/missing-library", "it needs x.dll", filenames[0], member="dipy/a.pyd"),
+        finding("record/untidy", "a blank line", filenames[1], severity=Severity.WARNING),
+        finding("metadata/thin", "no keywords", "release", severity=Severity.NOTE),
+        finding("wheel/no-tag", "no Tag line", filenames[2], severity=Severity.WARNING, ignored=True),
+        filenames=(*filenames, SDIST),
+        ignore={"wheel": "for <reasons>", "sdist": ""},
+    )
+    report.target = INDEX
+    files = {each.file.filename: each.file for each in report.fetched}
+    report.plan = (
+        IndexState(file=files[filenames[3]], state=FileState.DIFFERENT, index_sha256="c" * 64),
+        IndexState(
+            file=files[filenames[4]],
+            state=FileState.SAME_BYTES_OTHER_NAME,
+            other_name="dipy-1.10.0.tar.gz",
+        ),
+        IndexState(file=files[filenames[5]], state=FileState.SAME, index_sha256="d" * 64),
+    )
+    report.results = tuple(
+        UploadResult(file=files[filename], outcome=outcome, reason="because", attempts=2)
+        for filename, outcome in zip(filenames[6:], UploadOutcome, strict=True)
+    )
+    report.signatures = published().signatures
+    report.confirmations = (
+        Confirmation(filename=filenames[6], sha256="0" * 64, url=INDEX, views=("json", "html")),
+    )
+    report.previous = (
+        *(name.replace("1.11.0", "1.10.0") for name in filenames[:-1]),
+        "dipy-1.10.0-cp310-cp310-win_amd64.whl",
+        "dipy-1.10.0.tar.gz",
+    )
+    report.previous_sizes = {name: 700_000 + 100_000 * number for number, name in enumerate(report.previous)}
+    report.lost = (("cp310", "win_amd64"),)
+    report.expected = (("cp314", "macosx_arm64"),)
+    report.removed = (Removal(version=Version("1.9.0"), filenames=("dipy-1.9.0.tar.gz",), size=1_000),)
+    report.not_checked = ("what the project has used of its room: the index does not say",)
+    report.began = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    report.error = FileError("1 of 13 files failed the checks", details=["native/missing-library: <x>"])
+    return report
+
+
 #: By how they ended.
 ALL = {
     "nothing found": nothing_found,
@@ -256,4 +310,5 @@ ALL = {
     "dry run": dry_run,
     "partial": partial,
     "published": published,
+    "everything": everything,
 }
