@@ -23,9 +23,9 @@ _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 def _this_machine_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing of the environment leads elsewhere: no proxy, and no .netrc, which requests would read.
 
-    twine's variables name indexes and credentials.
+    twine's variables name indexes and credentials; GitHub's name files that a run writes to.
     """
-    for name in [name for name in os.environ if name.startswith("TWINE_")]:
+    for name in [name for name in os.environ if name.startswith(("TWINE_", "GITHUB_"))]:
         monkeypatch.delenv(name)
     for name in _PROXIES:
         monkeypatch.delenv(name, raising=False)

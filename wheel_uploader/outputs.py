@@ -45,7 +45,10 @@ def destinations(paths: Iterable[Path]) -> tuple[Destination, ...]:
                 f"--report {printable(str(path))}: the name does not say which format",
                 hint=f"End it with one of {', '.join(report.SUFFIXES)}.",
             )
-        _require_writable(path)
+        try:
+            _require_writable(path)
+        except OSError as error:
+            raise _unwritable(path, error.strerror or str(error)) from None
         found.append(Destination(path=path, format=wanted[0]))
     return tuple(found)
 

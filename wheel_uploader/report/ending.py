@@ -53,7 +53,9 @@ def of(report: Report, rows: Sequence[Row]) -> Ending:
             next=_sentence(error.hint),
         )
     headline, sentence = _success(report, rows)
-    warned = any(each.severity is Severity.WARNING and not each.ignored for each in report.findings)
+    warned = sum(each.severity is Severity.WARNING and not each.ignored for each in report.findings)
+    if warned:
+        sentence += f" There {'is 1 warning' if warned == 1 else f'are {warned} warnings'}."
     done = report.reached is Stage.CONFIRM
     quiet = Tone.GOOD if done else Tone.PLAIN
     return Ending(headline=headline, tone=Tone.WARN if warned and not done else quiet, sentence=sentence)

@@ -12,7 +12,7 @@ class Progress(enum.StrEnum):
     """How a stage ended."""
 
     DONE = "done"
-    STOPPED = "stopped here"
+    STOPPED = "stopped"
     NOT_RUN = "not run"
 
 

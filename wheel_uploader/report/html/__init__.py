@@ -102,10 +102,10 @@ def _harmless(value: Any) -> Any:
 
 
 def _breakable(name: str) -> Markup:
-    """A file name or path that may go on in the next line after ``-``, ``.``, ``_`` and ``/``."""
+    """A file name or path that may go on in the next line after ``-``, ``_`` and ``/``."""
     from markupsafe import Markup, escape
 
     safe = str(escape(printable(name)))
-    for character in "-._/":
+    for character in "-_/":
         safe = safe.replace(character, f"{character}<wbr>")
     return Markup(safe)  # noqa: S704
