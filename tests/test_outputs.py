@@ -14,6 +14,7 @@ import pytest
 from tests import hostile, reports, servers, wheels
 from tests.test_cli import run
 from wheel_uploader import outputs, report
+from wheel_uploader.cli.options.run import FORMATS
 from wheel_uploader.errors import StorageError, UsageError
 from wheel_uploader.outputs import Destination
 
@@ -51,7 +52,7 @@ def test_every_format_has_a_suffix_and_is_an_option() -> None:
     assert set(report.SUFFIXES.values()) == set(report.FORMATS)
     said = run("--help").stdout
     assert all(suffix in said for suffix in report.SUFFIXES)
-    assert f"[{'|'.join(report.FORMATS)}]" in said.replace("\n", "").replace(" ", "")
+    assert set(FORMATS) == set(report.FORMATS)
 
 
 @pytest.mark.parametrize("name", ["report", "report.pdf", "report.rst", "html"])
@@ -223,7 +224,7 @@ def test_a_summary_never_gets_too_long(tmp_path: Path) -> None:
     summary = tmp_path / "summary"
     environment = {"GITHUB_STEP_SUMMARY": str(summary)}
     made = hostile.many(10_000)
-    for _ in range(3):
+    for _ in range(6):
         assert not list(outputs.tell_github(made, 6, environment))
     assert outputs.SUMMARY_LIMIT - 10_000 < summary.stat().st_size <= outputs.SUMMARY_LIMIT
     assert "is cut here" in summary.read_text(encoding="utf-8")
