@@ -117,7 +117,8 @@ def of(folder: Path, version: str) -> list[Path]:
 def test_a_release_goes_with_its_signatures_and_notes(house: Path) -> None:
     gone = of(house, "1.0.dev1")
     page = served(*gone)
-    (house / f"{gone[0].name}.asc").write_text("a signature")
+    for suffix in (".asc", ".publish.attestation"):
+        (house / f"{gone[0].name}{suffix}").write_text("something about it")
     with Wheelhouse(house) as open_house:
         open_house.write_note(gone[0].name, Note(url="https://staging.example.com/x"))
     assert tidied(house, page, current="1.0", keep=2, dry_run=True) == ["1.0.dev1"]

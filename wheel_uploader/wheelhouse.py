@@ -26,6 +26,8 @@ PART = ".part"
 _NOTE = ".json"
 _MEMORY = ".checked.json"
 _TEMPORARY = ".tmp"
+#: Files that are nothing without the one that they are named after.
+_BESIDE = (".asc", ".attestation")
 
 #: A note is a few hundred bytes; whatever is longer is not ours.
 _NOTE_LIMIT = 64 * 1024
@@ -201,11 +203,16 @@ class Wheelhouse:
             self.hidden.unlink(filename + PART + _NOTE)
 
     def remove(self, filename: str) -> None:
-        """Remove a file, its signature and what was noted of it."""
+        """Remove a file, its signature, its attestations, and what was noted and is remembered of it."""
+        beside = (each for each in self.filenames() if each.startswith(f"{filename}."))
         with storage_errors(str(self.path / filename)):
+            for name in beside:
+                if name.endswith(_BESIDE):
+                    self.folder.unlink(name)
+            # The last: a run that is killed here finds it again, and finishes.
             self.folder.unlink(filename)
-            self.folder.unlink(f"{filename}.asc")
             self.hidden.unlink(filename + _NOTE)
+            self.hidden.unlink(filename + _MEMORY)
 
     def write_sums(self, files: Sequence[LocalFile]) -> Path:
         """Write SHA256SUMS for exactly this set, ready for ``sha256sum -c``; only when it would change.
