@@ -747,6 +747,15 @@ def test_an_address_is_a_publisher_too(sigstore: Sigstore) -> None:
     assert "    1 by builder@project.example (verified)" in result.stdout
 
 
+def test_a_workflow_of_gitlab_is_no_password(sigstore: Sigstore) -> None:
+    class GitLab(Identity):
+        uri = "https://gitlab.com/dipy/dipy//.gitlab-ci.yml@refs/heads/main"
+
+    data = sigstore.attestation(WHEEL, FILES[WHEEL], identity=GitLab())
+    result, _ = staged({WHEEL: FILES[WHEEL], f"{WHEEL}.publish.attestation": data}, "--until", "check")
+    assert "    1 by https://gitlab.com/dipy/dipy/.gitlab-ci.yml@refs/heads/main (verified)" in result.stdout
+
+
 def test_what_a_certificate_says_is_made_harmless(sigstore: Sigstore) -> None:
     hostile = Identity(workflow="\x1b]0;owned\x07::error::\u202e.yml")
     data = sigstore.attestation(WHEEL, FILES[WHEEL], identity=hostile)

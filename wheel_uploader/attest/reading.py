@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -85,7 +86,8 @@ def _publisher(signed: Signed) -> str:
     """Who signed, as the certificate says: a workflow, else whatever name it has."""
     try:
         if workflow := _claims(signed).get(_WORKFLOW):
-            return printable(workflow, limit=_LONGEST)
+            # GitLab has PROJECT//FILE@REF, where FILE would be shown as a password.
+            return printable(re.sub(r"(?<!:)//", "/", workflow), limit=_LONGEST)
         certificate = x509.load_der_x509_certificate(signed.verification_material.certificate)
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         return printable(str(next(iter(names)).value), limit=_LONGEST)
