@@ -1,10 +1,12 @@
 """What all our checks cost, beside the checkers of the field and beside merely unpacking.
 
 ``python -m benchmarks.checks FOLDER...`` takes folders with the wheels of one release each. It runs, on
-one core, in turn, three times: ``wheel-uploader --until check`` as a whole process on the files where they
-lie; check-wheel-contents, ``twine check --strict``, ``auditwheel show`` (on wheels for Linux) and abi3audit
-(on abi3 wheels) as whole processes. For one wheel it compares, in this process, our pass and all checks
-with inflating every member with zipfile and hashing it. Prints medians as Markdown, and how they came.
+one core, in turn, ``--runs`` times: ``wheel-uploader --until check`` as a whole process on the files where
+they lie; check-wheel-contents, ``twine check --strict``, ``auditwheel show`` (on wheels for Linux) and
+abi3audit (on abi3 wheels) as whole processes. For one wheel it compares, in this process, our pass and all
+checks with inflating every member with zipfile and hashing it. Prints medians as Markdown, and how they
+came; what is compared are seconds of CPU (user and system), which say the same on a machine that has other
+work too.
 """
 
 from __future__ import annotations
@@ -15,19 +17,20 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from benchmarks import peer_tools
-from benchmarks.native import inflated, timed
+from benchmarks.native import inflated
 from wheel_uploader import __version__, archive, checks, names
 from wheel_uploader.models import Profile, WheelContent, WheelName
 
 OURS = "wheel-uploader --until check"
-RUNS = 3
+#: Of what takes no time to speak of.
+REPEATS = 9
 #: Exit codes of a checker that came to its end: 6 is ours for a finding, 1 that of the others.
 _JUDGED = (0, 1, 6)
 
@@ -47,16 +50,23 @@ class Cost:
 @click.option(
     "--one", type=click.Path(path_type=Path, exists=True), help="The wheel to compare unpacking with."
 )
+@click.option("--runs", default=3, show_default=True, help="Rounds, of which the median counts.")
 @click.option("--venv", type=click.Path(path_type=Path), help="Keep the peers here, for another run.")
-def main(folders: tuple[Path, ...], one: Path | None, venv: Path | None) -> None:
+def main(folders: tuple[Path, ...], one: Path | None, runs: int, venv: Path | None) -> None:
     """Compare what checking the wheels of FOLDERS costs."""
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
     with peer_tools.installed(venv, peer_tools.IN_TURN) as peers:
         core = on_one_core()
-        for folder in folders:
-            compare(folder, peers)
+        releases = [sorted(folder.glob("*.whl")) for folder in folders]
+        all_costs = []
+        for files in releases:
+            costs = measured(files, peers, runs)
+            show(files[0].name.partition("-")[0], files, peers, costs)
+            all_costs.append(costs)
+        together = {name: total(costs[name] for costs in all_costs) for name in all_costs[0]}
+        show("together", [path for files in releases for path in files], peers, together)
         unpacking(one or typical(folders))
-        print(how(peers, core, load))
+        print(how(peers, core, load, runs))
 
 
 def on_one_core() -> str:
@@ -67,34 +77,37 @@ def on_one_core() -> str:
     return "on one core"
 
 
-def compare(folder: Path, peers: Sequence[peer_tools.Peer]) -> None:
-    """Print the table of one release."""
-    files = sorted(folder.glob("*.whl"))
-    size = sum(path.stat().st_size for path in files)
-    print(f"{files[0].name.split('-')[0]}: {len(files)} wheels, {size / 1e6:.0f} MB\n")
-    print("| checker | wheels | seconds | CPU seconds | times ours | not 0 |")
-    print("|---|---|---|---|---|---|")
+def measured(files: Sequence[Path], peers: Sequence[peer_tools.Peer], runs: int) -> dict[str, Cost]:
+    """What each costs on the wheels of one release."""
     ours = [sys.executable, "-m", "wheel_uploader", "--until", "check"]
     ours += [part for path in files for part in ("-u", str(path))]
-    commands = {OURS: [ours], **{peer.name: peer.commands(files) for peer in peers}}
+    commands = {OURS: [ours], **{peer.name: peer.commands(list(files)) for peer in peers}}
     # Round by round: what disturbs the machine for a while disturbs each of them.
-    rounds = [{name: cost(each) for name, each in commands.items()} for _ in range(RUNS)]
-    costs = {name: median([each[name] for each in rounds]) for name in commands}
-    takers = {peer.name: sum(map(peer.takes, (path.name for path in files))) for peer in peers}
-    for name in (OURS, *peer_tools.IN_TURN):
-        if name not in costs:
-            print(f"| {name} | absent | | | | |")
-        elif name == OURS or takers[name]:
-            print(row(name, takers.get(name, len(files)), costs[name], costs[OURS]))
+    rounds = [{name: cost(each) for name, each in commands.items()} for _ in range(runs)]
+    return {name: median([each[name] for each in rounds]) for name in commands}
+
+
+def show(title: str, files: Sequence[Path], peers: Sequence[peer_tools.Peer], costs: dict[str, Cost]) -> None:
+    """Print the table of one release, or of all together."""
+    print(f"{title}: {len(files)} wheels, {sum(path.stat().st_size for path in files) / 1e6:.0f} MB\n")
+    print("| checker | wheels | CPU seconds | times ours | seconds passed | not 0 |")
+    print("|---|---|---|---|---|---|")
+    print(row(OURS, len(files), costs[OURS], costs[OURS]))
+    for peer in peers:
+        if takes := sum(peer.takes(path.name) for path in files):
+            print(row(peer.name, takes, costs[peer.name], costs[OURS]))
         else:
-            print(f"| {name} | none is for it | | | | |")
-    print(row("the peers in turn", len(files), total(costs[peer.name] for peer in peers), costs[OURS]) + "\n")
+            print(f"| {peer.name} | none is for it | | | | |")
+    for name in set(peer_tools.IN_TURN) - {peer.name for peer in peers}:
+        print(f"| {name} | absent | | | | |")
+    in_turn = total(costs[peer.name] for peer in peers)
+    print(row("the peers in turn", len(files), in_turn, costs[OURS]) + "\n", flush=True)
 
 
 def row(name: str, wheels: int, cost: Cost, ours: Cost) -> str:
     ended = f"{cost.failed} of {cost.processes}"
-    times = f"{cost.wall / ours.wall:.1f}"
-    return f"| {name} | {wheels} | {cost.wall:.2f} | {cost.cpu:.2f} | {times} | {ended} |"
+    times = f"{cost.cpu / ours.cpu:.1f}"
+    return f"| {name} | {wheels} | {cost.cpu:.1f} | {times} | {cost.wall:.1f} | {ended} |"
 
 
 def cost(commands: Iterable[list[str]]) -> Cost:
@@ -147,13 +160,20 @@ def unpacking(path: Path) -> None:
     if not isinstance(name, WheelName):
         raise click.UsageError(f"{path.name} is no wheel")
     judge(path, name)  # what is imported and compiled once is not the wheel's
-    inflating = statistics.median(timed(lambda: inflated(path))[1] for _ in range(RUNS))
-    judging = statistics.median(timed(lambda: judge(path, name))[1] for _ in range(RUNS))
+    inflating = statistics.median(cpu(lambda: inflated(path)) for _ in range(REPEATS))
+    judging = statistics.median(cpu(lambda: judge(path, name)) for _ in range(REPEATS))
     print(f"{path.name}, {path.stat().st_size / 1e6:.1f} MB, in this process\n")
-    print("| work | seconds | times inflating |")
+    print("| work | CPU seconds | times inflating |")
     print("|---|---|---|")
     print(f"| inflate every member with zipfile, and hash it | {inflating:.3f} | 1.00 |")
     print(f"| our pass over the file, and all checks of it | {judging:.3f} | {judging / inflating:.2f} |\n")
+
+
+def cpu(work: Callable[[], object]) -> float:
+    """Seconds of CPU of this process."""
+    begun = time.process_time()
+    work()
+    return time.process_time() - begun
 
 
 def judge(path: Path, name: WheelName) -> None:
@@ -163,12 +183,12 @@ def judge(path: Path, name: WheelName) -> None:
     checks.run([content], profile=Profile.PYPI)
 
 
-def how(peers: Sequence[peer_tools.Peer], core: str, load: float) -> str:
+def how(peers: Sequence[peer_tools.Peer], core: str, load: float, runs: int) -> str:
     versions = ", ".join(f"{peer.package} {peer.version}" for peer in peers)
     return (
-        f"Medians of {RUNS}, {core} of {os.cpu_count()} ({machine()}), {platform.system()}, Python "
-        f"{platform.python_version()}, load before {load:.1f}; whole processes unless said, files in the "
-        f"page cache, no network.\nwheel-uploader {__version__}, {versions}."
+        f"Medians of {runs} (one wheel: {REPEATS}), {core} of {os.cpu_count()} ({machine()}), "
+        f"{platform.system()}, Python {platform.python_version()}, load before {load:.1f}; whole processes "
+        f"unless said, files in the page cache, no network.\nwheel-uploader {__version__}, {versions}."
     )
 
 
