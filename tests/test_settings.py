@@ -103,6 +103,15 @@ def test_a_profile_is_a_whole_command(tmp_path: Path, monkeypatch: pytest.Monkey
     assert run(env={"WHEEL_UPLOADER_USE": "macs"}).exit_code == 0
 
 
+def test_quiet_may_come_from_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("pyproject.toml").write_text("[tool.wheel-uploader.profiles.nightly]\nquiet = 2\n")
+    for arguments in (("--use", "nightly"), ("--config", "pyproject.toml", "--use", "nightly")):
+        result = run(*arguments, "dipy")
+        assert (result.exit_code, result.output) == (2, "")
+    assert run("dipy").output != ""
+
+
 def test_a_wrong_profile_ends_before_anything_begins(config: Path, tmp_path: Path) -> None:
     result = run("--use", "nightli")
     assert result.exit_code == 2

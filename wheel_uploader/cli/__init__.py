@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 )
 @click.argument("project", metavar="[PROJECT]", default="")
 @click.argument("release", metavar="[VERSION]", default="")
-@stage_options
+# Before all others: an eager option (-q) takes its value from the file, too.
 @settings_options
+@stage_options
 @answering_options
 def command(show_config: bool, **values: Any) -> NoReturn:
     """Take one release from where its wheels are staged to a package index, and prove that it arrived whole.
