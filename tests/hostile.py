@@ -8,7 +8,7 @@ from packaging.version import Version
 
 from tests import reports
 from wheel_uploader.errors import FileError
-from wheel_uploader.models import Finding, Options, Refusal, Removal, Report, Severity
+from wheel_uploader.models import Finding, Options, Refusal, Removal, Report, Severity, Trial
 
 PAYLOADS = (
     "<script>alert(1)</script>",
@@ -85,6 +85,7 @@ def report(payload: str) -> Report:
         dataclasses.replace(each, other_name=payload, index_sha256=payload) for each in made.plan
     )
     made.signatures = tuple(dataclasses.replace(each, fingerprint=payload) for each in made.signatures)
+    made.trials = (Trial(filename=payload, interpreter=payload, failure=payload, output=payload),)
     made.target = payload
     made.not_checked = (payload,)
     made.removed = (Removal(version=Version("1"), filenames=(payload,), size=1),)
@@ -94,6 +95,7 @@ def report(payload: str) -> Report:
         version=payload,
         urls=(payload,),
         verbose=1,
+        smoke=payload,
         ignore={payload: payload, "x/y": payload},
     )
     return made

@@ -18,6 +18,8 @@ from wheel_uploader.models import (
     FileState,
     Finding,
     IndexState,
+    Installable,
+    InstallKind,
     LocalFile,
     Options,
     Profile,
@@ -29,6 +31,7 @@ from wheel_uploader.models import (
     Severity,
     Signature,
     Stage,
+    Trial,
     UploadOutcome,
     UploadResult,
 )
@@ -262,6 +265,7 @@ def everything() -> Report:
         finding("wheel/no-tag", "no Tag line", filenames[2], severity=Severity.WARNING, ignored=True),
         filenames=(*filenames, SDIST),
         ignore={"wheel": "for <reasons>", "sdist": ""},
+        smoke="python -c 'import dipy'",
     )
     report.target = INDEX
     files = {each.file.filename: each.file for each in report.fetched}
@@ -292,6 +296,26 @@ def everything() -> Report:
     report.expected = (("cp314", "macosx_arm64"),)
     report.removed = (Removal(version=Version("1.9.0"), filenames=("dipy-1.9.0.tar.gz",), size=1_000),)
     report.not_checked = ("what the project has used of its room: the index does not say",)
+    kinds = [(now, before) for now in InstallKind for before in (None, *InstallKind)]
+    report.rehearsal = tuple(
+        Installable(
+            python=f"cp3{11 + number % 4}",
+            machine=f"Linux x86_64 glibc 2.{number // 4}",
+            kind=now,
+            before=before,
+            filename=filenames[number] if now is InstallKind.WHEEL else "",
+        )
+        for number, (now, before) in enumerate(kinds)
+    )[:-1]
+    report.trials = (
+        Trial(filename=filenames[0], interpreter="CPython 3.11.7 /usr/bin/python3", seconds=1.0),
+        Trial(
+            filename=filenames[1],
+            interpreter="CPython 3.12.1 /usr/bin/python3.12",
+            failure="exit code 1",
+            output="Traceback:\nImportError: <x>",
+        ),
+    )
     report.began = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     report.error = FileError("1 of 13 files failed the checks", details=["native/missing-library: <x>"])
     return report

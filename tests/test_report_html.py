@@ -52,6 +52,7 @@ class Page(html.parser.HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
+        self.text += " " if tag in {"td", "th"} else ""
 
     def handle_data(self, data: str) -> None:
         if "style" not in self.open[-1:]:
@@ -160,7 +161,9 @@ def test_findings_with_their_explanation() -> None:
     assert "Repair the wheel with auditwheel, delocate or delvewheel." in said
     assert "Ignored because for <reasons>" in said
     assert "To be ignored, and not found: sdist" in said
-    assert text.count("<details") - text.count(" open>") == 2 + 2  # a note, an ignored one, the two notes
+    assert (
+        text.count("<details") - text.count(" open>") == 2 + 2
+    )  # a note, an ignored one, two for release notes
 
 
 def test_sizes_with_the_change() -> None:
@@ -209,6 +212,18 @@ def test_the_picture_has_every_state() -> None:
     assert picture.sdist
     assert picture.sdist.mark is marks.SIGNED
     assert sum(count for _, count in picture.legend) == len(states) + 1
+
+
+def test_what_pip_installs_and_what_was_tried() -> None:
+    said = words(reports.everything())
+    assert (
+        "What pip installs cp311 cp312 cp313 cp314 Linux x86_64 glibc 2.0 wheel wheel wheelnew wheelnew"
+        in said
+    )
+    assert "Linux x86_64 glibc 2.1 source source source source Linux x86_64 glibc 2.2 nothing nothing" in said
+    assert "source a build, where the previous release had a wheel" in said
+    assert "1 of 2 worked: python -c 'import dipy'" in said
+    assert "with CPython 3.12.1 /usr/bin/python3.12: exit code 1 Traceback: ImportError: <x>" in said
 
 
 def test_every_mark_has_a_shape_and_is_in_the_legend() -> None:

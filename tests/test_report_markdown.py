@@ -93,6 +93,10 @@ def test_findings_and_conflicts() -> None:
     assert f"the index has `{'c' * 64}`" in text
     assert "the index has it as `dipy-1.10.0.tar.gz`" in text
     assert "| +71.4 % |" in text
+    assert "| `Linux x86_64 glibc 2.0` | ✓ wheel | ✓ wheel | ✓ wheel **new** | ✓ wheel **new** |\n" in text
+    assert "| `Linux x86_64 glibc 2.2` | … nothing | ✗ nothing | … nothing |  |\n" in text
+    assert "1 of 2 worked: `python -c 'import dipy'`\n" in text
+    assert ": `exit code 1`\n\n```text\nTraceback:\nImportError: <x>\n```\n" in text
     assert "- **new** (1): `1.10.0` has no wheel there" in text
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from wheel_uploader.display import human_size, printable
 from wheel_uploader.models import Report, Severity
-from wheel_uploader.report import ending, files, groups, marks, notes, stages
+from wheel_uploader.report import ending, files, groups, installs, marks, notes, stages
 from wheel_uploader.report.ending import Fact
 from wheel_uploader.report.files import Row
 from wheel_uploader.report.groups import Group, Place
@@ -40,6 +40,8 @@ def _blocks(report: Report, rules: Rules) -> Iterator[str]:
     rows = files.rows(report)
     yield from _head(report, rows)
     yield from _picture(marks.picture(report, rows))
+    yield from _installs(installs.picture(report))
+    yield from _trials(report)
     found = list(groups.of(report, rules))
     if found or report.not_checked:
         yield "### Findings"
@@ -120,6 +122,35 @@ def _square(square: Square | None) -> str:
 
 def _word(mark: Mark) -> str:
     return f"{mark.sign} {mark.word}"
+
+
+def _installs(picture: installs.Picture | None) -> Iterator[str]:
+    if picture is None:
+        return
+    yield "### What pip installs"
+    yield _table(
+        ("", *map(code, picture.pythons)),
+        [(code(machine), *map(_install, places)) for machine, places in picture.lines],
+    )
+    yield _list([f"{_word(mark)}: {mark.meaning}" for mark in picture.legend])
+
+
+def _install(place: installs.Place | None) -> str:
+    if place is None:
+        return ""
+    return _word(place.mark) + (" **new**" if place.new else "")
+
+
+def _trials(report: Report) -> Iterator[str]:
+    if not report.trials:
+        return
+    failed = [trial for trial in report.trials if trial.failure]
+    yield "### Tried on this machine"
+    worked = f"{len(report.trials) - len(failed)} of {len(report.trials)}"
+    yield f"{worked} worked: {code(report.options.smoke or '')}"
+    for trial in failed:
+        yield f"{code(trial.filename)} with {code(trial.interpreter)}: {code(trial.failure)}"
+        yield _fence(trial.output.splitlines()[-2 * _SHOWN :])
 
 
 # --- findings --------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from wheel_uploader import __version__
 from wheel_uploader.display import human_size, printable
 from wheel_uploader.models import Report
-from wheel_uploader.report import bars, ending, files, groups, marks, notes, stages
+from wheel_uploader.report import bars, ending, files, groups, installs, marks, notes, stages
 from wheel_uploader.report.rule import Rules, idle_ignores
 
 if TYPE_CHECKING:
@@ -42,6 +42,9 @@ def render(report: Report, rules: Rules) -> str:
             facts=list(ending.facts(report, rows)),
             stages=stages.of(report),
             picture=marks.picture(report, rows),
+            installs=installs.picture(report),
+            trials=report.trials,
+            smoke=report.options.smoke or "",
             rows=rows,
             bars=bars.of(rows),
             groups=list(groups.of(report, rules)),
