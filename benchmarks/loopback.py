@@ -1,0 +1,162 @@
+"""A staging place and an index on loopback that keep no file in memory, and the command run against them."""
+
+from __future__ import annotations
+
+import contextlib
+import http.server
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+_JSON = "application/vnd.pypi.simple.v1+json"
+#: Bytes of a form, fields before the file; METADATA is the largest of them.
+_FORM = 64 << 10
+_PIECE = 1 << 20
+_FIELD = re.compile(rb'name="sha256_digest"\r\n(?:[^\r]+\r\n)*\r\n([0-9a-f]{64})')
+_FILE = re.compile(rb'name="content"; filename="([^"]+)"')
+
+#: Run the command, and say at its end how much memory it ever had, and the CPU time that it took.
+_MEASURED = """
+import os, re, sys
+from wheel_uploader.cli import main
+code = 1
+try: main()
+except SystemExit as end: code = end.code
+with open('/proc/self/status') as file: peak = re.search(r'VmHWM:\\s+(\\d+)', file.read())[1]
+times = os.times()
+sys.stdout.flush()
+print(f'measured {peak} {times.user + times.system}', file=sys.stderr, flush=True)
+sys.exit(code)
+"""
+
+
+class Ran(NamedTuple):
+    """One run of the command: its exit code, MiB at its peak, CPU and wall seconds, and standard output."""
+
+    code: int
+    peak: float
+    cpu: float
+    wall: float
+    output: str
+
+
+def run(folder: Path, *arguments: str) -> Ran:
+    """Run the command in ``folder``; its peak and its CPU time are its own, without processes it starts."""
+    environment = {**os.environ, "TWINE_USERNAME": "me", "TWINE_PASSWORD": "secret", "NETRC": os.devnull}
+    begun = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-c", _MEASURED, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+    )
+    wall = time.perf_counter() - begun
+    measured = re.search(r"^measured (\d+) ([\d.]+)$", done.stderr, re.MULTILINE)
+    if not measured:
+        raise SystemExit(f"the command broke off: {done.stderr[-2000:]}")
+    return Ran(done.returncode, int(measured[1]) / 1024, float(measured[2]), wall, done.stdout)
+
+
+class Loopback:
+    """Where files are staged and where they go: ``files``, ``upload``, ``index`` are the URLs."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self.folder = folder
+        self.files, self.upload, self.index = f"{url}files/", f"{url}legacy/", f"{url}simple/"
+        #: File name to hex sha256 of what was posted; the bytes are thrown away.
+        self.posted: dict[str, str] = {}
+
+    def page(self) -> bytes:
+        files = [
+            {"filename": name, "url": f"/gone/{name}", "hashes": {"sha256": digest}}
+            for name, digest in self.posted.items()
+        ]
+        return json.dumps({"meta": {"api-version": "1.0"}, "name": "dipy", "files": files}).encode()
+
+    def listing(self) -> bytes:
+        return json.dumps(
+            [
+                {"name": entry.name, "type": "file", "size": entry.stat().st_size, "mtime": ""}
+                for entry in os.scandir(self.folder)
+            ]
+        ).encode()
+
+
+@contextlib.contextmanager
+def loopback(folder: Path) -> Iterator[Loopback]:
+    """Serve the files of ``folder``, and take whatever is posted."""
+    with _Server(("127.0.0.1", 0), _Handler) as server:
+        server.ends = Loopback(folder, f"http://127.0.0.1:{server.server_port}/")
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield server.ends
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    ends: Loopback
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing: a client may go away."""
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1
+    disable_nagle_algorithm = True
+    server: _Server
+
+    def do_GET(self) -> None:
+        ends = self.server.ends
+        if self.path == "/files/":
+            self._answer(200, ends.listing(), "application/json")
+        elif self.path.startswith("/files/"):
+            self._send(ends.folder / Path(self.path).name)
+        elif self.path.startswith("/simple/") and ends.posted:
+            self._answer(200, ends.page(), _JSON)
+        else:
+            self._answer(404, b"nothing", "text/plain")
+
+    def do_POST(self) -> None:
+        left = int(self.headers["content-length"])
+        head = self.rfile.read(min(left, _FORM))
+        left -= len(head)
+        while left and (piece := self.rfile.read(min(left, _PIECE))):
+            left -= len(piece)
+        digest, name = _FIELD.search(head), _FILE.search(head)
+        if digest and name:
+            self.server.ends.posted[name[1].decode()] = digest[1].decode()
+        self._answer(200 if digest and name else 400, b"", "text/plain")
+
+    def _answer(self, status: int, body: bytes, kind: str) -> None:
+        self.send_response(status)
+        self.send_header("content-type", kind)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _send(self, path: Path) -> None:
+        with path.open("rb") as file:
+            self.send_response(200)
+            self.send_header("content-type", "application/octet-stream")
+            self.send_header("content-length", str(path.stat().st_size))
+            self.end_headers()
+            shutil.copyfileobj(file, self.wfile, _PIECE)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
+        """Say nothing."""
