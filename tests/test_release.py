@@ -112,6 +112,16 @@ def test_copies_that_are_not_known_to_be_equal_stop_the_run(
     assert caught.value.details == (f"{NAME}: {reason}, at {A} and at {B}",)
 
 
+def test_a_name_at_thousands_of_places_is_told_in_a_few_lines() -> None:
+    with pytest.raises(FileError) as caught:
+        chosen([file for number in range(20_000) for file in listed(NAME, source=f"{A}{number}/")], asked())
+    assert len(caught.value.details) == 101
+    assert caught.value.details[-1] == "and 19899 more like these"
+    with pytest.raises(FileError) as caught:
+        chosen(listed(NAME, source=A, size=1) + listed(NAME, source=B, size=2) * 2, asked())
+    assert caught.value.details == (f"{NAME}: different sizes, at {A} and at {B}", "and 1 more like these")
+
+
 @pytest.mark.parametrize(
     "other", ["Dipy-1.11.0-py3-none-any.whl", "dipy-1.11-py3-none-any.whl", "dipy-1.11.00-py3-none-any.whl"]
 )

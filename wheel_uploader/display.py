@@ -162,6 +162,8 @@ def printable(text: str, *, limit: int = 2000) -> str:
     if len(text) > limit:
         text = text[:limit] + "..."
     text = _COMMAND.sub(lambda match: " ".join(match[0]), text)
+    if text.isascii() and text.isprintable():
+        return text
     return "".join(_visible(character) for character in text)
 
 

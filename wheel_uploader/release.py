@@ -214,11 +214,18 @@ def _one_companion_each(
     return tuple(chosen.values())
 
 
+#: Clashes that are told one by one.
+_CLASHES = 100
+
+
 def _refuse(clashes: Sequence[str]) -> None:
     if clashes:
+        # A listing may have one name at thousands of places: nobody reads that many lines.
+        told = [printable(clash) for clash in list(dict.fromkeys(clashes))[:_CLASHES]]
+        more = len(clashes) - len(told)
         raise FileError(
             "release/clash: one file of the release is there twice, and the copies are not known to be equal",
-            details=[printable(clash) for clash in clashes],
+            details=[*told, *([f"and {more} more like these"] if more else [])],
             hint="Nothing was posted. Take the wrong one away, or name only one of the places with -u.",
         )
 

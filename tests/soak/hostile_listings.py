@@ -30,7 +30,7 @@ class Served:
 def hostile_listings(place: Served) -> Iterator[tuple[str, Sequence[Step]]]:
     """Each with a name, and the answer to whoever asks for the listing."""
     for link in _links(place):
-        for kind, steps in _linking(link):
+        for kind, steps in _linking(link, place.other_port):
             yield f"{kind} with {link!r}", steps
     yield from _redirects(place)
     yield from ((label, [answer(200, body, headers)]) for label, body, headers in _bodies(place))
@@ -94,8 +94,10 @@ def _links(place: Served) -> Iterator[str]:
     yield f"data:application/zip;base64,UEsFBg/{LINKED}"
 
 
-def _linking(link: str) -> Iterator[tuple[str, Sequence[Step]]]:
-    for pin in ("", f"#sha256={_SHA256}"):
+def _linking(link: str, other_port: int) -> Iterator[tuple[str, Sequence[Step]]]:
+    # What a hash pins may come from another port of the host that was typed.
+    pins = ("",) if link.startswith(f"http://127.0.0.1:{other_port}/") else ("", f"#sha256={_SHA256}")
+    for pin in pins:
         page = f'<!DOCTYPE html><a href="{html.escape(link + pin)}">{LINKED}</a>'
         yield f"HTML{' and a hash' if pin else ''}", [answer(200, page.encode())]
         file = {"filename": LINKED, "url": link, "hashes": {"sha256": _SHA256} if pin else {}}
