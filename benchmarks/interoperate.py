@@ -43,6 +43,8 @@ SETTLED = {
     "W002": "two files with equal bytes break nothing: empty modules, licences, data of tests",
     "W004": "numpy has data of tests and hooks of other programs that are no modules and end in .py",
     "W009": "a package and what a repair tool puts beside it (NAME.libs), or several packages, are legal",
+    "long_description_content_type": "a description without a type is reStructuredText, and renders",
+    "long_description": "a project without a description is poor, not wrong: metadata/thin notes it",
     "W010": "the libraries that auditwheel and delvewheel bring lie in such a directory (NAME.libs)",
 }
 #: Ours that a peer does not say although it looks at such things, and why we do.

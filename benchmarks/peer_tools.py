@@ -154,15 +154,19 @@ def against(peer: Peer, path: Path) -> frozenset[str]:
 def meaning(peer: Peer, filename: str, code: int, said: str) -> frozenset[str]:
     """What a peer has against a file: ``exit`` for a code that is not 0, and what its words mean.
 
-    These are the codes of check-wheel-contents and pydistcheck; the platform that auditwheel finds, when it
-    asks for more than one of the file name (it ends with 0 all the same); and the violations that abi3audit
-    counts.
+    These are the codes of check-wheel-contents and pydistcheck; what twine misses; the platform that
+    auditwheel finds, when it asks for more than one of the file name (it ends with 0 all the same); and the
+    violations that abi3audit counts.
     """
     words = " ".join(said.split())
     found = set() if code == 0 else {"exit"}
     match peer.package:
         case "check-wheel-contents":
             found.update(re.findall(r": (W\d{3}|invalid wheel):", words))
+        case "twine":
+            found.update(re.findall(r"`(long_description\w*)` missing", words))
+            if "`long_description" in words and "FAILED due to warnings" not in words:
+                found.add("rendering")
         case "pydistcheck":
             found.update(re.findall(r"\d+\. \[([a-z-]+)\]", words))
         case "auditwheel":

@@ -79,16 +79,22 @@ FAULTS: dict[str, tuple[str, str, Callable[[], Files]]] = {
     ),
     "outside of the stable ABI": ("abi3audit", LINUX, lambda: {"dipy/x.abi3.so": code("lxml.builder")}),
 }
-#: What the peer says, and a wheel that makes it say so.
-SETTLED: dict[str, tuple[str, Files]] = {
+BARE = METADATA.format(project="dipy", version="1.11.0").replace("Description-Content-Type: text/plain\n", "")
+CWC = "check-wheel-contents"
+#: What a peer says, and a wheel that makes it say so: who, its tag, more files, and other metadata.
+SETTLED: dict[str, tuple[str, str, Files, str]] = {
     "W001": (
+        CWC,
         "cp311-cp311-any",
         {"dipy/x.py": b"x = 1\n", "dipy/__pycache__/x.cpython-311.pyc": b"\0"},
+        "",
     ),
-    "W002": (ANY, {"dipy/a.txt": b"the same", "dipy/b.txt": b"the same"}),
-    "W004": (ANY, {"dipy/hook-dipy.py": b"x = 1\n"}),
-    "W009": (ANY, {"horizon/__init__.py": b"x = 1\n"}),
-    "W010": (ANY, {"dipy.libs/liba-1234.so.txt": b"x"}),
+    "W002": (CWC, ANY, {"dipy/a.txt": b"the same", "dipy/b.txt": b"the same"}, ""),
+    "W004": (CWC, ANY, {"dipy/hook-dipy.py": b"x = 1\n"}, ""),
+    "W009": (CWC, ANY, {"horizon/__init__.py": b"x = 1\n"}, ""),
+    "W010": (CWC, ANY, {"dipy.libs/liba-1234.so.txt": b"x"}, ""),
+    "long_description_content_type": ("twine", ANY, {}, BARE),
+    "long_description": ("twine", ANY, {}, BARE.partition("\n\n")[0] + "\n\n"),
 }
 
 
@@ -125,14 +131,13 @@ def test_what_is_a_fault_for_a_peer_is_one_for_us(name: str, tmp_path: Path) -> 
 def test_a_description_that_does_not_render_is_a_fault_for_both(tmp_path: Path) -> None:
     metadata = METADATA.format(project="dipy", version="1.11.0").replace("text/plain", "text/x-rst")
     theirs, apart = verdict(tmp_path, "twine", ANY, {}, f"{metadata}\n.. nothing::\n\n`open\n")
-    assert theirs == {"exit"}
+    assert theirs == {"exit", "rendering"}
     assert apart == []
 
 
 @pytest.mark.parametrize("what", interoperate.SETTLED)
 def test_what_is_settled_is_what_a_peer_says_and_we_do_not(what: str, tmp_path: Path) -> None:
-    tag, files = SETTLED[what]
-    theirs, apart = verdict(tmp_path, "check-wheel-contents", tag, files)
+    theirs, apart = verdict(tmp_path, *SETTLED[what])
     assert what in theirs
     assert interoperate.SETTLED[what] in apart
     assert set(apart) <= set(interoperate.SETTLED.values())
