@@ -328,9 +328,9 @@ PAYLOADS = {
 @pytest.mark.parametrize("payload", PAYLOADS.values(), ids=PAYLOADS.keys())
 @pytest.mark.parametrize("around", ["{}", "dipy {} 1.0", "{}\n{}"], ids=["alone", "amid", "twice"])
 def test_a_payload_is_shown_and_does_nothing(payload: str, around: str) -> None:
-    started = time.monotonic()
+    started = time.thread_time()
     shown = printable(around.format(payload, payload))
-    assert time.monotonic() - started < 2
+    assert time.thread_time() - started < 2
     assert_harmless(shown)
     assert len(shown) < 25_000
 
@@ -440,9 +440,10 @@ def test_no_mixture_of_the_parts_of_a_command_is_one(parts: list[str]) -> None:
     ],
 )
 def test_a_long_text_made_to_be_slow_is_not(part: str) -> None:
-    started = time.monotonic()
+    # Of this thread: other tests keep the machine busy.
+    started = time.thread_time()
     printable(part * 300_000)
-    assert time.monotonic() - started < 2
+    assert time.thread_time() - started < 2
 
 
 # --- URLs and sizes ----------------------------------------------------------------------------------

@@ -9,13 +9,13 @@ import json
 import re
 import threading
 from collections.abc import Iterator
-from urllib.parse import quote, quote_plus, urlsplit, urlunsplit
+from urllib.parse import quote, quote_plus, unquote, urlsplit, urlunsplit
 
 HIDDEN = "***"
 
 # Every repetition is bounded, so that no text from outside can make a search slow.
-#: ``//user:password@host``, also with its slashes escaped for JSON or percent-encoded.
-_USERINFO = re.compile(r"(?i)(//|\\/\\/|%2F%2F)[^/?#\s\"'<>\\]{1,2000}(@|%40)")
+#: ``//user:password@host``, also with its slashes escaped for JSON, percent-encoded, or joined as in a path.
+_USERINFO = re.compile(r"(?i)(//|\\/\\/|%2F%2F|\bhttps?:/)[^/?#\s\"'<>\\]{1,2000}(@|%40)")
 #: The same with a raw slash, ``?`` or ``#`` in the password: what would be the port is no number.
 _WILD_USERINFO = re.compile(r"//[^/?#\s@:]{0,200}:(?!\d{1,5}(?:[/?#\s\"']|$))[^\s@\"'<>]{1,500}@")
 _TOKEN_PATH = re.compile(r"(?i)((?:/|%2F)t(?:/|%2F))[^/?#%\s\"'<>]{1,2000}")
@@ -67,6 +67,7 @@ _lock = threading.Lock()
 
 #: Masking every "a" of a one-letter password would make output unreadable and hide nothing.
 _SHORTEST_SECRET = 4
+_LIKELY_TOKEN = 16
 
 
 def remember_secret(value: str | None) -> None:
@@ -84,6 +85,24 @@ def remember_basic_auth(username: str, password: str) -> None:
     for charset in ("utf-8", "latin-1"):
         with contextlib.suppress(UnicodeEncodeError):
             remember_secret(base64.b64encode(f"{username}:{password}".encode(charset)).decode())
+
+
+def remember_url(url: str) -> None:
+    """Mask what is secret in a URL that a person gave, also where a server repeats it outside of a URL."""
+    login = re.match(r"[\w+.-]{1,20}://([^/?#:@]*):?([^/?#]*)@", url)
+    user, password = login.groups() if login else ("", "")
+    # A long name without a password is a token.
+    token = user if not password and len(user) >= _LIKELY_TOKEN else ""
+    for found in filter(None, (password, token, *_in_path(url))):
+        remember_secret(found)
+        remember_secret(unquote(found))
+
+
+def _in_path(url: str) -> Iterator[str]:
+    """The values that ``redact`` takes out of a path and a query."""
+    for pattern in (_TOKEN_PATH, _PARAMETER):
+        for found in pattern.finditer(url):
+            yield found[0].removeprefix("".join(map(str, found.groups())))
 
 
 def _spellings(secret: str) -> Iterator[str]:
@@ -132,6 +151,15 @@ def redact(text: str) -> str:
     return _TOKEN.sub(lambda match: f"{match[1] or match[2] or match[3]}{HIDDEN}", text)
 
 
+#: Names of variables that hold secrets; what is meant for gpg itself is none of ours to judge.
+_SECRET_NAME = re.compile(r"(?i)(?!GPG|GNUPG).*(?:token|secret|passw|credential|(?:api|access|private)_?key)")
+
+
+def is_secret_variable(name: str, value: str) -> bool:
+    """Whether a variable of the environment holds a secret, by its name or by what stands in it."""
+    return bool(_SECRET_NAME.match(name)) or redact(value) != value
+
+
 def _without_basic(match: re.Match[str]) -> str:
     """``Basic`` and a word: credentials only if the word is base64 of ``user:password``."""
     word = match[2].translate(str.maketrans("-_", "+/")).rstrip("=")
@@ -164,7 +192,8 @@ def printable(text: str, *, limit: int = 2000) -> str:
     text = _COMMAND.sub(lambda match: " ".join(match[0]), text)
     if text.isascii() and text.isprintable():
         return text
-    return "".join(_visible(character) for character in text)
+    # Once more: what was not taken for a URL because of a line end in it is one now.
+    return redact("".join(_visible(character) for character in text))
 
 
 def _visible(character: str) -> str:

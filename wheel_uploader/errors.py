@@ -23,6 +23,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterable
 
 
@@ -192,3 +193,9 @@ def worst(errors: Iterable[ReleaseError]) -> ReleaseError:
         return WORST_FIRST.index(error.exit_code) if error.exit_code in WORST_FIRST else len(WORST_FIRST)
 
     return min(errors, key=rank)
+
+
+def unexpected(bug: BaseException) -> ReleaseError:
+    """An exception that nobody expected as the end of a run; where it came from stands in the details."""
+    lines = "".join(traceback.format_exception(bug)).rstrip().split("\n")
+    return ReleaseError(f"unexpected {type(bug).__name__}: {bug}", details=lines)

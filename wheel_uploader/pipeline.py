@@ -31,7 +31,7 @@ from wheel_uploader import (
     waiting,
 )
 from wheel_uploader.display import bare_url
-from wheel_uploader.errors import Interrupted, ReleaseError
+from wheel_uploader.errors import Interrupted, ReleaseError, unexpected
 from wheel_uploader.http import Http
 from wheel_uploader.index import Index
 from wheel_uploader.index.confirm import confirm
@@ -76,6 +76,8 @@ def run(options: Options, progress: Progress, watch: Watch | None = None) -> Rep
         report.error = stop.error
     except KeyboardInterrupt:
         report.error = Interrupted(signal.SIGINT)
+    except Exception as bug:  # noqa: BLE001 - what was done until then has to be told all the same
+        report.error = unexpected(bug)
     watch.ending()
     return report
 

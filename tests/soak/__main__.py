@@ -10,7 +10,7 @@ import os
 import sys
 import time
 
-from tests.soak import Skipped, cuts, disk, fuzz, hostile, kills, runs, storms, syscalls
+from tests.soak import Skipped, cuts, disk, fuzz, hostile, kills, leaks, runs, storms, syscalls
 
 SOAKS = {
     "kills": kills.soak,
@@ -20,6 +20,7 @@ SOAKS = {
     "disk": disk.soak,
     "cuts": cuts.soak,
     "hostile": hostile.soak,
+    "leaks": leaks.soak,
     "fuzz": fuzz.soak,
 }
 

@@ -18,7 +18,7 @@ from wheel_uploader.cli.answers import answering_options
 from wheel_uploader.cli.help import Command
 from wheel_uploader.cli.options import stage_options
 from wheel_uploader.cli.settings import settings_options, shown, that_hold
-from wheel_uploader.errors import ReleaseError, UsageError, worst
+from wheel_uploader.errors import ReleaseError, UsageError, unexpected, worst
 
 if TYPE_CHECKING:
     from wheel_uploader.models import Options, Report
@@ -139,6 +139,8 @@ _ABORTED = 1
 def main() -> None:
     """Run the command; the only place that meets exceptions which nobody expected."""
     watch = stopping.listen()
+    sys.excepthook = lambda _kind, bug, _trace: screen.tell(unexpected(bug))
+    threading.excepthook = lambda met: screen.tell(unexpected(met.exc_value or met.exc_type()))
     try:
         command(prog_name="wheel-uploader", obj=watch)
     except SystemExit as end:

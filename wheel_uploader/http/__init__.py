@@ -10,7 +10,7 @@ from typing import Self, TypeVar
 from urllib.parse import unquote, urljoin, urlsplit
 
 from wheel_uploader import __version__
-from wheel_uploader.display import bare_url, printable, remember_basic_auth
+from wheel_uploader.display import bare_url, printable, remember_basic_auth, remember_url
 from wheel_uploader.errors import CredentialsError, NetworkError, RedirectRefused, TransportError, UsageError
 from wheel_uploader.http import bodies, retry
 from wheel_uploader.http.hosts import BoundHeaders, NotAUrl, Place, Rules, place_of, split_credentials
@@ -75,6 +75,7 @@ class Http:
         self._credentials: dict[Place, tuple[str, str]] = {}
         self._headers = BoundHeaders()
         for url in typed:
+            remember_url(url)
             self._take_credentials(url)
         self._timeout = timeout
         self._retries = retries

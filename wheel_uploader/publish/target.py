@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
-from wheel_uploader.display import bare_url, printable, remember_basic_auth
+from wheel_uploader.display import bare_url, printable, remember_basic_auth, remember_url
 from wheel_uploader.errors import UsageError
 from wheel_uploader.http.hosts import NotAUrl, is_loopback, place_of, split_credentials
 from wheel_uploader.models import Options
@@ -83,6 +83,7 @@ def checked_url(url: str, allow_insecure_hosts: Sequence[str]) -> tuple[str, str
 
     Raises UsageError for one that is not to be posted to.
     """
+    remember_url(url)
     try:
         url, username, password = split_credentials(url.strip())
         place = place_of(url)

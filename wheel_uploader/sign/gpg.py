@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import IO
 
 from wheel_uploader.disk import storage_errors
-from wheel_uploader.display import printable
+from wheel_uploader.display import is_secret_variable, printable
 from wheel_uploader.errors import SigningError
 
 _STATUS = b"[GNUPG:] "
@@ -123,7 +123,11 @@ class Gpg:
 
     @contextlib.contextmanager
     def _started(self, arguments: list[str], stdin: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_FOR_GPG)}
+        environment = {
+            name: value
+            for name, value in os.environ.items()
+            if not (name.startswith(_NOT_FOR_GPG) or is_secret_variable(name, value))
+        }
         try:
             process = subprocess.Popen(
                 [self.program, *arguments],

@@ -1,0 +1,43 @@
+"""Every way in for a secret, with a run that publishes and with every trouble; every output is searched."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tests import gpg, leaks
+from tests.canaries import WAYS
+from tests.soak import Figure
+
+
+def soak(part: int, jobs: int) -> Iterator[Figure]:
+    """Let a secret in on 17 ways, publish, and meet 8 troubles; search every output for it."""
+    cases = [(way, trouble) for way in WAYS for trouble in ("", *leaks.TROUBLES)][::part]
+    looked: Counter[str] = Counter()
+    troubles = []
+    with leaks.signing() as keys, ThreadPoolExecutor(jobs) as pool:
+        for seen, trouble in pool.map(lambda case: _one(case[0], case[1], keys), cases):
+            looked += seen
+            troubles += [trouble] if trouble else []
+    yield Figure(
+        f"{len({way for way, _ in cases})} ways in, {len(cases)} cases: {looked.total()} outputs of "
+        f"{len(looked)} kinds ({', '.join(sorted(looked))}); {len(troubles)} leaks",
+        troubles,
+    )
+
+
+def _one(way: str, trouble: str, keys: gpg.Keyring) -> tuple[Counter[str], str]:
+    with tempfile.TemporaryDirectory(prefix="wheel-uploader-leaks-") as folder:
+        world = leaks.World(way, Path(folder), keys)
+        try:
+            with world.open():
+                if trouble:
+                    world.meets(trouble)
+                else:
+                    world.publishes()
+        except AssertionError as leak:
+            return world.looked, f"{way}, {trouble or 'publishes'}: {leak}"
+        return world.looked, ""
