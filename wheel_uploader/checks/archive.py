@@ -71,8 +71,12 @@ def duplicate_member(wheel: WheelContent) -> Iterator[Yielded]:
     """
     counts = Counter(member.name.rstrip("/") for member in wheel.members)
     yield from ((name, f"it is there {count} times") for name, count in counts.items() if count > 1)
-    folders = {name[:at] for name in counts for at, letter in enumerate(name) if letter == "/"}
     files = {member.name for member in wheel.members if not member.is_directory}
+    # A path may have thousands of folders: those that no file is as long as are not looked at.
+    lengths = {len(name) for name in files}
+    folders = {
+        name[:at] for name in counts for at, letter in enumerate(name) if letter == "/" and at in lengths
+    }
     yield from ((name, "it is a file, and a directory of other members") for name in sorted(folders & files))
 
 
