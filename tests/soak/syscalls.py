@@ -83,7 +83,18 @@ class Bench:
         self._index = served.index
         self._staged = {path.name: path.read_bytes() for path in (home / "staged").iterdir()}
         self._house = home / "run" / "house"
-        self._command = [sys.executable, "-m", "wheel_uploader", "-u", listing, "-w", "house"]
+        # A connection that was only told to be reset is silent afterwards.
+        self._command = [
+            sys.executable,
+            "-m",
+            "wheel_uploader",
+            "-u",
+            listing,
+            "-w",
+            "house",
+            "--timeout",
+            "1",
+        ]
         self._command += ["--repository-url", served.upload_url, "dipy", "1.11.0"]
         self._environment = plain(os.environ) | alone(home)
         # What the interpreter itself writes is not ours.
