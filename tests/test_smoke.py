@@ -51,6 +51,13 @@ def test_a_wheel_that_works(tmp_path: Path) -> None:
     smoke.stop_if_failed([trial])
 
 
+def test_a_wheelhouse_that_is_named_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = wheels.make_wheel(Path("wheelhouse"), tag=f"{THIS}-none-any")
+    (trial,) = tried([path], "python -c 'import dipy'")
+    assert trial.failure == "", trial.output
+
+
 def test_a_wheel_that_does_not_import(tmp_path: Path) -> None:
     broken = {"dipy/_core.py": b"import no_such_library\n"}
     path = wheels.make_wheel(tmp_path, files=broken)

@@ -88,7 +88,9 @@ def _failure(file: LocalFile, python: Interpreter, words: list[str], folder: Pat
     make = [python.path, "-m", "venv", *(["--without-pip"] if ours else []), str(scripts.parent)]
     install = [*pip.COMMAND, "--python", inside] if ours else [inside, "-m", "pip"]
     install += ["install", "--no-input", "--quiet", "--disable-pip-version-check"]
-    install += ["--find-links", str(file.path.parent), str(file.path)]
+    # It is not installed from the folder that the wheelhouse was named in.
+    wheel = file.path.absolute()
+    install += ["--find-links", str(wheel.parent), str(wheel)]
     steps = (
         ("no environment could be made", make),
         ("it could not be installed", install),
