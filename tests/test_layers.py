@@ -53,7 +53,7 @@ LEVELS = (
     ),
     # The tables: one line for each source, check and format.
     ("sources/__init__", "checks/__init__", "report/__init__"),
-    ("pipeline", "ends", "outputs", "verdict", "rehearsal/__init__"),
+    ("pipeline", "stages", "job", "ends", "outputs", "verdict", "rehearsal/__init__"),
     ("cli/*", "config", "demo"),
     ("__main__",),
 )
