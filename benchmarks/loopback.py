@@ -76,6 +76,8 @@ class Loopback:
         self.files, self.upload, self.index = f"{url}files/", f"{url}legacy/", f"{url}simple/"
         #: File name to hex sha256 of what was posted; the bytes are thrown away.
         self.posted: dict[str, str] = {}
+        #: Files of other releases that are listed besides.
+        self.others = 0
 
     def page(self) -> bytes:
         files = [
@@ -85,12 +87,19 @@ class Loopback:
         return json.dumps({"meta": {"api-version": "1.0"}, "name": "dipy", "files": files}).encode()
 
     def listing(self) -> bytes:
+        """As nginx lists in JSON."""
         return json.dumps(
-            [
-                {"name": entry.name, "type": "file", "size": entry.stat().st_size, "mtime": ""}
-                for entry in os.scandir(self.folder)
-            ]
+            [{"name": name, "type": "file", "size": size, "mtime": ""} for name, size in self._listed()]
         ).encode()
+
+    def page_of_links(self) -> bytes:
+        """As http.server lists."""
+        links = (f'<li><a href="{name}">{name}</a></li>' for name, _ in self._listed())
+        return f"<html><body><ul>{''.join(links)}</ul></body></html>".encode()
+
+    def _listed(self) -> Iterator[tuple[str, int]]:
+        yield from ((entry.name, entry.stat().st_size) for entry in os.scandir(self.folder))
+        yield from ((f"dipy-1.{number}.0-py3-none-any.whl", 1000) for number in range(20, 20 + self.others))
 
 
 @contextlib.contextmanager
@@ -125,6 +134,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         ends = self.server.ends
         if self.path == "/files/":
             self._answer(200, ends.listing(), "application/json")
+        elif self.path == "/files/html/":
+            self._answer(200, ends.page_of_links(), "text/html")
         elif self.path.startswith("/files/"):
             self._send(ends.folder / Path(self.path).name)
         elif self.path.startswith("/simple/") and ends.posted:

@@ -1,0 +1,66 @@
+"""A log-log plot as a small SVG: one line for each series, decades on both axes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from html import escape
+
+_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 560, 360, 70, 150, 40, 50
+_FONT = 'font-family="sans-serif" font-size="12"'
+#: Dark enough on white and on grey, and different without colour by their dashes.
+_STYLES = (("#0b62a4", ""), ("#b4460f", "6 3"), ("#2e7d32", "2 3"), ("#6a1b9a", "8 3 2 3"), ("#555", "1 2"))
+
+Point = tuple[float, float]
+
+
+def log_log(title: str, across: str, up: str, series: Mapping[str, Sequence[Point]]) -> str:
+    """The SVG of ``series``; values have to be above zero."""
+    xs, ys = zip(*(point for points in series.values() for point in points), strict=True)
+    x_low, x_high = _decades(xs)
+    y_low, y_high = _decades(ys)
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        part_x = (math.log10(x) - x_low) / (x_high - x_low)
+        part_y = (math.log10(y) - y_low) / (y_high - y_low)
+        return (
+            round(_LEFT + part_x * (_WIDTH - _LEFT - _RIGHT), 1),
+            round(_HEIGHT - _BOTTOM - part_y * (_HEIGHT - _TOP - _BOTTOM), 1),
+        )
+
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" {_FONT}>',
+        f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="#fff"/>',
+        f'<text x="{_LEFT}" y="22" font-size="14">{escape(title)}</text>',
+        f'<text x="{_LEFT}" y="{_HEIGHT - 10}">{escape(across)}</text>',
+        f'<text x="14" y="{_TOP - 6}">{escape(up)}</text>',
+    ]
+    for power in range(x_low, x_high + 1):
+        x, bottom = place(10**power, 10**y_low)
+        parts.append(f'<path d="M{x} {_TOP}V{bottom}" stroke="#ddd"/>')
+        parts.append(f'<text x="{x}" y="{bottom + 16}" text-anchor="middle">{_label(power)}</text>')
+    for power in range(y_low, y_high + 1):
+        left, y = place(10**x_low, 10**power)
+        parts.append(f'<path d="M{left} {y}H{_WIDTH - _RIGHT}" stroke="#ddd"/>')
+        parts.append(f'<text x="{left - 6}" y="{y + 4}" text-anchor="end">{_label(power)}</text>')
+    for (name, points), (colour, dashes) in zip(series.items(), _STYLES, strict=False):
+        places = [place(*point) for point in points]
+        line = " ".join(f"{x},{y}" for x, y in places)
+        parts.append(
+            f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2" '
+            f'stroke-dasharray="{dashes}"/>'
+        )
+        parts += [f'<circle cx="{x}" cy="{y}" r="3" fill="{colour}"/>' for x, y in places]
+        x, y = places[-1]
+        parts.append(f'<text x="{x + 8}" y="{y + 4}" fill="{colour}">{escape(name)}</text>')
+    return "\n".join([*parts, "</svg>\n"])
+
+
+def _decades(values: Sequence[float]) -> tuple[int, int]:
+    low = math.floor(math.log10(min(values)))
+    return low, max(low + 1, math.ceil(math.log10(max(values))))
+
+
+def _label(power: int) -> str:
+    value = 10.0**power
+    return f"{value:,.0f}" if power >= 0 else f"{value:.{-power}f}"
