@@ -40,7 +40,7 @@ def make(folder: Path, size: int, kind: str = STORED, tag: str = "") -> Path:
     third; ``native``: an ELF library that is all padding, deflated to about a third.
     """
     tag = tag or (
-        "cp312-cp312-manylinux_2_17_x86_64.manylinux2014_x86_64" if kind == NATIVE else "py3-none-any"
+        "cp312-cp312-manylinux2014_x86_64.manylinux_2_17_x86_64" if kind == NATIVE else "py3-none-any"
     )
     member = f"dipy/core{'.cpython-312-x86_64-linux-gnu.so' if kind == NATIVE else '.bin'}"
     folder.mkdir(parents=True, exist_ok=True)

@@ -20,7 +20,9 @@ from pathlib import Path
 
 from benchmarks import big_wheels, loopback, plot
 from benchmarks.memory import common
-from tests import wheels
+from tests import reports, wheels
+from wheel_uploader import checks
+from wheel_uploader.models import Finding, Report, Severity
 
 PLOTS = Path(__file__).parent / "plots"
 FILES = (1, 10, 100, 500, 2000)
@@ -136,12 +138,8 @@ def rendered(count: int, name: str) -> float:
     return float(done.stdout.split()[0])
 
 
-def report_of(count: int) -> object:
+def report_of(count: int) -> Report:
     """A report with ``count`` findings of twenty checks in four files."""
-    from tests import reports
-    from wheel_uploader import checks
-    from wheel_uploader.models import Finding, Severity
-
     ids = [check.id for check in checks.CHECKS][:20]
     return reports.checked(
         *(
