@@ -19,21 +19,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import click
 import httpx
 
+from benchmarks.rig import releases
 from tests import indexes, servers
-from wheel_uploader import names
-from wheel_uploader.models import DistName, WheelName
-
-#: Where the README of the project lists the wheels of a release: pip cannot list, so our own command does.
-_PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +54,7 @@ def main(project: str, version: str, cache: Path | None, sign: bool) -> None:
     with tempfile.TemporaryDirectory(prefix="real-release-") as folder:
         home = Path(folder)
         staged = (cache or home) / f"{project}-{version}"
-        fetch(project, version, staged)
+        releases.fetch(project, version, staged)
         files = {path.name: _sha256(path) for path in sorted(staged.iterdir())}
         size = sum(path.stat().st_size for path in staged.iterdir())
         print(f"{project} {version}: {len(files)} files, {size / 1e6:.0f} MB\n")
@@ -71,39 +65,6 @@ def main(project: str, version: str, cache: Path | None, sign: bool) -> None:
                 _print(run)
         lone = check_alone(project, version, staged, environment)
         print(f"\n{lone}")
-
-
-def fetch(project: str, version: str, folder: Path) -> None:
-    """Bring every wheel of the release into ``folder``, each by name with ``pip download``."""
-    folder.mkdir(parents=True, exist_ok=True)
-    listed = _list(project, version)
-    wanted = [
-        name for name in listed if isinstance(name, WheelName) and not (folder / name.filename).exists()
-    ]
-
-    def bring(name: WheelName) -> None:
-        command = [*_PIP, "download", "--no-deps", "--only-binary", ":all:", "-d", str(folder)]
-        command += ["--implementation", name.pythons[0][:2], "--abi", name.abis[0]]
-        command += ["--python-version", name.pythons[0][2:]]
-        command += [part for tag in name.platforms for part in ("--platform", tag)]
-        subprocess.run([*command, f"{project}=={version}"], check=True, stdout=subprocess.DEVNULL)
-
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(bring, wanted))
-    missing = [name.filename for name in wanted if not (folder / name.filename).exists()]
-    if missing:
-        raise click.ClickException(f"pip did not bring {', '.join(missing)}")
-
-
-def _list(project: str, version: str) -> list[DistName]:
-    """What PyPI has of the release, listed by the program itself."""
-    from twine import utils
-
-    host = (urlsplit(utils.DEFAULT_REPOSITORY).hostname or "").removeprefix("upload.")
-    command = [sys.executable, "-m", "wheel_uploader", "--until", "list", "--format", "json"]
-    command += ["-u", f"https://{host}/simple/{project}/", project, version]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return [names.parse(file["filename"]) for file in json.loads(done.stdout)["files"]]
 
 
 # --- one combination of servers --------------------------------------------------------------------
@@ -218,7 +179,7 @@ def _compare(project: str, simple_url: str, files: dict[str, str]) -> None:
 
 
 def _install(project: str, version: str, simple_url: str, folder: Path) -> None:
-    command = [*_PIP, "install", "--no-deps", "--target", str(folder), "--index-url", simple_url]
+    command = [*releases.PIP, "install", "--no-deps", "--target", str(folder), "--index-url", simple_url]
     # Without the person's own configuration, which may name other indexes.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
     environment["PIP_CONFIG_FILE"] = os.devnull
