@@ -191,7 +191,8 @@ class Wheelhouse:
         self._put(self.hidden, filename + _MEMORY, data, 0o600, sync=False)
 
     def write_note(self, filename: str, note: Note) -> None:
-        self._put(self.hidden, filename + _NOTE, json.dumps(asdict(note)).encode(), 0o600)
+        # Not synced: a note is a hint, and one that a power cut tears is none.
+        self._put(self.hidden, filename + _NOTE, json.dumps(asdict(note)).encode(), 0o600, sync=False)
 
     def write_stump_note(self, filename: str, note: Note) -> None:
         self.write_note(filename + PART, note)
@@ -213,6 +214,11 @@ class Wheelhouse:
             self.folder.unlink(filename)
             self.hidden.unlink(filename + _NOTE)
             self.hidden.unlink(filename + _MEMORY)
+
+    def sync(self) -> None:
+        """Make sure that the names of finished files survive a power cut."""
+        with storage_errors(str(self.path)):
+            self.folder.sync()
 
     def write_sums(self, files: Sequence[LocalFile]) -> Path:
         """Write SHA256SUMS for exactly this set, ready for ``sha256sum -c``; only when it would change.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from wheel_uploader.disk import DISK_FULL
 from wheel_uploader.download.companions import FetchCompanion
 from wheel_uploader.download.fetch import Fetch, local_path
 from wheel_uploader.download.inplace import InPlace
+from wheel_uploader.download.lanes import Lane, Lanes
 from wheel_uploader.download.transfer import Stopped
 from wheel_uploader.errors import ReleaseError, StorageError, worst
 from wheel_uploader.http import Http
@@ -35,6 +37,8 @@ from wheel_uploader.wheelhouse import Wheelhouse
 
 #: Files at once: a large file fills a connection, a small one spends its time waiting for answers.
 _JOBS, _JOBS_FOR_SMALL = 8, 16
+#: More threads than connections: a file that is being verified must not keep the line idle.
+_VERIFYING = 8
 #: Bytes: from this average on, files are large.
 _LARGE = 2_000_000
 #: Seconds that the workers get to put their files down when the run is interrupted.
@@ -100,6 +104,8 @@ def fetch_all(
     size = None if None in sizes else sum(size or 0 for size in sizes)
     with progress.total("download" if house else "check", files=len(sizes), size=size):
         crew.work_off(tasks, jobs or _default_jobs(files))
+        if house and crew.fetched:
+            house.sync()
     filenames = [name.filename for name, _ in files]
     inspected = [inspections[each] for each in filenames if each in inspections]
     return Arrivals(
@@ -133,6 +139,8 @@ def fetch_companions(
     if tasks:
         with progress.total("download" if house else "check", files=len(tasks), size=None):
             crew.work_off(tasks, jobs or _JOBS_FOR_SMALL)
+            if house and crew.fetched:
+                house.sync()
     if crew.failures:
         raise _summary(crew, len(tasks))
     return tuple(crew.fetched[each.filename] for each in companions)
@@ -181,7 +189,7 @@ class _Task(Protocol[Brings]):
     @property
     def remote(self) -> RemoteFile: ...
 
-    def run(self) -> Brings: ...
+    def run(self, lane: Lane) -> Brings: ...
 
 
 class _Crew(Generic[Brought]):
@@ -201,24 +209,29 @@ class _Crew(Generic[Brought]):
 
     def work_off(self, tasks: Sequence[_Task[Brought]], jobs: int) -> None:
         """Do all ``tasks``, the longest first, so that no large file runs alone at the end."""
-        todo = iter(sorted(tasks, key=lambda task: task.remote.size or 0, reverse=True))
-        turn = threading.Lock()
+        todo = deque(sorted(tasks, key=lambda task: task.remote.size or 0, reverse=True))
+        lanes = Lanes(jobs)
+
+        def check() -> None:
+            self.check()
+            if not todo:
+                raise Stopped
 
         def work(done: threading.Event) -> None:
             try:
-                while not self._stop.is_set():
-                    with turn:
-                        task = next(todo, None)
-                    if task is None:
-                        return
-                    self._do(task)
+                while True:
+                    check()
+                    with Lane(lanes, check) as lane:
+                        self._do(todo.popleft(), lane)
+            except (Stopped, IndexError):
+                pass
             finally:
                 done.set()
 
         # Not Thread.join: one that Ctrl-C interrupts takes a running thread for dead (Python 3.11, 3.12).
         begun: list[threading.Event] = []
         try:
-            for number in range(min(jobs, len(tasks))):
+            for number in range(min(jobs + _VERIFYING, len(tasks))):
                 begun.append(threading.Event())
                 # A daemon: one that hangs in a read must not keep an interrupted process from ending.
                 threading.Thread(target=work, args=begun[-1:], name=f"download-{number}", daemon=True).start()
@@ -235,10 +248,10 @@ class _Crew(Generic[Brought]):
         if self._crash:
             raise self._crash
 
-    def _do(self, task: _Task[Brought]) -> None:
+    def _do(self, task: _Task[Brought], lane: Lane) -> None:
         filename = task.filename
         try:
-            self.fetched[filename] = task.run()
+            self.fetched[filename] = task.run(lane)
         except Stopped:
             return
         except ReleaseError as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 from wheel_uploader.disk import storage_errors
 from wheel_uploader.display import bare_url, human_size, printable
 from wheel_uploader.download.fetch import local_path
+from wheel_uploader.download.lanes import Lane
 from wheel_uploader.download.transfer import etag, last_modified
 from wheel_uploader.errors import FileError, NetworkError
 from wheel_uploader.http import Http
@@ -41,7 +42,7 @@ class FetchCompanion:
     def remote(self) -> RemoteFile:
         return self.companion.remote
 
-    def run(self) -> LocalCompanion:
+    def run(self, lane: Lane) -> LocalCompanion:  # noqa: ARG002 - too small to leave it early
         """The attestation, as it was listed. Raises FileError for one that is not, or is too large."""
         if (self.remote.size or 0) > LIMIT:
             raise self._too_large(bare_url(self.remote.url))

@@ -10,6 +10,7 @@ from urllib.request import url2pathname
 
 from wheel_uploader.disk import storage_errors
 from wheel_uploader.display import bare_url, printable
+from wheel_uploader.download.lanes import Lane
 from wheel_uploader.download.partial import Partial
 from wheel_uploader.download.transfer import Transfer
 from wheel_uploader.errors import FileError
@@ -48,16 +49,17 @@ class Fetch:
     def filename(self) -> str:
         return self.name.filename
 
-    def run(self) -> Fetched:
-        """The file, verified and in the wheelhouse."""
-        take = self._from_disk if self.remote.url.startswith("file:") else self._from_server
-        fetched = take(Promise.of(self.remote))
+    def run(self, lane: Lane) -> Fetched:
+        """The file, verified and in the wheelhouse; ``lane`` is left as soon as its bytes are here."""
+        promise = Promise.of(self.remote)
+        is_local = self.remote.url.startswith("file:")
+        fetched = self._from_disk(promise) if is_local else self._from_server(promise, lane)
         self.progress.detail(f"{self.name.filename}: {fetched.outcome}, vouched for by {fetched.vouched_by}")
         return fetched
 
     # --- from a server ---------------------------------------------------------------------------------
 
-    def _from_server(self, promise: Promise | None) -> Fetched:
+    def _from_server(self, promise: Promise | None, lane: Lane) -> Fetched:
         here = self._digests_here(promise)
         known = None
         if here and promise:
@@ -79,7 +81,7 @@ class Fetch:
                 check=self.check,
                 bar=bar,
             )
-            note, vouched = self._transfer(transfer, partial, promise, known)
+            note, vouched = self._transfer(transfer, partial, promise, known, lane)
             if note is None:
                 assert here  # noqa: S101 - a server is asked so only about a file that is here
                 return self._as_it_lies(here, promise, FetchOutcome.UNCHANGED, STILL)
@@ -88,23 +90,29 @@ class Fetch:
             return self._settle(partial, here, note, outcome, vouched)
 
     def _transfer(
-        self, transfer: Transfer, partial: Partial, promise: Promise | None, known: Note | None
+        self, transfer: Transfer, partial: Partial, promise: Promise | None, known: Note | None, lane: Lane
     ) -> tuple[Note | None, str]:
         """Transfer and verify, twice at most; no note when the server says that ``known`` holds."""
         try:
-            note = transfer.run(self.http, known)
+            note = self._in_lane(lane, transfer, known)
             return note, self._verified_once(partial, promise) if note else ""
         except Mismatch as error:
             self.progress.detail(f"{self.name.filename}: {error}; fetching it once more")
         transfer.restart()
         try:
-            return transfer.run(self.http), self._verified_once(partial, promise)
+            return self._in_lane(lane, transfer), self._verified_once(partial, promise)
         except Mismatch as error:
             raise FileError(
                 f"{self.name.filename} from {bare_url(self.remote.url)}: {error}",
                 hint="The staging place has a damaged file, or it changed meanwhile: "
                 "look there, then run the same command again.",
             ) from None
+
+    def _in_lane(self, lane: Lane, transfer: Transfer, known: Note | None = None) -> Note | None:
+        lane.enter(self.check)
+        note = transfer.run(self.http, known)
+        lane.leave()
+        return note
 
     def _verified_once(self, partial: Partial, promise: Promise | None) -> str:
         return verified(self.name, partial.path, partial.digests(), self.remote, promise, self.inspect)

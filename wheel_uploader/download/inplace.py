@@ -8,6 +8,7 @@ from pathlib import Path
 
 from wheel_uploader.display import printable
 from wheel_uploader.download.fetch import local_path
+from wheel_uploader.download.lanes import Lane
 from wheel_uploader.errors import FileError
 from wheel_uploader.models import (
     DistName,
@@ -37,7 +38,7 @@ class InPlace:
     def filename(self) -> str:
         return self.name.filename
 
-    def run(self) -> Fetched:
+    def run(self, lane: Lane) -> Fetched:  # noqa: ARG002 - no connection, nothing to leave early
         """The file, verified where it is. Raises FileError for one that is damaged."""
         path = local_path(self.remote)
         promise = Promise.of(self.remote)

@@ -99,7 +99,7 @@ class Partial:
         self._hashes.update(data)
 
     def publish(self, note: Note | None, *, replace: bool) -> Path:
-        """Give the file its final name: bytes safe on the disk, then the name, then that safe."""
+        """Give the file its final name, once its bytes are safe; ``Wheelhouse.sync`` makes the name safe."""
         assert self._stream  # noqa: S101
         house, path = self._house, self._house.path / self._filename
         if house.holds(self._filename) and not replace:
@@ -113,7 +113,6 @@ class Partial:
             os.fsync(self._stream.fileno())
             self._stream.close()
             house.hidden.move(self._filename + PART, house.folder, self._filename)
-            house.folder.sync()
         house.forget_stump(self._filename)
         self.keep = False
         return path

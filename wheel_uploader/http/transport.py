@@ -25,6 +25,8 @@ _limits = threading.local()
 
 _CHECK = "Check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY."
 
+#: Bytes of a full record of TLS.
+_RECORD = 16 * 1024
 #: Seconds: servers and proxies on the way drop idle connections after about a minute.
 _KEEPALIVE = 30.0
 
@@ -63,9 +65,22 @@ class LimitedStream(httpcore.NetworkStream):
 
     def __init__(self, inner: httpcore.NetworkStream) -> None:
         self._inner = inner
+        self._socket = inner.get_extra_info("socket")
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._inner.read(max_bytes, _remaining(timeout, httpcore.ReadTimeout))
+        piece = self._inner.read(max_bytes, _remaining(timeout, httpcore.ReadTimeout))
+        if len(piece) < _RECORD or not isinstance(self._socket, ssl.SSLSocket):
+            return piece
+        # TLS hands over one record of 16 kB at a time: take all that is here, for what h11 does with a
+        # piece costs the same for one of any size.
+        pieces, length = [piece], len(piece)
+        self._socket.settimeout(0)
+        with contextlib.suppress(OSError):  # Nothing more at this moment; what is wrong comes again.
+            while piece and length < max_bytes:
+                piece = self._socket.recv(max_bytes - length)
+                pieces.append(piece)
+                length += len(piece)
+        return b"".join(pieces)
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self._inner.write(buffer, _remaining(timeout, httpcore.WriteTimeout))
