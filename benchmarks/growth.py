@@ -66,7 +66,8 @@ def show(name: str, across: str, rows: Sequence[Row]) -> None:
     print(f"| exponent of the last step | {' | '.join(f'{each:.2f}' for each in exponents)} |\n", flush=True)
     PLOTS.mkdir(exist_ok=True)
     series = {each: [(count, max(figures[each], 1e-4)) for count, figures in rows] for each in names}
-    svg = plot.log_log(f"Growth with {across}", across, "CPU seconds; MiB", series)
+    up = "CPU seconds; MiB" if any("MiB" in each for each in names) else "CPU seconds"
+    svg = plot.log_log(f"Growth with {across}", across, up, series)
     (PLOTS / f"growth-{name}.svg").write_text(svg, encoding="utf-8")
 
 

@@ -31,7 +31,7 @@ def log_log(title: str, across: str, up: str, series: Mapping[str, Sequence[Poin
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" {_FONT}>',
         f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="#fff"/>',
-        f'<text x="{_LEFT}" y="22" font-size="14">{escape(title)}</text>',
+        f'<text x="{_LEFT}" y="18" font-size="14">{escape(title)}</text>',
         f'<text x="{_LEFT}" y="{_HEIGHT - 10}">{escape(across)}</text>',
         f'<text x="14" y="{_TOP - 6}">{escape(up)}</text>',
     ]
@@ -43,6 +43,7 @@ def log_log(title: str, across: str, up: str, series: Mapping[str, Sequence[Poin
         left, y = place(10**x_low, 10**power)
         parts.append(f'<path d="M{left} {y}H{_WIDTH - _RIGHT}" stroke="#ddd"/>')
         parts.append(f'<text x="{left - 6}" y="{y + 4}" text-anchor="end">{_label(power)}</text>')
+    labels = _apart({name: place(*points[-1])[1] for name, points in series.items()})
     for (name, points), (colour, dashes) in zip(series.items(), _STYLES, strict=False):
         places = [place(*point) for point in points]
         line = " ".join(f"{x},{y}" for x, y in places)
@@ -51,9 +52,19 @@ def log_log(title: str, across: str, up: str, series: Mapping[str, Sequence[Poin
             f'stroke-dasharray="{dashes}"/>'
         )
         parts += [f'<circle cx="{x}" cy="{y}" r="3" fill="{colour}"/>' for x, y in places]
-        x, y = places[-1]
-        parts.append(f'<text x="{x + 8}" y="{y + 4}" fill="{colour}">{escape(name)}</text>')
+        x = places[-1][0]
+        parts.append(f'<text x="{x + 8}" y="{labels[name] + 4}" fill="{colour}">{escape(name)}</text>')
     return "\n".join([*parts, "</svg>\n"])
+
+
+def _apart(heights: Mapping[str, float]) -> dict[str, float]:
+    """``heights`` of labels, moved down where one would stand on the other."""
+    placed: dict[str, float] = {}
+    lowest = 0.0
+    for name, height in sorted(heights.items(), key=lambda item: item[1]):
+        lowest = placed[name] = max(height, lowest)
+        lowest += 14
+    return placed
 
 
 def _decades(values: Sequence[float]) -> tuple[int, int]:
