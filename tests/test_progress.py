@@ -14,6 +14,7 @@ import termios
 import threading
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 
@@ -67,6 +68,8 @@ def test_quiet_is_quiet() -> None:
     shown.detail("more")
     with shown.total("download", files=1, size=1), shown.file("x", size=1) as bar:
         bar.advance(1)
+    with shown.steps("asking pip", count=1) as bar:
+        bar.advance(1)
     assert stream.getvalue() == ""
 
 
@@ -80,6 +83,17 @@ def test_what_came_from_outside_is_harmless() -> None:
     assert len(text.splitlines()) == 3
     for hidden in ("\x1b", "\r", "\u202e", "secret", "::error::"):
         assert hidden not in text
+
+
+def test_a_log_hears_of_many_steps_every_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    stream, shown = in_a_log()
+    with shown.steps("asking pip", count=77) as bar:
+        for _ in range(77):
+            clock[0] += 1.0
+            bar.advance(1)
+    assert stream.getvalue().splitlines() == [f"asking pip: {done} of 77" for done in (20, 40, 60)]
 
 
 def test_lines_of_many_threads_stay_whole() -> None:
@@ -181,6 +195,20 @@ def test_a_terminal_gets_bars_and_is_clean_afterwards(terminal: Terminal) -> Non
     assert seen[0] == "talk in between"
     assert sorted(seen[1:-1]) == [f"{name}: verified" for name in names]
     assert seen[-1] == "the end"
+
+
+def test_steps_are_a_bar_that_lines_go_above(terminal: Terminal) -> None:
+    shown = progress.make(terminal.stream, verbose=1)
+    with shown.steps("asking pip", count=3) as bar:
+        for number in range(3):
+            time.sleep(0.12)
+            bar.advance(1)
+            shown.detail(f"answer {number}")
+    shown.say("the end")
+    text = terminal.close()
+    assert "asking pip: " in text
+    assert "3/3 [" in text
+    assert screen(text) == ["answer 0", "answer 1", "answer 2", "the end"]
 
 
 def test_an_attempt_that_starts_again_takes_its_bytes_back(terminal: Terminal) -> None:

@@ -15,9 +15,10 @@ from tests import indexes, wheels
 from tests.person import Person
 from wheel_uploader import names, pip, throwaway
 from wheel_uploader.errors import NetworkError, UsageError
-from wheel_uploader.models import Installable, InstallKind, Options, Report, WheelName
+from wheel_uploader.models import Installable, InstallKind, Options, Report, Stage, WheelName
 from wheel_uploader.rehearsal import asking, machines
 from wheel_uploader.rehearsal.machines import Machine, Python
+from wheel_uploader.report import ending
 from wheel_uploader.report import rehearsal as table
 
 
@@ -188,7 +189,24 @@ def test_the_table_says_what_got_worse_and_what_is_new() -> None:
         "  Linux x86_64 glibc 2.28  wheel   new",
         "  Windows arm64            SOURCE  -",
     ]
-    assert any("the previous release had a wheel there" in line for line in text)
+    assert text[4:] == [
+        "  source: built from the sdist; it needs a compiler where there is one to run",
+        "  -: nothing at all",
+        "  SOURCE: the previous release had a wheel there",
+        "  new: a wheel, and the previous release had none there",
+        "rehearsal: pip found a wheel in 2 of 4 places, and none in 1 where the previous",
+        "  release had one; nothing was posted.",
+    ]
+
+
+def test_the_end_of_a_rehearsal_says_that_it_was_one() -> None:
+    report = answered(("cp313", "Windows arm64", InstallKind.WHEEL, None))
+    report.reached = Stage.CHECK
+    end = ending.of(report, [])
+    assert (end.headline, end.sentence) == (
+        "Rehearsed",
+        "pip found a wheel in 1 of 1 place; nothing was posted.",
+    )
 
 
 def test_the_table_fits_the_screen_however_many_pythons_there_are() -> None:
@@ -230,6 +248,9 @@ def test_a_rehearsal_shows_what_users_get_and_posts_nothing(person: Person, tmp_
     windows = next(line for line in ended.report.splitlines() if line.startswith("  Windows x86_64"))
     linux = next(line for line in ended.report.splitlines() if line.startswith("  Linux x86_64 glibc 2.28"))
     assert windows.split()[-2:] == ["NONE", "-"]
+    # Nobody shall think that it is there.
+    assert ended.report.splitlines()[0].endswith(f", rehearsed for {url}")
+    assert "nothing was posted" in ended.report
     assert linux.split()[-2:] == ["wheel", "-"]
     assert "uploaded" not in ended.talk
     assert sorted((tmp_path / "packages").iterdir()) == before

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TextIO
 
 from wheel_uploader.display import human_size, printable
@@ -17,13 +18,18 @@ if TYPE_CHECKING:
 _DELAY = 0.3
 #: Characters of a file name beside a bar.
 _NAME = 40
+#: Seconds between two lines about something long, where there are no bars.
+_PATIENCE = 20.0
 
 
 class Bar(Protocol):
-    """The progress of one file in flight."""
+    """The progress of one file in flight, or of many small steps."""
 
     def advance(self, count: int) -> None:
-        """``count`` more bytes are done; negative when an attempt starts again from an earlier byte."""
+        """``count`` more bytes are done; negative when an attempt starts again from an earlier byte.
+
+        Of steps, so many more.
+        """
         ...
 
 
@@ -46,6 +52,10 @@ class Progress(Protocol):
         """A bar for one file in flight; its bytes count for the whole stage too."""
         ...
 
+    def steps(self, label: str, *, count: int) -> contextlib.AbstractContextManager[Bar]:
+        """A bar for ``count`` steps that are no files and take their time, outside of any stage."""
+        ...
+
 
 class Silent:
     """A Progress that says nothing: for callers that are no person, and for tests."""
@@ -62,6 +72,10 @@ class Silent:
 
     @contextlib.contextmanager
     def file(self, filename: str, *, size: int | None) -> Iterator[Bar]:
+        yield self
+
+    @contextlib.contextmanager
+    def steps(self, label: str, *, count: int) -> Iterator[Bar]:
         yield self
 
     def advance(self, count: int) -> None:
@@ -112,6 +126,11 @@ class Lines:
         if count.bytes:
             self.say(f"{self._done} {filename} ({human_size(count.bytes)})")
 
+    @contextlib.contextmanager
+    def steps(self, label: str, *, count: int) -> Iterator[Bar]:
+        """``LABEL: 30 of 77`` every now and then."""
+        yield _Steps(lambda done: self.say(f"{label}: {done} of {count}"), self._lock)
+
 
 class _Listener:
     """A stream that may be full or gone: a run does not end in the middle because nobody hears of it."""
@@ -141,14 +160,33 @@ class _Count:
         self.bytes += count
 
 
+class _Steps:
+    """A Bar that is told of every now and then."""
+
+    def __init__(self, tell: Callable[[int], None], lock: threading.RLock) -> None:
+        self._tell = tell
+        self._lock = lock
+        self._done = 0
+        self._told = time.monotonic()
+
+    def advance(self, count: int) -> None:
+        with self._lock:
+            self._done += count
+            if time.monotonic() - self._told >= _PATIENCE:
+                self._told = time.monotonic()
+                self._tell(self._done)
+
+
 class Bars(Lines):
     """A Progress in tqdm's bars: one for the stage, one below it for each file in flight."""
 
     def __init__(self, stream: TextIO, *, verbose: int) -> None:
         super().__init__(stream, verbose=verbose)
         self._stage: _Stage | None = None
+        #: The bar that lines are written above.
+        self._top: tqdm[NoReturn] | None = None
 
-    def _bar(self, label: str, size: int | None, delay: float) -> tqdm[NoReturn]:
+    def _bar(self, label: str, size: int | None, delay: float, unit: str = "B") -> tqdm[NoReturn]:
         from tqdm import tqdm
 
         # Its own lock would load multiprocessing, its monitor would be one more thread; neither is needed.
@@ -159,8 +197,8 @@ class Bars(Lines):
                 desc=printable(label),
                 total=size,
                 file=self._stream,
-                unit="B",
-                unit_scale=True,
+                unit=unit,
+                unit_scale=unit == "B",
                 leave=False,
                 dynamic_ncols=True,
                 delay=delay,
@@ -168,20 +206,31 @@ class Bars(Lines):
 
     def _write(self, line: str) -> None:
         with self._lock:
-            if self._stage:
-                self._stage.bar.write(line, file=self._stream)
+            if self._top is not None:
+                self._top.write(line, file=self._stream)
             else:
                 super()._write(line)
 
     @contextlib.contextmanager
     def total(self, verb: str, *, files: int, size: int | None) -> Iterator[None]:
         self._stage = _Stage(verb, files, self._bar(f"{verb} 0/{files}", size, 0))
+        self._top = self._stage.bar
         try:
             yield
         finally:
             with self._lock:
                 self._stage.bar.close()
-                self._stage = None
+                self._stage = self._top = None
+
+    @contextlib.contextmanager
+    def steps(self, label: str, *, count: int) -> Iterator[Bar]:
+        self._top = self._bar(label, count, 0, " steps")
+        bar = _FileBar(self._top, None, self._lock)
+        try:
+            yield bar
+        finally:
+            bar.close()
+            self._top = None
 
     @contextlib.contextmanager
     def file(self, filename: str, *, size: int | None) -> Iterator[Bar]:

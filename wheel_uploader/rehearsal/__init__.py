@@ -57,13 +57,18 @@ def rehearse(report: Report, summaries: Sequence[FileSummary], progress: Progres
                 for python in machines.pythons([*here, *before])
                 for machine in machines.machines([*here, *before])
             ]
-            progress.say(f"rehearsal: asking pip {len(questions)} times what it installs")
+            progress.say(f"rehearsal: asking pip what it installs in {len(questions)} places")
             requirement = f"{selection.project}=={selection.version}"
+            with (
+                progress.steps("asking pip", count=len(questions)) as bar,
+                ThreadPoolExecutor(os.cpu_count() or 1) as pool,
+            ):
 
-            def asked(question: tuple[Python, Machine]) -> str:
-                return asking.choice(f"{url}simple/", requirement, *question, scratch)
+                def asked(question: tuple[Python, Machine]) -> str:
+                    answer = asking.choice(f"{url}simple/", requirement, *question, scratch)
+                    bar.advance(1)
+                    return answer
 
-            with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
                 taken = list(pool.map(asked, questions))
     requires = _requires(summaries)
     return tuple(

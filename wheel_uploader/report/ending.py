@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from wheel_uploader.display import human_size
-from wheel_uploader.models import Report, Severity, Stage
+from wheel_uploader.models import InstallKind, Report, Severity, Stage
 from wheel_uploader.report import attestations, findings
 from wheel_uploader.report.files import Row, State, blocks
 from wheel_uploader.report.marks import Tone
@@ -88,6 +88,8 @@ def _success(report: Report, rows: Sequence[Row]) -> tuple[str, str]:
             return "Uploaded", f"{counted(posted)} posted; the index was not asked whether it serves them."
         case Stage.SIGN:
             return "Signed", f"{count} checked and signed; nothing was posted."
+        case Stage.CHECK if report.rehearsal:
+            return "Rehearsed", rehearsed(report)
         case Stage.CHECK:
             return "Checked", f"No check stops this release of {count}; nothing was posted."
         case Stage.DOWNLOAD:
@@ -96,6 +98,15 @@ def _success(report: Report, rows: Sequence[Row]) -> tuple[str, str]:
             return "Listed", f"{count} of the release found where they are staged; not yet downloaded."
         case _:
             return "Nothing done", "The run ended before its first stage was finished."
+
+
+def rehearsed(report: Report) -> str:
+    """What pip said, in one sentence."""
+    places = "1 place" if len(report.rehearsal) == 1 else f"{len(report.rehearsal)} places"
+    wheels = sum(each.kind is InstallKind.WHEEL for each in report.rehearsal)
+    worse = sum(each.is_worse for each in report.rehearsal)
+    less = f", and none in {worse} where the previous release had one" if worse else ""
+    return f"pip found a wheel in {wheels} of {places}{less}; nothing was posted."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +124,7 @@ def facts(report: Report, rows: Sequence[Row]) -> Iterator[Fact]:
     if places:
         yield Fact(label="From", quoted=places)
     if report.target:
-        yield Fact(label="To", quoted=(report.target,))
+        yield Fact(label="For" if report.options.rehearse else "To", quoted=(report.target,))
     if rows:
         yield Fact(label="Files", said=f"{counted(len(rows))}, {_total(report, rows)}{_left(report)}")
     if report.results:

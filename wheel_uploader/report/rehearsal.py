@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 
 from wheel_uploader.display import printable
 from wheel_uploader.models import Installable, InstallKind, Report
+from wheel_uploader.report import ending
 
 WIDTH = 80
 _GAP = "  "
@@ -19,6 +21,7 @@ def lines(report: Report) -> Iterator[str]:
         yield "what pip installs:"
         yield from _table(report.rehearsal)
         yield from _legend(report)
+        yield from textwrap.wrap(f"rehearsal: {ending.rehearsed(report)}", WIDTH, subsequent_indent=_GAP)
     yield from _trials(report)
 
 
@@ -62,8 +65,8 @@ def _legend(report: Report) -> Iterator[str]:
         yield f"{_GAP}source: built from the sdist; it needs a compiler where there is one to run"
     if shown & {"-", "NONE"}:
         yield f"{_GAP}-: nothing at all"
-    if shown & {"SOURCE", "NONE"}:
-        yield f"{_GAP}SOURCE, NONE: the previous release had a wheel there"
+    if worse := [word for word in _WORSE.values() if word in shown]:
+        yield f"{_GAP}{', '.join(worse)}: the previous release had a wheel there"
     if "new" in shown:
         yield f"{_GAP}new: a wheel, and the previous release had none there"
 

@@ -30,8 +30,9 @@ def render(report: Report, rules: Rules, *, utf8: bool = False) -> str:
 def _heading(report: Report) -> Iterator[str]:
     if report.selection:
         where = ", ".join(printable(source) for source in _sources(report))
-        to = f" to {report.target}" if report.target else ""
-        yield f"{report.selection.project} {report.selection.version} from {where}{to}"
+        to = ", rehearsed for" if report.options.rehearse else " to"
+        target = f"{to} {report.target}" if report.target else ""
+        yield f"{report.selection.project} {report.selection.version} from {where}{target}"
 
 
 def _sources(report: Report) -> list[str]:

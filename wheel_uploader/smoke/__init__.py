@@ -43,8 +43,17 @@ def run_all(files: Sequence[LocalFile], command: str, progress: Progress) -> tup
             hint=f"The Pythons found here: {has}. Install one that is fitting, or leave --smoke out.",
         )
     progress.say(f"smoke: {len(pairs)} trials with {', '.join(sorted({str(each) for _, each in pairs}))}")
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        return tuple(pool.map(lambda pair: _tried(pair[0], pair[1], words, progress), pairs))
+    with (
+        progress.steps("smoke", count=len(pairs)) as bar,
+        ThreadPoolExecutor(os.cpu_count() or 1) as pool,
+    ):
+
+        def tried(pair: tuple[LocalFile, Interpreter]) -> Trial:
+            trial = _tried(*pair, words, progress)
+            bar.advance(1)
+            return trial
+
+        return tuple(pool.map(tried, pairs))
 
 
 def stop_if_failed(trials: Sequence[Trial]) -> None:
