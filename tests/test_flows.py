@@ -177,6 +177,10 @@ def test_staging_on_a_server_and_the_historic_call(shop: Shop, tmp_path: Path) -
 
 def test_built_tried_and_uploaded_in_one_job(shop: Shop) -> None:
     (name,) = build(shop.home / "wheelhouse", "nb-cpp", "0.1.0", ["py3-none-any"])
+    # What pip would bring from PyPI.
+    runner = "import sys, unittest; unittest.main(None, argv=['pytest', 'discover', '-s', sys.argv[1]])"
+    wheels.make_wheel(shop.home / "links", "pytest", "9.0", files={"pytest/__main__.py": runner.encode()})
+    (shop.home / "requirements-test.txt").write_text("pytest\n")
     test = shop.home / "test" / "test_compute.py"
     test.parent.mkdir()
     case = (
@@ -184,7 +188,12 @@ def test_built_tried_and_uploaded_in_one_job(shop: Shop) -> None:
         "    def test(self):\n        self.assertEqual(nb_cpp.__version__, {!r})\n"
     )
     # Pythons on PATH are enough.
-    alone = {"PYENV_ROOT": str(shop.home), "UV_PYTHON_INSTALL_DIR": str(shop.home)}
+    alone = {
+        "PIP_NO_INDEX": "1",
+        "PIP_FIND_LINKS": str(shop.home / "links"),
+        "PYENV_ROOT": str(shop.home),
+        "UV_PYTHON_INSTALL_DIR": str(shop.home),
+    }
     test.write_text(case.format("0.0.9"))
     done = shop.runs("tried", **LOGIN, **alone)
     assert done.returncode == 6, done.stderr
