@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 from urllib.request import url2pathname
 
 from wheel_uploader.disk import storage_errors
@@ -227,7 +228,9 @@ class Fetch:
 
 def local_path(remote: RemoteFile) -> Path:
     """The path that a ``file:`` URL stands for."""
-    return Path(url2pathname(urlsplit(remote.url).path))
+    path = urlsplit(remote.url).path
+    # url2pathname loses the bytes of a name that are not UTF-8.
+    return Path(os.fsdecode(unquote_to_bytes(path)) if os.name == "posix" else url2pathname(path))
 
 
 def _where(remote: RemoteFile) -> str:

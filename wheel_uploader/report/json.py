@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from wheel_uploader import __version__
-from wheel_uploader.display import bare_url, printable, redact
+from wheel_uploader.display import bare_url, printable
 from wheel_uploader.models import Report, SdistName, UploadOutcome, WheelName
 from wheel_uploader.report import attestations, matrix
 from wheel_uploader.report.files import rows
@@ -31,7 +31,7 @@ def document(report: Report) -> dict[str, Any]:
         "program": f"wheel-uploader {__version__}",
         "project": str(selection.project) if selection else report.options.project,
         "version": str(selection.version) if selection else report.options.version,
-        "sources": [bare_url(url) for url in report.options.urls],
+        "sources": [printable(bare_url(url)) for url in report.options.urls],
         "target": report.target,
         "profile": report.profile,
         "began": report.began.isoformat(timespec="seconds") if report.began else None,
@@ -47,7 +47,7 @@ def document(report: Report) -> dict[str, Any]:
         "refused": [
             {
                 "filename": printable(refusal.filename),
-                "source": redact(refusal.source),
+                "source": printable(refusal.source),
                 "reason": printable(refusal.reason),
             }
             for refusal in (selection.refused if selection else ())
