@@ -207,6 +207,21 @@ def test_built_tried_and_uploaded_in_one_job(shop: Shop) -> None:
     assert shop.runs("tried", **LOGIN, **alone).returncode == 0
 
 
+def test_an_index_of_ones_own(shop: Shop, tmp_path: Path) -> None:
+    (name,) = build(shop.home / "wheelhouse", "dipy", "1.11.1", ["py3-none-any"])
+    port = str(servers.free_port())
+    done = shop.runs(
+        "local",
+        ("8080", port),
+        WHEEL_UPLOADER_PROFILE="any",
+        PIP_CONFIG_FILE=os.devnull,
+        PIP_NO_CACHE_DIR="1",
+    )
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in (shop.home / "packages").iterdir()] == [name]
+    assert (shop.home / "tried" / "dipy" / "__init__.py").is_file()
+
+
 def test_only_the_files(shop: Shop, tmp_path: Path) -> None:
     learn = build(tmp_path / "simple", "scikit-learn", "1.8.0", linux("cp312", "cp313"))
     build(tmp_path / "simple", "scikit-learn", "1.7.0", linux("cp312"))
