@@ -86,7 +86,7 @@ def _large(out: IO[bytes], name: str, size: int, kind: str) -> tuple[bytes, int,
         sha256.update(plain)
         crc = zlib.crc32(plain, crc)
         out.seek(start + packed)
-        if any(coded):
+        if kind != STORED:
             out.write(coded)
         length, packed = length + len(plain), packed + len(coded)
     out.seek(start - _header_length(name, wide=True))
