@@ -68,6 +68,7 @@ def test_the_real_command_killed_and_given_errors() -> None:
                 ("fsync", syscalls.KILL),
                 ("write", "error=ENOSPC"),
                 ("sendto", "error=ECONNRESET"),
+                ("flock", "error=ENOLCK"),
             ):
                 last = [point for point in points if (point.call, point.what) == (call, what)][-1]
                 assert bench.inject(last) == []

@@ -7,7 +7,7 @@ import errno
 import json
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -116,16 +116,23 @@ class Wheelhouse:
                     f"{printable(str(hidden))} is not a directory", hint="Remove it, then run this again."
                 )
 
-    def _locked(self) -> contextlib.AbstractContextManager[object]:
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
         from filelock import FileLock, Timeout
 
         lock = FileLock(self.path / HIDDEN / "lock", timeout=self._lock_timeout, thread_local=False)
         with storage_errors(f"the lock of the wheelhouse {self.path}"):
             try:
-                return lock.acquire()
+                lock.acquire()
             except Timeout:
                 held = f"another run is at work in the wheelhouse {printable(str(self.path))}"
                 raise LockedError(held) from None
+        try:
+            yield
+        finally:
+            # Some network disks fail here; the kernel frees it when the process ends.
+            with contextlib.suppress(OSError):
+                lock.release()
 
     def _tidy(self) -> None:
         """Remove what a run that was killed left behind and nothing can continue."""
