@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
+from tests import indexes, wheels
+from tests.indexes import Say
 from wheel_uploader.display import remember_secret
 from wheel_uploader.errors import (
     ConflictError,
@@ -13,7 +21,7 @@ from wheel_uploader.errors import (
     ReleaseError,
     UsageError,
 )
-from wheel_uploader.publish import answers
+from wheel_uploader.publish import answers, trusted
 from wheel_uploader.publish.answer_rules import Kind
 
 #: Status, words of the server, what to do, the error that it is in the end, and some of our words.
@@ -171,6 +179,195 @@ def test_every_answer_has_its_diagnosis(
         assert f'the index said: "{words}"' in ended.message
 
 
+_SEE = ". See https://packaging.python.org/specifications/core-metadata for more information."
+#: What Warehouse refuses, in the order in which it looks: status, words, and some of ours.
+WAREHOUSE: list[tuple[int, str, type[ReleaseError], str]] = [
+    # the gate
+    (
+        410,
+        "Project pre-registration is no longer required or supported, upload ...",
+        UsageError,
+        "nothing takes",
+    ),
+    (410, "Uploading documentation is no longer supported, we recommend ...", UsageError, "nothing takes"),
+    (400, "name: Should not be a tuple.", NetworkError, "the form"),
+    (403, "Read-only mode: Uploads are temporarily disabled.", NetworkError, "no uploads at the moment"),
+    (403, "New uploads are temporarily disabled. See #admin-intervention", NetworkError, "at the moment"),
+    (403, "Username/Password authentication is no longer supported.", CredentialsError, "API tokens only"),
+    (
+        403,
+        "Invalid or non-existent authentication information. See ...",
+        CredentialsError,
+        "refused the cred",
+    ),
+    (400, "Unknown protocol version.", NetworkError, "the form"),
+    # the form
+    (400, f"'a b' is an invalid value for Name. Error: Start and end with{_SEE}", FileError, "metadata"),
+    (400, "Invalid value for filetype. Error: Use a known file type.", NetworkError, "the form"),
+    (400, "Python version is required for binary distribution uploads.", NetworkError, "the form"),
+    (400, "Use 'source' as Python version for an sdist.", NetworkError, "the form"),
+    (400, "Use a valid, hex-encoded, SHA256 message digest.", NetworkError, "the form"),
+    (400, "Include at least one message digest.", NetworkError, "the form"),
+    # metadata
+    (400, f"'2.0' is not a valid metadata version{_SEE}", FileError, "metadata"),
+    (400, f"import_name introduced in metadata version 2.5, not 2.1{_SEE}", FileError, "metadata"),
+    (400, "The use of local versions in '1.0+cu1' is not allowed. See ...", FileError, "local part"),
+    (400, f"'summary' must be a single line{_SEE}", FileError, "metadata"),
+    (400, f"'summary' field must be 512 characters or less.{_SEE}", FileError, "metadata"),
+    (400, f"'me' is not a valid email address: no @{_SEE}", FileError, "metadata"),
+    (400, f"'x' is not a valid classifier.{_SEE}", FileError, "metadata"),
+    (400, "The classifier 'x' has been deprecated, use one of [] instead.", FileError, "metadata"),
+    (400, f"'ftp://x' is not a valid url.{_SEE}", FileError, "metadata"),
+    (400, f"'l' must be 32 characters or less.{_SEE}", FileError, "metadata"),
+    (400, f"Can't have direct dependency: x @ https://x{_SEE}", FileError, "by its URL"),
+    (400, f"License is deprecated when License-Expression is present.{_SEE}", FileError, "metadata"),
+    (400, f"'key' has invalid data{_SEE}", FileError, "metadata"),
+    # the project
+    (400, "Upload payload does not have a file.", NetworkError, "the form"),
+    (
+        400,
+        "Non-user identities cannot create new projects. This was ...",
+        CredentialsError,
+        "pending publisher",
+    ),
+    (
+        400,
+        "The name 'json' isn't allowed (conflict with Python Standard Library module name).",
+        ConflictError,
+        "of Python",
+    ),
+    (400, "The name 'x' isn't allowed. See ... for more information.", ConflictError, "this project name"),
+    (400, "The name 'dipy' is too similar to an existing project.", ConflictError, "too close"),
+    (409, "The name 'dipy' conflicts with an existing project.", ConflictError, "too close"),
+    (403, "New project registration temporarily disabled. See ...", NetworkError, "no new projects"),
+    (429, "Too many new projects created", NetworkError, "last hour"),
+    (
+        403,
+        "The user 'a' isn't allowed to upload to project 'dipy'. See ...",
+        CredentialsError,
+        "not for this",
+    ),
+    (403, "The given token isn't allowed to upload to project 'dipy'.", CredentialsError, "not for this"),
+    (403, "Invalid API Token: token is expired", CredentialsError, "expired"),
+    (
+        403,
+        "Invalid API Token: project-scoped token is not valid for project: 'x'",
+        CredentialsError,
+        "not for",
+    ),
+    (
+        403,
+        "User 'a', associated with the API token used, does not have a verified primary email address. ...",
+        CredentialsError,
+        "verified e-mail",
+    ),
+    (
+        403,
+        "User 'a', associated with the API token used, does not have two-factor authentication enabled. ...",
+        CredentialsError,
+        "two-factor",
+    ),
+    (
+        400,
+        "Organization account owning this project is inactive. This may be ...",
+        CredentialsError,
+        "inactive",
+    ),
+    (400, "The description failed to render for 'text/x-rst'. See ...", FileError, "cannot be rendered"),
+    (400, "The description failed to render in the default format of reStructuredText.", FileError, "render"),
+    # the file
+    (400, "Cannot upload a file with non-printable characters in the name", FileError, "the file's name"),
+    (400, "Cannot upload a file with '/' or '\\' in the name.", FileError, "the file's name"),
+    (400, "Invalid file extension: Extension .zip is invalid for filetype bdist_wheel.", FileError, "name"),
+    (400, "Invalid distribution file.", FileError, "sound archive"),
+    (400, "File too large. Limit for project 'dipy' is 100 MB. See ...", FileError, "larger than"),
+    (
+        400,
+        "Project size too large. Limit for project 'dipy' total size is 10 GB.",
+        FileError,
+        "project is full",
+    ),
+    (
+        400,
+        "The digest supplied does not match a digest calculated from ...",
+        NetworkError,
+        "damaged on the way",
+    ),
+    (
+        400,
+        "This filename was previously used by a file that has since been deleted.",
+        ConflictError,
+        "deleted",
+    ),
+    (400, "Uploading new files to releases older than 14 days is not allowed.", ConflictError, "closed"),
+    (400, "Only one sdist may be uploaded per release.", ConflictError, "another sdist"),
+    (400, "File is not a zipfile", FileError, "sound archive"),
+    (400, "File is both a zip and a tar file", FileError, "sound archive"),
+    (400, "File exceeds compression ratio of 50", FileError, "sound archive"),
+    (400, "File does not use a supported compression type", FileError, "sound archive"),
+    (400, "Unable to parse name and version from wheel filename", FileError, "the file's name"),
+    (400, "WHEEL not found at dipy-1.11.0.dist-info/WHEEL", FileError, "missing"),
+    (400, "PyArmor-encrypted content is not allowed. See ...", FileError, "obfuscated"),
+    (
+        400,
+        "Invalid distribution file. ZIP archive not accepted: ZIP contains a data descriptor. See ...",
+        FileError,
+        "sound archive",
+    ),
+    (400, "Incorrect number of top-level directories in sdist", FileError, "sound archive"),
+    (400, "PKG-INFO not found at dipy-1.11.0/PKG-INFO", FileError, "missing"),
+    (400, "Filename 'x.tar.gz' is invalid, should be 'dipy-1.11.0.tar.gz'.", FileError, "the file's name"),
+    (400, "Start filename for 'dipy' with 'dipy'.", FileError, "the file's name"),
+    (400, "License-File LICENSE does not exist in distribution file x at y", FileError, "missing"),
+    (400, "Binary wheel 'x' has an unsupported platform tag 'linux_x86_64'.", FileError, "platform tag"),
+    (400, "Version in filename should be '1.11.0' not '1.11'.", FileError, "the file's name"),
+    (400, "Wheel 'x' does not contain the required RECORD file: y", FileError, "missing"),
+    (400, "Wheel 'x' has invalid entry points defined in the entry_points.txt file", FileError, "read"),
+    (400, "Wheel 'x' does not contain the required METADATA file: y", FileError, "missing"),
+    (400, "Filename is too long: 'x'", FileError, "the file's name"),
+    (400, "Invalid attestations supplied during upload: bad metadata", FileError, "attestations"),
+]
+
+
+def test_all_that_pypi_says_is_told_in_our_words(tmp_path: Path) -> None:
+    """The real command, a wheel for each: what a person reads has the diagnosis, and the index's words."""
+    for number in range(len(WAREHOUSE)):
+        wheels.make_wheel(tmp_path / "staged", build=str(number + 1), files={"dipy/n": b"%d" % number})
+    names = [wheels.wheel_filename("dipy", "1.11.0", build=str(n + 1)) for n in range(len(WAREHOUSE))]
+    with indexes.scripted_index() as served:
+        for name, (status, words, _, _) in zip(names, WAREHOUSE, strict=True):
+            body = json.dumps(
+                {"message": "The server ...", "code": f"{status} {words}", "title": "Bad Request"}
+            )
+            # Warehouse has its words in both places; a proxy may lose the one, HTTP/2 does.
+            say = Say(status, words) if name in names[::2] else Say(status, body=body)
+            served.index.by_name[name] = say
+        call = ["-u", "staged", "--repository-url", served.upload_url, "--keep-going", "--format", "json"]
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("WHEEL_")}
+        environment |= {"TWINE_USERNAME": "", "TWINE_PASSWORD": "", "HOME": str(tmp_path)}
+        done = subprocess.run(
+            [sys.executable, "-m", "wheel_uploader", *call, "dipy", "1.11.0"],
+            cwd=tmp_path,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            timeout=120,
+        )
+    # The worst of them for the person.
+    assert done.returncode == ConflictError.exit_code, done.stderr
+    files = {file["filename"]: file["upload"] for file in json.loads(done.stdout)["files"]}
+    assert sorted(served.index.posted()) == sorted(names)
+    for name, (status, words, error, ours) in zip(names, WAREHOUSE, strict=True):
+        said = files[name]["reason"]
+        assert files[name]["outcome"] == "rejected"
+        assert ours in said.partition(" (status")[0], said
+        assert f'(status {status}); the index said: "{words}"' in said
+        answer = answers.understand(status, words)
+        assert (answer.kind, answer.error) == (Kind.REFUSED, error), said
+        assert answer.as_error(name).hint
+
+
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
 def test_accepted(status: int) -> None:
     assert answers.understand(status).kind is Kind.ACCEPTED
@@ -180,6 +377,7 @@ def test_accepted(status: int) -> None:
     ("location", "ours"),
     [
         ("https://example.com/legacy/", "the upload URL lacks its slash at the end"),
+        ("/legacy/", "the upload URL lacks its slash at the end"),
         ("https://u:p@example.org/x?token=1", "the upload URL redirects to https://example.org/x"),
         ("http://[", "the upload URL redirects to "),
         ("", "the upload URL redirects, and a file is never sent after a redirect"),
@@ -239,3 +437,32 @@ def test_a_pause_that_is_too_long_is_not_waited_for(status: int) -> None:
     answer = answers.understand(status, "", {"Retry-After": "3600"})
     assert (answer.kind, answer.error) == (Kind.REFUSED, NetworkError)
     assert "3600 s" in answer.diagnosis
+
+
+# --- trusted publishing ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", trusted.REASONS)
+def test_why_no_token_came(code: str) -> None:
+    said = (
+        "The token request failed; the index server gave the following reasons:\n\n"
+        f"* `{code}`: some words\n* `other`: more \x1b[2J"
+    )
+    error = trusted.not_minted("https://index.example/legacy/", said)
+    reason = trusted.REASONS[code]
+    assert error.message == (
+        f"trusted publishing with https://index.example/legacy/ failed: {reason.diagnosis} (status 422); "
+        f'the index said: "{code}: some words; other: more \\x1b[2J"'
+    )
+    assert error.hint == reason.hint
+    assert trusted.may_pass(said) is (code == "invalid-reuse-token")
+
+
+def test_why_no_token_came_in_other_words() -> None:
+    unknown = trusted.not_minted("https://h/", "The token request failed:\n* `odd`: words")
+    assert unknown.message.endswith('failed: the index gave no token; the index said: "odd: words"')
+    silent = trusted.not_minted("https://h/", "the index did not answer in time")
+    assert silent.message == "trusted publishing with https://h/ failed: the index did not answer in time"
+    assert "id-token: write" in silent.hint
+    assert trusted.may_pass("The token-minting request returned invalid JSON")
+    assert not trusted.may_pass("odd")

@@ -121,7 +121,7 @@ PURE = (
     *("brought/expect", "brought/sums", "brought/vouch"),
     *("archive/record", "archive/ziprecords", "archive/ziplocal", "archive/zipwalk"),
     *("archive/inflate", "archive/obfuscation"),
-    *("index/index_page", "publish/answers", "publish/answer_rules"),
+    *("index/index_page", "publish/answers", "publish/answer_rules", "publish/trusted"),
 )
 #: It renders in a process of its own, for a renderer may hang; and this is that process.
 NOT_PURE = ("checks/description", "checks/render")

@@ -464,12 +464,21 @@ def test_minting_is_tried_again_with_a_new_identity(warehouse: Warehouse) -> Non
     assert warehouse.identities == ["identity-1", "identity-2"]
 
 
+def test_an_identity_that_was_used_before_is_replaced(warehouse: Warehouse) -> None:
+    used: dict[str, object] = {"errors": [{"code": "invalid-reuse-token", "description": "used"}]}
+    warehouse.minted = [used, token(2)]
+    assert credentials(options()) == ("__token__", "pypi-AgMinted2000")
+    warehouse.minted = [used, used, used]
+    with pytest.raises(CredentialsError, match="was used before"):
+        credentials(options())
+
+
 @pytest.mark.parametrize(
     ("answers", "why"),
     [
         (
             [{"errors": [{"code": "invalid-publisher", "description": "no match"}]}],
-            r"`invalid-publisher`: no match",
+            r"no publisher of a project there .*invalid-publisher: no match",
         ),
         ([requests.ReadTimeout("slow")] * 3, "did not answer in time"),
         ([{"message": "odd"}], "failed"),

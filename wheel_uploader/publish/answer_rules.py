@@ -41,6 +41,7 @@ class Rule:
 NEW_VERSION = "A file name can be used only once: publish these files under a new version."
 _OTHER_NAME = "Choose another project name; this one cannot be had."
 _API_TOKEN = "Give an API token that covers this project as TWINE_PASSWORD, with the user name __token__."  # noqa: S105
+_REBUILD = "Rebuild the file with a recent build tool, then run this again."
 _METADATA = "Correct the project's metadata, rebuild, and run this again."
 
 #: The first rule that fits wins.
@@ -114,6 +115,18 @@ RULES = (
         hint=_OTHER_NAME,
     ),
     Rule(
+        pattern=r"organi[sz]ation .*inactive",
+        diagnosis="the organisation that owns the project is inactive",
+        hint="An owner of the organisation has to settle it with the index; then run the same command again.",
+        error=CredentialsError,
+    ),
+    Rule(
+        pattern=r"registration (?:is )?temporarily disabled",
+        diagnosis="the index takes no new projects at the moment",
+        hint="Look at the index's status page; nothing is lost, run the same command again later.",
+        error=NetworkError,
+    ),
+    Rule(
         pattern=r"read-only mode|uploads are temporarily disabled",
         diagnosis="the index takes no uploads at the moment",
         hint="Look at the index's status page; nothing is lost, run the same command again later.",
@@ -146,6 +159,14 @@ RULES = (
         error=NetworkError,
     ),
     Rule(
+        pattern=r"message digest|python version is required|as python version for an sdist|"
+        r"unknown protocol version|should not be a tuple|payload does not have a file|known file type",
+        diagnosis="the form of the upload did not arrive as it was sent, or the index wants another form",
+        hint="Look for a proxy that changes uploads, and whether the URL is that of an index for wheels.",
+        error=NetworkError,
+        statuses=frozenset({400, 422}),
+    ),
+    Rule(
         pattern=r"unsupported platform tag",
         diagnosis="the index does not take wheels for this platform tag",
         hint="Repair the wheel (auditwheel, delocate) so that its tag is a portable one, or leave it out.",
@@ -158,15 +179,54 @@ RULES = (
         error=FileError,
     ),
     Rule(
-        pattern=r"invalid value for|core-metadata|metadata|classifier|not a valid url|local versions",
+        pattern=r"attestation",
+        diagnosis="the index does not accept the file's attestations",
+        hint="Remove or renew the attestations, then run this again.",
+        error=FileError,
+    ),
+    Rule(
+        pattern=r"encrypted content is not allowed",
+        diagnosis="the index takes no obfuscated code",
+        hint="Publish the code as it is, or leave the file out.",
+        error=FileError,
+    ),
+    Rule(
+        pattern=r"use of local versions",
+        diagnosis="the version has a local part (+...), which the index does not take",
+        hint="Build the release with a version without '+', then run this again.",
+        error=FileError,
+    ),
+    Rule(
+        pattern=r"direct dependency",
+        diagnosis="a dependency is given by its URL, which the index does not take",
+        hint=_METADATA,
+        error=FileError,
+    ),
+    Rule(
+        pattern=r"does not contain the required|entry points|WHEEL not found|PKG-INFO not found|"
+        r"license-file .* does not exist",
+        diagnosis="a file that has to be inside is missing, or cannot be read",
+        hint=_REBUILD,
+        error=FileError,
+    ),
+    Rule(
+        pattern=r"invalid value for|core-metadata|metadata|classifier|not a valid url|summary.*single line",
         diagnosis="the index does not accept the file's metadata",
         hint=_METADATA,
         error=FileError,
     ),
     Rule(
-        pattern=r"attestation",
-        diagnosis="the index does not accept the file's attestations",
-        hint="Remove or renew the attestations, then run this again.",
+        pattern=r"invalid distribution file|compression (?:ratio|type)|archive not accepted|"
+        r"not a (?:zip|tar)file|both a zip and a tar|top-level directories",
+        diagnosis="the index does not take the file for a sound archive",
+        hint=_REBUILD,
         error=FileError,
+    ),
+    Rule(
+        pattern=r"filename|file extension|file with .* in the name|non-printable characters",
+        diagnosis="the index does not accept the file's name",
+        hint=_REBUILD,
+        error=FileError,
+        statuses=frozenset({400, 422}),
     ),
 )

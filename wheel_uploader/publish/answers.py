@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import http
 import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urljoin
 
 from wheel_uploader import markup
 from wheel_uploader.display import bare_url, printable
@@ -128,14 +130,22 @@ def _by_status(status: int, words: str) -> Answer:
 
 
 def _redirected(status: int, words: str, location: str, url: str) -> Answer:
-    if url and location.rstrip("/") == url.rstrip("/") and location.endswith("/"):
+    target = _joined(url, location)
+    slash = bool(url) and target.endswith("/") and target.rstrip("/") == url.rstrip("/")
+    if slash or "with a trailing slash" in words:
         diagnosis = "the upload URL lacks its slash at the end"
     else:
-        elsewhere = f" to {printable(bare_url(location))}" if location else ""
+        elsewhere = f" to {printable(bare_url(target))}" if location else ""
         diagnosis = f"the upload URL redirects{elsewhere}, and a file is never sent after a redirect"
     return Answer(
         kind=Kind.REFUSED, status=status, diagnosis=diagnosis, hint=_WRONG_URL, error=UsageError, words=words
     )
+
+
+def _joined(url: str, location: str) -> str:
+    with contextlib.suppress(ValueError):
+        return urljoin(url, location)
+    return location
 
 
 def no_answer(cause: str) -> Answer:

@@ -173,6 +173,8 @@ def cause(error: BaseException) -> str:
         return str(error)
     if isinstance(error, requests.exceptions.ReadTimeout):
         return _SILENT
+    if isinstance(error, requests.HTTPError) and error.response is not None:
+        return f"the index answered {error.response.status_code}"
     chain = list(_chain(error))
     if any(isinstance(each, urllib3.exceptions.NameResolutionError) for each in chain):
         return "the name of the index cannot be resolved"

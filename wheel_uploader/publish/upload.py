@@ -23,7 +23,7 @@ from wheel_uploader.display import bare_url, printable, remember_basic_auth, rem
 from wheel_uploader.errors import CredentialsError, FileError, StorageError, UsageError
 from wheel_uploader.models import Attestation, Attestations, LocalFile, Options, Signature
 from wheel_uploader.progress import Progress
-from wheel_uploader.publish import answers, sending
+from wheel_uploader.publish import answers, sending, trusted
 from wheel_uploader.publish.along import Along
 from wheel_uploader.publish.answer_rules import Kind
 from wheel_uploader.publish.answers import Answer
@@ -164,23 +164,17 @@ class _Resolver(auth.Resolver):
         return token
 
     def _minted(self) -> str | None:
-        attempt = 0
-        while True:
-            attempt += 1
+        why = ""
+        for left in reversed(range(_MINT_ATTEMPTS)):
             try:
                 return super().make_trusted_publishing_token()
             except requests.RequestException as error:
-                if attempt == _MINT_ATTEMPTS:
-                    raise self._not_minted(sending.cause(error)) from None
+                why, passes = sending.cause(error), True
             except (TrustedPublishingFailure, KeyError, TypeError, ValueError) as error:
-                raise self._not_minted(str(error)) from None
-
-    def _not_minted(self, why: str) -> CredentialsError:
-        return CredentialsError(
-            f"trusted publishing with {bare_url(str(self.system))} failed: {printable(why)}",
-            hint="Compare the publisher on the index with this repository, workflow and environment; the job "
-            "needs the permission 'id-token: write'. Or give an API token as TWINE_PASSWORD.",
-        )
+                why, passes = str(error), trusted.may_pass(str(error))
+            if not (left and passes):
+                break
+        raise trusted.not_minted(bare_url(str(self.system)), why)
 
 
 # --- one file posted -------------------------------------------------------------------------------
