@@ -14,7 +14,7 @@ from tests import wheels
 from tests.person import Person
 from wheel_uploader import names, smoke
 from wheel_uploader.errors import FileError, NothingFoundError, UsageError
-from wheel_uploader.models import LocalFile, Options, Report, Trial, WheelName
+from wheel_uploader.models import FileSummary, LocalFile, Options, Report, Trial, WheelName
 from wheel_uploader.progress import Silent
 from wheel_uploader.report import rehearsal as table
 from wheel_uploader.smoke import interpreters
@@ -39,7 +39,7 @@ def local(path: Path) -> LocalFile:
 
 
 def tried(paths: Sequence[Path], command: str) -> tuple[Trial, ...]:
-    return smoke.run_all([local(path) for path in paths], command, Silent())
+    return smoke.run_all([local(path) for path in paths], (), command, Silent())
 
 
 def test_a_wheel_that_works(tmp_path: Path) -> None:
@@ -151,6 +151,23 @@ def test_an_interpreter_says_what_it_installs() -> None:
     assert this.installs(fitting)
     assert any(platform.partition("_")[0] in tag for tag in this.tags)
     assert this.version == ".".join(map(str, sys.version_info[:3]))
+
+
+@pytest.mark.parametrize(
+    ("requires", "fits"), [("", True), (">=3.11", True), (">=3.13", False), ("nonsense", True)]
+)
+def test_an_interpreter_that_is_too_old_is_not_tried(requires: str, fits: bool) -> None:
+    python = Interpreter(name="CPython 3.12.1", path="p", version="3.12.1", tags=frozenset({"py3-none-any"}))
+    wheel = names.parse("dipy-1.11.0-py3-none-any.whl")
+    assert isinstance(wheel, WheelName)
+    assert python.installs(wheel, requires) is fits
+
+
+def test_what_a_wheel_requires_is_known(tmp_path: Path) -> None:
+    path = wheels.make_wheel(tmp_path)
+    summary = FileSummary(name=names.parse(path.name), size=1, metadata={"Requires-Python": (">=99",)})
+    with pytest.raises(NothingFoundError, match="none of 1 wheels fits"):
+        smoke.run_all([local(path)], [summary], "python -c pass", Silent())
 
 
 def test_interpreters_on_path_of_pyenv_and_of_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -163,7 +163,7 @@ def check_release(job: Job) -> None:
     )
     verdict.stop_if_blocked(report)
     if options.smoke:
-        report.trials = smoke.run_all(job.files, options.smoke, job.progress)
+        report.trials = smoke.run_all(job.files, job.summaries, options.smoke, job.progress)
         smoke.stop_if_failed(report.trials)
 
 

@@ -8,13 +8,13 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from wheel_uploader import pip
 from wheel_uploader.errors import FileError, NothingFoundError, UsageError
-from wheel_uploader.models import LocalFile, Trial, WheelName
+from wheel_uploader.models import FileSummary, LocalFile, Trial, WheelName
 from wheel_uploader.progress import Progress
 from wheel_uploader.smoke import interpreters
 from wheel_uploader.smoke.interpreters import Interpreter
@@ -25,8 +25,12 @@ LIMIT = 1800
 KEPT = 4000
 
 
-def run_all(files: Sequence[LocalFile], command: str, progress: Progress) -> tuple[Trial, ...]:
+def run_all(
+    files: Sequence[LocalFile], summaries: Iterable[FileSummary], command: str, progress: Progress
+) -> tuple[Trial, ...]:
     """Try every wheel with every interpreter that it fits, several at once; one Trial for each pair.
+
+    It fits where its tags and its Requires-Python, of which ``summaries`` know, say so.
 
     Dependencies come from where pip is configured to find them, and from beside the wheels. Raises UsageError
     for a command that is none, NothingFoundError when no wheel fits an interpreter.
@@ -35,7 +39,13 @@ def run_all(files: Sequence[LocalFile], command: str, progress: Progress) -> tup
     pip.require("--smoke")
     pythons = interpreters.found()
     wheels = [(file, file.name) for file in files if isinstance(file.name, WheelName)]
-    pairs = [(file, python) for file, name in wheels for python in pythons if python.installs(name)]
+    stated = {each.name.filename: each.metadata.get("Requires-Python", ()) for each in summaries}
+    pairs = [
+        (file, python)
+        for file, name in wheels
+        for python in pythons
+        if python.installs(name, "".join(stated.get(file.filename, ())))
+    ]
     if not pairs:
         has = ", ".join(map(str, pythons)) or "none"
         raise NothingFoundError(
@@ -44,7 +54,7 @@ def run_all(files: Sequence[LocalFile], command: str, progress: Progress) -> tup
         )
     progress.say(f"smoke: {len(pairs)} trials with {', '.join(sorted({str(each) for _, each in pairs}))}")
     with (
-        progress.steps("smoke", count=len(pairs)) as bar,
+        progress.steps("trials done", count=len(pairs)) as bar,
         ThreadPoolExecutor(os.cpu_count() or 1) as pool,
     ):
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import packaging
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from wheel_uploader.models import WheelName
 
@@ -26,7 +27,8 @@ import json, platform, sys
 sys.path.append(sys.argv[1])
 from packaging.tags import sys_tags
 threads = "" if getattr(sys, "_is_gil_enabled", lambda: True)() else ", free-threaded"
-version = platform.python_version()
+# A build between two releases ends with a plus, which is no version.
+version = platform.python_version().rstrip("+")
 name = f"{platform.python_implementation()} {version}{threads}"
 print(json.dumps({"name": name, "version": version, "tags": [str(tag) for tag in sys_tags()]}))
 """
@@ -46,7 +48,11 @@ class Interpreter:
     def __str__(self) -> str:
         return self.name
 
-    def installs(self, wheel: WheelName) -> bool:
+    def installs(self, wheel: WheelName, requires: str = "") -> bool:
+        """Whether a wheel with these tags, and with this Requires-Python, is one for it."""
+        with contextlib.suppress(InvalidSpecifier):
+            if not SpecifierSet(requires).contains(self.version, prereleases=True):
+                return False
         return any(str(tag) in self.tags for tag in wheel.tags)
 
 
