@@ -166,7 +166,13 @@ def test_staging_on_a_server_and_the_historic_call(shop: Shop, tmp_path: Path) -
         keys.make_key("Release Manager <me@example.com>")
         place = "https://anaconda.org/scientific-python-staging/dipy/files"
         done = shop.runs(
-            "staging", (place, url), CDN_URL=url, VERSION="1.12.0", GNUPGHOME=str(keys.home), **LOGIN
+            "staging",
+            (place, url),
+            ("--expect 21", "--expect 6"),
+            CDN_URL=url,
+            VERSION="1.12.0",
+            GNUPGHOME=str(keys.home),
+            **LOGIN,
         )
     assert done.returncode == 0, done.stderr
     assert "signatures: 7 made" in done.stdout
