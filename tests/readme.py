@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import click
@@ -15,6 +16,14 @@ README = Path(__file__).parent.parent / "README.rst"
 def generated() -> dict[str, str]:
     """What stands between ``.. NAME begins`` and ``.. NAME ends``, by the words of the two comments."""
     return {"help": help_block(), "checks": checks_table()}
+
+
+def section(title: str) -> str:
+    """What stands below a title of the README, up to the next one of its kind."""
+    text = README.read_text(encoding="utf-8")
+    _, _, below = text.partition(f"\n{title}\n{'=' * len(title)}\n")
+    assert below, title
+    return re.split(r"(?m)^.+\n={3,}$", below, maxsplit=1)[0]
 
 
 def help_block() -> str:

@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from tests import gpg, indexes, servers, wheels
-from tests.readme import README
+from tests.readme import README, section
+from tests.test_cli import run
 
 ROOT = Path(__file__).parent.parent
 RECIPES = {
@@ -111,6 +113,23 @@ def test_every_recipe_of_the_readme_is_run_here() -> None:
     text = Path(__file__).read_text(encoding="utf-8")
     assert len(RECIPES) == README.read_text(encoding="utf-8").count(".. recipe: ")
     assert set(re.findall(r'shop\.runs\(\s*"(\w+)"', text)) == set(RECIPES)
+
+
+MAIN = re.findall(r"^``(wheel-uploader .*?)``", section("The main commands"), re.MULTILINE)
+
+
+def test_there_are_main_commands() -> None:
+    assert len(MAIN) == 6
+
+
+@pytest.mark.parametrize("line", MAIN)
+def test_the_main_commands_are_what_the_program_takes(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shown = run(*shlex.split(line)[1:], "--show-config")
+    assert shown.exit_code == 0, shown.stderr
+    assert tomllib.loads(shown.stdout)["url"]
 
 
 def test_wheels_of_cibuildwheel_and_a_sdist(shop: Shop, tmp_path: Path) -> None:

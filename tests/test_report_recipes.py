@@ -14,11 +14,11 @@ import yaml  # type: ignore[import-untyped]
 from click.testing import Result
 
 from tests import wheels
-from tests.readme import README
+from tests.readme import README, section
 from tests.test_cli import run
 
 HOOK = yaml.safe_load((README.parent / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))[0]
-SECTION = README.read_text(encoding="utf-8").partition("\nChecks in CI\n")[2].partition("\nExit codes\n")[0]
+SECTION = section("Checks in CI")
 
 
 def blocks(language: str) -> list[Any]:
