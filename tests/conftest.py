@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
+from hypothesis import settings
 
 from tests.cassettes import (  # noqa: F401 (pytest finds them here)
     devpi_url,
@@ -15,6 +16,10 @@ from tests.cassettes import (  # noqa: F401 (pytest finds them here)
     vcr_config,
 )
 from wheel_uploader import display
+
+# The time of an example says how busy the machine is; what has to be fast has tests of its own.
+settings.register_profile("suite", deadline=None)
+settings.load_profile("suite")
 
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 

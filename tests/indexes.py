@@ -94,7 +94,8 @@ def pypiserver(
     command = [sys.executable, "-m", "pypiserver", "run", "--interface", "127.0.0.1", "--port", str(port)]
     protected = ("update,list,download" if read_protected else "update") if users else "."
     command += ["--passwords", passwords, "--authenticate", protected]
-    command += ["--hash-algo", hash_algorithm]
+    # Its cache learns a moment later what a test puts into the folder.
+    command += ["--hash-algo", hash_algorithm, "--backend", "simple-dir"]
     command += ["--fallback-url", fallback_url] if fallback_url else ["--disable-fallback"]
     with _running([*command, str(folder)], port, folder):
         yield f"http://127.0.0.1:{port}/"

@@ -13,7 +13,7 @@ import pytest
 
 from tests import indexes, wheels
 from tests.person import Person
-from wheel_uploader import names, pip, throwaway
+from wheel_uploader import names, pip
 from wheel_uploader.errors import NetworkError, UsageError
 from wheel_uploader.models import Installable, InstallKind, Options, Report, Stage, WheelName
 from wheel_uploader.rehearsal import asking, machines
@@ -122,9 +122,9 @@ TAGS = (
 def test_pip_and_the_names_agree(tmp_path: Path) -> None:
     """Whatever is told of the previous release by its names is what pip would do."""
     here = [wheel(tag) for tag in TAGS]
-    with throwaway.index_server(tmp_path / "index") as url:
-        for tag in TAGS:
-            wheels.make_wheel(tmp_path / "index", tag=tag)
+    for tag in TAGS:
+        wheels.make_wheel(tmp_path / "index", tag=tag)
+    with indexes.pypiserver(tmp_path / "index") as url:
         every = list(itertools.product(machines.pythons(here), machines.machines(here)))
         # Each wheel is taken somewhere, and somebody gets none: a sample would do, and this is one.
         sample = [pair for pair in every if machines.best(here, *pair)][::3] + every[::9]
@@ -136,7 +136,7 @@ def test_pip_and_the_names_agree(tmp_path: Path) -> None:
 
 def test_what_pip_cannot_say(tmp_path: Path) -> None:
     nowhere = Machine(family="Windows x86_64", age="", platforms=("win_amd64",))
-    with throwaway.index_server(tmp_path / "index") as url:
+    with indexes.pypiserver(tmp_path / "index") as url:
         (tmp_path / "index" / wheels.wheel_filename("dipy", "1.11.0")).write_bytes(b"not a wheel")
         with pytest.raises(NetworkError, match="pip cannot say what it installs for cp313 on Windows x86_64"):
             asking.choice(f"{url}simple/", "dipy==1.11.0", CP313, nowhere, tmp_path)

@@ -35,7 +35,7 @@ def read_entries(data: object, base_url: str, source: str) -> Listing | None:
     if not isinstance(data, list) or not all(map(_is_entry, data)):
         return None
     prefix = parse_qs(urlsplit(base_url).query).get("prefix", [""])[0]
-    objects = [entry for entry in data if "name" in entry]
+    objects = [entry for entry in data if isinstance(entry.get("name"), str)]
     url_of = urls_below(base_url)
     files = tuple(
         _file(entry, url_of(entry["name"]), source)
