@@ -132,6 +132,16 @@ def _wrong(table: Mapping[str, Any], known: Mapping[str, Kind], where: str) -> I
             yield f"{printable(f'{where} {key}')}{_meant(key.replace('_', '-'), known)}"
         elif not _fits(value, kind):
             yield f"{printable(f'{where} {key} is {_said(value)}')}, and has to be {kind}"
+        elif _has_nul(value):
+            yield f"{printable(f'{where} {key}')} has a NUL character, which no name can have"
+
+
+def _has_nul(value: object) -> bool:
+    if isinstance(value, Mapping):
+        return any(_has_nul(each) for pair in value.items() for each in pair)
+    if isinstance(value, list):
+        return any(map(_has_nul, value))
+    return isinstance(value, str) and "\0" in value
 
 
 def _fits(value: object, kind: Kind) -> bool:

@@ -40,6 +40,13 @@ def _hint(number: int | None) -> str | None:
         )
     if number in {errno.EROFS, errno.EACCES, errno.EPERM}:
         return "Choose a wheelhouse that you may write to with -w, or repair the permissions."
+    if number == errno.EXDEV:
+        return (
+            "The hidden directory in the wheelhouse is on another file system: unmount it, or choose another "
+            "wheelhouse with -w."
+        )
+    if number == errno.ENAMETOOLONG:
+        return "Choose a wheelhouse with a shorter path with -w."
     return None
 
 

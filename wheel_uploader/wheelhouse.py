@@ -100,12 +100,14 @@ class Wheelhouse:
     def _make(self) -> None:
         """The directory and its hidden one; whether they can be written to is known before any work."""
         where = f"the wheelhouse {self.path}"
-        if self.path.exists() and not self.path.is_dir():
-            raise StorageError(
-                f"{printable(where)} is a file, not a directory", hint="Name a directory with -w."
-            )
         with storage_errors(where):
+            if self.path.exists() and not self.path.is_dir():
+                raise StorageError(
+                    f"{printable(where)} is a file, not a directory", hint="Name a directory with -w."
+                )
             self.path.mkdir(parents=True, exist_ok=True)
+            if _is_read_only(self.path):
+                raise OSError(errno.EROFS, os.strerror(errno.EROFS))
             if not os.access(self.path, os.W_OK | os.X_OK):
                 raise PermissionError(errno.EACCES, "it cannot be written to")
             hidden = self.path / HIDDEN
@@ -257,6 +259,11 @@ class Wheelhouse:
                 with contextlib.suppress(OSError):
                     self.hidden.unlink(temporary)
                 raise
+
+
+def _is_read_only(path: Path) -> bool:
+    """Whether the file system is; Windows cannot tell."""
+    return hasattr(os, "statvfs") and bool(os.statvfs(path).f_flag & os.ST_RDONLY)
 
 
 def _kind(mode: int) -> str:

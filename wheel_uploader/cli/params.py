@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,9 @@ class LocalPath(click.Path):
         super().__init__(path_type=Path, **settings)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        return super().convert(Path(value).expanduser(), param, ctx)
+        with contextlib.suppress(RuntimeError):  # ~NAME of nobody
+            value = Path(value).expanduser()
+        return super().convert(value, param, ctx)
 
 
 class Option(click.Option):

@@ -69,8 +69,11 @@ def certificate(path: str | None) -> Path | None:
     """The path of a certificate file. Raises UsageError when there is no such file."""
     if not path:
         return None
-    found = Path(path).expanduser()
-    if not found.exists():
+    found, there = Path(path), False
+    with contextlib.suppress(OSError, RuntimeError):  # too long a name; ~NAME of nobody
+        found = found.expanduser()
+        there = found.exists()
+    if not there:
         raise UsageError(
             f"there is no certificate file {printable(path)}",
             hint="Correct --cert, --client-cert or .pypirc.",
