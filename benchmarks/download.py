@@ -198,6 +198,7 @@ def main(
             project, version, files = "made", "1.0", [releases.made(made, size * 1_000_000)]
         else:
             files = releases.wheels(project, version, cache)
+        payload = sum(path.stat().st_size for path in files)
         link = stack.enter_context(lines.joined(line, proxy=proxy))
         tls = stack.enter_context(places.certified(link))
         url = stack.enter_context(places.staging(link, tls, files))
@@ -205,7 +206,6 @@ def main(
         carried = carries(staged, stack)
         chosen = [each for each in contenders(staged) if not only or re.search(only, each.name)]
         costs = measure.rounds(chosen, runs, scratch)
-    payload = sum(path.stat().st_size for path in files)
     title = f"{project} {version}: {len(files)} wheels, {payload / 1e6:.0f} MB; {line}"
     print(f"{title}\n\n{_table(costs, len(files), rst=rst)}\n")
     print(_how(runs, link, carried, payload * 8 / line.rate))

@@ -25,6 +25,8 @@ class FileServer:
     #: ``strong``, ``weak`` or empty.
     etags: str = "strong"
     last_modified: str = LONG_AGO
+    #: Whether it says that it knows ranges.
+    accepts_ranges: bool = False
     #: In order of arrival; emptied by tests.
     requests: list[Request] = field(default_factory=list)
     url: str = ""
@@ -46,6 +48,7 @@ class FileServer:
 
     def validators(self, name: str) -> dict[str, object]:
         found = {"ETag": self.etag(name), "Last-Modified": self.last_modified}
+        found["Accept-Ranges"] = "bytes" if self.accepts_ranges else ""
         return {header: value for header, value in found.items() if value}
 
     @property
@@ -64,8 +67,17 @@ def name_of(request: Request) -> str:
 
 def start_of(request: Request) -> int | None:
     """Where the asked range starts; None when everything is asked for."""
-    found = re.fullmatch(r"bytes=(\d+)-", request.headers.get("range", ""))
+    found = _RANGE.fullmatch(request.headers.get("range", ""))
     return int(found[1]) if found else None
+
+
+def end_of(request: Request) -> int | None:
+    """The first byte that is not in the asked range; None when the range has no end."""
+    found = _RANGE.fullmatch(request.headers.get("range", ""))
+    return int(found[2]) + 1 if found and found[2] else None
+
+
+_RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 
 
 def head(status: int, headers: Mapping[str, object]) -> bytes:
@@ -103,8 +115,9 @@ def honest(
         if start is not None and request.headers.get("if-range", tag) == tag:
             if start >= len(data):
                 return [head(416, {"Content-Range": f"bytes */{len(data)}", "Content-Length": 0})]
-            headers["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
-            status, data = 206, data[start:]
+            stop = end_of(request) or len(data)
+            headers["Content-Range"] = f"bytes {start}-{stop - 1}/{len(data)}"
+            status, data = 206, data[start:stop]
         headers |= {"Content-Length": len(data), **(more or {})}
         kept = {header: value for header, value in headers.items() if header not in without}
         return [head(status, kept) + (data + extra)[:until], *end]

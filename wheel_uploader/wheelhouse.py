@@ -45,6 +45,8 @@ class Note:
     size: int | None = None
     #: ``algorithm:hex`` of the whole file: ours when it is there, the source's while it is on its way.
     digest: str = ""
+    #: Which parts of a partial file are there, when it was fetched in pieces; else all up to its end.
+    parts: str = ""
 
     @property
     def strong_etag(self) -> str:
@@ -56,6 +58,8 @@ class Note:
         """The note in ``data``; None when it is none, for notes are hints and may be damaged."""
         try:
             values = json.loads(data)
+            if isinstance(values, dict):
+                values.setdefault("parts", "")
             if not isinstance(values, dict) or values.keys() != {field.name for field in fields(cls)}:
                 return None
             size = values.pop("size")

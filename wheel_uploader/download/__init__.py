@@ -16,7 +16,7 @@ from wheel_uploader.download.companions import FetchCompanion
 from wheel_uploader.download.fetch import Fetch, local_path
 from wheel_uploader.download.inplace import InPlace
 from wheel_uploader.download.lanes import Lane, Lanes
-from wheel_uploader.download.transfer import Stopped
+from wheel_uploader.download.pieces import Stopped
 from wheel_uploader.errors import ReleaseError, StorageError, worst
 from wheel_uploader.http import Http
 from wheel_uploader.models import (

@@ -10,7 +10,7 @@ from wheel_uploader.disk import storage_errors
 from wheel_uploader.display import bare_url, human_size, printable
 from wheel_uploader.download.fetch import local_path
 from wheel_uploader.download.lanes import Lane
-from wheel_uploader.download.transfer import etag, last_modified
+from wheel_uploader.download.validators import etag, last_modified
 from wheel_uploader.errors import FileError, NetworkError
 from wheel_uploader.http import Http
 from wheel_uploader.models import Companion, FetchOutcome, LocalCompanion, RemoteFile

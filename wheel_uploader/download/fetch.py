@@ -86,7 +86,7 @@ class Fetch:
             if note is None:
                 assert here  # noqa: S101 - a server is asked so only about a file that is here
                 return self._as_it_lies(here, promise, FetchOutcome.UNCHANGED, STILL)
-            note = replace(note, size=partial.size, digest=f"sha256:{partial.digests().sha256}")
+            note = replace(note, size=partial.size, digest=f"sha256:{partial.digests().sha256}", parts="")
             outcome = FetchOutcome.RESUMED if transfer.resumed else FetchOutcome.DOWNLOADED
             return self._settle(partial, here, note, outcome, vouched)
 
@@ -111,7 +111,7 @@ class Fetch:
 
     def _in_lane(self, lane: Lane, transfer: Transfer, known: Note | None = None) -> Note | None:
         lane.enter(self.check)
-        note = transfer.run(self.http, known)
+        note = transfer.run(self.http, lane.all, known)
         lane.leave()
         return note
 

@@ -31,6 +31,10 @@ class Lanes:
             finally:
                 self._waiting -= 1
 
+    def has_spare(self) -> bool:
+        """Whether one could be taken that nobody waits for."""
+        return self._free > 0 and not self._waiting
+
     def take_spare(self) -> bool:
         """Take one more, when nobody waits for it; it has to be given back."""
         with self._changed:

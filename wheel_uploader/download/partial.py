@@ -6,6 +6,7 @@ import contextlib
 import io
 import os
 import stat
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -29,6 +30,8 @@ class Partial:
         self._promise = promise
         self._stream: io.FileIO | None = None
         self._hashes = Hashes(promise)
+        #: Held while the file is at a place that somebody else may not move.
+        self._position = threading.Lock()
         #: Set while what is there could be continued by a later run.
         self.keep = False
 
@@ -57,14 +60,23 @@ class Partial:
     def digests(self) -> Digests:
         return self._hashes.result()
 
-    def take_up(self, progress: Callable[[int], None]) -> None:
-        """Open what an earlier run left, and hash it; nothing, when it is not a plain file of our own."""
+    def take_up(self, progress: Callable[[int], None], *, first: int | None = None, least: int = 0) -> bool:
+        """Open what an earlier run left, and hash it; False when it is not a plain file of our own.
+
+        ``first``: hash no more than so many bytes of it. ``least``: the size that it has to have.
+        """
         with storage_errors(str(self.path)):
             stream = self._open_stump()
-            while stream and (chunk := stream.read(_READ)):
+            if stream and os.fstat(stream.fileno()).st_size < least:
+                stream.close()
+                return False
+            while stream and (
+                chunk := stream.read(_READ if first is None else min(_READ, first - self.size))
+            ):
                 self._hashes.update(chunk)
                 progress(len(chunk))
         self._stream = stream
+        return stream is not None
 
     def _open_stump(self) -> io.FileIO | None:
         try:
@@ -97,6 +109,26 @@ class Partial:
             while rest:
                 rest = rest[self._stream.write(rest) :]
         self._hashes.update(data)
+
+    def place(self, at: int, data: bytes) -> None:
+        """Write ``data`` at its place, wherever that is; ``follow`` hashes it later."""
+        assert self._stream  # noqa: S101
+        with storage_errors(str(self.path)), self._position:
+            self._stream.seek(at)
+            rest = memoryview(data)
+            while rest:
+                rest = rest[self._stream.write(rest) :]
+
+    def follow(self, end: int) -> None:
+        """Hash what was placed, up to ``end``: all before that is there."""
+        assert self._stream  # noqa: S101
+        while self.size < end:
+            with storage_errors(str(self.path)), self._position:
+                self._stream.seek(self.size)
+                chunk = self._stream.read(min(_READ, end - self.size))
+            if not chunk:
+                raise FileError(f"{printable(str(self.path))} was cut while it was written")
+            self._hashes.update(chunk)
 
     def publish(self, note: Note | None, *, replace: bool) -> Path:
         """Give the file its final name, once its bytes are safe; ``Wheelhouse.sync`` makes the name safe."""

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from datetime import timedelta
-from email.utils import parsedate_to_datetime
 
 from wheel_uploader import markup
 from wheel_uploader.display import bare_url, printable
+from wheel_uploader.download import pieces
+from wheel_uploader.download.lanes import Lanes
 from wheel_uploader.download.partial import Partial
+from wheel_uploader.download.pieces import Answer, NoRanges, Pieces
+from wheel_uploader.download.validators import etag, last_modified
 from wheel_uploader.errors import FileError, NetworkError, TransportError
-from wheel_uploader.http import Http
+from wheel_uploader.http import Http, retry
 from wheel_uploader.http.reply import Stream
 from wheel_uploader.models import RemoteFile
 from wheel_uploader.progress import Bar
@@ -23,13 +26,8 @@ from wheel_uploader.wheelhouse import Note, Wheelhouse
 _CHUNK = 128 * 1024
 
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})\Z")
-_ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]{0,200}"\Z')
 #: No wheel and no sdist begins like this.
 _PAGE = re.compile(rb"(?i)(?:\xef\xbb\xbf)?\s*<(\?xml|!doctype|[a-z]+)")
-
-
-class Stopped(Exception):
-    """The run is ending: leave the bytes where they are."""
 
 
 class _StartAgain(Exception):
@@ -59,25 +57,30 @@ class Transfer:
         self._check = check
         self._bar = bar
         self._url = bare_url(remote.url)
+        #: Of a large file, what came and comes over several connections.
+        self._pieces: Pieces | None = None
+        #: Whether the server can be asked for several parts at once.
+        self._splits = True
         #: What the server said of the bytes in the partial file when the first of them came.
         self._begun = self._take_up()
         #: Whether bytes of an earlier run are part of the file.
         self.resumed = partial.size > 0
 
-    def run(self, http: Http, known: Note | None = None) -> Note | None:
+    def run(self, http: Http, lanes: Lanes, known: Note | None = None) -> Note | None:
         """Fetch until all bytes are there; what the server said of them.
 
+        A large file takes the lanes that nobody else wants.
         ``known`` is what was noted of a file that is already here: None is returned when the server says
         that it still holds. Raises Mismatch when the server has another file than was listed.
         """
-        return http.retrying(f"download {self._filename}", lambda: self._attempt(http, known))
+        return http.retrying(f"download {self._filename}", lambda: self._attempt(http, lanes, known))
 
     def restart(self) -> None:
         """Forget every byte."""
-        self._bar.advance(-self._partial.size)
+        self._bar.advance(-(self._pieces.arrived if self._pieces else self._partial.size))
         self._partial.restart()
         self._partial.keep = False
-        self._begun = None
+        self._begun = self._pieces = None
         self.resumed = False
 
     def _take_up(self) -> Note | None:
@@ -87,23 +90,45 @@ class Transfer:
             return None
         if not self._promised and not (note.strong_etag and note.url == self._url):
             return None
+        if note.parts:
+            return self._take_up_pieces(note)
         self._partial.take_up(self._bar.advance)
         self._partial.keep = True
         return note
 
-    def _attempt(self, http: Http, known: Note | None) -> Note | None:
+    def _take_up_pieces(self, note: Note) -> Note | None:
+        spans = pieces.read(note.parts, note.size) if note.size else None
+        if not spans:
+            return None
+        first = spans[0][1] if not spans[0][0] else 0
+        if not self._partial.take_up(self._bar.advance, first=first, least=spans[-1][1]):
+            return None
+        self._bar.advance(sum(end - start for start, end in spans) - first)
+        self._pieces = Pieces(spans, note.size or 0)
+        self._partial.keep = True
+        return note
+
+    def _attempt(self, http: Http, lanes: Lanes, known: Note | None) -> Note | None:
         self._check()
         begun = self._begun
+        if begun and self._pieces:
+            try:
+                return self._bring_pieces(http, lanes, begun)
+            except _StartAgain:
+                self._splits = False
+                self.restart()
+                begun = None
         if begun and self._promised and self._partial.size == begun.size:
             return begun  # It was killed after the last byte; the hash will tell.
         if self._partial.size and not (begun and self._can_resume(begun)):
             self.restart()
         try:
-            return self._request(http, known)
+            return self._request(http, lanes, known)
         except _StartAgain:
             self.restart()
+            self._splits = False
         try:
-            return self._request(http, known)
+            return self._request(http, lanes, known)
         except _StartAgain as error:
             raise NetworkError(f"{self._filename}: {error}") from None
 
@@ -125,7 +150,7 @@ class Transfer:
                 headers["if-modified-since"] = known.last_modified
         return headers
 
-    def _request(self, http: Http, known: Note | None) -> Note | None:
+    def _request(self, http: Http, lanes: Lanes, known: Note | None) -> Note | None:
         headers = self._headers(known)
         pinned = "sha256" in self._remote.hashes
         with http.stream(
@@ -140,7 +165,7 @@ class Transfer:
             else:
                 raise _StartAgain(f"the server answered {stream.status} to a plain request")
             self._begun = begun
-            self._receive(stream, begun.size)
+            self._receive(stream, begun, http, lanes)
         return begun
 
     def _begin(self, headers: Mapping[str, str]) -> Note:
@@ -166,17 +191,24 @@ class Transfer:
         """A 206: this body is exactly the rest, of exactly the file that was begun."""
         assert self._begun  # noqa: S101 - a range is asked for only then
         begun = self._begun
+        return replace(begun, size=self._range(headers, begun, self._partial.size, None))
+
+    def _range(self, headers: Mapping[str, str], begun: Note, first: int, end: int | None) -> int:
+        """The size of the file, of which this 206 has just what was asked for; ``end`` None: all the rest."""
         found = _CONTENT_RANGE.match(headers.get("content-range", ""))
         if not found:
             raise _StartAgain("the server answered a range without saying which")
-        first, last, total = (int(group) for group in found.groups())
-        if (first, last) != (self._partial.size, total - 1) or begun.size not in {None, total}:
+        said, last, total = (int(group) for group in found.groups())
+        if (said, last) != (first, (end or total) - 1) or begun.size not in {None, total}:
             raise _StartAgain("the server answered another range than was asked for")
-        same_place = begun.url == self._url
-        if same_place and begun.strong_etag and etag(headers) not in {"", begun.strong_etag}:
+        if self._has_changed(headers, begun):
             raise _StartAgain("the file changed at the server")
         self._refuse_coding(headers)
-        return replace(begun, size=total)
+        return total
+
+    def _has_changed(self, headers: Mapping[str, str], begun: Note) -> bool:
+        same_place = begun.url == self._url
+        return same_place and bool(begun.strong_etag) and etag(headers) not in {"", begun.strong_etag}
 
     def _refuse_coding(self, headers: Mapping[str, str]) -> None:
         coding = headers.get("content-encoding", "identity").strip().lower()
@@ -189,9 +221,10 @@ class Transfer:
                 hint="Turn compression off for wheels and sdists at the staging place, then run this again.",
             )
 
-    def _receive(self, stream: Stream, size: int | None) -> None:
-        partial = self._partial
-        for chunk in stream.chunks(_CHUNK):
+    def _receive(self, stream: Stream, begun: Note, http: Http, lanes: Lanes) -> None:
+        partial, size = self._partial, begun.size
+        chunks = stream.chunks(_CHUNK)
+        for chunk in chunks:
             self._check()
             if not partial.size:
                 self._refuse_page(chunk)
@@ -201,10 +234,73 @@ class Transfer:
                 raise Mismatch(f"the server sent more than the {size} bytes that were listed")
             partial.write(chunk)
             self._bar.advance(len(chunk))
+            if self._can_split(stream, begun) and lanes.has_spare():
+                self._pieces = Pieces([(0, partial.size)], begun.size or 0)
+                self._bring_pieces(http, lanes, begun, (stream, chunks))
+                return
         if size is not None and partial.size < size:
             raise TransportError(
                 f"{self._filename} was cut short: {partial.size} of {size} bytes arrived from {self._url}"
             )
+
+    # --- over several connections ----------------------------------------------------------------------
+
+    def _can_split(self, stream: Stream, begun: Note) -> bool:
+        """Whether the rest is long, and parts of it can be asked for and recognized."""
+        knows = stream.status == 206 or stream.headers.get("accept-ranges", "").strip().lower() == "bytes"
+        return (
+            self._splits
+            and (begun.size or 0) - self._partial.size >= pieces.WORTH
+            and knows
+            and self._can_resume(begun)
+        )
+
+    def _bring_pieces(self, http: Http, lanes: Lanes, begun: Note, first: Answer | None = None) -> Note:
+        assert self._pieces  # noqa: S101
+        brought = self._pieces
+
+        def note() -> None:
+            self._house.write_stump_note(self._filename, replace(begun, parts=pieces.write(brought.spans())))
+
+        # Before the first byte at another place: what follows the end of the first part may be missing.
+        note()
+        try:
+            brought.run(
+                self._partial,
+                lanes,
+                lambda start, end: self._part(http, begun, start, end),
+                first=first,
+                check=self._check,
+                advance=self._bar.advance,
+                note=note,
+            )
+        except NoRanges:
+            raise _StartAgain("the server does not send parts") from None
+        except NetworkError as error:
+            if not retry.may_pass(error):
+                # Of parts it does not think as of the whole: that is asked for as ever.
+                raise _StartAgain(error.message) from None
+            raise
+        finally:
+            note()
+        return begun
+
+    @contextlib.contextmanager
+    def _part(self, http: Http, begun: Note, start: int, end: int) -> Iterator[Stream]:
+        """An answer with exactly these bytes, of exactly the file that was begun."""
+        headers = {"range": f"bytes={start}-{end - 1}"}
+        if begun.strong_etag and begun.url == self._url:
+            headers["if-range"] = begun.strong_etag
+        pinned = "sha256" in self._remote.hashes
+        with http.stream(
+            self._remote.url, headers=headers, listed_at=self._remote.source, pinned=pinned
+        ) as stream:
+            if stream.status == 200 and not self._has_changed(stream.headers, begun):
+                raise NoRanges
+            if stream.status != 206:
+                raise _StartAgain(f"the server answered {stream.status} to a range")
+            self._range(stream.headers, begun, start, end)
+            yield stream
 
     def _refuse_page(self, head: bytes) -> None:
         page = _PAGE.match(head)
@@ -217,23 +313,3 @@ class Transfer:
             f"{self._filename}: the server sent an {kind}{called} instead of the file",
             hint=f"Open {self._url} in a browser: it may want a login, or the file is gone.",
         )
-
-
-def etag(headers: Mapping[str, str]) -> str:
-    """The ETag, when it is one."""
-    said = headers.get("etag", "")
-    return said if _ETAG.match(said) else ""
-
-
-def last_modified(headers: Mapping[str, str]) -> str:
-    """Last-Modified, when it can stand for these bytes.
-
-    A file that was written in the second of the answer may be written again in that second, and would then
-    have the same date (RFC 9110, 8.8.2.2).
-    """
-    text = headers.get("last-modified", "")
-    try:
-        age = parsedate_to_datetime(headers.get("date", "")) - parsedate_to_datetime(text)
-    except (ValueError, TypeError):  # Unreadable, or one with a time zone and one without.
-        return ""
-    return text if age > timedelta(seconds=1) else ""

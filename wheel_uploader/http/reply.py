@@ -80,6 +80,15 @@ class Stream:
         if held:
             yield b"".join(held)
 
+    def abort(self) -> None:
+        """Break the connection, from any thread: whoever reads gets a TransportError, or what is here."""
+        network = self._response.extensions.get("network_stream")
+        broken = network.get_extra_info("socket") if network else None
+        if broken:
+            # Below TLS, whose own shutdown would wait for the other side.
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(broken, socket.SHUT_RDWR)
+
     def _pieces(self) -> Iterator[bytes]:
         pieces = raw_pieces(self._response, self.url)
         # Only the time in which we wait for the server counts: a slow disk is not its fault.

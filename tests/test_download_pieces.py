@@ -1,0 +1,345 @@
+"""One large file over several connections: whole and right, whatever some of them do."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests import servers
+from tests.downloads import NAME, OTHER, SHA256, WHEEL, fetch, finished, left_over, remote
+from tests.file_server import FileAnswer, FileServer, end_of, head, honest, says, start_of
+from tests.scripted import HANG, RESET, Request, Step
+from tests.wheels import wheel_bytes
+from wheel_uploader.download import pieces
+from wheel_uploader.download.lanes import Lanes
+from wheel_uploader.errors import FileError, NetworkError
+from wheel_uploader.models import FetchOutcome
+from wheel_uploader.wheelhouse import HIDDEN
+
+PIECE = 32 * 1024
+
+
+@pytest.fixture(autouse=True)
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """300 kB are a large file here."""
+    monkeypatch.setattr(pieces, "_LEAST", PIECE)
+    monkeypatch.setattr(pieces, "_MOST", PIECE)
+    monkeypatch.setattr(pieces, "WORTH", 2 * PIECE)
+
+
+@pytest.fixture
+def server() -> Iterator[FileServer]:
+    with FileServer({NAME: WHEEL}, accepts_ranges=True).running() as running:
+        yield running
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "house"
+
+
+def slow_whole(server: FileServer, request: Request) -> Sequence[Step]:
+    """The whole file, but what comes after its first part only when somebody has had enough of it."""
+    data = server.files[NAME]
+    headers = {**server.validators(NAME), "Content-Length": len(data)}
+    return [head(200, headers) + data[: PIECE * 5], HANG]
+
+
+def by_range(answers: Callable[[int, int], Sequence[Step] | None]) -> list[FileAnswer]:
+    """A plan for many requests: the first is for the whole, ``answers`` may replace those for parts."""
+
+    def answer(server: FileServer, request: Request) -> Sequence[Step]:
+        start, end = start_of(request), end_of(request)
+        steps = None if start is None or end is None else answers(start, end)
+        return honest()(server, request) if steps is None else steps
+
+    return [slow_whole, *[answer] * 100]
+
+
+def is_right(path: Path) -> bool:
+    return (path / NAME).read_bytes() == WHEEL and left_over(path) == []
+
+
+def test_spare_connections_bring_the_rest_of_a_large_file(server: FileServer, path: Path) -> None:
+    server.plan = by_range(lambda *_: None)
+    (fetched,) = fetch(server, path, jobs=4)
+    assert is_right(path)
+    assert fetched.outcome is FetchOutcome.DOWNLOADED
+    assert fetched.file.sha256 == SHA256["sha256"]
+    assert fetched.file.blake2b_256 == hashlib.blake2b(WHEEL, digest_size=32).hexdigest()
+    whole, *parts = server.requests
+    assert "range" not in whole.headers
+    assert len(parts) > 4
+    assert {request.headers["if-range"] for request in parts} == {server.etag(NAME)}
+    asked = sorted((start_of(request), end_of(request)) for request in parts)
+    assert asked[-1][1] == len(WHEEL)
+    note = json.loads((path / HIDDEN / f"{NAME}.json").read_text())
+    assert note["parts"] == ""
+
+
+def test_one_that_has_all_the_line_needs_no_parts(server: FileServer, path: Path) -> None:
+    fetch(server, path, jobs=1)
+    assert server.starts == [None]
+    assert is_right(path)
+
+
+@pytest.mark.parametrize("etags", ["weak", ""])
+def test_parts_that_could_not_be_told_from_another_files_are_not_asked_for(
+    server: FileServer, path: Path, etags: str
+) -> None:
+    server.etags = etags
+    fetch(server, path, jobs=4)
+    assert server.starts == [None]
+
+
+def test_without_an_etag_the_hash_of_the_listing_decides(server: FileServer, path: Path) -> None:
+    server.etags = ""
+    server.plan = by_range(lambda *_: None)
+    fetch(server, path, remote(server, hashes=SHA256), jobs=4)
+    assert is_right(path)
+    assert len(server.requests) > 4
+    assert not any("if-range" in request.headers for request in server.requests)
+
+
+def test_a_server_that_does_not_say_that_it_knows_ranges_is_not_asked(server: FileServer, path: Path) -> None:
+    server.accepts_ranges = False
+    fetch(server, path, jobs=4)
+    assert server.starts == [None]
+
+
+def test_a_server_that_sends_the_whole_all_the_same(server: FileServer, path: Path) -> None:
+    """It said that it knows ranges, and does not."""
+    server.plan = [
+        lambda server, request: honest(without=("Content-Range",))(
+            server, Request(method="GET", target=request.target, headers={})
+        )
+    ] * 100
+    fetch(server, path, jobs=4)
+    assert is_right(path)
+
+
+@pytest.mark.parametrize("status", [403, 416])
+def test_a_server_that_refuses_parts(server: FileServer, path: Path, status: int) -> None:
+    """The first answer goes on, or the whole is asked for as ever."""
+
+    def answer(server: FileServer, request: Request) -> Sequence[Step]:
+        return (honest() if start_of(request) is None else says(status))(server, request)
+
+    server.plan = [answer] * 100
+    fetch(server, path, jobs=4)
+    assert is_right(path)
+
+
+@pytest.mark.parametrize("status", [503, 429])
+def test_a_server_that_refuses_a_second_connection(server: FileServer, path: Path, status: int) -> None:
+    """As nginx's limit_conn does: it is asked on one connection only from then on."""
+    refused = iter([says(status)] * 3)
+    server.plan = [slow_whole, *[lambda *request: next(refused, honest())(*request)] * 100]
+    fetch(server, path, jobs=4)
+    assert is_right(path)
+
+
+def test_the_file_changes_between_two_parts(server: FileServer, path: Path) -> None:
+    """No mixture: all of it is fetched again, and in one piece."""
+
+    def changed(server: FileServer, request: Request) -> Sequence[Step]:
+        server.files[NAME] = OTHER
+        return honest()(server, request)
+
+    server.plan = [slow_whole, *[changed] * 100]
+    fetch(server, path, jobs=4)
+    assert (path / NAME).read_bytes() == OTHER
+    assert left_over(path) == []
+    assert server.starts[-1] is None
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"Content-Range": "bytes 0-9/10"},
+        {"Content-Range": "none"},
+        {"ETag": '"another"'},
+    ],
+)
+def test_a_part_that_is_not_the_one_asked_for(
+    server: FileServer, path: Path, wrong: dict[str, object]
+) -> None:
+    def answer(server: FileServer, request: Request) -> Sequence[Step]:
+        more = wrong if start_of(request) is not None else None
+        return honest(more=more)(server, request)
+
+    server.plan = [slow_whole, *[answer] * 100]
+    fetch(server, path, jobs=4)
+    assert is_right(path)
+    assert server.starts[-1] is None
+
+
+def test_parts_that_are_cut_are_continued(server: FileServer, path: Path) -> None:
+    cut: set[int] = set()
+    lock = threading.Lock()
+
+    def answer(server: FileServer, request: Request) -> Sequence[Step]:
+        start = start_of(request) or 0
+        with lock:
+            is_first = len(cut) < 3 and start not in cut
+            cut.add(start)
+        return honest(until=1000 if is_first else None)(server, request)
+
+    server.plan = [slow_whole, *[answer] * 100]
+    fetch(server, path, jobs=4)
+    assert is_right(path)
+
+
+def test_parts_that_are_reset(server: FileServer, path: Path) -> None:
+    resets = iter([RESET] * 3)
+    server.plan = by_range(lambda *_: [step] if (step := next(resets, None)) else None)
+    fetch(server, path, jobs=4)
+    assert is_right(path)
+
+
+def test_a_stuck_connection_is_replaced(
+    server: FileServer, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One part never comes: another connection is asked for it long before the time is over."""
+    monkeypatch.setattr(pieces, "_STUCK", 0.3)
+    stuck: list[int] = []
+
+    def answer(start: int, end: int) -> Sequence[Step] | None:
+        if stuck:
+            return None
+        stuck.append(start)
+        data = WHEEL[start:end]
+        said = {"Content-Range": f"bytes {start}-{end - 1}/{len(WHEEL)}", "ETag": server.etag(NAME)}
+        return [head(206, {**said, "Content-Length": len(data)}) + data[:5000], HANG]
+
+    server.plan = by_range(answer)
+    fetch(server, path, jobs=4)
+    assert is_right(path)
+    assert len([start for start in server.starts if start and stuck[0] <= start < stuck[0] + PIECE]) == 2
+
+
+def test_wrong_bytes_in_a_part_are_fetched_once_more(server: FileServer, path: Path) -> None:
+    wrong = iter([b"\0" * 10])
+
+    def answer(start: int, end: int) -> Sequence[Step] | None:
+        damage = next(wrong, None)
+        if damage is None:
+            return None
+        data = damage + WHEEL[start + len(damage) : end]
+        said = {"Content-Range": f"bytes {start}-{end - 1}/{len(WHEEL)}", "ETag": server.etag(NAME)}
+        return [head(206, {**said, "Content-Length": len(data)}) + data]
+
+    server.plan = by_range(answer)
+    fetch(server, path, jobs=4)
+    assert is_right(path)
+
+
+def test_more_than_was_asked_for_is_no_part(server: FileServer, path: Path) -> None:
+    """A body without a length may go on and on."""
+
+    def answer(start: int, end: int) -> Sequence[Step]:
+        said = {"Content-Range": f"bytes {start}-{end - 1}/{len(WHEEL)}", "ETag": server.etag(NAME)}
+        return [head(206, said) + WHEEL[start:end] + b"and more"]
+
+    server.plan = by_range(answer)[:30]
+    fetch(server, path, jobs=4)
+    assert is_right(path)
+
+
+def test_what_is_there_of_all_parts_is_kept_for_the_next_run(server: FileServer, path: Path) -> None:
+    """The first run loses its server in the middle; the second asks for nothing that is here."""
+    given = iter(range(3))
+    server.plan = by_range(lambda *_: None if next(given, None) is not None else [RESET])
+    with pytest.raises(NetworkError):
+        fetch(server, path, jobs=4)
+    (part, note) = left_over(path)
+    spans = pieces.read(json.loads((path / HIDDEN / note).read_text())["parts"], len(WHEEL))
+    assert part == f"{NAME}.part"
+    assert spans
+    assert sum(end - start for start, end in spans) >= 3 * PIECE
+    server.requests.clear()
+    server.plan.clear()
+    (fetched,) = fetch(server, path, jobs=4)
+    assert fetched.outcome is FetchOutcome.RESUMED
+    assert is_right(path)
+    asked = [(start_of(request), end_of(request)) for request in server.requests]
+    for start, end in asked:
+        assert start is not None
+        assert end is not None
+        assert not any(start < after and before < end for before, after in spans)
+
+
+@pytest.mark.parametrize("parts", ["", "0-100,50-200", "100-99", "0-99999999", "x", "0-10,", "5-10,10-20"])
+def test_parts_that_make_no_sense_are_not_believed(parts: str) -> None:
+    assert pieces.read(parts, 300_000) is None
+
+
+def test_parts_are_read_as_they_were_written() -> None:
+    spans = ((0, 5), (10, 300_000))
+    assert pieces.write(spans) == "0-5,10-300000"
+    assert pieces.read(pieces.write(spans), 300_000) == spans
+
+
+def test_parts_that_the_file_is_too_short_for_are_not_believed(server: FileServer, path: Path) -> None:
+    given = iter(range(3))
+    server.plan = by_range(lambda *_: None if next(given, None) is not None else [RESET])
+    with pytest.raises(NetworkError):
+        fetch(server, path, jobs=4)
+    stump = path / HIDDEN / f"{NAME}.part"
+    with stump.open("r+b") as stream:
+        stream.truncate(1000)
+    server.plan.clear()
+    server.requests.clear()
+    (fetched,) = fetch(server, path, jobs=1)
+    assert fetched.outcome is FetchOutcome.DOWNLOADED
+    assert server.starts == [None]
+    assert is_right(path)
+
+
+def test_a_file_that_lies_leaves_no_parts(server: FileServer, path: Path) -> None:
+    server.files[NAME] = WHEEL[:-100] + b"\0" * 100
+    server.plan = by_range(lambda *_: None)
+    with pytest.raises(FileError):
+        fetch(server, path, jobs=4)
+    assert finished(path) == left_over(path) == []
+
+
+def test_a_real_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """nginx, slow enough for several connections to be worth it, and what it was asked for."""
+    staged = tmp_path / "staged"
+    staged.mkdir()
+    noise = hashlib.shake_256(b"noise").digest(3_000_000)
+    wheel = wheel_bytes("dipy", "1.11.0", files={"dipy/noise.bin": noise})
+    (staged / NAME).write_bytes(wheel)
+    monkeypatch.setattr(pieces, "_MOST", 256 * 1024)
+    with servers.nginx(staged, extra="limit_rate 2m;") as url:
+        server = FileServer({NAME: wheel}, url=url)
+        (fetched,) = fetch(server, tmp_path / "house", jobs=4)
+    assert fetched.file.path.read_bytes() == wheel
+    assert fetched.file.sha256 == hashlib.sha256(wheel).hexdigest()
+
+
+def test_who_waits_for_a_lane_comes_before_who_wants_a_second() -> None:
+    lanes = Lanes(1)
+    lanes.take(lambda: None)
+    assert not lanes.has_spare()
+    assert not lanes.take_spare()
+    waits, got = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        lanes.take(waits.set)
+        got.set()
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    assert waits.wait(30)
+    lanes.give_back()
+    lanes.take_spare()
+    assert got.wait(30)
+    thread.join()
+    assert not lanes.take_spare()

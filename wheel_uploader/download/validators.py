@@ -1,0 +1,30 @@
+"""What an answer says by which its bytes can be recognized later. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
+
+_ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]{0,200}"\Z')
+
+
+def etag(headers: Mapping[str, str]) -> str:
+    """The ETag, when it is one."""
+    said = headers.get("etag", "")
+    return said if _ETAG.match(said) else ""
+
+
+def last_modified(headers: Mapping[str, str]) -> str:
+    """Last-Modified, when it can stand for these bytes.
+
+    A file that was written in the second of the answer may be written again in that second, and would then
+    have the same date (RFC 9110, 8.8.2.2).
+    """
+    text = headers.get("last-modified", "")
+    try:
+        age = parsedate_to_datetime(headers.get("date", "")) - parsedate_to_datetime(text)
+    except (ValueError, TypeError):  # Unreadable, or one with a time zone and one without.
+        return ""
+    return text if age > timedelta(seconds=1) else ""
