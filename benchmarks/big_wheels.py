@@ -126,9 +126,9 @@ def _directory(out: IO[bytes], members: list[_Written]) -> None:
         extra = struct.pack(f"<HH{len(wide)}Q", 1, 8 * len(wide), *wide) if wide else b""
         size, packed, header = (min(value, _FULL) for value in large)
         name = member.name.encode()
-        fields = (0x300 | 45, 45, 0, member.method, 0, _DATE, member.crc, packed, size)
-        fields += (len(name), len(extra), 0, 0, 0, 0o100644 << 16, header)
-        out.write(struct.pack("<4s6H3L5H2L", b"PK\1\2", *fields) + name + extra)
+        made = (0x300 | 45, 45, 0, member.method, 0, _DATE, member.crc, packed, size)
+        where = (len(name), len(extra), 0, 0, 0, 0o100644 << 16, header)
+        out.write(struct.pack("<4s6H3L5H2L", b"PK\1\2", *made, *where) + name + extra)
     count, size = len(members), out.tell() - start
     if start >= _FULL:
         end = out.tell()

@@ -128,10 +128,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     wbufsize = -1
     disable_nagle_algorithm = True
-    server: _Server
+
+    @property
+    def _ends(self) -> Loopback:
+        assert isinstance(self.server, _Server)
+        return self.server.ends
 
     def do_GET(self) -> None:
-        ends = self.server.ends
+        ends = self._ends
         if self.path == "/files/":
             self._answer(200, ends.listing(), "application/json")
         elif self.path == "/files/html/":
@@ -151,7 +155,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             left -= len(piece)
         digest, name = _FIELD.search(head), _FILE.search(head)
         if digest and name:
-            self.server.ends.posted[name[1].decode()] = digest[1].decode()
+            self._ends.posted[name[1].decode()] = digest[1].decode()
         self._answer(200 if digest and name else 400, b"", "text/plain")
 
     def _answer(self, status: int, body: bytes, kind: str) -> None:

@@ -176,6 +176,9 @@ def meaning(peer: Peer, filename: str, code: int, said: str) -> frozenset[str]:
                 found.add(tag)
         case "abi3audit":
             found.update(re.findall(r"[1-9]\d* ABI (?:version mismatch|violation)", words))
+        case _:
+            # Of uv the exit code is all there is.
+            pass
     return frozenset(found)
 
 
