@@ -29,7 +29,7 @@ PACKAGE = ROOT / "wheel_uploader"
 LEVELS = (
     ("__init__", "errors"),
     ("models",),
-    ("names", "display", "progress", "stopping"),
+    ("names", "display", "progress/*", "stopping"),
     # HTTP, and what it is made of.
     ("http/*", "markup"),
     # The work of each stage.
@@ -81,7 +81,9 @@ HOMES = {
     "requests_toolbelt": ("publish/sending",),
     "rich": ("publish/upload",),
     "sigstore": ("attest/notary",),
-    "tqdm": ("progress",),
+    "tqdm": ("progress/bars",),
+    # On Windows, where it comes with both click and tqdm.
+    "colorama": ("progress/bars",),
     "trove_classifiers": ("checks/*",),
     "twine": ("publish/upload",),
     "urllib3": ("publish/sending",),
@@ -100,6 +102,7 @@ HOMES = {
 
 #: Libraries that come with one that we name in pyproject.toml.
 COME_WITH = {
+    "colorama": "click",
     "cryptography": "sigstore",
     "id": "twine",
     "httpcore": "httpx",

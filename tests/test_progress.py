@@ -7,18 +7,20 @@ import fcntl
 import io
 import os
 import pty
+import re
 import struct
 import subprocess
 import sys
 import termios
 import threading
 import time
-from collections.abc import Iterator
-from types import SimpleNamespace
+from collections.abc import Callable, Iterator
 
 import pytest
+from tqdm.utils import disp_len
 
 from wheel_uploader import progress
+from wheel_uploader.progress import lines, work
 
 
 def in_a_log(verbose: int = 0, *, quiet: bool = False) -> tuple[io.StringIO, progress.Progress]:
@@ -26,40 +28,128 @@ def in_a_log(verbose: int = 0, *, quiet: bool = False) -> tuple[io.StringIO, pro
     return stream, progress.make(stream, verbose=verbose, quiet=quiet)
 
 
-def test_a_log_gets_one_line_for_each_file() -> None:
+def test_a_log_gets_a_line_for_each_stage_and_for_each_file_that_is_uploaded() -> None:
     stream, shown = in_a_log()
-    with shown.total("download", files=2, size=None):
+    with shown.total("download", files=3, size=None):
         with shown.file("dipy-1.11.0-py3-none-any.whl", size=1_200_000) as bar:
+            bar.expect(1_200_000)
             bar.advance(1_000_000)
             bar.advance(-1_000_000)
             bar.advance(1_200_000)
+        with shown.file("dipy-1.11.0.tar.gz", size=5) as bar:
+            bar.advance(5)
         with shown.file("unchanged-1.0-py3-none-any.whl", size=5):
             pass
-    with shown.total("sign", files=1, size=7), shown.file("SHA256SUMS", size=7) as bar:
-        bar.advance(7)
-    with shown.total("queue", files=1, size=7), shown.file("x", size=7) as bar:
+    with shown.total("check", files=1, size=5), shown.during("nothing a log needs", seconds=5):
+        pass
+    with shown.total("upload", files=2, size=14):
+        for name in ("a.whl", "b.whl"):
+            with shown.file(name, size=7) as bar:
+                bar.advance(7)
+    with shown.total("upload", files=1, size=7), shown.file("c.whl", size=7) as bar:
         bar.advance(7)
     assert stream.getvalue().splitlines() == [
-        "downloaded dipy-1.11.0-py3-none-any.whl (1.2 MB)",
-        "signed SHA256SUMS (7 B)",
-        "queued x (7 B)",
+        "downloaded 2 files, 1.2 MB, in 0 s",
+        "uploaded a.whl (7 B)",
+        "uploaded b.whl (7 B)",
+        "uploaded 2 files, 14 B, in 0 s",
+        "uploaded c.whl (7 B)",
     ]
 
 
-def test_a_file_that_fails_is_not_called_done() -> None:
-    stream, shown = in_a_log()
-    with contextlib.suppress(OSError), shown.file("x.whl", size=9) as bar:
-        bar.advance(5)
-        raise OSError
-    assert stream.getvalue() == ""
+def test_very_verbose_logs_name_every_file() -> None:
+    stream, shown = in_a_log(2)
+    with shown.total("queue", files=1, size=7), shown.file("x", size=7) as bar:
+        bar.advance(7)
+    assert stream.getvalue().splitlines() == ["queued x (7 B)", "queued 1 file, 7 B, in 0 s"]
+
+
+def test_a_log_hears_now_and_then_how_far_a_long_stage_is() -> None:
+    stream = io.StringIO()
+    shown = lines.Lines(stream, verbose=0, every=0.02)
+    with shown.total("download", files=2, size=2_000_000), shown.file("x.whl", size=1_000_000) as bar:
+        until(lambda: "download: 0 of 2 files, 0 B of 2.0 MB, 0 B/s\n" in stream.getvalue())
+        bar.advance(500_000)
+        until(lambda: re.search(r"0 of 2 files, 500.0 kB of 2.0 MB, .*/s, \d+ \w+ left", stream.getvalue()))
+        bar.advance(500_000)
+    told = stream.getvalue()
+    time.sleep(0.1)
+    assert stream.getvalue() == told
+
+
+def test_a_log_hears_of_many_steps_every_now_and_then() -> None:
+    stream = io.StringIO()
+    shown = lines.Lines(stream, verbose=0, every=0.02)
+    with shown.steps("asking pip", count=70) as bar:
+        bar.expect(77)
+        bar.advance(20)
+        until(lambda: re.search(r"(?m)^asking pip: 20 of 77(, \d+ \w+ left)?$", stream.getvalue()))
+
+
+def until(seen: Callable[[], object]) -> None:
+    """Wait for something that will happen, at last on a slow machine."""
+    deadline = time.monotonic() + 30
+    while not seen():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("size", "sizes", "share", "left"),
+    [
+        (1000, (500, 500), 0.25, 3.0),
+        # Not listed: two of four are seen, and of 600 on average.
+        (None, (400, 800), 250 / 2400, 2150 / 250),
+        (None, (None, None), 0.0, None),
+    ],
+)
+def test_how_far_a_stage_is_and_how_much_longer(
+    size: int | None, sizes: tuple[int | None, ...], share: float, left: float | None
+) -> None:
+    stage = work.Work("download", 4, size, 100.0)
+    assert (stage.speed, stage.left()) == (0.0, None)
+    stage.flying = [
+        work.Flight(f"{number}.whl", each, stage, threading.RLock()) for number, each in enumerate(sizes)
+    ]
+    stage.flying[0].advance(250)
+    for now in range(101, 102):
+        stage.sample(float(now))
+    assert stage.share == pytest.approx(share)
+    assert stage.left() == (None if left is None else pytest.approx(left))
+
+
+def test_the_speed_is_that_of_late() -> None:
+    stage = work.Work("download", 1, 10_000, 0.0)
+    flight = work.Flight("x.whl", 10_000, stage, threading.RLock())
+    for second in range(1, 31):
+        flight.advance(100 if second <= 10 else 10)
+        stage.sample(float(second))
+    assert stage.speed == pytest.approx(10)
+    # It stands still, and says so.
+    for second in range(31, 50):
+        stage.sample(float(second))
+    assert (stage.speed, stage.left()) == (0.0, None)
+
+
+def test_checks_are_counted_by_whole_files() -> None:
+    stage = work.Work("check", 2, 20, 0.0)
+    flight = work.Flight("x.whl", 10, stage, threading.RLock())
+    flight.advance(10)
+    assert (stage.bytes, flight.share) == (0, 1.0)
+    stage.finish(flight)
+    assert (stage.bytes, stage.finished, stage.share) == (10, 1, 0.5)
+    for _ in range(3):
+        stage.finish(flight)
+    assert (stage.files, stage.share) == (4, 1.0)
+    assert work.Work("attest", 0, None, 0.0).share is None
 
 
 def test_details_are_for_those_who_ask() -> None:
-    for verbose, lines in ((0, ["seen"]), (1, ["seen", "more"]), (2, ["seen", "more"])):
+    for verbose, heard in ((0, ["seen"]), (1, ["seen", "more"]), (2, ["seen", "more"])):
         stream, shown = in_a_log(verbose)
         shown.say("seen")
         shown.detail("more")
-        assert stream.getvalue().splitlines() == lines
+        assert stream.getvalue().splitlines() == heard
 
 
 def test_quiet_is_quiet() -> None:
@@ -68,8 +158,6 @@ def test_quiet_is_quiet() -> None:
     shown.detail("more")
     with shown.total("download", files=1, size=1), shown.file("x", size=1) as bar:
         bar.advance(1)
-    with shown.steps("asking pip", count=1) as bar:
-        bar.advance(1)
     assert stream.getvalue() == ""
 
 
@@ -77,23 +165,12 @@ def test_what_came_from_outside_is_harmless() -> None:
     stream, shown = in_a_log(1)
     shown.say("a\x1b[31mred\r\n::error::boo")
     shown.detail("https://user:secret@example.com/")
-    with shown.file("x\u202e.whl", size=1) as bar:
+    with shown.total("upload", files=1, size=1), shown.file("x\u202e.whl", size=1) as bar:
         bar.advance(1)
     text = stream.getvalue()
     assert len(text.splitlines()) == 3
     for hidden in ("\x1b", "\r", "\u202e", "secret", "::error::"):
         assert hidden not in text
-
-
-def test_a_log_hears_of_many_steps_every_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = [0.0]
-    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: clock[0]))
-    stream, shown = in_a_log()
-    with shown.steps("asking pip", count=77) as bar:
-        for _ in range(77):
-            clock[0] += 1.0
-            bar.advance(1)
-    assert stream.getvalue().splitlines() == [f"asking pip: {done} of 77" for done in (20, 40, 60)]
 
 
 def test_lines_of_many_threads_stay_whole() -> None:
@@ -108,34 +185,41 @@ def test_lines_of_many_threads_stay_whole() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    lines = stream.getvalue().splitlines()
-    assert sorted(lines) == sorted(f"line of {number}" for number in range(8) for _ in range(50))
+    heard = stream.getvalue().splitlines()
+    assert sorted(heard) == sorted(f"line of {number}" for number in range(8) for _ in range(50))
 
 
 # --- on a terminal ---------------------------------------------------------------------------------
 
 
 class Terminal:
-    """A pseudo terminal, its text so far, and what a person would see of it."""
+    """A pseudo terminal, and its text so far."""
 
     def __init__(self) -> None:
-        self._master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 120, 0, 0))
-        self.stream = os.fdopen(slave, "w")
+        self._master, self._slave = pty.openpty()
+        self.resize(120)
+        self.stream = os.fdopen(self._slave, "w")
         self._text = b""
-        self._reader = threading.Thread(target=self._read)
+        self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
+
+    def resize(self, columns: int, rows: int = 24) -> None:
+        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def _read(self) -> None:
         with contextlib.suppress(OSError):  # Linux says EIO when the other end is closed.
             while data := os.read(self._master, 65536):
                 self._text += data
 
+    @property
+    def text(self) -> str:
+        return self._text.decode(errors="replace")
+
     def close(self) -> str:
         self.stream.close()
         self._reader.join()
         os.close(self._master)
-        return self._text.decode()
+        return self.text
 
 
 @pytest.fixture
@@ -145,16 +229,18 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
 
 
 def screen(text: str) -> list[str]:
-    """What is left to see: a terminal that knows the few codes that tqdm uses."""
+    """What is left to see: a terminal that knows the few codes that are used, and is wide enough."""
     rows, row, column = [""], 0, 0
-    position = 0
-    while position < len(text):
-        character = text[position]
-        if text.startswith("\x1b[A", position):
-            row, position = max(row - 1, 0), position + 3
-            continue
-        if character == "\n":
-            row, column = row + 1, 0
+    for code, up, character in re.findall(r"(\x1b\[(?:(\d+)A|[JK]))|(.)", text, re.DOTALL):
+        if up:
+            row -= int(up)
+            assert row >= 0
+        elif code:
+            rows[row] = rows[row][:column]
+            if code.endswith("J"):
+                del rows[row + 1 :]
+        elif character == "\n":
+            row += 1
             rows += [""] * (row + 1 - len(rows))
         elif character == "\r":
             column = 0
@@ -162,52 +248,59 @@ def screen(text: str) -> list[str]:
             line = rows[row].ljust(column)
             rows[row] = line[:column] + character + line[column + 1 :]
             column += 1
-        position += 1
     return [line.rstrip() for line in rows if line.strip()]
 
 
 def test_a_terminal_gets_bars_and_is_clean_afterwards(terminal: Terminal) -> None:
     shown = progress.make(terminal.stream, verbose=1)
     names = [f"dipy-1.11.0-cp3{minor}-cp3{minor}-manylinux_2_17_x86_64.whl" for minor in range(10, 14)]
+    half = threading.Barrier(5)
 
     def fetch(name: str) -> None:
         with shown.file(name, size=1_000_000) as bar:
-            for _ in range(5):
-                time.sleep(0.12)
-                bar.advance(200_000)
+            bar.advance(250_000)
+            half.wait(60)
+            half.wait(60)
+            bar.advance(750_000)
             shown.detail(f"{name}: verified")
 
     with shown.total("download", files=4, size=4_000_000):
         threads = [threading.Thread(target=fetch, args=(name,)) for name in names]
         for thread in threads:
             thread.start()
+        half.wait(60)
+        until(lambda: "cp313-manylinux_2_17_x86_64 25%" in terminal.text)
         shown.say("talk in between")
+        # In the middle of it all, a whole picture: the cursor is at its first line.
+        until(lambda: "talk" in screen(terminal.text)[0] and len(screen(terminal.text)) >= 3)
+        seen = screen(terminal.text)
+        half.wait(60)
         for thread in threads:
             thread.join()
     shown.say("the end")
     text = terminal.close()
-    assert "download 0/4" in text
-    assert "download 4/4" in text
-    assert "dipy-1.11.0-cp310-...ux_2_17_x86_64.whl" in text
-    assert "/4.00M" in text
-    assert "/1.00M" in text
-    seen = screen(text)
     assert seen[0] == "talk in between"
-    assert sorted(seen[1:-1]) == [f"{name}: verified" for name in names]
-    assert seen[-1] == "the end"
+    assert re.fullmatch(r"download 0/4  25% \|.+\| 1.0 MB/4.0 MB(  .*/s  \d+:\d\d left)?", seen[1])
+    assert sorted(re.findall(r"cp3\d\d-manylinux_2_17_x86_64 25%", " ".join(seen[2:]))) == [
+        f"cp3{minor}-manylinux_2_17_x86_64 25%" for minor in range(10, 14)
+    ]
+    left = screen(text)
+    assert left[0] == "talk in between"
+    assert sorted(left[1:-2]) == [f"{name}: verified" for name in names]
+    assert left[-2].startswith("downloaded 4 files, 4.0 MB, in ")
+    assert left[-1] == "the end"
 
 
 def test_steps_are_a_bar_that_lines_go_above(terminal: Terminal) -> None:
     shown = progress.make(terminal.stream, verbose=1)
     with shown.steps("asking pip", count=3) as bar:
         for number in range(3):
-            time.sleep(0.12)
             bar.advance(1)
+            until(lambda: f"asking pip {number + 1}/3" in terminal.text)  # noqa: B023
             shown.detail(f"answer {number}")
     shown.say("the end")
     text = terminal.close()
-    assert "asking pip: " in text
-    assert "3/3 [" in text
+    assert " B" not in text
     assert screen(text) == ["answer 0", "answer 1", "answer 2", "the end"]
 
 
@@ -220,14 +313,85 @@ def test_an_attempt_that_starts_again_takes_its_bytes_back(terminal: Terminal) -
             raise OSError
         with shown.file("again.whl", size=100) as bar:
             bar.advance(100)
-            time.sleep(0.15)
+            until(lambda: "checking" in terminal.text)
         with shown.file("unexpected.whl", size=None) as bar:
             bar.advance(100)
+            until(lambda: "unexpected 100 B" in terminal.text)
     with shown.file("alone.whl", size=None) as bar:
         bar.advance(1)
     text = terminal.close()
     assert "160" not in text
-    assert screen(text) == []
+    (line,) = screen(text)
+    assert line.startswith("downloaded 2 files, 200 B, in ")
+
+
+@pytest.mark.parametrize("columns", [20, 40, 59, 80, 200])
+def test_no_line_is_longer_than_the_terminal(terminal: Terminal, columns: int) -> None:
+    terminal.resize(columns, 6)
+    names = [
+        f"numpy-2.3.4-cp3{n}-cp3{n}t-manylinux_2_27_aarch64.manylinux_2_28_aarch64.whl" for n in range(10, 40)
+    ]
+    shown = progress.make(terminal.stream, verbose=0)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(shown.total("download", files=30, size=30_000))
+        for name in names:
+            stack.enter_context(shown.file(name, size=1000)).advance(10)
+        until(lambda: "more" in terminal.text or columns == 20)
+        until(lambda: terminal.text.count("\x1b[J") > 2)
+    with shown.during("w\u00e4hrend \u7b49\u5f85 " * 40):
+        until(lambda: "w\u00e4hrend" in terminal.text)
+    # Lines that stay may wrap.
+    text = re.sub(r"downloaded .*\n", "", terminal.close())
+    drawn = re.split(r"[\r\n]+|\x1b\[\d*[AJK]", text)
+    assert max(map(disp_len, drawn)) < columns
+    assert not [line for line in drawn if "\x1b" in line]
+
+
+def test_a_terminal_that_gets_narrower_keeps_no_remains(terminal: Terminal) -> None:
+    shown = progress.make(terminal.stream, verbose=0)
+    with shown.total("download", files=2, size=200), shown.file("a.whl", size=100) as bar:
+        bar.advance(50)
+        until(lambda: "50%" in terminal.text)
+        terminal.resize(40)
+        mark = len(terminal.text)
+        until(lambda: terminal.text.count("\x1b[J", mark) > 2)
+    last = terminal.close()[mark:].rpartition("\x1b[J")[0].rpartition("\x1b[J")[2]
+    assert max(map(len, re.split(r"[\r\n]+|\x1b\[\d*[AK]", last))) < 40
+
+
+def test_what_is_waited_for_counts_down(terminal: Terminal) -> None:
+    shown = progress.make(terminal.stream, verbose=0)
+    with shown.during("list: reading\x1b[31m"), shown.during("waiting for cp313-win_amd64", seconds=600):
+        until(lambda: re.search(r"(9:\d\d|10:00) left  waiting for cp313-win_amd64", terminal.text))
+    with shown.during("list: reading"):
+        until(lambda: re.search(r"0:\d\d  list: reading", terminal.text))
+        shown.say("talk")
+    text = terminal.close()
+    assert screen(text) == ["talk"]
+    assert "\x1b[31m" not in text
+
+
+def test_nothing_is_drawn_by_itself_while_a_passphrase_may_be_asked_for(terminal: Terminal) -> None:
+    shown = progress.make(terminal.stream, verbose=0)
+    with shown.total("sign", files=2, size=20):
+        with shown.file("a.whl", size=10) as bar:
+            time.sleep(0.5)
+            bar.advance(10)
+            assert terminal.text == ""
+        until(lambda: "sign 1/2" in terminal.text)
+    (line,) = screen(terminal.close())
+    assert line.startswith("signed 1 file, 10 B, in ")
+
+
+def test_bars_have_colour_only_when_it_is_wanted(terminal: Terminal) -> None:
+    for color in (False, True):
+        shown = progress.make(terminal.stream, verbose=0, color=color)
+        with shown.total("download", files=1, size=10), shown.file("a.whl", size=10) as bar:
+            bar.advance(5)
+            mark = len(terminal.text)
+            until(lambda: "  a 50%" in terminal.text[mark:])  # noqa: B023
+        assert ("\x1b[32m" in terminal.text) == color
+    terminal.close()
 
 
 def test_a_dumb_terminal_gets_lines(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,5 +416,8 @@ def test_silence() -> None:
     shown = progress.Silent()
     shown.say("x")
     shown.detail("x")
+    with shown.steps("x", count=1), shown.during("x"):
+        pass
     with shown.total("download", files=1, size=1), shown.file("x", size=1) as bar:
+        bar.expect(1)
         bar.advance(1)

@@ -20,7 +20,7 @@ from tests.scripted import Request, ScriptedServer, Step, answer
 from tests.servers import certificate, nginx
 from tests.staging import Proxy, Site, sha256
 from tests.test_cli import run
-from wheel_uploader import waiting
+from wheel_uploader import display, waiting
 
 TAGS = ("cp311-cp311-win_amd64", "cp312-cp312-win_amd64")
 A, B = (wheels.wheel_filename("dipy", "1.11.0", tag) for tag in TAGS)
@@ -158,7 +158,7 @@ def test_it_waits_past_the_caches_until_all_is_there() -> None:
     assert "3 files," in result.stdout
     lines = shown(result)
     assert "waiting for 2 files of 3 (1 listed); 20 min left" in lines
-    assert "all 3 files are listed; looking once more in 0 s" in lines
+    assert "all 3 files listed; looking once more in 0 s" in lines
     assert sum(line.endswith(": Age 812, X-Cache Hit from \\x1b[31mthe edge") for line in lines) == 4
 
 
@@ -252,7 +252,7 @@ def test_the_folder_of_a_real_server_fills_while_it_waits(
     paths = wheels.make_release(built)
     served.mkdir()
     looked = threading.Event()
-    in_words = waiting.in_words
+    in_words = display.in_words
 
     def told(seconds: float) -> str:
         looked.set()

@@ -8,7 +8,7 @@ import pytest
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from wheel_uploader import names, waiting
+from wheel_uploader import display, names, waiting
 from wheel_uploader.brought import expect
 from wheel_uploader.brought.expect import Expectation
 from wheel_uploader.errors import (
@@ -96,7 +96,7 @@ def test_two_looks_have_to_agree() -> None:
     staging = Staging(lists(A, B))
     assert staging.settle(TWO) == lists(A, B)
     assert staging.looked == [0, 5]
-    assert (staging.said, staging.details) == ([], ["all 2 files are listed; looking once more in 5 s"])
+    assert (staging.said, staging.details) == ([], ["all 2 files listed; looking once more in 5 s"])
 
 
 def test_it_looks_until_all_is_there_and_says_what_is_missing() -> None:
@@ -109,7 +109,7 @@ def test_it_looks_until_all_is_there_and_says_what_is_missing() -> None:
     ]
     assert staging.details == [
         f"waiting for {B} (1 listed); 20 min left",
-        "all 2 files are listed; looking once more in 5 s",
+        "all 2 files listed; looking once more in 5 s",
     ]
 
 
@@ -293,4 +293,4 @@ def test_what_is_no_duration(text: str) -> None:
     ],
 )
 def test_durations_in_words(seconds: float, words: str) -> None:
-    assert waiting.in_words(seconds) == words
+    assert display.in_words(seconds) == words

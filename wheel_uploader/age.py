@@ -9,8 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from packaging.version import Version
 
-from wheel_uploader import waiting
-from wheel_uploader.display import bare_url, printable
+from wheel_uploader.display import bare_url, in_words, printable
 from wheel_uploader.errors import NothingFoundError, UsageError
 from wheel_uploader.http import Http
 from wheel_uploader.models import RemoteFile, Selection
@@ -51,9 +50,9 @@ def require_fresh(selection: Selection, http: Http, *, limit: float, now: dateti
             hint="Neither the listing, nor a Last-Modified of the files, nor a .devYYYYMMDD tells: "
             "leave --max-age out for this place.",
         )
-    age = waiting.in_words((now - newest.when).total_seconds())
+    age = in_words((now - newest.when).total_seconds())
     raise NothingFoundError(
-        f"{what} is {age} old ({newest}), and --max-age is {waiting.in_words(limit)}; nothing was posted",
+        f"{what} is {age} old ({newest}), and --max-age is {in_words(limit)}; nothing was posted",
         hint="See what became of the builds since; the same command without --max-age takes this one.",
     )
 

@@ -203,6 +203,37 @@ def _visible(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
 
 
+def is_utf8(stream: object) -> bool:
+    """Whether what is written there may have more than ASCII."""
+    encoding = getattr(stream, "encoding", None) or ""
+    return encoding.lower().replace("-", "").replace("_", "") == "utf8"
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 file``, ``2 files``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def in_words(seconds: float) -> str:
+    """A duration for people: ``3 days 2 h``, ``1 h 30 min``, ``20 min``, ``90 s``."""
+    whole = max(0, round(seconds))
+    if whole < 120:
+        return f"{whole} s"
+    if whole >= 2 * 86400:
+        days, hours = divmod(round(whole / 3600), 24)
+        return f"{days} days" + (f" {hours} h" if hours else "")
+    minutes = round(whole / 60)
+    parts = [f"{minutes // 60} h"] * (minutes >= 60) + [f"{minutes % 60} min"] * bool(minutes % 60)
+    return " ".join(parts)
+
+
+def clock(seconds: float) -> str:
+    """A duration that changes while somebody looks: ``0:05``, ``12:30``, ``1:02:03``."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
 def human_size(size: int | None) -> str:
     """A size in bytes for people: ``1.2 MB`` (decimal units, as indexes show them); ``?`` when unknown."""
     if size is None:

@@ -102,7 +102,8 @@ def _settled(job: Job) -> Selection:
     options = job.options
 
     def look() -> Selection:
-        listed = sources.list_files(options.urls, options.project, job.http, job.scratch)
+        with job.progress.during(f"list: reading {', '.join(map(bare_url, options.urls))}"):
+            listed = sources.list_files(options.urls, options.project, job.http, job.scratch)
         wanted = release.identified(listed, options)
         job.report.selection = release.choose(job.asked.pinned(listed), wanted, download.local_sha256)
         return job.report.selection
@@ -151,7 +152,8 @@ def check_release(job: Job) -> None:
     if job.publishes:
         job.uploader = ends.uploader_of(options, job.publishes, job.progress)
     report.attestations = attest.read(job.companions)
-    job.page, report.plan = ends.seen_on(job.served, job.target, job.uploader, report)
+    with job.progress.during(f"check: asking the index what it has of {job.selection.project}"):
+        job.page, report.plan = ends.seen_on(job.served, job.target, job.uploader, report)
     verdict.judge(
         report,
         job.selection,

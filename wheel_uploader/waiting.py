@@ -1,4 +1,4 @@
-"""Wait until the staging place lists all of a release, twice the same; and durations, read and said."""
+"""Wait until the staging place lists all of a release, twice the same; and durations, as they are typed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from wheel_uploader.brought.expect import Expectation
-from wheel_uploader.display import printable
+from wheel_uploader.display import counted, in_words, printable
 from wheel_uploader.errors import (
     DeadlineError,
     HttpStatus,
@@ -62,7 +62,8 @@ def until_settled(
         if left <= 0 and not first_complete:
             raise _too_late(limit, missing, trouble, now, before)
         if first_complete:
-            progress.detail(f"all {len(names)} files are listed; looking once more in {SETTLE:.0f} s")
+            text = f"all {counted(len(names), 'file')} listed; looking once more"
+            progress.detail(f"{text} in {SETTLE:.0f} s")
             wait = SETTLE
         else:
             text = _waiting_for(missing, len(names), trouble)
@@ -72,7 +73,8 @@ def until_settled(
         if isinstance(trouble, HttpStatus) and trouble.retry_after:
             wait = max(wait, trouble.retry_after)
         before = now
-        sleep(min(wait, left) if left > 0 else wait)
+        with progress.during(text, seconds=left if left > 0 else wait):
+            sleep(min(wait, left) if left > 0 else wait)
 
 
 def _one_look(
@@ -134,16 +136,3 @@ def parse_duration(text: str) -> float:
         raise ValueError(f"'{printable(text)}' is no duration: give one like 20m, 90s or 1h30m")
     days, hours, minutes, seconds = (float(part or 0) for part in found.groups())
     return days * 86400 + hours * 3600 + minutes * 60 + seconds
-
-
-def in_words(seconds: float) -> str:
-    """A duration for people: ``3 days 2 h``, ``1 h 30 min``, ``20 min``, ``90 s``."""
-    whole = max(0, round(seconds))
-    if whole < 120:
-        return f"{whole} s"
-    if whole >= 2 * 86400:
-        days, hours = divmod(round(whole / 3600), 24)
-        return f"{days} days" + (f" {hours} h" if hours else "")
-    minutes = round(whole / 60)
-    parts = [f"{minutes // 60} h"] * (minutes >= 60) + [f"{minutes % 60} min"] * bool(minutes % 60)
-    return " ".join(parts)

@@ -97,12 +97,14 @@ def fetch_all(
             clobber=clobber,
             check=crew.check,
             inspect=keep,
+            only_checks=not absent,
         )
 
+    absent = [remote for name, remote in files if house and not _is_here(house, name)]
     tasks = [task(name, remote) for name, remote in files]
-    sizes = [remote.size for name, remote in files if house is None or not _is_here(house, name)]
+    sizes = [remote.size for remote in absent or [remote for _, remote in files]]
     size = None if None in sizes else sum(size or 0 for size in sizes)
-    with progress.total("download" if house else "check", files=len(sizes), size=size):
+    with progress.total("download" if absent else "check", files=len(sizes), size=size):
         crew.work_off(tasks, jobs or _default_jobs(files))
         if house and crew.fetched:
             house.sync()

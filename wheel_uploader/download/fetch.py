@@ -45,6 +45,8 @@ class Fetch:
     check: Callable[[], None]
     #: Looks into the file, whole or not: its name, its path, its sha256.
     inspect: Callable[[DistName, Path, str], Seen]
+    #: Every file of the release is here: what is left to do is to look into them.
+    only_checks: bool = False
 
     @property
     def filename(self) -> str:
@@ -184,7 +186,10 @@ class Fetch:
         self, here: Digests, promise: Promise | None, outcome: FetchOutcome, vouched: str = ""
     ) -> Fetched:
         """The file that is here, read once more."""
-        said = self._verified(self._path, here, promise, str(self._path))
+        with self.progress.file(self.name.filename, size=here.size) as bar:
+            said = self._verified(self._path, here, promise, str(self._path))
+            if self.only_checks:
+                bar.advance(here.size)
         return self._fetched(here, outcome, vouched or said)
 
     def _verified(self, path: Path, digests: Digests, promise: Promise | None, called: str) -> str:

@@ -173,6 +173,8 @@ class Transfer:
         self._refuse_coding(headers)
         length = headers.get("content-length", "")
         size = int(length) if re.fullmatch(r"\d{1,18}", length, re.ASCII) else None
+        if size is not None:
+            self._bar.expect(size)
         self.restart()
         begun = Note(
             url=self._url,

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from wheel_uploader.display import bare_url
+from wheel_uploader.display import bare_url, counted
 from wheel_uploader.errors import ConflictError, DeadlineError, NetworkError
 from wheel_uploader.index import Index
 from wheel_uploader.models import Confirmation, IndexFile, LocalFile, ProjectPage
@@ -51,14 +51,14 @@ def confirm(
         left = deadline - clock()
         if left <= 0:
             break
-        progress.detail(
-            f"{trouble or f'{len(missing)} of {len(files)} files are not listed yet'}; looking again"
-        )
-        sleep(min(pause, left))
+        text = trouble or f"the index does not yet list {len(missing)} of {counted(len(files), 'file')}"
+        progress.detail(f"{text}; looking again")
+        with progress.during(f"confirm: {text}", seconds=left):
+            sleep(min(pause, left))
         pause = min(pause * 1.5, _LONGEST_PAUSE)
     known = f"does not list {len(missing)} of" if missing else "cannot be asked for the HTML view of"
     raise DeadlineError(
-        f"after {timeout:.0f} s {bare_url(index.url)} {known} {len(files)} files"
+        f"after {timeout:.0f} s {bare_url(index.url)} {known} {counted(len(files), 'file')}"
         + (f" ({trouble})" if trouble else ""),
         hint="They were taken, the listing may be behind: run the same command again to look once more.",
         details=missing,
