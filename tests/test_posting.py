@@ -397,7 +397,7 @@ def test_when_the_time_is_over() -> None:
     last = Ending(A, expires=True)
     everything = verdict(last.ends(A), last.watch.error)
     assert isinstance(everything, DeadlineError)
-    assert everything.message.endswith("(--max-duration): 1 of 1 files are on the index, 0 are not")
+    assert everything.message.endswith("(--max-duration): 1 of 1 file are on the index, 0 are not")
     assert everything.details == (f"in: {A}",)
 
 

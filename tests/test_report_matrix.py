@@ -13,6 +13,7 @@ from wheel_uploader.checks.release_content import ReleaseContent
 from wheel_uploader.checks.release_index import lost_against_previous, lost_of
 from wheel_uploader.models import FileSummary, IndexFile, ProjectPage
 from wheel_uploader.report import matrix
+from wheel_uploader.report.look import Look
 from wheel_uploader.report.matrix import State
 
 
@@ -216,7 +217,7 @@ def test_a_release_for_any_platform_has_one_line_of_headings() -> None:
 
 def test_symbols_are_for_screens_that_have_them() -> None:
     found = made("cp311-cp311-win_amd64", "cp312-abi3-win32", expected=(("cp313", "win32"), ("cp313", "any")))
-    assert "\n".join(matrix.lines(found, utf8=True)) == (
+    assert "\n".join(matrix.lines(found, Look(utf8=True))) == (
         "              win         any\n"
         "              32   amd64\n"
         "  cp311       ·    ✓      ·\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import pytest
 
@@ -10,12 +11,14 @@ from tests import reports
 from tests.reports import SDIST, WHEELS, finding
 from wheel_uploader import report
 from wheel_uploader.models import Report, Severity
+from wheel_uploader.report.look import Look
 
 FILES = """\
-  checked            1.2 MB  dipy-1.11.0-cp311-cp311-macosx_11_0_arm64.whl
-  checked            1.2 MB  dipy-1.11.0-cp311-cp311-win_amd64.whl
-  checked            1.2 MB  dipy-1.11.0-cp312-cp312-macosx_11_0_arm64.whl
-  checked            1.2 MB  dipy-1.11.0.tar.gz
+    checked  4 files    4.8 MB
+      1.2 MB  dipy-1.11.0-cp311-cp311-macosx_11_0_arm64.whl
+      1.2 MB  dipy-1.11.0-cp311-cp311-win_amd64.whl
+      1.2 MB  dipy-1.11.0-cp312-cp312-macosx_11_0_arm64.whl
+      1.2 MB  dipy-1.11.0.tar.gz
 """
 MATRIX = """\
          macosx  win
@@ -32,33 +35,44 @@ def text(made: Report, *, utf8: bool = False) -> str:
 def test_a_release_that_is_on_the_index() -> None:
     assert text(reports.published()) == (
         "dipy 1.11.0 from https://staging.example.com/wheels/ to https://index.example.com/legacy/\n"
-        "  already there      1.2 MB  dipy-1.11.0-cp311-cp311-macosx_11_0_arm64.whl\n"
-        "  published          1.2 MB  dipy-1.11.0-cp311-cp311-win_amd64.whl\n"
-        "  published          1.2 MB  dipy-1.11.0-cp312-cp312-macosx_11_0_arm64.whl\n"
-        "  published          1.2 MB  dipy-1.11.0.tar.gz\n"
         "4 files, 4.8 MB (1 other not taken: -v says why)\n"
+        "  + published      3 files    3.6 MB\n"
+        "      1.2 MB  dipy-1.11.0-cp311-cp311-win_amd64.whl\n"
+        "      1.2 MB  dipy-1.11.0-cp312-cp312-macosx_11_0_arm64.whl\n"
+        "      1.2 MB  dipy-1.11.0.tar.gz\n"
+        "  + already there   1 file    1.2 MB\n"
+        "      1.2 MB  dipy-1.11.0-cp311-cp311-macosx_11_0_arm64.whl\n"
         + MATRIX
-        + "checks: 0 errors, 0 warnings, 0 notes "
-        "(profile any)\n"
+        + "checks: 0 errors, 0 warnings, 0 notes (profile any)\n"
         "signatures: 3 made, 1 kept, by AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n"
         "upload: 3 uploaded, 1 already there\n"
         "confirmed: the index serves 4 of 4 files with our sha256\n"
         "seconds: list 0.2, download 3.0, check 0.0, upload 9.5, confirm 2.0\n"
+        "Published: dipy 1.11.0 to https://index.example.com/legacy/ in 15 s\n"
+        "  The index serves 4 files, each with the sha256 that was checked.\n"
     )
+
+
+def test_the_page_of_the_release_is_the_last_word() -> None:
+    made = reports.published()
+    made.page = "https://index.example.com/project/dipy/1.11.0/"
+    assert text(made).endswith(" checked.\n  https://index.example.com/project/dipy/1.11.0/\n")
 
 
 def test_until_list() -> None:
     assert text(reports.listed(verbose=1)) == (
         "dipy 1.11.0 from https://staging.example.com/wheels/\n"
-        + FILES.replace("checked", "listed ")
-        + "4 files, 4.8 MB (1 other not taken, see above)\n"
+        "4 files, 4.8 MB (1 other not taken, see above)\n"
+        + FILES.replace("checked", "listed")
         + MATRIX
         + "seconds: list 0.2\n"
+        "Listed: dipy 1.11.0 in 0.2 s\n"
+        "  4 files of the release found where they are staged; not yet downloaded.\n"
     )
 
 
 def test_until_download() -> None:
-    assert FILES.replace("checked   ", "downloaded") in text(reports.fetched())
+    assert FILES.replace("checked", "downloaded") in text(reports.fetched())
 
 
 def test_until_sign() -> None:
@@ -66,70 +80,111 @@ def test_until_sign() -> None:
     made.signatures = reports.published().signatures[:3]
     made.selection = dataclasses.replace(made.selection, refused=()) if made.selection else None
     said = text(made)
-    assert said.count("  signed             1.2 MB  ") == 3
-    assert f"  checked            1.2 MB  {SDIST}\n4 files, 4.8 MB\n" in said
+    assert "4 files, 4.8 MB\n    signed   3 files    3.6 MB\n" in said
+    assert f"    checked   1 file    1.2 MB\n      1.2 MB  {SDIST}\n" in said
 
 
 def test_a_download_that_failed() -> None:
     made = reports.fetched()
     made.fetched = made.fetched[1:]
-    assert f"  listed             1.2 MB  {WHEELS[0]}\n  downloaded  " in text(made)
+    assert f"    listed       1 file    1.2 MB\n      1.2 MB  {WHEELS[0]}\n" in text(made)
 
 
-def test_warnings_fail_a_strict_run() -> None:
-    untidy = finding("record/untidy", "a blank line", severity=Severity.WARNING)
-    assert "failed checks" in text(reports.checked(untidy, strict=True))
-    assert "failed checks" not in text(reports.checked(untidy))
+# --- many files ------------------------------------------------------------------------------------
+
+LARGE = (
+    *(
+        f"numpy-2.3.4-cp3{minor}-cp3{minor}{free}-{platform}.whl"
+        for minor in (11, 12, 13, 14)
+        for free in ("", "t")
+        for platform in (
+            "macosx_14_0_arm64",
+            "manylinux_2_27_x86_64.manylinux_2_28_x86_64",
+            "musllinux_1_2_x86_64",
+            "win_amd64",
+        )
+    ),
+    "numpy-2.3.4.tar.gz",
+)
 
 
-def test_nothing_was_found() -> None:
-    assert text(reports.nothing_found()) == ""
+def test_many_files_in_one_state_are_one_line() -> None:
+    said = text(reports.checked(filenames=LARGE))
+    assert "33 files, 39.6 MB (1 other not taken: -v says why)\n    checked  33 files   39.6 MB\n   " in said
+    assert ".whl" not in said
+    assert max(map(len, said.splitlines())) <= 80
 
 
-def test_a_dry_run() -> None:
-    assert text(reports.dry_run()).partition("checks: ")[2] == (
-        "0 errors, 0 warnings, 0 notes (profile any)\n"
-        "upload: 1 already there, 3 would upload\n"
-        "seconds: list 0.2, download 3.0, check 0.0, upload 9.5\n"
-    )
-    assert "  would upload       1.2 MB  dipy-1.11.0.tar.gz\n" in text(reports.dry_run())
-
-
-def test_a_conflict() -> None:
+def test_of_many_files_those_that_differ_are_named() -> None:
+    stopped = [finding("record/untidy", "bad", filename) for filename in LARGE[1:5]]
+    made = reports.checked(*stopped, filenames=LARGE)
+    # A log, or a file, has whole names for those who search in it.
+    assert f"      1.2 MB  {LARGE[1]}\n" in text(made)
+    said = report.on_screen(made, Look(terminal=True))
     assert (
-        "  different          1.2 MB  dipy-1.11.0-cp311-cp311-macosx_11_0_arm64.whl\n"
-        "  same               1.2 MB  dipy-1.11.0-cp311-cp311-win_amd64.whl\n"
-        "  other name         1.2 MB  dipy-1.11.0-cp312-cp312-macosx_11_0_arm64.whl\n"
-        "  absent             1.2 MB  dipy-1.11.0.tar.gz\n"
-    ) in text(reports.conflict())
-
-
-def test_a_partial_upload() -> None:
-    said = text(reports.partial())
-    assert (
-        "  uploaded           1.2 MB  dipy-1.11.0-cp311-cp311-macosx_11_0_arm64.whl\n"
-        "  rejected           1.2 MB  dipy-1.11.0-cp311-cp311-win_amd64.whl\n"
-        "  unknown            1.2 MB  dipy-1.11.0-cp312-cp312-macosx_11_0_arm64.whl\n"
-        "  not tried          1.2 MB  dipy-1.11.0.tar.gz\n"
+        "    checked        29 files   34.8 MB\n"
+        "  ! failed checks   4 files    4.8 MB\n"
+        "      1.2 MB  ...cp311-cp311-manylinux_2_27_x86_64.manylinux_2_28_x86_64.whl\n"
+        "      1.2 MB  numpy-2.3.4-cp311-cp311-musllinux_1_2_x86_64.whl\n"
+        "      1.2 MB  numpy-2.3.4-cp311-cp311-win_amd64.whl\n"
+        "      1.2 MB  numpy-2.3.4-cp311-cp311t-macosx_14_0_arm64.whl\n"
     ) in said
-    assert said.partition("upload: ")[2] == (
-        "1 uploaded, 1 rejected, 1 unknown, 1 not tried\n"
-        "    dipy-1.11.0-cp311-cp311-win_amd64.whl: 400 Bad Request: no\\n: :error::x\\x1b[31m\n"
-        "    dipy-1.11.0-cp312-cp312-macosx_11_0_arm64.whl: no answer came\n"
-        "seconds: list 0.2, download 3.0, check 0.0, upload 9.5\n"
+    assert "  cp311   x       FAILED     FAILED     FAILED\n" in said
+    assert max(map(len, said.splitlines())) <= 80
+
+
+def test_of_very_many_that_differ_some_are_named_and_all_to_those_who_ask() -> None:
+    stopped = [finding("record/untidy", "bad", filename) for filename in LARGE[:30]]
+    said = text(reports.checked(*stopped, filenames=LARGE))
+    assert "              and 20 more: -v shows all\n" in said
+    assert "checked" in said
+    everything = text(reports.checked(*stopped, filenames=LARGE, verbose=1)).partition("macosx  ")[0]
+    assert everything.count(".whl") == len(LARGE) - 1
+
+
+def test_all_that_failed_are_counted_and_not_named() -> None:
+    stopped = [finding("record/untidy", "bad", filename) for filename in LARGE]
+    said = text(reports.checked(*stopped, filenames=LARGE)).partition("macosx")[0]
+    assert "  ! failed checks  33 files   39.6 MB\n" in said
+    assert ".whl" not in said
+
+
+# --- the screen ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ended", reports.ALL)
+def test_colours_only_colour(ended: str) -> None:
+    made = reports.ALL[ended]()
+    plain = report.on_screen(made, Look(utf8=True))
+    colored = report.on_screen(made, Look(utf8=True, color=True))
+    assert re.sub(r"\x1b\[[\d;]*m", "", colored) == plain
+    assert "\x1b" not in plain
+    assert (colored != plain) == bool(made.selection)
+
+
+def test_what_is_good_is_green_and_what_is_not_is_red() -> None:
+    look = Look(utf8=True, color=True)
+    assert "\x1b[32m\N{CHECK MARK} Published\x1b[0m: dipy" in report.on_screen(reports.published(), look)
+    conflict = report.on_screen(reports.conflict(), look)
+    assert "\x1b[31;1m\N{NOT EQUAL TO} different \x1b[0m" in conflict
+    assert "\x1b[31;1mCONFLICT\x1b[0m" in conflict
+
+
+def test_an_error_is_told_once_on_the_screen() -> None:
+    assert "Conflict with the index" not in report.on_screen(reports.conflict(), Look())
+    assert text(reports.conflict()).endswith(
+        "Conflict with the index: dipy 1.11.0 in 13 s\n"
+        "  2 of 4 files conflict with https://index.example.com/legacy/; nothing was\n"
+        "  posted.\n"
+        "  next: A file name can be used only once: release these files under a new\n"
+        "  version.\n"
     )
 
 
-def test_what_the_release_before_had_and_what_is_expected() -> None:
-    assert text(reports.incomplete()).partition("why)\n")[2] == (
-        "         macosx  win\n"
-        "         arm64   amd64  arm64\n"
-        "  cp310  .       LOST   .\n"
-        "  cp311  x       new    MISSING\n"
-        "  cp312  new     .      .\n"
-        "  new, LOST: compared with 1.10.0\n"
-        "seconds: list 0.2\n"
-    )
+def test_a_narrow_screen_breaks_what_can_be_broken() -> None:
+    said = report.on_screen(reports.accepted(), Look(width=40))
+    assert "warning: record/untidy: RECORD has a\n  harmless fault\n" in said
+    assert "not checked: what the release before\n  had: the index did not answer\n" in said
 
 
 # --- findings --------------------------------------------------------------------------------------
@@ -138,7 +193,8 @@ HOLDS = "'manylinux' is no platform that anybody would install this wheel on, wh
 
 
 def findings_of(made: Report) -> str:
-    return text(made).partition(MATRIX)[2].partition("seconds: ")[0]
+    said = text(made).partition("seconds: ")[0]
+    return said[re.search(r"(?m)^(error|warning|note|ignored|not checked|checks): ", said).start() :]  # type: ignore[union-attr]
 
 
 def test_findings_stand_below_their_check_with_the_files() -> None:
@@ -169,8 +225,10 @@ def test_findings_stand_below_their_check_with_the_files() -> None:
         "  a comment\n"
         "checks: 3 errors, 3 warnings, 1 note (profile pypi)\n"
     )
-    assert "  failed checks      1.2 MB  dipy-1.11.0-cp311-cp311-win_amd64.whl\n" in text(made)
-    assert "  checked            1.2 MB  dipy-1.11.0-cp311-cp311-macosx_11_0_arm64.whl\n" in text(made)
+    assert (
+        "  ! failed checks  2 files    2.4 MB\n      1.2 MB  dipy-1.11.0-cp311-cp311-win_amd64.whl\n"
+        in text(made)
+    )
 
 
 MANY = tuple(f"dipy-1.11.0-cp3{minor}-cp3{minor}-win_amd64.whl" for minor in range(10, 18))

@@ -64,7 +64,7 @@ def test_a_wheel_that_does_not_import(tmp_path: Path) -> None:
     (trial,) = tried([path], "python -c 'import dipy._core'")
     assert trial.failure == "the command failed (exit code 1)"
     assert "No module named 'no_such_library'" in trial.output
-    with pytest.raises(FileError, match=r"1 of 1 trials of --smoke failed") as caught:
+    with pytest.raises(FileError, match=r"1 of 1 trial of --smoke failed") as caught:
         smoke.stop_if_failed([trial])
     assert caught.value.details == (f"{path.name} with {trial.interpreter}: {trial.failure}",)
 
@@ -135,7 +135,7 @@ def test_what_is_no_command(command: str, tmp_path: Path) -> None:
 
 
 def test_no_wheel_fits(tmp_path: Path) -> None:
-    with pytest.raises(NothingFoundError, match="none of 1 wheels fits a Python of this machine") as caught:
+    with pytest.raises(NothingFoundError, match="none of the wheels fits a Python of this machine") as caught:
         tried([wheels.make_wheel(tmp_path, tag="cp27-none-any")], "python -c pass")
     assert "CPython" in str(caught.value.hint) or "PyPy" in str(caught.value.hint)
 
@@ -235,5 +235,5 @@ def test_a_release_that_fails_is_not_published(tmp_path: Path) -> None:
         PIP_NO_INDEX="1",
     )
     assert ended.code == 6, ended.talk
-    assert "1 of 1 trials of --smoke failed" in ended.error
+    assert "1 of 1 trial of --smoke failed" in ended.error
     assert "exit code 5" in ended.report

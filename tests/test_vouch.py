@@ -185,7 +185,7 @@ def test_the_project_may_be_that_of_the_files(tmp_path: Path) -> None:
 
 def test_required_hashes_may_be_brought(tmp_path: Path) -> None:
     files = [remote(A)]
-    with pytest.raises(FileError, match="nothing vouches for 1 of 1 files"):
+    with pytest.raises(FileError, match="nothing vouches for 1 of 1 file"):
         read(tmp_path, require_hashes=True).judge(chosen(*files))
     asked = read(tmp_path, require_hashes=True, sums=f"{ONE}  {A}\n")
     asked.judge(chosen(*asked.pinned(files)))

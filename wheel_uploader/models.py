@@ -731,6 +731,8 @@ class Report:
     profile: Profile = Profile.PYPI
     #: Where files go, without secrets; empty when nothing is to be uploaded.
     target: str = ""
+    #: Where people see the release, when it went to an index that is known to have such a page.
+    page: str = ""
     plan: tuple[IndexState, ...] = ()
     results: tuple[UploadResult, ...] = ()
     confirmations: tuple[Confirmation, ...] = ()

@@ -217,6 +217,7 @@ def upload_release(job: Job, served: Index, uploader: Uploader, page: ProjectPag
         )
     if refused := posting.verdict(report.results, watch.error):
         raise refused
+    report.page = job.publishes.page_of(project, job.selection.version) if job.publishes else ""
 
 
 def confirm_release(job: Job, served: Index, page: ProjectPage) -> None:

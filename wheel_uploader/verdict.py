@@ -11,6 +11,7 @@ from wheel_uploader import checks, release
 from wheel_uploader.brought.expect import Expectation, Sdist, Slot
 from wheel_uploader.checks.release_content import ReleaseContent, parsed, release_to_compare_with
 from wheel_uploader.checks.release_index import lost_of, may_be_lost
+from wheel_uploader.display import counted
 from wheel_uploader.errors import ConflictError, FileError, NothingFoundError
 from wheel_uploader.models import (
     Attestations,
@@ -134,7 +135,7 @@ def stop_if_blocked(report: Report) -> None:
             hint=hint + "complete the files that are staged, or correct what is expected.",
         )
     files = {finding.subject for finding in blocking} - {checks.RELEASE}
-    failed = [f"{len(files)} of {len(report.fetched)} files"] if files else []
+    failed = [f"{len(files)} of {counted(len(report.fetched), 'file')}"] if files else []
     failed += ["the release as a whole"] if any(each.subject == checks.RELEASE for each in blocking) else []
     raise FileError(
         f"{' and '.join(failed)} failed the checks",
@@ -149,7 +150,7 @@ def _conflict(report: Report, conflicts: Sequence[Finding]) -> ConflictError:
     told = [f"{finding.subject}: {finding.message}" for finding in conflicts]
     rest = len(told) - _SHOWN
     return ConflictError(
-        f"{len(files)} of {len(report.fetched)} files conflict with {where}; nothing was posted"
+        f"{len(files)} of {counted(len(report.fetched), 'file')} conflict with {where}; nothing was posted"
         if files
         else f"{where} takes no more files of this release; nothing was posted",
         details=told[:_SHOWN] + ([f"and {rest} more, see the report"] if rest > 0 else []),
@@ -176,13 +177,15 @@ def stop_if_conflict(report: Report) -> None:
     details = [_told(state) for state in report.plan if state.state in _CONFLICTING]
     if details:
         raise ConflictError(
-            f"{len(details)} of {len(report.plan)} files conflict with {report.target}; nothing was posted",
+            f"{len(details)} of {counted(len(report.plan), 'file')} conflict with {report.target}; "
+            "nothing was posted",
             details=details,
         )
     there = [state.file.filename for state in report.plan if state.state is FileState.SAME]
     if there and not report.options.skip_existing:
         raise ConflictError(
-            f"{len(there)} of {len(report.plan)} files are already on {report.target}; nothing was posted",
+            f"{len(there)} of {counted(len(report.plan), 'file')} are already on {report.target}; "
+            "nothing was posted",
             details=there,
             hint="They are the same bytes: leave --no-skip-existing out to skip them.",
         )

@@ -9,6 +9,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from wheel_uploader import names
+from wheel_uploader.display import counted
 from wheel_uploader.errors import FileError
 from wheel_uploader.models import RemoteFile, Selection
 from wheel_uploader.verify import Promise
@@ -45,7 +46,7 @@ class Hashes:
         wrong = [self._why_not(file) for _, file in selection.files if file.hashes_from != self.where]
         if wrong:
             raise FileError(
-                f"{len(wrong)} of {len(selection.files)} files are not what {self.where} says",
+                f"{len(wrong)} of {counted(len(selection.files), 'file')} are not what {self.where} says",
                 details=wrong,
                 hint="Nothing was downloaded. Find out who changed the files, or which list is right.",
             )
@@ -72,7 +73,7 @@ def require(selection: Selection) -> None:
     bare = [(file, promise) for file, promise in promises if promise is None or promise.is_weak]
     if bare:
         raise FileError(
-            f"nothing vouches for {len(bare)} of {len(selection.files)} files",
+            f"nothing vouches for {len(bare)} of {counted(len(selection.files), 'file')}",
             details=[
                 f"{file.filename}: " + (f"{promise.algorithm} alone" if promise else "no hash") + " is listed"
                 for file, promise in bare

@@ -59,7 +59,12 @@ def command(show_config: bool, **values: Any) -> NoReturn:
         with watch.limited(values["max_duration"]):
             from wheel_uploader import pipeline, progress
 
-            talk = progress.make(sys.stderr, verbose=values["verbose"], quiet=bool(values["quiet"]))
+            talk = progress.make(
+                sys.stderr,
+                verbose=values["verbose"],
+                quiet=bool(values["quiet"]),
+                color=screen.has_color(sys.stderr),
+            )
             result = pipeline.run(_options(**that_hold(context, values)), talk, watch)
     except (ReleaseError, stopping.Stop) as ended:
         why = ended.error if isinstance(ended, stopping.Stop) else ended
@@ -130,7 +135,7 @@ def _options(
 
 
 #: Options that say how a run is told, not what it does.
-_OF_THE_SCREEN = ("report_format", "reports", "quiet")
+_OF_THE_SCREEN = ("report_format", "reports", "quiet", "color")
 
 #: click's exit code for Ctrl-C.
 _ABORTED = 1

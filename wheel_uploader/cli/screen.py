@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shlex
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 import click
 
-from wheel_uploader.display import HIDDEN, printable
+from wheel_uploader.display import HIDDEN, is_utf8, printable
 from wheel_uploader.errors import (
     DeadlineError,
     Interrupted,
@@ -39,19 +42,30 @@ def show(result: Report, report_format: str) -> StorageError | None:
     """
     from wheel_uploader import report
     from wheel_uploader.report import brief
+    from wheel_uploader.report.look import Look
 
-    utf8 = (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "") == "utf8"
+    utf8 = is_utf8(sys.stdout)
     quiet, changes = _quiet(), brief.render(result)
     if quiet >= _SILENT or (quiet and not changes and not result.error):
         return None
     if os.environ.get("GITHUB_ACTIONS") == "true":
         # On standard error: the runner reads both, and a document on standard output stays whole.
         _say(report.workflow_commands(result), nl=False)
-    try:
-        click.echo(
-            changes if quiet and report_format == "text" else report.FORMATS[report_format](result, utf8),
-            nl=False,
+    if quiet and report_format == "text":
+        text = changes
+    elif report_format == "text":
+        look = Look(
+            utf8=utf8,
+            color=has_color(sys.stdout),
+            terminal=sys.stdout.isatty(),
+            width=_width(sys.stdout),
         )
+        text = report.on_screen(result, look)
+    else:
+        text = report.FORMATS[report_format](result, utf8)
+    try:
+        # Colours that were asked for stay, whatever click thinks of the stream.
+        click.echo(text, nl=False, color=True)
     except OSError as error:
         return StorageError(
             f"the report cannot be written to standard output: {error.strerror}",
@@ -60,10 +74,36 @@ def show(result: Report, report_format: str) -> StorageError | None:
     return None
 
 
+def has_color(stream: TextIO) -> bool:
+    """Whether to colour what is written there: ``--color``, NO_COLOR, FORCE_COLOR, then what it is."""
+    context = click.get_current_context(silent=True)
+    wanted = context.params.get("color", "auto") if context else "auto"
+    if wanted != "auto":
+        return bool(wanted == "always")
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR", "0") not in ("", "0"):
+        return True
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+#: Columns: of what is no terminal; and of the narrowest and the widest page that is easy to read.
+_WIDTH, _NARROWEST, _WIDEST = 80, 40, 120
+
+
+def _width(stream: TextIO) -> int:
+    """The columns of what is written there."""
+    if not stream.isatty():
+        return _WIDTH
+    # A terminal may say 0 for what it does not know.
+    columns = shutil.get_terminal_size((_WIDTH, 24)).columns or _WIDTH
+    return min(max(columns, _NARROWEST), _WIDEST)
+
+
 def _say(text: str, *, nl: bool = True) -> None:
     """On standard error, if it can be written to."""
     with contextlib.suppress(OSError):
-        click.echo(text, err=True, nl=nl)
+        click.echo(text, err=True, nl=nl, color=True)
 
 
 def hang_up() -> None:
@@ -117,12 +157,37 @@ def tell(error: ReleaseError, *, again: Sequence[str] = ()) -> None:
         one = f" ({details.pop()})" if len(details) == 1 else ""
         lines = [f"error: {message}{one}; next: {printable(error.hint)}", *(f"  {each}" for each in details)]
     else:
-        lines = [f"error: {message}", *(f"  {each}" for each in details)]
+        lines = _wrapped(_painted("error:", "red"), message)
+        lines += [line for each in details for line in _wrapped(" ", each)]
         if again:
             lines.append(_command("to continue", again))
         lines += _instead(error)
-        lines.append(f"next: {printable(error.hint)}")
+        lines += _wrapped(_painted("next:"), printable(error.hint))
     _say("\n".join(lines))
+
+
+def _painted(word: str, color: str | None = None) -> str:
+    return click.style(word, fg=color, bold=True) if has_color(sys.stderr) else word
+
+
+def _wrapped(label: str, text: str) -> list[str]:
+    """A label and a sentence, in lines that a terminal need not break in the middle of words."""
+    line = f"{label} {text}"
+    if not sys.stderr.isatty():
+        return [line]
+    # A command that may be pasted stays in one piece.
+    whole = _COMMAND.sub(lambda command: command[0].replace(" ", _GLUE), line)
+    lines = textwrap.wrap(
+        whole,
+        _width(sys.stderr),
+        subsequent_indent="    ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return [each.replace(_GLUE, " ") for each in lines]
+
+
+_COMMAND, _GLUE = re.compile(r"'wheel-uploader [^']{1,200}'"), "\0"
 
 
 def _instead(error: ReleaseError) -> list[str]:

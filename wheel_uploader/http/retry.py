@@ -9,7 +9,7 @@ from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
-from wheel_uploader.display import printable
+from wheel_uploader.display import counted, printable
 from wheel_uploader.errors import HttpStatus, NetworkError, TransportError
 from wheel_uploader.progress import Progress
 
@@ -74,7 +74,7 @@ def retrying(
                     error.details = (*error.details, f"the server asks to wait {error.retry_after:.0f} s")
                 raise
             if number >= attempts:
-                error.details = (*error.details, f"tried {number} times")
+                error.details = (*error.details, f"tried {counted(number, 'time')}")
                 raise
             pause = pause_after(error, number)
             progress.detail(

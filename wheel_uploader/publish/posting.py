@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from wheel_uploader import names
-from wheel_uploader.display import printable
+from wheel_uploader.display import counted, printable
 from wheel_uploader.errors import DeadlineError, Interrupted, NetworkError, PartialError, ReleaseError, worst
 from wheel_uploader.models import FileState, IndexState, LocalFile, UploadOutcome, UploadResult, WheelName
 from wheel_uploader.progress import Progress
@@ -276,7 +276,7 @@ def _count(results: Sequence[UploadResult], inside: int) -> str:
     unknown = sum(result.outcome is UploadOutcome.UNKNOWN for result in results)
     outside = len(results) - inside - unknown
     unclear = f", {unknown} may be" if unknown else ""
-    return f"{inside} of {len(results)} files are on the index, {outside} are not{unclear}"
+    return f"{inside} of {counted(len(results), 'file')} are on the index, {outside} are not{unclear}"
 
 
 def _told(error: ReleaseError, message: str, details: Sequence[str]) -> ReleaseError:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
+from packaging.version import Version
+
 from wheel_uploader.display import bare_url, printable, remember_basic_auth, remember_url
 from wheel_uploader.errors import UsageError
 from wheel_uploader.http.hosts import NotAUrl, is_loopback, place_of, split_credentials
@@ -25,11 +27,17 @@ class Target:
     is_pypi: bool
     #: TestPyPI, where nothing is meant to stay.
     is_trial: bool = False
+    #: Where people see its projects; empty when nobody knows.
+    pages: str = ""
     #: For people: the repository's name in .pypirc, else its URL.
     name: str
     #: CA certificates and client certificate for this index, from the command line, TWINE_CERT or .pypirc.
     cert: Path | None = None
     client_cert: Path | None = None
+
+    def page_of(self, project: str, version: Version) -> str:
+        """Where people see this release; empty when nobody knows."""
+        return f"{self.pages}project/{project}/{version}/" if self.pages else ""
 
 
 def wanted(options: Options) -> tuple[str, str | None]:

@@ -16,7 +16,7 @@ from requests.auth import AuthBase, HTTPBasicAuth
 from twine import auth, utils
 from twine.exceptions import TrustedPublishingFailure, TwineException, UnableToReadConfigurationFile
 from twine.package import PackageFile
-from twine.repository import Repository
+from twine.repository import TEST_WAREHOUSE, WAREHOUSE_WEB, Repository
 from twine.settings import Settings
 
 from wheel_uploader.display import bare_url, printable, remember_basic_auth, remember_secret
@@ -52,6 +52,7 @@ def resolve_target(options: Options) -> Target:
         url=url,
         is_pypi=settings.auth.is_pypi(),
         is_trial=url == utils.TEST_REPOSITORY,
+        pages={utils.DEFAULT_REPOSITORY: WAREHOUSE_WEB, utils.TEST_REPOSITORY: TEST_WAREHOUSE}.get(url, ""),
         name=bare_url(url) if given_url else name,
         cert=certificate(settings.cacert),
         client_cert=certificate(settings.client_cert),

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from wheel_uploader import ends, index, names, pip, throwaway
+from wheel_uploader.display import counted
 from wheel_uploader.errors import FileError
 from wheel_uploader.index.confirm import confirm
 from wheel_uploader.models import (
@@ -57,7 +58,7 @@ def rehearse(report: Report, summaries: Sequence[FileSummary], progress: Progres
                 for python in machines.pythons([*here, *before])
                 for machine in machines.machines([*here, *before])
             ]
-            progress.say(f"rehearsal: asking pip what it installs in {len(questions)} places")
+            progress.say(f"rehearsal: asking pip what it installs in {counted(len(questions), 'place')}")
             requirement = f"{selection.project}=={selection.version}"
             with (
                 progress.steps("asking pip", count=len(questions)) as bar,

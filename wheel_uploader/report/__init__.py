@@ -7,6 +7,7 @@ from collections.abc import Callable
 from wheel_uploader import checks
 from wheel_uploader.models import Report
 from wheel_uploader.report import github, html, json, markdown, notes, sarif, text
+from wheel_uploader.report.look import Look
 from wheel_uploader.report.rule import Rule
 
 #: What the reports say of each check.
@@ -17,7 +18,7 @@ RULES = {
 
 #: ``--format`` to the function that makes it; its argument says whether the screen takes UTF-8.
 FORMATS: dict[str, Callable[[Report, bool], str]] = {
-    "text": lambda report, utf8: text.render(report, RULES, utf8=utf8),
+    "text": lambda report, utf8: text.render(report, RULES, Look(utf8=utf8)),
     "html": lambda report, _: html.render(report, RULES),
     "markdown": lambda report, _: markdown.render(report, RULES),
     "json": lambda report, _: json.render(report),
@@ -36,6 +37,11 @@ SUFFIXES = {
     ".sarif": "sarif",
     ".txt": "text",
 }
+
+
+def on_screen(report: Report, look: Look) -> str:
+    """The report as text for somebody who sees it, and who is told of an error elsewhere."""
+    return text.render(report, RULES, look, error=False)
 
 
 def workflow_commands(report: Report) -> str:

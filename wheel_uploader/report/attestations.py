@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from wheel_uploader.display import counted
 from wheel_uploader.models import Attestation, Report
 
 
@@ -16,7 +17,9 @@ def said(report: Report) -> str:
     have = len({each.about for each in report.attestations})
     kinds = Counter(each.kind or "other" for each in report.attestations)
     counts = ", ".join(f"{kinds[kind]} {kind}" for kind in sorted(kinds))
-    return f"{have} of {files} files ({counts})" + (", posted along" if report.attestations_sent else "")
+    return f"{have} of {counted(files, 'file')} ({counts})" + (
+        ", posted along" if report.attestations_sent else ""
+    )
 
 
 def makers(report: Report) -> tuple[str, ...]:

@@ -14,9 +14,8 @@ from wheel_uploader.models import DistName, Report
 from wheel_uploader.platforms import families
 from wheel_uploader.platforms.families import Family
 from wheel_uploader.platforms.places import Slot, by_slot, cells_of, row
+from wheel_uploader.report.look import PLAIN, Ink, Look
 
-#: Columns of the screen.
-WIDTH = 80
 _GAP = "  "
 
 
@@ -141,43 +140,68 @@ def _python_order(python: str) -> tuple[int, bool, tuple[int, int], str]:
 # --- on the screen ---------------------------------------------------------------------------------
 
 
-def lines(matrix: Matrix, *, utf8: bool = False) -> Iterator[str]:
-    """The matrix as text of at most ``WIDTH`` columns, in several parts if need be."""
+def lines(matrix: Matrix, look: Look = PLAIN, troubles: Mapping[str, str] | None = None) -> Iterator[str]:
+    """The matrix as text of at most ``look.width`` columns, in several parts if need be.
+
+    ``troubles``: file names, each with a word for what is wrong with it.
+    """
     label = max(len(python) for python in matrix.pythons)
     platforms = list(matrix.platforms)
-    words = _words(utf8)
-    while platforms:
-        widths = _widths(matrix, platforms, words, WIDTH - len(_GAP) - label)
-        yield from _part(matrix, widths, label, words)
-        del platforms[: len(widths)]
-    states = {cell.state for cell in matrix.cells.values()}
-    if matrix.compared_with and states & {State.NEW, State.LOST}:
-        yield f"{_GAP}new, LOST: compared with {matrix.compared_with}"
-    if State.COVERED in states:
-        yield f"{_GAP}{words[State.COVERED]}: a wheel of another row or column is installed there"
-
-
-def _words(utf8: bool) -> dict[State | None, str]:
-    mark, nothing = ("\N{CHECK MARK}", "\N{MIDDLE DOT}") if utf8 else ("x", ".")
-    return {
-        None: nothing,
-        State.PRESENT: mark,
-        State.NEW: "new",
-        State.LOST: "LOST",
-        State.MISSING: "MISSING",
-        State.COVERED: f"({mark})",
+    words = {place: _word(cell, look, troubles or {}) for place, cell in matrix.cells.items()}
+    nothing = _Word("\N{MIDDLE DOT}" if look.utf8 else ".", Ink.DIM)
+    grid = {
+        Place(python, platform): words.get(Place(python, platform), nothing)
+        for python in matrix.pythons
+        for platform in platforms
     }
+    while platforms:
+        widths = _widths(matrix.pythons, platforms, grid, look.width - len(_GAP) - label)
+        yield from _part(matrix.pythons, widths, label, grid, look)
+        del platforms[: len(widths)]
+    shown = {word.text for word in words.values()}
+    if matrix.compared_with and shown & {_NEW, _LOST}:
+        yield f"{_GAP}new, LOST: compared with {matrix.compared_with}"
+    covered = f"({_mark(look)})"
+    if covered in shown:
+        yield f"{_GAP}{covered}: a wheel of another row or column is installed there"
+
+
+class _Word(NamedTuple):
+    """What stands in a place, and how it is coloured."""
+
+    text: str
+    ink: Ink | None
+
+
+_NEW, _LOST, _MISSING = "new", "LOST", "MISSING"
+
+
+def _mark(look: Look) -> str:
+    return "\N{CHECK MARK}" if look.utf8 else "x"
+
+
+def _word(cell: Cell, look: Look, troubles: Mapping[str, str]) -> _Word:
+    wrong = [troubles[filename] for filename in cell.files if filename in troubles]
+    if wrong:
+        return _Word(wrong[0], Ink.RED)
+    return {
+        State.PRESENT: _Word(_mark(look), Ink.GREEN),
+        State.NEW: _Word(_NEW, Ink.GREEN),
+        State.LOST: _Word(_LOST, Ink.RED),
+        State.MISSING: _Word(_MISSING, Ink.RED),
+        State.COVERED: _Word(f"({_mark(look)})", None),
+    }[cell.state]
 
 
 def _widths(
-    matrix: Matrix, platforms: Sequence[Family], words: Mapping[State | None, str], room: int
+    pythons: Sequence[str], platforms: Sequence[Family], grid: Mapping[Place, _Word], room: int
 ) -> dict[Family, int]:
     """As many of the next platforms as fit beside each other, one at least, with the width of each."""
     widths: dict[Family, int] = {}
     family = ""
     for platform, following in zip(platforms, [*platforms[1:], None], strict=True):
-        states = (_state(matrix, python, platform) for python in matrix.pythons)
-        width = max(len(platform.arch), *(len(words[state]) for state in states))
+        words = (grid[Place(python, platform)].text for python in pythons)
+        width = max(len(platform.arch), *map(len, words))
         # The family's name stands over all of its columns.
         needed = max(width, len(platform.system)) if platform.system != family else width
         family = platform.system
@@ -190,26 +214,29 @@ def _widths(
     return widths
 
 
-def _state(matrix: Matrix, python: str, platform: Family) -> State | None:
-    cell = matrix.cells.get(Place(python, platform))
-    return cell.state if cell else None
-
-
 def _part(
-    matrix: Matrix, widths: Mapping[Family, int], label: int, words: Mapping[State | None, str]
+    pythons: Sequence[str],
+    widths: Mapping[Family, int],
+    label: int,
+    grid: Mapping[Place, _Word],
+    look: Look,
 ) -> Iterator[str]:
     """One or two lines of headings, and a line for each python."""
     families: dict[str, int] = {}
     for platform, width in widths.items():
         before = families.get(platform.system)
         families[platform.system] = width if before is None else before + len(_GAP) + width
-    yield _line("", label, [family.ljust(width) for family, width in families.items()])
+    yield _line("", label, [(family, width, None) for family, width in families.items()], look)
     if any(platform.arch for platform in widths):
-        yield _line("", label, [platform.arch.ljust(width) for platform, width in widths.items()])
-    for python in matrix.pythons:
-        cells = [words[_state(matrix, python, platform)].ljust(width) for platform, width in widths.items()]
-        yield _line(python, label, cells)
+        yield _line("", label, [(platform.arch, width, None) for platform, width in widths.items()], look)
+    for python in pythons:
+        words = [(*grid[Place(python, platform)], width) for platform, width in widths.items()]
+        yield _line(python, label, [(text, width, ink) for text, ink, width in words], look)
 
 
-def _line(python: str, label: int, cells: Iterable[str]) -> str:
-    return _GAP.join(["", python.ljust(label), *cells]).rstrip()
+def _line(python: str, label: int, cells: Sequence[tuple[str, int, Ink | None]], look: Look) -> str:
+    """What is left, and the cells, each with its width and colour; no space at the end."""
+    if not cells:
+        return f"{_GAP}{python}"
+    padded = [look.paint(text, ink) + " " * (width - len(text)) for text, width, ink in cells]
+    return _GAP.join(["", python.ljust(label), *padded]).rstrip()

@@ -5,23 +5,23 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from wheel_uploader.display import printable
+from wheel_uploader.display import counted, printable
 from wheel_uploader.models import Installable, InstallKind, Report
 from wheel_uploader.report import ending
+from wheel_uploader.report.look import PLAIN, Look
 
-WIDTH = 80
 _GAP = "  "
 _WORSE = {InstallKind.SOURCE: "SOURCE", InstallKind.NOTHING: "NONE"}
 _WORDS = {InstallKind.WHEEL: "wheel", InstallKind.SOURCE: "source", InstallKind.NOTHING: "-"}
 
 
-def lines(report: Report) -> Iterator[str]:
+def lines(report: Report, look: Look = PLAIN) -> Iterator[str]:
     """The table of a rehearsal and the trials that failed; nothing where there were none."""
     if report.rehearsal:
         yield "what pip installs:"
-        yield from _table(report.rehearsal)
+        yield from _table(report.rehearsal, look)
         yield from _legend(report)
-        yield from textwrap.wrap(f"rehearsal: {ending.rehearsed(report)}", WIDTH, subsequent_indent=_GAP)
+        yield from textwrap.wrap(f"rehearsal: {ending.rehearsed(report)}", look.width, subsequent_indent=_GAP)
     yield from _trials(report)
 
 
@@ -35,17 +35,18 @@ def word(installable: Installable) -> str:
     return _WORDS[installable.kind]
 
 
-def _table(rehearsal: Sequence[Installable]) -> Iterator[str]:
+def _table(rehearsal: Sequence[Installable], look: Look) -> Iterator[str]:
     """A line for each machine, and as many pythons beside each other as fit."""
     machines = list(dict.fromkeys(each.machine for each in rehearsal))
     pythons = list(dict.fromkeys(each.python for each in rehearsal))
-    words = {(each.machine, each.python): word(each) for each in rehearsal}
+    words = {(machine, python): "" for machine in machines for python in pythons}
+    words |= {(each.machine, each.python): word(each) for each in rehearsal}
     label = max(map(len, machines))
     widths = {
         python: max(len(python), *(len(words[machine, python]) for machine in machines)) for python in pythons
     }
     while pythons:
-        room = WIDTH - len(_GAP) - label
+        room = look.width - len(_GAP) - label
         part: list[str] = []
         while pythons and (room >= len(_GAP) + widths[pythons[0]] or not part):
             room -= len(_GAP) + widths[pythons[0]]
@@ -76,7 +77,8 @@ def _trials(report: Report) -> Iterator[str]:
         return
     failed = [trial for trial in report.trials if trial.failure]
     command = printable(report.options.smoke or "", limit=200)
-    yield f"smoke: {len(report.trials) - len(failed)} of {len(report.trials)} trials worked: {command}"
+    worked = f"{len(report.trials) - len(failed)} of {counted(len(report.trials), 'trial')}"
+    yield f"smoke: {worked} worked: {command}"
     for trial in failed:
         yield f"  {trial.filename} with {trial.interpreter}: {printable(trial.failure)}"
         for line in trial.output.splitlines():

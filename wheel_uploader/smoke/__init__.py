@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from wheel_uploader import pip
+from wheel_uploader.display import counted
 from wheel_uploader.errors import FileError, NothingFoundError, UsageError
 from wheel_uploader.models import FileSummary, LocalFile, Trial, WheelName
 from wheel_uploader.progress import Progress
@@ -49,10 +50,11 @@ def run_all(
     if not pairs:
         has = ", ".join(map(str, pythons)) or "none"
         raise NothingFoundError(
-            f"none of {len(wheels)} wheels fits a Python of this machine, so nothing could be tried",
+            "none of the wheels fits a Python of this machine, so nothing could be tried",
             hint=f"The Pythons found here: {has}. Install one that is fitting, or leave --smoke out.",
         )
-    progress.say(f"smoke: {len(pairs)} trials with {', '.join(sorted({str(each) for _, each in pairs}))}")
+    chosen = ", ".join(sorted({str(each) for _, each in pairs}))
+    progress.say(f"smoke: {counted(len(pairs), 'trial')} with {chosen}")
     with (
         progress.steps("trials done", count=len(pairs)) as bar,
         ThreadPoolExecutor(os.cpu_count() or 1) as pool,
@@ -71,7 +73,7 @@ def stop_if_failed(trials: Sequence[Trial]) -> None:
     failed = [trial for trial in trials if trial.failure]
     if failed:
         raise FileError(
-            f"{len(failed)} of {len(trials)} trials of --smoke failed",
+            f"{len(failed)} of {counted(len(trials), 'trial')} of --smoke failed",
             details=[f"{trial.filename} with {trial.interpreter}: {trial.failure}" for trial in failed],
         )
 

@@ -7,6 +7,8 @@ import click
 from wheel_uploader.cli.params import LocalPath, Option, duration, option
 
 FORMATS = ("text", "html", "markdown", "json", "sarif", "notes-md", "notes-rst")
+#: auto: on a terminal.
+COLORS = ("auto", "always", "never")
 STAGES = ("list", "download", "check", "sign", "upload", "confirm")
 
 
@@ -53,6 +55,13 @@ def options() -> list[Option]:
             type=LocalPath(),
             metavar="FILE",
             help="The report as a file, too: .html, .md, .json, .sarif, .txt, .notes.md or .notes.rst.",
+        ),
+        option(
+            "--color",
+            type=click.Choice(COLORS),
+            default=COLORS[0],
+            metavar="WHEN",
+            help=f"Colours: {', '.join(COLORS[:-1])} or {COLORS[-1]}; NO_COLOR and FORCE_COLOR count, too.",
         ),
         duration("--max-duration", "End after so long; an upload in flight gets 30 s more."),
         option(
