@@ -166,7 +166,7 @@ def test_an_interpreter_that_is_too_old_is_not_tried(requires: str, fits: bool) 
 def test_what_a_wheel_requires_is_known(tmp_path: Path) -> None:
     path = wheels.make_wheel(tmp_path)
     summary = FileSummary(name=names.parse(path.name), size=1, metadata={"Requires-Python": (">=99",)})
-    with pytest.raises(NothingFoundError, match="none of 1 wheels fits"):
+    with pytest.raises(NothingFoundError, match="none of the wheels fits"):
         smoke.run_all([local(path)], [summary], "python -c pass", Silent())
 
 
