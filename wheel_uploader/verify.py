@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,10 +39,6 @@ _STRENGTH = (
 )
 #: They find damage, but whoever wants to can make two files with one such digest.
 _WEAK = {"sha1", "md5"}
-
-
-#: Unpacking is work for a processor: more at once than there are of them only costs memory.
-_readers = threading.BoundedSemaphore(os.cpu_count() or 2)
 
 
 class Mismatch(Exception):
@@ -207,9 +202,8 @@ def look(
     """
     if memory and (remembered := memory.recall(name, sha256)):
         return remembered
-    with _readers:
-        content = archive.read(path, name)
-        seen = Seen(inspection=inspect(content), damage=archive.damage(content), whole_by=_whole_by(content))
+    content = archive.read(path, name)
+    seen = Seen(inspection=inspect(content), damage=archive.damage(content), whole_by=_whole_by(content))
     if memory and not seen.damage:
         memory.keep(name, sha256, seen)
     return seen

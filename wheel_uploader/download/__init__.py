@@ -17,6 +17,7 @@ from wheel_uploader.download.fetch import Fetch, local_path
 from wheel_uploader.download.inplace import InPlace
 from wheel_uploader.download.lanes import Lane, Lanes
 from wheel_uploader.download.pieces import Stopped
+from wheel_uploader.download.readers import Readers
 from wheel_uploader.errors import ReleaseError, StorageError, worst
 from wheel_uploader.http import Http
 from wheel_uploader.models import (
@@ -79,9 +80,10 @@ def fetch_all(
     """
     crew: _Crew[Fetched] = _Crew()
     inspections: dict[str, Inspection] = {}
+    readers = Readers()
 
     def keep(name: DistName, path: Path, sha256: str) -> Seen:
-        seen = look(name, path, sha256, inspect, memory)
+        seen = readers.call(lambda: look(name, path, sha256, inspect, memory))
         inspections[name.filename] = seen.inspection
         return seen
 
@@ -104,7 +106,7 @@ def fetch_all(
     tasks = [task(name, remote) for name, remote in files]
     sizes = [remote.size for remote in absent or [remote for _, remote in files]]
     size = None if None in sizes else sum(size or 0 for size in sizes)
-    with progress.total("download" if absent else "check", files=len(sizes), size=size):
+    with readers, progress.total("download" if absent else "check", files=len(sizes), size=size):
         crew.work_off(tasks, jobs or _default_jobs(files))
         if house and crew.fetched:
             house.sync()
