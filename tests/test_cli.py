@@ -378,3 +378,31 @@ def test_help_imports_nothing_heavy() -> None:
         *("twine", "httpx", "requests", "rich", "bs4", "lxml", "pkginfo", "tqdm", "readme_renderer"),
         *("packaging", "zipfile", "ssl", "asyncio"),
     }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "colored"),
+    [
+        ((), {}, False),
+        ((), {"FORCE_COLOR": "1"}, True),
+        ((), {"FORCE_COLOR": "0"}, False),
+        ((), {"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
+        (("--color", "always"), {"NO_COLOR": "1"}, True),
+        (("--color", "never"), {"FORCE_COLOR": "1"}, False),
+        (("--color", "always", "--format", "json"), {}, False),
+    ],
+)
+def test_colours_are_for_those_who_want_them(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    environment: dict[str, str],
+    colored: bool,
+) -> None:
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    wheels.make_release(tmp_path)
+    result = run("-u", str(tmp_path), "--until", "list", *arguments, "dipy", "1.11.0")
+    assert ("\x1b[32m" in result.stdout) == colored

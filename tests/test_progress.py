@@ -231,10 +231,12 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
 def screen(text: str) -> list[str]:
     """What is left to see: a terminal that knows the few codes that are used, and is wide enough."""
     rows, row, column = [""], 0, 0
-    for code, up, character in re.findall(r"(\x1b\[(?:(\d+)A|[JK]))|(.)", text, re.DOTALL):
+    for code, up, character in re.findall(r"(\x1b\[(?:(\d+)A|[CJK]))|(.)", text, re.DOTALL):
         if up:
             row -= int(up)
             assert row >= 0
+        elif code.endswith("C"):
+            column += 1
         elif code:
             rows[row] = rows[row][:column]
             if code.endswith("J"):
@@ -342,7 +344,7 @@ def test_no_line_is_longer_than_the_terminal(terminal: Terminal, columns: int) -
         until(lambda: "w\u00e4hrend" in terminal.text)
     # Lines that stay may wrap.
     text = re.sub(r"downloaded .*\n", "", terminal.close())
-    drawn = re.split(r"[\r\n]+|\x1b\[\d*[AJK]", text)
+    drawn = re.split(r"[\r\n]+|\x1b\[\d*[ACJK]", text)
     assert max(map(disp_len, drawn)) < columns
     assert not [line for line in drawn if "\x1b" in line]
 
@@ -356,7 +358,7 @@ def test_a_terminal_that_gets_narrower_keeps_no_remains(terminal: Terminal) -> N
         mark = len(terminal.text)
         until(lambda: terminal.text.count("\x1b[J", mark) > 2)
     last = terminal.close()[mark:].rpartition("\x1b[J")[0].rpartition("\x1b[J")[2]
-    assert max(map(len, re.split(r"[\r\n]+|\x1b\[\d*[AK]", last))) < 40
+    assert max(map(len, re.split(r"[\r\n]+|\x1b\[\d*[ACK]", last))) < 40
 
 
 def test_what_is_waited_for_counts_down(terminal: Terminal) -> None:
@@ -394,6 +396,15 @@ def test_bars_have_colour_only_when_it_is_wanted(terminal: Terminal) -> None:
     terminal.close()
 
 
+def test_an_end_at_once_leaves_a_clean_screen(terminal: Terminal) -> None:
+    shown = progress.make(terminal.stream, verbose=0)
+    with shown.during("waiting", seconds=60):
+        until(lambda: "waiting" in terminal.text)
+        shown.leave()
+        until(lambda: not screen(terminal.text))
+    terminal.close()
+
+
 def test_a_dumb_terminal_gets_lines(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "dumb")
     shown = progress.make(terminal.stream, verbose=0)
@@ -417,7 +428,7 @@ def test_silence() -> None:
     shown.say("x")
     shown.detail("x")
     with shown.steps("x", count=1), shown.during("x"):
-        pass
+        shown.leave()
     with shown.total("download", files=1, size=1), shown.file("x", size=1) as bar:
         bar.expect(1)
         bar.advance(1)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from packaging.version import Version
 from twine import auth, utils
 
 from wheel_uploader import display
@@ -112,6 +113,17 @@ def test_pypi_is_the_default() -> None:
     assert (target.url, target.is_pypi, target.name) == (utils.DEFAULT_REPOSITORY, True, "pypi")
     target = resolve_target(options(repository="testpypi"))
     assert (target.url, target.is_pypi, target.name) == (utils.TEST_REPOSITORY, True, "testpypi")
+
+
+def test_where_people_see_the_release(pypirc: Path) -> None:
+    def page(given: Options) -> str:
+        return resolve_target(given).page_of("dipy", Version("1.0"))
+
+    web = utils.DEFAULT_REPOSITORY.replace("upload.", "").removesuffix("legacy/")
+    assert page(options()) == f"{web}project/dipy/1.0/"
+    web = utils.TEST_REPOSITORY.removesuffix("legacy/")
+    assert page(options(repository="testpypi")) == f"{web}project/dipy/1.0/"
+    assert page(options(repository="mine", config_file=pypirc)) == ""
 
 
 def test_a_slash_that_pypi_misses_is_added() -> None:

@@ -35,6 +35,8 @@ class Watch:
         self.error: ReleaseError | None = None
         #: Whether to wait for nothing any more: asked a second time.
         self.now = False
+        #: Called before a second signal ends the process.
+        self.leave: Callable[[], None] = lambda: None
         #: The signals that come here.
         self.heard: list[int] = []
         self._gentle = self._over = False
@@ -81,6 +83,7 @@ class Watch:
         again = isinstance(self.error, Interrupted)
         if again and (self.now or not self._gentle):
             # Without a word: somebody has lost patience with what goes on here, whatever it is.
+            self.leave()
             os._exit(128 + number)
         self.now = again
         self._note(Interrupted(number))

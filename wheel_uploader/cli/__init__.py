@@ -65,6 +65,7 @@ def command(show_config: bool, **values: Any) -> NoReturn:
                 quiet=bool(values["quiet"]),
                 color=screen.has_color(sys.stderr),
             )
+            watch.leave = talk.leave
             result = pipeline.run(_options(**that_hold(context, values)), talk, watch)
     except (ReleaseError, stopping.Stop) as ended:
         why = ended.error if isinstance(ended, stopping.Stop) else ended

@@ -96,7 +96,8 @@ class Bars(Lines):
     def _clear(self) -> None:
         if self._drawn:
             self._drawn = False
-            self._stream.write(f"\r{_CLEAR_BELOW}")
+            # tmux keeps what is cleared from its first cell on in its history: go one cell further before.
+            self._stream.write(f"\r{_CLEAR_LINE}\x1b[C{_CLEAR_BELOW}\r")
             self._stream.flush()
 
     def _draw(self) -> None:
@@ -128,8 +129,8 @@ class Bars(Lines):
         if not work.steps:
             size = f"/{human_size(work.size)}" if work.size else ""
             tail += [f"{human_size(work.bytes)}{size}"] if work.bytes or work.size else []
-            tail += [f"{human_size(round(speed))}/s"] if speed else []
-        tail += [f"{clock(left)} left"] if left is not None else []
+            tail += [f"{human_size(round(speed))}/s"] if speed and share != 1 else []
+        tail += [f"{clock(left)} left"] if left else []
         if width < _NARROW or share is None:
             # What says most comes first: the rest may be cut.
             return _fitting("  ".join([head, *reversed(tail)]), width)

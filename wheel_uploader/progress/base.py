@@ -49,6 +49,10 @@ class Progress(Protocol):
         """What is waited for, where there is a screen for it; ``seconds``: no longer than that."""
         ...
 
+    def leave(self) -> None:
+        """The process ends at once: take away what would be left on the screen."""
+        ...
+
 
 class Silent:
     """A Progress that says nothing: for callers that are no person, and for tests."""
@@ -74,6 +78,9 @@ class Silent:
     @contextlib.contextmanager
     def during(self, what: str, *, seconds: float | None = None) -> Iterator[None]:
         yield
+
+    def leave(self) -> None:
+        pass
 
     def expect(self, size: int) -> None:
         pass

@@ -16,6 +16,8 @@ from wheel_uploader.progress.work import Flight, Steps, Work
 _EVERY = 30.0
 #: A file that is posted stays posted: the log says of each that it was.
 _NAMED = frozenset({"upload"})
+#: Seconds that an end at once may take.
+_PATIENCE = 0.5
 #: Seconds: below that a speed says nothing.
 _SLOW = 1.0
 
@@ -130,6 +132,11 @@ class Lines:
 
     def _clear(self) -> None:
         """Take away what does not stay."""
+
+    def leave(self) -> None:
+        # Whoever holds the lock may hang in a write to a terminal that was stopped.
+        if self._lock.acquire(timeout=_PATIENCE):
+            self._clear()
 
 
 def _past(verb: str) -> str:

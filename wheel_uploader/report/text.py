@@ -32,7 +32,7 @@ def render(report: Report, rules: Rules, look: Look = PLAIN, *, error: bool = Tr
         _matrix(report, rows, look),
         findings.lines(report, rules, look),
         rehearsal.lines(report, look),
-        _stages(report),
+        _broken(_stages(report), look),
         _ending(report, rows, look) if error or not report.error else (),
     )
     return "".join(f"{line}\n" for part in parts for line in part)
@@ -149,6 +149,12 @@ def _stages(report: Report) -> Iterator[str]:
     if report.timings:
         stages = ", ".join(f"{stage.name.lower()} {seconds:.1f}" for stage, seconds in report.timings.items())
         yield f"seconds: {stages}"
+
+
+def _broken(lines: Iterator[str], look: Look) -> Iterator[str]:
+    """Long lines in several, where a terminal would break them anywhere."""
+    for line in lines:
+        yield from findings.wrapped(line, "", "  ", look) if look.terminal else [line]
 
 
 def _ending(report: Report, rows: Sequence[Row], look: Look) -> Iterator[str]:
