@@ -17,6 +17,7 @@ from wheel_uploader.errors import (
     PartialError,
     ReleaseError,
     UsageError,
+    unexpected,
     worst,
 )
 
@@ -163,3 +164,18 @@ def test_what_has_no_rank_comes_last() -> None:
 def test_one_of_none_cannot_be_told() -> None:
     with pytest.raises(ValueError, match="empty"):
         worst([])
+
+
+def test_a_bug_says_where_it_is() -> None:
+    try:
+        raise LookupError("odd\nthing")
+    except LookupError as bug:
+        error = unexpected(bug)
+    assert (type(error), error.exit_code, error.message) == (
+        ReleaseError,
+        1,
+        "unexpected LookupError: odd\nthing",
+    )
+    assert error.details[0].startswith("Traceback")
+    assert "test_a_bug_says_where_it_is" in error.details[1]
+    assert "report" in error.hint

@@ -307,7 +307,7 @@ def test_what_an_index_lists(bench: Bench) -> None:
     assert ended.code == 7, ended.talk
 
 
-@pytest.mark.parametrize("texts", list(groups(5)), ids=lambda texts: str(zlib.crc32(repr(texts).encode())))
+@pytest.mark.parametrize("texts", list(groups(6)), ids=lambda texts: str(zlib.crc32(repr(texts).encode())))
 def test_what_a_staging_place_answers(bench: Bench, texts: Sequence[str]) -> None:
     """In the reason, in the body, in a header; each of them is quoted."""
     body = b" | ".join(map(raw, texts))
@@ -322,7 +322,7 @@ def test_what_a_staging_place_answers(bench: Bench, texts: Sequence[str]) -> Non
     assert ended.code == 5
 
 
-@pytest.mark.parametrize("texts", list(groups(4)), ids=lambda texts: str(zlib.crc32(repr(texts).encode())))
+@pytest.mark.parametrize("texts", list(groups(6)), ids=lambda texts: str(zlib.crc32(repr(texts).encode())))
 def test_what_gpg_says(bench: Bench, texts: Sequence[str]) -> None:
     wheels.make_wheel(bench.home / "staged")
     said = bench.home / "said"

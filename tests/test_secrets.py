@@ -33,12 +33,10 @@ def test_a_run_that_publishes_and_one_that_looks_again(way: str, tmp_path: Path,
 
 
 def part() -> Iterator[tuple[str, str]]:
-    """Each way with two of the troubles, in turn."""
+    """Each way with one of the troubles, in turn."""
     troubles = list(TROUBLES)
     for number, way in enumerate(WAYS):
-        yield way, troubles[number % len(troubles)]
-        # Never the same: an odd number further on, of an even number of troubles.
-        yield way, troubles[(number * 3 + 5) % len(troubles)]
+        yield way, troubles[number * 3 % len(troubles)]
 
 
 @pytest.mark.parametrize(("way", "trouble"), list(part()))
