@@ -407,7 +407,7 @@ def test_stored_and_then_no_good_answer(
     served: Served, release: list[LocalFile], run: Callable[..., Run], fault: Reset | Say | Hang
 ) -> None:
     served.index.script = [fault]
-    results = run(served.upload_url, timeout=0.1).publish(release[:3])
+    results = run(served.upload_url, timeout=0.8).publish(release[:3])
     assert outcomes(results) == {UploadOutcome.UPLOADED}
     assert len(served.index.posts) == 3
     assert served.index.files == same_bytes(release[:3])
