@@ -248,6 +248,8 @@ class ScriptedIndex:
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
         self.posts: list[Post] = []
+        #: The client's port of each POST: the same one is the same connection.
+        self.posted_over: list[int] = []
         self.gets: list[tuple[str, Mapping[str, str]]] = []
         self.script: list[Action | None] = []
         #: The same for what it is asked.
@@ -494,6 +496,7 @@ class _Handler(BaseHTTPRequestHandler):
         return any(canonicalize_name(name).startswith(project) for name in self.scripted.files)
 
     def do_POST(self) -> None:
+        self.scripted.posted_over.append(self.client_address[1])
         length = int(self.headers["Content-Length"])
         if self.path == "/_/oidc/mint-token":
             self.rfile.read(length)

@@ -77,7 +77,7 @@ HOMES = {
     "pypi_attestations": ("attest/notary", "attest/reading"),
     "pypiserver": ("throwaway",),
     "readme_renderer": ("checks/render",),
-    "requests": ("publish/upload", "publish/sending"),
+    "requests": ("publish/upload", "publish/resolver", "publish/sending"),
     "requests_toolbelt": ("publish/sending",),
     "rich": ("publish/upload",),
     "sigstore": ("attest/notary",),
@@ -85,7 +85,7 @@ HOMES = {
     # On Windows, where it comes with both click and tqdm.
     "colorama": ("progress/bars",),
     "trove_classifiers": ("checks/*",),
-    "twine": ("publish/upload",),
+    "twine": ("publish/upload", "publish/resolver"),
     "urllib3": ("publish/sending",),
     "zlib_ng": ("archive/inflate",),
     # Of the standard library: archives are opened in one place, programs are started in few.

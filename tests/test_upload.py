@@ -147,6 +147,7 @@ def run() -> Iterator[Callable[..., Run]]:
 
     yield make
     for each in made:
+        each.uploader.close()
         each.http.__exit__()
 
 

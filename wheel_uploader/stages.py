@@ -203,7 +203,7 @@ def upload_release(job: Job, served: Index, uploader: Uploader, page: ProjectPag
         # Before the watch is gentle: at a prompt Ctrl-C means now.
         uploader.credentials()
         report.attestations_sent = uploader.send_along(report.attestations, options.attestations)
-    with watch.gently():
+    with watch.gently(), contextlib.closing(uploader):
         report.results = posting.upload_all(
             report.plan,
             uploader,

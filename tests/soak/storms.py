@@ -5,6 +5,7 @@ Pauses take no time: each run has a clock that only sleeping moves.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -109,7 +110,7 @@ def run_once(
     )
     uploader = Uploader(options, resolve_target(options), Silent())
     urls = reading_urls(served.upload_url)
-    with Http(typed=urls, sleep=time.sleep, timeout=5) as http:
+    with contextlib.closing(uploader), Http(typed=urls, sleep=time.sleep, timeout=5) as http:
         index = Index(http, *urls)
         before = len(served.index.posts)
         try:

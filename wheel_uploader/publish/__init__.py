@@ -1,1 +1,1 @@
-"""Where a release goes, with whose credentials, and one POST after the other; upload is the home of twine."""
+"""Where a release goes, with whose credentials, and one POST after the other."""

@@ -9,7 +9,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -53,12 +53,13 @@ class _Limit:
     The timeouts of requests are for one read each: a server that sends a byte every 29 s never reaches them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, connections: Sequence[HTTPConnection]) -> None:
         #: Why it was ended; empty when it was not.
         self.passed = ""
         self._why = ""
         self._end = 0.0
-        self._connections: list[HTTPConnection] = []
+        #: Those that it may wait on, more of which may be made meanwhile.
+        self._connections = connections
         self._sockets: set[socket.socket] = set()
         self._done = threading.Event()
 
@@ -68,17 +69,6 @@ class _Limit:
 
     def __exit__(self, *_: object) -> None:
         self._done.set()
-
-    def of(self, kind: type[Any]) -> type[Any]:
-        """``kind``, whose connections are the ones to shut down."""
-        made = self._connections
-
-        class Noted(kind):  # type: ignore[misc]
-            def __init__(self, *args: Any, **settings: Any) -> None:
-                super().__init__(*args, **settings)
-                made.append(self)
-
-        return Noted
 
     def give(self, seconds: float, why: str) -> None:
         """From now on so much time; ``why`` is the cause when that is not enough."""
@@ -102,10 +92,21 @@ class _Limit:
                 self._done.wait(_LOOK)
 
 
+def _noted(kind: type[Any], made: list[HTTPConnection]) -> type[Any]:
+    """``kind``, whose connections are noted in ``made``."""
+
+    class Noted(kind):  # type: ignore[misc]
+        def __init__(self, *args: Any, **settings: Any) -> None:
+            super().__init__(*args, **settings)
+            made.append(self)
+
+    return Noted
+
+
 class Adapter(HTTPAdapter):
     """Sends one request once, with limits and a progress bar of our own; reads only so much of the answer."""
 
-    def __init__(self, timeout: float, *, cert: Path | None, size: int, bar: Bar) -> None:
+    def __init__(self, timeout: float, *, cert: Path | None) -> None:
         """``timeout``: seconds without a byte taken; the answer may take ANSWER_FACTOR times as long."""
         super().__init__(max_retries=0)
         self._timeout = timeout
@@ -113,9 +114,14 @@ class Adapter(HTTPAdapter):
         if cert:
             # Here, for requests lets REQUESTS_CA_BUNDLE win over what a session was told.
             self._fixed["verify"] = str(cert)
+        self._connections: list[HTTPConnection] = []
+        self._pools: list[HTTPConnectionPool] = []
+
+    def begin(self, size: int, bar: Bar) -> None:
+        """The next request is for a file of so many bytes."""
         self._size = size
         self._bar = bar
-        self._limit = _Limit()
+        self._limit = _Limit(self._connections)
         #: Bytes of the form that were taken when the limit was last moved.
         self._mark = -MIN_BYTES
         #: Bytes of the file that are on their way.
@@ -123,7 +129,9 @@ class Adapter(HTTPAdapter):
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> HTTPConnectionPool:
         pool = super().get_connection_with_tls_context(*args, **kwargs)
-        pool.ConnectionCls = self._limit.of(pool.ConnectionCls)
+        if pool not in self._pools:
+            self._pools.append(pool)
+            pool.ConnectionCls = _noted(pool.ConnectionCls, self._connections)
         return pool
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:

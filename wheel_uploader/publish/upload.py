@@ -1,12 +1,11 @@
-"""Where to upload to, with whose credentials, and one file posted: the one home of twine (and requests)."""
+"""Where to upload to, and one file posted: with resolver.py the one home of twine (and requests)."""
 
 from __future__ import annotations
 
 import configparser
 import contextlib
 import logging
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import requests
 import rich
@@ -14,7 +13,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 from requests.auth import AuthBase, HTTPBasicAuth
 from twine import auth, utils
-from twine.exceptions import TrustedPublishingFailure, TwineException, UnableToReadConfigurationFile
+from twine.exceptions import TwineException, UnableToReadConfigurationFile
 from twine.package import PackageFile
 from twine.repository import TEST_WAREHOUSE, WAREHOUSE_WEB, Repository
 from twine.settings import Settings
@@ -23,16 +22,17 @@ from wheel_uploader.display import bare_url, printable, remember_basic_auth, rem
 from wheel_uploader.errors import CredentialsError, FileError, StorageError, UsageError
 from wheel_uploader.models import Attestation, Attestations, LocalFile, Options, Signature
 from wheel_uploader.progress import Progress
-from wheel_uploader.publish import answers, sending, trusted
+from wheel_uploader.publish import answers, sending
 from wheel_uploader.publish.along import Along
 from wheel_uploader.publish.answer_rules import Kind
 from wheel_uploader.publish.answers import Answer
+from wheel_uploader.publish.connections import Connections
+from wheel_uploader.publish.resolver import Resolver
 from wheel_uploader.publish.target import (
     Target,
     certificate,
     checked_url,
     given,
-    has_identity,
     may_ask,
     wanted,
 )
@@ -90,7 +90,7 @@ def _settings(options: Options) -> Settings:
         config["username"], config["password"] = username, config.get("password") or password
     for secret in (settings.auth.input.password, config.get("password")):
         remember_secret(secret)
-    settings.auth = _Resolver(config, settings.auth.input, asks=may_ask(options))
+    settings.auth = Resolver(config, settings.auth.input, asks=may_ask(options))
     return settings
 
 
@@ -120,69 +120,21 @@ def _configured_url(name: str, config_file: str) -> str:
     return url
 
 
-# --- with whose credentials ------------------------------------------------------------------------
+# --- one file posted -------------------------------------------------------------------------------
 
 _TOKEN_PREFIX = "pypi-"  # noqa: S105 (not a secret: what every token of PyPI begins with)
-#: Attempts to trade a CI identity for a token; twine waits 5 s for each, which PyPI may need.
-_MINT_ATTEMPTS = 3
 
 
-class _Resolver(auth.Resolver):
-    """twine's search for credentials, but no prompt without a person and no minting without a CI."""
+class _Connection(Repository):
+    """twine's way to post, over a connection that one file after another may use."""
 
-    def __init__(self, config: utils.RepositoryConfig, stated: auth.CredentialInput, *, asks: bool) -> None:
-        super().__init__(config, stated)
-        self._asks = asks
-        self._lock = threading.Lock()
-        if self.is_pypi():
-            # PyPI knows no other user; an empty password is a CI secret that was not set.
-            stated.username = auth.TOKEN_USERNAME
-            stated.password = stated.password or None
-            self.config["password"] = self.config.get("password") or None
-
-    def prompt(self, what: str, how: Callable[..., str]) -> str:
-        url = bare_url(str(self.system))
-        if not self._asks:
-            raise CredentialsError(
-                f"no {what} for {url}, and nobody can be asked",
-                hint="Set TWINE_USERNAME and TWINE_PASSWORD (for PyPI: __token__ and an API token), or add "
-                "them to .pypirc. For an index that asks nobody set both to nothing.",
-            )
-        try:
-            return super().prompt(f"{what} for {url}", how)
-        except EOFError:
-            raise CredentialsError(f"no {what} for {url} was given") from None
-
-    def make_trusted_publishing_token(self) -> str | None:
-        """A token for the identity that the CI vouches for; None outside a CI. Raises CredentialsError."""
-        if not has_identity():
-            return None
-        # The threads of an upload share one token, and renew it once.
-        with self._lock:
-            token = self._minted()
-        if token:
-            remember_basic_auth(auth.TOKEN_USERNAME, token)
-        return token
-
-    def _minted(self) -> str | None:
-        why = ""
-        for left in reversed(range(_MINT_ATTEMPTS)):
-            try:
-                return super().make_trusted_publishing_token()
-            except requests.RequestException as error:
-                why, passes = sending.cause(error), True
-            except (TrustedPublishingFailure, KeyError, TypeError, ValueError) as error:
-                why, passes = str(error), trusted.may_pass(str(error))
-            if not (left and passes):
-                break
-        raise trusted.not_minted(bare_url(str(self.system)), why)
-
-
-# --- one file posted -------------------------------------------------------------------------------
+    def __init__(self, url: str, adapter: sending.Adapter) -> None:
+        super().__init__(url, None, None, disable_progress_bar=True)
+        self.adapter = adapter
 
 
 class Uploader:
-    """Posts files to one index, each in a session of its own, from any thread."""
+    """Posts files to one index, from any thread."""
 
     def __init__(self, options: Options, target: Target, progress: Progress) -> None:
         self._settings = _settings(options)
@@ -190,6 +142,7 @@ class Uploader:
         self._progress = progress
         self._timeout = options.timeout
         self._along = Along(target)
+        self._connections = Connections(self._connect)
         self._login: AuthBase | None = None
         self._credentials: tuple[str, str] | None = None
         rich.get_console().quiet = True
@@ -256,12 +209,21 @@ class Uploader:
         self.credentials()
         package = self._package(file)
         with self._progress.file(file.filename, size=file.size) as bar:
-            adapter = sending.Adapter(self._timeout, cert=self._target.cert, size=file.size, bar=bar)
-            with contextlib.closing(self._repository(adapter)) as repository:
-                answer = self._send(repository, package)
+            connection = self._connections.take()
+            with contextlib.ExitStack() as open_one:
+                open_one.callback(connection.close)
+                connection.adapter.begin(file.size, bar)
+                answer = self._send(connection, package)
+                if answer.kind is Kind.ACCEPTED:
+                    open_one.pop_all()
+                    self._connections.keep(connection)
             if answer.kind is not Kind.ACCEPTED:
-                bar.advance(-adapter.sent)
+                bar.advance(-connection.adapter.sent)
         return answer
+
+    def close(self) -> None:
+        """Close the connections; no more files come."""
+        self._connections.close()
 
     def _package(self, file: LocalFile) -> PackageFile:
         """The file as twine reads it, which has to be as it was when it was checked."""
@@ -291,9 +253,9 @@ class Uploader:
             )
         return package
 
-    def _repository(self, adapter: sending.Adapter) -> Repository:
-        """A connection of its own: one that waited may be dead, and what became of a file unclear."""
-        repository = Repository(self._target.url, None, None, disable_progress_bar=True)
+    def _connect(self) -> _Connection:
+        adapter = sending.Adapter(self._timeout, cert=self._target.cert)
+        repository = _Connection(self._target.url, adapter)
         if self._target.client_cert:
             repository.set_client_certificate(str(self._target.client_cert))
         session = repository.session
@@ -303,9 +265,9 @@ class Uploader:
             session.mount(scheme, adapter)
         return repository
 
-    def _send(self, repository: Repository, package: PackageFile) -> Answer:
+    def _send(self, connection: _Connection, package: PackageFile) -> Answer:
         try:
-            response = repository.upload(package, max_redirects=1)
+            response = connection.upload(package, max_redirects=1)
         except requests.RequestException as error:
             why = sending.distrust(error)
             return answers.not_trusted(why) if why else answers.no_answer(sending.cause(error))
