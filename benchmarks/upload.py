@@ -180,7 +180,7 @@ def main(
         costs = measure.rounds(chosen, runs, scratch)
     if job.stages:
         costs[STAGE] = measure.median(job.stages)
-    title = f"{project} {version}: {len(files)} wheels, {payload / 1e6:.0f} MB, to {_called(job)}; {line}"
+    title = f"{project} {version}: {len(files)} wheels, {payload / 1e6:.0f} MB, to {called(job)}; {line}"
     print(f"{title}\n\n{_table(costs, len(files), rst=rst)}\n")
     print(_how(runs, link))
     if svg:
@@ -188,7 +188,7 @@ def main(
         svg.write_text(tables.bars(f"Upload, {title}", walls, (OURS, STAGE, AGAIN)), encoding="utf-8")
 
 
-def _called(job: Job) -> str:
+def called(job: Job) -> str:
     return f"an index of {job.think} s a file" if job.kind == "slow" else job.kind
 
 

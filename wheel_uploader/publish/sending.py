@@ -31,6 +31,8 @@ ANSWER_FACTOR = 8
 _CONNECT_FACTOR = 3
 #: Bytes of an answer that are read.
 _LONGEST_ANSWER = 64 * 1024
+#: Bytes of a form that are encrypted and sent at a time.
+_BLOCK = 128 * 1024
 #: Seconds between two looks at how much time a request still has.
 _LOOK = 1.0
 _SILENT = "the index did not answer in time"
@@ -116,6 +118,9 @@ class Adapter(HTTPAdapter):
             self._fixed["verify"] = str(cert)
         self._connections: list[HTTPConnection] = []
         self._pools: list[HTTPConnectionPool] = []
+
+    def init_poolmanager(self, *args: Any, **settings: Any) -> None:
+        super().init_poolmanager(*args, **settings, blocksize=_BLOCK)
 
     def begin(self, size: int, bar: Bar) -> None:
         """The next request is for a file of so many bytes."""
