@@ -59,6 +59,8 @@ class Staged:
         trust = {
             name: str(self.tls.cert) for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
         }
+        # What is installed is compiled; here the first run may do it.
+        kept.pop("PYTHONDONTWRITEBYTECODE", None)
         return {**kept, **trust, "NETRC": os.devnull, "PYTHONPATH": os.pathsep.join(sys.path)}
 
     def run(self, command: Sequence[str], folder: Path) -> Cost:

@@ -216,6 +216,10 @@ class Http:
                 response, final = stack.enter_context(self._open(url, asked, pinned=pinned))
             if response.status_code not in {200, 206, 304, 416}:
                 raise self._refusal(response, final)
+            if response.status_code == 304:
+                # It has no body, but only when that has been read can the connection be used again.
+                with contextlib.suppress(httpx.HTTPError):
+                    response.read()
             yield Stream(response, final, self._clock)
 
     @contextlib.contextmanager
