@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tests.wheels import sdist_bytes, wheel_bytes
 from tests.zips import SDIST, WHEEL, Raw, content, raws, zipped
 from wheel_uploader import archive, checks
+from wheel_uploader.archive.repeats import Repeats
 from wheel_uploader.checks import core_metadata
 from wheel_uploader.models import Profile, SdistContent, Severity, WheelContent
 
@@ -72,9 +73,16 @@ def mutated(draw: st.DrawFn, whole: tuple[bytes, ...]) -> bytes:
     return bytes(data)
 
 
+#: Knows the members of the whole wheels, and comes to know those of every mutated one.
+KNOWN = Repeats()
+for whole in WHEELS:
+    content(whole, WHEEL, KNOWN)
+
+
 def judged(data: bytes, filename: str) -> tuple[WheelContent | SdistContent, set[str]]:
     """What the pass found, and the errors that the checks name."""
     found = content(data, filename)
+    assert content(data, filename, KNOWN) == found
     archive.damage(found)
     errors = checks.run([found], profile=Profile.PYPI)
     return found, {finding.check for finding in errors if finding.severity is Severity.ERROR}

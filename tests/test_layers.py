@@ -29,7 +29,7 @@ PACKAGE = ROOT / "wheel_uploader"
 LEVELS = (
     ("__init__", "errors"),
     ("models/*",),
-    ("names", "display", "progress/*", "stopping"),
+    ("names", "display", "memo", "progress/*", "stopping"),
     # HTTP, and what it is made of.
     ("http/*", "markup"),
     # The work of each stage.
@@ -118,7 +118,7 @@ NOT_IMPORTED = {"pypiserver"}
 
 #: Values in, values out: no disk, no network, no clock of the machine, no other program.
 PURE = (
-    *("errors", "models/*", "names", "display"),
+    *("errors", "models/*", "names", "display", "memo"),
     *("checks/*", "native/*", "platforms/*", "report/*"),
     *("sources/html", "sources/simple", "http/hosts", "http/bodies"),
     *("brought/expect", "brought/sums", "brought/vouch"),

@@ -37,9 +37,9 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the archives that were read, in order."""
     real, names_of = archive.read, []
 
-    def read(path: Path, name: typing.Any) -> object:
+    def read(path: Path, name: typing.Any, known: typing.Any = None) -> object:
         names_of.append(name.filename)
-        return real(path, name)
+        return real(path, name, known)
 
     monkeypatch.setattr(archive, "read", read)
     return names_of

@@ -11,6 +11,7 @@ from typing import Unpack
 
 from tests.wheels import Parts, wheel_filename, wheel_members
 from wheel_uploader import archive, checks, names
+from wheel_uploader.archive.repeats import Repeats
 from wheel_uploader.models import Finding, Profile, SdistContent, WheelContent
 
 WHEEL = "dipy-1.11.0-py3-none-any.whl"
@@ -179,10 +180,10 @@ def raws(**parts: Unpack[Parts]) -> list[Raw]:
     return [Raw(name.encode(), data) for name, data in wheel_members(**parts).items()]
 
 
-def content(data: bytes, filename: str = WHEEL) -> WheelContent | SdistContent:
+def content(data: bytes, filename: str = WHEEL, known: Repeats | None = None) -> WheelContent | SdistContent:
     name = names.parse(filename)
     if filename.endswith(".whl"):
-        return archive.read_wheel(io.BytesIO(data), len(data), name)  # type: ignore[arg-type]
+        return archive.read_wheel(io.BytesIO(data), len(data), name, known)  # type: ignore[arg-type]
     return archive.read_sdist(io.BytesIO(data), len(data), name)  # type: ignore[arg-type]
 
 

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from wheel_uploader import archive
 from wheel_uploader.archive import record
+from wheel_uploader.archive.repeats import Repeats
 from wheel_uploader.disk import READING, storage_errors
 from wheel_uploader.display import printable
 from wheel_uploader.errors import FileError, StorageError
@@ -194,15 +195,17 @@ def look(
     sha256: str,
     inspect: Callable[[WheelContent | SdistContent], Inspection],
     memory: Memory | None = None,
+    known: Repeats | None = None,
 ) -> Seen:
     """What is in the file at ``path``, which was found to have ``sha256``: remembered, or read in one pass.
 
+    ``known``: the members that were unpacked in this run, which are not unpacked again.
     ``inspect`` judges what the pass found, also in a damaged file; that is not remembered, for it will be
     fetched once more.
     """
     if memory and (remembered := memory.recall(name, sha256)):
         return remembered
-    content = archive.read(path, name)
+    content = archive.read(path, name, known)
     seen = Seen(inspection=inspect(content), damage=archive.damage(content), whole_by=_whole_by(content))
     if memory and not seen.damage:
         memory.keep(name, sha256, seen)

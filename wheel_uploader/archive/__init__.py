@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
-from wheel_uploader.archive import inflate, obfuscation, pkginfo_reader, record, tarwalk, zipwalk
+from wheel_uploader.archive import inflate, obfuscation, pkginfo_reader, record, repeats, tarwalk, zipwalk
+from wheel_uploader.archive.inflate import Unpacked
+from wheel_uploader.archive.repeats import Busy, Known, Repeats
 from wheel_uploader.archive.ziprecords import Entry, Walk
 from wheel_uploader.display import human_size, printable
 from wheel_uploader.errors import StorageError
@@ -43,17 +45,20 @@ _DAMAGE = frozenset({"unreadable", "bad-crc", "hidden-deflate-data", "trailing-b
 _MOST = 20
 
 
-def read(path: Path, name: DistName) -> WheelContent | SdistContent:
+def read(path: Path, name: DistName, known: Repeats | None = None) -> WheelContent | SdistContent:
     """What is in the file at ``path``, which is to be judged as ``name``.
+
+    ``known``: the members that were unpacked in this run, which are not unpacked again.
 
     Any bytes at all give a content, with what is wrong with them as facts. Raises StorageError when the file
     cannot be read.
     """
     try:
-        with path.open("rb") as stream:
+        # Of a ZIP just what is needed is asked for: a buffer would read much in vain.
+        with path.open("rb", buffering=0 if isinstance(name, WheelName) else -1) as stream:
             size = os.fstat(stream.fileno()).st_size
             if isinstance(name, WheelName):
-                return read_wheel(stream, size, name)
+                return read_wheel(stream, size, name, known)
             return read_sdist(stream, size, name)
     except OSError as error:
         reason = error.strerror or str(error)
@@ -82,11 +87,11 @@ def _damage(content: WheelContent | SdistContent) -> Iterator[str]:
 # --- wheels ----------------------------------------------------------------------------------------
 
 
-def read_wheel(stream: BinaryIO, size: int, name: WheelName) -> WheelContent:
+def read_wheel(stream: BinaryIO, size: int, name: WheelName, known: Repeats | None = None) -> WheelContent:
     """What is in the ZIP of ``size`` bytes that ``stream`` holds."""
     # What is taken of Python's C API matters where the stable ABI is promised.
     natives = Natives(symbols=any(abi.startswith("abi3") for abi in name.abis))
-    unpacked = _unzip(stream, size, natives)
+    unpacked = _unzip(stream, size, natives, known)
     read_by_pkginfo = pkginfo_reader.read(
         pkginfo_reader.source((member.name for member in unpacked.members), unpacked.kept), unpacked.kept
     )
@@ -107,11 +112,12 @@ def read_wheel(stream: BinaryIO, size: int, name: WheelName) -> WheelContent:
 class _Unzipped:
     """Members, facts and kept bytes of one ZIP, as they are read."""
 
-    def __init__(self, walk: Walk, natives: Natives | None) -> None:
+    def __init__(self, walk: Walk, natives: Natives | None, known: Repeats | None) -> None:
         self.entries = walk.entries
         self.facts = walk.facts
         #: What looks at every member for compiled code.
         self.natives = natives
+        self.known = known
         self.members: list[Member] = []
         self.kept: dict[str, bytes] = {}
         #: Path to hashlib name, where RECORD does not use sha256.
@@ -120,9 +126,17 @@ class _Unzipped:
     def note(self, kind: str, message: str, member: str | None = None) -> None:
         self.facts.append(Fact(kind=kind, message=message, member=member))
 
+    def sort(self, ranks: Mapping[str, int], *, after: int) -> None:
+        """As if the members had been read in the order of their ``ranks``: facts from ``after`` on."""
+        self.facts[after:] = sorted(self.facts[after:], key=lambda fact: ranks[fact.member or ""])
+        if self.natives:
+            self.natives.sort(ranks)
 
-def _unzip(stream: BinaryIO, size: int, natives: Natives | None = None) -> _Unzipped:
-    found = _Unzipped(zipwalk.walk(stream, size), natives)
+
+def _unzip(
+    stream: BinaryIO, size: int, natives: Natives | None = None, known: Repeats | None = None
+) -> _Unzipped:
+    found = _Unzipped(zipwalk.walk(stream, size), natives, known)
     if not found.entries:
         stream.seek(0)
         if not_a_zip := what_it_is(stream.read(512), size):
@@ -138,15 +152,24 @@ def _unzip(stream: BinaryIO, size: int, natives: Natives | None = None) -> _Unzi
         range(len(found.entries)),
         key=lambda at: (not found.entries[at].name.endswith(".dist-info/RECORD"), found.entries[at].data),
     )
+    told = len(found.facts)
+    later: list[int] = []
     for at in order:
         entry = found.entries[at]
         keep = entry.name in wanted
-        read[at] = _read_member(stream, entry, found, keep=keep, skip=bomb and not keep)
+        try:
+            read[at] = _read_member(stream, entry, found, keep=keep, skip=bomb and not keep)
+        except Busy:
+            later.append(at)
         if keep and entry.name.endswith(".dist-info/RECORD") and (data := found.kept.get(entry.name)):
             rows = record.parse(data).rows
             found.algorithms = {
                 row.path: row.algorithm for row in rows if row.algorithm != "sha256" and row.digest
             }
+    for at in later:
+        read[at] = _read_member(stream, found.entries[at], found, keep=False, skip=False, patient=True)
+    if later:
+        found.sort({found.entries[at].name: rank for rank, at in enumerate(order)}, after=told)
     found.members = [read[at] for at in range(len(found.entries))]
     return found
 
@@ -170,28 +193,56 @@ def _wanted(found: _Unzipped) -> set[str]:
     return wanted
 
 
-def _read_member(stream: BinaryIO, entry: Entry, found: _Unzipped, *, keep: bool, skip: bool) -> Member:
-    unpacked = None
-    if entry.data >= 0 and not skip:
-        algorithm = found.algorithms.get(entry.name, "")
-        marks = obfuscation.Marks()
-        feeds: list[Callable[[bytes], None]] = []
-        if found.natives:
-            feeds.append(found.natives.begin(entry.name, entry.size))
-            if obfuscation.may_be_encrypted(entry.name, entry.size):
-                feeds.append(marks.feed)
-        try:
-            unpacked = inflate.unpack(stream, entry, keep=keep, algorithm=algorithm, feeds=feeds)
-        except inflate.Damaged as error:
-            found.note(error.kind, str(error), entry.name)
-        if marks.tool:
-            found.note("obfuscated", f"it was encrypted by {marks.tool}", entry.name)
+def _read_member(
+    stream: BinaryIO, entry: Entry, found: _Unzipped, *, keep: bool, skip: bool, patient: bool = False
+) -> Member:
+    """Read one; raises Busy when another thread has the same at hand, unless ``patient``."""
+    if entry.data < 0 or skip:
+        return _as_member(entry, None)
+    algorithm = found.algorithms.get(entry.name, "")
+    if not (found.known and found.natives) or keep or algorithm:
+        return _unpack_member(stream, entry, found, algorithm, keep=keep).member
+    key = repeats.key(stream, entry, symbols=found.natives.symbols)
+    known = found.known.claim(key, patient=patient)
+    if known:
+        if known.native:
+            found.natives.again(known.native)
+        return known.member
+    told_before = len(found.facts)
+    try:
+        known = _unpack_member(stream, entry, found, algorithm, keep=keep)
+        return known.member
+    finally:
+        # What code could not be read may be due to all that was read before.
+        if known and (len(found.facts) > told_before or (known.native and known.native.unread)):
+            known = None
+        found.known.release(key, known)
+
+
+def _unpack_member(stream: BinaryIO, entry: Entry, found: _Unzipped, algorithm: str, *, keep: bool) -> Known:
+    unpacked = native = None
+    marks = obfuscation.Marks()
+    feeds: list[Callable[[bytes], None]] = []
+    if found.natives:
+        feeds.append(found.natives.begin(entry.name, entry.size))
+        if obfuscation.may_be_encrypted(entry.name, entry.size):
+            feeds.append(marks.feed)
+    try:
+        unpacked = inflate.unpack(stream, entry, keep=keep, algorithm=algorithm, feeds=feeds)
+    except inflate.Damaged as error:
+        found.note(error.kind, str(error), entry.name)
+    if marks.tool:
+        found.note("obfuscated", f"it was encrypted by {marks.tool}", entry.name)
     if unpacked and unpacked.crc != entry.crc:
         found.note("bad-crc", f"its CRC is {unpacked.crc:08x}, its record says {entry.crc:08x}", entry.name)
     if unpacked and found.natives:
-        found.natives.end()
+        native = found.natives.end()
     if unpacked and unpacked.data is not None:
         found.kept[entry.name] = unpacked.data
+    return Known(_as_member(entry, unpacked), native)
+
+
+def _as_member(entry: Entry, unpacked: Unpacked | None) -> Member:
     return Member(
         name=entry.name,
         raw_name=entry.raw_name,

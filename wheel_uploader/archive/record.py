@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from wheel_uploader.memo import remembers
 from wheel_uploader.models import Member, WheelContent
 
 #: At least sha256, as the wheel specification wants it; all are in every Python.
@@ -105,16 +106,26 @@ def _row(number: int, fields: list[str], problems: list[Problem]) -> Row:
         problems.append(Problem(f"line {number} has '{stated_size}' for a size"))
     elif stated:
         problems.append(Problem(f"line {number} has a hash but no size", harmless=True))
-    algorithm, equals, encoded = stated.partition("=")
     if not stated:
         return Row(path, size=size)
+    algorithm, digest, problem = _read_hash(stated)
+    if problem:
+        problems.append(problem._replace(message=f"line {number} {problem.message}"))
+    return Row(path, algorithm, digest, size)
+
+
+@remembers
+def _read_hash(stated: str) -> tuple[str, str, Problem | None]:
+    """Algorithm and hex digest, and what is wrong with them."""
+    algorithm, equals, encoded = stated.partition("=")
     digest = _hex(encoded, _LENGTHS.get(algorithm, 32)) if algorithm in STRONG else ""
     match = _DIGEST.match(encoded)
+    problem = None
     if not equals or (algorithm in STRONG and not digest):
-        problems.append(Problem(f"line {number} has no {algorithm} digest in URL-safe base64"))
+        problem = Problem(f"has no {algorithm} digest in URL-safe base64")
     elif match and match[1]:
-        problems.append(Problem(f"line {number} has a digest with padding ('=')", harmless=True))
-    return Row(path, algorithm, digest, size)
+        problem = Problem("has a digest with padding ('=')", harmless=True)
+    return algorithm, digest, problem
 
 
 def _hex(encoded: str, length: int) -> str:

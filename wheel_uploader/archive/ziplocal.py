@@ -20,6 +20,8 @@ from wheel_uploader.archive.ziprecords import (
 )
 
 _LOCAL = struct.Struct("<4s5H3L2H")
+#: Bytes of extra fields that are read with the header at once.
+_USUAL_EXTRA = 64
 _LOCAL_SIGNATURE = b"PK\x03\x04"
 _DESCRIPTOR_SIGNATURE = b"PK\x07\x08"
 
@@ -41,7 +43,7 @@ def read(stream: BinaryIO, entries: list[Entry], end: int, found: Walk) -> list[
             position = following
             continue
         if _can_be_read(entry, found):
-            entries[index] = entry._replace(data=data)
+            entries[index] = Entry(*entry[:-1], data)
         position = data + entry.compressed_size
         if entry.flags & DESCRIPTOR:
             position += _descriptor_length(stream, entry, position, min(following, end), found)
@@ -63,12 +65,17 @@ def _note_gap(stream: BinaryIO, start: int, end: int, found: Walk) -> None:
 
 def _read_local(stream: BinaryIO, entry: Entry, end: int, found: Walk) -> int:
     """The offset of the member's bytes, or -1 when they are not where the directory says."""
-    fixed = read_at(stream, entry.header, _LOCAL.size) if entry.header + _LOCAL.size <= end else b""
-    if not fixed.startswith(_LOCAL_SIGNATURE):
+    guess = _LOCAL.size + len(entry.raw_name) + _USUAL_EXTRA
+    head = read_at(stream, entry.header, guess) if entry.header + _LOCAL.size <= end else b""
+    if not head.startswith(_LOCAL_SIGNATURE):
         found.note("headers-disagree", "there is no local header where the directory says", entry.name)
         return -1
-    _, _, flags, method, _, _, crc, compressed_size, size, name_length, extra_length = _LOCAL.unpack(fixed)
-    variable = stream.read(name_length + extra_length)
+    _, _, flags, method, _, _, crc, compressed_size, size, name_length, extra_length = _LOCAL.unpack_from(
+        head
+    )
+    variable = head[_LOCAL.size : _LOCAL.size + name_length + extra_length]
+    if len(variable) < name_length + extra_length:
+        variable = read_at(stream, entry.header + _LOCAL.size, name_length + extra_length)
     if variable[:name_length] != entry.raw_name:
         other = variable[:name_length].decode("utf-8", "replace")
         found.note("headers-disagree", f"its local header calls it '{other}'", entry.name)

@@ -38,6 +38,10 @@ class Entry(NamedTuple):
     data: int = -1
 
 
+#: The fields of an Entry that the record says, whatever the place in the file.
+SAID = Entry._fields.index("header")
+
+
 @dataclass(slots=True)
 class Walk:
     """What the walk found: the members in the directory's order, and what is wrong with the framing."""
@@ -52,7 +56,11 @@ class Walk:
 def read_at(stream: BinaryIO, offset: int, count: int) -> bytes:
     """``count`` bytes from ``offset`` on, or what there is of them."""
     stream.seek(offset)
-    return stream.read(count)
+    data = stream.read(count)
+    # A stream without a buffer may give less than there is.
+    while 0 < len(data) < count and (more := stream.read(count - len(data))):
+        data += more
+    return data
 
 
 def decode_name(raw: bytes, flags: int, found: Walk) -> str:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from wheel_uploader.checks.registry import Yielded, check, pypi_check
+from wheel_uploader.memo import remembers
 from wheel_uploader.models import Severity, WheelContent
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -74,8 +75,9 @@ def duplicate_member(wheel: WheelContent) -> Iterator[Yielded]:
     files = {member.name for member in wheel.members if not member.is_directory}
     # A path may have thousands of folders: those that no file is as long as are not looked at.
     lengths = {len(name) for name in files}
+    parents = {name[: name.rfind("/") + 1] for name in counts}
     folders = {
-        name[:at] for name in counts for at, letter in enumerate(name) if letter == "/" and at in lengths
+        path[:at] for path in parents for at, letter in enumerate(path) if letter == "/" and at in lengths
     }
     yield from ((name, "it is a file, and a directory of other members") for name in sorted(folders & files))
 
@@ -166,15 +168,20 @@ def unsafe_path(wheel: WheelContent) -> Iterator[Yielded]:
     Windows, or from somebody who means harm. Use relative paths with "/" only.
     """
     for member in wheel.members:
-        path = member.name
-        if path.startswith("/") or _DRIVE.match(path):
-            yield path, "its path is absolute"
-        elif "\\" in path:
-            yield path, "its path has a backslash, which is a separator on Windows and a letter elsewhere"
-        elif ".." in path.split("/"):
-            yield path, "its path leads upwards"
-        elif not path or {"", "."} & set(path.removesuffix("/").split("/")):
-            yield path, "its path has an empty part or '.' in it"
+        if why := _unsafe(member.name):
+            yield member.name, why
+
+
+@remembers
+def _unsafe(path: str) -> str:
+    if path.startswith("/") or _DRIVE.match(path):
+        return "its path is absolute"
+    if "\\" in path:
+        return "its path has a backslash, which is a separator on Windows and a letter elsewhere"
+    parts = path.removesuffix("/").split("/")
+    if ".." in parts:
+        return "its path leads upwards"
+    return "its path has an empty part or '.' in it" if "" in parts or "." in parts else ""
 
 
 @check("archive/symlink", Severity.ERROR)
@@ -257,16 +264,18 @@ def unportable_path(wheel: WheelContent) -> Iterator[Yielded]:
     Shorten or rename the files where the wheel is for Windows too.
     """
     for member in wheel.members:
-        parts = member.name.rstrip("/").split("/")
-        if not member.name.isascii():
-            yield member.name, "its name is not ASCII"
-        elif len(member.name) > _LONG_PATH:
-            yield (
-                member.name,
-                f"its path has {len(member.name)} characters, too many for some Windows systems",
-            )
-        elif any(_NOT_ON_WINDOWS.search(part) for part in parts):
-            yield member.name, "Windows cannot have a file of this name"
+        if why := _unportable(member.name):
+            yield member.name, why
+
+
+@remembers
+def _unportable(path: str) -> str:
+    if not path.isascii():
+        return "its name is not ASCII"
+    if len(path) > _LONG_PATH:
+        return f"its path has {len(path)} characters, too many for some Windows systems"
+    odd = any(_NOT_ON_WINDOWS.search(part) for part in path.rstrip("/").split("/"))
+    return "Windows cannot have a file of this name" if odd else ""
 
 
 CHECKS = (

@@ -68,10 +68,10 @@ def readers_disagree(content: WheelContent | SdistContent) -> Iterator[Yielded]:
     if metadata is None or not metadata.fields or content.pkginfo_source != path or content.pkginfo is None:
         return
     broken = {header for header, _ in metadata.problems}
-    theirs = {header: _plain(values) for header, values in content.pkginfo.items()}
-    ours = {header: _plain(values) for header, values in core_metadata.headers(metadata).items()}
+    theirs, ours = content.pkginfo, core_metadata.headers(metadata)
     for header in sorted((theirs.keys() | ours.keys()) - broken):
-        if theirs.get(header, []) != ours.get(header, []) and not _unknown_to_pkginfo(header, content):
+        said, read = theirs.get(header, ()), ours.get(header, ())
+        if said != read and _plain(said) != _plain(read) and not _unknown_to_pkginfo(header, content):
             yield path, f"pkginfo and packaging read different values of {header}"
 
 

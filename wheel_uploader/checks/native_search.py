@@ -44,15 +44,15 @@ class Search:
         #: Every path of a name, whatever its case.
         self._paths: dict[str, list[str]] = {}
         for member in wheel.members:
-            path = _SITE.sub("", member.name, count=1)
-            self._paths.setdefault(posixpath.basename(path).lower(), []).append(path)
+            path = _SITE.sub("", member.name, count=1) if ".data/" in member.name else member.name
+            self._paths.setdefault(path.rpartition("/")[2].lower(), []).append(path)
         self._names = {code.slice.name for code in loaded(wheel) if code.slice.name}
         # What one library loads, another finds: the search paths of all are taken together.
         folders = (
             folder for code in loaded(wheel) for rpath in code.slice.rpaths for folder in _expand(rpath, code)
         )
         self._folders = tuple(itertools.islice(dict.fromkeys(folders), MAX_FOLDERS))
-        own = {posixpath.dirname(path) for paths in self._paths.values() for path in paths}
+        own = {path.rpartition("/")[0] for paths in self._paths.values() for path in paths}
         self._others = _Others(own, _required(wheel))
         self._leads_to_others = any(self._others.have(folder) for folder in self._folders)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from wheel_uploader.archive import record
 from wheel_uploader.checks.registry import Yielded, check
+from wheel_uploader.memo import remembers
 from wheel_uploader.models import Severity, WheelContent
 
 _ABSOLUTE = re.compile(r"[/\\]|[A-Za-z]:")
@@ -144,10 +145,15 @@ def unsafe_path(wheel: WheelContent) -> Iterator[Yielded]:
     publish anything.
     """
     for row in _record(wheel).rows:
-        if _ABSOLUTE.match(row.path):
-            yield row.path, "RECORD lists an absolute path"
-        elif ".." in re.split(r"[/\\]", row.path):
-            yield row.path, "RECORD lists a path that leads upwards"
+        if why := _unsafe(row.path):
+            yield row.path, why
+
+
+@remembers
+def _unsafe(path: str) -> str:
+    if _ABSOLUTE.match(path):
+        return "RECORD lists an absolute path"
+    return "RECORD lists a path that leads upwards" if ".." in re.split(r"[/\\]", path) else ""
 
 
 @check("record/signature-listed", Severity.WARNING)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
+from wheel_uploader.archive.repeats import Repeats
 from wheel_uploader.disk import DISK_FULL
 from wheel_uploader.download.companions import FetchCompanion
 from wheel_uploader.download.fetch import Fetch, local_path
@@ -81,9 +82,11 @@ def fetch_all(
     crew: _Crew[Fetched] = _Crew()
     inspections: dict[str, Inspection] = {}
     readers = Readers()
+    # One file has nothing to be the same as.
+    known = Repeats() if len(files) > 1 else None
 
     def keep(name: DistName, path: Path, sha256: str) -> Seen:
-        seen = readers.call(lambda: look(name, path, sha256, inspect, memory))
+        seen = readers.call(lambda: look(name, path, sha256, inspect, memory, known))
         inspections[name.filename] = seen.inspection
         return seen
 

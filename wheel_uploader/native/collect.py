@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from wheel_uploader.models import NativeFacts, NativeFormat
 from wheel_uploader.native import CODE_NAME, elf, format_of, macho, pe, read_view
@@ -27,7 +27,7 @@ class Natives:
 
     def __init__(self, *, symbols: bool = False) -> None:
         #: Whether to read what each takes of Python's C API.
-        self._symbols = symbols
+        self.symbols = symbols
         self._facts: list[NativeFacts] = []
         self._text = 0
         self._member = ""
@@ -52,19 +52,33 @@ class Natives:
         else:
             self._kept.add(piece)
 
-    def end(self) -> None:
-        """All bytes of the member were there."""
+    def end(self) -> NativeFacts | None:
+        """All bytes of the member were there: what they are, unless they are no code."""
         kept, self._kept = self._kept, None
         if kept is None or (not kept.size and not CODE_NAME.search(self._member)):
-            return
-        facts: NativeFacts | None
-        if len(self._facts) >= MAX_MEMBERS or self._text >= MAX_TEXT:
-            facts = NativeFacts(member=self._member, unread="the wheel has more code than is looked at")
-        else:
-            facts = read_view(self._member, kept.view(), symbols=self._symbols)
+            return None
+        facts = self._without_room() or read_view(self._member, kept.view(), symbols=self.symbols)
         if facts:
-            self._facts.append(facts)
-            self._text += _length(facts)
+            self._note(facts)
+        return facts
+
+    def again(self, facts: NativeFacts) -> None:
+        """The next member is one that was read before: these are its facts."""
+        self._member = facts.member
+        self._note(self._without_room() or facts)
+
+    def sort(self, ranks: Mapping[str, int]) -> None:
+        """Put the facts into the order of their members' ``ranks``."""
+        self._facts.sort(key=lambda facts: ranks[facts.member])
+
+    def _without_room(self) -> NativeFacts | None:
+        if len(self._facts) < MAX_MEMBERS and self._text < MAX_TEXT:
+            return None
+        return NativeFacts(member=self._member, unread="the wheel has more code than is looked at")
+
+    def _note(self, facts: NativeFacts) -> None:
+        self._facts.append(facts)
+        self._text += text_length(facts)
 
 
 def _may_be_native(member: str, head: bytes) -> bool:
@@ -74,7 +88,8 @@ def _may_be_native(member: str, head: bytes) -> bool:
     )
 
 
-def _length(facts: NativeFacts) -> int:
+def text_length(facts: NativeFacts) -> int:
+    """About how many bytes of memory the texts of ``facts`` take."""
     return sum(
         len(text) + 60  # what a string of Python costs besides
         for part in facts.slices
