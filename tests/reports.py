@@ -89,7 +89,6 @@ def fetched(*filenames: str, **options: Any) -> Report:
                 path=Path("wheelhouse") / name.filename,
                 size=remote.size or 0,
                 sha256=remote.hashes["sha256"],
-                blake2b_256="b" * 64,
             ),
             remote=remote,
             outcome=FetchOutcome.DOWNLOADED,

@@ -75,7 +75,6 @@ def local(filename: str, sha256: str = "") -> LocalFile:
         path=Path(filename),
         size=1,
         sha256=sha256 or filename,
-        blake2b_256="",
     )
 
 

@@ -47,9 +47,7 @@ LOST = answers.no_answer("the connection broke before an answer came")
 
 
 def local(filename: str, size: int = 1) -> LocalFile:
-    return LocalFile(
-        name=names.parse(filename), path=Path(filename), size=size, sha256="a" * 64, blake2b_256="b" * 64
-    )
+    return LocalFile(name=names.parse(filename), path=Path(filename), size=size, sha256="a" * 64)
 
 
 class Scene:

@@ -33,9 +33,7 @@ def _one_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def local(path: Path) -> LocalFile:
-    return LocalFile(
-        name=names.parse(path.name), path=path, size=path.stat().st_size, sha256="", blake2b_256=""
-    )
+    return LocalFile(name=names.parse(path.name), path=path, size=path.stat().st_size, sha256="")
 
 
 def tried(paths: Sequence[Path], command: str) -> tuple[Trial, ...]:

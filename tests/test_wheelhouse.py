@@ -41,7 +41,6 @@ def local_file(path: Path) -> LocalFile:
         path=path,
         size=len(data),
         sha256=hashlib.sha256(data).hexdigest(),
-        blake2b_256=hashlib.blake2b(data, digest_size=32).hexdigest(),
     )
 
 

@@ -105,5 +105,4 @@ def _local(house: Wheelhouse, name: DistName) -> LocalFile:
         path=path,
         size=digests.size,
         sha256=digests.sha256,
-        blake2b_256=digests.blake2b_256,
     )

@@ -20,8 +20,8 @@ from wheel_uploader.models import DistName, Inspection, RemoteFile, SdistContent
 
 _READ = 1024 * 1024
 
-#: What every LocalFile carries; blake2b with 32 bytes is what indexes call blake2b_256.
-_OWN = ("sha256", "blake2b_256")
+#: What every LocalFile carries. The digests of the form are twine's, of the bytes that it is about to send.
+_OWN = "sha256"
 #: Strongest first: one of them is compared.
 _STRENGTH = (
     "sha512",
@@ -53,10 +53,10 @@ class _Hash(Protocol):
 
 
 class Hashes:
-    """Several digests of one stream of bytes: our own, and the one that the source gave."""
+    """Digests of one stream of bytes: our own, and the one that the source gave."""
 
     def __init__(self, promise: Promise | None) -> None:
-        algorithms = {*_OWN, promise.algorithm} if promise else _OWN
+        algorithms = {_OWN, promise.algorithm} if promise else {_OWN}
         self._hashes = {algorithm: _new(algorithm) for algorithm in algorithms}
         self.size = 0
 
@@ -70,6 +70,7 @@ class Hashes:
 
 
 def _new(algorithm: str) -> _Hash:
+    # blake2b with 32 bytes is what indexes call so.
     if algorithm == "blake2b_256":
         return hashlib.blake2b(digest_size=32)
     return hashlib.new(algorithm, usedforsecurity=False)
@@ -85,10 +86,6 @@ class Digests:
     @property
     def sha256(self) -> str:
         return self.hexes["sha256"]
-
-    @property
-    def blake2b_256(self) -> str:
-        return self.hexes["blake2b_256"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -226,7 +226,6 @@ class Fetch:
             path=self._path,
             size=digests.size,
             sha256=digests.sha256,
-            blake2b_256=digests.blake2b_256,
         )
         return Fetched(file=file, remote=self.remote, outcome=outcome, vouched_by=vouched)
 

@@ -58,6 +58,5 @@ class InPlace:
             path=path,
             size=digests.size,
             sha256=digests.sha256,
-            blake2b_256=digests.blake2b_256,
         )
         return Fetched(file=file, remote=self.remote, outcome=FetchOutcome.IN_PLACE, vouched_by=vouched_by)

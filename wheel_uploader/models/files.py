@@ -117,14 +117,13 @@ class Selection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalFile:
-    """A whole, verified file in the wheelhouse; the digests are hex and were taken from the bytes on disk."""
+    """A whole, verified file in the wheelhouse; the digest is hex and was taken from the bytes on disk."""
 
     name: DistName
     path: Path
     #: Bytes.
     size: int
     sha256: str
-    blake2b_256: str
 
     @property
     def filename(self) -> str:

@@ -107,7 +107,6 @@ def _files(report: Report) -> list[dict[str, Any]]:
             entry |= {
                 "size": here.file.size,
                 "sha256": here.file.sha256,
-                "blake2b_256": here.file.blake2b_256,
                 "fetched": here.outcome,
                 "vouched_by": here.vouched_by,
             }
