@@ -39,6 +39,9 @@ KEEP_OTHERS = 64 << 10
 #: Bytes kept of one archive.
 KEEP_ALL = 24 << 20
 
+#: Bytes read at once: a ZIP has thousands of small members, and each read lets another thread run first.
+_BUFFER = 128 << 10
+
 #: Facts that say that these are not the bytes that somebody built.
 _DAMAGE = frozenset({"unreadable", "bad-crc", "hidden-deflate-data", "trailing-bytes", "cut"})
 #: Sentences of ``damage`` before the rest is only counted.
@@ -54,8 +57,7 @@ def read(path: Path, name: DistName, known: Repeats | None = None) -> WheelConte
     cannot be read.
     """
     try:
-        # Of a ZIP just what is needed is asked for: a buffer would read much in vain.
-        with path.open("rb", buffering=0 if isinstance(name, WheelName) else -1) as stream:
+        with path.open("rb", buffering=_BUFFER) as stream:
             size = os.fstat(stream.fileno()).st_size
             if isinstance(name, WheelName):
                 return read_wheel(stream, size, name, known)
