@@ -19,7 +19,7 @@ from packaging.utils import canonicalize_name
 
 from tests import wheels
 from wheel_uploader import archive, checks, cli, disk, names, remembered, verify
-from wheel_uploader.models import Finding, Inspection, Profile, Severity, WheelContent
+from wheel_uploader.models import DistName, Finding, Inspection, Profile, Severity, WheelContent
 from wheel_uploader.remembered import JUDGES, LIMIT, Remembered
 from wheel_uploader.verify import Seen
 from wheel_uploader.wheelhouse import HIDDEN, Wheelhouse
@@ -390,8 +390,11 @@ def test_a_damaged_file_is_judged_every_time(tmp_path: Path) -> None:
         asked.append(content.filename)
         return Inspection()
 
+    def read(name: DistName, path: Path) -> Seen:
+        return verify.read(name, path, inspect)
+
     with Wheelhouse(tmp_path / "house") as house:
         for _ in range(2):
-            seen = verify.look(names.parse(NAME), path, SHA256, inspect, Remembered(house, None))
+            seen = verify.look(names.parse(NAME), path, SHA256, read, Remembered(house, None))
             assert seen.damage
     assert asked == [NAME, NAME]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from wheel_uploader import (
     age,
+    apart,
     attest,
     brought,
     checks,
@@ -25,6 +27,7 @@ from wheel_uploader import (
     verdict,
     waiting,
 )
+from wheel_uploader.apart import Apart
 from wheel_uploader.display import bare_url
 from wheel_uploader.index import Index
 from wheel_uploader.index.confirm import confirm
@@ -129,6 +132,7 @@ def download_release(job: Job) -> None:
         progress=job.progress,
         inspect=_inspector(report),
         memory=remembered.Remembered(house, _judged_for(report)) if house else None,
+        apart=_apart(job),
     )
     report.fetched = arrivals.fetched
     report.findings = checks.accepted(arrivals.findings, options.ignore)
@@ -256,6 +260,17 @@ def _inspector(report: Report) -> Callable[[WheelContent | SdistContent], Inspec
     if _judged_for(report) is None:
         return lambda _: Inspection()
     return lambda content: checks.inspect(content, profile=report.profile)
+
+
+def _apart(job: Job) -> Apart | None:
+    """Processes that read the files, where there are many bytes to read and cores to do it."""
+    sizes = [remote.size or apart.USUAL for _, remote in job.selection.files]
+    cores = os.cpu_count() or 1
+    if cores < 2 or len(sizes) < 2 or sum(sizes) < apart.WORTH:
+        return None
+    # Where files come over the network, that takes a core as well.
+    is_local = all(remote.url.startswith("file:") for _, remote in job.selection.files)
+    return Apart(min(apart.MOST, cores if is_local else cores - 1), _judged_for(job.report))
 
 
 def _judged_for(report: Report) -> Profile | None:

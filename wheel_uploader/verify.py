@@ -186,24 +186,33 @@ class Memory(Protocol):
     def keep(self, name: DistName, sha256: str, seen: Seen) -> None: ...
 
 
-def look(
+#: Reads a file of this name at this path.
+Read = Callable[[DistName, Path], Seen]
+
+
+def read(
     name: DistName,
     path: Path,
-    sha256: str,
     inspect: Callable[[WheelContent | SdistContent], Inspection],
-    memory: Memory | None = None,
     known: Repeats | None = None,
 ) -> Seen:
-    """What is in the file at ``path``, which was found to have ``sha256``: remembered, or read in one pass.
+    """What is in the file at ``path``, in one pass.
 
-    ``known``: the members that were unpacked in this run, which are not unpacked again.
-    ``inspect`` judges what the pass found, also in a damaged file; that is not remembered, for it will be
-    fetched once more.
+    ``inspect`` judges what the pass found, also in a damaged file. ``known``: the members that were unpacked
+    in this run, which are not unpacked again.
+    """
+    content = archive.read(path, name, known)
+    return Seen(inspection=inspect(content), damage=archive.damage(content), whole_by=_whole_by(content))
+
+
+def look(name: DistName, path: Path, sha256: str, read: Read, memory: Memory | None = None) -> Seen:
+    """What is in the file at ``path``, which was found to have ``sha256``: remembered, or ``read``.
+
+    A damaged file is not remembered, for it will be fetched once more.
     """
     if memory and (remembered := memory.recall(name, sha256)):
         return remembered
-    content = archive.read(path, name, known)
-    seen = Seen(inspection=inspect(content), damage=archive.damage(content), whole_by=_whole_by(content))
+    seen = read(name, path)
     if memory and not seen.damage:
         memory.keep(name, sha256, seen)
     return seen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import statistics
@@ -10,7 +11,6 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -18,7 +18,7 @@ from time import perf_counter
 import click
 
 #: Seconds between two looks at how much memory a process has taken at most.
-_LOOK = 0.05
+_LOOK = 0.1
 _TAIL = 1500
 
 
@@ -75,7 +75,7 @@ def run(
     return Cost(wall=wall, cpu=usage.ru_utime + usage.ru_stime, megabytes=max(peak, default=0) / 1e6)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _watched(pid: int) -> Iterator[list[int]]:
     """The most memory that the process had, in bytes, as the kernel counts it, once the block is done.
 
@@ -98,11 +98,20 @@ def _watched(pid: int) -> Iterator[list[int]]:
 
 
 def _peak(pid: int) -> int:
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace").splitlines()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")), 0)
+    """The most that a process had at any time, and with it the processes that it has begun."""
+    begun: dict[int, list[int]] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            parent = path.read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[1]
+            begun.setdefault(int(parent), []).append(int(path.parent.name))
+    todo, peak = [pid], 0
+    while todo:
+        each = todo.pop()
+        todo += begun.get(each, [])
+        with contextlib.suppress(OSError):
+            lines = Path(f"/proc/{each}/status").read_text(encoding="ascii", errors="replace").splitlines()
+            peak += next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")), 0)
+    return peak
 
 
 def rounds(contenders: Sequence[Contender], count: int, scratch: Path | None) -> dict[str, Cost]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import threading
 import time
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
+from wheel_uploader.apart import Apart
 from wheel_uploader.archive.repeats import Repeats
 from wheel_uploader.disk import DISK_FULL
 from wheel_uploader.download.companions import FetchCompanion
@@ -34,7 +36,7 @@ from wheel_uploader.models import (
     WheelContent,
 )
 from wheel_uploader.progress import Progress
-from wheel_uploader.verify import Memory, Seen, digest, look, open_file, read_file
+from wheel_uploader.verify import Memory, Seen, digest, look, open_file, read, read_file
 from wheel_uploader.wheelhouse import Wheelhouse
 
 #: Files at once: a large file fills a connection, a small one spends its time waiting for answers.
@@ -71,12 +73,14 @@ def fetch_all(
     progress: Progress,
     inspect: Callable[[WheelContent | SdistContent], Inspection],
     memory: Memory | None = None,
+    apart: Apart | None = None,
 ) -> Arrivals:
     """Bring every file, verified, into the wheelhouse, in the order given.
 
     Without a wheelhouse, files of this machine are verified where they lie, and nothing is written.
     ``inspect`` judges what is in each file as soon as it is here, so that its time hides behind the network;
-    what ``memory`` has of the very same bytes is not looked into again.
+    what ``memory`` has of the very same bytes is not looked into again. ``apart`` does that in processes of
+    their own, in the same way.
     A file that fails does not keep the others from arriving.
     """
     crew: _Crew[Fetched] = _Crew()
@@ -85,8 +89,14 @@ def fetch_all(
     # One file has nothing to be the same as.
     known = Repeats() if len(files) > 1 else None
 
+    def seen_in(name: DistName, path: Path) -> Seen:
+        if apart and (seen := apart.read(name, path)):
+            return seen
+        crew.check()
+        return read(name, path, inspect, known)
+
     def keep(name: DistName, path: Path, sha256: str) -> Seen:
-        seen = readers.call(lambda: look(name, path, sha256, inspect, memory, known))
+        seen = readers.call(lambda: look(name, path, sha256, seen_in, memory))
         inspections[name.filename] = seen.inspection
         return seen
 
@@ -109,7 +119,11 @@ def fetch_all(
     tasks = [task(name, remote) for name, remote in files]
     sizes = [remote.size for remote in absent or [remote for _, remote in files]]
     size = None if None in sizes else sum(size or 0 for size in sizes)
-    with readers, progress.total("download" if absent else "check", files=len(sizes), size=size):
+    with (
+        readers,
+        apart or contextlib.nullcontext(),
+        progress.total("download" if absent else "check", files=len(sizes), size=size),
+    ):
         crew.work_off(tasks, jobs or _default_jobs(files))
         if house and crew.fetched:
             house.sync()

@@ -1,0 +1,251 @@
+"""Files that are read in processes of their own: the same is found, whatever happens to those processes."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from tests import wheels
+from wheel_uploader import apart, checks, cli, names, plain, reader, verify
+from wheel_uploader.apart import Apart
+from wheel_uploader.models import Profile
+from wheel_uploader.verify import Seen
+
+POSIX = pytest.mark.skipif(os.name != "posix", reason="looks at processes as POSIX has them")
+FAULTY = wheels.METADATA.format(project="dipy", version="1.11.0").replace(
+    "Home-page:", "Classifier: Nonsense :: Yes\nHome-page:"
+)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[Path]:
+    """A good release, and a wheel with a fault."""
+    made = wheels.make_release(tmp_path / "staged")
+    bad = wheels.make_wheel(tmp_path / "staged", tag="cp314-cp314-win_amd64", metadata=FAULTY)
+    return [*made, bad]
+
+
+@pytest.fixture
+def helpers() -> Iterator[Apart]:
+    with Apart(2, Profile.PYPI) as made:
+        yield made
+
+
+def seen_here(path: Path) -> Seen:
+    return verify.read(
+        names.parse(path.name), path, lambda content: checks.inspect(content, profile=Profile.PYPI)
+    )
+
+
+def read(helpers: Apart, path: Path) -> Seen | None:
+    return helpers.read(names.parse(path.name), path)
+
+
+def test_the_same_is_found(files: list[Path], helpers: Apart) -> None:
+    found = [read(helpers, path) for path in files]
+    assert found == [seen_here(path) for path in files]
+    told = {finding.check for seen in found if seen for finding in seen.inspection.findings}
+    assert "metadata/bad-classifier" in told
+
+
+def test_damage_is_found(files: list[Path], helpers: Apart) -> None:
+    files[0].write_bytes(files[0].read_bytes()[:-30])
+    seen = read(helpers, files[0])
+    assert seen
+    assert seen.damage
+    assert seen == seen_here(files[0])
+
+
+def test_where_files_only_have_to_be_whole_they_are_not_judged(files: list[Path]) -> None:
+    with Apart(1, None) as helpers:
+        seen = read(helpers, files[-1])
+    assert seen
+    assert not seen.inspection.findings
+    assert seen.inspection.summary is None
+
+
+def test_a_path_of_any_kind(files: list[Path], helpers: Apart, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = files[0].parent / "with blanks, \u00fc and\n a line end"
+    folder.mkdir()
+    moved = files[0].rename(folder / files[0].name)
+    assert read(helpers, moved) == seen_here(moved)
+    monkeypatch.chdir(folder)
+    assert read(helpers, Path(moved.name)) == seen_here(moved)
+
+
+def test_what_cannot_be_read_is_for_this_process_to_tell(files: list[Path], helpers: Apart) -> None:
+    assert read(helpers, files[0].with_name("absent-1.0-py3-none-any.whl")) is None
+    assert read(helpers, files[0]) == seen_here(files[0])
+
+
+# --- when it goes wrong ----------------------------------------------------------------------------
+
+
+def program(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """Another program in the place of the one that reads files."""
+    path = folder / "program.py"
+    path.write_text(text, encoding="utf-8")
+    monkeypatch.setattr(apart, "_PROGRAM", path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "raise SystemExit(1)",
+        "import sys; sys.stdin.readline(); print('no JSON')",
+        "import sys; sys.stdin.readline(); print('{\"whole_by\": 1}')",
+        "import sys; sys.stdin.readline(); print('[1]')",
+        "import os, sys; sys.stdin.readline(); os.kill(os.getpid(), 9)",
+        "import os, sys; os.close(0); sys.stdout.close()",
+    ],
+)
+def test_a_process_that_fails_is_not_asked_again(
+    files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    begun = tmp_path / "begun"
+    program(tmp_path, monkeypatch, f"open({str(begun)!r}, 'a').write('x')\n{text}")
+    with Apart(1, Profile.PYPI) as helpers:
+        assert [read(helpers, path) for path in files[:3]] == [None, None, None]
+    assert begun.read_text() == "x"
+
+
+def test_a_machine_that_starts_no_processes(files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/nonexistent/python")
+    with Apart(1, Profile.PYPI) as helpers:
+        assert read(helpers, files[0]) is None
+
+
+def run(folder: Path, *options: str) -> list[dict[str, object]]:
+    call = ["--until", "check", "-u", str(folder), "--format", "json", *options, "dipy", "1.11.0"]
+    result = CliRunner().invoke(cli.command, call, prog_name="wheel-uploader")
+    document = json.loads(result.stdout)
+    assert document["files"]
+    return [document["files"], document["findings"]]
+
+
+@pytest.mark.parametrize("text", ["", "raise SystemExit(1)"])
+def test_a_run_finds_the_same_with_them_and_without(
+    files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    plainly = run(files[0].parent)
+    asked: list[object] = []
+    real = Apart.read
+
+    def noted(self: Apart, *arguments: object) -> Seen | None:
+        asked.append(arguments)
+        return real(self, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(apart, "WORTH", 0)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(Apart, "read", noted)
+    if text:
+        program(tmp_path, monkeypatch, text)
+    assert run(files[0].parent) == plainly
+    assert len(asked) == len(files)
+
+
+def test_small_releases_and_machines_with_one_core_begin_none(
+    files: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Apart, "read", lambda *_: pytest.fail("a process was asked"))
+    run(files[0].parent)
+    monkeypatch.setattr(apart, "WORTH", 0)
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    run(files[0].parent)
+
+
+# --- what it may know, and how it ends -------------------------------------------------------------
+
+
+def test_secrets_are_not_in_its_environment(
+    files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = tmp_path / "environment"
+    for name in ("TWINE_PASSWORD", "GITHUB_TOKEN", "WHEEL_UPLOADER_TOKEN"):
+        monkeypatch.setenv(name, "hunter2-secret")
+    program(
+        tmp_path, monkeypatch, f"import os, sys; open({str(told)!r}, 'w').write(repr((os.environ, sys.argv)))"
+    )
+    with Apart(1, Profile.PYPI) as helpers:
+        read(helpers, files[0])
+    assert "PYTHONPATH" in told.read_text()
+    assert "hunter2" not in told.read_text()
+
+
+def is_there(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return "Z" not in Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+
+
+@POSIX
+def test_it_ends_with_the_run(files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = tmp_path / "pid"
+    program(tmp_path, monkeypatch, f"import os, time; open({str(told)!r}, 'w').write(str(os.getpid()))\n"
+            "print('{}', flush=True); time.sleep(600)")  # fmt: skip
+    with Apart(1, Profile.PYPI) as helpers:
+        assert read(helpers, files[0]) is None
+        assert is_there(int(told.read_text()))
+    assert not is_there(int(told.read_text()))
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes as Linux has them")
+def test_it_ends_when_the_run_is_killed(files: list[Path]) -> None:
+    script = (
+        "import sys, time; from pathlib import Path; from wheel_uploader import names; "
+        "from wheel_uploader.apart import Apart; helpers = Apart(1, None); path = Path(sys.argv[1]); "
+        "helpers.read(names.parse(path.name), path); "
+        "print(helpers._all[0]._process.pid, flush=True); time.sleep(600)"
+    )
+    with subprocess.Popen([sys.executable, "-c", script, str(files[0])], stdout=subprocess.PIPE) as killed:
+        assert killed.stdout
+        pid = int(killed.stdout.readline())
+        assert is_there(pid)
+        killed.send_signal(signal.SIGKILL)
+    end = time.monotonic() + 20
+    while is_there(pid):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+# --- the program itself ----------------------------------------------------------------------------
+
+
+def test_a_line_in_and_a_line_out(files: list[Path]) -> None:
+    asked = [json.dumps([path.name, str(path)]).encode() for path in files]
+    asked.insert(1, json.dumps(["absent-1.0-py3-none-any.whl", "/nonexistent"]).encode())
+    answers = io.BytesIO()
+    reader.serve(asked, answers, Profile.PYPI)
+    told = [json.loads(line) for line in answers.getvalue().splitlines()]
+    assert told.pop(1) == {}
+    names_of = [names.parse(path.name) for path in files]
+    assert [plain.seen(each, name) for each, name in zip(told, names_of, strict=True)] == [
+        seen_here(path) for path in files
+    ]
+
+
+def test_what_a_library_prints_is_no_answer(files: list[Path]) -> None:
+    main = "import sys; from wheel_uploader import reader; sys.argv = ['reader', '']; "
+    main += "real = reader.serve; "
+    main += "reader.serve = lambda *a: (print('{}', flush=True), real(*a)); reader.main()"
+    done = subprocess.run(
+        [sys.executable, "-c", main],
+        input=json.dumps([files[0].name, str(files[0])]).encode() + b"\n",
+        capture_output=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        check=True,
+    )
+    [answer] = done.stdout.splitlines()
+    assert json.loads(answer)["whole_by"] == "RECORD"

@@ -1,0 +1,107 @@
+"""Files are read in processes of their own, where there is much to unpack: Python runs one thread at a time.
+
+The network and the unpacking then do not wait for each other. A process begins with the first file that it
+is given, and ends when this one does, however that ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from wheel_uploader import plain
+from wheel_uploader.models import DistName, Profile
+from wheel_uploader.verify import Seen
+
+#: Bytes of a release from which on the beginning of a process, a third of a second, is worth it.
+WORTH = 50_000_000
+#: Bytes of a wheel where no listing says them.
+USUAL = 1_000_000
+#: At most so many, for each takes the memory that a large file needs.
+MOST = 2
+#: What they need of the environment; secrets are not among it.
+_ENVIRONMENT = ("PATH", "PYTHONHOME", "HOME", "USERPROFILE", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "LANG")
+_PROGRAM = Path(__file__).with_name("reader.py")
+
+
+class Apart:
+    """Some processes that read files; to be closed by ``with``."""
+
+    def __init__(self, count: int, profile: Profile | None) -> None:
+        """``profile``: by whose rules files are judged; None where they only have to be whole."""
+        self._all = [_Reader(profile) for _ in range(count)]
+        self._idle: queue.LifoQueue[_Reader] = queue.LifoQueue()
+        for each in reversed(self._all):
+            self._idle.put(each)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for each in self._all:
+            each.end()
+
+    def read(self, name: DistName, path: Path) -> Seen | None:
+        """What is in the file at ``path``; None when it has to be read in this process after all."""
+        reader = self._idle.get()
+        try:
+            return reader.read(name, path)
+        finally:
+            self._idle.put(reader)
+
+
+class _Reader:
+    """One process, which is begun when it is needed."""
+
+    def __init__(self, profile: Profile | None) -> None:
+        self._profile = profile.value if profile else ""
+        self._process: subprocess.Popen[bytes] | None = None
+        self._ended = False
+
+    def read(self, name: DistName, path: Path) -> Seen | None:
+        if self._ended:
+            return None
+        try:
+            process = self._process = self._process or self._begin()
+            assert process.stdin  # noqa: S101
+            assert process.stdout  # noqa: S101
+            process.stdin.write(json.dumps([name.filename, str(path.absolute())]).encode() + b"\n")
+            process.stdin.flush()
+            values = json.loads(process.stdout.readline())
+            return plain.seen(values, name) if values else None
+        except (OSError, ValueError, TypeError, LookupError, AttributeError):
+            # It could not be started, or was killed.
+            self.end()
+            return None
+
+    def _begin(self) -> subprocess.Popen[bytes]:
+        environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+        environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+        # In a session of its own: Ctrl-C is for this process, which then ends it.
+        return subprocess.Popen(
+            [sys.executable, "-P", str(_PROGRAM), self._profile],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+            start_new_session=True,
+        )
+
+    def end(self) -> None:
+        self._ended = True
+        if process := self._process:
+            process.kill()
+            process.wait()
+            for stream in (process.stdin, process.stdout):
+                with contextlib.suppress(OSError):
+                    if stream:
+                        stream.close()
