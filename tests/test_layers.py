@@ -38,7 +38,7 @@ LEVELS = (
         "sources/*",
         *("release", "brought/*", "waiting", "age"),
         # download
-        *("download/*", "verify", "plain", "apart", "remembered", "wheelhouse", "disk"),
+        *("download/*", "digests", "verify", "plain", "apart", "remembered", "wheelhouse", "disk"),
         # check
         "archive/*",
         *("checks/*", "native/*", "platforms/*"),
@@ -53,7 +53,7 @@ LEVELS = (
     ),
     # The tables: one line for each source, check and format.
     ("sources/__init__", "checks/__init__", "report/__init__"),
-    ("reader", "pipeline", "stages", "job", "ends", "outputs", "verdict", "rehearsal/__init__"),
+    ("reader", "pipeline", "stages/*", "job", "ends", "outputs", "verdict", "rehearsal/__init__"),
     ("cli/*", "config", "demo"),
     ("__main__",),
 )

@@ -11,9 +11,9 @@ from packaging.version import Version
 
 from tests import wheels
 from wheel_uploader import names, tidy
+from wheel_uploader.digests import digest, open_file, read_file
 from wheel_uploader.models import IndexFile, Options, ProjectPage, Selection
 from wheel_uploader.progress import Silent
-from wheel_uploader.verify import digest, open_file, read_file
 from wheel_uploader.wheelhouse import HIDDEN, Note, Wheelhouse
 
 NOW = datetime(2026, 11, 21, 6, tzinfo=UTC)

@@ -12,9 +12,9 @@ from packaging.version import Version
 from wheel_uploader import brought, release
 from wheel_uploader.brought import vouch
 from wheel_uploader.brought.vouch import Hashes
+from wheel_uploader.digests import Promise
 from wheel_uploader.errors import FileError, NothingFoundError, ReleaseError, UsageError
 from wheel_uploader.models import Options, RemoteFile, Selection
-from wheel_uploader.verify import Promise
 
 A, B, SDIST = "dipy-1.11.0-cp311-cp311-win32.whl", "dipy-1.11.0-cp312-cp312-win32.whl", "dipy-1.11.0.tar.gz"
 ONE, TWO = "1" * 64, "2" * 64

@@ -6,7 +6,6 @@ import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from wheel_uploader import index, verdict
 from wheel_uploader.brought.expect import Expectation
 from wheel_uploader.errors import CredentialsError, NetworkError
 from wheel_uploader.http import Http, logins
@@ -16,11 +15,14 @@ from wheel_uploader.progress import Progress
 from wheel_uploader.publish.target import Target
 
 if TYPE_CHECKING:
+    from wheel_uploader import index
     from wheel_uploader.publish.upload import Uploader
 
 
 def as_before(options: Options, target: Target, progress: Progress) -> Expectation | None:
     """What the previous release on the index had: it is waited for where nothing else was declared."""
+    from wheel_uploader import verdict
+
     try:
         with index_of(options, target, progress) as served:
             found = verdict.as_before(served.page(options.project), options)
@@ -72,6 +74,9 @@ def uploader_of(options: Options, target: Target, progress: Progress) -> Uploade
 @contextlib.contextmanager
 def index_of(options: Options, target: Target, progress: Progress) -> Iterator[index.Index]:
     """The reading side of the target, with the certificates that hold for it."""
+    # Nothing of an index is loaded before one is asked.
+    from wheel_uploader import index
+
     urls = (options.index_url,) if options.index_url else index.reading_urls(target.url)
     with Http(
         typed=urls,
@@ -94,6 +99,8 @@ def seen_on(
     if served is None or target is None or report.selection is None:
         report.not_checked += (f"{_AGAINST}, for none was named (--index-url, -r or --repository-url)",)
         return None, ()
+    from wheel_uploader import index
+
     try:
         page = _project_page(served, report.selection.project, target, uploader)
         return page, index.compare(page, [each.file for each in report.fetched], served.sha256_of)

@@ -6,13 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wheel_uploader import (
-    brought,
-    sign,
-    sources,
-)
+from wheel_uploader import brought, sources
 from wheel_uploader.http import Http
-from wheel_uploader.index import Index
 from wheel_uploader.models import (
     FileSummary,
     LocalCompanion,
@@ -25,11 +20,13 @@ from wheel_uploader.models import (
 )
 from wheel_uploader.progress import Progress
 from wheel_uploader.publish.target import Target
-from wheel_uploader.wheelhouse import Wheelhouse
 
 if TYPE_CHECKING:
+    from wheel_uploader import sign
     from wheel_uploader.attest.notary import Notary
+    from wheel_uploader.index import Index
     from wheel_uploader.publish.upload import Uploader
+    from wheel_uploader.wheelhouse import Wheelhouse
 
 
 @dataclass(slots=True, kw_only=True)

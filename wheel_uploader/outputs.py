@@ -35,10 +35,10 @@ def destinations(paths: Iterable[Path]) -> tuple[Destination, ...]:
     Raises UsageError for a name that asks for nothing, StorageError where it is known already that the
     file cannot be written.
     """
-    from wheel_uploader import report
-
     found = []
     for path in dict.fromkeys(paths):
+        from wheel_uploader import report
+
         wanted = [form for suffix, form in report.SUFFIXES.items() if path.name.lower().endswith(suffix)]
         if not wanted:
             raise UsageError(

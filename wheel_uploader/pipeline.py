@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from wheel_uploader import ends, stages
+from wheel_uploader import ends
 from wheel_uploader.errors import Interrupted, ReleaseError, unexpected
 from wheel_uploader.models import Options, Report, Stage
 from wheel_uploader.progress import Progress
+from wheel_uploader.stages import listing
 from wheel_uploader.stopping import Stop, Watch
 
 
@@ -43,37 +45,56 @@ def run(options: Options, progress: Progress, watch: Watch | None = None) -> Rep
 
 def _run(options: Options, report: Report, progress: Progress, watch: Watch) -> None:
     with contextlib.ExitStack() as held:
-        job = stages.begin(options, report, progress, held)
+        job = listing.begin(options, report, progress, held)
+        _load_ahead(options)
         with _stage(report, Stage.LIST):
-            stages.list_release(job)
+            listing.list_release(job)
         if options.until == Stage.LIST:
             return
-        job.house = None if stages.is_in_place(options) else held.enter_context(stages.wheelhouse(options))
+        from wheel_uploader.stages import bringing
+
+        if not bringing.is_in_place(options):
+            job.house = held.enter_context(bringing.wheelhouse(options))
         with _stage(report, Stage.DOWNLOAD):
-            stages.download_release(job)
+            bringing.download_release(job)
         if options.until == Stage.DOWNLOAD:
             return
         if job.target:
             job.served = held.enter_context(ends.index_of(options, job.target, progress))
         with _stage(report, Stage.CHECK):
-            stages.check_release(job)
+            bringing.check_release(job)
         if options.until == Stage.CHECK:
             return
         if options.rehearse:
             # Before anything is signed: a signature that a public log has cannot be taken back.
-            stages.rehearse_release(job)
+            bringing.rehearse_release(job)
             return
+        from wheel_uploader.stages import publishing
+
         if job.signer or job.notary:
             with _stage(report, Stage.SIGN):
-                stages.sign_release(job)
+                publishing.sign_release(job)
         if job.served is None or job.uploader is None or job.page is None:
             return
         with _stage(report, Stage.UPLOAD):
-            stages.upload_release(job, job.served, job.uploader, job.page, watch)
+            publishing.upload_release(job, job.served, job.uploader, job.page, watch)
         if options.until == Stage.UPLOAD or options.dry_run:
             return
         with _stage(report, Stage.CONFIRM):
-            stages.confirm_release(job, job.served, job.page)
+            publishing.confirm_release(job, job.served, job.page)
+
+
+def _load_ahead(options: Options) -> None:
+    """Load the modules of the stages to come while the listing is on its way."""
+
+    def load() -> None:
+        # Whatever is wrong with them is told when they are used.
+        with contextlib.suppress(Exception):
+            from wheel_uploader.report import text  # noqa: F401
+            from wheel_uploader.stages import bringing  # noqa: F401
+
+    if options.until > Stage.LIST:
+        threading.Thread(target=load, name="load", daemon=True).start()
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from packaging.version import Version
 
 from wheel_uploader import index, names
+from wheel_uploader.digests import digest, read_file
 from wheel_uploader.models import (
     DistName,
     FileState,
@@ -19,7 +20,6 @@ from wheel_uploader.models import (
     Selection,
 )
 from wheel_uploader.progress import Progress
-from wheel_uploader.verify import digest, read_file
 from wheel_uploader.wheelhouse import Wheelhouse
 
 

@@ -9,10 +9,10 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from wheel_uploader import names
+from wheel_uploader.digests import Promise
 from wheel_uploader.display import counted
 from wheel_uploader.errors import FileError
 from wheel_uploader.models import RemoteFile, Selection
-from wheel_uploader.verify import Promise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -103,7 +103,6 @@ def _options(
 ) -> Options:
     """The Options that a command line stands for. Raises UsageError for what click cannot see."""
     values = {name: value for name, value in values.items() if name not in _OF_THE_SCREEN}
-    from wheel_uploader import checks
     from wheel_uploader.http import logins
     from wheel_uploader.models import Attestations, Options, Profile, Stage
     from wheel_uploader.release import parse_version
@@ -114,6 +113,8 @@ def _options(
             hint="Give a listing, an index page or a folder: -u URL (see 'wheel-uploader --help').",
         )
     for check_id in values["ignore"]:
+        from wheel_uploader import checks
+
         checks.require_known(check_id)
     if values["like"]:
         parse_version(values["like"])

@@ -14,6 +14,7 @@ from typing import Generic, Protocol, TypeVar
 
 from wheel_uploader.apart import Apart
 from wheel_uploader.archive.repeats import Repeats
+from wheel_uploader.digests import digest, open_file, read_file
 from wheel_uploader.disk import DISK_FULL
 from wheel_uploader.download.companions import FetchCompanion
 from wheel_uploader.download.fetch import Fetch, local_path
@@ -36,7 +37,7 @@ from wheel_uploader.models import (
     WheelContent,
 )
 from wheel_uploader.progress import Progress
-from wheel_uploader.verify import Memory, Seen, digest, look, open_file, read, read_file
+from wheel_uploader.verify import Memory, Seen, look, read
 from wheel_uploader.wheelhouse import Wheelhouse
 
 #: Files at once: a large file fills a connection, a small one spends its time waiting for answers.

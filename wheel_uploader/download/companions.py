@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from wheel_uploader.digests import Digests, Promise, digest, open_file, read_file
 from wheel_uploader.disk import storage_errors
 from wheel_uploader.display import bare_url, human_size, printable
 from wheel_uploader.download.fetch import local_path
@@ -15,7 +16,6 @@ from wheel_uploader.errors import FileError, NetworkError
 from wheel_uploader.http import Http
 from wheel_uploader.models import Companion, FetchOutcome, LocalCompanion, RemoteFile
 from wheel_uploader.progress import Progress
-from wheel_uploader.verify import Digests, Promise, digest, open_file, read_file
 from wheel_uploader.wheelhouse import Note, Wheelhouse
 
 #: Bytes: real ones have 5 to 20 kB.

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import unquote_to_bytes, urlsplit
 from urllib.request import url2pathname
 
+from wheel_uploader.digests import Digests, Promise, digest, open_file, read_file
 from wheel_uploader.disk import storage_errors
 from wheel_uploader.display import bare_url, printable
 from wheel_uploader.download.lanes import Lane
@@ -24,7 +25,7 @@ from wheel_uploader.models import (
     RemoteFile,
 )
 from wheel_uploader.progress import Progress
-from wheel_uploader.verify import Digests, Mismatch, Promise, Seen, digest, open_file, read_file, verified
+from wheel_uploader.verify import Mismatch, Seen, verified
 from wheel_uploader.wheelhouse import Note, Wheelhouse
 
 #: What vouches for a file of which the source has no hash, when its server answers 304.

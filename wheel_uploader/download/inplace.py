@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from wheel_uploader.digests import Hashes, Promise, open_file, read_file
 from wheel_uploader.display import printable
 from wheel_uploader.download.fetch import local_path
 from wheel_uploader.download.lanes import Lane
@@ -18,7 +19,7 @@ from wheel_uploader.models import (
     RemoteFile,
 )
 from wheel_uploader.progress import Progress
-from wheel_uploader.verify import Hashes, Mismatch, Promise, Seen, open_file, read_file, verified
+from wheel_uploader.verify import Mismatch, Seen, verified
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,10 +12,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from wheel_uploader.digests import Digests, Hashes, Promise
 from wheel_uploader.disk import set_mode, storage_errors
 from wheel_uploader.display import printable
 from wheel_uploader.errors import FileError, StorageError
-from wheel_uploader.verify import Digests, Hashes, Promise
 from wheel_uploader.wheelhouse import PART, Note, Wheelhouse
 
 _READ = 1024 * 1024
