@@ -27,6 +27,12 @@ FAULTY = wheels.METADATA.format(project="dipy", version="1.11.0").replace(
 )
 
 
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the first file on."""
+    monkeypatch.setattr(apart, "WORTH", 0)
+
+
 @pytest.fixture
 def files(tmp_path: Path) -> list[Path]:
     """A good release, and a wheel with a fault."""
@@ -137,6 +143,7 @@ def run(folder: Path, *options: str) -> list[dict[str, object]]:
 def test_a_run_finds_the_same_with_them_and_without(
     files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
+    monkeypatch.setattr(apart, "WORTH", 1 << 40)
     plainly = run(files[0].parent)
     asked: list[object] = []
     real = Apart.read
@@ -154,14 +161,23 @@ def test_a_run_finds_the_same_with_them_and_without(
     assert len(asked) == len(files)
 
 
-def test_small_releases_and_machines_with_one_core_begin_none(
-    files: list[Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Apart, "read", lambda *_: pytest.fail("a process was asked"))
+def test_small_releases_begin_none(files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apart._Reader, "_begin", lambda _: pytest.fail("a process was begun"))
+    monkeypatch.setattr(apart, "WORTH", sum(path.stat().st_size for path in files) + 1)
     run(files[0].parent)
-    monkeypatch.setattr(apart, "WORTH", 0)
+
+
+def test_a_machine_with_one_core_begins_none(files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apart._Reader, "_begin", lambda _: pytest.fail("a process was begun"))
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
     run(files[0].parent)
+
+
+def test_the_first_are_read_here(files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apart, "WORTH", files[0].stat().st_size + 1)
+    with Apart(1, Profile.PYPI) as helpers:
+        assert read(helpers, files[0]) is None
+        assert read(helpers, files[1]) == seen_here(files[1])
 
 
 # --- what it may know, and how it ends -------------------------------------------------------------
@@ -204,8 +220,9 @@ def test_it_ends_with_the_run(files: list[Path], tmp_path: Path, monkeypatch: py
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes as Linux has them")
 def test_it_ends_when_the_run_is_killed(files: list[Path]) -> None:
     script = (
-        "import sys, time; from pathlib import Path; from wheel_uploader import names; "
+        "import sys, time; from pathlib import Path; from wheel_uploader import apart, names; "
         "from wheel_uploader.apart import Apart; helpers = Apart(1, None); path = Path(sys.argv[1]); "
+        "apart.WORTH = 0; "
         "helpers.read(names.parse(path.name), path); "
         "print(helpers._all[0]._process.pid, flush=True); time.sleep(600)"
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.wheels import make_release, make_wheel, wheel_bytes, wheel_filename
-from wheel_uploader import download, names, verify
+from wheel_uploader import digests, download, names
 from wheel_uploader.errors import FileError, ReleaseError, StorageError
 from wheel_uploader.http import Http
 from wheel_uploader.models import Fetched, FetchOutcome, Inspection, RemoteFile
@@ -140,7 +140,7 @@ def test_a_source_that_is_no_file_any_more(source: Path, tmp_path: Path, kind: s
 def test_a_file_that_changes_while_it_is_read(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str, in_place: bool
 ) -> None:
-    monkeypatch.setattr(verify, "_READ", 256)
+    monkeypatch.setattr(digests, "_READ", 256)
     os.utime(source, (1, 1))
     real_read, reads = os.read, 0
 

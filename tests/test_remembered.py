@@ -181,12 +181,12 @@ def test_a_new_version_judges_anew(
         changed = copy / ("checks/wheel.py" if what == "the program" else "platforms/linux.json")
         changed.write_bytes(changed.read_bytes() + b" ")
         monkeypatch.setattr(remembered, "__file__", str(copy / "remembered.py"))
-    remembered._judges.cache_clear()
+    remembered.judges.cache_clear()
     try:
         run()
         run()
     finally:
-        remembered._judges.cache_clear()
+        remembered.judges.cache_clear()
     assert opened == [NAME, NAME]
 
 
@@ -196,17 +196,17 @@ def test_where_the_program_cannot_be_read_nothing_is_remembered(
     def refuse(_: Path) -> bytes:
         raise PermissionError
 
-    remembered._judges.cache_clear()
+    remembered.judges.cache_clear()
     with monkeypatch.context() as patch:
         patch.setattr(Path, "read_bytes", refuse)
-        assert remembered._judges() == ""
+        assert remembered.judges() == ""
     run()
     assert not memory().exists()
     # Nor is something believed that says it was judged by nobody.
     memory().write_text(json.dumps({"of": [], "profile": "pypi"}))
     memory().chmod(0o600)
     run()
-    remembered._judges.cache_clear()
+    remembered.judges.cache_clear()
     assert opened == [NAME, NAME]
 
 

@@ -233,9 +233,9 @@ def test_what_was_accepted_is_suppressed_with_the_reason() -> None:
 
 def test_the_end_of_the_run_is_told() -> None:
     def told(ended: str) -> dict[str, Any]:
-        found: dict[str, Any] = sarif.document(reports.ALL[ended](), report.rules())["runs"][0]["invocations"][
-            0
-        ]
+        found: dict[str, Any] = sarif.document(reports.ALL[ended](), report.rules())["runs"][0][
+            "invocations"
+        ][0]
         return found
 
     # Findings are what the run is for; nothing to look at is a failure.

@@ -1,7 +1,7 @@
 """Files are read in processes of their own, where there is much to unpack: Python runs one thread at a time.
 
-The network and the unpacking then do not wait for each other. A process begins with the first file that it
-is given, and ends when this one does, however that ends.
+The network and the unpacking then do not wait for each other. A process begins when there was much to read
+already, and ends when this one does, however that ends.
 """
 
 from __future__ import annotations
@@ -20,10 +20,8 @@ from wheel_uploader import plain
 from wheel_uploader.models import DistName, Profile
 from wheel_uploader.verify import Seen
 
-#: Bytes of a release from which on the beginning of a process, a third of a second, is worth it.
-WORTH = 50_000_000
-#: Bytes of a wheel where no listing says them.
-USUAL = 1_000_000
+#: Bytes of files after which the beginning of a process, a third of a second, is worth it.
+WORTH = 30_000_000
 #: At most so many, for each takes the memory that a large file needs.
 MOST = 2
 #: What they need of the environment; secrets are not among it.
@@ -37,6 +35,7 @@ class Apart:
     def __init__(self, count: int, profile: Profile | None) -> None:
         """``profile``: by whose rules files are judged; None where they only have to be whole."""
         self._all = [_Reader(profile) for _ in range(count)]
+        self._seen = 0
         self._idle: queue.LifoQueue[_Reader] = queue.LifoQueue()
         for each in reversed(self._all):
             self._idle.put(each)
@@ -51,7 +50,11 @@ class Apart:
             each.end()
 
     def read(self, name: DistName, path: Path) -> Seen | None:
-        """What is in the file at ``path``; None when it has to be read in this process after all."""
+        """What is in the file at ``path``; None when it is to be read in this process after all."""
+        with contextlib.suppress(OSError):
+            self._seen += path.stat().st_size
+        if self._seen < WORTH:
+            return None
         reader = self._idle.get()
         try:
             return reader.read(name, path)

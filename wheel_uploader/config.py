@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import enum
-import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,6 +85,8 @@ def profiles(path: Path) -> list[str]:
 
 
 def _table(path: Path) -> dict[str, Any]:
+    import tomllib
+
     try:
         with path.open("rb") as stream:
             document = tomllib.load(stream)

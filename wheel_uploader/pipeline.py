@@ -90,8 +90,11 @@ def _load_ahead(options: Options) -> None:
     def load() -> None:
         # Whatever is wrong with them is told when they are used.
         with contextlib.suppress(Exception):
+            from wheel_uploader import remembered
             from wheel_uploader.report import text  # noqa: F401
             from wheel_uploader.stages import bringing  # noqa: F401
+
+            remembered.judges()
 
     if options.until > Stage.LIST:
         threading.Thread(target=load, name="load", daemon=True).start()

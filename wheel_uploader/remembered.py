@@ -42,7 +42,7 @@ class Remembered:
         """``profile`` says by whose rules files are judged; None where they only have to be whole."""
         self._house = house
         self._profile = profile.value if profile else ""
-        self._judges = _judges()
+        self._judges = judges()
 
     def recall(self, name: DistName, sha256: str) -> Seen | None:
         """What was found in a file of this name and these bytes; None when that is not known."""
@@ -79,7 +79,7 @@ class Remembered:
 
 
 @functools.cache
-def _judges() -> str:
+def judges() -> str:
     """A digest of all that judges: this program, byte by byte, Python, and the libraries; or nothing."""
     from importlib import metadata
 

@@ -24,6 +24,8 @@ from wheel_uploader.wheelhouse import Note, Wheelhouse
 
 #: Bytes: fewer cost more system calls, more make the bars jump.
 _CHUNK = 128 * 1024
+#: Bytes of a file that is worth continuing; smaller ones are there before a note of them is.
+_WORTH = 256 * 1024
 
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})\Z")
 #: No wheel and no sdist begins like this.
@@ -183,7 +185,7 @@ class Transfer:
             size=self._remote.size if size is None else size,
             digest=self._promised,
         )
-        if self._can_resume(begun):
+        if self._can_resume(begun) and (begun.size is None or begun.size >= _WORTH):
             # Before the first byte: a run that is killed leaves something that the next one can continue.
             self._house.write_stump_note(self._filename, begun)
             self._partial.keep = True

@@ -101,13 +101,13 @@ def _inspector(report: Report) -> Callable[[WheelContent | SdistContent], Inspec
 
 
 def _apart(job: Job) -> Apart | None:
-    """Processes that read the files, where there are many bytes to read and cores to do it."""
-    sizes = [remote.size or apart.USUAL for _, remote in job.selection.files]
+    """Processes that read the files, where there are cores to do it."""
+    files = [remote for _, remote in job.selection.files]
     cores = os.cpu_count() or 1
-    if cores < 2 or len(sizes) < 2 or sum(sizes) < apart.WORTH:
+    if cores < 2 or len(files) < 2:
         return None
     # Where files come over the network, that takes a core as well.
-    is_local = all(remote.url.startswith("file:") for _, remote in job.selection.files)
+    is_local = all(remote.url.startswith("file:") for remote in files)
     return Apart(min(apart.MOST, cores if is_local else cores - 1), _judged_for(job.report))
 
 
