@@ -14,8 +14,8 @@ from wheel_uploader.archive.ziprecords import STORED, Entry
 
 codec: ModuleType = zlib
 with contextlib.suppress(ImportError):
-    # The extra "fast" takes and refuses the same streams in half the time. isal, which is as fast, takes
-    # some that zlib refuses, and so every installer.
+    # It takes and refuses the same streams in half the time; not every platform has it. isal, which is as
+    # fast, takes some that zlib refuses, and so every installer.
     from zlib_ng import zlib_ng
 
     codec = zlib_ng
