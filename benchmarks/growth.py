@@ -3,8 +3,8 @@
 files: the whole job, list to confirm, with 1 to 2,000 tiny wheels; size: download and checks of one wheel
 of 1 KB to 4.3 GB; listing: pages of 100 to 100,000 links; findings: each report of 1 to 100,000 findings.
 Prints tables as Markdown and writes plots into benchmarks/plots. The exponent is the slope of the last step
-in a log-log plot: 1 is linear. Time is CPU time of the process alone, memory its peak (VmHWM). Up to 5 GB
-of disk are used, and given back.
+in a log-log plot: 1 is linear. Time is CPU time, memory the peak (VmHWM), of all its
+processes. Up to 9 GB of disk are used, and given back.
 """
 
 from __future__ import annotations

@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks.rig import measure
+
 _JSON = "application/vnd.pypi.simple.v1+json"
 #: Bytes of a form, fields before the file; METADATA is the largest of them.
 _FORM = 64 << 10
@@ -33,7 +35,8 @@ except SystemExit as end: code = end.code
 with open('/proc/self/status') as file: peak = re.search(r'VmHWM:\\s+(\\d+)', file.read())[1]
 times = os.times()
 sys.stdout.flush()
-print(f'measured {peak} {times.user + times.system}', file=sys.stderr, flush=True)
+spent = times.user + times.system + times.children_user + times.children_system
+print(f'measured {peak} {spent}', file=sys.stderr, flush=True)
 sys.exit(code)
 """
 
@@ -49,23 +52,26 @@ class Ran(NamedTuple):
 
 
 def run(folder: Path, *arguments: str) -> Ran:
-    """Run the command in ``folder``; its peak and its CPU time are its own, without processes it starts."""
+    """Run the command in ``folder``; its peak and its CPU time are those of all processes that it begins."""
     environment = {**os.environ, "TWINE_USERNAME": "me", "TWINE_PASSWORD": "secret", "NETRC": os.devnull}
     begun = time.perf_counter()
-    done = subprocess.run(
+    process = subprocess.Popen(
         [sys.executable, "-c", _MEASURED, *arguments],
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
         cwd=folder,
         env=environment,
         stdin=subprocess.DEVNULL,
     )
+    with process, measure.watched(process.pid) as peak:
+        stdout, stderr = process.communicate()
     wall = time.perf_counter() - begun
-    measured = re.search(r"^measured (\d+) ([\d.]+)$", done.stderr, re.MULTILINE)
+    measured = re.search(r"^measured (\d+) ([\d.]+)$", stderr, re.MULTILINE)
     if not measured:
-        raise SystemExit(f"the command broke off: {done.stderr[-2000:]}")
-    return Ran(done.returncode, int(measured[1]) / 1024, float(measured[2]), wall, done.stdout)
+        raise SystemExit(f"the command broke off: {stderr[-2000:]}")
+    most = max(int(measured[1]) / 1024, max(peak, default=0) / 2**20)
+    return Ran(process.returncode, most, float(measured[2]), wall, stdout)
 
 
 class Loopback:

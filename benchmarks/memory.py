@@ -3,7 +3,7 @@
 For a tiny wheel, and for wheels of that many MB (1,000) unpacked, stored, deflated, and with one native
 library of that size, it runs the command as whole processes: as far as the download, the checks (on files
 in the wheelhouse, with nothing remembered), and the index's confirmation. Prints the largest memory that
-each process ever had (VmHWM) as Markdown. Linux only; about 4 GB of disk are used, and given back.
+each run's processes ever had (VmHWM) as Markdown. Linux only; about 4 GB of disk are used, and given back.
 """
 
 from __future__ import annotations

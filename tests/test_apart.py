@@ -153,7 +153,7 @@ def test_a_run_finds_the_same_with_them_and_without(
         return real(self, *arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(apart, "WORTH", 0)
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
     monkeypatch.setattr(Apart, "read", noted)
     if text:
         program(tmp_path, monkeypatch, text)
@@ -169,7 +169,7 @@ def test_small_releases_begin_none(files: list[Path], monkeypatch: pytest.Monkey
 
 def test_a_machine_with_one_core_begins_none(files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(apart._Reader, "_begin", lambda _: pytest.fail("a process was begun"))
-    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0}, raising=False)
     run(files[0].parent)
 
 

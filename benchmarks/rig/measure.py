@@ -59,7 +59,7 @@ def run(
             command, stdin=subprocess.DEVNULL, stdout=talk, stderr=talk, cwd=cwd, env=environment,
             start_new_session=True,
         )  # fmt: skip
-        with _watched(process.pid) as peak:
+        with watched(process.pid) as peak:
             try:
                 _, status, usage = os.wait4(process.pid, 0)
             except BaseException:
@@ -76,10 +76,11 @@ def run(
 
 
 @contextlib.contextmanager
-def _watched(pid: int) -> Iterator[list[int]]:
-    """The most memory that the process had, in bytes, as the kernel counts it, once the block is done.
+def watched(pid: int) -> Iterator[list[int]]:
+    """The most memory that the process and those that it begun had, in bytes, once the block is done.
 
-    Not what wait4 says: a child begins with the peak of the process that started it.
+    Each process with its own peak, as the kernel counts it. Not what wait4 says: a child begins with the
+    peak of the process that started it.
     """
     peak: list[int] = []
     ended = threading.Event()

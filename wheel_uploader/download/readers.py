@@ -12,16 +12,19 @@ from typing import Self, TypeVar
 
 T = TypeVar("T")
 
+#: For each needs memory, and Python runs one at a time of what is not unpacking.
+_MOST = 2
+
 
 class Readers:
-    """As many threads as there are processors, for as long as the ``with`` lasts."""
+    """Two threads, or one on a machine with one processor, for as long as the ``with`` lasts."""
 
     def __init__(self) -> None:
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         # Daemons: what they do to a file must not keep an interrupted process from ending.
         self._threads = [
             threading.Thread(target=self._serve, name=f"verify-{number}", daemon=True)
-            for number in range(os.cpu_count() or 2)
+            for number in range(min(_MOST, os.cpu_count() or 1))
         ]
 
     def __enter__(self) -> Self:

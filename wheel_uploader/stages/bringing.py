@@ -103,7 +103,7 @@ def _inspector(report: Report) -> Callable[[WheelContent | SdistContent], Inspec
 def _apart(job: Job) -> Apart | None:
     """Processes that read the files, where there are cores to do it."""
     files = [remote for _, remote in job.selection.files]
-    cores = os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if cores < 2 or len(files) < 2:
         return None
     # Where files come over the network, that takes a core as well.
