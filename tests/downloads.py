@@ -14,7 +14,7 @@ from tests.wheels import sdist_bytes, wheel_bytes, wheel_filename
 from wheel_uploader import names
 from wheel_uploader.download import fetch_all
 from wheel_uploader.errors import ReleaseError
-from wheel_uploader.http import Http, transport
+from wheel_uploader.http import Http, certificates
 from wheel_uploader.models import Fetched, Inspection, RemoteFile
 from wheel_uploader.progress import Silent
 from wheel_uploader.wheelhouse import HIDDEN, Wheelhouse
@@ -29,7 +29,7 @@ SHA256 = {"sha256": hashlib.sha256(WHEEL).hexdigest()}
 CUT = len(WHEEL) // 2
 
 #: Certificates are read once: hundreds of runs in one test would spend their time on them.
-_TLS = functools.cache(transport.tls_context)
+_TLS = functools.cache(certificates.tls_context)
 
 
 def remote(

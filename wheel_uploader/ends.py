@@ -6,11 +6,12 @@ import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from wheel_uploader import sources
 from wheel_uploader.brought.expect import Expectation
 from wheel_uploader.errors import CredentialsError, NetworkError
 from wheel_uploader.http import Http, logins
 from wheel_uploader.http.hosts import place_of
-from wheel_uploader.models import IndexState, Options, ProjectPage, Report
+from wheel_uploader.models import IndexState, Options, ProjectPage, Report, Stage
 from wheel_uploader.progress import Progress
 from wheel_uploader.publish.target import Target
 
@@ -44,11 +45,27 @@ def staging(options: Options, progress: Progress) -> Http:
         allow_insecure_hosts=options.allow_insecure_hosts,
         timeout=options.timeout,
         retries=options.retries,
+        ahead=_ahead(options),
         progress=progress,
     )
     for below, headers in logins.of(options.urls, netrc=options.netrc, token=options.url_token):
         http.add_headers(below, headers)
     return http
+
+
+#: Connections to one host; more would be impolite where the files then lie at another one.
+_AT_ONCE = 8
+
+
+def _ahead(options: Options) -> dict[str, int]:
+    """How many connections each place will need beside the first, as far as its URL tells.
+
+    Files of package indexes and of those with an API mostly lie at other hosts.
+    """
+    if options.until < Stage.DOWNLOAD:
+        return {}
+    more = min(options.jobs or _AT_ONCE, _AT_ONCE) - 1
+    return {url: more for url in options.urls if sources.serves_files(url)}
 
 
 def target_of(options: Options) -> Target:

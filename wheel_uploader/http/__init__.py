@@ -13,6 +13,7 @@ from wheel_uploader import __version__
 from wheel_uploader.display import bare_url, printable, remember_basic_auth, remember_url
 from wheel_uploader.errors import CredentialsError, NetworkError, RedirectRefused, TransportError, UsageError
 from wheel_uploader.http import bodies, retry
+from wheel_uploader.http.certificates import tls_context
 from wheel_uploader.http.hosts import BoundHeaders, NotAUrl, Place, Rules, place_of, split_credentials
 from wheel_uploader.http.lean import httpx
 from wheel_uploader.http.reply import (
@@ -27,7 +28,7 @@ from wheel_uploader.http.reply import (
     raw_pieces,
     status_error,
 )
-from wheel_uploader.http.transport import ProxyRouter, time_limit, tls_context
+from wheel_uploader.http.transport import ProxyRouter, time_limit
 from wheel_uploader.progress import Progress, Silent
 
 __all__ = ["Http", "Page", "Stream"]
@@ -59,6 +60,7 @@ class Http:
         timeout: float = 30.0,
         retries: int = 6,
         connections: int = 16,
+        ahead: Mapping[str, int] | None = None,
         verify: bool | str = True,
         progress: Progress | None = None,
         sleep: Callable[[float], None] = time.sleep,
@@ -68,7 +70,8 @@ class Http:
         """``typed``: the URLs that the person gave, whose hosts may be contacted wherever they are.
 
         ``timeout``: seconds without a byte. ``retries``: attempts in all. ``verify``: False, or the path of
-        a PEM file with the certificates to trust. ``transport`` is for tests. Raises UsageError.
+        a PEM file with the certificates to trust. ``ahead``: URLs among ``typed``, to whose https hosts so
+        many connections are opened beside the first one. ``transport`` is for tests. Raises UsageError.
         """
         typed = tuple(typed)
         self._rules = Rules(typed=typed, allow_hosts=allow_hosts, allow_insecure_hosts=allow_insecure_hosts)
@@ -85,7 +88,9 @@ class Http:
         self._clock = clock
         self._timeouts = httpx.Timeout(timeout, connect=min(CONNECT_TIMEOUT, timeout), pool=None).as_dict()
         # Not a Client: that would keep cookies, judge redirects and log whole URLs, secrets and all.
-        self._transport = transport or ProxyRouter(self._rules.trusts, tls_context(verify), connections)
+        self._transport = transport or ProxyRouter(
+            self._rules.trusts, tls_context(verify), connections, ahead
+        )
 
     def __enter__(self) -> Self:
         return self

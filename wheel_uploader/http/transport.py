@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import os
 import socket
 import ssl
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import httpcore
 
 from wheel_uploader.display import printable, remember_basic_auth
 from wheel_uploader.errors import UsageError
+from wheel_uploader.http.ahead import Stash, places_of
 from wheel_uploader.http.hosts import is_public
 from wheel_uploader.http.lean import httpx
 
@@ -101,15 +100,74 @@ class LimitedStream(httpcore.NetworkStream):
         return self._inner.get_extra_info(info)
 
 
+class LeadingStream(LimitedStream):
+    """A connection to a host with a stash: when its TLS begins, those ahead are opened beside it."""
+
+    def __init__(
+        self, inner: httpcore.NetworkStream, stash: Stash[httpcore.NetworkStream], begun: float
+    ) -> None:
+        super().__init__(inner)
+        self._stash = stash
+        self._begun = begun
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.NetworkStream:
+        limit = _remaining(timeout, httpcore.ConnectTimeout)
+        # The address that was judged, as ever.
+        address, port = self._inner.get_extra_info("server_addr")[:2]
+
+        def connect() -> httpcore.NetworkStream:
+            stream = LimitedStream(httpcore.SyncBackend().connect_tcp(address, port, limit))
+            try:
+                return StashedStream(
+                    stream.start_tls(ssl_context, server_hostname, limit), ssl_context, server_hostname
+                )
+            except BaseException:
+                stream.close()
+                raise
+
+        self._stash.open(connect)
+        stream = super().start_tls(ssl_context, server_hostname, timeout)
+        self._stash.first_took(time.monotonic() - self._begun)
+        return stream
+
+
+class StashedStream(LimitedStream):
+    """A connection whose TLS is done before it is asked for."""
+
+    def __init__(
+        self, inner: httpcore.NetworkStream, context: ssl.SSLContext, server_hostname: str | None
+    ) -> None:
+        super().__init__(inner)
+        self._done_for = (context, server_hostname)
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ARG002 (of NetworkStream)
+    ) -> httpcore.NetworkStream:
+        if (ssl_context, server_hostname) != self._done_for:
+            raise httpcore.ConnectError("this connection was opened for another name")
+        return self._inner
+
+
 class LimitedBackend(httpcore.NetworkBackend):
     """Opens connections: to any address of a trusted host, to public addresses only of others.
 
     The addresses that were judged are the ones that are connected to, so that a name which resolves
-    differently the second time gains nothing.
+    differently the second time gains nothing. ``ahead``: where to have connections ahead, and how many.
     """
 
-    def __init__(self, trusts: Callable[[str], bool]) -> None:
+    def __init__(self, trusts: Callable[[str], bool], ahead: Mapping[str, int] | None = None) -> None:
         self._trusts = trusts
+        self._stashes = {
+            place: Stash[httpcore.NetworkStream](count) for place, count in places_of(ahead or {}).items()
+        }
         self._inner = httpcore.SyncBackend()
 
     def connect_tcp(
@@ -120,6 +178,10 @@ class LimitedBackend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
+        stash = self._stashes.get((host, port))
+        if stash and (ready := stash.take(_remaining(timeout, httpcore.ConnectTimeout))):
+            return ready
+        begun = time.monotonic()
         error: Exception | None = None
         for address in [host] if self._trusts(host) else _public_addresses(host, port):
             limit = _remaining(timeout, httpcore.ConnectTimeout)
@@ -128,8 +190,12 @@ class LimitedBackend(httpcore.NetworkBackend):
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as failed:
                 error = failed
             else:
-                return LimitedStream(stream)
+                return LeadingStream(stream, stash, begun) if stash else LimitedStream(stream)
         raise error or httpcore.ConnectError(f"{host} has no address")
+
+    def close(self) -> None:
+        for stash in self._stashes.values():
+            stash.close()
 
 
 def _public_addresses(host: str, port: int) -> list[str]:
@@ -176,15 +242,22 @@ class ProxyRouter(httpx.BaseTransport):
     stand in the URL.
     """
 
-    def __init__(self, trusts: Callable[[str], bool], context: ssl.SSLContext, connections: int) -> None:
+    def __init__(
+        self,
+        trusts: Callable[[str], bool],
+        context: ssl.SSLContext,
+        connections: int,
+        ahead: Mapping[str, int] | None = None,
+    ) -> None:
         self._proxies = {
             scheme: _proxy(url)
             for scheme, url in urllib.request.getproxies().items()
             if scheme in {"http", "https", "all"} and url
         }
         names = {proxy.url.host.decode() for proxy in self._proxies.values()}
+        self._backend = LimitedBackend(trusts, ahead)
+        self._direct = LimitedTransport(self._backend, context, connections)
         backend = LimitedBackend(lambda host: host in names or trusts(host))
-        self._direct = LimitedTransport(backend, context, connections)
         self._proxied = {
             scheme: LimitedTransport(backend, context, connections, proxy)
             for scheme, proxy in self._proxies.items()
@@ -199,6 +272,7 @@ class ProxyRouter(httpx.BaseTransport):
     def close(self) -> None:
         for transport in (self._direct, *self._proxied.values()):
             transport.close()
+        self._backend.close()
 
 
 def _proxy(url: str) -> httpcore.Proxy:
@@ -225,29 +299,3 @@ def _proxy(url: str) -> httpcore.Proxy:
         auth=parsed.raw_auth,
         ssl_context=parsed.ssl_context,
     )
-
-
-#: Where the usual programs look for certificates to trust, besides those that come along.
-_CA_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-
-
-def tls_context(verify: bool | str) -> ssl.SSLContext:
-    """The certificates to trust: the usual ones, those of a PEM file or directory, or, False, any."""
-    if isinstance(verify, str):
-        return _trusting(verify, printable(verify))
-    for variable in _CA_VARIABLES if verify else ():
-        if path := os.environ.get(variable):
-            return _trusting(path, f"{printable(path)} ({variable})")
-    return httpx.create_ssl_context(verify=verify)
-
-
-def _trusting(path: str, shown: str) -> ssl.SSLContext:
-    try:
-        if Path(path).is_dir():
-            return ssl.create_default_context(capath=path)
-        return ssl.create_default_context(cafile=path)
-    except OSError as error:
-        raise UsageError(
-            f"the certificates in {shown} cannot be read: {error.strerror or error}",
-            hint="Give a file in PEM format.",
-        ) from None

@@ -9,6 +9,7 @@ so a class for one particular host stands before the one that asks any server wh
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from wheel_uploader.display import printable
@@ -26,7 +27,7 @@ from wheel_uploader.sources.scratch import Scratch
 from wheel_uploader.sources.stores import ObjectStore, SwiftContainer
 from wheel_uploader.sources.web import WebPage
 
-__all__ = ["SOURCES", "Scratch", "list_files", "open_source"]
+__all__ = ["SOURCES", "Scratch", "list_files", "open_source", "serves_files"]
 
 SOURCES: tuple[type[Source], ...] = (
     LocalFiles,
@@ -38,6 +39,8 @@ SOURCES: tuple[type[Source], ...] = (
     SwiftContainer,
     WebPage,
 )
+#: The path that package indexes have by custom, with or without a project.
+_SIMPLE = re.compile(r"/simple(?:/[^/?#]*)?/?(?:[?#]|\Z)")
 
 
 def open_source(url: str, http: Http, scratch: Scratch | None = None) -> Source:
@@ -52,6 +55,12 @@ def open_source(url: str, http: Http, scratch: Scratch | None = None) -> Source:
         f"'{printable(url)}' is no place that files can come from",
         hint="Give an https URL, a directory or a file.",
     )
+
+
+def serves_files(url: str) -> bool:
+    """Whether files probably lie at the host of ``url`` itself: not those of an API or a package index."""
+    kind = next((kind for kind in SOURCES if kind.claims(url)), LocalFiles)
+    return issubclass(kind, WebPage) and not _SIMPLE.search(url)
 
 
 def list_files(
