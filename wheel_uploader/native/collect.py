@@ -10,8 +10,10 @@ from wheel_uploader.native import CODE_NAME, elf, format_of, macho, pe, read_vie
 from wheel_uploader.native.view import Malformed, NotKept, View
 
 #: Bytes up to which a member is kept whole until it is read, and of larger ones the two ends.
-WHOLE = 32 << 20
-END = 8 << 20
+WHOLE = 8 << 20
+END = 2 << 20
+#: Where several architectures are in one file, what is needed of each lies anywhere.
+WHOLE_FAT = 32 << 20
 #: Parts of a larger one that its headers may ask for, and their bytes.
 MAX_PARTS = 16
 PARTS = 16 << 20
@@ -31,6 +33,9 @@ class Natives:
         self._facts: list[NativeFacts] = []
         self._text = 0
         self._member = ""
+        self._declared = 0
+        #: Whether any byte of the member has come.
+        self._begun = False
         self._kept: _Whole | _Ends | None = None
 
     @property
@@ -40,22 +45,26 @@ class Natives:
     def begin(self, member: str, size: int) -> Callable[[bytes], None]:
         """The next member, which declares ``size`` bytes; what is returned takes them, piece by piece."""
         self._member = member
-        self._kept = _Whole() if size <= WHOLE else _Ends(size)
+        self._declared = size
+        self._kept = None
+        self._begun = False
         return self._feed
 
     def _feed(self, piece: bytes) -> None:
-        if self._kept is None:
-            return
         # Most members are no code at all, which their first bytes show.
-        if self._kept.size == 0 and not _may_be_native(self._member, piece):
-            self._kept = None
-        else:
+        if not self._begun and _may_be_native(self._member, piece):
+            most = WHOLE_FAT if piece.startswith(macho.FAT_MAGICS) else WHOLE
+            self._kept = _Whole(self._declared) if self._declared <= most else _Ends(self._declared)
+        self._begun = True
+        if self._kept is not None:
             self._kept.add(piece)
 
     def end(self) -> NativeFacts | None:
         """All bytes of the member were there: what they are, unless they are no code."""
         kept, self._kept = self._kept, None
-        if kept is None or (not kept.size and not CODE_NAME.search(self._member)):
+        if not self._begun and CODE_NAME.search(self._member):
+            kept = _Whole(0)
+        if kept is None:
             return None
         facts = self._without_room() or read_view(self._member, kept.view(), symbols=self.symbols)
         if facts:
@@ -99,20 +108,22 @@ def text_length(facts: NativeFacts) -> int:
 
 
 class _Whole:
-    """All bytes of a member."""
+    """All bytes of a member, which are no more than it declares."""
 
-    def __init__(self) -> None:
+    def __init__(self, declared: int) -> None:
+        self.size = 0
+        self._declared = declared
         self._data = bytearray()
 
-    @property
-    def size(self) -> int:
-        return len(self._data)
-
     def add(self, piece: bytes) -> None:
-        self._data += piece
+        if not self.size:
+            # At once: one that grows is moved again and again, and takes twice the memory.
+            self._data = bytearray(self._declared)
+        start, self.size = self.size, self.size + len(piece)
+        self._data[start : self.size] = piece
 
     def view(self) -> View:
-        return View.whole(self._data)
+        return View.whole(memoryview(self._data)[: self.size])
 
 
 class _Ends:
