@@ -1,6 +1,6 @@
-"""Files are read in processes of their own, where there is much to unpack: Python runs one thread at a time.
+"""Files are read in a process of its own, where there is much to unpack: Python runs one thread at a time.
 
-The network and the unpacking then do not wait for each other. A process begins when there was much to read
+The network and the unpacking then do not wait for each other. The process begins when there was much to read
 already, and ends when this one does, however that ends.
 """
 
@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import queue
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -22,23 +22,27 @@ from wheel_uploader.verify import Seen
 
 #: Bytes of files after which the beginning of a process, a third of a second, is worth it.
 WORTH = 30_000_000
-#: At most so many, for each takes the memory that a large file needs.
-MOST = 2
-#: What they need of the environment; secrets are not among it.
+#: What it needs of the environment; secrets are not among it.
 _ENVIRONMENT = ("PATH", "PYTHONHOME", "HOME", "USERPROFILE", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "LANG")
 _PROGRAM = Path(__file__).with_name("reader.py")
 
 
 class Apart:
-    """Some processes that read files; to be closed by ``with``."""
+    """A process that reads files, begun when it is needed; to be closed by ``with``."""
 
-    def __init__(self, count: int, profile: Profile | None) -> None:
-        """``profile``: by whose rules files are judged; None where they only have to be whole."""
-        self._all = [_Reader(profile) for _ in range(count)]
-        self._seen = 0
-        self._idle: queue.LifoQueue[_Reader] = queue.LifoQueue()
-        for each in reversed(self._all):
-            self._idle.put(each)
+    def __init__(self, profile: Profile | None, *, alone: bool) -> None:
+        """``profile``: by whose rules files are judged; None where they only have to be whole.
+
+        ``alone``: this process has other things to do, and waits until the other one has time; otherwise it
+        reads files itself meanwhile.
+        """
+        self._profile = profile.value if profile else ""
+        self._alone = alone
+        #: Bytes of the files so far.
+        self._met = 0
+        self._turn = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._ended = False
 
     def __enter__(self) -> Self:
         return self
@@ -46,31 +50,20 @@ class Apart:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for each in self._all:
-            each.end()
+        self._end()
 
     def read(self, name: DistName, path: Path) -> Seen | None:
         """What is in the file at ``path``; None when it is to be read in this process after all."""
         with contextlib.suppress(OSError):
-            self._seen += path.stat().st_size
-        if self._seen < WORTH:
+            self._met += path.stat().st_size
+        if self._met < WORTH or not self._turn.acquire(blocking=self._alone):
             return None
-        reader = self._idle.get()
         try:
-            return reader.read(name, path)
+            return self._ask(name, path)
         finally:
-            self._idle.put(reader)
+            self._turn.release()
 
-
-class _Reader:
-    """One process, which is begun when it is needed."""
-
-    def __init__(self, profile: Profile | None) -> None:
-        self._profile = profile.value if profile else ""
-        self._process: subprocess.Popen[bytes] | None = None
-        self._ended = False
-
-    def read(self, name: DistName, path: Path) -> Seen | None:
+    def _ask(self, name: DistName, path: Path) -> Seen | None:
         if self._ended:
             return None
         try:
@@ -83,7 +76,7 @@ class _Reader:
             return plain.seen(values, name) if values else None
         except (OSError, ValueError, TypeError, LookupError, AttributeError):
             # It could not be started, or was killed.
-            self.end()
+            self._end()
             return None
 
     def _begin(self) -> subprocess.Popen[bytes]:
@@ -99,7 +92,7 @@ class _Reader:
             start_new_session=True,
         )
 
-    def end(self) -> None:
+    def _end(self) -> None:
         self._ended = True
         if process := self._process:
             process.kill()

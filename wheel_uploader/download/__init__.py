@@ -80,21 +80,24 @@ def fetch_all(
 
     Without a wheelhouse, files of this machine are verified where they lie, and nothing is written.
     ``inspect`` judges what is in each file as soon as it is here, so that its time hides behind the network;
-    what ``memory`` has of the very same bytes is not looked into again. ``apart`` does that in processes of
-    their own, in the same way.
+    what ``memory`` has of the very same bytes is not looked into again. ``apart`` does that in a process of
+    its own, in the same way.
     A file that fails does not keep the others from arriving.
     """
     crew: _Crew[Fetched] = _Crew()
     inspections: dict[str, Inspection] = {}
     readers = Readers()
+    # Each file that is being read takes memory, in whichever process.
+    here = threading.Semaphore(1 if apart else 2)
     # One file has nothing to be the same as.
     known = Repeats() if len(files) > 1 else None
 
     def seen_in(name: DistName, path: Path) -> Seen:
         if apart and (seen := apart.read(name, path)):
             return seen
-        crew.check()
-        return read(name, path, inspect, known)
+        with here:
+            crew.check()
+            return read(name, path, inspect, known)
 
     def keep(name: DistName, path: Path, sha256: str) -> Seen:
         seen = readers.call(lambda: look(name, path, sha256, seen_in, memory))

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from wheel_uploader import (
-    apart,
     attest,
     checks,
     download,
@@ -101,14 +100,13 @@ def _inspector(report: Report) -> Callable[[WheelContent | SdistContent], Inspec
 
 
 def _apart(job: Job) -> Apart | None:
-    """Processes that read the files, where there are cores to do it."""
+    """A process that reads the files, where there is a second core for it."""
     files = [remote for _, remote in job.selection.files]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if cores < 2 or len(files) < 2:
         return None
-    # Where files come over the network, that takes a core as well.
-    is_local = all(remote.url.startswith("file:") for remote in files)
-    return Apart(min(apart.MOST, cores if is_local else cores - 1), _judged_for(job.report))
+    over_the_network = any(not remote.url.startswith("file:") for remote in files)
+    return Apart(_judged_for(job.report), alone=over_the_network)
 
 
 def _judged_for(report: Report) -> Profile | None:
