@@ -27,7 +27,7 @@ TAGS = [f"cp{number}-cp{number}-win_amd64" for number in range(310, 319)]
 FILES = {wheels.wheel_filename("dipy", "1.11.0", tag): wheels.wheel_bytes(tag=tag) for tag in TAGS}
 FEW = dict(list(FILES.items())[:2])
 #: Beside the first connection.
-AHEAD = 7
+AHEAD = 15
 #: As they are where no test is patient.
 LONGEST_WAIT, FIRST_TOOK = ahead.LONGEST_WAIT, ahead.Stash.first_took
 
@@ -118,8 +118,8 @@ def test_files_travel_over_connections_that_were_opened_while_the_listing_was_ma
         result = fetched(server.url, own)
         assert (result.exit_code, held) == (0, [True]), result.output
         assert sorted(site.fetched) == sorted(FILES)
-        # This server closes each one after its answer: the last two files need one more each.
-        assert (server.connections, server.left) == (1 + len(FILES), 0)
+        # More of them were opened than there are files.
+        assert (server.connections, server.left) == (1 + AHEAD, AHEAD - len(FILES))
 
 
 def test_those_that_nobody_needed_are_closed_in_the_end(own: Certificate) -> None:

@@ -53,8 +53,8 @@ def staging(options: Options, progress: Progress) -> Http:
     return http
 
 
-#: Connections to one host; more would be impolite where the files then lie at another one.
-_AT_ONCE = 8
+#: Connections to one host, as many as a download of small files uses.
+_AT_ONCE = 16
 
 
 def _ahead(options: Options) -> dict[str, int]:
