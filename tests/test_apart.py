@@ -44,7 +44,7 @@ def files(tmp_path: Path) -> list[Path]:
 
 @pytest.fixture
 def helpers() -> Iterator[Apart]:
-    with Apart(Profile.PYPI, alone=True) as made:
+    with Apart(Profile.PYPI) as made:
         yield made
 
 
@@ -55,7 +55,7 @@ def seen_here(path: Path) -> Seen:
 
 
 def read(helpers: Apart, path: Path) -> Seen | None:
-    return helpers.read(names.parse(path.name), path)
+    return helpers.read(names.parse(path.name), path, wait=True)
 
 
 def test_the_same_is_found(files: list[Path], helpers: Apart) -> None:
@@ -74,7 +74,7 @@ def test_damage_is_found(files: list[Path], helpers: Apart) -> None:
 
 
 def test_where_files_only_have_to_be_whole_they_are_not_judged(files: list[Path]) -> None:
-    with Apart(None, alone=True) as helpers:
+    with Apart(None) as helpers:
         seen = read(helpers, files[-1])
     assert seen
     assert not seen.inspection.findings
@@ -121,25 +121,25 @@ def test_a_process_that_fails_is_not_asked_again(
 ) -> None:
     begun = tmp_path / "begun"
     program(tmp_path, monkeypatch, f"open({str(begun)!r}, 'a').write('x')\n{text}")
-    with Apart(Profile.PYPI, alone=True) as helpers:
+    with Apart(Profile.PYPI) as helpers:
         assert [read(helpers, path) for path in files[:3]] == [None, None, None]
     assert begun.read_text() == "x"
 
 
 def test_while_it_is_busy_files_are_read_here_or_wait(files: list[Path], tmp_path: Path) -> None:
-    for alone in (False, True):
-        with Apart(Profile.PYPI, alone=alone) as helpers, ThreadPoolExecutor(1) as pool:
+    for wait in (False, True):
+        with Apart(Profile.PYPI) as helpers, ThreadPoolExecutor(1) as pool:
             assert helpers._turn.acquire(timeout=5)
-            asked = pool.submit(read, helpers, files[0])
-            if not alone:
+            asked = pool.submit(helpers.read, names.parse(files[0].name), files[0], wait=wait)
+            if not wait:
                 assert asked.result(timeout=20) is None
             helpers._turn.release()
-            assert asked.result(timeout=60) == (seen_here(files[0]) if alone else None)
+            assert asked.result(timeout=60) == (seen_here(files[0]) if wait else None)
 
 
 def test_a_machine_that_starts_no_processes(files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/nonexistent/python")
-    with Apart(Profile.PYPI, alone=True) as helpers:
+    with Apart(Profile.PYPI) as helpers:
         assert read(helpers, files[0]) is None
 
 
@@ -160,9 +160,9 @@ def test_a_run_finds_the_same_with_them_and_without(
     asked: list[object] = []
     real = Apart.read
 
-    def noted(self: Apart, *arguments: object) -> Seen | None:
+    def noted(self: Apart, *arguments: object, wait: bool) -> Seen | None:
         asked.append(arguments)
-        return real(self, *arguments)  # type: ignore[arg-type]
+        return real(self, *arguments, wait=wait)  # type: ignore[arg-type]
 
     monkeypatch.setattr(apart, "WORTH", 0)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
@@ -187,7 +187,7 @@ def test_a_machine_with_one_core_begins_none(files: list[Path], monkeypatch: pyt
 
 def test_the_first_are_read_here(files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(apart, "WORTH", files[0].stat().st_size + 1)
-    with Apart(Profile.PYPI, alone=True) as helpers:
+    with Apart(Profile.PYPI) as helpers:
         assert read(helpers, files[0]) is None
         assert read(helpers, files[1]) == seen_here(files[1])
 
@@ -204,7 +204,7 @@ def test_secrets_are_not_in_its_environment(
     program(
         tmp_path, monkeypatch, f"import os, sys; open({str(told)!r}, 'w').write(repr((os.environ, sys.argv)))"
     )
-    with Apart(Profile.PYPI, alone=True) as helpers:
+    with Apart(Profile.PYPI) as helpers:
         read(helpers, files[0])
     assert "PYTHONPATH" in told.read_text()
     assert "hunter2" not in told.read_text()
@@ -223,7 +223,7 @@ def test_it_ends_with_the_run(files: list[Path], tmp_path: Path, monkeypatch: py
     told = tmp_path / "pid"
     program(tmp_path, monkeypatch, f"import os, time; open({str(told)!r}, 'w').write(str(os.getpid()))\n"
             "print('{}', flush=True); time.sleep(600)")  # fmt: skip
-    with Apart(Profile.PYPI, alone=True) as helpers:
+    with Apart(Profile.PYPI) as helpers:
         assert read(helpers, files[0]) is None
         assert is_there(int(told.read_text()))
     assert not is_there(int(told.read_text()))
@@ -233,8 +233,8 @@ def test_it_ends_with_the_run(files: list[Path], tmp_path: Path, monkeypatch: py
 def test_it_ends_when_the_run_is_killed(files: list[Path]) -> None:
     script = (
         "import sys, time; from pathlib import Path; from wheel_uploader import apart, names; "
-        "helpers = apart.Apart(None, alone=True); path = Path(sys.argv[1]); apart.WORTH = 0; "
-        "helpers.read(names.parse(path.name), path); "
+        "helpers = apart.Apart(None); path = Path(sys.argv[1]); apart.WORTH = 0; "
+        "helpers.read(names.parse(path.name), path, wait=True); "
         "print(helpers._process.pid, flush=True); time.sleep(600)"
     )
     with subprocess.Popen([sys.executable, "-c", script, str(files[0])], stdout=subprocess.PIPE) as killed:

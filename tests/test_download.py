@@ -9,6 +9,7 @@ import re
 import stat
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -119,10 +120,15 @@ def test_a_wheel_without_record_is_vouched_for_by_its_crcs(server: FileServer, p
     assert fetched.vouched_by == "ZIP CRC"
 
 
-def test_a_release_arrives_in_the_order_given_longest_first(tmp_path: Path, path: Path) -> None:
+@pytest.mark.parametrize("roughly", [False, True])
+def test_a_release_arrives_in_the_order_given_longest_first(
+    tmp_path: Path, path: Path, roughly: bool
+) -> None:
     staged = make_release(tmp_path / "staged")
     with FileServer({each.name: each.read_bytes() for each in staged}).running() as server:
         files = [remote(server, each.name, size=each.stat().st_size) for each in staged]
+        if roughly:
+            files = [replace(file, size=None, about=file.size) for file in files]
         fetched = fetch(server, path, *files, jobs=1)
         assert [each.file.filename for each in fetched] == [each.name for each in staged]
         asked = [len(server.files[name_of(request)]) for request in server.requests]

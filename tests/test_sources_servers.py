@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,29 @@ def test_a_listing_gives_what_is_there(staged: Path, server: str) -> None:
         for file in listed:
             assert http.refuse_link(file.url, listed_at=file.source, pinned=False) == ""
             assert _fetched(http, file) == there[file.filename]
+
+
+#: What they list are names.
+WITHOUT_SIZES = {"aiohttp", "apache-none", "python", "serve", "twisted"}
+
+
+@pytest.mark.parametrize("server", LISTINGS)
+def test_what_a_listing_says_of_sizes_is_about_right(tmp_path: Path, server: str) -> None:
+    """Nothing is compared with it, but the largest file is fetched first."""
+    sizes = {}
+    for number, size in enumerate((3_000, 70_000, 2_500_000)):
+        made = wheels.make_wheel(
+            tmp_path / "staged", tag=f"cp31{number}-none-any", files={"a.bin": os.urandom(size)}
+        )
+        sizes[made.name] = made.stat().st_size
+    with LISTINGS[server](tmp_path / "staged") as url, Http(typed=[url], retries=1) as http:
+        listed = sources.list_files([url], "dipy", http)
+    told = {file.filename: file.size or file.about for file in listed}
+    if server in WITHOUT_SIZES:
+        assert set(told.values()) == {None}
+    else:
+        # Swift rounds down to whole units.
+        assert told == {name: pytest.approx(size, rel=0.25, abs=1500) for name, size in sizes.items()}
 
 
 def _fetched(http: Http, file: RemoteFile) -> bytes:

@@ -30,14 +30,9 @@ _PROGRAM = Path(__file__).with_name("reader.py")
 class Apart:
     """A process that reads files, begun when it is needed; to be closed by ``with``."""
 
-    def __init__(self, profile: Profile | None, *, alone: bool) -> None:
-        """``profile``: by whose rules files are judged; None where they only have to be whole.
-
-        ``alone``: this process has other things to do, and waits until the other one has time; otherwise it
-        reads files itself meanwhile.
-        """
+    def __init__(self, profile: Profile | None) -> None:
+        """``profile``: by whose rules files are judged; None where they only have to be whole."""
         self._profile = profile.value if profile else ""
-        self._alone = alone
         #: Bytes of the files so far.
         self._met = 0
         self._turn = threading.Lock()
@@ -52,11 +47,21 @@ class Apart:
     ) -> None:
         self._end()
 
-    def read(self, name: DistName, path: Path) -> Seen | None:
-        """What is in the file at ``path``; None when it is to be read in this process after all."""
+    def expect(self, size: int) -> None:
+        """Begin already, when files of ``size`` bytes together are worth it."""
+        if size >= WORTH:
+            self._met = WORTH
+            with self._turn, contextlib.suppress(OSError):
+                self._process = self._process or self._begin()
+
+    def read(self, name: DistName, path: Path, *, wait: bool) -> Seen | None:
+        """What is in the file at ``path``; None when it is to be read in this process after all.
+
+        ``wait`` until the other process has time for it.
+        """
         with contextlib.suppress(OSError):
             self._met += path.stat().st_size
-        if self._met < WORTH or not self._turn.acquire(blocking=self._alone):
+        if self._met < WORTH or not self._turn.acquire(blocking=wait):
             return None
         try:
             return self._ask(name, path)

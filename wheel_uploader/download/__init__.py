@@ -93,7 +93,8 @@ def fetch_all(
     known = Repeats() if len(files) > 1 else None
 
     def seen_in(name: DistName, path: Path) -> Seen:
-        if apart and (seen := apart.read(name, path)):
+        # While files come, this process has enough to do.
+        if apart and (seen := apart.read(name, path, wait=bool(house) and crew.brings)):
             return seen
         with here:
             crew.check()
@@ -119,7 +120,8 @@ def fetch_all(
             only_checks=not absent,
         )
 
-    absent = [remote for name, remote in files if house and not _is_here(house, name)]
+    new = [remote for name, remote in files if not (house and _is_here(house, name))]
+    absent = new if house else []
     tasks = [task(name, remote) for name, remote in files]
     sizes = [remote.size for remote in absent or [remote for _, remote in files]]
     size = None if None in sizes else sum(size or 0 for size in sizes)
@@ -128,6 +130,8 @@ def fetch_all(
         apart or contextlib.nullcontext(),
         progress.total("download" if absent else "check", files=len(sizes), size=size),
     ):
+        if apart:
+            apart.expect(sum(_about(remote) or 0 for remote in new))
         crew.work_off(tasks, jobs or _default_jobs(files))
         if house and crew.fetched:
             house.sync()
@@ -185,9 +189,13 @@ def _is_here(house: Wheelhouse, name: DistName) -> bool:
 
 
 def _default_jobs(files: Sequence[tuple[DistName, RemoteFile]]) -> int:
-    sizes = [remote.size for _, remote in files if remote.size is not None]
+    sizes = [size for _, remote in files if (size := _about(remote)) is not None]
     large = bool(sizes) and sum(sizes) / len(sizes) >= _LARGE
     return _JOBS if large else _JOBS_FOR_SMALL
+
+
+def _about(remote: RemoteFile) -> int | None:
+    return remote.about if remote.size is None else remote.size
 
 
 def _summary(crew: _Crew[Fetched] | _Crew[LocalCompanion], count: int) -> ReleaseError:
@@ -226,6 +234,12 @@ class _Crew(Generic[Brought]):
         self.failures: dict[str, ReleaseError] = {}
         self._crash: BaseException | None = None
         self._stop = threading.Event()
+        self._lanes = Lanes(0)
+
+    @property
+    def brings(self) -> bool:
+        """Whether any file is on its way."""
+        return self._lanes.are_used
 
     def check(self) -> None:
         """Raises Stopped when the run is ending."""
@@ -234,8 +248,8 @@ class _Crew(Generic[Brought]):
 
     def work_off(self, tasks: Sequence[_Task[Brought]], jobs: int) -> None:
         """Do all ``tasks``, the longest first, so that no large file runs alone at the end."""
-        todo = deque(sorted(tasks, key=lambda task: task.remote.size or 0, reverse=True))
-        lanes = Lanes(jobs)
+        todo = deque(sorted(tasks, key=lambda task: _about(task.remote) or 0, reverse=True))
+        lanes = self._lanes = Lanes(jobs)
 
         def check() -> None:
             self.check()

@@ -15,7 +15,7 @@ class Lanes:
     """The lanes that the files of a run share; whoever waits for one comes before who wants a second."""
 
     def __init__(self, count: int) -> None:
-        self._free = count
+        self._count = self._free = count
         self._waiting = 0
         self._changed = threading.Condition()
 
@@ -30,6 +30,10 @@ class Lanes:
                 self._free -= 1
             finally:
                 self._waiting -= 1
+
+    @property
+    def are_used(self) -> bool:
+        return self._free < self._count
 
     def has_spare(self) -> bool:
         """Whether one could be taken that nobody waits for."""

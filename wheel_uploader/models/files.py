@@ -68,6 +68,8 @@ class RemoteFile:
     url: str
     #: Bytes, when the listing says so exactly (an "1.2K" of a listing is not a size).
     size: int | None = None
+    #: Bytes, as roughly as a listing says it: for what to fetch first, and never compared with anything.
+    about: int | None = field(default=None, compare=False)
     #: Algorithm to lower-case hex digest, as the listing gave them.
     hashes: Mapping[str, str] = field(default_factory=dict)
     #: Who gave the hashes, when it was not the listing: the file that the person brought.

@@ -21,6 +21,13 @@ from wheel_uploader.sources.base import MAX_LINKS, Listing, digests
 
 _PIECE = 64 * 1024
 _HASH = re.compile(r"(?:\A|&)([A-Za-z0-9_-]{1,32})=([0-9A-Fa-f]{1,512})(?=&|\Z)")
+#: The size in a row of a listing: ``21-Nov-2026 10:15  16939602``, ``2026-11-21 10:15  16M``, ``16.2 MiB``.
+_SIZE = re.compile(
+    r"(?<![\w:.,/+-])(\d{1,15}(?:\.\d{1,3})?)[ \xa0]?([KMG])?i?(?:B|Bytes)?(?![\w:.,/+-])", re.IGNORECASE
+)
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
+#: Characters of the text beside a link that are looked at.
+_BESIDE = 200
 #: What browsers strip from an attribute before they take it for a URL.
 _SPACE = "".join(map(chr, range(33)))
 
@@ -31,6 +38,8 @@ class _Anchor:
     #: The last visible character of the text: all that is asked of it.
     last: str = ""
     yanked: bool = False
+    #: The beginning of the text between it and the next link.
+    beside: str = ""
 
 
 class _Anchors:
@@ -62,6 +71,8 @@ class _Anchors:
         if self._inside:
             visible = text.rstrip()
             self.found[-1].last = visible[-1:] or self.found[-1].last
+        elif self.found and len(self.found[-1].beside) < _BESIDE:
+            self.found[-1].beside += f" {text[:_BESIDE]}"
 
     def close(self) -> None:
         pass
@@ -93,7 +104,14 @@ def read_html(text: str, base_url: str, source: str) -> Listing:
             pages.setdefault(canonicalize_name(name), url)
         # aiohttp links to a directory without the slash: only the text has it.
         if not parts.path.endswith("/") and anchor.last != "/":
-            _add(files, RemoteFile(filename=name, url=url, hashes=_hashes(fragment), source=source))
+            file = RemoteFile(
+                filename=name,
+                url=url,
+                hashes=_hashes(fragment),
+                source=source,
+                about=_size_in(anchor.beside),
+            )
+            _add(files, file)
             if anchor.yanked:
                 yanked.add(url)
     return Listing(
@@ -141,6 +159,12 @@ def _join(base: str, href: str | None) -> str:
     return url if parts.scheme in {"http", "https"} and parts.netloc else ""
 
 
+def _size_in(row: str) -> int | None:
+    """About how many bytes a file has, by what stands beside its link."""
+    found = _SIZE.search(row)
+    return int(float(found[1]) * _UNITS[(found[2] or "").lower()]) if found else None
+
+
 def _directory(url: str) -> SplitResult:
     parts = urlsplit(url)
     return parts._replace(path=parts.path[: parts.path.rfind("/") + 1] or "/")
@@ -166,5 +190,6 @@ def _add(files: dict[str, RemoteFile], file: RemoteFile) -> None:
     known = files.setdefault(file.url, file)
     if any(known.hashes.get(key, value) != value for key, value in file.hashes.items()):
         files.setdefault(f"{file.url}#{sorted(file.hashes.items())}", file)
-    elif file.hashes.keys() - known.hashes.keys():
-        files[file.url] = replace(known, hashes={**known.hashes, **file.hashes})
+    elif known is not file:
+        about = known.about if file.about is None else file.about
+        files[file.url] = replace(known, hashes={**known.hashes, **file.hashes}, about=about)

@@ -101,12 +101,8 @@ def _inspector(report: Report) -> Callable[[WheelContent | SdistContent], Inspec
 
 def _apart(job: Job) -> Apart | None:
     """A process that reads the files, where there is a second core for it."""
-    files = [remote for _, remote in job.selection.files]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if cores < 2 or len(files) < 2:
-        return None
-    over_the_network = any(not remote.url.startswith("file:") for remote in files)
-    return Apart(_judged_for(job.report), alone=over_the_network)
+    return Apart(_judged_for(job.report)) if cores > 1 and len(job.selection.files) > 1 else None
 
 
 def _judged_for(report: Report) -> Profile | None:
