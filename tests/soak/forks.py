@@ -149,8 +149,13 @@ def _watch() -> None:
 
 def _serve() -> None:
     """Answer one task after the other until there is none."""
-    from wheel_uploader import pipeline, report  # noqa: F401 - imported once, not in each fork
+    # Once, not in each fork: all that a run loads or works out for itself.
+    from wheel_uploader import pipeline, remembered  # noqa: F401
     from wheel_uploader.publish import upload  # noqa: F401
+    from wheel_uploader.report import text  # noqa: F401
+    from wheel_uploader.stages import bringing, publishing  # noqa: F401
+
+    remembered.judges()
 
     for line in sys.stdin:
         begun = time.monotonic()
