@@ -23,7 +23,7 @@ from pathlib import Path
 import click
 
 from benchmarks.rig import link as lines
-from benchmarks.rig import measure, places, releases, tables
+from benchmarks.rig import measure, options, places, releases, tables
 from benchmarks.rig.measure import Contender, Cost
 from tests.servers import Certificate
 from wheel_uploader import __version__
@@ -165,17 +165,10 @@ _SCRIPTS = {"httpx, one by one": "one-by-one", "numpy's script": "numpy", "histo
 @click.command()
 @click.argument("project", default="numpy")
 @click.argument("version", default="2.3.4")
-@click.option("--cache", type=click.Path(path_type=Path), default=Path("cache"), help="Keep the wheels here.")
-@click.option("--delay", type=float, default=80.0, show_default=True, help="Milliseconds there and back.")
-@click.option("--rate", type=float, default=1000.0, show_default=True, help="Mbit/s.")
+@options.of_a_line
 @click.option("--loss", type=float, default=0.0, show_default=True, help="Percent of the bursts.")
-@click.option("--runs", type=int, default=3, show_default=True)
-@click.option("--only", help="The contenders whose names match this expression.")
 @click.option("--size", type=int, help="One made wheel of so many MB instead of a release.")
-@click.option("--proxy", is_flag=True, help="The line that needs no root.")
-@click.option("--rst", is_flag=True, help="For the README; else Markdown.")
 @click.option("--svg", type=click.Path(path_type=Path), help="Draw it as well.")
-@click.option("--scratch", type=click.Path(path_type=Path, exists=True), help="Bring the files here.")
 def main(
     project: str,
     version: str,

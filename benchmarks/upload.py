@@ -23,7 +23,7 @@ from pathlib import Path
 import click
 
 from benchmarks.download import Staged
-from benchmarks.rig import indexes, measure, places, releases, tables
+from benchmarks.rig import indexes, measure, options, places, releases, tables
 from benchmarks.rig import link as lines
 from benchmarks.rig.indexes import Index
 from benchmarks.rig.measure import Contender, Cost
@@ -128,19 +128,9 @@ def _stage(cost: Cost, folder: Path) -> Cost:
 @click.command()
 @click.argument("project", default="orjson")
 @click.argument("version", default="3.11.4")
-@click.option("--cache", type=click.Path(path_type=Path), default=Path("cache"), help="Keep the wheels here.")
-@click.option("--index", "kind", type=click.Choice(indexes.KINDS), default="slow", show_default=True)
-@click.option(
-    "--think", type=float, default=0.15, show_default=True, help="Seconds of the slow index a file."
-)
-@click.option("--delay", type=float, default=80.0, show_default=True, help="Milliseconds there and back.")
-@click.option("--rate", type=float, default=1000.0, show_default=True, help="Mbit/s.")
-@click.option("--runs", type=int, default=3, show_default=True)
-@click.option("--only", help="The contenders whose names match this expression.")
-@click.option("--proxy", is_flag=True, help="The line that needs no root.")
-@click.option("--rst", is_flag=True, help="For the README; else Markdown.")
+@options.of_a_line
+@options.of_an_index
 @click.option("--svg", type=click.Path(path_type=Path), help="Draw it as well.")
-@click.option("--scratch", type=click.Path(path_type=Path, exists=True), help="Keep the indexes here.")
 def main(
     project: str,
     version: str,

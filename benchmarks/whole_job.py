@@ -21,8 +21,8 @@ import click
 
 from benchmarks import upload
 from benchmarks.download import Staged
-from benchmarks.rig import indexes, measure, places, releases, tables
 from benchmarks.rig import link as lines
+from benchmarks.rig import measure, options, places, releases, tables
 from benchmarks.rig.indexes import Index
 from benchmarks.rig.measure import Contender, Cost
 from benchmarks.upload import Job
@@ -61,16 +61,8 @@ def _once(job: Job, way: str, folder: Path) -> Cost:
 @click.command()
 @click.argument("project", default="numpy")
 @click.argument("version", default="2.3.4")
-@click.option("--cache", type=click.Path(path_type=Path), default=Path("cache"), help="Keep wheels here.")
-@click.option("--index", "kind", type=click.Choice(indexes.KINDS), default="slow", show_default=True)
-@click.option("--think", type=float, default=0.15, show_default=True, help="Seconds a file of the slow one.")
-@click.option("--delay", type=float, default=80.0, show_default=True, help="Milliseconds there and back.")
-@click.option("--rate", type=float, default=1000.0, show_default=True, help="Mbit/s.")
-@click.option("--runs", type=int, default=3, show_default=True)
-@click.option("--only", help="The contenders whose names match this expression.")
-@click.option("--proxy", is_flag=True, help="The line that needs no root.")
-@click.option("--rst", is_flag=True, help="For the README; else Markdown.")
-@click.option("--scratch", type=click.Path(path_type=Path, exists=True), help="Keep all files here.")
+@options.of_a_line
+@options.of_an_index
 def main(
     project: str,
     version: str,
