@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from email.utils import parseaddr
 from urllib.parse import urlsplit
 
+from wheel_uploader.checks import mailboxes
 from wheel_uploader.checks.core_metadata import CoreMetadata
 
 #: Characters.
@@ -34,13 +34,16 @@ def problems(metadata: CoreMetadata) -> Iterator[str]:
 
 
 def _why_no_address(value: str) -> str:
-    """Why PyPI would refuse a field of addresses, of which it looks at the first; empty when it would not."""
+    """Return why PyPI would refuse a field of addresses; empty if it would not.
+
+    PyPI judges a single address, and accepts any field in which it reads several or none.
+    """
     # PyPI's own validator; it needs a name server for nothing that is asked here.
     from email_validator import EmailNotValidError, validate_email
 
-    _, address = parseaddr(value)
+    address = mailboxes.only_address(value)
     if not address:
-        return "does not begin with an e-mail address"
+        return ""
     try:
         validate_email(address, check_deliverability=False)
     except EmailNotValidError as error:
