@@ -28,7 +28,7 @@ from wheel_uploader.errors import (
     TransportError,
     UsageError,
 )
-from wheel_uploader.http import Http, reply, transport
+from wheel_uploader.http import Http, proxies, reply, transport
 
 URL = "https://staging.example/wheels/"
 
@@ -345,7 +345,7 @@ def test_certificates_need_not_be_checked(tmp_path: Path) -> None:
         ("https://\u2603.example/", UsageError, "its host is not a host's name"),
         ("https://staging.example/\udc80", NetworkError, "cannot be asked"),
         ("https://staging.example/\x01", NetworkError, "cannot be asked"),
-        ("https://\xaa.example/", NetworkError, "cannot be asked"),
+        ("https://\xaa.example/", UsageError, "its host is not a host's name"),
     ],
 )
 def test_a_url_that_must_not_be_asked(url: str, error: type[Exception], message: str) -> None:
@@ -400,7 +400,7 @@ def test_the_address_that_was_judged_is_the_one_that_is_asked(monkeypatch: pytes
     with ScriptedServer([answer(200, b"ok")], tls=None) as server:
         asked = resolving(monkeypatch, "127.0.0.2", "127.0.0.1")
         monkeypatch.setattr(transport, "is_public", lambda _: True)
-        backend = transport.LimitedBackend(lambda _: False)
+        backend = transport.LimitedBackend(lambda _, __: False)
         stream = backend.connect_tcp("public.example", server.port, 5.0)
         assert stream.get_extra_info("server_addr") == ("127.0.0.1", server.port)
         stream.close()
@@ -623,6 +623,90 @@ def test_a_proxy_that_refuses_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         ):
             http.get(URL)
     assert proxy.requests[0].method == "CONNECT"
+
+
+PINNED: dict[str, Any] = {"listed_at": URL, "pinned": True}
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "https://rebound.example/x.whl",
+        "https://localhost/x.whl",
+        "https://wiki/x.whl",
+        "https://Wiki.Corp./x.whl",
+        "https://db.home.arpa:8443/x.whl",
+        "https://2130706433/x.whl",
+        "https://0x7f.1/x.whl",
+        "https://[::ffff:10.0.0.1]/x.whl",
+        "https://[64:ff9b::a00:1]/x.whl",
+    ],
+)
+def test_a_proxy_is_not_asked_for_a_private_host_that_a_listing_pins(
+    link: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ScriptedServer([answer(407, b"", {"Connection": "close"})]) as proxy:
+        monkeypatch.setenv("https_proxy", proxy.url)
+        resolving(monkeypatch, "10.1.2.3")
+        with client(URL) as http, pytest.raises(NetworkError, match="private"), http.stream(link, **PINNED):
+            pass
+    assert proxy.connections == 0
+
+
+@pytest.mark.parametrize("addresses", [["1.1.1.1"], ["198.18.0.7"], []])
+def test_a_proxy_is_asked_for_a_pinned_host_that_is_not_known_as_private(
+    addresses: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind a proxy this machine may know no name, or have an address that stands for any."""
+    resolving(monkeypatch, *addresses)
+    asks_the_proxy_for_a_pinned_host(monkeypatch)
+
+
+def test_a_resolver_that_is_silent_behind_a_proxy_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended, real = threading.Event(), socket.getaddrinfo
+
+    def resolve(host: str, *rest: Any, **options: Any) -> list[Any]:
+        if host == "files.example":
+            ended.wait(30)
+        return real(host, *rest, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    monkeypatch.setattr(proxies, "_LOOKUP", 0.2)
+    began = time.monotonic()
+    asks_the_proxy_for_a_pinned_host(monkeypatch)
+    ended.set()
+    assert time.monotonic() - began < 20
+
+
+def asks_the_proxy_for_a_pinned_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    with ScriptedServer([answer(407, b"", {"Connection": "close"})]) as proxy:
+        monkeypatch.setenv("https_proxy", proxy.url)
+        with (
+            client(URL) as http,
+            pytest.raises(NetworkError, match="the proxy does not lead to"),
+            http.stream("https://files.example/x.whl", **PINNED),
+        ):
+            pass
+    assert proxy.requests[0].target == "files.example:443"
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_pinned_link_to_another_port_of_a_private_host_that_was_typed_is_not_fetched(
+    scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolving(monkeypatch, "127.0.0.1")
+    with ScriptedServer([answer(200, b"ok")]) as typed, ScriptedServer([answer(200, b"secret")]) as other:
+        for host in ("127.0.0.1", "inside.example", "127.1"):
+            page = f"http://{host}:{typed.port}/"
+            link = f"{scheme}://{host}:{other.port}/x.whl"
+            allowed = [f"inside.example:{typed.port}"]
+            with (
+                client(page, allow_insecure_hosts=allowed) as http,
+                pytest.raises(NetworkError, match=r"another port|private address|it is http"),
+                http.stream(link, listed_at=page, pinned=True),
+            ):
+                pass
+        assert other.connections == 0
 
 
 @pytest.mark.parametrize("proxy", ["gopher://127.0.0.1:70", "http://x:y", "socks5://127.0.0.1:1080"])

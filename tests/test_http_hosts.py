@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from wheel_uploader.http.hosts import NotAUrl, Rules, is_loopback, is_public, place_of, split_credentials
+from wheel_uploader.http.hostnames import bucket_of, is_loopback, is_public
+from wheel_uploader.http.hosts import NotAUrl, Rules, place_of, split_credentials
 
 LISTED = "https://staging.example/wheels/"
 
@@ -137,6 +139,170 @@ def test_a_typed_path_is_no_host() -> None:
     assert not rules.trusts("dist")
 
 
+# --- host names, as what they are ------------------------------------------------------------------
+
+LOOPBACK = (
+    *("127.0.0.1", "127.1", "127.0.1", "2130706433", "0x7f000001", "0x7F.1", "017700000001", "0177.0.0.1"),
+    *("127.0.0.1.", "[::ffff:127.0.0.1]", "[::FFFF:7f00:1]", "[0:0:0:0:0:ffff:127.0.0.1]"),
+)
+
+
+@pytest.mark.parametrize("host", LOOPBACK)
+def test_every_spelling_of_an_address_is_that_address(host: str) -> None:
+    assert place_of(f"https://{host}/").host == "127.0.0.1"
+    assert "127.0.0.1 is a private address" in refused(f"https://{host}/x.whl", pinned=True)
+    for other in LOOPBACK:
+        assert refused(f"http://{other}:8000/x", typed=(f"http://{host}:8000/",), listed_at=LISTED) == ""
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("", ".", "..", "a..example", ".example", "a.example..", "a b", "a%2eexample", "%31.example"),
+        *(
+            "256.1.1.1",
+            "1.2.3.4.5",
+            "09.1",
+            "0x",
+            "4294967296",
+            "0x100000000",
+            "example.1",
+            "1.2.3.256",
+        ),
+        *("[::1%25eth0]", "[fe80::1%eth0]", "[::g]", "[v1.x]", "[127.0.0.1]", "[::1]x", "x[::1]", "[::1"),
+        *("a" * 64 + ".example", "a." * 126 + "aa", "é" * 64, "xn--" + "a" * 60, "\u2603", "１２７.0.0.1"),
+        *("a,b", "a$b", "a!b", "a:b:c", "a@", "user@a"),
+    ],
+)
+def test_what_is_no_host_is_refused_whoever_offers_it(host: str) -> None:
+    """Readers of URLs disagree about most of these."""
+    assert refused(f"https://{host}/x.whl", pinned=True)
+    assert refused(f"https://{host}/x.whl", listed_at=f"https://{host}/", pinned=True)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("bücher.example", "xn--bcher-kva.example"),
+        ("BÜCHER.example", "bücher.EXAMPLE."),
+        ("a\u3002example", "a.example"),
+        ("[2606:4700:0:0::1111]", "[2606:4700::1111]"),
+        ("8.8.8.8", "134744072"),
+        ("a_b-.example", "A_B-.example."),
+        ("0x7f.example", "0X7F.example"),
+    ],
+)
+def test_two_spellings_of_one_host(one: str, other: str) -> None:
+    assert place_of(f"https://{one}/") == place_of(f"https://{other}/")
+    assert refused(f"https://{one}/x", listed_at=f"https://{other}/") == ""
+
+
+def test_the_longest_name_and_the_longest_label_are_hosts() -> None:
+    longest = ".".join(["a" * 63] * 3 + ["b" * 61])
+    assert len(longest) == 253
+    assert place_of(f"https://{longest}/").host == place_of(f"https://{longest}./").host == longest
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost",
+        "x.localhost",
+        "wiki",
+        "wiki.",
+        "a.local",
+        "a.internal",
+        "a.CORP",
+        "nas.home.arpa",
+        "x.lan",
+    ],
+)
+def test_a_private_name_that_nobody_typed_is_not_asked_for(host: str) -> None:
+    assert "a name of a private network (--allow-host" in refused(f"https://{host}/x.whl", pinned=True)
+    assert refused(f"https://{host}/x.whl", allow_hosts=(host,)) == ""
+    assert refused(f"https://{host}/x.whl", typed=(f"https://{host}/",)) == ""
+
+
+@pytest.mark.parametrize(
+    "host", ["10.0.0.1", "[fd00::1]", "wiki", "wiki.corp", "127.0.0.1", "[::ffff:10.0.0.1]", "0xa.1"]
+)
+def test_a_port_of_a_private_host_is_not_the_one_that_was_typed(host: str) -> None:
+    typed, link = (f"https://{host}:8000/",), f"https://{host}:9000/x.whl"
+    assert "another port" in refused(link, typed=typed, listed_at=typed[0], pinned=True)
+    assert refused(f"https://{host}:8000/x.whl", typed=typed, listed_at=LISTED, pinned=True) == ""
+    assert refused(link, typed=typed, listed_at=typed[0], pinned=True, allow_hosts=(host,)) == ""
+    assert refused(link, typed=typed, listed_at=typed[0], pinned=True, allow_hosts=(f"{host}:9000",)) == ""
+    assert refused(link, typed=typed, listed_at=typed[0], pinned=True, allow_hosts=(f"{host}:9001",))
+
+
+def test_connections_to_private_addresses_are_for_the_port_that_was_typed() -> None:
+    rules = Rules(
+        typed=("https://a.example/", "http://b.example:8000/"), allow_hosts=("c.example", "[::1]:5")
+    )
+    assert rules.trusts("A.example.", 443)
+    assert rules.trusts("a.example", 80)
+    assert rules.trusts("b.example", 8000)
+    assert rules.trusts("c.example", 1)
+    assert rules.trusts("::1", 5)
+    assert not rules.trusts("a.example", 22)
+    assert not rules.trusts("b.example", 443)
+    assert not rules.trusts("::1", 6)
+
+
+@pytest.mark.parametrize(
+    ("host", "bucket"),
+    [
+        ("b.s3.amazonaws.com", "b"),
+        ("my.b.s3.amazonaws.com", "my.b"),
+        ("a.s3.b.s3.eu-west-1.amazonaws.com", "a.s3.b"),
+        ("b.s3-us-west-2.amazonaws.com", "b"),
+        ("b.s3.dualstack.us-west-2.amazonaws.com", "b"),
+        ("b.s3-accelerate.dualstack.amazonaws.com", "b"),
+        ("b.s3-fips.dualstack.us-west-2.amazonaws.com", "b"),
+        ("b.s3.cn-north-1.amazonaws.com.cn", "b"),
+        ("s3.amazonaws.com", ""),
+        ("s3.eu-west-1.amazonaws.com", ""),
+        ("s3-eu-west-1.amazonaws.com", ""),
+        ("b.s3-website-us-east-1.amazonaws.com", None),
+        ("b.s3-website.eu-central-1.amazonaws.com", None),
+        ("b.s3.website.amazonaws.com", None),
+        ("b.s3.amazonaws.com.evil.example", None),
+        ("b.s3.evilamazonaws.com", None),
+        ("b.ec2.amazonaws.com", None),
+        ("bs3.amazonaws.com", None),
+        ("b.s3.us-east-1.elb.amazonaws.com", None),
+        ("x.s3-" + "a-" * 100 + "a.example.com", None),
+    ],
+)
+def test_the_bucket_in_a_host(host: str, bucket: str | None) -> None:
+    assert bucket_of(host) == bucket
+
+
+def test_a_bucket_may_send_to_its_region_and_to_no_other_bucket() -> None:
+    listed = "https://b.s3.amazonaws.com/"
+    assert refused("https://b.s3.eu-west-1.amazonaws.com/x", listed_at=listed) == ""
+    assert "another host" in refused("https://c.s3.eu-west-1.amazonaws.com/x", listed_at=listed)
+    assert "another host" in refused("https://b.s3.cn-north-1.amazonaws.com.cn/x", listed_at=listed)
+    assert "another host" in refused(
+        "https://s3.amazonaws.com/x", listed_at="https://s3.eu-west-1.amazonaws.com/"
+    )
+
+
+@pytest.mark.parametrize(
+    "pump", ["-a", "a-", ".s3", ".s3-", "s3.", ".a", "-", "website.", "0x7f.", "1.", "é"]
+)
+@pytest.mark.parametrize("prefix", ["x.s3-", "x.s3.", "", "b.s3"])
+def test_no_host_takes_long_to_judge(prefix: str, pump: str) -> None:
+    for ending in (".amazonaws.com", ".example.com", ".amazonaws.com.", "!"):
+        url = f"https://{prefix}{pump * (7900 // len(pump.encode()))}{ending}/W.whl"
+        for cut in (100, 240, 253, 300, 7900):
+            link = f"https://{prefix}{(pump * cut)[:cut]}{ending}/W.whl"
+            began = time.thread_time()
+            refused(link, listed_at="https://x.s3.amazonaws.com/", pinned=True)
+            refused(url, listed_at=link)
+            assert time.thread_time() - began < 0.1
+
+
 @pytest.mark.parametrize(
     ("address", "public"),
     [
@@ -160,6 +326,17 @@ def test_a_typed_path_is_no_host() -> None:
         ("64:ff9b::7f00:1", False),
         ("64:ff9b::808:808", True),
         ("2002:7f00:1::", False),
+        ("2002:808:808::", True),
+        ("::127.0.0.1", False),
+        ("64:ff9b:1::1", False),
+        ("2001:db8::1", False),
+        ("2001::1", False),
+        ("4000::1", False),
+        ("192.0.0.1", False),
+        ("198.18.0.1", False),
+        ("240.0.0.1", False),
+        ("172.15.255.255", True),
+        ("172.32.0.0", True),
     ],
 )
 def test_which_addresses_are_public(address: str, public: bool) -> None:

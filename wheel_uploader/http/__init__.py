@@ -16,6 +16,7 @@ from wheel_uploader.http import bodies, retry
 from wheel_uploader.http.certificates import tls_context
 from wheel_uploader.http.hosts import BoundHeaders, NotAUrl, Place, Rules, place_of, split_credentials
 from wheel_uploader.http.lean import httpx
+from wheel_uploader.http.proxies import ProxyRouter
 from wheel_uploader.http.reply import (
     Page,
     Stream,
@@ -28,7 +29,7 @@ from wheel_uploader.http.reply import (
     raw_pieces,
     status_error,
 )
-from wheel_uploader.http.transport import ProxyRouter, time_limit
+from wheel_uploader.http.transport import time_limit
 from wheel_uploader.progress import Progress, Silent
 
 __all__ = ["Http", "Page", "Stream"]
@@ -273,12 +274,12 @@ class Http:
         return target
 
     def _send(self, url: str, headers: Mapping[str, str]) -> httpx.Response:
-        agent = f"wheel-uploader/{__version__}"
-        sent = {"user-agent": agent, **headers, **self._headers.of(url)}
+        sent = {"user-agent": f"wheel-uploader/{__version__}", **headers, **self._headers.of(url)}
         if login := self._credentials.get(place_of(url)):
             sent["authorization"] = "Basic " + base64.b64encode(":".join(login).encode()).decode()
         try:
             request = httpx.Request("GET", url, headers=sent, extensions={"timeout": self._timeouts})
+            place_of(url).check_reading(request.url.raw_host.decode("ascii"), request.url.port)
             return self._transport.handle_request(request)
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             raise explain(error, url) from error

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import ipaddress
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
+
+from wheel_uploader.http.hostnames import NotAHost, address_of, bucket_of, canonical, is_loopback, is_private
 
 #: What servers and proxies take; a longer link is an attack, or a mistake.
 MAX_URL = 8000
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-#: Letters of any script, for a name may be international; nothing that parsers of URLs disagree about.
-_HOST = re.compile(r"[\w.-]+\Z|[0-9A-Fa-f:.]+\Z")
-
 #: Places that are known to answer with links or redirects to a storage host of their own.
 _KNOWN_PAIRS = (
     (("anaconda.org", ".anaconda.org"), (".anaconda.org", "binstar-cio-packages-prod.s3.amazonaws.com")),
@@ -25,8 +22,6 @@ _KNOWN_PAIRS = (
     # Artifacts of Actions lie in containers whose accounts are numbered.
     (("api.github.com",), (".blob.core.windows.net",)),
 )
-#: A bucket's host, in whichever region.
-_BUCKET = re.compile(r"(.+)\.s3(?:[.-](?!website)[a-z0-9-]+)*\.amazonaws\.com\Z")
 
 
 class NotAUrl(ValueError):
@@ -46,23 +41,46 @@ class Place:
         """Host and port; a default port counts as the same, so that http may become https."""
         return self.host, 0 if self.port == _DEFAULT_PORTS[self.scheme] else self.port
 
+    def check_reading(self, host: str, port: int | None) -> None:
+        """Raise NotAUrl unless another reader of the URL found the same host and port: httpx asks those."""
+        try:
+            same = canonical(host) == self.host and (port or _DEFAULT_PORTS[self.scheme]) == self.port
+        except NotAHost:
+            same = False
+        if not same:
+            raise NotAUrl("its host can be read in two ways")
+
 
 def place_of(url: str) -> Place:
-    """Where ``url`` leads. Raises NotAUrl."""
+    """Return where ``url`` leads. Raises NotAUrl."""
     if len(url) > MAX_URL:
         raise NotAUrl(f"it is longer than {MAX_URL} characters")
     try:
         parts = urlsplit(url)
-        scheme, host, port = parts.scheme.lower(), (parts.hostname or "").rstrip("."), parts.port
+        scheme, host, port = parts.scheme.lower(), _host_in(parts), parts.port
     except ValueError as error:
         raise NotAUrl(f"it is not a URL ({error})") from None
     if scheme not in _DEFAULT_PORTS:
         raise NotAUrl(f"its scheme is {scheme or 'missing'}, not https")
-    if not _HOST.match(host):
-        raise NotAUrl("it has no host" if not host else "its host is not a host's name")
+    try:
+        host = canonical(host)
+    except NotAHost as error:
+        raise NotAUrl(str(error)) from None
     if port == 0:
         raise NotAUrl("its port is 0")
     return Place(scheme=scheme, host=host, port=port or _DEFAULT_PORTS[scheme])
+
+
+def _host_in(parts: SplitResult) -> str:
+    """Return the host of a URL. Brackets are judged here: patch releases of Python differ about them."""
+    host = parts.hostname or ""
+    netloc = parts.netloc.rpartition("@")[2]
+    if "[" in netloc or "]" in netloc:
+        before, _, rest = netloc.partition("[")
+        inside, _, after = rest.partition("]")
+        if before or ":" not in inside or (after and not after.startswith(":")):
+            raise ValueError("brackets that are not around an IPv6 address")
+    return host
 
 
 def split_credentials(url: str) -> tuple[str, str, str]:
@@ -71,34 +89,6 @@ def split_credentials(url: str) -> tuple[str, str, str]:
     userinfo, _, host = parts.netloc.rpartition("@")
     username, _, password = userinfo.partition(":")
     return urlunsplit(parts._replace(netloc=host)), username, password
-
-
-def is_loopback(host: str) -> bool:
-    """Whether ``host`` is this machine by its name alone."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    address = _literal(host)
-    return address is not None and address.is_loopback
-
-
-def is_public(address: str) -> bool:
-    """Whether an IP address is one of the open internet: not private, loopback, link-local, reserved."""
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address):
-        inner = ip.ipv4_mapped or ip.sixtofour
-        # 64:ff9b::/96 stands for the IPv4 address in its last four bytes (RFC 6052).
-        if ip in ipaddress.ip_network("64:ff9b::/96"):
-            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-        if inner is not None:
-            return is_public(str(inner))
-    return ip.is_global and not ip.is_multicast
-
-
-def _literal(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        return ipaddress.ip_address(host)
-    except ValueError:
-        return None
 
 
 class BoundHeaders:
@@ -121,7 +111,7 @@ class BoundHeaders:
 
 
 class Rules:
-    """What the person allowed: by typing a URL, by ``--allow-host``, by ``--allow-insecure-host``."""
+    """What the user allowed: by typing a URL, by ``--allow-host``, by ``--allow-insecure-host``."""
 
     def __init__(
         self,
@@ -132,13 +122,22 @@ class Rules:
     ) -> None:
         # A source may be a path, which is no business of this module.
         self._typed = {place.address for place in map(_place_or_none, typed) if place}
-        self._insecure = {host.lower() for host in allow_insecure_hosts}
-        self._allowed = {host.lower() for host in allow_hosts} | self._insecure
-        self._trusted = {host for host, _ in self._typed} | {_without_port(host) for host in self._allowed}
+        self._insecure = set(map(_host_and_port, allow_insecure_hosts))
+        self._allowed = set(map(_host_and_port, allow_hosts)) | self._insecure
 
-    def trusts(self, host: str) -> bool:
-        """Whether the person named ``host``: then it may be this machine, or one of a private network."""
-        return host.lower().rstrip(".") in self._trusted
+    def trusts(self, host: str, port: int | None = None) -> bool:
+        """Return whether the user named ``host``, and ``port`` if it is given.
+
+        Only then may it be this machine, or one of a private network.
+        """
+        try:
+            host = canonical(host)
+        except NotAHost:
+            return False
+        if port is None:
+            return any(host == named for named, _ in self._typed | self._allowed)
+        typed = {(host, port)} | ({(host, 0)} if port in _DEFAULT_PORTS.values() else set())
+        return bool(typed & self._typed or {(host, None), (host, port)} & self._allowed)
 
     def refuse_url(self, url: str) -> str:
         """Why ``url`` must not be asked, whoever wants it (one clause); empty when it may."""
@@ -150,9 +149,9 @@ class Rules:
             return "it carries credentials"
         if place.scheme == "http" and not self._may_be_http(place):
             return f"it is http, not https (--allow-insecure-host {place.host} permits it)"
-        address = _literal(place.host)
-        if address is not None and not is_public(place.host) and not self.trusts(place.host):
-            return f"{place.host} is a private address (--allow-host {place.host} permits it)"
+        if is_private(place.host) and not self.trusts(place.host):
+            what = "a private address" if address_of(place.host) else "a name of a private network"
+            return f"{place.host} is {what} (--allow-host {place.host} permits it)"
         return ""
 
     def refuse_link(self, url: str, *, listed_at: str, pinned: bool) -> str:
@@ -166,10 +165,11 @@ class Rules:
         place = place_of(url)
         listed = _place_or_none(listed_at)
         if (
-            pinned
-            or place.address in self._typed
+            place.address in self._typed
             or self._is_allowed(place)
             or (listed is not None and (listed.address == place.address or _known_pair(listed, place)))
+            # Another port of a private host is another service, which the user did not name.
+            or (pinned and not is_private(place.host))
         ):
             return ""
         other = "host" if listed is None or listed.host != place.host else "port"
@@ -177,11 +177,14 @@ class Rules:
         return f"it is on another {other}, {shown} (--allow-host {shown} permits it)"
 
     def _is_allowed(self, place: Place) -> bool:
-        return place.host in self._allowed or f"{place.host}:{place.port}" in self._allowed
+        return _named(place, self._allowed)
 
     def _may_be_http(self, place: Place) -> bool:
-        insecure = place.host in self._insecure or f"{place.host}:{place.port}" in self._insecure
-        return insecure or (is_loopback(place.host) and self.trusts(place.host))
+        return _named(place, self._insecure) or (is_loopback(place.host) and self.trusts(place.host))
+
+
+def _named(place: Place, hosts: Collection[tuple[str, int | None]]) -> bool:
+    return (place.host, None) in hosts or (place.host, place.port) in hosts
 
 
 def _place_or_none(url: str) -> Place | None:
@@ -191,9 +194,19 @@ def _place_or_none(url: str) -> Place | None:
         return None
 
 
-def _without_port(host: str) -> str:
-    name, colon, port = host.rpartition(":")
-    return name if colon and port.isdigit() and not name.endswith(":") and name.count(":") == 0 else host
+def _host_and_port(text: str) -> tuple[str, int | None]:
+    """Return what ``HOST``, ``HOST:PORT``, ``[IPV6]:PORT`` or ``IPV6`` names; None is every port."""
+    host, colon, port = text.strip().rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    if not (
+        colon and port.isascii() and port.isdigit() and len(port) <= 5 and (bracketed or ":" not in host)
+    ):
+        host, port = text.strip(), ""
+    try:
+        host = canonical(host.removeprefix("[").removesuffix("]"))
+    except NotAHost:
+        host = host.lower()
+    return host, int(port) if port else None
 
 
 def _known_pair(listed: Place, place: Place) -> bool:
@@ -205,9 +218,10 @@ def _known_pair(listed: Place, place: Place) -> bool:
 
 
 def _same_bucket(one: str, other: str) -> bool:
-    """Whether both are hosts of one bucket: S3 sends us on to the region that it is in."""
-    buckets = [found[1] for found in map(_BUCKET.match, (one, other)) if found]
-    return len(buckets) == 2 and buckets[0] == buckets[1]
+    """Return whether both are hosts of one bucket: S3 redirects to the region that holds it."""
+    # A bucket of the same name in China is somebody else's.
+    same_partition = one.endswith(".cn") == other.endswith(".cn")
+    return bool(bucket_of(one)) and bucket_of(one) == bucket_of(other) and same_partition
 
 
 def _matches(host: str, pattern: str) -> bool:

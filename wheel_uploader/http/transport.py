@@ -1,28 +1,22 @@
-"""The transport that httpx uses: proxies, no private address that nobody named, no answer without end."""
+"""The connections that httpx uses: to no private address that nobody named, and with time limits."""
 
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import socket
 import ssl
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import httpcore
 
-from wheel_uploader.display import printable, remember_basic_auth
-from wheel_uploader.errors import UsageError
 from wheel_uploader.http.ahead import Stash, places_of
-from wheel_uploader.http.hosts import is_public
+from wheel_uploader.http.hostnames import is_public
 from wheel_uploader.http.lean import httpx
 
 _limits = threading.local()
-
-_CHECK = "Check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY."
 
 #: Bytes of a full record of TLS.
 _RECORD = 16 * 1024
@@ -163,7 +157,7 @@ class LimitedBackend(httpcore.NetworkBackend):
     differently the second time gains nothing. ``ahead``: where to have connections ahead, and how many.
     """
 
-    def __init__(self, trusts: Callable[[str], bool], ahead: Mapping[str, int] | None = None) -> None:
+    def __init__(self, trusts: Callable[[str, int], bool], ahead: Mapping[str, int] | None = None) -> None:
         self._trusts = trusts
         self._stashes = {
             place: Stash[httpcore.NetworkStream](count) for place, count in places_of(ahead or {}).items()
@@ -183,7 +177,7 @@ class LimitedBackend(httpcore.NetworkBackend):
             return ready
         begun = time.monotonic()
         error: Exception | None = None
-        for address in [host] if self._trusts(host) else _public_addresses(host, port):
+        for address in [host] if self._trusts(host, port) else _public_addresses(host, port):
             limit = _remaining(timeout, httpcore.ConnectTimeout)
             try:
                 stream = self._inner.connect_tcp(address, port, limit, local_address, socket_options)
@@ -233,69 +227,3 @@ class LimitedTransport(httpx.HTTPTransport):
             keepalive_expiry=_KEEPALIVE,
             network_backend=backend,
         )
-
-
-class ProxyRouter(httpx.BaseTransport):
-    """Sends each request directly, or through the proxy that the environment names for it.
-
-    Behind a proxy it is the proxy that resolves names, so private addresses can be told only where they
-    stand in the URL.
-    """
-
-    def __init__(
-        self,
-        trusts: Callable[[str], bool],
-        context: ssl.SSLContext,
-        connections: int,
-        ahead: Mapping[str, int] | None = None,
-    ) -> None:
-        self._proxies = {
-            scheme: _proxy(url)
-            for scheme, url in urllib.request.getproxies().items()
-            if scheme in {"http", "https", "all"} and url
-        }
-        names = {proxy.url.host.decode() for proxy in self._proxies.values()}
-        self._backend = LimitedBackend(trusts, ahead)
-        self._direct = LimitedTransport(self._backend, context, connections)
-        backend = LimitedBackend(lambda host: host in names or trusts(host))
-        self._proxied = {
-            scheme: LimitedTransport(backend, context, connections, proxy)
-            for scheme, proxy in self._proxies.items()
-        }
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        transport = self._proxied.get(request.url.scheme) or self._proxied.get("all")
-        if transport is None or urllib.request.proxy_bypass(request.url.host):
-            transport = self._direct
-        return transport.handle_request(request)
-
-    def close(self) -> None:
-        for transport in (self._direct, *self._proxied.values()):
-            transport.close()
-        self._backend.close()
-
-
-def _proxy(url: str) -> httpcore.Proxy:
-    try:
-        parsed = httpx.Proxy(url if "://" in url else f"http://{url}")
-    except (ValueError, httpx.InvalidURL) as error:
-        raise UsageError(
-            f"the proxy {printable(url)} cannot be used: {printable(str(error))}", hint=_CHECK
-        ) from None
-    if parsed.url.scheme.startswith("socks") and importlib.util.find_spec("socksio") is None:
-        raise UsageError(
-            f"the proxy {printable(url)} needs a package that is not installed",
-            hint="Install it: python -m pip install httpx[socks]",
-        )
-    if parsed.auth:
-        remember_basic_auth(*parsed.auth)
-    return httpcore.Proxy(
-        url=httpcore.URL(
-            scheme=parsed.url.raw_scheme,
-            host=parsed.url.raw_host,
-            port=parsed.url.port,
-            target=parsed.url.raw_path,
-        ),
-        auth=parsed.raw_auth,
-        ssl_context=parsed.ssl_context,
-    )

@@ -14,7 +14,8 @@ from packaging.version import Version
 
 from wheel_uploader.display import bare_url, printable, remember_basic_auth, remember_url
 from wheel_uploader.errors import UsageError
-from wheel_uploader.http.hosts import NotAUrl, is_loopback, place_of, split_credentials
+from wheel_uploader.http.hostnames import is_loopback
+from wheel_uploader.http.hosts import NotAUrl, place_of, split_credentials
 from wheel_uploader.models import Options
 
 

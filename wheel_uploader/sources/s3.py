@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, quote, unquote, unquote_plus, urlsplit, urlun
 
 from wheel_uploader.display import printable
 from wheel_uploader.errors import ListingError
+from wheel_uploader.http.hostnames import bucket_of
 from wheel_uploader.models import RemoteFile
 from wheel_uploader.sources.base import Listing, moment, urls_below, with_query
 from wheel_uploader.sources.xml import Document, Record
@@ -26,13 +27,7 @@ FIELDS = frozenset(
 #: Version 2 of the question; who knows only version 1 answers that, and the answer says how it goes on.
 _ONE_LEVEL = {"list-type": "2", "delimiter": "/", "encoding-type": "url"}
 _SHORT = re.compile(r"(?i)(s3|gs)://([a-z0-9][a-z0-9._-]{1,221})(?:/+(.*))?\Z")
-#: The host of one bucket, and the host of all buckets.
-_OWN_HOST = re.compile(
-    r"(?:.+\.s3(?:[.-](?!website)[a-z0-9-]+)*\.amazonaws\.com(?:\.cn)?|.+\.storage\.googleapis\.com)\Z"
-)
-_SHARED_HOST = re.compile(
-    r"(?:s3(?:[.-](?!website)[a-z0-9-]+)*\.amazonaws\.com(?:\.cn)?|storage\.googleapis\.com)\Z"
-)
+_GOOGLE_HOST = "storage.googleapis.com"
 
 
 def listing_url(url: str) -> str:
@@ -53,12 +48,20 @@ def listing_url(url: str) -> str:
     if parts.scheme not in {"http", "https"} or parts.path.endswith((".html", ".htm")):
         return ""
     path = unquote(parts.path).lstrip("/")
-    if _OWN_HOST.match(host):
+    bucket_in_host = _bucket_in(host)
+    if bucket_in_host:
         return _asking(urlunsplit(parts._replace(path="/")), path)
-    if _SHARED_HOST.match(host) and path:
+    if bucket_in_host is not None and path:
         bucket, _, prefix = path.partition("/")
         return _asking(urlunsplit(parts._replace(path=f"/{quote(bucket)}")), prefix)
     return ""
+
+
+def _bucket_in(host: str) -> str | None:
+    """Return the bucket in a host of S3 or of Google's storage, "" if it is in the path; None for others."""
+    if host == _GOOGLE_HOST:
+        return ""
+    return host.removesuffix(f".{_GOOGLE_HOST}") if host.endswith(f".{_GOOGLE_HOST}") else bucket_of(host)
 
 
 def _asking(bucket_url: str, prefix: str) -> str:

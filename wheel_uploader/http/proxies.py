@@ -1,0 +1,135 @@
+"""The transport that httpx uses: directly to a host, or through the proxy that the environment names."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import socket
+import ssl
+import threading
+import urllib.request
+from collections.abc import Callable, Mapping
+
+import httpcore
+
+from wheel_uploader.display import printable, remember_basic_auth
+from wheel_uploader.errors import UsageError
+from wheel_uploader.http.hostnames import is_public
+from wheel_uploader.http.lean import httpx
+from wheel_uploader.http.transport import AddressRefused, LimitedBackend, LimitedTransport
+
+_CHECK = "Check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY."
+
+#: Seconds in which this machine may know the addresses of a host that a proxy is asked for.
+_LOOKUP = 2.0
+#: Addresses that the resolvers of some proxies give out instead of the real ones (198.18.0.0/15).
+_STAND_INS = ("198.18.", "198.19.")
+
+
+class ProxyRouter(httpx.BaseTransport):
+    """Sends each request directly, or through the proxy that the environment names for it.
+
+    A proxy resolves names itself. A host that nobody named is looked up here as well: it is not asked
+    for when this machine knows it as a private one.
+    """
+
+    def __init__(
+        self,
+        trusts: Callable[[str, int], bool],
+        context: ssl.SSLContext,
+        connections: int,
+        ahead: Mapping[str, int] | None = None,
+    ) -> None:
+        self._proxies = {
+            scheme: _proxy(url)
+            for scheme, url in urllib.request.getproxies().items()
+            if scheme in {"http", "https", "all"} and url
+        }
+        names = {proxy.url.host.decode() for proxy in self._proxies.values()}
+        self._backend = LimitedBackend(trusts, ahead)
+        self._direct = LimitedTransport(self._backend, context, connections)
+        backend = LimitedBackend(lambda host, port: host in names or trusts(host, port))
+        self._trusts = trusts
+        self._looked_up: dict[str, Lookup] = {}
+        self._proxied = {
+            scheme: LimitedTransport(backend, context, connections, proxy)
+            for scheme, proxy in self._proxies.items()
+        }
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        transport = self._proxied.get(request.url.scheme) or self._proxied.get("all")
+        if transport is None or urllib.request.proxy_bypass(request.url.host):
+            transport = self._direct
+        else:
+            self._refuse_private(request)
+        return transport.handle_request(request)
+
+    def _refuse_private(self, request: httpx.Request) -> None:
+        """Raise httpx.ConnectError for a host that this machine knows as private and that was not named."""
+        host = request.url.raw_host.decode("ascii")
+        port = request.url.port or (443 if request.url.scheme == "https" else 80)
+        if self._trusts(host, port):
+            return
+        lookup = self._looked_up.setdefault(host, Lookup(host, port))
+        for address in lookup.addresses(_LOOKUP):
+            if not is_public(address) and not address.startswith(_STAND_INS):
+                refused = AddressRefused(f"{host} is {address}, a private address")
+                raise httpx.ConnectError(str(refused)) from refused
+
+    def close(self) -> None:
+        for transport in (self._direct, *self._proxied.values()):
+            transport.close()
+        self._backend.close()
+
+
+def _proxy(url: str) -> httpcore.Proxy:
+    try:
+        parsed = httpx.Proxy(url if "://" in url else f"http://{url}")
+    except (ValueError, httpx.InvalidURL) as error:
+        raise UsageError(
+            f"the proxy {printable(url)} cannot be used: {printable(str(error))}", hint=_CHECK
+        ) from None
+    if parsed.url.scheme.startswith("socks") and importlib.util.find_spec("socksio") is None:
+        raise UsageError(
+            f"the proxy {printable(url)} needs a package that is not installed",
+            hint="Install it: python -m pip install httpx[socks]",
+        )
+    if parsed.auth:
+        remember_basic_auth(*parsed.auth)
+    return httpcore.Proxy(
+        url=httpcore.URL(
+            scheme=parsed.url.raw_scheme,
+            host=parsed.url.raw_host,
+            port=parsed.url.port,
+            target=parsed.url.raw_path,
+        ),
+        auth=parsed.raw_auth,
+        ssl_context=parsed.ssl_context,
+    )
+
+
+class Lookup:
+    """The addresses of a host as this machine resolves it, for as long as somebody waits for them."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._host, self._port = host, port
+        self._found: list[str] = []
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+
+    def addresses(self, patience: float) -> list[str]:
+        """Return the addresses, or none if they are not known within ``patience`` seconds.
+
+        The system's resolver takes no time limit: behind some firewalls it is silent for half a minute.
+        """
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._look, name="lookup", daemon=True)
+                self._thread.start()
+                self._thread.join(patience)
+        return list(self._found)
+
+    def _look(self) -> None:
+        with contextlib.suppress(OSError, UnicodeError):
+            found = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+            self._found = [str(info[4][0]) for info in found]
