@@ -82,6 +82,16 @@ def with_negative_size() -> bytes:
     return with_size(special(tarfile.REGTYPE), (-5000).to_bytes(12, "big", signed=True))
 
 
+def with_pax(records: bytes) -> bytes:
+    """A member with a pax header of these bytes, about which the releases of tarfile differ."""
+    data = unpacked(tar(special(tarfile.XHDTYPE), (f"{TOP}/z", b"z")))
+    at = data.find(f"{TOP}/x".encode())
+    data[at + 124 : at + 136] = b"%011o\0" % len(records)
+    data[at + 148 : at + 156] = b" " * 8
+    data[at + 148 : at + 156] = b"%06o\0 " % sum(data[at : at + 512])
+    return gzip.compress(bytes(data[: at + 512] + records.ljust(512, b"\0") + data[at + 512 :]))
+
+
 def flipped(data: bytes, at: int) -> bytes:
     changed = bytearray(data)
     changed[at] ^= 0xFF
@@ -113,6 +123,11 @@ FAULTS = {
         "sdist/unreadable",
     ),
     "a huge header": (with_huge_header(), SDIST, "sdist/unreadable"),
+    "a pax header without an end": (with_pax(b"30 path=x\n"), SDIST, "sdist/unreadable"),
+    "a pax header without a length": (with_pax(b"path=x\n"), SDIST, "sdist/unreadable"),
+    "a pax size of letters": (with_pax(b"13 size=many\n"), SDIST, "sdist/unreadable"),
+    "a negative pax size": (with_pax(b"12 size=-99\n"), SDIST, "sdist/unreadable"),
+    "a pax length of many digits": (with_pax(b"9" * 400 + b" path=x\n"), SDIST, "sdist/unreadable"),
     "a bomb": (tar((f"{TOP}/zeros", bytes(80 << 20))), SDIST, "sdist/bomb"),
     "huge metadata": (sdist_bytes(metadata=PKG_INFO.decode() + "x" * (3 << 20)), SDIST, "sdist/bomb"),
     "two at the top": (tar(("README", b"")), SDIST, "sdist/layout"),

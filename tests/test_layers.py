@@ -91,7 +91,7 @@ HOMES = {
     "zlib_ng": ("archive/inflate",),
     # Of the standard library: archives are opened in one place, programs are started in few.
     "zipfile": (),
-    "tarfile": ("archive/tarwalk",),
+    "tarfile": (),
     "gzip": ("archive/tarwalk",),
     "zlib": ("archive/inflate", "archive/tarwalk", "http/bodies"),
     "bz2": ("archive/inflate",),
@@ -127,7 +127,7 @@ PURE = (
     *("sources/html", "sources/simple", "http/hosts", "http/hostnames", "http/bodies"),
     *("brought/expect", "brought/sums", "brought/vouch"),
     *("archive/record", "archive/ziprecords", "archive/ziplocal", "archive/zipwalk"),
-    *("archive/inflate", "archive/obfuscation"),
+    *("archive/inflate", "archive/obfuscation", "archive/tarheaders"),
     *("index/index_page", "publish/answers", "publish/answer_rules", "publish/trusted"),
 )
 #: It renders in a process of its own, for a renderer may hang; and this is that process.

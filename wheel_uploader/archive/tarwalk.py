@@ -1,22 +1,18 @@
-"""The tar of an sdist, read as a stream that cannot grow without end: the one home of tarfile and gzip."""
+"""The tar of an sdist, read as a stream that cannot grow without end: the one home of gzip."""
 
 from __future__ import annotations
 
 import gzip
-import io
-import tarfile
 import zlib
 from dataclasses import dataclass, field
-from typing import IO, BinaryIO, cast
+from typing import BinaryIO
 
+from wheel_uploader.archive import tarheaders
 from wheel_uploader.models import Fact, SdistMember
 
 MAX_MEMBERS = 65_535
-#: Bytes of one header (long names, pax records); tarfile would take gigabytes.
-_MAX_HEADER = 1 << 20
 _MAX_METADATA = 2 << 20
 _CHUNK = 256 << 10
-_BLOCK = tarfile.BLOCKSIZE
 
 
 class _Refused(Exception):
@@ -39,43 +35,32 @@ class Walk:
         self.facts.append(Fact(kind=kind, message=message, member=member))
 
 
-class _Stream(io.RawIOBase):
-    """The unpacked bytes for tarfile: forwards only, in reads of bounded size, up to a limit."""
+class _Stream:
+    """The unpacked bytes: forwards only, in reads of bounded size, up to a limit."""
 
     def __init__(self, packed: BinaryIO, limit: int) -> None:
-        super().__init__()
         self._gzip = gzip.GzipFile(fileobj=packed, mode="rb")
         self._limit = limit
         self._left_of_limit = limit
-        #: What tarfile read last: the header at which it stopped.
-        self.last = b""
 
-    def read(self, size: int = -1) -> bytes:
-        if size < 0 or size > _MAX_METADATA:
-            raise _Refused("cut", "a header asks for more bytes than any sdist needs")
-        self.last = self._gzip.read(size)
-        self._count(len(self.last))
-        return self.last
+    def read(self, size: int) -> bytes:
+        """Return ``size`` bytes, fewer at the end only."""
+        data = self._gzip.read(size)
+        self._count(len(data))
+        return data
+
+    def skip(self, size: int) -> None:
+        while size:
+            piece = self._gzip.read(min(_CHUNK, size))
+            if not piece:
+                raise _Refused("cut", "it is cut off within a member")
+            self._count(len(piece))
+            size -= len(piece)
 
     def _count(self, length: int) -> None:
         self._left_of_limit -= length
         if self._left_of_limit < 0:
             raise _Refused("bomb", f"it unpacks to more than {self._limit} bytes, 50 times its own size")
-
-    def tell(self) -> int:
-        return self._gzip.tell()
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        position = self._gzip.tell()
-        if whence != io.SEEK_SET or offset < position:
-            raise _Refused("cut", "a header points backwards")
-        while position < offset:
-            piece = self._gzip.read(min(_CHUNK, offset - position))
-            if not piece:
-                break
-            self._count(len(piece))
-            position += len(piece)
-        return position
 
     def rest(self) -> tuple[int, bool]:
         """Read to the end, where gzip checks its CRC: how many bytes, and whether any was not zero."""
@@ -96,66 +81,61 @@ def walk(packed: BinaryIO, *, bomb_size: int) -> Walk:
     packed.seek(0)
     stream = _Stream(packed, bomb_size)
     try:
-        _read_members(stream, found)
-        _judge_the_end(stream, found)
+        last = _read_members(stream, found)
+        _judge_the_end(stream, last, found)
     except _Refused as error:
         found.note(error.kind, str(error))
-    except gzip.BadGzipFile as error:
+    except tarheaders.BadHeader as error:
+        found.note("cut" if found.members else "unreadable", f"{error}, and readers stop there")
+    except gzip.BadGzipFile:
         kind = "trailing-bytes" if found.members and packed.tell() else "unreadable"
-        found.note(kind, f"it is no gzip file, or goes on after its end ({error})")
-    except (EOFError, zlib.error) as error:
-        found.note("cut" if found.members else "unreadable", f"it is cut off or damaged ({error})")
-    except (tarfile.TarError, ValueError, OverflowError, RecursionError) as error:
-        found.note("cut" if found.members else "unreadable", f"its tar cannot be read ({error})")
+        found.note(kind, "it is no gzip file, or goes on after its end")
+    except (EOFError, zlib.error):
+        found.note("cut" if found.members else "unreadable", "it is cut off or damaged")
     return found
 
 
-def _read_members(stream: _Stream, found: Walk) -> None:
-    with tarfile.TarFile(fileobj=stream, mode="r", errorlevel=2) as tar:
-        while (info := tar.next()) is not None:
-            if len(found.members) == MAX_MEMBERS:
-                raise _Refused("bomb", f"it has more than {MAX_MEMBERS} members")
-            # tarfile remembers every member; nothing here asks for one again.
-            tar.members.clear()  # type: ignore[attr-defined]
-            found.members.append(
-                SdistMember(name=info.name, size=info.size, kind=_kind(info), link_target=info.linkname)
-            )
-            if (
-                info.isreg()
-                and not info.issparse()
-                and info.name.count("/") == 1
-                and info.name.endswith("/PKG-INFO")
-            ):
-                _keep(tar, info, found)
+def _read_members(stream: _Stream, found: Walk) -> bytes:
+    """Read every member; return the block at which they end."""
+    reader = tarheaders.Reader(stream.read)
+    while True:
+        try:
+            header = reader.next()
+        except tarheaders.EndOfTar:
+            return reader.last
+        if len(found.members) == MAX_MEMBERS:
+            raise _Refused("bomb", f"it has more than {MAX_MEMBERS} members")
+        found.members.append(
+            SdistMember(name=header.name, size=header.size, kind=header.kind, link_target=header.link)
+        )
+        is_metadata = header.name.count("/") == 1 and header.name.endswith("/PKG-INFO")
+        if header.kind == "file" and is_metadata:
+            _keep(stream, header, found)
+        else:
+            stream.skip(tarheaders.rounded(header.stored))
 
 
-def _keep(tar: tarfile.TarFile, info: tarfile.TarInfo, found: Walk) -> None:
-    if info.size > _MAX_METADATA:
-        found.note("too-big", f"it has {info.size} bytes, more than any reader should take", info.name)
+def _keep(stream: _Stream, header: tarheaders.Header, found: Walk) -> None:
+    padding = tarheaders.rounded(header.size) - header.size
+    if header.size > _MAX_METADATA:
+        found.note("too-big", f"it has {header.size} bytes, more than any reader should take", header.name)
+        stream.skip(header.size + padding)
         return
-    # None is for what is no file, and this is one.
-    found.kept[info.name] = cast(IO[bytes], tar.extractfile(info)).read()
+    data = stream.read(header.size)
+    if len(data) < header.size:
+        raise _Refused("cut", "it is cut off within a member")
+    found.kept[header.name] = data
+    stream.skip(padding)
 
 
-def _kind(info: tarfile.TarInfo) -> str:
-    if info.issparse():
-        return "sparse"
-    if info.isreg():
-        return "file"
-    if info.isdir():
-        return "directory"
-    if info.issym():
-        return "symlink"
-    return "hardlink" if info.islnk() else "other"
-
-
-def _judge_the_end(stream: _Stream, found: Walk) -> None:
-    """A tar ends with two blocks of zeros, and zeros after them; tarfile is silent about anything else."""
-    last = stream.last
+def _judge_the_end(stream: _Stream, last: bytes, found: Walk) -> None:
+    """Note whatever is not the end of a tar: two blocks of zeros, and zeros after them."""
     count, foreign = stream.rest()
-    if last.strip(b"\0"):
-        found.note("cut", "it has a damaged header, and readers stop there")
+    if not found.members and len(last) < tarheaders.BLOCK:
+        found.note("unreadable", "there is no tar in it")
+    elif last.strip(b"\0"):
+        found.note("cut", "it is cut off within a header")
     elif foreign:
         found.note("foreign-bytes", "there is something behind the end of its tar")
-    elif len(last) < _BLOCK or count < _BLOCK:
+    elif len(last) < tarheaders.BLOCK or count < tarheaders.BLOCK:
         found.note("cut", "it is cut off: the blocks that end a tar are missing")
