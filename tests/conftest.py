@@ -15,6 +15,13 @@ from tests.cassettes import (  # noqa: F401 (pytest finds them here)
     vcr_cassette_dir,
     vcr_config,
 )
+from tests.markers import (  # noqa: F401 (hooks, too)
+    pytest_collection_finish,
+    pytest_collection_modifyitems,
+    pytest_runtest_makereport,
+    pytest_runtest_setup,
+    pytest_terminal_summary,
+)
 from wheel_uploader import display
 
 # The time of an example says how busy the machine is; what has to be fast has tests of its own.
