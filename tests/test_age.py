@@ -10,11 +10,11 @@ from packaging.version import Version
 
 from tests.scripted import Request, ScriptedServer, Step, answer
 from wheel_uploader import age, names
+from wheel_uploader.bounded import moment
 from wheel_uploader.errors import HttpStatus, NothingFoundError, UsageError
 from wheel_uploader.http import Http
 from wheel_uploader.models import RemoteFile, Selection
 from wheel_uploader.sources import anaconda, autoindex, azure, s3, simple, swift
-from wheel_uploader.sources.base import moment
 from wheel_uploader.sources.xml import read_xml
 
 NOW = datetime(2026, 11, 21, 6, tzinfo=UTC)

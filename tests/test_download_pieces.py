@@ -15,7 +15,7 @@ from tests.downloads import NAME, OTHER, SHA256, WHEEL, fetch, finished, left_ov
 from tests.file_server import FileAnswer, FileServer, end_of, head, honest, says, start_of
 from tests.scripted import HANG, RESET, Request, Step
 from tests.wheels import wheel_bytes
-from wheel_uploader.download import pieces
+from wheel_uploader.download import pieces, spans
 from wheel_uploader.download.lanes import Lanes
 from wheel_uploader.errors import FileError, NetworkError
 from wheel_uploader.models import FetchOutcome
@@ -257,10 +257,10 @@ def test_what_is_there_of_all_parts_is_kept_for_the_next_run(server: FileServer,
     with pytest.raises(NetworkError):
         fetch(server, path, jobs=4)
     (part, note) = left_over(path)
-    spans = pieces.read(json.loads((path / HIDDEN / note).read_text())["parts"], len(WHEEL))
+    here = spans.read(json.loads((path / HIDDEN / note).read_text())["parts"], len(WHEEL))
     assert part == f"{NAME}.part"
-    assert spans
-    assert sum(end - start for start, end in spans) >= 3 * PIECE
+    assert here
+    assert sum(end - start for start, end in here) >= 3 * PIECE
     server.requests.clear()
     server.plan.clear()
     (fetched,) = fetch(server, path, jobs=4)
@@ -270,18 +270,18 @@ def test_what_is_there_of_all_parts_is_kept_for_the_next_run(server: FileServer,
     for start, end in asked:
         assert start is not None
         assert end is not None
-        assert not any(start < after and before < end for before, after in spans)
+        assert not any(start < after and before < end for before, after in here)
 
 
 @pytest.mark.parametrize("parts", ["", "0-100,50-200", "100-99", "0-99999999", "x", "0-10,", "5-10,10-20"])
 def test_parts_that_make_no_sense_are_not_believed(parts: str) -> None:
-    assert pieces.read(parts, 300_000) is None
+    assert spans.read(parts, 300_000) is None
 
 
 def test_parts_are_read_as_they_were_written() -> None:
-    spans = ((0, 5), (10, 300_000))
-    assert pieces.write(spans) == "0-5,10-300000"
-    assert pieces.read(pieces.write(spans), 300_000) == spans
+    here = ((0, 5), (10, 300_000))
+    assert spans.write(here) == "0-5,10-300000"
+    assert spans.read(spans.write(here), 300_000) == here
 
 
 def test_parts_that_the_file_is_too_short_for_are_not_believed(server: FileServer, path: Path) -> None:

@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta
 
 from packaging.version import Version
 
+from wheel_uploader import bounded
 from wheel_uploader.display import bare_url, in_words, printable
 from wheel_uploader.errors import NothingFoundError, UsageError
 from wheel_uploader.http import Http
 from wheel_uploader.models import RemoteFile, Selection
-from wheel_uploader.sources.base import moment
 
 #: ``.dev20261120`` and ``.dev202611201530``: those who build every night number their builds so.
 _DATED = re.compile(r"(20\d\d)(0[1-9]|1[0-2])([0-2]\d|3[01])(?:\d{4}|\d{6})?")
@@ -86,7 +86,7 @@ def _last_modified(remote: RemoteFile, http: Http) -> datetime | None:
         ) as stream:
             return stream.headers.get("last-modified", "")
 
-    return moment(http.retrying(f"ask for the date of {printable(remote.filename)}", ask))
+    return bounded.moment(http.retrying(f"ask for the date of {printable(remote.filename)}", ask))
 
 
 def of_version(version: Version) -> datetime | None:

@@ -14,6 +14,8 @@ from wheel_uploader.errors import UsageError
 
 TABLE = "wheel-uploader"
 PROFILES = "profiles"
+#: The largest whole number in the file that is looked at; Python cannot even print the largest of TOML.
+_MOST = 10**12
 
 
 class Kind(enum.StrEnum):
@@ -92,9 +94,11 @@ def _table(path: Path) -> dict[str, Any]:
             document = tomllib.load(stream)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
+        # Not TOML, not UTF-8, a number of too many digits, brackets in brackets.
         raise UsageError(
-            f"{path} is not TOML: {printable(str(error))}", hint="Correct the file, then run this again."
+            f"{path} is not TOML: {printable(str(error), limit=200)}",
+            hint="Correct the file, then run this again.",
         ) from None
     table = document.get("tool", {}).get(TABLE, {}) if isinstance(document.get("tool", {}), Mapping) else {}
     if not isinstance(table, dict):
@@ -133,6 +137,8 @@ def _wrong(table: Mapping[str, Any], known: Mapping[str, Kind], where: str) -> I
             yield f"{printable(f'{where} {key}')}{_meant(key.replace('_', '-'), known)}"
         elif not _fits(value, kind):
             yield f"{printable(f'{where} {key} is {_said(value)}')}, and has to be {kind}"
+        elif isinstance(value, int) and abs(value) > _MOST:
+            yield f"{printable(f'{where} {key}')} is a number that no option takes"
         elif _has_nul(value):
             yield f"{printable(f'{where} {key}')} has a NUL character, which no name can have"
 
@@ -179,6 +185,8 @@ def _said(value: object) -> str:
         return str(value).lower()
     if isinstance(value, dict):
         return "a table"
+    if isinstance(value, int) and abs(value) > _MOST:
+        return "a very large number"
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 

@@ -45,6 +45,8 @@ def _hint(number: int | None) -> str | None:
             "The hidden directory in the wheelhouse is on another file system: unmount it, or choose another "
             "wheelhouse with -w."
         )
+    if number == errno.EFBIG:
+        return "The file system, or a limit of this user, takes no file of that size: choose another with -w."
     if number == errno.ENAMETOOLONG:
         return "Choose a wheelhouse with a shorter path with -w."
     return None

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from wheel_uploader import bounded
 from wheel_uploader.models import (
     Companion,
     DistName,
@@ -125,7 +126,7 @@ def _project(text: str) -> str:
 
 def _version(text: str) -> Version:
     try:
-        return Version(text.replace("_", "-"))
+        return bounded.version(text.replace("_", "-"))
     except InvalidVersion:
         raise NameRefused(f"'{text}' is not a version (PEP 440)") from None
 

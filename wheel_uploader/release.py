@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from wheel_uploader import names
+from wheel_uploader import bounded, names
 from wheel_uploader.display import printable
 from wheel_uploader.errors import FileError, NothingFoundError, UsageError
 from wheel_uploader.models import (
@@ -116,7 +116,7 @@ def _version(listed: Sequence[RemoteFile], options: Options) -> Version:
 def parse_version(text: str) -> Version:
     """A version as a person typed it. Raises UsageError."""
     try:
-        return Version(text)
+        return bounded.version(text)
     except InvalidVersion:
         raise UsageError(
             f"'{printable(text)}' is not a version (PEP 440)", hint="Give one like 1.11.0, or 'latest'."

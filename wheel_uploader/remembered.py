@@ -18,7 +18,7 @@ import json
 import sys
 from pathlib import Path
 
-from wheel_uploader import plain
+from wheel_uploader import bounded, plain
 from wheel_uploader.errors import StorageError
 from wheel_uploader.models import DistName, Profile
 from wheel_uploader.verify import Seen
@@ -51,11 +51,11 @@ class Remembered:
         if not of or data is None or len(data) >= LIMIT:
             return None
         try:
-            values = json.loads(data)
+            values = bounded.load_json(data)
             if values["of"] != of or self._profile not in {"", values["profile"]}:
                 return None
             return plain.seen(values, name)
-        except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        except (ValueError, TypeError, LookupError, AttributeError):
             return None  # Damaged, or not ours.
 
     def keep(self, name: DistName, sha256: str, seen: Seen) -> None:

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable
 
+from wheel_uploader import bounded
 from wheel_uploader.brought.expect import Expectation
 from wheel_uploader.display import counted, in_words, printable
 from wheel_uploader.errors import (
@@ -121,18 +122,20 @@ def _too_late(
 
 # --- durations -------------------------------------------------------------------------------------
 
-_NUMBER = r"(\d{1,9}(?:\.\d{1,9})?)"
+_NUMBER = r"([0-9]{1,9}(?:\.[0-9]{1,9})?)"
 _SECONDS = re.compile(_NUMBER)
 _WITH_UNITS = re.compile(f"(?:{_NUMBER}d)?(?:{_NUMBER}h)?(?:{_NUMBER}m)?(?:{_NUMBER}s)?")
 
 
 def parse_duration(text: str) -> float:
-    """The seconds of ``20m``, ``90s``, ``1h30m``, ``3d`` or a plain number. Raises ValueError."""
+    """Return the seconds of ``20m``, ``90s``, ``1h30m``, ``3d`` or a plain number. Raises ValueError."""
     said = "".join(text.split()).lower()
-    if _SECONDS.fullmatch(said):
-        return float(said)
-    found = _WITH_UNITS.fullmatch(said)
+    found = _WITH_UNITS.fullmatch(f"{said}s" if _SECONDS.fullmatch(said) else said)
     if not said or not found:
-        raise ValueError(f"'{printable(text)}' is no duration: give one like 20m, 90s or 1h30m")
+        shown = printable(text, limit=100)
+        raise ValueError(f"'{shown}' is no duration: give one like 20m, 90s or 1h30m")
     days, hours, minutes, seconds = (float(part or 0) for part in found.groups())
-    return days * 86400 + hours * 3600 + minutes * 60 + seconds
+    total = days * 86400 + hours * 3600 + minutes * 60 + seconds
+    if bounded.seconds(total) is None:
+        raise ValueError(f"'{printable(text, limit=100)}' is longer than ten years")
+    return total

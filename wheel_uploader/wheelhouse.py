@@ -9,11 +9,12 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from wheel_uploader import bounded
 from wheel_uploader.disk import READING, Folder, storage_errors
 from wheel_uploader.display import printable
 from wheel_uploader.errors import LockedError, StorageError
@@ -57,15 +58,15 @@ class Note:
     def parse(cls, data: bytes) -> Note | None:
         """The note in ``data``; None when it is none, for notes are hints and may be damaged."""
         try:
-            values = json.loads(data)
+            values = bounded.load_json(data)
             if isinstance(values, dict):
                 values.setdefault("parts", "")
             if not isinstance(values, dict) or values.keys() != {field.name for field in fields(cls)}:
                 return None
             size = values.pop("size")
-        except (ValueError, RecursionError):
+        except ValueError:
             return None
-        if not (size is None or type(size) is int) or not all(
+        if not (size is None or bounded.is_size(size)) or not all(
             type(value) is str for value in values.values()
         ):
             return None
@@ -176,7 +177,7 @@ class Wheelhouse:
         """When a file that ``filenames`` found was written."""
         with storage_errors(str(self.path / filename)):
             state = self.folder.stat(filename)
-        return datetime.fromtimestamp(state.st_mtime if state else 0, UTC)
+        return bounded.moment_of(state.st_mtime if state else 0)
 
     def open_file(self, filename: str) -> int:
         """A descriptor for reading a file that ``holds`` found; never through a link."""

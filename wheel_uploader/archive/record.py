@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from wheel_uploader import bounded
 from wheel_uploader.memo import remembers
 from wheel_uploader.models import Member, WheelContent
 
@@ -100,11 +101,11 @@ def parse(data: bytes) -> Record:
 def _row(number: int, fields: list[str], problems: list[Problem]) -> Row:
     path, stated, stated_size = fields
     size = None
-    if stated_size.isascii() and stated_size.isdigit() and len(stated_size) < 20:
-        size = int(stated_size)
-    elif stated_size:
+    if stated_size:
+        size = bounded.whole_number(stated_size, bounded.MAX_SIZE)
+    if stated_size and size is None:
         problems.append(Problem(f"line {number} has '{stated_size}' for a size"))
-    elif stated:
+    elif stated and not stated_size:
         problems.append(Problem(f"line {number} has a hash but no size", harmless=True))
     if not stated:
         return Row(path, size=size)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from cryptography import x509
 from pypi_attestations import Attestation as Signed
 from pypi_attestations import AttestationType, Distribution
 
+from wheel_uploader import bounded
 from wheel_uploader.display import printable
 from wheel_uploader.errors import StorageError
 from wheel_uploader.models import Attestation, LocalCompanion
@@ -66,11 +66,7 @@ class _Statement:
     """What is signed: an in-toto statement of exactly one file, as PyPI wants it. Raises ValueError."""
 
     def __init__(self, payload: bytes) -> None:
-        try:
-            data = json.loads(payload)
-        except RecursionError:
-            raise ValueError("its statement is nested too deeply") from None
-        match data:
+        match bounded.load_json(payload):
             case {
                 "predicateType": str(kind),
                 "subject": [{"name": str(name), "digest": {"sha256": str(sha256)}}],

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from packaging.version import Version
 
-from wheel_uploader import release
+from wheel_uploader import bounded, release
 from wheel_uploader.brought import expect, sums, vouch
 from wheel_uploader.brought.expect import Expectation
 from wheel_uploader.display import printable
@@ -84,8 +84,8 @@ def _expectation(options: Options) -> Expectation | None:
     match options.expect:
         case None | "":
             return None
-        case str(text) if text.removeprefix("-").isdecimal():
-            return expect.of_count(int(text))
+        case str(text) if (number := bounded.digits(text.removeprefix("-"))) is not None:
+            return expect.of_count(-number if text.startswith("-") else number)
         case str(text):
             return expect.of_lines(_text(Path(text)), text)
         case Mapping() as table:

@@ -161,8 +161,9 @@ def _is_platform(word: str, platform: str) -> bool:
     return word == str(family) or word in map(str, family.served)
 
 
-_CPYTHON = re.compile(r"cp(\d)(\d+)t?")
-_OTHER_PYTHON = re.compile(r"(?:pp|graalpy)(\d)(\d+)")
+# Packaging enumerates all older versions: with many digits it would not end.
+_CPYTHON = re.compile(r"cp([0-9])([0-9]{1,3})t?")
+_OTHER_PYTHON = re.compile(r"(?:pp|graalpy)([0-9])([0-9]{1,3})")
 #: cibuildwheel's word for a GraalPy: the version of Python, and its own.
 _GRAALPY = re.compile(r"gp(\d+)_\d+")
 
@@ -193,8 +194,16 @@ def _interfaces(word: str) -> frozenset[tuple[str, str]]:
 # --- as a number, a list, a matrix -----------------------------------------------------------------
 
 
+#: No listing has more (sources.base.MAX_LINKS).
+MOST_FILES = 100_000
+
+
 def of_count(count: int) -> Expectation:
-    """So many files. Raises UsageError."""
+    """Return the expectation of ``count`` files. Raises UsageError."""
+    if count > MOST_FILES:
+        raise UsageError(
+            f"a release of more than {MOST_FILES} files cannot be expected", hint="--expect N has fewer."
+        )
     if count < 1:
         raise UsageError(f"a release of {count} files cannot be expected", hint="--expect 1, or more.")
     return Expectation(count=count)

@@ -132,7 +132,7 @@ def _same_name(subject: str, filename: str) -> bool:
     parse = parse_wheel_filename if filename.endswith(".whl") else parse_sdist_filename
     try:
         return parse(subject) == parse(filename)
-    except (InvalidWheelFilename, InvalidSdistFilename):
+    except (InvalidWheelFilename, InvalidSdistFilename, ValueError):  # The last: too many digits.
         return False
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from wheel_uploader import bounded
 from wheel_uploader.checks import core_metadata, metadata_pypi
 from wheel_uploader.checks.core_metadata import ELSEWHERE, Content
 from wheel_uploader.checks.registry import Yielded, check
@@ -114,7 +115,7 @@ def filename_mismatch(content: WheelContent | SdistContent) -> Iterator[Yielded]
     not rename files.
     """
     from packaging.utils import canonicalize_name
-    from packaging.version import InvalidVersion, Version
+    from packaging.version import InvalidVersion
 
     path = core_metadata.path_of(content)
     metadata = core_metadata.or_nothing(content)
@@ -122,7 +123,7 @@ def filename_mismatch(content: WheelContent | SdistContent) -> Iterator[Yielded]
     if name and canonicalize_name(name) != content.name.project:
         yield path, f"Name is '{name}', the file name says '{content.name.project}'"
     try:
-        if version and Version(version) != content.name.version:
+        if version and bounded.version(version) != content.name.version:
             yield path, f"Version is '{version}', the file name says '{content.name.version}'"
     except (InvalidVersion, ValueError):
         return  # metadata/invalid

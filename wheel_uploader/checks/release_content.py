@@ -12,7 +12,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
-from wheel_uploader import names
+from wheel_uploader import bounded, names
 from wheel_uploader.brought.expect import Expectation
 from wheel_uploader.display import bare_url
 from wheel_uploader.errors import UsageError
@@ -109,7 +109,7 @@ def parsed(page: ProjectPage, project: str) -> tuple[tuple[DistName, IndexFile],
 def specifiers(requires_python: str) -> SpecifierSet:
     """What a Requires-Python admits: everything, where it cannot be read."""
     try:
-        return SpecifierSet(requires_python)
+        return bounded.specifiers(requires_python)
     except InvalidSpecifier:
         return SpecifierSet()
 

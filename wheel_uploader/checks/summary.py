@@ -7,9 +7,10 @@ import re
 from collections.abc import Iterable
 
 from packaging.requirements import InvalidRequirement, Requirement
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.specifiers import InvalidSpecifier
 from packaging.utils import canonicalize_name
 
+from wheel_uploader import bounded
 from wheel_uploader.archive import record
 from wheel_uploader.checks import content as content_checks
 from wheel_uploader.checks import core_metadata
@@ -84,7 +85,7 @@ def _fields(found: CoreMetadata) -> dict[str, tuple[str, ...]]:
 
 def _specifiers(text: str) -> str:
     try:
-        return str(SpecifierSet(text))
+        return str(bounded.specifiers(text))
     except InvalidSpecifier:
         return text
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 
 from wheel_uploader.download.lanes import Lanes
 from wheel_uploader.download.partial import Partial
+from wheel_uploader.download.spans import Span
 from wheel_uploader.errors import NetworkError, TransportError
 from wheel_uploader.http.reply import Stream
 
@@ -29,7 +29,6 @@ _CHUNK = 64 * 1024
 #: Connections that may break before no more are begun.
 _FAILURES = 4
 
-Span = tuple[int, int]
 #: An answer, and its body from where it has been read to.
 Answer = tuple[Stream, Iterator[bytes]]
 
@@ -65,10 +64,15 @@ class Pieces:
         """``here``: which bytes of ``size`` there are, in order, as ``spans`` says it."""
         self._pieces = [_Piece(start, end, end) for start, end in here]
         left = size - sum(end - start for start, end in here)
-        step = min(max(-(-left // _COUNT), _LEAST), _MOST)
+        self._step = min(max(-(-left // _COUNT), _LEAST), _MOST)
         edges = [0, *(edge for span in here for edge in span), size]
-        for start, end in zip(edges[::2], edges[1::2], strict=True):
-            self._pieces += [_Piece(at, at, min(at + step, end)) for at in range(start, end, step)]
+        # A gap is one piece until somebody takes a part of it: how many there are depends on the bytes that
+        # arrive, and not on the size that a server announces.
+        self._pieces += [
+            _Piece(start, start, end)
+            for start, end in zip(edges[::2], edges[1::2], strict=True)
+            if start < end
+        ]
         self._pieces.sort(key=lambda piece: piece.start)
         self._size = size
         self._workers = 0
@@ -157,7 +161,7 @@ class Pieces:
             return False
         with self._changed:
             # One that has begun its thread takes its piece in a moment.
-            free = sum(not piece.is_taken and piece.at < piece.end for piece in self._pieces)
+            free = sum(-(-(each.end - each.at) // self._step) for each in self._pieces if not each.is_taken)
             beginning = self._workers - sum(piece.is_taken for piece in self._pieces)
             return free > beginning or (not free and not beginning and self._robbed() is not None)
 
@@ -225,8 +229,16 @@ class Pieces:
                 if is_stuck and other.stream:
                     other.stream.abort()
             if piece:
-                piece.is_taken, piece.moved = True, time.monotonic()
+                self._take(piece)
             return piece
+
+    def _take(self, piece: _Piece) -> None:
+        """Mark a piece as taken; what exceeds the length of one piece becomes the next piece."""
+        cut = piece.at + self._step
+        if cut < piece.end and not piece.is_second:
+            self._pieces.insert(self._pieces.index(piece) + 1, _Piece(cut, cut, piece.end))
+            piece.end = cut
+        piece.is_taken, piece.moved = True, time.monotonic()
 
     def _robbed(self) -> _Piece | None:
         """Whose piece is worth being shared, because it is long, or its connection stuck."""
@@ -283,7 +295,7 @@ class Pieces:
             self._leave(piece)
             for found in self._pieces:
                 if found.start == piece.end and found.at == found.start < found.end and not found.is_taken:
-                    found.is_taken, found.moved = True, time.monotonic()
+                    self._take(found)
                     return found
             return None
 
@@ -303,23 +315,3 @@ class Pieces:
 
 def _is_stuck(piece: _Piece) -> bool:
     return not piece.is_second and time.monotonic() - piece.moved > _STUCK
-
-
-# --- as a note says it -----------------------------------------------------------------------------
-
-_SPAN = re.compile(r"(\d{1,18})-(\d{1,18})")
-
-
-def write(spans: Sequence[Span]) -> str:
-    """``0-8388608,16777216-20000000``: the first byte, and the one after the last."""
-    return ",".join(f"{start}-{end}" for start, end in spans)
-
-
-def read(text: str, size: int) -> tuple[Span, ...] | None:
-    """The spans that ``text`` says; None when they cannot be those of a file of ``size`` bytes."""
-    found = [_SPAN.fullmatch(part) for part in text.split(",")]
-    spans = tuple((int(each[1]), int(each[2])) for each in found if each)
-    edges = [edge for span in spans for edge in span]
-    if len(spans) < len(found) or edges != sorted(set(edges)) or edges[-1] > size:
-        return None
-    return spans

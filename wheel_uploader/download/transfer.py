@@ -7,9 +7,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
-from wheel_uploader import markup
+from wheel_uploader import bounded, markup
 from wheel_uploader.display import bare_url, printable
-from wheel_uploader.download import pieces
+from wheel_uploader.download import pieces, spans
 from wheel_uploader.download.lanes import Lanes
 from wheel_uploader.download.partial import Partial
 from wheel_uploader.download.pieces import Answer, NoRanges, Pieces
@@ -27,7 +27,7 @@ _CHUNK = 128 * 1024
 #: Bytes of a file that is worth continuing; smaller ones are there before a note of them is.
 _WORTH = 256 * 1024
 
-_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})\Z")
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})\Z")
 #: No wheel and no sdist begins like this.
 _PAGE = re.compile(rb"(?i)(?:\xef\xbb\xbf)?\s*<(\?xml|!doctype|[a-z]+)")
 
@@ -99,14 +99,14 @@ class Transfer:
         return note
 
     def _take_up_pieces(self, note: Note) -> Note | None:
-        spans = pieces.read(note.parts, note.size) if note.size else None
-        if not spans:
+        here = spans.read(note.parts, note.size) if note.size else None
+        if not here:
             return None
-        first = spans[0][1] if not spans[0][0] else 0
-        if not self._partial.take_up(self._bar.advance, first=first, least=spans[-1][1]):
+        first = here[0][1] if not here[0][0] else 0
+        if not self._partial.take_up(self._bar.advance, first=first, least=here[-1][1]):
             return None
-        self._bar.advance(sum(end - start for start, end in spans) - first)
-        self._pieces = Pieces(spans, note.size or 0)
+        self._bar.advance(sum(end - start for start, end in here) - first)
+        self._pieces = Pieces(here, note.size or 0)
         self._partial.keep = True
         return note
 
@@ -173,8 +173,12 @@ class Transfer:
     def _begin(self, headers: Mapping[str, str]) -> Note:
         """A 200: this body is the whole file."""
         self._refuse_coding(headers)
-        length = headers.get("content-length", "")
-        size = int(length) if re.fullmatch(r"\d{1,18}", length, re.ASCII) else None
+        size, excess = bounded.listed_size_text(headers.get("content-length", ""))
+        if excess:
+            raise FileError(
+                f"{self._filename}: the server announces more than {bounded.MAX_SIZE_TEXT} of it",
+                hint="No wheel or sdist has that size: check the server, then run this again.",
+            )
         if size is not None:
             self._bar.expect(size)
         self.restart()
@@ -264,7 +268,7 @@ class Transfer:
         brought = self._pieces
 
         def note() -> None:
-            self._house.write_stump_note(self._filename, replace(begun, parts=pieces.write(brought.spans())))
+            self._house.write_stump_note(self._filename, replace(begun, parts=spans.write(brought.spans())))
 
         # Before the first byte at another place: what follows the end of the first part may be missing.
         note()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import timedelta
-from email.utils import parsedate_to_datetime
+
+from wheel_uploader import bounded
 
 _ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]{0,200}"\Z')
 
@@ -23,8 +24,7 @@ def last_modified(headers: Mapping[str, str]) -> str:
     have the same date (RFC 9110, 8.8.2.2).
     """
     text = headers.get("last-modified", "")
-    try:
-        age = parsedate_to_datetime(headers.get("date", "")) - parsedate_to_datetime(text)
-    except (ValueError, TypeError):  # Unreadable, or one with a time zone and one without.
+    answered, changed = bounded.moment(headers.get("date")), bounded.moment(text)
+    if answered is None or changed is None:
         return ""
-    return text if age > timedelta(seconds=1) else ""
+    return text if answered - changed > timedelta(seconds=1) else ""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from wheel_uploader import bounded
 from wheel_uploader.display import bare_url, printable
 from wheel_uploader.errors import HttpStatus, NetworkError, TransportError
 from wheel_uploader.http import bodies, retry
@@ -156,7 +157,7 @@ def coding_of(response: httpx.Response) -> str:
 def drain(response: httpx.Response) -> None:
     """Read the body of a redirect, if it says that it is small, so that the connection can be used again."""
     length = response.headers.get("content-length", "")
-    if length.isdecimal() and len(length) < 6 and int(length) <= SMALL:
+    if bounded.whole_number(length, SMALL) is not None:
         with contextlib.suppress(httpx.HTTPError):
             bodies.start(response.iter_raw(), SMALL)
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import random
-import re
 import time
 from collections.abc import Callable
-from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
+from wheel_uploader import bounded
 from wheel_uploader.display import counted, printable
 from wheel_uploader.errors import HttpStatus, NetworkError, TransportError
 from wheel_uploader.progress import Progress
@@ -41,15 +40,19 @@ def pause_after(error: NetworkError, attempt: int) -> float:
 
 
 def parse_retry_after(value: str, *, now: float | None = None) -> float | None:
-    """The seconds that a Retry-After header asks for, as a number or as a date; None when it says nothing."""
+    """Return the seconds that a Retry-After header asks for, as a number or a date; None if it has neither.
+
+    More than ten years count as ten: a timer overflows far beyond.
+    """
     value = value.strip()
-    if re.fullmatch(r"\d{1,9}", value):
-        return float(value)
-    try:
-        date = parsedate_to_datetime(value).timestamp()
-    except (ValueError, OverflowError):
+    if bounded.is_whole_number(value):
+        asked = bounded.whole_number(value, 10**9)
+        return None if asked is None else min(float(asked), bounded.MAX_SECONDS)
+    date = bounded.moment(value)
+    if date is None:
         return None
-    return max(0.0, date - (time.time() if now is None else now))
+    left = date.timestamp() - (time.time() if now is None else now)
+    return min(max(0.0, left), bounded.MAX_SECONDS)
 
 
 def retrying(

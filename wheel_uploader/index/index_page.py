@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Iterable
-from datetime import datetime
 from typing import Any
 from urllib.parse import urldefrag, urljoin
 
-from wheel_uploader import names
+from wheel_uploader import bounded, names
 from wheel_uploader.display import bare_url, printable
 from wheel_uploader.errors import NetworkError
 from wheel_uploader.models import IndexFile, ProjectPage, RemoteFile
@@ -40,7 +38,7 @@ _STATUS = re.compile(
 def from_json(text: str, url: str) -> ProjectPage:
     """A PEP 691 page. Raises NetworkError when it is something else."""
     try:
-        data = json.loads(text)
+        data = bounded.load_json(text)
         files = tuple(_json_file(item, url) for item in data["files"])
         status = data.get("project-status") or {}
         return ProjectPage(
@@ -51,18 +49,17 @@ def from_json(text: str, url: str) -> ProjectPage:
             status_reason=printable(str(status.get("reason") or "")),
             view="json",
         )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise no_index_page(url, "its JSON is not a project's page (PEP 691)") from None
 
 
 def _json_file(item: Any, base: str) -> IndexFile:
-    size = item.get("size")
     return IndexFile(
         filename=_text(item["filename"]),
         url=urljoin(base, _text(item["url"])),
         hashes=digests({_text(name): _text(digest) for name, digest in item["hashes"].items()}),
-        size=size if isinstance(size, int) else None,
-        upload_time=_time(item.get("upload-time")),
+        size=bounded.listed_size(item.get("size")).bytes,
+        upload_time=bounded.moment(item.get("upload-time")),
         yanked=bool(item.get("yanked")),
     )
 
@@ -71,13 +68,6 @@ def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError
     return value
-
-
-def _time(value: object) -> datetime | None:
-    try:
-        return datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
 
 
 def from_html(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from wheel_uploader import bounded
+
 Numbers = tuple[int, ...]
 
 
@@ -53,4 +55,7 @@ def parse(tag: str) -> tuple[Family, Numbers]:
         # Digits that are not set apart mean a version for manylinux only.
         old = _OLD_MANYLINUX.get(version) if system == "manylinux" else None
         return (Family(system, arch), old) if old else (Family(tag, ""), ())
-    return Family(system, arch), tuple(int(part) for part in version.split("_")[1:])
+    numbers = [bounded.whole_number(part, bounded.MAX_TAG_NUMBER) for part in version.split("_")[1:]]
+    if None in numbers:
+        return Family(tag, ""), ()
+    return Family(system, arch), tuple(number for number in numbers if number is not None)

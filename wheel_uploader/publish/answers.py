@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urljoin
 
-from wheel_uploader import markup
+from wheel_uploader import bounded, markup
 from wheel_uploader.display import bare_url, printable
 from wheel_uploader.errors import (
     ConflictError,
@@ -181,8 +181,8 @@ def server_words(reason: str, body: str, status: int) -> str:
 def _from_json(body: str) -> list[str]:
     """The texts of a JSON error under the keys that indexes use, the most telling first."""
     try:
-        data = json.loads(body)
-    except (ValueError, RecursionError):
+        data = bounded.load_json(body)
+    except ValueError:
         return []
     if not isinstance(data, dict):
         return []

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 import requests
 import rich
 from packaging.utils import canonicalize_name
-from packaging.version import Version
 from requests.auth import AuthBase, HTTPBasicAuth
 from twine import auth, utils
 from twine.exceptions import TwineException, UnableToReadConfigurationFile
@@ -18,6 +17,7 @@ from twine.package import PackageFile
 from twine.repository import TEST_WAREHOUSE, WAREHOUSE_WEB, Repository
 from twine.settings import Settings
 
+from wheel_uploader import bounded
 from wheel_uploader.display import bare_url, printable, remember_basic_auth, remember_secret
 from wheel_uploader.errors import CredentialsError, FileError, StorageError, UsageError
 from wheel_uploader.models import Attestation, Attestations, LocalFile, Options, Signature
@@ -230,7 +230,10 @@ class Uploader:
         try:
             package = PackageFile.from_filename(str(file.path), None)
             name, version = package.metadata["name"], package.metadata["version"]
-            belongs = (canonicalize_name(name), Version(version)) == (file.name.project, file.name.version)
+            belongs = (canonicalize_name(name), bounded.version(version)) == (
+                file.name.project,
+                file.name.version,
+            )
             self._along.add_to(package, file)
         except FileError:
             raise

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from packaging import tags
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.specifiers import InvalidSpecifier
 from packaging.tags import Tag
 
+from wheel_uploader import bounded
 from wheel_uploader.models import DistName, SdistName, WheelName
 from wheel_uploader.platforms.tags import Platform, System, parse_all
 
@@ -75,6 +76,8 @@ def pythons(names: Iterable[DistName]) -> tuple[Python, ...]:
                 floors.add(OLDEST_CPYTHON)
                 continue
             version = (int(parsed[2]), int(parsed[3]))
+            if version[1] > bounded.MAX_ENUMERATED:
+                continue
             if tag.abi.startswith("abi3"):
                 floors.add(version)
             else:
@@ -104,7 +107,9 @@ def machines(names: Iterable[DistName]) -> tuple[Machine, ...]:
     known = parse_all(tagged - {"any"})
     if "any" in tagged or not known:
         known += parse_all(("manylinux_2_28_x86_64", "macosx_11_0_arm64", "win_amd64"))
-    found = {machine: None for platform in known for machine in _machines(platform)}
+    # Such a machine would have one tag for each version up to its own.
+    usual = [platform for platform in known if max(platform.version) <= bounded.MAX_ENUMERATED]
+    found = {machine: None for platform in usual for machine in _machines(platform)}
     return tuple(sorted(found, key=lambda each: (each.family, _number(each.age))))
 
 
@@ -194,6 +199,6 @@ def builds_from_source(names: Iterable[DistName], python: Python, requires: str 
     if not any(isinstance(name, SdistName) for name in names):
         return False
     try:
-        return SpecifierSet(requires).contains(_text(python.version))
+        return bounded.specifiers(requires).contains(_text(python.version))
     except InvalidSpecifier:
         return True

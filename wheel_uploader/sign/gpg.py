@@ -13,9 +13,9 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import IO
 
+from wheel_uploader import bounded
 from wheel_uploader.disk import storage_errors
 from wheel_uploader.display import is_secret_variable, printable
 from wheel_uploader.errors import SigningError
@@ -54,8 +54,9 @@ class Answer:
     def error_code(self) -> int:
         """The code of libgpg-error that gpg ended with, without its source; 0 when there is none."""
         lines = [*self.status("ERROR"), *self.status("FAILURE")]
-        codes = [line[1] for line in lines if len(line) > 1 and line[1].isdecimal()]
-        return int(codes[-1]) & 0xFFFF if codes else 0
+        codes = [bounded.whole_number(line[1], 0xFFFF_FFFF) for line in lines if len(line) > 1]
+        known = [code for code in codes if code is not None]
+        return known[-1] & 0xFFFF if known else 0
 
     @property
     def last_words(self) -> str:
@@ -271,7 +272,7 @@ def _problem(record: list[str]) -> str:
     if validity == "r":
         return "is revoked"
     if validity == "e" and _SECONDS.match(expires):
-        return f"expired on {datetime.fromtimestamp(int(expires), UTC):%Y-%m-%d}"
+        return f"expired on {bounded.moment_of(float(expires)):%Y-%m-%d}"
     if "D" in capabilities:
         return "is disabled"
     # A capital letter is what the whole key, subkeys included, can do today.

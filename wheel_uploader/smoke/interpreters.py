@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import subprocess
@@ -13,8 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import packaging
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.specifiers import InvalidSpecifier
 
+from wheel_uploader import bounded
 from wheel_uploader.models import WheelName
 
 #: Seconds: one that does not answer in this time is not used.
@@ -51,7 +51,7 @@ class Interpreter:
     def installs(self, wheel: WheelName, requires: str = "") -> bool:
         """Whether a wheel with these tags, and with this Requires-Python, is one for it."""
         with contextlib.suppress(InvalidSpecifier):
-            if not SpecifierSet(requires).contains(self.version, prereleases=True):
+            if not bounded.specifiers(requires).contains(self.version, prereleases=True):
                 return False
         return any(str(tag) in self.tags for tag in wheel.tags)
 
@@ -107,7 +107,7 @@ def _asked(path: Path) -> Interpreter | None:
             check=True,
             stdin=subprocess.DEVNULL,
         )
-        said = json.loads(done.stdout)
+        said = bounded.load_json(done.stdout)
         return Interpreter(
             name=said["name"], path=str(path), version=said["version"], tags=frozenset(said["tags"])
         )

@@ -7,13 +7,14 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from wheel_uploader import bounded
 from wheel_uploader.display import bare_url, printable
 from wheel_uploader.errors import CredentialsError, NothingFoundError
 from wheel_uploader.http import Page
 from wheel_uploader.models import RemoteFile
 from wheel_uploader.sources import paging
 from wheel_uploader.sources.artifacts import Artifact, Unpacker, UnpackingSource
-from wheel_uploader.sources.base import Listing, digests, moment
+from wheel_uploader.sources.base import Listing, digests
 from wheel_uploader.sources.github import PER_PAGE, Api, entries, next_page, repository
 from wheel_uploader.sources.simple import load
 
@@ -105,6 +106,6 @@ def _file(entry: dict[str, Any], source: str, artifact_url: str) -> RemoteFile |
         url=f"{artifact_url}{number}/zip",
         hashes=digests({"sha256": digest.removeprefix("sha256:")}) if isinstance(digest, str) else {},
         source=source,
-        modified=moment(entry.get("created_at")),
+        modified=bounded.moment(entry.get("created_at")),
         refused=f"the artifact expired on {day}" if expired else "",
     )

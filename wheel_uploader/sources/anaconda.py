@@ -9,15 +9,15 @@ from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urljoin, urlsplit
 
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import InvalidVersion
 
-from wheel_uploader import names
+from wheel_uploader import bounded, names
 from wheel_uploader.display import bare_url, remember_secret
 from wheel_uploader.errors import CredentialsError, HttpStatus, ListingError, NetworkError, NothingFoundError
 from wheel_uploader.http import Http, Page
 from wheel_uploader.models import RemoteFile
 from wheel_uploader.sources import paging
-from wheel_uploader.sources.base import Listing, digests, moment
+from wheel_uploader.sources.base import Listing, digests
 from wheel_uploader.sources.simple import load
 from wheel_uploader.sources.web import WebPage
 
@@ -188,7 +188,7 @@ def _is_wanted(entry: dict[str, Any], channel: Channel) -> bool:
 
 def _file(entry: dict[str, Any], base_url: str, source: str) -> RemoteFile | None:
     """One file; its hash may be the word "None", and its URL has no scheme."""
-    name, link, size = entry.get("basename"), entry.get("download_url"), entry.get("size")
+    name, link = entry.get("basename"), entry.get("download_url")
     if not isinstance(name, str) or not isinstance(link, str) or not link:
         return None
     try:
@@ -198,14 +198,16 @@ def _file(entry: dict[str, Any], base_url: str, source: str) -> RemoteFile | Non
         return None
     if scheme not in {"http", "https"}:
         return None
+    size, excess = bounded.listed_size(entry.get("size"))
     given = {algorithm: entry.get(algorithm) for algorithm in ("sha256", "md5")}
     return RemoteFile(
         filename=name,
         url=url,
-        size=size if type(size) is int and size >= 0 else None,
+        size=size,
         hashes=digests({key: value for key, value in given.items() if isinstance(value, str)}),
         source=source,
-        modified=moment(entry.get("upload_time")),
+        modified=bounded.moment(entry.get("upload_time")),
+        refused=excess,
     )
 
 
@@ -214,6 +216,6 @@ def _is_of_version(file: RemoteFile, channel: Channel) -> bool:
     if not channel.version:
         return True
     try:
-        return str(names.parse(file.filename).version) == str(Version(channel.version))
+        return str(names.parse(file.filename).version) == str(bounded.version(channel.version))
     except (names.NameRefused, InvalidVersion):
         return True

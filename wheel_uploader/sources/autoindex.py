@@ -8,8 +8,9 @@ from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
 from packaging.utils import canonicalize_name
 
+from wheel_uploader import bounded
 from wheel_uploader.models import RemoteFile
-from wheel_uploader.sources.base import Listing, moment, urls_below
+from wheel_uploader.sources.base import Listing, urls_below
 from wheel_uploader.sources.xml import Document
 
 #: nginx's XML.
@@ -45,7 +46,7 @@ def read_document(document: Document, base_url: str, source: str) -> Listing:
         {
             "type": record.tag,
             "name": record.text,
-            "size": _number(record.attributes.get("size", "")),
+            "size": bounded.digits(record.attributes.get("size", "")),
             "mtime": record.attributes.get("mtime"),
         }
         for record in document.records
@@ -66,12 +67,13 @@ def _listing(entries: list[dict[str, Any]], base_url: str, source: str) -> Listi
         if entry.get("is_dir") or entry.get("type") in {"directory", "folder"}:
             pages.setdefault(canonicalize_name(name), f"{url_of(name)}/")
             continue
-        given, size = entry.get("url"), entry.get("size")
+        given = entry.get("url")
         url = _own_url(given, name, base_url) if isinstance(given, str) else url_of(name)
         if url and entry.get("type", "file") == "file":
-            size = size if type(size) is int and size >= 0 else None
-            when = moment(entry.get("mtime") or entry.get("mod_time"))
-            files.append(RemoteFile(filename=name, url=url, size=size, source=source, modified=when))
+            size, excess = bounded.listed_size(entry.get("size"))
+            when = bounded.moment(entry.get("mtime") or entry.get("mod_time"))
+            file = RemoteFile(filename=name, url=url, size=size, source=source, modified=when, refused=excess)
+            files.append(file)
     return Listing(files=tuple(files), pages=pages)
 
 
@@ -98,7 +100,3 @@ def _own_url(given: str, name: str, base_url: str) -> str:
 def _directory(url: str) -> str:
     parts = urlsplit(url)
     return urlunsplit(parts._replace(path=parts.path[: parts.path.rfind("/") + 1]))
-
-
-def _number(text: str) -> int | None:
-    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None

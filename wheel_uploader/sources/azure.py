@@ -7,8 +7,9 @@ import binascii
 import re
 from urllib.parse import parse_qs, quote, unquote, urlsplit, urlunsplit
 
+from wheel_uploader import bounded
 from wheel_uploader.models import RemoteFile
-from wheel_uploader.sources.base import Listing, digests, moment, urls_below, with_query
+from wheel_uploader.sources.base import Listing, digests, urls_below, with_query
 from wheel_uploader.sources.s3 import is_right_below
 from wheel_uploader.sources.xml import Document, Record
 
@@ -58,14 +59,15 @@ def read_container(document: Document, base_url: str, source: str) -> Listing:
 
 
 def _file(name: str, record: Record, url: str, source: str) -> RemoteFile:
-    size = record.fields.get("Content-Length", "")
+    size, excess = bounded.listed_size_text(record.fields.get("Content-Length", ""))
     return RemoteFile(
         filename=name.rpartition("/")[2],
         url=url,
-        size=int(size) if re.fullmatch(r"[0-9]{1,18}", size) else None,
+        size=size,
         hashes=_md5(record.fields.get("Content-MD5", "")),
         source=source,
-        modified=moment(record.fields.get("Last-Modified")),
+        modified=bounded.moment(record.fields.get("Last-Modified")),
+        refused=excess,
     )
 
 

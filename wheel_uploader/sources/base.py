@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Protocol
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
@@ -62,19 +60,6 @@ def digests(hashes: Mapping[str, str]) -> dict[str, str]:
         for algorithm, digest in lower.items()
         if _DIGEST.match(digest) and len(digest) == _DIGEST_LENGTH.get(algorithm, len(digest))
     }
-
-
-def moment(said: object) -> datetime | None:
-    """A time of a listing or a header, in ISO 8601 or as HTTP has it; UTC where no zone is said."""
-    if not isinstance(said, str):
-        return None
-    for parse in (datetime.fromisoformat, parsedate_to_datetime):
-        try:
-            when = parse(said.strip())
-        except (ValueError, TypeError, IndexError):
-            continue
-        return when if when.tzinfo else when.replace(tzinfo=UTC)
-    return None
 
 
 def with_query(url: str, changes: Mapping[str, str | None]) -> str:

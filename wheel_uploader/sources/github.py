@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urljoin, urlsplit
 
+from wheel_uploader import bounded
 from wheel_uploader.display import bare_url, remember_secret
 from wheel_uploader.errors import CredentialsError, HttpStatus, ListingError, NothingFoundError
 from wheel_uploader.http import Http, Page
 from wheel_uploader.models import RemoteFile
 from wheel_uploader.sources import paging
-from wheel_uploader.sources.base import Listing, digests, moment, with_query
+from wheel_uploader.sources.base import Listing, digests, with_query
 from wheel_uploader.sources.simple import load
 
 #: Entries on one page of a list: the most that GitHub gives.
@@ -243,7 +244,7 @@ def read_assets(text: str, base_url: str, source: str, by_api: str = "") -> List
 
 def _asset(entry: dict[str, Any], base_url: str, source: str, by_api: str) -> RemoteFile | None:
     name, link, digest = entry.get("name"), entry.get("browser_download_url"), entry.get("digest")
-    size, state, own = entry.get("size"), entry.get("state"), entry.get("url")
+    state, own = entry.get("state"), entry.get("url")
     if not isinstance(name, str) or not isinstance(link, str):
         return None
     try:
@@ -255,7 +256,7 @@ def _asset(entry: dict[str, Any], base_url: str, source: str, by_api: str) -> Re
         return None
     if by_api and isinstance(own, str) and own.startswith(by_api):
         url = own
-    refused = ""
+    size, refused = bounded.listed_size(entry.get("size"))
     if state != "uploaded":
         refused = f"its upload to GitHub was never finished (state {state})"
     elif size == 0:
@@ -264,9 +265,9 @@ def _asset(entry: dict[str, Any], base_url: str, source: str, by_api: str) -> Re
     return RemoteFile(
         filename=name,
         url=url,
-        size=size if type(size) is int and size >= 0 else None,
+        size=size,
         hashes=digests({algorithm: value}) if value else {},
         source=source,
-        modified=moment(entry.get("updated_at")),
+        modified=bounded.moment(entry.get("updated_at")),
         refused=refused,
     )

@@ -14,6 +14,7 @@ from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 from packaging.utils import canonicalize_name
 
+from wheel_uploader import bounded
 from wheel_uploader.display import printable
 from wheel_uploader.errors import ListingError
 from wheel_uploader.models import RemoteFile
@@ -23,7 +24,8 @@ _PIECE = 64 * 1024
 _HASH = re.compile(r"(?:\A|&)([A-Za-z0-9_-]{1,32})=([0-9A-Fa-f]{1,512})(?=&|\Z)")
 #: The size in a row of a listing: ``21-Nov-2026 10:15  16939602``, ``2026-11-21 10:15  16M``, ``16.2 MiB``.
 _SIZE = re.compile(
-    r"(?<![\w:.,/+-])(\d{1,15}(?:\.\d{1,3})?)[ \xa0]?([KMG])?i?(?:B|Bytes)?(?![\w:.,/+-])", re.IGNORECASE
+    r"(?<![\w:.,/+-])([0-9]{1,15}(?:\.[0-9]{1,3})?)[ \xa0]?([KMG])?i?(?:B|Bytes)?(?![\w:.,/+-])",
+    re.IGNORECASE,
 )
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 #: Characters of the text beside a link that are looked at.
@@ -162,7 +164,8 @@ def _join(base: str, href: str | None) -> str:
 def _size_in(row: str) -> int | None:
     """About how many bytes a file has, by what stands beside its link."""
     found = _SIZE.search(row)
-    return int(float(found[1]) * _UNITS[(found[2] or "").lower()]) if found else None
+    about = int(float(found[1]) * _UNITS[(found[2] or "").lower()]) if found else None
+    return about if bounded.is_size(about) else None
 
 
 def _directory(url: str) -> SplitResult:

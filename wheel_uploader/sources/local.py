@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from wheel_uploader import bounded
 from wheel_uploader.display import printable
 from wheel_uploader.errors import NothingFoundError, StorageError, UsageError
 from wheel_uploader.http import Http
@@ -94,5 +94,5 @@ def _remote(path: Path) -> RemoteFile:
         url=path.as_uri(),
         size=found.st_size,
         source=str(path.parent),
-        modified=datetime.fromtimestamp(found.st_mtime, UTC),
+        modified=bounded.moment_of(found.st_mtime),
     )

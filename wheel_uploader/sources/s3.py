@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from urllib.parse import parse_qs, quote, unquote, unquote_plus, urlsplit, urlunsplit
 
+from wheel_uploader import bounded
 from wheel_uploader.display import printable
 from wheel_uploader.errors import ListingError
 from wheel_uploader.http.hostnames import bucket_of
 from wheel_uploader.models import RemoteFile
-from wheel_uploader.sources.base import Listing, moment, urls_below, with_query
+from wheel_uploader.sources.base import Listing, urls_below, with_query
 from wheel_uploader.sources.xml import Document, Record
 
 #: Where the public addresses of ``s3://`` and ``gs://`` are.
@@ -104,13 +105,14 @@ def _decoded(text: str, encoded: bool) -> str:
 
 
 def _file(key: str, record: Record, url: str, source: str) -> RemoteFile:
-    size = record.fields.get("Size", "")
+    size, excess = bounded.listed_size_text(record.fields.get("Size", ""))
     return RemoteFile(
         filename=key.rpartition("/")[2],
         url=url,
-        size=int(size) if re.fullmatch(r"[0-9]{1,18}", size) else None,
+        size=size,
         source=source,
-        modified=moment(record.fields.get("LastModified")),
+        modified=bounded.moment(record.fields.get("LastModified")),
+        refused=excess,
     )
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
 
 from packaging.utils import canonicalize_name
 
+from wheel_uploader import bounded
 from wheel_uploader.display import printable
 from wheel_uploader.errors import ListingError
 from wheel_uploader.models import RemoteFile
-from wheel_uploader.sources.base import MAX_LINKS, Listing, digests, moment
+from wheel_uploader.sources.base import MAX_LINKS, Listing, digests
 
 #: A file of an index is an object with two or three more in it, and a dozen keys: more is a bomb.
 _MAX_OBJECTS, _MAX_COMMAS = 4 * MAX_LINKS, 20 * MAX_LINKS
@@ -33,8 +33,8 @@ def load(text: str, source: str) -> Any:
     if text.count("{") + text.count("[") > _MAX_OBJECTS or text.count(",") > _MAX_COMMAS:
         raise _too_much(source)
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return bounded.load_json(text)
+    except ValueError:
         raise ListingError(f"{source} answers with JSON that cannot be read") from None
 
 
@@ -86,15 +86,16 @@ def _files(files: list[Any], base_url: str, source: str) -> Iterator[RemoteFile]
             scheme = urlsplit(url).scheme
         except ValueError:
             continue
-        size = file.get("size")
+        size, excess = bounded.listed_size(file.get("size"))
         if scheme in {"http", "https"}:
             yield RemoteFile(
                 filename=file["filename"],
                 url=url,
-                size=size if type(size) is int and size >= 0 else None,
+                size=size,
                 hashes=_hashes(file.get("hashes")),
                 source=source,
-                modified=moment(file.get("upload-time")),
+                modified=bounded.moment(file.get("upload-time")),
+                refused=excess,
             )
 
 

@@ -6,8 +6,9 @@ import re
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit, urlunsplit
 
+from wheel_uploader import bounded
 from wheel_uploader.models import RemoteFile
-from wheel_uploader.sources.base import Listing, digests, moment, urls_below, with_query
+from wheel_uploader.sources.base import Listing, digests, urls_below, with_query
 from wheel_uploader.sources.s3 import is_right_below
 
 #: ``/v1/ACCOUNT/CONTAINER/PREFIX``; an account begins with AUTH_ or the like, and Ceph leaves it out.
@@ -55,14 +56,15 @@ def _is_entry(entry: object) -> bool:
 
 
 def _file(entry: dict[str, Any], url: str, source: str) -> RemoteFile:
-    size = entry["bytes"]
+    size, excess = bounded.listed_size(entry["bytes"])
     # An object in segments has the size and the hash of its list of them.
-    whole = type(size) is int and size > 0 and "slo_etag" not in entry
+    whole = bool(size) and "slo_etag" not in entry
     return RemoteFile(
         filename=entry["name"].rpartition("/")[2],
         url=url,
         size=size if whole else None,
         hashes=digests({"md5": entry["hash"]}) if whole else {},
         source=source,
-        modified=moment(entry.get("last_modified")),
+        modified=bounded.moment(entry.get("last_modified")),
+        refused=excess,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from wheel_uploader.cli.params import LocalPath, Option, option
+from wheel_uploader.cli.params import LocalPath, Option, Seconds, option
 
 
 def options() -> list[Option]:
@@ -21,13 +21,13 @@ def options() -> list[Option]:
         option("-c", "--clobber", is_flag=True, help="Overwrite a file there that is another one."),
         option(
             "--keep",
-            type=click.IntRange(min=1),
+            type=click.IntRange(1, 100_000),
             metavar="N",
             help="In the end keep the N newest releases there, and what the index does not have.",
         ),
         option(
             "--keep-days",
-            type=click.IntRange(min=1),
+            type=click.IntRange(1, 36_500),
             metavar="N",
             help="The same, by the days since they came; with both, what either keeps.",
         ),
@@ -40,7 +40,7 @@ def options() -> list[Option]:
         ),
         option(
             "--timeout",
-            type=click.FloatRange(min=1),
+            type=Seconds(least=1),
             default=30.0,
             show_default=True,
             metavar="SECONDS",
@@ -56,7 +56,7 @@ def options() -> list[Option]:
         ),
         option(
             "--lock-timeout",
-            type=click.FloatRange(min=0),
+            type=Seconds(least=0),
             default=0.0,
             metavar="SECONDS",
             help="Wait for another run in the wheelhouse.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from wheel_uploader.cli.params import LocalPath, Option, option
+from wheel_uploader.cli.params import LocalPath, Option, Seconds, option
 
 
 def options() -> list[Option]:
@@ -50,7 +50,7 @@ def options() -> list[Option]:
         option("--keep-going", is_flag=True, help="After one file was refused try the others."),
         option(
             "--confirm-timeout",
-            type=click.FloatRange(min=0),
+            type=Seconds(least=0),
             default=600.0,
             show_default=True,
             metavar="SECONDS",
