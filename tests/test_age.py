@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from datetime import UTC, datetime, timedelta
 
@@ -52,8 +53,31 @@ def test_the_newest_file_counts() -> None:
         "the newest build that is staged, dipy 1.12.0.dev1, is 11 days old "
         "(2026-11-10 06:00 UTC by the listing of file:///), and --max-age is 3 days; nothing was posted"
     )
-    # A clock that is ahead makes nothing stale.
-    assert fresh(selection(remote(days_old=-1))).when > NOW
+
+
+def test_a_date_in_the_future_is_not_fresh_beyond_a_small_clock_skew() -> None:
+    minute = 1 / (24 * 60)
+    assert fresh(selection(remote(days_old=-9 * minute))).when > NOW
+    for ahead in (11 * minute, 1, 36500):
+        with pytest.raises(NothingFoundError, match="is dated in the future") as caught:
+            fresh(selection(remote(days_old=-ahead)))
+        assert "here it is 2026-11-21 06:00 UTC" in str(caught.value)
+    # Beside it another file may be fresh, or old.
+    other = remote("cp313-cp313-win_amd64", days_old=2)
+    assert fresh(selection(remote(days_old=-1), other)).when == other.modified
+    with pytest.raises(NothingFoundError, match=r"is 2 days old .*; a date in the future .* does not count"):
+        fresh(selection(remote(days_old=-1), other), days=1)
+
+
+@pytest.mark.parametrize(
+    ("dev", "hour", "is_fresh"),
+    [("20261121", 0, True), ("20261122", 9, False), ("20261122", 11, True), ("20261123", 23, False)],
+)
+def test_a_version_of_tomorrow_may_come_from_another_time_zone(dev: str, hour: int, is_fresh: bool) -> None:
+    file = RemoteFile(filename=f"dipy-1.12.0.dev{dev}-py3-none-any.whl", url="file:///x", source="file:///")
+    now = datetime(2026, 11, 21, hour, tzinfo=UTC)
+    with contextlib.nullcontext() if is_fresh else pytest.raises(NothingFoundError, match="in the future"):
+        age.require_fresh(selection(file, version=f"1.12.0.dev{dev}"), Http(), limit=DAY, now=now)
 
 
 def test_a_server_is_asked_for_one_byte_and_its_last_modified() -> None:

@@ -17,6 +17,10 @@ from wheel_uploader.models import RemoteFile, Selection
 
 #: ``.dev20261120`` and ``.dev202611201530``: those who build every night number their builds so.
 _DATED = re.compile(r"(20\d\d)(0[1-9]|1[0-2])([0-2]\d|3[01])(?:\d{4}|\d{6})?")
+#: Clocks of two machines differ by this much without anything being wrong.
+_CLOCK_SKEW = timedelta(minutes=10)
+#: The end of today, wherever on earth the build was numbered.
+_DAY_AHEAD = timedelta(hours=24 + 14)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,34 +29,49 @@ class Built:
 
     when: datetime
     said_by: str
+    #: Whether ``when`` is the end of a day, because only the day is known.
+    is_day: bool = False
 
     def __str__(self) -> str:
-        return f"{self.when.astimezone(UTC):%Y-%m-%d %H:%M} UTC by {self.said_by}"
+        return f"{_minute(self.when)} by {self.said_by}"
 
 
 def require_fresh(selection: Selection, http: Http, *, limit: float, now: datetime) -> Built:
-    """When the newest file of the release was made; it is not older than ``limit`` seconds.
+    """Return the date of the newest file of the release, which is not older than ``limit`` seconds.
 
-    Files whose listing has no date are asked for theirs, until one is young enough. Raises NothingFoundError
-    for a release that is older, UsageError when nothing tells, NetworkError when there is no answer.
+    Files whose listing has no date are asked for theirs, until one is young enough. A date in the future
+    is not evidence of a fresh build. Raises NothingFoundError for a release that is older or has only such
+    dates, UsageError if it has no date, NetworkError if a server does not answer.
     """
     oldest = now - timedelta(seconds=limit)
     newest: Built | None = None
+    ahead: Built | None = None
     for built in _built(selection, http):
+        if built.when > now + (_DAY_AHEAD if built.is_day else _CLOCK_SKEW):
+            ahead = ahead or built
+            continue
         if newest is None or built.when > newest.when:
             newest = built
         if newest.when >= oldest:
             return newest
     what = f"the newest build that is staged, {selection.project} {selection.version},"
-    if newest is None:
+    if newest is None and ahead is None:
         raise UsageError(
             f"{what} has no date, so it is not known whether it is older than --max-age",
             hint="Neither the listing, nor a Last-Modified of the files, nor a .devYYYYMMDD tells: "
             "leave --max-age out for this place.",
         )
+    if newest is None:
+        raise NothingFoundError(
+            f"{what} is dated in the future ({ahead}; here it is {_minute(now)}), which proves nothing about "
+            "its age; nothing was posted",
+            hint="Check the clocks of the build machine, of the server and of this machine; the same command "
+            "without --max-age takes this build.",
+        )
     age = in_words((now - newest.when).total_seconds())
+    besides = f"; a date in the future ({ahead}) does not count" if ahead else ""
     raise NothingFoundError(
-        f"{what} is {age} old ({newest}), and --max-age is {in_words(limit)}; nothing was posted",
+        f"{what} is {age} old ({newest}), and --max-age is {in_words(limit)}; nothing was posted{besides}",
         hint="See what became of the builds since; the same command without --max-age takes this one.",
     )
 
@@ -71,7 +90,11 @@ def _built(selection: Selection, http: Http) -> Iterator[Built]:
             yield Built(when=when, said_by=f"Last-Modified of {printable(bare_url(remote.url))}")
     when = None if known else of_version(selection.version)
     if when:
-        yield Built(when=when, said_by="the date in the version")
+        yield Built(when=when, said_by="the date in the version", is_day=True)
+
+
+def _minute(when: datetime) -> str:
+    return f"{when.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _last_modified(remote: RemoteFile, http: Http) -> datetime | None:
