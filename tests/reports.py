@@ -184,6 +184,7 @@ def published() -> Report:
     report = compared(FileState.SAME)
     report.signatures = tuple(
         Signature(
+            content=b"-----BEGIN PGP SIGNATURE-----\n",
             filename=each.file.filename,
             path=Path(f"{each.file.path}.asc"),
             fingerprint="A" * 40,

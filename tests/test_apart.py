@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -50,12 +51,19 @@ def helpers() -> Iterator[Apart]:
 
 def seen_here(path: Path) -> Seen:
     return verify.read(
-        names.parse(path.name), path, lambda content: checks.inspect(content, profile=Profile.PYPI)
+        names.parse(path.name),
+        path,
+        sha256_of(path),
+        lambda content: checks.inspect(content, profile=Profile.PYPI),
     )
 
 
 def read(helpers: Apart, path: Path) -> Seen | None:
-    return helpers.read(names.parse(path.name), path, wait=True)
+    return helpers.read(names.parse(path.name), path, sha256_of(path), wait=True)
+
+
+def sha256_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else "0" * 64
 
 
 def test_the_same_is_found(files: list[Path], helpers: Apart) -> None:
@@ -130,7 +138,9 @@ def test_while_it_is_busy_files_are_read_here_or_wait(files: list[Path], tmp_pat
     for wait in (False, True):
         with Apart(Profile.PYPI) as helpers, ThreadPoolExecutor(1) as pool:
             assert helpers._turn.acquire(timeout=5)
-            asked = pool.submit(helpers.read, names.parse(files[0].name), files[0], wait=wait)
+            asked = pool.submit(
+                helpers.read, names.parse(files[0].name), files[0], sha256_of(files[0]), wait=wait
+            )
             if not wait:
                 assert asked.result(timeout=20) is None
             helpers._turn.release()
@@ -234,10 +244,12 @@ def test_it_ends_when_the_run_is_killed(files: list[Path]) -> None:
     script = (
         "import sys, time; from pathlib import Path; from wheel_uploader import apart, names; "
         "helpers = apart.Apart(None); path = Path(sys.argv[1]); apart.WORTH = 0; "
-        "helpers.read(names.parse(path.name), path, wait=True); "
+        "helpers.read(names.parse(path.name), path, sys.argv[2], wait=True); "
         "print(helpers._process.pid, flush=True); time.sleep(600)"
     )
-    with subprocess.Popen([sys.executable, "-c", script, str(files[0])], stdout=subprocess.PIPE) as killed:
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(files[0]), sha256_of(files[0])], stdout=subprocess.PIPE
+    ) as killed:
         assert killed.stdout
         pid = int(killed.stdout.readline())
         assert is_there(pid)
@@ -252,8 +264,8 @@ def test_it_ends_when_the_run_is_killed(files: list[Path]) -> None:
 
 
 def test_a_line_in_and_a_line_out(files: list[Path]) -> None:
-    asked = [json.dumps([path.name, str(path)]).encode() for path in files]
-    asked.insert(1, json.dumps(["absent-1.0-py3-none-any.whl", "/nonexistent"]).encode())
+    asked = [json.dumps([path.name, str(path), sha256_of(path)]).encode() for path in files]
+    asked.insert(1, json.dumps(["absent-1.0-py3-none-any.whl", "/nonexistent", "0" * 64]).encode())
     answers = io.BytesIO()
     reader.serve(asked, answers, Profile.PYPI)
     told = [json.loads(line) for line in answers.getvalue().splitlines()]
@@ -270,7 +282,7 @@ def test_what_a_library_prints_is_no_answer(files: list[Path]) -> None:
     main += "reader.serve = lambda *a: (print('{}', flush=True), real(*a)); reader.main()"
     done = subprocess.run(
         [sys.executable, "-c", main],
-        input=json.dumps([files[0].name, str(files[0])]).encode() + b"\n",
+        input=json.dumps([files[0].name, str(files[0]), sha256_of(files[0])]).encode() + b"\n",
         capture_output=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         check=True,

@@ -729,7 +729,7 @@ def test_a_bug_in_a_worker_is_not_hidden(
     def broken(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("wheel_uploader.archive.read", broken)
+    monkeypatch.setattr("wheel_uploader.archive.read_open", broken)
     with pytest.raises(ZeroDivisionError):
         fetch(server, path)
     assert finished(path) == []

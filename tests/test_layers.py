@@ -38,7 +38,17 @@ LEVELS = (
         "sources/*",
         *("release", "brought/*", "waiting", "age"),
         # download
-        *("download/*", "digests", "verify", "plain", "apart", "remembered", "wheelhouse", "disk"),
+        *(
+            "download/*",
+            "digests",
+            "verified_file",
+            "verify",
+            "plain",
+            "apart",
+            "remembered",
+            "wheelhouse",
+            "disk",
+        ),
         # check
         "archive/*",
         *("checks/*", "native/*", "platforms/*"),
@@ -86,7 +96,7 @@ HOMES = {
     # On Windows, where it comes with both click and tqdm.
     "colorama": ("progress/bars",),
     "trove_classifiers": ("checks/*",),
-    "twine": ("publish/upload", "publish/resolver"),
+    "twine": ("publish/upload", "publish/package", "publish/resolver"),
     "urllib3": ("publish/sending",),
     "zlib_ng": ("archive/inflate",),
     # Of the standard library: archives are opened in one place, programs are started in few.
@@ -97,7 +107,7 @@ HOMES = {
     "bz2": ("archive/inflate",),
     "lzma": ("archive/inflate",),
     "subprocess": (
-        *("apart", "sign/gpg", "checks/description", "demo", "throwaway", "rehearsal/asking", "smoke/*"),
+        *("apart", "sign/*", "checks/description", "demo", "throwaway", "rehearsal/asking", "smoke/*"),
     ),
     "multiprocessing": (),
     "pickle": (),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -35,13 +36,13 @@ SHA256 = "00" * 32
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the archives that were read, in order."""
-    real, names_of = archive.read, []
+    real, names_of = archive.read_open, []
 
-    def read(path: Path, name: typing.Any, known: typing.Any = None) -> object:
+    def read(file: typing.Any, size: int, name: typing.Any, known: typing.Any = None) -> object:
         names_of.append(name.filename)
-        return real(path, name, known)
+        return real(file, size, name, known)
 
-    monkeypatch.setattr(archive, "read", read)
+    monkeypatch.setattr(archive, "read_open", read)
     return names_of
 
 
@@ -390,11 +391,12 @@ def test_a_damaged_file_is_judged_every_time(tmp_path: Path) -> None:
         asked.append(content.filename)
         return Inspection()
 
-    def read(name: DistName, path: Path) -> Seen:
-        return verify.read(name, path, inspect)
+    def read(name: DistName, path: Path, sha256: str) -> Seen:
+        return verify.read(name, path, sha256, inspect)
 
     with Wheelhouse(tmp_path / "house") as house:
         for _ in range(2):
-            seen = verify.look(names.parse(NAME), path, SHA256, read, Remembered(house, None))
+            sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+            seen = verify.look(names.parse(NAME), path, sha256, read, Remembered(house, None))
             assert seen.damage
     assert asked == [NAME, NAME]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 import signal
@@ -16,9 +17,10 @@ from pathlib import Path
 import pytest
 
 from tests.gpg import SAYS_VERSION, Keyring, keyring, program
-from wheel_uploader.errors import SigningError, StorageError
+from wheel_uploader.errors import FileError, SigningError, StorageError
 from wheel_uploader.models import Signature
 from wheel_uploader.sign import Signer, check_signer, sign_all
+from wheel_uploader.verified_file import VerifiedFile
 
 NAMES = ("dipy-1.0-py3-none-any.whl", "dipy-1.0.tar.gz", "SHA256SUMS")
 
@@ -89,6 +91,12 @@ def assert_verifies(signature: Signature, path: Path, fingerprint: str, ring: Ke
         reader.gpg("--import", stdin=ring.gpg("--export", fingerprint).stdout)
         said = reader.gpg("--status-fd", "1", "--verify", str(signature.path), str(path)).stdout.decode()
     assert re.search(rf"(?m)^\[GNUPG:\] VALIDSIG .*{fingerprint}", said)
+
+
+def on_signature(number: int) -> str:
+    """The start of a case in a script that is the program: its signature of that number, the trial's is 1."""
+    count = 'case "$*" in *--detach-sign*) echo >> "$0.count"; made=$(wc -l < "$0.count");; esac'
+    return f"made=0; {count}; case $((made)) in {number})"
 
 
 # --- it signs ----------------------------------------------------------------------------------------
@@ -605,20 +613,14 @@ def test_two_keys_sign_at_once(own_ring: Keyring) -> None:
     [
         ('exec "$GPG" "$@" | sed \'s/^./x/\'', "it is not an ASCII signature"),
         ('"$GPG" "$@" >/dev/null; echo \'-----BEGIN PGP SIGNATURE-----\'', "it is not an ASCII signature"),
-        ('for last; do :; done; echo more >> "$last"; exec "$GPG" "$@"', ""),
-        ('for last; do :; done; "$GPG" "$@"; echo more >> "$last"', "it is a signature of other bytes"),
+        ('(cat; echo more) | "$GPG" "$@"', "it is a signature of other bytes"),
     ],
 )
 def test_a_signature_that_does_not_hold_is_not_kept(
     spoil: str, cause: str, ring: Keyring, alice: str, files: list[Path], tmp_path: Path
 ) -> None:
-    own = program(
-        tmp_path / "bin", f'case "$*" in *--detach-sign*{NAMES[0]}) {spoil}; exit;; esac; exec "$GPG" "$@"'
-    )
+    own = program(tmp_path / "bin", f'{on_signature(2)} {spoil}; exit;; esac; exec "$GPG" "$@"')
     signer = check_signer(own, alice)
-    if not cause:
-        assert sign_all(files, signer)
-        return
     error = sign_refused(files, signer)
     assert str(error) == f"{NAMES[0]}: the signature that gpg made does not hold: {cause}"
 
@@ -689,15 +691,64 @@ def test_gpg_fails_for_another_reason(
 # --- the disk ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("how", ["replaced", "overwritten", "a fifo", "gone", "a folder"])
+@pytest.mark.parametrize("signed", [False, True])
+def test_other_bytes_than_those_that_were_checked_are_not_signed(
+    how: str, signed: bool, ring: Keyring, alice: str, files: list[Path]
+) -> None:
+    signer = check_signer("gpg", alice)
+    path, sha256 = files[0], {files[0]: hashlib.sha256(files[0].read_bytes()).hexdigest()}
+    if signed:
+        sign_all([path], signer, sha256=sha256)
+    before = path.stat()
+    other = path.with_name("other")
+    other.write_bytes(bytes(before.st_size))
+    match how:
+        case "replaced":
+            other.replace(path)
+        case "overwritten":
+            path.write_bytes(other.read_bytes())
+        case "a fifo":
+            path.unlink()
+            os.mkfifo(path)
+        case "a folder":
+            path.unlink()
+            path.mkdir()
+        case _:
+            path.unlink()
+    if how in {"replaced", "overwritten"}:
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(FileError, match=re.escape(path.name)):
+        sign_all([path], signer, sha256=sha256)
+    assert Path(f"{path}.asc").exists() == signed
+
+
+def test_a_file_that_is_written_to_while_gpg_reads_it_is_not_signed(
+    ring: Keyring, alice: str, files: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What gpg signs and what it verifies are the checked bytes, or there is no signature."""
+    signer = check_signer("gpg", alice)
+    blocks = VerifiedFile.blocks
+
+    def overwritten(file: VerifiedFile) -> Iterator[bytes]:
+        files[0].write_bytes(bytes(files[0].stat().st_size))
+        yield from blocks(file)
+
+    monkeypatch.setattr(VerifiedFile, "blocks", overwritten)
+    with pytest.raises(FileError, match="changed during the run"):
+        sign_all(files[:1], signer)
+    assert not Path(f"{files[0]}.asc").exists()
+
+
 def test_what_is_not_a_file_is_not_signed(ring: Keyring, alice: str, files: list[Path]) -> None:
     signer = check_signer("gpg", alice)
     fifo, link = files[0].with_name("fifo"), files[0].with_name("link")
     os.mkfifo(fifo)
     link.symlink_to(files[0])
     for path in (fifo, link, files[0].parent):
-        with pytest.raises(StorageError, match="is not a file: it is not signed"):
+        with pytest.raises(FileError, match="is not a file: it is not signed"):
             sign_all([path], signer)
-    with pytest.raises(StorageError, match="No such file or directory"):
+    with pytest.raises(FileError, match="is gone: it cannot be signed"):
         sign_all([files[0].with_name("gone")], signer)
 
 
@@ -737,9 +788,7 @@ def test_the_signatures_made_before_a_failure_are_kept(
     ring: Keyring, alice: str, files: list[Path], tmp_path: Path
 ) -> None:
     fail = "echo 'gpg: signing failed: Card removed' >&2; exit 2"
-    own = program(
-        tmp_path / "bin", f'case "$*" in *--detach-sign*{NAMES[2]}) {fail};; esac; exec "$GPG" "$@"'
-    )
+    own = program(tmp_path / "bin", f'{on_signature(4)} {fail};; esac; exec "$GPG" "$@"')
     with pytest.raises(SigningError, match=r"^SHA256SUMS: gpg did not sign .* Card removed$"):
         sign_all(files, check_signer(own, alice))
     assert [each.made for each in sign_all(files, check_signer("gpg", alice))] == [False, False, True]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import shlex
 import sys
 import sysconfig
 from collections.abc import Sequence
@@ -33,7 +35,9 @@ def _one_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def local(path: Path) -> LocalFile:
-    return LocalFile(name=names.parse(path.name), path=path, size=path.stat().st_size, sha256="")
+    content = path.read_bytes()
+    sha256 = hashlib.sha256(content).hexdigest()
+    return LocalFile(name=names.parse(path.name), path=path, size=len(content), sha256=sha256)
 
 
 def tried(paths: Sequence[Path], command: str) -> tuple[Trial, ...]:
@@ -47,6 +51,20 @@ def test_a_wheel_that_works(tmp_path: Path) -> None:
     assert (trial.filename, trial.failure, trial.output) == (path.name, "", "")
     assert trial.interpreter.startswith(("CPython ", "PyPy "))
     smoke.stop_if_failed([trial])
+
+
+@pytest.mark.parametrize("when", ["before it is installed", "while the command runs"])
+def test_another_wheel_than_the_checked_one_is_not_tried(tmp_path: Path, when: str) -> None:
+    path = wheels.make_wheel(tmp_path, tag=f"{THIS}-none-any")
+    other = wheels.make_wheel(tmp_path / "other", tag=f"{THIS}-none-any", files={"dipy/new.py": b""})
+    file = local(path)
+    command = "python -c 'import dipy'"
+    if when == "before it is installed":
+        other.replace(path)
+    else:
+        command = shlex.join(["python", "-c", f"import os; os.replace({str(other)!r}, {str(path)!r})"])
+    with pytest.raises(FileError, match="changed during the run"):
+        smoke.run_all([file], (), command, Silent())
 
 
 def test_a_wheelhouse_that_is_named_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
+import os
+import random
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import certifi
 import pytest
@@ -53,6 +56,7 @@ from wheel_uploader.progress import Silent
 from wheel_uploader.publish.answer_rules import Kind
 from wheel_uploader.publish.posting import upload_all, verdict
 from wheel_uploader.publish.upload import Uploader, resolve_target
+from wheel_uploader.verified_file import BLOCK
 
 SECRET = "pass/word-é-9"
 
@@ -286,7 +290,9 @@ def test_signatures_go_along(
     for file in release[:2]:
         path = file.path.with_name(f"{file.filename}.asc")
         path.write_text("-----BEGIN PGP SIGNATURE-----\n")
-        made.append(Signature(filename=file.filename, path=path, fingerprint="0" * 40))
+        made.append(
+            Signature(filename=file.filename, path=path, fingerprint="0" * 40, content=path.read_bytes())
+        )
     run(served.upload_url, signatures=made).publish(release[:3])
     assert {post.filename: post.signature for post in served.index.posts} == {
         release[0].filename: f"{release[0].filename}.asc",
@@ -340,7 +346,7 @@ def test_a_file_that_changed_after_it_was_checked(
     ended = verdict(results)
     assert isinstance(ended, FileError)
     assert ended.message.startswith(
-        f"{release[0].filename} changed after it was checked: sha256 was {release[0].sha256} and is "
+        f"{release[0].path} changed during the run: its sha256 was {release[0].sha256} and is "
     )
     assert served.index.posts == []
 
@@ -353,22 +359,53 @@ def test_a_file_that_has_gone(served: Served, release: list[LocalFile], run: Cal
     assert served.index.posts == []
 
 
-def test_a_file_that_goes_at_the_last_moment(
+def test_a_file_that_goes_while_it_is_posted_goes_up_whole(
     served: Served, release: list[LocalFile], run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     uploader = run(served.upload_url).uploader
-    package = uploader._package(release[0])
-    release[0].path.unlink()
-    monkeypatch.setattr(uploader, "_package", lambda _: package)
-    with pytest.raises(StorageError, match="cannot be read: No such file or directory"):
-        uploader.post(release[0])
+    content = release[0].path.read_bytes()
+    send = uploader._send
+
+    def removed(connection: Any, package: Any) -> Any:
+        release[0].path.unlink()
+        return send(connection, package)
+
+    monkeypatch.setattr(uploader, "_send", removed)
+    uploader.post(release[0])
+    assert [post.content for post in served.index.posts] == [content]
 
 
-def test_a_signature_that_has_gone(served: Served, release: list[LocalFile], run: Callable[..., Run]) -> None:
+def test_a_file_that_is_written_to_while_it_is_posted_never_arrives(
+    tmp_path: Path, served: Served, run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also in the middle of a large file, of which only the records and the metadata were read before."""
+    filler = random.Random(1).randbytes(4 * BLOCK)
+    file = local_file(wheels.make_wheel(tmp_path / "large", files={"dipy/data.bin": filler}))
+    uploader = run(served.upload_url).uploader
+    send = uploader._send
+
+    def overwritten(connection: Any, package: Any) -> Any:
+        state = file.path.stat()
+        with file.path.open("r+b") as stream:
+            stream.seek(2 * BLOCK)
+            stream.write(b"other")
+        os.utime(file.path, ns=(state.st_atime_ns, state.st_mtime_ns))
+        return send(connection, package)
+
+    monkeypatch.setattr(uploader, "_send", overwritten)
+    with pytest.raises(FileError, match="changed during the run: it was written to"):
+        uploader.post(file)
+    assert served.index.files == {}
+
+
+def test_a_signature_goes_up_as_it_was_verified(
+    served: Served, release: list[LocalFile], run: Callable[..., Run]
+) -> None:
     gone = release[0].path.with_name("gone.asc")
-    made = Signature(filename=release[0].filename, path=gone, fingerprint="0" * 40)
-    with pytest.raises(StorageError, match=r"gone\.asc cannot be read: No such file or directory"):
-        run(served.upload_url, signatures=[made]).uploader.post(release[0])
+    content = b"-----BEGIN PGP SIGNATURE-----\n"
+    made = Signature(filename=release[0].filename, path=gone, fingerprint="0" * 40, content=content)
+    run(served.upload_url, signatures=[made]).uploader.post(release[0])
+    assert [post.signature for post in served.index.posts] == [f"{release[0].filename}.asc"]
 
 
 def test_metadata_that_only_twine_would_read(tmp_path: Path, served: Served, run: Callable[..., Run]) -> None:
@@ -386,7 +423,7 @@ def test_metadata_that_only_twine_would_read(tmp_path: Path, served: Served, run
 def test_a_file_that_is_no_wheel(tmp_path: Path, served: Served, run: Callable[..., Run]) -> None:
     path = tmp_path / "dipy-1.11.0-py3-none-any.whl"
     path.write_bytes(b"<html>")
-    with pytest.raises(FileError, match="cannot be posted: File is not a zip file"):
+    with pytest.raises(FileError, match="cannot be posted: "):
         run(served.upload_url).uploader.post(local_file(path))
 
 
@@ -666,11 +703,13 @@ def test_a_post_that_needs_credentials_which_are_not_there(
 def test_pypi_gets_no_signatures(release: list[LocalFile]) -> None:
     options = Options(project="dipy", version="1", urls=())
     target = dataclasses.replace(resolve_target(options), is_pypi=True)
-    made = Signature(filename=release[0].filename, path=release[0].path, fingerprint="0" * 40)
+    made = Signature(
+        filename=release[0].filename, path=release[0].path, fingerprint="0" * 40, content=b"signature"
+    )
     uploader = Uploader(options, target, Silent())
     uploader.attach([made])
-    package = uploader._package(release[0])
-    assert package.gpg_signature is None
+    with uploader._package(release[0]) as package:
+        assert package.gpg_signature is None
 
 
 def test_the_scripted_index_checks_the_digest(release: list[LocalFile]) -> None:

@@ -54,8 +54,10 @@ class Apart:
             with self._turn, contextlib.suppress(OSError):
                 self._process = self._process or self._begin()
 
-    def read(self, name: DistName, path: Path, *, wait: bool) -> Seen | None:
+    def read(self, name: DistName, path: Path, sha256: str, *, wait: bool) -> Seen | None:
         """What is in the file at ``path``; None when it is to be read in this process after all.
+
+        So it is with a file that has another sha256: this process then finds out what happened to it.
 
         ``wait`` until the other process has time for it.
         """
@@ -64,18 +66,19 @@ class Apart:
         if self._met < WORTH or not self._turn.acquire(blocking=wait):
             return None
         try:
-            return self._ask(name, path)
+            return self._ask(name, path, sha256)
         finally:
             self._turn.release()
 
-    def _ask(self, name: DistName, path: Path) -> Seen | None:
+    def _ask(self, name: DistName, path: Path, sha256: str) -> Seen | None:
         if self._ended:
             return None
         try:
             process = self._process = self._process or self._begin()
             assert process.stdin  # noqa: S101
             assert process.stdout  # noqa: S101
-            process.stdin.write(json.dumps([name.filename, str(path.absolute())]).encode() + b"\n")
+            asked = json.dumps([name.filename, str(path.absolute()), sha256])
+            process.stdin.write(asked.encode() + b"\n")
             process.stdin.flush()
             values = json.loads(process.stdout.readline())
             return plain.seen(values, name) if values else None

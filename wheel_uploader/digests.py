@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from wheel_uploader.disk import READING, storage_errors
+from wheel_uploader.disk import storage_errors
 from wheel_uploader.display import printable
 from wheel_uploader.errors import FileError, StorageError
 from wheel_uploader.models import RemoteFile
+from wheel_uploader.verified_file import open_regular
 
 _READ = 1024 * 1024
 
@@ -120,9 +121,8 @@ class Promise:
 
 
 def open_file(path: Path) -> int:
-    """A descriptor of a file that the person named; a fifo does not make us wait."""
-    with storage_errors(str(path)):
-        return os.open(path, READING)
+    """Return a descriptor of a regular file that was listed; a fifo is not waited for."""
+    return open_regular(path)
 
 
 def read_file(descriptor: int, what: str) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""A program of its own: a line in says where a file is, and a line out what is in it (see apart.py).
+"""Worker process that inspects files: one line of JSON in and one out for each file (see apart.py).
 
 Of a file that cannot be read it says so only, and whoever asked finds out why.
 """
@@ -32,9 +32,9 @@ def serve(asked: Iterable[bytes], answers: BinaryIO, profile: Profile | None) ->
         return checks.inspect(content, profile=profile) if profile else Inspection()
 
     for line in asked:
-        filename, path = json.loads(line)
+        filename, path, sha256 = json.loads(line)
         try:
-            values = plain.values(verify.read(names.parse(filename), Path(path), inspect, known))
+            values = plain.values(verify.read(names.parse(filename), Path(path), sha256, inspect, known))
         except Exception:  # noqa: BLE001 - it comes again where it can be told
             values = {}
         answers.write(json.dumps(values).encode() + b"\n")

@@ -13,6 +13,7 @@ from wheel_uploader.archive.repeats import Repeats
 from wheel_uploader.digests import Digests, Promise
 from wheel_uploader.display import printable
 from wheel_uploader.models import DistName, Inspection, RemoteFile, SdistContent, WheelContent
+from wheel_uploader.verified_file import VerifiedFile
 
 
 class Mismatch(Exception):
@@ -38,22 +39,24 @@ class Memory(Protocol):
     def keep(self, name: DistName, sha256: str, seen: Seen) -> None: ...
 
 
-#: Reads a file of this name at this path.
-Read = Callable[[DistName, Path], Seen]
+#: Reads the file of this name at this path, as long as it has this sha256.
+Read = Callable[[DistName, Path, str], Seen]
 
 
 def read(
     name: DistName,
     path: Path,
+    sha256: str,
     inspect: Callable[[WheelContent | SdistContent], Inspection],
     known: Repeats | None = None,
 ) -> Seen:
-    """What is in the file at ``path``, in one pass.
+    """Return what is in the file at ``path``. Raises FileError for other bytes than those with ``sha256``.
 
     ``inspect`` judges what the pass found, also in a damaged file. ``known``: the members that were unpacked
     in this run, which are not unpacked again.
     """
-    content = archive.read(path, name, known)
+    with VerifiedFile(path, sha256) as file:
+        content = archive.read_open(file, file.size, name, known)
     return Seen(inspection=inspect(content), damage=archive.damage(content), whole_by=_whole_by(content))
 
 
@@ -64,7 +67,7 @@ def look(name: DistName, path: Path, sha256: str, read: Read, memory: Memory | N
     """
     if memory and (remembered := memory.recall(name, sha256)):
         return remembered
-    seen = read(name, path)
+    seen = read(name, path, sha256)
     if memory and not seen.damage:
         memory.keep(name, sha256, seen)
     return seen

@@ -240,10 +240,7 @@ class Wheelhouse:
         Lines of other releases that an older file had are not kept: nobody has verified those files in this
         run, they may be gone, and the signature beside SHA256SUMS must not vouch for them.
         """
-        text = "".join(
-            f"{file.sha256}  {file.filename}\n" for file in sorted(files, key=lambda each: each.filename)
-        )
-        data = text.encode("ascii")
+        data = sums_of(files)
         if not self.holds(SUMS) or self.folder.read(SUMS, len(data) + 1) != data:
             self._put(self.folder, SUMS, data, self.file_mode)
         return self.path / SUMS
@@ -264,6 +261,12 @@ class Wheelhouse:
                 with contextlib.suppress(OSError):
                     self.hidden.unlink(temporary)
                 raise
+
+
+def sums_of(files: Sequence[LocalFile]) -> bytes:
+    """Return the content of SHA256SUMS for these files."""
+    ordered = sorted(files, key=lambda each: each.filename)
+    return "".join(f"{file.sha256}  {file.filename}\n" for file in ordered).encode("ascii")
 
 
 def _is_read_only(path: Path) -> bool:

@@ -6,6 +6,7 @@ makes of the metadata is asked in pkginfo_reader.
 
 from __future__ import annotations
 
+import io
 import itertools
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -57,14 +58,24 @@ def read(path: Path, name: DistName, known: Repeats | None = None) -> WheelConte
     cannot be read.
     """
     try:
-        with path.open("rb", buffering=_BUFFER) as stream:
-            size = os.fstat(stream.fileno()).st_size
-            if isinstance(name, WheelName):
-                return read_wheel(stream, size, name, known)
-            return read_sdist(stream, size, name)
+        with path.open("rb", buffering=0) as stream:
+            return read_open(stream, os.fstat(stream.fileno()).st_size, name, known)
     except OSError as error:
         reason = error.strerror or str(error)
         raise StorageError(f"{printable(str(path))} cannot be read: {reason}") from error
+
+
+def read_open(
+    file: io.RawIOBase, size: int, name: DistName, known: Repeats | None = None
+) -> WheelContent | SdistContent:
+    """Return what is in an open file of ``size`` bytes, as ``read`` does; it stays open."""
+    stream = io.BufferedReader(file, _BUFFER)
+    try:
+        if isinstance(name, WheelName):
+            return read_wheel(stream, size, name, known)
+        return read_sdist(stream, size, name)
+    finally:
+        stream.detach()
 
 
 def damage(content: WheelContent | SdistContent) -> tuple[str, ...]:

@@ -92,13 +92,13 @@ def fetch_all(
     # One file has nothing to be the same as.
     known = Repeats() if len(files) > 1 else None
 
-    def seen_in(name: DistName, path: Path) -> Seen:
+    def seen_in(name: DistName, path: Path, sha256: str) -> Seen:
         # While files come, this process has enough to do.
-        if apart and (seen := apart.read(name, path, wait=bool(house) and crew.brings)):
+        if apart and (seen := apart.read(name, path, sha256, wait=bool(house) and crew.brings)):
             return seen
         with here:
             crew.check()
-            return read(name, path, inspect, known)
+            return read(name, path, sha256, inspect, known)
 
     def keep(name: DistName, path: Path, sha256: str) -> Seen:
         seen = readers.call(lambda: look(name, path, sha256, seen_in, memory))

@@ -25,6 +25,7 @@ from wheel_uploader.models import (
     RemoteFile,
 )
 from wheel_uploader.progress import Progress
+from wheel_uploader.verified_file import open_regular
 from wheel_uploader.verify import Mismatch, Seen, verified
 from wheel_uploader.wheelhouse import Note, Wheelhouse
 
@@ -167,10 +168,8 @@ class Fetch:
         """The digests of the file of this name in the wheelhouse; None when there is none."""
         if not self.house.holds(self.name.filename):
             return None
-        path = str(self._path)
-        with storage_errors(path):
-            descriptor = self.house.open_file(self.name.filename)
-        return digest(read_file(descriptor, path), promise, self.check)
+        descriptor = open_regular(self._path, lambda: self.house.open_file(self.name.filename))
+        return digest(read_file(descriptor, str(self._path)), promise, self.check)
 
     @property
     def _path(self) -> Path:

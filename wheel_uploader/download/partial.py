@@ -16,6 +16,7 @@ from wheel_uploader.digests import Digests, Hashes, Promise
 from wheel_uploader.disk import set_mode, storage_errors
 from wheel_uploader.display import printable
 from wheel_uploader.errors import FileError, StorageError
+from wheel_uploader.verified_file import HINT
 from wheel_uploader.wheelhouse import PART, Note, Wheelhouse
 
 _READ = 1024 * 1024
@@ -130,6 +131,14 @@ class Partial:
                 raise FileError(f"{printable(str(self.path))} was cut while it was written")
             self._hashes.update(chunk)
 
+    def _require_same_file(self) -> None:
+        """Raise FileError if another file is in the place of the one that was written and verified."""
+        assert self._stream  # noqa: S101
+        with storage_errors(str(self.path)):
+            here, ours = self._house.hidden.stat(self.path.name), os.fstat(self._stream.fileno())
+        if here is None or (here.st_dev, here.st_ino) != (ours.st_dev, ours.st_ino):
+            raise FileError(f"{printable(str(self.path))} changed during the run", hint=HINT)
+
     def publish(self, note: Note | None, *, replace: bool) -> Path:
         """Give the file its final name, once its bytes are safe; ``Wheelhouse.sync`` makes the name safe."""
         assert self._stream  # noqa: S101
@@ -140,6 +149,7 @@ class Partial:
             )
         if note:
             house.write_note(self._filename, note)
+        self._require_same_file()
         with storage_errors(str(path)):
             set_mode(self._stream.fileno(), house.file_mode)
             os.fsync(self._stream.fileno())

@@ -70,6 +70,8 @@ class Signature:
     filename: str
     path: Path
     fingerprint: str
+    #: The bytes of the signature, as they were verified.
+    content: bytes = field(repr=False)
     #: False when a good signature was already there.
     made: bool = True
 

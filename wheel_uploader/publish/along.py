@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Protocol
 
 from wheel_uploader.display import printable
-from wheel_uploader.errors import CredentialsError, FileError
+from wheel_uploader.errors import CredentialsError
 from wheel_uploader.models import Attestation, Attestations, LocalFile, Signature
 from wheel_uploader.publish.target import Target
 
@@ -16,11 +15,8 @@ from wheel_uploader.publish.target import Target
 class Package(Protocol):
     """A file as twine posts it."""
 
+    gpg_signature: tuple[str, bytes] | None
     attestations: Any
-
-    def add_gpg_signature(self, signature_filepath: str, signature_filename: str) -> None: ...
-
-    def add_attestations(self, attestations: list[str]) -> None: ...
 
 
 class Along:
@@ -28,13 +24,13 @@ class Along:
 
     def __init__(self, target: Target) -> None:
         self._target = target
-        self._signatures: dict[str, Path] = {}
+        self._signatures: dict[str, bytes] = {}
         self._attestations: dict[str, list[Attestation]] = {}
 
     def sign(self, signatures: Sequence[Signature]) -> None:
         """Post these along."""
         if not self._target.is_pypi:
-            self._signatures = {made.filename: made.path for made in signatures}
+            self._signatures = {made.filename: made.content for made in signatures}
 
     def attest(self, attestations: Sequence[Attestation], wanted: Attestations, *, trusted: bool) -> str:
         """Post these along; or why they are not taken, in one clause.
@@ -58,15 +54,8 @@ class Along:
         return ""
 
     def add_to(self, package: Package, file: LocalFile) -> None:
-        """Let ``package`` carry what belongs to ``file``. Raises FileError for what has changed since."""
+        """Attach to ``package`` what belongs to ``file``, in the bytes that were verified."""
         if file.filename in self._signatures:
-            package.add_gpg_signature(str(self._signatures[file.filename]), f"{file.filename}.asc")
-        ours = self._attestations.get(file.filename, [])
-        if not ours:
-            return
-        package.add_attestations([str(each.path) for each in ours])
-        if package.attestations != [json.loads(each.content) for each in ours]:
-            raise FileError(
-                f"the attestations of {file.filename} changed after they were checked",
-                hint="Find out what writes into the wheelhouse, then run this again.",
-            )
+            package.gpg_signature = (f"{file.filename}.asc", self._signatures[file.filename])
+        if ours := self._attestations.get(file.filename):
+            package.attestations = [json.loads(each.content) for each in ours]

@@ -17,13 +17,14 @@ import requests
 import urllib3.exceptions
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
-from requests_toolbelt import MultipartEncoderMonitor  # type: ignore[import-untyped]
+from requests_toolbelt import MultipartEncoder, MultipartEncoderMonitor  # type: ignore[import-untyped]
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
 
 from wheel_uploader.display import printable
 from wheel_uploader.http.reply import MIN_BYTES, MIN_SECONDS
 from wheel_uploader.progress import Bar, Progress
+from wheel_uploader.verified_file import VerifiedFile
 
 #: An index needs time to store what it got: PyPI stops a worker after 240 s, 8 times the usual silence.
 ANSWER_FACTOR = 8
@@ -171,6 +172,31 @@ class Adapter(HTTPAdapter):
         done = min(max(0, monitor.bytes_read - (monitor.len - self._size)), self._size)
         self._bar.advance(done - self.sent)
         self.sent = done
+
+
+class _Body:
+    """The bytes of an open file as a form takes them: it asks how many are left."""
+
+    def __init__(self, content: VerifiedFile) -> None:
+        content.seek(0)
+        self._content = content
+
+    @property
+    def len(self) -> int:
+        return self._content.size - self._content.tell()
+
+    def read(self, size: int = -1) -> bytes:
+        return self._content.read(size) or b""
+
+
+def as_field(filename: str, content: VerifiedFile) -> tuple[str, Any, str]:
+    """Return the field of a form that has the file in it."""
+    return filename, _Body(content), "application/octet-stream"
+
+
+def body(form: Sequence[tuple[str, Any]]) -> MultipartEncoderMonitor:
+    """Return the body of a request with this form, made as it is sent."""
+    return MultipartEncoderMonitor(MultipartEncoder(form))
 
 
 def distrust(error: BaseException) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import configparser
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import requests
 import rich
@@ -27,6 +27,7 @@ from wheel_uploader.publish.along import Along
 from wheel_uploader.publish.answer_rules import Kind
 from wheel_uploader.publish.answers import Answer
 from wheel_uploader.publish.connections import Connections
+from wheel_uploader.publish.package import Package, opened
 from wheel_uploader.publish.resolver import Resolver
 from wheel_uploader.publish.target import (
     Target,
@@ -132,6 +133,16 @@ class _Connection(Repository):
         super().__init__(url, None, None, disable_progress_bar=True)
         self.adapter = adapter
 
+    def _upload(self, package: PackageFile) -> requests.Response:
+        """Post as twine does, the bytes that are open already."""
+        assert isinstance(package, Package)  # noqa: S101
+        form = self._convert_metadata_to_list_of_tuples(package.metadata_dictionary())
+        form += [(":action", "file_upload"), ("protocol_version", "1")]
+        body = sending.body([*form, ("content", sending.as_field(package.basefilename, package.content))])
+        return self.session.post(
+            self.url, data=body, allow_redirects=False, headers={"Content-Type": body.content_type}
+        )
+
 
 class Uploader:
     """Posts files to one index, from any thread."""
@@ -207,8 +218,7 @@ class Uploader:
         CredentialsError when there are none.
         """
         self.credentials()
-        package = self._package(file)
-        with self._progress.file(file.filename, size=file.size) as bar:
+        with self._package(file) as package, self._progress.file(file.filename, size=file.size) as bar:
             connection = self._connections.take()
             with contextlib.ExitStack() as open_one:
                 open_one.callback(connection.close)
@@ -225,36 +235,30 @@ class Uploader:
         """Close the connections; no more files come."""
         self._connections.close()
 
-    def _package(self, file: LocalFile) -> PackageFile:
-        """The file as twine reads it, which has to be as it was when it was checked."""
-        try:
-            package = PackageFile.from_filename(str(file.path), None)
-            name, version = package.metadata["name"], package.metadata["version"]
-            belongs = (canonicalize_name(name), bounded.version(version)) == (
-                file.name.project,
-                file.name.version,
-            )
+    @contextlib.contextmanager
+    def _package(self, file: LocalFile) -> Iterator[Package]:
+        """Open the file for posting, with the bytes that were checked. Raises FileError for others."""
+        with contextlib.ExitStack() as open_one:
+            try:
+                package = open_one.enter_context(opened(file))
+                name, version = package.metadata["name"], package.metadata["version"]
+                belongs = (canonicalize_name(name), bounded.version(version)) == (
+                    file.name.project,
+                    file.name.version,
+                )
+            except (FileError, StorageError):
+                raise
+            except Exception as error:  # noqa: BLE001 (whatever parsers of metadata raise)
+                raise FileError(
+                    f"{file.filename} cannot be posted: {printable(str(error))}", hint=_REBUILD
+                ) from None
+            if not belongs:
+                raise FileError(
+                    f"{file.filename}: twine reads metadata of {printable(f'{name} {version}')} in it",
+                    hint=_REBUILD,
+                )
             self._along.add_to(package, file)
-        except FileError:
-            raise
-        except OSError as error:
-            raise StorageError(f"{error.filename or file.path} cannot be read: {error.strerror}") from None
-        except Exception as error:  # noqa: BLE001 (twine lets through whatever zipfile, tarfile and zlib raise)
-            raise FileError(
-                f"{file.filename} cannot be posted: {printable(str(error))}", hint=_REBUILD
-            ) from None
-        if package.sha2_digest != file.sha256:
-            raise FileError(
-                f"{file.filename} changed after it was checked: sha256 was {file.sha256} and is "
-                f"{package.sha2_digest}",
-                hint="Find out what writes into the wheelhouse, then run this again.",
-            )
-        if not belongs:
-            raise FileError(
-                f"{file.filename}: twine reads metadata of {printable(f'{name} {version}')} in it",
-                hint=_REBUILD,
-            )
-        return package
+            yield package
 
     def _connect(self) -> _Connection:
         adapter = sending.Adapter(self._timeout, cert=self._target.cert)
@@ -268,7 +272,7 @@ class Uploader:
             session.mount(scheme, adapter)
         return repository
 
-    def _send(self, connection: _Connection, package: PackageFile) -> Answer:
+    def _send(self, connection: _Connection, package: Package) -> Answer:
         try:
             response = connection.upload(package, max_redirects=1)
         except requests.RequestException as error:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import stat
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from wheel_uploader.digests import digest, open_file, read_file
 from wheel_uploader.disk import Folder, storage_errors
 from wheel_uploader.display import printable
-from wheel_uploader.errors import SigningError, StorageError
+from wheel_uploader.errors import FileError, SigningError
 from wheel_uploader.models import Signature
 from wheel_uploader.progress import Progress, Silent
 from wheel_uploader.sign.gpg import Answer, Gpg, SecretKey, agent_trouble
+from wheel_uploader.verified_file import HINT, VerifiedFile
 from wheel_uploader.wheelhouse import HIDDEN
 
 SUFFIX = ".asc"
@@ -92,11 +95,18 @@ def _choose(keys: Sequence[SecretKey], identity: str | None) -> SecretKey | None
 
 
 def sign_all(
-    paths: Sequence[Path], signer: Signer, *, timeout: float = TIMEOUT, progress: Progress | None = None
+    paths: Sequence[Path],
+    signer: Signer,
+    *,
+    sha256: Mapping[Path, str] | None = None,
+    timeout: float = TIMEOUT,
+    progress: Progress | None = None,
 ) -> tuple[Signature, ...]:
-    """A verified ``NAME.asc`` beside each file: a good one of this key is kept, any other is replaced.
+    """Write a verified ``NAME.asc`` for each file: a good one of this key is kept, any other is replaced.
 
-    Raises SigningError, or StorageError; the signatures that were finished before stay.
+    ``sha256`` has the digests of the bytes that were checked: only those are signed. A file that is not in it
+    is signed as it is. Raises SigningError, StorageError, or FileError for a file that changed; the
+    signatures that were finished before stay.
     """
     progress = progress or Silent()
     gpg = Gpg(signer.program, timeout)
@@ -105,43 +115,51 @@ def sign_all(
     with progress.total("sign", files=len(paths), size=sum(sizes)):
         for path, size in zip(paths, sizes, strict=True):
             with progress.file(path.name, size=size) as bar:
-                signatures.append(_sign(gpg, signer, path))
+                checked = (sha256 or {}).get(path) or digest(
+                    read_file(open_file(path), str(path)), None
+                ).sha256
+                with VerifiedFile(path, checked) as file:
+                    signatures.append(_sign(gpg, signer, path, file))
                 bar.advance(size)
     return tuple(signatures)
 
 
 def _size(path: Path) -> int:
-    """Bytes of a regular file: gpg would wait for ever at a fifo, and follow a link."""
-    with storage_errors(str(path)):
+    """Return the size of a regular file. Raises FileError for a link, and for what is not there."""
+    with storage_errors(str(path)), contextlib.suppress(FileNotFoundError):
         found = path.lstat()
-    if not stat.S_ISREG(found.st_mode):
-        raise StorageError(f"{printable(str(path))} is not a file: it is not signed")
-    return found.st_size
+        if stat.S_ISREG(found.st_mode):
+            return found.st_size
+        raise FileError(f"{printable(str(path))} is not a file: it is not signed", hint=HINT)
+    raise FileError(f"{printable(str(path))} is gone: it cannot be signed", hint=HINT)
 
 
-def _sign(gpg: Gpg, signer: Signer, path: Path) -> Signature:
+def _sign(gpg: Gpg, signer: Signer, path: Path, file: VerifiedFile) -> Signature:
     target = path.with_name(path.name + SUFFIX)
     with storage_errors(str(target)), contextlib.closing(Folder(path.parent)) as folder:
         old = folder.read(target.name, _LIMIT + 1)
-    made = old is None or bool(_refusal(gpg, signer, path, old))
-    if made:
-        _put(target, _signature(gpg, signer, path), like=path)
-    return Signature(filename=path.name, path=target, fingerprint=signer.fingerprint, made=made)
+    content, made = old, False
+    if content is None or _refusal(gpg, signer, file, content):
+        content, made = _signature(gpg, signer, path, file), True
+        _put(target, content, like=path)
+    return Signature(
+        filename=path.name, path=target, fingerprint=signer.fingerprint, content=content, made=made
+    )
 
 
-def _signature(gpg: Gpg, signer: Signer, path: Path) -> bytes:
-    """A new signature of the file, verified before anybody can see it."""
+def _signature(gpg: Gpg, signer: Signer, path: Path, file: VerifiedFile) -> bytes:
+    """Return a new signature of the file's checked bytes, verified before it is written."""
     answer = gpg.call(
         *("--local-user", f"{signer.fingerprint}!", "--armor", "--detach-sign", "--output", "-"),
-        *("--", str(path.absolute())),
+        feed=file.blocks(),
     )
     fingerprint = _signed_by(answer, path.name, f"{signer.fingerprint} ({signer.user_id})")
     if fingerprint != signer.fingerprint:
         raise _wrong_key(path.name, fingerprint, signer.fingerprint)
-    if refusal := _refusal(gpg, signer, path, answer.output):
+    if refusal := _refusal(gpg, signer, file, answer.output):
         raise SigningError(
             f"{printable(path.name)}: the signature that gpg made does not hold: {refusal}",
-            hint="The file may have changed while it was signed: run the same command again.",
+            hint="See gpg.conf and the program of --sign-with, then run the same command again.",
         )
     return answer.output
 
@@ -175,12 +193,15 @@ def _wrong_key(what: str, fingerprint: str, wanted: str) -> SigningError:
     )
 
 
-def _refusal(gpg: Gpg, signer: Signer, path: Path, signature: bytes) -> str:
+def _refusal(gpg: Gpg, signer: Signer, file: VerifiedFile, signature: bytes) -> str:
     """Why ``signature`` is no whole, good, detached signature of the file by this key; empty when it is."""
     text = signature.strip()
     if not (text.startswith(_BEGIN) and text.endswith(_END)):
         return "it is not an ASCII signature"
-    answer = gpg.call("--verify", "--", "-", str(path.absolute()), stdin=signature)
+    with storage_errors("a temporary file"), tempfile.TemporaryDirectory(prefix="wheel-uploader-") as folder:
+        detached = Path(folder) / "signature.asc"
+        detached.write_bytes(signature)
+        answer = gpg.call("--verify", "--", str(detached), "-", feed=file.blocks())
     valid = [line for line in answer.status("VALIDSIG") if len(line) >= 10]
     if answer.status("BADSIG"):
         return "it is a signature of other bytes"

@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import IO
 
@@ -19,6 +19,7 @@ from wheel_uploader import bounded
 from wheel_uploader.disk import storage_errors
 from wheel_uploader.display import is_secret_variable, printable
 from wheel_uploader.errors import SigningError
+from wheel_uploader.sign.feeding import feeding
 
 _STATUS = b"[GNUPG:] "
 #: gpg answers in kilobytes; whatever writes more is not gpg.
@@ -104,9 +105,17 @@ class Gpg:
             )
         return gpg
 
-    def call(self, *arguments: str, stdin: bytes = b"") -> Answer:
-        """One call, without a terminal, in a session of its own. Raises SigningError when it does not end."""
-        with _file_of(stdin) as given, self._started([*_ALWAYS, *arguments], given) as process:
+    def call(self, *arguments: str, stdin: bytes = b"", feed: Iterable[bytes] | None = None) -> Answer:
+        """Call gpg once, without a terminal, in a session of its own.
+
+        It reads ``stdin``, or the pieces of ``feed`` through a pipe. Raises SigningError when it does not
+        end, and what ``feed`` raises.
+        """
+        with (
+            _file_of(stdin) as given,
+            self._started([*_ALWAYS, *arguments], given if feed is None else subprocess.PIPE) as process,
+            feeding(process, feed or (), kill=_kill),
+        ):
             output, errors = self._communicate(process)
         lines = errors.split(b"\n")
         return Answer(
@@ -123,7 +132,7 @@ class Gpg:
         )
 
     @contextlib.contextmanager
-    def _started(self, arguments: list[str], stdin: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+    def _started(self, arguments: list[str], stdin: IO[bytes] | int) -> Iterator[subprocess.Popen[bytes]]:
         environment = {
             name: value
             for name, value in os.environ.items()

@@ -19,6 +19,7 @@ from wheel_uploader.models import FileSummary, LocalFile, Trial, WheelName
 from wheel_uploader.progress import Progress
 from wheel_uploader.smoke import interpreters
 from wheel_uploader.smoke.interpreters import Interpreter
+from wheel_uploader.verified_file import VerifiedFile
 
 #: Seconds for an installation, which may have to build a dependency, and for the command.
 LIMIT = 1800
@@ -92,6 +93,8 @@ def _tried(file: LocalFile, python: Interpreter, words: list[str], progress: Pro
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="wheel-uploader-smoke-", ignore_cleanup_errors=True) as folder:
         failure, output = _failure(file, python, words, Path(folder))
+    # Raises if it is another file by now, which would explain any failure and make success worthless.
+    VerifiedFile(file.path, file.sha256).close()
     seconds = time.monotonic() - begun
     progress.detail(f"smoke: {file.filename} with {python}: {failure or 'works'} ({seconds:.1f} s)")
     return Trial(
@@ -111,7 +114,8 @@ def _failure(file: LocalFile, python: Interpreter, words: list[str], folder: Pat
     install += ["install", "--no-input", "--quiet", "--disable-pip-version-check"]
     # It is not installed from the folder that the wheelhouse was named in.
     wheel = file.path.absolute()
-    install += ["--find-links", str(wheel.parent), str(wheel)]
+    # pip compares the hash itself: what is tried is what was checked.
+    install += ["--find-links", str(wheel.parent), f"{wheel.as_uri()}#sha256={file.sha256}"]
     steps = (
         ("no environment could be made", make),
         ("it could not be installed", install),

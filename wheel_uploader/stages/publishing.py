@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from wheel_uploader.models import (
 )
 from wheel_uploader.publish import posting
 from wheel_uploader.stopping import Watch
+from wheel_uploader.wheelhouse import sums_of
 
 if TYPE_CHECKING:
     from wheel_uploader.publish.upload import Uploader
@@ -31,7 +33,9 @@ def sign_release(job: Job) -> None:
     report = job.report
     if job.signer:
         paths = [*(file.path for file in job.files), *job.sums]
-        report.signatures = sign.sign_all(paths, job.signer, progress=job.progress)
+        sha256 = {file.path: file.sha256 for file in job.files}
+        sha256 |= dict.fromkeys(job.sums, hashlib.sha256(sums_of(job.files)).hexdigest())
+        report.signatures = sign.sign_all(paths, job.signer, sha256=sha256, progress=job.progress)
     if job.notary and job.house and not job.options.dry_run:
         # The log is public: what is missing is missed before anything is entered there.
         if job.uploader:

@@ -1,0 +1,93 @@
+"""One file as twine posts it, made from the bytes that were checked: twine opens no path."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import os
+from collections.abc import Iterator, Sequence
+
+from packaging import errors, metadata
+from packaging.version import Version
+from twine.package import PackageFile
+from twine.wheel import Wheel
+
+from wheel_uploader import bounded
+from wheel_uploader.archive import core_metadata
+from wheel_uploader.models import LocalFile, WheelName
+from wheel_uploader.verified_file import VerifiedFile
+
+
+class InvalidMetadata(Exception):
+    """twine would not post this file; ``str()`` says why in one clause."""
+
+
+class Package(PackageFile):
+    """A file to be posted: its form, and its bytes, which are compared again as they are sent."""
+
+    def __init__(self, file: LocalFile, content: VerifiedFile, blake2_256: str | None) -> None:
+        # twine hashes the path that it is given. The digests of these very bytes follow.
+        super().__init__(os.devnull, None, _metadata(file, content), *_kind(file))
+        self.filename = str(file.path)
+        self.basefilename = file.filename
+        self.sha2_digest = file.sha256
+        self.blake2_256_digest = blake2_256
+        self.content = content
+
+
+@contextlib.contextmanager
+def opened(file: LocalFile) -> Iterator[Package]:
+    """Open ``file`` for posting, until the ``with`` ends.
+
+    Raises FileError for other bytes than those that were checked, StorageError if it cannot be read,
+    NoMetadata and InvalidMetadata for what twine would not post.
+    """
+    blake2 = _blake2_256()
+    with VerifiedFile(file.path, file.sha256, also=blake2) as content:
+        yield Package(file, content, blake2.hexdigest() if blake2 else None)
+
+
+def _blake2_256() -> hashlib.blake2b | None:
+    try:
+        return hashlib.blake2b(digest_size=32)
+    except (ValueError, TypeError, AttributeError):
+        return None  # A Python for FIPS has none; the form goes without it, as twine's does.
+
+
+def _kind(file: LocalFile) -> tuple[str, str]:
+    """Return "pyversion" and "filetype" of the form."""
+    if isinstance(file.name, WheelName):
+        return file.filename.removesuffix(".whl").split("-")[-3], "bdist_wheel"
+    return "source", "sdist"
+
+
+def _candidates(names: Sequence[str]) -> list[str]:
+    return ["/".join(path) for path in Wheel.find_candidate_metadata_files(list(names))]
+
+
+def _metadata(file: LocalFile, content: VerifiedFile) -> metadata.RawMetadata:
+    """Return the metadata for the form, parsed and validated as twine does it."""
+    stream = io.BufferedReader(content, _BUFFER)
+    try:
+        data = core_metadata.read(stream, content.size, file.name, _candidates)
+    finally:
+        stream.detach()
+    raw, unparsed = metadata.parse_email(data)
+    if bounded.version(raw.get("metadata_version", "0")) < Version("2.4"):
+        # setuptools writes License-File into metadata of 2.1 as well; indexes do not want it there.
+        raw.pop("license_files", None)
+        unparsed.pop("license-file", None)
+    if unparsed:
+        wrong = "; ".join(f"unrecognized or malformed field {key!r}" for key in unparsed)
+        raise InvalidMetadata(f"Invalid distribution metadata: {wrong}")
+    try:
+        metadata.Metadata.from_raw(raw)
+    except errors.ExceptionGroup as group:
+        wrong = "; ".join(sorted(map(str, group.exceptions)))
+        raise InvalidMetadata(f"Invalid distribution metadata: {wrong}") from None
+    return raw
+
+
+#: Bytes read at once.
+_BUFFER = 128 << 10
