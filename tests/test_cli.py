@@ -357,6 +357,20 @@ def test_a_screen_that_cannot_be_written_to(staged: Path, full: str, code: int) 
         assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="redirections of a POSIX shell")
+@pytest.mark.parametrize(
+    "closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-", "| true", "2>&1 | true", "--format json | true"]
+)
+def test_closed_streams_change_neither_the_run_nor_its_exit_code(staged: Path, closed: str) -> None:
+    """No file of the wheelhouse gets the descriptor of a closed stream; all of them are whole."""
+    command = f"{sys.executable} -m wheel_uploader --until download -u staged -w house dipy 1.11.0"
+    shell = f"set -o pipefail; {command} {closed}"
+    ended = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, "Traceback" in ended.stderr) == (0, False), ended.stderr
+    for path in staged.iterdir():
+        assert (Path("house") / path.name).read_bytes() == path.read_bytes()
+
+
 def imported(*arguments: str) -> set[str]:
     """The top-level modules that the command has imported when it ends."""
     code = (

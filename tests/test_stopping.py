@@ -346,26 +346,65 @@ def test_what_a_watch_does_with_one_signal_after_the_other(monkeypatch: pytest.M
 
 @pytest.fixture
 def listening(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watch]:
-    """A watch that hears the signals of this very process."""
+    """A watch that hears the signals of this very process, and no watchdog that would end it."""
+    monkeypatch.setattr("wheel_uploader.watchdog.start", lambda *_: None)
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    yield stopping.listen()
+    with stopping.used(Watch()):
+        watch = stopping.listen()
+        yield watch
+    watch._over = True
     for number, handler in before.items():
         signal.signal(number, handler)
 
 
-def test_elsewhere_the_first_raises_and_the_second_ends(
+def test_elsewhere_the_first_is_raised_by_the_next_check_and_the_second_ends(
     listening: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended: list[int] = []
     monkeypatch.setattr("wheel_uploader.stopping.os._exit", ended.append)
-    with pytest.raises(Stop) as stop:
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(5)
-    assert stop.value.error is listening.error
-    with pytest.raises(Stop):
-        os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(5)
+    os.kill(os.getpid(), signal.SIGTERM)
+    waits: list[Callable[[], None]] = [
+        lambda: stopping.sleep(5),
+        lambda: stopping.wait(threading.Event()),
+        stopping.check,
+    ]
+    for wait in waits:
+        with pytest.raises(Stop) as stop:
+            wait()
+        assert stop.value.error is listening.error
+    os.kill(os.getpid(), signal.SIGINT)
     assert ended == [130]
+
+
+def test_a_blocking_call_is_left_behind(listening: Watch) -> None:
+    """A name lookup, a connection or a prompt cannot be interrupted, but the run does not wait for it."""
+    done = threading.Event()
+
+    def block() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        done.wait(20)
+
+    begun = time.monotonic()
+    with pytest.raises(Stop):
+        stopping.aside(block)
+    assert time.monotonic() - begun < 5
+    done.set()
+    listening.error = None
+    assert stopping.aside(lambda: 3) == 3
+    with pytest.raises(ZeroDivisionError):
+        stopping.aside(lambda: 1 // 0)
+
+
+def test_no_handler_raises(listening: Watch) -> None:
+    """Whatever is on the stack: an import, a lock, a log record."""
+    numbers = [signal.SIGINT, signal.SIGALRM]
+    with listening.limited(60):
+        for number in numbers:
+            signal.raise_signal(number)
+            time.sleep(0.05)
+            with pytest.raises(Stop):
+                stopping.check()
+            listening.error = None
 
 
 def test_when_all_is_told_nothing_can_be_stopped(listening: Watch) -> None:
@@ -383,8 +422,7 @@ def test_the_time_of_a_run_ends_whatever_goes_on(monkeypatch: pytest.MonkeyPatch
         monkeypatch.delattr(signal, "setitimer")
     begun = time.monotonic()
     with Watch().limited(0.3), pytest.raises(Stop) as stop:
-        while time.monotonic() - begun < 10:
-            time.sleep(10 if has_alarm else 0.1)
+        stopping.sleep(10)
     assert isinstance(stop.value.error, DeadlineError)
     assert time.monotonic() - begun < 5
     with Watch().limited(0.3):
@@ -393,15 +431,20 @@ def test_the_time_of_a_run_ends_whatever_goes_on(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_signal_while_the_command_line_is_read(tmp_path: Path) -> None:
-    """click would call it an abort and end with 1."""
+    """A sentence and the report are left, and not what click says of Ctrl-C."""
     (tmp_path / "pyproject.toml").write_text("[tool.wheel-uploader]\n")
     script = (
         "import os, signal, wheel_uploader.config as config\n"
         "from wheel_uploader.cli import main\n"
-        "config.load = lambda *_: os.kill(os.getpid(), signal.SIGTERM)\n"
+        "config.load = lambda *_: os.kill(os.getpid(), signal.SIGTERM) or {}\n"
         "main()"
     )
     ran = subprocess.run(
-        [sys.executable, "-c", script, "dipy"], cwd=tmp_path, capture_output=True, text=True, check=False
+        [sys.executable, "-c", script, "-u", "staged", "--report", "r.json", "dipy", "1.11.0"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    assert (ran.returncode, "Traceback" in ran.stderr) == (143, False), ran.stderr
+    assert ran.returncode == json.loads((tmp_path / "r.json").read_text())["exit_code"] == 143
+    assert ran.stderr.startswith("error: stopped by signal 15\nnext: "), ran.stderr

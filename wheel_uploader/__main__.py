@@ -2,7 +2,26 @@
 
 from __future__ import annotations
 
-from wheel_uploader.cli import main
+from wheel_uploader import streams
+
+
+def main() -> None:
+    """Run the command; signals are heard before anything that takes time is imported."""
+    streams.complete()
+    from wheel_uploader import stopping
+
+    watch = stopping.listen(_last_words)
+    from wheel_uploader import cli
+
+    cli.main(watch)
+
+
+def _last_words(code: int, grace: float, about: str) -> None:
+    """In the watchdog: say how the run was ended, and write its report."""
+    from wheel_uploader.cli import last_words
+
+    last_words.say(code, grace, about)
+
 
 if __name__ == "__main__":
     main()

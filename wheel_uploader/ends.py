@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from wheel_uploader import sources
+from wheel_uploader import sources, stopping
 from wheel_uploader.brought.expect import Expectation
 from wheel_uploader.errors import CredentialsError, NetworkError
 from wheel_uploader.http import Http, logins
@@ -143,7 +143,7 @@ def _project_page(
     except CredentialsError:
         if uploader is None or place_of(served.url) != place_of(target.url):
             raise
-        credentials = uploader.credentials()
+        credentials = stopping.aside(uploader.credentials)
         if credentials is None:
             raise
         served.log_in(*credentials)

@@ -23,7 +23,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Iterable
 
 
@@ -197,5 +196,8 @@ def worst(errors: Iterable[ReleaseError]) -> ReleaseError:
 
 def unexpected(bug: BaseException) -> ReleaseError:
     """An exception that nobody expected as the end of a run; where it came from stands in the details."""
+    # Not at the top: the first milliseconds of a run import this module.
+    import traceback
+
     lines = "".join(traceback.format_exception(bug)).rstrip().split("\n")
     return ReleaseError(f"unexpected {type(bug).__name__}: {bug}", details=lines)

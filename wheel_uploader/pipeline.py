@@ -10,10 +10,10 @@ import contextlib
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
-from wheel_uploader import ends
+from wheel_uploader import ends, stopping
 from wheel_uploader.errors import Interrupted, ReleaseError, unexpected
 from wheel_uploader.models import Options, Report, Stage
 from wheel_uploader.progress import Progress
@@ -21,15 +21,24 @@ from wheel_uploader.stages import listing
 from wheel_uploader.stopping import Stop, Watch
 
 
-def run(options: Options, progress: Progress, watch: Watch | None = None) -> Report:
+def run(
+    options: Options,
+    progress: Progress,
+    watch: Watch | None = None,
+    begun: Callable[[Report], object] = id,
+) -> Report:
     """Take the release as far as ``options.until``; what stopped it, if anything did, is in the report.
 
-    ``watch`` is told when the run has to end early: by a signal, or because its time is over.
+    ``watch`` is told when the run has to end early: by a signal, or because its time is over. ``begun`` gets
+    the report before there is anything in it.
     """
     report = Report(options, began=datetime.now(UTC))
     watch = watch or Watch()
+    watch.arm()
+    begun(report)
     try:
-        _run(options, report, progress, watch)
+        with stopping.used(watch):
+            _run(options, report, progress, watch)
         watch.ending()
     except ReleaseError as error:
         report.error = error
@@ -46,11 +55,13 @@ def run(options: Options, progress: Progress, watch: Watch | None = None) -> Rep
 def _run(options: Options, report: Report, progress: Progress, watch: Watch) -> None:
     with contextlib.ExitStack() as held:
         job = listing.begin(options, report, progress, held)
-        _load_ahead(options)
+        loaded = _load_ahead(options)
         with _stage(report, Stage.LIST):
             listing.list_release(job)
         if options.until == Stage.LIST:
             return
+        # Two threads that import modules which import each other may get half of one.
+        stopping.wait(loaded)
         from wheel_uploader.stages import bringing
 
         if not bringing.is_in_place(options):
@@ -84,20 +95,25 @@ def _run(options: Options, report: Report, progress: Progress, watch: Watch) -> 
             publishing.confirm_release(job, job.served, job.page)
 
 
-def _load_ahead(options: Options) -> None:
-    """Load the modules of the stages to come while the listing is on its way."""
+def _load_ahead(options: Options) -> threading.Event:
+    """Import the modules of the later stages while the listing is read; the event says that it is done."""
+    done = threading.Event()
 
     def load() -> None:
         # Whatever is wrong with them is told when they are used.
-        with contextlib.suppress(Exception):
-            from wheel_uploader import remembered
-            from wheel_uploader.report import text  # noqa: F401
-            from wheel_uploader.stages import bringing  # noqa: F401
+        try:
+            with contextlib.suppress(Exception):
+                from wheel_uploader import remembered
+                from wheel_uploader.report import text  # noqa: F401
+                from wheel_uploader.stages import bringing  # noqa: F401
 
-            remembered.judges()
+                remembered.judges()
+        finally:
+            done.set()
 
     if options.until > Stage.LIST:
         threading.Thread(target=load, name="load", daemon=True).start()
+    return done
 
 
 @contextlib.contextmanager
@@ -105,6 +121,7 @@ def _stage(report: Report, stage: Stage) -> Iterator[None]:
     """Note how long a stage took, and that it was finished."""
     begun = time.monotonic()
     try:
+        stopping.check()
         yield
         report.reached = stage
     finally:

@@ -1,4 +1,10 @@
-"""When a run has to end before it is done: by a signal, or because its time is over."""
+"""When a run has to end before it is done: because of a signal, or because its time limit has expired.
+
+No exception is raised from a signal handler: it could leave a lock held or a module half imported. The
+handler notes the signal; the main thread calls ``check`` wherever it waits and between stages, and ``check``
+raises Stop. Code that waits uses ``sleep``, ``wait`` and ``aside``, which call it several times a second. A
+run that does not get there in time is ended by the watchdog (watchdog.py).
+"""
 
 from __future__ import annotations
 
@@ -6,21 +12,26 @@ import _thread
 import contextlib
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any, Protocol, TypeVar
 
+from wheel_uploader import watchdog
 from wheel_uploader.errors import DeadlineError, Interrupted, ReleaseError
 
-#: Seconds that what is in flight gets to arrive once the run has to end.
+T = TypeVar("T")
+
+#: Seconds that uploads in progress get once the run has to end.
 GRACE = 30.0
+#: Seconds between two checks of code that waits.
+LOOK = 0.1
 
 #: Those that ask a program to end: Windows has Ctrl-Break instead of a terminal that hangs up.
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 
 
 class Stop(KeyboardInterrupt):
-    """Ends the run from its main thread; like Ctrl-C, nothing on the way takes it for its own failure."""
+    """Ends the run; a KeyboardInterrupt so that ``except Exception`` does not swallow it."""
 
     def __init__(self, error: ReleaseError) -> None:
         super().__init__(error.message)
@@ -28,96 +39,199 @@ class Stop(KeyboardInterrupt):
 
 
 class Watch:
-    """What a run is asked from outside: to end, and how soon."""
+    """Whether a run has been asked to end, and how soon."""
 
-    def __init__(self, *, grace: float = GRACE, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, *, grace: float | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         #: Why the run has to end: Interrupted or DeadlineError; None as long as it may go on.
         self.error: ReleaseError | None = None
-        #: Whether to wait for nothing any more: asked a second time.
+        #: Whether a second signal has come: do not wait for uploads any longer.
         self.now = False
-        #: Called before a second signal ends the process.
+        #: Called before the process is ended by force, to clear what is drawn on the terminal.
         self.leave: Callable[[], None] = lambda: None
+        #: Writes the report of a run that is ended by force; called in a thread of its own.
+        self.report: Callable[[ReleaseError], None] = lambda _: None
         #: The signals that come here.
         self.heard: list[int] = []
-        self._gentle = self._over = False
-        self._grace = grace
+        self.dog: watchdog.Watchdog | None = None
+        self._terminal: dict[int, Any] = {}
+        self._gentle = self._ending = self._over = False
+        self.grace = GRACE if grace is None else grace
+        self._limit = 0.0
         self._clock = clock
         self._since: float | None = None
 
     @contextlib.contextmanager
     def gently(self) -> Iterator[None]:
-        """Within it nothing is raised: who works there looks at ``error``, ``now`` and ``left``."""
+        """Return a context without Stop, in which the caller reads ``error``, ``now`` and ``left``."""
         self._gentle = True
+        self._tell("uploading", value=True)
         try:
             yield
         finally:
             self._gentle = False
+            self._tell("uploading", value=False)
 
     def ending(self) -> None:
-        """The run ends by itself, only its report is still to be written: nothing is raised any more."""
-        self._gentle = True
+        """Note that only the report is left to be written: ``check`` raises no more."""
+        self._ending = True
 
     @contextlib.contextmanager
     def limited(self, seconds: float) -> Iterator[None]:
-        """Within it the run has so many seconds; 0: as many as it needs."""
-        with _alarm(seconds, lambda: self.expired(seconds)) if seconds else contextlib.nullcontext():
+        """Return a context in which the run has that many seconds; 0: no limit."""
+        if not seconds:
+            yield
+            return
+        self._limit = seconds
+        self._tell("limit", value=seconds)
+        with used(self), _alarm(seconds, lambda: self.expired(seconds)):
             yield
 
-    def finished(self) -> None:
-        """All is done and told: there is nothing left that could be stopped."""
+    def finished(self, code: int = 0) -> None:
+        """Note that everything has been done and printed: a signal cannot change the exit code any more."""
         self._over = True
+        self._tell("finished", value=code)
         for number in self.heard:
-            # Even while the interpreter goes down, which takes a while, and which resets what is not ignored.
+            # Also during the interpreter's shutdown, which resets all signals that are not ignored.
             signal.signal(number, signal.SIG_IGN)
 
     def left(self) -> float:
-        """Seconds that what is in flight may still take."""
+        """Return the seconds that uploads in progress may still take."""
         if self.now:
             return 0.0
-        return self._grace if self._since is None else self._grace - (self._clock() - self._since)
+        return self.grace if self._since is None else self.grace - (self._clock() - self._since)
+
+    def check(self) -> None:
+        """Raise Stop in the main thread if the run has been asked to end."""
+        if self.error and not (self._gentle or self._ending) and _is_main_thread():
+            raise Stop(self.error)
 
     def signalled(self, number: int) -> None:
-        """A signal: the first is noted, or raises Stop; the second ends at once whatever goes on."""
+        """Note a first signal; end the process on the second, but for uploads in progress on the third."""
         if self._over:
             return
         again = isinstance(self.error, Interrupted)
         if again and (self.now or not self._gentle):
-            # Without a word: somebody has lost patience with what goes on here, whatever it is.
-            self.leave()
-            os._exit(128 + number)
+            self._abandon(number)
         self.now = again
         self._note(Interrupted(number))
 
     def expired(self, seconds: float) -> None:
-        """The time of the run is over."""
+        """Note that the time limit has expired."""
         if self.error or self._over:
             return
-        self._note(DeadlineError(f"the run is not done after {seconds:.0f} s (--max-duration)"))
+        self._note(_expired(seconds))
+
+    def arm(self) -> None:
+        """Prepare for data from outside: let the watchdog end even a C call with an exit code."""
+        if self.dog:
+            self.dog.arm()
+
+    def about(self, told: str) -> None:
+        """Tell the watchdog what it has to know of the run to write its report; one line of JSON."""
+        self._tell("about", value=told)
+
+    def guard(self) -> None:
+        """Have a thread that ends the process when the watchdog says so, or, without one, when it is time."""
+        _thread.start_new_thread(self._obey, ())
+
+    def end_by_force(self, code: int) -> None:
+        """End the process, with a report of what has been done, while the main thread is stuck."""
+        error = forced(code, self.grace, self._limit)
+        with contextlib.suppress(Exception):
+            self._clean_up()
+        with contextlib.suppress(Exception):
+            self.report(error)
+        self._tell("said")
+        os._exit(code)
 
     def _note(self, error: ReleaseError) -> None:
         self.error = error
         if self._since is None:
             self._since = self._clock()
-        if not self._gentle:
-            raise Stop(error)
+
+    def _abandon(self, number: int) -> None:
+        """End the process now."""
+        with contextlib.suppress(Exception):
+            self._clean_up()
+        watchdog.say_at_once(number)
+        self._tell("said")
+        os._exit(128 + number)
+
+    def _clean_up(self) -> None:
+        for kill in list(_kills.values()):
+            with contextlib.suppress(Exception):
+                kill()
+        watchdog.restore_terminal(self._terminal)
+        self.leave()
+
+    def _obey(self) -> None:
+        if self.dog:
+            if code := self.dog.order():
+                self.end_by_force(code)
+            return
+        late = self.grace + watchdog.MARGIN
+        while not self._over and (self._since is None or self._clock() - self._since < late):
+            time.sleep(LOOK)
+        if not self._over and self.error:
+            self.end_by_force(self.error.exit_code)
+
+    def _tell(self, word: str, *, value: object = "") -> None:
+        if self.dog:
+            self.dog.tell(word, value)
 
 
-def listen() -> Watch:
-    """A Watch that hears the signals of this process from now on; to be called in the main thread."""
+def forced(code: int, grace: float, limit: float) -> ReleaseError:
+    """Return the error of a run that was ended by force with this exit code; ``limit``: of --max-duration."""
+    error: ReleaseError = Interrupted(code - 128) if code > 128 else _expired(limit)
+    error.message += f": it did not end within {grace:.0f} s and was ended by force"
+    error.args = (error.message,)
+    return error
+
+
+def _expired(seconds: float) -> DeadlineError:
+    return DeadlineError(f"the run is not done after {seconds:.0f} s (--max-duration)")
+
+
+def listen(last_words: watchdog.LastWords = lambda *_: None) -> Watch:
+    """Return a Watch that hears the signals of this process from now on; call it in the main thread.
+
+    ``last_words``: see watchdog.start.
+    """
     watch = Watch()
+    # What nohup, or a shell for its background jobs, ignores stays ignored.
+    there = [getattr(signal, name) for name in _SIGNALS if hasattr(signal, name)]
+    watch.heard = [number for number in there if signal.getsignal(number) is not signal.SIG_IGN]
     terminals = [descriptor for descriptor in (1, 2) if os.isatty(descriptor)]
+    watch._terminal = watchdog.read_terminal(terminals)  # noqa: SLF001
 
     def stop(number: int, _frame: object) -> None:
         _let_go(terminals)
         watch.signalled(number)
 
-    for name in _SIGNALS:
-        number = getattr(signal, name, None)
-        # What nohup, or a shell for its background jobs, ignores stays ignored.
-        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+    with _blocked(watch.heard):
+        codes = [*(128 + number for number in watch.heard), watchdog.TIME_LIMIT]
+        watch.dog = watchdog.start(watch.grace, codes, last_words)
+        if watch.dog:
+            signal.set_wakeup_fd(watch.dog.wakeup, warn_on_full_buffer=False)
+        for number in watch.heard:
             signal.signal(number, stop)
-            watch.heard.append(number)
+    watch.guard()
+    global _watch  # noqa: PLW0603 - signals belong to the whole process
+    _watch = watch
     return watch
+
+
+@contextlib.contextmanager
+def _blocked(numbers: list[int]) -> Iterator[None]:
+    """Hold signals back; none is lost or met by half of what is being set up."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _let_go(terminals: list[int]) -> None:
@@ -131,7 +245,7 @@ def _let_go(terminals: list[int]) -> None:
 
 @contextlib.contextmanager
 def _alarm(seconds: float, ring: Callable[[], None]) -> Iterator[None]:
-    """Call ``ring`` in the main thread after ``seconds``, whatever it waits for."""
+    """Call ``ring`` in the main thread after ``seconds``."""
     number = getattr(signal, "SIGALRM", signal.SIGABRT)
     before = signal.signal(number, lambda *_: ring())
     with contextlib.ExitStack() as stack:
@@ -141,8 +255,115 @@ def _alarm(seconds: float, ring: Callable[[], None]) -> Iterator[None]:
             signal.setitimer(signal.ITIMER_REAL, seconds)
         else:
             # Windows has no alarm: the main thread hears of it when the read or the pause that it is in ends.
+            import threading
+
             timer = threading.Timer(seconds, _thread.interrupt_main, [number])
             timer.daemon = True
             stack.callback(timer.cancel)
             timer.start()
         yield
+
+
+# --- for code that waits ---------------------------------------------------------------------------
+
+#: The watch of the run in this process: signals and alarms belong to the process, not to one of its objects.
+_watch: Watch | None = None
+_main_thread = _thread.get_ident()
+#: What ends the child processes of the run.
+_kills: dict[int, Callable[[], object]] = {}
+
+
+class Event(Protocol):
+    """What can be waited for: threading.Event, subprocess.Popen with its timeout, and the like."""
+
+    def wait(self, timeout: float) -> bool: ...
+
+
+@contextlib.contextmanager
+def used(watch: Watch) -> Iterator[None]:
+    """Return a context in which ``check`` asks this watch."""
+    global _watch  # noqa: PLW0603 - see above
+    before, _watch = _watch, watch
+    try:
+        yield
+    finally:
+        _watch = before
+
+
+def check() -> None:
+    """Raise Stop if the run has been asked to end. Call this in every loop of the main thread that waits.
+
+    In other threads it does nothing: the main thread tells them.
+    """
+    if _watch is not None:
+        _watch.check()
+
+
+def can_stop_here() -> bool:
+    """Return whether ``check`` can raise in this thread."""
+    return _watch is not None and _is_main_thread()
+
+
+def sleep(seconds: float) -> None:
+    """Sleep; raise Stop as soon as the run has been asked to end."""
+    end = time.monotonic() + seconds
+    check()
+    while (left := end - time.monotonic()) > 0:
+        time.sleep(min(left, LOOK))
+        check()
+
+
+def wait(event: Event) -> None:
+    """Wait for an event; raise Stop as soon as the run has been asked to end."""
+    while not event.wait(LOOK):
+        check()
+
+
+def aside(function: Callable[[], T]) -> T:
+    """Call a function that may block in C (a name lookup, a connection, a prompt); raise Stop meanwhile.
+
+    In the main thread it is called in a daemon thread, which is left behind when Stop is raised.
+    """
+    if not can_stop_here():
+        return function()
+    check()
+    lock = _thread.allocate_lock()
+    lock.acquire()
+    results: list[Any] = []
+
+    def work() -> None:
+        try:
+            results.extend([True, function()])
+        except BaseException as error:  # noqa: BLE001 - raised in the main thread
+            results.extend([False, error])
+        finally:
+            lock.release()
+
+    import threading
+
+    threading.Thread(target=work, name="aside", daemon=True).start()
+    while not lock.acquire(timeout=LOOK):
+        check()
+    check()
+    if results[0]:
+        return results[1]  # type: ignore[no-any-return]
+    raise results[1]
+
+
+@contextlib.contextmanager
+def on_kill(kill: Callable[[], object]) -> Iterator[None]:
+    """Return a context in which ``kill`` is called before the process is ended at once or by force.
+
+    It must end a child process and everything that belongs to it, quickly and without waiting for a lock: it
+    may be called in a signal handler or in another thread. It is not called when a Stop is raised.
+    """
+    key = id(kill)
+    _kills[key] = kill
+    try:
+        yield
+    finally:
+        _kills.pop(key, None)
+
+
+def _is_main_thread() -> bool:
+    return _thread.get_ident() == _main_thread

@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Callable
 
-from wheel_uploader import bounded
+from wheel_uploader import bounded, stopping
 from wheel_uploader.brought.expect import Expectation
 from wheel_uploader.display import counted, in_words, printable
 from wheel_uploader.errors import (
@@ -39,7 +39,7 @@ def until_settled(
     *,
     limit: float,
     progress: Progress,
-    sleep: Callable[[float], None] = time.sleep,
+    sleep: Callable[[float], None] = stopping.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Selection:
     """Call ``look`` until it gives all that is ``expected``, twice in a row, for ``limit`` seconds at most.

@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import stat
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
@@ -14,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from wheel_uploader import bounded
+from wheel_uploader import bounded, stopping
 from wheel_uploader.disk import READING, Folder, storage_errors
 from wheel_uploader.display import printable
 from wheel_uploader.errors import LockedError, StorageError
@@ -29,6 +30,9 @@ _MEMORY = ".checked.json"
 _TEMPORARY = ".tmp"
 #: Files that are nothing without the one that they are named after.
 _BESIDE = (".asc", ".attestation")
+
+#: Seconds between two attempts to get the lock.
+_LOOK = 0.1
 
 #: A note is a few hundred bytes; whatever is longer is not ours.
 _NOTE_LIMIT = 64 * 1024
@@ -127,13 +131,17 @@ class Wheelhouse:
     def _locked(self) -> Iterator[None]:
         from filelock import FileLock, Timeout
 
-        lock = FileLock(self.path / HIDDEN / "lock", timeout=self._lock_timeout, thread_local=False)
+        lock = FileLock(self.path / HIDDEN / "lock", timeout=0, thread_local=False)
+        end = time.monotonic() + self._lock_timeout
         with storage_errors(f"the lock of the wheelhouse {self.path}"):
-            try:
-                lock.acquire()
-            except Timeout:
-                held = f"another run is at work in the wheelhouse {printable(str(self.path))}"
-                raise LockedError(held) from None
+            while not lock.is_locked:
+                try:
+                    lock.acquire()
+                except Timeout:
+                    if time.monotonic() >= end:
+                        held = f"another run is at work in the wheelhouse {printable(str(self.path))}"
+                        raise LockedError(held) from None
+                    stopping.sleep(_LOOK)
         try:
             yield
         finally:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
-import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from wheel_uploader import stopping
 from wheel_uploader.display import printable
 from wheel_uploader.errors import SigningError, TransportError, UsageError
 from wheel_uploader.http import retry
@@ -104,7 +104,7 @@ def make(
     *,
     retries: int,
     progress: Progress,
-    sleep: Callable[[float], None] = time.sleep,
+    sleep: Callable[[float], None] = stopping.sleep,
 ) -> tuple[Attestation, ...]:
     """``there`` and a verified publish attestation beside each of the ``files`` that has none.
 

@@ -14,6 +14,7 @@ from sigstore.models import ClientTrustConfig
 from sigstore.oidc import IdentityError, IdentityToken, detect_credential
 from sigstore.sign import Signer, SigningContext
 
+from wheel_uploader import stopping
 from wheel_uploader.display import printable, remember_secret
 from wheel_uploader.errors import SigningError, TransportError
 from wheel_uploader.models import LocalFile
@@ -109,6 +110,7 @@ def _in_time(step: Callable[[], T]) -> T:
     threading.Thread(target=work, name="attest", daemon=True).start()
     waited = 0.0
     while not done.wait(_LOOK):
+        stopping.check()
         waited += _LOOK
         if waited >= LIMIT:
             raise TransportError(f"Sigstore did not answer within {LIMIT:g} s")

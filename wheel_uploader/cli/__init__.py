@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from wheel_uploader import stopping
-from wheel_uploader.cli import screen
+from wheel_uploader import stopping, streams
+from wheel_uploader.cli import last_words, screen
 from wheel_uploader.cli.answers import answering_options
 from wheel_uploader.cli.help import Command
 from wheel_uploader.cli.options import stage_options
@@ -21,6 +21,9 @@ from wheel_uploader.cli.settings import settings_options, shown, that_hold
 from wheel_uploader.errors import ReleaseError, UsageError, unexpected, worst
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wheel_uploader import outputs
     from wheel_uploader.models import Options, Report
 
 
@@ -55,8 +58,11 @@ def command(show_config: bool, **values: Any) -> NoReturn:
         places = outputs.destinations(values["reports"])
     except ReleaseError as error:
         screen.end(error)
+    watch.about(last_words.about(values))
     try:
-        with watch.limited(values["max_duration"]):
+        with stopping.used(watch), watch.limited(values["max_duration"]):
+            # For signals that came while the command line was read.
+            watch.check()
             from wheel_uploader import pipeline, progress
 
             talk = progress.make(
@@ -66,7 +72,11 @@ def command(show_config: bool, **values: Any) -> NoReturn:
                 color=screen.has_color(sys.stderr),
             )
             watch.leave = talk.leave
-            result = pipeline.run(_options(**that_hold(context, values)), talk, watch)
+            options = _options(**that_hold(context, values))
+            watch.check()
+            result = pipeline.run(
+                options, talk, watch, lambda report: _prepare(watch, report, values, places)
+            )
     except (ReleaseError, stopping.Stop) as ended:
         why = ended.error if isinstance(ended, stopping.Stop) else ended
         outputs.write(_not_begun(values, why), places)
@@ -79,8 +89,25 @@ def command(show_config: bool, **values: Any) -> NoReturn:
         screen.tell(trouble)
     if result.error:
         screen.tell(result.error, again=context.meta[screen.TYPED] if screen.continues(result) else ())
-    watch.finished()
+    watch.finished(exit_code)
     sys.exit(exit_code)
+
+
+def _prepare(
+    watch: stopping.Watch, report: Report, values: dict[str, Any], places: Sequence[outputs.Destination]
+) -> None:
+    """Have the report written also where the main thread is stuck and the process is ended by force."""
+
+    def write(error: ReleaseError) -> None:
+        from wheel_uploader import outputs
+
+        report.error = error
+        last_words.tell(error, values["quiet"])
+        outputs.write(report, places)
+        screen.show(report, values["report_format"], values["quiet"])
+        sys.stdout.flush()
+
+    watch.report = write
 
 
 def _not_begun(values: dict[str, Any], error: ReleaseError) -> Report:
@@ -139,23 +166,18 @@ def _options(
 #: Options that say how a run is told, not what it does.
 _OF_THE_SCREEN = ("report_format", "reports", "quiet", "color")
 
-#: click's exit code for Ctrl-C.
-_ABORTED = 1
 
-
-def main() -> None:
+def main(watch: stopping.Watch | None = None) -> None:
     """Run the command; the only place that meets exceptions which nobody expected."""
-    watch = stopping.listen()
+    streams.complete()
+    watch = watch or stopping.listen(last_words.say)
     sys.excepthook = lambda _kind, bug, _trace: screen.tell(unexpected(bug))
     threading.excepthook = lambda met: screen.tell(unexpected(met.exc_value or met.exc_type()))
     try:
         command(prog_name="wheel-uploader", obj=watch)
     except SystemExit as end:
-        watch.finished()
         code = int(end.code or 0)
-        if code == _ABORTED and watch.error:
-            # It came while click was at work, which knows no other end than this one.
-            code = watch.error.exit_code
+        watch.finished(code)
         screen.hang_up()
         if code and threading.active_count() > 1:
             # A thread was left behind; one that writes while the interpreter goes down would crash it.

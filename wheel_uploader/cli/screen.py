@@ -35,17 +35,18 @@ _SILENT = 2
 _LONGEST_COMMAND = 2_000_000
 
 
-def show(result: Report, report_format: str) -> StorageError | None:
+def show(result: Report, report_format: str, quiet: int | None = None) -> StorageError | None:
     """The report on standard output; under ``-q`` what has changed, if anything has.
 
-    What kept it from being written, if anything did: a full disk, or a reader who is gone.
+    Return what kept it from being written, for example a full disk. A reader that has closed its pipe has
+    read all that it wanted. ``quiet``: how often -q was given, where click does not know.
     """
     from wheel_uploader import report
     from wheel_uploader.report import brief
     from wheel_uploader.report.look import Look
 
     utf8 = is_utf8(sys.stdout)
-    quiet, changes = _quiet(), brief.render(result)
+    quiet, changes = _quiet() if quiet is None else quiet, brief.render(result)
     if quiet >= _SILENT or (quiet and not changes and not result.error):
         return None
     if os.environ.get("GITHUB_ACTIONS") == "true":
@@ -66,6 +67,8 @@ def show(result: Report, report_format: str) -> StorageError | None:
     try:
         # Colours that were asked for stay, whatever click thinks of the stream.
         click.echo(text, nl=False, color=True)
+    except BrokenPipeError:
+        return None
     except OSError as error:
         return StorageError(
             f"the report cannot be written to standard output: {error.strerror}",

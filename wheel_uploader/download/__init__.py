@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
+from wheel_uploader import stopping
 from wheel_uploader.apart import Apart
 from wheel_uploader.archive.repeats import Repeats
 from wheel_uploader.digests import digest, open_file, read_file
@@ -275,9 +276,7 @@ class _Crew(Generic[Brought]):
                 # A daemon: one that hangs in a read must not keep an interrupted process from ending.
                 threading.Thread(target=work, args=begun[-1:], name=f"download-{number}", daemon=True).start()
             for done in begun:
-                # With a timeout, for without one Windows would not let Ctrl-C through.
-                while not done.wait(0.5):
-                    pass
+                stopping.wait(done)
         except BaseException:
             self._stop.set()
             end = time.monotonic() + _PATIENCE

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Self, TypeVar
 from urllib.parse import unquote, urljoin, urlsplit
 
-from wheel_uploader import __version__
+from wheel_uploader import __version__, stopping
 from wheel_uploader.display import bare_url, printable, remember_basic_auth, remember_url
 from wheel_uploader.errors import CredentialsError, NetworkError, RedirectRefused, TransportError, UsageError
 from wheel_uploader.http import bodies, retry
@@ -64,7 +64,7 @@ class Http:
         ahead: Mapping[str, int] | None = None,
         verify: bool | str = True,
         progress: Progress | None = None,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None] = stopping.sleep,
         clock: Callable[[], float] = time.monotonic,
         transport: httpx.BaseTransport | None = None,
     ) -> None:

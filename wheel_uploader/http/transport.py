@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import socket
 import ssl
 import threading
@@ -12,6 +13,7 @@ from typing import Any
 
 import httpcore
 
+from wheel_uploader import stopping
 from wheel_uploader.http.ahead import Stash, places_of
 from wheel_uploader.http.hostnames import is_public
 from wheel_uploader.http.lean import httpx
@@ -61,7 +63,7 @@ class LimitedStream(httpcore.NetworkStream):
         self._socket = inner.get_extra_info("socket")
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        piece = self._inner.read(max_bytes, _remaining(timeout, httpcore.ReadTimeout))
+        piece = self._read(max_bytes, _remaining(timeout, httpcore.ReadTimeout))
         if len(piece) < _RECORD or not isinstance(self._socket, ssl.SSLSocket):
             return piece
         # TLS hands over one record of 16 kB at a time: take all that is here, for what h11 does with a
@@ -74,6 +76,20 @@ class LimitedStream(httpcore.NetworkStream):
                 pieces.append(piece)
                 length += len(piece)
         return b"".join(pieces)
+
+    def _read(self, max_bytes: int, timeout: float | None) -> bytes:
+        """Read in short waits, between which a run that has to end can do so."""
+        if not stopping.can_stop_here():
+            return self._inner.read(max_bytes, timeout)
+        end = time.monotonic() + (math.inf if timeout is None else timeout)
+        while True:
+            stopping.check()
+            left = end - time.monotonic()
+            try:
+                return self._inner.read(max_bytes, max(0.001, min(left, stopping.LOOK)))
+            except httpcore.ReadTimeout:
+                if time.monotonic() >= end:
+                    raise
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self._inner.write(buffer, _remaining(timeout, httpcore.WriteTimeout))
@@ -88,7 +104,9 @@ class LimitedStream(httpcore.NetworkStream):
         timeout: float | None = None,
     ) -> httpcore.NetworkStream:
         limit = _remaining(timeout, httpcore.ConnectTimeout)
-        return LimitedStream(self._inner.start_tls(ssl_context, server_hostname, limit))
+        return LimitedStream(
+            stopping.aside(lambda: self._inner.start_tls(ssl_context, server_hostname, limit))
+        )
 
     def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)
@@ -175,6 +193,23 @@ class LimitedBackend(httpcore.NetworkBackend):
         stash = self._stashes.get((host, port))
         if stash and (ready := stash.take(_remaining(timeout, httpcore.ConnectTimeout))):
             return ready
+        limit_of_caller = getattr(_limits, "end", None)
+
+        def connect() -> httpcore.NetworkStream:
+            _limits.end = limit_of_caller
+            return self._connect(host, port, stash, timeout, local_address, socket_options)
+
+        return stopping.aside(connect)
+
+    def _connect(
+        self,
+        host: str,
+        port: int,
+        stash: Stash[httpcore.NetworkStream] | None,
+        timeout: float | None,
+        local_address: str | None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None,
+    ) -> httpcore.NetworkStream:
         begun = time.monotonic()
         error: Exception | None = None
         for address in [host] if self._trusts(host, port) else _public_addresses(host, port):

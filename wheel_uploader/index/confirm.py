@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from wheel_uploader import stopping
 from wheel_uploader.display import bare_url, counted
 from wheel_uploader.errors import ConflictError, DeadlineError, NetworkError
 from wheel_uploader.index import Index
@@ -26,7 +27,7 @@ def confirm(
     *,
     timeout: float,
     progress: Progress,
-    sleep: Callable[[float], None] = time.sleep,
+    sleep: Callable[[float], None] = stopping.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> tuple[Confirmation, ...]:
     """Look at the index until it lists every file with our sha256, for ``timeout`` seconds at most.

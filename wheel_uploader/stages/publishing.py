@@ -7,7 +7,7 @@ import hashlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from wheel_uploader import attest, sign, tidy, verdict
+from wheel_uploader import attest, sign, stopping, tidy, verdict
 from wheel_uploader.index import Index
 from wheel_uploader.index.confirm import confirm
 from wheel_uploader.job import Job
@@ -39,7 +39,7 @@ def sign_release(job: Job) -> None:
     if job.notary and job.house and not job.options.dry_run:
         # The log is public: what is missing is missed before anything is entered there.
         if job.uploader:
-            job.uploader.credentials()
+            stopping.aside(job.uploader.credentials)
         report.attestations = attest.make(
             _to_attest(job.files, report.plan),
             report.attestations,
@@ -62,7 +62,7 @@ def upload_release(job: Job, served: Index, uploader: Uploader, page: ProjectPag
     project = job.selection.project
     if any(state.state is FileState.ABSENT for state in report.plan):
         # Before the watch is gentle: at a prompt Ctrl-C means now.
-        uploader.credentials()
+        stopping.aside(uploader.credentials)
         report.attestations_sent = uploader.send_along(report.attestations, options.attestations)
     with watch.gently(), contextlib.closing(uploader):
         report.results = posting.upload_all(
