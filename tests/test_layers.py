@@ -29,7 +29,8 @@ PACKAGE = ROOT / "wheel_uploader"
 LEVELS = (
     ("__init__", "errors"),
     ("models/*",),
-    ("bounded", "names", "display", "memo", "progress/*", "stopping", "watchdog", "hard_exit", "streams"),
+    ("bounded", "names", "display", "memo", "progress/*"),
+    ("stopping", "listening", "watchdog", "hard_exit", "streams"),
     # HTTP, and what it is made of.
     ("http/*", "markup"),
     # The work of each stage.

@@ -22,6 +22,7 @@ from tests import indexes, wheels
 from tests.indexes import Hang, Say, Served, Slow, pypiserver
 from wheel_uploader import stopping
 from wheel_uploader.errors import DeadlineError, Interrupted
+from wheel_uploader.listening import listen
 from wheel_uploader.stopping import Stop, Watch
 
 if sys.platform == "win32":
@@ -350,7 +351,7 @@ def listening(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watch]:
     monkeypatch.setattr("wheel_uploader.watchdog.start", lambda *_: None)
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     with stopping.used(Watch()):
-        watch = stopping.listen()
+        watch = listen()
         yield watch
     watch._over = True
     for number, handler in before.items():

@@ -8,9 +8,9 @@ from wheel_uploader import streams
 def main() -> None:
     """Run the command; signals are heard before anything that takes time is imported."""
     streams.complete()
-    from wheel_uploader import stopping
+    from wheel_uploader import listening
 
-    watch = stopping.listen(_last_words)
+    watch = listening.listen(_last_words)
     from wheel_uploader import cli
 
     cli.main(watch)

@@ -26,9 +26,6 @@ GRACE = 30.0
 #: Seconds between two checks of code that waits.
 LOOK = 0.1
 
-#: Those that ask a program to end: Windows has Ctrl-Break instead of a terminal that hangs up.
-_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
-
 
 class Stop(KeyboardInterrupt):
     """Ends the run; a KeyboardInterrupt so that ``except Exception`` does not swallow it."""
@@ -53,7 +50,7 @@ class Watch:
         #: The signals that come here.
         self.heard: list[int] = []
         self.dog: watchdog.Watchdog | None = None
-        self._terminal: dict[int, Any] = {}
+        self.terminal: dict[int, Any] = {}
         self._gentle = self._ending = self._over = False
         self.grace = GRACE if grace is None else grace
         self._limit = 0.0
@@ -161,7 +158,7 @@ class Watch:
         for kill in list(_kills.values()):
             with contextlib.suppress(Exception):
                 kill()
-        watchdog.restore_terminal(self._terminal)
+        watchdog.restore_terminal(self.terminal)
         self.leave()
 
     def _obey(self) -> None:
@@ -190,57 +187,6 @@ def forced(code: int, grace: float, limit: float) -> ReleaseError:
 
 def _expired(seconds: float) -> DeadlineError:
     return DeadlineError(f"the run is not done after {seconds:.0f} s (--max-duration)")
-
-
-def listen(last_words: watchdog.LastWords = lambda *_: None) -> Watch:
-    """Return a Watch that hears the signals of this process from now on; call it in the main thread.
-
-    ``last_words``: see watchdog.start.
-    """
-    watch = Watch()
-    # What nohup, or a shell for its background jobs, ignores stays ignored.
-    there = [getattr(signal, name) for name in _SIGNALS if hasattr(signal, name)]
-    watch.heard = [number for number in there if signal.getsignal(number) is not signal.SIG_IGN]
-    terminals = [descriptor for descriptor in (1, 2) if os.isatty(descriptor)]
-    watch._terminal = watchdog.read_terminal(terminals)  # noqa: SLF001
-
-    def stop(number: int, _frame: object) -> None:
-        _let_go(terminals)
-        watch.signalled(number)
-
-    with _blocked(watch.heard):
-        codes = [*(128 + number for number in watch.heard), watchdog.TIME_LIMIT]
-        watch.dog = watchdog.start(watch.grace, codes, last_words)
-        if watch.dog:
-            signal.set_wakeup_fd(watch.dog.wakeup, warn_on_full_buffer=False)
-        for number in watch.heard:
-            signal.signal(number, stop)
-    watch.guard()
-    global _watch  # noqa: PLW0603 - signals belong to the whole process
-    _watch = watch
-    return watch
-
-
-@contextlib.contextmanager
-def _blocked(numbers: list[int]) -> Iterator[None]:
-    """Hold signals back; none is lost or met by half of what is being set up."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _let_go(terminals: list[int]) -> None:
-    """Where a terminal has gone, let what is still said go nowhere: writing to it would fail."""
-    for descriptor in terminals:
-        if not os.isatty(descriptor):
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, descriptor)
-            os.close(nowhere)
 
 
 @contextlib.contextmanager
@@ -288,6 +234,12 @@ def used(watch: Watch) -> Iterator[None]:
         yield
     finally:
         _watch = before
+
+
+def install(watch: Watch) -> None:
+    """Let ``check`` ask this watch from now on."""
+    global _watch  # noqa: PLW0603 - see above
+    _watch = watch
 
 
 def check() -> None:

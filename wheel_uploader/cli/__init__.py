@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from wheel_uploader import stopping, streams
+from wheel_uploader import listening, stopping, streams
 from wheel_uploader.cli import last_words, screen
 from wheel_uploader.cli.answers import answering_options
 from wheel_uploader.cli.help import Command
@@ -170,7 +170,7 @@ _OF_THE_SCREEN = ("report_format", "reports", "quiet", "color")
 def main(watch: stopping.Watch | None = None) -> None:
     """Run the command; the only place that meets exceptions which nobody expected."""
     streams.complete()
-    watch = watch or stopping.listen(last_words.say)
+    watch = watch or listening.listen(last_words.say)
     sys.excepthook = lambda _kind, bug, _trace: screen.tell(unexpected(bug))
     threading.excepthook = lambda met: screen.tell(unexpected(met.exc_value or met.exc_type()))
     try:
