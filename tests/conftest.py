@@ -22,7 +22,7 @@ from tests.markers import (  # noqa: F401 (hooks, too)
     pytest_runtest_setup,
     pytest_terminal_summary,
 )
-from wheel_uploader import display
+from wheel_uploader import cache_mac, display
 
 # The time of an example says how busy the machine is; what has to be fast has tests of its own.
 settings.register_profile("suite", deadline=None)
@@ -43,6 +43,13 @@ def _this_machine_alone(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.setenv("NETRC", "/dev/null")
+
+
+@pytest.fixture(autouse=True)
+def _a_cache_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep the key for cached results out of the home of whoever runs the tests."""
+    where = tmp_path_factory.getbasetemp() / "cache of wheel-uploader"
+    monkeypatch.setattr(cache_mac, "folder", lambda: where)
 
 
 @pytest.fixture(autouse=True)

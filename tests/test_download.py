@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 import os
 import re
 import stat
@@ -591,6 +592,22 @@ def test_what_the_note_does_not_prove_is_fetched_again(server: FileServer, path:
     assert not {"if-none-match", "if-modified-since"} & server.requests[0].headers.keys()
     assert fetched.file.path.read_bytes() == WHEEL
     assert left_over(path) == []
+
+
+def test_a_note_that_came_with_a_repository_does_not_prove_that_a_file_is_the_servers(
+    server: FileServer, path: Path
+) -> None:
+    fetch(server, path)
+    (path / NAME).write_bytes(OTHER)
+    note = path / HIDDEN / f"{NAME}.json"
+    forged = json.loads(note.read_text()) | {
+        "size": len(OTHER),
+        "digest": f"sha256:{hashlib.sha256(OTHER).hexdigest()}",
+    }
+    note.write_text(json.dumps(forged))
+    server.requests.clear()
+    assert "has other bytes than" in str(fails(FileError, server, path))
+    assert not {"if-none-match", "if-modified-since"} & server.requests[0].headers.keys()
 
 
 @pytest.mark.parametrize("hashed", [False, True], ids=["fetched again", "hash"])

@@ -43,6 +43,7 @@ LEVELS = (
             "download/*",
             "digests",
             "verified_file",
+            "cache_mac",
             "verify",
             "plain",
             "apart",

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import shutil
+import subprocess
 import sys
 import typing
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from click.testing import CliRunner, Result
 from packaging.utils import canonicalize_name
 
 from tests import wheels
-from wheel_uploader import archive, checks, cli, disk, names, remembered, verify
+from wheel_uploader import archive, cache_mac, checks, cli, disk, names, remembered, verify
 from wheel_uploader.models import DistName, Finding, Inspection, Profile, Severity, WheelContent
 from wheel_uploader.remembered import JUDGES, LIMIT, Remembered
 from wheel_uploader.verify import Seen
@@ -287,18 +288,46 @@ def _cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-20])
 
 
-def _edit(**values: object) -> Callable[[Path], None]:
-    def edit(path: Path) -> None:
-        path.write_text(json.dumps(json.loads(path.read_text()) | values))
+def _document(path: Path) -> dict[str, typing.Any]:
+    document: dict[str, typing.Any] = json.loads(path.read_text())
+    del document["seal"]
+    return document
 
-    return edit
+
+def _write(path: Path, document: object) -> None:
+    """As the program itself would: what is wrong in it has to be found by reading it."""
+    sealed = cache_mac.seal(path.name, json.dumps(document).encode())
+    assert sealed
+    path.write_bytes(sealed)
+
+
+def _edit(**values: object) -> Callable[[Path], None]:
+    return lambda path: _write(path, _document(path) | values)
+
+
+def _forge(path: Path) -> None:
+    """Say that there is nothing wrong with the file."""
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"findings": []}))
+
+
+def _of_another_file(path: Path) -> None:
+    sealed = cache_mac.seal("other-1.0-py3-none-any.whl.checked.json", json.dumps(_document(path)).encode())
+    assert sealed
+    path.write_bytes(sealed)
+
+
+def _of_another_key(path: Path) -> None:
+    """The wheelhouse came from the cache of a CI, and the key did not."""
+    key = cache_mac.folder()
+    assert key
+    (key / "key").write_bytes(bytes(32))
+    cache_mac._keys.clear()
 
 
 def _finding(**values: object) -> Callable[[Path], None]:
     def edit(path: Path) -> None:
-        document = json.loads(path.read_text())
-        document["findings"] = [each | values for each in document["findings"]]
-        path.write_text(json.dumps(document))
+        document = _document(path)
+        _write(path, document | {"findings": [each | values for each in document["findings"]]})
 
     return edit
 
@@ -340,17 +369,24 @@ HOSTILE: dict[str, Callable[[Path], object]] = {
     "no summary's fields": _edit(summary={"size": 1}),
     "a list for what is whole": _edit(whole_by=["RECORD"]),
     "a list for a profile": _edit(profile=["pypi"]),
+    "forged": _forge,
+    "without a seal": lambda path: path.write_text(json.dumps(_document(path))),
+    "of another file": _of_another_file,
+    "of another key": _of_another_key,
     "a link": _link,
     "a second name": _second_name,
     "others may write": lambda path: path.chmod(0o620),
     "the folder is open": lambda path: path.parent.chmod(0o777),
+    "the folder is the group's": lambda path: path.parent.chmod(0o775),
     "a fifo": _fifo,
 }
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_what_is_not_as_we_left_it_is_not_believed(staged: Path, opened: list[str], kind: str) -> None:
-    if sys.platform == "win32" and kind in {"others may write", "the folder is open", "a fifo", "a link"}:
+    if sys.platform == "win32" and kind in {
+        *("others may write", "the folder is open", "the folder is the group's", "a fifo", "a link"),
+    }:
         pytest.skip("needs a POSIX system")
     first = run("--format", "json")
     HOSTILE[kind](memory())
@@ -358,6 +394,59 @@ def test_what_is_not_as_we_left_it_is_not_believed(staged: Path, opened: list[st
     assert second.exit_code == 6, second.output
     assert told(first) == told(second)
     assert opened == [NAME, NAME]
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs owners and modes")
+@pytest.mark.parametrize("how", ["no home", "a file", "open to the group", "readable by others", "short"])
+def test_without_a_key_that_is_this_users_alone_every_file_is_checked_again(
+    staged: Path, tmp_path: Path, opened: list[str], monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    where = tmp_path / "cache" / "wheel-uploader"
+    where.mkdir(mode=0o700, parents=True)
+    key = where / "key"
+    monkeypatch.setattr(cache_mac, "folder", lambda: None if how == "no home" else where)
+    match how:
+        case "a file":
+            where.rmdir()
+            where.write_bytes(b"")
+        case "open to the group":
+            where.chmod(0o770)
+        case "readable by others":
+            key.write_bytes(bytes(32))
+            key.chmod(0o644)
+        case "short":
+            key.touch(0o600)
+        case _:
+            pass
+    first, second = run("--format", "json"), run("--format", "json")
+    assert (first.exit_code, second.exit_code) == (6, 6)
+    assert told(first) == told(second)
+    assert opened == [NAME, NAME]
+    assert not memory().exists()
+
+
+def test_the_key_is_made_once_by_several_runs_and_is_private(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where = tmp_path / "cache" / "wheel-uploader"
+    monkeypatch.setattr(cache_mac, "folder", lambda: where)
+    program = (
+        "import pathlib, sys; from wheel_uploader import cache_mac; "
+        "cache_mac.folder = lambda: pathlib.Path(sys.argv[1]); "
+        "sys.stdin.read(1); sys.stdout.buffer.write(cache_mac.seal('x', b'{}'))"
+    )
+    runs = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, str(where)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        for _ in range(4)
+    ]
+    sealed = [process.communicate(b"x", timeout=60)[0] for process in runs]
+    assert [cache_mac.unseal("x", each) for each in sealed] == [b"{}"] * 4
+    assert [each.name for each in where.iterdir()] == ["key"]
+    if hasattr(os, "geteuid"):
+        assert (where / "key").stat().st_mode & 0o777 == 0o600
+        assert where.stat().st_mode & 0o777 == 0o700
 
 
 def test_it_is_private(staged: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import hashlib
 import json
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.wheels import make_release
-from wheel_uploader import disk, names
+from wheel_uploader import cache_mac, disk, names
 from wheel_uploader.errors import LockedError, StorageError
 from wheel_uploader.models import LocalFile
 from wheel_uploader.wheelhouse import HIDDEN, Note, Wheelhouse
@@ -229,7 +230,7 @@ def test_notes_come_back(tmp_path: Path) -> None:
         house.write_note("x.whl", NOTE)
         house.write_note("x.whl", NOTE)
         assert house.note("x.whl") == NOTE
-        assert house.stump_note("x.whl") is None
+        assert house.stump_note("x.whl", sealed=False) is None
 
 
 @pytest.mark.parametrize(
@@ -259,6 +260,54 @@ def test_a_note_that_is_no_file_is_no_note(tmp_path: Path) -> None:
         os.mkfifo(tmp_path / HIDDEN / "b.whl.json")
         (tmp_path / HIDDEN / "c.whl.json").symlink_to("/etc/passwd")
         assert [house.note(f"{letter}.whl") for letter in "abc"] == [None, None, None]
+
+
+@pytest.mark.parametrize("how", ["edited", "of another file", "of another key", "never sealed"])
+def test_a_note_that_no_run_of_this_user_made_is_no_note(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """It came with a repository, or from the cache of a CI."""
+    with Wheelhouse(tmp_path / "house") as house:
+        house.write_stump_note("x.whl", NOTE)
+        path = tmp_path / "house" / HIDDEN / "x.whl.part.json"
+        match how:
+            case "edited":
+                path.write_text(path.read_text().replace(NOTE.url, "https://other.example.com/x.whl"))
+            case "of another file":
+                house.write_stump_note("y.whl", NOTE)
+                path.write_bytes(path.with_name("y.whl.part.json").read_bytes())
+            case "of another key":
+                monkeypatch.setattr(cache_mac, "folder", lambda: tmp_path / "another home")
+            case _:
+                path.write_text(json.dumps(dataclasses.asdict(NOTE)))
+        assert house.stump_note("x.whl", sealed=True) is None
+        # A file that is compared with a hash afterwards can be continued all the same.
+        assert house.stump_note("x.whl", sealed=False) is not None
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs owners and modes")
+@pytest.mark.parametrize("how", ["the folder", "the note", "the folder's owner", "the note's owner"])
+def test_a_note_that_others_could_have_written_is_no_note(tmp_path: Path, how: str) -> None:
+    with Wheelhouse(tmp_path) as house:
+        house.write_note("x.whl", NOTE)
+        house.write_stump_note("x.whl", NOTE)
+        hidden = tmp_path / HIDDEN
+        notes = [hidden / "x.whl.json", hidden / "x.whl.part.json"]
+        if "owner" in how and os.geteuid():
+            pytest.skip("only root can give a file away")
+        match how:
+            case "the folder":
+                hidden.chmod(0o775)
+            case "the note":
+                for note in notes:
+                    note.chmod(0o664)
+            case "the folder's owner":
+                os.chown(hidden, 12345, 12345)
+            case _:
+                for note in notes:
+                    os.chown(note, 12345, 12345)
+        assert house.note("x.whl") is None
+        assert house.stump_note("x.whl", sealed=False) is None
 
 
 @pytest.mark.parametrize(("etag", "strong"), [('"a"', '"a"'), ('W/"a"', ""), ("", "")])

@@ -58,9 +58,11 @@ class Folder:
     So nobody can put another directory in its place, or lead us out of it by a symbolic link.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, links: bool = True) -> None:
+        """``links``: whether ``path`` may be a symbolic link to the directory."""
         self.path = path
-        self._fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY) if _RELATIVE else None
+        flags = os.O_RDONLY | os.O_DIRECTORY | (0 if links else _SAFE) if _RELATIVE else 0
+        self._fd = os.open(path, flags) if _RELATIVE else None
 
     def close(self) -> None:
         if self._fd is not None:

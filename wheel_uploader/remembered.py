@@ -4,9 +4,9 @@ It lies in the hidden directory of the wheelhouse, one small file for each of th
 always safe. It is no proof of anything: every run hashes every file again, and takes up what is remembered
 only for the same bytes, under the same name, judged by the same code, data and libraries.
 
-Whoever can write there could say that a file has no faults. Only files and a directory that belong to this
-user alone are believed, and such a writer could as well put ``--ignore`` into the configuration, or another
-program in the place of this one. What travels (a cache of a CI) is only as good as those who can fill it.
+An entry that says that a file has no faults would shorten its check. So only those are believed that are in a
+directory which nobody else can write to, and that carry an HMAC with this user's key (see cache_mac.py): what
+came with a repository, or from the cache of a CI, is not, and the file is read.
 """
 
 from __future__ import annotations

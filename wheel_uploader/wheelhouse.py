@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from wheel_uploader import bounded, stopping
+from wheel_uploader import bounded, cache_mac, stopping
 from wheel_uploader.disk import READING, Folder, storage_errors
 from wheel_uploader.display import printable
 from wheel_uploader.errors import LockedError, StorageError
@@ -65,6 +65,7 @@ class Note:
             values = bounded.load_json(data)
             if isinstance(values, dict):
                 values.setdefault("parts", "")
+                values.pop("seal", None)
             if not isinstance(values, dict) or values.keys() != {field.name for field in fields(cls)}:
                 return None
             size = values.pop("size")
@@ -93,7 +94,7 @@ class Wheelhouse:
             stack.enter_context(self._locked())
             with storage_errors(f"the wheelhouse {self.path}"):
                 self.folder = stack.enter_context(contextlib.closing(Folder(self.path)))
-                self.hidden = stack.enter_context(contextlib.closing(Folder(self.path / HIDDEN)))
+                self.hidden = stack.enter_context(contextlib.closing(Folder(self.path / HIDDEN, links=False)))
                 self._tidy()
             mask = os.umask(0o077)
             os.umask(mask)
@@ -153,7 +154,7 @@ class Wheelhouse:
         """Remove what a run that was killed left behind and nothing can continue."""
         names = set(os.listdir(self.hidden.path))  # noqa: PTH208 - names are what is wanted
         for name in names:
-            without_note = name.endswith(PART) and self.stump_note(name.removesuffix(PART)) is None
+            without_note = name.endswith(PART) and not self.stump_note(name.removesuffix(PART), sealed=False)
             without_part = name.endswith(PART + _NOTE) and name.removesuffix(_NOTE) not in names
             of_nothing = name.endswith(_MEMORY) and not self.folder.stat(name.removesuffix(_MEMORY))
             if name.endswith(_TEMPORARY) or without_note or without_part or of_nothing:
@@ -193,28 +194,42 @@ class Wheelhouse:
 
     def note(self, filename: str) -> Note | None:
         """What was noted when this file was fetched."""
-        return self._read_note(filename + _NOTE)
+        return Note.parse(self._sealed(filename + _NOTE, _NOTE_LIMIT) or b"")
 
-    def stump_note(self, filename: str) -> Note | None:
-        """What was noted when this file's partial file was begun."""
-        return self._read_note(filename + PART + _NOTE)
+    def stump_note(self, filename: str, *, sealed: bool) -> Note | None:
+        """Return what was noted when this file's partial file was begun.
 
-    def _read_note(self, name: str) -> Note | None:
-        return Note.parse(self.hidden.read(name, _NOTE_LIMIT) or b"")
+        Without ``sealed``, also one that was made on another machine: it is enough if the whole file is
+        compared with a digest afterwards.
+        """
+        name = filename + PART + _NOTE
+        data = self._sealed(name, _NOTE_LIMIT) if sealed else self._own(name, _NOTE_LIMIT)
+        return Note.parse(data or b"")
 
     def memory(self, filename: str, limit: int) -> bytes | None:
         """What this user's own earlier run remembered of the file; None when there is nothing like it."""
-        return self.hidden.read_own(filename + _MEMORY, limit) if self.hidden.is_own() else None
+        return self._sealed(filename + _MEMORY, limit)
+
+    def _sealed(self, name: str, limit: int) -> bytes | None:
+        """Return what an earlier run of this user wrote and sealed under this name."""
+        data = self._own(name, limit)
+        return None if data is None else cache_mac.unseal(name, data)
+
+    def _own(self, name: str, limit: int) -> bytes | None:
+        """Return what is there under this name, if nobody but this user can have put it there."""
+        return self.hidden.read_own(name, limit) if self.hidden.is_own() else None
 
     # --- what is written -------------------------------------------------------------------------------
 
     def write_memory(self, filename: str, data: bytes) -> None:
         """Remember something of the file; it may be lost, so nothing waits for the disk."""
-        self._put(self.hidden, filename + _MEMORY, data, 0o600, sync=False)
+        if sealed := cache_mac.seal(filename + _MEMORY, data):
+            self._put(self.hidden, filename + _MEMORY, sealed, 0o600, sync=False)
 
     def write_note(self, filename: str, note: Note) -> None:
+        name, data = filename + _NOTE, json.dumps(asdict(note)).encode()
         # Not synced: a note is a hint, and one that a power cut tears is none.
-        self._put(self.hidden, filename + _NOTE, json.dumps(asdict(note)).encode(), 0o600, sync=False)
+        self._put(self.hidden, name, cache_mac.seal(name, data) or data, 0o600, sync=False)
 
     def write_stump_note(self, filename: str, note: Note) -> None:
         self.write_note(filename + PART, note)

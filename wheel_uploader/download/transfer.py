@@ -87,7 +87,7 @@ class Transfer:
 
     def _take_up(self) -> Note | None:
         """What an earlier run left of this very file, when that can be told."""
-        note = self._house.stump_note(self._filename)
+        note = self._house.stump_note(self._filename, sealed=not self._promised)
         if note is None or note.digest != self._promised or self._remote.size not in {None, note.size}:
             return None
         if not self._promised and not (note.strong_etag and note.url == self._url):
