@@ -44,6 +44,7 @@ LEVELS = (
             "digests",
             "verified_file",
             "cache_mac",
+            "ownership",
             "verify",
             "plain",
             "apart",

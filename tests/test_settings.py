@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from tests import wheels
 from tests.test_cli import run
+
+if os.name == "posix":
+    import grp
+    import pwd
 
 SECRET = "tr0ub4dor"
 CONFIG = f"""
@@ -146,3 +152,99 @@ def test_what_is_wrong_says_where_it_stands(
     first, last = result.stderr.splitlines()
     assert said.format(path=config) in first
     assert (first[:7], last[:6]) == ("error: ", "next: ")
+
+
+# --- whose file it is ------------------------------------------------------------------------------
+
+#: uid of nobody, or whoever has it.
+SOMEBODY = 65534
+OWNERS = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs owners and modes")
+
+
+def given_to(path: Path, owner: int) -> None:
+    if os.geteuid():
+        pytest.skip("only root can give a file away")
+    os.chown(path, owner, owner)
+
+
+@OWNERS
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("file", "it belongs to nobody (uid 65534)"),
+        ("folder", "its directory {folder} to nobody (uid 65534)"),
+        ("sticky folder", "other users can write to its directory {folder}"),
+        ("folder of a group", "other users can write to its directory {folder}"),
+        ("writable file", "other users can write to it"),
+        ("link", "it belongs to nobody (uid 65534)"),
+        ("link into a sticky folder", "other users can write to its directory {folder}"),
+    ],
+)
+def test_a_file_that_others_could_have_written_is_not_obeyed(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str, said: str
+) -> None:
+    folder = tmp_path
+    match how:
+        case "file":
+            given_to(config, SOMEBODY)
+        case "folder":
+            given_to(tmp_path, SOMEBODY)
+        case "sticky folder":
+            tmp_path.chmod(0o1777)
+        case "folder of a group":
+            if os.geteuid():
+                pytest.skip("needs a group that is not this user's own")
+            os.chown(tmp_path, 0, SOMEBODY)
+            tmp_path.chmod(0o775)
+        case "writable file":
+            config.chmod(0o666)
+        case "link":
+            target = config.rename(tmp_path / "theirs.toml")
+            given_to(target, SOMEBODY)
+            config.symlink_to(target)
+        case _:
+            folder = tmp_path / "open"
+            folder.mkdir()
+            folder.chmod(0o1777)
+            config.symlink_to(config.rename(folder / "mine.toml"))
+    below = tmp_path / "work" / "here"
+    below.mkdir(parents=True)
+    monkeypatch.chdir(below)
+    for result in (run("--show-config"), run("-u", "dist", "dipy", "1.0"), run("--use", "nightly")):
+        assert result.exit_code == 2
+        assert f"{config} has a table [tool.wheel-uploader], and is not used: it belongs to " in result.stderr
+        assert said.format(folder=folder) in result.stderr
+        assert f"next: If it is the right file, name it: --config {config}" in result.stderr
+        assert "staging.example.com" not in result.output
+    named = run("--show-config", "--config", str(config))
+    assert (named.exit_code, rows(named.stdout)["retries"][0]) == (0, "3")
+    from_environment = run("--show-config", env={"WHEEL_UPLOADER_CONFIG": str(config)})
+    assert from_environment.exit_code == 0
+
+
+@OWNERS
+def test_a_file_of_others_that_is_not_about_us_stops_nobody(config: Path) -> None:
+    config.write_text("[project]\nname = 'x'\n")
+    given_to(config, SOMEBODY)
+    assert run("--show-config").exit_code == 0
+
+
+@OWNERS
+def test_what_belongs_to_root_or_to_a_group_of_this_user_alone_is_obeyed(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """root sets up machines; and with a group for each user, everything is writable by that group."""
+    for path in (config, tmp_path):
+        path.chmod(path.stat().st_mode | 0o020)
+    if not os.geteuid():
+        # As nobody would see the files of root, and those of its own group.
+        monkeypatch.setattr(os, "geteuid", lambda: SOMEBODY)
+        name = pwd.getpwuid(SOMEBODY).pw_name
+        alone = SimpleNamespace(gr_name=name, gr_mem=[])
+        monkeypatch.setattr(grp, "getgrgid", lambda _: alone)
+        os.chown(tmp_path, SOMEBODY, pwd.getpwuid(SOMEBODY).pw_gid)
+        assert run("--show-config").exit_code == 0
+        alone.gr_mem = ["daemon"]
+        assert run("--show-config").exit_code == 2
+    else:
+        assert run("--show-config").exit_code == 0

@@ -525,3 +525,47 @@ def test_google_is_known_by_its_hardware(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(auth.Resolver, "make_trusted_publishing_token", mint)
     assert credentials(options()) == ("__token__", "pypi-AgGoogle12345")
     assert asked == ["minted"]
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs owners and modes")
+@pytest.mark.parametrize("how", ["another owner", "a file for everybody", "a home for everybody"])
+def test_a_pypirc_that_others_could_have_written_is_not_used(tmp_path: Path, pypirc: Path, how: str) -> None:
+    """It names the index that gets the token."""
+    home = tmp_path / "home of its own"
+    home.mkdir()
+    mine = pypirc.rename(home / ".pypirc")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(home))
+        assert resolve_target(options(repository="mine")).name == "mine"
+        match how:
+            case "another owner":
+                if os.geteuid():
+                    pytest.skip("only root can give a file away")
+                os.chown(mine, 65534, 65534)
+            case "a file for everybody":
+                mine.chmod(0o666)
+            case _:
+                home.chmod(0o777)
+        with pytest.raises(UsageError, match="is not used: it belongs to ") as caught:
+            resolve_target(options(repository="mine"))
+        assert str(mine) in caught.value.message
+        assert caught.value.hint == f"If it is the right file, name it: --config-file {mine}."
+        assert resolve_target(options(repository="mine", config_file=mine)).name == "mine"
+        url = "https://index.example.com/upload/"
+        assert resolve_target(options(repository_url=url)).url == url
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs owners and modes")
+@pytest.mark.parametrize(("mode", "warned"), [(0o600, False), (0o644, True), (0o640, True)])
+def test_a_pypirc_with_a_password_that_others_can_read_is_told(pypirc: Path, mode: int, warned: bool) -> None:
+    said: list[str] = []
+
+    class Told(Silent):
+        def say(self, sentence: str) -> None:
+            said.append(sentence)
+
+    pypirc.chmod(mode)
+    chosen = options(repository="mine", config_file=pypirc)
+    Uploader(chosen, resolve_target(chosen), Told())
+    expected = f"warning: {pypirc} has a password, and other users can read it: chmod 600 {pypirc}"
+    assert said == ([expected] if warned else [])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import enum
+import shlex
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 from wheel_uploader.display import printable
 from wheel_uploader.errors import UsageError
+from wheel_uploader.ownership import untrusted
 
 TABLE = "wheel-uploader"
 PROFILES = "profiles"
@@ -52,13 +54,18 @@ def find(start: Path) -> Path | None:
     return None
 
 
-def load(path: Path, known: Mapping[str, Kind], use: str | None = None) -> dict[str, Setting]:
+def load(
+    path: Path, known: Mapping[str, Kind], use: str | None = None, *, found: bool = False
+) -> dict[str, Setting]:
     """The values that hold, by the long options in ``known``; those of the profile ``use`` are the stronger.
 
-    Every profile is looked at, not only the one in use. Raises UsageError for a file that cannot be read,
+    Every profile is looked at, not only the one in use. ``found``: the file was found, not named. Raises
+    UsageError for a file that cannot be read, for one that was found and that other users could have written,
     and for all wrong keys and values at once.
     """
     table = _table(path)
+    if found and (table or use):
+        _require_own(path)
     named = table.pop(PROFILES, {})
     if not isinstance(named, Mapping) or not all(isinstance(each, Mapping) for each in named.values()):
         raise UsageError(
@@ -78,6 +85,20 @@ def load(path: Path, known: Mapping[str, Kind], use: str | None = None) -> dict[
         raise _no_profile(path, use, list(named))
     values = _settings(table, _place(path))
     return values | (_settings(named[use], _place(path, use)) if use is not None else {})
+
+
+def _require_own(path: Path) -> None:
+    """Raise UsageError if other users could have written the file: it names indexes and commands."""
+    try:
+        reason = untrusted(path)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+    if reason:
+        raise UsageError(
+            f"{printable(str(path))} has a table [tool.{TABLE}], and is not used: {printable(reason)}",
+            hint=f"If it is the right file, name it: --config {printable(shlex.quote(str(path)))}. Otherwise "
+            "run this in another directory.",
+        )
 
 
 def profiles(path: Path) -> list[str]:

@@ -50,6 +50,7 @@ def _read(command: click.Command, path: Path | None, use: str | None) -> dict[st
     """What the file says, by the names of the command's parameters. Raises UsageError."""
     from wheel_uploader import config
 
+    found = path is None
     path = path or config.find(Path.cwd())
     if path is None:
         if use is None:
@@ -63,7 +64,7 @@ def _read(command: click.Command, path: Path | None, use: str | None) -> dict[st
     names = {key: option.name or "" for key, option in options.items()}
     names |= {key: argument for argument, key in _ARGUMENTS.items()}
     settings = {}
-    for key, setting in config.load(path, kinds, use).items():
+    for key, setting in config.load(path, kinds, use, found=found).items():
         one = kinds.get(key) is Kind.TEXTS and isinstance(setting.value, str)
         settings[names[key]] = Setting(value=[setting.value], where=setting.where) if one else setting
     return settings

@@ -5,7 +5,10 @@ from __future__ import annotations
 import configparser
 import contextlib
 import logging
+import os
+import stat
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import requests
 import rich
@@ -21,6 +24,7 @@ from wheel_uploader import bounded
 from wheel_uploader.display import bare_url, printable, remember_basic_auth, remember_secret
 from wheel_uploader.errors import CredentialsError, FileError, StorageError, UsageError
 from wheel_uploader.models import Attestation, Attestations, LocalFile, Options, Signature
+from wheel_uploader.ownership import untrusted
 from wheel_uploader.progress import Progress
 from wheel_uploader.publish import answers, sending
 from wheel_uploader.publish.along import Along
@@ -64,6 +68,8 @@ def _settings(options: Options) -> Settings:
     """twine's Settings for these options, with our way to find credentials."""
     name, given_url = wanted(options)
     config_file = str(options.config_file or utils.DEFAULT_CONFIG_FILE)
+    if not (options.config_file or given_url):
+        _require_own(Path(config_file).expanduser())
     raw_url = given_url or _configured_url(name, config_file)
     url, username, password = checked_url(raw_url, options.allow_insecure_hosts)
     if f"{url}/" in (utils.DEFAULT_REPOSITORY, utils.TEST_REPOSITORY):
@@ -93,6 +99,26 @@ def _settings(options: Options) -> Settings:
         remember_secret(secret)
     settings.auth = Resolver(config, settings.auth.input, asks=may_ask(options))
     return settings
+
+
+def _require_own(path: Path) -> None:
+    """Raise UsageError if other users could have written .pypirc: it names the index that gets the token."""
+    try:
+        reason = untrusted(path)
+    except OSError:
+        return  # There is none, or it cannot be read, which is told where it is read.
+    if reason:
+        raise UsageError(
+            f"{printable(str(path))} is not used: {printable(reason)}",
+            hint=f"If it is the right file, name it: --config-file {printable(str(path))}.",
+        )
+
+
+def _readable_by_others(path: Path) -> bool:
+    try:
+        return hasattr(os, "geteuid") and bool(path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH))
+    except OSError:
+        return False
 
 
 def _configured_url(name: str, config_file: str) -> str:
@@ -157,6 +183,9 @@ class Uploader:
         self._login: AuthBase | None = None
         self._credentials: tuple[str, str] | None = None
         rich.get_console().quiet = True
+        file = Path(options.config_file or utils.DEFAULT_CONFIG_FILE).expanduser()
+        if self._settings.repository_config.get("password") and _readable_by_others(file):
+            progress.say(f"warning: {file} has a password, and other users can read it: chmod 600 {file}")
         logging.getLogger("twine").handlers = [sending.TalkHandler(progress)]
 
     def attach(self, signatures: Sequence[Signature]) -> None:
