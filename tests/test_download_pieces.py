@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 import threading
+import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -15,8 +19,10 @@ from tests.downloads import NAME, OTHER, SHA256, WHEEL, fetch, finished, left_ov
 from tests.file_server import FileAnswer, FileServer, end_of, head, honest, says, start_of
 from tests.scripted import HANG, RESET, Request, Step
 from tests.wheels import wheel_bytes
+from wheel_uploader import disk
 from wheel_uploader.download import pieces, spans
 from wheel_uploader.download.lanes import Lanes
+from wheel_uploader.download.partial import Partial
 from wheel_uploader.errors import FileError, NetworkError
 from wheel_uploader.models import FetchOutcome
 from wheel_uploader.wheelhouse import HIDDEN
@@ -342,3 +348,67 @@ def test_who_waits_for_a_lane_comes_before_who_wants_a_second() -> None:
     assert got.wait(30)
     thread.join()
     assert not lanes.take_spare()
+
+
+# --- what is announced -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [2**40 - 1])
+def test_memory_and_disk_depend_on_what_arrives(size: int, server: FileServer, path: Path) -> None:
+    """A server that announces a terabyte, and brings a few hundred kB of it: no plan has more parts."""
+    planned: list[int] = []
+    place = Partial.place
+
+    def watched(partial: Partial, at: int, data: bytes) -> None:
+        planned.append(at + len(data))
+        place(partial, at, data)
+
+    def announced(server: FileServer, request: Request) -> Sequence[Step]:
+        start, end = start_of(request), end_of(request)
+        fields = {**server.validators(NAME)}
+        if start is None:
+            return [head(200, {**fields, "Content-Length": size}) + WHEEL[: PIECE * 5], HANG]
+        fields["Content-Range"] = f"bytes {start}-{(end or size) - 1}/{size}"
+        return [head(206, {**fields, "Content-Length": (end or size) - start}) + WHEEL[:1000], RESET]
+
+    server.plan = [announced] * 5000
+    tracemalloc.start()
+    try:
+        with mock.patch.object(Partial, "place", watched), pytest.raises(NetworkError):
+            fetch(server, path, jobs=4)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 16 << 20
+    # Parts are asked for one after the other: how far ahead depends on the connections.
+    assert max(planned) <= (len(server.requests) + 8) * 2 * PIECE
+
+
+def test_a_plan_has_as_many_pieces_as_somebody_works_on() -> None:
+    assert len(pieces.Pieces([(0, 5)], 10**18)._pieces) == 2
+
+
+@pytest.mark.parametrize("size", [2**40 + 1, 10**18 - 1, 10**19])
+def test_more_than_a_terabyte_is_refused_before_it_comes(size: int, server: FileServer, path: Path) -> None:
+    def announced(server: FileServer, _: Request) -> Sequence[Step]:
+        return [head(200, {**server.validators(NAME), "Content-Length": size}) + WHEEL[:PIECE], HANG]
+
+    server.plan = [announced] * 20
+    with pytest.raises(FileError, match=r"the server announces more than 1 TiB of it"):
+        fetch(server, path, jobs=4)
+    assert left_over(path) == []
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.EOPNOTSUPP])
+def test_a_file_system_that_writes_only_in_order_gets_the_file_in_order(
+    number: int, server: FileServer, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        with disk.storage_errors("x"):
+            raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Partial, "place", refused)
+    server.plan = [slow_whole]
+    fetch(server, path, jobs=4)
+    assert is_right(path)
+    assert [start for start in server.starts if start is None] == [None, None]

@@ -11,18 +11,24 @@ import shutil
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from tests.wheels import make_release
 from wheel_uploader import cache_mac, disk, names
+from wheel_uploader.download.partial import Partial
 from wheel_uploader.errors import LockedError, StorageError
 from wheel_uploader.models import LocalFile
-from wheel_uploader.wheelhouse import HIDDEN, Note, Wheelhouse
+from wheel_uploader.wheelhouse import HIDDEN, SUMS, Note, Wheelhouse
 
 NOTE = Note(url="http://127.0.0.1/x.whl", etag='"1"', last_modified="yesterday", size=3, digest="sha256:00")
 
+WHEEL = "dipy-1.11.0-py3-none-any.whl"
+
+posix_only = pytest.mark.skipif(os.name != "posix", reason="calls of POSIX")
 as_root = pytest.mark.skipif(
     not hasattr(os, "geteuid") or os.geteuid() != 0 or not shutil.which("setpriv"),
     reason="needs root and setpriv",
@@ -109,7 +115,11 @@ def test_a_wheelhouse_that_cannot_be_written_to_is_said_at_once(tmp_path: Path) 
         (errno.EDQUOT, "Make room on that disk"),
         (errno.EROFS, "Choose a wheelhouse that you may write to"),
         (errno.EACCES, "Choose a wheelhouse that you may write to"),
-        (errno.EIO, "Free space or fix the permissions"),
+        (errno.EIO, "The disk, or the network behind it, fails"),
+        (errno.ESTALE, "The disk, or the network behind it, fails"),
+        (errno.ENOSYS, "This file system does not support what a run needs"),
+        (errno.EFBIG, "The file system, or a limit of this user, takes no file of that size"),
+        (errno.EMLINK, "Free space or fix the permissions"),
     ],
 )
 def test_what_the_system_says_becomes_a_sentence(number: int, hint: str) -> None:
@@ -118,6 +128,110 @@ def test_what_the_system_says_becomes_a_sentence(number: int, hint: str) -> None
     assert str(caught.value) == f"x\\x1b.whl: {os.strerror(number)}"
     assert caught.value.hint.startswith(hint)
     assert caught.value.exit_code == 13
+
+
+# --- file systems that do not know every call ------------------------------------------------------
+
+
+def refuses(number: int) -> Callable[..., None]:
+    """A call of the operating system that answers with an error."""
+
+    def call(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return call
+
+
+@posix_only
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.ENOSYS])
+def test_a_file_system_that_cannot_sync_is_used_all_the_same(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "fsync", refuses(number))
+    with Wheelhouse(tmp_path / "house") as house, Partial(house, WHEEL, None) as partial:
+        partial.restart()
+        partial.write(b"bytes")
+        partial.publish(None, replace=False)
+        house.write_sums([])
+        house.sync()
+    assert (tmp_path / "house" / WHEEL).read_bytes() == b"bytes"
+    assert (tmp_path / "house" / SUMS).read_bytes() == b""
+
+
+@posix_only
+@pytest.mark.parametrize("number", [errno.EPERM, errno.ENOTSUP, errno.EINVAL])
+def test_a_file_system_without_modes_is_used_all_the_same(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "fchmod", refuses(number))
+    with Wheelhouse(tmp_path / "house") as house, Partial(house, WHEEL, None) as partial:
+        partial.restart()
+        partial.publish(None, replace=False)
+        house.write_sums([])
+    # It stays as private as it was on its way.
+    assert stat.S_IMODE((tmp_path / "house" / WHEEL).stat().st_mode) == 0o600
+
+
+@posix_only
+@pytest.mark.parametrize("call", ["fsync", "fchmod"])
+def test_a_broken_disk_is_not_taken_for_one_that_does_not_know_a_call(
+    call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Wheelhouse(tmp_path / "house") as house, Partial(house, WHEEL, None) as partial:
+        partial.restart()
+        monkeypatch.setattr(os, call, refuses(errno.EIO))
+        with pytest.raises(StorageError, match="Input/output error"):
+            partial.publish(None, replace=False)
+
+
+@posix_only
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.EBADF, errno.EINVAL])
+def test_a_file_system_without_locks_leads_to_a_local_disk(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fcntl
+
+    monkeypatch.setattr(fcntl, "flock", refuses(number))
+    with (
+        pytest.raises(StorageError, match="the lock of the wheelhouse") as caught,
+        Wheelhouse(tmp_path / "x"),
+    ):
+        pass
+    assert "choose a wheelhouse on a local disk with -w" in caught.value.hint
+
+
+@posix_only
+def test_a_file_system_that_does_not_describe_itself_is_used_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "statvfs", refuses(errno.ENOSYS))
+    with Wheelhouse(tmp_path / "house") as house:
+        assert house.filenames() == []
+
+
+@posix_only
+@pytest.mark.parametrize("call", ["read", "fstat"])
+def test_what_cannot_be_read_of_the_hidden_folder_is_not_there(
+    call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Wheelhouse(tmp_path / "house") as house:
+        house.write_memory(WHEEL, b"x")
+        house.write_note(WHEEL, Note(url="u"))
+        with monkeypatch.context() as broken:
+            broken.setattr(os, call, refuses(errno.ESTALE))
+            assert house.memory(WHEEL, 10) is None
+            assert house.note(WHEEL) is None
+        assert house.memory(WHEEL, 10) == b"x"
+
+
+@posix_only
+def test_a_time_stamp_beyond_the_calendar_is_a_date(tmp_path: Path) -> None:
+    with Wheelhouse(tmp_path / "house") as house:
+        (house.path / WHEEL).write_bytes(b"")
+        states = [os.stat_result((0o100644, 0, 0, 1, 0, 0, 0, 0, when, 0)) for when in (-(2**62), 2**62)]
+        with mock.patch.object(house.folder, "stat", side_effect=states):
+            assert house.modified(WHEEL).year == 1970
+            assert house.modified(WHEEL).year == 9000
 
 
 # --- the lock --------------------------------------------------------------------------------------

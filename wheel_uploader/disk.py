@@ -6,7 +6,7 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from wheel_uploader.display import printable
@@ -21,6 +21,19 @@ READING: int = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINAR
 
 #: No room: every other file would fail on it too.
 DISK_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+#: The file system does not know the call, or not for this kind of file: network disks, FUSE, FAT.
+UNSUPPORTED = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
+#: It keeps permissions of its own (FAT, SMB); a new file of ours is private anyway.
+_NO_MODES = {*UNSUPPORTED, errno.EPERM, errno.EACCES}
+#: Directories that were opened for reading cannot be synced everywhere.
+_NO_SYNC_OF_DIRECTORIES = {*UNSUPPORTED, errno.EBADF, errno.EACCES, errno.EPERM, errno.EISDIR}
+#: Locks are for local disks, or need a service on the server.
+_NO_LOCKS = {*UNSUPPORTED, errno.ENOLCK, errno.EBADF}
+#: The disk, or the network behind it, is gone or broken.
+_BROKEN = {
+    getattr(errno, name, errno.EIO)
+    for name in ("EIO", "ESTALE", "ENXIO", "ENODEV", "ENOTCONN", "EREMOTEIO", "ETIMEDOUT", "EHOSTDOWN")
+}
 
 
 @contextlib.contextmanager
@@ -40,6 +53,16 @@ def _hint(number: int | None) -> str | None:
         )
     if number in {errno.EROFS, errno.EACCES, errno.EPERM}:
         return "Choose a wheelhouse that you may write to with -w, or repair the permissions."
+    if number in _NO_LOCKS:
+        return (
+            "This file system does not support what a run needs, as some network disks do not: choose a "
+            "wheelhouse on a local disk with -w."
+        )
+    if number in _BROKEN:
+        return (
+            "The disk, or the network behind it, fails: repair it, or choose another wheelhouse with -w. "
+            "Then run the same command again."
+        )
     if number == errno.EXDEV:
         return (
             "The hidden directory in the wheelhouse is on another file system: unmount it, or choose another "
@@ -95,35 +118,36 @@ class Folder:
     def sync(self) -> None:
         """Make sure that new names survive a power cut, where a directory can be told to."""
         if self._fd is not None:
-            os.fsync(self._fd)
+            with _unless(_NO_SYNC_OF_DIRECTORIES):
+                os.fsync(self._fd)
 
     def read(self, name: str, limit: int) -> bytes | None:
         """At most ``limit`` bytes of a regular file; None when there is none."""
-        try:
-            descriptor = self.open(name, READING)
-        except OSError:
-            return None
-        try:
-            return os.read(descriptor, limit) if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
-        finally:
-            os.close(descriptor)
+        return self._read(name, limit, lambda _: True)
 
     def read_own(self, name: str, limit: int) -> bytes | None:
         """At most ``limit`` bytes of a regular file that nobody but this user can have written; else None."""
+        return self._read(name, limit, lambda status: has_one_name(status) and _is_own(status))
+
+    def _read(self, name: str, limit: int, accepts: Callable[[os.stat_result], bool]) -> bytes | None:
+        """Return the start of a regular file that ``accepts`` takes; None also where it cannot be read."""
         try:
             descriptor = self.open(name, READING)
+            try:
+                status = os.fstat(descriptor)
+                is_taken = stat.S_ISREG(status.st_mode) and accepts(status)
+                return os.read(descriptor, limit) if is_taken else None
+            finally:
+                os.close(descriptor)
         except OSError:
             return None
-        try:
-            status = os.fstat(descriptor)
-            is_file = stat.S_ISREG(status.st_mode) and status.st_nlink == 1
-            return os.read(descriptor, limit) if is_file and _is_own(status) else None
-        finally:
-            os.close(descriptor)
 
     def is_own(self) -> bool:
-        """Whether nobody but this user can put a file in here."""
-        return _is_own(self.path.stat() if self._fd is None else os.fstat(self._fd))
+        """Return whether nobody but this user can put a file in here; False where that cannot be told."""
+        try:
+            return _is_own(self.path.stat() if self._fd is None else os.fstat(self._fd))
+        except OSError:
+            return False
 
     def write(self, name: str, data: bytes, mode: int, *, sync: bool = True) -> None:
         """A small new file; a file of that name must not be there. Without ``sync`` it may be lost."""
@@ -133,7 +157,12 @@ class Folder:
             stream.flush()
             set_mode(descriptor, mode)
             if sync:
-                os.fsync(descriptor)
+                sync_file(descriptor)
+
+
+def has_one_name(status: os.stat_result) -> bool:
+    """Return whether no other name leads to the file; file systems that do not count names say 0."""
+    return status.st_nlink <= 1
 
 
 def _is_own(status: os.stat_result) -> bool:
@@ -144,6 +173,26 @@ def _is_own(status: os.stat_result) -> bool:
 
 
 def set_mode(descriptor: int, mode: int) -> None:
-    """Give an open file its permissions, where files have them."""
+    """Give an open file its permissions, where files have them; else it stays as the file system made it."""
     if hasattr(os, "fchmod"):
-        os.fchmod(descriptor, mode)
+        with _unless(_NO_MODES):
+            os.fchmod(descriptor, mode)
+
+
+def sync_file(descriptor: int) -> None:
+    """Make sure that the bytes of a file survive a power cut, where the file system can be told to.
+
+    Where it cannot, the next run finds out: it hashes every file again.
+    """
+    with _unless(UNSUPPORTED):
+        os.fsync(descriptor)
+
+
+@contextlib.contextmanager
+def _unless(tolerated: Collection[int]) -> Iterator[None]:
+    """Go on after an OSError with one of these numbers."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in tolerated:
+            raise

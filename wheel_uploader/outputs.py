@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from wheel_uploader.disk import sync_file
 from wheel_uploader.display import printable
 from wheel_uploader.errors import StorageError, UsageError
 from wheel_uploader.models import Report
@@ -98,7 +99,7 @@ def _replace(path: Path, data: bytes) -> None:
         with temporary.open("xb") as stream:
             stream.write(data)
             stream.flush()
-            os.fsync(stream.fileno())
+            sync_file(stream.fileno())
         temporary.replace(target)
     except BaseException:
         with contextlib.suppress(OSError):

@@ -8,6 +8,7 @@ import json
 import os
 import stat
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
@@ -137,7 +138,12 @@ class Wheelhouse:
         with storage_errors(f"the lock of the wheelhouse {self.path}"):
             while not lock.is_locked:
                 try:
-                    lock.acquire()
+                    with warnings.catch_warnings():
+                        # Where there is no flock at all, filelock says so and makes do with a file.
+                        warnings.simplefilter("ignore")
+                        lock.acquire()
+                except NotImplementedError:  # filelock before 3.30 says so of ENOSYS.
+                    raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS)) from None
                 except Timeout:
                     if time.monotonic() >= end:
                         held = f"another run is at work in the wheelhouse {printable(str(self.path))}"
@@ -293,8 +299,11 @@ def sums_of(files: Sequence[LocalFile]) -> bytes:
 
 
 def _is_read_only(path: Path) -> bool:
-    """Whether the file system is; Windows cannot tell."""
-    return hasattr(os, "statvfs") and bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    """Return whether the file system is; False on Windows, and where the file system does not answer."""
+    if hasattr(os, "statvfs"):
+        with contextlib.suppress(OSError):
+            return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    return False
 
 
 def _kind(mode: int) -> str:

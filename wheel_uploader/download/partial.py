@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from wheel_uploader.digests import Digests, Hashes, Promise
-from wheel_uploader.disk import set_mode, storage_errors
+from wheel_uploader.disk import has_one_name, set_mode, storage_errors, sync_file
 from wheel_uploader.display import printable
 from wheel_uploader.errors import FileError, StorageError
 from wheel_uploader.verified_file import HINT
@@ -43,7 +43,9 @@ class Partial:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._stream:
-            self._stream.close()
+            # Network disks may fail only now; what was not published is of no use to anybody.
+            with contextlib.suppress(OSError):
+                self._stream.close()
         # A file that lies, or a disk that is full, has nothing worth continuing.
         if not self.keep or not self.size or isinstance(error, (FileError, StorageError)):
             with contextlib.suppress(StorageError):
@@ -85,7 +87,7 @@ class Partial:
         except OSError:
             return None
         status = os.fstat(descriptor)
-        if stat.S_ISREG(status.st_mode) and status.st_nlink == 1:
+        if stat.S_ISREG(status.st_mode) and has_one_name(status):
             return io.FileIO(descriptor, "r+b")
         os.close(descriptor)
         return None
@@ -93,7 +95,8 @@ class Partial:
     def restart(self) -> None:
         """Throw away what is there; the next byte is the first."""
         if self._stream:
-            self._stream.close()
+            with storage_errors(str(self.path)):
+                self._stream.close()
         # The note goes with the bytes that it was about.
         self._house.forget_stump(self._filename)
         with storage_errors(str(self.path)):
@@ -152,7 +155,7 @@ class Partial:
         self._require_same_file()
         with storage_errors(str(path)):
             set_mode(self._stream.fileno(), house.file_mode)
-            os.fsync(self._stream.fileno())
+            sync_file(self._stream.fileno())
             self._stream.close()
             house.hidden.move(self._filename + PART, house.folder, self._filename)
         house.forget_stump(self._filename)

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from wheel_uploader import bounded, markup
+from wheel_uploader.disk import UNSUPPORTED
 from wheel_uploader.display import bare_url, printable
 from wheel_uploader.download import pieces, spans
 from wheel_uploader.download.lanes import Lanes
 from wheel_uploader.download.partial import Partial
 from wheel_uploader.download.pieces import Answer, NoRanges, Pieces
 from wheel_uploader.download.validators import etag, last_modified
-from wheel_uploader.errors import FileError, NetworkError, TransportError
+from wheel_uploader.errors import FileError, NetworkError, StorageError, TransportError
 from wheel_uploader.http import Http, retry
 from wheel_uploader.http.reply import Stream
 from wheel_uploader.models import RemoteFile
@@ -284,6 +285,11 @@ class Transfer:
             )
         except NoRanges:
             raise _StartAgain("the server does not send parts") from None
+        except StorageError as error:
+            cause = error.__cause__
+            if not isinstance(cause, OSError) or cause.errno not in UNSUPPORTED:
+                raise
+            raise _StartAgain("the file system does not write parts in any order") from None
         except NetworkError as error:
             if not retry.may_pass(error):
                 # Of parts it does not think as of the whole: that is asked for as ever.
