@@ -23,12 +23,14 @@ from wheel_uploader.display import (
     redact,
     remember_basic_auth,
     remember_secret,
+    remember_url,
 )
+from wheel_uploader.redaction import HIDDEN, Secrets
 
 
 @pytest.fixture(autouse=True)
 def nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(display, "_secrets", [])
+    monkeypatch.setattr(display, "_secrets", Secrets())
 
 
 # --- secrets that are known by where they stand ------------------------------------------------------
@@ -257,9 +259,9 @@ def test_secrets_may_be_remembered_while_others_are_shown() -> None:
 
 @given(st.text(min_size=4), st.text(max_size=20), st.text(max_size=20))
 def test_no_remembered_secret_is_ever_shown(secret: str, before: str, after: str) -> None:
-    display._secrets.clear()
+    display._secrets = Secrets()
     remember_secret(secret)
-    if not secret.strip() or secret in display.HIDDEN or secret in "...":
+    if not secret.strip() or secret in HIDDEN or secret in "...":
         return
     shown = redact(before + secret + after)
     assert secret not in shown.replace("***", "") or secret in before + after or len(secret.strip()) < 4
@@ -487,3 +489,73 @@ def test_any_text_can_be_taken_for_a_url(text: str) -> None:
 )
 def test_sizes_are_for_people(size: int | None, shown: str) -> None:
     assert human_size(size) == shown
+
+
+# --- what is no secret -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "/any/t/demo",
+        "any/t/demo-1.0/dist",
+        "/t/demo",
+        "C:\\t\\demo",
+        "//server/t/demo",
+        "file:///any/t/demo",
+        "file:///any/t/demo?token=demo",
+        "https://wheels.example/any/t/demo/",
+        "https://wheels.example/t/demo/",
+        "https://wheels.example/x?key=demo&code=main",
+    ],
+)
+def test_an_ordinary_word_of_a_place_is_not_remembered(place: str) -> None:
+    remember_url(place)
+    line = "copied demo-1.0-py3-none-any.whl from /srv/demo, main"
+    assert printable(line) == line
+    if "//wheels.example" not in place and "?" not in place:
+        assert printable(place) == place
+
+
+@pytest.mark.parametrize(
+    ("url", "secret"),
+    [
+        ("https://anaconda.org/t/demo/owner/name", "demo"),
+        ("https://pypi.anaconda.org:443/t/tk-1/owner/simple", "tk-1"),
+        ("https://quetz.example/t/an-s3cret/channel", "an-s3cret"),
+        ("https://wheels.example/x?token=0123456789", "0123456789"),
+        ("https://wheels.example/x?token=abcdefghijklmnopq", "abcdefghijklmnopq"),
+        ("https://me:demo@wheels.example/", "demo"),
+        ("https://abcdefghijklmnopq@wheels.example/", "abcdefghijklmnopq"),
+        ("https://me:p%40ssword@wheels.example/", "p@ssword"),
+    ],
+)
+def test_a_secret_of_a_place_is_remembered(url: str, secret: str) -> None:
+    remember_url(url)
+    assert redact(f"<{secret}>") == "<***>"
+    assert secret not in printable(url)
+
+
+def test_secrets_that_overlap_leave_nothing_to_be_seen() -> None:
+    remember_secret("abcdefg")
+    remember_secret("efghijk")
+    assert redact("xabcdefghijkx abcdefgefghijk") == "x***x ******"
+
+
+def test_thousands_of_secrets_are_found_in_much_text() -> None:
+    began = time.thread_time()
+    for number in range(3000):
+        remember_secret(f"secret-{number * 7919:x}-{number}")
+    text = "wheel-1.0 secret-1eef-1 and secret-no " * 30_000
+    assert redact(text).count("***") == 30_000
+    assert time.thread_time() - began < 20
+
+
+@pytest.mark.parametrize(
+    "pump", ["%2Fx", "%2F", "%2F%2Fa", "//:", "//a:", "eyJ-", "eyJabcdef.eyJ", "<h1", "?a=", "a.-"]
+)
+def test_hiding_credentials_takes_time_in_proportion_to_the_text(pump: str) -> None:
+    text = pump * ((1 << 20) // len(pump))
+    began = time.thread_time()
+    redact(text)
+    assert time.thread_time() - began < 6

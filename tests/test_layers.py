@@ -29,7 +29,7 @@ PACKAGE = ROOT / "wheel_uploader"
 LEVELS = (
     ("__init__", "errors"),
     ("models/*",),
-    ("bounded", "names", "display", "memo", "progress/*"),
+    ("bounded", "names", "display", "redaction", "memo", "progress/*"),
     ("stopping", "listening", "watchdog", "hard_exit", "streams"),
     # HTTP, and what it is made of.
     ("http/*", "markup"),
@@ -135,7 +135,7 @@ NOT_IMPORTED = {"pypiserver"}
 
 #: Values in, values out: no disk, no network, no clock of the machine, no other program.
 PURE = (
-    *("errors", "models/*", "names", "display", "memo"),
+    *("errors", "models/*", "names", "display", "redaction", "memo"),
     *("checks/*", "native/*", "platforms/*", "report/*"),
     *("sources/html", "sources/simple", "http/hosts", "http/hostnames", "http/bodies"),
     *("brought/expect", "brought/sums", "brought/vouch"),

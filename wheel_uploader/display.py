@@ -7,47 +7,10 @@ import contextlib
 import html
 import json
 import re
-import threading
 from collections.abc import Iterator
 from urllib.parse import quote, quote_plus, unquote, urlsplit, urlunsplit
 
-HIDDEN = "***"
-
-# Every repetition is bounded, so that no text from outside can make a search slow.
-#: ``//user:password@host``, also with its slashes escaped for JSON, percent-encoded, or joined as in a path.
-_USERINFO = re.compile(r"(?i)(//|\\/\\/|%2F%2F|\bhttps?:/)[^/?#\s\"'<>\\]{1,2000}(@|%40)")
-#: The same with a raw slash, ``?`` or ``#`` in the password: what would be the port is no number.
-_WILD_USERINFO = re.compile(r"//[^/?#\s@:]{0,200}:(?!\d{1,5}(?:[/?#\s\"']|$))[^\s@\"'<>]{1,500}@")
-_TOKEN_PATH = re.compile(r"(?i)((?:/|%2F)t(?:/|%2F))[^/?#%\s\"'<>]{1,2000}")
-_TELLING = r"token|key|secret|passw|signature|credential|auth(?!or)|session"
-#: Parameters of a URL: by a word in them, and those of Azure, CloudFront and GitHub's storage by name.
-_PARAMETER = re.compile(
-    rf"(?i)([?&;]|%3F|%26)((?:[\w.$-]{{0,60}}?(?:{_TELLING})[\w.$-]{{0,60}}|sig|jwt|code|policy|pass|pwd)(?:=|%3D))"
-    r"[^&;#\s\"'<>]{1,8000}"
-)
-#: ``PASSWORD=...`` of an environment or a form, ``password = ...`` of a file, ``"password": "..."`` of JSON.
-_ASSIGNED = re.compile(
-    r"(?i)\b([\w.-]{0,60}?(?:password|passwd|secret|token|api_?key)(?:=|\s{1,5}=\s{0,5}))(?![=\s]|\*\*\*)"
-    r"[^\s&;\"'<>,]{1,8000}"
-)
-_QUOTED = re.compile(
-    r"""(?i)(["'][\w.-]{0,60}?(?:password|passwd|secret|token|api_?key|authorization)["']\s{0,5}[:,]\s{0,5}b?)"""
-    r"""("(?:[^"\\]|\\.){1,8000}"|'(?:[^'\\]|\\.){1,8000}')"""
-)
-#: A header of a request that somebody quotes: its scheme may be seen, the word after it not.
-_HEADER = re.compile(
-    r"(?i)\b((?:proxy-)?authorization|private-token|job-token|x-api-key)"
-    r"""(["']?\s{0,5}:\s{0,5}(?:(?:basic|bearer|token|negotiate)\s{1,5})?)[^\s"',;]{1,8000}"""
-)
-_BASIC = re.compile(r"(?i)\b(basic\s{1,5})([A-Za-z0-9+/_-]{4,8000}={0,2})")
-_BEARER = re.compile(r"(?i)\b(bearer\s{1,5})(?=[^\s\d]{0,200}\d)[\w.~+/=-]{12,8000}")
-#: Tokens that say what they are: of PyPI, GitHub and GitLab, and JSON Web Tokens. A project may well be
-#: called ``pypi-attestations``: a token has a capital letter or a digit before its first dash.
-_TOKEN = re.compile(
-    r"\b(pypi-)(?=[a-z_]{0,40}[A-Z0-9])[\w-]{8,8000}"
-    r"|\b(gh[a-z]_|github_pat_|glpat-)[\w-]{16,8000}"
-    r"|\b(eyJ)[\w-]{6,8000}\.eyJ[\w-]{4,8000}(?:\.[\w-]{0,8000})?"
-)
+from wheel_uploader.redaction import TOKEN_PATH, Secrets, by_place, parameters, without_wild_logins
 
 #: Commands of GitHub Actions, Azure Pipelines and TeamCity. ``std::vector`` is none: a command begins a word,
 #: but for those that a line may be broken before.
@@ -61,22 +24,22 @@ _INVISIBLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
 
-#: Values that were seen as a password or token in this process, in every spelling, the longest first.
-_secrets: list[str] = []
-_lock = threading.Lock()
+#: Values that were seen as a password or token in this process, in every spelling.
+_secrets = Secrets()
 
 #: Masking every "a" of a one-letter password would make output unreadable and hide nothing.
 _SHORTEST_SECRET = 4
+#: What stands where a token may stand in a URL is one for sure from this length on.
 _LIKELY_TOKEN = 16
+_SHORTEST_TOKEN = 8
+#: Whose URLs have a token in their path.
+_ANACONDA = "anaconda.org"
 
 
 def remember_secret(value: str | None) -> None:
     """Mask ``value``, and its usual encodings, in everything that is shown from now on."""
-    if value is None:
-        return
-    with _lock:
-        known = {*_secrets, *_spellings(value), *_spellings(value.strip())}
-        _secrets[:] = sorted(known, key=len, reverse=True)
+    if value is not None:
+        _secrets.add({*_spellings(value), *_spellings(value.strip())})
 
 
 def remember_basic_auth(username: str, password: str) -> None:
@@ -88,21 +51,31 @@ def remember_basic_auth(username: str, password: str) -> None:
 
 
 def remember_url(url: str) -> None:
-    """Mask what is secret in a URL that a person gave, also where a server repeats it outside of a URL."""
-    login = re.match(r"[\w+.-]{1,20}://([^/?#:@]*):?([^/?#]*)@", url)
-    user, password = login.groups() if login else ("", "")
+    """Mask the secrets of a URL that the user gave, also where a server repeats them outside of a URL.
+
+    A local path has none, whatever its folders are called. In a path and a query an ordinary word is masked
+    where it is, and not remembered: ``demo`` may be the name of the project.
+    """
+    scheme, separator, rest = url.partition("://")
+    if not separator or not scheme.isascii() or scheme.lower() == "file":
+        return
+    authority = rest[: min(place if place >= 0 else len(rest) for place in map(rest.find, "/?#"))]
+    userinfo, _, host = authority.rpartition("@")
+    user, _, password = userinfo.partition(":")
     # A long name without a password is a token.
-    token = user if not password and len(user) >= _LIKELY_TOKEN else ""
-    for found in filter(None, (password, token, *_in_path(url))):
-        remember_secret(found)
-        remember_secret(unquote(found))
+    secrets = [password, user if not password and len(user) >= _LIKELY_TOKEN else ""]
+    secrets += filter(_is_likely_token, (url[slice(*span)] for span in parameters(url)))
+    for found in TOKEN_PATH.finditer(url):
+        name = host.lower().partition(":")[0]
+        known = name == _ANACONDA or name.endswith(f".{_ANACONDA}")
+        secrets += [found[2]] if known or _is_likely_token(found[2]) else []
+    for secret in filter(None, secrets):
+        remember_secret(secret)
+        remember_secret(unquote(secret))
 
 
-def _in_path(url: str) -> Iterator[str]:
-    """The values that ``redact`` takes out of a path and a query."""
-    for pattern in (_TOKEN_PATH, _PARAMETER):
-        for found in pattern.finditer(url):
-            yield found[0].removeprefix("".join(map(str, found.groups())))
+def _is_likely_token(value: str) -> bool:
+    return len(value) >= _LIKELY_TOKEN or (len(value) >= _SHORTEST_TOKEN and not value.isalpha())
 
 
 def _spellings(secret: str) -> Iterator[str]:
@@ -136,19 +109,8 @@ def _within_base64(data: bytes) -> Iterator[str]:
 
 
 def redact(text: str) -> str:
-    """``text`` without credentials: URL user info, token paths, signed queries, tokens, known secrets."""
-    for secret in tuple(_secrets):
-        text = text.replace(secret, HIDDEN)
-    text = _USERINFO.sub(rf"\1{HIDDEN}\2", text)
-    text = _WILD_USERINFO.sub(f"//{HIDDEN}@", text)
-    text = _TOKEN_PATH.sub(rf"\1{HIDDEN}", text)
-    text = _PARAMETER.sub(rf"\1\2{HIDDEN}", text)
-    text = _HEADER.sub(rf"\1\2{HIDDEN}", text)
-    text = _QUOTED.sub(lambda match: f"{match[1]}{match[2][0]}{HIDDEN}{match[2][0]}", text)
-    text = _ASSIGNED.sub(rf"\1{HIDDEN}", text)
-    text = _BASIC.sub(_without_basic, text)
-    text = _BEARER.sub(rf"\1{HIDDEN}", text)
-    return _TOKEN.sub(lambda match: f"{match[1] or match[2] or match[3]}{HIDDEN}", text)
+    """Return ``text`` without credentials: logins in URLs, token paths, signed queries, known secrets."""
+    return by_place(_secrets.hidden(text))
 
 
 #: Names of variables that hold secrets; what is meant for gpg itself is none of ours to judge.
@@ -160,20 +122,10 @@ def is_secret_variable(name: str, value: str) -> bool:
     return bool(_SECRET_NAME.match(name)) or redact(value) != value
 
 
-def _without_basic(match: re.Match[str]) -> str:
-    """``Basic`` and a word: credentials only if the word is base64 of ``user:password``."""
-    word = match[2].translate(str.maketrans("-_", "+/")).rstrip("=")
-    try:
-        said = base64.b64decode(word + "=" * (-len(word) % 4)).decode()
-    except ValueError:
-        return match[0]
-    return f"{match[1]}{HIDDEN}" if ":" in said and said.isprintable() else match[0]
-
-
 def bare_url(url: str) -> str:
     """``url`` without user info, query and fragment: enough to say where, never enough to log in."""
     try:
-        parts = urlsplit(_WILD_USERINFO.sub("//", url))
+        parts = urlsplit(without_wild_logins(url, "//"))
     except ValueError:
         return redact(re.split("[?#]", url, maxsplit=1)[0])
     host = parts.netloc.rpartition("@")[2]

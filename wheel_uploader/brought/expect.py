@@ -32,6 +32,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import string
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -258,7 +259,7 @@ def _cell(python: str, platform: str) -> Cell:
     if not re.fullmatch(r"[a-z]+\d+(?:_\d+)?t?", python):
         raise ValueError(f"'{printable(python)}' is no python like cp311 or cp313t")
     family, _, architecture = platform.partition("_")
-    if platform not in _WHOLE and not (re.sub(r"\d+\Z", "", family) in _FAMILIES and architecture):
+    if platform not in _WHOLE and not (family.rstrip(string.digits) in _FAMILIES and architecture):
         close = difflib.get_close_matches(platform, _USUAL, n=1)
         meant = f" (did you mean {close[0]}?)" if close else ""
         raise ValueError(f"'{printable(platform)}' is no platform like manylinux_x86_64{meant}")

@@ -13,10 +13,8 @@ from wheel_uploader.models import Severity, WheelContent
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _DRIVE = re.compile(r"[A-Za-z]:")
-#: Names of devices, with or without a suffix; letters and endings that Windows does not have.
-_NOT_ON_WINDOWS = re.compile(
-    r"^(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|$)|[^.][. ]+$|[<>:\"|?*]", re.IGNORECASE
-)
+#: Names of devices, with or without a suffix; characters that Windows does not have.
+_NOT_ON_WINDOWS = re.compile(r"^(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|$)|[<>:\"|?*]", re.IGNORECASE)
 #: Windows without long paths takes 260 characters, of which site-packages has about 100.
 _LONG_PATH = 150
 
@@ -274,8 +272,13 @@ def _unportable(path: str) -> str:
         return "its name is not ASCII"
     if len(path) > _LONG_PATH:
         return f"its path has {len(path)} characters, too many for some Windows systems"
-    odd = any(_NOT_ON_WINDOWS.search(part) for part in path.rstrip("/").split("/"))
+    odd = any(_is_not_on_windows(part) for part in path.rstrip("/").split("/"))
     return "Windows cannot have a file of this name" if odd else ""
+
+
+def _is_not_on_windows(part: str) -> bool:
+    # Dots and blanks at the end are cut off there; "." and ".." are no names.
+    return bool(_NOT_ON_WINDOWS.search(part)) or (part.endswith((".", " ")) and part.strip(".") != "")
 
 
 CHECKS = (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from wheel_uploader import bounded
@@ -13,8 +12,6 @@ from wheel_uploader.models import SdistContent, Severity, WheelContent
 
 #: Fields that twine drops when the metadata is older than they are: setuptools wrote them for years.
 _DROPPED = frozenset({"license-file"})
-#: packaging takes lists apart and drops the blanks about the commas.
-_COMMA = re.compile(r" *, *")
 
 
 @check("metadata/missing", Severity.ERROR)
@@ -78,7 +75,8 @@ def readers_disagree(content: WheelContent | SdistContent) -> Iterator[Yielded]:
 
 def _plain(values: tuple[str, ...]) -> list[str]:
     """Values without what readers may do as they like: blanks, line ends, and the placeholder UNKNOWN."""
-    plain = (_COMMA.sub(",", " ".join(value.split())) for value in values)
+    # packaging takes lists apart and drops the blanks about the commas.
+    plain = (",".join(part.strip() for part in " ".join(value.split()).split(",")) for value in values)
     return [value for value in plain if value not in {"", "UNKNOWN"}]
 
 

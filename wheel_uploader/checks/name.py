@@ -37,7 +37,7 @@ _KNOWN_ABI = re.compile(
 )
 #: Platforms that exist, whether PyPI takes them or not.
 _KNOWN_PLATFORM = re.compile(
-    r"any|win32|win_\w+|(?:many|musl)?linux\w*_\w+|macosx_\d+_\d+_\w+|ios_\w+|android_\w+|py(?:odide|emscripten)_\w+"
+    r"any|win32|win_\w+|(?:many|musl)?linux[^\W_]*+_\w+|macosx_\d+_\d+_\w+|ios_\w+|android_\w+|py(?:odide|emscripten)_\w+"
     r"|emscripten_\w+|wasi_\w+|(?:freebsd|netbsd|openbsd|dragonfly|solaris|sunos|aix|cygwin|mingw|haiku|hp_ux)\w*"
 )
 

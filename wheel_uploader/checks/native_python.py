@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import posixpath
 import re
 from collections.abc import Iterator, Mapping
 
@@ -12,10 +13,10 @@ from wheel_uploader.checks.registry import Yielded, check
 from wheel_uploader.models import NativeFormat, NativeKind, Severity, WheelContent
 
 #: ``x.cpython-313t-x86_64-linux-gnu.so``, ``x.cp313t-win_amd64.pyd``, ``x.pypy311-pp73-darwin.so``.
-_SUFFIX = re.compile(
-    r"\.(?:cpython-(?P<unix>\d+[a-z]*)-[^/]+\.so|cp(?P<windows>\d+[a-z]*)-[^/]+\.pyd"
-    r"|pypy(?P<pypy>\d+)-pp\d+-[^/]+\.(?:so|pyd))\Z"
-)
+_SUFFIXES = {
+    ".so": re.compile(r"(?s)\.(?:cpython-(?P<cpython>\d+[a-z]*)|pypy(?P<pypy>\d+)-pp\d+)-(?=.)"),
+    ".pyd": re.compile(r"(?s)\.(?:cp(?P<cpython>\d+[a-z]*)|pypy(?P<pypy>\d+)-pp\d+)-(?=.)"),
+}
 _DLL = re.compile(r"python(?P<version>3\d+)(?P<threads>t?)(?P<debug>(?:_d)?)\.dll\Z", re.IGNORECASE)
 _CPYTHON = re.compile(r"cp(3\d+)")
 #: Python 3.7 and older had an "m" there that says nothing.
@@ -68,8 +69,8 @@ def _versions(wheel: WheelContent) -> Iterator[tuple[str, str, str]]:
     for code in loaded(wheel):
         if code.slice.kind is not NativeKind.LIBRARY:
             continue
-        if suffix := _SUFFIX.search(code.member):
-            cpython = suffix["unix"] or suffix["windows"]
+        if suffix := _suffix(code.member):
+            cpython = suffix["cpython"]
             version = _OLD_FLAG.sub("", f"cp{cpython}") if cpython else f"pp{suffix['pypy']}"
             yield code.member, version, "its name says that it"
         if code.facts.format is NativeFormat.PE:
@@ -77,6 +78,12 @@ def _versions(wheel: WheelContent) -> Iterator[tuple[str, str, str]]:
                 if dll := _DLL.match(library):
                     debug = "d" if dll["debug"] else ""
                     yield code.member, f"cp{dll['version']}{dll['threads'].lower()}{debug}", library
+
+
+def _suffix(member: str) -> re.Match[str] | None:
+    """Return what the name of a module says of its Python; None if it says nothing."""
+    stem, extension = posixpath.splitext(posixpath.basename(member))
+    return _SUFFIXES[extension].search(stem) if extension in _SUFFIXES else None
 
 
 @check("native/abi3-violation", Severity.ERROR)

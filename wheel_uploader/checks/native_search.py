@@ -14,7 +14,6 @@ from wheel_uploader.checks.native_code import Code, loaded
 from wheel_uploader.models import NativeFormat, NativeKind, WheelContent
 from wheel_uploader.platforms import promises
 
-_SITE = re.compile(r"[^/]+\.data/(?:purelib|platlib)/")
 _ORIGIN = re.compile(r"\$ORIGIN\b|\$\{ORIGIN\}")
 _PROJECT = re.compile(r"[A-Za-z0-9._-]+")
 #: Search paths of one wheel that are followed.
@@ -44,7 +43,7 @@ class Search:
         #: Every path of a name, whatever its case.
         self._paths: dict[str, list[str]] = {}
         for member in wheel.members:
-            path = _SITE.sub("", member.name, count=1) if ".data/" in member.name else member.name
+            path = _installed(member.name)
             self._paths.setdefault(path.rpartition("/")[2].lower(), []).append(path)
         self._names = {code.slice.name for code in loaded(wheel) if code.slice.name}
         # What one library loads, another finds: the search paths of all are taken together.
@@ -84,7 +83,7 @@ class Search:
         if not there:
             return self._missing(library)
         # A soname that is loaded already is not searched; and outside site-packages paths are not known.
-        is_outside = any(".data/" in path for path in (*there, _SITE.sub("", code.member, count=1)))
+        is_outside = any(".data/" in path for path in (*there, _installed(code.member)))
         is_loaded = code.facts.format is NativeFormat.ELF and library in self._names
         return Found.THERE if is_outside or is_loaded else Found.UNREACHABLE
 
@@ -119,9 +118,17 @@ class _Others:
         )
 
 
+def _installed(member: str) -> str:
+    """Return where a member is below site-packages: two folders of ``NAME.data`` are put there, too."""
+    top, _, rest = member.partition("/")
+    folder, _, below = rest.partition("/")
+    is_there = top.endswith(".data") and top != ".data" and folder in {"purelib", "platlib"}
+    return below if is_there and below else member
+
+
 def _expand(path: str, code: Code) -> Iterator[str]:
     """The directory or file that ``path`` stands for in ``code``: below site-packages, or absolute."""
-    here = posixpath.dirname(_SITE.sub("", code.member, count=1))
+    here = posixpath.dirname(_installed(code.member))
     if code.facts.format is NativeFormat.ELF:
         path = _ORIGIN.sub(lambda _: f"./{here}", path, count=1)
     elif path.startswith("@loader_path"):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NoReturn, TextIO
 
 import click
 
-from wheel_uploader.display import HIDDEN, is_utf8, printable
+from wheel_uploader.display import is_utf8, printable
 from wheel_uploader.errors import (
     DeadlineError,
     Interrupted,
@@ -23,6 +23,7 @@ from wheel_uploader.errors import (
     ReleaseError,
     StorageError,
 )
+from wheel_uploader.redaction import HIDDEN
 
 if TYPE_CHECKING:
     from wheel_uploader.models import Report

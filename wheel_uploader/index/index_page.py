@@ -28,7 +28,7 @@ GIVE_INDEX_URL = "Give the URL of the index's simple pages with --index-url (it 
 
 #: What an empty page of a real index still has: PEP 629's version, or the title that every index writes.
 _INDEX_MARK = re.compile(
-    r"pypi:repository-version|<(?:title|h1)[^>]*>\s*(?:simple index|links for)", re.IGNORECASE
+    r"pypi:repository-version|<(?:title|h1)[^<>]*+>\s*+(?:simple index|links for)", re.IGNORECASE
 )
 _STATUS = re.compile(
     r"<meta\s+name=[\"']pypi:project-status[\"']\s+content=[\"']([a-z]+)[\"']", re.IGNORECASE

@@ -21,7 +21,7 @@ from wheel_uploader.models import WheelName
 _LIMIT = 60
 _NAME = re.compile(r"(?:python|pypy|graalpy)(?:3(?:\.\d+)?t?)?(?:\.exe)?\Z")
 #: The last part of a version, which no tag has.
-_PATCH = re.compile(r"(\d+\.\d+)\.\w+")
+_PATCH = re.compile(r"(?<!\d)(\d++\.\d++)\.\w+")
 _ASK = """\
 import json, platform, sys
 sys.path.append(sys.argv[1])

@@ -11,7 +11,7 @@ from wheel_uploader.display import bare_url, remember_secret
 from wheel_uploader.models import RemoteFile
 from wheel_uploader.sources.artifacts import Artifact, Unpacker, UnpackingSource
 
-_JOB = re.compile(r"/(?P<project>[^/]+(?:/[^/]+)+)/-/jobs/(?P<job>\d{1,18})(?:/artifacts(?:/.*)?)?/?\Z")
+_JOB = re.compile(r"([0-9]{1,18})(?:/artifacts(?:/.*)?)?/?\Z")
 
 
 class GitLabJob(UnpackingSource):
@@ -43,8 +43,11 @@ def archive_url(url: str) -> str:
         parts = urlsplit(url)
     except ValueError:
         return ""
-    found = _JOB.match(unquote(parts.path))
-    if parts.scheme not in {"http", "https"} or not found:
+    project, _, rest = unquote(parts.path).removeprefix("/").partition("/-/jobs/")
+    found = _JOB.match(rest)
+    # A project is in a group.
+    groups = project.split("/")
+    if parts.scheme not in {"http", "https"} or not found or len(groups) < 2 or not all(groups):
         return ""
-    path = f"/api/v4/projects/{quote(found['project'], safe='')}/jobs/{found['job']}/artifacts"
+    path = f"/api/v4/projects/{quote(project, safe='')}/jobs/{found[1]}/artifacts"
     return urlunsplit(parts._replace(path=path, query="", fragment=""))

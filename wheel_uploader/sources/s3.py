@@ -27,7 +27,7 @@ FIELDS = frozenset(
 
 #: Version 2 of the question; who knows only version 1 answers that, and the answer says how it goes on.
 _ONE_LEVEL = {"list-type": "2", "delimiter": "/", "encoding-type": "url"}
-_SHORT = re.compile(r"(?i)(s3|gs)://([a-z0-9][a-z0-9._-]{1,221})(?:/+(.*))?\Z")
+_SHORT = re.compile(r"(?i)(s3|gs)://([a-z0-9][a-z0-9._-]{1,221})(?:/++(.*))?\Z")
 _GOOGLE_HOST = "storage.googleapis.com"
 
 
