@@ -27,7 +27,7 @@ PACKAGE = ROOT / "wheel_uploader"
 
 #: A module may import those of its own level and of the levels above it here, and there is no cycle.
 LEVELS = (
-    ("__init__", "errors"),
+    ("__init__", "errors", "budget"),
     ("models/*",),
     ("bounded", "names", "display", "redaction", "memo", "progress/*"),
     ("stopping", "listening", "watchdog", "hard_exit", "streams"),

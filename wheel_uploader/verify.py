@@ -101,6 +101,8 @@ def verified(
 
 
 def _whole_by(content: WheelContent | SdistContent) -> str:
+    if not content.read_to_its_end:
+        return "nothing (it was not read to its end)"
     if isinstance(content, SdistContent) and content.filename.endswith(".gz"):
         return "gzip CRC"
     has_record = isinstance(content, WheelContent) and record.of(content) is not None

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from tests import binaries
+from tests.attacks import ATTACKS
 from tests.wheels import METADATA, sdist_bytes, wheel_bytes
 from tests.zips import DIST_INFO, SDIST, WHEEL, Raw, raws, zipped
 
@@ -27,6 +28,8 @@ def hostile_wheels(forbidden: int) -> Iterator[tuple[str, str, Callable[[], byte
         yield label, WHEEL, make
     for label, make in _native().items():
         yield label, _NATIVE, make
+    for label, attack in ATTACKS.items():
+        yield label, attack.filename, attack.make
     for label, make in _sdists().items():
         yield f"sdist: {label}", SDIST, make
 

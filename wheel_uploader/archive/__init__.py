@@ -1,6 +1,6 @@
 """One pass over a wheel or an sdist: whatever the bytes are, facts come out, and each member is read once.
 
-A wheel's ZIP is walked by zipwalk and unpacked by inflate, an sdist's tar is read by tarwalk; what pkginfo
+A wheel's ZIP is walked by zipwalk and read by zipmembers, an sdist's tar is read by tarwalk; what pkginfo
 makes of the metadata is asked in pkginfo_reader.
 """
 
@@ -9,15 +9,15 @@ from __future__ import annotations
 import io
 import itertools
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from wheel_uploader.archive import inflate, obfuscation, pkginfo_reader, record, repeats, tarwalk, zipwalk
-from wheel_uploader.archive.inflate import Unpacked
-from wheel_uploader.archive.repeats import Busy, Known, Repeats
-from wheel_uploader.archive.ziprecords import Entry, Walk
-from wheel_uploader.display import human_size, printable
+from wheel_uploader.archive import pkginfo_reader, record, tarwalk
+from wheel_uploader.archive.repeats import Repeats
+from wheel_uploader.archive.zipmembers import BOMB_RATIO, BOMB_SIZE, is_bomb, unzip, what_it_is
+from wheel_uploader.budget import OVER_BUDGET, Budget, Exhausted
+from wheel_uploader.display import printable
 from wheel_uploader.errors import StorageError
 from wheel_uploader.models import (
     DistName,
@@ -31,17 +31,10 @@ from wheel_uploader.models import (
 )
 from wheel_uploader.native.collect import Natives
 
-#: PyPI's rule for decompression bombs: more than this unpacked, and more than 50 : 1.
-BOMB_SIZE = 64 << 20
-BOMB_RATIO = 50
-#: Bytes kept of one member, by the last part of its name; others below .dist-info have the last figure.
-KEEP = {"METADATA": 2 << 20, "PKG-INFO": 2 << 20, "RECORD": 16 << 20}
-KEEP_OTHERS = 64 << 10
-#: Bytes kept of one archive.
-KEEP_ALL = 24 << 20
-
 #: Bytes read at once: a ZIP has thousands of small members, and each read lets another thread run first.
 _BUFFER = 128 << 10
+
+__all__ = ["damage", "is_bomb", "over_budget", "read", "read_sdist", "read_wheel"]
 
 #: Facts that say that these are not the bytes that somebody built.
 _DAMAGE = frozenset({"unreadable", "bad-crc", "hidden-deflate-data", "trailing-bytes", "cut"})
@@ -88,6 +81,8 @@ def damage(content: WheelContent | SdistContent) -> tuple[str, ...]:
 
 
 def _damage(content: WheelContent | SdistContent) -> Iterator[str]:
+    if not content.read_to_its_end:
+        return  # Nobody knows.
     for fact in content.facts:
         if fact.kind in _DAMAGE:
             yield f"{fact.member}: {fact.message}" if fact.member else fact.message
@@ -103,11 +98,18 @@ def _damage(content: WheelContent | SdistContent) -> Iterator[str]:
 def read_wheel(stream: BinaryIO, size: int, name: WheelName, known: Repeats | None = None) -> WheelContent:
     """What is in the ZIP of ``size`` bytes that ``stream`` holds."""
     # What is taken of Python's C API matters where the stable ABI is promised.
-    natives = Natives(symbols=any(abi.startswith("abi3") for abi in name.abis))
-    unpacked = _unzip(stream, size, natives, known)
-    read_by_pkginfo = pkginfo_reader.read(
-        pkginfo_reader.source((member.name for member in unpacked.members), unpacked.kept), unpacked.kept
-    )
+    budget = Budget()
+    natives = Natives(symbols=any(abi.startswith("abi3") for abi in name.abis), budget=budget)
+    try:
+        with budget.working():
+            unpacked = unzip(stream, size, budget, natives, known)
+            budget.check_time()
+            read_by_pkginfo = pkginfo_reader.read(
+                pkginfo_reader.source((member.name for member in unpacked.members), unpacked.kept),
+                unpacked.kept,
+            )
+    except Exhausted as error:
+        return WheelContent(name=name, size=size, facts=(over_budget(error, budget),), budget=budget)
     return WheelContent(
         name=name,
         size=size,
@@ -119,178 +121,13 @@ def read_wheel(stream: BinaryIO, size: int, name: WheelName, known: Repeats | No
         pkginfo_remarks=read_by_pkginfo.remarks,
         pkginfo_source=read_by_pkginfo.source,
         natives=natives.facts,
+        budget=budget,
     )
 
 
-class _Unzipped:
-    """Members, facts and kept bytes of one ZIP, as they are read."""
-
-    def __init__(self, walk: Walk, natives: Natives | None, known: Repeats | None) -> None:
-        self.entries = walk.entries
-        self.facts = walk.facts
-        #: What looks at every member for compiled code.
-        self.natives = natives
-        self.known = known
-        self.members: list[Member] = []
-        self.kept: dict[str, bytes] = {}
-        #: Path to hashlib name, where RECORD does not use sha256.
-        self.algorithms: dict[str, str] = {}
-
-    def note(self, kind: str, message: str, member: str | None = None) -> None:
-        self.facts.append(Fact(kind=kind, message=message, member=member))
-
-    def sort(self, ranks: Mapping[str, int], *, after: int) -> None:
-        """As if the members had been read in the order of their ``ranks``: facts from ``after`` on."""
-        self.facts[after:] = sorted(self.facts[after:], key=lambda fact: ranks[fact.member or ""])
-        if self.natives:
-            self.natives.sort(ranks)
-
-
-def _unzip(
-    stream: BinaryIO, size: int, natives: Natives | None = None, known: Repeats | None = None
-) -> _Unzipped:
-    found = _Unzipped(zipwalk.walk(stream, size), natives, known)
-    if not found.entries:
-        stream.seek(0)
-        if not_a_zip := what_it_is(stream.read(512), size):
-            found.facts[:] = [Fact(kind="unreadable", message=not_a_zip)]
-    total = sum(entry.size for entry in found.entries)
-    bomb = is_bomb(total, size)
-    if bomb:
-        found.note("bomb", f"{human_size(size)} unpack to {human_size(total)}: its members were not read")
-    wanted = _wanted(found)
-    read: dict[int, Member] = {}
-    # RECORD first: it says which hashes are needed. Then in the order of the file, which disks like.
-    order = sorted(
-        range(len(found.entries)),
-        key=lambda at: (not found.entries[at].name.endswith(".dist-info/RECORD"), found.entries[at].data),
-    )
-    told = len(found.facts)
-    later: list[int] = []
-    for at in order:
-        entry = found.entries[at]
-        keep = entry.name in wanted
-        try:
-            read[at] = _read_member(stream, entry, found, keep=keep, skip=bomb and not keep)
-        except Busy:
-            later.append(at)
-        if keep and entry.name.endswith(".dist-info/RECORD") and (data := found.kept.get(entry.name)):
-            rows = record.parse(data).rows
-            found.algorithms = {
-                row.path: row.algorithm for row in rows if row.algorithm != "sha256" and row.digest
-            }
-    for at in later:
-        read[at] = _read_member(stream, found.entries[at], found, keep=False, skip=False, patient=True)
-    if later:
-        found.sort({found.entries[at].name: rank for rank, at in enumerate(order)}, after=told)
-    found.members = [read[at] for at in range(len(found.entries))]
-    return found
-
-
-def _wanted(found: _Unzipped) -> set[str]:
-    """The names of the members whose bytes are kept: small, and such as a check or pkginfo reads."""
-    wanted: set[str] = set()
-    total = 0
-    for entry in found.entries:
-        top, _, rest = entry.name.partition("/")
-        last = entry.name.rpartition("/")[2]
-        if not (top.endswith(".dist-info") and rest) and not pkginfo_reader.may_read(entry.name):
-            continue
-        if entry.size <= min(KEEP.get(last, KEEP_OTHERS), KEEP_ALL - total):
-            wanted.add(entry.name)
-            total += entry.size
-        elif last in {"METADATA", "WHEEL", "RECORD", "entry_points.txt"} and rest == last:
-            found.note(
-                "too-big", f"it has {human_size(entry.size)}, more than any reader should take", entry.name
-            )
-    return wanted
-
-
-def _read_member(
-    stream: BinaryIO, entry: Entry, found: _Unzipped, *, keep: bool, skip: bool, patient: bool = False
-) -> Member:
-    """Read one; raises Busy when another thread has the same at hand, unless ``patient``."""
-    if entry.data < 0 or skip:
-        return _as_member(entry, None)
-    algorithm = found.algorithms.get(entry.name, "")
-    if not (found.known and found.natives) or keep or algorithm:
-        return _unpack_member(stream, entry, found, algorithm, keep=keep).member
-    key = repeats.key(stream, entry, symbols=found.natives.symbols)
-    known = found.known.claim(key, patient=patient)
-    if known:
-        if known.native:
-            found.natives.again(known.native)
-        return known.member
-    told_before = len(found.facts)
-    try:
-        known = _unpack_member(stream, entry, found, algorithm, keep=keep)
-        return known.member
-    finally:
-        # What code could not be read may be due to all that was read before.
-        if known and (len(found.facts) > told_before or (known.native and known.native.unread)):
-            known = None
-        found.known.release(key, known)
-
-
-def _unpack_member(stream: BinaryIO, entry: Entry, found: _Unzipped, algorithm: str, *, keep: bool) -> Known:
-    unpacked = native = None
-    marks = obfuscation.Marks()
-    feeds: list[Callable[[bytes], None]] = []
-    if found.natives:
-        feeds.append(found.natives.begin(entry.name, entry.size))
-        if obfuscation.may_be_encrypted(entry.name, entry.size):
-            feeds.append(marks.feed)
-    try:
-        unpacked = inflate.unpack(stream, entry, keep=keep, algorithm=algorithm, feeds=feeds)
-    except inflate.Damaged as error:
-        found.note(error.kind, str(error), entry.name)
-    if marks.tool:
-        found.note("obfuscated", f"it was encrypted by {marks.tool}", entry.name)
-    if unpacked and unpacked.crc != entry.crc:
-        found.note("bad-crc", f"its CRC is {unpacked.crc:08x}, its record says {entry.crc:08x}", entry.name)
-    if unpacked and found.natives:
-        native = found.natives.end()
-    if unpacked and unpacked.data is not None:
-        found.kept[entry.name] = unpacked.data
-    return Known(_as_member(entry, unpacked), native)
-
-
-def _as_member(entry: Entry, unpacked: Unpacked | None) -> Member:
-    return Member(
-        name=entry.name,
-        raw_name=entry.raw_name,
-        size=entry.size,
-        compressed_size=entry.compressed_size,
-        actual_size=unpacked.size if unpacked else 0,
-        crc=entry.crc,
-        actual_crc=unpacked.crc if unpacked else 0,
-        sha256=unpacked.sha256 if unpacked else "",
-        method=entry.method,
-        flags=entry.flags,
-        mode=entry.mode,
-        head=unpacked.head if unpacked else b"",
-        other_digest=unpacked.other_digest if unpacked else "",
-    )
-
-
-def is_bomb(unpacked: int, packed: int) -> bool:
-    return unpacked > BOMB_SIZE and unpacked > BOMB_RATIO * packed
-
-
-def what_it_is(head: bytes, size: int) -> str:
-    """What a file that is no archive is, as far as its first bytes show; empty when they show nothing."""
-    start = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-    if size == 0:
-        return "the file is empty"
-    if start.startswith((b"<!doctype html", b"<html", b"<head", b"<body")):
-        return "it is an HTML page, such as a login or an error page, that was saved under this name"
-    if start.startswith(b"<"):
-        return "it is an XML document, such as a storage server's error, that was saved under this name"
-    if start.startswith(b"{"):
-        return "it is JSON, such as a server's error, that was saved under this name"
-    if start.startswith(b"version https://git-lfs"):
-        return "it is a Git LFS pointer, not the file that it points to"
-    return ""
+def over_budget(error: Exhausted, budget: Budget) -> Fact:
+    """Return the fact that a file was not read to its end."""
+    return Fact(kind=OVER_BUDGET, message=str(error), member=error.member or budget.member)
 
 
 # --- sdists ----------------------------------------------------------------------------------------
@@ -298,8 +135,18 @@ def what_it_is(head: bytes, size: int) -> str:
 
 def read_sdist(stream: BinaryIO, size: int, name: SdistName) -> SdistContent:
     """What is in the sdist, a gzipped tar or an old ZIP, of ``size`` bytes that ``stream`` holds."""
+    budget = Budget()
+    try:
+        with budget.working():
+            return _read_sdist(stream, size, name, budget)
+    except Exhausted as error:
+        fact = over_budget(error, budget)
+        return SdistContent(name=name, size=size, facts=(fact,), budget=budget)
+
+
+def _read_sdist(stream: BinaryIO, size: int, name: SdistName, budget: Budget) -> SdistContent:
     if name.filename.endswith(".zip"):
-        unpacked = _unzip(stream, size)
+        unpacked = unzip(stream, size, budget)
         members = tuple(_as_sdist_member(member) for member in unpacked.members)
         facts, kept = tuple(unpacked.facts), unpacked.kept
     else:
@@ -321,6 +168,7 @@ def read_sdist(stream: BinaryIO, size: int, name: SdistName) -> SdistContent:
         pkginfo=read_by_pkginfo.fields,
         pkginfo_remarks=read_by_pkginfo.remarks,
         pkginfo_source=read_by_pkginfo.source,
+        budget=budget,
     )
 
 

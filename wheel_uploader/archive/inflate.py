@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import BinaryIO
 
 from wheel_uploader.archive.ziprecords import STORED, Entry
+from wheel_uploader.budget import Budget
 
 codec: ModuleType = zlib
 with contextlib.suppress(ImportError):
@@ -22,6 +23,8 @@ with contextlib.suppress(ImportError):
 
 #: Bytes read, and unpacked, at a time. zlib and hashlib let other threads run during large pieces.
 CHUNK = 256 << 10
+#: Bytes that cost less to look at than a look at the clock.
+_SMALL = 8 << 10
 #: Bytes of a member's beginning that are kept of all members.
 HEAD = 64
 
@@ -54,13 +57,30 @@ def unpack(
     *,
     keep: bool,
     algorithm: str = "",
-    feeds: Iterable[Callable[[bytes], None]] = (),
+    feeds: Sequence[Callable[[bytes], None]] = (),
+    budget: Budget | None = None,
 ) -> Unpacked:
     """Read the member of ``entry``; ``keep`` its bytes (the caller has looked at the size).
 
     ``algorithm`` is a hashlib name to be computed besides sha256; ``feeds`` get every piece. Raises
     Damaged, after at most one byte more than the record declares.
     """
+    budget = budget or Budget()
+    budget.start_unpacking()
+    try:
+        return _unpack(stream, entry, keep, algorithm, feeds, budget)
+    finally:
+        budget.stop_unpacking()
+
+
+def _unpack(
+    stream: BinaryIO,
+    entry: Entry,
+    keep: bool,
+    algorithm: str,
+    feeds: Sequence[Callable[[bytes], None]],
+    budget: Budget,
+) -> Unpacked:
     stream.seek(entry.data)
     sha256 = hashlib.sha256()
     other = hashlib.new(algorithm) if algorithm else None
@@ -74,8 +94,14 @@ def unpack(
             other.update(piece)
         if keep:
             kept.append(piece)
-        for feed in feeds:
-            feed(piece)
+        if len(piece) > _SMALL:
+            budget.stop_unpacking()
+            for feed in feeds:
+                feed(piece)
+            budget.start_unpacking()
+        else:
+            for feed in feeds:
+                feed(piece)
         head = head or piece[:HEAD]
         size += len(piece)
     return Unpacked(

@@ -28,15 +28,12 @@ class Marks:
 
     def feed(self, piece: bytes) -> None:
         text = self._tail + piece
-        # One search for what all marks of a tool have in common: almost always there is nothing.
-        at = text.find(_PYARMOR)
-        while at >= 0 and not self._pyarmor:
-            self._pyarmor = text.startswith(_PYARMOR_MARKS, at + len(_PYARMOR))
-            at = text.find(_PYARMOR, at + 1)
-        at = text.find(_PYE)
-        while at >= 0 and len(self._pye) < len(_PYE_MARKS):
-            self._pye.update(mark for mark in _PYE_MARKS if text.endswith(mark, 0, at))
-            at = text.find(_PYE, at + 1)
+        # One search for what all marks of a tool have in common: almost always there is nothing. Only then
+        # for each mark, which takes the same time however often the common part is there.
+        if not self._pyarmor and _PYARMOR in text:
+            self._pyarmor = any(_PYARMOR + mark in text for mark in _PYARMOR_MARKS)
+        if len(self._pye) < len(_PYE_MARKS) and _PYE in text:
+            self._pye.update(mark for mark in _PYE_MARKS if mark + _PYE in text)
         self._tail = text[-_LONGEST + 1 :]
 
     @property

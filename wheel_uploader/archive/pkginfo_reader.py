@@ -17,6 +17,9 @@ from typing import NamedTuple
 _MAX_HEADER_LINES = 20_000
 _MAX_HEADERS = 128
 _MAX_VALUE = 16 << 10
+#: Characters of all headers that packaging parses word by word; the most that is known has 150,000.
+_MAX_REQUIREMENTS = 512 << 10
+_REQUIREMENTS = frozenset({"requires-dist", "provides-dist", "obsoletes-dist"})
 _LONG_VALUES = frozenset({"license", "description", "keywords"})
 _HEADER = re.compile(r"([^\s:]+):")
 
@@ -76,7 +79,7 @@ def why_too_odd(data: bytes) -> str:
     Parsers of mail need time that grows with the square of the headers, and recurse into multipart bodies.
     """
     names: set[str] = set()
-    name, length = "", 0
+    name, length, requirements = "", 0, 0
     for count, line in enumerate(data.decode("utf-8", "replace").splitlines(), start=1):
         if not line:
             return ""
@@ -92,6 +95,10 @@ def why_too_odd(data: bytes) -> str:
         length += len(line)
         if length > _MAX_VALUE and name not in _LONG_VALUES:
             return f"it has a header of more than {_MAX_VALUE} characters"
+        if name in _REQUIREMENTS:
+            requirements += len(line)
+            if requirements > _MAX_REQUIREMENTS:
+                return f"it has more than {_MAX_REQUIREMENTS >> 10} KiB of requirements"
     return ""
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from wheel_uploader import bounded
+from wheel_uploader.budget import LIMITS, Exhausted
 from wheel_uploader.memo import remembers
 from wheel_uploader.models import Member, WheelContent
 
@@ -20,6 +21,12 @@ STRONG = frozenset({"sha256", "sha384", "sha512", "sha3_256", "sha3_384", "sha3_
 _SIGNATURE = re.compile(r"[^/]+\.dist-info/RECORD\.(?:jws|p7s)\Z")
 _LENGTHS = {"sha384": 48, "sha512": 64, "sha3_384": 48, "sha3_512": 64, "blake2b": 64}
 _DIGEST = re.compile(r"[A-Za-z0-9_-]+(=*)\Z")
+
+
+#: Lines of a RECORD: it lists each member once, and signatures.
+MAX_ROWS = LIMITS["RECORD rows"]
+#: What ends a line for installers, which read with str.splitlines, besides "\r".
+_LINE_ENDS = "\n\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 
 
 class Row(NamedTuple):
@@ -70,9 +77,9 @@ def of(content: WheelContent) -> Record | None:
     return None if data is None else parse(data)
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=2)
 def parse(data: bytes) -> Record:
-    """Read the bytes of a RECORD; never raises."""
+    """Read the bytes of a RECORD. Raises Exhausted when it has more rows than any wheel has members."""
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -81,6 +88,8 @@ def parse(data: bytes) -> Record:
     problems: list[Problem] = []
     paths: set[str] = set()
     try:
+        if sum(map(text.count, _LINE_ENDS)) + text.count("\r") - text.count("\r\n") > MAX_ROWS:
+            raise Exhausted(f"it has more than {MAX_ROWS:,} rows")
         for number, fields in enumerate(csv.reader(text.splitlines(keepends=True), strict=True), start=1):
             if not fields:
                 problems.append(Problem(f"line {number} is blank", harmless=True))

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import BinaryIO, NamedTuple
 
 from wheel_uploader.archive.ziprecords import SAID, Entry, read_at
@@ -29,6 +31,8 @@ class Known(NamedTuple):
 
     member: Member
     native: NativeFacts | None
+    #: What the compiled code in it takes of a file's budget.
+    costs: Mapping[str, int] = MappingProxyType({})
 
 
 class Busy(Exception):

@@ -32,6 +32,8 @@ def read(stream: BinaryIO, entries: list[Entry], end: int, found: Walk) -> list[
     position = 0
     for rank, index in enumerate(order):
         entry = entries[index]
+        found.budget.enter(entry.name)
+        found.budget.tick(2)
         if entry.header < position:
             found.note("headers-disagree", "its bytes overlap those of another member", entry.name)
             continue
@@ -48,6 +50,7 @@ def read(stream: BinaryIO, entries: list[Entry], end: int, found: Walk) -> list[
         if entry.flags & DESCRIPTOR:
             position += _descriptor_length(stream, entry, position, min(following, end), found)
     _note_gap(stream, position, end, found)
+    found.budget.enter(None)
     return entries
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO, NamedTuple
 
+from wheel_uploader.budget import Budget
 from wheel_uploader.models import Fact
 
 STORED, DEFLATED = 0, 8
@@ -17,6 +18,9 @@ PATCHED = 0x0020
 UTF8 = 0x0800
 #: What a field holds whose true value is in a ZIP64 record.
 FULL16, FULL32 = 0xFFFF, 0xFFFFFFFF
+
+#: Bytes of memory for a fact, without its text.
+FACT = 400
 
 _ZIP64, _UNICODE_PATH = 0x0001, 0x7075
 
@@ -48,8 +52,11 @@ class Walk:
 
     entries: list[Entry] = field(default_factory=list)
     facts: list[Fact] = field(default_factory=list)
+    budget: Budget = field(default_factory=Budget)
 
     def note(self, kind: str, message: str, member: str | None = None) -> None:
+        self.budget.spend("remarks")
+        self.budget.keep(FACT + len(message))
         self.facts.append(Fact(kind=kind, message=message, member=member))
 
 
@@ -97,6 +104,7 @@ def check_extra(
     seen: set[int] = set()
     at = 0
     while at < len(extra):
+        found.budget.spend("extra fields")
         kind, length = struct.unpack_from("<HH", extra, at) if at + 4 <= len(extra) else (0, FULL16)
         body = extra[at + 4 : at + 4 + length]
         if len(body) < length:
@@ -104,7 +112,8 @@ def check_extra(
             break
         if kind in seen:
             found.note("malformed-extra", f"extra field 0x{kind:04x} is twice in its {place} record", name)
-        elif kind == _ZIP64:
+            break
+        if kind == _ZIP64:
             numbers = tuple(number for (number,) in struct.iter_unpack("<Q", body[: length // 8 * 8]))
             values = iter(numbers)
             # A local header has both sizes or none; the directory has just the fields that are full.

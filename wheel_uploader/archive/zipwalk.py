@@ -11,11 +11,14 @@ from typing import BinaryIO, NamedTuple
 
 from wheel_uploader.archive import ziplocal
 from wheel_uploader.archive.ziprecords import FULL16, FULL32, Entry, Walk, check_extra, decode_name, read_at
+from wheel_uploader.budget import Budget
 
 #: What an end record without ZIP64 can count; no wheel needs more.
 MAX_MEMBERS = 65_535
 #: Bytes of the central directory: 65,535 records with names of 200 bytes.
 MAX_DIRECTORY = 16 << 20
+#: Bytes of memory for a member, without its name.
+_MEMBER = 1000
 #: The newest version of the format, times ten, that readers know.
 _NEWEST = 63
 
@@ -40,16 +43,19 @@ class _End(NamedTuple):
     shift: int
 
 
-def walk(stream: BinaryIO, size: int) -> Walk:
-    """Read the records of the ``size`` bytes of ``stream``. Never raises but OSError: faults are facts."""
-    found = Walk()
+def walk(stream: BinaryIO, size: int, budget: Budget | None = None) -> Walk:
+    """Read the records of the ``size`` bytes of ``stream``; faults are facts.
+
+    Raises OSError, and Exhausted when ``budget`` does not last.
+    """
+    found = Walk(budget=budget or Budget())
     try:
-        end = _read_end(stream, size, found)
-        entries = _read_directory(stream, end, found)
+        with found.budget.framing():
+            end = _read_end(stream, size, found)
+            entries = _read_directory(stream, end, found)
+            found.entries = ziplocal.read(stream, entries, end.directory, found)
     except Unreadable as error:
         found.note("unreadable", str(error))
-        return found
-    found.entries = ziplocal.read(stream, entries, end.directory, found)
     return found
 
 
@@ -142,6 +148,8 @@ def _read_directory(stream: BinaryIO, end: _End, found: Walk) -> list[Entry]:
         if data[at : at + 4] != b"PK\x01\x02" or at + _CENTRAL.size > len(data):
             raise Unreadable(f"its directory is damaged at record {len(entries) + 1}")
         entry, length = _read_central(data, at, end.shift, found)
+        found.budget.spend("members")
+        found.budget.keep(_MEMBER + 3 * len(entry.raw_name))
         entries.append(entry)
         at += length
         if at > len(data):

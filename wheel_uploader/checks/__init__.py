@@ -13,6 +13,7 @@ import difflib
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
+from wheel_uploader.budget import OVER_BUDGET, Exhausted
 from wheel_uploader.checks import (
     archive,
     attestation,
@@ -31,7 +32,7 @@ from wheel_uploader.checks import (
 from wheel_uploader.checks.registry import Check
 from wheel_uploader.checks.release_content import ReleaseContent
 from wheel_uploader.errors import UsageError
-from wheel_uploader.models import Finding, Inspection, Profile, SdistContent, Severity, WheelContent
+from wheel_uploader.models import Fact, Finding, Inspection, Profile, SdistContent, Severity, WheelContent
 
 #: Every check, family by family.
 CHECKS: tuple[Check[Any], ...] = (
@@ -65,12 +66,28 @@ def run(
 
     ``ignore`` has ids and families; what they find is there too, marked as ignored.
     """
-    return tuple(finding for content in contents for finding in _judge(content, profile, ignore))
+    findings: list[Finding] = []
+    for each in contents:
+        with each.budget.working():
+            try:
+                for finding in _judge(each, profile, ignore):
+                    findings.append(finding)  # noqa: PERF402 (those before the budget ends count)
+            except Exhausted as error:
+                findings += _over_budget(each, error, profile, ignore)
+    return tuple(findings)
 
 
 def inspect(content: WheelContent | SdistContent, *, profile: Profile) -> Inspection:
     """What is kept of one file: what the checks find in it, and what those of the release need of it."""
-    return Inspection(findings=run([content], profile=profile), summary=summary.of(content))
+    findings = run([content], profile=profile)
+    if any(finding.check == archive.over_budget.id for finding in findings):
+        return Inspection(findings=findings, summary=summary.of_unread(content))
+    try:
+        with content.budget.working():
+            return Inspection(findings=findings, summary=summary.of(content))
+    except Exhausted as error:
+        ended = _over_budget(content, error, profile, ())
+        return Inspection(findings=(*findings, *ended), summary=summary.of_unread(content))
 
 
 def accepted(findings: Iterable[Finding], ignore: Collection[str]) -> tuple[Finding, ...]:
@@ -105,19 +122,33 @@ def run_release(
 def _judge(
     content: WheelContent | SdistContent, profile: Profile, ignore: Collection[str]
 ) -> Iterable[Finding]:
+    content.budget.enter(None)
     for check in CHECKS:
-        if check.takes(content) and (content.readable or _can_judge_unread(check)):
+        if check.takes(content) and _can_judge(check, content):
             ignored = _is_ignored(check, ignore)
             yield from check.findings(content, content.filename, profile, ignored=ignored)
+            content.budget.check_time()
+
+
+def _over_budget(
+    content: WheelContent | SdistContent, error: Exhausted, profile: Profile, ignore: Collection[str]
+) -> Iterable[Finding]:
+    """The one finding with which the checks of ``content`` end when its budget is used up."""
+    check = archive.over_budget
+    fact = Fact(kind=OVER_BUDGET, message=str(error), member=error.member)
+    unread = dataclasses.replace(content, facts=(fact,))
+    return check.findings(unread, content.filename, profile, ignored=_is_ignored(check, ignore))
 
 
 def _is_ignored(check: Check[Any], ignore: Collection[str]) -> bool:
     return check.id in ignore or check.family in ignore
 
 
-def _can_judge_unread(check: Check[Any]) -> bool:
+def _can_judge(check: Check[Any], content: WheelContent | SdistContent) -> bool:
+    if not content.read_to_its_end:
+        return check.family == name.CHECKS[0].family or check.id in {archive.over_budget.id, sdist.name.id}
     # Without members everything would be missing: one sentence is enough.
-    return check.family in _WITHOUT_MEMBERS or check.id in _UNREADABLE_SDIST
+    return content.readable or check.family in _WITHOUT_MEMBERS or check.id in _UNREADABLE_SDIST
 
 
 def blocking(findings: Iterable[Finding], *, strict: bool) -> tuple[Finding, ...]:

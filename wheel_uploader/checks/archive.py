@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import bisect
 import re
 import stat
 from collections import Counter
 from collections.abc import Iterator
 
+from wheel_uploader.budget import OVER_BUDGET
 from wheel_uploader.checks.registry import Yielded, check, pypi_check
 from wheel_uploader.memo import remembers
-from wheel_uploader.models import Severity, WheelContent
+from wheel_uploader.models import SdistContent, Severity, WheelContent
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _DRIVE = re.compile(r"[A-Za-z]:")
@@ -34,6 +36,22 @@ def unreadable(wheel: WheelContent) -> Iterator[Yielded]:
     and fetch it again; when it is like that at the staging place, build and stage it again.
     """
     yield from _facts(wheel, "unreadable")
+
+
+@check("archive/over-budget", Severity.ERROR)
+def over_budget(content: WheelContent | SdistContent) -> Iterator[Yielded]:
+    """The file was not checked to its end, because it takes more time or memory than any released file.
+
+    Reading and checking a file may take 2 seconds of CPU time, three times what inflating and hashing it
+    takes, and a fixed amount of memory; the numbers of members, symbols, tables and rows have limits too.
+    The sentence names the limit and, if one is to blame, the member. The usual cause is a file made to
+    exhaust whoever reads it: table entries that all point to one place, or the same name a million times.
+    Look at the member with the tools of its platform. If the file is meant to be so, accept this with
+    "ignore"; the other checks then say little about the file.
+    """
+    for fact in content.facts:
+        if fact.kind == OVER_BUDGET:
+            yield fact.message if fact.member is None else (fact.member, fact.message)
 
 
 @check("archive/bad-crc", Severity.ERROR)
@@ -70,14 +88,13 @@ def duplicate_member(wheel: WheelContent) -> Iterator[Yielded]:
     """
     counts = Counter(member.name.rstrip("/") for member in wheel.members)
     yield from ((name, f"it is there {count} times") for name, count in counts.items() if count > 1)
-    files = {member.name for member in wheel.members if not member.is_directory}
-    # A path may have thousands of folders: those that no file is as long as are not looked at.
-    lengths = {len(name) for name in files}
-    parents = {name[: name.rfind("/") + 1] for name in counts}
-    folders = {
-        path[:at] for path in parents for at, letter in enumerate(path) if letter == "/" and at in lengths
-    }
-    yield from ((name, "it is a file, and a directory of other members") for name in sorted(folders & files))
+    files = sorted(member.name for member in wheel.members if not member.is_directory)
+    names = sorted(member.name for member in wheel.members)
+    # Not by the folders of each path: a path may have thousands of them.
+    for name in dict.fromkeys(files):
+        at = bisect.bisect_left(names, f"{name}/")
+        if at < len(names) and names[at].startswith(f"{name}/"):
+            yield name, "it is a file, and a directory of other members"
 
 
 @pypi_check("archive/data-descriptor")
@@ -283,6 +300,7 @@ def _is_not_on_windows(part: str) -> bool:
 
 CHECKS = (
     unreadable,
+    over_budget,
     bad_crc,
     headers_disagree,
     duplicate_member,

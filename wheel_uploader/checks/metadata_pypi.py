@@ -105,12 +105,18 @@ def direct_url(content: WheelContent | SdistContent) -> Iterator[Yielded]:
     metadata = core_metadata.or_nothing(content)
     for field in ("requires_dist", "provides_dist", "obsoletes_dist"):
         for text in metadata.each(field):
+            content.budget.tick(_cost(text))
             try:
                 url = Requirement(text).url if "@" in text else None
             except (InvalidRequirement, ValueError, RecursionError):
                 continue  # metadata/invalid
             if url:
                 yield core_metadata.path_of(content), f"'{text}' is a direct reference"
+
+
+def _cost(text: str) -> int:
+    """Units of work that parsing a requirement takes."""
+    return 1 + len(text) // 4 if "@" in text else 1
 
 
 @pypi_check("metadata/description-does-not-render")

@@ -49,7 +49,8 @@ def in_any_wheel(wheel: WheelContent) -> Iterator[Yielded]:
     if wheel.name.platforms == _ANY:
         found = ((code.member, code) for code in loaded(wheel) if code.slice.kind is NativeKind.LIBRARY)
         yield from gathered(
-            (member, f"it is {code.facts.format} code for {code.slice.arch}") for member, code in found
+            wheel,
+            ((member, f"it is {code.facts.format} code for {code.slice.arch}") for member, code in found),
         )
 
 
@@ -62,10 +63,13 @@ def program_in_any_wheel(wheel: WheelContent) -> Iterator[Yielded]:
     """
     if wheel.name.platforms == _ANY:
         yield from gathered(
-            (facts.member, f"it is a program ({facts.format})")
-            for facts in wheel.natives
-            for part in facts.slices
-            if part.kind is NativeKind.EXECUTABLE
+            wheel,
+            (
+                (facts.member, f"it is a program ({facts.format})")
+                for facts in wheel.natives
+                for part in facts.slices
+                if part.kind is NativeKind.EXECUTABLE
+            ),
         )
 
 
@@ -94,7 +98,8 @@ def not_native(wheel: WheelContent) -> Iterator[Yielded]:
     build again.
     """
     yield from gathered(
-        (facts.member, facts.problem) for facts in wheel.natives if facts.problem and is_promised(facts)
+        wheel,
+        ((facts.member, facts.problem) for facts in wheel.natives if facts.problem and is_promised(facts)),
     )
 
 
@@ -106,7 +111,7 @@ def unread(wheel: WheelContent) -> Iterator[Yielded]:
     large ones; and of thousands of files only the first are read. The other checks say nothing of these.
     Look at the file with the tools of its platform.
     """
-    yield from gathered((facts.member, facts.unread) for facts in wheel.natives if facts.unread)
+    yield from gathered(wheel, ((facts.member, facts.unread) for facts in wheel.natives if facts.unread))
 
 
 @check("native/format-mismatch", Severity.ERROR)
@@ -121,9 +126,15 @@ def format_mismatch(wheel: WheelContent) -> Iterator[Yielded]:
     wanted = {platform.format for platform in platforms}
     if wanted:
         yield from gathered(
-            (code.member, f"it is {code.facts.format} code, and the wheel is for {few(wheel.name.platforms)}")
-            for code in loaded(wheel)
-            if code.facts.format not in wanted
+            wheel,
+            (
+                (
+                    code.member,
+                    f"it is {code.facts.format} code, and the wheel is for {few(wheel.name.platforms)}",
+                )
+                for code in loaded(wheel)
+                if code.facts.format not in wanted
+            ),
         )
 
 
@@ -138,7 +149,7 @@ def arch_mismatch(wheel: WheelContent) -> Iterator[Yielded]:
     two wheels with delocate-merge.
     """
     platforms = tags.parse_all(wheel.name.platforms)
-    yield from gathered(_wrong_arch(wheel, platforms))
+    yield from gathered(wheel, _wrong_arch(wheel, platforms))
     for platform in platforms:
         there = {code.slice.arch for code in loaded(wheel) if code.facts.format is platform.format}
         if there and len(platforms) > 1 and (lacking := platform.arches - there):
@@ -194,7 +205,7 @@ def isa_too_new(wheel: WheelContent) -> Iterator[Yielded]:
     image such as manylinux_2_34, whose compiler has v2 as its default. Compile with -march=x86-64.
     """
     yield from gathered(
-        (code.member, f"it asks for {code.slice.isa}") for code in loaded(wheel) if code.slice.isa
+        wheel, ((code.member, f"it asks for {code.slice.isa}") for code in loaded(wheel) if code.slice.isa)
     )
 
 
@@ -207,9 +218,12 @@ def in_purelib(wheel: WheelContent) -> Iterator[Yielded]:
     cause is a home-made build script. Put it into the root of the wheel, or into platlib.
     """
     yield from gathered(
-        (code.member, "it is compiled code in purelib")
-        for code in loaded(wheel)
-        if _PURELIB.match(code.member)
+        wheel,
+        (
+            (code.member, "it is compiled code in purelib")
+            for code in loaded(wheel)
+            if _PURELIB.match(code.member)
+        ),
     )
 
 
@@ -221,7 +235,8 @@ def debug_symbols(wheel: WheelContent) -> Iterator[Yielded]:
     --strip", "strip -S" on macOS), unless it is wanted.
     """
     yield from gathered(
-        (code.member, "it has sections of debug information") for code in loaded(wheel) if code.slice.debug
+        wheel,
+        ((code.member, "it has sections of debug information") for code in loaded(wheel) if code.slice.debug),
     )
 
 

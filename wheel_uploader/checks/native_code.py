@@ -12,6 +12,8 @@ from wheel_uploader.models import NativeFacts, NativeFormat, NativeKind, NativeS
 #: Names that promise code that Python or the system's loader loads.
 LIBRARY_NAME = re.compile(r"\.(?:so(?:\.[0-9]+)*|pyd|dll|dylib)\Z", re.IGNORECASE)
 _SCRIPTS = re.compile(r"[^/]+\.data/scripts/[^/]+\Z")
+#: Bytes of memory for a sentence and its members, without its text.
+_SENTENCE = 400
 _EXE = re.compile(r"\.exe\Z", re.IGNORECASE)
 
 
@@ -43,21 +45,28 @@ def loaded(wheel: WheelContent) -> Iterator[Code]:
     that ask for no loader.
     """
     for facts in wheel.natives:
+        wheel.budget.enter(facts.member)
         for part in facts.slices:
+            # About what looking at its tables takes.
+            wheel.budget.tick(1 + len(part.needed) + len(part.versions) + len(part.python_symbols) // 8)
             if part.kind is NativeKind.LIBRARY or (
                 part.kind is NativeKind.EXECUTABLE and (is_script(facts.member) or _is_program(facts, part))
             ):
                 yield Code(facts, part)
+    wheel.budget.enter(None)
 
 
 def _is_program(facts: NativeFacts, part: NativeSlice) -> bool:
     return facts.format is NativeFormat.MACHO or bool(part.interpreter)
 
 
-def gathered(found: Iterable[tuple[str, str]]) -> Iterator[Yielded]:
+def gathered(wheel: WheelContent, found: Iterable[tuple[str, str]]) -> Iterator[Yielded]:
     """Each sentence once: of the first member that it was said of, and of how many more."""
     members: dict[str, dict[str, None]] = {}
     for member, sentence in found:
+        wheel.budget.tick()
+        if sentence not in members:
+            wheel.budget.keep(_SENTENCE + len(sentence))
         members.setdefault(sentence, {})[member] = None
     for sentence, those in members.items():
         first, *more = those

@@ -23,7 +23,7 @@ def macos_too_new(wheel: WheelContent) -> Iterator[Yielded]:
     set, or not for all parts, and libraries of Homebrew, which are built for the macOS of the build machine.
     Set MACOSX_DEPLOYMENT_TARGET for the whole build and build such libraries yourself, or raise the tag.
     """
-    yield from gathered(_macos_too_new(wheel))
+    yield from gathered(wheel, _macos_too_new(wheel))
 
 
 def _macos_too_new(wheel: WheelContent) -> Iterator[tuple[str, str]]:

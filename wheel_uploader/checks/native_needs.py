@@ -43,7 +43,7 @@ def glibc_too_new(wheel: WheelContent) -> Iterator[Yielded]:
     image of the tag, or run "auditwheel repair" without a --plat of your own and take the tag that it
     finds.
     """
-    yield from gathered(_too_new(wheel))
+    yield from gathered(wheel, _too_new(wheel))
 
 
 def _too_new(wheel: WheelContent) -> Iterator[tuple[str, str]]:
@@ -81,7 +81,7 @@ def musl_vs_glibc(wheel: WheelContent) -> Iterator[Yielded]:
             found.append((code.member, f"it needs {library} of glibc, and {musllinux} is for musl"))
         if manylinux and (library := _musl_of(code)):
             found.append((code.member, f"it needs {library} of musl, and {manylinux} is for glibc"))
-    yield from gathered(found)
+    yield from gathered(wheel, found)
 
 
 def _glibc_of(code: Code) -> str:
@@ -114,11 +114,14 @@ def links_libpython(wheel: WheelContent) -> Iterator[Yielded]:
     if _platforms(wheel, *_HAS_LIBPYTHON):
         return
     yield from gathered(
-        (code.member, f"it is linked to {library}")
-        for code in loaded(wheel)
-        if code.facts.format in {NativeFormat.ELF, NativeFormat.MACHO} and _is_module(code)
-        for library in code.slice.needed
-        if _LIBPYTHON.match(library)
+        wheel,
+        (
+            (code.member, f"it is linked to {library}")
+            for code in loaded(wheel)
+            if code.facts.format in {NativeFormat.ELF, NativeFormat.MACHO} and _is_module(code)
+            for library in code.slice.needed
+            if _LIBPYTHON.match(library)
+        ),
     )
 
 
@@ -142,9 +145,12 @@ def missing_library(wheel: WheelContent) -> Iterator[Yielded]:
     judged.
     """
     yield from gathered(
-        (need.member, need.sentence)
-        for need in _unmet(wheel, *_CALLED)
-        if not (need.is_missing and promises.is_visual_cpp(need.library))
+        wheel,
+        (
+            (need.member, need.sentence)
+            for need in _unmet(wheel, *_CALLED)
+            if not (need.is_missing and promises.is_visual_cpp(need.library))
+        ),
     )
 
 
@@ -162,9 +168,12 @@ def needs_visual_cpp(wheel: WheelContent) -> Iterator[Yielded]:
     statically.
     """
     yield from gathered(
-        (need.member, f"it needs {need.library}, which Python does not bring")
-        for need in _unmet(wheel, System.WINDOWS)
-        if need.is_missing and promises.is_visual_cpp(need.library)
+        wheel,
+        (
+            (need.member, f"it needs {need.library}, which Python does not bring")
+            for need in _unmet(wheel, System.WINDOWS)
+            if need.is_missing and promises.is_visual_cpp(need.library)
+        ),
     )
 
 

@@ -58,9 +58,12 @@ def python_tag_mismatch(wheel: WheelContent) -> Iterator[Yielded]:
         return
     tag = f"{'.'.join(wheel.name.pythons)}-{'.'.join(wheel.name.abis)}"
     yield from gathered(
-        (member, f"{how} is for {version}, and the wheel for {tag}")
-        for member, version, how in found
-        if version not in exact
+        wheel,
+        (
+            (member, f"{how} is for {version}, and the wheel for {tag}")
+            for member, version, how in found
+            if version not in exact
+        ),
     )
 
 
@@ -113,7 +116,7 @@ def abi3_violation(wheel: WheelContent) -> Iterator[Yielded]:
         if newer:
             names = few(f"{name} (of {_dotted(_added()[name])})" for name in sorted(newer))
             found.append((code.member, f"it uses what Python {_dotted(oldest)} does not have: {names}"))
-    yield from gathered(found)
+    yield from gathered(wheel, found)
 
 
 def _is_outside(name: str) -> bool:

@@ -54,6 +54,9 @@ class Search:
         own = {path.rpartition("/")[0] for paths in self._paths.values() for path in paths}
         self._others = _Others(own, _required(wheel))
         self._leads_to_others = any(self._others.have(folder) for folder in self._folders)
+        self._budget = wheel.budget
+        #: Units of work for one search.
+        self._cost = 1 + len(self._folders) + self._others.count // 8
 
     def where(self, library: str) -> str:
         """A member of this name, wherever it lies; empty when there is none."""
@@ -61,6 +64,7 @@ class Search:
 
     def find(self, library: str, code: Code) -> Found:
         """What happens when ``code`` asks for ``library``."""
+        self._budget.tick(self._cost)
         there = self._called(library)
         if code.facts.format is NativeFormat.PE:
             # DLLs are found by name, in directories that the package itself adds at run time.
@@ -100,6 +104,10 @@ class _Others:
     def __init__(self, own: set[str], required: frozenset[str]) -> None:
         self._own = own
         self._required = required
+
+    @property
+    def count(self) -> int:
+        return len(self._required)
 
     def have(self, folder: str) -> bool:
         """Whether ``folder`` is none of this wheel's, and is called after a project that it requires."""

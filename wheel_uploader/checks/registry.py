@@ -51,10 +51,16 @@ class Check(Generic[Subject]):
     ) -> Iterator[Finding]:
         """What this check finds in ``subject``, which the findings call ``label``."""
         found = iter(self.function(subject))
+        budget = getattr(subject, "budget", None)
         for yielded in itertools.islice(found, MOST_FINDINGS):
             member, message = yielded if isinstance(yielded, tuple) else (None, yielded)
             yield self._finding(label, message, member, profile, ignored)
-        if more := sum(1 for _ in found):
+        more = 0
+        for _ in found:
+            more += 1
+            if budget:
+                budget.tick()
+        if more:
             yield self._finding(label, f"and {more} more of this kind", None, profile, ignored)
 
     def _finding(

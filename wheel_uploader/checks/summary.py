@@ -12,6 +12,7 @@ from packaging.utils import canonicalize_name
 
 from wheel_uploader import bounded
 from wheel_uploader.archive import record
+from wheel_uploader.budget import Budget
 from wheel_uploader.checks import content as content_checks
 from wheel_uploader.checks import core_metadata
 from wheel_uploader.checks.core_metadata import Content, CoreMetadata
@@ -32,7 +33,7 @@ _ADDED = re.compile(r"(?:^|/)[^/]*\.(?:libs|dylibs)(?:/|\Z)")
 def of(content: Content) -> FileSummary:
     """A few kilobytes, whatever ``content`` is."""
     found = core_metadata.of(content)
-    fields = _fields(found) if found else {}
+    fields = _fields(found, content.budget) if found else {}
     dynamic = None
     if found and found.version >= (2, 2):
         dynamic = frozenset(field.lower() for field in found.each("dynamic")[:_MOST_NAMES])
@@ -59,6 +60,11 @@ def of(content: Content) -> FileSummary:
     )
 
 
+def of_unread(content: Content) -> FileSummary:
+    """The summary of a file that was not checked to its end: nothing but its name and its sizes."""
+    return FileSummary(name=content.name, size=content.size, unpacked_size=content.unpacked_size)
+
+
 def _generator(wheel: WheelContent) -> str:
     found = _GENERATOR.search(wheel.kept.get(f"{record.dist_info_of(wheel)}/WHEEL", b""))
     return found[1].decode("utf-8", "replace").strip() if found else ""
@@ -71,11 +77,11 @@ def _top_level(wheel: WheelContent) -> tuple[str, ...]:
     return tuple(name[:100] for name in sorted(names)[:_MOST_NAMES])
 
 
-def _fields(found: CoreMetadata) -> dict[str, tuple[str, ...]]:
+def _fields(found: CoreMetadata, budget: Budget) -> dict[str, tuple[str, ...]]:
     """The fields that all files of a release have alike, by header, in a form that can be compared."""
     license_text = found.text("license_expression") or found.text("license")
     return {
-        "Requires-Dist": _bounded(map(_requirement, found.each("requires_dist"))),
+        "Requires-Dist": _bounded(_requirement(text, budget) for text in found.each("requires_dist")),
         "Requires-Python": _bounded([_specifiers(found.text("requires_python"))]),
         "Provides-Extra": _bounded(map(canonicalize_name, found.each("provides_extra"))),
         "License": _bounded([" ".join(license_text.split())[:_LICENSE_TEXT]]),
@@ -90,7 +96,9 @@ def _specifiers(text: str) -> str:
         return text
 
 
-def _requirement(text: str) -> str:
+def _requirement(text: str, budget: Budget) -> str:
+    # About the time of parsing it.
+    budget.tick(4 + len(text) // 4)
     try:
         return str(Requirement(text))
     except (InvalidRequirement, RecursionError):

@@ -17,6 +17,8 @@ from wheel_uploader.names import MAX_TAGS
 
 _VERSION = re.compile(r"1\.[0-9]+\Z")
 _SCRIPT_NAME = re.compile(r"[\w.-]+\Z", re.ASCII)
+#: Characters of a line of entry_points.txt: the parser takes time that grows with their square.
+_MAX_LINE = 1000
 _SCRIPT_GROUPS = ("console_scripts", "gui_scripts")
 
 
@@ -203,10 +205,14 @@ def bad_entry_points(wheel: WheelContent) -> Iterator[Yielded]:
     if not _is_utf8(data):
         yield path, "it is not UTF-8"
         return
+    text = data.decode("utf-8")
+    if max(map(len, text.splitlines()), default=0) > _MAX_LINE:
+        yield path, f"it has a line of more than {_MAX_LINE} characters"
+        return
     parser = configparser.ConfigParser(delimiters=("=",), interpolation=None, default_section="")
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     try:
-        parser.read_string(data.decode("utf-8"))
+        parser.read_string(text)
     except configparser.Error as error:
         yield path, f"it cannot be read ({' '.join(str(error).split())})"
         return

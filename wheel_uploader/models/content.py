@@ -6,6 +6,7 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from wheel_uploader.budget import OVER_BUDGET, Budget
 from wheel_uploader.models.files import DistName, SdistName, WheelName
 
 
@@ -136,6 +137,8 @@ class WheelContent:
     pkginfo_source: str = ""
     #: The members that are, or are called, compiled code.
     natives: tuple[NativeFacts, ...] = ()
+    #: What reading it has cost, and what checking it may cost.
+    budget: Budget = field(default_factory=Budget, compare=False, repr=False)
 
     @property
     def filename(self) -> str:
@@ -145,6 +148,11 @@ class WheelContent:
     def readable(self) -> bool:
         """Whether there are members to speak of: False for a page, a stump, an empty file."""
         return not any(fact.kind == "unreadable" for fact in self.facts)
+
+    @property
+    def read_to_its_end(self) -> bool:
+        """Whether the budget lasted for the whole file."""
+        return not any(fact.kind == OVER_BUDGET for fact in self.facts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,6 +179,7 @@ class SdistContent:
     pkginfo: Mapping[str, tuple[str, ...]] | None = None
     pkginfo_remarks: tuple[str, ...] = ()
     pkginfo_source: str = ""
+    budget: Budget = field(default_factory=Budget, compare=False, repr=False)
 
     @property
     def filename(self) -> str:
@@ -180,6 +189,11 @@ class SdistContent:
     def readable(self) -> bool:
         """Whether there are members to speak of: False for a page, a stump, an empty file."""
         return not any(fact.kind == "unreadable" for fact in self.facts)
+
+    @property
+    def read_to_its_end(self) -> bool:
+        """Whether the budget lasted for the whole file."""
+        return not any(fact.kind == OVER_BUDGET for fact in self.facts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

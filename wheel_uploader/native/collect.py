@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
+from wheel_uploader.budget import Budget
 from wheel_uploader.models import NativeFacts, NativeFormat
 from wheel_uploader.native import CODE_NAME, elf, format_of, macho, pe, read_view
 from wheel_uploader.native.view import Malformed, NotKept, View
@@ -17,9 +18,10 @@ WHOLE_FAT = 32 << 20
 #: Parts of a larger one that its headers may ask for, and their bytes.
 MAX_PARTS = 16
 PARTS = 16 << 20
-#: What one wheel's facts may come to: a hostile one repeats itself for ever.
-MAX_MEMBERS = 4096
-MAX_TEXT = 8 << 20
+#: Bytes of memory for the facts of one slice, without its texts.
+_EACH = 500
+#: What ``again`` takes by itself.
+_COUNTED_AGAIN = ("compiled files",)
 
 _PARTS_OF = {NativeFormat.ELF: elf.wanted, NativeFormat.MACHO: macho.wanted, NativeFormat.PE: pe.wanted}
 
@@ -27,11 +29,11 @@ _PARTS_OF = {NativeFormat.ELF: elf.wanted, NativeFormat.MACHO: macho.wanted, Nat
 class Natives:
     """Fed with every member of a wheel (``begin`` and what it returns, then ``end``), it has the facts."""
 
-    def __init__(self, *, symbols: bool = False) -> None:
+    def __init__(self, *, symbols: bool = False, budget: Budget | None = None) -> None:
+        self.budget = budget or Budget()
         #: Whether to read what each takes of Python's C API.
         self.symbols = symbols
         self._facts: list[NativeFacts] = []
-        self._text = 0
         self._member = ""
         self._declared = 0
         #: Whether any byte of the member has come.
@@ -66,28 +68,35 @@ class Natives:
             kept = _Whole(0)
         if kept is None:
             return None
-        facts = self._without_room() or read_view(self._member, kept.view(), symbols=self.symbols)
+        facts = read_view(self._member, kept.view(self.budget), symbols=self.symbols)
         if facts:
             self._note(facts)
         return facts
 
+    def end_and_cost(self) -> tuple[NativeFacts | None, dict[str, int]]:
+        """As ``end``, and what it took of the budget, without what any compiled file takes."""
+        if self._kept is None and self._begun:
+            return None, {}
+        before = self.budget.spent()
+        facts = self.end()
+        after = self.budget.spent() if facts else before
+        costs = {what: count - before.get(what, 0) for what, count in after.items()}
+        return facts, {what: count for what, count in costs.items() if count and what not in _COUNTED_AGAIN}
+
     def again(self, facts: NativeFacts) -> None:
         """The next member is one that was read before: these are its facts."""
-        self._member = facts.member
-        self._note(self._without_room() or facts)
+        for text in _texts(facts):
+            self.budget.share(text)
+        self._note(facts)
 
     def sort(self, ranks: Mapping[str, int]) -> None:
         """Put the facts into the order of their members' ``ranks``."""
         self._facts.sort(key=lambda facts: ranks[facts.member])
 
-    def _without_room(self) -> NativeFacts | None:
-        if len(self._facts) < MAX_MEMBERS and self._text < MAX_TEXT:
-            return None
-        return NativeFacts(member=self._member, unread="the wheel has more code than is looked at")
-
     def _note(self, facts: NativeFacts) -> None:
+        self.budget.spend("compiled files")
+        self.budget.keep(_EACH * (1 + len(facts.slices)) + 8 * sum(1 for _ in _texts(facts)))
         self._facts.append(facts)
-        self._text += text_length(facts)
 
 
 def _may_be_native(member: str, head: bytes) -> bool:
@@ -99,12 +108,14 @@ def _may_be_native(member: str, head: bytes) -> bool:
 
 def text_length(facts: NativeFacts) -> int:
     """About how many bytes of memory the texts of ``facts`` take."""
-    return sum(
-        len(text) + 60  # what a string of Python costs besides
-        for part in facts.slices
-        for texts in (part.needed, part.rpaths, part.python_symbols, part.python_exports, *part.versions)
-        for text in texts
-    )
+    # What a string of Python costs besides.
+    return sum(len(text) + 60 for text in _texts(facts))
+
+
+def _texts(facts: NativeFacts) -> Iterator[str]:
+    for part in facts.slices:
+        for texts in (part.needed, part.rpaths, part.python_symbols, part.python_exports, *part.versions):
+            yield from texts
 
 
 class _Whole:
@@ -122,8 +133,8 @@ class _Whole:
         start, self.size = self.size, self.size + len(piece)
         self._data[start : self.size] = piece
 
-    def view(self) -> View:
-        return View.whole(memoryview(self._data)[: self.size])
+    def view(self, budget: Budget) -> View:
+        return View.whole(memoryview(self._data)[: self.size], budget)
 
 
 class _Ends:
@@ -171,7 +182,7 @@ class _Ends:
                 room -= stop - start
         return parts
 
-    def view(self) -> View:
+    def view(self, budget: Budget) -> View:
         pieces = [(0, self._head), *((offset, data) for offset, data, _ in self._parts or ())]
         pieces.append((self.size - len(self._tail), self._tail))
-        return View(self.size, [(start, memoryview(data).toreadonly()) for start, data in pieces])
+        return View(self.size, [(start, memoryview(data).toreadonly()) for start, data in pieces], budget)

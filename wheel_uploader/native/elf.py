@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from wheel_uploader.models import NativeKind, NativeSlice
-from wheel_uploader.native.view import Malformed, NotKept, View
+from wheel_uploader.native.view import MAX_SYMBOL, Malformed, NotKept, View
 
 MAGIC = b"\x7fELF"
 
@@ -43,6 +43,8 @@ _GNU_HASH, _FLAGS_1, _VERNEED = 0x6FFFFEF5, 0x6FFFFFFB, 0x6FFFFFFE
 _PIE = 0x0800_0000
 _NOBITS, _DYNSYM = 8, 11
 _WEAK = 2
+#: Bytes of an entry of .gnu.version_r, of either kind.
+_VERSION_SIZE = 16
 _X86_ISA_NEEDED = 0xC000_8002
 _ISA_LEVELS = ((8, "x86-64-v4"), (4, "x86-64-v3"), (2, "x86-64-v2"))
 
@@ -65,16 +67,8 @@ def _layout(order: str, wide: bool) -> _Layout:
     if not wide:
         forms = ("HHIIIIIHHHHHH", "IIIIIIII", "IIIIIIIIII", "II", "IIIBBH")
     header, segment, section, dynamic, symbol = (struct.Struct(order + form) for form in forms)
-    return _Layout(
-        header,
-        segment,
-        section,
-        dynamic,
-        symbol,
-        struct.Struct(order + "I"),
-        struct.Struct(order + "H"),
-        wide,
-    )
+    word, half = struct.Struct(order + "I"), struct.Struct(order + "H")
+    return _Layout(header, segment, section, dynamic, symbol, word, half, wide)
 
 
 _LAYOUTS = {
@@ -124,15 +118,16 @@ class _Elf:
         if not self.sections_at:
             return
         count, form = min(self.section_count, MAX_SECTIONS), self.layout.section
-        for name, kind, _, _, offset, size, *_ in form.iter_unpack(
-            self.view.take(self.sections_at, count * form.size)
-        ):
+        rows = self.view.take(self.sections_at, count * form.size)
+        self.view.budget.spend("sections", count)
+        for name, kind, _, _, offset, size, *_ in form.iter_unpack(rows):
             yield _Section(name, kind, offset, size)
 
 
 def read(view: View, *, symbols: bool) -> NativeSlice:
     """The facts; ``symbols`` asks for those of Python's C API as well. Raises Malformed and NotKept."""
     elf = _headers(view)
+    view.budget.spend("slices")
     dynamic = _dynamic(elf)
     strings = elf.offset_of(dynamic[_STRTAB][0]) if _STRTAB in dynamic else -1
     interpreter = elf.first(_INTERP)
@@ -220,6 +215,7 @@ def _dynamic(elf: _Elf) -> dict[int, list[int]]:
     for tag, value in form.iter_unpack(elf.view.take(segment.offset, size)):
         if not tag:
             break
+        elf.view.budget.spend("dynamic tags")
         values.setdefault(tag, []).append(value)
     return values
 
@@ -240,19 +236,25 @@ def _versions(elf: _Elf, dynamic: dict[int, list[int]], strings: int) -> Iterato
     left = MAX_VERSIONS
     while left > 0:
         (count,) = elf.view.unpack(half, at + 2)
+        elf.view.budget.spend("symbol versions")
         file, first, following = (elf.view.unpack(word, at + offset)[0] for offset in (4, 8, 12))
         library = elf.view.text(strings + file)
         entry = at + first
         for _ in range(min(count, left)):
+            elf.view.budget.spend("symbol versions")
             name, next_entry = (elf.view.unpack(word, entry + offset)[0] for offset in (8, 12))
             yield library, elf.view.text(strings + name)
             entry += next_entry
             if not next_entry:
                 break
+            if next_entry < _VERSION_SIZE:
+                raise Malformed("the versions that it needs overlap")
         left -= max(1, count)
         at += following
         if not following:
             return
+        if following < _VERSION_SIZE:
+            raise Malformed("the versions that it needs overlap")
 
 
 def _python_symbols(
@@ -262,6 +264,7 @@ def _python_symbols(
     form = elf.layout.symbol
     table = elf.offset_of(dynamic[_SYMTAB][0])
     count = min(_symbol_count(elf, dynamic, table), (elf.view.size - table) // form.size)
+    elf.view.budget.spend("symbols", count)
     undefined: dict[str, None] = {}
     defined: dict[str, None] = {}
     for row in form.iter_unpack(elf.view.take(table, count * form.size)):
@@ -270,7 +273,7 @@ def _python_symbols(
             continue
         start = bytes(elf.view.take(strings + row[0], 3))
         if start.startswith((b"Py", b"_Py")):
-            (defined if section else undefined)[elf.view.text(strings + row[0])] = None
+            (defined if section else undefined)[elf.view.text(strings + row[0], MAX_SYMBOL)] = None
     return tuple(undefined), tuple(name for name in defined if not name.startswith("PyInit_"))
 
 

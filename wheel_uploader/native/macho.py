@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from wheel_uploader.models import NativeKind, NativeSlice
-from wheel_uploader.native.view import Malformed, View
+from wheel_uploader.native.view import MAX_SYMBOL, Malformed, View
 
 MAGICS = (b"\xcf\xfa\xed\xfe", b"\xce\xfa\xed\xfe", b"\xfe\xed\xfa\xcf", b"\xfe\xed\xfa\xce")
 FAT_MAGICS = (b"\xca\xfe\xba\xbe", b"\xca\xfe\xba\xbf")
@@ -69,7 +69,18 @@ def _slices(view: View) -> list[tuple[int, int]]:
     form = _FAT_ARCH_64 if magic == FAT_MAGICS[1] else _FAT_ARCH
     count = view.unpack(_FAT, 0)[1]
     rows = [view.unpack(form, _FAT.size + index * form.size) for index in range(count)]
-    return [(row[2], row[3]) for row in rows]
+    slices = [(row[2], row[3]) for row in rows]
+    _no_overlap([(0, _FAT.size + count * form.size), *slices], "its slices overlap")
+    return slices
+
+
+def _no_overlap(parts: list[tuple[int, int]], problem: str) -> None:
+    """Raise Malformed when two of ``parts`` (offset, length) share a byte."""
+    end = 0
+    for offset, length in sorted(part for part in parts if part[1]):
+        if offset < end:
+            raise Malformed(problem)
+        end = offset + length
 
 
 @dataclass(slots=True)
@@ -83,8 +94,8 @@ class _Commands:
     name: str = ""
     minos: tuple[int, int] | None = None
     debug: bool = False
-    #: Offsets of symbols and strings; and the first undefined symbol and their number.
-    symtab: tuple[int, int] | None = None
+    #: Offset and number of symbols, offset and bytes of strings; the first undefined symbol and their number.
+    symtab: tuple[int, int, int, int] | None = None
     undefined: tuple[int, int] = (0, 0)
 
 
@@ -98,6 +109,7 @@ def _read(view: View, *, symbols: bool) -> NativeSlice:
     start = 32 if wide else 28
     if count > MAX_COMMANDS:
         raise Malformed(f"it has {count} load commands")
+    view.budget.spend("slices")
     found = _Commands()
     for command, body in _commands(view, order, start, start + size, count):
         _take_in(found, command, body, order, view.size)
@@ -109,7 +121,7 @@ def _read(view: View, *, symbols: bool) -> NativeSlice:
         name=found.name,
         rpaths=tuple(dict.fromkeys(found.rpaths[:MAX_NEEDED])),
         minos=found.minos,
-        python_symbols=_python_symbols(view, found, order, libraries, wide=wide) if symbols else (),
+        python_symbols=_python_symbols(view, found, order, libraries, start + size) if symbols else (),
         debug=found.debug and kind != _OBJECT,
     )
 
@@ -120,6 +132,7 @@ def _commands(view: View, order: str, at: int, end: int, count: int) -> Iterator
         command, size = view.unpack(form, at)
         if size < form.size or at + size > end:
             raise Malformed("its load commands do not add up")
+        view.budget.spend("load commands")
         yield command, view.part(at, size)
         at += size
 
@@ -143,7 +156,7 @@ def _take_in(found: _Commands, command: int, body: View, order: str, size: int) 
     elif command == _BUILD_VERSION and word(8) == _MACOS:
         found.minos = _version(word(12))
     elif command == _SYMTAB:
-        found.symtab = (word(8), word(16))
+        found.symtab = (word(8), word(12), word(16), word(20))
     elif command == _DYSYMTAB:
         found.undefined = (word(24), word(28))
     elif command in {_SEGMENT, _SEGMENT_64}:
@@ -159,24 +172,28 @@ def _version(number: int) -> tuple[int, int]:
 
 
 def _python_symbols(
-    view: View, found: _Commands, order: str, libraries: list[str] | None, *, wide: bool
+    view: View, found: _Commands, order: str, libraries: list[str] | None, headers: int
 ) -> tuple[str, ...]:
     """The undefined symbols that begin as those of Python's C API do, without the underscore of C names.
 
-    With ``libraries`` only those that are not said to be from one of them, unless that is Python itself.
+    ``headers`` is the size of what is before the tables. With ``libraries`` only those that are not said to
+    be from one of them, unless that is Python itself.
     """
     if found.symtab is None:
         return ()
-    form = struct.Struct(order + ("IBBHQ" if wide else "IBBHI"))
-    table, strings = found.symtab
+    form = struct.Struct(order + ("IBBHQ" if bytes(view.take(0, 4)) in (MAGICS[0], MAGICS[2]) else "IBBHI"))
+    table, total, strings, length = found.symtab
     first, count = found.undefined
+    _no_overlap([(0, headers), (table, total * form.size), (strings, length)], "its tables overlap")
+    rows = view.take(table + first * form.size, count * form.size)
+    view.budget.spend("symbols", count)
     names = []
-    for at, _, _, description, _ in form.iter_unpack(view.take(table + first * form.size, count * form.size)):
+    for at, _, _, description, _ in form.iter_unpack(rows):
         start = bytes(view.take(strings + at, min(4, max(0, view.size - strings - at))))
         if not start.startswith((b"_Py", b"__Py")) or description & _WEAK_REFERENCE:
             continue
         if libraries is None or _is_pythons(description >> 8, libraries):
-            names.append(view.text(strings + at)[1:])
+            names.append(view.budget.name(view.text(strings + at, MAX_SYMBOL)[1:]))
     return tuple(dict.fromkeys(names))
 
 

@@ -6,6 +6,7 @@ unpacking the wheel did. Layouts: the PE format of Microsoft's documentation.
 
 from __future__ import annotations
 
+import bisect
 import re
 import struct
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from wheel_uploader.models import NativeKind, NativeSlice
-from wheel_uploader.native.view import Malformed, View
+from wheel_uploader.native.view import MAX_SYMBOL, Malformed, View
 
 MAGIC = b"MZ"
 
@@ -56,15 +57,19 @@ class _Pe:
     #: (address, size) of each data directory.
     directories: tuple[tuple[int, int], ...]
     sections: tuple[_Section, ...]
+    #: The same by address, and where each begins.
+    by_address: tuple[_Section, ...]
+    starts: tuple[int, ...]
     #: Where the strings for long section names are; 0 without.
     strings: int
 
     def offset_of(self, address: int) -> int:
         """Where in the file the byte is that is loaded at ``address``."""
-        for section in self.sections:
-            if section.address <= address < section.address + max(section.extent, section.size):
-                if address - section.address >= section.size:
-                    break
+        # The last one that begins there or before; no loader takes sections that overlap.
+        index = bisect.bisect_right(self.starts, address) - 1
+        if index >= 0:
+            section = self.by_address[index]
+            if address - section.address < section.size:
                 return section.offset + address - section.address
         raise Malformed(f"nothing is loaded at address {address:#x}")
 
@@ -83,6 +88,8 @@ def is_pe(view: View) -> bool:
 def read(view: View, *, symbols: bool) -> NativeSlice:
     """The facts; ``symbols`` asks for those of Python's C API as well. Raises Malformed and NotKept."""
     pe = _headers(view)
+    view.budget.spend("slices")
+    view.budget.spend("sections", len(pe.sections))
     imports = list(_imports(pe))
     names = [name for name, _ in imports]
     return NativeSlice(
@@ -126,6 +133,7 @@ def _headers(view: View, *, whole: bool = True) -> _Pe:
             raise Malformed(
                 f"it is cut off: a section ends at byte {offset + length}, and it has {view.size}"
             )
+    by_address = sorted(sections, key=lambda section: (section.address, max(section.extent, section.size)))
     return _Pe(
         view=view,
         machine=machine,
@@ -134,6 +142,8 @@ def _headers(view: View, *, whole: bool = True) -> _Pe:
         base=optional.unpack(_LONG, 24)[0] if wide else optional.unpack(_WORD, 28)[0],
         directories=tuple(_DIRECTORY.iter_unpack(table)),
         sections=tuple(sections),
+        by_address=tuple(by_address),
+        starts=tuple(section.address for section in by_address),
         strings=symbols_at + 18 * symbols if symbols_at else 0,
     )
 
@@ -150,6 +160,7 @@ def _imports(pe: _Pe) -> Iterator[tuple[str, int]]:
         return
     at = pe.offset_of(address)
     for index in range(MAX_NEEDED):
+        pe.view.budget.spend("import tables")
         lookup, _, _, name, bound = pe.view.unpack(_IMPORT, at + index * _IMPORT.size)
         if not name:
             return
@@ -162,6 +173,7 @@ def _delayed(pe: _Pe) -> Iterator[str]:
         return
     at = pe.offset_of(address)
     for index in range(MAX_NEEDED):
+        pe.view.budget.spend("import tables")
         attributes, name, *_ = pe.view.unpack(_DELAY, at + index * _DELAY.size)
         if not name:
             return
@@ -172,16 +184,22 @@ def _delayed(pe: _Pe) -> Iterator[str]:
 def _python_symbols(pe: _Pe, imports: list[tuple[str, int]]) -> Iterator[str]:
     form = _LONG if pe.wide else _WORD
     by_number = 1 << (form.size * 8 - 1)
+    seen: list[range] = []
     for library, table in imports:
         if not _PYTHON.match(library):
             continue
         at = pe.offset_of(table)
-        for index in range(MAX_IMPORTS):
-            entry = pe.view.unpack(form, at + index * form.size)[0]
+        end = at
+        for end in range(at, at + MAX_IMPORTS * form.size, form.size):
+            pe.view.budget.spend("symbols")
+            entry = pe.view.unpack(form, end)[0]
             if not entry:
                 break
             if not entry & by_number:
-                yield pe.view.text(pe.offset_of(entry) + 2)
+                yield pe.view.text(pe.offset_of(entry) + 2, MAX_SYMBOL)
+        if any(at <= other[-1] and other[0] <= end for other in seen):
+            raise Malformed("its import tables overlap")
+        seen.append(range(at, end + 1))
 
 
 def _section_name(pe: _Pe, section: _Section) -> str:

@@ -6,8 +6,12 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
+from wheel_uploader.budget import Budget
+
 #: Bytes of a name; file systems end at 255.
 MAX_NAME = 1024
+#: Bytes of the name of a symbol; those of Python's C API have at most 60.
+MAX_SYMBOL = 256
 
 
 class Malformed(ValueError):
@@ -21,16 +25,20 @@ class NotKept(Exception):
 class View:
     """``size`` bytes, of which those in ``pieces`` (offset, bytes) are there."""
 
-    __slots__ = ("_pieces", "size")
+    __slots__ = ("_pieces", "budget", "size")
 
-    def __init__(self, size: int, pieces: Sequence[tuple[int, memoryview]]) -> None:
+    def __init__(
+        self, size: int, pieces: Sequence[tuple[int, memoryview]], budget: Budget | None = None
+    ) -> None:
         self.size = size
+        #: What reading them may cost.
+        self.budget = budget or Budget()
         self._pieces = pieces
 
     @classmethod
-    def whole(cls, data: bytes | bytearray | memoryview) -> View:
+    def whole(cls, data: bytes | bytearray | memoryview, budget: Budget | None = None) -> View:
         view = memoryview(data).toreadonly()
-        return cls(len(view), ((0, view),))
+        return cls(len(view), ((0, view),), budget)
 
     def take(self, offset: int, length: int) -> memoryview:
         """The ``length`` bytes at ``offset``. Raises Malformed beyond the end."""
@@ -52,7 +60,7 @@ class View:
         text, end, _ = self._up_to(offset, min(64, most)).partition(b"\0")
         if not end:
             text = self._up_to(offset, most).partition(b"\0")[0]
-        return text.decode("utf-8", "replace")
+        return self.budget.name(text.decode("utf-8", "replace"))
 
     def _up_to(self, offset: int, most: int) -> bytes:
         return bytes(self.take(offset, max(0, min(most, self.size - offset))))
@@ -66,4 +74,4 @@ class View:
             first, last = max(start, offset), min(start + len(piece), offset + length)
             if first < last:
                 pieces.append((first - offset, piece[first - start : last - start]))
-        return View(length, pieces)
+        return View(length, pieces, self.budget)
