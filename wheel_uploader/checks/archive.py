@@ -40,8 +40,9 @@ def unreadable(wheel: WheelContent) -> Iterator[Yielded]:
 
 @check("archive/over-budget", Severity.ERROR)
 def over_budget(content: WheelContent | SdistContent) -> Iterator[Yielded]:
-    """The file was not checked to its end, because it takes more time or memory than any released file.
+    """The file takes more time or memory than any released one.
 
+    It was not checked to its end, so nothing is known of the rest.
     Reading and checking a file may take 2 seconds of CPU time, three times what inflating and hashing it
     takes, and a fixed amount of memory; the numbers of members, symbols, tables and rows have limits too.
     The sentence names the limit and, if one is to blame, the member. The usual cause is a file made to
