@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -18,7 +19,7 @@ from tests.zips import WHEEL, content, findings, ids
 from wheel_uploader import archive, budget, checks, names, verify
 from wheel_uploader.archive.repeats import Repeats
 from wheel_uploader.budget import Budget, Exhausted
-from wheel_uploader.models import Profile, Severity, WheelName
+from wheel_uploader.models import Inspection, Profile, SdistContent, Severity, WheelContent, WheelName
 from wheel_uploader.remembered import PASSING
 
 #: Seconds of CPU time for the whole command, beside other work on the same processor, and MiB.
@@ -120,8 +121,13 @@ def test_a_file_that_was_not_read_to_its_end_is_neither_damaged_nor_whole(
 ) -> None:
     path = tmp_path / filename()
     path.write_bytes(good())
+    sha256 = hashlib.sha256(good()).hexdigest()
     monkeypatch.setattr(budget, "MEMORY", 1000)
-    seen = verify.read(names.parse(filename()), path, lambda each: checks.inspect(each, profile=Profile.ANY))
+
+    def inspect(each: WheelContent | SdistContent) -> Inspection:
+        return checks.inspect(each, profile=Profile.ANY)
+
+    seen = verify.read(names.parse(filename()), path, sha256, inspect)
     assert seen.damage == ()
     assert "RECORD" not in seen.whole_by
     assert [finding.check for finding in seen.inspection.findings] == [OVER_BUDGET]
