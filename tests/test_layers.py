@@ -31,6 +31,14 @@ LEVELS = (
     ("models/*",),
     ("bounded", "names", "display", "redaction", "memo", "progress/*"),
     ("stopping", "listening", "watchdog", "hard_exit", "streams"),
+    (
+        "child_environment",
+        "child_feeding",
+        "child_outcome",
+        "child_processes",
+        "child_scope",
+        "child_watcher",
+    ),
     # HTTP, and what it is made of.
     ("http/*", "markup"),
     # The work of each stage.
@@ -109,9 +117,7 @@ HOMES = {
     "zlib": ("archive/inflate", "archive/tarwalk", "http/bodies"),
     "bz2": ("archive/inflate",),
     "lzma": ("archive/inflate",),
-    "subprocess": (
-        *("apart", "sign/*", "checks/description", "demo", "throwaway", "rehearsal/asking", "smoke/*"),
-    ),
+    "subprocess": ("child_processes", "child_watcher"),
     "multiprocessing": (),
     "pickle": (),
 }

@@ -14,6 +14,7 @@ import pytest
 from tests import indexes, wheels
 from tests.person import Person
 from wheel_uploader import names, pip
+from wheel_uploader.child_environment import Kind, environment
 from wheel_uploader.errors import NetworkError, UsageError
 from wheel_uploader.models import Installable, InstallKind, Options, Report, Stage, WheelName
 from wheel_uploader.rehearsal import asking, machines
@@ -146,7 +147,7 @@ def test_pip_gets_no_credentials_and_is_not_sent_elsewhere(monkeypatch: pytest.M
     for name in ("TWINE_PASSWORD", "PIP_INDEX_URL", "HTTPS_PROXY", "GITHUB_TOKEN", "MY_SECRET", "PYTHONPATH"):
         monkeypatch.setenv(name, "x")
     monkeypatch.setenv("LANG", "C")
-    given = asking._environment()
+    given = environment(Kind.OFFLINE)
     assert given["LANG"] == "C"
     assert "x" not in given.values()
 

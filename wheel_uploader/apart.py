@@ -9,21 +9,25 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import subprocess
 import sys
 import threading
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from wheel_uploader import plain
+from wheel_uploader import plain, stopping
+from wheel_uploader.child_environment import Kind
+from wheel_uploader.child_outcome import CannotStart
+from wheel_uploader.child_processes import PIPE, Child
 from wheel_uploader.models import DistName, Profile
 from wheel_uploader.verify import Seen
 
 #: Bytes of files after which the beginning of a process, a third of a second, is worth it.
 WORTH = 30_000_000
-#: What it needs of the environment; secrets are not among it.
-_ENVIRONMENT = ("PATH", "PYTHONHOME", "HOME", "USERPROFILE", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "LANG")
+#: Bytes of one answer, which tells of each member of a file; a longer one is not of our program.
+_ANSWER_LIMIT = 256 << 20
+#: Seconds for one answer, and bytes of a file that add one more.
+_SECONDS, _BYTES_PER_SECOND = 60.0, 1_000_000
 _PROGRAM = Path(__file__).with_name("reader.py")
 
 
@@ -36,7 +40,7 @@ class Apart:
         #: Bytes of the files so far.
         self._met = 0
         self._turn = threading.Lock()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Child | None = None
         self._ended = False
 
     def __enter__(self) -> Self:
@@ -51,7 +55,7 @@ class Apart:
         """Begin already, when files of ``size`` bytes together are worth it."""
         if size >= WORTH:
             self._met = WORTH
-            with self._turn, contextlib.suppress(OSError):
+            with self._turn, contextlib.suppress(CannotStart):
                 self._process = self._process or self._begin()
 
     def read(self, name: DistName, path: Path, sha256: str, *, wait: bool) -> Seen | None:
@@ -61,16 +65,18 @@ class Apart:
 
         ``wait`` until the other process has time for it.
         """
+        size = 0
         with contextlib.suppress(OSError):
-            self._met += path.stat().st_size
+            size = path.stat().st_size
+        self._met += size
         if self._met < WORTH or not self._turn.acquire(blocking=wait):
             return None
         try:
-            return self._ask(name, path, sha256)
+            return self._ask(name, path, sha256, size)
         finally:
             self._turn.release()
 
-    def _ask(self, name: DistName, path: Path, sha256: str) -> Seen | None:
+    def _ask(self, name: DistName, path: Path, sha256: str, size: int) -> Seen | None:
         if self._ended:
             return None
         try:
@@ -80,32 +86,32 @@ class Apart:
             asked = json.dumps([name.filename, str(path.absolute()), sha256])
             process.stdin.write(asked.encode() + b"\n")
             process.stdin.flush()
-            values = json.loads(process.stdout.readline())
+            values = json.loads(_answer(process, size))
             return plain.seen(values, name) if values else None
-        except (OSError, ValueError, TypeError, LookupError, AttributeError):
+        except (CannotStart, OSError, ValueError, TypeError, LookupError, AttributeError):
             # It could not be started, or was killed.
             self._end()
             return None
 
-    def _begin(self) -> subprocess.Popen[bytes]:
-        environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-        environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
-        # In a session of its own: Ctrl-C is for this process, which then ends it.
-        return subprocess.Popen(
-            [sys.executable, "-P", str(_PROGRAM), self._profile],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=environment,
-            start_new_session=True,
-        )
+    def _begin(self) -> Child:
+        modules = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        command = [sys.executable, "-P", str(_PROGRAM), self._profile]
+        return Child(command, Kind.READER, variables=modules, stdin=PIPE, stdout=PIPE)
 
     def _end(self) -> None:
         self._ended = True
         if process := self._process:
-            process.kill()
-            process.wait()
-            for stream in (process.stdin, process.stdout):
-                with contextlib.suppress(OSError):
-                    if stream:
-                        stream.close()
+            process.end(0)
+
+
+def _answer(process: Child, size: int) -> bytes:
+    """Return the next line of a process that reads ``size`` bytes; kill it if that takes too long."""
+    assert process.stdout  # noqa: S101
+    answers = process.stdout
+    timer = threading.Timer(_SECONDS + size / _BYTES_PER_SECOND, process.kill)
+    timer.daemon = True
+    timer.start()
+    try:
+        return stopping.aside(lambda: answers.readline(_ANSWER_LIMIT))
+    finally:
+        timer.cancel()

@@ -10,7 +10,6 @@ import http.server
 import os
 import shlex
 import shutil
-import subprocess
 import sys
 import tempfile
 import threading
@@ -19,11 +18,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from wheel_uploader import throwaway
+from wheel_uploader.child_environment import Kind
+from wheel_uploader.child_processes import Child
+from wheel_uploader.errors import DeadlineError
 
 PROJECT = "demo-project"
 VERSION = "1.0"
 #: For any platform: what needs no compiler has no compiled code, and a platform's wheel would have to.
 TAGS = ("cp311-none-any", "cp312-none-any", "cp313-none-any", "py3-none-any")
+
+#: Seconds that the run may take, which takes one or two.
+_LIMIT = 600.0
 
 _METADATA = f"""\
 Metadata-Version: 2.4
@@ -63,16 +68,15 @@ def _publish(home: Path, listing: str, index: str) -> int:
     arguments = ["-u", listing, "-v", "-w", str(home / "wheelhouse"), "--repository-url", index]
     arguments += [PROJECT, VERSION]
     print(f"$ wheel-uploader {shlex.join(arguments)}", flush=True)
-    # What the person has configured for real releases must not reach the demo.
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("TWINE_", "WHEEL_UPLOADER_"))
-    }
-    # pypiserver was told to ask for no password; twine asks for one unless it has one.
-    environment |= {"TWINE_USERNAME": "demo", "TWINE_PASSWORD": "demo-password"}
+    # What is configured for real releases does not reach the demo. pypiserver asks for no password, twine
+    # does.
+    login = {"TWINE_USERNAME": "demo", "TWINE_PASSWORD": "demo-password"}
     command = [sys.executable, "-m", "wheel_uploader", *arguments]
-    return subprocess.run(command, cwd=home, env=environment, check=False).returncode
+    with Child(command, Kind.DEMO, variables=login, cwd=home, stdout=None, stderr=None) as run:
+        if not run.wait(_LIMIT):
+            raise DeadlineError(f"the run of the demo did not end within {_LIMIT:.0f} s")
+    status = run.status
+    return status if status is not None and status >= 0 else 1
 
 
 # --- the release -----------------------------------------------------------------------------------

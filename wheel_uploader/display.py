@@ -113,13 +113,21 @@ def redact(text: str) -> str:
     return by_place(_secrets.hidden(text))
 
 
-#: Names of variables that hold secrets; what is meant for gpg itself is none of ours to judge.
-_SECRET_NAME = re.compile(r"(?i)(?!GPG|GNUPG).*(?:token|secret|passw|credential|(?:api|access|private)_?key)")
+#: Names of variables that hold secrets.
+_SECRET_NAME = re.compile(
+    r"(?i).*(?:token|secret|passw|passphrase|credential|(?:api|access|private|signing)_?key)"
+    r"|(?:.*_)?(?:pat|pass|pwd|auth|key|dsn)\Z"
+)
 
 
-def is_secret_variable(name: str, value: str) -> bool:
-    """Whether a variable of the environment holds a secret, by its name or by what stands in it."""
-    return bool(_SECRET_NAME.match(name)) or redact(value) != value
+def is_secret_name(name: str) -> bool:
+    """Tell whether a variable of the environment holds a secret, judged by its name."""
+    return bool(_SECRET_NAME.match(name))
+
+
+def holds_secret(text: str, *, shortest: int = _SHORTEST_SECRET) -> bool:
+    """Tell whether ``text`` holds a password or token of this run, of at least ``shortest`` characters."""
+    return any(secret in text for secret in tuple(_secrets) if len(secret) >= shortest)
 
 
 def bare_url(url: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from importlib import metadata
 
@@ -12,9 +11,6 @@ from packaging.version import Version
 from wheel_uploader.errors import UsageError
 
 COMMAND = (sys.executable, "-m", "pip")
-#: What code that is not published yet, and the installer of it, have no need of.
-_SECRETS = ("TWINE_", "WHEEL_UPLOADER_", "ACTIONS_", "GPG_")
-_SECRET_WORDS = ("TOKEN", "PASSWORD", "PASSPHRASE", "SECRET", "CREDENTIAL")
 
 
 def require(what: str) -> None:
@@ -37,13 +33,3 @@ def runs_on(version: str) -> bool:
     """Whether our pip can install for a Python of this version (``--python``)."""
     stated = metadata.metadata("pip")["Requires-Python"] if _version() else None
     return stated is not None and SpecifierSet(stated).contains(Version(version), prereleases=True)
-
-
-def environment() -> dict[str, str]:
-    """The environment of this process without credentials, and without what leads Python astray."""
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith((*_SECRETS, "PYTHON"))
-        and not any(word in name.upper() for word in _SECRET_WORDS)
-    }

@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from wheel_uploader import pip
+from wheel_uploader import stopping
+from wheel_uploader.child_environment import Kind
+from wheel_uploader.child_outcome import CannotStart
+from wheel_uploader.child_processes import Child
 from wheel_uploader.errors import NetworkError, UsageError
 
 #: Seconds that the index may take to start on a slow machine.
@@ -37,20 +39,19 @@ def index_server(folder: Path) -> Iterator[str]:
     command = [sys.executable, "-m", "pypiserver", "run", "--interface", "127.0.0.1", "--port", str(port)]
     # "." for passwords and actions: an index that asks nobody for a password.
     command += ["--passwords", ".", "--authenticate", ".", "--disable-fallback", str(folder)]
-    quiet = subprocess.DEVNULL
-    environment = pip.environment()
-    with subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet, env=environment) as process:
-        try:
-            _wait_for(port, process)
-            yield f"http://127.0.0.1:{port}/"
-        finally:
-            process.terminate()
+    try:
+        index = Child(command, Kind.INDEX)
+    except CannotStart as error:
+        raise NetworkError(f"the index on this machine, pypiserver, did not start: {error}") from None
+    with index:
+        _wait_for(port, index)
+        yield f"http://127.0.0.1:{port}/"
 
 
-def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+def _wait_for(port: int, index: Child) -> None:
     deadline = time.monotonic() + START_LIMIT
-    while time.monotonic() < deadline and process.poll() is None:
+    while time.monotonic() < deadline and index.is_running():
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
             return
-        time.sleep(0.05)
+        stopping.sleep(0.05)
     raise NetworkError("the index on this machine, pypiserver, did not start")

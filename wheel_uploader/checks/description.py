@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import functools
-import os
-import subprocess
 import sys
 from email.message import Message
 from pathlib import Path
 from typing import NamedTuple
 
+from wheel_uploader import child_processes
+from wheel_uploader.child_environment import Kind
+from wheel_uploader.child_outcome import CannotStart
+
 #: Characters that are tried at all.
 MOST = 100_000
 #: Seconds by the clock, on a machine that is busy with other things; see render.py for those of the CPU.
 _SECONDS = 15.0
-#: What the process needs of the environment; secrets are not among it.
-_ENVIRONMENT = (
-    "PATH",
-    "PYTHONPATH",
-    "PYTHONHOME",
-    "HOME",
-    "USERPROFILE",
-    "SYSTEMROOT",
-    "TEMP",
-    "TMP",
-    "LANG",
-)
 
 
 class Rendering(NamedTuple):
@@ -47,18 +37,18 @@ def render(text: str, content_type: str) -> Rendering:
     if len(text) > MOST:
         return Rendering(unknown=f"it has {len(text)} characters, and not more than {MOST} are tried")
     try:
-        done = subprocess.run(
+        done = child_processes.run(
             [sys.executable, "-P", str(Path(__file__).with_name("render.py"))],
-            input=f"{content_type}\n{text}".encode("utf-8", "replace"),
-            capture_output=True,
-            timeout=_SECONDS,
-            check=True,
-            env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+            Kind.READER,
+            seconds=_SECONDS,
+            stdin=f"{content_type}\n{text}".encode("utf-8", "replace"),
         )
-    except subprocess.TimeoutExpired:
-        return Rendering(unknown="rendering it takes too long")
-    except subprocess.CalledProcessError:
-        return Rendering(unknown="rendering it takes too much time or memory")
+    except CannotStart as error:
+        return Rendering(unknown=f"the renderer could not be started ({error.reason})")
     except OSError as error:
-        return Rendering(unknown=f"the renderer could not be started ({error.strerror})")
-    return Rendering(refused=done.stdout.decode("utf-8", "replace"))
+        return Rendering(unknown=f"the renderer could not be given its input ({error.strerror})")
+    if done.timed_out:
+        return Rendering(unknown="rendering it takes too long")
+    if done.status:
+        return Rendering(unknown="rendering it takes too much time or memory")
+    return Rendering(refused=done.output.text())

@@ -91,6 +91,8 @@ class Options:
     rehearse: bool = False
     #: A command to run where each wheel is installed; None: none.
     smoke: str | None = None
+    #: Names of variables of the environment that pip and this command get in addition.
+    smoke_env: tuple[str, ...] = ()
 
     verbose: int = 0
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import tempfile
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 from wheel_uploader import ends, index, names, pip, throwaway
+from wheel_uploader.child_scope import Scope
 from wheel_uploader.display import counted
 from wheel_uploader.errors import FileError
 from wheel_uploader.index.confirm import confirm
@@ -60,17 +59,15 @@ def rehearse(report: Report, summaries: Sequence[FileSummary], progress: Progres
             ]
             progress.say(f"rehearsal: asking pip what it installs in {counted(len(questions), 'place')}")
             requirement = f"{selection.project}=={selection.version}"
-            with (
-                progress.steps("asking pip", count=len(questions)) as bar,
-                ThreadPoolExecutor(os.cpu_count() or 1) as pool,
-            ):
+            scope = Scope()
+            with progress.steps("asking pip", count=len(questions)) as bar:
 
                 def asked(question: tuple[Python, Machine]) -> str:
-                    answer = asking.choice(f"{url}simple/", requirement, *question, scratch)
+                    answer = asking.choice(f"{url}simple/", requirement, *question, scratch, scope)
                     bar.advance(1)
                     return answer
 
-                taken = list(pool.map(asked, questions))
+                taken = scope.map(asked, questions)
     requires = _requires(summaries)
     return tuple(
         _installable(question, filename, here, before, requires)

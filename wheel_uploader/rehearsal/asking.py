@@ -4,32 +4,36 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from wheel_uploader import pip
+from wheel_uploader import child_processes, pip
+from wheel_uploader.child_environment import Kind
+from wheel_uploader.child_outcome import CannotStart, describe
+from wheel_uploader.child_scope import Scope
 from wheel_uploader.display import printable
 from wheel_uploader.errors import NetworkError
 from wheel_uploader.rehearsal.machines import Machine, Python
 
 #: Seconds for one answer, which takes one or two.
 LIMIT = 300
+#: Bytes of one answer, which has the metadata of one wheel.
+_ANSWER_LIMIT = 32 << 20
 #: What pip says when there is no wheel for a machine.
 _NO_WHEEL = ("No matching distribution found", "Could not find a version that satisfies")
 
 
-def _environment() -> dict[str, str]:
-    """Without what could send pip elsewhere."""
-    kept = pip.environment().items()
-    elsewhere = {name for name, _ in kept if name.startswith("PIP_") or name.lower().endswith("_proxy")}
-    return {name: value for name, value in kept if name not in elsewhere} | {"PIP_CONFIG_FILE": os.devnull}
+def choice(
+    index_url: str,
+    requirement: str,
+    python: Python,
+    machine: Machine,
+    scratch: Path,
+    scope: Scope | None = None,
+) -> str:
+    """Return the file name of the wheel that pip would install from an index; empty if it finds none.
 
-
-def choice(index_url: str, requirement: str, python: Python, machine: Machine, scratch: Path) -> str:
-    """The file name of the wheel that pip would install from an index; empty when it finds none.
-
-    Raises NetworkError when pip cannot say.
+    Raises NetworkError if pip does not answer.
     """
     command = [*pip.COMMAND, "install", "--dry-run", "--report", "-", "--quiet", "--no-input"]
     command += ["--isolated", "--disable-pip-version-check", "--no-cache-dir", "--no-deps"]
@@ -38,23 +42,29 @@ def choice(index_url: str, requirement: str, python: Python, machine: Machine, s
     command += ["--python-version", f"{python.version[0]}.{python.version[1]}", "--abi", python.abi]
     for tag in machine.platforms:
         command += ["--platform", tag]
+    where = f"{python} on {machine}"
     try:
-        done = subprocess.run(
+        done = child_processes.run(
             [*command, requirement],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=LIMIT,
-            env=_environment(),
+            Kind.OFFLINE,
+            seconds=LIMIT,
+            limit=_ANSWER_LIMIT,
+            variables={"PIP_CONFIG_FILE": os.devnull},
             cwd=scratch,
+            scope=scope,
         )
-    except subprocess.TimeoutExpired:
-        raise NetworkError(f"pip gave no answer for {python} on {machine} within {LIMIT} s") from None
-    if done.returncode and any(words in done.stderr for words in _NO_WHEEL):
+    except (CannotStart, OSError) as error:
+        raise NetworkError(
+            f"pip cannot be asked what it installs for {where}: {printable(str(error))}"
+        ) from None
+    if done.timed_out:
+        raise NetworkError(f"pip gave no answer for {where} within {LIMIT} s")
+    errors = done.errors.text()
+    if done.status and any(words in errors for words in _NO_WHEEL):
         return ""
     try:
-        (taken,) = json.loads(done.stdout)["install"]
+        (taken,) = json.loads(bytes(done.output))["install"]
         return unquote(urlsplit(taken["download_info"]["url"]).path.rpartition("/")[2])
     except (ValueError, KeyError, TypeError):
-        last = printable((done.stderr.strip().splitlines() or ["nothing"])[-1])
-        raise NetworkError(f"pip cannot say what it installs for {python} on {machine}: {last}") from None
+        last = printable((errors.strip().splitlines() or [f"nothing ({describe(done.status)})"])[-1])
+        raise NetworkError(f"pip cannot say what it installs for {where}: {last}") from None

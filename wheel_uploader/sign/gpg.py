@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
 import shutil
-import signal
-import subprocess
-import tempfile
-import threading
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import IO
 
-from wheel_uploader import bounded
+from wheel_uploader import bounded, child_processes
+from wheel_uploader.child_environment import Kind
+from wheel_uploader.child_outcome import CannotStart, Completed, describe
 from wheel_uploader.disk import storage_errors
-from wheel_uploader.display import is_secret_variable, printable
+from wheel_uploader.display import printable
 from wheel_uploader.errors import SigningError
-from wheel_uploader.sign.feeding import feeding
 
 _STATUS = b"[GNUPG:] "
 #: gpg answers in kilobytes; whatever writes more is not gpg.
@@ -33,8 +26,6 @@ _ALWAYS = (
     *("--batch", "--no-tty", "--yes", "--status-fd", "2"),
     *("--pinentry-mode", "error", "--trust-model", "always", "--no-auto-key-retrieve"),
 )
-#: gpg-agent lives on after the run with the environment of the call that started it: no secrets in there.
-_NOT_FOR_GPG = ("TWINE_", "WHEEL_UPLOADER_")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,9 +52,12 @@ class Answer:
 
     @property
     def last_words(self) -> str:
-        """The last thing that gpg said, harmless to show."""
-        said = self.words[-1] if self.words else f"it said nothing, and ended with {self.exit_status}"
-        return _harmless(said)
+        """The last line that gpg printed for people, harmless to show."""
+        if self.words:
+            return _harmless(self.words[-1])
+        if self.exit_status < 0:
+            return f"it said nothing, and was {describe(self.exit_status)}"
+        return f"it said nothing, and ended with {self.exit_status}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,16 +105,18 @@ class Gpg:
         It reads ``stdin``, or the pieces of ``feed`` through a pipe. Raises SigningError when it does not
         end, and what ``feed`` raises.
         """
-        with (
-            _file_of(stdin) as given,
-            self._started([*_ALWAYS, *arguments], given if feed is None else subprocess.PIPE) as process,
-            feeding(process, feed or (), kill=_kill),
-        ):
-            output, errors = self._communicate(process)
-        lines = errors.split(b"\n")
+        done = self._completed([*_ALWAYS, *arguments], stdin, feed)
+        if done.timed_out:
+            raise self._too_slow()
+        if done.flooded:
+            raise SigningError(
+                f"{printable(self.program)} does not answer as gpg does: it writes without end",
+                hint="Name GnuPG's program with --sign-with, or run without -s.",
+            )
+        lines = bytes(done.errors).split(b"\n")
         return Answer(
-            exit_status=process.returncode,
-            output=output,
+            exit_status=done.status,
+            output=bytes(done.output),
             statuses=tuple(
                 _words_of(line) for line in lines if line.startswith(_STATUS) and line.split()[1:]
             ),
@@ -131,55 +127,23 @@ class Gpg:
             ),
         )
 
-    @contextlib.contextmanager
-    def _started(self, arguments: list[str], stdin: IO[bytes] | int) -> Iterator[subprocess.Popen[bytes]]:
-        environment = {
-            name: value
-            for name, value in os.environ.items()
-            if not (name.startswith(_NOT_FOR_GPG) or is_secret_variable(name, value))
-        }
+    def _completed(self, arguments: list[str], stdin: bytes, feed: Iterable[bytes] | None) -> Completed:
         try:
-            process = subprocess.Popen(
-                [self.program, *arguments],
-                stdin=stdin,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env={**environment, "LC_ALL": "C", "LANGUAGE": ""},
-                # Without a controlling terminal nothing can ask, and Ctrl-C reaches us alone.
-                start_new_session=True,
-            )
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise SigningError(f"{printable(self.program)} cannot be run: {printable(reason)}") from error
-        with process:
-            try:
-                yield process
-            except BaseException:
-                _kill(process)
-                raise
-
-    def _communicate(self, process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
-        """Everything the program writes until it ends; a flood and a long silence are cut off."""
-        deadline = time.monotonic() + self.timeout
-        texts = bytearray(), bytearray()
-        readers = []
-        for stream, text in zip((process.stdout, process.stderr), texts, strict=True):
-            readers.append(threading.Thread(target=_drain, args=(stream, text, process), daemon=True))
-            readers[-1].start()
-        for reader in readers:
-            reader.join(max(0.0, deadline - time.monotonic()))
-        try:
-            process.wait(max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            raise self._too_slow() from None
-        if any(reader.is_alive() for reader in readers):
-            raise self._too_slow()
-        if max(map(len, texts)) > _ANSWER_LIMIT:
+            with storage_errors("a temporary file"):
+                return child_processes.run(
+                    [self.program, *arguments],
+                    Kind.GPG,
+                    seconds=self.timeout,
+                    stdin=stdin,
+                    feed=feed,
+                    limit=_ANSWER_LIMIT,
+                    ends_at_limit=True,
+                    variables={"LC_ALL": "C", "LANGUAGE": ""},
+                )
+        except CannotStart as error:
             raise SigningError(
-                f"{printable(self.program)} does not answer as gpg does: it writes without end",
-                hint="Name GnuPG's program with --sign-with, or run without -s.",
-            )
-        return bytes(texts[0]), bytes(texts[1])
+                f"{printable(self.program)} cannot be run: {printable(error.reason)}"
+            ) from error
 
     def _too_slow(self) -> SigningError:
         return SigningError(
@@ -208,38 +172,12 @@ def agent_trouble(answer: Answer) -> SigningError | None:
     )
 
 
-def _file_of(data: bytes) -> IO[bytes]:
-    """A nameless file to read ``data`` from: unlike a pipe it never blocks and never breaks."""
-    with storage_errors("a temporary file"):
-        file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
-        file.write(data)
-        file.seek(0)
-    return file
-
-
 def _harmless(said: str) -> str:
     return printable(said.removeprefix("gpg: "), limit=200)
 
 
 def _words_of(line: bytes) -> tuple[str, ...]:
     return tuple(line.decode(errors="replace").split()[1:])
-
-
-def _drain(stream: IO[bytes], into: bytearray, process: subprocess.Popen[bytes]) -> None:
-    while chunk := os.read(stream.fileno(), 65536):
-        into += chunk
-        if len(into) > _ANSWER_LIMIT:
-            _kill(process)
-            return
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End the program and what it started: a child that keeps the pipe open would keep us waiting."""
-    with contextlib.suppress(ProcessLookupError):
-        if os.name == "posix":
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
-            process.kill()
 
 
 # --- gpg --with-colons (doc/DETAILS of GnuPG) --------------------------------------------------------

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import shlex
-import signal
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from wheel_uploader import pip
-from wheel_uploader.display import counted
+from wheel_uploader import child_processes, pip
+from wheel_uploader.child_environment import Kind, environment, without_logins
+from wheel_uploader.child_outcome import CannotStart, Output, describe
+from wheel_uploader.child_scope import Scope
+from wheel_uploader.display import counted, redact
 from wheel_uploader.errors import FileError, NothingFoundError, UsageError
 from wheel_uploader.models import FileSummary, LocalFile, Trial, WheelName
 from wheel_uploader.progress import Progress
@@ -25,19 +26,36 @@ from wheel_uploader.verified_file import VerifiedFile
 LIMIT = 1800
 #: Characters of the output that are kept of a failure: its end says what happened.
 KEPT = 4000
+#: Characters from the end of the output that are searched for secrets; one may begin before what is kept.
+_SEARCHED = 16 * KEPT
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """What is tried with each wheel: the command, and the variables that it gets in addition."""
+
+    words: list[str]
+    passed: tuple[str, ...]
+    scope: Scope = field(default_factory=Scope)
 
 
 def run_all(
-    files: Sequence[LocalFile], summaries: Iterable[FileSummary], command: str, progress: Progress
+    files: Sequence[LocalFile],
+    summaries: Iterable[FileSummary],
+    command: str,
+    progress: Progress,
+    *,
+    passed: Sequence[str] = (),
 ) -> tuple[Trial, ...]:
     """Try every wheel with every interpreter that it fits, several at once; one Trial for each pair.
 
-    It fits where its tags and its Requires-Python, of which ``summaries`` know, say so.
+    It fits if its tags and its Requires-Python, taken from ``summaries``, say so. ``passed`` names variables
+    of the environment that pip and the command get in addition.
 
     Dependencies come from where pip is configured to find them, and from beside the wheels. Raises UsageError
     for a command that is none, NothingFoundError when no wheel fits an interpreter.
     """
-    words = _words(command)
+    task = _Task(_words(command), tuple(passed))
     pip.require("--smoke")
     pythons = interpreters.found()
     wheels = [(file, file.name) for file in files if isinstance(file.name, WheelName)]
@@ -56,17 +74,24 @@ def run_all(
         )
     chosen = ", ".join(sorted({str(each) for _, each in pairs}))
     progress.say(f"smoke: {counted(len(pairs), 'trial')} with {chosen}")
-    with (
-        progress.steps("trials done", count=len(pairs)) as bar,
-        ThreadPoolExecutor(os.cpu_count() or 1) as pool,
-    ):
+    _say_what_is_held_back(task, progress)
+    with progress.steps("trials done", count=len(pairs)) as bar:
 
         def tried(pair: tuple[LocalFile, Interpreter]) -> Trial:
-            trial = _tried(*pair, words, progress)
+            trial = _tried(*pair, task, progress)
             bar.advance(1)
             return trial
 
-        return tuple(pool.map(tried, pairs))
+        return tuple(task.scope.map(tried, pairs))
+
+
+def _say_what_is_held_back(task: _Task, progress: Progress) -> None:
+    names = [name for name in without_logins(Kind.PIP) if name not in task.passed]
+    if names:
+        progress.say(
+            f"smoke: pip and the command do not get the credentials in {', '.join(names)}; "
+            f"--smoke-env {names[0]} passes the variable on unchanged"
+        )
 
 
 def stop_if_failed(trials: Sequence[Trial]) -> None:
@@ -89,10 +114,10 @@ def _words(command: str) -> list[str]:
     return words
 
 
-def _tried(file: LocalFile, python: Interpreter, words: list[str], progress: Progress) -> Trial:
+def _tried(file: LocalFile, python: Interpreter, task: _Task, progress: Progress) -> Trial:
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="wheel-uploader-smoke-", ignore_cleanup_errors=True) as folder:
-        failure, output = _failure(file, python, words, Path(folder))
+        failure, output = _failure(file, python, task, Path(folder))
     # Raises if it is another file by now, which would explain any failure and make success worthless.
     VerifiedFile(file.path, file.sha256).close()
     seconds = time.monotonic() - begun
@@ -102,10 +127,9 @@ def _tried(file: LocalFile, python: Interpreter, words: list[str], progress: Pro
     )
 
 
-def _failure(file: LocalFile, python: Interpreter, words: list[str], folder: Path) -> tuple[str, str]:
-    """Why the command did not work where the wheel is installed, and what was printed; empty if it did."""
+def _failure(file: LocalFile, python: Interpreter, task: _Task, folder: Path) -> tuple[str, str]:
+    """Return why the command failed with the wheel installed, and what was printed; empty if it worked."""
     scripts = folder / "environment" / ("Scripts" if os.name == "nt" else "bin")
-    environment = _environment(scripts)
     inside = str(scripts / ("python.exe" if os.name == "nt" else "python"))
     # Our pip is at hand and saves seconds; one that is too new for an old Python is not.
     ours = pip.runs_on(python.version)
@@ -117,54 +141,38 @@ def _failure(file: LocalFile, python: Interpreter, words: list[str], folder: Pat
     # pip compares the hash itself: what is tried is what was checked.
     install += ["--find-links", str(wheel.parent), f"{wheel.as_uri()}#sha256={file.sha256}"]
     steps = (
-        ("no environment could be made", make),
-        ("it could not be installed", install),
-        ("the command failed", words),
+        ("no environment could be made", make, Kind.PYTHON),
+        ("it could not be installed", install, Kind.PIP),
+        ("the command failed", task.words, Kind.COMMAND),
     )
     (folder / "work").mkdir()
-    for failure, command in steps:
-        status, output = _run(command, folder / "work", environment)
-        if status:
-            return f"{failure} ({status})", output[-KEPT:]
+    for failure, command, kind in steps:
+        ended, output = _run(command, kind, task, scripts)
+        if ended:
+            return f"{failure} ({ended})", output
     return "", ""
 
 
-def _run(command: list[str], where: Path, environment: dict[str, str]) -> tuple[str, str]:
-    """How a command ended, if not well, and what it printed."""
+def _run(command: list[str], kind: Kind, task: _Task, scripts: Path) -> tuple[str, str]:
+    """Return how a command ended, if it failed, and the end of what it printed."""
+    passed = () if kind is Kind.PYTHON else task.passed
+    path = os.pathsep.join([str(scripts), environment(kind, passed).get("PATH", os.defpath)])
     try:
-        with subprocess.Popen(
+        done = child_processes.run(
             command,
-            cwd=where,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            start_new_session=True,
-        ) as process:
-            try:
-                output, _ = process.communicate(timeout=LIMIT)
-            except subprocess.TimeoutExpired:
-                _end(process)
-                output, _ = process.communicate()
-                return f"it took more than {LIMIT} s", output
-    except OSError as error:
-        return f"{command[0]}: {error.strerror}", ""
-    if process.returncode < 0:
-        return f"killed by {signal.Signals(-process.returncode).name}", output
-    return f"exit code {process.returncode}" if process.returncode else "", output
+            kind,
+            seconds=LIMIT,
+            merged=True,
+            variables={"PATH": path, "VIRTUAL_ENV": str(scripts.parent)},
+            passed=passed,
+            cwd=scripts.parents[1] / "work",
+            scope=task.scope,
+        )
+    except CannotStart as error:
+        return str(error), ""
+    ended = f"it took more than {LIMIT} s" if done.timed_out else describe(done.status) if done.status else ""
+    return ended, _end_of(done.output)
 
 
-def _end(process: subprocess.Popen[str]) -> None:
-    """End a command and what it started."""
-    if os.name == "posix":
-        os.killpg(process.pid, signal.SIGKILL)
-    else:
-        process.kill()
-
-
-def _environment(scripts: Path) -> dict[str, str]:
-    kept = pip.environment()
-    path = os.pathsep.join([str(scripts), kept.get("PATH", os.defpath)])
-    return kept | {"PATH": path, "VIRTUAL_ENV": str(scripts.parent)}
+def _end_of(output: Output) -> str:
+    return redact(output.text()[-_SEARCHED:])[-KEPT:]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,7 +13,9 @@ from pathlib import Path
 import packaging
 from packaging.specifiers import InvalidSpecifier
 
-from wheel_uploader import bounded
+from wheel_uploader import bounded, child_processes
+from wheel_uploader.child_environment import Kind
+from wheel_uploader.child_outcome import CannotStart
 from wheel_uploader.models import WheelName
 
 #: Seconds: one that does not answer in this time is not used.
@@ -99,17 +100,12 @@ def _asked(path: Path) -> Interpreter | None:
     """What an interpreter says of itself; None for one that is too old, broken, or no Python."""
     library = str(Path(packaging.__file__).parent.parent)
     try:
-        done = subprocess.run(
-            [str(path), "-I", "-c", _ASK, library],
-            capture_output=True,
-            text=True,
-            timeout=_LIMIT,
-            check=True,
-            stdin=subprocess.DEVNULL,
-        )
-        said = bounded.load_json(done.stdout)
+        done = child_processes.run([str(path), "-I", "-c", _ASK, library], Kind.PYTHON, seconds=_LIMIT)
+        if done.status or done.timed_out:
+            return None
+        said = bounded.load_json(bytes(done.output))
         return Interpreter(
             name=said["name"], path=str(path), version=said["version"], tags=frozenset(said["tags"])
         )
-    except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError):
+    except (CannotStart, OSError, ValueError, KeyError, TypeError):
         return None

@@ -82,7 +82,9 @@ def check_release(job: Job) -> None:
     )
     verdict.stop_if_blocked(report)
     if options.smoke:
-        report.trials = smoke.run_all(job.files, job.summaries, options.smoke, job.progress)
+        report.trials = smoke.run_all(
+            job.files, job.summaries, options.smoke, job.progress, passed=options.smoke_env
+        )
         smoke.stop_if_failed(report.trials)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from datetime import UTC, datetime
 
-from wheel_uploader import age, attest, brought, ends, release, sign, sources, waiting
+from wheel_uploader import age, attest, brought, child_environment, ends, release, sign, sources, waiting
 from wheel_uploader.display import bare_url
 from wheel_uploader.job import Job
 from wheel_uploader.models import Options, Profile, RemoteFile, Report, Selection, Stage
@@ -14,6 +14,7 @@ from wheel_uploader.progress import Progress
 
 def begin(options: Options, report: Report, progress: Progress, held: contextlib.ExitStack) -> Job:
     """What has to be there for the run; what the person got wrong is said before anything slow begins."""
+    child_environment.require_passable(options.smoke_env)
     asked = brought.read(options)
     if options.rehearse:
         from wheel_uploader import rehearsal

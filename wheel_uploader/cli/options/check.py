@@ -42,6 +42,12 @@ def options() -> list[Option]:
             help="Run this where each wheel that fits a Python here is installed.",
         ),
         option(
+            "--smoke-env",
+            multiple=True,
+            metavar="NAME",
+            help="Pass this environment variable on to pip and the --smoke command.",
+        ),
+        option(
             "--allow-lost",
             multiple=True,
             metavar="TAG",

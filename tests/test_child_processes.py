@@ -1,0 +1,294 @@
+"""Child processes: bounded in output and time, and ended with all they started, however this one ends."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import wheel_uploader
+from wheel_uploader import child_processes
+from wheel_uploader.child_environment import Kind
+from wheel_uploader.child_outcome import KEPT, CannotStart, Completed, Output, Stopped, describe
+from wheel_uploader.child_processes import Child, run
+from wheel_uploader.child_scope import Scope
+
+POSIX = pytest.mark.skipif(os.name != "posix", reason="signals and shell scripts of POSIX")
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes as Linux has them")
+
+
+def shell(script: str, *, kind: Kind = Kind.COMMAND, seconds: float = 60, merged: bool = False) -> Completed:
+    return run(["/bin/sh", "-c", script], kind, seconds=seconds, merged=merged)
+
+
+def is_there(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def gone(*pids: int, within: float = 20) -> bool:
+    deadline = time.monotonic() + within
+    while any(map(is_there, pids)):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def pids_in(path: Path, count: int) -> list[int]:
+    """Wait until so many processes have written down their numbers."""
+    deadline = time.monotonic() + 30
+    while not path.exists() or path.read_text().count("\n") < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return [int(line) for line in path.read_text().split()]
+
+
+# --- output ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step", [1, 7, 64, 1000])
+@pytest.mark.parametrize("size", [0, 1, 63, 64, 65, 128, 129, 1000])
+def test_the_start_and_the_end_of_an_output_are_kept(size: int, step: int) -> None:
+    data = bytes(number % 251 for number in range(size))
+    output = Output(128)
+    for begin in range(0, size, step):
+        output.add(data[begin : begin + step])
+    assert output.size == size
+    if size <= 128:
+        assert (bytes(output), output.dropped) == (data, 0)
+    else:
+        assert (bytes(output), output.dropped) == (data[:64] + data[-64:], size - 128)
+        assert f"\n... {size - 128} bytes left out ...\n" in output.text()
+
+
+@POSIX
+def test_a_flood_takes_no_memory_and_does_not_block() -> None:
+    done = shell("yes; echo unreachable", seconds=1.5)
+    assert done.timed_out
+    assert done.output.size > 4 * KEPT
+    assert len(bytes(done.output)) == KEPT
+    both = shell("yes >&2 & yes & sleep 0.5; kill %1 %2; echo end", merged=True)
+    assert len(bytes(both.output)) <= KEPT
+
+
+@POSIX
+def test_output_that_is_no_text_is_readable() -> None:
+    done = shell(r"printf '\377\303(\n'; printf 'a\000b' >&2")
+    assert done.output.text() == "\ufffd\ufffd(\n"
+    assert done.errors.text() == "a\0b"
+
+
+@POSIX
+def test_input_of_any_size_is_given_and_need_not_be_read() -> None:
+    data = os.urandom(1 << 20)
+    counted = run(["/bin/sh", "-c", "wc -c"], Kind.COMMAND, seconds=60, stdin=data)
+    assert int(counted.output.text()) == 1 << 20
+    assert run(["/bin/sh", "-c", "exit 3"], Kind.COMMAND, seconds=60, stdin=data).status == 3
+
+
+# --- how it ends -----------------------------------------------------------------------------------
+
+
+@POSIX
+def test_every_signal_has_a_name() -> None:
+    names = {describe(-number) for number in range(1, 65)}
+    assert {"killed by SIGKILL", "killed by SIGRTMIN", "killed by SIGRTMIN+1", "killed by SIGRTMAX"} <= names
+    assert describe(-1000) == "killed by signal 1000"
+    assert len(names) == 64
+    assert describe(3) == "exit code 3"
+
+
+@LINUX
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGRTMIN, signal.SIGRTMIN + 5, signal.SIGRTMAX])
+def test_a_child_that_is_killed_by_any_signal_is_an_ordinary_failure(number: int) -> None:
+    done = run(
+        [sys.executable, "-c", f"import os; os.kill(os.getpid(), {int(number)})"], Kind.PYTHON, seconds=60
+    )
+    assert describe(done.status).startswith("killed by SIG")
+
+
+@POSIX
+@pytest.mark.parametrize("command", [["/no/such/program"], ["/"], ["a\0b"], ["/bin/sh", "\ud800"]])
+def test_what_cannot_be_started_is_said(command: list[str]) -> None:
+    with pytest.raises(CannotStart):
+        run(command, Kind.COMMAND, seconds=60)
+
+
+#: What a child may leave behind: in its process group, in its session, and in a session of its own.
+BACKGROUND = {
+    "group": "sleep 300 &",
+    "session": "set -m; sleep 300 &",
+    "own session": "setsid sleep 300 &",
+    "stubborn": "(trap '' TERM INT HUP; while :; do sleep 300; done) &",
+}
+
+
+@LINUX
+@pytest.mark.parametrize("kind", BACKGROUND)
+def test_what_a_child_left_behind_ends_with_it(kind: str, tmp_path: Path) -> None:
+    """And its open pipes are not waited for."""
+    pids = tmp_path / "pids"
+    began = time.monotonic()
+    done = shell(f"{BACKGROUND[kind]} echo $! > {pids}; echo said")
+    assert (done.status, done.output.text()) == (0, "said\n")
+    assert gone(*pids_in(pids, 1))
+    assert time.monotonic() - began < 10
+
+
+@LINUX
+@pytest.mark.parametrize("kind", BACKGROUND)
+def test_a_time_limit_ends_a_child_and_what_it_started(kind: str, tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    done = shell(
+        f"trap '' TERM; {BACKGROUND[kind]} echo $! > {pids}; echo $$ >> {pids}; sleep 300 & wait; wait",
+        seconds=1,
+    )
+    assert done.timed_out
+    assert gone(*pids_in(pids, 2))
+
+
+@LINUX
+def test_a_child_that_keeps_its_word_may_clean_up(tmp_path: Path) -> None:
+    script = f"trap 'echo clean > {tmp_path}/up; exit 5' TERM; echo $$ > {tmp_path}/pid; "
+    script += "while :; do sleep 0.1; done"
+    with Child(["/bin/sh", "-c", script], Kind.COMMAND):
+        pids_in(tmp_path / "pid", 1)
+    assert (tmp_path / "up").read_text() == "clean\n"
+
+
+# --- together --------------------------------------------------------------------------------------
+
+
+@LINUX
+def test_when_one_of_many_fails_the_others_end_and_none_begins(tmp_path: Path) -> None:
+    begun: list[int] = []
+    scope = Scope()
+
+    def work(number: int) -> int:
+        begun.append(number)
+        if number == 0:
+            pids_in(tmp_path / "pids", 1)
+            raise ValueError("the first")
+        run(
+            ["/bin/sh", "-c", f"echo $$ >> {tmp_path}/pids; sleep 300"], Kind.COMMAND, seconds=60, scope=scope
+        )
+        return number
+
+    with pytest.raises(ValueError, match="the first"):
+        scope.map(work, range(50), jobs=2)
+    assert gone(*pids_in(tmp_path / "pids", 1))
+    assert len(begun) < 50
+    with pytest.raises(Stopped):
+        run(["/bin/true"], Kind.COMMAND, seconds=60, scope=scope)
+
+
+@LINUX
+@pytest.mark.parametrize("end", [child_processes.terminate_all, child_processes.kill_all])
+def test_all_children_can_be_ended_from_anywhere(end: object, tmp_path: Path) -> None:
+    ended: list[Completed] = []
+    threads = [
+        threading.Thread(target=lambda: ended.append(shell(f"echo $$ >> {tmp_path}/pids; exec sleep 300")))
+        for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    pids = pids_in(tmp_path / "pids", 3)
+    assert callable(end)
+    end()
+    for thread in threads:
+        thread.join(20)
+    assert gone(*pids)
+    assert {done.status for done in ended} <= {-signal.SIGTERM, -signal.SIGKILL}
+    assert not child_processes._running
+
+
+# --- when this process is gone ---------------------------------------------------------------------
+
+_PARENT = """
+import os, sys
+from wheel_uploader.child_environment import Kind
+from wheel_uploader.child_processes import Child
+child = Child(["/bin/sh", "-c", sys.argv[1]], Kind[sys.argv[2]])
+{end}
+"""
+_WAIT = "import time\nwhile not os.path.exists(sys.argv[3]): time.sleep(0.02)\n"
+ENDS = {
+    "killed": "import time; time.sleep(300)",
+    "forced exit": _WAIT + "os._exit(3)",
+    "crash": _WAIT + "import ctypes; ctypes.string_at(1)",
+}
+
+
+@LINUX
+@pytest.mark.parametrize("kind", Kind)
+def test_a_child_of_each_kind_ends_when_this_process_is_killed(kind: Kind, tmp_path: Path) -> None:
+    ends_with(kind, "killed", "group", tmp_path)
+
+
+@LINUX
+@pytest.mark.parametrize(
+    ("end", "left"), [("forced exit", "stubborn"), ("crash", "group"), ("killed", "own session")]
+)
+def test_what_a_child_started_ends_however_this_process_ends(end: str, left: str, tmp_path: Path) -> None:
+    ends_with(Kind.COMMAND, end, left, tmp_path)
+
+
+def ends_with(kind: Kind, end: str, left: str, folder: Path) -> None:
+    pids = folder / "pids"
+    script = f"{BACKGROUND[left]} echo $! > {pids}.new; echo $$ >> {pids}.new; mv {pids}.new {pids}; wait"
+    with subprocess.Popen(
+        [sys.executable, "-c", _PARENT.format(end=ENDS[end]), script, kind.name, str(pids)],
+        stderr=subprocess.DEVNULL,
+    ) as parent:
+        try:
+            found = pids_in(pids, 2)
+            if end == "killed":
+                assert all(map(is_there, found))
+        finally:
+            if end == "killed":
+                parent.kill()
+            parent.wait(60)
+    assert gone(*found)
+
+
+# --- the only place --------------------------------------------------------------------------------
+
+#: Functions of ``os`` and ``asyncio`` that start a process, or become one.
+_STARTS = re.compile(r"system|popen|fork|exec[lv]|spawn|posix_spawn|startfile|create_subprocess")
+_LIBRARIES = {"subprocess", "multiprocessing", "pty", "ProcessPoolExecutor", "webbrowser"}
+
+
+def starts() -> Iterator[str]:
+    """Yield every place of the package that could start a process without the module for it."""
+    package = Path(wheel_uploader.__file__).parent
+    for path in package.rglob("*.py"):
+        if path.name in {"child_processes.py", "child_watcher.py"}:
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            imported: set[str] = set()
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                imported |= {alias.name.split(".")[0] for alias in node.names}
+            if isinstance(node, ast.ImportFrom) and node.module:
+                imported.add(node.module.split(".")[0])
+            if imported & _LIBRARIES:
+                yield f"{path}: {imported}"
+            if not isinstance(node, ast.Attribute) or not _STARTS.match(node.attr):
+                continue
+            if ast.unparse(node.value) in {"os", "asyncio"}:
+                yield f"{path}: {ast.unparse(node)}"
+
+
+def test_no_process_is_started_anywhere_else() -> None:
+    assert not list(starts())
