@@ -31,7 +31,7 @@ LEVELS = (
     ("models/*",),
     ("bounded", "names", "display", "redaction", "memo", "progress/*"),
     ("stopping", "listening", "watchdog", "hard_exit", "streams"),
-    (
+    ("child_*",),
         "child_environment",
         "child_feeding",
         "child_outcome",
