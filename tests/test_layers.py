@@ -32,13 +32,6 @@ LEVELS = (
     ("bounded", "names", "display", "redaction", "memo", "progress/*"),
     ("stopping", "listening", "watchdog", "hard_exit", "streams"),
     ("child_*",),
-        "child_environment",
-        "child_feeding",
-        "child_outcome",
-        "child_processes",
-        "child_scope",
-        "child_watcher",
-    ),
     # HTTP, and what it is made of.
     ("http/*", "markup"),
     # The work of each stage.

@@ -6,8 +6,10 @@ import contextlib
 import hashlib
 import os
 import re
+import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -255,6 +257,66 @@ def test_without_identity_gpg_chooses(own_ring: Keyring) -> None:
     assert check_signer("gpg", "").primary == first
     own_ring.configure(f"default-key {second}")
     assert check_signer("gpg", None).primary == second
+
+
+def test_a_choice_that_nobody_made_is_told(own_ring: Keyring) -> None:
+    first = own_ring.make_key("First <first@example.com>")
+    assert not check_signer("gpg", None).doubt
+    second = own_ring.make_key("Second <second@example.com>")
+    own_ring.make_key("Old <old@example.com>", created="20200101T000000", expires="10d")
+    signer = check_signer("gpg", None)
+    assert signer.doubt == (
+        f"sign: gpg chose the key {first} (First <first@example.com>); {second} (Second "
+        "<second@example.com>) can sign as well: name one with --identity"
+    )
+    own_ring.configure(f"default-key {second}")
+    assert not check_signer("gpg", None).doubt
+    assert not check_signer("gpg", first).doubt
+
+
+@pytest.mark.parametrize("absent", ["DEADBEEFDEADBEEF", "nobody@example.com"])
+def test_a_default_key_that_does_not_exist(absent: str, own_ring: Keyring) -> None:
+    first = own_ring.make_key("First <first@example.com>")
+    own_ring.configure(f"default-key {absent}")
+    # Nobody can mean another one.
+    assert check_signer("gpg", None).primary == first
+    second = own_ring.make_key("Second <second@example.com>")
+    error = refused()
+    assert str(error) == (
+        f"the default-key of gpg.conf does not exist: gpg signs with {first} "
+        "(First <first@example.com>) instead"
+    )
+    assert error.details == (f"{second} (Second <second@example.com>) can sign as well",)
+    assert check_signer("gpg", second).primary == second
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit of Linux")
+def test_a_keyring_whose_sockets_have_too_long_a_path(
+    ring: Keyring, alice: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The longest one counts: gpg-agent does not start without it."""
+    if Path(f"/run/user/{os.getuid()}").exists():
+        pytest.skip("the sockets are below /run")
+    long = Path(tempfile.mkdtemp(prefix="wu", dir="/tmp"))
+    try:
+        home = long / ("x" * (88 - len(str(long)) - 1))
+        shutil.copytree(ring.home, home, ignore=shutil.ignore_patterns("S.*", "*.lock"))
+        home.chmod(0o700)
+        monkeypatch.setenv("GNUPGHOME", str(home))
+        error = refused(alice)
+        assert str(error) == (
+            "gpg cannot reach its agent: the path of a socket of it has 108 bytes, and the system allows "
+            "107: "
+            f"{home}/S.gpg-agent.browser"
+        )
+        assert "Set GNUPGHOME to a path of at most 87 bytes" in error.hint
+        short = long / "g"
+        short.symlink_to(home)
+        monkeypatch.setenv("GNUPGHOME", str(short))
+        assert check_signer("gpg", alice).primary == alice
+        Keyring(short).stop_agent()
+    finally:
+        shutil.rmtree(long, ignore_errors=True)
 
 
 def test_a_signing_subkey_signs_for_its_key(own_ring: Keyring, files: list[Path]) -> None:

@@ -32,7 +32,11 @@ exec 3<&0
   while read -r word group; do
     case $word in
       +) groups="$groups$group " ;;
-      -) groups="${groups%%" $group "*} ${groups#*" $group "}" ;;
+      -)
+        case $groups in
+          *" $group "*) groups="${groups%%" $group "*} ${groups#*" $group "}" ;;
+        esac
+        ;;
       sweep) sweep=1 ;;
     esac
   done

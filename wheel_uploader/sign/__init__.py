@@ -15,7 +15,7 @@ from wheel_uploader.display import printable
 from wheel_uploader.errors import FileError, SigningError
 from wheel_uploader.models import Signature
 from wheel_uploader.progress import Progress, Silent
-from wheel_uploader.sign.gpg import Answer, Gpg, SecretKey, agent_trouble
+from wheel_uploader.sign.gpg import Answer, Gpg, SecretKey
 from wheel_uploader.verified_file import HINT, VerifiedFile
 from wheel_uploader.wheelhouse import HIDDEN
 
@@ -31,6 +31,8 @@ _LIMIT = 64 * 1024
 _TEMPORARY = ".tmp"
 #: Codes of libgpg-error: bad passphrase, no pinentry, cancelled, no passphrase.
 _LOCKED = {11, 85, 99, 177}
+#: What gpg says if no default-key of gpg.conf exists, and if one of them signs.
+_IGNORED, _DEFAULT = "passed to '--default-key' ignored", "as default secret key for signing"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,19 @@ class Signer:
     primary: str
     #: Name and address, harmless to show.
     user_id: str = ""
+    #: Keys that can sign as well, if neither --identity nor gpg.conf chose one.
+    others: tuple[SecretKey, ...] = ()
+
+    @property
+    def doubt(self) -> str:
+        """A sentence for the user if gpg chose one of several keys by itself; else empty."""
+        if not self.others:
+            return ""
+        others = ", ".join(map(str, self.others))
+        return (
+            f"sign: gpg chose the key {self.primary} ({self.user_id}); {others} can sign as well: "
+            "name one with --identity"
+        )
 
 
 def check_signer(program: str, identity: str | None, *, timeout: float = TIMEOUT) -> Signer:
@@ -58,14 +73,36 @@ def check_signer(program: str, identity: str | None, *, timeout: float = TIMEOUT
     local_user = identity if wanted and identity and identity.endswith("!") else wanted and wanted.fingerprint
     chosen = ("--local-user", local_user) if local_user else ()
     answer = gpg.call(*chosen, "--armor", "--detach-sign", "--output", "-", stdin=b"wheel-uploader\n")
-    fingerprint = _signed_by(answer, "a trial text", str(wanted or "that gpg chose"))
+    fingerprint = _signed_by(gpg, answer, "a trial text", str(wanted or "that gpg chose"))
     candidates = [wanted] if wanted else keys
     key = next((key for key in candidates if fingerprint in {key.fingerprint, *key.subkeys}), None)
     if key is None:
         raise _wrong_key(
             "a trial text", fingerprint, wanted.fingerprint if wanted else "a key of its keyring"
         )
-    return Signer(program=gpg.program, fingerprint=fingerprint, primary=key.fingerprint, user_id=key.user_id)
+    others = () if wanted else _others(answer, key, keys)
+    return Signer(
+        program=gpg.program,
+        fingerprint=fingerprint,
+        primary=key.fingerprint,
+        user_id=key.user_id,
+        others=others,
+    )
+
+
+def _others(answer: Answer, signer: SecretKey, keys: Sequence[SecretKey]) -> tuple[SecretKey, ...]:
+    """Return the keys that could sign as well, if nobody chose ``signer``.
+
+    Raises SigningError if gpg.conf names a default key that does not exist, and gpg signs with another one.
+    """
+    others = tuple(key for key in keys if key != signer and not key.problem)
+    if others and any(_IGNORED in text for text in answer.words):
+        raise SigningError(
+            f"the default-key of gpg.conf does not exist: gpg signs with {signer} instead",
+            hint="Correct gpg.conf, or name the key with --identity.",
+            details=[f"{key} can sign as well" for key in others],
+        )
+    return () if any(_DEFAULT in text for text in answer.words) else others
 
 
 def _choose(keys: Sequence[SecretKey], identity: str | None) -> SecretKey | None:
@@ -153,7 +190,7 @@ def _signature(gpg: Gpg, signer: Signer, path: Path, file: VerifiedFile) -> byte
         *("--local-user", f"{signer.fingerprint}!", "--armor", "--detach-sign", "--output", "-"),
         feed=file.blocks(),
     )
-    fingerprint = _signed_by(answer, path.name, f"{signer.fingerprint} ({signer.user_id})")
+    fingerprint = _signed_by(gpg, answer, path.name, f"{signer.fingerprint} ({signer.user_id})")
     if fingerprint != signer.fingerprint:
         raise _wrong_key(path.name, fingerprint, signer.fingerprint)
     if refusal := _refusal(gpg, signer, file, answer.output):
@@ -164,12 +201,12 @@ def _signature(gpg: Gpg, signer: Signer, path: Path, file: VerifiedFile) -> byte
     return answer.output
 
 
-def _signed_by(answer: Answer, what: str, key: str) -> str:
+def _signed_by(gpg: Gpg, answer: Answer, what: str, key: str) -> str:
     """The fingerprint of the one key that made a detached signature. Raises SigningError when none did."""
     created = [line for line in answer.status("SIG_CREATED") if len(line) >= 6 and line[0] == "D"]
     if answer.exit_status == 0 and len(created) == 1:
         return created[0][5]
-    if trouble := agent_trouble(answer):
+    if trouble := gpg.agent_trouble(answer):
         raise trouble
     if len(created) > 1:
         raise SigningError(

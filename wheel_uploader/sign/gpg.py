@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from urllib.parse import unquote_to_bytes
 
 from wheel_uploader import bounded, child_processes
 from wheel_uploader.child_environment import Kind
@@ -20,6 +23,9 @@ _ANSWER_LIMIT = 8 * 1024 * 1024
 #: 40 digits; 64 of a version 5 key.
 _FINGERPRINT = re.compile(r"[0-9A-F]{40,64}\Z")
 _SECONDS = re.compile(r"[0-9]{1,11}\Z")
+#: Bytes of a socket's path without the final zero; fewer on macOS and the BSDs.
+_SOCKET_LIMIT = 107 if sys.platform == "linux" else 103
+_AGENT_SOCKET = re.compile(rb"agent-(?:\w{1,20}-)?socket")
 _NO_AGENT = re.compile("connect to the agent|no gpg-agent running", re.IGNORECASE)
 #: What every call says: ask nobody, use no terminal, fetch nothing.
 _ALWAYS = (
@@ -155,21 +161,43 @@ class Gpg:
         """The secret keys that ``identity`` (a fingerprint, key id, address or name) stands for; or all."""
         wanted = ("--", identity) if identity else ()
         answer = self.call("--with-colons", "--fixed-list-mode", "--list-secret-keys", *wanted)
-        if not answer.output and (trouble := agent_trouble(answer)):
+        if not answer.output and (trouble := self.agent_trouble(answer)):
             raise trouble
         return tuple(_parse_keys(answer.output.decode(errors="replace")))
 
+    def agent_trouble(self, answer: Answer) -> SigningError | None:
+        """Return the error to raise if gpg could not reach its agent."""
+        said = next((text for text in answer.words if _NO_AGENT.search(text)), "")
+        # 77 and 78 are GPG_ERR_NO_AGENT and GPG_ERR_AGENT; the listing of all keys ends without a code.
+        if not said and answer.error_code not in {77, 78}:
+            return None
+        socket = max(self._sockets(), key=len, default=b"")
+        if len(socket) > _SOCKET_LIMIT:
+            folder = len(os.path.dirname(socket))  # noqa: PTH120 - bytes
+            return SigningError(
+                f"gpg cannot reach its agent: the path of a socket of it has {len(socket)} bytes, and the "
+                f"system allows {_SOCKET_LIMIT}: {printable(os.fsdecode(socket))}",
+                hint=f"Set GNUPGHOME to a path of at most {folder - len(socket) + _SOCKET_LIMIT} bytes; a "
+                "symbolic link to the folder is enough: ln -s FOLDER ~/.g; export GNUPGHOME=~/.g",
+            )
+        return SigningError(
+            "gpg cannot reach its agent, which holds the secret keys: "
+            f"{_harmless(said) or answer.last_words}",
+            hint="Run 'gpgconf --kill all' and 'gpgconf --launch gpg-agent', then this again.",
+        )
 
-def agent_trouble(answer: Answer) -> SigningError | None:
-    """The error to raise when gpg could not reach its agent."""
-    said = next((text for text in answer.words if _NO_AGENT.search(text)), "")
-    # 77 and 78 are GPG_ERR_NO_AGENT and GPG_ERR_AGENT; the listing of all keys ends without a code.
-    if not said and answer.error_code not in {77, 78}:
-        return None
-    return SigningError(
-        f"gpg cannot reach its agent, which holds the secret keys: {_harmless(said) or answer.last_words}",
-        hint="Run 'gpgconf --kill all' and 'gpgconf --launch gpg-agent', then this again.",
-    )
+    def _sockets(self) -> list[bytes]:
+        """Return the paths of the sockets that gpg-agent opens; it does not start without one of them."""
+        beside = shutil.which("gpgconf", path=os.path.dirname(self.program))  # noqa: PTH120
+        program = beside or shutil.which("gpgconf")
+        if not program:
+            return []
+        try:
+            listed = child_processes.run([program, "--list-dirs"], Kind.GPG, seconds=self.timeout)
+        except (CannotStart, OSError):
+            return []
+        pairs = (line.partition(b":") for line in bytes(listed.output).splitlines())
+        return [unquote_to_bytes(path) for name, _, path in pairs if _AGENT_SOCKET.fullmatch(name)]
 
 
 def _harmless(said: str) -> str:

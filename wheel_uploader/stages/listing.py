@@ -25,13 +25,16 @@ def begin(options: Options, report: Report, progress: Progress, held: contextlib
     signed = options.sign and options.until >= Stage.SIGN
     report.target = bare_url(target.url) if target and publishes else ""
     report.profile = options.profile or (Profile.ANY if target and not target.is_pypi else Profile.PYPI)
+    signer = sign.check_signer(options.sign_with, options.identity) if signed else None
+    if signer and signer.doubt:
+        progress.say(signer.doubt)
     return Job(
         options=options,
         report=report,
         progress=progress,
         asked=asked,
         target=target,
-        signer=sign.check_signer(options.sign_with, options.identity) if signed else None,
+        signer=signer,
         notary=attest.notary_for(options, target if publishes else None),
         http=held.enter_context(ends.staging(options, progress)),
         scratch=held.enter_context(sources.Scratch()),
