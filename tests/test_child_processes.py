@@ -274,7 +274,8 @@ def starts() -> Iterator[str]:
     """Yield every place of the package that could start a process without the module for it."""
     package = Path(wheel_uploader.__file__).parent
     for path in package.rglob("*.py"):
-        if path.name in {"child_processes.py", "child_watcher.py"}:
+        # The watchdog is a fork of the run that starts nothing.
+        if path.name in {"child_processes.py", "child_watcher.py", "watchdog.py"}:
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             imported: set[str] = set()
