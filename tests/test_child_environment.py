@@ -9,6 +9,7 @@ import pytest
 from wheel_uploader import display
 from wheel_uploader.child_environment import Kind, environment, require_passable, without_logins
 from wheel_uploader.errors import UsageError
+from wheel_uploader.redaction import Secrets
 
 SECRET = "S3cr3t-v4lue-xyz"
 
@@ -47,7 +48,7 @@ STRANGERS = (
 def _an_empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         monkeypatch.delenv(name)
-    monkeypatch.setattr(display, "_secrets", [])
+    monkeypatch.setattr(display, "_secrets", Secrets())
 
 
 @pytest.mark.parametrize("kind", Kind)

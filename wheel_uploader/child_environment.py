@@ -15,8 +15,9 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 
-from wheel_uploader.display import HIDDEN, bare_url, holds_secret, is_secret_name, printable, redact
+from wheel_uploader.display import bare_url, holds_secret, is_secret_name, printable, redact
 from wheel_uploader.errors import UsageError
+from wheel_uploader.redaction import HIDDEN
 
 
 class Kind(enum.Enum):

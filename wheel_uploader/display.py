@@ -127,7 +127,7 @@ def is_secret_name(name: str) -> bool:
 
 def holds_secret(text: str, *, shortest: int = _SHORTEST_SECRET) -> bool:
     """Tell whether ``text`` holds a password or token of this run, of at least ``shortest`` characters."""
-    return any(secret in text for secret in tuple(_secrets) if len(secret) >= shortest)
+    return _secrets.held_by(text, shortest)
 
 
 def bare_url(url: str) -> str:

@@ -151,6 +151,10 @@ class Secrets:
             if len(self._values) != before:
                 self._expression = None
 
+    def held_by(self, text: str, shortest: int) -> bool:
+        """Tell whether ``text`` holds a value of at least ``shortest`` characters."""
+        return any(len(value) >= shortest and value in text for value in self._values.copy())
+
     def hidden(self, text: str) -> str:
         """Return ``text`` with ``***`` for each value; nothing is left of one that overlaps another."""
         expression = self._expression
