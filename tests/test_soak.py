@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 if sys.platform == "win32":
     pytest.skip("there is no fork", allow_module_level=True)
 
-from tests.soak import Skipped, cuts, disk, fuzz, runs, syscalls
+from tests.soak import Skipped, cuts, disk, fuzz, runs, swaps, syscalls
 from tests.soak.hostile import FORBIDDEN, Arena
+from wheel_uploader import verify
+from wheel_uploader.publish import package
+from wheel_uploader.verified_file import VerifiedFile
 
 
 def test_of_eight_runs_on_one_wheelhouse_one_works() -> None:
@@ -80,3 +86,54 @@ def test_the_properties_can_be_fuzzed() -> None:
     found = fuzz.properties()
     assert len(found) > 20
     assert found["test_names.test_any_text_is_a_name_or_is_refused"](bytes(100)) is not None
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks at descriptors as Linux has them")
+@pytest.mark.parametrize(
+    ("place", "name", "way", "part"),
+    [
+        ("bad first", swaps.WHEEL, "replaced", 4),
+        ("staged", swaps.SDIST, "replaced", 2),
+        ("part", swaps.WHEEL, "overwritten", 3),
+        ("house", swaps.WHEEL, "overwritten", 5),
+        ("house", swaps.SDIST, "a fifo", 9),
+        ("in place", swaps.WHEEL, "replaced", 6),
+        ("in place", swaps.SDIST, "deleted", 9),
+    ],
+)
+def test_a_file_that_is_swapped_during_a_run(place: str, name: str, way: str, part: int) -> None:
+    with swaps.arena(signed=False) as swapped:
+        where = place.replace("bad first", "house")
+        count, troubles = swapped.sweep(where, name, way, part=part, bad_first=place == "bad first")
+    assert count >= 2
+    assert troubles == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks at descriptors as Linux has them")
+@pytest.mark.parametrize("bad_first", [False, True])
+def test_a_file_that_is_swapped_while_the_worker_reads_it(*, bad_first: bool) -> None:
+    with swaps.arena(signed=False, worker=True) as swapped:
+        count, troubles = swapped.sweep("in place", swaps.WHEEL, "overwritten", part=2, bad_first=bad_first)
+    assert count >= 2
+    assert troubles == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks at descriptors as Linux has them")
+def test_a_run_that_believed_what_it_reads_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The judge of the sweep is itself judged."""
+
+    class Trusting(VerifiedFile):
+        def __init__(self, path: Path, sha256: str, *, also: Any = None) -> None:
+            del sha256
+            super().__init__(path, hashlib.sha256(path.read_bytes()).hexdigest(), also=also)
+
+    for module in (verify, package):
+        monkeypatch.setattr(module, "VerifiedFile", Trusting)
+    with swaps.arena(signed=False) as swapped:
+        _, troubles = swapped.sweep("house", swaps.WHEEL, "replaced", part=3)
+        _, remembered = swapped.sweep("house", swaps.WHEEL, "replaced", part=3, bad_first=True)
+    assert any("posted: other bytes" in trouble for trouble in troubles)
+    assert any("afterwards: 6 was expected" in trouble for trouble in remembered)

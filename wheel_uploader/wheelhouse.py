@@ -164,7 +164,8 @@ class Wheelhouse:
             without_part = name.endswith(PART + _NOTE) and name.removesuffix(_NOTE) not in names
             of_nothing = name.endswith(_MEMORY) and not self.folder.stat(name.removesuffix(_MEMORY))
             if name.endswith(_TEMPORARY) or without_note or without_part or of_nothing:
-                self.hidden.unlink(name)
+                with storage_errors(str(self.hidden.path / name)):
+                    self.hidden.unlink(name)
 
     # --- what is there ---------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ import os
 import sys
 import time
 
-from tests.soak import Skipped, cuts, disk, fuzz, hostile, kills, leaks, runs, storms, syscalls
+from tests.soak import Skipped, cuts, disk, fuzz, hostile, kills, leaks, runs, storms, swaps, syscalls
 
 SOAKS = {
     "kills": kills.soak,
@@ -22,6 +22,7 @@ SOAKS = {
     "hostile": hostile.soak,
     "leaks": leaks.soak,
     "fuzz": fuzz.soak,
+    "swaps": swaps.soak,
 }
 
 
