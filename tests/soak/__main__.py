@@ -10,9 +10,23 @@ import os
 import sys
 import time
 
-from tests.soak import Skipped, cuts, disk, fuzz, hostile, kills, leaks, runs, storms, swaps, syscalls
+from tests.soak import (
+    Skipped,
+    cuts,
+    disk,
+    fuzz,
+    hostile,
+    kills,
+    leaks,
+    runs,
+    signals,
+    storms,
+    swaps,
+    syscalls,
+)
 
 SOAKS = {
+    "signals": signals.soak,
     "kills": kills.soak,
     "syscalls": syscalls.soak,
     "storms": storms.soak,
