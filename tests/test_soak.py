@@ -12,7 +12,7 @@ import pytest
 if sys.platform == "win32":
     pytest.skip("there is no fork", allow_module_level=True)
 
-from tests.soak import Skipped, cuts, disk, fuzz, runs, swaps, syscalls
+from tests.soak import Skipped, cuts, disk, fuzz, runs, signals, swaps, syscalls
 from tests.soak.hostile import FORBIDDEN, Arena
 from wheel_uploader import verify
 from wheel_uploader.publish import package
@@ -23,6 +23,17 @@ def test_of_eight_runs_on_one_wheelhouse_one_works() -> None:
     with runs.started() as forks:
         for held in runs.HELD:
             assert runs.contend(forks, held=held) == []
+
+
+def test_signals_and_time_limits_end_a_run() -> None:
+    """Some of the forks: a signal of each kind, a time limit, and one run from its start."""
+    with signals.bench(signals.Lengths()) as arena:
+        tally = signals.Tally()
+        for case in (0, 1, *range(24, 54, 6)):
+            tally.add(arena.try_case(case))
+    assert tally.troubles == []
+    assert tally.moments == 7
+    assert tally.forced == 0
 
 
 def test_a_full_disk() -> None:

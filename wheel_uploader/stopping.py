@@ -158,6 +158,8 @@ class Watch:
         for kill in list(_kills.values()):
             with contextlib.suppress(Exception):
                 kill()
+        if self.dog:
+            watchdog.kill_descendants(os.getpid(), spared=self.dog.pid)
         watchdog.restore_terminal(self.terminal)
         self.leave()
 

@@ -96,7 +96,8 @@ class Countdown:
 class Watchdog:
     """The run's end of the watchdog. Every method may be called from a signal handler."""
 
-    def __init__(self, wakeup: int, control: int, orders: int, exits: hard_exit.Exits) -> None:
+    def __init__(self, pid: int, wakeup: int, control: int, orders: int, exits: hard_exit.Exits) -> None:
+        self.pid = pid
         #: Where Python's C handler writes the numbers of signals; where this class writes; where orders come.
         self.wakeup, self._control, self._orders = wakeup, control, orders
         self._exits = exits
@@ -132,14 +133,15 @@ def start(grace: float, codes: Sequence[int], last_words: LastWords) -> Watchdog
         told, control = os.pipe()
         orders, ordering = os.pipe()
         run = os.getpid()
-        if os.fork() == 0:
+        pid = os.fork()
+        if pid == 0:
             _be_watchdog(_Run(run, heard, told, ordering, exits), grace, last_words)
     except OSError:
         return None
     for descriptor in (heard, told, ordering):
         os.close(descriptor)
     os.set_blocking(wakeup, False)
-    return Watchdog(wakeup, control, orders, exits)
+    return Watchdog(pid, wakeup, control, orders, exits)
 
 
 # --- in the watchdog -------------------------------------------------------------------------------
@@ -245,10 +247,7 @@ def _end(
     """End the run, whatever it does."""
     if not run.is_alive():
         return
-    for pid, is_group in descendants(run.pid):
-        if pid != os.getpid():
-            with contextlib.suppress(OSError):
-                (os.killpg if is_group else os.kill)(pid, signal.SIGKILL)
+    kill_descendants(run.pid, spared=os.getpid())
     saved.restore()
     if last_words and len(countdown.signals) > 1:
         say_at_once(countdown.signals[-1])
@@ -265,6 +264,14 @@ def say_at_once(number: int) -> None:
     """Say that a second signal has ended the run; this takes no time."""
     with contextlib.suppress(OSError):
         os.write(2, f"error: stopped at once by a second signal ({number})\n".encode())
+
+
+def kill_descendants(parent: int, *, spared: int) -> None:
+    """Kill what ``parent`` has started, but for the watchdog; takes no lock and waits for nothing."""
+    for pid, is_group in descendants(parent):
+        if pid != spared:
+            with contextlib.suppress(OSError):
+                (os.killpg if is_group else os.kill)(pid, signal.SIGKILL)
 
 
 def descendants(parent: int) -> list[tuple[int, bool]]:

@@ -4,8 +4,8 @@ The judges are the exit code, the clock, standard error, the file of ``--report`
 lock, the index's log, and /proc for what is left of the run's processes.
 
 One run in five is a process from its start; the others are forks of one that has imported everything, which
-takes a fifth of the time. As a module it is that process: it reads one task as JSON from each line, and answers
-with a process ID and an exit code.
+takes a fifth of the time. As a module it is that process: it reads one task as JSON from each line, and
+answers with a process ID and an exit code.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from wheel_uploader import __version__
+from wheel_uploader import __version__, stopping
 from wheel_uploader.cli import screen
 from wheel_uploader.cli.completion import SHELLS, complete_checks, script
 from wheel_uploader.errors import ReleaseError
@@ -34,6 +34,8 @@ def _demo(context: click.Context, _parameter: click.Parameter, wanted: bool) -> 
 
     try:
         context.exit(demo.run())
+    except stopping.Stop as stop:
+        screen.end(stop.error)
     except ReleaseError as error:
         screen.end(error)
 
