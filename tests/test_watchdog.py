@@ -66,6 +66,7 @@ def is_running(pid: int) -> bool:
         return False
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="exact exit codes are for Linux")
 @pytest.mark.parametrize(
     ("where", "signals", "code"),

@@ -36,7 +36,7 @@ from tests.soak.forks import alone, plain
 MOMENTS, _TRIALS = 2000, 100
 #: The grace period of these runs; and the seconds after which one that still runs counts as hung. A machine
 #: that does other things as well is slow.
-_GRACE, _LIMIT = 2.0, 60.0
+_GRACE, _LIMIT = 10.0, 90.0
 #: The command with a short grace period; the module is one that it imports first anyway.
 _COMMAND = f"""
 from wheel_uploader import stopping
