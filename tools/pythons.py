@@ -1,7 +1,7 @@
 """List every CPython 3.11 to 3.15 on this machine: ``python tools/pythons.py``. Nothing is downloaded.
 
-Found are the interpreters on PATH, those of pyenv, and those that ``uv python list --only-installed`` knows. With
-``--newest`` the list has the newest patch release of each minor version.
+It finds the interpreters on PATH, those of pyenv, and those that ``uv python list --only-installed`` knows.
+With ``--newest`` the list has the newest patch release of each minor version.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def _candidates() -> Iterator[Path]:
 
 
 def _ask(path: Path) -> Python | None:
-    """Ask an interpreter for its version; None for another implementation, a pre-release, and what does not run."""
+    """Ask an interpreter for its version; None if it is not a final CPython, or does not run."""
     try:
         done = subprocess.run(
             [str(path), "-I", "-S", "-c", _ASK], capture_output=True, text=True, check=False, timeout=60
@@ -91,7 +91,7 @@ def main() -> None:
     """Print version and path of each, one a line."""
     pythons = installed()
     for python in newest_of_each(pythons) if "--newest" in sys.argv[1:] else pythons:
-        print(python, python.path)
+        print(python, python.path)  # noqa: T201 - its purpose
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """A file that is swapped at every moment of a run: before and after each open of it, and after each read.
 
-Whatever is put in its place, and whenever: the index never gets bytes that were not checked, the run ends with
-6 or with the original bytes published, and nothing wrong is remembered: the same command refuses the bad file
-afterwards, and publishes the good one.
+Whatever is put in its place, and whenever: the index never gets bytes that were not checked, the run ends
+with 6 or with the original bytes published, and nothing wrong is remembered: the same command refuses the bad
+file afterwards, and publishes the good one.
 """
 
 from __future__ import annotations
