@@ -520,7 +520,7 @@ def check(listing: Listing) -> None:
 
 
 def page_at(url: str, body: bytes = b"") -> Page:
-    return Page(url=url, status=200, headers={}, content_type="", text="", body=body)
+    return Page(url=url, status=200, headers={}, content_type="", body=body)
 
 
 def walk(read: Callable[[Page], Listing], body: bytes = b"", clock: Callable[[], float] = lambda: 1.0) -> int:
@@ -659,4 +659,4 @@ def test_json_that_is_no_listing_may_have_a_page_for_people() -> None:
 
 def test_an_answer_that_is_no_listing_names_its_type() -> None:
     with pytest.raises(ListingError, match="answers with image/png, which is no listing"):
-        read(Page(url=URL, status=200, headers={}, content_type="image/png", text="", body=b""))
+        read(Page(url=URL, status=200, headers={}, content_type="image/png", body=b""))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
@@ -153,14 +154,18 @@ def specifiers(text: str) -> SpecifierSet:
 # --- JSON ------------------------------------------------------------------------------------------
 
 
-def load_json(text: str | bytes) -> Any:
+def load_json(text: str | bytes, hook: Callable[[dict[str, Any]], Any] | None = None) -> Any:
     """Return what a JSON text from outside stands for. Raises ValueError for what cannot be read.
+
+    ``hook`` gets each object as soon as it is read, and gives what stands in its place.
 
     A whole number of more digits than any number has becomes one that is beyond every limit. What is not a
     finite number (``NaN``, ``1e400``) becomes None.
     """
     try:
-        return json.loads(text, parse_int=integer, parse_float=_float, parse_constant=_not_a_number)
+        return json.loads(
+            text, object_hook=hook, parse_int=integer, parse_float=_float, parse_constant=_not_a_number
+        )
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from packaging.utils import canonicalize_name
+from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from wheel_uploader import bounded
+from wheel_uploader.memo import remembers
 from wheel_uploader.models import (
     Companion,
     DistName,
@@ -84,7 +85,7 @@ def _parse_wheel(filename: str) -> WheelName:
             raise NameRefused(f"the build tag '{build}' does not start with a digit")
     else:
         raise NameRefused(f"a wheel name has 5 or 6 parts between dashes, this one {len(parts)}")
-    pythons, abis, platforms = (tuple(tag_set.split(".")) for tag_set in tag_sets)
+    pythons, abis, platforms = map(_split, tag_sets)
     if len(pythons) * len(abis) * len(platforms) > MAX_TAGS:
         raise NameRefused(f"the name stands for more than {MAX_TAGS} tags")
     for tag in (*pythons, *abis, *platforms):
@@ -92,7 +93,7 @@ def _parse_wheel(filename: str) -> WheelName:
             raise NameRefused(f"'{tag}' is not a tag")
     return WheelName(
         filename=filename,
-        project=canonicalize_name(_project(raw_project)),
+        project=_project(raw_project),
         version=_version(raw_version),
         raw_project=raw_project,
         raw_version=raw_version,
@@ -111,19 +112,27 @@ def _parse_sdist(filename: str) -> SdistName:
         raise NameRefused("an sdist name is PROJECT-VERSION.tar.gz")
     return SdistName(
         filename=filename,
-        project=canonicalize_name(_project(raw_project.replace("-", "_"))),
+        project=_project(raw_project.replace("-", "_")),
         version=_version(raw_version),
         raw_project=raw_project,
         raw_version=raw_version,
     )
 
 
-def _project(text: str) -> str:
+# All files of a release have the same parts: they are judged, and kept, once.
+@remembers
+def _split(tag_set: str) -> tuple[str, ...]:
+    return tuple(tag_set.split("."))
+
+
+@remembers
+def _project(text: str) -> NormalizedName:
     if not _PROJECT.match(text):
         raise NameRefused(f"'{text}' is not a project's name")
-    return text
+    return canonicalize_name(text)
 
 
+@remembers
 def _version(text: str) -> Version:
     try:
         return bounded.version(text.replace("_", "-"))

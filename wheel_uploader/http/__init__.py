@@ -188,13 +188,12 @@ class Http:
                     raise TransportError(f"{where} takes too long")
 
         plain = bodies.unpacked(in_time(), coding_of(response), where)
-        body = b"".join(bodies.limited(plain, where))
+        body = bodies.joined(bodies.limited(plain, where))
         return Page(
             url=url,
             status=response.status_code,
             headers=headers,
             content_type=content_type_of(headers),
-            text=bodies.decoded(body),
             body=body,
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import io
 import zlib
 from collections.abc import Iterable, Iterator
 
@@ -68,6 +69,14 @@ def limited(pieces: Iterable[bytes], where: str, limit: int = MAX_BODY) -> Itera
                 hint="A listing is smaller: give the URL of the one directory, or of the one project.",
             )
         yield piece
+
+
+def joined(pieces: Iterable[bytes]) -> bytes:
+    """Return all pieces as one; a list of them would double the memory while it is joined."""
+    body = io.BytesIO()
+    for piece in pieces:
+        body.write(piece)
+    return body.getvalue()
 
 
 def start(pieces: Iterable[bytes], size: int) -> bytes:

@@ -35,8 +35,12 @@ class Page:
     headers: Mapping[str, str]
     #: Without parameters, in lower case; empty when the server did not say.
     content_type: str
-    text: str
     body: bytes
+
+    @property
+    def text(self) -> str:
+        """The body as text, decoded each time: of a page of 32 MiB one copy is enough."""
+        return bodies.decoded(self.body)
 
 
 #: What servers and caches say of how old an answer is.

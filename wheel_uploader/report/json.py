@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import Any
 
@@ -19,7 +20,10 @@ SCHEMA = 1
 
 def render(report: Report) -> str:
     """The whole report as JSON, with a newline at the end. Sizes are bytes, times seconds."""
-    return json.dumps(document(report), indent=2, ensure_ascii=True) + "\n"
+    text = io.StringIO()
+    # json.dumps keeps a list of all pieces, which takes several times the memory of the text.
+    json.dump(document(report), text, indent=2, ensure_ascii=True)
+    return text.getvalue() + "\n"
 
 
 def document(report: Report) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from wheel_uploader import names
 from wheel_uploader.display import bare_url, printable
 from wheel_uploader.errors import ListingError
 from wheel_uploader.http import Page
+from wheel_uploader.http.bodies import decoded
 from wheel_uploader.sources import autoindex, azure, s3, swift
 from wheel_uploader.sources.base import Listing
 from wheel_uploader.sources.html import read_html
@@ -51,7 +52,7 @@ def is_json(page: Page) -> bool:
 
 def _reader(page: Page) -> Reader | None:
     reader = _READERS.get(page.content_type)
-    return read_any_xml if reader is read_html and _is_xml(page.text) else reader
+    return read_any_xml if reader is read_html and _is_xml(decoded(page.body[:8000])) else reader
 
 
 def _is_xml(text: str) -> bool:

@@ -30,6 +30,8 @@ _SIZE = re.compile(
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 #: Characters of the text beside a link that are looked at.
 _BESIDE = 200
+#: No project and no directory of one is called so.
+_FILES = (".whl", ".tar.gz", ".zip", ".asc", ".metadata", ".attestation")
 #: What browsers strip from an attribute before they take it for a URL.
 _SPACE = "".join(map(chr, range(33)))
 
@@ -40,8 +42,8 @@ class _Anchor:
     #: The last visible character of the text: all that is asked of it.
     last: str = ""
     yanked: bool = False
-    #: The beginning of the text between it and the next link.
-    beside: str = ""
+    #: About how many bytes the text between it and the next link says.
+    about: int | None = None
 
 
 class _Anchors:
@@ -52,12 +54,15 @@ class _Anchors:
         self.base: str | None = None
         self.has_password = False
         self._inside = False
+        #: The beginning of the text after the last link.
+        self._beside = ""
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
         if tag == "a":
             href = attributes.get("href")
             self._inside = href is not None
             if href is not None:
+                self._settle()
                 # Whatever it says, the reason or nothing: that it is there means it.
                 self.found.append(_Anchor(href.strip(_SPACE), yanked="data-yanked" in attributes))
         elif tag == "base" and self.base is None:
@@ -73,11 +78,17 @@ class _Anchors:
         if self._inside:
             visible = text.rstrip()
             self.found[-1].last = visible[-1:] or self.found[-1].last
-        elif self.found and len(self.found[-1].beside) < _BESIDE:
-            self.found[-1].beside += f" {text[:_BESIDE]}"
+        elif self.found and len(self._beside) < _BESIDE:
+            self._beside += f" {text[:_BESIDE]}"
 
     def close(self) -> None:
-        pass
+        self._settle()
+
+    def _settle(self) -> None:
+        """Read the text after the last link, all of which is known; nothing of it is kept."""
+        if self.found and self._beside:
+            self.found[-1].about = _size_in(self._beside)
+        self._beside = ""
 
 
 def parse_html(text: str, base_url: str, source: str) -> Iterator[RemoteFile]:
@@ -96,13 +107,16 @@ def read_html(text: str, base_url: str, source: str) -> Listing:
     files: dict[str, RemoteFile] = {}
     pages: dict[str, str] = {}
     yanked: set[str] = set()
-    for anchor in anchors.found:
+    # From the first to the last, each given up once it is read: a large page has 100,000.
+    anchors.found.reverse()
+    while anchors.found:
+        anchor = anchors.found.pop()
         url, _, fragment = _join(base, anchor.href).partition("#")
         parts = urlsplit(url)
         name = unquote(parts.path.rstrip("/").rpartition("/")[2])
         if not name:  # no link, or one to the root of a host
             continue
-        if _is_below(parts, below):
+        if not name.endswith(_FILES) and _is_below(parts, below):
             pages.setdefault(canonicalize_name(name), url)
         # aiohttp links to a directory without the slash: only the text has it.
         if not parts.path.endswith("/") and anchor.last != "/":
@@ -111,7 +125,7 @@ def read_html(text: str, base_url: str, source: str) -> Listing:
                 url=url,
                 hashes=_hashes(fragment),
                 source=source,
-                about=_size_in(anchor.beside),
+                about=anchor.about,
             )
             _add(files, file)
             if anchor.yanked:
@@ -130,14 +144,14 @@ def _anchors(text: str) -> _Anchors:
 
     anchors = _Anchors()
     # The text is decoded already: what a page says of its own charset must not count.
-    data = text.replace("\0", " ").encode("utf-8", errors="replace")
-    if not data.strip():
+    if not text or text.isspace():
         return anchors
     target: Any = anchors
     parser = etree.HTMLParser(target=target, encoding="utf-8", huge_tree=True)
     try:
-        for offset in range(0, len(data), _PIECE):
-            parser.feed(data[offset : offset + _PIECE])
+        for offset in range(0, len(text), _PIECE):
+            piece = text[offset : offset + _PIECE].replace("\0", " ")
+            parser.feed(piece.encode("utf-8", errors="replace"))
             if len(anchors.found) > MAX_LINKS:
                 raise ListingError(
                     f"a page with more than {MAX_LINKS} links is no listing of a release",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
 
@@ -25,17 +25,31 @@ def parse_json(text: str, base_url: str, source: str) -> Iterator[RemoteFile]:
 
 def read_json(text: str, base_url: str, source: str) -> Listing:
     """The files of a project's page, or the pages of the projects. Raises ListingError."""
-    return read_index(load(text, source), base_url, source)
+    return read_index(load(text, source, _KEYS), base_url, source)
 
 
-def load(text: str, source: str) -> Any:
-    """Any JSON of a size that a listing can have. Raises ListingError."""
+def load(text: str, source: str, keep: Collection[str] | None = None) -> Any:
+    """Return any JSON of a size that a listing can have. Raises ListingError.
+
+    ``keep``: the keys that are wanted of the objects that have a ``filename`` and a ``url``; of a large page
+    the others are most of the memory.
+    """
     if text.count("{") + text.count("[") > _MAX_OBJECTS or text.count(",") > _MAX_COMMAS:
         raise _too_much(source)
     try:
-        return bounded.load_json(text)
+        return bounded.load_json(text, None if keep is None else lambda found: _without(found, keep))
     except ValueError:
         raise ListingError(f"{source} answers with JSON that cannot be read") from None
+
+
+#: What is read of a file; the names of the algorithms are in an object of their own.
+_KEYS = frozenset({"filename", "url", "size", "hashes", "upload-time"})
+
+
+def _without(found: dict[str, Any], keep: Collection[str]) -> dict[str, Any]:
+    if "filename" in found and "url" in found and len(found) > len(keep):
+        return {key: found[key] for key in keep if key in found}
+    return found
 
 
 def read_index(value: Any, base_url: str, source: str) -> Listing:
@@ -78,7 +92,10 @@ def _too_much(source: str) -> ListingError:
 
 
 def _files(files: list[Any], base_url: str, source: str) -> Iterator[RemoteFile]:
-    for file in files:
+    # Each is given up once it is read: both forms of 100,000 files at once would be too much.
+    files.reverse()
+    while files:
+        file = files.pop()
         if not (_has_text(file, "filename") and _has_text(file, "url")):
             continue
         try:
