@@ -28,8 +28,8 @@ PACKAGE = ROOT / "wheel_uploader"
 #: A module may import those of its own level and of the levels above it here, and there is no cycle.
 LEVELS = (
     ("__init__", "errors", "budget"),
-    ("models/*",),
-    ("bounded", "names", "display", "redaction", "memo", "progress/*"),
+    ("models/*", "bounded", "display", "redaction"),
+    ("names", "memo", "progress/*"),
     ("stopping", "listening", "watchdog", "hard_exit", "streams"),
     ("child_*",),
     # HTTP, and what it is made of.

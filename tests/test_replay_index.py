@@ -23,7 +23,7 @@ def uploader(url: str, username: str, password: str) -> Uploader:
     options = Options(
         project=PROJECT,
         version=VERSION,
-        urls=(),
+        urls=("https://staging.example.com/",),
         repository_url=url,
         username=username,
         password=password,

@@ -131,7 +131,7 @@ def test_a_wrong_profile_ends_before_anything_begins(config: Path, tmp_path: Pat
 @pytest.mark.parametrize(
     ("arguments", "environment", "said"),
     [
-        (("--retries", "x"), {}, "Invalid value for '--retries': 'x' is not a valid integer range."),
+        (("--retries", "x"), {}, "Invalid value for '--retries': 'x' is not a valid integer."),
         ((), {"WHEEL_UPLOADER_RETRIES": "x"}, "Invalid value for WHEEL_UPLOADER_RETRIES: 'x' is not"),
         (
             ("--use", "hard"),

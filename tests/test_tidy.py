@@ -57,7 +57,12 @@ def tidied(
 ) -> list[str]:
     """The versions that left the wheelhouse."""
     options = Options(
-        project="dipy", version="latest", urls=(), keep=keep, keep_days=keep_days, dry_run=dry_run
+        project="dipy",
+        version="latest",
+        urls=("https://staging.example.com/",),
+        keep=keep,
+        keep_days=keep_days,
+        dry_run=dry_run,
     )
     project = names.parse(f"dipy-{current}-py3-none-any.whl").project
     selection = Selection(project=project, version=Version(current), files=())

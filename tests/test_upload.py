@@ -109,7 +109,7 @@ class Run:
         options = Options(
             project="dipy",
             version="1.11.0",
-            urls=(),
+            urls=("https://staging.example.com/",),
             repository_url=upload_url,
             username=username,
             password=password,
@@ -701,7 +701,7 @@ def test_a_post_that_needs_credentials_which_are_not_there(
 
 
 def test_pypi_gets_no_signatures(release: list[LocalFile]) -> None:
-    options = Options(project="dipy", version="1", urls=())
+    options = Options(project="dipy", version="1", urls=("https://staging.example.com/",))
     target = dataclasses.replace(resolve_target(options), is_pypi=True)
     made = Signature(
         filename=release[0].filename, path=release[0].path, fingerprint="0" * 40, content=b"signature"

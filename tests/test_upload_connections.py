@@ -47,7 +47,12 @@ def served() -> Iterator[Served]:
 @pytest.fixture
 def uploader(served: Served) -> Iterator[Uploader]:
     options = Options(
-        project="dipy", version="1", urls=(), repository_url=served.upload_url, username="", password=""
+        project="dipy",
+        version="1",
+        urls=("https://staging.example.com/",),
+        repository_url=served.upload_url,
+        username="",
+        password="",
     )
     made = Uploader(options, resolve_target(options), Silent())
     yield made

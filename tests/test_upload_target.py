@@ -88,7 +88,7 @@ def options(
     return Options(
         project="dipy",
         version="1.0",
-        urls=(),
+        urls=("https://staging.example.com/",),
         repository=repository,
         repository_url=repository_url,
         config_file=config_file,
@@ -379,7 +379,7 @@ def test_no_credentials_and_no_terminal_end_quickly(tmp_path: Path) -> None:
         "from wheel_uploader import errors\nfrom wheel_uploader.publish import upload\n"
         "from wheel_uploader.models import Options\n"
         "from wheel_uploader.progress import Silent\n"
-        "options = Options(project='p', version='1', urls=(), repository_url='https://example.com/')\n"
+        "options = Options(project='p', version='1', urls=('x',), repository_url='https://example.com/')\n"
         "try:\n"
         "    upload.Uploader(options, upload.resolve_target(options), Silent()).credentials()\n"
         "except errors.CredentialsError as error:\n"

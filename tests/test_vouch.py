@@ -213,8 +213,6 @@ def test_required_hashes_may_be_brought(tmp_path: Path) -> None:
         ({"expect": "binary"}, "binary is not text in UTF-8"),
         ({"hashes": Path("binary")}, "binary is not text in UTF-8"),
         ({"hashes": Path("long")}, "long is longer than any such list"),
-        ({"wait": 60.0, "version": "latest"}, "--wait has to know for which version"),
-        ({"wait": 60.0, "version": ""}, "--wait has to know for which version"),
     ],
 )
 def test_what_cannot_be_read_is_said(

@@ -4,6 +4,7 @@
 
     ReleaseError                what every class below is; ``str()`` is the sentence that a person reads
     +-- UsageError           2  the command line or the configuration is wrong
+    |   +-- OptionError         one option has a value that it cannot have
     +-- NothingFoundError    3  nothing of this release is staged, or the set is incomplete
     +-- CredentialsError     4  credentials are missing or were refused
     +-- NetworkError         5  a server did not answer, or not sensibly, after every retry
@@ -54,6 +55,18 @@ class UsageError(ReleaseError):
 
     exit_code = 2
     default_hint = "Run 'wheel-uploader --help' for the options."
+
+
+class OptionError(UsageError):
+    """One option has a value that it cannot have, alone or together with the others.
+
+    ``name`` is its field in Options; ``problem`` is the message without the option.
+    """
+
+    def __init__(self, name: str, problem: str, *, flag: str = "", hint: str | None = None) -> None:
+        super().__init__(f"{flag or '--' + name.replace('_', '-')}: {problem}", hint=hint)
+        self.name = name
+        self.problem = problem
 
 
 class NothingFoundError(ReleaseError):

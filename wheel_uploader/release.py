@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
-from wheel_uploader import bounded, names
+from wheel_uploader import names
 from wheel_uploader.display import printable
 from wheel_uploader.errors import FileError, NothingFoundError, UsageError
 from wheel_uploader.models import (
@@ -23,8 +23,10 @@ from wheel_uploader.models import (
     Selection,
     WheelName,
 )
+from wheel_uploader.models.option_rules import LATEST, parse_version
 
-LATEST = "latest"
+__all__ = ["LATEST", "choose", "identified", "near_projects", "parse_version"]
+
 #: How many versions or projects an error lists before it says "...".
 _SHOWN = 12
 #: How alike two names have to be, of 1, and how many of them are proposed.
@@ -111,16 +113,6 @@ def _version(listed: Sequence[RemoteFile], options: Options) -> Version:
             instead=("", LATEST),
         )
     return staged[0]
-
-
-def parse_version(text: str) -> Version:
-    """A version as a person typed it. Raises UsageError."""
-    try:
-        return bounded.version(text)
-    except InvalidVersion:
-        raise UsageError(
-            f"'{printable(text)}' is not a version (PEP 440)", hint="Give one like 1.11.0, or 'latest'."
-        ) from None
 
 
 def _nothing(listed: Sequence[RemoteFile], options: Options, version: Version | None) -> NothingFoundError:

@@ -106,7 +106,12 @@ def run_once(
 ) -> ReleaseError | None:
     """One run, from the look at the index to the confirmation, and how it ended."""
     options = Options(
-        project="dipy", version="1.11.0", urls=(), repository_url=served.upload_url, username="", password=""
+        project="dipy",
+        version="1.11.0",
+        urls=("https://staging.example.com/",),
+        repository_url=served.upload_url,
+        username="",
+        password="",
     )
     uploader = Uploader(options, resolve_target(options), Silent())
     urls = reading_urls(served.upload_url)

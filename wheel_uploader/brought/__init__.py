@@ -8,7 +8,7 @@ from pathlib import Path
 
 from packaging.version import Version
 
-from wheel_uploader import bounded, release
+from wheel_uploader import bounded
 from wheel_uploader.brought import expect, sums, vouch
 from wheel_uploader.brought.expect import Expectation
 from wheel_uploader.display import printable
@@ -68,11 +68,6 @@ class Brought:
 
 def read(options: Options) -> Brought:
     """What ``options`` name, read and understood. Raises UsageError."""
-    if options.wait and options.version in {"", release.LATEST}:
-        raise UsageError(
-            "--wait has to know for which version",
-            hint="Say it after the project's name: what is listed now may be the one before.",
-        )
     hashes = None
     if options.hashes:
         where = str(options.hashes)

@@ -17,8 +17,8 @@ from wheel_uploader.cli import last_words, screen
 from wheel_uploader.cli.answers import answering_options
 from wheel_uploader.cli.help import Command
 from wheel_uploader.cli.options import stage_options
-from wheel_uploader.cli.settings import settings_options, shown, that_hold
-from wheel_uploader.errors import ReleaseError, UsageError, unexpected, worst
+from wheel_uploader.cli.settings import settings_options, shown, that_count, that_hold, with_origin
+from wheel_uploader.errors import ReleaseError, unexpected, worst
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,13 +72,13 @@ def command(show_config: bool, **values: Any) -> NoReturn:
                 color=screen.has_color(sys.stderr),
             )
             watch.leave = talk.leave
-            options = _options(**that_hold(context, values))
+            options = that_count(context, _options(**that_hold(context, values)))
             watch.check()
             result = pipeline.run(
                 options, talk, watch, lambda report: _prepare(watch, report, values, places)
             )
     except (ReleaseError, stopping.Stop) as ended:
-        why = ended.error if isinstance(ended, stopping.Stop) else ended
+        why = ended.error if isinstance(ended, stopping.Stop) else with_origin(context, ended)
         outputs.write(_not_begun(values, why), places)
         screen.end(why)
     unwritten = [screen.show(result, values["report_format"]), outputs.write(result, places)]
@@ -114,7 +114,7 @@ def _not_begun(values: dict[str, Any], error: ReleaseError) -> Report:
     """The report of a run that ended before its first stage."""
     from wheel_uploader.models import Options, Report
 
-    asked = Options(project=values["project"], version=values["release"], urls=values["urls"])
+    asked = Options.unchecked(project=values["project"], version=values["release"], urls=values["urls"])
     return Report(asked, error=error)
 
 
@@ -128,30 +128,12 @@ def _options(
     attestations: str,
     **values: Any,
 ) -> Options:
-    """The Options that a command line stands for. Raises UsageError for what click cannot see."""
+    """Return the Options of a command line, which judge themselves. Raises UsageError."""
     values = {name: value for name, value in values.items() if name not in _OF_THE_SCREEN}
     from wheel_uploader.http import logins
     from wheel_uploader.models import Attestations, Options, Profile, Stage
-    from wheel_uploader.release import parse_version
 
-    if not values["urls"]:
-        raise UsageError(
-            "no place to take the files from",
-            hint="Give a listing, an index page or a folder: -u URL (see 'wheel-uploader --help').",
-        )
-    for check_id in values["ignore"]:
-        from wheel_uploader import checks
-
-        checks.require_known(check_id)
-    if values["like"]:
-        parse_version(values["like"])
     stage = min(Stage[until.upper()], Stage.SIGN if no_upload else Stage.CONFIRM)
-    if not project and stage > Stage.CHECK:
-        raise UsageError(
-            "no project was named",
-            hint="Say PROJECT, and its VERSION, at the end; without them, files are only checked: "
-            "--until check -u FILE.",
-        )
     return Options(
         url_token=os.environ.get(logins.VARIABLE),
         project=project,

@@ -39,7 +39,7 @@ def say(code: int, grace: float, told: str) -> None:
     from wheel_uploader import outputs
     from wheel_uploader.models import Options, Report
 
-    asked = Options(project=known["project"], version=known["version"], urls=tuple(known["urls"]))
+    asked = Options.unchecked(project=known["project"], version=known["version"], urls=tuple(known["urls"]))
     outputs.write(Report(asked, error=error), outputs.destinations(map(Path, known["reports"])))
 
 

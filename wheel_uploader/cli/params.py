@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import math
 from pathlib import Path
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
-from wheel_uploader import bounded
 from wheel_uploader.config import Kind, Setting
 
 PREFIX = "WHEEL_UPLOADER"
@@ -28,20 +26,6 @@ class LocalPath(click.Path):
         with contextlib.suppress(RuntimeError):  # ~NAME of nobody
             value = Path(value).expanduser()
         return super().convert(value, param, ctx)
-
-
-class Seconds(click.FloatRange):
-    """A number of seconds, of which timers can make something: not ``nan``, and ten years at most."""
-
-    def __init__(self, *, least: float) -> None:
-        super().__init__(min=least, max=bounded.MAX_SECONDS)
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return the number. Fails with click's own sentences."""
-        number: float = super().convert(value, param, ctx)
-        if math.isnan(number):
-            self.fail(f"{value!r} is not a number of seconds.", param, ctx)
-        return number
 
 
 class Option(click.Option):

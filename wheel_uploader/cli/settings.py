@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.core import ParameterSource
@@ -16,7 +17,10 @@ from wheel_uploader.cli.completion import complete_profiles
 from wheel_uploader.cli.params import PREFIX, SETTINGS, LocalPath, Option
 from wheel_uploader.config import Kind, Setting
 from wheel_uploader.display import printable
-from wheel_uploader.errors import ReleaseError, UsageError
+from wheel_uploader.errors import OptionError, ReleaseError, UsageError
+
+if TYPE_CHECKING:
+    from wheel_uploader.models import Options
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -114,6 +118,7 @@ def that_hold(context: click.Context, values: dict[str, Any]) -> dict[str, Any]:
 
     One wheel is never all that is expected; it needs no wheelhouse, and no index to go to.
     """
+    values = _stronger(context, values)
     if values["project"]:
         return values
     dropped = {
@@ -124,6 +129,47 @@ def that_hold(context: click.Context, values: dict[str, Any]) -> dict[str, Any]:
         and context.get_parameter_source(parameter.name or "") is ParameterSource.DEFAULT_MAP
     }
     return {name: value for name, value in values.items() if name not in dropped - {"urls"}}
+
+
+#: Where a value came from: the first wins over those that follow.
+_STRENGTH = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT, ParameterSource.DEFAULT_MAP)
+
+
+def _stronger(context: click.Context, values: dict[str, Any]) -> dict[str, Any]:
+    """Return ``values`` without those that a value of stronger origin excludes."""
+    from wheel_uploader.models import option_rules
+
+    dropped = set()
+    for pair in option_rules.EXCLUSIVE:
+        origins = [context.get_parameter_source(name) for name in pair]
+        if all(values[name] for name in pair) and set(origins) <= {*_STRENGTH} and origins[0] != origins[1]:
+            first, second = (_STRENGTH.index(origin) for origin in origins if origin)
+            dropped.add(pair[first < second])
+    return {name: value for name, value in values.items() if name not in dropped}
+
+
+def that_count(context: click.Context, asked: Options) -> Options:
+    """Return ``asked`` without general settings (of the environment or a file) that this run does not use.
+
+    Only options that were typed for this run, and have no effect in it, are worth a line.
+    """
+    from wheel_uploader.models import option_effects, option_rules
+
+    general = {
+        name: option_rules.default(asked, name)
+        for each in option_effects.idle(asked)
+        for name in each.names
+        if context.get_parameter_source(name) in _STRENGTH[1:]
+    }
+    return dataclasses.replace(asked, **general) if general else asked
+
+
+def with_origin(context: click.Context, error: ReleaseError) -> ReleaseError:
+    """Return ``error``; if it is about an option that was not typed, with the origin of the value instead."""
+    if not isinstance(error, OptionError) or context.get_parameter_source(error.name) not in _STRENGTH[1:]:
+        return error
+    parameter = next(each for each in context.command.params if each.name == error.name)
+    return UsageError(f"{parameter.get_error_hint(context)}: {error.problem}", hint=error.hint)
 
 
 #: What other programs call an option, in the environment; each is weaker than the option itself.

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, MISSING, dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
+from typing import Any, Self
 
 from packaging.version import Version
 
 from wheel_uploader.errors import ReleaseError
+from wheel_uploader.models import option_rules
 from wheel_uploader.models.files import Fetched, Selection
 from wheel_uploader.models.judged import Attestation, Finding, Installable, Signature, Trial
 from wheel_uploader.models.published import Confirmation, IndexState, UploadResult
@@ -18,7 +20,10 @@ from wheel_uploader.models.words import Attestations, Profile, Stage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What the person asked for; the defaults are those of the command line. Times are seconds."""
+    """The settings of a run; the defaults are those of the command line. Times are seconds.
+
+    Raises UsageError for what the command line refuses, with the same message.
+    """
 
     #: Empty: that of the files, when all of them are of one release.
     project: str
@@ -95,6 +100,21 @@ class Options:
     smoke_env: tuple[str, ...] = ()
 
     verbose: int = 0
+
+    def __post_init__(self) -> None:
+        option_rules.require_valid(self)
+
+    @classmethod
+    def unchecked(cls, **values: Any) -> Self:
+        """Return options that may break the rules, for the report of a run that was refused.
+
+        No run begins with them: it judges its options again.
+        """
+        made = object.__new__(cls)
+        for each in fields(cls):
+            default = {} if each.default is MISSING else each.default
+            object.__setattr__(made, each.name, values.get(each.name, default))
+        return made
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
@@ -15,8 +14,9 @@ from wheel_uploader.child_environment import Kind, environment, without_logins
 from wheel_uploader.child_outcome import CannotStart, Output, describe
 from wheel_uploader.child_scope import Scope
 from wheel_uploader.display import counted, redact
-from wheel_uploader.errors import FileError, NothingFoundError, UsageError
+from wheel_uploader.errors import FileError, NothingFoundError
 from wheel_uploader.models import FileSummary, LocalFile, Trial, WheelName
+from wheel_uploader.models.option_rules import smoke_words
 from wheel_uploader.progress import Progress
 from wheel_uploader.smoke import interpreters
 from wheel_uploader.smoke.interpreters import Interpreter
@@ -55,7 +55,7 @@ def run_all(
     Dependencies come from where pip is configured to find them, and from beside the wheels. Raises UsageError
     for a command that is none, NothingFoundError when no wheel fits an interpreter.
     """
-    task = _Task(_words(command), tuple(passed))
+    task = _Task(smoke_words(command), tuple(passed))
     pip.require("--smoke")
     pythons = interpreters.found()
     wheels = [(file, file.name) for file in files if isinstance(file.name, WheelName)]
@@ -102,16 +102,6 @@ def stop_if_failed(trials: Sequence[Trial]) -> None:
             f"{len(failed)} of {counted(len(trials), 'trial')} of --smoke failed",
             details=[f"{trial.filename} with {trial.interpreter}: {trial.failure}" for trial in failed],
         )
-
-
-def _words(command: str) -> list[str]:
-    try:
-        words = shlex.split(command)
-    except ValueError as error:
-        raise UsageError(f"--smoke cannot be read as a command: {error}") from None
-    if not words:
-        raise UsageError("--smoke has no command", hint="For example: --smoke \"python -c 'import dipy'\"")
-    return words
 
 
 def _tried(file: LocalFile, python: Interpreter, task: _Task, progress: Progress) -> Trial:

@@ -5,18 +5,33 @@ from __future__ import annotations
 import contextlib
 from datetime import UTC, datetime
 
-from wheel_uploader import age, attest, brought, child_environment, ends, release, sign, sources, waiting
+from wheel_uploader import age, attest, brought, child_environment, ends, pip, release, sign, sources, waiting
 from wheel_uploader.display import bare_url
 from wheel_uploader.job import Job
-from wheel_uploader.models import Options, Profile, RemoteFile, Report, Selection, Stage
+from wheel_uploader.models import (
+    Options,
+    Profile,
+    RemoteFile,
+    Report,
+    Selection,
+    Stage,
+    option_effects,
+    option_rules,
+)
 from wheel_uploader.progress import Progress
 
 
 def begin(options: Options, report: Report, progress: Progress, held: contextlib.ExitStack) -> Job:
-    """What has to be there for the run; what the person got wrong is said before anything slow begins."""
+    """Return the run's context; raise for all that is known to be wrong before anything is read."""
+    option_rules.require_valid(options)
+    _require_checks(options)
+    for each in option_effects.idle(options):
+        progress.say(str(each))
     child_environment.require_passable(options.smoke_env)
     asked = brought.read(options)
-    if options.rehearse:
+    if options.smoke and options.until >= Stage.CHECK:
+        pip.require("--smoke")
+    if options.rehearse and options.until > Stage.CHECK:
         from wheel_uploader import rehearsal
 
         rehearsal.require()
@@ -39,6 +54,15 @@ def begin(options: Options, report: Report, progress: Progress, held: contextlib
         http=held.enter_context(ends.staging(options, progress)),
         scratch=held.enter_context(sources.Scratch()),
     )
+
+
+def _require_checks(options: Options) -> None:
+    """Raise UsageError for a check that is to be ignored and does not exist."""
+    if options.ignore:
+        from wheel_uploader import checks
+
+        for check_id in options.ignore:
+            checks.require_known(check_id)
 
 
 def list_release(job: Job) -> None:

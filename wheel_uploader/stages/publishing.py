@@ -21,6 +21,7 @@ from wheel_uploader.models import (
     UploadResult,
 )
 from wheel_uploader.publish import posting
+from wheel_uploader.stages import last_check
 from wheel_uploader.stopping import Watch
 from wheel_uploader.wheelhouse import sums_of
 
@@ -54,6 +55,7 @@ def upload_release(job: Job, served: Index, uploader: Uploader, page: ProjectPag
     """Post what the index does not have; raises for conflicts before, and for refusals afterwards."""
     options, report = job.options, job.report
     verdict.stop_if_conflict(report)
+    last_check.require_postable(job)
     if options.dry_run:
         report.results = tuple(_would_upload(state) for state in report.plan)
         report.removed = _tidied(job, served, page)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import click
-
-from wheel_uploader.cli.params import LocalPath, Option, Seconds, option
+from wheel_uploader.cli.params import LocalPath, Option, option
 
 
 def options() -> list[Option]:
@@ -21,26 +19,26 @@ def options() -> list[Option]:
         option("-c", "--clobber", is_flag=True, help="Overwrite a file there that is another one."),
         option(
             "--keep",
-            type=click.IntRange(1, 100_000),
+            type=int,
             metavar="N",
             help="In the end keep the N newest releases there, and what the index does not have.",
         ),
         option(
             "--keep-days",
-            type=click.IntRange(1, 36_500),
+            type=int,
             metavar="N",
             help="The same, by the days since they came; with both, what either keeps.",
         ),
         option(
             "-j",
             "--jobs",
-            type=click.IntRange(1, 64),
+            type=int,
             metavar="N",
             help="Downloads at once.  [default: by size]",
         ),
         option(
             "--timeout",
-            type=Seconds(least=1),
+            type=float,
             default=30.0,
             show_default=True,
             metavar="SECONDS",
@@ -48,7 +46,7 @@ def options() -> list[Option]:
         ),
         option(
             "--retries",
-            type=click.IntRange(1, 20),
+            type=int,
             default=6,
             show_default=True,
             metavar="N",
@@ -56,7 +54,7 @@ def options() -> list[Option]:
         ),
         option(
             "--lock-timeout",
-            type=Seconds(least=0),
+            type=float,
             default=0.0,
             metavar="SECONDS",
             help="Wait for another run in the wheelhouse.",

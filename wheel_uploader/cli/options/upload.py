@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from wheel_uploader.cli.params import LocalPath, Option, Seconds, option
+from wheel_uploader.cli.params import LocalPath, Option, option
 
 
 def options() -> list[Option]:
@@ -41,7 +41,7 @@ def options() -> list[Option]:
         ),
         option(
             "--upload-jobs",
-            type=click.IntRange(1, 16),
+            type=int,
             default=4,
             show_default=True,
             metavar="N",
@@ -50,7 +50,7 @@ def options() -> list[Option]:
         option("--keep-going", is_flag=True, help="After one file was refused try the others."),
         option(
             "--confirm-timeout",
-            type=Seconds(least=0),
+            type=float,
             default=600.0,
             show_default=True,
             metavar="SECONDS",

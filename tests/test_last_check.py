@@ -1,0 +1,164 @@
+"""The last check before files are posted: each thing that earlier stages promise is judged once more."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import wheels
+from tests.indexes import Served, scripted_index
+from wheel_uploader import pipeline
+from wheel_uploader.job import Job
+from wheel_uploader.models import (
+    Finding,
+    Options,
+    Profile,
+    Severity,
+    Stage,
+    Trial,
+)
+from wheel_uploader.progress import Silent
+from wheel_uploader.stages import publishing
+
+Change = Callable[[Job], None]
+
+
+def _state(job: Job, **changes: Any) -> None:
+    """Change the file of the first state of the plan."""
+    first, *others = job.report.plan
+    changed = dataclasses.replace(first, file=dataclasses.replace(first.file, **changes))
+    job.report.plan = (changed, *others)
+
+
+def _of_another_project(job: Job) -> None:
+    name = dataclasses.replace(job.report.plan[0].file.name, project="other")  # type: ignore[arg-type]
+    _state(job, name=name)
+
+
+def _option(name: str, value: Any) -> Change:
+    """Change an option behind the back of the rules."""
+
+    def change(job: Job) -> None:
+        values = {each.name: getattr(job.options, each.name) for each in dataclasses.fields(Options)}
+        job.options = Options.unchecked(**{**values, name: value})
+
+    return change
+
+
+def _findings(job: Job) -> None:
+    job.report.findings += (
+        Finding(check="name/invalid", severity=Severity.ERROR, subject="release", message="it is wrong"),
+    )
+
+
+def _warnings(job: Job) -> None:
+    job.report.findings += (
+        Finding(check="metadata/thin", severity=Severity.WARNING, subject="release", message="it is thin"),
+    )
+    job.report.options = dataclasses.replace(job.report.options, strict=True)
+
+
+def _trials(job: Job) -> None:
+    job.report.trials = (
+        Trial(filename="x", interpreter="3", failure="it does not work", output="", seconds=1.0),
+    )
+
+
+def _no_target(job: Job) -> None:
+    job.target = None
+
+
+def _nothing(job: Job) -> None:
+    job.report.plan = ()
+
+
+def _twice(job: Job) -> None:
+    job.report.plan = (*job.report.plan, job.report.plan[0])
+
+
+def _one_less(job: Job) -> None:
+    job.report.plan = job.report.plan[1:]
+
+
+def _not_checked(job: Job) -> None:
+    job.summaries = job.summaries[1:]
+
+
+def _not_fetched(job: Job) -> None:
+    job.report.fetched = job.report.fetched[1:]
+
+
+BROKEN: dict[str, tuple[Change, str]] = {
+    "an error": (_findings, "failed the checks"),
+    "a warning, and --strict": (_warnings, "failed the checks"),
+    "a failed trial": (_trials, "a trial of --smoke failed"),
+    "no target": (_no_target, "no index to post to"),
+    "no files": (_nothing, "the files to post are not those of the release"),
+    "a file twice": (_twice, "the files to post are not those of the release"),
+    "a file less": (_one_less, "the files to post are not those of the release"),
+    "not checked": (_not_checked, "it was not checked"),
+    "not downloaded": (_not_fetched, "it is not the file that was downloaded"),
+    "other bytes": (lambda job: _state(job, sha256="0" * 64), "it is not the file that was downloaded"),
+    "another path": (lambda job: _state(job, path=Path("x")), "it is not the file that was downloaded"),
+    "another project's file": (_of_another_project, "it is of other 1.11.0"),
+    "another project": (_option("project", "numpy"), "the files are of dipy, not of numpy"),
+    "no project": (_option("project", ""), "no project was named"),
+    "another version": (_option("version", "1.12"), "the files are of version 1.11.0, not of 1.12"),
+    "not to be published": (_option("until", Stage.SIGN), "not meant to publish"),
+    "a rehearsal": (_option("rehearse", True), "not meant to publish"),
+    "not signed": (_option("sign", True), "it has no signature"),
+    "not attested": (_option("attest", True), "it has no attestation"),
+}
+
+
+@pytest.fixture
+def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+    monkeypatch.chdir(tmp_path)
+    wheels.make_release(tmp_path / "staged")
+    with scripted_index() as found:
+        yield found
+
+
+def published(served: Served, monkeypatch: pytest.MonkeyPatch, change: Change) -> str:
+    """Run everything, with ``change`` between the last stage and the upload; return how the run ended."""
+    genuine = publishing.upload_release
+
+    def upload_release(job: Job, *others: Any) -> None:
+        change(job)
+        genuine(job, *others)
+
+    monkeypatch.setattr(publishing, "upload_release", upload_release)
+    options = Options(
+        project="dipy",
+        version="1.11.0",
+        urls=("staged",),
+        repository_url=served.upload_url,
+        username="me",
+        password="my-password",
+        profile=Profile.ANY,
+        confirm_timeout=3,
+    )
+    error = pipeline.run(options, Silent()).error
+    return f"{error.exit_code}: {error} {' '.join(error.details)}" if error else ""
+
+
+@pytest.mark.parametrize(("change", "reason"), BROKEN.values(), ids=BROKEN)
+def test_nothing_is_posted_that_earlier_stages_should_have_refused(
+    served: Served, monkeypatch: pytest.MonkeyPatch, change: Change, reason: str
+) -> None:
+    ended = published(served, monkeypatch, change)
+    assert reason in ended
+    assert ended.startswith(("6: ", "2: "))
+    assert served.index.posts == []
+
+
+def test_a_good_release_is_posted(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert published(served, monkeypatch, lambda _: None) == ""
+    assert len(served.index.posts) == 6
+    # The second time all of it is there.
+    assert published(served, monkeypatch, lambda _: None) == ""
+    assert len(served.index.posts) == 6

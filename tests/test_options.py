@@ -1,0 +1,346 @@
+"""Options refuse what the command line refuses, in the same words; options without effect are reported."""
+
+from __future__ import annotations
+
+import dataclasses
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import wheels
+from tests.test_cli import run
+from wheel_uploader import pipeline
+from wheel_uploader.errors import ReleaseError, UsageError
+from wheel_uploader.models import Attestations, Options, Profile, Stage
+from wheel_uploader.models.option_effects import idle
+from wheel_uploader.models.option_rules import RANGES, flag
+from wheel_uploader.progress import Silent
+
+WHERE = "https://staging.example.com/wheels/"
+PUBLISH: Mapping[str, Any] = {"project": "dipy", "version": "1.11.0", "urls": (WHERE,)}
+NUMBERS = {"jobs": ("0", "65"), "retries": ("0", "21"), "upload_jobs": ("0", "17"), "keep": ("0", "-1")}
+
+#: Fields of Options, the command line that stands for them, and what both say.
+REFUSED: list[tuple[dict[str, Any], tuple[str, ...], str]] = [
+    ({"urls": ()}, ("dipy", "1.11.0"), "no place to take the files from"),
+    ({"urls": ("",)}, ("-u", "", "dipy", "1.11.0"), "--url: a value is empty"),
+    ({"project": "", "version": ""}, ("-u", WHERE), "no project was named"),
+    (
+        {"project": "", "until": Stage.CHECK},
+        ("-u", WHERE, "--until", "check", "", "1.11.0"),
+        "needs a project",
+    ),
+    ({"project": "di py"}, ("-u", WHERE, "di py", "1.11.0"), "'di py' is not a project name (PEP 508)"),
+    ({"project": "../x"}, ("-u", WHERE, "../x", "1.11.0"), "'../x' is not a project name (PEP 508)"),
+    ({"version": "1.11.x"}, ("-u", WHERE, "dipy", "1.11.x"), "'1.11.x' is not a version (PEP 440)"),
+    ({"like": "old"}, ("-u", WHERE, "--like", "old", "dipy", "1.11.0"), "'old' is not a version (PEP 440)"),
+    (
+        {"like": "1.11"},
+        ("-u", WHERE, "--like", "1.11", "dipy", "1.11.0"),
+        "--like: 1.11 is the release itself",
+    ),
+    (
+        {"like": "1.10", "no_like": True},
+        ("-u", WHERE, "--like", "1.10", "--no-like", "dipy", "1.11.0"),
+        "--like and --no-like exclude each other",
+    ),
+    (
+        {"repository": "testpypi", "repository_url": "https://index.example.com/"},
+        ("-u", WHERE, "-r", "testpypi", "--repository-url", "https://index.example.com/", "dipy", "1.11.0"),
+        "--repository and --repository-url exclude each other",
+    ),
+    (
+        {"identity": "KEY"},
+        ("-u", WHERE, "-i", "KEY", "dipy", "1.11.0"),
+        "--identity: nothing would be signed, because --sign is missing",
+    ),
+    (
+        {"sign_with": "gpg2", "until": Stage.SIGN},
+        ("-u", WHERE, "--sign-with", "gpg2", "-n", "dipy", "1.11.0"),
+        "--sign-with: nothing would be signed, because --sign is missing",
+    ),
+    (
+        {"attest": True, "attestations": Attestations.NONE},
+        ("-u", WHERE, "--attest", "--attestations", "none", "dipy", "1.11.0"),
+        "--attest and --attestations none exclude each other",
+    ),
+    (
+        {"wait": 60.0, "version": "latest"},
+        ("-u", WHERE, "--wait", "60", "dipy", "latest"),
+        "--wait has to know for which version",
+    ),
+    ({"wait": 60.0, "version": ""}, ("-u", WHERE, "--wait", "60", "dipy"), "--wait has to know for which"),
+    ({"smoke": ""}, ("-u", WHERE, "--smoke", "", "dipy", "1.11.0"), "--smoke: the value is empty"),
+    ({"smoke": "#\n'"}, ("-u", WHERE, "--smoke", "#\n'", "dipy", "1.11.0"), "--smoke: it cannot be read as"),
+    ({"sign": True, "identity": ""}, ("-u", WHERE, "-s", "-i", "", "dipy", "1"), "--identity: the value is"),
+    (
+        {"repository_url": ""},
+        ("-u", WHERE, "--repository-url", "", "dipy", "1.11.0"),
+        "--repository-url: the value is empty",
+    ),
+    (
+        {"repository_url": "ftp://index.example.com/"},
+        ("-u", WHERE, "--repository-url", "ftp://index.example.com/", "dipy", "1.11.0"),
+        "the upload URL cannot be used: its scheme is ftp, not https",
+    ),
+    (
+        {"index_url": "index.example.com/simple"},
+        ("-u", WHERE, "--index-url", "index.example.com/simple", "dipy", "1.11.0"),
+        "the URL of the index cannot be used: its scheme is missing, not https",
+    ),
+    (
+        {"expect": 0},
+        ("-u", WHERE, "--expect", "0", "dipy", "1.11.0"),
+        "a release of 0 files cannot be expected",
+    ),
+    (
+        {"timeout": float("nan")},
+        ("-u", WHERE, "--timeout", "nan", "dipy", "1"),
+        "--timeout: nan is not in the",
+    ),
+    ({"timeout": 1e300}, ("-u", WHERE, "--timeout", "1e300", "dipy", "1"), "--timeout: 1e+300 is not in the"),
+    ({"lock_timeout": -1.0}, ("-u", WHERE, "--lock-timeout", "-1", "dipy", "1"), "--lock-timeout: -1 is not"),
+    (
+        {"confirm_timeout": float("inf")},
+        ("-u", WHERE, "--confirm-timeout", "inf", "dipy", "1"),
+        "inf is not in",
+    ),
+    (
+        {"keep_days": 10**9},
+        ("-u", WHERE, "--keep-days", f"{10**9}", "dipy", "1"),
+        "--keep-days: 1000000000 is",
+    ),
+    *(
+        (
+            {name: int(text)},
+            ("-u", WHERE, flag(name), text, "dipy", "1.11.0"),
+            f"{flag(name)}: {text} is not in",
+        )
+        for name, values in NUMBERS.items()
+        for text in values
+    ),
+    (
+        {"ignore": {"metadata/thinn": ""}},
+        ("-u", WHERE, "--ignore", "metadata/thinn", "dipy", "1"),
+        "no check",
+    ),
+]
+
+
+def _by_the_api(fields: Mapping[str, Any]) -> ReleaseError | None:
+    try:
+        options = Options(**{**PUBLISH, **fields})
+    except UsageError as error:
+        return error
+    return pipeline.run(options, Silent()).error
+
+
+@pytest.mark.parametrize(("fields", "arguments", "message"), REFUSED)
+def test_the_api_refuses_what_the_command_line_refuses(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    fields: dict[str, Any],
+    arguments: tuple[str, ...],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("something was asked"))
+    error = _by_the_api(fields)
+    assert isinstance(error, UsageError)
+    typed = run(*arguments)
+    assert typed.exit_code == error.exit_code == 2
+    assert message in typed.stderr
+    assert f"error: {error.message}\n" in typed.stderr
+    assert f"next: {error.hint}\n" in typed.stderr
+    assert "Traceback" not in typed.output
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"until": "check"},
+        {"profile": "pypi"},
+        {"attestations": "none"},
+        {"urls": WHERE},
+        {"types": "win"},
+        {"types": ("",)},
+        {"allow_lost": ("",)},
+        {"jobs": True},
+        {"retries": 2.5},
+        {"retries": None},
+        {"timeout": "30"},
+        {"project": None},
+        {"version": None},
+        {"ignore": ("metadata/thin",)},
+        {"like": " "},
+        {"index_url": "https://[::1/"},
+        {"index_url": "https:///simple/"},
+    ],
+)
+def test_values_that_only_the_api_can_give(fields: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        Options(**{**PUBLISH, **fields})
+
+
+def test_every_number_has_bounds_on_both_sides() -> None:
+    numbers = {
+        each.name
+        for each in dataclasses.fields(Options)
+        if {"int", "float"} & {*str(each.type).replace("|", " ").split()}
+    }
+    assert numbers - {"verbose", "expect"} == {*RANGES}
+    for name, bounds in RANGES.items():
+        for value in bounds:
+            made = Options(**{**PUBLISH, name: value})
+            assert getattr(made, name) == value
+        for value in (bounds[0] - 1, bounds[1] + 1):
+            with pytest.raises(UsageError, match=f"{flag(name)}: .* is not in the range"):
+                Options(**{**PUBLISH, name: value})
+
+
+def test_a_run_judges_its_options_again() -> None:
+    """Somebody may have come around the constructor."""
+    options = Options.unchecked(**{**PUBLISH, "urls": ()})
+    error = pipeline.run(options, Silent()).error
+    assert error is not None
+    assert (error.exit_code, error.message) == (2, "no place to take the files from")
+
+
+def test_what_is_allowed_stays_allowed() -> None:
+    allowed: tuple[dict[str, Any], ...] = (
+        {},
+        {"version": ""},
+        {"version": "latest", "pre": True},
+        {"project": "", "version": "", "until": Stage.CHECK},
+        {"project": "", "version": "", "until": Stage.CHECK, "identity": "KEY"},
+        {"sign": True, "identity": "KEY", "sign_with": "gpg2"},
+        {"like": "1.10.0"},
+        {"profile": Profile.ANY, "attestations": Attestations.REQUIRE},
+        {"expect": {"pythons": ["cp311"]}},
+        {"project": "a"},
+        {"project": "Foo.bar_baz-1"},
+    )
+    for fields in allowed:
+        assert Options(**{**PUBLISH, **fields}).urls == (WHERE,)
+
+
+# --- options without effect ------------------------------------------------------------------------
+
+LOCAL = ("-u", "staged")
+URL = ("-u", "http://127.0.0.1:9/")
+IDLE: list[tuple[tuple[str, ...], str]] = [
+    (
+        (*LOCAL, "--pre", "--until", "list", "dipy", "1.11.0"),
+        "--pre has no effect without the version 'latest'",
+    ),
+    *(
+        (
+            (*LOCAL, *option, "--until", "list", "dipy", "1.11.0"),
+            f"{option[0]} has no effect with --until list",
+        )
+        for option in (
+            ("--sign",),
+            ("--identity", "KEY"),
+            ("--sign-with", "gpg2"),
+            ("--attest",),
+            ("--smoke", "python -V"),
+            ("--rehearse",),
+            ("--dry-run",),
+            ("--keep", "3"),
+            ("--keep-days", "3"),
+            ("--keep-going",),
+            ("--no-skip-existing",),
+            ("--upload-jobs", "2"),
+            ("--confirm-timeout", "3"),
+            ("--username", "me"),
+            ("--clobber",),
+            ("--strict",),
+            ("--no-like",),
+            ("--like", "1.10"),
+            ("--ignore", "metadata/thin"),
+            ("--allow-lost", "cp310"),
+            ("--attestations", "require"),
+        )
+    ),
+    (
+        (*LOCAL, "--keep", "3", "--smoke", "x", "--until", "list", "dipy"),
+        "--smoke, --keep have no effect with",
+    ),
+    (
+        (*LOCAL, "--confirm-timeout", "3", "-n", "dipy", "1.11.0"),
+        "--confirm-timeout has no effect with --until",
+    ),
+    (
+        (*LOCAL, "--rehearse", "--until", "check", "dipy", "1.11.0"),
+        "--rehearse has no effect with --until check",
+    ),
+    (
+        (*LOCAL, "--like", "1.10", "--until", "check", "dipy"),
+        "--like has no effect without an index to compare",
+    ),
+    (
+        (*LOCAL, "--netrc", "--until", "list", "dipy"),
+        "--netrc has no effect without a URL to take files from",
+    ),
+    (
+        (*LOCAL, "--allow-host", "x.org", "--until", "list", "dipy"),
+        "--allow-host has no effect without a URL",
+    ),
+]
+
+
+@pytest.mark.parametrize(("arguments", "line"), IDLE)
+def test_an_option_without_effect_is_reported_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], line: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    wheels.make_release(tmp_path / "staged")
+    result = run(*arguments)
+    assert result.exit_code in (0, 6), result.output  # The checks may find something in these wheels.
+    assert [line in each for each in result.stderr.splitlines()].count(True) == 1, result.stderr
+
+
+@pytest.mark.parametrize(
+    ("fields", "names"),
+    [
+        ({"rehearse": True, "sign": True, "identity": "KEY"}, {"sign", "identity"}),
+        ({"rehearse": True, "attest": True, "keep": 3}, {"attest", "keep"}),
+        ({"rehearse": True, "confirm_timeout": 3.0, "dry_run": True}, {"dry_run", "confirm_timeout"}),
+        ({"dry_run": True, "attest": True, "keep": 3, "upload_jobs": 2}, {"attest", "upload_jobs"}),
+        ({"sign": True, "keep": 3, "like": "1.10", "smoke": "x", "strict": True}, set()),
+        ({"until": Stage.CHECK, "like": "1.10", "index_url": "https://index.example.com/simple/"}, set()),
+        ({"until": Stage.CHECK, "no_like": True}, {"no_like"}),
+        ({"netrc": True, "allow_hosts": ("x.org",), "urls": ("s3://bucket/",)}, set()),
+    ],
+)
+def test_what_a_rehearsal_and_a_dry_run_do_not_do(fields: dict[str, Any], names: set[str]) -> None:
+    found = idle(Options(**{**PUBLISH, **fields}))
+    assert {name for each in found for name in each.names} == names
+
+
+def test_general_settings_that_a_run_does_not_use_are_not_worth_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    wheels.make_release(tmp_path / "staged")
+    Path("pyproject.toml").write_text("[tool.wheel-uploader]\nkeep = 3\nsign = true\nno-like = true\n")
+    result = run(*LOCAL, "--until", "list", "dipy", env={"WHEEL_UPLOADER_UPLOAD_JOBS": "2"})
+    assert (result.exit_code, "no effect" in result.stderr) == (0, False)
+    # What was typed takes the place of a setting that excludes it.
+    other = run(*LOCAL, "--until", "list", "--like", "1.10", "dipy")
+    assert (other.exit_code, "--like has no effect" in other.stderr) == (0, True)
+
+
+def test_a_setting_that_is_refused_is_named_by_its_origin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("pyproject.toml").write_text('[tool.wheel-uploader]\nidentity = "KEY"\n')
+    result = run(*URL, "dipy", "1.11.0")
+    assert result.exit_code == 2
+    assert f"error: identity in {tmp_path / 'pyproject.toml'} [tool.wheel-uploader]: nothing" in result.stderr
+    by_variable = run(*URL, "dipy", "1.11.0", env={"WHEEL_UPLOADER_JOBS": "99"})
+    assert "error: WHEEL_UPLOADER_JOBS: 99 is not in the range from 1 to 64\n" in by_variable.stderr
