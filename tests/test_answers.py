@@ -21,6 +21,7 @@ from wheel_uploader.errors import (
     ReleaseError,
     UsageError,
 )
+from wheel_uploader.http.retry import PASSING
 from wheel_uploader.publish import answers, trusted
 from wheel_uploader.publish.answer_rules import Kind
 
@@ -366,6 +367,14 @@ def test_all_that_pypi_says_is_told_in_our_words(tmp_path: Path) -> None:
         answer = answers.understand(status, words)
         assert (answer.kind, answer.error) == (Kind.REFUSED, error), said
         assert answer.as_error(name).hint
+
+
+@pytest.mark.parametrize("status", sorted({*range(400, 418), 421, 422, 423, 426, 428, 431, 451} - PASSING))
+def test_a_refusal_is_never_taken_for_a_pause(status: int) -> None:
+    """Such a file is posted once: nothing about it will be different the next time."""
+    for words in ("", "Bad Request", "something that no rule knows"):
+        assert answers.understand(status, words).kind is not Kind.RETRY
+        assert answers.understand(status, words, {"Retry-After": "1"}).kind is not Kind.RETRY
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204])

@@ -49,6 +49,13 @@ def with_broken_header() -> bytes:
     return gzip.compress(bytes(data))
 
 
+def with_broken_last_header() -> bytes:
+    """Only zeros come after it, as after the end of a tar."""
+    data = unpacked(tar((f"{TOP}/a", b"a"), (f"{TOP}/b", b"")))
+    data[data.find(f"{TOP}/b".encode()) + 150] ^= 0xFF
+    return gzip.compress(bytes(data))
+
+
 def with_sparse() -> bytes:
     """A GNU sparse member: type S."""
     data = unpacked(tar((f"{TOP}/a", b"")))
@@ -116,6 +123,7 @@ FAULTS = {
     "bytes behind the tar": (tar(end=b"hidden"), SDIST, "sdist/unreadable"),
     "no end": (gzip.compress(bytes(unpacked(GOOD).rstrip(b"\0"))), SDIST, "sdist/unreadable"),
     "a broken header": (with_broken_header(), SDIST, "sdist/unreadable"),
+    "a broken last header": (with_broken_last_header(), SDIST, "sdist/unreadable"),
     "a negative size": (with_negative_size(), SDIST, "sdist/unreadable"),
     "a cut member": (
         with_size(special(tarfile.REGTYPE), b"%011o\0" % 500_000),

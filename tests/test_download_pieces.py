@@ -184,6 +184,20 @@ def test_a_part_that_is_not_the_one_asked_for(
     assert server.starts[-1] is None
 
 
+def test_a_part_of_a_file_of_another_size_is_not_taken(server: FileServer, path: Path) -> None:
+    def answer(server: FileServer, request: Request) -> Sequence[Step]:
+        start, end = start_of(request), end_of(request)
+        other = {"Content-Range": f"bytes {start}-{(end or 0) - 1}/{len(WHEEL) + 1}"}
+        return honest(more=other if start is not None else None)(server, request)
+
+    server.plan = [slow_whole, *[answer] * 100]
+    fetch(server, path, jobs=4)
+    assert is_right(path)
+    # No range was believed: the whole was asked for once more.
+    assert server.starts.count(None) == 2
+    assert server.starts[-1] is None
+
+
 def test_parts_that_are_cut_are_continued(server: FileServer, path: Path) -> None:
     cut: set[int] = set()
     lock = threading.Lock()

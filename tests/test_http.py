@@ -856,12 +856,15 @@ def test_less_than_a_kibibyte_a_second_is_too_slow(size: int, seconds: float, sl
 def test_a_slow_disk_is_not_the_servers_fault() -> None:
     clock = [0.0]
     body = Dribble(clock, 10, 0.0, 5)
+    received = 0
     with (
         mocked(lambda _: httpx.Response(200, stream=body), clock=lambda: clock[0]) as http,
         http.stream(URL) as stream,
     ):
-        for _ in stream.chunks(1):
+        for chunk in stream.chunks(1):
+            received += len(chunk)
             clock[0] += 100
+    assert received == 50
 
 
 @pytest.mark.parametrize(

@@ -133,5 +133,7 @@ def test_retry_after_is_seconds_or_a_date(value: str, seconds: float | None) -> 
 
 
 def test_retry_after_counts_from_now() -> None:
-    assert retry.parse_retry_after("Fri, 01 Jan 2100 00:00:00 GMT") or 0 > 0
+    in_2100 = retry.parse_retry_after("Fri, 01 Jan 2100 00:00:00 GMT")
+    assert in_2100 is not None
+    assert in_2100 > 0
     assert retry.parse_retry_after("Fri, 01 Jan 2010 00:00:00 GMT") == 0

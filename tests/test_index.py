@@ -339,6 +339,14 @@ def test_the_same_bytes_under_another_name(release: list[LocalFile]) -> None:
     )
 
 
+def test_a_build_number_makes_another_file(release: list[LocalFile]) -> None:
+    """An index keeps both, and an installer takes the one with the higher number."""
+    ours = release[0]
+    project, version, tags = ours.filename.split("-", 2)
+    page = page_of(**{f"{project}-{version}-1-{tags}": "0" * 64})
+    assert compare(page, [ours], no_fetch)[0].state is FileState.ABSENT
+
+
 def test_a_name_that_is_listed_twice_with_two_hashes_is_different(release: list[LocalFile]) -> None:
     name = release[0].filename
     page = page_of(**{name: release[0].sha256})

@@ -423,7 +423,7 @@ def test_no_bar_is_loaded_before_one_is_drawn() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_silence() -> None:
+def test_silence(capfd: pytest.CaptureFixture[str]) -> None:
     shown = progress.Silent()
     shown.say("x")
     shown.detail("x")
@@ -432,3 +432,4 @@ def test_silence() -> None:
     with shown.total("download", files=1, size=1), shown.file("x", size=1) as bar:
         bar.expect(1)
         bar.advance(1)
+    assert capfd.readouterr() == ("", "")

@@ -8,10 +8,23 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from tests import servers, wheels
 from tests.indexes import Served, scripted_index
-from wheel_uploader import cli
+from wheel_uploader import cli, names, verdict
+from wheel_uploader.errors import FileError
+from wheel_uploader.models import (
+    Fetched,
+    FetchOutcome,
+    FileSummary,
+    LocalFile,
+    Options,
+    RemoteFile,
+    Report,
+    Selection,
+)
 
 LOGIN = {"TWINE_USERNAME": "me", "TWINE_PASSWORD": "my-password"}
 
@@ -48,6 +61,51 @@ def served(staged: Path, tmp_path: Path) -> Iterator[Served]:
 def asked(served: Served) -> int:
     """How often somebody asked for the project's page."""
     return sum(path.endswith("/dipy/") for path, _ in served.index.gets)
+
+
+# --- what stops a release ---------------------------------------------------------------------------
+
+PURE, SDIST = "dipy-1.11.0-py3-none-any.whl", "dipy-1.11.0.tar.gz"
+#: File names that a listing should never have let through, and the check that stops them.
+NOT_ONE_RELEASE = {
+    "another version": ((PURE, SDIST, "dipy-1.10.0-py2-none-any.whl"), "release/mixed"),
+    "another project": ((PURE, SDIST, "nipy-1.11.0-py2-none-any.whl"), "release/mixed"),
+    "two spellings": ((PURE, SDIST, "Dipy-1.11-py3-none-any.whl"), "release/clash"),
+    "two sdists": ((PURE, SDIST, "dipy-1.11.0.zip"), "release/two-sdists"),
+}
+
+
+@pytest.mark.parametrize(("filenames", "wanted"), NOT_ONE_RELEASE.values(), ids=NOT_ONE_RELEASE)
+def test_files_that_are_not_one_release_are_stopped_by_the_verdict(
+    filenames: tuple[str, ...], wanted: str
+) -> None:
+    options = Options(project="dipy", version="1.11.0", urls=("staged",))
+    files = [LocalFile(name=names.parse(each), path=Path(each), size=1, sha256=each) for each in filenames]
+    judged = Report(
+        options,
+        fetched=tuple(
+            Fetched(
+                file=each,
+                remote=RemoteFile(filename=each.filename, url=f"file:///x/{each.filename}", source="x"),
+                outcome=FetchOutcome.DOWNLOADED,
+                vouched_by="",
+            )
+            for each in files
+        ),
+    )
+    verdict.judge(
+        judged,
+        Selection(project=canonicalize_name("dipy"), version=Version("1.11.0"), files=()),
+        [FileSummary(name=each.name, size=1) for each in files],
+        expectation=None,
+        target=None,
+        page=None,
+        states=(),
+    )
+    with pytest.raises(FileError) as caught:
+        verdict.stop_if_blocked(judged)
+    (line,) = [each for each in caught.value.details if each.startswith(f"{wanted}: ")]
+    assert filenames[-1] in line or wanted == "release/two-sdists"
 
 
 # --- with an index and without ---------------------------------------------------------------------
@@ -120,6 +178,18 @@ def test_an_index_that_wants_a_login_is_not_given_one_for_checks(served: Served,
     assert result.exit_code == 0
     assert "not checked: the release against the index" in report(result)
     assert all("Authorization" not in headers for _, headers in served.index.gets)
+
+
+def test_the_credentials_of_the_upload_stay_with_its_host(served: Served, staged: Path) -> None:
+    """Another port of the same machine is another host: who listens there is not known."""
+    with scripted_index() as other:
+        other.index.page = (401, "text/plain", "who are you?")
+        call = ("-u", staged, "--repository-url", served.upload_url, "--retries", "1", "--no-like")
+        result = run(*call, "--index-url", other.reading_url, env=LOGIN)
+        assert result.exit_code == 4
+        assert other.index.gets
+        assert not [headers for _, headers in other.index.gets if "authorization" in map(str.lower, headers)]
+    assert served.index.posts == []
 
 
 def test_nobody_listens(staged: Path) -> None:

@@ -37,6 +37,7 @@ SOAKS = {
     "leaks": leaks.soak,
     "fuzz": fuzz.soak,
     "swaps": swaps.soak,
+    "mutants": mutants.soak,
 }
 
 
@@ -48,6 +49,8 @@ def main() -> int:
     parser.add_argument(
         "--jobs", type=int, default=os.cpu_count() or 1, help="at once (default: %(default)s)"
     )
+    parser.add_argument("--seed", type=int, metavar="N", help="which mutants (default: a new one, printed)")
+    parser.add_argument("--count", type=int, default=mutants.COUNT, metavar="N", help="how many mutants")
     asked = parser.parse_args()
     if not asked.what:
         for name, soak in SOAKS.items():
@@ -57,7 +60,8 @@ def main() -> int:
     for what in SOAKS if "all" in asked.what else asked.what:
         begun = time.monotonic()
         try:
-            for figure in SOAKS[what](asked.part, asked.jobs):
+            more = {"seed": asked.seed, "count": asked.count} if what == "mutants" else {}
+            for figure in SOAKS[what](asked.part, asked.jobs, **more):
                 print(f"{what}: {figure.text}")
                 for trouble in figure.troubles:
                     print(f"  {trouble}")

@@ -1,0 +1,333 @@
+"""Faults put into what decides what is published, one at a time: the tests have to notice them.
+
+Each mutant is imported in a fork of a process that has loaded everything else, and is judged by the tests
+that run its line, the fastest first. Neither the checkout nor an installed package is changed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.abc
+import importlib.util
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+
+from tests.soak import Figure
+from tests.soak.mutations import Mutant, mutants_of
+
+ROOT = Path(__file__).parent.parent.parent
+PACKAGE = ROOT / "wheel_uploader"
+
+#: What decides what is published, below the package.
+TARGETS = (
+    *("index/*.py", "publish/*.py", "stages/*.py", "checks/release*.py"),
+    *("verify.py", "digests.py", "wheelhouse.py", "verdict.py", "release.py"),
+    *("models/option_rules.py", "models/option_effects.py"),
+)
+#: Tests that start other programs most of the time, which a fault in this process does not reach.
+NOT_FOR_MUTANTS = (
+    *("test_kills", "test_soak", "test_faults", "test_stopping", "test_interoperate", "test_rehearsal"),
+    *("test_report_browser", "test_sources_servers", "test_growth", "test_completion", "test_recipes"),
+    *("test_cassettes", "test_layers", "test_docs", "test_manual", "test_startup", "test_download_stops"),
+    *("test_native_hostile", "test_archive_fuzz", "test_canaries", "test_secrets", "test_smoke"),
+)
+#: Mutants that change nothing that can be seen: path, change, and the reason; each was checked by hand.
+EQUIVALENT: Mapping[tuple[str, str], str] = {}
+
+COUNT = 400
+#: Tests that every mutant meets, and seconds of tests that a survivor of these meets as well.
+FIRST, SECONDS = 30, 60.0
+#: Every so many mutants the genuine source is tried, which has to survive.
+CONTROL = 25
+#: Seconds beyond the tests' own, and times their own, before a mutant counts as an endless loop.
+PATIENCE, FACTOR = 40.0, 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Covering:
+    """Which tests run which line, and how long each takes."""
+
+    #: Path below the package to line to names of tests.
+    lines: Mapping[str, Mapping[int, frozenset[str]]]
+    seconds: Mapping[str, float]
+
+    def of(self, mutant: Mutant) -> list[str]:
+        """Return the tests that run a line of the mutant's statement, the fastest first."""
+        there = self.lines.get(mutant.path, {})
+        tests = {test for line in mutant.lines for test in there.get(line, ())}
+        if not tests and any(line in there for line in mutant.lines):
+            # It runs when the module is imported: whoever uses the module may notice.
+            tests = {test for named in there.values() for test in named}
+        return sorted((test for test in tests if test in self.seconds), key=lambda test: self.seconds[test])
+
+
+def soak(part: int, jobs: int, *, seed: int | None = None, count: int = COUNT) -> Iterator[Figure]:
+    """Mutants of what decides what is published: a sample of 400 (--count, --seed)."""
+    seed = random.SystemRandom().randrange(10**6) if seed is None else seed
+    made = [each for path, source in _sources().items() for each in mutants_of(path, source)]
+    chosen = random.Random(seed).sample(made, min(len(made), max(1, count // part)))
+    print(f"mutants: seed {seed}: {len(chosen)} of {len(made)} in {len(_sources())} modules", flush=True)
+    with tempfile.TemporaryDirectory(prefix="wheel-uploader-mutants-") as folder:
+        covering = _covering(Path(folder))
+        tasks = [(each, covering.of(each)) for each in chosen]
+        with _warm(Path(folder)) as server, ThreadPoolExecutor(jobs) as pool:
+            ended = list(pool.map(lambda task: server.judge(task[0], task[1], covering.seconds), tasks))
+            controls = [task for task in tasks if task[1]][::CONTROL]
+            failed = [
+                str(each)
+                for each, tests in controls
+                if server.judge(None, tests, covering.seconds) != "survived"
+            ]
+    yield Figure(f"{len(controls)} controls (the genuine source), {len(failed)} killed", failed)
+    yield from _figures(chosen, tasks, ended)
+
+
+def _figures(
+    chosen: Sequence[Mutant], tasks: Sequence[tuple[Mutant, list[str]]], ended: Sequence[str]
+) -> Iterator[Figure]:
+    survivors = [task for task, end in zip(tasks, ended, strict=True) if end == "survived"]
+    equal = [each for each, _ in survivors if (each.path, each.change) in EQUIVALENT]
+    for each in equal:
+        print(f"  equivalent: {each}: {EQUIVALENT[each.path, each.change]}")
+    count = Counter(ended)
+    judged = len(chosen) - len(equal)
+    noticed = count["killed"] + count["timed out"]
+    yield Figure(
+        f"{count['killed']} killed, {count['timed out']} timed out, {count['survived']} survived, of them "
+        f"{len(equal)} equivalent: {100 * noticed / max(1, judged):.1f} % of {judged} noticed",
+        [
+            f"{each}" + ("" if tests else "  (no test runs it)")
+            for each, tests in survivors
+            if (each.path, each.change) not in EQUIVALENT
+        ],
+    )
+
+
+def _sources() -> dict[str, str]:
+    """Return path below the package to source."""
+    paths = sorted({path for pattern in TARGETS for path in PACKAGE.glob(pattern)})
+    return {path.relative_to(PACKAGE).as_posix(): path.read_text(encoding="utf-8") for path in paths}
+
+
+# --- which tests run which line --------------------------------------------------------------------
+
+
+def _test_files() -> list[str]:
+    given = os.environ.get("MUTANT_TESTS", "").split()
+    found = sorted(path for path in (ROOT / "tests").glob("test_*.py") if path.stem not in NOT_FOR_MUTANTS)
+    return given or [str(path.relative_to(ROOT)) for path in found]
+
+
+def _covering(folder: Path) -> Covering:
+    """Run the tests once with coverage; the result is kept for as long as the sources are the same."""
+    kept = os.environ.get("MUTANT_COVERAGE")
+    place = Path(kept) if kept else folder
+    place.mkdir(parents=True, exist_ok=True)
+    noted = place / "covering.json"
+    if not noted.exists():
+        _run_with_coverage(place)
+        noted.write_text(json.dumps(_read_coverage(place)))
+    raw = json.loads(noted.read_text())
+    return Covering(
+        {
+            path: {int(line): frozenset(tests) for line, tests in lines.items()}
+            for path, lines in raw["lines"].items()
+        },
+        raw["seconds"],
+    )
+
+
+def _run_with_coverage(place: Path) -> None:
+    begun = time.monotonic()
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "coverage", "run", "--rcfile=/dev/null"),
+            *(f"--data-file={place / 'data'}", f"--source={PACKAGE}"),
+            *("-m", "tests.soak.mutants", str(place / "times.json"), *_test_files()),
+        ],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        check=False,
+    )
+    print(f"mutants: the tests ran once with coverage, {time.monotonic() - begun:.0f} s", flush=True)
+
+
+def _read_coverage(place: Path) -> dict[str, object]:
+    import coverage
+
+    data = coverage.CoverageData(str(place / "data"))
+    data.read()
+    lines: dict[str, dict[int, list[str]]] = defaultdict(dict)
+    for name in data.measured_files():
+        path = Path(name).relative_to(PACKAGE).as_posix()
+        for line, contexts in data.contexts_by_lineno(name).items():
+            lines[path][line] = [each for each in contexts if each]
+    return {"lines": lines, "seconds": json.loads((place / "times.json").read_text())}
+
+
+class _Times:
+    """A plugin of pytest: the context of coverage is the test, and its seconds are noted if it passed."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self.failed: set[str] = set()
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        import coverage
+
+        if current := coverage.Coverage.current():
+            current.switch_context(nodeid)
+
+    def pytest_runtest_logreport(self, report: object) -> None:
+        nodeid, outcome = getattr(report, "nodeid", ""), getattr(report, "outcome", "")
+        self.seconds[nodeid] = self.seconds.get(nodeid, 0.0) + float(getattr(report, "duration", 0.0))
+        if outcome != "passed":
+            self.failed.add(nodeid)
+
+
+def _measure(times: str, files: Sequence[str]) -> None:
+    import pytest
+
+    plugin = _Times()
+    pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:xdist", *files], plugins=[plugin])
+    passed = {test: seconds for test, seconds in plugin.seconds.items() if test not in plugin.failed}
+    Path(times).write_text(json.dumps(passed))
+
+
+# --- one mutant ------------------------------------------------------------------------------------
+
+
+class _Finder(importlib.abc.MetaPathFinder, importlib.abc.SourceLoader):  # type: ignore[misc]
+    """Gives one module another source, under its own name and path."""
+
+    def __init__(self, module: str, path: Path, source: str) -> None:
+        self.module, self.path, self.source = module, path, source
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname != self.module:
+            return None
+        places = [str(self.path.parent)] if self.path.name == "__init__.py" else None
+        return importlib.util.spec_from_file_location(
+            fullname, self.path, loader=self, submodule_search_locations=places
+        )
+
+    def get_data(self, path: str | bytes) -> bytes:
+        if str(path) != str(self.path):
+            raise OSError  # No compiled form is kept.
+        return self.source.encode()
+
+    def get_filename(self, fullname: str) -> str:
+        return str(self.path)
+
+
+class _Server:
+    """Starts one process for each mutant, and waits for its end."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.number = 0
+
+    def judge(self, mutant: Mutant | None, tests: Sequence[str], seconds: Mapping[str, float]) -> str:
+        """Return ``killed``, ``survived`` or ``timed out``."""
+        first, others = list(tests[:FIRST]), []
+        spent = 0.0
+        for test in tests[FIRST:]:
+            spent += seconds[test]
+            if spent > SECONDS:
+                break
+            others.append(test)
+        for batch in (first, others if mutant else []):
+            if (
+                batch
+                and (end := self._run(mutant, batch, sum(seconds[test] for test in batch))) != "survived"
+            ):
+                return end
+        return "survived"
+
+    def _run(self, mutant: Mutant | None, tests: Sequence[str], expected: float) -> str:
+        self.number += 1
+        base = self.folder / f"run-{self.number}-{time.monotonic_ns()}"
+        process = os.fork()
+        if process == 0:
+            _child(mutant, tests, base)
+        limit = time.monotonic() + PATIENCE + FACTOR * expected
+        while True:
+            done, status = os.waitpid(process, os.WNOHANG)
+            if done:
+                # What the tests have started has no business after them.
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process, signal.SIGKILL)
+                return "survived" if os.waitstatus_to_exitcode(status) == 0 else "killed"
+            if time.monotonic() > limit:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process, signal.SIGKILL)
+                os.waitpid(process, 0)
+                return "timed out"
+            time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def _warm(folder: Path) -> Iterator[_Server]:
+    """Load everything that is not ours; each fork then loads our modules anew, one of them with a fault."""
+    import importlib
+
+    for name in ("wheel_uploader.cli", "wheel_uploader.pipeline", "wheel_uploader.stages.publishing"):
+        importlib.import_module(name)
+    for name in ("pytest", "hypothesis", "httpx", "devpi_server", "vcr", "tests.conftest", "tests.indexes"):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "wheel_uploader"]:
+        del sys.modules[name]
+    for name in [name for name in sys.modules if name.startswith("tests.") and "soak" not in name]:
+        del sys.modules[name]
+    yield _Server(folder)
+
+
+def _child(mutant: Mutant | None, tests: Sequence[str], base: Path) -> None:
+    """Run the tests in this process, with the fault; never returns."""
+    code = 1
+    try:
+        os.setsid()
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for descriptor in (0, 1, 2):
+            os.dup2(nothing, descriptor)
+        os.chdir(ROOT)
+        if mutant:
+            path = PACKAGE / mutant.path
+            dotted = ".".join(("wheel_uploader", *Path(mutant.path).with_suffix("").parts))
+            source = mutant.apply(path.read_text(encoding="utf-8"))
+            sys.meta_path.insert(0, _Finder(dotted.removesuffix(".__init__"), path, source))
+        import pytest
+
+        options = [
+            "-x",
+            "-q",
+            "--assert=plain",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:xdist",
+            f"--basetemp={base}",
+        ]
+        code = int(pytest.main([*options, *tests]))
+    finally:
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    _measure(sys.argv[1], sys.argv[2:])

@@ -1,0 +1,65 @@
+"""What has a final name survives a power cut: the bytes are synced before the rename, the folder after it."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import wheels
+from wheel_uploader import download, outputs, release, sign, sources
+from wheel_uploader.http import Http
+from wheel_uploader.models import Options, Report
+from wheel_uploader.progress import Silent
+from wheel_uploader.wheelhouse import Wheelhouse
+
+if sys.platform == "win32":
+    pytest.skip("a directory cannot be synced there", allow_module_level=True)
+
+
+@pytest.fixture
+def events(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was synced and renamed, in this order."""
+    noted: list[str] = []
+    real_fsync, real_replace = os.fsync, os.replace
+
+    def fsync(descriptor: int) -> None:
+        noted.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "bytes")
+        real_fsync(descriptor)
+
+    def replace(first: str, second: str, **folders: int) -> None:
+        noted.append(f"name {Path(second).name}")
+        real_replace(first, second, **folders)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "replace", replace)
+    return noted
+
+
+def test_an_attestation_beside_a_file(tmp_path: Path, events: list[str]) -> None:
+    staged = tmp_path / "staged"
+    wheel = wheels.make_wheel(staged)
+    (staged / f"{wheel.name}.publish.attestation").write_text("{}")
+    options = Options(project="dipy", version="1.11.0", urls=(str(staged),))
+    with Http(typed=()) as http, Wheelhouse(tmp_path / "house") as house:
+        listed = sources.list_files(options.urls, "dipy", http)
+        selection = release.choose(listed, options, download.local_sha256)
+        assert len(selection.companions) == 1
+        download.fetch_companions(selection.companions, house, http, jobs=1, clobber=False, progress=Silent())
+    assert events == ["bytes", f"name {wheel.name}.publish.attestation", "folder"]
+
+
+def test_a_signature(tmp_path: Path, events: list[str]) -> None:
+    wheel = wheels.make_wheel(tmp_path)
+    sign._put(tmp_path / f"{wheel.name}.asc", b"a signature", like=wheel)
+    assert events == ["bytes", f"name {wheel.name}.asc", "folder"]
+
+
+def test_a_report(tmp_path: Path, events: list[str]) -> None:
+    report = Report(Options(project="dipy", version="1.11.0", urls=("staged",)))
+    assert outputs.write(report, outputs.destinations([tmp_path / "report.json"])) is None
+    assert events[:1] == ["bytes"]
+    assert events[1].startswith("name report.json")
