@@ -90,7 +90,7 @@ def report(payload: str) -> Report:
     made.not_checked = (payload,)
     made.removed = (Removal(version=Version("1"), filenames=(payload,), size=1),)
     made.error = FileError(payload, details=[payload] * 30, hint=payload)
-    made.options = Options(
+    made.options = Options.unchecked(
         project=payload,
         version=payload,
         urls=(payload,),

@@ -65,7 +65,7 @@ def listed(filenames: Sequence[str] = (*WHEELS, SDIST), **options: Any) -> Repor
     refused = (Refusal(filename="notes.txt", source=STAGING, reason="neither a wheel nor an sdist"),)
     asked: dict[str, Any] = {"project": "dipy", "version": "1.11.0", "urls": (STAGING,), **options}
     return Report(
-        Options(**asked),
+        Options.unchecked(**asked),
         reached=Stage.LIST,
         selection=Selection(
             project=pairs[0][0].project, version=pairs[0][0].version, files=pairs, refused=refused
