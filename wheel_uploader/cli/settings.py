@@ -118,6 +118,8 @@ def that_hold(context: click.Context, values: dict[str, Any]) -> dict[str, Any]:
 
     One wheel is never all that is expected; it needs no wheelhouse, and no index to go to.
     """
+    from wheel_uploader.models import option_rules
+
     values = _stronger(context, values)
     if values["project"]:
         return values
@@ -128,6 +130,9 @@ def that_hold(context: click.Context, values: dict[str, Any]) -> dict[str, Any]:
         and parameter.group in {"List", "Download", "Upload and confirm"}
         and context.get_parameter_source(parameter.name or "") is ParameterSource.DEFAULT_MAP
     }
+    for name in option_rules.RANGES.keys() & dropped:
+        # A value that can never be right is worth a word, although this run does not use it.
+        option_rules.require_in_range(name, values[name])
     return {name: value for name, value in values.items() if name not in dropped - {"urls"}}
 
 

@@ -132,19 +132,24 @@ def _kinds(options: Options) -> None:
 
 
 def _ranges(options: Options) -> None:
-    for name, (least, most) in RANGES.items():
-        value = getattr(options, name)
-        if value is None and name in _MAY_BE_NONE:
-            continue
-        if isinstance(value, bool) or not isinstance(value, int if name in _WHOLE else int | float):
-            raise _refused(name, f"{_shown(value)} is not a {'whole ' * (name in _WHOLE)}number")
-        # Also false for what is not a number (nan).
-        if not least <= value <= most:
-            raise _refused(
-                name,
-                f"{_shown(value)} is not in the range from {least:.15g} to {most:.15g}",
-                hint="Give a number in that range.",
-            )
+    for name in RANGES:
+        require_in_range(name, getattr(options, name))
+
+
+def require_in_range(name: str, value: object) -> None:
+    """Raise OptionError unless ``value`` is a number that the field ``name`` may have."""
+    if value is None and name in _MAY_BE_NONE:
+        return
+    if isinstance(value, bool) or not isinstance(value, int if name in _WHOLE else int | float):
+        raise _refused(name, f"{_shown(value)} is not a {'whole ' * (name in _WHOLE)}number")
+    least, most = RANGES[name]
+    # Also false for what is not a number (nan).
+    if not least <= value <= most:
+        raise _refused(
+            name,
+            f"{_shown(value)} is not in the range from {least:.15g} to {most:.15g}",
+            hint="Give a number in that range.",
+        )
 
 
 def _files(options: Options) -> None:
