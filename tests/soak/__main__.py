@@ -18,6 +18,7 @@ from tests.soak import (
     hostile,
     kills,
     leaks,
+    mutants,
     runs,
     signals,
     storms,
