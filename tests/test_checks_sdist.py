@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import tarfile
+import time
 
 import pytest
 
@@ -97,6 +98,91 @@ def with_pax(records: bytes) -> bytes:
     data[at + 148 : at + 156] = b" " * 8
     data[at + 148 : at + 156] = b"%06o\0 " % sum(data[at : at + 512])
     return gzip.compress(bytes(data[: at + 512] + records.ljust(512, b"\0") + data[at + 512 :]))
+
+
+def with_extended(records: bytes, kind: bytes = tarfile.XHDTYPE, count: int = 1) -> bytes:
+    """A tar of PKG-INFO, ``count`` extended headers with these bytes, and a file."""
+    header = special(kind, "pax")
+    header.size = len(records)
+    block = header.tobuf(tarfile.USTAR_FORMAT) + records + bytes(-len(records) % 512)
+    plain = bytes(unpacked(tar((f"{TOP}/x", b"x"))))
+    at = plain.rindex(f"{TOP}/x".encode())
+    return gzip.compress(plain[:at] + block * count + plain[at:], mtime=0)
+
+
+def record(key: str, value: bytes) -> bytes:
+    """A pax record."""
+    length = len(key) + len(value) + 3
+    length += len(str(length + len(str(length))))
+    return b"%d %s=%s\n" % (length, key.encode(), value)
+
+
+#: Headers that a reader must judge before it uses them: the bytes, and the sentence.
+HEADERS = {
+    "a length of a million digits": (with_extended(b"1" * 1_000_000), "a pax header is malformed"),
+    "a length of nothing": (with_extended(b"0 a=b\n"), "a pax header is malformed"),
+    "a negative length": (with_extended(b"-6 a=b\n"), "a pax header is malformed"),
+    "a length beyond the end": (with_extended(b"99 a=b\n"), "a pax header is malformed"),
+    "a size of a million digits": (
+        with_extended(record("size", b"1" * 900_000)),
+        "a size that is not a number",
+    ),
+    "a negative size": (with_extended(record("size", b"-1")), "a size that is not a number"),
+    "a size with a point": (with_extended(record("size", b"1e3")), "a size that is not a number"),
+    "a size beyond the disk": (with_extended(record("size", b"9999999999999")), "cut off within a member"),
+    "a global size": (with_extended(record("size", b"1"), tarfile.XGLTYPE), "a global header gives a size"),
+    "headers on headers": (with_extended(record("a", b"b"), count=17), "more than 16 extended headers"),
+    "globals on globals": (
+        with_extended(record("a", b"b"), tarfile.XGLTYPE, 99),
+        "more than 16 extended headers",
+    ),
+    "a long name of a megabyte": (
+        with_extended(b"x" * (1 << 20), tarfile.GNUTYPE_LONGNAME),
+        "more bytes than",
+    ),
+    "a pax header of 2 MiB": (with_extended(record("a", b"b" * (2 << 20))), "more bytes than"),
+    "a size with a sign": (with_size(special(tarfile.REGTYPE), b"-0000000001\0"), "negative size"),
+    "a size with a line": (with_size(special(tarfile.REGTYPE), b"0000_000001\0"), "not a number"),
+    "base 256 below zero": (with_negative_size(), "negative size"),
+    "base 256 beyond the disk": (
+        with_size(special(tarfile.REGTYPE), b"\x80" + b"\x7f" * 11),
+        "cut off within a member",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", HEADERS)
+def test_a_header_is_judged_before_it_is_used(fault: str) -> None:
+    data, sentence = HEADERS[fault]
+    started = time.thread_time()
+    found = findings(data, SDIST)
+    assert time.thread_time() - started < 2
+    (told,) = [finding.message for finding in found if finding.check == "sdist/unreadable"]
+    assert sentence in told
+
+
+@pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_names_come_out_of_every_format(form: int) -> None:
+    stream = io.BytesIO()
+    wanted = [f"{TOP}/PKG-INFO", f"{TOP}/{'d' * 60}/{'n' * 60}"]
+    if form != tarfile.USTAR_FORMAT:
+        wanted += [f"{TOP}/{'long/' * 60}name", f"{TOP}/\N{SNOWMAN}"]
+    with tarfile.open(fileobj=stream, mode="w:gz", format=form) as archived:
+        for name in wanted:
+            info = special(tarfile.REGTYPE, name)
+            info.size, info.mtime = 600, 1.5 if form == tarfile.PAX_FORMAT else 1
+            archived.addfile(info, io.BytesIO(bytes(600)))
+        archived.addfile(special(tarfile.SYMTYPE, f"{TOP}/link", "t" * (90 if form == 0 else 190)))
+    members = content(stream.getvalue(), SDIST).members
+    assert [member.name for member in members] == [*wanted, f"{TOP}/link"]
+
+
+def test_a_stream_of_gzips_is_read_as_one_and_has_an_end() -> None:
+    plain = bytes(unpacked(GOOD))
+    parts = b"".join(gzip.compress(plain[at : at + 700]) for at in range(0, len(plain), 700))
+    assert findings(parts, SDIST) == ()
+    assert findings(parts + bytes(1000), SDIST) == ()
+    assert ids(findings(parts + gzip.compress(b"") * 20_000, SDIST)) == {"archive/over-budget"}
 
 
 def flipped(data: bytes, at: int) -> bytes:

@@ -106,7 +106,6 @@ HOMES = {
     # Of the standard library: archives are opened in one place, programs are started in few.
     "zipfile": (),
     "tarfile": (),
-    "gzip": ("archive/tarwalk",),
     "zlib": ("archive/inflate", "archive/tarwalk", "http/bodies"),
     "bz2": ("archive/inflate",),
     "lzma": ("archive/inflate",),

@@ -19,7 +19,7 @@ SECONDS = 2.0
 FACTOR = 3.0
 #: Bytes of memory for what is kept of one file, as estimated here.
 MEMORY = 160 << 20
-#: How many of each thing one file may have. Released files stay below a fifth of each.
+#: How many of each thing one file may have. The largest released files stay below half of each.
 LIMITS: Mapping[str, int] = MappingProxyType(
     {
         "members": 65_535,

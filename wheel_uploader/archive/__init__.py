@@ -151,7 +151,7 @@ def _read_sdist(stream: BinaryIO, size: int, name: SdistName, budget: Budget) ->
         facts, kept = tuple(unpacked.facts), unpacked.kept
     else:
         head = stream.read(512)
-        tar = tarwalk.walk(stream, bomb_size=max(BOMB_SIZE, BOMB_RATIO * size))
+        tar = tarwalk.walk(stream, bomb_size=max(BOMB_SIZE, BOMB_RATIO * size), budget=budget)
         members, facts, kept = tuple(tar.members), tuple(tar.facts), tar.kept
         if not members and (not_a_tar := what_it_is(head, size)):
             facts = (Fact(kind="unreadable", message=not_a_tar),)

@@ -11,9 +11,15 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from wheel_uploader.budget import Budget
+
 BLOCK = 512
 #: Bytes of one extended header.
 MAX_EXTENDED = 1 << 20
+#: Bytes of a long name.
+MAX_NAME = 64 << 10
+#: Blocks with more of the map of a sparse file: 21 pieces each.
+_MOST_MAPS = 4096
 #: Extended headers of one member: a long name, a long link, and pax records of it and of all that follow.
 _MOST_EXTENDED = 16
 
@@ -27,6 +33,10 @@ _KINDS = {b"5": "directory", b"2": "symlink", b"1": "hardlink"}
 _OCTAL = re.compile(rb"(-?)([0-7]{0,24})\Z")
 _RECORD = re.compile(rb"([0-9]{1,20}) ")
 _DECIMAL = re.compile(r"[0-9]{1,20}\Z")
+
+#: Keys of pax records that say something of a member that is asked here.
+_SPARSE_KEY = b"GNU.sparse."
+_KNOWN = frozenset({b"path", b"linkpath", b"size", b"GNU.sparse.name"})
 
 Read = Callable[[int], bytes]
 
@@ -69,9 +79,10 @@ class _Block:
 class Reader:
     """Members in order; keeps what a global pax header says of all that follow."""
 
-    def __init__(self, read: Read) -> None:
+    def __init__(self, read: Read, budget: Budget) -> None:
         """Read from ``read``, which returns fewer bytes than it is asked for at the end only."""
         self._read = read
+        self._budget = budget
         self._global: dict[str, str] = {}
         #: The block that was read last.
         self.last = b""
@@ -105,7 +116,8 @@ class Reader:
 
     def _extension(self, block: _Block) -> Callable[[Header], None]:
         """Read the data of an extended header; return what it does to the member."""
-        if block.size > MAX_EXTENDED:
+        self._budget.spend("extended headers")
+        if block.size > (MAX_NAME if block.type in {_LONG_NAME, _LONG_LINK} else MAX_EXTENDED):
             raise BadHeader("a header asks for more bytes than any sdist needs")
         data = self._read(rounded(block.size))
         if len(data) < rounded(block.size):
@@ -114,7 +126,7 @@ class Reader:
             return lambda header: setattr(header, "name", _text(data))
         if block.type == _LONG_LINK:
             return lambda header: setattr(header, "link", _text(data))
-        records = _pax_records(data)
+        records = _pax_records(data, self._budget)
         if block.type == _GLOBAL_PAX:
             if any(key == "size" or key.startswith("GNU.sparse.") for key in records):
                 raise BadHeader("a global header gives a size")
@@ -125,10 +137,14 @@ class Reader:
 
     def _member(self, block: _Block) -> Header:
         is_extended = block.is_extended
+        maps = 0
         while is_extended:
             data = self._read(BLOCK)
+            maps += 1
             if len(data) < BLOCK:
                 raise BadHeader("it ends within a sparse header")
+            if maps > _MOST_MAPS:
+                raise BadHeader("a sparse header has more parts than any sdist needs")
             is_extended = bool(data[504])
         is_sparse = block.type == _SPARSE
         kind = (
@@ -187,8 +203,11 @@ def rounded(size: int) -> int:
     return -(-size // BLOCK) * BLOCK
 
 
-def _pax_records(data: bytes) -> dict[str, str]:
-    """Return the records of a pax header: ``LENGTH KEY=VALUE\\n``, where the length counts all of it."""
+def _pax_records(data: bytes, budget: Budget) -> dict[str, str]:
+    """Return those records of a pax header that count here; a length counts the whole record.
+
+    Of a map of a sparse file only one record is returned, however many there are.
+    """
     records: dict[str, str] = {}
     at = 0
     while at < len(data) and data[at]:
@@ -199,7 +218,10 @@ def _pax_records(data: bytes) -> dict[str, str]:
         key, equals, value = data[match.end() : end - 1].partition(b"=")
         if not key or not equals:
             raise BadHeader("a pax header is malformed")
-        records[key.decode("utf-8", "surrogateescape")] = value.decode("utf-8", "surrogateescape")
+        budget.tick()
+        if key in _KNOWN or key.startswith(_SPARSE_KEY):
+            name = key if key in _KNOWN else _SPARSE_KEY
+            records[name.decode("ascii")] = value.decode("utf-8", "surrogateescape")
         at = end
     return records
 
