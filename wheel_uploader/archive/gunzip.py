@@ -12,6 +12,8 @@ _CHUNK = 256 << 10
 _MAGIC = b"\x1f\x8b"
 #: The format that zlib expects: gzip, with a window of any size.
 _GZIP = 16 + zlib.MAX_WBITS
+_NO_GZIP = "it is no gzip file, or goes on after its end"
+_CUT = "it is cut off or damaged"
 
 
 class Refused(Exception):
@@ -35,7 +37,7 @@ class Gunzip:
         #: Bytes given out so far.
         self.position = 0
         if self._decoder is None:
-            raise Refused("unreadable", "it is not a gzip file")
+            raise Refused("unreadable", _NO_GZIP)
 
     def read(self, size: int) -> bytes:
         """Return the next ``size`` bytes, or what there is of them."""
@@ -79,9 +81,7 @@ class Gunzip:
         try:
             return self._inflate()
         except codec.error:
-            raise Refused(
-                "cut" if self.position else "unreadable", "its compressed bytes are damaged"
-            ) from None
+            raise Refused("cut" if self.position else "unreadable", _CUT) from None
         finally:
             self._budget.stop_unpacking()
 
@@ -93,7 +93,7 @@ class Gunzip:
             if not self._waiting:
                 self._waiting = self._packed.read(_CHUNK)
                 if not self._waiting:
-                    raise Refused("cut" if self.position else "unreadable", "it is cut off")
+                    raise Refused("cut" if self.position else "unreadable", _CUT)
             self._piece = self._decoder.decompress(self._waiting, _CHUNK)
             self._waiting = self._decoder.unconsumed_tail
             if self._piece:
@@ -111,6 +111,6 @@ class Gunzip:
         if len(rest) < len(_MAGIC):
             rest += self._packed.read(_CHUNK)
         if not rest.startswith(_MAGIC):
-            raise Refused("trailing-bytes", "it goes on after the end of its gzip stream")
+            raise Refused("trailing-bytes", _NO_GZIP)
         self._budget.spend("gzip members")
         self._decoder, self._waiting = codec.decompressobj(_GZIP), rest
