@@ -106,7 +106,7 @@ HOMES = {
     # Of the standard library: archives are opened in one place, programs are started in few.
     "zipfile": (),
     "tarfile": (),
-    "zlib": ("archive/inflate", "archive/tarwalk", "http/bodies"),
+    "zlib": ("archive/inflate", "archive/gunzip", "http/bodies"),
     "bz2": ("archive/inflate",),
     "lzma": ("archive/inflate",),
     "subprocess": ("child_processes", "child_watcher"),
