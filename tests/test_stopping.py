@@ -437,7 +437,7 @@ def test_a_signal_while_the_command_line_is_read(tmp_path: Path) -> None:
     script = (
         "import os, signal, wheel_uploader.config as config\n"
         "from wheel_uploader.cli import main\n"
-        "config.load = lambda *_: os.kill(os.getpid(), signal.SIGTERM) or {}\n"
+        "config.load = lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM) or {}\n"
         "main()"
     )
     ran = subprocess.run(

@@ -64,8 +64,10 @@ def soak(part: int, jobs: int) -> Iterator[Figure]:
                 tally = arena.try_case(case)
                 with lengths.lock:
                     total.add(tally)
+                    for trouble in tally.troubles:
+                        print(trouble, file=sys.stderr, flush=True)
                     if total.moments % _SHOWN == 0:
-                        print(f"so far: {total}", *tally.troubles, sep="\n  ", file=sys.stderr, flush=True)
+                        print(f"so far: {total}", file=sys.stderr, flush=True)
 
     with ThreadPoolExecutor(jobs) as pool:
         list(pool.map(lane, range(jobs)))
