@@ -98,6 +98,18 @@ def test_a_run_that_is_stuck_is_ended_with_its_exit_code(
     assert not is_running(child)
 
 
+@pytest.mark.slow
+def test_a_run_that_is_stuck_before_its_first_stage_leaves_a_report(tmp_path: Path) -> None:
+    early = RUN.replace("release.choose = stuck", "import wheel_uploader.progress as p; p.make = stuck")
+    arguments = ["C", "-u", "staged", "--report", "r.json", "--max-duration", "0.2", "dipy", "1.11.0"]
+    early = early.replace("def stuck(*_)", "def stuck(*_, **__)")
+    ran = subprocess.run(
+        [sys.executable, "-c", early, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == json.loads((tmp_path / "r.json").read_text())["exit_code"] == 10
+    assert "ended by force\nnext: " in ran.stderr
+
+
 def test_the_watchdog_goes_with_the_run(tmp_path: Path) -> None:
     """Also when the run is killed: standard error is closed by then, which only its last owner can do."""
     run, child = stuck(tmp_path, "C")

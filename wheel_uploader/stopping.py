@@ -46,7 +46,7 @@ class Watch:
         #: Called before the process is ended by force, to clear what is drawn on the terminal.
         self.leave: Callable[[], None] = lambda: None
         #: Writes the report of a run that is ended by force; called in a thread of its own.
-        self.report: Callable[[ReleaseError], None] = lambda _: None
+        self.report: Callable[[ReleaseError], None] = _say
         #: The signals that come here.
         self.heard: list[int] = []
         self.dog: watchdog.Watchdog | None = None
@@ -177,6 +177,11 @@ class Watch:
     def _tell(self, word: str, *, value: object = "") -> None:
         if self.dog:
             self.dog.tell(word, value)
+
+
+def _say(error: ReleaseError) -> None:
+    with contextlib.suppress(OSError):
+        os.write(2, f"error: {error.message}\nnext: {error.hint}\n".encode())
 
 
 def forced(code: int, grace: float, limit: float) -> ReleaseError:

@@ -59,6 +59,12 @@ def command(show_config: bool, **values: Any) -> NoReturn:
     except ReleaseError as error:
         screen.end(error)
     watch.about(last_words.about(values))
+
+    def not_begun(error: ReleaseError) -> None:
+        last_words.tell(error, values["quiet"])
+        outputs.write(_not_begun(values, error), places)
+
+    watch.report = not_begun
     try:
         with stopping.used(watch), watch.limited(values["max_duration"]):
             # For signals that came while the command line was read.
