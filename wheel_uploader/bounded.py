@@ -108,7 +108,7 @@ def moment(stated: object) -> datetime | None:
 
     None for what is not a date, and for one before 1970 or in the distant future.
     """
-    if not isinstance(stated, str) or len(stated) > _LONGEST_DATE:
+    if not isinstance(stated, str) or len(stated) > _LONGEST_DATE or not stated.isascii():
         return None
     for parse in (datetime.fromisoformat, parsedate_to_datetime):
         try:
@@ -126,12 +126,13 @@ def moment_of(timestamp: float) -> datetime:
     Some file systems keep any 64 bits that they were given.
     """
     earliest, latest = _EARLIEST.timestamp(), _LATEST.timestamp()
-    return datetime.fromtimestamp(min(max(timestamp, earliest), latest), UTC)
+    # In this order NaN, of which no comparison is true, becomes the earliest.
+    return datetime.fromtimestamp(min(max(earliest, timestamp), latest), UTC)
 
 
 def seconds(number: float) -> float | None:
     """Return a number of seconds as it is; None unless it is between 0 and ten years."""
-    return number if math.isfinite(number) and 0 <= number <= MAX_SECONDS else None
+    return number if 0 <= number <= MAX_SECONDS else None
 
 
 # --- versions --------------------------------------------------------------------------------------
