@@ -133,7 +133,7 @@ def test_a_file_that_is_swapped_while_the_worker_reads_it(*, bad_first: bool) ->
 
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks at descriptors as Linux has them")
-def test_a_run_that_believed_what_it_reads_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_sweep_notices_a_run_that_compares_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """The judge of the sweep is itself judged."""
 
     class Trusting(VerifiedFile):

@@ -1,8 +1,7 @@
 """A file that is swapped at every moment of a run: before and after each open of it, and after each read.
 
-Whatever is put in its place, and whenever: the index never gets bytes that were not checked, the run ends
-with 6 or with the original bytes published, and nothing wrong is remembered: the same command refuses the bad
-file afterwards, and publishes the good one.
+The index never gets bytes that were not checked, the run ends with 6 or with the original bytes published,
+and nothing wrong is remembered: the same command refuses the bad file afterwards, and publishes the good one.
 """
 
 from __future__ import annotations
@@ -27,11 +26,11 @@ from wheel_uploader.errors import FileError
 from wheel_uploader.wheelhouse import HIDDEN
 
 WHEEL, SDIST = "dipy-1.11.0-py3-none-any.whl", "dipy-1.11.0.tar.gz"
-#: What no index of PyPI's rules takes.
+#: Metadata that PyPI's rules refuse.
 _FAULTY = wheels.METADATA.format(project="dipy", version="1.11.0").replace(
     "Home-page:", "Classifier: Nonsense :: Yes\nHome-page:"
 )
-#: Where the file is that is swapped; "in place": in a wheelhouse that is the staged folder as well.
+#: The places of the swapped file; "in place": in a wheelhouse that is the staged folder as well.
 PLACES = ("staged", "part", "house", "in place")
 
 
@@ -160,7 +159,7 @@ class Moments:
             if self.count == self._number and not self.acted:
                 self._busy = self.acted = True
                 try:
-                    # What is no longer there cannot be swapped any more.
+                    # A partial file may have its final name by now.
                     with contextlib.suppress(FileNotFoundError):
                         self._act()
                 finally:
@@ -177,7 +176,7 @@ class Swaps:
     environment: dict[str, str]
     #: Options that sign, if gpg is there.
     signs: list[str]
-    #: Whether files are read in a worker process, and are swapped at its moments.
+    #: Read the files in a worker process, and swap at its moments.
     worker: bool = False
 
     def __post_init__(self) -> None:
