@@ -10,9 +10,14 @@ from __future__ import annotations
 import ast
 import importlib
 import itertools
+import json
 import random
 import re
+import resource
+import signal
 import string
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,7 +26,7 @@ from re import _constants as ops  # type: ignore[attr-defined]
 from re import _parser  # type: ignore[attr-defined]
 from typing import Any
 
-PACKAGE = Path(__file__).parent.parent / "wheel_uploader"
+ROOT = Path(__file__).parent.parent
 CALLS = {"compile", "match", "fullmatch", "search", "sub", "subn", "split", "findall", "finditer"}
 #: A call of these looks for a match from one place only.
 ANCHORED = {"match", "fullmatch"}
@@ -52,10 +57,16 @@ class Found:
     #: ``match``, ``fullmatch``, or ``finditer`` for all that look from every place.
     method: str
 
+    #: Characters that it sees at most.
+    largest: int = 1 << 20
+
     def ask(self, text: str) -> None:
         """Use the expression on a text as the package does."""
         subject = text.encode("utf-8", "replace") if isinstance(self.pattern.pattern, bytes) else text
-        if self.method == "finditer":
+        if self.method == "deaf":
+            # Takes for ever, and never looks whether a signal came: for the test of the tests.
+            sum(range(10**15))
+        elif self.method == "finditer":
             for _ in self.pattern.finditer(subject):
                 pass
         else:
@@ -64,6 +75,9 @@ class Found:
 
 def found_in_package() -> tuple[list[Found], list[str]]:
     """Return every expression of the package, and the places of those that are put together at run time."""
+    import wheel_uploader
+
+    package = Path(wheel_uploader.__file__).parent
     found: dict[tuple[str, str, str], Found] = {}
 
     def add(where: str, pattern: re.Pattern[Any], methods: Iterable[str]) -> None:
@@ -72,15 +86,20 @@ def found_in_package() -> tuple[list[Found], list[str]]:
             found.setdefault(known, Found(where, pattern, method))
 
     dynamic: list[str] = []
-    modules = {path: _dotted(path) for path in sorted(PACKAGE.rglob("*.py")) if path.name != "__main__.py"}
+    modules = {
+        path: ".".join(path.relative_to(package.parent).with_suffix("").parts).removesuffix(".__init__")
+        for path in sorted(package.rglob("*.py"))
+        if path.name != "__main__.py"
+    }
     trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in modules}
+    uses = {path: _uses(tree) for path, tree in trees.items()}
     for path, dotted in modules.items():
         module = importlib.import_module(dotted)
         short = dotted.removeprefix("wheel_uploader.")
         calls = list(_calls(trees[path]))
         for name, pattern in _held(vars(module)):
-            others = [trees[path]] if name.startswith("_") else list(trees.values())
-            asked = {call for tree in others for call in _methods(tree, name)}
+            others = [uses[path]] if name.startswith("_") else list(uses.values())
+            asked = set().union(*(each.get(name, ()) for each in others))
             add(f"{short}.{name}", pattern, HOW.get(f"{short}.{name}") or asked or {"search"})
         for call, function in calls:
             method = call.func.attr  # type: ignore[attr-defined]
@@ -94,11 +113,6 @@ def found_in_package() -> tuple[list[Found], list[str]]:
             if method != "compile":
                 add(f"{short}.{function}", pattern, {method})
     return list(found.values()), dynamic
-
-
-def _dotted(path: Path) -> str:
-    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
-    return ".".join(parts).removesuffix(".__init__")
 
 
 def _calls(tree: ast.AST, function: str = "") -> Iterator[tuple[ast.Call, str]]:
@@ -143,22 +157,25 @@ def _within(value: object, depth: int) -> Iterator[re.Pattern[Any]]:
         yield from itertools.chain.from_iterable(_within(each, depth - 1) for each in value)
 
 
-def _methods(tree: ast.AST, name: str) -> Iterator[str]:
-    """Yield what is called on a pattern; "" where it is handed on, so that nobody knows."""
+def _uses(tree: ast.AST) -> dict[str, set[str]]:
+    """Return what is called on each name; "" where the name is handed on, so that nobody knows."""
+    uses: dict[str, set[str]] = {}
     direct = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and _is_named(node.value, name) and node.attr in CALLS:
+    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Name | ast.Attribute)]
+    for node in nodes:
+        if isinstance(node, ast.Attribute) and node.attr in CALLS and (name := _name_of(node.value)):
             direct.add(id(node.value))
-            yield node.attr
-    for node in ast.walk(tree):
-        if _is_named(node, name) and id(node) not in direct and isinstance(node.ctx, ast.Load):  # type: ignore[attr-defined]
-            yield ""
+            uses.setdefault(name, set()).add(node.attr)
+    for node in nodes:
+        if id(node) not in direct and (name := _name_of(node)) and isinstance(node.ctx, ast.Load):
+            uses.setdefault(name, set()).add("")
+    return uses
 
 
-def _is_named(node: ast.AST, name: str) -> bool:
-    return (isinstance(node, ast.Name) and node.id == name) or (
-        isinstance(node, ast.Attribute) and node.attr == name
-    )
+def _name_of(node: ast.AST) -> str:
+    if isinstance(node, ast.Name):
+        return node.id
+    return node.attr if isinstance(node, ast.Attribute) else ""
 
 
 # --- texts -----------------------------------------------------------------------------------------
@@ -195,17 +212,21 @@ def attacks(pattern: re.Pattern[Any], *, most: int = 120) -> list[Attack]:
     letters = _kinds(list(tree), rng)
     pumps |= set(letters) | {a + b for a, b in itertools.permutations(letters, 2)}
     pumps.discard("")
-    chosen = [
-        Attack(prefix, pump, suffix)
-        for prefix in sorted(prefixes)
-        for pump in sorted(pumps)
-        for suffix in _SUFFIXES
+    bare = [Attack("", pump, suffix) for pump in sorted(pumps) for suffix in _SUFFIXES]
+    # Those that every search meets, from each of its places, are tried first.
+    bare = [each for each in bare if each.suffix in _SUFFIXES[:2]] + [
+        each for each in bare if each.suffix not in _SUFFIXES[:2]
     ]
-    rng.shuffle(chosen)
-    # Those without a prefix first: they are hard for a search from every place.
-    chosen.sort(key=lambda attack: bool(attack.prefix) + (attack.suffix not in ("", "\0")))
-    first, rest = chosen[: most // 2], chosen[most // 2 :]
-    return first + rng.sample(rest, min(most // 2, len(rest)))
+    with_prefix = {
+        Attack(rng.choice(sorted(prefixes)), rng.choice(sorted(pumps)), rng.choice(_SUFFIXES))
+        for _ in range(most)
+    }
+    rest = sorted({*bare[most // 2 :], *with_prefix}, key=repr)
+    return [*_sampled(bare, most // 2, rng), *_sampled(rest, most // 2, rng)]
+
+
+def _sampled(attacks: list[Attack], most: int, rng: random.Random) -> list[Attack]:
+    return rng.sample(attacks, min(most, len(attacks)))
 
 
 _REPEATS = (ops.MAX_REPEAT, ops.MIN_REPEAT, ops.POSSESSIVE_REPEAT)
@@ -243,7 +264,7 @@ def _one(op: Any, value: Any, rng: random.Random, least: int) -> str:
     if op is ops.LITERAL:
         return chr(value)
     if op in (ops.NOT_LITERAL, ops.ANY, ops.IN):
-        return rng.choice([each for each in _POOL if _fits(op, value, each)] or ["\0"])
+        return rng.choice(_members(op, value) or ["\0"])
     if op in _REPEATS:
         low, high, _ = value
         count = min(max(low, least), high) if low < 100 else 100
@@ -253,6 +274,18 @@ def _one(op: Any, value: Any, rng: random.Random, least: int) -> str:
     if op in (ops.SUBPATTERN, ops.ATOMIC_GROUP):
         return _example(_children(op, value)[0], rng)
     return ""
+
+
+#: The characters of a class: there are few classes, and each is looked at thousands of times.
+_known_members: dict[str, list[str]] = {}
+
+
+def _members(op: Any, value: Any) -> list[str]:
+    """Return the characters of the pool that a class or a literal takes."""
+    key = f"{op} {value}"
+    if key not in _known_members:
+        _known_members[key] = [each for each in _POOL if _fits(op, value, each)]
+    return _known_members[key]
 
 
 def _fits(op: Any, value: Any, character: str) -> bool:
@@ -285,10 +318,10 @@ def _in_class(op: Any, value: Any, character: str) -> bool:
 
 def _kinds(nodes: list[Any], rng: random.Random) -> list[str]:
     """Return one character for each set of classes and literals that it fits: pumps of several neighbours."""
-    classes = list(_classes(nodes))
+    classes = [frozenset(_members(op, value)) for op, value in _classes(nodes)]
     kinds: dict[tuple[bool, ...], list[str]] = {}
     for character in _POOL:
-        kinds.setdefault(tuple(_fits(op, value, character) for op, value in classes), []).append(character)
+        kinds.setdefault(tuple(character in each for each in classes), []).append(character)
     most = sorted(kinds.items(), key=lambda kind: -sum(kind[0]))
     return [rng.choice(characters) for _, characters in most][:14]
 
@@ -305,51 +338,153 @@ def _classes(nodes: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
 
 # --- time ------------------------------------------------------------------------------------------
 
-#: Bytes up to which everything has to be linear.
+#: Characters up to which everything has to be linear.
 LARGE = 1 << 20
-#: Seconds of CPU for so many characters, where a linear expression takes 0.05.
+#: Seconds of CPU for so many; a linear expression takes 0.2.
 _ENOUGH = 2.0
-#: Lengths that show exponential time: by steps, for the next one may take for ever.
-_SHORT = range(8, 66, 2)
-_LONGER, _LONG = 2048, 16_384
+#: Lengths that show exponential time: by steps, for twice as many characters may take for ever.
+_SHORT = (8, 12, 16, 20, 24, 28, 32, 40, 48, 64, 128)
+#: Seconds that none of them takes by far.
+_NOTHING = 0.02
+#: Where the texts that take longest are looked for; and two lengths that show quadratic time.
+_LONGER, _QUARTER, _LONG = 1024, 4096, 16_384
 
 
-def seconds(call: Callable[[str], object], text: str) -> float:
-    """Return the CPU time that ``call`` takes of this thread, whatever else the machine does."""
-    began = time.thread_time()
-    call(text)
-    return time.thread_time() - began
+class _TooLong(Exception):
+    pass
+
+
+def seconds(call: Callable[[str], object], text: str, most: float = 0.5) -> float:
+    """Return the CPU time that ``call`` takes; infinite if it is broken off after ``most`` seconds."""
+
+    def end(_number: int, _frame: object) -> None:
+        raise _TooLong
+
+    before = signal.signal(signal.SIGVTALRM, end)
+    began = time.process_time()
+    try:
+        # The engine of ``re`` looks for signals while it searches.
+        signal.setitimer(signal.ITIMER_VIRTUAL, most)
+        call(text)
+        return time.process_time() - began
+    except _TooLong:
+        return float("inf")
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
 
 
 def slow(call: Callable[[str], object], texts: Iterable[Attack], *, largest: int = LARGE) -> str:
     """Return the text that ``call`` is slow with, and how slow; empty when it is linear with all of them.
 
-    All are tried with a few characters, which shows exponential time, and with some more; the worst of them
-    with four times as many again and again, up to ``largest``.
+    All are tried with a few characters, which shows exponential time. Those that take longest are tried with
+    four times as many again, and the worst of them with ``largest``.
     """
     ranked: list[tuple[float, Attack]] = []
     for attack in texts:
-        for length in _SHORT:
-            if why := _why_slow(call, attack, length, 0.02):
-                return why
-        ranked.append((seconds(call, attack.text(min(_LONGER, largest))), attack))
+        took = 0.0
+        for length in (*_SHORT, _LONGER):
+            if length > largest:
+                break
+            took = _fastest(call, attack.text(length), _NOTHING)
+            if took > _NOTHING:
+                return _too_slow(length, took, attack)
+        ranked.append((took, attack))
     ranked.sort(key=lambda each: -each[0])
-    worst = max(
-        (each for _, each in ranked[:8]), key=lambda each: seconds(call, each.text(min(_LONG, largest)))
-    )
-    length = min(_LONG, largest)
-    while length <= largest:
-        if why := _why_slow(call, worst, length, max(_ENOUGH * length / LARGE, 0.05)):
-            return why
-        length *= 4
+    worst = [attack for _, attack in ranked[:6]]
+    if largest < _LONG:
+        return _slow_at_most(call, worst, largest, _NOTHING)
+    for attack in worst:
+        took = _fastest(call, attack.text(_LONG), _NOTHING)
+        if took > _NOTHING and took > 8 * _fastest(call, attack.text(_QUARTER), 0):
+            return _too_slow(_LONG, took, attack)
+    worst.sort(key=lambda attack: -seconds(call, attack.text(_LONG)))
+    return _slow_at_most(call, worst[:1], largest, max(_NOTHING, _ENOUGH * largest / LARGE))
+
+
+def _slow_at_most(call: Callable[[str], object], texts: list[Attack], length: int, limit: float) -> str:
+    for attack in texts:
+        if (took := _fastest(call, attack.text(length), limit)) > limit:
+            return _too_slow(length, took, attack)
     return ""
 
 
-def _why_slow(call: Callable[[str], object], attack: Attack, length: int, limit: float) -> str:
-    text = attack.text(length)
-    took = seconds(call, text)
-    # Another process may have had the cache, and the collector of garbage its turn.
-    if took <= limit or (took := min(seconds(call, text) for _ in range(2))) <= limit:
-        return ""
-    quarter = seconds(call, attack.text(length // 4))
-    return f"{length} characters take {took:.3f} s, a quarter of them {quarter:.3f} s: {attack}"
+def _fastest(call: Callable[[str], object], text: str, enough: float) -> float:
+    """Return how long ``call`` takes, the fastest of three: the machine does other things as well."""
+    most = max(0.5, 1.5 * enough)
+    took = seconds(call, text, most)
+    for _ in range(2):
+        # So much more is no noise.
+        if enough < took < min(most, 20 * enough or most):
+            took = min(took, seconds(call, text, most))
+    return took
+
+
+def _too_slow(length: int, took: float, attack: Attack) -> str:
+    return f"{length} characters take {took:.3f} s: {attack}"
+
+
+# --- in a process of its own -----------------------------------------------------------------------
+
+
+def slow_ones(expressions: Sequence[Found], *, cpu: int = 60) -> dict[str, str]:
+    """Return the expressions that are slow, each with the text; tried in a process that always ends."""
+    found: dict[str, str] = {}
+    left = list(expressions)
+    while left:
+        done, verdicts = _batch(left, cpu)
+        found |= verdicts
+        if done < len(left):
+            found[_title(left[done])] = f"it ends only by force, after {cpu} s of CPU"
+        left = left[done + 1 :]
+    return found
+
+
+def _title(each: Found) -> str:
+    return f"{each.where} ({each.method}) {each.pattern.pattern!r}"
+
+
+def _batch(expressions: Sequence[Found], cpu: int) -> tuple[int, dict[str, str]]:
+    """Return how many expressions were tried before the process ended, and what it found."""
+    told = []
+    for each in expressions:
+        text = each.pattern.pattern
+        binary = isinstance(text, bytes)
+        told.append(
+            (
+                text.decode("latin-1") if binary else text,
+                binary,
+                each.pattern.flags,
+                each.method,
+                each.largest,
+            )
+        )
+    ended = subprocess.run(
+        [sys.executable, "-m", "tests.pumps", str(cpu)],
+        input=json.dumps(told),
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    assert ended.returncode in {0, -signal.SIGXCPU, -signal.SIGKILL, -signal.SIGALRM}, ended.stderr
+    verdicts = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert ended.returncode or len(verdicts) == len(expressions)
+    pairs = zip(expressions, verdicts, strict=False)
+    return len(verdicts), {_title(each): verdict for each, verdict in pairs if verdict}
+
+
+def main() -> None:
+    """Read expressions, and write for each of them the text that it is slow with."""
+    cpu = int(sys.argv[1])
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu + 5))
+    # What waits on a locked machine is not CPU time: the process ends all the same.
+    signal.alarm(600)
+    for text, binary, flags, method, largest in json.load(sys.stdin):
+        each = Found("", re.compile(text.encode("latin-1") if binary else text, flags), method, largest)
+        sys.stdout.write(json.dumps(slow(each.ask, attacks(each.pattern), largest=largest)) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -27,8 +27,7 @@ class Kind(enum.Enum):
 class Rule:
     """Words of a server and what they mean."""
 
-    #: A regular expression, whatever the case.
-
+    #: A regular expression, whatever the case; of bounded length, because it is tried from every place.
     pattern: str
     diagnosis: str
     #: The next step; None for the default of ``error``.
@@ -110,12 +109,12 @@ RULES = (
     ),
     # After "isn't allowed to upload": the same words about a name.
     Rule(
-        pattern=r"project name .* isn't allowed|name .* isn't allowed",
+        pattern=r"project name .{0,200} isn't allowed|name .{0,200} isn't allowed",
         diagnosis="the index does not allow this project name",
         hint=_OTHER_NAME,
     ),
     Rule(
-        pattern=r"organi[sz]ation .*inactive",
+        pattern=r"organi[sz]ation .{0,200}inactive",
         diagnosis="the organisation that owns the project is inactive",
         hint="An owner of the organisation has to settle it with the index; then run the same command again.",
         error=CredentialsError,
@@ -140,13 +139,13 @@ RULES = (
         statuses=frozenset({429}),
     ),
     Rule(
-        pattern=r"project size too large|project .* total size",
+        pattern=r"project size too large|project .{0,200} total size",
         diagnosis="the project is full: all its files together would exceed its limit",
         hint="Delete files of old releases or ask the index for a higher limit, then run this again.",
         error=FileError,
     ),
     Rule(
-        pattern=r"file too large|too large|exceeds? .*(?:size|limit)",
+        pattern=r"file too large|too large|exceeds? .{0,200}(?:size|limit)",
         diagnosis="the file is larger than the index allows",
         hint="Ask the index for a higher limit, or make the file smaller.",
         error=FileError,
@@ -204,13 +203,14 @@ RULES = (
     ),
     Rule(
         pattern=r"does not contain the required|entry points|WHEEL not found|PKG-INFO not found|"
-        r"license-file .* does not exist",
+        r"license-file .{0,200} does not exist",
         diagnosis="a file that has to be inside is missing, or cannot be read",
         hint=_REBUILD,
         error=FileError,
     ),
     Rule(
-        pattern=r"invalid value for|core-metadata|metadata|classifier|not a valid url|summary.*single line",
+        pattern=r"invalid value for|core-metadata|metadata|classifier|not a valid url|"
+        r"summary.{0,200}single line",
         diagnosis="the index does not accept the file's metadata",
         hint=_METADATA,
         error=FileError,
@@ -223,7 +223,7 @@ RULES = (
         error=FileError,
     ),
     Rule(
-        pattern=r"filename|file extension|file with .* in the name|non-printable characters",
+        pattern=r"filename|file extension|file with .{0,200} in the name|non-printable characters",
         diagnosis="the index does not accept the file's name",
         hint=_REBUILD,
         error=FileError,

@@ -171,7 +171,7 @@ def server_words(reason: str, body: str, status: int) -> str:
     standard = http.HTTPStatus(status).phrase if status in set(http.HTTPStatus) else ""
     candidates = (reason, *_from_json(body), _from_page(body))
     for candidate in candidates:
-        text = " ".join(candidate.split())
+        text = " ".join(candidate[: 20 * _QUOTED].split())
         text = re.sub(rf"\A{status}\b[\s:]*", "", text)
         if text and text.lower() not in (standard.lower(), "error", "unknown"):
             return printable(text, limit=_QUOTED)
