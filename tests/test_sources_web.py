@@ -8,9 +8,17 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from wheel_uploader import sources
-from wheel_uploader.errors import CredentialsError, HttpStatus, ListingError, NothingFoundError, ReleaseError
+from wheel_uploader import release, sources
+from wheel_uploader.errors import (
+    CredentialsError,
+    HttpStatus,
+    ListingError,
+    NothingFoundError,
+    RedirectRefused,
+    ReleaseError,
+)
 from wheel_uploader.http import Http
+from wheel_uploader.models import Options
 
 URL = "https://staging.example/wheels/"
 WHEEL = "dipy-1.11.0-py3-none-any.whl"
@@ -180,3 +188,48 @@ def test_an_empty_page_lists_nothing() -> None:
 def test_other_refusals_stay_what_they_are(status: int, error: type[ReleaseError]) -> None:
     with pytest.raises(error):
         always("no", HTML, status)
+
+
+#: Hosts that no URL can have. The first kept an expression busy for ever.
+NO_HOSTS = [
+    "x.s3-" + "a-" * 40 + ".example.com",
+    "a" * 64 + ".example",
+    "a..example",
+    "-\N{SNOWMAN}\u2024.e",
+    "1.2.3.999",
+]
+
+
+@pytest.mark.parametrize("host", NO_HOSTS)
+@pytest.mark.parametrize("kind", [HTML, JSON])
+def test_a_link_to_what_is_no_host_is_told_as_a_file_that_is_missing(host: str, kind: dict[str, str]) -> None:
+    url = f"https://{host}/{WHEEL}"
+    file = {"filename": WHEEL, "url": url, "hashes": {"sha256": "0" * 64}}
+    page = (
+        f'<a href="{url}#sha256={"0" * 64}">x</a>'
+        if kind is HTML
+        else json.dumps({**json.loads(PAGE), "files": [file]})
+    )
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, content=page, headers=kind))
+    with Http(typed=[URL], retries=1, transport=transport) as http:
+        listed = sources.list_files([URL], "dipy", http)
+    options = Options(project="dipy", version="1.11.0", urls=(URL,))
+    with pytest.raises(NothingFoundError) as caught:
+        release.choose(listed, options, lambda _: "")
+    assert "its link is not valid: its host is " in caught.value.details[0]
+    assert "fix the staging area" in caught.value.hint
+
+
+@pytest.mark.parametrize("host", [host for host in NO_HOSTS if host.isascii()])
+def test_a_redirect_to_what_is_no_host_is_not_asked_for_again(host: str) -> None:
+    with pytest.raises(
+        NothingFoundError, match=r"redirects to .*, which is not followed: its host is "
+    ) as caught:
+        always("", {"Location": f"https://{host}/x/"}, status=302)
+    assert "Correct the redirect on the staging server" in caught.value.hint
+
+
+@pytest.mark.parametrize("location", ["https://elsewhere.example/", "http://staging.example/"])
+def test_a_redirect_that_the_rules_refuse_stays_one(location: str) -> None:
+    with pytest.raises(RedirectRefused, match="which is not followed"):
+        always("", {"Location": location}, status=302)

@@ -101,7 +101,24 @@ class TransportError(NetworkError):
 
 
 class RedirectRefused(NetworkError):
-    """A server sent us to another place, and the rules for hosts do not let us follow."""
+    """A server sent us to another place, and the rules for hosts do not let us follow.
+
+    ``invalid``: what it sent is not a URL that anybody could ask, so nothing that the user allows can help.
+    """
+
+    def __init__(self, message: str, *, hint: str | None = None, invalid: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.invalid = invalid
+
+    def as_missing(self) -> ReleaseError:
+        """Return the error that this is at a staging place, whose files are missing until it is mended."""
+        if not self.invalid:
+            return self
+        return NothingFoundError(
+            self.message,
+            hint="Nothing was posted. Correct the redirect on the staging server, "
+            "or give the final URL with -u.",
+        )
 
 
 class HttpStatus(NetworkError):

@@ -31,6 +31,8 @@ __all__ = ["LATEST", "choose", "identified", "near_projects", "parse_version"]
 _SHOWN = 12
 #: How alike two names have to be, of 1, and how many of them are proposed.
 _LIKE, _MEANT = 0.6, 3
+#: How many names are compared in full, and how many characters of each: comparing takes long.
+_COMPARED, _LONGEST = 1000, 100
 
 Pair = tuple[DistName, RemoteFile]
 
@@ -124,7 +126,7 @@ def _nothing(listed: Sequence[RemoteFile], options: Options, version: Version | 
     withheld = [f"{file.filename}: {file.refused}" for file in listed if file.refused]
     instead: tuple[str, str] | None = None
     if withheld:
-        there = "What is listed there cannot be had: repair it there, or give another place with -u."
+        there = "The listed files cannot be downloaded: fix the staging area, or give another source with -u."
     elif version in staged:
         there = f"It is there, but nothing of type {', '.join(options.types)}: see --until list with -t all."
     elif staged and version is None:
@@ -151,17 +153,28 @@ def _nothing(listed: Sequence[RemoteFile], options: Options, version: Version | 
 def near_projects(typed: str, projects: Sequence[str]) -> list[str]:
     """The projects whose names, or first words, are like what was typed; the most likely first."""
 
-    def likeness(project: str) -> float:
-        words = (project, project.partition("-")[0])
-        return max(difflib.SequenceMatcher(None, canonicalize_name(typed), word).ratio() for word in words)
+    matcher = difflib.SequenceMatcher(b=canonicalize_name(typed[:_LONGEST]))
+    near: list[tuple[float, str]] = []
+    for project in projects:
+        likeness = max(_likeness(matcher, word) for word in {project, project.partition("-")[0]})
+        if likeness >= _LIKE:
+            near.append((-likeness, project))
+        if len(near) == _COMPARED:
+            break
+    return [project for _, project in sorted(near, key=lambda pair: pair[0])[:_MEANT]]
 
-    near = [project for project in projects if likeness(project) >= _LIKE]
-    return sorted(near, key=likeness, reverse=True)[:_MEANT]
+
+def _likeness(matcher: difflib.SequenceMatcher[str], word: str) -> float:
+    """Return how alike two names are, of 1; 0 for less than ``_LIKE``, which is found out in little time."""
+    matcher.set_seq1(word[:_LONGEST])
+    if matcher.real_quick_ratio() < _LIKE or matcher.quick_ratio() < _LIKE:
+        return 0.0
+    return matcher.ratio()
 
 
 def _nearest(typed: str, known: Sequence[str]) -> str:
     """The most similar one, else the first: of versions, the newest."""
-    return next(iter(difflib.get_close_matches(typed, known, n=1)), known[0])
+    return next(iter(difflib.get_close_matches(typed, known[:_COMPARED], n=1)), known[0])
 
 
 def _some(values: Sequence[object]) -> str:

@@ -15,7 +15,7 @@ from wheel_uploader.display import bare_url, printable
 from wheel_uploader.download.lanes import Lane
 from wheel_uploader.download.partial import Partial
 from wheel_uploader.download.transfer import Transfer
-from wheel_uploader.errors import FileError
+from wheel_uploader.errors import FileError, RedirectRefused
 from wheel_uploader.http import Http
 from wheel_uploader.models import (
     DistName,
@@ -115,7 +115,10 @@ class Fetch:
 
     def _in_lane(self, lane: Lane, transfer: Transfer, known: Note | None = None) -> Note | None:
         lane.enter(self.check)
-        note = transfer.run(self.http, lane.all, known)
+        try:
+            note = transfer.run(self.http, lane.all, known)
+        except RedirectRefused as error:
+            raise error.as_missing() from None
         lane.leave()
         return note
 

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 from wheel_uploader import __version__, stopping
 from wheel_uploader.display import bare_url, printable, remember_basic_auth, remember_url
-from wheel_uploader.errors import CredentialsError, NetworkError, RedirectRefused, TransportError, UsageError
+from wheel_uploader.errors import CredentialsError, NetworkError, TransportError, UsageError
 from wheel_uploader.http import bodies, retry
 from wheel_uploader.http.certificates import tls_context
 from wheel_uploader.http.hosts import BoundHeaders, NotAUrl, Place, Rules, place_of, split_credentials
@@ -27,6 +27,7 @@ from wheel_uploader.http.reply import (
     explain,
     headers_of,
     raw_pieces,
+    redirect_refused,
     status_error,
 )
 from wheel_uploader.http.transport import time_limit
@@ -265,11 +266,7 @@ class Http:
             if url.startswith("https:") and target.startswith("http:"):
                 reason = "it goes from https to http"
         if reason:
-            shown = printable(target, limit=200)
-            raise RedirectRefused(
-                f"{bare_url(url)} redirects to {shown}, which is not followed: {reason}",
-                hint="If that address is right, give it itself; the URL of a directory ends with a slash.",
-            )
+            raise redirect_refused(url, target, reason)
         return target
 
     def _send(self, url: str, headers: Mapping[str, str]) -> httpx.Response:

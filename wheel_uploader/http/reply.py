@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 
 from wheel_uploader import bounded
 from wheel_uploader.display import bare_url, printable
-from wheel_uploader.errors import HttpStatus, NetworkError, TransportError
+from wheel_uploader.errors import HttpStatus, NetworkError, RedirectRefused, TransportError
 from wheel_uploader.http import bodies, retry
+from wheel_uploader.http.hosts import NotAUrl, place_of
 from wheel_uploader.http.lean import httpx
 from wheel_uploader.http.transport import AddressRefused, time_limit
 
@@ -129,6 +130,18 @@ def status_error(response: httpx.Response, url: str) -> HttpStatus:
         retry_after=retry.parse_retry_after(headers.get("retry-after", "")),
         hint=_HINTS.get(status),
     )
+
+
+def redirect_refused(url: str, target: str, reason: str) -> RedirectRefused:
+    """Return the error that a redirect to ``target`` is, which is not followed for ``reason``."""
+    message = f"{bare_url(url)} redirects to {printable(target, limit=200)}, which is not followed: {reason}"
+    try:
+        place_of(target)
+    except NotAUrl:
+        hint = "The server sent a redirect that is not valid: it has to be corrected there."
+        return RedirectRefused(message, hint=hint, invalid=True)
+    hint = "If that address is right, give it itself; the URL of a directory ends with a slash."
+    return RedirectRefused(message, hint=hint)
 
 
 _HINTS = {

@@ -9,12 +9,15 @@ so a class for one particular host stands before the one that asks any server wh
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from wheel_uploader.display import printable
-from wheel_uploader.errors import UsageError
+from wheel_uploader.errors import RedirectRefused, UsageError
 from wheel_uploader.http import Http
+from wheel_uploader.http.hosts import MAX_URL, NotAUrl, place_of
 from wheel_uploader.models import RemoteFile
 from wheel_uploader.sources.actions import ActionsRun
 from wheel_uploader.sources.anaconda import Anaconda
@@ -71,4 +74,33 @@ def list_files(
     What came in archives lies in ``scratch`` (or in one that does not outlive this call).
     """
     sources = [open_source(url, http, scratch) for url in urls]
-    return tuple(file for source in sources for file in source.files(project))
+    try:
+        return tuple(_judged(file) for source in sources for file in source.files(project))
+    except RedirectRefused as error:
+        raise error.as_missing() from None
+
+
+def _judged(file: RemoteFile) -> RemoteFile:
+    """Return ``file``, marked as one that cannot be fetched if nobody could ask for its link."""
+    if file.refused or not (reason := _why_invalid(file.url)):
+        return file
+    return dataclasses.replace(file, refused=f"its link is not valid: {reason}")
+
+
+def _why_invalid(url: str) -> str:
+    scheme, separator, rest = url[: MAX_URL + 1].partition("://")
+    if not separator or scheme == "file":
+        return ""
+    if len(url) > MAX_URL:
+        return f"it is longer than {MAX_URL} characters"
+    return _why_no_place(f"{scheme}://{re.split('[/?#]', rest, maxsplit=1)[0]}/")
+
+
+@lru_cache(maxsize=64)
+def _why_no_place(origin: str) -> str:
+    """Say why scheme, host and port lead nowhere; a listing has the same ones in all of its links."""
+    try:
+        place_of(origin)
+    except NotAUrl as error:
+        return str(error)
+    return ""
