@@ -157,7 +157,8 @@ class Pieces:
             self._begin(None, spare=True)
 
     def _may_hire(self) -> bool:
-        if self._is_refused or self._failures >= _FAILURES:
+        # After an error no connection follows: each would fail at once, free its lane, and be replaced.
+        if self._error or self._is_refused or self._failures >= _FAILURES:
             return False
         with self._changed:
             # One that has begun its thread takes its piece in a moment.

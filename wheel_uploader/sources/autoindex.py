@@ -64,7 +64,8 @@ def _listing(entries: list[dict[str, Any]], base_url: str, source: str) -> Listi
         name = (base if isinstance(base, str) else entry["name"]).removesuffix("/")
         if not name or "/" in name:
             continue
-        if entry.get("is_dir") or entry.get("type") in {"directory", "folder"}:
+        # Caddy has no type: whatever is there instead need not be text, and a list has no place in a set.
+        if entry.get("is_dir") or entry.get("type") in ("directory", "folder"):
             pages.setdefault(canonicalize_name(name), f"{url_of(name)}/")
             continue
         given = entry.get("url")

@@ -127,4 +127,4 @@ def _has_text(value: object, key: str) -> bool:
 
 
 def _page(name: str) -> str:
-    return quote(canonicalize_name(name), safe="")
+    return quote(canonicalize_name(name), safe="", errors="replace")
