@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.test_cli import run
 from wheel_uploader import config
 from wheel_uploader.config import Kind
 from wheel_uploader.errors import UsageError
@@ -178,3 +179,35 @@ def test_a_broken_file_is_said_in_one_sentence(tmp_path: Path, text: str, messag
 def test_a_file_that_cannot_be_read_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be read"):
         config.load(tmp_path, KNOWN)
+
+
+# --- numbers that no option takes ------------------------------------------------------------------
+
+NUMBERS = (
+    "1" + "0" * 400,
+    "-1" + "0" * 400,
+    f"0x{'f' * 9000}",
+    "inf",
+    "-inf",
+    "nan",
+    "1e400",
+    "9" * 5000,
+    "-1",
+)
+
+
+@pytest.mark.parametrize(
+    "option", ["jobs", "retries", "timeout", "wait", "expect", "max-age", "url", "ignore"]
+)
+def test_a_number_that_no_option_takes_is_one_sentence(
+    tmp_path: Path, option: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hexadecimal digits have no limit in TOML, so the number may be one that cannot be printed."""
+    monkeypatch.chdir(tmp_path)
+    for number in NUMBERS:
+        for value in (number, f"[{number}]", f"{{ pythons = {number} }}", f"{{ pythons = [{number}] }}"):
+            written(tmp_path, f"[tool.wheel-uploader]\n{option} = {value}\n")
+            result = run("--until", "list", "-u", tmp_path, "dipy", "1.11.0")
+            assert result.exit_code == 2, (option, value[:60], result.output[:2000])
+            assert isinstance(result.exception, SystemExit), (option, value[:60])
+            assert "Traceback" not in result.output

@@ -92,3 +92,45 @@ def test_a_page_of_json_of_24_to_32_mib(tmp_path: Path) -> None:
     body = index(72_000)
     assert 24 << 20 < len(body) < 32 << 20
     assert peak(body, JSON, "text", tmp_path) < MOST
+
+
+#: The index page of the target, read by the functions that a run reads it with, and then compared.
+READ = (
+    "import pathlib, resource, sys\n"
+    "import httpx\n"
+    "from wheel_uploader.http import Http\n"
+    "from wheel_uploader.index import Index\n"
+    "body, kind = pathlib.Path('page').read_bytes(), sys.argv[1]\n"
+    "serve = lambda _: httpx.Response(200, content=iter([body]), headers={'Content-Type': kind})\n"
+    "with Http(typed=['https://index.example/'], transport=httpx.MockTransport(serve)) as http:\n"
+    "    page = Index(http, 'https://index.example/simple/').page('dipy')\n"
+    "own = len(body) >> 20\n"
+    "print(len(page.files), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024 - own)\n"
+)
+
+
+@pytest.mark.parametrize("kind", ["text/html", JSON])
+def test_a_page_of_the_target_of_24_to_32_mib(kind: str, tmp_path: Path) -> None:
+    """The page itself is in memory a second time here, for the server is in the same process."""
+    more = f' data-core-metadata="sha256={7:064x}" data-requires-python="&gt;=3.9"'
+    body = index(72_000) if kind == JSON else html(80_000, more)
+    assert 24 << 20 < len(body) < 32 << 20
+    (tmp_path / "page").write_bytes(body)
+    done = subprocess.run(
+        [sys.executable, "-c", READ, kind], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    count, most = map(int, done.stdout.split())
+    assert count == (72_000 if kind == JSON else 80_000)
+    assert most < MOST
+
+
+def test_a_folder_of_50000_files(tmp_path: Path) -> None:
+    folder = tmp_path / "staged"
+    folder.mkdir()
+    for name in names(50_000):
+        (folder / name).touch()
+    call = ["-u", str(folder), "--until", "list", "dipy", "1.11.0"]
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, *call], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert int(done.stderr.splitlines()[-1]) < MOST

@@ -228,6 +228,10 @@ def test_a_pypirc_that_cannot_be_read(tmp_path: Path, name: str, why: str) -> No
         ("https:///upload", "it has no host"),
         ("https://[::1/", "it is not a URL"),
         ("https://example.com:99999/", "it is not a URL"),
+        ("https://example.com:-1/", "it is not a URL"),
+        ("https://example.com:٤٤٣/", "it is not a URL"),
+        (f"https://example.com:{'9' * 5000}/", "it is"),
+        ("https://example.com:0/", "its port is 0"),
         ("http://example.com/upload/", "without encryption"),
         ("https://example.com/simple/", "is where an index is read"),
         ("https://devpi.example.com/me/dev/+simple", "is where an index is read"),
@@ -236,6 +240,15 @@ def test_a_pypirc_that_cannot_be_read(tmp_path: Path, name: str, why: str) -> No
 def test_urls_that_are_not_posted_to(url: str, why: str) -> None:
     with pytest.raises(UsageError, match=why):
         resolve_target(options(repository_url=url))
+
+
+@pytest.mark.parametrize("port", ["99999", "-1", "٤٤٣", "0", "9" * 5000])
+def test_a_port_in_pypirc_that_no_server_has(tmp_path: Path, port: str) -> None:
+    path = tmp_path / "pypirc"
+    path.write_text(f"[distutils]\nindex-servers = own\n[own]\nrepository = https://h.example:{port}/\n")
+    with pytest.raises(UsageError) as caught:
+        resolve_target(options(repository="own", config_file=path))
+    assert len(str(caught.value)) < 6000
 
 
 def test_the_index_of_long_ago() -> None:

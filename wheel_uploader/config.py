@@ -208,6 +208,8 @@ def _said(value: object) -> str:
         return "a table"
     if isinstance(value, int) and abs(value) > _MOST:
         return "a very large number"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_said, value))}]"
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 
