@@ -165,6 +165,32 @@ TABLE: list[tuple[int, str, Kind, type[ReleaseError], str]] = [
 ]
 
 
+#: Words that decide, and the only statuses with which they do.
+WORDS_COUNT_WITH = [
+    ("File already exists", "file name already", {400, 403, 409, 422}),
+    ("The name 'x' is too similar to an existing project.", "too close", {400, 403, 409, 422}),
+    ("Too many new projects created", "within the last hour", {429}),
+    (
+        "File too large. Limit for project 'x' is 100 MB.",
+        "larger than the index allows",
+        {400, 403, 413, 422},
+    ),
+    ("Invalid: Python version is required.", "the form of the upload", {400, 422}),
+    ("Invalid filename 'x'", "does not accept the file's name", {400, 422}),
+]
+
+
+@pytest.mark.parametrize(("words", "ours", "statuses"), WORDS_COUNT_WITH)
+def test_words_decide_only_with_the_statuses_of_a_refusal(words: str, ours: str, statuses: set[int]) -> None:
+    """A page of a broken server may hold any words, and a pause must not be taken for a refusal."""
+    asked = {status for status in range(400, 600) if ours in answers.understand(status, words).diagnosis}
+    assert asked - _BY_STATUS_ALONE.get(ours, set()) == statuses - _BY_STATUS_ALONE.get(ours, set())
+
+
+#: Diagnoses that a status has without any words, too.
+_BY_STATUS_ALONE = {"file name already": {409}}
+
+
 @pytest.mark.parametrize(("status", "words", "kind", "error", "ours"), TABLE)
 def test_every_answer_has_its_diagnosis(
     status: int, words: str, kind: Kind, error: type[ReleaseError], ours: str

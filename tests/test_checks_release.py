@@ -375,6 +375,36 @@ FAULTS: dict[str, tuple[ReleaseContent, str, str]] = {
         "release/file-too-big",
         SDIST,
     ),
+    "the release is a second more than 14 days old": (
+        release(page=page(*PREVIOUS, SDIST, age=14 + 1 / 86_400), states=(state(WINDOWS, FileState.ABSENT),)),
+        "release/closed",
+        "release",
+    ),
+    "a large file, and the largest one on the index is just within the limit": (
+        release(changed={SDIST: {"size": (100 << 20) + 1}}, page=page(*PREVIOUS, size=100 << 20)),
+        "release/file-too-big",
+        SDIST,
+    ),
+    "a project that is full": (
+        release([SDIST], page=page("dipy-1.11.0.tar.gz", size=10 << 30)),
+        "release/project-too-big",
+        "release",
+    ),
+    "a byte too much": (
+        release([SDIST], page=page("dipy-1.11.0.tar.gz", size=(10 << 30) - 7_999_999)),
+        "release/project-too-big",
+        "release",
+    ),
+    "more than half of the pythons have a platform": (
+        release([*FULL, *matrix(PYTHONS[:2], ["win_arm64"]), wheel("cp313", "win_arm64")]),
+        "release/hole-in-matrix",
+        "release",
+    ),
+    "two sdists more": (
+        release([*FULL, "dipy-1.12.0.zip", "dipy-1.12.tar.gz"]),
+        "release/two-sdists",
+        "release",
+    ),
     "too many files": (
         release(page=page(*PREVIOUS, size=((10 << 30) - 90_000_000) // len(PREVIOUS))),
         "release/project-too-big",
@@ -387,6 +417,7 @@ BESIDES = {
     "a file of another project": {"release/odd-one-out"},
     "a python that is refused": set[str](),
     "two spellings of an sdist": {"release/two-sdists"},
+    "two sdists more": {"release/clash"},
     "too many files": {"release/file-too-big"},
     "a file of another version": set[str](),
 }
@@ -519,6 +550,9 @@ GOOD: dict[str, ReleaseContent] = {
     "a release of 13 days": release(
         page=page(*PREVIOUS, SDIST, age=13), states=(state(WINDOWS, FileState.ABSENT),)
     ),
+    "a release of just 14 days": release(
+        page=page(*PREVIOUS, SDIST, age=14), states=(state(WINDOWS, FileState.ABSENT),)
+    ),
     "an index without times": release(
         page=page(*PREVIOUS, SDIST, age=None), states=(state(WINDOWS, FileState.ABSENT),)
     ),
@@ -529,6 +563,20 @@ GOOD: dict[str, ReleaseContent] = {
     "a large file of a project with a raised limit": release(
         changed={SDIST: {"size": 150 << 20}}, page=page(*PREVIOUS, size=120 << 20)
     ),
+    "a file of just the limit": release(changed={SDIST: {"size": 100 << 20}}),
+    "a file of just the raised limit": release(
+        [SDIST], changed={SDIST: {"size": 1 << 30}}, page=page("dipy-1.11.0.tar.gz", size=(100 << 20) + 1)
+    ),
+    "an index that does not state sizes": release(
+        [SDIST], page=dataclasses.replace(page(), files=(IndexFile(filename="dipy-1.11.0.tar.gz", url="x"),))
+    ),
+    "full with the last byte": release([SDIST], page=page("dipy-1.11.0.tar.gz", size=(10 << 30) - 8_000_000)),
+    "almost full, and all of it is there": release(
+        [SDIST],
+        page=page("dipy-1.11.0.tar.gz", SDIST, size=(5 << 30) - 1, age=1),
+        states=(state(SDIST, FileState.SAME),),
+    ),
+    "half of the pythons have a platform": release([*FULL, *matrix(PYTHONS[:2], ["win_arm64"])]),
     "a project that is over the limit already": release(
         page=page(*PREVIOUS, size=(11 << 30) // len(PREVIOUS))
     ),
@@ -554,6 +602,30 @@ def test_a_stray_is_named_with_what_it_stands_beside() -> None:
     assert said("a stray wheel for newer Macs") == [
         "it stands beside macosx_11_0_arm64 for cp312-cp312 on macosx_arm64, and most pythons have 1"
     ]
+
+
+@pytest.mark.parametrize(
+    ("pythons", "usually"),
+    [(PYTHONS[2:3], ""), (PYTHONS[1:3], ", and most pythons have 1"), (PYTHONS, ", and most pythons have 1")],
+)
+def test_a_stray_is_compared_with_other_pythons_if_there_are_any(
+    pythons: tuple[str, ...], usually: str
+) -> None:
+    [found] = findings(release([*matrix(pythons, PLATFORMS[:1]), STRAY, SDIST]))
+    assert (found.check, found.subject) == ("release/duplicate-slot", STRAY)
+    assert found.message == f"it stands beside macosx_11_0_arm64 for cp312-cp312 on macosx_arm64{usually}"
+
+
+@pytest.mark.parametrize(
+    ("served", "said"),
+    [
+        (None, "there is no sdist"),
+        (page(*PREVIOUS), "there is no sdist among the files, nor on the index"),
+    ],
+)
+def test_no_sdist_says_where_it_was_looked_for(served: ProjectPage | None, said: str) -> None:
+    [found] = findings(release(matrix(), page=served))
+    assert (found.check, found.message) == ("release/no-sdist", said)
 
 
 def test_what_is_lost_is_told_in_one_sentence_for_each_python_or_platform() -> None:

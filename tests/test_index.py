@@ -160,6 +160,36 @@ def test_an_index_without_hashes_is_asked_for_the_bytes(
     ]
 
 
+@pytest.mark.parametrize("status", [404, 410])
+def test_a_page_that_does_not_exist_is_a_project_without_files(
+    served: Served, opened: Callable[..., Index], status: int
+) -> None:
+    served.index.page = (status, "text/plain", "gone")
+    index = opened(served.reading_url)
+    for page in (index.page("dipy"), index.html_page("dipy")):
+        assert page is not None
+        assert (page.exists, page.files) == (False, ())
+
+
+@pytest.mark.parametrize("status", [400, 403, 405, 409, 411, 451, 500])
+def test_any_other_failure_is_not_taken_for_an_unknown_project(
+    served: Served, opened: Callable[..., Index], status: int
+) -> None:
+    """Otherwise all files would count as new."""
+    served.index.page = (status, "text/plain", "no")
+    for ask in (Index.page, Index.html_page):
+        with pytest.raises(NetworkError):
+            ask(opened(served.reading_url), "dipy")
+
+
+@pytest.mark.parametrize("status", [406, 415])
+def test_an_index_that_refuses_html_has_no_html_view(
+    served: Served, opened: Callable[..., Index], status: int
+) -> None:
+    served.index.page = (status, "text/plain", "no")
+    assert opened(served.reading_url).html_page("dipy") is None
+
+
 LOGIN = '<title>Log in</title><form><input type="password" name="p"></form>'
 
 

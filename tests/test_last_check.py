@@ -22,7 +22,9 @@ from wheel_uploader.models import (
     Trial,
 )
 from wheel_uploader.progress import Silent
+from wheel_uploader.publish.upload import Uploader
 from wheel_uploader.stages import publishing
+from wheel_uploader.stopping import Watch
 
 Change = Callable[[Job], None]
 
@@ -123,6 +125,20 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
         yield found
 
 
+def options_of(served: Served, **others: Any) -> Options:
+    known: dict[str, Any] = {
+        "project": "dipy",
+        "version": "1.11.0",
+        "urls": ("staged",),
+        "repository_url": served.upload_url,
+        "username": "me",
+        "password": "my-password",
+        "profile": Profile.ANY,
+        "confirm_timeout": 3,
+    }
+    return Options(**{**known, **others})
+
+
 def published(served: Served, monkeypatch: pytest.MonkeyPatch, change: Change) -> str:
     """Run everything, with ``change`` between the last stage and the upload; return how the run ended."""
     genuine = publishing.upload_release
@@ -132,17 +148,7 @@ def published(served: Served, monkeypatch: pytest.MonkeyPatch, change: Change) -
         genuine(job, *others)
 
     monkeypatch.setattr(publishing, "upload_release", upload_release)
-    options = Options(
-        project="dipy",
-        version="1.11.0",
-        urls=("staged",),
-        repository_url=served.upload_url,
-        username="me",
-        password="my-password",
-        profile=Profile.ANY,
-        confirm_timeout=3,
-    )
-    error = pipeline.run(options, Silent()).error
+    error = pipeline.run(options_of(served), Silent()).error
     return f"{error.exit_code}: {error} {' '.join(error.details)}" if error else ""
 
 
@@ -162,3 +168,75 @@ def test_a_good_release_is_posted(served: Served, monkeypatch: pytest.MonkeyPatc
     # The second time all of it is there.
     assert published(served, monkeypatch, lambda _: None) == ""
     assert len(served.index.posts) == 6
+
+
+# --- what the stages ask for before they begin -----------------------------------------------------
+
+
+@pytest.fixture
+def nobody_logs_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
+    """No credentials anywhere, and no terminal to ask for them."""
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(tmp_path / "home"))
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
+    return {"username": None, "password": None, "non_interactive": True}
+
+
+def test_credentials_are_asked_for_only_if_there_is_something_to_post(
+    served: Served, nobody_logs_in: dict[str, Any], tmp_path: Path
+) -> None:
+    options = options_of(served, **nobody_logs_in)
+    missing = pipeline.run(options, Silent())
+    assert missing.error is not None
+    assert (missing.error.exit_code, served.index.posts) == (4, [])
+    for path in (tmp_path / "staged").iterdir():
+        served.index.store(path)
+    there = pipeline.run(options, Silent())
+    assert (there.error, served.index.posts) == (None, [])
+    assert len(there.confirmations) == 6
+
+
+def test_credentials_come_before_signals_are_deferred(
+    served: Served, nobody_logs_in: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise Ctrl-C does not work at the prompt for the password."""
+    events: list[str] = []
+    gently, credentials = Watch.gently, Uploader.credentials
+
+    def noted(what: str, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        def call(self: Any) -> Any:
+            events.append(what)
+            return function(self)
+
+        return call
+
+    monkeypatch.setattr(Watch, "gently", noted("deferred", gently))
+    monkeypatch.setattr(Uploader, "credentials", noted("asked", credentials))
+    assert pipeline.run(options_of(served, **nobody_logs_in), Silent()).error is not None
+    assert events[0] == "asked"
+
+
+@pytest.mark.parametrize(
+    ("fields", "needed"),
+    [
+        ({"until": Stage.DOWNLOAD}, None),
+        ({"until": Stage.CHECK}, None),
+        ({}, None),
+        ({"until": Stage.DOWNLOAD, "smoke": "true"}, None),
+        ({"until": Stage.CHECK, "smoke": "true"}, "--smoke"),
+        ({"smoke": "true"}, "--smoke"),
+        ({"until": Stage.CHECK, "rehearse": True}, None),
+        ({"rehearse": True}, "a rehearsal"),
+    ],
+)
+def test_pip_is_missed_before_anything_begins_and_only_if_it_is_needed(
+    served: Served, monkeypatch: pytest.MonkeyPatch, fields: dict[str, Any], needed: str | None
+) -> None:
+    monkeypatch.setattr("wheel_uploader.pip._version", lambda: "")
+    error = pipeline.run(options_of(served, **fields), Silent()).error
+    if needed:
+        assert error is not None
+        assert (error.exit_code, error.message) == (2, f"{needed} needs pip, and this Python has none")
+        assert (served.index.gets, served.index.posts) == ([], [])
+    else:
+        assert error is None

@@ -201,6 +201,12 @@ def test_every_number_has_bounds_on_both_sides() -> None:
                 Options(**{**PUBLISH, name: value})
 
 
+def test_the_longest_project_name() -> None:
+    assert Options(**{**PUBLISH, "project": "d" * 1000}).project == "d" * 1000
+    with pytest.raises(UsageError, match="is not a project name"):
+        Options(**{**PUBLISH, "project": "d" * 1001})
+
+
 def test_a_run_judges_its_options_again() -> None:
     """Somebody may have come around the constructor."""
     options = Options.unchecked(**{**PUBLISH, "urls": ()})

@@ -8,7 +8,7 @@ import pytest
 
 from wheel_uploader import release
 from wheel_uploader.errors import FileError, NothingFoundError, UsageError
-from wheel_uploader.models import Options, RemoteFile
+from wheel_uploader.models import Attestations, Options, RemoteFile
 
 
 def listed(*filenames: str, source: str = "http://127.0.0.1/", **facts: object) -> list[RemoteFile]:
@@ -136,3 +136,20 @@ def test_local_copies_are_compared_by_their_bytes(tmp_path: Path) -> None:
     assert len(release.choose(files, asked(), lambda file: "same").files) == 1
     with pytest.raises(FileError, match="release/clash"):
         release.choose(files, asked(), lambda file: file.url)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "taken", "reasons"),
+    [
+        (Attestations.AUTO, [f"{NAME}.publish.attestation"], []),
+        (Attestations.REQUIRE, [f"{NAME}.publish.attestation"], []),
+        (Attestations.NONE, [], ["--attestations none"]),
+    ],
+)
+def test_attestations_are_left_out_only_if_the_user_wants_none(
+    wanted: Attestations, taken: list[str], reasons: list[str]
+) -> None:
+    files = listed(NAME, f"{NAME}.publish.attestation")
+    selection = release.choose(files, asked(attestations=wanted), no_digest)
+    assert [each.filename for each in selection.companions] == taken
+    assert [each.reason for each in selection.refused] == reasons

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
+import json
 import os
 import random
 import socket
 import time
+import types
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -44,6 +46,8 @@ from wheel_uploader.http import Http
 from wheel_uploader.index import Index, compare, reading_urls
 from wheel_uploader.index.confirm import confirm
 from wheel_uploader.models import (
+    Attestation,
+    Attestations,
     FileState,
     IndexState,
     LocalFile,
@@ -53,8 +57,10 @@ from wheel_uploader.models import (
     UploadResult,
 )
 from wheel_uploader.progress import Silent
+from wheel_uploader.publish.along import Along
 from wheel_uploader.publish.answer_rules import Kind
 from wheel_uploader.publish.posting import upload_all, verdict
+from wheel_uploader.publish.target import Target
 from wheel_uploader.publish.upload import Uploader, resolve_target
 from wheel_uploader.verified_file import BLOCK
 
@@ -267,6 +273,76 @@ def test_what_a_post_carries(served: Served, release: list[LocalFile], run: Call
     assert post.headers["Accept"] == "application/json"
     assert "twine" in post.headers["User-Agent"]
     assert post.headers["Authorization"] == indexes.basic("me", SECRET)
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("X-Odd: 1", "unrecognized or malformed field 'x-odd'"),
+        ("Requires-Python: three", "'three' is invalid for 'requires-python'"),
+        ("Requires-Dist: ???", "'???' is invalid for 'requires-dist'"),
+    ],
+)
+def test_metadata_that_twine_would_refuse_is_not_posted(
+    tmp_path: Path, served: Served, run: Callable[..., Run], line: str, why: str
+) -> None:
+    metadata = f"Metadata-Version: 2.1\nName: dipy\nVersion: 1.11.0\n{line}\n"
+    path = wheels.make_wheel(tmp_path / "odd", metadata=metadata)
+    with pytest.raises(FileError) as caught:
+        run(served.upload_url).uploader.post(local_file(path))
+    assert caught.value.message.startswith(
+        f"{path.name} cannot be posted: Invalid distribution metadata: {why}"
+    )
+    assert caught.value.hint == "Rebuild the file, then run this again."
+    assert served.index.posts == []
+
+
+@pytest.mark.parametrize(
+    ("is_pypi", "trusted", "wanted", "why", "sent"),
+    [
+        (False, True, Attestations.AUTO, "the index takes none, only PyPI does", 0),
+        (True, False, Attestations.AUTO, "PyPI takes attestations from trusted publishers only", 0),
+        (True, True, Attestations.AUTO, "", 2),
+        (True, True, Attestations.REQUIRE, "", 2),
+    ],
+)
+def test_attestations_go_to_pypi_from_a_trusted_publisher_only(
+    release: list[LocalFile],
+    is_pypi: bool,
+    trusted: bool,
+    wanted: Attestations,
+    why: str,
+    sent: int,
+) -> None:
+    made, package = attested(release[0]), types.SimpleNamespace(attestations=None)
+    along = Along(Target(url="https://x.example.org/", is_pypi=is_pypi, name="the index"))
+    assert along.attest(made, wanted, trusted=trusted).startswith(why)
+    along.add_to(package, release[0])
+    # The third cannot be read.
+    assert (package.attestations or []) == [{"number": 1}, {"number": 2}][:sent]
+    other = types.SimpleNamespace(attestations=None)
+    along.add_to(other, release[1])
+    assert other.attestations is None
+
+
+def test_attestations_that_are_required_and_not_taken_end_the_run(release: list[LocalFile]) -> None:
+    along = Along(Target(url="https://x.example.org/", is_pypi=True, name="pypi"))
+    with pytest.raises(CredentialsError, match=r"--attestations require: .* these credentials are a token"):
+        along.attest(attested(release[0]), Attestations.REQUIRE, trusted=False)
+
+
+def attested(file: LocalFile) -> list[Attestation]:
+    """Return two attestations of a file, not in their order, and one that cannot be read."""
+    return [
+        Attestation(
+            about=file.filename,
+            path=file.path.with_name(f"{file.filename}.{kind}.attestation"),
+            kind=kind,
+            content=json.dumps({"number": number}).encode(),
+            problem="" if number else "it is damaged",
+        )
+        for number, kind in ((2, "slsa"), (0, "other"), (1, "publish"))
+    ]
 
 
 def test_netrc_is_not_read(

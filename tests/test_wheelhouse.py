@@ -108,6 +108,47 @@ def test_a_wheelhouse_that_cannot_be_written_to_is_said_at_once(tmp_path: Path) 
     assert list(folder.iterdir()) == []
 
 
+@posix_only
+@pytest.mark.parametrize(
+    ("broken", "why"),
+    [
+        ({"wheelhouse._is_read_only": lambda _: True}, os.strerror(errno.EROFS)),
+        ({"os.access": lambda *_: False}, "it cannot be written to"),
+    ],
+    ids=["read-only", "not ours"],
+)
+def test_nothing_is_made_in_a_folder_that_cannot_be_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: dict[str, object], why: str
+) -> None:
+    for name, function in broken.items():
+        monkeypatch.setattr(name if name.startswith("os.") else f"wheel_uploader.{name}", function)
+    with pytest.raises(StorageError) as caught, Wheelhouse(tmp_path):
+        pass
+    assert str(caught.value) == f"the wheelhouse {tmp_path}: {why}"
+    assert "Choose a wheelhouse that you may write to" in caught.value.hint
+    assert list(tmp_path.iterdir()) == []
+
+
+@posix_only
+def test_a_link_that_takes_the_place_of_the_hidden_folder_is_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house, elsewhere = tmp_path / "house", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "x.tmp").write_text("not ours")
+    genuine = Wheelhouse._make
+
+    def make(self: Wheelhouse) -> None:
+        genuine(self)
+        (house / HIDDEN).rmdir()
+        (house / HIDDEN).symlink_to(elsewhere)
+
+    monkeypatch.setattr(Wheelhouse, "_make", make)
+    with pytest.raises(StorageError, match="Not a directory"), Wheelhouse(house):
+        pass
+    assert (elsewhere / "x.tmp").read_text() == "not ours"
+
+
 @pytest.mark.parametrize(
     ("number", "hint"),
     [
@@ -300,6 +341,37 @@ def test_what_nothing_can_continue_is_tidied_away(tmp_path: Path) -> None:
 
 
 # --- what is there ---------------------------------------------------------------------------------
+
+
+def test_the_names_in_the_hidden_folder_are_those_of_earlier_versions(tmp_path: Path) -> None:
+    """Otherwise an upgrade fetches and checks everything again, and leaves litter."""
+    (tmp_path / WHEEL).write_bytes(b"x")
+    with Wheelhouse(tmp_path) as house:
+        house.write_memory(WHEEL, b"{}")
+        house.write_note(WHEEL, NOTE)
+        house.write_stump_note("y.whl", NOTE)
+        assert house.memory(WHEEL, 100) == b"{}"
+    there = {entry.name for entry in (tmp_path / HIDDEN).iterdir()}
+    assert there == {f"{WHEEL}.checked.json", f"{WHEEL}.json", "y.whl.part.json", "lock"}
+    (tmp_path / WHEEL).unlink()
+    with Wheelhouse(tmp_path):
+        pass
+    assert {entry.name for entry in (tmp_path / HIDDEN).iterdir()} == {f"{WHEEL}.json", "lock"}
+
+
+@posix_only
+def test_a_small_file_is_written_over_another_one(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        with Wheelhouse(tmp_path) as house:
+            for content in (b"first", b"second"):
+                assert (
+                    house.write_small("x.publish.attestation", content) == tmp_path / "x.publish.attestation"
+                )
+                assert (tmp_path / "x.publish.attestation").read_bytes() == content
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "x.publish.attestation").stat().st_mode) == 0o640
 
 
 @pytest.mark.parametrize("kind", ["symbolic link", "directory", "fifo", "socket"])

@@ -12,6 +12,7 @@ import importlib.util
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -44,6 +45,8 @@ NOT_FOR_MUTANTS = (
     *("test_cassettes", "test_layers", "test_docs", "test_manual", "test_startup", "test_download_stops"),
     *("test_native_hostile", "test_archive_fuzz", "test_canaries", "test_secrets", "test_smoke"),
 )
+#: Which of the others judge (``MUTANT_MARKS``): quick ones, so that a sample of 400 takes minutes.
+MARKS = "not slow and not server and not gpg"
 #: Mutants that change nothing that can be seen: path, change, and the reason; each was checked by hand.
 EQUIVALENT: Mapping[tuple[str, str], str] = {}
 
@@ -71,6 +74,9 @@ class Covering:
         if not tests and any(line in there for line in mutant.lines):
             # It runs when the module is imported: whoever uses the module may notice.
             tests = {test for named in there.values() for test in named}
+            # A module of constants alone has no lines that run later: whoever runs its importers may notice.
+            for path in () if tests else _importers(mutant.path):
+                tests |= {test for named in self.lines.get(path, {}).values() for test in named}
         return sorted((test for test in tests if test in self.seconds), key=lambda test: self.seconds[test])
 
 
@@ -120,6 +126,19 @@ def _sources() -> dict[str, str]:
     """Return path below the package to source."""
     paths = sorted({path for pattern in TARGETS for path in PACKAGE.glob(pattern)})
     return {path.relative_to(PACKAGE).as_posix(): path.read_text(encoding="utf-8") for path in paths}
+
+
+def _importers(path: str) -> list[str]:
+    """Return the modules that import the one at ``path``, below the package."""
+    place = Path(path).with_suffix("")
+    named = re.compile(
+        rf"import [^#]*\b{place.name}\b|from {'.'.join(('wheel_uploader', *place.parts))} import"
+    )
+    return [
+        other
+        for other in sorted(each.relative_to(PACKAGE).as_posix() for each in PACKAGE.rglob("*.py"))
+        if named.search((PACKAGE / other).read_text(encoding="utf-8"))
+    ]
 
 
 # --- which tests run which line --------------------------------------------------------------------
@@ -202,7 +221,9 @@ def _measure(times: str, files: Sequence[str]) -> None:
     import pytest
 
     plugin = _Times()
-    pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:xdist", *files], plugins=[plugin])
+    marks = os.environ.get("MUTANT_MARKS", MARKS)
+    options = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", marks]
+    pytest.main([*options, *files], plugins=[plugin])
     passed = {test: seconds for test, seconds in plugin.seconds.items() if test not in plugin.failed}
     Path(times).write_text(json.dumps(passed))
 
