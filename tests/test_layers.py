@@ -28,7 +28,7 @@ PACKAGE = ROOT / "wheel_uploader"
 #: A module may import those of its own level and of the levels above it here, and there is no cycle.
 LEVELS = (
     ("__init__", "errors", "budget"),
-    ("models/*", "bounded", "display", "redaction"),
+    ("models/*", "urls", "characters", "dates", "bounded", "display", "redaction"),
     ("names", "memo", "progress/*"),
     ("stopping", "listening", "watchdog", "hard_exit", "streams"),
     ("child_*",),
@@ -133,7 +133,7 @@ NOT_IMPORTED = {"pypiserver"}
 
 #: Values in, values out: no disk, no network, no clock of the machine, no other program.
 PURE = (
-    *("errors", "models/*", "names", "display", "redaction", "memo"),
+    *("errors", "models/*", "names", "display", "redaction", "memo", "characters", "dates"),
     *("checks/*", "native/*", "platforms/*", "report/*"),
     *("sources/html", "sources/simple", "http/hosts", "http/hostnames", "http/bodies"),
     *("brought/expect", "brought/sums", "brought/vouch"),

@@ -59,7 +59,8 @@ def _candidates() -> Iterator[Path]:
     yield Path(getattr(sys, "_base_executable", sys.executable))
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
     yield from sorted(pyenv.glob("versions/3.*/bin/python"))
-    for folder in os.get_exec_path():
+    # The shims of pyenv are slow, and lead to what was found already.
+    for folder in (folder for folder in os.get_exec_path() if Path(folder).name != "shims"):
         yield from (Path(folder) / name for name in names)
     if uv := shutil.which("uv"):
         listed = subprocess.run(

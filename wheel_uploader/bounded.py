@@ -8,15 +8,17 @@ Every number from outside enters the program through this module.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Callable
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
+
+from wheel_uploader import dates
 
 #: Bytes of one file. The largest wheels that are published have a few GB.
 MAX_SIZE = 1 << 40
@@ -31,6 +33,11 @@ MAX_ENUMERATED = 199
 MAX_VERSION = 200
 #: Characters of a list of version specifiers, such as Requires-Python.
 MAX_SPECIFIERS = 4000
+
+#: Levels of brackets within brackets in JSON.
+MAX_DEPTH = 200
+_OTHER_BYTES = bytes(byte for byte in range(256) if byte not in b'[]{}"')
+_ONE_UP_ONE_DOWN = bytes.maketrans(b"[{]}", b"\2\2\0\0")
 
 _EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 #: Characters of a date.
@@ -110,14 +117,8 @@ def moment(stated: object) -> datetime | None:
     """
     if not isinstance(stated, str) or len(stated) > _LONGEST_DATE or not stated.isascii():
         return None
-    for parse in (datetime.fromisoformat, parsedate_to_datetime):
-        try:
-            when = parse(stated.strip())
-        except (ValueError, TypeError, IndexError, OverflowError):
-            continue
-        when = when if when.tzinfo else when.replace(tzinfo=UTC)
-        return when if _EARLIEST <= when <= _LATEST else None
-    return None
+    when = dates.parse(stated.strip())
+    return when if when is not None and _EARLIEST <= when <= _LATEST else None
 
 
 def moment_of(timestamp: float) -> datetime:
@@ -163,12 +164,27 @@ def load_json(text: str | bytes, hook: Callable[[dict[str, Any]], Any] | None = 
     A whole number of more digits than any number has becomes one that is beyond every limit. What is not a
     finite number (``NaN``, ``1e400``) becomes None.
     """
+    if _is_deep(text):
+        raise ValueError("it is nested too deeply")
     try:
         return json.loads(
             text, object_hook=hook, parse_int=integer, parse_float=_float, parse_constant=_not_a_number
         )
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+
+
+def _is_deep(text: str | bytes) -> bool:
+    """Return whether brackets are nested deeper than in any listing.
+
+    Where the parser itself gives up depends on the release of Python: between 900 and 100,000 levels.
+    """
+    data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+    if data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
+        return False
+    quoted = data.replace(b"\\\\", b"").replace(b'\\"', b"").translate(None, _OTHER_BYTES)
+    bare = b"".join(quoted.split(b'"')[::2]).translate(_ONE_UP_ONE_DOWN)
+    return max(itertools.accumulate(byte - 1 for byte in bare), default=0) > MAX_DEPTH
 
 
 def _float(text: str) -> float | None:

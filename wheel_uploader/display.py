@@ -8,9 +8,10 @@ import html
 import json
 import re
 from collections.abc import Iterator
-from urllib.parse import quote, quote_plus, unquote, urlsplit, urlunsplit
 
+from wheel_uploader import characters
 from wheel_uploader.redaction import TOKEN_PATH, Secrets, by_place, parameters, without_wild_logins
+from wheel_uploader.urls import quote, quote_plus, unquote, urlsplit, urlunsplit
 
 #: Commands of GitHub Actions, Azure Pipelines and TeamCity. ``std::vector`` is none: a command begins a word,
 #: but for those that a line may be broken before.
@@ -158,7 +159,7 @@ def printable(text: str, *, limit: int = 2000) -> str:
 
 def _visible(character: str) -> str:
     # Not printable: control, format (bidi, zero-width), surrogates, private use, every space but " ".
-    if character.isprintable() and not _INVISIBLE.match(character):
+    if character.isprintable() and characters.is_known(character) and not _INVISIBLE.match(character):
         return character
     return character.encode("unicode_escape").decode("ascii")
 

@@ -13,6 +13,8 @@ from email.errors import MessageError
 from email.parser import HeaderParser
 from typing import NamedTuple
 
+from wheel_uploader.archive import header_text
+
 #: Metadata of real projects has at most 32 kinds of headers, and a licence text of 2,000 lines in one.
 _MAX_HEADER_LINES = 20_000
 _MAX_HEADERS = 128
@@ -109,15 +111,16 @@ def _parse(data: bytes) -> tuple[Mapping[str, tuple[str, ...]] | None, tuple[str
         return None, (odd,)
     from pkginfo.distribution import HEADER_ATTRS, MAX_METADATA_VERSION_STR, Distribution
 
+    text, _ = header_text.canonical(data.decode("utf-8", "replace"))
     reader = Distribution()
     remarks: tuple[str, ...] = ()
-    version = HeaderParser().parsestr(data.decode("utf-8", "replace")).get("Metadata-Version", "").strip()
+    version = HeaderParser().parsestr(text).get("Metadata-Version", "").strip()
     if version not in HEADER_ATTRS:
         # pkginfo would say this with a warning, and warnings cannot be caught in one thread alone.
         remarks = (f"pkginfo does not know metadata version '{version}'",)
         reader.metadata_version = MAX_METADATA_VERSION_STR
     try:
-        reader.parse(data)
+        reader.parse(text.encode("utf-8"))
     except (ValueError, TypeError, AttributeError, LookupError, RecursionError, MessageError) as error:
         return None, (*remarks, f"pkginfo cannot parse it ({type(error).__name__}: {error})")
     fields: dict[str, tuple[str, ...]] = {}

@@ -102,8 +102,8 @@ def parse(data: bytes) -> Record:
                 problems.append(Problem(f"line {number} lists '{row.path}' again"))
             paths.add(row.path)
             rows.append(row)
-    except csv.Error as error:
-        problems.append(Problem(f"it cannot be read as CSV ({error})"))
+    except csv.Error:
+        problems.append(Problem(f"it cannot be read as CSV from line {len(rows) + len(problems) + 1} on"))
     return Record(tuple(rows), tuple(problems))
 
 

@@ -8,6 +8,7 @@ import stat
 from collections import Counter
 from collections.abc import Iterator
 
+from wheel_uploader import characters
 from wheel_uploader.budget import OVER_BUDGET
 from wheel_uploader.checks.registry import Yielded, check, pypi_check
 from wheel_uploader.memo import remembers
@@ -266,7 +267,7 @@ def case_collision(wheel: WheelContent) -> Iterator[Yielded]:
     """
     seen: dict[str, str] = {}
     for member in wheel.members:
-        first = seen.setdefault(member.name.casefold(), member.name)
+        first = seen.setdefault(characters.fold(member.name), member.name)
         if first != member.name:
             yield member.name, f"only upper and lower case tell it from '{first}'"
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
+from wheel_uploader import characters
 from wheel_uploader.checks import mailboxes
 from wheel_uploader.checks.core_metadata import CoreMetadata
+from wheel_uploader.urls import urlsplit
 
 #: Characters.
 _MOST_LABEL = 32
@@ -44,6 +45,8 @@ def _why_no_address(value: str) -> str:
     address = mailboxes.only_address(value)
     if not address:
         return ""
+    if not characters.are_known(address):
+        return "is not valid: it has characters that are newer than Unicode 14"
     try:
         validate_email(address, check_deliverability=False)
     except EmailNotValidError as error:

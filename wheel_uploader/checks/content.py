@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from wheel_uploader import characters
 from wheel_uploader.checks.registry import Yielded, check, pypi_check
 from wheel_uploader.models import Severity, WheelContent, WheelName
 
@@ -123,7 +124,7 @@ def _problem(top: str, is_folder: bool, project: str) -> str:
         return (
             f"a {'directory' if is_folder else 'file'} of the project's own, not a part of what it installs"
         )
-    if is_folder and not top.isidentifier() and not _TOP_FOLDER.match(top):
+    if is_folder and not (top.isidentifier() and characters.are_known(top)) and not _TOP_FOLDER.match(top):
         return "a directory that cannot be imported by this name"
     if not is_folder and not _TOP_FILE.search(top):
         return "a file that is no module"

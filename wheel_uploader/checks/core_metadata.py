@@ -6,7 +6,8 @@ import functools
 from dataclasses import dataclass
 from typing import Any
 
-from wheel_uploader.archive import pkginfo_reader, record
+from wheel_uploader.archive import header_text, pkginfo_reader, record
+from wheel_uploader.checks import content_type
 from wheel_uploader.models import SdistContent, WheelContent
 
 Content = WheelContent | SdistContent
@@ -15,6 +16,10 @@ Content = WheelContent | SdistContent
 NEWEST = (2, 5)
 #: Headers whose faults have a check of their own.
 ELSEWHERE = frozenset({"description-content-type"})
+#: Headers that nobody parses, so that a line end at their beginning does no harm.
+_FREE_TEXT = frozenset({"license", "description", "keywords", "author", "maintainer", "platform"})
+#: Round brackets in one requirement or licence expression; real ones have a few.
+_MOST_BRACKETS = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,11 +81,51 @@ def parse(data: bytes) -> CoreMetadata | None:
         return None
     if odd := pkginfo_reader.why_too_odd(data):
         return CoreMetadata(fields={}, problems=(("", odd),))
+    text, below = header_text.canonical(text)
     # As text: from bytes, packaging takes time without end for some headers that are not ASCII.
     raw, unparsed = parse_email(text)
     problems = [(header, _unparsed(header, values)) for header, values in sorted(unparsed.items())]
-    problems += [problem for problem in _validate(raw) if problem[0] not in unparsed]
-    return CoreMetadata(fields=dict(raw), problems=tuple(problems))
+    problems += [
+        (header, f"the value of {header} begins on the next line, which not every Python reads alike")
+        for header in sorted(below - _FREE_TEXT)
+    ]
+    fields: dict[str, Any] = dict(raw)
+    problems += _take_unclear(fields)
+    judged = dict(fields)
+    problems += _take_content_type(judged)
+    problems += [problem for problem in _validate(judged) if problem[0] not in unparsed]
+    return CoreMetadata(fields=fields, problems=tuple(problems))
+
+
+def _take_unclear(fields: dict[str, Any]) -> list[tuple[str, str]]:
+    """Remove expressions that packaging cannot read alike on every Python; return the problems.
+
+    How many brackets it can follow depends on the stack, and escapes in quotes are for Python's own parser.
+    """
+    problems: list[tuple[str, str]] = []
+    for field in ("requires_dist", "provides_dist", "obsoletes_dist", "license_expression"):
+        value = fields.get(field)
+        values = [value] if isinstance(value, str) else list(value or ())
+        unclear = [each for each in values if each.count("(") > _MOST_BRACKETS or "\\" in each]
+        if not unclear:
+            continue
+        header = field.replace("_", "-")
+        problems += [
+            (header, f"{header} has a backslash, or more than {_MOST_BRACKETS} brackets") for _ in unclear
+        ]
+        if isinstance(value, str):
+            del fields[field]
+        else:
+            fields[field] = [each for each in values if each not in unclear]
+    return problems
+
+
+def _take_content_type(fields: dict[str, Any]) -> list[tuple[str, str]]:
+    """Remove Description-Content-Type, which is judged here; return the problem with it."""
+    value = fields.pop("description_content_type", None)
+    if not isinstance(value, str) or not (problem := content_type.problem(value)):
+        return []
+    return [("description-content-type", f"Description-Content-Type is '{value}': {problem}")]
 
 
 def _unparsed(header: str, values: list[str]) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import functools
 import sys
-from email.message import Message
 from pathlib import Path
 from typing import NamedTuple
 
 from wheel_uploader import child_processes
+from wheel_uploader.checks import content_type as content_type_
 from wheel_uploader.child_environment import Kind
 from wheel_uploader.child_outcome import CannotStart
 
@@ -28,11 +28,9 @@ class Rendering(NamedTuple):
 @functools.lru_cache(maxsize=64)
 def render(text: str, content_type: str) -> Rendering:
     """Render ``text``, which is not empty, as what ``content_type`` says (reStructuredText without one)."""
-    header = Message()
-    header["Content-Type"] = content_type or "text/x-rst"
     if not text.strip():
         return Rendering(refused="it is blank")
-    if header.get_content_type() == "text/plain":
+    if content_type_.bare(content_type) == "text/plain":
         return Rendering()
     if len(text) > MOST:
         return Rendering(unknown=f"it has {len(text)} characters, and not more than {MOST} are tried")

@@ -7,9 +7,10 @@ nothing stops it in the same process. The first line of the input is the content
 from __future__ import annotations
 
 import io
+import re
 import sys
-from email.message import Message
 
+_VARIANT = re.compile(r";\s*variant\s*=\s*\"?([\w.-]+)", re.IGNORECASE)
 #: Seconds of CPU time, start included; 100,000 characters of ordinary text need one.
 CPU_SECONDS = 2
 #: Bytes of memory.
@@ -33,15 +34,14 @@ def _limit() -> None:
 
 def why_not(text: str, content_type: str) -> str:
     """Why PyPI would refuse this description, in a clause; empty when it renders."""
-    header = Message()
-    header["Content-Type"] = content_type or "text/x-rst"
-    kind = header.get_content_type()
+    kind = content_type.partition(";")[0].strip().lower()
+    variant = _VARIANT.search(content_type)
     warnings = io.StringIO()
     try:
         if kind == "text/markdown":
             from readme_renderer import markdown
 
-            rendered = markdown.render(text, variant=str(header.get_param("variant") or "GFM"))
+            rendered = markdown.render(text, variant=variant[1] if variant else "GFM")
         else:
             from readme_renderer import rst
 

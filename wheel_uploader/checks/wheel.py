@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import configparser
 import functools
 import itertools
 import re
@@ -11,6 +10,7 @@ from email.message import Message
 from email.parser import HeaderParser
 
 from wheel_uploader.archive import record
+from wheel_uploader.checks import entry_points
 from wheel_uploader.checks.registry import Yielded, check
 from wheel_uploader.models import Severity, WheelContent
 from wheel_uploader.names import MAX_TAGS
@@ -209,15 +209,13 @@ def bad_entry_points(wheel: WheelContent) -> Iterator[Yielded]:
     if max(map(len, text.splitlines()), default=0) > _MAX_LINE:
         yield path, f"it has a line of more than {_MAX_LINE} characters"
         return
-    parser = configparser.ConfigParser(delimiters=("=",), interpolation=None, default_section="")
-    parser.optionxform = str  # type: ignore[assignment,method-assign]
     try:
-        parser.read_string(text)
-    except configparser.Error as error:
-        yield path, f"it cannot be read ({' '.join(str(error).split())})"
+        groups = entry_points.read(text)
+    except entry_points.NotEntryPoints as error:
+        yield path, f"it cannot be read ({error})"
         return
     for group in _SCRIPT_GROUPS:
-        for name in parser[group] if parser.has_section(group) else ():
+        for name in groups.get(group, ()):
             if not _SCRIPT_NAME.match(name):
                 yield path, f"'{name}' of {group} is no name for a script"
 

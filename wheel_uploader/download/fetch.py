@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import unquote_to_bytes, urlsplit
 from urllib.request import url2pathname
 
 from wheel_uploader.digests import Digests, Promise, digest, open_file, read_file
@@ -25,6 +24,7 @@ from wheel_uploader.models import (
     RemoteFile,
 )
 from wheel_uploader.progress import Progress
+from wheel_uploader.urls import unquote_to_bytes, urlsplit
 from wheel_uploader.verified_file import open_regular
 from wheel_uploader.verify import Mismatch, Seen, verified
 from wheel_uploader.wheelhouse import Note, Wheelhouse

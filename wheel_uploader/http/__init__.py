@@ -7,7 +7,6 @@ import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Self, TypeVar
-from urllib.parse import unquote, urljoin, urlsplit
 
 from wheel_uploader import __version__, stopping
 from wheel_uploader.display import bare_url, printable, remember_basic_auth, remember_url
@@ -32,6 +31,7 @@ from wheel_uploader.http.reply import (
 )
 from wheel_uploader.http.transport import time_limit
 from wheel_uploader.progress import Progress, Silent
+from wheel_uploader.urls import unquote, urljoin, urlsplit
 
 __all__ = ["Http", "Page", "Stream"]
 

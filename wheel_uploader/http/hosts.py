@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from wheel_uploader.http.hostnames import NotAHost, address_of, bucket_of, canonical, is_loopback, is_private
+from wheel_uploader.urls import SplitResult, urlsplit, urlunsplit
 
 #: What servers and proxies take; a longer link is an attack, or a mistake.
 MAX_URL = 8000

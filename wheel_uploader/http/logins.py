@@ -9,11 +9,11 @@ import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from wheel_uploader.display import printable, remember_basic_auth, remember_secret
 from wheel_uploader.errors import UsageError
 from wheel_uploader.http.hosts import NotAUrl, place_of
+from wheel_uploader.urls import urlsplit
 
 #: The variable that holds the token; it is never an option, for other users see those of every process.
 VARIABLE = "WHEEL_UPLOADER_URL_TOKEN"

@@ -7,7 +7,6 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from wheel_uploader import bounded
 from wheel_uploader.display import bare_url, printable
@@ -16,6 +15,7 @@ from wheel_uploader.http import bodies, retry
 from wheel_uploader.http.hosts import NotAUrl, place_of
 from wheel_uploader.http.lean import httpx
 from wheel_uploader.http.transport import AddressRefused, time_limit
+from wheel_uploader.urls import urlsplit
 
 #: A body has to bring this many bytes in this many seconds of waiting.
 MIN_BYTES, MIN_SECONDS = 60 * 1024, 60.0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Hashable, Sequence
-from urllib.parse import quote, urlsplit, urlunsplit
 
 from packaging.utils import canonicalize_name
 
@@ -17,6 +16,7 @@ from wheel_uploader.http.reply import Page
 from wheel_uploader.index import index_page
 from wheel_uploader.index.index_page import GIVE_INDEX_URL, HTML_TYPES, JSON_TYPES
 from wheel_uploader.models import FileState, IndexFile, IndexState, LocalFile, ProjectPage, WheelName
+from wheel_uploader.urls import quote, urlsplit, urlunsplit
 
 # --- where an index is read ------------------------------------------------------------------------
 

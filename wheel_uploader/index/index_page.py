@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 from typing import Any
-from urllib.parse import urldefrag, urljoin
 
 from wheel_uploader import bounded, names
 from wheel_uploader.display import bare_url, printable
 from wheel_uploader.errors import NetworkError
 from wheel_uploader.models import IndexFile, ProjectPage, RemoteFile
 from wheel_uploader.sources.base import digests
+from wheel_uploader.urls import urldefrag, urljoin
 
 #: What to ask a simple index for; the answer is read by what it says that it is.
 ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01"

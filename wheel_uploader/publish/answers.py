@@ -8,7 +8,6 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urljoin
 
 from wheel_uploader import bounded, markup
 from wheel_uploader.display import bare_url, printable
@@ -22,6 +21,7 @@ from wheel_uploader.errors import (
 )
 from wheel_uploader.http.retry import MAX_RETRY_AFTER, PASSING, parse_retry_after
 from wheel_uploader.publish.answer_rules import NEW_VERSION, RULES, Kind
+from wheel_uploader.urls import urljoin
 
 #: Characters of the server's own words that are quoted.
 _QUOTED = 400

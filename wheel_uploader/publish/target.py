@@ -8,7 +8,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote
 
 from packaging.version import Version
 
@@ -17,6 +16,7 @@ from wheel_uploader.errors import UsageError
 from wheel_uploader.http.hostnames import is_loopback
 from wheel_uploader.http.hosts import NotAUrl, place_of, split_credentials
 from wheel_uploader.models import Options
+from wheel_uploader.urls import unquote
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from wheel_uploader import child_processes, pip
 from wheel_uploader.child_environment import Kind
@@ -14,6 +13,7 @@ from wheel_uploader.child_scope import Scope
 from wheel_uploader.display import printable
 from wheel_uploader.errors import NetworkError
 from wheel_uploader.rehearsal.machines import Machine, Python
+from wheel_uploader.urls import unquote, urlsplit
 
 #: Seconds for one answer, which takes one or two.
 LIMIT = 300

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from typing import Any
-from urllib.parse import quote
 
 from wheel_uploader import __version__
 from wheel_uploader.display import printable
 from wheel_uploader.models import Finding, Report, Stage
 from wheel_uploader.report.findings import ORDER
 from wheel_uploader.report.rule import Rule, Rules, reason
+from wheel_uploader.urls import quote
 
 #: What code scanning asks a log to name.
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"

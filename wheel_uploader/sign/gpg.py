@@ -8,7 +8,6 @@ import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from urllib.parse import unquote_to_bytes
 
 from wheel_uploader import bounded, child_processes
 from wheel_uploader.child_environment import Kind
@@ -16,6 +15,7 @@ from wheel_uploader.child_outcome import CannotStart, Completed, describe
 from wheel_uploader.disk import storage_errors
 from wheel_uploader.display import printable
 from wheel_uploader.errors import SigningError
+from wheel_uploader.urls import unquote_to_bytes
 
 _STATUS = b"[GNUPG:] "
 #: gpg answers in kilobytes; whatever writes more is not gpg.

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs, quote, unquote, urljoin, urlsplit
 
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion
@@ -20,6 +19,7 @@ from wheel_uploader.sources import paging
 from wheel_uploader.sources.base import Listing, digests
 from wheel_uploader.sources.simple import load
 from wheel_uploader.sources.web import WebPage
+from wheel_uploader.urls import parse_qs, quote, unquote, urljoin, urlsplit
 
 _HOSTS = frozenset({"anaconda.org", "www.anaconda.org", "api.anaconda.org", "pypi.anaconda.org"})
 #: Paths of the API before the owner.

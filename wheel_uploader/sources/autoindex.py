@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from typing import Any
-from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
 from packaging.utils import canonicalize_name
 
@@ -12,6 +11,7 @@ from wheel_uploader import bounded
 from wheel_uploader.models import RemoteFile
 from wheel_uploader.sources.base import Listing, urls_below
 from wheel_uploader.sources.xml import Document
+from wheel_uploader.urls import unquote, urljoin, urlsplit, urlunsplit
 
 #: nginx's XML.
 RECORDS = frozenset({"file", "directory"})

@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from urllib.parse import parse_qs, quote, unquote, urlsplit, urlunsplit
 
 from wheel_uploader import bounded
 from wheel_uploader.models import RemoteFile
 from wheel_uploader.sources.base import Listing, digests, urls_below, with_query
 from wheel_uploader.sources.s3 import is_right_below
 from wheel_uploader.sources.xml import Document, Record
+from wheel_uploader.urls import parse_qs, quote, unquote, urlsplit, urlunsplit
 
 RECORDS = frozenset({"Blob"})
 FIELDS = frozenset({"Name", "Content-Length", "Content-MD5", "Last-Modified", "Delimiter", "NextMarker"})

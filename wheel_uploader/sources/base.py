@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from wheel_uploader.http import Http
 from wheel_uploader.models import RemoteFile
+from wheel_uploader.urls import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 #: More is no listing of one release.
 MAX_LINKS = 100_000

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from urllib.parse import unquote, urlsplit
 
 from wheel_uploader import names
 from wheel_uploader.display import bare_url, printable
@@ -15,6 +14,7 @@ from wheel_uploader.sources.base import Listing
 from wheel_uploader.sources.html import read_html
 from wheel_uploader.sources.simple import load, read_index, read_json
 from wheel_uploader.sources.xml import Document, read_xml
+from wheel_uploader.urls import unquote, urlsplit
 
 Reader = Callable[[str, str, str], Listing]
 

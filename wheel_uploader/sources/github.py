@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs, quote, unquote, urljoin, urlsplit
 
 from wheel_uploader import bounded
 from wheel_uploader.display import bare_url, remember_secret
@@ -17,6 +16,7 @@ from wheel_uploader.models import RemoteFile
 from wheel_uploader.sources import paging
 from wheel_uploader.sources.base import Listing, digests, with_query
 from wheel_uploader.sources.simple import load
+from wheel_uploader.urls import parse_qs, quote, unquote, urljoin, urlsplit
 
 #: Entries on one page of a list: the most that GitHub gives.
 PER_PAGE = 100

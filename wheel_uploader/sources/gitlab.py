@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from wheel_uploader.display import bare_url, remember_secret
 from wheel_uploader.models import RemoteFile
 from wheel_uploader.sources.artifacts import Artifact, Unpacker, UnpackingSource
+from wheel_uploader.urls import quote, unquote, urlsplit, urlunsplit
 
 _JOB = re.compile(r"([0-9]{1,18})(?:/artifacts(?:/.*)?)?/?\Z")
 

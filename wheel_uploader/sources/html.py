@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 from packaging.utils import canonicalize_name
 
@@ -19,6 +18,7 @@ from wheel_uploader.display import printable
 from wheel_uploader.errors import ListingError
 from wheel_uploader.models import RemoteFile
 from wheel_uploader.sources.base import MAX_LINKS, Listing, digests
+from wheel_uploader.urls import SplitResult, unquote, urljoin, urlsplit
 
 _PIECE = 64 * 1024
 _HASH = re.compile(r"(?:\A|&)([A-Za-z0-9_-]{1,32})=([0-9A-Fa-f]{1,512})(?=&|\Z)")

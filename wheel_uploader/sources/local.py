@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from wheel_uploader import bounded
 from wheel_uploader.display import printable
 from wheel_uploader.errors import NothingFoundError, StorageError, UsageError
 from wheel_uploader.http import Http
 from wheel_uploader.models import RemoteFile
+from wheel_uploader.urls import local_path, urlsplit
 
 #: Two letters at least: ``C:`` is a drive.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
@@ -72,7 +71,7 @@ def _path(url: str) -> Path:
     parts = urlsplit(url)
     if parts.netloc not in {"", "localhost"}:
         raise UsageError(f"{printable(url)} is on another machine", hint="Mount it, and give its path.")
-    return Path(url2pathname(parts.path))
+    return Path(local_path(parts.path))
 
 
 def _visible(directory: Path) -> list[Path]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import parse_qs, quote, unquote, unquote_plus, urlsplit, urlunsplit
 
 from wheel_uploader import bounded
 from wheel_uploader.display import printable
@@ -12,6 +11,7 @@ from wheel_uploader.http.hostnames import bucket_of
 from wheel_uploader.models import RemoteFile
 from wheel_uploader.sources.base import Listing, urls_below, with_query
 from wheel_uploader.sources.xml import Document, Record
+from wheel_uploader.urls import parse_qs, quote, unquote, unquote_plus, urlsplit, urlunsplit
 
 #: Where the public addresses of ``s3://`` and ``gs://`` are.
 AWS = "https://{bucket}.s3.amazonaws.com/"

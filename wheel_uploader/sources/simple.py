@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from typing import Any
-from urllib.parse import quote, urljoin, urlsplit
 
 from packaging.utils import canonicalize_name
 
@@ -13,6 +12,7 @@ from wheel_uploader.display import printable
 from wheel_uploader.errors import ListingError
 from wheel_uploader.models import RemoteFile
 from wheel_uploader.sources.base import MAX_LINKS, Listing, digests
+from wheel_uploader.urls import quote, urljoin, urlsplit
 
 #: A file of an index is an object with two or three more in it, and a dozen keys: more is a bomb.
 _MAX_OBJECTS, _MAX_COMMAS = 4 * MAX_LINKS, 20 * MAX_LINKS

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from urllib.parse import parse_qs, urlsplit
 
 from wheel_uploader.display import bare_url, remember_secret
 from wheel_uploader.errors import CredentialsError, HttpStatus, ListingError, NothingFoundError
 from wheel_uploader.models import RemoteFile
 from wheel_uploader.sources import azure, s3, swift
 from wheel_uploader.sources.web import WebPage
+from wheel_uploader.urls import parse_qs, urlsplit
 
 _LISTING_URLS: tuple[Callable[[str], str], ...] = (s3.listing_url, azure.listing_url)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from typing import Any
-from urllib.parse import parse_qs, quote, unquote, urlsplit, urlunsplit
 
 from wheel_uploader import bounded
 from wheel_uploader.models import RemoteFile
 from wheel_uploader.sources.base import Listing, digests, urls_below, with_query
 from wheel_uploader.sources.s3 import is_right_below
+from wheel_uploader.urls import parse_qs, quote, unquote, urlsplit, urlunsplit
 
 #: ``/v1/ACCOUNT/CONTAINER/PREFIX``; an account begins with AUTH_ or the like, and Ceph leaves it out.
 _PATH = re.compile(r"(/v1/[A-Za-z]+_[^/]+/[^/]+|/swift/v1(?:/[A-Za-z]+_[^/]+)?/[^/]+)(?:/(.*))?\Z")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
 from packaging.utils import canonicalize_name
 
@@ -15,6 +14,7 @@ from wheel_uploader.http import Http, Page
 from wheel_uploader.models import RemoteFile
 from wheel_uploader.sources import formats, paging
 from wheel_uploader.sources.base import Listing, with_query
+from wheel_uploader.urls import unquote, urljoin, urlsplit, urlunsplit
 
 ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01"
 #: Caddy and npm's serve look only for the word. Who can choose should choose HTML: any program says JSON.

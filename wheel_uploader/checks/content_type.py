@@ -1,0 +1,41 @@
+"""Description-Content-Type in its plain forms, which every parser of every Python reads alike."""
+
+from __future__ import annotations
+
+import re
+
+_WORD = r"[A-Za-z0-9!#$&^_.+-]+"
+_PLAIN = re.compile(
+    rf"[ \t]*{_WORD}/{_WORD}[ \t]*"
+    rf"(?:;[ \t]*[A-Za-z0-9_-]+=(?:{_WORD}|\"[A-Za-z0-9!#$&^_.+ -]*\")[ \t]*)*;?[ \t]*\Z"
+)
+_KINDS = ("text/markdown", "text/plain", "text/x-rst")
+_VARIANTS = ("CommonMark", "GFM")
+_PARAMETER = re.compile(r";[ \t]*([A-Za-z0-9_-]+)=\"?([^\";]*)")
+
+
+def problem(value: str) -> str:
+    """Return what is wrong with a Description-Content-Type, in a clause; empty if nothing is.
+
+    The rules are those of packaging, which PyPI uses; forms that its parser reads differently on different
+    Pythons are refused.
+    """
+    parameters = {name.lower(): word for name, word in _PARAMETER.findall(value)}
+    if not _PLAIN.match(value) or len(parameters) != len(_PARAMETER.findall(value)):
+        return "it is not a content type with simple parameters"
+    kind = bare(value)
+    if kind not in _KINDS:
+        return f"it has to be one of {', '.join(_KINDS)}"
+    if parameters.get("charset", "UTF-8") != "UTF-8":
+        return "its charset has to be UTF-8"
+    if kind == "text/markdown" and parameters.get("variant", "GFM") not in _VARIANTS:
+        return f"its variant has to be one of {', '.join(_VARIANTS)}"
+    return ""
+
+
+def bare(value: str) -> str:
+    """Return the bare type in lower case; text/x-rst if there is none, text/plain if it is malformed."""
+    kind = value.partition(";")[0].strip().lower()
+    if not value.strip():
+        return "text/x-rst"
+    return kind if kind.count("/") == 1 else "text/plain"
