@@ -24,6 +24,9 @@ from tests.markers import (  # noqa: F401 (hooks, too)
 )
 from wheel_uploader import cache_mac, display
 
+# The checkout is not searched first by what tests start in it: see tests/package.py.
+os.environ["PYTHONSAFEPATH"] = "1"
+
 # The time of an example says how busy the machine is; what has to be fast has tests of its own.
 settings.register_profile("suite", deadline=None)
 settings.load_profile("suite")

@@ -1,7 +1,8 @@
 """The markers ``server`` and ``gpg`` are found, not written: a test that can reach what starts one has it.
 
 A test reaches what it, its fixtures, its parameters and the helpers below ``tests`` name, however indirectly.
-``slow`` is written by hand; the end of a run without slow tests lists those that should have it.
+``slow`` is written by hand, at a test or in the lists here; the end of a run without slow tests names those
+that should have it.
 """
 
 from __future__ import annotations
@@ -33,6 +34,34 @@ GUARDED = (
     (gpg, "keyring", "gpg"),
 )
 
+#: Modules and tests that are slow, beside those that say so themselves.
+_SLOW_MODULES = frozenset(
+    (
+        *(
+            "test_archive_fuzz",
+            "test_completion",
+            "test_growth",
+            "test_kills",
+            "test_payloads",
+            "test_pythons",
+        ),
+        *("test_rehearsal", "test_repaired", "test_report_browser", "test_screen", "test_smoke", "test_soak"),
+        *("test_startup", "test_stopping", "test_waiting", "test_wheels_builder"),
+    )
+)
+_SLOW_TESTS = frozenset(
+    (
+        "test_a_cut_without_any_help_is_never_taken_for_the_end",
+        "test_a_full_disk_tears_nothing",
+        "test_a_wheelhouse_on_a_read_only_file_system",
+        "test_all_that_pypi_says_is_told_in_our_words",
+        "test_both_libraries_agree_on_every_stream",
+        "test_every_cassette_belongs_to_a_test_and_every_test_has_its_cassette",
+        "test_hostile_bytes_cost_neither_time_nor_memory",
+        "test_killed_at_every_call_that_changes_the_disk",
+    )
+)
+
 _reached: dict[object, frozenset[str]] = {}
 
 
@@ -43,10 +72,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _markers(item: pytest.Item) -> set[str]:
+    function = getattr(item, "originalname", item.name)
+    found = {"slow"} if item.path.stem in _SLOW_MODULES or function in _SLOW_TESTS else set()
     # What answers from a recording starts nothing.
     if item.get_closest_marker("vcr") and item.config.getoption("--record-mode") in {None, "none"}:
-        return set()
-    found: set[str] = set()
+        return found
     for thing in _begins(item):
         found |= _reach(thing, set())
     return found

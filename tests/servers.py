@@ -47,6 +47,8 @@ _START, _STOP = 20.0, 10.0
 #: Debian keeps servers where only root's PATH leads.
 _SBIN = ("/usr/sbin", "/usr/local/sbin", "/sbin")
 
+_HERE = Path(__file__).parent
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Certificate:
@@ -249,7 +251,12 @@ def swift_staticweb(root: Path) -> Iterator[str]:
     """OpenStack Swift's own staticweb middleware, before a proxy that serves a directory as a container."""
     pytest.importorskip("swift", reason="swift is not installed")
     with _running(
-        lambda _, port: [sys.executable, "-m", "tests.swift_staticweb", str(root), str(port)]
+        lambda _, port: [
+            sys.executable,
+            str(_HERE / "swift_staticweb.py"),
+            str(root),
+            str(port),
+        ]
     ) as port:
         yield f"http://127.0.0.1:{port}/v1/AUTH_test/wheels/"
 

@@ -22,6 +22,7 @@ import pytest
 from tests.servers import _program, _running, caddy, nginx
 
 BUCKET = "staging"
+_HERE = Path(__file__).parent
 
 
 def _keys(root: Path) -> Iterator[tuple[str, Path]]:
@@ -109,7 +110,12 @@ def swift_container(root: Path) -> Iterator[str]:
     """Swift's own middleware for listings, which plain containers have."""
     pytest.importorskip("swift", reason="swift is not installed")
     with _running(
-        lambda _, port: [sys.executable, "-m", "tests.swift_container", str(root), str(port)]
+        lambda _, port: [
+            sys.executable,
+            str(_HERE / "swift_container.py"),
+            str(root),
+            str(port),
+        ]
     ) as port:
         yield f"http://127.0.0.1:{port}/v1/AUTH_test/wheels"
 

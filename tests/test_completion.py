@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import package
 from tests.test_cli import run
 from wheel_uploader.cli import completion
 
@@ -88,7 +89,7 @@ def shell(request: pytest.FixtureRequest, tmp_path: Path) -> Shell:
     environment = {
         "HOME": str(tmp_path),
         "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": str(package.HOME),
         "TERM": "xterm",
         "LC_ALL": "C.UTF-8",
     }

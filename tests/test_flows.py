@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import gpg, indexes, servers, wheels
+from tests import gpg, indexes, package, servers, wheels
 from tests.readme import README, section
 from tests.test_cli import run
 
@@ -89,7 +89,7 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
     shop = Shop(home=home, packages=packages, programs=programs, environment=kept)
     shop.has(
         "wheel-uploader",
-        f"PYTHONPATH={shlex.quote(str(ROOT))} PYTHONWARNINGS=error "
+        f"PYTHONPATH={shlex.quote(str(package.HOME))} PYTHONWARNINGS=error "
         f'exec {shlex.quote(sys.executable)} -m wheel_uploader "$@"',
     )
     users = {"__token__": "pypi-secret", "me": "my-password"}

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import indexes, servers, wheels
+from tests import indexes, package, servers, wheels
 from tests.test_recipes import CRON_LINE
 from wheel_uploader.wheelhouse import Wheelhouse
 
@@ -68,7 +68,7 @@ def night(tmp_path: Path) -> Iterator[Night]:
     program = home / ".venv" / "bin" / "wheel-uploader"
     program.parent.mkdir(parents=True)
     program.write_text(
-        f"#!/bin/sh\nPYTHONPATH={shlex.quote(str(ROOT))} PYTHONWARNINGS=error "
+        f"#!/bin/sh\nPYTHONPATH={shlex.quote(str(package.HOME))} PYTHONWARNINGS=error "
         f'exec {shlex.quote(sys.executable)} -m wheel_uploader "$@"\n'
     )
     program.chmod(0o755)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import wheels
+from tests import package, wheels
 
 TMUX = shutil.which("tmux")
 pytestmark = pytest.mark.skipif(TMUX is None, reason="tmux is not installed")
@@ -147,8 +147,7 @@ with shown.total("download", files=16, size=16000):
 def test_lines_stand_above_bars_that_stay_whole_in_any_size(pane: Pane, tmp_path: Path) -> None:
     script = tmp_path / "busy.py"
     script.write_text(_BUSY)
-    root = Path(__file__).parent.parent
-    run = shlex.join(["env", f"PYTHONPATH={root}", sys.executable, str(script), str(tmp_path / "go")])
+    run = shlex.join(["env", f"PYTHONPATH={package.HOME}", sys.executable, str(script), str(tmp_path / "go")])
     pane.tmux("new-session", "-d", "-x", "80", "-y", "30", f"{run}; echo END $?; exec sleep 600")
     seen = pane.shows(r"(?s)(half.*){16}and \d+ more")
     assert [line for line in seen if line.endswith("half")] == seen[:16]

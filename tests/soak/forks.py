@@ -43,16 +43,24 @@ class Ended:
     memory: int
 
 
+_ROOT = Path(__file__).parent.parent.parent
+#: The checkout comes last on the path, as for pytest.
+_IN_THE_PROCESS = (
+    "import runpy, sys; sys.path.append(sys.argv.pop(1));"
+    "runpy.run_module('tests.soak.forks', run_name='__main__', alter_sys=True)"
+)
+
+
 class Forks:
     """A process that runs tasks, one at a time. ``before``: a command that starts it."""
 
     def __init__(self, *before: str) -> None:
         self.process = subprocess.Popen(
-            [*before, sys.executable, "-m", "tests.soak.forks"],
+            [*before, sys.executable, "-c", _IN_THE_PROCESS, str(_ROOT)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            cwd=Path(__file__).parent.parent.parent,
+            cwd=_ROOT,
             env=plain(os.environ),
         )
 
