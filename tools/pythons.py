@@ -92,7 +92,7 @@ def main() -> None:
     """Print version and path of each, one a line."""
     pythons = installed()
     for python in newest_of_each(pythons) if "--newest" in sys.argv[1:] else pythons:
-        print(python, python.path)  # noqa: T201 - its purpose
+        print(python, python.path)
 
 
 if __name__ == "__main__":
