@@ -54,7 +54,7 @@ _WITH_AUTHORITY = frozenset({"http", "https", "file", "ftp"})
 def urlsplit(url: str) -> SplitResult:
     """Split a URL into its five parts. Raises ValueError, also for brackets without an IPv6 address."""
     url = url.lstrip(_CONTROLS).translate(_LINE_ENDS)
-    found = _AUTHORITY.match(url)
+    found = _AUTHORITY.match(url) if "[" in url or "]" in url else None
     if found and ("[" in found[1] or "]" in found[1]):
         inside = _IN_BRACKETS.match(found[1])
         if not inside:

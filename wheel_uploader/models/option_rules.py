@@ -12,7 +12,6 @@ import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
 from typing import Any
-from urllib.parse import urlsplit
 
 from packaging.version import InvalidVersion, Version
 
@@ -20,6 +19,7 @@ from wheel_uploader import bounded
 from wheel_uploader.display import bare_url, printable
 from wheel_uploader.errors import OptionError, UsageError
 from wheel_uploader.models.words import Attestations, Profile, Stage
+from wheel_uploader.urls import urlsplit
 
 #: An Options, whose module imports this one.
 Options = Any
