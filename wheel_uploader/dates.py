@@ -12,14 +12,16 @@ from datetime import UTC, datetime, timedelta, timezone
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _TIME = r"(?P<hour>\d\d):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,](?P<fraction>\d{1,9}))?)?"
 _ZONE = r"(?P<zone>Z|GMT|UTC?|[+-]\d\d(?::?\d\d)?)"
-_DAY = r"(?P<day>\d{1,2})[ -](?P<month>[a-z]{3})[ -](?P<year>\d{4}|\d\d)"
+_DAY = r"(?P<day>\d{1,2})%s(?P<month>[a-z]{3})%s(?P<year>\d{4}|\d\d)"
 _FORMS = tuple(
     re.compile(form + r"\Z", re.ASCII | re.IGNORECASE)
     for form in (
         # ISO 8601
         rf"(?P<year>\d{{4}})-(?P<month>\d\d)-(?P<day>\d\d)(?:[T ]{_TIME}(?: ?{_ZONE})?)?",
         # RFC 9110 and RFC 5322: Sun, 29 Nov 2026 10:00:00 GMT
-        rf"(?:[a-z]{{3,9}}, ?)?{_DAY} {_TIME}(?: {_ZONE})?",
+        rf"(?:[a-z]{{3,9}}, ?)?{_DAY % (' ', ' ')} {_TIME}(?: {_ZONE})?",
+        # RFC 850: Sunday, 29-Nov-26 10:00:00 GMT. Without a zone it is the time at an unknown server.
+        rf"(?:[a-z]{{3,9}}, ?)?{_DAY % ('-', '-')} {_TIME} {_ZONE}",
         # C: Sun Nov 29 10:00:00 2026
         rf"[a-z]{{3}} (?P<month>[a-z]{{3}}) {{1,2}}(?P<day>\d{{1,2}}) {_TIME} (?P<year>\d{{4}})",
     )

@@ -26,7 +26,7 @@ def problem(value: str) -> str:
     kind = bare(value)
     if kind not in _KINDS:
         return f"it has to be one of {', '.join(_KINDS)}"
-    if parameters.get("charset", "UTF-8") != "UTF-8":
+    if parameters.get("charset", "UTF-8").upper() != "UTF-8":
         return "its charset has to be UTF-8"
     if kind == "text/markdown" and parameters.get("variant", "GFM") not in _VARIANTS:
         return f"its variant has to be one of {', '.join(_VARIANTS)}"
