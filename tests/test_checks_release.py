@@ -13,7 +13,14 @@ from packaging.version import Version
 from tests.wheels import wheel_filename
 from wheel_uploader import checks, names
 from wheel_uploader.brought import expect
-from wheel_uploader.checks.release_content import ReleaseContent, release_to_compare_with
+from wheel_uploader.checks.release_content import (
+    ReleaseContent,
+    admits,
+    newest,
+    release_to_compare_with,
+    shown,
+    specifiers,
+)
 from wheel_uploader.errors import UsageError
 from wheel_uploader.models import (
     FileState,
@@ -735,3 +742,83 @@ def test_a_release_to_compare_with_has_to_be_there() -> None:
     with pytest.raises(UsageError, match=r"has no dipy 1\.8 to compare with") as caught:
         chosen("1.12.0", page(*PREVIOUS), like="1.8")
     assert "--no-like" in caught.value.hint
+
+
+# --- what is compared ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("stated", "python", "admitted"),
+    [
+        (">=3.10", "cp310", True),
+        (">=3.10", "cp39", False),
+        (">=3.10", "pp310", True),
+        (">=3.10", "py3", True),
+        (">=3.10", "py2", False),
+        (">=3.10,<4", "py3", True),
+        (">=4", "py3", False),
+        (">=3.39", "py3", True),
+        (">=3.10.99", "cp310", True),
+        ("==3.10.29", "cp310", True),
+        ("==3.10.0", "cp310", True),
+        ("!=3.10.*", "cp310", False),
+        (">=3.10", "cp3100", True),
+        ("<3.10", "cp3100", False),
+        (">=4", "nonsense", True),
+        (">=4", "cp31000000", True),
+        ("three", "cp27", True),
+        ("", "cp27", True),
+        (">=3.10", "cp310t", True),
+    ],
+)
+def test_which_pythons_a_requires_python_admits(stated: str, python: str, admitted: bool) -> None:
+    assert admits(specifiers(stated), python) is admitted
+
+
+def test_the_newest_final_version() -> None:
+    versions = ["1.0", "1.2rc1", "1.1.dev1", "1.1+local", "1.0.post1", "0.9"]
+    assert newest(map(Version, versions)) == Version("1.0.post1")
+    assert newest(map(Version, ["1.0rc1", "1.0.dev1", "1.0+x"])) is None
+    assert newest([]) is None
+
+
+def test_only_lower_versions_are_compared_with() -> None:
+    listed = page("dipy-1.12.0.tar.gz", "dipy-1.12.1.tar.gz", "dipy-1.11.0.tar.gz", "nipy-1.11.5.tar.gz", "x")
+    assert release_to_compare_with(listed, "dipy", Version("1.12.0"), None) == Version("1.11.0")
+    assert release_to_compare_with(listed, "dipy", Version("1.11.0"), None) is None
+    assert release_to_compare_with(listed, "dipy", Version("1.12.0"), Version("1.12.1")) == Version("1.12.1")
+    with pytest.raises(UsageError, match=r"has no dipy 1\.11\.5 to compare with"):
+        release_to_compare_with(listed, "dipy", Version("1.12.0"), Version("1.11.5"))
+
+
+def test_yanked_files_of_the_previous_release_do_not_count_unless_all_are() -> None:
+    names_of = matrix(PYTHONS[:2], PLATFORMS[:1], "1.11.0")
+    for yanked, left in ((names_of[:1], names_of[1:]), (names_of, names_of), ([], names_of)):
+        listed = page(*names_of)
+        marked = tuple(dataclasses.replace(file, yanked=file.filename in yanked) for file in listed.files)
+        content = release(page=dataclasses.replace(listed, files=marked), like=Version("1.11.0"))
+        assert [name.filename for name in content.previous] == left
+
+
+def test_the_requires_python_of_most_files_counts() -> None:
+    others = {name: metadata(Requires_Python=(">=3.12",)) for name in FULL[:6]}
+    assert str(release(FULL, others).requires_python) == ">=3.10"
+    assert str(release(FULL, {**others, FULL[6]: metadata(Requires_Python=(">=3.12",))}).requires_python) == (
+        ">=3.12"
+    )
+    assert str(release(FULL, {name: metadata(Requires_Python=()) for name in FULL}).requires_python) == ""
+
+
+def test_what_the_release_will_consist_of() -> None:
+    listed = page(WINDOWS, wheel("cp314", "win_amd64"), *PREVIOUS, age=1)
+    content = release(page=listed)
+    assert [name.filename for name in content.all_names] == [*FULL, wheel("cp314", "win_amd64")]
+    assert [name.filename for name, _ in content.there] == [WINDOWS, wheel("cp314", "win_amd64")]
+    assert [name.filename for name in content.sdists] == [SDIST]
+
+
+def test_a_long_list_is_cut() -> None:
+    assert shown(["a"] * 5) == "a, a, a, a, a"
+    assert shown(["a"] * 6) == "a, a, a, a, a and 1 more"
+    assert shown(["a", "b", "c"], 2) == "a, b and 1 more"
+    assert shown([]) == ""

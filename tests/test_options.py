@@ -327,6 +327,44 @@ def test_what_a_rehearsal_and_a_dry_run_do_not_do(fields: dict[str, Any], names:
     assert {name for each in found for name in each.names} == names
 
 
+#: Each option that a later stage is the first to use, with a value that is not its default.
+FIRST_STAGE: dict[Stage, dict[str, Any]] = {
+    Stage.DOWNLOAD: {"clobber": True},
+    Stage.CHECK: {
+        "strict": True,
+        "ignore": {"metadata/thin": ""},
+        "like": "1.10",
+        "no_like": True,
+        "allow_lost": ("cp310",),
+        "smoke": "x",
+        "smoke_env": ("X",),
+        "attestations": Attestations.REQUIRE,
+    },
+    Stage.SIGN: {"rehearse": True, "sign": True, "identity": "KEY", "sign_with": "gpg2", "attest": True},
+    Stage.UPLOAD: {
+        "dry_run": True,
+        "keep_going": True,
+        "upload_jobs": 2,
+        "skip_existing": False,
+        "username": "me",
+    },
+    Stage.CONFIRM: {"confirm_timeout": 3.0, "keep": 3, "keep_days": 3},
+}
+
+
+@pytest.mark.parametrize(
+    ("first", "name", "value"),
+    [(first, name, value) for first, values in FIRST_STAGE.items() for name, value in values.items()],
+)
+def test_an_option_has_an_effect_from_its_first_stage_on(first: Stage, name: str, value: Any) -> None:
+    known = {**PUBLISH, "index_url": "https://index.example.com/simple/", name: value}
+    known |= {"smoke": "x"} if name == "smoke_env" else {}
+    known |= {"sign": True} if name in {"identity", "sign_with"} else {}
+    for until in Stage:
+        found = {each for line in idle(Options(**known, until=until)) for each in line.names}
+        assert (name in found) is (until < first), until
+
+
 def test_general_settings_that_a_run_does_not_use_are_not_worth_a_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

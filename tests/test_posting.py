@@ -28,6 +28,7 @@ from wheel_uploader.progress import Silent
 from wheel_uploader.publish import answers
 from wheel_uploader.publish.answers import Answer
 from wheel_uploader.publish.attempts import Attempts, Shared
+from wheel_uploader.publish.pace import Pace
 from wheel_uploader.publish.posting import in_order, upload_all, verdict
 from wheel_uploader.stopping import Watch
 
@@ -555,6 +556,54 @@ def test_a_file_for_which_the_line_is_too_slow_is_told_before_and_after() -> Non
     error = results[1].error
     assert error is not None
     assert "run the same command where the line is faster" in error.hint
+
+
+# --- pace ------------------------------------------------------------------------------------------
+
+
+def test_how_many_streams_a_line_carries() -> None:
+    pace = Pace(8)
+    assert pace.streams(1) == 1, "nothing was measured yet"
+    assert (pace.needs(10**12), pace.too_long(10**12)) == (0.0, False)
+    pace.measured(1_000_000, 1.0, 1)
+    # 120 s are planned with: 120 MB in all.
+    for largest, streams in (
+        (120_000_000, 1),
+        (60_000_000, 2),
+        (60_000_001, 1),
+        (15_000_000, 8),
+        (1, 8),
+        (0, 8),
+    ):
+        assert pace.streams(largest) == streams, largest
+    assert pace.streams(10**12) == 1
+    assert pace.needs(3_000_000) == 3.0
+    assert (pace.too_long(240_000_000), pace.too_long(240_000_001)) == (False, True)
+
+
+def test_what_a_file_says_about_the_line() -> None:
+    pace = Pace(8)
+    pace.measured(1000, 2.0, 2)
+    assert pace.needs(1000) == 1.0
+    pace.measured(100, 0.9, 1)
+    assert pace.needs(1000) == 1.0, "a short post was mostly waiting"
+    pace.measured(100, 1.0, 1)
+    assert pace.needs(1000) == 10.0, "a long one counts, though it was slower"
+    pace.measured(1000, 0.5, 1)
+    assert pace.needs(1000) == 0.5, "a short one counts if it was faster"
+    pace.measured(1000, 0.0, 1)
+    assert pace.needs(1_000_000) == 1.0, "a post that took no time is one of a millisecond"
+
+
+def test_fewer_streams_after_a_failure() -> None:
+    pace = Pace(0)
+    pace.measured(1000, 0.0, 1)
+    assert pace.streams(1) == 1
+    pace = Pace(8)
+    pace.measured(10**9, 1.0, 1)
+    for failed_with, left in ((8, 4), (8, 4), (5, 2), (3, 1), (1, 1)):
+        pace.troubled(failed_with)
+        assert pace.streams(1) == left
 
 
 # --- what it adds up to ----------------------------------------------------------------------------
