@@ -112,7 +112,8 @@ class Run:
         timeout: float = 5.0,
         signatures: Sequence[Signature] = (),
     ) -> None:
-        options = Options(
+        # Unchecked: a user cannot give less than a second, and these tests are to be quick.
+        options = Options.unchecked(
             project="dipy",
             version="1.11.0",
             urls=("https://staging.example.com/",),
