@@ -1,7 +1,8 @@
 """Faults put into what decides what is published, one at a time: the tests have to notice them.
 
 Each mutant is imported in a fork of a process that has loaded everything else, and is judged by the tests
-that run its line, the fastest first. Neither the checkout nor an installed package is changed.
+that run its line: first those that are named like its module, then the fastest. Neither the checkout nor
+an installed package is changed.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ EQUIVALENT: Mapping[tuple[str, str], str] = {}
 
 COUNT = 400
 #: Tests that every mutant meets, and seconds of tests that a survivor of these meets as well.
-FIRST, SECONDS = 30, 60.0
+FIRST, SECONDS = 60, 30.0
 #: Every so many mutants the genuine source is tried, which has to survive.
 CONTROL = 25
 #: Seconds beyond the tests' own, and times their own, before a mutant counts as an endless loop.
@@ -68,7 +69,7 @@ class Covering:
     seconds: Mapping[str, float]
 
     def of(self, mutant: Mutant) -> list[str]:
-        """Return the tests that run a line of the mutant's statement, the fastest first."""
+        """Return the tests that run a line of the mutant's statement: first those named like its module."""
         there = self.lines.get(mutant.path, {})
         tests = {test for line in mutant.lines for test in there.get(line, ())}
         if not tests and any(line in there for line in mutant.lines):
@@ -77,7 +78,16 @@ class Covering:
             # A module of constants alone has no lines that run later: whoever runs its importers may notice.
             for path in () if tests else _importers(mutant.path):
                 tests |= {test for named in self.lines.get(path, {}).values() for test in named}
-        return sorted((test for test in tests if test in self.seconds), key=lambda test: self.seconds[test])
+        meant = _words(mutant.path)
+        return sorted(
+            (test for test in tests if test in self.seconds),
+            key=lambda test: (-len(meant & _words(test.partition("::")[0])), self.seconds[test]),
+        )
+
+
+def _words(path: str) -> set[str]:
+    """Return the words in the path of a module or of its tests."""
+    return {word.rstrip("s") for word in re.split(r"[/_.]", path)} - {"", "test", "py", "init", "unit"}
 
 
 def soak(part: int, jobs: int, *, seed: int | None = None, count: int = COUNT) -> Iterator[Figure]:
@@ -90,7 +100,9 @@ def soak(part: int, jobs: int, *, seed: int | None = None, count: int = COUNT) -
         covering = _covering(Path(folder))
         tasks = [(each, covering.of(each)) for each in chosen]
         with _warm(Path(folder)) as server, ThreadPoolExecutor(jobs) as pool:
-            ended = list(pool.map(lambda task: server.judge(task[0], task[1], covering.seconds), tasks))
+            ended = list(
+                pool.map(lambda task: _told(task[0], server.judge(task[0], task[1], covering.seconds)), tasks)
+            )
             controls = [task for task in tasks if task[1]][::CONTROL]
             failed = [
                 str(each)
@@ -99,6 +111,13 @@ def soak(part: int, jobs: int, *, seed: int | None = None, count: int = COUNT) -
             ]
     yield Figure(f"{len(controls)} controls (the genuine source), {len(failed)} killed", failed)
     yield from _figures(chosen, tasks, ended)
+
+
+def _told(mutant: Mutant, end: str) -> str:
+    """Print a survivor as soon as it is known: the whole sample takes long."""
+    if end == "survived":
+        print(f"mutants: survived: {mutant}", flush=True)
+    return end
 
 
 def _figures(
