@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests import wheels
-from tests.indexes import Served, scripted_index
+from tests.indexes import Say, Served, scripted_index
 from wheel_uploader import pipeline
 from wheel_uploader.job import Job
 from wheel_uploader.models import (
@@ -240,3 +240,19 @@ def test_pip_is_missed_before_anything_begins_and_only_if_it_is_needed(
         assert (served.index.gets, served.index.posts) == ([], [])
     else:
         assert error is None
+
+
+# --- how a run ends whose files are refused --------------------------------------------------------
+
+
+@pytest.mark.parametrize(("keep_going", "inside"), [(False, 0), (True, 5)])
+def test_a_refused_file_fails_the_run(served: Served, keep_going: bool, inside: int) -> None:
+    first = "dipy-1.11.0-cp312-cp312-win_amd64.whl"
+    for path in Path("staged").iterdir():
+        if path.name == first or not keep_going:
+            served.index.by_name[path.name] = Say(400, "'x' is not a valid classifier.")
+    done = pipeline.run(options_of(served, keep_going=keep_going), Silent())
+    assert done.error is not None
+    assert done.error.exit_code == (8 if inside else 6)
+    assert len(served.index.files) == inside
+    assert done.confirmations == ()

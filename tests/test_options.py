@@ -201,6 +201,48 @@ def test_every_number_has_bounds_on_both_sides() -> None:
                 Options(**{**PUBLISH, name: value})
 
 
+YEARS = 10 * 366 * 86_400
+
+
+@pytest.mark.parametrize(
+    ("name", "least", "most", "whole", "may_be_none"),
+    [
+        ("keep", 1, 100_000, True, True),
+        ("keep_days", 1, 36_500, True, True),
+        ("jobs", 1, 64, True, True),
+        ("upload_jobs", 1, 16, True, False),
+        ("retries", 1, 20, True, False),
+        ("timeout", 1, YEARS, False, False),
+        ("lock_timeout", 0, YEARS, False, False),
+        ("confirm_timeout", 0, YEARS, False, False),
+        ("max_age", 0, YEARS, False, False),
+        ("wait", 0, YEARS, False, False),
+        ("max_duration", 0, YEARS, False, False),
+    ],
+)
+def test_the_range_of_each_number(name: str, least: int, most: int, whole: bool, may_be_none: bool) -> None:
+    def is_taken(value: object) -> bool:
+        try:
+            Options(**{**PUBLISH, name: value})
+        except UsageError:
+            return False
+        return True
+
+    assert (is_taken(least), is_taken(most)) == (True, True)
+    assert (is_taken(least - 1), is_taken(most + 1)) == (False, False)
+    assert is_taken(least + 0.5) is not whole
+    assert is_taken(None) is may_be_none
+    assert not is_taken(float("nan"))
+
+
+def test_the_numbers_of_files_that_can_be_expected() -> None:
+    for count in (1, 1_000_000):
+        assert Options(**PUBLISH, expect=count).expect == count
+    for count in (-1, 0, 1_000_001):
+        with pytest.raises(UsageError, match=f"a release of {count} files cannot be expected"):
+            Options(**PUBLISH, expect=count)
+
+
 def test_the_longest_project_name() -> None:
     assert Options(**{**PUBLISH, "project": "d" * 1000}).project == "d" * 1000
     with pytest.raises(UsageError, match="is not a project name"):

@@ -8,7 +8,7 @@ import pytest
 
 from wheel_uploader import release
 from wheel_uploader.errors import FileError, NothingFoundError, UsageError
-from wheel_uploader.models import Attestations, Options, RemoteFile
+from wheel_uploader.models import Attestations, Options, RemoteFile, Stage
 
 
 def listed(*filenames: str, source: str = "http://127.0.0.1/", **facts: object) -> list[RemoteFile]:
@@ -153,3 +153,147 @@ def test_attestations_are_left_out_only_if_the_user_wants_none(
     selection = release.choose(files, asked(attestations=wanted), no_digest)
     assert [each.filename for each in selection.companions] == taken
     assert [each.reason for each in selection.refused] == reasons
+
+
+def test_where_nothing_was_found() -> None:
+    for files, where in (
+        ([], "http://127.0.0.1/"),
+        (listed("x.txt", source=A), A),
+        (listed("x.txt", source=B) + listed("y.txt", source=A), f"{A}, {B}"),
+    ):
+        with pytest.raises(NothingFoundError) as caught:
+            chosen(files, asked())
+        assert caught.value.message == f"no files of dipy 1.11.0 at {where}"
+        assert caught.value.details == ()
+    with pytest.raises(NothingFoundError, match="no files of dipy at http"):
+        chosen([], asked(version=""))
+
+
+def test_files_that_cannot_be_downloaded_are_named() -> None:
+    files = [
+        RemoteFile(filename=f"dipy-1.{minor}.tar.gz", url=f"{A}x", source=A, refused="its size is negative")
+        for minor in range(13)
+    ]
+    with pytest.raises(NothingFoundError) as caught:
+        chosen(files, asked(version="2.0"))
+    assert caught.value.hint.startswith("The listed files cannot be downloaded")
+    assert caught.value.details == tuple(
+        f"dipy-1.{minor}.tar.gz: its size is negative" for minor in range(12)
+    )
+
+
+@pytest.mark.parametrize(("count", "more"), [(12, ""), (13, ", ... (13 in all)")])
+def test_a_long_list_of_versions_is_cut(count: int, more: str) -> None:
+    with pytest.raises(NothingFoundError) as caught:
+        chosen(listed(*(f"dipy-1.{minor}.tar.gz" for minor in range(count))), asked(version="2.0"))
+    shown = ", ".join(f"1.{minor}" for minor in reversed(range(count - 12, count)))
+    assert caught.value.hint == f"These versions are there: {shown}{more}."
+
+
+@pytest.mark.parametrize(
+    ("files", "options", "instead"),
+    [
+        (listed("dipy-1.11.1.tar.gz", "dipy-2.0.tar.gz"), asked(version="1.11.0"), ("1.11.0", "1.11.1")),
+        (listed("dipy-7.tar.gz", "dipy-8.tar.gz"), asked(version="1.11.0"), ("1.11.0", "8")),
+        (listed("dipyx-1.11.0.tar.gz"), asked(), ("dipy", "dipyx")),
+        (listed("numpy-1.11.0.tar.gz"), asked(), None),
+        (listed("dipy-1.0rc1.tar.gz"), asked(version="latest"), ("", "--pre")),
+        (listed("x.txt"), asked(), None),
+        ([], asked(), None),
+    ],
+)
+def test_a_word_to_type_instead(
+    files: list[RemoteFile], options: Options, instead: tuple[str, str] | None
+) -> None:
+    with pytest.raises(NothingFoundError) as caught:
+        chosen(files, options)
+    assert caught.value.instead == instead
+
+
+def test_at_most_three_projects_are_proposed_and_the_most_similar_is_first() -> None:
+    projects = ["dipyx", "dipy", "numpy", "diapy", "dip", "dippy-tools", "zzz"]
+    assert release.near_projects("dippy", projects) == ["dippy-tools", "dipy", "dipyx"]
+    assert release.near_projects("Dippy", ["dippy"]) == ["dippy"]
+    # 2 * 3 / (5 + 5) is just enough.
+    assert release.near_projects("abcde", ["abcxy"]) == ["abcxy"]
+    assert release.near_projects("abcde", ["abxyz"]) == []
+
+
+# --- a release that the files themselves name ------------------------------------------------------
+
+
+def unnamed(*filenames: str) -> Options:
+    return release.identified(listed(*filenames), asked(project="", version="", until=Stage.CHECK))
+
+
+def test_the_files_say_what_they_are() -> None:
+    found = unnamed("dipy-1.11.0.tar.gz", "Dipy-1.11-py3-none-any.whl", "notes.txt")
+    assert (found.project, found.version) == ("dipy", "1.11.0")
+    named = asked(version="7")
+    assert release.identified(listed("dipy-1.11.0.tar.gz"), named) is named
+
+
+def test_files_of_several_releases_are_counted() -> None:
+    with pytest.raises(UsageError) as caught:
+        unnamed("dipy-1.0.tar.gz", "dipy-1.0-py3-none-any.whl", "abc-2.tar.gz")
+    assert caught.value.message == (
+        "files of 2 releases are at http://127.0.0.1/: abc 2 (1 file), dipy 1.0 (2 files)"
+    )
+
+
+def test_no_release_at_all() -> None:
+    with pytest.raises(NothingFoundError) as caught:
+        unnamed(*(f"notes-{number}.txt" for number in range(14)))
+    assert caught.value.message == "no wheel and no sdist at http://127.0.0.1/"
+    assert len(caught.value.details) == 12
+    assert caught.value.details[0].startswith("notes-0.txt: ")
+
+
+# --- two copies ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["", ".publish.attestation"])
+@pytest.mark.parametrize(
+    ("first", "second", "reason"),
+    [
+        ({"sha512": "1", "sha256": "1"}, {"sha512": "2", "sha256": "1"}, "different sha512"),
+        ({"sha512": "1", "sha256": "1"}, {"sha512": "1", "sha256": "2"}, ""),
+        ({"sha256": "1", "sha384": "1"}, {"sha256": "2", "sha384": "1"}, "different sha256"),
+        ({"sha384": "1", "md5": "1"}, {"sha384": "2", "md5": "1"}, "different sha384"),
+        ({"blake2b": "1", "md5": "1"}, {"blake2b": "2", "md5": "1"}, "different blake2b"),
+        ({"md5": "1"}, {"md5": "2"}, "different md5"),
+        ({"md5": "1"}, {"md5": "1"}, ""),
+        ({"md5": "1"}, {"sha256": "1"}, "no hashes to compare"),
+        ({"sha1": "1"}, {"sha1": "1"}, "no hashes to compare"),
+    ],
+)
+def test_the_strongest_hash_that_both_copies_have_decides(
+    kind: str, first: dict[str, str], second: dict[str, str], reason: str
+) -> None:
+    name = f"{NAME}{kind}"
+    files = [
+        *(listed(NAME, source=A) if kind else []),
+        *listed(name, source=A, hashes=first),
+        *listed(name, source=B, hashes=second),
+    ]
+    if not reason:
+        assert chosen(files, asked()) == [NAME]
+        return
+    with pytest.raises(FileError) as caught:
+        chosen(files, asked())
+    assert caught.value.details == (f"{name}: {reason}, at {A} and at {B}",)
+
+
+def test_a_local_copy_is_hashed_only_if_its_source_does_not_state_its_sha256(tmp_path: Path) -> None:
+    here = listed(NAME, source=f"{tmp_path.as_uri()}/", hashes={"md5": "1"})
+    there = listed(NAME, source=A, hashes={"sha256": "2", "md5": "1"})
+    asked_for: list[RemoteFile] = []
+
+    def digest(file: RemoteFile) -> str:
+        asked_for.append(file)
+        return "2"
+
+    assert len(release.choose(here + there, asked(), digest).files) == 1
+    assert asked_for == here
+    stated = listed(NAME, source=f"{tmp_path.as_uri()}/", hashes={"sha256": "2"})
+    assert len(release.choose(stated + there, asked(), no_digest).files) == 1
