@@ -20,6 +20,7 @@ from wheel_uploader.models import (
     Severity,
     Stage,
     Trial,
+    UploadOutcome,
 )
 from wheel_uploader.progress import Silent
 from wheel_uploader.publish.upload import Uploader
@@ -94,14 +95,16 @@ def _not_fetched(job: Job) -> None:
     job.report.fetched = job.report.fetched[1:]
 
 
+#: The first file of the plan.
+FIRST = "dipy-1.11.0-cp311-cp311-macosx_11_0_arm64.whl"
 BROKEN: dict[str, tuple[Change, str]] = {
     "an error": (_findings, "failed the checks"),
     "a warning, and --strict": (_warnings, "failed the checks"),
     "a failed trial": (_trials, "a trial of --smoke failed"),
     "no target": (_no_target, "no index to post to"),
     "no files": (_nothing, "the files to post are not those of the release"),
-    "a file twice": (_twice, "the files to post are not those of the release"),
-    "a file less": (_one_less, "the files to post are not those of the release"),
+    "a file twice": (_twice, f"the files to post are not those of the release: {FIRST} "),
+    "a file less": (_one_less, f"the files to post are not those of the release: {FIRST} "),
     "not checked": (_not_checked, "it was not checked"),
     "not downloaded": (_not_fetched, "it is not the file that was downloaded"),
     "other bytes": (lambda job: _state(job, sha256="0" * 64), "it is not the file that was downloaded"),
@@ -149,7 +152,7 @@ def published(served: Served, monkeypatch: pytest.MonkeyPatch, change: Change) -
 
     monkeypatch.setattr(publishing, "upload_release", upload_release)
     error = pipeline.run(options_of(served), Silent()).error
-    return f"{error.exit_code}: {error} {' '.join(error.details)}" if error else ""
+    return f"{error.exit_code}: {error} {' '.join(error.details)} " if error else ""
 
 
 @pytest.mark.parametrize(("change", "reason"), BROKEN.values(), ids=BROKEN)
@@ -242,14 +245,26 @@ def test_pip_is_missed_before_anything_begins_and_only_if_it_is_needed(
         assert error is None
 
 
+# --- a dry run -------------------------------------------------------------------------------------
+
+
+def test_a_dry_run_says_what_would_be_uploaded(served: Served) -> None:
+    served.index.store(Path("staged") / FIRST)
+    done = pipeline.run(options_of(served, dry_run=True), Silent())
+    assert (done.error, served.index.posts, done.confirmations) == (None, [], ())
+    outcomes = {each.file.filename: each.outcome for each in done.results}
+    assert len(outcomes) == 6
+    assert outcomes.pop(FIRST) is UploadOutcome.ALREADY_THERE
+    assert set(outcomes.values()) == {UploadOutcome.WOULD_UPLOAD}
+
+
 # --- how a run ends whose files are refused --------------------------------------------------------
 
 
 @pytest.mark.parametrize(("keep_going", "inside"), [(False, 0), (True, 5)])
 def test_a_refused_file_fails_the_run(served: Served, keep_going: bool, inside: int) -> None:
-    first = "dipy-1.11.0-cp312-cp312-win_amd64.whl"
     for path in Path("staged").iterdir():
-        if path.name == first or not keep_going:
+        if path.name == FIRST or not keep_going:
             served.index.by_name[path.name] = Say(400, "'x' is not a valid classifier.")
     done = pipeline.run(options_of(served, keep_going=keep_going), Silent())
     assert done.error is not None

@@ -198,6 +198,19 @@ def test_busy_for_ever() -> None:
     assert ended.details == ("posted 6 times",)
 
 
+@pytest.mark.parametrize(("retries", "told"), [(1, ()), (2, ("posted 2 times",)), (3, ("posted 3 times",))])
+def test_as_often_as_wanted(retries: int, told: tuple[str, ...]) -> None:
+    scene = Scene(**{A: [BUSY] * 3})
+    states = [IndexState(file=local(A), state=FileState.ABSENT)]
+    results = upload_all(
+        states, scene, scene.state_of, progress=Silent(), retries=retries, sleep=scene.time.sleep
+    )
+    assert outcomes(results) == [(A, UploadOutcome.REJECTED, retries)]
+    ended = verdict(results)
+    assert ended is not None
+    assert ended.details == told
+
+
 @pytest.mark.parametrize("answer", [LOST, BUSY, answers.understand(500)])
 def test_an_answer_that_was_lost_after_the_file_was_stored(answer: Answer) -> None:
     scene = Scene(**{A: [answer]})

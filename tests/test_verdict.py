@@ -14,16 +14,20 @@ from packaging.version import Version
 from tests import servers, wheels
 from tests.indexes import Served, scripted_index
 from wheel_uploader import cli, names, verdict
-from wheel_uploader.errors import FileError
+from wheel_uploader.errors import FileError, ReleaseError
 from wheel_uploader.models import (
     Fetched,
     FetchOutcome,
+    FileState,
     FileSummary,
+    Finding,
+    IndexState,
     LocalFile,
     Options,
     RemoteFile,
     Report,
     Selection,
+    Severity,
 )
 
 LOGIN = {"TWINE_USERNAME": "me", "TWINE_PASSWORD": "my-password"}
@@ -106,6 +110,137 @@ def test_files_that_are_not_one_release_are_stopped_by_the_verdict(
         verdict.stop_if_blocked(judged)
     (line,) = [each for each in caught.value.details if each.startswith(f"{wanted}: ")]
     assert filenames[-1] in line or wanted == "release/two-sdists"
+
+
+def told(*findings: Finding, files: int = 3, strict: bool = False) -> ReleaseError | None:
+    """How a run with these findings ends."""
+    wheel = names.parse(PURE)
+    judged = Report(
+        Options(project="dipy", version="1.11.0", urls=("staged",), strict=strict),
+        fetched=(
+            Fetched(
+                file=LocalFile(name=wheel, path=Path(PURE), size=1, sha256=""),
+                remote=RemoteFile(filename=PURE, url="file:///x", source="x"),
+                outcome=FetchOutcome.DOWNLOADED,
+                vouched_by="",
+            ),
+        )
+        * files,
+        findings=findings,
+    )
+    try:
+        verdict.stop_if_blocked(judged)
+    except ReleaseError as error:
+        return error
+    return None
+
+
+def finding(check: str, subject: str = "release", severity: Severity = Severity.ERROR) -> Finding:
+    return Finding(check=check, severity=severity, subject=subject, message="it is wrong")
+
+
+@pytest.mark.parametrize(
+    ("findings", "exit_code", "message"),
+    [
+        ([finding("metadata/thin", PURE)], 6, "1 of 3 files failed the checks"),
+        ([finding("metadata/thin", PURE), finding("name/invalid", SDIST)], 6, "2 of 3 files failed"),
+        ([finding("metadata/thin", PURE), finding("name/invalid", PURE)], 6, "1 of 3 files failed"),
+        ([finding("release/mixed")], 6, "the release as a whole failed the checks"),
+        (
+            [finding("release/mixed"), finding("metadata/thin", PURE)],
+            6,
+            "1 of 3 files and the release as a whole failed the checks",
+        ),
+        ([finding("release/expected")] * 2, 3, "the release is not what is expected"),
+        ([finding("release/expected"), finding("metadata/thin", PURE)], 6, "1 of 3 files and the release as"),
+        (
+            [finding("metadata/thin", PURE), finding("release/different-on-index", SDIST)],
+            7,
+            "1 of 3 files conflict with the index; nothing was posted",
+        ),
+        ([finding("release/same-bytes-other-name", PURE)], 7, "1 of 3 files conflict with the index"),
+        ([finding("release/second-sdist", SDIST)], 7, "1 of 3 files conflict with the index"),
+        ([finding("release/closed")], 7, "the index takes no more files of this release; nothing was posted"),
+    ],
+)
+def test_how_a_run_ends_that_the_checks_stop(findings: list[Finding], exit_code: int, message: str) -> None:
+    ended = told(*findings)
+    assert ended is not None
+    assert ended.exit_code == exit_code
+    assert ended.message.startswith(message)
+    assert "--explain" in ended.hint
+
+
+def test_what_does_not_stop_a_run() -> None:
+    warning = finding("metadata/thin", PURE, Severity.WARNING)
+    assert told() is None
+    assert told(warning, finding("release/mixed", severity=Severity.NOTE)) is None
+    assert told(finding("release/mixed", severity=Severity.NOTE), strict=True) is None
+    assert told(warning, strict=True) is not None
+
+
+@pytest.mark.parametrize(("count", "rest"), [(10, ()), (11, ("and 1 more checks, see the report",))])
+def test_one_line_for_each_check_and_ten_at_most(count: int, rest: tuple[str, ...]) -> None:
+    findings = [finding(f"metadata/{number}", PURE) for number in range(count)]
+    ended = told(*findings, finding("metadata/0", SDIST), finding("metadata/0", SDIST))
+    assert ended is not None
+    lines = [f"metadata/{number}: {PURE}: it is wrong" for number in range(10)]
+    assert ended.details == (lines[0].replace(f"{PURE}:", f"{PURE} and 1 more:"), *lines[1:], *rest)
+
+
+@pytest.mark.parametrize(("count", "rest"), [(10, ()), (11, ("and 1 more, see the report",))])
+def test_ten_conflicts_at_most(count: int, rest: tuple[str, ...]) -> None:
+    ended = told(*(finding("release/different-on-index", f"x{number}") for number in range(count)))
+    assert ended is not None
+    assert ended.details == (*(f"x{number}: it is wrong" for number in range(10)), *rest)
+    expected = told(*[finding("release/expected")] * count)
+    assert expected is not None
+    assert expected.details == ("it is wrong",) * 10
+
+
+def planned(*states: FileState, skip_existing: bool = True) -> ReleaseError | None:
+    """How a run ends that compared files with the index once more."""
+    judged = Report(
+        Options(project="dipy", version="1.11.0", urls=("staged",), skip_existing=skip_existing),
+        target="the index",
+        plan=tuple(
+            IndexState(
+                file=LocalFile(name=names.parse(PURE), path=Path(PURE), size=1, sha256="aa"),
+                state=state,
+                index_sha256="bb",
+                other_name="other.whl" if state is FileState.SAME_BYTES_OTHER_NAME else "",
+            )
+            for state in states
+        ),
+    )
+    try:
+        verdict.stop_if_conflict(judged)
+    except ReleaseError as error:
+        return error
+    return None
+
+
+@pytest.mark.parametrize(
+    ("state", "line"),
+    [
+        (FileState.DIFFERENT, f"{PURE}: here sha256 aa, on the index bb"),
+        (FileState.SAME_BYTES_OTHER_NAME, f"{PURE}: the index has the same bytes as other.whl (sha256 aa)"),
+    ],
+)
+def test_a_conflict_stops_the_upload_in_its_own_words(state: FileState, line: str) -> None:
+    ended = planned(FileState.ABSENT, state, FileState.SAME)
+    assert ended is not None
+    assert (ended.exit_code, ended.details) == (7, (line,))
+    assert ended.message == "1 of 3 files conflict with the index; nothing was posted"
+
+
+def test_equal_files_are_a_conflict_only_if_the_user_wants_that() -> None:
+    assert planned(FileState.SAME, FileState.ABSENT) is None
+    assert planned(FileState.ABSENT, skip_existing=False) is None
+    ended = planned(FileState.SAME, FileState.ABSENT, skip_existing=False)
+    assert ended is not None
+    assert ended.message == "1 of 2 files are already on the index; nothing was posted"
+    assert (ended.exit_code, ended.details) == (7, (PURE,))
 
 
 # --- with an index and without ---------------------------------------------------------------------
