@@ -190,6 +190,21 @@ def test_an_index_that_refuses_html_has_no_html_view(
     assert opened(served.reading_url).html_page("dipy") is None
 
 
+@pytest.mark.parametrize(("hashes", "fetched"), [({"md5": "1"}, 1), ({}, 2), ({"sha256": "2" * 64}, 0)])
+def test_a_file_is_fetched_once_if_a_weaker_hash_tells_whether_it_was_replaced(
+    served: Served, opened: Callable[..., Index], hashes: dict[str, str], fetched: int
+) -> None:
+    served.index.files["x.whl"] = b"bytes"
+    file = IndexFile(filename="x.whl", url=f"{served.url}files/x.whl", hashes=hashes)
+    index = opened(served.reading_url)
+    wanted = hashes.get("sha256") or hashlib.sha256(b"bytes").hexdigest()
+    assert [index.sha256_of(file), index.sha256_of(file)] == [wanted, wanted]
+    assert len(served.index.gets) == fetched
+    replaced = IndexFile(filename="x.whl", url=file.url, hashes={"md5": "2"})
+    served.index.files["x.whl"] = b"other"
+    assert index.sha256_of(replaced) == hashlib.sha256(b"other").hexdigest()
+
+
 LOGIN = '<title>Log in</title><form><input type="password" name="p"></form>'
 
 
@@ -230,6 +245,26 @@ def test_a_project_without_files_is_a_project(
     served.index.page = (200, "text/html", page)
     found = opened(served.reading_url).page("dipy")
     assert (found.exists, found.files) == (True, ())
+
+
+@pytest.mark.parametrize(
+    ("kind", "view"),
+    [
+        ("application/vnd.pypi.simple.v1+json", "json"),
+        ("application/vnd.pypi.simple.latest+json", "json"),
+        ("application/vnd.pypi.simple.v1+html", "html"),
+        ("application/vnd.pypi.simple.latest+html", "html"),
+        ("application/xhtml+xml", "html"),
+        ("text/html; charset=utf-8", "html"),
+    ],
+)
+def test_every_type_that_a_page_may_have(
+    served: Served, opened: Callable[..., Index], kind: str, view: str
+) -> None:
+    text = {"json": '{"files": []}', "html": "<title>Links for dipy</title>"}[view]
+    served.index.page = (200, kind, text)
+    page = opened(served.reading_url).page("dipy")
+    assert (page.exists, page.view) == (True, view)
 
 
 def test_a_page_is_known_by_its_files(served: Served, opened: Callable[..., Index]) -> None:
@@ -405,6 +440,26 @@ def test_confirm_waits_for_a_listing_that_is_behind(
     )
     assert [each.filename for each in found] == [file.filename for file in release]
     assert len(time.slept) == 3
+
+
+def test_confirm_looks_again_after_longer_and_longer_pauses(
+    served: Served, release: list[LocalFile], opened: Callable[..., Index]
+) -> None:
+    time = VirtualTime()
+    with pytest.raises(DeadlineError):
+        confirm(
+            opened(served.reading_url),
+            "dipy",
+            release,
+            timeout=100,
+            progress=Silent(),
+            sleep=time.sleep,
+            clock=time.clock,
+        )
+    pauses = [1.0, 1.5, 2.25, 3.375, 5.0625, 7.59375, 11.390625, 17.0859375, 20.0, 20.0]
+    assert time.slept == [*pauses, 100 - sum(pauses)]
+    # Once more at the very end.
+    assert len(served.index.gets) == len(time.slept) + 1
 
 
 def test_confirm_names_what_is_missing_when_time_is_up(

@@ -320,6 +320,26 @@ def test_a_run_can_wait_for_the_first(tmp_path: Path) -> None:
             pass
 
 
+def test_waiting_for_a_lock_takes_no_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now, pauses = [0.0], []
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        now[0] += seconds
+
+    monkeypatch.setattr("wheel_uploader.wheelhouse.stopping.sleep", sleep)
+    monkeypatch.setattr("wheel_uploader.wheelhouse.time.monotonic", lambda: now[0])
+    with Wheelhouse(tmp_path):
+        with pytest.raises(LockedError), Wheelhouse(tmp_path, lock_timeout=3):
+            pass
+        assert min(pauses) >= 0.05
+        assert 3 <= sum(pauses) < 3.2
+        pauses.clear()
+        with pytest.raises(LockedError), Wheelhouse(tmp_path):
+            pass
+        assert pauses == []
+
+
 def test_a_lock_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / HIDDEN / "lock").mkdir(parents=True)
     with pytest.raises(StorageError, match="the lock of the wheelhouse"), Wheelhouse(tmp_path):

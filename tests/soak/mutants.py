@@ -59,7 +59,7 @@ EQUIVALENT: Mapping[tuple[str, str], str] = {
 
 COUNT = 400
 #: Tests that a mutant meets in its first process, and seconds of tests that it meets at most, in two.
-FIRST, SECONDS = 60, 30.0
+FIRST, SECONDS = 60, 20.0
 #: Every so many mutants the genuine source is tried, which has to survive.
 CONTROL = 25
 #: Seconds beyond the tests' own, and times their own, before a mutant counts as an endless loop.
@@ -78,11 +78,11 @@ class Covering:
         """Return the tests that run a line of the mutant's statement: first those named like its module."""
         there = self.lines.get(mutant.path, {})
         tests = {test for line in mutant.lines for test in there.get(line, ())}
-        if not tests and any(line in there for line in mutant.lines):
-            # It runs when the module is imported: whoever uses the module may notice.
+        if mutant.at_import:
+            # Coverage gives it to the test that happened to import the module: whoever uses it may notice.
             tests = {test for named in there.values() for test in named}
-            # A module of constants alone has no lines that run later: whoever runs its importers may notice.
-            for path in () if tests else _importers(mutant.path):
+            # A module of constants has hardly any lines that run later: whoever runs its importers may.
+            for path in _importers(mutant.path) if len(tests) < FIRST else ():
                 tests |= {test for named in self.lines.get(path, {}).values() for test in named}
         meant = _words(mutant.path)
         return sorted(

@@ -22,6 +22,8 @@ class Mutant:
     change: str
     #: Lines of the statement around it: a test that runs none of them cannot notice.
     lines: tuple[int, ...]
+    #: Whether it runs when the module is imported, and not in a function.
+    at_import: bool
 
     def __str__(self) -> str:
         return f"{self.path}:{self.line}: {self.change}"
@@ -70,6 +72,8 @@ def _compiles(source: str) -> bool:
 class _Maker:
     def __init__(self, path: str, source: str) -> None:
         self.path, self.source = path, source
+        #: How many functions are around the statement at hand.
+        self.depth = 0
         self.starts = [0]
         for line in source.splitlines(keepends=True):
             self.starts.append(self.starts[-1] + len(line))
@@ -108,6 +112,7 @@ class _Maker:
             new=new,
             change=why or f"{old[:60]} -> {new[:60]}",
             lines=tuple(range(statement.lineno, last + 1)),
+            at_import=not self.depth,
         )
 
     # --- statements
@@ -120,7 +125,12 @@ class _Maker:
         match statement:
             case ast.Import() | ast.ImportFrom() | ast.Assert() | ast.Global() | ast.Nonlocal():
                 return
-            case ast.FunctionDef() | ast.ClassDef():
+            case ast.FunctionDef():
+                self.depth += 1
+                yield from self._of_body(statement.body)
+                self.depth -= 1
+                return
+            case ast.ClassDef():
                 yield from self._of_body(statement.body)
                 return
             case ast.Expr(value=ast.Constant()):  # A docstring, or "...".
