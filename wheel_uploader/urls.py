@@ -11,7 +11,6 @@ import ipaddress
 import os
 import re
 import urllib.parse
-import urllib.request
 from urllib.parse import (
     DefragResult,
     SplitResult,
@@ -124,4 +123,9 @@ def _joined(base: str, path: str) -> str:
 
 def local_path(path: str) -> str:
     """Return the path on this machine that the path of a ``file:`` URL means."""
-    return urllib.request.url2pathname(path) if os.name == "nt" else unquote(path)
+    if os.name == "nt":
+        # Imports ssl, which --help has no need of.
+        from urllib.request import url2pathname
+
+        return url2pathname(path)
+    return unquote(path)
