@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from click.testing import CliRunner
@@ -20,7 +21,8 @@ from click.testing import CliRunner
 from tests import wheels
 from wheel_uploader import apart, checks, cli, names, plain, reader, verify
 from wheel_uploader.apart import Apart
-from wheel_uploader.models import Profile
+from wheel_uploader.models import Options, Profile, Report, Stage
+from wheel_uploader.stages import bringing
 from wheel_uploader.verify import Seen
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="looks at processes as POSIX has them")
@@ -289,3 +291,38 @@ def test_what_a_library_prints_is_no_answer(files: list[Path]) -> None:
     )
     [answer] = done.stdout.splitlines()
     assert json.loads(answer)["whole_by"] == "RECORD"
+
+
+# --- whether there is such a process ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("usable", "cores", "until", "count", "rules"),
+    [
+        ({0}, 8, Stage.CHECK, 2, None),
+        ({0, 1}, 1, Stage.CHECK, 2, [Profile.ANY]),
+        ({0, 1}, 1, Stage.CHECK, 1, None),
+        ({0, 1}, 1, Stage.DOWNLOAD, 2, [None]),
+        (None, 1, Stage.CHECK, 2, None),
+        (None, None, Stage.CHECK, 2, None),
+        (None, 2, Stage.CHECK, 2, [Profile.ANY]),
+    ],
+)
+def test_several_files_are_read_apart_if_this_process_may_use_two_cores(
+    monkeypatch: pytest.MonkeyPatch,
+    usable: set[int] | None,
+    cores: int | None,
+    until: Stage,
+    count: int,
+    rules: list[Profile | None] | None,
+) -> None:
+    made: list[Profile | None] = []
+    monkeypatch.setattr(bringing, "Apart", made.append)
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    if usable:
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _: usable, raising=False)
+    options = Options(project="dipy", version="1.11.0", urls=("staged",), until=until)
+    job = mock.Mock(selection=mock.Mock(files=range(count)), report=Report(options, profile=Profile.ANY))
+    bringing._apart(job)
+    assert made == (rules or [])

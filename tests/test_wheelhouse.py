@@ -112,7 +112,7 @@ def test_a_wheelhouse_that_cannot_be_written_to_is_said_at_once(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("broken", "why"),
     [
-        ({"wheelhouse._is_read_only": lambda _: True}, os.strerror(errno.EROFS)),
+        ({"os.statvfs": lambda _: mock.Mock(f_flag=os.ST_RDONLY | os.ST_NOSUID)}, os.strerror(errno.EROFS)),
         ({"os.access": lambda *_: False}, "it cannot be written to"),
     ],
     ids=["read-only", "not ours"],
@@ -121,7 +121,7 @@ def test_nothing_is_made_in_a_folder_that_cannot_be_written_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: dict[str, object], why: str
 ) -> None:
     for name, function in broken.items():
-        monkeypatch.setattr(name if name.startswith("os.") else f"wheel_uploader.{name}", function)
+        monkeypatch.setattr(name, function)
     with pytest.raises(StorageError) as caught, Wheelhouse(tmp_path):
         pass
     assert str(caught.value) == f"the wheelhouse {tmp_path}: {why}"
