@@ -369,6 +369,39 @@ def test_what_a_rehearsal_and_a_dry_run_do_not_do(fields: dict[str, Any], names:
     assert {name for each in found for name in each.names} == names
 
 
+@pytest.mark.parametrize(
+    ("fields", "names", "because"),
+    [
+        ({"smoke_env": ("X",)}, "--smoke-env has", "without --smoke"),
+        ({"smoke_env": ("X",), "smoke": "x"}, "", ""),
+        ({"pre": True}, "--pre has", "without the version 'latest'"),
+        ({"pre": True, "version": "latest"}, "", ""),
+        ({"netrc": True, "urls": ("folder",)}, "--netrc has", "without a URL to take files from"),
+        ({"netrc": True, "urls": ("folder", "FILE:///x")}, "--netrc has", "without a URL to take files from"),
+        ({"netrc": True, "urls": ("folder", WHERE)}, "", ""),
+        (
+            {"like": "1.10", "allow_lost": ("x",), "until": Stage.SIGN},
+            "--like, --allow-lost have",
+            "without an index to compare with (name one with --repository or --index-url)",
+        ),
+        ({"like": "1.10", "until": Stage.SIGN, "repository": "testpypi"}, "", ""),
+        ({"like": "1.10", "until": Stage.SIGN, "repository_url": WHERE}, "", ""),
+        ({"like": "1.10", "until": Stage.SIGN, "index_url": WHERE}, "", ""),
+        ({"like": "1.10", "until": Stage.UPLOAD}, "", ""),
+        ({"dry_run": True, "keep_going": True}, "--keep-going has", "with --dry-run, which posts nothing"),
+        (
+            {"rehearse": True, "keep_going": True},
+            "--keep-going has",
+            "with --rehearse, which publishes to this machine only",
+        ),
+        ({"keep": 3, "until": Stage.UPLOAD}, "--keep has", "with --until upload"),
+    ],
+)
+def test_the_reason_why_an_option_has_no_effect(fields: dict[str, Any], names: str, because: str) -> None:
+    found = [str(each) for each in idle(Options(**{**PUBLISH, **fields}))]
+    assert found == ([f"{names} no effect {because}"] if names else [])
+
+
 #: Each option that a later stage is the first to use, with a value that is not its default.
 FIRST_STAGE: dict[Stage, dict[str, Any]] = {
     Stage.DOWNLOAD: {"clobber": True},

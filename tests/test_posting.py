@@ -219,6 +219,31 @@ def test_an_answer_that_was_lost_after_the_file_was_stored(answer: Answer) -> No
     assert scene.log == ["credentials", f"post {A}", f"ask {A}"]
 
 
+def test_what_is_tried_again_and_what_came_of_it_are_details() -> None:
+    told: list[str] = []
+
+    class Talk(Silent):
+        def detail(self, text: str) -> None:
+            told.append(text)
+
+    scene = Scene(**{A: [BUSY, BUSY]})
+    scene.listed[A] = [FileState.ABSENT, FileState.SAME]
+    upload_all(
+        [IndexState(file=local(A), state=FileState.ABSENT)],
+        scene,
+        scene.state_of,
+        progress=Talk(),
+        sleep=scene.time.sleep,
+    )
+    seconds = [f"{pause:.1f} s" for pause in scene.time.slept]
+    busy = f"{A}: the index has trouble (status 503)"
+    assert told == [
+        f"{busy}; asking the index, then attempt 2 of 6, in {seconds[0]}",
+        f"{busy}; asking the index, then attempt 3 of 6, in {seconds[1]}",
+        f"{busy}; the index has it all the same",
+    ]
+
+
 def test_a_listing_that_is_behind_after_an_answer_that_was_lost() -> None:
     """The second post is refused because the first was stored; the index has to be asked until it says so."""
     scene = Scene(**{A: [LOST, EXISTS, EXISTS]})
