@@ -409,6 +409,51 @@ def test_accepted(status: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("status", "kind", "ours"),
+    [
+        (199, Kind.REFUSED, "the index refused the file"),
+        (200, Kind.ACCEPTED, ""),
+        (299, Kind.ACCEPTED, ""),
+        (300, Kind.REFUSED, "the upload URL redirects"),
+        (399, Kind.REFUSED, "the upload URL redirects"),
+        (400, Kind.REFUSED, "the index refused the file"),
+        (499, Kind.REFUSED, "the index refused the file"),
+        (500, Kind.RETRY, "the index has trouble"),
+        (505, Kind.REFUSED, "the index failed"),
+        (599, Kind.REFUSED, "the index failed"),
+    ],
+)
+def test_the_first_and_the_last_status_of_each_class(status: int, kind: Kind, ours: str) -> None:
+    answer = answers.understand(status, url="https://example.com/legacy")
+    assert answer.kind is kind
+    assert answer.diagnosis.startswith(ours)
+    assert bool(answer.diagnosis) is bool(ours)
+
+
+def test_without_an_answer_there_is_no_status_to_report() -> None:
+    assert answers.no_answer("it broke").sentence == "it broke"
+    assert answers.no_answer("it broke").kind is Kind.RETRY
+    refused = answers.not_trusted("expired")
+    assert refused.sentence == "the TLS certificate of the index cannot be trusted (expired)"
+    assert (refused.kind, refused.error) == (Kind.REFUSED, NetworkError)
+
+
+def test_only_the_beginning_of_the_words_is_read() -> None:
+    assert answers.server_words(" " * 7_999 + "xy", "", 400) == "x"
+    assert answers.server_words(" " * 8_000 + "xy", "", 400) == ""
+    assert answers.server_words("x" * 400, "", 400) == "x" * 400
+    assert answers.server_words("x" * 401, "", 400) != "x" * 401
+
+
+@pytest.mark.parametrize("key", ["code", "detail", "message", "error", "errors", "title"])
+def test_every_key_of_json_that_indexes_use(key: str) -> None:
+    order = ["code", "detail", "message", "error", "errors", "title"]
+    less_telling = {other: other for other in order[order.index(key) + 1 :]}
+    body = json.dumps({**less_telling, key: "the words", "other": "no"})
+    assert answers.understand(400, "Bad Request", body=body).words == "the words"
+
+
+@pytest.mark.parametrize(
     ("location", "ours"),
     [
         ("https://example.com/legacy/", "the upload URL lacks its slash at the end"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -447,6 +447,7 @@ GOOD: dict[str, ReleaseContent] = {
     "as the previous release": release(page=page(*PREVIOUS)),
     # --- duplicate-slot
     "two wheels for every Mac": release([*matrix(platforms=NUMPY_MACS), SDIST]),
+    "two wheels for the same Macs, for two pythons": release([*matrix(PYTHONS[:2], NUMPY_MACS[:2]), SDIST]),
     "two wheels for every Mac of CPython, one of PyPy": release(
         [*matrix([*PYTHONS, "cp39-abi3"], NUMPY_MACS), *matrix(["pp311"], NUMPY_MACS[::2]), SDIST],
     ),
@@ -621,6 +622,33 @@ def test_a_stray_is_compared_with_other_pythons_if_there_are_any(
     [found] = findings(release([*matrix(pythons, PLATFORMS[:1]), STRAY, SDIST]))
     assert (found.check, found.subject) == ("release/duplicate-slot", STRAY)
     assert found.message == f"it stands beside macosx_11_0_arm64 for cp312-cp312 on macosx_arm64{usually}"
+
+
+@pytest.mark.parametrize(
+    ("zone", "hours", "is_closed"),
+    [(None, 1, True), (None, -1, False), (5, 1, True), (5, -1, False), (-5, 1, True), (-5, -1, False)],
+)
+def test_the_age_of_a_release_is_reckoned_in_any_time_zone(
+    zone: int | None, hours: int, is_closed: bool
+) -> None:
+    first = NOW - timedelta(days=14, hours=hours)
+    stated = first.replace(tzinfo=None) if zone is None else first.astimezone(timezone(timedelta(hours=zone)))
+    listed = page(*PREVIOUS, SDIST, age=1)
+    files = [
+        dataclasses.replace(file, upload_time=stated) if file.filename == SDIST else file
+        for file in listed.files
+    ]
+    content = release(
+        page=dataclasses.replace(listed, files=tuple(files)), states=(state(WINDOWS, FileState.ABSENT),)
+    )
+    assert ("release/closed" in {each.check for each in findings(content)}) is is_closed
+
+
+@pytest.mark.parametrize(("other", "where"), [("", ""), ("Dipy.whl", " as Dipy.whl")])
+def test_other_bytes_are_reported_with_both_hashes_and_the_name_on_the_index(other: str, where: str) -> None:
+    different = state(WINDOWS, FileState.DIFFERENT, index_sha256="abc", other_name=other)
+    [found] = findings(release(states=(different,)))
+    assert found.message == f"here its sha256 is {WINDOWS}, on the index{where} abc"
 
 
 @pytest.mark.parametrize(

@@ -160,6 +160,16 @@ def test_an_index_without_hashes_is_asked_for_the_bytes(
     ]
 
 
+def test_credentials_are_sent_after_a_login(served: Served, opened: Callable[..., Index]) -> None:
+    index = opened(served.reading_url)
+    index.page("dipy")
+    index.log_in("me", "secret-1")
+    index.page("dipy")
+    sent = [{name.lower(): value for name, value in headers.items()} for _, headers in served.index.gets]
+    assert "authorization" not in sent[0]
+    assert sent[-1]["authorization"] == indexes.basic("me", "secret-1")
+
+
 @pytest.mark.parametrize("status", [404, 410])
 def test_a_page_that_does_not_exist_is_a_project_without_files(
     served: Served, opened: Callable[..., Index], status: int
@@ -445,19 +455,25 @@ def test_confirm_waits_for_a_listing_that_is_behind(
 def test_confirm_looks_again_after_longer_and_longer_pauses(
     served: Served, release: list[LocalFile], opened: Callable[..., Index]
 ) -> None:
-    time = VirtualTime()
+    time, told = VirtualTime(), []
+
+    class Talk(Silent):
+        def detail(self, text: str) -> None:
+            told.append(text)
+
     with pytest.raises(DeadlineError):
         confirm(
             opened(served.reading_url),
             "dipy",
             release,
             timeout=100,
-            progress=Silent(),
+            progress=Talk(),
             sleep=time.sleep,
             clock=time.clock,
         )
     pauses = [1.0, 1.5, 2.25, 3.375, 5.0625, 7.59375, 11.390625, 17.0859375, 20.0, 20.0]
     assert time.slept == [*pauses, 100 - sum(pauses)]
+    assert told == ["the index does not yet list 6 of 6 files; looking again"] * len(time.slept)
     # Once more at the very end.
     assert len(served.index.gets) == len(time.slept) + 1
 

@@ -245,6 +245,19 @@ def test_pip_is_missed_before_anything_begins_and_only_if_it_is_needed(
         assert error is None
 
 
+def test_the_age_of_what_is_staged_is_a_detail(served: Served) -> None:
+    told: list[str] = []
+
+    class Talk(Silent):
+        def detail(self, text: str) -> None:
+            told.append(text)
+
+    for max_age, count in ((None, 0), (3600, 1)):
+        options = options_of(served, until=Stage.LIST, **({"max_age": max_age} if max_age else {}))
+        assert pipeline.run(options, Talk()).error is None
+        assert sum(line.startswith("the newest file that is staged is of 20") for line in told) == count
+
+
 # --- a dry run -------------------------------------------------------------------------------------
 
 

@@ -16,7 +16,7 @@ from wheel_uploader import pipeline
 from wheel_uploader.errors import ReleaseError, UsageError
 from wheel_uploader.models import Attestations, Options, Profile, Stage
 from wheel_uploader.models.option_effects import idle
-from wheel_uploader.models.option_rules import RANGES, flag
+from wheel_uploader.models.option_rules import RANGES, flag, smoke_words
 from wheel_uploader.progress import Silent
 
 WHERE = "https://staging.example.com/wheels/"
@@ -199,6 +199,29 @@ def test_every_number_has_bounds_on_both_sides() -> None:
         for value in (bounds[0] - 1, bounds[1] + 1):
             with pytest.raises(UsageError, match=f"{flag(name)}: .* is not in the range"):
                 Options(**{**PUBLISH, name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "spelling"),
+    [
+        ("urls", "--url"),
+        ("types", "--type"),
+        ("skip_existing", "--no-skip-existing"),
+        ("allow_hosts", "--allow-host"),
+        ("allow_insecure_hosts", "--allow-insecure-host"),
+        ("index_url", "--index-url"),
+    ],
+)
+def test_an_option_is_named_as_it_is_typed(name: str, spelling: str) -> None:
+    assert flag(name) == spelling
+    assert spelling.removeprefix("--no") in run("--help").stdout
+
+
+@pytest.mark.parametrize("command", ["", " \t\n"])
+def test_a_command_of_no_words(command: str) -> None:
+    with pytest.raises(UsageError, match="--smoke: it contains no command"):
+        smoke_words(command)
+    assert smoke_words("python -c 'a b'") == ["python", "-c", "a b"]
 
 
 YEARS = 10 * 366 * 86_400

@@ -354,6 +354,34 @@ def test_the_file_in_flight_arrives_and_no_other_is_begun() -> None:
     assert ended.details == (f"not in: {A}: not tried", f"in: {B}", f"in: {C}", f"not in: {SDIST}: not tried")
 
 
+@pytest.mark.parametrize("flying", [True, False])
+def test_the_files_that_a_run_waits_for_in_the_end_are_named(flying: bool) -> None:
+    told: list[str] = []
+    watch, scene = Watch(), Scene()
+
+    class Talk(Silent):
+        def say(self, text: str) -> None:
+            told.append(text)
+
+    def post(file: LocalFile) -> Answer:
+        watch.signalled(15)
+        real.sleep(0.4)
+        return OK
+
+    scene.post = post  # type: ignore[method-assign]
+    states = [IndexState(file=local(name), state=FileState.ABSENT) for name in (B, A)]
+    with watch.gently():
+        if not flying:
+            watch.signalled(15)
+        results = upload_all(states, scene, scene.state_of, progress=Talk(), watch=watch)
+    assert [each.outcome for each in results] == [
+        UploadOutcome.UPLOADED if flying else UploadOutcome.NOT_TRIED,
+        UploadOutcome.NOT_TRIED,
+    ]
+    assert len(told) == flying
+    assert all(f": nothing new is begun; waiting 30 s at most for {B}; a second" in line for line in told)
+
+
 def test_a_pause_ends_when_the_run_has_to_and_nothing_is_posted_again() -> None:
     scene = Ending(C)
     scene.script[C] = [answers.understand(429, "", {"Retry-After": "600"}), OK]
@@ -524,6 +552,21 @@ def test_no_stream_gets_so_slow_that_the_index_gives_up(rate: float, most: int) 
     assert line.most[0] == 1
     assert max(line.most) <= most
     assert max(line.took.values()) < 240
+
+
+def test_a_lone_file_that_fails_does_not_slow_down_the_others() -> None:
+    line = Line(1e9)
+    genuine, begun = line.post, 0
+
+    def post(file: LocalFile) -> Answer:
+        nonlocal begun
+        begun += 1
+        return BUSY if begun == 1 else genuine(file)
+
+    line.post = post  # type: ignore[method-assign]
+    results = line.carries(*[1000] * 9)
+    assert {result.outcome for result in results} == {UploadOutcome.UPLOADED}
+    assert max(line.most) > 1
 
 
 def test_an_index_that_fails_under_many_gets_fewer() -> None:

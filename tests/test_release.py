@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -217,6 +218,21 @@ def test_at_most_three_projects_are_proposed_and_the_most_similar_is_first() -> 
     # 2 * 3 / (5 + 5) is just enough.
     assert release.near_projects("abcde", ["abcxy"]) == ["abcxy"]
     assert release.near_projects("abcde", ["abxyz"]) == []
+
+
+def test_a_bounded_number_of_similar_names_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared = 0
+    genuine = release._likeness
+
+    def likeness(*arguments: Any) -> float:
+        nonlocal compared
+        compared += 1
+        return genuine(*arguments)
+
+    monkeypatch.setattr(release, "_likeness", likeness)
+    found = release.near_projects("dipy", [*(f"dipy{number:04}" for number in range(1500)), "dipy"])
+    assert found == ["dipy0000", "dipy0001", "dipy0002"]
+    assert compared == 1000
 
 
 # --- a release that the files themselves name ------------------------------------------------------

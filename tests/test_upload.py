@@ -346,6 +346,35 @@ def attested(file: LocalFile) -> list[Attestation]:
     ]
 
 
+def test_the_form_says_what_kind_of_file_it_has(
+    served: Served, release: list[LocalFile], run: Callable[..., Run]
+) -> None:
+    posting = run(served.upload_url)
+    for file in release:
+        assert posting.uploader.post(file).kind is Kind.ACCEPTED
+    kinds = {
+        post.filename: (post.fields["filetype"], post.fields["pyversion"]) for post in served.index.posts
+    }
+    assert kinds.pop("dipy-1.11.0.tar.gz") == ("sdist", "source")
+    assert len(kinds) == 5
+    for filename, kind in kinds.items():
+        assert kind == ("bdist_wheel", filename.split("-")[2])
+    for post in served.index.posts:
+        assert (post.fields["protocol_version"], post.fields["version"]) == ("1", "1.11.0")
+        assert post.fields["metadata_version"] == "2.1"
+
+
+@pytest.mark.parametrize(("version", "posted"), [("2.1", False), ("2.3", False), ("2.4", True)])
+def test_licence_files_are_posted_with_metadata_that_knows_them(
+    tmp_path: Path, served: Served, run: Callable[..., Run], version: str, posted: bool
+) -> None:
+    text = f"Metadata-Version: {version}\nName: dipy\nVersion: 1.11.0\nLicense-File: LICENSE\n"
+    path = wheels.make_wheel(tmp_path / "made", metadata=text)
+    assert run(served.upload_url).uploader.post(local_file(path)).kind is Kind.ACCEPTED
+    [post] = served.index.posts
+    assert ("license_file" in post.fields or "license_files" in post.fields) is posted
+
+
 def test_netrc_is_not_read(
     tmp_path: Path,
     served: Served,

@@ -379,6 +379,31 @@ def test_the_names_in_the_hidden_folder_are_those_of_earlier_versions(tmp_path: 
     assert {entry.name for entry in (tmp_path / HIDDEN).iterdir()} == {f"{WHEEL}.json", "lock"}
 
 
+@pytest.mark.parametrize(("length", "read"), [(64 * 1024, True), (64 * 1024 + 1, False)])
+def test_a_note_that_is_too_long_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: int, read: bool
+) -> None:
+    monkeypatch.setattr(cache_mac, "seal", lambda name, data: data)
+    monkeypatch.setattr(cache_mac, "unseal", lambda name, data: data)
+    note = dataclasses.replace(NOTE, url="")
+    filled = dataclasses.replace(note, url="x" * (length - len(json.dumps(dataclasses.asdict(note)))))
+    with Wheelhouse(tmp_path) as house:
+        house.write_note(WHEEL, filled)
+        assert (tmp_path / HIDDEN / f"{WHEEL}.json").stat().st_size == length
+        assert house.note(WHEEL) == (filled if read else None)
+
+
+def test_a_temporary_file_of_a_run_that_was_killed_is_in_nobodys_way(tmp_path: Path) -> None:
+    with Wheelhouse(tmp_path) as house:
+        for name in ("x.attestation.tmp", f"{WHEEL}.json.tmp"):
+            (tmp_path / HIDDEN / name).write_bytes(b"torn")
+        house.write_small("x.attestation", b"whole")
+        house.write_note(WHEEL, NOTE)
+        assert house.note(WHEEL) == NOTE
+    assert (tmp_path / "x.attestation").read_bytes() == b"whole"
+    assert not list((tmp_path / HIDDEN).glob("*.tmp"))
+
+
 @posix_only
 def test_a_small_file_is_written_over_another_one(tmp_path: Path) -> None:
     before = os.umask(0o027)

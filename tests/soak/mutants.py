@@ -55,6 +55,10 @@ EQUIVALENT: Mapping[tuple[str, str], str] = {
     ("index/confirm.py", "0 < len(lacking) (< -> <=)"): "if nothing is lacking, nothing was seen: 0 < 0",
     ("index/__init__.py", "filename -> None"): "the names of our files can be parsed",
     ("publish/answer_rules.py", "\"exists\" -> 'XXexistsXX'"): "a member of Kind is compared by itself only",
+    (
+        "publish/answer_rules.py",
+        "\"refused\" -> 'XXrefusedXX'",
+    ): "a member of Kind is compared by itself only",
     ("publish/attempts.py", "answer.status < 500 (< -> <=)"): "500 is tried again, and never a refusal",
     ("wheelhouse.py", "0o600 -> 385"): "nothing is written before __enter__, which sets the mode",
 }
