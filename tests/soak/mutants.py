@@ -18,6 +18,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -111,9 +112,12 @@ def soak(part: int, jobs: int, *, seed: int | None = None, count: int = COUNT) -
     with tempfile.TemporaryDirectory(prefix="wheel-uploader-mutants-") as folder:
         covering = _covering(Path(folder))
         tasks = [(each, covering.of(each)) for each in chosen]
+        tally = _Tally()
         with _warm(Path(folder)) as server, ThreadPoolExecutor(jobs) as pool:
             ended = list(
-                pool.map(lambda task: _told(task[0], server.judge(task[0], task[1], covering.seconds)), tasks)
+                pool.map(
+                    lambda task: tally.add(task[0], server.judge(task[0], task[1], covering.seconds)), tasks
+                )
             )
             controls = [task for task in tasks if task[1]][::CONTROL]
             failed = [
@@ -125,11 +129,22 @@ def soak(part: int, jobs: int, *, seed: int | None = None, count: int = COUNT) -
     yield from _figures(chosen, tasks, ended)
 
 
-def _told(mutant: Mutant, end: str) -> str:
-    """Print a survivor as soon as it is known: the whole sample takes long."""
-    if end == "survived":
-        print(f"mutants: survived: {mutant}", flush=True)
-    return end
+class _Tally:
+    """Counts the ends as they come: the whole sample takes long, and may be interrupted."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self._turn = threading.Lock()
+
+    def add(self, mutant: Mutant, end: str) -> str:
+        """Print a survivor at once, and the counts now and then."""
+        with self._turn:
+            self.counts[end] += 1
+            if end != "killed":
+                print(f"mutants: {end}: {mutant}", flush=True)
+            if self.counts.total() % CONTROL == 0:
+                print(f"mutants: after {self.counts.total()}: {dict(self.counts)}", flush=True)
+        return end
 
 
 def _figures(
