@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -326,3 +327,19 @@ def test_several_files_are_read_apart_if_this_process_may_use_two_cores(
     job = mock.Mock(selection=mock.Mock(files=range(count)), report=Report(options, profile=Profile.ANY))
     bringing._apart(job)
     assert made == (rules or [])
+
+
+@pytest.mark.parametrize(
+    ("fields", "in_place"),
+    [
+        ({}, True),
+        ({"urls": ("staged", "other")}, True),
+        ({"urls": ("staged", "https://staging.example.com/")}, False),
+        ({"wheelhouse": Path("house")}, False),
+        ({"until": Stage.DOWNLOAD}, False),
+        ({"until": Stage.SIGN}, False),
+    ],
+)
+def test_files_of_this_machine_are_checked_in_place(fields: dict[str, Any], in_place: bool) -> None:
+    known = {"project": "dipy", "version": "1.11.0", "urls": ("staged",), "until": Stage.CHECK, **fields}
+    assert bringing.is_in_place(Options(**known)) is in_place
