@@ -9,17 +9,19 @@ import re
 import threading
 import time
 import unicodedata
+from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wheel_uploader import display
+from wheel_uploader import display, redaction
 from wheel_uploader.display import (
     bare_url,
     human_size,
     printable,
+    printable_url,
     redact,
     remember_basic_auth,
     remember_secret,
@@ -559,3 +561,32 @@ def test_hiding_credentials_takes_time_in_proportion_to_the_text(pump: str) -> N
     began = time.thread_time()
     redact(text)
     assert time.thread_time() - began < 6
+
+
+WORDS = [
+    *("//", "user:pw@", "%2F%2Fu%3Apw%40h", "https://h/t/abc", "?token=x", "&sig=x", "password = x"),
+    *('"secret": "x"', "Authorization: Basic dTpw", "basic dTpw", "Bearer abcdef123456", "x-api-key: 1"),
+    *("eyJhbGciOiJ9.eyJzdWIiOiJ9.x", "pypi-AgEIcHlwaS5vcmc", "ghs_0123456789abcdef", "/T/abc"),
+    *("glpat-0123456789abcdef", "github_pat_0123456789abcdef", "%3Fkey%3Dx", "\u017fecret=x"),
+    *("dipy-1.0-py3-none-any.whl", "version 1.1, not 1.0", " ", "\n", "'"),
+]
+
+
+@given(st.lists(st.sampled_from(WORDS), max_size=5), st.sampled_from([str, str.upper, str.lower]))
+def test_a_text_that_is_not_looked_at_closely_has_nothing_to_hide(
+    words: list[str], case: Callable[[str], str]
+) -> None:
+    text = case("".join(words))
+    assert redaction.by_place(text) == redaction._by_place(text)
+
+
+def test_file_names_are_not_looked_at_closely() -> None:
+    assert redaction._is_plain("not taken: dipy-1.1-cp311-cp311-win_amd64.whl: version 1.1, not 1.0")
+
+
+@pytest.mark.parametrize("middle", ["/", "#", "?", "@", '"', "'", "<", " ", "\\", "["])
+def test_a_url_that_stands_alone_is_shown_without_a_password_of_any_characters(middle: str) -> None:
+    shown = printable_url(f"https://me:s3cret{middle}s3cret@host/x y")
+    assert "s3cret" not in shown
+    assert shown.startswith("https://***@host/x")
+    assert "s3cret" not in bare_url(f"https://me:s3cret{middle}s3cret@host/")

@@ -45,6 +45,18 @@ def test_a_run_that_fails(way: str, trouble: str, tmp_path: Path, keys: gpg.Keyr
         world.meets(trouble)
 
 
+@pytest.mark.parametrize("arguments", [(), ("--attest", "--until", "sign")], ids=["upload", "attest"])
+def test_a_password_that_splits_the_url_of_the_identity_service(
+    arguments: Sequence[str], tmp_path: Path, keys: gpg.Keyring
+) -> None:
+    with World("trusted publishing", tmp_path, keys).open() as world:
+        core = world.visit.core
+        url = f"https://me:{core[:16]}/{core[16:]}@127.0.0.1/"
+        ended = world.run(*arguments, variables={"ACTIONS_ID_TOKEN_REQUEST_URL": url})
+    assert ended.returncode in {4, 12}
+    assert b"ACTIONS_ID_TOKEN_REQUEST_URL" in ended.stderr
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

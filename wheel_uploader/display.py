@@ -25,6 +25,9 @@ _INVISIBLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
 
+#: Characters that end a URL in running text.
+_DELIMITERS = re.compile(r"[\s\"'<>\\]")
+
 #: Values that were seen as a password or token in this process, in every spelling.
 _secrets = Secrets()
 
@@ -133,12 +136,23 @@ def holds_secret(text: str, *, shortest: int = _SHORTEST_SECRET) -> bool:
 
 def bare_url(url: str) -> str:
     """``url`` without user info, query and fragment: enough to say where, never enough to log in."""
+    url = _undelimited(url)
     try:
         parts = urlsplit(without_wild_logins(url, "//"))
     except ValueError:
         return redact(re.split("[?#]", url, maxsplit=1)[0])
     host = parts.netloc.rpartition("@")[2]
     return redact(urlunsplit((parts.scheme, host, parts.path, "", "")))
+
+
+def printable_url(url: str, *, limit: int = 2000) -> str:
+    """Return ``printable`` of a text that is one URL as a whole, whatever characters its password has."""
+    return printable(_undelimited(url), limit=limit)
+
+
+def _undelimited(url: str) -> str:
+    """Percent-encode what would end a URL in other text: it may stand in a password."""
+    return _DELIMITERS.sub(lambda match: quote(match[0]), url) if "@" in url else url
 
 
 def printable(text: str, *, limit: int = 2000) -> str:
@@ -150,7 +164,8 @@ def printable(text: str, *, limit: int = 2000) -> str:
     text = redact(text[: 20 * limit])
     if len(text) > limit:
         text = text[:limit] + "..."
-    text = _COMMAND.sub(lambda match: " ".join(match[0]), text)
+    if "::" in text or "##" in text:
+        text = _COMMAND.sub(lambda match: " ".join(match[0]), text)
     if text.isascii() and text.isprintable():
         return text
     # Once more: what was not taken for a URL because of a line end in it is one now.

@@ -25,10 +25,13 @@ from urllib.parse import (
 )
 
 __all__ = [
+    "BAD_VARIABLE",
     "SplitResult",
     "local_path",
+    "may_quote_url",
     "parse_qs",
     "parse_qsl",
+    "port_of",
     "quote",
     "quote_plus",
     "unquote",
@@ -50,16 +53,44 @@ _IN_BRACKETS = re.compile(r"(?:[^\[\]@]*@)?\[([0-9A-Fa-f:.]{2,45})\](?::[0-9]*)?
 _WITH_AUTHORITY = frozenset({"http", "https", "file", "ftp"})
 
 
+#: The libraries' own texts quote a part of the URL, which may be a part of a password.
+_NOT_SPLIT = "it is not a URL"
+_BAD_PORT = (
+    "it is not a URL (its port is not a number up to 65535; a password in a URL must be percent-encoded)"
+)
+#: Said instead of those texts where libraries take a URL from the environment.
+BAD_VARIABLE = "ACTIONS_ID_TOKEN_REQUEST_URL, or the URL of a proxy, is not valid"
+
+
+def may_quote_url(error: BaseException) -> bool:
+    """Return whether the text of an exception, of whichever library, may quote a URL that was not parsed."""
+    return type(error) is ValueError or any(
+        kind.__name__ in {"InvalidURL", "LocationValueError"} for kind in type(error).__mro__
+    )
+
+
 def urlsplit(url: str) -> SplitResult:
-    """Split a URL into its five parts. Raises ValueError, also for brackets without an IPv6 address."""
+    """Split a URL into its five parts.
+
+    Raises ValueError, also for brackets without an IPv6 address; its text never quotes the URL.
+    """
     url = url.lstrip(_CONTROLS).translate(_LINE_ENDS)
     found = _AUTHORITY.match(url) if "[" in url or "]" in url else None
-    if found and ("[" in found[1] or "]" in found[1]):
-        inside = _IN_BRACKETS.match(found[1])
-        if not inside:
-            raise ValueError("Invalid IPv6 URL")
-        ipaddress.IPv6Address(inside[1])
-    return urllib.parse.urlsplit(url)
+    try:
+        if found and ("[" in found[1] or "]" in found[1]):
+            inside = _IN_BRACKETS.match(found[1])
+            ipaddress.IPv6Address(inside[1] if inside else "")
+        return urllib.parse.urlsplit(url)
+    except ValueError:
+        raise ValueError(_NOT_SPLIT) from None
+
+
+def port_of(parts: SplitResult) -> int | None:
+    """Return the port of a URL, None if it has none. Raises ValueError; its text never quotes the URL."""
+    try:
+        return parts.port
+    except ValueError:
+        raise ValueError(_BAD_PORT) from None
 
 
 def urlunsplit(parts: tuple[str, str, str, str, str]) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests import gpg, leaks
+from tests import gpg, leaks, url_passwords
 from tests.canaries import WAYS
 from tests.soak import Figure
 
@@ -27,6 +28,10 @@ def soak(part: int, jobs: int) -> Iterator[Figure]:
         f"{len(looked)} kinds ({', '.join(sorted(looked))}); {len(troubles)} leaks",
         troubles,
     )
+    urls = list(itertools.product(url_passwords.WAYS, url_passwords.MIDDLES, url_passwords.PORTS))[::part]
+    with ThreadPoolExecutor(jobs) as pool:
+        found = list(filter(None, pool.map(lambda case: _url(*case), urls)))
+    yield Figure(f"{len(urls)} URLs with a password that is not encoded; {len(found)} leaks", found)
 
 
 def _one(way: str, trouble: str, keys: gpg.Keyring) -> tuple[Counter[str], str]:
@@ -41,3 +46,9 @@ def _one(way: str, trouble: str, keys: gpg.Keyring) -> tuple[Counter[str], str]:
         except AssertionError as leak:
             return world.looked, f"{way}, {trouble or 'publishes'}: {leak}"
         return world.looked, ""
+
+
+def _url(way: str, middle: str, port: str) -> str:
+    with tempfile.TemporaryDirectory(prefix="wheel-uploader-leaks-") as folder:
+        leak = url_passwords.judge(way, middle, port, Path(folder))
+    return leak and f"{way}, {middle!r}, {port or 'no port'}: {leak}"

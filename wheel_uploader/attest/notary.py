@@ -18,6 +18,7 @@ from wheel_uploader import stopping
 from wheel_uploader.display import printable, remember_secret
 from wheel_uploader.errors import SigningError, TransportError
 from wheel_uploader.models import LocalFile
+from wheel_uploader.urls import BAD_VARIABLE, may_quote_url
 
 T = TypeVar("T")
 
@@ -126,5 +127,7 @@ _LOOK = 0.1
 
 
 def _why(error: BaseException) -> str:
+    if may_quote_url(error):
+        return BAD_VARIABLE
     said = str(error) or str(error.__cause__ or "")
     return printable(f"{type(error).__name__}: {said}" if said else type(error).__name__, limit=300)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Self, TypeVar
 
 from wheel_uploader import __version__, stopping
-from wheel_uploader.display import bare_url, printable, remember_basic_auth, remember_url
+from wheel_uploader.display import bare_url, printable, printable_url, remember_basic_auth, remember_url
 from wheel_uploader.errors import CredentialsError, NetworkError, TransportError, UsageError
 from wheel_uploader.http import bodies, retry
 from wheel_uploader.http.certificates import tls_context
@@ -161,7 +161,7 @@ class Http:
         asked = {"accept": accept, "accept-encoding": "gzip", **_lower(headers)}
         if no_cache or self._polling:
             asked |= {"cache-control": "no-cache", "pragma": "no-cache"}
-        page = self.retrying(f"get {printable(url)}", lambda: self._get(url, asked))
+        page = self.retrying(f"get {printable_url(url)}", lambda: self._get(url, asked))
         if self._polling and (age := age_of(page)):
             self._progress.detail(f"{bare_url(page.url)}: {age}")
         return page
@@ -213,7 +213,7 @@ class Http:
         one of our own. Raises as ``get`` does.
         """
         if listed_at and (reason := self.refuse_link(url, listed_at=listed_at, pinned=pinned)):
-            raise NetworkError(f"{printable(url)} is not fetched: {reason}")
+            raise NetworkError(f"{printable_url(url)} is not fetched: {reason}")
         url = self._without_credentials(url)
         asked = {"accept": "*/*", "accept-encoding": "identity", **_lower(headers)}
         with contextlib.ExitStack() as stack:
@@ -315,7 +315,7 @@ class Http:
         )
 
     def _refused(self, url: str, reason: str) -> NetworkError | UsageError:
-        message = f"{printable(url)} is not asked: {reason}"
+        message = f"{printable_url(url)} is not asked: {reason}"
         with contextlib.suppress(NotAUrl):
             if not self._rules.trusts(place_of(url).host):
                 return NetworkError(message)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from wheel_uploader.http.hostnames import NotAHost, address_of, bucket_of, canonical, is_loopback, is_private
-from wheel_uploader.urls import SplitResult, urlsplit, urlunsplit
+from wheel_uploader.urls import SplitResult, port_of, urlsplit, urlunsplit
 
 #: What servers and proxies take; a longer link is an attack, or a mistake.
 MAX_URL = 8000
@@ -57,9 +57,9 @@ def place_of(url: str) -> Place:
         raise NotAUrl(f"it is longer than {MAX_URL} characters")
     try:
         parts = urlsplit(url)
-        scheme, host, port = parts.scheme.lower(), _host_in(parts), parts.port
+        scheme, host, port = parts.scheme.lower(), _host_in(parts), port_of(parts)
     except ValueError as error:
-        raise NotAUrl(f"it is not a URL ({error})") from None
+        raise NotAUrl(str(error)) from None
     if scheme not in _DEFAULT_PORTS:
         raise NotAUrl(f"its scheme is {scheme or 'missing'}, not https")
     try:
@@ -79,7 +79,7 @@ def _host_in(parts: SplitResult) -> str:
         before, _, rest = netloc.partition("[")
         inside, _, after = rest.partition("]")
         if before or ":" not in inside or (after and not after.startswith(":")):
-            raise ValueError("brackets that are not around an IPv6 address")
+            raise ValueError("it is not a URL (its brackets are not around an IPv6 address)")
     return host
 
 

@@ -12,13 +12,13 @@ from collections.abc import Callable, Mapping
 
 import httpcore
 
-from wheel_uploader.display import printable, remember_basic_auth
+from wheel_uploader.display import printable_url, remember_basic_auth
 from wheel_uploader.errors import UsageError
 from wheel_uploader.http.hostnames import is_public
 from wheel_uploader.http.lean import httpx
 from wheel_uploader.http.transport import AddressRefused, LimitedBackend, LimitedTransport
 
-_CHECK = "Check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY."
+_CHECK = "Check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY; a password in a URL must be percent-encoded."
 
 #: Seconds in which this machine may know the addresses of a host that a proxy is asked for.
 _LOOKUP = 2.0
@@ -83,15 +83,15 @@ class ProxyRouter(httpx.BaseTransport):
 
 
 def _proxy(url: str) -> httpcore.Proxy:
+    url = url if "://" in url else f"http://{url}"
     try:
-        parsed = httpx.Proxy(url if "://" in url else f"http://{url}")
-    except (ValueError, httpx.InvalidURL) as error:
-        raise UsageError(
-            f"the proxy {printable(url)} cannot be used: {printable(str(error))}", hint=_CHECK
-        ) from None
+        parsed = httpx.Proxy(url)
+    except (ValueError, httpx.InvalidURL):
+        # The texts of these exceptions quote a part of the URL, maybe one of its password.
+        raise UsageError(f"the proxy {printable_url(url)} cannot be used", hint=_CHECK) from None
     if parsed.url.scheme.startswith("socks") and importlib.util.find_spec("socksio") is None:
         raise UsageError(
-            f"the proxy {printable(url)} needs a package that is not installed",
+            f"the proxy {printable_url(url)} needs a package that is not installed",
             hint="Install it: python -m pip install httpx[socks]",
         )
     if parsed.auth:

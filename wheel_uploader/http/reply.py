@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from wheel_uploader import bounded
-from wheel_uploader.display import bare_url, printable
+from wheel_uploader.display import bare_url, printable, printable_url
 from wheel_uploader.errors import HttpStatus, NetworkError, RedirectRefused, TransportError
 from wheel_uploader.http import bodies, retry
 from wheel_uploader.http.hosts import NotAUrl, place_of
 from wheel_uploader.http.lean import httpx
 from wheel_uploader.http.transport import AddressRefused, time_limit
-from wheel_uploader.urls import urlsplit
+from wheel_uploader.urls import may_quote_url, urlsplit
 
 #: A body has to bring this many bytes in this many seconds of waiting.
 MIN_BYTES, MIN_SECONDS = 60 * 1024, 60.0
@@ -134,7 +134,8 @@ def status_error(response: httpx.Response, url: str) -> HttpStatus:
 
 def redirect_refused(url: str, target: str, reason: str) -> RedirectRefused:
     """Return the error that a redirect to ``target`` is, which is not followed for ``reason``."""
-    message = f"{bare_url(url)} redirects to {printable(target, limit=200)}, which is not followed: {reason}"
+    shown = printable_url(target, limit=200)
+    message = f"{bare_url(url)} redirects to {shown}, which is not followed: {reason}"
     try:
         place_of(target)
     except NotAUrl:
@@ -212,7 +213,8 @@ def explain(error: Exception, url: str) -> NetworkError:
         case httpx.NetworkError():
             return TransportError(f"the connection to {host} broke: {said}")
         case _:
-            shown = printable(url, limit=200)
+            said = "it is not a URL" if may_quote_url(error) else said
+            shown = printable_url(url, limit=200)
             return NetworkError(f"{shown} cannot be asked: {said}", hint="Check the URL.")
 
 

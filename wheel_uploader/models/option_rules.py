@@ -16,10 +16,10 @@ from typing import Any
 from packaging.version import InvalidVersion, Version
 
 from wheel_uploader import bounded
-from wheel_uploader.display import bare_url, printable
+from wheel_uploader.display import printable
 from wheel_uploader.errors import OptionError, UsageError
 from wheel_uploader.models.words import Attestations, Profile, Stage
-from wheel_uploader.urls import urlsplit
+from wheel_uploader.urls import port_of, urlsplit
 
 #: An Options, whose module imports this one.
 Options = Any
@@ -212,9 +212,11 @@ def _not_http(url: str) -> str:
     """Return why a URL is not one of http or https, in one clause; empty when it is."""
     try:
         parts = urlsplit(url.strip())
-        host, _ = parts.hostname, parts.port
-    except (ValueError, AttributeError) as error:
-        return f"it is not a URL ({printable(bare_url(str(error)), limit=200)})"
+        host, _ = parts.hostname, port_of(parts)
+    except ValueError as error:
+        return str(error)
+    except AttributeError:
+        return "it is not a URL"
     if parts.scheme.lower() not in {"http", "https"}:
         return f"its scheme is {printable(parts.scheme, limit=50) or 'missing'}, not https"
     return "" if host else "it has no host"

@@ -13,6 +13,7 @@ from wheel_uploader.display import bare_url, remember_basic_auth
 from wheel_uploader.errors import CredentialsError
 from wheel_uploader.publish import sending, trusted
 from wheel_uploader.publish.target import has_identity
+from wheel_uploader.urls import BAD_VARIABLE, may_quote_url
 
 #: Attempts to trade a CI identity for a token; twine waits 5 s for each, which PyPI may need.
 _MINT_ATTEMPTS = 3
@@ -63,7 +64,8 @@ class Resolver(auth.Resolver):
             except requests.RequestException as error:
                 why, passes = sending.cause(error), True
             except (TrustedPublishingFailure, KeyError, TypeError, ValueError) as error:
-                why, passes = str(error), trusted.may_pass(str(error))
+                why = BAD_VARIABLE if may_quote_url(error) else str(error)
+                passes = trusted.may_pass(why)
             if not (left and passes):
                 break
         raise trusted.not_minted(bare_url(str(self.system)), why)

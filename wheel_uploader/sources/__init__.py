@@ -14,7 +14,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from wheel_uploader.display import printable
+from wheel_uploader.display import printable_url
 from wheel_uploader.errors import RedirectRefused, UsageError
 from wheel_uploader.http import Http
 from wheel_uploader.http.hosts import MAX_URL, NotAUrl, place_of
@@ -55,7 +55,7 @@ def open_source(url: str, http: Http, scratch: Scratch | None = None) -> Source:
                 source.scratch = scratch
             return source
     raise UsageError(
-        f"'{printable(url)}' is no place that files can come from",
+        f"'{printable_url(url)}' is no place that files can come from",
         hint="Give an https URL, a directory or a file.",
     )
 

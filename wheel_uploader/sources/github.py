@@ -65,7 +65,10 @@ def repository(url: str) -> Repository | None:
 
 def _runs_on() -> str:
     """The host of the GitHub whose Actions run us; empty elsewhere."""
-    return urlsplit(os.environ.get("GITHUB_SERVER_URL", "")).hostname or ""
+    try:
+        return urlsplit(os.environ.get("GITHUB_SERVER_URL", "")).hostname or ""
+    except ValueError:
+        return ""
 
 
 def _variables(host: str) -> tuple[str, ...]:

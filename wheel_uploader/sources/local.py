@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from wheel_uploader import bounded
-from wheel_uploader.display import printable
+from wheel_uploader.display import printable, printable_url
 from wheel_uploader.errors import NothingFoundError, StorageError, UsageError
 from wheel_uploader.http import Http
 from wheel_uploader.models import RemoteFile
@@ -68,9 +68,12 @@ def _path(url: str) -> Path:
             return Path(url).expanduser()
         except RuntimeError:  # ~NAME of nobody
             return Path(url)
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise UsageError(f"{printable_url(url)} is not a URL", hint="Give the path itself.") from None
     if parts.netloc not in {"", "localhost"}:
-        raise UsageError(f"{printable(url)} is on another machine", hint="Mount it, and give its path.")
+        raise UsageError(f"{printable_url(url)} is on another machine", hint="Mount it, and give its path.")
     return Path(local_path(parts.path))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from wheel_uploader import bounded
-from wheel_uploader.display import printable
+from wheel_uploader.display import printable_url
 from wheel_uploader.errors import ListingError
 from wheel_uploader.http.hostnames import bucket_of
 from wheel_uploader.models import RemoteFile
@@ -125,5 +125,5 @@ def _next(document: Document, keys: list[str], base_url: str, *, encoded: bool) 
     if fields.get("IsTruncated", "").strip().lower() != "true":
         return ""
     if not keys:
-        raise ListingError(f"{printable(base_url)} is cut off, and does not say where it goes on")
+        raise ListingError(f"{printable_url(base_url)} is cut off, and does not say where it goes on")
     return with_query(base_url, {"marker": keys[-1]})
