@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 import subprocess
 import sys
 from urllib.parse import quote
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from wheel_uploader.errors import ListingError
 from wheel_uploader.models import RemoteFile
+from wheel_uploader.sources import html as listings
 from wheel_uploader.sources.html import parse_html, read_html
 
 BASE = "https://staging.example/wheels/"
@@ -343,3 +345,44 @@ def test_a_hundred_thousand_links_are_the_most() -> None:
     assert len(parse(links)) == 100_000
     with pytest.raises(ListingError, match="more than 100000 links"):
         parse(links + "<a href=one-more>x</a>")
+
+
+@pytest.mark.parametrize(
+    "base",
+    [
+        "https://h.example/a/b/",
+        "https://h.example/a/b?q=1#f",
+        "https://h.example",
+        "https://h.example/a//b/../c/",
+        "https://h.example/./x/.",
+        "https://u:p@h.example:8080/a/",
+        "HTTPS://H.example/a/",
+        "ftp://h.example/a/",
+        "/a/b/",
+    ],
+)
+def test_a_link_that_is_a_plain_name_means_what_every_other_link_does(
+    base: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [
+        "dipy-1.0-py3-none-any.whl",
+        "dipy-1.0.tar.gz",
+        "x.zip",
+        "x.whl.asc",
+        "..whl",
+        "a:b.whl",
+        "_.whl",
+    ]
+    ends = ["", "#", "#sha256=" + "0a" * 32, "#a%20b", "?x", "/", "#md5=1&sha256=" + "0b" * 32]
+    anchors = "".join(
+        f'<a href="{name}{end}" {more}>{text}</a> 12 KB\n'
+        for name in names
+        for end in ends
+        for more in ("", "data-yanked")
+        for text in (name, f"{name}/")
+    )
+    for page in (anchors, f'<base href="{base}">{anchors}'):
+        seen = read_html(page, base, "staging")
+        with monkeypatch.context() as patched:
+            patched.setattr(listings, "_PLAIN", re.compile(r"(?!)"))
+            assert read_html(page, base, "staging") == seen

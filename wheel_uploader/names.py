@@ -217,7 +217,10 @@ def _why_not(name: DistName, project: str, version: Version, types: Sequence[str
     if name.project != project:
         return f"project {name.project}, not {project}"
     if name.version != version:
-        local = " (a local version is another release)" if name.version.public == version.public else ""
+        # Versions that differ and are equal without their local parts: at least one has such a part.
+        has_local = name.version.local is not None or version.local is not None
+        same = has_local and name.version.public == version.public
+        local = " (a local version is another release)" if same else ""
         return f"version {name.version}, not {version}{local}"
     if not matches_type(name, types):
         return f"not of type {', '.join(types)}"

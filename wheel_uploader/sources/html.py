@@ -32,6 +32,10 @@ _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 _BESIDE = 200
 #: No project and no directory of one is called so.
 _FILES = (".whl", ".tar.gz", ".zip", ".asc", ".metadata", ".attestation")
+#: A link that is the plain name of a file in the same directory, without encoded characters.
+_PLAIN = re.compile(
+    r"([A-Za-z0-9_][\w.+-]*\.(?:whl|tar\.gz|zip|asc|metadata|attestation))(?:#([\w=&-]*))?\Z", re.ASCII
+)
 #: What browsers strip from an attribute before they take it for a URL.
 _SPACE = "".join(map(chr, range(33)))
 
@@ -109,17 +113,25 @@ def read_html(text: str, base_url: str, source: str) -> Listing:
     yanked: set[str] = set()
     # From the first to the last, each given up once it is read: a large page has 100,000.
     anchors.found.reverse()
+    directory = _join(base, "x").removesuffix("x")
     while anchors.found:
         anchor = anchors.found.pop()
-        url, _, fragment = _join(base, anchor.href).partition("#")
-        parts = urlsplit(url)
-        name = unquote(parts.path.rstrip("/").rpartition("/")[2])
-        if not name:  # no link, or one to the root of a host
-            continue
-        if not name.endswith(_FILES) and _is_below(parts, below):
-            pages.setdefault(canonicalize_name(name), url)
+        plain = _PLAIN.match(anchor.href) if directory else None
+        if plain:
+            # There is nothing to resolve in it, and large pages have 100,000 of these.
+            name, fragment = plain[1], plain[2] or ""
+            url, ends_with_slash = f"{directory}{name}", False
+        else:
+            url, _, fragment = _join(base, anchor.href).partition("#")
+            parts = urlsplit(url)
+            name = unquote(parts.path.rstrip("/").rpartition("/")[2])
+            if not name:  # no link, or one to the root of a host
+                continue
+            if not name.endswith(_FILES) and _is_below(parts, below):
+                pages.setdefault(canonicalize_name(name), url)
+            ends_with_slash = parts.path.endswith("/")
         # aiohttp links to a directory without the slash: only the text has it.
-        if not parts.path.endswith("/") and anchor.last != "/":
+        if not ends_with_slash and anchor.last != "/":
             file = RemoteFile(
                 filename=name,
                 url=url,
