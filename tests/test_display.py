@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+import itertools
 import json
 import re
 import threading
@@ -572,12 +573,11 @@ WORDS = [
 ]
 
 
-@given(st.lists(st.sampled_from(WORDS), max_size=5), st.sampled_from([str, str.upper, str.lower]))
-def test_a_text_that_is_not_looked_at_closely_has_nothing_to_hide(
-    words: list[str], case: Callable[[str], str]
-) -> None:
-    text = case("".join(words))
-    assert redaction.by_place(text) == redaction._by_place(text)
+@pytest.mark.parametrize("case", [str, str.upper, str.lower])
+def test_a_text_that_is_not_looked_at_closely_has_nothing_to_hide(case: Callable[[str], str]) -> None:
+    for words in itertools.product(["", *WORDS], ["", *WORDS]):
+        text = case("".join(words))
+        assert redaction.by_place(text) == redaction._by_place(text)
 
 
 def test_file_names_are_not_looked_at_closely() -> None:

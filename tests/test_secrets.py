@@ -52,7 +52,8 @@ def test_a_password_that_splits_the_url_of_the_identity_service(
     with World("trusted publishing", tmp_path, keys).open() as world:
         core = world.visit.core
         url = f"https://me:{core[:16]}/{core[16:]}@127.0.0.1/"
-        ended = world.run(*arguments, variables={"ACTIONS_ID_TOKEN_REQUEST_URL": url})
+        allowed = ("--allow-insecure-host", "127.0.0.2")
+        ended = world.run(*arguments, *allowed, variables={"ACTIONS_ID_TOKEN_REQUEST_URL": url})
     assert ended.returncode in {4, 12}
     assert b"ACTIONS_ID_TOKEN_REQUEST_URL" in ended.stderr
 

@@ -59,7 +59,7 @@ _JWT_REST = re.compile(r"\.eyJ[\w-]+(?:\.[\w-]*)?")
 _NEEDED = (
     *("@", "%40", "=", "%3d", "/t/", "%2ft%2f"),
     *("token", "secret", "passw", "key", "authorization", "basic", "bearer"),
-    *(".eyj", "pypi-", "gh", "glpat-"),
+    *(".eyj", "pypi-", "gh", "pat_", "glpat-"),
 )
 
 
