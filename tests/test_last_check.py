@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
 from tests import wheels
 from tests.indexes import Say, Served, scripted_index
-from wheel_uploader import pipeline
+from wheel_uploader import names, pipeline
 from wheel_uploader.job import Job
 from wheel_uploader.models import (
     Finding,
+    LocalFile,
     Options,
     Profile,
     Severity,
@@ -256,6 +259,25 @@ def test_the_age_of_what_is_staged_is_a_detail(served: Served) -> None:
         options = options_of(served, until=Stage.LIST, **({"max_age": max_age} if max_age else {}))
         assert pipeline.run(options, Talk()).error is None
         assert sum(line.startswith("the newest file that is staged is of 20") for line in told) == count
+
+
+# --- signing ---------------------------------------------------------------------------------------
+
+
+def test_everything_that_is_signed_has_the_hash_that_was_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = LocalFile(name=names.parse(FIRST), path=Path(FIRST), size=1, sha256="a" * 64)
+    asked: dict[Path, str] = {}
+
+    def sign_all(
+        paths: list[Path], signer: object, *, sha256: dict[Path, str], progress: object
+    ) -> tuple[()]:
+        asked.update({path: sha256[path] for path in paths})
+        return ()
+
+    monkeypatch.setattr("wheel_uploader.sign.sign_all", sign_all)
+    publishing.sign_release(mock.Mock(files=(file,), sums=(Path("SHA256SUMS"),), notary=None))
+    sums = hashlib.sha256(f"{'a' * 64}  {FIRST}\n".encode()).hexdigest()
+    assert asked == {Path(FIRST): "a" * 64, Path("SHA256SUMS"): sums}
 
 
 # --- a dry run -------------------------------------------------------------------------------------
