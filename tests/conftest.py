@@ -22,7 +22,7 @@ from tests.markers import (  # noqa: F401 (hooks, too)
     pytest_runtest_setup,
     pytest_terminal_summary,
 )
-from wheel_uploader import cache_mac, display
+from wheel_uploader import display
 
 # The checkout is not searched first by what tests start in it: see tests/package.py.
 os.environ["PYTHONSAFEPATH"] = "1"
@@ -51,8 +51,8 @@ def _this_machine_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _a_cache_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Keep the key for cached results out of the home of whoever runs the tests."""
-    where = tmp_path_factory.getbasetemp() / "cache of wheel-uploader"
-    monkeypatch.setattr(cache_mac, "folder", lambda: where)
+    # By the environment, so that child processes find the same key.
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
 
 
 @pytest.fixture(autouse=True)
