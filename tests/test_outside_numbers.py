@@ -88,7 +88,7 @@ SENT = 8
 RUN = (
     "import atexit, pathlib, resource, sys\n"
     "from wheel_uploader.cli import main\n"
-    "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024\n"
+    "peak = lambda: int(open('/proc/self/status').read().partition('VmHWM:')[2].split()[0]) // 1024\n"
     "atexit.register(lambda: pathlib.Path('peak').write_text(str(peak())))\n"
     "sys.argv[0] = 'wheel-uploader'\n"
     "main()\n"
