@@ -21,13 +21,8 @@ from wheel_uploader.index import index_page
 from wheel_uploader.models import Finding, Profile
 from wheel_uploader.sources import simple, xml
 
-#: Interpreters with borrowed libraries lack this one, which is compiled.
-try:
-    import cmarkgfm  # noqa: F401
-except ImportError:
-    _CAN_MARKDOWN = False
-else:
-    _CAN_MARKDOWN = True
+#: A finding of the renderer for Markdown, which is compiled: interpreters with borrowed libraries lack it.
+_OF_MARKDOWN = "render as Markdown"
 
 #: Readers of text from outside, by the name of the folder that has the texts for them.
 READERS: dict[str, Callable[[str], object]] = {
@@ -53,7 +48,7 @@ def of_file(filename: str, data: bytes) -> list[str]:
     read: Any = archive.read_wheel if filename.endswith(".whl") else archive.read_sdist
     content = read(io.BytesIO(data), len(data), name)
     found = checks.run([content], profile=Profile.PYPI)
-    return sorted(line for line in map(_line, found) if _CAN_MARKDOWN or "render as Markdown" not in line)
+    return sorted(line for line in map(_line, found) if _OF_MARKDOWN not in line)
 
 
 def _line(each: Finding) -> str:
