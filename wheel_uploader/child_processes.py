@@ -274,17 +274,22 @@ def _to_its_end(child: Child, seconds: float, limit: int, ends_at_limit: bool) -
     outputs = Output(limit), Output(limit)
     flooded = threading.Event()
 
-    def drain(stream: IO[bytes], into: Output) -> None:
-        with contextlib.suppress(OSError):
-            while chunk := os.read(stream.fileno(), 65536):
+    def drain(descriptor: int, into: Output) -> None:
+        try:
+            while chunk := os.read(descriptor, 65536):
                 into.add(chunk)
                 if ends_at_limit and into.dropped:
                     flooded.set()
                     child.kill()
                     return
+        except OSError:
+            pass
+        finally:
+            os.close(descriptor)
 
     readers = [
-        threading.Thread(target=drain, args=(stream, into), daemon=True)
+        # A descriptor of its own: the child's are closed when it is ended, which may be during a read.
+        threading.Thread(target=drain, args=(os.dup(stream.fileno()), into), daemon=True)
         for stream, into in zip((child.stdout, child.stderr), outputs, strict=True)
         if stream
     ]
