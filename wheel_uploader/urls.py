@@ -7,6 +7,7 @@ functions here have the names and the types of those that they stand for.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import os
 import re
@@ -74,7 +75,9 @@ def urlsplit(url: str) -> SplitResult:
 
     Raises ValueError, also for brackets without an IPv6 address; its text never quotes the URL.
     """
-    url = url.lstrip(_CONTROLS).translate(_LINE_ENDS)
+    url = url.lstrip(_CONTROLS)
+    if not url.isprintable():
+        url = url.translate(_LINE_ENDS)
     found = _AUTHORITY.match(url) if "[" in url or "]" in url else None
     try:
         if found and ("[" in found[1] or "]" in found[1]):
@@ -122,7 +125,7 @@ def urljoin(base: str, url: str) -> str:
     """Return the absolute URL that a link means on the page ``base``. Raises ValueError."""
     if not base or not url:
         return base or url
-    page, link = urlsplit(base), urlsplit(url)
+    page, link = _split_page(base), urlsplit(url)
     scheme = link.scheme or page.scheme
     if scheme != page.scheme or scheme not in {*_WITH_AUTHORITY, ""}:
         return url
@@ -132,6 +135,10 @@ def urljoin(base: str, url: str) -> str:
         return urlunsplit(page._replace(query=link.query or page.query, fragment=link.fragment))
     path = _joined(page.path, link.path)
     return urlunsplit((scheme, page.netloc, path, link.query, link.fragment))
+
+
+#: Splits the URL of a page, which is the same for all of its links.
+_split_page = functools.lru_cache(maxsize=16)(urlsplit)
 
 
 def _joined(base: str, path: str) -> str:

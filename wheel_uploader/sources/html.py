@@ -221,4 +221,6 @@ def _add(files: dict[str, RemoteFile], file: RemoteFile) -> None:
         files.setdefault(f"{file.url}#{sorted(file.hashes.items())}", file)
     elif known is not file:
         about = known.about if file.about is None else file.about
-        files[file.url] = replace(known, hashes={**known.hashes, **file.hashes}, about=about)
+        # A hostile page has one link 100,000 times.
+        if about != known.about or not file.hashes.keys() <= known.hashes.keys():
+            files[file.url] = replace(known, hashes={**known.hashes, **file.hashes}, about=about)
