@@ -20,9 +20,10 @@ pytestmark = pytest.mark.slow
 #: The command, and the most memory that it had, in MiB, as its last word on standard error. Not ru_maxrss,
 #: which begins with the memory of the process that started this one.
 RUN = (
-    "import atexit, sys\n"
+    "import atexit, pathlib, sys\n"
     "from wheel_uploader.cli import main\n"
-    "peak = lambda: int(open('/proc/self/status').read().partition('VmHWM:')[2].split()[0]) // 1024\n"
+    "status = pathlib.Path('/proc/self/status')\n"
+    "peak = lambda: int(status.read_text().partition('VmHWM:')[2].split()[0]) // 1024\n"
     "atexit.register(lambda: print(peak(), file=sys.stderr))\n"
     "sys.argv[0] = 'wheel-uploader'\n"
     "main()\n"

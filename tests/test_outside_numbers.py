@@ -86,9 +86,10 @@ def test_the_command_ends_with_its_exit_code_and_a_sentence(case: str, tmp_path:
 SENT = 8
 #: The command, and the most memory that it had, in MiB, in a file.
 RUN = (
-    "import atexit, pathlib, resource, sys\n"
+    "import atexit, pathlib, sys\n"
     "from wheel_uploader.cli import main\n"
-    "peak = lambda: int(open('/proc/self/status').read().partition('VmHWM:')[2].split()[0]) // 1024\n"
+    "status = pathlib.Path('/proc/self/status')\n"
+    "peak = lambda: int(status.read_text().partition('VmHWM:')[2].split()[0]) // 1024\n"
     "atexit.register(lambda: pathlib.Path('peak').write_text(str(peak())))\n"
     "sys.argv[0] = 'wheel-uploader'\n"
     "main()\n"
