@@ -26,7 +26,9 @@ from re import _constants as ops  # type: ignore[attr-defined]
 from re import _parser  # type: ignore[attr-defined]
 from typing import Any
 
-ROOT = Path(__file__).parent.parent
+from tests import package
+
+ROOT = package.ROOT
 CALLS = {"compile", "match", "fullmatch", "search", "sub", "subn", "split", "findall", "finditer"}
 #: A call of these looks for a match from one place only.
 ANCHORED = {"match", "fullmatch"}
@@ -460,7 +462,7 @@ def _batch(expressions: Sequence[Found], cpu: int) -> tuple[int, dict[str, str]]
             )
         )
     ended = subprocess.run(
-        [sys.executable, "-m", "tests.pumps", str(cpu)],
+        package.run_module("tests.pumps", str(cpu)),
         input=json.dumps(told),
         capture_output=True,
         text=True,

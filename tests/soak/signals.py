@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from tests import indexes, wheels
+from tests import indexes, package, wheels
 from tests.soak import Figure, bed, judges
 from tests.soak.forks import alone, plain
 
@@ -289,7 +289,12 @@ class Process:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", _COMMAND, *arguments],
                 cwd=folder,
-                env={**plain(os.environ), **environment, "PYTHONPATH": str(_ROOT), "SOAK_MARK": self.mark},
+                env={
+                    **plain(os.environ),
+                    **environment,
+                    "PYTHONPATH": str(package.HOME),
+                    "SOAK_MARK": self.mark,
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=log,
@@ -335,11 +340,11 @@ class Forks:
     def __init__(self) -> None:
         self._mark = uuid.uuid4().hex
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.soak.signals"],
+            package.run_module("tests.soak.signals"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            cwd=_ROOT,
+            cwd=package.ROOT,
             env={**plain(os.environ), "SOAK_MARK": self._mark},
         )
 
@@ -407,9 +412,6 @@ class Run:
                 line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
                 return "" if "gpg-agent" in line or "scdaemon" in line or "keyboxd" in line else line[:200]
         return ""
-
-
-_ROOT = Path(__file__).parent.parent.parent
 
 
 def _folder(installs: bool) -> str:
