@@ -124,14 +124,14 @@ def test_other_bytes_in_the_wheelhouse_stay_unless_asked(source: Path, tmp_path:
 @pytest.mark.parametrize("kind", ["gone", "directory", "fifo"])
 def test_a_source_that_is_no_file_any_more(source: Path, tmp_path: Path, kind: str) -> None:
     source.unlink()
-    expected = "it is not a file any more"
+    expected = "it is no longer a regular file"
     match kind:
         case "directory":
             source.mkdir()
         case "fifo":
             os.mkfifo(source)
         case _:
-            expected = "it is gone"
+            expected = "it no longer exists"
     said = fails(FileError, tmp_path / "house", listed(source))
     assert said == f"{source} changed during the run: {expected}"
 
@@ -141,7 +141,7 @@ def test_a_source_that_is_no_file_any_more(source: Path, tmp_path: Path, kind: s
 def test_a_file_that_changes_while_it_is_read(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str, in_place: bool
 ) -> None:
-    monkeypatch.setattr(digests, "_READ", 256)
+    monkeypatch.setattr(digests, "_READ_SIZE", 256)
     os.utime(source, (1, 1))
     real_read, reads = os.read, 0
 

@@ -260,7 +260,7 @@ def test_a_full_disk_tears_nothing(small_disk: Path) -> None:
             except StorageError as error:
                 assert error.exit_code == 13
                 assert str(error).endswith("No space left on device")
-                assert "Make room on that disk" in error.hint
+                assert "Free space on that disk" in error.hint
                 seen.add(str(error).removesuffix(": No space left on device"))
                 if house.exists():
                     assert finished(house) == []

@@ -132,7 +132,7 @@ def test_a_wheelhouse_on_a_read_only_file_system(bed: Bed) -> None:
         code, talk = bed.run()
         assert code == 13, talk
         assert "Read-only file system" in talk
-        assert "Choose a wheelhouse that you may write to" in talk
+        assert "Choose a writable wheelhouse" in talk
         assert bed.served.index.posts == []
         subprocess.run(["mount", "-o", "remount,rw", str(bed.house)], check=True)
         bed.recovers()

@@ -106,7 +106,7 @@ def test_cron_mails_only_what_changed_or_failed(night: Night) -> None:
     with Wheelhouse(night.home / "wheelhouse"):
         code, mail = night.comes()
     assert (code, mail.count("\n")) == (11, 1)
-    assert mail.startswith("error: another run is at work in the wheelhouse ")
+    assert mail.startswith("error: another run is using the wheelhouse ")
 
 
 def test_old_builds_leave_the_wheelhouse_when_the_index_has_them(night: Night) -> None:

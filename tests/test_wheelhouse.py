@@ -68,7 +68,7 @@ def test_a_file_is_no_wheelhouse(tmp_path: Path) -> None:
     with pytest.raises(StorageError) as caught, Wheelhouse(path):
         pass
     assert str(caught.value) == f"the wheelhouse {path} is a file, not a directory"
-    assert caught.value.hint == "Name a directory with -w."
+    assert caught.value.hint == "Pass a directory with -w."
     with pytest.raises(StorageError, match=r"x/below: Not a directory"), Wheelhouse(path / "below"):
         pass
 
@@ -85,7 +85,7 @@ def test_the_hidden_directory_has_to_be_one(tmp_path: Path, kind: str) -> None:
     with pytest.raises(StorageError) as caught, Wheelhouse(hidden.parent):
         pass
     assert str(caught.value) == f"{hidden} is not a directory"
-    assert caught.value.hint == "Remove it, then run this again."
+    assert caught.value.hint == "Remove it, then run the same command again."
 
 
 @as_root
@@ -101,8 +101,8 @@ def test_a_wheelhouse_that_cannot_be_written_to_is_said_at_once(tmp_path: Path) 
         "except StorageError as error: print(error, error.hint, sep='|')\n"
     )
     done = run_without_privilege(code, folder)
-    hint = "Choose a wheelhouse that you may write to with -w, or repair the permissions."
-    assert done.stdout.strip() == f"the wheelhouse {folder}: it cannot be written to|{hint}", done.stderr
+    hint = "Choose a writable wheelhouse with -w, or fix the permissions."
+    assert done.stdout.strip() == f"the wheelhouse {folder}: it is not writable|{hint}", done.stderr
     below = run_without_privilege(code, folder / "below")
     assert below.stdout.strip() == f"the wheelhouse {folder}/below: Permission denied|{hint}", below.stderr
     assert list(folder.iterdir()) == []
@@ -113,7 +113,7 @@ def test_a_wheelhouse_that_cannot_be_written_to_is_said_at_once(tmp_path: Path) 
     ("broken", "why"),
     [
         ({"os.statvfs": lambda _: mock.Mock(f_flag=os.ST_RDONLY | os.ST_NOSUID)}, os.strerror(errno.EROFS)),
-        ({"os.access": lambda *_: False}, "it cannot be written to"),
+        ({"os.access": lambda *_: False}, "it is not writable"),
     ],
     ids=["read-only", "not ours"],
 )
@@ -125,7 +125,7 @@ def test_nothing_is_made_in_a_folder_that_cannot_be_written_to(
     with pytest.raises(StorageError) as caught, Wheelhouse(tmp_path):
         pass
     assert str(caught.value) == f"the wheelhouse {tmp_path}: {why}"
-    assert "Choose a wheelhouse that you may write to" in caught.value.hint
+    assert "Choose a writable wheelhouse" in caught.value.hint
     assert list(tmp_path.iterdir()) == []
 
 
@@ -136,14 +136,14 @@ def test_a_link_that_takes_the_place_of_the_hidden_folder_is_not_followed(
     house, elsewhere = tmp_path / "house", tmp_path / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "x.tmp").write_text("not ours")
-    genuine = Wheelhouse._make
+    genuine = Wheelhouse._create
 
     def make(self: Wheelhouse) -> None:
         genuine(self)
         (house / HIDDEN).rmdir()
         (house / HIDDEN).symlink_to(elsewhere)
 
-    monkeypatch.setattr(Wheelhouse, "_make", make)
+    monkeypatch.setattr(Wheelhouse, "_create", make)
     with pytest.raises(StorageError, match="Not a directory"), Wheelhouse(house):
         pass
     assert (elsewhere / "x.tmp").read_text() == "not ours"
@@ -152,14 +152,14 @@ def test_a_link_that_takes_the_place_of_the_hidden_folder_is_not_followed(
 @pytest.mark.parametrize(
     ("number", "hint"),
     [
-        (errno.ENOSPC, "Make room on that disk"),
-        (errno.EDQUOT, "Make room on that disk"),
-        (errno.EROFS, "Choose a wheelhouse that you may write to"),
-        (errno.EACCES, "Choose a wheelhouse that you may write to"),
-        (errno.EIO, "The disk, or the network behind it, fails"),
-        (errno.ESTALE, "The disk, or the network behind it, fails"),
-        (errno.ENOSYS, "This file system does not support what a run needs"),
-        (errno.EFBIG, "The file system, or a limit of this user, takes no file of that size"),
+        (errno.ENOSPC, "Free space on that disk"),
+        (errno.EDQUOT, "Free space on that disk"),
+        (errno.EROFS, "Choose a writable wheelhouse"),
+        (errno.EACCES, "Choose a writable wheelhouse"),
+        (errno.EIO, "The disk or the network connection to it failed"),
+        (errno.ESTALE, "The disk or the network connection to it failed"),
+        (errno.ENOSYS, "This file system lacks an operation that is needed here"),
+        (errno.EFBIG, "The file exceeds a size limit of the file system or of this user"),
         (errno.EMLINK, "Free space or fix the permissions"),
     ],
 )
@@ -301,7 +301,7 @@ def test_the_second_run_is_refused_until_the_first_is_gone(tmp_path: Path) -> No
         for timeout in (0.0, 0.2):
             with pytest.raises(LockedError) as caught, Wheelhouse(tmp_path, lock_timeout=timeout):
                 pass
-            assert str(caught.value) == f"another run is at work in the wheelhouse {tmp_path}"
+            assert str(caught.value) == f"another run is using the wheelhouse {tmp_path}"
             assert caught.value.exit_code == 11
         other.kill()
         other.wait()
@@ -419,7 +419,7 @@ def test_a_small_file_is_written_over_another_one(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "x.publish.attestation").stat().st_mode) == 0o640
 
 
-@pytest.mark.parametrize("kind", ["symbolic link", "directory", "fifo", "socket"])
+@pytest.mark.parametrize("kind", ["symbolic link", "directory", "FIFO", "socket"])
 def test_only_a_plain_file_is_a_file(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "x.whl"
     match kind:
@@ -428,14 +428,14 @@ def test_only_a_plain_file_is_a_file(tmp_path: Path, kind: str, monkeypatch: pyt
             path.symlink_to("target")
         case "directory":
             path.mkdir()
-        case "fifo":
+        case "FIFO":
             os.mkfifo(path)
         case _:
             os.mknod(path, stat.S_IFSOCK | 0o600)
     with Wheelhouse(tmp_path) as house, pytest.raises(StorageError) as caught:
         house.holds("x.whl")
     assert str(caught.value) == f"{path} is a {kind}, not a file"
-    assert caught.value.hint == "Remove it or move it away: it is neither followed nor replaced."
+    assert caught.value.hint == "Remove it or move it away: links are neither followed nor overwritten."
 
 
 @as_root
@@ -606,7 +606,7 @@ def test_a_full_disk_leaves_no_torn_sums(tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_system_without_descriptors_for_directories(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(disk, "_RELATIVE", False)
+    monkeypatch.setattr(disk, "_SUPPORTS_DIR_FD", False)
     monkeypatch.delattr(os, "fchmod")
     files = [local_file(path) for path in make_release(tmp_path)]
     with Wheelhouse(tmp_path) as house:

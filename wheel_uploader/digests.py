@@ -1,4 +1,4 @@
-"""Digests of files as they are read, and the one that a source gave for a file."""
+"""Digests of files, computed while they are read, and the digest that a source lists for a file."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from wheel_uploader.errors import FileError, StorageError
 from wheel_uploader.models import RemoteFile
 from wheel_uploader.verified_file import open_regular
 
-_READ = 1024 * 1024
+_READ_SIZE = 1024 * 1024
 
-#: What every LocalFile carries. The digests of the form are twine's, of the bytes that it is about to send.
-_OWN = "sha256"
-#: Strongest first: one of them is compared.
-_STRENGTH = (
+#: Every LocalFile has it. twine computes the digests of the upload form from the bytes that it sends.
+_LOCAL_ALGORITHM = "sha256"
+#: Strongest first: only the strongest listed digest is compared.
+_ALGORITHMS_BY_STRENGTH = (
     "sha512",
     "sha384",
     "sha3_512",
@@ -36,8 +36,8 @@ _STRENGTH = (
     "sha1",
     "md5",
 )
-#: They find damage, but whoever wants to can make two files with one such digest.
-_WEAK = {"sha1", "md5"}
+#: They detect damage but not an attack: two files with the same digest can be constructed.
+_WEAK_ALGORITHMS = {"sha1", "md5"}
 
 
 class _Hash(Protocol):
@@ -47,24 +47,29 @@ class _Hash(Protocol):
 
 
 class Hashes:
-    """Digests of one stream of bytes: our own, and the one that the source gave."""
+    """The size, sha256 and, if the source lists another digest, that digest of one stream of bytes."""
 
-    def __init__(self, promise: Promise | None) -> None:
-        algorithms = {_OWN, promise.algorithm} if promise else {_OWN}
-        self._hashes = {algorithm: _new(algorithm) for algorithm in algorithms}
+    def __init__(self, expected: Promise | None) -> None:
+        algorithms = {_LOCAL_ALGORITHM, expected.algorithm} if expected else {_LOCAL_ALGORITHM}
+        self._hashes = {algorithm: _create_hash(algorithm) for algorithm in algorithms}
         self.size = 0
 
     def update(self, data: bytes) -> None:
-        for each in self._hashes.values():
-            each.update(data)
+        """Add the next bytes of the stream."""
+        for computed in self._hashes.values():
+            computed.update(data)
         self.size += len(data)
 
     def result(self) -> Digests:
-        return Digests(size=self.size, hexes={name: each.hexdigest() for name, each in self._hashes.items()})
+        """Return the size and digests of all bytes so far."""
+        return Digests(
+            size=self.size,
+            hexes={algorithm: computed.hexdigest() for algorithm, computed in self._hashes.items()},
+        )
 
 
-def _new(algorithm: str) -> _Hash:
-    # blake2b with 32 bytes is what indexes call so.
+def _create_hash(algorithm: str) -> _Hash:
+    # Package indexes use this name for blake2b with a digest of 32 bytes.
     if algorithm == "blake2b_256":
         return hashlib.blake2b(digest_size=32)
     return hashlib.new(algorithm, usedforsecurity=False)
@@ -72,29 +77,34 @@ def _new(algorithm: str) -> _Hash:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Digests:
-    """Size and hex digests of the bytes of one file."""
+    """Size and hexadecimal digests of the bytes of one file."""
 
     size: int
+    #: By algorithm, in lower case.
     hexes: dict[str, str]
 
     @property
     def sha256(self) -> str:
+        """The sha256, which is always computed."""
         return self.hexes["sha256"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Promise:
-    """The strongest digest that the source gave for a file."""
+    """The strongest digest that the source lists for a file."""
 
     algorithm: str
     hex: str
-    #: Who gave it, when that was not the source itself.
+    #: The file that the digest is from (--hashes); empty if it is from the source itself.
     given_by: str = ""
 
     @classmethod
     def of(cls, remote: RemoteFile) -> Promise | None:
-        """None when the source gave no digest that we know; a damaged one is kept, and will not be met."""
-        for algorithm in _STRENGTH:
+        """Return the expected digest of ``remote``; None if the source lists none of a known algorithm.
+
+        A malformed digest is kept: no file matches it.
+        """
+        for algorithm in _ALGORITHMS_BY_STRENGTH:
             if algorithm in remote.hashes:
                 return cls(
                     algorithm=algorithm,
@@ -108,35 +118,37 @@ class Promise:
 
     @property
     def is_weak(self) -> bool:
-        """Whether it finds damage, but not malice."""
-        return self.algorithm in _WEAK
+        """Whether it detects damage only, not an attack."""
+        return self.algorithm in _WEAK_ALGORITHMS
 
     @property
     def vouches(self) -> str:
+        """The algorithm and its origin for the report: ``sha256 from the source``."""
         weak = " (weak)" if self.is_weak else ""
         return f"{self.algorithm} from {self.given_by or 'the source'}{weak}"
 
     def is_met(self, digests: Digests) -> bool:
+        """Return whether ``digests``, computed with this digest expected, match it."""
         return digests.hexes[self.algorithm] == self.hex
 
 
 def open_file(path: Path) -> int:
-    """Return a descriptor of a regular file that was listed; a fifo is not waited for."""
+    """Return a descriptor of a regular file that was listed, without waiting for a FIFO's writer."""
     return open_regular(path)
 
 
-def read_file(descriptor: int, what: str) -> Iterator[bytes]:
-    """The bytes of an open regular file, which is closed at the end.
+def read_file(descriptor: int, location: str) -> Iterator[bytes]:
+    """Yield the bytes of an open regular file, then close it; ``location`` is its name in messages.
 
-    Raises FileError when it changed under us: what was hashed first would not be what was read last.
+    Raises FileError if the file changed during that, because the bytes would not be of one version.
     """
     try:
-        with storage_errors(what):
+        with storage_errors(location):
             before = os.fstat(descriptor)
             if not stat.S_ISREG(before.st_mode):
-                raise StorageError(f"{printable(what)} is not a file", hint="Remove it or move it away.")
+                raise StorageError(f"{printable(location)} is not a file", hint="Remove it or move it away.")
             count = 0
-            while chunk := os.read(descriptor, _READ):
+            while chunk := os.read(descriptor, _READ_SIZE):
                 count += len(chunk)
                 yield chunk
             after = os.fstat(descriptor)
@@ -144,16 +156,16 @@ def read_file(descriptor: int, what: str) -> Iterator[bytes]:
         os.close(descriptor)
     if (count, after.st_size, after.st_mtime_ns) != (before.st_size, before.st_size, before.st_mtime_ns):
         raise FileError(
-            f"{printable(what)} changed while it was read",
-            hint="Let whatever writes it finish, then run this again.",
+            f"{printable(location)} changed while it was read",
+            hint="Wait for the program that writes it to finish, then run the same command again.",
         )
 
 
 def digest(
-    chunks: Iterable[bytes], promise: Promise | None, check: Callable[[], None] = lambda: None
+    chunks: Iterable[bytes], expected: Promise | None, check: Callable[[], None] = lambda: None
 ) -> Digests:
-    """The digests of a file's bytes; ``check`` may end it between two chunks by raising."""
-    hashes = Hashes(promise)
+    """Return the digests of a file's bytes; ``check`` is called between chunks and may raise."""
+    hashes = Hashes(expected)
     for chunk in chunks:
         check()
         hashes.update(chunk)
