@@ -113,7 +113,7 @@ def program(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     """Another program in the place of the one that reads files."""
     path = folder / "program.py"
     path.write_text(text, encoding="utf-8")
-    monkeypatch.setattr(apart, "_PROGRAM", path)
+    monkeypatch.setattr(apart, "_WORKER_PROGRAM", path)
 
 
 @pytest.mark.parametrize(
@@ -140,13 +140,13 @@ def test_a_process_that_fails_is_not_asked_again(
 def test_while_it_is_busy_files_are_read_here_or_wait(files: list[Path], tmp_path: Path) -> None:
     for wait in (False, True):
         with Apart(Profile.PYPI) as helpers, ThreadPoolExecutor(1) as pool:
-            assert helpers._turn.acquire(timeout=5)
+            assert helpers._lock.acquire(timeout=5)
             asked = pool.submit(
                 helpers.read, names.parse(files[0].name), files[0], sha256_of(files[0]), wait=wait
             )
             if not wait:
                 assert asked.result(timeout=20) is None
-            helpers._turn.release()
+            helpers._lock.release()
             assert asked.result(timeout=60) == (seen_here(files[0]) if wait else None)
 
 
@@ -187,13 +187,13 @@ def test_a_run_finds_the_same_with_them_and_without(
 
 
 def test_small_releases_begin_none(files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Apart, "_begin", lambda _: pytest.fail("a process was begun"))
+    monkeypatch.setattr(Apart, "_start", lambda _: pytest.fail("a process was begun"))
     monkeypatch.setattr(apart, "WORTH", sum(path.stat().st_size for path in files) + 1)
     run(files[0].parent)
 
 
 def test_a_machine_with_one_core_begins_none(files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Apart, "_begin", lambda _: pytest.fail("a process was begun"))
+    monkeypatch.setattr(Apart, "_start", lambda _: pytest.fail("a process was begun"))
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0}, raising=False)
     run(files[0].parent)
 

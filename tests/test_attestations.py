@@ -370,13 +370,13 @@ def test_one_that_is_not_what_was_listed(pypi: PyPI, ci: Services) -> None:
     with ScriptedServer(changes) as server:
         result = run("-u", server.url, *pypi.options, "dipy", "1.11.0")
     assert result.exit_code == 6
-    assert f"its sha256 is {sha256(b'[]')}, and {sha256(b'{}')} was listed" in result.stderr
+    assert f"its sha256 is {sha256(b'[]')}, but {sha256(b'{}')} was listed" in result.stderr
     assert not Path("wheelhouse", name).exists()
 
 
 def test_one_of_another_size_than_was_listed(tmp_path: Path) -> None:
     name = f"{WHEEL}.publish.attestation"
-    for size, why in ((3, "it has 2 bytes, and 3 were listed"), (600_000, "is larger than any attestation")):
+    for size, why in ((3, "it has 2 bytes, but 3 were listed"), (600_000, "is larger than any attestation")):
         files = [{"filename": name, "url": name, "hashes": {}, "size": size}]
         files.append({"filename": WHEEL, "url": WHEEL, "hashes": {}})
         page = json.dumps({"meta": {"api-version": "1.1"}, "name": "dipy", "files": files}).encode()

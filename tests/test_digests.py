@@ -175,11 +175,11 @@ def test_what_vouches_for_a_file() -> None:
 @pytest.mark.parametrize(
     ("source", "damage", "why"),
     [
-        (remote(size=len(DATA) + 1), (), "it has 10 bytes, and 11 were listed"),
-        (remote(size=len(DATA) - 1), (), "it has 10 bytes, and 9 were listed"),
-        (remote(size=0), (), "it has 10 bytes, and 0 were listed"),
-        (remote({"md5": "0"}), (), f"its md5 is {hexdigest('md5')}, and 0 was listed"),
-        (remote({"md5": "0"}, by="SUMS"), (), f"its md5 is {hexdigest('md5')}, and 0 is in SUMS"),
+        (remote(size=len(DATA) + 1), (), "it has 10 bytes, but 11 were listed"),
+        (remote(size=len(DATA) - 1), (), "it has 10 bytes, but 9 were listed"),
+        (remote(size=0), (), "it has 10 bytes, but 0 were listed"),
+        (remote({"md5": "0"}), (), f"its md5 is {hexdigest('md5')}, but 0 was listed"),
+        (remote({"md5": "0"}, by="SUMS"), (), f"its md5 is {hexdigest('md5')}, but 0 is in SUMS"),
         (remote(), ("it is cut",), "it is cut"),
         (remote(), ("it is cut", "and torn"), "it is cut (and 1 more)"),
         (remote({"sha256": hexdigest("sha256")}), ("a", "b", "c"), "a (and 2 more)"),

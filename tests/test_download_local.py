@@ -99,8 +99,8 @@ def test_a_damaged_wheel_is_not_copied(source: Path, tmp_path: Path, data: bytes
 @pytest.mark.parametrize(
     ("size", "hashes", "reason"),
     [
-        (7, {}, f"it has {len(WHEEL)} bytes, and 7 were listed"),
-        (None, {"md5": "00"}, f"its md5 is {hashlib.md5(WHEEL).hexdigest()}, and 00 was listed"),
+        (7, {}, f"it has {len(WHEEL)} bytes, but 7 were listed"),
+        (None, {"md5": "00"}, f"its md5 is {hashlib.md5(WHEEL).hexdigest()}, but 00 was listed"),
     ],
 )
 def test_another_file_than_was_listed(

@@ -331,7 +331,7 @@ def test_the_set_is_frozen_when_it_is_listed(wait: tuple[str, ...]) -> None:
         result = run("-u", server.url, *wait, "--until", "download", "dipy", "1.11.0")
     assert result.exit_code == 6
     assert (
-        f"error: {A} from {server.url}{A}: its sha256 is {sha256(OTHER)}, and {promised} was listed"
+        f"error: {A} from {server.url}{A}: its sha256 is {sha256(OTHER)}, but {promised} was listed"
         in shown(result)
     )
     assert not Path("wheelhouse", A).exists()
@@ -387,7 +387,7 @@ def test_bytes_that_are_not_ours_are_refused_whatever_the_source_says() -> None:
     Path("SUMS").write_text(sums_of(A))
     result = listed(Site({A: OTHER}, hashes=False), "--hashes", "SUMS", until="download")
     assert result.exit_code == 6
-    assert f"its sha256 is {sha256(OTHER)}, and {sha256(FILES[A])} is in SUMS" in shown(result)[0]
+    assert f"its sha256 is {sha256(OTHER)}, but {sha256(FILES[A])} is in SUMS" in shown(result)[0]
     assert not Path("wheelhouse", A).exists()
 
 

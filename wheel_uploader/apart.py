@@ -1,7 +1,6 @@
-"""Files are read in a process of its own, where there is much to unpack: Python runs one thread at a time.
+"""Inspect files in a worker process, so that decompression does not compete with downloads for the GIL.
 
-The network and the unpacking then do not wait for each other. The process begins when there was much to read
-already, and ends when this one does, however that ends.
+The process starts when there is enough to read, and ends with this process, however that ends.
 """
 
 from __future__ import annotations
@@ -22,26 +21,26 @@ from wheel_uploader.child_processes import PIPE, Child
 from wheel_uploader.models import DistName, Profile
 from wheel_uploader.verify import Seen
 
-#: Bytes of files after which the beginning of a process, a third of a second, is worth it.
+#: Total bytes of files from which starting a process, which takes a third of a second, saves time.
 WORTH = 30_000_000
-#: Bytes of one answer, which tells of each member of a file; a longer one is not of our program.
-_ANSWER_LIMIT = 256 << 20
-#: Seconds for one answer, and bytes of a file that add one more.
-_SECONDS, _BYTES_PER_SECOND = 60.0, 1_000_000
-_PROGRAM = Path(__file__).with_name("reader.py")
+#: Bytes of one response, which describes each member of a file; this program never writes a longer one.
+_RESPONSE_LIMIT = 256 << 20
+#: Seconds to wait for a response, plus one second for this many bytes of the file.
+_RESPONSE_TIMEOUT, _BYTES_PER_SECOND = 60.0, 1_000_000
+_WORKER_PROGRAM = Path(__file__).with_name("reader.py")
 
 
 class Apart:
-    """A process that reads files, begun when it is needed; to be closed by ``with``."""
+    """Client of a worker process that inspects files; it is started on demand and ended by ``with``."""
 
     def __init__(self, profile: Profile | None) -> None:
-        """``profile``: by whose rules files are judged; None where they only have to be whole."""
+        """``profile`` selects the rule set for checks; None verifies the integrity of files only."""
         self._profile = profile.value if profile else ""
-        #: Bytes of the files so far.
-        self._met = 0
-        self._turn = threading.Lock()
+        #: Bytes of all files so far.
+        self._total_size = 0
+        self._lock = threading.Lock()
         self._process: Child | None = None
-        self._ended = False
+        self._is_closed = False
 
     def __enter__(self) -> Self:
         return self
@@ -49,69 +48,68 @@ class Apart:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._end()
+        self._close()
 
     def expect(self, size: int) -> None:
-        """Begin already, when files of ``size`` bytes together are worth it."""
+        """Start the process now if files of ``size`` bytes in total are expected and that saves time."""
         if size >= WORTH:
-            self._met = WORTH
-            with self._turn, contextlib.suppress(CannotStart):
-                self._process = self._process or self._begin()
+            self._total_size = WORTH
+            with self._lock, contextlib.suppress(CannotStart):
+                self._process = self._process or self._start()
 
     def read(self, name: DistName, path: Path, sha256: str, *, wait: bool) -> Seen | None:
-        """What is in the file at ``path``; None when it is to be read in this process after all.
+        """Inspect the file at ``path`` in the process; return None if the caller should inspect it instead.
 
-        So it is with a file that has another sha256: this process then finds out what happened to it.
-
-        ``wait`` until the other process has time for it.
+        The caller also inspects a file with a different sha256, to find out what happened to it. ``wait``
+        blocks until the process is idle; otherwise None is returned while it is busy.
         """
         size = 0
         with contextlib.suppress(OSError):
             size = path.stat().st_size
-        self._met += size
-        if self._met < WORTH or not self._turn.acquire(blocking=wait):
+        self._total_size += size
+        if self._total_size < WORTH or not self._lock.acquire(blocking=wait):
             return None
         try:
-            return self._ask(name, path, sha256, size)
+            return self._request(name, path, sha256, size)
         finally:
-            self._turn.release()
+            self._lock.release()
 
-    def _ask(self, name: DistName, path: Path, sha256: str, size: int) -> Seen | None:
-        if self._ended:
+    def _request(self, name: DistName, path: Path, sha256: str, size: int) -> Seen | None:
+        if self._is_closed:
             return None
         try:
-            process = self._process = self._process or self._begin()
+            process = self._process = self._process or self._start()
             assert process.stdin  # noqa: S101
             assert process.stdout  # noqa: S101
-            asked = json.dumps([name.filename, str(path.absolute()), sha256])
-            process.stdin.write(asked.encode() + b"\n")
+            request = json.dumps([name.filename, str(path.absolute()), sha256])
+            process.stdin.write(request.encode() + b"\n")
             process.stdin.flush()
-            values = json.loads(_answer(process, size))
+            values = json.loads(_read_response(process, size))
             return plain.seen(values, name) if values else None
         except (CannotStart, OSError, ValueError, TypeError, LookupError, AttributeError):
-            # It could not be started, or was killed.
-            self._end()
+            # The process could not be started, or was killed.
+            self._close()
             return None
 
-    def _begin(self) -> Child:
-        modules = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-        command = [sys.executable, "-P", str(_PROGRAM), self._profile]
-        return Child(command, Kind.READER, variables=modules, stdin=PIPE, stdout=PIPE)
+    def _start(self) -> Child:
+        environment = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        command = [sys.executable, "-P", str(_WORKER_PROGRAM), self._profile]
+        return Child(command, Kind.READER, variables=environment, stdin=PIPE, stdout=PIPE)
 
-    def _end(self) -> None:
-        self._ended = True
+    def _close(self) -> None:
+        self._is_closed = True
         if process := self._process:
             process.end(0)
 
 
-def _answer(process: Child, size: int) -> bytes:
-    """Return the next line of a process that reads ``size`` bytes; kill it if that takes too long."""
+def _read_response(process: Child, size: int) -> bytes:
+    """Return the response for a file of ``size`` bytes; kill the process if it takes too long."""
     assert process.stdout  # noqa: S101
-    answers = process.stdout
-    timer = threading.Timer(_SECONDS + size / _BYTES_PER_SECOND, process.kill)
+    responses = process.stdout
+    timer = threading.Timer(_RESPONSE_TIMEOUT + size / _BYTES_PER_SECOND, process.kill)
     timer.daemon = True
     timer.start()
     try:
-        return stopping.aside(lambda: answers.readline(_ANSWER_LIMIT))
+        return stopping.aside(lambda: responses.readline(_RESPONSE_LIMIT))
     finally:
         timer.cancel()

@@ -1,4 +1,4 @@
-"""What was seen in a file as plain values, which can be written down or told to another process, and back."""
+"""Convert inspection results to and from JSON."""
 
 from __future__ import annotations
 
@@ -12,72 +12,72 @@ from typing import Any
 from wheel_uploader.models import DistName, FileSummary, Finding, Inspection
 from wheel_uploader.verify import Seen
 
-_HINTS: Mapping[type[Any], dict[str, Any]] = {
+_TYPE_HINTS: Mapping[type[Any], dict[str, Any]] = {
     kind: typing.get_type_hints(kind) for kind in (Finding, FileSummary)
 }
 
 
-def values(seen: Seen) -> dict[str, Any]:
-    """What was seen in a file, as JSON has it."""
+def values(result: Seen) -> dict[str, Any]:
+    """Return an inspection result as a JSON object, without the file's name."""
     return {
-        "whole_by": seen.whole_by,
-        "damage": list(seen.damage),
-        "findings": [_plain(finding) for finding in seen.inspection.findings],
-        "summary": _plain(seen.inspection.summary, but="name"),
+        "whole_by": result.whole_by,
+        "damage": list(result.damage),
+        "findings": [_encode(finding) for finding in result.inspection.findings],
+        "summary": _encode(result.inspection.summary, omit="name"),
     }
 
 
-def seen(values: Mapping[str, Any], name: DistName) -> Seen:
-    """What ``values`` were made of, of the file called ``name``.
+def seen(data: Mapping[str, Any], name: DistName) -> Seen:
+    """Return the inspection result of the file called ``name`` from the JSON object ``data``.
 
-    Raises ValueError, TypeError, LookupError or AttributeError for what cannot be that.
+    Raises ValueError, TypeError, LookupError or AttributeError if ``data`` is malformed.
     """
-    findings = _value(tuple[Finding, ...], values["findings"])
-    summary = values["summary"]
+    findings = _decode(tuple[Finding, ...], data["findings"])
+    summary = data["summary"]
     return Seen(
         inspection=Inspection(
             findings=findings,
-            summary=None if summary is None else _fields(FileSummary, summary, name=name),
+            summary=None if summary is None else _decode_fields(FileSummary, summary, name=name),
         ),
-        damage=_value(tuple[str, ...], values["damage"]),
-        whole_by=_value(str, values["whole_by"]),
+        damage=_decode(tuple[str, ...], data["damage"]),
+        whole_by=_decode(str, data["whole_by"]),
     )
 
 
-def _plain(value: object, *, but: str = "") -> object:
-    """``value`` as JSON has it, without the field ``but``."""
+def _encode(value: object, *, omit: str = "") -> object:
+    """Return ``value`` as JSON types, without the field ``omit``."""
     if isinstance(value, enum.Enum):
         return value.value
     if dataclasses.is_dataclass(value):
-        names = (field.name for field in dataclasses.fields(value) if field.name != but)
-        return {name: _plain(getattr(value, name)) for name in names}
+        names = (field.name for field in dataclasses.fields(value) if field.name != omit)
+        return {name: _encode(getattr(value, name)) for name in names}
     if isinstance(value, Mapping):
-        return {key: _plain(each) for key, each in value.items()}
+        return {key: _encode(item) for key, item in value.items()}
     if isinstance(value, tuple | frozenset):
-        return [_plain(each) for each in (sorted(value) if isinstance(value, frozenset) else value)]
+        return [_encode(item) for item in (sorted(value) if isinstance(value, frozenset) else value)]
     return value
 
 
-def _fields(kind: type[Any], values: dict[str, Any], **known: object) -> Any:
-    """The dataclass ``kind`` from exactly its fields, but for those ``known``."""
-    hints = {name: hint for name, hint in _HINTS[kind].items() if name not in known}
-    if type(values) is not dict or values.keys() != hints.keys():
+def _decode_fields(kind: type[Any], data: dict[str, Any], **given: object) -> Any:
+    """Return the dataclass ``kind`` from ``given`` and from ``data``, which has exactly the other fields."""
+    hints = {name: hint for name, hint in _TYPE_HINTS[kind].items() if name not in given}
+    if type(data) is not dict or data.keys() != hints.keys():
         raise ValueError(f"these are not the fields of {kind.__name__}")
-    return kind(**{name: _value(hint, values[name]) for name, hint in hints.items()}, **known)
+    return kind(**{name: _decode(hint, data[name]) for name, hint in hints.items()}, **given)
 
 
-def _value(hint: Any, value: Any) -> Any:
-    """``value`` of a JSON document as what ``hint`` says. Raises ValueError or TypeError where it is not."""
+def _decode(hint: Any, value: Any) -> Any:
+    """Return a value of the type ``hint`` from JSON types. Raises ValueError or TypeError if malformed."""
     if isinstance(hint, types.UnionType):
         (hint, _) = hint.__args__  # something, or None
-        return None if value is None else _value(hint, value)
+        return None if value is None else _decode(hint, value)
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in {tuple, frozenset} and type(value) is list:
-        return origin(_value(arguments[0], each) for each in value)
+        return origin(_decode(arguments[0], item) for item in value)
     if origin is Mapping and type(value) is dict:
-        return {key: _value(arguments[1], each) for key, each in value.items()}
+        return {key: _decode(arguments[1], item) for key, item in value.items()}
     if origin is None and dataclasses.is_dataclass(hint):
-        return _fields(typing.cast("type[Any]", hint), value)
+        return _decode_fields(typing.cast("type[Any]", hint), value)
     if origin is None and issubclass(hint, enum.Enum):
         return hint(value)
     if type(value) is not hint:

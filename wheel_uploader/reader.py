@@ -1,6 +1,6 @@
-"""Worker process that inspects files: one line of JSON in and one out for each file (see apart.py).
+"""Worker process that inspects files: one line of JSON in and one line out per file (see apart.py).
 
-Of a file that cannot be read it says so only, and whoever asked finds out why.
+The response for a file that cannot be read is empty; the parent reads the file itself to find the error.
 """
 
 from __future__ import annotations
@@ -18,27 +18,30 @@ from wheel_uploader.models import Inspection, Profile, SdistContent, WheelConten
 
 
 def main() -> None:
-    # Whatever else is printed in this process is no answer.
-    with os.fdopen(os.dup(1), "wb") as answers:
+    """Serve requests from stdin until its end; the profile is the first argument."""
+    # Keep stdout for the protocol; send stray prints to stderr.
+    with os.fdopen(os.dup(1), "wb") as responses:
         os.dup2(2, 1)
-        serve(sys.stdin.buffer, answers, Profile(sys.argv[1]) if sys.argv[1] else None)
+        serve(sys.stdin.buffer, responses, Profile(sys.argv[1]) if sys.argv[1] else None)
 
 
-def serve(asked: Iterable[bytes], answers: BinaryIO, profile: Profile | None) -> None:
-    """Read one file after another, until there are no more."""
-    known = Repeats()
+def serve(requests: Iterable[bytes], responses: BinaryIO, profile: Profile | None) -> None:
+    """Inspect one file per line of ``requests`` and write the result to ``responses``."""
+    member_cache = Repeats()
 
     def inspect(content: WheelContent | SdistContent) -> Inspection:
         return checks.inspect(content, profile=profile) if profile else Inspection()
 
-    for line in asked:
+    for line in requests:
         filename, path, sha256 = json.loads(line)
         try:
-            values = plain.values(verify.read(names.parse(filename), Path(path), sha256, inspect, known))
-        except Exception:  # noqa: BLE001 - it comes again where it can be told
+            values = plain.values(
+                verify.read(names.parse(filename), Path(path), sha256, inspect, member_cache)
+            )
+        except Exception:  # noqa: BLE001 - the parent re-reads the file and reports the error
             values = {}
-        answers.write(json.dumps(values).encode() + b"\n")
-        answers.flush()
+        responses.write(json.dumps(values).encode() + b"\n")
+        responses.flush()
 
 
 if __name__ == "__main__":

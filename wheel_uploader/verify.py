@@ -1,4 +1,4 @@
-"""Is a file whole, and what its source listed: its digests, the source's promise, the archive's own word."""
+"""Verify a file's size, digest and archive integrity."""
 
 from __future__ import annotations
 
@@ -17,29 +17,33 @@ from wheel_uploader.verified_file import VerifiedFile
 
 
 class Mismatch(Exception):
-    """The bytes are not what was listed, or not whole; ``str()`` says why in one clause."""
+    """The file differs from the listing or is damaged; ``str()`` gives the reason in one clause."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What one pass over a file came to; its content is dropped, for those of a whole release are large."""
+    """The result of reading one file; its contents are dropped, because those of a release are large."""
 
     inspection: Inspection
-    #: Why these are not the whole bytes that somebody built, in sentences; empty when they are.
+    #: The ways in which the file is damaged, in sentences; empty if it is intact.
     damage: tuple[str, ...] = ()
-    #: What of the archive itself says that it is whole: ``RECORD``, ``ZIP CRC``, ``gzip CRC``.
+    #: The part of the archive that proves its integrity: ``RECORD``, ``ZIP CRC``, ``gzip CRC``.
     whole_by: str
 
 
 class Memory(Protocol):
-    """What remembers the files that were found whole, by their digest."""
+    """A cache of the results for undamaged files, by their digest."""
 
-    def recall(self, name: DistName, sha256: str) -> Seen | None: ...
+    def recall(self, name: DistName, sha256: str) -> Seen | None:
+        """Return the cached result for the file of this name with ``sha256``; None if there is none."""
+        ...
 
-    def keep(self, name: DistName, sha256: str, seen: Seen) -> None: ...
+    def keep(self, name: DistName, sha256: str, result: Seen) -> None:
+        """Store the result for an undamaged file."""
+        ...
 
 
-#: Reads the file of this name at this path, as long as it has this sha256.
+#: Inspects the file of this name at this path if it has this sha256; raises FileError otherwise.
 Read = Callable[[DistName, Path, str], Seen]
 
 
@@ -48,29 +52,31 @@ def read(
     path: Path,
     sha256: str,
     inspect: Callable[[WheelContent | SdistContent], Inspection],
-    known: Repeats | None = None,
+    member_cache: Repeats | None = None,
 ) -> Seen:
-    """Return what is in the file at ``path``. Raises FileError for other bytes than those with ``sha256``.
+    """Read the file at ``path`` and return what ``inspect`` finds in it, also if it is damaged.
 
-    ``inspect`` judges what the pass found, also in a damaged file. ``known``: the members that were unpacked
-    in this run, which are not unpacked again.
+    Members in ``member_cache``, unpacked earlier in this run, are not unpacked again. Raises FileError if the
+    file does not have ``sha256``.
     """
     with VerifiedFile(path, sha256) as file:
-        content = archive.read_open(file, file.size, name, known)
-    return Seen(inspection=inspect(content), damage=archive.damage(content), whole_by=_whole_by(content))
+        content = archive.read_open(file, file.size, name, member_cache)
+    return Seen(
+        inspection=inspect(content), damage=archive.damage(content), whole_by=_integrity_source(content)
+    )
 
 
-def look(name: DistName, path: Path, sha256: str, read: Read, memory: Memory | None = None) -> Seen:
-    """What is in the file at ``path``, which was found to have ``sha256``: remembered, or ``read``.
+def look(name: DistName, path: Path, sha256: str, inspect_file: Read, cache: Memory | None = None) -> Seen:
+    """Return the cached result for the file at ``path``, which has ``sha256``, or call ``inspect_file``.
 
-    A damaged file is not remembered, for it will be fetched once more.
+    The result for a damaged file is not cached, because the file will be downloaded again.
     """
-    if memory and (remembered := memory.recall(name, sha256)):
-        return remembered
-    seen = read(name, path, sha256)
-    if memory and not seen.damage:
-        memory.keep(name, sha256, seen)
-    return seen
+    if cache and (cached := cache.recall(name, sha256)):
+        return cached
+    result = inspect_file(name, path, sha256)
+    if cache and not result.damage:
+        cache.keep(name, sha256, result)
+    return result
 
 
 def verified(
@@ -78,31 +84,34 @@ def verified(
     path: Path,
     digests: Digests,
     remote: RemoteFile,
-    promise: Promise | None,
+    expected: Promise | None,
     inspect: Callable[[DistName, Path, str], Seen],
 ) -> str:
-    """What vouches for the file at ``path``, when size, digest and the archive itself say "whole".
+    """Verify the file at ``path`` against its listing and return what proves it: ``sha256 from the source``.
 
-    ``inspect`` gets name, path and sha256, also of a file that will turn out to be damaged. Raises Mismatch.
+    ``inspect`` is called with name, path and sha256 if size and digest match, also for a damaged file.
+    Raises Mismatch if the size or digest differs, or the file is empty or damaged.
     """
     if remote.size not in {None, digests.size}:
-        raise Mismatch(f"it has {digests.size} bytes, and {remote.size} were listed")
-    if promise and not promise.is_met(digests):
-        found = digests.hexes[promise.algorithm]
-        said = f"is in {promise.given_by}" if promise.given_by else "was listed"
-        raise Mismatch(f"its {promise.algorithm} is {found}, and {printable(promise.hex, limit=140)} {said}")
+        raise Mismatch(f"it has {digests.size} bytes, but {remote.size} were listed")
+    if expected and not expected.is_met(digests):
+        computed = digests.hexes[expected.algorithm]
+        origin = f"is in {expected.given_by}" if expected.given_by else "was listed"
+        raise Mismatch(
+            f"its {expected.algorithm} is {computed}, but {printable(expected.hex, limit=140)} {origin}"
+        )
     if not digests.size:
         raise Mismatch("it is empty")
-    seen = inspect(name, path, digests.sha256)
-    if seen.damage:
-        more = f" (and {len(seen.damage) - 1} more)" if len(seen.damage) > 1 else ""
-        raise Mismatch(f"{printable(seen.damage[0], limit=300)}{more}")
-    return promise.vouches if promise else seen.whole_by
+    result = inspect(name, path, digests.sha256)
+    if result.damage:
+        more = f" (and {len(result.damage) - 1} more)" if len(result.damage) > 1 else ""
+        raise Mismatch(f"{printable(result.damage[0], limit=300)}{more}")
+    return expected.vouches if expected else result.whole_by
 
 
-def _whole_by(content: WheelContent | SdistContent) -> str:
+def _integrity_source(content: WheelContent | SdistContent) -> str:
     if not content.read_to_its_end:
-        return "nothing (it was not read to its end)"
+        return "nothing (the file was not read to the end)"
     if isinstance(content, SdistContent) and content.filename.endswith(".gz"):
         return "gzip CRC"
     has_record = isinstance(content, WheelContent) and record.of(content) is not None

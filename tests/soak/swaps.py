@@ -296,12 +296,12 @@ class Swaps:
             "import json\nfrom tests.soak import swaps\nfrom wheel_uploader import reader\n"
             f"with swaps.acting(*json.loads({given!r})):\n    reader.main()\n"
         )
-        real, apart._PROGRAM = apart._PROGRAM, program
+        real, apart._WORKER_PROGRAM = apart._WORKER_PROGRAM, program
         worth, apart.WORTH = apart.WORTH, 0
         try:
             yield
         finally:
-            apart._PROGRAM, apart.WORTH = real, worth
+            apart._WORKER_PROGRAM, apart.WORTH = real, worth
 
 
 @contextlib.contextmanager
