@@ -165,12 +165,10 @@ class Wheelhouse:
             lacks_metadata = name.endswith(PART) and not self.stump_note(
                 name.removesuffix(PART), sealed=False
             )
-            lacks_partial = (
-                name.endswith(PART + _METADATA_SUFFIX) and name.removesuffix(_METADATA_SUFFIX) not in names
-            )
-            lacks_file = name.endswith(_INSPECTION_SUFFIX) and not self.folder.stat(
-                name.removesuffix(_INSPECTION_SUFFIX)
-            )
+            partial = name.removesuffix(_METADATA_SUFFIX)
+            lacks_partial = name.endswith(PART + _METADATA_SUFFIX) and partial not in names
+            inspected = name.removesuffix(_INSPECTION_SUFFIX)
+            lacks_file = inspected != name and not self.folder.stat(inspected)
             if name.endswith(_TEMPORARY_SUFFIX) or lacks_metadata or lacks_partial or lacks_file:
                 with storage_errors(str(self.hidden.path / name)):
                     self.hidden.unlink(name)
@@ -222,10 +220,7 @@ class Wheelhouse:
         return Note.parse(data or b"")
 
     def memory(self, filename: str, limit: int) -> bytes | None:
-        """Return the cached inspection that an earlier run of this user stored; None if there is none.
-
-        At most ``limit`` bytes are read.
-        """
+        """Return the inspection that this user cached in an earlier run, at most ``limit`` bytes; or None."""
         return self._read_sealed(filename + _INSPECTION_SUFFIX, limit)
 
     def _read_sealed(self, name: str, limit: int) -> bytes | None:
