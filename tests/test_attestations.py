@@ -728,10 +728,10 @@ def test_they_leave_the_wheelhouse_with_the_release_that_they_are_about(ci: Serv
     with indexes.scripted_index() as served:
         served.index.store(Path("wheelhouse", old))
         options = ("--repository-url", served.upload_url, "--index-url", served.reading_url, *_QUICK)
-        login = ("--username", "me", "--no-like")
+        login = ("--username", "me", "--no-compare")
         with ScriptedServer(Site(FILES)) as server:
             result = run(
-                *("-u", server.url, *options, *login, "--keep", "1", "--attest", "dipy", "1.11.0"),
+                *("-u", server.url, *options, *login, "--keep-releases", "1", "--attest", "dipy", "1.11.0"),
                 env={"TWINE_PASSWORD": "my-password"},
             )
     assert result.exit_code == 0, result.output

@@ -769,7 +769,7 @@ def test_a_yanked_release_is_passed_over() -> None:
 def test_a_release_to_compare_with_has_to_be_there() -> None:
     with pytest.raises(UsageError, match=r"has no dipy 1\.8 to compare with") as caught:
         chosen("1.12.0", page(*PREVIOUS), like="1.8")
-    assert "--no-like" in caught.value.hint
+    assert "--no-compare" in caught.value.hint
 
 
 # --- what is compared ------------------------------------------------------------------------------

@@ -279,7 +279,7 @@ def test_a_wheelhouse_that_is_a_file(staged: Path) -> None:
         (("dipy", "1.11.1"), ("dipy", "1.11.0")),
         (("--ignore", "metadata/thinn", "dipy"), ("--ignore", "metadata/thin", "dipy")),
         (("--explain", "record/hash-mismtch"), ("--explain", "record/hash-mismatch")),
-        (("--use", "nightli", "dipy"), ("--use", "nightly", "dipy")),
+        (("--config-profile", "nightli", "dipy"), ("--config-profile", "nightly", "dipy")),
         (("dipy-horizon", "latest"), ("dipy-horizon", "latest", "--pre")),
         # The release, not the folder of that name.
         (("-w", "dipi", "dipi"), ("-w", "dipi", "dipy")),

@@ -106,7 +106,7 @@ def test_a_tab_completes(shell: Shell) -> None:
     for begun, whole in (
         ("--max-d", "<--max-duration>"),
         ("--until conf", "<--until><confirm>"),
-        ("--use ni", "<--use><nightly>"),
+        ("--config-profile ni", "<--config-profile><nightly>"),
         ("-t many", "<-t><manylinux>"),
         ("--explain wheel/tags-mis", "<--explain><wheel/tags-mismatch-filename>"),
         ("--ignore native/missing-l", "<--ignore><native/missing-library>"),

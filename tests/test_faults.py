@@ -180,7 +180,7 @@ def test_what_the_system_says_of_a_partial_file(bed: Bed, call: str, error: str,
     bed.recovers()
 
 
-PATHS = ("-w", "--hashes", "--expect", "--cert", "--client-cert", "--config-file", "--config", "--report")
+PATHS = ("-w", "--sha256sums", "--expect", "--cert", "--client-cert", "--config-file", "--config", "--report")
 
 
 #: With --repository-url there is no need for the other one.

@@ -35,7 +35,7 @@ class Night:
     def comes(self, *, more: str = "") -> tuple[int, str]:
         """Cron runs the line, with ``more`` options: the exit code, and what it would mail."""
         line = CRON_LINE.replace("https://staging.example.com/wheels/", self.url)
-        line = line.replace(" -q ", f" -q {more} ").replace("--keep 5", "--keep 2")
+        line = line.replace(" -q ", f" -q {more} ").replace("--keep-releases 5", "--keep-releases 2")
         minimal = ["HOME", "LOGNAME", "PATH", "SHELL"]
         values = [str(self.home), "release", "/usr/bin:/bin", "/bin/sh"]
         given = [f"{name}={value}" for name, value in zip(minimal, values, strict=True)]

@@ -21,7 +21,12 @@ from wheel_uploader.progress import Silent
 
 WHERE = "https://staging.example.com/wheels/"
 PUBLISH: Mapping[str, Any] = {"project": "dipy", "version": "1.11.0", "urls": (WHERE,)}
-NUMBERS = {"jobs": ("0", "65"), "retries": ("0", "21"), "upload_jobs": ("0", "17"), "keep": ("0", "-1")}
+NUMBERS = {
+    "jobs": ("0", "65"),
+    "retries": ("0", "21"),
+    "upload_jobs": ("0", "17"),
+    "keep_releases": ("0", "-1"),
+}
 
 #: Fields of Options, the command line that stands for them, and what both say.
 REFUSED: list[tuple[dict[str, Any], tuple[str, ...], str]] = [
@@ -36,16 +41,20 @@ REFUSED: list[tuple[dict[str, Any], tuple[str, ...], str]] = [
     ({"project": "di py"}, ("-u", WHERE, "di py", "1.11.0"), "'di py' is not a project name (PEP 508)"),
     ({"project": "../x"}, ("-u", WHERE, "../x", "1.11.0"), "'../x' is not a project name (PEP 508)"),
     ({"version": "1.11.x"}, ("-u", WHERE, "dipy", "1.11.x"), "'1.11.x' is not a version (PEP 440)"),
-    ({"like": "old"}, ("-u", WHERE, "--like", "old", "dipy", "1.11.0"), "'old' is not a version (PEP 440)"),
     (
-        {"like": "1.11"},
-        ("-u", WHERE, "--like", "1.11", "dipy", "1.11.0"),
-        "--like: 1.11 is the release itself",
+        {"compare_with": "old"},
+        ("-u", WHERE, "--compare-with", "old", "dipy", "1.11.0"),
+        "'old' is not a version (PEP 440)",
     ),
     (
-        {"like": "1.10", "no_like": True},
-        ("-u", WHERE, "--like", "1.10", "--no-like", "dipy", "1.11.0"),
-        "--like and --no-like exclude each other",
+        {"compare_with": "1.11"},
+        ("-u", WHERE, "--compare-with", "1.11", "dipy", "1.11.0"),
+        "--compare-with: 1.11 is the release itself",
+    ),
+    (
+        {"compare_with": "1.10", "no_compare": True},
+        ("-u", WHERE, "--compare-with", "1.10", "--no-compare", "dipy", "1.11.0"),
+        "--compare-with and --no-compare exclude each other",
     ),
     (
         {"repository": "testpypi", "repository_url": "https://index.example.com/"},
@@ -167,7 +176,7 @@ def test_the_api_refuses_what_the_command_line_refuses(
         {"urls": WHERE},
         {"types": "win"},
         {"types": ("",)},
-        {"allow_lost": ("",)},
+        {"allow_missing": ("",)},
         {"jobs": True},
         {"retries": 2.5},
         {"retries": None},
@@ -175,7 +184,7 @@ def test_the_api_refuses_what_the_command_line_refuses(
         {"project": None},
         {"version": None},
         {"ignore": ("metadata/thin",)},
-        {"like": " "},
+        {"compare_with": " "},
         {"index_url": "https://[::1/"},
         {"index_url": "https:///simple/"},
     ],
@@ -230,7 +239,7 @@ YEARS = 10 * 366 * 86_400
 @pytest.mark.parametrize(
     ("name", "least", "most", "whole", "may_be_none"),
     [
-        ("keep", 1, 100_000, True, True),
+        ("keep_releases", 1, 100_000, True, True),
         ("keep_days", 1, 36_500, True, True),
         ("jobs", 1, 64, True, True),
         ("upload_jobs", 1, 16, True, False),
@@ -288,7 +297,7 @@ def test_what_is_allowed_stays_allowed() -> None:
         {"project": "", "version": "", "until": Stage.CHECK},
         {"project": "", "version": "", "until": Stage.CHECK, "identity": "KEY"},
         {"sign": True, "identity": "KEY", "sign_with": "gpg2"},
-        {"like": "1.10.0"},
+        {"compare_with": "1.10.0"},
         {"profile": Profile.ANY, "attestations": Attestations.REQUIRE},
         {"expect": {"pythons": ["cp311"]}},
         {"project": "a"},
@@ -320,7 +329,7 @@ IDLE: list[tuple[tuple[str, ...], str]] = [
             ("--smoke", "python -V"),
             ("--rehearse",),
             ("--dry-run",),
-            ("--keep", "3"),
+            ("--keep-releases", "3"),
             ("--keep-days", "3"),
             ("--keep-going",),
             ("--no-skip-existing",),
@@ -329,16 +338,16 @@ IDLE: list[tuple[tuple[str, ...], str]] = [
             ("--username", "me"),
             ("--clobber",),
             ("--strict",),
-            ("--no-like",),
-            ("--like", "1.10"),
+            ("--no-compare",),
+            ("--compare-with", "1.10"),
             ("--ignore", "metadata/thin"),
-            ("--allow-lost", "cp310"),
+            ("--allow-missing", "cp310"),
             ("--attestations", "require"),
         )
     ),
     (
-        (*LOCAL, "--keep", "3", "--smoke", "x", "--until", "list", "dipy"),
-        "--smoke, --keep have no effect with",
+        (*LOCAL, "--keep-releases", "3", "--smoke", "x", "--until", "list", "dipy"),
+        "--smoke, --keep-releases have no effect with",
     ),
     (
         (*LOCAL, "--confirm-timeout", "3", "-n", "dipy", "1.11.0"),
@@ -349,8 +358,8 @@ IDLE: list[tuple[tuple[str, ...], str]] = [
         "--rehearse has no effect with --until check",
     ),
     (
-        (*LOCAL, "--like", "1.10", "--until", "check", "dipy"),
-        "--like has no effect without an index to compare",
+        (*LOCAL, "--compare-with", "1.10", "--until", "check", "dipy"),
+        "--compare-with has no effect without an index to compare",
     ),
     (
         (*LOCAL, "--netrc", "--until", "list", "dipy"),
@@ -378,12 +387,15 @@ def test_an_option_without_effect_is_reported_in_one_line(
     ("fields", "names"),
     [
         ({"rehearse": True, "sign": True, "identity": "KEY"}, {"sign", "identity"}),
-        ({"rehearse": True, "attest": True, "keep": 3}, {"attest", "keep"}),
+        ({"rehearse": True, "attest": True, "keep_releases": 3}, {"attest", "keep_releases"}),
         ({"rehearse": True, "confirm_timeout": 3.0, "dry_run": True}, {"dry_run", "confirm_timeout"}),
-        ({"dry_run": True, "attest": True, "keep": 3, "upload_jobs": 2}, {"attest", "upload_jobs"}),
-        ({"sign": True, "keep": 3, "like": "1.10", "smoke": "x", "strict": True}, set()),
-        ({"until": Stage.CHECK, "like": "1.10", "index_url": "https://index.example.com/simple/"}, set()),
-        ({"until": Stage.CHECK, "no_like": True}, {"no_like"}),
+        ({"dry_run": True, "attest": True, "keep_releases": 3, "upload_jobs": 2}, {"attest", "upload_jobs"}),
+        ({"sign": True, "keep_releases": 3, "compare_with": "1.10", "smoke": "x", "strict": True}, set()),
+        (
+            {"until": Stage.CHECK, "compare_with": "1.10", "index_url": "https://index.example.com/simple/"},
+            set(),
+        ),
+        ({"until": Stage.CHECK, "no_compare": True}, {"no_compare"}),
         ({"netrc": True, "allow_hosts": ("x.org",), "urls": ("s3://bucket/",)}, set()),
     ],
 )
@@ -403,21 +415,21 @@ def test_what_a_rehearsal_and_a_dry_run_do_not_do(fields: dict[str, Any], names:
         ({"netrc": True, "urls": ("folder", "FILE:///x")}, "--netrc has", "without a URL to take files from"),
         ({"netrc": True, "urls": ("folder", WHERE)}, "", ""),
         (
-            {"like": "1.10", "allow_lost": ("x",), "until": Stage.SIGN},
-            "--like, --allow-lost have",
+            {"compare_with": "1.10", "allow_missing": ("x",), "until": Stage.SIGN},
+            "--compare-with, --allow-missing have",
             "without an index to compare with (name one with --repository or --index-url)",
         ),
-        ({"like": "1.10", "until": Stage.SIGN, "repository": "testpypi"}, "", ""),
-        ({"like": "1.10", "until": Stage.SIGN, "repository_url": WHERE}, "", ""),
-        ({"like": "1.10", "until": Stage.SIGN, "index_url": WHERE}, "", ""),
-        ({"like": "1.10", "until": Stage.UPLOAD}, "", ""),
+        ({"compare_with": "1.10", "until": Stage.SIGN, "repository": "testpypi"}, "", ""),
+        ({"compare_with": "1.10", "until": Stage.SIGN, "repository_url": WHERE}, "", ""),
+        ({"compare_with": "1.10", "until": Stage.SIGN, "index_url": WHERE}, "", ""),
+        ({"compare_with": "1.10", "until": Stage.UPLOAD}, "", ""),
         ({"dry_run": True, "keep_going": True}, "--keep-going has", "with --dry-run, which posts nothing"),
         (
             {"rehearse": True, "keep_going": True},
             "--keep-going has",
             "with --rehearse, which publishes to this machine only",
         ),
-        ({"keep": 3, "until": Stage.UPLOAD}, "--keep has", "with --until upload"),
+        ({"keep_releases": 3, "until": Stage.UPLOAD}, "--keep-releases has", "with --until upload"),
     ],
 )
 def test_the_reason_why_an_option_has_no_effect(fields: dict[str, Any], names: str, because: str) -> None:
@@ -431,9 +443,9 @@ FIRST_STAGE: dict[Stage, dict[str, Any]] = {
     Stage.CHECK: {
         "strict": True,
         "ignore": {"metadata/thin": ""},
-        "like": "1.10",
-        "no_like": True,
-        "allow_lost": ("cp310",),
+        "compare_with": "1.10",
+        "no_compare": True,
+        "allow_missing": ("cp310",),
         "smoke": "x",
         "smoke_env": ("X",),
         "attestations": Attestations.REQUIRE,
@@ -446,7 +458,7 @@ FIRST_STAGE: dict[Stage, dict[str, Any]] = {
         "skip_existing": False,
         "username": "me",
     },
-    Stage.CONFIRM: {"confirm_timeout": 3.0, "keep": 3, "keep_days": 3},
+    Stage.CONFIRM: {"confirm_timeout": 3.0, "keep_releases": 3, "keep_days": 3},
 }
 
 
@@ -468,12 +480,14 @@ def test_general_settings_that_a_run_does_not_use_are_not_worth_a_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     wheels.make_release(tmp_path / "staged")
-    Path("pyproject.toml").write_text("[tool.wheel-uploader]\nkeep = 3\nsign = true\nno-like = true\n")
+    Path("pyproject.toml").write_text(
+        "[tool.wheel-uploader]\nkeep-releases = 3\nsign = true\nno-compare = true\n"
+    )
     result = run(*LOCAL, "--until", "list", "dipy", env={"WHEEL_UPLOADER_UPLOAD_JOBS": "2"})
     assert (result.exit_code, "no effect" in result.stderr) == (0, False)
     # What was typed takes the place of a setting that excludes it.
-    other = run(*LOCAL, "--until", "list", "--like", "1.10", "dipy")
-    assert (other.exit_code, "--like has no effect" in other.stderr) == (0, True)
+    other = run(*LOCAL, "--until", "list", "--compare-with", "1.10", "dipy")
+    assert (other.exit_code, "--compare-with has no effect" in other.stderr) == (0, True)
 
 
 def test_a_setting_that_is_refused_is_named_by_its_origin(

@@ -78,7 +78,7 @@ class Bench:
         environment |= {"TWINE_USERNAME": "", "TWINE_PASSWORD": "", "PYTHONIOENCODING": "utf-8:strict"}
         environment |= {"PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring", **variables}
         reports = [word for suffix in SUFFIXES for word in ("--report", f"out/report{suffix}")]
-        common = ["-vv", "--retries", "1", "--no-like", *reports, *arguments, "dipy", "1.11.0"]
+        common = ["-vv", "--retries", "1", "--no-compare", *reports, *arguments, "dipy", "1.11.0"]
         done = subprocess.run(
             [sys.executable, "-m", "wheel_uploader", *common],
             cwd=self.home,

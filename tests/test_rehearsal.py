@@ -239,7 +239,7 @@ def test_a_rehearsal_shows_what_users_get_and_posts_nothing(person: Person, tmp_
     release(tmp_path / "packages", [*RELEASE, "cp312-cp312-win_amd64"], "1.10.0")
     before = sorted((tmp_path / "packages").iterdir())
     with indexes.pypiserver(tmp_path / "packages", users={"me": "my-password"}) as url:
-        index = ("--repository-url", url, "--allow-lost", "*win*", "--ignore", "release")
+        index = ("--repository-url", url, "--allow-missing", "*win*", "--ignore", "release")
         ended = person.runs("--rehearse", "-u", staged, *index, "dipy", "1.11.0")
         strict = person.runs(
             *("--rehearse", "--strict", "--format", "json", "--ignore", "native"),

@@ -68,7 +68,7 @@ def test_a_password_that_splits_the_url_of_the_identity_service(
         ("--explain", "{url}"),
         ("-u", "{url}", "--repository-url", "{url}", "--index-url", "{url}", "--show-config", "dipy"),
         ("-u", "x", "--report", "{url}", "dipy"),
-        ("-u", "x", "--use", "{url}", "dipy"),
+        ("-u", "x", "--config-profile", "{url}", "dipy"),
         ("-u", "{url}", "--ignore", "{url}", "dipy"),
         ("-u", "{url}", "--wait", "{url}", "dipy"),
         ("-u", "{url}", "-w", "{url}", "--until", "download", "dipy", "1.11.0"),

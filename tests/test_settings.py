@@ -53,7 +53,7 @@ def rows(text: str) -> dict[str, tuple[str, str]]:
 
 
 def test_show_config_says_each_value_and_where_it_came_from(config: Path) -> None:
-    result = run("--show-config", "--use", "nightly", "--strict", env={"WHEEL_UPLOADER_JOBS": "3"})
+    result = run("--show-config", "--config-profile", "nightly", "--strict", env={"WHEEL_UPLOADER_JOBS": "3"})
     assert (result.exit_code, result.stderr) == (0, "")
     shown = rows(result.stdout)
     table, profile = f"{config} [tool.wheel-uploader]", f"{config} [tool.wheel-uploader.profiles.nightly]"
@@ -63,7 +63,7 @@ def test_show_config_says_each_value_and_where_it_came_from(config: Path) -> Non
     assert shown["jobs"] == ("3", "WHEEL_UPLOADER_JOBS")
     assert shown["strict"] == ("true", "command line")
     assert shown["timeout"] == ("30", "default")
-    assert shown["hashes"] == ("", "not set")
+    assert shown["sha256sums"] == ("", "not set")
     # What is shown is TOML, so it can be kept.
     values = tomllib.loads(result.stdout)
     assert values["ignore"] == {"metadata/thin": "the old README stays"}
@@ -100,31 +100,34 @@ def test_a_profile_is_a_whole_command(tmp_path: Path, monkeypatch: pytest.Monkey
         "[tool.wheel-uploader.profiles.macs]\n"
         "project = 'dipy'\nversion = 'latest'\nurl = 'staged'\ntype = 'macosx'\nuntil = 'list'\n"
     )
-    result = run("--use", "macs")
+    result = run("--config-profile", "macs")
     assert (result.exit_code, "1 file," in result.stdout) == (0, True)
     assert "dipy 1.11.0" in result.stdout
-    # The command line has the last word on the release, too; the order of --config and --use is no matter.
-    other = run("--use", "macs", "--config", "pyproject.toml", "dipy", "1.12.0")
+    # The command line also overrides the release; --config and --config-profile may come in either order.
+    other = run("--config-profile", "macs", "--config", "pyproject.toml", "dipy", "1.12.0")
     assert (other.exit_code, "no files of dipy 1.12.0" in other.stderr) == (3, True)
-    assert run(env={"WHEEL_UPLOADER_USE": "macs"}).exit_code == 0
+    assert run(env={"WHEEL_UPLOADER_CONFIG_PROFILE": "macs"}).exit_code == 0
 
 
 def test_quiet_may_come_from_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("pyproject.toml").write_text("[tool.wheel-uploader.profiles.nightly]\nquiet = 2\n")
-    for arguments in (("--use", "nightly"), ("--config", "pyproject.toml", "--use", "nightly")):
+    for arguments in (
+        ("--config-profile", "nightly"),
+        ("--config", "pyproject.toml", "--config-profile", "nightly"),
+    ):
         result = run(*arguments, "dipy")
         assert (result.exit_code, result.output) == (2, "")
     assert run("dipy").output != ""
 
 
 def test_a_wrong_profile_ends_before_anything_begins(config: Path, tmp_path: Path) -> None:
-    result = run("--use", "nightli")
+    result = run("--config-profile", "nightli")
     assert result.exit_code == 2
     assert result.stderr.startswith("error: there is no profile nightli in ")
     assert "(did you mean nightly?)" in result.stderr
     config.unlink()
-    nowhere = run("--use", "nightly", "-u", tmp_path)
+    nowhere = run("--config-profile", "nightly", "-u", tmp_path)
     assert (nowhere.exit_code, "there is no pyproject.toml here or above" in nowhere.stderr) == (2, True)
 
 
@@ -134,7 +137,7 @@ def test_a_wrong_profile_ends_before_anything_begins(config: Path, tmp_path: Pat
         (("--retries", "x"), {}, "Invalid value for '--retries': 'x' is not a valid integer."),
         ((), {"WHEEL_UPLOADER_RETRIES": "x"}, "Invalid value for WHEEL_UPLOADER_RETRIES: 'x' is not"),
         (
-            ("--use", "hard"),
+            ("--config-profile", "hard"),
             {},
             "retries in {path} [tool.wheel-uploader.profiles.hard]: 99 is not in",
         ),
@@ -210,7 +213,11 @@ def test_a_file_that_others_could_have_written_is_not_obeyed(
     below = tmp_path / "work" / "here"
     below.mkdir(parents=True)
     monkeypatch.chdir(below)
-    for result in (run("--show-config"), run("-u", "dist", "dipy", "1.0"), run("--use", "nightly")):
+    for result in (
+        run("--show-config"),
+        run("-u", "dist", "dipy", "1.0"),
+        run("--config-profile", "nightly"),
+    ):
         assert result.exit_code == 2
         assert f"{config} has a table [tool.wheel-uploader], and is not used: it belongs to " in result.stderr
         assert said.format(folder=folder) in result.stderr

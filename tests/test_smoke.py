@@ -244,7 +244,7 @@ def test_a_release_that_fails_is_not_published(tmp_path: Path) -> None:
     wheels.make_wheel(tmp_path / "staged", files={"dipy/_core.py": b"raise SystemExit(5)\n"})
     ended = Person(tmp_path / "home").runs(
         *("-u", tmp_path / "staged", "--repository-url", "http://127.0.0.1:9/", "--until", "check"),
-        *("--smoke", "python -c 'import dipy._core'", "--no-like", "dipy", "1.11.0"),
+        *("--smoke", "python -c 'import dipy._core'", "--no-compare", "dipy", "1.11.0"),
         PATH=str(tmp_path),
         PYENV_ROOT=str(tmp_path),
         UV_PYTHON_INSTALL_DIR=str(tmp_path),

@@ -181,12 +181,12 @@ def test_it_waits_for_what_the_previous_release_had() -> None:
         for tag in (arm, intel, "cp312-cp312-win_amd64")
     )
     with ScriptedServer([answer(200, f"<title>Links for dipy</title>{previous}".encode())]) as index:
-        wait = ("--wait", "20m", "--index-url", index.url, "--allow-lost", "win_amd64")
+        wait = ("--wait", "20m", "--index-url", index.url, "--allow-missing", "win_amd64")
         result = listed(site, *wait, "-v")
     assert result.exit_code == 0, result.stderr
     assert "2 files," in result.stdout
     lines = shown(result)
-    assert "waiting for all that dipy 1.10.0 has on the index (--no-like does not)" in lines
+    assert "waiting for all that dipy 1.10.0 has on the index (--no-compare does not)" in lines
     assert "waiting for a wheel for cp312 on macosx_arm64 (1 listed); 20 min left" in lines
 
 
@@ -287,7 +287,7 @@ def test_hashes_that_are_brought_say_what_to_wait_for() -> None:
 
     Path("SUMS").write_text(sums_of(A, B, SDIST))
     site = Site({A: FILES[A]}, hashes=False, changes=changes)
-    result = listed(site, "--wait", "1m", "--hashes", "SUMS", until="download")
+    result = listed(site, "--wait", "1m", "--sha256sums", "SUMS", until="download")
     assert (result.exit_code, len(site.listings)) == (0, 4)
     assert f"waiting for {B}, which is in SUMS, {SDIST}, which is in SUMS (1 listed); 60 s left" in shown(
         result
@@ -345,7 +345,7 @@ def test_hashes_of_ours_vouch_for_files_of_a_place_that_has_none() -> None:
     Path("SUMS").write_text(sums_of(A, B, SDIST) + f"{'0' * 64}  dipy-1.10.0.tar.gz\n")
     result = listed(
         Site(FILES, hashes=False),
-        "--hashes",
+        "--sha256sums",
         "SUMS",
         "--require-hashes",
         "--format",
@@ -359,7 +359,7 @@ def test_hashes_of_ours_vouch_for_files_of_a_place_that_has_none() -> None:
 def test_a_listing_with_other_hashes_than_ours_stops_before_any_download() -> None:
     Path("SUMS").write_text(sums_of(A, B))
     site = Site({**FILES, A: OTHER})
-    result = listed(site, "--hashes", "SUMS", until="download")
+    result = listed(site, "--sha256sums", "SUMS", until="download")
     assert result.exit_code == 6
     assert shown(result) == [
         "error: 2 of 3 files are not what SUMS says",
@@ -373,7 +373,7 @@ def test_a_listing_with_other_hashes_than_ours_stops_before_any_download() -> No
 def test_a_file_that_we_have_the_hash_of_has_to_be_there() -> None:
     Path("SUMS").write_text(sums_of(A, B, SDIST))
     site = Site({A: FILES[A]})
-    result = listed(site, "--hashes", "SUMS", until="download")
+    result = listed(site, "--sha256sums", "SUMS", until="download")
     assert result.exit_code == 3
     assert shown(result)[:-1] == [
         "error: dipy 1.11.0 is not complete: of what is expected, 2 are not listed",
@@ -385,7 +385,7 @@ def test_a_file_that_we_have_the_hash_of_has_to_be_there() -> None:
 
 def test_bytes_that_are_not_ours_are_refused_whatever_the_source_says() -> None:
     Path("SUMS").write_text(sums_of(A))
-    result = listed(Site({A: OTHER}, hashes=False), "--hashes", "SUMS", until="download")
+    result = listed(Site({A: OTHER}, hashes=False), "--sha256sums", "SUMS", until="download")
     assert result.exit_code == 6
     assert f"its sha256 is {sha256(OTHER)}, but {sha256(FILES[A])} is in SUMS" in shown(result)[0]
     assert not Path("wheelhouse", A).exists()
@@ -395,10 +395,10 @@ def test_our_hashes_hold_for_a_local_folder_too() -> None:
     Path("SUMS").write_text(sums_of(A))
     Path("dist").mkdir()
     Path("dist", A).write_bytes(OTHER)
-    result = run("-u", "dist", "--hashes", "SUMS", "--until", "download", "dipy", "1.11.0")
+    result = run("-u", "dist", "--sha256sums", "SUMS", "--until", "download", "dipy", "1.11.0")
     assert (result.exit_code, f"{sha256(FILES[A])} is in SUMS" in result.stderr) == (6, True)
     Path("dist", A).write_bytes(FILES[A])
-    assert run("-u", "dist", "--hashes", "SUMS", "--until", "download", "dipy", "1.11.0").exit_code == 0
+    assert run("-u", "dist", "--sha256sums", "SUMS", "--until", "download", "dipy", "1.11.0").exit_code == 0
 
 
 def test_what_nothing_vouches_for_is_refused_when_hashes_are_required() -> None:
@@ -409,7 +409,7 @@ def test_what_nothing_vouches_for_is_refused_when_hashes_are_required() -> None:
         "error: nothing vouches for 3 of 3 files",
         *(f"  {name}: no hash is listed" for name in (A, B, SDIST)),
         (
-            "next: Nothing was downloaded. Bring their hashes with --hashes FILE, "
+            "next: Nothing was downloaded. Bring their hashes with --sha256sums FILE, "
             "or give a place that lists a sha256 for each file."
         ),
     ]
@@ -420,14 +420,14 @@ def test_what_nothing_vouches_for_is_refused_when_hashes_are_required() -> None:
 def test_a_file_of_hashes_that_is_none() -> None:
     Path("SUMS").write_text("<html>\n")
     site = Site(FILES)
-    result = listed(site, "--hashes", "SUMS")
+    result = listed(site, "--sha256sums", "SUMS")
     assert (result.exit_code, site.listings) == (2, [])
     assert shown(result) == [
         "error: SUMS is not in the format of SHA256SUMS",
         "  line 1: '<html>'",
         "next: Each line is 'sha256  file name', as 'sha256sum *' writes it.",
     ]
-    missing = listed(site, "--hashes", "nowhere")
+    missing = listed(site, "--sha256sums", "nowhere")
     assert shown(missing)[0] == "error: nowhere cannot be read: No such file or directory"
 
 
@@ -491,7 +491,7 @@ def test_copies_that_nobody_can_compare_stop_the_run_unless_a_hash_is_brought() 
     result, one, two = from_both(first, second, "--until", "download")
     assert (result.exit_code, shown(result)[1]) == (6, f"  {A}: no hashes to compare, at {one} and at {two}")
     Path("SUMS").write_text(sums_of(A))
-    result, *_ = from_both(first, second, "--hashes", "SUMS", "--until", "download")
+    result, *_ = from_both(first, second, "--sha256sums", "SUMS", "--until", "download")
     assert result.exit_code == 0
 
 

@@ -60,7 +60,7 @@ def tidied(
         project="dipy",
         version="latest",
         urls=("https://staging.example.com/",),
-        keep=keep,
+        keep_releases=keep,
         keep_days=keep_days,
         dry_run=dry_run,
     )

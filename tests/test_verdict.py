@@ -262,9 +262,13 @@ def test_a_release_that_lost_a_platform_stops_before_anything_is_signed(served: 
     lost = "1.10.0 had a wheel for cp312 on win32; this release has none"
     assert f"  release/lost-against-previous: release: {lost}" in result.stderr
     assert served.index.posts == []
-    for accepted in (["--allow-lost", "win32"], ["--no-like"], ["--ignore", "release/lost-against-previous"]):
+    for accepted in (
+        ["--allow-missing", "win32"],
+        ["--no-compare"],
+        ["--ignore", "release/lost-against-previous"],
+    ):
         assert run(*call, *accepted, "--until", "check", "--index-url", served.reading_url).exit_code == 0
-    assert run(*call, "--allow-lost", "cp312-win32", env=LOGIN).exit_code == 0
+    assert run(*call, "--allow-missing", "cp312-win32", env=LOGIN).exit_code == 0
     assert len(served.index.posts) == 6
 
 
@@ -283,7 +287,7 @@ def test_an_index_is_asked_once_where_nothing_is_uploaded(served: Served, staged
 
 
 def test_the_plan_is_made_from_the_page_that_was_checked(served: Served, staged: Path) -> None:
-    call = ("-u", staged, "--repository-url", served.upload_url, "--no-like", "--dry-run")
+    call = ("-u", staged, "--repository-url", served.upload_url, "--no-compare", "--dry-run")
     assert run(*call, env=LOGIN).exit_code == 0
     assert asked(served) == 1
 
@@ -291,7 +295,7 @@ def test_the_plan_is_made_from_the_page_that_was_checked(served: Served, staged:
 def test_a_repository_that_is_not_pypi_has_its_own_rules_for_checks_alone(
     served: Served, staged: Path
 ) -> None:
-    call = ("-u", staged, "--until", "check", "--no-like")
+    call = ("-u", staged, "--until", "check", "--no-compare")
     assert "(profile any)" in report(run(*call, "--repository-url", served.upload_url))
     assert "(profile pypi)" in report(run(*call, "--index-url", served.reading_url))
 
@@ -319,7 +323,7 @@ def test_the_credentials_of_the_upload_stay_with_its_host(served: Served, staged
     """Another port of the same machine is another host: who listens there is not known."""
     with scripted_index() as other:
         other.index.page = (401, "text/plain", "who are you?")
-        call = ("-u", staged, "--repository-url", served.upload_url, "--retries", "1", "--no-like")
+        call = ("-u", staged, "--repository-url", served.upload_url, "--retries", "1", "--no-compare")
         result = run(*call, "--index-url", other.reading_url, env=LOGIN)
         assert result.exit_code == 4
         assert other.index.gets
@@ -336,7 +340,7 @@ def test_nobody_listens(staged: Path) -> None:
 
 def test_an_index_without_times_and_sizes(served: Served, staged: Path) -> None:
     served.index.view = "html"
-    result = run("-u", staged, "--until", "check", "--no-like", "--index-url", served.reading_url)
+    result = run("-u", staged, "--until", "check", "--no-compare", "--index-url", served.reading_url)
     assert result.exit_code == 0
     assert "not checked: when the release began and how large the project is" in report(result)
 
@@ -354,14 +358,14 @@ def test_a_new_project_is_compared_with_nothing(staged: Path) -> None:
 def test_the_release_to_compare_with_is_chosen(served: Served, staged: Path, tmp_path: Path) -> None:
     served.index.store(wheels.make_wheel(tmp_path / "old", version="1.9.0", tag="cp312-cp312-win_amd64"))
     call = ("-u", staged, "--until", "check", "--index-url", served.reading_url)
-    assert run(*call, "--like", "1.9").exit_code == 0
-    missing = run(*call, "--like", "1.8")
+    assert run(*call, "--compare-with", "1.9").exit_code == 0
+    missing = run(*call, "--compare-with", "1.8")
     assert missing.exit_code == 2
     assert "has no dipy 1.8 to compare with" in missing.stderr
 
 
 def test_a_version_that_is_none_is_refused_at_once(staged: Path) -> None:
-    result = run("-u", staged, "--until", "download", "--like", "last")
+    result = run("-u", staged, "--until", "download", "--compare-with", "last")
     assert result.exit_code == 2
     assert "'last' is not a version" in result.stderr
     assert not Path("wheelhouse").exists()
@@ -380,13 +384,13 @@ def test_other_bytes_on_the_index_are_a_conflict_before_anything_is_uploaded(
 ) -> None:
     theirs = wheels.make_wheel(tmp_path / "old", tag="cp312-cp312-win_amd64", files={"dipy/x.py": b""})
     served.index.store(theirs)
-    result = run("-u", staged, "--until", "check", "--no-like", "--index-url", served.reading_url)
+    result = run("-u", staged, "--until", "check", "--no-compare", "--index-url", served.reading_url)
     assert result.exit_code == 7
     assert "error: 1 of 6 files conflict with the index; nothing was posted" in result.stderr
     assert theirs.name in result.stderr
     assert "'wheel-uploader --explain release/different-on-index'" in result.stderr
     # It cannot be accepted: an index never takes it.
-    call = ("-u", staged, "--no-like", "--repository-url", served.upload_url)
+    call = ("-u", staged, "--no-compare", "--repository-url", served.upload_url)
     ignored = run(*call, "--ignore", "release/different-on-index", env=LOGIN)
     assert ignored.exit_code == 7
     assert served.index.posts == []
@@ -397,7 +401,7 @@ def test_the_same_bytes_under_another_name_are_a_conflict_on_every_index(
 ) -> None:
     wheel = next(staged.glob("*win_amd64.whl"))
     served.index.files[wheel.name.replace("cp312", "cp311")] = wheel.read_bytes()
-    call = ("-u", staged, "--no-like", "--repository-url", served.upload_url)
+    call = ("-u", staged, "--no-compare", "--repository-url", served.upload_url)
     for profile in ("pypi", "any"):
         result = run("--profile", profile, *call, env=LOGIN)
         assert result.exit_code == 7
@@ -407,7 +411,7 @@ def test_the_same_bytes_under_another_name_are_a_conflict_on_every_index(
 
 def test_what_is_there_may_be_an_error(served: Served, staged: Path) -> None:
     served.index.store(staged / "dipy-1.11.0.tar.gz")
-    call = ("-u", staged, "--no-like", "--repository-url", served.upload_url, "--no-skip-existing")
+    call = ("-u", staged, "--no-compare", "--repository-url", served.upload_url, "--no-skip-existing")
     result = run(*call, env=LOGIN)
     assert result.exit_code == 7
     assert "1 of 6 files are already on" in result.stderr
@@ -415,7 +419,7 @@ def test_what_is_there_may_be_an_error(served: Served, staged: Path) -> None:
 
 def test_a_closed_release_is_a_conflict(served: Served, staged: Path) -> None:
     served.index.store(staged / "dipy-1.11.0.tar.gz")
-    call = ("-u", staged, "--no-like", "--repository-url", served.upload_url)
+    call = ("-u", staged, "--no-compare", "--repository-url", served.upload_url)
     closed = run("--profile", "pypi", *call, env=LOGIN)
     assert closed.exit_code == 7
     assert "takes no more files of this release; nothing was posted" in closed.stderr
@@ -426,7 +430,7 @@ def test_a_closed_release_is_a_conflict(served: Served, staged: Path) -> None:
 
 def test_an_archived_project_takes_nothing(served: Served, staged: Path) -> None:
     served.index.status = {"status": "archived", "reason": "moved to nipy"}
-    result = run("-u", staged, "--no-like", "--repository-url", served.upload_url, env=LOGIN)
+    result = run("-u", staged, "--no-compare", "--repository-url", served.upload_url, env=LOGIN)
     assert result.exit_code == 6
     assert "on the index it is archived (moved to nipy)" in result.stderr
     assert served.index.posts == []
@@ -459,7 +463,7 @@ def test_many_conflicts_are_not_all_told(served: Served, staged: Path) -> None:
     for number in range(12):
         path = wheels.make_wheel(staged, tag=f"cp3{number + 10}-cp3{number + 10}-win_arm64")
         served.index.files[path.name] = b"x"
-    call = ("-u", staged, "--until", "check", "--no-like", "--index-url", served.reading_url)
+    call = ("-u", staged, "--until", "check", "--no-compare", "--index-url", served.reading_url)
     result = run(*call, "--ignore", "native")
     assert result.exit_code == 7
     assert "error: 12 of 18 files conflict" in result.stderr

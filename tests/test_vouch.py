@@ -105,7 +105,7 @@ def test_what_nothing_vouches_for_is_named() -> None:
         "nothing vouches for 2 of 3 files",
         (f"{A}: md5 alone is listed", f"{SDIST}: no hash is listed"),
         (
-            "Nothing was downloaded. Bring their hashes with --hashes FILE, "
+            "Nothing was downloaded. Bring their hashes with --sha256sums FILE, "
             "or give a place that lists a sha256 for each file."
         ),
     )
@@ -209,10 +209,10 @@ def test_required_hashes_may_be_brought(tmp_path: Path) -> None:
             "~nobody-of-that-name/x cannot be read: Could not determine home directory.",
         ),
         ({"expect": "a\0b"}, "a\\x00b cannot be read: embedded null byte"),
-        ({"hashes": Path("nowhere")}, "nowhere cannot be read: No such file or directory"),
+        ({"sha256sums": Path("nowhere")}, "nowhere cannot be read: No such file or directory"),
         ({"expect": "binary"}, "binary is not text in UTF-8"),
-        ({"hashes": Path("binary")}, "binary is not text in UTF-8"),
-        ({"hashes": Path("long")}, "long is longer than any such list"),
+        ({"sha256sums": Path("binary")}, "binary is not text in UTF-8"),
+        ({"sha256sums": Path("long")}, "long is longer than any such list"),
     ],
 )
 def test_what_cannot_be_read_is_said(

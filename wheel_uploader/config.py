@@ -55,16 +55,23 @@ def find(start: Path) -> Path | None:
 
 
 def load(
-    path: Path, known: Mapping[str, Kind], use: str | None = None, *, found: bool = False
+    path: Path,
+    kinds: Mapping[str, Kind],
+    profile: str | None = None,
+    *,
+    found: bool = False,
+    aliases: Mapping[str, str] | None = None,
 ) -> dict[str, Setting]:
-    """The values that hold, by the long options in ``known``; those of the profile ``use`` are the stronger.
+    """Return the settings of the file by key; those of ``profile`` override those of the table.
 
-    Every profile is looked at, not only the one in use. ``found``: the file was found, not named. Raises
-    UsageError for a file that cannot be read, for one that was found and that other users could have written,
-    and for all wrong keys and values at once.
+    All profiles are validated, not only the selected one. ``kinds`` are the keys that exist; ``aliases`` maps
+    former keys to these. ``found``: the file was found, not named. Raises UsageError for a file that cannot
+    be read, for one that was found and that other users could have written, and for all wrong keys and
+    values at once.
     """
     table = _table(path)
-    if found and (table or use):
+    aliases = aliases or {}
+    if found and (table or profile):
         _require_own(path)
     named = table.pop(PROFILES, {})
     if not isinstance(named, Mapping) or not all(isinstance(each, Mapping) for each in named.values()):
@@ -72,19 +79,21 @@ def load(
             f"'{PROFILES}' in {_place(path)} is not a table of tables",
             hint=f"A profile is a table of its own: [tool.{TABLE}.{PROFILES}.NAME].",
         )
-    wrong = list(_wrong(table, known, f"[tool.{TABLE}]"))
-    for name, profile in named.items():
-        wrong += _wrong(profile, {**known, **RELEASE}, f"[tool.{TABLE}.{PROFILES}.{name}]")
+    wrong = list(_wrong(table, kinds, aliases, f"[tool.{TABLE}]"))
+    for name, values in named.items():
+        wrong += _wrong(values, {**kinds, **RELEASE}, aliases, f"[tool.{TABLE}.{PROFILES}.{name}]")
     if wrong:
         raise UsageError(
             f"{path} has keys or values that are not known",
             details=wrong,
             hint="The keys are the long options of 'wheel-uploader --help', without the dashes in front.",
         )
-    if use is not None and use not in named:
-        raise _no_profile(path, use, list(named))
-    values = _settings(table, _place(path))
-    return values | (_settings(named[use], _place(path, use)) if use is not None else {})
+    if profile is None:
+        return _settings(table, aliases, _place(path))
+    if profile not in named:
+        raise _no_profile(path, profile, list(named))
+    settings = _settings(table, aliases, _place(path))
+    return settings | _settings(named[profile], aliases, _place(path, profile))
 
 
 def _require_own(path: Path) -> None:
@@ -132,12 +141,18 @@ def _place(path: Path, profile: str | None = None) -> str:
     return f"{path} [tool.{TABLE}{below}]"
 
 
-def _settings(table: Mapping[str, Any], where: str) -> dict[str, Setting]:
-    names = {key.replace("_", "-"): value for key, value in table.items()}
+def _settings(table: Mapping[str, Any], aliases: Mapping[str, str], where: str) -> dict[str, Setting]:
+    values = {_current_key(key, aliases): value for key, value in table.items()}
     return {
-        name: Setting(value=_ignores(value) if name == "ignore" else value, where=where)
-        for name, value in names.items()
+        key: Setting(value=_ignores(value) if key == "ignore" else value, where=where)
+        for key, value in values.items()
     }
+
+
+def _current_key(key: str, aliases: Mapping[str, str]) -> str:
+    """Return the key with dashes and without its former spelling."""
+    key = key.replace("_", "-")
+    return aliases.get(key, key)
 
 
 def _ignores(value: Any) -> list[tuple[str, str]]:
@@ -150,12 +165,19 @@ def _ignores(value: Any) -> list[tuple[str, str]]:
 # --- what is wrong ---------------------------------------------------------------------------------
 
 
-def _wrong(table: Mapping[str, Any], known: Mapping[str, Kind], where: str) -> Iterator[str]:
-    """One line for each key that is no option, or whose value is of another kind."""
+def _wrong(
+    table: Mapping[str, Any], kinds: Mapping[str, Kind], aliases: Mapping[str, str], where: str
+) -> Iterator[str]:
+    """Yield one line for each key that is not an option, is there twice, or has a value of another kind."""
+    seen: dict[str, str] = {}
     for key, value in table.items():
-        kind = known.get(key.replace("_", "-"))
+        current = _current_key(key, aliases)
+        kind = kinds.get(current)
+        other = seen.setdefault(current, key)
         if kind is None:
-            yield f"{printable(f'{where} {key}')}{_meant(key.replace('_', '-'), known)}"
+            yield f"{printable(f'{where} {key}')}{_meant(key.replace('_', '-'), kinds)}"
+        elif other != key:
+            yield f"{printable(f'{where} {key} and {other}')} are the same option: keep only {current}"
         elif not _fits(value, kind):
             yield f"{printable(f'{where} {key} is {_said(value)}')}, and has to be {kind}"
         elif isinstance(value, int) and abs(value) > _MOST:

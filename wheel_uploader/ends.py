@@ -33,7 +33,7 @@ def as_before(options: Options, target: Target, progress: Progress) -> Expectati
     if found is None:
         return None
     version, expected = found
-    progress.say(f"waiting for all that {options.project} {version} has on the index (--no-like does not)")
+    progress.say(f"waiting for all that {options.project} {version} has on the index (--no-compare does not)")
     return expected
 
 

@@ -33,19 +33,21 @@ def tidy(
     now: datetime,
     progress: Progress,
 ) -> tuple[Removal, ...]:
-    """Remove what ``--keep`` and ``--keep-days`` do not keep; what was removed, or under --dry-run would be.
+    """Remove the releases that neither ``--keep-releases`` nor ``--keep-days`` keeps, and return them.
+
+    Under ``--dry-run`` return those that would be removed.
 
     ``page`` is the index's, of this project. A release of which any file is not served with our bytes stays
     whole, and ``-v`` says so; files of other projects, and what is no wheel and no sdist, are not looked at.
     """
-    if options.keep is None and options.keep_days is None:
+    if options.keep_releases is None and options.keep_days is None:
         return ()
     here = _releases(house, current.project)
     times = {version: max(house.modified(name.filename) for name in files) for version, files in here.items()}
     days = timedelta(days=options.keep_days) if options.keep_days is not None else None
     removed = []
     for version in surplus(
-        times, current.version, keep=options.keep, since=now - days if days is not None else None
+        times, current.version, keep=options.keep_releases, since=now - days if days is not None else None
     ):
         files = [_local(house, name) for name in here[version]]
         states = index.compare(page, files, sha256_of)

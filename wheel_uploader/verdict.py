@@ -68,7 +68,7 @@ def judge(
         page=page,
         states=tuple(states),
         like=_like(options, page, selection.project, selection.version) if page else None,
-        allow_lost=options.allow_lost,
+        allow_lost=options.allow_missing,
         attestations=report.attestations,
         attestations_required=options.attestations is Attestations.REQUIRE,
         attests=options.attest,
@@ -93,16 +93,16 @@ def as_before(page: ProjectPage, options: Options) -> tuple[Version, Expectation
     like = _like(options, page, options.project, release.parse_version(options.version))
     previous = [name for name, _ in parsed(page, options.project) if name.version == like]
     cells = sorted(cells_of(previous), key=str)
-    slots: list[Slot] = [cell for cell in cells if not may_be_lost(cell, options.allow_lost)]
+    slots: list[Slot] = [cell for cell in cells if not may_be_lost(cell, options.allow_missing)]
     if any(isinstance(name, SdistName) for name in previous):
         slots.append(Sdist())
     return (like, Expectation(slots=tuple(slots))) if like and slots else None
 
 
 def _like(options: Options, page: ProjectPage, project: str, version: Version) -> Version | None:
-    if options.no_like:
+    if options.no_compare:
         return None
-    wanted = release.parse_version(options.like) if options.like else None
+    wanted = release.parse_version(options.compare_with) if options.compare_with else None
     return release_to_compare_with(page, project, version, wanted)
 
 

@@ -137,7 +137,7 @@ class Arena:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
             (folder / name).write_bytes(make())
-            yield label, ["-u", str(folder), "--until", "check", "--profile", "pypi", "--no-like"]
+            yield label, ["-u", str(folder), "--until", "check", "--profile", "pypi", "--no-compare"]
 
     def _answer(self, request: Request) -> Sequence[Step]:
         if request.target.startswith("/redirect/"):

@@ -28,7 +28,7 @@ class Brought:
     hashes: vouch.Hashes | None = None
 
     def pinned(self, listed: Iterable[RemoteFile]) -> tuple[RemoteFile, ...]:
-        """``listed``, with the hashes of ``--hashes`` in the place of the source's."""
+        """``listed``, with the hashes of ``--sha256sums`` in the place of the source's."""
         return self.hashes.pinned(listed) if self.hashes else tuple(listed)
 
     def expected(self, version: Version, project: str = "") -> Expectation | None:
@@ -69,9 +69,9 @@ class Brought:
 def read(options: Options) -> Brought:
     """What ``options`` name, read and understood. Raises UsageError."""
     hashes = None
-    if options.hashes:
-        where = str(options.hashes)
-        hashes = vouch.Hashes(where=printable(where), sha256=sums.parse(_text(options.hashes), where))
+    if options.sha256sums:
+        where = str(options.sha256sums)
+        hashes = vouch.Hashes(where=printable(where), sha256=sums.parse(_text(options.sha256sums), where))
     return Brought(options=options, expectation=_expectation(options), hashes=hashes)
 
 

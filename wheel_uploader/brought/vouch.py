@@ -17,7 +17,7 @@ from wheel_uploader.models import RemoteFile, Selection
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hashes:
-    """The file of ``--hashes``: what every file of the release has to be, whatever its source says."""
+    """The file of ``--sha256sums``: what every file of the release has to be, whatever its source says."""
 
     #: The file, as the person called it.
     where: str
@@ -78,6 +78,6 @@ def require(selection: Selection) -> None:
                 f"{file.filename}: " + (f"{promise.algorithm} alone" if promise else "no hash") + " is listed"
                 for file, promise in bare
             ],
-            hint="Nothing was downloaded. Bring their hashes with --hashes FILE, "
+            hint="Nothing was downloaded. Bring their hashes with --sha256sums FILE, "
             "or give a place that lists a sha256 for each file.",
         )

@@ -139,7 +139,7 @@ def release_to_compare_with(
         if all(name.version != like for name, _ in there):
             raise UsageError(
                 f"{bare_url(page.url)} has no {project} {like} to compare with",
-                hint="Give --like a version that is there, or compare with none: --no-like.",
+                hint="Give --compare-with a version that is there, or compare with none: --no-compare.",
             )
         return like
     return newest(name.version for name, file in there if not file.yanked and name.version < version)

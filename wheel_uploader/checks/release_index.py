@@ -31,8 +31,9 @@ def lost_against_previous(release: ReleaseContent) -> Iterator[Yielded]:
     Its users fall back to the sdist, or stay on the old release without a word. The usual cause is a job
     of the build that failed or was taken out. A python that Requires-Python refuses now is not lost, nor
     one that another wheel serves (the stable ABI, universal2). It is compared with the newest final release
-    below this version on the index that is not yanked; "--like VERSION" takes another, "--no-like" none.
-    "--allow-lost win32", "--allow-lost cp310" or "--allow-lost 'pp*-macosx_*'" accepts a loss on purpose.
+    below this version on the index that is not yanked; "--compare-with VERSION" takes another,
+    "--no-compare" none. "--allow-missing win32", "--allow-missing cp310" or
+    "--allow-missing 'pp*-macosx_*'" accepts a loss on purpose.
     """
     had = _had(release)
     lost = lost_of(release)
@@ -70,7 +71,7 @@ def _had(release: ReleaseContent) -> set[Cell]:
 
 
 def may_be_lost(cell: Cell, allowed: Iterable[str]) -> bool:
-    """Whether a pattern of ``--allow-lost`` is about this python and platform."""
+    """Whether a pattern of ``--allow-missing`` is about this python and platform."""
     names = (cell.python, cell.platform, f"{cell.python}-{cell.platform}")
     return any(fnmatchcase(name, pattern) for pattern in allowed for name in names)
 

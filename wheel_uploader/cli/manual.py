@@ -20,7 +20,7 @@ _EXAMPLES = (
     ),
     (
         "Every night, by cron:",
-        "wheel-uploader -q --max-age 3d --keep 5 -u URL -w DIR -r internal --pre dipy latest",
+        "wheel-uploader -q --max-age 3d --keep-releases 5 -u URL -w DIR -r internal --pre dipy latest",
     ),
 )
 

@@ -1,8 +1,9 @@
-"""What an option is here: its variable in the environment, its heading in the help, its type."""
+"""The option classes of the command: environment variables, headings in the help, former spellings, types."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +29,67 @@ class LocalPath(click.Path):
         return super().convert(value, param, ctx)
 
 
-class Option(click.Option):
-    """An option that knows its heading in ``--help``, its variable in the environment, its kind in a file."""
+class AliasedOption(click.Option):
+    """An option with an environment variable, whose former spellings work and are not shown.
+
+    Of the long names, the first is the option's name and all others are aliases. ``renamed_from`` is one more
+    alias, which has an environment variable, too.
+    """
+
+    def __init__(self, names: list[str], *, renamed_from: str = "", **settings: Any) -> None:
+        if renamed_from:
+            names = [*names, renamed_from]
+            settings["envvar"] = [_variable(names), _variable([renamed_from])]
+        else:
+            settings["envvar"] = _variable(names)
+        super().__init__(names, **settings)
+
+    @property
+    def long_name(self) -> str:
+        """The name in ``--help``, in messages and, without the dashes, in the configuration file."""
+        return next(name for name in self.opts if name.startswith("--"))
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """The former spellings."""
+        return tuple(name for name in self.opts if name.startswith("--") and name != self.long_name)
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The environment variables that set this option; the first that has a value wins."""
+        return (self.envvar,) if isinstance(self.envvar, str) else tuple(self.envvar or ())
+
+    @property
+    def variable(self) -> str:
+        """The variable that sets this option in the current environment, or that would."""
+        return next((name for name in self.variables if os.environ.get(name)), self.variables[0])
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Return the row of ``--help``: no aliases, and of two flags the one that is not the default."""
+        pair = self.secondary_opts and self.default
+        long = self.secondary_opts[0] if pair else self.long_name
+        names = ", ".join([*(name for name in self.opts if not name.startswith("--")), long])
+        value = "" if self.is_flag or self.count else f" {self.make_metavar(ctx)}"
+        default = f"  [default: {self.default:g}]" if isinstance(self.default, int | float) else ""
+        if isinstance(self.default, str):
+            default = f"  [default: {self.default}]"
+        more = " ..." if self.multiple else ""
+        return f"{names}{value}{more}", f"{self.help}{default if self.show_default else ''}"
+
+    def get_error_hint(self, ctx: click.Context | None) -> str:
+        """Return what a message calls this option: its names without aliases, or the variable that set it."""
+        if ctx and ctx.get_parameter_source(self.name or "") is ParameterSource.ENVIRONMENT:
+            return self.variable
+        return " / ".join(f"'{name}'" for name in self.opts if name not in self.aliases)
+
+
+class Option(AliasedOption):
+    """An option of a run: it has a heading in ``--help`` and may be set in the configuration file."""
 
     group = ""
 
     def __init__(self, names: list[str], *, kind: Kind | None = None, **settings: Any) -> None:
-        super().__init__(names, envvar=f"{PREFIX}_{_variable(names)}", **settings)
+        super().__init__(names, **settings)
         self.kind = kind or self._kind()
 
     def _kind(self) -> Kind:
@@ -46,34 +101,26 @@ class Option(click.Option):
             return Kind.COUNT
         return Kind.NUMBER if isinstance(self.type, click.types.FloatParamType) else Kind.TEXT
 
-    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
-        """What ``--help`` shows: without historic spellings, and of a pair the one that changes something."""
-        pair = self.secondary_opts and self.default
-        long = next(name for name in (self.secondary_opts if pair else self.opts) if name.startswith("--"))
-        names = ", ".join([*(name for name in self.opts if not name.startswith("--")), long])
-        value = "" if self.is_flag or self.count else f" {self.make_metavar(ctx)}"
-        default = f"  [default: {self.default:g}]" if isinstance(self.default, int | float) else ""
-        if isinstance(self.default, str):
-            default = f"  [default: {self.default}]"
-        more = " ..." if self.multiple else ""
-        return f"{names}{value}{more}", f"{self.help}{default if self.show_default else ''}"
+    @property
+    def key(self) -> str:
+        """The option's key in the configuration file."""
+        return self.long_name.removeprefix("--")
 
     def get_error_hint(self, ctx: click.Context | None) -> str:
-        """The option; or the variable, or the place in a file, that its value came from."""
-        source = ctx.get_parameter_source(self.name or "") if ctx else None
-        if ctx and source is ParameterSource.DEFAULT_MAP:
+        """Return what a message calls this option, or the place in the file or environment that set it."""
+        if ctx and ctx.get_parameter_source(self.name or "") is ParameterSource.DEFAULT_MAP:
             setting: Setting = ctx.meta[SETTINGS][self.name]
-            return f"{_variable(self.opts).lower().replace('_', '-')} in {setting.where}"
-        return str(self.envvar) if source is ParameterSource.ENVIRONMENT else super().get_error_hint(ctx)
+            return f"{self.key} in {setting.where}"
+        return super().get_error_hint(ctx)
 
 
 def _variable(names: list[str]) -> str:
     long = next(name for name in names if name.startswith("--"))
-    return long.partition("/")[0].removeprefix("--").replace("-", "_").upper()
+    return f"{PREFIX}_{long.partition('/')[0].removeprefix('--').replace('-', '_').upper()}"
 
 
 def option(*names: str, **settings: Any) -> Option:
-    """An option, as a decorator would make it."""
+    """Return an Option; the arguments are those of a ``click.option`` decorator."""
     return Option(list(names), **settings)
 
 

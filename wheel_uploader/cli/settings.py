@@ -14,7 +14,7 @@ from click.core import ParameterSource
 
 from wheel_uploader.cli import screen
 from wheel_uploader.cli.completion import complete_profiles
-from wheel_uploader.cli.params import PREFIX, SETTINGS, LocalPath, Option
+from wheel_uploader.cli.params import PREFIX, SETTINGS, AliasedOption, LocalPath, Option
 from wheel_uploader.config import Kind, Setting
 from wheel_uploader.display import printable
 from wheel_uploader.errors import OptionError, ReleaseError, UsageError
@@ -43,53 +43,43 @@ def _either(context: click.Context, parameter: click.Parameter, value: Any) -> N
     if len(given) < 2 or context.resilient_parsing:
         return
     try:
-        settings = _read(context.command, given["config"], given["use"])
+        settings = _read(context.command, given["config"], given["config_profile"])
     except ReleaseError as error:
         screen.end(error)
     context.meta[SETTINGS] = settings
     context.default_map = {name: setting.value for name, setting in settings.items()}
 
 
-def _read(command: click.Command, path: Path | None, use: str | None) -> dict[str, Setting]:
-    """What the file says, by the names of the command's parameters. Raises UsageError."""
+def _read(command: click.Command, path: Path | None, profile: str | None) -> dict[str, Setting]:
+    """Return the values of the file by the names of the command's parameters. Raises UsageError."""
     from wheel_uploader import config
 
     found = path is None
     path = path or config.find(Path.cwd())
     if path is None:
-        if use is None:
+        if profile is None:
             return {}
         raise UsageError(
-            f"there is no pyproject.toml here or above, so no profile {printable(use)}",
+            f"there is no pyproject.toml here or above, so no profile {printable(profile)}",
             hint="Say where it is: --config FILE.",
         )
-    options = _by_key(command)
-    kinds = {key: option.kind for key, option in options.items()}
-    names = {key: option.name or "" for key, option in options.items()}
+    options = [parameter for parameter in command.params if isinstance(parameter, Option)]
+    kinds = {option.key: option.kind for option in options}
+    aliases = {alias.removeprefix("--"): option.key for option in options for alias in option.aliases}
+    names = {option.key: option.name or "" for option in options}
     names |= {key: argument for argument, key in _ARGUMENTS.items()}
     settings = {}
-    for key, setting in config.load(path, kinds, use, found=found).items():
+    for key, setting in config.load(path, kinds, profile, found=found, aliases=aliases).items():
         one = kinds.get(key) is Kind.TEXTS and isinstance(setting.value, str)
         settings[names[key]] = Setting(value=[setting.value], where=setting.where) if one else setting
     return settings
 
 
-def _by_key(command: click.Command) -> dict[str, Option]:
-    """The options by what the configuration may call them: each of their long names."""
-    return {
-        name.removeprefix("--"): parameter
-        for parameter in command.params
-        if isinstance(parameter, Option)
-        for name in parameter.opts
-        if name.startswith("--")
-    }
-
-
 _OPTIONS = (
     click.option(
         "--config",
+        cls=AliasedOption,
         type=LocalPath(exists=True, dir_okay=False),
-        envvar=f"{PREFIX}_CONFIG",
         metavar="FILE",
         is_eager=True,
         expose_value=False,
@@ -97,8 +87,9 @@ _OPTIONS = (
         help="The file to read.  [default: the nearest pyproject.toml upwards]",
     ),
     click.option(
-        "--use",
-        envvar=f"{PREFIX}_USE",
+        "--config-profile",
+        cls=AliasedOption,
+        renamed_from="--use",
         metavar="NAME",
         is_eager=True,
         expose_value=False,
@@ -194,8 +185,7 @@ def shown(context: click.Context, values: Mapping[str, Any]) -> Iterator[str]:
     for parameter in context.command.params:
         name = parameter.name or ""
         if isinstance(parameter, Option):
-            key = next(opt for opt in parameter.opts if opt.startswith("--")).removeprefix("--")
-            rows.append(_row(context, key, name, values[name], parameter))
+            rows.append(_row(context, parameter.key, name, values[name], parameter))
         elif name in _ARGUMENTS:
             rows.append(_row(context, _ARGUMENTS[name], name, values[name] or None, parameter))
     width = min(max(len(said) for said, _ in rows), 48)
@@ -221,8 +211,8 @@ def _origin(context: click.Context, name: str, parameter: click.Parameter) -> st
     if source is ParameterSource.DEFAULT_MAP:
         setting: Setting = context.meta[SETTINGS][name]
         return printable(setting.where)
-    if source is ParameterSource.ENVIRONMENT:
-        return str(parameter.envvar)
+    if source is ParameterSource.ENVIRONMENT and isinstance(parameter, AliasedOption):
+        return parameter.variable
     return "command line" if source is ParameterSource.COMMANDLINE else "default"
 
 
@@ -245,7 +235,8 @@ def _besides(command: click.Command) -> Iterator[str]:
     for variable in _SECRETS:
         if variable in os.environ:
             yield f"# {variable} is set (hidden)"
-    known = {str(parameter.envvar) for parameter in command.params if parameter.envvar} | {*_SECRETS}
+    options = [parameter for parameter in command.params if isinstance(parameter, AliasedOption)]
+    known = {variable for option in options for variable in option.variables} | {*_SECRETS}
     for variable in sorted(os.environ):
         if variable.startswith(f"{PREFIX}_") and variable not in known:
             yield f"# {printable(variable)} is set, and is no option's variable"

@@ -27,9 +27,9 @@ _FIRST_STAGE: Mapping[str, Stage] = {
     "clobber": Stage.DOWNLOAD,
     "strict": Stage.CHECK,
     "ignore": Stage.CHECK,
-    "like": Stage.CHECK,
-    "no_like": Stage.CHECK,
-    "allow_lost": Stage.CHECK,
+    "compare_with": Stage.CHECK,
+    "no_compare": Stage.CHECK,
+    "allow_missing": Stage.CHECK,
     "smoke": Stage.CHECK,
     "smoke_env": Stage.CHECK,
     "attestations": Stage.CHECK,
@@ -44,17 +44,17 @@ _FIRST_STAGE: Mapping[str, Stage] = {
     "skip_existing": Stage.UPLOAD,
     "username": Stage.UPLOAD,
     "confirm_timeout": Stage.CONFIRM,
-    "keep": Stage.CONFIRM,
+    "keep_releases": Stage.CONFIRM,
     "keep_days": Stage.CONFIRM,
 }
 #: What a run does not do that only rehearses, or that posts nothing.
 _NOT_REHEARSED = (
     *("sign", "identity", "sign_with", "attest", "dry_run", "keep_going", "upload_jobs", "skip_existing"),
-    *("username", "confirm_timeout", "keep", "keep_days"),
+    *("username", "confirm_timeout", "keep_releases", "keep_days"),
 )
 _NOT_TRIED = ("attest", "keep_going", "upload_jobs", "confirm_timeout")
 #: They need an index, which is asked when the run publishes or one is named.
-_COMPARE = ("like", "no_like", "allow_lost")
+_COMPARE = ("compare_with", "no_compare", "allow_missing")
 
 
 def idle(options: Options) -> tuple[Idle, ...]:

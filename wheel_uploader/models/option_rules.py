@@ -29,7 +29,7 @@ LATEST = "latest"
 
 #: Least and greatest value; the upper bounds are far above what a release needs.
 RANGES: Mapping[str, tuple[float, float]] = {
-    "keep": (1, 100_000),
+    "keep_releases": (1, 100_000),
     "keep_days": (1, 36_500),
     "jobs": (1, 64),
     "upload_jobs": (1, 16),
@@ -41,25 +41,25 @@ RANGES: Mapping[str, tuple[float, float]] = {
     "wait": (0, bounded.MAX_SECONDS),
     "max_duration": (0, bounded.MAX_SECONDS),
 }
-_WHOLE = frozenset({"keep", "keep_days", "jobs", "upload_jobs", "retries"})
-_MAY_BE_NONE = frozenset({"keep", "keep_days", "jobs"})
+_WHOLE = frozenset({"keep_releases", "keep_days", "jobs", "upload_jobs", "retries"})
+_MAY_BE_NONE = frozenset({"keep_releases", "keep_days", "jobs"})
 
 #: An empty value would count as no value: the variable of a script that was never set.
 _NEVER_EMPTY = (
     "identity",
     "sign_with",
-    "like",
+    "compare_with",
     "smoke",
     "repository",
     "repository_url",
     "index_url",
 )
-_LISTS = ("urls", "types", "allow_hosts", "allow_insecure_hosts", "allow_lost", "smoke_env")
+_LISTS = ("urls", "types", "allow_hosts", "allow_insecure_hosts", "allow_missing", "smoke_env")
 _KINDS: Mapping[str, type[enum.Enum]] = {"until": Stage, "profile": Profile, "attestations": Attestations}
 _URLS = ("repository_url", "index_url")
 
 #: Options that exclude each other; of two with different origins (command line, file) the stronger wins.
-EXCLUSIVE = (("like", "no_like"), ("repository", "repository_url"))
+EXCLUSIVE = (("compare_with", "no_compare"), ("repository", "repository_url"))
 
 #: How an option is written where that differs from the name of its field.
 _FLAGS = {"urls": "--url", "types": "--type", "skip_existing": "--no-skip-existing"}
@@ -188,14 +188,14 @@ def _release(options: Options) -> None:
 
 
 def _comparison(options: Options) -> None:
-    if options.like is None:
+    if options.compare_with is None:
         return
-    like = parse_version(options.like)
-    if options.version and options.version != LATEST and like == Version(options.version):
+    other = parse_version(options.compare_with)
+    if options.version and options.version != LATEST and other == Version(options.version):
         raise _refused(
-            "like",
-            f"{like} is the release itself",
-            hint="A release cannot lack what it has: give another version, or --no-like.",
+            "compare_with",
+            f"{other} is the release itself",
+            hint="A release cannot lack what it has: give another version, or --no-compare.",
         )
 
 

@@ -38,7 +38,7 @@ class Options:
     dry_run: bool = False
     clobber: bool = False
     #: How many releases stay in the wheelhouse, and which ones by the days since they came; None: all.
-    keep: int | None = None
+    keep_releases: int | None = None
     keep_days: int | None = None
     jobs: int | None = None
     allow_hosts: tuple[str, ...] = ()
@@ -53,7 +53,7 @@ class Options:
     #: How long to wait until everything is listed; 0: not at all.
     wait: float = 0.0
     #: A file in the format of sha256sum, which has the last word on every file's content.
-    hashes: Path | None = None
+    sha256sums: Path | None = None
     require_hashes: bool = False
     netrc: bool = False
     #: Never shown, as the password below.
@@ -64,10 +64,10 @@ class Options:
     ignore: Mapping[str, str] = field(default_factory=dict)
     strict: bool = False
     #: The version to compare with; None: the newest final one below this one.
-    like: str | None = None
-    no_like: bool = False
+    compare_with: str | None = None
+    no_compare: bool = False
     #: Pythons, platforms or both (``cp310-win32``) that may be gone since that version.
-    allow_lost: tuple[str, ...] = ()
+    allow_missing: tuple[str, ...] = ()
 
     sign: bool = False
     sign_with: str = "gpg"

@@ -31,11 +31,17 @@ def options() -> list[Option]:
         ),
         option("--strict", is_flag=True, help="Warnings stop the release, too."),
         option(
-            "--like",
+            "--compare-with",
+            renamed_from="--like",
             metavar="VERSION",
             help="The release on the index to compare with.  [default: the one before]",
         ),
-        option("--no-like", is_flag=True, help="Compare with no other release."),
+        option(
+            "--no-compare",
+            renamed_from="--no-like",
+            is_flag=True,
+            help="Compare with no other release.",
+        ),
         option(
             "--smoke",
             metavar="COMMAND",
@@ -48,7 +54,8 @@ def options() -> list[Option]:
             help="Pass this environment variable on to pip and the --smoke command.",
         ),
         option(
-            "--allow-lost",
+            "--allow-missing",
+            renamed_from="--allow-lost",
             multiple=True,
             metavar="TAG",
             help="Accept that this python or platform of it is gone: cp310-win32, 'pp*'.",

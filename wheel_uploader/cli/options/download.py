@@ -18,7 +18,8 @@ def options() -> list[Option]:
         ),
         option("-c", "--clobber", is_flag=True, help="Overwrite a file there that is another one."),
         option(
-            "--keep",
+            "--keep-releases",
+            renamed_from="--keep",
             type=int,
             metavar="N",
             help="In the end keep the N newest releases there, and what the index does not have.",

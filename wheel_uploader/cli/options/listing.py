@@ -46,7 +46,8 @@ def options() -> list[Option]:
         duration("--wait", "Wait so long until what is expected is listed."),
         duration("--max-age", "Fail when the newest file that is staged is older."),
         option(
-            "--hashes",
+            "--sha256sums",
+            renamed_from="--hashes",
             type=LocalPath(),
             metavar="FILE",
             help="A SHA256SUMS that you trust: just these files, just these bytes.",
