@@ -128,7 +128,7 @@ def test_a_weak_one_does_not(hashes: dict[str, str]) -> None:
 def read(tmp_path: Path, *, expect: object = None, sums: str = "", **options: Any) -> brought.Brought:
     if sums:
         (tmp_path / "SUMS").write_text(sums)
-        options["hashes"] = tmp_path / "SUMS"
+        options["sha256sums"] = tmp_path / "SUMS"
     return brought.read(asked(expect=expect, **options))
 
 
