@@ -29,11 +29,14 @@ from requests_toolbelt import MultipartDecoder  # type: ignore[import-untyped]
 from vcr import VCR
 from vcr.request import Request
 
-from tests import indexes, wheels
+from tests import indexes, package, wheels
+from wheel_uploader.models import Options
+from wheel_uploader.progress import Silent
+from wheel_uploader.publish.upload import Uploader, resolve_target
 
 T = TypeVar("T")
 
-CASSETTES = Path(__file__).parent.parent / "cassettes"
+CASSETTES = package.ROOT / "cassettes"
 
 # --- the release that was staged -------------------------------------------------------------------
 
@@ -272,3 +275,17 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
         asked = enumerate(cassette.requests)
         left = [f"{each.method} {each.uri}" for index, each in asked if not cassette.play_counts[index]]
         assert not left, f"{cassette.path} holds what is not asked for: {left}"
+
+
+def uploader(url: str, username: str, password: str) -> Uploader:
+    """Return an uploader to an index, with credentials."""
+    options = Options(
+        project=PROJECT,
+        version=VERSION,
+        urls=("https://staging.example.com/",),
+        repository_url=url,
+        username=username,
+        password=password,
+        non_interactive=True,
+    )
+    return Uploader(options, resolve_target(options), Silent())

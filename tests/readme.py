@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import click
 
+from tests import package
 from wheel_uploader import cli
 from wheel_uploader.checks import CHECKS
 
-README = Path(__file__).parent.parent / "README.rst"
+README = package.ROOT / "README.rst"
 
 
 def generated() -> dict[str, str]:

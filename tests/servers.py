@@ -22,6 +22,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import package
 from tests.scripted import HANG, NEXT, RESET, Answer, Request, ScriptedServer, answer
 
 __all__ = [
@@ -301,7 +302,7 @@ def _running(command: Callable[[Path, int], Sequence[str]]) -> Iterator[int]:
                 stdout=log,
                 stderr=log,
                 env={**os.environ, "HOME": name, "XDG_CONFIG_HOME": name, "XDG_DATA_HOME": name},
-                cwd=Path(__file__).parent.parent,
+                cwd=package.ROOT,
                 # Apache ends with a signal to its whole process group, which must not be ours.
                 start_new_session=True,
             )

@@ -243,7 +243,7 @@ def test_hostile_bytes_cost_neither_time_nor_memory(kind: str, tmp_path: Path) -
         capture_output=True,
         text=True,
         check=True,
-        cwd=Path(__file__).parents[1],
+        cwd=package.ROOT,
     )
     seconds, kilobytes, count = done.stdout.split()
     assert float(seconds) < 3

@@ -18,11 +18,11 @@ from sigstore.models import ClientTrustConfig
 from twine import utils
 
 from tests import indexes, servers, sigstores, wheels
+from tests.in_process import run
 from tests.indexes import Served
 from tests.scripted import Request, ScriptedServer, Step, answer
 from tests.sigstores import PUBLISH, SLSA, Identity, Services, Sigstore
 from tests.staging import Site, sha256
-from tests.test_cli import run
 from wheel_uploader import attest, report
 from wheel_uploader.http import retry
 

@@ -15,10 +15,9 @@ from vcr.cassette import Cassette
 from vcr.errors import CannotOverwriteExistingCassetteException
 from vcr.request import Request
 
-from tests import cassettes
-from tests.cassettes import CASSETTES, CONFIG, LOGIN, RELEASE, archive
+from tests import cassettes, package
+from tests.cassettes import CASSETTES, CONFIG, LOGIN, RELEASE, archive, uploader
 from tests.indexes import basic, local_file
-from tests.test_replay_index import uploader
 from wheel_uploader.http import Http
 
 FILES = sorted(CASSETTES.rglob("*.yaml"))
@@ -61,7 +60,7 @@ def test_every_cassette_belongs_to_a_test_and_every_test_has_its_cassette() -> N
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-m", "vcr", "-p", "no:cacheprovider"]
     modules = sorted(
         str(path)
-        for path in Path(__file__).parent.glob("test_*.py")
+        for path in (package.ROOT / "tests").rglob("test_*.py")
         if "mark.vcr" in path.read_text(encoding="utf-8")
     )
     done = subprocess.run([*command, *modules], capture_output=True, text=True, check=False)

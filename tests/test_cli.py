@@ -6,22 +6,14 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
 from tests import wheels
-from wheel_uploader import __version__, cli
-
-
-def run(*arguments: str | Path, env: Mapping[str, str | None] | None = None) -> Result:
-    """The command in this process, with nothing of the person's own configuration."""
-    return CliRunner().invoke(
-        cli.command, [str(argument) for argument in arguments], env=env, prog_name="wheel-uploader"
-    )
+from tests.in_process import run
+from wheel_uploader import __version__
 
 
 @pytest.fixture

@@ -19,10 +19,10 @@ from pathlib import Path
 import pytest
 
 from tests import package
-from tests.test_cli import run
+from tests.in_process import run
 from wheel_uploader.cli import completion
 
-ROOT = Path(__file__).parent.parent
+ROOT = package.ROOT
 SHELLS = {
     "bash": ["bash", "--norc", "--noprofile", "-i"],
     "zsh": ["zsh", "-f", "-i"],

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_cli import run
+from tests.in_process import run
 from wheel_uploader import config
 from wheel_uploader.config import Kind
 from wheel_uploader.errors import UsageError

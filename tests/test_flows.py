@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from tests import gpg, indexes, package, servers, wheels
+from tests.in_process import run
 from tests.readme import README, section
-from tests.test_cli import run
 
-ROOT = Path(__file__).parent.parent
+ROOT = package.ROOT
 RECIPES = {
     name: "\n".join(line.removeprefix("    ") for line in block.splitlines())
     for name, block in re.findall(

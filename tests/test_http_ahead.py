@@ -15,10 +15,10 @@ import pytest
 from click.testing import Result
 
 from tests import wheels
+from tests.in_process import run
 from tests.scripted import NEXT, Answer, Request, ScriptedServer, answer
 from tests.servers import Certificate, certificate
 from tests.staging import Site
-from tests.test_cli import run
 from wheel_uploader import http as http_package
 from wheel_uploader import sources
 from wheel_uploader.http import Http, ahead, transport

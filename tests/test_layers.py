@@ -16,13 +16,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
-from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-ROOT = Path(__file__).parent.parent
+from tests import package
+
+ROOT = package.ROOT
 PACKAGE = ROOT / "wheel_uploader"
 
 #: A module may import those of its own level and of the levels above it here, and there is no cycle.

@@ -15,10 +15,11 @@ from pathlib import Path
 import click
 import pytest
 
+from tests import package
 from wheel_uploader import cli, errors
 from wheel_uploader.cli import completion, manual
 
-ROOT = Path(__file__).parent.parent
+ROOT = package.ROOT
 PAGE = manual.page(cli.command, date(2026, 11, 21))
 
 

@@ -18,7 +18,7 @@ from tests import indexes, package, servers, wheels
 from tests.test_recipes import CRON_LINE
 from wheel_uploader.wheelhouse import Wheelhouse
 
-ROOT = Path(__file__).parent.parent
+ROOT = package.ROOT
 FIRST, SECOND, THIRD = "1.12.0.dev1", "1.12.0.dev2", "1.12.0.dev10"
 
 

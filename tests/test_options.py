@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests import wheels
-from tests.test_cli import run
+from tests.in_process import run
 from wheel_uploader import pipeline
 from wheel_uploader.errors import ReleaseError, UsageError
 from wheel_uploader.models import Attestations, Options, Profile, Stage

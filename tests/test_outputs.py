@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests import hostile, reports, servers, wheels
-from tests.test_cli import run
+from tests.in_process import run
 from wheel_uploader import outputs, report
 from wheel_uploader.cli.options.run import FORMATS
 from wheel_uploader.errors import StorageError, UsageError

@@ -14,7 +14,7 @@ import pytest
 from tests import package
 from tests.person import Person
 
-ROOT = Path(__file__).parent.parent
+ROOT = package.ROOT
 AT_EXIT = """
 import atexit, sys
 atexit.register(lambda: print("from", sys.modules["wheel_uploader"].__file__, file=sys.stderr))

@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests import gpg, hostile, indexes, test_report_html, test_report_markdown, wheels
+from tests import gpg, hostile, html_page, indexes, wheels
 from tests.indexes import Say
 from tests.scripted import ScriptedServer, answer
 from tests.test_display import PAYLOADS as TERMINAL
@@ -118,15 +118,15 @@ def judge(ended: Outputs) -> None:
         ]
         _judge_html(files["report.html"].decode())
         for name in ("report.md", "report.notes.md", "summary"):
-            page = test_report_markdown.seen(files[name].decode())
+            page = html_page.rendered(files[name].decode())
             assert page.open == []
-            assert set(page.tags) <= test_report_markdown.TAGS, name
+            assert set(page.tags) <= html_page.MARKDOWN_TAGS, name
 
 
 def _judge_html(text: str) -> None:
-    page = test_report_html.Page(text)
+    page = html_page.Page(text)
     assert page.open == []
-    assert set(page.tags) <= test_report_html.TAGS
+    assert set(page.tags) <= html_page.HTML_TAGS
     for name, value in page.attributes:
         assert not name.startswith("on")
         assert name not in {"style", "src", "srcset", "action", "formaction"}

@@ -32,7 +32,7 @@ from tests import (
     zips,
 )
 
-ROOT = Path(__file__).parent.parent
+ROOT = package.ROOT
 
 #: Tables of the tests of the checks: every fault that they plant is judged by every Python.
 PLANTED = (

@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from tests.test_cli import run
+from tests import package
+from tests.in_process import run
 
-RECIPES = Path(__file__).parent.parent / "recipes"
+RECIPES = package.ROOT / "recipes"
 SERVICE = RECIPES / "wheel-uploader-nightly.service"
 TIMER = RECIPES / "wheel-uploader-nightly.timer"
 PROGRAM = "/opt/wheel-uploader/bin/wheel-uploader"

@@ -7,29 +7,14 @@ from pathlib import Path
 import pytest
 
 from tests import cassettes, indexes
-from tests.cassettes import INDEX_PORT, LOGIN, PROJECT, VERSION, stage
+from tests.cassettes import INDEX_PORT, LOGIN, PROJECT, stage, uploader
 from tests.indexes import local_file
 from wheel_uploader.errors import CredentialsError
 from wheel_uploader.http import Http
 from wheel_uploader.index import Index, compare, index_page, reading_urls
-from wheel_uploader.models import FileState, Options
-from wheel_uploader.progress import Silent
+from wheel_uploader.models import FileState
 from wheel_uploader.publish.answer_rules import Kind
-from wheel_uploader.publish.upload import Uploader, resolve_target
 from wheel_uploader.sources.html import read_html
-
-
-def uploader(url: str, username: str, password: str) -> Uploader:
-    options = Options(
-        project=PROJECT,
-        version=VERSION,
-        urls=("https://staging.example.com/",),
-        repository_url=url,
-        username=username,
-        password=password,
-        non_interactive=True,
-    )
-    return Uploader(options, resolve_target(options), Silent())
 
 
 def takes_a_file_once(url: str, folder: Path, *, twice: Kind, view: str) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests import reports, wheels
+from tests.in_process import run
 from tests.reports import SDIST, WHEELS, finding
-from tests.test_cli import run
 from wheel_uploader import report
 from wheel_uploader.errors import FileError, NetworkError
 from wheel_uploader.models import Report, Severity, Stage

@@ -4,62 +4,19 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import html.parser
 import re
 import time
-from collections import Counter
 
 import pytest
 
 from tests import hostile, reports
+from tests.html_page import HTML_TAGS, Page
 from tests.reports import INDEX, SDIST, WHEELS
 from wheel_uploader import report
 from wheel_uploader.display import printable
 from wheel_uploader.errors import DeadlineError, FileError, Interrupted, ReleaseError, StorageError
 from wheel_uploader.models import Report, Stage
 from wheel_uploader.report import ending, files, marks
-
-#: Tags that the browser puts nothing of somebody else's into, and that load nothing.
-TAGS = {
-    *("html", "head", "meta", "title", "style", "body", "header", "main", "footer", "section", "div", "span"),
-    *("h1", "h2", "p", "b", "strong", "small", "ul", "ol", "li", "dl", "dt", "dd", "code", "pre", "wbr", "a"),
-    *("table", "caption", "thead", "tbody", "tr", "th", "td", "details", "summary"),
-    *("svg", "symbol", "use", "path", "rect", "circle"),
-}
-
-
-class Page(html.parser.HTMLParser):
-    """Tags, attributes and text of a page."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: Counter[str] = Counter()
-        self.attributes: list[tuple[str, str]] = []
-        self.text = ""
-        self.open: list[str] = []
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags[tag] += 1
-        self.attributes += [(name, value or "") for name, value in attrs]
-        if tag not in {"meta", "wbr", "use", "path", "rect", "circle"}:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags[tag] += 1
-        self.attributes += [(name, value or "") for name, value in attrs]
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-        self.text += " " if tag in {"td", "th"} else ""
-
-    def handle_data(self, data: str) -> None:
-        if "style" not in self.open[-1:]:
-            self.text += data
-
-    def handle_comment(self, data: str) -> None:
-        raise AssertionError(f"a comment: {data}")
 
 
 def page(made: Report) -> str:
@@ -78,7 +35,7 @@ def test_what_others_wrote_is_text(payload: str) -> None:
     text = page(hostile.report(payload))
     seen = Page(text)
     assert seen.open == []
-    assert set(seen.tags) <= TAGS
+    assert set(seen.tags) <= HTML_TAGS
     for name, value in seen.attributes:
         assert not name.startswith("on")
         assert name not in {"style", "src", "srcset", "action", "formaction"}
@@ -131,7 +88,7 @@ def test_every_end_is_a_whole_page(ended: str) -> None:
     seen = Page(text)
     assert text.startswith("<!DOCTYPE html>\n")
     assert seen.open == []
-    assert set(seen.tags) <= TAGS
+    assert set(seen.tags) <= HTML_TAGS
     ids = [value for name, value in seen.attributes if name == "id"]
     assert len(ids) == len(set(ids))
     links = {value.removeprefix("#") for name, value in seen.attributes if name == "href"}

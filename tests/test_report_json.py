@@ -11,7 +11,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from tests import reports, wheels
-from tests.test_cli import run
+from tests.in_process import run
 from wheel_uploader import report
 from wheel_uploader.report.json import SCHEMA as NUMBER
 

@@ -4,41 +4,28 @@ from __future__ import annotations
 
 import re
 
-import cmarkgfm
 import docutils.core
 import pytest
-from cmarkgfm.cmark import Options as CmarkOptions
 
 from tests import hostile, reports
+from tests.html_page import MARKDOWN_TAGS, rendered
 from tests.reports import INDEX, SDIST, WHEELS, finding
-from tests.test_report_html import Page
 from wheel_uploader import report
 from wheel_uploader.display import printable
 from wheel_uploader.models import Report, Severity
-
-#: What Markdown of ours is made of. No link, no image, no HTML but the fold.
-TAGS = {
-    *("h2", "h3", "h4", "p", "strong", "em", "ul", "li", "code", "pre", "details", "summary"),
-    *("table", "thead", "tbody", "tr", "th", "td"),
-}
 
 
 def markdown(made: Report) -> str:
     return report.FORMATS["markdown"](made, True)
 
 
-def seen(text: str) -> Page:
-    """The HTML that GitHub makes of it, raw HTML let through."""
-    return Page(cmarkgfm.github_flavored_markdown_to_html(text, CmarkOptions.CMARK_OPT_UNSAFE))
-
-
 @pytest.mark.parametrize("payload", hostile.PAYLOADS, ids=lambda payload: ascii(payload)[:30])
 def test_what_others_wrote_is_text(payload: str) -> None:
     text = markdown(hostile.report(payload))
-    page = seen(text)
+    page = rendered(text)
     assert page.open == []
-    assert set(page.tags) <= TAGS
-    plain = seen(markdown(hostile.report("harmless"))).tags
+    assert set(page.tags) <= MARKDOWN_TAGS
+    plain = rendered(markdown(hostile.report("harmless"))).tags
     # Nothing opens another block, or closes ours.
     same = {"h2", "h3", "h4", "ul", "table", "tr", "td", "pre", "details"}
     assert {tag: page.tags[tag] for tag in same} == {tag: plain[tag] for tag in same}
@@ -51,8 +38,8 @@ def test_what_others_wrote_is_text(payload: str) -> None:
 
 @pytest.mark.parametrize("ended", reports.ALL)
 def test_every_end_is_understood(ended: str) -> None:
-    page = seen(markdown(reports.ALL[ended]()))
-    assert set(page.tags) <= TAGS
+    page = rendered(markdown(reports.ALL[ended]()))
+    assert set(page.tags) <= MARKDOWN_TAGS
     assert page.tags["h2"] == 1
 
 
@@ -108,8 +95,8 @@ def test_a_long_report_is_cut_between_two_blocks() -> None:
     assert 90_000 < len(cut.encode()) <= 100_000
     assert cut.endswith("`--report FILE.md` has all of it.*\n")
     assert whole.startswith(cut.rpartition("*The report is cut")[0].rstrip("\n"))
-    assert set(seen(cut).tags) <= TAGS
-    assert seen(cut).tags["em"] == 1
+    assert set(rendered(cut).tags) <= MARKDOWN_TAGS
+    assert rendered(cut).tags["em"] == 1
 
 
 def test_lists_that_are_too_long_are_counted() -> None:
@@ -133,7 +120,7 @@ def test_lists_that_are_too_long_are_counted() -> None:
 def test_notes_in_markdown() -> None:
     text = report.FORMATS["notes-md"](reports.published(), True)
     assert text.startswith("| File | Size | SHA256 |\n| --- | ---: | --- |\n")
-    page = seen(text)
+    page = rendered(text)
     assert page.tags["tr"] == 5
     assert [word for word in page.text.split() if len(word) == 64] == [
         f"{number:064x}" for number in range(4)

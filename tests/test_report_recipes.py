@@ -14,8 +14,8 @@ import yaml  # type: ignore[import-untyped]
 from click.testing import Result
 
 from tests import wheels
+from tests.in_process import run
 from tests.readme import README, section
-from tests.test_cli import run
 
 HOOK = yaml.safe_load((README.parent / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))[0]
 SECTION = section("Checks in CI")

@@ -10,8 +10,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from tests import reports, wheels
+from tests.in_process import run
 from tests.reports import WHEELS, finding
-from tests.test_cli import run
 from wheel_uploader import report
 from wheel_uploader.checks import CHECKS
 from wheel_uploader.models import Report, Severity

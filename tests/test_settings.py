@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests import wheels
-from tests.test_cli import run
+from tests.in_process import run
 
 if os.name == "posix":
     import grp

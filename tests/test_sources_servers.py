@@ -8,33 +8,12 @@ from pathlib import Path
 import pytest
 
 from tests import wheels
+from tests.decoys import DECOYS
 from tests.servers import LISTINGS, certificate, nginx
 from wheel_uploader import sources
 from wheel_uploader.errors import NetworkError
 from wheel_uploader.http import Http
 from wheel_uploader.models import RemoteFile
-
-#: Taken for a wheel or its like by a careless reader, or hard to put into a link.
-DECOYS = (
-    "dipy-1.11.0-py3-none-any.whl.asc",
-    "dipy-1.11.0-py3-none-any.whl.metadata",
-    "dipy-1.11.0-py3-none-any.whl.part",
-    "dipy-1.11.0-py3-none-any.whl.sha256",
-    "dipy-1.11.0-py3-none-any (1).whl",
-    "dipy-1.11.0-py3-none-any.whl ",
-    "a&amp;b.txt",
-    "a&lt.txt",
-    "100%.txt",
-    "%41%2Fb.txt",
-    "plus+and space.txt",
-    "what?#.txt",
-    "quote'\"s.txt",
-    "a;b=c,d:e@f.txt",
-    "ünïcödé-✓.txt",
-    "<b>bold.txt",
-    "x" * 90 + ".txt",
-)
-
 
 #: aiohttp does not escape what it writes into a page: names with entities come out wrong, no reader can help.
 UNESCAPED = {"aiohttp": {"a&amp;b.txt", "a&b.txt", "a&lt.txt", "a<.txt"}}

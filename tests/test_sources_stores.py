@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from tests import wheels
+from tests.decoys import DECOYS
 from tests.stores import BUCKET, LISTINGS, azurite, moto, swift_container
-from tests.test_sources_servers import DECOYS
 from wheel_uploader import sources
 from wheel_uploader.errors import ListingError, NetworkError, NothingFoundError
 from wheel_uploader.http import Http

@@ -16,10 +16,10 @@ import pytest
 from click.testing import Result
 
 from tests import wheels
+from tests.in_process import run
 from tests.scripted import Request, ScriptedServer, Step, answer
 from tests.servers import certificate, nginx
 from tests.staging import Proxy, Site, sha256
-from tests.test_cli import run
 from wheel_uploader import display, waiting
 
 TAGS = ("cp311-cp311-win_amd64", "cp312-cp312-win_amd64")

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.startup import served
+from tests import package
 
-ROOT = Path(__file__).parent.parent
+ROOT = package.ROOT
 
 #: Never needed to list what a source says in JSON.
 NEVER = {

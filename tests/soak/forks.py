@@ -17,6 +17,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Self
 
+from tests import package
+
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
@@ -43,7 +45,7 @@ class Ended:
     memory: int
 
 
-_ROOT = Path(__file__).parent.parent.parent
+_ROOT = package.ROOT
 #: The checkout comes last on the path, as for pytest.
 _IN_THE_PROCESS = (
     "import runpy, sys; sys.path.append(sys.argv.pop(1));"

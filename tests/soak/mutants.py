@@ -28,10 +28,11 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 
+from tests import package
 from tests.soak import Figure
 from tests.soak.mutations import Mutant, mutants_of
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = package.ROOT
 PACKAGE = ROOT / "wheel_uploader"
 
 #: What decides what is published, below the package.
