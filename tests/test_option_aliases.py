@@ -9,7 +9,7 @@ import click
 import pytest
 from click.shell_completion import ShellComplete
 
-from tests.test_cli import run
+from tests.in_process import run
 from tests.test_settings import rows
 from wheel_uploader import cli
 from wheel_uploader.cli import manual
