@@ -222,8 +222,11 @@ LOGIN = '<title>Log in</title><form><input type="password" name="p"></form>'
     ("page", "why"),
     [
         ((200, "text/html", LOGIN), "it is a login page"),
-        ((200, "text/html", "<p>Welcome! <a href='about.html'>About</a>"), "it lists no wheel and no sdist"),
-        ((200, "text/plain", "hello"), "its type is text/plain"),
+        (
+            (200, "text/html", "<p>Welcome! <a href='about.html'>About</a>"),
+            "it lists neither a wheel nor an sdist",
+        ),
+        ((200, "text/plain", "hello"), "its content type is text/plain"),
         ((200, "application/vnd.pypi.simple.v1+json", "[]"), "its JSON is not a project's page"),
         ((200, "application/vnd.pypi.simple.v1+json", '{"files": [{}]}'), "its JSON is not a project's page"),
         (
@@ -346,7 +349,7 @@ def test_a_new_project_is_told_from_a_wrong_guess(served: Served, opened: Callab
 
 
 def test_no_guess_is_an_index(served: Served, opened: Callable[..., Index]) -> None:
-    with pytest.raises(NetworkError, match="found no package index at") as caught:
+    with pytest.raises(NetworkError, match="no package index found at") as caught:
         opened(f"{served.url}one/", f"{served.url}two/").page("dipy")
     assert "--index-url" in caught.value.hint
 
@@ -473,7 +476,7 @@ def test_confirm_looks_again_after_longer_and_longer_pauses(
         )
     pauses = [1.0, 1.5, 2.25, 3.375, 5.0625, 7.59375, 11.390625, 17.0859375, 20.0, 20.0]
     assert time.slept == [*pauses, 100 - sum(pauses)]
-    assert told == ["the index does not yet list 6 of 6 files; looking again"] * len(time.slept)
+    assert told == ["the index does not yet list 6 of 6 files; checking again"] * len(time.slept)
     # Once more at the very end.
     assert len(served.index.gets) == len(time.slept) + 1
 
@@ -525,7 +528,7 @@ def test_confirm_is_loud_about_other_bytes(
         confirm(opened(served.reading_url), "dipy", release[:2], timeout=60, progress=Silent())
     evil = hashlib.sha256(b"evil").hexdigest()
     assert caught.value.details == (
-        f"{release[1].filename}: ours sha256 {release[1].sha256}, the index {evil}",
+        f"{release[1].filename}: local sha256 {release[1].sha256}, index sha256 {evil}",
     )
 
 
@@ -571,7 +574,7 @@ def test_confirm_waits_for_the_view_that_is_behind(
     with pytest.raises(DeadlineError) as caught:
         confirm(index, "dipy", release, timeout=60, progress=silent, sleep=time.sleep, clock=time.clock)
     assert caught.value.details[0] == f"{release[0].filename} (in its HTML view)"
-    assert "they were taken" in caught.value.hint.lower()
+    assert "the index accepted the files" in caught.value.hint.lower()
 
 
 def test_confirm_is_loud_about_other_bytes_in_one_view(
@@ -585,7 +588,7 @@ def test_confirm_is_loud_about_other_bytes_in_one_view(
         confirm(opened(served.reading_url), "dipy", release, timeout=60, progress=Silent())
     evil = hashlib.sha256(b"evil").hexdigest()
     assert caught.value.details == (
-        f"{release[2].filename}: ours sha256 {release[2].sha256}, the index {evil}",
+        f"{release[2].filename}: local sha256 {release[2].sha256}, index sha256 {evil}",
     )
 
 
@@ -624,5 +627,5 @@ def test_an_html_view_that_fails_is_waited_for(
         raise HttpStatus(502, "https://example.com/simple/dipy/")
 
     monkeypatch.setattr(index, "html_page", failing)
-    with pytest.raises(DeadlineError, match=r"cannot be asked for the HTML view of 6 files .*answered 502"):
+    with pytest.raises(DeadlineError, match=r"did not return the HTML view of 6 files .*answered 502"):
         confirm(index, "dipy", release, timeout=9, progress=Silent(), sleep=time.sleep, clock=time.clock)

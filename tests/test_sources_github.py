@@ -205,9 +205,9 @@ def test_an_asset_of_before_there_were_digests(digest: object) -> None:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"state": "starter", "size": 0}, "its upload to GitHub was never finished (state starter)"),
-        ({"state": None}, "its upload to GitHub was never finished (state None)"),
-        ({"size": 0}, "it is empty on GitHub: its upload was cut off"),
+        ({"state": "starter", "size": 0}, "its upload to GitHub never finished (state starter)"),
+        ({"state": None}, "its upload to GitHub never finished (state None)"),
+        ({"size": 0}, "it is empty on GitHub: its upload was interrupted"),
     ],
 )
 def test_an_asset_that_is_not_whole_is_refused_with_the_reason(changes: dict[str, Any], reason: str) -> None:
@@ -307,14 +307,16 @@ def test_the_token_of_gh_comes_first(token: str, monkeypatch: pytest.MonkeyPatch
 
 def test_what_github_says_when_it_says_no(monkeypatch: pytest.MonkeyPatch) -> None:
     limit = httpx.Response(403, json={"message": "API rate limit exceeded for 203.0.113.7."})
-    with pytest.raises(NothingFoundError, match=r"nothing at .*/releases/tags/1\.11\.0") as absent:
+    with pytest.raises(
+        NothingFoundError, match=r"/releases/tags/1\.11\.0 was not found \(status 404\)"
+    ) as absent:
         listed(RELEASE, Site({}))
     assert "GITHUB_TOKEN" in str(absent.value.hint)
     with pytest.raises(HttpStatus, match="API rate limit exceeded") as limited:
         listed(RELEASE, Site({f"{API}/releases/tags/1.11.0": limit}))
     assert "GITHUB_TOKEN" in str(limited.value.hint)
     monkeypatch.setenv("GITHUB_TOKEN", TOKEN)
-    with pytest.raises(CredentialsError, match="refuses the token in GH_TOKEN or GITHUB_TOKEN"):
+    with pytest.raises(CredentialsError, match="rejected the token in GH_TOKEN or GITHUB_TOKEN"):
         listed(RELEASE, Site({f"{API}/releases/tags/1.11.0": httpx.Response(401)}))
     with pytest.raises(HttpStatus, match="API rate limit exceeded") as limited:
         listed(RELEASE, Site({f"{API}/releases/tags/1.11.0": limit}))
@@ -379,7 +381,7 @@ def test_a_host_that_nobody_called_a_github_is_a_plain_server() -> None:
 
 @pytest.mark.parametrize("value", [[], {}, {"id": None}, {"id": "../x"}, 1])
 def test_what_is_no_release(value: object) -> None:
-    with pytest.raises(ListingError, match="JSON that is no release"):
+    with pytest.raises(ListingError, match="JSON that does not describe a release"):
         listed(RELEASE, Site({f"{API}/releases/tags/1.11.0": ok(value)}))
 
 
@@ -550,7 +552,7 @@ def test_an_expired_artifact_is_named(token: str) -> None:
 
 def test_without_a_token_nothing_is_asked() -> None:
     site = run()
-    with pytest.raises(CredentialsError, match="only to those with a token") as caught:
+    with pytest.raises(CredentialsError, match="GitHub requires a token to download artifacts") as caught:
         listed(RUN, site)
     assert "GITHUB_TOKEN" in str(caught.value.hint)
     assert not site.requests
@@ -558,7 +560,7 @@ def test_without_a_token_nothing_is_asked() -> None:
 
 def test_a_run_that_is_not_over(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
     site = run(zipped((WHEEL, DATA)), run_status="in_progress")
-    with pytest.raises(NothingFoundError, match=r"runs/42 is not over \(status in_progress\)"):
+    with pytest.raises(NothingFoundError, match=r"runs/42 has not finished \(status in_progress\)"):
         listed(RUN, site)
     # A job of the run itself publishes what the jobs before it have made.
     monkeypatch.setenv("GITHUB_RUN_ID", "42")
@@ -573,7 +575,7 @@ def flipped(data: bytes, at: int) -> bytes:
 
 
 def test_an_artifact_that_is_not_the_one_that_github_has(token: str) -> None:
-    with pytest.raises(FileError, match=r"artifact cibw-0 of .* has sha256 .*, and .* was listed"):
+    with pytest.raises(FileError, match=r"artifact cibw-0 of .* has sha256 .*, but .* is listed"):
         listed(RUN, run(zipped((WHEEL, DATA)), digest=f"sha256:{SHA256}"))
 
 
@@ -586,8 +588,11 @@ def test_an_artifact_that_is_not_the_one_that_github_has(token: str) -> None:
         # The end of the wheel in it is the last that is there.
         (zipped((WHEEL, DATA), compression=zipfile.ZIP_STORED)[:-30], "is damaged: 82 bytes follow"),
         (flipped(zipped((WHEEL, DATA)), 500), f"{WHEEL} in artifact cibw-0 .* is damaged: "),
-        (zipped((WHEEL, DATA)).replace(b"PK\x03\x04", b"PK\x03\x05"), "is encrypted, a link, or damaged"),
-        (zipped((WHEEL, bytes(80_000_000))), "unpacks to 80.0 MB, which is too much"),
+        (
+            zipped((WHEEL, DATA)).replace(b"PK\x03\x04", b"PK\x03\x05"),
+            "is encrypted, a symbolic link, or damaged",
+        ),
+        (zipped((WHEEL, bytes(80_000_000))), "unpacks to 80.0 MB, which is too large"),
     ],
     ids=["empty", "page", "cut", "cut-stored", "bit", "header", "bomb"],
 )
@@ -602,7 +607,7 @@ def test_a_link_in_an_artifact_is_not_followed(token: str) -> None:
         link = zipfile.ZipInfo(WHEEL)
         link.create_system, link.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
         archive.writestr(link, "/etc/passwd")
-    with pytest.raises(FileError, match="is encrypted, a link, or damaged"):
+    with pytest.raises(FileError, match="is encrypted, a symbolic link, or damaged"):
         listed(RUN, run(stream.getvalue()))
 
 
@@ -641,10 +646,10 @@ def test_artifacts_that_are_too_much(token: str, monkeypatch: pytest.MonkeyPatch
     data = wheels.wheel_bytes(files={"dipy/x.bin": bytes(range(256)) * 40})
     packed = zipped((WHEEL, data))
     monkeypatch.setattr(artifacts, "MAX_BYTES", len(packed) - 1)
-    with pytest.raises(FileError, match="all together is more than"):
+    with pytest.raises(FileError, match="all artifacts together exceed"):
         listed(RUN, run(packed))
     monkeypatch.setattr(artifacts, "MAX_BYTES", len(packed) + len(data) - 1)
-    with pytest.raises(FileError, match=f"{WHEEL} in .* unpacks to .*, which is too much"):
+    with pytest.raises(FileError, match=f"{WHEEL} in .* unpacks to .*, which is too large"):
         listed(RUN, run(packed))
 
 
@@ -653,9 +658,9 @@ def test_an_artifact_that_is_gone_or_odd(token: str) -> None:
     gone = {f"{API}/actions/artifacts/0/zip": httpx.Response(410, json={"message": "Artifact has expired"})}
     with pytest.raises(HttpStatus, match=r"answered 410 .*Artifact has expired"):
         listed(RUN, Site({**site.pages, **gone}))
-    with pytest.raises(NetworkError, match=r"artifact cibw-0 of .*: the server answered 206"):
+    with pytest.raises(NetworkError, match=r"artifact cibw-0 of .*: the server returned status 206"):
         listed(RUN, Site({**site.pages, f"{BLOBS}0": httpx.Response(206, content=DATA)}))
-    with pytest.raises(ListingError, match="no list of artifacts"):
+    with pytest.raises(ListingError, match="without a list of artifacts"):
         listed(RUN, Site({**site.pages, f"{API}/actions/runs/42/artifacts": ok({"artifacts": None})}))
 
 

@@ -78,7 +78,7 @@ def test_a_missing_path_is_named(
     tmp_path: Path, http: Http, typed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(NothingFoundError, match="there is no file or directory") as caught:
+    with pytest.raises(NothingFoundError, match="no such file or directory") as caught:
         listed(typed, http)
     assert "https://" in caught.value.hint
     assert "\0" not in str(caught.value)
@@ -88,7 +88,7 @@ def test_a_missing_path_is_named(
 def test_a_url_without_scheme_is_told_to_have_one(http: Http, typed: str) -> None:
     with pytest.raises(UsageError) as caught:
         listed(typed, http)
-    assert caught.value.hint == f"A URL begins with https://{typed}"
+    assert caught.value.hint == f"If it is a URL, pass https://{typed}"
 
 
 def test_a_file_of_another_machine_is_refused(http: Http) -> None:
@@ -98,7 +98,7 @@ def test_a_file_of_another_machine_is_refused(http: Http) -> None:
 
 @pytest.mark.parametrize("typed", ["ftp://staging.example/", "hf://bucket/wheels", "HTTPX://x/", "", " "])
 def test_a_scheme_that_nothing_claims(http: Http, typed: str) -> None:
-    with pytest.raises(UsageError, match="no place that files can come from"):
+    with pytest.raises(UsageError, match="unsupported source: "):
         listed(typed, http)
 
 
@@ -107,7 +107,7 @@ def test_a_directory_that_cannot_be_read(tmp_path: Path, http: Http, monkeypatch
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(Path, "iterdir", refuse)
-    with pytest.raises(StorageError, match="cannot be read: Permission denied"):
+    with pytest.raises(StorageError, match="cannot read .*: Permission denied"):
         listed(tmp_path, http)
 
 
@@ -115,5 +115,5 @@ def test_a_directory_that_cannot_be_read(tmp_path: Path, http: Http, monkeypatch
 def test_a_pipe_is_no_file(tmp_path: Path, http: Http) -> None:
     os.mkfifo(tmp_path / "dipy-1.11.0-py3-none-any.whl")
     assert listed(tmp_path, http) == []
-    with pytest.raises(ReleaseError, match="there is no file or directory"):
+    with pytest.raises(ReleaseError, match="no such file or directory"):
         listed(tmp_path / "dipy-1.11.0-py3-none-any.whl", http)

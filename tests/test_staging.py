@@ -238,9 +238,8 @@ def test_a_place_that_is_not_there_yet_is_waited_for() -> None:
     with ScriptedServer(late) as server:
         result = run("-u", server.url, "--wait", "1m", "--until", "list", "dipy", "1.11.0")
     assert result.exit_code == 0
-    assert (
-        f"waiting for a file of the release (there is nothing at {server.url} "
-        "(the server answers 404)); 60 s left" in shown(result)
+    assert f"waiting for a file of the release ({server.url} was not found (status 404)); 60 s left" in shown(
+        result
     )
     assert f"waiting for a file of the release ({server.url} answered 503 Status); 60 s left" in shown(result)
 

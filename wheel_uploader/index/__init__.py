@@ -1,4 +1,4 @@
-"""The target: what it serves of a project, compared with what we have."""
+"""A client that reads a package index, and the comparison of local files with those that it serves."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from wheel_uploader.index.index_page import GIVE_INDEX_URL, HTML_TYPES, JSON_TYP
 from wheel_uploader.models import FileState, IndexFile, IndexState, LocalFile, ProjectPage, WheelName
 from wheel_uploader.urls import quote, urlsplit, urlunsplit
 
-# --- where an index is read ------------------------------------------------------------------------
+# --- the URL of an index's simple pages ------------------------------------------------------------
 
-#: Upload paths that leave no doubt where the same index is read: pattern, and what takes its place.
+#: Upload paths that determine the path of the simple pages: pattern and replacement.
 _KNOWN_PATHS = (
     (re.compile(r"/legacy/?\Z"), "/simple/"),  # Warehouse: PyPI and TestPyPI
     (re.compile(r"(/api/v4/(?:projects|groups)/[^/]+/(?:-/)?packages/pypi)/?\Z"), r"\1/simple/"),  # GitLab
@@ -29,77 +29,81 @@ _KNOWN_PATHS = (
     (re.compile(r"(/repository/[^/]+)/?\Z"), r"\1/simple/"),  # Nexus
     (re.compile(r"(/_packaging/[^/]+/pypi)/upload/?\Z"), r"\1/simple/"),  # Azure Artifacts
 )
-_TWO_SEGMENTS = re.compile(r"/[^/]+/[^/]+/?\Z")
+_TWO_SEGMENT_PATH = re.compile(r"/[^/]+/[^/]+/?\Z")
 
 
 def reading_urls(upload_url: str) -> tuple[str, ...]:
-    """Where the index behind ``upload_url`` is read: one URL when it is certain, else guesses, best first."""
+    """Return the URL of an index's simple pages, given its upload URL; guesses, best first, if uncertain."""
     parts = urlsplit(upload_url)
     host = parts.netloc.rpartition("@")[2].removeprefix("upload.")
 
-    def at(path: str) -> str:
+    def with_path(path: str) -> str:
         return urlunsplit((parts.scheme, host, path, "", ""))
 
     for pattern, replacement in _KNOWN_PATHS:
         if pattern.search(parts.path):
-            return (at(pattern.sub(replacement, parts.path)),)
+            return (with_path(pattern.sub(replacement, parts.path)),)
     base = parts.path.rstrip("/")
-    simple, devpi = at(f"{base}/simple/"), at(f"{base}/+simple/")
-    # devpi's upload URL is /USER/INDEX/; pypiserver and most others have /simple/ below theirs.
-    return (devpi, simple) if _TWO_SEGMENTS.match(parts.path) else (simple, devpi)
+    simple, devpi = with_path(f"{base}/simple/"), with_path(f"{base}/+simple/")
+    # devpi uploads to /USER/INDEX/. pypiserver and most others have /simple/ below their upload URL.
+    return (devpi, simple) if _TWO_SEGMENT_PATH.match(parts.path) else (simple, devpi)
 
 
-# --- what an index serves --------------------------------------------------------------------------
+# --- the client ------------------------------------------------------------------------------------
 
 
 class Index:
-    """The reading side of a package index."""
+    """A client that reads the simple pages and files of a package index."""
 
     def __init__(self, http: Http, *urls: str) -> None:
-        """``urls``: where the simple pages are; of several guesses the first that answers like an index."""
+        """Open the index at the first of ``urls``, the candidate URLs of its simple pages, that is an index.
+
+        No request is sent before the first page is read.
+        """
         self._http = http
         self._urls = tuple(url if url.endswith("/") else f"{url}/" for url in urls)
         self._digests: dict[Hashable, str] = {}
 
     @property
     def url(self) -> str:
-        """Where the index is read, as far as that is known."""
+        """The URL of the simple pages; the best guess until a page has been read."""
         return self._urls[0]
 
     def log_in(self, username: str, password: str) -> None:
-        """Ask with these credentials from now on, this index and no other host."""
+        """Send these credentials with all later requests to this index, and to no other host."""
         self._http.add_credentials(self.url, username, password)
 
     def page(self, project: str, *, fresh: bool = False) -> ProjectPage:
-        """What the index says of ``project``; ``fresh`` asks caches on the way to look again.
+        """Return the page of ``project``; if ``fresh``, ask caches to revalidate it.
 
-        Raises NetworkError when the answer is no index page, CredentialsError when the index wants some.
+        Raises NetworkError if the response is not an index page, and CredentialsError if the index requires
+        credentials.
         """
         name = canonicalize_name(project)
-        silent: list[str] = []
-        refused: NetworkError | None = None
+        roots_without_project: list[str] = []
+        first_error: NetworkError | None = None
         for root in self._urls:
             try:
-                found = self._project_page(root, name, fresh=fresh)
+                page = self._fetch_page(root, name, fresh=fresh)
             except NetworkError as error:
-                # A wrong guess can be anything; a URL that is no guess is told as it is.
+                # A wrong guess may fail in any way; a URL that is not a guess raises its own error.
                 if len(self._urls) == 1:
                     raise
-                refused = refused or error
+                first_error = first_error or error
                 continue
-            if found:
+            if page:
                 self._urls = (root,)
-                return found
-            silent.append(root)
+                return page
+            roots_without_project.append(root)
         if len(self._urls) > 1:
-            self._settle(silent, refused)
+            self._resolve_root(roots_without_project, first_error)
         return ProjectPage(url=f"{self.url}{name}/", exists=False)
 
     def html_page(self, project: str) -> ProjectPage | None:
-        """What the index says to those who do not know JSON, older pips say; None when it has JSON only."""
+        """Return the HTML page, as an older pip reads it, or None if the index serves JSON only."""
         name = canonicalize_name(project)
         try:
-            page = self._project_page(self.url, name, fresh=True, accept=index_page.ACCEPT_HTML)
+            page = self._fetch_page(self.url, name, fresh=True, accept=index_page.ACCEPT_HTML)
         except HttpStatus as error:
             if error.status in (406, 415):
                 return None
@@ -108,10 +112,10 @@ class Index:
             return None
         return page or ProjectPage(url=f"{self.url}{name}/", exists=False)
 
-    def _project_page(
+    def _fetch_page(
         self, root: str, name: str, *, fresh: bool, accept: str = index_page.ACCEPT
     ) -> ProjectPage | None:
-        """The page below ``root``, or None when the index does not know the project."""
+        """Return the project's page below ``root``, or None if the index does not have the project."""
         url = f"{root}{quote(name)}/"
         try:
             page = self._http.get(url, accept=accept, no_cache=fresh)
@@ -120,25 +124,25 @@ class Index:
                 return None
             raise
         except RedirectRefused:
-            # pypiserver sends those who ask for an unknown project on to PyPI: another index, not this one.
-            # A place that sends everybody away (to its login, say) is no index at all.
+            # pypiserver redirects requests for an unknown project to PyPI, which is another index. A URL that
+            # redirects all requests, to a login page for example, is not an index.
             if self._is_index(root):
                 return None
             raise
-        return _read(page)
+        return _parse_page(page)
 
-    def _settle(self, guesses: Sequence[str], refused: NetworkError | None) -> None:
-        """Keep the guess that is an index: none knew the project, and a wrong guess looks just like that."""
-        for root in guesses:
+    def _resolve_root(self, roots: Sequence[str], first_error: NetworkError | None) -> None:
+        """Keep the guess that is an index: a wrong guess also answers that it does not have the project."""
+        for root in roots:
             if self._is_index(root):
                 self._urls = (root,)
                 return
-        raise refused or NetworkError(
-            f"found no package index at {' or '.join(map(bare_url, self._urls))}", hint=GIVE_INDEX_URL
+        raise first_error or NetworkError(
+            f"no package index found at {' or '.join(map(bare_url, self._urls))}", hint=GIVE_INDEX_URL
         )
 
     def _is_index(self, root: str) -> bool:
-        """Whether a list of projects begins there; it may be too long to be read."""
+        """Return whether ``root`` serves a list of projects. It is not read, because it may be too long."""
         try:
             with self._http.stream(root, headers={"Accept": index_page.ACCEPT}) as response:
                 return response.content_type in (*JSON_TYPES, *HTML_TYPES)
@@ -146,19 +150,21 @@ class Index:
             return False
 
     def sha256_of(self, file: IndexFile) -> str:
-        """The hex sha256 of a served file: as the index lists it, else of the bytes that it serves."""
+        """Return the hexadecimal SHA-256 of a served file, as listed or computed from a download."""
         if "sha256" in file.hashes:
             return file.hashes["sha256"]
         key = (file.url, tuple(sorted(file.hashes.items())))
         if key not in self._digests:
-            digest = self._http.retrying(f"hash {printable(file.filename)}", lambda: self._digest(file.url))
+            digest = self._http.retrying(
+                f"hash {printable(file.filename)}", lambda: self._compute_sha256(file.url)
+            )
             if not file.hashes:
                 return digest
-            # Only where another hash (md5, say) would tell that the file was replaced meanwhile.
+            # Cached only if another listed hash, such as MD5, would change when the file is replaced.
             self._digests[key] = digest
         return self._digests[key]
 
-    def _digest(self, url: str) -> str:
+    def _compute_sha256(self, url: str) -> str:
         digest = hashlib.sha256()
         with self._http.stream(url) as response:
             for chunk in response.chunks():
@@ -166,57 +172,57 @@ class Index:
         return digest.hexdigest()
 
     def state_of(self, project: str, file: LocalFile) -> IndexState:
-        """One of our files compared with what the index serves at this moment."""
+        """Compare a local file with what the index serves now."""
         return compare(self.page(project, fresh=True), [file], self.sha256_of)[0]
 
 
-def _read(page: Page) -> ProjectPage:
-    kind = page.content_type
-    if kind in JSON_TYPES:
+def _parse_page(page: Page) -> ProjectPage:
+    content_type = page.content_type
+    if content_type in JSON_TYPES:
         return index_page.from_json(page.text, page.url)
-    if kind in HTML_TYPES:
-        from wheel_uploader.sources.html import read_html  # lxml is not needed where JSON is spoken
+    if content_type in HTML_TYPES:
+        from wheel_uploader.sources.html import read_html  # late: lxml is not needed for JSON
 
-        listing = read_html(page.text, page.url, page.url)
+        listing = read_html(page.text, page.url, bare_url(page.url))
         if listing.asks_for_password:
             raise index_page.no_index_page(page.url, "it is a login page")
         return index_page.from_html(page.text, page.url, listing.files, listing.yanked)
-    raise index_page.no_index_page(page.url, f"its type is {printable(kind) or 'not given'}")
+    raise index_page.no_index_page(page.url, f"its content type is {printable(content_type) or 'missing'}")
 
 
-# --- ours and theirs -------------------------------------------------------------------------------
+# --- the comparison --------------------------------------------------------------------------------
 
 
 def compare(
     page: ProjectPage, files: Sequence[LocalFile], sha256_of: Callable[[IndexFile], str]
 ) -> tuple[IndexState, ...]:
-    """What the index has under each of our names, or of our bytes under another name.
+    """Return the state of each local file on the index: its name and its contents are both looked up.
 
-    Names are compared as an index does: a spelling that differs only by normalization is the same place.
+    Names are compared as an index does: two that differ only in normalization are the same file.
     """
-    by_slot: dict[Hashable, list[IndexFile]] = {}
+    by_name_key: dict[Hashable, list[IndexFile]] = {}
     for served in page.files:
-        by_slot.setdefault(_slot(served.filename), []).append(served)
+        by_name_key.setdefault(_name_key(served.filename), []).append(served)
     by_hash = {served.hashes["sha256"]: served for served in page.files if "sha256" in served.hashes}
 
-    def state(file: LocalFile) -> IndexState:
-        places = [(served, sha256_of(served)) for served in by_slot.get(_slot(file.filename), ())]
-        for served, digest in places:
+    def compare_file(file: LocalFile) -> IndexState:
+        same_name = [(served, sha256_of(served)) for served in by_name_key.get(_name_key(file.filename), ())]
+        for served, digest in same_name:
             if digest != file.sha256:
                 other = served.filename if served.filename != file.filename else ""
                 return IndexState(file=file, state=FileState.DIFFERENT, index_sha256=digest, other_name=other)
-        if any(served.filename == file.filename for served, _ in places):
+        if any(served.filename == file.filename for served, _ in same_name):
             return IndexState(file=file, state=FileState.SAME, index_sha256=file.sha256)
-        twin = places[0][0] if places else by_hash.get(file.sha256)
+        twin = same_name[0][0] if same_name else by_hash.get(file.sha256)
         if twin:
             return IndexState(file=file, state=FileState.SAME_BYTES_OTHER_NAME, other_name=twin.filename)
         return IndexState(file=file, state=FileState.ABSENT)
 
-    return tuple(state(file) for file in files)
+    return tuple(compare_file(file) for file in files)
 
 
-def _slot(filename: str) -> Hashable:
-    """What two names have in common when an index takes them for one."""
+def _name_key(filename: str) -> Hashable:
+    """Return a key that is equal for two names that an index treats as one file."""
     try:
         name = names.parse(filename)
     except names.NameRefused:

@@ -1,4 +1,4 @@
-"""Look at the index until it lists every file with our sha256, in each of its views."""
+"""Confirms an upload: polls the index until all its views list every file with the expected SHA-256."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from wheel_uploader.index import Index
 from wheel_uploader.models import Confirmation, IndexFile, LocalFile, ProjectPage
 from wheel_uploader.progress import Progress
 
-#: Seconds between two looks: short at first, since most indexes list a file at once.
-_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 20.0
+#: Seconds between two polls: short at first, because most indexes list a file at once.
+_MIN_PAUSE, _MAX_PAUSE = 1.0, 20.0
 
-#: By view (``json``, ``html``): what it was seen to serve, by file name.
-_Seen = dict[str, dict[str, Confirmation]]
+#: The confirmed files by view (``json``, ``html``) and file name.
+_ConfirmedFiles = dict[str, dict[str, Confirmation]]
 
 
 def confirm(
@@ -30,86 +30,95 @@ def confirm(
     sleep: Callable[[float], None] = stopping.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> tuple[Confirmation, ...]:
-    """Look at the index until it lists every file with our sha256, for ``timeout`` seconds at most.
+    """Poll the index for up to ``timeout`` seconds until it lists every file with the expected SHA-256.
 
-    Where it has a JSON and an HTML view, in both: they are cached apart, and installers read one or the
-    other. Caches on the way are asked to look again. Raises ConflictError as soon as it serves other bytes
-    under one of our names, DeadlineError when files are still missing at the end.
+    If the index has a JSON and an HTML view, both must list the files: they are cached separately, and
+    installers read either. Caches must revalidate the pages. Raises ConflictError as soon as the
+    index serves different contents under one of the names, and DeadlineError if files are missing at the end.
     """
     deadline = clock() + timeout
-    seen: _Seen = {}
-    trouble, pause = "", _FIRST_PAUSE
+    confirmed: _ConfirmedFiles = {}
+    last_error, pause = "", _MIN_PAUSE
     while True:
         try:
-            _look(index, project, files, seen)
-            trouble = ""
+            _poll(index, project, files, confirmed)
+            last_error = ""
         except NetworkError as error:
-            trouble = error.message
-        missing = _missing(files, seen)
-        if not missing and not trouble:
-            views = tuple(seen)
-            return tuple(replace(seen[views[0]][file.filename], views=views) for file in files)
-        left = deadline - clock()
-        if left <= 0:
+            last_error = error.message
+        missing = _describe_missing(files, confirmed)
+        if not missing and not last_error:
+            views = tuple(confirmed)
+            return tuple(replace(confirmed[views[0]][file.filename], views=views) for file in files)
+        remaining = deadline - clock()
+        if remaining <= 0:
             break
-        text = trouble or f"the index does not yet list {len(missing)} of {counted(len(files), 'file')}"
-        progress.detail(f"{text}; looking again")
-        with progress.during(f"confirm: {text}", seconds=left):
-            sleep(min(pause, left))
-        pause = min(pause * 1.5, _LONGEST_PAUSE)
-    known = f"does not list {len(missing)} of" if missing else "cannot be asked for the HTML view of"
+        text = last_error or f"the index does not yet list {len(missing)} of {counted(len(files), 'file')}"
+        progress.detail(f"{text}; checking again")
+        with progress.during(f"confirm: {text}", seconds=remaining):
+            sleep(min(pause, remaining))
+        pause = min(pause * 1.5, _MAX_PAUSE)
+    problem = f"does not list {len(missing)} of" if missing else "did not return the HTML view of"
     raise DeadlineError(
-        f"after {timeout:.0f} s {bare_url(index.url)} {known} {counted(len(files), 'file')}"
-        + (f" ({trouble})" if trouble else ""),
-        hint="They were taken, the listing may be behind: run the same command again to look once more.",
+        f"after {timeout:.0f} s {bare_url(index.url)} {problem} {counted(len(files), 'file')}"
+        + (f" ({last_error})" if last_error else ""),
+        hint="The index accepted the files, and its listing may lag: run the same command again to check.",
         details=missing,
     )
 
 
-def _look(index: Index, project: str, files: Sequence[LocalFile], seen: _Seen) -> None:
-    """Look once for what has not been seen yet: first where programs look, and when all is there in HTML."""
-    first = next(iter(seen), "")
-    if not first or len(seen[first]) < len(files):
+def _poll(index: Index, project: str, files: Sequence[LocalFile], confirmed: _ConfirmedFiles) -> None:
+    """Look once for the unconfirmed files: in the first view, and if that lists all of them, in HTML too."""
+    first_view = next(iter(confirmed), "")
+    if not first_view or len(confirmed[first_view]) < len(files):
         page = index.page(project, fresh=True)
         if not page.exists:
             return
-        _take(page, files, seen, index.sha256_of)
-        first = page.view
-    # An index that answers in HTML when it is asked for JSON has nothing else.
-    if first == "json" and len(seen[first]) == len(files) and (other := index.html_page(project)):
-        _take(other, files, seen, index.sha256_of)
+        _record_confirmed(page, files, confirmed, index.sha256_of)
+        first_view = page.view
+    # An index that returns HTML to a request for JSON has only that view.
+    if (
+        first_view == "json"
+        and len(confirmed[first_view]) == len(files)
+        and (html_page := index.html_page(project))
+    ):
+        _record_confirmed(html_page, files, confirmed, index.sha256_of)
 
 
-def _missing(files: Sequence[LocalFile], seen: _Seen) -> list[str]:
-    """The files that a view lacks; which one, where the other has it."""
+def _describe_missing(files: Sequence[LocalFile], confirmed: _ConfirmedFiles) -> list[str]:
+    """Return the names of the files that a view lacks, with the view if the other one has the file."""
     lines = []
     for file in files:
-        lacking = [view for view, found in seen.items() if file.filename not in found]
-        if lacking or not seen:
-            where = f" (in its {lacking[0].upper()} view)" if 0 < len(lacking) < len(seen) else ""
-            lines.append(f"{file.filename}{where}")
+        lacking = [view for view, names in confirmed.items() if file.filename not in names]
+        if lacking or not confirmed:
+            view = f" (in its {lacking[0].upper()} view)" if 0 < len(lacking) < len(confirmed) else ""
+            lines.append(f"{file.filename}{view}")
     return lines
 
 
-def _take(
-    page: ProjectPage, files: Sequence[LocalFile], seen: _Seen, sha256_of: Callable[[IndexFile], str]
+def _record_confirmed(
+    page: ProjectPage,
+    files: Sequence[LocalFile],
+    confirmed: _ConfirmedFiles,
+    sha256_of: Callable[[IndexFile], str],
 ) -> None:
-    """Note which files the page serves as they are. Raises ConflictError for other bytes."""
-    served = {file.filename: file for file in page.files}
-    noted = seen.setdefault(page.view, {})
-    wrong = []
+    """Record the files that the page serves unchanged. Raises ConflictError for different contents."""
+    served_files = {file.filename: file for file in page.files}
+    confirmed_in_view = confirmed.setdefault(page.view, {})
+    conflicts = []
     for file in files:
-        there = served.get(file.filename)
-        if there is None or file.filename in noted:
+        served = served_files.get(file.filename)
+        if served is None or file.filename in confirmed_in_view:
             continue
-        digest = sha256_of(there)
+        digest = sha256_of(served)
         if digest == file.sha256:
-            noted[file.filename] = Confirmation(filename=file.filename, sha256=digest, url=there.url)
+            confirmed_in_view[file.filename] = Confirmation(
+                filename=file.filename, sha256=digest, url=served.url
+            )
         else:
-            wrong.append(f"{file.filename}: ours sha256 {file.sha256}, the index {digest}")
-    if wrong:
+            conflicts.append(f"{file.filename}: local sha256 {file.sha256}, index sha256 {digest}")
+    if conflicts:
         raise ConflictError(
-            f"{bare_url(page.url)} serves other bytes than ours under {len(wrong)} of our names",
-            hint="Yank this release now, find out who else uploads it, and publish a new version.",
-            details=wrong,
+            f"{bare_url(page.url)} serves {counted(len(conflicts), 'file')} with different contents",
+            hint="Yank this release now, find out who else uploads files to it, and publish a new version.",
+            details=conflicts,
         )

@@ -1,4 +1,4 @@
-"""What an index says of a project: its JSON or HTML page (PEP 691, 503, 700, 792) as a ProjectPage. Pure."""
+"""Parses a project's page on an index, JSON or HTML (PEP 691, 503, 700, 792). Pure functions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from wheel_uploader.models import IndexFile, ProjectPage, RemoteFile
 from wheel_uploader.sources.base import digests
 from wheel_uploader.urls import urldefrag, urljoin
 
-#: What to ask a simple index for; the answer is read by what it says that it is.
+#: Accept header for a page. The parser is chosen by the Content-Type of the response.
 ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01"
 ACCEPT_HTML = "application/vnd.pypi.simple.v1+html, text/html;q=0.5"
 JSON_TYPES = ("application/vnd.pypi.simple.v1+json", "application/vnd.pypi.simple.latest+json")
@@ -24,22 +24,22 @@ HTML_TYPES = (
     "application/vnd.pypi.simple.latest+html",
 )
 
-GIVE_INDEX_URL = "Give the URL of the index's simple pages with --index-url (it often ends in /simple/)."
+GIVE_INDEX_URL = "Pass the URL of the index's simple pages with --index-url (it often ends in /simple/)."
 
-#: What an empty page of a real index still has: PEP 629's version, or the title that every index writes.
-_INDEX_MARK = re.compile(
+#: A mark of an index page, even an empty one: PEP 629's version, or the customary title.
+_INDEX_MARKER = re.compile(
     r"pypi:repository-version|<(?:title|h1)[^<>]*+>\s*+(?:simple index|links for)", re.IGNORECASE
 )
-_STATUS = re.compile(
+_STATUS_META = re.compile(
     r"<meta\s+name=[\"']pypi:project-status[\"']\s+content=[\"']([a-z]+)[\"']", re.IGNORECASE
 )
 
 
 def from_json(text: str, url: str) -> ProjectPage:
-    """A PEP 691 page. Raises NetworkError when it is something else."""
+    """Parse a PEP 691 page. Raises NetworkError if it is not one."""
     try:
         data = bounded.load_json(text)
-        files = tuple(_json_file(item, url) for item in data["files"])
+        files = tuple(_parse_json_file(item, url) for item in data["files"])
         status = data.get("project-status") or {}
         return ProjectPage(
             url=url,
@@ -53,18 +53,20 @@ def from_json(text: str, url: str) -> ProjectPage:
         raise no_index_page(url, "its JSON is not a project's page (PEP 691)") from None
 
 
-def _json_file(item: Any, base: str) -> IndexFile:
+def _parse_json_file(item: Any, base: str) -> IndexFile:
     return IndexFile(
-        filename=_text(item["filename"]),
-        url=urljoin(base, _text(item["url"])),
-        hashes=digests({_text(name): _text(digest) for name, digest in item["hashes"].items()}),
+        filename=_require_text(item["filename"]),
+        url=urljoin(base, _require_text(item["url"])),
+        hashes=digests(
+            {_require_text(name): _require_text(digest) for name, digest in item["hashes"].items()}
+        ),
         size=bounded.listed_size(item.get("size")).bytes,
         upload_time=bounded.moment(item.get("upload-time")),
         yanked=bool(item.get("yanked")),
     )
 
 
-def _text(value: object) -> str:
+def _require_text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError
     return value
@@ -73,9 +75,9 @@ def _text(value: object) -> str:
 def from_html(
     text: str, url: str, links: Iterable[RemoteFile], yanked: Collection[str] = frozenset()
 ) -> ProjectPage:
-    """A PEP 503 page whose ``links`` were read already, and the URLs of those that are ``yanked``.
+    """Build a project page from a PEP 503 page, its parsed ``links``, and the URLs of ``yanked`` files.
 
-    Raises NetworkError when it is something else.
+    Raises NetworkError if it is not an index page.
     """
     files = tuple(
         IndexFile(
@@ -87,13 +89,13 @@ def from_html(
         )
         for link in links
     )
-    if not _INDEX_MARK.search(text) and not any(_is_dist(file.filename) for file in files):
-        raise no_index_page(url, "it lists no wheel and no sdist")
-    status = _STATUS.search(text)
+    if not _INDEX_MARKER.search(text) and not any(_is_distribution(file.filename) for file in files):
+        raise no_index_page(url, "it lists neither a wheel nor an sdist")
+    status = _STATUS_META.search(text)
     return ProjectPage(url=url, exists=True, files=files, status=status[1].lower() if status else "active")
 
 
-def _is_dist(filename: str) -> bool:
+def _is_distribution(filename: str) -> bool:
     try:
         names.parse(filename)
     except names.NameRefused:
@@ -101,6 +103,6 @@ def _is_dist(filename: str) -> bool:
     return True
 
 
-def no_index_page(url: str, why: str) -> NetworkError:
-    """What to raise when an answer cannot be read as an index."""
-    return NetworkError(f"{bare_url(url)} is not a page of a package index: {why}", hint=GIVE_INDEX_URL)
+def no_index_page(url: str, reason: str) -> NetworkError:
+    """Return the error for a response that is not an index page."""
+    return NetworkError(f"{bare_url(url)} is not a page of a package index: {reason}", hint=GIVE_INDEX_URL)

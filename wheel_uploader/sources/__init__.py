@@ -1,10 +1,11 @@
-"""WHERE FILES WAIT: one file for each kind of staging place, one table of them here.
+"""Sources of staged files: one module for each kind of staging place, and the table of them.
 
-A new kind of place is one file with a class of two members, ``claims(url) -> bool``, which looks at the
-text alone, and ``files(project) -> Iterator[RemoteFile]``, made as ``Class(url, http)``; one line in
-``SOURCES``; and a test. Its parser is a pure function of text. The first class that claims a URL gets it,
-so a class for one particular host stands before the one that asks any server what it has. An
-``UnpackingSource`` also gets a directory for what it has to unpack.
+To add a kind of place, write a module with a class that is constructed as ``Class(url, http)`` and has two
+members: ``claims(url) -> bool``, which looks only at the text of the URL, and
+``files(project) -> Iterator[RemoteFile]``. Keep its parser a pure function of text, add the class to
+``SOURCES``, and add a test. The first class that claims a URL handles it, so a class for a particular host
+precedes the one that handles any HTTP server. An ``UnpackingSource`` is also given a directory to unpack
+archives into.
 """
 
 from __future__ import annotations
@@ -42,63 +43,66 @@ SOURCES: tuple[type[Source], ...] = (
     SwiftContainer,
     WebPage,
 )
-#: The path that package indexes have by custom, with or without a project.
-_SIMPLE = re.compile(r"/simple(?:/[^/?#]*)?/?(?:[?#]|\Z)")
+#: The conventional path of a package index, with or without a project.
+_SIMPLE_PATH = re.compile(r"/simple(?:/[^/?#]*)?/?(?:[?#]|\Z)")
 
 
 def open_source(url: str, http: Http, scratch: Scratch | None = None) -> Source:
-    """The source for what the person typed after ``-u``; nothing is asked yet. Raises UsageError."""
-    for kind in SOURCES:
-        if kind.claims(url):
-            source = kind(url, http)
+    """Return the source for the ``-u`` argument ``url``, without sending a request. Raises UsageError."""
+    for source_type in SOURCES:
+        if source_type.claims(url):
+            source = source_type(url, http)
             if scratch and isinstance(source, UnpackingSource):
                 source.scratch = scratch
             return source
     raise UsageError(
-        f"'{printable_url(url)}' is no place that files can come from",
-        hint="Give an https URL, a directory or a file.",
+        f"unsupported source: '{printable_url(url)}'",
+        hint="Pass an https URL, a directory or a file with -u.",
     )
 
 
 def serves_files(url: str) -> bool:
-    """Whether files probably lie at the host of ``url`` itself: not those of an API or a package index."""
-    kind = next((kind for kind in SOURCES if kind.claims(url)), LocalFiles)
-    return issubclass(kind, WebPage) and not _SIMPLE.search(url)
+    """Return whether the files are probably on the host of ``url`` itself.
+
+    Those of an API or a package index are mostly on another host.
+    """
+    source_type = next((source_type for source_type in SOURCES if source_type.claims(url)), LocalFiles)
+    return issubclass(source_type, WebPage) and not _SIMPLE_PATH.search(url)
 
 
 def list_files(
     urls: Sequence[str], project: str, http: Http, scratch: Scratch | None = None
 ) -> tuple[RemoteFile, ...]:
-    """Every file that the places offer, in their order; what is at two places is there twice.
+    """Return the files of all sources, in the order of ``urls``; a file in two sources is listed twice.
 
-    What came in archives lies in ``scratch`` (or in one that does not outlive this call).
+    Files from archives are unpacked into ``scratch``, or into a directory that does not outlive this call.
     """
     sources = [open_source(url, http, scratch) for url in urls]
     try:
-        return tuple(_judged(file) for source in sources for file in source.files(project))
+        return tuple(_with_valid_link(file) for source in sources for file in source.files(project))
     except RedirectRefused as error:
         raise error.as_missing() from None
 
 
-def _judged(file: RemoteFile) -> RemoteFile:
-    """Return ``file``, marked as one that cannot be fetched if nobody could ask for its link."""
-    if file.refused or not (reason := _why_invalid(file.url)):
+def _with_valid_link(file: RemoteFile) -> RemoteFile:
+    """Return ``file``, marked as unavailable if its URL is not valid."""
+    if file.refused or not (reason := _describe_invalid_url(file.url)):
         return file
     return dataclasses.replace(file, refused=f"its link is not valid: {reason}")
 
 
-def _why_invalid(url: str) -> str:
+def _describe_invalid_url(url: str) -> str:
     scheme, separator, rest = url[: MAX_URL + 1].partition("://")
     if not separator or scheme == "file":
         return ""
     if len(url) > MAX_URL:
         return f"it is longer than {MAX_URL} characters"
-    return _why_no_place(f"{scheme}://{re.split('[/?#]', rest, maxsplit=1)[0]}/")
+    return _describe_invalid_origin(f"{scheme}://{re.split('[/?#]', rest, maxsplit=1)[0]}/")
 
 
 @lru_cache(maxsize=64)
-def _why_no_place(origin: str) -> str:
-    """Say why scheme, host and port lead nowhere; a listing has the same ones in all of its links."""
+def _describe_invalid_origin(origin: str) -> str:
+    """Return why a scheme, host and port are not valid. Cached: the links of a listing mostly share them."""
     try:
         place_of(origin)
     except NotAUrl as error:

@@ -1,4 +1,4 @@
-"""Runs of GitHub Actions: the wheels in their artifacts."""
+"""Source for the artifacts of a GitHub Actions workflow run."""
 
 from __future__ import annotations
 
@@ -18,61 +18,66 @@ from wheel_uploader.sources.base import Listing, digests
 from wheel_uploader.sources.github import PER_PAGE, Api, entries, next_page, repository
 from wheel_uploader.sources.simple import load
 
-_RUN = re.compile(
+_RUN_PATH = re.compile(
     r"/(?P<repository>[\w.-]+/[\w.-]+)/actions/runs/(?P<run>\d{1,18})(?:/artifacts/(?P<artifact>\d{1,18}))?(?:/.*)?\Z"
 )
 
 
 class ActionsRun(UnpackingSource):
-    """Every artifact of a run, or the one whose URL it is. The zips are given only to those with a token."""
+    """All artifacts of a workflow run, or a single one by its URL. Downloading artifacts requires a token."""
 
-    #: Where the API is; tests have another.
+    #: URL of the API; tests replace it.
     api = "https://api.github.com"
 
     @staticmethod
     def claims(url: str) -> bool:
-        where = repository(url)
-        return bool(where and _RUN.match(where.path))
+        """Return whether ``url`` is a workflow run, or an artifact of one."""
+        location = repository(url)
+        return bool(location and _RUN_PATH.match(location.path))
 
     def files(self, project: str) -> Iterator[RemoteFile]:
-        """The files in the artifacts; an expired artifact is listed and refused."""
-        where = repository(self._url)
-        found = where and _RUN.match(where.path)
-        assert where and found  # noqa: S101 - or it would not have been claimed
-        api = Api(self._http, self.api, where)
+        """Yield the files in the artifacts, and each expired artifact as an unavailable file."""
+        location = repository(self._url)
+        match = location and _RUN_PATH.match(location.path)
+        assert location and match  # noqa: S101 - `claims` has checked it
+        api = Api(self._http, self.api, location)
         if not api.token:
             raise CredentialsError(
-                "GitHub gives the artifacts of a run only to those with a token, even public ones",
-                hint="Set GITHUB_TOKEN to a token that may read Actions; 'gh auth token' prints yours.",
+                "GitHub requires a token to download artifacts, even from a public repository",
+                hint="Set GITHUB_TOKEN to a token with read access to Actions; 'gh auth token' prints yours.",
             )
-        run = api.url(f"{found['repository']}/actions/runs/{found['run']}")
-        self._refuse_unfinished(api.get(run), found["run"])
+        run_url = api.url(f"{match['repository']}/actions/runs/{match['run']}")
+        self._check_run_completed(api.get(run_url), match["run"])
         unpacker = Unpacker(self._http, self.scratch, project)
-        artifact_url = api.url(f"{found['repository']}/actions/artifacts/")
+        artifact_url = api.url(f"{match['repository']}/actions/artifacts/")
         for _, listing in paging.pages(
-            f"{run}/artifacts?per_page={PER_PAGE}", api.get, lambda page: _read(page, artifact_url)
+            f"{run_url}/artifacts?per_page={PER_PAGE}", api.get, lambda page: _read_page(page, artifact_url)
         ):
             for file in listing.files:
-                if found["artifact"] and file.url != f"{artifact_url}{found['artifact']}/zip":
+                if match["artifact"] and file.url != f"{artifact_url}{match['artifact']}/zip":
                     continue
                 if file.refused:
                     yield file
                 else:
-                    yield from unpacker.files(_artifact(file))
+                    yield from unpacker.files(_to_artifact(file))
 
     @staticmethod
-    def _refuse_unfinished(page: Page, run: str) -> None:
-        """A run that is not over has not made all of its wheels, unless it is the one that we are part of."""
+    def _check_run_completed(page: Page, run_id: str) -> None:
+        """Raise NothingFoundError if the run is still in progress, unless this process is part of it.
+
+        Its jobs may not have uploaded all wheels yet.
+        """
         data = load(page.text, bare_url(page.url))
         status = data.get("status") if isinstance(data, dict) else None
-        if status != "completed" and os.environ.get("GITHUB_RUN_ID") != run:
+        if status != "completed" and os.environ.get("GITHUB_RUN_ID") != run_id:
             raise NothingFoundError(
-                f"the run at {bare_url(page.url)} is not over (status {printable(str(status), limit=40)})",
-                hint="Wait until it is, then run the same command again.",
+                f"the run at {bare_url(page.url)} has not finished"
+                f" (status {printable(str(status), limit=40)})",
+                hint="Wait until it has finished, then run the same command again.",
             )
 
 
-def _artifact(file: RemoteFile) -> Artifact:
+def _to_artifact(file: RemoteFile) -> Artifact:
     return Artifact(
         name=file.filename,
         url=file.url,
@@ -82,30 +87,33 @@ def _artifact(file: RemoteFile) -> Artifact:
     )
 
 
-def _read(page: Page, artifact_url: str) -> Listing:
+def _read_page(page: Page, artifact_url: str) -> Listing:
     return read_artifacts(page.text, page.url, bare_url(page.url), artifact_url)
 
 
 def read_artifacts(text: str, base_url: str, source: str, artifact_url: str) -> Listing:
-    """The artifacts on one page as files of their own; ``artifact_url`` and a number is where one is."""
-    listed = entries(load(text, source), "artifacts", source)
-    files = (_file(entry, source, artifact_url) for entry in listed)
+    """Return a page of artifacts as a listing of files.
+
+    The URL of an artifact is ``artifact_url`` followed by its id and ``/zip``.
+    """
+    artifacts = entries(load(text, source), "artifacts", source)
+    files = (_parse_artifact(artifact, source, artifact_url) for artifact in artifacts)
     return Listing(
-        files=tuple(file for file in files if file is not None), next=next_page(base_url, len(listed))
+        files=tuple(file for file in files if file is not None), next=next_page(base_url, len(artifacts))
     )
 
 
-def _file(entry: dict[str, Any], source: str, artifact_url: str) -> RemoteFile | None:
-    name, number, digest = entry.get("name"), entry.get("id"), entry.get("digest")
-    if not isinstance(name, str) or type(number) is not int:
+def _parse_artifact(entry: dict[str, Any], source: str, artifact_url: str) -> RemoteFile | None:
+    name, artifact_id, digest = entry.get("name"), entry.get("id"), entry.get("digest")
+    if not isinstance(name, str) or type(artifact_id) is not int:
         return None
     expired = entry.get("expired") is True
-    day = printable(str(entry.get("expires_at", ""))[:10])
+    expiry_date = printable(str(entry.get("expires_at", ""))[:10])
     return RemoteFile(
         filename=name,
-        url=f"{artifact_url}{number}/zip",
+        url=f"{artifact_url}{artifact_id}/zip",
         hashes=digests({"sha256": digest.removeprefix("sha256:")}) if isinstance(digest, str) else {},
         source=source,
         modified=bounded.moment(entry.get("created_at")),
-        refused=f"the artifact expired on {day}" if expired else "",
+        refused=f"the artifact expired on {expiry_date}" if expired else "",
     )

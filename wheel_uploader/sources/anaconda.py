@@ -1,4 +1,7 @@
-"""anaconda.org: whatever page of it a person copies leads to its API, which has the names and the hashes."""
+"""Source for packages on anaconda.org.
+
+Every page of the site is mapped to the API, which lists names and hashes.
+"""
 
 from __future__ import annotations
 
@@ -22,23 +25,23 @@ from wheel_uploader.sources.web import WebPage
 from wheel_uploader.urls import parse_qs, quote, unquote, urljoin, urlsplit
 
 _HOSTS = frozenset({"anaconda.org", "www.anaconda.org", "api.anaconda.org", "pypi.anaconda.org"})
-#: Paths of the API before the owner.
-_API_WORDS = frozenset({"package", "packages", "release", "dist", "download"})
-#: Pages of an owner that look like packages.
-_PAGES_OF_OWNER = frozenset({"repo", "packages", "labels", "dashboard"})
-_PRIVATE = "For a private one, put a token into the URL: https://anaconda.org/t/TOKEN/OWNER/NAME"
-_TOKEN = re.compile(r"/t/([^/]+)(/.*|\Z)")
+#: First segments of an API path, before the owner.
+_API_PREFIXES = frozenset({"package", "packages", "release", "dist", "download"})
+#: Second segments of an owner's pages, in the position of a package name.
+_OWNER_PAGES = frozenset({"repo", "packages", "labels", "dashboard"})
+_PRIVATE_HINT = "For a private package, put a token into the URL: https://anaconda.org/t/TOKEN/OWNER/NAME"
+_TOKEN_PATH = re.compile(r"/t/([^/]+)(/.*|\Z)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Channel:
-    """What a URL of anaconda.org is about; empty is what it does not say."""
+    """A package or owner that an anaconda.org URL refers to; parts that the URL lacks are empty."""
 
     owner: str
     name: str = ""
     label: str = ""
     version: str = ""
-    #: Never shown: ``repr`` must be safe.
+    #: Secret: ``repr`` must not show it.
     token: str = ""
 
     def __repr__(self) -> str:
@@ -46,9 +49,9 @@ class Channel:
 
 
 class Anaconda:
-    """A package of anaconda.org, by its API; by its page for pip when the API does not answer."""
+    """A package on anaconda.org, listed by its API, or by its simple page if the API fails."""
 
-    #: Where they are; tests have others.
+    #: URLs of the API and of the simple pages; tests replace them.
     api = "https://api.anaconda.org"
     simple = "https://pypi.anaconda.org"
 
@@ -58,19 +61,20 @@ class Anaconda:
 
     @staticmethod
     def claims(url: str) -> bool:
+        """Return whether ``url`` is a page of anaconda.org with an owner."""
         return parse_url(url) is not None
 
     def files(self, project: str) -> Iterator[RemoteFile]:
-        """The files for pip, of the label and the version in the URL if it has them."""
+        """Yield the wheels and sdists of the package, limited to the label and version in the URL, if any."""
         channel = self._channel
-        assert channel  # noqa: S101 - or it would not have been claimed
+        assert channel  # noqa: S101 - `claims` has checked it
         if channel.token:
             remember_secret(channel.token)
             self._http.add_headers(f"{self.api}/", {"authorization": f"token {channel.token}"})
         name = channel.name or canonicalize_name(project)
         url = f"{self.api}/package/{quote(channel.owner, safe='')}/{quote(name, safe='')}/files"
         try:
-            pages = list(paging.pages(url, self._get, lambda page: _read(page, channel)))
+            pages = list(paging.pages(url, self._get, lambda page: _read_page(page, channel)))
         except (NetworkError, CredentialsError) as error:
             yield from self._from_simple(channel, name, project, error)
             return
@@ -83,7 +87,10 @@ class Anaconda:
     def _from_simple(
         self, channel: Channel, name: str, project: str, error: NetworkError | CredentialsError
     ) -> Iterator[RemoteFile]:
-        """The same files from the page for pip, which has no hashes. Raises ``error`` when it is no help."""
+        """Yield the same files from the simple page, which has no hashes.
+
+        Raises ``error``, or a clearer form of it, if the simple page cannot be read either.
+        """
         token = f"/t/{quote(channel.token, safe='')}" if channel.token else ""
         label = f"/label/{quote(channel.label, safe='')}" if channel.label else ""
         url = f"{self.simple}{token}/{quote(channel.owner, safe='')}{label}/simple/{canonicalize_name(name)}/"
@@ -92,20 +99,20 @@ class Anaconda:
         except (NetworkError, CredentialsError, NothingFoundError):
             if isinstance(error, HttpStatus) and error.status == 404:
                 raise NothingFoundError(
-                    f"there is no package {channel.owner}/{name} on anaconda.org",
-                    hint=f"Check the owner and the name. {_PRIVATE}",
+                    f"package {channel.owner}/{name} does not exist on anaconda.org",
+                    hint=f"Check the owner and the name. {_PRIVATE_HINT}",
                 ) from None
             if isinstance(error, CredentialsError):
-                raise CredentialsError(error.message, hint=_PRIVATE) from None
+                raise CredentialsError(error.message, hint=_PRIVATE_HINT) from None
             raise error from None
         self._http.say(
-            f"anaconda.org's API does not answer ({error.message}); its page for pip does, without hashes"
+            f"anaconda.org's API failed ({error.message}); using its simple page, which has no hashes"
         )
-        yield from (file for file in files if _is_of_version(file, channel))
+        yield from (file for file in files if _matches_version(file, channel))
 
 
 def parse_url(url: str) -> Channel | None:
-    """What a URL of anaconda.org is about; None for other URLs, and where no owner is in it."""
+    """Return the package that a URL refers to, or None for other hosts and for URLs without an owner."""
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
@@ -114,82 +121,82 @@ def parse_url(url: str) -> Channel | None:
     if parts.scheme not in {"http", "https"} or host not in _HOSTS:
         return None
     token, path = "", parts.path
-    if found := _TOKEN.match(path):
-        token, path = unquote(found[1]), found[2]
-    words = [unquote(word) for word in path.split("/") if word]
-    said = _of_simple(words) if host.startswith("pypi.") else _of_site(words)
+    if match := _TOKEN_PATH.match(path):
+        token, path = unquote(match[1]), match[2]
+    segments = [unquote(segment) for segment in path.split("/") if segment]
+    fields = _parse_simple_path(segments) if host.startswith("pypi.") else _parse_site_path(segments)
     query = parse_qs(parts.query)
-    version = said.get("version") or query.get("version", [""])[0]
-    if not said.get("owner"):
+    version = fields.get("version") or query.get("version", [""])[0]
+    if not fields.get("owner"):
         return None
     return Channel(
-        owner=said["owner"],
-        name=said.get("name", ""),
-        label=said.get("label", "") or query.get("label", [""])[0],
+        owner=fields["owner"],
+        name=fields.get("name", ""),
+        label=fields.get("label", "") or query.get("label", [""])[0],
         version=version,
         token=token,
     )
 
 
-def _of_simple(words: list[str]) -> dict[str, str]:
-    """``OWNER/simple/NAME``, ``OWNER/label/LABEL/simple/NAME``, or a file below ``OWNER/simple``."""
-    owner, *rest = words or [""]
+def _parse_simple_path(segments: list[str]) -> dict[str, str]:
+    """Parse ``OWNER/simple/NAME``, ``OWNER/label/LABEL/simple/NAME``, or a file below ``OWNER/simple``."""
+    owner, *rest = segments or [""]
     label = ""
     if rest[:1] == ["label"]:
         label, rest = "".join(rest[1:2]), rest[2:]
     return {"owner": owner, "label": label, "name": "".join(rest[1:2])}
 
 
-def _of_site(words: list[str]) -> dict[str, str]:
-    """``OWNER/NAME/...`` of the site, ``channels/OWNER/packages/NAME/...`` of the new one, or the API's."""
-    if words[:1] == ["channels"]:
-        return dict(zip(("owner", "name"), words[1:4:2], strict=False))
-    if words[:1] and words[0] in _API_WORDS:
-        named = dict(zip(("owner", "name", "version"), words[1:4], strict=False))
-        if words[0] in {"package", "packages"}:
-            named.pop("version", None)
-        return named
-    named = dict(zip(("owner", "name"), words[:2], strict=False))
-    return named if named.get("name") not in _PAGES_OF_OWNER else {"owner": named["owner"]}
+def _parse_site_path(segments: list[str]) -> dict[str, str]:
+    """Parse ``OWNER/NAME/...``, the new site's ``channels/OWNER/packages/NAME/...``, or a path of the API."""
+    if segments[:1] == ["channels"]:
+        return dict(zip(("owner", "name"), segments[1:4:2], strict=False))
+    if segments[:1] and segments[0] in _API_PREFIXES:
+        fields = dict(zip(("owner", "name", "version"), segments[1:4], strict=False))
+        if segments[0] in {"package", "packages"}:
+            fields.pop("version", None)
+        return fields
+    fields = dict(zip(("owner", "name"), segments[:2], strict=False))
+    return fields if fields.get("name") not in _OWNER_PAGES else {"owner": fields["owner"]}
 
 
-# --- the answer of the API -------------------------------------------------------------------------
+# --- the API's response ----------------------------------------------------------------------------
 
 
-def _read(page: Page, channel: Channel) -> Listing:
+def _read_page(page: Page, channel: Channel) -> Listing:
     return read_files(page.text, page.url, bare_url(page.url), channel)
 
 
 def read_files(text: str, base_url: str, source: str, channel: Channel) -> Listing:
-    """The files for pip of a package, each once, however often it is listed. Raises ListingError."""
+    """Return the wheels and sdists of a package, without duplicates. Raises ListingError."""
     data = load(text, source)
     entries = data if isinstance(data, list) else data.get("files") if isinstance(data, dict) else None
     if not isinstance(entries, list):
-        raise ListingError(f"{source} answers with JSON that is no list of files")
-    # Of one file under one URL only what is said of it can differ: then both stay, and stop the release.
+        raise ListingError(f"{source} returned JSON without a list of files")
+    # Two entries with one URL and different hashes are both kept, so that selection reports the conflict.
     files: dict[tuple[str, str], RemoteFile] = {}
     for entry in entries:
-        if isinstance(entry, dict) and _is_wanted(entry, channel):
-            file = _file(entry, base_url, source)
+        if isinstance(entry, dict) and _is_selected(entry, channel):
+            file = _parse_file(entry, base_url, source)
             if file is not None:
                 files.setdefault((file.url, repr(sorted(file.hashes.items()))), file)
     return Listing(files=tuple(files.values()))
 
 
-def _is_wanted(entry: dict[str, Any], channel: Channel) -> bool:
-    kind = entry.get("distribution_type") or entry.get("type")
+def _is_selected(entry: dict[str, Any], channel: Channel) -> bool:
+    file_type = entry.get("distribution_type") or entry.get("type")
     labels = entry.get("labels")
     return (
-        kind == "pypi"
+        file_type == "pypi"
         and (not channel.version or entry.get("version") == channel.version)
         and (not channel.label or (isinstance(labels, list) and channel.label in labels))
     )
 
 
-def _file(entry: dict[str, Any], base_url: str, source: str) -> RemoteFile | None:
-    """One file; its hash may be the word "None", and its URL has no scheme."""
-    name, link = entry.get("basename"), entry.get("download_url")
-    if not isinstance(name, str) or not isinstance(link, str) or not link:
+def _parse_file(entry: dict[str, Any], base_url: str, source: str) -> RemoteFile | None:
+    """Return the file of an entry, or None. Its hash may be the string "None"; its URL has no scheme."""
+    filename, link = entry.get("basename"), entry.get("download_url")
+    if not isinstance(filename, str) or not isinstance(link, str) or not link:
         return None
     try:
         url = urljoin(base_url, link)
@@ -198,21 +205,21 @@ def _file(entry: dict[str, Any], base_url: str, source: str) -> RemoteFile | Non
         return None
     if scheme not in {"http", "https"}:
         return None
-    size, excess = bounded.listed_size(entry.get("size"))
-    given = {algorithm: entry.get(algorithm) for algorithm in ("sha256", "md5")}
+    size, size_error = bounded.listed_size(entry.get("size"))
+    hashes = {algorithm: entry.get(algorithm) for algorithm in ("sha256", "md5")}
     return RemoteFile(
-        filename=name,
+        filename=filename,
         url=url,
         size=size,
-        hashes=digests({key: value for key, value in given.items() if isinstance(value, str)}),
+        hashes=digests({name: value for name, value in hashes.items() if isinstance(value, str)}),
         source=source,
         modified=bounded.moment(entry.get("upload_time")),
-        refused=excess,
+        refused=size_error,
     )
 
 
-def _is_of_version(file: RemoteFile, channel: Channel) -> bool:
-    """Whether a file of the page for pip is of the version in the URL; what is no release's is kept."""
+def _matches_version(file: RemoteFile, channel: Channel) -> bool:
+    """Return whether a file of the simple page has the version in the URL, or no version to compare."""
     if not channel.version:
         return True
     try:

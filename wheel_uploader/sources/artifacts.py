@@ -1,4 +1,4 @@
-"""Wheels in the zips that CI keeps of its jobs: each zip is fetched, and those of the project taken out."""
+"""Downloads the zip archives that CI stores as artifacts, and extracts the project's wheels and sdists."""
 
 from __future__ import annotations
 
@@ -22,122 +22,123 @@ from wheel_uploader.http import Http
 from wheel_uploader.models import RemoteFile
 from wheel_uploader.sources.scratch import Scratch
 
-#: Bytes of all zips of one run, and of all that is taken out of them: a release of 100 large wheels has both.
+#: Most bytes of all zips of one run and of all files extracted from them; enough for 100 large wheels.
 MAX_BYTES = 16 << 30
 
-#: Of a zip that is cut off, the end of a wheel in it may be taken for its own.
-_DAMAGE = frozenset({"unreadable", "trailing-bytes", "foreign-bytes"})
-_HINT = "Run the job again, or give the artifacts that are good one by one with -u."
+#: Anomalies of a truncated zip, in which the end record of a wheel inside may pass for that of the zip.
+_TRUNCATION_ANOMALIES = frozenset({"unreadable", "trailing-bytes", "foreign-bytes"})
+_HINT = "Run the job again, or pass the URL of each intact artifact with -u."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Artifact:
-    """One zip of a run."""
+    """A zip archive of a CI run or job."""
 
     name: str
-    #: Where it is fetched from.
+    #: URL of the download.
     url: str
-    #: Where a person finds it.
+    #: URL of the page to name in messages.
     source: str
-    #: Hex, of the zip; empty when the place does not say.
+    #: SHA-256 of the zip in hexadecimal; empty if the server does not list it.
     sha256: str = ""
     modified: datetime | None = None
 
 
 class UnpackingSource:
-    """What a source begins with whose files have to be unpacked before they can be listed."""
+    """Base class of sources that list files by unpacking archives."""
 
     def __init__(self, url: str, http: Http) -> None:
         self._url = url
         self._http = http
-        #: It has to be kept for as long as the files are needed.
+        #: Holds the listed files: keep it open for as long as they are needed.
         self.scratch = Scratch()
 
 
 class Unpacker:
-    """Fetches the artifacts of one run, one after another, and lists what is in them."""
+    """Downloads the artifacts of one run, one at a time, and lists their contents."""
 
     def __init__(self, http: Http, scratch: Scratch, project: str) -> None:
         self._http = http
         self._scratch = scratch
         self._project = canonicalize_name(project)
-        self._room = MAX_BYTES
+        self._remaining_bytes = MAX_BYTES
 
     def files(self, artifact: Artifact) -> Iterable[RemoteFile]:
-        """Every file in it; those of the project under ``file:`` URLs, where they have been unpacked to.
+        """Return every file in the artifact; those of the project are unpacked and have ``file:`` URLs.
 
-        An artifact that has been looked at in this run is not fetched again: what is once under its URL never
-        changes. Raises FileError when the zip or a file of the project in it is damaged.
+        An artifact is downloaded once per run of this program, because its contents never change. Raises
+        FileError if the zip, or a file of the project in it, is damaged.
         """
         key = (artifact.url, artifact.sha256, self._project)
-        return self._scratch.once(key, lambda: self._unpacked(artifact))
+        return self._scratch.once(key, lambda: self._unpack(artifact))
 
-    def _unpacked(self, artifact: Artifact) -> Iterator[RemoteFile]:
+    def _unpack(self, artifact: Artifact) -> Iterator[RemoteFile]:
         folder = self._scratch.directory()
         path = folder / "artifact.zip"
-        size = self._http.retrying(f"get {artifact.name}", lambda: self._fetch(artifact, path))
-        self._room -= size
+        size = self._http.retrying(f"get {artifact.name}", lambda: self._download(artifact, path))
+        self._remaining_bytes -= size
         with storage_errors(str(path)), path.open("rb") as stream:
             walk = zipwalk.walk(stream, size)
             members = [entry for entry in walk.entries if _basename(entry)]
-            # A file that was uploaded as it is, without a zip around it, gives its name to the artifact.
-            is_alone = self._is_ours(artifact.name) and not any(map(_is_dist, members))
-            if not is_alone:
-                for fact in walk.facts:
-                    if fact.kind in _DAMAGE:
-                        raise FileError(f"{_called(artifact)} is damaged: {fact.message}", hint=_HINT)
+            # An artifact that is a single file uploaded without a zip around it has the name of that file.
+            is_bare_file = self._belongs_to_project(artifact.name) and not any(map(_is_distribution, members))
+            if not is_bare_file:
+                for anomaly in walk.facts:
+                    if anomaly.kind in _TRUNCATION_ANOMALIES:
+                        raise FileError(f"{_describe(artifact)} is damaged: {anomaly.message}", hint=_HINT)
                 for number, entry in enumerate(members):
-                    yield self._file(stream, entry, size, folder / str(number), artifact)
-        if is_alone:
-            yield _moved(path, folder / artifact.name, artifact, size)
+                    yield self._extract(stream, entry, size, folder / str(number), artifact)
+        if is_bare_file:
+            yield _move(path, folder / artifact.name, artifact, size)
         else:
             path.unlink()
 
-    def _is_ours(self, name: str) -> bool:
+    def _belongs_to_project(self, name: str) -> bool:
         try:
             return names.parse(names.about(name) or name).project == self._project
         except names.NameRefused:
             return False
 
-    # --- the zip ---------------------------------------------------------------------------------------
-
-    def _fetch(self, artifact: Artifact, path: Path) -> int:
-        """Bring the zip; how many bytes it has."""
+    def _download(self, artifact: Artifact, path: Path) -> int:
+        """Download the zip, check its hash, and return its size in bytes."""
         sha256, size = hashlib.sha256(), 0
         with (
-            self._http.stream(artifact.url) as stream,
+            self._http.stream(artifact.url) as response,
             storage_errors(str(path)),
             path.open("wb") as file,
         ):
-            if stream.status != 200:
-                raise NetworkError(f"{_called(artifact)}: the server answered {stream.status}")
-            for chunk in stream.chunks():
+            if response.status != 200:
+                raise NetworkError(f"{_describe(artifact)}: the server returned status {response.status}")
+            for chunk in response.chunks():
                 size += len(chunk)
-                if size > self._room:
-                    raise FileError(f"{_called(artifact)}: all together is more than {human_size(MAX_BYTES)}")
+                if size > self._remaining_bytes:
+                    raise FileError(
+                        f"{_describe(artifact)}: all artifacts together exceed {human_size(MAX_BYTES)}"
+                    )
                 sha256.update(chunk)
                 file.write(chunk)
         if artifact.sha256 and artifact.sha256 != sha256.hexdigest():
             raise FileError(
-                f"{_called(artifact)} has sha256 {sha256.hexdigest()}, and {artifact.sha256} was listed",
+                f"{_describe(artifact)} has sha256 {sha256.hexdigest()}, but {artifact.sha256} is listed",
                 hint=_HINT,
             )
         return size
 
-    # --- what is in it ---------------------------------------------------------------------------------
-
-    def _file(
-        self, stream: BinaryIO, entry: Entry, packed: int, folder: Path, artifact: Artifact
+    def _extract(
+        self, stream: BinaryIO, entry: Entry, packed_size: int, folder: Path, artifact: Artifact
     ) -> RemoteFile:
+        """Return a member of the zip, unpacked into ``folder`` if it belongs to the project."""
         name = _basename(entry)
-        if not self._is_ours(name):
+        if not self._belongs_to_project(name):
             return RemoteFile(filename=name, url=artifact.url, source=artifact.source)
-        where = f"{name} in {_called(artifact)}"
+        description = f"{name} in {_describe(artifact)}"
         if entry.data < 0 or stat.S_ISLNK(entry.mode):
-            raise FileError(f"{where} is encrypted, a link, or damaged", hint=_HINT)
-        self._room -= entry.size
-        if self._room < 0 or is_bomb(entry.size, packed):
-            raise FileError(f"{where} unpacks to {human_size(entry.size)}, which is too much", hint=_HINT)
+            raise FileError(f"{description} is encrypted, a symbolic link, or damaged", hint=_HINT)
+        self._remaining_bytes -= entry.size
+        if self._remaining_bytes < 0 or is_bomb(entry.size, packed_size):
+            raise FileError(
+                f"{description} unpacks to {human_size(entry.size)}, which is too large", hint=_HINT
+            )
         sha256 = hashlib.sha256()
         path = folder / name
         try:
@@ -148,38 +149,38 @@ class Unpacker:
                         sha256.update(piece)
                         file.write(piece)
         except inflate.Damaged as error:
-            raise FileError(f"{where} is damaged: {error}", hint=_HINT) from None
-        # The zip's own hash, where there is one, vouches for what was in it.
+            raise FileError(f"{description} is damaged: {error}", hint=_HINT) from None
+        # A hash computed here counts as a listed one only if the hash of the zip was listed and verified.
         hashes = {"sha256": sha256.hexdigest()} if artifact.sha256 else {}
-        return _remote(path, artifact, entry.size, hashes)
+        return _to_remote_file(path, artifact, entry.size, hashes)
 
 
 def _basename(entry: Entry) -> str:
-    """The last part of a member's name; empty for a directory, and a directory may be called like a wheel."""
+    """Return the last part of a member's path; empty for a directory, even one that is named like a wheel."""
     return entry.name.replace("\\", "/").rpartition("/")[2]
 
 
-def _is_dist(entry: Entry) -> bool:
+def _is_distribution(entry: Entry) -> bool:
     return _basename(entry).endswith((".whl", *names.SDIST_SUFFIXES))
 
 
-def _moved(path: Path, to: Path, artifact: Artifact, size: int) -> RemoteFile:
-    with storage_errors(str(to)):
-        path.rename(to)
+def _move(path: Path, destination: Path, artifact: Artifact, size: int) -> RemoteFile:
+    with storage_errors(str(destination)):
+        path.rename(destination)
     hashes = {"sha256": artifact.sha256} if artifact.sha256 else {}
-    return _remote(to, artifact, size, hashes)
+    return _to_remote_file(destination, artifact, size, hashes)
 
 
-def _remote(path: Path, artifact: Artifact, size: int, hashes: Mapping[str, str]) -> RemoteFile:
+def _to_remote_file(path: Path, artifact: Artifact, size: int, hashes: Mapping[str, str]) -> RemoteFile:
     return RemoteFile(
         filename=path.name,
         url=path.as_uri(),
         size=size,
         hashes=hashes,
-        source=_called(artifact),
+        source=_describe(artifact),
         modified=artifact.modified,
     )
 
 
-def _called(artifact: Artifact) -> str:
+def _describe(artifact: Artifact) -> str:
     return f"artifact {printable(artifact.name, limit=200)} of {artifact.source}"

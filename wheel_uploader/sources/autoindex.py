@@ -1,4 +1,4 @@
-"""Directory listings for programs: nginx in JSON, JSONP and XML, Caddy and npm's serve in JSON."""
+"""Parses machine-readable directory listings: nginx (JSON, JSONP, XML), Caddy and npm's serve (JSON)."""
 
 from __future__ import annotations
 
@@ -13,22 +13,25 @@ from wheel_uploader.sources.base import Listing, urls_below
 from wheel_uploader.sources.xml import Document
 from wheel_uploader.urls import unquote, urljoin, urlsplit, urlunsplit
 
-#: nginx's XML.
+#: Elements and fields to read from nginx's XML.
 RECORDS = frozenset({"file", "directory"})
 FIELDS: frozenset[str] = frozenset()
 
-_CALLBACK = re.compile(r"\s*(?:/\*[^*]{0,100}\*/\s*)?[\w.$]{1,200}\s*\(")
+_JSONP_CALL = re.compile(r"\s*(?:/\*[^*]{0,100}\*/\s*)?[\w.$]{1,200}\s*\(")
 
 
 def without_callback(text: str) -> str:
-    """The JSON of a JSONP answer; other text as it is."""
-    found = _CALLBACK.match(text)
-    end = text.rstrip().removesuffix(";").rstrip()
-    return end[found.end() : -1] if found and end.endswith(")") else text
+    """Return the JSON inside a JSONP response; return other text unchanged."""
+    match = _JSONP_CALL.match(text)
+    call = text.rstrip().removesuffix(";").rstrip()
+    return call[match.end() : -1] if match and call.endswith(")") else text
 
 
 def read_entries(data: object, base_url: str, source: str) -> Listing | None:
-    """The files of a directory, or None when this is none of the three. Names only: nginx gives no URLs."""
+    """Return the directory listing in ``data``, or None if it is not one of nginx, Caddy or serve.
+
+    nginx lists names without URLs.
+    """
     if isinstance(data, list):
         entries = data
     elif isinstance(data, dict) and isinstance(data.get("files"), list) and "directory" in data:
@@ -37,11 +40,11 @@ def read_entries(data: object, base_url: str, source: str) -> Listing | None:
         return None
     if not all(map(_is_entry, entries)):
         return None
-    return _listing(entries, base_url, source)
+    return _build_listing(entries, base_url, source)
 
 
 def read_document(document: Document, base_url: str, source: str) -> Listing:
-    """The files of nginx's XML."""
+    """Return the files of a directory listing in nginx's XML."""
     entries = [
         {
             "type": record.tag,
@@ -51,35 +54,38 @@ def read_document(document: Document, base_url: str, source: str) -> Listing:
         }
         for record in document.records
     ]
-    return _listing(entries, base_url, source)
+    return _build_listing(entries, base_url, source)
 
 
-def _listing(entries: list[dict[str, Any]], base_url: str, source: str) -> Listing:
+def _build_listing(entries: list[dict[str, Any]], base_url: str, source: str) -> Listing:
     files: list[RemoteFile] = []
     pages: dict[str, str] = {}
-    url_of = urls_below(_directory(base_url))
+    build_url = urls_below(_parent_url(base_url))
     for entry in entries:
-        # serve calls the file without its suffix "name"; it and Caddy give directories a slash.
+        # serve has the name without its suffix in "name"; serve and Caddy append a slash to a directory.
         base = entry.get("base")
         name = (base if isinstance(base, str) else entry["name"]).removesuffix("/")
         if not name or "/" in name:
             continue
-        # Caddy has no type: whatever is there instead need not be text, and a list has no place in a set.
+        # "type" may hold any JSON value, so it is looked up in a tuple: a list in it is not hashable.
         if entry.get("is_dir") or entry.get("type") in ("directory", "folder"):
-            pages.setdefault(canonicalize_name(name), f"{url_of(name)}/")
+            pages.setdefault(canonicalize_name(name), f"{build_url(name)}/")
             continue
-        given = entry.get("url")
-        url = _own_url(given, name, base_url) if isinstance(given, str) else url_of(name)
+        link = entry.get("url")
+        url = _resolve_link(link, name, base_url) if isinstance(link, str) else build_url(name)
         if url and entry.get("type", "file") == "file":
-            size, excess = bounded.listed_size(entry.get("size"))
-            when = bounded.moment(entry.get("mtime") or entry.get("mod_time"))
-            file = RemoteFile(filename=name, url=url, size=size, source=source, modified=when, refused=excess)
-            files.append(file)
+            size, size_error = bounded.listed_size(entry.get("size"))
+            modified = bounded.moment(entry.get("mtime") or entry.get("mod_time"))
+            files.append(
+                RemoteFile(
+                    filename=name, url=url, size=size, source=source, modified=modified, refused=size_error
+                )
+            )
     return Listing(files=tuple(files), pages=pages)
 
 
 def _is_entry(entry: object) -> bool:
-    """Whether it says of itself what it is: ``type`` at nginx and serve, ``is_dir`` and ``url`` at Caddy."""
+    """Return whether an entry has the keys of nginx or serve (``type``), or Caddy (``is_dir``, ``url``)."""
     return (
         isinstance(entry, dict)
         and isinstance(entry.get("name"), str)
@@ -87,17 +93,17 @@ def _is_entry(entry: object) -> bool:
     )
 
 
-def _own_url(given: str, name: str, base_url: str) -> str:
-    """The URL that Caddy gives for a file; empty when it does not lead to that name."""
+def _resolve_link(link: str, name: str, base_url: str) -> str:
+    """Return the absolute URL of Caddy's link to a file; empty if its last segment is not that name."""
     try:
-        url = urljoin(base_url, given)
+        url = urljoin(base_url, link)
         parts = urlsplit(url)
     except ValueError:
         return ""
-    named = unquote(parts.path.rpartition("/")[2]) == name
-    return url.partition("#")[0] if parts.scheme in {"http", "https"} and parts.netloc and named else ""
+    has_name = unquote(parts.path.rpartition("/")[2]) == name
+    return url.partition("#")[0] if parts.scheme in {"http", "https"} and parts.netloc and has_name else ""
 
 
-def _directory(url: str) -> str:
+def _parent_url(url: str) -> str:
     parts = urlsplit(url)
     return urlunsplit(parts._replace(path=parts.path[: parts.path.rfind("/") + 1]))

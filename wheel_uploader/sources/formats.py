@@ -1,4 +1,4 @@
-"""What an answer is, by its Content-Type and its shape, and so which reader it gets. Pure."""
+"""Chooses the parser for a response by its Content-Type and its structure. Pure functions."""
 
 from __future__ import annotations
 
@@ -18,56 +18,56 @@ from wheel_uploader.urls import unquote, urlsplit
 
 Reader = Callable[[str, str, str], Listing]
 
-#: XML by its root.
-_DOCUMENTS: dict[str, Callable[[Document, str, str], Listing]] = {
+#: Parsers of XML, by root element.
+_XML_PARSERS: dict[str, Callable[[Document, str, str], Listing]] = {
     "ListBucketResult": s3.read_bucket,
     "EnumerationResults": azure.read_container,
     "list": autoindex.read_document,
 }
-#: Readers that look whether it is theirs.
-_ENTRIES = (autoindex.read_entries, swift.read_entries)
+#: Parsers of JSON, each of which returns None for a structure that it does not recognize.
+_JSON_PARSERS = (autoindex.read_entries, swift.read_entries)
 
 
 def read(page: Page) -> Listing:
-    """What a page lists. Raises ListingError when it is no listing."""
-    where = bare_url(page.url)
-    reader = _reader(page)
+    """Return the listing on a page. Raises ListingError if the page is not a listing."""
+    source = bare_url(page.url)
+    reader = _choose_reader(page)
     if reader is None:
-        raise _no_listing(page, where)
-    listing = reader(page.text, page.url, where)
+        raise _not_a_listing(page, source)
+    listing = reader(page.text, page.url, source)
     if listing.asks_for_password and not any(
         file.filename.endswith((".whl", *names.SDIST_SUFFIXES)) for file in listing.files
     ):
         raise ListingError(
-            f"{where} answers with a login page",
-            hint="Give an address that shows the files, or one that takes https://USER:PASSWORD@HOST/...",
+            f"{source} returned a login page",
+            hint="Pass a URL that lists the files without a login, or put the login into it: https://USER:PASSWORD@HOST/...",
         )
     return listing
 
 
 def is_json(page: Page) -> bool:
-    """Whether a page says that it is JSON, but of no index."""
+    """Return whether the Content-Type of a page is JSON or JSONP, and not that of an index page."""
     return _READERS.get(page.content_type) in {read_any_json, read_jsonp}
 
 
-def _reader(page: Page) -> Reader | None:
+def _choose_reader(page: Page) -> Reader | None:
     reader = _READERS.get(page.content_type)
     return read_any_xml if reader is read_html and _is_xml(decoded(page.body[:8000])) else reader
 
 
 def _is_xml(text: str) -> bool:
-    """Whether what calls itself a page is the XML of an object store: no element of HTML in its beginning."""
+    """Return whether a page sent as HTML is the XML of an object store: it has no early ``<html>`` tag."""
     start = text[:2000].lstrip().lower()
     return start.startswith("<?xml") and "<html" not in start
 
 
-def _no_listing(page: Page, where: str) -> ListingError:
-    if _names_a_file(page.url):
-        return ListingError(f"{where} is a file, not a listing", hint="Give the directory that it is in.")
-    return ListingError(f"{where} answers with {printable(page.content_type)}, which is no listing")
+def _not_a_listing(page: Page, source: str) -> ListingError:
+    if _is_file_url(page.url):
+        return ListingError(f"{source} is a file, not a listing", hint="Pass the URL of its directory.")
+    return ListingError(f"{source} returned {printable(page.content_type)}, not a file listing")
 
 
-def _names_a_file(url: str) -> bool:
+def _is_file_url(url: str) -> bool:
     try:
         names.parse(unquote(urlsplit(url).path.rpartition("/")[2]))
     except names.NameRefused:
@@ -76,37 +76,43 @@ def _names_a_file(url: str) -> bool:
 
 
 def read_any_json(text: str, base_url: str, source: str) -> Listing:
-    """A page of an index, of a container, or a directory of nginx, Caddy or serve. Raises ListingError."""
+    """Parse JSON: an index page, a Swift container, or a directory of nginx, Caddy or serve.
+
+    Raises ListingError.
+    """
     data = load(text, source)
-    for read_entries in _ENTRIES:
-        listing = read_entries(data, base_url, source)
+    for parse in _JSON_PARSERS:
+        listing = parse(data, base_url, source)
         if listing is not None:
             return listing
     return read_index(data, base_url, source)
 
 
 def read_jsonp(text: str, base_url: str, source: str) -> Listing:
-    """JSON within a call of a function."""
+    """Parse JSONP: JSON inside a function call. Raises ListingError."""
     return read_any_json(autoindex.without_callback(text), base_url, source)
 
 
 def read_any_xml(text: str, base_url: str, source: str) -> Listing:
-    """The XML of an object store or of nginx. Raises ListingError, which quotes the error of a store."""
-    document = read_xml(text, source, records=_RECORDS, fields=_FIELDS)
-    reader = _DOCUMENTS.get(document.root)
+    """Parse the XML of an object store or of nginx.
+
+    Raises ListingError, which quotes the code and message of an object store's error.
+    """
+    document = read_xml(text, source, records=_RECORD_TAGS, fields=_FIELD_TAGS)
+    reader = _XML_PARSERS.get(document.root)
     if reader is None:
-        said = ", ".join(document.fields[key] for key in ("Code", "Message") if key in document.fields)
+        store_error = ", ".join(document.fields[key] for key in ("Code", "Message") if key in document.fields)
         raise ListingError(
-            f"{source} answers with XML, which is no listing"
-            + (f": {printable(said, limit=200)}" if said else "")
+            f"{source} returned XML that is not a file listing"
+            + (f": {printable(store_error, limit=200)}" if store_error else "")
         )
     return reader(document, base_url, source)
 
 
-_RECORDS = s3.RECORDS | azure.RECORDS | autoindex.RECORDS
-_FIELDS = s3.FIELDS | azure.FIELDS | autoindex.FIELDS | {"Code", "Message"}
+_RECORD_TAGS = s3.RECORDS | azure.RECORDS | autoindex.RECORDS
+_FIELD_TAGS = s3.FIELDS | azure.FIELDS | autoindex.FIELDS | {"Code", "Message"}
 
-#: By what the server says it is, not by what was asked for: many answer a request for JSON with HTML.
+#: By the Content-Type of the response, not of the request: many servers answer a request for JSON with HTML.
 _READERS: dict[str, Reader] = {
     "": read_html,
     "text/html": read_html,

@@ -1,4 +1,7 @@
-"""GitHub's API, of github.com or an Enterprise Server, with the token of the environment; and releases."""
+"""Source for the assets of a GitHub release, and the client of GitHub's API that it shares with Actions.
+
+Serves github.com and GitHub Enterprise Server, with a token from the environment.
+"""
 
 from __future__ import annotations
 
@@ -18,35 +21,36 @@ from wheel_uploader.sources.base import Listing, digests, with_query
 from wheel_uploader.sources.simple import load
 from wheel_uploader.urls import parse_qs, quote, unquote, urljoin, urlsplit
 
-#: Entries on one page of a list: the most that GitHub gives.
+#: Entries on one page of a list; GitHub's maximum.
 PER_PAGE = 100
 
 _NUMBER = re.compile(r"[0-9]{1,18}\Z")
 
-_GITHUB = frozenset({"github.com", "www.github.com", "api.github.com"})
-#: Variables with a token: for github.com, and for a GitHub Enterprise Server; gh's own names first.
-_TOKENS = ("GH_TOKEN", "GITHUB_TOKEN")
-_ENTERPRISE_TOKENS = ("GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN")
+_GITHUB_HOSTS = frozenset({"github.com", "www.github.com", "api.github.com"})
+#: Variables with a token, for github.com and for GitHub Enterprise Server; those of gh take precedence.
+_TOKEN_VARIABLES = ("GH_TOKEN", "GITHUB_TOKEN")
+_ENTERPRISE_TOKEN_VARIABLES = ("GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repository:
-    """A repository of some GitHub, and what its URL says besides."""
+    """The location of a repository, or of a page below it, on github.com or an Enterprise Server."""
 
-    #: Of github.com itself, or of an Enterprise Server.
+    #: Host of the site, or of github.com's API.
     host: str
-    #: From ``/OWNER/REPO`` on, of the site or of the API.
+    #: Path that begins with ``/OWNER/REPO``, with the prefix of the API removed.
     path: str
 
     @property
     def is_enterprise(self) -> bool:
-        return self.host not in _GITHUB
+        """True for a GitHub Enterprise Server."""
+        return self.host not in _GITHUB_HOSTS
 
 
 def repository(url: str) -> Repository | None:
-    """What a URL of a GitHub's site or API is about; None for other URLs.
+    """Return the location that a URL of GitHub's site or API refers to, or None for other URLs.
 
-    An Enterprise Server is known by the variables that Actions (GITHUB_SERVER_URL) or gh (GH_HOST) have.
+    An Enterprise Server is recognized by GITHUB_SERVER_URL, which Actions sets, or by GH_HOST of gh.
     """
     try:
         parts = urlsplit(url)
@@ -55,63 +59,65 @@ def repository(url: str) -> Repository | None:
         return None
     if parts.scheme not in {"http", "https"}:
         return None
-    if host in _GITHUB:
+    if host in _GITHUB_HOSTS:
         path = parts.path.removeprefix("/repos") if host == "api.github.com" else parts.path
         return Repository(host=host, path=path)
-    if host and host in {_runs_on(), os.environ.get("GH_HOST", "").lower()}:
+    if host and host in {_actions_host(), os.environ.get("GH_HOST", "").lower()}:
         return Repository(host=parts.netloc.rpartition("@")[2], path=parts.path.removeprefix("/api/v3/repos"))
     return None
 
 
-def _runs_on() -> str:
-    """The host of the GitHub whose Actions run us; empty elsewhere."""
+def _actions_host() -> str:
+    """Return the host of the GitHub whose Actions job runs this process; empty outside of Actions."""
     try:
         return urlsplit(os.environ.get("GITHUB_SERVER_URL", "")).hostname or ""
     except ValueError:
         return ""
 
 
-def _variables(host: str) -> tuple[str, ...]:
-    """Where a token for the GitHub at ``host`` is found: the one that Actions give is for their own."""
-    at_home = _runs_on() or "github.com"
-    if host in _GITHUB:
-        return _TOKENS if at_home in _GITHUB else _TOKENS[:1]
-    return (*_ENTERPRISE_TOKENS, *(_TOKENS[1:] if host.partition(":")[0] == at_home else ()))
+def _token_variables(host: str) -> tuple[str, ...]:
+    """Return the variables to read a token for ``host`` from; GITHUB_TOKEN of Actions is for its own host."""
+    own_host = _actions_host() or "github.com"
+    if host in _GITHUB_HOSTS:
+        return _TOKEN_VARIABLES if own_host in _GITHUB_HOSTS else _TOKEN_VARIABLES[:1]
+    own_variables = _TOKEN_VARIABLES[1:] if host.partition(":")[0] == own_host else ()
+    return (*_ENTERPRISE_TOKEN_VARIABLES, *own_variables)
 
 
 class Api:
-    """Requests to a GitHub's API. The token of the environment goes there, and nowhere else."""
+    """A client of GitHub's API, which sends the token of the environment to the API and to no other URL."""
 
-    def __init__(self, http: Http, base: str, where: Repository) -> None:
+    def __init__(self, http: Http, base: str, location: Repository) -> None:
         self._http = http
-        #: Without a slash at its end.
-        self.base = f"https://{where.host}/api/v3" if where.is_enterprise else base
-        self._variables = _variables(where.host)
-        found = (os.environ.get(name, "").strip() for name in self._variables)
-        self.token = next(filter(None, found), "")
+        #: URL of the API, without a trailing slash.
+        self.base = f"https://{location.host}/api/v3" if location.is_enterprise else base
+        self._variables = _token_variables(location.host)
+        tokens = (os.environ.get(name, "").strip() for name in self._variables)
+        self.token = next(filter(None, tokens), "")
         if self.token:
             remember_secret(self.token)
             http.add_headers(f"{self.base}/", {"authorization": f"Bearer {self.token}"})
 
     def url(self, path: str) -> str:
+        """Return the URL of the API for ``path``, which begins with ``OWNER/REPO``."""
         return f"{self.base}/repos/{path}"
 
     def get(self, url: str) -> Page:
-        """An answer of the API. Raises NothingFoundError for 404, with what may be behind it."""
+        """Return a page of the API. Raises NothingFoundError for status 404, with a hint at likely causes."""
         try:
             return self._http.get(url, accept="application/vnd.github+json")
         except CredentialsError:
             raise CredentialsError(
-                f"{bare_url(url)} refuses the token in {' or '.join(self._variables)}",
-                hint="Renew it, or unset the variable: what is public needs none.",
+                f"{bare_url(url)} rejected the token in {' or '.join(self._variables)}",
+                hint="Renew the token, or unset the variable: public repositories need no token.",
             ) from None
         except HttpStatus as error:
             token = self._variables[-1]
             if error.status in {404, 410}:
-                more = "" if self.token else f" A private repository needs a token in {token}."
+                token_hint = "" if self.token else f" A private repository needs a token in {token}."
                 raise NothingFoundError(
-                    f"there is nothing at {bare_url(url)} (the server answers {error.status})",
-                    hint=f"Check owner, repository and tag.{more}",
+                    f"{bare_url(url)} was not found (status {error.status})",
+                    hint=f"Check the owner, repository and tag.{token_hint}",
                 ) from None
             if error.status in {403, 429} and not self.token:
                 error.hint = f"GitHub allows few requests without a token: set {token}."
@@ -119,15 +125,15 @@ class Api:
 
 
 def entries(data: object, key: str, source: str) -> list[dict[str, Any]]:
-    """The objects in a list of the API, which may stand below ``key``. Raises ListingError."""
-    found = data.get(key) if isinstance(data, dict) else data
-    if not isinstance(found, list):
-        raise ListingError(f"{source} answers with JSON that has no list of {key}")
-    return [entry for entry in found if isinstance(entry, dict)]
+    """Return the objects of a list that the API returned, bare or under ``key``. Raises ListingError."""
+    values = data.get(key) if isinstance(data, dict) else data
+    if not isinstance(values, list):
+        raise ListingError(f"{source} returned JSON without a list of {key}")
+    return [entry for entry in values if isinstance(entry, dict)]
 
 
 def next_page(url: str, count: int) -> str:
-    """The URL of the page after one with ``count`` entries; empty when it was not full."""
+    """Return the URL of the page after ``url``; empty if ``count`` entries do not fill the page."""
     if count < PER_PAGE:
         return ""
     page = parse_qs(urlsplit(url).query).get("page", ["1"])[0]
@@ -135,9 +141,9 @@ def next_page(url: str, count: int) -> str:
 
 
 class GitHubRelease:
-    """The assets of one release of a repository."""
+    """The assets of one release of a GitHub repository."""
 
-    #: Where the API is; tests have another.
+    #: URL of the API; tests replace it.
     api = "https://api.github.com"
 
     def __init__(self, url: str, http: Http) -> None:
@@ -146,108 +152,118 @@ class GitHubRelease:
 
     @staticmethod
     def claims(url: str) -> bool:
+        """Return whether ``url`` is a release, or an asset of one."""
         return bool(_api_path(url))
 
-    def files(self, project: str) -> Iterator[RemoteFile]:  # noqa: ARG002 (a release is of one repository)
-        """Every asset; with a token by the API, which gives those of drafts and private repositories too."""
-        where = repository(self._url)
-        assert where  # noqa: S101 - or it would not have been claimed
-        api = Api(self._http, self.api, where)
+    def files(self, project: str) -> Iterator[RemoteFile]:  # noqa: ARG002 (the URL names the repository)
+        """Yield every asset, with its API URL if a token is set: it also serves drafts and private assets."""
+        location = repository(self._url)
+        assert location  # noqa: S101 - `claims` has checked it
+        api = Api(self._http, self.api, location)
         path = api.url(_api_path(self._url))
-        releases, _, number = path.rpartition("/")
-        if not _NUMBER.match(number) or releases.endswith("/tags"):
+        releases, _, release_id = path.rpartition("/")
+        if not _NUMBER.match(release_id) or releases.endswith("/tags"):
             releases = path[: path.rindex("/releases/")] + "/releases"
-            number = self._found(api, path, releases)
-        by_api = f"{api.base}/" if api.token else ""
-        url = f"{releases}/{number}/assets?per_page={PER_PAGE}"
-        for _, listing in paging.pages(url, api.get, lambda page: _read(page, by_api)):
+            release_id = self._find_release_id(api, path, releases)
+        api_prefix = f"{api.base}/" if api.token else ""
+        url = f"{releases}/{release_id}/assets?per_page={PER_PAGE}"
+        for _, listing in paging.pages(url, api.get, lambda page: _read_page(page, api_prefix)):
             for file in listing.files:
-                if by_api and file.url.startswith(by_api):
-                    # Without it the API would describe the asset.
+                if api_prefix and file.url.startswith(api_prefix):
+                    # By default the API returns a description of the asset as JSON.
                     self._http.add_headers(file.url, {"accept": "application/octet-stream"})
                 yield file
 
-    def _found(self, api: Api, path: str, releases: str) -> str:
-        """The number of the release at ``path`` of the API, or of the draft for that tag."""
+    def _find_release_id(self, api: Api, path: str, releases: str) -> str:
+        """Return the id of the release at ``path`` of the API, or of the draft release for its tag."""
         try:
-            return _number(api.get(path))
+            return _read_release_id(api.get(path))
         except NothingFoundError:
             tag = unquote(path.rpartition("/tags/")[2])
             if not api.token or "/tags/" not in path:
                 raise
-            # By their tag the API does not give drafts; their own pages are called untagged-...
-            for _, listing in paging.pages(f"{releases}?per_page={PER_PAGE}", api.get, _drafts):
-                if number := listing.pages.get(tag):
-                    return number
+            # The API does not find drafts by their tag, and the site calls their pages untagged-...
+            for _, listing in paging.pages(f"{releases}?per_page={PER_PAGE}", api.get, _read_drafts):
+                if release_id := listing.pages.get(tag):
+                    return release_id
             raise
 
 
-def _drafts(page: Page) -> Listing:
-    """The numbers of the draft releases on a page, by their tags and by the last words of their URLs."""
-    listed = entries(load(page.text, bare_url(page.url)), "releases", bare_url(page.url))
-    drafts = [entry for entry in listed if entry.get("draft") is True and _NUMBER.match(str(entry.get("id")))]
-    called = [
-        (key, str(entry["id"])) for entry in drafts for key in (entry.get("tag_name"), _last_word(entry))
+def _read_drafts(page: Page) -> Listing:
+    """Return the ids of the draft releases on a page, by tag and by the last segment of their URL."""
+    releases = entries(load(page.text, bare_url(page.url)), "releases", bare_url(page.url))
+    drafts = [
+        release
+        for release in releases
+        if release.get("draft") is True and _NUMBER.match(str(release.get("id")))
+    ]
+    ids_by_name = [
+        (name, str(draft["id"]))
+        for draft in drafts
+        for name in (draft.get("tag_name"), _last_url_segment(draft))
     ]
     return Listing(
-        pages={key: number for key, number in called if isinstance(key, str) and key},
-        next=next_page(page.url, len(listed)),
+        pages={name: release_id for name, release_id in ids_by_name if isinstance(name, str) and name},
+        next=next_page(page.url, len(releases)),
     )
 
 
-def _last_word(entry: dict[str, Any]) -> str:
-    return unquote(str(entry.get("html_url", "")).rpartition("/")[2])
+def _last_url_segment(release: dict[str, Any]) -> str:
+    return unquote(str(release.get("html_url", "")).rpartition("/")[2])
 
 
 def _api_path(url: str) -> str:
-    """Where the API has the release of a URL: ``OWNER/REPO/releases/tags/TAG``; empty for other URLs."""
-    where = repository(url)
-    words = [word for word in where.path.split("/") if word] if where else []
-    owner_repo, rest = words[:2], words[3:]
-    if words[2:3] != ["releases"]:
+    """Return the API's path of a release, like ``OWNER/REPO/releases/tags/TAG``; empty for other URLs."""
+    location = repository(url)
+    segments = [segment for segment in location.path.split("/") if segment] if location else []
+    owner_repo, rest = segments[:2], segments[3:]
+    if segments[2:3] != ["releases"]:
         return ""
     match rest:
         case [] | ["latest", *_]:
-            which = "latest"
+            release_path = "latest"
         case [number] if _NUMBER.match(number):
-            which = number
+            release_path = number
         case ["download", *tag, _] if tag:
-            which = _tag(tag)
+            release_path = _tag_path(tag)
         case ["tag" | "tags" | "expanded_assets", *tag] if tag:
-            which = _tag(tag)
+            release_path = _tag_path(tag)
         case _:
             return ""
-    return f"{'/'.join(owner_repo)}/releases/{which}"
+    return f"{'/'.join(owner_repo)}/releases/{release_path}"
 
 
-def _tag(words: list[str]) -> str:
-    return f"tags/{quote(unquote('/'.join(words)), safe='')}"
+def _tag_path(segments: list[str]) -> str:
+    return f"tags/{quote(unquote('/'.join(segments)), safe='')}"
 
 
-def _number(page: Page) -> str:
+def _read_release_id(page: Page) -> str:
     release = load(page.text, bare_url(page.url))
-    number = str(release.get("id")) if isinstance(release, dict) else ""
-    if not _NUMBER.match(number):
-        raise ListingError(f"{bare_url(page.url)} answers with JSON that is no release")
-    return number
+    release_id = str(release.get("id")) if isinstance(release, dict) else ""
+    if not _NUMBER.match(release_id):
+        raise ListingError(f"{bare_url(page.url)} returned JSON that does not describe a release")
+    return release_id
 
 
-def _read(page: Page, by_api: str) -> Listing:
-    return read_assets(page.text, page.url, bare_url(page.url), by_api)
+def _read_page(page: Page, api_prefix: str) -> Listing:
+    return read_assets(page.text, page.url, bare_url(page.url), api_prefix)
 
 
-def read_assets(text: str, base_url: str, source: str, by_api: str = "") -> Listing:
-    """The assets on one page, each under the one of its URLs that begins with ``by_api``, if one does."""
-    listed = entries(load(text, source), "assets", source)
-    files = (_asset(entry, base_url, source, by_api) for entry in listed)
+def read_assets(text: str, base_url: str, source: str, api_prefix: str = "") -> Listing:
+    """Return a page of assets as a listing.
+
+    An asset has its API URL if that begins with a non-empty ``api_prefix``, and its download URL otherwise.
+    """
+    assets = entries(load(text, source), "assets", source)
+    files = (_parse_asset(asset, base_url, source, api_prefix) for asset in assets)
     return Listing(
-        files=tuple(file for file in files if file is not None), next=next_page(base_url, len(listed))
+        files=tuple(file for file in files if file is not None), next=next_page(base_url, len(assets))
     )
 
 
-def _asset(entry: dict[str, Any], base_url: str, source: str, by_api: str) -> RemoteFile | None:
+def _parse_asset(entry: dict[str, Any], base_url: str, source: str, api_prefix: str) -> RemoteFile | None:
     name, link, digest = entry.get("name"), entry.get("browser_download_url"), entry.get("digest")
-    state, own = entry.get("state"), entry.get("url")
+    state, api_url = entry.get("state"), entry.get("url")
     if not isinstance(name, str) or not isinstance(link, str):
         return None
     try:
@@ -257,13 +273,13 @@ def _asset(entry: dict[str, Any], base_url: str, source: str, by_api: str) -> Re
         return None
     if scheme not in {"http", "https"}:
         return None
-    if by_api and isinstance(own, str) and own.startswith(by_api):
-        url = own
-    size, refused = bounded.listed_size(entry.get("size"))
+    if api_prefix and isinstance(api_url, str) and api_url.startswith(api_prefix):
+        url = api_url
+    size, unavailable_reason = bounded.listed_size(entry.get("size"))
     if state != "uploaded":
-        refused = f"its upload to GitHub was never finished (state {state})"
+        unavailable_reason = f"its upload to GitHub never finished (state {state})"
     elif size == 0:
-        refused = "it is empty on GitHub: its upload was cut off"
+        unavailable_reason = "it is empty on GitHub: its upload was interrupted"
     algorithm, _, value = digest.partition(":") if isinstance(digest, str) else ("", "", "")
     return RemoteFile(
         filename=name,
@@ -272,5 +288,5 @@ def _asset(entry: dict[str, Any], base_url: str, source: str, by_api: str) -> Re
         hashes=digests({algorithm: value}) if value else {},
         source=source,
         modified=bounded.moment(entry.get("updated_at")),
-        refused=refused,
+        refused=unavailable_reason,
     )

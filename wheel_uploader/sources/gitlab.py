@@ -1,4 +1,4 @@
-"""Jobs of GitLab CI: the wheels in a job's artifacts. Its package registry is an index like any other."""
+"""Source for the artifacts of a GitLab CI job. GitLab's package registry is read as an ordinary index."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from wheel_uploader.models import RemoteFile
 from wheel_uploader.sources.artifacts import Artifact, Unpacker, UnpackingSource
 from wheel_uploader.urls import quote, unquote, urlsplit, urlunsplit
 
-_JOB = re.compile(r"([0-9]{1,18})(?:/artifacts(?:/.*)?)?/?\Z")
+_JOB_PATH = re.compile(r"([0-9]{1,18})(?:/artifacts(?:/.*)?)?/?\Z")
 
 
 class GitLabJob(UnpackingSource):
-    """The artifacts of one job, at gitlab.com or any other host, for its pages are called alike."""
+    """The artifacts of one job, on gitlab.com or any other host: the paths of GitLab's pages are the same."""
 
     @staticmethod
     def claims(url: str) -> bool:
+        """Return whether ``url`` is the page of a job, or one of its artifacts."""
         return bool(archive_url(url))
 
     def files(self, project: str) -> Iterator[RemoteFile]:
-        """The files in the job's one archive, which GitLab has no hash of."""
+        """Yield the files in the job's archive, for which GitLab lists no hash."""
         url = archive_url(self._url)
         parts = urlsplit(url)
         for host, variable, header in (
@@ -38,16 +39,16 @@ class GitLabJob(UnpackingSource):
 
 
 def archive_url(url: str) -> str:
-    """Where the API has the archive of the job whose page a URL is; empty for other URLs."""
+    """Return the API's URL of the artifact archive of the job at ``url``; empty for other URLs."""
     try:
         parts = urlsplit(url)
     except ValueError:
         return ""
     project, _, rest = unquote(parts.path).removeprefix("/").partition("/-/jobs/")
-    found = _JOB.match(rest)
-    # A project is in a group.
+    match = _JOB_PATH.match(rest)
+    # A project is always in a group or a user's namespace.
     groups = project.split("/")
-    if parts.scheme not in {"http", "https"} or not found or len(groups) < 2 or not all(groups):
+    if parts.scheme not in {"http", "https"} or not match or len(groups) < 2 or not all(groups):
         return ""
-    path = f"/api/v4/projects/{quote(project, safe='')}/jobs/{found[1]}/artifacts"
+    path = f"/api/v4/projects/{quote(project, safe='')}/jobs/{match[1]}/artifacts"
     return urlunsplit(parts._replace(path=path, query="", fragment=""))

@@ -1,7 +1,7 @@
-"""Any HTML listing, and PEP 503 pages, by one rule: the links decide, never the text. The one home of lxml.
+"""Parses the links of HTML listings, PEP 503 pages included. The only module that uses lxml.
 
-The parser is a target that builds no tree: 100,000 links take 0.3 s and no memory to speak of, where
-BeautifulSoup takes 3.4 s and 120 MB (and html.parser of Python 3.11 100 s for 120 kB of ``<a``).
+lxml reports events to a parser target, so that no tree is built: 100,000 links take 0.3 s and hardly any
+memory. BeautifulSoup takes 3.4 s and 120 MB, and html.parser of Python 3.11 100 s for 120 kB of ``<a``.
 """
 
 from __future__ import annotations
@@ -20,55 +20,56 @@ from wheel_uploader.models import RemoteFile
 from wheel_uploader.sources.base import MAX_LINKS, Listing, digests
 from wheel_uploader.urls import SplitResult, unquote, urljoin, urlsplit
 
-_PIECE = 64 * 1024
+#: Characters that are passed to the parser at a time.
+_CHUNK_SIZE = 64 * 1024
 _HASH = re.compile(r"(?:\A|&)([A-Za-z0-9_-]{1,32})=([0-9A-Fa-f]{1,512})(?=&|\Z)")
 #: The size in a row of a listing: ``21-Nov-2026 10:15  16939602``, ``2026-11-21 10:15  16M``, ``16.2 MiB``.
-_SIZE = re.compile(
+_ROW_SIZE = re.compile(
     r"(?<![\w:.,/+-])([0-9]{1,15}(?:\.[0-9]{1,3})?)[ \xa0]?([KMG])?i?(?:B|Bytes)?(?![\w:.,/+-])",
     re.IGNORECASE,
 )
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
-#: Characters of the text beside a link that are looked at.
-_BESIDE = 200
-#: No project and no directory of one is called so.
-_FILES = (".whl", ".tar.gz", ".zip", ".asc", ".metadata", ".attestation")
+#: Characters of the text after a link that are searched for a size.
+_MAX_ROW_TEXT = 200
+#: Suffixes of files: no project, and no directory of one, has a name with such a suffix.
+_FILE_SUFFIXES = (".whl", ".tar.gz", ".zip", ".asc", ".metadata", ".attestation")
 #: A link that is the plain name of a file in the same directory, without encoded characters.
 _PLAIN = re.compile(
     r"([A-Za-z0-9_][\w.+-]*\.(?:whl|tar\.gz|zip|asc|metadata|attestation))(?:#([\w=&-]*))?\Z", re.ASCII
 )
-#: What browsers strip from an attribute before they take it for a URL.
-_SPACE = "".join(map(chr, range(33)))
+#: Characters that browsers strip from a URL in an attribute.
+_URL_WHITESPACE = "".join(map(chr, range(33)))
 
 
 @dataclass(slots=True)
 class _Anchor:
     href: str
-    #: The last visible character of the text: all that is asked of it.
-    last: str = ""
+    #: The last visible character of the link's text; a slash marks a directory.
+    last_character: str = ""
     yanked: bool = False
-    #: About how many bytes the text between it and the next link says.
-    about: int | None = None
+    #: Approximate size in bytes, from the text between this link and the next one.
+    approximate_size: int | None = None
 
 
-class _Anchors:
-    """What lxml reports its events to: the links, the base, and whether somebody asks for a password."""
+class _AnchorTarget:
+    """A parser target that collects links, the base URL, and whether the page has a password field."""
 
     def __init__(self) -> None:
-        self.found: list[_Anchor] = []
+        self.anchors: list[_Anchor] = []
         self.base: str | None = None
         self.has_password = False
-        self._inside = False
+        self._inside_anchor = False
         #: The beginning of the text after the last link.
-        self._beside = ""
+        self._row_text = ""
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
         if tag == "a":
             href = attributes.get("href")
-            self._inside = href is not None
+            self._inside_anchor = href is not None
             if href is not None:
-                self._settle()
-                # Whatever it says, the reason or nothing: that it is there means it.
-                self.found.append(_Anchor(href.strip(_SPACE), yanked="data-yanked" in attributes))
+                self._read_row_size()
+                # The attribute marks the file as yanked, even with an empty value (PEP 592).
+                self.anchors.append(_Anchor(href.strip(_URL_WHITESPACE), yanked="data-yanked" in attributes))
         elif tag == "base" and self.base is None:
             self.base = attributes.get("href")
         elif tag == "input" and attributes.get("type", "").lower() == "password":
@@ -76,107 +77,107 @@ class _Anchors:
 
     def end(self, tag: str) -> None:
         if tag == "a":
-            self._inside = False
+            self._inside_anchor = False
 
     def data(self, text: str) -> None:
-        if self._inside:
+        if self._inside_anchor:
             visible = text.rstrip()
-            self.found[-1].last = visible[-1:] or self.found[-1].last
-        elif self.found and len(self._beside) < _BESIDE:
-            self._beside += f" {text[:_BESIDE]}"
+            self.anchors[-1].last_character = visible[-1:] or self.anchors[-1].last_character
+        elif self.anchors and len(self._row_text) < _MAX_ROW_TEXT:
+            self._row_text += f" {text[:_MAX_ROW_TEXT]}"
 
     def close(self) -> None:
-        self._settle()
+        self._read_row_size()
 
-    def _settle(self) -> None:
-        """Read the text after the last link, all of which is known; nothing of it is kept."""
-        if self.found and self._beside:
-            self.found[-1].about = _size_in(self._beside)
-        self._beside = ""
+    def _read_row_size(self) -> None:
+        """Read the size of the last link from the text after it, now complete, and discard the text."""
+        if self.anchors and self._row_text:
+            self.anchors[-1].approximate_size = _find_size(self._row_text)
+        self._row_text = ""
 
 
 def parse_html(text: str, base_url: str, source: str) -> Iterator[RemoteFile]:
-    """Every file that a page links to. Raises ListingError.
+    """Yield every file that a page links to. Raises ListingError.
 
-    ``base_url`` is where the page came from, ``source`` how it is called for people.
+    ``base_url`` is the URL of the page, and ``source`` the name to show for it in messages.
     """
     yield from read_html(text, base_url, source).files
 
 
 def read_html(text: str, base_url: str, source: str) -> Listing:
-    """Every file and every page below it that a page links to. Raises ListingError."""
-    anchors = _anchors(text)
-    base = _join(base_url, anchors.base) or base_url
-    below = _directory(base)
+    """Return every file, and every page below this one, that a page links to. Raises ListingError."""
+    target = _parse_anchors(text, source)
+    base = _resolve(base_url, target.base) or base_url
+    base_directory = _directory(base)
     files: dict[str, RemoteFile] = {}
     pages: dict[str, str] = {}
     yanked: set[str] = set()
-    # From the first to the last, each given up once it is read: a large page has 100,000.
-    anchors.found.reverse()
-    directory = _join(base, "x").removesuffix("x")
-    while anchors.found:
-        anchor = anchors.found.pop()
-        plain = _PLAIN.match(anchor.href) if directory else None
-        if plain:
-            # There is nothing to resolve in it, and large pages have 100,000 of these.
-            name, fragment = plain[1], plain[2] or ""
+    # Anchors are read in order and freed one by one: a large page has 100,000 of them.
+    target.anchors.reverse()
+    directory = _resolve(base, "x").removesuffix("x")
+    while target.anchors:
+        anchor = target.anchors.pop()
+        plain_match = _PLAIN.match(anchor.href) if directory else None
+        if plain_match:
+            # A fast path for the links of large pages: a plain name needs no resolution.
+            name, fragment = plain_match[1], plain_match[2] or ""
             url, ends_with_slash = f"{directory}{name}", False
         else:
-            url, _, fragment = _join(base, anchor.href).partition("#")
+            url, _, fragment = _resolve(base, anchor.href).partition("#")
             parts = urlsplit(url)
             name = unquote(parts.path.rstrip("/").rpartition("/")[2])
-            if not name:  # no link, or one to the root of a host
+            if not name:  # not an HTTP link, or one to the root of a host
                 continue
-            if not name.endswith(_FILES) and _is_below(parts, below):
+            if not name.endswith(_FILE_SUFFIXES) and _is_below(parts, base_directory):
                 pages.setdefault(canonicalize_name(name), url)
             ends_with_slash = parts.path.endswith("/")
-        # aiohttp links to a directory without the slash: only the text has it.
-        if not ends_with_slash and anchor.last != "/":
+        # aiohttp omits the trailing slash of a directory in the URL, and shows it in the text of the link.
+        if not ends_with_slash and anchor.last_character != "/":
             file = RemoteFile(
                 filename=name,
                 url=url,
                 hashes=_hashes(fragment),
                 source=source,
-                about=anchor.about,
+                about=anchor.approximate_size,
             )
-            _add(files, file)
+            _merge_file(files, file)
             if anchor.yanked:
                 yanked.add(url)
     return Listing(
         files=tuple(files.values()),
         pages=pages,
-        asks_for_password=anchors.has_password,
+        asks_for_password=target.has_password,
         yanked=frozenset(yanked),
     )
 
 
-def _anchors(text: str) -> _Anchors:
-    # Imported here, for the table of sources is read before it is known whether there is any page.
+def _parse_anchors(text: str, source: str) -> _AnchorTarget:
+    # Imported late: this module is loaded with the table of sources, and many runs read no HTML.
     from lxml import etree
 
-    anchors = _Anchors()
-    # The text is decoded already: what a page says of its own charset must not count.
+    target = _AnchorTarget()
     if not text or text.isspace():
-        return anchors
-    target: Any = anchors
-    parser = etree.HTMLParser(target=target, encoding="utf-8", huge_tree=True)
+        return target
+    # The text is already decoded, so a charset that the page declares must be ignored.
+    parser_target: Any = target
+    parser = etree.HTMLParser(target=parser_target, encoding="utf-8", huge_tree=True)
     try:
-        for offset in range(0, len(text), _PIECE):
-            piece = text[offset : offset + _PIECE].replace("\0", " ")
-            parser.feed(piece.encode("utf-8", errors="replace"))
-            if len(anchors.found) > MAX_LINKS:
+        for offset in range(0, len(text), _CHUNK_SIZE):
+            chunk = text[offset : offset + _CHUNK_SIZE].replace("\0", " ")
+            parser.feed(chunk.encode("utf-8", errors="replace"))
+            if len(target.anchors) > MAX_LINKS:
                 raise ListingError(
-                    f"a page with more than {MAX_LINKS} links is no listing of a release",
-                    hint="Give the URL of the one directory, or of the one project.",
+                    f"{source} has more than {MAX_LINKS} links, too many for one release",
+                    hint="Pass the URL of a single directory or project.",
                 )
         parser.close()
     except etree.LxmlError as error:
-        raise ListingError(f"a page that cannot be parsed: {printable(str(error), limit=200)}") from None
-    return anchors
+        raise ListingError(f"cannot parse {source}: {printable(str(error), limit=200)}") from None
+    return target
 
 
-def _join(base: str, href: str | None) -> str:
-    """The absolute http or https URL that a link means; empty when it means none."""
+def _resolve(base: str, href: str | None) -> str:
+    """Return the absolute URL of a link; empty unless its scheme is http or https."""
     if href is None:
         return ""
     try:
@@ -187,11 +188,11 @@ def _join(base: str, href: str | None) -> str:
     return url if parts.scheme in {"http", "https"} and parts.netloc else ""
 
 
-def _size_in(row: str) -> int | None:
-    """About how many bytes a file has, by what stands beside its link."""
-    found = _SIZE.search(row)
-    about = int(float(found[1]) * _UNITS[(found[2] or "").lower()]) if found else None
-    return about if bounded.is_size(about) else None
+def _find_size(row_text: str) -> int | None:
+    """Return the approximate size in bytes that the text after a link states, or None."""
+    match = _ROW_SIZE.search(row_text)
+    size = int(float(match[1]) * _UNITS[(match[2] or "").lower()]) if match else None
+    return size if bounded.is_size(size) else None
 
 
 def _directory(url: str) -> SplitResult:
@@ -211,16 +212,16 @@ def _hashes(fragment: str) -> dict[str, str]:
     return digests(dict(_HASH.findall(unquote(fragment).strip()))) if fragment else {}
 
 
-def _add(files: dict[str, RemoteFile], file: RemoteFile) -> None:
-    """Take a link once, however often the page has it, with all the hashes that it gives.
+def _merge_file(files: dict[str, RemoteFile], file: RemoteFile) -> None:
+    """Add a file, merging the hashes of repeated links to one URL.
 
-    Links to one URL that contradict each other stay apart, for the release to be stopped by them.
+    Links to one URL with contradicting hashes are kept apart, so that selection reports the conflict.
     """
-    known = files.setdefault(file.url, file)
-    if any(known.hashes.get(key, value) != value for key, value in file.hashes.items()):
+    merged = files.setdefault(file.url, file)
+    if any(merged.hashes.get(key, value) != value for key, value in file.hashes.items()):
         files.setdefault(f"{file.url}#{sorted(file.hashes.items())}", file)
-    elif known is not file:
-        about = known.about if file.about is None else file.about
-        # A hostile page has one link 100,000 times.
-        if about != known.about or not file.hashes.keys() <= known.hashes.keys():
-            files[file.url] = replace(known, hashes={**known.hashes, **file.hashes}, about=about)
+    elif merged is not file:
+        size = merged.about if file.about is None else file.about
+        # `replace` is slow, and a hostile page may repeat one link 100,000 times.
+        if size != merged.about or not file.hashes.keys() <= merged.hashes.keys():
+            files[file.url] = replace(merged, hashes={**merged.hashes, **file.hashes}, about=size)

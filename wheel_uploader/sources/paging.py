@@ -1,4 +1,4 @@
-"""A listing that comes in several pages, within the limits that hold for all of them together."""
+"""Reads a listing of several pages, within limits that apply to all of its pages together."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from wheel_uploader.http.bodies import MAX_BODY
 from wheel_uploader.sources.base import MAX_LINKS, Listing
 
 MAX_PAGES = 50
-#: Seconds from the first page to the last; the first has a limit of its own.
+#: Seconds from the end of the first page to the start of the last; the first page has a separate limit.
 MAX_SECONDS = 120.0
 
-_HINT = "A release is smaller: give the URL of the one directory, prefix or project."
+_HINT = "A release is smaller: pass the URL of its directory, prefix or project."
 
 
 def pages(
@@ -24,26 +24,26 @@ def pages(
     read: Callable[[Page], Listing],
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[tuple[Page, Listing]]:
-    """The page at ``url`` and those that it goes on with, each with what it lists. Raises ListingError."""
-    where, begun = bare_url(url), 0.0
+    """Yield the page at ``url`` and all that follow it, each with its listing. Raises ListingError."""
+    shown_url, started_at = bare_url(url), 0.0
     seen: set[str] = set()
     size = files = 0
     while url:
         if url in seen:
-            raise ListingError(f"{where} goes on in a circle: its next page was there before")
+            raise ListingError(f"{shown_url} links back to a page that was already read")
         if len(seen) == MAX_PAGES:
-            raise ListingError(f"{where} goes on for more than {MAX_PAGES} pages", hint=_HINT)
-        if begun and clock() - begun > MAX_SECONDS:
-            raise ListingError(f"{where} was not whole after {MAX_SECONDS:.0f} s", hint=_HINT)
+            raise ListingError(f"{shown_url} has more than {MAX_PAGES} pages", hint=_HINT)
+        if started_at and clock() - started_at > MAX_SECONDS:
+            raise ListingError(f"{shown_url} did not finish within {MAX_SECONDS:.0f} s", hint=_HINT)
         seen.add(url)
         page = get(url)
-        begun = begun or clock()
+        started_at = started_at or clock()
         listing = read(page)
         size += len(page.body)
         files += len(listing.files)
         if size > MAX_BODY:
-            raise ListingError(f"{where} answered with more than {MAX_BODY // 2**20} MiB", hint=_HINT)
+            raise ListingError(f"{shown_url} returned more than {MAX_BODY // 2**20} MiB", hint=_HINT)
         if files > MAX_LINKS:
-            raise ListingError(f"{where} lists more than {MAX_LINKS} files", hint=_HINT)
+            raise ListingError(f"{shown_url} lists more than {MAX_LINKS} files", hint=_HINT)
         yield page, listing
         url = listing.next

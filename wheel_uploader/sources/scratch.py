@@ -1,4 +1,4 @@
-"""A place for what has to be unpacked before it can be listed: private, of one run, gone with it."""
+"""A private temporary directory for unpacked archives, which is removed at the end of the run."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ from wheel_uploader.models import RemoteFile
 
 
 class Scratch:
-    """A temporary directory that is made when it is first asked for, and removed at the end."""
+    """A temporary directory that is created on first use, and removed on exit.
+
+    It remembers which archives have been unpacked.
+    """
 
     def __init__(self) -> None:
         self._root: Path | None = None
-        self._unpacked: dict[tuple[str, ...], tuple[RemoteFile, ...]] = {}
+        self._unpacked_files: dict[tuple[str, ...], tuple[RemoteFile, ...]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -27,21 +30,21 @@ class Scratch:
         if self._root:
             shutil.rmtree(self._root, ignore_errors=True)
             self._root = None
-            self._unpacked.clear()
+            self._unpacked_files.clear()
 
     def once(
         self, key: tuple[str, ...], unpack: Callable[[], Iterable[RemoteFile]]
     ) -> tuple[RemoteFile, ...]:
-        """What ``unpack`` gives, which is called once for each ``key``: ``--wait`` looks many times."""
-        if key not in self._unpacked:
-            self._unpacked[key] = tuple(unpack())
-        return self._unpacked[key]
+        """Return the result of ``unpack``, which is called once per ``key``: ``--wait`` lists repeatedly."""
+        if key not in self._unpacked_files:
+            self._unpacked_files[key] = tuple(unpack())
+        return self._unpacked_files[key]
 
     def directory(self) -> Path:
-        """A new, empty directory in it, for nobody else. Raises StorageError."""
+        """Create and return a new subdirectory that only the user can access. Raises StorageError."""
         with storage_errors(tempfile.gettempdir()):
             if self._root is None:
                 self._root = Path(tempfile.mkdtemp(prefix="wheel-uploader-"))
-                # Whoever forgets to leave it, or is interrupted, leaves nothing behind either.
+                # Also removes the directory when the context manager is not exited.
                 weakref.finalize(self, shutil.rmtree, self._root, ignore_errors=True)
             return Path(tempfile.mkdtemp(dir=self._root))

@@ -1,4 +1,4 @@
-"""The JSON pages of a package index (PEP 691, 700): the files of a project, or the projects."""
+"""Parses JSON pages of a package index (PEP 691, 700): the files of a project, or the list of projects."""
 
 from __future__ import annotations
 
@@ -14,85 +14,85 @@ from wheel_uploader.models import RemoteFile
 from wheel_uploader.sources.base import MAX_LINKS, Listing, digests
 from wheel_uploader.urls import quote, urljoin, urlsplit
 
-#: A file of an index is an object with two or three more in it, and a dozen keys: more is a bomb.
+#: Limits against JSON bombs: a file is an object with two or three nested ones, and has about a dozen keys.
 _MAX_OBJECTS, _MAX_COMMAS = 4 * MAX_LINKS, 20 * MAX_LINKS
 
 
 def parse_json(text: str, base_url: str, source: str) -> Iterator[RemoteFile]:
-    """Every file of a project's page; ``base_url`` and ``source`` as for HTML. Raises ListingError."""
+    """Yield every file of a project's page. Raises ListingError. See ``parse_html`` for the parameters."""
     yield from read_json(text, base_url, source).files
 
 
 def read_json(text: str, base_url: str, source: str) -> Listing:
-    """The files of a project's page, or the pages of the projects. Raises ListingError."""
-    return read_index(load(text, source, _KEYS), base_url, source)
+    """Return the files of a project's page, or the pages of a list of projects. Raises ListingError."""
+    return read_index(load(text, source, _FILE_KEYS), base_url, source)
 
 
 def load(text: str, source: str, keep: Collection[str] | None = None) -> Any:
-    """Return any JSON of a size that a listing can have. Raises ListingError.
+    """Return the value of a JSON text. Raises ListingError if it is invalid, or too large for a listing.
 
-    ``keep``: the keys that are wanted of the objects that have a ``filename`` and a ``url``; of a large page
-    the others are most of the memory.
+    Of objects that have a ``filename`` and a ``url``, only the keys in ``keep`` are retained, if it is given:
+    on a large page the other keys take most of the memory.
     """
     if text.count("{") + text.count("[") > _MAX_OBJECTS or text.count(",") > _MAX_COMMAS:
-        raise _too_much(source)
+        raise _too_many_files(source)
     try:
-        return bounded.load_json(text, None if keep is None else lambda found: _without(found, keep))
+        return bounded.load_json(text, None if keep is None else lambda value: _keep_keys(value, keep))
     except ValueError:
-        raise ListingError(f"{source} answers with JSON that cannot be read") from None
+        raise ListingError(f"{source} returned invalid JSON") from None
 
 
-#: What is read of a file; the names of the algorithms are in an object of their own.
-_KEYS = frozenset({"filename", "url", "size", "hashes", "upload-time"})
+#: Keys of a file that are read. The digests are in a separate object under ``hashes``.
+_FILE_KEYS = frozenset({"filename", "url", "size", "hashes", "upload-time"})
 
 
-def _without(found: dict[str, Any], keep: Collection[str]) -> dict[str, Any]:
-    if "filename" in found and "url" in found and len(found) > len(keep):
-        return {key: found[key] for key in keep if key in found}
-    return found
+def _keep_keys(value: dict[str, Any], keep: Collection[str]) -> dict[str, Any]:
+    if "filename" in value and "url" in value and len(value) > len(keep):
+        return {key: value[key] for key in keep if key in value}
+    return value
 
 
 def read_index(value: Any, base_url: str, source: str) -> Listing:
-    """As ``read_json``, of what was loaded already."""
-    data = _page_of_index(value, source)
+    """Return the listing of an index page, given its decoded JSON. Raises ListingError."""
+    data = _check_index_page(value, source)
     files = data.get("files", [])
     projects = data.get("projects", [])
     if not isinstance(files, list) or not isinstance(projects, list):
-        raise ListingError(f"{source} answers with JSON in which files or projects are no list")
+        raise ListingError(f"{source} returned JSON in which files or projects are not a list")
     if len(files) + len(projects) > MAX_LINKS:
-        raise _too_much(source)
+        raise _too_many_files(source)
     names = [project["name"] for project in projects if _has_text(project, "name")]
     return Listing(
-        files=tuple(_files(files, base_url, source)),
-        pages={canonicalize_name(name): urljoin(base_url, f"{_page(name)}/") for name in names},
+        files=tuple(_parse_files(files, base_url, source)),
+        pages={canonicalize_name(name): urljoin(base_url, f"{_page_name(name)}/") for name in names},
     )
 
 
-def _page_of_index(data: Any, source: str) -> dict[str, Any]:
+def _check_index_page(data: Any, source: str) -> dict[str, Any]:
     meta = data.get("meta") if isinstance(data, dict) else None
     version = meta.get("api-version") if isinstance(meta, dict) else None
     if not isinstance(version, str) or not ("files" in data or "projects" in data):
         raise ListingError(
-            f"{source} answers with JSON that is no page of a package index (PEP 691)",
-            hint="Give a directory listing in HTML, or the page of the project on an index.",
+            f"{source} returned JSON that is not an index page (PEP 691)",
+            hint="Pass the URL of a directory listing in HTML, or of the project's page on an index.",
         )
     if version.partition(".")[0] != "1":
         raise ListingError(
-            f"{source} answers in version {printable(version, limit=20)} of the index API; 1 is known here",
-            hint="A newer wheel-uploader may know it.",
+            f"{source} uses version {printable(version, limit=20)} of the index API, which is not supported",
+            hint="Version 1 is supported; a newer wheel-uploader may support more.",
         )
     return dict(data)
 
 
-def _too_much(source: str) -> ListingError:
+def _too_many_files(source: str) -> ListingError:
     return ListingError(
         f"{source} lists more than {MAX_LINKS} files or projects",
-        hint="Give the URL of the project's own page.",
+        hint="Pass the URL of the project's page.",
     )
 
 
-def _files(files: list[Any], base_url: str, source: str) -> Iterator[RemoteFile]:
-    # Each is given up once it is read: both forms of 100,000 files at once would be too much.
+def _parse_files(files: list[Any], base_url: str, source: str) -> Iterator[RemoteFile]:
+    # Entries are freed one by one: 100,000 files in both forms at once would take too much memory.
     files.reverse()
     while files:
         file = files.pop()
@@ -103,20 +103,20 @@ def _files(files: list[Any], base_url: str, source: str) -> Iterator[RemoteFile]
             scheme = urlsplit(url).scheme
         except ValueError:
             continue
-        size, excess = bounded.listed_size(file.get("size"))
+        size, size_error = bounded.listed_size(file.get("size"))
         if scheme in {"http", "https"}:
             yield RemoteFile(
                 filename=file["filename"],
                 url=url,
                 size=size,
-                hashes=_hashes(file.get("hashes")),
+                hashes=_parse_hashes(file.get("hashes")),
                 source=source,
                 modified=bounded.moment(file.get("upload-time")),
-                refused=excess,
+                refused=size_error,
             )
 
 
-def _hashes(hashes: object) -> dict[str, str]:
+def _parse_hashes(hashes: object) -> dict[str, str]:
     if not isinstance(hashes, dict):
         return {}
     return digests({key: value for key, value in hashes.items() if isinstance(value, str)})
@@ -126,5 +126,5 @@ def _has_text(value: object, key: str) -> bool:
     return isinstance(value, dict) and isinstance(value.get(key), str)
 
 
-def _page(name: str) -> str:
+def _page_name(name: str) -> str:
     return quote(canonicalize_name(name), safe="", errors="replace")

@@ -1,4 +1,4 @@
-"""Object stores that are known by their address: what was typed is put into the store's own question."""
+"""Sources for object stores that are recognized by their URL, which is turned into a listing request."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ _LISTING_URLS: tuple[Callable[[str], str], ...] = (s3.listing_url, azure.listing
 
 
 class ObjectStore(WebPage):
-    """A bucket of S3 or Google Cloud Storage, a container of Azure; ``s3://`` and ``gs://`` too.
+    """A bucket of S3 or Google Cloud Storage (``s3://`` and ``gs://`` too), or a container of Azure.
 
-    Others (MinIO, Azurite, ...) are known by their answers, once they are asked.
+    Other object stores (MinIO, Azurite, ...) are handled by ``WebPage``, by the format of their response.
     """
 
     @staticmethod
     def claims(url: str) -> bool:
+        """Return whether ``url`` is a bucket or container, or a prefix in one."""
         return bool(_listing_url(url))
 
-    def files(self, project: str) -> Iterator[RemoteFile]:  # noqa: ARG002 (one directory, of all projects)
-        """The files right below the prefix."""
+    def files(self, project: str) -> Iterator[RemoteFile]:  # noqa: ARG002 (a directory holds files of any project)
+        """Yield the files directly below the prefix."""
         url = _listing_url(self._url)
         for signature in parse_qs(urlsplit(url).query).get("sig", []):
             remember_secret(signature)
@@ -35,8 +36,8 @@ class ObjectStore(WebPage):
         except HttpStatus as error:
             if error.status == 403:
                 raise CredentialsError(
-                    f"{bare_url(url)} may not be listed by everyone: {error.excerpt or error.reason}",
-                    hint="Let everyone list it, or copy the files into a directory and give that with -u.",
+                    f"{bare_url(url)} does not allow anonymous listing: {error.excerpt or error.reason}",
+                    hint="Allow anonymous listing, or copy the files into a directory and pass that with -u.",
                 ) from None
             raise
 
@@ -46,18 +47,19 @@ def _listing_url(url: str) -> str:
 
 
 class SwiftContainer(WebPage):
-    """A container of OpenStack Swift: its JSON, or else the page that it shows."""
+    """A container of OpenStack Swift, listed as JSON, or else by its HTML page."""
 
     @staticmethod
     def claims(url: str) -> bool:
+        """Return whether ``url`` is a Swift container, or a prefix in one."""
         return bool(swift.listing_url(url))
 
     def files(self, project: str) -> Iterator[RemoteFile]:
-        """The files right below the prefix."""
+        """Yield the files directly below the prefix."""
         try:
             pages = list(self.pages(swift.listing_url(self._url)))
         except (HttpStatus, ListingError, NothingFoundError, CredentialsError):
-            # Public reading may not include listing, while its middleware staticweb shows a page.
+            # Public reading may exclude listing, while the middleware staticweb still serves an HTML page.
             pages = []
         if pages and pages[0][0].content_type == "application/json":
             for _, listing in pages:

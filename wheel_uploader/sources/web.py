@@ -1,4 +1,4 @@
-"""A URL that is simply asked: what the server answers decides how it is read."""
+"""Source for any other HTTP URL; the parser is chosen by the response."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ from wheel_uploader.sources.base import Listing, with_query
 from wheel_uploader.urls import unquote, urljoin, urlsplit, urlunsplit
 
 ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01"
-#: Caddy and npm's serve look only for the word. Who can choose should choose HTML: any program says JSON.
+#: Caddy and npm's serve only look for "application/json". Other servers should prefer HTML, because any
+#: application may return some JSON.
 ACCEPT_ALL = f"{ACCEPT}, application/json;q=0.001"
 
-#: Code and message of an object store.
+#: Error code and message of an object store.
 _STORE_ERROR = re.compile(r"[A-Z][A-Za-z]{3,60}, ")
 
 
 class WebPage:
-    """A directory listing of any server, or a page of a package index."""
+    """A directory listing of any HTTP server, or a page of a package index."""
 
     def __init__(self, url: str, http: Http) -> None:
         self._url = url
@@ -33,24 +34,25 @@ class WebPage:
 
     @staticmethod
     def claims(url: str) -> bool:
+        """Return whether ``url`` is an HTTP or HTTPS URL."""
         return url.lower().startswith(("http://", "https://"))
 
     def files(self, project: str) -> Iterator[RemoteFile]:
-        """The files of the page, and of the project's page below it when the page itself has none of them."""
-        wanted = canonicalize_name(project)
-        found, where, below = False, self._url, ""
+        """Yield the files of the page; if none is of the project, also those of its page below this one."""
+        canonical_name = canonicalize_name(project)
+        has_project, listing_url, project_url = False, self._url, ""
         for page, listing in self.pages(self._url):
             yield from listing.files
-            found = found or any(_is_of(file, wanted) for file in listing.files)
-            where, below = page.url, below or listing.pages.get(wanted, "")
-        if below and not found:
-            if reason := self._http.refuse_link(below, listed_at=where, pinned=False):
-                raise ListingError(f"{printable(below, limit=200)} is not followed: {reason}")
-            for _, listing in self.pages(below):
+            has_project = has_project or any(_belongs_to(file, canonical_name) for file in listing.files)
+            listing_url, project_url = page.url, project_url or listing.pages.get(canonical_name, "")
+        if project_url and not has_project:
+            if reason := self._http.refuse_link(project_url, listed_at=listing_url, pinned=False):
+                raise ListingError(f"refusing to fetch {printable(project_url, limit=200)}: {reason}")
+            for _, listing in self.pages(project_url):
                 yield from listing.files
 
     def pages(self, url: str) -> Iterator[tuple[Page, Listing]]:
-        """The page at ``url`` and those that it goes on with."""
+        """Yield the page at ``url`` and all that follow it, each with its listing."""
         return paging.pages(url, self._get, self._read)
 
     def _read(self, page: Page) -> Listing:
@@ -59,7 +61,7 @@ class WebPage:
         except ListingError:
             if not formats.is_json(page):
                 raise
-            # It had nothing to say to those who take JSON, and may have a page for people.
+            # The server has no listing in JSON, but may have one in HTML.
             try:
                 return formats.read(self._get(page.url, ACCEPT))
             except ReleaseError:
@@ -78,22 +80,22 @@ class WebPage:
         except HttpStatus as error:
             if error.status not in {404, 410}:
                 raise
-            said = f": {error.excerpt}" if _STORE_ERROR.match(error.excerpt) else ""
+            store_error = f": {error.excerpt}" if _STORE_ERROR.match(error.excerpt) else ""
             raise NothingFoundError(
-                f"there is nothing at {bare_url(url)} (the server answers {error.status}{said})",
-                hint=_hint(url, said),
+                f"{bare_url(url)} was not found (status {error.status}{store_error})",
+                hint=_suggest_url(url, store_error),
             ) from None
 
 
-def _hint(url: str, said: str) -> str:
+def _suggest_url(url: str, store_error: str) -> str:
     bucket, _, prefix = urlsplit(url).path.strip("/").partition("/")
-    if "NoSuchKey" not in said or not prefix:
-        return "Check the URL: open it in a browser."
-    asked = with_query(urljoin(url, f"/{bucket}"), {"prefix": f"{unquote(prefix)}/"})
-    return f"If that is a bucket and a prefix, give it as {printable(asked)}"
+    if "NoSuchKey" not in store_error or not prefix:
+        return "Open the URL in a browser to check it."
+    prefix_url = with_query(urljoin(url, f"/{bucket}"), {"prefix": f"{unquote(prefix)}/"})
+    return f"If it is a prefix in a bucket, pass {printable(prefix_url)}"
 
 
-def _is_of(file: RemoteFile, project: str) -> bool:
+def _belongs_to(file: RemoteFile, project: str) -> bool:
     try:
         return names.parse(file.filename).project == project
     except names.NameRefused:

@@ -1,4 +1,7 @@
-"""XML of a listing as flat records; a DOCTYPE is refused, so no entity can expand. The one home of expat."""
+"""Parses the XML of a listing into flat records. The only module that uses expat.
+
+A DOCTYPE is rejected, so that no entity can expand.
+"""
 
 from __future__ import annotations
 
@@ -14,47 +17,47 @@ _MAX_DEPTH = 50
 
 @dataclass(slots=True, kw_only=True)
 class Record:
-    """One element of a kind that was asked for."""
+    """An element with one of the requested names."""
 
     tag: str
     attributes: Mapping[str, str]
-    #: What its inner elements say, by their names; of several with one name, the first.
+    #: Text of the inner elements, by name; of several with one name, the first.
     fields: dict[str, str] = field(default_factory=dict)
     text: str = ""
 
 
 @dataclass(slots=True, kw_only=True)
 class Document:
-    """What was asked for of one document. Names are without their namespace's prefix."""
+    """The requested contents of an XML document. Names lack their namespace prefix."""
 
     root: str = ""
-    #: What the elements outside of all records say.
+    #: Text of the requested elements outside of records, by name.
     fields: dict[str, str] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
 
 
 def read_xml(text: str, source: str, *, records: Collection[str], fields: Collection[str]) -> Document:
-    """The elements called one of ``records`` and, in them and outside, those called one of ``fields``.
+    """Return the elements named in ``records``, and the text of those named in ``fields``.
 
     Raises ListingError.
     """
-    reader = _Reader(source, records, fields)
-    # The text is decoded already: what it says of its own charset must not count.
+    handler = _DocumentHandler(source, records, fields)
+    # The text is already decoded, so a charset that it declares must be ignored.
     parser = expat.ParserCreate("utf-8")
     parser.buffer_text = True
-    parser.StartDoctypeDeclHandler = reader.doctype
-    parser.StartElementHandler = reader.start
-    parser.EndElementHandler = reader.end
-    parser.CharacterDataHandler = reader.data
+    parser.StartDoctypeDeclHandler = handler.doctype
+    parser.StartElementHandler = handler.start
+    parser.EndElementHandler = handler.end
+    parser.CharacterDataHandler = handler.data
     try:
         parser.Parse(text.lstrip().encode("utf-8", errors="replace"), True)
     except expat.ExpatError as error:
-        raise ListingError(f"{source} answers with XML that cannot be read ({error})") from None
-    return reader.document
+        raise ListingError(f"{source} returned invalid XML ({error})") from None
+    return handler.document
 
 
-class _Reader:
-    """What expat reports its events to."""
+class _DocumentHandler:
+    """A handler of expat's events that builds the document."""
 
     def __init__(self, source: str, records: Collection[str], fields: Collection[str]) -> None:
         self.document = Document()
@@ -67,19 +70,19 @@ class _Reader:
         self._text: list[str] | None = None
 
     def doctype(self, *_: object) -> None:
-        raise ListingError(f"{self._source} answers with XML that has a DOCTYPE, which no listing has")
+        raise ListingError(f"{self._source} returned XML with a DOCTYPE, which is not allowed in a listing")
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         name = tag.rpartition(":")[2]
         self._depth += 1
         if self._depth > _MAX_DEPTH:
-            raise ListingError(f"{self._source} answers with XML nested deeper than {_MAX_DEPTH} elements")
+            raise ListingError(f"{self._source} returned XML nested deeper than {_MAX_DEPTH} elements")
         self.document.root = self.document.root or name
         if self._record is None and name in self._records:
             if len(self.document.records) == MAX_LINKS:
                 raise ListingError(
                     f"{self._source} lists more than {MAX_LINKS} files",
-                    hint="Give the URL of the one directory or prefix.",
+                    hint="Pass the URL of a single directory or prefix.",
                 )
             self._record, self._record_depth = Record(tag=name, attributes=attributes), self._depth
             self._text = []
