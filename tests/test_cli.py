@@ -36,8 +36,8 @@ def test_no_place_to_take_files_from() -> None:
     result = run("dipy", "1.11.0")
     assert result.exit_code == 2
     assert result.stderr == (
-        "error: no place to take the files from\n"
-        "next: Give a listing, an index page or a folder: -u URL (see 'wheel-uploader --help').\n"
+        "error: no source given\n"
+        "next: Give the URL of a listing or index page, or a folder: -u URL (see wheel-uploader --help).\n"
     )
 
 
@@ -165,7 +165,7 @@ def test_what_is_no_wheel_is_no_release(staged: Path) -> None:
 def test_what_goes_up_needs_a_project(staged: Path) -> None:
     result = run("-u", staged)
     assert result.exit_code == 2
-    assert result.stderr.startswith("error: no project was named\n")
+    assert result.stderr.startswith("error: no project given\n")
 
 
 def test_what_is_configured_for_a_release_does_not_hold_for_a_file_alone(staged: Path) -> None:

@@ -114,7 +114,7 @@ BROKEN: dict[str, tuple[Change, str]] = {
     "another path": (lambda job: _state(job, path=Path("x")), "it is not the file that was downloaded"),
     "another project's file": (_of_another_project, "it is of other 1.11.0"),
     "another project": (_option("project", "numpy"), "the files are of dipy, not of numpy"),
-    "no project": (_option("project", ""), "no project was named"),
+    "no project": (_option("project", ""), "no project given"),
     "another version": (_option("version", "1.12"), "the files are of version 1.11.0, not of 1.12"),
     "not to be published": (_option("until", Stage.SIGN), "not meant to publish"),
     "a rehearsal": (_option("rehearse", True), "not meant to publish"),

@@ -30,13 +30,13 @@ NUMBERS = {
 
 #: Fields of Options, the command line that stands for them, and what both say.
 REFUSED: list[tuple[dict[str, Any], tuple[str, ...], str]] = [
-    ({"urls": ()}, ("dipy", "1.11.0"), "no place to take the files from"),
+    ({"urls": ()}, ("dipy", "1.11.0"), "no source given"),
     ({"urls": ("",)}, ("-u", "", "dipy", "1.11.0"), "--url: a value is empty"),
-    ({"project": "", "version": ""}, ("-u", WHERE), "no project was named"),
+    ({"project": "", "version": ""}, ("-u", WHERE), "no project given"),
     (
         {"project": "", "until": Stage.CHECK},
         ("-u", WHERE, "--until", "check", "", "1.11.0"),
-        "needs a project",
+        "was given without a project",
     ),
     ({"project": "di py"}, ("-u", WHERE, "di py", "1.11.0"), "'di py' is not a project name (PEP 508)"),
     ({"project": "../x"}, ("-u", WHERE, "../x", "1.11.0"), "'../x' is not a project name (PEP 508)"),
@@ -49,41 +49,49 @@ REFUSED: list[tuple[dict[str, Any], tuple[str, ...], str]] = [
     (
         {"compare_with": "1.11"},
         ("-u", WHERE, "--compare-with", "1.11", "dipy", "1.11.0"),
-        "--compare-with: 1.11 is the release itself",
+        "--compare-with: 1.11 is the version being released",
     ),
     (
         {"compare_with": "1.10", "no_compare": True},
         ("-u", WHERE, "--compare-with", "1.10", "--no-compare", "dipy", "1.11.0"),
-        "--compare-with and --no-compare exclude each other",
+        "--compare-with and --no-compare are mutually exclusive",
     ),
     (
         {"repository": "testpypi", "repository_url": "https://index.example.com/"},
         ("-u", WHERE, "-r", "testpypi", "--repository-url", "https://index.example.com/", "dipy", "1.11.0"),
-        "--repository and --repository-url exclude each other",
+        "--repository and --repository-url are mutually exclusive",
     ),
     (
         {"identity": "KEY"},
         ("-u", WHERE, "-i", "KEY", "dipy", "1.11.0"),
-        "--identity: nothing would be signed, because --sign is missing",
+        "--identity: nothing would be signed without --sign",
     ),
     (
         {"sign_with": "gpg2", "until": Stage.SIGN},
         ("-u", WHERE, "--sign-with", "gpg2", "-n", "dipy", "1.11.0"),
-        "--sign-with: nothing would be signed, because --sign is missing",
+        "--sign-with: nothing would be signed without --sign",
     ),
     (
         {"attest": True, "attestations": Attestations.NONE},
         ("-u", WHERE, "--attest", "--attestations", "none", "dipy", "1.11.0"),
-        "--attest and --attestations none exclude each other",
+        "--attest and --attestations none are mutually exclusive",
     ),
     (
         {"wait": 60.0, "version": "latest"},
         ("-u", WHERE, "--wait", "60", "dipy", "latest"),
-        "--wait has to know for which version",
+        "--wait requires an explicit version",
     ),
-    ({"wait": 60.0, "version": ""}, ("-u", WHERE, "--wait", "60", "dipy"), "--wait has to know for which"),
+    (
+        {"wait": 60.0, "version": ""},
+        ("-u", WHERE, "--wait", "60", "dipy"),
+        "--wait requires an explicit version",
+    ),
     ({"smoke": ""}, ("-u", WHERE, "--smoke", "", "dipy", "1.11.0"), "--smoke: the value is empty"),
-    ({"smoke": "#\n'"}, ("-u", WHERE, "--smoke", "#\n'", "dipy", "1.11.0"), "--smoke: it cannot be read as"),
+    (
+        {"smoke": "#\n'"},
+        ("-u", WHERE, "--smoke", "#\n'", "dipy", "1.11.0"),
+        "--smoke: it is not a valid command",
+    ),
     ({"sign": True, "identity": ""}, ("-u", WHERE, "-s", "-i", "", "dipy", "1"), "--identity: the value is"),
     (
         {"repository_url": ""},
@@ -93,12 +101,12 @@ REFUSED: list[tuple[dict[str, Any], tuple[str, ...], str]] = [
     (
         {"repository_url": "ftp://index.example.com/"},
         ("-u", WHERE, "--repository-url", "ftp://index.example.com/", "dipy", "1.11.0"),
-        "the upload URL cannot be used: its scheme is ftp, not https",
+        "the upload URL is not valid: its scheme is ftp, not https",
     ),
     (
         {"index_url": "index.example.com/simple"},
         ("-u", WHERE, "--index-url", "index.example.com/simple", "dipy", "1.11.0"),
-        "the URL of the index cannot be used: its scheme is missing, not https",
+        "the index URL is not valid: its scheme is missing, not https",
     ),
     (
         {"expect": 0},
@@ -228,7 +236,7 @@ def test_an_option_is_named_as_it_is_typed(name: str, spelling: str) -> None:
 
 @pytest.mark.parametrize("command", ["", " \t\n"])
 def test_a_command_of_no_words(command: str) -> None:
-    with pytest.raises(UsageError, match="--smoke: it contains no command"):
+    with pytest.raises(UsageError, match="--smoke: the command is empty"):
         smoke_words(command)
     assert smoke_words("python -c 'a b'") == ["python", "-c", "a b"]
 
@@ -286,7 +294,7 @@ def test_a_run_judges_its_options_again() -> None:
     options = Options.unchecked(**{**PUBLISH, "urls": ()})
     error = pipeline.run(options, Silent()).error
     assert error is not None
-    assert (error.exit_code, error.message) == (2, "no place to take the files from")
+    assert (error.exit_code, error.message) == (2, "no source given")
 
 
 def test_what_is_allowed_stays_allowed() -> None:
@@ -363,11 +371,11 @@ IDLE: list[tuple[tuple[str, ...], str]] = [
     ),
     (
         (*LOCAL, "--netrc", "--until", "list", "dipy"),
-        "--netrc has no effect without a URL to take files from",
+        "--netrc has no effect without a remote source",
     ),
     (
         (*LOCAL, "--allow-host", "x.org", "--until", "list", "dipy"),
-        "--allow-host has no effect without a URL",
+        "--allow-host has no effect without a remote source",
     ),
 ]
 
@@ -411,23 +419,23 @@ def test_what_a_rehearsal_and_a_dry_run_do_not_do(fields: dict[str, Any], names:
         ({"smoke_env": ("X",), "smoke": "x"}, "", ""),
         ({"pre": True}, "--pre has", "without the version 'latest'"),
         ({"pre": True, "version": "latest"}, "", ""),
-        ({"netrc": True, "urls": ("folder",)}, "--netrc has", "without a URL to take files from"),
-        ({"netrc": True, "urls": ("folder", "FILE:///x")}, "--netrc has", "without a URL to take files from"),
+        ({"netrc": True, "urls": ("folder",)}, "--netrc has", "without a remote source"),
+        ({"netrc": True, "urls": ("folder", "FILE:///x")}, "--netrc has", "without a remote source"),
         ({"netrc": True, "urls": ("folder", WHERE)}, "", ""),
         (
             {"compare_with": "1.10", "allow_missing": ("x",), "until": Stage.SIGN},
             "--compare-with, --allow-missing have",
-            "without an index to compare with (name one with --repository or --index-url)",
+            "without an index to compare with (set --repository or --index-url)",
         ),
         ({"compare_with": "1.10", "until": Stage.SIGN, "repository": "testpypi"}, "", ""),
         ({"compare_with": "1.10", "until": Stage.SIGN, "repository_url": WHERE}, "", ""),
         ({"compare_with": "1.10", "until": Stage.SIGN, "index_url": WHERE}, "", ""),
         ({"compare_with": "1.10", "until": Stage.UPLOAD}, "", ""),
-        ({"dry_run": True, "keep_going": True}, "--keep-going has", "with --dry-run, which posts nothing"),
+        ({"dry_run": True, "keep_going": True}, "--keep-going has", "with --dry-run, which uploads nothing"),
         (
             {"rehearse": True, "keep_going": True},
             "--keep-going has",
-            "with --rehearse, which publishes to this machine only",
+            "with --rehearse, which publishes to a local index only",
         ),
         ({"keep_releases": 3, "until": Stage.UPLOAD}, "--keep-releases has", "with --until upload"),
     ],

@@ -304,8 +304,8 @@ def test_a_wait_needs_a_version(version: str) -> None:
     result = run("-u", "https://staging.example/", "--wait", "20m", "--until", "list", "dipy", version)
     assert result.exit_code == 2
     assert shown(result) == [
-        "error: --wait has to know for which version",
-        "next: Say it after the project's name: what is listed now may be the one before.",
+        "error: --wait requires an explicit version",
+        "next: Give the version after the project name: the newest listed version may be an older one.",
     ]
 
 

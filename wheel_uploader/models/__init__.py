@@ -1,4 +1,4 @@
-"""The nouns: what the stages hand to each other. Frozen values; nothing here reads a disk or a network."""
+"""The values that the stages pass to each other. They are frozen and do no I/O."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one pass over a wheel or an sdist found in it."""
+"""Contents of wheels and sdists, as one pass over the archive reads them."""
 
 from __future__ import annotations
 
@@ -12,39 +12,40 @@ from wheel_uploader.models.files import DistName, SdistName, WheelName
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """One member of a wheel's ZIP: what its two headers say, and what its bytes really are."""
+    """One member of a wheel's ZIP: the values in its two headers, and those computed from its bytes."""
 
-    #: As the central directory has it, decoded (UTF-8, else cp437 as zipfile does).
+    #: The name in the central directory, decoded as UTF-8, or else as cp437, like zipfile does.
     name: str
     raw_name: bytes
-    #: Bytes: declared by the central directory, and counted while inflating.
+    #: Bytes: ``size`` is declared in the central directory, ``actual_size`` is counted while decompressing.
     size: int
     compressed_size: int
     actual_size: int
-    #: CRC-32: declared by the central directory, and computed.
+    #: CRC-32: ``crc`` is declared in the central directory, ``actual_crc`` is computed.
     crc: int
     actual_crc: int
-    #: Hex sha256 of the unpacked bytes; empty where they were not unpacked (the facts say why).
+    #: Hex sha256 of the unpacked bytes; empty if they were not unpacked (``facts`` has the reason).
     sha256: str
     method: int
     flags: int
-    #: Unix mode bits (``external_attr >> 16``), as installers take them whatever system made the ZIP.
+    #: Unix mode bits (``external_attr >> 16``); installers use them whatever system created the ZIP.
     mode: int
-    #: The first bytes, for telling formats apart.
+    #: The first bytes, to detect the file format.
     head: bytes = b""
-    #: ``algorithm=hex`` where RECORD names a strong algorithm other than sha256 for this member.
+    #: ``algorithm=hex`` if RECORD uses a strong algorithm other than sha256 for this member.
     other_digest: str = ""
 
     @property
     def is_directory(self) -> bool:
+        """True if the member is a directory entry."""
         return self.name.endswith("/")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
-    """Something a reader of an archive came across that a check will judge.
+    """An anomaly that an archive reader saw, for a check to judge.
 
-    ``kind`` is the word that archive and check agree on (``bad-crc``, ``trailing-bytes``, ...).
+    ``kind`` is the identifier that the reader and the check share (``bad-crc``, ``trailing-bytes``, ...).
     """
 
     kind: str
@@ -53,7 +54,7 @@ class Fact:
 
 
 class NativeFormat(enum.StrEnum):
-    """The container formats of compiled code."""
+    """Container formats of compiled code."""
 
     ELF = "ELF"
     MACHO = "Mach-O"
@@ -62,11 +63,11 @@ class NativeFormat(enum.StrEnum):
 
 
 class NativeKind(enum.StrEnum):
-    """What a system does with compiled code."""
+    """Kind of a compiled file."""
 
     LIBRARY = "library"
     EXECUTABLE = "executable"
-    #: Linked no further: an object file, debug information.
+    #: Not loadable as it is: an object file, or debug information.
     OBJECT = "object"
     #: .NET code, which runs on any processor.
     MANAGED = "managed"
@@ -74,84 +75,85 @@ class NativeKind(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NativeSlice:
-    """What one architecture's code in a native member says of itself."""
+    """The code for one architecture in a compiled member, as its headers describe it."""
 
-    #: In the words of its platform's tags: ``x86_64``, ``i686``, ``aarch64`` (ELF), ``arm64`` (others), ...
+    #: Named as in the tags of its platform: ``x86_64``, ``i686``, ``aarch64`` (ELF), ``arm64`` (others), ...
     arch: str
     kind: NativeKind
-    #: Libraries without which it does not load, as it names them; those that PE loads at first use count.
+    #: Libraries that it needs to load, spelled as in the file; including the delay-loaded ones of PE.
     needed: tuple[str, ...] = ()
-    #: The soname or install name.
+    #: The soname (ELF) or install name (Mach-O).
     name: str = ""
-    #: Where it looks for libraries, as written (``$ORIGIN/../x.libs``, ``@loader_path``).
+    #: The library search paths, as written (``$ORIGIN/../x.libs``, ``@loader_path``).
     rpaths: tuple[str, ...] = ()
-    #: (library, version): ``("libc.so.6", "GLIBC_2.17")``.
+    #: Required symbol versions, as (library, version): ``("libc.so.6", "GLIBC_2.17")``.
     versions: tuple[tuple[str, str], ...] = ()
-    #: The loader that an ELF executable asks for.
+    #: The program interpreter (loader) of an ELF executable.
     interpreter: str = ""
-    #: The oldest macOS that it says it runs on.
+    #: The minimum macOS version that it declares.
     minos: tuple[int, int] | None = None
-    #: Of Python's C API, what it takes from the interpreter; read for abi3 wheels only.
+    #: The symbols of Python's C API that it imports; read for abi3 wheels only.
     python_symbols: tuple[str, ...] = ()
-    #: What it gives to others under such names, where it cannot be told from whom they take it (ELF).
+    #: The symbols with such names that it exports. Only ELF, which does not record the providing library.
     python_exports: tuple[str, ...] = ()
-    #: ``x86-64-v2`` and the like, when it says so.
+    #: The instruction set level that it declares, such as ``x86-64-v2``.
     isa: str = ""
-    #: Whether there are sections of debug information.
+    #: True if it has sections with debug information.
     debug: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NativeFacts:
-    """A member that is compiled code, or has the name of such, as native read it."""
+    """A member that is compiled code or is named like it, as the binary readers describe it."""
 
     member: str
-    #: None when only its name promises compiled code.
+    #: None if only the name suggests compiled code.
     format: NativeFormat | None = None
-    #: More than one in a universal Mach-O only.
+    #: Only a universal Mach-O has more than one.
     slices: tuple[NativeSlice, ...] = ()
-    #: Why it is no compiled code, or not all of it; empty when it is.
+    #: Reason why it is not valid compiled code, or only in part; empty if it is.
     problem: str = ""
-    #: Why it was not, or not wholly, read, although nothing is wrong with it.
+    #: Reason why a valid file was not read, or not completely.
     unread: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WheelContent:
-    """What one pass over a wheel found. Plain facts: the checks judge."""
+    """The contents of a wheel, as one pass reads them. It only records: the checks judge."""
 
     name: WheelName
     #: Bytes of the archive, and of all members unpacked.
     size: int
     unpacked_size: int = 0
     members: tuple[Member, ...] = ()
-    #: What the raw walk found wrong with the ZIP itself.
+    #: Anomalies of the ZIP structure itself.
     facts: tuple[Fact, ...] = ()
-    #: The bytes of the few members that the checks read, by name: everything small below ``*.dist-info/``.
+    #: Contents, by name, of the few members that the checks read: all small files in ``*.dist-info/``.
     kept: Mapping[str, bytes] = field(default_factory=dict)
-    #: Header to values, as pkginfo read the file; None when pkginfo could not.
+    #: Metadata field to values, as pkginfo reads the file; None if pkginfo cannot read it.
     pkginfo: Mapping[str, tuple[str, ...]] | None = None
-    #: What pkginfo warned of or stumbled over.
+    #: Warnings and errors of pkginfo.
     pkginfo_remarks: tuple[str, ...] = ()
-    #: The member that pkginfo and twine take for METADATA; empty when they find none.
+    #: The member that pkginfo and twine read as METADATA; empty if they find none.
     pkginfo_source: str = ""
-    #: The members that are, or are called, compiled code.
+    #: Members that are compiled code, or are named like it.
     natives: tuple[NativeFacts, ...] = ()
-    #: What reading it has cost, and what checking it may cost.
+    #: Resources used for reading the file, and available for checking it.
     budget: Budget = field(default_factory=Budget, compare=False, repr=False)
 
     @property
     def filename(self) -> str:
+        """The file name of the archive."""
         return self.name.filename
 
     @property
     def readable(self) -> bool:
-        """Whether there are members to speak of: False for a page, a stump, an empty file."""
+        """True if the archive has readable members: False for an HTML page, a truncated or empty file."""
         return not any(fact.kind == "unreadable" for fact in self.facts)
 
     @property
     def read_to_its_end(self) -> bool:
-        """Whether the budget lasted for the whole file."""
+        """True if the whole file was read within its budget."""
         return not any(fact.kind == OVER_BUDGET for fact in self.facts)
 
 
@@ -168,7 +170,7 @@ class SdistMember:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SdistContent:
-    """What one pass over an sdist found."""
+    """The contents of an sdist, as one pass reads them; the fields are those of WheelContent."""
 
     name: SdistName
     size: int
@@ -183,34 +185,35 @@ class SdistContent:
 
     @property
     def filename(self) -> str:
+        """The file name of the archive."""
         return self.name.filename
 
     @property
     def readable(self) -> bool:
-        """Whether there are members to speak of: False for a page, a stump, an empty file."""
+        """True if the archive has readable members: False for an HTML page, a truncated or empty file."""
         return not any(fact.kind == "unreadable" for fact in self.facts)
 
     @property
     def read_to_its_end(self) -> bool:
-        """Whether the budget lasted for the whole file."""
+        """True if the whole file was read within its budget."""
         return not any(fact.kind == OVER_BUDGET for fact in self.facts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileSummary:
-    """What the checks of a whole release need of one file; small, however large the file is."""
+    """The facts about one file that the release checks compare; small, however large the file is."""
 
     name: DistName
     #: Bytes of the archive, and of all members unpacked.
     size: int
     unpacked_size: int = 0
-    #: The first Generator of WHEEL: the tool that built it, not those that repaired it.
+    #: The first Generator in WHEEL: the tool that built the wheel, not one that repaired it.
     generator: str = ""
-    #: What installs into site-packages, without ``.dist-info``, ``.data`` and what a repair tool adds.
+    #: Names installed into site-packages, without ``.dist-info``, ``.data`` and files of repair tools.
     top_level: tuple[str, ...] = ()
-    #: Compiled members, without the libraries that a repair tool adds.
+    #: Number of compiled members, without the libraries that a repair tool adds.
     natives: int = 0
-    #: Field of core metadata to its values, in a form that can be compared; absent without metadata.
+    #: Core metadata field to its values, normalized for comparison; empty without metadata.
     metadata: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    #: Fields that an sdist leaves to its wheels; None where its metadata cannot say so (before 2.2).
+    #: Fields that the sdist declares Dynamic; None if its metadata version is older than 2.2.
     dynamic: frozenset[str] | None = None

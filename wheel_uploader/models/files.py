@@ -1,4 +1,4 @@
-"""Files by their names: as they are listed, chosen, fetched."""
+"""Files of a release: parsed names, and files as they are listed, selected and downloaded."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from packaging.version import Version
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WheelName:
-    """A parsed wheel file name (PEP 427); the tag sets stay compressed, as written."""
+    """A parsed wheel file name (PEP 427). The compressed tag sets are not expanded."""
 
     filename: str
     project: NormalizedName
     version: Version
-    #: The project and version as the file name spells them.
+    #: The project and version as spelled in the file name.
     raw_project: str
     raw_version: str
     build: str = ""
@@ -33,7 +33,7 @@ class WheelName:
 
     @property
     def tags(self) -> frozenset[Tag]:
-        """Every (python, abi, platform) that the compressed sets stand for; their number is bounded."""
+        """The expanded (python, abi, platform) tags. The parser limits their number."""
         return frozenset(
             Tag(python, abi, platform)
             for python in self.pythons
@@ -44,7 +44,7 @@ class WheelName:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SdistName:
-    """A parsed sdist file name (PEP 625, or an older spelling of it)."""
+    """A parsed sdist file name (PEP 625, or an older form)."""
 
     filename: str
     project: NormalizedName
@@ -61,41 +61,41 @@ DistName = WheelName | SdistName
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteFile:
-    """One file that a source offers, under the name that it has there; nothing of it is trusted yet."""
+    """One file as a source lists it. Nothing about it has been verified yet."""
 
     filename: str
-    #: Absolute ``http(s)`` URL, or ``file:`` for one that a local source found.
+    #: Absolute ``http(s)`` URL, or a ``file:`` URL if the source is local.
     url: str
-    #: Bytes, when the listing says so exactly (an "1.2K" of a listing is not a size).
+    #: Bytes, if the listing states the exact size ("1.2K" is not exact).
     size: int | None = None
-    #: Bytes, as roughly as a listing says it: for what to fetch first, and never compared with anything.
+    #: Approximate bytes, as listed. Only orders the downloads; never compared with an actual size.
     about: int | None = field(default=None, compare=False)
-    #: Algorithm to lower-case hex digest, as the listing gave them.
+    #: Algorithm to lower-case hex digest, as listed.
     hashes: Mapping[str, str] = field(default_factory=dict)
-    #: Who gave the hashes, when it was not the listing: the file that the person brought.
+    #: The file that the hashes come from, if they were supplied by the user and not by the listing.
     hashes_from: str = ""
-    #: Where it was listed: a URL without secrets, or a directory.
+    #: The listing: a URL without secrets, or a directory.
     source: str
-    #: When it came to be or was last changed there, where the listing says it without doubt.
+    #: Time of creation or last modification, if the listing states it unambiguously.
     modified: datetime | None = None
-    #: Why it is listed and still cannot be had, in one clause (an upload that was never finished).
+    #: Reason, in one clause, why a listed file cannot be downloaded (such as an unfinished upload).
     refused: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """A listed file that is not taken, and why, in one clause (``version 1.11.0, not 1.12.0``)."""
+    """A listed file that is not selected, and the reason in one clause (``version 1.11.0, not 1.12.0``)."""
 
     filename: str
     source: str
     reason: str
-    #: It is of this release, or may have been, and could not be had: without it the set may be incomplete.
+    #: True if it belongs, or may belong, to this release but is unavailable, so the set may be incomplete.
     withheld: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Companion:
-    """An attestation as it is listed, beside the file that its name says it is about."""
+    """A listed attestation file, and the file that it attests according to its name."""
 
     #: The file name of a wheel or an sdist of the release.
     about: str
@@ -103,12 +103,13 @@ class Companion:
 
     @property
     def filename(self) -> str:
+        """The file name of the attestation."""
         return self.remote.filename
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """What a listing holds of one release, and what it holds besides."""
+    """The files of one release in a listing, and the listed files that are not part of it."""
 
     project: NormalizedName
     version: Version
@@ -119,7 +120,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalFile:
-    """A whole, verified file in the wheelhouse; the digest is hex and was taken from the bytes on disk."""
+    """A complete, verified file in the wheelhouse. ``sha256`` is the hex digest of the bytes on disk."""
 
     name: DistName
     path: Path
@@ -129,11 +130,12 @@ class LocalFile:
 
     @property
     def filename(self) -> str:
+        """The file name of the wheel or sdist."""
         return self.name.filename
 
 
 class FetchOutcome(enum.StrEnum):
-    """How a file came to be in the wheelhouse."""
+    """The way in which the download stage obtained a file."""
 
     DOWNLOADED = "downloaded"
     RESUMED = "resumed"
@@ -144,19 +146,20 @@ class FetchOutcome(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
-    """One file after the download stage: the file, how it came here, and what vouches for it."""
+    """One file after the download stage: the local file, how it was obtained, and how it was verified."""
 
     file: LocalFile
     remote: RemoteFile
     outcome: FetchOutcome
-    #: ``sha256 from the listing``, ``RECORD``, ...
+    #: The evidence: ``sha256 from the listing``, ``RECORD``, ...
     vouched_by: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalCompanion:
-    """A whole companion on this machine; it is small, and here with all its bytes."""
+    """A complete attestation file on this machine, with its contents, which are small."""
 
+    #: The file name of the wheel or sdist that it attests.
     about: str
     path: Path
     content: bytes = field(repr=False)
@@ -164,4 +167,5 @@ class LocalCompanion:
 
     @property
     def filename(self) -> str:
+        """The file name of the attestation."""
         return self.path.name

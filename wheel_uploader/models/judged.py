@@ -1,4 +1,4 @@
-"""What was found out about files: findings, attestations, signatures, and how they do on machines."""
+"""Results about files: findings, attestations, signatures, and how they install."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from wheel_uploader.models.words import Severity
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that a check found."""
+    """One result of a check."""
 
     #: ``family/name``.
     check: str
@@ -21,100 +21,101 @@ class Finding:
     subject: str
     message: str
     member: str | None = None
-    #: Set when the person accepted it with ``--ignore``: shown, and blocks nothing.
+    #: True if the user accepted it with ``--ignore``: it is shown, but does not stop the release.
     ignored: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
-    """What is kept of one file when it was judged: its content is dropped, for a release's are large."""
+    """The check results of one file. Its contents are not kept, because those of a release are large."""
 
     findings: tuple[Finding, ...] = ()
-    #: None when it was not asked for.
+    #: None if the caller did not request it.
     summary: FileSummary | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attestation:
-    """What an attestation (PEP 740) says, of which file, and who says it."""
+    """An attestation (PEP 740): its statement, the file that it is about, and its publisher."""
 
-    #: The file name of the wheel or sdist that it lies beside.
+    #: The wheel or sdist that it attests, according to the attestation's file name.
     about: str
     path: Path
-    #: Its bytes, which are those that were read here and no others.
+    #: The bytes that were parsed; the file is not read again.
     content: bytes = field(repr=False)
-    #: Why it is none; then nothing else is known of it.
+    #: Reason why it is not a valid attestation; the fields below are empty then.
     problem: str = ""
-    #: The URL of what it says, and PyPI's short word for it: ``publish``, ``slsa``, empty for any other.
+    #: The URL of the predicate type, and PyPI's short name for it: ``publish``, ``slsa``, or empty.
     predicate_type: str = ""
     kind: str = ""
-    #: Name and hex sha256 of the file that it is made for.
+    #: Name and hex sha256 of the subject in the statement.
     subject: str = ""
     subject_sha256: str = ""
-    #: Who made it, as its certificate says; that is known to be true when it is verified.
+    #: The signer's identity from the certificate; only trustworthy once verified.
     publisher: str = ""
-    #: Why its signature, certificate or log entry does not hold; empty when all of it was verified.
+    #: Reason why its signature, certificate or log entry is not valid; empty if all were verified.
     unverified: str = ""
-    #: Made by this run.
+    #: True if this run created it.
     made: bool = False
 
     @property
     def filename(self) -> str:
+        """The file name of the attestation."""
         return self.path.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signature:
-    """A detached, verified signature: of which file, where, and by which key (full fingerprint)."""
+    """A verified detached signature: the signed file, the signature's path, and the full key fingerprint."""
 
     filename: str
     path: Path
     fingerprint: str
-    #: The bytes of the signature, as they were verified.
+    #: The bytes of the signature that were verified.
     content: bytes = field(repr=False)
-    #: False when a good signature was already there.
+    #: False if a valid signature already existed.
     made: bool = True
 
 
 class InstallKind(enum.StrEnum):
-    """What an installer does for a user."""
+    """The kind of file that an installer uses for a user."""
 
     WHEEL = "wheel"
-    #: It builds from the sdist.
+    #: Built from the sdist.
     SOURCE = "source"
     NOTHING = "nothing"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installable:
-    """What pip installs for one interpreter on one machine."""
+    """The file that pip installs for one interpreter on one platform."""
 
     #: ``cp313``, ``cp313t``, ``pp311``.
     python: str
     #: ``Linux x86_64 glibc 2.28``.
     machine: str
     kind: InstallKind
-    #: The wheel; empty when there is none.
+    #: The wheel; empty if no wheel is compatible.
     filename: str = ""
-    #: The same of the previous release, told by the names of its files; None when it is not known.
+    #: The same for the previous release, derived from its file names; None if unknown.
     before: InstallKind | None = None
     before_filename: str = ""
 
     @property
     def is_worse(self) -> bool:
-        """Whether there was a wheel, and is none."""
+        """True if the previous release had a compatible wheel and this one does not."""
         return self.before is InstallKind.WHEEL and self.kind is not InstallKind.WHEEL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """One wheel installed into a fresh environment, and a command run there."""
+    """The result of installing one wheel into a fresh environment and running a command there."""
 
     filename: str
-    #: ``CPython 3.13.1`` and its path.
+    #: The version (``CPython 3.13.1``) and the path.
     interpreter: str
-    #: Why it failed, in one clause; empty when it did not.
+    #: Reason of the failure, in one clause; empty on success.
     failure: str = ""
-    #: The last that was printed, when it failed.
+    #: The end of the output, if it failed.
     output: str = ""
     seconds: float = 0.0

@@ -1,4 +1,4 @@
-"""Options that have no effect in a run, because of where it ends or of another option."""
+"""Options that have no effect in a run, because of its last stage or of another option."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from wheel_uploader.models.words import Stage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Idle:
-    """Options that are set and change nothing in this run, and why."""
+    """Options that are set but have no effect in this run, and the reason."""
 
     names: tuple[str, ...]
     because: str
@@ -22,7 +22,7 @@ class Idle:
         return f"{flags} {'has' if len(self.names) == 1 else 'have'} no effect {self.because}"
 
 
-#: The first stage that looks at an option. Those that every stage shares are not here.
+#: The first stage that uses an option. Options that apply to every stage are left out.
 _FIRST_STAGE: Mapping[str, Stage] = {
     "clobber": Stage.DOWNLOAD,
     "strict": Stage.CHECK,
@@ -47,48 +47,49 @@ _FIRST_STAGE: Mapping[str, Stage] = {
     "keep_releases": Stage.CONFIRM,
     "keep_days": Stage.CONFIRM,
 }
-#: What a run does not do that only rehearses, or that posts nothing.
-_NOT_REHEARSED = (
+#: Options that a rehearsal does not use, and options that a dry run does not use.
+_UNUSED_BY_REHEARSAL = (
     *("sign", "identity", "sign_with", "attest", "dry_run", "keep_going", "upload_jobs", "skip_existing"),
     *("username", "confirm_timeout", "keep_releases", "keep_days"),
 )
-_NOT_TRIED = ("attest", "keep_going", "upload_jobs", "confirm_timeout")
-#: They need an index, which is asked when the run publishes or one is named.
-_COMPARE = ("compare_with", "no_compare", "allow_missing")
+_UNUSED_BY_DRY_RUN = ("attest", "keep_going", "upload_jobs", "confirm_timeout")
+#: Options that need an index; one is queried if the run uploads or if an index option is set.
+_COMPARISON_OPTIONS = ("compare_with", "no_compare", "allow_missing")
 
 
 def idle(options: Options) -> tuple[Idle, ...]:
-    """Return the options that are set and change nothing, one Idle for each reason."""
-    found: list[Idle] = []
-    told: set[str] = set()
-    for because, names in _reasons(options):
-        given = tuple(name for name in names if name not in told and is_set(options, name))
-        if given:
-            found.append(Idle(names=given, because=because))
-            told.update(given)
-    return tuple(found)
+    """Return the options that are set but have no effect, grouped by reason."""
+    groups: list[Idle] = []
+    reported: set[str] = set()
+    for reason, names in _find_reasons(options):
+        unused = tuple(name for name in names if name not in reported and is_set(options, name))
+        if unused:
+            groups.append(Idle(names=unused, because=reason))
+            reported.update(unused)
+    return tuple(groups)
 
 
 def is_set(options: Options, name: str) -> bool:
-    """Return whether a field differs from its default, and so from what would be without it."""
+    """Return whether a field differs from its default."""
     value = getattr(options, name)
     return bool(value) if isinstance(value, Mapping) else bool(value != default(options, name))
 
 
-def _reasons(options: Options) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _find_reasons(options: Options) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield each reason that applies, and the names of the options that it makes ineffective."""
     until = options.until
-    late = tuple(name for name, stage in _FIRST_STAGE.items() if stage > until)
-    # A rehearsal of a run that ends before the index is still a rehearsal.
-    yield f"with --until {until.name.lower()}", late
+    unreached = tuple(name for name, stage in _FIRST_STAGE.items() if stage > until)
+    yield f"with --until {until.name.lower()}", unreached
+    # Several reasons may apply: a rehearsal, for example, may also stop early.
     if options.rehearse:
-        yield "with --rehearse, which publishes to this machine only", _NOT_REHEARSED
+        yield "with --rehearse, which publishes to a local index only", _UNUSED_BY_REHEARSAL
     if options.dry_run:
-        yield "with --dry-run, which posts nothing", _NOT_TRIED
+        yield "with --dry-run, which uploads nothing", _UNUSED_BY_DRY_RUN
     if until < Stage.UPLOAD and not any((options.index_url, options.repository, options.repository_url)):
-        yield "without an index to compare with (name one with --repository or --index-url)", _COMPARE
+        yield "without an index to compare with (set --repository or --index-url)", _COMPARISON_OPTIONS
     if options.smoke is None:
         yield "without --smoke", ("smoke_env",)
     if options.version != LATEST:
         yield f"without the version '{LATEST}'", ("pre",)
     if not any("://" in url and not url.lower().startswith("file:") for url in options.urls):
-        yield "without a URL to take files from", ("netrc", "allow_hosts")
+        yield "without a remote source", ("netrc", "allow_hosts")

@@ -1,7 +1,7 @@
-"""Rules for the values of Options: which values and combinations are refused.
+"""Validation of Options: the values and combinations that are refused.
 
-The command line, the configuration and the API obey these rules and no others. What needs the table of
-checks, a file or the environment is judged in ``stages.listing.begin``.
+The command line, the configuration and the API share these rules and have no others. Rules that need the
+check registry, a file or the environment are in ``stages.listing.begin``.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from wheel_uploader.errors import OptionError, UsageError
 from wheel_uploader.models.words import Attestations, Profile, Stage
 from wheel_uploader.urls import port_of, urlsplit
 
-#: An Options, whose module imports this one.
+#: models.run.Options; its module imports this one, so the type cannot be imported here.
 Options = Any
 
-#: The word that stands for the newest version.
+#: The VERSION argument that selects the newest version.
 LATEST = "latest"
 
-#: Least and greatest value; the upper bounds are far above what a release needs.
+#: Minimum and maximum of each number; the maximums are far above the needs of a release.
 RANGES: Mapping[str, tuple[float, float]] = {
     "keep_releases": (1, 100_000),
     "keep_days": (1, 36_500),
@@ -41,11 +41,11 @@ RANGES: Mapping[str, tuple[float, float]] = {
     "wait": (0, bounded.MAX_SECONDS),
     "max_duration": (0, bounded.MAX_SECONDS),
 }
-_WHOLE = frozenset({"keep_releases", "keep_days", "jobs", "upload_jobs", "retries"})
-_MAY_BE_NONE = frozenset({"keep_releases", "keep_days", "jobs"})
+_INTEGER_FIELDS = frozenset({"keep_releases", "keep_days", "jobs", "upload_jobs", "retries"})
+_OPTIONAL_FIELDS = frozenset({"keep_releases", "keep_days", "jobs"})
 
-#: An empty value would count as no value: the variable of a script that was never set.
-_NEVER_EMPTY = (
+#: Fields that must not be empty. An empty value usually comes from an unset variable of a script.
+_NON_EMPTY_FIELDS = (
     "identity",
     "sign_with",
     "compare_with",
@@ -54,162 +54,176 @@ _NEVER_EMPTY = (
     "repository_url",
     "index_url",
 )
-_LISTS = ("urls", "types", "allow_hosts", "allow_insecure_hosts", "allow_missing", "smoke_env")
-_KINDS: Mapping[str, type[enum.Enum]] = {"until": Stage, "profile": Profile, "attestations": Attestations}
-_URLS = ("repository_url", "index_url")
+_TUPLE_FIELDS = ("urls", "types", "allow_hosts", "allow_insecure_hosts", "allow_missing", "smoke_env")
+_ENUM_FIELDS: Mapping[str, type[enum.Enum]] = {
+    "until": Stage,
+    "profile": Profile,
+    "attestations": Attestations,
+}
+_URL_FIELDS = ("repository_url", "index_url")
 
-#: Options that exclude each other; of two with different origins (command line, file) the stronger wins.
+#: Mutually exclusive options. If their origins differ (command line, file), the one with precedence wins.
 EXCLUSIVE = (("compare_with", "no_compare"), ("repository", "repository_url"))
 
-#: How an option is written where that differs from the name of its field.
-_FLAGS = {"urls": "--url", "types": "--type", "skip_existing": "--no-skip-existing"}
-_FLAGS |= {"allow_hosts": "--allow-host", "allow_insecure_hosts": "--allow-insecure-host"}
+#: Field name to option, for options that are not named after their field.
+_IRREGULAR_FLAGS = {"urls": "--url", "types": "--type", "skip_existing": "--no-skip-existing"}
+_IRREGULAR_FLAGS |= {"allow_hosts": "--allow-host", "allow_insecure_hosts": "--allow-insecure-host"}
 
-#: A project's name (PEP 508).
-_PROJECT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?\Z")
-_LONGEST_PROJECT = 1000
+#: A project name (PEP 508).
+_PROJECT_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?\Z")
+_MAX_PROJECT_LENGTH = 1000
 
 
 def flag(name: str) -> str:
     """Return the long spelling of the option that sets the field ``name``."""
-    return _FLAGS.get(name) or f"--{name.replace('_', '-')}"
+    return _IRREGULAR_FLAGS.get(name) or f"--{name.replace('_', '-')}"
 
 
 def parse_version(text: str) -> Version:
-    """Return a version as a user typed it. Raises UsageError."""
+    """Parse a version that the user typed. Raises UsageError."""
     try:
         return bounded.version(text)
     except (InvalidVersion, TypeError):
         raise UsageError(
-            f"'{printable(str(text))}' is not a version (PEP 440)", hint="Give one like 1.11.0, or 'latest'."
+            f"'{printable(str(text))}' is not a version (PEP 440)",
+            hint="Give a version such as 1.11.0, or 'latest'.",
         ) from None
 
 
 def smoke_words(command: str) -> list[str]:
-    """Split the command of ``--smoke`` as a shell would. Raises OptionError."""
+    """Split the command of ``--smoke`` like a shell. Raises OptionError."""
     try:
         words = shlex.split(command)
     except ValueError as error:
-        raise _refused("smoke", f"it cannot be read as a command: {error}") from None
+        raise _option_error("smoke", f"it is not a valid command: {error}") from None
     if not words:
-        raise _refused(
-            "smoke", "it contains no command", hint="For example: --smoke \"python -c 'import dipy'\""
+        raise _option_error(
+            "smoke", "the command is empty", hint="For example: --smoke \"python -c 'import dipy'\""
         )
     return words
 
 
-# --- what is refused -------------------------------------------------------------------------------
+# --- validation ------------------------------------------------------------------------------------
 
 
 def require_valid(options: Options) -> None:
-    """Raise UsageError for the first value, or combination of values, that is not allowed."""
-    for rule in _RULES:
-        rule(options)
+    """Raise UsageError for the first invalid value or combination of values."""
+    for validate in _VALIDATORS:
+        validate(options)
 
 
-def _kinds(options: Options) -> None:
-    """Text in the place of an enumeration would compare unequal to all of its members."""
-    for name, kind in _KINDS.items():
+def _validate_types(options: Options) -> None:
+    """Reject values of the wrong type, such as a string for ``until``, which would equal no Stage."""
+    for name, kind in _ENUM_FIELDS.items():
         value = getattr(options, name)
         if not isinstance(value, kind) and not (name == "profile" and value is None):
-            known = ", ".join(f"{kind.__name__}.{each}" for each in kind.__members__)
-            raise _refused(name, f"{_shown(value)} is not one of {known}")
-    for name in _LISTS:
+            allowed = ", ".join(f"{kind.__name__}.{member}" for member in kind.__members__)
+            raise _option_error(name, f"{_format_value(value)} is not one of {allowed}")
+    for name in _TUPLE_FIELDS:
         value = getattr(options, name)
-        if not isinstance(value, tuple | list) or not all(isinstance(each, str) for each in value):
-            raise _refused(name, f"{_shown(value)} is not a tuple of strings")
-        if not all(each.strip() for each in value):
-            raise _refused(name, "a value is empty", hint="Check the variable that it came from.")
+        if not isinstance(value, tuple | list) or not all(isinstance(item, str) for item in value):
+            raise _option_error(name, f"{_format_value(value)} is not a tuple of strings")
+        if not all(item.strip() for item in value):
+            raise _option_error(
+                name, "a value is empty", hint="Check that the variable it comes from is set."
+            )
     if not isinstance(options.ignore, Mapping):
-        raise _refused("ignore", f"{_shown(options.ignore)} does not map checks to reasons")
+        raise _option_error(
+            "ignore", f"{_format_value(options.ignore)} is not a mapping of checks to reasons"
+        )
     for name in ("project", "version"):
         if not isinstance(getattr(options, name), str):
-            raise UsageError(f"the {name} is not a string", hint="An empty string stands for none.")
-    for name in _NEVER_EMPTY:
+            raise UsageError(f"the {name} is not a string", hint="Pass an empty string for none.")
+    for name in _NON_EMPTY_FIELDS:
         value = getattr(options, name)
         if isinstance(value, str) and not value.strip():
-            raise _refused(name, "the value is empty", hint="Check the variable that it came from.")
+            raise _option_error(
+                name, "the value is empty", hint="Check that the variable it comes from is set."
+            )
 
 
-def _ranges(options: Options) -> None:
+def _validate_ranges(options: Options) -> None:
     for name in RANGES:
         require_in_range(name, getattr(options, name))
 
 
 def require_in_range(name: str, value: object) -> None:
-    """Raise OptionError unless ``value`` is a number that the field ``name`` may have."""
-    if value is None and name in _MAY_BE_NONE:
+    """Raise OptionError unless ``value`` is a number in the range of the field ``name``."""
+    if value is None and name in _OPTIONAL_FIELDS:
         return
-    if isinstance(value, bool) or not isinstance(value, int if name in _WHOLE else int | float):
-        raise _refused(name, f"{_shown(value)} is not a {'whole ' * (name in _WHOLE)}number")
-    least, most = RANGES[name]
-    # Also false for what is not a number (nan).
-    if not least <= value <= most:
-        raise _refused(
+    if isinstance(value, bool) or not isinstance(value, int if name in _INTEGER_FIELDS else int | float):
+        raise _option_error(
+            name, f"{_format_value(value)} is not a {'whole ' * (name in _INTEGER_FIELDS)}number"
+        )
+    minimum, maximum = RANGES[name]
+    # The comparison is also false for NaN.
+    if not minimum <= value <= maximum:
+        raise _option_error(
             name,
-            f"{_shown(value)} is not in the range from {least:.15g} to {most:.15g}",
+            f"{_format_value(value)} is not in the range from {minimum:.15g} to {maximum:.15g}",
             hint="Give a number in that range.",
         )
 
 
-def _files(options: Options) -> None:
+def _require_source(options: Options) -> None:
     if not options.urls:
         raise UsageError(
-            "no place to take the files from",
-            hint="Give a listing, an index page or a folder: -u URL (see 'wheel-uploader --help').",
+            "no source given",
+            hint="Give the URL of a listing or index page, or a folder: -u URL (see wheel-uploader --help).",
         )
 
 
-def _release(options: Options) -> None:
+def _validate_release(options: Options) -> None:
     project, version = options.project, options.version
     if not project and options.until > Stage.CHECK:
         raise UsageError(
-            "no project was named",
-            hint="Say PROJECT, and its VERSION, at the end; without them, files are only checked: "
+            "no project given",
+            hint="Give PROJECT and VERSION as the last arguments, or only check the files: "
             "--until check -u FILE.",
         )
-    if project and (len(project) > _LONGEST_PROJECT or not _PROJECT.match(project)):
+    if project and (len(project) > _MAX_PROJECT_LENGTH or not _PROJECT_NAME.match(project)):
         raise UsageError(
             f"'{printable(project, limit=200)}' is not a project name (PEP 508)",
-            hint="It has letters, digits, '.', '_' and '-', and starts and ends with a letter or digit.",
+            hint="Use letters, digits, '.', '_' and '-'; start and end with a letter or digit.",
         )
     if version and version != LATEST:
         parse_version(version)
     if version and not project:
         raise UsageError(
-            f"the version {printable(version, limit=200)} needs a project",
-            hint="Give both, PROJECT VERSION; or neither: the files then say what they are.",
+            f"the version {printable(version, limit=200)} was given without a project",
+            hint="Give both PROJECT and VERSION, or neither to infer them from the file names.",
         )
     if options.wait and version in {"", LATEST}:
         raise UsageError(
-            "--wait has to know for which version",
-            hint="Say it after the project's name: what is listed now may be the one before.",
+            "--wait requires an explicit version",
+            hint="Give the version after the project name: the newest listed version may be an older one.",
         )
 
 
-def _comparison(options: Options) -> None:
+def _validate_comparison(options: Options) -> None:
     if options.compare_with is None:
         return
     other = parse_version(options.compare_with)
     if options.version and options.version != LATEST and other == Version(options.version):
-        raise _refused(
+        raise _option_error(
             "compare_with",
-            f"{other} is the release itself",
-            hint="A release cannot lack what it has: give another version, or --no-compare.",
+            f"{other} is the version being released",
+            hint="Compare with another version, or turn the comparison off with --no-compare.",
         )
 
 
-def _addresses(options: Options) -> None:
-    for name in _URLS:
-        if (url := getattr(options, name)) and (why := _not_http(url)):
-            what = "the upload URL" if name == "repository_url" else "the URL of the index"
+def _validate_urls(options: Options) -> None:
+    for name in _URL_FIELDS:
+        if (url := getattr(options, name)) and (problem := _explain_invalid_url(url)):
+            label = "upload URL" if name == "repository_url" else "index URL"
             raise UsageError(
-                f"{what} cannot be used: {why}", hint="It is an absolute URL, and begins with https://."
+                f"the {label} is not valid: {problem}",
+                hint="Give an absolute URL that begins with https://.",
             )
 
 
-def _not_http(url: str) -> str:
-    """Return why a URL is not one of http or https, in one clause; empty when it is."""
+def _explain_invalid_url(url: str) -> str:
+    """Return the reason, in one clause, why a URL is not a valid http or https URL; empty if it is one."""
     try:
         parts = urlsplit(url.strip())
         host, _ = parts.hostname, port_of(parts)
@@ -222,71 +236,71 @@ def _not_http(url: str) -> str:
     return "" if host else "it has no host"
 
 
-def _exclusive(options: Options) -> None:
+def _validate_exclusive(options: Options) -> None:
     for one, other in EXCLUSIVE:
         if getattr(options, one) and getattr(options, other):
             raise UsageError(
-                f"{flag(one)} and {flag(other)} exclude each other", hint="Leave out one of the two."
+                f"{flag(one)} and {flag(other)} are mutually exclusive", hint="Remove one of the two."
             )
 
 
-def _signing(options: Options) -> None:
-    """Refuse what would publish without the signature or the attestation that was asked for."""
+def _validate_signing(options: Options) -> None:
+    """Reject options that would publish without the requested signature or attestation."""
     if options.attest and options.attestations is Attestations.NONE:
         raise UsageError(
-            "--attest and --attestations none exclude each other", hint="Leave out one of the two."
+            "--attest and --attestations none are mutually exclusive", hint="Remove one of the two."
         )
     if options.sign or options.until < Stage.SIGN:
         return
     for name in ("identity", "sign_with"):
         if getattr(options, name) != default(options, name):
-            raise _refused(
+            raise _option_error(
                 name,
-                "nothing would be signed, because --sign is missing",
-                hint=f"Add -s to sign; or leave {flag(name)} out to publish unsigned.",
+                "nothing would be signed without --sign",
+                hint=f"Add -s to sign, or remove {flag(name)} to publish unsigned files.",
             )
 
 
-def _smoke(options: Options) -> None:
+def _validate_smoke(options: Options) -> None:
     if options.smoke is not None:
         smoke_words(options.smoke)
 
 
-def _count(options: Options) -> None:
-    """Refuse a number of files that no release has; a file or a table is read later."""
+def _validate_expected_count(options: Options) -> None:
+    """Reject an impossible number of files. Expectations in a file or table are validated when read."""
     expect = options.expect
     if isinstance(expect, bool):
         return
-    if isinstance(expect, int) and not 1 <= expect <= _MOST_FILES:
+    if isinstance(expect, int) and not 1 <= expect <= _MAX_EXPECTED_FILES:
         raise UsageError(f"a release of {expect} files cannot be expected", hint="--expect 1, or more.")
 
 
-#: More than any index lists of one release.
-_MOST_FILES = 1_000_000
+#: More files than any index lists for one release.
+_MAX_EXPECTED_FILES = 1_000_000
 
-_RULES: tuple[Callable[[Options], None], ...] = (
-    _kinds,
-    _ranges,
-    _files,
-    _release,
-    _comparison,
-    _addresses,
-    _exclusive,
-    _signing,
-    _smoke,
-    _count,
+_VALIDATORS: tuple[Callable[[Options], None], ...] = (
+    _validate_types,
+    _validate_ranges,
+    _require_source,
+    _validate_release,
+    _validate_comparison,
+    _validate_urls,
+    _validate_exclusive,
+    _validate_signing,
+    _validate_smoke,
+    _validate_expected_count,
 )
 
 
-def _refused(name: str, problem: str, *, hint: str | None = None) -> OptionError:
+def _option_error(name: str, problem: str, *, hint: str | None = None) -> OptionError:
     return OptionError(name, problem, flag=flag(name), hint=hint)
 
 
-def _shown(value: object) -> str:
+def _format_value(value: object) -> str:
     return f"{value:.15g}" if isinstance(value, float) else printable(str(value), limit=100)
 
 
 def default(options: Options, name: str) -> Any:
-    """Return the value of a field that was not set."""
-    found = next(each.default for each in fields(options) if each.name == name)
-    return {} if found is MISSING else found
+    """Return the default value of a field."""
+    value = next(field.default for field in fields(options) if field.name == name)
+    return {} if value is MISSING else value

@@ -1,4 +1,4 @@
-"""The index, and what became of each file there."""
+"""The state of the index, and the results of uploading to it."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ class IndexFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectPage:
-    """What the index says of a project; no files when it does not know the project."""
+    """The page of a project on the index; without files if the index does not know the project."""
 
     url: str
     exists: bool
     files: tuple[IndexFile, ...] = ()
-    #: PEP 792: active, archived, quarantined, deprecated.
+    #: Project status (PEP 792): active, archived, quarantined or deprecated.
     status: str = "active"
     status_reason: str = ""
-    #: ``json`` or ``html``.
+    #: The format that was read: ``json`` or ``html``.
     view: str = "html"
 
 
 class FileState(enum.StrEnum):
-    """What the index has under one of our names."""
+    """Result of comparing one of our files with the index."""
 
     ABSENT = "absent"
     SAME = "same"
@@ -48,48 +48,48 @@ class FileState(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexState:
-    """One of our files compared with the index."""
+    """One of our files, compared with the index."""
 
     file: LocalFile
     state: FileState
-    #: The other name, when the bytes are there under one.
+    #: The other file name, if the index has the same bytes under one.
     other_name: str = ""
-    #: Hex sha256 that the index serves under our name; empty when there is none.
+    #: Hex sha256 of the file with our name on the index; empty if there is no such file.
     index_sha256: str = ""
 
 
 class UploadOutcome(enum.StrEnum):
-    """What became of one file of the plan."""
+    """Outcome of the upload of one planned file."""
 
     UPLOADED = "uploaded"
     ALREADY_THERE = "already there"
     WOULD_UPLOAD = "would upload"
     REJECTED = "rejected"
-    #: No answer came, and the index could not be asked.
+    #: The upload got no response, and the index could not be queried.
     UNKNOWN = "unknown"
-    #: Not tried, because the run had stopped before.
+    #: Not attempted, because the run stopped first.
     NOT_TRIED = "not tried"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadResult:
-    """What became of one file, and why."""
+    """Outcome of the upload of one file, and the reason."""
 
     file: LocalFile
     outcome: UploadOutcome
     reason: str = ""
-    #: POST requests made for this file.
+    #: Number of POST requests for this file.
     attempts: int = 0
-    #: What stopped this file, as the end of a run that it would be on its own.
+    #: The error that stopped this file, as if it were the only file of the run.
     error: ReleaseError | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmation:
-    """The index serves this file, and with this sha256."""
+    """A file that the index serves with the expected sha256."""
 
     filename: str
     sha256: str
     url: str
-    #: Where it was seen: ``json``, ``html``, or both.
+    #: Formats of the project page that list it: ``json``, ``html``, or both.
     views: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""What the person asked for, and all that a run found and did."""
+"""The settings of a run, and the report of its results."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from wheel_uploader.models.words import Attestations, Profile, Stage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """The settings of a run; the defaults are those of the command line. Times are seconds.
+    """The settings of a run, with the defaults of the command line. Times are in seconds.
 
-    Raises UsageError for what the command line refuses, with the same message.
+    Raises UsageError for the values that the command line refuses, with the same message.
     """
 
-    #: Empty: that of the files, when all of them are of one release.
+    #: Empty: inferred from the files, if all of them belong to one release.
     project: str
     #: A version, or ``latest``.
     version: str
     urls: tuple[str, ...]
-    #: None: nobody named one. It is ``./wheelhouse`` then, where one is needed.
+    #: None: not given; ``./wheelhouse`` if a run needs one.
     wheelhouse: Path | None = None
     types: tuple[str, ...] = ("all",)
     pre: bool = False
     until: Stage = Stage.CONFIRM
     dry_run: bool = False
     clobber: bool = False
-    #: How many releases stay in the wheelhouse, and which ones by the days since they came; None: all.
+    #: Number of releases to keep in the wheelhouse, and days to keep one after its download; None: all.
     keep_releases: int | None = None
     keep_days: int | None = None
     jobs: int | None = None
@@ -48,31 +48,31 @@ class Options:
     retries: int = 6
     #: A number of files, the name of a file with names or tags, or the matrix of the configuration.
     expect: str | int | Mapping[str, object] | None = None
-    #: How old the newest build may be; 0: as old as it likes.
+    #: Maximum age of the newest build; 0: no limit.
     max_age: float = 0.0
-    #: How long to wait until everything is listed; 0: not at all.
+    #: Maximum time to wait for the expected files to be listed; 0: do not wait.
     wait: float = 0.0
-    #: A file in the format of sha256sum, which has the last word on every file's content.
+    #: A file in the format of sha256sum. Its hashes override those of any other origin.
     sha256sums: Path | None = None
     require_hashes: bool = False
     netrc: bool = False
-    #: Never shown, as the password below.
+    #: Excluded from ``repr``, like the password below.
     url_token: str | None = field(default=None, repr=False)
 
     profile: Profile | None = None
-    #: Checks and families whose findings are accepted, and why; the reason may be empty.
+    #: Accepted checks and check families to reasons; a reason may be empty.
     ignore: Mapping[str, str] = field(default_factory=dict)
     strict: bool = False
-    #: The version to compare with; None: the newest final one below this one.
+    #: The version to compare with; None: the newest final version older than this one.
     compare_with: str | None = None
     no_compare: bool = False
-    #: Pythons, platforms or both (``cp310-win32``) that may be gone since that version.
+    #: Pythons, platforms or combinations (``cp310-win32``) that may be missing compared with that version.
     allow_missing: tuple[str, ...] = ()
 
     sign: bool = False
     sign_with: str = "gpg"
     identity: str | None = None
-    #: Attestations that lie beside the files; and whether to make one for each file in this CI job.
+    #: How to handle staged attestations, and whether to create one for each file in this CI job.
     attestations: Attestations = Attestations.AUTO
     attest: bool = False
 
@@ -81,7 +81,7 @@ class Options:
     index_url: str | None = None
     config_file: Path | None = None
     username: str | None = None
-    #: Never shown: ``repr`` of an Options must be safe to log.
+    #: Excluded from ``repr``, so that an Options is safe to log.
     password: str | None = field(default=None, repr=False)
     cert: Path | None = None
     client_cert: Path | None = None
@@ -92,11 +92,11 @@ class Options:
     confirm_timeout: float = 600.0
     #: For the whole run; 0: no limit.
     max_duration: float = 0.0
-    #: Publish to an index of this machine instead, and ask pip what users would get.
+    #: Publish to a local index instead, and report what pip would install for users.
     rehearse: bool = False
-    #: A command to run where each wheel is installed; None: none.
+    #: A command to run in the environment of each installed wheel; None: none.
     smoke: str | None = None
-    #: Names of variables of the environment that pip and this command get in addition.
+    #: Names of environment variables to pass to pip and this command in addition.
     smoke_env: tuple[str, ...] = ()
 
     verbose: int = 0
@@ -106,73 +106,74 @@ class Options:
 
     @classmethod
     def unchecked(cls, **values: Any) -> Self:
-        """Return options that may break the rules, for the report of a run that was refused.
+        """Return options without validating them, for the report of a run whose options are invalid.
 
-        No run begins with them: it judges its options again.
+        A run validates its options, so it never starts with these.
         """
-        made = object.__new__(cls)
-        for each in fields(cls):
-            default = {} if each.default is MISSING else each.default
-            object.__setattr__(made, each.name, values.get(each.name, default))
-        return made
+        options = object.__new__(cls)
+        for field_ in fields(cls):
+            default = {} if field_.default is MISSING else field_.default
+            object.__setattr__(options, field_.name, values.get(field_.name, default))
+        return options
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removal:
-    """An older release that was taken out of the wheelhouse, or would be."""
+    """An older release that was removed from the wheelhouse, or would be under ``dry_run``."""
 
     version: Version
     filenames: tuple[str, ...]
-    #: Bytes of all of them.
+    #: Total bytes of the files.
     size: int
 
 
 @dataclass(slots=True)
 class Report:
-    """All that a run found and did, filled as it goes; every output is made from it."""
+    """The results of a run, filled in as it proceeds. Every output format is rendered from it."""
 
     options: Options
     _: KW_ONLY
-    #: When the run began; None when nobody looked at a clock.
+    #: Start of the run; None if it was not recorded.
     began: datetime | None = None
-    #: The last stage that was finished.
+    #: The last finished stage.
     reached: Stage | None = None
     selection: Selection | None = None
     fetched: tuple[Fetched, ...] = ()
     findings: tuple[Finding, ...] = ()
-    #: Checks that could not be made, and why, in one sentence each.
+    #: One sentence for each check that could not run, with the reason.
     not_checked: tuple[str, ...] = ()
-    #: File names of the release on the index that this one was compared with; empty when it was not.
+    #: File names of the previous release on the index; empty if this release was not compared with one.
     previous: tuple[str, ...] = ()
-    #: (python, platform) that it served and this one does not, unless on purpose.
+    #: (python, platform) pairs that the previous release supports and this one unexpectedly does not.
     lost: tuple[tuple[str, str], ...] = ()
-    #: Bytes of those of them whose size the index says.
+    #: Previous file name to bytes, for the files whose size the index states.
     previous_sizes: Mapping[str, int] = field(default_factory=dict)
-    #: (python, platform) of the wheels that were declared to be expected: ``("cp313t", "macosx_arm64")``.
+    #: (python, platform) pairs of the expected wheels: ``("cp313t", "macosx_arm64")``.
     expected: tuple[tuple[str, str], ...] = ()
     signatures: tuple[Signature, ...] = ()
     attestations: tuple[Attestation, ...] = ()
-    #: Whether they go along with what is posted.
+    #: True if the attestations are uploaded with the files.
     attestations_sent: bool = False
-    #: The profile that the checks were made under.
+    #: The rule set of the checks.
     profile: Profile = Profile.PYPI
-    #: Where files go, without secrets; empty when nothing is to be uploaded.
+    #: The upload URL, without secrets; empty if the run does not upload.
     target: str = ""
-    #: Where people see the release, when it went to an index that is known to have such a page.
+    #: URL of the release's web page, if the index is known to have one.
     page: str = ""
     plan: tuple[IndexState, ...] = ()
     results: tuple[UploadResult, ...] = ()
     confirmations: tuple[Confirmation, ...] = ()
-    #: Older releases that left the wheelhouse; under ``dry_run``, that would.
+    #: Older releases that were removed from the wheelhouse, or would be under ``dry_run``.
     removed: tuple[Removal, ...] = ()
-    #: For whom pip installs what; of a rehearsal.
+    #: The file that pip installs on each platform, according to the rehearsal.
     rehearsal: tuple[Installable, ...] = ()
-    #: Wheels tried on this machine.
+    #: Results of the smoke test on this machine.
     trials: tuple[Trial, ...] = ()
     error: ReleaseError | None = None
-    #: Seconds that each finished stage took.
+    #: Duration of each finished stage, in seconds.
     timings: dict[Stage, float] = field(default_factory=dict)
 
     @property
     def exit_code(self) -> int:
+        """The exit code of the run: 0, or that of ``error``."""
         return self.error.exit_code if self.error else 0

@@ -1,4 +1,4 @@
-"""How far a run goes, how bad a finding is, whose rules hold: the words that are options and results."""
+"""Enumerations that options and results share."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import enum
 
 
 class Stage(enum.IntEnum):
-    """How far a run goes; the stages are always in this order."""
+    """The stages of a run, in their fixed order."""
 
     LIST = 1
     DOWNLOAD = 2
@@ -17,7 +17,7 @@ class Stage(enum.IntEnum):
 
 
 class Severity(enum.StrEnum):
-    """What a finding does: an error stops the release, a warning is shown, a note is for those who look."""
+    """Severity of a finding: an error stops the release, a warning is shown, a note is shown on request."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -25,14 +25,14 @@ class Severity(enum.StrEnum):
 
 
 class Profile(enum.StrEnum):
-    """Whose rules hold: PyPI's own, or only what every index and installer needs."""
+    """Rule set to check against: PyPI's rules, or only those of every index and installer."""
 
     PYPI = "pypi"
     ANY = "any"
 
 
 class Attestations(enum.StrEnum):
-    """What to do with attestations that lie beside the files: take what there is, want one for each, none."""
+    """Handling of staged attestations: use those that exist, require one per file, or use none."""
 
     AUTO = "auto"
     REQUIRE = "require"

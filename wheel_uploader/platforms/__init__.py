@@ -1,4 +1,4 @@
-"""What platform tags mean, the places of a release that they name, and what they promise to compiled code.
+"""Platform tags: their meaning, the matrix of a release, and the libraries that each platform provides.
 
-The .json files are other projects' data; their headers say whose, of which version and under which licence.
+The .json files are data of other projects; their headers state the origin, version and licence.
 """

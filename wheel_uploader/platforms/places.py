@@ -1,4 +1,4 @@
-"""Pythons x platforms: the places of a release that wheels stand in, whatever the versions in their tags."""
+"""The matrix of a release, Pythons x platforms, regardless of the versions in platform tags."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from wheel_uploader.brought.expect import Cell
 from wheel_uploader.models import DistName, WheelName
 from wheel_uploader.platforms import families
 
-_PYTHON = re.compile(r"([a-z]+)(\d)(\d*)")
+_PYTHON_TAG = re.compile(r"([a-z]+)(\d)(\d*)")
 
 
 class Slot(NamedTuple):
-    """A place that one wheel fills: ``cp311``, ``cp311``, ``macosx_arm64``."""
+    """The python, ABI and platform family of a wheel: ``cp311``, ``cp311``, ``macosx_arm64``."""
 
     python: str
     abi: str
-    #: A platform tag without its version.
+    #: The platform tag without its version.
     platform: str
 
     def __str__(self) -> str:
@@ -27,7 +27,7 @@ class Slot(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One build of Python that wheels are made for; rows of one kind can be compared."""
+    """A kind and version of Python that wheels are built for. Rows of the same kind can be ordered."""
 
     #: ``cp``, ``cpt`` (free-threaded), ``cp-abi3``, ``pp``, ``py-none``, ...
     kind: str
@@ -39,7 +39,7 @@ class Row(NamedTuple):
 
     @property
     def word(self) -> str:
-        """As people say it: ``cp313``, ``cp313t``, ``cp39-abi3``."""
+        """The name for display: ``cp313``, ``cp313t``, ``cp39-abi3``."""
         if self.kind.endswith("t") and "-" not in self.kind:
             return f"{self.python}t"
         _, dash, abi = self.kind.partition("-")
@@ -47,18 +47,19 @@ class Row(NamedTuple):
 
 
 def family(platform: str) -> tuple[str, tuple[int, ...]]:
-    """A platform tag without its version, and the version; () where it has none."""
-    found, version = families.parse(platform)
-    return str(found), version
+    """Return a platform tag without its version, and the version, or () if it has none."""
+    name, version = families.parse(platform)
+    return str(name), version
 
 
 def version_of(name: WheelName, platform: str) -> tuple[int, ...]:
-    """The oldest version of a family that a wheel says it is for."""
-    return min((number for tag in name.platforms for each, number in [family(tag)] if each == platform))
+    """Return the oldest version of the family ``platform`` among the tags of a wheel."""
+    versions = (family(tag) for tag in name.platforms)
+    return min(version for tag_family, version in versions if tag_family == platform)
 
 
 def slots(name: WheelName) -> frozenset[Slot]:
-    """Every place that a wheel stands in."""
+    """Return every slot that a wheel fills."""
     platforms = {family(platform)[0] for platform in name.platforms}
     return frozenset(
         Slot(python, abi, platform) for python in name.pythons for abi in name.abis for platform in platforms
@@ -66,20 +67,20 @@ def slots(name: WheelName) -> frozenset[Slot]:
 
 
 def by_slot(names: Iterable[DistName]) -> dict[Slot, list[WheelName]]:
-    """The wheels of each place, in order of name."""
-    found: dict[Slot, list[WheelName]] = defaultdict(list)
-    for name in sorted(names, key=lambda each: each.filename):
+    """Return the wheels of each slot, ordered by file name."""
+    wheels: dict[Slot, list[WheelName]] = defaultdict(list)
+    for name in sorted(names, key=lambda name: name.filename):
         if isinstance(name, WheelName):
             for slot in slots(name):
-                found[slot].append(name)
-    return dict(found)
+                wheels[slot].append(name)
+    return dict(wheels)
 
 
 def row(slot: Slot) -> Row:
-    """The build of Python that a place is for."""
-    found = _PYTHON.match(slot.python)
-    version = (int(found[2]), int(found[3] or 0)) if found and len(slot.python) < 16 else (0, 0)
-    kind = found[1] if found else slot.python
+    """Return the kind and version of Python that a slot is for."""
+    match = _PYTHON_TAG.match(slot.python)
+    version = (int(match[2]), int(match[3] or 0)) if match and len(slot.python) < 16 else (0, 0)
+    kind = match[1] if match else slot.python
     if slot.abi == "none" or slot.abi.startswith("abi3"):
         kind += f"-{slot.abi}"
     elif kind == "cp" and slot.abi.endswith("t"):
@@ -88,34 +89,34 @@ def row(slot: Slot) -> Row:
 
 
 def rows(names: Iterable[DistName]) -> dict[Row, set[str]]:
-    """The platforms that there is a wheel for, for each build of Python."""
-    found: dict[Row, set[str]] = defaultdict(set)
+    """Return the platforms that have a wheel, for each row of the matrix."""
+    platforms: dict[Row, set[str]] = defaultdict(set)
     for slot in by_slot(names):
-        found[row(slot)].add(slot.platform)
-    return dict(found)
+        platforms[row(slot)].add(slot.platform)
+    return dict(platforms)
 
 
 def cells_of(names: Sequence[DistName], *, beside: Sequence[DistName] = ()) -> dict[Cell, list[Slot]]:
-    """Every python and platform that wheels of these names serve, and the places that those stand in.
+    """Return every (python, platform) cell that the wheels support, and the slots that fill it.
 
-    An open end (the stable ABI) reaches to the newest python that these names, or those ``beside``, speak of.
+    A wheel for the stable ABI supports all newer Pythons that occur in ``names`` or ``beside``.
     """
-    there = rows((*names, *beside))
-    minors = {row.version[1] for row in there if row.kind.startswith("cp") and row.version[0] == 3}
+    matrix_rows = rows((*names, *beside))
+    minors = {row.version[1] for row in matrix_rows if row.kind.startswith("cp") and row.version[0] == 3}
     cells: dict[Cell, list[Slot]] = defaultdict(list)
     for slot in by_slot(names):
-        for python in _pythons(slot, minors):
+        for python in _supported_pythons(slot, minors):
             for platform in families.parse(slot.platform)[0].served:
                 cells[Cell(python, str(platform))].append(slot)
     return dict(cells)
 
 
-def _pythons(slot: Slot, minors: Collection[int]) -> Iterable[str]:
-    """The pythons that a wheel in this place serves; of an open end those that the releases speak of."""
-    of = row(slot)
-    if of.kind.startswith("cp-abi3"):
-        threaded = "t" if of.kind.endswith("t") else ""
-        return [f"cp3{minor}{threaded}" for minor in minors if minor >= of.version[1]]
-    if of.kind == "py-none" and slot.python == "py3" and slot.platform != "any" and minors:
+def _supported_pythons(slot: Slot, minors: Collection[int]) -> Iterable[str]:
+    """Return the Pythons that a wheel in this slot supports; open-ended ranges are limited to ``minors``."""
+    slot_row = row(slot)
+    if slot_row.kind.startswith("cp-abi3"):
+        threaded = "t" if slot_row.kind.endswith("t") else ""
+        return [f"cp3{minor}{threaded}" for minor in minors if minor >= slot_row.version[1]]
+    if slot_row.kind == "py-none" and slot.python == "py3" and slot.platform != "any" and minors:
         return [f"cp3{minor}" for minor in minors]
-    return [of.word]
+    return [slot_row.word]

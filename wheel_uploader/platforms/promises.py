@@ -1,4 +1,4 @@
-"""What the platforms promise: the libraries that are there, and the versions of their symbols."""
+"""Platform policies: the libraries that each platform provides, and their symbol versions."""
 
 from __future__ import annotations
 
@@ -12,125 +12,131 @@ from typing import Any
 
 from wheel_uploader.platforms.tags import Version
 
-#: What every ELF system has, by whatever name: the loader, which glibc and musl bring themselves.
-_LOADER = re.compile(r"ld-linux.*\.so\.[0-9]+|ld64\.so\.[12]|ld\.so\.1|ld-musl-.*\.so\.1")
-_GLIBC = re.compile(
+#: The dynamic loader, which is part of glibc and musl and has a different name on each architecture.
+_ELF_LOADER = re.compile(r"ld-linux.*\.so\.[0-9]+|ld64\.so\.[12]|ld\.so\.1|ld-musl-.*\.so\.1")
+_GLIBC_LIBRARY = re.compile(
     r"lib(?:c\.so\.6(?:\.1)?|m\.so\.6(?:\.1)?|pthread\.so\.0|dl\.so\.2|rt\.so\.1|util\.so\.1|resolv\.so\.2|mvec\.so\.1)"
 )
 _MUSL_LIBC = re.compile(r"libc\.so|libc\.musl-\w+\.so\.1")
-#: What comes with the driver of a card, so that no wheel can bring it.
-_DRIVERS = re.compile(
+#: Libraries of a graphics driver, which a wheel cannot bundle.
+_DRIVER_LIBRARY = re.compile(
     r"lib(?:cuda|nvidia-ml|nvcuvid|nvidia-encode|nvidia-opticalflow|vulkan)\.so\.1|libcuda\.so"
     r"|(?:nvcuda|nvml|nvcuvid|nvencodeapi(?:64)?|opencl|vulkan-1)\.dll",
     re.IGNORECASE,
 )
 _PYTHON_DLL = re.compile(r"python3\d*t?(?:_d)?\.dll|libpypy[\d.]*-c\.dll|python-native\.dll", re.IGNORECASE)
-#: The part of Microsoft's runtime that CPython itself brings; msvcp140.dll is not of it.
-_VCRUNTIME = re.compile(r"vcruntime140(?:_1)?\.dll", re.IGNORECASE)
-#: The rest of what Visual Studio calls Microsoft.VC140.CRT; vcomp140.dll (OpenMP) and mfc140.dll are apart.
-_VC_CRT = re.compile(
+#: The part of Microsoft's runtime that CPython bundles; it does not include msvcp140.dll.
+_VCRUNTIME_DLL = re.compile(r"vcruntime140(?:_1)?\.dll", re.IGNORECASE)
+#: The rest of Microsoft.VC140.CRT in Visual Studio; vcomp140.dll (OpenMP) and mfc140.dll are separate.
+_VISUAL_CPP_DLL = re.compile(
     r"(?:msvcp140(?:_1|_2|_atomic_wait|_codecvt_ids)?|concrt140|vccorlib140|vcruntime140_threads)\.dll",
     re.IGNORECASE,
 )
-#: Names that Windows maps to the libraries behind them.
+#: API sets: names that Windows maps to the implementing libraries.
 _API_SET = re.compile(r"(?:api|ext)-(?:ms|ext)-.*", re.IGNORECASE)
-_NUMBER = re.compile(r"[0-9.]+\Z")
+_DOTTED_NUMBER = re.compile(r"[0-9.]+\Z")
 _MACOS_SYSTEM = ("/usr/lib/", "/System/")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinuxPolicy:
-    """What a manylinux tag promises."""
+    """The libraries and symbol versions that a manylinux tag guarantees."""
 
-    #: The newest glibc that may be needed.
+    #: The newest glibc that a wheel may require.
     glibc: Version
     libraries: frozenset[str]
-    #: For an architecture and a prefix such as ``GLIBCXX``: the newest number, and what is no number.
+    #: Architecture to prefix (such as ``GLIBCXX``) to the newest number, then all non-numeric versions.
     versions: Mapping[str, Mapping[str, tuple[str, ...]]]
 
     def allows(self, version: str, arch: str) -> bool:
-        """Whether a system of this policy has ``GLIBCXX_3.4.19``; True for what no policy speaks of."""
+        """Return whether the policy has a symbol version (``GLIBCXX_3.4.19``); True for unlisted prefixes."""
         prefix, _, rest = version.partition("_")
-        if prefix == "GLIBC" and _NUMBER.match(rest):
-            return _numbers(rest)[:2] <= self.glibc
+        if prefix == "GLIBC" and _DOTTED_NUMBER.match(rest):
+            return _parse_numbers(rest)[:2] <= self.glibc
         limits = self.versions.get(arch, {}).get(prefix)
         if limits is None:
             return True
         newest, *names = limits
-        return _numbers(rest) <= _numbers(newest) if _NUMBER.match(rest) else rest in names
+        return _parse_numbers(rest) <= _parse_numbers(newest) if _DOTTED_NUMBER.match(rest) else rest in names
 
 
 @functools.lru_cache(maxsize=64)
 def manylinux(version: Version) -> LinuxPolicy:
-    """The policy of manylinux_x_y; between two that are known the older one, with the glibc of the tag."""
-    known = _linux()["manylinux"]
-    older = [policy for policy in known if _version(policy["version"]) <= version]
-    policy = older[-1] if older else known[0]
+    """Return the policy of manylinux_x_y: the newest one up to that version, with the glibc of the tag."""
+    policies = _load_linux_policies()["manylinux"]
+    older = [policy for policy in policies if _parse_version(policy["version"]) <= version]
+    policy = older[-1] if older else policies[0]
     return LinuxPolicy(glibc=version, libraries=frozenset(policy["libraries"]), versions=policy["versions"])
 
 
 def has_manylinux(policy: LinuxPolicy, library: str) -> bool:
-    return library in policy.libraries or bool(_LOADER.fullmatch(library) or _DRIVERS.fullmatch(library))
+    """Return whether a manylinux system of this policy provides a library."""
+    return library in policy.libraries or bool(
+        _ELF_LOADER.fullmatch(library) or _DRIVER_LIBRARY.fullmatch(library)
+    )
 
 
 def has_musllinux(library: str) -> bool:
-    newest = _linux()["musllinux"][-1]
+    """Return whether a musllinux system provides a library."""
+    newest = _load_linux_policies()["musllinux"][-1]
     return library in newest["libraries"] or bool(
-        _MUSL_LIBC.fullmatch(library) or _LOADER.fullmatch(library) or _DRIVERS.fullmatch(library)
+        _MUSL_LIBC.fullmatch(library) or _ELF_LOADER.fullmatch(library) or _DRIVER_LIBRARY.fullmatch(library)
     )
 
 
 def is_musl(library: str) -> bool:
-    """Whether this is musl's libc or loader."""
+    """Return whether a library is musl's libc or loader."""
     return bool(_MUSL_LIBC.fullmatch(library)) or library.startswith("ld-musl-")
 
 
 def is_glibc(library: str) -> bool:
-    """Whether this is a library of glibc, or its loader."""
-    return bool(_GLIBC.fullmatch(library) or _LOADER.fullmatch(library)) and not is_musl(library)
+    """Return whether a library belongs to glibc, including its loader."""
+    return bool(_GLIBC_LIBRARY.fullmatch(library) or _ELF_LOADER.fullmatch(library)) and not is_musl(library)
 
 
 def has_windows(library: str, arch: str) -> bool:
-    """Whether Windows 10, its drivers or Python itself bring this DLL."""
-    # The list for x86 and x86_64 has what Windows 7 had already, the one for arm64 what Windows 10 has.
+    """Return whether Windows 10, its drivers or Python provide a DLL."""
+    # The list for x86 and x86_64 is that of Windows 7, the one for arm64 that of Windows 10.
     name = library.lower()
     return (
-        name in _dlls(arch)
-        or name in _dlls("arm64")
-        or any(promised.fullmatch(name) for promised in (_API_SET, _PYTHON_DLL, _VCRUNTIME, _DRIVERS))
+        name in _windows_dlls(arch)
+        or name in _windows_dlls("arm64")
+        or any(
+            pattern.fullmatch(name) for pattern in (_API_SET, _PYTHON_DLL, _VCRUNTIME_DLL, _DRIVER_LIBRARY)
+        )
     )
 
 
 def is_visual_cpp(library: str) -> bool:
-    """Whether this DLL is of Visual C++'s own runtime, which neither Windows nor Python brings."""
-    return bool(_VC_CRT.fullmatch(library))
+    """Return whether a DLL belongs to the Visual C++ runtime that neither Windows nor Python provides."""
+    return bool(_VISUAL_CPP_DLL.fullmatch(library))
 
 
 def has_macos(path: str) -> bool:
-    """Whether macOS has a library of this absolute path."""
+    """Return whether macOS provides the library with this absolute path."""
     return path.startswith(_MACOS_SYSTEM) and ".." not in path.split("/")
 
 
-def _numbers(text: str) -> tuple[int, ...]:
+def _parse_numbers(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split(".") if part)
 
 
-def _version(text: str) -> Version:
+def _parse_version(text: str) -> Version:
     major, minor = text.split("_")
     return int(major), int(minor)
 
 
 @functools.cache
-def _linux() -> Any:
-    return _load("linux.json")
+def _load_linux_policies() -> Any:
+    return _load_data("linux.json")
 
 
 @functools.cache
-def _dlls(arch: str) -> frozenset[str]:
-    groups = _load("windows.json")["dlls"].items()
+def _windows_dlls(arch: str) -> frozenset[str]:
+    groups = _load_data("windows.json")["dlls"].items()
     return frozenset(name for arches, names in groups if arch in arches.split() for name in names)
 
 
-def _load(name: str) -> Any:
-    # These files are a part of the program, as its modules are.
+def _load_data(name: str) -> Any:
+    # The data files are package data: they may be in a ZIP, like the modules.
     return json.loads(pkgutil.get_data(__package__, name) or b"{}")

@@ -1,4 +1,4 @@
-"""Platform tags: which system of which age, which processors, which format of compiled code."""
+"""Platform tags: the system and its version, the architectures, and the format of compiled code."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ Version = tuple[int, int]
 
 
 class System(enum.StrEnum):
-    """What a platform tag begins with."""
+    """The operating system in a platform tag, which is the tag's prefix."""
 
-    #: Any Linux at all: nothing is promised.
+    #: Any Linux, without guarantees.
     LINUX = "linux"
     MANYLINUX = "manylinux"
     MUSLLINUX = "musllinux"
@@ -29,14 +29,14 @@ class System(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Platform:
-    """A platform tag that is understood."""
+    """A parsed platform tag."""
 
     tag: str
     system: System
     format: NativeFormat
-    #: Of glibc, musl or macOS; (0, 0) where the tag has none that matters here.
+    #: Version of glibc, musl or macOS; (0, 0) if the tag has no version, or the checks do not use it.
     version: Version = (0, 0)
-    #: All of which the code has to be for, in the words of native.
+    #: All architectures that the code must support, named as in NativeSlice.arch.
     arches: frozenset[str]
 
 
@@ -55,7 +55,7 @@ _WINDOWS = {"win32": "x86", "win_amd64": "x86_64", "win_arm64": "arm64", "win_ar
 
 
 def parse(tag: str) -> Platform | None:
-    """What ``tag`` says; None for ``any`` and for a platform that is not known here."""
+    """Parse a platform tag. Return None for ``any`` and for an unknown platform."""
     (system, arch), version = families.parse(tag)
     match system, version:
         case "macosx", (major, minor):
@@ -67,22 +67,22 @@ def parse(tag: str) -> Platform | None:
                 arches=frozenset(families.FAT.get(arch, (arch,))),
             )
         case (("manylinux" | "musllinux"), (major, minor)):
-            return _linux(tag, System(system), arch, (major, minor))
+            return _make_linux_platform(tag, System(system), arch, (major, minor))
         case "linux", () if arch:
-            return _linux(tag, System.LINUX, arch, (0, 0))
+            return _make_linux_platform(tag, System.LINUX, arch, (0, 0))
         case "win", () if tag in _WINDOWS:
-            return _other(tag, System.WINDOWS, NativeFormat.PE, _WINDOWS[tag])
+            return _make_platform(tag, System.WINDOWS, NativeFormat.PE, _WINDOWS[tag])
         case "android", (_,):
-            return _other(tag, System.ANDROID, NativeFormat.ELF, _ANDROID_ARCHES.get(arch, arch))
-        case "ios", (_, _) if found := _IOS_ARCH.fullmatch(arch):
-            return _other(tag, System.IOS, NativeFormat.MACHO, found[1])
+            return _make_platform(tag, System.ANDROID, NativeFormat.ELF, _ANDROID_ARCHES.get(arch, arch))
+        case "ios", (_, _) if ios_match := _IOS_ARCH.fullmatch(arch):
+            return _make_platform(tag, System.IOS, NativeFormat.MACHO, ios_match[1])
         case _ if arch.endswith("wasm32") and _WASM.fullmatch(system):
-            return _other(tag, System.WASM, NativeFormat.WASM, "wasm32")
+            return _make_platform(tag, System.WASM, NativeFormat.WASM, "wasm32")
         case _:
             return None
 
 
-def _linux(tag: str, system: System, arch: str, version: Version) -> Platform:
+def _make_linux_platform(tag: str, system: System, arch: str, version: Version) -> Platform:
     return Platform(
         tag=tag,
         system=system,
@@ -92,15 +92,15 @@ def _linux(tag: str, system: System, arch: str, version: Version) -> Platform:
     )
 
 
-def _other(tag: str, system: System, form: NativeFormat, arch: str) -> Platform:
-    return Platform(tag=tag, system=system, format=form, arches=frozenset({arch}))
+def _make_platform(tag: str, system: System, format_: NativeFormat, arch: str) -> Platform:
+    return Platform(tag=tag, system=system, format=format_, arches=frozenset({arch}))
 
 
 def parse_all(tags: Iterable[str]) -> tuple[Platform, ...]:
-    """Every tag that is understood."""
+    """Parse several platform tags, leaving out those that ``parse`` does not know."""
     return tuple(platform for tag in tags if (platform := parse(tag)))
 
 
 def macos_version(version: Version) -> Version:
-    """macOS 11 called itself 10.16 to programs that were older than it."""
+    """Return 11.0 for 10.16, as which macOS 11 reports itself to programs built for older SDKs."""
     return (11, 0) if version == (10, 16) else version

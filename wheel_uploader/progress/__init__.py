@@ -1,4 +1,4 @@
-"""Progress and talk on standard error: bars on a terminal, lines elsewhere, behind a small Protocol."""
+"""Progress on standard error, behind a small Protocol: bars on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ __all__ = ["Bar", "Progress", "Silent", "make"]
 
 
 def make(stream: TextIO, *, verbose: int, quiet: bool = False, color: bool = False) -> Progress:
-    """Bars on a terminal, a few lines for each stage elsewhere; ``verbose`` shows the details too."""
+    """Return a Progress for ``stream``: bars on a terminal, plain lines otherwise, silent if ``quiet``."""
     if quiet:
         return Silent()
-    # A "dumb" terminal (an editor's shell, a log of CI) cannot move its cursor.
+    # A "dumb" terminal (an editor's shell, a CI log) cannot move its cursor.
     if stream.isatty() and os.environ.get("TERM") != "dumb":
         return Bars(stream, verbose=verbose, color=color)
     return Lines(stream, verbose=verbose)

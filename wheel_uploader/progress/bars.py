@@ -1,4 +1,4 @@
-"""Progress on a terminal: a bar for the stage, and below it what is in flight. The one home of tqdm."""
+"""Progress on a terminal: a bar for the stage, and the active files below it. Only this module uses tqdm."""
 
 from __future__ import annotations
 
@@ -14,40 +14,45 @@ from wheel_uploader.display import clock, human_size, is_utf8, printable
 from wheel_uploader.progress.lines import Lines
 from wheel_uploader.progress.work import Flight, Work
 
-#: Seconds between two looks of the screen; nothing is shown of what takes less time than one.
-_EVERY = 0.2
-#: Lines below the bar.
-_BELOW = 4
-#: Columns: with fewer there is no room for a bar, with more a bar says no more.
-_NARROW, _WIDE = 60, 120
-#: Columns of what a file in flight is called, at most.
-_LABEL = 34
-#: What asks for a passphrase owns the terminal meanwhile: nothing moves by itself then.
-_STILL = frozenset({"sign"})
+#: Seconds between two updates of the screen; anything that takes less time is not shown.
+_REFRESH_SECONDS = 0.2
+#: Maximum number of lines below the bar.
+_FILE_LINES = 4
+#: Columns that a bar needs at least, and uses at most.
+_MIN_BAR_WIDTH, _MAX_WIDTH = 60, 120
+#: Maximum columns of the name of an active file.
+_MAX_LABEL_WIDTH = 34
+#: Stages that may prompt for a passphrase. They are not refreshed, because the prompt uses the terminal.
+_INTERACTIVE_STAGES = frozenset({"sign"})
 
 _CLEAR_BELOW, _CLEAR_LINE = "\x1b[J", "\x1b[K"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Wait:
-    """Something that is waited for."""
+    """A condition that the run waits for."""
 
-    what: str
-    begun: float
+    description: str
+    started_at: float
+    #: Time limit of the wait, if there is one.
     seconds: float | None
 
 
 class Bars(Lines):
-    """A Progress on a terminal. Between two writes the cursor stands at the first column of the first of its
-    lines: what a resized terminal makes of them, or another program writes, is gone with the next look.
+    """A Progress on a terminal.
+
+    Between two writes the cursor is at the first column of the first line of the display. The next update
+    therefore overwrites lines that a resized terminal wrapped or that another program wrote.
     """
 
-    def __init__(self, stream: TextIO, *, verbose: int, color: bool = False, every: float = _EVERY) -> None:
+    def __init__(
+        self, stream: TextIO, *, verbose: int, color: bool = False, every: float = _REFRESH_SECONDS
+    ) -> None:
         super().__init__(stream, verbose=verbose, every=every)
         self._color = color
         self._utf8 = is_utf8(stream)
         self._waits: list[_Wait] = []
-        #: Whether there is anything to clear.
+        #: True while the display is on the screen.
         self._drawn = False
         if sys.platform == "win32":
             import colorama
@@ -64,16 +69,17 @@ class Bars(Lines):
 
     def _finished(self, work: Work | None, flight: Flight) -> None:
         super()._finished(work, flight)
-        if work and work.verb in _STILL:
+        if work and work.verb in _INTERACTIVE_STAGES:
             with self._lock:
                 self._draw()
 
     def _arrived(self, work: Work, flight: Flight) -> None:
-        """Nothing: the bar tells it."""
+        """Print nothing: the bar shows the file."""
 
     @contextlib.contextmanager
     def during(self, what: str, *, seconds: float | None = None) -> Iterator[None]:
-        wait = _Wait(what=printable(what), begun=time.monotonic(), seconds=seconds)
+        """Show what the run waits for, and for how long it has waited or will wait."""
+        wait = _Wait(description=printable(what), started_at=time.monotonic(), seconds=seconds)
         with self._lock:
             self._waits.append(wait)
         try:
@@ -84,26 +90,26 @@ class Bars(Lines):
                 self._waits.remove(wait)
                 self._clear()
 
-    # --- the screen ------------------------------------------------------------------------------------
+    # --- drawing ---------------------------------------------------------------------------------------
 
     def _tick(self) -> None:
         if self._work:
             self._work.sample(time.monotonic())
-            if self._work.verb in _STILL:
+            if self._work.verb in _INTERACTIVE_STAGES:
                 return
         self._draw()
 
     def _clear(self) -> None:
         if self._drawn:
             self._drawn = False
-            # tmux keeps what is cleared from its first cell on in its history: go one cell further before.
+            # tmux copies the text to its history if it is cleared from the first cell: move one cell right.
             self._stream.write(f"\r{_CLEAR_LINE}\x1b[C{_CLEAR_BELOW}\r")
             self._stream.flush()
 
     def _draw(self) -> None:
-        """Write all lines anew, in one piece so that nothing flickers, and go back to the first."""
-        columns, rows = _room(self._stream)
-        lines = self._lines(columns - 1)[: max(1, rows - 1)]
+        """Redraw all lines with one write, which avoids flicker, and move the cursor back to the first."""
+        columns, rows = _terminal_size(self._stream)
+        lines = self._render_lines(columns - 1)[: max(1, rows - 1)]
         if not lines:
             self._clear()
             return
@@ -113,12 +119,15 @@ class Bars(Lines):
         self._stream.flush()
         self._drawn = True
 
-    def _lines(self, width: int) -> list[str]:
+    def _render_lines(self, width: int) -> list[str]:
         if self._work:
-            return [self._meter(self._work, min(width, _WIDE)), *_flying(self._work, min(width, _WIDE))]
-        return [_fitting(_told(self._waits[-1], time.monotonic()), width)] if self._waits else []
+            return [
+                self._format_bar(self._work, min(width, _MAX_WIDTH)),
+                *_format_active_files(self._work, min(width, _MAX_WIDTH)),
+            ]
+        return [_truncate(_format_wait(self._waits[-1], time.monotonic()), width)] if self._waits else []
 
-    def _meter(self, work: Work, width: int) -> str:
+    def _format_bar(self, work: Work, width: int) -> str:
         """``download  12/21  57% |#####     | 105.0/184.6 MB  15.4 MB/s  0:05 left``."""
         from tqdm import tqdm
 
@@ -131,9 +140,9 @@ class Bars(Lines):
             tail += [f"{human_size(work.bytes)}{size}"] if work.bytes or work.size else []
             tail += [f"{human_size(round(speed))}/s"] if speed and share != 1 else []
         tail += [f"{clock(left)} left"] if left else []
-        if width < _NARROW or share is None:
-            # What says most comes first: the rest may be cut.
-            return _fitting("  ".join([head, *reversed(tail)]), width)
+        if width < _MIN_BAR_WIDTH or share is None:
+            # The most important part comes first, because the end may be cut off.
+            return _truncate("  ".join([head, *reversed(tail)]), width)
         return str(
             tqdm.format_meter(
                 share,
@@ -147,63 +156,63 @@ class Bars(Lines):
         )
 
 
-def _room(stream: TextIO) -> tuple[int, int]:
-    """Columns and rows of the terminal as it is now."""
+def _terminal_size(stream: TextIO) -> tuple[int, int]:
+    """Return the current number of columns and rows of the terminal."""
     try:
         size = os.get_terminal_size(stream.fileno())
     except (OSError, ValueError):
         return 80, 24
-    # Some terminals say 0 for what they do not know.
+    # Some terminals report 0 for an unknown size.
     return size.columns or 80, size.lines or 24
 
 
-def _told(wait: _Wait, now: float) -> str:
-    spent = now - wait.begun
+def _format_wait(wait: _Wait, now: float) -> str:
+    elapsed = now - wait.started_at
     if wait.seconds is None:
-        return f"{clock(spent)}  {wait.what}"
-    return f"{clock(max(0.0, wait.seconds - spent))} left  {wait.what}"
+        return f"{clock(elapsed)}  {wait.description}"
+    return f"{clock(max(0.0, wait.seconds - elapsed))} left  {wait.description}"
 
 
-def _flying(work: Work, width: int) -> list[str]:
-    """What is in flight, in as many columns as fit; the oldest first."""
-    cells = [(_label(flight.filename), _state(flight, work.verb)) for flight in work.flying]
+def _format_active_files(work: Work, width: int) -> list[str]:
+    """Format the active files in as many columns as fit, the oldest first."""
+    cells = [(_short_name(flight.filename), _format_state(flight, work.verb)) for flight in work.flying]
     if not cells:
         return []
-    label, state = (max(map(len, each)) for each in zip(*cells, strict=True))
-    columns = max(1, width // (2 + label + 1 + state))
-    room = columns * _BELOW
-    shown = cells if len(cells) <= room else cells[: room - 1]
-    said = [f"{name:<{label}} {how:>{state}}" for name, how in shown]
+    name_width, state_width = (max(map(len, column)) for column in zip(*cells, strict=True))
+    columns = max(1, width // (2 + name_width + 1 + state_width))
+    capacity = columns * _FILE_LINES
+    shown = cells if len(cells) <= capacity else cells[: capacity - 1]
+    texts = [f"{name:<{name_width}} {state:>{state_width}}" for name, state in shown]
     if len(shown) < len(cells):
-        said.append(f"and {len(cells) - len(shown)} more")
-    lines = [said[start : start + columns] for start in range(0, len(said), columns)]
-    return [_fitting("  " + "  ".join(line).rstrip(), width) for line in lines]
+        texts.append(f"and {len(cells) - len(shown)} more")
+    lines = [texts[start : start + columns] for start in range(0, len(texts), columns)]
+    return [_truncate("  " + "  ".join(line).rstrip(), width) for line in lines]
 
 
-#: What a file waits for whose bytes have all gone by.
-_AT_THE_END = {"download": "checking", "check": "checking", "upload": "waiting"}
+#: The state of a file whose bytes were all transferred, by stage.
+_STATE_AT_END = {"download": "checking", "check": "checking", "upload": "waiting"}
 
 
-def _state(flight: Flight, verb: str) -> str:
+def _format_state(flight: Flight, verb: str) -> str:
     if flight.share is None:
         return human_size(flight.bytes) if flight.bytes else "..."
-    return f"{100 * flight.share:.0f}%" if flight.share < 1 else _AT_THE_END.get(verb, "")
+    return f"{100 * flight.share:.0f}%" if flight.share < 1 else _STATE_AT_END.get(verb, "")
 
 
-def _label(filename: str) -> str:
-    """What tells the files of one release apart: ``cp313-manylinux_2_28_x86_64``."""
+def _short_name(filename: str) -> str:
+    """Return the part of a file name that differs within a release: ``cp313-manylinux_2_28_x86_64``."""
     stem, dot, _ = filename.rpartition(".whl")
     parts = stem.split("-")
     if dot and len(parts) >= 5:
         python, abi, platform = parts[-3:]
         stem = "-".join([*dict.fromkeys([python, abi]), platform.partition(".")[0]])
     label = printable(stem if dot else filename)
-    half = (_LABEL - 3) // 2
-    return label if len(label) <= _LABEL else f"{label[:half]}...{label[-half:]}"
+    half = (_MAX_LABEL_WIDTH - 3) // 2
+    return label if len(label) <= _MAX_LABEL_WIDTH else f"{label[:half]}...{label[-half:]}"
 
 
-def _fitting(text: str, width: int) -> str:
-    """As much of ``text`` as fits into so many columns, of which some characters take two."""
+def _truncate(text: str, width: int) -> str:
+    """Truncate ``text`` to ``width`` columns; some characters take two columns."""
     from tqdm.utils import disp_len
 
     while disp_len(text) > width:

@@ -1,4 +1,4 @@
-"""What a run tells of itself while it is at work, and one that tells nothing."""
+"""The interface for reporting the progress of a run, and an implementation that prints nothing."""
 
 from __future__ import annotations
 
@@ -8,82 +8,89 @@ from typing import Protocol
 
 
 class Bar(Protocol):
-    """The progress of one file in flight, or of many small steps."""
+    """The progress of one file being transferred, or of a series of steps."""
 
     def expect(self, size: int) -> None:
-        """The file has so many bytes: known only now, for its listing did not say it."""
+        """Set the total number of bytes or steps, if it was not known at the start."""
         ...
 
     def advance(self, count: int) -> None:
-        """``count`` more bytes are done; negative when an attempt starts again from an earlier byte.
+        """Add ``count`` to the bytes or steps that are done.
 
-        Of steps, so many more.
+        ``count`` is negative if an attempt starts again from an earlier byte.
         """
         ...
 
 
 class Progress(Protocol):
-    """Where a run says how far it is. Every method may be called from any thread."""
+    """Receives the progress of a run.
+
+    Every method may be called from any thread. Context managers show their display until they exit.
+    """
 
     def say(self, text: str) -> None:
-        """One line that everybody sees."""
+        """Print a line at the default verbosity."""
         ...
 
     def detail(self, text: str) -> None:
-        """One line that is shown under ``-v``."""
+        """Print a line that is shown only with ``-v``."""
         ...
 
     def total(self, verb: str, *, files: int, size: int | None) -> contextlib.AbstractContextManager[None]:
-        """A bar for a whole stage (``verb``: download, upload, ...) of ``size`` bytes, while it lasts."""
+        """Show the progress of a stage (``verb``: download, upload, ...) of ``size`` bytes."""
         ...
 
     def file(self, filename: str, *, size: int | None) -> contextlib.AbstractContextManager[Bar]:
-        """One file in flight; its bytes count for the whole stage too."""
+        """Show the progress of one file; its bytes also count for the stage."""
         ...
 
     def steps(self, label: str, *, count: int) -> contextlib.AbstractContextManager[Bar]:
-        """A bar for ``count`` steps that are no files and take their time, outside of any stage."""
+        """Show the progress of ``count`` slow steps other than files, outside of any stage."""
         ...
 
     def during(self, what: str, *, seconds: float | None = None) -> contextlib.AbstractContextManager[None]:
-        """What is waited for, where there is a screen for it; ``seconds``: no longer than that."""
+        """Show on a terminal what the run waits for, and the time left if ``seconds`` limits it."""
         ...
 
     def leave(self) -> None:
-        """The process ends at once: take away what would be left on the screen."""
+        """Clear the progress display, because the process is about to exit immediately."""
         ...
 
 
 class Silent:
-    """A Progress that says nothing: for callers that are no person, and for tests."""
+    """A Progress that prints nothing, for use as a library and in tests."""
 
     def say(self, text: str) -> None:
-        pass
+        """Ignore the line."""
 
     def detail(self, text: str) -> None:
-        pass
+        """Ignore the line."""
 
     @contextlib.contextmanager
     def total(self, verb: str, *, files: int, size: int | None) -> Iterator[None]:
+        """Show nothing."""
         yield
 
     @contextlib.contextmanager
     def file(self, filename: str, *, size: int | None) -> Iterator[Bar]:
+        """Show nothing."""
         yield self
 
     @contextlib.contextmanager
     def steps(self, label: str, *, count: int) -> Iterator[Bar]:
+        """Show nothing."""
         yield self
 
     @contextlib.contextmanager
     def during(self, what: str, *, seconds: float | None = None) -> Iterator[None]:
+        """Show nothing."""
         yield
 
     def leave(self) -> None:
-        pass
+        """Do nothing."""
 
     def expect(self, size: int) -> None:
-        pass
+        """Ignore the total."""
 
     def advance(self, count: int) -> None:
-        pass
+        """Ignore the count."""

@@ -1,4 +1,4 @@
-"""Progress in plain lines, for logs: how a stage ended, and now and then how far it is."""
+"""Progress in plain lines, for logs: a summary of each stage, and a status line at intervals."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from wheel_uploader.display import counted, human_size, in_words, printable
 from wheel_uploader.progress.base import Bar
 from wheel_uploader.progress.work import Flight, Steps, Work
 
-#: Seconds between two lines of a stage that takes long.
-_EVERY = 30.0
-#: A file that is posted stays posted: the log says of each that it was.
-_NAMED = frozenset({"upload"})
-#: Seconds that an end at once may take.
-_PATIENCE = 0.5
-#: Seconds: below that a speed says nothing.
-_SLOW = 1.0
+#: Seconds between two status lines.
+_INTERVAL = 30.0
+#: Stages that print a line for each file. An upload cannot be undone, so the log records every one.
+_LISTED_STAGES = frozenset({"upload"})
+#: Seconds that ``leave`` may wait for the lock.
+_LOCK_TIMEOUT = 0.5
+#: Minimum duration, in seconds, for a meaningful speed.
+_MIN_SECONDS_FOR_SPEED = 1.0
 
 
 class Lines:
     """A Progress in plain lines: one for each stage, and for each file that is uploaded."""
 
-    def __init__(self, stream: TextIO, *, verbose: int, every: float = _EVERY) -> None:
-        self._stream: Any = _Listener(stream)
+    def __init__(self, stream: TextIO, *, verbose: int, every: float = _INTERVAL) -> None:
+        self._stream: Any = _TolerantStream(stream)
         self._verbose = verbose
         #: Seconds between two calls of ``_tick``.
         self._every = every
@@ -35,9 +35,11 @@ class Lines:
         self._work: Work | None = None
 
     def say(self, text: str) -> None:
+        """Print a line."""
         self._write(printable(text))
 
     def detail(self, text: str) -> None:
+        """Print a line, with ``-v`` only."""
         if self._verbose:
             self._write(printable(text))
 
@@ -48,16 +50,16 @@ class Lines:
 
     @contextlib.contextmanager
     def total(self, verb: str, *, files: int, size: int | None) -> Iterator[None]:
-        """``downloaded 21 files, 184.6 MB, in 12 s (15.4 MB/s)``, unless it fails or was idle."""
+        """Print ``downloaded 21 files, 184.6 MB, in 12 s (15.4 MB/s)``, unless it fails or had no work."""
         work = Work(verb, files, size, time.monotonic())
         with self._shown(work):
             yield
-        if work.finished and (verb not in _NAMED or work.finished > 1):
-            self.say(_done(work, time.monotonic() - work.begun))
+        if work.finished and (verb not in _LISTED_STAGES or work.finished > 1):
+            self.say(_format_summary(work, time.monotonic() - work.begun))
 
     @contextlib.contextmanager
     def file(self, filename: str, *, size: int | None) -> Iterator[Bar]:
-        """``uploaded NAME (1.2 MB)``, unless it fails or not a byte of it was needed."""
+        """Print ``uploaded NAME (1.2 MB)`` if the stage lists files and bytes were transferred."""
         with self._lock:
             work = self._work
             flight = Flight(filename, size, work, self._lock)
@@ -79,23 +81,24 @@ class Lines:
             self._arrived(work, flight)
 
     def _arrived(self, work: Work, flight: Flight) -> None:
-        if work.verb in _NAMED or self._verbose > 1:
-            self.say(f"{_past(work.verb)} {flight.filename} ({human_size(flight.bytes)})")
+        if work.verb in _LISTED_STAGES or self._verbose > 1:
+            self.say(f"{_past_tense(work.verb)} {flight.filename} ({human_size(flight.bytes)})")
 
     @contextlib.contextmanager
     def steps(self, label: str, *, count: int) -> Iterator[Bar]:
+        """Print a status line at intervals."""
         work = Work(label, count, count, time.monotonic(), steps=True)
         with self._shown(work):
             yield Steps(work, self._lock)
 
     @contextlib.contextmanager
     def during(self, what: str, *, seconds: float | None = None) -> Iterator[None]:
-        """Nothing: a log has no room for what passes."""
+        """Print nothing: a wait is not worth a line in a log."""
         yield
 
     @contextlib.contextmanager
     def _shown(self, work: Work) -> Iterator[None]:
-        """Tell of ``work`` while it lasts."""
+        """Report on ``work`` within the context."""
         with self._lock:
             self._work = work
         try:
@@ -106,11 +109,11 @@ class Lines:
                 self._work = None
                 self._clear()
 
-    # --- now and then ----------------------------------------------------------------------------------
+    # --- periodic updates ------------------------------------------------------------------------------
 
     @contextlib.contextmanager
     def _ticking(self) -> Iterator[None]:
-        """Call ``_tick`` every so often, in a thread of its own."""
+        """Call ``_tick`` at intervals from a separate thread within the context."""
         done = threading.Event()
 
         def tick() -> None:
@@ -128,31 +131,32 @@ class Lines:
     def _tick(self) -> None:
         if self._work:
             self._work.sample(time.monotonic())
-            self.say(_so_far(self._work))
+            self.say(_format_status(self._work))
 
     def _clear(self) -> None:
-        """Take away what does not stay."""
+        """Clear lines that are not permanent; plain lines all are."""
 
     def leave(self) -> None:
-        # Whoever holds the lock may hang in a write to a terminal that was stopped.
-        if self._lock.acquire(timeout=_PATIENCE):
+        """Clear the display before an immediate exit."""
+        # Another thread may hold the lock while it is blocked in a write to a stopped terminal.
+        if self._lock.acquire(timeout=_LOCK_TIMEOUT):
             self._clear()
 
 
-def _past(verb: str) -> str:
+def _past_tense(verb: str) -> str:
     return f"{verb}d" if verb.endswith("e") else f"{verb}ed"
 
 
-def _done(work: Work, seconds: float) -> str:
-    speed = f" ({human_size(round(work.bytes / seconds))}/s)" if seconds >= _SLOW else ""
+def _format_summary(work: Work, seconds: float) -> str:
+    speed = f" ({human_size(round(work.bytes / seconds))}/s)" if seconds >= _MIN_SECONDS_FOR_SPEED else ""
     return (
-        f"{_past(work.verb)} {counted(work.finished, 'file')}, {human_size(work.bytes)}, "
+        f"{_past_tense(work.verb)} {counted(work.finished, 'file')}, {human_size(work.bytes)}, "
         f"in {in_words(seconds)}{speed}"
     )
 
 
-def _so_far(work: Work) -> str:
-    """``download: 12 of 21 files, 105.0 MB of 184.6 MB, 3.2 MB/s, 25 s left``; of steps, ``20 of 77``."""
+def _format_status(work: Work) -> str:
+    """Return ``download: 12 of 21 files, 105.0 MB of 184.6 MB, 3.2 MB/s, 25 s left``, or ``20 of 77``."""
     left = work.left()
     if work.steps:
         parts = [f"{work.verb}: {work.finished} of {work.files}"]
@@ -165,8 +169,8 @@ def _so_far(work: Work) -> str:
     return ", ".join([*parts, *([f"{in_words(left)} left"] if left else [])])
 
 
-class _Listener:
-    """A stream that may be full or gone: a run does not end in the middle because nobody hears of it."""
+class _TolerantStream:
+    """A stream that ignores write errors: a closed pipe or a full disk must not stop the run."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

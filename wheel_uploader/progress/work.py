@@ -1,118 +1,122 @@
-"""A stage under way, in numbers: what is done, what is in flight, how fast, and how much longer."""
+"""Counters of a running stage: finished files, active files, speed and remaining time."""
 
 from __future__ import annotations
 
 import threading
 from collections import deque
 
-#: Seconds: the speed is that of the last so many.
-_WINDOW = 8.0
-#: Read and judged in one go: what is read says nothing of how long the judging takes.
-_WHOLE_FILES = frozenset({"check"})
+#: Seconds over which the speed is averaged.
+_SPEED_WINDOW = 8.0
+#: Stages that count a file only when it is finished, because the bytes read do not predict the time needed.
+_STAGES_BY_FILE = frozenset({"check"})
 
 
 class Flight:
-    """One file in flight: a Bar that counts, for its stage as well."""
+    """The Bar of one active file. It also counts for the stage."""
 
     def __init__(self, filename: str, size: int | None, work: Work | None, lock: threading.RLock) -> None:
         self.filename = filename
         self.size = size
-        #: Bytes so far.
+        #: Bytes that are done.
         self.bytes = 0
         self._work = work
         self._lock = lock
 
     def expect(self, size: int) -> None:
+        """Set the size of the file."""
         with self._lock:
             self.size = size
 
     def advance(self, count: int) -> None:
+        """Count bytes for the file and its stage."""
         with self._lock:
             self.bytes += count
-            if self._work and self._work.verb not in _WHOLE_FILES:
+            if self._work and self._work.verb not in _STAGES_BY_FILE:
                 self._work.bytes += count
 
     @property
     def share(self) -> float | None:
-        """How much of it is done, 1.0 for all; None where nothing has come or its size is not known."""
+        """The fraction that is done, from 0 to 1; None before the first byte or if the size is unknown."""
         return min(1.0, self.bytes / self.size) if self.bytes and self.size else None
 
 
 class Steps:
-    """A Bar for what is no file: its steps are counted as bytes are, and as files."""
+    """The Bar of a series of steps, each of which counts as a file of one byte."""
 
     def __init__(self, work: Work, lock: threading.RLock) -> None:
         self._work = work
         self._lock = lock
 
     def expect(self, size: int) -> None:
+        """Set the number of steps."""
         with self._lock:
             self._work.files = self._work.size = size
 
     def advance(self, count: int) -> None:
+        """Count finished steps."""
         with self._lock:
             self._work.finished += count
             self._work.bytes += count
 
 
 class Work:
-    """A stage of so many files, or of so many steps; whoever calls holds the lock."""
+    """The counters of a stage, of files or of steps. The caller holds the lock."""
 
     def __init__(self, verb: str, files: int, size: int | None, now: float, *, steps: bool = False) -> None:
         self.verb = verb
-        #: Nothing of it is counted in bytes.
+        #: True if it counts steps and not bytes.
         self.steps = steps
         self.files = files
-        #: Bytes of the files that are done and in flight.
+        #: Bytes that are done, of finished and active files.
         self.bytes = 0
         self.finished = 0
         self.flying: list[Flight] = []
         self.begun = now
-        #: Bytes of all files; None when one of them is not known.
+        #: Bytes of all files; None if the size of a file is unknown.
         self.size = size
-        #: Sizes of the files that were begun, in sum and number: what they are on average, others may be.
-        self._seen = [0, 0]
+        #: Total bytes and number of the finished files, to estimate the size of the others.
+        self._size_sample = [0, 0]
         self._samples = deque([(now, 0)])
 
     def finish(self, flight: Flight) -> None:
-        """A file has arrived, and not all of it was there before."""
+        """Count a finished file, of which at least a part was transferred."""
         self.finished += 1
-        # More files than were announced: one that was there already had to be fetched again.
+        # More than announced if a file that already existed was downloaded again.
         self.files = max(self.files, self.finished)
-        self._seen[0] += flight.bytes
-        self._seen[1] += 1
-        if self.verb in _WHOLE_FILES:
+        self._size_sample[0] += flight.bytes
+        self._size_sample[1] += 1
+        if self.verb in _STAGES_BY_FILE:
             self.bytes += flight.bytes
 
     def sample(self, now: float) -> None:
-        """Note how far it is; to be called now and then."""
+        """Record the current progress for the speed; called at intervals."""
         self._samples.append((now, self.bytes))
-        while len(self._samples) > 2 and self._samples[1][0] <= now - _WINDOW:
+        while len(self._samples) > 2 and self._samples[1][0] <= now - _SPEED_WINDOW:
             self._samples.popleft()
 
     @property
     def speed(self) -> float:
-        """Bytes per second, of late."""
-        (before, had), (now, have) = self._samples[0], self._samples[-1]
-        return max(0.0, have - had) / (now - before) if now > before else 0.0
+        """Recent bytes per second."""
+        (start, bytes_at_start), (end, bytes_at_end) = self._samples[0], self._samples[-1]
+        return max(0.0, bytes_at_end - bytes_at_start) / (end - start) if end > start else 0.0
 
     @property
     def share(self) -> float | None:
-        """How much is done, 1.0 for all: of the bytes, of the files where nobody knows their sizes."""
-        expected = self._expected()
+        """The fraction that is done, from 0 to 1: of the bytes, or of the files if no size is known."""
+        expected = self._expected_bytes()
         if expected:
             return min(1.0, self.bytes / expected)
         return self.finished / self.files if self.files else None
 
     def left(self) -> float | None:
-        """Seconds to go at the present speed; None when that cannot be said."""
-        expected, speed = self._expected(), self.speed
+        """Return the remaining seconds at the current speed; None if unknown."""
+        expected, speed = self._expected_bytes(), self.speed
         return max(0.0, expected - self.bytes) / speed if expected and speed else None
 
-    def _expected(self) -> float:
-        """Bytes in all; where sizes are not listed, what those that are seen make likely; 0: not known."""
+    def _expected_bytes(self) -> float:
+        """Return the total bytes, estimated from the known sizes if necessary; 0 if unknown."""
         if self.size is not None:
             return self.size
         flying = [flight.size for flight in self.flying if flight.size]
-        known, count = self._seen[0] + sum(flying), self._seen[1] + len(flying)
-        return known / count * max(self.files, count) if count else 0.0
+        total, count = self._size_sample[0] + sum(flying), self._size_sample[1] + len(flying)
+        return total / count * max(self.files, count) if count else 0.0
