@@ -222,7 +222,7 @@ def test_a_listing_shows_them_and_none_leaves_them_out(sigstore: Sigstore) -> No
         ("dipy-1.11.0-py3-none-any.whl.slsa.attestation", "dipy-1.11.0-py3-none-any.whl is not there"),
         ("numpy-1.11.0.tar.gz.publish.attestation", "project numpy, not dipy"),
         (f"{WHEEL}.PUBLISH.attestation", "neither a wheel nor an sdist"),
-        ("a b-1.tar.gz.attestation", "characters that no wheel or sdist name has"),
+        ("a b-1.tar.gz.attestation", "characters that are not allowed in a wheel or sdist name"),
     ],
 )
 def test_what_is_about_no_file_of_the_release_is_not_taken(name: str, reason: str) -> None:

@@ -157,7 +157,7 @@ def test_what_is_no_wheel_is_no_release(staged: Path) -> None:
     assert result.exit_code == 3
     assert result.stderr == (
         "error: no wheel and no sdist at dipy (1).whl\n"
-        "  dipy (1).whl: the name has characters that no wheel or sdist name has\n"
+        "  dipy (1).whl: the name has characters that are not allowed in a wheel or sdist name\n"
         "next: Give a wheel, an sdist, or a folder with those of one release.\n"
     )
 

@@ -340,7 +340,7 @@ def test_a_page_in_place_of_the_file_is_named(
 def test_a_refusal_is_told(server: FileServer, path: Path, status: int) -> None:
     server.plan = [says(status, S3, content_type="application/xml")]
     error = fails(HttpStatus, server, path)
-    assert str(error).startswith(f"{server.url}{NAME} answered {status}")
+    assert str(error).startswith(f"{server.url}{NAME} returned {status}")
     assert error.exit_code == 5
     assert len(server.requests) == 1
     assert finished(path) == left_over(path) == []
@@ -718,7 +718,7 @@ def test_one_failure_does_not_keep_the_others_from_arriving(tmp_path: Path, path
         error = fails(FileError, server, path, *(remote(server, name) for name in contents))
         assert damaged in str(error)
         assert error.details == (
-            f"{server.url}{gone} answered 404 X",
+            f"{server.url}{gone} returned 404 X",
             f"{len(good)} of {len(contents)} files are in the wheelhouse",
         )
     assert finished(path) == sorted(good)
@@ -729,7 +729,7 @@ def test_an_error_that_does_not_name_the_file_is_given_its_name(path: Path) -> N
     with FileServer({NAME: WHEEL}).running() as server:
         server.plan = [says(302, location="/elsewhere"), says(404)]
         error = fails(HttpStatus, server, path)
-    assert str(error) == f"{NAME}: {server.url}elsewhere answered 404 X"
+    assert str(error) == f"{NAME}: {server.url}elsewhere returned 404 X"
 
 
 def test_a_link_that_must_not_be_fetched_is_not(server: FileServer, path: Path) -> None:

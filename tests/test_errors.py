@@ -123,10 +123,10 @@ def test_a_signal_has_the_code_that_a_shell_gives_it(number: int, code: int) -> 
 @pytest.mark.parametrize(
     ("status", "more", "sentence"),
     [
-        (404, {}, "https://host/x answered 404"),
-        (404, {"reason": "Not Found"}, "https://host/x answered 404 Not Found"),
-        (503, {"excerpt": "try later"}, "https://host/x answered 503: try later"),
-        (503, {"reason": "Busy", "excerpt": "try later"}, "https://host/x answered 503 Busy: try later"),
+        (404, {}, "https://host/x returned 404"),
+        (404, {"reason": "Not Found"}, "https://host/x returned 404 Not Found"),
+        (503, {"excerpt": "try later"}, "https://host/x returned 503: try later"),
+        (503, {"reason": "Busy", "excerpt": "try later"}, "https://host/x returned 503 Busy: try later"),
     ],
 )
 def test_an_answer_that_was_not_asked_for(status: int, more: dict[str, str], sentence: str) -> None:

@@ -95,7 +95,7 @@ def test_every_wrong_line_is_said_with_its_number() -> None:
     assert str(error) == "expected.txt does not say what is expected"
     assert error.details == (
         "line 3: 'dipy': neither a file name nor a tag",
-        "line 4: 'dipy-1.whl': a wheel name has 5 or 6 parts between dashes, this one 2",
+        "line 4: 'dipy-1.whl': a wheel name has 5 or 6 parts separated by dashes, not 2",
         (
             "line 5: 'cp311-macos_arm64': 'macos_arm64' is no platform like manylinux_x86_64 "
             "(did you mean macosx_arm64?)"

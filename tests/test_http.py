@@ -114,7 +114,7 @@ def test_a_status_is_told_with_what_the_server_said() -> None:
     with pytest.raises(HttpStatus) as caught:
         got(answer(403, b"<Error><Code>AccessDenied</Code></Error>", {"Content-Type": "application/xml"}))
     error = caught.value
-    assert str(error) == f"{error.url} answered 403 Status: AccessDenied"
+    assert str(error) == f"{error.url} returned 403 Status: AccessDenied"
     assert (error.status, error.reason, error.excerpt, error.exit_code) == (403, "Status", "AccessDenied", 5)
     assert "may want a login" in error.hint
 
@@ -146,14 +146,14 @@ def test_what_passes_is_asked_again_after_what_the_server_says() -> None:
 def test_an_error_page_that_never_ends_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reply, "_EXCERPT_TIMEOUT", 0.2)
     began = time.monotonic()
-    with pytest.raises(HttpStatus, match="answered 404 Status"):
+    with pytest.raises(HttpStatus, match="returned 404 Status"):
         got(answer(404, b"x", {"Content-Length": "9999", "Content-Type": "text/plain"}), HANG)
     assert time.monotonic() - began < 3
 
 
 def test_an_error_page_that_is_a_bomb_is_cut() -> None:
     bomb = gzip.compress(bytes(2**26))
-    with pytest.raises(HttpStatus, match="answered 404 Status") as caught:
+    with pytest.raises(HttpStatus, match="returned 404 Status") as caught:
         got(answer(404, bomb, {"Content-Encoding": "gzip", "Content-Type": "text/plain"}))
     assert len(str(caught.value)) < 1500
 
@@ -496,7 +496,7 @@ def test_a_redirect_to_a_loopback_neighbour_is_not_followed() -> None:
 
 
 def test_a_redirect_without_location_is_a_status() -> None:
-    with mocked(lambda _: httpx.Response(302)) as http, pytest.raises(HttpStatus, match="answered 302 Found"):
+    with mocked(lambda _: httpx.Response(302)) as http, pytest.raises(HttpStatus, match="returned 302 Found"):
         http.get(URL)
 
 
@@ -740,7 +740,7 @@ def test_other_statuses_of_a_stream_are_errors() -> None:
     with (
         ScriptedServer([answer(404, b"gone", {"Content-Type": "text/plain"})]) as server,
         client(server.url) as http,
-        pytest.raises(HttpStatus, match="answered 404 Status: gone"),
+        pytest.raises(HttpStatus, match="returned 404 Status: gone"),
         http.stream(server.url),
     ):
         pytest.fail("there is no stream")

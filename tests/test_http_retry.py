@@ -55,7 +55,7 @@ def test_what_may_pass_is_tried_again(code: int) -> None:
     assert failing.run() == "done"
     assert failing.calls == 3
     assert failing.talk.lines[0].startswith(
-        f"get \\x1b[2J: https://staging.example/ answered {code} Reason; attempt 2 of 6 in "
+        f"get \\x1b[2J: https://staging.example/ returned {code} Reason; attempt 2 of 6 in "
     )
 
 

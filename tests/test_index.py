@@ -507,7 +507,7 @@ def test_confirm_outlasts_an_index_that_fails_and_says_so_in_the_end(
 ) -> None:
     served.index.page = (500, "text/html", "broken")
     time = VirtualTime()
-    with pytest.raises(DeadlineError, match="answered 500"):
+    with pytest.raises(DeadlineError, match="returned 500"):
         confirm(
             opened(served.reading_url),
             "dipy",
@@ -627,5 +627,5 @@ def test_an_html_view_that_fails_is_waited_for(
         raise HttpStatus(502, "https://example.com/simple/dipy/")
 
     monkeypatch.setattr(index, "html_page", failing)
-    with pytest.raises(DeadlineError, match=r"did not return the HTML view of 6 files .*answered 502"):
+    with pytest.raises(DeadlineError, match=r"did not return the HTML view of 6 files .*returned 502"):
         confirm(index, "dipy", release, timeout=9, progress=Silent(), sleep=time.sleep, clock=time.clock)

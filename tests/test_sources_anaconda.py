@@ -305,7 +305,7 @@ def test_when_neither_answers_it_is_the_api_that_failed() -> None:
     ) as caught:
         listed(SITE, Site())
     assert "t/TOKEN" in str(caught.value.hint)
-    with pytest.raises(NetworkError, match=r"api\.anaconda\.org/.* answered 500"):
+    with pytest.raises(NetworkError, match=r"api\.anaconda\.org/.* returned 500"):
         listed(SITE, Site({API: httpx.Response(500)}))
     with pytest.raises(CredentialsError, match="asks for a login") as refused:
         listed(SITE, Site({API: httpx.Response(401)}))

@@ -614,7 +614,7 @@ def test_a_store_that_says_no() -> None:
         listed("s3://bucket/p", lambda request: answer("application/xml", DENIED, 404))
     with pytest.raises(ListingError, match="XML that is not a file listing: AccessDenied, Access Denied"):
         listed("s3://bucket/p", lambda request: answer("application/xml", DENIED))
-    with pytest.raises(Exception, match="answered 400"):
+    with pytest.raises(Exception, match="returned 400"):
         listed("s3://bucket/p", lambda request: answer("application/xml", DENIED, 400))
 
 

@@ -324,7 +324,7 @@ def test_what_github_says_when_it_says_no(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(NothingFoundError) as absent:
         listed(RELEASE, Site({}))
     assert "GITHUB_TOKEN" not in str(absent.value.hint)
-    with pytest.raises(HttpStatus, match="answered 500"):
+    with pytest.raises(HttpStatus, match="returned 500"):
         listed(RELEASE, Site({f"{API}/releases/tags/1.11.0": httpx.Response(500)}))
 
 
@@ -656,7 +656,7 @@ def test_artifacts_that_are_too_much(token: str, monkeypatch: pytest.MonkeyPatch
 def test_an_artifact_that_is_gone_or_odd(token: str) -> None:
     site = run(zipped((WHEEL, DATA)))
     gone = {f"{API}/actions/artifacts/0/zip": httpx.Response(410, json={"message": "Artifact has expired"})}
-    with pytest.raises(HttpStatus, match=r"answered 410 .*Artifact has expired"):
+    with pytest.raises(HttpStatus, match=r"returned 410 .*Artifact has expired"):
         listed(RUN, Site({**site.pages, **gone}))
     with pytest.raises(NetworkError, match=r"artifact cibw-0 of .*: the server returned status 206"):
         listed(RUN, Site({**site.pages, f"{BLOBS}0": httpx.Response(206, content=DATA)}))

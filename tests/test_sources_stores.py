@@ -117,7 +117,7 @@ def test_a_prefix_of_a_container_in_several_pages(tmp_path: Path) -> None:
         assert listed(url) == []
         files = listed(f"{url}&prefix=1.11/&maxresults=2")
         assert sorted(file.filename for file in files) == sorted(path.name for path in paths)
-        with pytest.raises(NetworkError, match="answered 403"):
+        with pytest.raises(NetworkError, match="returned 403"):
             listed(url.replace(BUCKET, "not-there"))
 
 

@@ -241,7 +241,7 @@ def test_a_place_that_is_not_there_yet_is_waited_for() -> None:
     assert f"waiting for a file of the release ({server.url} was not found (status 404)); 60 s left" in shown(
         result
     )
-    assert f"waiting for a file of the release ({server.url} answered 503 Status); 60 s left" in shown(result)
+    assert f"waiting for a file of the release ({server.url} returned 503 Status); 60 s left" in shown(result)
 
 
 def test_the_folder_of_a_real_server_fills_while_it_waits(

@@ -1,4 +1,4 @@
-"""What may be shown: secrets taken out, and text from outside made harmless for terminals, logs and CI."""
+"""Text that is safe to show: secrets masked, and untrusted text made harmless for terminals, logs and CI."""
 
 from __future__ import annotations
 
@@ -13,41 +13,42 @@ from wheel_uploader import characters
 from wheel_uploader.redaction import TOKEN_PATH, Secrets, by_place, parameters, without_wild_logins
 from wheel_uploader.urls import quote, quote_plus, unquote, urlsplit, urlunsplit
 
-#: Commands of GitHub Actions, Azure Pipelines and TeamCity. ``std::vector`` is none: a command begins a word,
-#: but for those that a line may be broken before.
-_COMMAND = re.compile(
+#: Commands of GitHub Actions, Azure Pipelines and TeamCity. A command begins a word (``std::vector`` is not
+#: one), but known commands match anywhere, because a line may be wrapped before them.
+_WORKFLOW_COMMAND = re.compile(
     r"(?i)(?<!\w)::(?=[a-z])"
     r"|::(?=(?:error|warning|notice|debug|group|endgroup|add-mask|set-output|set-env|save-state|add-path|stop-commands)::)"
     r"|##(?=\[|vso\[|teamcity\[)"
 )
-#: Characters that are letters or marks by their category and still show nothing.
-_INVISIBLE = re.compile(
+#: Characters in the category of letters or marks that are invisible nevertheless.
+_INVISIBLE_CHARACTER = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
 
 #: Characters that end a URL in running text.
-_DELIMITERS = re.compile(r"[\s\"'<>\\]")
+_URL_DELIMITERS = re.compile(r"[\s\"'<>\\]")
 
-#: Values that were seen as a password or token in this process, in every spelling.
+#: The passwords and tokens of this process, in every encoding.
 _secrets = Secrets()
 
-#: Masking every "a" of a one-letter password would make output unreadable and hide nothing.
-_SHORTEST_SECRET = 4
-#: What stands where a token may stand in a URL is one for sure from this length on.
-_LIKELY_TOKEN = 16
-_SHORTEST_TOKEN = 8
-#: Whose URLs have a token in their path.
-_ANACONDA = "anaconda.org"
+#: Shorter secrets are not masked: masking every "a" would make the output unreadable and protect nothing.
+_MIN_SECRET_LENGTH = 4
+#: A value in the position of a token in a URL is a token for certain from this length on, and from
+#: ``_MIN_TOKEN_LENGTH`` on if it is not a word.
+_CERTAIN_TOKEN_LENGTH = 16
+_MIN_TOKEN_LENGTH = 8
+#: The domain of servers with a token in the URL path.
+_ANACONDA_DOMAIN = "anaconda.org"
 
 
 def remember_secret(value: str | None) -> None:
-    """Mask ``value``, and its usual encodings, in everything that is shown from now on."""
+    """Mask ``value`` and its common encodings in all text that is shown from now on."""
     if value is not None:
-        _secrets.add({*_spellings(value), *_spellings(value.strip())})
+        _secrets.add({*_encode_variants(value), *_encode_variants(value.strip())})
 
 
 def remember_basic_auth(username: str, password: str) -> None:
-    """Mask a password, and the Basic header that is made of it."""
+    """Mask a password, and the Basic authorization header that contains it."""
     remember_secret(password)
     for charset in ("utf-8", "latin-1"):
         with contextlib.suppress(UnicodeEncodeError):
@@ -55,36 +56,36 @@ def remember_basic_auth(username: str, password: str) -> None:
 
 
 def remember_url(url: str) -> None:
-    """Mask the secrets of a URL that the user gave, also where a server repeats them outside of a URL.
+    """Mask the secrets in a URL that the user gave, even if a server repeats them outside a URL.
 
-    A local path has none, whatever its folders are called. In a path and a query an ordinary word is masked
-    where it is, and not remembered: ``demo`` may be the name of the project.
+    A local path has no secrets, whatever the names of its folders. An ordinary word in the path or query is
+    masked only in that position and not elsewhere: ``demo`` may be the name of the project.
     """
     scheme, separator, rest = url.partition("://")
     if not separator or not scheme.isascii() or scheme.lower() == "file":
         return
-    authority = rest[: min(place if place >= 0 else len(rest) for place in map(rest.find, "/?#"))]
+    authority = rest[: min(index if index >= 0 else len(rest) for index in map(rest.find, "/?#"))]
     userinfo, _, host = authority.rpartition("@")
     user, _, password = userinfo.partition(":")
     # A long name without a password is a token.
-    secrets = [password, user if not password and len(user) >= _LIKELY_TOKEN else ""]
+    secrets = [password, user if not password and len(user) >= _CERTAIN_TOKEN_LENGTH else ""]
     secrets += filter(_is_likely_token, (url[slice(*span)] for span in parameters(url)))
-    for found in TOKEN_PATH.finditer(url):
-        name = host.lower().partition(":")[0]
-        known = name == _ANACONDA or name.endswith(f".{_ANACONDA}")
-        secrets += [found[2]] if known or _is_likely_token(found[2]) else []
+    for match in TOKEN_PATH.finditer(url):
+        hostname = host.lower().partition(":")[0]
+        is_anaconda = hostname == _ANACONDA_DOMAIN or hostname.endswith(f".{_ANACONDA_DOMAIN}")
+        secrets += [match[2]] if is_anaconda or _is_likely_token(match[2]) else []
     for secret in filter(None, secrets):
         remember_secret(secret)
         remember_secret(unquote(secret))
 
 
 def _is_likely_token(value: str) -> bool:
-    return len(value) >= _LIKELY_TOKEN or (len(value) >= _SHORTEST_TOKEN and not value.isalpha())
+    return len(value) >= _CERTAIN_TOKEN_LENGTH or (len(value) >= _MIN_TOKEN_LENGTH and not value.isalpha())
 
 
-def _spellings(secret: str) -> Iterator[str]:
-    """How a secret may look in a URL, a form, a log of Python, JSON, HTML, and within base64 of more."""
-    if len(secret) < _SHORTEST_SECRET or not secret.strip():
+def _encode_variants(secret: str) -> Iterator[str]:
+    """Yield the forms of a secret in URLs, forms, Python logs, JSON, HTML, and inside longer base64 text."""
+    if len(secret) < _MIN_SECRET_LENGTH or not secret.strip():
         return
     yield secret
     data = secret.encode("utf-8", "surrogatepass")
@@ -98,26 +99,26 @@ def _spellings(secret: str) -> Iterator[str]:
     yield html.escape(secret, quote=False)
     yield base64.b64encode(data).decode().rstrip("=")
     yield base64.urlsafe_b64encode(data).decode().rstrip("=")
-    yield from _within_base64(data)
+    yield from _encode_within_base64(data)
 
 
-def _within_base64(data: bytes) -> Iterator[str]:
-    """What base64 of a longer text has of ``data``, wherever it begins in there: of a user name before it."""
-    for before in range(3):
-        whole = base64.b64encode(b"\0" * before + data).decode().rstrip("=")
-        # The first and the last character also hold bits of what stands beside.
-        inner = whole[(before * 8 + 5) // 6 : len(whole) - bool((before + len(data)) % 3)]
+def _encode_within_base64(data: bytes) -> Iterator[str]:
+    """Yield the base64 form of ``data`` inside longer text, such as after a user name, at each alignment."""
+    for offset in range(3):
+        encoded = base64.b64encode(b"\0" * offset + data).decode().rstrip("=")
+        # The first and last characters also contain bits of the neighboring bytes.
+        inner = encoded[(offset * 8 + 5) // 6 : len(encoded) - bool((offset + len(data)) % 3)]
         if len(inner) >= 8:
             yield inner
             yield inner.replace("+", "-").replace("/", "_")
 
 
 def redact(text: str) -> str:
-    """Return ``text`` without credentials: logins in URLs, token paths, signed queries, known secrets."""
+    """Mask credentials in ``text``: logins in URLs, token paths, signed queries and registered secrets."""
     return by_place(_secrets.hidden(text))
 
 
-#: Names of variables that hold secrets.
+#: Names of environment variables that contain secrets.
 _SECRET_NAME = re.compile(
     r"(?i).*(?:token|secret|passw|passphrase|credential|(?:api|access|private|signing)_?key)"
     r"|(?:.*_)?(?:pat|pass|pwd|auth|key|dsn)\Z"
@@ -125,18 +126,18 @@ _SECRET_NAME = re.compile(
 
 
 def is_secret_name(name: str) -> bool:
-    """Tell whether a variable of the environment holds a secret, judged by its name."""
+    """Return whether an environment variable contains a secret, judging by its name."""
     return bool(_SECRET_NAME.match(name))
 
 
-def holds_secret(text: str, *, shortest: int = _SHORTEST_SECRET) -> bool:
-    """Tell whether ``text`` holds a password or token of this run, of at least ``shortest`` characters."""
+def holds_secret(text: str, *, shortest: int = _MIN_SECRET_LENGTH) -> bool:
+    """Return whether ``text`` contains a registered secret of at least ``shortest`` characters."""
     return _secrets.held_by(text, shortest)
 
 
 def bare_url(url: str) -> str:
-    """``url`` without user info, query and fragment: enough to say where, never enough to log in."""
-    url = _undelimited(url)
+    """Return ``url`` without user info, query and fragment, so that it contains no credentials."""
+    url = _quote_delimiters(url)
     try:
         parts = urlsplit(without_wild_logins(url, "//"))
     except ValueError:
@@ -146,72 +147,76 @@ def bare_url(url: str) -> str:
 
 
 def printable_url(url: str, *, limit: int = 2000) -> str:
-    """Return ``printable`` of a text that is one URL as a whole, whatever characters its password has."""
-    return printable(_undelimited(url), limit=limit)
+    """Return ``printable`` text for a URL, even if its password contains characters that end a URL."""
+    return printable(_quote_delimiters(url), limit=limit)
 
 
-def _undelimited(url: str) -> str:
-    """Percent-encode what would end a URL in other text: it may stand in a password."""
-    return _DELIMITERS.sub(lambda match: quote(match[0]), url) if "@" in url else url
+def _quote_delimiters(url: str) -> str:
+    """Percent-encode characters that would end a URL in running text but may be part of a password."""
+    return _URL_DELIMITERS.sub(lambda match: quote(match[0]), url) if "@" in url else url
 
 
 def printable(text: str, *, limit: int = 2000) -> str:
-    """One harmless line: secrets hidden, control, bidi and zero-width characters made visible.
+    """Return harmless text of one line: secrets are masked; control, bidi and zero-width characters escaped.
 
-    A workflow command of a CI (``::error::``) is broken up wherever it stands: a message may end up at the
-    start of a line. Only the start of a very long text is looked at.
+    CI workflow commands (``::error::``) are broken up anywhere in the text, because a message may be printed
+    at the start of a line. Long text is truncated.
     """
     text = redact(text[: 20 * limit])
     if len(text) > limit:
         text = text[:limit] + "..."
     if "::" in text or "##" in text:
-        text = _COMMAND.sub(lambda match: " ".join(match[0]), text)
+        text = _WORKFLOW_COMMAND.sub(lambda match: " ".join(match[0]), text)
     if text.isascii() and text.isprintable():
         return text
-    # Once more: what was not taken for a URL because of a line end in it is one now.
-    return redact("".join(_visible(character) for character in text))
+    # Redact again: a URL that was split by a line end is recognizable now.
+    return redact("".join(_make_visible(character) for character in text))
 
 
-def _visible(character: str) -> str:
-    # Not printable: control, format (bidi, zero-width), surrogates, private use, every space but " ".
-    if character.isprintable() and characters.is_known(character) and not _INVISIBLE.match(character):
+def _make_visible(character: str) -> str:
+    # Not printable: control, format (bidi, zero-width), surrogates, private use, all spaces except " ".
+    if (
+        character.isprintable()
+        and characters.is_known(character)
+        and not _INVISIBLE_CHARACTER.match(character)
+    ):
         return character
     return character.encode("unicode_escape").decode("ascii")
 
 
 def is_utf8(stream: object) -> bool:
-    """Whether what is written there may have more than ASCII."""
+    """Return whether a stream encodes text as UTF-8."""
     encoding = getattr(stream, "encoding", None) or ""
     return encoding.lower().replace("-", "").replace("_", "") == "utf8"
 
 
 def counted(number: int, noun: str) -> str:
-    """``1 file``, ``2 files``."""
+    """Return a number with its noun: ``1 file``, ``2 files``."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def in_words(seconds: float) -> str:
-    """A duration for people: ``3 days 2 h``, ``1 h 30 min``, ``20 min``, ``90 s``."""
-    whole = max(0, round(seconds))
-    if whole < 120:
-        return f"{whole} s"
-    if whole >= 2 * 86400:
-        days, hours = divmod(round(whole / 3600), 24)
+    """Format a duration: ``3 days 2 h``, ``1 h 30 min``, ``20 min``, ``90 s``."""
+    total = max(0, round(seconds))
+    if total < 120:
+        return f"{total} s"
+    if total >= 2 * 86400:
+        days, hours = divmod(round(total / 3600), 24)
         return f"{days} days" + (f" {hours} h" if hours else "")
-    minutes = round(whole / 60)
+    minutes = round(total / 60)
     parts = [f"{minutes // 60} h"] * (minutes >= 60) + [f"{minutes % 60} min"] * bool(minutes % 60)
     return " ".join(parts)
 
 
 def clock(seconds: float) -> str:
-    """A duration that changes while somebody looks: ``0:05``, ``12:30``, ``1:02:03``."""
+    """Format a running duration like a clock: ``0:05``, ``12:30``, ``1:02:03``."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def human_size(size: int | None) -> str:
-    """A size in bytes for people: ``1.2 MB`` (decimal units, as indexes show them); ``?`` when unknown."""
+    """Format a size in bytes: ``1.2 MB`` (decimal units, as on indexes), or ``?`` if it is None."""
     if size is None:
         return "?"
     value = float(size)

@@ -1,24 +1,24 @@
-"""Everything that can stop a run: one class for each way to end, with its exit code and the next step.
+"""The errors that stop a run: one class per outcome, with its exit code and a hint for the next step.
 
 ::
 
-    ReleaseError                what every class below is; ``str()`` is the sentence that a person reads
+    ReleaseError                the base class; ``str()`` is the message for the user
     +-- UsageError           2  the command line or the configuration is wrong
-    |   +-- OptionError         one option has a value that it cannot have
-    +-- NothingFoundError    3  nothing of this release is staged, or the set is incomplete
+    |   +-- OptionError         an option has an invalid value
+    +-- NothingFoundError    3  no files of this release are staged, or the set is incomplete
     +-- CredentialsError     4  credentials are missing or were refused
-    +-- NetworkError         5  a server did not answer, or not sensibly, after every retry
-    |   +-- ListingError        the answer is not a listing, or a listing that cannot be trusted
-    |   +-- TransportError      no whole answer came; asking again may help
-    |   +-- HttpStatus          a server answered with a status that is not what was asked for
-    |   +-- RedirectRefused     a server sent us elsewhere, where nobody allowed us to go
-    +-- FileError            6  a file failed a check, is damaged, or changed under way
-    +-- ConflictError        7  the index will not take these bytes under this name, ever
-    +-- PartialError         8  some files were posted and some were not
-    +-- DeadlineError       10  a time limit ran out
-    +-- LockedError         11  another run holds the wheelhouse
-    +-- SigningError        12  gpg or Sigstore could not sign, or what they made did not verify
-    +-- StorageError        13  the local disk: full, read-only, an I/O error
+    +-- NetworkError         5  a server sent no response, or an unusable one, after all retries
+    |   +-- ListingError        the response is not a listing, or an untrustworthy one
+    |   +-- TransportError      no complete response was received; a retry may help
+    |   +-- HttpStatus          a server returned an unexpected status
+    |   +-- RedirectRefused     a server redirected to a host that is not allowed
+    +-- FileError            6  a file failed a check, is corrupt, or changed during the run
+    +-- ConflictError        7  the index will never accept these bytes under this name
+    +-- PartialError         8  some files were uploaded and some were not
+    +-- DeadlineError       10  a time limit expired
+    +-- LockedError         11  another run has locked the wheelhouse
+    +-- SigningError        12  gpg or Sigstore could not sign, or the result did not verify
+    +-- StorageError        13  the local disk is full or read-only, or an I/O error occurred
     +-- Interrupted      128+N  a signal stopped the run
 """
 
@@ -28,7 +28,7 @@ from collections.abc import Iterable
 
 
 class ReleaseError(Exception):
-    """A run ends here: what happened, to which file, and (the hint) what to do next."""
+    """Base class of the errors that stop a run: the message, and a hint for the next step."""
 
     exit_code = 1
     default_hint = "This is a bug in wheel-uploader: please report it."
@@ -44,9 +44,9 @@ class ReleaseError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint or self.default_hint
-        #: One line for each further file or fact; all that is wrong is said at once.
+        #: One line for each further file or fact, so that all problems are reported at once.
         self.details = tuple(details)
-        #: An argument as it was typed, and what was likely meant; the first is empty where one is missing.
+        #: An argument as typed, and the likely intended one. The first is empty if an argument is missing.
         self.instead = instead
 
 
@@ -58,9 +58,9 @@ class UsageError(ReleaseError):
 
 
 class OptionError(UsageError):
-    """One option has a value that it cannot have, alone or together with the others.
+    """An option has a value that is invalid, or invalid in combination with other options.
 
-    ``name`` is its field in Options; ``problem`` is the message without the option.
+    ``name`` is the field of Options; ``problem`` is the message without the option.
     """
 
     def __init__(self, name: str, problem: str, *, flag: str = "", hint: str | None = None) -> None:
@@ -70,40 +70,43 @@ class OptionError(UsageError):
 
 
 class NothingFoundError(ReleaseError):
-    """Nothing of this release is at the source, or not all that was expected."""
+    """No files of this release are staged, or expected files are missing."""
 
     exit_code = 3
-    default_hint = "Check PROJECT, VERSION and the URL; or wait until the build is done and run this again."
+    default_hint = "Check PROJECT, VERSION and the URL, or run the command again when the build is finished."
 
 
 class CredentialsError(ReleaseError):
-    """Credentials are missing, and nobody can be asked; or a server refused them."""
+    """Credentials are missing and cannot be prompted for, or a server rejected them."""
 
     exit_code = 4
     default_hint = "Set TWINE_USERNAME and TWINE_PASSWORD, or add the repository to ~/.pypirc."
 
 
 class NetworkError(ReleaseError):
-    """A server could not be reached or did not answer sensibly, and the retries are used up."""
+    """A server was unreachable or its response was unusable, after all retries."""
 
     exit_code = 5
-    default_hint = "Nothing is lost: run the same command again."
+    default_hint = "Run the same command again: it does not repeat completed work."
 
 
 class ListingError(NetworkError):
-    """What a staging place answered is not a listing, or one that breaks the limits for listings."""
+    """The response of a staging server is not a listing, or exceeds the limits for listings."""
 
-    default_hint = "Open the URL in a browser: it has to show the files themselves, without a login."
+    default_hint = "Open the URL in a browser: it must list the files, without a login."
 
 
 class TransportError(NetworkError):
-    """No answer came, or not all of it: refused, reset, cut, stalled. Asking again may help."""
+    """No complete response was received: the connection was refused, reset, cut or stalled.
+
+    A retry may help.
+    """
 
 
 class RedirectRefused(NetworkError):
-    """A server sent us to another place, and the rules for hosts do not let us follow.
+    """A server redirected to a URL that the host rules do not allow.
 
-    ``invalid``: what it sent is not a URL that anybody could ask, so nothing that the user allows can help.
+    ``invalid`` is true if the target is not a usable URL, so that no option can allow it.
     """
 
     def __init__(self, message: str, *, hint: str | None = None, invalid: bool = False) -> None:
@@ -111,21 +114,21 @@ class RedirectRefused(NetworkError):
         self.invalid = invalid
 
     def as_missing(self) -> ReleaseError:
-        """Return the error that this is at a staging place, whose files are missing until it is mended."""
+        """Return the error for a staging server, whose files are missing while the redirect is invalid."""
         if not self.invalid:
             return self
         return NothingFoundError(
             self.message,
-            hint="Nothing was posted. Correct the redirect on the staging server, "
+            hint="Nothing was uploaded. Correct the redirect on the staging server, "
             "or give the final URL with -u.",
         )
 
 
 class HttpStatus(NetworkError):
-    """A server answered, but not with what was asked for.
+    """A server returned an unexpected status.
 
-    ``url`` is without secrets; ``excerpt`` is the start of the body, harmless to print; ``retry_after`` is
-    in seconds, None when the server did not say.
+    ``url`` contains no secrets; ``excerpt`` is the start of the body, safe to print; ``retry_after`` is in
+    seconds, or None if the server did not send it.
     """
 
     def __init__(
@@ -138,8 +141,8 @@ class HttpStatus(NetworkError):
         retry_after: float | None = None,
         hint: str | None = None,
     ) -> None:
-        said = f"{status} {reason}".rstrip()
-        super().__init__(f"{url} answered {said}" + (f": {excerpt}" if excerpt else ""), hint=hint)
+        status_line = f"{status} {reason}".rstrip()
+        super().__init__(f"{url} returned {status_line}" + (f": {excerpt}" if excerpt else ""), hint=hint)
         self.status = status
         self.url = url
         self.reason = reason
@@ -148,14 +151,14 @@ class HttpStatus(NetworkError):
 
 
 class FileError(ReleaseError):
-    """A file is damaged, failed a check, or is not what was listed; nothing was posted."""
+    """A file is corrupt, failed a check, or differs from its listing. Nothing was uploaded."""
 
     exit_code = 6
-    default_hint = "Nothing was posted. Fix or rebuild the files named above, then run this again."
+    default_hint = "Nothing was uploaded. Fix or rebuild the files named above, then run the command again."
 
 
 class ConflictError(ReleaseError):
-    """The index has, or had, something else under a name of ours; no retry can help."""
+    """The index has, or had, other bytes under one of our names. A retry cannot help."""
 
     exit_code = 7
     default_hint = "A file name can be used only once: release these files under a new version."
@@ -169,35 +172,35 @@ class PartialError(ReleaseError):
 
 
 class DeadlineError(ReleaseError):
-    """A time limit ran out while waiting."""
+    """A time limit expired."""
 
     exit_code = 10
-    default_hint = "Run the same command again: nothing that is done will be done twice."
+    default_hint = "Run the same command again: it does not repeat completed work."
 
 
 class LockedError(ReleaseError):
-    """Another run of this program holds the wheelhouse."""
+    """Another run of this program has locked the wheelhouse."""
 
     exit_code = 11
-    default_hint = "Let this one wait with --lock-timeout 600, or give it a wheelhouse of its own with -w."
+    default_hint = "Wait for the other run with --lock-timeout 600, or use another wheelhouse with -w."
 
 
 class SigningError(ReleaseError):
-    """gpg could not sign, or Sigstore could not attest."""
+    """gpg or Sigstore could not sign, or the result did not verify."""
 
     exit_code = 12
-    default_hint = "Run without -s to publish unsigned, or repair the key."
+    default_hint = "Fix the key, or run without -s to publish unsigned files."
 
 
 class StorageError(ReleaseError):
-    """The wheelhouse cannot be written or read."""
+    """The local disk cannot be read or written."""
 
     exit_code = 13
     default_hint = "Free space or fix the permissions, then run the same command again."
 
 
 class Interrupted(ReleaseError):
-    """A signal asked the run to stop, and it stopped in good order."""
+    """A signal stopped the run, and it shut down cleanly."""
 
     default_hint = "Run the same command again to continue."
 
@@ -206,27 +209,27 @@ class Interrupted(ReleaseError):
         self.exit_code = 128 + signal_number
 
 
-#: The worst for the person first: which error is told as the end of a run when several hold.
+#: Exit codes by priority, for runs that fail in several ways.
 WORST_FIRST = (8, 7, 4, 12, 6, 13, 3, 5, 10, 11)
 
 
 def worst(errors: Iterable[ReleaseError]) -> ReleaseError:
-    """The error whose exit code matters most to the person (DESIGN: "the worst for the person wins").
+    """Return the error whose exit code has the highest priority.
 
-    Raises ValueError when ``errors`` is empty.
+    Raises ValueError if ``errors`` is empty.
     """
 
-    def rank(error: ReleaseError) -> int:
+    def priority(error: ReleaseError) -> int:
         if error.exit_code > 128:
             return -1
         return WORST_FIRST.index(error.exit_code) if error.exit_code in WORST_FIRST else len(WORST_FIRST)
 
-    return min(errors, key=rank)
+    return min(errors, key=priority)
 
 
 def unexpected(bug: BaseException) -> ReleaseError:
-    """An exception that nobody expected as the end of a run; where it came from stands in the details."""
-    # Not at the top: the first milliseconds of a run import this module.
+    """Return an unexpected exception as a ReleaseError, with its traceback in the details."""
+    # Not at the top, because this module is imported at startup, which must be fast.
     import traceback
 
     lines = "".join(traceback.format_exception(bug)).rstrip().split("\n")

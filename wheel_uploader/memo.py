@@ -1,4 +1,4 @@
-"""Functions of a short text that remember what they said: all wheels of a release ask the same."""
+"""A cache for functions of one string. All wheels of a release pass the same few strings."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-#: Answers that a function keeps, and the characters of a text from which on it keeps none: a hostile
-#: wheel has thousands of paths of 64 kB each.
-_ANSWERS = 1 << 14
-_SHORT = 300
+#: Number of cached results per function, and the maximum length of a cached string. A hostile wheel may have
+#: thousands of paths of 64 kB each.
+_CACHE_SIZE = 1 << 14
+_MAX_TEXT_LENGTH = 300
 
 
 def remembers(function: Callable[[str], T]) -> Callable[[str], T]:
-    """``function``, which has to say the same of the same text each time."""
-    remembering = functools.lru_cache(maxsize=_ANSWERS)(function)
+    """Cache the results of a deterministic function for short strings."""
+    cached = functools.lru_cache(maxsize=_CACHE_SIZE)(function)
 
     @functools.wraps(function)
-    def answer(text: str) -> T:
-        return remembering(text) if len(text) <= _SHORT else function(text)
+    def wrapper(text: str) -> T:
+        return cached(text) if len(text) <= _MAX_TEXT_LENGTH else function(text)
 
-    return answer
+    return wrapper

@@ -1,4 +1,4 @@
-"""File names (PEP 427, PEP 625): parse them, and choose the files that belong to one release."""
+"""File names of wheels and sdists (PEP 427, PEP 625): parsing, and selecting the files of one release."""
 
 from __future__ import annotations
 
@@ -20,37 +20,37 @@ from wheel_uploader.models import (
     WheelName,
 )
 
-#: File systems take 255 bytes; what we add beside a file (``.asc``, ``.publish.attestation``) has to fit too.
+#: File systems allow 255 bytes, which must include the suffixes ``.asc`` and ``.publish.attestation``.
 MAX_NAME_BYTES = 200
-#: A name of 3,985 characters can stand for 8 million tags: counted before anything is expanded.
+#: A name of 3,985 characters can expand to 8 million tags, so they are counted before the expansion.
 MAX_TAGS = 512
 
-#: PEP 625 asks for .tar.gz; .zip was common before it and is recognised so that it can be named.
+#: PEP 625 requires .tar.gz. The older .zip is recognized so that a message can name the file.
 SDIST_SUFFIXES = (".tar.gz", ".zip")
-#: Archives that were once uploaded as sdists; they are never taken.
-_OLD_SDIST_SUFFIXES = (".tar.bz2", ".tgz", ".tar.xz", ".tar.Z")
+#: Formats that were once uploaded as sdists; they are never selected.
+_LEGACY_SDIST_SUFFIXES = (".tar.bz2", ".tgz", ".tar.xz", ".tar.Z")
 
-_ALLOWED = re.compile(r"[A-Za-z0-9_.!+-]+\Z")
-_TAG = re.compile(r"[A-Za-z0-9_]+\Z")
-_PROJECT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._]*[A-Za-z0-9])?\Z")
-_BUILD = re.compile(r"[0-9][A-Za-z0-9_.]*\Z")
+_ALLOWED_CHARACTERS = re.compile(r"[A-Za-z0-9_.!+-]+\Z")
+_TAG_PATTERN = re.compile(r"[A-Za-z0-9_]+\Z")
+_PROJECT_PATTERN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._]*[A-Za-z0-9])?\Z")
+_BUILD_PATTERN = re.compile(r"[0-9][A-Za-z0-9_.]*\Z")
 
-#: What PyPI's tools write beside a file: ``.publish.attestation``, ``.slsa.attestation``, ``.attestation``.
+#: PyPI's tools use the suffixes ``.publish.attestation``, ``.slsa.attestation`` and ``.attestation``.
 PUBLISH_ATTESTATION = ".publish.attestation"
-_ATTESTATION = re.compile(
+_ATTESTATION_PATTERN = re.compile(
     r"(.+\.(?:whl|tar\.gz|zip))(?:\.[a-z0-9][a-z0-9_-]{0,31})?\.attestation\Z", re.DOTALL
 )
 
 
 class NameRefused(ValueError):
-    """A file name that is no wheel's and no sdist's; ``str()`` says why in one clause."""
+    """A file name is not a valid wheel or sdist name; ``str()`` is the reason, in one clause."""
 
 
 def parse(filename: str) -> DistName:
-    """The wheel or sdist that ``filename`` names.
+    """Parse the file name of a wheel or an sdist. Raises NameRefused.
 
-    Raises NameRefused. ``packaging`` alone is not enough here: it takes ``x-1.0-py3-none-any (1).whl``,
-    escape sequences and full-width letters.
+    It is stricter than ``packaging``, which accepts ``x-1.0-py3-none-any (1).whl``, escape sequences and
+    full-width letters.
     """
     if not filename:
         raise NameRefused("the name is empty")
@@ -58,20 +58,20 @@ def parse(filename: str) -> DistName:
         raise NameRefused("a hidden file")
     is_wheel = filename.endswith(".whl")
     if not is_wheel and not filename.endswith(SDIST_SUFFIXES):
-        if filename.endswith(_OLD_SDIST_SUFFIXES):
-            raise NameRefused("an sdist has to be a .tar.gz (PEP 625)")
+        if filename.endswith(_LEGACY_SDIST_SUFFIXES):
+            raise NameRefused("an sdist must be a .tar.gz (PEP 625)")
         raise NameRefused("neither a wheel nor an sdist")
     if len(filename.encode("utf-8", "surrogatepass")) > MAX_NAME_BYTES:
         raise NameRefused(f"the name is longer than {MAX_NAME_BYTES} bytes")
-    if not _ALLOWED.match(filename):
-        raise NameRefused("the name has characters that no wheel or sdist name has")
+    if not _ALLOWED_CHARACTERS.match(filename):
+        raise NameRefused("the name has characters that are not allowed in a wheel or sdist name")
     return _parse_wheel(filename) if is_wheel else _parse_sdist(filename)
 
 
 def about(filename: str) -> str:
-    """The file that an attestation of this name is about; empty for any other name."""
-    found = _ATTESTATION.match(filename)
-    return found[1] if found else ""
+    """Return the name of the file that an attestation of this name attests; empty for any other name."""
+    match = _ATTESTATION_PATTERN.match(filename)
+    return match[1] if match else ""
 
 
 def _parse_wheel(filename: str) -> WheelName:
@@ -81,20 +81,20 @@ def _parse_wheel(filename: str) -> WheelName:
         build = ""
     elif len(parts) == 6:
         raw_project, raw_version, build, *tag_sets = parts
-        if not _BUILD.match(build):
+        if not _BUILD_PATTERN.match(build):
             raise NameRefused(f"the build tag '{build}' does not start with a digit")
     else:
-        raise NameRefused(f"a wheel name has 5 or 6 parts between dashes, this one {len(parts)}")
-    pythons, abis, platforms = map(_split, tag_sets)
+        raise NameRefused(f"a wheel name has 5 or 6 parts separated by dashes, not {len(parts)}")
+    pythons, abis, platforms = map(_split_tags, tag_sets)
     if len(pythons) * len(abis) * len(platforms) > MAX_TAGS:
-        raise NameRefused(f"the name stands for more than {MAX_TAGS} tags")
+        raise NameRefused(f"the name expands to more than {MAX_TAGS} tags")
     for tag in (*pythons, *abis, *platforms):
-        if not _TAG.match(tag):
+        if not _TAG_PATTERN.match(tag):
             raise NameRefused(f"'{tag}' is not a tag")
     return WheelName(
         filename=filename,
-        project=_project(raw_project),
-        version=_version(raw_version),
+        project=_parse_project(raw_project),
+        version=_parse_version(raw_version),
         raw_project=raw_project,
         raw_version=raw_version,
         build=build,
@@ -106,78 +106,78 @@ def _parse_wheel(filename: str) -> WheelName:
 
 def _parse_sdist(filename: str) -> SdistName:
     suffix = next(suffix for suffix in SDIST_SUFFIXES if filename.endswith(suffix))
-    # Old sdists have dashes in the project's name; a version never has one after normalization.
+    # The project name of an old sdist may contain dashes; a normalized version never does.
     raw_project, dash, raw_version = filename.removesuffix(suffix).rpartition("-")
     if not dash:
         raise NameRefused("an sdist name is PROJECT-VERSION.tar.gz")
     return SdistName(
         filename=filename,
-        project=_project(raw_project.replace("-", "_")),
-        version=_version(raw_version),
+        project=_parse_project(raw_project.replace("-", "_")),
+        version=_parse_version(raw_version),
         raw_project=raw_project,
         raw_version=raw_version,
     )
 
 
-# All files of a release have the same parts: they are judged, and kept, once.
+# All files of a release share these parts, so each distinct part is parsed once.
 @remembers
-def _split(tag_set: str) -> tuple[str, ...]:
+def _split_tags(tag_set: str) -> tuple[str, ...]:
     return tuple(tag_set.split("."))
 
 
 @remembers
-def _project(text: str) -> NormalizedName:
-    if not _PROJECT.match(text):
-        raise NameRefused(f"'{text}' is not a project's name")
+def _parse_project(text: str) -> NormalizedName:
+    if not _PROJECT_PATTERN.match(text):
+        raise NameRefused(f"'{text}' is not a project name")
     return canonicalize_name(text)
 
 
 @remembers
-def _version(text: str) -> Version:
+def _parse_version(text: str) -> Version:
     try:
         return bounded.version(text.replace("_", "-"))
     except InvalidVersion:
         raise NameRefused(f"'{text}' is not a version (PEP 440)") from None
 
 
-# --- which files belong to a release ---------------------------------------------------------------
+# --- selection of a release ------------------------------------------------------------------------
 
-#: ``-t`` in the historic script was a substring of the platform tag; "all" was no filter.
+#: In the historic script, ``-t`` was a substring of the platform tag, and "all" meant no filter.
 ALL_TYPES = "all"
 TYPES = (ALL_TYPES, "macosx", "win", "linux", "manylinux", "manylinux1", "musllinux", "any")
 
 
 def matches_type(name: DistName, types: Sequence[str]) -> bool:
-    """Whether ``-t`` takes this file: one of ``types`` is part of one of its platform tags.
+    """Return whether ``-t`` selects a file: one of ``types`` is part of one of its platform tags.
 
-    An sdist runs everywhere: it comes with ``all`` only.
+    An sdist has no platform tag, so only ``all`` selects it.
     """
     if ALL_TYPES in types:
         return True
     if isinstance(name, SdistName):
         return False
-    return any(_matches_platform(platform, wanted) for platform in name.platforms for wanted in types)
+    return any(_matches_platform(platform, filter_) for platform in name.platforms for filter_ in types)
 
 
-def _matches_platform(platform: str, wanted: str) -> bool:
-    # As a plain substring "win" would also be in "darwin" of an old tag, and "manylinux1" in "manylinux1x".
-    if wanted == "win":
+def _matches_platform(platform: str, filter_: str) -> bool:
+    # As a plain substring, "win" would match "darwin" in an old tag, and "manylinux1" "manylinux1x".
+    if filter_ == "win":
         return platform.startswith("win")
-    if wanted == "any":
+    if filter_ == "any":
         return platform == "any"
-    if wanted == "manylinux1":
+    if filter_ == "manylinux1":
         return platform.startswith("manylinux1_")
-    return wanted in platform
+    return filter_ in platform
 
 
 def select(
     files: Iterable[RemoteFile], project: str, version: Version, types: Sequence[str] = (ALL_TYPES,)
 ) -> Selection:
-    """The files of one release among all that a source offers; each refused file with its reason."""
-    wanted = canonicalize_name(project)
-    taken: list[tuple[DistName, RemoteFile]] = []
+    """Select the files of one release from the files of a source, with a reason for each excluded one."""
+    project_name = canonicalize_name(project)
+    selected: list[tuple[DistName, RemoteFile]] = []
     companions: list[Companion] = []
-    refused: list[Refusal] = []
+    excluded: list[Refusal] = []
     for file in files:
         reason = ""
         subject = about(file.filename)
@@ -186,38 +186,41 @@ def select(
         except NameRefused as error:
             reason = "" if file.refused else str(error)
         else:
-            reason = _why_not(name, wanted, version, types)
+            reason = _explain_exclusion(name, project_name, version, types)
             if not reason and not file.refused:
                 if subject:
                     companions.append(Companion(about=subject, remote=file))
                 else:
-                    taken.append((name, file))
+                    selected.append((name, file))
                 continue
-        # That a file belongs to another release matters more than that it cannot be had.
-        refused.append(_refusal(file, reason or file.refused, withheld=not reason))
-    taken.sort(key=lambda pair: (isinstance(pair[0], SdistName), pair[0].filename))
-    there = {name.filename for name, _ in taken}
-    alone = [each for each in companions if each.about not in there]
-    refused += [_refusal(each.remote, f"{each.about} is not there, which it is about") for each in alone]
-    beside = sorted((each for each in companions if each.about in there), key=lambda each: each.filename)
+        # Belonging to another release is the more important reason, and an unavailable file is harmless then.
+        excluded.append(_exclude(file, reason or file.refused, withheld=not reason))
+    selected.sort(key=lambda pair: (isinstance(pair[0], SdistName), pair[0].filename))
+    filenames = {name.filename for name, _ in selected}
+    orphans = [companion for companion in companions if companion.about not in filenames]
+    excluded += [
+        _exclude(orphan.remote, f"{orphan.about}, which it attests, is not listed") for orphan in orphans
+    ]
+    attestations = [companion for companion in companions if companion.about in filenames]
+    attestations.sort(key=lambda attestation: attestation.filename)
     return Selection(
-        project=wanted,
+        project=project_name,
         version=version,
-        files=tuple(taken),
-        companions=tuple(beside),
-        refused=tuple(refused),
+        files=tuple(selected),
+        companions=tuple(attestations),
+        refused=tuple(excluded),
     )
 
 
-def _refusal(file: RemoteFile, reason: str, *, withheld: bool = False) -> Refusal:
+def _exclude(file: RemoteFile, reason: str, *, withheld: bool = False) -> Refusal:
     return Refusal(filename=file.filename, source=file.source, reason=reason, withheld=withheld)
 
 
-def _why_not(name: DistName, project: str, version: Version, types: Sequence[str]) -> str:
+def _explain_exclusion(name: DistName, project: str, version: Version, types: Sequence[str]) -> str:
     if name.project != project:
         return f"project {name.project}, not {project}"
     if name.version != version:
-        # Versions that differ and are equal without their local parts: at least one has such a part.
+        # The versions differ only in the local part, which at least one of them has.
         has_local = name.version.local is not None or version.local is not None
         same = has_local and name.version.public == version.public
         local = " (a local version is another release)" if same else ""
@@ -228,20 +231,21 @@ def _why_not(name: DistName, project: str, version: Version, types: Sequence[str
 
 
 def versions(files: Iterable[RemoteFile], project: str) -> tuple[Version, ...]:
-    """Every version of ``project`` among ``files``, newest first."""
-    wanted = canonicalize_name(project)
-    return tuple(sorted({name.version for name in _parsed(files) if name.project == wanted}, reverse=True))
+    """Return every version of ``project`` among ``files``, newest first."""
+    project_name = canonicalize_name(project)
+    found = {name.version for name in _parse_valid(files) if name.project == project_name}
+    return tuple(sorted(found, reverse=True))
 
 
 def projects(files: Iterable[RemoteFile]) -> tuple[str, ...]:
-    """Every project among ``files``, in order of name."""
-    return tuple(sorted({name.project for name in _parsed(files)}))
+    """Return every project among ``files``, sorted by name."""
+    return tuple(sorted({name.project for name in _parse_valid(files)}))
 
 
 def latest(files: Iterable[RemoteFile], project: str, *, pre: bool = False) -> Version | None:
-    """The newest version of ``project``; pre-releases and dev versions only with ``pre``.
+    """Return the newest version of ``project``, including pre-releases and dev versions only with ``pre``.
 
-    A local version (``1.0+cu121``) is never the latest: an index for everyone does not take it.
+    Local versions (``1.0+cu121``) are ignored, because public indexes reject them.
     """
     for version in versions(files, project):
         if version.local is None and (pre or not version.is_prerelease):
@@ -249,7 +253,7 @@ def latest(files: Iterable[RemoteFile], project: str, *, pre: bool = False) -> V
     return None
 
 
-def _parsed(files: Iterable[RemoteFile]) -> Iterable[DistName]:
+def _parse_valid(files: Iterable[RemoteFile]) -> Iterable[DistName]:
     for file in files:
         try:
             yield parse(file.filename)
