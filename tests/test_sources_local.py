@@ -107,7 +107,7 @@ def test_a_directory_that_cannot_be_read(tmp_path: Path, http: Http, monkeypatch
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(Path, "iterdir", refuse)
-    with pytest.raises(StorageError, match="cannot read .*: Permission denied"):
+    with pytest.raises(StorageError, match=r"cannot read .*: Permission denied"):
         listed(tmp_path, http)
 
 

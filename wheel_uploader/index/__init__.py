@@ -202,11 +202,11 @@ def compare(
     """
     by_name_key: dict[Hashable, list[IndexFile]] = {}
     for served in page.files:
-        by_name_key.setdefault(_name_key(served.filename), []).append(served)
+        by_name_key.setdefault(_build_key(served.filename), []).append(served)
     by_hash = {served.hashes["sha256"]: served for served in page.files if "sha256" in served.hashes}
 
     def compare_file(file: LocalFile) -> IndexState:
-        same_name = [(served, sha256_of(served)) for served in by_name_key.get(_name_key(file.filename), ())]
+        same_name = [(served, sha256_of(served)) for served in by_name_key.get(_build_key(file.filename), ())]
         for served, digest in same_name:
             if digest != file.sha256:
                 other = served.filename if served.filename != file.filename else ""
@@ -221,7 +221,7 @@ def compare(
     return tuple(compare_file(file) for file in files)
 
 
-def _name_key(filename: str) -> Hashable:
+def _build_key(filename: str) -> Hashable:
     """Return a key that is equal for two names that an index treats as one file."""
     try:
         name = names.parse(filename)

@@ -33,8 +33,8 @@ def confirm(
     """Poll the index for up to ``timeout`` seconds until it lists every file with the expected SHA-256.
 
     If the index has a JSON and an HTML view, both must list the files: they are cached separately, and
-    installers read either. Caches must revalidate the pages. Raises ConflictError as soon as the
-    index serves different contents under one of the names, and DeadlineError if files are missing at the end.
+    installers read either. The requests bypass caches. Raises ConflictError as soon as the index serves
+    different contents under one of the names, and DeadlineError if files are still missing at the end.
     """
     deadline = clock() + timeout
     confirmed: _ConfirmedFiles = {}
@@ -88,7 +88,7 @@ def _describe_missing(files: Sequence[LocalFile], confirmed: _ConfirmedFiles) ->
     """Return the names of the files that a view lacks, with the view if the other one has the file."""
     lines = []
     for file in files:
-        lacking = [view for view, names in confirmed.items() if file.filename not in names]
+        lacking = [view for view, by_name in confirmed.items() if file.filename not in by_name]
         if lacking or not confirmed:
             view = f" (in its {lacking[0].upper()} view)" if 0 < len(lacking) < len(confirmed) else ""
             lines.append(f"{file.filename}{view}")

@@ -79,12 +79,12 @@ def list_files(
     """
     sources = [open_source(url, http, scratch) for url in urls]
     try:
-        return tuple(_with_valid_link(file) for source in sources for file in source.files(project))
+        return tuple(_mark_invalid_link(file) for source in sources for file in source.files(project))
     except RedirectRefused as error:
         raise error.as_missing() from None
 
 
-def _with_valid_link(file: RemoteFile) -> RemoteFile:
+def _mark_invalid_link(file: RemoteFile) -> RemoteFile:
     """Return ``file``, marked as unavailable if its URL is not valid."""
     if file.refused or not (reason := _describe_invalid_url(file.url)):
         return file

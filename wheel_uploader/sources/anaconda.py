@@ -76,7 +76,7 @@ class Anaconda:
         try:
             pages = list(paging.pages(url, self._get, lambda page: _read_page(page, channel)))
         except (NetworkError, CredentialsError) as error:
-            yield from self._from_simple(channel, name, project, error)
+            yield from self._list_simple_page(channel, name, project, error)
             return
         for _, listing in pages:
             yield from listing.files
@@ -84,7 +84,7 @@ class Anaconda:
     def _get(self, url: str) -> Page:
         return self._http.get(url, accept="application/json")
 
-    def _from_simple(
+    def _list_simple_page(
         self, channel: Channel, name: str, project: str, error: NetworkError | CredentialsError
     ) -> Iterator[RemoteFile]:
         """Yield the same files from the simple page, which has no hashes.

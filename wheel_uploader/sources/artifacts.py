@@ -79,7 +79,7 @@ class Unpacker:
         self._remaining_bytes -= size
         with storage_errors(str(path)), path.open("rb") as stream:
             walk = zipwalk.walk(stream, size)
-            members = [entry for entry in walk.entries if _basename(entry)]
+            members = [entry for entry in walk.entries if _get_basename(entry)]
             # An artifact that is a single file uploaded without a zip around it has the name of that file.
             is_bare_file = self._belongs_to_project(artifact.name) and not any(map(_is_distribution, members))
             if not is_bare_file:
@@ -128,7 +128,7 @@ class Unpacker:
         self, stream: BinaryIO, entry: Entry, packed_size: int, folder: Path, artifact: Artifact
     ) -> RemoteFile:
         """Return a member of the zip, unpacked into ``folder`` if it belongs to the project."""
-        name = _basename(entry)
+        name = _get_basename(entry)
         if not self._belongs_to_project(name):
             return RemoteFile(filename=name, url=artifact.url, source=artifact.source)
         description = f"{name} in {_describe(artifact)}"
@@ -155,13 +155,13 @@ class Unpacker:
         return _to_remote_file(path, artifact, entry.size, hashes)
 
 
-def _basename(entry: Entry) -> str:
+def _get_basename(entry: Entry) -> str:
     """Return the last part of a member's path; empty for a directory, even one that is named like a wheel."""
     return entry.name.replace("\\", "/").rpartition("/")[2]
 
 
 def _is_distribution(entry: Entry) -> bool:
-    return _basename(entry).endswith((".whl", *names.SDIST_SUFFIXES))
+    return _get_basename(entry).endswith((".whl", *names.SDIST_SUFFIXES))
 
 
 def _move(path: Path, destination: Path, artifact: Artifact, size: int) -> RemoteFile:

@@ -60,7 +60,7 @@ def read_document(document: Document, base_url: str, source: str) -> Listing:
 def _build_listing(entries: list[dict[str, Any]], base_url: str, source: str) -> Listing:
     files: list[RemoteFile] = []
     pages: dict[str, str] = {}
-    build_url = urls_below(_parent_url(base_url))
+    build_url = urls_below(_get_parent_url(base_url))
     for entry in entries:
         # serve has the name without its suffix in "name"; serve and Caddy append a slash to a directory.
         base = entry.get("base")
@@ -104,6 +104,6 @@ def _resolve_link(link: str, name: str, base_url: str) -> str:
     return url.partition("#")[0] if parts.scheme in {"http", "https"} and parts.netloc and has_name else ""
 
 
-def _parent_url(url: str) -> str:
+def _get_parent_url(url: str) -> str:
     parts = urlsplit(url)
     return urlunsplit(parts._replace(path=parts.path[: parts.path.rfind("/") + 1]))

@@ -55,7 +55,7 @@ def read_container(document: Document, base_url: str, source: str) -> Listing:
         return Listing(next=_build_listing_url(base_url, ""))
     prefix = query.get("prefix", [""])[0]
     marker = document.fields.get("NextMarker", "")
-    build_url, signature = urls_below(base_url), _signature(query)
+    build_url, signature = urls_below(base_url), _extract_signature(query)
     files = tuple(
         _to_remote_file(name, record, build_url(name) + signature, source)
         for record in document.records
@@ -77,7 +77,7 @@ def _to_remote_file(name: str, record: Record, url: str, source: str) -> RemoteF
     )
 
 
-def _signature(query: dict[str, list[str]]) -> str:
+def _extract_signature(query: dict[str, list[str]]) -> str:
     """Return the shared access signature of the listing's URL as a query: downloads need it too."""
     parameters = {key: values[0] for key, values in query.items() if key not in _QUERY_PARAMETERS}
     return with_query("", parameters)

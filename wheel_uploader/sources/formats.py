@@ -33,14 +33,15 @@ def read(page: Page) -> Listing:
     source = bare_url(page.url)
     reader = _choose_reader(page)
     if reader is None:
-        raise _not_a_listing(page, source)
+        raise _build_error(page, source)
     listing = reader(page.text, page.url, source)
     if listing.asks_for_password and not any(
         file.filename.endswith((".whl", *names.SDIST_SUFFIXES)) for file in listing.files
     ):
         raise ListingError(
             f"{source} returned a login page",
-            hint="Pass a URL that lists the files without a login, or put the login into it: https://USER:PASSWORD@HOST/...",
+            hint="Pass a URL that lists the files without a login,"
+            " or put the login into it: https://USER:PASSWORD@HOST/...",
         )
     return listing
 
@@ -61,7 +62,7 @@ def _is_xml(text: str) -> bool:
     return start.startswith("<?xml") and "<html" not in start
 
 
-def _not_a_listing(page: Page, source: str) -> ListingError:
+def _build_error(page: Page, source: str) -> ListingError:
     if _is_file_url(page.url):
         return ListingError(f"{source} is a file, not a listing", hint="Pass the URL of its directory.")
     return ListingError(f"{source} returned {printable(page.content_type)}, not a file listing")

@@ -62,12 +62,12 @@ def repository(url: str) -> Repository | None:
     if host in _GITHUB_HOSTS:
         path = parts.path.removeprefix("/repos") if host == "api.github.com" else parts.path
         return Repository(host=host, path=path)
-    if host and host in {_actions_host(), os.environ.get("GH_HOST", "").lower()}:
+    if host and host in {_get_actions_host(), os.environ.get("GH_HOST", "").lower()}:
         return Repository(host=parts.netloc.rpartition("@")[2], path=parts.path.removeprefix("/api/v3/repos"))
     return None
 
 
-def _actions_host() -> str:
+def _get_actions_host() -> str:
     """Return the host of the GitHub whose Actions job runs this process; empty outside of Actions."""
     try:
         return urlsplit(os.environ.get("GITHUB_SERVER_URL", "")).hostname or ""
@@ -75,9 +75,9 @@ def _actions_host() -> str:
         return ""
 
 
-def _token_variables(host: str) -> tuple[str, ...]:
+def _choose_token_variables(host: str) -> tuple[str, ...]:
     """Return the variables to read a token for ``host`` from; GITHUB_TOKEN of Actions is for its own host."""
-    own_host = _actions_host() or "github.com"
+    own_host = _get_actions_host() or "github.com"
     if host in _GITHUB_HOSTS:
         return _TOKEN_VARIABLES if own_host in _GITHUB_HOSTS else _TOKEN_VARIABLES[:1]
     own_variables = _TOKEN_VARIABLES[1:] if host.partition(":")[0] == own_host else ()
@@ -91,7 +91,7 @@ class Api:
         self._http = http
         #: URL of the API, without a trailing slash.
         self.base = f"https://{location.host}/api/v3" if location.is_enterprise else base
-        self._variables = _token_variables(location.host)
+        self._variables = _choose_token_variables(location.host)
         tokens = (os.environ.get(name, "").strip() for name in self._variables)
         self.token = next(filter(None, tokens), "")
         if self.token:
@@ -153,14 +153,14 @@ class GitHubRelease:
     @staticmethod
     def claims(url: str) -> bool:
         """Return whether ``url`` is a release, or an asset of one."""
-        return bool(_api_path(url))
+        return bool(_find_api_path(url))
 
     def files(self, project: str) -> Iterator[RemoteFile]:  # noqa: ARG002 (the URL names the repository)
         """Yield every asset, with its API URL if a token is set: it also serves drafts and private assets."""
         location = repository(self._url)
         assert location  # noqa: S101 - `claims` has checked it
         api = Api(self._http, self.api, location)
-        path = api.url(_api_path(self._url))
+        path = api.url(_find_api_path(self._url))
         releases, _, release_id = path.rpartition("/")
         if not _NUMBER.match(release_id) or releases.endswith("/tags"):
             releases = path[: path.rindex("/releases/")] + "/releases"
@@ -200,7 +200,7 @@ def _read_drafts(page: Page) -> Listing:
     ids_by_name = [
         (name, str(draft["id"]))
         for draft in drafts
-        for name in (draft.get("tag_name"), _last_url_segment(draft))
+        for name in (draft.get("tag_name"), _get_last_url_segment(draft))
     ]
     return Listing(
         pages={name: release_id for name, release_id in ids_by_name if isinstance(name, str) and name},
@@ -208,11 +208,11 @@ def _read_drafts(page: Page) -> Listing:
     )
 
 
-def _last_url_segment(release: dict[str, Any]) -> str:
+def _get_last_url_segment(release: dict[str, Any]) -> str:
     return unquote(str(release.get("html_url", "")).rpartition("/")[2])
 
 
-def _api_path(url: str) -> str:
+def _find_api_path(url: str) -> str:
     """Return the API's path of a release, like ``OWNER/REPO/releases/tags/TAG``; empty for other URLs."""
     location = repository(url)
     segments = [segment for segment in location.path.split("/") if segment] if location else []
@@ -225,15 +225,15 @@ def _api_path(url: str) -> str:
         case [number] if _NUMBER.match(number):
             release_path = number
         case ["download", *tag, _] if tag:
-            release_path = _tag_path(tag)
+            release_path = _build_tag_path(tag)
         case ["tag" | "tags" | "expanded_assets", *tag] if tag:
-            release_path = _tag_path(tag)
+            release_path = _build_tag_path(tag)
         case _:
             return ""
     return f"{'/'.join(owner_repo)}/releases/{release_path}"
 
 
-def _tag_path(segments: list[str]) -> str:
+def _build_tag_path(segments: list[str]) -> str:
     return f"tags/{quote(unquote('/'.join(segments)), safe='')}"
 
 

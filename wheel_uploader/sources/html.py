@@ -108,7 +108,7 @@ def read_html(text: str, base_url: str, source: str) -> Listing:
     """Return every file, and every page below this one, that a page links to. Raises ListingError."""
     target = _parse_anchors(text, source)
     base = _resolve(base_url, target.base) or base_url
-    base_directory = _directory(base)
+    base_directory = _get_directory(base)
     files: dict[str, RemoteFile] = {}
     pages: dict[str, str] = {}
     yanked: set[str] = set()
@@ -136,7 +136,7 @@ def read_html(text: str, base_url: str, source: str) -> Listing:
             file = RemoteFile(
                 filename=name,
                 url=url,
-                hashes=_hashes(fragment),
+                hashes=_parse_hashes(fragment),
                 source=source,
                 about=anchor.approximate_size,
             )
@@ -195,7 +195,7 @@ def _find_size(row_text: str) -> int | None:
     return size if bounded.is_size(size) else None
 
 
-def _directory(url: str) -> SplitResult:
+def _get_directory(url: str) -> SplitResult:
     parts = urlsplit(url)
     return parts._replace(path=parts.path[: parts.path.rfind("/") + 1] or "/")
 
@@ -208,7 +208,7 @@ def _is_below(parts: SplitResult, directory: SplitResult) -> bool:
     )
 
 
-def _hashes(fragment: str) -> dict[str, str]:
+def _parse_hashes(fragment: str) -> dict[str, str]:
     return digests(dict(_HASH.findall(unquote(fragment).strip()))) if fragment else {}
 
 

@@ -43,14 +43,14 @@ class LocalFiles:
                 for path in _list_visible(self._path):
                     yield from _to_remote_files(_list_visible(path) if path.is_dir() else [path])
             else:
-                raise self._not_found()
+                raise self._build_not_found_error()
         except OSError as error:
             raise StorageError(
                 f"cannot read {printable(str(error.filename or self._argument))}: {error.strerror or error}",
                 hint="Fix the permissions, or pass another source with -u.",
             ) from None
 
-    def _not_found(self) -> NothingFoundError | UsageError:
+    def _build_not_found_error(self) -> NothingFoundError | UsageError:
         argument = printable(self._argument)
         if _HOST_PREFIX.match(self._argument):
             return UsageError(

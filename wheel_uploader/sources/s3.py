@@ -28,8 +28,8 @@ FIELDS = frozenset(
     | {"IsTruncated", "NextMarker", "NextContinuationToken"}
 )
 
-#: Version 2 of the listing request. A server that knows only version 1 answers with that, which `_next_url`
-#: also reads.
+#: Parameters of version 2 of the listing request. A server that only knows version 1 ignores "list-type", and
+#: `_build_next_url` reads its response too.
 _LISTING_PARAMETERS = {"list-type": "2", "delimiter": "/", "encoding-type": "url"}
 _BUCKET_URL = re.compile(r"(?i)(s3|gs)://([a-z0-9][a-z0-9._-]{1,221})(?:/++(.*))?\Z")
 _GOOGLE_HOST = "storage.googleapis.com"
@@ -53,7 +53,7 @@ def listing_url(url: str) -> str:
     if parts.scheme not in {"http", "https"} or parts.path.endswith((".html", ".htm")):
         return ""
     path = unquote(parts.path).lstrip("/")
-    host_bucket = _bucket_of_host(host)
+    host_bucket = _get_bucket_of_host(host)
     if host_bucket:
         return _build_listing_url(urlunsplit(parts._replace(path="/")), path)
     if host_bucket is not None and path:
@@ -62,7 +62,7 @@ def listing_url(url: str) -> str:
     return ""
 
 
-def _bucket_of_host(host: str) -> str | None:
+def _get_bucket_of_host(host: str) -> str | None:
     """Return the bucket in a host name of S3 or Google, "" if the path has it, or None for other hosts."""
     if host == _GOOGLE_HOST:
         return ""
@@ -94,7 +94,7 @@ def read_bucket(document: Document, base_url: str, source: str) -> Listing:
         for key, record in zip(keys, document.records, strict=True)
         if is_right_below(prefix, key)
     )
-    return Listing(files=files, next=_next_url(document, keys, base_url, encoded=encoded))
+    return Listing(files=files, next=_build_next_url(document, keys, base_url, encoded=encoded))
 
 
 def is_right_below(prefix: str, key: str) -> bool:
@@ -120,7 +120,7 @@ def _to_remote_file(key: str, record: Record, url: str, source: str) -> RemoteFi
     )
 
 
-def _next_url(document: Document, keys: list[str], base_url: str, *, encoded: bool) -> str:
+def _build_next_url(document: Document, keys: list[str], base_url: str, *, encoded: bool) -> str:
     fields = document.fields
     if token := fields.get("NextContinuationToken", ""):
         return with_query(base_url, {"continuation-token": token})

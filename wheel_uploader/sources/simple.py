@@ -35,7 +35,7 @@ def load(text: str, source: str, keep: Collection[str] | None = None) -> Any:
     on a large page the other keys take most of the memory.
     """
     if text.count("{") + text.count("[") > _MAX_OBJECTS or text.count(",") > _MAX_COMMAS:
-        raise _too_many_files(source)
+        raise _build_limit_error(source)
     try:
         return bounded.load_json(text, None if keep is None else lambda value: _keep_keys(value, keep))
     except ValueError:
@@ -60,11 +60,11 @@ def read_index(value: Any, base_url: str, source: str) -> Listing:
     if not isinstance(files, list) or not isinstance(projects, list):
         raise ListingError(f"{source} returned JSON in which files or projects are not a list")
     if len(files) + len(projects) > MAX_LINKS:
-        raise _too_many_files(source)
+        raise _build_limit_error(source)
     names = [project["name"] for project in projects if _has_text(project, "name")]
     return Listing(
         files=tuple(_parse_files(files, base_url, source)),
-        pages={canonicalize_name(name): urljoin(base_url, f"{_page_name(name)}/") for name in names},
+        pages={canonicalize_name(name): urljoin(base_url, f"{_quote_project(name)}/") for name in names},
     )
 
 
@@ -84,7 +84,7 @@ def _check_index_page(data: Any, source: str) -> dict[str, Any]:
     return dict(data)
 
 
-def _too_many_files(source: str) -> ListingError:
+def _build_limit_error(source: str) -> ListingError:
     return ListingError(
         f"{source} lists more than {MAX_LINKS} files or projects",
         hint="Pass the URL of the project's page.",
@@ -126,5 +126,5 @@ def _has_text(value: object, key: str) -> bool:
     return isinstance(value, dict) and isinstance(value.get(key), str)
 
 
-def _page_name(name: str) -> str:
+def _quote_project(name: str) -> str:
     return quote(canonicalize_name(name), safe="", errors="replace")

@@ -23,11 +23,11 @@ class ObjectStore(WebPage):
     @staticmethod
     def claims(url: str) -> bool:
         """Return whether ``url`` is a bucket or container, or a prefix in one."""
-        return bool(_listing_url(url))
+        return bool(_build_listing_url(url))
 
     def files(self, project: str) -> Iterator[RemoteFile]:  # noqa: ARG002 (a directory holds files of any project)
         """Yield the files directly below the prefix."""
-        url = _listing_url(self._url)
+        url = _build_listing_url(self._url)
         for signature in parse_qs(urlsplit(url).query).get("sig", []):
             remember_secret(signature)
         try:
@@ -42,7 +42,7 @@ class ObjectStore(WebPage):
             raise
 
 
-def _listing_url(url: str) -> str:
+def _build_listing_url(url: str) -> str:
     return next(filter(None, (listing_url(url) for listing_url in _LISTING_URLS)), "")
 
 

@@ -38,7 +38,7 @@ class WebPage:
         return url.lower().startswith(("http://", "https://"))
 
     def files(self, project: str) -> Iterator[RemoteFile]:
-        """Yield the files of the page; if none is of the project, also those of its page below this one."""
+        """Yield the files of the page and, if none is of the project, those of the project's subpage."""
         canonical_name = canonicalize_name(project)
         has_project, listing_url, project_url = False, self._url, ""
         for page, listing in self.pages(self._url):
