@@ -242,7 +242,7 @@ def test_a_repository_that_pypirc_does_not_have(person: Person, staged: Path) ->
     ("reply", "code", "said"),
     [
         (answer(404, b"<h1>Not Found</h1>"), 3, "404"),
-        (answer(401), 4, "asks for a login"),
+        (answer(401), 4, "requires authentication"),
         (answer(200, b"<form><input type=password name=p></form>"), 5, "login"),
         (answer(200, b"\x89PNG\r\n", {"Content-Type": "image/png"}), 5, "image/png"),
         (answer(200, b"<html><body>Welcome</body></html>"), 3, "no files of dipy 1.11.0"),

@@ -57,13 +57,13 @@ def test_a_cut_gzip_is_cut() -> None:
     "junk", [b"<html>", zlib.compress(b"x"), gzip.compress(b"x", mtime=0) + b"junk", b"\x1f\x8b" * 20]
 )
 def test_what_is_no_gzip_is_said(junk: bytes) -> None:
-    with pytest.raises(ListingError, match="staging answered with a gzip that cannot be unpacked"):
+    with pytest.raises(ListingError, match="staging returned invalid gzip data"):
         gunzipped(junk)
 
 
 @pytest.mark.parametrize("coding", ["br", "zstd", "deflate", "gzip, gzip", "gzip\x1b[2J"])
 def test_other_codings_were_not_asked_for(coding: str) -> None:
-    with pytest.raises(ListingError, match="in a coding that was not asked for") as caught:
+    with pytest.raises(ListingError, match="returned a Content-Encoding that was not requested") as caught:
         list(bodies.unpacked([b"x"], coding, "staging"))
     assert "\x1b" not in str(caught.value)
 

@@ -109,7 +109,7 @@ def test_a_server_that_wants_hours_is_not_waited_for() -> None:
     with pytest.raises(HttpStatus) as caught:
         failing.run()
     assert failing.pauses == []
-    assert caught.value.details == ("the server asks to wait 601 s",)
+    assert caught.value.details == ("the server asked to wait 601 s",)
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ def test_every_expression_is_linear() -> None:
 def test_every_expression_is_found() -> None:
     places = {each.where for each in found()[0]}
     assert len(places) > 100
-    assert {"sources.html._HASH", "index._KNOWN_PATHS", "http.logins._with_token"} - places == set()
+    assert {"sources.html._HASH", "index._KNOWN_PATHS", "http.logins._token_headers"} - places == set()
     assert set(found()[1]) == set(DYNAMIC)
     assert set(BOUNDED) <= places
 

@@ -134,7 +134,7 @@ def test_what_is_no_token_is_refused_and_not_shown(token: str) -> None:
     with pytest.raises(UsageError) as caught:
         bound(MINE, token=token)
     assert str(caught.value) == "WHEEL_UPLOADER_URL_TOKEN is not a token"
-    assert caught.value.hint == "It has to be the token alone, without 'Bearer' before it."
+    assert caught.value.hint == "Set it to the token alone, without 'Bearer' in front."
 
 
 def test_space_around_a_token_is_not_part_of_it() -> None:
@@ -194,7 +194,7 @@ def test_a_netrc_that_others_may_read_is_refused(netrc: Path) -> None:
         netrc.chmod(mode)
         with pytest.raises(UsageError) as caught:
             bound(MINE, netrc=True)
-        assert str(caught.value) == f"{netrc} has passwords, and others may read it"
+        assert str(caught.value) == f"{netrc} holds passwords, and other users can read it"
         assert caught.value.hint == f"Run: chmod 600 {netrc}"
     netrc.chmod(0o400)
     assert bound(MINE, netrc=True)
@@ -212,8 +212,8 @@ def test_a_netrc_that_is_none_is_said_and_not_quoted(netrc: Path, text: bytes, l
     netrc.write_bytes(text)
     with pytest.raises(UsageError) as caught:
         bound(MINE, netrc=True)
-    assert str(caught.value) == f"{netrc} cannot be understood{line}"
-    assert caught.value.hint == "It has entries like 'machine HOST login NAME password WORD'."
+    assert str(caught.value) == f"cannot parse {netrc}{line}"
+    assert caught.value.hint == "Its entries look like 'machine HOST login NAME password WORD'."
 
 
 def test_a_netrc_that_is_not_there_is_said(netrc: Path) -> None:
@@ -221,7 +221,10 @@ def test_a_netrc_that_is_not_there_is_said(netrc: Path) -> None:
     with pytest.raises(UsageError) as caught:
         bound(MINE, netrc=True)
     assert str(caught.value) == f"{netrc} cannot be read: No such file or directory"
-    assert caught.value.hint == "Write 'machine HOST login NAME password WORD' into it, or leave --netrc out."
+    assert (
+        caught.value.hint
+        == "Create it with the line 'machine HOST login NAME password WORD', or omit --netrc."
+    )
 
 
 def test_a_user_without_a_home_has_no_netrc(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -231,7 +234,7 @@ def test_a_user_without_a_home_has_no_netrc(monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.delenv("NETRC")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(Path, "home", nowhere)
-    with pytest.raises(UsageError, match=r"^\.netrc cannot be read"):
+    with pytest.raises(UsageError, match=r"^cannot read \.netrc: "):
         bound(MINE, netrc=True)
 
 
@@ -242,5 +245,7 @@ def test_a_login_that_is_refused_is_said() -> None:
             http.add_headers(below, headers)
         with pytest.raises(CredentialsError) as caught:
             http.get(MINE)
-    assert str(caught.value) == f"{MINE} refuses the token or the login that was sent"
-    assert caught.value.hint == "Check that it is for this host, may read this, and has not expired."
+    assert str(caught.value) == f"{MINE} rejected the token or the credentials that were sent"
+    assert caught.value.hint == (
+        "Check that they are for this host, allow reading this URL, and have not expired."
+    )

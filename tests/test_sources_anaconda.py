@@ -307,7 +307,7 @@ def test_when_neither_answers_it_is_the_api_that_failed() -> None:
     assert "t/TOKEN" in str(caught.value.hint)
     with pytest.raises(NetworkError, match=r"api\.anaconda\.org/.* returned 500"):
         listed(SITE, Site({API: httpx.Response(500)}))
-    with pytest.raises(CredentialsError, match="asks for a login") as refused:
+    with pytest.raises(CredentialsError, match="requires authentication") as refused:
         listed(SITE, Site({API: httpx.Response(401)}))
     assert "t/TOKEN" in str(refused.value.hint)
     with pytest.raises(ListingError, match="JSON without a list of files"):

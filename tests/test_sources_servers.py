@@ -114,7 +114,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> Non
         with Http(typed=[url]) as http, pytest.raises(NetworkError) as caught:
             sources.list_files([url], "dipy", http)
         assert "the TLS certificate of 127.0.0.1:" in str(caught.value)
-        assert "is not accepted: self-signed certificate" in str(caught.value)
+        assert "is not trusted: self-signed certificate" in str(caught.value)
         assert "SSL_CERT_FILE" in caught.value.hint
         with Http(typed=[url], verify=str(own.cert)) as http:
             assert len(sources.list_files([url], "dipy", http)) == 1

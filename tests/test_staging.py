@@ -597,7 +597,7 @@ def test_a_secret_that_a_server_sends_back_is_not_shown(
 def test_a_login_that_is_missing() -> None:
     result = listed(Site(FILES, authorization="Bearer x"))
     assert result.exit_code == 4
-    assert "asks for a login" in shown(result)[0]
+    assert "requires authentication" in shown(result)[0]
 
 
 @pytest.mark.parametrize(
@@ -607,14 +607,14 @@ def test_a_login_that_is_missing() -> None:
             {"WHEEL_UPLOADER_URL_TOKEN": "Bearer x"},
             [
                 "error: WHEEL_UPLOADER_URL_TOKEN is not a token",
-                "next: It has to be the token alone, without 'Bearer' before it.",
+                "next: Set it to the token alone, without 'Bearer' in front.",
             ],
         ),
         (
             {"NETRC": "nowhere", "WHEEL_UPLOADER_NETRC": "1"},
             [
-                "error: nowhere cannot be read: No such file or directory",
-                "next: Write 'machine HOST login NAME password WORD' into it, or leave --netrc out.",
+                "error: cannot read nowhere: No such file or directory",
+                "next: Create it with the line 'machine HOST login NAME password WORD', or omit --netrc.",
             ],
         ),
     ],
@@ -720,10 +720,10 @@ def test_certificates_that_cannot_be_read_are_said(variable: str) -> None:
     result = listed(Site(FILES), env={variable: "nowhere.pem"})
     assert result.exit_code == 2
     assert shown(result) == [
-        f"error: the certificates in nowhere.pem ({variable}) cannot be read: No such file or directory",
-        "next: Give a file in PEM format.",
+        f"error: cannot read the certificates in nowhere.pem ({variable}): No such file or directory",
+        "next: Pass a file in PEM format.",
     ]
     Path("empty.pem").write_text("no certificate\n")
     result = listed(Site(FILES), env={variable: "empty.pem"})
     assert result.exit_code == 2
-    assert shown(result)[0].startswith(f"error: the certificates in empty.pem ({variable}) cannot be read: ")
+    assert shown(result)[0].startswith(f"error: cannot read the certificates in empty.pem ({variable}): ")

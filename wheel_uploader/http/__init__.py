@@ -1,4 +1,4 @@
-"""Every GET, with its limits, retries, redirects and credentials: the one home of httpx, with reply.py."""
+"""HTTP client: GET requests with limits, retries, redirects and credentials; only this package uses httpx."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ __all__ = ["Http", "Page", "Stream"]
 T = TypeVar("T")
 
 MAX_REDIRECTS = 5
-#: Seconds: to connect, and for one whole page.
+#: Limits in seconds: to connect, and to fetch a whole page.
 CONNECT_TIMEOUT = 10.0
 PAGE_TIMEOUT = 120.0
 
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
-#: Headers that say nothing of who asks: the only ones that follow a redirect to another place.
-_HARMLESS = frozenset(
+_REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
+#: Headers that do not identify the user: the only ones that are sent to another origin after a redirect.
+_ORIGIN_INDEPENDENT_HEADERS = frozenset(
     {"accept", "accept-encoding", "cache-control", "pragma", "range", "if-range"}
     | {"if-none-match", "if-modified-since"}
 )
 
 
 class Http:
-    """All GET requests of a run: one pool of connections, which any number of threads may use."""
+    """HTTP client for all GET requests of a run: one connection pool, which any number of threads may use."""
 
     def __init__(
         self,
@@ -69,11 +69,12 @@ class Http:
         clock: Callable[[], float] = time.monotonic,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        """``typed``: the URLs that the person gave, whose hosts may be contacted wherever they are.
+        """Open a client; ``typed`` are the URLs that the user gave, whose hosts may be private.
 
-        ``timeout``: seconds without a byte. ``retries``: attempts in all. ``verify``: False, or the path of
-        a PEM file with the certificates to trust. ``ahead``: URLs among ``typed``, to whose https hosts so
-        many connections are opened beside the first one. ``transport`` is for tests. Raises UsageError.
+        ``timeout``: seconds without data. ``retries``: total number of attempts. ``verify``: False, or the
+        path of a PEM file with the certificates to trust. ``ahead``: for URLs among ``typed``, the number of
+        connections to open to their https hosts in addition to the first one. ``transport`` is for tests.
+        Raises UsageError.
         """
         typed = tuple(typed)
         self._rules = Rules(typed=typed, allow_hosts=allow_hosts, allow_insecure_hosts=allow_insecure_hosts)
@@ -81,7 +82,7 @@ class Http:
         self._headers = BoundHeaders()
         for url in typed:
             remember_url(url)
-            self._take_credentials(url)
+            self._extract_credentials(url)
         self._timeout = timeout
         self._retries = retries
         self._polling = False
@@ -89,7 +90,8 @@ class Http:
         self._sleep = sleep
         self._clock = clock
         self._timeouts = httpx.Timeout(timeout, connect=min(CONNECT_TIMEOUT, timeout), pool=None).as_dict()
-        # Not a Client: that would keep cookies, judge redirects and log whole URLs, secrets and all.
+        # Not an httpx.Client: it would keep cookies, follow redirects by its own rules, and log whole URLs
+        # with their secrets.
         self._transport = transport or ProxyRouter(
             self._rules.trusts, tls_context(verify), connections, ahead
         )
@@ -101,15 +103,15 @@ class Http:
         self._transport.close()
 
     def add_credentials(self, url: str, username: str, password: str) -> None:
-        """Log in with these wherever scheme, host and port are those of ``url``, and nowhere else."""
+        """Send these credentials to the scheme, host and port of ``url``, and nowhere else."""
         remember_basic_auth(username, password)
         self._credentials[place_of(url)] = (username, password)
 
     def add_headers(self, below: str, headers: Mapping[str, str]) -> None:
-        """Send these (a token, say) with requests whose URL begins like ``below``, and with no others."""
-        self._headers.add(below, _lower(headers))
+        """Send these headers (a token, for example) only with requests whose URL starts with ``below``."""
+        self._headers.add(below, _with_lowercase_names(headers))
 
-    def _take_credentials(self, url: str) -> None:
+    def _extract_credentials(self, url: str) -> None:
         with contextlib.suppress(NotAUrl):
             place_of(url)
             _, username, password = split_credentials(url)
@@ -118,7 +120,7 @@ class Http:
 
     @contextlib.contextmanager
     def polling(self) -> Iterator[None]:
-        """Within it a page is asked for once, past all caches, and ``-v`` shows what is said of its age."""
+        """Return a context in which pages bypass caches and are not retried; ``-v`` shows their age."""
         retries, self._retries, self._polling = self._retries, 1, True
         try:
             yield
@@ -126,23 +128,26 @@ class Http:
             self._retries, self._polling = retries, False
 
     def refuse_link(self, url: str, *, listed_at: str, pinned: bool) -> str:
-        """Why a link of the listing ``listed_at`` must not be fetched, in one clause; empty when it may.
+        """Return in one clause why a link on the listing ``listed_at`` must not be fetched; else "".
 
-        ``pinned``: the listing gave a sha256 for it.
+        ``pinned``: the listing gave a sha256 for the link.
         """
         return self._rules.refuse_link(url, listed_at=listed_at, pinned=pinned)
 
-    def retrying(self, what: str, attempt: Callable[[], T]) -> T:
-        """Call ``attempt`` again while it fails in a way that may pass (promise 11)."""
+    def retrying(self, operation: str, attempt: Callable[[], T]) -> T:
+        """Call ``attempt`` until it succeeds, fails permanently, or has used up the client's retries.
+
+        ``operation`` names it in the line that ``-v`` shows for each retry.
+        """
         return retry.retrying(
-            what, attempt, attempts=self._retries, progress=self._progress, sleep=self._sleep
+            operation, attempt, attempts=self._retries, progress=self._progress, sleep=self._sleep
         )
 
     def say(self, text: str) -> None:
-        """Tell the person what was noticed on the way; for those who read answers and have no other voice."""
+        """Print a notice for the user: for modules that read responses and have no progress object."""
         self._progress.say(text)
 
-    # --- asking ----------------------------------------------------------------------------------------
+    # --- requests --------------------------------------------------------------------------------------
 
     def get(
         self,
@@ -152,44 +157,44 @@ class Http:
         no_cache: bool = False,
         headers: Mapping[str, str] | None = None,
     ) -> Page:
-        """The whole page at ``url``, of at most 32 MiB and within 120 s, after retries.
+        """Return the whole page at ``url``, retrying as needed; the limits are 32 MiB and 120 s.
 
-        ``no_cache`` asks caches on the way to look again. Raises HttpStatus for any status but 2xx,
-        CredentialsError for 401, ListingError when a limit is broken, else NetworkError.
+        ``no_cache`` asks caches to revalidate. Raises HttpStatus for any status but 2xx, CredentialsError for
+        401, ListingError when a limit is exceeded, else NetworkError.
         """
         url = self._without_credentials(url)
-        asked = {"accept": accept, "accept-encoding": "gzip", **_lower(headers)}
+        request_headers = {"accept": accept, "accept-encoding": "gzip", **_with_lowercase_names(headers)}
         if no_cache or self._polling:
-            asked |= {"cache-control": "no-cache", "pragma": "no-cache"}
-        page = self.retrying(f"get {printable_url(url)}", lambda: self._get(url, asked))
+            request_headers |= {"cache-control": "no-cache", "pragma": "no-cache"}
+        page = self.retrying(f"get {printable_url(url)}", lambda: self._fetch_page(url, request_headers))
         if self._polling and (age := age_of(page)):
             self._progress.detail(f"{bare_url(page.url)}: {age}")
         return page
 
-    def _get(self, url: str, headers: Mapping[str, str]) -> Page:
+    def _fetch_page(self, url: str, headers: Mapping[str, str]) -> Page:
         end = self._clock() + PAGE_TIMEOUT
         try:
             with time_limit(PAGE_TIMEOUT), self._open(url, headers) as (response, final):
                 if not response.is_success:
-                    raise self._refusal(response, final)
-                return self._page(response, final, end)
+                    raise self._error_for_status(response, final)
+                return self._read_page(response, final, end)
         except TransportError:
             if self._clock() < end:
                 raise
-        # It was slow all the time: nothing says that the next 120 s would be better.
-        raise NetworkError(f"{bare_url(url)} was not whole after {PAGE_TIMEOUT:.0f} s")
+        # Not retried: the server was slow all the time, and another 120 s would hardly help.
+        raise NetworkError(f"{bare_url(url)} did not finish within {PAGE_TIMEOUT:.0f} s")
 
-    def _page(self, response: httpx.Response, url: str, end: float) -> Page:
-        headers, where = headers_of(response), bare_url(url)
+    def _read_page(self, response: httpx.Response, url: str, end: float) -> Page:
+        headers, shown_url = headers_of(response), bare_url(url)
 
-        def in_time() -> Iterator[bytes]:
-            for piece in bodies.limited(raw_pieces(response, url), where):
+        def raw_until_end() -> Iterator[bytes]:
+            for piece in bodies.limited(raw_pieces(response, url), shown_url):
                 yield piece
                 if self._clock() >= end:
-                    raise TransportError(f"{where} takes too long")
+                    raise TransportError(f"{shown_url} takes too long")
 
-        plain = bodies.unpacked(in_time(), coding_of(response), where)
-        body = bodies.joined(bodies.limited(plain, where))
+        plain = bodies.unpacked(raw_until_end(), coding_of(response), shown_url)
+        body = bodies.joined(bodies.limited(plain, shown_url))
         return Page(
             url=url,
             status=response.status_code,
@@ -207,23 +212,23 @@ class Http:
         listed_at: str = "",
         pinned: bool = False,
     ) -> Iterator[Stream]:
-        """The answer 200, 206, 304 or 416 to one request for ``url``, not retried.
+        """Return a context with the 200, 206, 304 or 416 response to one request for ``url``, not retried.
 
-        ``listed_at`` and ``pinned`` as for ``refuse_link``; without ``listed_at`` the URL is no link but
-        one of our own. Raises as ``get`` does.
+        ``listed_at`` and ``pinned`` as for ``refuse_link``; an empty ``listed_at`` means that the URL was not
+        found in a listing. Raises the same errors as ``get``.
         """
         if listed_at and (reason := self.refuse_link(url, listed_at=listed_at, pinned=pinned)):
-            raise NetworkError(f"{printable_url(url)} is not fetched: {reason}")
+            raise NetworkError(f"refusing to fetch {printable_url(url)}: {reason}")
         url = self._without_credentials(url)
-        asked = {"accept": "*/*", "accept-encoding": "identity", **_lower(headers)}
+        request_headers = {"accept": "*/*", "accept-encoding": "identity", **_with_lowercase_names(headers)}
         with contextlib.ExitStack() as stack:
-            # The body may take as long as it keeps coming, the way to it may not.
+            # The body has no time limit as long as data keeps arriving; the request and its redirects have.
             with time_limit(CONNECT_TIMEOUT + self._timeout):
-                response, final = stack.enter_context(self._open(url, asked, pinned=pinned))
+                response, final = stack.enter_context(self._open(url, request_headers, pinned=pinned))
             if response.status_code not in {200, 206, 304, 416}:
-                raise self._refusal(response, final)
+                raise self._error_for_status(response, final)
             if response.status_code == 304:
-                # It has no body, but only when that has been read can the connection be used again.
+                # The body is empty, but the connection can only be reused once it has been read.
                 with contextlib.suppress(httpx.HTTPError):
                     response.read()
             yield Stream(response, final, self._clock)
@@ -232,95 +237,99 @@ class Http:
     def _open(
         self, url: str, headers: Mapping[str, str], *, pinned: bool = False
     ) -> Iterator[tuple[httpx.Response, str]]:
-        """Ask, and follow redirects by our own rules: the last answer, its body unread, and its URL."""
+        """Send the request and follow allowed redirects; yield the last response, unread, and its URL."""
         if reason := self._rules.refuse_url(url):
-            raise self._refused(url, reason)
-        asked = url
+            raise self._policy_error(url, reason)
+        requested_url = url
         for _ in range(MAX_REDIRECTS + 1):
             response = self._send(url, headers)
             try:
                 location = response.headers.get("location", "")
-                if response.status_code not in _REDIRECTS or not location:
+                if response.status_code not in _REDIRECT_STATUSES or not location:
                     yield response, url
                     return
                 drain(response)
             finally:
                 response.close()
-            target = self._redirected(url, location, asked=asked, pinned=pinned)
+            target = self._resolve_redirect(url, location, requested_url=requested_url, pinned=pinned)
             if place_of(target) != place_of(url):
-                headers = {key: value for key, value in headers.items() if key in _HARMLESS}
+                headers = {key: value for key, value in headers.items() if key in _ORIGIN_INDEPENDENT_HEADERS}
             url = target
         raise NetworkError(
-            f"{bare_url(asked)} redirects more than {MAX_REDIRECTS} times",
-            hint="Open the URL in a browser and give the address where it ends.",
+            f"{bare_url(requested_url)} redirects more than {MAX_REDIRECTS} times",
+            hint="Open the URL in a browser and pass the address that it ends at.",
         )
 
-    def _redirected(self, url: str, location: str, *, asked: str, pinned: bool) -> str:
-        """Where a redirect of ``url`` leads. Raises NetworkError when that must not be asked."""
+    def _resolve_redirect(self, url: str, location: str, *, requested_url: str, pinned: bool) -> str:
+        """Return the target of a redirect of ``url``. Raises NetworkError if it must not be followed."""
         try:
             target = urljoin(url, location).partition("#")[0]
         except ValueError:
             target, reason = location, "it is not a URL"
         else:
-            reason = self.refuse_link(target, listed_at=asked, pinned=pinned)
+            reason = self.refuse_link(target, listed_at=requested_url, pinned=pinned)
             if url.startswith("https:") and target.startswith("http:"):
-                reason = "it goes from https to http"
+                reason = "it downgrades https to http"
         if reason:
             raise redirect_refused(url, target, reason)
         return target
 
     def _send(self, url: str, headers: Mapping[str, str]) -> httpx.Response:
-        sent = {"user-agent": f"wheel-uploader/{__version__}", **headers, **self._headers.of(url)}
-        if login := self._credentials.get(place_of(url)):
-            sent["authorization"] = "Basic " + base64.b64encode(":".join(login).encode()).decode()
+        request_headers = {"user-agent": f"wheel-uploader/{__version__}", **headers, **self._headers.of(url)}
+        if credentials := self._credentials.get(place_of(url)):
+            encoded = base64.b64encode(":".join(credentials).encode()).decode()
+            request_headers["authorization"] = f"Basic {encoded}"
         try:
-            request = httpx.Request("GET", url, headers=sent, extensions={"timeout": self._timeouts})
+            request = httpx.Request(
+                "GET", url, headers=request_headers, extensions={"timeout": self._timeouts}
+            )
             place_of(url).check_reading(request.url.raw_host.decode("ascii"), request.url.port)
             return self._transport.handle_request(request)
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             raise explain(error, url) from error
 
     def _without_credentials(self, url: str) -> str:
-        """A URL that the person typed, without the credentials that were taken from it before."""
+        """Return ``url`` without its credentials if they are the ones stored for its origin."""
         with contextlib.suppress(NotAUrl):
-            place = place_of(url)
+            origin = place_of(url)
             bare, username, password = split_credentials(url)
-            if self._credentials.get(place) == (unquote(username), unquote(password)):
+            if self._credentials.get(origin) == (unquote(username), unquote(password)):
                 return bare
         return url
 
-    # --- when the answer is no -------------------------------------------------------------------------
+    # --- errors ----------------------------------------------------------------------------------------
 
-    def _refusal(self, response: httpx.Response, url: str) -> NetworkError | CredentialsError:
-        """The error that an answer of another status than the wanted ones is."""
-        return self._login(url) if response.status_code == 401 else status_error(response, url)
+    def _error_for_status(self, response: httpx.Response, url: str) -> NetworkError | CredentialsError:
+        """Return the error for a response with an unexpected status."""
+        return self._authentication_error(url) if response.status_code == 401 else status_error(response, url)
 
-    def _login(self, url: str) -> CredentialsError:
-        place = place_of(url)
-        known = self._credentials.get(place)
-        if known:
+    def _authentication_error(self, url: str) -> CredentialsError:
+        origin = place_of(url)
+        credentials = self._credentials.get(origin)
+        if credentials:
             return CredentialsError(
-                f"{bare_url(url)} refuses the login of {printable(known[0])}",
-                hint="Check the user name and the password; both have to be percent-encoded in a URL.",
+                f"{bare_url(url)} rejected the credentials of {printable(credentials[0])}",
+                hint="Check the user name and the password; both must be percent-encoded in a URL.",
             )
         if "authorization" in self._headers.of(url):
             return CredentialsError(
-                f"{bare_url(url)} refuses the token or the login that was sent",
-                hint="Check that it is for this host, may read this, and has not expired.",
+                f"{bare_url(url)} rejected the token or the credentials that were sent",
+                hint="Check that they are for this host, allow reading this URL, and have not expired.",
             )
         return CredentialsError(
-            f"{bare_url(url)} asks for a login",
-            hint=f"Put it into the URL: {place.scheme}://USER:PASSWORD@{urlsplit(url).netloc}/...; "
-            "or use --netrc, or WHEEL_UPLOADER_URL_TOKEN.",
+            f"{bare_url(url)} requires authentication",
+            hint="Put the credentials into the URL "
+            f"({origin.scheme}://USER:PASSWORD@{urlsplit(url).netloc}/...), "
+            "use --netrc, or set WHEEL_UPLOADER_URL_TOKEN.",
         )
 
-    def _refused(self, url: str, reason: str) -> NetworkError | UsageError:
-        message = f"{printable_url(url)} is not asked: {reason}"
+    def _policy_error(self, url: str, reason: str) -> NetworkError | UsageError:
+        message = f"refusing to fetch {printable_url(url)}: {reason}"
         with contextlib.suppress(NotAUrl):
             if not self._rules.trusts(place_of(url).host):
                 return NetworkError(message)
         return UsageError(message)
 
 
-def _lower(headers: Mapping[str, str] | None) -> dict[str, str]:
+def _with_lowercase_names(headers: Mapping[str, str] | None) -> dict[str, str]:
     return {key.lower(): value for key, value in (headers or {}).items()}

@@ -1,4 +1,4 @@
-"""Connections to a host that are opened while its first one still waits for the listing."""
+"""Connections that are opened ahead of use, while the first connection to the host waits for the listing."""
 
 from __future__ import annotations
 
@@ -11,140 +11,144 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from wheel_uploader.http.hosts import NotAUrl, place_of
 
-#: Seconds: how long one is kept for somebody to take it.
+#: Seconds after which an unused connection is closed.
 KEPT = 10.0
-#: Seconds that one is waited for at most, however long the first connection took.
+#: Longest wait for one of these connections in seconds, even if the first connection took longer.
 LONGEST_WAIT = 1.0
 
 
 class Connection(Protocol):
-    """An open connection whose TLS is done."""
+    """An open connection after its TLS handshake."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Close the connection."""
 
-    def get_extra_info(self, info: str) -> Any: ...
+    def get_extra_info(self, info: str) -> Any:
+        """Return the object that httpcore knows as ``info``, such as "socket"."""
 
 
-C = TypeVar("C", bound=Connection)
+ConnectionT = TypeVar("ConnectionT", bound=Connection)
 
 
 def places_of(ahead: Mapping[str, int]) -> dict[tuple[str, int], int]:
-    """How many connections each host and port gets that is asked by https; ``ahead`` has them by URL."""
-    found = {}
+    """Return the number of connections for each https host and port; ``ahead`` gives them by URL."""
+    counts = {}
     for url, count in ahead.items():
         with contextlib.suppress(NotAUrl):
-            place = place_of(url)
-            if place.scheme == "https":
-                found[place.host, place.port] = count
-    return found
+            origin = place_of(url)
+            if origin.scheme == "https":
+                counts[origin.host, origin.port] = count
+    return counts
 
 
-class Stash(Generic[C]):
-    """The connections ahead of one host, opened once; what goes wrong with them is nobody's trouble.
+class Stash(Generic[ConnectionT]):
+    """The connections opened ahead to one host, once per run; errors in opening them are ignored.
 
-    Each is held by a thread of its own, until it is taken, too old, or dropped.
+    Each is held by its own thread until it is taken, has become too old, or is dropped.
     """
 
     def __init__(self, count: int) -> None:
         self._count = count
         self._changed = threading.Condition()
-        #: Those that nobody has taken yet, in the order in which the server gets them.
-        self._free: list[_Opening[C]] = []
-        self._patience = LONGEST_WAIT
+        #: Connections that have not been taken yet, in the order in which they were requested.
+        self._available: list[_PendingConnection[ConnectionT]] = []
+        self._max_wait = LONGEST_WAIT
 
-    def open(self, connect: Callable[[], C]) -> None:
-        """Begin to open them, each by ``connect``; the second call does nothing."""
+    def open(self, connect: Callable[[], ConnectionT]) -> None:
+        """Start to open all connections, each by calling ``connect``; a second call does nothing."""
         with self._changed:
             count, self._count = self._count, 0
-            # A system that has no thread left gets no connection ahead.
+            # If no more threads can be started, the run continues without these connections.
             with contextlib.suppress(RuntimeError):
                 for _ in range(count):
-                    opening = _Opening[C]()
-                    threading.Thread(target=self._hold, args=(opening, connect), daemon=True).start()
-                    self._free.append(opening)
+                    pending = _PendingConnection[ConnectionT]()
+                    threading.Thread(target=self._open_and_hold, args=(pending, connect), daemon=True).start()
+                    self._available.append(pending)
 
     def first_took(self, seconds: float) -> None:
-        """How long an ordinary connection takes: longer than that, none of these is waited for."""
-        self._patience = min(seconds, LONGEST_WAIT)
+        """Record how long the first connection took: no connection is waited for any longer than that."""
+        self._max_wait = min(seconds, LONGEST_WAIT)
 
-    def take(self, limit: float | None) -> C | None:
-        """One that is open, or will be before a new one would; None: open one yourself."""
-        end = time.monotonic() + min(self._patience, LONGEST_WAIT if limit is None else limit)
-        while opening := self._next(end):
-            if opening.connection:
-                if _is_open(opening.connection):
-                    return opening.connection
-                opening.connection.close()
+    def take(self, limit: float | None) -> ConnectionT | None:
+        """Return a connection, or None if opening one would be faster; wait at most ``limit`` seconds."""
+        end = time.monotonic() + min(self._max_wait, LONGEST_WAIT if limit is None else limit)
+        while pending := self._claim_next(end):
+            if pending.connection:
+                if _is_open(pending.connection):
+                    return pending.connection
+                pending.connection.close()
         return None
 
     def close(self) -> None:
-        """Close what nobody took; what is still being opened closes itself as soon as it is open."""
+        """Close the unused connections; those still being opened are closed by their threads."""
         with self._changed:
             self._count = 0
-            free, self._free = self._free, []
-            for opening in free:
-                opening.dropped = not opening.done
+            unused, self._available = self._available, []
+            for pending in unused:
+                pending.dropped = not pending.done
             self._changed.notify_all()
-        for opening in free:
-            if not opening.dropped:
-                opening.close()
+        for pending in unused:
+            if not pending.dropped:
+                pending.close()
 
-    def _hold(self, opening: _Opening[C], connect: Callable[[], C]) -> None:
-        # Whatever it is, who opens a connection instead meets it too, and says so.
+    def _open_and_hold(
+        self, pending: _PendingConnection[ConnectionT], connect: Callable[[], ConnectionT]
+    ) -> None:
+        # The same error will occur, and be reported, when the caller opens a connection instead.
         with contextlib.suppress(Exception):
-            opening.connection = connect()
+            pending.connection = connect()
         with self._changed:
-            opening.done = True
+            pending.done = True
             self._changed.notify_all()
-            if not self._changed.wait_for(lambda: opening not in self._free, KEPT):
-                self._free.remove(opening)
-                opening.dropped = True
-        if opening.dropped:
-            opening.close()
+            if not self._changed.wait_for(lambda: pending not in self._available, KEPT):
+                self._available.remove(pending)
+                pending.dropped = True
+        if pending.dropped:
+            pending.close()
 
-    def _next(self, end: float) -> _Opening[C] | None:
+    def _claim_next(self, end: float) -> _PendingConnection[ConnectionT] | None:
         with self._changed:
-            if not self._free:
+            if not self._available:
                 return None
-            opening = next((each for each in self._free if each.done), self._free[0])
-            self._free.remove(opening)
+            pending = next((candidate for candidate in self._available if candidate.done), self._available[0])
+            self._available.remove(pending)
             self._changed.notify_all()
-            if self._changed.wait_for(lambda: opening.done, end - time.monotonic()):
-                return opening
-            # It is late, and so are those that were begun with it: nobody shall wait for another one.
-            for late in [opening, *(each for each in self._free if not each.done)]:
+            if self._changed.wait_for(lambda: pending.done, end - time.monotonic()):
+                return pending
+            # Connections opened together are late together: stop waiting for any of them.
+            for late in [pending, *(other for other in self._available if not other.done)]:
                 late.dropped = True
-            self._free = [each for each in self._free if each.done]
+            self._available = [other for other in self._available if other.done]
             return None
 
 
-class _Opening(Generic[C]):
-    """One connection from the moment when its thread starts."""
+class _PendingConnection(Generic[ConnectionT]):
+    """One connection, from the start of its thread."""
 
     def __init__(self) -> None:
-        self.connection: C | None = None
-        #: It is open, or will never be.
+        self.connection: ConnectionT | None = None
+        #: True once the attempt to open it has ended, successfully or not.
         self.done = False
-        #: Nobody will take it any more: its thread closes it.
+        #: True once it is no longer wanted: its thread closes it.
         self.dropped = False
 
     def close(self) -> None:
         if self.connection:
-            # Unread bytes, such as the tickets of TLS 1.3, would make a reset of the end.
+            # Read first: closing a socket with unread bytes, such as TLS 1.3 tickets, resets the connection.
             _is_open(self.connection)
             self.connection.close()
 
 
 def _is_open(connection: Connection) -> bool:
-    """Whether the server neither closed it nor said anything on it.
+    """Return whether the server has neither closed the connection nor sent application data.
 
-    Not told by whether there is something to read, as with a connection that was used: a server of
-    TLS 1.3 sends its tickets right after the handshake.
+    A readable socket does not answer that, as it does for a used connection: a TLS 1.3 server sends its
+    tickets right after the handshake.
     """
-    held = connection.get_extra_info("socket")
+    socket = connection.get_extra_info("socket")
     try:
-        held.settimeout(0)
-        held.recv(1)
+        socket.settimeout(0)
+        socket.recv(1)
     except ssl.SSLWantReadError:
         return True
     except OSError:

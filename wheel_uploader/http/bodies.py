@@ -1,4 +1,4 @@
-"""The body of an answer: unpacked in small pieces, counted, decoded to text, quoted in an error. Pure."""
+"""Functions for response bodies: decompress, limit and decode them, and quote them in errors. No I/O."""
 
 from __future__ import annotations
 
@@ -11,68 +11,68 @@ from wheel_uploader import markup
 from wheel_uploader.display import printable
 from wheel_uploader.errors import ListingError, TransportError
 
-#: Bytes that a page may have, as sent and unpacked: a gzip of 32 kB can stand for all of them.
+#: Largest page in bytes, compressed and decompressed: 32 kB of gzip can expand to this.
 MAX_BODY = 32 * 1024 * 1024
 
-_PIECE = 64 * 1024
-_QUOTED = 200
+_PIECE_BYTES = 64 * 1024
+_EXCERPT_CHARACTERS = 200
 
 
-def unpacked(pieces: Iterable[bytes], coding: str, where: str) -> Iterator[bytes]:
-    """The body without its Content-Encoding, in pieces of a bounded size, whatever the ratio.
+def unpacked(pieces: Iterable[bytes], coding: str, url: str) -> Iterator[bytes]:
+    """Yield the decompressed body in pieces of bounded size, whatever the compression ratio.
 
-    ``where`` is the URL for messages. Raises ListingError when it cannot be unpacked, TransportError when
-    it ends too early.
+    ``coding`` is the Content-Encoding; ``url`` is for messages. Raises ListingError if the body cannot be
+    decompressed, TransportError if it is truncated.
     """
     coding = coding.strip().lower()
     if coding in {"", "identity"}:
         yield from pieces
     elif coding in {"gzip", "x-gzip"}:
         try:
-            yield from _gunzipped(pieces, where)
+            yield from _decompress_gzip(pieces, url)
         except zlib.error:
-            raise ListingError(f"{where} answered with a gzip that cannot be unpacked") from None
+            raise ListingError(f"{url} returned invalid gzip data") from None
     else:
         raise ListingError(
-            f"{where} answered in a coding that was not asked for ({printable(coding, limit=40)})"
+            f"{url} returned a Content-Encoding that was not requested ({printable(coding, limit=40)})"
         )
 
 
-def _gunzipped(pieces: Iterable[bytes], where: str) -> Iterator[bytes]:
-    unpacker = zlib.decompressobj(wbits=31)
-    begun = False
+def _decompress_gzip(pieces: Iterable[bytes], url: str) -> Iterator[bytes]:
+    decompressor = zlib.decompressobj(wbits=31)
+    has_data = False
     for piece in pieces:
-        begun = begun or bool(piece)
-        packed = piece
+        has_data = has_data or bool(piece)
+        compressed = piece
         while True:
-            plain = unpacker.decompress(packed, _PIECE)
+            plain = decompressor.decompress(compressed, _PIECE_BYTES)
             if plain:
                 yield plain
-            packed = unpacker.unused_data if unpacker.eof else unpacker.unconsumed_tail
-            if unpacker.eof and packed:
+            compressed = decompressor.unused_data if decompressor.eof else decompressor.unconsumed_tail
+            if decompressor.eof and compressed:
                 # A gzip may have several members (RFC 1952, 2.2).
-                unpacker = zlib.decompressobj(wbits=31)
-            elif not packed and len(plain) < _PIECE:
+                decompressor = zlib.decompressobj(wbits=31)
+            elif not compressed and len(plain) < _PIECE_BYTES:
                 break
-    if begun and not unpacker.eof:
-        raise TransportError(f"{where} was cut short")
+    if has_data and not decompressor.eof:
+        raise TransportError(f"{url} was cut short")
 
 
-def limited(pieces: Iterable[bytes], where: str, limit: int = MAX_BODY) -> Iterator[bytes]:
-    """The pieces, as long as they are no more than ``limit`` bytes. Raises ListingError."""
+def limited(pieces: Iterable[bytes], url: str, limit: int = MAX_BODY) -> Iterator[bytes]:
+    """Yield the pieces. Raises ListingError once they exceed ``limit`` bytes."""
     size = 0
     for piece in pieces:
         size += len(piece)
         if size > limit:
             raise ListingError(
-                f"{where} answered with more than {limit // 2**20} MiB",
-                hint="A listing is smaller: give the URL of the one directory, or of the one project.",
+                f"{url} returned more than {limit // 2**20} MiB",
+                hint="A listing is smaller: pass the URL of the directory or project that has the files.",
             )
         yield piece
 
 
 def joined(pieces: Iterable[bytes]) -> bytes:
-    """Return all pieces as one; a list of them would double the memory while it is joined."""
+    """Return the concatenated pieces; joining a list of them would take twice the memory."""
     body = io.BytesIO()
     for piece in pieces:
         body.write(piece)
@@ -80,7 +80,7 @@ def joined(pieces: Iterable[bytes]) -> bytes:
 
 
 def start(pieces: Iterable[bytes], size: int) -> bytes:
-    """The first pieces, until they are ``size`` bytes or more; no more is asked of the iterator."""
+    """Return the first pieces, concatenated, up to the one that reaches ``size`` bytes; read no further."""
     taken: list[bytes] = []
     length = 0
     for piece in pieces:
@@ -92,10 +92,10 @@ def start(pieces: Iterable[bytes], size: int) -> bytes:
 
 
 def decoded(body: bytes) -> str:
-    """The text of a page: UTF-16 where it says so itself, else UTF-8, else Latin-1.
+    """Return the text of a page: UTF-16 if it starts with that byte order mark, else UTF-8, else Latin-1.
 
-    The declared charset is not asked: Apache declares ISO-8859-1 for pages in UTF-8, and what matters in
-    a listing is ASCII in all of them.
+    The declared charset is ignored: Apache declares ISO-8859-1 for UTF-8 pages, and the relevant parts of
+    a listing are ASCII in all of these encodings.
     """
     if body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return body.decode("utf-16", errors="replace")
@@ -106,10 +106,10 @@ def decoded(body: bytes) -> str:
 
 
 def excerpt(body: bytes, content_type: str) -> str:
-    """What the body of an error says, in one harmless line; empty when it is not text."""
+    """Return the body of an error as one printable line; empty if it is not text."""
     if not (content_type.startswith("text/") or content_type.endswith(("json", "xml"))):
         return ""
     text = decoded(body)
     if markup.is_markup(text):
         text = markup.headings(text)
-    return printable(" ".join(text.split()), limit=_QUOTED)
+    return printable(" ".join(text.split()), limit=_EXCERPT_CHARACTERS)

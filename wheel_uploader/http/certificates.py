@@ -1,4 +1,4 @@
-"""Which certificates are trusted, as the person or the machine says."""
+"""The certificates to trust, as set by the user or by the environment."""
 
 from __future__ import annotations
 
@@ -10,27 +10,31 @@ from wheel_uploader.display import printable
 from wheel_uploader.errors import UsageError
 from wheel_uploader.http.lean import httpx
 
-#: Where the usual programs look for certificates to trust, besides those that come along.
+#: Variables that other programs read for certificates to trust instead of the bundled ones.
 _CA_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
 def tls_context(verify: bool | str) -> ssl.SSLContext:
-    """The certificates to trust: the usual ones, those of a PEM file or directory, or, False, any."""
+    """Return a TLS context that trusts the default certificates or those of a PEM file or directory.
+
+    The variables SSL_CERT_FILE and the like replace the default; with ``verify=False`` any certificate is
+    accepted. Raises UsageError.
+    """
     if isinstance(verify, str):
-        return _trusting(verify, printable(verify))
+        return _context_trusting(verify, printable(verify))
     for variable in _CA_VARIABLES if verify else ():
         if path := os.environ.get(variable):
-            return _trusting(path, f"{printable(path)} ({variable})")
+            return _context_trusting(path, f"{printable(path)} ({variable})")
     return httpx.create_ssl_context(verify=verify)
 
 
-def _trusting(path: str, shown: str) -> ssl.SSLContext:
+def _context_trusting(path: str, shown_path: str) -> ssl.SSLContext:
     try:
         if Path(path).is_dir():
             return ssl.create_default_context(capath=path)
         return ssl.create_default_context(cafile=path)
     except OSError as error:
         raise UsageError(
-            f"the certificates in {shown} cannot be read: {error.strerror or error}",
-            hint="Give a file in PEM format.",
+            f"cannot read the certificates in {shown_path}: {error.strerror or error}",
+            hint="Pass a file in PEM format.",
         ) from None

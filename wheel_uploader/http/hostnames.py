@@ -1,25 +1,25 @@
-"""Host names and IP addresses compared by labels and by value, never by a pattern. Asks nothing itself."""
+"""Canonicalization and classification of host names and IP addresses, by label and value. No I/O."""
 
 from __future__ import annotations
 
 import ipaddress
 import string
 
-#: Characters of a whole name and of one label (RFC 1035).
+#: Limits in characters for a whole name and for one label (RFC 1035).
 MAX_NAME = 253
 MAX_LABEL = 63
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-_LABEL = frozenset(string.ascii_lowercase + string.digits + "-_")
+_LABEL_CHARACTERS = frozenset(string.ascii_lowercase + string.digits + "-_")
 _IPV4_BITS = 32
-#: Suffixes that no public name server answers for (RFC 6761, 6762, 7686, 8375, and those ICANN reserves).
+#: Suffixes without public name servers (RFC 6761, 6762, 7686, 8375, and those that ICANN reserves).
 _PRIVATE_SUFFIXES = frozenset(
     {"localhost", "localdomain", "local", "internal", "intranet", "private", "corp", "home", "lan"}
     | {"home.arpa", "onion", "alt"}
 )
 # Listed here because ``is_global`` differs between patch releases of Python.
-_NOT_PUBLIC_4 = tuple(
+_NON_PUBLIC_IPV4 = tuple(
     map(
         ipaddress.IPv4Network,
         (
@@ -29,56 +29,56 @@ _NOT_PUBLIC_4 = tuple(
         ),
     )
 )
-_PUBLIC_6 = ipaddress.IPv6Network("2000::/3")
-_NOT_PUBLIC_6 = tuple(map(ipaddress.IPv6Network, ("2001::/23", "2001:db8::/32", "3fff::/20")))
-#: Stands for the IPv4 address in its last four bytes (RFC 6052).
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_PUBLIC_IPV6 = ipaddress.IPv6Network("2000::/3")
+_NON_PUBLIC_IPV6 = tuple(map(ipaddress.IPv6Network, ("2001::/23", "2001:db8::/32", "3fff::/20")))
+#: The last four bytes of an address with this prefix are an IPv4 address (RFC 6052).
+_NAT64_PREFIX = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 class NotAHost(ValueError):
-    """Neither a host name nor an IP address; ``str()`` gives the reason in one clause."""
+    """Not a host name or IP address; ``str()`` gives the reason in one clause."""
 
 
 def canonical(host: str) -> str:
-    """Return ``host`` as it is compared: lower case, ASCII, no trailing dot, addresses in one spelling.
+    """Return ``host`` in canonical form: lower case, ASCII, no trailing dot, one spelling of an address.
 
-    ``0x7f.1`` and ``2130706433`` are 127.0.0.1, as they are for the C library. Raises NotAHost.
+    ``0x7f.1`` and ``2130706433`` are 127.0.0.1, as in the C library. Raises NotAHost.
     """
-    # Before anything else: whatever looks at the name takes a bounded time.
+    # Checked first, so that all further processing takes bounded time.
     if len(host) > MAX_NAME + 1:
         raise NotAHost(f"its host is longer than {MAX_NAME} characters")
     host = host.lower()
     if ":" in host:
-        return _ipv6(host)
+        return _canonicalize_ipv6(host)
     if not host.isascii():
-        host = _ascii(host)
+        host = _encode_idna(host)
     host = host.removesuffix(".")
     if not host:
         raise NotAHost("it has no host")
     labels = host.split(".")
     if len(host) > MAX_NAME or not all(1 <= len(label) <= MAX_LABEL for label in labels):
-        raise NotAHost(f"its host is not a host's name (at most {MAX_LABEL} characters between dots)")
-    if not all(_LABEL.issuperset(label) for label in labels):
-        raise NotAHost("its host is not a host's name")
-    return _ipv4(labels) if _is_number(labels[-1]) else host
+        raise NotAHost(f"its host is not a valid host name (at most {MAX_LABEL} characters between dots)")
+    if not all(_LABEL_CHARACTERS.issuperset(label) for label in labels):
+        raise NotAHost("its host is not a valid host name")
+    return _canonicalize_ipv4(labels) if _is_number(labels[-1]) else host
 
 
-def _ascii(host: str) -> str:
+def _encode_idna(host: str) -> str:
     import idna
 
     try:
-        # As httpx encodes the name that it asks for.
+        # Like httpx, so that the checked name is the one that is requested.
         return idna.encode(host).decode("ascii")
     except UnicodeError:
-        raise NotAHost("its host is not a host's name") from None
+        raise NotAHost("its host is not a valid host name") from None
 
 
-def _ipv6(host: str) -> str:
+def _canonicalize_ipv6(host: str) -> str:
     try:
-        # A zone (``%eth0``) is a name of this machine's own, and no business of a URL.
+        # A zone (``%eth0``) is local to this machine and not allowed in a URL.
         address = ipaddress.IPv6Address("" if "%" in host else host)
     except ValueError:
-        raise NotAHost("its host is not a host's name") from None
+        raise NotAHost("its host is not a valid host name") from None
     return str(address.ipv4_mapped or address)
 
 
@@ -87,63 +87,66 @@ def _is_number(label: str) -> bool:
     return label.isdigit() or (digits != label and set(digits) <= set(string.hexdigits))
 
 
-def _ipv4(labels: list[str]) -> str:
-    """Return the address that ``inet_aton`` reads: up to four numbers, the last one fills what is left."""
+def _canonicalize_ipv4(labels: list[str]) -> str:
+    """Return the address as ``inet_aton`` parses it: up to four numbers, the last for all remaining bytes."""
     try:
-        *first, last = (int(label, _base(label)) if label != "0x" else 0 for label in labels)
+        *first, last = (int(label, _number_base(label)) if label != "0x" else 0 for label in labels)
         number = last
-        for place, value in enumerate(first, start=1):
+        for octet_index, value in enumerate(first, start=1):
             if value > 255:
                 raise ValueError
-            number += value << (_IPV4_BITS - 8 * place)
+            number += value << (_IPV4_BITS - 8 * octet_index)
         if len(labels) > 4 or last >= 1 << (_IPV4_BITS - 8 * len(first)):
             raise ValueError
         return str(ipaddress.IPv4Address(number))
     except ValueError:
-        raise NotAHost("its host is not an IP address, and no host's name ends with a number") from None
+        raise NotAHost("its host is not an IP address, and a host name cannot end with a number") from None
 
 
-def _base(label: str) -> int:
+def _number_base(label: str) -> int:
     if label.startswith("0x"):
         return 16
     return 8 if label.startswith("0") and label != "0" else 10
 
 
 def address_of(host: str) -> Address | None:
-    """Return the IP address that ``host`` is (canonical, or as a resolver gives it); None for a name."""
+    """Return ``host`` (canonical, or from a resolver) as an IP address; None if it is a name."""
     try:
         return ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
         return None
 
 
-def _embedded(address: Address) -> Address:
-    """Return the IPv4 address that an IPv6 address stands for, else the address itself."""
+def _extract_ipv4(address: Address) -> Address:
+    """Return the IPv4 address embedded in an IPv6 address, else the address itself."""
     if isinstance(address, ipaddress.IPv6Address):
-        if address in _NAT64:
+        if address in _NAT64_PREFIX:
             return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         return address.ipv4_mapped or address.sixtofour or address
     return address
 
 
 def is_public(address: str) -> bool:
-    """Return whether an IP address is on the open internet: not private, loopback, link-local, reserved."""
-    ip = _embedded(ipaddress.ip_address(address.partition("%")[0]))
+    """Return whether an IP address is public: not private, loopback, link-local or reserved."""
+    ip = _extract_ipv4(ipaddress.ip_address(address.partition("%")[0]))
     if isinstance(ip, ipaddress.IPv4Address):
-        return not any(ip in network for network in _NOT_PUBLIC_4)
-    return ip in _PUBLIC_6 and not any(ip in network for network in _NOT_PUBLIC_6)
+        return not any(ip in network for network in _NON_PUBLIC_IPV4)
+    return ip in _PUBLIC_IPV6 and not any(ip in network for network in _NON_PUBLIC_IPV6)
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether ``host`` is this machine by its name alone."""
+    """Return whether the name or address ``host`` always means this machine; nothing is resolved."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     address = address_of(host)
-    return address is not None and _embedded(address).is_loopback
+    return address is not None and _extract_ipv4(address).is_loopback
 
 
 def is_private(host: str) -> bool:
-    """Return whether a canonical host is private by what it says: an address, or a name without a domain."""
+    """Return whether a canonical host is a private address or a private name; nothing is resolved.
+
+    A private name has a single label or a reserved suffix.
+    """
     if address_of(host):
         return not is_public(host)
     labels = host.split(".")
@@ -151,10 +154,10 @@ def is_private(host: str) -> bool:
 
 
 def bucket_of(host: str) -> str | None:
-    """Return the bucket in a host of S3 in any region, "" in S3's own host; None in any other host.
+    """Return the bucket named in an S3 host of any region, "" for the S3 endpoint, None for other hosts.
 
-    ``NAME.s3.amazonaws.com``, ``NAME.s3-REGION...``, ``NAME.s3.dualstack.REGION...``; the hosts of
-    websites in buckets (``s3-website``) are other servers.
+    The forms are ``NAME.s3.amazonaws.com``, ``NAME.s3-REGION...`` and ``NAME.s3.dualstack.REGION...``.
+    Website endpoints of buckets (``s3-website``) are different servers and give None.
     """
     labels = host.split(".")
     if labels[-1:] == ["cn"]:
@@ -162,12 +165,14 @@ def bucket_of(host: str) -> str | None:
     if labels[-2:] != ["amazonaws", "com"]:
         return None
     labels = labels[:-2]
-    # The last one: a bucket's own name may have dots, and "s3" between them.
-    places = [place for place, label in enumerate(labels) if label == "s3" or label.startswith("s3-")]
-    if not places:
+    # Use the last match: the name of a bucket may contain dots, and "s3" between them.
+    positions = [
+        position for position, label in enumerate(labels) if label == "s3" or label.startswith("s3-")
+    ]
+    if not positions:
         return None
-    service, region = labels[places[-1]], labels[places[-1] + 1 :]
+    service, region = labels[positions[-1]], labels[positions[-1] + 1 :]
     if region[:1] == ["dualstack"]:
         region = region[1:]
     website = service.startswith("s3-website") or any(label.startswith("website") for label in region)
-    return None if website or len(region) > 1 else ".".join(labels[: places[-1]])
+    return None if website or len(region) > 1 else ".".join(labels[: positions[-1]])

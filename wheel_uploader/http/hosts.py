@@ -1,4 +1,4 @@
-"""Which hosts and links may be asked: rules for URLs that a staging place made up. Asks nothing itself."""
+"""The policy for hosts and links: which URLs from an untrusted listing may be fetched. No I/O."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from dataclasses import dataclass
 from wheel_uploader.http.hostnames import NotAHost, address_of, bucket_of, canonical, is_loopback, is_private
 from wheel_uploader.urls import SplitResult, port_of, urlsplit, urlunsplit
 
-#: What servers and proxies take; a longer link is an attack, or a mistake.
+#: Longest URL, in characters, that servers and proxies accept; a longer link is an attack or a mistake.
 MAX_URL = 8000
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-#: Places that are known to answer with links or redirects to a storage host of their own.
-_KNOWN_PAIRS = (
+#: Pairs of hosts: services that are known to link or redirect to their storage hosts.
+_STORAGE_HOSTS = (
     (("anaconda.org", ".anaconda.org"), (".anaconda.org", "binstar-cio-packages-prod.s3.amazonaws.com")),
     (
         ("github.com", "api.github.com"),
         ("github.com", "objects.githubusercontent.com", "release-assets.githubusercontent.com"),
     ),
-    # Artifacts of Actions lie in containers whose accounts are numbered.
+    # GitHub Actions stores artifacts in numbered storage accounts.
     (("api.github.com",), (".blob.core.windows.net",)),
 )
 
 
 class NotAUrl(ValueError):
-    """Not an absolute http or https URL with a sensible host; ``str()`` says why in one clause."""
+    """Not an absolute http or https URL with a valid host; ``str()`` gives the reason in one clause."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """What credentials and permissions are bound to: scheme, host and port."""
+    """The scheme, host and port to which credentials and permissions are bound."""
 
     scheme: str
     host: str
@@ -42,22 +42,22 @@ class Place:
         return self.host, 0 if self.port == _DEFAULT_PORTS[self.scheme] else self.port
 
     def check_reading(self, host: str, port: int | None) -> None:
-        """Raise NotAUrl unless another reader of the URL found the same host and port: httpx asks those."""
+        """Raise NotAUrl unless ``host`` and ``port``, as parsed by httpx, are those of this origin."""
         try:
             same = canonical(host) == self.host and (port or _DEFAULT_PORTS[self.scheme]) == self.port
         except NotAHost:
             same = False
         if not same:
-            raise NotAUrl("its host can be read in two ways")
+            raise NotAUrl("its host is ambiguous")
 
 
 def place_of(url: str) -> Place:
-    """Return where ``url`` leads. Raises NotAUrl."""
+    """Return the origin of ``url``. Raises NotAUrl."""
     if len(url) > MAX_URL:
         raise NotAUrl(f"it is longer than {MAX_URL} characters")
     try:
         parts = urlsplit(url)
-        scheme, host, port = parts.scheme.lower(), _host_in(parts), port_of(parts)
+        scheme, host, port = parts.scheme.lower(), _split_host(parts), port_of(parts)
     except ValueError as error:
         raise NotAUrl(str(error)) from None
     if scheme not in _DEFAULT_PORTS:
@@ -71,8 +71,8 @@ def place_of(url: str) -> Place:
     return Place(scheme=scheme, host=host, port=port or _DEFAULT_PORTS[scheme])
 
 
-def _host_in(parts: SplitResult) -> str:
-    """Return the host of a URL. Brackets are judged here: patch releases of Python differ about them."""
+def _split_host(parts: SplitResult) -> str:
+    """Return the host of a URL; check its brackets, because patch releases of Python differ on them."""
     host = parts.hostname or ""
     netloc = parts.netloc.rpartition("@")[2]
     if "[" in netloc or "]" in netloc:
@@ -84,7 +84,7 @@ def _host_in(parts: SplitResult) -> str:
 
 
 def split_credentials(url: str) -> tuple[str, str, str]:
-    """``url`` without user info, the user name and the password, still percent-encoded."""
+    """Return ``url`` without user info, and the user name and password, still percent-encoded."""
     parts = urlsplit(url)
     userinfo, _, host = parts.netloc.rpartition("@")
     username, _, password = userinfo.partition(":")
@@ -92,26 +92,27 @@ def split_credentials(url: str) -> tuple[str, str, str]:
 
 
 class BoundHeaders:
-    """Headers, such as a token, for one place and the beginning of a path: no redirect takes them along."""
+    """Headers, such as a token, bound to an origin and a path prefix, so that redirects cannot leak them."""
 
     def __init__(self) -> None:
-        self._bound: dict[tuple[Place, str], Mapping[str, str]] = {}
+        self._headers_by_scope: dict[tuple[Place, str], Mapping[str, str]] = {}
 
     def add(self, below: str, headers: Mapping[str, str]) -> None:
-        self._bound[place_of(below), urlsplit(below).path] = headers
+        """Bind ``headers`` to the origin of ``below`` and to paths that start with its path."""
+        self._headers_by_scope[place_of(below), urlsplit(below).path] = headers
 
     def of(self, url: str) -> dict[str, str]:
-        """Those of ``url``; of one header that is bound twice, the one that was bound last."""
-        place, path = place_of(url), urlsplit(url).path
-        found: dict[str, str] = {}
-        for (bound_to, start), headers in self._bound.items():
-            if bound_to == place and path.startswith(start):
-                found |= headers
-        return found
+        """Return the headers for ``url``; if a header is bound twice, the last binding wins."""
+        origin, path = place_of(url), urlsplit(url).path
+        matching: dict[str, str] = {}
+        for (bound_origin, path_prefix), headers in self._headers_by_scope.items():
+            if bound_origin == origin and path.startswith(path_prefix):
+                matching |= headers
+        return matching
 
 
 class Rules:
-    """What the user allowed: by typing a URL, by ``--allow-host``, by ``--allow-insecure-host``."""
+    """The hosts that the user allowed with a URL, ``--allow-host`` or ``--allow-insecure-host``."""
 
     def __init__(
         self,
@@ -120,88 +121,92 @@ class Rules:
         allow_hosts: Iterable[str] = (),
         allow_insecure_hosts: Iterable[str] = (),
     ) -> None:
-        # A source may be a path, which is no business of this module.
-        self._typed = {place.address for place in map(_place_or_none, typed) if place}
-        self._insecure = set(map(_host_and_port, allow_insecure_hosts))
-        self._allowed = set(map(_host_and_port, allow_hosts)) | self._insecure
+        # A source may also be a path, which has no host.
+        self._user_authorities = {origin.address for origin in map(_parse_origin_or_none, typed) if origin}
+        self._insecure_hosts = set(map(_parse_host_and_port, allow_insecure_hosts))
+        self._allowed_hosts = set(map(_parse_host_and_port, allow_hosts)) | self._insecure_hosts
 
     def trusts(self, host: str, port: int | None = None) -> bool:
-        """Return whether the user named ``host``, and ``port`` if it is given.
-
-        Only then may it be this machine, or one of a private network.
-        """
+        """Return whether the user named ``host`` (and ``port``, if given), so that it may be private."""
         try:
             host = canonical(host)
         except NotAHost:
             return False
         if port is None:
-            return any(host == named for named, _ in self._typed | self._allowed)
-        typed = {(host, port)} | ({(host, 0)} if port in _DEFAULT_PORTS.values() else set())
-        return bool(typed & self._typed or {(host, None), (host, port)} & self._allowed)
+            return any(host == known_host for known_host, _ in self._user_authorities | self._allowed_hosts)
+        authorities = {(host, port)} | ({(host, 0)} if port in _DEFAULT_PORTS.values() else set())
+        return bool(
+            authorities & self._user_authorities or {(host, None), (host, port)} & self._allowed_hosts
+        )
 
     def refuse_url(self, url: str) -> str:
-        """Why ``url`` must not be asked, whoever wants it (one clause); empty when it may."""
+        """Return in one clause why ``url`` must never be fetched; empty if it may be."""
         try:
-            place = place_of(url)
+            origin = place_of(url)
         except NotAUrl as error:
             return str(error)
         if "@" in urlsplit(url).netloc:
             return "it carries credentials"
-        if place.scheme == "http" and not self._may_be_http(place):
-            return f"it is http, not https (--allow-insecure-host {place.host} permits it)"
-        if is_private(place.host) and not self.trusts(place.host):
-            what = "a private address" if address_of(place.host) else "a name of a private network"
-            return f"{place.host} is {what} (--allow-host {place.host} permits it)"
+        if origin.scheme == "http" and not self._allows_http(origin):
+            return f"it is http, not https (--allow-insecure-host {origin.host} permits it)"
+        if is_private(origin.host) and not self.trusts(origin.host):
+            kind = "a private address" if address_of(origin.host) else "a name of a private network"
+            return f"{origin.host} is {kind} (--allow-host {origin.host} permits it)"
         return ""
 
     def refuse_link(self, url: str, *, listed_at: str, pinned: bool) -> str:
-        """Why a link that ``listed_at`` offered must not be followed (one clause); empty when it may.
+        """Return in one clause why a link on the page ``listed_at`` must not be followed; else "".
 
-        ``pinned``: the listing gave a sha256 for what is behind the link, so the host cannot matter.
+        ``pinned``: the listing gave a sha256 for the linked file, so it may be on any public host.
         """
         reason = self.refuse_url(url)
         if reason:
             return reason
-        place = place_of(url)
-        listed = _place_or_none(listed_at)
+        origin = place_of(url)
+        listing_origin = _parse_origin_or_none(listed_at)
         if (
-            place.address in self._typed
-            or self._is_allowed(place)
-            or (listed is not None and (listed.address == place.address or _known_pair(listed, place)))
-            # Another port of a private host is another service, which the user did not name.
-            or (pinned and not is_private(place.host))
+            origin.address in self._user_authorities
+            or self._is_allowed_host(origin)
+            or (
+                listing_origin is not None
+                and (listing_origin.address == origin.address or _is_known_storage(listing_origin, origin))
+            )
+            # A different port of a private host is a different service, which the user did not name.
+            or (pinned and not is_private(origin.host))
         ):
             return ""
-        other = "host" if listed is None or listed.host != place.host else "port"
-        shown = place.host if other == "host" else f"{place.host}:{place.port}"
-        return f"it is on another {other}, {shown} (--allow-host {shown} permits it)"
+        difference = "host" if listing_origin is None or listing_origin.host != origin.host else "port"
+        shown_host = origin.host if difference == "host" else f"{origin.host}:{origin.port}"
+        return f"it is on another {difference}, {shown_host} (--allow-host {shown_host} permits it)"
 
-    def _is_allowed(self, place: Place) -> bool:
-        return _named(place, self._allowed)
+    def _is_allowed_host(self, origin: Place) -> bool:
+        return _matches_any(origin, self._allowed_hosts)
 
-    def _may_be_http(self, place: Place) -> bool:
-        return _named(place, self._insecure) or (is_loopback(place.host) and self.trusts(place.host))
-
-
-def _named(place: Place, hosts: Collection[tuple[str, int | None]]) -> bool:
-    return (place.host, None) in hosts or (place.host, place.port) in hosts
+    def _allows_http(self, origin: Place) -> bool:
+        return _matches_any(origin, self._insecure_hosts) or (
+            is_loopback(origin.host) and self.trusts(origin.host)
+        )
 
 
-def _place_or_none(url: str) -> Place | None:
+def _matches_any(origin: Place, hosts: Collection[tuple[str, int | None]]) -> bool:
+    return (origin.host, None) in hosts or (origin.host, origin.port) in hosts
+
+
+def _parse_origin_or_none(url: str) -> Place | None:
     try:
         return place_of(url)
     except NotAUrl:
         return None
 
 
-def _host_and_port(text: str) -> tuple[str, int | None]:
-    """Return what ``HOST``, ``HOST:PORT``, ``[IPV6]:PORT`` or ``IPV6`` names; None is every port."""
-    host, colon, port = text.strip().rpartition(":")
+def _parse_host_and_port(host_and_port: str) -> tuple[str, int | None]:
+    """Return the host and port in ``HOST``, ``HOST:PORT``, ``[IPV6]:PORT`` or ``IPV6``; None: any port."""
+    host, colon, port = host_and_port.strip().rpartition(":")
     bracketed = host.startswith("[") and host.endswith("]")
     if not (
         colon and port.isascii() and port.isdigit() and len(port) <= 5 and (bracketed or ":" not in host)
     ):
-        host, port = text.strip(), ""
+        host, port = host_and_port.strip(), ""
     try:
         host = canonical(host.removeprefix("[").removesuffix("]"))
     except NotAHost:
@@ -209,20 +214,20 @@ def _host_and_port(text: str) -> tuple[str, int | None]:
     return host, int(port) if port else None
 
 
-def _known_pair(listed: Place, place: Place) -> bool:
+def _is_known_storage(listing_origin: Place, origin: Place) -> bool:
     return any(
-        any(_matches(listed.host, pattern) for pattern in asked)
-        and any(_matches(place.host, pattern) for pattern in storage)
-        for asked, storage in _KNOWN_PAIRS
-    ) or _same_bucket(listed.host, place.host)
+        any(_matches_pattern(listing_origin.host, pattern) for pattern in listing_hosts)
+        and any(_matches_pattern(origin.host, pattern) for pattern in storage_hosts)
+        for listing_hosts, storage_hosts in _STORAGE_HOSTS
+    ) or _is_same_bucket(listing_origin.host, origin.host)
 
 
-def _same_bucket(one: str, other: str) -> bool:
-    """Return whether both are hosts of one bucket: S3 redirects to the region that holds it."""
-    # A bucket of the same name in China is somebody else's.
+def _is_same_bucket(one: str, other: str) -> bool:
+    """Return whether both hosts serve the same bucket: S3 redirects to the region that stores it."""
+    # Bucket names in China are a separate namespace.
     same_partition = one.endswith(".cn") == other.endswith(".cn")
     return bool(bucket_of(one)) and bucket_of(one) == bucket_of(other) and same_partition
 
 
-def _matches(host: str, pattern: str) -> bool:
+def _matches_pattern(host: str, pattern: str) -> bool:
     return host.endswith(pattern) if pattern.startswith(".") else host == pattern

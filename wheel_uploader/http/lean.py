@@ -1,19 +1,19 @@
-"""httpx without the command line that it has as well, whose libraries take half of its time to load."""
+"""Import httpx without its CLI dependencies (rich, pygments), which take half of its import time."""
 
 from __future__ import annotations
 
 import sys
 
-_COMMAND_LINE = "httpx._main"
+_CLI_MODULE = "httpx._main"
 
-# Where rich and pygments are installed, as they are with twine, httpx loads them for a command that nobody
-# calls here; where they are not, it goes without. So it does when its module for that cannot be imported.
+# httpx imports rich and pygments for its command line if they are installed, as they are with twine. It
+# works without them, and equally if its command line module cannot be imported.
 if "httpx" not in sys.modules:
-    sys.modules[_COMMAND_LINE] = None  # type: ignore[assignment]
+    sys.modules[_CLI_MODULE] = None  # type: ignore[assignment]
 try:
     import httpx
 finally:
-    if _COMMAND_LINE in sys.modules and sys.modules[_COMMAND_LINE] is None:
-        del sys.modules[_COMMAND_LINE]
+    if _CLI_MODULE in sys.modules and sys.modules[_CLI_MODULE] is None:
+        del sys.modules[_CLI_MODULE]
 
 __all__ = ["httpx"]

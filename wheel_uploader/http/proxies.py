@@ -1,4 +1,4 @@
-"""The transport that httpx uses: directly to a host, or through the proxy that the environment names."""
+"""The transport for httpx: connects directly, or through the proxy that the environment names."""
 
 from __future__ import annotations
 
@@ -18,19 +18,21 @@ from wheel_uploader.http.hostnames import is_public
 from wheel_uploader.http.lean import httpx
 from wheel_uploader.http.transport import AddressRefused, LimitedBackend, LimitedTransport
 
-_CHECK = "Check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY; a password in a URL must be percent-encoded."
+_CHECK_PROXY_HINT = (
+    "Check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY; a password in a URL must be percent-encoded."
+)
 
-#: Seconds in which this machine may know the addresses of a host that a proxy is asked for.
-_LOOKUP = 2.0
-#: Addresses that the resolvers of some proxies give out instead of the real ones (198.18.0.0/15).
-_STAND_INS = ("198.18.", "198.19.")
+#: Longest wait in seconds for the local lookup of a host that is requested through a proxy.
+_LOOKUP_TIMEOUT = 2.0
+#: Addresses that the resolvers of some proxies return instead of the real ones (198.18.0.0/15).
+_PLACEHOLDER_PREFIXES = ("198.18.", "198.19.")
 
 
 class ProxyRouter(httpx.BaseTransport):
     """Sends each request directly, or through the proxy that the environment names for it.
 
-    A proxy resolves names itself. A host that nobody named is looked up here as well: it is not asked
-    for when this machine knows it as a private one.
+    A proxy resolves names itself. A host that the user did not name is also looked up locally, and is not
+    requested if it resolves to a private address.
     """
 
     def __init__(
@@ -41,54 +43,56 @@ class ProxyRouter(httpx.BaseTransport):
         ahead: Mapping[str, int] | None = None,
     ) -> None:
         self._proxies = {
-            scheme: _proxy(url)
+            scheme: _parse_proxy(url)
             for scheme, url in urllib.request.getproxies().items()
             if scheme in {"http", "https", "all"} and url
         }
-        names = {proxy.url.host.decode() for proxy in self._proxies.values()}
+        proxy_hosts = {proxy.url.host.decode() for proxy in self._proxies.values()}
         self._backend = LimitedBackend(trusts, ahead)
         self._direct = LimitedTransport(self._backend, context, connections)
-        backend = LimitedBackend(lambda host, port: host in names or trusts(host, port))
+        proxy_backend = LimitedBackend(lambda host, port: host in proxy_hosts or trusts(host, port))
         self._trusts = trusts
-        self._looked_up: dict[str, Lookup] = {}
+        self._lookups: dict[str, Lookup] = {}
         self._proxied = {
-            scheme: LimitedTransport(backend, context, connections, proxy)
+            scheme: LimitedTransport(proxy_backend, context, connections, proxy)
             for scheme, proxy in self._proxies.items()
         }
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send the request directly or through its proxy."""
         transport = self._proxied.get(request.url.scheme) or self._proxied.get("all")
         if transport is None or urllib.request.proxy_bypass(request.url.host):
             transport = self._direct
         else:
-            self._refuse_private(request)
+            self._reject_private_host(request)
         return transport.handle_request(request)
 
-    def _refuse_private(self, request: httpx.Request) -> None:
-        """Raise httpx.ConnectError for a host that this machine knows as private and that was not named."""
+    def _reject_private_host(self, request: httpx.Request) -> None:
+        """Raise httpx.ConnectError for a host that resolves to a private address and is not trusted."""
         host = request.url.raw_host.decode("ascii")
         port = request.url.port or (443 if request.url.scheme == "https" else 80)
         if self._trusts(host, port):
             return
-        lookup = self._looked_up.setdefault(host, Lookup(host, port))
-        for address in lookup.addresses(_LOOKUP):
-            if not is_public(address) and not address.startswith(_STAND_INS):
-                refused = AddressRefused(f"{host} is {address}, a private address")
-                raise httpx.ConnectError(str(refused)) from refused
+        lookup = self._lookups.setdefault(host, Lookup(host, port))
+        for address in lookup.addresses(_LOOKUP_TIMEOUT):
+            if not is_public(address) and not address.startswith(_PLACEHOLDER_PREFIXES):
+                cause = AddressRefused(f"{host} is {address}, a private address")
+                raise httpx.ConnectError(str(cause)) from cause
 
     def close(self) -> None:
+        """Close all connections."""
         for transport in (self._direct, *self._proxied.values()):
             transport.close()
         self._backend.close()
 
 
-def _proxy(url: str) -> httpcore.Proxy:
+def _parse_proxy(url: str) -> httpcore.Proxy:
     url = url if "://" in url else f"http://{url}"
     try:
         parsed = httpx.Proxy(url)
     except (ValueError, httpx.InvalidURL):
-        # The texts of these exceptions quote a part of the URL, maybe one of its password.
-        raise UsageError(f"the proxy {printable_url(url)} cannot be used", hint=_CHECK) from None
+        # The messages of these exceptions quote a part of the URL, possibly of its password.
+        raise UsageError(f"the proxy {printable_url(url)} is invalid", hint=_CHECK_PROXY_HINT) from None
     if parsed.url.scheme.startswith("socks") and importlib.util.find_spec("socksio") is None:
         raise UsageError(
             f"the proxy {printable_url(url)} needs a package that is not installed",
@@ -109,27 +113,27 @@ def _proxy(url: str) -> httpcore.Proxy:
 
 
 class Lookup:
-    """The addresses of a host as this machine resolves it, for as long as somebody waits for them."""
+    """A lookup of a host's addresses in a thread, with a limited wait."""
 
     def __init__(self, host: str, port: int) -> None:
         self._host, self._port = host, port
-        self._found: list[str] = []
+        self._addresses: list[str] = []
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
     def addresses(self, patience: float) -> list[str]:
-        """Return the addresses, or none if they are not known within ``patience`` seconds.
+        """Return the addresses, or an empty list if they are not known within ``patience`` seconds.
 
-        The system's resolver takes no time limit: behind some firewalls it is silent for half a minute.
+        The system's resolver has no time limit: behind some firewalls it blocks for half a minute.
         """
         with self._lock:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._look, name="lookup", daemon=True)
+                self._thread = threading.Thread(target=self._resolve, name="lookup", daemon=True)
                 self._thread.start()
                 self._thread.join(patience)
-        return list(self._found)
+        return list(self._addresses)
 
-    def _look(self) -> None:
+    def _resolve(self) -> None:
         with contextlib.suppress(OSError, UnicodeError):
-            found = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
-            self._found = [str(info[4][0]) for info in found]
+            address_infos = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+            self._addresses = [str(info[4][0]) for info in address_infos]

@@ -1,4 +1,4 @@
-"""An answer over httpx: a whole page, or a body read piece by piece; and what went wrong, in a sentence."""
+"""Responses from httpx: whole pages, streamed bodies, and errors as messages for the user."""
 
 from __future__ import annotations
 
@@ -17,45 +17,45 @@ from wheel_uploader.http.lean import httpx
 from wheel_uploader.http.transport import AddressRefused, time_limit
 from wheel_uploader.urls import may_quote_url, urlsplit
 
-#: A body has to bring this many bytes in this many seconds of waiting.
+#: A body must deliver at least this many bytes in this many seconds of waiting for the server.
 MIN_BYTES, MIN_SECONDS = 60 * 1024, 60.0
-#: Bytes: an error is quoted from this much of its body; a redirect's is read up to it to keep the connection.
+#: Bytes of an error's body that are read to quote it, and of a redirect's body to reuse the connection.
 SMALL = 16 * 1024
-#: Seconds for the start of an error's body.
+#: Limit in seconds for reading the start of an error's body.
 _EXCERPT_TIMEOUT = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """A whole answer of status 2xx."""
+    """A whole response with a 2xx status."""
 
-    #: Where it came from in the end, after redirects.
+    #: The final URL, after redirects.
     url: str
     status: int
     #: With lower-case keys.
     headers: Mapping[str, str]
-    #: Without parameters, in lower case; empty when the server did not say.
+    #: In lower case, without parameters; empty if the server did not send one.
     content_type: str
     body: bytes
 
     @property
     def text(self) -> str:
-        """The body as text, decoded each time: of a page of 32 MiB one copy is enough."""
+        """The body as text, decoded on each access: a page of 32 MiB is not kept in memory twice."""
         return bodies.decoded(self.body)
 
 
-#: What servers and caches say of how old an answer is.
-_AGE = ("Age", "Last-Modified", "X-Cache")
+#: Headers in which servers and caches report the age of a response.
+_AGE_HEADERS = ("Age", "Last-Modified", "X-Cache")
 
 
 def age_of(page: Page) -> str:
-    """How old a page is, as far as the caches on the way say; empty when they say nothing."""
-    said = ((name, page.headers.get(name.lower())) for name in _AGE)
-    return ", ".join(f"{name} {printable(value, limit=100)}" for name, value in said if value)
+    """Return the headers that show the age of a page, for display; empty if it has none."""
+    values = ((name, page.headers.get(name.lower())) for name in _AGE_HEADERS)
+    return ", ".join(f"{name} {printable(value, limit=100)}" for name, value in values if value)
 
 
 class Stream:
-    """An answer whose body has not been read yet."""
+    """A response whose body has not been read yet."""
 
     def __init__(self, response: httpx.Response, url: str, clock: Callable[[], float]) -> None:
         self._response = response
@@ -66,95 +66,95 @@ class Stream:
         self.content_type = content_type_of(self.headers)
 
     def chunks(self, size: int = 128 * 1024) -> Iterator[bytes]:
-        """The body as it was sent, in chunks of at least ``size`` bytes, but for the last.
+        """Yield the raw body in chunks of at least ``size`` bytes, except for the last.
 
-        Raises TransportError when it is cut short or comes too slowly; what came before has been yielded.
+        Raises TransportError, after yielding the received data, if the body is truncated or comes too slowly.
         """
-        held: list[bytes] = []
+        pending: list[bytes] = []
         length = 0
         try:
-            for piece in self._pieces():
-                held.append(piece)
+            for piece in self._read_pieces():
+                pending.append(piece)
                 length += len(piece)
                 if length >= size:
-                    yield b"".join(held)
-                    held, length = [], 0
+                    yield b"".join(pending)
+                    pending, length = [], 0
         except TransportError:
-            if held:
-                yield b"".join(held)
+            if pending:
+                yield b"".join(pending)
             raise
-        if held:
-            yield b"".join(held)
+        if pending:
+            yield b"".join(pending)
 
     def abort(self) -> None:
-        """Break the connection, from any thread: whoever reads gets a TransportError, or what is here."""
-        network = self._response.extensions.get("network_stream")
-        broken = network.get_extra_info("socket") if network else None
-        if broken:
-            # Below TLS, whose own shutdown would wait for the other side.
+        """Break the connection, from any thread: a reader gets the data received, or a TransportError."""
+        network_stream = self._response.extensions.get("network_stream")
+        raw_socket = network_stream.get_extra_info("socket") if network_stream else None
+        if raw_socket:
+            # Bypasses TLS, whose own shutdown would wait for the server.
             with contextlib.suppress(OSError):
-                socket.socket.shutdown(broken, socket.SHUT_RDWR)
+                socket.socket.shutdown(raw_socket, socket.SHUT_RDWR)
 
-    def _pieces(self) -> Iterator[bytes]:
+    def _read_pieces(self) -> Iterator[bytes]:
         pieces = raw_pieces(self._response, self.url)
-        # Only the time in which we wait for the server counts: a slow disk is not its fault.
+        # Count only the time spent waiting for the server: a slow disk is not the server's fault.
         waited, received = 0.0, 0
         while True:
-            began = self._clock()
+            started_at = self._clock()
             piece = next(pieces, None)
             if piece is None:
                 return
-            waited += self._clock() - began
+            waited += self._clock() - started_at
             received += len(piece)
             yield piece
             if waited >= MIN_SECONDS:
                 if received < MIN_BYTES:
                     raise TransportError(
-                        f"{bare_url(self.url)} brought {received} bytes in {waited:.0f} s, which is too slow"
+                        f"{bare_url(self.url)} sent {received} bytes in {waited:.0f} s, which is too slow"
                     )
                 waited, received = 0.0, 0
 
 
 def status_error(response: httpx.Response, url: str) -> HttpStatus:
-    """The error that an answer of another status than the wanted ones is, with the start of its body."""
-    status, headers, where = response.status_code, headers_of(response), bare_url(url)
+    """Return the error for a response with an unexpected status, with an excerpt of its body."""
+    status, headers, shown_url = response.status_code, headers_of(response), bare_url(url)
     body = b""
     with contextlib.suppress(NetworkError), time_limit(_EXCERPT_TIMEOUT):
-        plain = bodies.unpacked(raw_pieces(response, url), coding_of(response), where)
+        plain = bodies.unpacked(raw_pieces(response, url), coding_of(response), shown_url)
         body = bodies.start(plain, SMALL)
     return HttpStatus(
         status,
-        where,
+        shown_url,
         reason=printable(response.reason_phrase, limit=80),
         excerpt=bodies.excerpt(body, content_type_of(headers)),
         retry_after=retry.parse_retry_after(headers.get("retry-after", "")),
-        hint=_HINTS.get(status),
+        hint=_STATUS_HINTS.get(status),
     )
 
 
 def redirect_refused(url: str, target: str, reason: str) -> RedirectRefused:
-    """Return the error that a redirect to ``target`` is, which is not followed for ``reason``."""
-    shown = printable_url(target, limit=200)
-    message = f"{bare_url(url)} redirects to {shown}, which is not followed: {reason}"
+    """Return the error for a redirect to ``target`` that must not be followed because of ``reason``."""
+    shown_target = printable_url(target, limit=200)
+    message = f"{bare_url(url)} redirects to {shown_target}, which is not followed: {reason}"
     try:
         place_of(target)
     except NotAUrl:
-        hint = "The server sent a redirect that is not valid: it has to be corrected there."
+        hint = "The redirect is invalid and must be corrected on the server."
         return RedirectRefused(message, hint=hint, invalid=True)
-    hint = "If that address is right, give it itself; the URL of a directory ends with a slash."
+    hint = "If that address is correct, pass it directly; the URL of a directory ends with a slash."
     return RedirectRefused(message, hint=hint)
 
 
-_HINTS = {
-    403: "It may want a login (https://USER:PASSWORD@HOST/...), or there may be nothing at this address.",
+_STATUS_HINTS = {
+    403: "The server may require a login (https://USER:PASSWORD@HOST/...), or the address may not exist.",
     404: "Check the URL: open it in a browser.",
-    407: "The proxy wants a login: put it into the proxy's URL (HTTPS_PROXY, HTTP_PROXY).",
+    407: "The proxy requires a login: put it into the proxy's URL (HTTPS_PROXY, HTTP_PROXY).",
     410: "Check the URL: open it in a browser.",
 }
 
 
 def raw_pieces(response: httpx.Response, url: str) -> Iterator[bytes]:
-    """The pieces of the body as they come from the network, with our own errors."""
+    """Yield the body as it arrives from the network. Raises NetworkError instead of the errors of httpx."""
     if response.is_stream_consumed:
         yield response.content
         return
@@ -165,15 +165,15 @@ def raw_pieces(response: httpx.Response, url: str) -> Iterator[bytes]:
 
 
 def coding_of(response: httpx.Response) -> str:
-    """How the pieces of a body that was not read yet are packed.
+    """Return the Content-Encoding of a body that has not been read yet; empty if it is already decoded.
 
-    A cassette or another transport of tests gives a body whole, and httpx has unpacked that already.
+    A cassette or other test transport provides a whole body, which httpx has already decompressed.
     """
     return "" if response.is_stream_consumed else str(response.headers.get("content-encoding", ""))
 
 
 def drain(response: httpx.Response) -> None:
-    """Read the body of a redirect, if it says that it is small, so that the connection can be used again."""
+    """Read the body of a redirect if its declared size is small, so that the connection can be reused."""
     length = response.headers.get("content-length", "")
     if bounded.whole_number(length, SMALL) is not None:
         with contextlib.suppress(httpx.HTTPError):
@@ -181,54 +181,56 @@ def drain(response: httpx.Response) -> None:
 
 
 def headers_of(response: httpx.Response) -> dict[str, str]:
+    """Return the headers of a response with names in lower case."""
     return {key.lower(): value for key, value in response.headers.items()}
 
 
 def content_type_of(headers: Mapping[str, str]) -> str:
+    """Return the media type in lower case, without parameters; empty if there is none."""
     return headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-# --- what went wrong, in a sentence ----------------------------------------------------------------
+# --- errors ----------------------------------------------------------------------------------------
 
 
 def explain(error: Exception, url: str) -> NetworkError:
-    """What an exception of httpx means for the person; TransportError where asking again may help."""
-    where = bare_url(url)
-    host = urlsplit(where).netloc
-    causes = list(_causes(error))
+    """Return the error for an exception of httpx: TransportError if a retry may help, else NetworkError."""
+    shown_url = bare_url(url)
+    host = urlsplit(shown_url).netloc
+    causes = list(_iter_causes(error))
     for cause in causes:
         explained = _explain_cause(cause, host)
         if explained:
             return explained
-    said = printable(str(error), limit=200) or type(error).__name__
+    reason = printable(str(error), limit=200) or type(error).__name__
     match error:
         case httpx.ConnectTimeout():
-            return TransportError(f"{host} does not accept connections (timed out)", hint=_IS_IT_UP)
+            return TransportError(f"{host} does not accept connections (timed out)", hint=_CHECK_SERVER_HINT)
         case httpx.TimeoutException():
-            return TransportError(f"{where} stopped answering (timed out)")
+            return TransportError(f"{shown_url} stopped responding (timed out)")
         case httpx.ProxyError():
-            return NetworkError(f"the proxy does not lead to {host}: {said}", hint=_CHECK_PROXY)
+            return NetworkError(f"the proxy cannot reach {host}: {reason}", hint=_CHECK_PROXY_HINT)
         case httpx.RemoteProtocolError():
-            return TransportError(f"{where} was cut short, or is not HTTP: {said}")
+            return TransportError(f"{shown_url} was cut short, or is not HTTP: {reason}")
         case httpx.NetworkError():
-            return TransportError(f"the connection to {host} broke: {said}")
+            return TransportError(f"the connection to {host} broke: {reason}")
         case _:
-            said = "it is not a URL" if may_quote_url(error) else said
-            shown = printable_url(url, limit=200)
-            return NetworkError(f"{shown} cannot be asked: {said}", hint="Check the URL.")
+            reason = "it is not a URL" if may_quote_url(error) else reason
+            invalid_url = printable_url(url, limit=200)
+            return NetworkError(f"cannot fetch {invalid_url}: {reason}", hint="Check the URL.")
 
 
-_IS_IT_UP = "Is the server running, and are the host and the port of the URL right?"
-_CHECK_PROXY = "Check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY."
-_NOT_A_CERTIFICATE = (
-    "Check the host's name and this machine's clock. For an authority of your own, set SSL_CERT_FILE to its "
-    "certificate."
+_CHECK_SERVER_HINT = "Check that the server is running, and the host and port of the URL."
+_CHECK_PROXY_HINT = "Check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY."
+_CERTIFICATE_HINT = (
+    "Check the host name and the clock of this machine. For a private certificate authority, set "
+    "SSL_CERT_FILE to its certificate."
 )
-#: Answers of a resolver that will be the same the next time.
-_UNKNOWN_HOST = {getattr(socket, name, None) for name in ("EAI_NONAME", "EAI_NODATA")}
+#: Errors of name resolution that are permanent.
+_UNKNOWN_HOST_ERRORS = {getattr(socket, name, None) for name in ("EAI_NONAME", "EAI_NODATA")}
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
+def _iter_causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
@@ -239,18 +241,19 @@ def _explain_cause(cause: BaseException, host: str) -> NetworkError | None:
         case AddressRefused():
             name = host.partition(":")[0]
             return NetworkError(
-                f"{host} is not asked: {printable(str(cause))}", hint=f"--allow-host {name} permits it."
+                f"refusing to connect to {host}: {printable(str(cause))}",
+                hint=f"--allow-host {name} permits it.",
             )
         case ssl.SSLCertVerificationError():
             return NetworkError(
-                f"the TLS certificate of {host} is not accepted: {printable(cause.verify_message)}",
-                hint=_NOT_A_CERTIFICATE,
+                f"the TLS certificate of {host} is not trusted: {printable(cause.verify_message)}",
+                hint=_CERTIFICATE_HINT,
             )
         case ssl.SSLError() if cause.reason in {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL"}:
-            return NetworkError(f"{host} does not speak TLS", hint="Is the port right, and is it https?")
-        case socket.gaierror() if cause.errno in _UNKNOWN_HOST:
-            return NetworkError(f"there is no host called {host}", hint="Check the spelling of the URL.")
+            return NetworkError(f"{host} does not use TLS", hint="Check the port and the scheme of the URL.")
+        case socket.gaierror() if cause.errno in _UNKNOWN_HOST_ERRORS:
+            return NetworkError(f"the host {host} does not exist", hint="Check the spelling of the URL.")
         case ConnectionRefusedError():
-            return TransportError(f"{host} refuses connections", hint=_IS_IT_UP)
+            return TransportError(f"{host} refuses connections", hint=_CHECK_SERVER_HINT)
         case _:
             return None

@@ -1,4 +1,4 @@
-"""The connections that httpx uses: to no private address that nobody named, and with time limits."""
+"""The connections for httpx: private addresses only if the user named the host, and with time limits."""
 
 from __future__ import annotations
 
@@ -18,59 +18,60 @@ from wheel_uploader.http.ahead import Stash, places_of
 from wheel_uploader.http.hostnames import is_public
 from wheel_uploader.http.lean import httpx
 
-_limits = threading.local()
+_thread_deadline = threading.local()
 
-#: Bytes of a full record of TLS.
-_RECORD = 16 * 1024
-#: Seconds: servers and proxies on the way drop idle connections after about a minute.
-_KEEPALIVE = 30.0
+#: Size of a full TLS record in bytes.
+_TLS_RECORD_BYTES = 16 * 1024
+#: Seconds after which an idle connection is closed; servers and proxies do so after about a minute.
+_KEEPALIVE_SECONDS = 30.0
 
 
 class AddressRefused(httpcore.ConnectError):
-    """A name that nobody typed leads to an address of this machine or of a private network."""
+    """A host that the user did not name resolves to this machine or to a private network."""
 
 
 @contextlib.contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Within it, this thread's connecting, writing and reading take ``seconds`` together, or time out.
+    """Return a context in which all network operations of this thread take at most ``seconds`` in total.
 
-    The timeouts of httpx are for one read each: a server that sends a byte every 29 s never reaches them.
+    The timeouts of httpx apply to single reads: a server that sends a byte every 29 s never exceeds them.
     """
-    outer = getattr(_limits, "end", None)
+    outer_end = getattr(_thread_deadline, "end", None)
     end = time.monotonic() + seconds
-    _limits.end = end if outer is None else min(end, outer)
+    _thread_deadline.end = end if outer_end is None else min(end, outer_end)
     try:
         yield
     finally:
-        _limits.end = outer
+        _thread_deadline.end = outer_end
 
 
-def _remaining(timeout: float | None, expired: type[Exception]) -> float | None:
-    end = getattr(_limits, "end", None)
+def _remaining_timeout(timeout: float | None, expired: type[Exception]) -> float | None:
+    end = getattr(_thread_deadline, "end", None)
     if end is None:
         return timeout
-    left = float(end - time.monotonic())
-    if left <= 0:
-        raise expired("the time limit of this request")
-    return left if timeout is None else min(timeout, left)
+    remaining = float(end - time.monotonic())
+    if remaining <= 0:
+        raise expired("the time limit of this request has expired")
+    return remaining if timeout is None else min(timeout, remaining)
 
 
 class LimitedStream(httpcore.NetworkStream):
-    """A connection that keeps the time limit of the thread that uses it."""
+    """A connection that observes the time limit of the thread that uses it."""
 
     def __init__(self, inner: httpcore.NetworkStream) -> None:
         self._inner = inner
         self._socket = inner.get_extra_info("socket")
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        piece = self._read(max_bytes, _remaining(timeout, httpcore.ReadTimeout))
-        if len(piece) < _RECORD or not isinstance(self._socket, ssl.SSLSocket):
+        """Return up to ``max_bytes`` bytes; several TLS records at once, if they have arrived."""
+        piece = self._read(max_bytes, _remaining_timeout(timeout, httpcore.ReadTimeout))
+        if len(piece) < _TLS_RECORD_BYTES or not isinstance(self._socket, ssl.SSLSocket):
             return piece
-        # TLS hands over one record of 16 kB at a time: take all that is here, for what h11 does with a
-        # piece costs the same for one of any size.
+        # TLS returns one record of 16 kB at a time. Collect the records that have arrived, because h11's cost
+        # per piece does not depend on its size.
         pieces, length = [piece], len(piece)
         self._socket.settimeout(0)
-        with contextlib.suppress(OSError):  # Nothing more at this moment; what is wrong comes again.
+        with contextlib.suppress(OSError):  # No more data now; a real error will recur on the next read.
             while piece and length < max_bytes:
                 piece = self._socket.recv(max_bytes - length)
                 pieces.append(piece)
@@ -78,23 +79,25 @@ class LimitedStream(httpcore.NetworkStream):
         return b"".join(pieces)
 
     def _read(self, max_bytes: int, timeout: float | None) -> bytes:
-        """Read in short waits, between which a run that has to end can do so."""
+        """Read with short timeouts, checking for cancellation in between."""
         if not stopping.can_stop_here():
             return self._inner.read(max_bytes, timeout)
         end = time.monotonic() + (math.inf if timeout is None else timeout)
         while True:
             stopping.check()
-            left = end - time.monotonic()
+            remaining = end - time.monotonic()
             try:
-                return self._inner.read(max_bytes, max(0.001, min(left, stopping.LOOK)))
+                return self._inner.read(max_bytes, max(0.001, min(remaining, stopping.LOOK)))
             except httpcore.ReadTimeout:
                 if time.monotonic() >= end:
                     raise
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._inner.write(buffer, _remaining(timeout, httpcore.WriteTimeout))
+        """Write ``buffer`` within the time limit."""
+        self._inner.write(buffer, _remaining_timeout(timeout, httpcore.WriteTimeout))
 
     def close(self) -> None:
+        """Close the connection."""
         self._inner.close()
 
     def start_tls(
@@ -103,24 +106,26 @@ class LimitedStream(httpcore.NetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.NetworkStream:
-        limit = _remaining(timeout, httpcore.ConnectTimeout)
+        """Return this connection with TLS, after a handshake that does not delay cancellation."""
+        limit = _remaining_timeout(timeout, httpcore.ConnectTimeout)
         return LimitedStream(
             stopping.aside(lambda: self._inner.start_tls(ssl_context, server_hostname, limit))
         )
 
     def get_extra_info(self, info: str) -> Any:
+        """Return the object that httpcore knows as ``info``, such as "socket"."""
         return self._inner.get_extra_info(info)
 
 
 class LeadingStream(LimitedStream):
-    """A connection to a host with a stash: when its TLS begins, those ahead are opened beside it."""
+    """The first connection to a host: when its TLS handshake starts, those ahead are opened concurrently."""
 
     def __init__(
-        self, inner: httpcore.NetworkStream, stash: Stash[httpcore.NetworkStream], begun: float
+        self, inner: httpcore.NetworkStream, stash: Stash[httpcore.NetworkStream], started_at: float
     ) -> None:
         super().__init__(inner)
         self._stash = stash
-        self._begun = begun
+        self._started_at = started_at
 
     def start_tls(
         self,
@@ -128,8 +133,9 @@ class LeadingStream(LimitedStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.NetworkStream:
-        limit = _remaining(timeout, httpcore.ConnectTimeout)
-        # The address that was judged, as ever.
+        """Return this connection with TLS, and start to open the connections ahead."""
+        limit = _remaining_timeout(timeout, httpcore.ConnectTimeout)
+        # The address that has been checked, not a second resolution.
         address, port = self._inner.get_extra_info("server_addr")[:2]
 
         def connect() -> httpcore.NetworkStream:
@@ -144,18 +150,18 @@ class LeadingStream(LimitedStream):
 
         self._stash.open(connect)
         stream = super().start_tls(ssl_context, server_hostname, timeout)
-        self._stash.first_took(time.monotonic() - self._begun)
+        self._stash.first_took(time.monotonic() - self._started_at)
         return stream
 
 
 class StashedStream(LimitedStream):
-    """A connection whose TLS is done before it is asked for."""
+    """A connection that was opened ahead, TLS included."""
 
     def __init__(
         self, inner: httpcore.NetworkStream, context: ssl.SSLContext, server_hostname: str | None
     ) -> None:
         super().__init__(inner)
-        self._done_for = (context, server_hostname)
+        self._handshake_parameters = (context, server_hostname)
 
     def start_tls(
         self,
@@ -163,16 +169,17 @@ class StashedStream(LimitedStream):
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ARG002 (of NetworkStream)
     ) -> httpcore.NetworkStream:
-        if (ssl_context, server_hostname) != self._done_for:
-            raise httpcore.ConnectError("this connection was opened for another name")
+        """Return the connection with TLS. Raises ConnectError if it was opened for another host name."""
+        if (ssl_context, server_hostname) != self._handshake_parameters:
+            raise httpcore.ConnectError("this connection was opened for another host name")
         return self._inner
 
 
 class LimitedBackend(httpcore.NetworkBackend):
-    """Opens connections: to any address of a trusted host, to public addresses only of others.
+    """Opens connections: to any address of a trusted host, but only to public addresses of other hosts.
 
-    The addresses that were judged are the ones that are connected to, so that a name which resolves
-    differently the second time gains nothing. ``ahead``: where to have connections ahead, and how many.
+    The connection goes to the address that was checked, so that a name that resolves differently the second
+    time cannot evade the check. ``ahead``: the number of connections to open ahead, by URL.
     """
 
     def __init__(self, trusts: Callable[[str, int], bool], ahead: Mapping[str, int] | None = None) -> None:
@@ -190,13 +197,14 @@ class LimitedBackend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
+        """Return a connection to ``host``, one that was opened ahead if possible."""
         stash = self._stashes.get((host, port))
-        if stash and (ready := stash.take(_remaining(timeout, httpcore.ConnectTimeout))):
+        if stash and (ready := stash.take(_remaining_timeout(timeout, httpcore.ConnectTimeout))):
             return ready
-        limit_of_caller = getattr(_limits, "end", None)
+        deadline_of_caller = getattr(_thread_deadline, "end", None)
 
         def connect() -> httpcore.NetworkStream:
-            _limits.end = limit_of_caller
+            _thread_deadline.end = deadline_of_caller
             return self._connect(host, port, stash, timeout, local_address, socket_options)
 
         return stopping.aside(connect)
@@ -210,40 +218,41 @@ class LimitedBackend(httpcore.NetworkBackend):
         local_address: str | None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None,
     ) -> httpcore.NetworkStream:
-        begun = time.monotonic()
+        started_at = time.monotonic()
         error: Exception | None = None
-        for address in [host] if self._trusts(host, port) else _public_addresses(host, port):
-            limit = _remaining(timeout, httpcore.ConnectTimeout)
+        for address in [host] if self._trusts(host, port) else _resolve_public(host, port):
+            limit = _remaining_timeout(timeout, httpcore.ConnectTimeout)
             try:
                 stream = self._inner.connect_tcp(address, port, limit, local_address, socket_options)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as failed:
-                error = failed
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as failure:
+                error = failure
             else:
-                return LeadingStream(stream, stash, begun) if stash else LimitedStream(stream)
+                return LeadingStream(stream, stash, started_at) if stash else LimitedStream(stream)
         raise error or httpcore.ConnectError(f"{host} has no address")
 
     def close(self) -> None:
+        """Close the connections that were opened ahead and not used."""
         for stash in self._stashes.values():
             stash.close()
 
 
-def _public_addresses(host: str, port: int) -> list[str]:
+def _resolve_public(host: str, port: int) -> list[str]:
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        address_infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as error:
         raise httpcore.ConnectError(str(error)) from error
-    addresses = list(dict.fromkeys(str(info[4][0]) for info in found))
-    refused = [address for address in addresses if not is_public(address)]
-    if refused:
-        raise AddressRefused(f"{host} is {refused[0]}, a private address")
+    addresses = list(dict.fromkeys(str(info[4][0]) for info in address_infos))
+    private = [address for address in addresses if not is_public(address)]
+    if private:
+        raise AddressRefused(f"{host} is {private[0]}, a private address")
     return addresses
 
 
 class LimitedTransport(httpx.HTTPTransport):
-    """httpx's own transport on a pool whose connections have limits.
+    """httpx's own transport on a connection pool with our network backend.
 
-    httpx does not let its transport be given a network backend. Its pool is replaced rather than its
-    ``handle_request``, which is what vcrpy records.
+    httpx has no parameter for a network backend. The pool is replaced, rather than ``handle_request``,
+    because vcrpy records the latter.
     """
 
     def __init__(
@@ -259,6 +268,6 @@ class LimitedTransport(httpx.HTTPTransport):
             proxy=proxy,
             max_connections=connections,
             max_keepalive_connections=connections,
-            keepalive_expiry=_KEEPALIVE,
+            keepalive_expiry=_KEEPALIVE_SECONDS,
             network_backend=backend,
         )
