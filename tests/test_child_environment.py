@@ -150,12 +150,12 @@ def test_a_variable_that_is_passed_on_is_not_changed(monkeypatch: pytest.MonkeyP
     "name", ["TWINE_PASSWORD", "wheel_uploader_url_token", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"]
 )
 def test_what_publishes_a_release_is_never_passed_on(name: str) -> None:
-    with pytest.raises(UsageError, match="is not passed on"):
+    with pytest.raises(UsageError, match="refusing to pass "):
         require_passable(["DATABASE_URL", name])
 
 
 @pytest.mark.parametrize("name", ["", "A=B", f"TOKEN={SECRET}"])
 def test_a_variable_is_passed_on_by_its_name(name: str) -> None:
-    with pytest.raises(UsageError, match="is not the name of a variable") as caught:
+    with pytest.raises(UsageError, match="is not a valid name of a variable") as caught:
         require_passable([name])
     assert SECRET not in str(caught.value)

@@ -70,7 +70,7 @@ def test_the_start_and_the_end_of_an_output_are_kept(size: int, step: int) -> No
         assert (bytes(output), output.dropped) == (data, 0)
     else:
         assert (bytes(output), output.dropped) == (data[:64] + data[-64:], size - 128)
-        assert f"\n... {size - 128} bytes left out ...\n" in output.text()
+        assert f"\n... {size - 128} bytes omitted ...\n" in output.text()
 
 
 @POSIX
@@ -211,7 +211,7 @@ def test_all_children_can_be_ended_from_anywhere(end: object, tmp_path: Path) ->
         thread.join(20)
     assert gone(*pids)
     assert {done.status for done in ended} <= {-signal.SIGTERM, -signal.SIGKILL}
-    assert not child_processes._running
+    assert not child_processes._running_children
 
 
 # --- when this process is gone ---------------------------------------------------------------------

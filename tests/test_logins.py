@@ -220,7 +220,7 @@ def test_a_netrc_that_is_not_there_is_said(netrc: Path) -> None:
     netrc.unlink()
     with pytest.raises(UsageError) as caught:
         bound(MINE, netrc=True)
-    assert str(caught.value) == f"{netrc} cannot be read: No such file or directory"
+    assert str(caught.value) == f"cannot read {netrc}: No such file or directory"
     assert (
         caught.value.hint
         == "Create it with the line 'machine HOST login NAME password WORD', or omit --netrc."

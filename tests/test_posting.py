@@ -448,7 +448,7 @@ def test_when_the_time_is_over() -> None:
     partial = verdict(some.ends(A, B, C, SDIST), some.watch.error)
     assert isinstance(partial, PartialError)
     assert partial.message == (
-        "2 of 4 files are on the index, 2 are not: the run is not done after 60 s (--max-duration)"
+        "2 of 4 files are on the index, 2 are not: timed out after 60 s (--max-duration)"
     )
     assert partial.details[0] == f"not in: {A}: not tried"
     assert partial.hint == PartialError.default_hint

@@ -272,7 +272,7 @@ def test_the_time_is_over_while_files_go_up(
     code, report, talk = command.ends(within=30)
     assert code == report["exit_code"] == 8
     assert sorted(outcomes(report).values()) == ["not tried"] * 4 + ["uploaded"] * 2
-    assert "2 of 6 files are on the index, 4 are not: the run is not done after 12 s (--max-duration)" in talk
+    assert "2 of 6 files are on the index, 4 are not: timed out after 12 s (--max-duration)" in talk
     assert "to continue: wheel-uploader -u staged" in talk
     assert len(served.index.posts) == len(served.index.files) == 2
 
@@ -284,7 +284,7 @@ def test_the_time_is_over_before_anything_was_posted(
     command = Command(tmp_path, served.upload_url, "--max-duration", "3")
     code, report, talk = command.ends()
     assert code == report["exit_code"] == 10
-    assert "error: the run is not done after 3 s (--max-duration)" in talk
+    assert "error: timed out after 3 s (--max-duration)" in talk
     assert served.index.posts == []
 
 
@@ -353,7 +353,7 @@ def listening(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watch]:
     with stopping.used(Watch()):
         watch = listen()
         yield watch
-    watch._over = True
+    watch._finished = True
     for number, handler in before.items():
         signal.signal(number, handler)
 

@@ -87,10 +87,10 @@ def test_a_run_that_is_stuck_is_ended_with_its_exit_code(
     _, said = run.communicate(timeout=60)
     assert run.returncode == code, said
     if len(signals) > 1:
-        assert said == f"error: stopped at once by a second signal ({code - 128})\n"
+        assert said == f"error: stopped immediately by a second signal ({code - 128})\n"
     else:
-        reason = "stopped by signal 15" if signals else "the run is not done after 5 s (--max-duration)"
-        assert said.startswith(f"error: {reason}: it did not end within 0 s and was ended by force\nnext: ")
+        reason = "stopped by signal 15" if signals else "timed out after 5 s (--max-duration)"
+        assert said.startswith(f"error: {reason}: it did not stop within 0 s and was terminated\nnext: ")
         assert json.loads((tmp_path / "r.json").read_text())["exit_code"] == code
     deadline = time.monotonic() + 10
     while is_running(child) and time.monotonic() < deadline:
@@ -107,7 +107,7 @@ def test_a_run_that_is_stuck_before_its_first_stage_leaves_a_report(tmp_path: Pa
         [sys.executable, "-c", early, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert ran.returncode == json.loads((tmp_path / "r.json").read_text())["exit_code"] == 10
-    assert "ended by force\nnext: " in ran.stderr
+    assert "was terminated\nnext: " in ran.stderr
 
 
 def test_the_watchdog_goes_with_the_run(tmp_path: Path) -> None:

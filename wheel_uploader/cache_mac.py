@@ -1,8 +1,8 @@
-"""HMAC of the notes and cached results in a wheelhouse, with a key that only this user has.
+"""HMAC of the notes and cached results in a wheelhouse, with a key that is private to the user.
 
-A wheelhouse can come from anywhere: with a repository, from the cache of a CI, in an archive. Cached entries
-are believed if this user's own earlier run wrote them, which the key in the user's cache directory proves.
-Without a usable key nothing is cached and nothing is believed, and every file is checked again.
+A wheelhouse can come from anywhere: a repository, a CI cache, an archive. Cached entries are trusted only if
+an earlier run of the same user wrote them, which the key in the user's cache directory proves. Without a
+usable key, nothing is cached or trusted, and every file is checked again.
 """
 
 from __future__ import annotations
@@ -18,31 +18,31 @@ from pathlib import Path
 
 from wheel_uploader.disk import Folder
 
-_NAME = "key"
-_SIZE = 32
-#: How a sealed JSON object begins.
-_BEGIN, _END = b'{"seal": "', b'", '
-_DIGITS = 64
+_KEY_NAME = "key"
+_KEY_BYTES = 32
+#: The start of a sealed JSON object, before and after the HMAC.
+_MAC_PREFIX, _MAC_SUFFIX = b'{"seal": "', b'", '
+_MAC_DIGITS = 64
 
 
 def seal(name: str, data: bytes) -> bytes | None:
     """Return the JSON object ``data`` with its HMAC as the first field; None if there is no usable key.
 
-    ``name`` is that of the file that it will be in: under another name it does not hold.
+    ``name`` is the name of the file that will hold it; the HMAC is not valid under another name.
     """
-    key = _key(create=True)
-    return _BEGIN + _hmac(key, name, data).encode() + _END + data[1:] if key else None
+    key = _load_key(create=True)
+    return _MAC_PREFIX + _hmac(key, name, data).encode() + _MAC_SUFFIX + data[1:] if key else None
 
 
 def unseal(name: str, data: bytes) -> bytes | None:
-    """Return the JSON object that ``seal`` got; None for anything that was not sealed with this key."""
-    start = len(_BEGIN) + _DIGITS
-    said, end = data[len(_BEGIN) : start], data[start : start + len(_END)]
-    key = _key(create=False)
-    if not key or not data.startswith(_BEGIN) or end != _END:
+    """Return the JSON object that was passed to ``seal``; None if not sealed with this key and name."""
+    body_start = len(_MAC_PREFIX) + _MAC_DIGITS
+    stored_mac, suffix = data[len(_MAC_PREFIX) : body_start], data[body_start : body_start + len(_MAC_SUFFIX)]
+    key = _load_key(create=False)
+    if not key or not data.startswith(_MAC_PREFIX) or suffix != _MAC_SUFFIX:
         return None
-    body = b"{" + data[start + len(_END) :]
-    return body if hmac.compare_digest(said, _hmac(key, name, body).encode()) else None
+    body = b"{" + data[body_start + len(_MAC_SUFFIX) :]
+    return body if hmac.compare_digest(stored_mac, _hmac(key, name, body).encode()) else None
 
 
 def _hmac(key: bytes, name: str, data: bytes) -> str:
@@ -50,7 +50,7 @@ def _hmac(key: bytes, name: str, data: bytes) -> str:
 
 
 def folder() -> Path | None:
-    """Return the user's cache directory of this program, which need not exist; None without a home."""
+    """Return the user's cache directory for this program, which may not exist; None if there is no home."""
     try:
         if os.name == "nt":
             base = Path(os.environ["LOCALAPPDATA"])
@@ -58,8 +58,8 @@ def folder() -> Path | None:
             base = Path.home() / "Library" / "Caches"
         else:
             # An empty or relative path is ignored (XDG Base Directory Specification).
-            given = Path(os.environ.get("XDG_CACHE_HOME", ""))
-            base = given if given.is_absolute() else Path.home() / ".cache"
+            configured = Path(os.environ.get("XDG_CACHE_HOME", ""))
+            base = configured if configured.is_absolute() else Path.home() / ".cache"
     except (KeyError, RuntimeError):
         return None
     return base / "wheel-uploader" if base.is_absolute() else None
@@ -68,44 +68,48 @@ def folder() -> Path | None:
 _keys: dict[Path, bytes] = {}
 
 
-def _key(*, create: bool) -> bytes | None:
-    """Return the key, made first if ``create``; None if it cannot be read, or others could know it."""
-    where = folder()
-    if where is None:
+def _load_key(*, create: bool) -> bytes | None:
+    """Return the key, creating it if ``create``; None if it is unreadable or other users could know it."""
+    directory = folder()
+    if directory is None:
         return None
-    if where not in _keys:
+    if directory not in _keys:
         with contextlib.suppress(OSError):
             if create:
-                where.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with contextlib.closing(Folder(where)) as opened:
-                key = _read(opened)
-                if key is None and create and opened.is_own() and opened.stat(_NAME) is None:
-                    _make(opened)
-                    key = _read(opened)
+                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with contextlib.closing(Folder(directory)) as cache_folder:
+                key = _read_key(cache_folder)
+                if key is None and create and cache_folder.is_own() and cache_folder.stat(_KEY_NAME) is None:
+                    _create_key(cache_folder)
+                    key = _read_key(cache_folder)
             if key:
-                _keys[where] = key
-    return _keys.get(where)
+                _keys[directory] = key
+    return _keys.get(directory)
 
 
-def _read(where: Folder) -> bytes | None:
-    found = where.stat(_NAME)
-    if not found or not where.is_own() or (hasattr(os, "geteuid") and stat.S_IMODE(found.st_mode) & 0o077):
+def _read_key(cache_folder: Folder) -> bytes | None:
+    status = cache_folder.stat(_KEY_NAME)
+    if (
+        not status
+        or not cache_folder.is_own()
+        or (hasattr(os, "geteuid") and stat.S_IMODE(status.st_mode) & 0o077)
+    ):
         return None
-    # One byte more than a key has shows that it is not one.
-    key = where.read_own(_NAME, _SIZE + 1)
-    return key if key and len(key) == _SIZE else None
+    # Read one more byte than a key has, to detect a file that is too long.
+    key = cache_folder.read_own(_KEY_NAME, _KEY_BYTES + 1)
+    return key if key and len(key) == _KEY_BYTES else None
 
 
-def _make(where: Folder) -> None:
-    """Write a new key, all of it at once; of several runs that do so at the same time, the first wins."""
-    temporary = f"{_NAME}.{secrets.token_hex(8)}"
-    where.write(temporary, secrets.token_bytes(_SIZE), 0o600)
+def _create_key(cache_folder: Folder) -> None:
+    """Write a new key atomically; if several runs do so at the same time, the first one wins."""
+    temporary = f"{_KEY_NAME}.{secrets.token_hex(8)}"
+    cache_folder.write(temporary, secrets.token_bytes(_KEY_BYTES), 0o600)
     try:
-        os.link(where.path / temporary, where.path / _NAME)
+        os.link(cache_folder.path / temporary, cache_folder.path / _KEY_NAME)
     except FileExistsError:
         pass
     except OSError:
-        # A file system without hard links: the last run wins, and what the others sealed is checked again.
-        where.move(temporary, where, _NAME)
+        # Without hard links, the last run wins, and entries that the others sealed are checked again.
+        cache_folder.move(temporary, cache_folder, _KEY_NAME)
     finally:
-        where.unlink(temporary)
+        cache_folder.unlink(temporary)

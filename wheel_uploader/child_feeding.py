@@ -1,4 +1,4 @@
-"""Write to the standard input of a child, without waiting for one that does not read."""
+"""Writing to the standard input of a child process without blocking if the child does not read."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import IO
 
-#: Seconds that the thread which writes gets once the child has ended.
-_PATIENCE = 5.0
+#: Seconds that the writing thread gets to end after the child has ended.
+_JOIN_TIMEOUT = 5.0
 
 
 class Feeder:
-    """A thread that writes pieces to a pipe."""
+    """A thread that writes ``pieces`` to a pipe; calls ``kill`` if producing them fails."""
 
     def __init__(self, pipe: IO[bytes], pieces: Iterable[bytes], kill: Callable[[], None]) -> None:
         self._pipe, self._pieces, self._kill = pipe, pieces, kill
         self._failures: list[BaseException] = []
-        # A daemon: a child that reads nothing must not keep an interrupted process from ending.
+        # A daemon, so that a child that does not read cannot keep an interrupted process alive.
         self._thread = threading.Thread(target=self._write, name="feed", daemon=True)
         self._thread.start()
 
@@ -26,17 +26,17 @@ class Feeder:
             for piece in self._pieces:
                 self._pipe.write(piece)
         except OSError:
-            pass  # The child ended early: its answer says why.
+            pass  # The child ended early; its output tells why.
         except BaseException as error:  # noqa: BLE001 - raised in the thread that waits
             self._failures.append(error)
-            # Before the pipe is closed: half of the bytes must not look like all of them.
+            # Before the pipe is closed, so that the child cannot mistake partial input for all of it.
             self._kill()
         finally:
             with contextlib.suppress(OSError):
                 self._pipe.close()
 
     def finish(self) -> None:
-        """Wait for the thread once the child has ended, and raise what ``pieces`` raised."""
-        self._thread.join(_PATIENCE)
+        """Wait for the thread after the child has ended; raise the exception of ``pieces``, if any."""
+        self._thread.join(_JOIN_TIMEOUT)
         if self._failures:
             raise self._failures[0]

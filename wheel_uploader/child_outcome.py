@@ -1,16 +1,16 @@
-"""How a child process ended, and the part of its output that is kept."""
+"""The outcome of a child process: its exit status and a bounded part of its output."""
 
 from __future__ import annotations
 
 import signal
 from dataclasses import dataclass
 
-#: Bytes of one output stream that are kept, half of them from its start and half from its end.
+#: Default limit in bytes for each output stream; half of it is kept from the start and half from the end.
 KEPT = 1 << 20
 
 
 class CannotStart(Exception):
-    """The system did not start a program: it is absent, is not executable, or an argument is invalid."""
+    """A program could not be started: it is missing or not executable, or an argument is invalid."""
 
     def __init__(self, program: str, error: OSError | ValueError) -> None:
         self.reason = getattr(error, "strerror", None) or str(error)
@@ -18,19 +18,20 @@ class CannotStart(Exception):
 
 
 class Stopped(Exception):
-    """The scope of this child has ended, so it was not started or not finished."""
+    """The scope of a child has ended, so that the child was not started or not completed."""
 
 
 class Output:
-    """One output stream of a child: its start and its end, up to a limit."""
+    """The start and the end of one output stream of a child, up to a limit."""
 
     def __init__(self, limit: int = KEPT) -> None:
         self._half = limit // 2
         self._start, self._end = bytearray(), bytearray()
-        #: Bytes that were read.
+        #: Number of bytes read.
         self.size = 0
 
     def add(self, chunk: bytes) -> None:
+        """Append a chunk; drop data from the middle if the limit is exceeded."""
         self.size += len(chunk)
         room = self._half - len(self._start)
         self._start += chunk[:room] if room > 0 else b""
@@ -40,46 +41,46 @@ class Output:
 
     @property
     def dropped(self) -> int:
-        """Bytes from the middle that are not kept."""
+        """Number of bytes dropped from the middle."""
         return self.size - len(self._start) - min(len(self._end), self._half)
 
     def __bytes__(self) -> bytes:
-        """Return what is kept, without a gap only if nothing was dropped."""
+        """Return the start and the end, joined without a marker even if bytes were dropped between them."""
         return bytes(self._start + self._end[-self._half :])
 
     def text(self) -> str:
-        """Return what is kept as text; a line says how many bytes are missing in the middle."""
+        """Return the output as text, with a line for the number of bytes dropped from the middle."""
         if not self.dropped:
             return bytes(self).decode(errors="replace")
-        gap = f"\n... {self.dropped} bytes left out ...\n"
+        gap = f"\n... {self.dropped} bytes omitted ...\n"
         return self._start.decode(errors="replace") + gap + self._end[-self._half :].decode(errors="replace")
 
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """How a child ended, and what it printed."""
+    """The exit status and the output of a child."""
 
-    #: As the system reports it; the negative number of a signal that killed it.
+    #: The exit code, or the negative number of the signal that killed the child.
     status: int
     output: Output
-    #: Empty if standard error went to the output.
+    #: Standard error; empty if it was merged into the output.
     errors: Output
-    #: Whether it was ended because its time was over.
+    #: True if the child was ended because of its time limit.
     timed_out: bool = False
-    #: Whether it was ended because it wrote more than the limit.
+    #: True if the child was ended because it exceeded its output limit.
     flooded: bool = False
 
 
 def describe(status: int) -> str:
-    """Return how a process ended: ``exit code 3``, ``killed by SIGKILL``, ``killed by SIGRTMIN+2``."""
+    """Return a description such as ``exit code 3``, ``killed by SIGKILL`` or ``killed by SIGRTMIN+2``."""
     return f"killed by {_signal_name(-status)}" if status < 0 else f"exit code {status}"
 
 
 def _signal_name(number: int) -> str:
-    first, last = getattr(signal, "SIGRTMIN", 0), getattr(signal, "SIGRTMAX", 0)
-    # The standard library names the first and the last of the real-time signals only.
-    if first < number < last:
-        return f"SIGRTMIN+{number - first}"
+    first_realtime, last_realtime = getattr(signal, "SIGRTMIN", 0), getattr(signal, "SIGRTMAX", 0)
+    # The standard library has names only for the first and the last real-time signal.
+    if first_realtime < number < last_realtime:
+        return f"SIGRTMIN+{number - first_realtime}"
     try:
         return signal.Signals(number).name
     except ValueError:

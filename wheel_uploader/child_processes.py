@@ -1,9 +1,9 @@
-"""Child processes: started, bounded and ended here, and nowhere else.
+"""Child processes with limits, which end with this process; all child processes are started here.
 
-Each child is in a session (and process group) of its own, gets the environment of its :class:`Kind` and has a
-time limit. Its output is read to the end, and a bounded part of it is kept. It is ended with everything that
-it started when its block is left, when :func:`terminate_all` or :func:`kill_all` is called, and, on POSIX, by
-a small watcher process when this process is gone, even by SIGKILL.
+Each child has its own session (and process group), the environment of its :class:`Kind`, and a time limit.
+Its output is read completely, and a bounded part of it is kept. The child and its descendants are ended when
+its ``with`` block is left, when :func:`terminate_all` or :func:`kill_all` is called, and, on POSIX, by a
+small watcher process once this process has ended, even by SIGKILL.
 """
 
 from __future__ import annotations
@@ -27,25 +27,24 @@ from wheel_uploader.child_feeding import Feeder
 from wheel_uploader.child_outcome import KEPT, CannotStart, Completed, Output, Stopped
 from wheel_uploader.child_scope import Scope
 
-#: For a stream of a child that this process reads or writes.
+#: Requests a pipe for a stream that this process reads or writes.
 PIPE = subprocess.PIPE
 #: Seconds between SIGTERM and SIGKILL.
 GRACE = 2.0
-#: Seconds to read what is left in a pipe after the child and its process group are gone.
-_DRAIN = 5.0
-#: Kinds whose descendants are ended wherever they are. gpg is not one: its agent lives on for the user.
-_SWEPT = frozenset({Kind.PIP, Kind.OFFLINE, Kind.COMMAND, Kind.INDEX})
+#: Seconds to read the rest of a pipe after the child and its process group have ended.
+_DRAIN_TIMEOUT = 5.0
+#: Kinds whose descendants are ended even outside their process group. Not gpg: its agent stays for the user.
+_SWEPT_KINDS = frozenset({Kind.PIP, Kind.OFFLINE, Kind.COMMAND, Kind.INDEX})
 
-#: Every child that runs. A set of CPython needs no lock for what is done here, so a signal handler may look
-#: at it.
-_running: set[Child] = set()
-#: Grows whenever all children are ended: one that was being started then was not in the set yet.
-_ended: list[None] = []
+#: The running children. The operations used here are atomic in CPython, so a signal handler may use them.
+_running_children: set[Child] = set()
+#: Grows with each request to end all children, for a child that is being started and not yet in the set.
+_end_requests: list[None] = []
 _watcher = child_watcher.Watcher()
 
 
 class Child:
-    """A running child; ended, with what it started, at the end of its ``with`` block."""
+    """A child process, which is ended together with its descendants when its ``with`` block is left."""
 
     def __init__(
         self,
@@ -62,20 +61,20 @@ class Child:
     ) -> None:
         """Start ``command``. Raises CannotStart, or Stopped if ``scope`` has ended.
 
-        ``variables`` are set in addition to what the kind allows; ``passed`` names more variables to inherit.
+        ``variables`` are set in addition to those that ``kind`` allows; ``passed`` names more to inherit.
         """
         self.scope = scope
-        #: When the child was asked to end, by the monotonic clock.
-        self._asked: float | None = None
+        #: The monotonic time of the first request to end.
+        self._terminated_at: float | None = None
         self._mark = (
             f"{child_watcher.run_mark}-{secrets.token_hex(4)}"
-            if kind in _SWEPT and child_watcher.HAS_PROC
+            if kind in _SWEPT_KINDS and child_watcher.HAS_PROC
             else ""
         )
         marks = {child_watcher.MARK: self._mark} if self._mark else {}
         if scope and scope.ended:
             raise Stopped
-        ended_before = len(_ended)
+        ended_before = len(_end_requests)
         _watcher.start(sweeps=bool(marks))
         try:
             self._process = subprocess.Popen(
@@ -85,7 +84,7 @@ class Child:
                 stdin=stdin,
                 stdout=stdout,
                 stderr=stderr,
-                # Without a controlling terminal a child cannot prompt, and Ctrl-C reaches this process alone.
+                # Without a controlling terminal, a child cannot prompt, and Ctrl-C reaches only this process.
                 start_new_session=os.name == "posix",
                 creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
             )
@@ -94,14 +93,14 @@ class Child:
         self.pid = self._process.pid
         started = self._process
         self.stdin, self.stdout, self.stderr = started.stdin, started.stdout, started.stderr
-        _running.add(self)
+        _running_children.add(self)
         _watcher.add(self.pid)
-        self._on_kill = stopping.on_kill(self.kill)
-        self._on_kill.__enter__()
+        self._kill_callback = stopping.on_kill(self.kill)
+        self._kill_callback.__enter__()
         if scope:
             scope.children.add(self)
-        if len(_ended) != ended_before or (scope and scope.ended):
-            # The end came while the child was being started, and may have missed it.
+        if len(_end_requests) != ended_before or (scope and scope.ended):
+            # A request to end all children may have missed this one, which was being started.
             self.terminate()
 
     def __enter__(self) -> Self:
@@ -114,11 +113,11 @@ class Child:
 
     @property
     def status(self) -> int | None:
-        """The exit status; None while the child has not been waited for."""
+        """The exit status; None until the child has been waited for."""
         return self._process.returncode
 
     def is_running(self) -> bool:
-        """Tell whether the child has not exited; it stays a zombie, so that its number is not used again."""
+        """Return whether the child is running; an exited child remains a zombie, so its ID is not reused."""
         if self._process.returncode is not None:
             return False
         if not hasattr(os, "waitid"):
@@ -129,14 +128,14 @@ class Child:
             return False
 
     def wait(self, seconds: float, reader: threading.Thread | None = None) -> bool:
-        """Wait until the child exits; return False if it still runs after ``seconds``.
+        """Wait until the child exits; return False if it is still running after ``seconds``.
 
-        ``reader`` reads its output: when that is over, the child is about to exit. Raises Stop in the main
-        thread if the run has been asked to end.
+        ``reader`` is a thread that reads its output: when it ends, the child is about to exit. Raises Stop in
+        the main thread if the run has been cancelled.
         """
-        return self._await(seconds, reader, stopping.check)
+        return self._wait_until_exit(seconds, reader, stopping.check)
 
-    def _await(
+    def _wait_until_exit(
         self,
         seconds: float,
         reader: threading.Thread | None = None,
@@ -146,7 +145,7 @@ class Child:
         while self.is_running():
             check()
             now = time.monotonic()
-            if self._asked is not None and now >= self._asked + GRACE:
+            if self._terminated_at is not None and now >= self._terminated_at + GRACE:
                 self.kill()
             if now >= deadline:
                 return False
@@ -158,34 +157,34 @@ class Child:
         return True
 
     def terminate(self) -> None:
-        """Ask the child and its process group to end; safe in a signal handler, returns at once."""
-        if self._asked is None:
-            self._asked = time.monotonic()
+        """Ask the child and its process group to end, without waiting; safe in a signal handler."""
+        if self._terminated_at is None:
+            self._terminated_at = time.monotonic()
         self._signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """Kill the child and its process group; safe in a signal handler, returns at once."""
+        """Kill the child and its process group, without waiting; safe in a signal handler."""
         self._signal(getattr(signal, "SIGKILL", signal.SIGTERM))
 
     def kill_rest(self) -> None:
-        """Kill what the child has left behind: a process group outlives its leader, and may be left."""
+        """Kill remaining descendants: those in the process group, and those that have left it."""
         self.kill()
         if self._mark:
             child_watcher.sweep(self._mark)
 
     def end(self, grace: float = GRACE) -> None:
-        """End the child and everything that it started: SIGTERM, ``grace`` seconds, SIGKILL."""
+        """End the child and its descendants with SIGTERM, followed by SIGKILL after ``grace`` seconds."""
         try:
             if grace and self.is_running():
                 self.terminate()
-                self._await(grace)
+                self._wait_until_exit(grace)
         finally:
             self.kill_rest()
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(_DRAIN)
+                self._process.wait(_DRAIN_TIMEOUT)
             _watcher.remove(self.pid)
-            _running.discard(self)
-            self._on_kill.__exit__(None, None, None)
+            _running_children.discard(self)
+            self._kill_callback.__exit__(None, None, None)
             if self.scope:
                 self.scope.children.discard(self)
             for stream in (self.stdin, self.stdout, self.stderr):
@@ -194,17 +193,17 @@ class Child:
                         stream.close()
 
     def give_stdin(self) -> IO[bytes]:
-        """Return the pipe to write to; the caller closes it."""
+        """Return the pipe to the child's standard input; the caller must close it."""
         assert self.stdin  # noqa: S101
         pipe, self.stdin, self._process.stdin = self.stdin, None, None
         return pipe
 
     def leave_open(self) -> None:
-        """Keep the output pipes open, because another thread still reads them."""
+        """Give up the output pipes without closing them, because another thread still reads them."""
         self.stdout = self.stderr = self._process.stdout = self._process.stderr = None
 
     def _signal(self, number: int) -> None:
-        # Once it was waited for, the number may belong to another process.
+        # Once the child has been waited for, its ID may belong to another process.
         if self._process.returncode is not None and hasattr(os, "waitid"):
             return
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -216,16 +215,16 @@ class Child:
 
 
 def terminate_all() -> None:
-    """Ask every child to end. Returns at once and takes no lock, so a signal handler may call it."""
-    _ended.append(None)
-    for child in _running.copy():
+    """Ask every child to end, without waiting or taking a lock; safe in a signal handler."""
+    _end_requests.append(None)
+    for child in _running_children.copy():
         child.terminate()
 
 
 def kill_all() -> None:
-    """Kill every child. Returns at once and takes no lock: for a process that is about to exit by force."""
-    _ended.append(None)
-    for child in _running.copy():
+    """Kill every child, without waiting or taking a lock; for a forced exit."""
+    _end_requests.append(None)
+    for child in _running_children.copy():
         child.kill()
 
 
@@ -244,41 +243,41 @@ def run(
     cwd: Path | None = None,
     scope: Scope | None = None,
 ) -> Completed:
-    """Run ``command`` to its end and return how it ended and what it printed; it reads ``stdin`` or ``feed``.
+    """Run ``command`` with ``stdin`` or ``feed`` as its input; return its exit status and output.
 
-    ``limit`` bytes of each output stream are kept (with ``ends_at_limit`` the child is ended when it writes
-    more); ``merged`` sends standard error to the output. Raises CannotStart; OSError if there is no place for
-    a temporary file; Stopped if ``scope`` ends first; whatever ``feed`` raises.
+    Up to ``limit`` bytes of each output stream are kept (with ``ends_at_limit``, the child is ended when it
+    writes more); ``merged`` merges standard error into the output. Raises CannotStart; OSError if no
+    temporary file can be written; Stopped if ``scope`` ends first; any exception of ``feed``.
     """
-    with _input(stdin) as given:
+    with _temporary_input(stdin) as input_file:
         child = Child(
             command,
             kind,
             variables=variables,
             passed=passed,
             cwd=cwd,
-            stdin=given if feed is None else subprocess.PIPE,
+            stdin=input_file if feed is None else subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT if merged else subprocess.PIPE,
             scope=scope,
         )
     with child:
         feeder = Feeder(child.give_stdin(), feed, child.kill) if feed is not None else None
-        done = _to_its_end(child, seconds, limit, ends_at_limit)
+        completed = _collect_output(child, seconds, limit, ends_at_limit)
         if feeder:
             feeder.finish()
-        return done
+        return completed
 
 
-def _to_its_end(child: Child, seconds: float, limit: int, ends_at_limit: bool) -> Completed:
+def _collect_output(child: Child, seconds: float, limit: int, ends_at_limit: bool) -> Completed:
     outputs = Output(limit), Output(limit)
     flooded = threading.Event()
 
-    def drain(descriptor: int, into: Output) -> None:
+    def read_stream(descriptor: int, output: Output) -> None:
         try:
             while chunk := os.read(descriptor, 65536):
-                into.add(chunk)
-                if ends_at_limit and into.dropped:
+                output.add(chunk)
+                if ends_at_limit and output.dropped:
                     flooded.set()
                     child.kill()
                     return
@@ -288,9 +287,9 @@ def _to_its_end(child: Child, seconds: float, limit: int, ends_at_limit: bool) -
             os.close(descriptor)
 
     readers = [
-        # A descriptor of its own: the child's are closed when it is ended, which may be during a read.
-        threading.Thread(target=drain, args=(os.dup(stream.fileno()), into), daemon=True)
-        for stream, into in zip((child.stdout, child.stderr), outputs, strict=True)
+        # Duplicated, because the child's descriptors are closed when it is ended, possibly during a read.
+        threading.Thread(target=read_stream, args=(os.dup(stream.fileno()), output), daemon=True)
+        for stream, output in zip((child.stdout, child.stderr), outputs, strict=True)
         if stream
     ]
     for reader in readers:
@@ -301,9 +300,9 @@ def _to_its_end(child: Child, seconds: float, limit: int, ends_at_limit: bool) -
             child.terminate()
             child.end()
     finally:
-        # It would keep the pipes open.
+        # Descendants would keep the pipes open.
         child.kill_rest()
-        end = time.monotonic() + _DRAIN
+        end = time.monotonic() + _DRAIN_TIMEOUT
         for reader in readers:
             reader.join(max(0.0, end - time.monotonic()))
         if any(reader.is_alive() for reader in readers):
@@ -321,8 +320,8 @@ def _to_its_end(child: Child, seconds: float, limit: int, ends_at_limit: bool) -
 
 
 @contextlib.contextmanager
-def _input(data: bytes) -> Iterator[IO[bytes]]:
-    """Yield a nameless file to read ``data`` from: unlike a pipe it never blocks and never breaks."""
+def _temporary_input(data: bytes) -> Iterator[IO[bytes]]:
+    """Yield an unnamed temporary file with ``data``, which, unlike a pipe, neither blocks nor breaks."""
     with tempfile.TemporaryFile() as file:
         file.write(data)
         file.seek(0)

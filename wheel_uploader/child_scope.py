@@ -1,4 +1,4 @@
-"""Children that are started by several threads and end together."""
+"""A group of child processes that are started by several threads and end together."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-class _Ends(Protocol):
+class _Terminable(Protocol):
     def terminate(self) -> None: ...
 
 
 class Scope:
-    """Children that are started by several threads and end together."""
+    """A group of children that are started by several threads and end together."""
 
     def __init__(self) -> None:
-        #: After this no child is started.
+        #: True once the scope has ended: no more children are started.
         self.ended = False
-        self.children: set[_Ends] = set()
+        self.children: set[_Terminable] = set()
 
     def end(self) -> None:
-        """Ask the children of this scope to end, and start no more."""
+        """Ask the children of this scope to end, and prevent new ones."""
         self.ended = True
         for child in self.children.copy():
             child.terminate()
@@ -34,9 +34,9 @@ class Scope:
     def map(
         self, function: Callable[[Item], Result], items: Iterable[Item], *, jobs: int | None = None
     ) -> list[Result]:
-        """Call ``function`` for each item, in threads.
+        """Return the results of ``function`` for the items, called in ``jobs`` threads (default: CPU count).
 
-        If one call fails, or the run has been asked to end, the children end and no other call begins.
+        If a call fails or the run is cancelled, the children are ended and no further calls are started.
         """
         pool = ThreadPoolExecutor(jobs or os.cpu_count() or 1)
         try:

@@ -1,4 +1,4 @@
-"""A process that outlives this one by a moment and ends its children, even after SIGKILL."""
+"""A watcher process that ends the children of this process after its end, even by SIGKILL."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ import sys
 import threading
 from pathlib import Path
 
-#: Names the child that a process descends from, and is inherited with the environment: whoever leaves the
-#: process group of a child is found by it.
+#: The environment variable that identifies the child from which a process descends. It is inherited, so that
+#: descendants are found even if they have left the process group of the child.
 MARK = "CHILD_OF_WHEEL_UPLOADER"
-#: Seconds for a shell to go to the background.
-_START_LIMIT = 5.0
+#: Limit in seconds for the watcher's shell to fork into the background, and for taskkill.
+_START_TIMEOUT = 5.0
 HAS_PROC = sys.platform == "linux" and Path("/proc/self/environ").exists()
 run_mark = secrets.token_hex(8)
 
-#: Reads process groups from a pipe, and ends them when the pipe is closed: when its last writer is gone,
-#: however. It goes to the background of a session of its own, so that it is nobody's child and no signal for
-#: us reaches it.
-_WATCHER = r"""
+#: Shell script that reads process groups from a pipe, and ends them when the pipe is closed because its last
+#: writer has ended for any reason. It forks into the background in a separate session, so that it is not our
+#: child and does not receive signals meant for us.
+_WATCHER_SCRIPT = r"""
 exec 3<&0
 (
   trap '' HUP INT QUIT TERM
@@ -59,49 +59,54 @@ exec 3<&0
 
 
 class Watcher:
-    """A process that ends the children of this one when this one is gone; started with the first child."""
+    """Handle of the watcher process, which is started with the first child."""
 
     def __init__(self) -> None:
         self._pipe: int | None = None
-        self._starting = threading.Lock()
-        self._sweeps = False
+        self._start_lock = threading.Lock()
+        self._sweep_enabled = False
 
     def start(self, *, sweeps: bool) -> None:
-        """Start the watcher unless it runs; without a POSIX shell there is none."""
+        """Start the watcher unless it is running; do nothing without a POSIX shell.
+
+        ``sweeps``: also end marked descendants that have left their process group.
+        """
         if os.name != "posix":
             return
         if self._pipe is None:
-            with self._starting:
+            with self._start_lock:
                 if self._pipe is None:
                     self._pipe = _start_watcher()
-        if sweeps and not self._sweeps:
-            self._sweeps = True
-            self._tell("sweep x")
+        if sweeps and not self._sweep_enabled:
+            self._sweep_enabled = True
+            self._send("sweep x")
 
     def add(self, group: int) -> None:
-        self._tell(f"+ {group}")
+        """Tell the watcher to end this process group."""
+        self._send(f"+ {group}")
 
     def remove(self, group: int) -> None:
-        self._tell(f"- {group}")
+        """Tell the watcher that this process group has ended."""
+        self._send(f"- {group}")
 
-    def _tell(self, line: str) -> None:
-        # A watcher that was killed, or stopped until the pipe is full, is done without.
+    def _send(self, line: str) -> None:
+        # If the watcher was killed, or stopped until the pipe is full, the run continues without it.
         with contextlib.suppress(OSError):
             if self._pipe is not None and self._pipe >= 0:
                 os.write(self._pipe, f"{line}\n".encode())
 
 
 def _start_watcher() -> int:
-    """Return the descriptor to write process groups to; -1 if there is no watcher."""
+    """Start the watcher and return the descriptor to write process groups to; -1 if that fails."""
     try:
-        reading, writing = os.pipe()
+        read_fd, write_fd = os.pipe()
     except OSError:
         return -1
     try:
-        os.set_blocking(writing, False)
+        os.set_blocking(write_fd, False)
         shell = subprocess.Popen(
-            [shutil.which("sh") or "/bin/sh", "-c", _WATCHER, "sh", f"{MARK}={run_mark}-"],
-            stdin=reading,
+            [shutil.which("sh") or "/bin/sh", "-c", _WATCHER_SCRIPT, "sh", f"{MARK}={run_mark}-"],
+            stdin=read_fd,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             env={"PATH": os.defpath},
@@ -109,32 +114,32 @@ def _start_watcher() -> int:
             start_new_session=True,
         )
         with shell:
-            shell.wait(_START_LIMIT)
+            shell.wait(_START_TIMEOUT)
     except (OSError, subprocess.SubprocessError):
-        os.close(writing)
+        os.close(write_fd)
         return -1
     finally:
-        os.close(reading)
-    return writing
+        os.close(read_fd)
+    return write_fd
 
 
 def sweep(mark: str) -> None:
-    """Kill what inherited ``mark``: descendants that left the process group."""
-    line = f"{MARK}={mark}".encode()
-    for place in Path("/proc").glob("[0-9]*/environ"):
+    """Kill the processes that inherited ``mark``: descendants that have left the process group."""
+    marker = f"{MARK}={mark}".encode()
+    for environ_path in Path("/proc").glob("[0-9]*/environ"):
         with contextlib.suppress(OSError):
-            if line in place.read_bytes():
-                os.kill(int(place.parent.name), signal.SIGKILL)
+            if marker in environ_path.read_bytes():
+                os.kill(int(environ_path.parent.name), signal.SIGKILL)
 
 
 def kill_tree(pid: int) -> None:
-    """Kill a process of Windows and its descendants; Windows has neither groups nor a gentle signal."""
+    """Kill a Windows process and its descendants; Windows has neither process groups nor SIGTERM."""
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         subprocess.run(
             ["taskkill", "/F", "/T", "/PID", str(pid)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            timeout=_START_LIMIT,
+            timeout=_START_TIMEOUT,
             check=False,
         )

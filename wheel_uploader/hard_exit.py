@@ -1,8 +1,8 @@
-"""Exit codes that another process can end this one with, even while no thread of it can run Python.
+"""A way for another process to end this one with a chosen exit code, even if no thread can run Python.
 
-A process can be killed from outside, but only it can choose its exit code. glibc reads from a pipe in a
-thread that does not run Python, and calls a C function when a byte has arrived: here ``_exit``, with the exit
-code as its argument (aio_read(3) with SIGEV_THREAD of sigevent(7)). There is one pipe for each code.
+A process can be killed from outside, but only the process itself can choose its exit code. glibc reads from
+a pipe in a thread that does not run Python, and calls a C function when a byte arrives: here ``_exit``, with
+the exit code as its argument (aio_read(3) with SIGEV_THREAD, see sigevent(7)). Each code has its own pipe.
 """
 
 from __future__ import annotations
@@ -13,34 +13,34 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-#: "Notify by a call in a new thread", of glibc's bits/sigevent-consts.h.
+#: Notify by calling a function in a new thread (glibc's bits/sigevent-consts.h).
 _SIGEV_THREAD = 2
 
 
 class Exits:
-    """The pipes of all exit codes; to be made before the fork of the process that will use them."""
+    """The pipes for all exit codes; create it before forking the process that will write to them."""
 
     def __init__(self, codes: Sequence[int]) -> None:
         self.codes = tuple(dict.fromkeys(codes))
         self._pipes = {code: os.pipe() for code in self.codes} if _has_glibc() else {}
-        #: What the kernel and glibc use for as long as the process lives.
-        self._kept: list[Any] = []
+        #: Objects that the kernel and glibc use until the process ends.
+        self._requests: list[Any] = []
 
     @property
     def writing(self) -> list[int]:
         """The descriptors that the other process writes to."""
-        return [writing for _, writing in self._pipes.values()]
+        return [write_fd for _, write_fd in self._pipes.values()]
 
     def arm(self) -> None:
-        """Begin to wait for each of the bytes. Does nothing on other systems, or the second time."""
-        if self._kept or not self._pipes:
+        """Start to wait for a byte on each pipe; do nothing without glibc or if called again."""
+        if self._requests or not self._pipes:
             return
-        # The writing ends stay open in here too: their end of file would be taken for the byte.
+        # The write ends remain open in this process too, because an end of file would count as a byte.
         with contextlib.suppress(ImportError, OSError, AttributeError):
-            self._kept += [_wait(reading, code) for code, (reading, _) in self._pipes.items()]
+            self._requests += [_exit_on_byte(read_fd, code) for code, (read_fd, _) in self._pipes.items()]
 
     def fire(self, code: int) -> None:
-        """In the other process: end the first one with ``code``."""
+        """End the process that was armed with the exit code ``code``; called in the other process."""
         if code in self._pipes:
             with contextlib.suppress(OSError):
                 os.write(self._pipes[code][1], b"x")
@@ -55,11 +55,11 @@ def _has_glibc() -> bool:
         return False
 
 
-def _wait(reading: int, code: int) -> Any:
-    """Have glibc call ``_exit(code)`` when a byte is there; what has to be kept until then."""
+def _exit_on_byte(read_fd: int, code: int) -> Any:
+    """Make glibc call ``_exit(code)`` when a byte arrives; return the objects to keep alive until then."""
     import ctypes
 
-    class Event(ctypes.Structure):
+    class SigEvent(ctypes.Structure):
         """struct sigevent: 64 bytes."""
 
         _fields_ = [  # type: ignore[mutable-override]
@@ -71,8 +71,8 @@ def _wait(reading: int, code: int) -> Any:
             ("rest", ctypes.c_char * 32),
         ]
 
-    class Request(ctypes.Structure):
-        """struct aiocb: 168 bytes, of which glibc alone knows the last."""
+    class AioControlBlock(ctypes.Structure):
+        """struct aiocb: 168 bytes, of which the last are private to glibc."""
 
         _fields_ = [  # type: ignore[mutable-override]
             ("descriptor", ctypes.c_int),
@@ -80,17 +80,17 @@ def _wait(reading: int, code: int) -> Any:
             ("priority", ctypes.c_int),
             ("buffer", ctypes.c_void_p),
             ("size", ctypes.c_size_t),
-            ("event", Event),
+            ("event", SigEvent),
             ("rest", ctypes.c_char * 256),
         ]
 
     libc = ctypes.CDLL(None, use_errno=True)
     buffer = ctypes.create_string_buffer(1)
-    request = Request(
-        descriptor=reading,
+    request = AioControlBlock(
+        descriptor=read_fd,
         buffer=ctypes.addressof(buffer),
         size=1,
-        event=Event(
+        event=SigEvent(
             value=code,
             notify=_SIGEV_THREAD,
             function=ctypes.cast(libc._exit, ctypes.c_void_p).value,  # noqa: SLF001 - its name in C

@@ -1,4 +1,4 @@
-"""Who besides this user could have written a file, by its owner and modes and those of its directory."""
+"""Checks whether other users could have written a file, by owners and modes of the file and its directory."""
 
 from __future__ import annotations
 
@@ -7,35 +7,35 @@ import os
 import stat
 from pathlib import Path
 
-_ROOT = 0
+_ROOT_UID = 0
 
 
 def untrusted(path: Path) -> str:
-    """Return why other users could have written ``path``, in one clause with its owner; empty if none could.
+    """Return in one clause, with its owner, why other users could have written ``path``; empty if none could.
 
-    root is the administrator of the machine, and is trusted. On Windows, which has no modes of this kind, the
-    result is always empty. Raises OSError if there is no such file.
+    root is trusted as the administrator of the machine. On Windows, which has no such modes, the result is
+    always empty. Raises OSError if the file does not exist.
     """
     if not hasattr(os, "geteuid"):
         return ""
-    found = path.stat()
-    owner = f"it belongs to {user(found.st_uid)}"
-    if not _is_trusted(found.st_uid):
+    file_stat = path.stat()
+    owner = f"it belongs to {user(file_stat.st_uid)}"
+    if not _is_trusted(file_stat.st_uid):
         return owner
-    if _others_can_write(found):
+    if _others_can_write(file_stat):
         return f"{owner}, and other users can write to it"
-    # Of a symbolic link, the directory that it is in, and that of the file.
+    # For a symbolic link, check its own directory and that of its target.
     for folder in dict.fromkeys((path.absolute().parent, path.resolve().parent)):
-        state = folder.stat()
-        if not _is_trusted(state.st_uid):
-            return f"{owner}, and its directory {folder} to {user(state.st_uid)}"
-        if _others_can_write(state):
+        folder_stat = folder.stat()
+        if not _is_trusted(folder_stat.st_uid):
+            return f"{owner}, and its directory {folder} to {user(folder_stat.st_uid)}"
+        if _others_can_write(folder_stat):
             return f"{owner}, and other users can write to its directory {folder}"
     return ""
 
 
 def user(number: int) -> str:
-    """Return the name of a user for messages."""
+    """Return the name and ID of a user for messages."""
     with contextlib.suppress(ImportError, KeyError, OverflowError):
         import pwd
 
@@ -44,27 +44,31 @@ def user(number: int) -> str:
 
 
 def _is_trusted(owner: int) -> bool:
-    return owner in {_ROOT, os.geteuid()}
+    return owner in {_ROOT_UID, os.geteuid()}
 
 
-def _others_can_write(state: os.stat_result) -> bool:
-    return bool(state.st_mode & stat.S_IWOTH) or (
-        bool(state.st_mode & stat.S_IWGRP) and not _is_private_group(state.st_gid)
+def _others_can_write(status: os.stat_result) -> bool:
+    return bool(status.st_mode & stat.S_IWOTH) or (
+        bool(status.st_mode & stat.S_IWGRP) and not _is_private_group(status.st_gid)
     )
 
 
 def _is_private_group(group: int) -> bool:
-    """Return whether the group is root's, or the one that many systems make for each user.
+    """Return whether the group is root's, or the private group that many systems create for each user.
 
-    There the umask is 002, and that group can write to everything that the user makes.
+    On those systems the umask is 002, so that the group can write to every file that the user creates.
     """
-    if group == _ROOT:
+    if group == _ROOT_UID:
         return True
     try:
         import grp
         import pwd
 
-        us, found = pwd.getpwuid(os.geteuid()), grp.getgrgid(group)
+        current_user, group_entry = pwd.getpwuid(os.geteuid()), grp.getgrgid(group)
     except (ImportError, KeyError):
         return False
-    return us.pw_gid == group and found.gr_name == us.pw_name and set(found.gr_mem) <= {us.pw_name}
+    return (
+        current_user.pw_gid == group
+        and group_entry.gr_name == current_user.pw_name
+        and set(group_entry.gr_mem) <= {current_user.pw_name}
+    )

@@ -1,9 +1,9 @@
-"""When a run has to end before it is done: because of a signal, or because its time limit has expired.
+"""Cancellation of a run by a signal or by its time limit.
 
-No exception is raised from a signal handler: it could leave a lock held or a module half imported. The
-handler notes the signal; the main thread calls ``check`` wherever it waits and between stages, and ``check``
-raises Stop. Code that waits uses ``sleep``, ``wait`` and ``aside``, which call it several times a second. A
-run that does not get there in time is ended by the watchdog (watchdog.py).
+Signal handlers never raise an exception, which could leave a lock held or a module half imported. They only
+record the signal; the main thread calls ``check``, which raises Stop, between stages and wherever it waits.
+Code that waits uses ``sleep``, ``wait`` and ``aside``, which call it several times a second. If the main
+thread does not call it in time, the watchdog ends the run (watchdog.py).
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from wheel_uploader.errors import DeadlineError, Interrupted, ReleaseError
 
 T = TypeVar("T")
 
-#: Seconds that uploads in progress get once the run has to end.
+#: Seconds that uploads in progress get to finish once the run has been cancelled.
 GRACE = 30.0
-#: Seconds between two checks of code that waits.
+#: Seconds between two checks for cancellation in code that waits.
 LOOK = 0.1
 
 
 class Stop(KeyboardInterrupt):
-    """Ends the run; a KeyboardInterrupt so that ``except Exception`` does not swallow it."""
+    """The run was cancelled; a KeyboardInterrupt, so that ``except Exception`` does not swallow it."""
 
     def __init__(self, error: ReleaseError) -> None:
         super().__init__(error.message)
@@ -36,126 +36,126 @@ class Stop(KeyboardInterrupt):
 
 
 class Watch:
-    """Whether a run has been asked to end, and how soon."""
+    """The state of cancellation of one run: whether, why, and how urgently it must end."""
 
     def __init__(self, *, grace: float | None = None, clock: Callable[[], float] = time.monotonic) -> None:
-        #: Why the run has to end: Interrupted or DeadlineError; None as long as it may go on.
+        #: The reason for cancellation, Interrupted or DeadlineError; None if the run has not been cancelled.
         self.error: ReleaseError | None = None
-        #: Whether a second signal has come: do not wait for uploads any longer.
+        #: Set by a second signal: do not wait for uploads any longer.
         self.now = False
-        #: Called before the process is ended by force, to clear what is drawn on the terminal.
+        #: Called before a forced exit, to clear the progress display.
         self.leave: Callable[[], None] = lambda: None
-        #: Writes the report of a run that is ended by force; called in a thread of its own.
-        self.report: Callable[[ReleaseError], None] = _say
-        #: The signals that come here.
+        #: Writes the report of a run that is forced to exit; called in a separate thread.
+        self.report: Callable[[ReleaseError], None] = _print_error
+        #: The numbers of the signals that this object handles.
         self.heard: list[int] = []
         self.dog: watchdog.Watchdog | None = None
         self.terminal: dict[int, Any] = {}
-        self._gentle = self._ending = self._over = False
+        self._deferred = self._reporting = self._finished = False
         self.grace = GRACE if grace is None else grace
-        self._limit = 0.0
+        self._time_limit = 0.0
         self._clock = clock
-        self._since: float | None = None
+        self._stop_time: float | None = None
 
     @contextlib.contextmanager
     def gently(self) -> Iterator[None]:
-        """Return a context without Stop, in which the caller reads ``error``, ``now`` and ``left``."""
-        self._gentle = True
-        self._tell("uploading", value=True)
+        """Return a context in which Stop is not raised; the caller reads ``error``, ``now`` and ``left``."""
+        self._deferred = True
+        self._send_to_watchdog("uploading", value=True)
         try:
             yield
         finally:
-            self._gentle = False
-            self._tell("uploading", value=False)
+            self._deferred = False
+            self._send_to_watchdog("uploading", value=False)
 
     def ending(self) -> None:
-        """Note that only the report is left to be written: ``check`` raises no more."""
-        self._ending = True
+        """Record that only the report remains to be written: from now on ``check`` does not raise."""
+        self._reporting = True
 
     @contextlib.contextmanager
     def limited(self, seconds: float) -> Iterator[None]:
-        """Return a context in which the run has that many seconds; 0: no limit."""
+        """Return a context that cancels the run after ``seconds``; 0 means no limit."""
         if not seconds:
             yield
             return
-        self._limit = seconds
-        self._tell("limit", value=seconds)
-        with used(self), _alarm(seconds, lambda: self.expired(seconds)):
+        self._time_limit = seconds
+        self._send_to_watchdog("limit", value=seconds)
+        with used(self), _set_alarm(seconds, lambda: self.expired(seconds)):
             yield
 
     def finished(self, code: int = 0) -> None:
-        """Note that everything has been done and printed: a signal cannot change the exit code any more."""
-        self._over = True
-        self._tell("finished", value=code)
+        """Record that all work and output is complete: from now on a signal cannot change the exit code."""
+        self._finished = True
+        self._send_to_watchdog("finished", value=code)
         for number in self.heard:
-            # Also during the interpreter's shutdown, which resets all signals that are not ignored.
+            # Ignored rather than reset: the interpreter's shutdown resets all signals that are not ignored.
             signal.signal(number, signal.SIG_IGN)
 
     def left(self) -> float:
         """Return the seconds that uploads in progress may still take."""
         if self.now:
             return 0.0
-        return self.grace if self._since is None else self.grace - (self._clock() - self._since)
+        return self.grace if self._stop_time is None else self.grace - (self._clock() - self._stop_time)
 
     def check(self) -> None:
-        """Raise Stop in the main thread if the run has been asked to end."""
-        if self.error and not (self._gentle or self._ending) and _is_main_thread():
+        """Raise Stop if the run has been cancelled and this is the main thread."""
+        if self.error and not (self._deferred or self._reporting) and _is_main_thread():
             raise Stop(self.error)
 
     def signalled(self, number: int) -> None:
-        """Note a first signal; end the process on the second, but for uploads in progress on the third."""
-        if self._over:
+        """Record a signal; exit at once on the second one, or on the third while files are uploaded."""
+        if self._finished:
             return
-        again = isinstance(self.error, Interrupted)
-        if again and (self.now or not self._gentle):
-            self._abandon(number)
-        self.now = again
-        self._note(Interrupted(number))
+        is_repeated = isinstance(self.error, Interrupted)
+        if is_repeated and (self.now or not self._deferred):
+            self._exit_now(number)
+        self.now = is_repeated
+        self._record_error(Interrupted(number))
 
     def expired(self, seconds: float) -> None:
-        """Note that the time limit has expired."""
-        if self.error or self._over:
+        """Record that the time limit of ``seconds`` has expired."""
+        if self.error or self._finished:
             return
-        self._note(_expired(seconds))
+        self._record_error(_time_limit_error(seconds))
 
     def arm(self) -> None:
-        """Prepare for data from outside: let the watchdog end even a C call with an exit code."""
+        """Let the watchdog exit the process even during a C call; called before untrusted data is read."""
         if self.dog:
             self.dog.arm()
 
-    def about(self, told: str) -> None:
-        """Tell the watchdog what it has to know of the run to write its report; one line of JSON."""
-        self._tell("about", value=told)
+    def about(self, state_json: str) -> None:
+        """Send the watchdog the information about the run that its report needs, as one line of JSON."""
+        self._send_to_watchdog("context", value=state_json)
 
     def guard(self) -> None:
-        """Have a thread that ends the process when the watchdog says so, or, without one, when it is time."""
-        _thread.start_new_thread(self._obey, ())
+        """Start a thread that exits the process on the watchdog's order, or, without one, when time is up."""
+        _thread.start_new_thread(self._guard_run, ())
 
     def end_by_force(self, code: int) -> None:
-        """End the process, with a report of what has been done, while the main thread is stuck."""
-        error = forced(code, self.grace, self._limit)
+        """Write the report and exit the process, although the main thread does not respond."""
+        error = forced(code, self.grace, self._time_limit)
         with contextlib.suppress(Exception):
-            self._clean_up()
+            self._prepare_exit()
         with contextlib.suppress(Exception):
             self.report(error)
-        self._tell("said")
+        self._send_to_watchdog("reported")
         os._exit(code)
 
-    def _note(self, error: ReleaseError) -> None:
+    def _record_error(self, error: ReleaseError) -> None:
         self.error = error
-        if self._since is None:
-            self._since = self._clock()
+        if self._stop_time is None:
+            self._stop_time = self._clock()
 
-    def _abandon(self, number: int) -> None:
-        """End the process now."""
+    def _exit_now(self, number: int) -> None:
+        """Exit the process because of a second signal, without a report."""
         with contextlib.suppress(Exception):
-            self._clean_up()
+            self._prepare_exit()
         watchdog.say_at_once(number)
-        self._tell("said")
+        self._send_to_watchdog("reported")
         os._exit(128 + number)
 
-    def _clean_up(self) -> None:
-        for kill in list(_kills.values()):
+    def _prepare_exit(self) -> None:
+        for kill in list(_kill_callbacks.values()):
             with contextlib.suppress(Exception):
                 kill()
         if self.dog:
@@ -163,51 +163,51 @@ class Watch:
         watchdog.restore_terminal(self.terminal)
         self.leave()
 
-    def _obey(self) -> None:
+    def _guard_run(self) -> None:
         if self.dog:
             if code := self.dog.order():
                 self.end_by_force(code)
             return
-        late = self.grace + watchdog.MARGIN
-        while not self._over and (self._since is None or self._clock() - self._since < late):
+        timeout = self.grace + watchdog.MARGIN
+        while not self._finished and (self._stop_time is None or self._clock() - self._stop_time < timeout):
             time.sleep(LOOK)
-        if not self._over and self.error:
+        if not self._finished and self.error:
             self.end_by_force(self.error.exit_code)
 
-    def _tell(self, word: str, *, value: object = "") -> None:
+    def _send_to_watchdog(self, word: str, *, value: object = "") -> None:
         if self.dog:
             self.dog.tell(word, value)
 
 
-def _say(error: ReleaseError) -> None:
+def _print_error(error: ReleaseError) -> None:
     with contextlib.suppress(OSError):
         os.write(2, f"error: {error.message}\nnext: {error.hint}\n".encode())
 
 
 def forced(code: int, grace: float, limit: float) -> ReleaseError:
-    """Return the error of a run that was ended by force with this exit code; ``limit``: of --max-duration."""
-    error: ReleaseError = Interrupted(code - 128) if code > 128 else _expired(limit)
-    error.message += f": it did not end within {grace:.0f} s and was ended by force"
+    """Return the error of a run that was forced to exit with ``code``; ``limit``: that of --max-duration."""
+    error: ReleaseError = Interrupted(code - 128) if code > 128 else _time_limit_error(limit)
+    error.message += f": it did not stop within {grace:.0f} s and was terminated"
     error.args = (error.message,)
     return error
 
 
-def _expired(seconds: float) -> DeadlineError:
-    return DeadlineError(f"the run is not done after {seconds:.0f} s (--max-duration)")
+def _time_limit_error(seconds: float) -> DeadlineError:
+    return DeadlineError(f"timed out after {seconds:.0f} s (--max-duration)")
 
 
 @contextlib.contextmanager
-def _alarm(seconds: float, ring: Callable[[], None]) -> Iterator[None]:
-    """Call ``ring`` in the main thread after ``seconds``."""
+def _set_alarm(seconds: float, callback: Callable[[], None]) -> Iterator[None]:
+    """Call ``callback`` in the main thread after ``seconds``."""
     number = getattr(signal, "SIGALRM", signal.SIGABRT)
-    before = signal.signal(number, lambda *_: ring())
+    previous_handler = signal.signal(number, lambda *_: callback())
     with contextlib.ExitStack() as stack:
-        stack.callback(signal.signal, number, before)
+        stack.callback(signal.signal, number, previous_handler)
         if hasattr(signal, "setitimer"):
             stack.callback(signal.setitimer, signal.ITIMER_REAL, 0)
             signal.setitimer(signal.ITIMER_REAL, seconds)
         else:
-            # Windows has no alarm: the main thread hears of it when the read or the pause that it is in ends.
+            # Windows has no alarm: the handler runs once the main thread's current read or sleep has ended.
             import threading
 
             timer = threading.Timer(seconds, _thread.interrupt_main, [number])
@@ -219,89 +219,90 @@ def _alarm(seconds: float, ring: Callable[[], None]) -> Iterator[None]:
 
 # --- for code that waits ---------------------------------------------------------------------------
 
-#: The watch of the run in this process: signals and alarms belong to the process, not to one of its objects.
-_watch: Watch | None = None
+#: The watch of the run in this process; global, because signals and alarms are per process.
+_current_watch: Watch | None = None
 _main_thread = _thread.get_ident()
-#: What ends the child processes of the run.
-_kills: dict[int, Callable[[], object]] = {}
+#: The functions that kill the child processes of the run.
+_kill_callbacks: dict[int, Callable[[], object]] = {}
 
 
 class Event(Protocol):
-    """What can be waited for: threading.Event, subprocess.Popen with its timeout, and the like."""
+    """An object to wait for, such as a threading.Event."""
 
-    def wait(self, timeout: float) -> bool: ...
+    def wait(self, timeout: float) -> bool:
+        """Return whether the event has happened, after waiting for at most ``timeout`` seconds."""
 
 
 @contextlib.contextmanager
 def used(watch: Watch) -> Iterator[None]:
-    """Return a context in which ``check`` asks this watch."""
-    global _watch  # noqa: PLW0603 - see above
-    before, _watch = _watch, watch
+    """Return a context in which ``check`` uses this watch."""
+    global _current_watch  # noqa: PLW0603 - see above
+    previous, _current_watch = _current_watch, watch
     try:
         yield
     finally:
-        _watch = before
+        _current_watch = previous
 
 
 def install(watch: Watch) -> None:
-    """Let ``check`` ask this watch from now on."""
-    global _watch  # noqa: PLW0603 - see above
-    _watch = watch
+    """Make ``check`` use this watch from now on."""
+    global _current_watch  # noqa: PLW0603 - see above
+    _current_watch = watch
 
 
 def check() -> None:
-    """Raise Stop if the run has been asked to end. Call this in every loop of the main thread that waits.
+    """Raise Stop if the run has been cancelled. Call this in every loop of the main thread that waits.
 
-    In other threads it does nothing: the main thread tells them.
+    In other threads it does nothing: the main thread stops them.
     """
-    if _watch is not None:
-        _watch.check()
+    if _current_watch is not None:
+        _current_watch.check()
 
 
 def can_stop_here() -> bool:
     """Return whether ``check`` can raise in this thread."""
-    return _watch is not None and _is_main_thread()
+    return _current_watch is not None and _is_main_thread()
 
 
 def sleep(seconds: float) -> None:
-    """Sleep; raise Stop as soon as the run has been asked to end."""
+    """Sleep for ``seconds``; raise Stop as soon as the run has been cancelled."""
     end = time.monotonic() + seconds
     check()
-    while (left := end - time.monotonic()) > 0:
-        time.sleep(min(left, LOOK))
+    while (remaining := end - time.monotonic()) > 0:
+        time.sleep(min(remaining, LOOK))
         check()
 
 
 def wait(event: Event) -> None:
-    """Wait for an event; raise Stop as soon as the run has been asked to end."""
+    """Wait for an event; raise Stop as soon as the run has been cancelled."""
     while not event.wait(LOOK):
         check()
 
 
 def aside(function: Callable[[], T]) -> T:
-    """Call a function that may block in C (a name lookup, a connection, a prompt); raise Stop meanwhile.
+    """Call a function that may block in C (name lookup, connection, prompt); raise Stop in the meantime.
 
-    In the main thread it is called in a daemon thread, which is left behind when Stop is raised.
+    From the main thread, it is called in a daemon thread, which is abandoned when Stop is raised.
     """
     if not can_stop_here():
         return function()
     check()
-    lock = _thread.allocate_lock()
-    lock.acquire()
+    done_lock = _thread.allocate_lock()
+    done_lock.acquire()
     results: list[Any] = []
 
-    def work() -> None:
+    def call_function() -> None:
         try:
             results.extend([True, function()])
         except BaseException as error:  # noqa: BLE001 - raised in the main thread
             results.extend([False, error])
         finally:
-            lock.release()
+            done_lock.release()
 
     import threading
 
-    threading.Thread(target=work, name="aside", daemon=True).start()
-    while not lock.acquire(timeout=LOOK):
+    threading.Thread(target=call_function, name="aside", daemon=True).start()
+    while not done_lock.acquire(timeout=LOOK):
         check()
     check()
     if results[0]:
@@ -311,17 +312,17 @@ def aside(function: Callable[[], T]) -> T:
 
 @contextlib.contextmanager
 def on_kill(kill: Callable[[], object]) -> Iterator[None]:
-    """Return a context in which ``kill`` is called before the process is ended at once or by force.
+    """Return a context in which ``kill`` is called before an immediate or forced exit of the process.
 
-    It must end a child process and everything that belongs to it, quickly and without waiting for a lock: it
-    may be called in a signal handler or in another thread. It is not called when a Stop is raised.
+    It must end a child process and all of its descendants, quickly and without waiting for a lock: it may be
+    called in a signal handler or in another thread. It is not called when Stop is raised.
     """
     key = id(kill)
-    _kills[key] = kill
+    _kill_callbacks[key] = kill
     try:
         yield
     finally:
-        _kills.pop(key, None)
+        _kill_callbacks.pop(key, None)
 
 
 def _is_main_thread() -> bool:

@@ -1,29 +1,29 @@
-"""Standard input, output and error, which whoever started the process may have closed."""
+"""Standard input, output and error, which may be closed when the process starts."""
 
 from __future__ import annotations
 
 import os
 import sys
 
-_NAMES = ("stdin", "stdout", "stderr")
+_STREAM_NAMES = ("stdin", "stdout", "stderr")
 
 
 def complete() -> None:
-    """Connect each of the three that is closed to the null device.
+    """Connect the standard streams that are closed to the null device.
 
-    Otherwise the next file that is opened would get its descriptor, and what is printed would go there; and
-    Python has None for its stream.
+    Otherwise the next file that is opened gets the descriptor of the stream and receives its output, and
+    Python sets the stream to None.
     """
-    for descriptor, name in enumerate(_NAMES):
+    for descriptor, name in enumerate(_STREAM_NAMES):
         mode = "w" if descriptor else "r"
         try:
             os.fstat(descriptor)
         except OSError:
-            opened = os.open(os.devnull, os.O_RDWR)
-            if opened != descriptor:
-                os.dup2(opened, descriptor)
-                os.close(opened)
-            # Unlike other descriptors, these three are inherited.
+            null_device = os.open(os.devnull, os.O_RDWR)
+            if null_device != descriptor:
+                os.dup2(null_device, descriptor)
+                os.close(null_device)
+            # Python makes descriptors non-inheritable, but children must inherit the standard streams.
             os.set_inheritable(descriptor, True)
         if getattr(sys, name) is None:
             setattr(sys, name, open(descriptor, mode, encoding="utf-8", closefd=False))  # noqa: SIM115

@@ -1,15 +1,15 @@
-"""A second process that ends this one when nothing in it can, for example inside a long C call.
+"""A watchdog process that ends this one if it cannot end itself, for example during a long C call.
 
 Python runs signal handlers between two bytecodes of the main thread, and no thread at all while a regular
-expression holds the interpreter's lock. The watchdog is a fork from the first milliseconds of a run. It hears
-every signal at the moment of its arrival, because the C part of Python's handler writes the signal's number
-to a pipe, and it keeps the time. When a run that has to end does not, the watchdog
+expression holds the interpreter's lock. The watchdog is forked in the first milliseconds of a run. It learns
+of every signal immediately, because the C part of Python's handler writes the signal's number to a pipe, and
+it measures the time limits. If a run does not end when it must, the watchdog
 
-1. asks a thread of the run to end it, which can still write the report of what has been done;
-2. if that does not work either: kills the run's child processes, resets the terminal, writes the report and
-   the last sentence itself, and ends the run with its exit code (see hard_exit.py), or with SIGKILL.
+1. orders a thread of the run to end it, which can still write a complete report;
+2. if that fails too, kills the run's child processes, resets the terminal, writes the report and the final
+   message itself, and ends the run with its exit code (see hard_exit.py) or with SIGKILL.
 
-It ends when the run ends: then the pipe from it is closed.
+The watchdog ends together with the run, whose end closes the pipe.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from typing import Any
 
 from wheel_uploader import hard_exit
 
-#: Takes the exit code, the grace period in seconds, and what the run has told about itself.
+#: A function of the exit code, the grace period in seconds, and the context that the run has sent.
 LastWords = Callable[[int, float, str], None]
 
-#: Seconds beyond the grace period in which a run that ends by itself writes its report.
+#: Seconds after the grace period that a run gets to write its report and end by itself.
 MARGIN = 5.0
-#: Seconds after a second signal: while files are uploaded (the report says what became of them), and else.
+#: Seconds after a second signal: while files are uploaded (so that the report has their states), and else.
 SECOND_WHILE_UPLOADING, SECOND = 5.0, 0.3
-#: Seconds for the run's own thread to end it, after a first and after a second signal.
+#: Seconds that the run's own thread gets to end it, after a first and after a second signal.
 PATIENCE, IMPATIENCE = 4.0, 0.5
 #: Seconds that the interpreter may take to shut down after the last line has been printed.
-_SHUTDOWN = 10.0
+_SHUTDOWN_SECONDS = 10.0
 
 #: The exit code of a run whose time limit has expired.
 TIME_LIMIT = 10
@@ -43,20 +43,20 @@ TIME_LIMIT = 10
 
 @dataclass(slots=True)
 class Countdown:
-    """When a run has to be ended by force, and with which exit code. Times are in seconds."""
+    """The time at which a run is forced to exit, and its exit code. Times are in seconds."""
 
     grace: float
-    #: The signals so far, in order.
+    #: The signals received, in order.
     signals: list[int] = field(default_factory=list)
-    #: When the time limit of the run expires (``--max-duration``).
+    #: The time at which the time limit of the run (``--max-duration``) expires.
     limit: float | None = None
     uploading: bool = False
-    #: The exit code of a run that has said everything.
+    #: The exit code of a run that has written all of its output.
     final: int | None = None
     _due: float | None = None
 
     def signalled(self, number: int, now: float) -> None:
-        """Count one signal."""
+        """Record a signal received at the time ``now``."""
         if self.final is not None:
             return
         self.signals.append(number)
@@ -69,24 +69,24 @@ class Countdown:
             self._due = now + SECOND
 
     def finished(self, code: int, now: float) -> None:
-        """Note that only the interpreter's shutdown is left."""
-        self.final, self._due = code, now + _SHUTDOWN
+        """Record that only the interpreter's shutdown remains."""
+        self.final, self._due = code, now + _SHUTDOWN_SECONDS
 
     @property
     def due(self) -> float | None:
-        """The moment to end the run by force."""
+        """The time of the forced exit; None if none is scheduled."""
         return self._due if self._due is not None else self._limit_due()
 
     @property
     def code(self) -> int:
-        """The exit code of a run that is ended by force."""
+        """The exit code for a forced exit."""
         if self.final is not None:
             return self.final
         return 128 + self.signals[-1] if self.signals else TIME_LIMIT
 
     @property
     def patience(self) -> float:
-        """Seconds that the run's own thread gets."""
+        """Seconds that the run's own thread gets to end it."""
         return IMPATIENCE if len(self.signals) > 1 or self.final is not None else PATIENCE
 
     def _limit_due(self) -> float | None:
@@ -94,51 +94,51 @@ class Countdown:
 
 
 class Watchdog:
-    """The run's end of the watchdog. Every method may be called from a signal handler."""
+    """The run's handle of its watchdog. Every method may be called from a signal handler."""
 
     def __init__(self, pid: int, wakeup: int, control: int, orders: int, exits: hard_exit.Exits) -> None:
         self.pid = pid
-        #: Where Python's C handler writes the numbers of signals; where this class writes; where orders come.
+        #: Pipes for signal numbers from Python's C handler, for messages of this class, and for orders to it.
         self.wakeup, self._control, self._orders = wakeup, control, orders
         self._exits = exits
 
     def tell(self, word: str, value: object = "") -> None:
-        """Send one line; a watchdog that has died is not missed before it is needed."""
+        """Send one line to the watchdog; errors are ignored, because the run can continue without it."""
         with contextlib.suppress(OSError):
             os.write(self._control, f"{word} {value}\n".encode())
 
     def order(self) -> int:
-        """Wait for the order to end the run; the exit code, or 0 if the watchdog has died."""
+        """Wait for the order to end the run; return the exit code, or 0 if the watchdog has died."""
         try:
             return int(os.read(self._orders, 16) or 0)
         except (OSError, ValueError):
             return 0
 
     def arm(self) -> None:
-        """Let the watchdog end this process with an exit code even inside a C call."""
+        """Let the watchdog end this process with an exit code even during a C call."""
         self._exits.arm()
 
 
 def start(grace: float, codes: Sequence[int], last_words: LastWords) -> Watchdog | None:
-    """Start the watchdog of this process; None where there is no fork, or other threads are running.
+    """Start the watchdog of this process; return None if there is no fork or other threads are running.
 
-    ``codes``: the exit codes that it may have to use. ``last_words`` is called in the watchdog with the exit
-    code, the seconds that the run was given, and what the run told about itself (JSON).
+    ``codes`` are the exit codes that it may need. ``last_words`` is called in the watchdog with the exit
+    code, the grace period in seconds, and the context that the run has sent (JSON).
     """
     if not hasattr(os, "fork") or len(sys._current_frames()) > 1:  # noqa: SLF001 - counts foreign threads too
         return None
     try:
         exits = hard_exit.Exits(codes)
-        heard, wakeup = os.pipe()
-        told, control = os.pipe()
-        orders, ordering = os.pipe()
+        signals_fd, wakeup = os.pipe()
+        messages_fd, control = os.pipe()
+        orders, orders_fd = os.pipe()
         run = os.getpid()
         pid = os.fork()
         if pid == 0:
-            _be_watchdog(_Run(run, heard, told, ordering, exits), grace, last_words)
+            _run_watchdog(_WatchedRun(run, signals_fd, messages_fd, orders_fd, exits), grace, last_words)
     except OSError:
         return None
-    for descriptor in (heard, told, ordering):
+    for descriptor in (signals_fd, messages_fd, orders_fd):
         os.close(descriptor)
     os.set_blocking(wakeup, False)
     return Watchdog(pid, wakeup, control, orders, exits)
@@ -148,20 +148,20 @@ def start(grace: float, codes: Sequence[int], last_words: LastWords) -> Watchdog
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
-    """The process that is watched, and what leads to it."""
+class _WatchedRun:
+    """The watched process, and the pipes from and to it."""
 
     pid: int
-    heard: int
-    told: int
-    ordering: int
+    signals_fd: int
+    messages_fd: int
+    orders_fd: int
     exits: hard_exit.Exits
 
     def is_alive(self) -> bool:
         return os.getppid() == self.pid
 
-    def gone_within(self, seconds: float) -> bool:
-        """Wait for its end."""
+    def wait_for_exit(self, seconds: float) -> bool:
+        """Return whether the process ends within ``seconds``."""
         end = time.monotonic() + seconds
         while self.is_alive():
             if time.monotonic() >= end:
@@ -170,104 +170,105 @@ class _Run:
         return True
 
 
-def _be_watchdog(run: _Run, grace: float, last_words: LastWords) -> None:
-    """Watch until the run is over; never returns."""
+def _run_watchdog(run: _WatchedRun, grace: float, last_words: LastWords) -> None:
+    """Watch the run until it ends, then exit; never return."""
     try:
         signal.set_wakeup_fd(-1)
         for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGTTOU", "SIGPIPE"):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
-        _keep_only([2, run.heard, run.told, run.ordering, *run.exits.writing])
-        _watch(run, Countdown(grace), last_words)
+        _close_other_descriptors([2, run.signals_fd, run.messages_fd, run.orders_fd, *run.exits.writing])
+        _watch_run(run, Countdown(grace), last_words)
     finally:
         os._exit(0)
 
 
-def _keep_only(descriptors: list[int]) -> None:
-    """Close all others: a lock or a pipe of the caller must not stay open in here."""
+def _close_other_descriptors(descriptors: list[int]) -> None:
+    """Close all other descriptors: locks and pipes of the run must not remain open in the watchdog."""
     kept = sorted(descriptors)
-    for before, after in zip([-1, *kept], [*kept, os.sysconf("SC_OPEN_MAX")], strict=True):
-        os.closerange(before + 1, after)
+    for lower, upper in zip([-1, *kept], [*kept, os.sysconf("SC_OPEN_MAX")], strict=True):
+        os.closerange(lower + 1, upper)
     for _ in range(2):
         os.open(os.devnull, os.O_RDWR)
 
 
-def _watch(run: _Run, countdown: Countdown, last_words: LastWords) -> None:
+def _watch_run(run: _WatchedRun, countdown: Countdown, last_words: LastWords) -> None:
     import select
 
-    saved = _Terminal()
-    about, said, text = "", False, b""
-    ordered: float | None = None
+    terminal = _SavedTerminal()
+    context, reported, buffer = "", False, b""
+    ordered_at: float | None = None
     poll = select.poll()
-    for descriptor in (run.heard, run.told):
+    for descriptor in (run.signals_fd, run.messages_fd):
         poll.register(descriptor, select.POLLIN)
     while True:
-        due = ordered + countdown.patience if ordered is not None else countdown.due
-        left = None if due is None else max(0.0, due - time.monotonic())
-        for descriptor, _ in poll.poll(None if left is None else left * 1000 + 1):
+        due = ordered_at + countdown.patience if ordered_at is not None else countdown.due
+        timeout = None if due is None else max(0.0, due - time.monotonic())
+        for descriptor, _ in poll.poll(None if timeout is None else timeout * 1000 + 1):
             data = os.read(descriptor, 65536)
             if not data:
                 # The run has ended.
                 return
-            if descriptor == run.heard:
+            if descriptor == run.signals_fd:
                 for number in data:
                     if 128 + number in run.exits.codes:
                         countdown.signalled(number, time.monotonic())
                 continue
-            *lines, text = (text + data).split(b"\n")
+            *lines, buffer = (buffer + data).split(b"\n")
             for line in lines:
                 word, _, value = line.decode().partition(" ")
                 if word == "limit":
                     countdown.limit = time.monotonic() + float(value) if value else None
                 elif word == "uploading":
                     countdown.uploading = value == "True"
-                elif word == "about":
-                    about = value
-                elif word == "said":
-                    said = True
+                elif word == "context":
+                    context = value
+                elif word == "reported":
+                    reported = True
                 elif word == "finished":
                     countdown.finished(int(value), time.monotonic())
         if due is None or time.monotonic() < due:
             continue
-        if ordered is None and countdown.final is None:
-            ordered = time.monotonic()
+        if ordered_at is None and countdown.final is None:
+            ordered_at = time.monotonic()
             with contextlib.suppress(OSError):
-                os.write(run.ordering, str(countdown.code).encode())
+                os.write(run.orders_fd, str(countdown.code).encode())
             continue
-        _end(run, countdown, saved, None if said or countdown.final is not None else last_words, about)
+        reporter = None if reported or countdown.final is not None else last_words
+        _force_exit(run, countdown, terminal, reporter, context)
         return
 
 
-def _end(
-    run: _Run,
+def _force_exit(
+    run: _WatchedRun,
     countdown: Countdown,
-    saved: _Terminal,
+    terminal: _SavedTerminal,
     last_words: LastWords | None,
-    about: str,
+    context: str,
 ) -> None:
-    """End the run, whatever it does."""
+    """End the run from outside, whatever it is doing."""
     if not run.is_alive():
         return
     kill_descendants(run.pid, spared=os.getpid())
-    saved.restore()
+    terminal.restore()
     if last_words and len(countdown.signals) > 1:
         say_at_once(countdown.signals[-1])
     elif last_words:
         with contextlib.suppress(Exception):
-            last_words(countdown.code, countdown.grace, about)
+            last_words(countdown.code, countdown.grace, context)
     run.exits.fire(countdown.code)
-    if not run.gone_within(1.0):
+    if not run.wait_for_exit(1.0):
         with contextlib.suppress(OSError):
             os.kill(run.pid, signal.SIGKILL)
 
 
 def say_at_once(number: int) -> None:
-    """Say that a second signal has ended the run; this takes no time."""
+    """Print that a second signal has ended the run; safe in a signal handler."""
     with contextlib.suppress(OSError):
-        os.write(2, f"error: stopped at once by a second signal ({number})\n".encode())
+        os.write(2, f"error: stopped immediately by a second signal ({number})\n".encode())
 
 
 def kill_descendants(parent: int, *, spared: int) -> None:
-    """Kill what ``parent`` has started, but for the watchdog; takes no lock and waits for nothing."""
+    """Kill the descendants of ``parent`` except ``spared``, without taking a lock or waiting."""
     for pid, is_group in descendants(parent):
         if pid != spared:
             with contextlib.suppress(OSError):
@@ -275,28 +276,28 @@ def kill_descendants(parent: int, *, spared: int) -> None:
 
 
 def descendants(parent: int) -> list[tuple[int, bool]]:
-    """The processes that ``parent`` started, and theirs; True for those that lead a process group.
+    """Return the descendants of ``parent``, with True for leaders of a process group.
 
-    Empty where there is no /proc.
+    The result is empty on systems without /proc.
     """
     parents: dict[int, int] = {}
     leaders: set[int] = set()
     with contextlib.suppress(OSError):
-        for name in os.listdir("/proc"):  # noqa: PTH208 - names are what is wanted
+        for name in os.listdir("/proc"):  # noqa: PTH208 - only the names are needed
             with contextlib.suppress(OSError, ValueError, IndexError):
                 with open(f"/proc/{int(name)}/stat", "rb") as file:  # noqa: PTH123
                     fields = file.read().rpartition(b")")[2].split()
                 parents[int(name)] = int(fields[1])
                 if int(fields[2]) == int(name):
                     leaders.add(int(name))
-    found: list[int] = [parent]
-    for each in found:
-        found += [pid for pid, its_parent in parents.items() if its_parent == each and pid not in found]
-    return [(pid, pid in leaders) for pid in found[1:]]
+    pids: list[int] = [parent]
+    for ancestor in pids:
+        pids += [pid for pid, its_parent in parents.items() if its_parent == ancestor and pid not in pids]
+    return [(pid, pid in leaders) for pid in pids[1:]]
 
 
-class _Terminal:
-    """The settings of the terminal at the start: a prompt for a password turns the echo off."""
+class _SavedTerminal:
+    """The terminal settings at the start of the run, because a password prompt turns echo off."""
 
     def __init__(self) -> None:
         self._saved = read_terminal([2])
@@ -309,19 +310,19 @@ class _Terminal:
 
 
 def read_terminal(descriptors: Sequence[int]) -> dict[int, Any]:
-    """The settings of those descriptors that are terminals."""
-    found: dict[int, Any] = {}
+    """Return the settings of those descriptors that are terminals."""
+    settings: dict[int, Any] = {}
     for descriptor in descriptors:
         if os.isatty(descriptor):
             with contextlib.suppress(ImportError, OSError):
                 import termios
 
-                found[descriptor] = termios.tcgetattr(descriptor)
-    return found
+                settings[descriptor] = termios.tcgetattr(descriptor)
+    return settings
 
 
 def restore_terminal(saved: dict[int, Any]) -> None:
-    """Set terminals to the settings that they had."""
+    """Restore the settings that ``read_terminal`` returned."""
     for descriptor, settings in saved.items():
         with contextlib.suppress(Exception):
             import termios

@@ -236,7 +236,7 @@ class Bench:
             return tally
         said, house = run.said(), run.folder / "house"
         allowed = {0, 128 + number, -number} if number else {0, _TIME_LIMIT, _PARTIAL}
-        tally.forced = int("by force" in said)
+        tally.forced = int("was terminated" in said)
         report = run.report()
         if code not in allowed:
             trouble("other", f"ended with {code}")

@@ -44,7 +44,7 @@ PAGE_TIMEOUT = 120.0
 
 _REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 #: Headers that do not identify the user: the only ones that are sent to another origin after a redirect.
-_ORIGIN_INDEPENDENT_HEADERS = frozenset(
+_SAFE_HEADERS = frozenset(
     {"accept", "accept-encoding", "cache-control", "pragma", "range", "if-range"}
     | {"if-none-match", "if-modified-since"}
 )
@@ -71,10 +71,9 @@ class Http:
     ) -> None:
         """Open a client; ``typed`` are the URLs that the user gave, whose hosts may be private.
 
-        ``timeout``: seconds without data. ``retries``: total number of attempts. ``verify``: False, or the
-        path of a PEM file with the certificates to trust. ``ahead``: for URLs among ``typed``, the number of
-        connections to open to their https hosts in addition to the first one. ``transport`` is for tests.
-        Raises UsageError.
+        ``timeout``: seconds without data. ``retries``: total number of attempts. ``verify``: False, or a PEM
+        file of certificates to trust. ``ahead``: additional connections to open, by https URL among
+        ``typed``. ``transport`` is for tests. Raises UsageError.
         """
         typed = tuple(typed)
         self._rules = Rules(typed=typed, allow_hosts=allow_hosts, allow_insecure_hosts=allow_insecure_hosts)
@@ -135,10 +134,7 @@ class Http:
         return self._rules.refuse_link(url, listed_at=listed_at, pinned=pinned)
 
     def retrying(self, operation: str, attempt: Callable[[], T]) -> T:
-        """Call ``attempt`` until it succeeds, fails permanently, or has used up the client's retries.
-
-        ``operation`` names it in the line that ``-v`` shows for each retry.
-        """
+        """Call ``attempt`` until it succeeds or should not be retried; ``operation`` is shown by ``-v``."""
         return retry.retrying(
             operation, attempt, attempts=self._retries, progress=self._progress, sleep=self._sleep
         )
@@ -253,7 +249,7 @@ class Http:
                 response.close()
             target = self._resolve_redirect(url, location, requested_url=requested_url, pinned=pinned)
             if place_of(target) != place_of(url):
-                headers = {key: value for key, value in headers.items() if key in _ORIGIN_INDEPENDENT_HEADERS}
+                headers = {key: value for key, value in headers.items() if key in _SAFE_HEADERS}
             url = target
         raise NetworkError(
             f"{bare_url(requested_url)} redirects more than {MAX_REDIRECTS} times",
@@ -275,14 +271,11 @@ class Http:
         return target
 
     def _send(self, url: str, headers: Mapping[str, str]) -> httpx.Response:
-        request_headers = {"user-agent": f"wheel-uploader/{__version__}", **headers, **self._headers.of(url)}
-        if credentials := self._credentials.get(place_of(url)):
-            encoded = base64.b64encode(":".join(credentials).encode()).decode()
-            request_headers["authorization"] = f"Basic {encoded}"
+        all_headers = {"user-agent": f"wheel-uploader/{__version__}", **headers, **self._headers.of(url)}
+        if login := self._credentials.get(place_of(url)):
+            all_headers["authorization"] = "Basic " + base64.b64encode(":".join(login).encode()).decode()
         try:
-            request = httpx.Request(
-                "GET", url, headers=request_headers, extensions={"timeout": self._timeouts}
-            )
+            request = httpx.Request("GET", url, headers=all_headers, extensions={"timeout": self._timeouts})
             place_of(url).check_reading(request.url.raw_host.decode("ascii"), request.url.port)
             return self._transport.handle_request(request)
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
