@@ -38,14 +38,13 @@ if TYPE_CHECKING:
 @stage_options
 @answering_options
 def command(show_config: bool, **values: Any) -> NoReturn:
-    """Take one release from where its wheels are staged to a package index, and prove that it arrived whole.
+    """Publish a staged release to a package index, and confirm that it arrived complete and unchanged.
 
     list -> download -> check -> sign -> upload -> confirm
 
-    VERSION may be 'latest'. Files of this machine are checked where they lie with --until check -u FILE; then
-    PROJECT may be left out. A DURATION is 90s, 20m, 1h30m or 3d; what has '...' may be given again. Every
-    option can also be WHEEL_UPLOADER_OPTION in the environment, or a key of [tool.wheel-uploader] in
-    pyproject.toml.
+    VERSION may be 'latest'. To check local files in place, use --until check -u FILE; PROJECT may then be
+    omitted. A DURATION is 90s, 20m, 1h30m or 3d. Options marked ... may be repeated. Every option may also be
+    set in the environment (WHEEL_UPLOADER_OPTION) or in pyproject.toml ([tool.wheel-uploader]).
     """
     context = click.get_current_context()
     if show_config:

@@ -1,4 +1,4 @@
-"""The options that answer and exit."""
+"""Informational options: --explain, --demo, --completion, --version."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def _explain(context: click.Context, _parameter: click.Parameter, check_id: str 
     context.exit(0)
 
 
-def _demo(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
-    if not wanted or context.resilient_parsing:
+def _demo(context: click.Context, _parameter: click.Parameter, requested: bool) -> None:
+    if not requested or context.resilient_parsing:
         return
     from wheel_uploader import demo
 
@@ -55,7 +55,7 @@ _OPTIONS = (
         expose_value=False,
         callback=_explain,
         shell_complete=complete_checks,
-        help="Explain a check, or a family of checks.",
+        help="Explain a check or a family of checks.",
     ),
     click.option(
         "--demo",
@@ -63,7 +63,7 @@ _OPTIONS = (
         is_eager=True,
         expose_value=False,
         callback=_demo,
-        help="Run everything once, on this machine alone.",
+        help="Run every stage once with a tiny release and a local index.",
     ),
     click.option(
         "--completion",
@@ -72,14 +72,14 @@ _OPTIONS = (
         is_eager=True,
         expose_value=False,
         callback=_completion,
-        help="Print what bash, zsh or fish needs to complete this command.",
+        help="Print the completion script for bash, zsh or fish.",
     ),
     click.version_option(__version__, "-V", "--version", prog_name="wheel-uploader"),
 )
 
 
 def answering_options(function: Function) -> Function:
-    """Give a command the options that answer and exit."""
+    """Add the options that print something and exit to a command."""
     for decorate in reversed(_OPTIONS):
         function = decorate(function)
     return function

@@ -84,7 +84,7 @@ _OPTIONS = (
         is_eager=True,
         expose_value=False,
         callback=_either,
-        help="The file to read.  [default: the nearest pyproject.toml upwards]",
+        help="Configuration file.  [default: pyproject.toml here or in a parent folder]",
     ),
     click.option(
         "--config-profile",
@@ -95,9 +95,13 @@ _OPTIONS = (
         expose_value=False,
         callback=_either,
         shell_complete=complete_profiles,
-        help="Take [tool.wheel-uploader.profiles.NAME] of that file.",
+        help="Use [tool.wheel-uploader.profiles.NAME] from that file.",
     ),
-    click.option("--show-config", is_flag=True, help="Say each value and where it came from."),
+    click.option(
+        "--show-config",
+        is_flag=True,
+        help="Print every option with its value and where the value comes from.",
+    ),
 )
 
 

@@ -1,4 +1,4 @@
-"""The table of options: one line for each heading of the help, one module for each of them."""
+"""The table of options: one row and one module for each heading of ``--help``."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ GROUPS: dict[str, Callable[[], list[Option]]] = {
 
 
 def stage_options(function: Function) -> Function:
-    """Give a command all the options of ``GROUPS``, in that order."""
+    """Add the options of ``GROUPS`` to a command, in the order of the table."""
     options = []
-    for title, make in GROUPS.items():
-        for option in make():
+    for title, options_of_group in GROUPS.items():
+        for option in options_of_group():
             option.group = title
             options.append(option)
-    # As stacked decorators would: click reads them from the last to the first.
+    # In the order of stacked decorators, which click reads from the last to the first.
     for option in reversed(options):
         function.__dict__.setdefault("__click_params__", []).append(option)
     return function

@@ -1,4 +1,4 @@
-"""Options of the check stage: what is accepted, and what the release is compared with."""
+"""Options of the check stage: which findings are accepted, and which release is the reference."""
 
 from __future__ import annotations
 
@@ -12,57 +12,59 @@ from wheel_uploader.config import Kind
 
 
 def options() -> list[Option]:
+    """Return the options below the heading "Check"."""
     return [
         option(
             "--profile",
             type=click.Choice(["pypi", "any"]),
-            help="Whose rules the checks go by.  [default: the target's]",
+            help="Rule set to check against.  [default: that of the target]",
         ),
         option(
             "--ignore",
             multiple=True,
-            # The configuration may give a reason with each.
+            # In the configuration file each may have a reason.
             type=click.UNPROCESSED,
             kind=Kind.IGNORES,
             callback=_ignores,
             metavar="ID",
             shell_complete=complete_checks,
-            help="Accept what this check or family finds.",
+            help="Do not fail on findings of this check or check family.",
         ),
-        option("--strict", is_flag=True, help="Warnings stop the release, too."),
+        option("--strict", is_flag=True, help="Treat warnings as errors."),
         option(
             "--compare-with",
             renamed_from="--like",
             metavar="VERSION",
-            help="The release on the index to compare with.  [default: the one before]",
+            help="Release on the index to compare with.  [default: the previous one]",
         ),
         option(
             "--no-compare",
             renamed_from="--no-like",
             is_flag=True,
-            help="Compare with no other release.",
+            help="Do not compare with another release.",
         ),
         option(
             "--smoke",
             metavar="COMMAND",
-            help="Run this where each wheel that fits a Python here is installed.",
+            help="Install each compatible wheel into a fresh environment and run COMMAND there.",
         ),
         option(
             "--smoke-env",
             multiple=True,
             metavar="NAME",
-            help="Pass this environment variable on to pip and the --smoke command.",
+            help="Pass this environment variable to pip and to the --smoke command.",
         ),
         option(
             "--allow-missing",
             renamed_from="--allow-lost",
             multiple=True,
             metavar="TAG",
-            help="Accept that this python or platform of it is gone: cp310-win32, 'pp*'.",
+            help="Allow this Python or platform to be missing compared with the previous release: "
+            "cp310-win32, 'pp*'.",
         ),
     ]
 
 
 def _ignores(_context: click.Context, _parameter: click.Parameter, values: tuple[Any, ...]) -> dict[str, str]:
-    """Ids to reasons; those of the command line and of the environment come without."""
+    """Return ids mapped to reasons; those of the command line and the environment have no reason."""
     return dict((value, "") if isinstance(value, str) else value for value in values)

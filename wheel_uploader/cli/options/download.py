@@ -1,4 +1,4 @@
-"""Options of the download stage: where the wheelhouse is, what stays in it, how files come into it."""
+"""Options of the download stage: the wheelhouse, what it keeps, and how files are downloaded."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from wheel_uploader.cli.params import LocalPath, Option, option
 
 
 def options() -> list[Option]:
+    """Return the options below the heading "Download"."""
     return [
         option(
             "-w",
@@ -14,28 +15,30 @@ def options() -> list[Option]:
             "wheelhouse",
             type=LocalPath(),
             metavar="DIR",
-            help="The folder to download into.  [default: wheelhouse; none to check local files]",
+            help="Download into this folder.  [default: wheelhouse; none to check local files]",
         ),
-        option("-c", "--clobber", is_flag=True, help="Overwrite a file there that is another one."),
+        option("-c", "--clobber", is_flag=True, help="Overwrite files whose contents differ."),
         option(
             "--keep-releases",
             renamed_from="--keep",
             type=int,
             metavar="N",
-            help="In the end keep the N newest releases there, and what the index does not have.",
+            help="After success, keep only the N newest releases (never delete files that are not on the "
+            "index).",
         ),
         option(
             "--keep-days",
             type=int,
             metavar="N",
-            help="The same, by the days since they came; with both, what either keeps.",
+            help="Keep releases downloaded in the last N days; with --keep-releases, a release is "
+            "kept if either rule keeps it.",
         ),
         option(
             "-j",
             "--jobs",
             type=int,
             metavar="N",
-            help="Downloads at once.  [default: by size]",
+            help="Number of parallel downloads.  [default: depends on the size]",
         ),
         option(
             "--timeout",
@@ -43,7 +46,7 @@ def options() -> list[Option]:
             default=30.0,
             show_default=True,
             metavar="SECONDS",
-            help="How long a server may be silent.",
+            help="Seconds without data before a request times out.",
         ),
         option(
             "--retries",
@@ -51,13 +54,13 @@ def options() -> list[Option]:
             default=6,
             show_default=True,
             metavar="N",
-            help="Attempts for each request.",
+            help="Number of attempts for each request.",
         ),
         option(
             "--lock-timeout",
             type=float,
             default=0.0,
             metavar="SECONDS",
-            help="Wait for another run in the wheelhouse.",
+            help="Wait up to this long for another run that uses the wheelhouse.",
         ),
     ]

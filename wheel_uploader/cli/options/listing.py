@@ -1,4 +1,4 @@
-"""Options of the list stage: where the files are, and which of them are meant."""
+"""Options of the list stage: where the files are staged, and which of them belong to the release."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from wheel_uploader.config import Kind
 
 
 def options() -> list[Option]:
+    """Return the options below the heading "List"."""
     return [
         option(
             "-u",
@@ -19,7 +20,7 @@ def options() -> list[Option]:
             multiple=True,
             metavar="URL",
             shell_complete=complete_paths,
-            help="A listing, an index page, a local folder or file.",
+            help="Where the files are staged: a listing, an index page, a local folder or file.",
         ),
         option(
             "-t",
@@ -30,42 +31,44 @@ def options() -> list[Option]:
             default=("all",),
             metavar="TYPE",
             shell_complete=complete_types,
-            help="Only for macosx, win, linux, manylinux, musllinux, any, or a part of a platform tag.  "
-            "[default: all]",
+            help="Keep only wheels for these platforms: macosx, win, linux, manylinux, musllinux, any, or "
+            "any part of a platform tag.  [default: all]",
         ),
-        option("--pre", is_flag=True, help="'latest' may be a pre-release or a dev version."),
+        option("--pre", is_flag=True, help="Let 'latest' be a pre-release or a development release."),
         option(
             "--expect",
-            # The configuration may have a number or a table.
+            # In the configuration file this may also be a number or a table.
             type=click.UNPROCESSED,
             kind=Kind.FILES,
             metavar="N|FILE",
             shell_complete=complete_paths,
-            help="How many files have to be there, or a file of names and tags.",
+            help="The number of files to expect, or a file that lists their names or tags.",
         ),
-        duration("--wait", "Wait so long until what is expected is listed."),
-        duration("--max-age", "Fail when the newest file that is staged is older."),
+        duration("--wait", "Wait up to this long for the expected files to be listed."),
+        duration("--max-age", "Fail if the newest staged file is older than this."),
         option(
             "--sha256sums",
             renamed_from="--hashes",
             type=LocalPath(),
             metavar="FILE",
-            help="A SHA256SUMS that you trust: just these files, just these bytes.",
+            help="Trusted SHA256SUMS: accept only these files with these hashes.",
         ),
-        option("--require-hashes", is_flag=True, help="Refuse files that no strong hash vouches for."),
-        option("--netrc", is_flag=True, help="Log in where the files wait with ~/.netrc."),
+        option(
+            "--require-hashes", is_flag=True, help="Reject files without a strong hash (SHA-256 or better)."
+        ),
+        option("--netrc", is_flag=True, help="Use ~/.netrc credentials for the staging URLs."),
         option(
             "--allow-host",
             "allow_hosts",
             multiple=True,
             metavar="HOST",
-            help="Follow links of a listing to this host.",
+            help="Follow links from a listing to this host.",
         ),
         option(
             "--allow-insecure-host",
             "allow_insecure_hosts",
             multiple=True,
             metavar="HOST",
-            help="Use http with this host.",
+            help="Allow plain http with this host.",
         ),
     ]

@@ -1,4 +1,4 @@
-"""Options of the run: how far, how long, and what is said of it."""
+"""Options of the run as a whole: its last stage, its time limit and its output."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ import click
 from wheel_uploader.cli.params import LocalPath, Option, duration, option
 
 FORMATS = ("text", "html", "markdown", "json", "sarif", "notes-md", "notes-rst")
-#: auto: on a terminal.
+#: auto: colour on a terminal only.
 COLORS = ("auto", "always", "never")
 STAGES = ("list", "download", "check", "sign", "upload", "confirm")
 
 
 def options() -> list[Option]:
+    """Return the options below the heading "The run"."""
     return [
         option(
             "--until",
             type=click.Choice(STAGES),
             default="confirm",
             metavar="STAGE",
-            help=f"Stop after {', '.join(STAGES[:-1])} or {STAGES[-1]}.",
+            help=f"Stop after this stage: {', '.join(STAGES[:-1])} or {STAGES[-1]}.",
         ),
         option(
             "-n",
@@ -27,17 +28,17 @@ def options() -> list[Option]:
             "--no-twine",
             "no_upload",
             is_flag=True,
-            help="As --until sign.",
+            help="Same as --until sign.",
         ),
         option(
             "--dry-run",
             is_flag=True,
-            help="Go as far as the index, and say what would be posted.",
+            help="Do everything up to the upload, and report what would be uploaded.",
         ),
         option(
             "--rehearse",
             is_flag=True,
-            help="Publish to an index on this machine, and ask pip what users get.",
+            help="Publish to a throwaway local index and report what pip would install for users.",
         ),
         option(
             "--format",
@@ -46,7 +47,7 @@ def options() -> list[Option]:
             default="text",
             show_default=True,
             metavar="FORMAT",
-            help=f"The report on standard output: {', '.join(FORMATS)}.",
+            help=f"Format of the report on standard output: {', '.join(FORMATS)}.",
         ),
         option(
             "--report",
@@ -54,22 +55,24 @@ def options() -> list[Option]:
             multiple=True,
             type=LocalPath(),
             metavar="FILE",
-            help="The report as a file, too: .html, .md, .json, .sarif, .txt, .notes.md or .notes.rst.",
+            help="Also write the report to this file: .html, .md, .json, .sarif, .txt, .notes.md or "
+            ".notes.rst.",
         ),
         option(
             "--color",
             type=click.Choice(COLORS),
             default=COLORS[0],
             metavar="WHEN",
-            help=f"Colours: {', '.join(COLORS[:-1])} or {COLORS[-1]}; NO_COLOR and FORCE_COLOR count, too.",
+            help=f"When to use colour: {', '.join(COLORS[:-1])} or {COLORS[-1]}; auto obeys NO_COLOR and "
+            "FORCE_COLOR.",
         ),
-        duration("--max-duration", "End after so long; an upload in flight gets 30 s more."),
+        duration("--max-duration", "Stop after DURATION; uploads in progress get 30 s to finish."),
         option(
             "-q",
             "--quiet",
             count=True,
             is_eager=True,
-            help="Say only what changed or failed; -qq: nothing.",
+            help="Print only changes and failures; -qq prints nothing.",
         ),
-        option("-v", "--verbose", count=True, help="Say more: refused files, waits, notes."),
+        option("-v", "--verbose", count=True, help="Print more: rejected files, waits and notes."),
     ]

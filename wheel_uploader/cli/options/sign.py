@@ -1,4 +1,4 @@
-"""Options of the sign stage: with what."""
+"""Options of the sign stage."""
 
 from __future__ import annotations
 
@@ -6,19 +6,22 @@ from wheel_uploader.cli.params import Option, option
 
 
 def options() -> list[Option]:
+    """Return the options below the heading "Sign"."""
     return [
-        option("-s", "--sign", is_flag=True, help="Sign every file, and SHA256SUMS, with gpg."),
-        option("-i", "--identity", metavar="KEY", help="The key: fingerprint, id or e-mail."),
+        option("-s", "--sign", is_flag=True, help="Sign every file and SHA256SUMS with gpg."),
+        option(
+            "-i", "--identity", metavar="KEY", help="Key to sign with: fingerprint, key id or e-mail address."
+        ),
         option(
             "--sign-with",
             default="gpg",
             show_default=True,
             metavar="PROGRAM",
-            help="The program that signs.",
+            help="Program to sign with, in the place of gpg.",
         ),
         option(
             "--attest",
             is_flag=True,
-            help="Attest each file (PEP 740) with the identity of this CI job.",
+            help="Create an attestation (PEP 740) for each file with the identity of this CI job.",
         ),
     ]

@@ -1,4 +1,4 @@
-"""Options of the upload and confirm stages: which index, as whom, and how."""
+"""Options of the upload and confirm stages: the index, the credentials and the uploads."""
 
 from __future__ import annotations
 
@@ -8,27 +8,37 @@ from wheel_uploader.cli.params import LocalPath, Option, option
 
 
 def options() -> list[Option]:
+    """Return the options below the heading "Upload and confirm"."""
     return [
-        option("-r", "--repository", metavar="NAME", help="A section of .pypirc.  [default: pypi]"),
-        option("--repository-url", metavar="URL", help="The upload URL itself, without .pypirc."),
+        option(
+            "-r",
+            "--repository",
+            metavar="NAME",
+            help="Section of .pypirc with the index to upload to.  [default: pypi]",
+        ),
+        option("--repository-url", metavar="URL", help="Upload to this URL instead of one from .pypirc."),
         option(
             "--index-url",
             metavar="URL",
-            help="Where the index is read.  [default: by the upload URL]",
+            help="URL to read the index from.  [default: derived from the upload URL]",
         ),
-        option("--config-file", type=LocalPath(), metavar="FILE", help="Another .pypirc."),
+        option(
+            "--config-file", type=LocalPath(), metavar="FILE", help="Read this file instead of ~/.pypirc."
+        ),
         option(
             "--username",
             metavar="NAME",
-            help="Who uploads; the password is in TWINE_PASSWORD, .pypirc or keyring.",
+            help="User name; the password comes from TWINE_PASSWORD, .pypirc or keyring.",
         ),
         option("--cert", type=LocalPath(), metavar="FILE", help="CA certificates for the index (PEM)."),
-        option("--client-cert", type=LocalPath(), metavar="FILE", help="Client certificate and key (PEM)."),
-        option("--non-interactive", is_flag=True, help="Never ask for anything."),
+        option(
+            "--client-cert", type=LocalPath(), metavar="FILE", help="Client certificate with its key (PEM)."
+        ),
+        option("--non-interactive", is_flag=True, help="Never prompt."),
         option(
             "--skip-existing/--no-skip-existing",
             default=True,
-            help="A file that the index has already is an error, even with equal bytes.",
+            help="Fail if a file already exists on the index, even with identical contents.",
         ),
         option(
             "--attestations",
@@ -36,8 +46,8 @@ def options() -> list[Option]:
             default="auto",
             show_default=True,
             metavar="auto|...",
-            help="Attestations beside the files: publish those that are there (auto), require one for each, "
-            "or none.",
+            help="Attestations staged with the files: upload those that exist (auto), require one for every "
+            "file, or upload none.",
         ),
         option(
             "--upload-jobs",
@@ -45,15 +55,15 @@ def options() -> list[Option]:
             default=4,
             show_default=True,
             metavar="N",
-            help="Uploads at once.",
+            help="Number of parallel uploads.",
         ),
-        option("--keep-going", is_flag=True, help="After one file was refused try the others."),
+        option("--keep-going", is_flag=True, help="Keep uploading after a file is rejected."),
         option(
             "--confirm-timeout",
             type=float,
             default=600.0,
             show_default=True,
             metavar="SECONDS",
-            help="Wait so long until the index lists every file.",
+            help="Wait up to this long for the index to list every file.",
         ),
     ]
