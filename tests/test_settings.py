@@ -86,7 +86,7 @@ def test_show_config_hides_secrets_and_knows_the_variables_of_twine(config: Path
     assert rows(result.stdout)["url"][0] == '["https://***@staging.example.com/wheels/"]'
     assert rows(result.stdout)["repository-url"][1] == "TWINE_REPOSITORY_URL"
     assert "# TWINE_PASSWORD is set (hidden)\n" in result.stdout
-    assert "# WHEEL_UPLOADER_RETRY is set, and is no option's variable\n" in result.stdout
+    assert "# WHEEL_UPLOADER_RETRY is set, but no option has this variable\n" in result.stdout
     assert "# project" in result.stdout
     # A repository that is named makes twine's URL void.
     named = run("--show-config", "-r", "internal", env={"TWINE_REPOSITORY_URL": "https://index.example.com/"})
@@ -124,11 +124,14 @@ def test_quiet_may_come_from_the_file(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_wrong_profile_ends_before_anything_begins(config: Path, tmp_path: Path) -> None:
     result = run("--config-profile", "nightli")
     assert result.exit_code == 2
-    assert result.stderr.startswith("error: there is no profile nightli in ")
+    assert result.stderr.startswith("error: profile nightli not found in ")
     assert "(did you mean nightly?)" in result.stderr
     config.unlink()
     nowhere = run("--config-profile", "nightly", "-u", tmp_path)
-    assert (nowhere.exit_code, "there is no pyproject.toml here or above" in nowhere.stderr) == (2, True)
+    assert (nowhere.exit_code, "no pyproject.toml in this folder or its parents" in nowhere.stderr) == (
+        2,
+        True,
+    )
 
 
 @pytest.mark.parametrize(
@@ -219,9 +222,9 @@ def test_a_file_that_others_could_have_written_is_not_obeyed(
         run("--config-profile", "nightly"),
     ):
         assert result.exit_code == 2
-        assert f"{config} has a table [tool.wheel-uploader], and is not used: it belongs to " in result.stderr
+        assert f"refusing to use [tool.wheel-uploader] in {config}: it belongs to " in result.stderr
         assert said.format(folder=folder) in result.stderr
-        assert f"next: If it is the right file, name it: --config {config}" in result.stderr
+        assert f"next: If you trust the file, pass it with --config {config}" in result.stderr
         assert "staging.example.com" not in result.output
     named = run("--show-config", "--config", str(config))
     assert (named.exit_code, rows(named.stdout)["retries"][0]) == (0, "3")

@@ -299,7 +299,7 @@ def test_how_to_continue_says_no_secret(tmp_path: Path, served: Served, release:
     assert code == 8
     assert "my-secret" not in talk
     assert "-w 'a house' dipy 1.11.0" in talk
-    assert "to continue (with what stands for ***): wheel-uploader -u staged" in talk
+    assert "to continue (replace *** with the secrets): wheel-uploader -u staged" in talk
 
 
 def test_an_index_that_took_a_file_and_does_not_have_it(

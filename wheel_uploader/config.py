@@ -1,4 +1,4 @@
-"""``[tool.wheel-uploader]`` in pyproject.toml: read it, and refuse what it does not know."""
+"""The configuration file: reads and validates ``[tool.wheel-uploader]`` in pyproject.toml."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ from wheel_uploader.ownership import untrusted
 
 TABLE = "wheel-uploader"
 PROFILES = "profiles"
-#: The largest whole number in the file that is looked at; Python cannot even print the largest of TOML.
-_MOST = 10**12
+#: Larger numbers in the file are rejected unread; Python cannot even print the largest that TOML allows.
+_MAX_NUMBER = 10**12
 
 
 class Kind(enum.StrEnum):
-    """What may stand for an option in the file, in words."""
+    """The kind of value that an option takes in the file; the enum value describes it in messages."""
 
     FLAG = "true or false"
-    COUNT = "a whole number"
+    COUNT = "an integer"
     NUMBER = "a number"
-    TEXT = "a text in quotes"
-    TEXTS = "a text in quotes, or a list of them"
-    DURATION = 'a number of seconds, or a text like "20m"'
-    FILES = "a number, a text in quotes, or a table"
-    IGNORES = "a list of ids, or a table of ids and reasons"
+    TEXT = "a string"
+    TEXTS = "a string or a list of strings"
+    DURATION = 'a number of seconds or a string like "20m"'
+    FILES = "a number, a string or a table"
+    IGNORES = "a list of check ids or a table of check ids and reasons"
 
 
-#: What a whole release is called in a profile, where an option has its own long name.
+#: Keys that a profile may have in addition to the long options.
 RELEASE = {"project": Kind.TEXT, "version": Kind.TEXT}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """One value of the file, and the table that it stands in: ``/x/pyproject.toml [tool.wheel-uploader]``."""
+    """A value and the table that it is from, as in ``/x/pyproject.toml [tool.wheel-uploader]``."""
 
     value: Any
     where: str
 
 
 def find(start: Path) -> Path | None:
-    """The nearest pyproject.toml at ``start`` or above it."""
+    """Return the nearest pyproject.toml in ``start`` or one of its parents."""
     for folder in (start, *start.parents):
         path = folder / "pyproject.toml"
         if path.is_file():
@@ -73,27 +73,27 @@ def load(
     aliases = aliases or {}
     if found and (table or profile):
         _require_own(path)
-    named = table.pop(PROFILES, {})
-    if not isinstance(named, Mapping) or not all(isinstance(each, Mapping) for each in named.values()):
+    profiles = table.pop(PROFILES, {})
+    if not isinstance(profiles, Mapping) or not all(isinstance(it, Mapping) for it in profiles.values()):
         raise UsageError(
-            f"'{PROFILES}' in {_place(path)} is not a table of tables",
-            hint=f"A profile is a table of its own: [tool.{TABLE}.{PROFILES}.NAME].",
+            f"'{PROFILES}' in {_table_name(path)} is not a table of tables",
+            hint=f"Write each profile as a table: [tool.{TABLE}.{PROFILES}.NAME].",
         )
-    wrong = list(_wrong(table, kinds, aliases, f"[tool.{TABLE}]"))
-    for name, values in named.items():
-        wrong += _wrong(values, {**kinds, **RELEASE}, aliases, f"[tool.{TABLE}.{PROFILES}.{name}]")
-    if wrong:
+    problems = list(_problems(table, kinds, aliases, f"[tool.{TABLE}]"))
+    for name, values in profiles.items():
+        problems += _problems(values, {**kinds, **RELEASE}, aliases, f"[tool.{TABLE}.{PROFILES}.{name}]")
+    if problems:
         raise UsageError(
-            f"{path} has keys or values that are not known",
-            details=wrong,
-            hint="The keys are the long options of 'wheel-uploader --help', without the dashes in front.",
+            f"{path} has unknown keys or invalid values",
+            details=problems,
+            hint="Valid keys are the long options of 'wheel-uploader --help' without the leading dashes.",
         )
     if profile is None:
-        return _settings(table, aliases, _place(path))
-    if profile not in named:
-        raise _no_profile(path, profile, list(named))
-    settings = _settings(table, aliases, _place(path))
-    return settings | _settings(named[profile], aliases, _place(path, profile))
+        return _settings(table, aliases, _table_name(path))
+    if profile not in profiles:
+        raise _unknown_profile(path, profile, list(profiles))
+    settings = _settings(table, aliases, _table_name(path))
+    return settings | _settings(profiles[profile], aliases, _table_name(path, profile))
 
 
 def _require_own(path: Path) -> None:
@@ -101,19 +101,19 @@ def _require_own(path: Path) -> None:
     try:
         reason = untrusted(path)
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+        raise UsageError(f"cannot read {path}: {error.strerror}") from None
     if reason:
         raise UsageError(
-            f"{printable(str(path))} has a table [tool.{TABLE}], and is not used: {printable(reason)}",
-            hint=f"If it is the right file, name it: --config {printable(shlex.quote(str(path)))}. Otherwise "
-            "run this in another directory.",
+            f"refusing to use [tool.{TABLE}] in {printable(str(path))}: {printable(reason)}",
+            hint=f"If you trust the file, pass it with --config {printable(shlex.quote(str(path)))}; "
+            "otherwise run the command in another directory.",
         )
 
 
 def profiles(path: Path) -> list[str]:
-    """The names of the profiles in a file. Raises UsageError."""
-    named = _table(path).get(PROFILES, {})
-    return [str(name) for name in named] if isinstance(named, Mapping) else []
+    """Return the names of the profiles in a file. Raises UsageError if it cannot be read."""
+    tables = _table(path).get(PROFILES, {})
+    return [str(name) for name in tables] if isinstance(tables, Mapping) else []
 
 
 def _table(path: Path) -> dict[str, Any]:
@@ -123,12 +123,12 @@ def _table(path: Path) -> dict[str, Any]:
         with path.open("rb") as stream:
             document = tomllib.load(stream)
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+        raise UsageError(f"cannot read {path}: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
-        # Not TOML, not UTF-8, a number of too many digits, brackets in brackets.
+        # Not TOML, not UTF-8, a number with too many digits, or brackets nested too deeply.
         raise UsageError(
-            f"{path} is not TOML: {printable(str(error), limit=200)}",
-            hint="Correct the file, then run this again.",
+            f"{path} is not valid TOML: {printable(str(error), limit=200)}",
+            hint="Correct the file, then run the command again.",
         ) from None
     table = document.get("tool", {}).get(TABLE, {}) if isinstance(document.get("tool", {}), Mapping) else {}
     if not isinstance(table, dict):
@@ -136,9 +136,9 @@ def _table(path: Path) -> dict[str, Any]:
     return table
 
 
-def _place(path: Path, profile: str | None = None) -> str:
-    below = f".{PROFILES}.{profile}" if profile is not None else ""
-    return f"{path} [tool.{TABLE}{below}]"
+def _table_name(path: Path, profile: str | None = None) -> str:
+    suffix = f".{PROFILES}.{profile}" if profile is not None else ""
+    return f"{path} [tool.{TABLE}{suffix}]"
 
 
 def _settings(table: Mapping[str, Any], aliases: Mapping[str, str], where: str) -> dict[str, Setting]:
@@ -156,39 +156,39 @@ def _current_key(key: str, aliases: Mapping[str, str]) -> str:
 
 
 def _ignores(value: Any) -> list[tuple[str, str]]:
-    """The checks to ignore, and why."""
+    """Return the checks to ignore with their reasons, which may be empty."""
     if isinstance(value, Mapping):
         return list(value.items())
     return [(check_id, "") for check_id in ([value] if isinstance(value, str) else value)]
 
 
-# --- what is wrong ---------------------------------------------------------------------------------
+# --- validation ------------------------------------------------------------------------------------
 
 
-def _wrong(
+def _problems(
     table: Mapping[str, Any], kinds: Mapping[str, Kind], aliases: Mapping[str, str], where: str
 ) -> Iterator[str]:
-    """Yield one line for each key that is not an option, is there twice, or has a value of another kind."""
+    """Yield one line for each key that is not an option, is set twice, or has an invalid value."""
     seen: dict[str, str] = {}
     for key, value in table.items():
         current = _current_key(key, aliases)
         kind = kinds.get(current)
         other = seen.setdefault(current, key)
         if kind is None:
-            yield f"{printable(f'{where} {key}')}{_meant(key.replace('_', '-'), kinds)}"
+            yield f"{where}: {_unknown_key(key, kinds)}"
         elif other != key:
             yield f"{printable(f'{where} {key} and {other}')} are the same option: keep only {current}"
         elif not _fits(value, kind):
-            yield f"{printable(f'{where} {key} is {_said(value)}')}, and has to be {kind}"
-        elif isinstance(value, int) and abs(value) > _MOST:
-            yield f"{printable(f'{where} {key}')} is a number that no option takes"
+            yield f"{printable(f'{where} {key} is {_as_written(value)}')}, but must be {kind}"
+        elif isinstance(value, int) and abs(value) > _MAX_NUMBER:
+            yield f"{printable(f'{where} {key}')} is too large a number for any option"
         elif _has_nul(value):
-            yield f"{printable(f'{where} {key}')} has a NUL character, which no name can have"
+            yield f"{printable(f'{where} {key}')} contains a NUL character"
 
 
 def _has_nul(value: object) -> bool:
     if isinstance(value, Mapping):
-        return any(_has_nul(each) for pair in value.items() for each in pair)
+        return any(_has_nul(item) for pair in value.items() for item in pair)
     if isinstance(value, list):
         return any(map(_has_nul, value))
     return isinstance(value, str) and "\0" in value
@@ -219,33 +219,35 @@ def _fits(value: object, kind: Kind) -> bool:
 
 
 def _all_texts(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(each, str) for each in value)
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
-def _said(value: object) -> str:
-    """A value as a person wrote it, or nearly."""
+def _as_written(value: object) -> str:
+    """Return a value about as the user wrote it."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, dict):
         return "a table"
-    if isinstance(value, int) and abs(value) > _MOST:
+    if isinstance(value, int) and abs(value) > _MAX_NUMBER:
         return "a very large number"
     if isinstance(value, list):
-        return f"[{', '.join(map(_said, value))}]"
+        return f"[{', '.join(map(_as_written, value))}]"
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 
-def _no_profile(path: Path, use: str, named: list[str]) -> UsageError:
-    there = f"These are there: {', '.join(map(printable, named))}." if named else "There is none in the file."
+def _unknown_profile(path: Path, profile: str, names: list[str]) -> UsageError:
+    close = difflib.get_close_matches(profile, names, n=1)
+    suggestion = f" (did you mean {printable(close[0])}?)" if close else ""
+    available = ", ".join(map(printable, names)) or "none"
     return UsageError(
-        f"there is no profile {printable(use)} in {path}{_meant(use, named)}",
-        instead=(use, close[0]) if (close := difflib.get_close_matches(use, named, n=1)) else None,
-        hint=f"{there} A profile is a table [tool.{TABLE}.{PROFILES}.NAME].",
+        f"profile {printable(profile)} not found in {path}{suggestion}",
+        instead=(profile, close[0]) if close else None,
+        hint=f"Profiles in the file: {available}. A profile is a table [tool.{TABLE}.{PROFILES}.NAME].",
     )
 
 
-def _meant(typed: str, known: Collection[str]) -> str:
-    if typed in RELEASE:
-        return f": what a whole release is belongs in a profile, [tool.{TABLE}.{PROFILES}.NAME]"
-    close = difflib.get_close_matches(typed, known, n=1)
-    return f" (did you mean {printable(close[0])}?)" if close else " is no option"
+def _unknown_key(key: str, kinds: Collection[str]) -> str:
+    if key in RELEASE:
+        return f'"{key}" is only valid in a profile, [tool.{TABLE}.{PROFILES}.NAME]'
+    close = difflib.get_close_matches(key.replace("_", "-"), kinds, n=1)
+    return f'unknown option "{printable(key)}"' + (f' (did you mean "{close[0]}"?)' if close else "")

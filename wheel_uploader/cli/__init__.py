@@ -1,6 +1,6 @@
-"""The command line: options -> Options, Report -> screen, errors -> exit code. The home of click.
+"""The command line: turns arguments into Options, prints the Report and maps errors to exit codes.
 
-Nothing heavy is imported at the top: ``--help`` has to answer at once.
+The only package that imports click. Heavy modules are imported where they are used, to keep ``--help`` fast.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 )
 @click.argument("project", metavar="[PROJECT]", default="")
 @click.argument("release", metavar="[VERSION]", default="")
-# Before all others: an eager option (-q) takes its value from the file, too.
+# First, because an eager option (-q) may take its value from the configuration file, too.
 @settings_options
 @stage_options
 @answering_options
@@ -54,73 +54,79 @@ def command(show_config: bool, **values: Any) -> NoReturn:
     from wheel_uploader import outputs
 
     try:
-        places = outputs.destinations(values["reports"])
+        destinations = outputs.destinations(values["reports"])
     except ReleaseError as error:
         screen.end(error)
     watch.about(last_words.about(values))
 
-    def not_begun(error: ReleaseError) -> None:
+    def report_unstarted_run(error: ReleaseError) -> None:
         last_words.tell(error, values["quiet"])
-        outputs.write(_not_begun(values, error), places)
+        outputs.write(_report_of_unstarted_run(values, error), destinations)
 
-    watch.report = not_begun
+    watch.report = report_unstarted_run
     try:
         with stopping.used(watch), watch.limited(values["max_duration"]):
-            # For signals that came while the command line was read.
+            # A signal may have arrived while the command line was parsed.
             watch.check()
             from wheel_uploader import pipeline, progress
 
-            talk = progress.make(
+            display = progress.make(
                 sys.stderr,
                 verbose=values["verbose"],
                 quiet=bool(values["quiet"]),
                 color=screen.has_color(sys.stderr),
             )
-            watch.leave = talk.leave
+            watch.leave = display.leave
             options = that_count(context, _options(**that_hold(context, values)))
             watch.check()
             result = pipeline.run(
-                options, talk, watch, lambda report: _prepare(watch, report, values, places)
+                options,
+                display,
+                watch,
+                lambda report: _prepare_forced_end(watch, report, values, destinations),
             )
-    except (ReleaseError, stopping.Stop) as ended:
-        why = ended.error if isinstance(ended, stopping.Stop) else with_origin(context, ended)
-        outputs.write(_not_begun(values, why), places)
-        screen.end(why)
-    unwritten = [screen.show(result, values["report_format"]), outputs.write(result, places)]
-    errors = [error for error in (*unwritten, result.error) if error]
+    except (ReleaseError, stopping.Stop) as caught:
+        reason = caught.error if isinstance(caught, stopping.Stop) else with_origin(context, caught)
+        outputs.write(_report_of_unstarted_run(values, reason), destinations)
+        screen.end(reason)
+    write_errors = [screen.show(result, values["report_format"]), outputs.write(result, destinations)]
+    errors = [error for error in (*write_errors, result.error) if error]
     exit_code = worst(errors).exit_code if errors else 0
     screen.tell_github(result, exit_code)
-    for trouble in filter(None, unwritten):
-        screen.tell(trouble)
+    for write_error in filter(None, write_errors):
+        screen.tell(write_error)
     if result.error:
         screen.tell(result.error, again=context.meta[screen.TYPED] if screen.continues(result) else ())
     watch.finished(exit_code)
     sys.exit(exit_code)
 
 
-def _prepare(
-    watch: stopping.Watch, report: Report, values: dict[str, Any], places: Sequence[outputs.Destination]
+def _prepare_forced_end(
+    watch: stopping.Watch,
+    report: Report,
+    values: dict[str, Any],
+    destinations: Sequence[outputs.Destination],
 ) -> None:
-    """Have the report written also where the main thread is stuck and the process is ended by force."""
+    """Have the report written even if the process must be ended while its main thread is stuck."""
 
     def write(error: ReleaseError) -> None:
         from wheel_uploader import outputs
 
         report.error = error
         last_words.tell(error, values["quiet"])
-        outputs.write(report, places)
+        outputs.write(report, destinations)
         screen.show(report, values["report_format"], values["quiet"])
         sys.stdout.flush()
 
     watch.report = write
 
 
-def _not_begun(values: dict[str, Any], error: ReleaseError) -> Report:
-    """The report of a run that ended before its first stage."""
+def _report_of_unstarted_run(values: dict[str, Any], error: ReleaseError) -> Report:
+    """Return the report of a run that ended before its first stage."""
     from wheel_uploader.models import Options, Report
 
-    asked = Options.unchecked(project=values["project"], version=values["release"], urls=values["urls"])
-    return Report(asked, error=error)
+    options = Options.unchecked(project=values["project"], version=values["release"], urls=values["urls"])
+    return Report(options, error=error)
 
 
 def _options(
@@ -133,8 +139,8 @@ def _options(
     attestations: str,
     **values: Any,
 ) -> Options:
-    """Return the Options of a command line, which judge themselves. Raises UsageError."""
-    values = {name: value for name, value in values.items() if name not in _OF_THE_SCREEN}
+    """Return the Options of a command line. Raises UsageError for what they refuse."""
+    values = {name: value for name, value in values.items() if name not in _OUTPUT_OPTIONS}
     from wheel_uploader.http import logins
     from wheel_uploader.models import Attestations, Options, Profile, Stage
 
@@ -150,23 +156,23 @@ def _options(
     )
 
 
-#: Options that say how a run is told, not what it does.
-_OF_THE_SCREEN = ("report_format", "reports", "quiet", "color")
+#: Options that change the output of a run, not the run.
+_OUTPUT_OPTIONS = ("report_format", "reports", "quiet", "color")
 
 
 def main(watch: stopping.Watch | None = None) -> None:
-    """Run the command; the only place that meets exceptions which nobody expected."""
+    """Run the command and exit; report unexpected exceptions as bugs."""
     streams.complete()
     watch = watch or listening.listen(last_words.say)
     sys.excepthook = lambda _kind, bug, _trace: screen.tell(unexpected(bug))
-    threading.excepthook = lambda met: screen.tell(unexpected(met.exc_value or met.exc_type()))
+    threading.excepthook = lambda hook: screen.tell(unexpected(hook.exc_value or hook.exc_type()))
     try:
         command(prog_name="wheel-uploader", obj=watch)
-    except SystemExit as end:
-        code = int(end.code or 0)
+    except SystemExit as exit_request:
+        code = int(exit_request.code or 0)
         watch.finished(code)
         screen.hang_up()
         if code and threading.active_count() > 1:
-            # A thread was left behind; one that writes while the interpreter goes down would crash it.
+            # A thread is still running; if it writes during the interpreter's shutdown, Python crashes.
             os._exit(code)
         sys.exit(code)

@@ -1,4 +1,4 @@
-"""The end of a run that could not end by itself: its last sentence, and a report without results."""
+"""The final message and the report of a run that the watchdog ended by force."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from wheel_uploader import stopping
 from wheel_uploader.display import printable
 from wheel_uploader.errors import ReleaseError
 
+#: Number of ``-q`` options that silences everything.
 _SILENT = 2
 
 
 def about(values: dict[str, Any]) -> str:
-    """Return what the watchdog has to know of a command line, as JSON."""
+    """Return the values of the command line that the watchdog needs, as JSON."""
     return json.dumps(
         {
             "project": values["project"],
@@ -30,21 +31,22 @@ def about(values: dict[str, Any]) -> str:
 
 
 def say(code: int, grace: float, told: str) -> None:
-    """Say how the run was ended, and write its report files; called in the watchdog."""
-    known = json.loads(told) if told else {}
-    error = stopping.forced(code, grace, known.get("limit", 0.0))
-    tell(error, known.get("quiet", 0))
-    if not known:
+    """Print how the run was ended, and write its report files; called in the watchdog."""
+    values = json.loads(told) if told else {}
+    error = stopping.forced(code, grace, values.get("limit", 0.0))
+    tell(error, values.get("quiet", 0))
+    if not values:
         return
     from wheel_uploader import outputs
     from wheel_uploader.models import Options, Report
 
-    asked = Options.unchecked(project=known["project"], version=known["version"], urls=tuple(known["urls"]))
-    outputs.write(Report(asked, error=error), outputs.destinations(map(Path, known["reports"])))
+    urls = tuple(values["urls"])
+    options = Options.unchecked(project=values["project"], version=values["version"], urls=urls)
+    outputs.write(Report(options, error=error), outputs.destinations(map(Path, values["reports"])))
 
 
 def tell(error: ReleaseError, quiet: int) -> None:
-    """Write the error to standard error; not with click, whose locks may be held."""
+    """Write the error to standard error without click, whose locks may be held."""
     if quiet < _SILENT:
         with contextlib.suppress(OSError):
             lines = f"error: {printable(error.message)}\nnext: {printable(error.hint)}\n"

@@ -1,4 +1,4 @@
-"""The manual page, made of the command itself when the wheel is built (see hatch_build.py)."""
+"""The manual page, generated from the command when the wheel is built (see hatch_build.py)."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from wheel_uploader import __version__, errors
 from wheel_uploader.cli.help import sections
 
 _EXAMPLES = (
-    ("Look at a release before it goes up:", "wheel-uploader --until check -u dist"),
+    ("Check a release before publishing it:", "wheel-uploader --until check -u dist"),
     (
-        "Take one to PyPI:",
+        "Publish a release to PyPI:",
         "wheel-uploader -u https://staging.example.com/wheels/ -w ~/wheelhouse dipy 1.11.0",
     ),
     (
-        "Every night, by cron:",
+        "Publish nightly builds from cron:",
         "wheel-uploader -q --max-age 3d --keep-releases 5 -u URL -w DIR -r internal --pre dipy latest",
     ),
 )
 
 
 def page(command: click.Command, day: date) -> str:
-    """The page in man(7)'s macros."""
+    """Return the page in the macros of man(7)."""
     return "\n".join(_lines(command, day)) + "\n"
 
 
@@ -48,21 +48,21 @@ def _lines(command: click.Command, day: date) -> Iterator[str]:
         for names, text in records:
             yield from _tagged(names, text)
     yield ".SH EXIT STATUS"
-    yield from _tagged("0", "What was asked for is done; nothing new is such an end, too.")
+    yield from _tagged("0", "Success; also if there was nothing new to publish.")
     for code, meaning in sorted(exit_codes().items()):
         yield from _tagged(str(code), meaning)
     yield from _tagged("128+N", "Stopped by signal N.")
     yield ".SH EXAMPLES"
-    for what, line in _EXAMPLES:
-        yield from (".TP", _plain(what), f".B {_plain(line)}")
+    for purpose, line in _EXAMPLES:
+        yield from (".TP", _plain(purpose), f".B {_plain(line)}")
     yield from (".SH SEE ALSO", ".BR twine (1),", ".BR pip (1)")
 
 
 def exit_codes() -> dict[int, str]:
-    """What each way to end means, by the classes of errors; a signal has no code of its own."""
-    ends = [error for error in errors.ReleaseError.__subclasses__() if error is not errors.Interrupted]
+    """Return exit codes with their meanings, from the error classes; signals are not among them."""
+    classes = [error for error in errors.ReleaseError.__subclasses__() if error is not errors.Interrupted]
     return {1: "Unexpected: a bug."} | {
-        error.exit_code: (error.__doc__ or "").splitlines()[0] for error in ends
+        error.exit_code: (error.__doc__ or "").splitlines()[0] for error in classes
     }
 
 
@@ -72,11 +72,11 @@ def _tagged(tag: str, text: str) -> Iterator[str]:
 
 
 def _text(text: str) -> list[str]:
-    """A paragraph in short lines, as roff's own tools want them."""
+    """Return a paragraph in short lines, as roff's linters expect."""
     return [_plain(line) for line in textwrap.wrap(" ".join(text.split()), 66, break_on_hyphens=False)]
 
 
 def _plain(text: str) -> str:
-    """Text that roff shows as it is: no escapes, no macros, hyphens that can be copied."""
+    """Escape text so that roff prints it verbatim, with hyphens that can be copied."""
     text = text.replace("\\", "\\e").replace("-", "\\-").replace("'", "\\(aq")
     return f"\\&{text}" if text.startswith(".") else text

@@ -1,4 +1,4 @@
-"""The option classes of the command: environment variables, headings in the help, former spellings, types."""
+"""Option classes: environment variables, headings in ``--help``, aliases and value types."""
 
 from __future__ import annotations
 
@@ -13,18 +13,20 @@ from click.core import ParameterSource
 from wheel_uploader.config import Kind, Setting
 
 PREFIX = "WHEEL_UPLOADER"
-#: Where a context keeps what came from a file: the name of a parameter to its Setting.
+#: Key of ``Context.meta``: the values from the configuration file, as parameter name -> Setting.
 SETTINGS = f"{__name__}.settings"
 
 
 class LocalPath(click.Path):
-    """A local path with ``~`` expanded: it may come from a file or a variable, not from a shell."""
+    """A local path whose ``~`` is expanded here, because no shell reads files and variables."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(path_type=Path, **settings)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        with contextlib.suppress(RuntimeError):  # ~NAME of nobody
+        """Return the expanded path. Raises BadParameter as click.Path does."""
+        # ~NAME where no such user exists stays as it is.
+        with contextlib.suppress(RuntimeError):
             value = Path(value).expanduser()
         return super().convert(value, param, ctx)
 
@@ -124,21 +126,21 @@ def option(*names: str, **settings: Any) -> Option:
     return Option(list(names), **settings)
 
 
-def duration(name: str, text: str) -> Option:
-    """An option whose value is a time: ``20m``, ``1h30m``, or a number of seconds."""
+def duration(name: str, help_text: str) -> Option:
+    """Return an option whose value is a duration: ``20m``, ``1h30m`` or a number of seconds."""
     return option(
         name,
         type=click.UNPROCESSED,
         kind=Kind.DURATION,
-        callback=_seconds,
+        callback=_parse_seconds,
         default="0",
         metavar="DURATION",
-        help=text,
+        help=help_text,
     )
 
 
-def _seconds(_context: click.Context, _parameter: click.Parameter, value: Any) -> float:
-    """What ``20m``, ``1h30m``, or a number of the configuration, says in seconds."""
+def _parse_seconds(_context: click.Context, _parameter: click.Parameter, value: Any) -> float:
+    """Return the seconds of ``20m``, of ``1h30m`` or of a number from the configuration."""
     from wheel_uploader import waiting
 
     try:

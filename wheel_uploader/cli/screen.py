@@ -1,4 +1,4 @@
-"""What is told at the end of a run: the report, what went wrong, and what to do next."""
+"""Output at the end of a run: the report on standard output, the error on standard error."""
 
 from __future__ import annotations
 
@@ -28,62 +28,62 @@ from wheel_uploader.redaction import HIDDEN
 if TYPE_CHECKING:
     from wheel_uploader.models import Report
 
-#: Where a context keeps the arguments as they were typed.
+#: Key of ``Context.meta``: the arguments as they were typed.
 TYPED = f"{__name__}.typed"
-#: ``-qq``: not a word.
+#: Number of ``-q`` options that silences everything.
 _SILENT = 2
-#: Characters: no system takes a longer one.
+#: In characters; no system accepts a longer command.
 _LONGEST_COMMAND = 2_000_000
 
 
 def show(result: Report, report_format: str, quiet: int | None = None) -> StorageError | None:
-    """The report on standard output; under ``-q`` what has changed, if anything has.
+    """Print the report on standard output; with ``-q`` only the changes, if there are any.
 
-    Return what kept it from being written, for example a full disk. A reader that has closed its pipe has
-    read all that it wanted. ``quiet``: how often -q was given, where click does not know.
+    Return the error if it could not be written, for example to a full disk; a reader that closed the pipe is
+    not an error. ``quiet`` is the number of -q options, for a thread without a click context.
     """
     from wheel_uploader import report
     from wheel_uploader.report import brief
     from wheel_uploader.report.look import Look
 
     utf8 = is_utf8(sys.stdout)
-    quiet, changes = _quiet() if quiet is None else quiet, brief.render(result)
+    quiet, changes = _quiet_count() if quiet is None else quiet, brief.render(result)
     if quiet >= _SILENT or (quiet and not changes and not result.error):
         return None
     if os.environ.get("GITHUB_ACTIONS") == "true":
-        # On standard error: the runner reads both, and a document on standard output stays whole.
-        _say(report.workflow_commands(result), nl=False)
+        # On standard error, which the runner reads, too: a document on standard output stays valid.
+        _print_to_stderr(report.workflow_commands(result), nl=False)
     if quiet and report_format == "text":
         text = changes
     elif report_format == "text":
-        look = Look(
+        style = Look(
             utf8=utf8,
             color=has_color(sys.stdout),
             terminal=sys.stdout.isatty(),
             width=_width(sys.stdout),
         )
-        text = report.on_screen(result, look)
+        text = report.on_screen(result, style)
     else:
         text = report.FORMATS[report_format](result, utf8)
     try:
-        # Colours that were asked for stay, whatever click thinks of the stream.
+        # Keep the colours: whether to use any has been decided above.
         click.echo(text, nl=False, color=True)
     except BrokenPipeError:
         return None
     except OSError as error:
         return StorageError(
-            f"the report cannot be written to standard output: {error.strerror}",
-            hint="The run itself is not changed by that; --report FILE writes the report elsewhere.",
+            f"cannot write the report to standard output: {error.strerror}",
+            hint="The release itself is not affected. Use --report FILE to write the report to a file.",
         )
     return None
 
 
 def has_color(stream: TextIO) -> bool:
-    """Whether to colour what is written there: ``--color``, NO_COLOR, FORCE_COLOR, then what it is."""
+    """Return whether to use colour: by ``--color``, NO_COLOR, FORCE_COLOR, then the kind of stream."""
     context = click.get_current_context(silent=True)
-    wanted = context.params.get("color", "auto") if context else "auto"
-    if wanted != "auto":
-        return bool(wanted == "always")
+    choice = context.params.get("color", "auto") if context else "auto"
+    if choice != "auto":
+        return bool(choice == "always")
     if os.environ.get("NO_COLOR"):
         return False
     if os.environ.get("FORCE_COLOR", "0") not in ("", "0"):
@@ -91,27 +91,27 @@ def has_color(stream: TextIO) -> bool:
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
-#: Columns: of what is no terminal; and of the narrowest and the widest page that is easy to read.
-_WIDTH, _NARROWEST, _WIDEST = 80, 40, 120
+#: In columns: the width if the stream is not a terminal, and the limits of a page that is easy to read.
+_DEFAULT_WIDTH, _MIN_WIDTH, _MAX_WIDTH = 80, 40, 120
 
 
 def _width(stream: TextIO) -> int:
-    """The columns of what is written there."""
+    """Return the width of the output in columns."""
     if not stream.isatty():
-        return _WIDTH
-    # A terminal may say 0 for what it does not know.
-    columns = shutil.get_terminal_size((_WIDTH, 24)).columns or _WIDTH
-    return min(max(columns, _NARROWEST), _WIDEST)
+        return _DEFAULT_WIDTH
+    # A terminal that does not know its width reports 0.
+    columns = shutil.get_terminal_size((_DEFAULT_WIDTH, 24)).columns or _DEFAULT_WIDTH
+    return min(max(columns, _MIN_WIDTH), _MAX_WIDTH)
 
 
-def _say(text: str, *, nl: bool = True) -> None:
-    """On standard error, if it can be written to."""
+def _print_to_stderr(text: str, *, nl: bool = True) -> None:
+    """Print to standard error, if it can be written to."""
     with contextlib.suppress(OSError):
         click.echo(text, err=True, nl=nl, color=True)
 
 
 def hang_up() -> None:
-    """Write what waits to be written, or give it up: the interpreter would end with a code of its own."""
+    """Flush the standard streams; discard what cannot be written, which would change the exit code."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -120,82 +120,86 @@ def hang_up() -> None:
 
 
 def tell_github(result: Report, exit_code: int) -> None:
-    """In GitHub Actions: the summary of the step and its outputs; what fails there fails nothing else."""
+    """Write the step summary and outputs in GitHub Actions; a failure there is only a warning."""
     if os.environ.get("GITHUB_ACTIONS") != "true":
         return
     from wheel_uploader import outputs
 
     for problem in outputs.tell_github(result, exit_code, os.environ):
-        if _quiet() < _SILENT:
-            _say(f"warning: {problem}")
+        if _quiet_count() < _SILENT:
+            _print_to_stderr(f"warning: {problem}")
 
 
-def _quiet() -> int:
-    """How often ``-q`` was said, as far as that is known already."""
+def _quiet_count() -> int:
+    """Return the number of ``-q`` options that have been parsed so far."""
     context = click.get_current_context(silent=True)
     return (context and context.params.get("quiet")) or 0
 
 
 def continues(result: Report) -> bool:
-    """Whether the same command takes up where this run ended."""
-    ended = result.error
-    if isinstance(ended, PartialError | DeadlineError | Interrupted):
+    """Return whether the same command would continue where this run ended."""
+    error = result.error
+    if isinstance(error, PartialError | DeadlineError | Interrupted):
         return True
-    return isinstance(ended, NetworkError) and bool(result.results)
+    return isinstance(error, NetworkError) and bool(result.results)
 
 
 def end(error: ReleaseError) -> NoReturn:
-    """Say what happened, and end with the error's exit code."""
+    """Print the error and exit with its code."""
     tell(error)
     sys.exit(error.exit_code)
 
 
 def tell(error: ReleaseError, *, again: Sequence[str] = ()) -> None:
-    """Say what happened, to which files, and what to do next; ``again``: with which arguments."""
+    """Print what happened, to which files, and what to do next.
+
+    ``again``: the arguments of the command that would continue, which is printed as well.
+    """
     message, details = printable(error.message), [printable(detail) for detail in error.details]
-    quiet = _quiet()
+    quiet = _quiet_count()
     if quiet >= _SILENT:
         return
     if quiet:
-        # Cron mails it: one line has all that somebody needs who looks at it on a phone.
-        one = f" ({details.pop()})" if len(details) == 1 else ""
-        lines = [f"error: {message}{one}; next: {printable(error.hint)}", *(f"  {each}" for each in details)]
+        # cron mails this line; it must be enough on the screen of a phone.
+        only_detail = f" ({details.pop()})" if len(details) == 1 else ""
+        lines = [f"error: {message}{only_detail}; next: {printable(error.hint)}"]
+        lines += [f"  {detail}" for detail in details]
     else:
-        lines = _wrapped(_painted("error:", "red"), message)
-        lines += [line for each in details for line in _wrapped(" ", each)]
+        lines = _wrapped(_bold("error:", "red"), message)
+        lines += [line for detail in details for line in _wrapped(" ", detail)]
         if again:
             lines.append(_command("to continue", again))
-        lines += _instead(error)
-        lines += _wrapped(_painted("next:"), printable(error.hint))
-    _say("\n".join(lines))
+        lines += _corrected_command(error)
+        lines += _wrapped(_bold("next:"), printable(error.hint))
+    _print_to_stderr("\n".join(lines))
 
 
-def _painted(word: str, color: str | None = None) -> str:
+def _bold(word: str, color: str | None = None) -> str:
     return click.style(word, fg=color, bold=True) if has_color(sys.stderr) else word
 
 
 def _wrapped(label: str, text: str) -> list[str]:
-    """A label and a sentence, in lines that a terminal need not break in the middle of words."""
+    """Return a label and a sentence in lines that fit the terminal."""
     line = f"{label} {text}"
     if not sys.stderr.isatty():
         return [line]
-    # A command that may be pasted stays in one piece.
-    whole = _COMMAND.sub(lambda command: command[0].replace(" ", _GLUE), line)
+    # A quoted command is not broken, so that it can be copied.
+    unbreakable = _QUOTED_COMMAND.sub(lambda command: command[0].replace(" ", _GLUE), line)
     lines = textwrap.wrap(
-        whole,
+        unbreakable,
         _width(sys.stderr),
         subsequent_indent="    ",
         break_long_words=False,
         break_on_hyphens=False,
     )
-    return [each.replace(_GLUE, " ") for each in lines]
+    return [line.replace(_GLUE, " ") for line in lines]
 
 
-_COMMAND, _GLUE = re.compile(r"'wheel-uploader [^']{1,200}'"), "\0"
+_QUOTED_COMMAND, _GLUE = re.compile(r"'wheel-uploader [^']{1,200}'"), "\0"
 
 
-def _instead(error: ReleaseError) -> list[str]:
-    """The command that was typed, with what was likely meant in it."""
+def _corrected_command(error: ReleaseError) -> list[str]:
+    """Return the typed command with the correction that the error suggests, if it has one."""
     context = click.get_current_context(silent=True)
     typed: tuple[str, ...] = context.meta.get(TYPED, ()) if context else ()
     if not error.instead or not typed:
@@ -205,13 +209,13 @@ def _instead(error: ReleaseError) -> list[str]:
         return [_command("try", [*typed, right])]
     if wrong not in typed:
         return []
-    # The last one: an option's value before it may be the same word.
-    place = len(typed) - 1 - typed[::-1].index(wrong)
-    return [_command("try", [*typed[:place], right, *typed[place + 1 :]])]
+    # The last occurrence: the value of an earlier option may be the same word.
+    index = len(typed) - 1 - typed[::-1].index(wrong)
+    return [_command("try", [*typed[:index], right, *typed[index + 1 :]])]
 
 
-def _command(why: str, arguments: Sequence[str]) -> str:
-    """A line that can be pasted, but for its secrets."""
+def _command(label: str, arguments: Sequence[str]) -> str:
+    """Return a command that can be copied, except for secrets, which are hidden."""
     line = printable(shlex.join(["wheel-uploader", *arguments]), limit=_LONGEST_COMMAND)
-    with_secrets = f" (with what stands for {HIDDEN})" if HIDDEN in line else ""
-    return f"{why}{with_secrets}: {line}"
+    secrets_note = f" (replace {HIDDEN} with the secrets)" if HIDDEN in line else ""
+    return f"{label}{secrets_note}: {line}"

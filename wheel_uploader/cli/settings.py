@@ -1,4 +1,4 @@
-"""Where the values of options come from: the file and its profile; and what ``--show-config`` says."""
+"""Sources of option values: the configuration file with its profiles, and ``--show-config``."""
 
 from __future__ import annotations
 
@@ -24,26 +24,27 @@ if TYPE_CHECKING:
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-#: Arguments of the command to what a profile calls them.
+#: Arguments of the command and their keys in a profile.
 _ARGUMENTS = {"project": "project", "release": "version"}
-_GIVEN = f"{__name__}.given"
+#: Key of ``Context.meta``: the values of --config and --config-profile that have been parsed.
+_PARSED = f"{__name__}.parsed"
 
 
 def settings_options(function: Function) -> Function:
-    """Give a command the options that say where its configuration is."""
+    """Add the options that select the configuration to a command."""
     for decorate in reversed(_OPTIONS):
         function = decorate(function)
     return function
 
 
-def _either(context: click.Context, parameter: click.Parameter, value: Any) -> None:
-    """Read the file as soon as both its name and the profile's are known, in whatever order they came."""
-    given = context.meta.setdefault(_GIVEN, {})
-    given[parameter.name] = value
-    if len(given) < 2 or context.resilient_parsing:
+def _read_when_complete(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+    """Read the file as soon as both --config and --config-profile have been parsed, in either order."""
+    parsed = context.meta.setdefault(_PARSED, {})
+    parsed[parameter.name] = value
+    if len(parsed) < 2 or context.resilient_parsing:
         return
     try:
-        settings = _read(context.command, given["config"], given["config_profile"])
+        settings = _read(context.command, parsed["config"], parsed["config_profile"])
     except ReleaseError as error:
         screen.end(error)
     context.meta[SETTINGS] = settings
@@ -60,8 +61,8 @@ def _read(command: click.Command, path: Path | None, profile: str | None) -> dic
         if profile is None:
             return {}
         raise UsageError(
-            f"there is no pyproject.toml here or above, so no profile {printable(profile)}",
-            hint="Say where it is: --config FILE.",
+            f"profile {printable(profile)} not found: no pyproject.toml in this folder or its parents",
+            hint="Pass the file with the profile: --config FILE.",
         )
     options = [parameter for parameter in command.params if isinstance(parameter, Option)]
     kinds = {option.key: option.kind for option in options}
@@ -70,8 +71,9 @@ def _read(command: click.Command, path: Path | None, profile: str | None) -> dic
     names |= {key: argument for argument, key in _ARGUMENTS.items()}
     settings = {}
     for key, setting in config.load(path, kinds, profile, found=found, aliases=aliases).items():
-        one = kinds.get(key) is Kind.TEXTS and isinstance(setting.value, str)
-        settings[names[key]] = Setting(value=[setting.value], where=setting.where) if one else setting
+        is_single_text = kinds.get(key) is Kind.TEXTS and isinstance(setting.value, str)
+        value = [setting.value] if is_single_text else setting.value
+        settings[names[key]] = Setting(value=value, where=setting.where)
     return settings
 
 
@@ -83,7 +85,7 @@ _OPTIONS = (
         metavar="FILE",
         is_eager=True,
         expose_value=False,
-        callback=_either,
+        callback=_read_when_complete,
         help="Configuration file.  [default: pyproject.toml here or in a parent folder]",
     ),
     click.option(
@@ -93,7 +95,7 @@ _OPTIONS = (
         metavar="NAME",
         is_eager=True,
         expose_value=False,
-        callback=_either,
+        callback=_read_when_complete,
         shell_complete=complete_profiles,
         help="Use [tool.wheel-uploader.profiles.NAME] from that file.",
     ),
@@ -105,17 +107,18 @@ _OPTIONS = (
 )
 
 
-# --- what holds ------------------------------------------------------------------------------------
+# --- effective values ------------------------------------------------------------------------------
 
 
 def that_hold(context: click.Context, values: dict[str, Any]) -> dict[str, Any]:
-    """``values`` without what the configuration says of a release, when files are checked on their own.
+    """Return ``values`` without those that a stronger one excludes or that do not concern local files.
 
-    One wheel is never all that is expected; it needs no wheelhouse, and no index to go to.
+    If files are checked without a project, settings of the configuration file about a release do not apply:
+    one wheel is never the whole release, and needs neither a wheelhouse nor an index.
     """
     from wheel_uploader.models import option_rules
 
-    values = _stronger(context, values)
+    values = _without_excluded(context, values)
     if values["project"]:
         return values
     dropped = {
@@ -126,54 +129,54 @@ def that_hold(context: click.Context, values: dict[str, Any]) -> dict[str, Any]:
         and context.get_parameter_source(parameter.name or "") is ParameterSource.DEFAULT_MAP
     }
     for name in option_rules.RANGES.keys() & dropped:
-        # A value that can never be right is worth a word, although this run does not use it.
+        # An invalid value is reported although this run does not use it.
         option_rules.require_in_range(name, values[name])
     return {name: value for name, value in values.items() if name not in dropped - {"urls"}}
 
 
-#: Where a value came from: the first wins over those that follow.
-_STRENGTH = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT, ParameterSource.DEFAULT_MAP)
+#: Origins of a value, the strongest first.
+_ORIGINS = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT, ParameterSource.DEFAULT_MAP)
 
 
-def _stronger(context: click.Context, values: dict[str, Any]) -> dict[str, Any]:
-    """Return ``values`` without those that a value of stronger origin excludes."""
+def _without_excluded(context: click.Context, values: dict[str, Any]) -> dict[str, Any]:
+    """Return ``values`` without those that are excluded by a value of stronger origin."""
     from wheel_uploader.models import option_rules
 
     dropped = set()
     for pair in option_rules.EXCLUSIVE:
         origins = [context.get_parameter_source(name) for name in pair]
-        if all(values[name] for name in pair) and set(origins) <= {*_STRENGTH} and origins[0] != origins[1]:
-            first, second = (_STRENGTH.index(origin) for origin in origins if origin)
+        if all(values[name] for name in pair) and set(origins) <= {*_ORIGINS} and origins[0] != origins[1]:
+            first, second = (_ORIGINS.index(origin) for origin in origins if origin)
             dropped.add(pair[first < second])
     return {name: value for name, value in values.items() if name not in dropped}
 
 
-def that_count(context: click.Context, asked: Options) -> Options:
-    """Return ``asked`` without general settings (of the environment or a file) that this run does not use.
+def that_count(context: click.Context, options: Options) -> Options:
+    """Return ``options`` without settings of the environment or a file that this run does not use.
 
-    Only options that were typed for this run, and have no effect in it, are worth a line.
+    Only options on the command line are reported as having no effect.
     """
     from wheel_uploader.models import option_effects, option_rules
 
     general = {
-        name: option_rules.default(asked, name)
-        for each in option_effects.idle(asked)
-        for name in each.names
-        if context.get_parameter_source(name) in _STRENGTH[1:]
+        name: option_rules.default(options, name)
+        for idle in option_effects.idle(options)
+        for name in idle.names
+        if context.get_parameter_source(name) in _ORIGINS[1:]
     }
-    return dataclasses.replace(asked, **general) if general else asked
+    return dataclasses.replace(options, **general) if general else options
 
 
 def with_origin(context: click.Context, error: ReleaseError) -> ReleaseError:
-    """Return ``error``; if it is about an option that was not typed, with the origin of the value instead."""
-    if not isinstance(error, OptionError) or context.get_parameter_source(error.name) not in _STRENGTH[1:]:
+    """Return ``error``; if the option was not set on the command line, with the origin of its value."""
+    if not isinstance(error, OptionError) or context.get_parameter_source(error.name) not in _ORIGINS[1:]:
         return error
-    parameter = next(each for each in context.command.params if each.name == error.name)
+    parameter = next(option for option in context.command.params if option.name == error.name)
     return UsageError(f"{parameter.get_error_hint(context)}: {error.problem}", hint=error.hint)
 
 
-#: What other programs call an option, in the environment; each is weaker than the option itself.
-_ALSO = {
+#: Environment variables of twine that stand for an option which is not set itself.
+_TWINE_VARIABLES = {
     "repository": "TWINE_REPOSITORY",
     "repository_url": "TWINE_REPOSITORY_URL",
     "username": "TWINE_USERNAME",
@@ -184,7 +187,7 @@ _SECRETS = ("TWINE_PASSWORD", f"{PREFIX}_URL_TOKEN", "GH_TOKEN", "GITHUB_TOKEN",
 
 
 def shown(context: click.Context, values: Mapping[str, Any]) -> Iterator[str]:
-    """``--show-config``: the options as the file would have them, and behind each where it came from."""
+    """Yield the lines of ``--show-config``: each option as TOML, with the origin of its value."""
     rows = []
     for parameter in context.command.params:
         name = parameter.name or ""
@@ -192,20 +195,20 @@ def shown(context: click.Context, values: Mapping[str, Any]) -> Iterator[str]:
             rows.append(_row(context, parameter.key, name, values[name], parameter))
         elif name in _ARGUMENTS:
             rows.append(_row(context, _ARGUMENTS[name], name, values[name] or None, parameter))
-    width = min(max(len(said) for said, _ in rows), 48)
-    yield from (f"{said:<{width}}  # {origin}" for said, origin in rows)
-    yield from _besides(context.command)
+    width = min(max(len(assignment) for assignment, _ in rows), 48)
+    yield from (f"{assignment:<{width}}  # {origin}" for assignment, origin in rows)
+    yield from _other_variables(context.command)
 
 
 def _row(
     context: click.Context, key: str, name: str, value: Any, parameter: click.Parameter
 ) -> tuple[str, str]:
     origin = _origin(context, name, parameter)
-    also = _ALSO.get(name, "")
-    named = name == "repository_url" and context.params["repository"]
-    if origin == "default" and also in os.environ and not named:
-        value, origin = os.environ[also], also
-    # Commented out: no value is not a value of TOML.
+    variable = _TWINE_VARIABLES.get(name, "")
+    is_overridden = name == "repository_url" and context.params["repository"]
+    if origin == "default" and variable in os.environ and not is_overridden:
+        value, origin = os.environ[variable], variable
+    # Commented out, because TOML has no null.
     unset = value is None or value == ()
     return f"# {key}" if unset else f"{key} = {_toml(value)}", "not set" if unset else origin
 
@@ -221,9 +224,9 @@ def _origin(context: click.Context, name: str, parameter: click.Parameter) -> st
 
 
 def _toml(value: Any) -> str:
-    """A value as TOML has it, without secrets."""
+    """Return a value as TOML, without secrets."""
     if isinstance(value, Mapping):
-        pairs = ", ".join(f"{json.dumps(printable(str(key)))} = {_toml(each)}" for key, each in value.items())
+        pairs = ", ".join(f"{json.dumps(printable(str(key)))} = {_toml(item)}" for key, item in value.items())
         return f"{{ {pairs} }}" if pairs else "{}"
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_toml, value))}]"
@@ -234,8 +237,8 @@ def _toml(value: Any) -> str:
     return json.dumps(printable(str(value)), ensure_ascii=False)
 
 
-def _besides(command: click.Command) -> Iterator[str]:
-    """What else of the environment counts, or looks as if it should."""
+def _other_variables(command: click.Command) -> Iterator[str]:
+    """Yield lines about secrets in the environment, and about variables that look like ours but are not."""
     for variable in _SECRETS:
         if variable in os.environ:
             yield f"# {variable} is set (hidden)"
@@ -243,4 +246,4 @@ def _besides(command: click.Command) -> Iterator[str]:
     known = {variable for option in options for variable in option.variables} | {*_SECRETS}
     for variable in sorted(os.environ):
         if variable.startswith(f"{PREFIX}_") and variable not in known:
-            yield f"# {printable(variable)} is set, and is no option's variable"
+            yield f"# {printable(variable)} is set, but no option has this variable"
