@@ -325,7 +325,7 @@ def test_several_files_are_read_apart_if_this_process_may_use_two_cores(
         monkeypatch.setattr(os, "sched_getaffinity", lambda _: usable, raising=False)
     options = Options(project="dipy", version="1.11.0", urls=("staged",), until=until)
     job = mock.Mock(selection=mock.Mock(files=range(count)), report=Report(options, profile=Profile.ANY))
-    bringing._apart(job)
+    bringing._make_worker(job)
     assert made == (rules or [])
 
 

@@ -141,7 +141,7 @@ def test_attestations_beside_the_files_go_to_pypi_with_them(
     assert pypi.sent == {WHEEL: [PUBLISH, SLSA], SDIST: [PUBLISH, SLSA]}
     assert set(pypi.served.index.files) == set(FILES)
     assert sorted(site.fetched) == sorted([*FILES, *beside(sigstore, PUBLISH, SLSA)])
-    assert "attestations: 2 of 2 files (2 publish, 2 slsa), posted along" in result.stdout
+    assert "attestations: 2 of 2 files (2 publish, 2 slsa), uploaded with the files" in result.stdout
     assert f"    4 by {MADE_BY} (verified)" in result.stdout
 
 
@@ -209,10 +209,10 @@ def test_a_local_folder(sigstore: Sigstore, pypi: PyPI, ci: Services) -> None:
 def test_a_listing_shows_them_and_none_leaves_them_out(sigstore: Sigstore) -> None:
     files = {**FILES, **beside(sigstore, PUBLISH)}
     result, _ = staged(files, "--until", "list")
-    assert "attestations: 2 listed, not read" in result.stdout
+    assert "attestations: 2 listed, not verified" in result.stdout
     result, site = staged(files, "--until", "check", "--attestations", "none", "-v")
     assert (result.exit_code, sorted(site.fetched)) == (0, sorted(FILES))
-    assert f"not taken: {WHEEL}.publish.attestation: --attestations none" in result.stderr
+    assert f"not selected: {WHEEL}.publish.attestation: --attestations none" in result.stderr
 
 
 @pytest.mark.parametrize(

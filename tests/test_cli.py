@@ -66,7 +66,7 @@ def test_until_list_prints_what_would_be_taken(staged: Path) -> None:
     for tag in wheels.RELEASE_TAGS:
         assert f"dipy-1.11.0-{tag}.whl" in result.stdout
     assert "6 files" in result.stdout
-    assert "not taken: notes.txt: neither a wheel nor an sdist" in result.stderr
+    assert "not selected: notes.txt: neither a wheel nor an sdist" in result.stderr
     assert not Path("wheelhouse").exists()
 
 
@@ -211,12 +211,12 @@ def test_what_is_ignored_may_have_a_reason(staged: Path) -> None:
     configured = run(*call)
     assert configured.exit_code == 0
     assert reason in " ".join(configured.stdout.split())
-    assert "ignore has sdist, which found nothing\n" in configured.stdout
+    assert "unused ignore: sdist has no findings\n" in configured.stdout
     # The command line has the last word, and no reasons.
     assert run(*call, "--ignore", "sdist").exit_code == 6
     typed = run(*call, "--ignore", "name/platform-refused", "--ignore", "wheel")
     assert "ignored: name/platform-refused (error, 1 file)\n" in typed.stdout
-    assert "ignore has wheel, which found nothing\n" in typed.stdout
+    assert "unused ignore: wheel has no findings\n" in typed.stdout
     assert run(*call, env={"WHEEL_UPLOADER_IGNORE": "name wheel"}).exit_code == 0
     Path("pyproject.toml").write_text("[tool.wheel-uploader.ignore]\n'metadata/thinn' = ''\n")
     assert run(*call).exit_code == 2

@@ -120,10 +120,10 @@ def test_the_historic_call(person: Person, staged: Path, index: str, tmp_path: P
         for name in (*RELEASE, "SHA256SUMS"):
             keys.gpg("--verify", str(house / f"{name}.asc"), str(house / name))
     assert (first.code, again.code) == (0, 0), first.talk + again.talk
-    assert f"signatures: 7 made, 0 kept, by {fingerprint}" in first.report
-    assert f"signatures: 0 made, 7 kept, by {fingerprint}" in again.report
-    assert "upload: 6 uploaded\nconfirmed: the index serves 6 of 6 files with our sha256" in first.report
-    assert "upload: 6 already there" in again.report
+    assert f"signatures: 7 new, 0 reused, by {fingerprint}" in first.report
+    assert f"signatures: 0 new, 7 reused, by {fingerprint}" in again.report
+    assert "upload: 6 uploaded\nconfirmed: the index serves 6 of 6 files with the same sha256" in first.report
+    assert "upload: 6 skipped" in again.report
     assert {path.name for path in (tmp_path / "packages").iterdir()} >= RELEASE
 
 
@@ -160,7 +160,7 @@ def test_the_demo_shows_the_whole_job_and_leaves_nothing(person: Person, tmp_pat
     assert len(commands) == 2
     assert commands[0] == commands[1]
     assert "upload: 5 uploaded" in done.stdout
-    assert "upload: 5 already there" in done.stdout
+    assert "upload: 5 skipped" in done.stdout
     assert list(temporary.iterdir()) == []
 
 

@@ -195,8 +195,8 @@ def test_staging_on_a_server_and_the_historic_call(shop: Shop, tmp_path: Path) -
         )
     assert done.returncode == 0, done.stderr
     assert "signatures: 7 made" in done.stdout
-    assert "signatures: 0 made, 7 kept" in done.stdout
-    assert "upload: 6 already there" in done.stdout
+    assert "signatures: 0 new, 7 reused" in done.stdout
+    assert "upload: 6 skipped" in done.stdout
     assert shop.stored >= names
 
 

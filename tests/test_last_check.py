@@ -103,21 +103,21 @@ FIRST = "dipy-1.11.0-cp311-cp311-macosx_11_0_arm64.whl"
 BROKEN: dict[str, tuple[Change, str]] = {
     "an error": (_findings, "failed the checks"),
     "a warning, and --strict": (_warnings, "failed the checks"),
-    "a failed trial": (_trials, "a trial of --smoke failed"),
-    "no target": (_no_target, "no index to post to"),
-    "no files": (_nothing, "the files to post are not those of the release"),
-    "a file twice": (_twice, f"the files to post are not those of the release: {FIRST} "),
-    "a file less": (_one_less, f"the files to post are not those of the release: {FIRST} "),
+    "a failed trial": (_trials, "a smoke test failed"),
+    "no target": (_no_target, "no index to upload to is configured"),
+    "no files": (_nothing, "the files to upload differ from those of the release"),
+    "a file twice": (_twice, f"the files to upload differ from those of the release: {FIRST} "),
+    "a file less": (_one_less, f"the files to upload differ from those of the release: {FIRST} "),
     "not checked": (_not_checked, "it was not checked"),
     "not downloaded": (_not_fetched, "it is not the file that was downloaded"),
     "other bytes": (lambda job: _state(job, sha256="0" * 64), "it is not the file that was downloaded"),
     "another path": (lambda job: _state(job, path=Path("x")), "it is not the file that was downloaded"),
-    "another project's file": (_of_another_project, "it is of other 1.11.0"),
-    "another project": (_option("project", "numpy"), "the files are of dipy, not of numpy"),
+    "another project's file": (_of_another_project, "it belongs to other 1.11.0"),
+    "another project": (_option("project", "numpy"), "the files belong to dipy, not to numpy"),
     "no project": (_option("project", ""), "no project given"),
-    "another version": (_option("version", "1.12"), "the files are of version 1.11.0, not of 1.12"),
-    "not to be published": (_option("until", Stage.SIGN), "not meant to publish"),
-    "a rehearsal": (_option("rehearse", True), "not meant to publish"),
+    "another version": (_option("version", "1.12"), "the files belong to version 1.11.0, not to 1.12"),
+    "not to be published": (_option("until", Stage.SIGN), "the options of this run do not allow an upload"),
+    "a rehearsal": (_option("rehearse", True), "the options of this run do not allow an upload"),
     "not signed": (_option("sign", True), "it has no signature"),
     "not attested": (_option("attest", True), "it has no attestation"),
 }
@@ -258,7 +258,7 @@ def test_the_age_of_what_is_staged_is_a_detail(served: Served) -> None:
     for max_age, count in ((None, 0), (3600, 1)):
         options = options_of(served, until=Stage.LIST, **({"max_age": max_age} if max_age else {}))
         assert pipeline.run(options, Talk()).error is None
-        assert sum(line.startswith("the newest file that is staged is of 20") for line in told) == count
+        assert sum(line.startswith("the newest staged file is dated 20") for line in told) == count
 
 
 # --- signing ---------------------------------------------------------------------------------------

@@ -191,12 +191,12 @@ def test_the_table_says_what_got_worse_and_what_is_new() -> None:
         "  Windows arm64            SOURCE  -",
     ]
     assert text[4:] == [
-        "  source: built from the sdist; it needs a compiler where there is one to run",
-        "  -: nothing at all",
-        "  SOURCE: the previous release had a wheel there",
-        "  new: a wheel, and the previous release had none there",
-        "rehearsal: pip found a wheel in 2 of 4 places, and none in 1 where the previous",
-        "  release had one; nothing was posted.",
+        "  source: built from the sdist, which needs a compiler for compiled code",
+        "  -: pip finds nothing to install",
+        "  SOURCE: the previous release had a wheel",
+        "  new: a wheel; the previous release had none",
+        "rehearsal: pip found a wheel for 2 of 4 environments, and none for 1 that had one",
+        "  in the previous release; nothing was uploaded.",
     ]
 
 
@@ -206,7 +206,7 @@ def test_the_end_of_a_rehearsal_says_that_it_was_one() -> None:
     end = ending.of(report, [])
     assert (end.headline, end.sentence) == (
         "Rehearsed",
-        "pip found a wheel in 1 of 1 place; nothing was posted.",
+        "pip found a wheel for 1 of 1 environment; nothing was uploaded.",
     )
 
 
@@ -251,7 +251,7 @@ def test_a_rehearsal_shows_what_users_get_and_posts_nothing(person: Person, tmp_
     assert windows.split()[-2:] == ["NONE", "-"]
     # Nobody shall think that it is there.
     assert ended.report.splitlines()[0].endswith(f", rehearsed for {url}")
-    assert "nothing was posted" in ended.report
+    assert "nothing was uploaded" in ended.report
     assert linux.split()[-2:] == ["wheel", "-"]
     assert "uploaded" not in ended.talk
     assert sorted((tmp_path / "packages").iterdir()) == before

@@ -99,11 +99,11 @@ def test_a_release_that_is_on_the_index() -> None:
     said = words(reports.published())
     assert "dipy 1.11.0 Published The index serves 4 files, each with the sha256 that was checked." in said
     assert f"To {INDEX}" in said
-    assert "Upload 1 already there, 3 published" in said
-    assert f"Signatures 3 made, 1 kept, by {'A' * 40}" in said
+    assert "Upload 1 skipped, 3 confirmed" in said
+    assert f"Signatures 3 new, 1 reused, by {'A' * 40}" in said
     assert "upload 9.5 s done" in said
-    assert "3 published posted by this run" in said
-    assert f"published {WHEELS[1]} downloaded, vouched for by sha256 from the source · signed".replace(
+    assert "3 confirmed uploaded by this run" in said
+    assert f"confirmed {WHEELS[1]} downloaded, verified by sha256 from the source · signed".replace(
         "· ", ""
     ) in said.replace("· ", "")
     assert f"{3:064x} {SDIST}" in said
@@ -117,7 +117,7 @@ def test_findings_with_their_explanation() -> None:
     assert "it needs x.dll" in said
     assert "Repair the wheel with auditwheel, delocate or delvewheel." in said
     assert "Ignored because for <reasons>" in said
-    assert "To be ignored, and not found: sdist" in said
+    assert "Unused ignore: sdist" in said
     assert (
         text.count("<details") - text.count(" open>") == 2 + 2
     )  # a note, an ignored one, two for release notes
@@ -128,15 +128,15 @@ def test_sizes_with_the_change() -> None:
     assert "+71.4 %" in text
     assert "\N{MINUS SIGN}7.7 %" in text
     assert 'class="before"' in text
-    assert "Size; line: 1.10.0" in text
+    assert "Size (line: 1.10.0)" in text
     assert 'class="before"' not in page(reports.published())
 
 
 def test_conflicts_show_both_hashes() -> None:
     said = words(reports.conflict())
-    assert f"here sha256 {0:064x}, on the index {'c' * 64}" in said
+    assert f"sha256 {0:064x} here, {'c' * 64} on the index" in said
     assert "the index has the same bytes as dipy-1.10.0.tar.gz" in said
-    assert said.count("on the index cccc") == 1
+    assert said.count("cccc on the index") == 1
 
 
 def test_the_picture_has_every_state() -> None:
@@ -178,8 +178,8 @@ def test_what_pip_installs_and_what_was_tried() -> None:
         in said
     )
     assert "Linux x86_64 glibc 2.1 source source source source Linux x86_64 glibc 2.2 nothing nothing" in said
-    assert "source a build, where the previous release had a wheel" in said
-    assert "1 of 2 worked: python -c 'import dipy'" in said
+    assert "source pip builds from the sdist; the previous release had a wheel" in said
+    assert "1 of 2 passed: python -c 'import dipy'" in said
     assert "with CPython 3.12.1 /usr/bin/python3.12: exit code 1 Traceback: ImportError: <x>" in said
 
 
@@ -255,7 +255,7 @@ def test_files_of_the_release_before_are_found_by_tags_and_then_by_place() -> No
         (Stage.SIGN, {}, "Signed"),
         (Stage.UPLOAD, {}, "Uploaded"),
         (Stage.UPLOAD, {"dry_run": True}, "Dry run"),
-        (Stage.CONFIRM, {}, "Published already"),
+        (Stage.CONFIRM, {}, "Already published"),
     ],
 )
 def test_the_headline_says_how_far_it_went(
@@ -270,9 +270,9 @@ def test_the_headline_says_how_far_it_went(
 @pytest.mark.parametrize(
     ("error", "headline", "tone"),
     [
-        (DeadlineError("too late"), "Time ran out", "warn"),
+        (DeadlineError("too late"), "Timed out", "warn"),
         (Interrupted(15), "Interrupted", "warn"),
-        (StorageError("full"), "Storage failed", "bad"),
+        (StorageError("full"), "Storage error", "bad"),
         (ReleaseError("a bug"), "Unexpected error", "bad"),
     ],
 )
@@ -287,7 +287,7 @@ def test_the_headline_of_an_error(error: ReleaseError, headline: str, tone: str)
 def test_a_file_that_changed_has_not_failed_a_check() -> None:
     made = reports.fetched()
     made.error = FileError("a.whl changed while it was read")
-    assert ending.of(made, files.rows(made)).headline == "A file is damaged, or has changed"
+    assert ending.of(made, files.rows(made)).headline == "Invalid or changed file"
 
 
 def test_warnings_are_told_at_the_top() -> None:

@@ -51,18 +51,19 @@ def test_a_release_that_is_on_the_index() -> None:
     assert f"| To | `{INDEX}` |\n" in text
     assert "| 0.2 s | 3.0 s | 40 ms | not run | 9.5 s | 2.0 s |\n" in text
     assert (
-        "| `cp311` | = same | ✓ published |\n| `cp312` | ✓ published |  |\n| sdist | ✓ published |  |" in text
+        "| `cp311` | = skipped | ✓ confirmed |\n| `cp312` | ✓ confirmed |  |\n| sdist | ✓ confirmed |  |"
+        in text
     )
     assert (
-        f"| ✓ published | `{WHEELS[1]}` | 1.2 MB |  | `sha256 from the source` "
-        "| signed, the index serves our sha256 |\n"
+        f"| ✓ confirmed | `{WHEELS[1]}` | 1.2 MB |  | `sha256 from the source` "
+        "| signed, confirmed: the index serves this sha256 |\n"
     ) in text
     assert f"{3:064x}  {SDIST}\n```\n" in text
 
 
 def test_an_end_that_is_none() -> None:
     text = markdown(reports.nothing_found())
-    assert text.startswith("## `dipy` `latest`: Not complete\n")
+    assert text.startswith("## `dipy` `latest`: Release not ready\n")
     assert "**Next:** `Check PROJECT, VERSION and the URL" in text
     assert "###" not in text
 
@@ -73,18 +74,18 @@ def test_findings_and_conflicts() -> None:
         "#### ✗ error: The code needs a library that is neither in the wheel nor promised by the platform: "
         "`native/missing-library` (1 file)\n\n```text\nit needs x.dll\n"
         "    dipy-1.11.0-cp311-cp311-macosx_11_0_arm64.whl\n        dipy/a.pyd\n```\n\n"
-        "<details><summary>Why, and what to do</summary>\n\n"
+        "<details><summary>Explanation and fix</summary>\n\n"
     ) in text
     assert "#### ignored warning: The WHEEL file has no Tag line: `wheel/no-tag` (1 file)\n" in text
     assert "Ignored because `for <reasons>`\n" in text
     assert f"the index has `{'c' * 64}`" in text
-    assert "the index has it as `dipy-1.10.0.tar.gz`" in text
+    assert "the index has the same bytes as `dipy-1.10.0.tar.gz`" in text
     assert "| +71.4 % |" in text
     assert "| `Linux x86_64 glibc 2.0` | ✓ wheel | ✓ wheel | ✓ wheel **new** | ✓ wheel **new** |\n" in text
     assert "| `Linux x86_64 glibc 2.2` | … nothing | ✗ nothing | … nothing |  |\n" in text
-    assert "1 of 2 worked: `python -c 'import dipy'`\n" in text
+    assert "1 of 2 passed: `python -c 'import dipy'`\n" in text
     assert ": `exit code 1`\n\n```text\nTraceback:\nImportError: <x>\n```\n" in text
-    assert "- **new** (1): `1.10.0` has no wheel there" in text
+    assert "- **new** (1): `1.10.0` has no wheel here" in text
 
 
 def test_a_long_report_is_cut_between_two_blocks() -> None:
@@ -93,7 +94,7 @@ def test_a_long_report_is_cut_between_two_blocks() -> None:
     assert whole == markdown(made)
     cut = report.workflow_summary(made, 100_000)
     assert 90_000 < len(cut.encode()) <= 100_000
-    assert cut.endswith("`--report FILE.md` has all of it.*\n")
+    assert cut.endswith("`--report FILE.md` writes all of it.*\n")
     assert whole.startswith(cut.rpartition("*The report is cut")[0].rstrip("\n"))
     assert set(rendered(cut).tags) <= MARKDOWN_TAGS
     assert rendered(cut).tags["em"] == 1

@@ -223,7 +223,7 @@ def test_symbols_are_for_screens_that_have_them() -> None:
         "  cp311       ·    ✓      ·\n"
         "  cp313       (✓)  ·      MISSING\n"
         "  cp312-abi3  ✓    ·      ·\n"
-        "  (✓): a wheel of another row or column is installed there"
+        "  (✓): a wheel of another row or column is installed here"
     )
     assert "".join(matrix.lines(found)).isascii()
 

@@ -246,7 +246,7 @@ def test_the_end_of_the_run_is_told() -> None:
 
 
 def test_more_results_than_code_scanning_takes_lose_the_least(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sarif, "_MOST", 2)
+    monkeypatch.setattr(sarif, "_MAX_RESULTS", 2)
     made = reports.checked(
         finding("metadata/thin", "x", severity=Severity.NOTE),
         finding("record/untidy", "x", severity=Severity.WARNING),

@@ -35,18 +35,18 @@ def text(made: Report, *, utf8: bool = False) -> str:
 def test_a_release_that_is_on_the_index() -> None:
     assert text(reports.published()) == (
         "dipy 1.11.0 from https://staging.example.com/wheels/ to https://index.example.com/legacy/\n"
-        "4 files, 4.8 MB (1 other not taken: -v says why)\n"
-        "  + published      3 files    3.6 MB\n"
+        "4 files, 4.8 MB (1 other not selected: -v shows why)\n"
+        "  + confirmed  3 files    3.6 MB\n"
         "      1.2 MB  dipy-1.11.0-cp311-cp311-win_amd64.whl\n"
         "      1.2 MB  dipy-1.11.0-cp312-cp312-macosx_11_0_arm64.whl\n"
         "      1.2 MB  dipy-1.11.0.tar.gz\n"
-        "  + already there   1 file    1.2 MB\n"
+        "  + skipped     1 file    1.2 MB\n"
         "      1.2 MB  dipy-1.11.0-cp311-cp311-macosx_11_0_arm64.whl\n"
         + MATRIX
         + "checks: 0 errors, 0 warnings, 0 notes (profile any)\n"
-        "signatures: 3 made, 1 kept, by AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n"
-        "upload: 3 uploaded, 1 already there\n"
-        "confirmed: the index serves 4 of 4 files with our sha256\n"
+        "signatures: 3 new, 1 reused, by AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n"
+        "upload: 3 uploaded, 1 skipped\n"
+        "confirmed: the index serves 4 of 4 files with the same sha256\n"
         "seconds: list 0.2, download 3.0, check 0.0, upload 9.5, confirm 2.0\n"
         "Published: dipy 1.11.0 to https://index.example.com/legacy/ in 15 s\n"
         "  The index serves 4 files, each with the sha256 that was checked.\n"
@@ -62,12 +62,12 @@ def test_the_page_of_the_release_is_the_last_word() -> None:
 def test_until_list() -> None:
     assert text(reports.listed(verbose=1)) == (
         "dipy 1.11.0 from https://staging.example.com/wheels/\n"
-        "4 files, 4.8 MB (1 other not taken, see above)\n"
+        "4 files, 4.8 MB (1 other not selected, see above)\n"
         + FILES.replace("checked", "listed")
         + MATRIX
         + "seconds: list 0.2\n"
         "Listed: dipy 1.11.0 in 0.2 s\n"
-        "  4 files of the release found where they are staged; not yet downloaded.\n"
+        "  4 files of the release listed; not yet downloaded.\n"
     )
 
 
@@ -110,7 +110,9 @@ LARGE = (
 
 def test_many_files_in_one_state_are_one_line() -> None:
     said = text(reports.checked(filenames=LARGE))
-    assert "33 files, 39.6 MB (1 other not taken: -v says why)\n    checked  33 files   39.6 MB\n   " in said
+    assert (
+        "33 files, 39.6 MB (1 other not selected: -v shows why)\n    checked  33 files   39.6 MB\n   " in said
+    )
     assert ".whl" not in said
     assert max(map(len, said.splitlines())) <= 80
 
@@ -166,7 +168,7 @@ def test_what_is_good_is_green_and_what_is_not_is_red() -> None:
     look = Look(utf8=True, color=True)
     assert "\x1b[32m\N{CHECK MARK} Published\x1b[0m: dipy" in report.on_screen(reports.published(), look)
     conflict = report.on_screen(reports.conflict(), look)
-    assert "\x1b[31;1m\N{NOT EQUAL TO} different \x1b[0m" in conflict
+    assert "\x1b[31;1m\N{NOT EQUAL TO} conflict    \x1b[0m" in conflict
     assert "\x1b[31;1mCONFLICT\x1b[0m" in conflict
 
 
@@ -320,7 +322,7 @@ def test_what_was_accepted_is_told_with_the_reason(verbose: int) -> None:
         "      dipy-1.11.0-cp311-cp311-win_amd64.whl: dipy/a.pyd and 1 more\n"
         "ignored: wheel/no-tag (warning, the release)\n"
         "  no Tag line\n"
-        "ignore has sdist, which found nothing\n"
+        "unused ignore: sdist has no findings\n"
         "not checked: what the release before had: the index did not answer\n"
         "checks: 0 errors, 1 warning, 1 note, 4 ignored (profile pypi)\n"
     )

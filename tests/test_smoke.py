@@ -227,7 +227,7 @@ def test_a_failure_is_shown_with_its_output() -> None:
         ),
     )
     assert list(table.lines(report)) == [
-        "smoke: 1 of 2 trials worked: python -c 'import dipy'",
+        "1 of 2 smoke tests passed: python -c 'import dipy'",
         "  b.whl with CPython 3.12.1: it broke",
         "    | one",
         "    | \\x1b[31mtwo",

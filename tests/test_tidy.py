@@ -139,7 +139,7 @@ def test_what_is_not_confirmed_keeps_its_whole_release(house: Path) -> None:
     assert tidied(house, served(*whole, half[0]), current="1.0", keep=1, heard=heard) == ["1.0.dev1"]
     assert all(path.exists() for path in half)
     assert heard.said == [
-        f"dipy 1.0.dev2 stays in the wheelhouse: the index does not serve {half[1].name} with these bytes"
+        f"dipy 1.0.dev2 is kept in the wheelhouse: the index does not serve {half[1].name} with equal bytes"
     ]
 
 

@@ -1,4 +1,4 @@
-"""One run on its way: what it was asked for, what it has open, what one stage leaves to the next."""
+"""The context of one run: its options, open resources and intermediate results."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, kw_only=True)
 class Job:
-    """What a run was asked for, what it has open, and what one stage leaves to the next."""
+    """The options, open resources and intermediate results of one run."""
 
     options: Options
     report: Report
     progress: Progress
     asked: brought.Brought
-    #: None where nothing is published, and no index was named to compare with.
+    #: None if nothing is to be uploaded and no index was named to compare with.
     target: Target | None
     signer: sign.Signer | None
     notary: Notary | None
     http: Http
     scratch: sources.Scratch
-    #: None where files of this machine are only looked at.
+    #: None if local files are checked in place.
     house: Wheelhouse | None = None
     served: Index | None = None
-    #: None where nothing is to be published.
+    #: None if nothing is to be uploaded.
     uploader: Uploader | None = None
-    #: None where the index was not asked, or could not be.
+    #: None if the index was not queried or could not be reached.
     page: ProjectPage | None = None
     summaries: tuple[FileSummary, ...] = ()
     sums: tuple[Path, ...] = ()
@@ -56,15 +56,16 @@ class Job:
 
     @property
     def publishes(self) -> Target | None:
-        """Where the files go."""
+        """The index to upload to; None if the run ends before the upload stage."""
         return self.target if self.options.until > Stage.SIGN else None
 
     @property
     def selection(self) -> Selection:
-        """The release, once it is listed."""
-        assert self.report.selection  # noqa: S101 - no stage comes before the first
+        """The files of the release; available once the list stage has finished."""
+        assert self.report.selection  # noqa: S101 - the list stage runs first
         return self.report.selection
 
     @property
     def files(self) -> tuple[LocalFile, ...]:
+        """The downloaded files."""
         return tuple(fetched.file for fetched in self.report.fetched)

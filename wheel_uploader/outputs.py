@@ -1,7 +1,7 @@
-"""Where a report goes besides the screen: the files of ``--report``, and those that GitHub Actions names.
+"""The files that reports are written to: those of ``--report`` and those that GitHub Actions names.
 
-Nothing else writes them. A report is whole or not there; one that cannot be written never changes what became
-of the release.
+A report is written completely or not at all. A report that cannot be written never changes the outcome of
+the release.
 """
 
 from __future__ import annotations
@@ -18,80 +18,80 @@ from wheel_uploader.display import printable
 from wheel_uploader.errors import StorageError, UsageError
 from wheel_uploader.models import Report
 
-#: Bytes: GitHub throws away the whole summary of a step when it is longer.
+#: Bytes; GitHub discards the whole summary of a step if it is longer.
 SUMMARY_LIMIT = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Destination:
-    """A file that the report is to be written to, and the format that its name asks for."""
+    """A file to write the report to, and the format that its name selects."""
 
     path: Path
     format: str
 
 
 def destinations(paths: Iterable[Path]) -> tuple[Destination, ...]:
-    """What the names of ``paths`` ask for.
+    """Return a destination for each path, with the format that its suffix selects.
 
-    Raises UsageError for a name that asks for nothing, StorageError where it is known already that the
-    file cannot be written.
+    Raises UsageError if the suffix selects no format, and StorageError if it is clear that the file cannot be
+    written.
     """
-    found = []
+    result = []
     for path in dict.fromkeys(paths):
         from wheel_uploader import report
 
-        wanted = [form for suffix, form in report.SUFFIXES.items() if path.name.lower().endswith(suffix)]
-        if not wanted:
+        formats = [name for suffix, name in report.SUFFIXES.items() if path.name.lower().endswith(suffix)]
+        if not formats:
             raise UsageError(
-                f"--report {printable(str(path))}: the name does not say which format",
-                hint=f"End it with one of {', '.join(report.SUFFIXES)}.",
+                f"--report {printable(str(path))}: the file name has no suffix of a known report format",
+                hint=f"Use one of these suffixes: {', '.join(report.SUFFIXES)}.",
             )
         try:
             _require_writable(path)
         except OSError as error:
-            raise _unwritable(path, error.strerror or str(error)) from None
-        found.append(Destination(path=path, format=wanted[0]))
-    return tuple(found)
+            raise _make_write_error(path, error.strerror or str(error)) from None
+        result.append(Destination(path=path, format=formats[0]))
+    return tuple(result)
 
 
 def _require_writable(path: Path) -> None:
-    """Raise StorageError when the file could not be written now."""
+    """Raise StorageError if the file cannot be written now."""
     if path.exists() and not path.is_file():
-        raise _unwritable(path, "it is not a regular file")
-    # Directories that are not there yet are made in the end.
-    folder = next((each for each in path.absolute().parents if each.exists()), path.parent)
-    if not folder.is_dir():
-        raise _unwritable(path, f"{printable(str(folder))} is not a directory")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise _unwritable(path, f"{printable(str(folder))} may not be written to")
+        raise _make_write_error(path, "it is not a regular file")
+    # Missing directories are created when the report is written.
+    directory = next((parent for parent in path.absolute().parents if parent.exists()), path.parent)
+    if not directory.is_dir():
+        raise _make_write_error(path, f"{printable(str(directory))} is not a directory")
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise _make_write_error(path, f"no write permission for {printable(str(directory))}")
 
 
-def _unwritable(path: Path, why: str) -> StorageError:
+def _make_write_error(path: Path, reason: str) -> StorageError:
     return StorageError(
-        f"the report {printable(str(path))} cannot be written: {why}",
-        hint="Give --report a file in a directory that you may write to, with room for it.",
+        f"could not write the report {printable(str(path))}: {reason}",
+        hint="Pass --report a file in a writable directory with enough free space.",
     )
 
 
 def write(report: Report, destinations: Sequence[Destination]) -> StorageError | None:
-    """Write every file; what kept one of them from being written, if anything did."""
+    """Write the report to every destination; return an error if any of them could not be written."""
     from wheel_uploader.report import FORMATS
 
-    failed: list[StorageError] = []
+    errors: list[StorageError] = []
     for destination in destinations:
         text = FORMATS[destination.format](report, True)
         try:
-            _replace(destination.path, text.encode("utf-8", "backslashreplace"))
+            _write_atomically(destination.path, text.encode("utf-8", "backslashreplace"))
         except OSError as error:
-            failed.append(_unwritable(destination.path, error.strerror or str(error)))
-    if not failed:
+            errors.append(_make_write_error(destination.path, error.strerror or str(error)))
+    if not errors:
         return None
-    details = [error.message for error in failed[1:]]
-    return StorageError(failed[0].message, hint=failed[0].hint, details=details)
+    details = [error.message for error in errors[1:]]
+    return StorageError(errors[0].message, hint=errors[0].hint, details=details)
 
 
-def _replace(path: Path, data: bytes) -> None:
-    """Put a whole new file in the place of ``path``, or of what it is a link to."""
+def _write_atomically(path: Path, data: bytes) -> None:
+    """Replace ``path``, or the file that it links to, with a complete new file."""
     target = path.resolve()
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}.part")
@@ -111,28 +111,28 @@ def _replace(path: Path, data: bytes) -> None:
 
 
 def tell_github(report: Report, exit_code: int, environment: Mapping[str, str]) -> Iterator[str]:
-    """Add to the summary of the step and to its outputs; one line for each that cannot be written."""
+    """Append to the summary and outputs of the step; yield a warning for each that cannot be written."""
     from wheel_uploader.report import workflow_outputs, workflow_summary
 
-    def summary(room: int) -> str:
-        return workflow_summary(report, room)
+    def summary(remaining_bytes: int) -> str:
+        return workflow_summary(report, remaining_bytes)
 
-    def outputs(_room: int) -> str:
+    def outputs(_remaining_bytes: int) -> str:
         values = {**workflow_outputs(report), "exit_code": str(exit_code)}
-        return "".join(_output(name, value) for name, value in values.items())
+        return "".join(_format_step_output(name, value) for name, value in values.items())
 
-    for variable, text in (("GITHUB_STEP_SUMMARY", summary), ("GITHUB_OUTPUT", outputs)):
+    for variable, render in (("GITHUB_STEP_SUMMARY", summary), ("GITHUB_OUTPUT", outputs)):
         path = environment.get(variable)
         if not path:
             continue
         try:
             with Path(path).open("ab") as stream:
-                stream.write(text(SUMMARY_LIMIT - stream.tell()).encode("utf-8", "backslashreplace"))
+                stream.write(render(SUMMARY_LIMIT - stream.tell()).encode("utf-8", "backslashreplace"))
         except OSError as error:
-            yield f"{variable} could not be written: {printable(error.strerror or str(error))}"
+            yield f"could not write to {variable}: {printable(error.strerror or str(error))}"
 
 
-def _output(name: str, value: str) -> str:
-    """An output of a step; nobody can guess the line that ends it."""
-    end = f"end-{secrets.token_hex(16)}"
-    return f"{name}<<{end}\n{value}\n{end}\n"
+def _format_step_output(name: str, value: str) -> str:
+    """Return an output of the step as GitHub parses it; no value can guess the random delimiter."""
+    delimiter = f"end-{secrets.token_hex(16)}"
+    return f"{name}<<{delimiter}\n{value}\n{delimiter}\n"

@@ -1,7 +1,7 @@
-"""One release, from where it is staged to the index: list -> download -> check -> sign -> upload -> confirm.
+"""The pipeline of one release: list -> download -> check -> sign -> upload -> confirm.
 
-Nothing leaves this machine before everything that can be known has been checked: the first byte is posted
-when all files are downloaded, checked, signed and compared with the index.
+Nothing is uploaded until everything that can be checked has been checked: the first byte is posted only after
+all files have been downloaded, checked, signed and compared with the index.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ def run(
     watch: Watch | None = None,
     begun: Callable[[Report], object] = id,
 ) -> Report:
-    """Take the release as far as ``options.until``; what stopped it, if anything did, is in the report.
+    """Run the stages up to ``options.until`` and return the report.
 
-    ``watch`` is told when the run has to end early: by a signal, or because its time is over. ``begun`` gets
-    the report before there is anything in it.
+    An error that stops the run is stored in the report. ``watch`` ends the run early, on a signal or when its
+    time limit expires. ``begun`` is called with the report while it is still empty.
     """
     report = Report(options, began=datetime.now(UTC))
     watch = watch or Watch()
@@ -38,7 +38,7 @@ def run(
     begun(report)
     try:
         with stopping.used(watch):
-            _run(options, report, progress, watch)
+            _run_stages(options, report, progress, watch)
         watch.ending()
     except ReleaseError as error:
         report.error = error
@@ -46,61 +46,61 @@ def run(
         report.error = stop.error
     except KeyboardInterrupt:
         report.error = Interrupted(signal.SIGINT)
-    except Exception as bug:  # noqa: BLE001 - what was done until then has to be told all the same
+    except Exception as bug:  # noqa: BLE001 - the work done until then must still be reported
         report.error = unexpected(bug)
     watch.ending()
     return report
 
 
-def _run(options: Options, report: Report, progress: Progress, watch: Watch) -> None:
-    with contextlib.ExitStack() as held:
-        job = listing.begin(options, report, progress, held)
-        loaded = _load_ahead(options)
-        with _stage(report, Stage.LIST):
-            listing.list_release(job)
+def _run_stages(options: Options, report: Report, progress: Progress, watch: Watch) -> None:
+    with contextlib.ExitStack() as exit_stack:
+        context = listing.begin(options, report, progress, exit_stack)
+        later_stages_loaded = _preload_later_stages(options)
+        with _record_stage(report, Stage.LIST):
+            listing.list_release(context)
         if options.until == Stage.LIST:
             return
-        # Two threads that import modules which import each other may get half of one.
-        stopping.wait(loaded)
+        # Two threads that import mutually dependent modules may see one of them half initialized.
+        stopping.wait(later_stages_loaded)
         from wheel_uploader.stages import bringing
 
         if not bringing.is_in_place(options):
-            job.house = held.enter_context(bringing.wheelhouse(options))
-        with _stage(report, Stage.DOWNLOAD):
-            bringing.download_release(job)
+            context.house = exit_stack.enter_context(bringing.wheelhouse(options))
+        with _record_stage(report, Stage.DOWNLOAD):
+            bringing.download_release(context)
         if options.until == Stage.DOWNLOAD:
             return
-        if job.target:
-            job.served = held.enter_context(ends.index_of(options, job.target, progress))
-        with _stage(report, Stage.CHECK):
-            bringing.check_release(job)
+        if context.target:
+            context.served = exit_stack.enter_context(ends.index_of(options, context.target, progress))
+        with _record_stage(report, Stage.CHECK):
+            bringing.check_release(context)
         if options.until == Stage.CHECK:
             return
         if options.rehearse:
-            # Before anything is signed: a signature that a public log has cannot be taken back.
-            bringing.rehearse_release(job)
+            # Stop before signing: an entry in a public transparency log cannot be withdrawn.
+            bringing.rehearse_release(context)
             return
         from wheel_uploader.stages import publishing
 
-        if job.signer or job.notary:
-            with _stage(report, Stage.SIGN):
-                publishing.sign_release(job)
-        if job.served is None or job.uploader is None or job.page is None:
+        if context.signer or context.notary:
+            with _record_stage(report, Stage.SIGN):
+                publishing.sign_release(context)
+        if context.served is None or context.uploader is None or context.page is None:
             return
-        with _stage(report, Stage.UPLOAD):
-            publishing.upload_release(job, job.served, job.uploader, job.page, watch)
+        with _record_stage(report, Stage.UPLOAD):
+            publishing.upload_release(context, context.served, context.uploader, context.page, watch)
         if options.until == Stage.UPLOAD or options.dry_run:
             return
-        with _stage(report, Stage.CONFIRM):
-            publishing.confirm_release(job, job.served, job.page)
+        with _record_stage(report, Stage.CONFIRM):
+            publishing.confirm_release(context, context.served, context.page)
 
 
-def _load_ahead(options: Options) -> threading.Event:
-    """Import the modules of the later stages while the listing is read; the event says that it is done."""
+def _preload_later_stages(options: Options) -> threading.Event:
+    """Import the modules of the later stages in the background; the returned event is set at the end."""
     done = threading.Event()
 
     def load() -> None:
-        # Whatever is wrong with them is told when they are used.
+        # An import error is raised again, and reported, when the stage imports the module itself.
         try:
             with contextlib.suppress(Exception):
                 from wheel_uploader import remembered
@@ -117,12 +117,12 @@ def _load_ahead(options: Options) -> threading.Event:
 
 
 @contextlib.contextmanager
-def _stage(report: Report, stage: Stage) -> Iterator[None]:
-    """Note how long a stage took, and that it was finished."""
-    begun = time.monotonic()
+def _record_stage(report: Report, stage: Stage) -> Iterator[None]:
+    """Record how long the stage takes, and that it was reached if it finishes."""
+    started_at = time.monotonic()
     try:
         stopping.check()
         yield
         report.reached = stage
     finally:
-        report.timings[stage] = time.monotonic() - begun
+        report.timings[stage] = time.monotonic() - started_at

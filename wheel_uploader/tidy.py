@@ -1,4 +1,4 @@
-"""Older releases of the project leave the wheelhouse: only what the index serves with the same bytes."""
+"""Retention: remove older releases from the wheelhouse once the index serves the same bytes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from wheel_uploader.wheelhouse import Wheelhouse
 
 
 def tidy(
-    house: Wheelhouse,
+    wheelhouse: Wheelhouse,
     options: Options,
     current: Selection,
     page: ProjectPage,
@@ -35,34 +35,36 @@ def tidy(
 ) -> tuple[Removal, ...]:
     """Remove the releases that neither ``--keep-releases`` nor ``--keep-days`` keeps, and return them.
 
-    Under ``--dry-run`` return those that would be removed.
-
-    ``page`` is the index's, of this project. A release of which any file is not served with our bytes stays
-    whole, and ``-v`` says so; files of other projects, and what is no wheel and no sdist, are not looked at.
+    With ``--dry-run``, return what would be removed. ``page`` is the index's page of this project. A release
+    is kept as a whole, and reported under ``-v``, if the index does not serve each of its files with the
+    same bytes. The signatures and attestations of a removed file go with it; all other files are left alone.
     """
     if options.keep_releases is None and options.keep_days is None:
         return ()
-    here = _releases(house, current.project)
-    times = {version: max(house.modified(name.filename) for name in files) for version, files in here.items()}
+    releases = _group_by_version(wheelhouse, current.project)
+    times = {
+        version: max(wheelhouse.modified(name.filename) for name in files)
+        for version, files in releases.items()
+    }
     days = timedelta(days=options.keep_days) if options.keep_days is not None else None
     removed = []
     for version in surplus(
         times, current.version, keep=options.keep_releases, since=now - days if days is not None else None
     ):
-        files = [_local(house, name) for name in here[version]]
+        files = [_hash_file(wheelhouse, name) for name in releases[version]]
         states = index.compare(page, files, sha256_of)
         missing = [state.file.filename for state in states if state.state is not FileState.SAME]
         if missing:
             progress.detail(
-                f"{current.project} {version} stays in the wheelhouse: the index does not serve {missing[0]} "
-                "with these bytes"
+                f"{current.project} {version} is kept in the wheelhouse: the index does not serve "
+                f"{missing[0]} with equal bytes"
             )
             continue
         if not options.dry_run:
-            gone = {file.filename for file in files}
-            beside = [name for name in house.filenames() if names.about(name) in gone]
-            for filename in [*gone, *beside]:
-                house.remove(filename)
+            outdated = {file.filename for file in files}
+            attached = [name for name in wheelhouse.filenames() if names.about(name) in outdated]
+            for filename in [*outdated, *attached]:
+                wheelhouse.remove(filename)
         removed.append(
             Removal(
                 version=version,
@@ -76,9 +78,10 @@ def tidy(
 def surplus(
     times: Mapping[Version, datetime], current: Version, *, keep: int | None, since: datetime | None
 ) -> tuple[Version, ...]:
-    """The versions to remove, the oldest first: those that neither rule keeps, never the ``current`` one.
+    """Return the versions that neither rule keeps, oldest first; the ``current`` version is always kept.
 
-    ``times``: when the newest file of each came. ``keep`` counts by PEP 440, the current release included.
+    ``times`` maps each version to the modification time of its newest file. ``keep`` is the number of newest
+    versions (PEP 440 order) to keep, including the current one.
     """
     newest_first = sorted(times, reverse=True)
     kept: Collection[Version] = {current, *newest_first[: keep or 0]}
@@ -87,21 +90,21 @@ def surplus(
     return tuple(version for version in reversed(newest_first) if version not in kept)
 
 
-def _releases(house: Wheelhouse, project: str) -> dict[Version, list[DistName]]:
-    found: dict[Version, list[DistName]] = {}
-    for filename in house.filenames():
+def _group_by_version(wheelhouse: Wheelhouse, project: str) -> dict[Version, list[DistName]]:
+    releases: dict[Version, list[DistName]] = {}
+    for filename in wheelhouse.filenames():
         try:
             name = names.parse(filename)
         except names.NameRefused:
             continue
         if name.project == project:
-            found.setdefault(name.version, []).append(name)
-    return found
+            releases.setdefault(name.version, []).append(name)
+    return releases
 
 
-def _local(house: Wheelhouse, name: DistName) -> LocalFile:
-    path = house.path / name.filename
-    digests = digest(read_file(house.open_file(name.filename), str(path)), None)
+def _hash_file(wheelhouse: Wheelhouse, name: DistName) -> LocalFile:
+    path = wheelhouse.path / name.filename
+    digests = digest(read_file(wheelhouse.open_file(name.filename), str(path)), None)
     return LocalFile(
         name=name,
         path=path,

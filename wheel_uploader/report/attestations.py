@@ -1,4 +1,4 @@
-"""The attestations of a release in few words: of how many files, who made them, whether that is known."""
+"""The summary of a release's attestations: how many, of which kinds, made by whom, and whether verified."""
 
 from __future__ import annotations
 
@@ -9,23 +9,24 @@ from wheel_uploader.models import Attestation, Report
 
 
 def said(report: Report) -> str:
-    """How many files have some, of which kinds, and whether they go along; empty when there are none."""
+    """Return how many files have attestations, of which kinds, and if they are uploaded; empty if none."""
     if not report.attestations:
         listed = report.selection.companions if report.selection else ()
-        return f"{len(listed)} listed, not read" if listed else ""
+        return f"{len(listed)} listed, not verified" if listed else ""
     files = len(report.selection.files) if report.selection else 0
-    have = len({each.about for each in report.attestations})
-    kinds = Counter(each.kind or "other" for each in report.attestations)
+    attested_files = len({attestation.about for attestation in report.attestations})
+    kinds = Counter(attestation.kind or "other" for attestation in report.attestations)
     counts = ", ".join(f"{kinds[kind]} {kind}" for kind in sorted(kinds))
-    return f"{have} of {counted(files, 'file')} ({counts})" + (
-        ", posted along" if report.attestations_sent else ""
+    return f"{attested_files} of {counted(files, 'file')} ({counts})" + (
+        ", uploaded with the files" if report.attestations_sent else ""
     )
 
 
 def makers(report: Report) -> tuple[str, ...]:
-    """Who made how many of them, as the certificates say, and whether that was verified."""
+    """Return a line per publisher that the certificates name: how many it made, and whether verified."""
     counts = Counter(
-        (each.publisher or "nobody that is named", is_verified(each)) for each in report.attestations
+        (attestation.publisher or "an unnamed publisher", is_verified(attestation))
+        for attestation in report.attestations
     )
     return tuple(
         f"{count} by {maker} ({'verified' if verified else 'not verified'})"
@@ -34,5 +35,5 @@ def makers(report: Report) -> tuple[str, ...]:
 
 
 def is_verified(attestation: Attestation) -> bool:
-    """Whether signature, certificate and log entry hold."""
+    """Return whether the signature, the certificate and the log entry were verified."""
     return not (attestation.problem or attestation.unverified)

@@ -1,4 +1,4 @@
-"""The report in a line, and none at all when nothing has changed: for cron, which mails what is said."""
+"""The one-line report of ``-q``; empty if nothing has changed, because cron mails every output."""
 
 from __future__ import annotations
 
@@ -6,30 +6,33 @@ from collections import Counter
 from collections.abc import Iterator
 
 from wheel_uploader.models import FetchOutcome, Report, Stage, UploadOutcome
+from wheel_uploader.report.marks import of_outcome
 
-_NEW = (FetchOutcome.DOWNLOADED, FetchOutcome.RESUMED, FetchOutcome.COPIED)
+_NEWLY_DOWNLOADED = (FetchOutcome.DOWNLOADED, FetchOutcome.RESUMED, FetchOutcome.COPIED)
 
 
 def render(report: Report) -> str:
-    """What this run has changed, with a newline at the end of each line; empty when that is nothing."""
-    return "".join(f"{line}\n" for line in _lines(report))
+    """Return what this run has changed, each line with a newline at its end; empty if nothing has changed."""
+    return "".join(f"{line}\n" for line in _format_lines(report))
 
 
-def _lines(report: Report) -> Iterator[str]:
+def _format_lines(report: Report) -> Iterator[str]:
     if report.selection is None:
         return
     counts = Counter(result.outcome for result in report.results)
-    told = [f"{counts[outcome]} {outcome}" for outcome in UploadOutcome if counts[outcome]]
+    uploads = [
+        f"{counts[outcome]} {of_outcome(outcome).word}" for outcome in UploadOutcome if counts[outcome]
+    ]
     if set(counts) - {UploadOutcome.ALREADY_THERE, UploadOutcome.NOT_TRIED}:
         to = f" to {report.target}" if report.target else ""
-        yield f"{report.selection.project} {report.selection.version}{to}: {', '.join(told)}"
+        yield f"{report.selection.project} {report.selection.version}{to}: {', '.join(uploads)}"
     elif not report.error and report.options.until < Stage.UPLOAD:
-        new = sum(fetched.outcome in _NEW for fetched in report.fetched)
-        made = sum(signature.made for signature in report.signatures)
-        here = [f"{new} downloaded"] * bool(new) + [f"{made} signed"] * bool(made)
-        if here:
-            yield f"{report.selection.project} {report.selection.version}: {', '.join(here)}"
+        downloaded = sum(fetched.outcome in _NEWLY_DOWNLOADED for fetched in report.fetched)
+        signed = sum(signature.made for signature in report.signatures)
+        changes = [f"{downloaded} downloaded"] * bool(downloaded) + [f"{signed} signed"] * bool(signed)
+        if changes:
+            yield f"{report.selection.project} {report.selection.version}: {', '.join(changes)}"
     if report.removed:
-        would = "would be removed" if report.options.dry_run else "removed"
+        removed = "would be removed" if report.options.dry_run else "removed"
         versions = ", ".join(str(removal.version) for removal in report.removed)
-        yield f"{would} from the wheelhouse: {report.selection.project} {versions}"
+        yield f"{removed} from the wheelhouse: {report.selection.project} {versions}"

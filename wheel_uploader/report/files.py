@@ -1,4 +1,4 @@
-"""What became of each file of a release, and how large it was before: the rows of every report."""
+"""The files of a release with their status: the rows of every report."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from wheel_uploader.report import matrix
 
 
 class State(enum.StrEnum):
-    """The last thing that is known of a file."""
+    """The latest known state of a file. The values are part of the JSON format; marks.py has the words."""
 
     LISTED = "listed"
     HERE = "here"
@@ -50,7 +50,7 @@ class State(enum.StrEnum):
     NOT_TRIED = "not tried"
 
 
-_OF_OUTCOMES = {
+STATE_OF_OUTCOME = {
     UploadOutcome.UPLOADED: State.UPLOADED,
     UploadOutcome.ALREADY_THERE: State.ALREADY_THERE,
     UploadOutcome.WOULD_UPLOAD: State.WOULD_UPLOAD,
@@ -58,18 +58,18 @@ _OF_OUTCOMES = {
     UploadOutcome.UNKNOWN: State.UNKNOWN,
     UploadOutcome.NOT_TRIED: State.NOT_TRIED,
 }
-_OF_INDEX = {
+_STATE_ON_INDEX = {
     FileState.ABSENT: State.ABSENT,
     FileState.SAME: State.SAME,
     FileState.DIFFERENT: State.DIFFERENT,
     FileState.SAME_BYTES_OTHER_NAME: State.OTHER_NAME,
 }
-_CONFLICTS = frozenset({State.DIFFERENT, State.OTHER_NAME})
+_CONFLICT_STATES = frozenset({State.DIFFERENT, State.OTHER_NAME})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Before:
-    """The file of the previous release that stood where one of ours stands; its size in bytes, if known."""
+    """The counterpart of a file in the previous release, with its size in bytes if the index states it."""
 
     filename: str
     size: int | None
@@ -77,7 +77,7 @@ class Before:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One file with all that each stage found out about it."""
+    """One file with the results of every stage."""
 
     name: DistName
     remote: RemoteFile
@@ -88,58 +88,53 @@ class Row:
     index: IndexState | None = None
     result: UploadResult | None = None
     confirmation: Confirmation | None = None
-    #: How many findings it has of each severity that nobody accepted.
+    #: Number of findings that are not ignored, by severity.
     findings: Mapping[Severity, int]
 
     @property
     def filename(self) -> str:
+        """The name of the wheel or sdist."""
         return self.name.filename
 
     @property
-    def word(self) -> str:
-        """Its state for people; how it came here, while no more is known than that it did."""
-        return self.fetched.outcome if self.fetched and self.state is State.HERE else self.state
-
-    @property
     def size(self) -> int | None:
-        """Bytes: counted where the file is here, else as the listing says."""
+        """Bytes: measured once the file is downloaded, before that as listed."""
         return self.fetched.file.size if self.fetched else self.remote.size
 
     @property
     def change(self) -> float | None:
-        """By which part the file has grown since the previous release (0.1: a tenth); None when not known."""
+        """The growth since the previous release as a fraction (0.1: 10 %); None if a size is not known."""
         if self.size is None or self.before is None or not self.before.size:
             return None
         return self.size / self.before.size - 1
 
 
 def rows(report: Report) -> tuple[Row, ...]:
-    """The files of the release in their order; none when nothing was found."""
+    """Return one row per file of the release, in the order of the selection; empty without a selection."""
     if not report.selection:
         return ()
-    fetched = {each.file.filename: each for each in report.fetched}
-    signatures = {each.filename: each for each in report.signatures}
-    plan = {each.file.filename: each for each in report.plan}
-    results = {each.file.filename: each for each in report.results}
-    confirmations = {each.filename: each for each in report.confirmations}
+    fetched = {fetched.file.filename: fetched for fetched in report.fetched}
+    signatures = {signature.filename: signature for signature in report.signatures}
+    plan = {state.file.filename: state for state in report.plan}
+    results = {result.file.filename: result for result in report.results}
+    confirmations = {confirmation.filename: confirmation for confirmation in report.confirmations}
     failed = {finding.subject for finding in report.findings if blocks(report, finding)}
-    before = counterparts([name for name, _ in report.selection.files], report.previous)
+    previous_names = counterparts([name for name, _ in report.selection.files], report.previous)
     counts: dict[str, Counter[Severity]] = defaultdict(Counter)
     for finding in report.findings:
         counts[finding.subject][finding.severity] += not finding.ignored
 
     def state(filename: str) -> State:
         if result := results.get(filename):
-            posted = result.outcome is UploadOutcome.UPLOADED
-            confirmed = posted and filename in confirmations
-            return State.PUBLISHED if confirmed else _OF_OUTCOMES[result.outcome]
-        there = _OF_INDEX[plan[filename].state] if filename in plan else State.ABSENT
-        if there in _CONFLICTS:
-            return there
+            is_confirmed = result.outcome is UploadOutcome.UPLOADED and filename in confirmations
+            return State.PUBLISHED if is_confirmed else STATE_OF_OUTCOME[result.outcome]
+        on_index = _STATE_ON_INDEX[plan[filename].state] if filename in plan else State.ABSENT
+        if on_index in _CONFLICT_STATES:
+            return on_index
         if filename in failed:
             return State.FAILED
-        if there is State.SAME or (filename in plan and Stage.UPLOAD in report.timings):
-            return there
+        if on_index is State.SAME or (filename in plan and Stage.UPLOAD in report.timings):
+            return on_index
         if filename in signatures:
             return State.SIGNED
         if filename in fetched:
@@ -152,8 +147,8 @@ def rows(report: Report) -> tuple[Row, ...]:
             remote=remote,
             state=state(name.filename),
             fetched=fetched.get(name.filename),
-            before=Before(filename=there, size=report.previous_sizes.get(there))
-            if (there := before.get(name.filename))
+            before=Before(filename=previous, size=report.previous_sizes.get(previous))
+            if (previous := previous_names.get(name.filename))
             else None,
             signature=signatures.get(name.filename),
             index=plan.get(name.filename),
@@ -166,39 +161,44 @@ def rows(report: Report) -> tuple[Row, ...]:
 
 
 def blocks(report: Report, finding: Finding) -> bool:
-    """Whether a finding stops the release."""
-    stopping = {Severity.ERROR, Severity.WARNING} if report.options.strict else {Severity.ERROR}
-    return finding.severity in stopping and not finding.ignored
+    """Return whether the finding blocks the release."""
+    blocking = {Severity.ERROR, Severity.WARNING} if report.options.strict else {Severity.ERROR}
+    return finding.severity in blocking and not finding.ignored
 
 
 def counterparts(present: Iterable[DistName], previous: Iterable[str]) -> dict[str, str]:
-    """Our file names to those of the previous release that stand in the same places of the matrix.
+    """Map each of our file names to that of its counterpart in the previous release, if it has one.
 
-    Of several in one place those with equal tags belong together; what is left stands there alone, or has
-    no counterpart.
+    Files with equal tags are paired first, then those that fill the same cells of the matrix. Files that
+    cannot be paired one to one have no counterpart.
     """
-    ours = list(present)
-    theirs = list(matrix.parsed(previous))
-    found: dict[str, str] = {}
-    for same in (_tags, _slots):
-        before, taken = _by(same, theirs), set(found.values())
-        for key, mine in _by(same, [name for name in ours if name.filename not in found]).items():
-            left = [name.filename for name in before.get(key, ()) if name.filename not in taken]
-            if len(mine) == len(left) == 1:
-                found[mine[0].filename] = left[0]
-    return found
+    current_names = list(present)
+    previous_names = list(matrix.parsed(previous))
+    pairs: dict[str, str] = {}
+    for key in (_get_tags, _get_slots):
+        previous_by_key, paired = _group_by(key, previous_names), set(pairs.values())
+        unpaired = [name for name in current_names if name.filename not in pairs]
+        for value, group in _group_by(key, unpaired).items():
+            candidates = [
+                name.filename for name in previous_by_key.get(value, ()) if name.filename not in paired
+            ]
+            if len(group) == len(candidates) == 1:
+                pairs[group[0].filename] = candidates[0]
+    return pairs
 
 
-def _tags(name: DistName) -> frozenset[Tag]:
+def _get_tags(name: DistName) -> frozenset[Tag]:
     return name.tags if isinstance(name, WheelName) else frozenset()
 
 
-def _slots(name: DistName) -> frozenset[places.Slot]:
+def _get_slots(name: DistName) -> frozenset[places.Slot]:
     return frozenset(places.slots(name)) if isinstance(name, WheelName) else frozenset()
 
 
-def _by(key: Callable[[DistName], Hashable], named: Iterable[DistName]) -> Mapping[Hashable, list[DistName]]:
+def _group_by(
+    key: Callable[[DistName], Hashable], names: Iterable[DistName]
+) -> Mapping[Hashable, list[DistName]]:
     groups: dict[Hashable, list[DistName]] = defaultdict(list)
-    for name in named:
+    for name in names:
         groups[key(name)].append(name)
     return groups

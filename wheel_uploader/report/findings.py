@@ -1,4 +1,4 @@
-"""Findings for a person: grouped by check, each sentence once with the files that it is about."""
+"""Findings as text: grouped by check, each message once with the files that it applies to."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ from wheel_uploader.models import Finding, Report, Severity, Stage
 from wheel_uploader.report.look import PLAIN, Ink, Look
 from wheel_uploader.report.rule import RELEASE, Rules, idle_ignores, reason
 
-#: The worst first.
+#: Most severe first.
 ORDER = (Severity.ERROR, Severity.WARNING, Severity.NOTE)
-#: Sentences of one check, and files of one sentence, before the rest is counted; ``-v`` shows all.
-_SHOWN = 5
-#: What stands before the name of a file.
-_PLACE = "      "
+#: Messages per check, and files per message, that are shown without ``-v``; the rest is counted.
+_MAX_SHOWN = 5
+#: Indentation of file names.
+_FILE_INDENT = "      "
 
 
-def lines(report: Report, rules: Rules, look: Look = PLAIN) -> Iterator[str]:
-    """Every group, the worst first, and how many there are; notes only under ``-v``."""
+def lines(report: Report, check_infos: Rules, style: Look = PLAIN) -> Iterator[str]:
+    """Yield the findings, most severe first, and their counts; notes only under ``-v``."""
     groups = grouped(report.findings)
     verbose = bool(report.options.verbose)
     for (severity, check), findings in groups.items():
         if severity is not Severity.NOTE or verbose:
-            yield from _heading(severity, check, rules, look)
-            yield from _sentences(report, findings, look)
-    for check, findings in _ignored(report.findings).items():
+            yield from _format_heading(severity, check, check_infos, style)
+            yield from _format_messages(report, findings, style)
+    for check, findings in _group_ignored(report.findings).items():
         if findings[0].severity is not Severity.NOTE or verbose:
-            yield from _accepted(report, check, findings, look)
+            yield from _format_ignored(report, check, findings, style)
     if Stage.CHECK not in report.timings:
         return
     for check_id in idle_ignores(report) if verbose else ():
-        yield f"ignore has {printable(check_id)}, which found nothing"
-    # Nobody expects a release as a whole of files that are checked on their own.
+        yield f"unused ignore: {printable(check_id)} has no findings"
+    # Files that are checked on their own are not expected to form a complete release.
     for sentence in report.not_checked if report.options.project or verbose else ():
-        yield from wrapped(f"not checked: {printable(sentence)}", "", "  ", look)
+        yield from wrapped(f"not checked: {printable(sentence)}", "", "  ", style)
     yield f"checks: {counts(report)} (profile {report.profile})"
 
 
 def grouped(findings: Sequence[Finding]) -> dict[tuple[Severity, str], list[Finding]]:
-    """What was not ignored, by severity and check, the worst first."""
+    """Group the findings that are not ignored by severity and check, most severe first."""
     groups: dict[tuple[Severity, str], list[Finding]] = defaultdict(list)
     for finding in findings:
         if not finding.ignored:
@@ -50,14 +50,14 @@ def grouped(findings: Sequence[Finding]) -> dict[tuple[Severity, str], list[Find
 
 
 def by_message(findings: Sequence[Finding]) -> dict[str, list[Finding]]:
-    """Findings of one check, by what they say."""
+    """Group the findings of one check by message."""
     groups: dict[str, list[Finding]] = defaultdict(list)
     for finding in findings:
         groups[finding.message].append(finding)
     return dict(groups)
 
 
-def _ignored(findings: Sequence[Finding]) -> dict[str, list[Finding]]:
+def _group_ignored(findings: Sequence[Finding]) -> dict[str, list[Finding]]:
     groups: dict[str, list[Finding]] = defaultdict(list)
     for finding in findings:
         if finding.ignored:
@@ -65,83 +65,83 @@ def _ignored(findings: Sequence[Finding]) -> dict[str, list[Finding]]:
     return dict(groups)
 
 
-_INKS = {Severity.ERROR: Ink.RED, Severity.WARNING: Ink.YELLOW, Severity.NOTE: Ink.BOLD}
+_COLORS = {Severity.ERROR: Ink.RED, Severity.WARNING: Ink.YELLOW, Severity.NOTE: Ink.BOLD}
 
 
-def _heading(severity: Severity, check: str, rules: Rules, look: Look) -> Iterator[str]:
-    title = f": {rules[check].title}" if check in rules else ""
-    first, *others = wrapped(f"{severity}: {check}{title}", "", "  ", look)
-    yield look.paint(severity, _INKS[severity]) + first.removeprefix(severity)
+def _format_heading(severity: Severity, check: str, check_infos: Rules, style: Look) -> Iterator[str]:
+    title = f": {check_infos[check].title}" if check in check_infos else ""
+    first, *others = wrapped(f"{severity}: {check}{title}", "", "  ", style)
+    yield style.paint(severity, _COLORS[severity]) + first.removeprefix(severity)
     yield from others
 
 
-def _accepted(report: Report, check: str, findings: Sequence[Finding], look: Look) -> Iterator[str]:
-    """What the person accepted, and why; the sentences only under ``-v``."""
+def _format_ignored(report: Report, check: str, findings: Sequence[Finding], style: Look) -> Iterator[str]:
+    """Yield the ignored findings of one check and the reason; the messages only under ``-v``."""
     count = len({finding.subject for finding in findings} - {RELEASE})
-    why = reason(report, findings[0])
-    because = f" because {printable(why)}" if why else ""
-    where = counted(count, "file") if count else "the release"
-    yield from wrapped(f"ignored: {check} ({findings[0].severity}, {where}){because}", "", "  ", look)
+    justification = reason(report, findings[0])
+    because = f" because {printable(justification)}" if justification else ""
+    subjects = counted(count, "file") if count else "the release"
+    yield from wrapped(f"ignored: {check} ({findings[0].severity}, {subjects}){because}", "", "  ", style)
     if report.options.verbose:
-        yield from _sentences(report, findings, look)
+        yield from _format_messages(report, findings, style)
 
 
-def _sentences(report: Report, findings: Sequence[Finding], look: Look) -> Iterator[str]:
-    """Each sentence of one check once, and below it the files."""
-    most = len(findings) if report.options.verbose else _SHOWN
-    sentences = list(by_message(findings).items())
-    for message, same in sentences[:most]:
-        yield from wrapped(printable(message), "  ", "  ", look)
-        yield from _places(report, same, most, look)
-    if len(sentences) > most:
-        yield f"  and {len(sentences) - most} more like these: -v shows all"
+def _format_messages(report: Report, findings: Sequence[Finding], style: Look) -> Iterator[str]:
+    """Yield each message of one check once, followed by the files."""
+    most = len(findings) if report.options.verbose else _MAX_SHOWN
+    messages = list(by_message(findings).items())
+    for message, same_message in messages[:most]:
+        yield from wrapped(printable(message), "  ", "  ", style)
+        yield from _format_subjects(report, same_message, most, style)
+    if len(messages) > most:
+        yield f"  and {len(messages) - most} more like these: -v shows all"
 
 
-def _places(report: Report, findings: Sequence[Finding], most: int, look: Look) -> Iterator[str]:
-    """Where one thing was found: files, with a member of each.
+def _format_subjects(report: Report, findings: Sequence[Finding], most: int, style: Look) -> Iterator[str]:
+    """Yield the files that one message applies to, each with its first affected member.
 
-    Neither the only file of a release needs to be named, nor the release itself.
+    The release itself, and its file if it has only one, are not named.
     """
     members: Mapping[str, list[str | None]] = defaultdict(list)
     for finding in findings:
         members[finding.subject].append(finding.member)
-    only = report.selection and [name.filename for name, _ in report.selection.files]
-    for subject, inside in list(members.items())[:most]:
-        named = [printable(member) for member in inside if member is not None]
-        if subject == RELEASE or [subject] == only:
-            yield from (_PLACE + member for member in named[:most])
-            if len(named) > most:
-                yield f"{_PLACE}and {len(named) - most} more"
+    filenames = report.selection and [name.filename for name, _ in report.selection.files]
+    for subject, subject_members in list(members.items())[:most]:
+        names = [printable(member) for member in subject_members if member is not None]
+        if subject == RELEASE or [subject] == filenames:
+            yield from (_FILE_INDENT + name for name in names[:most])
+            if len(names) > most:
+                yield f"{_FILE_INDENT}and {len(names) - most} more"
             continue
-        more = f" and {len(named) - 1} more" if len(named) > 1 else ""
-        yield from _place(printable(subject), f"{named[0]}{more}" if named else "", look)
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        yield from _format_subject(printable(subject), f"{names[0]}{more}" if names else "", style)
     if len(members) > most:
-        yield f"{_PLACE}and {len(members) - most} more"
+        yield f"{_FILE_INDENT}and {len(members) - most} more"
 
 
-def _place(subject: str, member: str, look: Look) -> Iterator[str]:
-    """A file and what is meant of it, on one line if they fit."""
-    together = f"{_PLACE}{subject}: {member}" if member else _PLACE + subject
-    if len(together) <= look.width or not member:
-        yield together
+def _format_subject(subject: str, member: str, style: Look) -> Iterator[str]:
+    """Yield a file and its member, on one line if it is wide enough."""
+    line = f"{_FILE_INDENT}{subject}: {member}" if member else _FILE_INDENT + subject
+    if len(line) <= style.width or not member:
+        yield line
     else:
-        yield f"{_PLACE}{subject}"
-        yield f"{_PLACE}  {member}"
+        yield f"{_FILE_INDENT}{subject}"
+        yield f"{_FILE_INDENT}  {member}"
 
 
 def counts(report: Report) -> str:
-    """``1 error, 0 warnings, 3 notes, 2 ignored``."""
-    found = Counter(finding.severity for finding in report.findings if not finding.ignored)
+    """Return the number of findings: ``1 error, 0 warnings, 3 notes, 2 ignored``."""
+    by_severity = Counter(finding.severity for finding in report.findings if not finding.ignored)
     ignored = sum(finding.ignored for finding in report.findings)
-    said = [counted(found[severity], severity) for severity in ORDER]
-    return ", ".join([*said, *([f"{ignored} ignored"] if ignored else [])])
+    parts = [counted(by_severity[severity], severity) for severity in ORDER]
+    return ", ".join([*parts, *([f"{ignored} ignored"] if ignored else [])])
 
 
-def wrapped(text: str, first: str, others: str, look: Look) -> list[str]:
-    """``text`` in lines of the screen; what has no spaces is not broken."""
+def wrapped(text: str, first: str, others: str, style: Look) -> list[str]:
+    """Return ``text`` wrapped to the width of the terminal; long words are not broken."""
     return textwrap.wrap(
         text,
-        look.width,
+        style.width,
         initial_indent=first,
         subsequent_indent=others,
         break_long_words=False,

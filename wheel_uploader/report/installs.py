@@ -1,4 +1,4 @@
-"""What pip installs for whom, as a picture: a mark for each machine and python."""
+"""The result of a rehearsal as a matrix: what pip installs on each platform for each Python."""
 
 from __future__ import annotations
 
@@ -13,39 +13,41 @@ SOURCE = Mark(
     word="source",
     tone=Tone.WARN,
     sign="!",
-    meaning="pip builds from the sdist: it needs a compiler where there is one to run",
+    meaning="pip builds from the sdist, which needs a compiler if the project has compiled code",
 )
-NOTHING = Mark(id="not-tried", word="nothing", tone=Tone.PLAIN, sign="…", meaning="pip finds nothing at all")
+NOTHING = Mark(
+    id="not-tried", word="nothing", tone=Tone.PLAIN, sign="…", meaning="pip finds nothing to install"
+)
 NO_WHEEL = Mark(
     id="lost",
     word="source",
     tone=Tone.BAD,
     sign="▽",
-    meaning="a build, where the previous release had a wheel",
+    meaning="pip builds from the sdist; the previous release had a wheel",
 )
 GONE = Mark(
     id="failed",
     word="nothing",
     tone=Tone.BAD,
     sign="✗",
-    meaning="nothing, where the previous release had a wheel",
+    meaning="pip finds nothing to install; the previous release had a wheel",
 )
-_ORDER = (WHEEL, SOURCE, NOTHING, NO_WHEEL, GONE)
+_LEGEND_ORDER = (WHEEL, SOURCE, NOTHING, NO_WHEEL, GONE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """What one user gets."""
+    """The file that pip installs in one environment."""
 
     mark: Mark
-    #: The previous release had no wheel for them.
+    #: There is a wheel now, and the previous release had none.
     new: bool
     filename: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """A line for each machine; None where nobody asked."""
+    """A row for each platform; None for a Python that pip was not run for."""
 
     pythons: tuple[str, ...]
     lines: tuple[tuple[str, tuple[Place | None, ...]], ...]
@@ -53,26 +55,26 @@ class Picture:
 
 
 def picture(report: Report) -> Picture | None:
-    """The picture of a rehearsal; None when there was none."""
+    """Return the matrix of the rehearsal; None if there was no rehearsal."""
     if not report.rehearsal:
         return None
-    places = {(each.machine, each.python): _place(each) for each in report.rehearsal}
-    pythons = tuple(dict.fromkeys(each.python for each in report.rehearsal))
-    machines = dict.fromkeys(each.machine for each in report.rehearsal)
-    shown = [place.mark for place in places.values()]
+    cells = {(install.machine, install.python): _build_cell(install) for install in report.rehearsal}
+    pythons = tuple(dict.fromkeys(install.python for install in report.rehearsal))
+    machines = dict.fromkeys(install.machine for install in report.rehearsal)
+    used_marks = [cell.mark for cell in cells.values()]
     return Picture(
         pythons=pythons,
         lines=tuple(
-            (machine, tuple(places.get((machine, python)) for python in pythons)) for machine in machines
+            (machine, tuple(cells.get((machine, python)) for python in pythons)) for machine in machines
         ),
-        legend=tuple(mark for mark in _ORDER if mark in shown),
+        legend=tuple(mark for mark in _LEGEND_ORDER if mark in used_marks),
     )
 
 
-def _place(each: Installable) -> Place:
-    has_wheel = each.kind is InstallKind.WHEEL
-    mark = WHEEL if has_wheel else SOURCE if each.kind is InstallKind.SOURCE else NOTHING
-    if each.is_worse:
+def _build_cell(install: Installable) -> Place:
+    has_wheel = install.kind is InstallKind.WHEEL
+    mark = WHEEL if has_wheel else SOURCE if install.kind is InstallKind.SOURCE else NOTHING
+    if install.is_worse:
         mark = NO_WHEEL if mark is SOURCE else GONE
-    new = has_wheel and each.before not in (None, InstallKind.WHEEL)
-    return Place(mark=mark, new=new, filename=each.filename)
+    is_new = has_wheel and install.before not in (None, InstallKind.WHEEL)
+    return Place(mark=mark, new=is_new, filename=install.filename)

@@ -1,4 +1,4 @@
-"""The report for programs: one JSON document; ``schema.json`` beside this file says what is in it."""
+"""The report as JSON; ``schema.json`` in this directory describes the format."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from wheel_uploader.report.files import rows
 from wheel_uploader.report.matrix import Matrix
 from wheel_uploader.report.rule import idle_ignores, reason
 
-#: Raised when a key goes or changes its meaning; new keys may come without that, in ``schema.json`` too.
+#: Incremented when a key is removed or changes its meaning. New keys do not change it.
 SCHEMA = 1
 
 
 def render(report: Report) -> str:
-    """The whole report as JSON, with a newline at the end. Sizes are bytes, times seconds."""
+    """Return the report as JSON, with a newline at the end. Sizes are in bytes, times in seconds."""
     text = io.StringIO()
-    # json.dumps keeps a list of all pieces, which takes several times the memory of the text.
+    # json.dumps keeps a list of all chunks, which needs several times the memory of the text.
     json.dump(document(report), text, indent=2, ensure_ascii=True)
     return text.getvalue() + "\n"
 
 
 def document(report: Report) -> dict[str, Any]:
-    """The report as plain values."""
+    """Return the report as a dictionary that json can serialize."""
     selection = report.selection
     error = report.error
     return {
@@ -47,7 +47,7 @@ def document(report: Report) -> dict[str, Any]:
             "details": [printable(detail) for detail in error.details],
             "next": printable(error.hint),
         },
-        "files": _files(report),
+        "files": _build_files(report),
         "refused": [
             {
                 "filename": printable(refusal.filename),
@@ -56,25 +56,25 @@ def document(report: Report) -> dict[str, Any]:
             }
             for refusal in (selection.refused if selection else ())
         ],
-        "matrix": _matrix(matrix.of(report)),
+        "matrix": _build_matrix(matrix.of(report)),
         "previous": [
             {"filename": printable(filename), "size": report.previous_sizes.get(filename)}
             for filename in report.previous
         ],
-        "findings": _findings(report),
+        "findings": _build_findings(report),
         "removed": [
-            {"version": str(each.version), "filenames": list(each.filenames), "size": each.size}
-            for each in report.removed
+            {"version": str(removal.version), "filenames": list(removal.filenames), "size": removal.size}
+            for removal in report.removed
         ],
         "rehearsal": [
             {
-                "python": each.python,
-                "machine": each.machine,
-                "installs": each.kind,
-                "filename": each.filename,
-                "before": each.before,
+                "python": install.python,
+                "machine": install.machine,
+                "installs": install.kind,
+                "filename": install.filename,
+                "before": install.before,
             }
-            for each in report.rehearsal
+            for install in report.rehearsal
         ],
         "trials": [
             {
@@ -92,8 +92,8 @@ def document(report: Report) -> dict[str, Any]:
     }
 
 
-def _files(report: Report) -> list[dict[str, Any]]:
-    """One object for each file of the release, with all that each stage found out about it."""
+def _build_files(report: Report) -> list[dict[str, Any]]:
+    """Return one object per file of the release, with the results of every stage."""
     files = []
     for row in rows(report):
         name, remote = row.name, row.remote
@@ -107,17 +107,17 @@ def _files(report: Report) -> list[dict[str, Any]]:
             "listed_size": remote.size,
             "listed_hashes": dict(remote.hashes),
         }
-        if here := row.fetched:
+        if fetched := row.fetched:
             entry |= {
-                "size": here.file.size,
-                "sha256": here.file.sha256,
-                "fetched": here.outcome,
-                "vouched_by": here.vouched_by,
+                "size": fetched.file.size,
+                "sha256": fetched.file.sha256,
+                "fetched": fetched.outcome,
+                "vouched_by": fetched.vouched_by,
             }
         if signature := row.signature:
             entry["signed_by"] = signature.fingerprint
-        if beside := _attestations(report, filename):
-            entry["attestations"] = beside
+        if file_attestations := _build_attestations(report, filename):
+            entry["attestations"] = file_attestations
         if state := row.index:
             entry["index"] = {
                 "state": state.state,
@@ -138,34 +138,34 @@ def _files(report: Report) -> list[dict[str, Any]]:
     return files
 
 
-def _attestations(report: Report, filename: str) -> list[dict[str, Any]]:
-    """What lies beside a file; only its name, until it was read."""
+def _build_attestations(report: Report, filename: str) -> list[dict[str, Any]]:
+    """Return the attestations of a file; until they have been read, only their names."""
     if not report.attestations:
         listed = report.selection.companions if report.selection else ()
-        return [{"filename": each.filename} for each in listed if each.about == filename]
-    posted = {each.file.filename for each in report.results if each.outcome is UploadOutcome.UPLOADED}
+        return [{"filename": companion.filename} for companion in listed if companion.about == filename]
+    uploaded = {result.file.filename for result in report.results if result.outcome is UploadOutcome.UPLOADED}
     return [
         {
-            "filename": each.filename,
-            "predicate_type": printable(each.predicate_type),
-            "kind": each.kind,
-            "publisher": each.publisher,
-            "verified": attestations.is_verified(each),
-            "problem": each.problem or each.unverified,
-            "made": each.made,
-            "posted": report.attestations_sent and filename in posted and not each.problem,
+            "filename": attestation.filename,
+            "predicate_type": printable(attestation.predicate_type),
+            "kind": attestation.kind,
+            "publisher": attestation.publisher,
+            "verified": attestations.is_verified(attestation),
+            "problem": attestation.problem or attestation.unverified,
+            "made": attestation.made,
+            "posted": report.attestations_sent and filename in uploaded and not attestation.problem,
         }
-        for each in report.attestations
-        if each.about == filename
+        for attestation in report.attestations
+        if attestation.about == filename
     ]
 
 
-def _matrix(found: Matrix) -> dict[str, Any]:
-    """Pythons x platforms; places of which nothing is known have no cell."""
+def _build_matrix(release_matrix: Matrix) -> dict[str, Any]:
+    """Return the matrix of Pythons and platforms, without its empty cells."""
     return {
-        "compared_with": found.compared_with or None,
-        "pythons": list(found.pythons),
-        "platforms": [str(platform) for platform in found.platforms],
+        "compared_with": release_matrix.compared_with or None,
+        "pythons": list(release_matrix.pythons),
+        "platforms": [str(platform) for platform in release_matrix.platforms],
         "cells": [
             {
                 "python": place.python,
@@ -173,12 +173,12 @@ def _matrix(found: Matrix) -> dict[str, Any]:
                 "state": cell.state,
                 "files": list(cell.files),
             }
-            for place, cell in sorted(found.cells.items())
+            for place, cell in sorted(release_matrix.cells.items())
         ],
     }
 
 
-def _findings(report: Report) -> list[dict[str, Any]]:
+def _build_findings(report: Report) -> list[dict[str, Any]]:
     return [
         {
             "check": finding.check,

@@ -1,4 +1,4 @@
-"""How text looks on the screen that it is for: its symbols, its colours and its width."""
+"""The style of text output: its symbols, colours and width."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 class Ink(enum.StrEnum):
-    """A colour or a weight, as terminals are told; words say the same, so that it may be left out."""
+    """SGR parameters of the colours and weights; words carry the same meaning, so colour is optional."""
 
     GREEN = "32"
     YELLOW = "33"
@@ -18,19 +18,19 @@ class Ink(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """What a screen can show."""
+    """The capabilities of the output stream."""
 
-    #: More than ASCII.
+    #: The stream accepts characters beyond ASCII.
     utf8: bool = False
     color: bool = False
-    #: A line that is too long breaks in an ugly place; elsewhere people search for whole names.
+    #: Lines are wrapped and names shortened; in files and logs, names stay complete and searchable.
     terminal: bool = False
     #: Columns.
     width: int = 80
 
-    def paint(self, text: str, ink: Ink | None) -> str:
-        """``text`` in that colour, where there are colours."""
-        return f"\x1b[{ink}m{text}\x1b[0m" if self.color and ink and text.strip() else text
+    def paint(self, text: str, color: Ink | None) -> str:
+        """Return ``text`` in the colour ``color`` if the stream supports colours."""
+        return f"\x1b[{color}m{text}\x1b[0m" if self.color and color and text.strip() else text
 
 
 PLAIN = Look()

@@ -1,4 +1,4 @@
-"""The picture of a release: each place of pythons x platforms has a mark, with word, shape and tone."""
+"""The matrix of a release as it is shown, and the words, symbols and colours for every state of a file."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from wheel_uploader.models import Report, SdistName
+from wheel_uploader.models import Report, SdistName, UploadOutcome
 from wheel_uploader.platforms.families import Family
 from wheel_uploader.report import matrix
-from wheel_uploader.report.files import Row, State
+from wheel_uploader.report.files import STATE_OF_OUTCOME, Row, State
 
 
 class Tone(enum.StrEnum):
-    """How something is meant: a colour where there are colours, and never a colour alone."""
+    """The emphasis of a state. It selects a colour, which never carries the meaning alone."""
 
     GOOD = "good"
     PLAIN = "plain"
@@ -25,70 +25,96 @@ class Tone(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """How one state is shown."""
+    """The representation of one state."""
 
-    #: Names the shape.
+    #: ID of the SVG shape in html/marks.svg.
     id: str
     word: str
     tone: Tone
-    #: One character, where there are no shapes.
+    #: The character that replaces the shape in text.
     sign: str
     meaning: str
 
 
 PUBLISHED = Mark(
     id="published",
-    word="published",
+    word="confirmed",
     tone=Tone.GOOD,
     sign="✓",
-    meaning="posted by this run; the index serves our sha256",
+    meaning="uploaded by this run; the index serves the sha256 that was checked",
 )
 UPLOADED = Mark(
-    id="uploaded", word="uploaded", tone=Tone.GOOD, sign="↑", meaning="posted; not yet seen on the index"
+    id="uploaded",
+    word="uploaded",
+    tone=Tone.GOOD,
+    sign="↑",
+    meaning="uploaded by this run; not yet confirmed on the index",
 )
 SAME = Mark(
     id="same",
-    word="same",
+    word="skipped",
     tone=Tone.GOOD,
     sign="=",
-    meaning="skipped: the index had the same bytes already",
+    meaning="already on the index with the same sha256",
 )
 CHECKED = Mark(
     id="checked",
     word="checked",
     tone=Tone.PLAIN,
     sign="○",
-    meaning="whole, and no check stops it; not posted",
+    meaning="verified, and passed the checks; not uploaded",
 )
-SIGNED = Mark(id="signed", word="signed", tone=Tone.PLAIN, sign="○", meaning="checked and signed; not posted")
+SIGNED = Mark(
+    id="signed", word="signed", tone=Tone.PLAIN, sign="○", meaning="checked and signed; not uploaded"
+)
 WOULD_POST = Mark(
-    id="would-post", word="would post", tone=Tone.PLAIN, sign="↑", meaning="the index does not have it yet"
+    id="would-post", word="would upload", tone=Tone.PLAIN, sign="↑", meaning="not yet on the index"
 )
-HERE = Mark(id="here", word="here", tone=Tone.PLAIN, sign="↓", meaning="in the wheelhouse; not yet checked")
+HERE = Mark(
+    id="here", word="downloaded", tone=Tone.PLAIN, sign="↓", meaning="in the wheelhouse; not yet checked"
+)
 LISTED = Mark(
-    id="listed", word="listed", tone=Tone.PLAIN, sign="·", meaning="seen where it is staged, no more"
+    id="listed", word="listed", tone=Tone.PLAIN, sign="·", meaning="found in the staging area; not downloaded"
 )
 NOT_TRIED = Mark(
-    id="not-tried", word="not tried", tone=Tone.WARN, sign="…", meaning="the run ended before its turn"
+    id="not-tried",
+    word="not tried",
+    tone=Tone.WARN,
+    sign="…",
+    meaning="the run ended before this file was uploaded",
 )
 UNKNOWN = Mark(
     id="unknown",
     word="unknown",
     tone=Tone.WARN,
     sign="?",
-    meaning="posted without an answer, and the index could not be asked",
+    meaning="sent, but the index did not respond and could not be queried",
 )
-FAILED = Mark(id="failed", word="failed", tone=Tone.BAD, sign="✗", meaning="a check stops it")
+FAILED = Mark(
+    id="failed", word="failed checks", tone=Tone.BAD, sign="✗", meaning="has findings that block the release"
+)
 CONFLICT = Mark(
     id="conflict",
     word="conflict",
     tone=Tone.BAD,
     sign="≠",
-    meaning="the index has other bytes under this name, or these under another",
+    meaning="the index has other bytes under this name, or the same bytes under another name",
 )
-REJECTED = Mark(id="refused", word="refused", tone=Tone.BAD, sign="⊘", meaning="the index did not take it")
-LOST = Mark(id="lost", word="lost", tone=Tone.BAD, sign="▽", meaning="the previous release has a wheel here")
-EXPECTED = Mark(id="expected", word="missing", tone=Tone.BAD, sign="□", meaning="a wheel is expected here")
+REJECTED = Mark(id="refused", word="rejected", tone=Tone.BAD, sign="⊘", meaning="the index refused the file")
+LOST = Mark(
+    id="lost",
+    word="lost",
+    tone=Tone.BAD,
+    sign="▽",
+    meaning="the previous release has a wheel here, this one has none",
+)
+EXPECTED = Mark(
+    id="expected",
+    word="missing",
+    tone=Tone.BAD,
+    sign="□",
+    meaning="a wheel is expected here, but there is none",
+)
 COVERED = Mark(
     id="covered",
     word="covered",
@@ -97,7 +123,7 @@ COVERED = Mark(
     meaning="a wheel of another row or column is installed here",
 )
 
-_OF_FILES: Mapping[State, Mark] = {
+_MARK_OF_STATE: Mapping[State, Mark] = {
     State.LISTED: LISTED,
     State.HERE: HERE,
     State.CHECKED: CHECKED,
@@ -115,12 +141,12 @@ _OF_FILES: Mapping[State, Mark] = {
     State.UNKNOWN: UNKNOWN,
     State.NOT_TRIED: NOT_TRIED,
 }
-_OF_PLACES: Mapping[matrix.State, Mark] = {
+_MARK_OF_EMPTY_CELL: Mapping[matrix.State, Mark] = {
     matrix.State.LOST: LOST,
     matrix.State.MISSING: EXPECTED,
     matrix.State.COVERED: COVERED,
 }
-#: The order of the legend; of several wheels in one place the last of these is shown.
+#: The order of the legend; a cell with several wheels shows the last of their marks in this order.
 ORDER = (
     *(PUBLISHED, UPLOADED, SAME, WOULD_POST, SIGNED, CHECKED, HERE, LISTED),
     *(COVERED, NOT_TRIED, UNKNOWN, REJECTED, FAILED, CONFLICT, LOST, EXPECTED),
@@ -128,13 +154,23 @@ ORDER = (
 
 
 def of_file(row: Row) -> Mark:
-    """How the state of a file is shown."""
-    return _OF_FILES[row.state]
+    """Return the mark for the state of a file."""
+    return _MARK_OF_STATE[row.state]
+
+
+def of_outcome(outcome: UploadOutcome) -> Mark:
+    """Return the mark for the outcome of an upload."""
+    return _MARK_OF_STATE[STATE_OF_OUTCOME[outcome]]
+
+
+def status_label(row: Row) -> str:
+    """Return the word for the state of a file; for a downloaded file, how it got into the wheelhouse."""
+    return row.fetched.outcome if row.fetched and row.state is State.HERE else of_file(row).word
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Square:
-    """One place of the picture."""
+    """One cell of the matrix as it is shown."""
 
     mark: Mark
     #: The previous release has no wheel here.
@@ -144,38 +180,39 @@ class Square:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """The matrix as it is drawn: a line of squares for each python; None where nothing is known."""
+    """The matrix as it is shown: a row of cells for each Python, None for an empty cell."""
 
     platforms: tuple[Family, ...]
-    #: Systems, each with how many platforms of it stand beside each other.
+    #: Operating systems, each with the number of consecutive platforms that belong to it.
     systems: tuple[tuple[str, int], ...]
     lines: tuple[tuple[str, tuple[Square | None, ...]], ...]
-    #: The sdist, if there is one, or was.
+    #: None if neither this release nor the previous one has an sdist.
     sdist: Square | None
-    #: The marks that occur, in the order of the legend, and how often each does.
+    #: The marks in use, in the order of the legend, each with its number of occurrences.
     legend: tuple[tuple[Mark, int], ...]
-    #: How many squares are new, and since which version; empty when nothing was compared.
+    #: Number of new cells, and the version of the previous release; empty if there is none.
     new: int
     compared_with: str
-    #: Pythons and platforms that were left out, for nobody can look at so many.
+    #: Number of rows and columns beyond the limit that are not shown.
     left_out: int
 
 
 def picture(report: Report, rows: Sequence[Row], *, most: int = 60) -> Picture | None:
-    """The matrix of a report with what became of each wheel; None when there is no wheel to look at."""
-    found = matrix.of(report)
-    if not found.cells:
+    """Return the matrix with the state of each wheel, cut to ``most`` rows and columns; None if empty."""
+    release_matrix = matrix.of(report)
+    if not release_matrix.cells:
         return None
-    by_name = {row.filename: of_file(row) for row in rows}
-    squares = {place: _square(cell, by_name) for place, cell in found.cells.items()}
-    pythons, platforms = found.pythons[:most], found.platforms[:most]
-    sdist = _sdist(report, by_name)
+    marks = {row.filename: of_file(row) for row in rows}
+    squares = {place: _build_wheel_cell(cell, marks) for place, cell in release_matrix.cells.items()}
+    pythons, platforms = release_matrix.pythons[:most], release_matrix.platforms[:most]
+    sdist = _build_sdist_cell(report, marks)
     shown = [*squares.values(), *([sdist] if sdist else [])]
     counts = Counter(square.mark.id for square in shown)
     return Picture(
         platforms=platforms,
         systems=tuple(
-            (system, len(list(same))) for system, same in groupby(platforms, lambda each: each.system)
+            (system, len(list(group)))
+            for system, group in groupby(platforms, lambda platform: platform.system)
         ),
         lines=tuple(
             (python, tuple(squares.get(matrix.Place(python, platform)) for platform in platforms))
@@ -184,35 +221,34 @@ def picture(report: Report, rows: Sequence[Row], *, most: int = 60) -> Picture |
         sdist=sdist,
         legend=tuple((mark, counts[mark.id]) for mark in ORDER if mark.id in counts),
         new=sum(square.new for square in shown),
-        compared_with=found.compared_with,
-        left_out=len(found.pythons) - len(pythons) + len(found.platforms) - len(platforms),
+        compared_with=release_matrix.compared_with,
+        left_out=len(release_matrix.pythons) - len(pythons) + len(release_matrix.platforms) - len(platforms),
     )
 
 
 def missing(report: Report, rows: Sequence[Row]) -> list[str]:
-    """The places that a wheel is expected in, or was, and that have none: ``cp311-win_amd64``, ``sdist``."""
-    found = matrix.of(report)
+    """Return the missing cells, expected or in the previous release: ``cp311-win_amd64``, ``sdist``."""
     places = [
         f"{place.python}-{place.platform}"
-        for place, cell in found.cells.items()
+        for place, cell in matrix.of(report).cells.items()
         if cell.state in (matrix.State.LOST, matrix.State.MISSING)
     ]
-    sdist = _sdist(report, {row.filename: of_file(row) for row in rows})
+    sdist = _build_sdist_cell(report, {row.filename: of_file(row) for row in rows})
     return [*sorted(places), *(["sdist"] if sdist and sdist.mark is LOST else [])]
 
 
-def _square(cell: matrix.Cell, by_name: Mapping[str, Mark]) -> Square:
-    if cell.state in _OF_PLACES:
-        return Square(mark=_OF_PLACES[cell.state])
-    worst = max((by_name[filename] for filename in cell.files), key=ORDER.index)
+def _build_wheel_cell(cell: matrix.Cell, marks: Mapping[str, Mark]) -> Square:
+    if cell.state in _MARK_OF_EMPTY_CELL:
+        return Square(mark=_MARK_OF_EMPTY_CELL[cell.state])
+    worst = max((marks[filename] for filename in cell.files), key=ORDER.index)
     return Square(mark=worst, new=cell.state is matrix.State.NEW, files=cell.files)
 
 
-def _sdist(report: Report, by_name: Mapping[str, Mark]) -> Square | None:
+def _build_sdist_cell(report: Report, marks: Mapping[str, Mark]) -> Square | None:
     selected = report.selection.files if report.selection else ()
-    here = tuple(name.filename for name, _ in selected if isinstance(name, SdistName))
-    before = [isinstance(name, SdistName) for name in matrix.parsed(report.previous)]
-    if here:
-        worst = max((by_name[filename] for filename in here), key=ORDER.index)
-        return Square(mark=worst, new=bool(before) and not any(before), files=here)
-    return Square(mark=LOST) if any(before) else None
+    sdists = tuple(name.filename for name, _ in selected if isinstance(name, SdistName))
+    was_sdist = [isinstance(name, SdistName) for name in matrix.parsed(report.previous)]
+    if sdists:
+        worst = max((marks[filename] for filename in sdists), key=ORDER.index)
+        return Square(mark=worst, new=bool(was_sdist) and not any(was_sdist), files=sdists)
+    return Square(mark=LOST) if any(was_sdist) else None

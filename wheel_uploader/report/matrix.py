@@ -1,4 +1,4 @@
-"""Pythons x platforms: where the release has a wheel, where it lost or gained one, where one is missing."""
+"""The matrix of Pythons and platforms, with the state of each cell: present, new, lost, missing, covered."""
 
 from __future__ import annotations
 
@@ -16,24 +16,25 @@ from wheel_uploader.platforms.families import Family
 from wheel_uploader.platforms.places import Slot, by_slot, cells_of, row
 from wheel_uploader.report.look import PLAIN, Ink, Look
 
-_GAP = "  "
+_COLUMN_GAP = "  "
 
 
 class State(enum.StrEnum):
-    """What is known of one place of the matrix."""
+    """The state of one cell. The values are part of the JSON format."""
 
     PRESENT = "present"
-    #: The release that was compared with had no wheel in this place.
+    #: Present, and the previous release had no wheel here.
     NEW = "new"
-    #: It had one, and nothing takes its place.
+    #: The previous release had a wheel here; this one has neither a wheel nor a substitute.
     LOST = "lost"
+    #: A wheel is expected here, but there is none.
     MISSING = "missing"
-    #: It had one, or one is expected: a wheel of another place (universal2, abi3) is installed there.
+    #: Expected or in the previous release; a wheel of another cell (universal2, abi3) is installed here.
     COVERED = "covered"
 
 
 class Place(NamedTuple):
-    """A row and a column."""
+    """The coordinates of a cell: a Python and a platform."""
 
     python: str
     platform: Family
@@ -41,7 +42,7 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """A place with something to say: its state, and the wheels that stand there."""
+    """A cell that is not empty: its state and its wheels."""
 
     state: State
     files: tuple[str, ...] = ()
@@ -49,12 +50,12 @@ class Cell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Matrix:
-    """All places that a wheel of this release or of the previous one has, or that one is expected for."""
+    """The cells for the wheels of this release, of the previous one, and for the expected wheels."""
 
     pythons: tuple[str, ...]
     platforms: tuple[Family, ...]
     cells: Mapping[Place, Cell]
-    #: The version that was compared with; empty when none was.
+    #: The version of the previous release; empty if nothing was compared.
     compared_with: str = ""
 
 
@@ -62,7 +63,7 @@ class Matrix:
 
 
 def of(report: Report) -> Matrix:
-    """The matrix of a report; without rows when nothing was found."""
+    """Return the matrix of a report; empty if no files were listed."""
     present = [name for name, _ in report.selection.files] if report.selection else []
     return make(present, report.previous, report.lost, report.expected)
 
@@ -73,51 +74,60 @@ def make(
     lost: Iterable[tuple[str, str]] = (),
     expected: Iterable[tuple[str, str]] = (),
 ) -> Matrix:
-    """The matrix of the wheels among ``present``.
+    """Return the matrix of the wheels among ``present``.
 
-    ``previous`` are file names of the release before, of which some may be no wheel's, and ``lost`` the
-    pythons and platforms among them that are gone; what is gone on purpose, with a python that
-    Requires-Python refuses now, has no place. ``expected`` are pythons and platforms as expect has them.
+    ``previous`` holds the file names of the previous release, whether wheels or not, and ``lost`` the pairs
+    of Python and platform that it has and this release lacks. A wheel that is absent on purpose, because
+    Requires-Python now excludes its Python, has no cell. ``expected`` holds the pairs of Python and platform
+    that wheels are expected for.
     """
-    earlier = tuple(parsed(previous))
-    before = cells_of(earlier, beside=present)
-    here = {_place(slot): tuple(name.filename for name in names) for slot, names in by_slot(present).items()}
-    there = {_place(slot) for slot in by_slot(earlier)}
-    cells = {
-        place: Cell(state=State.NEW if there and place not in there else State.PRESENT, files=files)
-        for place, files in here.items()
+    previous_names = tuple(parsed(previous))
+    previous_cells = cells_of(previous_names, beside=present)
+    files_by_place = {
+        _locate(slot): tuple(name.filename for name in names) for slot, names in by_slot(present).items()
     }
-    gone = set(lost)
-    for cell, slots in before.items():
-        for place in map(_place, slots):
-            if (cell.python, cell.platform) in gone and place not in here:
+    previous_places = {_locate(slot) for slot in by_slot(previous_names)}
+    cells = {
+        place: Cell(
+            state=State.NEW if previous_places and place not in previous_places else State.PRESENT,
+            files=files,
+        )
+        for place, files in files_by_place.items()
+    }
+    lost_pairs = set(lost)
+    for cell, slots in previous_cells.items():
+        for place in map(_locate, slots):
+            if (cell.python, cell.platform) in lost_pairs and place not in files_by_place:
                 cells[place] = Cell(state=State.LOST)
-            elif place not in cells and _is_filled(cell, present):
+            elif place not in cells and _is_covered(cell, present):
                 cells[place] = Cell(state=State.COVERED)
     for python, platform in expected:
         cell = expect.Cell(python, platform)
-        state = State.COVERED if _is_filled(cell, present) else State.MISSING
+        state = State.COVERED if _is_covered(cell, present) else State.MISSING
         cells.setdefault(Place(python, families.parse(platform)[0]), Cell(state=state))
     return Matrix(
-        pythons=tuple(sorted({place.python for place in cells}, key=_python_order)),
+        pythons=tuple(sorted({place.python for place in cells}, key=_python_sort_key)),
         platforms=tuple(
-            sorted({place.platform for place in cells}, key=lambda each: (each.system == "any", each))
+            sorted(
+                {place.platform for place in cells},
+                key=lambda platform: (platform.system == "any", platform),
+            )
         ),
         cells=cells,
-        compared_with=str(earlier[0].version) if earlier else "",
+        compared_with=str(previous_names[0].version) if previous_names else "",
     )
 
 
-def _place(slot: Slot) -> Place:
+def _locate(slot: Slot) -> Place:
     return Place(row(slot).word, families.parse(slot.platform)[0])
 
 
-def _is_filled(cell: expect.Cell, present: Iterable[DistName]) -> bool:
+def _is_covered(cell: expect.Cell, present: Iterable[DistName]) -> bool:
     return any(cell.is_filled_by(name) for name in present)
 
 
 def parsed(filenames: Iterable[str]) -> Iterator[DistName]:
-    """The names of wheels and sdists among ``filenames``."""
+    """Yield the parsed names of the wheels and sdists among ``filenames``."""
     for filename in filenames:
         try:
             yield names.parse(filename)
@@ -125,118 +135,128 @@ def parsed(filenames: Iterable[str]) -> Iterator[DistName]:
             continue
 
 
-_KINDS = ("cp", "pp", "graalpy")
+_INTERPRETER_ORDER = ("cp", "pp", "graalpy")
 
 
-def _python_order(python: str) -> tuple[int, bool, tuple[int, int], str]:
-    """CPython by version, its stable ABI, other interpreters, and what runs on all of them."""
-    found = re.match(r"([a-z]+)(\d)(\d*)", python)
-    if not found:
-        return (len(_KINDS), True, (0, 0), python)
-    kind = _KINDS.index(found[1]) if found[1] in _KINDS else len(_KINDS)
-    return (kind, "-" in python, (int(found[2]), int(found[3] or 0)), python)
+def _python_sort_key(python: str) -> tuple[int, bool, tuple[int, int], str]:
+    """Return a sort key: CPython by version, its stable ABI, other interpreters, generic tags."""
+    match = re.match(r"([a-z]+)(\d)(\d*)", python)
+    if not match:
+        return (len(_INTERPRETER_ORDER), True, (0, 0), python)
+    interpreter = (
+        _INTERPRETER_ORDER.index(match[1]) if match[1] in _INTERPRETER_ORDER else len(_INTERPRETER_ORDER)
+    )
+    return (interpreter, "-" in python, (int(match[2]), int(match[3] or 0)), python)
 
 
-# --- on the screen ---------------------------------------------------------------------------------
+# --- as text ---------------------------------------------------------------------------------------
 
 
-def lines(matrix: Matrix, look: Look = PLAIN, troubles: Mapping[str, str] | None = None) -> Iterator[str]:
-    """The matrix as text of at most ``look.width`` columns, in several parts if need be.
+def lines(matrix: Matrix, style: Look = PLAIN, troubles: Mapping[str, str] | None = None) -> Iterator[str]:
+    """Yield the matrix as text; if it is wider than ``style.width`` columns, in several parts.
 
-    ``troubles``: file names, each with a word for what is wrong with it.
+    ``troubles`` maps the names of files with a problem to the word that their cell shows.
     """
-    label = max(len(python) for python in matrix.pythons)
+    label_width = max(len(python) for python in matrix.pythons)
     platforms = list(matrix.platforms)
-    words = {place: _word(cell, look, troubles or {}) for place, cell in matrix.cells.items()}
-    nothing = _Word("\N{MIDDLE DOT}" if look.utf8 else ".", Ink.DIM)
+    texts = {place: _format_cell(cell, style, troubles or {}) for place, cell in matrix.cells.items()}
+    empty = _CellText("\N{MIDDLE DOT}" if style.utf8 else ".", Ink.DIM)
     grid = {
-        Place(python, platform): words.get(Place(python, platform), nothing)
+        Place(python, platform): texts.get(Place(python, platform), empty)
         for python in matrix.pythons
         for platform in platforms
     }
     while platforms:
-        widths = _widths(matrix.pythons, platforms, grid, look.width - len(_GAP) - label)
-        yield from _part(matrix.pythons, widths, label, grid, look)
+        widths = _fit_columns(matrix.pythons, platforms, grid, style.width - len(_COLUMN_GAP) - label_width)
+        yield from _format_part(matrix.pythons, widths, label_width, grid, style)
         del platforms[: len(widths)]
-    shown = {word.text for word in words.values()}
+    shown = {cell.text for cell in texts.values()}
     if matrix.compared_with and shown & {_NEW, _LOST}:
-        yield f"{_GAP}new, LOST: compared with {matrix.compared_with}"
-    covered = f"({_mark(look)})"
+        yield f"{_COLUMN_GAP}new, LOST: compared with {matrix.compared_with}"
+    covered = f"({_get_present_symbol(style)})"
     if covered in shown:
-        yield f"{_GAP}{covered}: a wheel of another row or column is installed there"
+        yield f"{_COLUMN_GAP}{covered}: a wheel of another row or column is installed here"
 
 
-class _Word(NamedTuple):
-    """What stands in a place, and how it is coloured."""
+class _CellText(NamedTuple):
+    """The text of a cell and its colour."""
 
     text: str
-    ink: Ink | None
+    color: Ink | None
 
 
 _NEW, _LOST, _MISSING = "new", "LOST", "MISSING"
 
 
-def _mark(look: Look) -> str:
-    return "\N{CHECK MARK}" if look.utf8 else "x"
+def _get_present_symbol(style: Look) -> str:
+    return "\N{CHECK MARK}" if style.utf8 else "x"
 
 
-def _word(cell: Cell, look: Look, troubles: Mapping[str, str]) -> _Word:
-    wrong = [troubles[filename] for filename in cell.files if filename in troubles]
-    if wrong:
-        return _Word(wrong[0], Ink.RED)
+def _format_cell(cell: Cell, style: Look, troubles: Mapping[str, str]) -> _CellText:
+    problems = [troubles[filename] for filename in cell.files if filename in troubles]
+    if problems:
+        return _CellText(problems[0], Ink.RED)
     return {
-        State.PRESENT: _Word(_mark(look), Ink.GREEN),
-        State.NEW: _Word(_NEW, Ink.GREEN),
-        State.LOST: _Word(_LOST, Ink.RED),
-        State.MISSING: _Word(_MISSING, Ink.RED),
-        State.COVERED: _Word(f"({_mark(look)})", None),
+        State.PRESENT: _CellText(_get_present_symbol(style), Ink.GREEN),
+        State.NEW: _CellText(_NEW, Ink.GREEN),
+        State.LOST: _CellText(_LOST, Ink.RED),
+        State.MISSING: _CellText(_MISSING, Ink.RED),
+        State.COVERED: _CellText(f"({_get_present_symbol(style)})", None),
     }[cell.state]
 
 
-def _widths(
-    pythons: Sequence[str], platforms: Sequence[Family], grid: Mapping[Place, _Word], room: int
+def _fit_columns(
+    pythons: Sequence[str], platforms: Sequence[Family], grid: Mapping[Place, _CellText], room: int
 ) -> dict[Family, int]:
-    """As many of the next platforms as fit beside each other, one at least, with the width of each."""
+    """Return the widths of the next platforms that fit into ``room`` characters; of at least one platform."""
     widths: dict[Family, int] = {}
-    family = ""
-    for platform, following in zip(platforms, [*platforms[1:], None], strict=True):
-        words = (grid[Place(python, platform)].text for python in pythons)
-        width = max(len(platform.arch), *map(len, words))
-        # The family's name stands over all of its columns.
-        needed = max(width, len(platform.system)) if platform.system != family else width
-        family = platform.system
-        if following is None or following.system != family:
+    system = ""
+    for platform, next_platform in zip(platforms, [*platforms[1:], None], strict=True):
+        texts = (grid[Place(python, platform)].text for python in pythons)
+        width = max(len(platform.arch), *map(len, texts))
+        # The name of the system spans all of its columns.
+        needed = max(width, len(platform.system)) if platform.system != system else width
+        system = platform.system
+        if next_platform is None or next_platform.system != system:
             width = needed
-        if room < len(_GAP) + needed and widths:
+        if room < len(_COLUMN_GAP) + needed and widths:
             break
         widths[platform] = width
-        room -= len(_GAP) + width
+        room -= len(_COLUMN_GAP) + width
     return widths
 
 
-def _part(
+def _format_part(
     pythons: Sequence[str],
     widths: Mapping[Family, int],
-    label: int,
-    grid: Mapping[Place, _Word],
-    look: Look,
+    label_width: int,
+    grid: Mapping[Place, _CellText],
+    style: Look,
 ) -> Iterator[str]:
-    """One or two lines of headings, and a line for each python."""
-    families: dict[str, int] = {}
+    """Yield one or two heading lines, and a line for each Python."""
+    system_widths: dict[str, int] = {}
     for platform, width in widths.items():
-        before = families.get(platform.system)
-        families[platform.system] = width if before is None else before + len(_GAP) + width
-    yield _line("", label, [(family, width, None) for family, width in families.items()], look)
+        width_so_far = system_widths.get(platform.system)
+        system_widths[platform.system] = (
+            width if width_so_far is None else width_so_far + len(_COLUMN_GAP) + width
+        )
+    yield _format_line(
+        "", label_width, [(system, width, None) for system, width in system_widths.items()], style
+    )
     if any(platform.arch for platform in widths):
-        yield _line("", label, [(platform.arch, width, None) for platform, width in widths.items()], look)
+        yield _format_line(
+            "", label_width, [(platform.arch, width, None) for platform, width in widths.items()], style
+        )
     for python in pythons:
-        words = [(*grid[Place(python, platform)], width) for platform, width in widths.items()]
-        yield _line(python, label, [(text, width, ink) for text, ink, width in words], look)
+        cells = [(*grid[Place(python, platform)], width) for platform, width in widths.items()]
+        yield _format_line(python, label_width, [(text, width, color) for text, color, width in cells], style)
 
 
-def _line(python: str, label: int, cells: Sequence[tuple[str, int, Ink | None]], look: Look) -> str:
-    """What is left, and the cells, each with its width and colour; no space at the end."""
+def _format_line(
+    python: str, label_width: int, cells: Sequence[tuple[str, int, Ink | None]], style: Look
+) -> str:
+    """Return a line with the Python and the cells, given as text, width and colour."""
     if not cells:
-        return f"{_GAP}{python}"
-    padded = [look.paint(text, ink) + " " * (width - len(text)) for text, width, ink in cells]
-    return _GAP.join(["", python.ljust(label), *padded]).rstrip()
+        return f"{_COLUMN_GAP}{python}"
+    padded = [style.paint(text, color) + " " * (width - len(text)) for text, width, color in cells]
+    return _COLUMN_GAP.join(["", python.ljust(label_width), *padded]).rstrip()

@@ -1,4 +1,4 @@
-"""A block for release notes: each file with its size and sha256, in Markdown or in reStructuredText."""
+"""A table of the files for release notes, with sizes and SHA-256 digests, in Markdown or reStructuredText."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ from wheel_uploader.models import LocalFile, Report
 
 
 def markdown(report: Report) -> str:
-    """A table in GitHub's flavour; empty when no file was fetched."""
+    """Return a GitHub Flavored Markdown table; empty if no file was downloaded."""
     if not report.fetched:
         return ""
-    rows = [f"| `{file.filename}` | {human_size(file.size)} | `{file.sha256}` |" for file in _files(report)]
+    rows = [
+        f"| `{file.filename}` | {human_size(file.size)} | `{file.sha256}` |" for file in _sort_files(report)
+    ]
     return "\n".join(["| File | Size | SHA256 |", "| --- | ---: | --- |", *rows]) + "\n"
 
 
 def rest(report: Report) -> str:
-    """A ``list-table``; empty when no file was fetched."""
+    """Return a reStructuredText ``list-table``; empty if no file was downloaded."""
     if not report.fetched:
         return ""
     lines = [".. list-table::", "   :header-rows: 1", "", "   * - File", "     - Size", "     - SHA256"]
-    for file in _files(report):
+    for file in _sort_files(report):
         lines += [
             f"   * - ``{file.filename}``",
             f"     - {human_size(file.size)}",
@@ -29,9 +31,9 @@ def rest(report: Report) -> str:
 
 
 def sums(report: Report) -> str:
-    """The files as SHA256SUMS has them."""
-    return "".join(f"{file.sha256}  {file.filename}\n" for file in _files(report))
+    """Return the digests in the format of a SHA256SUMS file."""
+    return "".join(f"{file.sha256}  {file.filename}\n" for file in _sort_files(report))
 
 
-def _files(report: Report) -> list[LocalFile]:
-    return sorted((each.file for each in report.fetched), key=lambda file: file.filename)
+def _sort_files(report: Report) -> list[LocalFile]:
+    return sorted((fetched.file for fetched in report.fetched), key=lambda file: file.filename)

@@ -1,4 +1,4 @@
-"""What a report says of a check itself, beside what the check found."""
+"""Descriptions of the checks as reports show them, and the reasons for ignored findings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from wheel_uploader.models import Finding, Report, Severity
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """A check as people read of it: one line, and all that ``--explain`` says."""
+    """The description of a check: its title and the text of ``--explain``."""
 
     id: str
     severity: Severity
@@ -18,20 +18,20 @@ class Rule:
     explanation: str
 
 
-#: The subject of what is found in no file of its own.
+#: The subject of a finding that concerns the release as a whole.
 RELEASE = "release"
-#: Check id to rule, in the order of the table of checks.
+#: Check ID to description, in the order of the check registry.
 Rules = Mapping[str, Rule]
 
 
 def reason(report: Report, finding: Finding) -> str:
-    """Why the person accepted a finding; empty when no reason was given."""
-    given = report.options.ignore
-    return given.get(finding.check) or given.get(finding.check.partition("/")[0], "")
+    """Return the reason that the user gave for ignoring a finding; empty if there is none."""
+    reasons = report.options.ignore
+    return reasons.get(finding.check) or reasons.get(finding.check.partition("/")[0], "")
 
 
 def idle_ignores(report: Report) -> tuple[str, ...]:
-    """The checks and families that were to be ignored, and found nothing."""
-    matched = {finding.check for finding in report.findings}
-    matched |= {check.partition("/")[0] for check in matched}
-    return tuple(check_id for check_id in report.options.ignore if check_id not in matched)
+    """Return the checks and families in ``--ignore`` that have no findings."""
+    with_findings = {finding.check for finding in report.findings}
+    with_findings |= {check.partition("/")[0] for check in with_findings}
+    return tuple(check_id for check_id in report.options.ignore if check_id not in with_findings)

@@ -1,4 +1,4 @@
-"""The report for code scanning: SARIF 2.1.0, a result for each finding and a rule for each check."""
+"""The report as SARIF 2.1.0 for code scanning, with a result per finding and a rule per check."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ from wheel_uploader.report.findings import ORDER
 from wheel_uploader.report.rule import Rule, Rules, reason
 from wheel_uploader.urls import quote
 
-#: What code scanning asks a log to name.
-_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
-#: Results of one run; with more of them, code scanning refuses the whole log.
-_MOST = 25_000
+#: GitHub code scanning requires a log to name its schema.
+_SCHEMA_URL = "https://json.schemastore.org/sarif-2.1.0.json"
+#: Results per run; GitHub code scanning rejects a log with more.
+_MAX_RESULTS = 25_000
 
 
-def render(report: Report, rules: Rules) -> str:
-    """The findings as a SARIF log, with a newline at the end."""
-    return json.dumps(document(report, rules), indent=2, ensure_ascii=True) + "\n"
+def render(report: Report, check_infos: Rules) -> str:
+    """Return the findings as a SARIF log, with a newline at the end."""
+    return json.dumps(document(report, check_infos), indent=2, ensure_ascii=True) + "\n"
 
 
-def document(report: Report, rules: Rules) -> dict[str, Any]:
-    """The log as plain values: one run, whose results name files as they are called, without a folder."""
+def document(report: Report, check_infos: Rules) -> dict[str, Any]:
+    """Return the log as a dictionary that json can serialize; results name files without a directory."""
     worst_first = sorted(report.findings, key=lambda finding: ORDER.index(finding.severity))
-    index = {check_id: number for number, check_id in enumerate(rules)}
+    index = {check_id: number for number, check_id in enumerate(check_infos)}
     run: dict[str, Any] = {
         "tool": {
             "driver": {
                 "name": "wheel-uploader",
                 "version": __version__,
-                "rules": [_rule(rule) for rule in rules.values()],
+                "rules": [_build_rule(rule) for rule in check_infos.values()],
             }
         },
-        "invocations": [_invocation(report)],
-        "results": [_result(report, finding, index) for finding in worst_first[:_MOST]],
+        "invocations": [_build_invocation(report)],
+        "results": [_build_result(report, finding, index) for finding in worst_first[:_MAX_RESULTS]],
     }
-    return {"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}
+    return {"$schema": _SCHEMA_URL, "version": "2.1.0", "runs": [run]}
 
 
-def _rule(rule: Rule) -> dict[str, Any]:
+def _build_rule(rule: Rule) -> dict[str, Any]:
     return {
         "id": rule.id,
         "shortDescription": {"text": f"{rule.title}."},
@@ -53,32 +53,37 @@ def _rule(rule: Rule) -> dict[str, Any]:
     }
 
 
-def _result(report: Report, finding: Finding, index: dict[str, int]) -> dict[str, Any]:
+def _build_result(report: Report, finding: Finding, index: dict[str, int]) -> dict[str, Any]:
     message = printable(finding.message)
     member = None if finding.member is None else printable(finding.member)
     result: dict[str, Any] = {
         "ruleId": finding.check,
         "level": finding.severity.value,
         "message": {"text": message if member is None else f"{member}: {message}"},
-        "locations": [_location(report, finding, member)],
-        "partialFingerprints": {"finding/v1": _fingerprint(finding)},
+        "locations": [_build_location(report, finding, member)],
+        "partialFingerprints": {"finding/v1": _compute_fingerprint(finding)},
     }
     if finding.check in index:
         result["ruleIndex"] = index[finding.check]
     if finding.ignored:
-        why = printable(reason(report, finding))
-        result["suppressions"] = [{"kind": "external", **({"justification": why} if why else {})}]
+        justification = printable(reason(report, finding))
+        result["suppressions"] = [
+            {"kind": "external", **({"justification": justification} if justification else {})}
+        ]
     return result
 
 
-def _location(report: Report, finding: Finding, member: str | None) -> dict[str, Any]:
-    """The file; what is found in the release as a whole stands at its first one, for code scanning's sake."""
+def _build_location(report: Report, finding: Finding, member: str | None) -> dict[str, Any]:
+    """Return the file of a finding; for a finding of the whole release, its first file.
+
+    Code scanning requires a location for every result.
+    """
     names = [name.filename for name, _ in report.selection.files] if report.selection else []
     subject = finding.subject if finding.subject in names else (names or [finding.subject])[0]
     location: dict[str, Any] = {
         "physicalLocation": {
             "artifactLocation": {"uri": quote(subject)},
-            # A wheel has no lines, and code scanning shows nothing without one.
+            # Code scanning shows no result without a line, although a wheel has none.
             "region": {"startLine": 1},
         }
     }
@@ -87,14 +92,14 @@ def _location(report: Report, finding: Finding, member: str | None) -> dict[str,
     return location
 
 
-def _fingerprint(finding: Finding) -> str:
-    """The same for the same finding in the next run."""
+def _compute_fingerprint(finding: Finding) -> str:
+    """Return a hash that identifies the finding across runs."""
     parts = (finding.check, finding.subject, finding.member or "", finding.message)
     return hashlib.sha256("\0".join(parts).encode("utf-8", "backslashreplace")).hexdigest()
 
 
-def _invocation(report: Report) -> dict[str, Any]:
-    """How the run ended; findings are no failure of it."""
+def _build_invocation(report: Report) -> dict[str, Any]:
+    """Return the outcome of the run; findings alone do not make it unsuccessful."""
     notifications = [
         {"level": "warning", "message": {"text": f"not checked: {printable(sentence)}"}}
         for sentence in report.not_checked

@@ -1,4 +1,4 @@
-"""How far a run went: each of the six stages, how it ended, and how long it took."""
+"""The status and duration of each of the six stages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from wheel_uploader.models import Report, Stage
 
 
 class Progress(enum.StrEnum):
-    """How a stage ended."""
+    """The status of a stage."""
 
     DONE = "done"
     STOPPED = "stopped"
@@ -22,24 +22,24 @@ class Step:
 
     name: str
     progress: Progress
-    #: None when it was not begun.
+    #: None if the stage was not started.
     seconds: float | None = None
-    #: Percent of all the time.
+    #: Percent of the total time.
     share: float = 0.0
 
 
 def of(report: Report) -> tuple[Step, ...]:
-    """The six stages in order."""
+    """Return the six stages in order."""
     total = sum(report.timings.values()) or 1.0
 
     def step(stage: Stage) -> Step:
         seconds = report.timings.get(stage)
         if seconds is None:
             return Step(name=stage.name.lower(), progress=Progress.NOT_RUN)
-        done = report.reached is not None and report.reached >= stage
+        is_done = report.reached is not None and report.reached >= stage
         return Step(
             name=stage.name.lower(),
-            progress=Progress.DONE if done else Progress.STOPPED,
+            progress=Progress.DONE if is_done else Progress.STOPPED,
             seconds=seconds,
             share=100 * seconds / total,
         )

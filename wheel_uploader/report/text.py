@@ -1,4 +1,4 @@
-"""The report for a person: what is in the release, what was found, what became of each file."""
+"""The report as text for the terminal: the files, the matrix, the findings and the outcome."""
 
 from __future__ import annotations
 
@@ -13,166 +13,173 @@ from wheel_uploader.report.look import PLAIN, Ink, Look
 from wheel_uploader.report.marks import Mark, Tone
 from wheel_uploader.report.rule import Rules
 
-#: So many files are all named; of more, those that are not as they should be, and so many of each state.
-_FEW, _SHOWN = 6, 10
-_INKS = {Tone.GOOD: Ink.GREEN, Tone.WARN: Ink.YELLOW, Tone.BAD: Ink.RED, Tone.PLAIN: None}
-#: Where there is nothing but ASCII.
-_SIGNS = {Tone.GOOD: "+", Tone.WARN: "?", Tone.BAD: "!", Tone.PLAIN: " "}
+#: Up to this many files, all of them are named.
+_NAME_ALL_FILES = 6
+#: Of more files, only those with problems are named, at most this many per state.
+_MAX_NAMED_FILES = 10
+_COLORS = {Tone.GOOD: Ink.GREEN, Tone.WARN: Ink.YELLOW, Tone.BAD: Ink.RED, Tone.PLAIN: None}
+#: Symbols for output that is limited to ASCII.
+_ASCII_SYMBOLS = {Tone.GOOD: "+", Tone.WARN: "?", Tone.BAD: "!", Tone.PLAIN: " "}
 
 
-def render(report: Report, rules: Rules, look: Look = PLAIN, *, error: bool = True) -> str:
-    """The report as lines of text, with a newline at the end; empty when nothing was found out.
+def render(report: Report, check_infos: Rules, style: Look = PLAIN, *, error: bool = True) -> str:
+    """Return the report as lines of text, with a newline at the end; empty if there is nothing to report.
 
-    Without ``error``, what stopped the run is left to somebody else to tell.
+    Without ``error``, the error that stopped the run is left out, because the caller prints it separately.
     """
     rows = files.rows(report)
     parts = (
-        _heading(report, look),
-        _files(report, rows, look),
-        _matrix(report, rows, look),
-        findings.lines(report, rules, look),
-        rehearsal.lines(report, look),
-        _broken(_stages(report), look),
-        _ending(report, rows, look) if error or not report.error else (),
+        _format_heading(report, style),
+        _format_files(report, rows, style),
+        _format_matrix(report, rows, style),
+        findings.lines(report, check_infos, style),
+        rehearsal.lines(report, style),
+        _wrap_for_terminal(_format_stage_results(report), style),
+        _format_outcome(report, rows, style) if error or not report.error else (),
     )
     return "".join(f"{line}\n" for part in parts for line in part)
 
 
-def _heading(report: Report, look: Look) -> Iterator[str]:
+def _format_heading(report: Report, style: Look) -> Iterator[str]:
     if report.selection:
-        where = ", ".join(printable(source) for source in _sources(report))
-        said = f"{report.selection.project} {report.selection.version} from {where}"
-        goes = ", rehearsed for" if report.options.rehearse else " to"
-        to = f"{goes} {report.target}" if report.target else ""
-        two_lines = look.terminal and len(said + to) > look.width
-        yield from filter(None, [said, f"  {to.lstrip(', ')}".rstrip()]) if two_lines else [said + to]
+        sources = ", ".join(printable(source) for source in _list_sources(report))
+        release = f"{report.selection.project} {report.selection.version} from {sources}"
+        preposition = ", rehearsed for" if report.options.rehearse else " to"
+        target = f"{preposition} {report.target}" if report.target else ""
+        two_lines = style.terminal and len(release + target) > style.width
+        yield from (
+            filter(None, [release, f"  {target.lstrip(', ')}".rstrip()]) if two_lines else [release + target]
+        )
 
 
-def _sources(report: Report) -> list[str]:
+def _list_sources(report: Report) -> list[str]:
     return list(dict.fromkeys(file.source for _, file in report.selection.files)) if report.selection else []
 
 
 # --- the files -------------------------------------------------------------------------------------
 
 
-def _files(report: Report, rows: Sequence[Row], look: Look) -> Iterator[str]:
-    """How many there are in which state, and those that a person has to know by name."""
+def _format_files(report: Report, rows: Sequence[Row], style: Look) -> Iterator[str]:
+    """Yield the number and size of the files in each state, and the names of those with problems."""
     if not rows:
         return
-    yield f"{counted(len(rows), 'file')}, {human_size(_size(rows))}{_refused(report)}"
+    yield f"{counted(len(rows), 'file')}, {human_size(_sum_sizes(rows))}{_count_not_selected(report)}"
     groups: dict[tuple[Mark, str], list[Row]] = defaultdict(list)
     for row in rows:
-        groups[marks.of_file(row), row.word].append(row)
-    in_order = sorted(groups.items(), key=lambda group: marks.ORDER.index(group[0][0]))
-    word = max(len(word) for _, word in groups)
-    number = max(len(counted(len(same), "file")) for same in groups.values())
-    everything = bool(report.options.verbose) or len(rows) <= _FEW
-    for (mark, state), same in in_order:
-        sign = mark.sign if look.utf8 else _SIGNS[mark.tone]
-        label = look.paint(f"{sign} {state:<{word}}", _INKS[mark.tone])
-        yield f"  {label}  {counted(len(same), 'file'):>{number}}  {human_size(_size(same)):>8}"
-        named = everything or (mark.tone in (Tone.WARN, Tone.BAD) and len(same) < len(rows))
-        most = len(same) if everything else _SHOWN
-        yield from _names(same[:most] if named else [], look)
-        if named and len(same) > most:
-            yield f"              and {len(same) - most} more: -v shows all"
+        groups[marks.of_file(row), marks.status_label(row)].append(row)
+    sorted_groups = sorted(groups.items(), key=lambda group: marks.ORDER.index(group[0][0]))
+    label_width = max(len(label) for _, label in groups)
+    count_width = max(len(counted(len(group), "file")) for group in groups.values())
+    name_all = bool(report.options.verbose) or len(rows) <= _NAME_ALL_FILES
+    for (mark, label), group in sorted_groups:
+        symbol = mark.sign if style.utf8 else _ASCII_SYMBOLS[mark.tone]
+        status = style.paint(f"{symbol} {label:<{label_width}}", _COLORS[mark.tone])
+        count = counted(len(group), "file")
+        yield f"  {status}  {count:>{count_width}}  {human_size(_sum_sizes(group)):>8}"
+        is_named = name_all or (mark.tone in (Tone.WARN, Tone.BAD) and len(group) < len(rows))
+        most = len(group) if name_all else _MAX_NAMED_FILES
+        yield from _format_names(group[:most] if is_named else [], style)
+        if is_named and len(group) > most:
+            yield f"              and {len(group) - most} more: -v shows all"
 
 
-def _size(rows: Sequence[Row]) -> int:
+def _sum_sizes(rows: Sequence[Row]) -> int:
     return sum(row.size or 0 for row in rows)
 
 
-def _names(rows: Sequence[Row], look: Look) -> Iterator[str]:
-    """Sizes and names; without the project and its version, where a name is too long with them."""
+def _format_names(rows: Sequence[Row], style: Look) -> Iterator[str]:
+    """Yield the size and name of each file; a name that is too long loses its project and version."""
     for row in rows:
         name = row.filename
         line = f"    {human_size(row.size):>8}  {name}"
-        if look.terminal and len(line) > look.width and isinstance(row.name, WheelName):
-            rest = name.removeprefix(f"{row.name.raw_project}-{row.name.raw_version}-")
-            line = f"    {human_size(row.size):>8}  ...{rest}"
+        if style.terminal and len(line) > style.width and isinstance(row.name, WheelName):
+            tags = name.removeprefix(f"{row.name.raw_project}-{row.name.raw_version}-")
+            line = f"    {human_size(row.size):>8}  ...{tags}"
         yield line
 
 
-def _refused(report: Report) -> str:
+def _count_not_selected(report: Report) -> str:
     refused = len(report.selection.refused) if report.selection else 0
     if not refused:
         return ""
-    others = f"{counted(refused, 'other')} not taken"
-    return f" ({others}, see above)" if report.options.verbose else f" ({others}: -v says why)"
+    others = f"{counted(refused, 'other')} not selected"
+    return f" ({others}, see above)" if report.options.verbose else f" ({others}: -v shows why)"
 
 
-#: What a place of the matrix says instead of its mark.
-_TROUBLES = {
+#: The words that replace the symbol of a cell in the matrix.
+_PROBLEM_WORDS = {
     State.FAILED: "FAILED",
     State.DIFFERENT: "CONFLICT",
     State.OTHER_NAME: "CONFLICT",
-    State.REJECTED: "REFUSED",
+    State.REJECTED: "REJECTED",
     State.UNKNOWN: "UNKNOWN",
     State.NOT_TRIED: "not tried",
 }
 
 
-def _matrix(report: Report, rows: Sequence[Row], look: Look) -> Iterator[str]:
-    """Pythons x platforms, where there is more than one wheel to look at."""
+def _format_matrix(report: Report, rows: Sequence[Row], style: Look) -> Iterator[str]:
+    """Yield the matrix if there are several wheels, or if wheels are expected."""
     if sum(isinstance(row.name, WheelName) for row in rows) > 1 or (report.selection and report.expected):
-        troubles = {row.filename: _TROUBLES[row.state] for row in rows if row.state in _TROUBLES}
-        yield from matrix.lines(matrix.of(report), look, troubles)
+        problems = {row.filename: _PROBLEM_WORDS[row.state] for row in rows if row.state in _PROBLEM_WORDS}
+        yield from matrix.lines(matrix.of(report), style, problems)
 
 
-# --- the end ---------------------------------------------------------------------------------------
+# --- the outcome -----------------------------------------------------------------------------------
 
 
-def _stages(report: Report) -> Iterator[str]:
-    """What each of the later stages did."""
+def _format_stage_results(report: Report) -> Iterator[str]:
+    """Yield the results of the sign, upload and confirm stages, and the duration of every stage."""
     if report.signatures:
-        made = sum(signature.made for signature in report.signatures)
-        kept = len(report.signatures) - made
-        yield f"signatures: {made} made, {kept} kept, by {report.signatures[0].fingerprint}"
-    if said := attestations.said(report):
-        yield f"attestations: {said}"
+        new = sum(signature.made for signature in report.signatures)
+        reused = len(report.signatures) - new
+        yield f"signatures: {new} new, {reused} reused, by {report.signatures[0].fingerprint}"
+    if attestation_counts := attestations.said(report):
+        yield f"attestations: {attestation_counts}"
         yield from (f"    {maker}" for maker in attestations.makers(report))
     if report.results:
         counts = Counter(result.outcome for result in report.results)
         yield "upload: " + ", ".join(
-            f"{counts[outcome]} {outcome}" for outcome in UploadOutcome if counts[outcome]
+            f"{counts[outcome]} {marks.of_outcome(outcome).word}"
+            for outcome in UploadOutcome
+            if counts[outcome]
         )
         for result in report.results:
             if result.reason and result.outcome in (UploadOutcome.REJECTED, UploadOutcome.UNKNOWN):
                 yield f"    {result.file.filename}: {printable(result.reason)}"
     if report.confirmations:
-        served = f"{len(report.confirmations)} of {counted(len(report.results), 'file')}"
-        yield f"confirmed: the index serves {served} with our sha256"
+        confirmed = f"{len(report.confirmations)} of {counted(len(report.results), 'file')}"
+        yield f"confirmed: the index serves {confirmed} with the same sha256"
     for removal in report.removed:
-        would = "would be removed" if report.options.dry_run else "removed"
+        removed = "would be removed" if report.options.dry_run else "removed"
         size = f"{counted(len(removal.filenames), 'file')}, {human_size(removal.size)}"
-        yield f"{would} from the wheelhouse: version {removal.version} ({size}), which the index has"
+        yield f"{removed} from the wheelhouse: version {removal.version} ({size}); the index serves it"
     if report.timings:
         stages = ", ".join(f"{stage.name.lower()} {seconds:.1f}" for stage, seconds in report.timings.items())
         yield f"seconds: {stages}"
 
 
-def _broken(lines: Iterator[str], look: Look) -> Iterator[str]:
-    """Long lines in several, where a terminal would break them anywhere."""
+def _wrap_for_terminal(lines: Iterator[str], style: Look) -> Iterator[str]:
+    """Wrap long lines at spaces if the output is a terminal."""
     for line in lines:
-        yield from findings.wrapped(line, "", "  ", look) if look.terminal else [line]
+        yield from findings.wrapped(line, "", "  ", style) if style.terminal else [line]
 
 
-def _ending(report: Report, rows: Sequence[Row], look: Look) -> Iterator[str]:
-    """What came out of it all, and where to look at it."""
+def _format_outcome(report: Report, rows: Sequence[Row], style: Look) -> Iterator[str]:
+    """Yield the headline of the run, its error if there is one, and the URL of the release page."""
     if not report.timings and not report.error:
         return
-    end = ending.of(report, rows)
-    ink = _INKS[end.tone]
-    sign = {Tone.GOOD: "\N{CHECK MARK} ", Tone.BAD: "\N{BALLOT X} "}.get(end.tone, "") if look.utf8 else ""
+    outcome = ending.of(report, rows)
+    symbols = {Tone.GOOD: "\N{CHECK MARK} ", Tone.BAD: "\N{BALLOT X} "}
+    symbol = symbols.get(outcome.tone, "") if style.utf8 else ""
     release = f": {report.selection.project} {report.selection.version}" if report.selection else ""
-    took = f" in {ending.duration(sum(report.timings.values()))}" if report.timings else ""
-    to = f" to {report.target}" if report.target and report.results else ""
-    yield look.paint(f"{sign}{end.headline}", ink) + release + to + took
+    elapsed = f" in {ending.duration(sum(report.timings.values()))}" if report.timings else ""
+    target = f" to {report.target}" if report.target and report.results else ""
+    yield style.paint(f"{symbol}{outcome.headline}", _COLORS[outcome.tone]) + release + target + elapsed
     if not report.rehearsal:
-        # What pip takes is said above already.
-        yield from findings.wrapped(printable(end.sentence), "  ", "  ", look)
-    yield from (f"    {printable(detail)}" for detail in end.details)
-    if end.next:
-        yield from findings.wrapped(f"next: {printable(end.next)}", "  ", "  ", look)
+        # A rehearsal prints this sentence below its table.
+        yield from findings.wrapped(printable(outcome.sentence), "  ", "  ", style)
+    yield from (f"    {printable(detail)}" for detail in outcome.details)
+    if outcome.next:
+        yield from findings.wrapped(f"next: {printable(outcome.next)}", "  ", "  ", style)
     if report.page:
         yield f"  {report.page}"

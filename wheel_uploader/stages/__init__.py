@@ -1,1 +1,1 @@
-"""What each stage of a run does; pipeline says in which order, and how far."""
+"""The stages of a run; pipeline.py runs them in order."""

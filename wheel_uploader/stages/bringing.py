@@ -1,4 +1,4 @@
-"""The stages that bring the files and judge them: download and check, and the rehearsal."""
+"""The download and check stages, and the rehearsal that follows them."""
 
 from __future__ import annotations
 
@@ -24,89 +24,90 @@ from wheel_uploader.wheelhouse import Wheelhouse
 
 
 def is_in_place(options: Options) -> bool:
-    """Whether there is no need for a wheelhouse: files of this machine are to be checked, and no more."""
-    local = all(LocalFiles.claims(url) for url in options.urls)
-    return options.until == Stage.CHECK and options.wheelhouse is None and local
+    """Return whether local files are checked where they are, so that no wheelhouse is needed."""
+    all_local = all(LocalFiles.claims(url) for url in options.urls)
+    return options.until == Stage.CHECK and options.wheelhouse is None and all_local
 
 
 def wheelhouse(options: Options) -> Wheelhouse:
+    """Return the wheelhouse that the options name, by default ``./wheelhouse``."""
     return Wheelhouse(options.wheelhouse or Path("wheelhouse"), lock_timeout=options.lock_timeout)
 
 
-def download_release(job: Job) -> None:
-    """Every file, whole and verified; the checks of single files are made in the same pass."""
-    options, report, house = job.options, job.report, job.house
-    arrivals = download.fetch_all(
-        job.selection.files,
-        house,
-        job.http,
+def download_release(context: Job) -> None:
+    """Download and verify every file, and run the checks of single files in the same pass."""
+    options, report, wheelhouse = context.options, context.report, context.house
+    downloads = download.fetch_all(
+        context.selection.files,
+        wheelhouse,
+        context.http,
         jobs=options.jobs,
         clobber=options.clobber,
-        progress=job.progress,
-        inspect=_inspector(report),
-        memory=remembered.Remembered(house, _judged_for(report)) if house else None,
-        apart=_apart(job),
+        progress=context.progress,
+        inspect=_make_inspector(report),
+        memory=remembered.Remembered(wheelhouse, _choose_profile(report)) if wheelhouse else None,
+        apart=_make_worker(context),
     )
-    report.fetched = arrivals.fetched
-    report.findings = checks.accepted(arrivals.findings, options.ignore)
-    if arrivals.error:
-        raise arrivals.error
-    job.summaries = arrivals.summaries
-    job.sums = (house.write_sums(job.files),) if house else ()
-    job.companions = download.fetch_companions(
-        job.selection.companions,
-        house,
-        job.http,
+    report.fetched = downloads.fetched
+    report.findings = checks.accepted(downloads.findings, options.ignore)
+    if downloads.error:
+        raise downloads.error
+    context.summaries = downloads.summaries
+    context.sums = (wheelhouse.write_sums(context.files),) if wheelhouse else ()
+    context.companions = download.fetch_companions(
+        context.selection.companions,
+        wheelhouse,
+        context.http,
         jobs=options.jobs,
         clobber=options.clobber,
-        progress=job.progress,
+        progress=context.progress,
     )
 
 
-def check_release(job: Job) -> None:
-    """The release as a whole, and against the index; raises for what must not be published."""
-    options, report = job.options, job.report
-    if job.publishes:
-        job.uploader = ends.uploader_of(options, job.publishes, job.progress)
-    report.attestations = attest.read(job.companions)
-    with job.progress.during(f"check: asking the index what it has of {job.selection.project}"):
-        job.page, report.plan = ends.seen_on(job.served, job.target, job.uploader, report)
+def check_release(context: Job) -> None:
+    """Check the release as a whole and against the index; raise ReleaseError if it must not be published."""
+    options, report = context.options, context.report
+    if context.publishes:
+        context.uploader = ends.uploader_of(options, context.publishes, context.progress)
+    report.attestations = attest.read(context.companions)
+    with context.progress.during(f"check: reading the index page of {context.selection.project}"):
+        context.page, report.plan = ends.seen_on(context.served, context.target, context.uploader, report)
     verdict.judge(
         report,
-        job.selection,
-        job.summaries,
-        expectation=job.asked.expected(job.selection.version, job.selection.project),
-        target=job.target,
-        page=job.page,
+        context.selection,
+        context.summaries,
+        expectation=context.asked.expected(context.selection.version, context.selection.project),
+        target=context.target,
+        page=context.page,
         states=report.plan,
     )
     verdict.stop_if_blocked(report)
     if options.smoke:
         report.trials = smoke.run_all(
-            job.files, job.summaries, options.smoke, job.progress, passed=options.smoke_env
+            context.files, context.summaries, options.smoke, context.progress, passed=options.smoke_env
         )
         smoke.stop_if_failed(report.trials)
 
 
-def rehearse_release(job: Job) -> None:
-    """Instead of signing and publishing: what users would get."""
-    job.report.rehearsal = rehearsal.rehearse(job.report, job.summaries, job.progress)
-    rehearsal.stop_if_worse(job.report)
+def rehearse_release(context: Job) -> None:
+    """Find out what pip would install for users; runs instead of the stages that sign and publish."""
+    context.report.rehearsal = rehearsal.rehearse(context.report, context.summaries, context.progress)
+    rehearsal.stop_if_worse(context.report)
 
 
-def _inspector(report: Report) -> Callable[[WheelContent | SdistContent], Inspection]:
-    """What judges each file the moment it arrives, in the one pass that verifies it as well."""
-    if _judged_for(report) is None:
+def _make_inspector(report: Report) -> Callable[[WheelContent | SdistContent], Inspection]:
+    """Return the function that checks a file's content in the same pass that verifies the file."""
+    if _choose_profile(report) is None:
         return lambda _: Inspection()
     return lambda content: checks.inspect(content, profile=report.profile)
 
 
-def _apart(job: Job) -> Apart | None:
-    """A process that reads the files, where there is a second core for it."""
+def _make_worker(context: Job) -> Apart | None:
+    """Return a worker process that inspects the files; None if there is only one core or one file."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return Apart(_judged_for(job.report)) if cores > 1 and len(job.selection.files) > 1 else None
+    return Apart(_choose_profile(context.report)) if cores > 1 and len(context.selection.files) > 1 else None
 
 
-def _judged_for(report: Report) -> Profile | None:
-    """By whose rules files are judged; None where they only have to be whole."""
+def _choose_profile(report: Report) -> Profile | None:
+    """Return the profile to check files against; None if they are only verified."""
     return report.profile if report.options.until >= Stage.CHECK else None

@@ -1,6 +1,6 @@
-"""The last check before files are posted: everything that earlier stages promised is judged again.
+"""The last check before the upload: a second, independent test of what the earlier stages guarantee.
 
-Earlier stages refuse all of this as well. Publishing cannot be undone, so it does not depend on them.
+The earlier stages reject all of this too. An upload cannot be undone, so it does not rely on them.
 """
 
 from __future__ import annotations
@@ -18,57 +18,57 @@ from wheel_uploader.models import FileState, LocalFile, Stage, option_rules
 from wheel_uploader.models.option_rules import LATEST
 
 
-def require_postable(job: Job) -> None:
-    """Raise ReleaseError unless each file of the plan is a checked file of this release."""
-    option_rules.require_valid(job.options)
-    verdict.stop_if_blocked(job.report)
-    if wrong := [*_of_the_run(job), *_of_the_files(job)]:
+def require_postable(context: Job) -> None:
+    """Raise ReleaseError unless every file to upload is a checked file of this release."""
+    option_rules.require_valid(context.options)
+    verdict.stop_if_blocked(context.report)
+    if problems := [*_find_run_problems(context), *_find_file_problems(context)]:
         raise FileError(
-            "the release is not ready to be posted",
-            details=wrong,
-            hint="Nothing was posted. Please report this as a bug in wheel-uploader.",
+            "the release is not ready to be uploaded",
+            details=problems,
+            hint="Nothing was uploaded. Please report this as a bug in wheel-uploader.",
         )
 
 
-def _of_the_run(job: Job) -> Iterator[str]:
-    options, report, selection = job.options, job.report, job.selection
+def _find_run_problems(context: Job) -> Iterator[str]:
+    options, report, selection = context.options, context.report, context.selection
     if options.until < Stage.UPLOAD or options.rehearse:
-        yield "this run is not meant to publish"
-    if job.publishes is None:
-        yield "there is no index to post to"
+        yield "the options of this run do not allow an upload"
+    if context.publishes is None:
+        yield "no index to upload to is configured"
     if not options.project or canonicalize_name(options.project) != canonicalize_name(selection.project):
-        yield f"the files are of {selection.project}, not of {options.project or 'a named project'}"
+        yield f"the files belong to {selection.project}, not to {options.project or 'a named project'}"
     if options.version not in {"", LATEST} and Version(options.version) != selection.version:
-        yield f"the files are of version {selection.version}, not of {options.version}"
+        yield f"the files belong to version {selection.version}, not to {options.version}"
     planned = Counter(state.file.filename for state in report.plan)
     listed = Counter(name.filename for name, _ in selection.files)
     if planned != listed:
         different = ", ".join(sorted((planned - listed) + (listed - planned)))
-        yield f"the files to post are not those of the release: {different}"
+        yield f"the files to upload differ from those of the release: {different}"
     if any(trial.failure for trial in report.trials):
-        yield "a trial of --smoke failed"
+        yield "a smoke test failed"
 
 
-def _of_the_files(job: Job) -> Iterator[str]:
-    report, selection = job.report, job.selection
-    fetched = {each.file.filename: each.file for each in report.fetched}
-    checked = {summary.name.filename for summary in job.summaries}
+def _find_file_problems(context: Job) -> Iterator[str]:
+    report, selection = context.report, context.selection
+    downloaded = {fetched.file.filename: fetched.file for fetched in report.fetched}
+    checked = {summary.name.filename for summary in context.summaries}
     for state in report.plan:
         file, name = state.file, state.file.name
         if (name.project, name.version) != (selection.project, selection.version):
-            yield f"{file.filename}: it is of {name.project} {name.version}"
+            yield f"{file.filename}: it belongs to {name.project} {name.version}"
         if file.filename not in checked:
             yield f"{file.filename}: it was not checked"
-        if fetched.get(file.filename) != file:
+        if downloaded.get(file.filename) != file:
             yield f"{file.filename}: it is not the file that was downloaded"
         if state.state is FileState.ABSENT:
-            yield from _of_what_goes_along(job, file)
+            yield from _find_missing_attachments(context, file)
 
 
-def _of_what_goes_along(job: Job, file: LocalFile) -> Iterator[str]:
-    options, report = job.options, job.report
-    if options.sign and file.filename not in {each.filename for each in report.signatures}:
+def _find_missing_attachments(context: Job, file: LocalFile) -> Iterator[str]:
+    options, report = context.options, context.report
+    if options.sign and file.filename not in {signature.filename for signature in report.signatures}:
         yield f"{file.filename}: it has no signature"
-    attested = {each.about for each in report.attestations if not each.problem}
+    attested = {attestation.about for attestation in report.attestations if not attestation.problem}
     if options.attest and not options.dry_run and file.filename not in attested:
         yield f"{file.filename}: it has no attestation"

@@ -1,4 +1,4 @@
-"""The stages that cannot be undone: sign, upload, and the proof that the index serves what was checked."""
+"""The sign, upload and confirm stages, whose effects cannot be undone."""
 
 from __future__ import annotations
 
@@ -29,41 +29,45 @@ if TYPE_CHECKING:
     from wheel_uploader.publish.upload import Uploader
 
 
-def sign_release(job: Job) -> None:
-    """All signatures and attestations, before the first byte is posted."""
-    report = job.report
-    if job.signer:
-        paths = [*(file.path for file in job.files), *job.sums]
-        sha256 = {file.path: file.sha256 for file in job.files}
-        sha256 |= dict.fromkeys(job.sums, hashlib.sha256(sums_of(job.files)).hexdigest())
-        report.signatures = sign.sign_all(paths, job.signer, sha256=sha256, progress=job.progress)
-    if job.notary and job.house and not job.options.dry_run:
-        # The log is public: what is missing is missed before anything is entered there.
-        if job.uploader:
-            stopping.aside(job.uploader.credentials)
+def sign_release(context: Job) -> None:
+    """Make all signatures and attestations before the first byte is uploaded."""
+    report = context.report
+    if context.signer:
+        paths = [*(file.path for file in context.files), *context.sums]
+        sha256 = {file.path: file.sha256 for file in context.files}
+        sha256 |= dict.fromkeys(context.sums, hashlib.sha256(sums_of(context.files)).hexdigest())
+        report.signatures = sign.sign_all(paths, context.signer, sha256=sha256, progress=context.progress)
+    if context.notary and context.house and not context.options.dry_run:
+        # The transparency log is public: fail on missing credentials before anything is entered there.
+        if context.uploader:
+            stopping.aside(context.uploader.credentials)
         report.attestations = attest.make(
-            _to_attest(job.files, report.plan),
+            _select_files_to_attest(context.files, report.plan),
             report.attestations,
-            job.notary,
-            job.house,
-            retries=job.options.retries,
-            progress=job.progress,
+            context.notary,
+            context.house,
+            retries=context.options.retries,
+            progress=context.progress,
         )
 
 
-def upload_release(job: Job, served: Index, uploader: Uploader, page: ProjectPage, watch: Watch) -> None:
-    """Post what the index does not have; raises for conflicts before, and for refusals afterwards."""
-    options, report = job.options, job.report
+def upload_release(context: Job, served: Index, uploader: Uploader, page: ProjectPage, watch: Watch) -> None:
+    """Upload the files that the index does not have.
+
+    Raises ConflictError before the first upload if a file conflicts with the index, and the error of the
+    first rejected or failed file after the last one.
+    """
+    options, report = context.options, context.report
     verdict.stop_if_conflict(report)
-    last_check.require_postable(job)
+    last_check.require_postable(context)
     if options.dry_run:
-        report.results = tuple(_would_upload(state) for state in report.plan)
-        report.removed = _tidied(job, served, page)
+        report.results = tuple(_make_dry_run_result(state) for state in report.plan)
+        report.removed = _prune_wheelhouse(context, served, page)
         return
     uploader.attach(report.signatures)
-    project = job.selection.project
+    project = context.selection.project
     if any(state.state is FileState.ABSENT for state in report.plan):
-        # Before the watch is gentle: at a prompt Ctrl-C means now.
+        # Resolve credentials before signals are deferred, so that Ctrl-C works at the password prompt.
         stopping.aside(uploader.credentials)
         report.attestations_sent = uploader.send_along(report.attestations, options.attestations)
     with watch.gently(), contextlib.closing(uploader):
@@ -75,49 +79,49 @@ def upload_release(job: Job, served: Index, uploader: Uploader, page: ProjectPag
             jobs=options.upload_jobs,
             retries=options.retries,
             keep_going=options.keep_going,
-            progress=job.progress,
+            progress=context.progress,
             watch=watch,
         )
-    if refused := posting.verdict(report.results, watch.error):
-        raise refused
-    report.page = job.publishes.page_of(project, job.selection.version) if job.publishes else ""
+    if error := posting.verdict(report.results, watch.error):
+        raise error
+    report.page = context.publishes.page_of(project, context.selection.version) if context.publishes else ""
 
 
-def confirm_release(job: Job, served: Index, page: ProjectPage) -> None:
-    """Wait until the index serves just these bytes; then older releases may leave the wheelhouse."""
-    job.report.confirmations = confirm(
+def confirm_release(context: Job, served: Index, page: ProjectPage) -> None:
+    """Wait until the index serves exactly these bytes; then remove older releases from the wheelhouse."""
+    context.report.confirmations = confirm(
         served,
-        job.selection.project,
-        job.files,
-        timeout=job.options.confirm_timeout,
-        progress=job.progress,
+        context.selection.project,
+        context.files,
+        timeout=context.options.confirm_timeout,
+        progress=context.progress,
     )
-    job.report.removed = _tidied(job, served, page)
+    context.report.removed = _prune_wheelhouse(context, served, page)
 
 
-def _tidied(job: Job, served: Index, page: ProjectPage) -> tuple[Removal, ...]:
-    """What left the wheelhouse, now that this release is where it was to go."""
-    if job.house is None:
+def _prune_wheelhouse(context: Job, served: Index, page: ProjectPage) -> tuple[Removal, ...]:
+    """Remove the older releases that the options do not keep from the wheelhouse, and return them."""
+    if context.house is None:
         return ()
     return tidy.tidy(
-        job.house,
-        job.options,
-        job.selection,
+        context.house,
+        context.options,
+        context.selection,
         page,
         served.sha256_of,
         now=datetime.now(UTC),
-        progress=job.progress,
+        progress=context.progress,
     )
 
 
-def _to_attest(files: tuple[LocalFile, ...], plan: tuple[IndexState, ...]) -> list[LocalFile]:
-    """The files that are to be posted; all, where nothing was compared with an index."""
-    there = {state.file.filename for state in plan if state.state is not FileState.ABSENT}
-    return [file for file in files if file.filename not in there]
+def _select_files_to_attest(files: tuple[LocalFile, ...], plan: tuple[IndexState, ...]) -> list[LocalFile]:
+    """Return the files that will be uploaded; all files if they were not compared with an index."""
+    on_index = {state.file.filename for state in plan if state.state is not FileState.ABSENT}
+    return [file for file in files if file.filename not in on_index]
 
 
-def _would_upload(state: IndexState) -> UploadResult:
-    there = state.state is FileState.SAME
+def _make_dry_run_result(state: IndexState) -> UploadResult:
+    is_on_index = state.state is FileState.SAME
     return UploadResult(
-        file=state.file, outcome=UploadOutcome.ALREADY_THERE if there else UploadOutcome.WOULD_UPLOAD
+        file=state.file, outcome=UploadOutcome.ALREADY_THERE if is_on_index else UploadOutcome.WOULD_UPLOAD
     )

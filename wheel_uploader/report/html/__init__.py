@@ -1,7 +1,7 @@
-"""The report as a page: one HTML file that loads nothing and runs nothing. The one home of Jinja.
+"""The report as one HTML file without scripts or external resources; the only module that uses Jinja.
 
-``page.html`` is the page, ``style.css`` how it looks, ``marks.svg`` its shapes. Whatever a template shows
-goes through ``display.printable``, and is escaped after that.
+``page.html`` is the template, ``style.css`` its style sheet and ``marks.svg`` its shapes. Every text in the
+template passes through ``display.printable`` and is then escaped.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     from jinja2 import Environment, PackageLoader
     from markupsafe import Markup
 
-#: Files that were not taken, before the rest is counted.
-_REFUSED = 200
+#: Files that were not selected that are shown; the rest is counted.
+_MAX_NOT_SELECTED = 200
 
 
-def render(report: Report, rules: Rules) -> str:
-    """The whole page."""
+def render(report: Report, check_infos: Rules) -> str:
+    """Return the HTML page."""
     rows = files.rows(report)
     refused = report.selection.refused if report.selection else ()
-    style = _source("style.css")
+    style = _read_trusted("style.css")
     selected = report.selection
     return (
-        _environment()
+        _get_environment()
         .get_template("page.html")
         .render(
             program=f"wheel-uploader {__version__}",
@@ -47,9 +47,9 @@ def render(report: Report, rules: Rules) -> str:
             smoke=report.options.smoke or "",
             rows=rows,
             bars=bars.of(rows),
-            groups=list(groups.of(report, rules)),
-            refused=refused[:_REFUSED],
-            refused_more=max(0, len(refused) - _REFUSED),
+            groups=list(groups.of(report, check_infos)),
+            refused=refused[:_MAX_NOT_SELECTED],
+            refused_more=max(0, len(refused) - _MAX_NOT_SELECTED),
             not_checked=report.not_checked,
             idle_ignores=idle_ignores(report),
             sums=notes.sums(report).splitlines(),
@@ -59,32 +59,32 @@ def render(report: Report, rules: Rules) -> str:
             ),
             style=style,
             style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
-            shapes=_source("marks.svg"),
+            shapes=_read_trusted("marks.svg"),
         )
     )
 
 
 @functools.cache
-def _loader() -> PackageLoader:
+def _get_loader() -> PackageLoader:
     from jinja2 import PackageLoader
 
-    return PackageLoader(__name__, "")
+    return PackageLoader(__package__, "")
 
 
 @functools.cache
-def _environment() -> Environment:
+def _get_environment() -> Environment:
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(
-        loader=_loader(),
+        loader=_get_loader(),
         autoescape=True,
         undefined=StrictUndefined,
-        finalize=_harmless,
+        finalize=_make_printable,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "breakable": _breakable,
+        "breakable": _make_breakable,
         "duration": ending.duration,
         "mark": marks.of_file,
         "size": human_size,
@@ -92,20 +92,20 @@ def _environment() -> Environment:
     return environment
 
 
-def _source(name: str) -> Markup:
-    """A part of the page that is ours, and shown as it is."""
+def _read_trusted(name: str) -> Markup:
+    """Return the contents of one of our own files, which need no escaping."""
     from markupsafe import Markup
 
-    return Markup(_loader().get_source(_environment(), name)[0])  # noqa: S704
+    return Markup(_get_loader().get_source(_get_environment(), name)[0])  # noqa: S704
 
 
-def _harmless(value: Any) -> Any:
-    """What a template shows: all text but that which has been through here already."""
+def _make_printable(value: Any) -> Any:
+    """Return a template value, made printable unless it is already safe markup."""
     return printable(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
-def _breakable(name: str) -> Markup:
-    """A file name or path that may go on in the next line after ``-``, ``_`` and ``/``."""
+def _make_breakable(name: str) -> Markup:
+    """Return a file name or path that may be wrapped after ``-``, ``_`` and ``/``."""
     from markupsafe import Markup, escape
 
     safe = str(escape(printable(name)))
