@@ -113,7 +113,7 @@ def _render_matrix(picture: Picture | None) -> Iterator[str]:
     if picture.new:
         legend.append(f"**new** ({picture.new}): {code(picture.compared_with)} has no wheel here")
     if picture.left_out:
-        legend.append(f"{picture.left_out} more rows and columns are not shown")
+        legend.append(f"Rows and columns not shown: {picture.left_out}")
     yield _format_list(legend)
 
 
@@ -178,7 +178,7 @@ def _format_messages(group: Group) -> Iterator[str]:
         for place in message.places:
             yield from _format_file(place)
         if message.more:
-            yield f"    and {message.more} more files"
+            yield f"    and {message.more} more {'file' if message.more == 1 else 'files'}"
     if group.more:
         yield f"and {group.more} more like these"
 

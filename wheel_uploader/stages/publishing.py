@@ -54,8 +54,8 @@ def sign_release(context: Job) -> None:
 def upload_release(context: Job, served: Index, uploader: Uploader, page: ProjectPage, watch: Watch) -> None:
     """Upload the files that the index does not have.
 
-    Raises ConflictError before the first upload if a file conflicts with the index, and the error of the
-    first rejected or failed file after the last one.
+    Raises ConflictError before the first upload if a file conflicts with the index. After the last upload,
+    raises the error that sums up what was rejected or failed.
     """
     options, report = context.options, context.report
     verdict.stop_if_conflict(report)
