@@ -195,8 +195,8 @@ def test_the_table_says_what_got_worse_and_what_is_new() -> None:
         "  -: pip finds nothing to install",
         "  SOURCE: the previous release had a wheel",
         "  new: a wheel; the previous release had none",
-        "rehearsal: pip found a wheel for 2 of 4 environments, and none for 1 that had one",
-        "  in the previous release; nothing was uploaded.",
+        "rehearsal: pip found a wheel for 2 of 4 environments, and none for 1 that had",
+        "  one in the previous release; nothing was uploaded.",
     ]
 
 
