@@ -1,9 +1,9 @@
-"""WHAT A FILE MUST BE: one function for each check, one table of them here.
+"""Checks for wheels, sdists and releases: one function for each check, and a table of all of them.
 
-A new check is one function in the module of its family, with the decorator of registry.py: id, severity,
-and a docstring that ``--explain`` prints (a title; why it matters, common causes, what to do). It yields a
-sentence for each thing that it finds, or (member, sentence), and goes into CHECKS of its module. What it
-judges comes from archive.py.
+To add a check, write a function in the module of its family and decorate it as registry.py describes: with an
+id, a severity, and a docstring that ``--explain`` prints (a title; then why the problem matters, its usual
+causes, and how to fix it). The function yields a sentence for each finding, or (member, sentence). Add it to
+CHECKS of its module. Its input comes from archive.py.
 """
 
 from __future__ import annotations
@@ -51,34 +51,34 @@ CHECKS: tuple[Check[Any], ...] = (
 )
 FAMILIES = tuple(dict.fromkeys(check.family for check in CHECKS))
 
-#: The subject of what is found in no file of its own.
+#: The subject of findings that are not about a single file.
 RELEASE = "release"
 
-#: Families that have something to say of a file that cannot be opened.
-_WITHOUT_MEMBERS = frozenset({"name", "archive"})
-_UNREADABLE_SDIST = frozenset({"sdist/name", "sdist/unreadable"})
+#: Families and checks that apply to a file even if it cannot be opened.
+_FAMILIES_FOR_UNREADABLE = frozenset({"name", "archive"})
+_CHECKS_FOR_UNREADABLE = frozenset({"sdist/name", "sdist/unreadable"})
 
 
 def run(
     contents: Sequence[WheelContent | SdistContent], *, profile: Profile, ignore: Collection[str] = ()
 ) -> tuple[Finding, ...]:
-    """Everything that the checks find in ``contents``, file by file.
+    """Return all findings of the checks in ``contents``, file by file.
 
-    ``ignore`` has ids and families; what they find is there too, marked as ignored.
+    ``ignore`` contains check ids and families; their findings are included, marked as ignored.
     """
     findings: list[Finding] = []
-    for each in contents:
-        with each.budget.working():
+    for file_content in contents:
+        with file_content.budget.working():
             try:
-                for finding in _judge(each, profile, ignore):
-                    findings.append(finding)  # noqa: PERF402 (those before the budget ends count)
+                for finding in _check_content(file_content, profile, ignore):
+                    findings.append(finding)  # noqa: PERF402 (keep those found before the budget ran out)
             except Exhausted as error:
-                findings += _over_budget(each, error, profile, ignore)
+                findings += _report_over_budget(file_content, error, profile, ignore)
     return tuple(findings)
 
 
 def inspect(content: WheelContent | SdistContent, *, profile: Profile) -> Inspection:
-    """What is kept of one file: what the checks find in it, and what those of the release need of it."""
+    """Return the findings for one file, and the summary that the release checks need."""
     findings = run([content], profile=profile)
     if any(finding.check == archive.over_budget.id for finding in findings):
         return Inspection(findings=findings, summary=summary.of_unread(content))
@@ -86,12 +86,12 @@ def inspect(content: WheelContent | SdistContent, *, profile: Profile) -> Inspec
         with content.budget.working():
             return Inspection(findings=findings, summary=summary.of(content))
     except Exhausted as error:
-        ended = _over_budget(content, error, profile, ())
-        return Inspection(findings=(*findings, *ended), summary=summary.of_unread(content))
+        over_budget = _report_over_budget(content, error, profile, ())
+        return Inspection(findings=(*findings, *over_budget), summary=summary.of_unread(content))
 
 
 def accepted(findings: Iterable[Finding], ignore: Collection[str]) -> tuple[Finding, ...]:
-    """``findings``, with those marked as ignored whose check or family is in ``ignore``."""
+    """Return ``findings``, marking those as ignored whose check or family is in ``ignore``."""
     return tuple(
         dataclasses.replace(finding, ignored=True)
         if finding.check in ignore or finding.check.partition("/")[0] in ignore
@@ -103,11 +103,11 @@ def accepted(findings: Iterable[Finding], ignore: Collection[str]) -> tuple[Find
 def run_release(
     release: ReleaseContent, *, profile: Profile, ignore: Collection[str] = ()
 ) -> tuple[Finding, ...]:
-    """Everything that the checks find in the release as a whole.
+    """Return all findings of the checks of the release as a whole.
 
-    The subject of a finding is ``release``, or the file that is to blame.
+    The subject of a finding is ``release``, or the file that it is about.
     """
-    found = (
+    findings = (
         finding
         for check in CHECKS
         if check.takes(release)
@@ -115,56 +115,59 @@ def run_release(
     )
     return tuple(
         dataclasses.replace(finding, subject=finding.member, member=None) if finding.member else finding
-        for finding in found
+        for finding in findings
     )
 
 
-def _judge(
+def _check_content(
     content: WheelContent | SdistContent, profile: Profile, ignore: Collection[str]
 ) -> Iterable[Finding]:
     content.budget.enter(None)
     for check in CHECKS:
-        if check.takes(content) and _can_judge(check, content):
+        if check.takes(content) and _is_applicable(check, content):
             ignored = _is_ignored(check, ignore)
             yield from check.findings(content, content.filename, profile, ignored=ignored)
             content.budget.check_time()
 
 
-def _over_budget(
+def _report_over_budget(
     content: WheelContent | SdistContent, error: Exhausted, profile: Profile, ignore: Collection[str]
 ) -> Iterable[Finding]:
-    """The one finding with which the checks of ``content`` end when its budget is used up."""
+    """Yield the finding that ends the checks of ``content`` when its budget is exhausted."""
     check = archive.over_budget
-    fact = Fact(kind=OVER_BUDGET, message=str(error), member=error.member)
-    unread = dataclasses.replace(content, facts=(fact,))
-    return check.findings(unread, content.filename, profile, ignored=_is_ignored(check, ignore))
+    anomaly = Fact(kind=OVER_BUDGET, message=str(error), member=error.member)
+    over_budget = dataclasses.replace(content, facts=(anomaly,))
+    return check.findings(over_budget, content.filename, profile, ignored=_is_ignored(check, ignore))
 
 
 def _is_ignored(check: Check[Any], ignore: Collection[str]) -> bool:
     return check.id in ignore or check.family in ignore
 
 
-def _can_judge(check: Check[Any], content: WheelContent | SdistContent) -> bool:
+def _is_applicable(check: Check[Any], content: WheelContent | SdistContent) -> bool:
     if not content.read_to_its_end:
         return check.family == name.CHECKS[0].family or check.id in {archive.over_budget.id, sdist.name.id}
-    # Without members everything would be missing: one sentence is enough.
-    return content.readable or check.family in _WITHOUT_MEMBERS or check.id in _UNREADABLE_SDIST
+    # If no members could be read, other checks would report everything as missing.
+    return content.readable or check.family in _FAMILIES_FOR_UNREADABLE or check.id in _CHECKS_FOR_UNREADABLE
 
 
 def blocking(findings: Iterable[Finding], *, strict: bool) -> tuple[Finding, ...]:
-    """The findings that stop a release: errors, and warnings as well with ``strict``."""
-    stopping = {Severity.ERROR, Severity.WARNING} if strict else {Severity.ERROR}
-    return tuple(finding for finding in findings if finding.severity in stopping and not finding.ignored)
+    """Return the findings that stop a release: errors, and with ``strict`` also warnings."""
+    severities = {Severity.ERROR, Severity.WARNING} if strict else {Severity.ERROR}
+    return tuple(finding for finding in findings if finding.severity in severities and not finding.ignored)
 
 
 def explain(check_id: str) -> str:
-    """What ``--explain`` prints for a check, or for all of a family. Raises UsageError."""
+    """Return what ``--explain`` prints for a check or for all checks of a family.
+
+    Raise UsageError if ``check_id`` is neither.
+    """
     require_known(check_id)
-    chosen = [check for check in CHECKS if check_id in {check.id, check.family}]
-    return "\n\n\n".join(_explanation(check) for check in chosen)
+    checks = [check for check in CHECKS if check_id in {check.id, check.family}]
+    return "\n\n\n".join(_format_explanation(check) for check in checks)
 
 
-def _explanation(check: Check[Any]) -> str:
+def _format_explanation(check: Check[Any]) -> str:
     severity = check.severity.value
     if check.severity_elsewhere != check.severity:
         severity += f" for PyPI, {check.severity_elsewhere.value} elsewhere"
@@ -172,15 +175,15 @@ def _explanation(check: Check[Any]) -> str:
 
 
 def require_known(check_id: str) -> None:
-    """Raise UsageError, with the nearest ids, unless ``check_id`` is a check or a family."""
+    """Raise UsageError, suggesting similar ids, unless ``check_id`` is a check or a family."""
     ids = [*FAMILIES, *(check.id for check in CHECKS)]
     if check_id in ids:
         return
-    names = {each.partition("/")[2]: each for each in ids if "/" in each}
-    near = difflib.get_close_matches(check_id, ids, n=3) or [
-        names[each] for each in difflib.get_close_matches(check_id.rpartition("/")[2], names, n=3)
+    ids_by_name = {known_id.partition("/")[2]: known_id for known_id in ids if "/" in known_id}
+    similar = difflib.get_close_matches(check_id, ids, n=3) or [
+        ids_by_name[name] for name in difflib.get_close_matches(check_id.rpartition("/")[2], ids_by_name, n=3)
     ]
-    hint = f"Did you mean {' or '.join(near)}?" if near else f"The families are: {', '.join(FAMILIES)}."
+    hint = f"Did you mean {' or '.join(similar)}?" if similar else f"The families are: {', '.join(FAMILIES)}."
     raise UsageError(
-        f"there is no check '{check_id}'", hint=hint, instead=(check_id, near[0]) if near else None
+        f"unknown check '{check_id}'", hint=hint, instead=(check_id, similar[0]) if similar else None
     )

@@ -1,4 +1,4 @@
-"""The ZIP of a wheel: framing that every reader reads alike, and nothing hidden or hostile in it."""
+"""Checks of a wheel's ZIP archive: every reader sees the same members, and nothing is hidden or hostile."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from wheel_uploader.models import SdistContent, Severity, WheelContent
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _DRIVE = re.compile(r"[A-Za-z]:")
-#: Names of devices, with or without a suffix; characters that Windows does not have.
-_NOT_ON_WINDOWS = re.compile(r"^(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|$)|[<>:\"|?*]", re.IGNORECASE)
-#: Windows without long paths takes 260 characters, of which site-packages has about 100.
-_LONG_PATH = 150
+#: Device names, with or without a suffix, and characters that Windows does not allow in file names.
+_INVALID_ON_WINDOWS = re.compile(r"^(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|$)|[<>:\"|?*]", re.IGNORECASE)
+#: Windows limits paths to 260 characters unless long paths are enabled; site-packages takes about 100.
+_MAX_PORTABLE_PATH = 150
 
 
-def _facts(wheel: WheelContent, *kinds: str) -> Iterator[Yielded]:
+def _report_anomalies(wheel: WheelContent, *kinds: str) -> Iterator[Yielded]:
     for fact in wheel.facts:
         if fact.kind in kinds:
             yield fact.message if fact.member is None else (fact.member, fact.message)
@@ -30,26 +30,26 @@ def _facts(wheel: WheelContent, *kinds: str) -> Iterator[Yielded]:
 
 @check("archive/unreadable", Severity.ERROR)
 def unreadable(wheel: WheelContent) -> Iterator[Yielded]:
-    """The file is no ZIP archive, or not all of one.
+    """Wheel is not a complete ZIP archive.
 
-    A wheel that cannot be opened cannot be installed. The usual causes are a download that was cut off, and a
-    login or error page that a server sent with status 200 and that was saved as the wheel. Delete the file
-    and fetch it again; when it is like that at the staging place, build and stage it again.
+    A wheel that cannot be opened cannot be installed. Common causes are a truncated download, and a login or
+    error page that a server sent with status 200 and that was saved as the wheel. Delete the file and
+    download it again; if the staged copy is damaged too, build and stage it again.
     """
-    yield from _facts(wheel, "unreadable")
+    yield from _report_anomalies(wheel, "unreadable")
 
 
 @check("archive/over-budget", Severity.ERROR)
 def over_budget(content: WheelContent | SdistContent) -> Iterator[Yielded]:
-    """The file takes more time or memory than any released one.
+    """File needs more time or memory to inspect than any released file.
 
-    It was not checked to its end, so nothing is known of the rest.
-    Reading and checking a file may take 2 seconds of CPU time, three times what inflating and hashing it
-    takes, and a fixed amount of memory; the numbers of members, symbols, tables and rows have limits too.
-    The sentence names the limit and, if one is to blame, the member. The usual cause is a file made to
-    exhaust whoever reads it: table entries that all point to one place, or the same name a million times.
-    Look at the member with the tools of its platform. If the file is meant to be so, accept this with
-    "ignore"; the other checks then say little about the file.
+    The file was not checked completely, so nothing is known about the rest of it. Reading and checking a file
+    may take 2 seconds of CPU time plus three times as long as decompressing and hashing it, and a fixed
+    amount of memory; the numbers of members, symbols, tables and rows are limited too. The message names the
+    limit and, if a single member is responsible, that member. The usual cause is a file crafted to exhaust
+    its reader, with table entries that all point to one place or with the same name a million times. Inspect
+    the member with the tools of its platform. If the file is legitimate, accept the finding with "ignore";
+    the other checks then cover only part of the file.
     """
     for fact in content.facts:
         if fact.kind == OVER_BUDGET:
@@ -58,156 +58,157 @@ def over_budget(content: WheelContent | SdistContent) -> Iterator[Yielded]:
 
 @check("archive/bad-crc", Severity.ERROR)
 def bad_crc(wheel: WheelContent) -> Iterator[Yielded]:
-    """A member is damaged.
+    """Archive member is corrupt.
 
-    Its bytes do not unpack, or do not have the checksum that the archive promises; installers stop there.
-    Bits were changed in transit or on a disk, or the tool that wrote the archive has a bug (PyPI does not
-    look). Fetch the file again and compare its hash with the place where it was built; if it is the same
-    there, build again.
+    The member cannot be decompressed, or its checksum differs from the one in the archive; installers fail at
+    that point. Either bits changed in transit or on a disk, or the tool that wrote the archive has a bug
+    (PyPI does not check). Download the file again and compare its hash with the copy on the build machine; if
+    the two are equal, build the wheel again.
     """
-    yield from _facts(wheel, "bad-crc")
+    yield from _report_anomalies(wheel, "bad-crc")
 
 
 @check("archive/headers-disagree", Severity.ERROR)
 def headers_disagree(wheel: WheelContent) -> Iterator[Yielded]:
-    """The two tables of the archive contradict each other.
+    """Local headers and central directory of the ZIP archive disagree.
 
-    A ZIP describes each member twice, before its bytes and in the directory at the end. Where the two
-    differ, two tools see two different wheels: what was checked is not what is installed, and PyPI refuses
-    the file. It takes a buggy tool, a damaged file, or somebody who means harm. Build the wheel again with
-    a standard tool.
+    A ZIP archive describes each member twice: in front of its data, and in the central directory at the end.
+    If the two descriptions differ, two tools see two different wheels: the wheel that was checked is not the
+    one that gets installed, and PyPI rejects the file. Possible causes are a buggy tool, a damaged file, and
+    an attack. Rebuild the wheel with a standard tool.
     """
-    yield from _facts(wheel, "headers-disagree")
+    yield from _report_anomalies(wheel, "headers-disagree")
 
 
 @check("archive/duplicate-member", Severity.ERROR)
 def duplicate_member(wheel: WheelContent) -> Iterator[Yielded]:
-    """A path is in the archive more than once.
+    """Same path occurs more than once in the archive.
 
-    Which of the two is installed depends on the installer, and PyPI refuses the file. The usual cause is a
-    build script that opens the wheel in append mode and adds a file that is there already. Unpack the wheel
-    and pack it again ("wheel unpack", "wheel pack"), and correct the script.
+    Which copy gets installed depends on the installer, and PyPI rejects the file. The usual cause is a build
+    script that opens the wheel in append mode and adds a file that it already contains. Unpack and repack the
+    wheel ("wheel unpack", "wheel pack"), and fix the script.
     """
     counts = Counter(member.name.rstrip("/") for member in wheel.members)
-    yield from ((name, f"it is there {count} times") for name, count in counts.items() if count > 1)
+    yield from ((name, f"it occurs {count} times") for name, count in counts.items() if count > 1)
     files = sorted(member.name for member in wheel.members if not member.is_directory)
     names = sorted(member.name for member in wheel.members)
-    # Not by the folders of each path: a path may have thousands of them.
+    # Look for each file's prefix in the sorted names: a path may have thousands of parent directories.
     for name in dict.fromkeys(files):
-        at = bisect.bisect_left(names, f"{name}/")
-        if at < len(names) and names[at].startswith(f"{name}/"):
-            yield name, "it is a file, and a directory of other members"
+        index = bisect.bisect_left(names, f"{name}/")
+        if index < len(names) and names[index].startswith(f"{name}/"):
+            yield name, "it is both a file and the directory of other members"
 
 
 @pypi_check("archive/data-descriptor")
 def data_descriptor(wheel: WheelContent) -> Iterator[Yielded]:
-    """The archive was written to a pipe.
+    """Archive contains data descriptors.
 
-    Sizes then stand behind the bytes of each member, in a data descriptor, and PyPI refuses such archives
-    because readers find different members in them. It happens when a tool streams its output. Write the
-    wheel to a real file ("wheel unpack" and "wheel pack" will do).
+    When a tool writes a ZIP archive to a pipe, it stores the size of each member after its data, in a data
+    descriptor. PyPI rejects such archives because readers find different members in them. Write the wheel to
+    a regular file; "wheel unpack" followed by "wheel pack" fixes an existing one.
     """
-    yield from _facts(wheel, "data-descriptor")
+    yield from _report_anomalies(wheel, "data-descriptor")
 
 
 @check("archive/foreign-bytes", Severity.ERROR)
 def foreign_bytes(wheel: WheelContent) -> Iterator[Yielded]:
-    """There are bytes in the file that belong to no member.
+    """File contains bytes that belong to no archive member.
 
-    They stand before the archive, between its members or after its end; PyPI refuses the file, for
-    something may hide there. Causes are a self-extracting stub, a tool that deletes members without packing
-    again, a download that was resumed at the wrong place. Pack the wheel again with "wheel unpack" and
-    "wheel pack", or fetch it again.
+    The bytes are before the archive, between its members or after its end. PyPI rejects such a file because
+    the bytes may hide content. Common causes are a self-extracting stub, a tool that deletes members without
+    rewriting the archive, and a download that was resumed at the wrong offset. Repack the wheel with
+    "wheel unpack" and "wheel pack", or download it again.
     """
-    yield from _facts(wheel, "foreign-bytes", "trailing-bytes")
+    yield from _report_anomalies(wheel, "foreign-bytes", "trailing-bytes")
 
 
 @pypi_check("archive/member-comment")
 def member_comment(wheel: WheelContent) -> Iterator[Yielded]:
-    """A member has a comment.
+    """Archive member has a comment.
 
-    No installer reads comments in the directory of a ZIP, and PyPI refuses them. They come from general
-    archivers and from signing tools. Pack the wheel again with "wheel unpack" and "wheel pack".
+    Installers do not read comments in a ZIP archive's central directory, and PyPI rejects them. They come
+    from general-purpose archivers and from signing tools. Repack the wheel with "wheel unpack" and
+    "wheel pack".
     """
-    yield from _facts(wheel, "member-comment")
+    yield from _report_anomalies(wheel, "member-comment")
 
 
 @pypi_check("archive/malformed-extra")
 def malformed_extra(wheel: WheelContent) -> Iterator[Yielded]:
-    """The extra fields of a member are malformed.
+    """Archive member has malformed extra fields.
 
-    Extra fields carry 64-bit sizes and second names, so a malformed one makes readers disagree about where
-    a member begins and ends; PyPI refuses the file. It is a bug of the tool that wrote the archive, or
-    damage. Pack the wheel again with "wheel unpack" and "wheel pack".
+    Extra fields carry 64-bit sizes and alternative names. If one is malformed, readers disagree about where a
+    member begins and ends, and PyPI rejects the file. The tool that wrote the archive has a bug, or the file
+    is damaged. Repack the wheel with "wheel unpack" and "wheel pack".
     """
-    yield from _facts(wheel, "malformed-extra")
+    yield from _report_anomalies(wheel, "malformed-extra")
 
 
 @check("archive/compression-method", Severity.ERROR)
 def compression_method(wheel: WheelContent) -> Iterator[Yielded]:
-    """A member is compressed by a method that installers do not have.
+    """Archive member uses a compression method that installers do not support.
 
-    A wheel's members are stored or deflated; with bzip2, LZMA, Deflate64 or Zstandard pip fails, and PyPI
-    refuses the file. The usual cause is a general archiver that was used to pack the wheel. Pack it with
+    The members of a wheel must be stored or deflated. With bzip2, LZMA, Deflate64 or Zstandard, pip fails and
+    PyPI rejects the file. The usual cause is a wheel packed with a general-purpose archiver. Pack it with
     "wheel pack".
     """
-    yield from _facts(wheel, "compression-method")
+    yield from _report_anomalies(wheel, "compression-method")
 
 
 @check("archive/encrypted", Severity.ERROR)
 def encrypted(wheel: WheelContent) -> Iterator[Yielded]:
-    """A member is encrypted.
+    """Archive member is encrypted.
 
-    Installers have no password, so the wheel cannot be installed, and nobody can check what is in it. It
-    takes a general archiver with a password set, or damage to the flags. Pack the wheel again without one.
+    Installers have no password, so the wheel can be neither installed nor checked. The usual causes are a
+    general-purpose archiver with a password set, and damaged flags. Repack the wheel without a password.
     """
-    yield from _facts(wheel, "encrypted")
+    yield from _report_anomalies(wheel, "encrypted")
 
 
 @check("archive/bomb", Severity.ERROR)
 def bomb(wheel: WheelContent) -> Iterator[Yielded]:
-    """The archive unpacks to absurdly more than its own size.
+    """Archive is a decompression bomb.
 
-    PyPI refuses archives of more than 64 MiB unpacked and more than 50 to 1, and metadata of many megabytes
-    takes all memory of the tools that read it. Apart from attacks, the cause is test data that is mostly
-    zeros. Leave such data out of the wheel, or make it when it is needed. The members were not read, so
-    other checks say little about this file.
+    PyPI rejects archives that unpack to more than 64 MiB at a ratio above 50:1, and many megabytes of
+    metadata use up all the memory of the tools that read it. The cause is either an attack or test data that
+    is mostly zeros. Leave such data out of the wheel, or generate it when it is needed. The members were not
+    read, so the other checks cover only part of this file.
     """
-    yield from _facts(wheel, "bomb", "too-big")
+    yield from _report_anomalies(wheel, "bomb", "too-big")
 
 
 @check("archive/unsafe-path", Severity.ERROR)
 def unsafe_path(wheel: WheelContent) -> Iterator[Yielded]:
-    """A path leads out of the directory where the wheel is installed, or is not in plain form.
+    """Member path leaves the installation directory or is not normalized.
 
-    "../x", "/x", "C:/x" and backslashes write to places that nobody asked for, or to a file with a strange
-    name, depending on the system; PyPI takes them all the same. They come from archives made by hand on
-    Windows, or from somebody who means harm. Use relative paths with "/" only.
+    Depending on the system, "../x", "/x", "C:/x" and backslashes write outside the installation directory or
+    create a file with an unexpected name; PyPI accepts them nevertheless. Such paths come from archives
+    packed by hand on Windows, or from an attacker. Use relative paths with "/" as the only separator.
     """
     for member in wheel.members:
-        if why := _unsafe(member.name):
-            yield member.name, why
+        if problem := _describe_unsafe_path(member.name):
+            yield member.name, problem
 
 
 @remembers
-def _unsafe(path: str) -> str:
+def _describe_unsafe_path(path: str) -> str:
     if path.startswith("/") or _DRIVE.match(path):
         return "its path is absolute"
     if "\\" in path:
-        return "its path has a backslash, which is a separator on Windows and a letter elsewhere"
+        return "its path contains a backslash, which only Windows treats as a separator"
     parts = path.removesuffix("/").split("/")
     if ".." in parts:
-        return "its path leads upwards"
-    return "its path has an empty part or '.' in it" if "" in parts or "." in parts else ""
+        return "its path contains '..'"
+    return "its path contains an empty component or '.'" if "" in parts or "." in parts else ""
 
 
 @check("archive/symlink", Severity.ERROR)
 def symlink(wheel: WheelContent) -> Iterator[Yielded]:
-    """A member is a symbolic link or another special file.
+    """Archive member is a symbolic link or another special file.
 
-    Wheels have no links: pip writes a small text file with the target's name in place of the library that
-    was meant. The usual cause is "libfoo.so -> libfoo.so.1" packed with the zip program's option -y. Copy
-    the file itself, or load it under its real name.
+    Wheels do not support links: in place of the library, pip writes a small text file that contains the name
+    of the link's target. The usual cause is "libfoo.so -> libfoo.so.1" packed with "zip -y". Include a copy
+    of the library, or load it by its real name.
     """
     for member in wheel.members:
         kind = stat.S_IFMT(member.mode)
@@ -219,85 +220,86 @@ def symlink(wheel: WheelContent) -> Iterator[Yielded]:
 
 @check("archive/directory-with-data", Severity.ERROR)
 def directory_with_data(wheel: WheelContent) -> Iterator[Yielded]:
-    """A directory carries bytes.
+    """Directory entry contains data.
 
-    A member whose name ends in "/" is a directory; bytes in it are seen by some readers and skipped by
-    others. No build tool writes such a thing, so it is damage or a hiding place. Build the wheel again with
-    a standard tool.
+    A member whose name ends in "/" is a directory; some readers see its data and others skip it. No build
+    tool writes such an entry, so the archive is damaged or hides something. Rebuild the wheel with a standard
+    tool.
     """
     for member in wheel.members:
         if member.is_directory and (member.size or member.actual_size):
-            yield member.name, f"it is a directory and has {max(member.size, member.actual_size)} bytes"
+            yield member.name, f"it is a directory but contains {max(member.size, member.actual_size)} bytes"
         elif stat.S_ISDIR(member.mode) and not member.is_directory:
             yield member.name, "it is marked as a directory, but its name does not end in '/'"
 
 
 @check("archive/bad-member-name", Severity.ERROR)
 def bad_member_name(wheel: WheelContent) -> Iterator[Yielded]:
-    """A member's name is one that readers read differently.
+    """Member name is interpreted differently by different readers.
 
-    Control characters cut a name short in some readers and forge output in others, and a name that is not
-    UTF-8, or not marked as such, comes out differently on every system; PyPI refuses most of them. It is
-    the work of an old or home-made archiver. Rename the file in the project and build again.
+    Control characters truncate a name in some readers and forge terminal output in others. A name that is not
+    UTF-8, or not marked as UTF-8, is decoded differently on different systems. PyPI rejects most of these
+    names. The usual cause is an outdated or home-made archiver. Rename the file in the project and build
+    again.
     """
-    yield from _facts(wheel, "bad-member-name")
+    yield from _report_anomalies(wheel, "bad-member-name")
     for member in wheel.members:
         if _CONTROL.search(member.name):
-            yield member.name, "its name has control characters"
+            yield member.name, "its name contains control characters"
 
 
 @check("archive/hidden-deflate-data", Severity.ERROR)
 def hidden_deflate_data(wheel: WheelContent) -> Iterator[Yielded]:
-    """A member holds more than it declares.
+    """Archive member contains more data than it declares.
 
-    Its compressed stream goes on after the declared size, or has bytes after its end: one reader sees a
-    harmless beginning with the right checksum, another the rest as well. No build tool writes such a thing.
-    Do not publish the file, and find out where it was changed.
+    Its compressed stream continues past the declared size, or is followed by extra bytes: one reader sees a
+    harmless beginning with a correct checksum, another also sees the rest. No build tool writes such a
+    member. Do not publish the file, and find out where it was modified.
     """
-    yield from _facts(wheel, "hidden-deflate-data")
+    yield from _report_anomalies(wheel, "hidden-deflate-data")
 
 
 @check("archive/case-collision", Severity.WARNING)
 def case_collision(wheel: WheelContent) -> Iterator[Yielded]:
-    """Two paths differ only by upper and lower case.
+    """Two paths differ only in upper and lower case.
 
-    On Windows and macOS they are one file, and the second overwrites the first. The usual cause is a module
-    that was renamed while a stale copy stayed in the build directory. Remove one of the two and build from
-    a clean checkout.
+    On Windows and macOS they are the same file, and the second overwrites the first. The usual cause is a
+    module that was renamed while a stale copy stayed in the build directory. Remove one of the two and build
+    from a clean checkout.
     """
     seen: dict[str, str] = {}
     for member in wheel.members:
         first = seen.setdefault(characters.fold(member.name), member.name)
         if first != member.name:
-            yield member.name, f"only upper and lower case tell it from '{first}'"
+            yield member.name, f"it differs from '{first}' only in upper and lower case"
 
 
 @check("archive/unportable-path", Severity.NOTE)
 def unportable_path(wheel: WheelContent) -> Iterator[Yielded]:
-    """A path may not work on every system.
+    """Path does not work on every system.
 
-    Names that are not ASCII, very long paths, device names of Windows ("aux.py") and names that end in a
-    dot or a space cannot be unpacked everywhere. For a wheel of one platform this may be of no importance.
-    Shorten or rename the files where the wheel is for Windows too.
+    Non-ASCII names, very long paths, Windows device names ("aux.py") and names that end in a dot or a space
+    cannot be unpacked everywhere. For a wheel that is specific to another platform this may not matter. If
+    the wheel is also for Windows, shorten or rename the files.
     """
     for member in wheel.members:
-        if why := _unportable(member.name):
-            yield member.name, why
+        if problem := _describe_unportable_path(member.name):
+            yield member.name, problem
 
 
 @remembers
-def _unportable(path: str) -> str:
+def _describe_unportable_path(path: str) -> str:
     if not path.isascii():
         return "its name is not ASCII"
-    if len(path) > _LONG_PATH:
+    if len(path) > _MAX_PORTABLE_PATH:
         return f"its path has {len(path)} characters, too many for some Windows systems"
-    odd = any(_is_not_on_windows(part) for part in path.rstrip("/").split("/"))
-    return "Windows cannot have a file of this name" if odd else ""
+    is_invalid = any(_is_invalid_on_windows(part) for part in path.rstrip("/").split("/"))
+    return "Windows does not allow this file name" if is_invalid else ""
 
 
-def _is_not_on_windows(part: str) -> bool:
-    # Dots and blanks at the end are cut off there; "." and ".." are no names.
-    return bool(_NOT_ON_WINDOWS.search(part)) or (part.endswith((".", " ")) and part.strip(".") != "")
+def _is_invalid_on_windows(part: str) -> bool:
+    # Windows removes trailing dots and spaces; "." and ".." are not file names.
+    return bool(_INVALID_ON_WINDOWS.search(part)) or (part.endswith((".", " ")) and part.strip(".") != "")
 
 
 CHECKS = (

@@ -1,4 +1,4 @@
-"""Attestations (PEP 740): whether they are about these files, and of a kind that PyPI takes."""
+"""Checks of attestations (PEP 740): each describes a file of the release and is of a type PyPI accepts."""
 
 from __future__ import annotations
 
@@ -16,123 +16,127 @@ from wheel_uploader.checks.registry import Yielded, check, pypi_check
 from wheel_uploader.checks.release_content import ReleaseContent
 from wheel_uploader.models import Attestation, Severity
 
-#: A check of a release yields a sentence about the release, or (file name, sentence).
-
 
 @pypi_check("attestation/malformed")
 def malformed(release: ReleaseContent) -> Iterator[Yielded]:
-    """What lies beside a file as its attestation is none.
+    """Malformed attestation.
 
-    An attestation is JSON as PEP 740 says: a certificate, an entry of a transparency log, and a signed
-    statement about exactly one file. PyPI refuses the file with anything else. Common causes are a Sigstore
-    bundle under that name ("pypi-attestations convert" makes an attestation of one), a statement about all
-    files of a release at once, and an error page that was saved. Make it again, or take it away.
+    A PEP 740 attestation is a JSON document that contains a certificate, a transparency log entry and a
+    signed statement about exactly one file. PyPI rejects the upload with anything else. Common causes are a
+    Sigstore bundle under the attestation's name ("pypi-attestations convert" turns a bundle into an
+    attestation), a single statement about all files of a release, and a saved error page. Create the
+    attestation again, or remove it.
     """
-    for each in release.attestations:
-        if each.problem:
-            yield each.about, f"{each.filename}: {each.problem}"
+    for attestation in release.attestations:
+        if attestation.problem:
+            yield attestation.about, f"{attestation.filename}: {attestation.problem}"
 
 
 @check("attestation/stale", Severity.ERROR)
 def stale(release: ReleaseContent) -> Iterator[Yielded]:
-    """An attestation is about another file than the one that it lies beside.
+    """Attestation describes a different file.
 
-    Its name or its sha256 is not that of the file: either the file was built again, or repaired, after it
-    was attested, or somebody has put another file in its place. Find out which; then attest the file that
-    is to be published, or restore the one that was attested.
+    The name or sha256 in the attestation differs from that of the file: either the file was rebuilt or
+    repaired after it was attested, or it was replaced. Find out which; then attest the file that you want to
+    publish, or restore the one that was attested.
     """
     sha256 = {file.filename: file.sha256 for file in release.files}
-    for each in _read(release):
-        if not _same_name(each.subject, each.about):
-            yield each.about, f"{each.filename} is about {each.subject}"
-        elif each.subject_sha256 != sha256[each.about]:
-            ours = sha256[each.about]
-            yield each.about, f"{each.filename} is about sha256 {each.subject_sha256}, and this is {ours}"
+    for attestation in _well_formed(release):
+        filename = attestation.about
+        if not _same_name(attestation.subject, filename):
+            yield filename, f"{attestation.filename} describes {attestation.subject}"
+        elif attestation.subject_sha256 != sha256[filename]:
+            yield (
+                filename,
+                f"{attestation.filename} is for sha256 {attestation.subject_sha256}, not {sha256[filename]}",
+            )
 
 
 @pypi_check("attestation/predicate-type")
 def predicate_type(release: ReleaseContent) -> Iterator[Yielded]:
-    """An attestation is of a kind that PyPI does not take.
+    """Attestation is of a type that PyPI does not accept.
 
-    It takes two: its own publish attestation, and SLSA provenance of version 1. Take the other away.
+    PyPI accepts two predicate types: its own publish attestation, and SLSA provenance version 1. Remove any
+    other attestation.
     """
-    for each in _read(release):
-        if not each.kind:
-            yield each.about, f"{each.filename} is of the type {each.predicate_type}"
+    for attestation in _well_formed(release):
+        if not attestation.kind:
+            yield attestation.about, f"{attestation.filename} is of type {attestation.predicate_type}"
 
 
 @pypi_check("attestation/duplicate")
 def duplicate(release: ReleaseContent) -> Iterator[Yielded]:
-    """A file has two attestations of one kind.
+    """File has two attestations of the same type.
 
-    PyPI takes at most one of each kind and refuses the file otherwise. The usual cause is a second run of a
-    workflow that kept the first one's artifacts. Take the older one away.
+    PyPI accepts at most one attestation of each type for a file and rejects the upload otherwise. The usual
+    cause is a workflow that ran twice and kept the artifacts of the first run. Remove the older attestation.
     """
-    seen: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for each in _read(release):
-        seen[each.about, each.predicate_type].append(each.filename)
-    for (about, _), filenames in seen.items():
-        if len(filenames) > 1:
-            yield about, f"{' and '.join(sorted(filenames))} are of one kind"
+    by_type: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for attestation in _well_formed(release):
+        by_type[attestation.about, attestation.predicate_type].append(attestation.filename)
+    for (filename, _), attestations in by_type.items():
+        if len(attestations) > 1:
+            yield filename, f"{' and '.join(sorted(attestations))} are of the same type"
 
 
 @pypi_check("attestation/not-verified")
 def not_verified(release: ReleaseContent) -> Iterator[Yielded]:
-    """The signature, the certificate or the log entry of an attestation does not hold.
+    """Signature, certificate or log entry of an attestation is invalid.
 
-    It is verified on this machine, without a network, with the root of trust that sigstore has; PyPI does
-    the same and refuses the file. Whatever was changed in it, or made with a Sigstore for tests ("staging"),
-    does not hold. Where it is newer than the root of trust, "pip install -U sigstore" helps. Attest the
-    file again, or take the attestation away.
+    The attestation is verified on this machine, without network access, against the trust root of the
+    installed sigstore package. PyPI does the same and rejects the upload. Verification fails if the
+    attestation was modified, or if it was made with Sigstore's staging instance. If the attestation is newer
+    than the trust root, "pip install -U sigstore" helps. Attest the file again, or remove the attestation.
     """
-    for each in _read(release):
-        if each.unverified:
-            yield each.about, f"{each.filename}: {each.unverified}"
+    for attestation in _well_formed(release):
+        if attestation.unverified:
+            yield attestation.about, f"{attestation.filename}: {attestation.unverified}"
 
 
 @check("attestation/uneven", Severity.WARNING)
 def uneven(release: ReleaseContent) -> Iterator[Yielded]:
-    """Some files of a release have an attestation, and others have none.
+    """Only some files of the release have an attestation.
 
-    Who looks for attestations will not find any for these files, and an index takes none later. The usual
-    causes are a job that attests only what it built itself, and a file that was added by hand. Attest the
-    others too; or publish all without, with "--attestations none".
+    Users who verify attestations will not find one for these files, and an index does not accept attestations
+    later. Common causes are a job that attests only the files that it built itself, and a file that was added
+    by hand. Attest the remaining files, or publish the whole release without attestations
+    ("--attestations none").
     """
     if release.attestations and not release.attestations_required:
-        for filename in _bare(release):
-            yield filename, "it has no attestation, as others have"
+        for filename in _unattested(release):
+            yield filename, "it has no attestation, but other files of the release do"
 
 
 @check("attestation/required", Severity.ERROR)
 def required(release: ReleaseContent) -> Iterator[Yielded]:
-    """With --attestations require, a file has none.
+    """File has no attestation, and --attestations is set to require.
 
-    Every file of the release has to have an attestation beside it, or get one by --attest. See why the job
-    that makes them did not.
+    Every file of the release must have an attestation next to it or get one from --attest. Check why the job
+    that creates the attestations did not create this one.
     """
     if release.attestations_required:
-        for filename in _bare(release):
+        for filename in _unattested(release):
             yield filename, "it has no attestation"
 
 
-def _bare(release: ReleaseContent) -> list[str]:
-    """The files that have no attestation, and will get none."""
-    have = {each.about for each in release.attestations}
-    return [file.filename for file in release.files if file.filename not in have and not release.attests]
+def _unattested(release: ReleaseContent) -> list[str]:
+    """Return the names of the files that have no attestation and will not get one."""
+    attested = {attestation.about for attestation in release.attestations}
+    return [file.filename for file in release.files if file.filename not in attested and not release.attests]
 
 
-def _read(release: ReleaseContent) -> list[Attestation]:
-    return [each for each in release.attestations if not each.problem]
+def _well_formed(release: ReleaseContent) -> list[Attestation]:
+    return [attestation for attestation in release.attestations if not attestation.problem]
 
 
 def _same_name(subject: str, filename: str) -> bool:
-    """Whether two names stand for one file, as PyPI sees it: spellings may differ."""
+    """Return whether two names denote the same file; like PyPI, accept different spellings."""
     if subject == filename:
         return True
     parse = parse_wheel_filename if filename.endswith(".whl") else parse_sdist_filename
     try:
         return parse(subject) == parse(filename)
-    except (InvalidWheelFilename, InvalidSdistFilename, ValueError):  # The last: too many digits.
+    except (InvalidWheelFilename, InvalidSdistFilename, ValueError):  # ValueError: too many digits.
         return False
 
 

@@ -1,4 +1,4 @@
-"""Addresses, links and the summary of core metadata, by the rules of PyPI."""
+"""PyPI's rules for addresses, links and the summary in core metadata."""
 
 from __future__ import annotations
 
@@ -10,43 +10,44 @@ from wheel_uploader.checks import mailboxes
 from wheel_uploader.checks.core_metadata import CoreMetadata
 from wheel_uploader.urls import urlsplit
 
-#: Characters.
-_MOST_LABEL = 32
-_MOST_SUMMARY = 512
+#: Limits in characters.
+_MAX_LABEL = 32
+_MAX_SUMMARY = 512
 
 
 def problems(metadata: CoreMetadata) -> Iterator[str]:
-    """One sentence for each thing that PyPI would refuse."""
+    """Yield one sentence for each value that PyPI would reject."""
     for field, header in (("author_email", "Author-email"), ("maintainer_email", "Maintainer-email")):
-        if (value := metadata.text(field)) and (reason := _why_no_address(value)):
+        if (value := metadata.text(field)) and (reason := _why_invalid_address(value)):
             yield f"{header} '{value}' {reason}"
     for field, header in (("home_page", "Home-page"), ("download_url", "Download-URL")):
         if (value := metadata.text(field)) and not _is_link(value):
-            yield f"{header} '{value}' is no http or https URL"
+            yield f"{header} '{value}' is not an http or https URL"
     for label, link in (metadata.fields.get("project_urls") or {}).items():
         if not label:
             yield f"Project-URL '{link}' has no label"
-        elif len(label) > _MOST_LABEL:
-            yield f"the label '{label}' of a Project-URL has more than {_MOST_LABEL} characters"
+        elif len(label) > _MAX_LABEL:
+            yield f"Project-URL label '{label}' has more than {_MAX_LABEL} characters"
         if not _is_link(link):
-            yield f"Project-URL '{label}, {link}' is no http or https URL"
-    if len(metadata.text("summary")) > _MOST_SUMMARY:
-        yield f"Summary has more than {_MOST_SUMMARY} characters"
+            yield f"Project-URL '{label}, {link}' is not an http or https URL"
+    if len(metadata.text("summary")) > _MAX_SUMMARY:
+        yield f"Summary has more than {_MAX_SUMMARY} characters"
 
 
-def _why_no_address(value: str) -> str:
-    """Return why PyPI would refuse a field of addresses; empty if it would not.
+def _why_invalid_address(value: str) -> str:
+    """Return why PyPI would reject a field of addresses, or an empty string if it would not.
 
-    PyPI judges a single address, and accepts any field in which it reads several or none.
+    PyPI validates a field only if it reads exactly one address in it; it accepts a field in which it reads
+    several or none.
     """
-    # PyPI's own validator; it needs a name server for nothing that is asked here.
+    # This is the validator that PyPI uses; without the deliverability check it makes no DNS queries.
     from email_validator import EmailNotValidError, validate_email
 
     address = mailboxes.only_address(value)
     if not address:
         return ""
     if not characters.are_known(address):
-        return "is not valid: it has characters that are newer than Unicode 14"
+        return "is not valid: it contains characters added after Unicode 14"
     try:
         validate_email(address, check_deliverability=False)
     except EmailNotValidError as error:

@@ -1,4 +1,4 @@
-"""What a wheel installs: something to import, and nothing that only looks as if it belonged there."""
+"""Checks of the files that a wheel installs: importable code, and no unexpected top-level names."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from wheel_uploader import characters
 from wheel_uploader.checks.registry import Yielded, check, pypi_check
 from wheel_uploader.models import Severity, WheelContent, WheelName
 
-#: Modules, type stubs, extension modules, and what adds to the path.
+#: Modules, type stubs, extension modules, and .pth files, which extend sys.path.
 _IMPORTABLE = re.compile(r"\.(?:py|pyi|pyc|pyo|pyw|pye|so|pyd|pth)\Z", re.IGNORECASE)
 _BYTECODE = re.compile(r"\.(?:pyc|pyo)\Z", re.IGNORECASE)
 _CACHED = re.compile(r"(.*/)?__pycache__/([^/.]+)\.(cpython-|pypy)(\d+)(?:\.opt-\d)?\.pyc")
-#: What may lie at the top itself: modules, and libraries that lie beside an extension module.
+#: Files allowed at the top level: modules, and libraries that an extension module there loads.
 _TOP_FILE = re.compile(r"\.(?:py|pyi|pyc|pyo|pye|so(?:\.[0-9]+)*|pyd|dll|dylib|pth)\Z", re.IGNORECASE)
-#: Directories that tools make, whose names no import statement has to say.
+#: Directories created by tools; they are never imported by name.
 _TOP_FOLDER = re.compile(r"[^/]+(?:\.dist-info|\.data|\.libs|\.dylibs|-stubs)\Z|\.dylibs\Z|\.libs\Z")
-#: What belongs to the project and not to what it installs, in lower case.
-_STRAY = frozenset(
+#: Names from a project's source tree that should not be installed, in lower case.
+_NOT_INSTALLED = frozenset(
     {
         *("test", "tests", "doc", "docs", "example", "examples", "benchmark", "benchmarks"),
         *(
@@ -42,17 +42,17 @@ _STRAY = frozenset(
 
 
 def top_level(wheel: WheelContent) -> dict[str, bool]:
-    """Whatever lies at the top of site-packages, and whether it is a directory with members."""
-    tops: dict[str, bool] = {}
+    """Return the names at the top of site-packages, and whether each is a directory with members."""
+    has_members: dict[str, bool] = {}
     for member in wheel.members:
-        top, slash, rest = _installed(member.name).partition("/")
+        top, slash, rest = _path_in_site_packages(member.name).partition("/")
         if top and (rest or not slash):
-            tops[top] = tops.get(top, False) or bool(slash)
-    return tops
+            has_members[top] = has_members.get(top, False) or bool(slash)
+    return has_members
 
 
-def _installed(path: str) -> str:
-    """Where in site-packages a member goes; empty for one that goes elsewhere."""
+def _path_in_site_packages(path: str) -> str:
+    """Return the path of a member in site-packages; empty if it is installed elsewhere."""
     top, _, rest = path.partition("/")
     if top.endswith(".data"):
         scheme, _, rest = rest.partition("/")
@@ -62,12 +62,12 @@ def _installed(path: str) -> str:
 
 @check("content/empty", Severity.ERROR)
 def empty(wheel: WheelContent) -> Iterator[Yielded]:
-    """The wheel has nothing to import and nothing to run.
+    """Wheel installs nothing to import and nothing to run.
 
-    Whoever installs it gets metadata and no project. The usual cause is a build tool that did not find the
-    packages (a src directory that it was not told of, a wrong list of packages), or a build from the wrong
-    directory. Look at what the build says that it found. A project that only requires others is meant to be
-    so: accept this with "ignore".
+    Installing it adds metadata but no code. Common causes are a build tool that did not find the packages (a
+    src directory that is not configured, a wrong package list), and a build in the wrong directory. Check
+    which packages the build log lists. If the project only depends on other projects on purpose, accept the
+    finding with "ignore".
     """
     for member in wheel.members:
         top, _, rest = member.name.partition("/")
@@ -75,69 +75,69 @@ def empty(wheel: WheelContent) -> Iterator[Yielded]:
             continue
         if _IMPORTABLE.search(member.name) or (top.endswith(".data") and "/" in rest):
             return
-    yield "there is no module in it, no extension module, no script and no data file of an environment"
+    yield "it contains no module, extension module, script or data file"
 
 
 @check("content/bytecode", Severity.WARNING)
 def bytecode(wheel: WheelContent) -> Iterator[Yielded]:
-    """There is compiled bytecode in the wheel.
+    """Wheel contains compiled bytecode.
 
-    Installers compile the sources themselves, for the Python that is there; bytecode of another Python is
-    dead weight, and a module that is there as bytecode only works with one version of Python. The usual
-    cause is __pycache__ of a test run that was packed. Exclude "*.pyc" and "__pycache__" from the build.
-    Beside its source, and in a wheel for just the Python that it is of, it does no harm and is not named.
+    Installers compile the sources themselves, for the Python that they install into. Bytecode for another
+    Python is dead weight, and a module that is shipped only as bytecode works with a single Python version.
+    The usual cause is a __pycache__ directory that was left over from a test run. Exclude "*.pyc" and
+    "__pycache__" from the build. Bytecode next to its source, in a wheel for exactly the Python version that
+    it was compiled for, is harmless and not reported.
     """
     files = {member.name for member in wheel.members if not member.is_directory}
     for path in sorted(files):
         if _BYTECODE.search(path) and not _is_harmless(path, files, wheel.name):
-            yield path, "it is bytecode"
+            yield path, "it is compiled bytecode"
 
 
 def _is_harmless(path: str, files: set[str], name: WheelName) -> bool:
-    found = _CACHED.fullmatch(path)
-    if not found or any(abi == "none" or abi.startswith("abi3") for abi in name.abis):
+    match = _CACHED.fullmatch(path)
+    if not match or any(abi == "none" or abi.startswith("abi3") for abi in name.abis):
         return False
-    folder, module, python, version = found.groups()
+    folder, module, python, version = match.groups()
     return f"{folder or ''}{module}.py" in files and f"{python[0]}p{version}" in name.pythons
 
 
 @check("content/stray-toplevel", Severity.WARNING)
 def stray_toplevel(wheel: WheelContent) -> Iterator[Yielded]:
-    """Something lies at the top of site-packages that does not belong there.
+    """Unexpected file or directory at the top level of site-packages.
 
-    All projects share that directory: two that both install "tests" or "README.md" overwrite each other,
-    and "import tests" finds the wrong one. The usual cause is automatic discovery of packages that takes
-    every directory, or a build backend's "include" that is meant for the sdist. Name the packages in the
-    configuration. Modules, packages, namespace packages, stubs, .pth files and libraries that a repair tool
-    adds (*.libs, *.dylibs) are as they should be.
+    All projects share that directory: two projects that both install "tests" or "README.md" overwrite each
+    other, and "import tests" finds the wrong one. Common causes are automatic package discovery that picks up
+    every directory, and an "include" setting for the sdist that the build backend also applies to wheels.
+    List the packages explicitly in the configuration. Modules, packages, namespace packages, stubs, .pth
+    files and libraries added by a repair tool (*.libs, *.dylibs) are fine.
     """
     for top, is_folder in top_level(wheel).items():
-        if problem := _problem(top, is_folder, wheel.name.project.replace("-", "_")):
+        if problem := _describe_stray(top, is_folder, wheel.name.project.replace("-", "_")):
             yield top, problem
 
 
-def _problem(top: str, is_folder: bool, project: str) -> str:
+def _describe_stray(top: str, is_folder: bool, project: str) -> str:
     lowered = top.lower()
     if lowered == project:
         return ""
-    if lowered in _STRAY:
-        return (
-            f"a {'directory' if is_folder else 'file'} of the project's own, not a part of what it installs"
-        )
+    if lowered in _NOT_INSTALLED:
+        return f"a {'directory' if is_folder else 'file'} of the source tree that should not be installed"
     if is_folder and not (top.isidentifier() and characters.are_known(top)) and not _TOP_FOLDER.match(top):
-        return "a directory that cannot be imported by this name"
+        return "a directory whose name cannot be imported"
     if not is_folder and not _TOP_FILE.search(top):
-        return "a file that is no module"
+        return "a file that is not a module"
     return ""
 
 
 @pypi_check("content/obfuscated")
 def obfuscated(wheel: WheelContent) -> Iterator[Yielded]:
-    """There is encrypted source code in the wheel.
+    """Wheel contains encrypted source code.
 
-    PyPI refuses files with what PyArmor and SourceDefender leave in .py files, for nobody can tell what such
-    code does, and much malware is hidden so. It looks for a few strings, so a file that merely quotes them
-    is refused as well. Publish the plain source, compile it (Cython, mypyc), or use an index of your own.
+    PyPI rejects files that contain the markers of PyArmor and SourceDefender in .py files, because it is
+    impossible to tell what such code does, and much malware is hidden this way. PyPI searches for a few
+    strings, so a file that merely quotes them is rejected as well. Publish the plain source, compile it
+    (Cython, mypyc), or use your own index.
     """
     for fact in wheel.facts:
         if fact.kind == "obfuscated" and fact.member is not None:

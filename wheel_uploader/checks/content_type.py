@@ -1,4 +1,4 @@
-"""Description-Content-Type in its plain forms, which every parser of every Python reads alike."""
+"""Description-Content-Type, limited to simple forms that every parser on every Python reads alike."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ _PLAIN = re.compile(
     rf"[ \t]*{_WORD}/{_WORD}[ \t]*"
     rf"(?:;[ \t]*[A-Za-z0-9_-]+=(?:{_WORD}|\"[A-Za-z0-9!#$&^_.+ -]*\")[ \t]*)*;?[ \t]*\Z"
 )
-_KINDS = ("text/markdown", "text/plain", "text/x-rst")
+_CONTENT_TYPES = ("text/markdown", "text/plain", "text/x-rst")
 _VARIANTS = ("CommonMark", "GFM")
 _PARAMETER = re.compile(r";[ \t]*([A-Za-z0-9_-]+)=\"?([^\";]*)")
 
 
 def problem(value: str) -> str:
-    """Return what is wrong with a Description-Content-Type, in a clause; empty if nothing is.
+    """Return a clause that says why a Description-Content-Type is invalid; empty if it is valid.
 
     The rules are those of packaging, which PyPI uses; forms that its parser reads differently on different
-    Pythons are refused.
+    Python versions are rejected.
     """
-    parameters = {name.lower(): word for name, word in _PARAMETER.findall(value)}
+    parameters = {name.lower(): text for name, text in _PARAMETER.findall(value)}
     if not _PLAIN.match(value) or len(parameters) != len(_PARAMETER.findall(value)):
-        return "it is not a content type with simple parameters"
+        return "it must be a content type with simple parameters"
     kind = bare(value)
-    if kind not in _KINDS:
-        return f"it has to be one of {', '.join(_KINDS)}"
+    if kind not in _CONTENT_TYPES:
+        return f"it must be one of {', '.join(_CONTENT_TYPES)}"
     if parameters.get("charset", "UTF-8").upper() != "UTF-8":
-        return "its charset has to be UTF-8"
+        return "its charset must be UTF-8"
     if kind == "text/markdown" and parameters.get("variant", "GFM") not in _VARIANTS:
-        return f"its variant has to be one of {', '.join(_VARIANTS)}"
+        return f"its variant must be one of {', '.join(_VARIANTS)}"
     return ""
 
 
 def bare(value: str) -> str:
-    """Return the bare type in lower case; text/x-rst if there is none, text/plain if it is malformed."""
+    """Return the bare type in lower case; text/x-rst if it is empty, text/plain if it is malformed."""
     kind = value.partition(";")[0].strip().lower()
     if not value.strip():
         return "text/x-rst"

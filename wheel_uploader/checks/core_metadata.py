@@ -1,4 +1,4 @@
-"""Core metadata as packaging reads it, once for each distinct text: what the metadata checks judge."""
+"""Core metadata as packaging parses it, parsed once for each distinct text; the metadata checks read it."""
 
 from __future__ import annotations
 
@@ -12,157 +12,159 @@ from wheel_uploader.models import SdistContent, WheelContent
 
 Content = WheelContent | SdistContent
 
-#: The newest metadata version that PyPI takes.
+#: The newest metadata version that PyPI accepts.
 NEWEST = (2, 5)
-#: Headers whose faults have a check of their own.
+#: Headers whose problems a separate check reports.
 ELSEWHERE = frozenset({"description-content-type"})
-#: Headers that nobody parses, so that a line end at their beginning does no harm.
-_FREE_TEXT = frozenset({"license", "description", "keywords", "author", "maintainer", "platform"})
-#: Round brackets in one requirement or licence expression; real ones have a few.
-_MOST_BRACKETS = 50
+#: Headers with unparsed text, for which a leading line break is harmless.
+_FREE_TEXT_HEADERS = frozenset({"license", "description", "keywords", "author", "maintainer", "platform"})
+#: Maximum number of opening parentheses in a requirement or license expression; real ones have a few.
+_MAX_PARENTHESES = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CoreMetadata:
-    """Fields as ``packaging.metadata`` names them, and every problem that it has with them."""
+    """Fields as ``packaging.metadata`` names them, and every problem that it reports for them."""
 
     fields: dict[str, Any]
-    #: (header in lower case, sentence) for each.
+    #: (header in lower case, sentence) for each problem.
     problems: tuple[tuple[str, str], ...]
 
     def text(self, field: str) -> str:
-        """A field that stands once, stripped; the placeholder UNKNOWN is nothing, as on PyPI."""
+        """Return a single-use field, stripped; empty for the placeholder UNKNOWN, as on PyPI."""
         value = str(self.fields.get(field) or "").strip()
         return "" if value == "UNKNOWN" else value
 
     def each(self, field: str) -> list[str]:
-        """A field that may stand often."""
+        """Return the non-empty values of a multiple-use field, stripped."""
         return [value.strip() for value in self.fields.get(field) or () if value.strip()]
 
     @property
     def version(self) -> tuple[int, int]:
-        """The metadata version; (0, 0) where it is none."""
+        """The metadata version, or (0, 0) if it is missing or malformed."""
         major, _, minor = self.text("metadata_version").partition(".")
-        both = (major, minor)
-        if any(not part.isascii() or not part.isdigit() or len(part) > 4 for part in both):
+        parts = (major, minor)
+        if any(not part.isascii() or not part.isdigit() or len(part) > 4 for part in parts):
             return (0, 0)
         return (int(major), int(minor))
 
 
 def path_of(content: Content) -> str:
-    """Where the metadata has to be: METADATA of a wheel, PKG-INFO of an sdist; empty when nobody can tell."""
+    """Return the path of METADATA (wheel) or PKG-INFO (sdist); empty if it cannot be determined."""
     if isinstance(content, WheelContent):
         folder = record.dist_info_of(content)
         return f"{folder}/METADATA" if folder else ""
-    wanted = f"{content.name.raw_project}-{content.name.raw_version}/PKG-INFO"
-    there = [path for path in content.kept if path.count("/") == 1 and path.endswith("/PKG-INFO")]
-    return wanted if wanted in there or len(there) != 1 else there[0]
+    expected = f"{content.name.raw_project}-{content.name.raw_version}/PKG-INFO"
+    candidates = [path for path in content.kept if path.count("/") == 1 and path.endswith("/PKG-INFO")]
+    return expected if expected in candidates or len(candidates) != 1 else candidates[0]
 
 
 def of(content: Content) -> CoreMetadata | None:
-    """The metadata of ``content``; None when there is none, or no text (another check says so)."""
+    """Return the metadata of ``content``; None if it is missing or not UTF-8, which other checks report."""
     data = content.kept.get(path_of(content))
     return None if data is None else parse(data)
 
 
 def or_nothing(content: Content) -> CoreMetadata:
-    """As ``of``; without fields and problems where there is nothing to judge."""
+    """Return the metadata of ``content``, or an object without fields and problems if there is none."""
     return of(content) or CoreMetadata(fields={}, problems=())
 
 
 @functools.lru_cache(maxsize=64)
 def parse(data: bytes) -> CoreMetadata | None:
-    """Read metadata; None for bytes that are not UTF-8. Never raises."""
+    """Parse core metadata; return None if the bytes are not UTF-8. Never raise."""
     from packaging.metadata import parse_email
 
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
         return None
-    if odd := pkginfo_reader.why_too_odd(data):
-        return CoreMetadata(fields={}, problems=(("", odd),))
-    text, below = header_text.canonical(text)
-    # As text: from bytes, packaging takes time without end for some headers that are not ASCII.
+    if reason := pkginfo_reader.why_too_odd(data):
+        return CoreMetadata(fields={}, problems=(("", reason),))
+    text, folded = header_text.canonical(text)
+    # Pass text: given bytes, packaging needs unbounded time for some non-ASCII headers.
     raw, unparsed = parse_email(text)
-    problems = [(header, _unparsed(header, values)) for header, values in sorted(unparsed.items())]
+    problems = [(header, _describe_unparsed(header, values)) for header, values in sorted(unparsed.items())]
     problems += [
-        (header, f"the value of {header} begins on the next line, which not every Python reads alike")
-        for header in sorted(below - _FREE_TEXT)
+        (header, f"the value of {header} starts on the next line, which Python versions parse differently")
+        for header in sorted(folded - _FREE_TEXT_HEADERS)
     ]
     fields: dict[str, Any] = dict(raw)
-    problems += _take_unclear(fields)
-    judged = dict(fields)
-    problems += _take_content_type(judged)
-    problems += [problem for problem in _validate(judged) if problem[0] not in unparsed]
+    problems += _remove_ambiguous_expressions(fields)
+    validated = dict(fields)
+    problems += _remove_content_type(validated)
+    problems += [problem for problem in _validate(validated) if problem[0] not in unparsed]
     return CoreMetadata(fields=fields, problems=tuple(problems))
 
 
-def _take_unclear(fields: dict[str, Any]) -> list[tuple[str, str]]:
-    """Remove expressions that packaging cannot read alike on every Python; return the problems.
+def _remove_ambiguous_expressions(fields: dict[str, Any]) -> list[tuple[str, str]]:
+    """Remove expressions that packaging does not parse alike on every Python; return a problem for each.
 
-    How many brackets it can follow depends on the stack, and escapes in quotes are for Python's own parser.
+    How deeply brackets may be nested depends on the stack, and packaging leaves escapes in quoted strings to
+    Python's own parser.
     """
     problems: list[tuple[str, str]] = []
     for field in ("requires_dist", "provides_dist", "obsoletes_dist", "license_expression"):
         value = fields.get(field)
         values = [value] if isinstance(value, str) else list(value or ())
-        unclear = [each for each in values if each.count("(") > _MOST_BRACKETS or "\\" in each]
-        if not unclear:
+        ambiguous = [text for text in values if text.count("(") > _MAX_PARENTHESES or "\\" in text]
+        if not ambiguous:
             continue
         header = field.replace("_", "-")
         problems += [
-            (header, f"{header} has a backslash, or more than {_MOST_BRACKETS} brackets") for _ in unclear
+            (header, f"{header} contains a backslash or more than {_MAX_PARENTHESES} parentheses")
+            for _ in ambiguous
         ]
         if isinstance(value, str):
             del fields[field]
         else:
-            fields[field] = [each for each in values if each not in unclear]
+            fields[field] = [text for text in values if text not in ambiguous]
     return problems
 
 
-def _take_content_type(fields: dict[str, Any]) -> list[tuple[str, str]]:
-    """Remove Description-Content-Type, which is judged here; return the problem with it."""
+def _remove_content_type(fields: dict[str, Any]) -> list[tuple[str, str]]:
+    """Remove Description-Content-Type, which this program validates itself; return the problem with it."""
     value = fields.pop("description_content_type", None)
     if not isinstance(value, str) or not (problem := content_type.problem(value)):
         return []
     return [("description-content-type", f"Description-Content-Type is '{value}': {problem}")]
 
 
-def _unparsed(header: str, values: list[str]) -> str:
+def _describe_unparsed(header: str, values: list[str]) -> str:
     from packaging.metadata import RawMetadata
 
-    single = header.replace("-", "_")
-    if single in RawMetadata.__annotations__ and len(values) > 1:
-        return f"{header} stands there {len(values)} times"
-    if single in RawMetadata.__annotations__ or header == "project-url":
-        return f"{header} cannot be read"
-    return f"there is no such field as '{header}'"
+    field = header.replace("-", "_")
+    if field in RawMetadata.__annotations__ and len(values) > 1:
+        return f"{header} occurs {len(values)} times"
+    if field in RawMetadata.__annotations__ or header == "project-url":
+        return f"{header} cannot be parsed"
+    return f"unknown field '{header}'"
 
 
 def _validate(raw: Any) -> list[tuple[str, str]]:
-    """Every problem that packaging has with the fields, in one go."""
+    """Return every problem that packaging finds in the fields, all at once."""
     from packaging.metadata import InvalidMetadata, Metadata
 
     try:
         Metadata.from_raw(raw)
     except ExceptionGroup as group:
-        found = [error for error in group.exceptions if isinstance(error, InvalidMetadata)]
-        return sorted((error.field, _sentence(error)) for error in found)
-    # A number of 5,000 digits, or brackets in brackets in brackets: not foreseen by packaging.
+        errors = [error for error in group.exceptions if isinstance(error, InvalidMetadata)]
+        return sorted((error.field, _describe_error(error)) for error in errors)
+    # packaging does not handle a number of 5,000 digits, or deeply nested brackets.
     except (ValueError, SyntaxError, LookupError, RecursionError, MemoryError) as error:
-        return [("", f"packaging cannot judge it ({type(error).__name__})")]
+        return [("", f"packaging cannot validate the metadata ({type(error).__name__})")]
     return []
 
 
-def _sentence(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     cause = error.__cause__
     first_line = str(cause).strip().partition("\n")[0] if cause else ""
     return f"{error} ({first_line})" if first_line and first_line not in str(error) else str(error)
 
 
 def headers(metadata: CoreMetadata) -> dict[str, tuple[str, ...]]:
-    """Fields under their header's name in lower case, as a reader of mail would give them."""
-    found: dict[str, tuple[str, ...]] = {}
+    """Return the fields by lower-case header name, as an email parser would return them."""
+    values_by_header: dict[str, tuple[str, ...]] = {}
     for field, value in metadata.fields.items():
         if field == "keywords":
             values: tuple[str, ...] = (",".join(value),)
@@ -170,11 +172,11 @@ def headers(metadata: CoreMetadata) -> dict[str, tuple[str, ...]]:
             values = tuple(f"{label},{url}" if url else label for label, url in value.items())
         else:
             values = (value,) if isinstance(value, str) else tuple(value)
-        found[_HEADERS.get(field, field.replace("_", "-"))] = values
-    return found
+        values_by_header[_HEADERS.get(field, field.replace("_", "-"))] = values
+    return values_by_header
 
 
-#: Where the header's name is not the field's.
+#: Field name to header name, where more differs than the hyphen.
 _HEADERS = {
     "platforms": "platform",
     "supported_platforms": "supported-platform",

@@ -1,4 +1,4 @@
-"""The long description, rendered as PyPI does it: once for each distinct text, in a process of its own."""
+"""The long description, rendered as on PyPI: once for each distinct text, in a subprocess."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from wheel_uploader.checks import content_type as content_type_
 from wheel_uploader.child_environment import Kind
 from wheel_uploader.child_outcome import CannotStart
 
-#: Characters that are tried at all.
+#: Longest description that is rendered, in characters.
 MOST = 100_000
-#: Seconds by the clock, on a machine that is busy with other things; see render.py for those of the CPU.
-_SECONDS = 15.0
+#: Wall-clock limit in seconds, generous for a busy machine; render.py has the CPU limit.
+_TIMEOUT = 15.0
 
 
 class Rendering(NamedTuple):
-    """Why PyPI would refuse a description, and why that is not known; both empty when it renders."""
+    """Reason why PyPI would reject a description, or why that is unknown; both empty if it renders."""
 
     refused: str = ""
     unknown: str = ""
@@ -27,26 +27,26 @@ class Rendering(NamedTuple):
 
 @functools.lru_cache(maxsize=64)
 def render(text: str, content_type: str) -> Rendering:
-    """Render ``text``, which is not empty, as what ``content_type`` says (reStructuredText without one)."""
+    """Render the non-empty ``text`` according to ``content_type``; if that is empty, as reStructuredText."""
     if not text.strip():
         return Rendering(refused="it is blank")
     if content_type_.bare(content_type) == "text/plain":
         return Rendering()
     if len(text) > MOST:
-        return Rendering(unknown=f"it has {len(text)} characters, and not more than {MOST} are tried")
+        return Rendering(unknown=f"it has {len(text)} characters; longer than {MOST} is not rendered")
     try:
-        done = child_processes.run(
+        process = child_processes.run(
             [sys.executable, "-P", str(Path(__file__).with_name("render.py"))],
             Kind.READER,
-            seconds=_SECONDS,
+            seconds=_TIMEOUT,
             stdin=f"{content_type}\n{text}".encode("utf-8", "replace"),
         )
     except CannotStart as error:
-        return Rendering(unknown=f"the renderer could not be started ({error.reason})")
+        return Rendering(unknown=f"could not start the renderer ({error.reason})")
     except OSError as error:
-        return Rendering(unknown=f"the renderer could not be given its input ({error.strerror})")
-    if done.timed_out:
+        return Rendering(unknown=f"could not write to the renderer ({error.strerror})")
+    if process.timed_out:
         return Rendering(unknown="rendering it takes too long")
-    if done.status:
+    if process.status:
         return Rendering(unknown="rendering it takes too much time or memory")
-    return Rendering(refused=done.output.text())
+    return Rendering(refused=process.output.text())

@@ -1,6 +1,6 @@
-"""entry_points.txt, read as configparser reads it with "=" for its only delimiter, on every Python.
+"""Parser for entry_points.txt that behaves like configparser with "=" as its only delimiter, on every Python.
 
-PyPI and installers use configparser, whose reader was rewritten for Python 3.13.
+PyPI and installers use configparser, whose parser was rewritten for Python 3.13.
 """
 
 from __future__ import annotations
@@ -8,30 +8,30 @@ from __future__ import annotations
 import re
 
 _GROUP = re.compile(r"\[(.+)\]")
-_COMMENTS = ("#", ";")
+_COMMENT_PREFIXES = ("#", ";")
 
 
 class NotEntryPoints(ValueError):
-    """The text is not in INI form; ``str()`` names the first line that is not."""
+    """The text is not in INI format; ``str()`` names the first invalid line."""
 
 
 def read(text: str) -> dict[str, list[str]]:
-    """Return the names in each group, in order. Raises NotEntryPoints."""
+    """Return the names in each group, in order. Raise NotEntryPoints if the text is not in INI format."""
     groups: dict[str, list[str]] = {}
     names: list[str] | None = None
     indent = 0
     for number, line in enumerate(text.split("\n"), start=1):
         stripped = line.strip()
-        if not stripped or stripped.startswith(_COMMENTS):
+        if not stripped or stripped.startswith(_COMMENT_PREFIXES):
             continue
-        deeper = len(line) - len(line.lstrip()) > indent
-        if names and deeper:
-            continue  # more of the value before
+        is_indented = len(line) - len(line.lstrip()) > indent
+        if names and is_indented:
+            continue  # Continues the previous value.
         indent = len(line) - len(line.lstrip())
-        if found := _GROUP.match(stripped):
-            if found[1] in groups:
-                raise NotEntryPoints(f"line {number} begins [{found[1]}] again")
-            names = groups[found[1]] = []
+        if header := _GROUP.match(stripped):
+            if header[1] in groups:
+                raise NotEntryPoints(f"line {number} repeats the group [{header[1]}]")
+            names = groups[header[1]] = []
             continue
         name, equals, _ = stripped.partition("=")
         name = name.rstrip()
@@ -40,6 +40,6 @@ def read(text: str) -> dict[str, list[str]]:
         if not equals or not name:
             raise NotEntryPoints(f"line {number} is not NAME = OBJECT")
         if name in names:
-            raise NotEntryPoints(f"line {number} has '{name}' again")
+            raise NotEntryPoints(f"line {number} repeats '{name}'")
         names.append(name)
     return groups

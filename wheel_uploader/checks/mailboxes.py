@@ -1,8 +1,9 @@
-"""Mail addresses of core metadata, read as PyPI reads them and alike on every Python.
+"""Email addresses of core metadata, parsed as on PyPI and identically on every Python.
 
-PyPI calls ``email.utils.parseaddr`` in its strict form and validates the one address that comes back; a field
-from which nothing comes back passes. The strict form is not in every release of the supported Pythons (3.11.7
-and 3.12.1 lack it), so its rules are repeated here. They are those of RFC 822 with its obsolete forms.
+PyPI calls ``email.utils.parseaddr`` in strict mode and validates the single address that it returns; a field
+for which it returns nothing passes. Strict mode is missing from some releases of the supported Python
+versions (3.11.7 and 3.12.1), so this module reimplements its rules: those of RFC 822, including its obsolete
+forms.
 """
 
 from __future__ import annotations
@@ -10,23 +11,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 _BLANKS = " \t"
-_SPACE = " \t\r\n"
+_WHITESPACE = " \t\r\n"
 _SPECIALS = '()<>@,:;."[]'
-_ATOM_ENDS = _SPECIALS + _SPACE
-#: A phrase such as ``J. Doe`` may have dots.
+_ATOM_ENDS = _SPECIALS + _WHITESPACE
+#: A phrase such as ``J. Doe`` may contain dots.
 _PHRASE_ENDS = _ATOM_ENDS.replace(".", "")
 
 
 def only_address(value: str) -> str:
-    """Return the address of a field that has exactly one; empty if PyPI reads none or several."""
+    """Return the address of a field with exactly one; empty if PyPI reads none or several."""
     if not _is_balanced(value):
         return ""
-    found = _Reader(value).addresses()
-    return found[0] if len(found) == 1 and "[" not in found[0] else ""
+    addresses = _AddressParser(value).parse()
+    return addresses[0] if len(addresses) == 1 and "[" not in addresses[0] else ""
 
 
 def _is_balanced(value: str) -> bool:
-    """Return whether every parenthesis outside quoted text and escapes is closed."""
+    """Return whether every parenthesis outside quoted strings and escapes is closed."""
     depth = 0
     for character in _outside_quotes(value):
         depth += {"(": 1, ")": -1}.get(character, 0)
@@ -36,7 +37,7 @@ def _is_balanced(value: str) -> bool:
 
 
 def _outside_quotes(value: str) -> Iterator[str]:
-    """Yield the characters that are neither escaped nor in quotes; an open quote is ordinary text."""
+    """Yield the characters that are neither escaped nor quoted; an unclosed quote is ordinary text."""
     pieces: list[list[str]] = [[]]
     characters = iter(value)
     for character in characters:
@@ -51,192 +52,192 @@ def _outside_quotes(value: str) -> Iterator[str]:
             yield from piece
 
 
-class _Reader:
-    """A position in the text of a field, and what can be read from there."""
+class _AddressParser:
+    """Recursive-descent parser for the text of an address field."""
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._at = 0
+        self._position = 0
 
-    def addresses(self) -> list[str]:
-        """Return every address; an empty one for each part that is not one."""
-        found: list[str] = []
-        while self._more():
-            found += self._address() or [""]
-        return found
+    def parse(self) -> list[str]:
+        """Return every address; an empty string for each part that is not an address."""
+        addresses: list[str] = []
+        while self._has_more():
+            addresses += self._parse_address() or [""]
+        return addresses
 
-    def _more(self) -> bool:
-        return self._at < len(self._text)
+    def _has_more(self) -> bool:
+        return self._position < len(self._text)
 
-    def _next(self) -> str:
-        return self._text[self._at : self._at + 1]
+    def _peek(self) -> str:
+        return self._text[self._position : self._position + 1]
 
-    def _address(self) -> list[str]:
-        """Return the addresses of one mailbox or one group, with the groups inside it."""
-        found: list[str] = []
+    def _parse_address(self) -> list[str]:
+        """Return the addresses of one mailbox or one group, including nested groups."""
+        addresses: list[str] = []
         open_groups = 0
         while True:
-            opened, addresses = self._mailbox()
-            found += addresses
-            open_groups += opened
-            if not opened:
-                self._end_part()
+            is_group, mailbox = self._parse_mailbox()
+            addresses += mailbox
+            open_groups += is_group
+            if not is_group:
+                self._skip_separator()
             while open_groups:
                 self._skip_space()
-                if self._next() == ";":
-                    self._at += 1
-                elif self._more():
+                if self._peek() == ";":
+                    self._position += 1
+                elif self._has_more():
                     break
                 open_groups -= 1
-                self._end_part()
+                self._skip_separator()
             if not open_groups:
-                return found
+                return addresses
 
-    def _end_part(self) -> None:
+    def _skip_separator(self) -> None:
         self._skip_space()
-        if self._next() == ",":
-            self._at += 1
+        if self._peek() == ",":
+            self._position += 1
 
-    def _mailbox(self) -> tuple[bool, list[str]]:
-        """Return whether a group begins here, else the address that is here."""
+    def _parse_mailbox(self) -> tuple[bool, list[str]]:
+        """Return whether a group starts at the current position, and the addresses found there."""
         self._skip_space()
-        start = self._at
-        words = self._phrase()
+        start = self._position
+        words = self._parse_phrase()
         self._skip_space()
-        character = self._next()
+        character = self._peek()
         if character and character in ".@":
-            self._at = start
-            return False, [self._plain_address()]
+            self._position = start
+            return False, [self._parse_plain_address()]
         if character == ":":
-            self._at += 1
+            self._position += 1
             return True, []
         if character == "<":
-            return False, [self._address_in_brackets()]
+            return False, [self._parse_angle_address()]
         if not words and character and character in _SPECIALS:
-            self._at += 1
+            self._position += 1
         return False, words[:1]
 
-    def _address_in_brackets(self) -> str:
-        self._at += 1
+    def _parse_angle_address(self) -> str:
+        self._position += 1
         self._skip_space()
         in_route = False
-        while self._more():
-            character = self._next()
+        while self._has_more():
+            character = self._peek()
             if in_route:
-                self._domain()
+                self._parse_domain()
                 in_route = False
             elif character == ">":
-                self._at += 1
+                self._position += 1
                 break
             elif character in "@:":
-                self._at += 1
+                self._position += 1
                 in_route = character == "@"
             else:
-                address = self._plain_address()
-                self._at += 1
+                address = self._parse_plain_address()
+                self._position += 1
                 return address
             self._skip_space()
         return ""
 
-    def _plain_address(self) -> str:
-        """Return ``local@domain``, or the local part alone; empty if a domain is announced and missing."""
+    def _parse_plain_address(self) -> str:
+        """Return ``local@domain``, or the local part alone; empty if a domain is missing after the ``@``."""
         parts: list[str] = []
         self._skip_space()
-        while self._more():
-            character = self._next()
+        while self._has_more():
+            character = self._peek()
             keeps_blanks = character != "."
             if character == ".":
-                self._drop_blank(parts)
+                self._remove_trailing_blank(parts)
                 parts.append(".")
-                self._at += 1
+                self._position += 1
             elif character == '"':
-                quoted = self._delimited('"\r').replace("\\", "\\\\").replace('"', '\\"')
+                quoted = self._parse_delimited('"\r').replace("\\", "\\\\").replace('"', '\\"')
                 parts.append(f'"{quoted}"')
             elif character in _ATOM_ENDS:
-                self._drop_blank(parts)
+                self._remove_trailing_blank(parts)
                 break
             else:
-                parts.append(self._atom(_ATOM_ENDS))
+                parts.append(self._parse_atom(_ATOM_ENDS))
             blanks = self._skip_space()
             if keeps_blanks and blanks:
                 parts.append(blanks)
-        if self._next() != "@":
+        if self._peek() != "@":
             return "".join(parts)
-        self._at += 1
+        self._position += 1
         self._skip_space()
-        domain = self._domain()
+        domain = self._parse_domain()
         return f"{''.join(parts)}@{domain}" if domain else ""
 
     @staticmethod
-    def _drop_blank(parts: list[str]) -> None:
+    def _remove_trailing_blank(parts: list[str]) -> None:
         if parts and not parts[-1].strip():
             parts.pop()
 
-    def _domain(self) -> str:
+    def _parse_domain(self) -> str:
         parts: list[str] = []
-        while self._more():
-            character = self._next()
+        while self._has_more():
+            character = self._peek()
             if character in _BLANKS:
-                self._at += 1
+                self._position += 1
             elif character == "(":
                 self._skip_comment()
             elif character == "[":
-                literal = self._delimited("]\r")
+                literal = self._parse_delimited("]\r")
                 parts.append(f"[{literal}]")
             elif character == ".":
-                self._at += 1
+                self._position += 1
                 parts.append(".")
             elif character == "@":
                 return ""
             elif character in _ATOM_ENDS:
                 break
             else:
-                parts.append(self._atom(_ATOM_ENDS))
+                parts.append(self._parse_atom(_ATOM_ENDS))
         return "".join(parts)
 
-    def _phrase(self) -> list[str]:
+    def _parse_phrase(self) -> list[str]:
         words: list[str] = []
-        while self._more():
-            character = self._next()
-            if character in _SPACE:
-                self._at += 1
+        while self._has_more():
+            character = self._peek()
+            if character in _WHITESPACE:
+                self._position += 1
             elif character == '"':
-                words.append(self._delimited('"\r'))
+                words.append(self._parse_delimited('"\r'))
             elif character == "(":
                 self._skip_comment()
             elif character in _PHRASE_ENDS:
                 break
             else:
-                words.append(self._atom(_PHRASE_ENDS))
+                words.append(self._parse_atom(_PHRASE_ENDS))
         return words
 
-    def _atom(self, ends: str) -> str:
-        start = self._at
-        while self._more() and self._next() not in ends:
-            self._at += 1
-        return self._text[start : self._at]
+    def _parse_atom(self, ends: str) -> str:
+        start = self._position
+        while self._has_more() and self._peek() not in ends:
+            self._position += 1
+        return self._text[start : self._position]
 
-    def _delimited(self, ends: str) -> str:
-        """Return the text between the delimiter here and the next of ``ends``, without its escapes."""
-        self._at += 1
+    def _parse_delimited(self, ends: str) -> str:
+        """Return the text from the current delimiter to the next of ``ends``, unescaped."""
+        self._position += 1
         parts: list[str] = []
-        while self._more():
-            character = self._next()
-            self._at += 1
+        while self._has_more():
+            character = self._peek()
+            self._position += 1
             if character in ends:
                 break
             if character == "\\":
-                character = self._next()
-                self._at += 1
+                character = self._peek()
+                self._position += 1
             parts.append(character)
         return "".join(parts)
 
     def _skip_comment(self) -> None:
-        """Skip a comment and those inside it."""
+        """Skip a comment, including nested comments."""
         depth = 0
-        while self._more():
-            character = self._next()
-            self._at += 2 if character == "\\" else 1
+        while self._has_more():
+            character = self._peek()
+            self._position += 2 if character == "\\" else 1
             if character == "(":
                 depth += 1
             elif character in ")\r":
@@ -245,16 +246,16 @@ class _Reader:
                     break
 
     def _skip_space(self) -> str:
-        """Skip blanks, line ends and comments; return the blanks."""
+        """Skip blanks, line breaks and comments; return the blanks."""
         blanks: list[str] = []
-        while self._more():
-            character = self._next()
+        while self._has_more():
+            character = self._peek()
             if character == "(":
                 self._skip_comment()
-            elif character in _SPACE:
+            elif character in _WHITESPACE:
                 if character in _BLANKS:
                     blanks.append(character)
-                self._at += 1
+                self._position += 1
             else:
                 break
         return "".join(blanks)

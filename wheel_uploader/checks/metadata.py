@@ -1,4 +1,4 @@
-"""Core metadata: there, sound in the eyes of packaging, and read alike by pkginfo."""
+"""Checks of core metadata: present, valid according to packaging, and read alike by pkginfo."""
 
 from __future__ import annotations
 
@@ -10,42 +10,42 @@ from wheel_uploader.checks.core_metadata import ELSEWHERE, Content
 from wheel_uploader.checks.registry import Yielded, check
 from wheel_uploader.models import SdistContent, Severity, WheelContent
 
-#: Fields that twine drops when the metadata is older than they are: setuptools wrote them for years.
-_DROPPED = frozenset({"license-file"})
+#: Fields that twine drops from metadata of an older version; setuptools wrote them for years.
+_DROPPED_BY_TWINE = frozenset({"license-file"})
 
 
 @check("metadata/missing", Severity.ERROR)
 def missing(wheel: WheelContent) -> Iterator[Yielded]:
-    """The wheel has no METADATA.
+    """Wheel has no METADATA file.
 
-    Name, version and dependencies stand there; pip and PyPI refuse a wheel without it. The usual cause is a
-    script that packs the wheel by hand. Build with a current build tool.
+    METADATA contains the name, version and dependencies; pip and PyPI reject a wheel without it. The usual
+    cause is a script that packs the wheel by hand. Build with a current build tool.
     """
     path = core_metadata.path_of(wheel)
     if path and all(member.name != path for member in wheel.members):
-        yield f"there is no {path}"
+        yield f"{path} is missing"
 
 
 @check("metadata/not-utf8", Severity.ERROR)
 def not_utf8(wheel: WheelContent) -> Iterator[Yielded]:
-    """METADATA is not UTF-8.
+    """METADATA is not encoded in UTF-8.
 
-    The specification wants UTF-8; pip fails or shows rubbish, and PyPI refuses the file. The usual cause is
-    a description file that is read or written in the system's own encoding. Save it as UTF-8 and build
-    again.
+    The specification requires UTF-8; otherwise pip fails or shows garbled text, and PyPI rejects the file.
+    The usual cause is a description file that is read or written in the system's default encoding. Save it as
+    UTF-8 and build again.
     """
     path = core_metadata.path_of(wheel)
     if path in wheel.kept and core_metadata.of(wheel) is None:
-        yield path, "it is not UTF-8"
+        yield path, "it is not valid UTF-8"
 
 
 @check("metadata/decoy", Severity.ERROR)
 def decoy(content: WheelContent | SdistContent) -> Iterator[Yielded]:
-    """Another member would be taken for the metadata.
+    """Tools mistake another archive member for the metadata.
 
-    pkginfo and twine read the first member whose path contains "METADATA" (in an sdist, "PKG-INFO"), so the
-    index would be told something else than pip finds in .dist-info. Test data with such a name does this by
-    accident; it is also a way to deceive. Rename the file, or put it into a deeper directory.
+    pkginfo and twine read the first member whose path contains "METADATA" (in an sdist, "PKG-INFO"), so they
+    would send different metadata to the index than pip finds in .dist-info. Test data with such a name causes
+    this by accident; it is also a way to deceive users. Rename the file, or move it to a deeper directory.
     """
     path = core_metadata.path_of(content)
     if content.pkginfo_source and path in content.kept and content.pkginfo_source != path:
@@ -54,63 +54,65 @@ def decoy(content: WheelContent | SdistContent) -> Iterator[Yielded]:
 
 @check("metadata/readers-disagree", Severity.ERROR)
 def readers_disagree(content: WheelContent | SdistContent) -> Iterator[Yielded]:
-    """pkginfo and packaging read different things in the metadata.
+    """Metadata is parsed differently by pkginfo and packaging.
 
-    What one tool sends to the index is then not what another tool installs. It takes a header that is
-    written in an unusual way: folded, encoded or with odd line ends. Build with a current build tool, and
-    keep the fields plain.
+    As a result, one tool sends different metadata to the index than another tool installs. The cause is a
+    header written in an unusual way: folded, encoded, or with unusual line breaks. Build with a current build
+    tool, and keep the fields plain.
     """
     path = core_metadata.path_of(content)
     metadata = core_metadata.of(content)
-    # Where one of them gives up, metadata/invalid says why.
+    # If one of the parsers fails, metadata/invalid reports the reason.
     if metadata is None or not metadata.fields or content.pkginfo_source != path or content.pkginfo is None:
         return
-    broken = {header for header, _ in metadata.problems}
-    theirs, ours = content.pkginfo, core_metadata.headers(metadata)
-    for header in sorted((theirs.keys() | ours.keys()) - broken):
-        said, read = theirs.get(header, ()), ours.get(header, ())
-        if said != read and _plain(said) != _plain(read) and not _unknown_to_pkginfo(header, content):
+    invalid_headers = {header for header, _ in metadata.problems}
+    by_pkginfo, by_packaging = content.pkginfo, core_metadata.headers(metadata)
+    for header in sorted((by_pkginfo.keys() | by_packaging.keys()) - invalid_headers):
+        first, second = by_pkginfo.get(header, ()), by_packaging.get(header, ())
+        if first == second or _normalize(first) == _normalize(second):
+            continue
+        if not _is_unknown_to_pkginfo(header, content):
             yield path, f"pkginfo and packaging read different values of {header}"
 
 
-def _plain(values: tuple[str, ...]) -> list[str]:
-    """Values without what readers may do as they like: blanks, line ends, and the placeholder UNKNOWN."""
-    # packaging takes lists apart and drops the blanks about the commas.
-    plain = (",".join(part.strip() for part in " ".join(value.split()).split(",")) for value in values)
-    return [value for value in plain if value not in {"", "UNKNOWN"}]
+def _normalize(values: tuple[str, ...]) -> list[str]:
+    """Return the values without blanks, line breaks and UNKNOWN, which parsers may treat differently."""
+    # packaging splits lists and drops the blanks around the commas.
+    normalized = (",".join(part.strip() for part in " ".join(value.split()).split(",")) for value in values)
+    return [value for value in normalized if value not in {"", "UNKNOWN"}]
 
 
-def _unknown_to_pkginfo(header: str, content: Content) -> bool:
-    """Whether pkginfo leaves the field out because its table has it in later metadata versions only."""
+def _is_unknown_to_pkginfo(header: str, content: Content) -> bool:
+    """Return whether pkginfo omits the field because it knows it only in later metadata versions."""
     return header not in (content.pkginfo or {}) and bool(content.pkginfo_remarks)
 
 
 @check("metadata/invalid", Severity.ERROR)
 def invalid(content: WheelContent | SdistContent) -> Iterator[Yielded]:
-    """A field of the metadata is not valid.
+    """Metadata field is invalid.
 
-    The field does not parse, stands there twice, is unknown, or is newer than the Metadata-Version that the
-    file declares; pip refuses bad versions and requirements, PyPI all of it. The usual cause is a typing
-    error in the project's configuration, or an old build tool. All problems are listed at once: correct
-    them and build again.
+    The field cannot be parsed, occurs twice, is unknown, or is newer than the Metadata-Version that the file
+    declares. pip rejects invalid versions and requirements; PyPI rejects all of these. The usual cause is a
+    typo in the project's configuration or an outdated build tool. All problems are listed at once: fix them
+    and build again.
     """
     path = core_metadata.path_of(content)
     metadata = core_metadata.or_nothing(content)
     for header, problem in metadata.problems:
         if header in ELSEWHERE or (header == "metadata-version" and metadata.version > core_metadata.NEWEST):
             continue
-        if header in _DROPPED and metadata.version < (2, 4) and "introduced" in problem:
+        if header in _DROPPED_BY_TWINE and metadata.version < (2, 4) and "introduced" in problem:
             continue
         yield path, problem
 
 
 @check("metadata/filename-mismatch", Severity.ERROR)
 def filename_mismatch(content: WheelContent | SdistContent) -> Iterator[Yielded]:
-    """Name or Version is not that of the file name.
+    """Name or Version differs from the file name.
 
-    The file would be published as one thing and be another; pip refuses to install it. The usual cause is a
-    file that was renamed, or a version that was changed between two steps of the build. Build again, and do
-    not rename files.
+    The file would be published as one release but contain another, and pip refuses to install it. The usual
+    cause is a renamed file, or a version that changed between two steps of the build. Build again, and do not
+    rename files.
     """
     from packaging.utils import canonicalize_name
     from packaging.version import InvalidVersion
@@ -119,12 +121,12 @@ def filename_mismatch(content: WheelContent | SdistContent) -> Iterator[Yielded]
     metadata = core_metadata.or_nothing(content)
     name, version = metadata.text("name"), metadata.text("version")
     if name and canonicalize_name(name) != content.name.project:
-        yield path, f"Name is '{name}', the file name says '{content.name.project}'"
+        yield path, f"Name is '{name}', but the file name says '{content.name.project}'"
     try:
         if version and bounded.version(version) != content.name.version:
-            yield path, f"Version is '{version}', the file name says '{content.name.version}'"
+            yield path, f"Version is '{version}', but the file name says '{content.name.version}'"
     except (InvalidVersion, ValueError):
-        return  # metadata/invalid
+        return  # metadata/invalid reports it.
 
 
 CHECKS = (

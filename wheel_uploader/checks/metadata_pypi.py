@@ -1,4 +1,4 @@
-"""Core metadata held against PyPI's own rules, and what it could say besides; the rest is in metadata.py."""
+"""Checks of core metadata against PyPI's own rules, and for missing optional fields; see also metadata.py."""
 
 from __future__ import annotations
 
@@ -13,75 +13,75 @@ from wheel_uploader.models import SdistContent, Severity, WheelContent
 
 @pypi_check("metadata/too-new")
 def too_new(content: WheelContent | SdistContent) -> Iterator[Yielded]:
-    """Metadata-Version is newer than PyPI takes.
+    """Metadata-Version is newer than PyPI supports.
 
-    PyPI takes 2.5 and older, and refuses anything newer until it has learned it; older tools read such
-    metadata as far as they understand it. The cause is a build backend that is ahead of the index. Pin the
-    backend to an earlier version for this release.
+    PyPI accepts metadata versions up to 2.5 and rejects newer ones until it supports them; older tools read
+    as much of such metadata as they understand. The cause is a build backend that is ahead of the index. Pin
+    the backend to an earlier version for this release.
     """
     metadata = core_metadata.or_nothing(content)
     if metadata.version > core_metadata.NEWEST:
-        aside = f"; {content.pkginfo_remarks[0]}" if content.pkginfo_remarks else ""
+        remark = f"; {content.pkginfo_remarks[0]}" if content.pkginfo_remarks else ""
         yield (
             core_metadata.path_of(content),
-            f"Metadata-Version is {metadata.text('metadata_version')}{aside}",
+            f"Metadata-Version is {metadata.text('metadata_version')}{remark}",
         )
 
 
 @pypi_check("metadata/license-conflict")
 def license_conflict(content: WheelContent | SdistContent) -> Iterator[Yielded]:
-    """License and License-Expression are both given.
+    """Both License and License-Expression are present.
 
-    License-Expression (PEP 639) replaces License, and PyPI refuses a file with both. The usual cause is a
-    project that moved to the new field and kept the old one in another configuration file. Remove License.
+    License-Expression (PEP 639) replaces License, and PyPI rejects a file that has both. The usual cause is a
+    project that switched to the new field but kept the old one in another configuration file. Remove License.
     """
     metadata = core_metadata.or_nothing(content)
     if metadata.text("license") and metadata.text("license_expression"):
-        yield core_metadata.path_of(content), "both License and License-Expression are given"
+        yield core_metadata.path_of(content), "it has both License and License-Expression"
 
 
 @pypi_check("metadata/license-file-missing")
 def license_file_missing(content: WheelContent | SdistContent) -> Iterator[Yielded]:
-    """A License-File of the metadata is not in the archive.
+    """File listed as License-File is not in the archive.
 
-    With Metadata-Version 2.4 or later PyPI looks for each License-File, in a wheel below
-    .dist-info/licenses/ and in an sdist at its path, and refuses the file when one is absent. The usual
-    cause is an old tool that repacked the wheel, or a build backend of before PEP 639. Update the backend
-    and the repair tool.
+    With Metadata-Version 2.4 or later, PyPI looks for each License-File: in a wheel below
+    .dist-info/licenses/, in an sdist at the given path. It rejects the upload if one is missing. Common
+    causes are an outdated tool that repacked the wheel, and a build backend that predates PEP 639. Update the
+    backend and the repair tool.
     """
     metadata = core_metadata.or_nothing(content)
     if metadata.version < (2, 4):
         return
     path = core_metadata.path_of(content)
     folder = path.rpartition("/")[0] + ("/licenses" if isinstance(content, WheelContent) else "")
-    there = {member.name for member in content.members}
+    members = {member.name for member in content.members}
     for name in metadata.each("license_files"):
-        if f"{folder}/{name}" not in there:
-            yield path, f"License-File '{name}' is not at {folder}/{name}"
+        if f"{folder}/{name}" not in members:
+            yield path, f"License-File '{name}' is missing: there is no {folder}/{name}"
 
 
 @pypi_check("metadata/bad-classifier")
 def bad_classifier(content: WheelContent | SdistContent) -> Iterator[Yielded]:
-    """A classifier is unknown, deprecated or private.
+    """Classifier is unknown, deprecated or private.
 
-    PyPI refuses a file with a classifier that it does not know or has retired, and with any that begins
-    with "Private ::", which is what that one is for. Judged by the trove-classifiers package that is
-    installed here, which ages: when a classifier is newer than it, update the package. Otherwise correct
-    the project's configuration.
+    PyPI rejects a file with a classifier that it does not know or has deprecated, and with any classifier
+    that begins with "Private ::", which exists for that purpose. This check uses the installed
+    trove-classifiers package, which may be outdated: if the classifier is newer than the package, update the
+    package. Otherwise fix the project's configuration.
     """
     from trove_classifiers import classifiers, deprecated_classifiers
 
     path = core_metadata.path_of(content)
     for classifier in core_metadata.or_nothing(content).each("classifiers"):
         if classifier.lower().startswith("private ::"):
-            yield path, f"'{classifier}' keeps the file off PyPI, as it is meant to"
+            yield path, f"PyPI rejects '{classifier}' by design"
         elif classifier in deprecated_classifiers:
-            better = " or ".join(deprecated_classifiers[classifier])
-            yield path, f"'{classifier}' is deprecated" + (f": use {better}" if better else "")
+            replacements = " or ".join(deprecated_classifiers[classifier])
+            yield path, f"'{classifier}' is deprecated" + (f": use {replacements}" if replacements else "")
         elif classifier not in classifiers:
             yield (
                 path,
-                f"there is no classifier '{classifier}' (in trove-classifiers {_classifiers_version()})",
+                f"unknown classifier '{classifier}' (in trove-classifiers {_classifiers_version()})",
             )
 
 
@@ -94,11 +94,11 @@ def _classifiers_version() -> str:
 
 @pypi_check("metadata/direct-url")
 def direct_url(content: WheelContent | SdistContent) -> Iterator[Yielded]:
-    """A dependency is given by URL.
+    """Dependency is a direct URL reference.
 
-    PyPI refuses "Requires-Dist: x @ https://...", for what it installs would not come from the index. It
-    stays behind after working with an unreleased version of a dependency. Release the dependency, and name
-    a version of it.
+    PyPI rejects "Requires-Dist: x @ https://..." because the dependency would not be installed from the
+    index. Such a reference is usually left over from working with an unreleased version of a dependency.
+    Release the dependency, and require a version of it.
     """
     from packaging.requirements import InvalidRequirement, Requirement
 
@@ -109,46 +109,46 @@ def direct_url(content: WheelContent | SdistContent) -> Iterator[Yielded]:
             try:
                 url = Requirement(text).url if "@" in text else None
             except (InvalidRequirement, ValueError, RecursionError):
-                continue  # metadata/invalid
+                continue  # metadata/invalid reports it.
             if url:
                 yield core_metadata.path_of(content), f"'{text}' is a direct reference"
 
 
 def _cost(text: str) -> int:
-    """Units of work that parsing a requirement takes."""
+    """Return the units of work that parsing a requirement takes."""
     return 1 + len(text) // 4 if "@" in text else 1
 
 
 @pypi_check("metadata/description-does-not-render")
 def description_does_not_render(content: WheelContent | SdistContent) -> Iterator[Yielded]:
-    """The long description does not render, or its content type is not valid.
+    """Long description does not render, or its content type is invalid.
 
-    PyPI renders it when the file is uploaded, and refuses the file when that fails. Without a
-    Description-Content-Type it is taken for reStructuredText, so a README.md needs "text/markdown"; Sphinx
-    roles and directives do not exist there; a README that is blank is refused too. Correct the README or
-    its content type, and build again.
+    PyPI renders the description during the upload and rejects the file if that fails. Without a
+    Description-Content-Type the text is treated as reStructuredText, so a README.md needs "text/markdown".
+    Sphinx roles and directives are not available on PyPI, and a blank README is rejected too. Fix the README
+    or its content type, and build again.
     """
     path = core_metadata.path_of(content)
     metadata = core_metadata.or_nothing(content)
-    wrong_type = [problem for header, problem in metadata.problems if header in ELSEWHERE]
-    yield from ((path, problem) for problem in wrong_type)
-    if not wrong_type and (reason := _rendering(metadata).refused):
+    invalid_type = [problem for header, problem in metadata.problems if header in ELSEWHERE]
+    yield from ((path, problem) for problem in invalid_type)
+    if not invalid_type and (reason := _render_description(metadata).refused):
         yield path, reason
 
 
 @check("metadata/description-not-tried", Severity.WARNING)
 def description_not_tried(content: WheelContent | SdistContent) -> Iterator[Yielded]:
-    """The long description could not be rendered here, so PyPI's verdict is not known.
+    """Long description could not be rendered here.
 
-    It is very long, or of a kind that keeps the renderer busy for ever. PyPI may refuse the file, or take
-    it. Shorten the description: a change log of many years belongs on a page of its own.
+    The description is very long, or it keeps the renderer busy indefinitely, so it is unknown whether PyPI
+    would accept the file. Shorten the description; for example, move a long change log to a separate page.
     """
     metadata = core_metadata.or_nothing(content)
-    if reason := _rendering(metadata).unknown:
+    if reason := _render_description(metadata).unknown:
         yield core_metadata.path_of(content), reason
 
 
-def _rendering(metadata: CoreMetadata) -> description.Rendering:
+def _render_description(metadata: CoreMetadata) -> description.Rendering:
     text = metadata.fields.get("description")
     if not isinstance(text, str) or not text or text.strip() == "UNKNOWN":
         return description.Rendering()
@@ -157,11 +157,11 @@ def _rendering(metadata: CoreMetadata) -> description.Rendering:
 
 @pypi_check("metadata/bad-contact")
 def bad_contact(content: WheelContent | SdistContent) -> Iterator[Yielded]:
-    """An e-mail address, a URL or the summary breaks a rule of PyPI.
+    """Email address, URL or summary violates PyPI's rules.
 
-    Addresses have to be valid, URLs have to begin with http:// or https://, the label of a Project-URL has
-    at most 32 characters and the summary 512; PyPI refuses the file otherwise. The usual cause is a typing
-    error, or a relative link. Correct the project's configuration and build again.
+    PyPI rejects the file unless addresses are valid, URLs begin with http:// or https://, each Project-URL
+    label has at most 32 characters, and the summary has at most 512. The usual cause is a typo or a relative
+    link. Fix the project's configuration and build again.
     """
     path = core_metadata.path_of(content)
     yield from ((path, sentence) for sentence in contact.problems(core_metadata.or_nothing(content)))
@@ -169,30 +169,32 @@ def bad_contact(content: WheelContent | SdistContent) -> Iterator[Yielded]:
 
 @check("metadata/thin", Severity.NOTE)
 def thin(content: WheelContent | SdistContent) -> Iterator[Yielded]:
-    """The metadata says little about the project.
+    """Metadata lacks recommended fields.
 
-    The page on the index is made from it, and Requires-Python keeps pip from choosing the release for a
-    Python that it does not run on. Nothing is wrong; add what is missing to the project's configuration
-    when there is time.
+    The project page on the index is generated from the metadata, and Requires-Python keeps pip from
+    installing the release on a Python version that it does not support. The file is valid; add the missing
+    fields to the project's configuration when convenient.
     """
     metadata = core_metadata.or_nothing(content)
     if not metadata.fields:
         return
-    # What is there and cannot be read is not missing.
-    there = {field for field, value in metadata.fields.items() if value}
-    there |= {header.replace("-", "_") for header, _ in metadata.problems}
-    wanted = {
+    # A field that cannot be parsed is not missing.
+    present = {field for field, value in metadata.fields.items() if value}
+    present |= {header.replace("-", "_") for header, _ in metadata.problems}
+    recommended = {
         "a description": "description",
         "Requires-Python": "requires_python",
         "classifiers": "classifiers",
-        "a licence": "license license_expression license_files",
+        "a license": "license license_expression license_files",
         "a URL": "home_page project_urls download_url",
     }
-    absent = [what for what, fields in wanted.items() if not there & set(fields.split())]
-    if "a licence" in absent and any(each.startswith("License ::") for each in metadata.each("classifiers")):
-        absent.remove("a licence")
-    if absent:
-        yield core_metadata.path_of(content), f"it lacks {', '.join(absent)}"
+    missing = [label for label, fields in recommended.items() if not present & set(fields.split())]
+    if "a license" in missing and any(
+        classifier.startswith("License ::") for classifier in metadata.each("classifiers")
+    ):
+        missing.remove("a license")
+    if missing:
+        yield core_metadata.path_of(content), f"it lacks {', '.join(missing)}"
 
 
 CHECKS = (

@@ -1,4 +1,4 @@
-"""Compiled code against the tags of its wheel: is it code, and code for these systems and processors."""
+"""Checks of compiled code against the wheel's tags: valid binaries, for the right systems and processors."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from wheel_uploader.models import NativeFacts, NativeKind, Severity, WheelConten
 from wheel_uploader.platforms import tags
 from wheel_uploader.platforms.tags import Platform
 
-_ANY = ("any",)
+_ANY_PLATFORM = ("any",)
 _PURELIB = re.compile(r"[^/]+\.data/purelib/")
-_STATIC_LIBRARY = b"!<arch>\n"
-#: How directories and files are called after a processor: ``linux-arm64``, ``attach_x86.dll``.
-_CALLED_AFTER = {
+_AR_MAGIC = b"!<arch>\n"
+#: Names of directories and files for one architecture: ``linux-arm64``, ``attach_x86.dll``.
+_ARCHITECTURE_NAMES = {
     arch: re.compile(rf"(?<![a-z0-9])(?:{names})(?![a-z0-9])", re.IGNORECASE)
     for arch, names in {
         "x86": "x86(?!_64)|i[3-6]86|win32|ia32|32bit",
@@ -30,71 +30,71 @@ _CALLED_AFTER = {
         "riscv64": "riscv64",
     }.items()
 }
-#: A module that Python finds by a name with the platform in it: that it is for this one.
-_MODULE = re.compile(r"\.(?:cpython-|cp\d|pypy\d|abi3\.)[^/]*\Z|\.pyd\Z", re.IGNORECASE)
+#: Extension modules whose suffix names the ABI or platform, which every such module must have.
+_EXTENSION_MODULE = re.compile(r"\.(?:cpython-|cp\d|pypy\d|abi3\.)[^/]*\Z|\.pyd\Z", re.IGNORECASE)
 
 
-# --- wheels for any platform, and for one ----------------------------------------------------------
+# --- code and the platform tag ---------------------------------------------------------------------
 
 
 @check("native/in-any-wheel", Severity.ERROR)
 def in_any_wheel(wheel: WheelContent) -> Iterator[Yielded]:
-    """A wheel for any platform has compiled libraries in it.
+    """Wheel for any platform contains compiled libraries.
 
-    The tag "any" makes pip install the wheel everywhere, and the code loads on one kind of system only. The
-    usual causes are a build that does not know that the project has compiled parts, and files that an
-    earlier build left in the source tree. Build a wheel for each platform (an extension module in setup.py,
-    or has_ext_modules, makes the difference), or keep the files out.
+    Because of the tag "any", pip installs the wheel everywhere, but the code loads on one kind of system
+    only. Common causes are a build that is not configured for compiled code, and files that an earlier build
+    left in the source tree. Build a wheel for each platform (by declaring an extension module in setup.py, or
+    overriding has_ext_modules), or exclude the files.
     """
-    if wheel.name.platforms == _ANY:
-        found = ((code.member, code) for code in loaded(wheel) if code.slice.kind is NativeKind.LIBRARY)
+    if wheel.name.platforms == _ANY_PLATFORM:
+        libraries = (code for code in loaded(wheel) if code.slice.kind is NativeKind.LIBRARY)
         yield from gathered(
             wheel,
-            ((member, f"it is {code.facts.format} code for {code.slice.arch}") for member, code in found),
+            ((code.member, f"it is {code.facts.format} code for {code.slice.arch}") for code in libraries),
         )
 
 
 @check("native/program-in-any-wheel", Severity.NOTE)
 def program_in_any_wheel(wheel: WheelContent) -> Iterator[Yielded]:
-    """A wheel for any platform carries a program for one.
+    """Wheel for any platform contains a program for a single platform.
 
-    Launchers for Windows in tools that make scripts are meant so; anything else is useless, or worse, on
-    other systems. Make sure that the program is asked for only where it runs.
+    Windows launchers are intended in tools that generate scripts; any other program is useless, or worse, on
+    other systems. Make sure that the program is only used on the platform that it was built for.
     """
-    if wheel.name.platforms == _ANY:
+    if wheel.name.platforms == _ANY_PLATFORM:
         yield from gathered(
             wheel,
             (
                 (facts.member, f"it is a program ({facts.format})")
                 for facts in wheel.natives
-                for part in facts.slices
-                if part.kind is NativeKind.EXECUTABLE
+                for code_slice in facts.slices
+                if code_slice.kind is NativeKind.EXECUTABLE
             ),
         )
 
 
 @check("native/none-in-platform-wheel", Severity.WARNING)
 def none_in_platform_wheel(wheel: WheelContent) -> Iterator[Yielded]:
-    """A wheel for one platform has no compiled code.
+    """Wheel for a specific platform contains no compiled code.
 
-    Either the code was lost, for example because the compiler failed and the build went on without it, or
-    the wheel could be one for any platform. Look at the build log; build with the tag "any" if there is
-    nothing to compile.
+    Either the code was lost, for example because the compiler failed and the build continued without it, or
+    the wheel could be tagged for any platform. Check the build log; if there is nothing to compile, build
+    with the tag "any".
     """
-    is_static = any(member.head.startswith(_STATIC_LIBRARY) for member in wheel.members)
-    if "any" not in wheel.name.platforms and not wheel.natives and not is_static:
-        yield f"the wheel is for {few(wheel.name.platforms)}, and has no compiled code"
+    has_static_library = any(member.head.startswith(_AR_MAGIC) for member in wheel.members)
+    if "any" not in wheel.name.platforms and not wheel.natives and not has_static_library:
+        yield f"the wheel is for {few(wheel.name.platforms)} but has no compiled code"
 
 
-# --- the right code --------------------------------------------------------------------------------
+# --- format and architecture -----------------------------------------------------------------------
 
 
 @check("native/not-native", Severity.ERROR)
 def not_native(wheel: WheelContent) -> Iterator[Yielded]:
-    """A file has the name of compiled code, and is none, or is damaged.
+    """File named like a shared library is not one, or is corrupt.
 
-    It cannot be loaded. The usual causes are a checkout without "git lfs pull", a link that became a text
-    file, a build that stopped half-way, and a copy that was cut off. Look where the file came from, and
+    The file cannot be loaded. Common causes are a checkout without "git lfs pull", a symbolic link that
+    became a text file, an interrupted build, and a truncated copy. Find out where the file came from, and
     build again.
     """
     yield from gathered(
@@ -105,107 +105,108 @@ def not_native(wheel: WheelContent) -> Iterator[Yielded]:
 
 @check("native/unread", Severity.WARNING)
 def unread(wheel: WheelContent) -> Iterator[Yielded]:
-    """Compiled code was not looked at, because of its size or number.
+    """Compiled code was not inspected because of its size or number.
 
-    What is needed of a file usually stands at its beginning and its end, which is all that is kept of very
-    large ones; and of thousands of files only the first are read. The other checks say nothing of these.
-    Look at the file with the tools of its platform.
+    Only the beginning and the end of very large files are retained, which usually contain everything that the
+    checks need; and if there are thousands of files, only the first are read. The other checks do not cover
+    these files. Inspect them with the tools of their platform.
     """
     yield from gathered(wheel, ((facts.member, facts.unread) for facts in wheel.natives if facts.unread))
 
 
 @check("native/format-mismatch", Severity.ERROR)
 def format_mismatch(wheel: WheelContent) -> Iterator[Yielded]:
-    """The code is for another system than the tag.
+    """Compiled code is for a different operating system than the tag.
 
-    An ELF file is for Linux, a Mach-O file for macOS, a PE file for Windows; nothing else loads it. The
-    usual causes are a wheel that was renamed, and a build directory or a cache that several systems share.
-    Build from a clean checkout on each system.
+    An ELF file is for Linux, a Mach-O file for macOS, a PE file for Windows; no other system loads it. Common
+    causes are a renamed wheel, and a build directory or cache that several systems share. Build from a clean
+    checkout on each system.
     """
     platforms = tags.parse_all(wheel.name.platforms)
-    wanted = {platform.format for platform in platforms}
-    if wanted:
+    formats = {platform.format for platform in platforms}
+    if formats:
         yield from gathered(
             wheel,
             (
                 (
                     code.member,
-                    f"it is {code.facts.format} code, and the wheel is for {few(wheel.name.platforms)}",
+                    f"it is {code.facts.format} code, but the wheel is for {few(wheel.name.platforms)}",
                 )
                 for code in loaded(wheel)
-                if code.facts.format not in wanted
+                if code.facts.format not in formats
             ),
         )
 
 
 @check("native/arch-mismatch", Severity.ERROR)
 def arch_mismatch(wheel: WheelContent) -> Iterator[Yielded]:
-    """The code is for another processor than the tag.
+    """Compiled code is for a different processor architecture than the tag.
 
-    It does not load: "wrong ELF class", "incompatible architecture", "not a valid Win32 application". A
-    universal2 wheel has to have both x86_64 and arm64 in every library; more than the tag asks for does no
-    harm. The usual causes are a cross build whose flags did not reach all parts, a prebuilt library for one
-    processor only, and a wheel that was renamed. Compile everything for the processors of the tag, or fuse
-    two wheels with delocate-merge.
+    Loading it fails with "wrong ELF class", "incompatible architecture" or "not a valid Win32 application".
+    Every library in a universal2 wheel must contain both x86_64 and arm64; additional architectures are
+    harmless. Common causes are a cross build whose flags did not reach every component, a prebuilt library
+    for a single architecture, and a renamed wheel. Compile everything for the architectures of the tag, or
+    merge two wheels with delocate-merge.
     """
     platforms = tags.parse_all(wheel.name.platforms)
-    yield from gathered(wheel, _wrong_arch(wheel, platforms))
+    yield from gathered(wheel, _find_wrong_arch(wheel, platforms))
     for platform in platforms:
-        there = {code.slice.arch for code in loaded(wheel) if code.facts.format is platform.format}
-        if there and len(platforms) > 1 and (lacking := platform.arches - there):
-            yield f"the wheel is for {platform.tag} as well, and has nothing for {few(sorted(lacking))}"
+        arches = {code.slice.arch for code in loaded(wheel) if code.facts.format is platform.format}
+        if arches and len(platforms) > 1 and (missing := platform.arches - arches):
+            yield f"the wheel is also for {platform.tag} but contains no {few(sorted(missing))} code"
 
 
-def _wrong_arch(wheel: WheelContent, platforms: tuple[Platform, ...]) -> Iterator[tuple[str, str]]:
+def _find_wrong_arch(wheel: WheelContent, platforms: tuple[Platform, ...]) -> Iterator[tuple[str, str]]:
     for facts in dict.fromkeys(code.facts for code in loaded(wheel)):
         same_format = [platform for platform in platforms if platform.format is facts.format]
-        there = {part.arch for part in facts.slices}
-        promised = frozenset[str]().union(*(platform.arches for platform in same_format))
-        # Code for other processors that is called after them is there on purpose.
-        if not promised or not all(_is_processor(arch) for arch in there) or _is_by_arch(facts, there):
+        arches = {code_slice.arch for code_slice in facts.slices}
+        tagged = frozenset[str]().union(*(platform.arches for platform in same_format))
+        # Code in a file named after another architecture is included on purpose.
+        if not tagged or not all(_is_processor(arch) for arch in arches) or _is_named_after(facts, arches):
             continue
-        if not there & promised:
+        if not arches & tagged:
             yield (
                 facts.member,
-                f"it is for {few(sorted(there))}, and the wheel for {few(wheel.name.platforms)}",
+                f"it is for {few(sorted(arches))}, but the wheel is for {few(wheel.name.platforms)}",
             )
-        elif lacking := _all_need(same_format) - there:
-            yield facts.member, f"it has no code for {few(sorted(lacking))}, and the wheel is universal"
+        elif missing := _required_arches(same_format) - arches:
+            yield facts.member, f"it has no code for {few(sorted(missing))}, but the wheel is universal"
 
 
-def _all_need(platforms: list[Platform]) -> frozenset[str]:
-    """What every library needs, when one tag stands for several processors."""
+def _required_arches(platforms: list[Platform]) -> frozenset[str]:
+    """Return the architectures that every library needs if a single tag covers several."""
     if len(platforms) == 1 and len(platforms[0].arches) > 1:
         return platforms[0].arches
     return frozenset()
 
 
 def _is_processor(arch: str) -> bool:
-    # "ELF machine 224" and the like: code for graphics cards, which travels as ELF too.
+    # "ELF machine 224" and the like is GPU code, which is also packed as ELF.
     return " " not in arch
 
 
-def _is_by_arch(facts: NativeFacts, there: set[str]) -> bool:
+def _is_named_after(facts: NativeFacts, arches: set[str]) -> bool:
     folder, _, name = facts.member.rpartition("/")
     if is_script(facts.member):
         return False
-    called = folder if _MODULE.search(name) else facts.member
-    return all(arch in _CALLED_AFTER and _CALLED_AFTER[arch].search(called) for arch in there)
+    # The platform suffix of an extension module's name is required, so only its directory counts.
+    path = folder if _EXTENSION_MODULE.search(name) else facts.member
+    return all(arch in _ARCHITECTURE_NAMES and _ARCHITECTURE_NAMES[arch].search(path) for arch in arches)
 
 
-# --- not wrong, and not good -----------------------------------------------------------------------
+# --- valid but undesirable -------------------------------------------------------------------------
 
 
 @check("native/isa-too-new", Severity.WARNING)
 def isa_too_new(wheel: WheelContent) -> Iterator[Yielded]:
-    """The code asks for a newer processor than the tag promises.
+    """Compiled code requires a newer processor than the tag.
 
-    x86_64 means every such processor since 2003. Code that is marked x86-64-v2 or later stops on older ones,
-    with "CPU ISA level is lower than required" at best. The usual causes are -march in the flags, and an
-    image such as manylinux_2_34, whose compiler has v2 as its default. Compile with -march=x86-64.
+    The tag x86_64 includes every such processor since 2003. Code marked x86-64-v2 or later fails on older
+    ones, at best with "CPU ISA level is lower than required". Common causes are -march in the compiler flags,
+    and an image such as manylinux_2_34, whose compiler defaults to v2. Compile with -march=x86-64.
     """
     yield from gathered(
-        wheel, ((code.member, f"it asks for {code.slice.isa}") for code in loaded(wheel) if code.slice.isa)
+        wheel, ((code.member, f"it requires {code.slice.isa}") for code in loaded(wheel) if code.slice.isa)
     )
 
 
@@ -213,9 +214,9 @@ def isa_too_new(wheel: WheelContent) -> Iterator[Yielded]:
 def in_purelib(wheel: WheelContent) -> Iterator[Yielded]:
     """Compiled code is below .data/purelib.
 
-    purelib is for files that are the same on every platform; where it is not the same directory as platlib
-    (Fedora, RHEL) the code is installed apart from the rest of its package and is not found. The usual
-    cause is a home-made build script. Put it into the root of the wheel, or into platlib.
+    purelib is for files that are the same on every platform. On systems where it differs from platlib
+    (Fedora, RHEL), the code is installed separately from the rest of its package and is not found. The usual
+    cause is a home-made build script. Move the file to the root of the wheel, or to platlib.
     """
     yield from gathered(
         wheel,
@@ -229,14 +230,14 @@ def in_purelib(wheel: WheelContent) -> Iterator[Yielded]:
 
 @check("native/debug-symbols", Severity.NOTE)
 def debug_symbols(wheel: WheelContent) -> Iterator[Yielded]:
-    """The code has debug information in it.
+    """Compiled code contains debug information.
 
-    It is for debuggers only and may be most of the file. Strip it (-Wl,--strip-debug, "auditwheel repair
-    --strip", "strip -S" on macOS), unless it is wanted.
+    Only debuggers use it, and it can account for most of the file's size. Strip it (-Wl,--strip-debug,
+    "auditwheel repair --strip", "strip -S" on macOS) unless it is intended.
     """
     yield from gathered(
         wheel,
-        ((code.member, "it has sections of debug information") for code in loaded(wheel) if code.slice.debug),
+        ((code.member, "it has debug sections") for code in loaded(wheel) if code.slice.debug),
     )
 
 

@@ -1,4 +1,4 @@
-"""What the checks of native code share: the code that counts, and findings told once for many members."""
+"""Helpers of the checks of compiled code: which code counts, and one finding for many members."""
 
 from __future__ import annotations
 
@@ -9,75 +9,78 @@ from typing import NamedTuple
 from wheel_uploader.checks.registry import Yielded
 from wheel_uploader.models import NativeFacts, NativeFormat, NativeKind, NativeSlice, WheelContent
 
-#: Names that promise code that Python or the system's loader loads.
+#: Names of files that Python or the system's loader would load as code.
 LIBRARY_NAME = re.compile(r"\.(?:so(?:\.[0-9]+)*|pyd|dll|dylib)\Z", re.IGNORECASE)
-_SCRIPTS = re.compile(r"[^/]+\.data/scripts/[^/]+\Z")
-#: Bytes of memory for a sentence and its members, without its text.
-_SENTENCE = 400
+_SCRIPT_PATH = re.compile(r"[^/]+\.data/scripts/[^/]+\Z")
+#: Estimated bytes of memory for a sentence and its members, without the text.
+_MEMORY_PER_SENTENCE = 400
 _EXE = re.compile(r"\.exe\Z", re.IGNORECASE)
 
 
 class Code(NamedTuple):
-    """One architecture's code in one member."""
+    """Code for one architecture in one member."""
 
     facts: NativeFacts
     slice: NativeSlice
 
     @property
     def member(self) -> str:
+        """The path of the member."""
         return self.facts.member
 
 
 def is_script(member: str) -> bool:
-    """Whether it is installed as a command."""
-    return bool(_SCRIPTS.match(member))
+    """Return whether the member is installed as a command."""
+    return bool(_SCRIPT_PATH.match(member))
 
 
 def is_promised(facts: NativeFacts) -> bool:
-    """Whether its name or its place says that it is code for this wheel's platform."""
+    """Return whether the member's name or location implies code for this wheel's platform."""
     return bool(LIBRARY_NAME.search(facts.member) or is_script(facts.member) or _EXE.search(facts.member))
 
 
 def loaded(wheel: WheelContent) -> Iterator[Code]:
-    """All code that the platform is to load.
+    """Yield the code that the wheel's platform loads.
 
-    Not the other programs and firmware that some wheels carry as data: launchers for Windows, and programs
-    that ask for no loader.
+    Skip other programs and firmware that some wheels contain as data: launchers for Windows, and programs
+    that do not request a loader.
     """
     for facts in wheel.natives:
         wheel.budget.enter(facts.member)
-        for part in facts.slices:
-            # About what looking at its tables takes.
-            wheel.budget.tick(1 + len(part.needed) + len(part.versions) + len(part.python_symbols) // 8)
-            if part.kind is NativeKind.LIBRARY or (
-                part.kind is NativeKind.EXECUTABLE and (is_script(facts.member) or _is_program(facts, part))
+        for code in (Code(facts, code_slice) for code_slice in facts.slices):
+            # Roughly the work of examining its tables.
+            wheel.budget.tick(
+                1 + len(code.slice.needed) + len(code.slice.versions) + len(code.slice.python_symbols) // 8
+            )
+            if code.slice.kind is NativeKind.LIBRARY or (
+                code.slice.kind is NativeKind.EXECUTABLE and (is_script(code.member) or _is_program(code))
             ):
-                yield Code(facts, part)
+                yield code
     wheel.budget.enter(None)
 
 
-def _is_program(facts: NativeFacts, part: NativeSlice) -> bool:
-    return facts.format is NativeFormat.MACHO or bool(part.interpreter)
+def _is_program(code: Code) -> bool:
+    return code.facts.format is NativeFormat.MACHO or bool(code.slice.interpreter)
 
 
-def gathered(wheel: WheelContent, found: Iterable[tuple[str, str]]) -> Iterator[Yielded]:
-    """Each sentence once: of the first member that it was said of, and of how many more."""
-    members: dict[str, dict[str, None]] = {}
-    for member, sentence in found:
+def gathered(wheel: WheelContent, findings: Iterable[tuple[str, str]]) -> Iterator[Yielded]:
+    """Yield each sentence once, with the first member that it applies to and the number of others."""
+    by_sentence: dict[str, dict[str, None]] = {}
+    for member, sentence in findings:
         wheel.budget.tick()
-        if sentence not in members:
-            wheel.budget.keep(_SENTENCE + len(sentence))
-        members.setdefault(sentence, {})[member] = None
-    for sentence, those in members.items():
-        first, *more = those
-        yield first, f"{sentence} ({_files(len(more))})" if more else sentence
+        if sentence not in by_sentence:
+            wheel.budget.keep(_MEMORY_PER_SENTENCE + len(sentence))
+        by_sentence.setdefault(sentence, {})[member] = None
+    for sentence, members in by_sentence.items():
+        first, *others = members
+        yield first, f"{sentence} ({_count_others(len(others))})" if others else sentence
 
 
-def _files(count: int) -> str:
-    return f"and {count} more files" if count > 1 else "and one more file"
+def _count_others(count: int) -> str:
+    return f"and {count} more files" if count > 1 else "and 1 more file"
 
 
 def few(words: Iterable[str], most: int = 4) -> str:
-    """The first of ``words``, and how many more there are."""
-    listed = list(words)
-    return ", ".join(listed[:most]) + (f" and {len(listed) - most} more" if len(listed) > most else "")
+    """Return the first ``most`` of ``words``, and how many more there are."""
+    items = list(words)
+    return ", ".join(items[:most]) + (f" and {len(items) - most} more" if len(items) > most else "")

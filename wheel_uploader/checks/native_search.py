@@ -1,4 +1,4 @@
-"""Where the loaders of Linux, macOS and Windows look for a library, played through on a wheel's members."""
+"""A simulation of how the loaders of Linux, macOS and Windows find a library among a wheel's members."""
 
 from __future__ import annotations
 
@@ -16,140 +16,140 @@ from wheel_uploader.platforms import promises
 
 _ORIGIN = re.compile(r"\$ORIGIN\b|\$\{ORIGIN\}")
 _PROJECT = re.compile(r"[A-Za-z0-9._-]+")
-#: Search paths of one wheel that are followed.
+#: Maximum number of search paths that are followed for one wheel.
 MAX_FOLDERS = 64
 _RPATH = "@rpath/"
-#: Letters that make a project's name one that no library has by chance.
-_DISTINCT = 5
-#: What stands for the directory of the program that runs, which is Python's.
-_PROGRAM = "@executable_path"
+#: Minimum length of a project's name; the name of a library may match a shorter one by coincidence.
+_MIN_DISTINCTIVE_NAME = 5
+#: The directory of the running program, which for an extension module is Python's.
+_EXECUTABLE_PATH = "@executable_path"
 
 
 class Found(enum.Enum):
-    """What became of the search for a library."""
+    """Result of the search for a library."""
 
     THERE = enum.auto()
-    #: In another wheel, which this one requires.
+    #: In another wheel that this one requires.
     ELSEWHERE = enum.auto()
-    #: In the wheel, and no loader would look there.
+    #: In the wheel, but where no loader looks.
     UNREACHABLE = enum.auto()
     MISSING = enum.auto()
 
 
 class Search:
-    """The members of one wheel as they lie in site-packages, and the directories that its code looks into."""
+    """Index of a wheel's members as installed in site-packages, with the search paths of its code."""
 
     def __init__(self, wheel: WheelContent) -> None:
-        #: Every path of a name, whatever its case.
+        #: Lower-case file name to every path with that name.
         self._paths: dict[str, list[str]] = {}
         for member in wheel.members:
-            path = _installed(member.name)
+            path = _installed_path(member.name)
             self._paths.setdefault(path.rpartition("/")[2].lower(), []).append(path)
-        self._names = {code.slice.name for code in loaded(wheel) if code.slice.name}
-        # What one library loads, another finds: the search paths of all are taken together.
+        self._sonames = {code.slice.name for code in loaded(wheel) if code.slice.name}
+        # A library that is loaded once is available to all others, so all search paths are combined.
         folders = (
             folder for code in loaded(wheel) for rpath in code.slice.rpaths for folder in _expand(rpath, code)
         )
         self._folders = tuple(itertools.islice(dict.fromkeys(folders), MAX_FOLDERS))
-        own = {path.rpartition("/")[0] for paths in self._paths.values() for path in paths}
-        self._others = _Others(own, _required(wheel))
-        self._leads_to_others = any(self._others.have(folder) for folder in self._folders)
+        directories = {path.rpartition("/")[0] for paths in self._paths.values() for path in paths}
+        self._required = _RequiredProjects(directories, _required_projects(wheel))
+        self._leads_to_required = any(self._required.has_folder(folder) for folder in self._folders)
         self._budget = wheel.budget
         #: Units of work for one search.
-        self._cost = 1 + len(self._folders) + self._others.count // 8
+        self._cost = 1 + len(self._folders) + self._required.count // 8
 
     def where(self, library: str) -> str:
-        """A member of this name, wherever it lies; empty when there is none."""
-        return next(iter(self._called(library)), "")
+        """Return the path of a member with this name, in any directory; empty if there is none."""
+        return next(iter(self._paths_of(library)), "")
 
     def find(self, library: str, code: Code) -> Found:
-        """What happens when ``code`` asks for ``library``."""
+        """Return the result of the loader's search for ``library`` on behalf of ``code``."""
         self._budget.tick(self._cost)
-        there = self._called(library)
+        paths = self._paths_of(library)
         if code.facts.format is NativeFormat.PE:
             # DLLs are found by name, in directories that the package itself adds at run time.
-            return Found.THERE if there else self._missing(library)
+            return Found.THERE if paths else self._classify_missing(library)
         if "/" in library and not library.startswith(_RPATH):
             folders = tuple(_expand(posixpath.dirname(library), code))
-            rest = posixpath.basename(library)
-            leads_to_others = any(self._others.have(folder) for folder in folders)
+            name = posixpath.basename(library)
+            leads_to_required = any(self._required.has_folder(folder) for folder in folders)
         else:
-            folders, rest = self._folders, library.removeprefix(_RPATH)
-            leads_to_others = self._leads_to_others
+            folders, name = self._folders, library.removeprefix(_RPATH)
+            leads_to_required = self._leads_to_required
         if code.facts.format is NativeFormat.MACHO and any(
-            promises.has_macos(f"{path}/{rest}") for path in folders
+            promises.has_macos(f"{folder}/{name}") for folder in folders
         ):
             return Found.THERE
-        if there and any(posixpath.normpath(posixpath.join(folder, rest)) in there for folder in folders):
+        if paths and any(posixpath.normpath(posixpath.join(folder, name)) in paths for folder in folders):
             return Found.THERE
-        if leads_to_others:
+        if leads_to_required:
             return Found.ELSEWHERE
-        if not there:
-            return self._missing(library)
-        # A soname that is loaded already is not searched; and outside site-packages paths are not known.
-        is_outside = any(".data/" in path for path in (*there, _installed(code.member)))
-        is_loaded = code.facts.format is NativeFormat.ELF and library in self._names
+        if not paths:
+            return self._classify_missing(library)
+        # Loaders do not search for a loaded soname, and paths outside site-packages are unknown here.
+        is_outside = any(".data/" in path for path in (*paths, _installed_path(code.member)))
+        is_loaded = code.facts.format is NativeFormat.ELF and library in self._sonames
         return Found.THERE if is_outside or is_loaded else Found.UNREACHABLE
 
-    def _missing(self, library: str) -> Found:
-        return Found.ELSEWHERE if self._others.are_called(library) else Found.MISSING
+    def _classify_missing(self, library: str) -> Found:
+        return Found.ELSEWHERE if self._required.has_library(library) else Found.MISSING
 
-    def _called(self, library: str) -> list[str]:
+    def _paths_of(self, library: str) -> list[str]:
         return self._paths.get(posixpath.basename(library).lower(), [])
 
 
-class _Others:
-    """The packages of other wheels, which are installed beside this one."""
+class _RequiredProjects:
+    """The packages of other wheels that are installed alongside this one."""
 
-    def __init__(self, own: set[str], required: frozenset[str]) -> None:
-        self._own = own
-        self._required = required
+    def __init__(self, directories: set[str], names: frozenset[str]) -> None:
+        self._directories = directories
+        self._names = names
 
     @property
     def count(self) -> int:
-        return len(self._required)
+        return len(self._names)
 
-    def have(self, folder: str) -> bool:
-        """Whether ``folder`` is none of this wheel's, and is called after a project that it requires."""
+    def has_folder(self, folder: str) -> bool:
+        """Return whether ``folder`` is outside this wheel and named after a project that it requires."""
         top = folder.partition("/")[0]
-        if top in {"", ".."} or folder in self._own:
+        if top in {"", ".."} or folder in self._directories:
             return False
         name = canonicalize_name(top)
-        return any(project == name or project.startswith(f"{name}-") for project in self._required)
+        return any(project == name or project.startswith(f"{name}-") for project in self._names)
 
-    def are_called(self, library: str) -> bool:
-        """Whether a library is called after a project that this wheel requires: shiboken6.abi3.dll."""
+    def has_library(self, library: str) -> bool:
+        """Return whether a library is named after a required project, like shiboken6.abi3.dll."""
         stem = posixpath.basename(library).lower().removeprefix("lib").replace("_", "-")
         return any(
-            len(project) >= _DISTINCT and stem.startswith((f"{project}.", f"{project}-"))
-            for project in self._required
+            len(project) >= _MIN_DISTINCTIVE_NAME and stem.startswith((f"{project}.", f"{project}-"))
+            for project in self._names
         )
 
 
-def _installed(member: str) -> str:
-    """Return where a member is below site-packages: two folders of ``NAME.data`` are put there, too."""
+def _installed_path(member: str) -> str:
+    """Return the path below site-packages, where two directories of ``NAME.data`` are installed too."""
     top, _, rest = member.partition("/")
     folder, _, below = rest.partition("/")
-    is_there = top.endswith(".data") and top != ".data" and folder in {"purelib", "platlib"}
-    return below if is_there and below else member
+    is_library = top.endswith(".data") and top != ".data" and folder in {"purelib", "platlib"}
+    return below if is_library and below else member
 
 
 def _expand(path: str, code: Code) -> Iterator[str]:
-    """The directory or file that ``path`` stands for in ``code``: below site-packages, or absolute."""
-    here = posixpath.dirname(_installed(code.member))
+    """Yield the directory or file that ``path`` denotes in ``code``: below site-packages, or absolute."""
+    origin = posixpath.dirname(_installed_path(code.member))
     if code.facts.format is NativeFormat.ELF:
-        path = _ORIGIN.sub(lambda _: f"./{here}", path, count=1)
+        path = _ORIGIN.sub(lambda _: f"./{origin}", path, count=1)
     elif path.startswith("@loader_path"):
-        path = f"./{here}{path.removeprefix('@loader_path')}"
-    elif path.startswith(_PROGRAM):
+        path = f"./{origin}{path.removeprefix('@loader_path')}"
+    elif path.startswith(_EXECUTABLE_PATH):
         if code.slice.kind is not NativeKind.EXECUTABLE:
             return
-        path = f"./{here}{path.removeprefix(_PROGRAM)}"
+        path = f"./{origin}{path.removeprefix(_EXECUTABLE_PATH)}"
     folder = posixpath.normpath(path)
     yield "" if folder == "." else folder
 
 
-def _required(wheel: WheelContent) -> frozenset[str]:
-    """The projects that the wheel requires."""
+def _required_projects(wheel: WheelContent) -> frozenset[str]:
+    """Return the normalized names of the projects that the wheel requires."""
     lines = (wheel.pkginfo or {}).get("requires-dist", ())
-    return frozenset(canonicalize_name(found[0]) for line in lines if (found := _PROJECT.match(line.strip())))
+    return frozenset(canonicalize_name(match[0]) for line in lines if (match := _PROJECT.match(line.strip())))

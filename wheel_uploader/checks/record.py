@@ -1,4 +1,4 @@
-"""RECORD: every file of the wheel listed, with its true hash and size, and nothing else."""
+"""Checks of RECORD: it lists every file of the wheel with the correct hash and size, and nothing else."""
 
 from __future__ import annotations
 
@@ -13,159 +13,161 @@ from wheel_uploader.models import Severity, WheelContent
 _ABSOLUTE = re.compile(r"[/\\]|[A-Za-z]:")
 
 
-def _record(wheel: WheelContent) -> record.Record:
+def _record_of(wheel: WheelContent) -> record.Record:
     return record.of(wheel) or record.Record((), ())
 
 
 @check("record/missing", Severity.ERROR)
 def missing(wheel: WheelContent) -> Iterator[Yielded]:
-    """The wheel has no RECORD.
+    """Wheel has no RECORD file.
 
-    RECORD lists every file with its hash; without it an installer cannot verify the wheel, nor remove the
-    project later. The usual cause is a script that packs the wheel with a plain zip program. Pack it with
-    "wheel pack", which writes RECORD anew.
+    RECORD lists every file with its hash; without it an installer can neither verify the wheel nor uninstall
+    the project later. The usual cause is a script that packs the wheel with a plain zip program. Pack it with
+    "wheel pack", which regenerates RECORD.
     """
     folder = record.dist_info_of(wheel)
-    if folder and record.of(wheel) is None and not _unread(wheel, f"{folder}/RECORD"):
-        yield f"there is no {folder}/RECORD"
+    if folder and record.of(wheel) is None and not _is_present(wheel, f"{folder}/RECORD"):
+        yield f"{folder}/RECORD is missing"
 
 
-def _unread(wheel: WheelContent, path: str) -> bool:
-    """Whether the member is there but could not be read, which another check says."""
+def _is_present(wheel: WheelContent, path: str) -> bool:
+    """Return whether the member exists but could not be read, which another check reports."""
     return any(member.name == path for member in wheel.members)
 
 
 @check("record/malformed", Severity.ERROR)
 def malformed(wheel: WheelContent) -> Iterator[Yielded]:
-    """RECORD cannot be read as what it has to be.
+    """RECORD is malformed.
 
-    Each line is a path, a hash and a size, as CSV in UTF-8, and each path has one line; installers stop at
-    anything else, or skip what they do not understand. The usual cause is a script that edits RECORD by
-    hand. Have it written anew with "wheel unpack" and "wheel pack".
+    Each line must consist of a path, a hash and a size, as CSV in UTF-8, and each path must occur once.
+    Installers fail on anything else, or skip lines that they do not understand. The usual cause is a script
+    that edits RECORD. Regenerate it with "wheel unpack" and "wheel pack".
     """
     path = f"{record.dist_info_of(wheel)}/RECORD"
-    yield from ((path, problem.message) for problem in _record(wheel).problems if not problem.harmless)
+    yield from ((path, problem.message) for problem in _record_of(wheel).problems if not problem.harmless)
 
 
 @check("record/untidy", Severity.WARNING)
 def untidy(wheel: WheelContent) -> Iterator[Yielded]:
-    """RECORD has a harmless fault.
+    """RECORD deviates from the specification in a harmless way.
 
-    A blank line, a digest with padding, a hash without a size or a hash of RECORD itself break the
-    specification, and no installer that is known to us. Strict ones may come. Have RECORD written anew with
-    "wheel unpack" and "wheel pack".
+    A blank line, a digest with padding, a hash without a size, or a hash of RECORD itself violates the
+    specification but is accepted by all installers that we know of. A stricter installer may appear.
+    Regenerate RECORD with "wheel unpack" and "wheel pack".
     """
     path = f"{record.dist_info_of(wheel)}/RECORD"
-    found = _record(wheel)
-    yield from ((path, problem.message) for problem in found.problems if problem.harmless)
-    if any(row.path == path and row.algorithm for row in found.rows):
-        yield path, "it lists a hash of itself, which cannot be right"
+    parsed = _record_of(wheel)
+    yield from ((path, problem.message) for problem in parsed.problems if problem.harmless)
+    if any(row.path == path and row.algorithm for row in parsed.rows):
+        yield path, "it lists a hash of itself, which cannot be correct"
 
 
 @check("record/unlisted-file", Severity.ERROR)
 def unlisted_file(wheel: WheelContent) -> Iterator[Yielded]:
-    """A file is in the wheel and not in RECORD.
+    """File in the wheel is not listed in RECORD.
 
-    Nobody vouches for it, strict installers refuse the wheel, and pip leaves the file behind when the
-    project is removed. PyPI warns the project's owners by mail. The usual cause is a file that was added to
-    the finished wheel. Add it before the wheel is built, or pack again with "wheel unpack" and "wheel
-    pack".
+    The file cannot be verified, strict installers reject the wheel, and pip leaves the file behind when the
+    project is uninstalled. PyPI warns the project's owners by email. The usual cause is a file that was added
+    to the finished wheel. Add it before the wheel is built, or repack the wheel with "wheel unpack" and
+    "wheel pack".
     """
-    if found := record.of(wheel):
-        yield from ((path, "RECORD does not list it") for path in record.unlisted(wheel, found))
+    if parsed := record.of(wheel):
+        yield from ((path, "it is not listed in RECORD") for path in record.unlisted(wheel, parsed))
 
 
 @check("record/absent-file", Severity.ERROR)
 def absent_file(wheel: WheelContent) -> Iterator[Yielded]:
-    """A file is in RECORD and not in the wheel.
+    """File listed in RECORD is not in the wheel.
 
-    Something that belongs to the project is missing, and PyPI warns the project's owners by mail. The usual
-    cause is a script that removes files from the finished wheel, or a file name that the archiver changed.
-    Leave the file out of the build, or pack again with "wheel unpack" and "wheel pack".
+    A part of the project is missing, and PyPI warns the project's owners by email. The usual cause is a
+    script that removes files from the finished wheel, or a file name that the archiver changed. Exclude the
+    file from the build, or repack the wheel with "wheel unpack" and "wheel pack".
     """
-    yield from ((path, "RECORD lists it, and it is absent") for path in record.absent(wheel, _record(wheel)))
+    yield from (
+        (path, "it is listed in RECORD but missing") for path in record.absent(wheel, _record_of(wheel))
+    )
 
 
 @check("record/hash-mismatch", Severity.ERROR)
 def hash_mismatch(wheel: WheelContent) -> Iterator[Yielded]:
-    """A file has another hash than RECORD says.
+    """File does not match its hash in RECORD.
 
-    The file was changed after the wheel was built, and installers that verify refuse it; PyPI does not
-    look. The usual cause is a repair step (strip, patchelf, code signing) that does not write RECORD anew;
-    it may also be tampering. Make RECORD the last step, with "wheel pack" or the repair tool's own.
+    The file was modified after the wheel was built, and installers that verify hashes reject it; PyPI does
+    not check. The usual cause is a repair step (strip, patchelf, code signing) that does not regenerate
+    RECORD, but it may also be tampering. Regenerate RECORD in the last step of the build, with "wheel pack"
+    or with the repair tool.
     """
-    yield from record.wrong_hashes(wheel, _record(wheel))
+    yield from record.wrong_hashes(wheel, _record_of(wheel))
 
 
 @check("record/size-mismatch", Severity.ERROR)
 def size_mismatch(wheel: WheelContent) -> Iterator[Yielded]:
-    """A file has another size than RECORD says.
+    """File does not match its size in RECORD.
 
-    The file was changed after the wheel was built, or RECORD was written for other line endings; strict
-    installers refuse it, and PyPI does not look. Make RECORD the last step of the build, with "wheel pack"
-    or the repair tool's own.
+    The file was modified after the wheel was built, or RECORD was written for different line endings. Strict
+    installers reject the wheel; PyPI does not check. Regenerate RECORD in the last step of the build, with
+    "wheel pack" or with the repair tool.
     """
-    yield from record.wrong_sizes(wheel, _record(wheel))
+    yield from record.wrong_sizes(wheel, _record_of(wheel))
 
 
 @check("record/no-hash", Severity.ERROR)
 def no_hash(wheel: WheelContent) -> Iterator[Yielded]:
     """RECORD lists a file without a hash.
 
-    Only RECORD itself and its signatures may stand there without one; nobody can verify the file. The usual
-    cause is a script that adds lines to RECORD by hand. Have it written anew with "wheel unpack" and "wheel
-    pack".
+    Only RECORD itself and its signatures may be listed without a hash; any other file cannot be verified. The
+    usual cause is a script that adds lines to RECORD. Regenerate RECORD with "wheel unpack" and "wheel pack".
     """
-    own = f"{record.dist_info_of(wheel)}/RECORD"
-    for row in _record(wheel).rows:
-        # A row for a directory has nothing to hash.
-        without = row.path == own or row.path.endswith("/") or record.is_signature(row.path)
-        if not row.algorithm and not without:
-            yield row.path, "RECORD gives no hash for it"
+    record_path = f"{record.dist_info_of(wheel)}/RECORD"
+    for row in _record_of(wheel).rows:
+        # A directory has no content to hash.
+        is_exempt = row.path == record_path or row.path.endswith("/") or record.is_signature(row.path)
+        if not row.algorithm and not is_exempt:
+            yield row.path, "RECORD lists it without a hash"
 
 
 @check("record/weak-hash", Severity.ERROR)
 def weak_hash(wheel: WheelContent) -> Iterator[Yielded]:
-    """RECORD uses a hash that is too weak, or unknown.
+    """RECORD uses a weak or unknown hash algorithm.
 
-    The specification wants sha256 or better: md5 and sha1 can be forged, and installers do not know the
-    others. Only very old or home-made tools write them. Build the wheel again with a current tool.
+    The specification requires sha256 or better: md5 and sha1 can be forged, and installers do not support
+    other algorithms. Only very old or home-made tools write them. Rebuild the wheel with a current tool.
     """
-    for row in _record(wheel).rows:
+    for row in _record_of(wheel).rows:
         if row.algorithm and row.algorithm not in record.STRONG:
-            yield row.path, f"RECORD gives its hash by '{row.algorithm}'"
+            yield row.path, f"RECORD lists it with the hash algorithm '{row.algorithm}'"
 
 
 @check("record/unsafe-path", Severity.ERROR)
 def unsafe_path(wheel: WheelContent) -> Iterator[Yielded]:
-    """RECORD lists a path outside of the wheel.
+    """RECORD lists a path outside the wheel.
 
-    An installer that removes the project later removes what RECORD lists: "../../bin/tool" is somebody
-    else's file. Build tools never write such a path into a wheel. Find out where it comes from before you
-    publish anything.
+    An installer that uninstalls the project removes the files that RECORD lists, and "../../bin/tool" belongs
+    to another project. Build tools never write such a path into a wheel. Find out where it comes from before
+    you publish anything.
     """
-    for row in _record(wheel).rows:
-        if why := _unsafe(row.path):
-            yield row.path, why
+    for row in _record_of(wheel).rows:
+        if problem := _describe_unsafe_path(row.path):
+            yield row.path, problem
 
 
 @remembers
-def _unsafe(path: str) -> str:
+def _describe_unsafe_path(path: str) -> str:
     if _ABSOLUTE.match(path):
         return "RECORD lists an absolute path"
-    return "RECORD lists a path that leads upwards" if ".." in re.split(r"[/\\]", path) else ""
+    return "RECORD lists a path that contains '..'" if ".." in re.split(r"[/\\]", path) else ""
 
 
 @check("record/signature-listed", Severity.WARNING)
 def signature_listed(wheel: WheelContent) -> Iterator[Yielded]:
     """RECORD lists its own signature.
 
-    RECORD.jws and RECORD.p7s are made from RECORD, so they cannot be listed in it; PEP 815 has retired
-    both. Some signing tools write the list afterwards. Leave the two files out of the wheel.
+    RECORD.jws and RECORD.p7s are created from RECORD, so they cannot be listed in it; PEP 815 deprecated
+    both. Some signing tools add the entries afterwards. Remove the two files from the wheel.
     """
-    for row in _record(wheel).rows:
+    for row in _record_of(wheel).rows:
         if record.is_signature(row.path):
-            yield row.path, "it is a signature of RECORD, and listed in it"
+            yield row.path, "it is a signature of RECORD but is listed in RECORD"
 
 
 CHECKS = (

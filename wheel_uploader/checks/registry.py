@@ -1,4 +1,4 @@
-"""The decorator that makes a function a check, and the Check that it becomes."""
+"""The decorator that turns a function into a check, and the Check class."""
 
 from __future__ import annotations
 
@@ -14,63 +14,68 @@ from wheel_uploader.display import printable
 from wheel_uploader.models import Finding, Profile, Severity
 
 Subject = TypeVar("Subject")
-#: A check yields a message, or (member, message) when one member of the archive is to blame.
+#: A check yields a message, or (member, message) if the message is about one member of the archive.
 Yielded = str | tuple[str, str]
 
-#: Findings of one check on one subject that are told one by one; a hostile file has thousands.
+#: Maximum number of findings of one check on one subject that are reported individually; a hostile file
+#: may cause thousands.
 MOST_FINDINGS = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check(Generic[Subject]):
-    """A check: its id, how grave it is under each profile, what it says of itself, and the function."""
+    """A check: its id, severity under each profile, title and explanation, and the function that runs it."""
 
     id: str
     severity: Severity
-    #: The severity where PyPI's own rules do not hold; the same unless the rule is PyPI's alone.
+    #: The severity outside the pypi profile; it differs only for rules specific to PyPI.
     severity_elsewhere: Severity
     title: str
     explanation: str
     function: Callable[[Subject], Iterable[Yielded]]
-    #: What the function is about, as its first parameter is annotated.
+    #: The type that annotates the function's first parameter.
     subject: type | UnionType
 
     @property
     def family(self) -> str:
+        """The part of the id before the slash."""
         return self.id.partition("/")[0]
 
     def severity_for(self, profile: Profile) -> Severity:
+        """Return the severity of this check's findings under ``profile``."""
         return self.severity if profile is Profile.PYPI else self.severity_elsewhere
 
     def takes(self, subject: object) -> bool:
-        """Whether this check is about such a thing at all (a wheel, an sdist)."""
+        """Return whether this check applies to the type of ``subject``, such as a wheel or an sdist."""
         return isinstance(subject, self.subject)
 
     def findings(
         self, subject: Subject, label: str, profile: Profile, *, ignored: bool = False
     ) -> Iterator[Finding]:
-        """What this check finds in ``subject``, which the findings call ``label``."""
-        found = iter(self.function(subject))
+        """Yield this check's findings in ``subject``, with ``label`` as their subject."""
+        observations = iter(self.function(subject))
         budget = getattr(subject, "budget", None)
-        for yielded in itertools.islice(found, MOST_FINDINGS):
-            member, message = yielded if isinstance(yielded, tuple) else (None, yielded)
-            yield self._finding(label, message, member, profile, ignored)
-        more = 0
-        for _ in found:
-            more += 1
+        for observation in itertools.islice(observations, MOST_FINDINGS):
+            member, message = observation if isinstance(observation, tuple) else (None, observation)
+            yield self._make_finding(label, message, member, profile, ignored)
+        remaining = 0
+        for _ in observations:
+            remaining += 1
             if budget:
                 budget.tick()
-        if more:
-            yield self._finding(label, f"and {more} more of this kind", None, profile, ignored)
+        if remaining:
+            yield self._make_finding(
+                label, f"and {remaining} more findings of this check", None, profile, ignored
+            )
 
-    def _finding(
+    def _make_finding(
         self, label: str, message: str, member: str | None, profile: Profile, ignored: bool
     ) -> Finding:
         return Finding(
             check=self.id,
             severity=self.severity_for(profile),
             subject=label,
-            # Both may quote the archive.
+            # The message and the member may contain text from the archive.
             message=printable(message),
             member=None if member is None else printable(member, limit=300),
             ignored=ignored,
@@ -80,13 +85,14 @@ class Check(Generic[Subject]):
 def check(
     check_id: str, severity: Severity, *, elsewhere: Severity | None = None
 ) -> Callable[[Callable[[Subject], Iterable[Yielded]]], Check[Subject]]:
-    """Make a function a check of whatever its first parameter is annotated with.
+    """Turn a function into a check of the type that annotates its first parameter.
 
-    Its docstring is the explanation: the first line is the title, the rest says why it matters, common
-    causes, and what to do; ``--explain`` prints it. ``elsewhere`` is the severity outside the pypi profile.
+    The function's docstring is printed by ``--explain``: its first line is the title; the rest explains why
+    the problem matters, its usual causes, and how to fix it. ``elsewhere`` is the severity outside the pypi
+    profile.
     """
 
-    def make(function: Callable[[Subject], Iterable[Yielded]]) -> Check[Subject]:
+    def decorate(function: Callable[[Subject], Iterable[Yielded]]) -> Check[Subject]:
         title, _, rest = inspect.cleandoc(function.__doc__ or "").partition("\n")
         hints: dict[str, Any] = typing.get_type_hints(function)
         return Check(
@@ -99,9 +105,9 @@ def check(
             subject=next(iter(hints.values())),
         )
 
-    return make
+    return decorate
 
 
 def pypi_check(check_id: str) -> Callable[[Callable[[Subject], Iterable[Yielded]]], Check[Subject]]:
-    """Make a function a check of one of PyPI's own rules: an error there, a note elsewhere."""
+    """Turn a function into a check of a PyPI-specific rule: an error for PyPI, a note elsewhere."""
     return check(check_id, Severity.ERROR, elsewhere=Severity.NOTE)

@@ -1,4 +1,4 @@
-"""The release against the index: what it lost, what is in its way, and the limits of PyPI."""
+"""Checks of the release against the index: missing wheels, conflicting files, and the limits of PyPI."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from wheel_uploader.display import human_size
 from wheel_uploader.models import FileState, SdistName, Severity
 from wheel_uploader.platforms import places
 
-#: PyPI's limits, until it raises those of a project: bytes of a file, of any file at all, of a project.
+#: PyPI's limits in bytes: a file by default, a file after a raise, and a project by default.
 FILE_LIMIT = 100 << 20
 RAISED_FILE_LIMIT = 1 << 30
 PROJECT_LIMIT = 10 << 30
-#: How long PyPI takes new files of a release, counted from its first.
+#: Period after the upload of its first file in which PyPI accepts new files for a release.
 OPEN_FOR = timedelta(days=14)
 
 
@@ -26,136 +26,137 @@ OPEN_FOR = timedelta(days=14)
 
 @check("release/lost-against-previous", Severity.ERROR)
 def lost_against_previous(release: ReleaseContent) -> Iterator[Yielded]:
-    """The previous release had wheels for a python and a platform, and this one has none.
+    """Wheels that the previous release had are missing.
 
-    Its users fall back to the sdist, or stay on the old release without a word. The usual cause is a job
-    of the build that failed or was taken out. A python that Requires-Python refuses now is not lost, nor
-    one that another wheel serves (the stable ABI, universal2). It is compared with the newest final release
-    below this version on the index that is not yanked; "--compare-with VERSION" takes another,
-    "--no-compare" none. "--allow-missing win32", "--allow-missing cp310" or
-    "--allow-missing 'pp*-macosx_*'" accepts a loss on purpose.
+    Users of that Python version and platform fall back to the sdist or silently stay on the old release. The
+    usual cause is a build job that failed or was removed. A Python version that Requires-Python now excludes
+    does not count as missing, nor does one that another wheel supports (the stable ABI, universal2). The
+    comparison is with the newest final release on the index below this version that is not yanked;
+    "--compare-with VERSION" selects another, "--no-compare" skips the comparison. Use
+    "--allow-missing win32", "--allow-missing cp310" or "--allow-missing 'pp*-macosx_*'" to accept an intended
+    removal.
     """
-    had = _had(release)
-    lost = lost_of(release)
-    for python in sorted({cell.python for cell in lost}):
-        gone = [cell for cell in had if cell.python == python]
-        if len(gone) > 1 and lost.issuperset(gone):
-            lost.difference_update(gone)
-            platforms = sorted(cell.platform for cell in gone)
+    previous = _previous_cells(release)
+    missing = lost_of(release)
+    for python in sorted({cell.python for cell in missing}):
+        cells = [cell for cell in previous if cell.python == python]
+        if len(cells) > 1 and missing.issuperset(cells):
+            missing.difference_update(cells)
+            platforms = sorted(cell.platform for cell in cells)
             yield f"{release.like} had wheels for {python} on {shown(platforms, 12)}; this release has none"
-    for platform in sorted({cell.platform for cell in lost}):
-        gone = [cell for cell in had if cell.platform == platform]
-        if len(gone) > 1 and lost.issuperset(gone):
-            lost.difference_update(gone)
-            pythons = sorted(cell.python for cell in gone)
+    for platform in sorted({cell.platform for cell in missing}):
+        cells = [cell for cell in previous if cell.platform == platform]
+        if len(cells) > 1 and missing.issuperset(cells):
+            missing.difference_update(cells)
+            pythons = sorted(cell.python for cell in cells)
             yield f"{release.like} had wheels for {platform}, for {shown(pythons, 12)}; this release has none"
-    for cell in sorted(lost, key=str):
+    for cell in sorted(missing, key=str):
         yield f"{release.like} had {cell}; this release has none"
 
 
 def lost_of(release: ReleaseContent) -> set[Cell]:
-    """Every python and platform that the previous release served and this one does not, against its will."""
+    """Return the unintentionally missing Pythons and platforms that the previous release supported."""
     if not release.whole:
         return set()
     return {
         cell
-        for cell in _had(release)
+        for cell in _previous_cells(release)
         if not any(cell.is_filled_by(name) for name in release.all_names)
         and not may_be_lost(cell, release.allow_lost)
     }
 
 
-def _had(release: ReleaseContent) -> set[Cell]:
-    served = places.cells_of(release.previous, beside=release.all_names)
-    return {cell for cell in served if admits(release.requires_python, cell.python)}
+def _previous_cells(release: ReleaseContent) -> set[Cell]:
+    cells = places.cells_of(release.previous, beside=release.all_names)
+    return {cell for cell in cells if admits(release.requires_python, cell.python)}
 
 
 def may_be_lost(cell: Cell, allowed: Iterable[str]) -> bool:
-    """Whether a pattern of ``--allow-missing`` is about this python and platform."""
+    """Return whether a pattern of ``--allow-missing`` matches this Python and platform."""
     names = (cell.python, cell.platform, f"{cell.python}-{cell.platform}")
     return any(fnmatchcase(name, pattern) for pattern in allowed for name in names)
 
 
 @check("release/older-than-latest", Severity.NOTE)
 def older_than_latest(release: ReleaseContent) -> Iterator[Yielded]:
-    """The index has a newer release.
+    """Index has a newer release.
 
-    So it should be for a maintenance release of an older branch, and for nothing else. "pip install" goes
-    on taking the newer one; if that is not what you want, correct the version and build again.
+    Expected only for a maintenance release of an older branch. "pip install" continues to install the newer
+    release; if that is not intended, correct the version and build again.
     """
     latest = newest(name.version for name, file in release.listed if not file.yanked)
     if latest is not None and release.version < latest:
-        yield f"the index has {latest}"
+        yield f"the index already has {latest}"
 
 
 @check("release/dev-to-pypi", Severity.WARNING)
 def dev_to_pypi(release: ReleaseContent) -> Iterator[Yielded]:
-    """A development version goes to PyPI.
+    """Development version is about to be uploaded to PyPI.
 
-    What is there stays there, and nightly builds fill the 10 GB of a project within months. The usual cause
-    is a tag that was missing when the version was computed. Tag the commit and build again; nightly builds
-    belong on an index of their own.
+    Releases on PyPI are permanent, and nightly builds use up a project's 10 GB within months. The usual cause
+    is a tag that was missing when the version was computed. Tag the commit and build again; publish nightly
+    builds on a separate index.
     """
     if release.to_pypi and release.version.is_devrelease:
         yield f"{release.version} is a development version"
 
 
-# --- what is there already -------------------------------------------------------------------------
+# --- files already on the index --------------------------------------------------------------------
 
 
 @check("release/different-on-index", Severity.ERROR)
 def different_on_index(release: ReleaseContent) -> Iterator[Yielded]:
-    """The index has other bytes under this name.
+    """Index has a file with the same name but different contents.
 
-    A name can be used only once, and what is there is what everybody gets; no retry and no option changes
-    that. Somebody published another build, or the files were built again after a run that was only half
-    done. Publish the first build's files, or a new version.
+    A file name can be used only once, and users get the file that is on the index; no retry and no option
+    changes that. Either a different build was published, or the files were rebuilt after an incomplete
+    upload. Publish the files of the first build, or a new version.
     """
     for state in release.states:
         if state.state is FileState.DIFFERENT:
             spelled = f" as {state.other_name}" if state.other_name else ""
             yield (
                 state.file.filename,
-                f"here its sha256 is {state.file.sha256}, on the index{spelled} {state.index_sha256}",
+                f"its sha256 is {state.file.sha256}, but on the index{spelled} it is {state.index_sha256}",
             )
 
 
 @pypi_check("release/same-bytes-other-name")
 def same_bytes_other_name(release: ReleaseContent) -> Iterator[Yielded]:
-    """The same bytes are there under another name.
+    """Same contents exist under a different file name.
 
-    PyPI refuses a file whose bytes it has under another name, and other tools take that for "exists" and
-    go on without a word. The usual cause is a file that was renamed and not built again. Build it under its
-    own name.
+    PyPI rejects a file whose contents it already has under another name, and some tools mistake that response
+    for "already exists" and continue silently. The usual cause is a file that was renamed instead of rebuilt.
+    Build it under its own name.
     """
     for state in release.states:
         if state.state is FileState.SAME_BYTES_OTHER_NAME:
             yield state.file.filename, f"the index has it as {state.other_name}"
-    first: dict[str, str] = {}
+    filenames: dict[str, str] = {}
     for file in release.files:
-        if (other := first.setdefault(file.sha256, file.filename)) != file.filename:
-            yield file.filename, f"it is the same as {other}"
+        if (other := filenames.setdefault(file.sha256, file.filename)) != file.filename:
+            yield file.filename, f"its contents are the same as those of {other}"
 
 
 @pypi_check("release/second-sdist")
 def second_sdist(release: ReleaseContent) -> Iterator[Yielded]:
-    """The index has an sdist of this release already.
+    """Index already has an sdist of this release.
 
-    PyPI takes one for each release. The usual cause is one with another spelling of the project's name,
-    from an older build tool. Leave this one out.
+    PyPI accepts one sdist for each release. The usual cause is an sdist with a different spelling of the
+    project name, from an older build tool. Leave this one out.
     """
-    there = [name.filename for name, _ in release.there if isinstance(name, SdistName)]
+    published = [name.filename for name, _ in release.there if isinstance(name, SdistName)]
     for sdist in release.sdists:
-        if there and sdist.filename not in there:
-            yield sdist.filename, f"the index has {shown(there)}"
+        if published and sdist.filename not in published:
+            yield sdist.filename, f"the index already has {shown(published)}"
 
 
 @pypi_check("release/closed")
 def closed(release: ReleaseContent) -> Iterator[Yielded]:
-    """The release is closed.
+    """Release no longer accepts new files.
 
-    Since July 2026 PyPI takes no new files of a release whose first file is older than 14 days (what it has
-    already may be posted again). Publish a new version, such as a post-release.
+    Since July 2026, PyPI rejects new files for a release whose first file is older than 14 days (files that
+    it already has may be posted again). Publish a new version, such as a post-release.
     """
     times = [file.upload_time for _, file in release.there if file.upload_time]
     if not times or all(state.state is FileState.SAME for state in release.states):
@@ -172,14 +173,14 @@ def _utc(time: datetime) -> datetime:
 
 @check("release/project-status", Severity.ERROR)
 def project_status(release: ReleaseContent) -> Iterator[Yielded]:
-    """The project is archived or quarantined.
+    """Project is archived or quarantined.
 
-    An archived project takes no files until one of its owners unarchives it on the index. A quarantined one
-    is withheld from everybody until the index's administrators have looked at it: write to them.
+    An archived project accepts no files until one of its owners unarchives it on the index. A quarantined
+    project is hidden from all users until the administrators of the index have reviewed it; contact them.
     """
     if release.page and release.page.status in {"archived", "quarantined"}:
         reason = f" ({release.page.status_reason})" if release.page.status_reason else ""
-        yield f"on the index it is {release.page.status}{reason}"
+        yield f"on the index, the project is {release.page.status}{reason}"
 
 
 # --- limits ----------------------------------------------------------------------------------------
@@ -187,32 +188,39 @@ def project_status(release: ReleaseContent) -> Iterator[Yielded]:
 
 @pypi_check("release/file-too-big")
 def file_too_big(release: ReleaseContent) -> Iterator[Yielded]:
-    """A file is larger than PyPI takes.
+    """File exceeds PyPI's size limit.
 
-    The limit is 100 MiB. It can be raised for a project, up to 1 GiB, which is not public; but where a
-    larger file of the project is published it must have been. The usual causes are debug symbols, test data
-    and bundled libraries. Make the file smaller, or ask for a higher limit before the release.
+    The limit is 100 MiB. PyPI can raise it for a project, up to 1 GiB. Such a raise is not public, but it is
+    certain if a larger file of the project is already published. Common causes of large files are debug
+    symbols, test data and bundled libraries. Make the file smaller, or request a higher limit before the
+    release.
     """
     raised = any((file.size or 0) > FILE_LIMIT for _, file in release.listed)
     limit = RAISED_FILE_LIMIT if raised else FILE_LIMIT
-    for each in release.summaries:
-        if each.size > limit:
-            yield each.name.filename, f"it has {human_size(each.size)}, the limit is {human_size(limit)}"
+    for summary in release.summaries:
+        if summary.size > limit:
+            yield (
+                summary.name.filename,
+                f"it has {human_size(summary.size)}; the limit is {human_size(limit)}",
+            )
 
 
 @pypi_check("release/project-too-big")
 def project_too_big(release: ReleaseContent) -> Iterator[Yielded]:
-    """The project would become larger than PyPI takes.
+    """Project would exceed PyPI's size limit.
 
-    The limit is 10 GiB for all files of all releases, and the upload that passes it is refused: the release
-    is half published then. A project that is larger already has a higher limit, which is not public. Delete
-    old development releases, or ask for a higher limit before the release.
+    The limit is 10 GiB for all files of all releases. The upload that exceeds it is rejected, which leaves
+    the release partly published. A project that is already larger has a higher limit, which is not public.
+    Delete old development releases, or request a higher limit before the release.
     """
-    there = sum(file.size or 0 for _, file in release.listed)
+    published = sum(file.size or 0 for _, file in release.listed)
     names = {name.filename for name, _ in release.listed}
-    ours = sum(each.size for each in release.summaries if each.name.filename not in names)
-    if there and there <= PROJECT_LIMIT < there + ours:
-        yield f"it has {human_size(there)}, and {human_size(ours)} more are over {human_size(PROJECT_LIMIT)}"
+    added = sum(summary.size for summary in release.summaries if summary.name.filename not in names)
+    if published and published <= PROJECT_LIMIT < published + added:
+        yield (
+            f"the project has {human_size(published)}; with another {human_size(added)} "
+            f"it exceeds the limit of {human_size(PROJECT_LIMIT)}"
+        )
 
 
 CHECKS = (

@@ -1,4 +1,4 @@
-"""What the checks of a whole release need of one file, taken from its content before that is dropped."""
+"""The facts about one file that the release checks need, extracted before its content is discarded."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from wheel_uploader.checks.core_metadata import Content, CoreMetadata
 from wheel_uploader.models import FileSummary, WheelContent
 from wheel_uploader.native import CODE_NAME
 
-#: Characters of one field, and names at the top, before a digest or a number stands for them.
-_MOST_TEXT = 8192
-_MOST_NAMES = 200
-#: Of a licence's whole text the beginning: repair tools append the licences of what they add.
-_LICENSE_TEXT = 300
+#: Maximum length of a field in characters, above which a digest replaces it, and number of names.
+_MAX_TEXT = 8192
+_MAX_NAMES = 200
+#: Length of the beginning of a license text that is compared; repair tools append other licenses.
+_LICENSE_PREFIX = 300
 
 _GENERATOR = re.compile(rb"^Generator:[ \t]*([^\r\n]{1,100})", re.IGNORECASE | re.MULTILINE)
-#: Libraries that auditwheel, delocate and delvewheel add.
-_ADDED = re.compile(r"(?:^|/)[^/]*\.(?:libs|dylibs)(?:/|\Z)")
+#: Directories of the libraries that auditwheel, delocate and delvewheel add.
+_REPAIR_FOLDER = re.compile(r"(?:^|/)[^/]*\.(?:libs|dylibs)(?:/|\Z)")
 
 
 def of(content: Content) -> FileSummary:
-    """A few kilobytes, whatever ``content`` is."""
-    found = core_metadata.of(content)
-    fields = _fields(found, content.budget) if found else {}
+    """Return the summary of ``content``: a few kilobytes, however large the file is."""
+    metadata = core_metadata.of(content)
+    fields = _comparable_fields(metadata, content.budget) if metadata else {}
     dynamic = None
-    if found and found.version >= (2, 2):
-        dynamic = frozenset(field.lower() for field in found.each("dynamic")[:_MOST_NAMES])
+    if metadata and metadata.version >= (2, 2):
+        dynamic = frozenset(field.lower() for field in metadata.each("dynamic")[:_MAX_NAMES])
     if not isinstance(content, WheelContent):
         return FileSummary(
             name=content.name,
@@ -52,7 +52,7 @@ def of(content: Content) -> FileSummary:
         generator=_generator(content),
         top_level=_top_level(content),
         natives=sum(
-            CODE_NAME.search(member.name) is not None and not _ADDED.search(member.name)
+            CODE_NAME.search(member.name) is not None and not _REPAIR_FOLDER.search(member.name)
             for member in content.members
         ),
         metadata=fields,
@@ -61,43 +61,49 @@ def of(content: Content) -> FileSummary:
 
 
 def of_unread(content: Content) -> FileSummary:
-    """The summary of a file that was not checked to its end: nothing but its name and its sizes."""
+    """Return the summary of a file that was not checked completely: only its name and sizes."""
     return FileSummary(name=content.name, size=content.size, unpacked_size=content.unpacked_size)
 
 
 def _generator(wheel: WheelContent) -> str:
-    found = _GENERATOR.search(wheel.kept.get(f"{record.dist_info_of(wheel)}/WHEEL", b""))
-    return found[1].decode("utf-8", "replace").strip() if found else ""
+    match = _GENERATOR.search(wheel.kept.get(f"{record.dist_info_of(wheel)}/WHEEL", b""))
+    return match[1].decode("utf-8", "replace").strip() if match else ""
 
 
 def _top_level(wheel: WheelContent) -> tuple[str, ...]:
-    """What can be imported, by the names that an import statement says."""
+    """Return the names of the importable modules and packages."""
     tops = content_checks.top_level(wheel).items()
-    names = {top if is_folder else top.partition(".")[0] for top, is_folder in tops if not _ADDED.search(top)}
-    return tuple(name[:100] for name in sorted(names)[:_MOST_NAMES])
+    names = {
+        top if is_folder else top.partition(".")[0]
+        for top, is_folder in tops
+        if not _REPAIR_FOLDER.search(top)
+    }
+    return tuple(name[:100] for name in sorted(names)[:_MAX_NAMES])
 
 
-def _fields(found: CoreMetadata, budget: Budget) -> dict[str, tuple[str, ...]]:
-    """The fields that all files of a release have alike, by header, in a form that can be compared."""
-    license_text = found.text("license_expression") or found.text("license")
+def _comparable_fields(metadata: CoreMetadata, budget: Budget) -> dict[str, tuple[str, ...]]:
+    """Return the fields that all files of a release share, by header, in a comparable form."""
+    license_text = metadata.text("license_expression") or metadata.text("license")
     return {
-        "Requires-Dist": _bounded(_requirement(text, budget) for text in found.each("requires_dist")),
-        "Requires-Python": _bounded([_specifiers(found.text("requires_python"))]),
-        "Provides-Extra": _bounded(map(canonicalize_name, found.each("provides_extra"))),
-        "License": _bounded([" ".join(license_text.split())[:_LICENSE_TEXT]]),
-        "Description": _digest(found.text("description")),
+        "Requires-Dist": _bounded(
+            _normalize_requirement(text, budget) for text in metadata.each("requires_dist")
+        ),
+        "Requires-Python": _bounded([_normalize_specifiers(metadata.text("requires_python"))]),
+        "Provides-Extra": _bounded(map(canonicalize_name, metadata.each("provides_extra"))),
+        "License": _bounded([" ".join(license_text.split())[:_LICENSE_PREFIX]]),
+        "Description": _digest(metadata.text("description")),
     }
 
 
-def _specifiers(text: str) -> str:
+def _normalize_specifiers(text: str) -> str:
     try:
         return str(bounded.specifiers(text))
     except InvalidSpecifier:
         return text
 
 
-def _requirement(text: str, budget: Budget) -> str:
-    # About the time of parsing it.
+def _normalize_requirement(text: str, budget: Budget) -> str:
+    # Roughly the work of parsing it.
     budget.tick(4 + len(text) // 4)
     try:
         return str(Requirement(text))
@@ -106,15 +112,16 @@ def _requirement(text: str, budget: Budget) -> str:
 
 
 def _bounded(values: Iterable[str]) -> tuple[str, ...]:
-    """Each value once, in order; a digest when there is too much of them to keep."""
-    each = sorted({value for value in values if value})
-    if sum(map(len, each)) <= _MOST_TEXT:
-        return tuple(each)
-    return (f"{len(each)} values with sha256 {hashlib.sha256(chr(0).join(each).encode()).hexdigest()[:16]}",)
+    """Return each distinct value in order, or a digest if they are too long to store."""
+    distinct = sorted({value for value in values if value})
+    if sum(map(len, distinct)) <= _MAX_TEXT:
+        return tuple(distinct)
+    digest = hashlib.sha256(chr(0).join(distinct).encode()).hexdigest()[:16]
+    return (f"{len(distinct)} values with sha256 {digest}",)
 
 
 def _digest(description: str) -> tuple[str, ...]:
-    # Built on Windows it may have other line ends, and tools differ about blanks before them.
+    # Line endings differ in files built on Windows, and tools treat trailing blanks differently.
     text = "\n".join(line.rstrip() for line in description.splitlines()).strip()
     if not text:
         return ()
