@@ -149,7 +149,7 @@ def compared(*states: FileState, **options: Any) -> Report:
 
 def conflict() -> Report:
     report = compared(FileState.DIFFERENT, FileState.SAME, FileState.SAME_BYTES_OTHER_NAME)
-    report.error = ConflictError(f"2 of 4 files conflict with {INDEX}; nothing was posted")
+    report.error = ConflictError(f"2 of 4 files conflict with {INDEX}; nothing was uploaded")
     return report
 
 

@@ -256,15 +256,15 @@ def test_an_attestation_of_a_wheel_that_was_built_again(sigstore: Sigstore, pypi
     other = wheels.wheel_bytes(tag=TAG, files={"dipy/more.py": b"x = 1\n"})
     said = refused(beside(sigstore, PUBLISH, of={WHEEL: other}), pypi)
     assert (
-        f"  attestation/stale: {WHEEL}: {WHEEL}.publish.attestation is about sha256 {sha256(other)}, "
-        f"and this is {sha256(FILES[WHEEL])}" in said
+        f"  attestation/stale: {WHEEL}: {WHEEL}.publish.attestation is for sha256 {sha256(other)}, "
+        f"not {sha256(FILES[WHEEL])}" in said
     )
 
 
 def test_an_attestation_of_another_file(sigstore: Sigstore, pypi: PyPI, ci: Services) -> None:
     swapped = sigstore.attestation(SDIST, FILES[WHEEL])
     said = refused({f"{WHEEL}.publish.attestation": swapped}, pypi)
-    assert f"attestation/stale: {WHEEL}: {WHEEL}.publish.attestation is about {SDIST}" in said
+    assert f"attestation/stale: {WHEEL}: {WHEEL}.publish.attestation describes {SDIST}" in said
 
 
 def test_another_spelling_of_the_name_is_the_same_file(sigstore: Sigstore) -> None:
@@ -305,7 +305,7 @@ def test_what_is_no_attestation(
 def test_a_type_that_pypi_does_not_take(sigstore: Sigstore, pypi: PyPI, ci: Services) -> None:
     data = sigstore.attestation(WHEEL, FILES[WHEEL], predicate_type="https://example.com/\x1b[31m/v1")
     said = refused({f"{WHEEL}.slsa.attestation": data}, pypi)
-    assert f"attestation/predicate-type: {WHEEL}: {WHEEL}.slsa.attestation is of the type " in said
+    assert f"attestation/predicate-type: {WHEEL}: {WHEEL}.slsa.attestation is of type " in said
     assert "\x1b" not in said
 
 

@@ -241,7 +241,7 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
 
 def test_a_classifier_that_is_not_known_says_how_old_the_list_is() -> None:
     [found] = findings(FAULTS["an unknown classifier"][0])
-    assert found.message.startswith("there is no classifier 'Colour :: Blue' (in trove-classifiers 20")
+    assert found.message.startswith("unknown classifier 'Colour :: Blue' (in trove-classifiers 20")
 
 
 def test_the_renderer_says_what_is_wrong() -> None:
@@ -272,9 +272,7 @@ def test_half_a_kilobyte_that_would_render_for_ever_is_stopped() -> None:
 
 def test_a_renderer_that_cannot_be_started_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
-    assert description.render("started anew", "text/x-rst").unknown.startswith(
-        "the renderer could not be started"
-    )
+    assert description.render("started anew", "text/x-rst").unknown.startswith("could not start the renderer")
 
 
 def test_a_renderer_that_hangs_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:

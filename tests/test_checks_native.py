@@ -408,7 +408,7 @@ def test_a_finding_is_told_once_and_counts_the_members() -> None:
     files = {f"dipy/m{number}.pyd": pe(needed=("vcomp140.dll",)) for number in range(30)}
     (message,) = found(WIN, files)["native/missing-library"]
     assert message == (
-        "dipy/m0.pyd: it needs vcomp140.dll, which is neither in the wheel nor promised by Windows "
+        "dipy/m0.pyd: it requires vcomp140.dll, which neither the wheel nor Windows provides "
         "(and 29 more files)"
     )
 
@@ -420,7 +420,7 @@ def test_what_of_visual_cpp_most_computers_have_is_a_warning_and_the_rest_an_err
     }
     assert found("cp312-cp312-win32", {name: pe("x86", needed=("MSVCP140.dll",)) for name in files}) == {
         "native/needs-visual-cpp": [
-            "dipy/a.pyd: it needs MSVCP140.dll, which Python does not bring (and one more file)"
+            "dipy/a.pyd: it requires MSVCP140.dll, which Python does not provide (and 1 more file)"
         ]
     }
     both = found(WIN, files)
@@ -437,21 +437,21 @@ def test_what_of_visual_cpp_most_computers_have_is_a_warning_and_the_rest_an_err
 def test_messages() -> None:
     newer = found(LINUX, {SO: elf(versions={"libc.so.6": ("GLIBC_2.28", "GLIBC_2.34")})})
     assert newer["native/glibc-too-new"] == [
-        f"{SO}: it needs GLIBC_2.28 of libc.so.6, GLIBC_2.34 of libc.so.6, which {OLDEST} does not promise"
+        f"{SO}: it requires GLIBC_2.28 of libc.so.6, GLIBC_2.34 of libc.so.6, which {OLDEST} does not guarantee"
     ]
     assert found(MAC, {DARWIN: macho(minos=(15, 0))}) == {
         "native/macos-too-new": [
-            f"{DARWIN}: its arm64 code asks for macOS 15.0, and the tag is macosx_11_0_arm64"
+            f"{DARWIN}: its arm64 code requires macOS 15.0, but the tag is macosx_11_0_arm64"
         ]
     }
     assert found("cp39-abi3-macosx_11_0_arm64", {"x.so": macho(undefined=("PyObject_Vectorcall",))}) == {
         "native/abi3-violation": [
-            "x.so: it uses what Python 3.9 does not have: PyObject_Vectorcall (of 3.12)"
+            "x.so: it uses symbols that Python 3.9 lacks: PyObject_Vectorcall (added in 3.12)"
         ]
     }
     assert found(LINUX, {SO: elf(needed=("liba.so",)), "dipy.libs/liba.so": elf()}) == {
         "native/missing-library": [
-            f"{SO}: it needs liba.so; the wheel has dipy.libs/liba.so, and no search path leads there"
+            f"{SO}: it requires liba.so; the wheel has dipy.libs/liba.so, but no search path leads to it"
         ]
     }
 
@@ -473,7 +473,7 @@ def test_a_tag_of_macos_cannot_say_more_than_the_first_number() -> None:
 def test_both_halves_of_a_universal_file_in_one_sentence() -> None:
     both = fat(("x86_64", macho("x86_64", minos=(15, 0))), ("arm64", macho(minos=(15, 0))))
     assert found(UNIVERSAL, {DARWIN: both})["native/macos-too-new"] == [
-        f"{DARWIN}: its x86_64 and arm64 code asks for macOS 15.0, and the tag is macosx_10_9_universal2"
+        f"{DARWIN}: its x86_64 and arm64 code requires macOS 15.0, but the tag is macosx_10_9_universal2"
     ]
 
 

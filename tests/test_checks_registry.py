@@ -49,8 +49,8 @@ def test_every_check_explains_itself(check: Check[object]) -> None:
 def test_an_explanation_is_for_a_person() -> None:
     first, title, _, body, *_ = checks.explain("wheel/no-tag").splitlines()
     assert first == "wheel/no-tag (warning)"
-    assert title == "The WHEEL file has no Tag line."
-    assert body.startswith("The specification wants one for each tag of the file name;")
+    assert title == "WHEEL has no Tag line."
+    assert body.startswith("The specification requires one for each tag in the file name.")
     first, *_ = checks.explain("name/local-version").splitlines()
     assert first == "name/local-version (error for PyPI, note elsewhere)"
 
@@ -76,7 +76,7 @@ def test_an_unknown_id_is_a_usage_error_with_the_nearest(typed: str, hint: str) 
     for ask in (checks.explain, checks.require_known):
         with pytest.raises(UsageError) as caught:
             ask(typed)
-        assert str(caught.value) == f"there is no check '{typed}'"
+        assert str(caught.value) == f"unknown check '{typed}'"
         assert caught.value.hint.startswith(hint)
 
 

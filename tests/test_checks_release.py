@@ -608,20 +608,24 @@ def said(fault: str) -> list[str]:
 
 def test_a_stray_is_named_with_what_it_stands_beside() -> None:
     assert said("a stray wheel for newer Macs") == [
-        "it stands beside macosx_11_0_arm64 for cp312-cp312 on macosx_arm64, and most pythons have 1"
+        "it is in addition to macosx_11_0_arm64 for cp312-cp312 on macosx_arm64; most Python versions have 1"
     ]
 
 
 @pytest.mark.parametrize(
     ("pythons", "usually"),
-    [(PYTHONS[2:3], ""), (PYTHONS[1:3], ", and most pythons have 1"), (PYTHONS, ", and most pythons have 1")],
+    [
+        (PYTHONS[2:3], ""),
+        (PYTHONS[1:3], "; most Python versions have 1"),
+        (PYTHONS, "; most Python versions have 1"),
+    ],
 )
 def test_a_stray_is_compared_with_other_pythons_if_there_are_any(
     pythons: tuple[str, ...], usually: str
 ) -> None:
     [found] = findings(release([*matrix(pythons, PLATFORMS[:1]), STRAY, SDIST]))
     assert (found.check, found.subject) == ("release/duplicate-slot", STRAY)
-    assert found.message == f"it stands beside macosx_11_0_arm64 for cp312-cp312 on macosx_arm64{usually}"
+    assert found.message == f"it is in addition to macosx_11_0_arm64 for cp312-cp312 on macosx_arm64{usually}"
 
 
 @pytest.mark.parametrize(
@@ -648,14 +652,14 @@ def test_the_age_of_a_release_is_reckoned_in_any_time_zone(
 def test_other_bytes_are_reported_with_both_hashes_and_the_name_on_the_index(other: str, where: str) -> None:
     different = state(WINDOWS, FileState.DIFFERENT, index_sha256="abc", other_name=other)
     [found] = findings(release(states=(different,)))
-    assert found.message == f"here its sha256 is {WINDOWS}, on the index{where} abc"
+    assert found.message == f"its sha256 is {WINDOWS}, but on the index{where} it is abc"
 
 
 @pytest.mark.parametrize(
     ("served", "said"),
     [
         (None, "there is no sdist"),
-        (page(*PREVIOUS), "there is no sdist among the files, nor on the index"),
+        (page(*PREVIOUS), "neither the files nor the index include an sdist"),
     ],
 )
 def test_no_sdist_says_where_it_was_looked_for(served: ProjectPage | None, said: str) -> None:
@@ -677,24 +681,26 @@ def test_what_is_lost_is_told_in_one_sentence_for_each_python_or_platform() -> N
 
 def test_metadata_that_differs_is_quoted() -> None:
     assert said("other requirements") == [
-        "its Requires-Dist is not that of 12 others: it has vtk and lacks scipy>=1.8"
+        "its Requires-Dist differs from that of 12 other files: it has vtk and lacks scipy>=1.8"
     ]
-    assert said("no extra") == ["its Provides-Extra is not that of 12 others: it lacks test"]
+    assert said("no extra") == ["its Provides-Extra differs from that of 12 other files: it lacks test"]
     assert said("an sdist unlike its one wheel") == [
-        "its Requires-Dist is not that of another file: it lacks numpy>=1.22, scipy>=1.8"
+        "its Requires-Dist differs from that of another file: it lacks numpy>=1.22, scipy>=1.8"
     ]
 
 
 def test_one_unlike_its_siblings_is_compared_with_them() -> None:
     assert said("a module missing") == [
-        "it has 45 compiled modules; each of its 3 siblings has 46 compiled modules"
+        "it has 45 compiled modules; each of the 3 comparable wheels has 46 compiled modules"
     ]
-    assert said("other packages") == ["it installs dipy, tests; each of its 7 siblings installs dipy"]
-    assert said("nothing to import") == ["it installs nothing; each of its 3 siblings installs dipy"]
+    assert said("other packages") == [
+        "it installs dipy, tests; each of the 7 comparable wheels installs dipy"
+    ]
+    assert said("nothing to import") == ["it installs nothing; each of the 3 comparable wheels installs dipy"]
     assert said("for a newer glibc") == [
-        "it is for manylinux_x86_64 2.34; each of its 3 siblings is for manylinux_x86_64 2.28"
+        "it is for manylinux_x86_64 2.34; each of the 3 comparable wheels is for manylinux_x86_64 2.28"
     ]
-    assert said("much smaller") == ["it has 3,000,000 bytes; its siblings have about 8,000,000"]
+    assert said("much smaller") == ["it has 3,000,000 bytes; comparable wheels have about 8,000,000"]
 
 
 def test_many_differences_are_not_all_quoted() -> None:

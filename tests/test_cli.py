@@ -326,7 +326,9 @@ def test_quiet_says_in_one_line_what_failed(staged: Path) -> None:
     failed = run("-q", "-u", staged, "--until", "check", "dipy")
     assert (failed.exit_code, failed.output.count("\n")) == (6, 1)
     assert "name/platform-refused" in failed.output
-    assert "; next: Nothing was posted. See 'wheel-uploader --explain name/platform-refused'" in failed.output
+    assert (
+        "; next: Nothing was uploaded. See 'wheel-uploader --explain name/platform-refused'" in failed.output
+    )
 
 
 # --- start-up --------------------------------------------------------------------------------------

@@ -45,7 +45,7 @@ def test_each_check_is_one_annotation() -> None:
     assert told(made) == [
         (
             "error",
-            "name/platform-refused: The wheel has a platform tag that PyPI refuses",
+            "name/platform-refused: Wheel has a platform tag that PyPI rejects",
             f"no index takes it ({everywhere})",
         ),
         (
@@ -53,7 +53,11 @@ def test_each_check_is_one_annotation() -> None:
             "metadata/missing: The wheel has no METADATA",
             f"there is none ({everywhere})\nneither here ({SDIST})",
         ),
-        ("warning", "record/untidy: RECORD has a harmless fault", f"a blank line ({WHEELS[0]})"),
+        (
+            "warning",
+            "record/untidy: RECORD deviates from the specification in a harmless way",
+            f"a blank line ({WHEELS[0]})",
+        ),
         ("warning", "odd/unknown", "x"),
     ]
 

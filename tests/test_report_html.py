@@ -113,7 +113,7 @@ def test_a_release_that_is_on_the_index() -> None:
 def test_findings_with_their_explanation() -> None:
     text = page(reports.everything())
     said = words(reports.everything())
-    assert "error The code needs a library that is neither in the wheel nor promised by the platform" in said
+    assert "error Compiled code requires a library that neither the wheel nor the platform provides" in said
     assert "it needs x.dll" in said
     assert "Repair the wheel with auditwheel, delocate or delvewheel." in said
     assert "Ignored because for <reasons>" in said

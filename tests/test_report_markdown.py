@@ -71,12 +71,12 @@ def test_an_end_that_is_none() -> None:
 def test_findings_and_conflicts() -> None:
     text = markdown(reports.everything())
     assert (
-        "#### ✗ error: The code needs a library that is neither in the wheel nor promised by the platform: "
+        "#### ✗ error: Compiled code requires a library that neither the wheel nor the platform provides: "
         "`native/missing-library` (1 file)\n\n```text\nit needs x.dll\n"
         "    dipy-1.11.0-cp311-cp311-macosx_11_0_arm64.whl\n        dipy/a.pyd\n```\n\n"
         "<details><summary>Explanation and fix</summary>\n\n"
     ) in text
-    assert "#### ignored warning: The WHEEL file has no Tag line: `wheel/no-tag` (1 file)\n" in text
+    assert "#### ignored warning: WHEEL has no Tag line: `wheel/no-tag` (1 file)\n" in text
     assert "Ignored because `for <reasons>`\n" in text
     assert f"the index has `{'c' * 64}`" in text
     assert "the index has the same bytes as `dipy-1.10.0.tar.gz`" in text

@@ -210,7 +210,7 @@ def test_findings_stand_below_their_check_with_the_files() -> None:
         finding("odd/unknown", "a check of tomorrow", SDIST, member="a.py"),
     )
     assert findings_of(made) == (
-        "error: name/platform-refused: The wheel has a platform tag that PyPI refuses\n"
+        "error: name/platform-refused: Wheel has a platform tag that PyPI rejects\n"
         "  'manylinux' is no platform that anybody would install this wheel on, whatever\n"
         "  else it may be\n"
         "      dipy-1.11.0-cp311-cp311-win_amd64.whl\n"
@@ -220,7 +220,7 @@ def test_findings_stand_below_their_check_with_the_files() -> None:
         "error: odd/unknown\n"
         "  a check of tomorrow\n"
         "      dipy-1.11.0.tar.gz: a.py\n"
-        "warning: record/untidy: RECORD has a harmless fault\n"
+        "warning: record/untidy: RECORD deviates from the specification in a harmless way\n"
         "  a blank line\n"
         "      dipy-1.11.0-cp311-cp311-macosx_11_0_arm64.whl\n"
         "      dipy-1.11.0-cp312-cp312-macosx_11_0_arm64.whl\n"
@@ -249,12 +249,12 @@ def test_a_hundred_findings_are_a_few_lines() -> None:
     member = f"        dipy/0_{'m' * 30}.pyd and 11 more\n"
     said = text(made)
     assert said[said.index("error: native") :].partition("seconds")[0] == (
-        "error: native/missing-library: The code needs a library that is neither in the\n"
-        "  wheel nor promised by the platform\n"
+        "error: native/missing-library: Compiled code requires a library that neither\n"
+        "  the wheel nor the platform provides\n"
         "  it needs x.dll\n"
         + "".join(f"      {wheel}\n{member}" for wheel in MANY[:5])
         + "      and 3 more\n"
-        "error: record/hash-mismatch: A file has another hash than RECORD says\n"
+        "error: record/hash-mismatch: File does not match its hash in RECORD\n"
         + "".join(f"  member {number} differs\n      {MANY[0]}\n" for number in range(5))
         + "  and 2 more like these: -v shows all\n"
         "checks: 103 errors, 0 warnings, 0 notes (profile pypi)\n"
@@ -284,7 +284,7 @@ def test_the_only_file_is_not_named_again_and_again() -> None:
     )
     said = text(made)
     assert said[said.index("error: ") :].partition("seconds")[0] == (
-        "error: name/platform-refused: The wheel has a platform tag that PyPI refuses\n"
+        "error: name/platform-refused: Wheel has a platform tag that PyPI rejects\n"
         "  no index takes it\n"
         "error: archive/bad-crc: A member is damaged\n"
         "  its CRC is wrong\n"
@@ -300,7 +300,7 @@ def test_the_only_file_is_not_named_again_and_again() -> None:
 def test_what_was_accepted_is_told_with_the_reason(verbose: int) -> None:
     made = reports.accepted(verbose=verbose)
     short = (
-        "warning: record/untidy: RECORD has a harmless fault\n"
+        "warning: record/untidy: RECORD deviates from the specification in a harmless way\n"
         "  a blank line\n"
         "      dipy-1.11.0-cp311-cp311-macosx_11_0_arm64.whl\n"
         "ignored: native/missing-library (error, 1 file) because the loader finds it\n"
@@ -309,10 +309,10 @@ def test_what_was_accepted_is_told_with_the_reason(verbose: int) -> None:
         "checks: 0 errors, 1 warning, 1 note, 4 ignored (profile pypi)\n"
     )
     long = (
-        "warning: record/untidy: RECORD has a harmless fault\n"
+        "warning: record/untidy: RECORD deviates from the specification in a harmless way\n"
         "  a blank line\n"
         "      dipy-1.11.0-cp311-cp311-macosx_11_0_arm64.whl\n"
-        "note: metadata/thin: The metadata says little about the project\n"
+        "note: metadata/thin: Metadata lacks recommended fields\n"
         "  no keywords\n"
         "ignored: metadata/thin (note, 1 file) because old\n"
         "  no project URL\n"

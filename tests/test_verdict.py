@@ -151,16 +151,20 @@ def finding(check: str, subject: str = "release", severity: Severity = Severity.
             6,
             "1 of 3 files and the release as a whole failed the checks",
         ),
-        ([finding("release/expected")] * 2, 3, "the release is not what is expected"),
+        ([finding("release/expected")] * 2, 3, "the release does not match the expected files"),
         ([finding("release/expected"), finding("metadata/thin", PURE)], 6, "1 of 3 files and the release as"),
         (
             [finding("metadata/thin", PURE), finding("release/different-on-index", SDIST)],
             7,
-            "1 of 3 files conflict with the index; nothing was posted",
+            "1 of 3 files conflict with the index; nothing was uploaded",
         ),
         ([finding("release/same-bytes-other-name", PURE)], 7, "1 of 3 files conflict with the index"),
         ([finding("release/second-sdist", SDIST)], 7, "1 of 3 files conflict with the index"),
-        ([finding("release/closed")], 7, "the index takes no more files of this release; nothing was posted"),
+        (
+            [finding("release/closed")],
+            7,
+            "the index accepts no more files for this release; nothing was uploaded",
+        ),
     ],
 )
 def test_how_a_run_ends_that_the_checks_stop(findings: list[Finding], exit_code: int, message: str) -> None:
@@ -223,15 +227,18 @@ def planned(*states: FileState, skip_existing: bool = True) -> ReleaseError | No
 @pytest.mark.parametrize(
     ("state", "line"),
     [
-        (FileState.DIFFERENT, f"{PURE}: here sha256 aa, on the index bb"),
-        (FileState.SAME_BYTES_OTHER_NAME, f"{PURE}: the index has the same bytes as other.whl (sha256 aa)"),
+        (FileState.DIFFERENT, f"{PURE}: its sha256 is aa, but on the index it is bb"),
+        (
+            FileState.SAME_BYTES_OTHER_NAME,
+            f"{PURE}: the index has the same contents as other.whl (sha256 aa)",
+        ),
     ],
 )
 def test_a_conflict_stops_the_upload_in_its_own_words(state: FileState, line: str) -> None:
     ended = planned(FileState.ABSENT, state, FileState.SAME)
     assert ended is not None
     assert (ended.exit_code, ended.details) == (7, (line,))
-    assert ended.message == "1 of 3 files conflict with the index; nothing was posted"
+    assert ended.message == "1 of 3 files conflict with the index; nothing was uploaded"
 
 
 def test_equal_files_are_a_conflict_only_if_the_user_wants_that() -> None:
@@ -239,7 +246,7 @@ def test_equal_files_are_a_conflict_only_if_the_user_wants_that() -> None:
     assert planned(FileState.ABSENT, skip_existing=False) is None
     ended = planned(FileState.SAME, FileState.ABSENT, skip_existing=False)
     assert ended is not None
-    assert ended.message == "1 of 2 files are already on the index; nothing was posted"
+    assert ended.message == "1 of 2 files are already on the index; nothing was uploaded"
     assert (ended.exit_code, ended.details) == (7, (PURE,))
 
 
@@ -342,7 +349,7 @@ def test_an_index_without_times_and_sizes(served: Served, staged: Path) -> None:
     served.index.view = "html"
     result = run("-u", staged, "--until", "check", "--no-compare", "--index-url", served.reading_url)
     assert result.exit_code == 0
-    assert "not checked: when the release began and how large the project is" in report(result)
+    assert "not checked: the age of the release and the size of the project" in report(result)
 
 
 def test_a_new_project_is_compared_with_nothing(staged: Path) -> None:
@@ -386,7 +393,7 @@ def test_other_bytes_on_the_index_are_a_conflict_before_anything_is_uploaded(
     served.index.store(theirs)
     result = run("-u", staged, "--until", "check", "--no-compare", "--index-url", served.reading_url)
     assert result.exit_code == 7
-    assert "error: 1 of 6 files conflict with the index; nothing was posted" in result.stderr
+    assert "error: 1 of 6 files conflict with the index; nothing was uploaded" in result.stderr
     assert theirs.name in result.stderr
     assert "'wheel-uploader --explain release/different-on-index'" in result.stderr
     # It cannot be accepted: an index never takes it.
@@ -422,7 +429,7 @@ def test_a_closed_release_is_a_conflict(served: Served, staged: Path) -> None:
     call = ("-u", staged, "--no-compare", "--repository-url", served.upload_url)
     closed = run("--profile", "pypi", *call, env=LOGIN)
     assert closed.exit_code == 7
-    assert "takes no more files of this release; nothing was posted" in closed.stderr
+    assert "accepts no more files for this release; nothing was uploaded" in closed.stderr
     assert "its first file was published on 2026-01-02" in closed.stderr
     assert served.index.posts == []
     assert run(*call, env=LOGIN).exit_code == 0
@@ -432,7 +439,7 @@ def test_an_archived_project_takes_nothing(served: Served, staged: Path) -> None
     served.index.status = {"status": "archived", "reason": "moved to nipy"}
     result = run("-u", staged, "--no-compare", "--repository-url", served.upload_url, env=LOGIN)
     assert result.exit_code == 6
-    assert "on the index it is archived (moved to nipy)" in result.stderr
+    assert "on the index, the project is archived (moved to nipy)" in result.stderr
     assert served.index.posts == []
 
 

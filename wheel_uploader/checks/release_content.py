@@ -144,7 +144,7 @@ def release_to_compare_with(
         if all(name.version != like for name, _ in published):
             raise UsageError(
                 f"{bare_url(page.url)} has no {project} {like} to compare with",
-                hint="Pass an existing version with --compare-with, or skip the comparison with --no-compare.",
+                hint="Pass an existing version with --compare-with, or skip it with --no-compare.",
             )
         return like
     return newest(name.version for name, file in published if not file.yanked and name.version < version)
