@@ -335,7 +335,7 @@ def test_a_fault_that_is_there_a_thousand_times_is_told_fifty_times() -> None:
     found = findings(zipped(members))
     assert ids(found) == {"record/absent-file"}
     assert len(found) == 51
-    assert found[-1].message == "and 950 more of this kind"
+    assert found[-1].message == "and 950 more findings of this check"
 
 
 def test_what_stands_in_the_archive_is_harmless_on_a_terminal() -> None:

@@ -276,7 +276,7 @@ def test_a_renderer_that_cannot_be_started_is_said(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_renderer_that_hangs_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(description, "_SECONDS", 0.01)
+    monkeypatch.setattr(description, "_TIMEOUT", 0.01)
     assert description.render("so slow", "text/x-rst").unknown == "rendering it takes too long"
 
 
@@ -289,7 +289,7 @@ def test_a_renderer_that_hangs_is_stopped(monkeypatch: pytest.MonkeyPatch) -> No
         (
             "<!-- nothing -->",
             "text/markdown; variant=None",
-            "it does not render as Markdown: nothing comes out",
+            "it does not render as Markdown: no output",
         ),
     ],
 )

@@ -658,7 +658,7 @@ def test_other_bytes_are_reported_with_both_hashes_and_the_name_on_the_index(oth
 @pytest.mark.parametrize(
     ("served", "said"),
     [
-        (None, "there is no sdist"),
+        (None, "the files include no sdist"),
         (page(*PREVIOUS), "neither the files nor the index include an sdist"),
     ],
 )

@@ -50,12 +50,12 @@ def test_each_check_is_one_annotation() -> None:
         ),
         (
             "error",
-            "metadata/missing: The wheel has no METADATA",
+            "metadata/missing: Wheel has no METADATA file",
             f"there is none ({everywhere})\nneither here ({SDIST})",
         ),
         (
             "warning",
-            "record/untidy: RECORD deviates from the specification in a harmless way",
+            "record/untidy: RECORD has harmless format errors",
             f"a blank line ({WHEELS[0]})",
         ),
         ("warning", "odd/unknown", "x"),

@@ -177,7 +177,7 @@ def test_an_error_is_told_once_on_the_screen() -> None:
     assert text(reports.conflict()).endswith(
         "Conflict with the index: dipy 1.11.0 in 13 s\n"
         "  2 of 4 files conflict with https://index.example.com/legacy/; nothing was\n"
-        "  posted.\n"
+        "  uploaded.\n"
         "  next: A file name can be used only once: release these files under a new\n"
         "  version.\n"
     )
@@ -185,7 +185,7 @@ def test_an_error_is_told_once_on_the_screen() -> None:
 
 def test_a_narrow_screen_breaks_what_can_be_broken() -> None:
     said = report.on_screen(reports.accepted(), Look(width=40))
-    assert "warning: record/untidy: RECORD has a\n  harmless fault\n" in said
+    assert "warning: record/untidy: RECORD has\n  harmless format errors\n" in said
     assert "not checked: what the release before\n  had: the index did not answer\n" in said
 
 
@@ -214,13 +214,13 @@ def test_findings_stand_below_their_check_with_the_files() -> None:
         "  'manylinux' is no platform that anybody would install this wheel on, whatever\n"
         "  else it may be\n"
         "      dipy-1.11.0-cp311-cp311-win_amd64.whl\n"
-        "error: metadata/missing: The wheel has no METADATA\n"
+        "error: metadata/missing: Wheel has no METADATA file\n"
         "  there is none\n"
         "      dipy-1.11.0-cp311-cp311-win_amd64.whl: dipy-1.11.0.dist-info/METADATA\n"
         "error: odd/unknown\n"
         "  a check of tomorrow\n"
         "      dipy-1.11.0.tar.gz: a.py\n"
-        "warning: record/untidy: RECORD deviates from the specification in a harmless way\n"
+        "warning: record/untidy: RECORD has harmless format errors\n"
         "  a blank line\n"
         "      dipy-1.11.0-cp311-cp311-macosx_11_0_arm64.whl\n"
         "      dipy-1.11.0-cp312-cp312-macosx_11_0_arm64.whl\n"
@@ -249,8 +249,8 @@ def test_a_hundred_findings_are_a_few_lines() -> None:
     member = f"        dipy/0_{'m' * 30}.pyd and 11 more\n"
     said = text(made)
     assert said[said.index("error: native") :].partition("seconds")[0] == (
-        "error: native/missing-library: Compiled code requires a library that neither\n"
-        "  the wheel nor the platform provides\n"
+        "error: native/missing-library: Compiled code requires a library that neither the\n"
+        "  wheel nor the platform provides\n"
         "  it needs x.dll\n"
         + "".join(f"      {wheel}\n{member}" for wheel in MANY[:5])
         + "      and 3 more\n"
@@ -286,7 +286,7 @@ def test_the_only_file_is_not_named_again_and_again() -> None:
     assert said[said.index("error: ") :].partition("seconds")[0] == (
         "error: name/platform-refused: Wheel has a platform tag that PyPI rejects\n"
         "  no index takes it\n"
-        "error: archive/bad-crc: A member is damaged\n"
+        "error: archive/bad-crc: Archive member is corrupt\n"
         "  its CRC is wrong\n"
         "      0.py\n      1.py\n      2.py\n      3.py\n      4.py\n"
         "      and 2 more\n"
@@ -300,7 +300,7 @@ def test_the_only_file_is_not_named_again_and_again() -> None:
 def test_what_was_accepted_is_told_with_the_reason(verbose: int) -> None:
     made = reports.accepted(verbose=verbose)
     short = (
-        "warning: record/untidy: RECORD deviates from the specification in a harmless way\n"
+        "warning: record/untidy: RECORD has harmless format errors\n"
         "  a blank line\n"
         "      dipy-1.11.0-cp311-cp311-macosx_11_0_arm64.whl\n"
         "ignored: native/missing-library (error, 1 file) because the loader finds it\n"
@@ -309,7 +309,7 @@ def test_what_was_accepted_is_told_with_the_reason(verbose: int) -> None:
         "checks: 0 errors, 1 warning, 1 note, 4 ignored (profile pypi)\n"
     )
     long = (
-        "warning: record/untidy: RECORD deviates from the specification in a harmless way\n"
+        "warning: record/untidy: RECORD has harmless format errors\n"
         "  a blank line\n"
         "      dipy-1.11.0-cp311-cp311-macosx_11_0_arm64.whl\n"
         "note: metadata/thin: Metadata lacks recommended fields\n"

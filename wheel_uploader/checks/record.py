@@ -49,7 +49,7 @@ def malformed(wheel: WheelContent) -> Iterator[Yielded]:
 
 @check("record/untidy", Severity.WARNING)
 def untidy(wheel: WheelContent) -> Iterator[Yielded]:
-    """RECORD deviates from the specification in a harmless way.
+    """RECORD has harmless format errors.
 
     A blank line, a digest with padding, a hash without a size, or a hash of RECORD itself violates the
     specification but is accepted by all installers that we know of. A stricter installer may appear.
