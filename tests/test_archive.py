@@ -68,7 +68,7 @@ def test_a_wheel_gives_what_checks_and_index_need(tmp_path: Path) -> None:
         (wheel_bytes()[:500], "it has no end record: it is cut off, or no ZIP at all"),
         (wheel_bytes()[100:], "its directory lies outside of it: it is cut off, or damaged at its end"),
         (wheel_bytes() + b"\0", "1 bytes follow the end of the archive"),
-        (wheel_bytes(without=("dipy/__init__.py",)), "dipy/__init__.py: it is listed in RECORD but missing"),
+        (wheel_bytes(without=("dipy/__init__.py",)), "dipy/__init__.py: RECORD lists it, and it is absent"),
     ],
 )
 def test_damage_is_told_in_a_sentence(data: bytes, sentence: str) -> None:
@@ -104,7 +104,7 @@ def test_much_damage_is_cut_short_and_printable() -> None:
     told = archive.damage(content(zipped(members)))
     assert len(told) == 21
     assert told[-1] == "and 80 more"
-    assert told[0] == "dipy/0\\x1b[31m: it is listed in RECORD but missing"
+    assert told[0] == "dipy/0\\x1b[31m: RECORD lists it, and it is absent"
 
 
 @pytest.mark.parametrize(

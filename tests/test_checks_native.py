@@ -437,8 +437,10 @@ def test_what_of_visual_cpp_most_computers_have_is_a_warning_and_the_rest_an_err
 def test_messages() -> None:
     newer = found(LINUX, {SO: elf(versions={"libc.so.6": ("GLIBC_2.28", "GLIBC_2.34")})})
     assert newer["native/glibc-too-new"] == [
-        f"{SO}: it requires GLIBC_2.28 of libc.so.6, GLIBC_2.34 of libc.so.6, "
-        f"which {OLDEST} does not guarantee"
+        (
+            f"{SO}: it requires GLIBC_2.28 of libc.so.6, GLIBC_2.34 of libc.so.6, "
+            f"which {OLDEST} does not guarantee"
+        )
     ]
     assert found(MAC, {DARWIN: macho(minos=(15, 0))}) == {
         "native/macos-too-new": [
