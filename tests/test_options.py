@@ -142,7 +142,7 @@ REFUSED: list[tuple[dict[str, Any], tuple[str, ...], str]] = [
     (
         {"ignore": {"metadata/thinn": ""}},
         ("-u", WHERE, "--ignore", "metadata/thinn", "dipy", "1"),
-        "no check",
+        "unknown check",
     ),
 ]
 
