@@ -67,7 +67,7 @@ def judge(
         expectation=expectation,
         page=page,
         states=tuple(states),
-        like=_comparison_version(options, page, selection.project, selection.version) if page else None,
+        like=_find_comparison_version(options, page, selection.project, selection.version) if page else None,
         allow_lost=options.allow_missing,
         attestations=report.attestations,
         attestations_required=options.attestations is Attestations.REQUIRE,
@@ -78,11 +78,11 @@ def judge(
     report.findings += checks.run_release(content, profile=report.profile, ignore=options.ignore)
     report.previous = tuple(name.filename for name in content.previous)
     report.lost = tuple(sorted((cell.python, cell.platform) for cell in lost_of(content)))
-    report.previous_sizes = _listed_sizes(page, report.previous) if page else {}
+    report.previous_sizes = _get_listed_sizes(page, report.previous) if page else {}
     report.not_checked += tuple(_describe_unchecked(content))
 
 
-def _listed_sizes(page: ProjectPage, filenames: Sequence[str]) -> dict[str, int]:
+def _get_listed_sizes(page: ProjectPage, filenames: Sequence[str]) -> dict[str, int]:
     """Return the size in bytes of each file for which the index lists one."""
     names = set(filenames)
     return {file.filename: file.size for file in page.files if file.filename in names and file.size}
@@ -90,7 +90,7 @@ def _listed_sizes(page: ProjectPage, filenames: Sequence[str]) -> dict[str, int]
 
 def as_before(page: ProjectPage, options: Options) -> tuple[Version, Expectation] | None:
     """Return the previous release and its files as an expectation to wait for; None if there is none."""
-    like = _comparison_version(options, page, options.project, release.parse_version(options.version))
+    like = _find_comparison_version(options, page, options.project, release.parse_version(options.version))
     previous = [name for name, _ in parsed(page, options.project) if name.version == like]
     cells = sorted(cells_of(previous), key=str)
     slots: list[Slot] = [cell for cell in cells if not may_be_lost(cell, options.allow_missing)]
@@ -99,7 +99,7 @@ def as_before(page: ProjectPage, options: Options) -> tuple[Version, Expectation
     return (like, Expectation(slots=tuple(slots))) if like and slots else None
 
 
-def _comparison_version(
+def _find_comparison_version(
     options: Options, page: ProjectPage, project: str, version: Version
 ) -> Version | None:
     if options.no_compare:
@@ -129,7 +129,7 @@ def stop_if_blocked(report: Report) -> None:
         return
     hint = f"Nothing was uploaded. See 'wheel-uploader --explain {blocking[0].check}'; "
     if conflicts := [finding for finding in blocking if finding.check in _CONFLICT_CHECKS]:
-        raise _conflict_error(report, conflicts)
+        raise _make_conflict_error(report, conflicts)
     if all(finding.check in _INCOMPLETE_CHECKS for finding in blocking):
         raise NothingFoundError(
             "the release does not match the expected files",
@@ -147,7 +147,7 @@ def stop_if_blocked(report: Report) -> None:
     )
 
 
-def _conflict_error(report: Report, conflicts: Sequence[Finding]) -> ConflictError:
+def _make_conflict_error(report: Report, conflicts: Sequence[Finding]) -> ConflictError:
     target = report.target or "the index"
     files = {finding.subject for finding in conflicts} - {checks.RELEASE}
     details = [f"{finding.subject}: {finding.message}" for finding in conflicts]

@@ -14,8 +14,8 @@ from wheel_uploader.checks.registry import Yielded, check, pypi_check
 from wheel_uploader.memo import remembers
 from wheel_uploader.models import SdistContent, Severity, WheelContent
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_DRIVE = re.compile(r"[A-Za-z]:")
+_CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_DRIVE_LETTER = re.compile(r"[A-Za-z]:")
 #: Device names, with or without a suffix, and characters that Windows does not allow in file names.
 _INVALID_ON_WINDOWS = re.compile(r"^(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|$)|[<>:\"|?*]", re.IGNORECASE)
 #: Windows limits paths to 260 characters unless long paths are enabled; site-packages takes about 100.
@@ -192,7 +192,7 @@ def unsafe_path(wheel: WheelContent) -> Iterator[Yielded]:
 
 @remembers
 def _describe_unsafe_path(path: str) -> str:
-    if path.startswith("/") or _DRIVE.match(path):
+    if path.startswith("/") or _DRIVE_LETTER.match(path):
         return "its path is absolute"
     if "\\" in path:
         return "its path contains a backslash, which only Windows treats as a separator"
@@ -244,7 +244,7 @@ def bad_member_name(wheel: WheelContent) -> Iterator[Yielded]:
     """
     yield from _report_anomalies(wheel, "bad-member-name")
     for member in wheel.members:
-        if _CONTROL.search(member.name):
+        if _CONTROL_CHARACTER.search(member.name):
             yield member.name, "its name contains control characters"
 
 

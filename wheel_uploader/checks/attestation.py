@@ -41,9 +41,9 @@ def stale(release: ReleaseContent) -> Iterator[Yielded]:
     publish, or restore the one that was attested.
     """
     sha256 = {file.filename: file.sha256 for file in release.files}
-    for attestation in _well_formed(release):
+    for attestation in _select_well_formed(release):
         filename = attestation.about
-        if not _same_name(attestation.subject, filename):
+        if not _is_same_name(attestation.subject, filename):
             yield filename, f"{attestation.filename} describes {attestation.subject}"
         elif attestation.subject_sha256 != sha256[filename]:
             yield (
@@ -59,7 +59,7 @@ def predicate_type(release: ReleaseContent) -> Iterator[Yielded]:
     PyPI accepts two predicate types: its own publish attestation, and SLSA provenance version 1. Remove any
     other attestation.
     """
-    for attestation in _well_formed(release):
+    for attestation in _select_well_formed(release):
         if not attestation.kind:
             yield attestation.about, f"{attestation.filename} is of type {attestation.predicate_type}"
 
@@ -72,7 +72,7 @@ def duplicate(release: ReleaseContent) -> Iterator[Yielded]:
     cause is a workflow that ran twice and kept the artifacts of the first run. Remove the older attestation.
     """
     by_type: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for attestation in _well_formed(release):
+    for attestation in _select_well_formed(release):
         by_type[attestation.about, attestation.predicate_type].append(attestation.filename)
     for (filename, _), attestations in by_type.items():
         if len(attestations) > 1:
@@ -88,7 +88,7 @@ def not_verified(release: ReleaseContent) -> Iterator[Yielded]:
     attestation was modified, or if it was made with Sigstore's staging instance. If the attestation is newer
     than the trust root, "pip install -U sigstore" helps. Attest the file again, or remove the attestation.
     """
-    for attestation in _well_formed(release):
+    for attestation in _select_well_formed(release):
         if attestation.unverified:
             yield attestation.about, f"{attestation.filename}: {attestation.unverified}"
 
@@ -103,7 +103,7 @@ def uneven(release: ReleaseContent) -> Iterator[Yielded]:
     ("--attestations none").
     """
     if release.attestations and not release.attestations_required:
-        for filename in _unattested(release):
+        for filename in _find_unattested(release):
             yield filename, "it has no attestation, but other files of the release do"
 
 
@@ -115,21 +115,21 @@ def required(release: ReleaseContent) -> Iterator[Yielded]:
     that creates the attestations did not create this one.
     """
     if release.attestations_required:
-        for filename in _unattested(release):
+        for filename in _find_unattested(release):
             yield filename, "it has no attestation"
 
 
-def _unattested(release: ReleaseContent) -> list[str]:
+def _find_unattested(release: ReleaseContent) -> list[str]:
     """Return the names of the files that have no attestation and will not get one."""
     attested = {attestation.about for attestation in release.attestations}
     return [file.filename for file in release.files if file.filename not in attested and not release.attests]
 
 
-def _well_formed(release: ReleaseContent) -> list[Attestation]:
+def _select_well_formed(release: ReleaseContent) -> list[Attestation]:
     return [attestation for attestation in release.attestations if not attestation.problem]
 
 
-def _same_name(subject: str, filename: str) -> bool:
+def _is_same_name(subject: str, filename: str) -> bool:
     """Return whether two names denote the same file; like PyPI, accept different spellings."""
     if subject == filename:
         return True

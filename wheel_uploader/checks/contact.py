@@ -18,7 +18,7 @@ _MAX_SUMMARY = 512
 def problems(metadata: CoreMetadata) -> Iterator[str]:
     """Yield one sentence for each value that PyPI would reject."""
     for field, header in (("author_email", "Author-email"), ("maintainer_email", "Maintainer-email")):
-        if (value := metadata.text(field)) and (reason := _why_invalid_address(value)):
+        if (value := metadata.text(field)) and (reason := _describe_invalid_address(value)):
             yield f"{header} '{value}' {reason}"
     for field, header in (("home_page", "Home-page"), ("download_url", "Download-URL")):
         if (value := metadata.text(field)) and not _is_link(value):
@@ -34,7 +34,7 @@ def problems(metadata: CoreMetadata) -> Iterator[str]:
         yield f"Summary has more than {_MAX_SUMMARY} characters"
 
 
-def _why_invalid_address(value: str) -> str:
+def _describe_invalid_address(value: str) -> str:
     """Return why PyPI would reject a field of addresses, or an empty string if it would not.
 
     PyPI validates a field only if it reads exactly one address in it; it accepts a field in which it reads

@@ -10,13 +10,13 @@ from wheel_uploader.checks.registry import Yielded, check, pypi_check
 from wheel_uploader.models import Severity, WheelContent, WheelName
 
 #: Modules, type stubs, extension modules, and .pth files, which extend sys.path.
-_IMPORTABLE = re.compile(r"\.(?:py|pyi|pyc|pyo|pyw|pye|so|pyd|pth)\Z", re.IGNORECASE)
-_BYTECODE = re.compile(r"\.(?:pyc|pyo)\Z", re.IGNORECASE)
-_CACHED = re.compile(r"(.*/)?__pycache__/([^/.]+)\.(cpython-|pypy)(\d+)(?:\.opt-\d)?\.pyc")
+_IMPORTABLE_SUFFIX = re.compile(r"\.(?:py|pyi|pyc|pyo|pyw|pye|so|pyd|pth)\Z", re.IGNORECASE)
+_BYTECODE_SUFFIX = re.compile(r"\.(?:pyc|pyo)\Z", re.IGNORECASE)
+_CACHED_BYTECODE_PATH = re.compile(r"(.*/)?__pycache__/([^/.]+)\.(cpython-|pypy)(\d+)(?:\.opt-\d)?\.pyc")
 #: Files allowed at the top level: modules, and libraries that an extension module there loads.
-_TOP_FILE = re.compile(r"\.(?:py|pyi|pyc|pyo|pye|so(?:\.[0-9]+)*|pyd|dll|dylib|pth)\Z", re.IGNORECASE)
+_TOP_LEVEL_FILE = re.compile(r"\.(?:py|pyi|pyc|pyo|pye|so(?:\.[0-9]+)*|pyd|dll|dylib|pth)\Z", re.IGNORECASE)
 #: Directories created by tools; they are never imported by name.
-_TOP_FOLDER = re.compile(r"[^/]+(?:\.dist-info|\.data|\.libs|\.dylibs|-stubs)\Z|\.dylibs\Z|\.libs\Z")
+_TOP_LEVEL_FOLDER = re.compile(r"[^/]+(?:\.dist-info|\.data|\.libs|\.dylibs|-stubs)\Z|\.dylibs\Z|\.libs\Z")
 #: Names from a project's source tree that should not be installed, in lower case.
 _NOT_INSTALLED = frozenset(
     {
@@ -45,13 +45,13 @@ def top_level(wheel: WheelContent) -> dict[str, bool]:
     """Return the names at the top of site-packages, and whether each is a directory with members."""
     has_members: dict[str, bool] = {}
     for member in wheel.members:
-        top, slash, rest = _path_in_site_packages(member.name).partition("/")
+        top, slash, rest = _get_site_packages_path(member.name).partition("/")
         if top and (rest or not slash):
             has_members[top] = has_members.get(top, False) or bool(slash)
     return has_members
 
 
-def _path_in_site_packages(path: str) -> str:
+def _get_site_packages_path(path: str) -> str:
     """Return the path of a member in site-packages; empty if it is installed elsewhere."""
     top, _, rest = path.partition("/")
     if top.endswith(".data"):
@@ -73,7 +73,7 @@ def empty(wheel: WheelContent) -> Iterator[Yielded]:
         top, _, rest = member.name.partition("/")
         if top.endswith(".dist-info") or member.is_directory:
             continue
-        if _IMPORTABLE.search(member.name) or (top.endswith(".data") and "/" in rest):
+        if _IMPORTABLE_SUFFIX.search(member.name) or (top.endswith(".data") and "/" in rest):
             return
     yield "it contains no module, extension module, script or data file"
 
@@ -90,12 +90,12 @@ def bytecode(wheel: WheelContent) -> Iterator[Yielded]:
     """
     files = {member.name for member in wheel.members if not member.is_directory}
     for path in sorted(files):
-        if _BYTECODE.search(path) and not _is_harmless(path, files, wheel.name):
+        if _BYTECODE_SUFFIX.search(path) and not _is_harmless(path, files, wheel.name):
             yield path, "it is compiled bytecode"
 
 
 def _is_harmless(path: str, files: set[str], name: WheelName) -> bool:
-    match = _CACHED.fullmatch(path)
+    match = _CACHED_BYTECODE_PATH.fullmatch(path)
     if not match or any(abi == "none" or abi.startswith("abi3") for abi in name.abis):
         return False
     folder, module, python, version = match.groups()
@@ -123,9 +123,13 @@ def _describe_stray(top: str, is_folder: bool, project: str) -> str:
         return ""
     if lowered in _NOT_INSTALLED:
         return f"a {'directory' if is_folder else 'file'} of the source tree that should not be installed"
-    if is_folder and not (top.isidentifier() and characters.are_known(top)) and not _TOP_FOLDER.match(top):
+    if (
+        is_folder
+        and not (top.isidentifier() and characters.are_known(top))
+        and not _TOP_LEVEL_FOLDER.match(top)
+    ):
         return "a directory whose name cannot be imported"
-    if not is_folder and not _TOP_FILE.search(top):
+    if not is_folder and not _TOP_LEVEL_FILE.search(top):
         return "a file that is not a module"
     return ""
 

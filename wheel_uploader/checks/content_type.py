@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-_WORD = r"[A-Za-z0-9!#$&^_.+-]+"
-_PLAIN = re.compile(
-    rf"[ \t]*{_WORD}/{_WORD}[ \t]*"
-    rf"(?:;[ \t]*[A-Za-z0-9_-]+=(?:{_WORD}|\"[A-Za-z0-9!#$&^_.+ -]*\")[ \t]*)*;?[ \t]*\Z"
+_MIME_WORD = r"[A-Za-z0-9!#$&^_.+-]+"
+_SIMPLE_CONTENT_TYPE = re.compile(
+    rf"[ \t]*{_MIME_WORD}/{_MIME_WORD}[ \t]*"
+    rf"(?:;[ \t]*[A-Za-z0-9_-]+=(?:{_MIME_WORD}|\"[A-Za-z0-9!#$&^_.+ -]*\")[ \t]*)*;?[ \t]*\Z"
 )
 _CONTENT_TYPES = ("text/markdown", "text/plain", "text/x-rst")
 _VARIANTS = ("CommonMark", "GFM")
@@ -21,7 +21,7 @@ def problem(value: str) -> str:
     Python versions are rejected.
     """
     parameters = {name.lower(): text for name, text in _PARAMETER.findall(value)}
-    if not _PLAIN.match(value) or len(parameters) != len(_PARAMETER.findall(value)):
+    if not _SIMPLE_CONTENT_TYPE.match(value) or len(parameters) != len(_PARAMETER.findall(value)):
         return "it must be a content type with simple parameters"
     kind = bare(value)
     if kind not in _CONTENT_TYPES:

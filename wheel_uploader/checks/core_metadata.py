@@ -172,12 +172,12 @@ def headers(metadata: CoreMetadata) -> dict[str, tuple[str, ...]]:
             values = tuple(f"{label},{url}" if url else label for label, url in value.items())
         else:
             values = (value,) if isinstance(value, str) else tuple(value)
-        values_by_header[_HEADERS.get(field, field.replace("_", "-"))] = values
+        values_by_header[_HEADER_NAMES.get(field, field.replace("_", "-"))] = values
     return values_by_header
 
 
 #: Field name to header name, where more differs than the hyphen.
-_HEADERS = {
+_HEADER_NAMES = {
     "platforms": "platform",
     "supported_platforms": "supported-platform",
     "classifiers": "classifier",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-_GROUP = re.compile(r"\[(.+)\]")
+_GROUP_HEADER = re.compile(r"\[(.+)\]")
 _COMMENT_PREFIXES = ("#", ";")
 
 
@@ -28,7 +28,7 @@ def read(text: str) -> dict[str, list[str]]:
         if names and is_indented:
             continue  # Continues the previous value.
         indent = len(line) - len(line.lstrip())
-        if header := _GROUP.match(stripped):
+        if header := _GROUP_HEADER.match(stripped):
             if header[1] in groups:
                 raise NotEntryPoints(f"line {number} repeats the group [{header[1]}]")
             names = groups[header[1]] = []

@@ -29,14 +29,14 @@ def only_address(value: str) -> str:
 def _is_balanced(value: str) -> bool:
     """Return whether every parenthesis outside quoted strings and escapes is closed."""
     depth = 0
-    for character in _outside_quotes(value):
+    for character in _iter_unquoted(value):
         depth += {"(": 1, ")": -1}.get(character, 0)
         if depth < 0:
             return False
     return depth == 0
 
 
-def _outside_quotes(value: str) -> Iterator[str]:
+def _iter_unquoted(value: str) -> Iterator[str]:
     """Yield the characters that are neither escaped nor quoted; an unclosed quote is ordinary text."""
     pieces: list[list[str]] = [[]]
     characters = iter(value)

@@ -81,12 +81,12 @@ def bad_classifier(content: WheelContent | SdistContent) -> Iterator[Yielded]:
         elif classifier not in classifiers:
             yield (
                 path,
-                f"unknown classifier '{classifier}' (in trove-classifiers {_classifiers_version()})",
+                f"unknown classifier '{classifier}' (in trove-classifiers {_get_classifiers_version()})",
             )
 
 
 @functools.cache
-def _classifiers_version() -> str:
+def _get_classifiers_version() -> str:
     from importlib.metadata import version
 
     return version("trove-classifiers")
@@ -105,7 +105,7 @@ def direct_url(content: WheelContent | SdistContent) -> Iterator[Yielded]:
     metadata = core_metadata.or_nothing(content)
     for field in ("requires_dist", "provides_dist", "obsoletes_dist"):
         for text in metadata.each(field):
-            content.budget.tick(_cost(text))
+            content.budget.tick(_estimate_parsing_cost(text))
             try:
                 url = Requirement(text).url if "@" in text else None
             except (InvalidRequirement, ValueError, RecursionError):
@@ -114,7 +114,7 @@ def direct_url(content: WheelContent | SdistContent) -> Iterator[Yielded]:
                 yield core_metadata.path_of(content), f"'{text}' is a direct reference"
 
 
-def _cost(text: str) -> int:
+def _estimate_parsing_cost(text: str) -> int:
     """Return the units of work that parsing a requirement takes."""
     return 1 + len(text) // 4 if "@" in text else 1
 

@@ -169,11 +169,11 @@ def _find_wrong_arch(wheel: WheelContent, platforms: tuple[Platform, ...]) -> It
                 facts.member,
                 f"it is for {few(sorted(arches))}, but the wheel is for {few(wheel.name.platforms)}",
             )
-        elif missing := _required_arches(same_format) - arches:
+        elif missing := _find_required_arches(same_format) - arches:
             yield facts.member, f"it has no code for {few(sorted(missing))}, but the wheel is universal"
 
 
-def _required_arches(platforms: list[Platform]) -> frozenset[str]:
+def _find_required_arches(platforms: list[Platform]) -> frozenset[str]:
     """Return the architectures that every library needs if a single tag covers several."""
     if len(platforms) == 1 and len(platforms[0].arches) > 1:
         return platforms[0].arches

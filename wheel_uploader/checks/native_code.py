@@ -14,7 +14,7 @@ LIBRARY_NAME = re.compile(r"\.(?:so(?:\.[0-9]+)*|pyd|dll|dylib)\Z", re.IGNORECAS
 _SCRIPT_PATH = re.compile(r"[^/]+\.data/scripts/[^/]+\Z")
 #: Estimated bytes of memory for a sentence and its members, without the text.
 _MEMORY_PER_SENTENCE = 400
-_EXE = re.compile(r"\.exe\Z", re.IGNORECASE)
+_EXE_SUFFIX = re.compile(r"\.exe\Z", re.IGNORECASE)
 
 
 class Code(NamedTuple):
@@ -36,7 +36,9 @@ def is_script(member: str) -> bool:
 
 def is_promised(facts: NativeFacts) -> bool:
     """Return whether the member's name or location implies code for this wheel's platform."""
-    return bool(LIBRARY_NAME.search(facts.member) or is_script(facts.member) or _EXE.search(facts.member))
+    return bool(
+        LIBRARY_NAME.search(facts.member) or is_script(facts.member) or _EXE_SUFFIX.search(facts.member)
+    )
 
 
 def loaded(wheel: WheelContent) -> Iterator[Code]:

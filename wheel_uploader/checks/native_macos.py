@@ -28,7 +28,7 @@ def macos_too_new(wheel: WheelContent) -> Iterator[Yielded]:
 
 
 def _find_too_new(wheel: WheelContent) -> Iterator[tuple[str, str]]:
-    platforms = sorted(_macos_platforms(wheel), key=lambda platform: platform.version)
+    platforms = sorted(_select_macos_platforms(wheel), key=lambda platform: platform.version)
     for facts in dict.fromkeys(code.facts for code in loaded(wheel)):
         arches_by_requirement: dict[tuple[Version, str], list[str]] = {}
         for code_slice in facts.slices:
@@ -36,11 +36,14 @@ def _find_too_new(wheel: WheelContent) -> Iterator[tuple[str, str]]:
             target = next((platform for platform in platforms if arch in platform.arches), None)
             if target and code_slice.minos:
                 version = tags.macos_version(code_slice.minos)
-                if _tag_version(version) > _at_least_first_arm64(target.version, arch):
+                if _round_to_tag_version(version) > _raise_to_first_arm64(target.version, arch):
                     arches_by_requirement.setdefault((version, target.tag), []).append(arch)
         for (version, tag), arches in arches_by_requirement.items():
             names = " and ".join(arches)
-            yield facts.member, f"its {names} code requires macOS {_dotted(version)}, but the tag is {tag}"
+            yield (
+                facts.member,
+                f"its {names} code requires macOS {_format_version(version)}, but the tag is {tag}",
+            )
 
 
 @check("native/tag-stricter-than-code", Severity.NOTE)
@@ -52,30 +55,31 @@ def tag_stricter_than_code(wheel: WheelContent) -> Iterator[Yielded]:
     MACOSX_DEPLOYMENT_TARGET, and let delocate-wheel set the tag (--require-target-macos-version).
     """
     required = [
-        _at_least_first_arm64(tags.macos_version(code.slice.minos), code.slice.arch)
+        _raise_to_first_arm64(tags.macos_version(code.slice.minos), code.slice.arch)
         for code in loaded(wheel)
         if code.facts.format is NativeFormat.MACHO and code.slice.minos
     ]
-    platforms = _macos_platforms(wheel)
-    if required and platforms and (newest := max(required)) < min(platform.version for platform in platforms):
-        yield f"all its code runs on macOS {_dotted(newest)}, but the tag is {few(wheel.name.platforms)}"
+    target_versions = [platform.version for platform in _select_macos_platforms(wheel)]
+    if required and target_versions and (newest := max(required)) < min(target_versions):
+        tag = few(wheel.name.platforms)
+        yield f"all its code runs on macOS {_format_version(newest)}, but the tag is {tag}"
 
 
-def _macos_platforms(wheel: WheelContent) -> list[Platform]:
+def _select_macos_platforms(wheel: WheelContent) -> list[Platform]:
     platforms = tags.parse_all(wheel.name.platforms)
     return [platform for platform in platforms if platform.system is System.MACOS]
 
 
-def _tag_version(version: Version) -> Version:
+def _round_to_tag_version(version: Version) -> Version:
     """Round down to the form used in tags, which have minor version 0 from macOS 11 on: 12.3 becomes 12.0."""
     return (version[0], 0) if version >= (11, 0) else version
 
 
-def _at_least_first_arm64(version: Version, arch: str) -> Version:
+def _raise_to_first_arm64(version: Version, arch: str) -> Version:
     return max(version, _FIRST_ARM64) if arch == "arm64" else version
 
 
-def _dotted(version: Version) -> str:
+def _format_version(version: Version) -> str:
     return f"{version[0]}.{version[1]}"
 
 

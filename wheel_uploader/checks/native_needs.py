@@ -27,7 +27,7 @@ _SYSTEM_NAMES = {
 }
 
 
-def _platforms(wheel: WheelContent, *systems: System) -> tuple[Platform, ...]:
+def _select_platforms(wheel: WheelContent, *systems: System) -> tuple[Platform, ...]:
     platforms = tags.parse_all(wheel.name.platforms)
     return tuple(platform for platform in platforms if platform.system in systems)
 
@@ -46,7 +46,7 @@ def glibc_too_new(wheel: WheelContent) -> Iterator[Yielded]:
 
 
 def _find_too_new(wheel: WheelContent) -> Iterator[tuple[str, str]]:
-    platforms = sorted(_platforms(wheel, System.MANYLINUX), key=lambda platform: platform.version)
+    platforms = sorted(_select_platforms(wheel, System.MANYLINUX), key=lambda platform: platform.version)
     search = Search(wheel) if platforms else None
     for code in loaded(wheel):
         target = next((platform for platform in platforms if code.slice.arch in platform.arches), None)
@@ -70,8 +70,8 @@ def musl_vs_glibc(wheel: WheelContent) -> Iterator[Yielded]:
     on the other. Common causes are a renamed wheel, and a build directory shared by the two builds. Build
     each wheel in its own image, from a clean checkout.
     """
-    manylinux = few(platform.tag for platform in _platforms(wheel, System.MANYLINUX))
-    musllinux = few(platform.tag for platform in _platforms(wheel, System.MUSLLINUX))
+    manylinux = few(platform.tag for platform in _select_platforms(wheel, System.MANYLINUX))
+    musllinux = few(platform.tag for platform in _select_platforms(wheel, System.MUSLLINUX))
     findings = []
     for code in loaded(wheel):
         if code.facts.format is not NativeFormat.ELF:
@@ -110,7 +110,7 @@ def links_libpython(wheel: WheelContent) -> Iterator[Yielded]:
     "python-config --embed", FindPython with Development instead of Development.Module in CMake, and -lpython
     in the linker flags. Link with "-undefined dynamic_lookup" on macOS, and with nothing on Linux.
     """
-    if _platforms(wheel, *_LINKS_LIBPYTHON_SYSTEMS):
+    if _select_platforms(wheel, *_LINKS_LIBPYTHON_SYSTEMS):
         return
     yield from gathered(
         wheel,
@@ -187,7 +187,7 @@ class _Need(NamedTuple):
 
 
 def _find_unmet(wheel: WheelContent, *systems: System) -> Iterator[_Need]:
-    platforms = _platforms(wheel, *systems)
+    platforms = _select_platforms(wheel, *systems)
     search = Search(wheel) if platforms else None
     for platform in platforms:
         for code in loaded(wheel):

@@ -13,12 +13,12 @@ from wheel_uploader.checks.registry import Yielded, check
 from wheel_uploader.models import NativeFormat, NativeKind, Severity, WheelContent
 
 #: ``x.cpython-313t-x86_64-linux-gnu.so``, ``x.cp313t-win_amd64.pyd``, ``x.pypy311-pp73-darwin.so``.
-_SUFFIXES = {
+_MODULE_SUFFIXES = {
     ".so": re.compile(r"(?s)\.(?:cpython-(?P<cpython>\d+[a-z]*)|pypy(?P<pypy>\d+)-pp\d+)-(?=.)"),
     ".pyd": re.compile(r"(?s)\.(?:cp(?P<cpython>\d+[a-z]*)|pypy(?P<pypy>\d+)-pp\d+)-(?=.)"),
 }
-_DLL = re.compile(r"python(?P<version>3\d+)(?P<threads>t?)(?P<debug>(?:_d)?)\.dll\Z", re.IGNORECASE)
-_CPYTHON = re.compile(r"cp(3\d+)")
+_PYTHON_DLL = re.compile(r"python(?P<version>3\d+)(?P<threads>t?)(?P<debug>(?:_d)?)\.dll\Z", re.IGNORECASE)
+_CPYTHON_TAG = re.compile(r"cp(3\d+)")
 #: Python 3.7 and older append an "m" that carries no information.
 _PYMALLOC_FLAG = re.compile(r"(?<=cp3[0-7])m\Z")
 _STABLE_ABIS = frozenset({"abi3", "abi3t"})
@@ -27,7 +27,7 @@ _C_API_NAME = re.compile(r"_?Py[A-Za-z0-9]*_\w+\Z")
 _FIRST_STABLE_ABI = (3, 2)
 
 
-def _tagged_abis(wheel: WheelContent) -> tuple[frozenset[str], bool]:
+def _read_tagged_abis(wheel: WheelContent) -> tuple[frozenset[str], bool]:
     """Return the Python ABIs that the wheel's tags name, and whether it also supports others."""
     exact: set[str] = set()
     for python in wheel.name.pythons:
@@ -36,7 +36,7 @@ def _tagged_abis(wheel: WheelContent) -> tuple[frozenset[str], bool]:
                 exact.add(_PYMALLOC_FLAG.sub("", abi))
             elif python.startswith("pp"):
                 exact.add(python)
-            elif abi == "none" and _CPYTHON.fullmatch(python):
+            elif abi == "none" and _CPYTHON_TAG.fullmatch(python):
                 exact |= {python, f"{python}t"}
     supports_others = not exact or bool(_STABLE_ABIS & set(wheel.name.abis)) or "any" in wheel.name.platforms
     return frozenset(exact), supports_others
@@ -51,7 +51,7 @@ def python_tag_mismatch(wheel: WheelContent) -> Iterator[Yielded]:
     wheel nevertheless, and the import fails. Common causes are a build directory that was used for several
     Python versions, and a tag that was changed by hand. Build from a clean checkout for each Python version.
     """
-    exact, supports_others = _tagged_abis(wheel)
+    exact, supports_others = _read_tagged_abis(wheel)
     modules = list(_find_versioned_modules(wheel))
     # A wheel for many Python versions may contain one build of a module for each on purpose.
     if supports_others and len({version for _, version, _ in modules}) > 1:
@@ -78,7 +78,7 @@ def _find_versioned_modules(wheel: WheelContent) -> Iterator[tuple[str, str, str
             yield code.member, version, "its name says"
         if code.facts.format is NativeFormat.PE:
             for library in code.slice.needed:
-                if dll := _DLL.match(library):
+                if dll := _PYTHON_DLL.match(library):
                     debug = "d" if dll["debug"] else ""
                     yield (
                         code.member,
@@ -90,7 +90,7 @@ def _find_versioned_modules(wheel: WheelContent) -> Iterator[tuple[str, str, str
 def _match_suffix(member: str) -> re.Match[str] | None:
     """Return the match of the Python suffix in a module's file name; None if it has none."""
     stem, extension = posixpath.splitext(posixpath.basename(member))
-    return _SUFFIXES[extension].search(stem) if extension in _SUFFIXES else None
+    return _MODULE_SUFFIXES[extension].search(stem) if extension in _MODULE_SUFFIXES else None
 
 
 @check("native/abi3-violation", Severity.ERROR)
@@ -105,7 +105,7 @@ def abi3_violation(wheel: WheelContent) -> Iterator[Yielded]:
     """
     if not _STABLE_ABIS & set(wheel.name.abis):
         return
-    numbers = [tag[1] for python in wheel.name.pythons if (tag := _CPYTHON.fullmatch(python))]
+    numbers = [tag[1] for python in wheel.name.pythons if (tag := _CPYTHON_TAG.fullmatch(python))]
     if not numbers:
         return
     oldest = max(_FIRST_STABLE_ABI, min((int(number[0]), int(number[1:] or 0)) for number in numbers))
@@ -117,19 +117,24 @@ def abi3_violation(wheel: WheelContent) -> Iterator[Yielded]:
         if outside and not _may_come_from_another_wheel(code, search):
             findings.append((code.member, f"it uses symbols outside the stable ABI: {few(sorted(outside))}"))
         newer = [
-            name for name in code.slice.python_symbols if _stable_abi_versions().get(name, oldest) > oldest
+            name
+            for name in code.slice.python_symbols
+            if _load_stable_abi_versions().get(name, oldest) > oldest
         ]
         if newer:
             names = few(
-                f"{name} (added in {_dotted(_stable_abi_versions()[name])})" for name in sorted(newer)
+                f"{name} (added in {_format_version(_load_stable_abi_versions()[name])})"
+                for name in sorted(newer)
             )
-            findings.append((code.member, f"it uses symbols that Python {_dotted(oldest)} lacks: {names}"))
+            findings.append(
+                (code.member, f"it uses symbols that Python {_format_version(oldest)} lacks: {names}")
+            )
     yield from gathered(wheel, findings)
 
 
 def _is_outside(name: str) -> bool:
     return (
-        name not in _stable_abi_versions()
+        name not in _load_stable_abi_versions()
         and bool(_C_API_NAME.match(name))
         and not name.startswith("PyInit_")
     )
@@ -142,12 +147,12 @@ def _may_come_from_another_wheel(code: Code, search: Search) -> bool:
     )
 
 
-def _dotted(version: tuple[int, int]) -> str:
+def _format_version(version: tuple[int, int]) -> str:
     return f"{version[0]}.{version[1]}"
 
 
 @functools.cache
-def _stable_abi_versions() -> Mapping[str, tuple[int, int]]:
+def _load_stable_abi_versions() -> Mapping[str, tuple[int, int]]:
     """Return the Python version in which each symbol was added to the stable ABI."""
     import abi3info
 

@@ -15,7 +15,7 @@ from wheel_uploader.models import NativeFormat, NativeKind, WheelContent
 from wheel_uploader.platforms import promises
 
 _ORIGIN = re.compile(r"\$ORIGIN\b|\$\{ORIGIN\}")
-_PROJECT = re.compile(r"[A-Za-z0-9._-]+")
+_PROJECT_NAME = re.compile(r"[A-Za-z0-9._-]+")
 #: Maximum number of search paths that are followed for one wheel.
 MAX_FOLDERS = 64
 _RPATH = "@rpath/"
@@ -43,16 +43,19 @@ class Search:
         #: Lower-case file name to every path with that name.
         self._paths: dict[str, list[str]] = {}
         for member in wheel.members:
-            path = _installed_path(member.name)
+            path = _get_installed_path(member.name)
             self._paths.setdefault(path.rpartition("/")[2].lower(), []).append(path)
         self._sonames = {code.slice.name for code in loaded(wheel) if code.slice.name}
         # A library that is loaded once is available to all others, so all search paths are combined.
         folders = (
-            folder for code in loaded(wheel) for rpath in code.slice.rpaths for folder in _expand(rpath, code)
+            folder
+            for code in loaded(wheel)
+            for rpath in code.slice.rpaths
+            for folder in _expand_search_path(rpath, code)
         )
         self._folders = tuple(itertools.islice(dict.fromkeys(folders), MAX_FOLDERS))
         directories = {path.rpartition("/")[0] for paths in self._paths.values() for path in paths}
-        self._required = _RequiredProjects(directories, _required_projects(wheel))
+        self._required = _RequiredProjects(directories, _read_required_projects(wheel))
         self._leads_to_required = any(self._required.has_folder(folder) for folder in self._folders)
         self._budget = wheel.budget
         #: Units of work for one search.
@@ -60,17 +63,17 @@ class Search:
 
     def where(self, library: str) -> str:
         """Return the path of a member with this name, in any directory; empty if there is none."""
-        return next(iter(self._paths_of(library)), "")
+        return next(iter(self._find_paths(library)), "")
 
     def find(self, library: str, code: Code) -> Found:
         """Return the result of the loader's search for ``library`` on behalf of ``code``."""
         self._budget.tick(self._cost)
-        paths = self._paths_of(library)
+        paths = self._find_paths(library)
         if code.facts.format is NativeFormat.PE:
             # DLLs are found by name, in directories that the package itself adds at run time.
             return Found.THERE if paths else self._classify_missing(library)
         if "/" in library and not library.startswith(_RPATH):
-            folders = tuple(_expand(posixpath.dirname(library), code))
+            folders = tuple(_expand_search_path(posixpath.dirname(library), code))
             name = posixpath.basename(library)
             leads_to_required = any(self._required.has_folder(folder) for folder in folders)
         else:
@@ -87,14 +90,14 @@ class Search:
         if not paths:
             return self._classify_missing(library)
         # Loaders do not search for a loaded soname, and paths outside site-packages are unknown here.
-        is_outside = any(".data/" in path for path in (*paths, _installed_path(code.member)))
+        is_outside = any(".data/" in path for path in (*paths, _get_installed_path(code.member)))
         is_loaded = code.facts.format is NativeFormat.ELF and library in self._sonames
         return Found.THERE if is_outside or is_loaded else Found.UNREACHABLE
 
     def _classify_missing(self, library: str) -> Found:
         return Found.ELSEWHERE if self._required.has_library(library) else Found.MISSING
 
-    def _paths_of(self, library: str) -> list[str]:
+    def _find_paths(self, library: str) -> list[str]:
         return self._paths.get(posixpath.basename(library).lower(), [])
 
 
@@ -126,7 +129,7 @@ class _RequiredProjects:
         )
 
 
-def _installed_path(member: str) -> str:
+def _get_installed_path(member: str) -> str:
     """Return the path below site-packages, where two directories of ``NAME.data`` are installed too."""
     top, _, rest = member.partition("/")
     folder, _, below = rest.partition("/")
@@ -134,9 +137,9 @@ def _installed_path(member: str) -> str:
     return below if is_library and below else member
 
 
-def _expand(path: str, code: Code) -> Iterator[str]:
+def _expand_search_path(path: str, code: Code) -> Iterator[str]:
     """Yield the directory or file that ``path`` denotes in ``code``: below site-packages, or absolute."""
-    origin = posixpath.dirname(_installed_path(code.member))
+    origin = posixpath.dirname(_get_installed_path(code.member))
     if code.facts.format is NativeFormat.ELF:
         path = _ORIGIN.sub(lambda _: f"./{origin}", path, count=1)
     elif path.startswith("@loader_path"):
@@ -149,7 +152,9 @@ def _expand(path: str, code: Code) -> Iterator[str]:
     yield "" if folder == "." else folder
 
 
-def _required_projects(wheel: WheelContent) -> frozenset[str]:
+def _read_required_projects(wheel: WheelContent) -> frozenset[str]:
     """Return the normalized names of the projects that the wheel requires."""
     lines = (wheel.pkginfo or {}).get("requires-dist", ())
-    return frozenset(canonicalize_name(match[0]) for line in lines if (match := _PROJECT.match(line.strip())))
+    return frozenset(
+        canonicalize_name(match[0]) for line in lines if (match := _PROJECT_NAME.match(line.strip()))
+    )

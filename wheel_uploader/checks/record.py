@@ -10,10 +10,10 @@ from wheel_uploader.checks.registry import Yielded, check
 from wheel_uploader.memo import remembers
 from wheel_uploader.models import Severity, WheelContent
 
-_ABSOLUTE = re.compile(r"[/\\]|[A-Za-z]:")
+_ABSOLUTE_PATH = re.compile(r"[/\\]|[A-Za-z]:")
 
 
-def _record_of(wheel: WheelContent) -> record.Record:
+def _parse_record(wheel: WheelContent) -> record.Record:
     return record.of(wheel) or record.Record((), ())
 
 
@@ -44,7 +44,7 @@ def malformed(wheel: WheelContent) -> Iterator[Yielded]:
     that edits RECORD. Regenerate it with "wheel unpack" and "wheel pack".
     """
     path = f"{record.dist_info_of(wheel)}/RECORD"
-    yield from ((path, problem.message) for problem in _record_of(wheel).problems if not problem.harmless)
+    yield from ((path, problem.message) for problem in _parse_record(wheel).problems if not problem.harmless)
 
 
 @check("record/untidy", Severity.WARNING)
@@ -56,7 +56,7 @@ def untidy(wheel: WheelContent) -> Iterator[Yielded]:
     Regenerate RECORD with "wheel unpack" and "wheel pack".
     """
     path = f"{record.dist_info_of(wheel)}/RECORD"
-    parsed = _record_of(wheel)
+    parsed = _parse_record(wheel)
     yield from ((path, problem.message) for problem in parsed.problems if problem.harmless)
     if any(row.path == path and row.algorithm for row in parsed.rows):
         yield path, "it lists a hash of itself, which cannot be correct"
@@ -84,7 +84,7 @@ def absent_file(wheel: WheelContent) -> Iterator[Yielded]:
     file from the build, or repack the wheel with "wheel unpack" and "wheel pack".
     """
     yield from (
-        (path, "it is listed in RECORD but missing") for path in record.absent(wheel, _record_of(wheel))
+        (path, "it is listed in RECORD but missing") for path in record.absent(wheel, _parse_record(wheel))
     )
 
 
@@ -97,7 +97,7 @@ def hash_mismatch(wheel: WheelContent) -> Iterator[Yielded]:
     RECORD, but it may also be tampering. Regenerate RECORD in the last step of the build, with "wheel pack"
     or with the repair tool.
     """
-    yield from record.wrong_hashes(wheel, _record_of(wheel))
+    yield from record.wrong_hashes(wheel, _parse_record(wheel))
 
 
 @check("record/size-mismatch", Severity.ERROR)
@@ -108,7 +108,7 @@ def size_mismatch(wheel: WheelContent) -> Iterator[Yielded]:
     installers reject the wheel; PyPI does not check. Regenerate RECORD in the last step of the build, with
     "wheel pack" or with the repair tool.
     """
-    yield from record.wrong_sizes(wheel, _record_of(wheel))
+    yield from record.wrong_sizes(wheel, _parse_record(wheel))
 
 
 @check("record/no-hash", Severity.ERROR)
@@ -119,7 +119,7 @@ def no_hash(wheel: WheelContent) -> Iterator[Yielded]:
     usual cause is a script that adds lines to RECORD. Regenerate RECORD with "wheel unpack" and "wheel pack".
     """
     record_path = f"{record.dist_info_of(wheel)}/RECORD"
-    for row in _record_of(wheel).rows:
+    for row in _parse_record(wheel).rows:
         # A directory has no content to hash.
         is_exempt = row.path == record_path or row.path.endswith("/") or record.is_signature(row.path)
         if not row.algorithm and not is_exempt:
@@ -133,7 +133,7 @@ def weak_hash(wheel: WheelContent) -> Iterator[Yielded]:
     The specification requires sha256 or better: md5 and sha1 can be forged, and installers do not support
     other algorithms. Only very old or home-made tools write them. Rebuild the wheel with a current tool.
     """
-    for row in _record_of(wheel).rows:
+    for row in _parse_record(wheel).rows:
         if row.algorithm and row.algorithm not in record.STRONG:
             yield row.path, f"RECORD lists it with the hash algorithm '{row.algorithm}'"
 
@@ -146,14 +146,14 @@ def unsafe_path(wheel: WheelContent) -> Iterator[Yielded]:
     to another project. Build tools never write such a path into a wheel. Find out where it comes from before
     you publish anything.
     """
-    for row in _record_of(wheel).rows:
+    for row in _parse_record(wheel).rows:
         if problem := _describe_unsafe_path(row.path):
             yield row.path, problem
 
 
 @remembers
 def _describe_unsafe_path(path: str) -> str:
-    if _ABSOLUTE.match(path):
+    if _ABSOLUTE_PATH.match(path):
         return "RECORD lists an absolute path"
     return "RECORD lists a path that contains '..'" if ".." in re.split(r"[/\\]", path) else ""
 
@@ -165,7 +165,7 @@ def signature_listed(wheel: WheelContent) -> Iterator[Yielded]:
     RECORD.jws and RECORD.p7s are created from RECORD, so they cannot be listed in it; PEP 815 deprecated
     both. Some signing tools add the entries afterwards. Remove the two files from the wheel.
     """
-    for row in _record_of(wheel).rows:
+    for row in _parse_record(wheel).rows:
         if record.is_signature(row.path):
             yield row.path, "it is a signature of RECORD but is listed in RECORD"
 

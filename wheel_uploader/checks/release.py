@@ -60,9 +60,11 @@ def duplicate_slot(release: ReleaseContent) -> Iterator[Yielded]:
     reported either.
     """
     local_names = set(release.names)
-    previous = {slot: _variants(wheels) for slot, wheels in places.by_slot(release.previous).items()}
+    previous = {
+        slot: _group_by_platforms(wheels) for slot, wheels in places.by_slot(release.previous).items()
+    }
     counts = _WheelCounts(
-        {slot: _variants(wheels) for slot, wheels in places.by_slot(release.all_names).items()}
+        {slot: _group_by_platforms(wheels) for slot, wheels in places.by_slot(release.all_names).items()}
     )
     for slot, variants in counts.wheels.items():
         allowed = max(counts.usual(slot), len(previous.get(slot, {})))
@@ -80,7 +82,7 @@ def duplicate_slot(release: ReleaseContent) -> Iterator[Yielded]:
 _Variants = dict[str, WheelName]
 
 
-def _variants(wheels: list[WheelName]) -> _Variants:
+def _group_by_platforms(wheels: list[WheelName]) -> _Variants:
     return {".".join(sorted(wheel.platforms)): wheel for wheel in wheels}
 
 

@@ -36,7 +36,7 @@ def lost_against_previous(release: ReleaseContent) -> Iterator[Yielded]:
     "--allow-missing win32", "--allow-missing cp310" or "--allow-missing 'pp*-macosx_*'" to accept an intended
     removal.
     """
-    previous = _previous_cells(release)
+    previous = _find_previous_cells(release)
     missing = lost_of(release)
     for python in sorted({cell.python for cell in missing}):
         cells = [cell for cell in previous if cell.python == python]
@@ -60,13 +60,13 @@ def lost_of(release: ReleaseContent) -> set[Cell]:
         return set()
     return {
         cell
-        for cell in _previous_cells(release)
+        for cell in _find_previous_cells(release)
         if not any(cell.is_filled_by(name) for name in release.all_names)
         and not may_be_lost(cell, release.allow_lost)
     }
 
 
-def _previous_cells(release: ReleaseContent) -> set[Cell]:
+def _find_previous_cells(release: ReleaseContent) -> set[Cell]:
     cells = places.cells_of(release.previous, beside=release.all_names)
     return {cell for cell in cells if admits(release.requires_python, cell.python)}
 
@@ -161,13 +161,13 @@ def closed(release: ReleaseContent) -> Iterator[Yielded]:
     times = [file.upload_time for _, file in release.there if file.upload_time]
     if not times or all(state.state is FileState.SAME for state in release.states):
         return
-    first = min(map(_utc, times))
+    first = min(map(_to_utc, times))
     age = release.now - first
     if age > OPEN_FOR:
         yield f"its first file was published on {first:%Y-%m-%d}, {age.days} days ago"
 
 
-def _utc(time: datetime) -> datetime:
+def _to_utc(time: datetime) -> datetime:
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 

@@ -11,7 +11,7 @@ import io
 import re
 import sys
 
-_VARIANT = re.compile(r";\s*variant\s*=\s*\"?([\w.-]+)", re.IGNORECASE)
+_VARIANT_PARAMETER = re.compile(r";\s*variant\s*=\s*\"?([\w.-]+)", re.IGNORECASE)
 #: CPU time limit in seconds, including startup; 100,000 characters of ordinary text need one.
 CPU_SECONDS = 2
 #: Memory limit in bytes.
@@ -37,7 +37,7 @@ def _set_limits() -> None:
 def why_not(text: str, content_type: str) -> str:
     """Return a clause that says why PyPI would reject this description; empty if it renders."""
     kind = content_type.partition(";")[0].strip().lower()
-    variant = _VARIANT.search(content_type)
+    variant = _VARIANT_PARAMETER.search(content_type)
     warnings = io.StringIO()
     try:
         if kind == "text/markdown":

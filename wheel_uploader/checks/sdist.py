@@ -10,7 +10,7 @@ from wheel_uploader.checks import core_metadata
 from wheel_uploader.checks.registry import Yielded, check, pypi_check
 from wheel_uploader.models import SdistContent, SdistMember, Severity
 
-_ABSOLUTE = re.compile(r"[/\\]|[A-Za-z]:")
+_ABSOLUTE_PATH = re.compile(r"[/\\]|[A-Za-z]:")
 
 
 @pypi_check("sdist/name")
@@ -75,7 +75,7 @@ def layout(sdist: SdistContent) -> Iterator[Yielded]:
 
 
 def _describe_unsafe_member(member: SdistMember) -> str:
-    if _ABSOLUTE.match(member.name) or ".." in member.name.split("/"):
+    if _ABSOLUTE_PATH.match(member.name) or ".." in member.name.split("/"):
         return "its path leads outside the archive's directory"
     if member.kind in {"sparse", "other"}:
         return (
@@ -85,7 +85,9 @@ def _describe_unsafe_member(member: SdistMember) -> str:
         # A hard link's target is relative to the root of the archive, a symbolic link's to the link itself.
         start = posixpath.dirname(member.name) if member.kind == "symlink" else ""
         target = posixpath.normpath(posixpath.join(start, member.link_target))
-        if target.partition("/")[0] != member.name.partition("/")[0] or _ABSOLUTE.match(member.link_target):
+        if target.partition("/")[0] != member.name.partition("/")[0] or _ABSOLUTE_PATH.match(
+            member.link_target
+        ):
             return f"it is a link to '{member.link_target}', outside the archive's directory"
     return ""
 

@@ -45,10 +45,10 @@ def odd_one_out(release: ReleaseContent) -> Iterator[Yielded]:
     yield from _find_odd_value(
         wheels, lambda wheel: wheel.has.generator, lambda value: f"was built by '{value}'"
     )
-    for system in _group_by(wheels, lambda name: {_system(tag) for tag in name.platforms}):
+    for system in _group_by(wheels, lambda name: {_get_system(tag) for tag in name.platforms}):
         yield from _find_odd_value(system, lambda wheel: wheel.has.top_level, _describe_top_level)
-    several = _platforms_with_several(wheels)
-    for group in _group_by(wheels, lambda name: _sibling_keys(name, several)):
+    several = _find_platforms_with_several(wheels)
+    for group in _group_by(wheels, lambda name: _get_sibling_keys(name, several)):
         yield from _find_odd_value(
             group, lambda wheel: wheel.has.natives, lambda value: f"has {value} compiled modules"
         )
@@ -97,11 +97,11 @@ def _find_odd_version(platform: str, group: Sequence[Wheel]) -> Iterator[Yielded
     if any(version[:1] == (10,) for version in versions.values()):
         return
     yield from _find_odd_value(
-        group, lambda wheel: versions[wheel.name], lambda value: f"is for {platform} {_dotted(value)}"
+        group, lambda wheel: versions[wheel.name], lambda value: f"is for {platform} {_format_version(value)}"
     )
 
 
-def _dotted(value: Hashable) -> str:
+def _format_version(value: Hashable) -> str:
     return ".".join(map(str, value)) if isinstance(value, tuple) else ""
 
 
@@ -116,18 +116,18 @@ def _group_by(wheels: Sequence[Wheel], keys_of: Callable[[WheelName], set[Hashab
     return list(groups.values())
 
 
-def _system(platform: str) -> Hashable:
+def _get_system(platform: str) -> Hashable:
     family = places.family(platform)[0].partition("_")[0]
     return "linux" if family in {"manylinux", "musllinux"} else family.removesuffix("32")
 
 
-def _platforms_with_several(wheels: Sequence[Wheel]) -> set[str]:
+def _find_platforms_with_several(wheels: Sequence[Wheel]) -> set[str]:
     """Return the platforms for which some Python has several wheels."""
     slots = places.by_slot(wheel.name for wheel in wheels)
     return {slot.platform for slot, names in slots.items() if len(names) > 1}
 
 
-def _sibling_keys(name: WheelName, several: set[str]) -> set[Hashable]:
+def _get_sibling_keys(name: WheelName, several: set[str]) -> set[Hashable]:
     """Return keys of one kind of Python on one platform, with the OS version if wheels for several exist."""
     return {
         (places.row(slot).kind, slot.platform)

@@ -33,7 +33,7 @@ _REPAIR_FOLDER = re.compile(r"(?:^|/)[^/]*\.(?:libs|dylibs)(?:/|\Z)")
 def of(content: Content) -> FileSummary:
     """Return the summary of ``content``: a few kilobytes, however large the file is."""
     metadata = core_metadata.of(content)
-    fields = _comparable_fields(metadata, content.budget) if metadata else {}
+    fields = _extract_comparable_fields(metadata, content.budget) if metadata else {}
     dynamic = None
     if metadata and metadata.version >= (2, 2):
         dynamic = frozenset(field.lower() for field in metadata.each("dynamic")[:_MAX_NAMES])
@@ -49,8 +49,8 @@ def of(content: Content) -> FileSummary:
         name=content.name,
         size=content.size,
         unpacked_size=content.unpacked_size,
-        generator=_generator(content),
-        top_level=_top_level(content),
+        generator=_read_generator(content),
+        top_level=_list_top_level_names(content),
         natives=sum(
             CODE_NAME.search(member.name) is not None and not _REPAIR_FOLDER.search(member.name)
             for member in content.members
@@ -65,12 +65,12 @@ def of_unread(content: Content) -> FileSummary:
     return FileSummary(name=content.name, size=content.size, unpacked_size=content.unpacked_size)
 
 
-def _generator(wheel: WheelContent) -> str:
+def _read_generator(wheel: WheelContent) -> str:
     match = _GENERATOR.search(wheel.kept.get(f"{record.dist_info_of(wheel)}/WHEEL", b""))
     return match[1].decode("utf-8", "replace").strip() if match else ""
 
 
-def _top_level(wheel: WheelContent) -> tuple[str, ...]:
+def _list_top_level_names(wheel: WheelContent) -> tuple[str, ...]:
     """Return the names of the importable modules and packages."""
     tops = content_checks.top_level(wheel).items()
     names = {
@@ -81,17 +81,17 @@ def _top_level(wheel: WheelContent) -> tuple[str, ...]:
     return tuple(name[:100] for name in sorted(names)[:_MAX_NAMES])
 
 
-def _comparable_fields(metadata: CoreMetadata, budget: Budget) -> dict[str, tuple[str, ...]]:
+def _extract_comparable_fields(metadata: CoreMetadata, budget: Budget) -> dict[str, tuple[str, ...]]:
     """Return the fields that all files of a release share, by header, in a comparable form."""
     license_text = metadata.text("license_expression") or metadata.text("license")
     return {
-        "Requires-Dist": _bounded(
+        "Requires-Dist": _limit_size(
             _normalize_requirement(text, budget) for text in metadata.each("requires_dist")
         ),
-        "Requires-Python": _bounded([_normalize_specifiers(metadata.text("requires_python"))]),
-        "Provides-Extra": _bounded(map(canonicalize_name, metadata.each("provides_extra"))),
-        "License": _bounded([" ".join(license_text.split())[:_LICENSE_PREFIX]]),
-        "Description": _digest(metadata.text("description")),
+        "Requires-Python": _limit_size([_normalize_specifiers(metadata.text("requires_python"))]),
+        "Provides-Extra": _limit_size(map(canonicalize_name, metadata.each("provides_extra"))),
+        "License": _limit_size([" ".join(license_text.split())[:_LICENSE_PREFIX]]),
+        "Description": _digest_description(metadata.text("description")),
     }
 
 
@@ -111,7 +111,7 @@ def _normalize_requirement(text: str, budget: Budget) -> str:
         return " ".join(text.split())
 
 
-def _bounded(values: Iterable[str]) -> tuple[str, ...]:
+def _limit_size(values: Iterable[str]) -> tuple[str, ...]:
     """Return each distinct value in order, or a digest if they are too long to store."""
     distinct = sorted({value for value in values if value})
     if sum(map(len, distinct)) <= _MAX_TEXT:
@@ -120,7 +120,7 @@ def _bounded(values: Iterable[str]) -> tuple[str, ...]:
     return (f"{len(distinct)} values with sha256 {digest}",)
 
 
-def _digest(description: str) -> tuple[str, ...]:
+def _digest_description(description: str) -> tuple[str, ...]:
     # Line endings differ in files built on Windows, and tools treat trailing blanks differently.
     text = "\n".join(line.rstrip() for line in description.splitlines()).strip()
     if not text:

@@ -15,7 +15,7 @@ from wheel_uploader.checks.registry import Yielded, check
 from wheel_uploader.models import Severity, WheelContent
 from wheel_uploader.names import MAX_TAGS
 
-_VERSION = re.compile(r"1\.[0-9]+\Z")
+_SUPPORTED_VERSION = re.compile(r"1\.[0-9]+\Z")
 _SCRIPT_NAME = re.compile(r"[\w.-]+\Z", re.ASCII)
 #: Maximum length of a line in entry_points.txt, for which the parser's time grows quadratically.
 _MAX_LINE = 1000
@@ -27,13 +27,13 @@ def _parse_headers(data: bytes) -> Message:
     return HeaderParser().parsestr(data.decode("utf-8", "replace"))
 
 
-def _wheel_headers(wheel: WheelContent) -> Message | None:
+def _read_wheel_headers(wheel: WheelContent) -> Message | None:
     """Return the headers of WHEEL; None if it is missing or unreadable, which other checks report."""
     data = wheel.kept.get(f"{record.dist_info_of(wheel)}/WHEEL")
     return None if data is None or not _is_utf8(data) else _parse_headers(data)
 
 
-def _value(headers: Message, name: str) -> str:
+def _get_value(headers: Message, name: str) -> str:
     return str(headers.get(name, "")).strip()
 
 
@@ -84,8 +84,8 @@ def bad_wheel_version(wheel: WheelContent) -> Iterator[Yielded]:
     Installers reject a wheel whose major format version they do not know, and 1.0 is the only version that
     exists. The usual cause is a WHEEL file written by hand. Build with a current build tool.
     """
-    headers = _wheel_headers(wheel)
-    if headers is not None and not _VERSION.match(version := _value(headers, "Wheel-Version")):
+    headers = _read_wheel_headers(wheel)
+    if headers is not None and not _SUPPORTED_VERSION.match(version := _get_value(headers, "Wheel-Version")):
         yield f"Wheel-Version is '{version}', not '1.0'" if version else "WHEEL has no Wheel-Version"
 
 
@@ -97,9 +97,9 @@ def bad_root_is_purelib(wheel: WheelContent) -> Iterator[Yielded]:
     some systems; without it installers guess, and not all in the same way. The usual cause is a WHEEL file
     written by hand. Build with a current build tool.
     """
-    headers = _wheel_headers(wheel)
+    headers = _read_wheel_headers(wheel)
     if headers is not None:
-        value = _value(headers, "Root-Is-Purelib")
+        value = _get_value(headers, "Root-Is-Purelib")
         if value.lower() not in {"true", "false"}:
             yield f"Root-Is-Purelib is '{value}'" if value else "WHEEL has no Root-Is-Purelib"
 
@@ -125,7 +125,7 @@ def tags_mismatch_filename(wheel: WheelContent) -> Iterator[Yielded]:
     this. Build the wheel for the intended tags, or change the tags with "wheel tags" instead of renaming the
     file.
     """
-    headers = _wheel_headers(wheel)
+    headers = _read_wheel_headers(wheel)
     if headers is None or not (lines := [str(line).strip() for line in headers.get_all("Tag", [])]):
         return
     wheel_tags: set[str] = set()
@@ -153,7 +153,7 @@ def no_tag(wheel: WheelContent) -> Iterator[Yielded]:
     The specification requires one for each tag in the file name. Installers do not need it, but tools that
     list an environment do. The usual cause is a home-made build script. Build with a current build tool.
     """
-    headers = _wheel_headers(wheel)
+    headers = _read_wheel_headers(wheel)
     if headers is not None and not headers.get_all("Tag"):
         yield "WHEEL has no Tag line"
 
@@ -165,8 +165,8 @@ def build_mismatch(wheel: WheelContent) -> Iterator[Yielded]:
     The build number determines which of two otherwise equal wheels is installed; it is in the file name, and
     in WHEEL as "Build". The usual cause is a renamed file. Set the build number with "wheel tags --build".
     """
-    headers = _wheel_headers(wheel)
-    if headers is not None and (build := _value(headers, "Build")) != wheel.name.build:
+    headers = _read_wheel_headers(wheel)
+    if headers is not None and (build := _get_value(headers, "Build")) != wheel.name.build:
         yield f"WHEEL has build '{build}', but the file name has '{wheel.name.build}'"
 
 
@@ -179,10 +179,10 @@ def purelib_contradiction(wheel: WheelContent) -> Iterator[Yielded]:
     whose tag was changed after it was built. Declare in the build configuration whether the project has
     compiled code.
     """
-    headers = _wheel_headers(wheel)
+    headers = _read_wheel_headers(wheel)
     if headers is None:
         return
-    value = _value(headers, "Root-Is-Purelib").lower()
+    value = _get_value(headers, "Root-Is-Purelib").lower()
     if value == "true" and "any" not in wheel.name.platforms:
         yield f"Root-Is-Purelib is true, but the wheel is for {'.'.join(wheel.name.platforms)}"
     elif value == "false" and wheel.name.platforms == ("any",):
