@@ -1,9 +1,9 @@
 """Checks for wheels, sdists and releases: one function for each check, and a table of all of them.
 
-To add a check, write a function in the module of its family and decorate it as registry.py describes: with an
-id, a severity, and a docstring that ``--explain`` prints (a title; then why the problem matters, its usual
-causes, and how to fix it). The function yields a sentence for each finding, or (member, sentence). Add it to
-CHECKS of its module. Its input comes from archive.py.
+To add a check, write a function in the module of its family, decorate it (see registry.py) with an id and a
+severity, and add it to CHECKS of that module. ``--explain`` prints its docstring: a title; then why the
+problem matters, its usual causes, and how to fix it. The function yields a sentence for each finding, or
+(member, sentence). It opens no files: it judges what the archive reader found.
 """
 
 from __future__ import annotations

@@ -176,7 +176,7 @@ def headers(metadata: CoreMetadata) -> dict[str, tuple[str, ...]]:
     return values_by_header
 
 
-#: Field name to header name, where more differs than the hyphen.
+#: Header names that differ from the field names by more than hyphens.
 _HEADER_NAMES = {
     "platforms": "platform",
     "supported_platforms": "supported-platform",

@@ -58,8 +58,8 @@ def in_any_wheel(wheel: WheelContent) -> Iterator[Yielded]:
 def program_in_any_wheel(wheel: WheelContent) -> Iterator[Yielded]:
     """Wheel for any platform contains a program for a single platform.
 
-    Windows launchers are intended in tools that generate scripts; any other program is useless, or worse, on
-    other systems. Make sure that the program is only used on the platform that it was built for.
+    Windows launchers are expected in tools that generate scripts; any other program is useless, or worse, on
+    other systems. Make sure that the program is used only on the platform that it was built for.
     """
     if wheel.name.platforms == _ANY_PLATFORM:
         yield from gathered(
@@ -116,7 +116,7 @@ def unread(wheel: WheelContent) -> Iterator[Yielded]:
 
 @check("native/format-mismatch", Severity.ERROR)
 def format_mismatch(wheel: WheelContent) -> Iterator[Yielded]:
-    """Compiled code is for a different operating system than the tag.
+    """Compiled code is for a different operating system than the tag states.
 
     An ELF file is for Linux, a Mach-O file for macOS, a PE file for Windows; no other system loads it. Common
     causes are a renamed wheel, and a build directory or cache that several systems share. Build from a clean
@@ -140,7 +140,7 @@ def format_mismatch(wheel: WheelContent) -> Iterator[Yielded]:
 
 @check("native/arch-mismatch", Severity.ERROR)
 def arch_mismatch(wheel: WheelContent) -> Iterator[Yielded]:
-    """Compiled code is for a different processor architecture than the tag.
+    """Compiled code is for a different processor architecture than the tag states.
 
     Loading it fails with "wrong ELF class", "incompatible architecture" or "not a valid Win32 application".
     Every library in a universal2 wheel must contain both x86_64 and arm64; additional architectures are
@@ -199,7 +199,7 @@ def _is_named_after(facts: NativeFacts, arches: set[str]) -> bool:
 
 @check("native/isa-too-new", Severity.WARNING)
 def isa_too_new(wheel: WheelContent) -> Iterator[Yielded]:
-    """Compiled code requires a newer processor than the tag.
+    """Compiled code requires a newer processor than the tag states.
 
     The tag x86_64 includes every such processor since 2003. Code marked x86-64-v2 or later fails on older
     ones, at best with "CPU ISA level is lower than required". Common causes are -march in the compiler flags,

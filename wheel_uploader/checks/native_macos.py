@@ -16,13 +16,13 @@ _FIRST_ARM64: Version = (11, 0)
 
 @check("native/macos-too-new", Severity.ERROR)
 def macos_too_new(wheel: WheelContent) -> Iterator[Yielded]:
-    """Compiled code requires a newer macOS than the tag.
+    """Compiled code requires a newer macOS than the tag states.
 
-    A Mach-O file states the macOS version that it was built for (minos). pip also installs the wheel on older
-    versions, where loading it may fail because of missing symbols. Common causes are MACOSX_DEPLOYMENT_TARGET
-    not being set, or not for every component, and Homebrew libraries, which are built for the macOS of the
-    build machine. Set MACOSX_DEPLOYMENT_TARGET for the whole build and build such libraries yourself, or
-    raise the version in the tag.
+    A Mach-O file states the macOS version that it was built for (minos). pip also installs the wheel on the
+    older versions that the tag allows, where loading the file may fail because of missing symbols. Common
+    causes are MACOSX_DEPLOYMENT_TARGET not being set, or not for every component, and Homebrew libraries,
+    which are built for the macOS of the build machine. Set MACOSX_DEPLOYMENT_TARGET for the whole build and
+    build such libraries yourself, or raise the version in the tag.
     """
     yield from gathered(wheel, _find_too_new(wheel))
 
@@ -48,7 +48,7 @@ def _find_too_new(wheel: WheelContent) -> Iterator[tuple[str, str]]:
 
 @check("native/tag-stricter-than-code", Severity.NOTE)
 def tag_stricter_than_code(wheel: WheelContent) -> Iterator[Yielded]:
-    """Tag requires a newer macOS than the compiled code.
+    """Tag requires a newer macOS than the compiled code does.
 
     Users of an older macOS do not get this wheel although it would run; they get an older release or must
     compile the project. The usual cause is a build with a Python that was itself built for a newer macOS. Set

@@ -34,13 +34,14 @@ def _select_platforms(wheel: WheelContent, *systems: System) -> tuple[Platform, 
 
 @check("native/glibc-too-new", Severity.ERROR)
 def glibc_too_new(wheel: WheelContent) -> Iterator[Yielded]:
-    """Compiled code requires a newer glibc or libstdc++ than the manylinux tag.
+    """Compiled code requires a newer glibc or libstdc++ than the manylinux tag states.
 
-    A manylinux tag states which Linux systems the wheel runs on. On an older system pip installs the wheel,
-    but the import fails with "version `GLIBC_2.34' not found". Every tag in the file name must be correct, so
-    the oldest one counts. Common causes are a wheel that was built on the developer's own system or in a
-    newer image than intended, a prebuilt library inside it, and a tag that was set by hand. Build in the
-    manylinux image of the tag, or run "auditwheel repair" without --plat and use the tag that it determines.
+    A manylinux tag states the oldest Linux systems that the wheel supports. If the code requires newer
+    libraries, pip still installs the wheel on those systems, but the import fails with
+    "version `GLIBC_2.34' not found". Every tag in the file name must be correct, so the oldest one counts.
+    Common causes are a wheel that was built on the developer's own system or in a newer image than intended,
+    a prebuilt library inside it, and a tag that was set by hand. Build in the manylinux image of the tag, or
+    run "auditwheel repair" without --plat and use the tag that it determines.
     """
     yield from gathered(wheel, _find_too_new(wheel))
 
@@ -64,7 +65,7 @@ def _find_too_new(wheel: WheelContent) -> Iterator[tuple[str, str]]:
 
 @check("native/musl-vs-glibc", Severity.ERROR)
 def musl_vs_glibc(wheel: WheelContent) -> Iterator[Yielded]:
-    """Compiled code is linked to a different C library than the tag.
+    """Compiled code is linked to a different C library than the tag states.
 
     musllinux is for systems with musl (Alpine), manylinux for systems with glibc; code for one does not load
     on the other. Common causes are a renamed wheel, and a build directory shared by the two builds. Build

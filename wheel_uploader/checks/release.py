@@ -78,7 +78,7 @@ def duplicate_slot(release: ReleaseContent) -> Iterator[Yielded]:
         yield variants[stray].filename, f"it is in addition to {others} for {slot}{usually}"
 
 
-#: Wheels for one Python and platform by their platform tags; build numbers distinguish equal tags.
+#: Wheels for one Python and platform by platform tags; those that differ only in the build number count once.
 _Variants = dict[str, WheelName]
 
 

@@ -17,9 +17,9 @@ _ABSOLUTE_PATH = re.compile(r"[/\\]|[A-Za-z]:")
 def name(sdist: SdistContent) -> Iterator[Yielded]:
     """sdist file name does not follow PEP 625.
 
-    PyPI accepts an sdist only as "{normalized name}-{normalized
-    version}.tar.gz"; zip files and old spellings ("My-Project-1.0.tar.gz") are rejected. The cause is an old
-    setuptools version or a home-made script. Update the build backend and build again.
+    PyPI accepts an sdist only as "{normalized name}-{normalized version}.tar.gz"; zip files and old spellings
+    ("My-Project-1.0.tar.gz") are rejected. The cause is an old setuptools version or a home-made script.
+    Update the build backend and build again.
     """
     expected = f"{sdist.name.project.replace('-', '_')}-{sdist.name.version}.tar.gz"
     if sdist.filename != expected:
@@ -57,7 +57,7 @@ def layout(sdist: SdistContent) -> Iterator[Yielded]:
     """Archive is not a single directory with PKG-INFO in it.
 
     An sdist has one top-level directory, named after the file; PyPI rejects other layouts, and sparse members
-    as well. Links and paths that lead outside the directory overwrite files of the user who unpacks the
+    as well. Links and paths that lead outside the directory can overwrite files of the user who unpacks the
     archive, and pip refuses them. The usual cause is a tar archive created by hand, or one created on macOS
     with "._" files. Build the sdist with a current build backend.
     """
