@@ -277,7 +277,7 @@ def test_a_renderer_that_cannot_be_started_is_said(monkeypatch: pytest.MonkeyPat
 
 def test_a_renderer_that_hangs_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(description, "_TIMEOUT", 0.01)
-    assert description.render("so slow", "text/x-rst").unknown == "rendering it takes too long"
+    assert description.render("so slow", "text/x-rst").unknown == "rendering the description takes too long"
 
 
 @pytest.mark.parametrize(
@@ -289,7 +289,7 @@ def test_a_renderer_that_hangs_is_stopped(monkeypatch: pytest.MonkeyPatch) -> No
         (
             "<!-- nothing -->",
             "text/markdown; variant=None",
-            "it does not render as Markdown: no output",
+            "the description does not render as Markdown: no output",
         ),
     ],
 )

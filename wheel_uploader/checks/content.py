@@ -122,15 +122,17 @@ def _describe_stray(top: str, is_folder: bool, project: str) -> str:
     if lowered == project:
         return ""
     if lowered in _NOT_INSTALLED:
-        return f"a {'directory' if is_folder else 'file'} of the source tree that should not be installed"
+        return (
+            f"it is a {'directory' if is_folder else 'file'} of the source tree that should not be installed"
+        )
     if (
         is_folder
         and not (top.isidentifier() and characters.are_known(top))
         and not _TOP_LEVEL_FOLDER.match(top)
     ):
-        return "a directory whose name cannot be imported"
+        return "it is a directory whose name cannot be imported"
     if not is_folder and not _TOP_LEVEL_FILE.search(top):
-        return "a file that is not a module"
+        return "it is not a module"
     return ""
 
 

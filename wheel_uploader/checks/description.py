@@ -29,11 +29,13 @@ class Rendering(NamedTuple):
 def render(text: str, content_type: str) -> Rendering:
     """Render the non-empty ``text`` according to ``content_type``; if that is empty, as reStructuredText."""
     if not text.strip():
-        return Rendering(refused="it is blank")
+        return Rendering(refused="the description is blank")
     if content_type_.bare(content_type) == "text/plain":
         return Rendering()
     if len(text) > MOST:
-        return Rendering(unknown=f"it has {len(text)} characters; longer than {MOST} is not rendered")
+        return Rendering(
+            unknown=f"the description has {len(text)} characters, and at most {MOST} are rendered"
+        )
     try:
         process = child_processes.run(
             [sys.executable, "-P", str(Path(__file__).with_name("render.py"))],
@@ -46,7 +48,7 @@ def render(text: str, content_type: str) -> Rendering:
     except OSError as error:
         return Rendering(unknown=f"could not write to the renderer ({error.strerror})")
     if process.timed_out:
-        return Rendering(unknown="rendering it takes too long")
+        return Rendering(unknown="rendering the description takes too long")
     if process.status:
-        return Rendering(unknown="rendering it takes too much time or memory")
+        return Rendering(unknown="rendering the description takes too much time or memory")
     return Rendering(refused=process.output.text())

@@ -201,7 +201,7 @@ def file_too_big(release: ReleaseContent) -> Iterator[Yielded]:
         if summary.size > limit:
             yield (
                 summary.name.filename,
-                f"it has {human_size(summary.size)}; the limit is {human_size(limit)}",
+                f"its size is {human_size(summary.size)}; the limit is {human_size(limit)}",
             )
 
 

@@ -51,13 +51,14 @@ def why_not(text: str, content_type: str) -> str:
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001 - docutils raises almost anything, and PyPI rejects any failure
-        return f"it cannot be rendered ({type(error).__name__})"
+        return f"the description cannot be rendered ({type(error).__name__})"
     if rendered is not None:
         return ""
     warning = warnings.getvalue().strip().partition("\n")[0]
     language = "Markdown" if kind == "text/markdown" else "reStructuredText"
     note = "" if content_type else " (the default without a Description-Content-Type)"
-    return f"it does not render as {language}{note}: {warning.removeprefix('<string>:') or 'no output'}"
+    reason = warning.removeprefix("<string>:") or "no output"
+    return f"the description does not render as {language}{note}: {reason}"
 
 
 if __name__ == "__main__":
