@@ -1,9 +1,8 @@
-"""The budget of one file: what all readers and checks together may spend on a wheel or an sdist.
+"""The budget of one file: the resources that all readers and checks together may use for a wheel or sdist.
 
-Limits for each table do not add up, because a file has as many tables as it likes. Each reader and check
-therefore takes what it needs from one Budget, which ends the work on a file that asks for more than any
-released one does. Counts come first, because they are the same on every machine; the clock is the last
-resort.
+A limit per table would not suffice, because a file may have any number of tables. Each reader and check
+therefore draws on one Budget, which stops the work on a file that needs more than any released file. Counts
+are limited first, because they are the same on every machine; CPU time is the last resort.
 """
 
 from __future__ import annotations
@@ -14,12 +13,12 @@ import time
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
-#: Seconds of CPU time for one file, and how much more for each second that inflating and hashing takes.
+#: Seconds of CPU time for one file, and additional seconds per second of decompressing and hashing.
 SECONDS = 2.0
 FACTOR = 3.0
-#: Bytes of memory for what is kept of one file, as estimated here.
+#: Estimated bytes of memory for the retained data of one file.
 MEMORY = 160 << 20
-#: How many of each thing one file may have. The largest released files stay below half of each.
+#: Maximum count of each kind of item in one file. The largest released files stay below half of each.
 LIMITS: Mapping[str, int] = MappingProxyType(
     {
         "members": 65_535,
@@ -39,18 +38,18 @@ LIMITS: Mapping[str, int] = MappingProxyType(
         "gzip members": 10_000,
     }
 )
-#: Units of work between two looks at the clock; none takes more than about 10 microseconds.
-_PACE = 1000
-#: Units of work from which on a member may be to blame.
-_NOTABLE = 20_000
-#: The kind of the fact that a file was not read or checked to its end.
+#: Units of work between two checks of the clock; one unit takes at most about 10 microseconds.
+_UNITS_PER_CLOCK_CHECK = 1000
+#: Units of work from which on a member is named as the cause.
+_MIN_BLAMED_UNITS = 20_000
+#: The kind of anomaly that says that a file was not completely read or checked.
 OVER_BUDGET = "over-budget"
 
 _clock = getattr(time, "thread_time", time.process_time)
 
 
 class Exhausted(Exception):
-    """A file costs more than any released one; ``str()`` says which limit it reached, ``member`` where."""
+    """A file exceeds its budget. ``str()`` names the limit, ``member`` the archive member."""
 
     def __init__(self, message: str, member: str | None = None) -> None:
         super().__init__(message)
@@ -58,123 +57,136 @@ class Exhausted(Exception):
 
 
 class Budget:
-    """What one file has cost so far; what takes something raises Exhausted when it is used up."""
+    """The resources that one file has used. Methods that use more raise Exhausted beyond the limit."""
 
     __slots__ = (
-        *("_added", "_began", "_dearest", "_done", "_done_before", "_left", "_most", "_pool", "_spent"),
-        *("_unpacking", "_unpacking_since", "_used", "member", "memory"),
+        "_costliest_member",
+        "_costliest_units",
+        "_counts",
+        "_extra_seconds",
+        "_shared_names",
+        "_started_at",
+        "_units_before_member",
+        "_units_done",
+        "_units_until_check",
+        "_unpacking_seconds",
+        "_unpacking_started_at",
+        "_used_seconds",
+        "member",
+        "memory",
     )
 
     def __init__(self) -> None:
-        #: The member that is being read or checked, for the message.
+        #: The member that is being read or checked, for the error.
         self.member: str | None = None
-        #: The member that took the most work so far, how much, and what was done when the present one began.
-        self._dearest: str | None = None
-        self._most = _NOTABLE
-        self._done = 0
-        self._done_before = 0
-        #: Bytes kept, as estimated.
+        #: The member with the most work and its units; all units; the units before the current member.
+        self._costliest_member: str | None = None
+        self._costliest_units = _MIN_BLAMED_UNITS
+        self._units_done = 0
+        self._units_before_member = 0
+        #: Estimated bytes of the retained data.
         self.memory = 0
-        self._spent: dict[str, int] = {}
-        self._pool: dict[str, str] = {}
-        #: Seconds of CPU time of earlier stretches of work, and when this one began.
-        self._used = 0.0
-        self._began: float | None = None
-        self._added = 0.0
-        self._unpacking = 0.0
-        self._unpacking_since = 0.0
-        self._left = _PACE
+        self._counts: dict[str, int] = {}
+        self._shared_names: dict[str, str] = {}
+        #: CPU seconds of earlier ``working`` blocks, and the start of the current one.
+        self._used_seconds = 0.0
+        self._started_at: float | None = None
+        self._extra_seconds = 0.0
+        self._unpacking_seconds = 0.0
+        self._unpacking_started_at = 0.0
+        self._units_until_check = _UNITS_PER_CLOCK_CHECK
 
     @contextlib.contextmanager
     def working(self) -> Iterator[None]:
-        """Let the clock run; time of the CPU, so that a busy machine does not change a verdict."""
-        outermost = self._began is None
+        """Measure the CPU time of a block. Elapsed time would make the results depend on the load."""
+        outermost = self._started_at is None
         if outermost:
-            self._began = _clock()
+            self._started_at = _clock()
         try:
             yield
         finally:
-            if outermost and self._began is not None:
-                self._used += max(0.0, _clock() - self._began)
-                self._began = None
+            if outermost and self._started_at is not None:
+                self._used_seconds += max(0.0, _clock() - self._started_at)
+                self._started_at = None
 
     @contextlib.contextmanager
     def framing(self) -> Iterator[None]:
-        """Add the time that the tables of an archive take, which have limits of their own."""
-        began = _clock()
+        """Exempt the CPU time of a block that reads the tables of an archive, which have separate limits."""
+        start = _clock()
         try:
             yield
         finally:
-            self._added += max(0.0, _clock() - began)
+            self._extra_seconds += max(0.0, _clock() - start)
 
     def start_unpacking(self) -> None:
-        """From here to ``stop_unpacking`` bytes are inflated and hashed, for which time is added."""
-        self._unpacking_since = _clock()
+        """Start measuring the time of decompressing and hashing, which raises the limit."""
+        self._unpacking_started_at = _clock()
 
     def stop_unpacking(self) -> None:
-        self._unpacking += max(0.0, _clock() - self._unpacking_since)
+        """Stop measuring the time of decompressing and hashing."""
+        self._unpacking_seconds += max(0.0, _clock() - self._unpacking_started_at)
 
     def enter(self, member: str | None) -> None:
-        """From here on ``member`` is read or checked; None: no one in particular."""
-        work = self._done - self._done_before
-        if work > self._most and self.member:
-            self._most, self._dearest = work, self.member
-        self.member, self._done_before = member, self._done
+        """Set the member that is read or checked from now on; None for none in particular."""
+        work = self._units_done - self._units_before_member
+        if work > self._costliest_units and self.member:
+            self._costliest_units, self._costliest_member = work, self.member
+        self.member, self._units_before_member = member, self._units_done
 
-    def spend(self, what: str, count: int = 1) -> None:
-        """Take ``count`` of ``what``, a key of LIMITS."""
-        spent = self._spent[what] = self._spent.get(what, 0) + count
-        if spent > LIMITS[what]:
-            raise Exhausted(f"it has more than {LIMITS[what]:,} {what}", self.member)
+    def spend(self, kind: str, count: int = 1) -> None:
+        """Count ``count`` items of a kind, a key of LIMITS."""
+        total = self._counts[kind] = self._counts.get(kind, 0) + count
+        if total > LIMITS[kind]:
+            raise Exhausted(f"it has more than {LIMITS[kind]:,} {kind}", self.member)
         self.tick(count)
 
     def tick(self, count: int = 1) -> None:
-        """Take the time of ``count`` units of work that have no limit of their own."""
-        self._left -= count
-        self._done += count
-        if self._left <= 0:
+        """Count units of work that have no separate limit, and check the time at intervals."""
+        self._units_until_check -= count
+        self._units_done += count
+        if self._units_until_check <= 0:
             self.check_time()
 
     def check_time(self) -> None:
-        """Look at the clock."""
-        self._left = _PACE
-        if self._began is None:
+        """Raise Exhausted if the CPU time is used up."""
+        self._units_until_check = _UNITS_PER_CLOCK_CHECK
+        if self._started_at is None:
             return
-        used = self._used + _clock() - self._began
+        used = self._used_seconds + _clock() - self._started_at
         if used > self.seconds:
             message = f"reading and checking it takes more than {self.seconds:.1f} s of CPU time"
-            raise Exhausted(message, self.member or self._dearest)
+            raise Exhausted(message, self.member or self._costliest_member)
 
     @property
     def seconds(self) -> float:
-        """How many seconds of CPU time the file may take."""
-        return SECONDS + self._added + FACTOR * self._unpacking
+        """The limit of CPU time for the file, in seconds."""
+        return SECONDS + self._extra_seconds + FACTOR * self._unpacking_seconds
 
     def keep(self, size: int) -> None:
-        """Take ``size`` bytes of memory until the file is done with."""
+        """Count ``size`` bytes of memory that are retained until the file is finished."""
         self.memory += size
         if self.memory > MEMORY:
-            message = f"what has to be kept of it takes more than {MEMORY >> 20} MiB of memory"
+            message = f"the data to retain takes more than {MEMORY >> 20} MiB of memory"
             raise Exhausted(message, self.member)
 
     def name(self, text: str) -> str:
-        """Keep ``text``, a name that a table has; equal ones are kept once."""
+        """Count and retain a name from a table, and return the shared copy of equal names."""
         self.spend("names")
         return self.share(text)
 
     def share(self, text: str) -> str:
-        """As ``name``, of a text that was counted before."""
-        if (known := self._pool.get(text)) is not None:
-            return known
+        """Like ``name``, for text that is already counted."""
+        if (shared := self._shared_names.get(text)) is not None:
+            return shared
         self.keep(sys.getsizeof(text) + 100)
-        self._pool[text] = text
+        self._shared_names[text] = text
         return text
 
     def spent(self) -> dict[str, int]:
-        """How many of each thing were taken so far."""
-        return dict(self._spent)
+        """Return the count of each kind of item."""
+        return dict(self._counts)
 
     def shares(self) -> dict[str, float]:
-        """Which part of each limit is used, from 0 to 1."""
-        shares = {what: count / LIMITS[what] for what, count in self._spent.items()}
-        return {**shares, "memory": self.memory / MEMORY, "CPU time": self._used / self.seconds}
+        """Return the used fraction of each limit, from 0 to 1."""
+        shares = {kind: count / LIMITS[kind] for kind, count in self._counts.items()}
+        return {**shares, "memory": self.memory / MEMORY, "CPU time": self._used_seconds / self.seconds}

@@ -1,8 +1,7 @@
-"""Which characters every supported Python knows: those of Unicode 14.0, the version of Python 3.11.
+"""The characters of Unicode 14.0, the version of Python 3.11, which every supported Python knows.
 
-Newer releases know more, and would call them printable, letters, or the capitals of others. What is shown
-and what is compared must not depend on that: to this program, a character that is newer does not exist
-yet.
+Newer Pythons know more characters and treat them as printable, as letters, or as capitals. Output and
+comparisons must not depend on the Python version, so this program treats newer characters as unassigned.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import bisect
 import functools
 import itertools
 
-#: Gaps of Unicode 14.0 in base 36: how many code points are assigned before each, and how many it has.
+#: The gaps of Unicode 14.0, in base 36: the number of assigned code points before each gap, and its length.
 _GAPS = (
     "oo 2 6 4 7 1 1 1 k 1 b1 1 12 2 1e 2 3 1 1j 8 r 4 6 b 7i 1 1o 2 2t e 1n 2 1d 2 f 1 s 2 1 1 b 5 v 1 2 "
     "6 6k 1 8 2 2 2 m 1 7 1 1 3 4 2 9 2 2 2 4 8 1 4 2 1 5 2 p 2 3 1 6 4 2 2 m 1 7 1 2 1 2 1 2 2 1 1 5 4 2 "
@@ -48,14 +47,14 @@ _GAPS = (
 
 
 @functools.cache
-def _bounds() -> tuple[int, ...]:
-    """Return where each gap begins and where it ends."""
+def _compute_gap_bounds() -> tuple[int, ...]:
+    """Return the start and end of each gap, in order."""
     return tuple(itertools.accumulate(int(word, 36) for word in _GAPS.split()))
 
 
 def is_known(character: str) -> bool:
     """Return whether a character is assigned in Unicode 14.0."""
-    return character.isascii() or bisect.bisect_right(_bounds(), ord(character)) % 2 == 0
+    return character.isascii() or bisect.bisect_right(_compute_gap_bounds(), ord(character)) % 2 == 0
 
 
 def are_known(text: str) -> bool:
@@ -64,7 +63,7 @@ def are_known(text: str) -> bool:
 
 
 def fold(text: str) -> str:
-    """Return ``text`` for a comparison without regard to case; newer characters stay as they are."""
+    """Return ``text`` casefolded, except for characters newer than Unicode 14.0."""
     if are_known(text):
         return text.casefold()
     return "".join(character.casefold() if is_known(character) else character for character in text)

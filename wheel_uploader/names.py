@@ -233,8 +233,8 @@ def _explain_exclusion(name: DistName, project: str, version: Version, types: Se
 def versions(files: Iterable[RemoteFile], project: str) -> tuple[Version, ...]:
     """Return every version of ``project`` among ``files``, newest first."""
     project_name = canonicalize_name(project)
-    found = {name.version for name in _parse_valid(files) if name.project == project_name}
-    return tuple(sorted(found, reverse=True))
+    unique = {name.version for name in _parse_valid(files) if name.project == project_name}
+    return tuple(sorted(unique, reverse=True))
 
 
 def projects(files: Iterable[RemoteFile]) -> tuple[str, ...]:

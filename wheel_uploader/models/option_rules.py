@@ -95,9 +95,9 @@ def smoke_words(command: str) -> list[str]:
     try:
         words = shlex.split(command)
     except ValueError as error:
-        raise _option_error("smoke", f"it is not a valid command: {error}") from None
+        raise _make_option_error("smoke", f"it is not a valid command: {error}") from None
     if not words:
-        raise _option_error(
+        raise _make_option_error(
             "smoke", "the command is empty", hint="For example: --smoke \"python -c 'import dipy'\""
         )
     return words
@@ -118,17 +118,17 @@ def _validate_types(options: Options) -> None:
         value = getattr(options, name)
         if not isinstance(value, kind) and not (name == "profile" and value is None):
             allowed = ", ".join(f"{kind.__name__}.{member}" for member in kind.__members__)
-            raise _option_error(name, f"{_format_value(value)} is not one of {allowed}")
+            raise _make_option_error(name, f"{_format_value(value)} is not one of {allowed}")
     for name in _TUPLE_FIELDS:
         value = getattr(options, name)
         if not isinstance(value, tuple | list) or not all(isinstance(item, str) for item in value):
-            raise _option_error(name, f"{_format_value(value)} is not a tuple of strings")
+            raise _make_option_error(name, f"{_format_value(value)} is not a tuple of strings")
         if not all(item.strip() for item in value):
-            raise _option_error(
+            raise _make_option_error(
                 name, "a value is empty", hint="Check that the variable it comes from is set."
             )
     if not isinstance(options.ignore, Mapping):
-        raise _option_error(
+        raise _make_option_error(
             "ignore", f"{_format_value(options.ignore)} is not a mapping of checks to reasons"
         )
     for name in ("project", "version"):
@@ -137,7 +137,7 @@ def _validate_types(options: Options) -> None:
     for name in _NON_EMPTY_FIELDS:
         value = getattr(options, name)
         if isinstance(value, str) and not value.strip():
-            raise _option_error(
+            raise _make_option_error(
                 name, "the value is empty", hint="Check that the variable it comes from is set."
             )
 
@@ -152,13 +152,13 @@ def require_in_range(name: str, value: object) -> None:
     if value is None and name in _OPTIONAL_FIELDS:
         return
     if isinstance(value, bool) or not isinstance(value, int if name in _INTEGER_FIELDS else int | float):
-        raise _option_error(
+        raise _make_option_error(
             name, f"{_format_value(value)} is not a {'whole ' * (name in _INTEGER_FIELDS)}number"
         )
     minimum, maximum = RANGES[name]
     # The comparison is also false for NaN.
     if not minimum <= value <= maximum:
-        raise _option_error(
+        raise _make_option_error(
             name,
             f"{_format_value(value)} is not in the range from {minimum:.15g} to {maximum:.15g}",
             hint="Give a number in that range.",
@@ -203,11 +203,11 @@ def _validate_release(options: Options) -> None:
 def _validate_comparison(options: Options) -> None:
     if options.compare_with is None:
         return
-    other = parse_version(options.compare_with)
-    if options.version and options.version != LATEST and other == Version(options.version):
-        raise _option_error(
+    compared = parse_version(options.compare_with)
+    if options.version and options.version != LATEST and compared == Version(options.version):
+        raise _make_option_error(
             "compare_with",
-            f"{other} is the version being released",
+            f"{compared} is the version being released",
             hint="Compare with another version, or turn the comparison off with --no-compare.",
         )
 
@@ -237,10 +237,10 @@ def _explain_invalid_url(url: str) -> str:
 
 
 def _validate_exclusive(options: Options) -> None:
-    for one, other in EXCLUSIVE:
-        if getattr(options, one) and getattr(options, other):
+    for first, second in EXCLUSIVE:
+        if getattr(options, first) and getattr(options, second):
             raise UsageError(
-                f"{flag(one)} and {flag(other)} are mutually exclusive", hint="Remove one of the two."
+                f"{flag(first)} and {flag(second)} are mutually exclusive", hint="Remove one of the two."
             )
 
 
@@ -254,7 +254,7 @@ def _validate_signing(options: Options) -> None:
         return
     for name in ("identity", "sign_with"):
         if getattr(options, name) != default(options, name):
-            raise _option_error(
+            raise _make_option_error(
                 name,
                 "nothing would be signed without --sign",
                 hint=f"Add -s to sign, or remove {flag(name)} to publish unsigned files.",
@@ -292,7 +292,7 @@ _VALIDATORS: tuple[Callable[[Options], None], ...] = (
 )
 
 
-def _option_error(name: str, problem: str, *, hint: str | None = None) -> OptionError:
+def _make_option_error(name: str, problem: str, *, hint: str | None = None) -> OptionError:
     return OptionError(name, problem, flag=flag(name), hint=hint)
 
 

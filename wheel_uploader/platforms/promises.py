@@ -99,8 +99,8 @@ def has_windows(library: str, arch: str) -> bool:
     # The list for x86 and x86_64 is that of Windows 7, the one for arm64 that of Windows 10.
     name = library.lower()
     return (
-        name in _windows_dlls(arch)
-        or name in _windows_dlls("arm64")
+        name in _load_windows_dlls(arch)
+        or name in _load_windows_dlls("arm64")
         or any(
             pattern.fullmatch(name) for pattern in (_API_SET, _PYTHON_DLL, _VCRUNTIME_DLL, _DRIVER_LIBRARY)
         )
@@ -132,7 +132,7 @@ def _load_linux_policies() -> Any:
 
 
 @functools.cache
-def _windows_dlls(arch: str) -> frozenset[str]:
+def _load_windows_dlls(arch: str) -> frozenset[str]:
     groups = _load_data("windows.json")["dlls"].items()
     return frozenset(name for arches, names in groups if arch in arches.split() for name in names)
 

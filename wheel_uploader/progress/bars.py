@@ -67,13 +67,13 @@ class Bars(Lines):
             if drawn:
                 self._draw()
 
-    def _finished(self, work: Work | None, flight: Flight) -> None:
-        super()._finished(work, flight)
+    def _finish_file(self, work: Work | None, flight: Flight) -> None:
+        super()._finish_file(work, flight)
         if work and work.verb in _INTERACTIVE_STAGES:
             with self._lock:
                 self._draw()
 
-    def _arrived(self, work: Work, flight: Flight) -> None:
+    def _report_file(self, work: Work, flight: Flight) -> None:
         """Print nothing: the bar shows the file."""
 
     @contextlib.contextmanager
@@ -83,7 +83,7 @@ class Bars(Lines):
         with self._lock:
             self._waits.append(wait)
         try:
-            with self._ticking():
+            with self._ticking_thread():
                 yield
         finally:
             with self._lock:
@@ -108,7 +108,7 @@ class Bars(Lines):
 
     def _draw(self) -> None:
         """Redraw all lines with one write, which avoids flicker, and move the cursor back to the first."""
-        columns, rows = _terminal_size(self._stream)
+        columns, rows = _get_terminal_size(self._stream)
         lines = self._render_lines(columns - 1)[: max(1, rows - 1)]
         if not lines:
             self._clear()
@@ -156,7 +156,7 @@ class Bars(Lines):
         )
 
 
-def _terminal_size(stream: TextIO) -> tuple[int, int]:
+def _get_terminal_size(stream: TextIO) -> tuple[int, int]:
     """Return the current number of columns and rows of the terminal."""
     try:
         size = os.get_terminal_size(stream.fileno())
@@ -175,7 +175,7 @@ def _format_wait(wait: _Wait, now: float) -> str:
 
 def _format_active_files(work: Work, width: int) -> list[str]:
     """Format the active files in as many columns as fit, the oldest first."""
-    cells = [(_short_name(flight.filename), _format_state(flight, work.verb)) for flight in work.flying]
+    cells = [(_shorten_name(flight.filename), _format_state(flight, work.verb)) for flight in work.flying]
     if not cells:
         return []
     name_width, state_width = (max(map(len, column)) for column in zip(*cells, strict=True))
@@ -199,7 +199,7 @@ def _format_state(flight: Flight, verb: str) -> str:
     return f"{100 * flight.share:.0f}%" if flight.share < 1 else _STATE_AT_END.get(verb, "")
 
 
-def _short_name(filename: str) -> str:
+def _shorten_name(filename: str) -> str:
     """Return the part of a file name that differs within a release: ``cp313-manylinux_2_28_x86_64``."""
     stem, dot, _ = filename.rpartition(".whl")
     parts = stem.split("-")

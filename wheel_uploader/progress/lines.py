@@ -52,7 +52,7 @@ class Lines:
     def total(self, verb: str, *, files: int, size: int | None) -> Iterator[None]:
         """Print ``downloaded 21 files, 184.6 MB, in 12 s (15.4 MB/s)``, unless it fails or had no work."""
         work = Work(verb, files, size, time.monotonic())
-        with self._shown(work):
+        with self._reporting(work):
             yield
         if work.finished and (verb not in _LISTED_STAGES or work.finished > 1):
             self.say(_format_summary(work, time.monotonic() - work.begun))
@@ -72,23 +72,23 @@ class Lines:
                 if work:
                     work.flying.remove(flight)
         if flight.bytes:
-            self._finished(work, flight)
+            self._finish_file(work, flight)
 
-    def _finished(self, work: Work | None, flight: Flight) -> None:
+    def _finish_file(self, work: Work | None, flight: Flight) -> None:
         if work:
             with self._lock:
                 work.finish(flight)
-            self._arrived(work, flight)
+            self._report_file(work, flight)
 
-    def _arrived(self, work: Work, flight: Flight) -> None:
+    def _report_file(self, work: Work, flight: Flight) -> None:
         if work.verb in _LISTED_STAGES or self._verbose > 1:
-            self.say(f"{_past_tense(work.verb)} {flight.filename} ({human_size(flight.bytes)})")
+            self.say(f"{_to_past_tense(work.verb)} {flight.filename} ({human_size(flight.bytes)})")
 
     @contextlib.contextmanager
     def steps(self, label: str, *, count: int) -> Iterator[Bar]:
         """Print a status line at intervals."""
         work = Work(label, count, count, time.monotonic(), steps=True)
-        with self._shown(work):
+        with self._reporting(work):
             yield Steps(work, self._lock)
 
     @contextlib.contextmanager
@@ -97,12 +97,12 @@ class Lines:
         yield
 
     @contextlib.contextmanager
-    def _shown(self, work: Work) -> Iterator[None]:
+    def _reporting(self, work: Work) -> Iterator[None]:
         """Report on ``work`` within the context."""
         with self._lock:
             self._work = work
         try:
-            with self._ticking():
+            with self._ticking_thread():
                 yield
         finally:
             with self._lock:
@@ -112,7 +112,7 @@ class Lines:
     # --- periodic updates ------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def _ticking(self) -> Iterator[None]:
+    def _ticking_thread(self) -> Iterator[None]:
         """Call ``_tick`` at intervals from a separate thread within the context."""
         done = threading.Event()
 
@@ -143,14 +143,14 @@ class Lines:
             self._clear()
 
 
-def _past_tense(verb: str) -> str:
+def _to_past_tense(verb: str) -> str:
     return f"{verb}d" if verb.endswith("e") else f"{verb}ed"
 
 
 def _format_summary(work: Work, seconds: float) -> str:
     speed = f" ({human_size(round(work.bytes / seconds))}/s)" if seconds >= _MIN_SECONDS_FOR_SPEED else ""
     return (
-        f"{_past_tense(work.verb)} {counted(work.finished, 'file')}, {human_size(work.bytes)}, "
+        f"{_to_past_tense(work.verb)} {counted(work.finished, 'file')}, {human_size(work.bytes)}, "
         f"in {in_words(seconds)}{speed}"
     )
 
