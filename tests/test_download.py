@@ -274,7 +274,7 @@ def test_wrong_bytes_are_fetched_once_more_and_then_refused(
     listener = Listener()
     fetch(server, path, file, progress=listener)
     assert (path / NAME).read_bytes() == WHEEL
-    assert any("fetching it once more" in line for line in listener.details)
+    assert any("downloading it again" in line for line in listener.details)
 
 
 def test_the_hashes_are_both_shown(server: FileServer, path: Path) -> None:
@@ -291,7 +291,7 @@ def test_a_hash_that_is_none_is_never_met(server: FileServer, path: Path) -> Non
 
 def test_another_size_than_listed_is_refused_before_the_body(server: FileServer, path: Path) -> None:
     error = fails(FileError, server, path, remote(server, size=len(WHEEL) + 1))
-    assert f"the server has {len(WHEEL)} bytes, the listing said {len(WHEEL) + 1}" in str(error)
+    assert f"the server has {len(WHEEL)} bytes, but {len(WHEEL) + 1} were listed" in str(error)
     assert finished(path) == left_over(path) == []
 
 
@@ -299,7 +299,7 @@ def test_more_bytes_than_listed_are_refused(server: FileServer, path: Path) -> N
     more = honest(without=("Content-Length",), extra=b"x" * 100)
     server.plan = [more, more]
     error = fails(FileError, server, path, remote(server, size=len(WHEEL)))
-    assert f"the server sent more than the {len(WHEEL)} bytes that were listed" in str(error)
+    assert f"the server sent more than the expected {len(WHEEL)} bytes" in str(error)
     assert finished(path) == left_over(path) == []
 
 
@@ -332,7 +332,10 @@ def test_a_page_in_place_of_the_file_is_named(
     server.plan = [says(200, body)]
     error = fails(FileError, server, path, remote(server, size=size, hashes=hashes))
     assert str(error) == f"{NAME}: the server sent {what} instead of the file"
-    assert error.hint == f"Open {server.url}{NAME} in a browser: it may want a login, or the file is gone."
+    assert (
+        error.hint
+        == f"Open {server.url}{NAME} in a browser: it may require a login, or the file no longer exists."
+    )
     assert finished(path) == left_over(path) == []
 
 
@@ -359,14 +362,14 @@ def test_an_answer_that_was_not_asked_for(server: FileServer, path: Path, status
     )
     server.plan = [answer] * 2
     error = fails(NetworkError, server, path)
-    assert str(error) == f"{NAME}: the server answered {status} to a plain request"
+    assert str(error) == f"{NAME}: the server returned status {status} for the whole file"
     assert finished(path) == left_over(path) == []
 
 
 def test_a_gzip_coded_wheel_is_refused_with_the_cause(server: FileServer, path: Path) -> None:
     server.plan = [says(200, gzip.compress(WHEEL), content_encoding="gzip")]
     error = fails(FileError, server, path)
-    assert f"{NAME}: the server sends it gzip-coded" in str(error)
+    assert f"{NAME}: the server sent it with the content coding gzip" in str(error)
     assert "compression" in error.hint
     assert finished(path) == left_over(path) == []
 
@@ -418,7 +421,7 @@ def test_a_wrong_answer_to_a_range_starts_again(
 def test_416_starts_again_once(server: FileServer, path: Path) -> None:
     server.plan = [honest(until=CUT), says(416), says(416)]
     error = fails(NetworkError, server, path)
-    assert str(error) == f"{NAME}: the server answered 416 to a plain request"
+    assert str(error) == f"{NAME}: the server returned status 416 for the whole file"
     assert finished(path) == left_over(path) == []
 
 
@@ -539,7 +542,7 @@ def test_the_second_run_asks_whether_it_changed(
     before = (path / NAME).stat()
     (fetched,) = fetch(server, path)
     assert fetched.outcome is FetchOutcome.UNCHANGED
-    assert fetched.vouched_by == "its server: unchanged since it was fetched"
+    assert fetched.vouched_by == "the server: not modified since the download"
     assert "range" not in server.requests[1].headers
     assert {"if-none-match", "if-modified-since"} & server.requests[1].headers.keys()
     assert (path / NAME).stat() == before or (path / NAME).stat().st_mtime_ns == before.st_mtime_ns
@@ -606,7 +609,7 @@ def test_a_note_that_came_with_a_repository_does_not_prove_that_a_file_is_the_se
     }
     note.write_text(json.dumps(forged))
     server.requests.clear()
-    assert "has other bytes than" in str(fails(FileError, server, path))
+    assert "differs from" in str(fails(FileError, server, path))
     assert not {"if-none-match", "if-modified-since"} & server.requests[0].headers.keys()
 
 
@@ -619,8 +622,8 @@ def test_other_bytes_are_never_overwritten_unless_asked(
     (path / NAME).write_bytes(there)
     file = remote(server, hashes=SHA256 if hashed else None)
     error = fails(FileError, server, path, file)
-    assert str(error) == f"{path / NAME} has other bytes than {server.url}{NAME}"
-    assert error.hint == "Remove it, or let it be overwritten with -c."
+    assert str(error) == f"{path / NAME} differs from {server.url}{NAME}"
+    assert error.hint == "Remove it, or overwrite it with -c."
     assert (path / NAME).read_bytes() == there
     assert finished(path) == [NAME]
     assert left_over(path) == []
@@ -701,7 +704,7 @@ def test_a_file_that_appears_meanwhile_is_not_overwritten(server: FileServer, pa
 
     server.plan = [intrude]
     error = fails(FileError, server, path)
-    assert str(error) == f"{path / NAME} has appeared meanwhile"
+    assert str(error) == f"{path / NAME} was created during the run"
     assert (path / NAME).read_bytes() == b"mine"
     assert left_over(path) == []
 

@@ -114,7 +114,7 @@ def test_other_bytes_in_the_wheelhouse_stay_unless_asked(source: Path, tmp_path:
     there = tmp_path / "house" / NAME
     there.parent.mkdir()
     there.write_bytes(OTHER)
-    assert fails(FileError, tmp_path / "house", listed(source)) == f"{there} has other bytes than {source}"
+    assert fails(FileError, tmp_path / "house", listed(source)) == f"{there} differs from {source}"
     assert there.read_bytes() == OTHER
     (fetched,) = fetch(tmp_path / "house", listed(source), clobber=True)
     assert fetched.outcome is FetchOutcome.COPIED

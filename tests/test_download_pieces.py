@@ -33,8 +33,8 @@ PIECE = 32 * 1024
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """300 kB are a large file here."""
-    monkeypatch.setattr(pieces, "_LEAST", PIECE)
-    monkeypatch.setattr(pieces, "_MOST", PIECE)
+    monkeypatch.setattr(pieces, "_MIN_RANGE_SIZE", PIECE)
+    monkeypatch.setattr(pieces, "_MAX_RANGE_SIZE", PIECE)
     monkeypatch.setattr(pieces, "WORTH", 2 * PIECE)
 
 
@@ -225,7 +225,7 @@ def test_a_stuck_connection_is_replaced(
     server: FileServer, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One part never comes: another connection is asked for it long before the time is over."""
-    monkeypatch.setattr(pieces, "_STUCK", 0.3)
+    monkeypatch.setattr(pieces, "_STALL_TIMEOUT", 0.3)
     stuck: list[int] = []
 
     def answer(start: int, end: int) -> Sequence[Step] | None:
@@ -335,7 +335,7 @@ def test_a_real_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     noise = hashlib.shake_256(b"noise").digest(3_000_000)
     wheel = wheel_bytes("dipy", "1.11.0", files={"dipy/noise.bin": noise})
     (staged / NAME).write_bytes(wheel)
-    monkeypatch.setattr(pieces, "_MOST", 256 * 1024)
+    monkeypatch.setattr(pieces, "_MAX_RANGE_SIZE", 256 * 1024)
     with servers.nginx(staged, extra="limit_rate 2m;") as url:
         server = FileServer({NAME: wheel}, url=url)
         (fetched,) = fetch(server, tmp_path / "house", jobs=4)
@@ -399,7 +399,7 @@ def test_memory_and_disk_depend_on_what_arrives(size: int, server: FileServer, p
 
 
 def test_a_plan_has_as_many_pieces_as_somebody_works_on() -> None:
-    assert len(pieces.Pieces([(0, 5)], 10**18)._pieces) == 2
+    assert len(pieces.Pieces([(0, 5)], 10**18)._ranges) == 2
 
 
 @pytest.mark.parametrize("size", [2**40 + 1, 10**18 - 1, 10**19])
@@ -408,7 +408,7 @@ def test_more_than_a_terabyte_is_refused_before_it_comes(size: int, server: File
         return [head(200, {**server.validators(NAME), "Content-Length": size}) + WHEEL[:PIECE], HANG]
 
     server.plan = [announced] * 20
-    with pytest.raises(FileError, match=r"the server announces more than 1 TiB of it"):
+    with pytest.raises(FileError, match=r"the server announces more than 1 TiB"):
         fetch(server, path, jobs=4)
     assert left_over(path) == []
 

@@ -211,7 +211,7 @@ def test_an_interrupt_ends_the_run_at_once(tmp_path: Path, stuck: str) -> None:
 def test_an_interrupt_leaves_only_what_can_be_continued(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wheel_uploader.download._PATIENCE", 30.0)
+    monkeypatch.setattr("wheel_uploader.download._SHUTDOWN_TIMEOUT", 30.0)
     names = [wheel_filename("dipy", "1.11.0", build=str(number)) for number in range(3)]
     house = tmp_path / "house"
 
@@ -283,7 +283,7 @@ def test_a_full_disk_stops_the_others(small_disk: Path) -> None:
         with pytest.raises(StorageError) as caught:
             fetch(server, small_disk / "house", *(remote(server, name) for name in names), jobs=1)
         assert len(server.requests) == 2
-    assert caught.value.details == ("1 of 5 files are in the wheelhouse, 3 were not tried or not finished",)
+    assert caught.value.details == ("1 of 5 files are in the wheelhouse, 3 were not started or not finished",)
 
 
 def test_a_file_larger_than_allowed(tmp_path: Path) -> None:

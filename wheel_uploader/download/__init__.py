@@ -1,4 +1,4 @@
-"""Bring the files of a release into the wheelhouse, or judge them where they lie, several at once."""
+"""Download the files of a release into the wheelhouse, or verify local files in place, concurrently."""
 
 from __future__ import annotations
 
@@ -41,27 +41,27 @@ from wheel_uploader.progress import Progress
 from wheel_uploader.verify import Memory, Seen, look, read
 from wheel_uploader.wheelhouse import Wheelhouse
 
-#: Files at once: a large file fills a connection, a small one spends its time waiting for answers.
-_JOBS, _JOBS_FOR_SMALL = 8, 16
-#: More threads than connections: a file that is being verified must not keep the line idle.
-_VERIFYING = 8
-#: Bytes: from this average on, files are large.
-_LARGE = 2_000_000
-#: Seconds that the workers get to put their files down when the run is interrupted.
-_PATIENCE = 3.0
-#: What the disk says to one file it would say to every other.
-_HOPELESS = {*DISK_FULL, errno.EROFS}
+#: Files at a time: a large file fills a connection, a small one mostly waits for responses.
+_JOBS_FOR_LARGE, _JOBS_FOR_SMALL = 8, 16
+#: Threads beyond the number of connections, so that verifying a file does not leave a connection idle.
+_VERIFICATION_THREADS = 8
+#: Bytes: average size from which files count as large.
+_LARGE_FILE_SIZE = 2_000_000
+#: Seconds that the threads get to save partial files when the run is interrupted.
+_SHUTDOWN_TIMEOUT = 3.0
+#: Storage errors that every other file would meet as well.
+_FATAL_ERRNOS = {*DISK_FULL, errno.EROFS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrivals:
-    """What a download brought: the files that are whole, what was found in any, and what went wrong."""
+    """The result of a download: the complete files, the findings in all files, and the failure."""
 
     fetched: tuple[Fetched, ...]
     findings: tuple[Finding, ...]
-    #: What is kept of what is in them, in the order of the files.
+    #: The summary of each file's contents, in the order of the files.
     summaries: tuple[FileSummary, ...]
-    #: The worst failure, whose details name the others; None when every file is here.
+    #: The most severe failure, with the others in its details; None if every file is complete.
     error: ReleaseError | None
 
 
@@ -77,38 +77,39 @@ def fetch_all(
     memory: Memory | None = None,
     apart: Apart | None = None,
 ) -> Arrivals:
-    """Bring every file, verified, into the wheelhouse, in the order given.
+    """Download and verify all files; the result has them in the order given.
 
-    Without a wheelhouse, files of this machine are verified where they lie, and nothing is written.
-    ``inspect`` judges what is in each file as soon as it is here, so that its time hides behind the network;
-    what ``memory`` has of the very same bytes is not looked into again. ``apart`` does that in a process of
-    its own, in the same way.
-    A file that fails does not keep the others from arriving.
+    Without a wheelhouse, local files are verified in place and nothing is written. ``inspect`` is called for
+    each file as soon as its bytes have arrived, overlapping inspection with downloads; results in the cache
+    (``memory``) for the same bytes are reused. The worker process (``apart``) inspects files in the same way
+    as this process. A file that fails does not stop the others.
     """
-    crew: _Crew[Fetched] = _Crew()
+    pool: _WorkerPool[Fetched] = _WorkerPool()
     inspections: dict[str, Inspection] = {}
     readers = Readers()
-    # Each file that is being read takes memory, in whichever process.
-    here = threading.Semaphore(1 if apart else 2)
-    # One file has nothing to be the same as.
-    known = Repeats() if len(files) > 1 else None
+    # Limits memory: each file that is being inspected needs some, in whichever process.
+    inspection_slots = threading.Semaphore(1 if apart else 2)
+    # Sharing members needs at least two files.
+    member_cache = Repeats() if len(files) > 1 else None
 
-    def seen_in(name: DistName, path: Path, sha256: str) -> Seen:
-        # While files come, this process has enough to do.
-        if apart and (seen := apart.read(name, path, sha256, wait=bool(house) and crew.brings)):
-            return seen
-        with here:
-            crew.check()
-            return read(name, path, sha256, inspect, known)
+    def inspect_file(name: DistName, path: Path, sha256: str) -> Seen:
+        # During downloads, wait for the worker process rather than compete with them in this one.
+        if apart and (result := apart.read(name, path, sha256, wait=bool(house) and pool.is_downloading)):
+            return result
+        with inspection_slots:
+            pool.check()
+            return read(name, path, sha256, inspect, member_cache)
 
-    def keep(name: DistName, path: Path, sha256: str) -> Seen:
-        seen = readers.call(lambda: look(name, path, sha256, seen_in, memory))
-        inspections[name.filename] = seen.inspection
-        return seen
+    def inspect_and_record(name: DistName, path: Path, sha256: str) -> Seen:
+        result = readers.call(lambda: look(name, path, sha256, inspect_file, memory))
+        inspections[name.filename] = result.inspection
+        return result
 
-    def task(name: DistName, remote: RemoteFile) -> Fetch | InPlace:
+    def create_task(name: DistName, remote: RemoteFile) -> Fetch | InPlace:
         if house is None:
-            return InPlace(name=name, remote=remote, progress=progress, check=crew.check, inspect=keep)
+            return InPlace(
+                name=name, remote=remote, progress=progress, check=pool.check, inspect=inspect_and_record
+            )
         return Fetch(
             name=name,
             remote=remote,
@@ -116,14 +117,14 @@ def fetch_all(
             http=http,
             progress=progress,
             clobber=clobber,
-            check=crew.check,
-            inspect=keep,
+            check=pool.check,
+            inspect=inspect_and_record,
             only_checks=not absent,
         )
 
-    new = [remote for name, remote in files if not (house and _is_here(house, name))]
+    new = [remote for name, remote in files if not (house and _is_downloaded(house, name))]
     absent = new if house else []
-    tasks = [task(name, remote) for name, remote in files]
+    tasks = [create_task(name, remote) for name, remote in files]
     sizes = [remote.size for remote in absent or [remote for _, remote in files]]
     size = None if None in sizes else sum(size or 0 for size in sizes)
     with (
@@ -132,17 +133,17 @@ def fetch_all(
         progress.total("download" if absent else "check", files=len(sizes), size=size),
     ):
         if apart:
-            apart.expect(sum(_about(remote) or 0 for remote in new))
-        crew.work_off(tasks, jobs or _default_jobs(files))
-        if house and crew.fetched:
+            apart.expect(sum(_estimated_size(remote) or 0 for remote in new))
+        pool.run(tasks, jobs or _default_jobs(files))
+        if house and pool.results:
             house.sync()
     filenames = [name.filename for name, _ in files]
-    inspected = [inspections[each] for each in filenames if each in inspections]
+    inspected = [inspections[filename] for filename in filenames if filename in inspections]
     return Arrivals(
-        fetched=tuple(crew.fetched[each] for each in filenames if each in crew.fetched),
-        findings=tuple(finding for each in inspected for finding in each.findings),
-        summaries=tuple(each.summary for each in inspected if each.summary),
-        error=_summary(crew, len(files)) if crew.failures else None,
+        fetched=tuple(pool.results[filename] for filename in filenames if filename in pool.results),
+        findings=tuple(finding for inspection in inspected for finding in inspection.findings),
+        summaries=tuple(inspection.summary for inspection in inspected if inspection.summary),
+        error=_combine_failures(pool, len(files)) if pool.failures else None,
     )
 
 
@@ -155,67 +156,72 @@ def fetch_companions(
     clobber: bool,
     progress: Progress,
 ) -> tuple[LocalCompanion, ...]:
-    """Bring what lies beside the files; without a wheelhouse it is read where it lies.
+    """Download the attestation files; without a wheelhouse, local ones are read where they are.
 
-    Raises the worst failure, when any fails: what is not known whole is not published.
+    Raises the most severe failure if any file fails, because an unverified attestation is not published.
     """
-    crew: _Crew[LocalCompanion] = _Crew()
+    pool: _WorkerPool[LocalCompanion] = _WorkerPool()
     tasks = [
         FetchCompanion(
-            companion=each, house=house, http=http, progress=progress, clobber=clobber, check=crew.check
+            companion=companion,
+            house=house,
+            http=http,
+            progress=progress,
+            clobber=clobber,
+            check=pool.check,
         )
-        for each in companions
+        for companion in companions
     ]
     if tasks:
         with progress.total("download" if house else "check", files=len(tasks), size=None):
-            crew.work_off(tasks, jobs or _JOBS_FOR_SMALL)
-            if house and crew.fetched:
+            pool.run(tasks, jobs or _JOBS_FOR_SMALL)
+            if house and pool.results:
                 house.sync()
-    if crew.failures:
-        raise _summary(crew, len(tasks))
-    return tuple(crew.fetched[each.filename] for each in companions)
+    if pool.failures:
+        raise _combine_failures(pool, len(tasks))
+    return tuple(pool.results[companion.filename] for companion in companions)
 
 
 def local_sha256(remote: RemoteFile) -> str:
-    """The hex sha256 of a file that a source found on this machine."""
+    """Return the hexadecimal sha256 of a local file that a source listed."""
     path = local_path(remote)
     return digest(read_file(open_file(path), str(path)), None).sha256
 
 
-def _is_here(house: Wheelhouse, name: DistName) -> bool:
+def _is_downloaded(wheelhouse: Wheelhouse, name: DistName) -> bool:
     try:
-        return house.holds(name.filename)
+        return wheelhouse.holds(name.filename)
     except StorageError:
-        return False  # Its own task will say so.
+        return False  # The file's own task reports the error.
 
 
 def _default_jobs(files: Sequence[tuple[DistName, RemoteFile]]) -> int:
-    sizes = [size for _, remote in files if (size := _about(remote)) is not None]
-    large = bool(sizes) and sum(sizes) / len(sizes) >= _LARGE
-    return _JOBS if large else _JOBS_FOR_SMALL
+    sizes = [size for _, remote in files if (size := _estimated_size(remote)) is not None]
+    are_large = bool(sizes) and sum(sizes) / len(sizes) >= _LARGE_FILE_SIZE
+    return _JOBS_FOR_LARGE if are_large else _JOBS_FOR_SMALL
 
 
-def _about(remote: RemoteFile) -> int | None:
+def _estimated_size(remote: RemoteFile) -> int | None:
     return remote.about if remote.size is None else remote.size
 
 
-def _summary(crew: _Crew[Fetched] | _Crew[LocalCompanion], count: int) -> ReleaseError:
-    """The worst failure, with the others as its details."""
-    error = worst(crew.failures.values())
-    others = [str(each) for each in crew.failures.values() if each is not error]
-    untried = count - len(crew.fetched) - len(crew.failures)
-    tail = f", {untried} were not tried or not finished" if untried else ""
-    state = [f"{len(crew.fetched)} of {count} files are in the wheelhouse{tail}"] if count > 1 else []
+def _combine_failures(pool: _WorkerPool[Fetched] | _WorkerPool[LocalCompanion], count: int) -> ReleaseError:
+    """Return the most severe failure, with the others as its details."""
+    error = worst(pool.failures.values())
+    others = [str(failure) for failure in pool.failures.values() if failure is not error]
+    unfinished = count - len(pool.results) - len(pool.failures)
+    tail = f", {unfinished} were not started or not finished" if unfinished else ""
+    state = [f"{len(pool.results)} of {count} files are in the wheelhouse{tail}"] if count > 1 else []
     error.details = (*error.details, *others, *state)
     return error
 
 
-Brought = TypeVar("Brought")
-Brings = TypeVar("Brings", covariant=True)
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
-class _Task(Protocol[Brings]):
-    """What brings one file."""
+class _Task(Protocol[T_co]):
+    """The task to download one file."""
 
     @property
     def filename(self) -> str: ...
@@ -223,84 +229,87 @@ class _Task(Protocol[Brings]):
     @property
     def remote(self) -> RemoteFile: ...
 
-    def run(self, lane: Lane) -> Brings: ...
+    def run(self, slot: Lane, /) -> T_co: ...
 
 
-class _Crew(Generic[Brought]):
-    """Threads that work off the files of one release, and what they bring."""
+class _WorkerPool(Generic[T]):
+    """The threads that download the files of one release, and their results."""
 
     def __init__(self) -> None:
-        #: By file name; written by the workers, read when they are done.
-        self.fetched: dict[str, Brought] = {}
+        #: By file name; written by the threads, read after they have ended.
+        self.results: dict[str, T] = {}
         self.failures: dict[str, ReleaseError] = {}
-        self._crash: BaseException | None = None
+        self._unexpected_error: BaseException | None = None
         self._stop = threading.Event()
-        self._lanes = Lanes(0)
+        self._slots = Lanes(0)
 
     @property
-    def brings(self) -> bool:
-        """Whether any file is on its way."""
-        return self._lanes.are_used
+    def is_downloading(self) -> bool:
+        """Whether any connection is in use."""
+        return self._slots.are_used
 
     def check(self) -> None:
-        """Raises Stopped when the run is ending."""
+        """Raise DownloadStopped when the run is ending."""
         if self._stop.is_set():
             raise Stopped
 
-    def work_off(self, tasks: Sequence[_Task[Brought]], jobs: int) -> None:
-        """Do all ``tasks``, the longest first, so that no large file runs alone at the end."""
-        todo = deque(sorted(tasks, key=lambda task: _about(task.remote) or 0, reverse=True))
-        lanes = self._lanes = Lanes(jobs)
+    def run(self, tasks: Sequence[_Task[T]], jobs: int) -> None:
+        """Run all ``tasks``, the largest files first, so that none of them is left alone at the end."""
+        queue = deque(sorted(tasks, key=lambda task: _estimated_size(task.remote) or 0, reverse=True))
+        slots = self._slots = Lanes(jobs)
 
         def check() -> None:
             self.check()
-            if not todo:
+            if not queue:
                 raise Stopped
 
         def work(done: threading.Event) -> None:
             try:
                 while True:
                     check()
-                    with Lane(lanes, check) as lane:
-                        self._do(todo.popleft(), lane)
+                    with Lane(slots, check) as slot:
+                        self._run_task(queue.popleft(), slot)
             except (Stopped, IndexError):
                 pass
             finally:
                 done.set()
 
-        # Not Thread.join: one that Ctrl-C interrupts takes a running thread for dead (Python 3.11, 3.12).
-        begun: list[threading.Event] = []
+        # Events, because a Thread.join that Ctrl-C interrupts marks a running thread as ended
+        # (Python 3.11, 3.12).
+        started: list[threading.Event] = []
         try:
-            for number in range(min(jobs + _VERIFYING, len(tasks))):
-                begun.append(threading.Event())
-                # A daemon: one that hangs in a read must not keep an interrupted process from ending.
-                threading.Thread(target=work, args=begun[-1:], name=f"download-{number}", daemon=True).start()
-            for done in begun:
+            for number in range(min(jobs + _VERIFICATION_THREADS, len(tasks))):
+                started.append(threading.Event())
+                # A daemon thread, so that a blocked read does not delay the exit of an interrupted process.
+                threading.Thread(
+                    target=work, args=started[-1:], name=f"download-{number}", daemon=True
+                ).start()
+            for done in started:
                 stopping.wait(done)
         except BaseException:
             self._stop.set()
-            end = time.monotonic() + _PATIENCE
-            for done in begun:
+            end = time.monotonic() + _SHUTDOWN_TIMEOUT
+            for done in started:
                 done.wait(max(0.0, end - time.monotonic()))
             raise
-        if self._crash:
-            raise self._crash
+        if self._unexpected_error:
+            raise self._unexpected_error
 
-    def _do(self, task: _Task[Brought], lane: Lane) -> None:
+    def _run_task(self, task: _Task[T], slot: Lane) -> None:
         filename = task.filename
         try:
-            self.fetched[filename] = task.run(lane)
+            self.results[filename] = task.run(slot)
         except Stopped:
             return
         except ReleaseError as error:
             if filename not in error.message:
-                # Of a redirect or a connection that broke, the sentence names the server only.
+                # The message of a redirect or connection error names the server only.
                 error.message = f"{filename}: {error.message}"
                 error.args = (error.message,)
             self.failures[filename] = error
             cause = error.__cause__
-            if isinstance(cause, OSError) and cause.errno in _HOPELESS:
+            if isinstance(cause, OSError) and cause.errno in _FATAL_ERRNOS:
                 self._stop.set()
-        except BaseException as error:  # noqa: BLE001 - raised again by work_off, in the main thread
-            self._crash = error
+        except BaseException as error:  # noqa: BLE001 - raised again by run, in the main thread
+            self._unexpected_error = error
             self._stop.set()

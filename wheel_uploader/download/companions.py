@@ -1,4 +1,4 @@
-"""One attestation from where it lies into the wheelhouse: small, read whole, and written all at once."""
+"""Download attestation files into the wheelhouse: they are small, and read and written as a whole."""
 
 from __future__ import annotations
 
@@ -18,167 +18,174 @@ from wheel_uploader.models import Companion, FetchOutcome, LocalCompanion, Remot
 from wheel_uploader.progress import Progress
 from wheel_uploader.wheelhouse import Note, Wheelhouse
 
-#: Bytes: real ones have 5 to 20 kB.
+#: Bytes; real attestations have 5 to 20 kB.
 LIMIT = 512 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchCompanion:
-    """What it takes to bring one attestation; without a wheelhouse it is read where it lies."""
+    """The task to download one attestation file; without a wheelhouse, a local one is read where it is."""
 
     companion: Companion
     house: Wheelhouse | None
     http: Http
     progress: Progress
     clobber: bool
-    #: Raises when the run is ending.
+    #: Raises DownloadStopped when the run is ending.
     check: Callable[[], None]
 
     @property
     def filename(self) -> str:
+        """The attestation file's name."""
         return self.companion.filename
 
     @property
     def remote(self) -> RemoteFile:
+        """The attestation file as it was listed."""
         return self.companion.remote
 
-    def run(self, lane: Lane) -> LocalCompanion:  # noqa: ARG002 - too small to leave it early
-        """The attestation, as it was listed. Raises FileError for one that is not, or is too large."""
+    def run(self, slot: Lane) -> LocalCompanion:  # noqa: ARG002 - too small to release the slot early
+        """Return the attestation file. Raises FileError if it is too large or differs from the listing."""
         if (self.remote.size or 0) > LIMIT:
-            raise self._too_large(bare_url(self.remote.url))
+            raise self._size_error(bare_url(self.remote.url))
         with self.progress.file(self.filename, size=self.remote.size) as bar:
-            taken = self._from_disk() if self.remote.url.startswith("file:") else self._from_server()
-            if taken.outcome in {FetchOutcome.DOWNLOADED, FetchOutcome.COPIED}:
-                bar.advance(len(taken.content))
-        self.progress.detail(f"{self.filename}: {taken.outcome}")
-        return taken
+            local = self._copy_from_disk() if self.remote.url.startswith("file:") else self._download()
+            if local.outcome in {FetchOutcome.DOWNLOADED, FetchOutcome.COPIED}:
+                bar.advance(len(local.content))
+        self.progress.detail(f"{self.filename}: {local.outcome}")
+        return local
 
-    # --- from this machine -----------------------------------------------------------------------------
+    # --- from a local path -----------------------------------------------------------------------------
 
-    def _from_disk(self) -> LocalCompanion:
+    def _copy_from_disk(self) -> LocalCompanion:
         path = local_path(self.remote)
-        content = self._as_listed(_read(path, self._too_large), str(path))
-        if self.house is None or self._lies_in(self.house, path):
-            return self._taken(path, content, FetchOutcome.IN_PLACE)
-        return self._settled(self.house, content, None, FetchOutcome.COPIED)
+        content = self._verify(_read_bounded(path, self._size_error), str(path))
+        if self.house is None or self._is_in(self.house, path):
+            return self._local_file(path, content, FetchOutcome.IN_PLACE)
+        return self._write(self.house, content, None, FetchOutcome.COPIED)
 
-    def _lies_in(self, house: Wheelhouse, path: Path) -> bool:
+    def _is_in(self, wheelhouse: Wheelhouse, path: Path) -> bool:
         with storage_errors(str(path)):
-            return path.parent.samefile(house.path)
+            return path.parent.samefile(wheelhouse.path)
 
     # --- from a server ---------------------------------------------------------------------------------
 
-    def _from_server(self) -> LocalCompanion:
-        assert self.house  # noqa: S101 - only files of this machine are judged without one
-        house, promise = self.house, Promise.of(self.remote)
-        here = self._here(house)
-        if here is not None and promise and promise.is_met(digest([here], promise)):
-            return self._taken(house.path / self.filename, here, FetchOutcome.UNCHANGED)
-        known = self._known(house, here)
-        what = f"download {self.filename}"
-        content, note = self.http.retrying(what, lambda: self._request(known))
+    def _download(self) -> LocalCompanion:
+        assert self.house  # noqa: S101 - only local files are checked without one
+        wheelhouse, expected = self.house, Promise.of(self.remote)
+        existing = self._read_existing(wheelhouse)
+        if existing is not None and expected and expected.is_met(digest([existing], expected)):
+            return self._local_file(wheelhouse.path / self.filename, existing, FetchOutcome.UNCHANGED)
+        stored = self._metadata_for_revalidation(wheelhouse, existing)
+        operation = f"download {self.filename}"
+        content, metadata = self.http.retrying(operation, lambda: self._request(stored))
         if content is None:
-            assert here is not None  # noqa: S101 - a server is asked so only about a file that is here
-            return self._taken(house.path / self.filename, here, FetchOutcome.UNCHANGED)
-        return self._settled(house, self._as_listed(content, bare_url(self.remote.url)), note, _NEW)
+            assert existing is not None  # noqa: S101 - a conditional request is sent only for an existing file
+            return self._local_file(wheelhouse.path / self.filename, existing, FetchOutcome.UNCHANGED)
+        content = self._verify(content, bare_url(self.remote.url))
+        return self._write(wheelhouse, content, metadata, FetchOutcome.DOWNLOADED)
 
-    def _known(self, house: Wheelhouse, here: bytes | None) -> Note | None:
-        """What was noted of the file that is here, when the server can be asked whether it still holds."""
-        note = house.note(self.filename) if here is not None and not Promise.of(self.remote) else None
-        same = note and note.digest == _digest_of(here or b"") and note.url == bare_url(self.remote.url)
-        return note if same else None
+    def _metadata_for_revalidation(self, wheelhouse: Wheelhouse, existing: bytes | None) -> Note | None:
+        """Return the stored metadata of the existing file if the server can be asked whether it changed."""
+        if existing is None or Promise.of(self.remote):
+            return None
+        metadata = wheelhouse.note(self.filename)
+        is_current = (
+            metadata and metadata.digest == _digest_of(existing) and metadata.url == bare_url(self.remote.url)
+        )
+        return metadata if is_current else None
 
-    def _request(self, known: Note | None) -> tuple[bytes | None, Note]:
-        """The bytes, or None when what is here still holds; and what the server said of them."""
+    def _request(self, stored: Note | None) -> tuple[bytes | None, Note]:
+        """Return the bytes and their metadata; None and ``stored`` if the file was not modified."""
         self.check()
         headers = {}
-        if known and known.etag:
-            headers["if-none-match"] = known.etag
-        if known and known.last_modified:
-            headers["if-modified-since"] = known.last_modified
-        where, content = bare_url(self.remote.url), b""
+        if stored and stored.etag:
+            headers["if-none-match"] = stored.etag
+        if stored and stored.last_modified:
+            headers["if-modified-since"] = stored.last_modified
+        location, content = bare_url(self.remote.url), b""
         pinned = "sha256" in self.remote.hashes
         with self.http.stream(
             self.remote.url, headers=headers, listed_at=self.remote.source, pinned=pinned
         ) as stream:
-            if stream.status == 304 and known:
-                return None, known
+            if stream.status == 304 and stored:
+                return None, stored
             if stream.status != 200:
-                raise NetworkError(f"{where} answered {stream.status} to a plain request")
+                raise NetworkError(f"{location} returned status {stream.status} for the whole file")
             for chunk in stream.chunks(LIMIT):
                 content += chunk
                 if len(content) > LIMIT:
-                    raise self._too_large(where)
-            note = Note(
-                url=where,
+                    raise self._size_error(location)
+            metadata = Note(
+                url=location,
                 etag=etag(stream.headers),
                 last_modified=last_modified(stream.headers),
                 size=len(content),
                 digest=_digest_of(content),
             )
-        return content, note
+        return content, metadata
 
     # --- both ------------------------------------------------------------------------------------------
 
-    def _here(self, house: Wheelhouse) -> bytes | None:
-        """What the wheelhouse has under this name."""
-        if not house.holds(self.filename):
+    def _read_existing(self, wheelhouse: Wheelhouse) -> bytes | None:
+        """Return the contents of the file of this name in the wheelhouse; None if there is none."""
+        if not wheelhouse.holds(self.filename):
             return None
-        return _read(house.path / self.filename, self._too_large)
+        return _read_bounded(wheelhouse.path / self.filename, self._size_error)
 
-    def _as_listed(self, content: bytes, where: str) -> bytes:
-        promise = Promise.of(self.remote)
-        found = digest([content], promise)
-        if self.remote.size not in {None, found.size}:
-            raise self._other(where, f"it has {found.size} bytes, and {self.remote.size} were listed")
-        if promise and not promise.is_met(found):
-            raise self._other(where, _differs(promise, found))
+    def _verify(self, content: bytes, location: str) -> bytes:
+        """Return ``content`` if it has the listed size and digest; else raise FileError."""
+        expected = Promise.of(self.remote)
+        computed = digest([content], expected)
+        if self.remote.size not in {None, computed.size}:
+            raise self._mismatch(
+                location, f"it has {computed.size} bytes, but {self.remote.size} were listed"
+            )
+        if expected and not expected.is_met(computed):
+            raise self._mismatch(location, _describe_difference(expected, computed))
         return content
 
-    def _settled(
-        self, house: Wheelhouse, content: bytes, note: Note | None, outcome: FetchOutcome
+    def _write(
+        self, wheelhouse: Wheelhouse, content: bytes, metadata: Note | None, outcome: FetchOutcome
     ) -> LocalCompanion:
-        """Give it its name in the wheelhouse, unless the same bytes are here under it already."""
-        path, here = house.path / self.filename, self._here(house)
-        if here == content:
+        """Write the file to the wheelhouse, unless an existing file has the same bytes."""
+        path, existing = wheelhouse.path / self.filename, self._read_existing(wheelhouse)
+        if existing == content:
             outcome = FetchOutcome.UNCHANGED
-        elif here is not None and not self.clobber:
+        elif existing is not None and not self.clobber:
             raise FileError(
-                f"{printable(str(path))} has other bytes than {printable(bare_url(self.remote.url))}",
-                hint="Remove it, or let it be overwritten with -c.",
+                f"{printable(str(path))} differs from {printable(bare_url(self.remote.url))}",
+                hint="Remove it, or overwrite it with -c.",
             )
         else:
-            house.write_small(self.filename, content)
-        if note:
-            house.write_note(self.filename, note)
-        return self._taken(path, content, outcome)
+            wheelhouse.write_small(self.filename, content)
+        if metadata:
+            wheelhouse.write_note(self.filename, metadata)
+        return self._local_file(path, content, outcome)
 
-    def _taken(self, path: Path, content: bytes, outcome: FetchOutcome) -> LocalCompanion:
+    def _local_file(self, path: Path, content: bytes, outcome: FetchOutcome) -> LocalCompanion:
         return LocalCompanion(about=self.companion.about, path=path, content=content, outcome=outcome)
 
-    def _too_large(self, where: str) -> FileError:
+    def _size_error(self, location: str) -> FileError:
         return FileError(
-            f"{printable(where)} is larger than any attestation ({human_size(LIMIT)} at most)",
-            hint="See what it is; --attestations none leaves all attestations out.",
+            f"{printable(location)} is too large for an attestation (at most {human_size(LIMIT)})",
+            hint="Check the staged file, or pass --attestations none to skip all attestations.",
         )
 
-    def _other(self, where: str, why: str) -> FileError:
+    def _mismatch(self, location: str, reason: str) -> FileError:
         return FileError(
-            f"{self.filename} from {printable(where)}: {why}",
-            hint="The staging place has a damaged file, or it changed meanwhile: "
-            "look there, then run the same command again.",
+            f"{self.filename} from {printable(location)}: {reason}",
+            hint="The staged file is damaged, or it changed during the run: check it on the staging "
+            "server, then run the same command again.",
         )
 
 
-_NEW = FetchOutcome.DOWNLOADED
-
-
-def _read(path: Path, too_large: Callable[[str], FileError]) -> bytes:
+def _read_bounded(path: Path, size_error: Callable[[str], FileError]) -> bytes:
     content = b""
     for chunk in read_file(open_file(path), str(path)):
         content += chunk
         if len(content) > LIMIT:
-            raise too_large(str(path))
+            raise size_error(str(path))
     return content
 
 
@@ -186,5 +193,6 @@ def _digest_of(content: bytes) -> str:
     return f"sha256:{digest([content], None).sha256}"
 
 
-def _differs(promise: Promise, found: Digests) -> str:
-    return f"its {promise.algorithm} is {found.hexes[promise.algorithm]}, and {promise.hex} was listed"
+def _describe_difference(expected: Promise, computed: Digests) -> str:
+    algorithm = expected.algorithm
+    return f"its {algorithm} is {computed.hexes[algorithm]}, but {expected.hex} was listed"

@@ -1,4 +1,4 @@
-"""One file into the wheelhouse: is it here already, does that hold, and if not, bring it and verify it."""
+"""Download one file into the wheelhouse, or reuse the file that is already there, and verify it."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from wheel_uploader.verified_file import open_regular
 from wheel_uploader.verify import Mismatch, Seen, verified
 from wheel_uploader.wheelhouse import Note, Wheelhouse
 
-#: What vouches for a file of which the source has no hash, when its server answers 304.
-STILL = "its server: unchanged since it was fetched"
+#: The report's ``verified_by`` for a file without a listed digest whose server responds with 304.
+STILL = "the server: not modified since the download"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetch:
-    """What it takes to fetch one file."""
+    """The task to download and verify one file."""
 
     name: DistName
     remote: RemoteFile
@@ -43,123 +43,129 @@ class Fetch:
     http: Http
     progress: Progress
     clobber: bool
-    #: Called between any two chunks: raises when the run is ending.
+    #: Called between chunks; raises DownloadStopped when the run is ending.
     check: Callable[[], None]
-    #: Looks into the file, whole or not: its name, its path, its sha256.
+    #: Inspects the file, intact or damaged, by name, path and sha256.
     inspect: Callable[[DistName, Path, str], Seen]
-    #: Every file of the release is here: what is left to do is to look into them.
+    #: Whether every file of the release is in the wheelhouse, so that only verifying them takes time.
     only_checks: bool = False
 
     @property
     def filename(self) -> str:
+        """The file's name."""
         return self.name.filename
 
-    def run(self, lane: Lane) -> Fetched:
-        """The file, verified and in the wheelhouse; ``lane`` is left as soon as its bytes are here."""
-        promise = Promise.of(self.remote)
+    def run(self, slot: Lane) -> Fetched:
+        """Return the file, verified and in the wheelhouse; release ``slot`` when its bytes have arrived."""
+        expected = Promise.of(self.remote)
         is_local = self.remote.url.startswith("file:")
-        fetched = self._from_disk(promise) if is_local else self._from_server(promise, lane)
-        self.progress.detail(f"{self.name.filename}: {fetched.outcome}, vouched for by {fetched.vouched_by}")
+        fetched = self._copy_from_disk(expected) if is_local else self._download(expected, slot)
+        self.progress.detail(f"{self.name.filename}: {fetched.outcome}, verified by {fetched.vouched_by}")
         return fetched
 
     # --- from a server ---------------------------------------------------------------------------------
 
-    def _from_server(self, promise: Promise | None, lane: Lane) -> Fetched:
-        here = self._digests_here(promise)
-        known = None
-        if here and promise:
-            if promise.is_met(here):
-                return self._as_it_lies(here, promise, FetchOutcome.UNCHANGED)
-            self._refuse_to_replace()
-        elif here:
-            known = self._known(here)
+    def _download(self, expected: Promise | None, slot: Lane) -> Fetched:
+        existing = self._digests_of_existing(expected)
+        stored = None
+        if existing and expected:
+            if expected.is_met(existing):
+                return self._keep_existing(existing, expected, FetchOutcome.UNCHANGED)
+            self._require_clobber()
+        elif existing:
+            stored = self._metadata_for_revalidation(existing)
         with (
             self.progress.file(self.name.filename, size=self.remote.size) as bar,
-            Partial(self.house, self.name.filename, promise) as partial,
+            Partial(self.house, self.name.filename, expected) as partial,
         ):
             transfer = Transfer(
                 self.name.filename,
                 self.remote,
                 self.house,
                 partial,
-                promised=str(promise or ""),
+                expected_digest=str(expected or ""),
                 check=self.check,
                 bar=bar,
             )
-            note, vouched = self._transfer(transfer, partial, promise, known, lane)
-            if note is None:
-                assert here  # noqa: S101 - a server is asked so only about a file that is here
-                return self._as_it_lies(here, promise, FetchOutcome.UNCHANGED, STILL)
-            note = replace(note, size=partial.size, digest=f"sha256:{partial.digests().sha256}", parts="")
+            metadata, verified_by = self._transfer(transfer, partial, expected, stored, slot)
+            if metadata is None:
+                assert existing  # noqa: S101 - a conditional request is sent only for an existing file
+                return self._keep_existing(existing, expected, FetchOutcome.UNCHANGED, STILL)
+            sha256 = partial.digests().sha256
+            metadata = replace(metadata, size=partial.size, digest=f"sha256:{sha256}", parts="")
             outcome = FetchOutcome.RESUMED if transfer.resumed else FetchOutcome.DOWNLOADED
-            return self._settle(partial, here, note, outcome, vouched)
+            return self._finish(partial, existing, metadata, outcome, verified_by)
 
     def _transfer(
-        self, transfer: Transfer, partial: Partial, promise: Promise | None, known: Note | None, lane: Lane
+        self, transfer: Transfer, partial: Partial, expected: Promise | None, stored: Note | None, slot: Lane
     ) -> tuple[Note | None, str]:
-        """Transfer and verify, twice at most; no note when the server says that ``known`` holds."""
+        """Transfer and verify the file, twice at most.
+
+        Return its metadata and the report's ``verified_by``; no metadata if the server reports that the file
+        with the metadata ``stored`` was not modified.
+        """
         try:
-            note = self._in_lane(lane, transfer, known)
-            return note, self._verified_once(partial, promise) if note else ""
+            metadata = self._transfer_in_slot(slot, transfer, stored)
+            return metadata, self._verify_partial(partial, expected) if metadata else ""
         except Mismatch as error:
-            self.progress.detail(f"{self.name.filename}: {error}; fetching it once more")
+            self.progress.detail(f"{self.name.filename}: {error}; downloading it again")
         transfer.restart()
         try:
-            return self._in_lane(lane, transfer), self._verified_once(partial, promise)
+            return self._transfer_in_slot(slot, transfer), self._verify_partial(partial, expected)
         except Mismatch as error:
             raise FileError(
                 f"{self.name.filename} from {bare_url(self.remote.url)}: {error}",
-                hint="The staging place has a damaged file, or it changed meanwhile: "
-                "look there, then run the same command again.",
+                hint="The staged file is damaged, or it changed during the run: check it on the staging "
+                "server, then run the same command again.",
             ) from None
 
-    def _in_lane(self, lane: Lane, transfer: Transfer, known: Note | None = None) -> Note | None:
-        lane.enter(self.check)
+    def _transfer_in_slot(self, slot: Lane, transfer: Transfer, stored: Note | None = None) -> Note | None:
+        slot.enter(self.check)
         try:
-            note = transfer.run(self.http, lane.all, known)
+            metadata = transfer.run(self.http, slot.all, stored)
         except RedirectRefused as error:
             raise error.as_missing() from None
-        lane.leave()
-        return note
+        slot.leave()
+        return metadata
 
-    def _verified_once(self, partial: Partial, promise: Promise | None) -> str:
-        return verified(self.name, partial.path, partial.digests(), self.remote, promise, self.inspect)
+    def _verify_partial(self, partial: Partial, expected: Promise | None) -> str:
+        return verified(self.name, partial.path, partial.digests(), self.remote, expected, self.inspect)
 
-    def _known(self, here: Digests) -> Note | None:
-        """What was noted of the file that is here, when the server can be asked whether it still holds."""
-        note = self.house.note(self.name.filename)
+    def _metadata_for_revalidation(self, existing: Digests) -> Note | None:
+        """Return the stored metadata of the existing file if the server can be asked whether it changed."""
+        metadata = self.house.note(self.name.filename)
         if (
-            note is None
-            or note.url != bare_url(self.remote.url)
-            or not (note.etag or note.last_modified)
-            or (note.size, note.digest) != (here.size, f"sha256:{here.sha256}")
-            or self.remote.size not in {None, here.size}
+            metadata is None
+            or metadata.url != bare_url(self.remote.url)
+            or not (metadata.etag or metadata.last_modified)
+            or (metadata.size, metadata.digest) != (existing.size, f"sha256:{existing.sha256}")
+            or self.remote.size not in {None, existing.size}
         ):
             return None
-        return note
+        return metadata
 
-    # --- from this machine -----------------------------------------------------------------------------
+    # --- from a local path -----------------------------------------------------------------------------
 
-    def _from_disk(self, promise: Promise | None) -> Fetched:
+    def _copy_from_disk(self, expected: Promise | None) -> Fetched:
         path = local_path(self.remote)
-        here = self._digests_here(promise)
-        if here and self._is_in_place(path):
-            return self._as_it_lies(here, promise, FetchOutcome.IN_PLACE)
-        if here and digest(read_file(open_file(path), str(path)), promise, self.check) == here:
-            return self._as_it_lies(here, promise, FetchOutcome.UNCHANGED)
-        if here:
-            self._refuse_to_replace()
+        existing = self._digests_of_existing(expected)
+        if existing and self._is_in_place(path):
+            return self._keep_existing(existing, expected, FetchOutcome.IN_PLACE)
+        if existing and digest(read_file(open_file(path), str(path)), expected, self.check) == existing:
+            return self._keep_existing(existing, expected, FetchOutcome.UNCHANGED)
+        if existing:
+            self._require_clobber()
         with (
             self.progress.file(self.name.filename, size=self.remote.size) as bar,
-            Partial(self.house, self.name.filename, promise) as partial,
+            Partial(self.house, self.name.filename, expected) as partial,
         ):
             partial.restart()
             for chunk in read_file(open_file(path), str(path)):
                 self.check()
                 partial.write(chunk)
                 bar.advance(len(chunk))
-            vouched = self._verified(partial.path, partial.digests(), promise, str(path))
-            return self._settle(partial, here, None, FetchOutcome.COPIED, vouched)
+            verified_by = self._verify_once(partial.path, partial.digests(), expected, str(path))
+            return self._finish(partial, existing, None, FetchOutcome.COPIED, verified_by)
 
     def _is_in_place(self, path: Path) -> bool:
         with storage_errors(str(path)):
@@ -167,78 +173,79 @@ class Fetch:
 
     # --- both ------------------------------------------------------------------------------------------
 
-    def _digests_here(self, promise: Promise | None) -> Digests | None:
-        """The digests of the file of this name in the wheelhouse; None when there is none."""
+    def _digests_of_existing(self, expected: Promise | None) -> Digests | None:
+        """Return the digests of the file of this name in the wheelhouse; None if there is none."""
         if not self.house.holds(self.name.filename):
             return None
         descriptor = open_regular(self._path, lambda: self.house.open_file(self.name.filename))
-        return digest(read_file(descriptor, str(self._path)), promise, self.check)
+        return digest(read_file(descriptor, str(self._path)), expected, self.check)
 
     @property
     def _path(self) -> Path:
         return self.house.path / self.name.filename
 
-    def _refuse_to_replace(self) -> None:
+    def _require_clobber(self) -> None:
+        """Raise FileError unless the existing file, which differs, may be overwritten."""
         if not self.clobber:
             raise FileError(
-                f"{printable(str(self._path))} has other bytes than {printable(_where(self.remote))}",
-                hint="Remove it, or let it be overwritten with -c.",
+                f"{printable(str(self._path))} differs from {printable(_location(self.remote))}",
+                hint="Remove it, or overwrite it with -c.",
             )
 
-    def _as_it_lies(
-        self, here: Digests, promise: Promise | None, outcome: FetchOutcome, vouched: str = ""
+    def _keep_existing(
+        self, existing: Digests, expected: Promise | None, outcome: FetchOutcome, verified_by: str = ""
     ) -> Fetched:
-        """The file that is here, read once more."""
-        with self.progress.file(self.name.filename, size=here.size) as bar:
-            said = self._verified(self._path, here, promise, str(self._path))
+        """Verify the existing file and return it."""
+        with self.progress.file(self.name.filename, size=existing.size) as bar:
+            own_verification = self._verify_once(self._path, existing, expected, str(self._path))
             if self.only_checks:
-                bar.advance(here.size)
-        return self._fetched(here, outcome, vouched or said)
+                bar.advance(existing.size)
+        return self._fetched(existing, outcome, verified_by or own_verification)
 
-    def _verified(self, path: Path, digests: Digests, promise: Promise | None, called: str) -> str:
-        """What vouches for a file that will not get better by being read again."""
+    def _verify_once(self, path: Path, digests: Digests, expected: Promise | None, location: str) -> str:
+        """Verify a local file; raise FileError on a mismatch, because reading it again would not help."""
         try:
-            return verified(self.name, path, digests, self.remote, promise, self.inspect)
+            return verified(self.name, path, digests, self.remote, expected, self.inspect)
         except Mismatch as error:
-            raise FileError(f"{printable(called)}: {error}") from None
+            raise FileError(f"{printable(location)}: {error}") from None
 
-    def _settle(
+    def _finish(
         self,
         partial: Partial,
-        here: Digests | None,
-        note: Note | None,
+        existing: Digests | None,
+        metadata: Note | None,
         outcome: FetchOutcome,
-        vouched: str,
+        verified_by: str,
     ) -> Fetched:
-        """Give the verified partial file its name, unless the same bytes are here under it already."""
+        """Give the verified partial file its final name, unless an existing file has the same bytes."""
         digests = partial.digests()
-        if here == digests:
+        if existing == digests:
             outcome = FetchOutcome.UNCHANGED
-            if note:
-                self.house.write_note(self.name.filename, note)
+            if metadata:
+                self.house.write_note(self.name.filename, metadata)
             partial.keep = False
         else:
-            if here:
-                self._refuse_to_replace()
-            partial.publish(note, replace=here is not None)
-        return self._fetched(digests, outcome, vouched)
+            if existing:
+                self._require_clobber()
+            partial.publish(metadata, replace=existing is not None)
+        return self._fetched(digests, outcome, verified_by)
 
-    def _fetched(self, digests: Digests, outcome: FetchOutcome, vouched: str) -> Fetched:
+    def _fetched(self, digests: Digests, outcome: FetchOutcome, verified_by: str) -> Fetched:
         file = LocalFile(
             name=self.name,
             path=self._path,
             size=digests.size,
             sha256=digests.sha256,
         )
-        return Fetched(file=file, remote=self.remote, outcome=outcome, vouched_by=vouched)
+        return Fetched(file=file, remote=self.remote, outcome=outcome, vouched_by=verified_by)
 
 
 def local_path(remote: RemoteFile) -> Path:
-    """The path that a ``file:`` URL stands for."""
+    """Return the path in a ``file:`` URL."""
     path = urlsplit(remote.url).path
-    # url2pathname loses the bytes of a name that are not UTF-8.
+    # url2pathname loses bytes of a name that are not UTF-8.
     return Path(os.fsdecode(unquote_to_bytes(path)) if os.name == "posix" else url2pathname(path))
 
 
-def _where(remote: RemoteFile) -> str:
+def _location(remote: RemoteFile) -> str:
     return str(local_path(remote)) if remote.url.startswith("file:") else bare_url(remote.url)

@@ -1,4 +1,4 @@
-"""One file of this machine, judged where it lies: it is read and verified, and nothing is written."""
+"""Verify a local file where it is, without writing anything."""
 
 from __future__ import annotations
 
@@ -24,26 +24,27 @@ from wheel_uploader.verify import Mismatch, Seen, verified
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InPlace:
-    """What it takes to judge one file without a wheelhouse."""
+    """The task to verify one local file without a wheelhouse."""
 
     name: DistName
-    #: A ``file:`` URL.
+    #: Its URL is a ``file:`` URL.
     remote: RemoteFile
     progress: Progress
-    #: Called between any two chunks: raises when the run is ending.
+    #: Called between chunks; raises DownloadStopped when the run is ending.
     check: Callable[[], None]
-    #: Looks into the file, whole or not: its name, its path, its sha256.
+    #: Inspects the file, intact or damaged, by name, path and sha256.
     inspect: Callable[[DistName, Path, str], Seen]
 
     @property
     def filename(self) -> str:
+        """The file's name."""
         return self.name.filename
 
-    def run(self, lane: Lane) -> Fetched:  # noqa: ARG002 - no connection, nothing to leave early
-        """The file, verified where it is. Raises FileError for one that is damaged."""
+    def run(self, slot: Lane) -> Fetched:  # noqa: ARG002 - no connection, so no slot to release early
+        """Verify the file and return it. Raises FileError if it is damaged."""
         path = local_path(self.remote)
-        promise = Promise.of(self.remote)
-        hashes = Hashes(promise)
+        expected = Promise.of(self.remote)
+        hashes = Hashes(expected)
         with self.progress.file(self.name.filename, size=self.remote.size) as bar:
             for chunk in read_file(open_file(path), str(path)):
                 self.check()
@@ -51,7 +52,7 @@ class InPlace:
                 bar.advance(len(chunk))
             digests = hashes.result()
             try:
-                vouched_by = verified(self.name, path, digests, self.remote, promise, self.inspect)
+                verified_by = verified(self.name, path, digests, self.remote, expected, self.inspect)
             except Mismatch as error:
                 raise FileError(f"{printable(str(path))}: {error}") from None
         file = LocalFile(
@@ -60,4 +61,4 @@ class InPlace:
             size=digests.size,
             sha256=digests.sha256,
         )
-        return Fetched(file=file, remote=self.remote, outcome=FetchOutcome.IN_PLACE, vouched_by=vouched_by)
+        return Fetched(file=file, remote=self.remote, outcome=FetchOutcome.IN_PLACE, vouched_by=verified_by)

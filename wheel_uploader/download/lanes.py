@@ -1,4 +1,4 @@
-"""How many connections work at once: a file has a lane while its bytes come, not while it is verified."""
+"""Connection slots, which limit the connections of a download; a file has none while it is verified."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-#: Seconds between two looks whether to go on waiting.
-_LOOK = 0.2
+#: Seconds between two calls of ``check`` while waiting.
+_POLL_INTERVAL = 0.2
 
 
 class Lanes:
-    """The lanes that the files of a run share; whoever waits for one comes before who wants a second."""
+    """The connection slots of a run; a file that waits for its first goes before one that wants another."""
 
     def __init__(self, count: int) -> None:
         self._count = self._free = count
@@ -20,27 +20,28 @@ class Lanes:
         self._changed = threading.Condition()
 
     def take(self, check: Callable[[], None]) -> None:
-        """Wait for a lane; ``check`` may end that by raising."""
+        """Wait for a slot and acquire it; ``check`` is called while waiting and may raise."""
         with self._changed:
             self._waiting += 1
             try:
                 while not self._free:
                     check()
-                    self._changed.wait(_LOOK)
+                    self._changed.wait(_POLL_INTERVAL)
                 self._free -= 1
             finally:
                 self._waiting -= 1
 
     @property
     def are_used(self) -> bool:
+        """Whether any slot is in use."""
         return self._free < self._count
 
     def has_spare(self) -> bool:
-        """Whether one could be taken that nobody waits for."""
+        """Return whether a slot is free and no file waits for it."""
         return self._free > 0 and not self._waiting
 
     def take_spare(self) -> bool:
-        """Take one more, when nobody waits for it; it has to be given back."""
+        """Acquire one more slot if no file waits for it; the caller must give it back."""
         with self._changed:
             if self._waiting or not self._free:
                 return False
@@ -48,17 +49,18 @@ class Lanes:
             return True
 
     def give_back(self) -> None:
+        """Release one slot."""
         with self._changed:
             self._free += 1
             self._changed.notify()
 
 
 class Lane:
-    """The lane of one file, from the moment that it is that file's turn."""
+    """The connection slot of one file, inside the ``with`` statement or until it is released earlier."""
 
-    def __init__(self, lanes: Lanes, check: Callable[[], None]) -> None:
-        """Wait for it; ``check`` may end that by raising."""
-        self.all = lanes
+    def __init__(self, slots: Lanes, check: Callable[[], None]) -> None:
+        """Wait for a slot; ``check`` is called while waiting and may raise."""
+        self.all = slots
         self._is_held = False
         self.enter(check)
 
@@ -71,13 +73,13 @@ class Lane:
         self.leave()
 
     def leave(self) -> None:
-        """Let the next file have it; twice is once."""
+        """Release the slot, if it is held."""
         if self._is_held:
             self._is_held = False
             self.all.give_back()
 
     def enter(self, check: Callable[[], None]) -> None:
-        """Wait for one again, if it was left."""
+        """Wait for a slot again, if it was released."""
         if not self._is_held:
             self.all.take(check)
             self._is_held = True

@@ -1,4 +1,4 @@
-"""A file on its way into the wheelhouse: private, hashed as it grows, and named only when it is whole."""
+"""Partial files: private, hashed while they grow, and given their final name only when complete."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from wheel_uploader.errors import FileError, StorageError
 from wheel_uploader.verified_file import HINT
 from wheel_uploader.wheelhouse import PART, Note, Wheelhouse
 
-_READ = 1024 * 1024
+_READ_SIZE = 1024 * 1024
 
 
 class Partial:
-    """The partial file of one name; unless ``keep``, what is there when the ``with`` ends is removed."""
+    """The partial file of one download; it is removed at the end of ``with`` unless it can be resumed."""
 
-    def __init__(self, house: Wheelhouse, filename: str, promise: Promise | None) -> None:
-        self._house = house
+    def __init__(self, wheelhouse: Wheelhouse, filename: str, expected: Promise | None) -> None:
+        self._wheelhouse = wheelhouse
         self._filename = filename
-        self._promise = promise
+        self._expected = expected
         self._stream: io.FileIO | None = None
-        self._hashes = Hashes(promise)
-        #: Held while the file is at a place that somebody else may not move.
-        self._position = threading.Lock()
-        #: Set while what is there could be continued by a later run.
+        self._hashes = Hashes(expected)
+        #: Held from a seek to the read or write that depends on it.
+        self._position_lock = threading.Lock()
+        #: Whether a later run could resume the file.
         self.keep = False
 
     def __enter__(self) -> Self:
@@ -43,47 +43,54 @@ class Partial:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._stream:
-            # Network disks may fail only now; what was not published is of no use to anybody.
+            # A network file system may report an error only now; a complete file was closed before.
             with contextlib.suppress(OSError):
                 self._stream.close()
-        # A file that lies, or a disk that is full, has nothing worth continuing.
+        # After a wrong file or a full disk there is nothing worth resuming.
         if not self.keep or not self.size or isinstance(error, (FileError, StorageError)):
             with contextlib.suppress(StorageError):
-                self._house.forget_stump(self._filename)
+                self._wheelhouse.forget_stump(self._filename)
 
     @property
     def path(self) -> Path:
-        return self._house.hidden.path / (self._filename + PART)
+        """The path of the partial file."""
+        return self._wheelhouse.hidden.path / (self._filename + PART)
 
     @property
     def size(self) -> int:
-        """Bytes that are there."""
+        """The number of bytes from the start that are written and hashed."""
         return self._hashes.size
 
     def digests(self) -> Digests:
+        """Return the digests of the first ``size`` bytes."""
         return self._hashes.result()
 
-    def take_up(self, progress: Callable[[int], None], *, first: int | None = None, least: int = 0) -> bool:
-        """Open what an earlier run left, and hash it; False when it is not a plain file of our own.
+    def take_up(
+        self, progress: Callable[[int], None], *, hash_limit: int | None = None, min_size: int = 0
+    ) -> bool:
+        """Open and hash the partial file of an earlier run; return False if it cannot be used.
 
-        ``first``: hash no more than so many bytes of it. ``least``: the size that it has to have.
+        It must be a regular file without other links and have at least ``min_size`` bytes. At most
+        ``hash_limit`` bytes are hashed; ``progress`` is called with the number of bytes of each chunk.
         """
         with storage_errors(str(self.path)):
-            stream = self._open_stump()
-            if stream and os.fstat(stream.fileno()).st_size < least:
+            stream = self._open_existing()
+            if stream and os.fstat(stream.fileno()).st_size < min_size:
                 stream.close()
                 return False
             while stream and (
-                chunk := stream.read(_READ if first is None else min(_READ, first - self.size))
+                chunk := stream.read(
+                    _READ_SIZE if hash_limit is None else min(_READ_SIZE, hash_limit - self.size)
+                )
             ):
                 self._hashes.update(chunk)
                 progress(len(chunk))
         self._stream = stream
         return stream is not None
 
-    def _open_stump(self) -> io.FileIO | None:
+    def _open_existing(self) -> io.FileIO | None:
         try:
-            descriptor = self._house.hidden.open(self._filename + PART, os.O_RDWR)
+            descriptor = self._wheelhouse.hidden.open(self._filename + PART, os.O_RDWR)
         except OSError:
             return None
         status = os.fstat(descriptor)
@@ -93,71 +100,72 @@ class Partial:
         return None
 
     def restart(self) -> None:
-        """Throw away what is there; the next byte is the first."""
+        """Discard all bytes and create an empty partial file."""
         if self._stream:
             with storage_errors(str(self.path)):
                 self._stream.close()
-        # The note goes with the bytes that it was about.
-        self._house.forget_stump(self._filename)
+        # The metadata describes the discarded bytes, so it is removed as well.
+        self._wheelhouse.forget_stump(self._filename)
         with storage_errors(str(self.path)):
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
-            self._stream = io.FileIO(self._house.hidden.open(self._filename + PART, flags), "r+b")
-        self._hashes = Hashes(self._promise)
+            self._stream = io.FileIO(self._wheelhouse.hidden.open(self._filename + PART, flags), "r+b")
+        self._hashes = Hashes(self._expected)
 
     def write(self, data: bytes) -> None:
-        """Append ``data``; ``restart`` or ``take_up`` has to come first."""
+        """Append and hash ``data``; the file must be open."""
         assert self._stream  # noqa: S101
         with storage_errors(str(self.path)):
-            # One write can be shorter than asked for, just before the disk is full.
+            # A write can be short just before the disk is full.
             rest = memoryview(data)
             while rest:
                 rest = rest[self._stream.write(rest) :]
         self._hashes.update(data)
 
-    def place(self, at: int, data: bytes) -> None:
-        """Write ``data`` at its place, wherever that is; ``follow`` hashes it later."""
+    def place(self, offset: int, data: bytes) -> None:
+        """Write ``data`` at ``offset`` without hashing it, because bytes before it may still be missing."""
         assert self._stream  # noqa: S101
-        with storage_errors(str(self.path)), self._position:
-            self._stream.seek(at)
+        with storage_errors(str(self.path)), self._position_lock:
+            self._stream.seek(offset)
             rest = memoryview(data)
             while rest:
                 rest = rest[self._stream.write(rest) :]
 
     def follow(self, end: int) -> None:
-        """Hash what was placed, up to ``end``: all before that is there."""
+        """Hash the bytes up to ``end``, all of which have been written."""
         assert self._stream  # noqa: S101
         while self.size < end:
-            with storage_errors(str(self.path)), self._position:
+            with storage_errors(str(self.path)), self._position_lock:
                 self._stream.seek(self.size)
-                chunk = self._stream.read(min(_READ, end - self.size))
+                chunk = self._stream.read(min(_READ_SIZE, end - self.size))
             if not chunk:
-                raise FileError(f"{printable(str(self.path))} was cut while it was written")
+                raise FileError(f"{printable(str(self.path))} was truncated during the download")
             self._hashes.update(chunk)
 
     def _require_same_file(self) -> None:
-        """Raise FileError if another file is in the place of the one that was written and verified."""
+        """Raise FileError if the file at the path is not the one that was written and verified."""
         assert self._stream  # noqa: S101
         with storage_errors(str(self.path)):
-            here, ours = self._house.hidden.stat(self.path.name), os.fstat(self._stream.fileno())
-        if here is None or (here.st_dev, here.st_ino) != (ours.st_dev, ours.st_ino):
+            current = self._wheelhouse.hidden.stat(self.path.name)
+            written = os.fstat(self._stream.fileno())
+        if current is None or (current.st_dev, current.st_ino) != (written.st_dev, written.st_ino):
             raise FileError(f"{printable(str(self.path))} changed during the run", hint=HINT)
 
-    def publish(self, note: Note | None, *, replace: bool) -> Path:
-        """Give the file its final name, once its bytes are safe; ``Wheelhouse.sync`` makes the name safe."""
+    def publish(self, metadata: Note | None, *, replace: bool) -> Path:
+        """Sync the file and move it to its final name; ``Wheelhouse.sync`` makes the new name durable."""
         assert self._stream  # noqa: S101
-        house, path = self._house, self._house.path / self._filename
-        if house.holds(self._filename) and not replace:
+        wheelhouse, path = self._wheelhouse, self._wheelhouse.path / self._filename
+        if wheelhouse.holds(self._filename) and not replace:
             raise FileError(
-                f"{printable(str(path))} has appeared meanwhile", hint="Run the same command again."
+                f"{printable(str(path))} was created during the run", hint="Run the same command again."
             )
-        if note:
-            house.write_note(self._filename, note)
+        if metadata:
+            wheelhouse.write_note(self._filename, metadata)
         self._require_same_file()
         with storage_errors(str(path)):
-            set_mode(self._stream.fileno(), house.file_mode)
+            set_mode(self._stream.fileno(), wheelhouse.file_mode)
             sync_file(self._stream.fileno())
             self._stream.close()
-            house.hidden.move(self._filename + PART, house.folder, self._filename)
-        house.forget_stump(self._filename)
+            wheelhouse.hidden.move(self._filename + PART, wheelhouse.folder, self._filename)
+        wheelhouse.forget_stump(self._filename)
         self.keep = False
         return path

@@ -1,4 +1,4 @@
-"""The rest of one large file over several connections: pieces, each at its place in the same partial file."""
+"""Download the rest of a large file over several connections: byte ranges, written to one partial file."""
 
 from __future__ import annotations
 
@@ -14,305 +14,315 @@ from wheel_uploader.download.spans import Span
 from wheel_uploader.errors import NetworkError, TransportError
 from wheel_uploader.http.reply import Stream
 
-#: Bytes of a piece: fewer cost more waiting for answers, more leave more to be hashed at the end.
-_LEAST, _MOST = 8 << 20, 64 << 20
-#: Pieces that a file is cut into, when they are neither too small nor too large then.
-_COUNT = 16
-#: Bytes that are left of a file when a second connection is worth its beginning.
-WORTH = 2 * _LEAST
-#: Seconds without a byte after which a connection's piece is given to another.
-_STUCK = 8.0
-#: Seconds between two looks at how far all of them are; and for the workers to end.
-_LOOK, _PATIENCE = 0.1, 5.0
-_CHUNK = 64 * 1024
+#: Bytes of a range: smaller ones cost more round trips, larger ones leave more to hash at the end.
+_MIN_RANGE_SIZE, _MAX_RANGE_SIZE = 8 << 20, 64 << 20
+#: Ranges of a file, if these sizes allow it.
+_TARGET_COUNT = 16
+#: Missing bytes from which a second connection is worth opening.
+WORTH = 2 * _MIN_RANGE_SIZE
+#: Seconds without a byte after which the rest of a connection's range is given to another.
+_STALL_TIMEOUT = 8.0
+#: Seconds between two checks of the progress; and to wait for the threads to end.
+_POLL_INTERVAL, _SHUTDOWN_TIMEOUT = 0.1, 5.0
+_CHUNK_SIZE = 64 * 1024
 
-#: Connections that may break before no more are begun.
-_FAILURES = 4
+#: Failed connections after which no more are opened.
+_MAX_FAILURES = 4
 
-#: An answer, and its body from where it has been read to.
+#: A response, and the chunks of its body that are still to be read.
 Answer = tuple[Stream, Iterator[bytes]]
 
 
 class Stopped(Exception):
-    """The run is ending: leave the bytes where they are."""
+    """The run is ending; keep the bytes that were downloaded."""
 
 
 class NoRanges(Exception):
-    """The server sends more than the part that it is asked for."""
+    """The server sends more than the requested range."""
 
 
 @dataclass(slots=True)
-class _Piece:
-    """From ``start`` on, bytes of the file; those before ``at`` are here."""
+class _Range:
+    """The bytes of the file from ``start`` to ``end``, of which those before ``position`` are downloaded."""
 
     start: int
-    at: int
+    position: int
     end: int
-    #: The answer that brings it; None while nobody has asked for it, or the answer has not begun.
+    #: The response that is being read; None before there is one.
     stream: Stream | None = None
-    is_taken: bool = False
-    #: It was taken from a connection that seemed stuck; a second time it is the line that is slow.
-    is_second: bool = False
-    #: When the last of its bytes came.
-    moved: float = 0.0
+    is_claimed: bool = False
+    #: It was taken over from a stalled connection; if it stalls again, the network is slow.
+    is_retry: bool = False
+    #: Time of the last chunk, or of the claim.
+    last_progress: float = 0.0
 
 
 class Pieces:
-    """What is here of one file, and the threads that bring the rest."""
+    """The downloaded and missing ranges of one file, and the threads that download them."""
 
-    def __init__(self, here: Sequence[Span], size: int) -> None:
-        """``here``: which bytes of ``size`` there are, in order, as ``spans`` says it."""
-        self._pieces = [_Piece(start, end, end) for start, end in here]
-        left = size - sum(end - start for start, end in here)
-        self._step = min(max(-(-left // _COUNT), _LEAST), _MOST)
-        edges = [0, *(edge for span in here for edge in span), size]
-        # A gap is one piece until somebody takes a part of it: how many there are depends on the bytes that
-        # arrive, and not on the size that a server announces.
-        self._pieces += [
-            _Piece(start, start, end)
+    def __init__(self, downloaded: Sequence[Span], size: int) -> None:
+        """``downloaded`` has the ranges of the partial file, in order; ``size`` is that of the whole file."""
+        self._ranges = [_Range(start, end, end) for start, end in downloaded]
+        missing = size - sum(end - start for start, end in downloaded)
+        self._range_size = min(max(-(-missing // _TARGET_COUNT), _MIN_RANGE_SIZE), _MAX_RANGE_SIZE)
+        edges = [0, *(edge for span in downloaded for edge in span), size]
+        # A gap is one range until a thread claims a part of it, so that the number of ranges depends on the
+        # bytes that arrive and not on the size that the server announces.
+        self._ranges += [
+            _Range(start, start, end)
             for start, end in zip(edges[::2], edges[1::2], strict=True)
             if start < end
         ]
-        self._pieces.sort(key=lambda piece: piece.start)
+        self._ranges.sort(key=lambda part: part.start)
         self._size = size
         self._workers = 0
-        self._is_over = False
-        #: What ends all of it; and what ended a connection.
-        self._error: BaseException | None = None
-        self._trouble: NetworkError | NoRanges | None = None
+        self._is_stopped = False
+        #: The error that ends the download; and the last one that ended a connection.
+        self._fatal_error: BaseException | None = None
+        self._connection_error: NetworkError | NoRanges | None = None
         self._failures = 0
-        #: The server said that one connection is enough for it.
-        self._is_refused = False
+        #: Whether the server rejected another connection.
+        self._is_rejected = False
         self._changed = threading.Condition()
 
     @property
     def arrived(self) -> int:
-        """Bytes that are here."""
+        """The number of downloaded bytes."""
         return sum(end - start for start, end in self.spans())
 
     def spans(self) -> tuple[Span, ...]:
-        """Which bytes are here, in order, without the empty ones, joined where they touch."""
-        found: list[Span] = []
+        """Return the downloaded ranges in order, without empty ones; adjacent ones are merged."""
+        merged: list[Span] = []
         with self._changed:
-            for piece in self._pieces:
-                if found and found[-1][1] == piece.start:
-                    found[-1] = (found[-1][0], piece.at)
-                elif piece.at > piece.start:
-                    found.append((piece.start, piece.at))
-        return tuple(found)
+            for part in self._ranges:
+                if merged and merged[-1][1] == part.start:
+                    merged[-1] = (merged[-1][0], part.position)
+                elif part.position > part.start:
+                    merged.append((part.start, part.position))
+        return tuple(merged)
 
     def run(
         self,
         partial: Partial,
-        lanes: Lanes,
-        ask: Callable[[int, int], AbstractContextManager[Stream]],
+        slots: Lanes,
+        request: Callable[[int, int], AbstractContextManager[Stream]],
         *,
         first: Answer | None,
         check: Callable[[], None],
         advance: Callable[[int], None],
-        note: Callable[[], None],
+        save_state: Callable[[], None],
     ) -> None:
-        """Bring and hash every byte that is missing; ``check`` may end it by raising.
+        """Download and hash all missing bytes; ``check`` is called regularly and may raise.
 
-        ``ask`` opens an answer with exactly the bytes of a span. ``first`` is one that is being read
-        already, at the first byte that is missing. ``note`` writes down what is here. When no connection
-        is left it raises what the last of them met: what ``ask`` raised, NoRanges, a TransportError.
+        ``request`` opens a response with exactly the bytes of a range. ``first`` is a response that is being
+        read already, at the first missing byte. ``save_state`` is called after each completed range. If no
+        connection is left, the last connection error is raised: from ``request``, RangesUnsupported or
+        TransportError.
         """
-        self._partial, self._lanes, self._ask, self._advance = partial, lanes, ask, advance
-        self._is_over, self._error, self._trouble, self._failures = False, None, None, 0
-        self._begin(first, spare=False)
-        noted = 0
+        self._partial, self._slots, self._request, self._advance = partial, slots, request, advance
+        self._is_stopped, self._fatal_error, self._connection_error, self._failures = False, None, None, 0
+        self._start_worker(first, extra_slot=False)
+        saved_count = 0
         try:
-            while not self._is_whole():
-                self._hire()
+            while not self._is_complete():
+                self._spawn_workers()
                 with self._changed:
                     workers = self._workers
                     if workers:
-                        self._changed.wait(_LOOK)
+                        self._changed.wait(_POLL_INTERVAL)
                 check()
-                if self._error:
-                    raise self._error
+                if self._fatal_error:
+                    raise self._fatal_error
                 spans = self.spans()
                 partial.follow(spans[0][1] if spans and not spans[0][0] else 0)
-                if (done := sum(piece.at == piece.end for piece in self._pieces)) > noted:
-                    note()
-                    noted = done
-                if not workers and not self._is_whole():
-                    raise self._last_trouble()
+                if (count := sum(part.position == part.end for part in self._ranges)) > saved_count:
+                    save_state()
+                    saved_count = count
+                if not workers and not self._is_complete():
+                    raise self._last_error()
         finally:
-            self._end()
+            self._stop_workers()
         partial.follow(self._size)
 
     # --- in the thread of the file ---------------------------------------------------------------------
 
-    def _is_whole(self) -> bool:
+    def _is_complete(self) -> bool:
         return self.spans() == ((0, self._size),)
 
-    def _last_trouble(self) -> Exception:
-        return self._trouble or TransportError("all connections ended")
+    def _last_error(self) -> Exception:
+        return self._connection_error or TransportError("all connections were closed")
 
-    def _hire(self) -> None:
-        """More connections, while there are spare ones and something to do for them."""
-        while self._may_hire() and self._lanes.take_spare():
-            self._begin(None, spare=True)
+    def _spawn_workers(self) -> None:
+        """Open more connections while slots are spare and ranges are left."""
+        while self._can_spawn() and self._slots.take_spare():
+            self._start_worker(None, extra_slot=True)
 
-    def _may_hire(self) -> bool:
-        # After an error no connection follows: each would fail at once, free its lane, and be replaced.
-        if self._error or self._is_refused or self._failures >= _FAILURES:
+    def _can_spawn(self) -> bool:
+        # After a fatal error each new connection would fail at once, free its slot, and be replaced.
+        if self._fatal_error or self._is_rejected or self._failures >= _MAX_FAILURES:
             return False
         with self._changed:
-            # One that has begun its thread takes its piece in a moment.
-            free = sum(-(-(each.end - each.at) // self._step) for each in self._pieces if not each.is_taken)
-            beginning = self._workers - sum(piece.is_taken for piece in self._pieces)
-            return free > beginning or (not free and not beginning and self._robbed() is not None)
+            unclaimed = sum(
+                -(-(part.end - part.position) // self._range_size)
+                for part in self._ranges
+                if not part.is_claimed
+            )
+            # Threads that have started but have not claimed a range yet.
+            starting = self._workers - sum(part.is_claimed for part in self._ranges)
+            return unclaimed > starting or (
+                not unclaimed and not starting and self._steal_candidate() is not None
+            )
 
-    def _begin(self, first: Answer | None, *, spare: bool) -> None:
-        begun = (*first, self._next()) if first else None
+    def _start_worker(self, first: Answer | None, *, extra_slot: bool) -> None:
+        opened = (*first, self._claim_next()) if first else None
         with self._changed:
             self._workers += 1
-        # A daemon: one that hangs in a read must not keep an interrupted process from ending.
-        threading.Thread(target=self._work, args=(begun, spare), name="download-piece", daemon=True).start()
+        # A daemon thread, so that a blocked read does not delay the exit of an interrupted process.
+        arguments = (opened, extra_slot)
+        threading.Thread(target=self._work, args=arguments, name="download-piece", daemon=True).start()
 
-    def _end(self) -> None:
-        """Let no worker write any more, and wait until they know; what hangs in a read is woken."""
+    def _stop_workers(self) -> None:
+        """Prevent further writes, abort blocked reads, and wait for the threads."""
         with self._changed:
-            self._is_over = True
-            for piece in self._pieces:
-                if piece.stream:
-                    piece.stream.abort()
-            end = time.monotonic() + _PATIENCE
+            self._is_stopped = True
+            for part in self._ranges:
+                if part.stream:
+                    part.stream.abort()
+            end = time.monotonic() + _SHUTDOWN_TIMEOUT
             while self._workers and time.monotonic() < end:
-                self._changed.wait(_LOOK)
+                self._changed.wait(_POLL_INTERVAL)
 
     # --- in the threads of the connections -------------------------------------------------------------
 
-    def _work(self, begun: tuple[Stream, Iterator[bytes], _Piece | None] | None, spare: bool) -> None:
+    def _work(self, opened: tuple[Stream, Iterator[bytes], _Range | None] | None, extra_slot: bool) -> None:
         try:
-            if begun:
-                self._read_on(*begun)
-            while piece := self._next():
+            if opened:
+                self._read_open_response(*opened)
+            while part := self._claim_next():
                 try:
-                    # Another may take a part of it at any moment.
-                    asked = piece.end
-                    with self._ask(piece.at, asked) as stream:
-                        self._read(stream, piece, asked)
+                    # Another thread may take a part of the range at any time.
+                    requested_end = part.end
+                    with self._request(part.position, requested_end) as stream:
+                        self._read_range(stream, part, requested_end)
                 finally:
-                    self._leave(piece)
+                    self._unclaim(part)
         except Stopped:
             pass
-        except (NetworkError, NoRanges) as trouble:
+        except (NetworkError, NoRanges) as error:
             with self._changed:
-                self._trouble = trouble
+                self._connection_error = error
                 self._failures += 1
-                self._is_refused |= not isinstance(trouble, TransportError)
+                self._is_rejected |= not isinstance(error, TransportError)
         except BaseException as error:  # noqa: BLE001 - raised again in the thread of the file
-            self._error = error
+            self._fatal_error = error
         finally:
-            if spare:
-                self._lanes.give_back()
+            if extra_slot:
+                self._slots.give_back()
             with self._changed:
                 self._workers -= 1
                 self._changed.notify_all()
 
-    def _next(self) -> _Piece | None:
-        """The next piece that nobody brings; else what is still to come of another's, or half of it."""
+    def _claim_next(self) -> _Range | None:
+        """Claim the next unclaimed range; else the rest of a stalled one, or half of a long one."""
         with self._changed:
-            if self._is_over:
+            if self._is_stopped:
                 return None
-            piece = next((each for each in self._pieces if not each.is_taken and each.at < each.end), None)
-            if piece is None and (other := self._robbed()):
-                left = other.end - other.at
-                is_stuck = _is_stuck(other)
-                cut = other.at if is_stuck else other.at + left // 2
-                piece = _Piece(cut, cut, other.end, is_second=is_stuck)
+            unclaimed = (part for part in self._ranges if not part.is_claimed and part.position < part.end)
+            part = next(unclaimed, None)
+            if part is None and (other := self._steal_candidate()):
+                missing = other.end - other.position
+                has_stalled = _has_stalled(other)
+                cut = other.position if has_stalled else other.position + missing // 2
+                part = _Range(cut, cut, other.end, is_retry=has_stalled)
                 other.end = cut
-                self._pieces.insert(self._pieces.index(other) + 1, piece)
-                if is_stuck and other.stream:
+                self._ranges.insert(self._ranges.index(other) + 1, part)
+                if has_stalled and other.stream:
                     other.stream.abort()
-            if piece:
-                self._take(piece)
-            return piece
+            if part:
+                self._claim(part)
+            return part
 
-    def _take(self, piece: _Piece) -> None:
-        """Mark a piece as taken; what exceeds the length of one piece becomes the next piece."""
-        cut = piece.at + self._step
-        if cut < piece.end and not piece.is_second:
-            self._pieces.insert(self._pieces.index(piece) + 1, _Piece(cut, cut, piece.end))
-            piece.end = cut
-        piece.is_taken, piece.moved = True, time.monotonic()
+    def _claim(self, part: _Range) -> None:
+        """Mark a range as claimed; split off what exceeds the size of one range."""
+        cut = part.position + self._range_size
+        if cut < part.end and not part.is_retry:
+            self._ranges.insert(self._ranges.index(part) + 1, _Range(cut, cut, part.end))
+            part.end = cut
+        part.is_claimed, part.last_progress = True, time.monotonic()
 
-    def _robbed(self) -> _Piece | None:
-        """Whose piece is worth being shared, because it is long, or its connection stuck."""
-        worth = [
-            piece
-            for piece in self._pieces
-            if piece.is_taken
-            and (piece.end - piece.at >= WORTH or (piece.at < piece.end and _is_stuck(piece)))
+    def _steal_candidate(self) -> _Range | None:
+        """Return the range to split next: the longest one, or one whose connection has stalled."""
+        candidates = [
+            part
+            for part in self._ranges
+            if part.is_claimed
+            and (part.end - part.position >= WORTH or (part.position < part.end and _has_stalled(part)))
         ]
-        return max(worth, key=lambda piece: (_is_stuck(piece), piece.end - piece.at), default=None)
+        return max(candidates, key=lambda part: (_has_stalled(part), part.end - part.position), default=None)
 
-    def _leave(self, piece: _Piece) -> None:
+    def _unclaim(self, part: _Range) -> None:
         with self._changed:
-            piece.stream, piece.is_taken = None, False
+            part.stream, part.is_claimed = None, False
             self._changed.notify_all()
 
-    def _read(self, stream: Stream, piece: _Piece, asked: int) -> None:
-        """An answer that has just this piece; less is wanted of it when another has taken the rest."""
-        piece.stream = stream
+    def _read_range(self, stream: Stream, part: _Range, requested_end: int) -> None:
+        """Read a response with exactly this range; stop early if another thread took its rest."""
+        part.stream = stream
         try:
-            for chunk in stream.chunks(_CHUNK):
-                rest = self._place(piece, chunk)
-                if piece.end < asked and piece.at >= piece.end:
+            for chunk in stream.chunks(_CHUNK_SIZE):
+                rest = self._store(part, chunk)
+                if part.end < requested_end and part.position >= part.end:
                     return
                 if rest:
                     raise NoRanges
         except TransportError:
-            if piece.at < piece.end:
+            if part.position < part.end:
                 raise
-        if piece.at < piece.end:
-            raise TransportError(f"a part was cut short: {piece.at - piece.start} bytes of it arrived")
+        if part.position < part.end:
+            raise TransportError(f"a range was truncated: {part.position - part.start} bytes of it arrived")
 
-    def _read_on(self, stream: Stream, chunks: Iterator[bytes], piece: _Piece | None) -> None:
-        """An answer with all the rest of the file: one piece after another, while nobody has the next."""
+    def _read_open_response(self, stream: Stream, chunks: Iterator[bytes], part: _Range | None) -> None:
+        """Read a response with the whole rest of the file, range by range, up to one that is taken."""
         try:
-            while piece is not None:
-                piece.stream = stream
+            while part is not None:
+                part.stream = stream
                 chunk = next(chunks, b"")
-                if not chunk and piece.at < piece.end:
-                    raise TransportError(f"it was cut short after {piece.at} bytes")
-                while piece is not None and (chunk := self._place(piece, chunk)):
-                    piece = self._following(piece)
-                if piece is not None and piece.at >= piece.end:
-                    piece = self._following(piece)
+                if not chunk and part.position < part.end:
+                    raise TransportError(f"it was truncated after {part.position} bytes")
+                while part is not None and (chunk := self._store(part, chunk)):
+                    part = self._claim_following(part)
+                if part is not None and part.position >= part.end:
+                    part = self._claim_following(part)
         finally:
-            if piece is not None:
-                self._leave(piece)
-            # The answer goes on, and nobody reads it.
+            if part is not None:
+                self._unclaim(part)
+            # The server is still sending the rest, which other connections download.
             stream.abort()
 
-    def _following(self, piece: _Piece) -> _Piece | None:
-        """The piece after this one, unless somebody has it, or has had it."""
+    def _claim_following(self, part: _Range) -> _Range | None:
+        """Claim the range after this one, unless another thread claimed or started it."""
         with self._changed:
-            self._leave(piece)
-            for found in self._pieces:
-                if found.start == piece.end and found.at == found.start < found.end and not found.is_taken:
-                    self._take(found)
-                    return found
+            self._unclaim(part)
+            for other in self._ranges:
+                is_untouched = not other.is_claimed and other.position == other.start < other.end
+                if other.start == part.end and is_untouched:
+                    self._claim(other)
+                    return other
             return None
 
-    def _place(self, piece: _Piece, chunk: bytes) -> bytes:
-        """Write what belongs to the piece; what is left of the chunk."""
+    def _store(self, part: _Range, chunk: bytes) -> bytes:
+        """Write the bytes of ``chunk`` that belong to the range; return the others."""
         with self._changed:
-            if self._is_over:
+            if self._is_stopped:
                 raise Stopped
-            room = piece.end - piece.at
-            data, rest = (chunk, b"") if len(chunk) <= room else (chunk[:room], chunk[room:])
-            self._partial.place(piece.at, data)
-            piece.at += len(data)
-            piece.moved = time.monotonic()
+            missing = part.end - part.position
+            data, rest = (chunk, b"") if len(chunk) <= missing else (chunk[:missing], chunk[missing:])
+            self._partial.place(part.position, data)
+            part.position += len(data)
+            part.last_progress = time.monotonic()
             self._advance(len(data))
             return rest
 
 
-def _is_stuck(piece: _Piece) -> bool:
-    return not piece.is_second and time.monotonic() - piece.moved > _STUCK
+def _has_stalled(part: _Range) -> bool:
+    return not part.is_retry and time.monotonic() - part.last_progress > _STALL_TIMEOUT

@@ -1,4 +1,4 @@
-"""The few threads that unpack files, always the same: each keeps the memory that its largest file needed."""
+"""A pool of few, long-lived threads that unpack files, because each keeps the memory of its largest file."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from typing import Self, TypeVar
 
 T = TypeVar("T")
 
-#: For each needs memory, and Python runs one at a time of what is not unpacking.
-_MOST = 2
+#: More would need more memory, and Python runs only one at a time outside of decompression.
+_MAX_THREADS = 2
 
 
 class Readers:
-    """Two threads, or one on a machine with one processor, for as long as the ``with`` lasts."""
+    """Two threads, or one on a machine with one processor, inside the ``with`` statement."""
 
     def __init__(self) -> None:
-        self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        # Daemons: what they do to a file must not keep an interrupted process from ending.
+        self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        # Daemon threads, so that unpacking a file does not delay the exit of an interrupted process.
         self._threads = [
-            threading.Thread(target=self._serve, name=f"verify-{number}", daemon=True)
-            for number in range(min(_MOST, os.cpu_count() or 1))
+            threading.Thread(target=self._run_tasks, name=f"verify-{number}", daemon=True)
+            for number in range(min(_MAX_THREADS, os.cpu_count() or 1))
         ]
 
     def __enter__(self) -> Self:
@@ -36,24 +36,24 @@ class Readers:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for _ in self._threads:
-            self._work.put(None)
+            self._tasks.put(None)
         if error is None:
             for thread in self._threads:
                 thread.join()
 
     def call(self, function: Callable[[], T]) -> T:
-        """What ``function`` returns or raises, when one of the threads has called it."""
+        """Call ``function`` in one of the threads; return its result or raise its exception."""
         result: Future[T] = Future()
 
-        def work() -> None:
+        def run() -> None:
             try:
                 result.set_result(function())
-            except BaseException as error:  # noqa: BLE001 - raised in the thread that waits for it
+            except BaseException as error:  # noqa: BLE001 - raised again in the calling thread
                 result.set_exception(error)
 
-        self._work.put(work)
+        self._tasks.put(run)
         return result.result()
 
-    def _serve(self) -> None:
-        while work := self._work.get():
-            work()
+    def _run_tasks(self) -> None:
+        while task := self._tasks.get():
+            task()

@@ -1,4 +1,4 @@
-"""One file over HTTP into its partial file: ranges, validators, and every way in which a body is wrong."""
+"""The transfer of one file over HTTP into its partial file: ranges, validators and malformed responses."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from wheel_uploader.progress import Bar
 from wheel_uploader.verify import Mismatch
 from wheel_uploader.wheelhouse import Note, Wheelhouse
 
-#: Bytes: fewer cost more system calls, more make the bars jump.
-_CHUNK = 128 * 1024
-#: Bytes of a file that is worth continuing; smaller ones are there before a note of them is.
-_WORTH = 256 * 1024
+#: Bytes: smaller chunks cost more system calls, larger ones make the progress bars jump.
+_CHUNK_SIZE = 128 * 1024
+#: Bytes of a file from which resuming saves time; smaller ones arrive before their metadata is written.
+_MIN_RESUMABLE_SIZE = 256 * 1024
 
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})\Z")
-#: No wheel and no sdist begins like this.
-_PAGE = re.compile(rb"(?i)(?:\xef\xbb\xbf)?\s*<(\?xml|!doctype|[a-z]+)")
+#: The start of an HTML or XML document, with which no wheel and no sdist starts.
+_MARKUP = re.compile(rb"(?i)(?:\xef\xbb\xbf)?\s*<(\?xml|!doctype|[a-z]+)")
 
 
-class _StartAgain(Exception):
-    """The answer to a range cannot be used: ask for the whole file."""
+class _RestartRequired(Exception):
+    """The response to a range request cannot be used; request the whole file."""
 
 
 class Transfer:
@@ -44,286 +44,287 @@ class Transfer:
         self,
         filename: str,
         remote: RemoteFile,
-        house: Wheelhouse,
+        wheelhouse: Wheelhouse,
         partial: Partial,
         *,
-        promised: str,
+        expected_digest: str,
         check: Callable[[], None],
         bar: Bar,
     ) -> None:
-        """``promised``: ``algorithm:hex`` from the source, or empty; ``check`` raises Stopped."""
+        """``expected_digest`` is ``algorithm:hex`` from the source, or empty; ``check`` may raise."""
         self._filename = filename
         self._remote = remote
-        self._house = house
+        self._wheelhouse = wheelhouse
         self._partial = partial
-        self._promised = promised
+        self._expected = expected_digest
         self._check = check
         self._bar = bar
         self._url = bare_url(remote.url)
-        #: Of a large file, what came and comes over several connections.
-        self._pieces: Pieces | None = None
-        #: Whether the server can be asked for several parts at once.
-        self._splits = True
-        #: What the server said of the bytes in the partial file when the first of them came.
-        self._begun = self._take_up()
+        #: The ranges of a large file that is downloaded over several connections.
+        self._ranges: Pieces | None = None
+        #: Whether the server may be asked for several ranges at once.
+        self._can_use_ranges = True
+        #: The metadata of the partial file, from the response that its first bytes came with.
+        self._resume_state = self._load_resume_state()
         #: Whether bytes of an earlier run are part of the file.
         self.resumed = partial.size > 0
 
-    def run(self, http: Http, lanes: Lanes, known: Note | None = None) -> Note | None:
-        """Fetch until all bytes are there; what the server said of them.
+    def run(self, http: Http, slots: Lanes, stored: Note | None = None) -> Note | None:
+        """Download until the file is complete; return its metadata.
 
-        A large file takes the lanes that nobody else wants.
-        ``known`` is what was noted of a file that is already here: None is returned when the server says
-        that it still holds. Raises Mismatch when the server has another file than was listed.
+        A large file uses the slots that no other file waits for. ``stored`` is the metadata of the file in
+        the wheelhouse: None is returned if the server reports that it was not modified. Raises Mismatch if
+        the server has a different file than was listed.
         """
-        return http.retrying(f"download {self._filename}", lambda: self._attempt(http, lanes, known))
+        return http.retrying(f"download {self._filename}", lambda: self._attempt(http, slots, stored))
 
     def restart(self) -> None:
-        """Forget every byte."""
-        self._bar.advance(-(self._pieces.arrived if self._pieces else self._partial.size))
+        """Discard all bytes."""
+        self._bar.advance(-(self._ranges.arrived if self._ranges else self._partial.size))
         self._partial.restart()
         self._partial.keep = False
-        self._begun = self._pieces = None
+        self._resume_state = self._ranges = None
         self.resumed = False
 
-    def _take_up(self) -> Note | None:
-        """What an earlier run left of this very file, when that can be told."""
-        note = self._house.stump_note(self._filename, sealed=not self._promised)
-        if note is None or note.digest != self._promised or self._remote.size not in {None, note.size}:
+    def _load_resume_state(self) -> Note | None:
+        """Return the metadata of an earlier run's partial file if it is certainly of the same file."""
+        state = self._wheelhouse.stump_note(self._filename, sealed=not self._expected)
+        if state is None or state.digest != self._expected or self._remote.size not in {None, state.size}:
             return None
-        if not self._promised and not (note.strong_etag and note.url == self._url):
+        if not self._expected and not (state.strong_etag and state.url == self._url):
             return None
-        if note.parts:
-            return self._take_up_pieces(note)
+        if state.parts:
+            return self._load_ranges(state)
         self._partial.take_up(self._bar.advance)
         self._partial.keep = True
-        return note
+        return state
 
-    def _take_up_pieces(self, note: Note) -> Note | None:
-        here = spans.read(note.parts, note.size) if note.size else None
-        if not here:
+    def _load_ranges(self, state: Note) -> Note | None:
+        downloaded = spans.read(state.parts, state.size) if state.size else None
+        if not downloaded:
             return None
-        first = here[0][1] if not here[0][0] else 0
-        if not self._partial.take_up(self._bar.advance, first=first, least=here[-1][1]):
+        first = downloaded[0][1] if not downloaded[0][0] else 0
+        if not self._partial.take_up(self._bar.advance, hash_limit=first, min_size=downloaded[-1][1]):
             return None
-        self._bar.advance(sum(end - start for start, end in here) - first)
-        self._pieces = Pieces(here, note.size or 0)
+        self._bar.advance(sum(end - start for start, end in downloaded) - first)
+        self._ranges = Pieces(downloaded, state.size or 0)
         self._partial.keep = True
-        return note
+        return state
 
-    def _attempt(self, http: Http, lanes: Lanes, known: Note | None) -> Note | None:
+    def _attempt(self, http: Http, slots: Lanes, stored: Note | None) -> Note | None:
         self._check()
-        begun = self._begun
-        if begun and self._pieces:
+        state = self._resume_state
+        if state and self._ranges:
             try:
-                return self._bring_pieces(http, lanes, begun)
-            except _StartAgain:
-                self._splits = False
+                return self._download_ranges(http, slots, state)
+            except _RestartRequired:
+                self._can_use_ranges = False
                 self.restart()
-                begun = None
-        if begun and self._promised and self._partial.size == begun.size:
-            return begun  # It was killed after the last byte; the hash will tell.
-        if self._partial.size and not (begun and self._can_resume(begun)):
+                state = None
+        if state and self._expected and self._partial.size == state.size:
+            return state  # The earlier run was killed after the last byte; the digest is verified next.
+        if self._partial.size and not (state and self._can_resume(state)):
             self.restart()
         try:
-            return self._request(http, lanes, known)
-        except _StartAgain:
+            return self._request(http, slots, stored)
+        except _RestartRequired:
             self.restart()
-            self._splits = False
+            self._can_use_ranges = False
         try:
-            return self._request(http, lanes, known)
-        except _StartAgain as error:
+            return self._request(http, slots, stored)
+        except _RestartRequired as error:
             raise NetworkError(f"{self._filename}: {error}") from None
 
-    def _can_resume(self, begun: Note) -> bool:
-        return bool(self._promised or begun.strong_etag)
+    def _can_resume(self, state: Note) -> bool:
+        return bool(self._expected or state.strong_etag)
 
-    def _headers(self, known: Note | None) -> dict[str, str]:
-        """Ask for the rest of what is here, or whether what is here still holds, or for everything."""
-        begun, have = self._begun, self._partial.size
+    def _headers(self, stored: Note | None) -> dict[str, str]:
+        """Return the headers to resume a partial file or to revalidate a complete one; else none."""
+        state, size = self._resume_state, self._partial.size
         headers: dict[str, str] = {}
-        if begun and have:
-            headers["range"] = f"bytes={have}-"
-            if begun.strong_etag and begun.url == self._url:
-                headers["if-range"] = begun.strong_etag
-        elif known:
-            if known.etag:
-                headers["if-none-match"] = known.etag
-            if known.last_modified:
-                headers["if-modified-since"] = known.last_modified
+        if state and size:
+            headers["range"] = f"bytes={size}-"
+            if state.strong_etag and state.url == self._url:
+                headers["if-range"] = state.strong_etag
+        elif stored:
+            if stored.etag:
+                headers["if-none-match"] = stored.etag
+            if stored.last_modified:
+                headers["if-modified-since"] = stored.last_modified
         return headers
 
-    def _request(self, http: Http, lanes: Lanes, known: Note | None) -> Note | None:
-        headers = self._headers(known)
+    def _request(self, http: Http, slots: Lanes, stored: Note | None) -> Note | None:
+        headers = self._headers(stored)
         pinned = "sha256" in self._remote.hashes
         with http.stream(
             self._remote.url, headers=headers, listed_at=self._remote.source, pinned=pinned
         ) as stream:
-            if stream.status == 304 and known and "range" not in headers:
+            if stream.status == 304 and stored and "range" not in headers:
                 return None
             if stream.status == 206 and "range" in headers:
-                begun = self._continue(stream.headers)
+                state = self._accept_rest(stream.headers)
             elif stream.status == 200:
-                begun = self._begin(stream.headers)
+                state = self._accept_whole(stream.headers)
             else:
-                raise _StartAgain(f"the server answered {stream.status} to a plain request")
-            self._begun = begun
-            self._receive(stream, begun, http, lanes)
-        return begun
+                raise _RestartRequired(f"the server returned status {stream.status} for the whole file")
+            self._resume_state = state
+            self._receive(stream, state, http, slots)
+        return state
 
-    def _begin(self, headers: Mapping[str, str]) -> Note:
-        """A 200: this body is the whole file."""
-        self._refuse_coding(headers)
+    def _accept_whole(self, headers: Mapping[str, str]) -> Note:
+        """Start from the first byte: the body of this 200 response is the whole file."""
+        self._reject_content_coding(headers)
         size, excess = bounded.listed_size_text(headers.get("content-length", ""))
         if excess:
             raise FileError(
-                f"{self._filename}: the server announces more than {bounded.MAX_SIZE_TEXT} of it",
-                hint="No wheel or sdist has that size: check the server, then run this again.",
+                f"{self._filename}: the server announces more than {bounded.MAX_SIZE_TEXT}",
+                hint="No wheel or sdist is that large: check the server, then run the same command again.",
             )
         if size is not None:
             self._bar.expect(size)
         self.restart()
-        begun = Note(
+        state = Note(
             url=self._url,
             etag=etag(headers),
             last_modified=last_modified(headers),
             size=self._remote.size if size is None else size,
-            digest=self._promised,
+            digest=self._expected,
         )
-        if self._can_resume(begun) and (begun.size is None or begun.size >= _WORTH):
-            # Before the first byte: a run that is killed leaves something that the next one can continue.
-            self._house.write_stump_note(self._filename, begun)
+        if self._can_resume(state) and (state.size is None or state.size >= _MIN_RESUMABLE_SIZE):
+            # Before the first byte, so that the next run can resume after this one is killed.
+            self._wheelhouse.write_stump_note(self._filename, state)
             self._partial.keep = True
-        return begun
+        return state
 
-    def _continue(self, headers: Mapping[str, str]) -> Note:
-        """A 206: this body is exactly the rest, of exactly the file that was begun."""
-        assert self._begun  # noqa: S101 - a range is asked for only then
-        begun = self._begun
-        return replace(begun, size=self._range(headers, begun, self._partial.size, None))
+    def _accept_rest(self, headers: Mapping[str, str]) -> Note:
+        """Continue the partial file: the body of this 206 response is the rest of the same file."""
+        assert self._resume_state  # noqa: S101 - a range is requested only with a resume state
+        state = self._resume_state
+        return replace(state, size=self._validate_range(headers, state, self._partial.size, None))
 
-    def _range(self, headers: Mapping[str, str], begun: Note, first: int, end: int | None) -> int:
-        """The size of the file, of which this 206 has just what was asked for; ``end`` None: all the rest."""
-        found = _CONTENT_RANGE.match(headers.get("content-range", ""))
-        if not found:
-            raise _StartAgain("the server answered a range without saying which")
-        said, last, total = (int(group) for group in found.groups())
-        if (said, last) != (first, (end or total) - 1) or begun.size not in {None, total}:
-            raise _StartAgain("the server answered another range than was asked for")
-        if self._has_changed(headers, begun):
-            raise _StartAgain("the file changed at the server")
-        self._refuse_coding(headers)
+    def _validate_range(self, headers: Mapping[str, str], state: Note, first: int, end: int | None) -> int:
+        """Return the size of the file if this 206 has the requested bytes, up to its end without ``end``."""
+        match = _CONTENT_RANGE.match(headers.get("content-range", ""))
+        if not match:
+            raise _RestartRequired("the server returned a partial response without a valid Content-Range")
+        start, last, total = (int(group) for group in match.groups())
+        if (start, last) != (first, (end or total) - 1) or state.size not in {None, total}:
+            raise _RestartRequired("the server returned a different range than was requested")
+        if self._has_changed(headers, state):
+            raise _RestartRequired("the file changed on the server")
+        self._reject_content_coding(headers)
         return total
 
-    def _has_changed(self, headers: Mapping[str, str], begun: Note) -> bool:
-        same_place = begun.url == self._url
-        return same_place and bool(begun.strong_etag) and etag(headers) not in {"", begun.strong_etag}
+    def _has_changed(self, headers: Mapping[str, str], state: Note) -> bool:
+        is_same_url = state.url == self._url
+        return is_same_url and bool(state.strong_etag) and etag(headers) not in {"", state.strong_etag}
 
-    def _refuse_coding(self, headers: Mapping[str, str]) -> None:
+    def _reject_content_coding(self, headers: Mapping[str, str]) -> None:
         coding = headers.get("content-encoding", "identity").strip().lower()
-        # Apache's AddEncoding calls a .tar.gz gzip-coded although it is sent as it lies on the disk.
-        own_format = coding in {"gzip", "x-gzip"} and self._filename.endswith(".gz")
-        if coding not in {"", "identity"} and not own_format:
+        # Apache's AddEncoding labels a .tar.gz as gzip-coded although it sends the file unchanged.
+        is_file_format = coding in {"gzip", "x-gzip"} and self._filename.endswith(".gz")
+        if coding not in {"", "identity"} and not is_file_format:
             raise FileError(
-                f"{self._filename}: the server sends it {printable(coding, limit=40)}-coded, though it was "
-                "asked for the bytes as they are",
-                hint="Turn compression off for wheels and sdists at the staging place, then run this again.",
+                f"{self._filename}: the server sent it with the content coding "
+                f"{printable(coding, limit=40)}, although none was requested",
+                hint="Turn off compression of wheels and sdists on the staging server, then run this again.",
             )
 
-    def _receive(self, stream: Stream, begun: Note, http: Http, lanes: Lanes) -> None:
-        partial, size = self._partial, begun.size
-        chunks = stream.chunks(_CHUNK)
+    def _receive(self, stream: Stream, state: Note, http: Http, slots: Lanes) -> None:
+        partial, size = self._partial, state.size
+        chunks = stream.chunks(_CHUNK_SIZE)
         for chunk in chunks:
             self._check()
             if not partial.size:
-                self._refuse_page(chunk)
+                self._reject_markup(chunk)
                 if self._remote.size not in {None, size}:
-                    raise Mismatch(f"the server has {size} bytes, the listing said {self._remote.size}")
+                    raise Mismatch(f"the server has {size} bytes, but {self._remote.size} were listed")
             if size is not None and partial.size + len(chunk) > size:
-                raise Mismatch(f"the server sent more than the {size} bytes that were listed")
+                raise Mismatch(f"the server sent more than the expected {size} bytes")
             partial.write(chunk)
             self._bar.advance(len(chunk))
-            if self._can_split(stream, begun) and lanes.has_spare():
-                self._pieces = Pieces([(0, partial.size)], begun.size or 0)
-                self._bring_pieces(http, lanes, begun, (stream, chunks))
+            if self._can_split(stream, state) and slots.has_spare():
+                self._ranges = Pieces([(0, partial.size)], state.size or 0)
+                self._download_ranges(http, slots, state, (stream, chunks))
                 return
         if size is not None and partial.size < size:
             raise TransportError(
-                f"{self._filename} was cut short: {partial.size} of {size} bytes arrived from {self._url}"
+                f"{self._filename} was truncated: {partial.size} of {size} bytes arrived from {self._url}"
             )
 
     # --- over several connections ----------------------------------------------------------------------
 
-    def _can_split(self, stream: Stream, begun: Note) -> bool:
-        """Whether the rest is long, and parts of it can be asked for and recognized."""
-        knows = stream.status == 206 or stream.headers.get("accept-ranges", "").strip().lower() == "bytes"
+    def _can_split(self, stream: Stream, state: Note) -> bool:
+        """Return whether the rest is long, and ranges of it can be requested and recognized."""
+        accept_ranges = stream.headers.get("accept-ranges", "").strip().lower()
         return (
-            self._splits
-            and (begun.size or 0) - self._partial.size >= pieces.WORTH
-            and knows
-            and self._can_resume(begun)
+            self._can_use_ranges
+            and (state.size or 0) - self._partial.size >= pieces.WORTH
+            and (stream.status == 206 or accept_ranges == "bytes")
+            and self._can_resume(state)
         )
 
-    def _bring_pieces(self, http: Http, lanes: Lanes, begun: Note, first: Answer | None = None) -> Note:
-        assert self._pieces  # noqa: S101
-        brought = self._pieces
+    def _download_ranges(self, http: Http, slots: Lanes, state: Note, first: Answer | None = None) -> Note:
+        assert self._ranges  # noqa: S101
+        ranges = self._ranges
 
-        def note() -> None:
-            self._house.write_stump_note(self._filename, replace(begun, parts=spans.write(brought.spans())))
+        def save_state() -> None:
+            current = replace(state, parts=spans.write(ranges.spans()))
+            self._wheelhouse.write_stump_note(self._filename, current)
 
-        # Before the first byte at another place: what follows the end of the first part may be missing.
-        note()
+        # Before the first write elsewhere in the file, because bytes between the ranges may be missing.
+        save_state()
         try:
-            brought.run(
+            ranges.run(
                 self._partial,
-                lanes,
-                lambda start, end: self._part(http, begun, start, end),
+                slots,
+                lambda start, end: self._request_range(http, state, start, end),
                 first=first,
                 check=self._check,
                 advance=self._bar.advance,
-                note=note,
+                save_state=save_state,
             )
         except NoRanges:
-            raise _StartAgain("the server does not send parts") from None
+            raise _RestartRequired("the server does not support ranges") from None
         except StorageError as error:
             cause = error.__cause__
             if not isinstance(cause, OSError) or cause.errno not in UNSUPPORTED:
                 raise
-            raise _StartAgain("the file system does not write parts in any order") from None
+            raise _RestartRequired("the file system does not support writes out of order") from None
         except NetworkError as error:
             if not retry.may_pass(error):
-                # Of parts it does not think as of the whole: that is asked for as ever.
-                raise _StartAgain(error.message) from None
+                # The server may reject range requests only, so request the whole file.
+                raise _RestartRequired(error.message) from None
             raise
         finally:
-            note()
-        return begun
+            save_state()
+        return state
 
     @contextlib.contextmanager
-    def _part(self, http: Http, begun: Note, start: int, end: int) -> Iterator[Stream]:
-        """An answer with exactly these bytes, of exactly the file that was begun."""
+    def _request_range(self, http: Http, state: Note, start: int, end: int) -> Iterator[Stream]:
+        """Yield a response with exactly these bytes of the same file."""
         headers = {"range": f"bytes={start}-{end - 1}"}
-        if begun.strong_etag and begun.url == self._url:
-            headers["if-range"] = begun.strong_etag
+        if state.strong_etag and state.url == self._url:
+            headers["if-range"] = state.strong_etag
         pinned = "sha256" in self._remote.hashes
         with http.stream(
             self._remote.url, headers=headers, listed_at=self._remote.source, pinned=pinned
         ) as stream:
-            if stream.status == 200 and not self._has_changed(stream.headers, begun):
+            if stream.status == 200 and not self._has_changed(stream.headers, state):
                 raise NoRanges
             if stream.status != 206:
-                raise _StartAgain(f"the server answered {stream.status} to a range")
-            self._range(stream.headers, begun, start, end)
+                raise _RestartRequired(f"the server returned status {stream.status} for a range")
+            self._validate_range(stream.headers, state, start, end)
             yield stream
 
-    def _refuse_page(self, head: bytes) -> None:
-        page = _PAGE.match(head)
-        if not page:
+    def _reject_markup(self, head: bytes) -> None:
+        match = _MARKUP.match(head)
+        if not match:
             return
-        kind = "HTML page" if page[1].lower() in {b"!doctype", b"html", b"head", b"body"} else "XML document"
+        kind = "HTML page" if match[1].lower() in {b"!doctype", b"html", b"head", b"body"} else "XML document"
         title = markup.headings(head.decode("utf-8", "replace"))
-        called = f' ("{printable(title, limit=100)}")' if title else ""
+        quoted = f' ("{printable(title, limit=100)}")' if title else ""
         raise FileError(
-            f"{self._filename}: the server sent an {kind}{called} instead of the file",
-            hint=f"Open {self._url} in a browser: it may want a login, or the file is gone.",
+            f"{self._filename}: the server sent an {kind}{quoted} instead of the file",
+            hint=f"Open {self._url} in a browser: it may require a login, or the file no longer exists.",
         )

@@ -1,4 +1,4 @@
-"""What an answer says by which its bytes can be recognized later. Pure."""
+"""Validators in response headers (ETag and Last-Modified), by which the same bytes are recognized later."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ _ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]{0,200}"\Z')
 
 
 def etag(headers: Mapping[str, str]) -> str:
-    """The ETag, when it is one."""
-    said = headers.get("etag", "")
-    return said if _ETAG.match(said) else ""
+    """Return the ETag; empty if it is missing or malformed."""
+    value = headers.get("etag", "")
+    return value if _ETAG.match(value) else ""
 
 
 def last_modified(headers: Mapping[str, str]) -> str:
-    """Last-Modified, when it can stand for these bytes.
+    """Return Last-Modified if it identifies these bytes; else an empty string.
 
-    A file that was written in the second of the answer may be written again in that second, and would then
+    A file that was written in the second of the response may be written again in that second, and would then
     have the same date (RFC 9110, 8.8.2.2).
     """
-    text = headers.get("last-modified", "")
-    answered, changed = bounded.moment(headers.get("date")), bounded.moment(text)
-    if answered is None or changed is None:
+    value = headers.get("last-modified", "")
+    sent_at, modified_at = bounded.moment(headers.get("date")), bounded.moment(value)
+    if sent_at is None or modified_at is None:
         return ""
-    return text if answered - changed > timedelta(seconds=1) else ""
+    return value if sent_at - modified_at > timedelta(seconds=1) else ""
