@@ -18,27 +18,27 @@ def listen(last_words: watchdog.LastWords = lambda *_: None) -> stopping.Watch:
 
     For ``last_words`` see watchdog.start.
     """
-    watch = stopping.Watch()
+    token = stopping.Watch()
     # Signals that nohup, or a shell for a background job, has set to be ignored remain ignored.
     available = [getattr(signal, name) for name in _TERMINATION_SIGNALS if hasattr(signal, name)]
-    watch.heard = [number for number in available if signal.getsignal(number) is not signal.SIG_IGN]
+    token.heard = [number for number in available if signal.getsignal(number) is not signal.SIG_IGN]
     terminals = [descriptor for descriptor in (1, 2) if os.isatty(descriptor)]
-    watch.terminal = watchdog.read_terminal(terminals)
+    token.terminal = watchdog.read_terminal(terminals)
 
     def handle_signal(number: int, _frame: object) -> None:
         _redirect_closed_terminals(terminals)
-        watch.signalled(number)
+        token.signalled(number)
 
-    with _block_signals(watch.heard):
-        codes = [*(128 + number for number in watch.heard), watchdog.TIME_LIMIT]
-        watch.dog = watchdog.start(watch.grace, codes, last_words)
-        if watch.dog:
-            signal.set_wakeup_fd(watch.dog.wakeup, warn_on_full_buffer=False)
-        for number in watch.heard:
+    with _block_signals(token.heard):
+        codes = [*(128 + number for number in token.heard), watchdog.TIME_LIMIT]
+        token.dog = watchdog.start(token.grace, codes, last_words)
+        if token.dog:
+            signal.set_wakeup_fd(token.dog.wakeup, warn_on_full_buffer=False)
+        for number in token.heard:
             signal.signal(number, handle_signal)
-    watch.guard()
-    stopping.install(watch)
-    return watch
+    token.guard()
+    stopping.install(token)
+    return token
 
 
 @contextlib.contextmanager

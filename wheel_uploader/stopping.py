@@ -220,7 +220,7 @@ def _set_alarm(seconds: float, callback: Callable[[], None]) -> Iterator[None]:
 # --- for code that waits ---------------------------------------------------------------------------
 
 #: The watch of the run in this process; global, because signals and alarms are per process.
-_current_watch: Watch | None = None
+_current_token: Watch | None = None
 _main_thread = _thread.get_ident()
 #: The functions that kill the child processes of the run.
 _kill_callbacks: dict[int, Callable[[], object]] = {}
@@ -234,20 +234,20 @@ class Event(Protocol):
 
 
 @contextlib.contextmanager
-def used(watch: Watch) -> Iterator[None]:
-    """Return a context in which ``check`` uses this watch."""
-    global _current_watch  # noqa: PLW0603 - see above
-    previous, _current_watch = _current_watch, watch
+def used(token: Watch) -> Iterator[None]:
+    """Return a context in which ``check`` uses this token."""
+    global _current_token  # noqa: PLW0603 - see above
+    previous, _current_token = _current_token, token
     try:
         yield
     finally:
-        _current_watch = previous
+        _current_token = previous
 
 
-def install(watch: Watch) -> None:
-    """Make ``check`` use this watch from now on."""
-    global _current_watch  # noqa: PLW0603 - see above
-    _current_watch = watch
+def install(token: Watch) -> None:
+    """Make ``check`` use this token from now on."""
+    global _current_token  # noqa: PLW0603 - see above
+    _current_token = token
 
 
 def check() -> None:
@@ -255,13 +255,13 @@ def check() -> None:
 
     In other threads it does nothing: the main thread stops them.
     """
-    if _current_watch is not None:
-        _current_watch.check()
+    if _current_token is not None:
+        _current_token.check()
 
 
 def can_stop_here() -> bool:
     """Return whether ``check`` can raise in this thread."""
-    return _current_watch is not None and _is_main_thread()
+    return _current_token is not None and _is_main_thread()
 
 
 def sleep(seconds: float) -> None:
