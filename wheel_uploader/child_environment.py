@@ -158,7 +158,7 @@ _MIN_FOREIGN_SECRET = 8
 
 
 def environment(kind: Kind, passed: Iterable[str] = ()) -> dict[str, str]:
-    """Return the environment of a child; ``passed`` names additional variables, which are not filtered."""
+    """Return the environment of a child; ``passed`` names variables to add without filtering."""
     inherited = {}
     for name in os.environ:
         value = _value_without_secrets(name) if allows(kind, name) else None

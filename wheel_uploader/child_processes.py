@@ -173,7 +173,7 @@ class Child:
             child_watcher.sweep(self._mark)
 
     def end(self, grace: float = GRACE) -> None:
-        """End the child and its descendants with SIGTERM, followed by SIGKILL after ``grace`` seconds."""
+        """End the child and its descendants: SIGTERM, then SIGKILL after ``grace`` seconds."""
         try:
             if grace and self.is_running():
                 self.terminate()

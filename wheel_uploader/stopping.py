@@ -59,7 +59,7 @@ class Watch:
 
     @contextlib.contextmanager
     def gently(self) -> Iterator[None]:
-        """Return a context in which Stop is not raised; the caller reads ``error``, ``now`` and ``left``."""
+        """Return a context in which Stop is not raised, and the caller checks the state itself."""
         self._deferred = True
         self._send_to_watchdog("uploading", value=True)
         try:
@@ -69,7 +69,7 @@ class Watch:
             self._send_to_watchdog("uploading", value=False)
 
     def ending(self) -> None:
-        """Record that only the report remains to be written: from now on ``check`` does not raise."""
+        """Record that only the report remains to be written: ``check`` does not raise any more."""
         self._reporting = True
 
     @contextlib.contextmanager
@@ -251,7 +251,7 @@ def install(token: Watch) -> None:
 
 
 def check() -> None:
-    """Raise Stop if the run has been cancelled. Call this in every loop of the main thread that waits.
+    """Raise Stop if the run has been cancelled; call this in each waiting loop of the main thread.
 
     In other threads it does nothing: the main thread stops them.
     """
@@ -280,7 +280,7 @@ def wait(event: Event) -> None:
 
 
 def aside(function: Callable[[], T]) -> T:
-    """Call a function that may block in C (name lookup, connection, prompt); raise Stop in the meantime.
+    """Call a function that may block in C (name lookup, prompt); raise Stop in the meantime.
 
     From the main thread, it is called in a daemon thread, which is abandoned when Stop is raised.
     """

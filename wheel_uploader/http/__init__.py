@@ -107,7 +107,7 @@ class Http:
         self._credentials[place_of(url)] = (username, password)
 
     def add_headers(self, below: str, headers: Mapping[str, str]) -> None:
-        """Send these headers (a token, for example) only with requests whose URL starts with ``below``."""
+        """Send these headers (a token, for example) only to URLs that start with ``below``."""
         self._headers.add(below, _with_lowercase_names(headers))
 
     def _extract_credentials(self, url: str) -> None:
