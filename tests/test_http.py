@@ -339,7 +339,7 @@ def test_certificates_need_not_be_checked(tmp_path: Path) -> None:
         ("http://staging.example/", UsageError, "it is http, not https"),
         ("http://other.example/", NetworkError, "it is http, not https"),
         ("https://10.0.0.1/", NetworkError, "10.0.0.1 is a private address"),
-        ("https://user:hunter22@other.example/", NetworkError, "it carries credentials"),
+        ("https://user:hunter22@other.example/", NetworkError, "it contains credentials"),
         ("nonsense", UsageError, "its scheme is missing"),
         ("https://x\x1b[2J/", UsageError, "it is not a URL"),
         ("https://\u2603.example/", UsageError, "its host is not a valid host name"),
@@ -452,7 +452,7 @@ def test_five_redirects_are_the_most() -> None:
         ("http://staging.example/", "it downgrades https to http"),
         ("https://evil.example/", "it is on another host, evil.example"),
         ("https://127.0.0.1/", "127.0.0.1 is a private address"),
-        ("https://user:hunter22@staging.example/", "it carries credentials"),
+        ("https://user:hunter22@staging.example/", "it contains credentials"),
         ("file:///etc/passwd", "its scheme is file"),
         ("https://[x/", "it is not a URL"),
         ("https://evil.example/\x1b[2J", "it is on another host"),
@@ -558,7 +558,7 @@ def test_a_login_that_is_missing_or_refused_is_said() -> None:
 
 def test_credentials_that_nobody_typed_are_not_used() -> None:
     with ScriptedServer(guarded) as server, client(server.url) as http:
-        with pytest.raises(UsageError, match="it carries credentials"):
+        with pytest.raises(UsageError, match="it contains credentials"):
             http.get(server.url.replace("//", "//me:hunter22@"))
         assert server.requests == []
 
@@ -874,7 +874,7 @@ def test_a_slow_disk_is_not_the_servers_fault() -> None:
         ("https://evil.example/x.whl", False, "it is on another host"),
         ("http://staging.example/x.whl", True, "it is http, not https"),
         ("https://10.0.0.1/x.whl", True, "10.0.0.1 is a private address"),
-        ("https://u:hunter22@staging.example/x.whl", True, "it carries credentials"),
+        ("https://u:hunter22@staging.example/x.whl", True, "it contains credentials"),
     ],
 )
 def test_a_link_that_is_not_allowed_is_not_streamed(url: str, pinned: bool, reason: str) -> None:

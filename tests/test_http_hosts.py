@@ -56,11 +56,11 @@ def test_a_link_to_the_same_place_may_be_followed(url: str) -> None:
         ("https://staging.example:0/x.whl", "its port is 0"),
         ("https://staging.example:99999/x.whl", "it is not a URL"),
         ("https://[::1/x.whl", "it is not a URL"),
-        ("https://user:password@staging.example/x.whl", "it carries credentials"),
-        ("https://@staging.example/x.whl", "it carries credentials"),
+        ("https://user:password@staging.example/x.whl", "it contains credentials"),
+        ("https://@staging.example/x.whl", "it contains credentials"),
         ("https://evil.example/x.whl", "it is on another host, evil.example (--allow-host evil.example"),
         ("https://staging.example.evil.example/x", "it is on another host"),
-        ("https://evil.example\\@staging.example/x.whl", "it carries credentials"),
+        ("https://evil.example\\@staging.example/x.whl", "it contains credentials"),
         ("https://evil.example\\.staging.example/x.whl", "its host is not a valid host name"),
         ("https://evil example/x.whl", "its host is not a valid host name"),
         ("https://staging.example:8443/x.whl", "it is on another port, staging.example:8443 (--allow-host"),
@@ -218,7 +218,7 @@ def test_the_longest_name_and_the_longest_label_are_hosts() -> None:
     ],
 )
 def test_a_private_name_that_nobody_typed_is_not_asked_for(host: str) -> None:
-    assert "a name of a private network (--allow-host" in refused(f"https://{host}/x.whl", pinned=True)
+    assert "a private host name (--allow-host" in refused(f"https://{host}/x.whl", pinned=True)
     assert refused(f"https://{host}/x.whl", allow_hosts=(host,)) == ""
     assert refused(f"https://{host}/x.whl", typed=(f"https://{host}/",)) == ""
 

@@ -69,7 +69,7 @@ class Watch:
             self._send_to_watchdog("uploading", value=False)
 
     def ending(self) -> None:
-        """Record that only the report remains to be written: ``check`` does not raise any more."""
+        """Record that only the report remains to be written: ``check`` no longer raises."""
         self._reporting = True
 
     @contextlib.contextmanager

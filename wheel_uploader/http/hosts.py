@@ -79,7 +79,7 @@ def _split_host(parts: SplitResult) -> str:
         before, _, rest = netloc.partition("[")
         inside, _, after = rest.partition("]")
         if before or ":" not in inside or (after and not after.startswith(":")):
-            raise ValueError("it is not a URL (its brackets are not around an IPv6 address)")
+            raise ValueError("it is not a URL (its brackets do not enclose an IPv6 address)")
     return host
 
 
@@ -146,11 +146,11 @@ class Rules:
         except NotAUrl as error:
             return str(error)
         if "@" in urlsplit(url).netloc:
-            return "it carries credentials"
+            return "it contains credentials"
         if origin.scheme == "http" and not self._allows_http(origin):
             return f"it is http, not https (--allow-insecure-host {origin.host} permits it)"
         if is_private(origin.host) and not self.trusts(origin.host):
-            kind = "a private address" if address_of(origin.host) else "a name of a private network"
+            kind = "a private address" if address_of(origin.host) else "a private host name"
             return f"{origin.host} is {kind} (--allow-host {origin.host} permits it)"
         return ""
 

@@ -176,7 +176,7 @@ class StashedStream(LimitedStream):
 
 
 class LimitedBackend(httpcore.NetworkBackend):
-    """Opens connections: to any address of a trusted host, but only to public addresses of other hosts.
+    """Opens connections to any address of a trusted host, but only to public addresses of other hosts.
 
     The connection goes to the address that was checked, so that a name that resolves differently the second
     time cannot evade the check. ``ahead``: the number of connections to open ahead, by URL.
