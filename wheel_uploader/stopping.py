@@ -219,7 +219,7 @@ def _set_alarm(seconds: float, callback: Callable[[], None]) -> Iterator[None]:
 
 # --- for code that waits ---------------------------------------------------------------------------
 
-#: The watch of the run in this process; global, because signals and alarms are per process.
+#: The token of the run in this process; global, because signals and alarms are per process.
 _current_token: Watch | None = None
 _main_thread = _thread.get_ident()
 #: The functions that kill the child processes of the run.
