@@ -53,22 +53,28 @@ def test_a_wheel_gives_what_checks_and_index_need(tmp_path: Path) -> None:
         (b"", "the file is empty"),
         (
             b"\n<!DOCTYPE html>\n<html><title>Log in</title>",
-            "it is an HTML page, such as a login or an error page, that was saved under this name",
+            "it is an HTML page, such as a login or error page, saved under this name",
         ),
         (
             b"\xef\xbb\xbf<?xml version='1.0'?><Error/>",
-            "it is an XML document, such as a storage server's error, that was saved under this name",
+            "it is an XML document, such as a storage server's error response, saved under this name",
         ),
-        (b"{}", "it is JSON, such as a server's error, that was saved under this name"),
+        (b"{}", "it is JSON, such as a server's error response, saved under this name"),
         (
             b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n",
             "it is a Git LFS pointer, not the file that it points to",
         ),
-        (b"MZ" * 100, "it has no end record: it is cut off, or no ZIP at all"),
-        (wheel_bytes()[:500], "it has no end record: it is cut off, or no ZIP at all"),
-        (wheel_bytes()[100:], "its directory lies outside of it: it is cut off, or damaged at its end"),
+        (b"MZ" * 100, "it has no end record: it is truncated, or not a ZIP"),
+        (wheel_bytes()[:500], "it has no end record: it is truncated, or not a ZIP"),
+        (
+            wheel_bytes()[100:],
+            "its central directory is outside the file: it is truncated, or corrupt at its end",
+        ),
         (wheel_bytes() + b"\0", "1 bytes follow the end of the archive"),
-        (wheel_bytes(without=("dipy/__init__.py",)), "dipy/__init__.py: RECORD lists it, and it is absent"),
+        (
+            wheel_bytes(without=("dipy/__init__.py",)),
+            "dipy/__init__.py: it is listed in RECORD but missing",
+        ),
     ],
 )
 def test_damage_is_told_in_a_sentence(data: bytes, sentence: str) -> None:
@@ -87,7 +93,7 @@ def test_another_hash_or_size_in_record_is_damage() -> None:
     members = raws()
     members[0] = Raw(members[0].name, b"other")
     size, digest = archive.damage(content(zipped(members)))
-    assert size == "dipy/__init__.py: it has 5 bytes, RECORD says 23"
+    assert size == "dipy/__init__.py: it has 5 bytes, but RECORD lists 23"
     assert digest.startswith("dipy/__init__.py: its sha256 is ")
 
 
@@ -104,18 +110,18 @@ def test_much_damage_is_cut_short_and_printable() -> None:
     told = archive.damage(content(zipped(members)))
     assert len(told) == 21
     assert told[-1] == "and 80 more"
-    assert told[0] == "dipy/0\\x1b[31m: RECORD lists it, and it is absent"
+    assert told[0] == "dipy/0\\x1b[31m: it is listed in RECORD but missing"
 
 
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
         (b"", "the file is empty"),
-        (b"<html>", "it is an HTML page, such as a login or an error page, that was saved under this name"),
-        (sdist_bytes()[:-4], "it is cut off or damaged"),
-        (sdist_bytes()[:100], "it is cut off or damaged"),
-        (sdist_bytes() + b"x", "it is no gzip file, or goes on after its end"),
-        (wheel_bytes(), "it is no gzip file, or goes on after its end"),
+        (b"<html>", "it is an HTML page, such as a login or error page, saved under this name"),
+        (sdist_bytes()[:-4], "it is truncated or corrupt"),
+        (sdist_bytes()[:100], "it is truncated or corrupt"),
+        (sdist_bytes() + b"x", "it is not a gzip file, or data follows its end"),
+        (wheel_bytes(), "it is not a gzip file, or data follows its end"),
     ],
     ids=range(6),
 )
@@ -256,4 +262,4 @@ def test_too_many_members_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ids(findings(sdist_bytes(files={"a": b"", "b": b""}), SDIST)) == {"sdist/bomb"}
     monkeypatch.setattr(zipwalk, "MAX_MEMBERS", 3)
     lying = zipped(raws(), end={"count": 2})
-    assert archive.damage(content(lying)) == ("its directory has more than 3 records",)
+    assert archive.damage(content(lying)) == ("its central directory has more than 3 records",)

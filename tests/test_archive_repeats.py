@@ -192,7 +192,7 @@ def test_many_threads_on_wheels_that_are_alike(unpacked: list[str]) -> None:
 
 
 def test_there_is_an_end_to_what_is_remembered(monkeypatch: pytest.MonkeyPatch, unpacked: list[str]) -> None:
-    monkeypatch.setattr(repeats, "_ROOM", 3 * repeats._EACH)
+    monkeypatch.setattr(repeats, "_MAX_MEMORY", 3 * repeats._MEMORY_PER_MEMBER)
     known, data = Repeats(), wheel(TAGS[0])
     whole = read(data, TAGS[0])
     assert read(data, TAGS[0], known) == whole

@@ -103,7 +103,7 @@ def test_a_good_record_has_no_finding(data: bytes) -> None:
 
 def test_a_mismatch_names_the_member() -> None:
     [found] = findings(FAULTS["another size"][0])
-    assert (found.member, found.message) == ("dipy/__init__.py", "it has 23 bytes, RECORD says 24")
+    assert (found.member, found.message) == ("dipy/__init__.py", "it has 23 bytes, but RECORD lists 24")
 
 
 def test_a_digest_is_read_whatever_its_padding() -> None:

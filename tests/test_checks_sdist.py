@@ -129,8 +129,8 @@ HEADERS = {
     ),
     "a negative size": (with_extended(record("size", b"-1")), "a size that is not a number"),
     "a size with a point": (with_extended(record("size", b"1e3")), "a size that is not a number"),
-    "a size beyond the disk": (with_extended(record("size", b"9999999999999")), "cut off within a member"),
-    "a global size": (with_extended(record("size", b"1"), tarfile.XGLTYPE), "a global header gives a size"),
+    "a size beyond the disk": (with_extended(record("size", b"9999999999999")), "truncated within a member"),
+    "a global size": (with_extended(record("size", b"1"), tarfile.XGLTYPE), "a global header sets a size"),
     "headers on headers": (with_extended(record("a", b"b"), count=17), "more than 16 extended headers"),
     "globals on globals": (
         with_extended(record("a", b"b"), tarfile.XGLTYPE, 99),
@@ -146,7 +146,7 @@ HEADERS = {
     "base 256 below zero": (with_negative_size(), "negative size"),
     "base 256 beyond the disk": (
         with_size(special(tarfile.REGTYPE), b"\x80" + b"\x7f" * 11),
-        "cut off within a member",
+        "truncated within a member",
     ),
 }
 

@@ -1,7 +1,7 @@
-"""One pass over a wheel or an sdist: whatever the bytes are, facts come out, and each member is read once.
+"""Read a wheel or an sdist in one pass that reads each member once and returns facts for any input.
 
-A wheel's ZIP is walked by zipwalk and read by zipmembers, an sdist's tar is read by tarwalk; what pkginfo
-makes of the metadata is asked in pkginfo_reader.
+zipwalk parses the structure of a wheel's ZIP and zipmembers reads its members; tarwalk reads the tar of an
+sdist; pkginfo_reader runs pkginfo on the metadata.
 """
 
 from __future__ import annotations
@@ -31,78 +31,83 @@ from wheel_uploader.models import (
 )
 from wheel_uploader.native.collect import Natives
 
-#: Bytes read at once: a ZIP has thousands of small members, and each read lets another thread run first.
-_BUFFER = 128 << 10
+#: Bytes of the read buffer: a ZIP has thousands of small members, and every read releases the GIL.
+_BUFFER_SIZE = 128 << 10
 
 __all__ = ["damage", "is_bomb", "over_budget", "read", "read_sdist", "read_wheel"]
 
-#: Facts that say that these are not the bytes that somebody built.
-_DAMAGE = frozenset({"unreadable", "bad-crc", "hidden-deflate-data", "trailing-bytes", "cut"})
-#: Sentences of ``damage`` before the rest is only counted.
-_MOST = 20
+#: Kinds of facts that mean that the archive is damaged or was changed after it was built.
+_DAMAGE_KINDS = frozenset({"unreadable", "bad-crc", "hidden-deflate-data", "trailing-bytes", "cut"})
+#: Messages that ``damage`` returns; the rest is only counted.
+_MAX_DAMAGE_MESSAGES = 20
 
 
-def read(path: Path, name: DistName, known: Repeats | None = None) -> WheelContent | SdistContent:
-    """What is in the file at ``path``, which is to be judged as ``name``.
+def read(path: Path, name: DistName, member_cache: Repeats | None = None) -> WheelContent | SdistContent:
+    """Return the contents of the file at ``path``, read as the kind of file that ``name`` says.
 
-    ``known``: the members that were unpacked in this run, which are not unpacked again.
+    Members that are in ``member_cache`` are not decompressed again.
 
-    Any bytes at all give a content, with what is wrong with them as facts. Raises StorageError when the file
-    cannot be read.
+    Any bytes are accepted, and problems are reported as facts. Raises StorageError if the file cannot be
+    read.
     """
     try:
         with path.open("rb", buffering=0) as stream:
-            return read_open(stream, os.fstat(stream.fileno()).st_size, name, known)
+            return read_open(stream, os.fstat(stream.fileno()).st_size, name, member_cache)
     except OSError as error:
         reason = error.strerror or str(error)
         raise StorageError(f"{printable(str(path))} cannot be read: {reason}") from error
 
 
 def read_open(
-    file: io.RawIOBase, size: int, name: DistName, known: Repeats | None = None
+    file: io.RawIOBase, size: int, name: DistName, member_cache: Repeats | None = None
 ) -> WheelContent | SdistContent:
-    """Return what is in an open file of ``size`` bytes, as ``read`` does; it stays open."""
-    stream = io.BufferedReader(file, _BUFFER)
+    """Return the contents of an open file of ``size`` bytes, as ``read`` does; leave the file open."""
+    stream = io.BufferedReader(file, _BUFFER_SIZE)
     try:
         if isinstance(name, WheelName):
-            return read_wheel(stream, size, name, known)
+            return read_wheel(stream, size, name, member_cache)
         return read_sdist(stream, size, name)
     finally:
         stream.detach()
 
 
 def damage(content: WheelContent | SdistContent) -> tuple[str, ...]:
-    """Why these are not the whole bytes that somebody built, in sentences; empty when they are."""
-    sentences = _damage(content)
-    told = [printable(sentence) for sentence in itertools.islice(sentences, _MOST)]
-    if more := sum(1 for _ in sentences):
-        told.append(f"and {more} more")
-    return tuple(told)
+    """Return messages that say how the archive is damaged; empty if it is intact."""
+    remaining = _damage(content)
+    messages = [printable(message) for message in itertools.islice(remaining, _MAX_DAMAGE_MESSAGES)]
+    if more := sum(1 for _ in remaining):
+        messages.append(f"and {more} more")
+    return tuple(messages)
 
 
 def _damage(content: WheelContent | SdistContent) -> Iterator[str]:
     if not content.read_to_its_end:
-        return  # Nobody knows.
+        return  # The rest is unread, and would be mistaken for damage.
     for fact in content.facts:
-        if fact.kind in _DAMAGE:
+        if fact.kind in _DAMAGE_KINDS:
             yield f"{fact.member}: {fact.message}" if fact.member else fact.message
-    if isinstance(content, WheelContent) and (listed := record.of(content)):
-        yield from (f"{path}: RECORD lists it, and it is absent" for path in record.absent(content, listed))
-        for path, sentence in (*record.wrong_sizes(content, listed), *record.wrong_hashes(content, listed)):
-            yield f"{path}: {sentence}"
+    if isinstance(content, WheelContent) and (parsed_record := record.of(content)):
+        yield from (
+            f"{path}: it is listed in RECORD but missing" for path in record.absent(content, parsed_record)
+        )
+        wrong_sizes = record.wrong_sizes(content, parsed_record)
+        for path, message in (*wrong_sizes, *record.wrong_hashes(content, parsed_record)):
+            yield f"{path}: {message}"
 
 
 # --- wheels ----------------------------------------------------------------------------------------
 
 
-def read_wheel(stream: BinaryIO, size: int, name: WheelName, known: Repeats | None = None) -> WheelContent:
-    """What is in the ZIP of ``size`` bytes that ``stream`` holds."""
-    # What is taken of Python's C API matters where the stable ABI is promised.
+def read_wheel(
+    stream: BinaryIO, size: int, name: WheelName, member_cache: Repeats | None = None
+) -> WheelContent:
+    """Return the contents of the wheel of ``size`` bytes in ``stream``."""
+    # Symbols of Python's C API are read only for abi3 wheels, which promise the stable ABI.
     budget = Budget()
     natives = Natives(symbols=any(abi.startswith("abi3") for abi in name.abis), budget=budget)
     try:
         with budget.working():
-            unpacked = unzip(stream, size, budget, natives, known)
+            unpacked = unzip(stream, size, budget, natives, member_cache)
             budget.check_time()
             read_by_pkginfo = pkginfo_reader.read(
                 pkginfo_reader.source((member.name for member in unpacked.members), unpacked.kept),
@@ -126,7 +131,7 @@ def read_wheel(stream: BinaryIO, size: int, name: WheelName, known: Repeats | No
 
 
 def over_budget(error: Exhausted, budget: Budget) -> Fact:
-    """Return the fact that a file was not read to its end."""
+    """Return the fact that a file was not read to its end because it exceeds its budget."""
     return Fact(kind=OVER_BUDGET, message=str(error), member=error.member or budget.member)
 
 
@@ -134,7 +139,7 @@ def over_budget(error: Exhausted, budget: Budget) -> Fact:
 
 
 def read_sdist(stream: BinaryIO, size: int, name: SdistName) -> SdistContent:
-    """What is in the sdist, a gzipped tar or an old ZIP, of ``size`` bytes that ``stream`` holds."""
+    """Return the contents of the sdist (a gzipped tar or a ZIP) of ``size`` bytes in ``stream``."""
     budget = Budget()
     try:
         with budget.working():
@@ -153,8 +158,8 @@ def _read_sdist(stream: BinaryIO, size: int, name: SdistName, budget: Budget) ->
         head = stream.read(512)
         tar = tarwalk.walk(stream, bomb_size=max(BOMB_SIZE, BOMB_RATIO * size), budget=budget)
         members, facts, kept = tuple(tar.members), tuple(tar.facts), tar.kept
-        if not members and (not_a_tar := what_it_is(head, size)):
-            facts = (Fact(kind="unreadable", message=not_a_tar),)
+        if not members and (description := what_it_is(head, size)):
+            facts = (Fact(kind="unreadable", message=description),)
     read_by_pkginfo = pkginfo_reader.read(
         pkginfo_reader.source((member.name for member in members), kept, "PKG-INFO"), kept
     )

@@ -1,7 +1,7 @@
-"""Headers as text before any parser of mail has them, so that every Python reads the same in them.
+"""Normalize metadata headers before an email parser reads them, so that every Python reads the same values.
 
-Until 3.12.7 and 3.13.0, ``email`` kept the line end of a header whose value begins on the next line; later
-releases drop it. pip, twine and pkginfo read with the ``email`` of the Python that runs.
+Before 3.12.7 and 3.13.0, ``email`` kept the line break of a header whose value begins on the next line; later
+releases drop it. pip, twine and pkginfo parse with the ``email`` of the Python that runs them.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from __future__ import annotations
 import re
 
 _END_OF_HEADERS = re.compile(r"(?:\r\n|\r(?!\n)|\n){2}")
-_BEGINS_BELOW = re.compile(r"(?:\A|(?<=[\r\n]))([^\s:]+):[ \t]*(?:(?:\r\n|\r(?!\n)|\n)[ \t]+)+")
+_VALUE_ON_NEXT_LINE = re.compile(r"(?:\A|(?<=[\r\n]))([^\s:]+):[ \t]*(?:(?:\r\n|\r(?!\n)|\n)[ \t]+)+")
 
 
 def canonical(text: str) -> tuple[str, frozenset[str]]:
-    """Return ``text`` with every value on the line of its header, and the headers for which that was new."""
+    """Return ``text`` with each value moved up to the line of its header, and the names of those headers."""
     end = _END_OF_HEADERS.search(text)
     head = text[: end.start()] if end else text
-    below = frozenset(match[1].lower() for match in _BEGINS_BELOW.finditer(head))
-    if not below:
-        return text, below
-    return _BEGINS_BELOW.sub(r"\1: ", head) + text[len(head) :], below
+    moved_headers = frozenset(match[1].lower() for match in _VALUE_ON_NEXT_LINE.finditer(head))
+    if not moved_headers:
+        return text, moved_headers
+    return _VALUE_ON_NEXT_LINE.sub(r"\1: ", head) + text[len(head) :], moved_headers

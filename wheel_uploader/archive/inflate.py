@@ -1,4 +1,4 @@
-"""One member's bytes, once: a stream that must end exactly, with CRC and hashes taken on the way."""
+"""Decompress one member of a ZIP, compute its CRC and hashes, and require the stream to end exactly."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from wheel_uploader.budget import Budget
 
 codec: ModuleType = zlib
 with contextlib.suppress(ImportError):
-    # It takes and refuses the same streams in half the time; not every platform has it. isal, which is as
-    # fast, takes some that zlib refuses, and so every installer.
+    # It accepts and rejects the same streams as zlib in half the time, but not every platform has it. isal is
+    # as fast, but accepts some streams that zlib, and therefore every installer, rejects.
     from zlib_ng import zlib_ng
 
     codec = zlib_ng
 
-#: Bytes read, and unpacked, at a time. zlib and hashlib let other threads run during large pieces.
+#: Bytes read and decompressed at a time. zlib and hashlib release the GIL while they process large chunks.
 CHUNK = 256 << 10
-#: Bytes that cost less to look at than a look at the clock.
-_SMALL = 8 << 10
-#: Bytes of a member's beginning that are kept of all members.
+#: Chunks up to this many bytes take less time to process than reading the clock does.
+_SMALL_CHUNK = 8 << 10
+#: Bytes kept of the beginning of every member.
 HEAD = 64
 
 
 class Damaged(Exception):
-    """The bytes of a member are not what its record promises; ``kind`` is that of the fact."""
+    """The bytes of a member contradict its central directory record; ``kind`` is the kind of the fact."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
@@ -39,15 +39,15 @@ class Damaged(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unpacked:
-    """What a member's bytes are, when they could be unpacked to their end."""
+    """The result of decompressing a member to its end."""
 
     size: int
     crc: int
     sha256: str
-    #: ``algorithm=hex`` of the other hash asked for, or empty.
+    #: ``algorithm=hex`` of the additional hash that was requested, or empty.
     other_digest: str
     head: bytes
-    #: The whole bytes, when they were to be kept.
+    #: All bytes of the member, if the caller asked to keep them.
     data: bytes | None
 
 
@@ -60,20 +60,21 @@ def unpack(
     feeds: Sequence[Callable[[bytes], None]] = (),
     budget: Budget | None = None,
 ) -> Unpacked:
-    """Read the member of ``entry``; ``keep`` its bytes (the caller has looked at the size).
+    """Decompress the member of ``entry`` and return its size, hashes and, with ``keep``, its bytes.
 
-    ``algorithm`` is a hashlib name to be computed besides sha256; ``feeds`` get every piece. Raises
-    Damaged, after at most one byte more than the record declares.
+    The caller must limit the size of a member to keep. ``algorithm`` is the hashlib name of a hash to
+    compute in addition to sha256; every chunk is passed to each of ``feeds``. Raises Damaged, after at most
+    one byte more than the record declares.
     """
     budget = budget or Budget()
     budget.start_unpacking()
     try:
-        return _unpack(stream, entry, keep, algorithm, feeds, budget)
+        return _decompress(stream, entry, keep, algorithm, feeds, budget)
     finally:
         budget.stop_unpacking()
 
 
-def _unpack(
+def _decompress(
     stream: BinaryIO,
     entry: Entry,
     keep: bool,
@@ -86,85 +87,88 @@ def _unpack(
     other = hashlib.new(algorithm) if algorithm else None
     crc = size = 0
     head = b""
-    kept: list[bytes] = []
-    for piece in _stored(stream, entry) if entry.method == STORED else _inflated(stream, entry):
-        crc = codec.crc32(piece, crc)
-        sha256.update(piece)
+    retained: list[bytes] = []
+    for chunk in _read_stored(stream, entry) if entry.method == STORED else _read_deflated(stream, entry):
+        crc = codec.crc32(chunk, crc)
+        sha256.update(chunk)
         if other:
-            other.update(piece)
+            other.update(chunk)
         if keep:
-            kept.append(piece)
-        if len(piece) > _SMALL:
+            retained.append(chunk)
+        if len(chunk) > _SMALL_CHUNK:
             budget.stop_unpacking()
             for feed in feeds:
-                feed(piece)
+                feed(chunk)
             budget.start_unpacking()
         else:
             for feed in feeds:
-                feed(piece)
-        head = head or piece[:HEAD]
-        size += len(piece)
+                feed(chunk)
+        head = head or chunk[:HEAD]
+        size += len(chunk)
     return Unpacked(
         size=size,
         crc=crc,
         sha256=sha256.hexdigest(),
         other_digest=f"{algorithm}={other.hexdigest()}" if other else "",
         head=head,
-        data=b"".join(kept) if keep else None,
+        data=b"".join(retained) if keep else None,
     )
 
 
 def pieces(stream: BinaryIO, entry: Entry) -> Iterator[bytes]:
-    """The bytes of the member of ``entry``. Raises Damaged as ``unpack``, and at the end for a wrong CRC."""
+    """Yield the bytes of the member of ``entry``.
+
+    Raises Damaged as ``unpack`` does, and after the last chunk for a wrong CRC.
+    """
     stream.seek(entry.data)
     crc = 0
-    for piece in _stored(stream, entry) if entry.method == STORED else _inflated(stream, entry):
-        crc = codec.crc32(piece, crc)
-        yield piece
+    for chunk in _read_stored(stream, entry) if entry.method == STORED else _read_deflated(stream, entry):
+        crc = codec.crc32(chunk, crc)
+        yield chunk
     if crc != entry.crc:
-        raise Damaged("bad-crc", "its CRC is not the one that its record promises")
+        raise Damaged("bad-crc", "its CRC differs from the one in its record")
 
 
-def _stored(stream: BinaryIO, entry: Entry) -> Iterator[bytes]:
+def _read_stored(stream: BinaryIO, entry: Entry) -> Iterator[bytes]:
     if entry.compressed_size != entry.size:
         raise Damaged(
             "headers-disagree",
-            f"it is stored as it is, in {entry.compressed_size} bytes, but has {entry.size}",
+            f"it is stored uncompressed in {entry.compressed_size} bytes, but declares {entry.size}",
         )
-    left = entry.size
-    while left:
-        piece = stream.read(min(left, CHUNK))
-        if not piece:
-            raise Damaged("bad-crc", "its bytes are cut off")
-        left -= len(piece)
-        yield piece
+    remaining = entry.size
+    while remaining:
+        chunk = stream.read(min(remaining, CHUNK))
+        if not chunk:
+            raise Damaged("bad-crc", "its data is truncated")
+        remaining -= len(chunk)
+        yield chunk
 
 
-def _inflated(stream: BinaryIO, entry: Entry) -> Iterator[bytes]:
-    decoder = codec.decompressobj(-zlib.MAX_WBITS)
-    left = entry.compressed_size
-    room = entry.size
-    waiting = b""
-    while not decoder.eof:
-        if not waiting and left:
-            waiting = stream.read(min(left, CHUNK))
-            left = left - len(waiting) if waiting else 0
+def _read_deflated(stream: BinaryIO, entry: Entry) -> Iterator[bytes]:
+    decompressor = codec.decompressobj(-zlib.MAX_WBITS)
+    remaining = entry.compressed_size
+    capacity = entry.size
+    buffered = b""
+    while not decompressor.eof:
+        if not buffered and remaining:
+            buffered = stream.read(min(remaining, CHUNK))
+            remaining = remaining - len(buffered) if buffered else 0
         try:
-            # One byte more than is declared is enough to know that there is more.
-            piece = decoder.decompress(waiting, min(room + 1, 4 * CHUNK))
+            # One byte more than the declared size is enough to show that the size is wrong.
+            chunk = decompressor.decompress(buffered, min(capacity + 1, 4 * CHUNK))
         except codec.error as error:
-            raise Damaged("bad-crc", f"it cannot be unpacked ({error})") from None
-        waiting = decoder.unconsumed_tail
-        if len(piece) > room:
+            raise Damaged("bad-crc", f"it cannot be decompressed ({error})") from None
+        buffered = decompressor.unconsumed_tail
+        if len(chunk) > capacity:
             raise Damaged(
                 "hidden-deflate-data", f"it unpacks to more than the {entry.size} bytes that it declares"
             )
-        room -= len(piece)
-        if piece:
-            yield piece
-        elif not (waiting or left or decoder.eof):
-            raise Damaged("bad-crc", "its compressed bytes end before their end mark")
-    if rest := len(decoder.unused_data) + left:
-        raise Damaged("hidden-deflate-data", f"{rest} bytes follow the end of its compressed stream")
-    if room:
-        raise Damaged("bad-crc", f"it unpacks to {entry.size - room} bytes, not {entry.size}")
+        capacity -= len(chunk)
+        if chunk:
+            yield chunk
+        elif not (buffered or remaining or decompressor.eof):
+            raise Damaged("bad-crc", "its compressed data ends before the end-of-stream marker")
+    if extra := len(decompressor.unused_data) + remaining:
+        raise Damaged("hidden-deflate-data", f"{extra} bytes follow the end of its compressed stream")
+    if capacity:
+        raise Damaged("bad-crc", f"it unpacks to {entry.size - capacity} bytes, not {entry.size}")

@@ -1,49 +1,50 @@
-"""Marks of encrypted Python source, looked for in a stream of bytes while it passes."""
+"""Detect encrypted Python source by its markers while a member is being decompressed."""
 
 from __future__ import annotations
 
-#: Bytes up to which PyPI looks into a member, and the members that it looks into.
+#: PyPI scans members up to this many bytes, and with these suffixes.
 MAX_SIZE = 5 << 20
 SUFFIXES = (".py", ".pye")
 
-# In two parts each: this file itself must be free of them.
-_PYARMOR = b"__" + b"pyarmor_"
-_PYARMOR_MARKS = (b"_(__name__, __file__,", b"enter__", b"exit__", b"assert__", b"bcc__")
-_PYE = b"PYE " + b"FILE---"
-_PYE_MARKS = (b"---BEGIN ", b"---END ")
-#: A mark may lie across the border of two pieces.
-_LONGEST = max(
-    len(_PYARMOR) + max(map(len, _PYARMOR_MARKS)),
-    len(_PYE) + max(map(len, _PYE_MARKS)),
+# Each marker is written in two parts, so that this file does not contain it.
+_PYARMOR_PREFIX = b"__" + b"pyarmor_"
+_PYARMOR_ENDINGS = (b"_(__name__, __file__,", b"enter__", b"exit__", b"assert__", b"bcc__")
+_PYE_SUFFIX = b"PYE " + b"FILE---"
+_PYE_BEGINNINGS = (b"---BEGIN ", b"---END ")
+#: Length of the longest marker, which two chunks may split.
+_LONGEST_MARKER = max(
+    len(_PYARMOR_PREFIX) + max(map(len, _PYARMOR_ENDINGS)),
+    len(_PYE_SUFFIX) + max(map(len, _PYE_BEGINNINGS)),
 )
 
 
 class Marks:
-    """Fed with the pieces of one member, it knows by which tool the source was encrypted."""
+    """A detector that receives the chunks of one member and names the tool that encrypted the source."""
 
     def __init__(self) -> None:
         self._tail = b""
-        self._pyarmor = False
-        self._pye: set[bytes] = set()
+        self._is_pyarmor = False
+        self._pye_markers: set[bytes] = set()
 
-    def feed(self, piece: bytes) -> None:
-        text = self._tail + piece
-        # One search for what all marks of a tool have in common: almost always there is nothing. Only then
-        # for each mark, which takes the same time however often the common part is there.
-        if not self._pyarmor and _PYARMOR in text:
-            self._pyarmor = any(_PYARMOR + mark in text for mark in _PYARMOR_MARKS)
-        if len(self._pye) < len(_PYE_MARKS) and _PYE in text:
-            self._pye.update(mark for mark in _PYE_MARKS if mark + _PYE in text)
-        self._tail = text[-_LONGEST + 1 :]
+    def feed(self, chunk: bytes) -> None:
+        """Scan the next chunk of the member."""
+        text = self._tail + chunk
+        # Search for the part that all markers of a tool share, which is almost never there, and only then for
+        # each marker. That takes the same time however often the shared part occurs.
+        if not self._is_pyarmor and _PYARMOR_PREFIX in text:
+            self._is_pyarmor = any(_PYARMOR_PREFIX + marker in text for marker in _PYARMOR_ENDINGS)
+        if len(self._pye_markers) < len(_PYE_BEGINNINGS) and _PYE_SUFFIX in text:
+            self._pye_markers.update(marker for marker in _PYE_BEGINNINGS if marker + _PYE_SUFFIX in text)
+        self._tail = text[-_LONGEST_MARKER + 1 :]
 
     @property
     def tool(self) -> str:
-        """The tool that left its marks; empty when there are none."""
-        if self._pyarmor:
+        """The tool whose markers were found; empty if there are none."""
+        if self._is_pyarmor:
             return "PyArmor"
-        return "SourceDefender" if len(self._pye) == len(_PYE_MARKS) else ""
+        return "SourceDefender" if len(self._pye_markers) == len(_PYE_BEGINNINGS) else ""
 
 
 def may_be_encrypted(name: str, size: int) -> bool:
-    """Whether PyPI would look into a member of this name and size."""
+    """Return whether PyPI would scan a member with this name and size."""
     return name.lower().endswith(SUFFIXES) and size <= MAX_SIZE

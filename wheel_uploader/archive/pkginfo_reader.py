@@ -1,7 +1,8 @@
-"""What pkginfo makes of an archive's metadata: the one home of pkginfo, which is given bytes and no path.
+"""Parse an archive's metadata with pkginfo, which is imported here only and is given bytes, never a path.
 
-pkginfo would read the archive a second time, without limits; so its choice of a member is repeated here,
-and only its parser is called. ``pkginfo.get_metadata`` is never used: it may import what it is pointed at.
+pkginfo would read the archive a second time, without limits. This module therefore selects the metadata
+member as pkginfo does and calls only its parser. ``pkginfo.get_metadata`` is never used, because it may
+import the package whose name it is given.
 """
 
 from __future__ import annotations
@@ -15,18 +16,18 @@ from typing import NamedTuple
 
 from wheel_uploader.archive import header_text
 
-#: Metadata of real projects has at most 32 kinds of headers, and a licence text of 2,000 lines in one.
+#: Real projects use at most 32 different headers, and a licence text of 2,000 lines in one header.
 _MAX_HEADER_LINES = 20_000
 _MAX_HEADERS = 128
-_MAX_VALUE = 16 << 10
-#: Characters of all headers that packaging parses word by word; the most that is known has 150,000.
-_MAX_REQUIREMENTS = 512 << 10
-_REQUIREMENTS = frozenset({"requires-dist", "provides-dist", "obsoletes-dist"})
-_LONG_VALUES = frozenset({"license", "description", "keywords"})
-_HEADER = re.compile(r"([^\s:]+):")
+_MAX_HEADER_LENGTH = 16 << 10
+#: Characters of all headers that packaging parses word by word; the largest known metadata has 150,000.
+_MAX_REQUIREMENTS_LENGTH = 512 << 10
+_REQUIREMENT_HEADERS = frozenset({"requires-dist", "provides-dist", "obsoletes-dist"})
+_LONG_HEADERS = frozenset({"license", "description", "keywords"})
+_HEADER_START = re.compile(r"([^\s:]+):")
 
-#: pkginfo's attribute for each header, where it is not the header in lower case with underscores.
-_ATTRIBUTES = {
+#: pkginfo's attribute for each header whose attribute is not the lower-case header with underscores.
+_ATTRIBUTE_OF_HEADER = {
     "platform": "platforms",
     "supported-platform": "supported_platforms",
     "classifier": "classifiers",
@@ -35,11 +36,11 @@ _ATTRIBUTES = {
     "import-name": "import_names",
     "import-namespace": "import_namespaces",
 }
-_HEADERS = {attribute: header for header, attribute in _ATTRIBUTES.items()}
+_HEADER_OF_ATTRIBUTE = {attribute: header for header, attribute in _ATTRIBUTE_OF_HEADER.items()}
 
 
 class Reading(NamedTuple):
-    """Which member pkginfo takes, the headers it finds there (None: it cannot), and its remarks."""
+    """The member that pkginfo reads, its headers (None if pkginfo cannot parse it) and pkginfo's remarks."""
 
     source: str = ""
     fields: Mapping[str, tuple[str, ...]] | None = None
@@ -47,14 +48,15 @@ class Reading(NamedTuple):
 
 
 def may_read(name: str) -> bool:
-    """Whether pkginfo or twine might take this member for metadata."""
+    """Return whether pkginfo or twine might read this member as metadata."""
     return "METADATA" in name or "PKG-INFO" in name
 
 
 def source(names: Iterable[str], kept: Mapping[str, bytes], word: str = "METADATA") -> str:
-    """The member that pkginfo and twine read: the first, and least deep, whose path contains ``word``.
+    """Return the member that pkginfo and twine read as metadata; empty if there is none.
 
-    A member whose bytes were not kept counts, for nobody can tell. Empty when there is none.
+    It is the first of the least deeply nested members whose path contains ``word``. A member whose bytes were
+    not kept counts, because it may contain metadata.
     """
     candidates = sorted(
         (name.split("/") for name in names if word in name), key=lambda parts: (len(parts), parts)
@@ -67,7 +69,7 @@ def source(names: Iterable[str], kept: Mapping[str, bytes], word: str = "METADAT
 
 
 def read(name: str, kept: Mapping[str, bytes]) -> Reading:
-    """What pkginfo reads in the member ``name``. Never raises."""
+    """Return the result of parsing the member ``name`` with pkginfo. Never raises."""
     data = kept.get(name)
     if data is None:
         return Reading(name)
@@ -76,39 +78,40 @@ def read(name: str, kept: Mapping[str, bytes]) -> Reading:
 
 
 def why_too_odd(data: bytes) -> str:
-    """Why no parser should be given this metadata, in a clause; empty when they can have it.
+    """Return the reason, in a clause, why this metadata must not be parsed; empty if it is safe to parse.
 
-    Parsers of mail need time that grows with the square of the headers, and recurse into multipart bodies.
+    Email parsers take time that grows with the square of the number of headers, and recurse into multipart
+    bodies.
     """
     names: set[str] = set()
-    name, length, requirements = "", 0, 0
+    name, length, requirements_length = "", 0, 0
     for count, line in enumerate(data.decode("utf-8", "replace").splitlines(), start=1):
         if not line:
             return ""
         if count > _MAX_HEADER_LINES:
             return f"it has more than {_MAX_HEADER_LINES} lines of headers"
-        if match := _HEADER.match(line):
+        if match := _HEADER_START.match(line):
             name, length = match[1].lower(), 0
             names.add(name)
             if name == "content-type":
-                return "it has a Content-Type, which is for mails"
+                return "it has a Content-Type, which belongs in email only"
             if len(names) > _MAX_HEADERS:
-                return f"it has more than {_MAX_HEADERS} kinds of headers"
+                return f"it has more than {_MAX_HEADERS} different headers"
         length += len(line)
-        if length > _MAX_VALUE and name not in _LONG_VALUES:
-            return f"it has a header of more than {_MAX_VALUE} characters"
-        if name in _REQUIREMENTS:
-            requirements += len(line)
-            if requirements > _MAX_REQUIREMENTS:
-                return f"it has more than {_MAX_REQUIREMENTS >> 10} KiB of requirements"
+        if length > _MAX_HEADER_LENGTH and name not in _LONG_HEADERS:
+            return f"it has a header of more than {_MAX_HEADER_LENGTH} characters"
+        if name in _REQUIREMENT_HEADERS:
+            requirements_length += len(line)
+            if requirements_length > _MAX_REQUIREMENTS_LENGTH:
+                return f"it has more than {_MAX_REQUIREMENTS_LENGTH >> 10} KiB of requirements"
     return ""
 
 
 @functools.lru_cache(maxsize=16)
 def _parse(data: bytes) -> tuple[Mapping[str, tuple[str, ...]] | None, tuple[str, ...]]:
-    # The wheels of a release have the same METADATA: it is parsed once for all of them.
-    if odd := why_too_odd(data):
-        return None, (odd,)
+    # The wheels of a release share their METADATA, so it is parsed once for all of them.
+    if reason := why_too_odd(data):
+        return None, (reason,)
     from pkginfo.distribution import HEADER_ATTRS, MAX_METADATA_VERSION_STR, Distribution
 
     text, _ = header_text.canonical(data.decode("utf-8", "replace"))
@@ -116,8 +119,8 @@ def _parse(data: bytes) -> tuple[Mapping[str, tuple[str, ...]] | None, tuple[str
     remarks: tuple[str, ...] = ()
     version = HeaderParser().parsestr(text).get("Metadata-Version", "").strip()
     if version not in HEADER_ATTRS:
-        # pkginfo would say this with a warning, and warnings cannot be caught in one thread alone.
-        remarks = (f"pkginfo does not know metadata version '{version}'",)
+        # pkginfo would issue a warning, and warnings cannot be caught for one thread alone.
+        remarks = (f"pkginfo does not support metadata version '{version}'",)
         reader.metadata_version = MAX_METADATA_VERSION_STR
     try:
         reader.parse(text.encode("utf-8"))
@@ -128,7 +131,7 @@ def _parse(data: bytes) -> tuple[Mapping[str, tuple[str, ...]] | None, tuple[str
         value = getattr(reader, attribute)
         if isinstance(value, str):
             value = (value,)
-        if value and all(isinstance(each, str) for each in value):
-            fields[_HEADERS.get(attribute, attribute.replace("_", "-"))] = tuple(value)
+        if value and all(isinstance(item, str) for item in value):
+            fields[_HEADER_OF_ATTRIBUTE.get(attribute, attribute.replace("_", "-"))] = tuple(value)
     fields["metadata-version"] = (version,)
     return fields, remarks

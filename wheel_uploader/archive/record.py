@@ -1,4 +1,4 @@
-"""RECORD of a wheel: its rows parsed, and compared with the members that the ZIP really holds."""
+"""Parse the RECORD of a wheel and compare its rows with the members of the ZIP."""
 
 from __future__ import annotations
 
@@ -15,71 +15,71 @@ from wheel_uploader.budget import LIMITS, Exhausted
 from wheel_uploader.memo import remembers
 from wheel_uploader.models import Member, WheelContent
 
-#: At least sha256, as the wheel specification wants it; all are in every Python.
+#: Hashes at least as strong as sha256, as the wheel specification requires; every Python has them all.
 STRONG = frozenset({"sha256", "sha384", "sha512", "sha3_256", "sha3_384", "sha3_512", "blake2b", "blake2s"})
-#: Signatures of RECORD cannot be listed in it, for they are made after it.
-_SIGNATURE = re.compile(r"[^/]+\.dist-info/RECORD\.(?:jws|p7s)\Z")
-_LENGTHS = {"sha384": 48, "sha512": 64, "sha3_384": 48, "sha3_512": 64, "blake2b": 64}
+#: Signatures of RECORD, which cannot be listed in it because they are created after it.
+_SIGNATURE_PATH = re.compile(r"[^/]+\.dist-info/RECORD\.(?:jws|p7s)\Z")
+_DIGEST_LENGTHS = {"sha384": 48, "sha512": 64, "sha3_384": 48, "sha3_512": 64, "blake2b": 64}
 _DIGEST = re.compile(r"[A-Za-z0-9_-]+(=*)\Z")
 
 
-#: Lines of a RECORD: it lists each member once, and signatures.
+#: Limit on the rows of a RECORD, which lists each member once.
 MAX_ROWS = LIMITS["RECORD rows"]
-#: What ends a line for installers, which read with str.splitlines, besides "\r".
+#: Characters other than "\r" that end a line for installers, which use ``str.splitlines``.
 _LINE_ENDS = "\n\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 
 
 class Row(NamedTuple):
-    """One line of RECORD; hash and size are empty where it gives none."""
+    """One line of RECORD; the hash and size are empty if the line does not give them."""
 
     path: str
     algorithm: str = ""
-    #: Hex, or empty when what stands there is no digest of this algorithm.
+    #: Hexadecimal; empty if the field is not a digest of this algorithm.
     digest: str = ""
     size: int | None = None
 
 
 class Problem(NamedTuple):
-    """A line that is not as it has to be; ``harmless`` when every installer reads it as it is meant."""
+    """A malformed line; it is ``harmless`` if every installer reads it as intended."""
 
     message: str
     harmless: bool = False
 
 
 class Record(NamedTuple):
-    """All rows, and what is wrong with the text."""
+    """The rows of a RECORD and the problems in its text."""
 
     rows: tuple[Row, ...]
     problems: tuple[Problem, ...]
 
 
 def dist_info_of(content: WheelContent) -> str:
-    """The ``.dist-info`` directory, without a slash: the one that the file name wants, else the only one.
+    """Return the name of the ``.dist-info`` directory that matches the file name, else of the only one.
 
-    Empty when there is none, or none that is clearly meant.
+    Empty if there is none, or if there are several and no name matches.
     """
-    wanted = f"{content.name.raw_project}-{content.name.raw_version}.dist-info"
-    there = dist_infos(content.members)
-    if wanted in there:
-        return wanted
-    return there[0] if len(there) == 1 else ""
+    expected = f"{content.name.raw_project}-{content.name.raw_version}.dist-info"
+    directories = dist_infos(content.members)
+    if expected in directories:
+        return expected
+    return directories[0] if len(directories) == 1 else ""
 
 
 def dist_infos(members: Iterable[Member]) -> list[str]:
-    """Every ``.dist-info`` directory at the top of a wheel, sorted."""
+    """Return the names of all ``.dist-info`` directories at the top of a wheel, sorted."""
     inside = (member.name for member in members if ".dist-info/" in member.name)
-    return sorted({top for path in inside if (top := path.partition("/")[0]).endswith(".dist-info")})
+    return sorted({first for path in inside if (first := path.partition("/")[0]).endswith(".dist-info")})
 
 
 def of(content: WheelContent) -> Record | None:
-    """The RECORD of ``content``; None when it has none, or one that is no text."""
+    """Return the parsed RECORD of ``content``; None if it has no RECORD or its bytes were not kept."""
     data = content.kept.get(f"{dist_info_of(content)}/RECORD")
     return None if data is None else parse(data)
 
 
 @functools.lru_cache(maxsize=2)
 def parse(data: bytes) -> Record:
-    """Read the bytes of a RECORD. Raises Exhausted when it has more rows than any wheel has members."""
+    """Parse the bytes of a RECORD. Raises Exhausted if it has more than ``MAX_ROWS`` rows."""
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -95,40 +95,40 @@ def parse(data: bytes) -> Record:
                 problems.append(Problem(f"line {number} is blank", harmless=True))
                 continue
             if len(fields) != 3 or not fields[0]:
-                problems.append(Problem(f"line {number} is not path, hash and size"))
+                problems.append(Problem(f"line {number} does not have the three fields path, hash and size"))
                 continue
-            row = _row(number, fields, problems)
+            row = _parse_row(number, fields, problems)
             if row.path in paths:
                 problems.append(Problem(f"line {number} lists '{row.path}' again"))
             paths.add(row.path)
             rows.append(row)
     except csv.Error:
-        problems.append(Problem(f"it cannot be read as CSV from line {len(rows) + len(problems) + 1} on"))
+        problems.append(Problem(f"it is not valid CSV from line {len(rows) + len(problems) + 1} on"))
     return Record(tuple(rows), tuple(problems))
 
 
-def _row(number: int, fields: list[str], problems: list[Problem]) -> Row:
-    path, stated, stated_size = fields
+def _parse_row(number: int, fields: list[str], problems: list[Problem]) -> Row:
+    path, hash_field, size_field = fields
     size = None
-    if stated_size:
-        size = bounded.whole_number(stated_size, bounded.MAX_SIZE)
-    if stated_size and size is None:
-        problems.append(Problem(f"line {number} has '{stated_size}' for a size"))
-    elif stated and not stated_size:
+    if size_field:
+        size = bounded.whole_number(size_field, bounded.MAX_SIZE)
+    if size_field and size is None:
+        problems.append(Problem(f"line {number} has an invalid size '{size_field}'"))
+    elif hash_field and not size_field:
         problems.append(Problem(f"line {number} has a hash but no size", harmless=True))
-    if not stated:
+    if not hash_field:
         return Row(path, size=size)
-    algorithm, digest, problem = _read_hash(stated)
+    algorithm, digest, problem = _parse_hash(hash_field)
     if problem:
         problems.append(problem._replace(message=f"line {number} {problem.message}"))
     return Row(path, algorithm, digest, size)
 
 
 @remembers
-def _read_hash(stated: str) -> tuple[str, str, Problem | None]:
-    """Algorithm and hex digest, and what is wrong with them."""
-    algorithm, equals, encoded = stated.partition("=")
-    digest = _hex(encoded, _LENGTHS.get(algorithm, 32)) if algorithm in STRONG else ""
+def _parse_hash(hash_field: str) -> tuple[str, str, Problem | None]:
+    """Return the algorithm, the hex digest, and the problem with them if there is one."""
+    algorithm, equals, encoded = hash_field.partition("=")
+    digest = _decode_digest(encoded, _DIGEST_LENGTHS.get(algorithm, 32)) if algorithm in STRONG else ""
     match = _DIGEST.match(encoded)
     problem = None
     if not equals or (algorithm in STRONG and not digest):
@@ -138,33 +138,34 @@ def _read_hash(stated: str) -> tuple[str, str, Problem | None]:
     return algorithm, digest, problem
 
 
-def _hex(encoded: str, length: int) -> str:
-    """The digest as hex; empty when ``encoded`` is not URL-safe base64 of ``length`` bytes."""
+def _decode_digest(encoded: str, length: int) -> str:
+    """Return the digest as hex; empty if ``encoded`` is not URL-safe base64 of ``length`` bytes."""
     if not _DIGEST.match(encoded):
         return ""
-    bare = encoded.rstrip("=")
+    unpadded = encoded.rstrip("=")
     try:
-        digest = base64.urlsafe_b64decode(bare + "=" * (-len(bare) % 4))
+        digest = base64.urlsafe_b64decode(unpadded + "=" * (-len(unpadded) % 4))
     except binascii.Error:
         return ""
     return digest.hex() if len(digest) == length else ""
 
 
 def is_signature(path: str) -> bool:
-    return bool(_SIGNATURE.match(path))
+    """Return whether ``path`` is a signature of RECORD, which RECORD itself need not list."""
+    return bool(_SIGNATURE_PATH.match(path))
 
 
 # --- against the members ---------------------------------------------------------------------------
 
 
 def absent(content: WheelContent, record: Record) -> Iterator[str]:
-    """Paths that RECORD lists and the ZIP does not have."""
-    there = {member.name for member in content.members}
-    yield from (row.path for row in record.rows if row.path not in there)
+    """Yield the paths that RECORD lists and the ZIP does not contain."""
+    present = {member.name for member in content.members}
+    yield from (row.path for row in record.rows if row.path not in present)
 
 
 def unlisted(content: WheelContent, record: Record) -> Iterator[str]:
-    """Files of the ZIP that RECORD does not list."""
+    """Yield the names of the files in the ZIP that RECORD does not list."""
     listed = {row.path for row in record.rows}
     for member in content.members:
         if not member.is_directory and member.name not in listed and not is_signature(member.name):
@@ -172,27 +173,27 @@ def unlisted(content: WheelContent, record: Record) -> Iterator[str]:
 
 
 def wrong_sizes(content: WheelContent, record: Record) -> Iterator[tuple[str, str]]:
-    """(path, sentence) for each member whose size is not the one in RECORD."""
-    for row, member in _pairs(content, record):
+    """Yield (path, message) for each member whose size differs from RECORD."""
+    for row, member in _rows_with_members(content, record):
         if row.size is not None and row.size != member.actual_size:
-            yield row.path, f"it has {member.actual_size} bytes, RECORD says {row.size}"
+            yield row.path, f"it has {member.actual_size} bytes, but RECORD lists {row.size}"
 
 
 def wrong_hashes(content: WheelContent, record: Record) -> Iterator[tuple[str, str]]:
-    """(path, sentence) for each member whose bytes are not those that RECORD was made from."""
-    for row, member in _pairs(content, record):
+    """Yield (path, message) for each member whose hash differs from RECORD."""
+    for row, member in _rows_with_members(content, record):
         if not row.digest:
             continue
         other = member.other_digest.partition("=")
-        ours = member.sha256 if row.algorithm == "sha256" else other[2] if other[0] == row.algorithm else ""
-        if ours and ours != row.digest:
-            yield row.path, f"its {row.algorithm} is {ours[:16]}..., RECORD says {row.digest[:16]}..."
+        actual = member.sha256 if row.algorithm == "sha256" else other[2] if other[0] == row.algorithm else ""
+        if actual and actual != row.digest:
+            yield row.path, f"its {row.algorithm} is {actual[:16]}..., but RECORD lists {row.digest[:16]}..."
 
 
-def _pairs(content: WheelContent, record: Record) -> Iterator[tuple[Row, Member]]:
-    """Rows with the member that each is about, where that member's bytes could be read."""
+def _rows_with_members(content: WheelContent, record: Record) -> Iterator[tuple[Row, Member]]:
+    """Yield each row together with its member, if the bytes of that member could be read."""
     members = {member.name: member for member in content.members}
-    own = f"{dist_info_of(content)}/RECORD"
+    record_path = f"{dist_info_of(content)}/RECORD"
     for row in record.rows:
-        if row.path != own and (member := members.get(row.path)) and member.sha256:
+        if row.path != record_path and (member := members.get(row.path)) and member.sha256:
             yield row, member

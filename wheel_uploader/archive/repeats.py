@@ -1,7 +1,8 @@
-"""Members that lie in several wheels of a release, byte for byte: each is unpacked once.
+"""Cache the results for members that several wheels of a release contain, so that each is decompressed once.
 
-The wheels of a release differ in their compiled code; the rest, and a bundled library for one platform, is
-packed into each of them anew, and comes out as the same bytes. Of numpy that is two thirds.
+The wheels of a release differ in their compiled code. Everything else, and any library bundled for one
+platform, is compressed into each wheel again and decompresses to the same bytes: two thirds of numpy, for
+example.
 """
 
 from __future__ import annotations
@@ -17,72 +18,73 @@ from wheel_uploader.models import Member, NativeFacts
 from wheel_uploader.native.collect import text_length
 
 #: Bytes read at a time.
-_CHUNK = 256 << 10
-#: Bytes of memory for all of them, and about how many one takes with its key.
-_ROOM = 16 << 20
-_EACH = 1 << 10
+_CHUNK_SIZE = 256 << 10
+#: Bytes of memory for the whole cache, and roughly for one cached member with its key.
+_MAX_MEMORY = 16 << 20
+_MEMORY_PER_MEMBER = 1 << 10
 
-#: All that a record says of a member, what was looked for in it, and the sha256 of its packed bytes.
+#: The fields of a central directory record, whether symbols are read, and the sha256 of the compressed bytes.
 Key = tuple[object, ...]
 
 
 class Known(NamedTuple):
-    """What came of a member that could be read to its end, and of which there is nothing to be told."""
+    """The result for a member that was read to its end without a fact to report."""
 
     member: Member
     native: NativeFacts | None
-    #: What the compiled code in it takes of a file's budget.
+    #: Amounts that reading its compiled code takes from the budget of a file.
     costs: Mapping[str, int] = MappingProxyType({})
 
 
 class Busy(Exception):
-    """Another thread is unpacking this very member."""
+    """Another thread is decompressing the same member."""
 
 
 class Repeats:
-    """The members that were unpacked in this run, for all of its threads."""
+    """A cache of the members decompressed in this run, shared by all threads."""
 
     def __init__(self) -> None:
-        self._known: dict[Key, Known] = {}
-        self._room = _ROOM
+        self._cached: dict[Key, Known] = {}
+        self._free_memory = _MAX_MEMORY
         self._claimed: set[Key] = set()
         self._released = threading.Condition()
 
     def claim(self, key: Key, *, patient: bool) -> Known | None:
-        """What came of the very same bytes under the very same record; None: the caller is to unpack them.
+        """Return the cached result for ``key``, or None if the caller must decompress the member itself.
 
-        Whoever gets None has to ``release`` it. Raises Busy when another thread has it, unless ``patient``.
+        After None, the caller must call ``release``. If another thread is decompressing the member, wait for
+        it if ``patient``, else raise Busy.
         """
-        if known := self._known.get(key):
-            return known
+        if cached := self._cached.get(key):
+            return cached
         with self._released:
             while key in self._claimed:
                 if not patient:
                     raise Busy
                 self._released.wait()
-            if known := self._known.get(key):
-                return known
+            if cached := self._cached.get(key):
+                return cached
             self._claimed.add(key)
         return None
 
-    def release(self, key: Key, known: Known | None) -> None:
-        """It was unpacked; ``known`` is remembered while there is room."""
+    def release(self, key: Key, result: Known | None) -> None:
+        """End a claim on ``key``, and cache ``result`` if there is room for it."""
         with self._released:
-            if known:
-                size = _EACH + 2 * len(known.member.name)
-                size += text_length(known.native) if known.native else 0
-                if size <= self._room:
-                    self._room -= size
-                    self._known[key] = known
+            if result:
+                size = _MEMORY_PER_MEMBER + 2 * len(result.member.name)
+                size += text_length(result.native) if result.native else 0
+                if size <= self._free_memory:
+                    self._free_memory -= size
+                    self._cached[key] = result
             self._claimed.discard(key)
             self._released.notify_all()
 
 
 def key(stream: BinaryIO, entry: Entry, *, symbols: bool) -> Key:
-    """What tells the member of ``entry`` from every other; where it lies in the file is no part of it."""
-    digest = hashlib.sha256(read_at(stream, entry.data, min(entry.compressed_size, _CHUNK)))
-    left = entry.compressed_size - _CHUNK
-    while left > 0 and (piece := stream.read(min(left, _CHUNK))):
-        digest.update(piece)
-        left -= len(piece)
+    """Return the cache key for the member of ``entry``, which does not depend on its offset in the file."""
+    digest = hashlib.sha256(read_at(stream, entry.data, min(entry.compressed_size, _CHUNK_SIZE)))
+    remaining = entry.compressed_size - _CHUNK_SIZE
+    while remaining > 0 and (chunk := stream.read(min(remaining, _CHUNK_SIZE))):
+        digest.update(chunk)
+        remaining -= len(chunk)
     return (*entry[:SAID], symbols, digest.digest())

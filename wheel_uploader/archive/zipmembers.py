@@ -1,4 +1,4 @@
-"""The members of a ZIP, each unpacked once: what is declared, what the bytes are, and what is kept."""
+"""Read the members of a ZIP, each once: declared and actual sizes and hashes, and the bytes to keep."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from wheel_uploader.display import human_size
 from wheel_uploader.models import Fact, Member
 from wheel_uploader.native.collect import Natives
 
-#: PyPI's rule for decompression bombs: more than this unpacked, and more than 50 : 1.
+#: PyPI's rule for decompression bombs: more than this many unpacked bytes, and a ratio above 50 to 1.
 BOMB_SIZE = 64 << 20
 BOMB_RATIO = 50
-#: Bytes kept of one member, by the last part of its name; others below .dist-info have the last figure.
+#: Largest size of a member that is kept, by the last part of its name, and for others below .dist-info.
 KEEP = {"METADATA": 2 << 20, "PKG-INFO": 2 << 20, "RECORD": 16 << 20}
 KEEP_OTHERS = 64 << 10
-#: Bytes kept of one archive.
+#: Bytes kept of all members of one archive.
 KEEP_ALL = 24 << 20
 
 
 class Unzipped:
-    """Members, facts and kept bytes of one ZIP, as they are read."""
+    """The members, facts and kept bytes of one ZIP while it is being read."""
 
-    def __init__(self, walk: Walk, natives: Natives | None, known: Repeats | None) -> None:
+    def __init__(self, walk: Walk, collector: Natives | None, member_cache: Repeats | None) -> None:
         self.entries = walk.entries
         self.facts = walk.facts
         self.note = walk.note
         self.budget = walk.budget
-        #: What looks at every member for compiled code.
-        self.natives = natives
-        self.known = known
+        #: Receives every member to find compiled code.
+        self.natives = collector
+        self.known = member_cache
         self.members: list[Member] = []
         self.kept: dict[str, bytes] = {}
-        #: Path to hashlib name, where RECORD does not use sha256.
+        #: Path to hashlib name, for the rows of RECORD that do not use sha256.
         self.algorithms: dict[str, str] = {}
 
     def sort(self, ranks: Mapping[str, int], *, after: int) -> None:
-        """As if the members had been read in the order of their ``ranks``: facts from ``after`` on."""
+        """Sort the facts from index ``after`` on, and compiled code, by the ``ranks`` of their members."""
         self.facts[after:] = sorted(self.facts[after:], key=lambda fact: ranks[fact.member or ""])
         if self.natives:
             self.natives.sort(ranks)
@@ -51,126 +51,139 @@ def unzip(
     stream: BinaryIO,
     size: int,
     budget: Budget,
-    natives: Natives | None = None,
-    known: Repeats | None = None,
+    collector: Natives | None = None,
+    member_cache: Repeats | None = None,
 ) -> Unzipped:
-    """Read every member of the ZIP of ``size`` bytes. Raises Exhausted when ``budget`` does not last."""
-    found = Unzipped(zipwalk.walk(stream, size, budget), natives, known)
-    if not found.entries:
+    """Read every member of the ZIP of ``size`` bytes. Raises Exhausted if ``budget`` is used up."""
+    contents = Unzipped(zipwalk.walk(stream, size, budget), collector, member_cache)
+    if not contents.entries:
         stream.seek(0)
-        if not_a_zip := what_it_is(stream.read(512), size):
-            found.facts[:] = [Fact(kind="unreadable", message=not_a_zip)]
-    total = sum(entry.size for entry in found.entries)
-    bomb = is_bomb(total, size)
-    if bomb:
-        found.note("bomb", f"{human_size(size)} unpack to {human_size(total)}: its members were not read")
-    wanted = _wanted(found)
-    read: dict[int, Member] = {}
-    # RECORD first: it says which hashes are needed. Then in the order of the file, which disks like.
-    order = sorted(
-        range(len(found.entries)),
-        key=lambda at: (not found.entries[at].name.endswith(".dist-info/RECORD"), found.entries[at].data),
+        if description := what_it_is(stream.read(512), size):
+            contents.facts[:] = [Fact(kind="unreadable", message=description)]
+    total = sum(entry.size for entry in contents.entries)
+    skips_members = is_bomb(total, size)
+    if skips_members:
+        contents.note(
+            "bomb", f"{human_size(size)} unpack to {human_size(total)}, so its members were not read"
+        )
+    retained_names = _select_retained(contents)
+    members: dict[int, Member] = {}
+    # Read RECORD first, because it says which hashes are needed; then in file order, for sequential reads.
+    read_order = sorted(
+        range(len(contents.entries)),
+        key=lambda index: (
+            not contents.entries[index].name.endswith(".dist-info/RECORD"),
+            contents.entries[index].data,
+        ),
     )
-    told = len(found.facts)
-    later: list[int] = []
-    for at in order:
-        entry = found.entries[at]
-        keep = entry.name in wanted
+    fact_count = len(contents.facts)
+    deferred: list[int] = []
+    for index in read_order:
+        entry = contents.entries[index]
+        keep = entry.name in retained_names
         try:
-            read[at] = _read_member(stream, entry, found, keep=keep, skip=bomb and not keep)
+            members[index] = _read_member(stream, entry, contents, keep=keep, skip=skips_members and not keep)
         except Busy:
-            later.append(at)
-        if keep and entry.name.endswith(".dist-info/RECORD") and (data := found.kept.get(entry.name)):
+            deferred.append(index)
+        if keep and entry.name.endswith(".dist-info/RECORD") and (data := contents.kept.get(entry.name)):
             rows = record.parse(data).rows
-            found.algorithms = {
+            contents.algorithms = {
                 row.path: row.algorithm for row in rows if row.algorithm != "sha256" and row.digest
             }
-    for at in later:
-        read[at] = _read_member(stream, found.entries[at], found, keep=False, skip=False, patient=True)
+    for index in deferred:
+        members[index] = _read_member(
+            stream, contents.entries[index], contents, keep=False, skip=False, wait=True
+        )
     budget.enter(None)
-    if later:
-        found.sort({found.entries[at].name: rank for rank, at in enumerate(order)}, after=told)
-    found.members = [read[at] for at in range(len(found.entries))]
-    return found
+    if deferred:
+        contents.sort(
+            {contents.entries[index].name: rank for rank, index in enumerate(read_order)}, after=fact_count
+        )
+    contents.members = [members[index] for index in range(len(contents.entries))]
+    return contents
 
 
-def _wanted(found: Unzipped) -> set[str]:
-    """The names of the members whose bytes are kept: small, and such as a check or pkginfo reads."""
-    wanted: set[str] = set()
-    total = 0
-    for entry in found.entries:
-        top, _, rest = entry.name.partition("/")
-        last = entry.name.rpartition("/")[2]
-        if not (top.endswith(".dist-info") and rest) and not pkginfo_reader.may_read(entry.name):
+def _select_retained(contents: Unzipped) -> set[str]:
+    """Return the names of the members whose bytes are kept: small ones that a check or pkginfo reads."""
+    retained_names: set[str] = set()
+    retained_size = 0
+    for entry in contents.entries:
+        directory, _, rest = entry.name.partition("/")
+        basename = entry.name.rpartition("/")[2]
+        if not (directory.endswith(".dist-info") and rest) and not pkginfo_reader.may_read(entry.name):
             continue
-        if entry.size <= min(KEEP.get(last, KEEP_OTHERS), KEEP_ALL - total):
-            wanted.add(entry.name)
-            total += entry.size
-        elif last in {"METADATA", "WHEEL", "RECORD", "entry_points.txt"} and rest == last:
-            found.note(
-                "too-big", f"it has {human_size(entry.size)}, more than any reader should take", entry.name
+        if entry.size <= min(KEEP.get(basename, KEEP_OTHERS), KEEP_ALL - retained_size):
+            retained_names.add(entry.name)
+            retained_size += entry.size
+        elif basename in {"METADATA", "WHEEL", "RECORD", "entry_points.txt"} and rest == basename:
+            contents.note(
+                "too-big", f"it has {human_size(entry.size)}, more than any reader should accept", entry.name
             )
-    return wanted
+    return retained_names
 
 
 def _read_member(
-    stream: BinaryIO, entry: Entry, found: Unzipped, *, keep: bool, skip: bool, patient: bool = False
+    stream: BinaryIO, entry: Entry, contents: Unzipped, *, keep: bool, skip: bool, wait: bool = False
 ) -> Member:
-    """Read one; raises Busy when another thread has the same at hand, unless ``patient``."""
-    found.budget.enter(entry.name)
-    # What opening any member takes, whatever is in it.
-    found.budget.tick(4)
+    """Read one member. Raises Busy if another thread is reading the same one, unless it may ``wait``."""
+    contents.budget.enter(entry.name)
+    # The cost of opening any member, whatever its contents.
+    contents.budget.tick(4)
     if entry.data < 0 or skip:
         return _as_member(entry, None)
-    algorithm = found.algorithms.get(entry.name, "")
-    if not (found.known and found.natives) or keep or algorithm:
-        return _unpack_member(stream, entry, found, algorithm, keep=keep).member
-    found.budget.start_unpacking()
-    key = repeats.key(stream, entry, symbols=found.natives.symbols)
-    found.budget.stop_unpacking()
-    known = found.known.claim(key, patient=patient)
-    if known:
-        if known.native:
-            found.natives.again(known.native)
-            for what, count in known.costs.items():
-                found.budget.spend(what, count)
-        return known.member
-    told_before = len(found.facts)
+    algorithm = contents.algorithms.get(entry.name, "")
+    if not (contents.known and contents.natives) or keep or algorithm:
+        return _unpack_member(stream, entry, contents, algorithm, keep=keep).member
+    contents.budget.start_unpacking()
+    key = repeats.key(stream, entry, symbols=contents.natives.symbols)
+    contents.budget.stop_unpacking()
+    cached = contents.known.claim(key, patient=wait)
+    if cached:
+        if cached.native:
+            contents.natives.again(cached.native)
+            for resource, amount in cached.costs.items():
+                contents.budget.spend(resource, amount)
+        return cached.member
+    facts_before = len(contents.facts)
     try:
-        known = _unpack_member(stream, entry, found, algorithm, keep=keep)
-        return known.member
+        cached = _unpack_member(stream, entry, contents, algorithm, keep=keep)
+        return cached.member
     finally:
-        # What code could not be read may be due to all that was read before.
-        if known and (len(found.facts) > told_before or (known.native and known.native.unread)):
-            known = None
-        found.known.release(key, known)
+        # Do not cache unread compiled code: reading it may have failed because of earlier members.
+        if cached and (len(contents.facts) > facts_before or (cached.native and cached.native.unread)):
+            cached = None
+        contents.known.release(key, cached)
 
 
-def _unpack_member(stream: BinaryIO, entry: Entry, found: Unzipped, algorithm: str, *, keep: bool) -> Known:
-    unpacked = native = None
-    marks = obfuscation.Marks()
+def _unpack_member(
+    stream: BinaryIO, entry: Entry, contents: Unzipped, algorithm: str, *, keep: bool
+) -> Known:
+    unpacked = binary = None
+    detector = obfuscation.Marks()
     feeds: list[Callable[[bytes], None]] = []
-    if found.natives:
-        feeds.append(found.natives.begin(entry.name, entry.size))
+    if contents.natives:
+        feeds.append(contents.natives.begin(entry.name, entry.size))
         if obfuscation.may_be_encrypted(entry.name, entry.size):
-            feeds.append(marks.feed)
+            feeds.append(detector.feed)
     try:
         unpacked = inflate.unpack(
-            stream, entry, keep=keep, algorithm=algorithm, feeds=feeds, budget=found.budget
+            stream, entry, keep=keep, algorithm=algorithm, feeds=feeds, budget=contents.budget
         )
     except inflate.Damaged as error:
-        found.note(error.kind, str(error), entry.name)
-    if marks.tool:
-        found.note("obfuscated", f"it was encrypted by {marks.tool}", entry.name)
+        contents.note(error.kind, str(error), entry.name)
+    if detector.tool:
+        contents.note("obfuscated", f"it was encrypted by {detector.tool}", entry.name)
     if unpacked and unpacked.crc != entry.crc:
-        found.note("bad-crc", f"its CRC is {unpacked.crc:08x}, its record says {entry.crc:08x}", entry.name)
+        contents.note(
+            "bad-crc", f"its CRC is {unpacked.crc:08x}, but its record has {entry.crc:08x}", entry.name
+        )
     costs: dict[str, int] = {}
-    if unpacked and found.natives:
-        native, costs = found.natives.end_and_cost()
+    if unpacked and contents.natives:
+        binary, costs = contents.natives.end_and_cost()
     if unpacked and unpacked.data is not None:
-        found.budget.keep(len(unpacked.data))
-        found.kept[entry.name] = unpacked.data
-    return Known(_as_member(entry, unpacked), native, costs)
+        contents.budget.keep(len(unpacked.data))
+        contents.kept[entry.name] = unpacked.data
+    return Known(_as_member(entry, unpacked), binary, costs)
 
 
 def _as_member(entry: Entry, unpacked: Unpacked | None) -> Member:
@@ -192,20 +205,21 @@ def _as_member(entry: Entry, unpacked: Unpacked | None) -> Member:
 
 
 def is_bomb(unpacked: int, packed: int) -> bool:
+    """Return whether PyPI treats an archive of these sizes, in bytes, as a decompression bomb."""
     return unpacked > BOMB_SIZE and unpacked > BOMB_RATIO * packed
 
 
 def what_it_is(head: bytes, size: int) -> str:
-    """What a file that is no archive is, as far as its first bytes show; empty when they show nothing."""
+    """Return what a file that is not an archive contains, judged by its first bytes; empty if unknown."""
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if size == 0:
         return "the file is empty"
     if start.startswith((b"<!doctype html", b"<html", b"<head", b"<body")):
-        return "it is an HTML page, such as a login or an error page, that was saved under this name"
+        return "it is an HTML page, such as a login or error page, saved under this name"
     if start.startswith(b"<"):
-        return "it is an XML document, such as a storage server's error, that was saved under this name"
+        return "it is an XML document, such as a storage server's error response, saved under this name"
     if start.startswith(b"{"):
-        return "it is JSON, such as a server's error, that was saved under this name"
+        return "it is JSON, such as a server's error response, saved under this name"
     if start.startswith(b"version https://git-lfs"):
         return "it is a Git LFS pointer, not the file that it points to"
     return ""
