@@ -231,7 +231,7 @@ def test_what_was_not_kept_is_said() -> None:
         if struct.unpack_from("<I", body, header)[0] == 1:
             struct.pack_into("<QQ", body, header + 32, len(body), len(body))
     (facts,) = collected("x.so", bytes(body), 1000).facts
-    assert "is not where it usually is" in facts.unread
+    assert "are not where they usually are" in facts.unread
     assert not facts.problem
 
 

@@ -124,8 +124,8 @@ def test_processors_that_have_no_name_here() -> None:
 
 
 def test_an_elf_file_that_is_cut_off() -> None:
-    assert "cut off" in read(elf()[:-1]).problem
-    assert "cut off" in read(elf(sections=False)[:-1]).problem
+    assert "truncated" in read(elf()[:-1]).problem
+    assert "truncated" in read(elf(sections=False)[:-1]).problem
     assert read(elf()[:20]).problem
 
 
@@ -266,12 +266,12 @@ def test_a_java_class_is_no_universal_file() -> None:
 @pytest.mark.parametrize(
     ("data", "word"),
     [
-        (macho()[:-1], "cut off"),
+        (macho()[:-1], "truncated"),
         (macho()[:40], "a part of it ends"),
         (fat(("arm64", macho()))[:4200], "a part of it ends"),
         (fat(("arm64", b"\0" * 40)), "not Mach-O"),
         (macho()[:16] + b"\xff\xff\0\0" + macho()[20:], "65535 load commands"),
-        (macho()[:36] + b"\4\0\0\0" + macho()[40:], "do not add up"),
+        (macho()[:36] + b"\4\0\0\0" + macho()[40:], "have invalid sizes"),
     ],
 )
 def test_mach_o_files_that_are_damaged(data: bytes, word: str) -> None:
@@ -312,7 +312,7 @@ def test_kinds_of_pe_files_and_debug_information() -> None:
 @pytest.mark.parametrize(
     ("data", "word"),
     [
-        (pe()[:-1], "cut off"),
+        (pe()[:-1], "truncated"),
         (b"MZ", "bytes"),
         (b"MZ" + b"\0" * 62, "no PE header"),
         (pe()[:0x46] + b"\xff\xff" + pe()[0x48:], "65535 sections"),

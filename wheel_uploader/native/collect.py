@@ -1,4 +1,4 @@
-"""The native members of one wheel, taken from the stream while it is unpacked, one at a time."""
+"""Collect the compiled members of one wheel, one at a time, while it is being decompressed."""
 
 from __future__ import annotations
 
@@ -10,92 +10,109 @@ from wheel_uploader.models import NativeFacts, NativeFormat
 from wheel_uploader.native import CODE_NAME, elf, format_of, macho, pe, read_view
 from wheel_uploader.native.view import Malformed, NotKept, View
 
-#: Bytes up to which a member is kept whole until it is read, and of larger ones the two ends.
+#: Members up to WHOLE bytes are kept whole until they are read; of larger ones, END bytes at each end.
 WHOLE = 8 << 20
 END = 2 << 20
-#: Where several architectures are in one file, what is needed of each lies anywhere.
+#: The same limit for universal files, whose slices may have their tables at any offset.
 WHOLE_FAT = 32 << 20
-#: Parts of a larger one that its headers may ask for, and their bytes.
+#: Number and total bytes of the parts of a larger member that are kept because its headers refer to them.
 MAX_PARTS = 16
 PARTS = 16 << 20
-#: Bytes of memory for the facts of one slice, without its texts.
-_EACH = 500
-#: What ``again`` takes by itself.
-_COUNTED_AGAIN = ("compiled files",)
+#: Estimated bytes of memory for the facts of one slice, without its strings.
+_MEMORY_PER_SLICE = 500
+#: Resources that ``again`` takes from the budget itself.
+_COUNTED_BY_AGAIN = ("compiled files",)
 
-_PARTS_OF = {NativeFormat.ELF: elf.wanted, NativeFormat.MACHO: macho.wanted, NativeFormat.PE: pe.wanted}
+_FIND_PARTS = {NativeFormat.ELF: elf.wanted, NativeFormat.MACHO: macho.wanted, NativeFormat.PE: pe.wanted}
 
 
 class Natives:
-    """Fed with every member of a wheel (``begin`` and what it returns, then ``end``), it has the facts."""
+    """A collector of facts about the compiled members of a wheel.
+
+    For every member, call ``begin``, pass each chunk to the function that it returns, and call ``end``.
+    """
 
     def __init__(self, *, symbols: bool = False, budget: Budget | None = None) -> None:
         self.budget = budget or Budget()
-        #: Whether to read what each takes of Python's C API.
+        #: If true, also read the symbols that members use of Python's C API.
         self.symbols = symbols
         self._facts: list[NativeFacts] = []
         self._member = ""
-        self._declared = 0
-        #: Whether any byte of the member has come.
-        self._begun = False
-        self._kept: _Whole | _Ends | None = None
+        self._declared_size = 0
+        #: True once the first chunk of the member was received.
+        self._has_data = False
+        self._buffer: _Whole | _Ends | None = None
 
     @property
     def facts(self) -> tuple[NativeFacts, ...]:
+        """The facts about all compiled members that were added."""
         return tuple(self._facts)
 
     def begin(self, member: str, size: int) -> Callable[[bytes], None]:
-        """The next member, which declares ``size`` bytes; what is returned takes them, piece by piece."""
+        """Start the next member, which declares ``size`` bytes; return the receiver of its chunks."""
         self._member = member
-        self._declared = size
-        self._kept = None
-        self._begun = False
-        return self._feed
+        self._declared_size = size
+        self._buffer = None
+        self._has_data = False
+        return self._receive
 
-    def _feed(self, piece: bytes) -> None:
-        # Most members are no code at all, which their first bytes show.
-        if not self._begun and _may_be_native(self._member, piece):
-            most = WHOLE_FAT if piece.startswith(macho.FAT_MAGICS) else WHOLE
-            self._kept = _Whole(self._declared) if self._declared <= most else _Ends(self._declared)
-        self._begun = True
-        if self._kept is not None:
-            self._kept.add(piece)
+    def _receive(self, chunk: bytes) -> None:
+        # Most members are not compiled code, which their first bytes show.
+        if not self._has_data and _may_be_native(self._member, chunk):
+            max_whole_size = WHOLE_FAT if chunk.startswith(macho.FAT_MAGICS) else WHOLE
+            self._buffer = (
+                _Whole(self._declared_size)
+                if self._declared_size <= max_whole_size
+                else _Ends(self._declared_size)
+            )
+        self._has_data = True
+        if self._buffer is not None:
+            self._buffer.add(chunk)
 
     def end(self) -> NativeFacts | None:
-        """All bytes of the member were there: what they are, unless they are no code."""
-        kept, self._kept = self._kept, None
-        if not self._begun and CODE_NAME.search(self._member):
-            kept = _Whole(0)
-        if kept is None:
+        """End the member; return the facts about it, or None if it is not compiled code."""
+        buffer, self._buffer = self._buffer, None
+        if not self._has_data and CODE_NAME.search(self._member):
+            buffer = _Whole(0)
+        if buffer is None:
             return None
-        facts = read_view(self._member, kept.view(self.budget), symbols=self.symbols)
+        facts = read_view(self._member, buffer.view(self.budget), symbols=self.symbols)
         if facts:
-            self._note(facts)
+            self._add(facts)
         return facts
 
     def end_and_cost(self) -> tuple[NativeFacts | None, dict[str, int]]:
-        """As ``end``, and what it took of the budget, without what any compiled file takes."""
-        if self._kept is None and self._begun:
+        """End the member; return its facts, and the costs of reading it.
+
+        The costs are amounts taken from the budget, without the fixed cost of a compiled file.
+        """
+        if self._buffer is None and self._has_data:
             return None, {}
         before = self.budget.spent()
         facts = self.end()
         after = self.budget.spent() if facts else before
-        costs = {what: count - before.get(what, 0) for what, count in after.items()}
-        return facts, {what: count for what, count in costs.items() if count and what not in _COUNTED_AGAIN}
+        costs = {resource: count - before.get(resource, 0) for resource, count in after.items()}
+        return facts, {
+            resource: count
+            for resource, count in costs.items()
+            if count and resource not in _COUNTED_BY_AGAIN
+        }
 
     def again(self, facts: NativeFacts) -> None:
-        """The next member is one that was read before: these are its facts."""
-        for text in _texts(facts):
+        """Add the facts about a member that was read before in another wheel."""
+        for text in _iter_strings(facts):
             self.budget.share(text)
-        self._note(facts)
+        self._add(facts)
 
     def sort(self, ranks: Mapping[str, int]) -> None:
-        """Put the facts into the order of their members' ``ranks``."""
+        """Sort the facts by the ``ranks`` of their members."""
         self._facts.sort(key=lambda facts: ranks[facts.member])
 
-    def _note(self, facts: NativeFacts) -> None:
+    def _add(self, facts: NativeFacts) -> None:
         self.budget.spend("compiled files")
-        self.budget.keep(_EACH * (1 + len(facts.slices)) + 8 * sum(1 for _ in _texts(facts)))
+        self.budget.keep(
+            _MEMORY_PER_SLICE * (1 + len(facts.slices)) + 8 * sum(1 for _ in _iter_strings(facts))
+        )
         self._facts.append(facts)
 
 
@@ -107,79 +124,79 @@ def _may_be_native(member: str, head: bytes) -> bool:
 
 
 def text_length(facts: NativeFacts) -> int:
-    """About how many bytes of memory the texts of ``facts`` take."""
-    # What a string of Python costs besides.
-    return sum(len(text) + 60 for text in _texts(facts))
+    """Return an estimate of the bytes of memory that the strings of ``facts`` take."""
+    # 60 is the overhead of a Python string.
+    return sum(len(text) + 60 for text in _iter_strings(facts))
 
 
-def _texts(facts: NativeFacts) -> Iterator[str]:
+def _iter_strings(facts: NativeFacts) -> Iterator[str]:
     for part in facts.slices:
         for texts in (part.needed, part.rpaths, part.python_symbols, part.python_exports, *part.versions):
             yield from texts
 
 
 class _Whole:
-    """All bytes of a member, which are no more than it declares."""
+    """All bytes of a member, which are at most its declared size."""
 
     def __init__(self, declared: int) -> None:
         self.size = 0
-        self._declared = declared
+        self._declared_size = declared
         self._data = bytearray()
 
-    def add(self, piece: bytes) -> None:
+    def add(self, chunk: bytes) -> None:
         if not self.size:
-            # At once: one that grows is moved again and again, and takes twice the memory.
-            self._data = bytearray(self._declared)
-        start, self.size = self.size, self.size + len(piece)
-        self._data[start : self.size] = piece
+            # Allocate it once: a growing buffer is moved again and again, and takes twice the memory.
+            self._data = bytearray(self._declared_size)
+        start, self.size = self.size, self.size + len(chunk)
+        self._data[start : self.size] = chunk
 
     def view(self, budget: Budget) -> View:
         return View.whole(memoryview(self._data)[: self.size], budget)
 
 
 class _Ends:
-    """The beginning and the end of a member, and what its headers say is needed of the middle."""
+    """The beginning and the end of a member, and the parts between them to which its headers refer."""
 
     def __init__(self, declared: int) -> None:
         self.size = 0
-        self._declared = declared
+        self._declared_size = declared
         self._head = bytearray()
         self._tail = bytearray()
-        #: Offset and bytes of each part of the middle, and where it stops.
+        #: Offset, bytes and end offset of each part between the two ends.
         self._parts: list[tuple[int, bytearray, int]] | None = None
 
-    def add(self, piece: bytes) -> None:
+    def add(self, chunk: bytes) -> None:
         start = self.size
-        self.size += len(piece)
+        self.size += len(chunk)
         if len(self._head) < END:
-            self._head += piece
+            self._head += chunk
             return
         if self._parts is None:
-            self._parts = self._wanted()
+            self._parts = self._find_parts()
         for offset, data, stop in self._parts:
             first, last = max(start, offset), min(self.size, stop)
             if first < last:
-                data.extend(piece[first - start : last - start])
-        self._tail += piece
+                data.extend(chunk[first - start : last - start])
+        self._tail += chunk
         if len(self._tail) > 2 * END:
             del self._tail[:-END]
 
-    def _wanted(self) -> list[tuple[int, bytearray, int]]:
-        head = View(self._declared, ((0, memoryview(bytes(self._head))),))
-        kind = format_of(head, named=True)
-        wanted: list[tuple[int, int]] = []
-        if kind is not None and kind in _PARTS_OF:
-            # What is wrong with the headers is said when they are read.
+    def _find_parts(self) -> list[tuple[int, bytearray, int]]:
+        head = View(self._declared_size, ((0, memoryview(bytes(self._head))),))
+        kind = format_of(head, has_binary_name=True)
+        ranges: list[tuple[int, int]] = []
+        if kind is not None and kind in _FIND_PARTS:
+            # Malformed headers are reported when the member is read.
             with contextlib.suppress(Malformed, NotKept):
-                wanted = _PARTS_OF[kind](head)
+                ranges = _FIND_PARTS[kind](head)
         parts: list[tuple[int, bytearray, int]] = []
-        room = PARTS
-        for offset, length in wanted[:MAX_PARTS]:
-            # What the head has already is not kept twice.
-            start, stop = max(offset, len(self._head)), min(offset + length, offset + room)
+        capacity = PARTS
+        for offset, length in ranges[:MAX_PARTS]:
+            # Bytes in the head are not kept twice.
+            start, stop = max(offset, len(self._head)), min(offset + length, offset + capacity)
             if start < stop:
                 parts.append((start, bytearray(), stop))
-                room -= stop - start
+                capacity -= stop - start
         return parts
 
     def view(self, budget: Budget) -> View:

@@ -1,9 +1,9 @@
-"""What an ELF file says of itself, from the tables that the loader of Linux goes by.
+"""Read facts about an ELF file from the tables that the Linux loader uses.
 
-pyelftools reads these tables as well, and tests compare; it is no dependency because it takes about half as
-long as unpacking the wheel did, needs section headers for what the loader finds without, and answers to
-damaged input with exceptions of a dozen classes. Layouts: the System V ABI, chapters 4 and 5, and the Linux
-extensions to gABI.
+pyelftools reads the same tables, and tests compare the results. It is not a dependency because it takes about
+half as long as decompressing the wheel, needs section headers for information that the loader finds without
+them, and raises a dozen different exceptions for corrupt input. Layouts: the System V ABI, chapters 4 and 5,
+and the Linux extensions to gABI.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from wheel_uploader.native.view import MAX_SYMBOL, Malformed, NotKept, View
 
 MAGIC = b"\x7fELF"
 
-#: Where a table may be as long as a hostile file wants; real ones stay far below.
+#: Limits on the lengths of tables, which a hostile file chooses freely; real files stay far below them.
 MAX_SEGMENTS = 512
 MAX_SECTIONS = 20_000
 MAX_DYNAMIC = 4096
 MAX_NEEDED = 256
 MAX_VERSIONS = 1024
 
-_MACHINES = {
+_MACHINE_NAMES = {
     3: "i686",
     20: "ppc",
     22: "s390x",
@@ -43,14 +43,14 @@ _GNU_HASH, _FLAGS_1, _VERNEED = 0x6FFFFEF5, 0x6FFFFFFB, 0x6FFFFFFE
 _PIE = 0x0800_0000
 _NOBITS, _DYNSYM = 8, 11
 _WEAK = 2
-#: Bytes of an entry of .gnu.version_r, of either kind.
+#: Bytes of an entry of .gnu.version_r; both kinds have the same size.
 _VERSION_SIZE = 16
 _X86_ISA_NEEDED = 0xC000_8002
 _ISA_LEVELS = ((8, "x86-64-v4"), (4, "x86-64-v3"), (2, "x86-64-v2"))
 
 
 class _Layout(NamedTuple):
-    """The structures of one class (32 or 64 bits) and byte order."""
+    """The structures for one class (32 or 64 bits) and byte order."""
 
     header: struct.Struct
     segment: struct.Struct
@@ -59,20 +59,20 @@ class _Layout(NamedTuple):
     symbol: struct.Struct
     word: struct.Struct
     half: struct.Struct
-    wide: bool
+    is_64_bit: bool
 
 
-def _layout(order: str, wide: bool) -> _Layout:
+def _make_layout(order: str, is_64_bit: bool) -> _Layout:
     forms = ("HHIQQQIHHHHHH", "IIQQQQQQ", "IIQQQQIIQQ", "QQ", "IBBHQQ")
-    if not wide:
+    if not is_64_bit:
         forms = ("HHIIIIIHHHHHH", "IIIIIIII", "IIIIIIIIII", "II", "IIIBBH")
     header, segment, section, dynamic, symbol = (struct.Struct(order + form) for form in forms)
     word, half = struct.Struct(order + "I"), struct.Struct(order + "H")
-    return _Layout(header, segment, section, dynamic, symbol, word, half, wide)
+    return _Layout(header, segment, section, dynamic, symbol, word, half, is_64_bit)
 
 
 _LAYOUTS = {
-    (bits, order): _layout("<" if order == 1 else ">", bits == 2) for bits in (1, 2) for order in (1, 2)
+    (bits, order): _make_layout("<" if order == 1 else ">", bits == 2) for bits in (1, 2) for order in (1, 2)
 }
 
 
@@ -92,109 +92,115 @@ class _Section(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Elf:
-    """The headers of a file, and the file."""
+    """A file and its parsed headers."""
 
     view: View
     layout: _Layout
     kind: int
     machine: int
     segments: tuple[_Segment, ...]
-    #: Where the section headers are, how many, and which has the names.
-    sections_at: int
+    #: The offset and number of the section headers, and the index of the one with the section names.
+    sections_offset: int
     section_count: int
-    names_in: int
+    names_index: int
 
     def offset_of(self, address: int) -> int:
-        """Where in the file the byte is that is loaded at ``address``."""
+        """Return the offset in the file of the byte that is loaded at ``address``."""
         for kind, offset, start, size in self.segments:
             if kind == _LOAD and start <= address < start + size:
                 return offset + address - start
         raise Malformed(f"nothing is loaded at address {address:#x}")
 
-    def first(self, kind: int) -> _Segment | None:
+    def first_segment(self, kind: int) -> _Segment | None:
         return next((segment for segment in self.segments if segment.kind == kind), None)
 
     def sections(self) -> Iterator[_Section]:
-        if not self.sections_at:
+        if not self.sections_offset:
             return
         count, form = min(self.section_count, MAX_SECTIONS), self.layout.section
-        rows = self.view.take(self.sections_at, count * form.size)
+        rows = self.view.take(self.sections_offset, count * form.size)
         self.view.budget.spend("sections", count)
         for name, kind, _, _, offset, size, *_ in form.iter_unpack(rows):
             yield _Section(name, kind, offset, size)
 
 
 def read(view: View, *, symbols: bool) -> NativeSlice:
-    """The facts; ``symbols`` asks for those of Python's C API as well. Raises Malformed and NotKept."""
-    elf = _headers(view)
+    """Return the facts, with the symbols of Python's C API if ``symbols``. Raises Malformed and NotKept."""
+    elf = _parse_headers(view)
     view.budget.spend("slices")
-    dynamic = _dynamic(elf)
+    dynamic = _read_dynamic(elf)
     strings = elf.offset_of(dynamic[_STRTAB][0]) if _STRTAB in dynamic else -1
-    interpreter = elf.first(_INTERP)
+    interpreter = elf.first_segment(_INTERP)
 
-    def texts(tag: int) -> tuple[str, ...]:
+    def read_strings(tag: int) -> tuple[str, ...]:
         if tag in dynamic and strings < 0:
-            raise Malformed("it has names of libraries and no table of strings")
-        return tuple(dict.fromkeys(view.text(strings + at) for at in dynamic.get(tag, ())[:MAX_NEEDED]))
+            raise Malformed("it has names of libraries but no string table")
+        return tuple(
+            dict.fromkeys(view.text(strings + offset) for offset in dynamic.get(tag, ())[:MAX_NEEDED])
+        )
 
-    rpaths = texts(_RUNPATH) or texts(_RPATH)
-    takes, gives = _python_symbols(elf, dynamic, strings) if symbols and _SYMTAB in dynamic else ((), ())
+    rpaths = read_strings(_RUNPATH) or read_strings(_RPATH)
+    undefined, exported = (
+        _python_symbols(elf, dynamic, strings) if symbols and _SYMTAB in dynamic else ((), ())
+    )
     is_pie = bool(dynamic.get(_FLAGS_1, (0,))[0] & _PIE)
     return NativeSlice(
         arch=_arch(elf),
         kind=_kind(elf.kind, is_pie),
-        needed=texts(_NEEDED),
-        name=next(iter(texts(_SONAME)), ""),
+        needed=read_strings(_NEEDED),
+        name=next(iter(read_strings(_SONAME)), ""),
         rpaths=tuple(part for rpath in rpaths for part in rpath.split(":") if part)[:MAX_NEEDED],
-        versions=tuple(dict.fromkeys(_versions(elf, dynamic, strings))),
+        versions=tuple(dict.fromkeys(_read_versions(elf, dynamic, strings))),
         interpreter=view.text(interpreter.offset) if interpreter else "",
-        python_symbols=takes,
-        python_exports=gives,
-        isa=_isa(elf),
+        python_symbols=undefined,
+        python_exports=exported,
+        isa=_isa_level(elf),
         debug=_has_debug(elf),
     )
 
 
 def wanted(head: View) -> list[tuple[int, int]]:
-    """Which parts (offset, length) of a very large file are needed besides its beginning and its end."""
-    elf = _headers(head, whole=False)
+    """Return the parts (offset, length) of a very large file that are needed besides its two ends."""
+    elf = _parse_headers(head, complete=False)
     return [(segment.offset, segment.size) for segment in elf.segments if segment.kind == _DYNAMIC]
 
 
-def _headers(view: View, *, whole: bool = True) -> _Elf:
+def _parse_headers(view: View, *, complete: bool = True) -> _Elf:
     ident = view.take(0, 16)
     layout = _LAYOUTS.get((ident[4], ident[5]))
     if layout is None:
-        raise Malformed("its class or byte order is none that there is")
+        raise Malformed("its ELF class or byte order is invalid")
     fields = view.unpack(layout.header, 16)
-    kind, machine, _, _, segments_at, sections_at = fields[:6]
+    kind, machine, _, _, segments_offset, sections_offset = fields[:6]
     segment_size, count, section_size, sections, names = fields[8:]
     if kind not in {_RELOCATABLE, _EXECUTABLE, _SHARED, _CORE}:
-        raise Malformed(f"it is of no known type ({kind})")
+        raise Malformed(f"its type is unknown ({kind})")
     if count > MAX_SEGMENTS or (count and segment_size != layout.segment.size):
-        raise Malformed("its program headers are not of this format")
+        raise Malformed("its program headers are invalid")
     if sections and section_size != layout.section.size:
-        raise Malformed("its section headers are not of this format")
-    table = view.take(segments_at, count * layout.segment.size)
+        raise Malformed("its section headers have an invalid size")
+    table = view.take(segments_offset, count * layout.segment.size)
     segments = []
     for row in layout.segment.iter_unpack(table):
-        offset, address, size = (row[2], row[3], row[5]) if layout.wide else (row[1], row[2], row[4])
+        offset, address, size = (row[2], row[3], row[5]) if layout.is_64_bit else (row[1], row[2], row[4])
         segments.append(_Segment(row[0], offset, address, size))
-        if whole and row[0] == _LOAD and offset + size > view.size:
-            raise Malformed(f"it is cut off: {offset + size} bytes of it are loaded, and it has {view.size}")
-    if whole and sections_at and sections_at + sections * section_size > view.size:
+        if complete and row[0] == _LOAD and offset + size > view.size:
+            raise Malformed(
+                f"it is truncated: a segment ends at byte {offset + size}, but the file has {view.size}"
+            )
+    if complete and sections_offset and sections_offset + sections * section_size > view.size:
         raise Malformed(
-            f"it is cut off: its section headers are at byte {sections_at}, and it has {view.size}"
+            f"it is truncated: its section headers are at byte {sections_offset}, but the file has {view.size}"
         )
-    return _Elf(view, layout, kind, machine, tuple(segments), sections_at, sections, names)
+    return _Elf(view, layout, kind, machine, tuple(segments), sections_offset, sections, names)
 
 
 def _arch(elf: _Elf) -> str:
     if elf.machine == _PPC64:
         return "ppc64le" if elf.layout.word.format.startswith("<") else "ppc64"
-    if elf.machine == 62 and not elf.layout.wide:
+    if elf.machine == 62 and not elf.layout.is_64_bit:
         return "x32"
-    return _MACHINES.get(elf.machine, f"ELF machine {elf.machine}")
+    return _MACHINE_NAMES.get(elf.machine, f"ELF machine {elf.machine}")
 
 
 def _kind(kind: int, is_pie: bool) -> NativeKind:
@@ -203,11 +209,11 @@ def _kind(kind: int, is_pie: bool) -> NativeKind:
     return NativeKind.LIBRARY if kind == _SHARED else NativeKind.OBJECT
 
 
-def _dynamic(elf: _Elf) -> dict[int, list[int]]:
-    """The values of each tag of the dynamic section, in order."""
+def _read_dynamic(elf: _Elf) -> dict[int, list[int]]:
+    """Return the values of each tag of the dynamic section, in order."""
     values: dict[int, list[int]] = {}
-    segment = elf.first(_DYNAMIC)
-    # Separate debug files have the program headers of the file that they belong to, and not the bytes.
+    segment = elf.first_segment(_DYNAMIC)
+    # Separate debug files have the program headers of the file they belong to, but not its bytes.
     if segment is None or not segment.size or elf.kind == _RELOCATABLE or _is_debug_file(elf, segment):
         return values
     form = elf.layout.dynamic
@@ -227,40 +233,43 @@ def _is_debug_file(elf: _Elf, dynamic: _Segment) -> bool:
     )
 
 
-def _versions(elf: _Elf, dynamic: dict[int, list[int]], strings: int) -> Iterator[tuple[str, str]]:
-    """Which versions of which libraries it needs (.gnu.version_r)."""
+def _read_versions(elf: _Elf, dynamic: dict[int, list[int]], strings: int) -> Iterator[tuple[str, str]]:
+    """Yield (library, version) for each symbol version that the file needs (.gnu.version_r)."""
     if _VERNEED not in dynamic or strings < 0:
         return
     word, half = elf.layout.word, elf.layout.half
-    at = elf.offset_of(dynamic[_VERNEED][0])
-    left = MAX_VERSIONS
-    while left > 0:
-        (count,) = elf.view.unpack(half, at + 2)
+    offset = elf.offset_of(dynamic[_VERNEED][0])
+    remaining = MAX_VERSIONS
+    while remaining > 0:
+        (count,) = elf.view.unpack(half, offset + 2)
         elf.view.budget.spend("symbol versions")
-        file, first, following = (elf.view.unpack(word, at + offset)[0] for offset in (4, 8, 12))
+        file, first, next_offset = (elf.view.unpack(word, offset + field)[0] for field in (4, 8, 12))
         library = elf.view.text(strings + file)
-        entry = at + first
-        for _ in range(min(count, left)):
+        entry = offset + first
+        for _ in range(min(count, remaining)):
             elf.view.budget.spend("symbol versions")
-            name, next_entry = (elf.view.unpack(word, entry + offset)[0] for offset in (8, 12))
+            name, next_entry = (elf.view.unpack(word, entry + field)[0] for field in (8, 12))
             yield library, elf.view.text(strings + name)
             entry += next_entry
             if not next_entry:
                 break
             if next_entry < _VERSION_SIZE:
-                raise Malformed("the versions that it needs overlap")
-        left -= max(1, count)
-        at += following
-        if not following:
+                raise Malformed("the entries of its symbol versions overlap")
+        remaining -= max(1, count)
+        offset += next_offset
+        if not next_offset:
             return
-        if following < _VERSION_SIZE:
-            raise Malformed("the versions that it needs overlap")
+        if next_offset < _VERSION_SIZE:
+            raise Malformed("the entries of its symbol versions overlap")
 
 
 def _python_symbols(
     elf: _Elf, dynamic: dict[int, list[int]], strings: int
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Undefined and defined symbols that begin as those of Python's C API do; weak ones need not be there."""
+    """Return the undefined and defined symbols of Python's C API, judged by their prefix.
+
+    Weak undefined symbols are left out, because the file loads without them.
+    """
     form = elf.layout.symbol
     table = elf.offset_of(dynamic[_SYMTAB][0])
     count = min(_symbol_count(elf, dynamic, table), (elf.view.size - table) // form.size)
@@ -268,51 +277,51 @@ def _python_symbols(
     undefined: dict[str, None] = {}
     defined: dict[str, None] = {}
     for row in form.iter_unpack(elf.view.take(table, count * form.size)):
-        info, section = (row[1], row[3]) if elf.layout.wide else (row[3], row[5])
+        info, section = (row[1], row[3]) if elf.layout.is_64_bit else (row[3], row[5])
         if not row[0] or (not section and info >> 4 == _WEAK):
             continue
-        start = bytes(elf.view.take(strings + row[0], 3))
-        if start.startswith((b"Py", b"_Py")):
+        prefix = bytes(elf.view.take(strings + row[0], 3))
+        if prefix.startswith((b"Py", b"_Py")):
             (defined if section else undefined)[elf.view.text(strings + row[0], MAX_SYMBOL)] = None
     return tuple(undefined), tuple(name for name in defined if not name.startswith("PyInit_"))
 
 
 def _symbol_count(elf: _Elf, dynamic: dict[int, list[int]], table: int) -> int:
-    """How many dynamic symbols there are, which is said in no one place."""
+    """Return the number of dynamic symbols, which is stored in different places."""
     for section in elf.sections():
         if section.kind == _DYNSYM and section.offset == table:
             return section.size // elf.layout.symbol.size
     word = elf.layout.word
-    if _HASH in dynamic and elf.machine != _S390:  # whose words are longer there
+    if _HASH in dynamic and elf.machine != _S390:  # s390 has longer words in this table.
         return int(elf.view.unpack(word, elf.offset_of(dynamic[_HASH][0]) + 4)[0])
     if _GNU_HASH in dynamic:
-        # The number of the first symbol that is in the table; undefined ones never are, and come before.
+        # The index of the first symbol in the hash table; undefined symbols come before it.
         return int(elf.view.unpack(word, elf.offset_of(dynamic[_GNU_HASH][0]) + 4)[0])
     return 0
 
 
-def _isa(elf: _Elf) -> str:
-    """The level of x86-64 in the property note, when it is above the baseline."""
-    segment = elf.first(_PROPERTY)
+def _isa_level(elf: _Elf) -> str:
+    """Return the x86-64 level in the property note if it is above the baseline; else an empty string."""
+    segment = elf.first_segment(_PROPERTY)
     if segment is None or elf.machine != 62 or segment.size > 4096:
         return ""
-    word, align = elf.layout.word, 8 if elf.layout.wide else 4
-    at = segment.offset + 16  # behind the note's header and "GNU"
+    word, align = elf.layout.word, 8 if elf.layout.is_64_bit else 4
+    offset = segment.offset + 16  # Skip the header of the note and "GNU".
     end = segment.offset + segment.size
-    while at + 8 <= end:
-        kind, size = elf.view.unpack(word, at)[0], elf.view.unpack(word, at + 4)[0]
+    while offset + 8 <= end:
+        kind, size = elf.view.unpack(word, offset)[0], elf.view.unpack(word, offset + 4)[0]
         if kind == _X86_ISA_NEEDED and size >= 4:
-            needed = elf.view.unpack(word, at + 8)[0]
+            needed = elf.view.unpack(word, offset + 8)[0]
             return next((level for bit, level in _ISA_LEVELS if needed & bit), "")
-        at += 8 + size + -size % align
+        offset += 8 + size + -size % align
     return ""
 
 
 def _has_debug(elf: _Elf) -> bool:
     sections = list(elf.sections())
-    if not 0 <= elf.names_in < len(sections):
+    if not 0 <= elf.names_index < len(sections):
         return False
-    names = sections[elf.names_in]
+    names = sections[elf.names_index]
     if names.kind == _NOBITS:
         return False
     try:

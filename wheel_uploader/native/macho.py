@@ -1,7 +1,7 @@
-"""What a Mach-O file says of itself, slice by slice, from the load commands that dyld goes by.
+"""Read facts about each slice of a Mach-O file from the load commands that dyld uses.
 
-macholib reads load commands as well, and tests compare; it is no dependency because it reads from files
-alone, takes about a third of the time that unpacking the wheel did, and has no limits against damaged input.
+macholib reads load commands too, and tests compare the results. It is not a dependency because it reads only
+from files, takes about a third of the time of decompressing the wheel, and has no limits for corrupt input.
 Layouts: mach-o/loader.h, mach-o/fat.h and mach-o/nlist.h of macOS.
 """
 
@@ -18,7 +18,7 @@ from wheel_uploader.native.view import MAX_SYMBOL, Malformed, View
 MAGICS = (b"\xcf\xfa\xed\xfe", b"\xce\xfa\xed\xfe", b"\xfe\xed\xfa\xcf", b"\xfe\xed\xfa\xce")
 FAT_MAGICS = (b"\xca\xfe\xba\xbe", b"\xca\xfe\xba\xbf")
 
-#: Java classes begin as a universal file does; what is the number of slices there is 45 or more in them.
+#: A Java class begins like a universal file, but has 45 or more where that has the number of slices.
 MAX_SLICES = 42
 MAX_COMMANDS = 4096
 MAX_NEEDED = 256
@@ -26,39 +26,39 @@ MAX_NEEDED = 256
 _FAT = struct.Struct(">4sI")
 _FAT_ARCH, _FAT_ARCH_64 = struct.Struct(">iiIII"), struct.Struct(">iiQQII")
 _WIDE = 0x0100_0000
-_ARCHES = {7: "i386", 7 | _WIDE: "x86_64", 12: "arm", 12 | _WIDE: "arm64", 18: "ppc", 18 | _WIDE: "ppc64"}
+_ARCH_NAMES = {7: "i386", 7 | _WIDE: "x86_64", 12: "arm", 12 | _WIDE: "arm64", 18: "ppc", 18 | _WIDE: "ppc64"}
 _OBJECT, _EXECUTE, _DYLIB, _BUNDLE = 1, 2, 6, 8
-_KINDS = {_EXECUTE: NativeKind.EXECUTABLE, _DYLIB: NativeKind.LIBRARY, _BUNDLE: NativeKind.LIBRARY}
+_BINARY_KINDS = {_EXECUTE: NativeKind.EXECUTABLE, _DYLIB: NativeKind.LIBRARY, _BUNDLE: NativeKind.LIBRARY}
 
 _SEGMENT, _SEGMENT_64, _SYMTAB, _DYSYMTAB = 0x1, 0x19, 0x2, 0xB
-#: Load, re-export, load lazily, load upward; a weak one may be absent.
+#: Load, re-export, load lazily, load upward. A weak library, below, may be missing.
 _LOAD_DYLIB = frozenset({0xC, 0x8000_001F, 0x20, 0x8000_0023})
 _ID_DYLIB, _RPATH = 0xD, 0x8000_001C
 _VERSION_MIN_MACOSX, _BUILD_VERSION = 0x24, 0x32
 _LOAD_WEAK = 0x8000_0018
 _MACOS = 1
 _WEAK_REFERENCE = 0x40
-#: With two levels a symbol names the library that it is from; these stand for any, and for the program.
+#: In a two-level namespace a symbol names its library; these ordinals mean any library, and the executable.
 _TWO_LEVELS = 0x80
 _FROM_ANYWHERE = (0xFE, 0xFF)
 _PYTHON = re.compile(r"(?:.*/)?(?:libpython3[^/]*|Python3?)\Z")
 
 
 def is_fat(view: View) -> bool:
-    """Whether this is a universal file, and not a Java class."""
+    """Return whether this is a universal file and not a Java class."""
     return view.size >= _FAT.size and view.unpack(_FAT, 0)[1] <= MAX_SLICES
 
 
 def read(view: View, *, symbols: bool) -> tuple[NativeSlice, ...]:
-    """The facts of every slice; ``symbols`` asks for those of Python's C API as well.
+    """Return the facts about every slice, with the symbols of Python's C API if ``symbols``.
 
     Raises Malformed and NotKept.
     """
-    return tuple(_read(view.part(offset, size), symbols=symbols) for offset, size in _slices(view))
+    return tuple(_read_slice(view.part(offset, size), symbols=symbols) for offset, size in _slices(view))
 
 
 def wanted(head: View) -> list[tuple[int, int]]:
-    """Which parts (offset, length) of a very large file are needed besides its beginning and its end."""
+    """Return the parts (offset, length) of a very large file that are needed besides its two ends."""
     return [(offset, min(size, 1 << 20)) for offset, size in _slices(head)]
 
 
@@ -70,12 +70,12 @@ def _slices(view: View) -> list[tuple[int, int]]:
     count = view.unpack(_FAT, 0)[1]
     rows = [view.unpack(form, _FAT.size + index * form.size) for index in range(count)]
     slices = [(row[2], row[3]) for row in rows]
-    _no_overlap([(0, _FAT.size + count * form.size), *slices], "its slices overlap")
+    _require_disjoint([(0, _FAT.size + count * form.size), *slices], "its slices overlap")
     return slices
 
 
-def _no_overlap(parts: list[tuple[int, int]], problem: str) -> None:
-    """Raise Malformed when two of ``parts`` (offset, length) share a byte."""
+def _require_disjoint(parts: list[tuple[int, int]], problem: str) -> None:
+    """Raise Malformed if two of ``parts`` (offset, length) overlap."""
     end = 0
     for offset, length in sorted(part for part in parts if part[1]):
         if offset < end:
@@ -85,119 +85,121 @@ def _no_overlap(parts: list[tuple[int, int]], problem: str) -> None:
 
 @dataclass(slots=True)
 class _Commands:
-    """What the load commands say, as they are read."""
+    """The contents of the load commands of a slice."""
 
     needed: list[str] = field(default_factory=list)
-    #: Those as well that may be absent, for symbols count through all of them.
+    #: All libraries, including weak ones, because symbols refer to them by number.
     libraries: list[str] = field(default_factory=list)
     rpaths: list[str] = field(default_factory=list)
     name: str = ""
     minos: tuple[int, int] | None = None
     debug: bool = False
-    #: Offset and number of symbols, offset and bytes of strings; the first undefined symbol and their number.
+    #: Offset and number of symbols, offset and size of strings; index and number of undefined symbols.
     symtab: tuple[int, int, int, int] | None = None
     undefined: tuple[int, int] = (0, 0)
 
 
-def _read(view: View, *, symbols: bool) -> NativeSlice:
+def _read_slice(view: View, *, symbols: bool) -> NativeSlice:
     magic = bytes(view.take(0, 4))
     if magic not in MAGICS:
         raise Malformed("a slice of it is not Mach-O")
     order = "<" if magic in MAGICS[:2] else ">"
-    wide = magic in (MAGICS[0], MAGICS[2])
+    is_64_bit = magic in (MAGICS[0], MAGICS[2])
     _, cpu, _, kind, count, size, flags = view.unpack(struct.Struct(order + "IiiIIII"), 0)
-    start = 32 if wide else 28
+    start = 32 if is_64_bit else 28
     if count > MAX_COMMANDS:
         raise Malformed(f"it has {count} load commands")
     view.budget.spend("slices")
-    found = _Commands()
-    for command, body in _commands(view, order, start, start + size, count):
-        _take_in(found, command, body, order, view.size)
-    libraries = found.libraries if flags & _TWO_LEVELS else None
+    commands = _Commands()
+    for command, body in _iter_commands(view, order, start, start + size, count):
+        _parse_command(commands, command, body, order, view.size)
+    libraries = commands.libraries if flags & _TWO_LEVELS else None
     return NativeSlice(
-        arch=_ARCHES.get(cpu, f"Mach-O processor {cpu}"),
-        kind=_KINDS.get(kind, NativeKind.OBJECT),
-        needed=tuple(dict.fromkeys(found.needed[:MAX_NEEDED])),
-        name=found.name,
-        rpaths=tuple(dict.fromkeys(found.rpaths[:MAX_NEEDED])),
-        minos=found.minos,
-        python_symbols=_python_symbols(view, found, order, libraries, start + size) if symbols else (),
-        debug=found.debug and kind != _OBJECT,
+        arch=_ARCH_NAMES.get(cpu, f"Mach-O processor {cpu}"),
+        kind=_BINARY_KINDS.get(kind, NativeKind.OBJECT),
+        needed=tuple(dict.fromkeys(commands.needed[:MAX_NEEDED])),
+        name=commands.name,
+        rpaths=tuple(dict.fromkeys(commands.rpaths[:MAX_NEEDED])),
+        minos=commands.minos,
+        python_symbols=_python_symbols(view, commands, order, libraries, start + size) if symbols else (),
+        debug=commands.debug and kind != _OBJECT,
     )
 
 
-def _commands(view: View, order: str, at: int, end: int, count: int) -> Iterator[tuple[int, View]]:
+def _iter_commands(view: View, order: str, offset: int, end: int, count: int) -> Iterator[tuple[int, View]]:
     form = struct.Struct(order + "II")
     for _ in range(count):
-        command, size = view.unpack(form, at)
-        if size < form.size or at + size > end:
-            raise Malformed("its load commands do not add up")
+        command, size = view.unpack(form, offset)
+        if size < form.size or offset + size > end:
+            raise Malformed("its load commands have invalid sizes")
         view.budget.spend("load commands")
-        yield command, view.part(at, size)
-        at += size
+        yield command, view.part(offset, size)
+        offset += size
 
 
-def _take_in(found: _Commands, command: int, body: View, order: str, size: int) -> None:
+def _parse_command(commands: _Commands, command: int, body: View, order: str, size: int) -> None:
     words = struct.Struct(order + "I")
 
-    def word(at: int) -> int:
-        return int(body.unpack(words, at)[0])
+    def read_word(field_offset: int) -> int:
+        return int(body.unpack(words, field_offset)[0])
 
     if command in _LOAD_DYLIB or command == _LOAD_WEAK:
-        found.libraries.append(body.text(word(8)))
+        commands.libraries.append(body.text(read_word(8)))
         if command != _LOAD_WEAK:
-            found.needed.append(found.libraries[-1])
+            commands.needed.append(commands.libraries[-1])
     elif command == _ID_DYLIB:
-        found.name = body.text(word(8))
+        commands.name = body.text(read_word(8))
     elif command == _RPATH:
-        found.rpaths.append(body.text(word(8)))
+        commands.rpaths.append(body.text(read_word(8)))
     elif command == _VERSION_MIN_MACOSX:
-        found.minos = _version(word(8))
-    elif command == _BUILD_VERSION and word(8) == _MACOS:
-        found.minos = _version(word(12))
+        commands.minos = _decode_version(read_word(8))
+    elif command == _BUILD_VERSION and read_word(8) == _MACOS:
+        commands.minos = _decode_version(read_word(12))
     elif command == _SYMTAB:
-        found.symtab = (word(8), word(12), word(16), word(20))
+        commands.symtab = (read_word(8), read_word(12), read_word(16), read_word(20))
     elif command == _DYSYMTAB:
-        found.undefined = (word(24), word(28))
+        commands.undefined = (read_word(24), read_word(28))
     elif command in {_SEGMENT, _SEGMENT_64}:
         form = struct.Struct(order + ("16sQQQQ" if command == _SEGMENT_64 else "16sIIII"))
         name, _, _, offset, length = body.unpack(form, 8)
-        found.debug |= name.rstrip(b"\0") == b"__DWARF"
+        commands.debug |= name.rstrip(b"\0") == b"__DWARF"
         if offset + length > size:
-            raise Malformed(f"it is cut off: a segment ends at byte {offset + length}, and it has {size}")
+            raise Malformed(
+                f"it is truncated: a segment ends at byte {offset + length}, but the file has {size}"
+            )
 
 
-def _version(number: int) -> tuple[int, int]:
+def _decode_version(number: int) -> tuple[int, int]:
     return number >> 16, number >> 8 & 0xFF
 
 
 def _python_symbols(
-    view: View, found: _Commands, order: str, libraries: list[str] | None, headers: int
+    view: View, commands: _Commands, order: str, libraries: list[str] | None, headers: int
 ) -> tuple[str, ...]:
-    """The undefined symbols that begin as those of Python's C API do, without the underscore of C names.
+    """Return the undefined symbols with the prefixes of Python's C API, without the underscore of C names.
 
-    ``headers`` is the size of what is before the tables. With ``libraries`` only those that are not said to
-    be from one of them, unless that is Python itself.
+    ``headers`` is the size of the headers before the tables. With ``libraries``, leave out symbols that come
+    from one of these, unless it is Python itself.
     """
-    if found.symtab is None:
+    if commands.symtab is None:
         return ()
     form = struct.Struct(order + ("IBBHQ" if bytes(view.take(0, 4)) in (MAGICS[0], MAGICS[2]) else "IBBHI"))
-    table, total, strings, length = found.symtab
-    first, count = found.undefined
-    _no_overlap([(0, headers), (table, total * form.size), (strings, length)], "its tables overlap")
+    table, total, strings, length = commands.symtab
+    first, count = commands.undefined
+    _require_disjoint([(0, headers), (table, total * form.size), (strings, length)], "its tables overlap")
     rows = view.take(table + first * form.size, count * form.size)
     view.budget.spend("symbols", count)
     names = []
-    for at, _, _, description, _ in form.iter_unpack(rows):
-        start = bytes(view.take(strings + at, min(4, max(0, view.size - strings - at))))
-        if not start.startswith((b"_Py", b"__Py")) or description & _WEAK_REFERENCE:
+    for name_offset, _, _, description, _ in form.iter_unpack(rows):
+        prefix = bytes(view.take(strings + name_offset, min(4, max(0, view.size - strings - name_offset))))
+        if not prefix.startswith((b"_Py", b"__Py")) or description & _WEAK_REFERENCE:
             continue
-        if libraries is None or _is_pythons(description >> 8, libraries):
-            names.append(view.budget.name(view.text(strings + at, MAX_SYMBOL)[1:]))
+        if libraries is None or _is_python_symbol(description >> 8, libraries):
+            names.append(view.budget.name(view.text(strings + name_offset, MAX_SYMBOL)[1:]))
     return tuple(dict.fromkeys(names))
 
 
-def _is_pythons(ordinal: int, libraries: list[str]) -> bool:
+def _is_python_symbol(ordinal: int, libraries: list[str]) -> bool:
     if ordinal in _FROM_ANYWHERE:
         return True
     return 0 < ordinal <= len(libraries) and bool(_PYTHON.match(libraries[ordinal - 1]))

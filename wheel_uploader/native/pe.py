@@ -1,7 +1,7 @@
-"""What a PE file (.dll, .pyd, .exe) says of itself, from the tables that the loader of Windows goes by.
+"""Read facts about a PE file (.dll, .pyd, .exe) from the tables that the Windows loader uses.
 
-pefile reads these tables as well, and tests compare; it is no dependency because it takes longer than
-unpacking the wheel did. Layouts: the PE format of Microsoft's documentation.
+pefile reads the same tables, and tests compare the results. It is not a dependency because it takes longer
+than decompressing the wheel. Layouts: the PE format of Microsoft's documentation.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _DIRECTORY = struct.Struct("<II")
 _IMPORT = struct.Struct("<IIIII")
 _DELAY = struct.Struct("<8I")
 _WORD, _LONG = struct.Struct("<I"), struct.Struct("<Q")
-#: Numbers of the data directories.
+#: Indices of the data directories.
 _IMPORTS, _DELAYED, _CLR = 1, 13, 14
 _BY_RVA = 1
 _PYTHON = re.compile(r"python3\d*t?(?:_d)?\.dll\Z", re.IGNORECASE)
@@ -39,7 +39,7 @@ _PYTHON = re.compile(r"python3\d*t?(?:_d)?\.dll\Z", re.IGNORECASE)
 class _Section(NamedTuple):
     name: bytes
     address: int
-    #: Bytes in memory, and in the file at ``offset``.
+    #: Size in memory, and size in the file at ``offset``.
     extent: int
     size: int
     offset: int
@@ -47,25 +47,25 @@ class _Section(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Pe:
-    """The headers of a file, and the file."""
+    """A file and its parsed headers."""
 
     view: View
     machine: int
     is_dll: bool
-    wide: bool
-    base: int
+    is_64_bit: bool
+    image_base: int
     #: (address, size) of each data directory.
     directories: tuple[tuple[int, int], ...]
     sections: tuple[_Section, ...]
-    #: The same by address, and where each begins.
+    #: The sections sorted by address, and their addresses.
     by_address: tuple[_Section, ...]
     starts: tuple[int, ...]
-    #: Where the strings for long section names are; 0 without.
+    #: Offset of the string table with long section names; 0 if there is none.
     strings: int
 
     def offset_of(self, address: int) -> int:
-        """Where in the file the byte is that is loaded at ``address``."""
-        # The last one that begins there or before; no loader takes sections that overlap.
+        """Return the offset in the file of the byte that is loaded at ``address``."""
+        # The last section that begins at or before it, because no loader accepts overlapping sections.
         index = bisect.bisect_right(self.starts, address) - 1
         if index >= 0:
             section = self.by_address[index]
@@ -78,73 +78,74 @@ class _Pe:
 
 
 def is_pe(view: View) -> bool:
-    """Whether a PE header follows the one of MS-DOS, which many a text could begin with."""
+    """Return whether a PE header follows the MS-DOS header, whose magic number may also begin a text."""
     if view.size < 0x40:
         return False
-    at = view.unpack(_WORD, 0x3C)[0]
-    return bool(at + 4 <= view.size and bytes(view.take(at, 4)) == b"PE\0\0")
+    offset = view.unpack(_WORD, 0x3C)[0]
+    return bool(offset + 4 <= view.size and bytes(view.take(offset, 4)) == b"PE\0\0")
 
 
 def read(view: View, *, symbols: bool) -> NativeSlice:
-    """The facts; ``symbols`` asks for those of Python's C API as well. Raises Malformed and NotKept."""
-    pe = _headers(view)
+    """Return the facts, with the symbols of Python's C API if ``symbols``. Raises Malformed and NotKept."""
+    pe = _parse_headers(view)
     view.budget.spend("slices")
     view.budget.spend("sections", len(pe.sections))
-    imports = list(_imports(pe))
+    imports = list(_iter_imports(pe))
     names = [name for name, _ in imports]
     return NativeSlice(
         arch=_MACHINES.get(pe.machine, f"PE machine {pe.machine:#x}"),
         kind=_kind(pe),
-        needed=tuple(dict.fromkeys((*names, *_delayed(pe)))),
+        needed=tuple(dict.fromkeys((*names, *_iter_delayed_imports(pe)))),
         python_symbols=tuple(dict.fromkeys(_python_symbols(pe, imports))) if symbols else (),
         debug=any(_section_name(pe, section).startswith(".debug_") for section in pe.sections),
     )
 
 
 def wanted(head: View) -> list[tuple[int, int]]:
-    """Which parts (offset, length) of a very large file are needed besides its beginning and its end."""
-    pe = _headers(head, whole=False)
+    """Return the parts (offset, length) of a very large file that are needed besides its two ends."""
+    pe = _parse_headers(head, complete=False)
     starts = [pe.offset_of(address) for number in (_IMPORTS, _DELAYED) if (address := pe.directory(number))]
-    # The names stand near the table, before or behind it, as the linker likes.
+    # The names are near the table; whether before or after it depends on the linker.
     return [(max(0, start - (2 << 20)), 4 << 20) for start in starts]
 
 
-def _headers(view: View, *, whole: bool = True) -> _Pe:
-    at = view.unpack(_WORD, 0x3C)[0]
-    signature, machine, count, _, symbols_at, symbols, size, flags = view.unpack(_COFF, at)
+def _parse_headers(view: View, *, complete: bool = True) -> _Pe:
+    offset = view.unpack(_WORD, 0x3C)[0]
+    signature, machine, count, _, symbols_offset, symbol_count, size, flags = view.unpack(_COFF, offset)
     if signature != b"PE\0\0":
         raise Malformed("it has no PE header")
     if count > MAX_SECTIONS:
         raise Malformed(f"it has {count} sections")
-    optional = view.part(at + _COFF.size, size)
+    optional = view.part(offset + _COFF.size, size)
     magic = bytes(optional.take(0, 2))
     if magic not in {b"\x0b\x01", b"\x0b\x02"}:
-        raise Malformed("its optional header is of no known kind")
-    wide = magic == b"\x0b\x02"
-    directories_at = 112 if wide else 96
-    listed = optional.unpack(_WORD, directories_at - 4)[0]
-    room = (optional.size - directories_at) // _DIRECTORY.size
-    table = optional.take(directories_at, min(listed, room, 16) * _DIRECTORY.size)
+        raise Malformed("its optional header is of an unknown kind")
+    is_64_bit = magic == b"\x0b\x02"
+    directories_offset = 112 if is_64_bit else 96
+    declared_count = optional.unpack(_WORD, directories_offset - 4)[0]
+    max_count = (optional.size - directories_offset) // _DIRECTORY.size
+    table = optional.take(directories_offset, min(declared_count, max_count, 16) * _DIRECTORY.size)
     sections = []
-    for row in _SECTION.iter_unpack(view.take(at + _COFF.size + size, count * _SECTION.size)):
-        name, extent, address, length, offset = row[:5]
-        sections.append(_Section(name.rstrip(b"\0"), address, extent, length, offset))
-        if whole and length and offset + length > view.size:
+    for row in _SECTION.iter_unpack(view.take(offset + _COFF.size + size, count * _SECTION.size)):
+        name, extent, address, length, section_offset = row[:5]
+        sections.append(_Section(name.rstrip(b"\0"), address, extent, length, section_offset))
+        if complete and length and section_offset + length > view.size:
             raise Malformed(
-                f"it is cut off: a section ends at byte {offset + length}, and it has {view.size}"
+                f"it is truncated: a section ends at byte {section_offset + length}, "
+                f"but the file has {view.size}"
             )
     by_address = sorted(sections, key=lambda section: (section.address, max(section.extent, section.size)))
     return _Pe(
         view=view,
         machine=machine,
         is_dll=bool(flags & _DLL),
-        wide=wide,
-        base=optional.unpack(_LONG, 24)[0] if wide else optional.unpack(_WORD, 28)[0],
+        is_64_bit=is_64_bit,
+        image_base=optional.unpack(_LONG, 24)[0] if is_64_bit else optional.unpack(_WORD, 28)[0],
         directories=tuple(_DIRECTORY.iter_unpack(table)),
         sections=tuple(sections),
         by_address=tuple(by_address),
         starts=tuple(section.address for section in by_address),
-        strings=symbols_at + 18 * symbols if symbols_at else 0,
+        strings=symbols_offset + 18 * symbol_count if symbols_offset else 0,
     )
 
 
@@ -154,56 +155,56 @@ def _kind(pe: _Pe) -> NativeKind:
     return NativeKind.LIBRARY if pe.is_dll else NativeKind.EXECUTABLE
 
 
-def _imports(pe: _Pe) -> Iterator[tuple[str, int]]:
-    """Each library that has to be there, and the address of the table of what is taken from it."""
+def _iter_imports(pe: _Pe) -> Iterator[tuple[str, int]]:
+    """Yield (library, address) for each import: a needed library, and its table of imported symbols."""
     if not (address := pe.directory(_IMPORTS)):
         return
-    at = pe.offset_of(address)
+    offset = pe.offset_of(address)
     for index in range(MAX_NEEDED):
         pe.view.budget.spend("import tables")
-        lookup, _, _, name, bound = pe.view.unpack(_IMPORT, at + index * _IMPORT.size)
+        lookup, _, _, name, bound = pe.view.unpack(_IMPORT, offset + index * _IMPORT.size)
         if not name:
             return
         yield pe.view.text(pe.offset_of(name)), lookup or bound
 
 
-def _delayed(pe: _Pe) -> Iterator[str]:
-    """Each library that is loaded when something of it is called for the first time."""
+def _iter_delayed_imports(pe: _Pe) -> Iterator[str]:
+    """Yield each library that is loaded when one of its functions is first called."""
     if not (address := pe.directory(_DELAYED)):
         return
-    at = pe.offset_of(address)
+    offset = pe.offset_of(address)
     for index in range(MAX_NEEDED):
         pe.view.budget.spend("import tables")
-        attributes, name, *_ = pe.view.unpack(_DELAY, at + index * _DELAY.size)
+        attributes, name, *_ = pe.view.unpack(_DELAY, offset + index * _DELAY.size)
         if not name:
             return
-        # Compilers before 2002 wrote addresses, not offsets from where the file is loaded.
-        yield pe.view.text(pe.offset_of(name if attributes & _BY_RVA else name - pe.base))
+        # Compilers before 2002 wrote absolute addresses instead of offsets from the image base.
+        yield pe.view.text(pe.offset_of(name if attributes & _BY_RVA else name - pe.image_base))
 
 
 def _python_symbols(pe: _Pe, imports: list[tuple[str, int]]) -> Iterator[str]:
-    form = _LONG if pe.wide else _WORD
-    by_number = 1 << (form.size * 8 - 1)
-    seen: list[range] = []
+    form = _LONG if pe.is_64_bit else _WORD
+    ordinal_flag = 1 << (form.size * 8 - 1)
+    ranges: list[range] = []
     for library, table in imports:
         if not _PYTHON.match(library):
             continue
-        at = pe.offset_of(table)
-        end = at
-        for end in range(at, at + MAX_IMPORTS * form.size, form.size):
+        start = pe.offset_of(table)
+        end = start
+        for end in range(start, start + MAX_IMPORTS * form.size, form.size):
             pe.view.budget.spend("symbols")
             entry = pe.view.unpack(form, end)[0]
             if not entry:
                 break
-            if not entry & by_number:
+            if not entry & ordinal_flag:
                 yield pe.view.text(pe.offset_of(entry) + 2, MAX_SYMBOL)
-        if any(at <= other[-1] and other[0] <= end for other in seen):
+        if any(start <= earlier[-1] and earlier[0] <= end for earlier in ranges):
             raise Malformed("its import tables overlap")
-        seen.append(range(at, end + 1))
+        ranges.append(range(start, end + 1))
 
 
 def _section_name(pe: _Pe, section: _Section) -> str:
-    """The name, which stands elsewhere when it is longer than 8 bytes: ``/123``."""
+    """Return the name of a section; one longer than 8 bytes (``/123``) is in the string table."""
     if pe.strings and section.name.startswith(b"/") and section.name[1:].isdigit():
         try:
             return pe.view.text(pe.strings + int(section.name[1:]), 64)
