@@ -20,8 +20,8 @@ MAX_PARTS = 16
 PARTS = 16 << 20
 #: Estimated bytes of memory for the facts of one slice, without its strings.
 _MEMORY_PER_SLICE = 500
-#: Resources that ``again`` takes from the budget itself.
-_COUNTED_BY_AGAIN = ("compiled files",)
+#: Resources that every compiled file takes, whether it was read or cached.
+_FIXED_COSTS = ("compiled files",)
 
 _FIND_PARTS = {NativeFormat.ELF: elf.wanted, NativeFormat.MACHO: macho.wanted, NativeFormat.PE: pe.wanted}
 
@@ -93,9 +93,7 @@ class Natives:
         after = self.budget.spent() if facts else before
         costs = {resource: count - before.get(resource, 0) for resource, count in after.items()}
         return facts, {
-            resource: count
-            for resource, count in costs.items()
-            if count and resource not in _COUNTED_BY_AGAIN
+            resource: count for resource, count in costs.items() if count and resource not in _FIXED_COSTS
         }
 
     def again(self, facts: NativeFacts) -> None:

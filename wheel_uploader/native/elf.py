@@ -189,9 +189,7 @@ def _parse_headers(view: View, *, complete: bool = True) -> _Elf:
                 f"it is truncated: a segment ends at byte {offset + size}, but the file has {view.size}"
             )
     if complete and sections_offset and sections_offset + sections * section_size > view.size:
-        raise Malformed(
-            f"it is truncated: its section headers are at byte {sections_offset}, but the file has {view.size}"
-        )
+        raise Malformed(f"it is truncated: its section headers are at byte {sections_offset} of {view.size}")
     return _Elf(view, layout, kind, machine, tuple(segments), sections_offset, sections, names)
 
 
