@@ -40,16 +40,19 @@ def fills(line: str, tag: str) -> bool:
 
 def test_a_number_of_files() -> None:
     assert expect.of_count(6).missing(RELEASE) == expect.of_count(6).surplus(RELEASE) == ()
-    assert expect.of_count(8).missing(RELEASE) == ("2 files of 8",)
-    assert expect.of_count(7).missing(RELEASE) == ("1 file of 7",)
+    assert expect.of_count(8).missing(RELEASE) == ("2 of 8 files",)
+    assert expect.of_count(7).missing(RELEASE) == ("1 of 7 files",)
     assert expect.of_count(4).missing(RELEASE) == ()
-    assert expect.of_count(4).surplus(RELEASE) == ("2 files more than 4",)
+    assert expect.of_count(4).surplus(RELEASE) == ("2 files more than the expected 4",)
     assert expect.of_count(7).surplus(RELEASE) == ()
 
 
 @pytest.mark.parametrize("count", [0, -1])
 def test_a_number_is_one_or_more(count: int) -> None:
-    assert str(refused(lambda: expect.of_count(count))) == f"a release of {count} files cannot be expected"
+    assert (
+        str(refused(lambda: expect.of_count(count)))
+        == f"the expected number of files must be at least 1, not {count}"
+    )
 
 
 # --- a file ----------------------------------------------------------------------------------------
@@ -92,17 +95,17 @@ def test_every_wrong_line_is_said_with_its_number() -> None:
             "sdist\n\ndipy\ndipy-1.whl\ncp311-macos_arm64\ncp-win32\ncp311-manylinux\nA-B-C\n", "expected.txt"
         )
     )
-    assert str(error) == "expected.txt does not say what is expected"
+    assert str(error) == "expected.txt is not a list of expected files"
     assert error.details == (
         "line 3: 'dipy': neither a file name nor a tag",
         "line 4: 'dipy-1.whl': a wheel name has 5 or 6 parts separated by dashes, not 2",
         (
-            "line 5: 'cp311-macos_arm64': 'macos_arm64' is no platform like manylinux_x86_64 "
+            "line 5: 'cp311-macos_arm64': 'macos_arm64' is not a platform like manylinux_x86_64 "
             "(did you mean macosx_arm64?)"
         ),
-        "line 6: 'cp-win32': 'cp' is no python like cp311 or cp313t",
+        "line 6: 'cp-win32': 'cp' is not a python like cp311 or cp313t",
         (
-            "line 7: 'cp311-manylinux': 'manylinux' is no platform like manylinux_x86_64 "
+            "line 7: 'cp311-manylinux': 'manylinux' is not a platform like manylinux_x86_64 "
             "(did you mean manylinux_i686?)"
         ),
         "line 8: 'A-B-C': neither a file name nor a tag",
@@ -118,7 +121,7 @@ def test_a_page_instead_of_a_list_is_not_quoted_without_end() -> None:
 
 @pytest.mark.parametrize("text", ["", "\n# nothing yet\n"])
 def test_a_file_that_expects_nothing_is_refused(text: str) -> None:
-    assert str(refused(lambda: expect.of_lines(text, "x"))) == "x does not say what is expected"
+    assert str(refused(lambda: expect.of_lines(text, "x"))) == "x is not a list of expected files"
 
 
 # --- which wheel fills what ------------------------------------------------------------------------
@@ -235,14 +238,14 @@ def test_an_sdist_alone_is_a_matrix_too() -> None:
 @pytest.mark.parametrize(
     ("table", "details"),
     [
-        ({"python": ["cp311"]}, ("python: it has pythons, platforms, skip, sdist",)),
-        ({"pythons": "cp311", "platforms": ["win32"]}, ("pythons: it is a list of words",)),
-        ({"pythons": [311], "platforms": ["win32"]}, ("pythons: it is a list of words",)),
-        ({"pythons": ["cp311"]}, ("pythons and platforms: it has both or neither",)),
-        ({"sdist": "yes"}, ("sdist: it is true or false",)),
+        ({"python": ["cp311"]}, ("python: unknown key, expected one of pythons, platforms, skip, sdist",)),
+        ({"pythons": "cp311", "platforms": ["win32"]}, ("pythons: must be a list of strings",)),
+        ({"pythons": [311], "platforms": ["win32"]}, ("pythons: must be a list of strings",)),
+        ({"pythons": ["cp311"]}, ("pythons and platforms: give both or neither",)),
+        ({"sdist": "yes"}, ("sdist: must be true or false",)),
         (
             {"pythons": ["3.11", "cp311"], "platforms": ["win_amd64"]},
-            ("'3.11' is no python like cp311 or cp313t",),
+            ("'3.11' is not a python like cp311 or cp313t",),
         ),
         (
             {"pythons": ["cp311"], "platforms": ["win32"], "skip": ["cp312-*"]},
@@ -252,7 +255,7 @@ def test_an_sdist_alone_is_a_matrix_too() -> None:
 )
 def test_a_wrong_matrix_is_said(table: dict[str, object], details: tuple[str, ...]) -> None:
     error = refused(lambda: expect.of_table(table))
-    assert str(error) == "'expect' in the configuration is not a matrix"
+    assert str(error) == "'expect' in the configuration is not a valid matrix"
     assert error.details[: len(details)] == details
 
 
@@ -260,4 +263,4 @@ def test_a_wrong_matrix_is_said(table: dict[str, object], details: tuple[str, ..
     "table", [{}, {"sdist": False}, {"pythons": ["cp311"], "platforms": ["win32"], "skip": ["*"]}]
 )
 def test_a_matrix_of_nothing_is_refused(table: dict[str, object]) -> None:
-    assert str(refused(lambda: expect.of_table(table))) == "'expect' expects nothing"
+    assert str(refused(lambda: expect.of_table(table))) == "'expect' expects no files"

@@ -68,11 +68,11 @@ def test_a_set_that_is_not_complete_is_said_before_anything_is_downloaded() -> N
     result = listed(site, "--expect", "3", until="download")
     assert result.exit_code == 3
     assert shown(result) == [
-        "error: dipy 1.11.0 is not complete: of what is expected, 1 is not listed",
-        "  missing: 2 files of 3",
+        "error: dipy 1.11.0 is incomplete: 1 expected item is missing from the listing",
+        "  missing: 2 of 3 files",
         (
-            "next: Nothing was downloaded. Wait until the build is done and run this again, "
-            "or let this wait: --wait 20m."
+            "next: Nothing was downloaded. Wait until the build has finished and run this again, "
+            "or wait for the files with --wait 20m."
         ),
     ]
     assert (site.fetched, Path("wheelhouse").exists()) == ([], False)
@@ -124,8 +124,8 @@ def test_numbers_and_words_of_the_configuration() -> None:
         (
             "expect = { python = ['cp311'] }",
             [
-                "error: 'expect' in the configuration is not a matrix",
-                "  python: it has pythons, platforms, skip, sdist",
+                "error: 'expect' in the configuration is not a valid matrix",
+                "  python: unknown key, expected one of pythons, platforms, skip, sdist",
                 (
                     'next: For example: expect = { pythons = ["cp312"], platforms = ["win_amd64"], '
                     "sdist = true }"
@@ -157,7 +157,7 @@ def test_it_waits_past_the_caches_until_all_is_there() -> None:
     assert {request.headers["cache-control"] for request in site.listings} == {"no-cache"}
     assert "3 files," in result.stdout
     lines = shown(result)
-    assert "waiting for 2 files of 3 (1 listed); 20 min left" in lines
+    assert "waiting for 2 of 3 files (1 listed); 20 min left" in lines
     assert "all 3 files listed; looking once more in 0 s" in lines
     assert sum(line.endswith(": Age 812, X-Cache Hit from \\x1b[31mthe edge") for line in lines) == 4
 
@@ -276,7 +276,7 @@ def test_the_folder_of_a_real_server_fills_while_it_waits(
     assert result.exit_code == 0
     for path in paths:
         assert Path("wheelhouse", path.name).read_bytes() == path.read_bytes()
-    assert "waiting for 6 files of 6 (no files of dipy 1.11.0 at " in result.stderr
+    assert "waiting for 6 of 6 files (no files of dipy 1.11.0 at " in result.stderr
 
 
 def test_hashes_that_are_brought_say_what_to_wait_for() -> None:
@@ -288,7 +288,7 @@ def test_hashes_that_are_brought_say_what_to_wait_for() -> None:
     site = Site({A: FILES[A]}, hashes=False, changes=changes)
     result = listed(site, "--wait", "1m", "--sha256sums", "SUMS", until="download")
     assert (result.exit_code, len(site.listings)) == (0, 4)
-    assert f"waiting for {B}, which is in SUMS, {SDIST}, which is in SUMS (1 listed); 60 s left" in shown(
+    assert f"waiting for {B} (listed in SUMS), {SDIST} (listed in SUMS) (1 listed); 60 s left" in shown(
         result
     )
 
@@ -361,10 +361,10 @@ def test_a_listing_with_other_hashes_than_ours_stops_before_any_download() -> No
     result = listed(site, "--sha256sums", "SUMS", until="download")
     assert result.exit_code == 6
     assert shown(result) == [
-        "error: 2 of 3 files are not what SUMS says",
-        f"  {A}: sha256 {sha256(OTHER)} is listed, {sha256(FILES[A])} is in SUMS",
-        f"  {SDIST}: it is not in SUMS",
-        "next: Nothing was downloaded. Find out who changed the files, or which list is right.",
+        "error: 2 of 3 files do not match SUMS",
+        f"  {A}: listed with sha256 {sha256(OTHER)}, but SUMS has {sha256(FILES[A])}",
+        f"  {SDIST}: not listed in SUMS",
+        "next: Nothing was downloaded. Find out whether the files were changed or the list is wrong.",
     ]
     assert (site.fetched, Path("wheelhouse").exists()) == ([], False)
 
@@ -375,9 +375,9 @@ def test_a_file_that_we_have_the_hash_of_has_to_be_there() -> None:
     result = listed(site, "--sha256sums", "SUMS", until="download")
     assert result.exit_code == 3
     assert shown(result)[:-1] == [
-        "error: dipy 1.11.0 is not complete: of what is expected, 2 are not listed",
-        f"  missing: {B}, which is in SUMS",
-        f"  missing: {SDIST}, which is in SUMS",
+        "error: dipy 1.11.0 is incomplete: 2 expected items are missing from the listing",
+        f"  missing: {B} (listed in SUMS)",
+        f"  missing: {SDIST} (listed in SUMS)",
     ]
     assert site.fetched == []
 
@@ -405,11 +405,11 @@ def test_what_nothing_vouches_for_is_refused_when_hashes_are_required() -> None:
     result = listed(site, "--require-hashes", until="download")
     assert result.exit_code == 6
     assert shown(result) == [
-        "error: nothing vouches for 3 of 3 files",
-        *(f"  {name}: no hash is listed" for name in (A, B, SDIST)),
+        "error: 3 of 3 files have no strong hash",
+        *(f"  {name}: listed without a hash" for name in (A, B, SDIST)),
         (
-            "next: Nothing was downloaded. Bring their hashes with --sha256sums FILE, "
-            "or give a place that lists a sha256 for each file."
+            "next: Nothing was downloaded. Give the hashes with --sha256sums FILE, "
+            "or use a source that lists a sha256 for each file."
         ),
     ]
     assert (site.fetched, Path("wheelhouse").exists()) == ([], False)
@@ -422,9 +422,9 @@ def test_a_file_of_hashes_that_is_none() -> None:
     result = listed(site, "--sha256sums", "SUMS")
     assert (result.exit_code, site.listings) == (2, [])
     assert shown(result) == [
-        "error: SUMS is not in the format of SHA256SUMS",
+        "error: SUMS is not in SHA256SUMS format",
         "  line 1: '<html>'",
-        "next: Each line is 'sha256  file name', as 'sha256sum *' writes it.",
+        "next: Each line must be 'sha256  file name', as printed by 'sha256sum *'.",
     ]
     missing = listed(site, "--sha256sums", "nowhere")
     assert shown(missing)[0] == "error: nowhere cannot be read: No such file or directory"

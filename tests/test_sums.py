@@ -57,16 +57,16 @@ def test_what_sha256sum_writes(tmp_path: Path, options: list[str]) -> None:
 def test_every_wrong_line_is_said() -> None:
     with pytest.raises(UsageError) as caught:
         sums.parse(f"{A}  x.whl\nSHA512 (x.whl) = {A}{A}\n{B}  x.whl\n", "SUMS")
-    assert str(caught.value) == "SUMS is not in the format of SHA256SUMS"
+    assert str(caught.value) == "SUMS is not in SHA256SUMS format"
     assert caught.value.details == (
         f"line 2: 'SHA512 (x.whl) = {A}{A[:19]}...'",
-        "line 3: another sha256 for x.whl than before",
+        "line 3: different sha256 for x.whl than on an earlier line",
     )
-    assert caught.value.hint == "Each line is 'sha256  file name', as 'sha256sum *' writes it."
+    assert caught.value.hint == "Each line must be 'sha256  file name', as printed by 'sha256sum *'."
 
 
 def test_a_page_and_nothing_at_all() -> None:
-    with pytest.raises(UsageError, match=r"^SUMS is not in the format") as caught:
+    with pytest.raises(UsageError, match=r"^SUMS is not in SHA256SUMS format") as caught:
         sums.parse("<p>\n" * 12, "SUMS")
     assert caught.value.details[-1] == "and 2 more lines"
     with pytest.raises(UsageError, match=r"^SUMS is empty$"):

@@ -446,7 +446,7 @@ def test_an_archived_project_takes_nothing(served: Served, staged: Path) -> None
 def test_a_file_that_nobody_expects(staged: Path) -> None:
     result = run("-u", staged, "--until", "check", "--expect", "5")
     assert result.exit_code == 3
-    assert "not expected: 1 file more than 5" in result.stderr
+    assert "not expected: 1 file more than the expected 5" in result.stderr
 
 
 def test_a_stray_wheel_and_a_file_with_a_fault(staged: Path) -> None:

@@ -62,12 +62,12 @@ def test_a_listing_that_says_another_hash_is_refused_with_both() -> None:
     with pytest.raises(FileError) as caught:
         hashes.refuse(selection)
     assert told(caught.value) == (
-        "2 of 3 files are not what SUMS says",
+        "2 of 3 files do not match SUMS",
         (
-            f"{A}: sha256 {TWO} is listed, {ONE} is in SUMS",
-            f"{SDIST}: it is not in SUMS",
+            f"{A}: listed with sha256 {TWO}, but SUMS has {ONE}",
+            f"{SDIST}: not listed in SUMS",
         ),
-        "Nothing was downloaded. Find out who changed the files, or which list is right.",
+        "Nothing was downloaded. Find out whether the files were changed or the list is wrong.",
     )
     hashes.refuse(chosen(*hashes.pinned([remote(A), remote(B)])))
 
@@ -102,11 +102,11 @@ def test_what_nothing_vouches_for_is_named() -> None:
     with pytest.raises(FileError) as caught:
         vouch.require(selection)
     assert told(caught.value) == (
-        "nothing vouches for 2 of 3 files",
-        (f"{A}: md5 alone is listed", f"{SDIST}: no hash is listed"),
+        "2 of 3 files have no strong hash",
+        (f"{A}: listed only with md5", f"{SDIST}: listed without a hash"),
         (
-            "Nothing was downloaded. Bring their hashes with --sha256sums FILE, "
-            "or give a place that lists a sha256 for each file."
+            "Nothing was downloaded. Give the hashes with --sha256sums FILE, "
+            "or use a source that lists a sha256 for each file."
         ),
     )
 
@@ -136,10 +136,10 @@ def incomplete(asked: brought.Brought, *files: RemoteFile) -> tuple[str, ...]:
     with pytest.raises(NothingFoundError) as caught:
         asked.judge(chosen(*asked.pinned(files)))
     assert caught.value.exit_code == 3
-    assert str(caught.value).startswith("dipy 1.11.0 is not complete: of what is expected, ")
+    assert str(caught.value).startswith("dipy 1.11.0 is incomplete: ")
     assert caught.value.hint == (
-        "Nothing was downloaded. Wait until the build is done and run this again, "
-        "or let this wait: --wait 20m."
+        "Nothing was downloaded. Wait until the build has finished and run this again, "
+        "or wait for the files with --wait 20m."
     )
     return caught.value.details
 
@@ -153,7 +153,7 @@ def test_who_asks_for_nothing_gets_what_is_there(tmp_path: Path, nothing: str | 
 
 @pytest.mark.parametrize("number", ["3", 3], ids=["typed", "configured"])
 def test_a_number(tmp_path: Path, number: str | int) -> None:
-    assert incomplete(read(tmp_path, expect=number), remote(A)) == ("missing: 2 files of 3",)
+    assert incomplete(read(tmp_path, expect=number), remote(A)) == ("missing: 2 of 3 files",)
     read(tmp_path, expect=number).judge(chosen(remote(A), remote(B), remote(SDIST)))
 
 
@@ -170,8 +170,8 @@ def test_what_has_a_hash_is_expected_as_well(tmp_path: Path) -> None:
     sums = f"{ONE}  {A}\n{ONE}  {B}\n{ONE}  dipy-1.10.0.tar.gz\n"
     both = read(tmp_path, expect="3", sums=sums)
     assert incomplete(both, remote(A)) == (
-        "missing: 2 files of 3",
-        f"missing: {B}, which is in {tmp_path / 'SUMS'}",
+        "missing: 2 of 3 files",
+        f"missing: {B} (listed in {tmp_path / 'SUMS'})",
     )
     read(tmp_path, sums=sums).judge(chosen(*both.pinned([remote(A), remote(B)])))
 
@@ -180,12 +180,12 @@ def test_the_project_may_be_that_of_the_files(tmp_path: Path) -> None:
     """Files of this machine can be checked without naming their project."""
     sums = f"{ONE}  {A}\n{ONE}  {B}\n"
     nameless = read(tmp_path, sums=sums, project="", version="", until=Stage.CHECK)
-    assert incomplete(nameless, remote(A)) == (f"missing: {B}, which is in {tmp_path / 'SUMS'}",)
+    assert incomplete(nameless, remote(A)) == (f"missing: {B} (listed in {tmp_path / 'SUMS'})",)
 
 
 def test_required_hashes_may_be_brought(tmp_path: Path) -> None:
     files = [remote(A)]
-    with pytest.raises(FileError, match="nothing vouches for 1 of 1 file"):
+    with pytest.raises(FileError, match="1 of 1 file has no strong hash"):
         read(tmp_path, require_hashes=True).judge(chosen(*files))
     asked = read(tmp_path, require_hashes=True, sums=f"{ONE}  {A}\n")
     asked.judge(chosen(*asked.pinned(files)))
@@ -194,14 +194,14 @@ def test_required_hashes_may_be_brought(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"expect": "0"}, "a release of 0 files cannot be expected"),
-        ({"expect": "-2"}, "a release of -2 files cannot be expected"),
-        ({"expect": True}, "'expect' in the configuration is neither a number, nor a file, nor a matrix"),
+        ({"expect": "0"}, "the expected number of files must be at least 1, not 0"),
+        ({"expect": "-2"}, "the expected number of files must be at least 1, not -2"),
+        ({"expect": True}, "'expect' in the configuration must be a number, a file or a matrix"),
         (
             {"expect": ["cp311"]},
-            "'expect' in the configuration is neither a number, nor a file, nor a matrix",
+            "'expect' in the configuration must be a number, a file or a matrix",
         ),
-        ({"expect": 1.5}, "'expect' in the configuration is neither a number, nor a file, nor a matrix"),
+        ({"expect": 1.5}, "'expect' in the configuration must be a number, a file or a matrix"),
         ({"expect": "nowhere.txt"}, "nowhere.txt cannot be read: No such file or directory"),
         ({"expect": "."}, ". cannot be read: Is a directory"),
         (
@@ -210,9 +210,9 @@ def test_required_hashes_may_be_brought(tmp_path: Path) -> None:
         ),
         ({"expect": "a\0b"}, "a\\x00b cannot be read: embedded null byte"),
         ({"sha256sums": Path("nowhere")}, "nowhere cannot be read: No such file or directory"),
-        ({"expect": "binary"}, "binary is not text in UTF-8"),
-        ({"sha256sums": Path("binary")}, "binary is not text in UTF-8"),
-        ({"sha256sums": Path("long")}, "long is longer than any such list"),
+        ({"expect": "binary"}, "binary is not UTF-8 text"),
+        ({"sha256sums": Path("binary")}, "binary is not UTF-8 text"),
+        ({"sha256sums": Path("long")}, "long is larger than 4 MiB, the limit for such a file"),
     ],
 )
 def test_what_cannot_be_read_is_said(

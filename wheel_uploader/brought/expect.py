@@ -1,13 +1,13 @@
-"""What a release has to consist of: a number of files, a list of names and tags, or a matrix. Pure.
+"""Parse and compare the expected contents of a release: a number, a list of names and tags, or a matrix.
 
-``--expect 21`` is a number of files. ``--expect FILE`` has one of these on each line, in any order:
+``--expect 21`` expects a number of files. With ``--expect FILE``, each line of the file is one of these:
 
 - a file name (``dipy-1.11.0.tar.gz``), alone or as a line of SHA256SUMS;
 - a wheel's tag (``cp311-cp311-manylinux_2_17_x86_64``);
 - a python and a platform (``cp311-manylinux_x86_64``), as cibuildwheel's ``--print-build-identifiers`` does;
 - the word ``sdist``.
 
-In the configuration a matrix says the same in short::
+The configuration accepts a matrix as a shorter form::
 
     [tool.wheel-uploader.expect]
     pythons = ["cp311", "cp312", "cp313t"]
@@ -15,17 +15,17 @@ In the configuration a matrix says the same in short::
     skip = ["cp313t-win_*"]
     sdist = true
 
-It expects a wheel for every python on every platform, but for those whose ``PYTHON-PLATFORM`` a pattern of
-``skip`` matches.
+It expects a wheel for every python on every platform, except where a pattern of ``skip`` matches
+``PYTHON-PLATFORM``.
 
-A *platform* is a platform tag, which stands for itself, or a family with an architecture, which stands for
-every version of it: ``manylinux_x86_64`` takes ``manylinux_2_28_x86_64`` and ``manylinux2014_x86_64``,
-``macosx_arm64`` takes ``macosx_11_0_arm64`` and every universal2 wheel. A wheel for ``any`` fills ``any``
-alone: a pure fallback must not hide that a compiled wheel is missing.
+A *platform* is a platform tag, or a family with an architecture, which matches every version of it:
+``manylinux_x86_64`` matches ``manylinux_2_28_x86_64`` and ``manylinux2014_x86_64``, ``macosx_arm64`` matches
+``macosx_11_0_arm64`` and every universal2 wheel. A wheel for ``any`` satisfies only ``any``, so that a pure
+Python fallback does not hide a missing compiled wheel.
 
-A *python* is a python tag, with a ``t`` at its end for the free-threaded build (``cp313t``). A wheel fills
-every python that would install it: ``cp39-abi3`` those from cp39 on that are not free-threaded, ``py3-none``
-all of them.
+A *python* is a python tag, with a final ``t`` for the free-threaded build (``cp313t``). A wheel satisfies
+every python that would install it: ``cp39-abi3`` satisfies all from cp39 on that are not free-threaded,
+``py3-none`` satisfies all.
 """
 
 from __future__ import annotations
@@ -43,49 +43,48 @@ from packaging.tags import compatible_tags, cpython_tags
 
 from wheel_uploader import names
 from wheel_uploader.brought import sums
-from wheel_uploader.display import printable
+from wheel_uploader.display import counted, printable
 from wheel_uploader.errors import UsageError
 from wheel_uploader.models import DistName, SdistName, WheelName
 from wheel_uploader.platforms import families
 
 
 class Slot(Protocol):
-    """One thing that is expected; ``str()`` says it for people."""
+    """An expected item; ``str()`` describes it for the user."""
 
-    def is_filled_by(self, name: DistName) -> bool: ...
+    def is_filled_by(self, name: DistName) -> bool:
+        """Return whether the file ``name`` satisfies this expectation."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expectation:
-    """What a release has to consist of: so many files, and one file at least for every slot."""
+    """The expected contents of a release: a number of files, and at least one file for every slot."""
 
     count: int | None = None
     slots: tuple[Slot, ...] = ()
 
     def missing(self, names: Collection[DistName]) -> tuple[str, ...]:
-        """What is expected and not there, each in words; empty when the release is complete."""
-        short = (self.count or 0) - len(names)
+        """Return descriptions of the missing items; empty if the release is complete."""
+        expected_count = self.count or 0
+        missing_count = expected_count - len(names)
         return (
-            *([f"{_files(short)} of {self.count}"] if short > 0 else []),
+            *([f"{missing_count} of {counted(expected_count, 'file')}"] if missing_count > 0 else []),
             *(str(slot) for slot in self.slots if not any(slot.is_filled_by(name) for name in names)),
         )
 
     def surplus(self, names: Collection[DistName]) -> tuple[str, ...]:
-        """What is there and not expected, each in words: file names, or how many files are too many."""
+        """Return the unexpected files: their names, or the number of files above the expected count."""
         if self.count is not None:
-            over = len(names) - self.count
-            return (f"{_files(over)} more than {self.count}",) if over > 0 else ()
+            excess = len(names) - self.count
+            return (f"{counted(excess, 'file')} more than the expected {self.count}",) if excess > 0 else ()
         return tuple(
             name.filename for name in names if not any(slot.is_filled_by(name) for slot in self.slots)
         )
 
     def with_files(self, filenames: Iterable[str], where: str) -> Expectation:
-        """The same, and these very files too, because ``where`` has them."""
+        """Return this expectation with the addition of exactly these files, which ``where`` lists."""
         return replace(self, slots=(*self.slots, *(File(filename, where) for filename in filenames)))
-
-
-def _files(count: int) -> str:
-    return f"{count} file{'s' if count > 1 else ''}"
 
 
 # --- the slots -------------------------------------------------------------------------------------
@@ -93,33 +92,35 @@ def _files(count: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file of this very name."""
+    """A file with exactly this name."""
 
     filename: str
-    #: Why it is expected, when that is not plain.
+    #: The file that lists it, if it was not expected by name.
     where: str = ""
 
     def __str__(self) -> str:
-        return f"{self.filename}, which is in {self.where}" if self.where else self.filename
+        return f"{self.filename} (listed in {self.where})" if self.where else self.filename
 
     def is_filled_by(self, name: DistName) -> bool:
+        """Return whether ``name`` is this file."""
         return name.filename == self.filename
 
 
 @dataclass(frozen=True, slots=True)
 class Sdist:
-    """An sdist, whatever its spelling."""
+    """An sdist, whatever the spelling of its name."""
 
     def __str__(self) -> str:
         return "an sdist"
 
     def is_filled_by(self, name: DistName) -> bool:
+        """Return whether ``name`` is an sdist."""
         return isinstance(name, SdistName)
 
 
 @dataclass(frozen=True, slots=True)
 class Tagged:
-    """A wheel with one of the tags that ``python-abi-platform`` stands for."""
+    """A wheel with one of the tags in a compressed tag set ``python-abi-platform``."""
 
     tag: str
 
@@ -127,6 +128,7 @@ class Tagged:
         return f"a wheel {self.tag}"
 
     def is_filled_by(self, name: DistName) -> bool:
+        """Return whether ``name`` is a wheel with one of the tags."""
         if isinstance(name, SdistName):
             return False
         pythons, abis, platforms = (set(part.split(".")) for part in self.tag.split("-"))
@@ -139,7 +141,7 @@ class Tagged:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A wheel that a python on a platform would install: one cell of a matrix."""
+    """A wheel that a python on a platform would install, as one cell of a matrix."""
 
     python: str
     platform: str
@@ -148,6 +150,7 @@ class Cell:
         return f"a wheel for {self.python} on {self.platform}"
 
     def is_filled_by(self, name: DistName) -> bool:
+        """Return whether ``name`` is a wheel that this python on this platform would install."""
         return (
             isinstance(name, WheelName)
             and any(_is_platform(self.platform, platform) for platform in name.platforms)
@@ -162,15 +165,15 @@ def _is_platform(word: str, platform: str) -> bool:
     return word == str(family) or word in map(str, family.served)
 
 
-# Packaging enumerates all older versions: with many digits it would not end.
+# packaging enumerates all older versions, which would not end for a version of many digits.
 _CPYTHON = re.compile(r"cp([0-9])([0-9]{1,3})t?")
 _OTHER_PYTHON = re.compile(r"(?:pp|graalpy)([0-9])([0-9]{1,3})")
-#: cibuildwheel's word for a GraalPy: the version of Python, and its own.
+#: cibuildwheel's name for GraalPy: the version of Python, then that of GraalPy.
 _GRAALPY = re.compile(r"gp(\d+)_\d+")
 
 
 def _installs(word: str, python: str, abi: str) -> bool:
-    """Whether the python that ``word`` names takes wheels with this python tag and this abi tag."""
+    """Return whether the python that ``word`` names installs wheels with this python tag and abi tag."""
     word = _GRAALPY.sub(r"graalpy\1", word)
     if (python, abi) in _interfaces(word):
         return True
@@ -179,14 +182,14 @@ def _installs(word: str, python: str, abi: str) -> bool:
 
 @cache
 def _interfaces(word: str) -> frozenset[tuple[str, str]]:
-    """The (python, abi) of all wheels that a python takes, as packaging knows them."""
-    if found := _CPYTHON.fullmatch(word):
-        version = (int(found[1]), int(found[2]))
-        # Up to Python 3.7 the abi said more: cp27mu, cp37m.
+    """Return the (python, abi) tags of all wheels that a python installs, according to packaging."""
+    if match := _CPYTHON.fullmatch(word):
+        version = (int(match[1]), int(match[2]))
+        # Up to Python 3.7 the abi tag had a suffix: cp27mu, cp37m.
         abis = [word] if word.endswith("t") else [word, f"{word}m", f"{word}mu"]
         tags = [*cpython_tags(version, abis, ["x"]), *compatible_tags(version, platforms=["x"])]
-    elif found := _OTHER_PYTHON.fullmatch(word):
-        tags = [*compatible_tags((int(found[1]), int(found[2])), platforms=["x"])]
+    elif match := _OTHER_PYTHON.fullmatch(word):
+        tags = [*compatible_tags((int(match[1]), int(match[2])), platforms=["x"])]
     else:
         return frozenset()
     return frozenset((tag.interpreter, tag.abi) for tag in tags)
@@ -195,7 +198,7 @@ def _interfaces(word: str) -> frozenset[tuple[str, str]]:
 # --- as a number, a list, a matrix -----------------------------------------------------------------
 
 
-#: No listing has more (sources.base.MAX_LINKS).
+#: The limit on the files of a listing (sources.base.MAX_LINKS).
 MOST_FILES = 100_000
 
 
@@ -203,117 +206,133 @@ def of_count(count: int) -> Expectation:
     """Return the expectation of ``count`` files. Raises UsageError."""
     if count > MOST_FILES:
         raise UsageError(
-            f"a release of more than {MOST_FILES} files cannot be expected", hint="--expect N has fewer."
+            f"the expected number of files must be at most {MOST_FILES}",
+            hint="Give --expect a smaller number.",
         )
     if count < 1:
-        raise UsageError(f"a release of {count} files cannot be expected", hint="--expect 1, or more.")
+        raise UsageError(
+            f"the expected number of files must be at least 1, not {count}",
+            hint="Give --expect a larger number.",
+        )
     return Expectation(count=count)
 
 
 def of_lines(text: str, where: str) -> Expectation:
-    """What the lines of a file name; ``where`` is the file. Raises UsageError for all that is wrong."""
+    """Return the expectation in the lines of the file ``where``. Raises UsageError that lists every error."""
     slots: list[Slot] = []
-    wrong = []
+    errors = []
     for number, line in sums.lines_of(text):
         try:
-            slots += _slots_of_line(line)
+            slots += _parse_line(line)
         except ValueError as error:
-            wrong.append(f"line {number}: '{printable(line, limit=100)}': {error}")
-    if wrong or not slots:
+            errors.append(f"line {number}: '{printable(line, limit=100)}': {error}")
+    if errors or not slots:
         raise UsageError(
-            f"{printable(where)} does not say what is expected",
-            details=wrong[:_SHOWN]
-            + ([f"and {len(wrong) - _SHOWN} more lines"] if len(wrong) > _SHOWN else []),
+            f"{printable(where)} is not a list of expected files",
+            details=errors[:_MAX_QUOTED_LINES]
+            + (
+                [f"and {len(errors) - _MAX_QUOTED_LINES} more lines"]
+                if len(errors) > _MAX_QUOTED_LINES
+                else []
+            ),
             hint="Each line is a file name, a tag like cp311-cp311-win_amd64, a python and a platform "
             "like cp311-manylinux_x86_64, or the word sdist.",
         )
     return Expectation(slots=tuple(dict.fromkeys(slots)))
 
 
-#: Lines that an error quotes.
-_SHOWN = 10
+#: Number of lines that an error message quotes.
+_MAX_QUOTED_LINES = 10
 
 
-def _slots_of_line(line: str) -> list[Slot]:
-    """The slot that a line stands for. Raises ValueError, which says why it stands for none."""
-    if summed := sums.parse_line(line):
-        # SHA256SUMS may well have a signature or release notes too: those are no part of a release.
-        return [File(summed[0])] if summed[0].endswith(_SUFFIXES) else []
+def _parse_line(line: str) -> list[Slot]:
+    """Return the slots that a line describes. Raises ValueError with the reason if it is invalid."""
+    if sum_line := sums.parse_line(line):
+        # SHA256SUMS may also list a signature or release notes, which are not part of a release.
+        return [File(sum_line[0])] if sum_line[0].endswith(_DIST_SUFFIXES) else []
     if line == "sdist":
         return [Sdist()]
-    if line.endswith(_SUFFIXES):
+    if line.endswith(_DIST_SUFFIXES):
         return [File(names.parse(line).filename)]
     parts = line.split("-")
     if len(parts) == 2:
-        return [_cell(*parts)]
+        return [_parse_cell(*parts)]
     if len(parts) == 3 and all(re.fullmatch(r"[a-z0-9_.]+", part) for part in parts):
         return [Tagged(line)]
     raise ValueError("neither a file name nor a tag")
 
 
-_SUFFIXES = (".whl", *names.SDIST_SUFFIXES)
+_DIST_SUFFIXES = (".whl", *names.SDIST_SUFFIXES)
 
 
-def _cell(python: str, platform: str) -> Cell:
-    """One cell. Raises ValueError for words that no wheel would ever fill."""
+def _parse_cell(python: str, platform: str) -> Cell:
+    """Return a cell. Raises ValueError for a python or platform that no wheel could satisfy."""
     if not re.fullmatch(r"[a-z]+\d+(?:_\d+)?t?", python):
-        raise ValueError(f"'{printable(python)}' is no python like cp311 or cp313t")
+        raise ValueError(f"'{printable(python)}' is not a python like cp311 or cp313t")
     family, _, architecture = platform.partition("_")
-    if platform not in _WHOLE and not (family.rstrip(string.digits) in _FAMILIES and architecture):
-        close = difflib.get_close_matches(platform, _USUAL, n=1)
-        meant = f" (did you mean {close[0]}?)" if close else ""
-        raise ValueError(f"'{printable(platform)}' is no platform like manylinux_x86_64{meant}")
+    if platform not in _COMPLETE_PLATFORMS and not (
+        family.rstrip(string.digits) in _PLATFORM_FAMILIES and architecture
+    ):
+        close_matches = difflib.get_close_matches(platform, _COMMON_PLATFORMS, n=1)
+        suggestion = f" (did you mean {close_matches[0]}?)" if close_matches else ""
+        raise ValueError(f"'{printable(platform)}' is not a platform like manylinux_x86_64{suggestion}")
     return Cell(python, platform)
 
 
-_WHOLE = {"any", "win32"}
-_FAMILIES = {"manylinux", "musllinux", "linux", "macosx", "win", "ios", "android"}
-_FAMILIES |= {"pyodide", "pyemscripten", "emscripten"}
-_USUAL = (
+_COMPLETE_PLATFORMS = {"any", "win32"}
+_PLATFORM_FAMILIES = {"manylinux", "musllinux", "linux", "macosx", "win", "ios", "android"}
+_PLATFORM_FAMILIES |= {"pyodide", "pyemscripten", "emscripten"}
+_COMMON_PLATFORMS = (
     *(
         f"{libc}_{machine}"
         for libc in ("manylinux", "musllinux")
         for machine in ("x86_64", "aarch64", "i686")
     ),
-    *("macosx_arm64", "macosx_x86_64", "macosx_universal2", "win_amd64", "win_arm64", *_WHOLE),
+    *("macosx_arm64", "macosx_x86_64", "macosx_universal2", "win_amd64", "win_arm64", *_COMPLETE_PLATFORMS),
 )
 
 
 def of_table(table: Mapping[str, object]) -> Expectation:
-    """The matrix of a configuration. Raises UsageError for all that is wrong."""
-    wrong = [f"{printable(key)}: it has {', '.join(_KEYS)}" for key in table if key not in _KEYS]
-    pythons, platforms, skip = (_words(table, key, wrong) for key in ("pythons", "platforms", "skip"))
+    """Return the expectation in a matrix of the configuration. Raises UsageError that lists every error."""
+    errors = [
+        f"{printable(key)}: unknown key, expected one of {', '.join(_MATRIX_KEYS)}"
+        for key in table
+        if key not in _MATRIX_KEYS
+    ]
+    pythons, platforms, skip = (_read_strings(table, key, errors) for key in ("pythons", "platforms", "skip"))
     sdist = table.get("sdist", False)
     if not isinstance(sdist, bool):
-        wrong.append("sdist: it is true or false")
+        errors.append("sdist: must be true or false")
     if bool(pythons) != bool(platforms):
-        wrong.append("pythons and platforms: it has both or neither")
+        errors.append("pythons and platforms: give both or neither")
     cells: dict[str, Cell] = {}
     for python in pythons:
         for platform in platforms:
             try:
-                cells[f"{python}-{platform}"] = _cell(python, platform)
+                cells[f"{python}-{platform}"] = _parse_cell(python, platform)
             except ValueError as error:
-                wrong.append(str(error))
-    left = [cell for key, cell in cells.items() if not any(fnmatchcase(key, pattern) for pattern in skip)]
-    idle = [pattern for pattern in skip if not any(fnmatchcase(key, pattern) for key in cells)]
-    wrong += [f"skip: '{printable(pattern)}' matches nothing" for pattern in idle if not wrong]
-    slots: tuple[Slot, ...] = (*left, Sdist()) if sdist is True else tuple(left)
-    if wrong or not slots:
+                errors.append(str(error))
+    remaining = [
+        cell for key, cell in cells.items() if not any(fnmatchcase(key, pattern) for pattern in skip)
+    ]
+    unmatched = [pattern for pattern in skip if not any(fnmatchcase(key, pattern) for key in cells)]
+    errors += [f"skip: '{printable(pattern)}' matches nothing" for pattern in unmatched if not errors]
+    slots: tuple[Slot, ...] = (*remaining, Sdist()) if sdist is True else tuple(remaining)
+    if errors or not slots:
         raise UsageError(
-            "'expect' in the configuration is not a matrix" if wrong else "'expect' expects nothing",
-            details=list(dict.fromkeys(wrong)),
+            "'expect' in the configuration is not a valid matrix" if errors else "'expect' expects no files",
+            details=list(dict.fromkeys(errors)),
             hint='For example: expect = { pythons = ["cp312"], platforms = ["win_amd64"], sdist = true }',
         )
     return Expectation(slots=slots)
 
 
-_KEYS = ("pythons", "platforms", "skip", "sdist")
+_MATRIX_KEYS = ("pythons", "platforms", "skip", "sdist")
 
 
-def _words(table: Mapping[str, object], key: str, wrong: list[str]) -> list[str]:
-    words = table.get(key, [])
-    if isinstance(words, list) and all(isinstance(word, str) for word in words):
-        return words
-    wrong.append(f"{key}: it is a list of words")
+def _read_strings(table: Mapping[str, object], key: str, errors: list[str]) -> list[str]:
+    strings = table.get(key, [])
+    if isinstance(strings, list) and all(isinstance(string, str) for string in strings):
+        return strings
+    errors.append(f"{key}: must be a list of strings")
     return []

@@ -1,4 +1,4 @@
-"""SHA256SUMS: the lines that sha256sum, BSD's sha256 and openssl write, parsed. Pure."""
+"""Parse SHA256SUMS in the formats of sha256sum, BSD's sha256 and openssl."""
 
 from __future__ import annotations
 
@@ -7,49 +7,53 @@ import re
 from wheel_uploader.display import printable
 from wheel_uploader.errors import UsageError
 
-#: ``hex  name`` and ``hex *name`` of sha256sum, which puts a backslash before a line with an escaped name.
+#: ``hex  name`` and ``hex *name`` of sha256sum, which starts a line with a backslash if the name is escaped.
 _GNU = re.compile(r"\\?([0-9A-Fa-f]{64})[ \t]+\*?(\S.*)")
 #: ``SHA256 (name) = hex`` of BSD and ``sha256sum --tag``, ``SHA2-256(name)= hex`` of openssl.
 _TAGGED = re.compile(r"SHA(?:2-)?256 ?\((.+)\) ?= ?([0-9A-Fa-f]{64})")
-#: Lines that an error quotes.
-_SHOWN = 10
+#: Number of lines that an error message quotes.
+_MAX_QUOTED_LINES = 10
 
 
 def parse_line(line: str) -> tuple[str, str] | None:
-    """The name, without directories, and the hex sha256 of one line; None when it has another form."""
+    """Return the file name, without directories, and the hex sha256 of a line; None if it is malformed."""
     line = line.strip()
-    if found := _GNU.fullmatch(line):
-        digest, name = found.groups()
-    elif found := _TAGGED.fullmatch(line):
-        name, digest = found.groups()
+    if match := _GNU.fullmatch(line):
+        digest, name = match.groups()
+    elif match := _TAGGED.fullmatch(line):
+        name, digest = match.groups()
     else:
         return None
     return re.split(r"[/\\]", name)[-1], digest.lower()
 
 
 def lines_of(text: str) -> list[tuple[int, str]]:
-    """The lines that say something, with their numbers: neither empty nor a ``# comment``."""
+    """Return the lines and their numbers, without empty lines and ``# comments``."""
     numbered = enumerate((line.strip() for line in text.splitlines()), start=1)
     return [(number, line) for number, line in numbered if line and not line.startswith("#")]
 
 
 def parse(text: str, where: str) -> dict[str, str]:
-    """File name to hex sha256; ``where`` is the file, for errors. Raises UsageError for all that is wrong."""
+    """Return a mapping of file name to hex sha256. Raises UsageError that lists every error in ``where``."""
     sums: dict[str, str] = {}
-    wrong = []
+    errors = []
     for number, line in lines_of(text):
-        found = parse_line(line)
-        if found is None:
-            wrong.append(f"line {number}: '{printable(line, limit=100)}'")
-        elif sums.setdefault(*found) != found[1]:
-            wrong.append(f"line {number}: another sha256 for {printable(found[0])} than before")
-    if wrong or not sums:
+        parsed_line = parse_line(line)
+        if parsed_line is None:
+            errors.append(f"line {number}: '{printable(line, limit=100)}'")
+        elif sums.setdefault(*parsed_line) != parsed_line[1]:
+            errors.append(
+                f"line {number}: different sha256 for {printable(parsed_line[0])} than on an earlier line"
+            )
+    if errors or not sums:
         raise UsageError(
-            f"{printable(where)} is not in the format of SHA256SUMS"
-            if wrong
-            else f"{printable(where)} is empty",
-            details=wrong[:_SHOWN]
-            + ([f"and {len(wrong) - _SHOWN} more lines"] if len(wrong) > _SHOWN else []),
-            hint="Each line is 'sha256  file name', as 'sha256sum *' writes it.",
+            f"{printable(where)} is not in SHA256SUMS format" if errors else f"{printable(where)} is empty",
+            details=errors[:_MAX_QUOTED_LINES]
+            + (
+                [f"and {len(errors) - _MAX_QUOTED_LINES} more lines"]
+                if len(errors) > _MAX_QUOTED_LINES
+                else []
+            ),
+            hint="Each line must be 'sha256  file name', as printed by 'sha256sum *'.",
         )
     return sums

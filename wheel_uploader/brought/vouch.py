@@ -1,4 +1,4 @@
-"""Hashes that the person brings, which have the last word on what a file is; and what nothing vouches for."""
+"""Enforce the user's trusted hashes, which override those of the source, and require strong hashes."""
 
 from __future__ import annotations
 
@@ -17,45 +17,47 @@ from wheel_uploader.models import RemoteFile, Selection
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hashes:
-    """The file of ``--sha256sums``: what every file of the release has to be, whatever its source says."""
+    """The hashes in the file of ``--sha256sums``, which every file of the release must match."""
 
-    #: The file, as the person called it.
+    #: The path of the file, as the user gave it.
     where: str
     #: Hex sha256 by file name.
     sha256: Mapping[str, str]
 
     def pinned(self, listed: Iterable[RemoteFile]) -> tuple[RemoteFile, ...]:
-        """``listed`` with our hash for every file that we have one of, but where the listing says another.
+        """Return ``listed`` with the trusted hash for every file that has one.
 
-        Then nothing else that the source says of its content counts.
+        The trusted hash replaces all hashes of the source. A file that is listed with a different sha256 is
+        returned unchanged, and ``refuse`` rejects it.
         """
         return tuple(map(self._pinned, listed))
 
     def _pinned(self, file: RemoteFile) -> RemoteFile:
-        ours = self.sha256.get(file.filename)
-        if ours is None or file.hashes.get("sha256", ours) != ours:
+        trusted = self.sha256.get(file.filename)
+        if trusted is None or file.hashes.get("sha256", trusted) != trusted:
             return file
-        return replace(file, hashes={"sha256": ours}, hashes_from=self.where)
+        return replace(file, hashes={"sha256": trusted}, hashes_from=self.where)
 
     def of_release(self, project: str, version: Version, types: Sequence[str]) -> tuple[str, ...]:
-        """The files of one release that we have a hash of."""
+        """Return the names of the files of one release that have a trusted hash."""
         return tuple(filename for filename in self.sha256 if _belongs(filename, project, version, types))
 
     def refuse(self, selection: Selection) -> None:
-        """Raise FileError that names every chosen file which is listed as another, or is not ours at all."""
-        wrong = [self._why_not(file) for _, file in selection.files if file.hashes_from != self.where]
-        if wrong:
+        """Raise FileError that lists every selected file without a trusted hash, or with a different one."""
+        mismatches = [self._why_not(file) for _, file in selection.files if file.hashes_from != self.where]
+        if mismatches:
             raise FileError(
-                f"{len(wrong)} of {counted(len(selection.files), 'file')} are not what {self.where} says",
-                details=wrong,
-                hint="Nothing was downloaded. Find out who changed the files, or which list is right.",
+                f"{len(mismatches)} of {counted(len(selection.files), 'file')} "
+                f"{'does' if len(mismatches) == 1 else 'do'} not match {self.where}",
+                details=mismatches,
+                hint="Nothing was downloaded. Find out whether the files were changed or the list is wrong.",
             )
 
     def _why_not(self, file: RemoteFile) -> str:
-        ours = self.sha256.get(file.filename)
-        if ours is None:
-            return f"{file.filename}: it is not in {self.where}"
-        return f"{file.filename}: sha256 {file.hashes['sha256']} is listed, {ours} is in {self.where}"
+        trusted = self.sha256.get(file.filename)
+        if trusted is None:
+            return f"{file.filename}: not listed in {self.where}"
+        return f"{file.filename}: listed with sha256 {file.hashes['sha256']}, but {self.where} has {trusted}"
 
 
 def _belongs(filename: str, project: str, version: Version, types: Sequence[str]) -> bool:
@@ -63,21 +65,23 @@ def _belongs(filename: str, project: str, version: Version, types: Sequence[str]
         name = names.parse(filename)
     except names.NameRefused:
         return False
-    wanted = (canonicalize_name(project), version)
-    return (name.project, name.version) == wanted and names.matches_type(name, types)
+    release = (canonicalize_name(project), version)
+    return (name.project, name.version) == release and names.matches_type(name, types)
 
 
 def require(selection: Selection) -> None:
-    """Raise FileError that names every chosen file of which nobody gave a hash that can be relied on."""
+    """Raise FileError that lists every selected file without a strong hash."""
     promises = [(file, Promise.of(file)) for _, file in selection.files]
-    bare = [(file, promise) for file, promise in promises if promise is None or promise.is_weak]
-    if bare:
+    unverified = [(file, promise) for file, promise in promises if promise is None or promise.is_weak]
+    if unverified:
         raise FileError(
-            f"nothing vouches for {len(bare)} of {counted(len(selection.files), 'file')}",
+            f"{len(unverified)} of {counted(len(selection.files), 'file')} "
+            f"{'has' if len(unverified) == 1 else 'have'} no strong hash",
             details=[
-                f"{file.filename}: " + (f"{promise.algorithm} alone" if promise else "no hash") + " is listed"
-                for file, promise in bare
+                f"{file.filename}: listed "
+                + (f"only with {promise.algorithm}" if promise else "without a hash")
+                for file, promise in unverified
             ],
-            hint="Nothing was downloaded. Bring their hashes with --sha256sums FILE, "
-            "or give a place that lists a sha256 for each file.",
+            hint="Nothing was downloaded. Give the hashes with --sha256sums FILE, "
+            "or use a source that lists a sha256 for each file.",
         )

@@ -272,7 +272,10 @@ def _validate_expected_count(options: Options) -> None:
     if isinstance(expect, bool):
         return
     if isinstance(expect, int) and not 1 <= expect <= _MAX_EXPECTED_FILES:
-        raise UsageError(f"a release of {expect} files cannot be expected", hint="--expect 1, or more.")
+        raise UsageError(
+            f"the expected number of files must be from 1 to {_MAX_EXPECTED_FILES}, not {expect}",
+            hint="Give --expect a number in this range.",
+        )
 
 
 #: More files than any index lists for one release.
