@@ -50,8 +50,9 @@ def test_the_newest_file_counts() -> None:
     with pytest.raises(NothingFoundError) as caught:
         fresh(selection(one))
     assert str(caught.value) == (
-        "the newest build that is staged, dipy 1.12.0.dev1, is 11 days old "
-        "(2026-11-10 06:00 UTC by the listing of file:///), and --max-age is 3 days; nothing was posted"
+        "the newest staged build, dipy 1.12.0.dev1, is 11 days old "
+        "(2026-11-10 06:00 UTC according to the listing of file:///), but --max-age is 3 days; "
+        "nothing was uploaded"
     )
 
 
@@ -65,7 +66,7 @@ def test_a_date_in_the_future_is_not_fresh_beyond_a_small_clock_skew() -> None:
     # Beside it another file may be fresh, or old.
     other = remote("cp313-cp313-win_amd64", days_old=2)
     assert fresh(selection(remote(days_old=-1), other)).when == other.modified
-    with pytest.raises(NothingFoundError, match=r"is 2 days old .*; a date in the future .* does not count"):
+    with pytest.raises(NothingFoundError, match=r"is 2 days old .*; a date in the future .* was ignored"):
         fresh(selection(remote(days_old=-1), other), days=1)
 
 
@@ -96,13 +97,13 @@ def test_a_server_is_asked_for_one_byte_and_its_last_modified() -> None:
         old = remote(url=f"{server.url}dipy-any.whl")
         new = remote("cp313-cp313-win_amd64", url=f"{server.url}dipy-win.whl")
         built = fresh(selection(old, new), http=http)
-        assert str(built) == f"2026-11-20 06:00 UTC by Last-Modified of {server.url}dipy-win.whl"
+        assert str(built) == f"2026-11-20 06:00 UTC according to Last-Modified of {server.url}dipy-win.whl"
         assert [request.headers["range"] for request in asked] == ["bytes=0-0", "bytes=0-0"]
         # One that is young enough is enough.
         asked.clear()
         assert fresh(selection(new, old), http=http).when == NOW - timedelta(days=1)
         assert len(asked) == 1
-        with pytest.raises(NothingFoundError, match=r"is 11 days old \(.* by Last-Modified of "):
+        with pytest.raises(NothingFoundError, match=r"is 11 days old \(.* according to Last-Modified of "):
             fresh(selection(old), http=http)
 
 
@@ -122,10 +123,10 @@ def test_a_date_in_the_version_is_the_last_resort() -> None:
     ):
         unknown = remote(url=f"{server.url}dipy.whl")
         built = fresh(selection(unknown, version="1.12.0.dev20261119"), http=http)
-        assert str(built) == "2026-11-20 00:00 UTC by the date in the version"
+        assert str(built) == "2026-11-20 00:00 UTC according to the date in the version"
         with pytest.raises(NothingFoundError, match="11 days 6 h old"):
             fresh(selection(unknown, version="1.12.0.dev20261109"), http=http)
-        with pytest.raises(UsageError, match="has no date, so it is not known whether it is older"):
+        with pytest.raises(UsageError, match="has no date to compare with --max-age"):
             fresh(selection(unknown), http=http)
 
 

@@ -239,7 +239,7 @@ def test_two_places_with_different_attestations_of_one_name(sigstore: Sigstore) 
     ):
         result = run("-u", one.url, "-u", two.url, "--until", "download", "dipy", "1.11.0")
     assert result.exit_code == 6
-    assert f"  {name}: different sha256, at {one.url} and at {two.url}" in result.stderr
+    assert f"  {name}: different sha256 at {one.url} and {two.url}" in result.stderr
 
 
 # --- what is refused -------------------------------------------------------------------------------

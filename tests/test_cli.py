@@ -145,8 +145,8 @@ def test_files_of_several_releases_have_to_be_told_apart(staged: Path) -> None:
     result = run("-u", staged, "--until", "check")
     assert result.exit_code == 2
     assert result.stderr == (
-        f"error: files of 2 releases are at {staged}: dipy 1.11.0 (6 files), dipy 1.12.0 (1 file)\n"
-        "next: Say which one after the options: PROJECT VERSION; or give the files one by one.\n"
+        f"error: found files of 2 releases at {staged}: dipy 1.11.0 (6 files), dipy 1.12.0 (1 file)\n"
+        "next: Add PROJECT VERSION after the options to select one, or pass the files individually.\n"
     )
     assert run("-u", staged, "--until", "check", "dipy", "1.12.0").exit_code == 0
 
@@ -156,9 +156,9 @@ def test_what_is_no_wheel_is_no_release(staged: Path) -> None:
     result = run("-u", "dipy (1).whl", "--until", "check")
     assert result.exit_code == 3
     assert result.stderr == (
-        "error: no wheel and no sdist at dipy (1).whl\n"
+        "error: no wheel or sdist at dipy (1).whl\n"
         "  dipy (1).whl: the name has characters that are not allowed in a wheel or sdist name\n"
-        "next: Give a wheel, an sdist, or a folder with those of one release.\n"
+        "next: Pass a wheel, an sdist, or a folder with the files of one release.\n"
     )
 
 
@@ -236,13 +236,13 @@ def test_an_unknown_version_says_what_is_there(staged: Path) -> None:
     result = run("-u", staged, "dipy", "9.9")
     assert result.exit_code == 3
     assert "no files of dipy 9.9" in result.stderr
-    assert result.stderr.endswith("next: These versions are there: 1.11.0.\n")
+    assert result.stderr.endswith("next: These versions are staged: 1.11.0.\n")
 
 
 def test_an_unknown_project_says_what_is_there(staged: Path) -> None:
     result = run("-u", staged, "dipi", "1.11.0")
     assert result.exit_code == 3
-    assert result.stderr.endswith("next: These projects are there: dipy. Did you mean dipy?\n")
+    assert result.stderr.endswith("next: These projects are staged: dipy. Did you mean dipy?\n")
 
 
 def test_a_folder_that_is_not_there(staged: Path) -> None:
@@ -317,7 +317,7 @@ def test_quiet_says_in_one_line_what_failed(staged: Path) -> None:
     loud, quiet, silent = run(*call), run("-q", *call), run(*call, "-qq")
     assert {loud.exit_code, quiet.exit_code, silent.exit_code} == {3}
     assert quiet.output == (
-        f"error: no files of dipy 9.9 at {staged}; next: These versions are there: 1.11.0.\n"
+        f"error: no files of dipy 9.9 at {staged}; next: These versions are staged: 1.11.0.\n"
     )
     assert silent.output == ""
     # Files that are to blame follow, one on a line.

@@ -139,9 +139,9 @@ def test_a_stale_build_fails_loudly(night: Night) -> None:
         os.utime(night.staged / name, (old, old))
     code, mail = night.comes()
     assert (code, mail.count("\n")) == (3, 1)
-    assert f"the newest build that is staged, dipy {FIRST}, is 11 days old (20" in mail
-    assert f"by Last-Modified of {night.url}dipy-" in mail
-    assert "and --max-age is 3 days; nothing was posted; next: See what became of the builds" in mail
+    assert f"the newest staged build, dipy {FIRST}, is 11 days old (20" in mail
+    assert f"according to Last-Modified of {night.url}dipy-" in mail
+    assert "but --max-age is 3 days; nothing was uploaded; next: Check why newer builds" in mail
     assert list(night.packages.iterdir()) == []
     # One new file is a sign of life.
     wheels.make_wheel(night.staged, version=FIRST)

@@ -546,7 +546,7 @@ def test_a_hostile_line_of_a_list(read: Callable[[str, str], object]) -> None:
 
 @pytest.mark.parametrize("number", [-1, 0, 100_001, 10**400, -(10**400)])
 def test_a_count_that_no_release_has_is_refused(number: int) -> None:
-    with pytest.raises(UsageError, match="expected number of files") as caught:
+    with pytest.raises(UsageError, match="cannot expect a release") as caught:
         expect.of_count(bounded.digits(str(number)) or -1 if number > 0 else max(number, -1))
     assert len(str(caught.value)) < 200
 

@@ -46,22 +46,25 @@ def test_the_only_staged_version_needs_no_name() -> None:
 @pytest.mark.parametrize(
     ("files", "options", "hint"),
     [
-        (listed(), asked(), "No files at all are listed there."),
-        (listed("a.txt", "b.txt"), asked(), "None of the 2 files there is a wheel or an sdist: "),
-        (listed("dipy-1.9.tar.gz", "dipy-1.10.tar.gz"), asked(), "These versions are there: 1.10, 1.9."),
-        (listed("dipyx-1.11.0.tar.gz"), asked(), "These projects are there: dipyx. Did you mean dipyx?"),
-        (listed("numpy-2.0.tar.gz"), asked(), "These projects are there: numpy."),
-        (listed("numpy-2.0.tar.gz"), asked(version=""), "These projects are there: numpy."),
-        (listed("dipy-1.11rc1.tar.gz"), asked(version="latest"), "Only pre-releases are there: 1.11rc1."),
+        (listed(), asked(), "The listing contains no files."),
+        (listed("a.txt", "b.txt"), asked(), "The listing contains 2 files, but no wheel or sdist; "),
+        (listed("dipy-1.9.tar.gz", "dipy-1.10.tar.gz"), asked(), "These versions are staged: 1.10, 1.9."),
+        (listed("dipyx-1.11.0.tar.gz"), asked(), "These projects are staged: dipyx. Did you mean dipyx?"),
+        (listed("numpy-2.0.tar.gz"), asked(), "These projects are staged: numpy."),
+        (listed("numpy-2.0.tar.gz"), asked(version=""), "These projects are staged: numpy."),
+        (listed("dipy-1.11rc1.tar.gz"), asked(version="latest"), "Only pre-releases are staged: 1.11rc1."),
         (
             listed("dipy-1.11.0.tar.gz"),
             asked(types=("win",)),
-            "It is there, but nothing of type win: see --until list with -t all.",
+            "It is staged, but has no files of type win; use --until list with -t all to list the others.",
         ),
         (
             listed(*(f"dipy-1.{minor}.tar.gz" for minor in range(20))),
             asked(version="2.0"),
-            "These versions are there: 1.19, 1.18, 1.17, 1.16, 1.15, 1.14, 1.13, 1.12, 1.11, 1.10, 1.9, 1.8,",
+            (
+                "These versions are staged: "
+                "1.19, 1.18, 1.17, 1.16, 1.15, 1.14, 1.13, 1.12, 1.11, 1.10, 1.9, 1.8,"
+            ),
         ),
     ],
 )
@@ -110,7 +113,7 @@ def test_copies_that_are_not_known_to_be_equal_stop_the_run(
     with pytest.raises(FileError, match="release/clash") as caught:
         chosen(first + second, asked())
     assert caught.value.exit_code == 6
-    assert caught.value.details == (f"{NAME}: {reason}, at {A} and at {B}",)
+    assert caught.value.details == (f"{NAME}: {reason}, at {A} and {B}",)
 
 
 def test_a_name_at_thousands_of_places_is_told_in_a_few_lines() -> None:
@@ -120,7 +123,7 @@ def test_a_name_at_thousands_of_places_is_told_in_a_few_lines() -> None:
     assert caught.value.details[-1] == "and 19899 more like these"
     with pytest.raises(FileError) as caught:
         chosen(listed(NAME, source=A, size=1) + listed(NAME, source=B, size=2) * 2, asked())
-    assert caught.value.details == (f"{NAME}: different sizes, at {A} and at {B}", "and 1 more like these")
+    assert caught.value.details == (f"{NAME}: different sizes at {A} and {B}", "and 1 more like these")
 
 
 @pytest.mark.parametrize(
@@ -129,7 +132,7 @@ def test_a_name_at_thousands_of_places_is_told_in_a_few_lines() -> None:
 def test_two_spellings_of_one_file_stop_the_run(other: str) -> None:
     with pytest.raises(FileError) as caught:
         chosen(listed(NAME, other), asked())
-    assert "two spellings of one file" in caught.value.details[0]
+    assert "two spellings of the same file name" in caught.value.details[0]
 
 
 def test_local_copies_are_compared_by_their_bytes(tmp_path: Path) -> None:
@@ -188,7 +191,7 @@ def test_a_long_list_of_versions_is_cut(count: int, more: str) -> None:
     with pytest.raises(NothingFoundError) as caught:
         chosen(listed(*(f"dipy-1.{minor}.tar.gz" for minor in range(count))), asked(version="2.0"))
     shown = ", ".join(f"1.{minor}" for minor in reversed(range(count - 12, count)))
-    assert caught.value.hint == f"These versions are there: {shown}{more}."
+    assert caught.value.hint == f"These versions are staged: {shown}{more}."
 
 
 @pytest.mark.parametrize(
@@ -222,14 +225,14 @@ def test_at_most_three_projects_are_proposed_and_the_most_similar_is_first() -> 
 
 def test_a_bounded_number_of_similar_names_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     compared = 0
-    genuine = release._likeness
+    genuine = release._similarity
 
     def likeness(*arguments: Any) -> float:
         nonlocal compared
         compared += 1
         return genuine(*arguments)
 
-    monkeypatch.setattr(release, "_likeness", likeness)
+    monkeypatch.setattr(release, "_similarity", likeness)
     found = release.near_projects("dipy", [*(f"dipy{number:04}" for number in range(1500)), "dipy"])
     assert found == ["dipy0000", "dipy0001", "dipy0002"]
     assert compared == 1000
@@ -253,14 +256,14 @@ def test_files_of_several_releases_are_counted() -> None:
     with pytest.raises(UsageError) as caught:
         unnamed("dipy-1.0.tar.gz", "dipy-1.0-py3-none-any.whl", "abc-2.tar.gz")
     assert caught.value.message == (
-        "files of 2 releases are at http://127.0.0.1/: abc 2 (1 file), dipy 1.0 (2 files)"
+        "found files of 2 releases at http://127.0.0.1/: abc 2 (1 file), dipy 1.0 (2 files)"
     )
 
 
 def test_no_release_at_all() -> None:
     with pytest.raises(NothingFoundError) as caught:
         unnamed(*(f"notes-{number}.txt" for number in range(14)))
-    assert caught.value.message == "no wheel and no sdist at http://127.0.0.1/"
+    assert caught.value.message == "no wheel or sdist at http://127.0.0.1/"
     assert len(caught.value.details) == 12
     assert caught.value.details[0].startswith("notes-0.txt: ")
 
@@ -297,7 +300,7 @@ def test_the_strongest_hash_that_both_copies_have_decides(
         return
     with pytest.raises(FileError) as caught:
         chosen(files, asked())
-    assert caught.value.details == (f"{name}: {reason}, at {A} and at {B}",)
+    assert caught.value.details == (f"{name}: {reason}, at {A} and {B}",)
 
 
 def test_a_local_copy_is_hashed_only_if_its_source_does_not_state_its_sha256(tmp_path: Path) -> None:

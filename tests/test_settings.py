@@ -146,7 +146,7 @@ def test_a_wrong_profile_ends_before_anything_begins(config: Path, tmp_path: Pat
         ),
         (("--verison",), {}, "No such option '--verison'. (Did you mean one of: "),
         (("--until", "chek"), {}, "Invalid value for '--until': 'chek' is not one of"),
-        (("--wait", "soon"), {}, "'soon' is no duration"),
+        (("--wait", "soon"), {}, "'soon' is not a duration"),
     ],
 )
 def test_what_is_wrong_says_where_it_stands(

@@ -754,8 +754,8 @@ def test_one_name_in_two_artifacts_with_different_bytes_is_a_clash(
     assert "release/clash" in str(report.error)
     assert report.error
     (detail,) = report.error.details
-    assert "different sha256, at artifact cibw-0 of " in detail
-    assert "and at artifact cibw-1 of " in detail
+    assert "different sha256 at artifact cibw-0 of " in detail
+    assert "and artifact cibw-1 of " in detail
 
 
 def test_nothing_but_what_cannot_be_had_is_told_with_its_reason(

@@ -158,7 +158,7 @@ def test_it_waits_past_the_caches_until_all_is_there() -> None:
     assert "3 files," in result.stdout
     lines = shown(result)
     assert "waiting for 2 of 3 files (1 listed); 20 min left" in lines
-    assert "all 3 files listed; looking once more in 0 s" in lines
+    assert "all 3 files listed; checking again in 0 s" in lines
     assert sum(line.endswith(": Age 812, X-Cache Hit from \\x1b[31mthe edge") for line in lines) == 4
 
 
@@ -212,12 +212,12 @@ def test_a_wait_in_vain_names_what_is_missing() -> None:
     assert result.exit_code == 10
     *said, command, last = shown(result)
     assert said[-3:] == [
-        "error: after 1 s the release is still not complete",
+        "error: the release is still incomplete after 1 s",
         "  missing: a wheel for cp313 on win_amd64",
         "  missing: an sdist",
     ]
     assert command.startswith("to continue: wheel-uploader ")
-    assert last == "next: See what became of their builds; the same command waits again."
+    assert last == "next: Check the builds of the missing files, then run the same command again."
     assert (site.fetched, Path("wheelhouse").exists()) == ([], False)
     # What was seen is in the report.
     assert A in result.stdout
@@ -312,7 +312,7 @@ def test_a_wait_needs_a_version(version: str) -> None:
 def test_a_duration_that_is_none() -> None:
     result = run("-u", "https://staging.example/", "--wait", "soon", "dipy", "1.11.0")
     assert result.exit_code == 2
-    assert "'soon' is no duration: give one like 20m, 90s or 1h30m" in result.stderr
+    assert "'soon' is not a duration; use a form like 20m, 90s or 1h30m" in result.stderr
 
 
 @pytest.mark.parametrize("wait", [(), ("--wait", "1m")], ids=["at once", "after a wait"])
@@ -476,11 +476,11 @@ def test_different_files_of_one_name_at_two_places_stop_the_run() -> None:
     assert result.exit_code == 6
     assert shown(result) == [
         (
-            "error: release/clash: one file of the release is there twice, "
+            "error: release/clash: a file of the release is staged twice, "
             "and the copies are not known to be equal"
         ),
-        f"  {A}: different sha256, at {one} and at {two}",
-        "next: Nothing was posted. Take the wrong one away, or name only one of the places with -u.",
+        f"  {A}: different sha256 at {one} and {two}",
+        "next: Nothing was uploaded. Remove the wrong copy, or pass only one source with -u.",
     ]
     assert first.fetched == second.fetched == []
 
@@ -488,7 +488,7 @@ def test_different_files_of_one_name_at_two_places_stop_the_run() -> None:
 def test_copies_that_nobody_can_compare_stop_the_run_unless_a_hash_is_brought() -> None:
     first, second = Site({A: FILES[A]}, hashes=False), Site({A: FILES[A]}, hashes=False)
     result, one, two = from_both(first, second, "--until", "download")
-    assert (result.exit_code, shown(result)[1]) == (6, f"  {A}: no hashes to compare, at {one} and at {two}")
+    assert (result.exit_code, shown(result)[1]) == (6, f"  {A}: no hashes to compare at {one} and {two}")
     Path("SUMS").write_text(sums_of(A))
     result, *_ = from_both(first, second, "--sha256sums", "SUMS", "--until", "download")
     assert result.exit_code == 0
@@ -498,7 +498,7 @@ def test_a_local_copy_is_compared_by_its_bytes() -> None:
     Path("dist").mkdir()
     Path("dist", A).write_bytes(OTHER)
     result, one, there = from_both(Site({A: FILES[A]}), Path("dist"), "--until", "download")
-    assert (result.exit_code, shown(result)[1]) == (6, f"  {A}: different sha256, at {one} and at {there}")
+    assert (result.exit_code, shown(result)[1]) == (6, f"  {A}: different sha256 at {one} and {there}")
     Path("dist", A).write_bytes(FILES[A])
     result, *_ = from_both(Site({A: FILES[A]}), Path("dist"), "--until", "download")
     assert result.exit_code == 0

@@ -194,8 +194,8 @@ def test_required_hashes_may_be_brought(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"expect": "0"}, "the expected number of files must be at least 1, not 0"),
-        ({"expect": "-2"}, "the expected number of files must be at least 1, not -2"),
+        ({"expect": "0"}, "cannot expect a release of 0 files"),
+        ({"expect": "-2"}, "cannot expect a release of -2 files"),
         ({"expect": True}, "'expect' in the configuration must be a number, a file or a matrix"),
         (
             {"expect": ["cp311"]},

@@ -96,7 +96,7 @@ def test_two_looks_have_to_agree() -> None:
     staging = Staging(lists(A, B))
     assert staging.settle(TWO) == lists(A, B)
     assert staging.looked == [0, 5]
-    assert (staging.said, staging.details) == ([], ["all 2 files listed; looking once more in 5 s"])
+    assert (staging.said, staging.details) == ([], ["all 2 files listed; checking again in 5 s"])
 
 
 def test_it_looks_until_all_is_there_and_says_what_is_missing() -> None:
@@ -109,7 +109,7 @@ def test_it_looks_until_all_is_there_and_says_what_is_missing() -> None:
     ]
     assert staging.details == [
         f"waiting for {B} (1 listed); 20 min left",
-        "all 2 files listed; looking once more in 5 s",
+        "all 2 files listed; checking again in 5 s",
     ]
 
 
@@ -134,7 +134,7 @@ def test_pauses_grow_up_to_a_minute() -> None:
 def test_a_listing_that_changes_is_looked_at_again(first: Selection, second: Selection) -> None:
     staging = Staging(first, second, second)
     assert staging.settle(TWO) == second
-    assert staging.said == ["waiting: the files are not the same as at the look before; 20 min left"]
+    assert staging.said == ["waiting: the listing has changed since the last check; 20 min left"]
 
 
 def test_a_url_that_is_signed_anew_is_no_change() -> None:
@@ -183,15 +183,15 @@ def test_many_that_are_missing_are_counted() -> None:
 
 def test_what_is_missing_at_the_end_is_named() -> None:
     error = Staging(lists(A)).fails(expect.of_lines(f"{A}\ncp312-win_amd64\nsdist\n", "x"), limit=90)
-    assert str(error) == "after 90 s the release is still not complete"
+    assert str(error) == "the release is still incomplete after 90 s"
     assert error.details == ("missing: a wheel for cp312 on win_amd64", "missing: an sdist")
-    assert error.hint == "See what became of their builds; the same command waits again."
+    assert error.hint == "Check the builds of the missing files, then run the same command again."
 
 
 def test_a_place_that_stays_empty_is_said_at_the_end() -> None:
     error = Staging(NOTHING).fails()
     assert str(error) == (
-        "after 20 min the release is still not complete: no files of dipy 1.11.0 at https://staging.example/"
+        "the release is still incomplete after 20 min: no files of dipy 1.11.0 at https://staging.example/"
     )
     assert error.details == ("missing: a file of the release",)
 
@@ -199,7 +199,7 @@ def test_a_place_that_stays_empty_is_said_at_the_end() -> None:
 def test_a_listing_that_never_rests_is_said_at_the_end() -> None:
     looks: list[Look] = [lists(A, B, sha256=str(number)) for number in range(400)]
     error = Staging(*looks).fails(TWO, limit=60)
-    assert str(error) == "after 60 s the listing still changes from one look to the next"
+    assert str(error) == "the listing is still changing after 60 s"
     assert error.details == (A, B)
 
 
@@ -276,7 +276,7 @@ def test_durations(text: str, seconds: float) -> None:
     "text", ["", " ", "m", "20 minutes", "-5", "1h30", "30m1h", "1e9", "nan", "inf", "²", "9" * 40]
 )
 def test_what_is_no_duration(text: str) -> None:
-    with pytest.raises(ValueError, match="is no duration: give one like 20m, 90s or 1h30m"):
+    with pytest.raises(ValueError, match="is not a duration; use a form like 20m, 90s or 1h30m"):
         waiting.parse_duration(text)
 
 

@@ -1,4 +1,4 @@
-"""How old the newest build is that is staged, by what its place says; too old a one ends the run."""
+"""Determine the age of the newest staged build, and stop the run if it is too old."""
 
 from __future__ import annotations
 
@@ -15,80 +15,80 @@ from wheel_uploader.errors import NothingFoundError, UsageError
 from wheel_uploader.http import Http
 from wheel_uploader.models import RemoteFile, Selection
 
-#: ``.dev20261120`` and ``.dev202611201530``: those who build every night number their builds so.
+#: ``.dev20261120`` and ``.dev202611201530``: common version numbers of nightly builds.
 _DATED = re.compile(r"(20\d\d)(0[1-9]|1[0-2])([0-2]\d|3[01])(?:\d{4}|\d{6})?")
-#: Clocks of two machines differ by this much without anything being wrong.
+#: Tolerated difference between the clocks of two machines.
 _CLOCK_SKEW = timedelta(minutes=10)
-#: The end of today, wherever on earth the build was numbered.
+#: The latest time until the current day ends in any time zone.
 _DAY_AHEAD = timedelta(hours=24 + 14)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
-    """When a file came to be, and who says so."""
+    """The date of a file, and the source of that date."""
 
     when: datetime
     said_by: str
-    #: Whether ``when`` is the end of a day, because only the day is known.
+    #: True if ``when`` is the end of a day, because only the day is known.
     is_day: bool = False
 
     def __str__(self) -> str:
-        return f"{_minute(self.when)} by {self.said_by}"
+        return f"{_minute(self.when)} according to {self.said_by}"
 
 
 def require_fresh(selection: Selection, http: Http, *, limit: float, now: datetime) -> Built:
-    """Return the date of the newest file of the release, which is not older than ``limit`` seconds.
+    """Return the date of a file of the release that is not older than ``limit`` seconds.
 
-    Files whose listing has no date are asked for theirs, until one is young enough. A date in the future
-    is not evidence of a fresh build. Raises NothingFoundError for a release that is older or has only such
-    dates, UsageError if it has no date, NetworkError if a server does not answer.
+    The server is asked for dates that the listing lacks, until one is recent enough. A date in the future is
+    not evidence of a recent build. Raises NothingFoundError for a release that is older or has
+    only dates in the future, UsageError if it has no date, and NetworkError if a server does not answer.
     """
     oldest = now - timedelta(seconds=limit)
     newest: Built | None = None
-    ahead: Built | None = None
-    for built in _built(selection, http):
+    future_date: Built | None = None
+    for built in _iter_dates(selection, http):
         if built.when > now + (_DAY_AHEAD if built.is_day else _CLOCK_SKEW):
-            ahead = ahead or built
+            future_date = future_date or built
             continue
         if newest is None or built.when > newest.when:
             newest = built
         if newest.when >= oldest:
             return newest
-    what = f"the newest build that is staged, {selection.project} {selection.version},"
-    if newest is None and ahead is None:
+    build = f"the newest staged build, {selection.project} {selection.version},"
+    if newest is None and future_date is None:
         raise UsageError(
-            f"{what} has no date, so it is not known whether it is older than --max-age",
-            hint="Neither the listing, nor a Last-Modified of the files, nor a .devYYYYMMDD tells: "
-            "leave --max-age out for this place.",
+            f"{build} has no date to compare with --max-age",
+            hint="Neither the listing, the Last-Modified of the files nor a .devYYYYMMDD version gives a "
+            "date. Run without --max-age for this source.",
         )
     if newest is None:
         raise NothingFoundError(
-            f"{what} is dated in the future ({ahead}; here it is {_minute(now)}), which proves nothing about "
-            "its age; nothing was posted",
-            hint="Check the clocks of the build machine, of the server and of this machine; the same command "
-            "without --max-age takes this build.",
+            f"{build} is dated in the future ({future_date}; the local time is {_minute(now)}), "
+            "so its age is unknown; nothing was uploaded",
+            hint="Check the clocks of the build machine, the server and this machine, "
+            "or run without --max-age to publish this build.",
         )
     age = in_words((now - newest.when).total_seconds())
-    besides = f"; a date in the future ({ahead}) does not count" if ahead else ""
+    ignored = f"; a date in the future ({future_date}) was ignored" if future_date else ""
     raise NothingFoundError(
-        f"{what} is {age} old ({newest}), and --max-age is {in_words(limit)}; nothing was posted{besides}",
-        hint="See what became of the builds since; the same command without --max-age takes this one.",
+        f"{build} is {age} old ({newest}), but --max-age is {in_words(limit)}; nothing was uploaded{ignored}",
+        hint="Check why newer builds are missing, or run without --max-age to publish this build.",
     )
 
 
-def _built(selection: Selection, http: Http) -> Iterator[Built]:
-    """Every date there is, the cheap ones first; that of the version only when there is no other."""
-    known = False
+def _iter_dates(selection: Selection, http: Http) -> Iterator[Built]:
+    """Yield the known dates, those of the listing first; that of the version only if there is no other."""
+    has_date = False
     remotes = [remote for _, remote in selection.files]
     for remote in remotes:
         if remote.modified:
-            known = True
+            has_date = True
             yield Built(when=remote.modified, said_by=f"the listing of {remote.source}")
     for remote in remotes:
         if remote.modified is None and (when := _last_modified(remote, http)):
-            known = True
+            has_date = True
             yield Built(when=when, said_by=f"Last-Modified of {printable(bare_url(remote.url))}")
-    when = None if known else of_version(selection.version)
+    when = None if has_date else of_version(selection.version)
     if when:
         yield Built(when=when, said_by="the date in the version", is_day=True)
 
@@ -98,27 +98,27 @@ def _minute(when: datetime) -> str:
 
 
 def _last_modified(remote: RemoteFile, http: Http) -> datetime | None:
-    """What the server says when it is asked for one byte: not every server knows HEAD."""
+    """Return the Last-Modified of a request for one byte, because not every server supports HEAD."""
     if remote.url.startswith("file:"):
         return None
 
-    def ask() -> str:
+    def request() -> str:
         pinned = "sha256" in remote.hashes
         with http.stream(
             remote.url, headers={"range": "bytes=0-0"}, listed_at=remote.source, pinned=pinned
         ) as stream:
             return stream.headers.get("last-modified", "")
 
-    return bounded.moment(http.retrying(f"ask for the date of {printable(remote.filename)}", ask))
+    return bounded.moment(http.retrying(f"request the date of {printable(remote.filename)}", request))
 
 
 def of_version(version: Version) -> datetime | None:
-    """The end of the day that a dev version is numbered by; None when it is no date."""
-    found = _DATED.fullmatch(str(version.dev or ""))
-    if not found:
+    """Return the end of the day in a dev version; None if its number is not a date."""
+    match = _DATED.fullmatch(str(version.dev or ""))
+    if not match:
         return None
     try:
-        year, month, day = map(int, found.groups())
+        year, month, day = map(int, match.groups())
         return datetime(year, month, day, tzinfo=UTC) + timedelta(days=1)
     except ValueError:
         return None

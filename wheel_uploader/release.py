@@ -1,4 +1,4 @@
-"""Which release this run is about: its version, and one file for each name among all that is staged."""
+"""Select the release to publish from the staged files: its version, and one file for each name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from wheel_uploader import names
-from wheel_uploader.display import printable
+from wheel_uploader.display import counted, printable
 from wheel_uploader.errors import FileError, NothingFoundError, UsageError
 from wheel_uploader.models import (
     Attestations,
@@ -27,44 +27,43 @@ from wheel_uploader.models.option_rules import LATEST, parse_version
 
 __all__ = ["LATEST", "choose", "identified", "near_projects", "parse_version"]
 
-#: How many versions or projects an error lists before it says "...".
-_SHOWN = 12
-#: How alike two names have to be, of 1, and how many of them are proposed.
-_LIKE, _MEANT = 0.6, 3
-#: How many names are compared in full, and how many characters of each: comparing takes long.
-_COMPARED, _LONGEST = 1000, 100
+#: Maximum number of versions, projects or files that an error message lists.
+_MAX_LISTED = 12
+#: Minimum similarity (0 to 1) of the names that are suggested, and their maximum number.
+_MIN_SIMILARITY, _MAX_SUGGESTIONS = 0.6, 3
+#: Limits on the names that are compared in full, and on their length, because comparisons are slow.
+_MAX_COMPARED, _MAX_COMPARED_LENGTH = 1000, 100
 
 Pair = tuple[DistName, RemoteFile]
 
 
 def choose(listed: Sequence[RemoteFile], options: Options, digest: Callable[[RemoteFile], str]) -> Selection:
-    """The files of the release that ``options`` ask for.
+    """Return the files of the release that ``options`` request.
 
-    ``digest`` gives the sha256 of a file on this machine, for telling two copies of one name apart. Raises
-    NothingFoundError that says what *is* there, and FileError when one name stands for different bytes.
+    ``digest`` computes the sha256 of a local file, to compare two copies of it. Raises NothingFoundError,
+    whose hint lists the staged versions or projects, and FileError if one name has different contents.
     """
-    version = _version(listed, options)
+    version = _resolve_version(listed, options)
     selection = names.select(listed, options.project, version, options.types)
     if not selection.files:
-        raise _nothing(listed, options, version)
-    files = _one_each(selection.files, digest)
+        raise _nothing_found(listed, options, version)
+    files = _deduplicate(selection.files, digest)
     companions, refused = selection.companions, selection.refused
     if options.attestations is Attestations.NONE:
         left_out = [
-            Refusal(filename=each.filename, source=each.remote.source, reason="--attestations none")
-            for each in companions
+            Refusal(filename=companion.filename, source=companion.remote.source, reason="--attestations none")
+            for companion in companions
         ]
         companions, refused = (), (*refused, *left_out)
     return dataclasses.replace(
-        selection, files=files, companions=_one_companion_each(companions, digest), refused=refused
+        selection, files=files, companions=_deduplicate_companions(companions, digest), refused=refused
     )
 
 
 def identified(listed: Sequence[RemoteFile], options: Options) -> Options:
-    """``options`` with the project and the version of the files, where the person named none.
+    """Return ``options`` with the project and version of the files, if the user gave no project.
 
-    Raises NothingFoundError when there is no wheel and no sdist, and UsageError when they are of several
-    releases.
+    Raises NothingFoundError if there is no wheel or sdist, and UsageError if they belong to several releases.
     """
     if options.project:
         return options
@@ -77,176 +76,185 @@ def identified(listed: Sequence[RemoteFile], options: Options) -> Options:
             refused.append(printable(f"{file.filename}: {error}"))
         else:
             releases[name.project, name.version] += 1
-    where = printable(", ".join(options.urls))
+    source = printable(", ".join(options.urls))
     if not releases:
         raise NothingFoundError(
-            f"no wheel and no sdist at {where}",
-            details=refused[:_SHOWN],
-            hint="Give a wheel, an sdist, or a folder with those of one release.",
+            f"no wheel or sdist at {source}",
+            details=refused[:_MAX_LISTED],
+            hint="Pass a wheel, an sdist, or a folder with the files of one release.",
         )
     if len(releases) > 1:
-        there = [
+        descriptions = [
             f"{project} {version} ({count} {'file' if count == 1 else 'files'})"
             for (project, version), count in sorted(releases.items())
         ]
         raise UsageError(
-            f"files of {len(releases)} releases are at {where}: {_some(there)}",
-            hint="Say which one after the options: PROJECT VERSION; or give the files one by one.",
+            f"found files of {len(releases)} releases at {source}: {_format_list(descriptions)}",
+            hint="Add PROJECT VERSION after the options to select one, or pass the files individually.",
         )
     ((project, version),) = releases
     return dataclasses.replace(options, project=project, version=str(version))
 
 
-def _version(listed: Sequence[RemoteFile], options: Options) -> Version:
+def _resolve_version(listed: Sequence[RemoteFile], options: Options) -> Version:
     if options.version == LATEST:
         newest = names.latest(listed, options.project, pre=options.pre)
         if newest is None:
-            raise _nothing(listed, options, None)
+            raise _nothing_found(listed, options, None)
         return newest
     if options.version:
         return parse_version(options.version)
     staged = names.versions(listed, options.project)
     if not staged:
-        raise _nothing(listed, options, None)
+        raise _nothing_found(listed, options, None)
     if len(staged) > 1:
         raise UsageError(
-            f"several versions of {options.project} are staged: {_some(staged)}",
-            hint="Say which one after the project's name, or 'latest'.",
+            f"several versions of {options.project} are staged: {_format_list(staged)}",
+            hint="Add the version, or 'latest', after the project name.",
             instead=("", LATEST),
         )
     return staged[0]
 
 
-def _nothing(listed: Sequence[RemoteFile], options: Options, version: Version | None) -> NothingFoundError:
-    where = ", ".join(sorted({file.source for file in listed})) or ", ".join(options.urls)
-    wanted = f"{options.project} {version or options.version}".strip()
-    message = f"no files of {wanted} at {printable(where)}"
+def _nothing_found(
+    listed: Sequence[RemoteFile], options: Options, version: Version | None
+) -> NothingFoundError:
+    sources = ", ".join(sorted({file.source for file in listed})) or ", ".join(options.urls)
+    requested = f"{options.project} {version or options.version}".strip()
+    message = f"no files of {requested} at {printable(sources)}"
     staged = names.versions(listed, options.project)
     projects = names.projects(listed)
-    withheld = [f"{file.filename}: {file.refused}" for file in listed if file.refused]
+    unavailable = [f"{file.filename}: {file.refused}" for file in listed if file.refused]
     instead: tuple[str, str] | None = None
-    if withheld:
-        there = "The listed files cannot be downloaded: fix the staging area, or give another source with -u."
+    if unavailable:
+        hint = "The listed files cannot be downloaded; fix the staging area, or pass another source with -u."
     elif version in staged:
-        there = f"It is there, but nothing of type {', '.join(options.types)}: see --until list with -t all."
+        hint = (
+            f"It is staged, but has no files of type {', '.join(options.types)}; "
+            "use --until list with -t all to list the others."
+        )
     elif staged and version is None:
-        there = f"Only pre-releases are there: {_some(staged)}. Add --pre to take them."
+        hint = f"Only pre-releases are staged: {_format_list(staged)}. Add --pre to include them."
         instead = ("", "--pre")
     elif staged:
-        there = f"These versions are there: {_some(staged)}."
-        instead = (options.version, _nearest(str(version), list(map(str, staged))))
+        hint = f"These versions are staged: {_format_list(staged)}."
+        instead = (options.version, _nearest_version(str(version), list(map(str, staged))))
     elif projects:
-        near = near_projects(options.project, projects)
-        meant = f" Did you mean {' or '.join(near)}?" if near else ""
-        there = f"These projects are there: {_some(projects)}.{meant}"
-        instead = (options.project, near[0]) if near else None
+        suggested = near_projects(options.project, projects)
+        suggestion = f" Did you mean {' or '.join(suggested)}?" if suggested else ""
+        hint = f"These projects are staged: {_format_list(projects)}.{suggestion}"
+        instead = (options.project, suggested[0]) if suggested else None
     elif listed:
-        there = (
-            f"None of the {len(listed)} files there is a wheel or an sdist: see them with --until list -v."
+        hint = (
+            f"The listing contains {counted(len(listed), 'file')}, but no wheel or sdist; "
+            "use --until list -v to see them."
         )
     else:
-        there = "No files at all are listed there."
-    details = [printable(each) for each in withheld[:_SHOWN]]
-    return NothingFoundError(message, hint=there, details=details, instead=instead)
+        hint = "The listing contains no files."
+    details = [printable(line) for line in unavailable[:_MAX_LISTED]]
+    return NothingFoundError(message, hint=hint, details=details, instead=instead)
 
 
 def near_projects(typed: str, projects: Sequence[str]) -> list[str]:
-    """The projects whose names, or first words, are like what was typed; the most likely first."""
-
-    matcher = difflib.SequenceMatcher(b=canonicalize_name(typed[:_LONGEST]))
-    near: list[tuple[float, str]] = []
+    """Return the projects whose names, or first words, resemble ``typed``; the most similar first."""
+    matcher = difflib.SequenceMatcher(b=canonicalize_name(typed[:_MAX_COMPARED_LENGTH]))
+    matches: list[tuple[float, str]] = []
     for project in projects:
-        likeness = max(_likeness(matcher, word) for word in {project, project.partition("-")[0]})
-        if likeness >= _LIKE:
-            near.append((-likeness, project))
-        if len(near) == _COMPARED:
+        similarity = max(_similarity(matcher, word) for word in {project, project.partition("-")[0]})
+        if similarity >= _MIN_SIMILARITY:
+            matches.append((-similarity, project))
+        if len(matches) == _MAX_COMPARED:
             break
-    return [project for _, project in sorted(near, key=lambda pair: pair[0])[:_MEANT]]
+    return [project for _, project in sorted(matches, key=lambda pair: pair[0])[:_MAX_SUGGESTIONS]]
 
 
-def _likeness(matcher: difflib.SequenceMatcher[str], word: str) -> float:
-    """Return how alike two names are, of 1; 0 for less than ``_LIKE``, which is found out in little time."""
-    matcher.set_seq1(word[:_LONGEST])
-    if matcher.real_quick_ratio() < _LIKE or matcher.quick_ratio() < _LIKE:
+def _similarity(matcher: difflib.SequenceMatcher[str], word: str) -> float:
+    """Return the similarity of two names, up to 1; quickly return 0 if it is below the minimum."""
+    matcher.set_seq1(word[:_MAX_COMPARED_LENGTH])
+    if matcher.real_quick_ratio() < _MIN_SIMILARITY or matcher.quick_ratio() < _MIN_SIMILARITY:
         return 0.0
     return matcher.ratio()
 
 
-def _nearest(typed: str, known: Sequence[str]) -> str:
-    """The most similar one, else the first: of versions, the newest."""
-    return next(iter(difflib.get_close_matches(typed, known[:_COMPARED], n=1)), known[0])
+def _nearest_version(typed: str, versions: Sequence[str]) -> str:
+    """Return the most similar version, else the first one, which is the newest."""
+    return next(iter(difflib.get_close_matches(typed, versions[:_MAX_COMPARED], n=1)), versions[0])
 
 
-def _some(values: Sequence[object]) -> str:
-    more = f", ... ({len(values)} in all)" if len(values) > _SHOWN else ""
-    return ", ".join(printable(str(value)) for value in values[:_SHOWN]) + more
+def _format_list(values: Sequence[object]) -> str:
+    more = f", ... ({len(values)} in all)" if len(values) > _MAX_LISTED else ""
+    return ", ".join(printable(str(value)) for value in values[:_MAX_LISTED]) + more
 
 
 # --- one file for each name ------------------------------------------------------------------------
 
 
-def _one_each(pairs: Sequence[Pair], digest: Callable[[RemoteFile], str]) -> tuple[Pair, ...]:
-    """``pairs`` with equal copies of a file taken once.
+def _deduplicate(pairs: Sequence[Pair], digest: Callable[[RemoteFile], str]) -> tuple[Pair, ...]:
+    """Return ``pairs`` without further copies of the same file.
 
-    Raises FileError when two places disagree about a file, or one file is there under two spellings: which
-    of them is the release cannot be known here.
+    Raises FileError if two sources list different contents for a file, or if a file is staged under two
+    spellings of its name, because it is unknown which of them belongs to the release.
     """
     chosen: dict[object, Pair] = {}
-    clashes: list[str] = []
+    conflicts: list[str] = []
     for name, file in pairs:
-        first_name, first = chosen.setdefault(_slot(name), (name, file))
+        first_name, first = chosen.setdefault(_identity(name), (name, file))
         if first is file:
             continue
         if first_name.filename != name.filename:
-            clashes.append(f"{first_name.filename} and {name.filename} are two spellings of one file")
-        elif reason := _differ(first, file, digest):
-            clashes.append(f"{name.filename}: {reason}, at {first.source} and at {file.source}")
-    _refuse(clashes)
+            conflicts.append(
+                f"{first_name.filename} and {name.filename} are two spellings of the same file name"
+            )
+        elif reason := _why_different(first, file, digest):
+            conflicts.append(f"{name.filename}: {reason} at {first.source} and {file.source}")
+    _raise_if_conflicts(conflicts)
     return tuple(chosen.values())
 
 
-def _one_companion_each(
+def _deduplicate_companions(
     companions: Sequence[Companion], digest: Callable[[RemoteFile], str]
 ) -> tuple[Companion, ...]:
-    """The same for attestations, which have one spelling only."""
+    """Return attestations without further copies of the same file; their names have only one spelling."""
     chosen: dict[str, Companion] = {}
-    clashes: list[str] = []
-    for each in companions:
-        first = chosen.setdefault(each.filename, each)
-        if first is not each and (reason := _differ(first.remote, each.remote, digest)):
-            clashes.append(f"{each.filename}: {reason}, at {first.remote.source} and at {each.remote.source}")
-    _refuse(clashes)
+    conflicts: list[str] = []
+    for companion in companions:
+        first = chosen.setdefault(companion.filename, companion)
+        if first is not companion and (reason := _why_different(first.remote, companion.remote, digest)):
+            conflicts.append(
+                f"{companion.filename}: {reason} at {first.remote.source} and {companion.remote.source}"
+            )
+    _raise_if_conflicts(conflicts)
     return tuple(chosen.values())
 
 
-#: Clashes that are told one by one.
-_CLASHES = 100
+#: Maximum number of conflicts that are listed individually.
+_MAX_CONFLICTS = 100
 
 
-def _refuse(clashes: Sequence[str]) -> None:
-    if clashes:
-        # A listing may have one name at thousands of places: nobody reads that many lines.
-        told = [printable(clash) for clash in list(dict.fromkeys(clashes))[:_CLASHES]]
-        more = len(clashes) - len(told)
+def _raise_if_conflicts(conflicts: Sequence[str]) -> None:
+    if conflicts:
+        # A listing may contain one name at thousands of URLs; a message of that length is not readable.
+        lines = [printable(conflict) for conflict in list(dict.fromkeys(conflicts))[:_MAX_CONFLICTS]]
+        more = len(conflicts) - len(lines)
         raise FileError(
-            "release/clash: one file of the release is there twice, and the copies are not known to be equal",
-            details=[*told, *([f"and {more} more like these"] if more else [])],
-            hint="Nothing was posted. Take the wrong one away, or name only one of the places with -u.",
+            "release/clash: a file of the release is staged twice, and the copies are not known to be equal",
+            details=[*lines, *([f"and {more} more like these"] if more else [])],
+            hint="Nothing was uploaded. Remove the wrong copy, or pass only one source with -u.",
         )
 
 
-def _slot(name: DistName) -> object:
-    """What an index and an installer take for one file, whatever its spelling."""
+def _identity(name: DistName) -> object:
+    """Return a key that is equal for names that indexes and installers treat as the same file."""
     if isinstance(name, WheelName):
         return (name.project, name.version, name.build, name.tags)
     return (name.project, name.version, "sdist")
 
 
-def _differ(first: RemoteFile, second: RemoteFile, digest: Callable[[RemoteFile], str]) -> str:
-    """Why two listed files are not one, or an empty string when they are."""
-    known = [_with_digest(file, digest) for file in (first, second)]
+def _why_different(first: RemoteFile, second: RemoteFile, digest: Callable[[RemoteFile], str]) -> str:
+    """Return the reason why two listed files are not known to be equal; empty if they are equal."""
+    both_hashes = [_hashes_with_local_digest(file, digest) for file in (first, second)]
     for algorithm in ("sha512", "sha256", "sha384", "blake2b", "md5"):
-        pair = {hashes.get(algorithm) for hashes in known}
+        pair = {hashes.get(algorithm) for hashes in both_hashes}
         if None not in pair:
             return f"different {algorithm}" if len(pair) > 1 else ""
     if first.url == second.url:
@@ -256,7 +264,7 @@ def _differ(first: RemoteFile, second: RemoteFile, digest: Callable[[RemoteFile]
     return "no hashes to compare"
 
 
-def _with_digest(file: RemoteFile, digest: Callable[[RemoteFile], str]) -> dict[str, str]:
+def _hashes_with_local_digest(file: RemoteFile, digest: Callable[[RemoteFile], str]) -> dict[str, str]:
     hashes = dict(file.hashes)
     if file.url.startswith("file:") and "sha256" not in hashes:
         hashes["sha256"] = digest(file)

@@ -1,4 +1,4 @@
-"""Wait until the staging place lists all of a release, twice the same; and durations, as they are typed."""
+"""Poll a listing until it contains the whole release and is stable; parse durations."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from wheel_uploader.errors import (
 from wheel_uploader.models import Selection
 from wheel_uploader.progress import Progress
 
-#: Seconds between two looks, which grow; and to the look that has to agree with the first complete one.
+#: Seconds between two requests, which grow, and from the first complete listing to its confirmation.
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 60.0
 SETTLE = 5.0
-#: What is missing, as far as one line names it.
-_SHOWN = 5
+#: Maximum number of missing items that a progress line names.
+_MAX_NAMED = 5
 
-#: What of a listing has to be the same at two looks: names, sizes and hashes. A URL may be signed anew.
-_State = frozenset[tuple[str, int | None, tuple[tuple[str, str], ...]]]
+#: The parts of a listing that must be equal twice in a row: names, sizes and hashes. Signed URLs change.
+_Snapshot = frozenset[tuple[str, int | None, tuple[tuple[str, str], ...]]]
 
-#: What may be different at the next look. A refused login, certificate or redirect will not be.
-_MAY_PASS = (NothingFoundError, TransportError, HttpStatus, ListingError)
+#: Errors that may be temporary, unlike a rejected login, certificate or redirect.
+_TEMPORARY_ERRORS = (NothingFoundError, TransportError, HttpStatus, ListingError)
 
 
 def until_settled(
@@ -42,81 +42,82 @@ def until_settled(
     sleep: Callable[[float], None] = stopping.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Selection:
-    """Call ``look`` until it gives all that is ``expected``, twice in a row, for ``limit`` seconds at most.
+    """Call ``look`` until it returns all ``expected`` files twice in a row, for at most ``limit`` seconds.
 
-    Without an expectation one file of the release is enough. Raises DeadlineError that names what is
-    missing; and at once what waiting cannot help.
+    Without an expectation, one file of the release is enough. Raises DeadlineError, which lists the missing
+    items, and re-raises at once any error that is not temporary.
     """
     deadline = clock() + limit
-    pause, said = FIRST_PAUSE, ""
-    before: _State | None = None
+    pause, last_message = FIRST_PAUSE, ""
+    previous: _Snapshot | None = None
     while True:
-        selection, trouble = _one_look(look)
+        selection, error = _try_look(look)
         names = [name for name, _ in selection.files] if selection else []
         missing = expected.missing(names) if expected else () if names else ("a file of the release",)
-        now = _state(selection) if selection and not missing else None
-        if selection and now is not None and now == before:
+        current = _snapshot(selection) if selection and not missing else None
+        if selection and current is not None and current == previous:
             return selection
-        left = deadline - clock()
-        first_complete = now is not None and before is None
-        # What is complete in time gets the second look, even if that is a little later.
-        if left <= 0 and not first_complete:
-            raise _too_late(limit, missing, trouble, now, before)
+        time_left = deadline - clock()
+        first_complete = current is not None and previous is None
+        # A listing that is complete in time is confirmed even if that exceeds the limit by a few seconds.
+        if time_left <= 0 and not first_complete:
+            raise _deadline_error(limit, missing, error, current, previous)
         if first_complete:
-            text = f"all {counted(len(names), 'file')} listed; looking once more"
-            progress.detail(f"{text} in {SETTLE:.0f} s")
-            wait = SETTLE
+            status = f"all {counted(len(names), 'file')} listed; checking again"
+            progress.detail(f"{status} in {SETTLE:.0f} s")
+            delay = SETTLE
         else:
-            text = _waiting_for(missing, len(names), trouble)
-            tell = progress.detail if text == said else progress.say
-            tell(f"{text}; {in_words(left)} left")
-            wait, said, pause = pause, text, min(pause * 1.5, LONGEST_PAUSE)
-        if isinstance(trouble, HttpStatus) and trouble.retry_after:
-            wait = max(wait, trouble.retry_after)
-        before = now
-        with progress.during(text, seconds=left if left > 0 else wait):
-            sleep(min(wait, left) if left > 0 else wait)
+            status = _waiting_message(missing, len(names), error)
+            report = progress.detail if status == last_message else progress.say
+            report(f"{status}; {in_words(time_left)} left")
+            delay, last_message, pause = pause, status, min(pause * 1.5, LONGEST_PAUSE)
+        if isinstance(error, HttpStatus) and error.retry_after:
+            delay = max(delay, error.retry_after)
+        previous = current
+        with progress.during(status, seconds=time_left if time_left > 0 else delay):
+            sleep(min(delay, time_left) if time_left > 0 else delay)
 
 
-def _one_look(
+def _try_look(
     look: Callable[[], Selection],
 ) -> tuple[Selection | None, NothingFoundError | NetworkError | None]:
     try:
         return look(), None
-    except _MAY_PASS as error:
+    except _TEMPORARY_ERRORS as error:
         return None, error
 
 
-def _state(selection: Selection) -> _State:
+def _snapshot(selection: Selection) -> _Snapshot:
     listed = [file for _, file in selection.files] + [each.remote for each in selection.companions]
     return frozenset((file.filename, file.size, tuple(sorted(file.hashes.items()))) for file in listed)
 
 
-def _waiting_for(missing: tuple[str, ...], there: int, trouble: Exception | None) -> str:
+def _waiting_message(missing: tuple[str, ...], listed_count: int, error: Exception | None) -> str:
     if not missing:
-        return "waiting: the files are not the same as at the look before"
-    more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
-    reason = f" ({printable(str(trouble))})" if trouble else f" ({there} listed)" if there else ""
-    return f"waiting for {', '.join(missing[:_SHOWN])}{more}{reason}"
+        return "waiting: the listing has changed since the last check"
+    more = f" and {len(missing) - _MAX_NAMED} more" if len(missing) > _MAX_NAMED else ""
+    reason = f" ({printable(str(error))})" if error else f" ({listed_count} listed)" if listed_count else ""
+    return f"waiting for {', '.join(missing[:_MAX_NAMED])}{more}{reason}"
 
 
-def _too_late(
+def _deadline_error(
     limit: float,
     missing: tuple[str, ...],
-    trouble: Exception | None,
-    now: _State | None,
-    before: _State | None,
+    error: Exception | None,
+    current: _Snapshot | None,
+    previous: _Snapshot | None,
 ) -> DeadlineError:
-    if now is not None and before is not None:
+    if current is not None and previous is not None:
         return DeadlineError(
-            f"after {in_words(limit)} the listing still changes from one look to the next",
-            details=sorted({name for name, _, _ in now ^ before}),
-            hint="Somebody still uploads, or two servers do not agree: run the same command again later.",
+            f"the listing is still changing after {in_words(limit)}",
+            details=sorted({name for name, _, _ in current ^ previous}),
+            hint="Files are still being uploaded, or mirrors are out of sync. "
+            "Run the same command again later.",
         )
     return DeadlineError(
-        f"after {in_words(limit)} the release is still not complete" + (f": {trouble}" if trouble else ""),
-        details=[f"missing: {each}" for each in missing],
-        hint="See what became of their builds; the same command waits again.",
+        f"the release is still incomplete after {in_words(limit)}" + (f": {error}" if error else ""),
+        details=[f"missing: {item}" for item in missing],
+        hint="Check the builds of the missing files, then run the same command again.",
     )
 
 
@@ -128,13 +129,13 @@ _WITH_UNITS = re.compile(f"(?:{_NUMBER}d)?(?:{_NUMBER}h)?(?:{_NUMBER}m)?(?:{_NUM
 
 
 def parse_duration(text: str) -> float:
-    """Return the seconds of ``20m``, ``90s``, ``1h30m``, ``3d`` or a plain number. Raises ValueError."""
-    said = "".join(text.split()).lower()
-    found = _WITH_UNITS.fullmatch(f"{said}s" if _SECONDS.fullmatch(said) else said)
-    if not said or not found:
+    """Return the seconds in ``20m``, ``90s``, ``1h30m``, ``3d`` or a plain number. Raises ValueError."""
+    normalized = "".join(text.split()).lower()
+    match = _WITH_UNITS.fullmatch(f"{normalized}s" if _SECONDS.fullmatch(normalized) else normalized)
+    if not normalized or not match:
         shown = printable(text, limit=100)
-        raise ValueError(f"'{shown}' is no duration: give one like 20m, 90s or 1h30m")
-    days, hours, minutes, seconds = (float(part or 0) for part in found.groups())
+        raise ValueError(f"'{shown}' is not a duration; use a form like 20m, 90s or 1h30m")
+    days, hours, minutes, seconds = (float(part or 0) for part in match.groups())
     total = days * 86400 + hours * 3600 + minutes * 60 + seconds
     if bounded.seconds(total) is None:
         raise ValueError(f"'{printable(text, limit=100)}' is longer than ten years")

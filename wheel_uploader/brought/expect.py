@@ -204,16 +204,11 @@ MOST_FILES = 100_000
 
 def of_count(count: int) -> Expectation:
     """Return the expectation of ``count`` files. Raises UsageError."""
+    hint = f"Give a number from 1 to {MOST_FILES}."
     if count > MOST_FILES:
-        raise UsageError(
-            f"the expected number of files must be at most {MOST_FILES}",
-            hint="Give --expect a smaller number.",
-        )
+        raise UsageError(f"cannot expect a release of more than {MOST_FILES} files", hint=hint)
     if count < 1:
-        raise UsageError(
-            f"the expected number of files must be at least 1, not {count}",
-            hint="Give --expect a larger number.",
-        )
+        raise UsageError(f"cannot expect a release of {count} files", hint=hint)
     return Expectation(count=count)
 
 

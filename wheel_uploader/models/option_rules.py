@@ -273,8 +273,8 @@ def _validate_expected_count(options: Options) -> None:
         return
     if isinstance(expect, int) and not 1 <= expect <= _MAX_EXPECTED_FILES:
         raise UsageError(
-            f"the expected number of files must be from 1 to {_MAX_EXPECTED_FILES}, not {expect}",
-            hint="Give --expect a number in this range.",
+            f"cannot expect a release of {expect} files",
+            hint=f"Give a number from 1 to {_MAX_EXPECTED_FILES}.",
         )
 
 
