@@ -29,7 +29,7 @@ def outcome(
         )
     except inflate.Damaged as error:
         # What each says of a damaged block differs; where streams end is said by us.
-        return error.kind, "" if "unpacked" in str(error) else str(error)
+        return error.kind, "" if "decompressed" in str(error) else str(error)
     return found.size, found.crc, found.sha256, found.data
 
 

@@ -33,7 +33,7 @@ class Built:
     is_day: bool = False
 
     def __str__(self) -> str:
-        return f"{_minute(self.when)} according to {self.said_by}"
+        return f"{_format_minute(self.when)} according to {self.said_by}"
 
 
 def require_fresh(selection: Selection, http: Http, *, limit: float, now: datetime) -> Built:
@@ -63,7 +63,7 @@ def require_fresh(selection: Selection, http: Http, *, limit: float, now: dateti
         )
     if newest is None:
         raise NothingFoundError(
-            f"{build} is dated in the future ({future_date}; the local time is {_minute(now)}), "
+            f"{build} is dated in the future ({future_date}; the local time is {_format_minute(now)}), "
             "so its age is unknown; nothing was uploaded",
             hint="Check the clocks of the build machine, the server and this machine, "
             "or run without --max-age to publish this build.",
@@ -85,16 +85,16 @@ def _iter_dates(selection: Selection, http: Http) -> Iterator[Built]:
             has_date = True
             yield Built(when=remote.modified, said_by=f"the listing of {remote.source}")
     for remote in remotes:
-        if remote.modified is None and (when := _last_modified(remote, http)):
+        if remote.modified is None and (date := _last_modified(remote, http)):
             has_date = True
-            yield Built(when=when, said_by=f"Last-Modified of {printable(bare_url(remote.url))}")
-    when = None if has_date else of_version(selection.version)
-    if when:
-        yield Built(when=when, said_by="the date in the version", is_day=True)
+            yield Built(when=date, said_by=f"Last-Modified of {printable(bare_url(remote.url))}")
+    date = None if has_date else of_version(selection.version)
+    if date:
+        yield Built(when=date, said_by="the date in the version", is_day=True)
 
 
-def _minute(when: datetime) -> str:
-    return f"{when.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+def _format_minute(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _last_modified(remote: RemoteFile, http: Http) -> datetime | None:

@@ -37,17 +37,20 @@ _MAX_COMPARED, _MAX_COMPARED_LENGTH = 1000, 100
 Pair = tuple[DistName, RemoteFile]
 
 
-def choose(listed: Sequence[RemoteFile], options: Options, digest: Callable[[RemoteFile], str]) -> Selection:
+def choose(
+    listed_files: Sequence[RemoteFile], options: Options, compute_sha256: Callable[[RemoteFile], str]
+) -> Selection:
     """Return the files of the release that ``options`` request.
 
-    ``digest`` computes the sha256 of a local file, to compare two copies of it. Raises NothingFoundError,
-    whose hint lists the staged versions or projects, and FileError if one name has different contents.
+    ``compute_sha256`` returns the sha256 of a local file, to compare two copies of it. Raises
+    NothingFoundError, whose hint lists the staged versions or projects, and FileError if one name has
+    different contents.
     """
-    version = _resolve_version(listed, options)
-    selection = names.select(listed, options.project, version, options.types)
+    version = _resolve_version(listed_files, options)
+    selection = names.select(listed_files, options.project, version, options.types)
     if not selection.files:
-        raise _nothing_found(listed, options, version)
-    files = _deduplicate(selection.files, digest)
+        raise _nothing_found(listed_files, options, version)
+    files = _deduplicate(selection.files, compute_sha256)
     companions, refused = selection.companions, selection.refused
     if options.attestations is Attestations.NONE:
         left_out = [
@@ -56,11 +59,14 @@ def choose(listed: Sequence[RemoteFile], options: Options, digest: Callable[[Rem
         ]
         companions, refused = (), (*refused, *left_out)
     return dataclasses.replace(
-        selection, files=files, companions=_deduplicate_companions(companions, digest), refused=refused
+        selection,
+        files=files,
+        companions=_deduplicate_companions(companions, compute_sha256),
+        refused=refused,
     )
 
 
-def identified(listed: Sequence[RemoteFile], options: Options) -> Options:
+def identified(listed_files: Sequence[RemoteFile], options: Options) -> Options:
     """Return ``options`` with the project and version of the files, if the user gave no project.
 
     Raises NothingFoundError if there is no wheel or sdist, and UsageError if they belong to several releases.
@@ -69,7 +75,7 @@ def identified(listed: Sequence[RemoteFile], options: Options) -> Options:
         return options
     releases: Counter[tuple[str, Version]] = Counter()
     refused: list[str] = []
-    for file in listed:
+    for file in listed_files:
         try:
             name = names.parse(file.filename)
         except names.NameRefused as error:
@@ -96,17 +102,17 @@ def identified(listed: Sequence[RemoteFile], options: Options) -> Options:
     return dataclasses.replace(options, project=project, version=str(version))
 
 
-def _resolve_version(listed: Sequence[RemoteFile], options: Options) -> Version:
+def _resolve_version(listed_files: Sequence[RemoteFile], options: Options) -> Version:
     if options.version == LATEST:
-        newest = names.latest(listed, options.project, pre=options.pre)
+        newest = names.latest(listed_files, options.project, pre=options.pre)
         if newest is None:
-            raise _nothing_found(listed, options, None)
+            raise _nothing_found(listed_files, options, None)
         return newest
     if options.version:
         return parse_version(options.version)
-    staged = names.versions(listed, options.project)
+    staged = names.versions(listed_files, options.project)
     if not staged:
-        raise _nothing_found(listed, options, None)
+        raise _nothing_found(listed_files, options, None)
     if len(staged) > 1:
         raise UsageError(
             f"several versions of {options.project} are staged: {_format_list(staged)}",
@@ -117,14 +123,14 @@ def _resolve_version(listed: Sequence[RemoteFile], options: Options) -> Version:
 
 
 def _nothing_found(
-    listed: Sequence[RemoteFile], options: Options, version: Version | None
+    listed_files: Sequence[RemoteFile], options: Options, version: Version | None
 ) -> NothingFoundError:
-    sources = ", ".join(sorted({file.source for file in listed})) or ", ".join(options.urls)
+    sources = ", ".join(sorted({file.source for file in listed_files})) or ", ".join(options.urls)
     requested = f"{options.project} {version or options.version}".strip()
     message = f"no files of {requested} at {printable(sources)}"
-    staged = names.versions(listed, options.project)
-    projects = names.projects(listed)
-    unavailable = [f"{file.filename}: {file.refused}" for file in listed if file.refused]
+    staged = names.versions(listed_files, options.project)
+    projects = names.projects(listed_files)
+    unavailable = [f"{file.filename}: {file.refused}" for file in listed_files if file.refused]
     instead: tuple[str, str] | None = None
     if unavailable:
         hint = "The listed files cannot be downloaded; fix the staging area, or pass another source with -u."
@@ -144,9 +150,9 @@ def _nothing_found(
         suggestion = f" Did you mean {' or '.join(suggested)}?" if suggested else ""
         hint = f"These projects are staged: {_format_list(projects)}.{suggestion}"
         instead = (options.project, suggested[0]) if suggested else None
-    elif listed:
+    elif listed_files:
         hint = (
-            f"The listing contains {counted(len(listed), 'file')}, but no wheel or sdist; "
+            f"The listing contains {counted(len(listed_files), 'file')}, but no wheel or sdist; "
             "use --until list -v to see them."
         )
     else:
@@ -189,7 +195,7 @@ def _format_list(values: Sequence[object]) -> str:
 # --- one file for each name ------------------------------------------------------------------------
 
 
-def _deduplicate(pairs: Sequence[Pair], digest: Callable[[RemoteFile], str]) -> tuple[Pair, ...]:
+def _deduplicate(pairs: Sequence[Pair], compute_sha256: Callable[[RemoteFile], str]) -> tuple[Pair, ...]:
     """Return ``pairs`` without further copies of the same file.
 
     Raises FileError if two sources list different contents for a file, or if a file is staged under two
@@ -205,21 +211,23 @@ def _deduplicate(pairs: Sequence[Pair], digest: Callable[[RemoteFile], str]) -> 
             conflicts.append(
                 f"{first_name.filename} and {name.filename} are two spellings of the same file name"
             )
-        elif reason := _why_different(first, file, digest):
+        elif reason := _why_different(first, file, compute_sha256):
             conflicts.append(f"{name.filename}: {reason} at {first.source} and {file.source}")
     _raise_if_conflicts(conflicts)
     return tuple(chosen.values())
 
 
 def _deduplicate_companions(
-    companions: Sequence[Companion], digest: Callable[[RemoteFile], str]
+    companions: Sequence[Companion], compute_sha256: Callable[[RemoteFile], str]
 ) -> tuple[Companion, ...]:
     """Return attestations without further copies of the same file; their names have only one spelling."""
     chosen: dict[str, Companion] = {}
     conflicts: list[str] = []
     for companion in companions:
         first = chosen.setdefault(companion.filename, companion)
-        if first is not companion and (reason := _why_different(first.remote, companion.remote, digest)):
+        if first is not companion and (
+            reason := _why_different(first.remote, companion.remote, compute_sha256)
+        ):
             conflicts.append(
                 f"{companion.filename}: {reason} at {first.remote.source} and {companion.remote.source}"
             )
@@ -250,9 +258,9 @@ def _identity(name: DistName) -> object:
     return (name.project, name.version, "sdist")
 
 
-def _why_different(first: RemoteFile, second: RemoteFile, digest: Callable[[RemoteFile], str]) -> str:
+def _why_different(first: RemoteFile, second: RemoteFile, compute_sha256: Callable[[RemoteFile], str]) -> str:
     """Return the reason why two listed files are not known to be equal; empty if they are equal."""
-    both_hashes = [_hashes_with_local_digest(file, digest) for file in (first, second)]
+    both_hashes = [_hashes_with_local_digest(file, compute_sha256) for file in (first, second)]
     for algorithm in ("sha512", "sha256", "sha384", "blake2b", "md5"):
         pair = {hashes.get(algorithm) for hashes in both_hashes}
         if None not in pair:
@@ -264,8 +272,10 @@ def _why_different(first: RemoteFile, second: RemoteFile, digest: Callable[[Remo
     return "no hashes to compare"
 
 
-def _hashes_with_local_digest(file: RemoteFile, digest: Callable[[RemoteFile], str]) -> dict[str, str]:
+def _hashes_with_local_digest(
+    file: RemoteFile, compute_sha256: Callable[[RemoteFile], str]
+) -> dict[str, str]:
     hashes = dict(file.hashes)
     if file.url.startswith("file:") and "sha256" not in hashes:
-        hashes["sha256"] = digest(file)
+        hashes["sha256"] = compute_sha256(file)
     return hashes

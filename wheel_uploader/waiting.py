@@ -34,26 +34,26 @@ _TEMPORARY_ERRORS = (NothingFoundError, TransportError, HttpStatus, ListingError
 
 
 def until_settled(
-    look: Callable[[], Selection],
-    expected: Expectation | None,
+    fetch_listing: Callable[[], Selection],
+    expectation: Expectation | None,
     *,
     limit: float,
     progress: Progress,
     sleep: Callable[[float], None] = stopping.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Selection:
-    """Call ``look`` until it returns all ``expected`` files twice in a row, for at most ``limit`` seconds.
+    """Call ``fetch_listing`` until it returns all expected files twice in a row, and return the last result.
 
     Without an expectation, one file of the release is enough. Raises DeadlineError, which lists the missing
-    items, and re-raises at once any error that is not temporary.
+    items, after ``limit`` seconds. Errors that are not temporary are raised at once.
     """
     deadline = clock() + limit
     pause, last_message = FIRST_PAUSE, ""
     previous: _Snapshot | None = None
     while True:
-        selection, error = _try_look(look)
+        selection, error = _try_fetch(fetch_listing)
         names = [name for name, _ in selection.files] if selection else []
-        missing = expected.missing(names) if expected else () if names else ("a file of the release",)
+        missing = expectation.missing(names) if expectation else () if names else ("a file of the release",)
         current = _snapshot(selection) if selection and not missing else None
         if selection and current is not None and current == previous:
             return selection
@@ -78,11 +78,11 @@ def until_settled(
             sleep(min(delay, time_left) if time_left > 0 else delay)
 
 
-def _try_look(
-    look: Callable[[], Selection],
+def _try_fetch(
+    fetch_listing: Callable[[], Selection],
 ) -> tuple[Selection | None, NothingFoundError | NetworkError | None]:
     try:
-        return look(), None
+        return fetch_listing(), None
     except _TEMPORARY_ERRORS as error:
         return None, error
 

@@ -57,19 +57,19 @@ def unpack(
     *,
     keep: bool,
     algorithm: str = "",
-    feeds: Sequence[Callable[[bytes], None]] = (),
+    consumers: Sequence[Callable[[bytes], None]] = (),
     budget: Budget | None = None,
 ) -> Unpacked:
     """Decompress the member of ``entry`` and return its size, hashes and, with ``keep``, its bytes.
 
     The caller must limit the size of a member to keep. ``algorithm`` is the hashlib name of a hash to
-    compute in addition to sha256; every chunk is passed to each of ``feeds``. Raises Damaged, after at most
-    one byte more than the record declares.
+    compute in addition to sha256; every chunk is passed to each of ``consumers``. Raises Damaged, after at
+    most one byte more than the record declares.
     """
     budget = budget or Budget()
     budget.start_unpacking()
     try:
-        return _decompress(stream, entry, keep, algorithm, feeds, budget)
+        return _decompress(stream, entry, keep, algorithm, consumers, budget)
     finally:
         budget.stop_unpacking()
 
@@ -79,7 +79,7 @@ def _decompress(
     entry: Entry,
     keep: bool,
     algorithm: str,
-    feeds: Sequence[Callable[[bytes], None]],
+    consumers: Sequence[Callable[[bytes], None]],
     budget: Budget,
 ) -> Unpacked:
     stream.seek(entry.data)
@@ -97,12 +97,12 @@ def _decompress(
             retained.append(chunk)
         if len(chunk) > _SMALL_CHUNK:
             budget.stop_unpacking()
-            for feed in feeds:
-                feed(chunk)
+            for consume in consumers:
+                consume(chunk)
             budget.start_unpacking()
         else:
-            for feed in feeds:
-                feed(chunk)
+            for consume in consumers:
+                consume(chunk)
         head = head or chunk[:HEAD]
         size += len(chunk)
     return Unpacked(

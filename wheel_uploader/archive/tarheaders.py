@@ -57,11 +57,11 @@ class Header:
     #: ``file``, ``directory``, ``symlink``, ``hardlink``, ``sparse`` or ``other``.
     kind: str
     size: int
-    link: str
+    link_target: str
     #: True if data is stored after the header.
     has_data: bool
     #: Bytes of that data without padding.
-    stored: int
+    stored_size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class _Block:
     name: str
     type: bytes
     size: int
-    link: str
+    link_target: str
     #: An old GNU sparse header has continuation blocks, and gives the unpacked size.
     is_extended: bool = False
     real_size: int = 0
@@ -86,7 +86,7 @@ class Reader:
         self._budget = budget
         self._global: dict[str, str] = {}
         #: The last block that was read.
-        self.last = b""
+        self.last_block = b""
 
     def next(self) -> Header:
         """Return the next member, and stop after its headers. Raises EndOfTar and BadHeader."""
@@ -110,7 +110,7 @@ class Reader:
         return header
 
     def _read_block(self) -> _Block:
-        self.last = data = self._read(BLOCK)
+        self.last_block = data = self._read(BLOCK)
         if len(data) < BLOCK or not data.strip(b"\0"):
             raise EndOfTar
         return _parse_block(data)
@@ -126,7 +126,7 @@ class Reader:
         if block.type == _LONG_NAME:
             return lambda header: setattr(header, "name", _decode_text(data))
         if block.type == _LONG_LINK:
-            return lambda header: setattr(header, "link", _decode_text(data))
+            return lambda header: setattr(header, "link_target", _decode_text(data))
         records = _parse_pax_records(data, self._budget)
         if block.type == _GLOBAL_PAX:
             if any(key == "size" or key.startswith("GNU.sparse.") for key in records):
@@ -159,9 +159,9 @@ class Reader:
             name=block.name,
             kind=kind,
             size=block.real_size if is_sparse else block.size,
-            link=block.link,
+            link_target=block.link_target,
             has_data=block.type not in _TYPES_WITHOUT_DATA,
-            stored=0 if block.type in _TYPES_WITHOUT_DATA else block.size,
+            stored_size=0 if block.type in _TYPES_WITHOUT_DATA else block.size,
         )
 
 
@@ -235,12 +235,12 @@ def _apply_records(records: Mapping[str, str], header: Header) -> None:
     if "path" in records:
         header.name = records["path"].rstrip("/")
     if "linkpath" in records:
-        header.link = records["linkpath"]
+        header.link_target = records["linkpath"]
     if "size" in records:
         if not _DECIMAL.match(records["size"]):
             raise BadHeader("a pax header has a size that is not a number")
         header.size = int(records["size"])
-        header.stored = header.size if header.has_data else 0
+        header.stored_size = header.size if header.has_data else 0
     if any(key.startswith("GNU.sparse.") for key in records):
         header.kind = "sparse"
         header.name = records.get("GNU.sparse.name", header.name)

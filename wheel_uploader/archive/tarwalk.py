@@ -55,20 +55,20 @@ def _read_members(stream: Gunzip, tar: Walk) -> bytes:
         try:
             header = reader.next()
         except tarheaders.EndOfTar:
-            return reader.last
+            return reader.last_block
         if len(tar.members) == MAX_MEMBERS:
             raise Refused("bomb", f"it has more than {MAX_MEMBERS} members")
         tar.budget.enter(header.name)
         tar.budget.spend("members")
-        tar.budget.keep(_MEMORY_PER_MEMBER + 4 * (len(header.name) + len(header.link)))
+        tar.budget.keep(_MEMORY_PER_MEMBER + 4 * (len(header.name) + len(header.link_target)))
         tar.members.append(
-            SdistMember(name=header.name, size=header.size, kind=header.kind, link_target=header.link)
+            SdistMember(name=header.name, size=header.size, kind=header.kind, link_target=header.link_target)
         )
         is_metadata = header.name.count("/") == 1 and header.name.endswith("/PKG-INFO")
         if header.kind == "file" and is_metadata:
             _read_metadata(stream, header, tar)
         else:
-            _skip(stream, tarheaders.rounded(header.stored))
+            _skip(stream, tarheaders.rounded(header.stored_size))
 
 
 def _skip(stream: Gunzip, size: int) -> None:

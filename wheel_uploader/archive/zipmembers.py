@@ -160,14 +160,14 @@ def _unpack_member(
 ) -> Known:
     unpacked = binary = None
     detector = obfuscation.Marks()
-    feeds: list[Callable[[bytes], None]] = []
+    consumers: list[Callable[[bytes], None]] = []
     if contents.natives:
-        feeds.append(contents.natives.begin(entry.name, entry.size))
+        consumers.append(contents.natives.begin(entry.name, entry.size))
         if obfuscation.may_be_encrypted(entry.name, entry.size):
-            feeds.append(detector.feed)
+            consumers.append(detector.feed)
     try:
         unpacked = inflate.unpack(
-            stream, entry, keep=keep, algorithm=algorithm, feeds=feeds, budget=contents.budget
+            stream, entry, keep=keep, algorithm=algorithm, consumers=consumers, budget=contents.budget
         )
     except inflate.Damaged as error:
         contents.note(error.kind, str(error), entry.name)

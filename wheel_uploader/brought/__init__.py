@@ -27,9 +27,9 @@ class Brought:
     expectation: Expectation | None = None
     hashes: vouch.Hashes | None = None
 
-    def pinned(self, listed: Iterable[RemoteFile]) -> tuple[RemoteFile, ...]:
-        """Return ``listed`` with the trusted hashes of ``--sha256sums`` in place of the source's."""
-        return self.hashes.pinned(listed) if self.hashes else tuple(listed)
+    def pinned(self, listed_files: Iterable[RemoteFile]) -> tuple[RemoteFile, ...]:
+        """Return ``listed_files`` with the trusted hashes of ``--sha256sums`` in place of the source's."""
+        return self.hashes.pinned(listed_files) if self.hashes else tuple(listed_files)
 
     def expected(self, version: Version, project: str = "") -> Expectation | None:
         """Return the expected files of ``version``: those declared, and every file with a trusted hash.

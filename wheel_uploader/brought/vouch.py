@@ -24,15 +24,15 @@ class Hashes:
     #: Hex sha256 by file name.
     sha256: Mapping[str, str]
 
-    def pinned(self, listed: Iterable[RemoteFile]) -> tuple[RemoteFile, ...]:
-        """Return ``listed`` with the trusted hash for every file that has one.
+    def pinned(self, listed_files: Iterable[RemoteFile]) -> tuple[RemoteFile, ...]:
+        """Return ``listed_files`` with the trusted hash for every file that has one.
 
         The trusted hash replaces all hashes of the source. A file that is listed with a different sha256 is
         returned unchanged, and ``refuse`` rejects it.
         """
-        return tuple(map(self._pinned, listed))
+        return tuple(map(self._apply_to_file, listed_files))
 
-    def _pinned(self, file: RemoteFile) -> RemoteFile:
+    def _apply_to_file(self, file: RemoteFile) -> RemoteFile:
         trusted = self.sha256.get(file.filename)
         if trusted is None or file.hashes.get("sha256", trusted) != trusted:
             return file
