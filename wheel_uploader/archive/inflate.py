@@ -84,15 +84,15 @@ def _decompress(
 ) -> Unpacked:
     stream.seek(entry.data)
     sha256 = hashlib.sha256()
-    other = hashlib.new(algorithm) if algorithm else None
+    second_hash = hashlib.new(algorithm) if algorithm else None
     crc = size = 0
     head = b""
     retained: list[bytes] = []
     for chunk in _read_stored(stream, entry) if entry.method == STORED else _read_deflated(stream, entry):
         crc = codec.crc32(chunk, crc)
         sha256.update(chunk)
-        if other:
-            other.update(chunk)
+        if second_hash:
+            second_hash.update(chunk)
         if keep:
             retained.append(chunk)
         if len(chunk) > _SMALL_CHUNK:
@@ -109,7 +109,7 @@ def _decompress(
         size=size,
         crc=crc,
         sha256=sha256.hexdigest(),
-        other_digest=f"{algorithm}={other.hexdigest()}" if other else "",
+        other_digest=f"{algorithm}={second_hash.hexdigest()}" if second_hash else "",
         head=head,
         data=b"".join(retained) if keep else None,
     )

@@ -52,14 +52,14 @@ def may_read(name: str) -> bool:
     return "METADATA" in name or "PKG-INFO" in name
 
 
-def source(names: Iterable[str], kept: Mapping[str, bytes], word: str = "METADATA") -> str:
+def source(names: Iterable[str], kept: Mapping[str, bytes], marker: str = "METADATA") -> str:
     """Return the member that pkginfo and twine read as metadata; empty if there is none.
 
-    It is the first of the least deeply nested members whose path contains ``word``. A member whose bytes were
-    not kept counts, because it may contain metadata.
+    It is the first of the least deeply nested members whose path contains ``marker``. A member whose bytes
+    were not kept counts, because it may contain metadata.
     """
     candidates = sorted(
-        (name.split("/") for name in names if word in name), key=lambda parts: (len(parts), parts)
+        (name.split("/") for name in names if marker in name), key=lambda parts: (len(parts), parts)
     )
     for parts in candidates:
         name = "/".join(parts)

@@ -184,8 +184,11 @@ def wrong_hashes(content: WheelContent, record: Record) -> Iterator[tuple[str, s
     for row, member in _rows_with_members(content, record):
         if not row.digest:
             continue
-        other = member.other_digest.partition("=")
-        actual = member.sha256 if row.algorithm == "sha256" else other[2] if other[0] == row.algorithm else ""
+        other_algorithm, _, other_digest = member.other_digest.partition("=")
+        if row.algorithm == "sha256":
+            actual = member.sha256
+        else:
+            actual = other_digest if row.algorithm == other_algorithm else ""
         if actual and actual != row.digest:
             yield row.path, f"its {row.algorithm} is {actual[:16]}..., but RECORD lists {row.digest[:16]}..."
 

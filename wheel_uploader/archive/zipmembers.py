@@ -108,14 +108,14 @@ def _select_retained(contents: Unzipped) -> set[str]:
     retained_names: set[str] = set()
     retained_size = 0
     for entry in contents.entries:
-        directory, _, rest = entry.name.partition("/")
+        directory, _, inner_path = entry.name.partition("/")
         basename = entry.name.rpartition("/")[2]
-        if not (directory.endswith(".dist-info") and rest) and not pkginfo_reader.may_read(entry.name):
+        if not (directory.endswith(".dist-info") and inner_path) and not pkginfo_reader.may_read(entry.name):
             continue
         if entry.size <= min(KEEP.get(basename, KEEP_OTHERS), KEEP_ALL - retained_size):
             retained_names.add(entry.name)
             retained_size += entry.size
-        elif basename in {"METADATA", "WHEEL", "RECORD", "entry_points.txt"} and rest == basename:
+        elif basename in {"METADATA", "WHEEL", "RECORD", "entry_points.txt"} and inner_path == basename:
             contents.note(
                 "too-big", f"it has {human_size(entry.size)}, more than any reader should accept", entry.name
             )

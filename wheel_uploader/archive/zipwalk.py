@@ -180,10 +180,10 @@ def _read_directory(stream: BinaryIO, end: _End, structure: Walk) -> list[Entry]
 
 
 def _read_central(data: bytes, offset: int, shift: int, structure: Walk) -> tuple[Entry, int]:
-    _, _, needed, flags, method, _, _, crc, compressed_size, size, *rest = _CENTRAL_RECORD.unpack_from(
-        data, offset
+    _, _, needed, flags, method, _, _, crc, compressed_size, size, *remaining_fields = (
+        _CENTRAL_RECORD.unpack_from(data, offset)
     )
-    name_length, extra_length, comment_length, disk, _, external, header = rest
+    name_length, extra_length, comment_length, disk, _, external, header = remaining_fields
     start = offset + _CENTRAL_RECORD.size
     raw_name = data[start : start + name_length]
     name = decode_name(raw_name, flags, structure)

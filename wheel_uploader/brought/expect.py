@@ -135,7 +135,7 @@ class Tagged:
         return (
             not pythons.isdisjoint(name.pythons)
             and not abis.isdisjoint(name.abis)
-            and any(_is_platform(word, platform) for word in platforms for platform in name.platforms)
+            and any(_is_platform(expected, platform) for expected in platforms for platform in name.platforms)
         )
 
 
@@ -158,11 +158,11 @@ class Cell:
         )
 
 
-def _is_platform(word: str, platform: str) -> bool:
-    if word == platform:
+def _is_platform(expected: str, platform: str) -> bool:
+    if expected == platform:
         return True
     family, _ = families.parse(platform)
-    return word == str(family) or word in map(str, family.served)
+    return expected == str(family) or expected in map(str, family.served)
 
 
 # packaging enumerates all older versions, which would not end for a version of many digits.
@@ -172,23 +172,23 @@ _OTHER_PYTHON = re.compile(r"(?:pp|graalpy)([0-9])([0-9]{1,3})")
 _GRAALPY = re.compile(r"gp(\d+)_\d+")
 
 
-def _installs(word: str, python: str, abi: str) -> bool:
-    """Return whether the python that ``word`` names installs wheels with this python tag and abi tag."""
-    word = _GRAALPY.sub(r"graalpy\1", word)
-    if (python, abi) in _interfaces(word):
+def _installs(expected_python: str, python: str, abi: str) -> bool:
+    """Return whether ``expected_python`` installs wheels with this python tag and this abi tag."""
+    expected_python = _GRAALPY.sub(r"graalpy\1", expected_python)
+    if (python, abi) in _interfaces(expected_python):
         return True
-    return python == word and not _CPYTHON.fullmatch(word)
+    return python == expected_python and not _CPYTHON.fullmatch(expected_python)
 
 
 @cache
-def _interfaces(word: str) -> frozenset[tuple[str, str]]:
+def _interfaces(python: str) -> frozenset[tuple[str, str]]:
     """Return the (python, abi) tags of all wheels that a python installs, according to packaging."""
-    if match := _CPYTHON.fullmatch(word):
+    if match := _CPYTHON.fullmatch(python):
         version = (int(match[1]), int(match[2]))
         # Up to Python 3.7 the abi tag had a suffix: cp27mu, cp37m.
-        abis = [word] if word.endswith("t") else [word, f"{word}m", f"{word}mu"]
+        abis = [python] if python.endswith("t") else [python, f"{python}m", f"{python}mu"]
         tags = [*cpython_tags(version, abis, ["x"]), *compatible_tags(version, platforms=["x"])]
-    elif match := _OTHER_PYTHON.fullmatch(word):
+    elif match := _OTHER_PYTHON.fullmatch(python):
         tags = [*compatible_tags((int(match[1]), int(match[2])), platforms=["x"])]
     else:
         return frozenset()

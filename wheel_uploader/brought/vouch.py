@@ -44,7 +44,9 @@ class Hashes:
 
     def refuse(self, selection: Selection) -> None:
         """Raise FileError that lists every selected file without a trusted hash, or with a different one."""
-        mismatches = [self._why_not(file) for _, file in selection.files if file.hashes_from != self.where]
+        mismatches = [
+            self._describe_mismatch(file) for _, file in selection.files if file.hashes_from != self.where
+        ]
         if mismatches:
             raise FileError(
                 f"{len(mismatches)} of {counted(len(selection.files), 'file')} "
@@ -53,7 +55,7 @@ class Hashes:
                 hint="Nothing was downloaded. Find out whether the files were changed or the list is wrong.",
             )
 
-    def _why_not(self, file: RemoteFile) -> str:
+    def _describe_mismatch(self, file: RemoteFile) -> str:
         trusted = self.sha256.get(file.filename)
         if trusted is None:
             return f"{file.filename}: not listed in {self.where}"
@@ -71,16 +73,20 @@ def _belongs(filename: str, project: str, version: Version, types: Sequence[str]
 
 def require(selection: Selection) -> None:
     """Raise FileError that lists every selected file without a strong hash."""
-    promises = [(file, Promise.of(file)) for _, file in selection.files]
-    unverified = [(file, promise) for file, promise in promises if promise is None or promise.is_weak]
+    expected_digests = [(file, Promise.of(file)) for _, file in selection.files]
+    unverified = [
+        (file, expected_digest)
+        for file, expected_digest in expected_digests
+        if expected_digest is None or expected_digest.is_weak
+    ]
     if unverified:
         raise FileError(
             f"{len(unverified)} of {counted(len(selection.files), 'file')} "
             f"{'has' if len(unverified) == 1 else 'have'} no strong hash",
             details=[
                 f"{file.filename}: listed "
-                + (f"only with {promise.algorithm}" if promise else "without a hash")
-                for file, promise in unverified
+                + (f"only with {expected_digest.algorithm}" if expected_digest else "without a hash")
+                for file, expected_digest in unverified
             ],
             hint="Nothing was downloaded. Give the hashes with --sha256sums FILE, "
             "or use a source that lists a sha256 for each file.",
