@@ -56,7 +56,7 @@ def test_the_only_staged_version_needs_no_name() -> None:
         (
             listed("dipy-1.11.0.tar.gz"),
             asked(types=("win",)),
-            "It is staged, but has no files of type win; use --until list with -t all to list the others.",
+            "The release is staged, but has no files of type win; use --until list -t all to see its files.",
         ),
         (
             listed(*(f"dipy-1.{minor}.tar.gz" for minor in range(20))),

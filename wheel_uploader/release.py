@@ -136,8 +136,8 @@ def _nothing_found(
         hint = "The listed files cannot be downloaded; fix the staging area, or pass another source with -u."
     elif version in staged:
         hint = (
-            f"It is staged, but has no files of type {', '.join(options.types)}; "
-            "use --until list with -t all to list the others."
+            f"The release is staged, but has no files of type {', '.join(options.types)}; "
+            "use --until list -t all to see its files."
         )
     elif staged and version is None:
         hint = f"Only pre-releases are staged: {_format_list(staged)}. Add --pre to include them."
