@@ -62,7 +62,7 @@ def test_a_date_in_the_future_is_not_fresh_beyond_a_small_clock_skew() -> None:
     for ahead in (11 * minute, 1, 36500):
         with pytest.raises(NothingFoundError, match="is dated in the future") as caught:
             fresh(selection(remote(days_old=-ahead)))
-        assert "here it is 2026-11-21 06:00 UTC" in str(caught.value)
+        assert "the local time is 2026-11-21 06:00 UTC" in str(caught.value)
     # Beside it another file may be fresh, or old.
     other = remote("cp313-cp313-win_amd64", days_old=2)
     assert fresh(selection(remote(days_old=-1), other)).when == other.modified

@@ -180,7 +180,7 @@ def test_what_is_configured_for_a_release_does_not_hold_for_a_file_alone(staged:
     assert "profile any" in result.stdout
     assert not Path("house").exists()
     asked = run("-u", wheel, "--until", "check", "--expect", "2")
-    assert (asked.exit_code, "not complete" in asked.stderr) == (3, True)
+    assert (asked.exit_code, "is incomplete" in asked.stderr) == (3, True)
 
 
 # --- where options come from -----------------------------------------------------------------------

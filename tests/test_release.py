@@ -113,7 +113,7 @@ def test_copies_that_are_not_known_to_be_equal_stop_the_run(
     with pytest.raises(FileError, match="release/clash") as caught:
         chosen(first + second, asked())
     assert caught.value.exit_code == 6
-    assert caught.value.details == (f"{NAME}: {reason}, at {A} and {B}",)
+    assert caught.value.details == (f"{NAME}: {reason} at {A} and {B}",)
 
 
 def test_a_name_at_thousands_of_places_is_told_in_a_few_lines() -> None:
@@ -300,7 +300,7 @@ def test_the_strongest_hash_that_both_copies_have_decides(
         return
     with pytest.raises(FileError) as caught:
         chosen(files, asked())
-    assert caught.value.details == (f"{name}: {reason}, at {A} and {B}",)
+    assert caught.value.details == (f"{name}: {reason} at {A} and {B}",)
 
 
 def test_a_local_copy_is_hashed_only_if_its_source_does_not_state_its_sha256(tmp_path: Path) -> None:

@@ -204,7 +204,7 @@ MOST_FILES = 100_000
 
 def of_count(count: int) -> Expectation:
     """Return the expectation of ``count`` files. Raises UsageError."""
-    hint = f"Give a number from 1 to {MOST_FILES}."
+    hint = "Give the number of files in the release."
     if count > MOST_FILES:
         raise UsageError(f"cannot expect a release of more than {MOST_FILES} files", hint=hint)
     if count < 1:

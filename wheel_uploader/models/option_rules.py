@@ -274,7 +274,7 @@ def _validate_expected_count(options: Options) -> None:
     if isinstance(expect, int) and not 1 <= expect <= _MAX_EXPECTED_FILES:
         raise UsageError(
             f"cannot expect a release of {expect} files",
-            hint=f"Give a number from 1 to {_MAX_EXPECTED_FILES}.",
+            hint="Give the number of files in the release.",
         )
 
 
