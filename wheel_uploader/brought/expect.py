@@ -224,12 +224,8 @@ def of_lines(text: str, where: str) -> Expectation:
     if errors or not slots:
         raise UsageError(
             f"{printable(where)} is not a list of expected files",
-            details=errors[:_MAX_QUOTED_LINES]
-            + (
-                [f"and {len(errors) - _MAX_QUOTED_LINES} more lines"]
-                if len(errors) > _MAX_QUOTED_LINES
-                else []
-            ),
+            details=errors[:_MAX_QUOTED]
+            + ([f"and {len(errors) - _MAX_QUOTED} more lines"] if len(errors) > _MAX_QUOTED else []),
             hint="Each line is a file name, a tag like cp311-cp311-win_amd64, a python and a platform "
             "like cp311-manylinux_x86_64, or the word sdist.",
         )
@@ -237,7 +233,7 @@ def of_lines(text: str, where: str) -> Expectation:
 
 
 #: Number of lines that an error message quotes.
-_MAX_QUOTED_LINES = 10
+_MAX_QUOTED = 10
 
 
 def _parse_line(line: str) -> list[Slot]:
@@ -289,11 +285,8 @@ _COMMON_PLATFORMS = (
 
 def of_table(table: Mapping[str, object]) -> Expectation:
     """Return the expectation in a matrix of the configuration. Raises UsageError that lists every error."""
-    errors = [
-        f"{printable(key)}: unknown key, expected one of {', '.join(_MATRIX_KEYS)}"
-        for key in table
-        if key not in _MATRIX_KEYS
-    ]
+    unknown = [key for key in table if key not in _MATRIX_KEYS]
+    errors = [f"{printable(key)}: unknown key, expected one of {', '.join(_MATRIX_KEYS)}" for key in unknown]
     pythons, platforms, skip = (_read_strings(table, key, errors) for key in ("pythons", "platforms", "skip"))
     sdist = table.get("sdist", False)
     if not isinstance(sdist, bool):
@@ -307,12 +300,10 @@ def of_table(table: Mapping[str, object]) -> Expectation:
                 cells[f"{python}-{platform}"] = _parse_cell(python, platform)
             except ValueError as error:
                 errors.append(str(error))
-    remaining = [
-        cell for key, cell in cells.items() if not any(fnmatchcase(key, pattern) for pattern in skip)
-    ]
+    kept = [cell for key, cell in cells.items() if not any(fnmatchcase(key, pattern) for pattern in skip)]
     unmatched = [pattern for pattern in skip if not any(fnmatchcase(key, pattern) for key in cells)]
     errors += [f"skip: '{printable(pattern)}' matches nothing" for pattern in unmatched if not errors]
-    slots: tuple[Slot, ...] = (*remaining, Sdist()) if sdist is True else tuple(remaining)
+    slots: tuple[Slot, ...] = (*kept, Sdist()) if sdist is True else tuple(kept)
     if errors or not slots:
         raise UsageError(
             "'expect' in the configuration is not a valid matrix" if errors else "'expect' expects no files",

@@ -12,7 +12,7 @@ _GNU = re.compile(r"\\?([0-9A-Fa-f]{64})[ \t]+\*?(\S.*)")
 #: ``SHA256 (name) = hex`` of BSD and ``sha256sum --tag``, ``SHA2-256(name)= hex`` of openssl.
 _TAGGED = re.compile(r"SHA(?:2-)?256 ?\((.+)\) ?= ?([0-9A-Fa-f]{64})")
 #: Number of lines that an error message quotes.
-_MAX_QUOTED_LINES = 10
+_MAX_QUOTED = 10
 
 
 def parse_line(line: str) -> tuple[str, str] | None:
@@ -48,12 +48,8 @@ def parse(text: str, where: str) -> dict[str, str]:
     if errors or not sums:
         raise UsageError(
             f"{printable(where)} is not in SHA256SUMS format" if errors else f"{printable(where)} is empty",
-            details=errors[:_MAX_QUOTED_LINES]
-            + (
-                [f"and {len(errors) - _MAX_QUOTED_LINES} more lines"]
-                if len(errors) > _MAX_QUOTED_LINES
-                else []
-            ),
+            details=errors[:_MAX_QUOTED]
+            + ([f"and {len(errors) - _MAX_QUOTED} more lines"] if len(errors) > _MAX_QUOTED else []),
             hint="Each line must be 'sha256  file name', as printed by 'sha256sum *'.",
         )
     return sums

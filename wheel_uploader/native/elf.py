@@ -140,7 +140,7 @@ def read(view: View, *, symbols: bool) -> NativeSlice:
         )
 
     rpaths = read_strings(_RUNPATH) or read_strings(_RPATH)
-    undefined, exported = (
+    imported, exported = (
         _python_symbols(elf, dynamic, strings) if symbols and _SYMTAB in dynamic else ((), ())
     )
     is_pie = bool(dynamic.get(_FLAGS_1, (0,))[0] & _PIE)
@@ -152,7 +152,7 @@ def read(view: View, *, symbols: bool) -> NativeSlice:
         rpaths=tuple(part for rpath in rpaths for part in rpath.split(":") if part)[:MAX_NEEDED],
         versions=tuple(dict.fromkeys(_read_versions(elf, dynamic, strings))),
         interpreter=view.text(interpreter.offset) if interpreter else "",
-        python_symbols=undefined,
+        python_symbols=imported,
         python_exports=exported,
         isa=_isa_level(elf),
         debug=_has_debug(elf),
@@ -185,9 +185,7 @@ def _parse_headers(view: View, *, complete: bool = True) -> _Elf:
         offset, address, size = (row[2], row[3], row[5]) if layout.is_64_bit else (row[1], row[2], row[4])
         segments.append(_Segment(row[0], offset, address, size))
         if complete and row[0] == _LOAD and offset + size > view.size:
-            raise Malformed(
-                f"it is truncated: a segment ends at byte {offset + size}, but the file has {view.size}"
-            )
+            raise Malformed(f"it is truncated: a segment ends at byte {offset + size} of {view.size}")
     if complete and sections_offset and sections_offset + sections * section_size > view.size:
         raise Malformed(f"it is truncated: its section headers are at byte {sections_offset} of {view.size}")
     return _Elf(view, layout, kind, machine, tuple(segments), sections_offset, sections, names)

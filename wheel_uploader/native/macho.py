@@ -164,9 +164,7 @@ def _parse_command(commands: _Commands, command: int, body: View, order: str, si
         name, _, _, offset, length = body.unpack(form, 8)
         commands.debug |= name.rstrip(b"\0") == b"__DWARF"
         if offset + length > size:
-            raise Malformed(
-                f"it is truncated: a segment ends at byte {offset + length}, but the file has {size}"
-            )
+            raise Malformed(f"it is truncated: a segment ends at byte {offset + length} of {size}")
 
 
 def _decode_version(number: int) -> tuple[int, int]:

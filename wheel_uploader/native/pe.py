@@ -131,8 +131,7 @@ def _parse_headers(view: View, *, complete: bool = True) -> _Pe:
         sections.append(_Section(name.rstrip(b"\0"), address, extent, length, section_offset))
         if complete and length and section_offset + length > view.size:
             raise Malformed(
-                f"it is truncated: a section ends at byte {section_offset + length}, "
-                f"but the file has {view.size}"
+                f"it is truncated: a section ends at byte {section_offset + length} of {view.size}"
             )
     by_address = sorted(sections, key=lambda section: (section.address, max(section.extent, section.size)))
     return _Pe(
