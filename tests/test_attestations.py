@@ -284,9 +284,9 @@ _TWO = [{"name": each, "digest": {"sha256": sha256(FILES[each])}} for each in FI
         (b"[" * 100_000, "Invalid JSON: recursion limit exceeded"),
         (b"\xff\xfe", "Invalid JSON"),
         (b"{}", "version: Field required"),
-        (sigstores.statement(WHEEL, b"", subjects=_TWO), "it is about 2 files, and has to be about one"),
-        (sigstores.statement(WHEEL, b"", subjects=[]), "does not say which file it is about"),
-        (b"[]", "does not say which file it is about"),
+        (sigstores.statement(WHEEL, b"", subjects=_TWO), "it describes 2 files instead of one"),
+        (sigstores.statement(WHEEL, b"", subjects=[]), "does not name the file that it describes"),
+        (b"[]", "does not name the file that it describes"),
         (b"[" * 100_000, "nested too deeply"),
         (b"no statement", "Expecting value"),
     ],
@@ -524,7 +524,7 @@ def test_an_index_that_is_not_pypi_is_told_so(sigstore: Sigstore) -> None:
     assert f"attestations stay here: {served.upload_url} takes none, only PyPI does" in result.stderr
     assert [post.fields.get("attestations") for post in served.index.posts] == [None, None]
     assert wanted.exit_code == 2
-    assert f"--attestations require: {served.upload_url} takes no attestations" in wanted.stderr
+    assert f"--attestations require: {served.upload_url} does not accept attestations" in wanted.stderr
 
 
 def test_a_token_is_no_trusted_publisher(sigstore: Sigstore, pypi: PyPI) -> None:
@@ -562,7 +562,7 @@ def test_without_the_extra_nothing_is_posted_unless_the_person_says_so(
     result, site = staged(files, *pypi.options)
     assert (result.exit_code, site.fetched, pypi.served.index.posts) == (2, [], [])
     assert result.stderr.splitlines()[-2:] == [
-        "error: attestations lie beside the files (2), and pypi-attestations is not installed",
+        "error: 2 attestations are staged with the files, but pypi-attestations is not installed",
         ("next: pip install 'wheel-uploader[attestations]'; or publish without them: --attestations none."),
     ]
     result, _ = staged(files, *pypi.options, "--attestations", "none")
@@ -574,7 +574,7 @@ def test_without_the_extra_a_check_says_what_it_did_not_look_at(sigstore: Sigsto
     result, _ = staged({**FILES, **beside(sigstore, PUBLISH)}, "--until", "check", "--format", "json")
     assert result.exit_code == 0
     assert json.loads(result.stdout)["not_checked"][0] == (
-        "the attestations beside the files, for pypi-attestations is not installed: "
+        "the attestations of the files, because pypi-attestations is not installed: "
         "pip install 'wheel-uploader[attestations]'"
     )
     for arguments, why in (
@@ -660,7 +660,9 @@ def test_what_does_not_pass_ends_the_run_before_anything_is_posted(pypi: PyPI, c
     assert (result.exit_code, pypi.served.index.posts) == (12, []), result.output
     assert "could not be attested: Sigstore: " in result.stderr
     assert "  tried 2 times" in result.stderr
-    assert "next: Nothing was posted: run the same command again; without --attest" in result.stderr
+    assert (
+        "next: Nothing was uploaded: run the same command again, or run it without --attest" in result.stderr
+    )
 
 
 def test_a_sigstore_that_says_nothing(pypi: PyPI, ci: Services, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -671,7 +673,7 @@ def test_a_sigstore_that_says_nothing(pypi: PyPI, ci: Services, monkeypatch: pyt
     result, _ = staged({WHEEL: FILES[WHEEL]}, *pypi.options, "--attest", "-v")
     ci.over.set()
     assert (result.exit_code, pypi.sent) == (0, {WHEEL: [PUBLISH]})
-    assert "Sigstore did not answer within 2 s" in result.stderr
+    assert "Sigstore did not respond within 2 s" in result.stderr
 
 
 def test_what_was_made_is_verified_before_it_is_kept(
@@ -681,22 +683,22 @@ def test_what_was_made_is_verified_before_it_is_kept(
     ci.sigstore._log_key = Sigstore()._log_key
     result, _ = staged(FILES, *pypi.options, "--attest")
     assert (result.exit_code, pypi.served.index.posts) == (12, [])
-    assert "the attestation that was made does not hold: " in result.stderr
+    assert "the new attestation does not verify: " in result.stderr
     assert not list(Path("wheelhouse").glob("*.attestation"))
 
 
 @pytest.mark.parametrize(
     ("environment", "why"),
     [
-        ({}, "nobody vouches for who runs here"),
-        ({"GITHUB_ACTIONS": "true"}, "this job may not have an identity to attest with"),
+        ({}, "no OIDC identity is available, so nothing can be attested"),
+        ({"GITHUB_ACTIONS": "true"}, "this job is not allowed to request an OIDC identity"),
         (
             {
                 "GITHUB_ACTIONS": "true",
                 "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "x",
                 "ACTIONS_ID_TOKEN_REQUEST_URL": "http://127.0.0.1:9/",
             },
-            "the identity of this CI job cannot be had: Sigstore: ",
+            "could not obtain the CI job's OIDC identity: Sigstore: ",
         ),
     ],
     ids=["no CI", "no permission", "no answer"],
@@ -775,7 +777,7 @@ def test_a_root_of_trust_that_cannot_be_kept(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     result, _ = staged({**FILES, **beside(sigstore, PUBLISH)}, "--until", "check")
     assert result.exit_code == 13
-    assert "sigstore's root of trust: " in result.stderr
+    assert "sigstore's trust root: " in result.stderr
     assert "next: Set XDG_CACHE_HOME" in result.stderr
 
 

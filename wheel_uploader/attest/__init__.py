@@ -1,4 +1,4 @@
-"""Attestations (PEP 740): what lies beside the files is read and verified, and new ones are made in CI."""
+"""Attestations (PEP 740): verify those that are staged with the files, and make new ones in CI."""
 
 from __future__ import annotations
 
@@ -34,41 +34,46 @@ _NOT_INSTALLED = "pypi-attestations is not installed"
 
 
 def is_installed() -> bool:
-    """Whether the extra is there, without which nothing can be read, verified or made."""
+    """Return whether the extra is installed, which reading, verifying and making attestations need."""
     return all(importlib.util.find_spec(name) for name in ("pypi_attestations", "sigstore"))
 
 
 def notary_for(options: Options, target: Target | None) -> Notary | None:
-    """Who makes attestations, if the person asks for new ones; that it can be done is known now.
+    """Return the signer for new attestations, ready to sign; None if the options do not ask for any.
 
-    ``target``: where the files go; None when they go nowhere. Raises UsageError and SigningError.
+    ``target`` is None if nothing is uploaded. Raises UsageError and SigningError.
     """
     if target and not target.is_pypi and options.attestations is Attestations.REQUIRE:
         raise UsageError(
-            f"--attestations require: {printable(target.name)} takes no attestations, only PyPI does",
-            hint="Publish there with --attestations auto, which leaves them out where they are not taken.",
+            f"--attestations require: {printable(target.name)} does not accept attestations, only PyPI does",
+            hint="Publish there with --attestations auto, which omits them where they are not accepted.",
         )
     if not options.attest or options.until < Stage.SIGN:
         return None
     if not is_installed():
         raise UsageError(
-            f"--attest: {_NOT_INSTALLED}", hint=f"{INSTALL}; or leave --attest out: then nothing is attested."
+            f"--attest: {_NOT_INSTALLED}", hint=f"{INSTALL}; or run without --attest to make no attestations."
         )
     from wheel_uploader.attest.notary import SigstoreNotary
 
     try:
         return SigstoreNotary()
     except TransportError as error:
-        raise SigningError(f"the identity of this CI job cannot be had: {error}", hint=_LATER) from None
+        raise SigningError(
+            f"could not obtain the CI job's OIDC identity: {error}", hint=_RETRY_HINT
+        ) from None
 
 
-_LATER = "Nothing was posted: run the same command again; without --attest it does without."
+_RETRY_HINT = (
+    "Nothing was uploaded: run the same command again, or run it without --attest to publish without new "
+    "attestations."
+)
 
 
 def not_read(selection: Selection, options: Options, target: Target | None) -> tuple[str, ...]:
-    """What will not be checked because the extra is missing.
+    """Return a sentence about attestations that are not checked because the extra is not installed.
 
-    Raises UsageError where that would leave out what the target takes, or what is required.
+    Raises UsageError if the target accepts attestations or they are required.
     """
     required = options.attestations is Attestations.REQUIRE
     if is_installed() or not (selection.companions or required):
@@ -76,16 +81,16 @@ def not_read(selection: Selection, options: Options, target: Target | None) -> t
     if required or (target and target.is_pypi):
         count = len(selection.companions)
         raise UsageError(
-            f"attestations lie beside the files ({count}), and {_NOT_INSTALLED}"
+            f"{count} attestations are staged with the files, but {_NOT_INSTALLED}"
             if count
             else f"--attestations require: {_NOT_INSTALLED}",
             hint=f"{INSTALL}; or publish without them: --attestations none.",
         )
-    return (f"the attestations beside the files, for {_NOT_INSTALLED}: {INSTALL}",)
+    return (f"the attestations of the files, because {_NOT_INSTALLED}: {INSTALL}",)
 
 
 def read(companions: Sequence[LocalCompanion]) -> tuple[Attestation, ...]:
-    """What each of them says, and whether it holds; nothing without the extra."""
+    """Parse and verify the attestation files; return nothing without the extra."""
     if not companions or not is_installed():
         return ()
     from wheel_uploader.attest import reading
@@ -98,86 +103,88 @@ def read(companions: Sequence[LocalCompanion]) -> tuple[Attestation, ...]:
 
 def make(
     files: Sequence[LocalFile],
-    there: Sequence[Attestation],
-    notary: Notary,
-    house: Wheelhouse,
+    existing: Sequence[Attestation],
+    signer: Notary,
+    wheelhouse: Wheelhouse,
     *,
     retries: int,
     progress: Progress,
     sleep: Callable[[float], None] = stopping.sleep,
 ) -> tuple[Attestation, ...]:
-    """``there`` and a verified publish attestation beside each of the ``files`` that has none.
+    """Return ``existing`` and a verified publish attestation for each of ``files`` that has none.
 
-    A good one that an earlier run made is kept. Raises SigningError; those that were finished stay.
+    A valid attestation of an earlier run is reused. Raises SigningError; attestations that were written
+    before are kept.
     """
-    have = {each.about for each in there if each.kind == "publish"}
-    todo = [file for file in files if file.filename not in have]
-    made = []
-    with progress.total("attest", files=len(todo), size=None):
-        for file in todo:
+    attested = {attestation.about for attestation in existing if attestation.kind == "publish"}
+    missing = [file for file in files if file.filename not in attested]
+    added = []
+    with progress.total("attest", files=len(missing), size=None):
+        for file in missing:
             with progress.file(file.filename, size=file.size) as bar:
-                found = _kept(file, house)
-                if found is None:
-                    content = _attested(file, notary, retries=retries, progress=progress, sleep=sleep)
-                    found = _written(file, content, house)
-                made.append(found)
+                attestation = _reuse(file, wheelhouse)
+                if attestation is None:
+                    content = _sign(file, signer, retries=retries, progress=progress, sleep=sleep)
+                    attestation = _write(file, content, wheelhouse)
+                added.append(attestation)
                 bar.advance(file.size)
-    return (*there, *made)
+    return (*existing, *added)
 
 
-def _kept(file: LocalFile, house: Wheelhouse) -> Attestation | None:
-    """What an earlier run made for these very bytes, when it holds."""
+def _reuse(file: LocalFile, wheelhouse: Wheelhouse) -> Attestation | None:
+    """Return a valid attestation that an earlier run made for the same bytes; None if there is none."""
     name = file.filename + PUBLISH_ATTESTATION
-    if not house.holds(name):
+    if not wheelhouse.holds(name):
         return None
-    found = _read(file, house.folder.read(name, _LIMIT) or b"", house, made=False)
-    return None if _why_not(found, file) else found
+    content = wheelhouse.folder.read(name, _SIZE_LIMIT) or b""
+    attestation = _parse(file, content, wheelhouse, made=False)
+    return None if _problem(attestation, file) else attestation
 
 
-def _written(file: LocalFile, content: bytes, house: Wheelhouse) -> Attestation:
-    found = _read(file, content, house, made=True)
-    if why := _why_not(found, file):
+def _write(file: LocalFile, content: bytes, wheelhouse: Wheelhouse) -> Attestation:
+    attestation = _parse(file, content, wheelhouse, made=True)
+    if problem := _problem(attestation, file):
         raise SigningError(
-            f"{file.filename}: the attestation that was made does not hold: {why}", hint=_LATER
+            f"{file.filename}: the new attestation does not verify: {problem}", hint=_RETRY_HINT
         )
-    house.write_small(found.filename, content)
-    return found
+    wheelhouse.write_small(attestation.filename, content)
+    return attestation
 
 
-#: Bytes; those that are made here have 5 kB.
-_LIMIT = 512 * 1024
+#: Bytes; new attestations have about 5 kB.
+_SIZE_LIMIT = 512 * 1024
 
 
-def _read(file: LocalFile, content: bytes, house: Wheelhouse, *, made: bool) -> Attestation:
+def _parse(file: LocalFile, content: bytes, wheelhouse: Wheelhouse, *, made: bool) -> Attestation:
     from wheel_uploader.attest import reading
 
-    path = house.path / (file.filename + PUBLISH_ATTESTATION)
+    path = wheelhouse.path / (file.filename + PUBLISH_ATTESTATION)
     outcome = FetchOutcome.IN_PLACE
     companion = LocalCompanion(about=file.filename, path=path, content=content, outcome=outcome)
     return reading.read(companion, made=made)
 
 
-def _why_not(found: Attestation, file: LocalFile) -> str:
-    """Why it is no good publish attestation of ``file``; empty when it is one."""
-    if found.problem or found.kind != "publish":
-        return found.problem or f"it says {found.predicate_type}"
-    if (found.subject, found.subject_sha256) != (file.filename, file.sha256):
-        return f"it is about {found.subject} with sha256 {found.subject_sha256}"
-    return found.unverified
+def _problem(attestation: Attestation, file: LocalFile) -> str:
+    """Return why it is not a valid publish attestation of ``file``; empty if it is."""
+    if attestation.problem or attestation.kind != "publish":
+        return attestation.problem or f"it is of type {attestation.predicate_type}"
+    if (attestation.subject, attestation.subject_sha256) != (file.filename, file.sha256):
+        return f"it describes {attestation.subject} with sha256 {attestation.subject_sha256}"
+    return attestation.unverified
 
 
-def _attested(
-    file: LocalFile, notary: Notary, *, retries: int, progress: Progress, sleep: Callable[[float], None]
+def _sign(
+    file: LocalFile, signer: Notary, *, retries: int, progress: Progress, sleep: Callable[[float], None]
 ) -> bytes:
     try:
         return retry.retrying(
             f"attest {file.filename}",
-            lambda: notary.attest(file),
+            lambda: signer.attest(file),
             attempts=retries,
             progress=progress,
             sleep=sleep,
         )
     except TransportError as error:
         raise SigningError(
-            f"{file.filename} could not be attested: {error}", details=error.details, hint=_LATER
+            f"{file.filename} could not be attested: {error}", details=error.details, hint=_RETRY_HINT
         ) from None

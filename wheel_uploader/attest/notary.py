@@ -1,4 +1,4 @@
-"""Who makes attestations: the CI's identity, Sigstore's certificate for it, its log. The home of sigstore."""
+"""Create attestations with Sigstore and the CI job's OIDC identity; only this module signs with sigstore."""
 
 from __future__ import annotations
 
@@ -22,112 +22,117 @@ from wheel_uploader.urls import BAD_VARIABLE, may_quote_url
 
 T = TypeVar("T")
 
-#: Seconds that one attempt may take: its libraries set no limit of their own.
+#: Seconds for one attempt, because the libraries have no time limit.
 LIMIT = 60.0
+#: Seconds between two checks for a signal, which does not interrupt waiting for a thread.
+_POLL_INTERVAL = 0.1
 
-_WITHOUT = "Run without --attest to publish without new attestations."
+_WITHOUT_ATTEST = "Run without --attest to publish without new attestations."
 
 logging.getLogger("sigstore").addHandler(logging.NullHandler())
 logging.getLogger("sigstore").propagate = False
 
 
 class Notary(Protocol):
-    """What makes an attestation for one file."""
+    """A signer that makes attestations."""
 
     def attest(self, file: LocalFile) -> bytes:
-        """One attempt. Raises TransportError when another may do better, SigningError when none will."""
+        """Make an attestation for ``file`` in one attempt.
+
+        Raises TransportError if another attempt may succeed, SigningError if not.
+        """
         ...
 
 
 class SigstoreNotary:
-    """The identity that this CI job has, and what Sigstore gives for it."""
+    """A signer with the CI job's identity, a Sigstore certificate for it, and the public log."""
 
     def __init__(self) -> None:
-        """Raises SigningError where nobody vouches for who runs here."""
-        _in_time(_identity)
+        """Obtain the identity. Raises SigningError if there is none."""
+        _call_with_timeout(_fetch_identity)
         self._signer: Signer | None = None
 
     def attest(self, file: LocalFile) -> bytes:
-        """A publish attestation of ``file``, whose entry is in the public log."""
+        """Return a publish attestation for ``file``, with an entry in the public log."""
         dist = Distribution(name=file.filename, digest=file.sha256)
         try:
-            made = _in_time(functools.partial(self._attest, dist))
+            attestation = _call_with_timeout(functools.partial(self._sign, dist))
         except TransportError:
-            # A certificate holds for ten minutes, an identity for less: the next attempt gets new ones.
+            # A certificate is valid for ten minutes, an identity for less: get new ones for the next attempt.
             self._signer = None
             raise
-        return made.model_dump_json().encode()
+        return attestation.model_dump_json().encode()
 
-    def _attest(self, dist: Distribution) -> Attestation:
-        signer = self._signer or _signer()
-        made = Attestation.sign(signer, dist)
+    def _sign(self, dist: Distribution) -> Attestation:
+        signer = self._signer or _create_signer()
+        attestation = Attestation.sign(signer, dist)
         self._signer = signer
-        return made
+        return attestation
 
 
-def _signer() -> Signer:
+def _create_signer() -> Signer:
     config = ClientTrustConfig.production()
-    # Attestations have no room for the timestamps that entries of Rekor's second version need.
+    # Attestations cannot hold the timestamps that entries of Rekor's second version need.
     config.force_tlog_version = 1
-    with SigningContext.from_trust_config(config).signer(_identity()) as signer:
+    with SigningContext.from_trust_config(config).signer(_fetch_identity()) as signer:
         return signer
 
 
-def _identity() -> IdentityToken:
-    """What the CI says of this job, made for Sigstore. Raises SigningError when it says nothing."""
+def _fetch_identity() -> IdentityToken:
+    """Return the CI job's OIDC identity token for Sigstore. Raises SigningError if there is none."""
     try:
         token = detect_credential()
     except IdentityError as error:
         if isinstance(error.__cause__, GitHubOidcPermissionCredentialError):
             raise SigningError(
-                "this job may not have an identity to attest with",
-                hint=f"Give it 'permissions: id-token: write' in the workflow. {_WITHOUT}",
+                "this job is not allowed to request an OIDC identity",
+                hint=f"Give it 'permissions: id-token: write' in the workflow. {_WITHOUT_ATTEST}",
             ) from None
         raise
     if not token:
         raise SigningError(
-            "nobody vouches for who runs here, so nothing can be attested",
-            hint=f"--attest is for a CI with identities, such as GitHub Actions or GitLab. {_WITHOUT}",
+            "no OIDC identity is available, so nothing can be attested",
+            hint="Use --attest in a CI that provides identities, such as GitHub Actions or GitLab. "
+            f"{_WITHOUT_ATTEST}",
         )
     remember_secret(token)
     return IdentityToken(token)
 
 
-def _in_time(step: Callable[[], T]) -> T:
-    """What ``step`` returns, when it does within LIMIT. Raises TransportError for all that may pass."""
+def _call_with_timeout(function: Callable[[], T]) -> T:
+    """Return the result of ``function`` within LIMIT seconds.
+
+    Raises its SigningError; every other error and the timeout become a TransportError, which is retried.
+    """
     results: list[T] = []
     errors: list[BaseException] = []
     done = threading.Event()
 
     def work() -> None:
         try:
-            results.append(step())
-        except BaseException as error:  # noqa: BLE001 - told to the thread that waits
+            results.append(function())
+        except BaseException as error:  # noqa: BLE001 - raised again in the calling thread
             errors.append(error)
         finally:
             done.set()
 
-    # A daemon: one that hangs must not keep the process from ending.
+    # A daemon thread, so that a blocked call does not delay the exit of the process.
     threading.Thread(target=work, name="attest", daemon=True).start()
     waited = 0.0
-    while not done.wait(_LOOK):
+    while not done.wait(_POLL_INTERVAL):
         stopping.check()
-        waited += _LOOK
+        waited += _POLL_INTERVAL
         if waited >= LIMIT:
-            raise TransportError(f"Sigstore did not answer within {LIMIT:g} s")
+            raise TransportError(f"Sigstore did not respond within {LIMIT:g} s")
     if errors and isinstance(errors[0], SigningError):
         raise errors[0]
     if errors:
-        raise TransportError(f"Sigstore: {_why(errors[0])}") from errors[0]
+        raise TransportError(f"Sigstore: {_describe(errors[0])}") from errors[0]
     return results[0]
 
 
-#: Seconds between two looks: no signal wakes a thread that waits for another one.
-_LOOK = 0.1
-
-
-def _why(error: BaseException) -> str:
+def _describe(error: BaseException) -> str:
     if may_quote_url(error):
         return BAD_VARIABLE
-    said = str(error) or str(error.__cause__ or "")
-    return printable(f"{type(error).__name__}: {said}" if said else type(error).__name__, limit=300)
+    text = str(error) or str(error.__cause__ or "")
+    return printable(f"{type(error).__name__}: {text}" if text else type(error).__name__, limit=300)
