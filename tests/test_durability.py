@@ -54,7 +54,7 @@ def test_an_attestation_beside_a_file(tmp_path: Path, events: list[str]) -> None
 
 def test_a_signature(tmp_path: Path, events: list[str]) -> None:
     wheel = wheels.make_wheel(tmp_path)
-    sign._put(tmp_path / f"{wheel.name}.asc", b"a signature", like=wheel)
+    sign._write_atomically(tmp_path / f"{wheel.name}.asc", b"a signature", mode_of=wheel)
     assert events == ["bytes", f"name {wheel.name}.asc", "folder"]
 
 

@@ -565,7 +565,10 @@ def test_hostile_numbers_of_gpg(value: str) -> None:
     answer = gpg.Answer(
         exit_status=2,
         output=b"",
-        statuses=(gpg._words_of(b"[GNUPG:] ERROR " + said), gpg._words_of(b"[GNUPG:] FAILURE sign " + said)),
+        statuses=(
+            gpg._status_fields(b"[GNUPG:] ERROR " + said),
+            gpg._status_fields(b"[GNUPG:] FAILURE sign " + said),
+        ),
         words=(value,),
     )
     assert 0 <= answer.error_code <= 0xFFFF

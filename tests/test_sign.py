@@ -266,8 +266,8 @@ def test_a_choice_that_nobody_made_is_told(own_ring: Keyring) -> None:
     own_ring.make_key("Old <old@example.com>", created="20200101T000000", expires="10d")
     signer = check_signer("gpg", None)
     assert signer.doubt == (
-        f"sign: gpg chose the key {first} (First <first@example.com>); {second} (Second "
-        "<second@example.com>) can sign as well: name one with --identity"
+        f"sign: gpg chose the key {first} (First <first@example.com>), but {second} (Second "
+        "<second@example.com>) can sign as well: select one with --identity"
     )
     own_ring.configure(f"default-key {second}")
     assert not check_signer("gpg", None).doubt
@@ -305,7 +305,7 @@ def test_a_keyring_whose_sockets_have_too_long_a_path(
         monkeypatch.setenv("GNUPGHOME", str(home))
         error = refused(alice)
         assert str(error) == (
-            "gpg cannot reach its agent: the path of a socket of it has 108 bytes, and the system allows "
+            "gpg cannot connect to its agent: the path of a socket has 108 bytes, but the system allows "
             "107: "
             f"{home}/S.gpg-agent.browser"
         )
@@ -384,8 +384,8 @@ def test_gpg_gets_no_secrets_and_speaks_english(
 
 def test_no_key_at_all(own_ring: Keyring) -> None:
     error = refused()
-    assert str(error) == "gpg has no secret key at all"
-    assert error.hint == "See 'gpg --list-secret-keys'; import the key, or name another with --identity."
+    assert str(error) == "gpg has no secret key"
+    assert error.hint == "Check 'gpg --list-secret-keys'; import the key, or select another with --identity."
 
 
 @pytest.mark.parametrize("identity", ["nobody@example.com", "A" * 40, "--help", "%s%n", "ö"])
@@ -404,7 +404,7 @@ def test_an_identity_that_stands_for_two_keys(ring: Keyring, alice: str, bob: st
     error = refused("example.com")
     assert str(error) == "gpg has 2 keys for 'example.com'"
     assert error.details == (f"{alice} (Alice <alice@example.com>)", f"{bob} (Bob <bob@example.com>)")
-    assert error.hint == "Give one of these fingerprints with --identity."
+    assert error.hint == "Pass one of these fingerprints with --identity."
 
 
 @pytest.mark.parametrize("identity", ["key@example.com", None])
@@ -417,15 +417,15 @@ def test_a_key_that_may_not_sign_any_more(own_ring: Keyring, problem: str, ident
     elif problem == "is disabled":
         own_ring.disable(key)
     error = refused(identity)
-    whose = "for 'key@example.com'" if identity else "at all"
-    assert str(error) == f"gpg has no key {whose} that can sign"
+    whose = " for 'key@example.com'" if identity else ""
+    assert str(error) == f"gpg has no key{whose} that can sign"
     assert error.details == (f"{key} (Key <key@example.com>) {problem}",)
-    assert error.hint == "Extend the key or name another with --identity; or run without -s."
+    assert error.hint == "Extend the key, select another with --identity, or run without -s."
 
 
 def test_a_key_that_only_certifies(own_ring: Keyring) -> None:
     key = own_ring.make_key("Key <key@example.com>", usage="cert")
-    assert refused(key).details == (f"{key} (Key <key@example.com>) has no part that can sign today",)
+    assert refused(key).details == (f"{key} (Key <key@example.com>) has no valid key that can sign",)
 
 
 def test_a_key_whose_secret_is_gone(own_ring: Keyring) -> None:
@@ -446,7 +446,7 @@ def test_a_locked_key_is_never_asked_for(own_ring: Keyring, tmp_path: Path) -> N
     error = refused(key)
     assert str(error) == (
         f"the key {key} (Key <key@example.com>) is locked: gpg-agent has no passphrase for it, "
-        "and nobody is asked here"
+        "and gpg must not prompt"
     )
     assert "sign any file by hand" in error.hint
     assert str(refused()).startswith("the key that gpg chose is locked: ")
@@ -467,14 +467,14 @@ def test_a_key_that_is_locked_between_the_trial_and_the_files(own_ring: Keyring,
 def test_gpg_is_not_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     error = refused()
-    assert str(error) == "'gpg' is not a program that can be run here: it is needed to sign"
-    assert error.hint == "Install GnuPG, name its program with --sign-with, or run without -s."
+    assert str(error) == "'gpg', which is needed to sign, is not an executable program"
+    assert error.hint == "Install GnuPG, pass its path with --sign-with, or run without -s."
 
 
 @pytest.mark.parametrize("name", ["", "no-such-gpg", "/no/such/gpg", "a\nb\x1b[31m", "/", "x" * 5000])
 def test_a_program_that_is_not_there(name: str) -> None:
     message = str(refused(program=name))
-    assert "is not a program that can be run here" in message
+    assert "is not an executable program" in message
     assert message.isprintable()
 
 
@@ -493,14 +493,14 @@ def test_an_identity_that_cannot_be_an_argument(ring: Keyring) -> None:
 @pytest.mark.parametrize(
     ("script", "words"),
     [
-        ("exit 0", "it said nothing, and ended with 0"),
-        ("exit 3", "it said nothing, and ended with 3"),
-        ("kill -9 $$", "it said nothing, and was killed by SIGKILL"),
-        ("kill -s RTMIN+3 $$ || kill -37 $$", "it said nothing, and was killed by SIGRTMIN+3"),
-        ("echo 'I am no gpg'", "it said nothing, and ended with 0"),
+        ("exit 0", "it printed no message and exited with 0"),
+        ("exit 3", "it printed no message and exited with 3"),
+        ("kill -9 $$", "it printed no message and was killed by SIGKILL"),
+        ("kill -s RTMIN+3 $$ || kill -37 $$", "it printed no message and was killed by SIGRTMIN+3"),
+        ("echo 'I am no gpg'", "it printed no message and exited with 0"),
         ("head -c 100000 /dev/urandom; echo no >&2", "no"),
-        ("yes", "it writes without end"),
-        ("yes >&2", "it writes without end"),
+        ("yes", "it writes too much output"),
+        ("yes >&2", "it writes too much output"),
         (
             r"printf '\033]52;c;ZXZpbA==\007\r::error::owned\n' >&2",
             r"\x1b]52;c;ZXZpbA==\x07\r: :error::owned",
@@ -510,18 +510,18 @@ def test_an_identity_that_cannot_be_an_argument(ring: Keyring) -> None:
 )
 def test_a_program_that_is_not_gpg(script: str, words: str, tmp_path: Path) -> None:
     own = program(tmp_path, script)
-    assert str(refused(program=own)) == f"{own} does not answer as gpg does: {words}"
+    assert str(refused(program=own)) == f"{own} does not behave like gpg: {words}"
 
 
 @pytest.mark.parametrize("garbage", ["head -c 100000 /dev/urandom", "echo sec:u; echo fpr; echo sec:e:::::x"])
 def test_a_listing_that_is_garbage(garbage: str, tmp_path: Path) -> None:
     own = program(tmp_path, f"{SAYS_VERSION}; {garbage}")
-    assert str(refused(program=own)) == "gpg has no secret key at all"
+    assert str(refused(program=own)) == "gpg has no secret key"
 
 
 def test_a_program_that_sleeps_is_ended_with_its_children(tmp_path: Path, files: list[Path]) -> None:
     own = program(tmp_path / "bin", 'sleep 300 & echo $! > "$0.child"; wait')
-    message = f"{own} did not answer within 2 seconds, and was stopped"
+    message = f"{own} did not finish within 2 seconds and was stopped"
     assert str(refused(program=own, timeout=2)) == message
     assert_gone(int(Path(f"{own}.child").read_text()))
     signer = Signer(program=own, fingerprint="A" * 40, primary="A" * 40)
@@ -531,7 +531,7 @@ def test_a_program_that_sleeps_is_ended_with_its_children(tmp_path: Path, files:
 
 def test_a_child_that_keeps_the_pipe_open_is_not_waited_for(tmp_path: Path) -> None:
     own = program(tmp_path, 'sleep 300 & echo $! > "$0.child"; exit 0')
-    assert "it said nothing, and ended with 0" in str(refused(program=own, timeout=20))
+    assert "it printed no message and exited with 0" in str(refused(program=own, timeout=20))
     assert_gone(int(Path(f"{own}.child").read_text()))
 
 
@@ -584,24 +584,24 @@ def test_an_agent_that_does_not_start(own_ring: Keyring, setting: str, identity:
     own_ring.stop_agent()
     own_ring.configure(setting)
     error = refused(identity)
-    assert str(error).startswith("gpg cannot reach its agent, which holds the secret keys: ")
-    assert error.hint == "Run 'gpgconf --kill all' and 'gpgconf --launch gpg-agent', then this again."
+    assert str(error).startswith("gpg cannot connect to its agent, which holds the secret keys: ")
+    assert error.hint == "Run 'gpgconf --kill all' and 'gpgconf --launch gpg-agent', then this command again."
 
 
 def test_an_agent_that_died_between_the_trial_and_the_files(own_ring: Keyring, files: list[Path]) -> None:
     signer = check_signer("gpg", own_ring.make_key("Key <key@example.com>"))
     own_ring.stop_agent()
     own_ring.configure("no-autostart")
-    assert "gpg cannot reach its agent" in str(sign_refused(files, signer))
+    assert "gpg cannot connect to its agent" in str(sign_refused(files, signer))
 
 
 def test_an_agent_that_does_not_answer(own_ring: Keyring) -> None:
     key = own_ring.make_key("Key <key@example.com>")
     with stopped_agent(own_ring):
         error = refused(key, timeout=1)
-    assert "did not answer within 1 seconds" in str(error)
+    assert "did not finish within 1 seconds" in str(error)
     assert error.hint == (
-        "See whether gpg-agent hangs or a card is missing: 'gpgconf --kill all' starts them anew."
+        "Check whether gpg-agent hangs or a smart card is missing; 'gpgconf --kill all' resets it."
     )
 
 
@@ -641,7 +641,7 @@ def test_a_program_that_signs_with_another_key(
     signer = Signer(program=own, fingerprint=alice, primary=alice)
     error = sign_refused(files, signer)
     assert str(error) == f"{NAMES[0]}: gpg signed with {bob}, not with {alice}"
-    assert error.hint == "See gpg.conf and the program of --sign-with: something there chooses another key."
+    assert error.hint == "Check gpg.conf and the program of --sign-with: one of them selects another key."
 
 
 def test_a_trial_signature_by_another_key(ring: Keyring, alice: str, bob: str, tmp_path: Path) -> None:
@@ -668,15 +668,18 @@ def test_two_keys_sign_at_once(own_ring: Keyring) -> None:
     error = refused(first)
     assert str(error) == "a trial text: gpg signed with 2 keys at once"
     assert sorted(error.details) == sorted([first, second])
-    assert error.hint == "Remove 'local-user' from gpg.conf: one key signs a release."
+    assert error.hint == "Remove 'local-user' from gpg.conf: a release is signed with one key."
 
 
 @pytest.mark.parametrize(
     ("spoil", "cause"),
     [
-        ('exec "$GPG" "$@" | sed \'s/^./x/\'', "it is not an ASCII signature"),
-        ('"$GPG" "$@" >/dev/null; echo \'-----BEGIN PGP SIGNATURE-----\'', "it is not an ASCII signature"),
-        ('(cat; echo more) | "$GPG" "$@"', "it is a signature of other bytes"),
+        ('exec "$GPG" "$@" | sed \'s/^./x/\'', "it is not an ASCII-armored signature"),
+        (
+            '"$GPG" "$@" >/dev/null; echo \'-----BEGIN PGP SIGNATURE-----\'',
+            "it is not an ASCII-armored signature",
+        ),
+        ('(cat; echo more) | "$GPG" "$@"', "it is a signature of different bytes"),
     ],
 )
 def test_a_signature_that_does_not_hold_is_not_kept(
@@ -685,29 +688,29 @@ def test_a_signature_that_does_not_hold_is_not_kept(
     own = program(tmp_path / "bin", f'{on_signature(2)} {spoil}; exit;; esac; exec "$GPG" "$@"')
     signer = check_signer(own, alice)
     error = sign_refused(files, signer)
-    assert str(error) == f"{NAMES[0]}: the signature that gpg made does not hold: {cause}"
+    assert str(error) == f"{NAMES[0]}: the new signature does not verify: {cause}"
 
 
 @pytest.mark.parametrize(
     ("status", "cause"),
     [
-        ("", "it said nothing, and ended with 0"),
-        ("GOODSIG x", "it said nothing, and ended with 0"),
-        ("VALIDSIG {key} d 1 0 4 0 22 8 00 {key}", "it said nothing, and ended with 0"),
+        ("", "it printed no message and exited with 0"),
+        ("GOODSIG x", "it printed no message and exited with 0"),
+        ("VALIDSIG {key} d 1 0 4 0 22 8 00 {key}", "it printed no message and exited with 0"),
         (
             "EXPKEYSIG x\\n[GNUPG:] VALIDSIG {key} d 1 0 4 0 22 8 00 {key}",
-            "it said nothing, and ended with 0",
+            "it printed no message and exited with 0",
         ),
         ("GOODSIG x\\n[GNUPG:] VALIDSIG {other} d 1 0 4 0 22 8 00 {other}", "it is by the key {other}"),
         (
             "GOODSIG x\\n[GNUPG:] VALIDSIG {key} d 1 0 4 0 22 8 01 {key}",
-            "it is a signature of text, not of bytes",
+            "it is a text signature, not a binary one",
         ),
         (
             "GOODSIG x" + 2 * "\\n[GNUPG:] VALIDSIG {key} d 1 0 4 0 22 8 00 {key}",
-            "it said nothing, and ended with 0",
+            "it printed no message and exited with 0",
         ),
-        ("GOODSIG x\\n[GNUPG:] VALIDSIG {key}", "it said nothing, and ended with 0"),
+        ("GOODSIG x\\n[GNUPG:] VALIDSIG {key}", "it printed no message and exited with 0"),
     ],
 )
 def test_only_a_verification_that_names_the_key_counts(
@@ -720,7 +723,7 @@ def test_only_a_verification_that_names_the_key_counts(
     )
     signer = check_signer(own, alice)
     assert str(sign_refused(files, signer)) == (
-        f"{NAMES[0]}: the signature that gpg made does not hold: {cause.format(other=bob)}"
+        f"{NAMES[0]}: the new signature does not verify: {cause.format(other=bob)}"
     )
 
 
@@ -735,10 +738,10 @@ def test_a_verification_that_fails_after_all_does_not_count(
     ("script", "said"),
     [
         ("echo 'gpg: signing failed: Card error' >&2; exit 2", "signing failed: Card error"),
-        ("exit 0", "it said nothing, and ended with 0"),
-        ("echo '[GNUPG:] FAILURE sign x' >&2; exit 2", "it said nothing, and ended with 2"),
-        ("echo '[GNUPG:] SIG_CREATED' >&2; exit 0", "it said nothing, and ended with 0"),
-        ('"$GPG" "$@"; exit 2', "it said nothing, and ended with 2"),
+        ("exit 0", "it printed no message and exited with 0"),
+        ("echo '[GNUPG:] FAILURE sign x' >&2; exit 2", "it printed no message and exited with 2"),
+        ("echo '[GNUPG:] SIG_CREATED' >&2; exit 0", "it printed no message and exited with 0"),
+        ('"$GPG" "$@"; exit 2', "it printed no message and exited with 2"),
         (r"printf 'gpg: \033[31m\r::error::x\n' >&2; exit 2", r"\x1b[31m\r: :error::x"),
     ],
 )
@@ -809,9 +812,9 @@ def test_what_is_not_a_file_is_not_signed(ring: Keyring, alice: str, files: list
     os.mkfifo(fifo)
     link.symlink_to(files[0])
     for path in (fifo, link, files[0].parent):
-        with pytest.raises(FileError, match="is not a file: it is not signed"):
+        with pytest.raises(FileError, match="cannot be signed: it is not a regular file"):
             sign_all([path], signer)
-    with pytest.raises(FileError, match="is gone: it cannot be signed"):
+    with pytest.raises(FileError, match="cannot be signed: it no longer exists"):
         sign_all([files[0].with_name("gone")], signer)
 
 

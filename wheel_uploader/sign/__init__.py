@@ -1,4 +1,4 @@
-"""Detached signatures by gpg: one ``NAME.asc`` beside each file, made by one known key and verified."""
+"""Make and verify detached signatures with gpg: one ``NAME.asc`` per file, all made by one key."""
 
 from __future__ import annotations
 
@@ -25,62 +25,65 @@ TIMEOUT = 60.0
 
 _BEGIN = b"-----BEGIN PGP SIGNATURE-----"
 _END = b"-----END PGP SIGNATURE-----"
-#: A detached signature has a few hundred bytes.
-_LIMIT = 64 * 1024
-#: What _tidy of the wheelhouse removes when a run was killed.
-_TEMPORARY = ".tmp"
-#: Codes of libgpg-error: bad passphrase, no pinentry, cancelled, no passphrase.
-_LOCKED = {11, 85, 99, 177}
-#: What gpg says if no default-key of gpg.conf exists, and if one of them signs.
-_IGNORED, _DEFAULT = "passed to '--default-key' ignored", "as default secret key for signing"
+#: Bytes; a detached signature has a few hundred.
+_SIZE_LIMIT = 64 * 1024
+#: The wheelhouse removes files with this suffix that a killed run left.
+_TEMPORARY_SUFFIX = ".tmp"
+#: Codes of libgpg-error: bad passphrase, no pinentry, canceled, no passphrase.
+_LOCKED_KEY_CODES = {11, 85, 99, 177}
+#: Messages of gpg if no default-key of gpg.conf exists, and if one of them signs.
+_DEFAULT_KEY_IGNORED = "passed to '--default-key' ignored"
+_DEFAULT_KEY_USED = "as default secret key for signing"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signer:
-    """The key that signs: the program, the full fingerprints of the part that signs and of the whole key."""
+    """The gpg program and the key that signs, by full fingerprints."""
 
     program: str
     #: Of the primary key or of the signing subkey, whichever makes the signatures.
     fingerprint: str
+    #: Of the primary key.
     primary: str
-    #: Name and address, harmless to show.
+    #: Name and address, safe to print.
     user_id: str = ""
-    #: Keys that can sign as well, if neither --identity nor gpg.conf chose one.
+    #: Other keys that can sign, if neither --identity nor gpg.conf selects one.
     others: tuple[SecretKey, ...] = ()
 
     @property
     def doubt(self) -> str:
-        """A sentence for the user if gpg chose one of several keys by itself; else empty."""
+        """A warning for the user if gpg itself chose one of several keys; else empty."""
         if not self.others:
             return ""
         others = ", ".join(map(str, self.others))
         return (
-            f"sign: gpg chose the key {self.primary} ({self.user_id}); {others} can sign as well: "
-            "name one with --identity"
+            f"sign: gpg chose the key {self.primary} ({self.user_id}), but {others} can sign as well: "
+            "select one with --identity"
         )
 
 
 def check_signer(program: str, identity: str | None, *, timeout: float = TIMEOUT) -> Signer:
-    """Find the key and let it sign a few bytes: what would fail later fails now.
+    """Find the key and make a trial signature with it, so that errors appear early.
 
-    ``identity`` is what gpg takes for a key; without it gpg's own choice (its ``default-key``) is learnt
-    from that trial signature. Raises SigningError.
+    ``identity`` is a key in any form that gpg accepts; without it, the trial signature shows which key gpg
+    chooses (its ``default-key``). Raises SigningError.
     """
     gpg = Gpg.find(program, timeout=timeout)
     keys = gpg.secret_keys(identity)
-    wanted = _choose(keys, identity)
-    # "KEYID!" is how a person tells gpg to use that very subkey.
-    local_user = identity if wanted and identity and identity.endswith("!") else wanted and wanted.fingerprint
-    chosen = ("--local-user", local_user) if local_user else ()
-    answer = gpg.call(*chosen, "--armor", "--detach-sign", "--output", "-", stdin=b"wheel-uploader\n")
-    fingerprint = _signed_by(gpg, answer, "a trial text", str(wanted or "that gpg chose"))
-    candidates = [wanted] if wanted else keys
+    selected = _select_key(keys, identity)
+    # "KEYID!" makes gpg use exactly that subkey.
+    names_subkey = selected and identity and identity.endswith("!")
+    local_user = identity if names_subkey else selected and selected.fingerprint
+    key_option = ("--local-user", local_user) if local_user else ()
+    answer = gpg.call(*key_option, "--armor", "--detach-sign", "--output", "-", stdin=b"wheel-uploader\n")
+    fingerprint = _signing_fingerprint(gpg, answer, "a trial text", str(selected or "that gpg chose"))
+    candidates = [selected] if selected else keys
     key = next((key for key in candidates if fingerprint in {key.fingerprint, *key.subkeys}), None)
     if key is None:
-        raise _wrong_key(
-            "a trial text", fingerprint, wanted.fingerprint if wanted else "a key of its keyring"
+        raise _wrong_key_error(
+            "a trial text", fingerprint, selected.fingerprint if selected else "a key of its keyring"
         )
-    others = () if wanted else _others(answer, key, keys)
+    others = () if selected else _other_keys(answer, key, keys)
     return Signer(
         program=gpg.program,
         fingerprint=fingerprint,
@@ -90,42 +93,42 @@ def check_signer(program: str, identity: str | None, *, timeout: float = TIMEOUT
     )
 
 
-def _others(answer: Answer, signer: SecretKey, keys: Sequence[SecretKey]) -> tuple[SecretKey, ...]:
-    """Return the keys that could sign as well, if nobody chose ``signer``.
+def _other_keys(answer: Answer, signer: SecretKey, keys: Sequence[SecretKey]) -> tuple[SecretKey, ...]:
+    """Return the other keys that can sign; none if gpg.conf selects ``signer`` as its default key.
 
-    Raises SigningError if gpg.conf names a default key that does not exist, and gpg signs with another one.
+    Raises SigningError if the default key of gpg.conf does not exist, so that gpg signs with another one.
     """
     others = tuple(key for key in keys if key != signer and not key.problem)
-    if others and any(_IGNORED in text for text in answer.words):
+    if others and any(_DEFAULT_KEY_IGNORED in text for text in answer.words):
         raise SigningError(
             f"the default-key of gpg.conf does not exist: gpg signs with {signer} instead",
-            hint="Correct gpg.conf, or name the key with --identity.",
+            hint="Correct gpg.conf, or select the key with --identity.",
             details=[f"{key} can sign as well" for key in others],
         )
-    return () if any(_DEFAULT in text for text in answer.words) else others
+    return () if any(_DEFAULT_KEY_USED in text for text in answer.words) else others
 
 
-def _choose(keys: Sequence[SecretKey], identity: str | None) -> SecretKey | None:
-    """The one key that ``identity`` stands for; None without an identity, when gpg is to choose."""
-    whose = f"for {printable(identity, limit=200)!r}" if identity else "at all"
+def _select_key(keys: Sequence[SecretKey], identity: str | None) -> SecretKey | None:
+    """Return the key that matches ``identity``; None without an identity, so that gpg chooses."""
+    scope = f" for {printable(identity, limit=200)!r}" if identity else ""
     if not keys:
         raise SigningError(
-            f"gpg has no secret key {whose}",
-            hint="See 'gpg --list-secret-keys'; import the key, or name another with --identity.",
+            f"gpg has no secret key{scope}",
+            hint="Check 'gpg --list-secret-keys'; import the key, or select another with --identity.",
         )
     usable = [key for key in keys if not key.problem]
     if not usable:
         raise SigningError(
-            f"gpg has no key {whose} that can sign",
-            hint="Extend the key or name another with --identity; or run without -s.",
+            f"gpg has no key{scope} that can sign",
+            hint="Extend the key, select another with --identity, or run without -s.",
             details=[f"{key} {key.problem}" for key in keys],
         )
     if not identity:
         return None
     if len(usable) > 1:
         raise SigningError(
-            f"gpg has {len(usable)} keys {whose}",
-            hint="Give one of these fingerprints with --identity.",
+            f"gpg has {len(usable)} keys{scope}",
+            hint="Pass one of these fingerprints with --identity.",
             details=map(str, usable),
         )
     return usable[0]
@@ -139,11 +142,11 @@ def sign_all(
     timeout: float = TIMEOUT,
     progress: Progress | None = None,
 ) -> tuple[Signature, ...]:
-    """Write a verified ``NAME.asc`` for each file: a good one of this key is kept, any other is replaced.
+    """Write a verified ``NAME.asc`` for each file; keep a valid one by this key, replace any other.
 
-    ``sha256`` has the digests of the bytes that were checked: only those are signed. A file that is not in it
-    is signed as it is. Raises SigningError, StorageError, or FileError for a file that changed; the
-    signatures that were finished before stay.
+    ``sha256`` has the digests of the checked files, of which only those bytes are signed; a file that is not
+    in it is signed as it is. Raises SigningError, StorageError, or FileError if a file changed; signatures
+    that were written before are kept.
     """
     progress = progress or Silent()
     gpg = Gpg(signer.program, timeout)
@@ -162,110 +165,110 @@ def sign_all(
 
 
 def _size(path: Path) -> int:
-    """Return the size of a regular file. Raises FileError for a link, and for what is not there."""
+    """Return the size of a regular file. Raises FileError for a link or a missing file."""
     with storage_errors(str(path)), contextlib.suppress(FileNotFoundError):
-        found = path.lstat()
-        if stat.S_ISREG(found.st_mode):
-            return found.st_size
-        raise FileError(f"{printable(str(path))} is not a file: it is not signed", hint=HINT)
-    raise FileError(f"{printable(str(path))} is gone: it cannot be signed", hint=HINT)
+        status = path.lstat()
+        if stat.S_ISREG(status.st_mode):
+            return status.st_size
+        raise FileError(f"{printable(str(path))} cannot be signed: it is not a regular file", hint=HINT)
+    raise FileError(f"{printable(str(path))} cannot be signed: it no longer exists", hint=HINT)
 
 
 def _sign(gpg: Gpg, signer: Signer, path: Path, file: VerifiedFile) -> Signature:
     target = path.with_name(path.name + SUFFIX)
     with storage_errors(str(target)), contextlib.closing(Folder(path.parent)) as folder:
-        old = folder.read(target.name, _LIMIT + 1)
-    content, made = old, False
-    if content is None or _refusal(gpg, signer, file, content):
-        content, made = _signature(gpg, signer, path, file), True
-        _put(target, content, like=path)
+        content = folder.read(target.name, _SIZE_LIMIT + 1)
+    is_new = content is None or bool(_problem(gpg, signer, file, content))
+    if content is None or is_new:
+        content = _create_signature(gpg, signer, path, file)
+        _write_atomically(target, content, mode_of=path)
     return Signature(
-        filename=path.name, path=target, fingerprint=signer.fingerprint, content=content, made=made
+        filename=path.name, path=target, fingerprint=signer.fingerprint, content=content, made=is_new
     )
 
 
-def _signature(gpg: Gpg, signer: Signer, path: Path, file: VerifiedFile) -> bytes:
-    """Return a new signature of the file's checked bytes, verified before it is written."""
+def _create_signature(gpg: Gpg, signer: Signer, path: Path, file: VerifiedFile) -> bytes:
+    """Return a new, verified signature of the file's checked bytes."""
     answer = gpg.call(
         *("--local-user", f"{signer.fingerprint}!", "--armor", "--detach-sign", "--output", "-"),
         feed=file.blocks(),
     )
-    fingerprint = _signed_by(gpg, answer, path.name, f"{signer.fingerprint} ({signer.user_id})")
+    fingerprint = _signing_fingerprint(gpg, answer, path.name, f"{signer.fingerprint} ({signer.user_id})")
     if fingerprint != signer.fingerprint:
-        raise _wrong_key(path.name, fingerprint, signer.fingerprint)
-    if refusal := _refusal(gpg, signer, file, answer.output):
+        raise _wrong_key_error(path.name, fingerprint, signer.fingerprint)
+    if problem := _problem(gpg, signer, file, answer.output):
         raise SigningError(
-            f"{printable(path.name)}: the signature that gpg made does not hold: {refusal}",
-            hint="See gpg.conf and the program of --sign-with, then run the same command again.",
+            f"{printable(path.name)}: the new signature does not verify: {problem}",
+            hint="Check gpg.conf and the program of --sign-with, then run the same command again.",
         )
     return answer.output
 
 
-def _signed_by(gpg: Gpg, answer: Answer, what: str, key: str) -> str:
-    """The fingerprint of the one key that made a detached signature. Raises SigningError when none did."""
+def _signing_fingerprint(gpg: Gpg, answer: Answer, filename: str, key: str) -> str:
+    """Return the fingerprint of the one key that made a signature. Raises SigningError if none did."""
     created = [line for line in answer.status("SIG_CREATED") if len(line) >= 6 and line[0] == "D"]
     if answer.exit_status == 0 and len(created) == 1:
         return created[0][5]
-    if trouble := gpg.agent_trouble(answer):
-        raise trouble
+    if error := gpg.agent_trouble(answer):
+        raise error
     if len(created) > 1:
         raise SigningError(
-            f"{printable(what)}: gpg signed with {len(created)} keys at once",
-            hint="Remove 'local-user' from gpg.conf: one key signs a release.",
+            f"{printable(filename)}: gpg signed with {len(created)} keys at once",
+            hint="Remove 'local-user' from gpg.conf: a release is signed with one key.",
             details=[line[5] for line in created],
         )
-    if answer.error_code in _LOCKED:
+    if answer.error_code in _LOCKED_KEY_CODES:
         raise SigningError(
-            f"the key {key} is locked: gpg-agent has no passphrase for it, and nobody is asked here",
+            f"the key {key} is locked: gpg-agent has no passphrase for it, and gpg must not prompt",
             hint="Unlock it first: sign any file by hand with 'gpg --detach-sign', then run this again; "
             "in CI use gpg-preset-passphrase.",
         )
-    raise SigningError(f"{printable(what)}: gpg did not sign with the key {key}: {answer.last_words}")
+    raise SigningError(f"{printable(filename)}: gpg did not sign with the key {key}: {answer.last_words}")
 
 
-def _wrong_key(what: str, fingerprint: str, wanted: str) -> SigningError:
+def _wrong_key_error(filename: str, fingerprint: str, expected: str) -> SigningError:
     return SigningError(
-        f"{printable(what)}: gpg signed with {printable(fingerprint)}, not with {wanted}",
-        hint="See gpg.conf and the program of --sign-with: something there chooses another key.",
+        f"{printable(filename)}: gpg signed with {printable(fingerprint)}, not with {expected}",
+        hint="Check gpg.conf and the program of --sign-with: one of them selects another key.",
     )
 
 
-def _refusal(gpg: Gpg, signer: Signer, file: VerifiedFile, signature: bytes) -> str:
-    """Why ``signature`` is no whole, good, detached signature of the file by this key; empty when it is."""
+def _problem(gpg: Gpg, signer: Signer, file: VerifiedFile, signature: bytes) -> str:
+    """Return why ``signature`` is not a valid detached signature of the file by this key; empty if it is."""
     text = signature.strip()
     if not (text.startswith(_BEGIN) and text.endswith(_END)):
-        return "it is not an ASCII signature"
+        return "it is not an ASCII-armored signature"
     with storage_errors("a temporary file"), tempfile.TemporaryDirectory(prefix="wheel-uploader-") as folder:
-        detached = Path(folder) / "signature.asc"
-        detached.write_bytes(signature)
-        answer = gpg.call("--verify", "--", str(detached), "-", feed=file.blocks())
+        signature_path = Path(folder) / "signature.asc"
+        signature_path.write_bytes(signature)
+        answer = gpg.call("--verify", "--", str(signature_path), "-", feed=file.blocks())
     valid = [line for line in answer.status("VALIDSIG") if len(line) >= 10]
     if answer.status("BADSIG"):
-        return "it is a signature of other bytes"
+        return "it is a signature of different bytes"
     # An expired or revoked key gives VALIDSIG too, but not GOODSIG.
     if answer.exit_status or len(valid) != 1 or len(answer.status("GOODSIG")) != 1:
         return answer.last_words
-    made_by, kind, primary = valid[0][0], valid[0][8], valid[0][9]
+    made_by, signature_class, primary = valid[0][0], valid[0][8], valid[0][9]
     if signer.primary not in {made_by, primary}:
         return f"it is by the key {printable(primary)}"
-    # Class 01 leaves out line ends: other bytes could have the same signature.
-    return "" if kind == "00" else "it is a signature of text, not of bytes"
+    # Class 01 (text) ignores line endings, so that different bytes could have the same signature.
+    return "" if signature_class == "00" else "it is a text signature, not a binary one"
 
 
-def _put(target: Path, data: bytes, *, like: Path) -> None:
-    """The whole file under its final name at once; it may be read by whoever may read ``like``."""
+def _write_atomically(target: Path, data: bytes, *, mode_of: Path) -> None:
+    """Write ``data`` to ``target`` atomically, with the permissions of ``mode_of``."""
     hidden = target.parent / HIDDEN
-    temporary = target.name + _TEMPORARY
+    temporary = target.name + _TEMPORARY_SUFFIX
     with storage_errors(str(target)), contextlib.ExitStack() as stack:
         with contextlib.suppress(FileExistsError):
             hidden.mkdir(mode=0o700)
-        away = stack.enter_context(contextlib.closing(Folder(hidden)))
+        hidden_folder = stack.enter_context(contextlib.closing(Folder(hidden)))
         folder = stack.enter_context(contextlib.closing(Folder(target.parent)))
         try:
-            away.unlink(temporary)
-            away.write(temporary, data, like.stat().st_mode & 0o666)
-            away.move(temporary, folder, target.name)
+            hidden_folder.unlink(temporary)
+            hidden_folder.write(temporary, data, mode_of.stat().st_mode & 0o666)
+            hidden_folder.move(temporary, folder, target.name)
             folder.sync()
         except OSError:
-            away.unlink(temporary)
+            hidden_folder.unlink(temporary)
             raise
