@@ -36,7 +36,7 @@ class Apart:
     def __init__(self, profile: Profile | None) -> None:
         """``profile`` selects the rule set for checks; None verifies the integrity of files only."""
         self._profile = profile.value if profile else ""
-        #: Bytes of all files so far.
+        #: Total size of the files that were to be inspected, in bytes.
         self._total_size = 0
         self._lock = threading.Lock()
         self._process: Child | None = None

@@ -61,7 +61,7 @@ class Hashes:
         self.size += len(data)
 
     def result(self) -> Digests:
-        """Return the size and digests of all bytes so far."""
+        """Return the size and digests of the bytes that were added."""
         return Digests(
             size=self.size,
             hexes={algorithm: computed.hexdigest() for algorithm, computed in self._hashes.items()},
@@ -100,7 +100,7 @@ class Promise:
 
     @classmethod
     def of(cls, remote: RemoteFile) -> Promise | None:
-        """Return the expected digest of ``remote``; None if the source lists none of a known algorithm.
+        """Return the expected digest of ``remote``; None if the source lists no digest of a known algorithm.
 
         A malformed digest is kept: no file matches it.
         """
@@ -118,7 +118,7 @@ class Promise:
 
     @property
     def is_weak(self) -> bool:
-        """Whether it detects damage only, not an attack."""
+        """True if the algorithm detects damage only, not an attack."""
         return self.algorithm in _WEAK_ALGORITHMS
 
     @property

@@ -245,7 +245,7 @@ class _WorkerPool(Generic[T]):
 
     @property
     def is_downloading(self) -> bool:
-        """Whether any connection is in use."""
+        """True if any connection is in use."""
         return self._slots.are_used
 
     def check(self) -> None:
@@ -254,7 +254,7 @@ class _WorkerPool(Generic[T]):
             raise Stopped
 
     def run(self, tasks: Sequence[_Task[T]], jobs: int) -> None:
-        """Run all ``tasks``, the largest files first, so that none of them is left alone at the end."""
+        """Run all ``tasks``, the largest files first, so that no large file is left alone at the end."""
         queue = deque(sorted(tasks, key=lambda task: _estimated_size(task.remote) or 0, reverse=True))
         slots = self._slots = Lanes(jobs)
 

@@ -86,7 +86,7 @@ class FetchCompanion:
         return self._write(wheelhouse, content, metadata, FetchOutcome.DOWNLOADED)
 
     def _metadata_for_revalidation(self, wheelhouse: Wheelhouse, existing: bytes | None) -> Note | None:
-        """Return the stored metadata of the existing file if the server can be asked whether it changed."""
+        """Return the stored metadata of the existing file if it allows a conditional request; else None."""
         if existing is None or Promise.of(self.remote):
             return None
         metadata = wheelhouse.note(self.filename)

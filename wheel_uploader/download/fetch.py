@@ -47,7 +47,7 @@ class Fetch:
     check: Callable[[], None]
     #: Inspects the file, intact or damaged, by name, path and sha256.
     inspect: Callable[[DistName, Path, str], Seen]
-    #: Whether every file of the release is in the wheelhouse, so that only verifying them takes time.
+    #: True if every file of the release is in the wheelhouse, so that only verifying them takes time.
     only_checks: bool = False
 
     @property
@@ -132,7 +132,7 @@ class Fetch:
         return verified(self.name, partial.path, partial.digests(), self.remote, expected, self.inspect)
 
     def _metadata_for_revalidation(self, existing: Digests) -> Note | None:
-        """Return the stored metadata of the existing file if the server can be asked whether it changed."""
+        """Return the stored metadata of the existing file if it allows a conditional request; else None."""
         metadata = self.house.note(self.name.filename)
         if (
             metadata is None

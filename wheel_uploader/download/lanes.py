@@ -33,7 +33,7 @@ class Lanes:
 
     @property
     def are_used(self) -> bool:
-        """Whether any slot is in use."""
+        """True if any slot is in use."""
         return self._free < self._count
 
     def has_spare(self) -> bool:

@@ -33,7 +33,7 @@ class Partial:
         self._hashes = Hashes(expected)
         #: Held from a seek to the read or write that depends on it.
         self._position_lock = threading.Lock()
-        #: Whether a later run could resume the file.
+        #: True if a later run could resume the file.
         self.keep = False
 
     def __enter__(self) -> Self:

@@ -61,7 +61,7 @@ class Pieces:
     """The downloaded and missing ranges of one file, and the threads that download them."""
 
     def __init__(self, downloaded: Sequence[Span], size: int) -> None:
-        """``downloaded`` has the ranges of the partial file, in order; ``size`` is that of the whole file."""
+        """Plan a file of ``size`` bytes, of which the ranges ``downloaded`` are in the partial file, in order."""
         self._ranges = [_Range(start, end, end) for start, end in downloaded]
         missing = size - sum(end - start for start, end in downloaded)
         self._range_size = min(max(-(-missing // _TARGET_COUNT), _MIN_RANGE_SIZE), _MAX_RANGE_SIZE)
@@ -81,7 +81,7 @@ class Pieces:
         self._fatal_error: BaseException | None = None
         self._connection_error: NetworkError | NoRanges | None = None
         self._failures = 0
-        #: Whether the server rejected another connection.
+        #: True after the server rejected another connection.
         self._is_rejected = False
         self._changed = threading.Condition()
 

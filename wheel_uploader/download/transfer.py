@@ -62,11 +62,11 @@ class Transfer:
         self._url = bare_url(remote.url)
         #: The ranges of a large file that is downloaded over several connections.
         self._ranges: Pieces | None = None
-        #: Whether the server may be asked for several ranges at once.
+        #: False after the server failed to serve ranges correctly.
         self._can_use_ranges = True
         #: The metadata of the partial file, from the response that its first bytes came with.
         self._resume_state = self._load_resume_state()
-        #: Whether bytes of an earlier run are part of the file.
+        #: True if bytes of an earlier run are part of the file.
         self.resumed = partial.size > 0
 
     def run(self, http: Http, slots: Lanes, stored: Note | None = None) -> Note | None:

@@ -73,7 +73,7 @@ class SecretKey:
     fingerprint: str
     user_id: str
     subkeys: tuple[str, ...] = ()
-    #: Why it cannot sign, in one clause; empty if it can.
+    #: The reason that it cannot sign, in one clause; empty if it can.
     problem: str = ""
 
     def __str__(self) -> str:
@@ -219,7 +219,7 @@ class _KeyRecords:
     record: list[str]
     fingerprints: list[str] = field(default_factory=list)
     user_id: str = "no name"
-    #: Whether the first user ID, the only one that is shown, was read.
+    #: True after the first user ID, the only one that is shown, was read.
     has_user_id: bool = False
 
 
