@@ -115,7 +115,7 @@ def rehearsed(report: Report) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
-    """A labelled line of the head; ``quoted`` is text from outside, shown as code."""
+    """A labelled line of the head: text of ours, and texts from outside that are shown as code."""
 
     label: str
     said: str = ""

@@ -30,7 +30,10 @@ from wheel_uploader.report import matrix
 
 
 class State(enum.StrEnum):
-    """The latest known state of a file. The values are part of the JSON format; marks.py has the words."""
+    """The latest known state of a file.
+
+    The values are part of the JSON format; the other reports show the label of the symbol.
+    """
 
     LISTED = "listed"
     HERE = "here"

@@ -61,20 +61,20 @@ def picture(report: Report) -> Picture | None:
     cells = {(install.machine, install.python): _build_cell(install) for install in report.rehearsal}
     pythons = tuple(dict.fromkeys(install.python for install in report.rehearsal))
     machines = dict.fromkeys(install.machine for install in report.rehearsal)
-    used_marks = [cell.mark for cell in cells.values()]
+    used_symbols = [cell.mark for cell in cells.values()]
     return Picture(
         pythons=pythons,
         lines=tuple(
             (machine, tuple(cells.get((machine, python)) for python in pythons)) for machine in machines
         ),
-        legend=tuple(mark for mark in _LEGEND_ORDER if mark in used_marks),
+        legend=tuple(symbol for symbol in _LEGEND_ORDER if symbol in used_symbols),
     )
 
 
 def _build_cell(install: Installable) -> Place:
     has_wheel = install.kind is InstallKind.WHEEL
-    mark = WHEEL if has_wheel else SOURCE if install.kind is InstallKind.SOURCE else NOTHING
+    symbol = WHEEL if has_wheel else SOURCE if install.kind is InstallKind.SOURCE else NOTHING
     if install.is_worse:
-        mark = NO_WHEEL if mark is SOURCE else GONE
+        symbol = NO_WHEEL if symbol is SOURCE else GONE
     is_new = has_wheel and install.before not in (None, InstallKind.WHEEL)
-    return Place(mark=mark, new=is_new, filename=install.filename)
+    return Place(mark=symbol, new=is_new, filename=install.filename)

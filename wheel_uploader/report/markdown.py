@@ -109,7 +109,7 @@ def _render_matrix(picture: Picture | None) -> Iterator[str]:
     if picture.sdist:
         lines.append(("sdist", _format_cell(picture.sdist), *[""] * (len(picture.platforms) - 1)))
     yield _format_table(("", *(code(str(platform)) for platform in picture.platforms)), lines)
-    legend = [f"{_format_mark(mark)} ({count}): {mark.meaning}" for mark, count in picture.legend]
+    legend = [f"{_format_symbol(symbol)} ({count}): {symbol.meaning}" for symbol, count in picture.legend]
     if picture.new:
         legend.append(f"**new** ({picture.new}): {code(picture.compared_with)} has no wheel here")
     if picture.left_out:
@@ -120,11 +120,11 @@ def _render_matrix(picture: Picture | None) -> Iterator[str]:
 def _format_cell(square: Square | None) -> str:
     if square is None:
         return ""
-    return _format_mark(square.mark) + (" **new**" if square.new else "")
+    return _format_symbol(square.mark) + (" **new**" if square.new else "")
 
 
-def _format_mark(mark: Mark) -> str:
-    return f"{mark.sign} {mark.word}"
+def _format_symbol(symbol: Mark) -> str:
+    return f"{symbol.sign} {symbol.word}"
 
 
 def _render_installs(picture: installs.Picture | None) -> Iterator[str]:
@@ -135,13 +135,13 @@ def _render_installs(picture: installs.Picture | None) -> Iterator[str]:
         ("", *map(code, picture.pythons)),
         [(code(machine), *map(_format_install, places)) for machine, places in picture.lines],
     )
-    yield _format_list([f"{_format_mark(mark)}: {mark.meaning}" for mark in picture.legend])
+    yield _format_list([f"{_format_symbol(symbol)}: {symbol.meaning}" for symbol in picture.legend])
 
 
 def _format_install(place: installs.Place | None) -> str:
     if place is None:
         return ""
-    return _format_mark(place.mark) + (" **new**" if place.new else "")
+    return _format_symbol(place.mark) + (" **new**" if place.new else "")
 
 
 def _render_smoke_tests(report: Report) -> Iterator[str]:
@@ -199,7 +199,7 @@ def _render_files(rows: Sequence[Row]) -> str:
         ("State", "File", "Size", "Change", "Verified by", "More"),
         [
             (
-                _format_mark(marks.of_file(row)),
+                _format_symbol(marks.of_file(row)),
                 code(row.filename),
                 human_size(row.size),
                 "" if row.change is None else ending.percent(row.change),

@@ -123,7 +123,7 @@ COVERED = Mark(
     meaning="a wheel of another row or column is installed here",
 )
 
-_MARK_OF_STATE: Mapping[State, Mark] = {
+_SYMBOL_BY_STATUS: Mapping[State, Mark] = {
     State.LISTED: LISTED,
     State.HERE: HERE,
     State.CHECKED: CHECKED,
@@ -141,12 +141,12 @@ _MARK_OF_STATE: Mapping[State, Mark] = {
     State.UNKNOWN: UNKNOWN,
     State.NOT_TRIED: NOT_TRIED,
 }
-_MARK_OF_EMPTY_CELL: Mapping[matrix.State, Mark] = {
+_SYMBOL_BY_EMPTY_CELL_STATE: Mapping[matrix.State, Mark] = {
     matrix.State.LOST: LOST,
     matrix.State.MISSING: EXPECTED,
     matrix.State.COVERED: COVERED,
 }
-#: The order of the legend; a cell with several wheels shows the last of their marks in this order.
+#: The order of the legend; a cell with several wheels shows the symbol that comes last in this order.
 ORDER = (
     *(PUBLISHED, UPLOADED, SAME, WOULD_POST, SIGNED, CHECKED, HERE, LISTED),
     *(COVERED, NOT_TRIED, UNKNOWN, REJECTED, FAILED, CONFLICT, LOST, EXPECTED),
@@ -154,13 +154,13 @@ ORDER = (
 
 
 def of_file(row: Row) -> Mark:
-    """Return the mark for the state of a file."""
-    return _MARK_OF_STATE[row.state]
+    """Return the symbol for the state of a file."""
+    return _SYMBOL_BY_STATUS[row.state]
 
 
 def of_outcome(outcome: UploadOutcome) -> Mark:
-    """Return the mark for the outcome of an upload."""
-    return _MARK_OF_STATE[STATE_OF_OUTCOME[outcome]]
+    """Return the symbol for the outcome of an upload."""
+    return _SYMBOL_BY_STATUS[STATE_OF_OUTCOME[outcome]]
 
 
 def status_label(row: Row) -> str:
@@ -188,7 +188,7 @@ class Picture:
     lines: tuple[tuple[str, tuple[Square | None, ...]], ...]
     #: None if neither this release nor the previous one has an sdist.
     sdist: Square | None
-    #: The marks in use, in the order of the legend, each with its number of occurrences.
+    #: The symbols in use, in the order of the legend, each with its number of occurrences.
     legend: tuple[tuple[Mark, int], ...]
     #: Number of new cells, and the version of the previous release; empty if there is none.
     new: int
@@ -202,10 +202,10 @@ def picture(report: Report, rows: Sequence[Row], *, most: int = 60) -> Picture |
     release_matrix = matrix.of(report)
     if not release_matrix.cells:
         return None
-    marks = {row.filename: of_file(row) for row in rows}
-    squares = {place: _build_wheel_cell(cell, marks) for place, cell in release_matrix.cells.items()}
+    symbols = {row.filename: of_file(row) for row in rows}
+    squares = {place: _build_wheel_cell(cell, symbols) for place, cell in release_matrix.cells.items()}
     pythons, platforms = release_matrix.pythons[:most], release_matrix.platforms[:most]
-    sdist = _build_sdist_cell(report, marks)
+    sdist = _build_sdist_cell(report, symbols)
     shown = [*squares.values(), *([sdist] if sdist else [])]
     counts = Counter(square.mark.id for square in shown)
     return Picture(
@@ -219,7 +219,7 @@ def picture(report: Report, rows: Sequence[Row], *, most: int = 60) -> Picture |
             for python in pythons
         ),
         sdist=sdist,
-        legend=tuple((mark, counts[mark.id]) for mark in ORDER if mark.id in counts),
+        legend=tuple((symbol, counts[symbol.id]) for symbol in ORDER if symbol.id in counts),
         new=sum(square.new for square in shown),
         compared_with=release_matrix.compared_with,
         left_out=len(release_matrix.pythons) - len(pythons) + len(release_matrix.platforms) - len(platforms),
@@ -237,18 +237,18 @@ def missing(report: Report, rows: Sequence[Row]) -> list[str]:
     return [*sorted(places), *(["sdist"] if sdist and sdist.mark is LOST else [])]
 
 
-def _build_wheel_cell(cell: matrix.Cell, marks: Mapping[str, Mark]) -> Square:
-    if cell.state in _MARK_OF_EMPTY_CELL:
-        return Square(mark=_MARK_OF_EMPTY_CELL[cell.state])
-    worst = max((marks[filename] for filename in cell.files), key=ORDER.index)
+def _build_wheel_cell(cell: matrix.Cell, symbols: Mapping[str, Mark]) -> Square:
+    if cell.state in _SYMBOL_BY_EMPTY_CELL_STATE:
+        return Square(mark=_SYMBOL_BY_EMPTY_CELL_STATE[cell.state])
+    worst = max((symbols[filename] for filename in cell.files), key=ORDER.index)
     return Square(mark=worst, new=cell.state is matrix.State.NEW, files=cell.files)
 
 
-def _build_sdist_cell(report: Report, marks: Mapping[str, Mark]) -> Square | None:
+def _build_sdist_cell(report: Report, symbols: Mapping[str, Mark]) -> Square | None:
     selected = report.selection.files if report.selection else ()
     sdists = tuple(name.filename for name, _ in selected if isinstance(name, SdistName))
     was_sdist = [isinstance(name, SdistName) for name in matrix.parsed(report.previous)]
     if sdists:
-        worst = max((marks[filename] for filename in sdists), key=ORDER.index)
+        worst = max((symbols[filename] for filename in sdists), key=ORDER.index)
         return Square(mark=worst, new=bool(was_sdist) and not any(was_sdist), files=sdists)
     return Square(mark=LOST) if any(was_sdist) else None

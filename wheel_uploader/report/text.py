@@ -71,12 +71,12 @@ def _format_files(report: Report, rows: Sequence[Row], style: Look) -> Iterator[
     label_width = max(len(label) for _, label in groups)
     count_width = max(len(counted(len(group), "file")) for group in groups.values())
     name_all = bool(report.options.verbose) or len(rows) <= _NAME_ALL_FILES
-    for (mark, label), group in sorted_groups:
-        symbol = mark.sign if style.utf8 else _ASCII_SYMBOLS[mark.tone]
-        status = style.paint(f"{symbol} {label:<{label_width}}", _COLORS[mark.tone])
+    for (file_symbol, label), group in sorted_groups:
+        character = file_symbol.sign if style.utf8 else _ASCII_SYMBOLS[file_symbol.tone]
+        status = style.paint(f"{character} {label:<{label_width}}", _COLORS[file_symbol.tone])
         count = counted(len(group), "file")
         yield f"  {status}  {count:>{count_width}}  {human_size(_sum_sizes(group)):>8}"
-        is_named = name_all or (mark.tone in (Tone.WARN, Tone.BAD) and len(group) < len(rows))
+        is_named = name_all or (file_symbol.tone in (Tone.WARN, Tone.BAD) and len(group) < len(rows))
         most = len(group) if name_all else _MAX_NAMED_FILES
         yield from _format_names(group[:most] if is_named else [], style)
         if is_named and len(group) > most:
