@@ -194,7 +194,7 @@ def test_staging_on_a_server_and_the_historic_call(shop: Shop, tmp_path: Path) -
             **LOGIN,
         )
     assert done.returncode == 0, done.stderr
-    assert "signatures: 7 made" in done.stdout
+    assert "signatures: 7 new" in done.stdout
     assert "signatures: 0 new, 7 reused" in done.stdout
     assert "upload: 6 skipped" in done.stdout
     assert shop.stored >= names
