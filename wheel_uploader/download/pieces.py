@@ -61,7 +61,7 @@ class Pieces:
     """The downloaded and missing ranges of one file, and the threads that download them."""
 
     def __init__(self, downloaded: Sequence[Span], size: int) -> None:
-        """Plan a file of ``size`` bytes, of which the ranges ``downloaded`` are in the partial file, in order."""
+        """Plan a file of ``size`` bytes whose partial file has the ranges ``downloaded``, in order."""
         self._ranges = [_Range(start, end, end) for start, end in downloaded]
         missing = size - sum(end - start for start, end in downloaded)
         self._range_size = min(max(-(-missing // _TARGET_COUNT), _MIN_RANGE_SIZE), _MAX_RANGE_SIZE)
