@@ -38,9 +38,9 @@ PASSING = frozenset({"metadata/description-not-tried", "archive/over-budget"})
 class Remembered:
     """The inspection results of earlier runs for the files of a wheelhouse."""
 
-    def __init__(self, house: Wheelhouse, profile: Profile | None) -> None:
+    def __init__(self, wheelhouse: Wheelhouse, profile: Profile | None) -> None:
         """``profile`` selects the rule set of the results; None if only integrity matters."""
-        self._wheelhouse = house
+        self._wheelhouse = wheelhouse
         self._profile = profile.value if profile else ""
         self._fingerprint = judges()
 

@@ -66,14 +66,14 @@ def read(
     )
 
 
-def look(name: DistName, path: Path, sha256: str, inspect_file: Read, cache: Memory | None = None) -> Seen:
-    """Return the cached result for the file at ``path``, which has ``sha256``, or call ``inspect_file``.
+def look(name: DistName, path: Path, sha256: str, inspect: Read, cache: Memory | None = None) -> Seen:
+    """Return the cached result for the file at ``path``, which has ``sha256``, or call ``inspect``.
 
     The result for a damaged file is not cached, because the file will be downloaded again.
     """
     if cache and (cached := cache.recall(name, sha256)):
         return cached
-    result = inspect_file(name, path, sha256)
+    result = inspect(name, path, sha256)
     if cache and not result.damage:
         cache.keep(name, sha256, result)
     return result

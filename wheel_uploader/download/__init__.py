@@ -67,7 +67,7 @@ class Arrivals:
 
 def fetch_all(
     files: Sequence[tuple[DistName, RemoteFile]],
-    house: Wheelhouse | None,
+    wheelhouse: Wheelhouse | None,
     http: Http,
     *,
     jobs: int | None,
@@ -92,38 +92,40 @@ def fetch_all(
     # Sharing members needs at least two files.
     member_cache = Repeats() if len(files) > 1 else None
 
-    def inspect_file(name: DistName, path: Path, sha256: str) -> Seen:
+    def inspect_uncached(name: DistName, path: Path, sha256: str) -> Seen:
         # During downloads, wait for the worker process rather than compete with them in this one.
-        if apart and (result := apart.read(name, path, sha256, wait=bool(house) and pool.is_downloading)):
+        if apart and (
+            result := apart.read(name, path, sha256, wait=bool(wheelhouse) and pool.is_downloading)
+        ):
             return result
         with inspection_slots:
             pool.check()
             return read(name, path, sha256, inspect, member_cache)
 
     def inspect_and_record(name: DistName, path: Path, sha256: str) -> Seen:
-        result = readers.call(lambda: look(name, path, sha256, inspect_file, memory))
+        result = readers.call(lambda: look(name, path, sha256, inspect_uncached, memory))
         inspections[name.filename] = result.inspection
         return result
 
     def create_task(name: DistName, remote: RemoteFile) -> Fetch | InPlace:
-        if house is None:
+        if wheelhouse is None:
             return InPlace(
                 name=name, remote=remote, progress=progress, check=pool.check, inspect=inspect_and_record
             )
         return Fetch(
             name=name,
             remote=remote,
-            house=house,
+            wheelhouse=wheelhouse,
             http=http,
             progress=progress,
             clobber=clobber,
             check=pool.check,
             inspect=inspect_and_record,
-            only_checks=not absent,
+            all_files_present=not absent,
         )
 
-    new = [remote for name, remote in files if not (house and _is_downloaded(house, name))]
-    absent = new if house else []
+    new = [remote for name, remote in files if not (wheelhouse and _is_downloaded(wheelhouse, name))]
+    absent = new if wheelhouse else []
     tasks = [create_task(name, remote) for name, remote in files]
     sizes = [remote.size for remote in absent or [remote for _, remote in files]]
     size = None if None in sizes else sum(size or 0 for size in sizes)
@@ -135,8 +137,8 @@ def fetch_all(
         if apart:
             apart.expect(sum(_estimated_size(remote) or 0 for remote in new))
         pool.run(tasks, jobs or _default_jobs(files))
-        if house and pool.results:
-            house.sync()
+        if wheelhouse and pool.results:
+            wheelhouse.sync()
     filenames = [name.filename for name, _ in files]
     inspected = [inspections[filename] for filename in filenames if filename in inspections]
     return Arrivals(
@@ -149,7 +151,7 @@ def fetch_all(
 
 def fetch_companions(
     companions: Sequence[Companion],
-    house: Wheelhouse | None,
+    wheelhouse: Wheelhouse | None,
     http: Http,
     *,
     jobs: int | None,
@@ -164,7 +166,7 @@ def fetch_companions(
     tasks = [
         FetchCompanion(
             companion=companion,
-            house=house,
+            wheelhouse=wheelhouse,
             http=http,
             progress=progress,
             clobber=clobber,
@@ -173,10 +175,10 @@ def fetch_companions(
         for companion in companions
     ]
     if tasks:
-        with progress.total("download" if house else "check", files=len(tasks), size=None):
+        with progress.total("download" if wheelhouse else "check", files=len(tasks), size=None):
             pool.run(tasks, jobs or _JOBS_FOR_SMALL)
-            if house and pool.results:
-                house.sync()
+            if wheelhouse and pool.results:
+                wheelhouse.sync()
     if pool.failures:
         raise _combine_failures(pool, len(tasks))
     return tuple(pool.results[companion.filename] for companion in companions)

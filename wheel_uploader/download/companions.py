@@ -27,7 +27,7 @@ class FetchCompanion:
     """The task to download one attestation file; without a wheelhouse, a local one is read where it is."""
 
     companion: Companion
-    house: Wheelhouse | None
+    wheelhouse: Wheelhouse | None
     http: Http
     progress: Progress
     clobber: bool
@@ -60,9 +60,9 @@ class FetchCompanion:
     def _copy_from_disk(self) -> LocalCompanion:
         path = local_path(self.remote)
         content = self._verify(_read_bounded(path, self._size_error), str(path))
-        if self.house is None or self._is_in(self.house, path):
+        if self.wheelhouse is None or self._is_in(self.wheelhouse, path):
             return self._local_file(path, content, FetchOutcome.IN_PLACE)
-        return self._write(self.house, content, None, FetchOutcome.COPIED)
+        return self._write(self.wheelhouse, content, None, FetchOutcome.COPIED)
 
     def _is_in(self, wheelhouse: Wheelhouse, path: Path) -> bool:
         with storage_errors(str(path)):
@@ -71,8 +71,8 @@ class FetchCompanion:
     # --- from a server ---------------------------------------------------------------------------------
 
     def _download(self) -> LocalCompanion:
-        assert self.house  # noqa: S101 - only local files are checked without one
-        wheelhouse, expected = self.house, Promise.of(self.remote)
+        assert self.wheelhouse  # noqa: S101 - only local files are checked without one
+        wheelhouse, expected = self.wheelhouse, Promise.of(self.remote)
         existing = self._read_existing(wheelhouse)
         if existing is not None and expected and expected.is_met(digest([existing], expected)):
             return self._local_file(wheelhouse.path / self.filename, existing, FetchOutcome.UNCHANGED)

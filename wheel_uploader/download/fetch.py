@@ -39,7 +39,7 @@ class Fetch:
 
     name: DistName
     remote: RemoteFile
-    house: Wheelhouse
+    wheelhouse: Wheelhouse
     http: Http
     progress: Progress
     clobber: bool
@@ -48,7 +48,7 @@ class Fetch:
     #: Inspects the file, intact or damaged, by name, path and sha256.
     inspect: Callable[[DistName, Path, str], Seen]
     #: True if every file of the release is in the wheelhouse, so that only verifying them takes time.
-    only_checks: bool = False
+    all_files_present: bool = False
 
     @property
     def filename(self) -> str:
@@ -76,12 +76,12 @@ class Fetch:
             stored = self._metadata_for_revalidation(existing)
         with (
             self.progress.file(self.name.filename, size=self.remote.size) as bar,
-            Partial(self.house, self.name.filename, expected) as partial,
+            Partial(self.wheelhouse, self.name.filename, expected) as partial,
         ):
             transfer = Transfer(
                 self.name.filename,
                 self.remote,
-                self.house,
+                self.wheelhouse,
                 partial,
                 expected_digest=str(expected or ""),
                 check=self.check,
@@ -133,7 +133,7 @@ class Fetch:
 
     def _metadata_for_revalidation(self, existing: Digests) -> Note | None:
         """Return the stored metadata of the existing file if it allows a conditional request; else None."""
-        metadata = self.house.note(self.name.filename)
+        metadata = self.wheelhouse.note(self.name.filename)
         if (
             metadata is None
             or metadata.url != bare_url(self.remote.url)
@@ -157,7 +157,7 @@ class Fetch:
             self._require_clobber()
         with (
             self.progress.file(self.name.filename, size=self.remote.size) as bar,
-            Partial(self.house, self.name.filename, expected) as partial,
+            Partial(self.wheelhouse, self.name.filename, expected) as partial,
         ):
             partial.restart()
             for chunk in read_file(open_file(path), str(path)):
@@ -169,20 +169,20 @@ class Fetch:
 
     def _is_in_place(self, path: Path) -> bool:
         with storage_errors(str(path)):
-            return path.name == self.name.filename and path.parent.samefile(self.house.path)
+            return path.name == self.name.filename and path.parent.samefile(self.wheelhouse.path)
 
     # --- both ------------------------------------------------------------------------------------------
 
     def _digests_of_existing(self, expected: Promise | None) -> Digests | None:
         """Return the digests of the file of this name in the wheelhouse; None if there is none."""
-        if not self.house.holds(self.name.filename):
+        if not self.wheelhouse.holds(self.name.filename):
             return None
-        descriptor = open_regular(self._path, lambda: self.house.open_file(self.name.filename))
+        descriptor = open_regular(self._path, lambda: self.wheelhouse.open_file(self.name.filename))
         return digest(read_file(descriptor, str(self._path)), expected, self.check)
 
     @property
     def _path(self) -> Path:
-        return self.house.path / self.name.filename
+        return self.wheelhouse.path / self.name.filename
 
     def _require_clobber(self) -> None:
         """Raise FileError unless the existing file, which differs, may be overwritten."""
@@ -198,7 +198,7 @@ class Fetch:
         """Verify the existing file and return it."""
         with self.progress.file(self.name.filename, size=existing.size) as bar:
             own_verification = self._verify_once(self._path, existing, expected, str(self._path))
-            if self.only_checks:
+            if self.all_files_present:
                 bar.advance(existing.size)
         return self._fetched(existing, outcome, verified_by or own_verification)
 
@@ -222,7 +222,7 @@ class Fetch:
         if existing == digests:
             outcome = FetchOutcome.UNCHANGED
             if metadata:
-                self.house.write_note(self.name.filename, metadata)
+                self.wheelhouse.write_note(self.name.filename, metadata)
             partial.keep = False
         else:
             if existing:
