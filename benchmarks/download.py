@@ -1,9 +1,9 @@
-"""How fast the wheels of a release arrive over a long line, beside other ways to fetch them, in one run.
+"""Measures downloads of a release's wheels over a line with high latency, compared with other tools.
 
 ``python -m benchmarks.download numpy 2.3.4 --cache DIR`` serves the wheels with nginx and TLS behind a line
-of 80 ms and 1 Gbit/s, and lets each contender bring them, in turn, three times. Ours lists, downloads and
-verifies (every CRC, hash and RECORD); the others are given the URLs, or read the listing where they are
-scripts, and verify nothing. ``--size 192`` serves one made wheel of so many MB instead.
+of 80 ms and 1 Gbit/s, and lets each contender download them, in turn, three times. Ours lists, downloads
+and verifies (every CRC, hash and RECORD). The other programs are given the URLs, and the scripts read the
+listing; they verify nothing. ``--size 192`` serves one generated wheel of 192 MB instead.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from benchmarks.rig.measure import Contender, Cost
 from tests.servers import Certificate
 from wheel_uploader import __version__
 
-OURS, AGAIN = "wheel-uploader, verified", "the same again, all there"
-#: These take a minute and more: one round tells enough.
+OURS, AGAIN = "wheel-uploader, verified", "run again, nothing to do"
+#: Contenders that take a minute or more, which are run in one round only.
 SLOW = ("historic script",)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Staged:
-    """A release behind a line, and the side from which it is fetched."""
+    """A release that is served behind a line, and the link to it."""
 
     link: lines.Link
     url: str
@@ -50,8 +50,8 @@ class Staged:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What tells Python, curl and wget whom to trust, and leaves out what the person configured."""
-        kept = {
+        """The environment of a contender: it trusts the certificate, and lacks the user's configuration."""
+        inherited = {
             name: value
             for name, value in os.environ.items()
             if not name.lower().endswith("_proxy") and not name.startswith(("TWINE_", "WHEEL_UPLOADER_"))
@@ -59,83 +59,85 @@ class Staged:
         trust = {
             name: str(self.tls.cert) for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
         }
-        # What is installed is compiled; here the first run may do it.
-        kept.pop("PYTHONDONTWRITEBYTECODE", None)
-        return {**kept, **trust, "NETRC": os.devnull, "PYTHONPATH": os.pathsep.join(sys.path)}
+        # Installed packages have compiled bytecode; here the first run may write it.
+        inherited.pop("PYTHONDONTWRITEBYTECODE", None)
+        return {**inherited, **trust, "NETRC": os.devnull, "PYTHONPATH": os.pathsep.join(sys.path)}
 
     def run(self, command: Sequence[str], folder: Path) -> Cost:
-        """Run it on the near side, and count what it brought into ``folder`` whole."""
+        """Run a command on the client's side, and count the files that it downloaded completely."""
         cost = measure.run(self.link.client(command), cwd=folder, environment=self.environment)
-        return replace(cost, files=self.arrived(folder))
+        return replace(cost, files=self.count_complete(folder))
 
-    def arrived(self, folder: Path) -> int:
-        whole = 0
+    def count_complete(self, folder: Path) -> int:
+        complete = 0
         for path in self.files:
-            brought = folder / path.name
-            whole += brought.exists() and brought.stat().st_size == path.stat().st_size
-        return whole
+            downloaded = folder / path.name
+            complete += downloaded.exists() and downloaded.stat().st_size == path.stat().st_size
+        return complete
 
 
 # --- the contenders --------------------------------------------------------------------------------
 
 
 def contenders(staged: Staged) -> Iterator[Contender]:
-    """Every way that is installed on this machine."""
+    """Yield every contender that is installed on this machine."""
     urls = [f"{staged.url}{name}" for name in staged.names]
-    yield Contender(name=OURS, run=lambda folder: staged.run(ours(staged, folder), folder))
-    for name, write in _PROGRAMS.items():
+    yield Contender(name=OURS, run=lambda folder: staged.run(build_command(staged, folder), folder))
+    for name, build in _PROGRAMS.items():
         if shutil.which(name.split()[0].strip(",")):
-            yield Contender(name=name, run=functools.partial(_program, staged, urls, write))
-    for name, way in _SCRIPTS.items():
-        yield Contender(name=name, run=functools.partial(_script, staged, way), once=name in SLOW)
-    yield Contender(name=AGAIN, run=functools.partial(_again, staged))
+            yield Contender(name=name, run=functools.partial(_run_program, staged, urls, build))
+    for name, method in _SCRIPTS.items():
+        yield Contender(name=name, run=functools.partial(_run_script, staged, method), once=name in SLOW)
+    yield Contender(name=AGAIN, run=functools.partial(_run_again, staged))
 
 
-Write = Callable[[Staged, Sequence[str], Path], list[str]]
+CommandBuilder = Callable[[Staged, Sequence[str], Path], list[str]]
 
 
-def _program(staged: Staged, urls: Sequence[str], write: Write, folder: Path) -> Cost:
-    return staged.run(write(staged, urls, folder), folder)
+def _run_program(staged: Staged, urls: Sequence[str], build: CommandBuilder, folder: Path) -> Cost:
+    return staged.run(build(staged, urls, folder), folder)
 
 
-def _script(staged: Staged, way: str, folder: Path) -> Cost:
-    return staged.run([sys.executable, "-m", "benchmarks.rig.ways", way, staged.url, str(folder)], folder)
+def _run_script(staged: Staged, method: str, folder: Path) -> Cost:
+    return staged.run([sys.executable, "-m", "benchmarks.rig.ways", method, staged.url, str(folder)], folder)
 
 
-def ours(staged: Staged, folder: Path) -> list[str]:
+def build_command(staged: Staged, folder: Path) -> list[str]:
     command = [sys.executable, "-m", "wheel_uploader", "--until", "download", "-w", str(folder)]
     return [*command, "-u", staged.url, staged.project, staged.version]
 
 
-def _again(staged: Staged, folder: Path) -> Cost:
-    """Our second run: everything is here, and was brought by a first run that is not counted."""
-    staged.run(ours(staged, folder), folder)
-    return staged.run(ours(staged, folder), folder)
+def _run_again(staged: Staged, folder: Path) -> Cost:
+    """Return the cost of a second run, after a first one, not counted, has downloaded everything."""
+    staged.run(build_command(staged, folder), folder)
+    return staged.run(build_command(staged, folder), folder)
 
 
-def _aria2c(staged: Staged, urls: Sequence[str], folder: Path, *, at_once: int, ranges: int = 1) -> list[str]:
-    listed = folder / "urls"
-    listed.write_text("\n".join(urls), encoding="utf-8")
-    command = ["aria2c", "-q", f"-j{at_once}", "-d", str(folder), "-i", str(listed), "--no-conf"]
+def _build_aria2c(
+    staged: Staged, urls: Sequence[str], folder: Path, *, concurrency: int, ranges: int = 1
+) -> list[str]:
+    url_list = folder / "urls"
+    url_list.write_text("\n".join(urls), encoding="utf-8")
+    command = ["aria2c", "-q", f"-j{concurrency}", "-d", str(folder), "-i", str(url_list), "--no-conf"]
     command += [f"-x{ranges}", f"-s{ranges}", "-k1M", "--file-allocation=none"]
     return [*command, f"--ca-certificate={staged.tls.cert}"]
 
 
-def _curl(staged: Staged, urls: Sequence[str], folder: Path, *, at_once: int) -> list[str]:
-    listed = folder / "urls"
-    listed.write_text("".join(f"url={url}\n" for url in urls), encoding="utf-8")
-    command = ["curl", "-q", "-s", "-S", "-f", "-Z", "--parallel-max", str(at_once), "--remote-name-all"]
-    return [*command, "--output-dir", str(folder), "-K", str(listed), "--cacert", str(staged.tls.cert)]
+def _build_curl(staged: Staged, urls: Sequence[str], folder: Path, *, concurrency: int) -> list[str]:
+    url_list = folder / "urls"
+    url_list.write_text("".join(f"url={url}\n" for url in urls), encoding="utf-8")
+    command = ["curl", "-q", "-s", "-S", "-f", "-Z", "--parallel-max", str(concurrency), "--remote-name-all"]
+    return [*command, "--output-dir", str(folder), "-K", str(url_list), "--cacert", str(staged.tls.cert)]
 
 
-def _curl_and_hash(staged: Staged, urls: Sequence[str], folder: Path) -> list[str]:
-    command = _curl(staged, urls, folder, at_once=16)
+def _build_curl_and_hash(staged: Staged, urls: Sequence[str], folder: Path) -> list[str]:
+    command = _build_curl(staged, urls, folder, concurrency=16)
     return ["sh", "-c", '"$@" && sha256sum *.whl', "sh", *command]
 
 
-def _wget(staged: Staged, urls: Sequence[str], folder: Path) -> list[str]:
-    listed = folder / "urls"
-    listed.write_text("\n".join(urls), encoding="utf-8")
+def _build_wget(staged: Staged, urls: Sequence[str], folder: Path) -> list[str]:
+    url_list = folder / "urls"
+    url_list.write_text("\n".join(urls), encoding="utf-8")
     return [
         "wget",
         "-q",
@@ -144,17 +146,17 @@ def _wget(staged: Staged, urls: Sequence[str], folder: Path) -> list[str]:
         "-P",
         str(folder),
         "-i",
-        str(listed),
+        str(url_list),
     ]
 
 
-_PROGRAMS: Mapping[str, Write] = {
-    "aria2c, 5 files at once": lambda *job: _aria2c(*job, at_once=5),
-    "aria2c, 16 at once": lambda *job: _aria2c(*job, at_once=16),
-    "aria2c, 16 ranges of each": lambda *job: _aria2c(*job, at_once=1, ranges=16),
-    "curl -Z, 16 at once": lambda *job: _curl(*job, at_once=16),
-    "curl -Z, then sha256sum": _curl_and_hash,
-    "wget": _wget,
+_PROGRAMS: Mapping[str, CommandBuilder] = {
+    "aria2c, 5 files at once": lambda *arguments: _build_aria2c(*arguments, concurrency=5),
+    "aria2c, 16 at once": lambda *arguments: _build_aria2c(*arguments, concurrency=16),
+    "aria2c, 16 ranges of each": lambda *arguments: _build_aria2c(*arguments, concurrency=1, ranges=16),
+    "curl -Z, 16 at once": lambda *arguments: _build_curl(*arguments, concurrency=16),
+    "curl -Z, then sha256sum": _build_curl_and_hash,
+    "wget": _build_wget,
 }
 _SCRIPTS = {"httpx, one by one": "one-by-one", "numpy's script": "numpy", "historic script": "historic"}
 
@@ -165,10 +167,12 @@ _SCRIPTS = {"httpx, one by one": "one-by-one", "numpy's script": "numpy", "histo
 @click.command()
 @click.argument("project", default="numpy")
 @click.argument("version", default="2.3.4")
-@options.of_a_line
-@click.option("--loss", type=float, default=0.0, show_default=True, help="Percent of the bursts.")
-@click.option("--size", type=int, help="One made wheel of so many MB instead of a release.")
-@click.option("--svg", type=click.Path(path_type=Path), help="Draw it as well.")
+@options.add_line_options
+@click.option(
+    "--loss", type=float, default=0.0, show_default=True, help="Percentage of bursts that are lost."
+)
+@click.option("--size", type=int, help="Serve one generated wheel of this many MB instead of a release.")
+@click.option("--svg", type=click.Path(path_type=Path), help="Also write a bar chart to this file.")
 def main(
     project: str,
     version: str,
@@ -184,50 +188,52 @@ def main(
     svg: Path | None,
     scratch: Path | None,
 ) -> None:
-    """Fetch the wheels of PROJECT VERSION in every way that is installed."""
+    """Download the wheels of PROJECT VERSION with every installed contender."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     line = lines.Line(delay=delay / 1000, rate=rate * 1e6, loss=loss / 100)
     with contextlib.ExitStack() as stack:
         if size:
-            made = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="made-")))
-            project, version, files = "made", "1.0", [releases.made(made, size * 1_000_000)]
+            generated = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="made-")))
+            project, version, files = "made", "1.0", [releases.generate_wheel(generated, size * 1_000_000)]
         else:
-            files = releases.wheels(project, version, cache)
-        payload = sum(path.stat().st_size for path in files)
-        link = stack.enter_context(lines.joined(line, proxy=proxy))
-        tls = stack.enter_context(places.certified(link))
-        url = stack.enter_context(places.staging(link, tls, files))
+            files = releases.get_wheels(project, version, cache)
+        total_size = sum(path.stat().st_size for path in files)
+        link = stack.enter_context(lines.open_link(line, proxy=proxy))
+        tls = stack.enter_context(places.make_certificate(link))
+        url = stack.enter_context(places.serve_files(link, tls, files))
         staged = Staged(link=link, url=url, tls=tls, files=tuple(files), project=project, version=version)
-        carried = carries(staged, stack)
-        chosen = [each for each in contenders(staged) if not only or re.search(only, each.name)]
-        costs = measure.rounds(chosen, runs, scratch)
-    title = f"{project} {version}: {len(files)} wheels, {payload / 1e6:.0f} MB; {line}"
-    print(f"{title}\n\n{_table(costs, len(files), rst=rst)}\n")
-    print(_how(runs, link, carried, payload * 8 / line.rate))
+        capacity = measure_capacity(staged, stack)
+        selected = [
+            contender for contender in contenders(staged) if not only or re.search(only, contender.name)
+        ]
+        costs = measure.run_rounds(selected, runs, scratch)
+    title = f"{project} {version}: {len(files)} wheels, {total_size / 1e6:.0f} MB; {line}"
+    print(f"{title}\n\n{_build_table(costs, len(files), rst=rst)}\n")
+    print(_describe_setup(runs, link, capacity, total_size * 8 / line.rate))
     if svg:
         walls = {name: cost.wall for name, cost in costs.items()}
-        svg.write_text(tables.bars(f"Download, {title}", walls, (OURS, AGAIN)), encoding="utf-8")
+        svg.write_text(tables.draw_bars(f"Download, {title}", walls, (OURS, AGAIN)), encoding="utf-8")
 
 
-def carries(staged: Staged, stack: contextlib.ExitStack) -> str:
-    """What the line itself carries, by curl: one file on one connection, and eight at once, thrown away."""
+def measure_capacity(staged: Staged, stack: contextlib.ExitStack) -> str:
+    """Return the throughput of the line, measured with curl on one connection and on eight."""
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
     largest = sorted(staged.files, key=lambda path: -path.stat().st_size)
-    said = []
+    results = []
     for count in (1, 8):
-        chosen = (largest * count)[:count]
-        listed = folder / str(count)
-        lines_ = [f'url="{staged.url}{path.name}"\noutput=/dev/null\n' for path in chosen]
-        listed.write_text("".join(lines_), encoding="utf-8")
-        cost = staged.run(["curl", "-q", "-s", "-S", "-f", "-Z", "-K", str(listed)], folder)
-        rate = sum(path.stat().st_size for path in chosen) * 8 / cost.wall / 1e6
-        said.append(f"{rate:.0f} Mbit/s with {count} of the largest files")
-    return " and ".join(said)
+        files = (largest * count)[:count]
+        config = folder / str(count)
+        config_lines = [f'url="{staged.url}{path.name}"\noutput=/dev/null\n' for path in files]
+        config.write_text("".join(config_lines), encoding="utf-8")
+        cost = staged.run(["curl", "-q", "-s", "-S", "-f", "-Z", "-K", str(config)], folder)
+        rate = sum(path.stat().st_size for path in files) * 8 / cost.wall / 1e6
+        results.append(f"{rate:.0f} Mbit/s with {count} of the largest files")
+    return " and ".join(results)
 
 
-def _table(costs: Mapping[str, Cost], wanted: int, *, rst: bool) -> str:
+def _build_table(costs: Mapping[str, Cost], file_count: int, *, rst: bool) -> str:
     own = costs.get(OURS)
-    head = ["way", "seconds", "times ours", "CPU s", "peak MB", "files"]
+    head = ["tool", "seconds", "times ours", "CPU s", "peak MB", "files"]
     rows = [
         [
             name,
@@ -235,21 +241,21 @@ def _table(costs: Mapping[str, Cost], wanted: int, *, rst: bool) -> str:
             f"{cost.wall / own.wall:.2f}" if own else "",
             f"{cost.cpu:.2f}",
             f"{cost.megabytes:.0f}",
-            f"{cost.files} of {wanted}",
+            f"{cost.files} of {file_count}",
         ]
         for name, cost in costs.items()
     ]
-    return tables.table(head, rows, rst=rst)
+    return tables.format_table(head, rows, rst=rst)
 
 
-def _how(runs: int, link: lines.Link, carried: str, payload: float) -> str:
-    versions = [measure.version("curl", "--version"), measure.version("aria2c", "--version")]
-    versions += [measure.version("wget", "--version"), measure.version("nginx", "-v")]
-    said = "; ".join(" ".join(each.split()[:3]) for each in versions if each)
+def _describe_setup(runs: int, link: lines.Link, capacity: str, transfer_seconds: float) -> str:
+    versions = [measure.get_version("curl", "--version"), measure.get_version("aria2c", "--version")]
+    versions += [measure.get_version("wget", "--version"), measure.get_version("nginx", "-v")]
+    tools = "; ".join(" ".join(version.split()[:3]) for version in versions if version)
     return (
-        f"Medians of {runs}, contenders in turn, those that take minutes once; whole processes. The payload "
-        f"at the rate takes {payload:.1f} s; curl alone gets {carried} through it.\n{link.kind}; nginx "
-        f"with TLS, HTTP/1.1. {measure.machine()}. wheel-uploader {__version__}; {said}; Python "
+        f"Medians of {runs}, contenders in turn (slow ones once); whole processes. The payload "
+        f"at the rate takes {transfer_seconds:.1f} s; curl alone achieves {capacity}.\n{link.kind}; nginx "
+        f"with TLS, HTTP/1.1. {measure.describe_machine()}. wheel-uploader {__version__}; {tools}; Python "
         f"{sys.version.split()[0]}."
     )
 

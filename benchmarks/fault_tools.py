@@ -1,9 +1,8 @@
-"""The four tools of ``benchmarks.faults``: how each is started, ended when it hangs, and listened to.
+"""The four tools of ``benchmarks.faults``: how each is started, stopped if it hangs, and its output read.
 
-twine is the one that we depend on, uv comes with the extra ``benchmarks``; a tool that is not there is
-absent. Of the historic wheel-uploader script (MacPython/terryfy) only the way of working is here, in a few
-lines of our own: the names are those that the listing shows, what is in the folder already is taken as it
-is, and all of it is handed to twine.
+twine is the version that we depend on; uv is installed by the extra ``benchmarks``, and left out if it is
+missing. The historic wheel-uploader script (MacPython/terryfy) is represented by a short equivalent: it reads
+the names in the listing, reuses files that are already in the folder, and passes everything to twine.
 """
 
 from __future__ import annotations
@@ -22,64 +21,64 @@ from pathlib import Path
 
 from wheel_uploader.publish.sending import ANSWER_FACTOR
 
-#: What the fault rows write into the server's answers, to be looked for in what a tool prints.
+#: Texts in the server's responses that a tool must not print raw: an escape sequence and a CI command.
 ESCAPE = "\x1b]0;pwned"
 COMMAND = "::error::pwned"
-#: Seconds that an answer to an upload may take, where a tool lets one say so.
-ANSWER_LIMIT = 8
+#: Timeout in seconds for the response to an upload, if a tool has an option for it.
+RESPONSE_TIMEOUT = 8
 
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """What a tool is asked to do."""
+    """The inputs of a tool's run."""
 
-    #: The listing of the staging place, and the same files as a folder, for tools that download nothing.
+    #: URL of the listing; the same files are in ``staged``, for tools that do not download.
     staging_url: str
     staged: Path
-    #: A folder of this tool's own for what it downloads.
-    house: Path
+    #: A separate folder for each tool's downloads.
+    wheelhouse: Path
     upload_url: str
-    reading_url: str
-    #: To leave out what the index has already.
-    skips: bool = False
-    #: The index is to be taken for PyPI: twine skips nothing elsewhere, and our checks ask who the target is.
+    index_url: str
+    #: Skip files that are already on the index.
+    skip_existing: bool = False
+    #: Treat the index as PyPI: twine only skips files there, and our checks depend on the target.
     as_pypi: bool = False
-    signs: bool = False
+    sign: bool = False
     verbose: bool = False
     environment: Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
-class End:
-    """How one run of a tool ended. ``code`` is None when it did not within the limit."""
+class Outcome:
+    """The outcome of a tool's run. ``code`` is None if it did not end within the limit."""
 
     code: int | None
     traceback: bool
-    #: Whether what the server said reached the terminal raw, or CI as a command.
-    raw: bool
+    #: True if the tool printed an escape sequence or a CI command of the server unchanged.
+    raw_output: bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tool:
-    """One of the four."""
+    """A tool that publishes a release."""
 
     name: str
     version: str
-    command: Callable[[Task], Sequence[str]]
-    downloads: bool
-    signs: bool = True
+    build_command: Callable[[Task], Sequence[str]]
+    can_download: bool
+    can_sign: bool = True
 
-    def run(self, task: Task, limit: float) -> End:
-        """Run it to its end, or for so many seconds; never with a terminal."""
+    def run(self, task: Task, limit: float) -> Outcome:
+        """Run the tool without a terminal, for ``limit`` seconds at most."""
         with tempfile.TemporaryFile() as log:
             process = subprocess.Popen(
-                self.command(task),
-                cwd=task.house,
-                env=_environment(task),
+                self.build_command(task),
+                cwd=task.wheelhouse,
+                env=_build_environment(task),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                # Without a terminal to ask, and to be ended with all that it started.
+                # Without a terminal to prompt on, and in a process group that can be killed as a whole.
                 start_new_session=True,
             )
             code: int | None = None
@@ -89,17 +88,17 @@ class Tool:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
             log.seek(0)
-            said = log.read().decode(errors="replace")
-        return End(
+            output = log.read().decode(errors="replace")
+        return Outcome(
             code=code,
-            traceback=bool(re.search("Traceback \\(most recent call last\\)|panicked at", said)),
-            raw=ESCAPE in said or bool(re.search(f"(?m)^\\s*{COMMAND}", said)),
+            traceback=bool(re.search("Traceback \\(most recent call last\\)|panicked at", output)),
+            raw_output=ESCAPE in output or bool(re.search(f"(?m)^\\s*{COMMAND}", output)),
         )
 
 
-def _environment(task: Task) -> dict[str, str]:
-    """Nothing of this machine's own configuration, the same for all."""
-    home = str(task.house.parent)
+def _build_environment(task: Task) -> dict[str, str]:
+    """Return the same environment for all tools, without the configuration of this machine."""
+    home = str(task.wheelhouse.parent)
     return {
         "PATH": os.environ["PATH"],
         "HOME": home,
@@ -113,16 +112,16 @@ def _environment(task: Task) -> dict[str, str]:
         "UV_PUBLISH_PASSWORD": "word",
         "UV_CACHE_DIR": f"{home}/uv",
         "UV_NO_CONFIG": "1",
-        "UV_HTTP_TIMEOUT": str(ANSWER_LIMIT),
+        "UV_HTTP_TIMEOUT": str(RESPONSE_TIMEOUT),
         **task.environment,
     }
 
 
-def _files(task: Task) -> list[str]:
+def _list_files(task: Task) -> list[str]:
     return sorted(str(path) for path in task.staged.glob("*.whl"))
 
 
-#: twine, which asks the index that it takes for PyPI (here: our server) for what is there.
+#: Runs twine with our server in the place of PyPI, so that it looks there for existing files.
 _TWINE_AS_PYPI = """
 import sys
 from twine import __main__, repository
@@ -131,22 +130,24 @@ sys.exit(__main__.main())
 """
 
 
-def _twine(task: Task) -> list[str]:
-    start = ["-m", "twine"]
+def _build_twine(task: Task) -> list[str]:
+    program = ["-m", "twine"]
     if task.as_pypi:
-        start = ["-c", _TWINE_AS_PYPI, task.upload_url, task.reading_url]
-    command = [sys.executable, *start, "upload", "--non-interactive", "--repository-url", task.upload_url]
-    command += ["--skip-existing"] * task.skips + ["--sign"] * task.signs + ["--verbose"] * task.verbose
-    return [*command, *_files(task)]
+        program = ["-c", _TWINE_AS_PYPI, task.upload_url, task.index_url]
+    command = [sys.executable, *program, "upload", "--non-interactive", "--repository-url", task.upload_url]
+    command += (
+        ["--skip-existing"] * task.skip_existing + ["--sign"] * task.sign + ["--verbose"] * task.verbose
+    )
+    return [*command, *_list_files(task)]
 
 
-def _uv(task: Task) -> list[str]:
-    command = [uv_program(), "publish", "--trusted-publishing", "never", "--keyring-provider", "disabled"]
-    command += ["--publish-url", task.upload_url, "--check-url", task.reading_url]
-    return [*command, *["-v"] * task.verbose, *_files(task)]
+def _build_uv(task: Task) -> list[str]:
+    command = [find_uv(), "publish", "--trusted-publishing", "never", "--keyring-provider", "disabled"]
+    command += ["--publish-url", task.upload_url, "--check-url", task.index_url]
+    return [*command, *["-v"] * task.verbose, *_list_files(task)]
 
 
-_HISTORIC = """
+_HISTORIC_SCRIPT = """
 import os, re, subprocess, sys, urllib.request
 listing, upload_url, *options = sys.argv[1:]
 text = urllib.request.urlopen(listing).read().decode()
@@ -161,38 +162,49 @@ subprocess.check_call([*upload, *options, *wheels])
 """
 
 
-def _historic(task: Task) -> list[str]:
-    options = ["--sign"] * task.signs + ["--verbose"] * task.verbose
-    return [sys.executable, "-c", _HISTORIC, task.staging_url, task.upload_url, *options]
+def _build_historic(task: Task) -> list[str]:
+    options = ["--sign"] * task.sign + ["--verbose"] * task.verbose
+    return [sys.executable, "-c", _HISTORIC_SCRIPT, task.staging_url, task.upload_url, *options]
 
 
-def _ours(task: Task) -> list[str]:
+def _build_ours(task: Task) -> list[str]:
     command = [sys.executable, "-m", "wheel_uploader", "-u", task.staging_url, "-w", "."]
-    command += ["--repository-url", task.upload_url, "--timeout", str(ANSWER_LIMIT / ANSWER_FACTOR)]
+    command += ["--repository-url", task.upload_url, "--timeout", str(RESPONSE_TIMEOUT / ANSWER_FACTOR)]
     return [
         *command,
         *["--profile", "pypi"] * task.as_pypi,
-        *["-s"] * task.signs,
+        *["-s"] * task.sign,
         *["-v"] * task.verbose,
         "dipy",
         "1.11.0",
     ]
 
 
-def uv_program() -> str:
-    """The uv beside this Python, or on PATH; empty when there is none."""
-    beside = Path(sys.executable).parent / "uv"
-    return str(beside) if beside.exists() else shutil.which("uv") or ""
+def find_uv() -> str:
+    """Return the uv next to this Python, or else on PATH; empty if it is not installed."""
+    neighbor = Path(sys.executable).parent / "uv"
+    return str(neighbor) if neighbor.exists() else shutil.which("uv") or ""
 
 
-def tools() -> tuple[Tool, ...]:
-    """Those that are there, ours last."""
+def find_tools() -> tuple[Tool, ...]:
+    """Return the installed tools, ours last."""
     twine, ours = metadata.version("twine"), metadata.version("wheel-uploader")
-    found = [Tool(name="twine", version=twine, command=_twine, downloads=False)]
-    if program := uv_program():
-        said = subprocess.run([program, "--version"], check=True, capture_output=True, text=True).stdout
-        found.append(
-            Tool(name="uv publish", version=said.split()[1], command=_uv, downloads=False, signs=False)
+    found_tools = [Tool(name="twine", version=twine, build_command=_build_twine, can_download=False)]
+    if program := find_uv():
+        output = subprocess.run([program, "--version"], check=True, capture_output=True, text=True).stdout
+        found_tools.append(
+            Tool(
+                name="uv publish",
+                version=output.split()[1],
+                build_command=_build_uv,
+                can_download=False,
+                can_sign=False,
+            )
         )
-    found.append(Tool(name="historic script", version=twine, command=_historic, downloads=True))
-    return (*found, Tool(name="wheel-uploader", version=ours, command=_ours, downloads=True))
+    found_tools.append(
+        Tool(name="historic script", version=twine, build_command=_build_historic, can_download=True)
+    )
+    return (
+        *found_tools,
+        Tool(name="wheel-uploader", version=ours, build_command=_build_ours, can_download=True),
+    )

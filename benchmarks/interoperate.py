@@ -1,10 +1,9 @@
-"""Whether other checkers of wheels say the same of real ones.
+"""Compares our findings on real wheels with those of other checkers.
 
-``python -m benchmarks.interoperate FOLDER...`` gives every wheel of the folders to check-wheel-contents,
-``twine check --strict``, ``auditwheel show`` and abi3audit, where they are for such a wheel, and compares
-what each has against it with our findings on that matter. It prints each disagreement, those that were
-settled with the reason, and ends with 1 when one was not: then somebody has to find out who is right, and
-write the test.
+``python -m benchmarks.interoperate FOLDER...`` runs check-wheel-contents, ``twine check --strict``,
+``auditwheel show`` and abi3audit on every wheel in the folders that they apply to, and compares their
+complaints with our findings on the same subject. It prints each disagreement, with the reason if it is
+settled, and exits with 1 if one is not. Then find out which side is right, and add a test.
 """
 
 from __future__ import annotations
@@ -20,8 +19,8 @@ from benchmarks import peer_tools
 from wheel_uploader import archive, checks, names
 from wheel_uploader.models import Profile, WheelContent, WheelName
 
-#: Our checks that say what a peer says, by its package and what it has against a wheel; ``*`` is all else.
-SAME = {
+#: Our equivalent checks, by the peer's package and complaint; ``*`` stands for all other complaints.
+EQUIVALENT_CHECKS = {
     "check-wheel-contents": {
         "W001": {"content/bytecode"},
         **{code: {"content/stray-toplevel"} for code in ("W003", "W005", "W006")},
@@ -37,63 +36,69 @@ SAME = {
     },
     "abi3audit": {"*": {"native/abi3-violation"}},
 }
-#: What a peer has against a wheel, and why we have not.
+#: Complaints of a peer without an equivalent finding, and the reason.
 SETTLED = {
-    "W001": "bytecode beside its source, in a wheel for that very Python: an installer writes the same",
-    "W002": "two files with equal bytes break nothing: empty modules, licences, data of tests",
-    "W004": "numpy has data of tests and hooks of other programs that are no modules and end in .py",
-    "W009": "a package and what a repair tool puts beside it (NAME.libs), or several packages, are legal",
-    "long_description_content_type": "a description without a type is reStructuredText, and renders",
-    "long_description": "a project without a description is poor, not wrong: metadata/thin notes it",
-    "W010": "the libraries that auditwheel and delvewheel bring lie in such a directory (NAME.libs)",
+    "W001": "bytecode next to its source, in a wheel for the same Python: an installer writes the same files",
+    "W002": "duplicate files are harmless: empty modules, licences, test data",
+    "W004": "numpy has test data and hooks of other programs that end in .py and are not modules",
+    "W009": "several top-level packages are valid, as is the NAME.libs directory of a repair tool",
+    "long_description_content_type": "a description without a content type is reStructuredText, and renders",
+    "long_description": "a missing description is valid; metadata/thin notes it",
+    "W010": "auditwheel and delvewheel put bundled libraries into such a directory (NAME.libs)",
 }
-#: Ours that a peer does not say although it looks at such things, and why we do.
+#: Our findings without an equivalent complaint of a peer that has such a check, and the reason.
 SETTLED_OURS: dict[tuple[str, str], str] = {}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Disagreement:
-    """One side has something against a wheel that the other has not."""
+    """A complaint about a wheel that only one side has."""
 
     wheel: str
     peer: str
-    #: Who has it, and what it is.
+    #: True if the complaint is ours.
     ours: bool
-    what: str
+    complaint: str
 
     @property
     def settled(self) -> str:
-        """Why it is as it should be; empty when nobody has said so."""
-        return SETTLED_OURS.get((self.peer, self.what), "") if self.ours else SETTLED.get(self.what, "")
+        """The reason why the disagreement is accepted; empty if it is not settled."""
+        if self.ours:
+            return SETTLED_OURS.get((self.peer, self.complaint), "")
+        return SETTLED.get(self.complaint, "")
 
     def __str__(self) -> str:
-        return f"{self.wheel}: {'we' if self.ours else self.peer} alone: {self.what}"
+        return f"{self.wheel}: reported only by {'us' if self.ours else self.peer}: {self.complaint}"
 
 
 def compare(path: Path, peer: peer_tools.Peer, theirs: frozenset[str]) -> Iterator[Disagreement]:
-    """Where we and a peer, which has ``theirs`` against a wheel, are not of one opinion."""
+    """Yield the disagreements between our findings on a wheel and ``theirs``, those of a peer."""
     ours = our_findings(path)
-    # The exit code only repeats what the words say in more detail.
+    # A nonzero exit code adds nothing to the complaints in the output.
     theirs = theirs - {"exit"} or theirs
-    same = SAME[peer.package]
-    for what in sorted(theirs):
-        if not any(_is_one_of(check, same.get(what, same.get("*", set()))) for check in ours):
-            yield Disagreement(wheel=path.name, peer=peer.name, ours=False, what=what)
-    told = [ids for what, ids in same.items() if what in theirs or (what == "*" and theirs)]
+    equivalent = EQUIVALENT_CHECKS[peer.package]
+    for complaint in sorted(theirs):
+        if not any(
+            _is_one_of(check, equivalent.get(complaint, equivalent.get("*", set()))) for check in ours
+        ):
+            yield Disagreement(wheel=path.name, peer=peer.name, ours=False, complaint=complaint)
+    reported = [
+        ids for complaint, ids in equivalent.items() if complaint in theirs or (complaint == "*" and theirs)
+    ]
     for check in sorted(ours):
-        judged = any(_is_one_of(check, ids) for ids in same.values())
-        if judged and not any(_is_one_of(check, ids) for ids in told):
-            yield Disagreement(wheel=path.name, peer=peer.name, ours=True, what=check)
+        has_equivalent = any(_is_one_of(check, ids) for ids in equivalent.values())
+        if has_equivalent and not any(_is_one_of(check, ids) for ids in reported):
+            yield Disagreement(wheel=path.name, peer=peer.name, ours=True, complaint=check)
 
 
 def our_findings(path: Path) -> frozenset[str]:
-    """The checks that have something against a wheel; notes are no opinion."""
+    """Return the ids of our checks with a finding on a wheel, other than notes."""
     name = names.parse(path.name)
     assert isinstance(name, WheelName), path
     content = archive.read(path, name)
     assert isinstance(content, WheelContent), path
-    found = checks.run([content], profile=Profile.PYPI)
-    return frozenset(finding.check for finding in found if finding.severity.value != "note")
+    findings = checks.run([content], profile=Profile.PYPI)
+    return frozenset(finding.check for finding in findings if finding.severity.value != "note")
 
 
 def _is_one_of(check: str, ids: set[str]) -> bool:
@@ -102,33 +107,38 @@ def _is_one_of(check: str, ids: set[str]) -> bool:
 
 @click.command()
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
-@click.option("--venv", type=click.Path(path_type=Path), help="Keep the peers here, for another run.")
-@click.option("--jobs", default=2, show_default=True, help="Peers that run at once.")
+@click.option(
+    "--venv", type=click.Path(path_type=Path), help="Keep the virtual environment of the peers here."
+)
+@click.option("--jobs", default=2, show_default=True, help="Number of peers to run concurrently.")
 def main(folders: Sequence[Path], venv: Path | None, jobs: int) -> None:
-    """Compare our verdicts on the wheels in FOLDERS with those of other checkers."""
+    """Compare our findings on the wheels in FOLDERS with those of other checkers."""
     files = [path for folder in folders for path in sorted(folder.glob("*.whl"))]
     with peer_tools.installed(venv, peer_tools.IN_TURN) as peers, ThreadPoolExecutor(jobs) as pool:
         pairs = [(path, peer) for path in files for peer in peers if peer.takes(path.name)]
         verdicts = pool.map(lambda pair: peer_tools.against(pair[1], pair[0]), pairs)
-        every = [
-            each for pair, theirs in zip(pairs, verdicts, strict=True) for each in compare(*pair, theirs)
+        disagreements = [
+            disagreement
+            for pair, theirs in zip(pairs, verdicts, strict=True)
+            for disagreement in compare(*pair, theirs)
         ]
     settled: dict[str, list[Disagreement]] = {}
-    for each in every:
-        if each.settled:
-            settled.setdefault(f"{'we' if each.ours else each.peer} {each.what}", []).append(each)
+    for disagreement in disagreements:
+        if disagreement.settled:
+            side = "we" if disagreement.ours else disagreement.peer
+            settled.setdefault(f"{side} {disagreement.complaint}", []).append(disagreement)
     print(
         f"{len(files)} wheels, {len(pairs)} verdicts of {', '.join(f'{p.name} {p.version}' for p in peers)}"
     )
-    agreed = len(pairs) - len({(each.wheel, each.peer) for each in every})
+    agreed = len(pairs) - len({(disagreement.wheel, disagreement.peer) for disagreement in disagreements})
     print(f"{agreed} agree with ours")
-    for what, those in sorted(settled.items()):
-        print(f"settled: {what} on {len(those)} wheels: {those[0].settled}")
-    left = [each for each in every if not each.settled]
-    for each in left:
-        print(f"not settled: {each}")
-    if left:
-        raise click.ClickException(f"{len(left)} disagreements are not settled")
+    for title, group in sorted(settled.items()):
+        print(f"settled: {title} on {len(group)} wheels: {group[0].settled}")
+    unsettled = [disagreement for disagreement in disagreements if not disagreement.settled]
+    for disagreement in unsettled:
+        print(f"not settled: {disagreement}")
+    if unsettled:
+        raise click.ClickException(f"{len(unsettled)} disagreements are not settled")
 
 
 if __name__ == "__main__":

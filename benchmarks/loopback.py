@@ -1,4 +1,4 @@
-"""A staging place and an index on loopback that keep no file in memory, and the command run against them."""
+"""A staging server and an index on loopback that keep no file in memory, and a runner of the command."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from typing import NamedTuple
 from benchmarks.rig import measure
 
 _JSON = "application/vnd.pypi.simple.v1+json"
-#: Bytes of a form, fields before the file; METADATA is the largest of them.
-_FORM = 64 << 10
-_PIECE = 1 << 20
-_FIELD = re.compile(rb'name="sha256_digest"\r\n(?:[^\r]+\r\n)*\r\n([0-9a-f]{64})')
-_FILE = re.compile(rb'name="content"; filename="([^"]+)"')
+#: Bytes of an upload form that are searched for its fields, which precede the file; METADATA is the largest.
+_FORM_BYTES = 64 << 10
+_CHUNK_SIZE = 1 << 20
+_DIGEST_FIELD = re.compile(rb'name="sha256_digest"\r\n(?:[^\r]+\r\n)*\r\n([0-9a-f]{64})')
+_FILE_FIELD = re.compile(rb'name="content"; filename="([^"]+)"')
 
-#: Run the command, and say at its end how much memory it ever had, and the CPU time that it took.
-_MEASURED = """
+#: Runs the command, and prints its peak memory and its CPU time at the end.
+_MEASURE_SCRIPT = """
 import os, re, sys
 from wheel_uploader.cli import main
 code = 1
@@ -41,8 +41,8 @@ sys.exit(code)
 """
 
 
-class Ran(NamedTuple):
-    """One run of the command: its exit code, MiB at its peak, CPU and wall seconds, and standard output."""
+class RunResult(NamedTuple):
+    """One run of the command: exit code, peak memory in MiB, CPU and wall seconds, and standard output."""
 
     code: int
     peak: float
@@ -51,12 +51,12 @@ class Ran(NamedTuple):
     output: str
 
 
-def run(folder: Path, *arguments: str) -> Ran:
-    """Run the command in ``folder``; its peak and its CPU time are those of all processes that it begins."""
+def run(folder: Path, *arguments: str) -> RunResult:
+    """Run the command in ``folder``; peak memory and CPU time include its child processes."""
     environment = {**os.environ, "TWINE_USERNAME": "me", "TWINE_PASSWORD": "secret", "NETRC": os.devnull}
-    begun = time.perf_counter()
+    started_at = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, "-c", _MEASURED, *arguments],
+        [sys.executable, "-c", _MEASURE_SCRIPT, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -64,26 +64,26 @@ def run(folder: Path, *arguments: str) -> Ran:
         env=environment,
         stdin=subprocess.DEVNULL,
     )
-    with process, measure.watched(process.pid) as peak:
+    with process, measure.watch_memory(process.pid) as peak:
         stdout, stderr = process.communicate()
-    wall = time.perf_counter() - begun
+    wall = time.perf_counter() - started_at
     measured = re.search(r"^measured (\d+) ([\d.]+)$", stderr, re.MULTILINE)
     if not measured:
-        raise SystemExit(f"the command broke off: {stderr[-2000:]}")
-    most = max(int(measured[1]) / 1024, max(peak, default=0) / 2**20)
-    return Ran(process.returncode, most, float(measured[2]), wall, stdout)
+        raise SystemExit(f"the command failed: {stderr[-2000:]}")
+    peak_mib = max(int(measured[1]) / 1024, max(peak, default=0) / 2**20)
+    return RunResult(process.returncode, peak_mib, float(measured[2]), wall, stdout)
 
 
 class Loopback:
-    """Where files are staged and where they go: ``files``, ``upload``, ``index`` are the URLs."""
+    """The staging server and the index; ``files``, ``upload`` and ``index`` are their URLs."""
 
     def __init__(self, folder: Path, url: str) -> None:
         self.folder = folder
         self.files, self.upload, self.index = f"{url}files/", f"{url}legacy/", f"{url}simple/"
-        #: File name to hex sha256 of what was posted; the bytes are thrown away.
+        #: Hexadecimal SHA-256 of each uploaded file by name; the contents are discarded.
         self.posted: dict[str, str] = {}
-        #: Files of other releases that are listed besides.
-        self.others = 0
+        #: Number of files of other releases in the listing.
+        self.other_files = 0
 
     def page(self) -> bytes:
         files = [
@@ -93,41 +93,43 @@ class Loopback:
         return json.dumps({"meta": {"api-version": "1.0"}, "name": "dipy", "files": files}).encode()
 
     def listing(self) -> bytes:
-        """As nginx lists in JSON."""
+        """Return the listing in the format of nginx's JSON."""
         return json.dumps(
-            [{"name": name, "type": "file", "size": size, "mtime": ""} for name, size in self._listed()]
+            [{"name": name, "type": "file", "size": size, "mtime": ""} for name, size in self._list_files()]
         ).encode()
 
     def page_of_links(self) -> bytes:
-        """As http.server lists."""
-        links = (f'<li><a href="{name}">{name}</a></li>' for name, _ in self._listed())
+        """Return the listing in the format of http.server."""
+        links = (f'<li><a href="{name}">{name}</a></li>' for name, _ in self._list_files())
         return f"<html><body><ul>{''.join(links)}</ul></body></html>".encode()
 
-    def _listed(self) -> Iterator[tuple[str, int]]:
+    def _list_files(self) -> Iterator[tuple[str, int]]:
         yield from ((entry.name, entry.stat().st_size) for entry in os.scandir(self.folder))
-        yield from ((f"dipy-1.{number}.0-py3-none-any.whl", 1000) for number in range(20, 20 + self.others))
+        yield from (
+            (f"dipy-1.{number}.0-py3-none-any.whl", 1000) for number in range(20, 20 + self.other_files)
+        )
 
 
 @contextlib.contextmanager
 def loopback(folder: Path) -> Iterator[Loopback]:
-    """Serve the files of ``folder``, and take whatever is posted."""
+    """Serve the files of ``folder``, and accept all uploads."""
     with _Server(("127.0.0.1", 0), _Handler) as server:
-        server.ends = Loopback(folder, f"http://127.0.0.1:{server.server_port}/")
+        server.loopback = Loopback(folder, f"http://127.0.0.1:{server.server_port}/")
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:
-            yield server.ends
+            yield server.loopback
         finally:
             server.shutdown()
             thread.join()
 
 
 class _Server(http.server.ThreadingHTTPServer):
-    ends: Loopback
+    loopback: Loopback
     daemon_threads = True
 
     def handle_error(self, *_: object) -> None:
-        """Say nothing: a client may go away."""
+        """Print nothing: a client may disconnect."""
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -136,44 +138,44 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     @property
-    def _ends(self) -> Loopback:
+    def _loopback(self) -> Loopback:
         assert isinstance(self.server, _Server)
-        return self.server.ends
+        return self.server.loopback
 
     def do_GET(self) -> None:
-        ends = self._ends
+        loopback = self._loopback
         if self.path == "/files/":
-            self._answer(200, ends.listing(), "application/json")
+            self._respond(200, loopback.listing(), "application/json")
         elif self.path == "/files/html/":
-            self._answer(200, ends.page_of_links(), "text/html")
+            self._respond(200, loopback.page_of_links(), "text/html")
         elif self.path.startswith("/files/"):
-            self._send(ends.folder / Path(self.path).name)
-        elif self.path.startswith("/simple/") and ends.posted:
-            self._answer(200, ends.page(), _JSON)
+            self._send(loopback.folder / Path(self.path).name)
+        elif self.path.startswith("/simple/") and loopback.posted:
+            self._respond(200, loopback.page(), _JSON)
         else:
-            self._answer(404, b"nothing", "text/plain")
+            self._respond(404, b"nothing", "text/plain")
 
     def do_POST(self) -> None:
-        left = int(self.headers["content-length"])
-        head = self.rfile.read(min(left, _FORM))
-        left -= len(head)
-        while left and (piece := self.rfile.read(min(left, _PIECE))):
-            left -= len(piece)
-        digest, name = _FIELD.search(head), _FILE.search(head)
+        remaining = int(self.headers["content-length"])
+        head = self.rfile.read(min(remaining, _FORM_BYTES))
+        remaining -= len(head)
+        while remaining and (chunk := self.rfile.read(min(remaining, _CHUNK_SIZE))):
+            remaining -= len(chunk)
+        digest, name = _DIGEST_FIELD.search(head), _FILE_FIELD.search(head)
         if digest and name:
-            self._ends.posted[name[1].decode()] = digest[1].decode()
-        self._answer(200 if digest and name else 400, b"", "text/plain")
+            self._loopback.posted[name[1].decode()] = digest[1].decode()
+        self._respond(200 if digest and name else 400, b"", "text/plain")
 
-    def _answer(self, status: int, body: bytes, kind: str) -> None:
+    def _respond(self, status: int, body: bytes, content_type: str) -> None:
         self.send_response(status)
-        self.send_header("content-type", kind)
+        self.send_header("content-type", content_type)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
 
     def _send(self, path: Path) -> None:
         status = path.stat()
-        # As nginx makes it; who has the file is told so.
+        # An ETag in the format of nginx, so that a client with the file gets status 304.
         etag = f'"{status.st_mtime_ns:x}-{status.st_size:x}"'
         if self.headers["if-none-match"] == etag:
             self.send_response(304)
@@ -185,7 +187,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.send_header("etag", etag)
             self.send_header("content-length", str(status.st_size))
             self.end_headers()
-            shutil.copyfileobj(file, self.wfile, _PIECE)
+            shutil.copyfileobj(file, self.wfile, _CHUNK_SIZE)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
-        """Say nothing."""
+        """Print nothing."""

@@ -1,9 +1,9 @@
-"""How much memory each stage needs, however large the wheels are: ``python -m benchmarks.memory [MB]``.
+"""Measures the peak memory of each stage with large wheels: ``python -m benchmarks.memory [MB]``.
 
-For a tiny wheel, and for wheels of that many MB (1,000) unpacked, stored, deflated, and with one native
-library of that size, it runs the command as whole processes: as far as the download, the checks (on files
-in the wheelhouse, with nothing remembered), and the index's confirmation. Prints the largest memory that
-each run's processes ever had (VmHWM) as Markdown. Linux only; about 4 GB of disk are used, and given back.
+For a tiny wheel, and for wheels of MB (default 1000) megabytes unpacked (stored, deflated, and with one
+native library of that size), it runs the command as whole processes until the download, until the checks (on
+files in the wheelhouse, without cached inspections), and until the confirmation. It prints the peak memory
+(VmHWM) of each run's processes as Markdown. Linux only; about 4 GB of disk are used temporarily.
 """
 
 from __future__ import annotations
@@ -17,63 +17,80 @@ from pathlib import Path
 from benchmarks.big_wheels import DEFLATED, KINDS, NATIVE, STORED, make
 from benchmarks.loopback import Loopback, loopback, run
 
-#: MB that no run may need.
-GOAL = 150
+#: Limit in MB for every run.
+LIMIT_MB = 150
 
 
 def main() -> None:
     size = int(sys.argv[1] if len(sys.argv) > 1 else 1000) * 1_000_000
-    print(f"| wheel | file, MB | download | check | upload and confirm | seconds in all |\n{'|---' * 6}|")
+    print(f"| wheel | file, MB | download | check | upload and confirm | total seconds |\n{'|---' * 6}|")
     worst = 0.0
     with tempfile.TemporaryDirectory(prefix="wheel-uploader-memory-") as folder:
         for kind, unpacked in ((STORED, 1000), *((kind, size) for kind in KINDS)):
-            worst = max(worst, one(Path(folder), kind, unpacked))
-        worst = max(worst, several(Path(folder), size // 4))
-    said = "below" if worst < GOAL else "NOT below"
-    print(f"\nMiB at the peak of each process; {said} {GOAL}. Python {sys.version.split()[0]}.")
+            worst = max(worst, measure_single(Path(folder), kind, unpacked))
+        worst = max(worst, measure_several(Path(folder), size // 4))
+    verdict = "below" if worst < LIMIT_MB else "NOT below"
+    print(f"\nPeak memory of each run in MiB; {verdict} {LIMIT_MB}. Python {sys.version.split()[0]}.")
 
 
-def one(folder: Path, kind: str, size: int) -> float:
+def measure_single(folder: Path, kind: str, size: int) -> float:
     path = make(folder / "staged", size, kind)
-    return measured(folder, f"one {kind} member of {size / 1e6:,.3g} MB", path.stat().st_size)
+    return measure_stages(folder, f"one {kind} member of {size / 1e6:,.3g} MB", path.stat().st_size)
 
 
-def several(folder: Path, size: int) -> float:
-    """Four at once, as many as there are kinds and a second one."""
+def measure_several(folder: Path, size: int) -> float:
+    """Measure four wheels in one release: one of each kind, and a second deflated one."""
     for number, kind in enumerate((DEFLATED, NATIVE, STORED, DEFLATED)):
         make(folder / "staged", size, kind, f"cp31{number}-cp31{number}-win_amd64" if kind != NATIVE else "")
     files = list((folder / "staged").iterdir())
     total = sum(path.stat().st_size for path in files)
-    return measured(folder, f"{len(files)} wheels of {size / 1e6:,.3g} MB unpacked", total)
+    return measure_stages(folder, f"{len(files)} wheels of {size / 1e6:,.3g} MB unpacked", total)
 
 
-def measured(folder: Path, what: str, size: int) -> float:
-    """Print one row; the largest figure in it."""
-    with loopback(folder / "staged") as ends:
-        whole = [*common(ends), "--repository-url", ends.upload, "--index-url", ends.index, "dipy", "1.11.0"]
+def measure_stages(folder: Path, title: str, size: int) -> float:
+    """Print one row, and return the highest peak in it."""
+    with loopback(folder / "staged") as server:
+        arguments = [
+            *common(server),
+            "--repository-url",
+            server.upload,
+            "--index-url",
+            server.index,
+            "dipy",
+            "1.11.0",
+        ]
         runs = []
         for stage in ("download", "check", "confirm"):
-            ran = run(folder, "--until", stage, *whole)
-            if ran.code:
-                raise SystemExit(f"{what}, {stage}: exit code {ran.code}\n{ran.output}")
-            runs.append(ran)
+            result = run(folder, "--until", stage, *arguments)
+            if result.code:
+                raise SystemExit(f"{title}, {stage}: exit code {result.code}\n{result.output}")
+            runs.append(result)
             for path in (folder / "wheelhouse" / ".wheel-uploader").glob("*.checked.json"):
                 path.unlink()
     shutil.rmtree(folder / "wheelhouse")
     shutil.rmtree(folder / "staged")
-    peaks = " | ".join(f"{each.peak:.0f}" for each in runs)
-    print(f"| {what} | {size / 1e6:.1f} | {peaks} | {sum(each.wall for each in runs):.0f} |", flush=True)
-    return max(each.peak for each in runs)
+    peaks = " | ".join(f"{result.peak:.0f}" for result in runs)
+    print(f"| {title} | {size / 1e6:.1f} | {peaks} | {sum(result.wall for result in runs):.0f} |", flush=True)
+    return max(result.peak for result in runs)
 
 
-def common(ends: Loopback) -> list[str]:
-    ignored = [
+def common(server: Loopback) -> list[str]:
+    ignore_options = [
         f"--ignore={family}" for family in ("archive", "wheel", "native", "name", "content", "release")
     ]
-    return ["-u", ends.files, "-w", "wheelhouse", "--confirm-timeout", "60", "--non-interactive", *ignored]
+    return [
+        "-u",
+        server.files,
+        "-w",
+        "wheelhouse",
+        "--confirm-timeout",
+        "60",
+        "--non-interactive",
+        *ignore_options,
+    ]
 
 
 if __name__ == "__main__":
-    if not os.path.exists("/proc/self/status"):  # noqa: PTH110 - a question, no file
-        raise SystemExit("memory is read from /proc, which only Linux has")
+    if not os.path.exists("/proc/self/status"):  # noqa: PTH110 - Path is not needed for one check
+        raise SystemExit("this benchmark reads memory usage from /proc, so it needs Linux")
     main()

@@ -1,10 +1,9 @@
-"""What reading native code costs, beside unpacking the wheel and beside the libraries of the field.
+"""Measures the cost of reading compiled code, compared with unpacking the wheel and with other libraries.
 
-``python -m benchmarks.native PATHS`` takes wheels and directories of wheels and prints, for each wheel in
-turn and for all together, seconds on one core: inflating every member with zipfile and hashing it; reading
-its native members, symbols of Python's C API included, with our readers, and with pyelftools, macholib and
-pefile; our whole pass (walk, inflate,
-CRC, hashes, native facts); the checks of native code.
+``python -m benchmarks.native PATHS`` takes wheels and directories of wheels. For each wheel and in total, it
+prints the seconds on one core for: inflating every member with zipfile and hashing it; reading the native
+members, including symbols of Python's C API, with our readers, and with pyelftools, macholib and pefile;
+reading the archive (structure, inflating, CRC, hashes, native code); and the checks of native code.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from wheel_uploader.checks import native as native_checks
 from wheel_uploader.models import NativeFormat, Profile, WheelContent, WheelName
 
 T = TypeVar("T")
-COLUMNS = ("inflate+hash", "ours", "libraries", "our pass", "native checks")
+COLUMNS = ("inflate+hash", "ours", "libraries", "archive reader", "native checks")
 
 
 def main() -> None:
@@ -31,11 +30,14 @@ def main() -> None:
     print(f"| {'wheel':60} | natives | {' | '.join(COLUMNS)} |")
     print(f"| {'-' * 60} | --- |{' --- |' * len(COLUMNS)}")
     for path in wheels(sys.argv[1:]):
-        count, seconds = measured(path)
-        totals = [total + each for total, each in zip(totals, seconds, strict=True)]
-        print(row(path.name, count, seconds), flush=True)
-    print(row("together", 0, totals))
-    print(f"\nour pass and the checks: {(totals[3] + totals[4]) / totals[0]:.2f} times inflating and hashing")
+        count, seconds = measure_wheel(path)
+        totals = [total + value for total, value in zip(totals, seconds, strict=True)]
+        print(format_row(path.name, count, seconds), flush=True)
+    print(format_row("total", 0, totals))
+    print(
+        f"\nreading the archive and checking: {(totals[3] + totals[4]) / totals[0]:.2f} times "
+        "inflating and hashing"
+    )
     print(f"our readers: {totals[2] / totals[1]:.0f} times faster than the libraries")
 
 
@@ -45,40 +47,42 @@ def wheels(arguments: list[str]) -> Iterator[Path]:
         yield from sorted(path.glob("*.whl")) if path.is_dir() else [path]
 
 
-def row(name: str, count: int, seconds: list[float]) -> str:
-    return f"| {name[:60]:60} | {count or '':>7} | {' | '.join(f'{each:.3f}' for each in seconds)} |"
+def format_row(name: str, count: int, seconds: list[float]) -> str:
+    return f"| {name[:60]:60} | {count or '':>7} | {' | '.join(f'{value:.3f}' for value in seconds)} |"
 
 
-def measured(path: Path) -> tuple[int, list[float]]:
-    """The number of native members, and the seconds of each column."""
+def measure_wheel(path: Path) -> tuple[int, list[float]]:
+    """Return the number of native members, and the seconds of each column."""
     name = names.parse(path.name)
     assert isinstance(name, WheelName)
-    members, inflating = timed(lambda: inflated(path))
-    facts, ours = timed(lambda: [(native.read(member, data, symbols=True), data) for member, data in members])
-    known = [(fact, data) for fact, data in facts if fact and fact.format not in {None, NativeFormat.WASM}]
-    _, libraries = timed(lambda: [theirs(fact, data) for fact, data in known])
-    content, passing = timed(lambda: archive.read(path, name))
+    members, inflating = time_call(lambda: inflate_and_hash(path))
+    facts, ours = time_call(
+        lambda: [(native.read(member, data, symbols=True), data) for member, data in members]
+    )
+    readable = [(fact, data) for fact, data in facts if fact and fact.format not in {None, NativeFormat.WASM}]
+    _, libraries = time_call(lambda: [theirs(fact, data) for fact, data in readable])
+    content, reading = time_call(lambda: archive.read(path, name))
     assert isinstance(content, WheelContent)
-    _, checking = timed(
+    _, checking = time_call(
         lambda: [list(check.findings(content, path.name, Profile.PYPI)) for check in native_checks.CHECKS]
     )
-    return len(known), [inflating, ours, libraries, passing, checking]
+    return len(readable), [inflating, ours, libraries, reading, checking]
 
 
-def inflated(path: Path) -> list[tuple[str, bytes]]:
-    found = []
+def inflate_and_hash(path: Path) -> list[tuple[str, bytes]]:
+    members = []
     with zipfile.ZipFile(path) as wheel:
         for info in wheel.infolist():
             data = wheel.read(info)
             hashlib.sha256(data).digest()
-            found.append((info.filename, data))
-    return found
+            members.append((info.filename, data))
+    return members
 
 
-def timed(work: Callable[[], T]) -> tuple[T, float]:
-    started = time.perf_counter()
+def time_call(work: Callable[[], T]) -> tuple[T, float]:
+    started_at = time.perf_counter()
     result = work()
-    return result, time.perf_counter() - started
+    return result, time.perf_counter() - started_at
 
 
 if __name__ == "__main__":

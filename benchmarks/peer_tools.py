@@ -1,7 +1,7 @@
-"""The checkers of the field, as commands: they are installed, told apart, run and understood here alone.
+"""Other checkers of wheels, as commands: installs and runs them, and parses their output.
 
-They come from PyPI into a virtual environment of the benchmark's own, but for twine, which is the one that we
-depend on. A peer that cannot be installed is absent, and is said to be.
+They are installed from PyPI into a separate virtual environment, except twine, which is our dependency. A
+peer that cannot be installed is reported as absent.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from wheel_uploader.platforms import families
 
 @dataclass(frozen=True, kw_only=True)
 class Peer:
-    """One checker: what it is called, and the command that judges files."""
+    """An installed checker: its name, and the command that checks files."""
 
     name: str
     package: str
     command: tuple[str, ...]
     version: str
-    #: Takes several files at once; the others are started for each file.
-    many: bool
+    #: True if it accepts several files; otherwise it is started once per file.
+    accepts_many: bool
 
     def takes(self, filename: str) -> bool:
-        """Whether the file is one that this checker is for."""
+        """Return whether this checker applies to the file."""
         platform = filename.removesuffix(".whl").rpartition("-")[2]
         match self.package:
             case "twine" | "pydistcheck" | "uv":
@@ -47,159 +47,180 @@ class Peer:
                 return filename.endswith(".whl")
 
     def commands(self, files: list[Path]) -> list[list[str]]:
-        """What has to be run, one after another, for these files."""
-        taken = [str(path) for path in files if self.takes(path.name)]
-        if self.many:
-            return [[*self.command, *taken]] if taken else []
-        return [[*self.command, path] for path in taken]
+        """Return the commands to run, one after another, to check these files."""
+        accepted = [str(path) for path in files if self.takes(path.name)]
+        if self.accepts_many:
+            return [[*self.command, *accepted]] if accepted else []
+        return [[*self.command, path] for path in accepted]
 
 
-#: Nothing listens there, and nothing is asked: a dry run without an index to compare with stays at home.
-_NOWHERE = "http://127.0.0.1:9/legacy/"
-_UV = ("publish", "--dry-run", "--publish-url", _NOWHERE, "--username", "nobody", "--password", "none")
+#: Nothing listens on this port; a dry run without an index to compare with sends no request.
+_UNUSED_URL = "http://127.0.0.1:9/legacy/"
+_UV_ARGUMENTS = (
+    "publish",
+    "--dry-run",
+    "--publish-url",
+    _UNUSED_URL,
+    "--username",
+    "nobody",
+    "--password",
+    "none",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Command:
-    """How a peer is called here, and started."""
+class _PeerSpec:
+    """The name of a peer, and how to start it."""
 
     name: str
     package: str
-    #: What follows the Python that it is installed for.
+    #: Arguments of the Python interpreter that it is installed for.
     arguments: tuple[str, ...]
-    many: bool
+    accepts_many: bool
 
 
-#: Those whose work ours is compared with, one after another.
-_IN_TURN = (
-    _Command(
+#: Peers that are run one after another and compared with ours.
+_SEQUENTIAL = (
+    _PeerSpec(
         name="check-wheel-contents",
         package="check-wheel-contents",
         arguments=("-m", "check_wheel_contents"),
-        many=True,
+        accepts_many=True,
     ),
-    _Command(
+    _PeerSpec(
         name="twine check --strict",
         package="twine",
         arguments=("-m", "twine", "check", "--strict"),
-        many=True,
+        accepts_many=True,
     ),
-    _Command(
-        name="auditwheel show", package="auditwheel", arguments=("-m", "auditwheel", "show"), many=False
+    _PeerSpec(
+        name="auditwheel show",
+        package="auditwheel",
+        arguments=("-m", "auditwheel", "show"),
+        accepts_many=False,
     ),
-    _Command(name="abi3audit", package="abi3audit", arguments=("-m", "abi3audit"), many=True),
+    _PeerSpec(name="abi3audit", package="abi3audit", arguments=("-m", "abi3audit"), accepts_many=True),
 )
-_BESIDES = (
-    _Command(
+_ADDITIONAL = (
+    _PeerSpec(
         name="pydistcheck",
         package="pydistcheck",
         arguments=("-c", "from pydistcheck.cli import check; check()"),
-        many=True,
+        accepts_many=True,
     ),
-    _Command(name="uv publish --dry-run", package="uv", arguments=("-m", "uv", *_UV), many=True),
+    _PeerSpec(
+        name="uv publish --dry-run", package="uv", arguments=("-m", "uv", *_UV_ARGUMENTS), accepts_many=True
+    ),
 )
-_COMMANDS = (*_IN_TURN, *_BESIDES)
-IN_TURN = tuple(each.name for each in _IN_TURN)
-NAMES = tuple(each.name for each in _COMMANDS)
+_SPECS = (*_SEQUENTIAL, *_ADDITIONAL)
+IN_TURN = tuple(spec.name for spec in _SEQUENTIAL)
+NAMES = tuple(spec.name for spec in _SPECS)
 
 
 @contextlib.contextmanager
 def installed(home: Path | None = None, names: Collection[str] = NAMES) -> Iterator[tuple[Peer, ...]]:
-    """Those of the peers that are there. ``home`` keeps their virtual environment for another run."""
+    """Install the peers and yield those that are available; ``home`` keeps their virtual environment."""
     with tempfile.TemporaryDirectory(prefix="peers-") as folder:
         root = home or Path(folder) / "venv"
         if not root.exists():
             venv.create(root, with_pip=True)
-        yield tuple(_peers(root, [each for each in _COMMANDS if each.name in names]))
+        yield tuple(_install_peers(root, [spec for spec in _SPECS if spec.name in names]))
 
 
 def in_this_python() -> tuple[Peer, ...]:
-    """Those of the peers that are installed beside us, as they are for the tests."""
+    """Return the peers that are installed in this Python environment, as for the tests."""
 
-    def version(package: str) -> str:
+    def find_version(package: str) -> str:
         try:
             return metadata.version(package)
         except metadata.PackageNotFoundError:
             return ""
 
-    return tuple(_peer(each, sys.executable, there) for each in _COMMANDS if (there := version(each.package)))
-
-
-def _peer(each: _Command, python: str, version: str) -> Peer:
-    return Peer(
-        name=each.name,
-        package=each.package,
-        command=(python, *each.arguments),
-        version=version,
-        many=each.many,
+    return tuple(
+        _create_peer(spec, sys.executable, version)
+        for spec in _SPECS
+        if (version := find_version(spec.package))
     )
 
 
-def _peers(root: Path, commands: Iterable[_Command]) -> Iterator[Peer]:
+def _create_peer(spec: _PeerSpec, python: str, version: str) -> Peer:
+    return Peer(
+        name=spec.name,
+        package=spec.package,
+        command=(python, *spec.arguments),
+        version=version,
+        accepts_many=spec.accepts_many,
+    )
+
+
+def _install_peers(root: Path, specs: Iterable[_PeerSpec]) -> Iterator[Peer]:
     python = str(root / ("Scripts" if os.name == "nt" else "bin") / "python")
-    for each in commands:
-        is_ours = each.package == "twine"
-        version = metadata.version("twine") if is_ours else _install(python, each.package)
+    for spec in specs:
+        is_ours = spec.package == "twine"
+        version = metadata.version("twine") if is_ours else _install(python, spec.package)
         if version:
-            yield _peer(each, sys.executable if is_ours else python, version)
+            yield _create_peer(spec, sys.executable if is_ours else python, version)
 
 
 def against(peer: Peer, path: Path) -> frozenset[str]:
-    """What a peer has against one file: see ``meaning``."""
+    """Return the complaints of a peer about one file; see ``parse_complaints``."""
     (command,) = peer.commands([path])
-    done = subprocess.run(command, check=False, capture_output=True, text=True, errors="replace")
-    return meaning(peer, path.name, done.returncode, done.stdout + done.stderr)
+    completed = subprocess.run(command, check=False, capture_output=True, text=True, errors="replace")
+    return parse_complaints(peer, path.name, completed.returncode, completed.stdout + completed.stderr)
 
 
-def meaning(peer: Peer, filename: str, code: int, said: str) -> frozenset[str]:
-    """What a peer has against a file: ``exit`` for a code that is not 0, and what its words mean.
+def parse_complaints(peer: Peer, filename: str, code: int, output: str) -> frozenset[str]:
+    """Return the complaints in a peer's output about a file, with ``exit`` for a nonzero exit code.
 
-    These are the codes of check-wheel-contents and pydistcheck; what twine misses; the platform that
-    auditwheel finds, when it asks for more than one of the file name (it ends with 0 all the same); and the
-    violations that abi3audit counts.
+    They are the codes of check-wheel-contents and pydistcheck, the fields that twine misses, the platform
+    that auditwheel determines if it is newer than one in the file name (with exit code 0 all the same), and
+    the violations that abi3audit counts.
     """
-    words = " ".join(said.split())
-    found = set() if code == 0 else {"exit"}
+    text = " ".join(output.split())
+    complaints = set() if code == 0 else {"exit"}
     match peer.package:
         case "check-wheel-contents":
-            found.update(re.findall(r": (W\d{3}|invalid wheel):", words))
+            complaints.update(re.findall(r": (W\d{3}|invalid wheel):", text))
         case "twine":
-            found.update(re.findall(r"`(long_description\w*)` missing", words))
-            if "`long_description" in words and "FAILED due to warnings" not in words:
-                found.add("rendering")
+            complaints.update(re.findall(r"`(long_description\w*)` missing", text))
+            if "`long_description" in text and "FAILED due to warnings" not in text:
+                complaints.add("rendering")
         case "pydistcheck":
-            found.update(re.findall(r"\d+\. \[([a-z-]+)\]", words))
+            complaints.update(re.findall(r"\d+\. \[([a-z-]+)\]", text))
         case "auditwheel":
             platforms = filename.removesuffix(".whl").rpartition("-")[2].split(".")
-            (tag,) = re.findall(r'is consistent with the following platform tag: "(\w+)"', words) or ("",)
-            if tag and _demand(tag) > min(map(_demand, platforms)):
-                found.add(tag)
+            (tag,) = re.findall(r'is consistent with the following platform tag: "(\w+)"', text) or ("",)
+            if tag and _policy_version(tag) > min(map(_policy_version, platforms)):
+                complaints.add(tag)
         case "abi3audit":
-            found.update(re.findall(r"[1-9]\d* ABI (?:version mismatch|violation)", words))
+            complaints.update(re.findall(r"[1-9]\d* ABI (?:version mismatch|violation)", text))
         case _:
-            # Of uv the exit code is all there is.
+            # uv reports nothing but its exit code.
             pass
-    return frozenset(found)
+    return frozenset(complaints)
 
 
 def against_each(peer: Peer, paths: Sequence[Path]) -> list[frozenset[str]]:
-    """What a peer has against each of many small files; it is started once, and forks for each of them."""
+    """Return the complaints of a peer about many small files; it is started once, and forks per file."""
     if peer.package == "uv":
         return [against(peer, path) for path in paths]
     command = [peer.command[0], str(Path(__file__).with_name("forking.py")), *peer.command[1:]]
-    told = "\n".join(map(str, paths))
-    done = subprocess.run(command, check=True, capture_output=True, text=True, input=told)
-    answers = [json.loads(line) for line in done.stdout.splitlines()]
-    return [meaning(peer, path.name, code, said) for path, (code, said) in zip(paths, answers, strict=True)]
+    file_list = "\n".join(map(str, paths))
+    completed = subprocess.run(command, check=True, capture_output=True, text=True, input=file_list)
+    results = [json.loads(line) for line in completed.stdout.splitlines()]
+    return [
+        parse_complaints(peer, path.name, code, output)
+        for path, (code, output) in zip(paths, results, strict=True)
+    ]
 
 
-def _demand(platform: str) -> tuple[int, ...]:
-    """What a platform tag of Linux asks for, to be compared; ``linux`` is more than any policy promises."""
+def _policy_version(platform: str) -> tuple[int, ...]:
+    """Return the policy version of a Linux platform tag, to compare; ``linux`` is newer than any policy."""
     return families.parse(platform)[1] or (99,)
 
 
 def _install(python: str, package: str) -> str:
-    """Its version, or nothing where PyPI cannot be reached."""
+    """Install a package, and return its version; empty if PyPI cannot be reached."""
     pip = [python, "-m", "pip", "--disable-pip-version-check", "-q", "install", package]
     version = [python, "-c", f"from importlib.metadata import version; print(version({package!r}))"]
     subprocess.run(pip, check=False, capture_output=True)

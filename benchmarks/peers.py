@@ -1,14 +1,13 @@
-"""Which of our checks the checkers of the field have too, by planted faults.
+"""Counts how many planted faults other checkers detect.
 
 ``python -m benchmarks.peers`` takes the wheels and sdists of tests/test_checks_*.py, which have one planted
-fault each, gives each to those of check-wheel-contents, ``twine check --strict``, ``auditwheel show``,
-abi3audit, pydistcheck and ``uv publish --dry-run`` that are for such a file, and prints how many each of them
-sees: by family, which is the table of README.rst, and by check.
+fault each, and runs check-wheel-contents, ``twine check --strict``, ``auditwheel show``, abi3audit,
+pydistcheck and ``uv publish --dry-run`` on the files that they apply to. It prints how many faults each of
+them detects: by family, which is the table of README.rst, and by check.
 
-A peer sees a fault when it has something against the file (see ``peer_tools.meaning``) that it has not
-against the same file without the fault. The rule is kind: any other complaint than the one about the fault
-counts, and so does a traceback. The checks of the release as a whole are left out: no peer looks at more
-than a file.
+A peer detects a fault if it has a complaint (see ``peer_tools.parse_complaints``) about the file that it does
+not have about the same file without the fault. The rule favours the peers: any new complaint counts, as does
+a traceback. The checks of the release as a whole are left out, because no peer looks at more than one file.
 """
 
 from __future__ import annotations
@@ -37,8 +36,8 @@ from tests.zips import DIST_INFO, SDIST, WHEEL, content, tagged
 from wheel_uploader import checks
 from wheel_uploader.models import Profile
 
-#: Names with one fault each; tests/test_checks_name.py has more of each kind.
-NAMES = (
+#: Names with one fault each: check, project, version, tag. tests/test_checks_name.py has more of each kind.
+FAULTY_NAMES = (
     ("name/invalid", "dipy", "1.0_1", "py3-none-any"),
     ("name/not-normalized", "Some_Thing", "1.0", "py3-none-any"),
     ("name/not-normalized", "some.thing", "1.0", "py3-none-any"),
@@ -55,7 +54,7 @@ NAMES = (
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """A file with a planted fault, and the same without it."""
+    """A file with a planted fault, and the same file without it."""
 
     check: str
     filename: str
@@ -65,25 +64,27 @@ class Case:
 
 
 def cases() -> Iterator[Case]:
-    """Every wheel and sdist of the tests that has a planted fault."""
-    for project, version, tag, check in ((p, v, t, c) for c, p, v, t in NAMES):
+    """Yield every wheel and sdist of the tests that has a planted fault."""
+    for project, version, tag, check in ((p, v, t, c) for c, p, v, t in FAULTY_NAMES):
         data = wheel_bytes(project, version, tag, metadata=METADATA.format(project=project, version=version))
-        yield case(check, f"{project}-{version}-{tag}.whl", data)
+        yield make_wheel_case(check, f"{project}-{version}-{tag}.whl", data)
     for module in (test_checks_archive, test_checks_record, test_checks_metadata):
         for data, check in module.FAULTS.values():
-            yield case(check, WHEEL, data)
+            yield make_wheel_case(check, WHEEL, data)
     for fault, (data, check, _) in test_checks_content.FAULTS.items():
-        yield case(check, tagged(test_checks_content.LINUX) if fault.startswith("bytecode ") else WHEEL, data)
+        yield make_wheel_case(
+            check, tagged(test_checks_content.LINUX) if fault.startswith("bytecode ") else WHEEL, data
+        )
     for data, filename, check in test_checks_wheel.FAULTS.values():
-        yield case(check, filename, data)
+        yield make_wheel_case(check, filename, data)
     for data, filename, check in test_checks_sdist.FAULTS.values():
         yield Case(check=check, filename=filename, data=data, good_filename=SDIST, good=sdist_bytes())
-    yield from _native()
-    yield from _by_hand()
+    yield from _native_cases()
+    yield from _handmade_cases()
 
 
-def case(check: str, filename: str, data: bytes) -> Case:
-    """A wheel; without its fault it is a good one for the same system, where that is a system."""
+def make_wheel_case(check: str, filename: str, data: bytes) -> Case:
+    """Return the case of a wheel; without the fault it is a valid wheel for the same Linux tag, or pure."""
     tag = "-".join(filename.removesuffix(".whl").split("-")[-3:])
     if "linux" not in tag:
         tag = "py3-none-any"
@@ -92,7 +93,7 @@ def case(check: str, filename: str, data: bytes) -> Case:
     )
 
 
-def _native() -> Iterator[Case]:
+def _native_cases() -> Iterator[Case]:
     for check, tag, files, without in test_checks_native.FAULTS.values():
         good_tag, good_files = (without, files) if isinstance(without, str) else (tag, without)
         yield Case(
@@ -104,30 +105,30 @@ def _native() -> Iterator[Case]:
         )
 
 
-def _by_hand() -> Iterator[Case]:
-    """Faults that stand in no table, because they trip several checks."""
-    yield case("archive/bomb", WHEEL, test_checks_archive.bomb("dipy/zeros", 128 << 20))
+def _handmade_cases() -> Iterator[Case]:
+    """Yield faults that the tables of the tests lack, because they trigger several checks."""
+    yield make_wheel_case("archive/bomb", WHEEL, test_checks_archive.bomb("dipy/zeros", 128 << 20))
     for check, member, data in (
         ("wheel/not-utf8", "WHEEL", b"Wheel-Version: 1.0\nGenerator: \xff\nRoot-Is-Purelib: true\n"),
         ("metadata/not-utf8", "METADATA", test_checks_metadata.GOOD.replace("A.", "\xc4.").encode("latin-1")),
     ):
-        yield case(check, WHEEL, zip_bytes({**wheel_members(), f"{DIST_INFO}/{member}": data}))
+        yield make_wheel_case(check, WHEEL, zip_bytes({**wheel_members(), f"{DIST_INFO}/{member}": data}))
 
 
-def seen_by_us(planted: Case) -> bool:
-    found = checks.run([content(planted.data, planted.filename)], profile=Profile.PYPI)
-    return planted.check in {finding.check for finding in found}
+def is_detected_by_us(planted: Case) -> bool:
+    findings = checks.run([content(planted.data, planted.filename)], profile=Profile.PYPI)
+    return planted.check in {finding.check for finding in findings}
 
 
-# --- what a peer says --------------------------------------------------------------------------------
+# --- detection by a peer -----------------------------------------------------------------------------
 
 
-def seen_by(peer: peer_tools.Peer, planted: Sequence[Case]) -> list[bool | None]:
-    """Whether the peer sees the fault of each; None for a file that it is not for."""
+def detect_faults(peer: peer_tools.Peer, planted: Sequence[Case]) -> list[bool | None]:
+    """Return for each case whether the peer detects the fault; None if it does not apply to the file."""
     files: dict[tuple[str, bytes], frozenset[str]] = {
         file: frozenset()
-        for each in planted
-        for file in ((each.filename, each.data), (each.good_filename, each.good))
+        for case in planted
+        for file in ((case.filename, case.data), (case.good_filename, case.good))
         if peer.takes(file[0])
     }
     with tempfile.TemporaryDirectory(prefix="planted-") as folder:
@@ -137,10 +138,10 @@ def seen_by(peer: peer_tools.Peer, planted: Sequence[Case]) -> list[bool | None]
             path.write_bytes(data)
         files.update(zip(files, peer_tools.against_each(peer, paths), strict=True))
     return [
-        bool(files[each.filename, each.data] - files.get((each.good_filename, each.good), frozenset()))
-        if peer.takes(each.filename)
+        bool(files[case.filename, case.data] - files.get((case.good_filename, case.good), frozenset()))
+        if peer.takes(case.filename)
         else None
-        for each in planted
+        for case in planted
     ]
 
 
@@ -148,8 +149,8 @@ def seen_by(peer: peer_tools.Peer, planted: Sequence[Case]) -> list[bool | None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judged:
-    """A planted fault, and who sees it; None for a peer that the file is not for."""
+class Detection:
+    """The detection of a planted fault, by us and by each peer; None if the peer does not apply."""
 
     check: str
     ours: bool
@@ -160,64 +161,72 @@ class Judged:
         return self.check.partition("/")[0]
 
 
-def seen(judged: Iterable[Judged], by: str) -> str:
-    """How many of these faults a peer sees; a dash where it is for none of the files."""
-    verdicts = [each.peers.get(by) for each in judged]
+def count_detected(detections: Iterable[Detection], peer: str) -> str:
+    """Return the number of faults that a peer detects; a dash if it applies to none of the files."""
+    verdicts = [detection.peers.get(peer) for detection in detections]
     return "\N{EN DASH}" if all(verdict is None for verdict in verdicts) else str(sum(map(bool, verdicts)))
 
 
-def by_family(judged: Sequence[Judged]) -> list[list[str]]:
-    """A row for each of those who look, a column for each family."""
-    families = list(dict.fromkeys(each.family for each in judged))
-    groups = [*([each for each in judged if each.family == family] for family in families), list(judged)]
+def by_family(detections: Sequence[Detection]) -> list[list[str]]:
+    """Return a row for each checker, with a column for each family."""
+    families = list(dict.fromkeys(detection.family for detection in detections))
+    groups = [[item for item in detections if item.family == family] for family in families]
+    groups.append(list(detections))
     rows = [["", *families, "together"], ["planted faults", *(str(len(group)) for group in groups)]]
-    rows.append(["wheel-uploader", *(str(sum(each.ours for each in group)) for group in groups)])
-    rows += [[name, *(seen(group, name) for group in groups)] for name in peer_tools.NAMES]
-    rows.append(["at least one of the six", *(str(sum(any(e.peers.values()) for e in g)) for g in groups)])
+    rows.append(["wheel-uploader", *(str(sum(item.ours for item in group)) for group in groups)])
+    rows += [[name, *(count_detected(group, name) for group in groups)] for name in peer_tools.NAMES]
+    rows.append(
+        [
+            "at least one of the six",
+            *(str(sum(any(item.peers.values()) for item in group)) for group in groups),
+        ]
+    )
     return rows
 
 
-def by_check(judged: Sequence[Judged]) -> list[list[str]]:
-    """A row for each check."""
+def by_check(detections: Sequence[Detection]) -> list[list[str]]:
+    """Return a row for each check."""
     rows = [["id", "planted", "ours", *peer_tools.NAMES]]
-    for check, group in itertools.groupby(judged, lambda each: each.check):
-        those = list(group)
-        counts = [str(len(those)), str(sum(each.ours for each in those))]
-        rows.append([f"``{check}``", *counts, *(seen(those, name) for name in peer_tools.NAMES)])
+    for check, group in itertools.groupby(detections, lambda item: item.check):
+        items = list(group)
+        counts = [str(len(items)), str(sum(item.ours for item in items))]
+        rows.append([f"``{check}``", *counts, *(count_detected(items, name) for name in peer_tools.NAMES)])
     return rows
 
 
 @click.command()
-@click.option("--venv", type=click.Path(path_type=Path), help="Keep the peers here, for another run.")
+@click.option(
+    "--venv", type=click.Path(path_type=Path), help="Keep the virtual environment of the peers here."
+)
 def main(venv: Path | None) -> None:
-    """Print which planted faults the peers see, by family and by check; fail when one of ours is not seen."""
-    order = {check.id: at for at, check in enumerate(checks.CHECKS)}
-    planted = sorted(cases(), key=lambda each: order[each.check])
+    """Print which planted faults the peers detect, by family and by check; fail if we miss one."""
+    order = {check.id: position for position, check in enumerate(checks.CHECKS)}
+    planted = sorted(cases(), key=lambda case: order[case.check])
     with peer_tools.installed(venv) as peers, ThreadPoolExecutor(len(peers)) as pool:
         verdicts = dict(
-            zip((p.name for p in peers), pool.map(lambda p: seen_by(p, planted), peers), strict=True)
+            zip((p.name for p in peers), pool.map(lambda p: detect_faults(p, planted), peers), strict=True)
         )
-    judged = [
-        Judged(
-            check=each.check,
-            ours=seen_by_us(each),
-            peers={name: seen[number] for name, seen in verdicts.items()},
+    detections = [
+        Detection(
+            check=case.check,
+            ours=is_detected_by_us(case),
+            peers={name: verdict[number] for name, verdict in verdicts.items()},
         )
-        for number, each in enumerate(planted)
+        for number, case in enumerate(planted)
     ]
-    print(table(by_family(judged)), end="\n\n")
-    print(table(by_check(judged)), end="\n\n")
+    print(format_table(by_family(detections)), end="\n\n")
+    print(format_table(by_check(detections)), end="\n\n")
     print(", ".join(f"{peer.package} {peer.version}" for peer in peers))
     absent = set(peer_tools.NAMES) - {peer.name for peer in peers}
     print(f"absent: {', '.join(sorted(absent)) or 'none'}")
-    without = [each for each in order if each not in {case.check for case in planted}]
-    print(f"checks without a file of their own here: {', '.join(without)}")
-    if missed := [each.check for each in judged if not each.ours]:
-        raise click.ClickException(f"planted and not seen by us: {', '.join(missed)}")
+    without_case = [check for check in order if check not in {case.check for case in planted}]
+    print(f"checks without a planted fault: {', '.join(without_case)}")
+    if missed := [item.check for item in detections if not item.ours]:
+        raise click.ClickException(f"planted faults that we missed: {', '.join(missed)}")
 
 
-def table(rows: Sequence[Sequence[str]]) -> str:
-    """A simple table of reStructuredText."""
+def format_table(rows: Sequence[Sequence[str]]) -> str:
+    """Return a simple table in reStructuredText."""
     cells = [[cell or "\\" for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
     rule = "  ".join("=" * width for width in widths)

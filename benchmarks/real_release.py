@@ -1,9 +1,9 @@
-"""A whole real release, from real web servers to real indexes.
+"""Publishes a complete real release, from real web servers to real indexes.
 
 ``python -m benchmarks.real_release dipy 1.11.0`` fetches every wheel of the release with pip, by name, for
 all platforms; serves them with nginx and with Apache (FancyIndexing, HTMLTable); runs wheel-uploader to a
-pypiserver and to a devpi-server, each twice; compares what the index serves byte for byte; lets pip install
-from it. Prints a table in Markdown and how it was measured.
+pypiserver and to a devpi-server, each twice; compares the served files byte for byte; and installs the
+release with pip. It prints a table in Markdown and how it was measured.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from tests import indexes, servers
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One run of the command, as a whole process."""
+    """The measurements of one run of the command, as a whole process."""
 
     staging: str
     index: str
@@ -40,31 +40,31 @@ class Run:
     seconds: float
     megabytes: float
     files: int
-    posted: int
-    bodies: int
+    posts: int
+    downloads: int
 
 
 @click.command()
 @click.argument("project")
 @click.argument("version")
-@click.option("--cache", type=click.Path(path_type=Path), help="Keep the fetched wheels here.")
+@click.option("--cache", type=click.Path(path_type=Path), help="Keep the downloaded wheels here.")
 @click.option("--sign/--no-sign", default=False, help="Run with -s and a key made for this run.")
 def main(project: str, version: str, cache: Path | None, sign: bool) -> None:
-    """Take every wheel of PROJECT VERSION from real servers to real indexes, twice each."""
+    """Publish every wheel of PROJECT VERSION from real servers to real indexes, twice each."""
     with tempfile.TemporaryDirectory(prefix="real-release-") as folder:
         home = Path(folder)
         staged = (cache or home) / f"{project}-{version}"
         releases.fetch(project, version, staged)
-        files = {path.name: _sha256(path) for path in sorted(staged.iterdir())}
+        files = {path.name: _compute_sha256(path) for path in sorted(staged.iterdir())}
         size = sum(path.stat().st_size for path in staged.iterdir())
         print(f"{project} {version}: {len(files)} files, {size / 1e6:.0f} MB\n")
-        environment = _environment(home, sign)
-        _print_head()
+        environment = _build_environment(home, sign)
+        _print_header()
         for staging, index in COMBINATIONS:
             for run in publish(project, version, staged, files, staging, index, environment, sign=sign):
-                _print(run)
-        lone = check_alone(project, version, staged, environment)
-        print(f"\n{lone}")
+                _print_row(run)
+        summary = measure_checks(project, version, staged, environment)
+        print(f"\n{summary}")
 
 
 # --- one combination of servers --------------------------------------------------------------------
@@ -85,8 +85,8 @@ COMBINATIONS = (
 
 
 @contextlib.contextmanager
-def _index(kind: str, folder: Path) -> Iterator[tuple[str, str, dict[str, str]]]:
-    """Upload URL, simple URL, and the credentials for twine."""
+def _run_index(kind: str, folder: Path) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Run an index, and yield its upload URL, its simple URL, and the credentials for twine."""
     if kind == "pypiserver":
         with indexes.pypiserver(folder / "packages", users={"me": "my-password"}) as url:
             yield url, f"{url}simple/", {"TWINE_USERNAME": "me", "TWINE_PASSWORD": "my-password"}
@@ -108,17 +108,17 @@ def publish(
     *,
     sign: bool,
 ) -> Iterator[Run]:
-    """Publish twice, then compare what the index serves with what was staged, and install it."""
+    """Publish twice, then compare the served files with the staged ones, and install the release."""
     with (
         tempfile.TemporaryDirectory() as folder,
         STAGING[staging](staged) as listing,
-        _index(index, Path(folder) / "index") as (upload_url, simple_url, login),
+        _run_index(index, Path(folder) / "index") as (upload_url, simple_url, login),
     ):
-        house = Path(folder) / "wheelhouse"
+        wheelhouse = Path(folder) / "wheelhouse"
         for number in (1, 2):
-            command = ["-u", listing, "-v", "-w", str(house), "--repository-url", upload_url]
+            command = ["-u", listing, "-v", "-w", str(wheelhouse), "--repository-url", upload_url]
             command += ["-s"] if sign else []
-            # Real releases have real faults: DLLs that nobody ships, in wheels for Windows that are on PyPI.
+            # Some Windows wheels on PyPI need DLLs that neither they nor Windows contain.
             command += ["--ignore", "native/missing-library"]
             report, seconds, memory = _run([*command, project, version], environment | login)
             uploads = [file["upload"] for file in report["files"]]
@@ -131,34 +131,34 @@ def publish(
                 files=sum(
                     file.get("confirmed_sha256") == files[file["filename"]] for file in report["files"]
                 ),
-                posted=sum(upload["attempts"] for upload in uploads),
-                bodies=sum(file["fetched"] == "downloaded" for file in report["files"]),
+                posts=sum(upload["attempts"] for upload in uploads),
+                downloads=sum(file["fetched"] == "downloaded" for file in report["files"]),
             )
         _compare(project, simple_url, files)
         _install(project, version, simple_url, Path(folder) / "installed")
 
 
 def _run(arguments: list[str], environment: dict[str, str]) -> tuple[Any, float, float]:
-    """The report, the wall seconds and the peak memory in MB of one run of the command."""
+    """Run the command; return its report, the wall seconds, and the peak memory in MB."""
     command = [sys.executable, "-m", "wheel_uploader", "--format", "json", *arguments]
-    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as talk:
-        begun = time.monotonic()
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as log:
+        started_at = time.monotonic()
         process = subprocess.Popen(
-            command, stdout=output, stderr=talk, stdin=subprocess.DEVNULL, env=environment
+            command, stdout=output, stderr=log, stdin=subprocess.DEVNULL, env=environment
         )
-        # wait4 counts this process alone, not the servers that run beside it.
+        # wait4 counts only this process, not the servers that run at the same time.
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
-        seconds = time.monotonic() - begun
+        seconds = time.monotonic() - started_at
         output.seek(0)
-        talk.seek(0)
+        log.seek(0)
         if process.returncode:
-            raise click.ClickException(f"exit {process.returncode}: {talk.read().decode()[-2000:]}")
+            raise click.ClickException(f"exit {process.returncode}: {log.read().decode()[-2000:]}")
         return json.load(output), seconds, usage.ru_maxrss / 1000
 
 
 def _compare(project: str, simple_url: str, files: dict[str, str]) -> None:
-    """Fetch every file that the index serves with a client of its own, and compare the bytes."""
+    """Download every file from the index with an independent client, and compare the hashes."""
     from bs4 import BeautifulSoup
 
     with httpx.Client(trust_env=False, timeout=120) as client:
@@ -167,20 +167,20 @@ def _compare(project: str, simple_url: str, files: dict[str, str]) -> None:
         for link in BeautifulSoup(page.text, "lxml").find_all("a"):
             url = page.url.join(str(link["href"]))
             digest = hashlib.sha256()
-            # In pieces: what this process holds would count as the peak of the next one that it starts.
+            # In chunks: a child process starts with the peak memory of this process.
             with client.stream("GET", url) as response:
-                for piece in response.iter_bytes():
-                    digest.update(piece)
+                for chunk in response.iter_bytes():
+                    digest.update(chunk)
             served[url.path.rpartition("/")[2]] = digest.hexdigest()
     if served != files:
         raise click.ClickException(
-            f"the index serves {len(served)} files, not our {len(files)}, or other bytes"
+            f"the index serves {len(served)} files instead of {len(files)}, or different contents"
         )
 
 
 def _install(project: str, version: str, simple_url: str, folder: Path) -> None:
     command = [*releases.PIP, "install", "--no-deps", "--target", str(folder), "--index-url", simple_url]
-    # Without the person's own configuration, which may name other indexes.
+    # Without the user's configuration, which may name other indexes.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
     environment["PIP_CONFIG_FILE"] = os.devnull
     subprocess.run([*command, f"{project}=={version}"], check=True, env=environment)
@@ -188,18 +188,18 @@ def _install(project: str, version: str, simple_url: str, folder: Path) -> None:
         raise click.ClickException(f"pip did not install {project} from {simple_url}")
 
 
-def check_alone(project: str, version: str, staged: Path, environment: dict[str, str]) -> str:
-    """How long verification and all checks take when nothing comes over a network."""
+def measure_checks(project: str, version: str, staged: Path, environment: dict[str, str]) -> str:
+    """Measure verification and all checks of local files, and return a summary."""
     command = ["-u", str(staged), "--until", "check", "--ignore", "native/missing-library"]
     command += [project, version]
     _, seconds, memory = _run(command, environment)
     return f"Verified and checked in place, --until check: {seconds:.1f} s, peak memory {memory:.0f} MB."
 
 
-# --- the rest --------------------------------------------------------------------------------------
+# --- helpers ---------------------------------------------------------------------------------------
 
 
-def _environment(home: Path, sign: bool) -> dict[str, str]:
+def _build_environment(home: Path, sign: bool) -> dict[str, str]:
     environment = {
         name: value
         for name, value in os.environ.items()
@@ -210,7 +210,7 @@ def _environment(home: Path, sign: bool) -> dict[str, str]:
         keys = home / "gpg"
         keys.mkdir(mode=0o700)
         environment["GNUPGHOME"] = str(keys)
-        make = [
+        command = [
             "gpg",
             "--batch",
             "--passphrase",
@@ -219,24 +219,24 @@ def _environment(home: Path, sign: bool) -> dict[str, str]:
             "Release <me@example.com>",
             "ed25519",
         ]
-        subprocess.run(make, check=True, env=environment, capture_output=True)
+        subprocess.run(command, check=True, env=environment, capture_output=True)
     return environment
 
 
-def _sha256(path: Path) -> str:
+def _compute_sha256(path: Path) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _print_head() -> None:
+def _print_header() -> None:
     print(f"On loopback, Python {platform.python_version()}, {os.cpu_count()} processors; whole processes.\n")
-    print("| staged on | index | run | files confirmed | POSTs | bodies fetched | seconds | peak MB |")
+    print("| staged on | index | run | files confirmed | POSTs | downloads | seconds | peak MB |")
     print("|---|---|---|---|---|---|---|---|")
 
 
-def _print(run: Run) -> None:
+def _print_row(run: Run) -> None:
     print(
-        f"| {run.staging} | {run.index} | {run.number} | {run.files} | {run.posted} | {run.bodies} "
+        f"| {run.staging} | {run.index} | {run.number} | {run.files} | {run.posts} | {run.downloads} "
         f"| {run.seconds:.1f} | {run.megabytes:.0f} |",
         flush=True,
     )

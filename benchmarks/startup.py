@@ -1,8 +1,8 @@
-"""How long it takes until something is on the screen: ``python -m benchmarks.startup [RUNS]``.
+"""Measures the time to the first line of output: ``python -m benchmarks.startup [RUNS]``.
 
-Whole processes, one after another: ``--help``; and runs against a server of this machine, until their first
-line and until their end, of an index page in JSON, of a listing in HTML, and of a wheel that is downloaded
-and checked. Prints the medians as Markdown; CPU seconds are those of the process, its own start included.
+It measures whole processes, one after another, until their first line and until their end: ``--help``, and
+runs against a local server that list an index page in JSON, list an HTML page, and download and check a
+wheel. It prints the medians as Markdown; CPU seconds include the start of the process.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ RUNS = 15
 _JSON = "application/vnd.pypi.simple.v1+json"
 
 
-class Took(NamedTuple):
-    """Seconds of one process: until its first line, until its end, and of CPU time."""
+class Timing(NamedTuple):
+    """Seconds of one process: until its first line, until its end, and CPU time."""
 
     first: float
     wall: float
@@ -37,22 +37,22 @@ class Took(NamedTuple):
 
 def main() -> None:
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else RUNS
-    # What is installed is compiled; here the first run may do it.
+    # Installed packages have compiled bytecode; here the first run may write it.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     with tempfile.TemporaryDirectory() as folder, served(Path(folder)) as url:
-        ours = [sys.executable, "-m", "wheel_uploader"]
-        listing = [*ours, "--until", "list", "-u"]
+        program = [sys.executable, "-m", "wheel_uploader"]
+        listing = [*program, "--until", "list", "-u"]
         commands = {
             "python -c 'print()'": [sys.executable, "-c", "print()"],
-            "--help": [*ours, "--help"],
+            "--help": [*program, "--help"],
             "--until list, an index page in JSON": [*listing, f"{url}simple/dipy/", "dipy"],
             "--until list, a listing in HTML": [*listing, f"{url}files/", "dipy"],
-            "--until check, a wheel over HTTP": [*ours, "--until", "check", "-u", f"{url}files/", "dipy"],
+            "--until check, a wheel over HTTP": [*program, "--until", "check", "-u", f"{url}files/", "dipy"],
         }
         for command in commands.values():
-            timed(command, folder)  # what is compiled once is not measured
-        # Round by round: what disturbs the machine for a while disturbs each of them.
-        rounds = [{name: timed(command, folder) for name, command in commands.items()} for _ in range(runs)]
+            measure(command, folder)  # warm up: the first run writes bytecode
+        # In rounds, so that a temporary disturbance of the machine affects all commands.
+        rounds = [{name: measure(command, folder) for name, command in commands.items()} for _ in range(runs)]
     print("| run | first line | end | CPU |")
     print("|---|---|---|---|")
     for name in commands:
@@ -65,25 +65,25 @@ def main() -> None:
     print(f"\nSeconds, medians of {runs}; {machine}.")
 
 
-def timed(command: list[str], folder: str) -> Took:
-    before, begun = os.times(), time.perf_counter()
+def measure(command: list[str], folder: str) -> Timing:
+    before, started_at = os.times(), time.perf_counter()
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, cwd=folder
     ) as process:
         assert process.stdout
         process.stdout.readline()
-        first = time.perf_counter() - begun
+        first = time.perf_counter() - started_at
         process.stdout.read()
-    wall, after = time.perf_counter() - begun, os.times()
+    wall, after = time.perf_counter() - started_at, os.times()
     if process.returncode:
-        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
+        raise SystemExit(f"{' '.join(command)} exited with {process.returncode}")
     cpu = after.children_user + after.children_system - before.children_user - before.children_system
-    return Took(first, wall, cpu)
+    return Timing(first, wall, cpu)
 
 
 @contextlib.contextmanager
 def served(folder: Path) -> Iterator[str]:
-    """The URL of a server on loopback that has one wheel, listed in JSON and in HTML."""
+    """Serve one wheel on loopback, listed in JSON and in HTML, and yield the URL."""
     wheel = wheels.make_wheel(folder)
     page = {
         "meta": {"api-version": "1.0"},
@@ -101,15 +101,15 @@ def served(folder: Path) -> Iterator[str]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            body, kind = bodies.get(self.path, (b"", "text/plain"))
+            body, content_type = bodies.get(self.path, (b"", "text/plain"))
             self.send_response(200 if body else 404)
-            self.send_header("content-type", kind)
+            self.send_header("content-type", content_type)
             self.send_header("content-length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
-            """Say nothing."""
+            """Print nothing."""
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)

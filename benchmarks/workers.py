@@ -1,7 +1,7 @@
-"""Threads or processes for the checks: ``python -m benchmarks.workers FOLDER``.
+"""Compares threads and processes for the checks: ``python -m benchmarks.workers FOLDER``.
 
-Judges every wheel of FOLDER (one pass, all checks) one by one, in threads, and in processes that are there
-already and that are begun for it, as many as there are cores; three rounds of all, medians as Markdown.
+It inspects every wheel in FOLDER (reading and all checks) one by one, in threads, in running processes, and
+in new processes, one per core. It prints the medians of three rounds as Markdown.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from wheel_uploader.models import Inspection, Profile
 ROUNDS = 3
 
 
-def judge(path: Path) -> Inspection:
-    """The work for one wheel; the result goes back to who asked, from another process as well."""
+def inspect_wheel(path: Path) -> Inspection:
+    """Read and check one wheel; the result must be picklable, to be returned from another process."""
     content = archive.read(path, names.parse(path.name))
     archive.damage(content)
     return checks.inspect(content, profile=Profile.PYPI)
@@ -34,38 +34,38 @@ def main() -> None:
     cores = os.cpu_count() or 1
     spawn = get_context("spawn")
 
-    def fresh() -> None:
+    def run_in_new_processes() -> None:
         with ProcessPoolExecutor(cores, mp_context=spawn) as pool:
-            list(pool.map(judge, paths))
+            list(pool.map(inspect_wheel, paths))
 
     with ThreadPoolExecutor(cores) as threads, ProcessPoolExecutor(cores, mp_context=spawn) as processes:
-        ways: dict[str, Callable[[], object]] = {
-            "one by one": lambda: [judge(path) for path in paths],
-            f"{cores} threads": lambda: mapped(threads, paths),
-            f"{cores} processes, ready": lambda: mapped(processes, paths),
-            f"{cores} processes, begun for it": fresh,
+        methods: dict[str, Callable[[], object]] = {
+            "one by one": lambda: [inspect_wheel(path) for path in paths],
+            f"{cores} threads": lambda: map_paths(threads, paths),
+            f"{cores} processes, ready": lambda: map_paths(processes, paths),
+            f"{cores} processes, started for it": run_in_new_processes,
         }
-        for work in ways.values():
+        for work in methods.values():
             work()
-        rounds = [{name: seconds(work) for name, work in ways.items()} for _ in range(ROUNDS)]
+        rounds = [{name: measure_seconds(work) for name, work in methods.items()} for _ in range(ROUNDS)]
     size = sum(path.stat().st_size for path in paths) / 1e6
     print(f"{len(paths)} wheels, {size:.0f} MB, with {inflate.codec.__name__}\n")
-    print("| way | seconds | times one by one |")
+    print("| method | seconds | times one by one |")
     print("|---|---|---|")
-    medians = {name: statistics.median(each[name] for each in rounds) for name in ways}
+    medians = {name: statistics.median(times[name] for times in rounds) for name in methods}
     for name, median in medians.items():
         print(f"| {name} | {median:.2f} | {median / medians['one by one']:.2f} |")
     print(f"\nPython {sys.version.split()[0]}, {cores} cores, load {os.getloadavg()[0]:.1f}.")
 
 
-def mapped(pool: Executor, paths: list[Path]) -> object:
-    return list(pool.map(judge, paths))
+def map_paths(pool: Executor, paths: list[Path]) -> object:
+    return list(pool.map(inspect_wheel, paths))
 
 
-def seconds(work: Callable[[], object]) -> float:
-    begun = time.perf_counter()
+def measure_seconds(work: Callable[[], object]) -> float:
+    started_at = time.perf_counter()
     work()
-    return time.perf_counter() - begun
+    return time.perf_counter() - started_at
 
 
 if __name__ == "__main__":

@@ -151,7 +151,7 @@ def test_a_disagreement_is_told_whoever_is_alone(tmp_path: Path) -> None:
     )
     told = [str(each) for each in interoperate.compare(path, peer, frozenset({"exit", "W008"}))]
     assert told == [
-        f"{path.name}: check-wheel-contents alone: W008",
-        f"{path.name}: we alone: content/stray-toplevel",
+        f"{path.name}: reported only by check-wheel-contents: W008",
+        f"{path.name}: reported only by us: content/stray-toplevel",
     ]
     assert list(interoperate.compare(path, peer, frozenset({"exit", "W003"}))) == []

@@ -1,1 +1,1 @@
-"""What the benchmarks stand on: a line with delay and rate, real servers behind it, measured commands."""
+"""Shared parts of the benchmarks: a line with delay and rate, real servers behind it, measured commands."""

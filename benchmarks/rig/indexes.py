@@ -1,4 +1,4 @@
-"""Real package indexes on the far side of a line, each fresh and empty, behind nginx with TLS."""
+"""Runs real package indexes on the server's side of a line, each new and empty, behind nginx with TLS."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from benchmarks.rig.link import Link
-from benchmarks.rig.places import free_port, nginx, running
+from benchmarks.rig.places import free_port, nginx, run_server
 from tests.servers import Certificate
 
 KINDS = ("slow", "pypiserver", "devpi")
@@ -20,30 +20,30 @@ KINDS = ("slow", "pypiserver", "devpi")
 
 @dataclass(frozen=True, kw_only=True)
 class Index:
-    """Where to post, where to read, with whose credentials; and the folder that the files land in."""
+    """A running index: its URLs, its credentials, and the folder that it stores files in."""
 
     upload_url: str
     simple_url: str
     username: str
     password: str
-    #: None where an index keeps its files in a way of its own.
-    stored: Path | None
+    #: None if the index does not store files under their names.
+    storage: Path | None
 
     def count(self, names: list[str]) -> int:
-        """How many of these files it has."""
-        return len({path.name for path in self.stored.iterdir()} & set(names)) if self.stored else 0
+        """Return how many of these files the index has; 0 if that is not known."""
+        return len({path.name for path in self.storage.iterdir()} & set(names)) if self.storage else 0
 
     def spread(self) -> float:
-        """Seconds between the first file that was there and the last."""
-        times = [path.stat().st_mtime for path in self.stored.iterdir()] if self.stored else []
+        """Return the seconds between the first and the last stored file; 0 if that is not known."""
+        times = [path.stat().st_mtime for path in self.storage.iterdir()] if self.storage else []
         return max(times) - min(times) if times else 0.0
 
 
 @contextlib.contextmanager
 def index(kind: str, link: Link, tls: Certificate, folder: Path, *, think: float) -> Iterator[Index]:
-    """An index of one of KINDS, for one run."""
-    stored, port = folder / "stored", free_port()
-    stored.mkdir(parents=True)
+    """Run an index of a kind in KINDS."""
+    storage, port = folder / "storage", free_port()
+    storage.mkdir(parents=True)
     module = [sys.executable, "-m"]
     if kind == "slow":
         command = [
@@ -51,40 +51,40 @@ def index(kind: str, link: Link, tls: Certificate, folder: Path, *, think: float
             "benchmarks.rig.slow_index",
             link.bind,
             str(port),
-            str(stored),
+            str(storage),
             "--think",
             str(think),
         ]
     elif kind == "pypiserver":
         command = [*module, "pypiserver", "run", "--interface", link.bind, "--port", str(port)]
-        command += ["--passwords", ".", "--authenticate", ".", "--hash-algo", "sha256", str(stored)]
+        command += ["--passwords", ".", "--authenticate", ".", "--hash-algo", "sha256", str(storage)]
     else:
-        command = _devpi(link, port, folder)
+        command = _build_devpi_command(link, port, folder)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(running(link.server(command), link, port, folder / "index.log"))
-        # As before most indexes: a form is taken whole before the index sees any of it.
-        proxied = (
+        stack.enter_context(run_server(link.server(command), link, port, folder / "index.log"))
+        # As with most indexes, nginx receives the whole form before it passes it on.
+        location = (
             f"proxy_pass http://{link.bind}:{port}; proxy_http_version 1.1; proxy_set_header Host $http_host;"
         )
-        more = 'proxy_set_header Connection ""; proxy_read_timeout 300s; proxy_set_header X-outside-url https://$http_host;'
-        url = stack.enter_context(nginx(link, tls, proxied + more))
+        headers = 'proxy_set_header Connection ""; proxy_read_timeout 300s; proxy_set_header X-outside-url https://$http_host;'
+        url = stack.enter_context(nginx(link, tls, location + headers))
         login = ("me", "my-password")
         upload_url, simple_url = (
             (f"{url}legacy/", f"{url}simple/") if kind == "slow" else (url, f"{url}simple/")
         )
         if kind == "devpi":
-            _make_index(link, url, login)
+            _create_devpi_index(link, url, login)
             upload_url, simple_url = f"{url}me/release/", f"{url}me/release/+simple/"
         yield Index(
             upload_url=upload_url,
             simple_url=simple_url,
             username=login[0],
             password=login[1],
-            stored=None if kind == "devpi" else stored,
+            storage=None if kind == "devpi" else storage,
         )
 
 
-def _devpi(link: Link, port: int, folder: Path) -> list[str]:
+def _build_devpi_command(link: Link, port: int, folder: Path) -> list[str]:
     binaries = Path(sys.executable).parent
     data = str(folder / "devpi")
     init = [str(binaries / "devpi-init"), "--serverdir", data, "--no-root-pypi"]
@@ -95,8 +95,8 @@ def _devpi(link: Link, port: int, folder: Path) -> list[str]:
     return [str(binaries / "devpi-server"), "--serverdir", data, "--host", link.bind, "--port", str(port)]
 
 
-def _make_index(link: Link, url: str, login: tuple[str, str]) -> None:
-    """A user and an index of devpi, made from the near side with a process of its own."""
+def _create_devpi_index(link: Link, url: str, login: tuple[str, str]) -> None:
+    """Create a user and an index of devpi, from a process on the client's side."""
     script = (
         "import httpx, sys; url, name, word = sys.argv[1:];"
         "client = httpx.Client(verify=False, timeout=60, trust_env=False);"

@@ -1,4 +1,4 @@
-"""Commands that are run in turn and measured as whole processes: seconds, CPU seconds, peak memory."""
+"""Runs commands in turn, and measures whole processes: wall seconds, CPU seconds, peak memory."""
 
 from __future__ import annotations
 
@@ -17,31 +17,32 @@ from time import perf_counter
 
 import click
 
-#: Seconds between two looks at how much memory a process has taken at most.
-_LOOK = 0.1
-_TAIL = 1500
+#: Seconds between two samples of the peak memory of a process.
+_SAMPLE_INTERVAL = 0.1
+#: Bytes of a failed command's output to print.
+_OUTPUT_TAIL = 1500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What one run took; ``files`` says how many of the wanted files it brought."""
+    """The cost of one run; ``files`` is the number of files that it transferred completely."""
 
     wall: float
     cpu: float
     megabytes: float
     files: int = 0
-    #: Seconds between the first file that was to be seen on the index and the last.
+    #: Seconds between the first and the last file on the index.
     spread: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contender:
-    """One way to do the job."""
+    """A tool, or a way to use it, that takes part in a benchmark."""
 
     name: str
-    #: Does it once, in a folder of its own that is empty but for what ``prepare`` put there.
+    #: Runs it once, in a new and empty folder.
     run: Callable[[Path], Cost]
-    #: Once only: for those that take very long.
+    #: Run in one round only, because it is very slow.
     once: bool = False
 
 
@@ -52,44 +53,46 @@ def run(
     environment: Mapping[str, str] | None = None,
     allowed: Sequence[int] = (0,),
 ) -> Cost:
-    """One process, from its start to its end; an end that is not allowed ends the benchmark."""
-    with tempfile.TemporaryFile() as talk:
-        begun = perf_counter()
+    """Run a command and return its cost. Raises ClickException for an exit code that is not allowed."""
+    with tempfile.TemporaryFile() as log:
+        started_at = perf_counter()
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=talk, stderr=talk, cwd=cwd, env=environment,
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=cwd, env=environment,
             start_new_session=True,
         )  # fmt: skip
-        with watched(process.pid) as peak:
+        with watch_memory(process.pid) as peak:
             try:
                 _, status, usage = os.wait4(process.pid, 0)
             except BaseException:
                 process.kill()
                 process.wait()
                 raise
-        wall = perf_counter() - begun
+        wall = perf_counter() - started_at
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode not in allowed:
-            talk.seek(0)
-            said = talk.read()[-_TAIL:].decode(errors="replace")
-            raise click.ClickException(f"{' '.join(command)[:300]} ended with {process.returncode}: {said}")
+            log.seek(0)
+            output = log.read()[-_OUTPUT_TAIL:].decode(errors="replace")
+            raise click.ClickException(
+                f"{' '.join(command)[:300]} exited with {process.returncode}: {output}"
+            )
     return Cost(wall=wall, cpu=usage.ru_utime + usage.ru_stime, megabytes=max(peak, default=0) / 1e6)
 
 
 @contextlib.contextmanager
-def watched(pid: int) -> Iterator[list[int]]:
-    """The most memory that the process and those that it begun had, in bytes, once the block is done.
+def watch_memory(pid: int) -> Iterator[list[int]]:
+    """Yield a list that will hold the peak memory, in bytes, of a process and its descendants.
 
-    Each process with its own peak, as the kernel counts it. Not what wait4 says: a child begins with the
-    peak of the process that started it.
+    It is the sum of the peaks that the kernel counts for each process. wait4 is not used, because a child
+    starts with the peak of its parent.
     """
     peak: list[int] = []
     ended = threading.Event()
 
-    def look() -> None:
-        while not ended.wait(_LOOK):
-            peak[:] = [max([_peak(pid), *peak])]
+    def sample() -> None:
+        while not ended.wait(_SAMPLE_INTERVAL):
+            peak[:] = [max([_measure_peak(pid), *peak])]
 
-    thread = threading.Thread(target=look, daemon=True)
+    thread = threading.Thread(target=sample, daemon=True)
     thread.start()
     try:
         yield peak
@@ -98,54 +101,54 @@ def watched(pid: int) -> Iterator[list[int]]:
         thread.join()
 
 
-def _peak(pid: int) -> int:
-    """The most that a process had at any time, and with it the processes that it has begun."""
-    begun: dict[int, list[int]] = {}
+def _measure_peak(pid: int) -> int:
+    """Return the sum of the peak memory of a process and its descendants, in bytes."""
+    children: dict[int, list[int]] = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
             parent = path.read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[1]
-            begun.setdefault(int(parent), []).append(int(path.parent.name))
-    todo, peak = [pid], 0
-    while todo:
-        each = todo.pop()
-        todo += begun.get(each, [])
+            children.setdefault(int(parent), []).append(int(path.parent.name))
+    pending, peak = [pid], 0
+    while pending:
+        current = pending.pop()
+        pending += children.get(current, [])
         with contextlib.suppress(OSError):
-            lines = Path(f"/proc/{each}/status").read_text(encoding="ascii", errors="replace").splitlines()
+            lines = Path(f"/proc/{current}/status").read_text(encoding="ascii", errors="replace").splitlines()
             peak += next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")), 0)
     return peak
 
 
-def rounds(contenders: Sequence[Contender], count: int, scratch: Path | None) -> dict[str, Cost]:
-    """The medians of ``count`` rounds, in each of which every contender has its turn.
+def run_rounds(contenders: Sequence[Contender], count: int, scratch: Path | None) -> dict[str, Cost]:
+    """Run every contender once per round, and return the medians of ``count`` rounds.
 
-    Round by round, for what disturbs the machine for a while disturbs each of them.
+    In rounds, so that a temporary disturbance of the machine affects all contenders.
     """
-    costs: dict[str, list[Cost]] = {each.name: [] for each in contenders}
+    costs: dict[str, list[Cost]] = {contender.name: [] for contender in contenders}
     for number in range(count):
-        for each in contenders:
-            if number and each.once:
+        for contender in contenders:
+            if number and contender.once:
                 continue
             with tempfile.TemporaryDirectory(prefix="run-", dir=scratch) as folder:
-                cost = each.run(Path(folder))
-                # What it left to be written is not the next one's to wait for.
+                cost = contender.run(Path(folder))
+                # Flush its writes, so that the next contender does not wait for them.
                 os.sync()
-            costs[each.name].append(cost)
-            print(f"  {number + 1}: {each.name}: {cost.wall:.2f} s", file=sys.stderr, flush=True)
-    return {name: median(each) for name, each in costs.items()}
+            costs[contender.name].append(cost)
+            print(f"  {number + 1}: {contender.name}: {cost.wall:.2f} s", file=sys.stderr, flush=True)
+    return {name: median(runs) for name, runs in costs.items()}
 
 
 def median(costs: Sequence[Cost]) -> Cost:
     return Cost(
-        wall=statistics.median(each.wall for each in costs),
-        cpu=statistics.median(each.cpu for each in costs),
-        megabytes=max(each.megabytes for each in costs),
-        files=min(each.files for each in costs),
-        spread=statistics.median(each.spread for each in costs),
+        wall=statistics.median(cost.wall for cost in costs),
+        cpu=statistics.median(cost.cpu for cost in costs),
+        megabytes=max(cost.megabytes for cost in costs),
+        files=min(cost.files for cost in costs),
+        spread=statistics.median(cost.spread for cost in costs),
     )
 
 
-def machine() -> str:
-    """The machine and its system, in a line for under a table."""
+def describe_machine() -> str:
+    """Return one line about the machine and its system, for the note below a table."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -159,11 +162,11 @@ def machine() -> str:
 _load_before = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
 
 
-def version(*command: str) -> str:
-    """The first line of what a program says of its version; empty when there is none."""
+def get_version(*command: str) -> str:
+    """Return the first line that a command prints about its version; empty if it fails."""
     try:
-        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=30)
+        completed = subprocess.run(command, check=False, capture_output=True, text=True, timeout=30)
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    lines = (done.stdout or done.stderr).strip().splitlines()
-    return lines[0].strip() if lines and not done.returncode else ""
+    lines = (completed.stdout or completed.stderr).strip().splitlines()
+    return lines[0].strip() if lines and not completed.returncode else ""

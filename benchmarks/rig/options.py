@@ -1,4 +1,4 @@
-"""The options that the benchmarks behind a line have in common."""
+"""Options that the benchmarks over a line share."""
 
 from __future__ import annotations
 
@@ -10,40 +10,53 @@ import click
 
 from benchmarks.rig import indexes
 
-Main = Callable[..., Any]
+CommandFunction = Callable[..., Any]
 
 
-def of_a_line(main: Main) -> Main:
-    """What is fetched from where, behind which line, how often, and how it is printed."""
-    return _with(
-        main,
+def add_line_options(function: CommandFunction) -> CommandFunction:
+    """Add the options for the cache, the line, the rounds and the output."""
+    return _add_options(
+        function,
         click.option(
-            "--cache", type=click.Path(path_type=Path), default=Path("cache"), help="Keep the wheels here."
+            "--cache",
+            type=click.Path(path_type=Path),
+            default=Path("cache"),
+            help="Keep the downloaded wheels here.",
         ),
         click.option(
-            "--delay", type=float, default=80.0, show_default=True, help="Milliseconds there and back."
+            "--delay", type=float, default=80.0, show_default=True, help="Round-trip time in milliseconds."
         ),
-        click.option("--rate", type=float, default=1000.0, show_default=True, help="Mbit/s."),
+        click.option("--rate", type=float, default=1000.0, show_default=True, help="Rate in Mbit/s."),
         click.option("--runs", type=int, default=3, show_default=True),
-        click.option("--only", help="The contenders whose names match this expression."),
-        click.option("--proxy", is_flag=True, help="The line that needs no root."),
-        click.option("--rst", is_flag=True, help="For the README; else Markdown."),
-        click.option("--scratch", type=click.Path(path_type=Path, exists=True), help="Keep all files here."),
+        click.option("--only", help="Run only contenders whose names match this regular expression."),
+        click.option("--proxy", is_flag=True, help="Use the proxy, which does not need root."),
+        click.option("--rst", is_flag=True, help="Print reStructuredText instead of Markdown."),
+        click.option(
+            "--scratch",
+            type=click.Path(path_type=Path, exists=True),
+            help="Create temporary files in this directory.",
+        ),
     )
 
 
-def of_an_index(main: Main) -> Main:
-    """``kind`` of index, and how long the slow one takes to ``think``."""
-    return _with(
-        main,
+def add_index_options(function: CommandFunction) -> CommandFunction:
+    """Add the options for the kind of index and the delay of the slow one."""
+    return _add_options(
+        function,
         click.option("--index", "kind", type=click.Choice(indexes.KINDS), default="slow", show_default=True),
         click.option(
-            "--think", type=float, default=0.15, show_default=True, help="Seconds of the slow index a file."
+            "--think",
+            type=float,
+            default=0.15,
+            show_default=True,
+            help="Seconds that the slow index takes per file.",
         ),
     )
 
 
-def _with(main: Main, *options: Callable[[Main], Main]) -> Main:
+def _add_options(
+    function: CommandFunction, *options: Callable[[CommandFunction], CommandFunction]
+) -> CommandFunction:
     for option in reversed(options):
-        main = option(main)
-    return main
+        function = option(function)
+    return function

@@ -1,10 +1,10 @@
-"""Two network devices joined by a delay and a rate: the process that carries packets between them.
+"""Carries packets between two network devices with a delay and a rate.
 
-``python -m benchmarks.rig.pipe DEVICE DEVICE --delay 0.04 --rate 1e9 --queue 10e6`` makes two TUN devices,
-says ``ready`` on standard output, and carries until standard input ends. Works where the kernel has no netem.
+``python -m benchmarks.rig.pipe DEVICE DEVICE --delay 0.04 --rate 1e9 --queue 10e6`` creates two TUN
+devices, prints ``ready``, and forwards packets until standard input ends. It works on kernels without netem.
 
-The devices hand over whole bursts of segments (TSO), as a network card takes them: each counts as what its
-segments would take on the wire, so that TCP works with segments of 1460 bytes and Python with 64 kB.
+The devices pass whole bursts of segments (TSO), as to a network card. Each counts with the size that its
+segments would have on the wire, so that TCP works with segments of 1460 bytes and Python with 64 kB.
 """
 
 from __future__ import annotations
@@ -23,38 +23,38 @@ import click
 _TUNSETIFF, _TUNSETOFFLOAD = 0x400454CA, 0x400454D0
 _TUN, _NO_PI, _VNET_HDR = 0x0001, 0x1000, 0x4000
 _CSUM, _TSO4, _TSO6 = 1, 2, 4
-#: flags, kind of burst, length of headers, bytes of payload in each segment, two offsets for the checksum.
-_HEADER = struct.Struct("<BBHHHH")
-#: Bytes on the wire around a segment: Ethernet with its gap, and the headers that each segment repeats.
-_FRAME, _HEADERS = 38, 52
-_LONGEST = 128 * 1024
-#: Packets read in a row before the other side has its turn.
-_TURN = 64
+#: Flags, kind of burst, length of headers, payload bytes per segment, two offsets for the checksum.
+_VNET_HEADER = struct.Struct("<BBHHHH")
+#: Bytes on the wire per segment: Ethernet framing with its gap, and the headers that each segment repeats.
+_FRAME_BYTES, _HEADER_BYTES = 38, 52
+_MAX_PACKET = 128 * 1024
+#: Packets to read from one side before the other side is served.
+_MAX_BATCH = 64
 
 
-def device(name: str) -> int:
-    """The descriptor of a new device, which is gone as soon as it is closed."""
+def open_device(name: str) -> int:
+    """Create a TUN device, which exists until it is closed, and return its file descriptor."""
     descriptor = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
     fcntl.ioctl(descriptor, _TUNSETIFF, struct.pack("16sH22x", name.encode(), _TUN | _NO_PI | _VNET_HDR))
     fcntl.ioctl(descriptor, _TUNSETOFFLOAD, _CSUM | _TSO4 | _TSO6)
     return descriptor
 
 
-class Way:
-    """One direction: what is on its way, and until when the line is busy."""
+class Direction:
+    """One direction: the packets in flight, and the time until which the line is busy."""
 
     def __init__(self, source: int, target: int, *, delay: float, rate: float, queue: float, loss: float):
         self.source, self.target = source, target
         self.delay, self.rate, self.queue, self.loss = delay, rate / 8, queue, loss
-        self.flying: collections.deque[tuple[float, bytes]] = collections.deque()
+        self.in_flight: collections.deque[tuple[float, bytes]] = collections.deque()
         self.busy_until = 0.0
         self.dropped = 0
 
-    def take(self) -> None:
-        """Read what waits on this side; what the queue before the line has no room for is lost."""
-        for _ in range(_TURN):
+    def receive(self) -> None:
+        """Read the waiting packets, and drop those that exceed the queue."""
+        for _ in range(_MAX_BATCH):
             try:
-                packet = os.read(self.source, _LONGEST)
+                packet = os.read(self.source, _MAX_PACKET)
             except BlockingIOError:
                 return
             now = time.monotonic()
@@ -62,48 +62,51 @@ class Way:
             if (busy - now) * self.rate > self.queue or random.random() < self.loss:
                 self.dropped += 1
                 continue
-            self.busy_until = busy + _on_the_wire(packet) / self.rate
-            self.flying.append((self.busy_until + self.delay, packet))
+            self.busy_until = busy + _wire_size(packet) / self.rate
+            self.in_flight.append((self.busy_until + self.delay, packet))
 
     def deliver(self) -> None:
         now = time.monotonic()
-        while self.flying and self.flying[0][0] <= now:
-            _, packet = self.flying.popleft()
+        while self.in_flight and self.in_flight[0][0] <= now:
+            _, packet = self.in_flight.popleft()
             try:
                 os.write(self.target, packet)
-            except OSError:  # Of a device that is going down.
+            except OSError:  # The device is going down.
                 self.dropped += 1
 
 
-def _on_the_wire(packet: bytes) -> int:
-    _, burst, _, payload, _, _ = _HEADER.unpack_from(packet)
+def _wire_size(packet: bytes) -> int:
+    _, burst, _, payload, _, _ = _VNET_HEADER.unpack_from(packet)
     segments = -(-len(packet) // payload) if burst and payload else 1
-    return len(packet) - _HEADER.size + _FRAME + (segments - 1) * (_FRAME + _HEADERS)
+    return len(packet) - _VNET_HEADER.size + _FRAME_BYTES + (segments - 1) * (_FRAME_BYTES + _HEADER_BYTES)
 
 
 @click.command()
 @click.argument("names", nargs=2)
-@click.option("--delay", type=float, required=True, help="Seconds one way.")
-@click.option("--rate", type=float, required=True, help="Bits per second, each way.")
-@click.option("--queue", type=float, required=True, help="Bytes that may wait before the line.")
-@click.option("--loss", type=float, default=0.0, help="The part of the bursts that is lost.")
+@click.option("--delay", type=float, required=True, help="Delay in seconds, one direction.")
+@click.option("--rate", type=float, required=True, help="Rate in bits per second, each direction.")
+@click.option("--queue", type=float, required=True, help="Size of the queue in bytes.")
+@click.option("--loss", type=float, default=0.0, help="Fraction of the bursts that are lost.")
 def main(names: tuple[str, str], delay: float, rate: float, queue: float, loss: float) -> None:
-    """Carry packets between two new devices until standard input ends."""
-    left, right = (device(name) for name in names)
+    """Forward packets between two new devices until standard input ends."""
+    left, right = (open_device(name) for name in names)
     settings = {"delay": delay, "rate": rate, "queue": queue, "loss": loss}
-    ways = {left: Way(left, right, **settings), right: Way(right, left, **settings)}
+    directions = {left: Direction(left, right, **settings), right: Direction(right, left, **settings)}
     print("ready", flush=True)
     while True:
-        due = min((way.flying[0][0] for way in ways.values() if way.flying), default=None)
+        due = min(
+            (direction.in_flight[0][0] for direction in directions.values() if direction.in_flight),
+            default=None,
+        )
         wait = None if due is None else max(0.0, due - time.monotonic())
         readable, _, _ = select.select([left, right, sys.stdin.fileno()], [], [], wait)
         if sys.stdin.fileno() in readable:
             break
         for descriptor in readable:
-            ways[descriptor].take()
-        for way in ways.values():
-            way.deliver()
-    print(sum(way.dropped for way in ways.values()), flush=True)
+            directions[descriptor].receive()
+        for direction in directions.values():
+            direction.deliver()
+    print(sum(direction.dropped for direction in directions.values()), flush=True)
 
 
 if __name__ == "__main__":

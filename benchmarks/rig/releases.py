@@ -1,4 +1,4 @@
-"""The wheels of a release, for all platforms, brought by pip by name into a folder that keeps them."""
+"""Downloads the wheels of a release, for all platforms, with pip into a cache folder."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ from wheel_uploader.models import DistName, WheelName
 
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
 
-_PIECE = 8_000_000
+_MEMBER_SIZE = 8_000_000
 
 
-def wheels(project: str, version: str, cache: Path) -> list[Path]:
-    """All wheels of the release, from ``cache``; what is not there yet is brought first."""
+def get_wheels(project: str, version: str, cache: Path) -> list[Path]:
+    """Return all wheels of the release from ``cache``, which is filled first if necessary."""
     folder = cache / f"{project}-{version}"
     if not folder.is_dir():
         fetch(project, version, folder)
-    found = sorted(folder.glob("*.whl"))
-    if not found:
-        raise click.ClickException(f"{folder} has no wheels: remove it, and they are fetched again")
-    return found
+    files = sorted(folder.glob("*.whl"))
+    if not files:
+        raise click.ClickException(f"{folder} has no wheels; remove it to download them again")
+    return files
 
 
 def fetch(project: str, version: str, folder: Path) -> None:
-    """Bring every wheel of the release into ``folder``, each by name with ``pip download``."""
+    """Download every wheel of the release into ``folder``, each by its tags with ``pip download``."""
     folder.mkdir(parents=True, exist_ok=True)
-    listed = _list(project, version)
-    wanted = [
+    listed = _list_release(project, version)
+    missing_names = [
         name for name in listed if isinstance(name, WheelName) and not (folder / name.filename).exists()
     ]
 
-    def bring(name: WheelName) -> None:
+    def download(name: WheelName) -> None:
         command = [*PIP, "download", "--no-deps", "--only-binary", ":all:", "-d", str(folder)]
         command += ["--implementation", name.pythons[0][:2], "--abi", name.abis[0]]
         command += ["--python-version", name.pythons[0][2:]]
@@ -48,26 +48,26 @@ def fetch(project: str, version: str, folder: Path) -> None:
         subprocess.run([*command, f"{project}=={version}"], check=True, stdout=subprocess.DEVNULL)
 
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(bring, wanted))
-    missing = [name.filename for name in wanted if not (folder / name.filename).exists()]
+        list(pool.map(download, missing_names))
+    missing = [name.filename for name in missing_names if not (folder / name.filename).exists()]
     if missing:
-        raise click.ClickException(f"pip did not bring {', '.join(missing)}")
+        raise click.ClickException(f"pip did not download {', '.join(missing)}")
 
 
-def _list(project: str, version: str) -> list[DistName]:
-    """What PyPI has of the release, listed by the program itself, for pip cannot list."""
+def _list_release(project: str, version: str) -> list[DistName]:
+    """Return the files of the release on PyPI, listed by wheel-uploader, because pip cannot list them."""
     from twine import utils
 
     host = (urlsplit(utils.DEFAULT_REPOSITORY).hostname or "").removeprefix("upload.")
     command = [sys.executable, "-m", "wheel_uploader", "--until", "list", "--format", "json"]
     command += ["-u", f"https://{host}/simple/{project}/", project, version]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return [names.parse(file["filename"]) for file in json.loads(done.stdout)["files"]]
+    completed = subprocess.run(command, check=True, capture_output=True, text=True)
+    return [names.parse(file["filename"]) for file in json.loads(completed.stdout)["files"]]
 
 
-def made(folder: Path, size: int) -> Path:
-    """One wheel of about ``size`` bytes that do not compress, as none of the usual releases has one."""
-    pieces = range(0, size, _PIECE)
+def generate_wheel(folder: Path, size: int) -> Path:
+    """Write a wheel with about ``size`` bytes of incompressible data, larger than those of usual releases."""
+    offsets = range(0, size, _MEMBER_SIZE)
     random_bytes = random.Random(size).randbytes
-    content = {f"made/data{start}.bin": random_bytes(min(_PIECE, size - start)) for start in pieces}
+    content = {f"made/data{offset}.bin": random_bytes(min(_MEMBER_SIZE, size - offset)) for offset in offsets}
     return make_wheel(folder, "made", "1.0", files=content)

@@ -1,7 +1,7 @@
-"""A package index that takes its time, as PyPI's does: so many seconds a file, so many files at once.
+"""A package index that models PyPI's speed: a delay per file, and a limit of concurrent files.
 
-``python -m benchmarks.rig.slow_index HOST PORT FOLDER --think 0.2 --workers 8`` stores what is posted, when
-its digest is right, and lists it. It is a model: PyPI itself has more rules, and seconds of its own.
+``python -m benchmarks.rig.slow_index HOST PORT FOLDER --think 0.2 --workers 8`` stores each uploaded file
+whose digest is correct, and lists it. It is a model: PyPI has more rules, and other response times.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ from pathlib import Path
 import click
 
 _BOUNDARY = re.compile(r"boundary=\"?([^\";]+)")
-_NAME = re.compile(rb'name="([^"]*)"(?:; *filename="([^"]*)")?')
+_FIELD_NAME = re.compile(rb'name="([^"]*)"(?:; *filename="([^"]*)")?')
 
 
-class Index(BaseHTTPRequestHandler):
-    """Answers POST with 200 or 400, and GET with the JSON listing of all that it has."""
+class IndexHandler(BaseHTTPRequestHandler):
+    """Responds to POST with 200 or 400, and to GET with a JSON listing of the stored files."""
 
     protocol_version = "HTTP/1.1"
     folder: Path
     think: float
-    turn: threading.BoundedSemaphore
+    worker_slots: threading.BoundedSemaphore
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        fields, filename, content = _form(body, self.headers["Content-Type"])
-        # However many come at once, so many are worked on.
-        with self.turn:
+        fields, filename, content = _parse_form(body, self.headers["Content-Type"])
+        # Only --workers files are processed concurrently.
+        with self.worker_slots:
             time.sleep(self.think)
-            right = hashlib.sha256(content).hexdigest() == fields.get("sha256_digest")
-            if right:
+            is_valid = hashlib.sha256(content).hexdigest() == fields.get("sha256_digest")
+            if is_valid:
                 (self.folder / filename).write_bytes(content)
-        self._say(200 if right else 400, b"", "text/plain")
+        self._respond(200 if is_valid else 400, b"", "text/plain")
 
     def do_GET(self) -> None:
         files = [
@@ -51,11 +51,11 @@ class Index(BaseHTTPRequestHandler):
         ]
         page = {"meta": {"api-version": "1.1"}, "name": self.path.split("/")[-2], "files": files}
         status = 200 if files else 404
-        self._say(status, json.dumps(page).encode(), "application/vnd.pypi.simple.v1+json")
+        self._respond(status, json.dumps(page).encode(), "application/vnd.pypi.simple.v1+json")
 
-    def _say(self, status: int, body: bytes, kind: str) -> None:
+    def _respond(self, status: int, body: bytes, content_type: str) -> None:
         self.send_response(status)
-        self.send_header("Content-Type", kind)
+        self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -64,18 +64,18 @@ class Index(BaseHTTPRequestHandler):
         pass
 
 
-def _form(body: bytes, kind: str) -> tuple[dict[str, str], str, bytes]:
-    """The fields of a form, the name of its file, and its bytes."""
-    found = _BOUNDARY.search(kind)
-    assert found, kind
+def _parse_form(body: bytes, content_type: str) -> tuple[dict[str, str], str, bytes]:
+    """Return the fields of a form, the name of its file, and the contents."""
+    boundary = _BOUNDARY.search(content_type)
+    assert boundary, content_type
     fields, filename, content = {}, "", b""
-    for part in body.split(b"--" + found[1].encode())[1:-1]:
+    for part in body.split(b"--" + boundary[1].encode())[1:-1]:
         head, _, value = part.partition(b"\r\n\r\n")
-        named = _NAME.search(head)
-        if named and named[2]:
-            filename, content = named[2].decode(), value[:-2]
-        elif named:
-            fields[named[1].decode()] = value[:-2].decode()
+        match = _FIELD_NAME.search(head)
+        if match and match[2]:
+            filename, content = match[2].decode(), value[:-2]
+        elif match:
+            fields[match[1].decode()] = value[:-2].decode()
     return fields, Path(filename).name, content
 
 
@@ -83,13 +83,19 @@ def _form(body: bytes, kind: str) -> tuple[dict[str, str], str, bytes]:
 @click.argument("host")
 @click.argument("port", type=int)
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--think", type=float, default=0.2, show_default=True, help="Seconds for each file.")
-@click.option("--workers", type=int, default=8, show_default=True, help="Files that are worked on at once.")
+@click.option("--think", type=float, default=0.2, show_default=True, help="Delay per file in seconds.")
+@click.option(
+    "--workers", type=int, default=8, show_default=True, help="Files that are processed concurrently."
+)
 def main(host: str, port: int, folder: Path, think: float, workers: int) -> None:
-    """Serve an index on HOST and PORT that stores into FOLDER."""
+    """Serve an index on HOST and PORT that stores files in FOLDER."""
     folder.mkdir(parents=True, exist_ok=True)
-    Index.folder, Index.think, Index.turn = folder, think, threading.BoundedSemaphore(workers)
-    ThreadingHTTPServer((host, port), Index).serve_forever()
+    IndexHandler.folder, IndexHandler.think, IndexHandler.worker_slots = (
+        folder,
+        think,
+        threading.BoundedSemaphore(workers),
+    )
+    ThreadingHTTPServer((host, port), IndexHandler).serve_forever()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How others fetch the wheels of a listing, in a few lines of our own each; a process for each of them.
+"""Short equivalents of other scripts that download the wheels of a listing, to be run as processes.
 
 ``python -m benchmarks.rig.ways WAY LISTING FOLDER``: ``historic``, ``numpy`` or ``one-by-one``.
 """
@@ -17,20 +17,20 @@ import click
 _LINK = re.compile(r'href="([^"]+\.whl)"')
 
 
-def historic(listing: str, folder: Path) -> None:
-    """As the script did that this program replaces: one urlretrieve after another, a connection for each."""
+def download_historic(listing: str, folder: Path) -> None:
+    """Download like the script that this program replaces: with urlretrieve, one connection per file."""
     with urllib.request.urlopen(listing) as page:
         text = page.read().decode()
     for link in _LINK.findall(text):
         urllib.request.urlretrieve(urljoin(listing, link), folder / unquote(link.rpartition("/")[2]))
 
 
-def numpys(listing: str, folder: Path) -> None:
-    """As numpy's own script does: BeautifulSoup, and urllib3 on one connection."""
+def download_numpy(listing: str, folder: Path) -> None:
+    """Download like numpy's script: with BeautifulSoup, and urllib3 on one connection."""
     import urllib3
     from bs4 import BeautifulSoup
 
-    http = urllib3.PoolManager(ca_certs=_certificates())
+    http = urllib3.PoolManager(ca_certs=_get_certificates())
     soup = BeautifulSoup(http.request("GET", listing).data, "html.parser")
     for link in soup.find_all("a", href=re.compile(r"\.whl$")):
         name = unquote(str(link["href"]).rpartition("/")[2])
@@ -39,8 +39,8 @@ def numpys(listing: str, folder: Path) -> None:
             shutil.copyfileobj(response, target)
 
 
-def one_by_one(listing: str, folder: Path) -> None:
-    """httpx, one connection, one file after another."""
+def download_one_by_one(listing: str, folder: Path) -> None:
+    """Download with httpx, one file after another on one connection."""
     import httpx
 
     with httpx.Client(timeout=60) as client:
@@ -49,20 +49,20 @@ def one_by_one(listing: str, folder: Path) -> None:
                 client.stream("GET", urljoin(listing, link)) as response,
                 (folder / unquote(link.rpartition("/")[2])).open("wb") as target,
             ):
-                for piece in response.iter_raw(128 * 1024):
-                    target.write(piece)
+                for chunk in response.iter_raw(128 * 1024):
+                    target.write(chunk)
 
 
-def _certificates() -> str:
+def _get_certificates() -> str:
     import os
 
     return os.environ["SSL_CERT_FILE"]
 
 
 WAYS: dict[str, Callable[[str, Path], None]] = {
-    "historic": historic,
-    "numpy": numpys,
-    "one-by-one": one_by_one,
+    "historic": download_historic,
+    "numpy": download_numpy,
+    "one-by-one": download_one_by_one,
 }
 
 
@@ -71,7 +71,7 @@ WAYS: dict[str, Callable[[str, Path], None]] = {
 @click.argument("listing")
 @click.argument("folder", type=click.Path(path_type=Path, exists=True))
 def main(way: str, listing: str, folder: Path) -> None:
-    """Fetch all wheels of LISTING into FOLDER."""
+    """Download all wheels of LISTING into FOLDER."""
     WAYS[way](listing, folder)
 
 
