@@ -74,7 +74,7 @@ class Result:
 
     outcomes: tuple[Outcome, ...]
     posts: int
-    #: Number of files on the index that are staged, and of those that are not.
+    #: Numbers of files on the index with the staged contents, and of files that are not staged like that.
     correct: int
     wrong: int
 
