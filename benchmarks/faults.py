@@ -74,7 +74,7 @@ class Result:
 
     outcomes: tuple[Outcome, ...]
     posts: int
-    #: Numbers of files on the index with the staged contents, and of files that are not staged like that.
+    #: Number of files on the index with the staged contents, and of all others that were added.
     correct: int
     wrong: int
 
