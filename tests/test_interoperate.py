@@ -147,7 +147,11 @@ def test_a_disagreement_is_told_whoever_is_alone(tmp_path: Path) -> None:
     path = tmp_path / "dipy-1.11.0-py3-none-any.whl"
     path.write_bytes(wheel_bytes(files={"README.md": b"#"}))
     peer = peer_tools.Peer(
-        name="check-wheel-contents", package="check-wheel-contents", command=(), version="1", many=True
+        name="check-wheel-contents",
+        package="check-wheel-contents",
+        command=(),
+        version="1",
+        accepts_many=True,
     )
     told = [str(each) for each in interoperate.compare(path, peer, frozenset({"exit", "W008"}))]
     assert told == [
