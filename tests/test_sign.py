@@ -446,7 +446,7 @@ def test_a_locked_key_is_never_asked_for(own_ring: Keyring, tmp_path: Path) -> N
     error = refused(key)
     assert str(error) == (
         f"the key {key} (Key <key@example.com>) is locked: gpg-agent has no passphrase for it, "
-        "and gpg must not prompt"
+        "and prompting is disabled"
     )
     assert "sign any file by hand" in error.hint
     assert str(refused()).startswith("the key that gpg chose is locked: ")

@@ -38,7 +38,7 @@ _DEFAULT_KEY_USED = "as default secret key for signing"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signer:
-    """The gpg program and the key that signs, by full fingerprints."""
+    """The gpg program and the key that signs, identified by its full fingerprints."""
 
     program: str
     #: Of the primary key or of the signing subkey, whichever makes the signatures.
@@ -144,9 +144,9 @@ def sign_all(
 ) -> tuple[Signature, ...]:
     """Write a verified ``NAME.asc`` for each file; keep a valid one by this key, replace any other.
 
-    ``sha256`` has the digests of the checked files, of which only those bytes are signed; a file that is not
-    in it is signed as it is. Raises SigningError, StorageError, or FileError if a file changed; signatures
-    that were written before are kept.
+    ``sha256`` maps files to the digests of their checked bytes, and only those bytes are signed; a file
+    without a digest is signed as it is. Raises SigningError, StorageError, or FileError if a file changed;
+    signatures that were written before are kept.
     """
     progress = progress or Silent()
     gpg = Gpg(signer.program, timeout)
@@ -219,7 +219,7 @@ def _signing_fingerprint(gpg: Gpg, answer: Answer, filename: str, key: str) -> s
         )
     if answer.error_code in _LOCKED_KEY_CODES:
         raise SigningError(
-            f"the key {key} is locked: gpg-agent has no passphrase for it, and gpg must not prompt",
+            f"the key {key} is locked: gpg-agent has no passphrase for it, and prompting is disabled",
             hint="Unlock it first: sign any file by hand with 'gpg --detach-sign', then run this again; "
             "in CI use gpg-preset-passphrase.",
         )
