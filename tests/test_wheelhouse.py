@@ -435,7 +435,7 @@ def test_only_a_plain_file_is_a_file(tmp_path: Path, kind: str, monkeypatch: pyt
     with Wheelhouse(tmp_path) as house, pytest.raises(StorageError) as caught:
         house.holds("x.whl")
     assert str(caught.value) == f"{path} is a {kind}, not a file"
-    assert caught.value.hint == "Remove it or move it away: links are neither followed nor overwritten."
+    assert caught.value.hint == "Remove it or move it away: it is neither followed nor overwritten."
 
 
 @as_root

@@ -185,7 +185,7 @@ class Wheelhouse:
             return True
         raise StorageError(
             f"{printable(str(self.path / filename))} is {_describe_file_type(status.st_mode)}, not a file",
-            hint="Remove it or move it away: links are neither followed nor overwritten.",
+            hint="Remove it or move it away: it is neither followed nor overwritten.",
         )
 
     def filenames(self) -> list[str]:
