@@ -47,7 +47,7 @@ class _Hash(Protocol):
 
 
 class Hashes:
-    """The size, sha256 and, if the source lists another digest, that digest of one stream of bytes."""
+    """A hasher of one stream of bytes: its size, its sha256 and the digest that its source lists."""
 
     def __init__(self, expected: Promise | None) -> None:
         algorithms = {_LOCAL_ALGORITHM, expected.algorithm} if expected else {_LOCAL_ALGORITHM}
@@ -128,7 +128,7 @@ class Promise:
         return f"{self.algorithm} from {self.given_by or 'the source'}{weak}"
 
     def is_met(self, digests: Digests) -> bool:
-        """Return whether ``digests``, computed with this digest expected, match it."""
+        """Return whether ``digests``, which must include this algorithm, contain this digest."""
         return digests.hexes[self.algorithm] == self.hex
 
 
