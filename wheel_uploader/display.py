@@ -84,7 +84,7 @@ def _is_likely_token(value: str) -> bool:
 
 
 def _encode_variants(secret: str) -> Iterator[str]:
-    """Yield the forms of a secret in URLs, forms, Python logs, JSON, HTML, and inside longer base64 text."""
+    """Yield the spellings of a secret in URLs, forms, Python reprs, JSON, HTML and longer base64 text."""
     if len(secret) < _MIN_SECRET_LENGTH or not secret.strip():
         return
     yield secret

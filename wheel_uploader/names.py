@@ -220,7 +220,7 @@ def _explain_exclusion(name: DistName, project: str, version: Version, types: Se
     if name.project != project:
         return f"project {name.project}, not {project}"
     if name.version != version:
-        # The versions differ only in the local part, which at least one of them has.
+        # With equal public parts, the versions differ only in the local part.
         has_local = name.version.local is not None or version.local is not None
         same = has_local and name.version.public == version.public
         local = " (a local version is another release)" if same else ""

@@ -37,7 +37,7 @@ class Options:
     until: Stage = Stage.CONFIRM
     dry_run: bool = False
     clobber: bool = False
-    #: Number of releases to keep in the wheelhouse, and days to keep one after its download; None: all.
+    #: Number of releases to keep in the wheelhouse, and days to keep a release after its download; None: all.
     keep_releases: int | None = None
     keep_days: int | None = None
     jobs: int | None = None
@@ -60,7 +60,7 @@ class Options:
     url_token: str | None = field(default=None, repr=False)
 
     profile: Profile | None = None
-    #: Accepted checks and check families to reasons; a reason may be empty.
+    #: Accepted checks and check families, each with its reason, which may be empty.
     ignore: Mapping[str, str] = field(default_factory=dict)
     strict: bool = False
     #: The version to compare with; None: the newest final version older than this one.
