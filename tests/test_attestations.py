@@ -219,7 +219,10 @@ def test_a_listing_shows_them_and_none_leaves_them_out(sigstore: Sigstore) -> No
     ("name", "reason"),
     [
         (f"dipy-1.10.0-{TAG}.whl.publish.attestation", "version 1.10.0, not 1.11.0"),
-        ("dipy-1.11.0-py3-none-any.whl.slsa.attestation", "dipy-1.11.0-py3-none-any.whl is not there"),
+        (
+            "dipy-1.11.0-py3-none-any.whl.slsa.attestation",
+            "dipy-1.11.0-py3-none-any.whl, which it attests, is not listed",
+        ),
         ("numpy-1.11.0.tar.gz.publish.attestation", "project numpy, not dipy"),
         (f"{WHEEL}.PUBLISH.attestation", "neither a wheel nor an sdist"),
         ("a b-1.tar.gz.attestation", "characters that are not allowed in a wheel or sdist name"),
