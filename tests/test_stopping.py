@@ -312,7 +312,7 @@ def test_an_index_that_took_a_file_and_does_not_have_it(
     assert code == report["exit_code"] == 10
     lost = served.index.posted()[1]
     assert f"does not list 1 of 6 files\n  {lost}\n" in talk
-    assert "They were taken, the listing may be behind" in talk
+    assert "The index accepted the files, and its listing may lag" in talk
     assert "to continue: wheel-uploader" in talk
     code, _, talk = command.again()
     assert code == 0, talk
