@@ -34,7 +34,7 @@ class Scope:
     def map(
         self, function: Callable[[Item], Result], items: Iterable[Item], *, jobs: int | None = None
     ) -> list[Result]:
-        """Return the result of ``function`` for each item, using ``jobs`` threads (default: CPU count).
+        """Return the result of ``function`` for each item, in ``jobs`` threads (default: CPU count).
 
         If a call fails or the run is cancelled, the children are ended and no further calls are started.
         """
