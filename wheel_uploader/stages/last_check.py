@@ -56,11 +56,11 @@ def _find_file_problems(context: Job) -> Iterator[str]:
     for state in report.plan:
         file, name = state.file, state.file.name
         if (name.project, name.version) != (selection.project, selection.version):
-            yield f"{file.filename}: it belongs to {name.project} {name.version}"
+            yield f"{file.filename} belongs to {name.project} {name.version}"
         if file.filename not in checked:
-            yield f"{file.filename}: it was not checked"
+            yield f"{file.filename} was not checked"
         if downloaded.get(file.filename) != file:
-            yield f"{file.filename}: it is not the file that was downloaded"
+            yield f"{file.filename} is not the file that was downloaded"
         if state.state is FileState.ABSENT:
             yield from _find_missing_attachments(context, file)
 
@@ -68,7 +68,7 @@ def _find_file_problems(context: Job) -> Iterator[str]:
 def _find_missing_attachments(context: Job, file: LocalFile) -> Iterator[str]:
     options, report = context.options, context.report
     if options.sign and file.filename not in {signature.filename for signature in report.signatures}:
-        yield f"{file.filename}: it has no signature"
+        yield f"{file.filename} has no signature"
     attested = {attestation.about for attestation in report.attestations if not attestation.problem}
     if options.attest and not options.dry_run and file.filename not in attested:
-        yield f"{file.filename}: it has no attestation"
+        yield f"{file.filename} has no attestation"

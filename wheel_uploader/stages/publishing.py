@@ -55,7 +55,7 @@ def upload_release(context: Job, served: Index, uploader: Uploader, page: Projec
     """Upload the files that the index does not have.
 
     Raises ConflictError before the first upload if a file conflicts with the index. After the last upload,
-    raises the error that sums up what was rejected or failed.
+    raises the error that sums up the rejected and failed files.
     """
     options, report = context.options, context.report
     verdict.stop_if_conflict(report)
