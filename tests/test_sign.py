@@ -731,7 +731,7 @@ def test_a_verification_that_fails_after_all_does_not_count(
     ring: Keyring, alice: str, files: list[Path], tmp_path: Path
 ) -> None:
     own = program(tmp_path / "bin", '"$GPG" "$@" || exit; case "$*" in *--verify*) exit 3;; esac')
-    assert "does not hold: " in str(sign_refused(files, check_signer(own, alice)))
+    assert "does not verify: " in str(sign_refused(files, check_signer(own, alice)))
 
 
 @pytest.mark.parametrize(
