@@ -1,1 +1,1 @@
-"""Where a release goes, with whose credentials, and one POST after the other."""
+"""Upload: the target index, the credentials, and the scheduling of uploads."""

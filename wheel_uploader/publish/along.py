@@ -1,4 +1,4 @@
-"""What is posted along with a file, to an index that takes it: its signature, its attestations."""
+"""Signatures and attestations that are uploaded with a file, if the index accepts them."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from wheel_uploader.publish.target import Target
 
 
 class Package(Protocol):
-    """A file as twine posts it."""
+    """A file as twine uploads it."""
 
     gpg_signature: tuple[str, bytes] | None
     attestations: Any
 
 
 class Along:
-    """Signatures for indexes that keep them, which PyPI does not; attestations for PyPI, the only one."""
+    """The attachments of each file: signatures for indexes other than PyPI, attestations for PyPI only."""
 
     def __init__(self, target: Target) -> None:
         self._target = target
@@ -28,34 +28,34 @@ class Along:
         self._attestations: dict[str, list[Attestation]] = {}
 
     def sign(self, signatures: Sequence[Signature]) -> None:
-        """Post these along."""
+        """Upload these signatures with their files, unless the index is PyPI, which stores none."""
         if not self._target.is_pypi:
-            self._signatures = {made.filename: made.content for made in signatures}
+            self._signatures = {signature.filename: signature.content for signature in signatures}
 
     def attest(self, attestations: Sequence[Attestation], wanted: Attestations, *, trusted: bool) -> str:
-        """Post these along; or why they are not taken, in one clause.
+        """Upload these attestations with their files; return why not, in one clause, if that is impossible.
 
-        ``trusted``: whether the login is that of a trusted publisher. Raises CredentialsError when it is not
-        and they are required.
+        ``trusted``: whether the credentials are those of a trusted publisher. Raises CredentialsError if they
+        are not and attestations are required.
         """
         if not self._target.is_pypi:
-            return f"{printable(self._target.name)} takes none, only PyPI does"
+            return f"only PyPI accepts attestations, {printable(self._target.name)} does not"
         if not trusted:
-            why = "PyPI takes attestations from trusted publishers only, and these credentials are a token"
+            reason = "PyPI accepts attestations only from trusted publishers, not with an API token"
             if wanted is Attestations.REQUIRE:
                 raise CredentialsError(
-                    f"--attestations require: {why}",
-                    hint="Publish from CI with a trusted publisher, and without TWINE_PASSWORD.",
+                    f"--attestations require: {reason}",
+                    hint="Publish from CI with a trusted publisher, and unset TWINE_PASSWORD.",
                 )
-            return why
-        readable = [each for each in attestations if not each.problem]
-        for each in sorted(readable, key=lambda each: each.filename):
-            self._attestations.setdefault(each.about, []).append(each)
+            return reason
+        readable = [attestation for attestation in attestations if not attestation.problem]
+        for attestation in sorted(readable, key=lambda attestation: attestation.filename):
+            self._attestations.setdefault(attestation.about, []).append(attestation)
         return ""
 
     def add_to(self, package: Package, file: LocalFile) -> None:
-        """Attach to ``package`` what belongs to ``file``, in the bytes that were verified."""
+        """Attach the signature and the attestations of ``file``, in the bytes that were verified."""
         if file.filename in self._signatures:
             package.gpg_signature = (f"{file.filename}.asc", self._signatures[file.filename])
-        if ours := self._attestations.get(file.filename):
-            package.attestations = [json.loads(each.content) for each in ours]
+        if attestations := self._attestations.get(file.filename):
+            package.attestations = [json.loads(attestation.content) for attestation in attestations]

@@ -1,4 +1,4 @@
-"""What an index answers to a POST, understood: status, reason and body to a diagnosis in our words. Pure."""
+"""The response of an index to an upload: status, reason and body become a diagnosis. Performs no I/O."""
 
 from __future__ import annotations
 
@@ -23,55 +23,55 @@ from wheel_uploader.http.retry import MAX_RETRY_AFTER, PASSING, parse_retry_afte
 from wheel_uploader.publish.answer_rules import NEW_VERSION, RULES, Kind
 from wheel_uploader.urls import urljoin
 
-#: Characters of the server's own words that are quoted.
-_QUOTED = 400
+#: In characters, of a server's message.
+_MAX_QUOTE = 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What came back for one POST, and what it means."""
+    """The response to one upload, and what it means."""
 
     kind: Kind
-    #: HTTP status; 0 when no answer came.
+    #: HTTP status; 0 if no response arrived.
     status: int
-    #: One clause in our words, and the next step (None: the default of ``error``).
+    #: What went wrong, in one clause, and the next step (None: the default of ``error``).
     diagnosis: str = ""
     hint: str | None = None
-    #: What the answer is when it is the last one.
+    #: The error to raise if this is the last attempt.
     error: type[ReleaseError] = NetworkError
-    #: The server's own words, made harmless; empty when it had none.
+    #: The server's message, sanitized; may be empty.
     words: str = ""
-    #: Seconds that the server asked us to wait.
+    #: Retry-After in seconds.
     retry_after: float | None = None
 
     @property
     def sentence(self) -> str:
-        """The diagnosis, the status and the server's words."""
+        """The diagnosis, the status and the server's message."""
         status = f" (status {self.status})" if self.status else ""
         words = f'; the index said: "{self.words}"' if self.words else ""
         return f"{self.diagnosis}{status}{words}"
 
     def as_error(self, filename: str) -> ReleaseError:
-        """This answer as the end of a run."""
+        """Return the error that this response means for a file."""
         return self.error(f"{filename}: {self.sentence}", hint=self.hint)
 
 
-_WRONG_URL = "Give the upload URL with --repository-url, or the name of a section of .pypirc with -r."
-_FILE_REFUSED = "Correct the file, rebuild, and run this again."
-_NO_UPLOADS = ("nothing takes uploads at this URL", UsageError, _WRONG_URL)
-_NOT_YOU = ("the index refused the credentials", CredentialsError, None)
+_WRONG_URL = "Pass the upload URL with --repository-url, or the name of a section of .pypirc with -r."
+_FIX_FILE = "Correct the file, rebuild, and run the command again."
+_NO_UPLOADS = ("this URL does not accept uploads", UsageError, _WRONG_URL)
+_BAD_CREDENTIALS = ("the index rejected the credentials", CredentialsError, None)
 
-#: Diagnosis, error and hint where the words say nothing.
+#: Diagnosis, error and hint by status, if no rule matches the message.
 _BY_STATUS: dict[int, tuple[str, type[ReleaseError], str | None]] = {
-    401: _NOT_YOU,
-    403: _NOT_YOU,
+    401: _BAD_CREDENTIALS,
+    403: _BAD_CREDENTIALS,
     404: _NO_UPLOADS,
     405: _NO_UPLOADS,
-    407: ("the proxy wants credentials", CredentialsError, "Put them into the HTTPS_PROXY variable."),
-    409: ("the index says that it has this file name already", ConflictError, NEW_VERSION),
+    407: ("the proxy requires credentials", CredentialsError, "Add them to the URL in HTTPS_PROXY."),
+    409: ("a file with this name already exists on the index", ConflictError, NEW_VERSION),
     410: _NO_UPLOADS,
     413: (
-        "the file is larger than the index, or a proxy before it, allows",
+        "the file is larger than the index or a proxy allows",
         FileError,
         "Ask the index for a higher limit, or make the file smaller.",
     ),
@@ -82,7 +82,7 @@ _BY_STATUS: dict[int, tuple[str, type[ReleaseError], str | None]] = {
 def understand(
     status: int, reason: str = "", headers: Mapping[str, str] | None = None, body: str = "", *, url: str = ""
 ) -> Answer:
-    """What an answer means; ``url`` is where was posted to."""
+    """Return what a response means; ``url`` is the upload URL."""
     headers = headers or {}
     if 200 <= status < 300:
         return Answer(kind=Kind.ACCEPTED, status=status)
@@ -105,38 +105,38 @@ def understand(
 
 
 def _busy(status: int, words: str, wait: float | None) -> Answer:
-    busy = "the index asks for a pause" if status == 429 else "the index has trouble"
+    busy = "the index is rate-limiting" if status == 429 else "the index returned a server error"
     if wait is not None and wait > MAX_RETRY_AFTER:
         return Answer(
             kind=Kind.REFUSED,
             status=status,
-            diagnosis=f"{busy} of {wait:.0f} s" if status == 429 else f"{busy} for {wait:.0f} s more",
-            hint="Nothing is lost: run the same command again after that time.",
+            diagnosis=f"{busy}, retry after {wait:.0f} s",
+            hint="Run the same command again after that time; it continues where it stopped.",
             words=words,
         )
     return Answer(kind=Kind.RETRY, status=status, diagnosis=busy, words=words, retry_after=wait)
 
 
 def _by_status(status: int, words: str) -> Answer:
-    """An answer whose words say nothing that we know."""
+    """Return the meaning of a status whose message matches no rule."""
     if status in _BY_STATUS:
         diagnosis, error, hint = _BY_STATUS[status]
     elif status >= 500:
         diagnosis, error, hint = "the index failed", NetworkError, None
     else:
-        diagnosis, error, hint = "the index refused the file", FileError, _FILE_REFUSED
+        diagnosis, error, hint = "the index rejected the file", FileError, _FIX_FILE
     kind = Kind.EXISTS if status == 409 else Kind.REFUSED
     return Answer(kind=kind, status=status, diagnosis=diagnosis, hint=hint, error=error, words=words)
 
 
 def _redirected(status: int, words: str, location: str, url: str) -> Answer:
     target = _joined(url, location)
-    slash = bool(url) and target.endswith("/") and target.rstrip("/") == url.rstrip("/")
-    if slash or "with a trailing slash" in words:
-        diagnosis = "the upload URL lacks its slash at the end"
+    only_slash = bool(url) and target.endswith("/") and target.rstrip("/") == url.rstrip("/")
+    if only_slash or "with a trailing slash" in words:
+        diagnosis = "the upload URL lacks its trailing slash"
     else:
-        elsewhere = f" to {printable(bare_url(target))}" if location else ""
-        diagnosis = f"the upload URL redirects{elsewhere}, and a file is never sent after a redirect"
+        destination = f" to {printable(bare_url(target))}" if location else ""
+        diagnosis = f"the upload URL redirects{destination}, and uploads never follow redirects"
     return Answer(
         kind=Kind.REFUSED, status=status, diagnosis=diagnosis, hint=_WRONG_URL, error=UsageError, words=words
     )
@@ -149,50 +149,50 @@ def _joined(url: str, location: str) -> str:
 
 
 def no_answer(cause: str) -> Answer:
-    """No answer came: the file may be stored or not."""
+    """Return the Answer for an upload without a response: the file may have been stored or not."""
     return Answer(kind=Kind.RETRY, status=0, diagnosis=printable(cause))
 
 
 def not_trusted(cause: str) -> Answer:
-    """The TLS certificate of the index did not verify, so nothing was sent."""
+    """Return the Answer for a TLS certificate that cannot be verified: nothing was sent."""
     return Answer(
         kind=Kind.REFUSED,
         status=0,
-        diagnosis=f"the TLS certificate of the index cannot be trusted ({printable(cause)})",
-        hint="If the index has a CA of its own, give its certificate with --cert FILE.",
+        diagnosis=f"cannot verify the TLS certificate of the index ({printable(cause)})",
+        hint="If the index has a private CA, pass its certificate with --cert FILE.",
     )
 
 
-# --- what the server said --------------------------------------------------------------------------
+# --- the message of the server ---------------------------------------------------------------------
 
 
 def server_words(reason: str, body: str, status: int) -> str:
-    """The server's own explanation in one harmless line: its reason phrase, its JSON, or its page's text."""
+    """Return the server's message as one sanitized line: from the reason phrase, the JSON or the page."""
     standard = http.HTTPStatus(status).phrase if status in set(http.HTTPStatus) else ""
     candidates = (reason, *_from_json(body), _from_page(body))
     for candidate in candidates:
-        text = " ".join(candidate[: 20 * _QUOTED].split())
+        text = " ".join(candidate[: 20 * _MAX_QUOTE].split())
         text = re.sub(rf"\A{status}\b[\s:]*", "", text)
         if text and text.lower() not in (standard.lower(), "error", "unknown"):
-            return printable(text, limit=_QUOTED)
+            return printable(text, limit=_MAX_QUOTE)
     return ""
 
 
 def _from_json(body: str) -> list[str]:
-    """The texts of a JSON error under the keys that indexes use, the most telling first."""
+    """Return the texts of a JSON error under the keys that indexes use, the most specific first."""
     try:
         data = bounded.load_json(body)
     except ValueError:
         return []
     if not isinstance(data, dict):
         return []
-    # Warehouse has its text in "code" ("400 <text>"); "message" wraps it in sentences that say nothing.
-    found = (data.get(key) for key in ("code", "detail", "message", "error", "errors", "title"))
-    return [value if isinstance(value, str) else json.dumps(value) for value in found if value]
+    # Warehouse has its text in "code" ("400 <text>"); "message" wraps it in generic sentences.
+    values = (data.get(key) for key in ("code", "detail", "message", "error", "errors", "title"))
+    return [value if isinstance(value, str) else json.dumps(value) for value in values if value]
 
 
 def _from_page(body: str) -> str:
-    """The text of an HTML or plain page."""
+    """Return the text of an HTML or plain-text page."""
     if body.lstrip().startswith("{"):
         return ""
     return markup.words(body) if markup.is_markup(body) else body[: markup.LIMIT]

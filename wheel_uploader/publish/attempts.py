@@ -1,4 +1,4 @@
-"""One file posted until it is clear what became of it: before it is posted again the index is asked."""
+"""The upload of one file, with retries: before each retry the index is queried."""
 
 from __future__ import annotations
 
@@ -16,27 +16,28 @@ from wheel_uploader.publish.answers import Answer
 
 
 class Poster(Protocol):
-    """What sends one file to the index."""
+    """Sends files to the index."""
 
     def credentials(self) -> tuple[str, str] | None:
-        """User name and password, asked for once; None for an index that asks nobody."""
+        """Return user name and password, found once; None for an index without authentication."""
         ...
 
     def post(self, file: LocalFile) -> Answer:
-        """One attempt. Raises a ReleaseError for what is wrong on this side. Any thread may call this."""
+        """Make one attempt, in any thread. Raises a ReleaseError for a problem on this side."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shared:
-    """What all files of a run have in common."""
+    """The context that all uploads of a run share."""
 
-    #: One attempt; None when the run had to end before it could be made.
+    #: Makes one attempt; returns None if the run ended before it could be made.
     post: Callable[[LocalFile], Answer | None]
+    #: Queries the index for the file.
     look: Callable[[LocalFile], IndexState]
-    #: Seconds to wait for; shorter when the run has to end.
+    #: Waits that many seconds, or less if the run must end.
     wait: Callable[[float], object]
-    #: Whether the run has to end: nothing is posted again.
+    #: Returns whether the run must end; then nothing is retried.
     hurried: Callable[[], bool]
     retries: int
     progress: Progress
@@ -44,16 +45,16 @@ class Shared:
 
 @dataclass(slots=True)
 class Attempts:
-    """One file on its way: after every unclear answer the index is asked before it is posted again."""
+    """The upload of one file; after each unclear response the index is queried before the next attempt."""
 
     file: LocalFile
     run: Shared
     posts: int = 0
-    #: Why the index could not be asked.
+    #: Why the index could not be queried.
     trouble: ReleaseError | None = None
 
     def publish(self) -> UploadResult:
-        """Post it, again where that makes sense; what became of it."""
+        """Upload the file, with retries if they make sense, and return the result."""
         try:
             answer = self._post()
             if answer is None:
@@ -64,15 +65,15 @@ class Attempts:
                 self._pause(answer, attempt)
                 if self.run.hurried():
                     break
-                seen = self._look()
-                if seen is None:
+                state = self._query_index()
+                if state is None:
                     continue
-                if seen.state is not FileState.ABSENT:
-                    return self._settled(seen, answer)
+                if state.state is not FileState.ABSENT:
+                    return self._result_from_index(state, answer)
                 answer = self._post() or answer
         except ReleaseError as error:
             return self._result(UploadOutcome.REJECTED, error)
-        return self._end(answer)
+        return self._last_result(answer)
 
     def _post(self) -> Answer | None:
         answer = self.run.post(self.file)
@@ -80,57 +81,56 @@ class Attempts:
         return answer
 
     def _is_unclear(self, answer: Answer) -> bool:
-        # "It exists" after an answer that was lost: it may be ours, in a listing that is behind.
+        # "Already exists" after a lost response: it may be our file, in a listing that is not current.
         return answer.kind is Kind.RETRY or (answer.kind is Kind.EXISTS and self.posts > 1)
 
     def _pause(self, answer: Answer, attempt: int) -> None:
-        asked = HttpStatus(answer.status, "", retry_after=answer.retry_after)
-        seconds = retry.pause_after(asked, attempt - 1)
+        status = HttpStatus(answer.status, "", retry_after=answer.retry_after)
+        seconds = retry.pause_after(status, attempt - 1)
         self.run.progress.detail(
-            f"{self.file.filename}: {answer.sentence}; asking the index, then attempt {attempt} of "
-            f"{self.run.retries}, in {seconds:.1f} s"
+            f"{self.file.filename}: {answer.sentence}; checking the index, then attempt {attempt} of "
+            f"{self.run.retries} in {seconds:.1f} s"
         )
         self.run.wait(seconds)
 
-    def _look(self) -> IndexState | None:
-        """What the index has under this name by now; None when it cannot be asked."""
+    def _query_index(self) -> IndexState | None:
+        """Return what the index has under this name now; None if it cannot be queried."""
         try:
             return self.run.look(self.file)
         except ReleaseError as error:
             self.trouble = error
             return None
 
-    def _settled(self, seen: IndexState, answer: Answer) -> UploadResult:
-        """The result when the index has something under this name, or these bytes."""
-        if seen.state is not FileState.SAME:
-            return self._result(UploadOutcome.REJECTED, conflict(seen))
+    def _result_from_index(self, state: IndexState, answer: Answer) -> UploadResult:
+        """Return the result if the index has a file with this name or these bytes."""
+        if state.state is not FileState.SAME:
+            return self._result(UploadOutcome.REJECTED, conflict(state))
         if answer.kind is Kind.EXISTS and self.posts == 1:
             return self._result(UploadOutcome.ALREADY_THERE)
-        self.run.progress.detail(f"{self.file.filename}: {answer.sentence}; the index has it all the same")
+        self.run.progress.detail(f"{self.file.filename}: {answer.sentence}; but the index has the file")
         return self._result(UploadOutcome.UPLOADED)
 
-    def _end(self, answer: Answer) -> UploadResult:
-        """The result after the last post; where that was not clear, the index has the last word."""
+    def _last_result(self, answer: Answer) -> UploadResult:
+        """Return the result after the last attempt; if its response is unclear, the index decides."""
         if answer.kind is Kind.ACCEPTED:
             return self._result(UploadOutcome.UPLOADED)
         error = answer.as_error(self.file.filename)
         if self.posts > 1:
-            error.details = (*error.details, f"posted {self.posts} times")
+            error.details = (*error.details, f"attempted {self.posts} times")
         if answer.kind is Kind.REFUSED and answer.status < 500:
             return self._result(UploadOutcome.REJECTED, error)
-        seen = self._look()
-        if seen is None:
+        state = self._query_index()
+        if state is None:
             problem = self.trouble.message if self.trouble else ""
             unknown = NetworkError(
-                f"{self.file.filename}: {answer.sentence}; whether it is there is unknown, since the index "
-                f"cannot be asked: {problem}"
+                f"{self.file.filename}: {answer.sentence}; cannot query the index for the file: {problem}"
             )
             return self._result(UploadOutcome.UNKNOWN, unknown)
-        if seen.state is not FileState.ABSENT:
-            return self._settled(seen, answer)
+        if state.state is not FileState.ABSENT:
+            return self._result_from_index(state, answer)
         if self._is_unclear(answer) and self.run.hurried():
-            # Nobody waits for a listing that may be behind.
-            error.message += "; the index does not list it, or not yet"
+            # There is no time to wait until the listing is current.
+            error.message += "; the index does not list the file yet"
             return self._result(UploadOutcome.UNKNOWN, error)
         return self._result(UploadOutcome.REJECTED, error)
 
@@ -145,13 +145,13 @@ class Attempts:
 
 
 def conflict(state: IndexState) -> ConflictError:
-    """What is wrong when the index has something else under a name of ours, or ours under another."""
+    """Return the error for a name with other bytes on the index, or for our bytes under another name."""
     name = state.file.filename
     if state.state is FileState.SAME_BYTES_OTHER_NAME:
         return ConflictError(
             f"{name}: the index has the same bytes under the name {printable(state.other_name)}"
         )
     return ConflictError(
-        f"{name}: the index has other bytes under this name: ours have sha256 {state.file.sha256}, "
-        f"those of the index {state.index_sha256}"
+        f"{name}: the index has a different file with this name: sha256 {state.index_sha256}, not "
+        f"{state.file.sha256}"
     )

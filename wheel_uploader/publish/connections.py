@@ -1,4 +1,4 @@
-"""Connections to the index that are open between two files, for as long as nobody can have closed them."""
+"""Connections to the index that are reused for the next file, as long as the server keeps them open."""
 
 from __future__ import annotations
 
@@ -7,22 +7,24 @@ import time
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
-#: Seconds: a server that closes a silent connection waits longer. One that has been closed under a file
-#: leaves unclear what became of it.
-_FRESH = 1.0
+#: In seconds. Servers keep idle connections open for longer; if one closed a connection during an upload, it
+#: would be unclear whether the file was stored.
+_MAX_IDLE = 1.0
 
 
 class Closable(Protocol):
-    """What has to be closed."""
+    """A connection."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Close the connection."""
+        ...
 
 
 C = TypeVar("C", bound=Closable)
 
 
 class Connections(Generic[C]):
-    """Those that the last file went over without any trouble; any thread may take one for the next file."""
+    """Idle connections whose last upload succeeded; safe for threads."""
 
     def __init__(self, connect: Callable[[], C], *, clock: Callable[[], float] = time.monotonic) -> None:
         self._connect = connect
@@ -31,21 +33,22 @@ class Connections(Generic[C]):
         self._lock = threading.Lock()
 
     def take(self) -> C:
-        """The one that was used last, if that was a moment ago, or a new one."""
+        """Return the connection that was used last, if it has not been idle for long, or a new one."""
         with self._lock:
             since, connection = self._idle.pop() if self._idle else (0.0, None)
-        if connection and self._clock() - since <= _FRESH:
+        if connection and self._clock() - since <= _MAX_IDLE:
             return connection
         if connection:
             connection.close()
         return self._connect()
 
     def keep(self, connection: C) -> None:
-        """Have it ready for the next file."""
+        """Keep a connection for the next file."""
         with self._lock:
             self._idle.append((self._clock(), connection))
 
     def close(self) -> None:
+        """Close all idle connections."""
         with self._lock:
             idle, self._idle = self._idle, []
         for _, connection in idle:

@@ -1,4 +1,4 @@
-"""One file as twine posts it, made from the bytes that were checked: twine opens no path."""
+"""A file as twine uploads it, built from the verified bytes: twine itself opens no path."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from wheel_uploader.verified_file import VerifiedFile
 
 
 class InvalidMetadata(Exception):
-    """twine would not post this file; ``str()`` says why in one clause."""
+    """The metadata is invalid for twine; ``str()`` is the reason in one clause."""
 
 
 class Package(PackageFile):
-    """A file to be posted: its form, and its bytes, which are compared again as they are sent."""
+    """The upload form and the contents of a file, which are verified again while they are sent."""
 
     def __init__(self, file: LocalFile, content: VerifiedFile, blake2_256: str | None) -> None:
-        # twine hashes the path that it is given. The digests of these very bytes follow.
+        # twine would hash the path; the digests of the verified bytes are set below.
         super().__init__(os.devnull, None, _metadata(file, content), *_kind(file))
         self.filename = str(file.path)
         self.basefilename = file.filename
@@ -38,10 +38,10 @@ class Package(PackageFile):
 
 @contextlib.contextmanager
 def opened(file: LocalFile) -> Iterator[Package]:
-    """Open ``file`` for posting, until the ``with`` ends.
+    """Open ``file`` for an upload inside the ``with`` block.
 
-    Raises FileError for other bytes than those that were checked, StorageError if it cannot be read,
-    NoMetadata and InvalidMetadata for what twine would not post.
+    Raises FileError if the contents have changed since the check, StorageError if it cannot be read,
+    NoMetadata and InvalidMetadata for a file that twine does not accept.
     """
     blake2 = _blake2_256()
     with VerifiedFile(file.path, file.sha256, also=blake2) as content:
@@ -52,11 +52,12 @@ def _blake2_256() -> hashlib.blake2b | None:
     try:
         return hashlib.blake2b(digest_size=32)
     except (ValueError, TypeError, AttributeError):
-        return None  # A Python for FIPS has none; the form goes without it, as twine's does.
+        # A FIPS build of Python lacks it; the form is sent without it, as by twine.
+        return None
 
 
 def _kind(file: LocalFile) -> tuple[str, str]:
-    """Return "pyversion" and "filetype" of the form."""
+    """Return ``pyversion`` and ``filetype`` of the form."""
     if isinstance(file.name, WheelName):
         return file.filename.removesuffix(".whl").split("-")[-3], "bdist_wheel"
     return "source", "sdist"
@@ -75,19 +76,19 @@ def _metadata(file: LocalFile, content: VerifiedFile) -> metadata.RawMetadata:
         stream.detach()
     raw, unparsed = metadata.parse_email(data)
     if bounded.version(raw.get("metadata_version", "0")) < Version("2.4"):
-        # setuptools writes License-File into metadata of 2.1 as well; indexes do not want it there.
+        # setuptools writes License-File into metadata 2.1 as well, where indexes reject it.
         raw.pop("license_files", None)
         unparsed.pop("license-file", None)
     if unparsed:
-        wrong = "; ".join(f"unrecognized or malformed field {key!r}" for key in unparsed)
-        raise InvalidMetadata(f"Invalid distribution metadata: {wrong}")
+        problems = "; ".join(f"unrecognized or malformed field {key!r}" for key in unparsed)
+        raise InvalidMetadata(f"Invalid distribution metadata: {problems}")
     try:
         metadata.Metadata.from_raw(raw)
     except errors.ExceptionGroup as group:
-        wrong = "; ".join(sorted(map(str, group.exceptions)))
-        raise InvalidMetadata(f"Invalid distribution metadata: {wrong}") from None
+        problems = "; ".join(sorted(map(str, group.exceptions)))
+        raise InvalidMetadata(f"Invalid distribution metadata: {problems}") from None
     return raw
 
 
-#: Bytes read at once.
+#: In bytes.
 _BUFFER = 128 << 10

@@ -1,4 +1,4 @@
-"""A release posted file by file: in which order, what is tried again, and what it adds up to in the end."""
+"""The upload of a release: the order of its files, parallel uploads, and the overall result."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from wheel_uploader.stopping import Watch
 
 __all__ = ["Poster", "in_order", "upload_all", "verdict"]
 
-#: Seconds between two looks whether the run has to end: no signal wakes a thread that waits.
-_LOOK = 0.1
+#: Seconds between checks whether the run must end, because no signal wakes a waiting thread.
+_POLL_INTERVAL = 0.1
 
 
 def upload_all(
@@ -40,22 +40,26 @@ def upload_all(
     sleep: Callable[[float], object] | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> tuple[UploadResult, ...]:
-    """Post every file that is absent; one result for each state, in the order of ``states``.
+    """Upload every file that is absent and return one result for each state, in the order of ``states``.
 
-    The first file goes alone: it makes the release, and shows whether the index takes anything at all, and
-    how fast. Then up to ``jobs`` wheels at once, the sdist last. The first refusal ends it, unless
-    ``keep_going``. ``served``: the file names that the index has of this project, which tell the usual tags
-    from the new. When ``watch`` says so it ends early: what is in flight gets the time that is left.
+    The first file is uploaded alone: it creates the release, and shows whether the index accepts uploads and
+    how fast. Up to ``jobs`` wheels follow in parallel, and the sdist last. The first rejection stops the
+    upload, unless ``keep_going``. ``served`` are the project's file names on the index, which tell the new
+    platforms from the usual. If ``watch`` ends the run, uploads in progress get the time that remains.
 
-    Raises CredentialsError before anything is posted; all that happens afterwards is in the results.
+    Raises CredentialsError before anything is uploaded; later errors are in the results.
     """
     absent = [state.file for state in states if state.state is FileState.ABSENT]
-    results = {state.file.filename: _known(state) for state in states if state.state is not FileState.ABSENT}
+    results = {
+        state.file.filename: _result_without_upload(state)
+        for state in states
+        if state.state is not FileState.ABSENT
+    }
     blocked = any(result.error for result in results.values()) and not keep_going
     if absent and not blocked:
-        # In this thread, before the others: it may have to ask the person.
+        # In this thread, before any other starts: it may have to prompt the user.
         poster.credentials()
-        crew = _Crew(
+        scheduler = _UploadScheduler(
             poster=poster,
             look=index_state_of,
             progress=progress,
@@ -67,15 +71,16 @@ def upload_all(
             clock=clock,
         )
         with progress.total("upload", files=len(absent), size=sum(file.size for file in absent)):
-            results |= crew.publish(in_order(absent, served))
-    untried = UploadOutcome.NOT_TRIED
+            results |= scheduler.publish(in_order(absent, served))
+    not_tried = UploadOutcome.NOT_TRIED
     return tuple(
-        results.get(state.file.filename) or UploadResult(file=state.file, outcome=untried) for state in states
+        results.get(state.file.filename) or UploadResult(file=state.file, outcome=not_tried)
+        for state in states
     )
 
 
-def _known(state: IndexState) -> UploadResult:
-    """The result for a file that is not posted, because of what the index has."""
+def _result_without_upload(state: IndexState) -> UploadResult:
+    """Return the result for a file that is skipped or in conflict with the index."""
     if state.state is FileState.SAME:
         return UploadResult(file=state.file, outcome=UploadOutcome.ALREADY_THERE)
     error = conflict(state)
@@ -83,7 +88,7 @@ def _known(state: IndexState) -> UploadResult:
 
 
 def in_order(files: Iterable[LocalFile], served: Iterable[str] = ()) -> list[LocalFile]:
-    """First what may well be refused: a platform new to the project, a large file; sdists last."""
+    """Return the files in upload order: likely rejections (new platforms, large files) first, sdists last."""
     usual: set[str] = set()
     for filename in served:
         try:
@@ -101,8 +106,8 @@ def in_order(files: Iterable[LocalFile], served: Iterable[str] = ()) -> list[Loc
 
 
 @dataclass(slots=True, kw_only=True)
-class _Crew:
-    """One call of upload_all: a thread for each file on its way, and what they share."""
+class _UploadScheduler:
+    """The uploads of one call of upload_all: one thread per file in progress, and their shared state."""
 
     poster: Poster
     look: Callable[[LocalFile], IndexState]
@@ -114,37 +119,37 @@ class _Crew:
     sleep: Callable[[float], object] | None
     clock: Callable[[], float]
     results: dict[str, UploadResult] = field(default_factory=dict)
-    #: Files on their way; and those of them that are being sent, not waiting for their next attempt.
+    #: Files in progress; ``sending`` has those of them that do not wait for their next attempt.
     flying: dict[str, LocalFile] = field(default_factory=dict)
     sending: dict[str, LocalFile] = field(default_factory=dict)
-    #: Held for everything above that changes; told when a file has arrived.
+    #: Guards the fields above; notified when a file is finished.
     changed: threading.Condition = field(default_factory=threading.Condition)
-    #: No other file is begun; no pause is waited for any more.
+    #: Set: start no other file. ``hurry``: end all waits as well.
     stop: threading.Event = field(default_factory=threading.Event)
     hurry: threading.Event = field(default_factory=threading.Event)
 
     def publish(self, ordered: Sequence[LocalFile]) -> dict[str, UploadResult]:
-        """Post the files in this order; the results of those that were begun, by name."""
+        """Upload the files in this order, and return the results of those that were started, by name."""
         wheels = [file for file in ordered[1:] if isinstance(file.name, WheelName)]
         sdists = [file for file in ordered[1:] if file not in wheels]
         for batch in (ordered[:1], wheels, sdists):
-            self._work_off(batch)
+            self._run_batch(batch)
         with self.changed:
-            return {name: _left_behind(file) for name, file in self.flying.items()} | self.results
+            return {name: _unfinished_result(file) for name, file in self.flying.items()} | self.results
 
-    def _work_off(self, files: Sequence[LocalFile]) -> None:
-        """Have the files posted; back when they are done, or when nobody may wait for them any longer."""
-        todo = deque(files)
+    def _run_batch(self, files: Sequence[LocalFile]) -> None:
+        """Upload the files; return when they are finished or the grace period has expired."""
+        queue = deque(files)
         with self.changed:
-            while (todo or self.flying) and not self._is_over():
-                while todo and not self.stop.is_set() and self._has_room(todo[0], self.flying):
-                    self._begin(todo.popleft())
+            while (queue or self.flying) and not self._is_over():
+                while queue and not self.stop.is_set() and self._has_room(queue[0], self.flying):
+                    self._start(queue.popleft())
                 if not self.flying:
                     return
-                self.changed.wait(_LOOK)
+                self.changed.wait(_POLL_INTERVAL)
 
     def _is_over(self) -> bool:
-        """Whether to wait for nothing any more."""
+        """Return whether to stop waiting for uploads; announce the end of the run when it begins."""
         if self.watch.error is None:
             return False
         if not self.hurry.is_set():
@@ -152,27 +157,29 @@ class _Crew:
             self.hurry.set()
             if self.flying:
                 self.progress.say(
-                    f"{self.watch.error.message}: nothing new is begun; waiting {self.watch.left():.0f} s at "
-                    f"most for {', '.join(self.flying)}; a second Ctrl-C ends at once"
+                    f"{self.watch.error.message}: starting no more uploads; waiting up to "
+                    f"{self.watch.left():.0f} s for {', '.join(self.flying)}; press Ctrl-C again to stop now"
                 )
         return self.watch.left() <= 0
 
     def _has_room(self, file: LocalFile, others: Mapping[str, LocalFile]) -> bool:
-        largest = max([file.size, *(each.size for each in others.values())])
+        largest = max([file.size, *(other.size for other in others.values())])
         return not others or len(others) < self.pace.streams(largest)
 
-    def _begin(self, file: LocalFile) -> None:
+    def _start(self, file: LocalFile) -> None:
         if self.pace.too_long(file.size):
             self.progress.say(
-                f"{file.filename} needs {self.pace.needs(file.size):.0f} s at the speed of this line; PyPI "
-                f"stops an upload after {LIMIT:.0f} s"
+                f"{file.filename} takes {self.pace.needs(file.size):.0f} s at the current bandwidth; PyPI "
+                f"aborts an upload after {LIMIT:.0f} s"
             )
         self.flying[file.filename] = file
-        # A daemon: one that hangs must not keep a process from ending that was told to twice.
-        threading.Thread(target=self._fly, args=[file], name=f"upload-{file.filename}", daemon=True).start()
+        # A daemon thread, so that one that hangs does not keep the process alive after a second signal.
+        threading.Thread(
+            target=self._upload_one, args=[file], name=f"upload-{file.filename}", daemon=True
+        ).start()
 
-    def _fly(self, file: LocalFile) -> None:
-        """One file, in a thread of its own, from its first post to its result."""
+    def _upload_one(self, file: LocalFile) -> None:
+        """Upload one file with all its attempts, in its own thread."""
         shared = Shared(
             post=self._post,
             look=self.look,
@@ -183,7 +190,7 @@ class _Crew:
         )
         try:
             result = Attempts(file, shared).publish()
-        except BaseException as bug:  # noqa: BLE001 - what became of the other files has to be told all the same
+        except BaseException as bug:  # noqa: BLE001 - the other files must still be reported
             result = _crashed(file, bug)
         with self.changed:
             self.results[file.filename] = result
@@ -193,20 +200,20 @@ class _Crew:
             self.changed.notify_all()
 
     def _post(self, file: LocalFile) -> Answer | None:
-        """One attempt, from which the pace is learnt; None when the run had to end before its turn came."""
+        """Make one attempt and measure the bandwidth; return None if the run ends before its turn."""
         with self.changed:
             while not self.hurry.is_set() and not self._has_room(file, self.sending):
-                self.changed.wait(_LOOK)
+                self.changed.wait(_POLL_INTERVAL)
             if self.hurry.is_set():
                 return None
             self.sending[file.filename] = file
-            streams, begun = len(self.sending), self.clock()
+            streams, started_at = len(self.sending), self.clock()
         try:
             answer = self.poster.post(file)
         finally:
             with self.changed:
                 least, most = sorted((streams, len(self.sending)))
-                seconds = self.clock() - begun
+                seconds = self.clock() - started_at
                 del self.sending[file.filename]
                 self.changed.notify_all()
         with self.changed:
@@ -220,14 +227,14 @@ class _Crew:
 
 
 _TOO_SLOW = (
-    f"An index that stops uploads after {LIMIT:.0f} s, as PyPI does, never gets this file over this line: "
-    "run the same command where the line is faster."
+    f"The file takes too long for an index that aborts uploads after {LIMIT:.0f} s, as PyPI does: run the "
+    "same command over a faster connection."
 )
 
 
-def _left_behind(file: LocalFile) -> UploadResult:
+def _unfinished_result(file: LocalFile) -> UploadResult:
     error = NetworkError(
-        f"{file.filename}: it was on its way when the run ended; the index may have it or not"
+        f"{file.filename}: the upload was in progress when the run ended; the index may have the file or not"
     )
     return UploadResult(
         file=file, outcome=UploadOutcome.UNKNOWN, reason=error.message, attempts=1, error=error
@@ -235,58 +242,58 @@ def _left_behind(file: LocalFile) -> UploadResult:
 
 
 def _crashed(file: LocalFile, bug: BaseException) -> UploadResult:
-    """The result of a file whose thread met what nobody expected."""
-    where = traceback.extract_tb(bug.__traceback__)[-1]
+    """Return the result of a file whose thread raised an unexpected exception."""
+    frame = traceback.extract_tb(bug.__traceback__)[-1]
     error = ReleaseError(
-        f"{file.filename}: unexpected {type(bug).__name__}: {printable(str(bug))}; the index may have it or "
-        "not",
-        details=[f"at line {where.lineno} of {printable(where.filename)}, in {where.name}"],
+        f"{file.filename}: unexpected {type(bug).__name__}: {printable(str(bug))}; the index may have the "
+        "file or not",
+        details=[f"at line {frame.lineno} of {printable(frame.filename)}, in {frame.name}"],
     )
     return UploadResult(file=file, outcome=UploadOutcome.UNKNOWN, reason=error.message, error=error)
 
 
-# --- what it adds up to ----------------------------------------------------------------------------
+# --- overall result --------------------------------------------------------------------------------
 
-_INSIDE = (UploadOutcome.UPLOADED, UploadOutcome.ALREADY_THERE)
+_ON_INDEX = (UploadOutcome.UPLOADED, UploadOutcome.ALREADY_THERE)
 
 
 def verdict(results: Sequence[UploadResult], stopped: ReleaseError | None = None) -> ReleaseError | None:
-    """How a run with these results ends: None when all is well, PartialError when some files are in.
+    """Return the error of a run with these results: None for success, PartialError if some files arrived.
 
-    ``stopped``: why it had to end early, if it had to.
+    ``stopped``: why the run ended early, if it did.
     """
     errors = [result.error for result in results if result.error]
     if not errors and not stopped:
         return None
     cause = worst([*errors, stopped] if stopped else errors)
-    inside = sum(result.outcome in _INSIDE for result in results)
+    uploaded = sum(result.outcome in _ON_INDEX for result in results)
     lines = [_line(result) for result in results]
-    count = _count(results, inside)
-    if cause is stopped and (isinstance(stopped, Interrupted) or inside in (0, len(results))):
-        return _told(stopped, f"{stopped.message}: {count}", lines)
-    if not inside:
-        return _told(cause, cause.message, [error.message for error in errors if error is not cause])
-    # Where only the network or the time was to blame, the same command is all that it takes.
-    passing = isinstance(cause, NetworkError | DeadlineError)
-    hint = None if passing else f"{cause.hint} The same command then continues."
+    count = _count(results, uploaded)
+    if cause is stopped and (isinstance(stopped, Interrupted) or uploaded in (0, len(results))):
+        return _with_details(stopped, f"{stopped.message}: {count}", lines)
+    if not uploaded:
+        return _with_details(cause, cause.message, [error.message for error in errors if error is not cause])
+    # After a network error or a timeout the same command continues without any change.
+    is_temporary = isinstance(cause, NetworkError | DeadlineError)
+    hint = None if is_temporary else f"{cause.hint} Then run the same command to continue."
     return PartialError(f"{count}: {cause.message}", hint=hint, details=lines)
 
 
-def _count(results: Sequence[UploadResult], inside: int) -> str:
+def _count(results: Sequence[UploadResult], uploaded: int) -> str:
     unknown = sum(result.outcome is UploadOutcome.UNKNOWN for result in results)
-    outside = len(results) - inside - unknown
+    missing = len(results) - uploaded - unknown
     unclear = f", {unknown} may be" if unknown else ""
-    return f"{inside} of {counted(len(results), 'file')} are on the index, {outside} are not{unclear}"
+    return f"{uploaded} of {counted(len(results), 'file')} are on the index, {missing} are not{unclear}"
 
 
-def _told(error: ReleaseError, message: str, details: Sequence[str]) -> ReleaseError:
+def _with_details(error: ReleaseError, message: str, details: Sequence[str]) -> ReleaseError:
     error.message, error.args = message, (message,)
     error.details = (*error.details, *details)
     return error
 
 
 def _line(result: UploadResult) -> str:
-    if result.outcome in _INSIDE:
+    if result.outcome in _ON_INDEX:
         return f"in: {result.file.filename}"
     if result.outcome is UploadOutcome.UNKNOWN:
         return f"unknown: {result.reason}"

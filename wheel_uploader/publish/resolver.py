@@ -1,4 +1,4 @@
-"""With whose credentials: twine's search for them, made safe for threads, CI and runs without a person."""
+"""Credentials: twine's lookup, made safe for threads, for CI and for non-interactive runs."""
 
 from __future__ import annotations
 
@@ -15,57 +15,58 @@ from wheel_uploader.publish import sending, trusted
 from wheel_uploader.publish.target import has_identity
 from wheel_uploader.urls import BAD_VARIABLE, may_quote_url
 
-#: Attempts to trade a CI identity for a token; twine waits 5 s for each, which PyPI may need.
+#: Attempts to exchange a CI identity for a token; twine waits 5 s for each, which PyPI may need.
 _MINT_ATTEMPTS = 3
 
 
 class Resolver(auth.Resolver):
-    """twine's search for credentials, but no prompt without a person and no minting without a CI."""
+    """twine's resolver, which prompts only interactively and requests a token only in CI."""
 
     def __init__(self, config: utils.RepositoryConfig, stated: auth.CredentialInput, *, asks: bool) -> None:
         super().__init__(config, stated)
         self._asks = asks
         self._lock = threading.Lock()
         if self.is_pypi():
-            # PyPI knows no other user; an empty password is a CI secret that was not set.
+            # PyPI has no other user name; an empty password is a CI secret that is not set.
             stated.username = auth.TOKEN_USERNAME
             stated.password = stated.password or None
             self.config["password"] = self.config.get("password") or None
 
     def prompt(self, what: str, how: Callable[..., str]) -> str:
+        """Prompt for the user name or password. Raises CredentialsError in a non-interactive run."""
         url = bare_url(str(self.system))
         if not self._asks:
             raise CredentialsError(
-                f"no {what} for {url}, and nobody can be asked",
+                f"no {what} for {url}, and the run is not interactive",
                 hint="Set TWINE_USERNAME and TWINE_PASSWORD (for PyPI: __token__ and an API token), or add "
-                "them to .pypirc. For an index that asks nobody set both to nothing.",
+                "them to .pypirc. For an index without authentication, set both to an empty string.",
             )
         try:
             return super().prompt(f"{what} for {url}", how)
         except EOFError:
-            raise CredentialsError(f"no {what} for {url} was given") from None
+            raise CredentialsError(f"no {what} for {url} was entered") from None
 
     def make_trusted_publishing_token(self) -> str | None:
-        """A token for the identity that the CI vouches for; None outside a CI. Raises CredentialsError."""
+        """Return a token for the identity of the CI job; None outside CI. Raises CredentialsError."""
         if not has_identity():
             return None
         # The threads of an upload share one token, and renew it once.
         with self._lock:
-            token = self._minted()
+            token = self._mint_token()
         if token:
             remember_basic_auth(auth.TOKEN_USERNAME, token)
         return token
 
-    def _minted(self) -> str | None:
-        why = ""
-        for left in reversed(range(_MINT_ATTEMPTS)):
+    def _mint_token(self) -> str | None:
+        reason = ""
+        for attempts_left in reversed(range(_MINT_ATTEMPTS)):
             try:
                 return super().make_trusted_publishing_token()
             except requests.RequestException as error:
-                why, passes = sending.cause(error), True
+                reason, may_pass = sending.cause(error), True
             except (TrustedPublishingFailure, KeyError, TypeError, ValueError) as error:
-                why = BAD_VARIABLE if may_quote_url(error) else str(error)
-                passes = trusted.may_pass(why)
-            if not (left and passes):
+                reason = BAD_VARIABLE if may_quote_url(error) else str(error)
+                may_pass = trusted.may_pass(reason)
+            if not (attempts_left and may_pass):
                 break
-        raise trusted.not_minted(bare_url(str(self.system)), why)
+        raise trusted.not_minted(bare_url(str(self.system)), reason)

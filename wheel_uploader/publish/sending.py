@@ -1,4 +1,7 @@
-"""One POST on its way: limits, progress, and why no answer came. With upload.py the home of requests."""
+"""The HTTP adapter for uploads: time limits, progress, and the causes of failures.
+
+Only this module, resolver.py and upload.py import requests.
+"""
 
 from __future__ import annotations
 
@@ -26,42 +29,44 @@ from wheel_uploader.http.reply import MIN_BYTES, MIN_SECONDS
 from wheel_uploader.progress import Bar, Progress
 from wheel_uploader.verified_file import VerifiedFile
 
-#: An index needs time to store what it got: PyPI stops a worker after 240 s, 8 times the usual silence.
+#: Multiple of the timeout for the response, because an index must store the file: PyPI stops a worker after
+#: 240 s, 8 times the default timeout.
 ANSWER_FACTOR = 8
-#: To connect, with a proxy and TLS, may take this many times as long as one silence.
+#: Multiple of the timeout for connecting, with a proxy and TLS.
 _CONNECT_FACTOR = 3
-#: Bytes of an answer that are read.
-_LONGEST_ANSWER = 64 * 1024
+#: In bytes.
+_MAX_RESPONSE = 64 * 1024
 #: Bytes of a form that are encrypted and sent at a time.
-_BLOCK = 128 * 1024
-#: Seconds between two looks at how much time a request still has.
-_LOOK = 1.0
-_SILENT = "the index did not answer in time"
+_BLOCK_SIZE = 128 * 1024
+#: Seconds between checks of the time that a request has left.
+_POLL_INTERVAL = 1.0
+_NO_RESPONSE_IN_TIME = "the index did not answer in time"
 
 
 class Nobody(AuthBase):
-    """No credentials at all: without it requests would look into netrc."""
+    """No credentials; keeps requests from looking for some in ~/.netrc."""
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Return the request unchanged."""
         return request
 
 
 class _NoAnswer(requests.exceptions.ConnectionError):
-    """No answer came that can be believed; its text is the cause."""
+    """No valid response arrived; the message is the cause."""
 
 
 class _Limit:
-    """Ends a request whose time is over, wherever it waits, by shutting its connection down.
+    """A time limit for a request, enforced in a thread by shutting down its connection.
 
-    The timeouts of requests are for one read each: a server that sends a byte every 29 s never reaches them.
+    The timeouts of requests apply to single reads: a server that sends a byte every 29 s never reaches them.
     """
 
     def __init__(self, connections: Sequence[HTTPConnection]) -> None:
-        #: Why it was ended; empty when it was not.
+        #: Why the request was aborted; empty if it was not.
         self.passed = ""
-        self._why = ""
-        self._end = 0.0
-        #: Those that it may wait on, more of which may be made meanwhile.
+        self._reason = ""
+        self._deadline = 0.0
+        #: The connections that the request may wait for; the list may grow.
         self._connections = connections
         self._sockets: set[socket.socket] = set()
         self._done = threading.Event()
@@ -73,109 +78,118 @@ class _Limit:
     def __exit__(self, *_: object) -> None:
         self._done.set()
 
-    def give(self, seconds: float, why: str) -> None:
-        """From now on so much time; ``why`` is the cause when that is not enough."""
-        self._why, self._end = why, time.monotonic() + seconds
+    def give(self, seconds: float, reason: str) -> None:
+        """Set the remaining time; ``reason`` is the cause of the failure when it expires."""
+        self._reason, self._deadline = reason, time.monotonic() + seconds
         self._note_sockets()
 
     def _note_sockets(self) -> None:
-        # A connection forgets its socket as soon as the header of the last answer is there.
-        self._sockets |= {each.sock for each in self._connections if each.sock}
+        # A connection drops its socket as soon as the header of the last response has arrived.
+        self._sockets |= {connection.sock for connection in self._connections if connection.sock}
 
     def _watch(self) -> None:
-        while not self._done.wait(min(_LOOK, max(0.0, self._end - time.monotonic()))):
-            if time.monotonic() >= self._end:
-                self.passed = self._why
+        while not self._done.wait(min(_POLL_INTERVAL, max(0.0, self._deadline - time.monotonic()))):
+            if time.monotonic() >= self._deadline:
+                self.passed = self._reason
                 self._note_sockets()
-                for each in self._sockets:
-                    # Below TLS, whose own shutdown would wait for the other side.
+                for connected in self._sockets:
+                    # The plain socket below TLS, because a TLS shutdown would wait for the peer.
                     with contextlib.suppress(OSError):
-                        socket.socket.shutdown(each, socket.SHUT_RDWR)
-                # Once more then: its connection may be made at this very moment.
-                self._done.wait(_LOOK)
+                        socket.socket.shutdown(connected, socket.SHUT_RDWR)
+                # Repeat, because a connection may be opened at this very moment.
+                self._done.wait(_POLL_INTERVAL)
 
 
-def _noted(kind: type[Any], made: list[HTTPConnection]) -> type[Any]:
-    """``kind``, whose connections are noted in ``made``."""
+def _recording(connection_class: type[Any], connections: list[HTTPConnection]) -> type[Any]:
+    """Return a subclass of ``connection_class`` that appends each new instance to ``connections``."""
 
-    class Noted(kind):  # type: ignore[misc]
+    class Recorded(connection_class):  # type: ignore[misc]
         def __init__(self, *args: Any, **settings: Any) -> None:
             super().__init__(*args, **settings)
-            made.append(self)
+            connections.append(self)
 
-    return Noted
+    return Recorded
 
 
 class Adapter(HTTPAdapter):
-    """Sends one request once, with limits and a progress bar of our own; reads only so much of the answer."""
+    """Sends a request once, with time limits and a progress bar, and reads a bounded part of the response."""
 
     def __init__(self, timeout: float, *, cert: Path | None) -> None:
-        """``timeout``: seconds without a byte taken; the answer may take ANSWER_FACTOR times as long."""
+        """Create an adapter.
+
+        ``timeout``: seconds in which at least one byte must be accepted; the response may take ANSWER_FACTOR
+        times as long.
+        """
         super().__init__(max_retries=0)
         self._timeout = timeout
-        self._fixed: dict[str, Any] = {"timeout": (timeout, timeout * ANSWER_FACTOR), "stream": True}
+        self._send_options: dict[str, Any] = {"timeout": (timeout, timeout * ANSWER_FACTOR), "stream": True}
         if cert:
-            # Here, for requests lets REQUESTS_CA_BUNDLE win over what a session was told.
-            self._fixed["verify"] = str(cert)
+            # Set here, because in requests REQUESTS_CA_BUNDLE overrides the setting of a session.
+            self._send_options["verify"] = str(cert)
         self._connections: list[HTTPConnection] = []
         self._pools: list[HTTPConnectionPool] = []
 
     def init_poolmanager(self, *args: Any, **settings: Any) -> None:
-        super().init_poolmanager(*args, **settings, blocksize=_BLOCK)
+        """Create the pool manager with a larger block size."""
+        super().init_poolmanager(*args, **settings, blocksize=_BLOCK_SIZE)
 
     def begin(self, size: int, bar: Bar) -> None:
-        """The next request is for a file of so many bytes."""
+        """Prepare for the upload of a file of that many bytes."""
         self._size = size
         self._bar = bar
         self._limit = _Limit(self._connections)
-        #: Bytes of the form that were taken when the limit was last moved.
-        self._mark = -MIN_BYTES
-        #: Bytes of the file that are on their way.
+        #: Bytes of the form that had been accepted when the limit was last extended.
+        self._bytes_at_extension = -MIN_BYTES
+        #: Bytes of the file that have been sent.
         self.sent = 0
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> HTTPConnectionPool:
+        """Return a pool whose connections the time limit can shut down."""
         pool = super().get_connection_with_tls_context(*args, **kwargs)
         if pool not in self._pools:
             self._pools.append(pool)
-            pool.ConnectionCls = _noted(pool.ConnectionCls, self._connections)
+            pool.ConnectionCls = _recording(pool.ConnectionCls, self._connections)
         return pool
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        # What twine sends, and nothing else, comes this way.
+        """Send an upload of twine and return its response, read up to a limit. Raises RequestException."""
         body: Any = request.body
         body.callback = self._progress
-        self._limit.give(self._timeout * _CONNECT_FACTOR, "the index cannot be reached (it took too long)")
+        self._limit.give(self._timeout * _CONNECT_FACTOR, "cannot connect to the index (timed out)")
         with self._limit:
             try:
-                response = super().send(request, *args, **{**kwargs, **self._fixed})
+                response = super().send(request, *args, **{**kwargs, **self._send_options})
             except requests.RequestException:
                 if self._limit.passed:
                     raise _NoAnswer(self._limit.passed) from None
                 raise
             if not response.headers:
-                # A status line that was cut is read as if it were whole: "HTTP/1.1 200" and no more.
-                raise _NoAnswer("the answer was cut short")
-            raw, answer = response.raw, b""
-            with contextlib.suppress(urllib3.exceptions.HTTPError):  # The status is here; the rest is words.
-                answer = raw.read(_LONGEST_ANSWER, decode_content=True)
+                # A truncated status line, "HTTP/1.1 200" and no more, is parsed as a valid response.
+                raise _NoAnswer("the response was truncated")
+            raw, content = response.raw, b""
+            # The status has arrived; an incomplete body loses only the text of a message.
+            with contextlib.suppress(urllib3.exceptions.HTTPError):
+                content = raw.read(_MAX_RESPONSE, decode_content=True)
             raw.close()
-        response.raw = io.BytesIO(answer)
+        response.raw = io.BytesIO(content)
         return response
 
     def _progress(self, monitor: MultipartEncoderMonitor) -> None:
         if monitor.bytes_read >= monitor.len:
-            self._limit.give(self._timeout * ANSWER_FACTOR, _SILENT)
-        elif monitor.bytes_read - self._mark >= MIN_BYTES:
-            self._mark = monitor.bytes_read
-            self._limit.give(MIN_SECONDS, f"the index takes less than {MIN_BYTES / MIN_SECONDS:.0f} bytes/s")
-        # The form's other fields come first, the file last.
-        done = min(max(0, monitor.bytes_read - (monitor.len - self._size)), self._size)
-        self._bar.advance(done - self.sent)
-        self.sent = done
+            self._limit.give(self._timeout * ANSWER_FACTOR, _NO_RESPONSE_IN_TIME)
+        elif monitor.bytes_read - self._bytes_at_extension >= MIN_BYTES:
+            self._bytes_at_extension = monitor.bytes_read
+            self._limit.give(
+                MIN_SECONDS, f"the index accepts less than {MIN_BYTES / MIN_SECONDS:.0f} bytes/s"
+            )
+        # The file is the last field of the form.
+        sent = min(max(0, monitor.bytes_read - (monitor.len - self._size)), self._size)
+        self._bar.advance(sent - self.sent)
+        self.sent = sent
 
 
 class _Body:
-    """The bytes of an open file as a form takes them: it asks how many are left."""
+    """A file-like object for a form encoder, which needs the number of remaining bytes."""
 
     def __init__(self, content: VerifiedFile) -> None:
         content.seek(0)
@@ -190,59 +204,61 @@ class _Body:
 
 
 def as_field(filename: str, content: VerifiedFile) -> tuple[str, Any, str]:
-    """Return the field of a form that has the file in it."""
+    """Return the form field with the file."""
     return filename, _Body(content), "application/octet-stream"
 
 
 def body(form: Sequence[tuple[str, Any]]) -> MultipartEncoderMonitor:
-    """Return the body of a request with this form, made as it is sent."""
+    """Return the body of a request with this form, encoded while it is sent."""
     return MultipartEncoderMonitor(MultipartEncoder(form))
 
 
 def distrust(error: BaseException) -> str:
-    """Why a certificate did not verify; empty when that was not the trouble."""
-    return next(
-        (each.verify_message for each in _chain(error) if isinstance(each, ssl.SSLCertVerificationError)), ""
-    )
+    """Return why a certificate could not be verified; empty if the error is another one."""
+    for part in _chain(error):
+        if isinstance(part, ssl.SSLCertVerificationError):
+            return part.verify_message
+    return ""
 
 
 def cause(error: BaseException) -> str:
-    """Why no answer came, in a clause without URLs and addresses of objects."""
+    """Return why no response arrived, in a clause without URLs and addresses of objects."""
     if isinstance(error, _NoAnswer):
         return str(error)
     if isinstance(error, requests.exceptions.ReadTimeout):
-        return _SILENT
+        return _NO_RESPONSE_IN_TIME
     if isinstance(error, requests.HTTPError) and error.response is not None:
         return f"the index answered {error.response.status_code}"
     chain = list(_chain(error))
-    if any(isinstance(each, urllib3.exceptions.NameResolutionError) for each in chain):
-        return "the name of the index cannot be resolved"
-    why = next((each.strerror for each in reversed(chain) if isinstance(each, OSError) and each.strerror), "")
-    unreached = (urllib3.exceptions.NewConnectionError, requests.exceptions.ConnectTimeout)
-    if any(isinstance(each, unreached) for each in chain):
-        return f"the index cannot be reached ({why or 'it took too long'})"
-    return f"the connection broke before an answer came ({why or type(chain[-1]).__name__})"
+    if any(isinstance(part, urllib3.exceptions.NameResolutionError) for part in chain):
+        return "cannot resolve the host name of the index"
+    texts = [part.strerror for part in reversed(chain) if isinstance(part, OSError) and part.strerror]
+    connect_errors = (urllib3.exceptions.NewConnectionError, requests.exceptions.ConnectTimeout)
+    if any(isinstance(part, connect_errors) for part in chain):
+        return f"cannot connect to the index ({texts[0] if texts else 'timed out'})"
+    return f"the connection broke before the response ({texts[0] if texts else type(chain[-1]).__name__})"
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An exception and those that it wraps, in whichever of the ways that requests and urllib3 use."""
-    waiting, seen = [error], set()
-    while waiting:
-        each = waiting.pop(0)
-        if id(each) in seen:
+    """Yield an exception and those that it wraps, in all the ways that requests and urllib3 use."""
+    queue, seen = [error], set()
+    while queue:
+        current = queue.pop(0)
+        if id(current) in seen:
             continue
-        seen.add(id(each))
-        yield each
-        inner = [*each.args, getattr(each, "reason", None), each.__cause__, each.__context__]
-        waiting += [other for other in inner if isinstance(other, BaseException)]
+        seen.add(id(current))
+        yield current
+        inner = [*current.args, getattr(current, "reason", None), current.__cause__, current.__context__]
+        queue += [other for other in inner if isinstance(other, BaseException)]
 
 
 class TalkHandler(logging.Handler):
-    """What twine logs, for those who asked for details."""
+    """A logging handler that shows the log of twine with -v."""
 
     def __init__(self, progress: Progress) -> None:
         super().__init__()
-        self._talk = progress
+        self._progress = progress
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._talk.detail(f"twine: {printable(record.getMessage())}")
+        """Print a record as a detail."""
+        self._progress.detail(f"twine: {printable(record.getMessage())}")

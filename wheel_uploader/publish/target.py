@@ -1,4 +1,4 @@
-"""Which index to upload to, as the command line and the TWINE_* variables say, and whether it may be."""
+"""The target index, from the command line and the TWINE_* variables, and the checks of its URL."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ class Target:
     #: The upload URL, without user info.
     url: str
     is_pypi: bool
-    #: TestPyPI, where nothing is meant to stay.
+    #: Whether it is TestPyPI, which keeps nothing permanently.
     is_trial: bool = False
-    #: Where people see its projects; empty when nobody knows.
+    #: Base URL of its project pages; empty if unknown.
     pages: str = ""
-    #: For people: the repository's name in .pypirc, else its URL.
+    #: For messages: the repository's name in .pypirc, or its URL.
     name: str
     #: CA certificates and client certificate for this index, from the command line, TWINE_CERT or .pypirc.
     cert: Path | None = None
     client_cert: Path | None = None
 
     def page_of(self, project: str, version: Version) -> str:
-        """Where people see this release; empty when nobody knows."""
+        """Return the URL of the release's page; empty if unknown."""
         return f"{self.pages}project/{project}/{version}/" if self.pages else ""
 
 
 def wanted(options: Options) -> tuple[str, str | None]:
-    """The repository's name, and its URL if one was given: the command line before the environment."""
+    """Return the repository's name and, if set, its URL; the command line overrides the environment."""
     url = options.repository_url
     if not url and not options.repository:
         url = os.environ.get("TWINE_REPOSITORY_URL")
@@ -50,23 +50,23 @@ def wanted(options: Options) -> tuple[str, str | None]:
 
 
 def given(value: str | Path | None, variable: str) -> str | None:
-    """What the command line says, else what the environment says; an empty value is a value."""
+    """Return the value of the command line, or else of the environment; it may be empty."""
     return os.environ.get(variable) if value is None else str(value)
 
 
 def may_ask(options: Options) -> bool:
-    """Whether a person sits there who may be asked for a password."""
+    """Return whether the run is interactive, so that the user may be prompted for a password."""
     forbidden = os.environ.get("TWINE_NON_INTERACTIVE", "").lower() not in ("", "0", "false", "no")
     return not options.non_interactive and not forbidden and sys.stdin is not None and sys.stdin.isatty()
 
 
-#: Where twine's ``id`` finds an identity to trade for a token; elsewhere PyPI need not be asked.
+#: Set where twine's ``id`` finds an identity to exchange for a token.
 _CI_VARIABLES = ("GITHUB_ACTIONS", "GITLAB_CI", "BUILDKITE", "CIRCLECI", "GOOGLE_SERVICE_ACCOUNT_NAME")
 _GOOGLE_PRODUCT = Path("/sys/class/dmi/id/product_name")
 
 
 def has_identity() -> bool:
-    """Whether this is a place, a CI mostly, that can vouch for who runs there (trusted publishing)."""
+    """Return whether this environment, mostly a CI, provides an identity for trusted publishing."""
     if any(os.environ.get(name) for name in _CI_VARIABLES):
         return True
     with contextlib.suppress(OSError):
@@ -75,47 +75,48 @@ def has_identity() -> bool:
 
 
 def certificate(path: str | None) -> Path | None:
-    """The path of a certificate file. Raises UsageError when there is no such file."""
+    """Return the path of a certificate file. Raises UsageError if it does not exist."""
     if not path:
         return None
-    found, there = Path(path), False
-    with contextlib.suppress(OSError, RuntimeError):  # too long a name; ~NAME of nobody
-        found = found.expanduser()
-        there = found.exists()
-    if not there:
+    file, exists = Path(path), False
+    # The name may be too long, or ~NAME may be unknown.
+    with contextlib.suppress(OSError, RuntimeError):
+        file = file.expanduser()
+        exists = file.exists()
+    if not exists:
         raise UsageError(
-            f"there is no certificate file {printable(path)}",
+            f"certificate file {printable(path)} not found",
             hint="Correct --cert, --client-cert or .pypirc.",
         )
-    return found
+    return file
 
 
 def checked_url(url: str, allow_insecure_hosts: Sequence[str]) -> tuple[str, str, str]:
-    """An upload URL without its user info, the user name and the password.
+    """Return an upload URL without its user info, the user name and the password.
 
-    Raises UsageError for one that is not to be posted to.
+    Raises UsageError for a URL that must not be uploaded to.
     """
     remember_url(url)
     try:
         url, username, password = split_credentials(url.strip())
-        place = place_of(url)
+        origin = place_of(url)
     except ValueError as error:
-        why = printable(str(error)) if isinstance(error, NotAUrl) else "it is not a URL"
+        reason = printable(str(error)) if isinstance(error, NotAUrl) else "it is not a URL"
         raise UsageError(
-            f"the upload URL cannot be used: {why}", hint="It is an absolute URL, and begins with https://."
+            f"invalid upload URL: {reason}", hint="Pass an absolute URL that starts with https://."
         ) from None
     username, password = unquote(username), unquote(password)
     remember_basic_auth(username, password)
     shown = printable(bare_url(url))
-    insecure = is_loopback(place.host) or place.host in {host.lower() for host in allow_insecure_hosts}
-    if place.scheme == "http" and not insecure:
+    insecure = is_loopback(origin.host) or origin.host in {host.lower() for host in allow_insecure_hosts}
+    if origin.scheme == "http" and not insecure:
         raise UsageError(
-            f"{shown} would get the credentials and the files without encryption",
-            hint=f"Use https; or, in a network that you trust, --allow-insecure-host {place.host}.",
+            f"refusing to send credentials and files to {shown} without encryption",
+            hint=f"Use https or, in a network that you trust, --allow-insecure-host {origin.host}.",
         )
     if url.rstrip("/").endswith(("/simple", "/+simple")):
         raise UsageError(
-            f"{shown} is where an index is read, not where files are posted",
-            hint="Give the upload URL with --repository-url; this one may be right for --index-url.",
+            f"{shown} is the URL for reading an index, not for uploads",
+            hint="Pass the upload URL with --repository-url; this one may be right for --index-url.",
         )
     return url, username, password

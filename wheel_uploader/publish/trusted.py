@@ -1,4 +1,4 @@
-"""Why an index gave no token for the identity of a CI (trusted publishing), in our words. Pure."""
+"""Errors of trusted publishing: why an index issued no token for a CI identity. Performs no I/O."""
 
 from __future__ import annotations
 
@@ -8,69 +8,67 @@ from dataclasses import dataclass
 from wheel_uploader.display import printable
 from wheel_uploader.errors import CredentialsError
 
-_TOKEN_INSTEAD = "Or give an API token as TWINE_PASSWORD."  # noqa: S105 (no token)
-_COMPARE = (
-    "Compare the publisher on the index with this repository, workflow and environment; the job needs the "
-    f"permission 'id-token: write'. {_TOKEN_INSTEAD}"
+_USE_TOKEN = "Or set TWINE_PASSWORD to an API token."  # noqa: S105 (no token)
+_CHECK_PUBLISHER = (
+    "Compare the publisher on the index with this repository, workflow and environment. The job needs the "
+    f"permission 'id-token: write'. {_USE_TOKEN}"
 )
-_AGAIN = "Run the job again: each identity is good for one token, and for a few minutes."
+_RUN_AGAIN = "Run the job again: an identity is valid for one token and a few minutes."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reason:
-    """What a code of PyPI's means, and what to do."""
+    """The meaning of an error code of PyPI, and what to do."""
 
     diagnosis: str
-    hint: str = _COMPARE
-    #: Whether a new identity of the same job may be taken.
+    hint: str = _CHECK_PUBLISHER
+    #: Whether another identity of the same job may be accepted.
     passing: bool = False
 
 
-#: By the codes with which PyPI refuses (status 422).
+#: By the error codes of PyPI (status 422).
 REASONS = {
     "invalid-publisher": Reason(
-        diagnosis="no publisher of a project there has this repository, workflow and environment"
+        diagnosis="no publisher on the index matches this repository, workflow and environment"
     ),
     "invalid-pending-publisher": Reason(
-        diagnosis="the pending publisher cannot make its project: the name is taken, or not allowed",
-        hint=f"Look at the pending publishers of your account, and at the project's name. {_TOKEN_INSTEAD}",
+        diagnosis="the pending publisher cannot create its project: the name is taken or not allowed",
+        hint=f"Check the pending publishers of your account and the project's name. {_USE_TOKEN}",
     ),
     "invalid-token": Reason(
-        diagnosis="the identity of the CI is not accepted: expired, or meant for somebody else", hint=_AGAIN
+        diagnosis="the CI identity was not accepted: it has expired or has another audience", hint=_RUN_AGAIN
     ),
-    "invalid-reuse-token": Reason(
-        diagnosis="the identity of the CI was used before", hint=_AGAIN, passing=True
-    ),
+    "invalid-reuse-token": Reason(diagnosis="the CI identity was used before", hint=_RUN_AGAIN, passing=True),
     "not-enabled": Reason(
-        diagnosis="the index takes no identities at the moment, or none of this CI",
-        hint=f"Look at the index's status page. {_TOKEN_INSTEAD}",
+        diagnosis="trusted publishing is disabled on the index, or for this CI",
+        hint=f"Check the index's status page. {_USE_TOKEN}",
     ),
     "invalid-payload": Reason(
-        diagnosis="the index does not understand the identity of the CI",
-        hint=f"Report this, with the CI's name and version. {_TOKEN_INSTEAD}",
+        diagnosis="the index cannot parse the CI identity",
+        hint=f"Report this, with the CI's name and version. {_USE_TOKEN}",
     ),
 }
-#: As twine words it: one line for each code.
-_CODES = re.compile(r"(?m)^\* `([^`\n]{1,60})`: (.*)$")
+#: The lines of a twine message, one for each code.
+_CODE_LINES = re.compile(r"(?m)^\* `([^`\n]{1,60})`: (.*)$")
 
 
 def not_minted(index: str, said: str) -> CredentialsError:
-    """No token came; ``said``: what twine made of the answer, or why there was none."""
-    found = _CODES.findall(said)
-    known = [REASONS[code] for code, _ in found if code in REASONS]
-    words = "; ".join(f"{code}: {text}" for code, text in found)
-    if known:
-        why = f"{known[0].diagnosis} (status 422)"
+    """Return the error for a missing token; ``said`` is twine's message or why no response arrived."""
+    codes = _CODE_LINES.findall(said)
+    reasons = [REASONS[code] for code, _ in codes if code in REASONS]
+    words = "; ".join(f"{code}: {text}" for code, text in codes)
+    if reasons:
+        reason = f"{reasons[0].diagnosis} (status 422)"
     else:
-        why = "the index gave no token" if found else printable(said)
-    quoted = f'; the index said: "{printable(words, limit=400)}"' if words else ""
+        reason = "the index issued no token" if codes else printable(said)
+    quote = f'; the index said: "{printable(words, limit=400)}"' if words else ""
     return CredentialsError(
-        f"trusted publishing with {printable(index)} failed: {why}{quoted}",
-        hint=known[0].hint if known else _COMPARE,
+        f"trusted publishing with {printable(index)} failed: {reason}{quote}",
+        hint=reasons[0].hint if reasons else _CHECK_PUBLISHER,
     )
 
 
 def may_pass(said: str) -> bool:
-    """Whether asking once more, with a new identity, may help."""
-    codes = {code for code, _ in _CODES.findall(said)}
+    """Return whether another attempt with a new identity may succeed."""
+    codes = {code for code, _ in _CODE_LINES.findall(said)}
     return "invalid JSON" in said or any(code in REASONS and REASONS[code].passing for code in codes)

@@ -1,4 +1,7 @@
-"""Where to upload to, and one file posted: with resolver.py the one home of twine (and requests)."""
+"""The upload of single files with twine, and the resolution of the target.
+
+Only this module, package.py and resolver.py import twine.
+"""
 
 from __future__ import annotations
 
@@ -42,38 +45,40 @@ from wheel_uploader.publish.target import (
     wanted,
 )
 
-# --- where to --------------------------------------------------------------------------------------
+# --- target ----------------------------------------------------------------------------------------
 
 
 def resolve_target(options: Options) -> Target:
-    """The index that the options, the TWINE_* variables and .pypirc name; no network, no credentials.
+    """Return the index that the options, the TWINE_* variables or .pypirc select.
 
-    Raises UsageError for one that is not configured, or that must not be posted to.
+    Uses neither the network nor credentials. Raises UsageError for an index that is not configured or must
+    not be uploaded to.
     """
     settings = _settings(options)
-    name, given_url = wanted(options)
+    name, explicit_url = wanted(options)
     url = str(settings.repository_config["repository"])
     return Target(
         url=url,
         is_pypi=settings.auth.is_pypi(),
         is_trial=url == utils.TEST_REPOSITORY,
         pages={utils.DEFAULT_REPOSITORY: WAREHOUSE_WEB, utils.TEST_REPOSITORY: TEST_WAREHOUSE}.get(url, ""),
-        name=bare_url(url) if given_url else name,
+        name=bare_url(url) if explicit_url else name,
         cert=certificate(settings.cacert),
         client_cert=certificate(settings.client_cert),
     )
 
 
 def _settings(options: Options) -> Settings:
-    """twine's Settings for these options, with our way to find credentials."""
-    name, given_url = wanted(options)
+    """Return twine's Settings for these options, with our credentials resolver."""
+    name, explicit_url = wanted(options)
     config_file = str(options.config_file or utils.DEFAULT_CONFIG_FILE)
-    if not (options.config_file or given_url):
+    if not (options.config_file or explicit_url):
         _require_own(Path(config_file).expanduser())
-    raw_url = given_url or _configured_url(name, config_file)
+    raw_url = explicit_url or _configured_url(name, config_file)
     url, username, password = checked_url(raw_url, options.allow_insecure_hosts)
     if f"{url}/" in (utils.DEFAULT_REPOSITORY, utils.TEST_REPOSITORY):
-        url += "/"  # PyPI would answer with a redirect
+        # PyPI would redirect.
+        url += "/"
     try:
         settings = Settings(
             username=given(options.username, "TWINE_USERNAME"),
@@ -82,7 +87,7 @@ def _settings(options: Options) -> Settings:
             cacert=given(options.cert, "TWINE_CERT") or None,
             client_cert=str(options.client_cert) if options.client_cert else None,
             repository_name=name,
-            repository_url=url if given_url else None,
+            repository_url=url if explicit_url else None,
             disable_progress_bar=True,
         )
         config = settings.repository_config
@@ -90,8 +95,8 @@ def _settings(options: Options) -> Settings:
         settings.check_repository_url()
     except (TwineException, ValueError):
         raise UsageError(
-            f"{printable(bare_url(url))} is not an upload URL that can be used",
-            hint="For PyPI itself give no URL at all, or -r pypi or -r testpypi.",
+            f"unsupported upload URL: {printable(bare_url(url))}",
+            hint="For PyPI omit the URL, or use -r pypi or -r testpypi.",
         ) from None
     if username and config.get("username") is None:
         config["username"], config["password"] = username, config.get("password") or password
@@ -106,11 +111,11 @@ def _require_own(path: Path) -> None:
     try:
         reason = untrusted(path)
     except OSError:
-        return  # There is none, or it cannot be read, which is told where it is read.
+        return  # Missing or unreadable: reported where it is read.
     if reason:
         raise UsageError(
-            f"{printable(str(path))} is not used: {printable(reason)}",
-            hint=f"If it is the right file, name it: --config-file {printable(str(path))}.",
+            f"refusing to use {printable(str(path))}: {printable(reason)}",
+            hint=f"If you trust the file, pass it with --config-file {printable(str(path))}.",
         )
 
 
@@ -122,45 +127,45 @@ def _readable_by_others(path: Path) -> bool:
 
 
 def _configured_url(name: str, config_file: str) -> str:
-    """The upload URL of a repository in .pypirc. Raises UsageError, without a word of the file's content."""
+    """Return the upload URL of a repository in .pypirc. Raises UsageError that quotes nothing of the file."""
     shown = printable(config_file)
     try:
         config = utils.get_config(config_file)
     except OSError as error:
-        raise UsageError(f"{shown} cannot be read: {error.strerror}", hint="Correct --config-file.") from None
+        raise UsageError(f"cannot read {shown}: {error.strerror}", hint="Correct --config-file.") from None
     except (configparser.Error, UnableToReadConfigurationFile):
         raise UsageError(
-            f"{shown} is not a .pypirc: it cannot be parsed",
-            hint="It has a [distutils] section with index-servers, and a section for each of them.",
+            f"cannot parse {shown} as .pypirc",
+            hint="It needs a [distutils] section with index-servers, and a section for each of them.",
         ) from None
     if name not in config:
         raise UsageError(
-            f"{shown} has no repository '{printable(name)}'",
-            hint=f"It has {', '.join(map(printable, sorted(config)))}. Or give a URL with --repository-url.",
+            f"repository '{printable(name)}' not found in {shown}",
+            hint=f"Use one of {', '.join(map(printable, sorted(config)))}, or pass --repository-url.",
         )
     url = config[name].get("repository")
     if not url:
         raise UsageError(
             f"the section [{printable(name)}] of {shown} has no upload URL",
-            hint="Add a line 'repository = URL' to it.",
+            hint="Add a line 'repository = URL' to the section.",
         )
     return url
 
 
-# --- one file posted -------------------------------------------------------------------------------
+# --- upload ----------------------------------------------------------------------------------------
 
-_TOKEN_PREFIX = "pypi-"  # noqa: S105 (not a secret: what every token of PyPI begins with)
+_TOKEN_PREFIX = "pypi-"  # noqa: S105 (not a secret: the prefix of every token of PyPI)
 
 
 class _Connection(Repository):
-    """twine's way to post, over a connection that one file after another may use."""
+    """twine's Repository over a connection that is reused for several files."""
 
     def __init__(self, url: str, adapter: sending.Adapter) -> None:
         super().__init__(url, None, None, disable_progress_bar=True)
         self.adapter = adapter
 
     def _upload(self, package: PackageFile) -> requests.Response:
-        """Post as twine does, the bytes that are open already."""
+        """Upload as twine does, but from the file that is already open."""
         assert isinstance(package, Package)  # noqa: S101
         form = self._convert_metadata_to_list_of_tuples(package.metadata_dictionary())
         form += [(":action", "file_upload"), ("protocol_version", "1")]
@@ -171,7 +176,7 @@ class _Connection(Repository):
 
 
 class Uploader:
-    """Posts files to one index, from any thread."""
+    """Uploads files to one index, from any thread."""
 
     def __init__(self, options: Options, target: Target, progress: Progress) -> None:
         self._settings = _settings(options)
@@ -185,33 +190,36 @@ class Uploader:
         rich.get_console().quiet = True
         file = Path(options.config_file or utils.DEFAULT_CONFIG_FILE).expanduser()
         if self._settings.repository_config.get("password") and _readable_by_others(file):
-            progress.say(f"warning: {file} has a password, and other users can read it: chmod 600 {file}")
+            progress.say(
+                f"warning: {file} contains a password and is readable by other users; run: chmod 600 {file}"
+            )
         logging.getLogger("twine").handlers = [sending.TalkHandler(progress)]
 
     def attach(self, signatures: Sequence[Signature]) -> None:
-        """Post these along, where the index keeps them."""
+        """Upload these signatures with their files, if the index stores them."""
         self._along.sign(signatures)
 
     def send_along(self, attestations: Sequence[Attestation], wanted: Attestations) -> bool:
-        """Post these along, or say why the index takes none; ``credentials`` come first."""
+        """Upload these with their files, or print why the index accepts none; call ``credentials`` before."""
         trusted = isinstance(self._login, auth.TrustedPublishingAuthenticator)
-        why = self._along.attest(attestations, wanted, trusted=trusted) if attestations else ""
-        if why:
-            self._progress.say(f"attestations stay here: {why}")
-        return bool(attestations) and not why
+        reason = self._along.attest(attestations, wanted, trusted=trusted) if attestations else ""
+        if reason:
+            self._progress.say(f"attestations are not uploaded: {reason}")
+        return bool(attestations) and not reason
 
     def credentials(self) -> tuple[str, str] | None:
-        """User name and password: argument, TWINE_*, .pypirc, keyring, trusted publishing, or the person.
+        """Return user name and password; None for an index without authentication.
 
-        They are looked for once, in the thread that calls first. None for an index that asks nobody. Raises
-        CredentialsError when there are none.
+        The sources are the arguments, TWINE_*, .pypirc, keyring, trusted publishing and the prompt, in this
+        order. They are searched once, in the thread that calls first. Raises CredentialsError if there are
+        none.
         """
         if self._login is None:
-            self._credentials = self._find()
+            self._credentials = self._find_credentials()
             self._login = self._authenticator()
         return self._credentials
 
-    def _find(self) -> tuple[str, str] | None:
+    def _find_credentials(self) -> tuple[str, str] | None:
         resolver = self._settings.auth
         try:
             username, password = resolver.username or "", resolver.password or ""
@@ -224,66 +232,65 @@ class Uploader:
         remember_basic_auth(username, password)
         if self._target.is_pypi and not password.startswith(_TOKEN_PREFIX):
             raise CredentialsError(
-                f"{self._target.name} takes API tokens only, and this password is none: tokens begin with "
+                f"{self._target.name} accepts only API tokens, and this password does not start with "
                 f"'{_TOKEN_PREFIX}'",
-                hint="Make an API token in the account settings and give it as TWINE_PASSWORD.",
+                hint="Create an API token in the account settings and set TWINE_PASSWORD to it.",
             )
         return username, password
 
     def _authenticator(self) -> AuthBase:
         if self._credentials is None:
             return sending.Nobody()
-        found = self._settings.auth.authenticator if all(self._credentials) else None
-        if isinstance(found, auth.TrustedPublishingAuthenticator):
-            # Asks for a new token when the first, of 15 minutes, runs out.
-            return found
+        authenticator = self._settings.auth.authenticator if all(self._credentials) else None
+        if isinstance(authenticator, auth.TrustedPublishingAuthenticator):
+            # It requests a new token when the first one expires after 15 minutes.
+            return authenticator
+        # Bytes, because requests would encode text as Latin-1.
         username, password = (text.encode() for text in self._credentials)
-        return HTTPBasicAuth(username, password)  # bytes: requests would take text for Latin-1
+        return HTTPBasicAuth(username, password)
 
     def post(self, file: LocalFile) -> Answer:
-        """Post ``file`` once and say what came back; no retry.
+        """Upload ``file`` once, without retries, and return the response.
 
-        Raises FileError when it is no longer what was checked, StorageError when it cannot be read,
-        CredentialsError when there are none.
+        Raises FileError if it has changed since the check, StorageError if it cannot be read,
+        CredentialsError if there are no credentials.
         """
         self.credentials()
         with self._package(file) as package, self._progress.file(file.filename, size=file.size) as bar:
             connection = self._connections.take()
-            with contextlib.ExitStack() as open_one:
-                open_one.callback(connection.close)
+            with contextlib.ExitStack() as cleanup:
+                cleanup.callback(connection.close)
                 connection.adapter.begin(file.size, bar)
                 answer = self._send(connection, package)
                 if answer.kind is Kind.ACCEPTED:
-                    open_one.pop_all()
+                    cleanup.pop_all()
                     self._connections.keep(connection)
             if answer.kind is not Kind.ACCEPTED:
                 bar.advance(-connection.adapter.sent)
         return answer
 
     def close(self) -> None:
-        """Close the connections; no more files come."""
+        """Close the connections after the last file."""
         self._connections.close()
 
     @contextlib.contextmanager
     def _package(self, file: LocalFile) -> Iterator[Package]:
-        """Open the file for posting, with the bytes that were checked. Raises FileError for others."""
-        with contextlib.ExitStack() as open_one:
+        """Open the verified file for an upload. Raises FileError if it has changed or twine rejects it."""
+        with contextlib.ExitStack() as stack:
             try:
-                package = open_one.enter_context(opened(file))
+                package = stack.enter_context(opened(file))
                 name, version = package.metadata["name"], package.metadata["version"]
-                belongs = (canonicalize_name(name), bounded.version(version)) == (
-                    file.name.project,
-                    file.name.version,
-                )
+                expected = (file.name.project, file.name.version)
+                is_expected = (canonicalize_name(name), bounded.version(version)) == expected
             except (FileError, StorageError):
                 raise
-            except Exception as error:  # noqa: BLE001 (whatever parsers of metadata raise)
+            except Exception as error:  # noqa: BLE001 (metadata parsers raise anything)
                 raise FileError(
-                    f"{file.filename} cannot be posted: {printable(str(error))}", hint=_REBUILD
+                    f"twine rejects {file.filename}: {printable(str(error))}", hint=_REBUILD
                 ) from None
-            if not belongs:
+            if not is_expected:
                 raise FileError(
-                    f"{file.filename}: twine reads metadata of {printable(f'{name} {version}')} in it",
+                    f"{file.filename}: the metadata is that of {printable(f'{name} {version}')}",
                     hint=_REBUILD,
                 )
             self._along.add_to(package, file)
@@ -305,10 +312,10 @@ class Uploader:
         try:
             response = connection.upload(package, max_redirects=1)
         except requests.RequestException as error:
-            why = sending.distrust(error)
-            return answers.not_trusted(why) if why else answers.no_answer(sending.cause(error))
+            problem = sending.distrust(error)
+            return answers.not_trusted(problem) if problem else answers.no_answer(sending.cause(error))
         except OSError as error:
-            raise StorageError(f"{package.filename} cannot be read: {error.strerror}") from None
+            raise StorageError(f"cannot read {package.filename}: {error.strerror}") from None
         with response:
             return answers.understand(
                 response.status_code,
@@ -319,4 +326,4 @@ class Uploader:
             )
 
 
-_REBUILD = "Rebuild the file, then run this again."
+_REBUILD = "Rebuild the file, then run the command again."
