@@ -81,14 +81,14 @@ TABLE: list[tuple[int, str, Kind, type[ReleaseError], str]] = [
         "The user 'a' isn't allowed to upload to project 'dipy'.",
         Kind.REFUSED,
         CredentialsError,
-        "not for this project",
+        "not valid for this project",
     ),
     (
         403,
         "Invalid API Token: project-scoped token is not valid for project: 'dipy'",
         Kind.REFUSED,
         CredentialsError,
-        "not for this project",
+        "not valid for this project",
     ),
     (
         403,
@@ -102,7 +102,7 @@ TABLE: list[tuple[int, str, Kind, type[ReleaseError], str]] = [
         "Read-only mode: Uploads are temporarily disabled.",
         Kind.REFUSED,
         NetworkError,
-        "no uploads at the moment",
+        "not accept uploads at the moment",
     ),
     (429, "Too many new projects created", Kind.REFUSED, NetworkError, "last hour"),
     (
@@ -118,7 +118,7 @@ TABLE: list[tuple[int, str, Kind, type[ReleaseError], str]] = [
         "The digest supplied does not match a digest calculated from the uploaded file.",
         Kind.REFUSED,
         NetworkError,
-        "damaged on the way",
+        "damaged in transit",
     ),
     (
         400,
@@ -175,7 +175,7 @@ WORDS_COUNT_WITH = [
         "larger than the index allows",
         {400, 403, 413, 422},
     ),
-    ("Invalid: Python version is required.", "the form of the upload", {400, 422}),
+    ("Invalid: Python version is required.", "the upload form", {400, 422}),
     ("Invalid filename 'x'", "does not accept the file's name", {400, 422}),
 ]
 
@@ -218,7 +218,12 @@ WAREHOUSE: list[tuple[int, str, type[ReleaseError], str]] = [
     ),
     (410, "Uploading documentation is no longer supported, we recommend ...", UsageError, "nothing takes"),
     (400, "name: Should not be a tuple.", NetworkError, "the form"),
-    (403, "Read-only mode: Uploads are temporarily disabled.", NetworkError, "no uploads at the moment"),
+    (
+        403,
+        "Read-only mode: Uploads are temporarily disabled.",
+        NetworkError,
+        "not accept uploads at the moment",
+    ),
     (403, "New uploads are temporarily disabled. See #admin-intervention", NetworkError, "at the moment"),
     (403, "Username/Password authentication is no longer supported.", CredentialsError, "API tokens only"),
     (
@@ -318,7 +323,7 @@ WAREHOUSE: list[tuple[int, str, type[ReleaseError], str]] = [
         400,
         "The digest supplied does not match a digest calculated from ...",
         NetworkError,
-        "damaged on the way",
+        "damaged in transit",
     ),
     (
         400,
@@ -411,14 +416,14 @@ def test_accepted(status: int) -> None:
 @pytest.mark.parametrize(
     ("status", "kind", "ours"),
     [
-        (199, Kind.REFUSED, "the index refused the file"),
+        (199, Kind.REFUSED, "the index rejected the file"),
         (200, Kind.ACCEPTED, ""),
         (299, Kind.ACCEPTED, ""),
         (300, Kind.REFUSED, "the upload URL redirects"),
         (399, Kind.REFUSED, "the upload URL redirects"),
-        (400, Kind.REFUSED, "the index refused the file"),
-        (499, Kind.REFUSED, "the index refused the file"),
-        (500, Kind.RETRY, "the index has trouble"),
+        (400, Kind.REFUSED, "the index rejected the file"),
+        (499, Kind.REFUSED, "the index rejected the file"),
+        (500, Kind.RETRY, "the index returned a server error"),
         (505, Kind.REFUSED, "the index failed"),
         (599, Kind.REFUSED, "the index failed"),
     ],
@@ -434,7 +439,7 @@ def test_without_an_answer_there_is_no_status_to_report() -> None:
     assert answers.no_answer("it broke").sentence == "it broke"
     assert answers.no_answer("it broke").kind is Kind.RETRY
     refused = answers.not_trusted("expired")
-    assert refused.sentence == "the TLS certificate of the index cannot be trusted (expired)"
+    assert refused.sentence == "cannot verify the TLS certificate of the index (expired)"
     assert (refused.kind, refused.error) == (Kind.REFUSED, NetworkError)
 
 
@@ -456,11 +461,11 @@ def test_every_key_of_json_that_indexes_use(key: str) -> None:
 @pytest.mark.parametrize(
     ("location", "ours"),
     [
-        ("https://example.com/legacy/", "the upload URL lacks its slash at the end"),
-        ("/legacy/", "the upload URL lacks its slash at the end"),
+        ("https://example.com/legacy/", "the upload URL lacks its trailing slash"),
+        ("/legacy/", "the upload URL lacks its trailing slash"),
         ("https://u:p@example.org/x?token=1", "the upload URL redirects to https://example.org/x"),
         ("http://[", "the upload URL redirects to "),
-        ("", "the upload URL redirects, and a file is never sent after a redirect"),
+        ("", "the upload URL redirects, and uploads never follow redirects"),
     ],
 )
 def test_redirects_are_not_followed(location: str, ours: str) -> None:
@@ -540,7 +545,7 @@ def test_why_no_token_came(code: str) -> None:
 
 def test_why_no_token_came_in_other_words() -> None:
     unknown = trusted.not_minted("https://h/", "The token request failed:\n* `odd`: words")
-    assert unknown.message.endswith('failed: the index gave no token; the index said: "odd: words"')
+    assert unknown.message.endswith('failed: the index issued no token; the index said: "odd: words"')
     silent = trusted.not_minted("https://h/", "the index did not answer in time")
     assert silent.message == "trusted publishing with https://h/ failed: the index did not answer in time"
     assert "id-token: write" in silent.hint

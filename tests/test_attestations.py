@@ -524,7 +524,10 @@ def test_an_index_that_is_not_pypi_is_told_so(sigstore: Sigstore) -> None:
             )
             wanted = run("-u", server.url, *options, "--attestations", "require", "dipy", "1.11.0")
     assert result.exit_code == 0, result.output
-    assert f"attestations stay here: {served.upload_url} takes none, only PyPI does" in result.stderr
+    assert (
+        f"attestations are not uploaded: only PyPI accepts attestations, {served.upload_url} does not"
+        in result.stderr
+    )
     assert [post.fields.get("attestations") for post in served.index.posts] == [None, None]
     assert wanted.exit_code == 2
     assert f"--attestations require: {served.upload_url} does not accept attestations" in wanted.stderr
@@ -539,9 +542,12 @@ def test_a_token_is_no_trusted_publisher(sigstore: Sigstore, pypi: PyPI) -> None
         )
         assert (required.exit_code, pypi.served.index.posts) == (4, [])
         result = run("-u", server.url, *pypi.options, "dipy", "1.11.0", env=env)
-    assert "from trusted publishers only, and these credentials are a token" in required.stderr
+    assert "only from trusted publishers, not with an API token" in required.stderr
     assert (result.exit_code, pypi.sent) == (0, {WHEEL: [], SDIST: []})
-    assert "attestations stay here: PyPI takes attestations from trusted publishers only" in result.stderr
+    assert (
+        "attestations are not uploaded: PyPI accepts attestations only from trusted publishers"
+        in result.stderr
+    )
 
 
 # --- without the extra -----------------------------------------------------------------------------

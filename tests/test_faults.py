@@ -284,7 +284,7 @@ def test_credentials_that_end_in_the_middle(bed: Bed, status: int) -> None:
     code, talk = bed.run("--upload-jobs", "1")
     assert code == 8, talk
     assert "3 of 6 files are on the index, 3 are not" in talk
-    assert "the index refused the credentials" in talk
+    assert "the index rejected the credentials" in talk
     assert "TWINE_PASSWORD" in talk.splitlines()[-1]
     assert len(bed.served.index.posts) == 4
     assert "to continue: wheel-uploader" in talk
@@ -300,7 +300,7 @@ def test_bytes_that_change_on_the_way(bed: Bed) -> None:
     bed.served.index.script = [Say(400, words)]
     code, talk = bed.run()
     assert code == 5, talk
-    assert "damaged on the way" in talk
+    assert "damaged in transit" in talk
     assert words in talk
     assert "look for a proxy" in talk
     assert bed.served.index.files == {}

@@ -44,7 +44,7 @@ BUSY = answers.understand(503, "Service Unavailable")
 EXISTS = answers.understand(400, "File already exists")
 BAD = answers.understand(400, "'x' is not a valid classifier.")
 FULL = answers.understand(507)
-LOST = answers.no_answer("the connection broke before an answer came")
+LOST = answers.no_answer("the connection broke before the response")
 
 
 def local(filename: str, size: int = 1) -> LocalFile:
@@ -194,7 +194,7 @@ def test_busy_for_ever() -> None:
     assert scene.log == ["credentials", *[f"post {B}", f"ask {B}"] * 6]
     ended = verdict(results)
     assert type(ended) is NetworkError
-    assert ended.message == f"{B}: the index has trouble (status 503)"
+    assert ended.message == f"{B}: the index returned a server error (status 503)"
     assert ended.details == ("posted 6 times",)
 
 
@@ -236,11 +236,11 @@ def test_what_is_tried_again_and_what_came_of_it_are_details() -> None:
         sleep=scene.time.sleep,
     )
     seconds = [f"{pause:.1f} s" for pause in scene.time.slept]
-    busy = f"{A}: the index has trouble (status 503)"
+    busy = f"{A}: the index returned a server error (status 503)"
     assert told == [
-        f"{busy}; asking the index, then attempt 2 of 6, in {seconds[0]}",
-        f"{busy}; asking the index, then attempt 3 of 6, in {seconds[1]}",
-        f"{busy}; the index has it all the same",
+        f"{busy}; checking the index, then attempt 2 of 6 in {seconds[0]}",
+        f"{busy}; checking the index, then attempt 3 of 6 in {seconds[1]}",
+        f"{busy}; but the index has the file",
     ]
 
 
@@ -266,8 +266,7 @@ def test_an_outcome_that_stays_unknown() -> None:
     ended = verdict(results)
     assert type(ended) is NetworkError
     assert ended.message == (
-        f"{A}: the connection broke before an answer came; whether it is there is unknown, since the index "
-        "cannot be asked: all is down"
+        f"{A}: the connection broke before the response; cannot query the index for the file: all is down"
     )
 
 
@@ -280,9 +279,9 @@ def test_somebody_else_was_faster() -> None:
 @pytest.mark.parametrize(
     ("state", "ours"),
     [
-        (FileState.DIFFERENT, f"ours have sha256 {'a' * 64}, those of the index {'c' * 64}"),
+        (FileState.DIFFERENT, f"sha256 {'c' * 64}, not {'a' * 64}"),
         (FileState.SAME_BYTES_OTHER_NAME, "the index has the same bytes under the name other.whl"),
-        (FileState.ABSENT, "the index says that it has this file name already"),
+        (FileState.ABSENT, "a file with this name already exists on the index"),
     ],
 )
 def test_it_exists_and_is_not_ours(state: FileState, ours: str) -> None:
@@ -379,7 +378,7 @@ def test_the_files_that_a_run_waits_for_in_the_end_are_named(flying: bool) -> No
         UploadOutcome.NOT_TRIED,
     ]
     assert len(told) == flying
-    assert all(f": nothing new is begun; waiting 30 s at most for {B}; a second" in line for line in told)
+    assert all(f": starting no more uploads; waiting up to 30 s for {B}; press" in line for line in told)
 
 
 def test_a_pause_ends_when_the_run_has_to_and_nothing_is_posted_again() -> None:
@@ -395,7 +394,7 @@ def test_a_pause_ends_when_the_run_has_to_and_nothing_is_posted_again() -> None:
     [result] = lost.ends(C)
     assert (result.outcome, result.attempts) == (UploadOutcome.UNKNOWN, 1)
     assert result.error is not None
-    assert "the index does not list it, or not yet" in result.reason
+    assert "the index does not list the file yet" in result.reason
     assert lost.log == ["credentials", f"post {C}", f"ask {C}"]
 
 
@@ -435,7 +434,8 @@ def test_what_hangs_is_left_behind_when_its_time_is_over_or_at_the_second_signal
         assert (
             ended.details[-2:]
             == (
-                f"unknown: {C}: it was on its way when the run ended; the index may have it or not",
+                f"unknown: {C}: the upload was in progress when the run ended; the index may have the file "
+                "or not",
                 f"not in: {SDIST}: not tried",
             )
             or expires
@@ -482,7 +482,9 @@ def test_what_nobody_expected_of_one_file_does_not_hide_the_others() -> None:
         (A, UploadOutcome.NOT_TRIED, 0),
     ]
     assert isinstance(verdict(results), PartialError)
-    assert results[1].reason == f"{C}: unexpected ZeroDivisionError: oh\\x1b; the index may have it or not"
+    assert (
+        results[1].reason == f"{C}: unexpected ZeroDivisionError: oh\\x1b; the index may have the file or not"
+    )
     assert results[1].error is not None
     assert results[1].error.details[0].endswith("in crash")
 
@@ -633,10 +635,10 @@ def test_a_file_for_which_the_line_is_too_slow_is_told_before_and_after() -> Non
         sleep=scene.time.sleep,
         clock=scene.time.clock,
     )
-    assert told == [f"{SDIST} needs 300 s at the speed of this line; PyPI stops an upload after 240 s"]
+    assert told == [f"{SDIST} takes 300 s at the current bandwidth; PyPI aborts an upload after 240 s"]
     error = results[1].error
     assert error is not None
-    assert "run the same command where the line is faster" in error.hint
+    assert "run the same command over a faster connection" in error.hint
 
 
 # --- pace ------------------------------------------------------------------------------------------
@@ -713,7 +715,7 @@ def test_the_second_of_three_is_refused() -> None:
         f"not in: {SDIST}: not tried",
     )
     assert ended.hint == (
-        "Correct the project's metadata, rebuild, and run this again. The same command then continues."
+        "Correct the project's metadata, rebuild, and run the command again. The same command then continues."
     )
 
 

@@ -199,7 +199,7 @@ def test_pypiserver_with_a_password(
         right = run(url, username="me", password=SECRET).publish(release[:2])
     for refused in (nobody, wrong):
         assert isinstance(refused, CredentialsError)
-        assert "the index refused the credentials" in refused.message
+        assert "the index rejected the credentials" in refused.message
         assert "wrong-pass-1" not in refused.message
     assert outcomes(right) == {UploadOutcome.UPLOADED}
 
@@ -294,15 +294,15 @@ def test_metadata_that_twine_would_refuse_is_not_posted(
     assert caught.value.message.startswith(
         f"{path.name} cannot be posted: Invalid distribution metadata: {why}"
     )
-    assert caught.value.hint == "Rebuild the file, then run this again."
+    assert caught.value.hint == "Rebuild the file, then run the command again."
     assert served.index.posts == []
 
 
 @pytest.mark.parametrize(
     ("is_pypi", "trusted", "wanted", "why", "sent"),
     [
-        (False, True, Attestations.AUTO, "the index takes none, only PyPI does", 0),
-        (True, False, Attestations.AUTO, "PyPI takes attestations from trusted publishers only", 0),
+        (False, True, Attestations.AUTO, "only PyPI accepts attestations, the index does not", 0),
+        (True, False, Attestations.AUTO, "PyPI accepts attestations only from trusted publishers", 0),
         (True, True, Attestations.AUTO, "", 2),
         (True, True, Attestations.REQUIRE, "", 2),
     ],
@@ -328,7 +328,7 @@ def test_attestations_go_to_pypi_from_a_trusted_publisher_only(
 
 def test_attestations_that_are_required_and_not_taken_end_the_run(release: list[LocalFile]) -> None:
     along = Along(Target(url="https://x.example.org/", is_pypi=True, name="pypi"))
-    with pytest.raises(CredentialsError, match=r"--attestations require: .* these credentials are a token"):
+    with pytest.raises(CredentialsError, match=r"--attestations require: .* not with an API token"):
         along.attest(attested(release[0]), Attestations.REQUIRE, trusted=False)
 
 
@@ -517,7 +517,7 @@ def test_a_signature_goes_up_as_it_was_verified(
 def test_metadata_that_only_twine_would_read(tmp_path: Path, served: Served, run: Callable[..., Run]) -> None:
     decoy = {"a/METADATA": wheels.METADATA.format(project="other", version="9").encode()}
     file = local_file(wheels.make_wheel(tmp_path, files=decoy))
-    with pytest.raises(FileError, match="twine reads metadata of other 9 in it"):
+    with pytest.raises(FileError, match="the metadata is that of other 9"):
         run(served.upload_url).uploader.post(file)
     odd = {"a/METADATA": b"Metadata-Version: 2.1\nName: dipy\nVersion: what ever\n"}
     file = local_file(wheels.make_wheel(tmp_path / "odd", files=odd))
@@ -641,7 +641,7 @@ def test_an_answer_that_is_cut_in_its_head_is_none(
 ) -> None:
     served.index.script = [Cut()]
     answer = run(served.upload_url).uploader.post(release[0])
-    assert (answer.kind, answer.status, answer.diagnosis) == (Kind.RETRY, 0, "the answer was cut short")
+    assert (answer.kind, answer.status, answer.diagnosis) == (Kind.RETRY, 0, "the response was truncated")
     served.index.script = [Cut(), Cut(stores=True)]
     assert outcomes(run(served.upload_url).publish(release[:1])) == {UploadOutcome.UPLOADED}
     assert served.index.posted() == [release[0].filename] * 3
@@ -658,7 +658,7 @@ def test_an_index_that_sips_is_given_up(
     begun = time.monotonic()
     answer = run(served.upload_url, timeout=30).uploader.post(big)
     assert time.monotonic() - begun < 10
-    assert (answer.kind, answer.diagnosis) == (Kind.RETRY, "the index takes less than 61440 bytes/s")
+    assert (answer.kind, answer.diagnosis) == (Kind.RETRY, "the index accepts less than 61440 bytes/s")
     # One that is slow, but not that slow, gets all the time it needs.
     small = local_file(
         wheels.make_wheel(tmp_path / "small", files={"x": hashlib.shake_256(b"x").digest(300_000)})
@@ -686,7 +686,7 @@ def test_nobody_listens(release: list[LocalFile], run: Callable[..., Run]) -> No
         url = f"http://127.0.0.1:{deaf.getsockname()[1]}/"
         answer = run(url).uploader.post(release[0])
     assert answer.kind is Kind.RETRY
-    assert answer.diagnosis == "the index cannot be reached (Connection refused)"
+    assert answer.diagnosis == "cannot connect to the index (Connection refused)"
 
 
 def test_a_name_that_nobody_has(
@@ -698,7 +698,7 @@ def test_a_name_that_nobody_has(
     uploader = run("https://index.invalid/legacy/").uploader
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     answer = uploader.post(release[0])
-    assert (answer.kind, answer.diagnosis) == (Kind.RETRY, "the name of the index cannot be resolved")
+    assert (answer.kind, answer.diagnosis) == (Kind.RETRY, "cannot resolve the host name of the index")
 
 
 def test_a_redirect_is_not_followed(release: list[LocalFile], run: Callable[..., Run]) -> None:
@@ -735,7 +735,7 @@ def test_a_certificate_that_nobody_vouches_for(
         trusted = run(served.upload_url, cert=certificate).uploader.post(release[0])
         assert len(served.index.posts) == 1
     assert (distrusted.kind, distrusted.error) == (Kind.REFUSED, NetworkError)
-    assert "the TLS certificate of the index cannot be trusted" in distrusted.diagnosis
+    assert "cannot verify the TLS certificate of the index" in distrusted.diagnosis
     assert "--cert" in (distrusted.hint or "")
     assert trusted.kind is Kind.ACCEPTED
 

@@ -173,21 +173,21 @@ def test_certificates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert resolve_target(options(repository_url=url, cert=pem)).cert == pem
     assert resolve_target(options(repository_url=url, client_cert=pem)).client_cert == pem
     monkeypatch.setenv("TWINE_CERT", str(tmp_path / "none.pem"))
-    with pytest.raises(UsageError, match=r"there is no certificate file .*none\.pem"):
+    with pytest.raises(UsageError, match=r"certificate file .*none\.pem not found"):
         resolve_target(options(repository_url=url))
 
 
 def test_an_unknown_repository_is_told_what_there_is(pypirc: Path) -> None:
     with pytest.raises(UsageError) as caught:
         resolve_target(options(repository="yours", config_file=pypirc))
-    assert caught.value.message == f"{pypirc} has no repository 'yours'"
-    assert caught.value.hint == "It has mine, nourl, open, pypi. Or give a URL with --repository-url."
+    assert caught.value.message == f"repository 'yours' not found in {pypirc}"
+    assert caught.value.hint == "Use one of mine, nourl, open, pypi, or pass --repository-url."
 
 
 def test_without_any_pypirc_there_are_two() -> None:
     with pytest.raises(UsageError) as caught:
         resolve_target(options(repository="mine"))
-    assert caught.value.message == "~/.pypirc has no repository 'mine'"
+    assert caught.value.message == "repository 'mine' not found in ~/.pypirc"
     assert "It has pypi, testpypi." in caught.value.hint
 
 
@@ -210,7 +210,7 @@ def test_a_broken_pypirc_is_told_without_its_content(tmp_path: Path, content: by
     path.write_bytes(content)
     with pytest.raises(UsageError) as caught:
         resolve_target(options(config_file=path))
-    assert caught.value.message == f"{path} is not a .pypirc: it cannot be parsed"
+    assert caught.value.message == f"cannot parse {path} as .pypirc"
     assert "top-secret-9" not in f"{caught.value} {caught.value.hint}"
 
 
@@ -233,8 +233,8 @@ def test_a_pypirc_that_cannot_be_read(tmp_path: Path, name: str, why: str) -> No
         (f"https://example.com:{'9' * 5000}/", "it is"),
         ("https://example.com:0/", "its port is 0"),
         ("http://example.com/upload/", "without encryption"),
-        ("https://example.com/simple/", "is where an index is read"),
-        ("https://devpi.example.com/me/dev/+simple", "is where an index is read"),
+        ("https://example.com/simple/", "is the URL for reading an index"),
+        ("https://devpi.example.com/me/dev/+simple", "is the URL for reading an index"),
     ],
 )
 def test_urls_that_are_not_posted_to(url: str, why: str) -> None:
@@ -255,7 +255,7 @@ def test_the_index_of_long_ago() -> None:
     """Its host is gone; twine knows it still."""
     from twine.repository import LEGACY_PYPI
 
-    with pytest.raises(UsageError, match="is not an upload URL that can be used"):
+    with pytest.raises(UsageError, match="unsupported upload URL"):
         resolve_target(options(repository_url=f"{LEGACY_PYPI}pypi"))
 
 
@@ -331,7 +331,9 @@ def test_a_client_certificate_is_enough(tmp_path: Path) -> None:
 def test_nobody_to_ask(password: str | None) -> None:
     with pytest.raises(CredentialsError) as caught:
         credentials(options(password=password))
-    assert caught.value.message == f"no API token for {utils.DEFAULT_REPOSITORY}, and nobody can be asked"
+    assert (
+        caught.value.message == f"no API token for {utils.DEFAULT_REPOSITORY}, and the run is not interactive"
+    )
     with pytest.raises(CredentialsError, match=r"no username for https://example\.com/"):
         credentials(options(repository_url="https://example.com/"))
 
@@ -502,7 +504,7 @@ def test_an_identity_that_was_used_before_is_replaced(warehouse: Warehouse) -> N
     [
         (
             [{"errors": [{"code": "invalid-publisher", "description": "no match"}]}],
-            r"no publisher of a project there .*invalid-publisher: no match",
+            r"no publisher on the index matches .*invalid-publisher: no match",
         ),
         ([requests.ReadTimeout("slow")] * 3, "did not answer in time"),
         ([{"message": "odd"}], "failed"),
@@ -520,7 +522,7 @@ def test_trusted_publishing_that_fails(
 
 def test_a_ci_that_vouches_for_nobody(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(auth, "detect_credential", lambda audience: None)
-    with pytest.raises(CredentialsError, match="nobody can be asked"):
+    with pytest.raises(CredentialsError, match="the run is not interactive"):
         credentials(options())
 
 
@@ -562,7 +564,7 @@ def test_a_pypirc_that_others_could_have_written_is_not_used(tmp_path: Path, pyp
         with pytest.raises(UsageError, match="is not used: it belongs to ") as caught:
             resolve_target(options(repository="mine"))
         assert str(mine) in caught.value.message
-        assert caught.value.hint == f"If it is the right file, name it: --config-file {mine}."
+        assert caught.value.hint == f"If you trust the file, pass it with --config-file {mine}."
         assert resolve_target(options(repository="mine", config_file=mine)).name == "mine"
         url = "https://index.example.com/upload/"
         assert resolve_target(options(repository_url=url)).url == url
@@ -580,5 +582,7 @@ def test_a_pypirc_with_a_password_that_others_can_read_is_told(pypirc: Path, mod
     pypirc.chmod(mode)
     chosen = options(repository="mine", config_file=pypirc)
     Uploader(chosen, resolve_target(chosen), Told())
-    expected = f"warning: {pypirc} has a password, and other users can read it: chmod 600 {pypirc}"
+    expected = (
+        f"warning: {pypirc} contains a password and is readable by other users; run: chmod 600 {pypirc}"
+    )
     assert said == ([expected] if warned else [])

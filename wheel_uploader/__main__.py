@@ -1,4 +1,4 @@
-"""``python -m wheel_uploader`` and the ``wheel-uploader`` command."""
+"""Entry point of ``python -m wheel_uploader`` and of the ``wheel-uploader`` command."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from wheel_uploader import streams
 
 
 def main() -> None:
-    """Run the command; signals are heard before anything that takes time is imported."""
+    """Run the command; install the signal handlers before any slow import."""
     streams.complete()
     from wheel_uploader import listening
 
@@ -17,7 +17,7 @@ def main() -> None:
 
 
 def _last_words(code: int, grace: float, about: str) -> None:
-    """In the watchdog: say how the run was ended, and write its report."""
+    """Print how the run was ended and write its report; called in the watchdog."""
     from wheel_uploader.cli import last_words
 
     last_words.say(code, grace, about)

@@ -1,4 +1,4 @@
-"""``--demo``: a staging server and an index on this machine, and one real run against them."""
+"""``--demo``: a real run, twice, against a staging server and an index on this machine."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from wheel_uploader.errors import DeadlineError
 
 PROJECT = "demo-project"
 VERSION = "1.0"
-#: For any platform: what needs no compiler has no compiled code, and a platform's wheel would have to.
+#: Tags for any platform, because a wheel for one platform would need compiled code.
 TAGS = ("cp311-none-any", "cp312-none-any", "cp313-none-any", "py3-none-any")
 
-#: Seconds that the run may take, which takes one or two.
+#: Seconds for a run, which takes one or two.
 _LIMIT = 600.0
 
 _METADATA = f"""\
 Metadata-Version: 2.4
 Name: {PROJECT}
 Version: {VERSION}
-Summary: A release made on the spot to show what wheel-uploader does
+Summary: A tiny release that shows what wheel-uploader does
 Author-email: Demo <demo@example.com>
 License-Expression: BSD-3-Clause
 Project-URL: Homepage, https://example.com/demo-project
@@ -42,14 +42,14 @@ Classifier: Programming Language :: Python :: 3
 Requires-Python: >=3.11
 Description-Content-Type: text/plain
 
-A release made on the spot to show what wheel-uploader does.
+A tiny release that shows what wheel-uploader does.
 """
 
 
 def run() -> int:
-    """Make a release, stage it, and publish it twice to an index on this machine; the exit code.
+    """Build and stage a tiny release, publish it twice to a local index, and return the exit code.
 
-    Everything lives in one temporary folder and on loopback, and is gone afterwards. Raises UsageError when
+    Everything is in one temporary folder and on loopback, and is removed afterwards. Raises UsageError if
     pypiserver, the demo's index, is not installed.
     """
     throwaway.require("the demo", extra="demo")
@@ -57,24 +57,24 @@ def run() -> int:
         home = Path(folder)
         make_release(home / "staging")
         with staging_server(home / "staging") as listing, throwaway.index_server(home / "index") as index:
-            print(f"A release of {PROJECT} {VERSION} waits at {listing}; the index at {index} is empty.\n")
+            print(f"{PROJECT} {VERSION} is staged at {listing}; the index at {index} is empty.\n")
             first = _publish(home, listing, index)
-            print("\nThe same command again: everything is there, so nothing is posted.\n")
+            print("\nThe same command again: everything is on the index already, so nothing is uploaded.\n")
             return first or _publish(home, listing, index)
 
 
 def _publish(home: Path, listing: str, index: str) -> int:
-    """Print the command, as a person would type it, and run exactly that."""
+    """Print the command as a user would type it, and run exactly that."""
     arguments = ["-u", listing, "-v", "-w", str(home / "wheelhouse"), "--repository-url", index]
     arguments += [PROJECT, VERSION]
     print(f"$ wheel-uploader {shlex.join(arguments)}", flush=True)
-    # What is configured for real releases does not reach the demo. pypiserver asks for no password, twine
-    # does.
+    # Settings for real releases must not affect the demo. pypiserver needs no password, but twine prompts
+    # for one.
     login = {"TWINE_USERNAME": "demo", "TWINE_PASSWORD": "demo-password"}
     command = [sys.executable, "-m", "wheel_uploader", *arguments]
     with Child(command, Kind.DEMO, variables=login, cwd=home, stdout=None, stderr=None) as run:
         if not run.wait(_LIMIT):
-            raise DeadlineError(f"the run of the demo did not end within {_LIMIT:.0f} s")
+            raise DeadlineError(f"the demo did not finish within {_LIMIT:.0f} s")
     status = run.status
     return status if status is not None and status >= 0 else 1
 
@@ -83,7 +83,7 @@ def _publish(home: Path, listing: str, index: str) -> int:
 
 
 def make_release(folder: Path) -> None:
-    """Write a small valid release, several wheels and an sdist, without network or compiler."""
+    """Write a small valid release, wheels and an sdist, without network or compiler."""
     name = PROJECT.replace("-", "_")
     with tempfile.TemporaryDirectory() as scratch:
         for tag in TAGS:
@@ -101,7 +101,8 @@ def make_release(folder: Path) -> None:
         _write(top / "pyproject.toml", f'[project]\nname = "{PROJECT}"\nversion = "{VERSION}"\n')
         _pack(tree, folder / f"{name}-{VERSION}.tar.gz", "gztar", top.name)
     for path in folder.iterdir():
-        # Built an hour ago: a Last-Modified of this second would vouch for nothing, and be fetched again.
+        # An hour old: a Last-Modified within the current second is not a reliable validator, so the file would be
+        # downloaded again.
         os.utime(path, (time.time() - 3600,) * 2)
 
 
@@ -125,7 +126,7 @@ def _write(path: Path, text: str) -> None:
 
 def _pack(tree: Path, target: Path, kind: str, base: str = ".") -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    Path(shutil.make_archive(str(target) + ".made", kind, tree, base)).replace(target)
+    Path(shutil.make_archive(str(target) + ".partial", kind, tree, base)).replace(target)
 
 
 # --- the servers -----------------------------------------------------------------------------------
@@ -133,7 +134,7 @@ def _pack(tree: Path, target: Path, kind: str, base: str = ".") -> None:
 
 @contextlib.contextmanager
 def staging_server(folder: Path) -> Iterator[str]:
-    """The URL of a real directory listing of ``folder``, served on loopback while the block runs."""
+    """Serve a directory listing of ``folder`` on loopback inside the ``with`` block, and yield its URL."""
     handler = functools.partial(_QuietHandler, directory=str(folder))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -147,4 +148,4 @@ def staging_server(folder: Path) -> Iterator[str]:
 
 class _QuietHandler(http.server.SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the name is http.server's)
-        """Say nothing: the demo's screen belongs to wheel-uploader."""
+        """Log nothing, so that only the output of wheel-uploader is shown."""

@@ -1,4 +1,4 @@
-"""The two ends of a run: HTTP towards the staging places, and the index that the release goes to."""
+"""Clients of a run: HTTP for the staging places, the index for reading, and the uploader."""
 
 from __future__ import annotations
 
@@ -21,68 +21,68 @@ if TYPE_CHECKING:
 
 
 def as_before(options: Options, target: Target, progress: Progress) -> Expectation | None:
-    """What the previous release on the index had: it is waited for where nothing else was declared."""
+    """Return the files of the previous release on the index, to wait for if no others are declared."""
     from wheel_uploader import verdict
 
     try:
         with index_of(options, target, progress) as served:
-            found = verdict.as_before(served.page(options.project), options)
+            previous = verdict.as_before(served.page(options.project), options)
     except (NetworkError, CredentialsError) as error:
-        progress.say(f"waiting for one file of the release; what the previous one had is not known: {error}")
+        progress.say(f"waiting for at least one file; the previous release is unknown: {error}")
         return None
-    if found is None:
+    if previous is None:
         return None
-    version, expected = found
-    progress.say(f"waiting for all that {options.project} {version} has on the index (--no-compare does not)")
+    version, expected = previous
+    progress.say(f"waiting for the same wheels as in {options.project} {version} (disable with --no-compare)")
     return expected
 
 
 def staging(options: Options, progress: Progress) -> Http:
-    """HTTP towards the staging places: the hosts that the person typed, and no others unasked."""
+    """Return an HTTP client for the staging places, limited to the hosts that the user allowed."""
     http = Http(
         typed=options.urls,
         allow_hosts=options.allow_hosts,
         allow_insecure_hosts=options.allow_insecure_hosts,
         timeout=options.timeout,
         retries=options.retries,
-        ahead=_ahead(options),
+        ahead=_extra_connections(options),
         progress=progress,
     )
-    for below, headers in logins.of(options.urls, netrc=options.netrc, token=options.url_token):
-        http.add_headers(below, headers)
+    for prefix, headers in logins.of(options.urls, netrc=options.netrc, token=options.url_token):
+        http.add_headers(prefix, headers)
     return http
 
 
-#: Connections to one host, as many as a download of small files uses.
-_AT_ONCE = 16
+#: Connections per host, as many as a download of small files uses.
+_MAX_CONNECTIONS = 16
 
 
-def _ahead(options: Options) -> dict[str, int]:
-    """How many connections each place will need beside the first, as far as its URL tells.
+def _extra_connections(options: Options) -> dict[str, int]:
+    """Return, by URL, the number of connections to open in addition to the first.
 
-    Files of package indexes and of those with an API mostly lie at other hosts.
+    Only for URLs that serve files: files of package indexes and of APIs are mostly on other hosts.
     """
     if options.until < Stage.DOWNLOAD:
         return {}
-    more = min(options.jobs or _AT_ONCE, _AT_ONCE) - 1
-    return {url: more for url in options.urls if sources.serves_files(url)}
+    extra = min(options.jobs or _MAX_CONNECTIONS, _MAX_CONNECTIONS) - 1
+    return {url: extra for url in options.urls if sources.serves_files(url)}
 
 
 def target_of(options: Options) -> Target:
-    """The index that is published to. Raises UsageError."""
-    # twine takes longer to import than a listing takes to read, and most of its time is its own imports.
+    """Return the index to upload to. Raises UsageError."""
+    # Imported here because importing twine takes longer than reading a listing.
     from wheel_uploader.publish import upload
 
     return upload.resolve_target(options)
 
 
 def names_an_index(options: Options) -> bool:
-    """Whether the person says what to compare with, though nothing is to be uploaded."""
+    """Return whether the user selected an index to compare with, even if nothing is uploaded."""
     return any((options.index_url, options.repository, options.repository_url))
 
 
 def uploader_of(options: Options, target: Target, progress: Progress) -> Uploader:
-    """What posts to the target."""
+    """Return the uploader for the target."""
     from wheel_uploader.publish import upload
 
     return upload.Uploader(options, target, progress)
@@ -90,8 +90,8 @@ def uploader_of(options: Options, target: Target, progress: Progress) -> Uploade
 
 @contextlib.contextmanager
 def index_of(options: Options, target: Target, progress: Progress) -> Iterator[index.Index]:
-    """The reading side of the target, with the certificates that hold for it."""
-    # Nothing of an index is loaded before one is asked.
+    """Open the target for reading, with its certificates."""
+    # Imported here because many runs need no index.
     from wheel_uploader import index
 
     urls = (options.index_url,) if options.index_url else index.reading_urls(target.url)
@@ -109,34 +109,35 @@ def index_of(options: Options, target: Target, progress: Progress) -> Iterator[i
 def seen_on(
     served: index.Index | None, target: Target | None, uploader: Uploader | None, report: Report
 ) -> tuple[ProjectPage | None, tuple[IndexState, ...]]:
-    """What the index says of the project, and of our files; asked once, for the checks and for the plan.
+    """Return the project page and the state of each file on the index, for the checks and the upload plan.
 
-    Where nothing is to be uploaded the run goes on without it, and the report says so.
+    If nothing is to be uploaded, the run continues without an index, and the report says so.
     """
     if served is None or target is None or report.selection is None:
-        report.not_checked += (f"{_AGAINST}, for none was named (--index-url, -r or --repository-url)",)
+        report.not_checked += (f"{_INDEX_COMPARISON}: no index given (--index-url, -r or --repository-url)",)
         return None, ()
     from wheel_uploader import index
 
     try:
         page = _project_page(served, report.selection.project, target, uploader)
-        return page, index.compare(page, [each.file for each in report.fetched], served.sha256_of)
+        return page, index.compare(page, [fetched.file for fetched in report.fetched], served.sha256_of)
     except (NetworkError, CredentialsError) as error:
         if uploader:
             raise
-        report.not_checked += (f"{_AGAINST}, for {error.message}",)
+        report.not_checked += (f"{_INDEX_COMPARISON}: {error.message}",)
         return None, ()
 
 
-_AGAINST = "the release against the index"
+#: What was not checked, for the report.
+_INDEX_COMPARISON = "the release against the index"
 
 
 def _project_page(
     served: index.Index, project: str, target: Target, uploader: Uploader | None
 ) -> ProjectPage:
-    """What the index says of the project; credentials are used only where it asks for them.
+    """Return the project page, with credentials only if the index requires them.
 
-    They are those of the upload, so they go to the host that gets the upload, and to no other.
+    They are the credentials of the upload, so they are sent only to the host of the upload URL.
     """
     try:
         return served.page(project, fresh=True)

@@ -1,4 +1,4 @@
-"""pip, the installer that users have: whether it is here, and how it is started."""
+"""The pip command: whether it is installed, and how it is started."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from packaging.version import Version
 
 from wheel_uploader.errors import UsageError
 
+#: The command to run pip with this Python.
 COMMAND = (sys.executable, "-m", "pip")
 
 
 def require(what: str) -> None:
-    """Raise UsageError where ``what`` needs pip and there is none, as in environments that uv makes."""
+    """Raise UsageError if pip, which ``what`` needs, is missing, as in environments created by uv."""
     if not _version():
         raise UsageError(
-            f"{what} needs pip, and this Python has none",
+            f"{what} needs pip, which is not installed for this Python",
             hint="Install it with: pip install 'wheel-uploader[rehearse]' (with uv: uv pip install pip)",
         )
 
@@ -30,6 +31,6 @@ def _version() -> str:
 
 
 def runs_on(version: str) -> bool:
-    """Whether our pip can install for a Python of this version (``--python``)."""
-    stated = metadata.metadata("pip")["Requires-Python"] if _version() else None
-    return stated is not None and SpecifierSet(stated).contains(Version(version), prereleases=True)
+    """Return whether this pip can install for a Python of that version (``--python``)."""
+    requires = metadata.metadata("pip")["Requires-Python"] if _version() else None
+    return requires is not None and SpecifierSet(requires).contains(Version(version), prereleases=True)

@@ -275,7 +275,7 @@ def verdict(results: Sequence[UploadResult], stopped: ReleaseError | None = None
         return _with_details(cause, cause.message, [error.message for error in errors if error is not cause])
     # After a network error or a timeout the same command continues without any change.
     is_temporary = isinstance(cause, NetworkError | DeadlineError)
-    hint = None if is_temporary else f"{cause.hint} Then run the same command to continue."
+    hint = None if is_temporary else f"{cause.hint} The same command then continues."
     return PartialError(f"{count}: {cause.message}", hint=hint, details=lines)
 
 
