@@ -44,14 +44,14 @@ TABLE: list[tuple[int, str, Kind, type[ReleaseError], str]] = [
         "closed",
     ),
     (400, "Only one sdist may be uploaded per release.", Kind.REFUSED, ConflictError, "another sdist"),
-    (400, "The name 'x' is too similar to an existing project.", Kind.REFUSED, ConflictError, "too close"),
-    (409, "The name 'x' conflicts with an existing project.", Kind.REFUSED, ConflictError, "too close"),
+    (400, "The name 'x' is too similar to an existing project.", Kind.REFUSED, ConflictError, "too similar"),
+    (409, "The name 'x' conflicts with an existing project.", Kind.REFUSED, ConflictError, "too similar"),
     (
         400,
         "The name 'json' (possible conflict with Python Standard Library module name).",
         Kind.REFUSED,
         ConflictError,
-        "Python itself",
+        "module of the standard library",
     ),
     (400, "The name 'x' isn't allowed.", Kind.REFUSED, ConflictError, "does not allow this project name"),
     (
@@ -66,14 +66,14 @@ TABLE: list[tuple[int, str, Kind, type[ReleaseError], str]] = [
         "Username/Password authentication is no longer supported. Migrate to API Tokens or ...",
         Kind.REFUSED,
         CredentialsError,
-        "API tokens only",
+        "only API tokens",
     ),
     (
         403,
         "Invalid or non-existent authentication information.",
         Kind.REFUSED,
         CredentialsError,
-        "refused the credentials",
+        "rejected the credentials",
     ),
     (403, "Invalid API Token: token is expired", Kind.REFUSED, CredentialsError, "expired"),
     (
@@ -110,7 +110,7 @@ TABLE: list[tuple[int, str, Kind, type[ReleaseError], str]] = [
         "Project size too large. Limit for project 'dipy' total size is 10 GB.",
         Kind.REFUSED,
         FileError,
-        "full",
+        "exceed its total size limit",
     ),
     (400, "File too large. Limit for project 'dipy' is 100 MB.", Kind.REFUSED, FileError, "larger"),
     (
@@ -148,27 +148,27 @@ TABLE: list[tuple[int, str, Kind, type[ReleaseError], str]] = [
     (400, "Repository does not allow updating assets: pypi", Kind.EXISTS, ConflictError, "already"),
     (403, "Not enough permissions to overwrite artifact 'x'", Kind.EXISTS, ConflictError, "already"),
     (400, "Validation failed: File name has already been taken", Kind.EXISTS, ConflictError, "already"),
-    (403, "no permission to submit", Kind.REFUSED, CredentialsError, "refused the credentials"),
-    (404, "cannot submit to mirror index", Kind.REFUSED, UsageError, "nothing takes uploads"),
+    (403, "no permission to submit", Kind.REFUSED, CredentialsError, "rejected the credentials"),
+    (404, "cannot submit to mirror index", Kind.REFUSED, UsageError, "does not accept uploads"),
     # only a status
-    (401, "", Kind.REFUSED, CredentialsError, "refused the credentials"),
+    (401, "", Kind.REFUSED, CredentialsError, "rejected the credentials"),
     (407, "", Kind.REFUSED, CredentialsError, "proxy"),
-    (405, "", Kind.REFUSED, UsageError, "nothing takes uploads"),
-    (410, "", Kind.REFUSED, UsageError, "nothing takes uploads"),
-    (501, "Unsupported method ('POST')", Kind.REFUSED, UsageError, "nothing takes uploads"),
+    (405, "", Kind.REFUSED, UsageError, "does not accept uploads"),
+    (410, "", Kind.REFUSED, UsageError, "does not accept uploads"),
+    (501, "Unsupported method ('POST')", Kind.REFUSED, UsageError, "does not accept uploads"),
     (409, "", Kind.EXISTS, ConflictError, "already"),
     (413, "", Kind.REFUSED, FileError, "larger"),
     (507, "", Kind.REFUSED, NetworkError, "the index failed"),
-    (418, "", Kind.REFUSED, FileError, "refused the file"),
-    *((status, "", Kind.RETRY, NetworkError, "trouble") for status in (408, 425, 500, 502, 503, 504)),
-    (429, "", Kind.RETRY, NetworkError, "pause"),
+    (418, "", Kind.REFUSED, FileError, "rejected the file"),
+    *((status, "", Kind.RETRY, NetworkError, "server error") for status in (408, 425, 500, 502, 503, 504)),
+    (429, "", Kind.RETRY, NetworkError, "rate-limiting"),
 ]
 
 
 #: Words that decide, and the only statuses with which they do.
 WORDS_COUNT_WITH = [
-    ("File already exists", "file name already", {400, 403, 409, 422}),
-    ("The name 'x' is too similar to an existing project.", "too close", {400, 403, 409, 422}),
+    ("File already exists", "this name already exists", {400, 403, 409, 422}),
+    ("The name 'x' is too similar to an existing project.", "too similar", {400, 403, 409, 422}),
     ("Too many new projects created", "within the last hour", {429}),
     (
         "File too large. Limit for project 'x' is 100 MB.",
@@ -188,7 +188,7 @@ def test_words_decide_only_with_the_statuses_of_a_refusal(words: str, ours: str,
 
 
 #: Diagnoses that a status has without any words, too.
-_BY_STATUS_ALONE = {"file name already": {409}}
+_BY_STATUS_ALONE = {"this name already exists": {409}}
 
 
 @pytest.mark.parametrize(("status", "words", "kind", "error", "ours"), TABLE)
@@ -225,7 +225,7 @@ WAREHOUSE: list[tuple[int, str, type[ReleaseError], str]] = [
         "not accept uploads at the moment",
     ),
     (403, "New uploads are temporarily disabled. See #admin-intervention", NetworkError, "at the moment"),
-    (403, "Username/Password authentication is no longer supported.", CredentialsError, "API tokens only"),
+    (403, "Username/Password authentication is no longer supported.", CredentialsError, "only API tokens"),
     (
         403,
         "Invalid or non-existent authentication information. See ...",
@@ -269,8 +269,8 @@ WAREHOUSE: list[tuple[int, str, type[ReleaseError], str]] = [
         "of Python",
     ),
     (400, "The name 'x' isn't allowed. See ... for more information.", ConflictError, "this project name"),
-    (400, "The name 'dipy' is too similar to an existing project.", ConflictError, "too close"),
-    (409, "The name 'dipy' conflicts with an existing project.", ConflictError, "too close"),
+    (400, "The name 'dipy' is too similar to an existing project.", ConflictError, "too similar"),
+    (409, "The name 'dipy' conflicts with an existing project.", ConflictError, "too similar"),
     (403, "New project registration temporarily disabled. See ...", NetworkError, "no new projects"),
     (429, "Too many new projects created", NetworkError, "last hour"),
     (

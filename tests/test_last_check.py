@@ -242,7 +242,10 @@ def test_pip_is_missed_before_anything_begins_and_only_if_it_is_needed(
     error = pipeline.run(options_of(served, **fields), Silent()).error
     if needed:
         assert error is not None
-        assert (error.exit_code, error.message) == (2, f"{needed} needs pip, and this Python has none")
+        assert (error.exit_code, error.message) == (
+            2,
+            f"{needed} needs pip, which is not installed for this Python",
+        )
         assert (served.index.gets, served.index.posts) == ([], [])
     else:
         assert error is None

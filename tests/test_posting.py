@@ -195,10 +195,12 @@ def test_busy_for_ever() -> None:
     ended = verdict(results)
     assert type(ended) is NetworkError
     assert ended.message == f"{B}: the index returned a server error (status 503)"
-    assert ended.details == ("posted 6 times",)
+    assert ended.details == ("attempted 6 times",)
 
 
-@pytest.mark.parametrize(("retries", "told"), [(1, ()), (2, ("posted 2 times",)), (3, ("posted 3 times",))])
+@pytest.mark.parametrize(
+    ("retries", "told"), [(1, ()), (2, ("attempted 2 times",)), (3, ("attempted 3 times",))]
+)
 def test_as_often_as_wanted(retries: int, told: tuple[str, ...]) -> None:
     scene = Scene(**{A: [BUSY] * 3})
     states = [IndexState(file=local(A), state=FileState.ABSENT)]
@@ -434,8 +436,10 @@ def test_what_hangs_is_left_behind_when_its_time_is_over_or_at_the_second_signal
         assert (
             ended.details[-2:]
             == (
-                f"unknown: {C}: the upload was in progress when the run ended; the index may have the file "
-                "or not",
+                (
+                    f"unknown: {C}: the upload was in progress when the run ended; "
+                    "the index may have the file or not"
+                ),
                 f"not in: {SDIST}: not tried",
             )
             or expires

@@ -28,7 +28,7 @@ THIS = f"cp{sys.version_info[0]}{sys.version_info[1]}"
 @pytest.fixture(autouse=True)
 def _one_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
     """That of the tests alone: what else a machine has is its own affair."""
-    monkeypatch.setattr(interpreters, "_others", lambda: iter(()))
+    monkeypatch.setattr(interpreters, "_other_executables", lambda: iter(()))
     # Nothing is to be fetched.
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
@@ -80,7 +80,7 @@ def test_a_wheel_that_does_not_import(tmp_path: Path) -> None:
     (trial,) = tried([path], "python -c 'import dipy._core'")
     assert trial.failure == "the command failed (exit code 1)"
     assert "No module named 'no_such_library'" in trial.output
-    with pytest.raises(FileError, match=r"1 of 1 trial of --smoke failed") as caught:
+    with pytest.raises(FileError, match=r"1 of 1 smoke test failed") as caught:
         smoke.stop_if_failed([trial])
     assert caught.value.details == (f"{path.name} with {trial.interpreter}: {trial.failure}",)
 
@@ -91,7 +91,7 @@ def test_a_wheel_whose_dependency_is_nowhere(tmp_path: Path) -> None:
     )
     path = wheels.make_wheel(tmp_path, metadata=metadata)
     (trial,) = tried([path], "python -c 'import dipy'")
-    assert trial.failure.startswith("it could not be installed")
+    assert trial.failure.startswith("could not install the wheel")
     assert "no-such-project" in trial.output
 
 
@@ -134,7 +134,7 @@ def test_a_command_that_does_not_end(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert tried([path], "python -c pass")[0].failure == ""
     monkeypatch.setattr(smoke, "LIMIT", 20)
     (trial,) = tried([path], "python -c 'import time; print(1, flush=True); time.sleep(600)'")
-    assert trial.failure == "the command failed (it took more than 20 s)"
+    assert trial.failure == "the command failed (timed out after 20 s)"
     assert trial.output == "1\n"
 
 
@@ -151,7 +151,9 @@ def test_what_is_no_command(command: str, tmp_path: Path) -> None:
 
 
 def test_no_wheel_fits(tmp_path: Path) -> None:
-    with pytest.raises(NothingFoundError, match="none of the wheels fits a Python of this machine") as caught:
+    with pytest.raises(
+        NothingFoundError, match="no wheel is compatible with a Python on this machine"
+    ) as caught:
         tried([wheels.make_wheel(tmp_path, tag="cp27-none-any")], "python -c pass")
     assert "CPython" in str(caught.value.hint) or "PyPy" in str(caught.value.hint)
 
@@ -182,7 +184,7 @@ def test_an_interpreter_that_is_too_old_is_not_tried(requires: str, fits: bool) 
 def test_what_a_wheel_requires_is_known(tmp_path: Path) -> None:
     path = wheels.make_wheel(tmp_path)
     summary = FileSummary(name=names.parse(path.name), size=1, metadata={"Requires-Python": (">=99",)})
-    with pytest.raises(NothingFoundError, match="none of the wheels fits"):
+    with pytest.raises(NothingFoundError, match="no wheel is compatible"):
         smoke.run_all([local(path)], [summary], "python -c pass", Silent())
 
 
@@ -210,7 +212,7 @@ def test_one_of_each_minor_version(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     said = f"CPython {version[0]}.{version[1]}.{version[2] + 1}"
     newer.write_text(f"""#!/bin/sh\necho '{{"name": "{said}", "version": "1", "tags": []}}'\n""")
     newer.chmod(0o755)
-    monkeypatch.setattr(interpreters, "_others", lambda: iter([newer]))
+    monkeypatch.setattr(interpreters, "_other_executables", lambda: iter([newer]))
     if sys.implementation.name == "cpython":
         assert len(interpreters.found()) == 1
 
@@ -251,5 +253,5 @@ def test_a_release_that_fails_is_not_published(tmp_path: Path) -> None:
         PIP_NO_INDEX="1",
     )
     assert ended.code == 6, ended.talk
-    assert "1 of 1 trial of --smoke failed" in ended.error
+    assert "1 of 1 smoke test failed" in ended.error
     assert "exit code 5" in ended.report

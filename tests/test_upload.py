@@ -291,9 +291,7 @@ def test_metadata_that_twine_would_refuse_is_not_posted(
     path = wheels.make_wheel(tmp_path / "odd", metadata=metadata)
     with pytest.raises(FileError) as caught:
         run(served.upload_url).uploader.post(local_file(path))
-    assert caught.value.message.startswith(
-        f"{path.name} cannot be posted: Invalid distribution metadata: {why}"
-    )
+    assert caught.value.message.startswith(f"twine rejects {path.name}: Invalid distribution metadata: {why}")
     assert caught.value.hint == "Rebuild the file, then run the command again."
     assert served.index.posts == []
 
@@ -521,7 +519,7 @@ def test_metadata_that_only_twine_would_read(tmp_path: Path, served: Served, run
         run(served.upload_url).uploader.post(file)
     odd = {"a/METADATA": b"Metadata-Version: 2.1\nName: dipy\nVersion: what ever\n"}
     file = local_file(wheels.make_wheel(tmp_path / "odd", files=odd))
-    with pytest.raises(FileError, match="cannot be posted"):
+    with pytest.raises(FileError, match="twine rejects"):
         run(served.upload_url).uploader.post(file)
     assert served.index.posts == []
 
@@ -529,7 +527,7 @@ def test_metadata_that_only_twine_would_read(tmp_path: Path, served: Served, run
 def test_a_file_that_is_no_wheel(tmp_path: Path, served: Served, run: Callable[..., Run]) -> None:
     path = tmp_path / "dipy-1.11.0-py3-none-any.whl"
     path.write_bytes(b"<html>")
-    with pytest.raises(FileError, match="cannot be posted: "):
+    with pytest.raises(FileError, match="twine rejects "):
         run(served.upload_url).uploader.post(local_file(path))
 
 

@@ -256,7 +256,7 @@ def test_equal_files_are_a_conflict_only_if_the_user_wants_that() -> None:
 def test_without_an_index_it_is_said_what_was_not_checked(staged: Path) -> None:
     result = run("-u", staged, "--until", "check")
     assert result.exit_code == 0
-    assert "not checked: the release against the index, for none was named" in report(result)
+    assert "not checked: the release against the index: no index given" in report(result)
     document = json.loads(run("-u", staged, "--until", "check", "--format", "json").stdout)
     assert len(document["not_checked"]) == 1
 

@@ -33,7 +33,7 @@ def as_before(options: Options, target: Target, progress: Progress) -> Expectati
     if previous is None:
         return None
     version, expected = previous
-    progress.say(f"waiting for the same wheels as in {options.project} {version} (disable with --no-compare)")
+    progress.say(f"waiting for the same files as in {options.project} {version} (disable with --no-compare)")
     return expected
 
 

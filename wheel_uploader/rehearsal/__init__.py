@@ -1,4 +1,4 @@
-"""``--rehearse``: the release on an index that lives for one run, and what pip installs from it, for whom."""
+"""``--rehearse``: publishes to a temporary local index and reports what pip would install for users."""
 
 from __future__ import annotations
 
@@ -30,54 +30,55 @@ from wheel_uploader.rehearsal.machines import Machine, Python
 
 
 def require() -> None:
-    """Raise UsageError when what a rehearsal needs is not installed."""
+    """Raise UsageError if a program that a rehearsal needs is not installed."""
     throwaway.require("a rehearsal", extra="rehearse")
     pip.require("a rehearsal")
 
 
 def rehearse(report: Report, summaries: Sequence[FileSummary], progress: Progress) -> tuple[Installable, ...]:
-    """Publish the files of ``report`` to an index on this machine, and ask pip what users would get.
+    """Publish the files of ``report`` to a local index, and return what pip would install for users.
 
-    Asked is for every python and machine that this release or the previous one has a wheel for, and for their
-    neighbours. Raises NetworkError, or what stops an upload.
+    This covers every Python and platform for which this release or the previous one has a wheel, and related
+    ones. Raises NetworkError, or the error of an upload.
     """
     selection = report.selection
-    assert selection  # noqa: S101 - it was judged before
-    files = tuple(each.file for each in report.fetched)
+    assert selection  # noqa: S101 - the release has been checked
+    files = tuple(fetched.file for fetched in report.fetched)
     with tempfile.TemporaryDirectory(prefix="wheel-uploader-rehearsal-") as folder:
         scratch = Path(folder)
         with throwaway.index_server(scratch / "index") as url:
-            progress.say("rehearsal: publishing to an index on this machine")
-            # Lines of "uploaded NAME" would look as if it were for good.
-            _publish(files, replace(_to(report.options, url), project=selection.project), Silent())
-            here = [file.name for file in files]
-            before = list(_parsed(report.previous))
-            questions = [
+            progress.say("rehearsal: publishing to a local index")
+            # Silent, because "uploaded NAME" would look like a real upload.
+            _publish(files, replace(_options_for(report.options, url), project=selection.project), Silent())
+            current = [file.name for file in files]
+            previous = list(_parsed(report.previous))
+            targets = [
                 (python, machine)
-                for python in machines.pythons([*here, *before])
-                for machine in machines.machines([*here, *before])
+                for python in machines.pythons([*current, *previous])
+                for machine in machines.machines([*current, *previous])
             ]
-            progress.say(f"rehearsal: asking pip what it installs in {counted(len(questions), 'place')}")
+            count = counted(len(targets), "combination")
+            progress.say(f"rehearsal: resolving with pip for {count} of Python and platform")
             requirement = f"{selection.project}=={selection.version}"
             scope = Scope()
-            with progress.steps("asking pip", count=len(questions)) as bar:
+            with progress.steps("resolving with pip", count=len(targets)) as bar:
 
-                def asked(question: tuple[Python, Machine]) -> str:
-                    answer = asking.choice(f"{url}simple/", requirement, *question, scratch, scope)
+                def resolve(target: tuple[Python, Machine]) -> str:
+                    filename = asking.choice(f"{url}simple/", requirement, *target, scratch, scope)
                     bar.advance(1)
-                    return answer
+                    return filename
 
-                taken = scope.map(asked, questions)
+                filenames = scope.map(resolve, targets)
     requires = _requires(summaries)
     return tuple(
-        _installable(question, filename, here, before, requires)
-        for question, filename in zip(questions, taken, strict=True)
+        _installable(target, filename, current, previous, requires)
+        for target, filename in zip(targets, filenames, strict=True)
     )
 
 
-def _to(options: Options, url: str) -> Options:
-    """The same options, with the index on this machine as the target."""
-    # pypiserver asks nobody who they are; twine wants to know it all the same.
+def _options_for(options: Options, url: str) -> Options:
+    """Return the options with the local index as the target."""
+    # pypiserver needs no credentials, but twine does.
     login = secrets.token_hex(16)
     return replace(
         options,
@@ -103,8 +104,8 @@ def _publish(files: Sequence[LocalFile], options: Options, progress: Progress) -
             jobs=options.upload_jobs,
             progress=progress,
         )
-        if refused := posting.verdict(results, None):
-            raise refused
+        if error := posting.verdict(results, None):
+            raise error
         confirm(served, options.project, files, timeout=options.confirm_timeout, progress=progress)
 
 
@@ -117,44 +118,51 @@ def _parsed(filenames: Iterable[str]) -> Iterable[DistName]:
 
 
 def _requires(summaries: Iterable[FileSummary]) -> str:
-    """The Requires-Python of the sdist."""
-    stated = [
-        each.metadata.get("Requires-Python", ()) for each in summaries if isinstance(each.name, SdistName)
+    """Return the Requires-Python of the sdist; empty if there is none."""
+    values = [
+        summary.metadata.get("Requires-Python", ())
+        for summary in summaries
+        if isinstance(summary.name, SdistName)
     ]
-    return stated[0][0] if stated and stated[0] else ""
+    return values[0][0] if values and values[0] else ""
 
 
 def _installable(
-    question: tuple[Python, Machine],
+    target: tuple[Python, Machine],
     filename: str,
-    here: Sequence[DistName],
-    before: Sequence[DistName],
+    current: Sequence[DistName],
+    previous: Sequence[DistName],
     requires: str,
 ) -> Installable:
-    python, machine = question
-    previous = machines.best(before, python, machine)
+    python, machine = target
+    previous_wheel = machines.best(previous, python, machine)
     return Installable(
         python=str(python),
         machine=str(machine),
-        kind=_kind(bool(filename), here, python, requires),
+        kind=_install_kind(bool(filename), current, python, requires),
         filename=filename,
-        before=_kind(previous is not None, before, python, requires) if before else None,
-        before_filename=previous.filename if previous else "",
+        before=_install_kind(previous_wheel is not None, previous, python, requires) if previous else None,
+        before_filename=previous_wheel.filename if previous_wheel else "",
     )
 
 
-def _kind(has_wheel: bool, there: Sequence[DistName], python: Python, requires: str) -> InstallKind:
+def _install_kind(has_wheel: bool, names: Sequence[DistName], python: Python, requires: str) -> InstallKind:
     if has_wheel:
         return InstallKind.WHEEL
-    return InstallKind.SOURCE if machines.builds_from_source(there, python, requires) else InstallKind.NOTHING
+    return InstallKind.SOURCE if machines.builds_from_source(names, python, requires) else InstallKind.NOTHING
 
 
 def stop_if_worse(report: Report) -> None:
-    """Raise FileError, with ``--strict``, when somebody had a wheel of the previous release and gets none."""
-    worse = [f"{each.python} on {each.machine}: {each.kind}" for each in report.rehearsal if each.is_worse]
+    """Raise FileError, with ``--strict``, if a Python loses the wheel that it had in the previous release."""
+    worse = [
+        f"{outcome.python} on {outcome.machine}: {outcome.kind}"
+        for outcome in report.rehearsal
+        if outcome.is_worse
+    ]
     if worse and report.options.strict:
         raise FileError(
-            f"pip finds no wheel in {len(worse)} places where the previous release had one",
+            f"no wheel for {counted(len(worse), 'combination')} of Python and platform that the previous "
+            "release had wheels for",
             details=worse,
-            hint="Build the wheels that are missing, or leave --strict out. Nothing was posted.",
+            hint="Build the missing wheels, or omit --strict. Nothing was uploaded.",
         )

@@ -1,4 +1,4 @@
-"""Asks pip what it would install: the program that users run, so that it need not be guessed."""
+"""Dependency resolution with pip itself: which wheel it would install for a Python and platform."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from wheel_uploader.errors import NetworkError
 from wheel_uploader.rehearsal.machines import Machine, Python
 from wheel_uploader.urls import unquote, urlsplit
 
-#: Seconds for one answer, which takes one or two.
+#: Seconds for one resolution, which takes one or two.
 LIMIT = 300
-#: Bytes of one answer, which has the metadata of one wheel.
-_ANSWER_LIMIT = 32 << 20
-#: What pip says when there is no wheel for a machine.
-_NO_WHEEL = ("No matching distribution found", "Could not find a version that satisfies")
+#: In bytes; a report of pip contains the metadata of one wheel.
+_MAX_REPORT = 32 << 20
+#: Messages of pip if no wheel is compatible.
+_NO_WHEEL_MESSAGES = ("No matching distribution found", "Could not find a version that satisfies")
 
 
 def choice(
@@ -33,7 +33,7 @@ def choice(
 ) -> str:
     """Return the file name of the wheel that pip would install from an index; empty if it finds none.
 
-    Raises NetworkError if pip does not answer.
+    Raises NetworkError if pip fails.
     """
     command = [*pip.COMMAND, "install", "--dry-run", "--report", "-", "--quiet", "--no-input"]
     command += ["--isolated", "--disable-pip-version-check", "--no-cache-dir", "--no-deps"]
@@ -42,29 +42,27 @@ def choice(
     command += ["--python-version", f"{python.version[0]}.{python.version[1]}", "--abi", python.abi]
     for tag in machine.platforms:
         command += ["--platform", tag]
-    where = f"{python} on {machine}"
+    target = f"{python} on {machine}"
     try:
         done = child_processes.run(
             [*command, requirement],
             Kind.OFFLINE,
             seconds=LIMIT,
-            limit=_ANSWER_LIMIT,
+            limit=_MAX_REPORT,
             variables={"PIP_CONFIG_FILE": os.devnull},
             cwd=scratch,
             scope=scope,
         )
     except (CannotStart, OSError) as error:
-        raise NetworkError(
-            f"pip cannot be asked what it installs for {where}: {printable(str(error))}"
-        ) from None
+        raise NetworkError(f"cannot run pip for {target}: {printable(str(error))}") from None
     if done.timed_out:
-        raise NetworkError(f"pip gave no answer for {where} within {LIMIT} s")
+        raise NetworkError(f"pip did not finish within {LIMIT} s for {target}")
     errors = done.errors.text()
-    if done.status and any(words in errors for words in _NO_WHEEL):
+    if done.status and any(message in errors for message in _NO_WHEEL_MESSAGES):
         return ""
     try:
-        (taken,) = json.loads(bytes(done.output))["install"]
-        return unquote(urlsplit(taken["download_info"]["url"]).path.rpartition("/")[2])
+        (item,) = json.loads(bytes(done.output))["install"]
+        return unquote(urlsplit(item["download_info"]["url"]).path.rpartition("/")[2])
     except (ValueError, KeyError, TypeError):
-        last = printable((errors.strip().splitlines() or [f"nothing ({describe(done.status)})"])[-1])
-        raise NetworkError(f"pip cannot say what it installs for {where}: {last}") from None
+        last = printable((errors.strip().splitlines() or [f"no output ({describe(done.status)})"])[-1])
+        raise NetworkError(f"pip could not resolve for {target}: {last}") from None

@@ -1,4 +1,4 @@
-"""Pythons and machines that users have: which to ask for, and which file an installer takes there."""
+"""The Pythons and platforms of users, and the wheel that an installer selects for each."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from wheel_uploader.platforms.tags import Platform, System, parse_all
 
 Version = tuple[int, int]
 
-#: On 2026-11-21: CPythons that get fixes; the newest glibc and musl of distributions; the newest macOS.
+#: As of 2026-11-21: supported CPythons; the newest glibc and musl of distributions; the newest macOS.
 OLDEST_CPYTHON, NEWEST_CPYTHON = (3, 11), (3, 15)
 NEWEST_GLIBC, NEWEST_MUSL, NEWEST_MACOS = (2, 42), (1, 2), (26, 0)
-#: Before these no manylinux was for the processor: glibc 2.5 for Intel's, 2.17 for the others.
+#: Minor version of the oldest glibc with manylinux tags: 2.5 for x86, 2.17 for other architectures.
 _OLDEST_GLIBC = {"x86_64": 5, "i686": 5}
 _OLD_NAMES = {5: "manylinux1", 12: "manylinux2010", 17: "manylinux2014"}
 
@@ -39,7 +39,7 @@ class Python:
         return self.abi if self.implementation == "cp" else f"pp{self.version[0]}{self.version[1]}"
 
     def tags(self, platforms: Sequence[str]) -> Iterator[Tag]:
-        """Everything that it installs where these platform tags hold, the best first."""
+        """Yield the tags that it can install with these platform tags, the best first."""
         name = f"{self.implementation}{self.version[0]}{self.version[1]}"
         if self.implementation == "cp":
             yield from tags.cpython_tags(self.version, [self.abi], platforms)
@@ -50,9 +50,9 @@ class Python:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """A system that a user may have."""
+    """An operating system that a user may have."""
 
-    #: For people: ``Linux x86_64``, and ``glibc 2.28``.
+    #: For display: ``Linux x86_64``, and the version label ``glibc 2.28``.
     family: str
     age: str
     #: Its platform tags, the best first.
@@ -62,55 +62,54 @@ class Machine:
         return f"{self.family} {self.age}".rstrip()
 
 
-# --- whom to ask for -------------------------------------------------------------------------------
+# --- environments ----------------------------------------------------------------------------------
 
 
 def pythons(names: Iterable[DistName]) -> tuple[Python, ...]:
-    """The interpreters that wheels of these names are for, and the next CPython."""
-    found: set[Python] = set()
+    """Return the interpreters for which there are wheels, and the next CPython."""
+    interpreters: set[Python] = set()
     floors: set[Version] = set()
     for name in names:
         for tag in name.tags if isinstance(name, WheelName) else ():
-            parsed = _PYTHON.match(tag.interpreter)
-            if not parsed:
+            match = _PYTHON.match(tag.interpreter)
+            if not match:
                 floors.add(OLDEST_CPYTHON)
                 continue
-            version = (int(parsed[2]), int(parsed[3]))
+            version = (int(match[2]), int(match[3]))
             if version[1] > bounded.MAX_ENUMERATED:
                 continue
             if tag.abi.startswith("abi3"):
                 floors.add(version)
             else:
-                abi = f"{parsed[1]}{parsed[2]}{parsed[3]}" if tag.abi == "none" else tag.abi
-                found.add(Python(implementation=parsed[1], version=version, abi=abi))
+                abi = f"{match[1]}{match[2]}{match[3]}" if tag.abi == "none" else tag.abi
+                interpreters.add(Python(implementation=match[1], version=version, abi=abi))
     if floors:
-        found |= {_cpython(minor) for minor in range(min(floors)[1], NEWEST_CPYTHON[1] + 1)}
-    newest = max((each.version[1] for each in found if each.implementation == "cp"), default=0)
-    threaded = any(each.abi.endswith("t") for each in found)
-    following = (
-        {_cpython(newest + 1), *([_cpython(newest + 1, "t")] if threaded else [])} if newest else set()
-    )
-    return tuple(sorted(found | following, key=lambda each: (each.implementation, each.version, each.abi)))
+        interpreters |= {_cpython(minor) for minor in range(min(floors)[1], NEWEST_CPYTHON[1] + 1)}
+    newest = max((one.version[1] for one in interpreters if one.implementation == "cp"), default=0)
+    has_free_threaded = any(one.abi.endswith("t") for one in interpreters)
+    if newest:
+        interpreters.add(_cpython(newest + 1))
+        interpreters |= {_cpython(newest + 1, "t")} if has_free_threaded else set()
+    return tuple(sorted(interpreters, key=lambda one: (one.implementation, one.version, one.abi)))
 
 
-def _cpython(minor: int, threaded: str = "") -> Python:
-    return Python(implementation="cp", version=(3, minor), abi=f"cp3{minor}{threaded}")
+def _cpython(minor: int, abi_flag: str = "") -> Python:
+    return Python(implementation="cp", version=(3, minor), abi=f"cp3{minor}{abi_flag}")
 
 
 def machines(names: Iterable[DistName]) -> tuple[Machine, ...]:
-    """The systems that wheels of these names are for, as old as each promises, and the newest ones.
+    """Return the platforms for which there are wheels, in their oldest and newest supported versions.
 
-    Where there is something for Linux the other C library is asked for too; what is for any platform is asked
-    for on the usual ones.
+    Linux includes the other C library; wheels for any platform stand for the three common platforms.
     """
-    tagged = {tag for name in names if isinstance(name, WheelName) for tag in name.platforms}
-    known = parse_all(tagged - {"any"})
-    if "any" in tagged or not known:
-        known += parse_all(("manylinux_2_28_x86_64", "macosx_11_0_arm64", "win_amd64"))
-    # Such a machine would have one tag for each version up to its own.
-    usual = [platform for platform in known if max(platform.version) <= bounded.MAX_ENUMERATED]
-    found = {machine: None for platform in usual for machine in _machines(platform)}
-    return tuple(sorted(found, key=lambda each: (each.family, _number(each.age))))
+    platform_tags = {tag for name in names if isinstance(name, WheelName) for tag in name.platforms}
+    platforms = parse_all(platform_tags - {"any"})
+    if "any" in platform_tags or not platforms:
+        platforms += parse_all(("manylinux_2_28_x86_64", "macosx_11_0_arm64", "win_amd64"))
+    # A platform has one tag for each version up to its own, so the version must be bounded.
+    bounded_platforms = [it for it in platforms if max(it.version) <= bounded.MAX_ENUMERATED]
+    unique = {machine: None for platform in bounded_platforms for machine in _machines(platform)}
+    return tuple(sorted(unique, key=lambda machine: (machine.family, _sort_key(machine.age))))
 
 
 def _machines(platform: Platform) -> Iterator[Machine]:
@@ -135,12 +134,12 @@ def _machines(platform: Platform) -> Iterator[Machine]:
             if bits:
                 yield Machine(family=f"Windows {bits}", age="", platforms=(platform.tag,))
         case _:
-            # Nobody asks pip for Android or a browser.
+            # pip is not used for Android or in a browser.
             return
 
 
 def glibc(version: Version, arch: str) -> Machine:
-    """A Linux with this glibc."""
+    """Return a Linux with this glibc."""
     oldest = _OLDEST_GLIBC.get(arch, 17)
     platforms: list[str] = []
     for minor in range(version[1], oldest - 1, -1):
@@ -153,7 +152,7 @@ def glibc(version: Version, arch: str) -> Machine:
 
 
 def musl(version: Version, arch: str) -> Machine:
-    """A Linux with this musl."""
+    """Return a Linux with this musl."""
     platforms = [f"musllinux_1_{minor}_{arch}" for minor in range(version[1], -1, -1)]
     return Machine(
         family=f"Linux {arch}", age=f"musl {_text(version)}", platforms=(*platforms, f"linux_{arch}")
@@ -161,7 +160,7 @@ def musl(version: Version, arch: str) -> Machine:
 
 
 def macos(version: Version, arch: str) -> Machine:
-    """A Mac of this age."""
+    """Return a Mac with this version of macOS."""
     return Machine(
         family=f"macOS {arch}", age=_text(version), platforms=tuple(tags.mac_platforms(version, arch))
     )
@@ -171,31 +170,31 @@ def _text(version: Version) -> str:
     return f"{version[0]}.{version[1]}"
 
 
-def _number(age: str) -> tuple[str, tuple[int, ...]]:
+def _sort_key(age: str) -> tuple[str, tuple[int, ...]]:
     name, _, version = age.rpartition(" ")
     return name, tuple(int(part) for part in version.split(".") if part)
 
 
-# --- what is taken there ---------------------------------------------------------------------------
+# --- selection -------------------------------------------------------------------------------------
 
 
 def best(names: Iterable[DistName], python: Python, machine: Machine) -> WheelName | None:
-    """The wheel that an installer takes on this machine, told by the names alone."""
+    """Return the wheel that an installer selects on this platform, judged by the file names alone."""
     wheels = [name for name in names if isinstance(name, WheelName)]
     for tag in python.tags(machine.platforms):
-        fitting = [name for name in wheels if tag in name.tags]
-        if fitting:
-            return max(fitting, key=lambda name: (_build(name), name.filename))
+        compatible = [name for name in wheels if tag in name.tags]
+        if compatible:
+            return max(compatible, key=lambda name: (_build_number(name), name.filename))
     return None
 
 
-def _build(name: WheelName) -> tuple[int, str]:
-    found = re.match(r"(\d+)(.*)", name.build)
-    return (int(found[1]), found[2]) if found else (-1, "")
+def _build_number(name: WheelName) -> tuple[int, str]:
+    match = re.match(r"(\d+)(.*)", name.build)
+    return (int(match[1]), match[2]) if match else (-1, "")
 
 
 def builds_from_source(names: Iterable[DistName], python: Python, requires: str = "") -> bool:
-    """Whether an installer without a wheel would build from an sdist; ``requires``: its Requires-Python."""
+    """Return whether an installer would build from the sdist, whose Requires-Python is ``requires``."""
     if not any(isinstance(name, SdistName) for name in names):
         return False
     try:

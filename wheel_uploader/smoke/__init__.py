@@ -1,4 +1,4 @@
-"""``--smoke``: each wheel that fits a Python of this machine, installed on its own, and a command run."""
+"""``--smoke``: installs each wheel for each compatible Python in a fresh environment and runs a command."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from wheel_uploader.verified_file import VerifiedFile
 
 #: Seconds for an installation, which may have to build a dependency, and for the command.
 LIMIT = 1800
-#: Characters of the output that are kept of a failure: its end says what happened.
+#: Characters kept from the end of the output of a failure.
 KEPT = 4000
-#: Characters from the end of the output that are searched for secrets; one may begin before what is kept.
+#: Characters at the end of the output that are searched for secrets, which may start before the kept part.
 _SEARCHED = 16 * KEPT
 
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """What is tried with each wheel: the command, and the variables that it gets in addition."""
+    """The command of the smoke test, and the extra environment variables that it gets."""
 
     words: list[str]
     passed: tuple[str, ...]
@@ -47,92 +47,93 @@ def run_all(
     *,
     passed: Sequence[str] = (),
 ) -> tuple[Trial, ...]:
-    """Try every wheel with every interpreter that it fits, several at once; one Trial for each pair.
+    """Test every wheel with every compatible interpreter in parallel, and return one Trial for each pair.
 
-    It fits if its tags and its Requires-Python, taken from ``summaries``, say so. ``passed`` names variables
-    of the environment that pip and the command get in addition.
+    Compatible means by its tags and its Requires-Python, which is taken from ``summaries``. ``passed`` names
+    environment variables that pip and the command get in addition.
 
-    Dependencies come from where pip is configured to find them, and from beside the wheels. Raises UsageError
-    for a command that is none, NothingFoundError when no wheel fits an interpreter.
+    Dependencies are installed from the configured index of pip and from the folder of the wheels. Raises
+    UsageError for an invalid command, NothingFoundError if no wheel is compatible with an interpreter.
     """
     task = _Task(smoke_words(command), tuple(passed))
     pip.require("--smoke")
     pythons = interpreters.found()
     wheels = [(file, file.name) for file in files if isinstance(file.name, WheelName)]
-    stated = {each.name.filename: each.metadata.get("Requires-Python", ()) for each in summaries}
+    requires = {it.name.filename: it.metadata.get("Requires-Python", ()) for it in summaries}
     pairs = [
         (file, python)
         for file, name in wheels
         for python in pythons
-        if python.installs(name, "".join(stated.get(file.filename, ())))
+        if python.installs(name, "".join(requires.get(file.filename, ())))
     ]
     if not pairs:
-        has = ", ".join(map(str, pythons)) or "none"
+        available = ", ".join(map(str, pythons)) or "none"
         raise NothingFoundError(
-            "none of the wheels fits a Python of this machine, so nothing could be tried",
-            hint=f"The Pythons found here: {has}. Install one that is fitting, or leave --smoke out.",
+            "no wheel is compatible with a Python on this machine, so nothing could be tested",
+            hint=f"Pythons found: {available}. Install a compatible one, or omit --smoke.",
         )
-    chosen = ", ".join(sorted({str(each) for _, each in pairs}))
-    progress.say(f"smoke: {counted(len(pairs), 'trial')} with {chosen}")
-    _say_what_is_held_back(task, progress)
-    with progress.steps("trials done", count=len(pairs)) as bar:
+    tested = ", ".join(sorted({str(python) for _, python in pairs}))
+    progress.say(f"smoke: {counted(len(pairs), 'test')} with {tested}")
+    _report_withheld_variables(task, progress)
+    with progress.steps("smoke tests done", count=len(pairs)) as bar:
 
-        def tried(pair: tuple[LocalFile, Interpreter]) -> Trial:
-            trial = _tried(*pair, task, progress)
+        def test(pair: tuple[LocalFile, Interpreter]) -> Trial:
+            trial = _test(*pair, task, progress)
             bar.advance(1)
             return trial
 
-        return tuple(task.scope.map(tried, pairs))
+        return tuple(task.scope.map(test, pairs))
 
 
-def _say_what_is_held_back(task: _Task, progress: Progress) -> None:
+def _report_withheld_variables(task: _Task, progress: Progress) -> None:
     names = [name for name in without_logins(Kind.PIP) if name not in task.passed]
     if names:
         progress.say(
-            f"smoke: pip and the command do not get the credentials in {', '.join(names)}; "
-            f"--smoke-env {names[0]} passes the variable on unchanged"
+            f"smoke: withholding credentials in {', '.join(names)} from pip and the command; to pass a "
+            f"variable, use --smoke-env {names[0]}"
         )
 
 
 def stop_if_failed(trials: Sequence[Trial]) -> None:
-    """Raise FileError with what failed, if anything did; the report has the output."""
+    """Raise FileError if a smoke test failed; the report contains the output."""
     failed = [trial for trial in trials if trial.failure]
     if failed:
         raise FileError(
-            f"{len(failed)} of {counted(len(trials), 'trial')} of --smoke failed",
+            f"{len(failed)} of {counted(len(trials), 'smoke test')} failed",
             details=[f"{trial.filename} with {trial.interpreter}: {trial.failure}" for trial in failed],
         )
 
 
-def _tried(file: LocalFile, python: Interpreter, task: _Task, progress: Progress) -> Trial:
-    begun = time.monotonic()
+def _test(file: LocalFile, python: Interpreter, task: _Task, progress: Progress) -> Trial:
+    started_at = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="wheel-uploader-smoke-", ignore_cleanup_errors=True) as folder:
         failure, output = _failure(file, python, task, Path(folder))
-    # Raises if it is another file by now, which would explain any failure and make success worthless.
+    # Raises if the file has changed, because then the result would say nothing about the release.
     VerifiedFile(file.path, file.sha256).close()
-    seconds = time.monotonic() - begun
-    progress.detail(f"smoke: {file.filename} with {python}: {failure or 'works'} ({seconds:.1f} s)")
+    seconds = time.monotonic() - started_at
+    progress.detail(f"smoke: {file.filename} with {python}: {failure or 'passed'} ({seconds:.1f} s)")
     return Trial(
         filename=file.filename, interpreter=str(python), failure=failure, output=output, seconds=seconds
     )
 
 
 def _failure(file: LocalFile, python: Interpreter, task: _Task, folder: Path) -> tuple[str, str]:
-    """Return why the command failed with the wheel installed, and what was printed; empty if it worked."""
+    """Return why the smoke test failed, and its output; both are empty if it passed."""
     scripts = folder / "environment" / ("Scripts" if os.name == "nt" else "bin")
-    inside = str(scripts / ("python.exe" if os.name == "nt" else "python"))
-    # Our pip is at hand and saves seconds; one that is too new for an old Python is not.
-    ours = pip.runs_on(python.version)
-    make = [python.path, "-m", "venv", *(["--without-pip"] if ours else []), str(scripts.parent)]
-    install = [*pip.COMMAND, "--python", inside] if ours else [inside, "-m", "pip"]
+    environment_python = str(scripts / ("python.exe" if os.name == "nt" else "python"))
+    # Using this pip saves seconds, unless it is too new for the interpreter.
+    use_own_pip = pip.runs_on(python.version)
+    make = [python.path, "-m", "venv", *(["--without-pip"] if use_own_pip else []), str(scripts.parent)]
+    install = [*pip.COMMAND, "--python"] if use_own_pip else []
+    install += [environment_python] if use_own_pip else [environment_python, "-m", "pip"]
     install += ["install", "--no-input", "--quiet", "--disable-pip-version-check"]
-    # It is not installed from the folder that the wheelhouse was named in.
+    # Absolute, because pip runs in another working directory.
     wheel = file.path.absolute()
-    # pip compares the hash itself: what is tried is what was checked.
+    # pip verifies the hash, so that the tested file is the checked one.
     install += ["--find-links", str(wheel.parent), f"{wheel.as_uri()}#sha256={file.sha256}"]
     steps = (
-        ("no environment could be made", make, Kind.PYTHON),
-        ("it could not be installed", install, Kind.PIP),
+        ("could not create an environment", make, Kind.PYTHON),
+        ("could not install the wheel", install, Kind.PIP),
         ("the command failed", task.words, Kind.COMMAND),
     )
     (folder / "work").mkdir()
@@ -144,7 +145,7 @@ def _failure(file: LocalFile, python: Interpreter, task: _Task, folder: Path) ->
 
 
 def _run(command: list[str], kind: Kind, task: _Task, scripts: Path) -> tuple[str, str]:
-    """Return how a command ended, if it failed, and the end of what it printed."""
+    """Return how a command failed, or an empty string, and the end of its output."""
     passed = () if kind is Kind.PYTHON else task.passed
     path = os.pathsep.join([str(scripts), environment(kind, passed).get("PATH", os.defpath)])
     try:
@@ -160,7 +161,7 @@ def _run(command: list[str], kind: Kind, task: _Task, scripts: Path) -> tuple[st
         )
     except CannotStart as error:
         return str(error), ""
-    ended = f"it took more than {LIMIT} s" if done.timed_out else describe(done.status) if done.status else ""
+    ended = f"timed out after {LIMIT} s" if done.timed_out else describe(done.status) if done.status else ""
     return ended, _end_of(done.output)
 
 
