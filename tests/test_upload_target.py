@@ -561,7 +561,7 @@ def test_a_pypirc_that_others_could_have_written_is_not_used(tmp_path: Path, pyp
                 mine.chmod(0o666)
             case _:
                 home.chmod(0o777)
-        with pytest.raises(UsageError, match="refusing to use .*: it belongs to ") as caught:
+        with pytest.raises(UsageError, match=r"refusing to use .*: it belongs to ") as caught:
             resolve_target(options(repository="mine"))
         assert str(mine) in caught.value.message
         assert caught.value.hint == f"If you trust the file, pass it with --config-file {mine}."

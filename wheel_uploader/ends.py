@@ -128,7 +128,7 @@ def seen_on(
         return None, ()
 
 
-#: What was not checked, for the report.
+#: The subject of a check that was not made, for the report.
 _INDEX_COMPARISON = "the release against the index"
 
 

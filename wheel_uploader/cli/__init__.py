@@ -139,7 +139,7 @@ def _options(
     attestations: str,
     **values: Any,
 ) -> Options:
-    """Return the Options of a command line. Raises UsageError for what they refuse."""
+    """Return the Options of a command line. Raises UsageError for invalid values."""
     values = {name: value for name, value in values.items() if name not in _OUTPUT_OPTIONS}
     from wheel_uploader.http import logins
     from wheel_uploader.models import Attestations, Options, Profile, Stage

@@ -58,7 +58,7 @@ def _refuse(error: click.UsageError) -> NoReturn:
 
 
 def sections(command: click.Command, ctx: click.Context) -> dict[str, list[tuple[str, str]]]:
-    """Return, for each heading of ``--help``, how each option is written and what it does."""
+    """Return the options below each heading of ``--help``, each as its spelling and its help text."""
     records: dict[str, list[tuple[str, str]]] = {title: [] for title in (*GROUPS, "Other")}
     for parameter in command.get_params(ctx):
         record = parameter.get_help_record(ctx)

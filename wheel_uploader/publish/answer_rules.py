@@ -1,4 +1,4 @@
-"""A table of the messages with which indexes reject a file, and of what each means. Performs no I/O.
+"""A table of the messages with which indexes reject a file, and of their meanings. Performs no I/O.
 
 The messages are those of Warehouse, pypiserver, devpi, Nexus, Artifactory and GitLab.
 """
@@ -25,7 +25,7 @@ class Kind(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """A message of an index, and what it means."""
+    """A message of an index and its meaning."""
 
     #: A case-insensitive regular expression without unbounded repetition, so that a search is linear.
     pattern: str

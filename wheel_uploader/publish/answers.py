@@ -29,12 +29,12 @@ _MAX_QUOTE = 400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """The response to one upload, and what it means."""
+    """The response to one upload and its meaning."""
 
     kind: Kind
     #: HTTP status; 0 if no response arrived.
     status: int
-    #: What went wrong, in one clause, and the next step (None: the default of ``error``).
+    #: The problem in one clause, and the next step (None: the default of ``error``).
     diagnosis: str = ""
     hint: str | None = None
     #: The error to raise if this is the last attempt.

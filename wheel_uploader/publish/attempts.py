@@ -50,7 +50,7 @@ class Attempts:
     file: LocalFile
     run: Shared
     posts: int = 0
-    #: Why the index could not be queried.
+    #: The error of the last query of the index.
     trouble: ReleaseError | None = None
 
     def publish(self) -> UploadResult:

@@ -62,7 +62,7 @@ class _Limit:
     """
 
     def __init__(self, connections: Sequence[HTTPConnection]) -> None:
-        #: Why the request was aborted; empty if it was not.
+        #: The reason for aborting the request; empty if it was not aborted.
         self.passed = ""
         self._reason = ""
         self._deadline = 0.0

@@ -26,7 +26,7 @@ class Target:
     #: The upload URL, without user info.
     url: str
     is_pypi: bool
-    #: Whether it is TestPyPI, which keeps nothing permanently.
+    #: True for TestPyPI, which keeps nothing permanently.
     is_trial: bool = False
     #: Base URL of its project pages; empty if unknown.
     pages: str = ""
@@ -103,7 +103,7 @@ def checked_url(url: str, allow_insecure_hosts: Sequence[str]) -> tuple[str, str
     except ValueError as error:
         reason = printable(str(error)) if isinstance(error, NotAUrl) else "it is not a URL"
         raise UsageError(
-            f"invalid upload URL: {reason}", hint="Pass an absolute URL that starts with https://."
+            f"the upload URL is not valid: {reason}", hint="Give an absolute URL that begins with https://."
         ) from None
     username, password = unquote(username), unquote(password)
     remember_basic_auth(username, password)

@@ -22,7 +22,7 @@ class Reason:
 
     diagnosis: str
     hint: str = _CHECK_PUBLISHER
-    #: Whether another identity of the same job may be accepted.
+    #: True if another identity of the same job may be accepted.
     passing: bool = False
 
 

@@ -127,7 +127,7 @@ def _readable_by_others(path: Path) -> bool:
 
 
 def _configured_url(name: str, config_file: str) -> str:
-    """Return the upload URL of a repository in .pypirc. Raises UsageError that quotes nothing of the file."""
+    """Return the upload URL of a repository in .pypirc. Raises UsageError without quoting the file."""
     shown = printable(config_file)
     try:
         config = utils.get_config(config_file)

@@ -1,4 +1,4 @@
-"""Options of the download stage: the wheelhouse, what it keeps, and how files are downloaded."""
+"""Options of the download stage: the wheelhouse, its retention and the download settings."""
 
 from __future__ import annotations
 
