@@ -101,8 +101,8 @@ def make_release(folder: Path) -> None:
         _write(top / "pyproject.toml", f'[project]\nname = "{PROJECT}"\nversion = "{VERSION}"\n')
         _pack(tree, folder / f"{name}-{VERSION}.tar.gz", "gztar", top.name)
     for path in folder.iterdir():
-        # An hour old: a Last-Modified within the current second is unreliable as a validator, so the file would
-        # be downloaded again.
+        # An hour old: a Last-Modified within the current second is unreliable as a validator, so the file
+        # would be downloaded again.
         os.utime(path, (time.time() - 3600,) * 2)
 
 

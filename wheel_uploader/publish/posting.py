@@ -44,8 +44,8 @@ def upload_all(
 
     The first file is uploaded alone: it creates the release, and shows whether the index accepts uploads and
     how fast. Up to ``jobs`` wheels follow in parallel, and the sdist last. The first rejection stops the
-    upload, unless ``keep_going``. ``served`` are the project's file names on the index, which tell the new
-    platforms from the usual. If ``watch`` ends the run, uploads in progress get the time that remains.
+    upload, unless ``keep_going``. ``served`` are the project's file names on the index, which show the
+    platforms that are new. If ``watch`` ends the run, uploads in progress get the time that remains.
 
     Raises CredentialsError before anything is uploaded; later errors are in the results.
     """
@@ -61,7 +61,7 @@ def upload_all(
         poster.credentials()
         scheduler = _UploadScheduler(
             poster=poster,
-            look=index_state_of,
+            query_index=index_state_of,
             progress=progress,
             keep_going=keep_going,
             retries=retries,
@@ -89,17 +89,17 @@ def _result_without_upload(state: IndexState) -> UploadResult:
 
 def in_order(files: Iterable[LocalFile], served: Iterable[str] = ()) -> list[LocalFile]:
     """Return the files in upload order: likely rejections (new platforms, large files) first, sdists last."""
-    usual: set[str] = set()
+    known_platforms: set[str] = set()
     for filename in served:
         try:
             name = names.parse(filename)
         except names.NameRefused:
             continue
-        usual.update(name.platforms if isinstance(name, WheelName) else ())
+        known_platforms.update(name.platforms if isinstance(name, WheelName) else ())
 
     def rank(file: LocalFile) -> tuple[bool, bool, int, str]:
         platforms = file.name.platforms if isinstance(file.name, WheelName) else ()
-        new = bool(usual) and not usual.issuperset(platforms)
+        new = bool(known_platforms) and not known_platforms.issuperset(platforms)
         return not isinstance(file.name, WheelName), not new, -file.size, file.filename
 
     return sorted(files, key=rank)
@@ -110,7 +110,7 @@ class _UploadScheduler:
     """The uploads of one call of upload_all: one thread per file in progress, and their shared state."""
 
     poster: Poster
-    look: Callable[[LocalFile], IndexState]
+    query_index: Callable[[LocalFile], IndexState]
     progress: Progress
     keep_going: bool
     retries: int
@@ -120,13 +120,13 @@ class _UploadScheduler:
     clock: Callable[[], float]
     results: dict[str, UploadResult] = field(default_factory=dict)
     #: Files in progress; ``sending`` has those of them that do not wait for their next attempt.
-    flying: dict[str, LocalFile] = field(default_factory=dict)
+    in_flight: dict[str, LocalFile] = field(default_factory=dict)
     sending: dict[str, LocalFile] = field(default_factory=dict)
     #: Guards the fields above; notified when a file is finished.
     changed: threading.Condition = field(default_factory=threading.Condition)
-    #: Set: start no other file. ``hurry``: end all waits as well.
+    #: Set: start no other file. ``abort_waits``: end all waits as well.
     stop: threading.Event = field(default_factory=threading.Event)
-    hurry: threading.Event = field(default_factory=threading.Event)
+    abort_waits: threading.Event = field(default_factory=threading.Event)
 
     def publish(self, ordered: Sequence[LocalFile]) -> dict[str, UploadResult]:
         """Upload the files in this order, and return the results of those that were started, by name."""
@@ -135,16 +135,16 @@ class _UploadScheduler:
         for batch in (ordered[:1], wheels, sdists):
             self._run_batch(batch)
         with self.changed:
-            return {name: _unfinished_result(file) for name, file in self.flying.items()} | self.results
+            return {name: _unfinished_result(file) for name, file in self.in_flight.items()} | self.results
 
     def _run_batch(self, files: Sequence[LocalFile]) -> None:
         """Upload the files; return when they are finished or the grace period has expired."""
         queue = deque(files)
         with self.changed:
-            while (queue or self.flying) and not self._is_over():
-                while queue and not self.stop.is_set() and self._has_room(queue[0], self.flying):
+            while (queue or self.in_flight) and not self._is_over():
+                while queue and not self.stop.is_set() and self._has_room(queue[0], self.in_flight):
                     self._start(queue.popleft())
-                if not self.flying:
+                if not self.in_flight:
                     return
                 self.changed.wait(_POLL_INTERVAL)
 
@@ -152,13 +152,14 @@ class _UploadScheduler:
         """Return whether to stop waiting for uploads; announce the end of the run when it begins."""
         if self.watch.error is None:
             return False
-        if not self.hurry.is_set():
+        if not self.abort_waits.is_set():
             self.stop.set()
-            self.hurry.set()
-            if self.flying:
+            self.abort_waits.set()
+            if self.in_flight:
                 self.progress.say(
                     f"{self.watch.error.message}: starting no more uploads; waiting up to "
-                    f"{self.watch.left():.0f} s for {', '.join(self.flying)}; press Ctrl-C again to stop now"
+                    f"{self.watch.left():.0f} s for {', '.join(self.in_flight)}; press Ctrl-C again to stop "
+                    "now"
                 )
         return self.watch.left() <= 0
 
@@ -172,7 +173,7 @@ class _UploadScheduler:
                 f"{file.filename} takes {self.pace.needs(file.size):.0f} s at the current bandwidth; PyPI "
                 f"aborts an upload after {LIMIT:.0f} s"
             )
-        self.flying[file.filename] = file
+        self.in_flight[file.filename] = file
         # A daemon thread, so that one that hangs does not keep the process alive after a second signal.
         threading.Thread(
             target=self._upload_one, args=[file], name=f"upload-{file.filename}", daemon=True
@@ -182,9 +183,9 @@ class _UploadScheduler:
         """Upload one file with all its attempts, in its own thread."""
         shared = Shared(
             post=self._post,
-            look=self.look,
-            wait=self.sleep or self.hurry.wait,
-            hurried=self.hurry.is_set,
+            look=self.query_index,
+            wait=self.sleep or self.abort_waits.wait,
+            hurried=self.abort_waits.is_set,
             retries=self.retries,
             progress=self.progress,
         )
@@ -194,7 +195,7 @@ class _UploadScheduler:
             result = _crashed(file, bug)
         with self.changed:
             self.results[file.filename] = result
-            del self.flying[file.filename]
+            del self.in_flight[file.filename]
             if result.error and not self.keep_going:
                 self.stop.set()
             self.changed.notify_all()
@@ -202,9 +203,9 @@ class _UploadScheduler:
     def _post(self, file: LocalFile) -> Answer | None:
         """Make one attempt and measure the bandwidth; return None if the run ends before its turn."""
         with self.changed:
-            while not self.hurry.is_set() and not self._has_room(file, self.sending):
+            while not self.abort_waits.is_set() and not self._has_room(file, self.sending):
                 self.changed.wait(_POLL_INTERVAL)
-            if self.hurry.is_set():
+            if self.abort_waits.is_set():
                 return None
             self.sending[file.filename] = file
             streams, started_at = len(self.sending), self.clock()
