@@ -55,7 +55,7 @@ def _read(command: click.Command, path: Path | None, profile: str | None) -> dic
     """Return the values of the file by the names of the command's parameters. Raises UsageError."""
     from wheel_uploader import config
 
-    found = path is None
+    is_searched = path is None
     path = path or config.find(Path.cwd())
     if path is None:
         if profile is None:
@@ -70,7 +70,7 @@ def _read(command: click.Command, path: Path | None, profile: str | None) -> dic
     names = {option.key: option.name or "" for option in options}
     names |= {key: argument for argument, key in _ARGUMENTS.items()}
     settings = {}
-    for key, setting in config.load(path, kinds, profile, found=found, aliases=aliases).items():
+    for key, setting in config.load(path, kinds, profile, found=is_searched, aliases=aliases).items():
         is_single_text = kinds.get(key) is Kind.TEXTS and isinstance(setting.value, str)
         value = [setting.value] if is_single_text else setting.value
         settings[names[key]] = Setting(value=value, where=setting.where)
@@ -243,7 +243,7 @@ def _other_variables(command: click.Command) -> Iterator[str]:
         if variable in os.environ:
             yield f"# {variable} is set (hidden)"
     options = [parameter for parameter in command.params if isinstance(parameter, AliasedOption)]
-    known = {variable for option in options for variable in option.variables} | {*_SECRETS}
+    valid_names = {variable for option in options for variable in option.variables} | {*_SECRETS}
     for variable in sorted(os.environ):
-        if variable.startswith(f"{PREFIX}_") and variable not in known:
+        if variable.startswith(f"{PREFIX}_") and variable not in valid_names:
             yield f"# {printable(variable)} is set, but no option has this variable"

@@ -22,20 +22,22 @@ _MINT_ATTEMPTS = 3
 class Resolver(auth.Resolver):
     """twine's resolver, which prompts only interactively and requests a token only in CI."""
 
-    def __init__(self, config: utils.RepositoryConfig, stated: auth.CredentialInput, *, asks: bool) -> None:
-        super().__init__(config, stated)
-        self._asks = asks
+    def __init__(
+        self, config: utils.RepositoryConfig, credentials: auth.CredentialInput, *, is_interactive: bool
+    ) -> None:
+        super().__init__(config, credentials)
+        self._is_interactive = is_interactive
         self._lock = threading.Lock()
         if self.is_pypi():
             # PyPI has no other user name; an empty password is a CI secret that is not set.
-            stated.username = auth.TOKEN_USERNAME
-            stated.password = stated.password or None
+            credentials.username = auth.TOKEN_USERNAME
+            credentials.password = credentials.password or None
             self.config["password"] = self.config.get("password") or None
 
     def prompt(self, what: str, how: Callable[..., str]) -> str:
         """Prompt for the user name or password. Raises CredentialsError in a non-interactive run."""
         url = bare_url(str(self.system))
-        if not self._asks:
+        if not self._is_interactive:
             raise CredentialsError(
                 f"no {what} for {url}, and the run is not interactive",
                 hint="Set TWINE_USERNAME and TWINE_PASSWORD (for PyPI: __token__ and an API token), or add "

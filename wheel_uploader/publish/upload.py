@@ -102,7 +102,7 @@ def _settings(options: Options) -> Settings:
         config["username"], config["password"] = username, config.get("password") or password
     for secret in (settings.auth.input.password, config.get("password")):
         remember_secret(secret)
-    settings.auth = Resolver(config, settings.auth.input, asks=may_ask(options))
+    settings.auth = Resolver(config, settings.auth.input, is_interactive=may_ask(options))
     return settings
 
 
