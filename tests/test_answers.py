@@ -214,9 +214,14 @@ WAREHOUSE: list[tuple[int, str, type[ReleaseError], str]] = [
         410,
         "Project pre-registration is no longer required or supported, upload ...",
         UsageError,
-        "nothing takes",
+        "does not accept uploads",
     ),
-    (410, "Uploading documentation is no longer supported, we recommend ...", UsageError, "nothing takes"),
+    (
+        410,
+        "Uploading documentation is no longer supported, we recommend ...",
+        UsageError,
+        "does not accept uploads",
+    ),
     (400, "name: Should not be a tuple.", NetworkError, "the form"),
     (
         403,

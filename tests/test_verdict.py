@@ -311,7 +311,7 @@ def test_an_index_that_cannot_be_asked(served: Served, staged: Path) -> None:
     served.index.page = (403, "text/plain", "no")
     checked = run("-u", staged, "--until", "check", "--index-url", served.reading_url)
     assert checked.exit_code == 0
-    assert "not checked: the release against the index, for " in report(checked)
+    assert "not checked: the release against the index: " in report(checked)
     assert "403" in report(checked)
     published = run("-u", staged, "--repository-url", served.upload_url, env=LOGIN)
     assert published.exit_code in {4, 5}
