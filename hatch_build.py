@@ -33,8 +33,8 @@ class CustomBuildHook(BuildHookInterface[Any]):
             sys.path.remove(self.root)
         epoch = os.environ.get("SOURCE_DATE_EPOCH")
         day = datetime.fromtimestamp(int(epoch), UTC) if epoch else datetime.now(UTC)
-        texts = {"share/man/man1/wheel-uploader.1": manual.page(command, day.date())}
-        texts |= {path: completion.script(command, shell) for shell, path in COMPLETIONS.items()}
+        texts = {"share/man/man1/wheel-uploader.1": manual.man_page(command, day.date())}
+        texts |= {path: completion.completion_script(command, shell) for shell, path in COMPLETIONS.items()}
         self._folder = Path(tempfile.mkdtemp())
         for path, text in texts.items():
             file = self._folder / path

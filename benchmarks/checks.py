@@ -26,7 +26,7 @@ import click
 from benchmarks import peer_tools
 from benchmarks.native import inflate_and_hash
 from wheel_uploader import __version__, archive, checks, names
-from wheel_uploader.models import Profile, WheelContent, WheelName
+from wheel_uploader.models import CheckProfile, WheelContent, WheelName
 
 OURS = "wheel-uploader --until check"
 #: Repetitions of measurements that take little time.
@@ -171,7 +171,7 @@ def choose_typical(folders: Iterable[Path]) -> Path:
 
 def print_unpacking(path: Path) -> None:
     """Print the cost of reading and checking one wheel, compared with inflating and hashing it."""
-    name = names.parse(path.name)
+    name = names.parse_filename(path.name)
     if not isinstance(name, WheelName):
         raise click.UsageError(f"{path.name} is not a wheel")
     check_wheel(path, name)  # warm up: imports and compiled patterns are not measured
@@ -192,10 +192,10 @@ def measure_cpu(work: Callable[[], object]) -> float:
 
 
 def check_wheel(path: Path, name: WheelName) -> None:
-    content = archive.read(path, name)
+    content = archive.read_archive(path, name)
     if not isinstance(content, WheelContent):
         raise click.UsageError(f"{path.name} is not a wheel")
-    checks.run([content], profile=Profile.PYPI)
+    checks.check_contents([content], profile=CheckProfile.PYPI)
 
 
 def describe_setup(peers: Sequence[peer_tools.Peer], core: str, load: float, runs: int) -> str:

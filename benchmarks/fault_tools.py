@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from wheel_uploader.publish.sending import ANSWER_FACTOR
+from wheel_uploader.publish.sending import RESPONSE_TIMEOUT_FACTOR
 
 #: Texts in the server's responses that a tool must not print raw: an escape sequence and a CI command.
 ESCAPE = "\x1b]0;pwned"
@@ -169,7 +169,12 @@ def _build_historic(task: Task) -> list[str]:
 
 def _build_ours(task: Task) -> list[str]:
     command = [sys.executable, "-m", "wheel_uploader", "-u", task.staging_url, "-w", "."]
-    command += ["--repository-url", task.upload_url, "--timeout", str(RESPONSE_TIMEOUT / ANSWER_FACTOR)]
+    command += [
+        "--repository-url",
+        task.upload_url,
+        "--timeout",
+        str(RESPONSE_TIMEOUT / RESPONSE_TIMEOUT_FACTOR),
+    ]
     return [
         *command,
         *["--profile", "pypi"] * task.as_pypi,

@@ -39,9 +39,9 @@ import sys, time
 from benchmarks.growth import report_of
 from wheel_uploader import report
 document = report_of(int(sys.argv[1]))
-report.FORMATS[sys.argv[2]](report_of(1), True)
+report.RENDERERS[sys.argv[2]](report_of(1), True)
 started_at = time.process_time()
-text = report.FORMATS[sys.argv[2]](document, True)
+text = report.RENDERERS[sys.argv[2]](document, True)
 print(time.process_time() - started_at, len(text))
 """
 

@@ -17,7 +17,7 @@ import click
 
 from benchmarks import peer_tools
 from wheel_uploader import archive, checks, names
-from wheel_uploader.models import Profile, WheelContent, WheelName
+from wheel_uploader.models import CheckProfile, WheelContent, WheelName
 
 #: Our equivalent checks, by the peer's package and complaint; ``*`` stands for all other complaints.
 EQUIVALENT_CHECKS = {
@@ -93,11 +93,11 @@ def compare(path: Path, peer: peer_tools.Peer, theirs: frozenset[str]) -> Iterat
 
 def our_findings(path: Path) -> frozenset[str]:
     """Return the ids of our checks with a finding on a wheel, other than notes."""
-    name = names.parse(path.name)
+    name = names.parse_filename(path.name)
     assert isinstance(name, WheelName), path
-    content = archive.read(path, name)
+    content = archive.read_archive(path, name)
     assert isinstance(content, WheelContent), path
-    findings = checks.run([content], profile=Profile.PYPI)
+    findings = checks.check_contents([content], profile=CheckProfile.PYPI)
     return frozenset(finding.check for finding in findings if finding.severity.value != "note")
 
 

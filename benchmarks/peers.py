@@ -34,7 +34,7 @@ from tests import (
 from tests.wheels import METADATA, sdist_bytes, wheel_bytes, wheel_members, zip_bytes
 from tests.zips import DIST_INFO, SDIST, WHEEL, content, tagged
 from wheel_uploader import checks
-from wheel_uploader.models import Profile
+from wheel_uploader.models import CheckProfile
 
 #: Names with one fault each: check, project, version, tag. tests/test_checks_name.py has more of each kind.
 FAULTY_NAMES = (
@@ -116,7 +116,7 @@ def _handmade_cases() -> Iterator[Case]:
 
 
 def is_detected_by_us(planted: Case) -> bool:
-    findings = checks.run([content(planted.data, planted.filename)], profile=Profile.PYPI)
+    findings = checks.check_contents([content(planted.data, planted.filename)], profile=CheckProfile.PYPI)
     return planted.check in {finding.check for finding in findings}
 
 

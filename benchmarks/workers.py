@@ -17,16 +17,16 @@ from pathlib import Path
 
 from wheel_uploader import archive, checks, names
 from wheel_uploader.archive import inflate
-from wheel_uploader.models import Inspection, Profile
+from wheel_uploader.models import CheckProfile, CheckResult
 
 ROUNDS = 3
 
 
-def inspect_wheel(path: Path) -> Inspection:
+def inspect_wheel(path: Path) -> CheckResult:
     """Read and check one wheel; the result must be picklable, to be returned from another process."""
-    content = archive.read(path, names.parse(path.name))
-    archive.damage(content)
-    return checks.inspect(content, profile=Profile.PYPI)
+    content = archive.read_archive(path, names.parse_filename(path.name))
+    archive.describe_damage(content)
+    return checks.inspect_content(content, profile=CheckProfile.PYPI)
 
 
 def main() -> None:
@@ -49,7 +49,7 @@ def main() -> None:
             work()
         rounds = [{name: measure_seconds(work) for name, work in methods.items()} for _ in range(ROUNDS)]
     size = sum(path.stat().st_size for path in paths) / 1e6
-    print(f"{len(paths)} wheels, {size:.0f} MB, with {inflate.codec.__name__}\n")
+    print(f"{len(paths)} wheels, {size:.0f} MB, with {inflate.zlib_module.__name__}\n")
     print("| method | seconds | times one by one |")
     print("|---|---|---|")
     medians = {name: statistics.median(times[name] for times in rounds) for name in methods}

@@ -31,8 +31,8 @@ from vcr.request import Request
 
 from tests import indexes, package, wheels
 from wheel_uploader.models import Options
-from wheel_uploader.progress import Silent
-from wheel_uploader.publish.upload import Uploader, resolve_target
+from wheel_uploader.progress import SilentProgress
+from wheel_uploader.publish.upload import TwineUploader, resolve_target
 
 T = TypeVar("T")
 
@@ -277,7 +277,7 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
         assert not left, f"{cassette.path} holds what is not asked for: {left}"
 
 
-def uploader(url: str, username: str, password: str) -> Uploader:
+def uploader(url: str, username: str, password: str) -> TwineUploader:
     """Return an uploader to an index, with credentials."""
     options = Options(
         project=PROJECT,
@@ -288,4 +288,4 @@ def uploader(url: str, username: str, password: str) -> Uploader:
         password=password,
         non_interactive=True,
     )
-    return Uploader(options, resolve_target(options), Silent())
+    return TwineUploader(options, resolve_target(options), SilentProgress())

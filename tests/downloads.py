@@ -12,12 +12,12 @@ import pytest
 from tests.file_server import FileServer
 from tests.wheels import sdist_bytes, wheel_bytes, wheel_filename
 from wheel_uploader import names
-from wheel_uploader.download import fetch_all
+from wheel_uploader.download import download_files
 from wheel_uploader.errors import ReleaseError
-from wheel_uploader.http import Http, certificates
-from wheel_uploader.models import Fetched, Inspection, RemoteFile
-from wheel_uploader.progress import Silent
-from wheel_uploader.wheelhouse import HIDDEN, Wheelhouse
+from wheel_uploader.http import HttpClient, certificates
+from wheel_uploader.models import CheckResult, DownloadedFile, RemoteFile
+from wheel_uploader.progress import SilentProgress
+from wheel_uploader.wheelhouse import HIDDEN_DIRECTORY, Wheelhouse
 
 NAME = wheel_filename("dipy", "1.11.0")
 WHEEL = wheel_bytes("dipy", "1.11.0", files={"dipy/noise.bin": hashlib.shake_256(b"dipy").digest(300_000)})
@@ -29,7 +29,7 @@ SHA256 = {"sha256": hashlib.sha256(WHEEL).hexdigest()}
 CUT = len(WHEEL) // 2
 
 #: Certificates are read once: hundreds of runs in one test would spend their time on them.
-_TLS = functools.cache(certificates.tls_context)
+_TLS = functools.cache(certificates.create_tls_context)
 
 
 def remote(
@@ -44,22 +44,22 @@ def fetch(
     *files: RemoteFile,
     clobber: bool = False,
     jobs: int | None = None,
-    progress: Silent | None = None,
-) -> tuple[Fetched, ...]:
+    progress: SilentProgress | None = None,
+) -> tuple[DownloadedFile, ...]:
     """One run of the download stage, which waits for nothing."""
-    pairs = [(names.parse(file.filename), file) for file in files or (remote(server),)]
-    shown = progress or Silent()
+    pairs = [(names.parse_filename(file.filename), file) for file in files or (remote(server),)]
+    shown = progress or SilentProgress()
     with (
         Wheelhouse(path) as house,
         mock.patch("wheel_uploader.http.tls_context", _TLS),
-        Http(typed=[server.url], timeout=2.0, sleep=lambda _: None, progress=shown) as http,
+        HttpClient(user_urls=[server.url], timeout=2.0, sleep=lambda _: None, progress=shown) as http,
     ):
-        arrivals = fetch_all(
-            pairs, house, http, jobs=jobs, clobber=clobber, progress=shown, inspect=lambda _: Inspection()
+        arrivals = download_files(
+            pairs, house, http, jobs=jobs, clobber=clobber, progress=shown, inspect=lambda _: CheckResult()
         )
     if arrivals.error:
         raise arrivals.error
-    return arrivals.fetched
+    return arrivals.downloaded
 
 
 def fails(
@@ -73,11 +73,13 @@ def fails(
 
 def finished(path: Path) -> list[str]:
     """The names in the wheelhouse, but for the hidden directory."""
-    return sorted(entry.name for entry in path.iterdir() if entry.name != HIDDEN)
+    return sorted(entry.name for entry in path.iterdir() if entry.name != HIDDEN_DIRECTORY)
 
 
 def left_over(path: Path) -> list[str]:
     """Partial files and what belongs to them."""
     return sorted(
-        entry.name for entry in (path / HIDDEN).iterdir() if ".part" in entry.name or ".tmp" in entry.name
+        entry.name
+        for entry in (path / HIDDEN_DIRECTORY).iterdir()
+        if ".part" in entry.name or ".tmp" in entry.name
     )

@@ -8,7 +8,7 @@ from packaging.version import Version
 
 from tests import reports
 from wheel_uploader.errors import FileError
-from wheel_uploader.models import Finding, Options, Refusal, Removal, Report, Severity, Trial
+from wheel_uploader.models import ExcludedFile, Finding, Options, PrunedRelease, Report, Severity, SmokeResult
 
 PAYLOADS = (
     "<script>alert(1)</script>",
@@ -58,13 +58,13 @@ def report(payload: str) -> Report:
     made.selection = dataclasses.replace(
         made.selection,
         files=tuple(pairs),
-        refused=(Refusal(filename=payload, source=payload, reason=payload, withheld=True),),
+        excluded_files=(ExcludedFile(filename=payload, source=payload, reason=payload, is_unavailable=True),),
     )
-    made.fetched = tuple(
+    made.downloaded_files = tuple(
         dataclasses.replace(
-            each, vouched_by=payload, remote=remote, file=dataclasses.replace(each.file, name=name)
+            each, verified_by=payload, remote=remote, file=dataclasses.replace(each.file, name=name)
         )
-        for each, (name, remote) in zip(made.fetched, pairs, strict=True)
+        for each, (name, remote) in zip(made.downloaded_files, pairs, strict=True)
     )
     made.findings += tuple(
         Finding(
@@ -73,22 +73,24 @@ def report(payload: str) -> Report:
             subject=subject,
             member=payload,
             message=payload,
-            ignored=ignored,
+            is_ignored=ignored,
         )
         for check in (payload, "record/untidy")
         for subject in (payload, "release", reports.WHEELS[0])
         for severity in Severity
         for ignored in (False, True)
     )
-    made.results = tuple(dataclasses.replace(each, reason=payload) for each in made.results)
-    made.plan = tuple(
-        dataclasses.replace(each, other_name=payload, index_sha256=payload) for each in made.plan
+    made.upload_results = tuple(dataclasses.replace(each, reason=payload) for each in made.upload_results)
+    made.upload_plan = tuple(
+        dataclasses.replace(each, other_name=payload, index_sha256=payload) for each in made.upload_plan
     )
     made.signatures = tuple(dataclasses.replace(each, fingerprint=payload) for each in made.signatures)
-    made.trials = (Trial(filename=payload, interpreter=payload, failure=payload, output=payload),)
-    made.target = payload
-    made.not_checked = (payload,)
-    made.removed = (Removal(version=Version("1"), filenames=(payload,), size=1),)
+    made.smoke_results = (
+        SmokeResult(filename=payload, interpreter=payload, failure=payload, output=payload),
+    )
+    made.upload_url = payload
+    made.checks_not_run = (payload,)
+    made.pruned_releases = (PrunedRelease(version=Version("1"), filenames=(payload,), size=1),)
     made.error = FileError(payload, details=[payload] * 30, hint=payload)
     made.options = Options.unchecked(
         project=payload,
@@ -104,7 +106,7 @@ def report(payload: str) -> Report:
 def many(count: int) -> Report:
     """So many findings, each with a sentence and a member of its own or with those of others."""
     made = reports.everything()
-    filenames = [each.file.filename for each in made.fetched]
+    filenames = [each.file.filename for each in made.downloaded_files]
     made.findings = tuple(
         Finding(
             check=f"family/check-{number % 60}",

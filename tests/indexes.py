@@ -599,7 +599,7 @@ def local_file(path: Path) -> LocalFile:
     """A file as the download stage hands it on."""
     data = path.read_bytes()
     return LocalFile(
-        name=names.parse(path.name),
+        name=names.parse_filename(path.name),
         path=path,
         size=len(data),
         sha256=hashlib.sha256(data).hexdigest(),

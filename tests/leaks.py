@@ -14,12 +14,12 @@ from tests import canaries, gpg, indexes, servers, wheels
 from tests.canaries import WAYS, Ends, Machine, Staging, Tunnel, Visit, leaked
 from tests.indexes import Say, Served
 from tests.scripted import Request, ScriptedServer, answer
-from wheel_uploader.report import SUFFIXES
+from wheel_uploader.report import FORMAT_BY_SUFFIX
 
 _RST = wheels.METADATA.replace("text/plain", "text/x-rst").format(project="dipy", version="1.11.0")
 
 #: Every report that is a file.
-_REPORTS = tuple(word for suffix in SUFFIXES for word in ("--report", f"out/report{suffix}"))
+_REPORTS = tuple(word for suffix in FORMAT_BY_SUFFIX for word in ("--report", f"out/report{suffix}"))
 
 #: Those that are longest, for runs that fail.
 _PAGES = ("--report", "out/report.html", "--report", "out/report.md")

@@ -38,7 +38,7 @@ def checks_table() -> str:
     rows = [("id", "sev", "what it finds")]
     for check in CHECKS:
         severity = check.severity.value[0].upper()
-        elsewhere = check.severity_elsewhere.value[0].upper()
+        elsewhere = check.severity_off_pypi.value[0].upper()
         rows.append(
             (f"``{check.id}``", severity if severity == elsewhere else f"{severity}/{elsewhere}", check.title)
         )

@@ -12,26 +12,26 @@ from packaging.version import Version
 from wheel_uploader import names
 from wheel_uploader.errors import ConflictError, FileError, NothingFoundError, PartialError
 from wheel_uploader.models import (
+    CheckProfile,
     Confirmation,
-    Fetched,
-    FetchOutcome,
-    FileState,
+    DownloadedFile,
+    DownloadOutcome,
+    ExcludedFile,
+    FileComparison,
     Finding,
-    IndexState,
-    Installable,
+    IndexComparison,
     InstallKind,
+    InstallOutcome,
     LocalFile,
     Options,
-    Profile,
-    Refusal,
+    PrunedRelease,
     RemoteFile,
-    Removal,
     Report,
     Selection,
     Severity,
     Signature,
+    SmokeResult,
     Stage,
-    Trial,
     UploadOutcome,
     UploadResult,
 )
@@ -51,7 +51,7 @@ def listed(filenames: Sequence[str] = (*WHEELS, SDIST), **options: Any) -> Repor
     """A run that has seen what is staged, and one file that it does not take."""
     pairs = tuple(
         (
-            names.parse(filename),
+            names.parse_filename(filename),
             RemoteFile(
                 filename=filename,
                 url=STAGING + filename,
@@ -62,15 +62,15 @@ def listed(filenames: Sequence[str] = (*WHEELS, SDIST), **options: Any) -> Repor
         )
         for number, filename in enumerate(filenames)
     )
-    refused = (Refusal(filename="notes.txt", source=STAGING, reason="neither a wheel nor an sdist"),)
+    refused = (ExcludedFile(filename="notes.txt", source=STAGING, reason="neither a wheel nor an sdist"),)
     asked: dict[str, Any] = {"project": "dipy", "version": "1.11.0", "urls": (STAGING,), **options}
     return Report(
         Options.unchecked(**asked),
-        reached=Stage.LIST,
+        last_stage=Stage.LIST,
         selection=Selection(
-            project=pairs[0][0].project, version=pairs[0][0].version, files=pairs, refused=refused
+            project=pairs[0][0].project, version=pairs[0][0].version, files=pairs, excluded_files=refused
         ),
-        timings=_until(Stage.LIST),
+        stage_seconds=_until(Stage.LIST),
     )
 
 
@@ -82,8 +82,8 @@ def fetched(*filenames: str, **options: Any) -> Report:
     """A run that has everything in the wheelhouse."""
     report = listed(filenames or (*WHEELS, SDIST), **options)
     assert report.selection
-    report.fetched = tuple(
-        Fetched(
+    report.downloaded_files = tuple(
+        DownloadedFile(
             file=LocalFile(
                 name=name,
                 path=Path("wheelhouse") / name.filename,
@@ -91,13 +91,13 @@ def fetched(*filenames: str, **options: Any) -> Report:
                 sha256=remote.hashes["sha256"],
             ),
             remote=remote,
-            outcome=FetchOutcome.DOWNLOADED,
-            vouched_by="sha256 from the source",
+            outcome=DownloadOutcome.DOWNLOADED,
+            verified_by="sha256 from the source",
         )
         for name, remote in report.selection.files
     )
-    report.reached = Stage.DOWNLOAD
-    report.timings = _until(Stage.DOWNLOAD)
+    report.last_stage = Stage.DOWNLOAD
+    report.stage_seconds = _until(Stage.DOWNLOAD)
     return report
 
 
@@ -105,13 +105,13 @@ def checked(*findings: Finding, filenames: Sequence[str] = (), **options: Any) -
     """A run whose files were checked; errors among ``findings`` ended it there."""
     report = fetched(*filenames, **options)
     report.findings = findings
-    report.timings = _until(Stage.CHECK)
+    report.stage_seconds = _until(Stage.CHECK)
     failed = {finding.subject for finding in findings if finding.severity is Severity.ERROR}
-    failed -= {finding.subject for finding in findings if finding.ignored}
+    failed -= {finding.subject for finding in findings if finding.is_ignored}
     if failed:
-        report.error = FileError(f"{len(failed)} of {len(report.fetched)} files failed the checks")
+        report.error = FileError(f"{len(failed)} of {len(report.downloaded_files)} files failed the checks")
     else:
-        report.reached = Stage.CHECK
+        report.last_stage = Stage.CHECK
     return report
 
 
@@ -125,41 +125,41 @@ def finding(
     ignored: bool = False,
 ) -> Finding:
     return Finding(
-        check=check, severity=severity, subject=subject, message=message, member=member, ignored=ignored
+        check=check, severity=severity, subject=subject, message=message, member=member, is_ignored=ignored
     )
 
 
-def compared(*states: FileState, **options: Any) -> Report:
+def compared(*states: FileComparison, **options: Any) -> Report:
     """A run that has asked the index; the files have ``states``, and are absent where those end."""
     report = checked(**options)
-    report.target, report.profile = INDEX, Profile.ANY
-    padded = [*states, *[FileState.ABSENT] * len(report.fetched)]
-    report.plan = tuple(
-        IndexState(
+    report.upload_url, report.profile = INDEX, CheckProfile.ANY
+    padded = [*states, *[FileComparison.ABSENT] * len(report.downloaded_files)]
+    report.upload_plan = tuple(
+        IndexComparison(
             file=each.file,
-            state=state,
-            index_sha256="" if state is FileState.ABSENT else "c" * 64,
-            other_name="dipy-1.10.0.tar.gz" if state is FileState.SAME_BYTES_OTHER_NAME else "",
+            result=state,
+            index_sha256="" if state is FileComparison.ABSENT else "c" * 64,
+            other_name="dipy-1.10.0.tar.gz" if state is FileComparison.SAME_BYTES_OTHER_NAME else "",
         )
-        for each, state in zip(report.fetched, padded, strict=False)
+        for each, state in zip(report.downloaded_files, padded, strict=False)
     )
-    report.timings = _until(Stage.CHECK) | {Stage.UPLOAD: SECONDS[Stage.UPLOAD]}
+    report.stage_seconds = _until(Stage.CHECK) | {Stage.UPLOAD: SECONDS[Stage.UPLOAD]}
     return report
 
 
 def conflict() -> Report:
-    report = compared(FileState.DIFFERENT, FileState.SAME, FileState.SAME_BYTES_OTHER_NAME)
+    report = compared(FileComparison.DIFFERENT, FileComparison.SAME, FileComparison.SAME_BYTES_OTHER_NAME)
     report.error = ConflictError(f"2 of 4 files conflict with {INDEX}; nothing was uploaded")
     return report
 
 
 def dry_run() -> Report:
-    report = compared(FileState.SAME, dry_run=True)
-    outcomes = {FileState.SAME: UploadOutcome.ALREADY_THERE, FileState.ABSENT: UploadOutcome.WOULD_UPLOAD}
-    report.results = tuple(
-        UploadResult(file=state.file, outcome=outcomes[state.state]) for state in report.plan
+    report = compared(FileComparison.SAME, dry_run=True)
+    outcomes = {FileComparison.SAME: UploadOutcome.SKIPPED, FileComparison.ABSENT: UploadOutcome.WOULD_UPLOAD}
+    report.upload_results = tuple(
+        UploadResult(file=state.file, outcome=outcomes[state.result]) for state in report.upload_plan
     )
-    report.reached = Stage.UPLOAD
+    report.last_stage = Stage.UPLOAD
     return report
 
 
@@ -169,11 +169,11 @@ def partial() -> Report:
         (UploadOutcome.UPLOADED, "", 1),
         (UploadOutcome.REJECTED, "400 Bad Request: no\n::error::x\x1b[31m", 2),
         (UploadOutcome.UNKNOWN, "no answer came", 6),
-        (UploadOutcome.NOT_TRIED, "", 0),
+        (UploadOutcome.NOT_ATTEMPTED, "", 0),
     )
-    report.results = tuple(
+    report.upload_results = tuple(
         UploadResult(file=each.file, outcome=outcome, reason=reason, attempts=attempts)
-        for each, (outcome, reason, attempts) in zip(report.fetched, outcomes, strict=True)
+        for each, (outcome, reason, attempts) in zip(report.downloaded_files, outcomes, strict=True)
     )
     report.error = PartialError("1 of 4 files was posted, 1 was rejected")
     return report
@@ -181,33 +181,33 @@ def partial() -> Report:
 
 def published() -> Report:
     """All the way: signed, posted, confirmed."""
-    report = compared(FileState.SAME)
+    report = compared(FileComparison.SAME)
     report.signatures = tuple(
         Signature(
             content=b"-----BEGIN PGP SIGNATURE-----\n",
             filename=each.file.filename,
             path=Path(f"{each.file.path}.asc"),
             fingerprint="A" * 40,
-            made=bool(number),
+            is_new=bool(number),
         )
-        for number, each in enumerate(report.fetched)
+        for number, each in enumerate(report.downloaded_files)
     )
-    report.results = tuple(
+    report.upload_results = tuple(
         UploadResult(
             file=state.file,
             outcome=UploadOutcome.UPLOADED
-            if state.state is FileState.ABSENT
-            else UploadOutcome.ALREADY_THERE,
-            attempts=int(state.state is FileState.ABSENT),
+            if state.result is FileComparison.ABSENT
+            else UploadOutcome.SKIPPED,
+            attempts=int(state.result is FileComparison.ABSENT),
         )
-        for state in report.plan
+        for state in report.upload_plan
     )
     report.confirmations = tuple(
         Confirmation(filename=each.file.filename, sha256=each.file.sha256, url=INDEX)
-        for each in report.fetched
+        for each in report.downloaded_files
     )
-    report.reached = Stage.CONFIRM
-    report.timings = dict(SECONDS)
+    report.last_stage = Stage.CONFIRM
+    report.stage_seconds = dict(SECONDS)
     return report
 
 
@@ -222,14 +222,14 @@ def nothing_found() -> Report:
 def incomplete() -> Report:
     """The previous release had more, and more is expected."""
     report = listed(expect={"pythons": ["cp311"], "platforms": ["win_arm64"]})
-    report.expected = (("cp311", "win_arm64"), ("cp311", "win_amd64"))
-    report.previous = (
+    report.expected_cells = (("cp311", "win_arm64"), ("cp311", "win_amd64"))
+    report.previous_filenames = (
         "dipy-1.10.0-cp311-cp311-macosx_11_0_arm64.whl",
         "dipy-1.10.0-cp310-cp310-win_amd64.whl",
         "dipy-1.10.0.tar.gz",
         "dipy-1.10.0.linux-x86_64.exe",
     )
-    report.lost = (("cp310", "win_amd64"),)
+    report.missing_cells = (("cp310", "win_amd64"),)
     report.error = NothingFoundError("dipy 1.11.0 is not complete", details=["missing: a wheel for cp311"])
     return report
 
@@ -246,7 +246,7 @@ def accepted(**options: Any) -> Report:
         ignore={"native": "the loader finds it", "wheel/no-tag": "", "metadata/thin": "old", "sdist": "x"},
         **options,
     )
-    report.not_checked = ("what the release before had: the index did not answer",)
+    report.checks_not_run = ("what the release before had: the index did not answer",)
     return report
 
 
@@ -267,56 +267,60 @@ def everything() -> Report:
         ignore={"wheel": "for <reasons>", "sdist": ""},
         smoke="python -c 'import dipy'",
     )
-    report.target = INDEX
-    files = {each.file.filename: each.file for each in report.fetched}
-    report.plan = (
-        IndexState(file=files[filenames[3]], state=FileState.DIFFERENT, index_sha256="c" * 64),
-        IndexState(
+    report.upload_url = INDEX
+    files = {each.file.filename: each.file for each in report.downloaded_files}
+    report.upload_plan = (
+        IndexComparison(file=files[filenames[3]], result=FileComparison.DIFFERENT, index_sha256="c" * 64),
+        IndexComparison(
             file=files[filenames[4]],
-            state=FileState.SAME_BYTES_OTHER_NAME,
+            result=FileComparison.SAME_BYTES_OTHER_NAME,
             other_name="dipy-1.10.0.tar.gz",
         ),
-        IndexState(file=files[filenames[5]], state=FileState.SAME, index_sha256="d" * 64),
+        IndexComparison(file=files[filenames[5]], result=FileComparison.SAME, index_sha256="d" * 64),
     )
-    report.results = tuple(
+    report.upload_results = tuple(
         UploadResult(file=files[filename], outcome=outcome, reason="because", attempts=2)
         for filename, outcome in zip(filenames[6:], UploadOutcome, strict=True)
     )
     report.signatures = published().signatures
     report.confirmations = (
-        Confirmation(filename=filenames[6], sha256="0" * 64, url=INDEX, views=("json", "html")),
+        Confirmation(filename=filenames[6], sha256="0" * 64, url=INDEX, page_formats=("json", "html")),
     )
-    report.previous = (
+    report.previous_filenames = (
         *(name.replace("1.11.0", "1.10.0") for name in filenames[:-1]),
         "dipy-1.10.0-cp310-cp310-win_amd64.whl",
         "dipy-1.10.0.tar.gz",
     )
-    report.previous_sizes = {name: 700_000 + 100_000 * number for number, name in enumerate(report.previous)}
-    report.lost = (("cp310", "win_amd64"),)
-    report.expected = (("cp314", "macosx_arm64"),)
-    report.removed = (Removal(version=Version("1.9.0"), filenames=("dipy-1.9.0.tar.gz",), size=1_000),)
-    report.not_checked = ("what the project has used of its room: the index does not say",)
+    report.previous_sizes = {
+        name: 700_000 + 100_000 * number for number, name in enumerate(report.previous_filenames)
+    }
+    report.missing_cells = (("cp310", "win_amd64"),)
+    report.expected_cells = (("cp314", "macosx_arm64"),)
+    report.pruned_releases = (
+        PrunedRelease(version=Version("1.9.0"), filenames=("dipy-1.9.0.tar.gz",), size=1_000),
+    )
+    report.checks_not_run = ("what the project has used of its room: the index does not say",)
     kinds = [(now, before) for now in InstallKind for before in (None, *InstallKind)]
-    report.rehearsal = tuple(
-        Installable(
+    report.install_outcomes = tuple(
+        InstallOutcome(
             python=f"cp3{11 + number % 4}",
-            machine=f"Linux x86_64 glibc 2.{number // 4}",
+            platform_label=f"Linux x86_64 glibc 2.{number // 4}",
             kind=now,
-            before=before,
+            previous_kind=before,
             filename=filenames[number] if now is InstallKind.WHEEL else "",
         )
         for number, (now, before) in enumerate(kinds)
     )[:-1]
-    report.trials = (
-        Trial(filename=filenames[0], interpreter="CPython 3.11.7 /usr/bin/python3", seconds=1.0),
-        Trial(
+    report.smoke_results = (
+        SmokeResult(filename=filenames[0], interpreter="CPython 3.11.7 /usr/bin/python3", seconds=1.0),
+        SmokeResult(
             filename=filenames[1],
             interpreter="CPython 3.12.1 /usr/bin/python3.12",
             failure="exit code 1",
             output="Traceback:\nImportError: <x>",
         ),
     )
-    report.began = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    report.started_at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     report.error = FileError("1 of 13 files failed the checks", details=["native/missing-library: <x>"])
     return report
 

@@ -13,32 +13,36 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 from macholib import MachO, mach_o
 
-from wheel_uploader.models import NativeFacts, NativeFormat, NativeSlice
+from wheel_uploader.models import BinaryFacts, BinaryFormat, BinarySlice
 
 _PYTHON_DLL = re.compile(r"python3\d*t?(_d)?\.dll\Z", re.IGNORECASE)
 
 
-def ours(facts: NativeFacts) -> list[dict[str, Any]]:
+def ours(facts: BinaryFacts) -> list[dict[str, Any]]:
     """Those of our facts that the other readers have as well."""
     return [_ours(facts.format, part) for part in facts.slices]
 
 
-def _ours(form: NativeFormat | None, part: NativeSlice) -> dict[str, Any]:
-    found: dict[str, Any] = {"needed": list(part.needed), "python": set(part.python_symbols)}
-    if form is NativeFormat.ELF:
-        found |= {"name": part.name, "rpaths": list(part.rpaths), "versions": set(part.versions)}
-        found |= {"interpreter": part.interpreter, "debug": part.debug}
-    elif form is NativeFormat.MACHO:
-        found |= {"name": part.name, "rpaths": list(part.rpaths), "minos": part.minos}
+def _ours(form: BinaryFormat | None, part: BinarySlice) -> dict[str, Any]:
+    found: dict[str, Any] = {"needed": list(part.needed_libraries), "python": set(part.python_imports)}
+    if form is BinaryFormat.ELF:
+        found |= {
+            "name": part.library_name,
+            "rpaths": list(part.rpaths),
+            "versions": set(part.symbol_versions),
+        }
+        found |= {"interpreter": part.interpreter, "debug": part.has_debug_info}
+    elif form is BinaryFormat.MACHO:
+        found |= {"name": part.library_name, "rpaths": list(part.rpaths), "minos": part.min_macos}
     return found
 
 
-def theirs(facts: NativeFacts, data: bytes) -> list[dict[str, Any]]:
+def theirs(facts: BinaryFacts, data: bytes) -> list[dict[str, Any]]:
     """The same facts, read by the library of the format."""
     match facts.format:
-        case NativeFormat.ELF:
+        case BinaryFormat.ELF:
             return [_elf(data)]
-        case NativeFormat.MACHO:
+        case BinaryFormat.MACHO:
             return list(_macho(data))
         case _:
             return [_pe(data)]
@@ -130,7 +134,7 @@ def _pe(data: bytes) -> dict[str, Any]:
     return {"needed": list(needed), "python": python}
 
 
-def compare(facts: NativeFacts, data: bytes) -> None:
+def compare(facts: BinaryFacts, data: bytes) -> None:
     """Fail where the two readers disagree."""
     mine, other = ours(facts), theirs(facts, data)
     for one, two in zip(mine, other, strict=True):

@@ -11,9 +11,9 @@ from packaging.version import Version
 
 from tests.scripted import Request, ScriptedServer, Step, answer
 from wheel_uploader import age, names
-from wheel_uploader.bounded import moment
-from wheel_uploader.errors import HttpStatus, NothingFoundError, UsageError
-from wheel_uploader.http import Http
+from wheel_uploader.bounded import parse_listed_date
+from wheel_uploader.errors import HttpStatusError, NothingFoundError, UsageError
+from wheel_uploader.http import HttpClient
 from wheel_uploader.models import RemoteFile, Selection
 from wheel_uploader.sources import anaconda, autoindex, azure, s3, simple, swift
 from wheel_uploader.sources.xml import read_xml
@@ -24,27 +24,27 @@ AT = datetime(2026, 11, 20, 3, 4, 5, tzinfo=UTC)
 
 
 def selection(*remotes: RemoteFile, version: str = "1.12.0.dev1") -> Selection:
-    pairs = tuple((names.parse(remote.filename), remote) for remote in remotes)
+    pairs = tuple((names.parse_filename(remote.filename), remote) for remote in remotes)
     return Selection(project=pairs[0][0].project, version=Version(version), files=pairs)
 
 
 def remote(tag: str = "py3-none-any", *, url: str = "file:///x", days_old: float | None = None) -> RemoteFile:
     modified = None if days_old is None else NOW - timedelta(days=days_old)
     name = f"dipy-1.12.0.dev1-{tag}.whl"
-    return RemoteFile(filename=name, url=url, source=url.rpartition("/")[0] + "/", modified=modified)
+    return RemoteFile(filename=name, url=url, source=url.rpartition("/")[0] + "/", modified_at=modified)
 
 
-def fresh(files: Selection, *, days: float = 3, http: Http | None = None) -> age.Built:
-    return age.require_fresh(files, http or Http(), limit=days * DAY, now=NOW)
+def fresh(files: Selection, *, days: float = 3, http: HttpClient | None = None) -> age.BuildDate:
+    return age.require_fresh(files, http or HttpClient(), limit=days * DAY, now=NOW)
 
 
 def test_the_newest_file_counts() -> None:
     one, two = remote(days_old=11), remote("cp313-cp313-win_amd64", days_old=2)
-    assert fresh(selection(one, two)).when == two.modified
+    assert fresh(selection(one, two)).date == two.modified_at
     with pytest.raises(NothingFoundError, match="is 2 days old"):
         fresh(selection(two, one), days=1)
     # What was unpacked on this machine is not asked.
-    assert fresh(selection(remote("cp311-cp311-win_amd64"), two)).when == two.modified
+    assert fresh(selection(remote("cp311-cp311-win_amd64"), two)).date == two.modified_at
     with pytest.raises(UsageError):
         fresh(selection(remote()))
     with pytest.raises(NothingFoundError) as caught:
@@ -58,14 +58,14 @@ def test_the_newest_file_counts() -> None:
 
 def test_a_date_in_the_future_is_not_fresh_beyond_a_small_clock_skew() -> None:
     minute = 1 / (24 * 60)
-    assert fresh(selection(remote(days_old=-9 * minute))).when > NOW
+    assert fresh(selection(remote(days_old=-9 * minute))).date > NOW
     for ahead in (11 * minute, 1, 36500):
         with pytest.raises(NothingFoundError, match="is dated in the future") as caught:
             fresh(selection(remote(days_old=-ahead)))
         assert "the local time is 2026-11-21 06:00 UTC" in str(caught.value)
     # Beside it another file may be fresh, or old.
     other = remote("cp313-cp313-win_amd64", days_old=2)
-    assert fresh(selection(remote(days_old=-1), other)).when == other.modified
+    assert fresh(selection(remote(days_old=-1), other)).date == other.modified_at
     with pytest.raises(NothingFoundError, match=r"is 2 days old .*; a date in the future .* was ignored"):
         fresh(selection(remote(days_old=-1), other), days=1)
 
@@ -78,7 +78,7 @@ def test_a_version_of_tomorrow_may_come_from_another_time_zone(dev: str, hour: i
     file = RemoteFile(filename=f"dipy-1.12.0.dev{dev}-py3-none-any.whl", url="file:///x", source="file:///")
     now = datetime(2026, 11, 21, hour, tzinfo=UTC)
     with contextlib.nullcontext() if is_fresh else pytest.raises(NothingFoundError, match="in the future"):
-        age.require_fresh(selection(file, version=f"1.12.0.dev{dev}"), Http(), limit=DAY, now=now)
+        age.require_fresh(selection(file, version=f"1.12.0.dev{dev}"), HttpClient(), limit=DAY, now=now)
 
 
 def test_a_server_is_asked_for_one_byte_and_its_last_modified() -> None:
@@ -93,7 +93,7 @@ def test_a_server_is_asked_for_one_byte_and_its_last_modified() -> None:
         key = "win" if "win" in request.target else "any"
         return [answer(206, b"P", {"Last-Modified": dates[key], "Connection": "close"})]
 
-    with ScriptedServer(say) as server, Http(typed=[server.url]) as http:
+    with ScriptedServer(say) as server, HttpClient(user_urls=[server.url]) as http:
         old = remote(url=f"{server.url}dipy-any.whl")
         new = remote("cp313-cp313-win_amd64", url=f"{server.url}dipy-win.whl")
         built = fresh(selection(old, new), http=http)
@@ -101,7 +101,7 @@ def test_a_server_is_asked_for_one_byte_and_its_last_modified() -> None:
         assert [request.headers["range"] for request in asked] == ["bytes=0-0", "bytes=0-0"]
         # One that is young enough is enough.
         asked.clear()
-        assert fresh(selection(new, old), http=http).when == NOW - timedelta(days=1)
+        assert fresh(selection(new, old), http=http).date == NOW - timedelta(days=1)
         assert len(asked) == 1
         with pytest.raises(NothingFoundError, match=r"is 11 days old \(.* according to Last-Modified of "):
             fresh(selection(old), http=http)
@@ -110,8 +110,8 @@ def test_a_server_is_asked_for_one_byte_and_its_last_modified() -> None:
 def test_a_file_that_is_not_there_is_no_old_file() -> None:
     with (
         ScriptedServer(lambda _: [answer(404, b"", {"Connection": "close"})]) as server,
-        Http(typed=[server.url]) as http,
-        pytest.raises(HttpStatus),
+        HttpClient(user_urls=[server.url]) as http,
+        pytest.raises(HttpStatusError),
     ):
         fresh(selection(remote(url=f"{server.url}dipy.whl")), http=http)
 
@@ -119,7 +119,7 @@ def test_a_file_that_is_not_there_is_no_old_file() -> None:
 def test_a_date_in_the_version_is_the_last_resort() -> None:
     with (
         ScriptedServer(lambda _: [answer(200, b"P", {"Connection": "close"})]) as server,
-        Http(typed=[server.url]) as http,
+        HttpClient(user_urls=[server.url]) as http,
     ):
         unknown = remote(url=f"{server.url}dipy.whl")
         built = fresh(selection(unknown, version="1.12.0.dev20261119"), http=http)
@@ -143,7 +143,7 @@ def test_a_date_in_the_version_is_the_last_resort() -> None:
     ],
 )
 def test_which_versions_are_dates(version: str, day: datetime | None) -> None:
-    assert age.of_version(Version(version)) == day
+    assert age.date_from_version(Version(version)) == day
 
 
 @pytest.mark.parametrize(
@@ -158,14 +158,14 @@ def test_which_versions_are_dates(version: str, day: datetime | None) -> None:
     ],
 )
 def test_times_of_listings_and_headers(said: str) -> None:
-    assert moment(said) == AT
+    assert parse_listed_date(said) == AT
 
 
 @pytest.mark.parametrize(
     "said", ["", "yesterday", "20-Nov-2026 03:04", None, 3, "Fri, 99 Nov 2026 03:04:05 GMT"]
 )
 def test_what_is_no_time(said: object) -> None:
-    assert moment(said) is None
+    assert parse_listed_date(said) is None
 
 
 NAME = "dipy-1.12.0.dev1-py3-none-any.whl"
@@ -173,9 +173,9 @@ BASE = "https://staging.example.com/x/"
 
 
 def of_json(data: object) -> datetime | None:
-    listing = autoindex.read_entries(data, BASE, BASE) or swift.read_entries(data, BASE, BASE)
+    listing = autoindex.read_json_directory(data, BASE, BASE) or swift.read_swift_listing(data, BASE, BASE)
     assert listing
-    return listing.files[0].modified
+    return listing.files[0].modified_at
 
 
 def test_listings_that_are_made_for_programs_say_it() -> None:
@@ -184,25 +184,25 @@ def test_listings_that_are_made_for_programs_say_it() -> None:
     assert of_json([{"name": NAME, "url": f"./{NAME}", "is_dir": False, "mod_time": iso}]) == AT  # Caddy
     assert of_json([{"name": NAME, "hash": "0" * 32, "bytes": 3, "last_modified": iso[:-1]}]) == AT
     nginx = read_xml(f'<list><file mtime="{iso}">{NAME}</file></list>', BASE, records={"file"}, fields=set())
-    assert autoindex.read_document(nginx, BASE, BASE).files[0].modified == AT
+    assert autoindex.read_nginx_xml(nginx, BASE, BASE).files[0].modified_at == AT
     bucket = read_xml(
         f"<ListBucketResult><Delimiter>/</Delimiter><Contents><Key>{NAME}</Key><LastModified>{iso}</LastModified>"
         "</Contents></ListBucketResult>",
         BASE,
-        records=s3.RECORDS,
-        fields=s3.FIELDS,
+        records=s3.RECORD_TAGS,
+        fields=s3.FIELD_TAGS,
     )
-    assert s3.read_bucket(bucket, BASE, BASE).files[0].modified == AT
+    assert s3.read_s3_listing(bucket, BASE, BASE).files[0].modified_at == AT
     blobs = read_xml(
         f"<EnumerationResults><Delimiter>/</Delimiter><Blobs><Blob><Name>{NAME}</Name><Properties>"
         f"<Last-Modified>{http_date}</Last-Modified></Properties></Blob></Blobs></EnumerationResults>",
         BASE,
-        records=azure.RECORDS,
-        fields=azure.FIELDS,
+        records=azure.RECORD_TAGS,
+        fields=azure.FIELD_TAGS,
     )
-    assert azure.read_container(blobs, BASE, BASE).files[0].modified == AT
+    assert azure.read_azure_listing(blobs, BASE, BASE).files[0].modified_at == AT
     page = {"meta": {"api-version": "1.1"}, "files": [{"filename": NAME, "url": NAME, "upload-time": iso}]}
-    assert simple.read_index(page, BASE, BASE).files[0].modified == AT
+    assert simple.read_index_page(page, BASE, BASE).files[0].modified_at == AT
     entry = {"basename": NAME, "download_url": f"//x.example.com/{NAME}", "type": "pypi", "upload_time": iso}
-    channel = anaconda.Channel(owner="o", name="dipy")
-    assert anaconda.read_files(json.dumps([entry]), BASE, BASE, channel).files[0].modified == AT
+    channel = anaconda.PackageReference(owner="o", name="dipy")
+    assert anaconda.read_package_files(json.dumps([entry]), BASE, BASE, channel).files[0].modified_at == AT

@@ -12,7 +12,7 @@ import pytest
 
 from tests import indexes, wheels
 from tests.indexes import Say
-from wheel_uploader.display import remember_secret
+from wheel_uploader.display import register_secret
 from wheel_uploader.errors import (
     ConflictError,
     CredentialsError,
@@ -21,147 +21,186 @@ from wheel_uploader.errors import (
     ReleaseError,
     UsageError,
 )
-from wheel_uploader.http.retry import PASSING
+from wheel_uploader.http.retry import RETRYABLE_STATUSES
 from wheel_uploader.publish import answers, trusted
-from wheel_uploader.publish.answer_rules import Kind
+from wheel_uploader.publish.answer_rules import ResponseKind
 
 #: Status, words of the server, what to do, the error that it is in the end, and some of our words.
-TABLE: list[tuple[int, str, Kind, type[ReleaseError], str]] = [
+TABLE: list[tuple[int, str, ResponseKind, type[ReleaseError], str]] = [
     # Warehouse
-    (400, "File already exists ('x.whl', with blake2_256 hash 'ab').", Kind.EXISTS, ConflictError, "already"),
+    (
+        400,
+        "File already exists ('x.whl', with blake2_256 hash 'ab').",
+        ResponseKind.EXISTS,
+        ConflictError,
+        "already",
+    ),
     (
         400,
         "This filename was previously used by a file that has since been deleted. Use a different version.",
-        Kind.REFUSED,
+        ResponseKind.REJECTED,
         ConflictError,
         "deleted",
     ),
     (
         400,
         "Uploading new files to releases older than 14 days is not allowed.",
-        Kind.REFUSED,
+        ResponseKind.REJECTED,
         ConflictError,
         "closed",
     ),
-    (400, "Only one sdist may be uploaded per release.", Kind.REFUSED, ConflictError, "another sdist"),
-    (400, "The name 'x' is too similar to an existing project.", Kind.REFUSED, ConflictError, "too similar"),
-    (409, "The name 'x' conflicts with an existing project.", Kind.REFUSED, ConflictError, "too similar"),
+    (
+        400,
+        "Only one sdist may be uploaded per release.",
+        ResponseKind.REJECTED,
+        ConflictError,
+        "another sdist",
+    ),
+    (
+        400,
+        "The name 'x' is too similar to an existing project.",
+        ResponseKind.REJECTED,
+        ConflictError,
+        "too similar",
+    ),
+    (
+        409,
+        "The name 'x' conflicts with an existing project.",
+        ResponseKind.REJECTED,
+        ConflictError,
+        "too similar",
+    ),
     (
         400,
         "The name 'json' (possible conflict with Python Standard Library module name).",
-        Kind.REFUSED,
+        ResponseKind.REJECTED,
         ConflictError,
         "module of the standard library",
     ),
-    (400, "The name 'x' isn't allowed.", Kind.REFUSED, ConflictError, "does not allow this project name"),
+    (
+        400,
+        "The name 'x' isn't allowed.",
+        ResponseKind.REJECTED,
+        ConflictError,
+        "does not allow this project name",
+    ),
     (
         400,
         "Non-user identities cannot create new projects. This was probably caused by ...",
-        Kind.REFUSED,
+        ResponseKind.REJECTED,
         CredentialsError,
         "pending publisher",
     ),
     (
         403,
         "Username/Password authentication is no longer supported. Migrate to API Tokens or ...",
-        Kind.REFUSED,
+        ResponseKind.REJECTED,
         CredentialsError,
         "only API tokens",
     ),
     (
         403,
         "Invalid or non-existent authentication information.",
-        Kind.REFUSED,
+        ResponseKind.REJECTED,
         CredentialsError,
         "rejected the credentials",
     ),
-    (403, "Invalid API Token: token is expired", Kind.REFUSED, CredentialsError, "expired"),
+    (403, "Invalid API Token: token is expired", ResponseKind.REJECTED, CredentialsError, "expired"),
     (
         403,
         "The user 'a' isn't allowed to upload to project 'dipy'.",
-        Kind.REFUSED,
+        ResponseKind.REJECTED,
         CredentialsError,
         "not valid for this project",
     ),
     (
         403,
         "Invalid API Token: project-scoped token is not valid for project: 'dipy'",
-        Kind.REFUSED,
+        ResponseKind.REJECTED,
         CredentialsError,
         "not valid for this project",
     ),
     (
         403,
         "User 'a', associated with the API token used, does not have two-factor authentication enabled.",
-        Kind.REFUSED,
+        ResponseKind.REJECTED,
         CredentialsError,
         "two-factor",
     ),
     (
         403,
         "Read-only mode: Uploads are temporarily disabled.",
-        Kind.REFUSED,
+        ResponseKind.REJECTED,
         NetworkError,
         "not accept uploads at the moment",
     ),
-    (429, "Too many new projects created", Kind.REFUSED, NetworkError, "last hour"),
+    (429, "Too many new projects created", ResponseKind.REJECTED, NetworkError, "last hour"),
     (
         400,
         "Project size too large. Limit for project 'dipy' total size is 10 GB.",
-        Kind.REFUSED,
+        ResponseKind.REJECTED,
         FileError,
         "exceed its total size limit",
     ),
-    (400, "File too large. Limit for project 'dipy' is 100 MB.", Kind.REFUSED, FileError, "larger"),
+    (400, "File too large. Limit for project 'dipy' is 100 MB.", ResponseKind.REJECTED, FileError, "larger"),
     (
         400,
         "The digest supplied does not match a digest calculated from the uploaded file.",
-        Kind.REFUSED,
+        ResponseKind.REJECTED,
         NetworkError,
         "damaged in transit",
     ),
     (
         400,
         "Binary wheel 'x.whl' has an unsupported platform tag 'linux_x86_64'.",
-        Kind.REFUSED,
+        ResponseKind.REJECTED,
         FileError,
         "platform tag",
     ),
     (
         400,
         "The description failed to render for 'text/x-rst'.",
-        Kind.REFUSED,
+        ResponseKind.REJECTED,
         FileError,
         "cannot be rendered",
     ),
-    (400, "'x' is not a valid classifier. See ...", Kind.REFUSED, FileError, "metadata"),
+    (400, "'x' is not a valid classifier. See ...", ResponseKind.REJECTED, FileError, "metadata"),
     (
         400,
         "Invalid attestations supplied during upload: bad",
-        Kind.REFUSED,
+        ResponseKind.REJECTED,
         FileError,
         "attestations",
     ),
     # pypiserver, devpi, Nexus, Artifactory, GitLab
-    (400, "Package 'x.whl' already exists!", Kind.EXISTS, ConflictError, "already"),
-    (409, "x.whl already exists in non-volatile index", Kind.EXISTS, ConflictError, "already"),
-    (400, "Repository does not allow updating assets: pypi", Kind.EXISTS, ConflictError, "already"),
-    (403, "Not enough permissions to overwrite artifact 'x'", Kind.EXISTS, ConflictError, "already"),
-    (400, "Validation failed: File name has already been taken", Kind.EXISTS, ConflictError, "already"),
-    (403, "no permission to submit", Kind.REFUSED, CredentialsError, "rejected the credentials"),
-    (404, "cannot submit to mirror index", Kind.REFUSED, UsageError, "does not accept uploads"),
+    (400, "Package 'x.whl' already exists!", ResponseKind.EXISTS, ConflictError, "already"),
+    (409, "x.whl already exists in non-volatile index", ResponseKind.EXISTS, ConflictError, "already"),
+    (400, "Repository does not allow updating assets: pypi", ResponseKind.EXISTS, ConflictError, "already"),
+    (403, "Not enough permissions to overwrite artifact 'x'", ResponseKind.EXISTS, ConflictError, "already"),
+    (
+        400,
+        "Validation failed: File name has already been taken",
+        ResponseKind.EXISTS,
+        ConflictError,
+        "already",
+    ),
+    (403, "no permission to submit", ResponseKind.REJECTED, CredentialsError, "rejected the credentials"),
+    (404, "cannot submit to mirror index", ResponseKind.REJECTED, UsageError, "does not accept uploads"),
     # only a status
-    (401, "", Kind.REFUSED, CredentialsError, "rejected the credentials"),
-    (407, "", Kind.REFUSED, CredentialsError, "proxy"),
-    (405, "", Kind.REFUSED, UsageError, "does not accept uploads"),
-    (410, "", Kind.REFUSED, UsageError, "does not accept uploads"),
-    (501, "Unsupported method ('POST')", Kind.REFUSED, UsageError, "does not accept uploads"),
-    (409, "", Kind.EXISTS, ConflictError, "already"),
-    (413, "", Kind.REFUSED, FileError, "larger"),
-    (507, "", Kind.REFUSED, NetworkError, "the index failed"),
-    (418, "", Kind.REFUSED, FileError, "rejected the file"),
-    *((status, "", Kind.RETRY, NetworkError, "server error") for status in (408, 425, 500, 502, 503, 504)),
-    (429, "", Kind.RETRY, NetworkError, "rate-limiting"),
+    (401, "", ResponseKind.REJECTED, CredentialsError, "rejected the credentials"),
+    (407, "", ResponseKind.REJECTED, CredentialsError, "proxy"),
+    (405, "", ResponseKind.REJECTED, UsageError, "does not accept uploads"),
+    (410, "", ResponseKind.REJECTED, UsageError, "does not accept uploads"),
+    (501, "Unsupported method ('POST')", ResponseKind.REJECTED, UsageError, "does not accept uploads"),
+    (409, "", ResponseKind.EXISTS, ConflictError, "already"),
+    (413, "", ResponseKind.REJECTED, FileError, "larger"),
+    (507, "", ResponseKind.REJECTED, NetworkError, "the index failed"),
+    (418, "", ResponseKind.REJECTED, FileError, "rejected the file"),
+    *(
+        (status, "", ResponseKind.RETRY, NetworkError, "server error")
+        for status in (408, 425, 500, 502, 503, 504)
+    ),
+    (429, "", ResponseKind.RETRY, NetworkError, "rate-limiting"),
 ]
 
 
@@ -183,7 +222,9 @@ WORDS_COUNT_WITH = [
 @pytest.mark.parametrize(("words", "ours", "statuses"), WORDS_COUNT_WITH)
 def test_words_decide_only_with_the_statuses_of_a_refusal(words: str, ours: str, statuses: set[int]) -> None:
     """A page of a broken server may hold any words, and a pause must not be taken for a refusal."""
-    asked = {status for status in range(400, 600) if ours in answers.understand(status, words).diagnosis}
+    asked = {
+        status for status in range(400, 600) if ours in answers.classify_response(status, words).diagnosis
+    }
     assert asked - _BY_STATUS_ALONE.get(ours, set()) == statuses - _BY_STATUS_ALONE.get(ours, set())
 
 
@@ -193,12 +234,12 @@ _BY_STATUS_ALONE = {"this name already exists": {409}}
 
 @pytest.mark.parametrize(("status", "words", "kind", "error", "ours"), TABLE)
 def test_every_answer_has_its_diagnosis(
-    status: int, words: str, kind: Kind, error: type[ReleaseError], ours: str
+    status: int, words: str, kind: ResponseKind, error: type[ReleaseError], ours: str
 ) -> None:
-    answer = answers.understand(status, words)
-    assert (answer.kind, answer.error) == (kind, error)
+    answer = answers.classify_response(status, words)
+    assert (answer.kind, answer.error_type) == (kind, error)
     assert ours in answer.diagnosis
-    ended = answer.as_error("x.whl")
+    ended = answer.to_error("x.whl")
     assert type(ended) is error
     assert ended.message.startswith(f"x.whl: {answer.diagnosis} (status {status})")
     assert ended.hint
@@ -405,59 +446,61 @@ def test_all_that_pypi_says_is_told_in_our_words(tmp_path: Path) -> None:
         assert files[name]["outcome"] == "rejected"
         assert ours in said.partition(" (status")[0], said
         assert f'(status {status}); the index said: "{words}"' in said
-        answer = answers.understand(status, words)
-        assert (answer.kind, answer.error) == (Kind.REFUSED, error), said
-        assert answer.as_error(name).hint
+        answer = answers.classify_response(status, words)
+        assert (answer.kind, answer.error_type) == (ResponseKind.REJECTED, error), said
+        assert answer.to_error(name).hint
 
 
-@pytest.mark.parametrize("status", sorted({*range(400, 418), 421, 422, 423, 426, 428, 431, 451} - PASSING))
+@pytest.mark.parametrize(
+    "status", sorted({*range(400, 418), 421, 422, 423, 426, 428, 431, 451} - RETRYABLE_STATUSES)
+)
 def test_a_refusal_is_never_taken_for_a_pause(status: int) -> None:
     """Such a file is posted once: nothing about it will be different the next time."""
     for words in ("", "Bad Request", "something that no rule knows"):
-        assert answers.understand(status, words).kind is not Kind.RETRY
-        assert answers.understand(status, words, {"Retry-After": "1"}).kind is not Kind.RETRY
+        assert answers.classify_response(status, words).kind is not ResponseKind.RETRY
+        assert answers.classify_response(status, words, {"Retry-After": "1"}).kind is not ResponseKind.RETRY
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
 def test_accepted(status: int) -> None:
-    assert answers.understand(status).kind is Kind.ACCEPTED
+    assert answers.classify_response(status).kind is ResponseKind.ACCEPTED
 
 
 @pytest.mark.parametrize(
     ("status", "kind", "ours"),
     [
-        (199, Kind.REFUSED, "the index rejected the file"),
-        (200, Kind.ACCEPTED, ""),
-        (299, Kind.ACCEPTED, ""),
-        (300, Kind.REFUSED, "the upload URL redirects"),
-        (399, Kind.REFUSED, "the upload URL redirects"),
-        (400, Kind.REFUSED, "the index rejected the file"),
-        (499, Kind.REFUSED, "the index rejected the file"),
-        (500, Kind.RETRY, "the index returned a server error"),
-        (505, Kind.REFUSED, "the index failed"),
-        (599, Kind.REFUSED, "the index failed"),
+        (199, ResponseKind.REJECTED, "the index rejected the file"),
+        (200, ResponseKind.ACCEPTED, ""),
+        (299, ResponseKind.ACCEPTED, ""),
+        (300, ResponseKind.REJECTED, "the upload URL redirects"),
+        (399, ResponseKind.REJECTED, "the upload URL redirects"),
+        (400, ResponseKind.REJECTED, "the index rejected the file"),
+        (499, ResponseKind.REJECTED, "the index rejected the file"),
+        (500, ResponseKind.RETRY, "the index returned a server error"),
+        (505, ResponseKind.REJECTED, "the index failed"),
+        (599, ResponseKind.REJECTED, "the index failed"),
     ],
 )
-def test_the_first_and_the_last_status_of_each_class(status: int, kind: Kind, ours: str) -> None:
-    answer = answers.understand(status, url="https://example.com/legacy")
+def test_the_first_and_the_last_status_of_each_class(status: int, kind: ResponseKind, ours: str) -> None:
+    answer = answers.classify_response(status, url="https://example.com/legacy")
     assert answer.kind is kind
     assert answer.diagnosis.startswith(ours)
     assert bool(answer.diagnosis) is bool(ours)
 
 
 def test_without_an_answer_there_is_no_status_to_report() -> None:
-    assert answers.no_answer("it broke").sentence == "it broke"
-    assert answers.no_answer("it broke").kind is Kind.RETRY
-    refused = answers.not_trusted("expired")
-    assert refused.sentence == "cannot verify the TLS certificate of the index (expired)"
-    assert (refused.kind, refused.error) == (Kind.REFUSED, NetworkError)
+    assert answers.missing_response("it broke").summary == "it broke"
+    assert answers.missing_response("it broke").kind is ResponseKind.RETRY
+    refused = answers.untrusted_certificate("expired")
+    assert refused.summary == "cannot verify the TLS certificate of the index (expired)"
+    assert (refused.kind, refused.error_type) == (ResponseKind.REJECTED, NetworkError)
 
 
 def test_only_the_beginning_of_the_words_is_read() -> None:
-    assert answers.server_words(" " * 7_999 + "xy", "", 400) == "x"
-    assert answers.server_words(" " * 8_000 + "xy", "", 400) == ""
-    assert answers.server_words("x" * 400, "", 400) == "x" * 400
-    assert answers.server_words("x" * 401, "", 400) != "x" * 401
+    assert answers.extract_server_message(" " * 7_999 + "xy", "", 400) == "x"
+    assert answers.extract_server_message(" " * 8_000 + "xy", "", 400) == ""
+    assert answers.extract_server_message("x" * 400, "", 400) == "x" * 400
+    assert answers.extract_server_message("x" * 401, "", 400) != "x" * 401
 
 
 @pytest.mark.parametrize("key", ["code", "detail", "message", "error", "errors", "title"])
@@ -465,7 +508,7 @@ def test_every_key_of_json_that_indexes_use(key: str) -> None:
     order = ["code", "detail", "message", "error", "errors", "title"]
     less_telling = {other: other for other in order[order.index(key) + 1 :]}
     body = json.dumps({**less_telling, key: "the words", "other": "no"})
-    assert answers.understand(400, "Bad Request", body=body).words == "the words"
+    assert answers.classify_response(400, "Bad Request", body=body).server_message == "the words"
 
 
 @pytest.mark.parametrize(
@@ -480,8 +523,8 @@ def test_every_key_of_json_that_indexes_use(key: str) -> None:
 )
 def test_redirects_are_not_followed(location: str, ours: str) -> None:
     headers = {"Location": location} if location else {}
-    answer = answers.understand(308, "Permanent Redirect", headers, url="https://example.com/legacy")
-    assert (answer.kind, answer.error) == (Kind.REFUSED, UsageError)
+    answer = answers.classify_response(308, "Permanent Redirect", headers, url="https://example.com/legacy")
+    assert (answer.kind, answer.error_type) == (ResponseKind.REJECTED, UsageError)
     assert ours in answer.diagnosis
 
 
@@ -506,13 +549,13 @@ def test_redirects_are_not_followed(location: str, ours: str) -> None:
     ],
 )
 def test_the_servers_own_words(reason: str, body: str, words: str) -> None:
-    assert answers.server_words(reason, body, 400) == words
+    assert answers.extract_server_message(reason, body, 400) == words
 
 
 def test_the_servers_words_are_harmless() -> None:
-    remember_secret("very-secret")
+    register_secret("very-secret")
     body = "\x1b]0;x\x07 ::error::y https://u:pw@h/ pypi-AgEIcHlwaS5vcmc very-secret " + "z" * 5000
-    words = answers.server_words("", body, 499)
+    words = answers.extract_server_message("", body, 499)
     assert "\x1b" not in words
     assert "::error" not in words
     assert "pw@" not in words
@@ -523,41 +566,41 @@ def test_the_servers_words_are_harmless() -> None:
 
 @pytest.mark.parametrize(("value", "seconds"), [("7", 7.0), ("600", 600.0), ("soon", None), ("", None)])
 def test_retry_after_is_taken_along(value: str, seconds: float | None) -> None:
-    answer = answers.understand(429, "", {"Retry-After": value})
-    assert (answer.kind, answer.retry_after) == (Kind.RETRY, seconds)
+    answer = answers.classify_response(429, "", {"Retry-After": value})
+    assert (answer.kind, answer.retry_after) == (ResponseKind.RETRY, seconds)
 
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_pause_that_is_too_long_is_not_waited_for(status: int) -> None:
-    answer = answers.understand(status, "", {"Retry-After": "3600"})
-    assert (answer.kind, answer.error) == (Kind.REFUSED, NetworkError)
+    answer = answers.classify_response(status, "", {"Retry-After": "3600"})
+    assert (answer.kind, answer.error_type) == (ResponseKind.REJECTED, NetworkError)
     assert "3600 s" in answer.diagnosis
 
 
 # --- trusted publishing ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("code", trusted.REASONS)
+@pytest.mark.parametrize("code", trusted.MINT_ERRORS)
 def test_why_no_token_came(code: str) -> None:
     said = (
         "The token request failed; the index server gave the following reasons:\n\n"
         f"* `{code}`: some words\n* `other`: more \x1b[2J"
     )
-    error = trusted.not_minted("https://index.example/legacy/", said)
-    reason = trusted.REASONS[code]
+    error = trusted.mint_error("https://index.example/legacy/", said)
+    reason = trusted.MINT_ERRORS[code]
     assert error.message == (
         f"trusted publishing with https://index.example/legacy/ failed: {reason.diagnosis} (status 422); "
         f'the index said: "{code}: some words; other: more \\x1b[2J"'
     )
     assert error.hint == reason.hint
-    assert trusted.may_pass(said) is (code == "invalid-reuse-token")
+    assert trusted.is_retryable(said) is (code == "invalid-reuse-token")
 
 
 def test_why_no_token_came_in_other_words() -> None:
-    unknown = trusted.not_minted("https://h/", "The token request failed:\n* `odd`: words")
+    unknown = trusted.mint_error("https://h/", "The token request failed:\n* `odd`: words")
     assert unknown.message.endswith('failed: the index issued no token; the index said: "odd: words"')
-    silent = trusted.not_minted("https://h/", "the index did not answer in time")
+    silent = trusted.mint_error("https://h/", "the index did not answer in time")
     assert silent.message == "trusted publishing with https://h/ failed: the index did not answer in time"
     assert "id-token: write" in silent.hint
-    assert trusted.may_pass("The token-minting request returned invalid JSON")
-    assert not trusted.may_pass("odd")
+    assert trusted.is_retryable("The token-minting request returned invalid JSON")
+    assert not trusted.is_retryable("odd")

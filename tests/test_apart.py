@@ -21,10 +21,10 @@ from click.testing import CliRunner
 
 from tests import wheels
 from wheel_uploader import apart, checks, cli, names, plain, reader, verify
-from wheel_uploader.apart import Apart
-from wheel_uploader.models import Options, Profile, Report, Stage
+from wheel_uploader.apart import InspectionWorker
+from wheel_uploader.models import CheckProfile, Options, Report, Stage
 from wheel_uploader.stages import bringing
-from wheel_uploader.verify import Seen
+from wheel_uploader.verify import InspectionResult
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="looks at processes as POSIX has them")
 FAULTY = wheels.METADATA.format(project="dipy", version="1.11.0").replace(
@@ -35,7 +35,7 @@ FAULTY = wheels.METADATA.format(project="dipy", version="1.11.0").replace(
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """From the first file on."""
-    monkeypatch.setattr(apart, "WORTH", 0)
+    monkeypatch.setattr(apart, "MIN_TOTAL_SIZE", 0)
 
 
 @pytest.fixture
@@ -47,36 +47,36 @@ def files(tmp_path: Path) -> list[Path]:
 
 
 @pytest.fixture
-def helpers() -> Iterator[Apart]:
-    with Apart(Profile.PYPI) as made:
+def helpers() -> Iterator[InspectionWorker]:
+    with InspectionWorker(CheckProfile.PYPI) as made:
         yield made
 
 
-def seen_here(path: Path) -> Seen:
-    return verify.read(
-        names.parse(path.name),
+def seen_here(path: Path) -> InspectionResult:
+    return verify.inspect_file(
+        names.parse_filename(path.name),
         path,
         sha256_of(path),
-        lambda content: checks.inspect(content, profile=Profile.PYPI),
+        lambda content: checks.inspect_content(content, profile=CheckProfile.PYPI),
     )
 
 
-def read(helpers: Apart, path: Path) -> Seen | None:
-    return helpers.read(names.parse(path.name), path, sha256_of(path), wait=True)
+def read(helpers: InspectionWorker, path: Path) -> InspectionResult | None:
+    return helpers.inspect(names.parse_filename(path.name), path, sha256_of(path), wait=True)
 
 
 def sha256_of(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else "0" * 64
 
 
-def test_the_same_is_found(files: list[Path], helpers: Apart) -> None:
+def test_the_same_is_found(files: list[Path], helpers: InspectionWorker) -> None:
     found = [read(helpers, path) for path in files]
     assert found == [seen_here(path) for path in files]
     told = {finding.check for seen in found if seen for finding in seen.inspection.findings}
     assert "metadata/bad-classifier" in told
 
 
-def test_damage_is_found(files: list[Path], helpers: Apart) -> None:
+def test_damage_is_found(files: list[Path], helpers: InspectionWorker) -> None:
     files[0].write_bytes(files[0].read_bytes()[:-30])
     seen = read(helpers, files[0])
     assert seen
@@ -85,14 +85,16 @@ def test_damage_is_found(files: list[Path], helpers: Apart) -> None:
 
 
 def test_where_files_only_have_to_be_whole_they_are_not_judged(files: list[Path]) -> None:
-    with Apart(None) as helpers:
+    with InspectionWorker(None) as helpers:
         seen = read(helpers, files[-1])
     assert seen
     assert not seen.inspection.findings
     assert seen.inspection.summary is None
 
 
-def test_a_path_of_any_kind(files: list[Path], helpers: Apart, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_path_of_any_kind(
+    files: list[Path], helpers: InspectionWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = files[0].parent / "with blanks, \u00fc and\n a line end"
     folder.mkdir()
     moved = files[0].rename(folder / files[0].name)
@@ -101,7 +103,9 @@ def test_a_path_of_any_kind(files: list[Path], helpers: Apart, monkeypatch: pyte
     assert read(helpers, Path(moved.name)) == seen_here(moved)
 
 
-def test_what_cannot_be_read_is_for_this_process_to_tell(files: list[Path], helpers: Apart) -> None:
+def test_what_cannot_be_read_is_for_this_process_to_tell(
+    files: list[Path], helpers: InspectionWorker
+) -> None:
     assert read(helpers, files[0].with_name("absent-1.0-py3-none-any.whl")) is None
     assert read(helpers, files[0]) == seen_here(files[0])
 
@@ -132,17 +136,17 @@ def test_a_process_that_fails_is_not_asked_again(
 ) -> None:
     begun = tmp_path / "begun"
     program(tmp_path, monkeypatch, f"open({str(begun)!r}, 'a').write('x')\n{text}")
-    with Apart(Profile.PYPI) as helpers:
+    with InspectionWorker(CheckProfile.PYPI) as helpers:
         assert [read(helpers, path) for path in files[:3]] == [None, None, None]
     assert begun.read_text() == "x"
 
 
 def test_while_it_is_busy_files_are_read_here_or_wait(files: list[Path], tmp_path: Path) -> None:
     for wait in (False, True):
-        with Apart(Profile.PYPI) as helpers, ThreadPoolExecutor(1) as pool:
+        with InspectionWorker(CheckProfile.PYPI) as helpers, ThreadPoolExecutor(1) as pool:
             assert helpers._lock.acquire(timeout=5)
             asked = pool.submit(
-                helpers.read, names.parse(files[0].name), files[0], sha256_of(files[0]), wait=wait
+                helpers.inspect, names.parse_filename(files[0].name), files[0], sha256_of(files[0]), wait=wait
             )
             if not wait:
                 assert asked.result(timeout=20) is None
@@ -152,7 +156,7 @@ def test_while_it_is_busy_files_are_read_here_or_wait(files: list[Path], tmp_pat
 
 def test_a_machine_that_starts_no_processes(files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/nonexistent/python")
-    with Apart(Profile.PYPI) as helpers:
+    with InspectionWorker(CheckProfile.PYPI) as helpers:
         assert read(helpers, files[0]) is None
 
 
@@ -168,18 +172,18 @@ def run(folder: Path, *options: str) -> list[dict[str, object]]:
 def test_a_run_finds_the_same_with_them_and_without(
     files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
-    monkeypatch.setattr(apart, "WORTH", 1 << 40)
+    monkeypatch.setattr(apart, "MIN_TOTAL_SIZE", 1 << 40)
     plainly = run(files[0].parent)
     asked: list[object] = []
-    real = Apart.read
+    real = InspectionWorker.inspect
 
-    def noted(self: Apart, *arguments: object, wait: bool) -> Seen | None:
+    def noted(self: InspectionWorker, *arguments: object, wait: bool) -> InspectionResult | None:
         asked.append(arguments)
         return real(self, *arguments, wait=wait)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(apart, "WORTH", 0)
+    monkeypatch.setattr(apart, "MIN_TOTAL_SIZE", 0)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
-    monkeypatch.setattr(Apart, "read", noted)
+    monkeypatch.setattr(InspectionWorker, "read", noted)
     if text:
         program(tmp_path, monkeypatch, text)
     assert run(files[0].parent) == plainly
@@ -187,20 +191,20 @@ def test_a_run_finds_the_same_with_them_and_without(
 
 
 def test_small_releases_begin_none(files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Apart, "_start", lambda _: pytest.fail("a process was begun"))
-    monkeypatch.setattr(apart, "WORTH", sum(path.stat().st_size for path in files) + 1)
+    monkeypatch.setattr(InspectionWorker, "_start", lambda _: pytest.fail("a process was begun"))
+    monkeypatch.setattr(apart, "MIN_TOTAL_SIZE", sum(path.stat().st_size for path in files) + 1)
     run(files[0].parent)
 
 
 def test_a_machine_with_one_core_begins_none(files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Apart, "_start", lambda _: pytest.fail("a process was begun"))
+    monkeypatch.setattr(InspectionWorker, "_start", lambda _: pytest.fail("a process was begun"))
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0}, raising=False)
     run(files[0].parent)
 
 
 def test_the_first_are_read_here(files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(apart, "WORTH", files[0].stat().st_size + 1)
-    with Apart(Profile.PYPI) as helpers:
+    monkeypatch.setattr(apart, "MIN_TOTAL_SIZE", files[0].stat().st_size + 1)
+    with InspectionWorker(CheckProfile.PYPI) as helpers:
         assert read(helpers, files[0]) is None
         assert read(helpers, files[1]) == seen_here(files[1])
 
@@ -217,7 +221,7 @@ def test_secrets_are_not_in_its_environment(
     program(
         tmp_path, monkeypatch, f"import os, sys; open({str(told)!r}, 'w').write(repr((os.environ, sys.argv)))"
     )
-    with Apart(Profile.PYPI) as helpers:
+    with InspectionWorker(CheckProfile.PYPI) as helpers:
         read(helpers, files[0])
     assert "PYTHONPATH" in told.read_text()
     assert "hunter2" not in told.read_text()
@@ -236,7 +240,7 @@ def test_it_ends_with_the_run(files: list[Path], tmp_path: Path, monkeypatch: py
     told = tmp_path / "pid"
     program(tmp_path, monkeypatch, f"import os, time; open({str(told)!r}, 'w').write(str(os.getpid()))\n"
             "print('{}', flush=True); time.sleep(600)")  # fmt: skip
-    with Apart(Profile.PYPI) as helpers:
+    with InspectionWorker(CheckProfile.PYPI) as helpers:
         assert read(helpers, files[0]) is None
         assert is_there(int(told.read_text()))
     assert not is_there(int(told.read_text()))
@@ -246,8 +250,8 @@ def test_it_ends_with_the_run(files: list[Path], tmp_path: Path, monkeypatch: py
 def test_it_ends_when_the_run_is_killed(files: list[Path]) -> None:
     script = (
         "import sys, time; from pathlib import Path; from wheel_uploader import apart, names; "
-        "helpers = apart.Apart(None); path = Path(sys.argv[1]); apart.WORTH = 0; "
-        "helpers.read(names.parse(path.name), path, sys.argv[2], wait=True); "
+        "helpers = apart.InspectionWorker(None); path = Path(sys.argv[1]); apart.MIN_TOTAL_SIZE = 0; "
+        "helpers.read(names.parse_filename(path.name), path, sys.argv[2], wait=True); "
         "print(helpers._process.pid, flush=True); time.sleep(600)"
     )
     with subprocess.Popen(
@@ -270,11 +274,11 @@ def test_a_line_in_and_a_line_out(files: list[Path]) -> None:
     asked = [json.dumps([path.name, str(path), sha256_of(path)]).encode() for path in files]
     asked.insert(1, json.dumps(["absent-1.0-py3-none-any.whl", "/nonexistent", "0" * 64]).encode())
     answers = io.BytesIO()
-    reader.serve(asked, answers, Profile.PYPI)
+    reader.serve_requests(asked, answers, CheckProfile.PYPI)
     told = [json.loads(line) for line in answers.getvalue().splitlines()]
     assert told.pop(1) == {}
-    names_of = [names.parse(path.name) for path in files]
-    assert [plain.seen(each, name) for each, name in zip(told, names_of, strict=True)] == [
+    names_of = [names.parse_filename(path.name) for path in files]
+    assert [plain.from_json(each, name) for each, name in zip(told, names_of, strict=True)] == [
         seen_here(path) for path in files
     ]
 
@@ -301,12 +305,12 @@ def test_what_a_library_prints_is_no_answer(files: list[Path]) -> None:
     ("usable", "cores", "until", "count", "rules"),
     [
         ({0}, 8, Stage.CHECK, 2, None),
-        ({0, 1}, 1, Stage.CHECK, 2, [Profile.ANY]),
+        ({0, 1}, 1, Stage.CHECK, 2, [CheckProfile.ANY]),
         ({0, 1}, 1, Stage.CHECK, 1, None),
         ({0, 1}, 1, Stage.DOWNLOAD, 2, [None]),
         (None, 1, Stage.CHECK, 2, None),
         (None, None, Stage.CHECK, 2, None),
-        (None, 2, Stage.CHECK, 2, [Profile.ANY]),
+        (None, 2, Stage.CHECK, 2, [CheckProfile.ANY]),
     ],
 )
 def test_several_files_are_read_apart_if_this_process_may_use_two_cores(
@@ -315,16 +319,16 @@ def test_several_files_are_read_apart_if_this_process_may_use_two_cores(
     cores: int | None,
     until: Stage,
     count: int,
-    rules: list[Profile | None] | None,
+    rules: list[CheckProfile | None] | None,
 ) -> None:
-    made: list[Profile | None] = []
-    monkeypatch.setattr(bringing, "Apart", made.append)
+    made: list[CheckProfile | None] = []
+    monkeypatch.setattr(bringing, "InspectionWorker", made.append)
     monkeypatch.setattr(os, "cpu_count", lambda: cores)
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     if usable:
         monkeypatch.setattr(os, "sched_getaffinity", lambda _: usable, raising=False)
     options = Options(project="dipy", version="1.11.0", urls=("staged",), until=until)
-    job = mock.Mock(selection=mock.Mock(files=range(count)), report=Report(options, profile=Profile.ANY))
+    job = mock.Mock(selection=mock.Mock(files=range(count)), report=Report(options, profile=CheckProfile.ANY))
     bringing._make_worker(job)
     assert made == (rules or [])
 
@@ -342,4 +346,4 @@ def test_several_files_are_read_apart_if_this_process_may_use_two_cores(
 )
 def test_files_of_this_machine_are_checked_in_place(fields: dict[str, Any], in_place: bool) -> None:
     known = {"project": "dipy", "version": "1.11.0", "urls": ("staged",), "until": Stage.CHECK, **fields}
-    assert bringing.is_in_place(Options(**known)) is in_place
+    assert bringing.checks_in_place(Options(**known)) is in_place

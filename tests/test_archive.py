@@ -23,26 +23,26 @@ from wheel_uploader.models import SdistContent, WheelContent
 
 
 def read(path: Path) -> WheelContent | SdistContent:
-    return archive.read(path, names.parse(path.name))
+    return archive.read_archive(path, names.parse_filename(path.name))
 
 
 def test_a_good_release_is_whole(tmp_path: Path) -> None:
     for path in make_release(tmp_path):
         found = read(path)
-        assert archive.damage(found) == ()
+        assert archive.describe_damage(found) == ()
         assert found.size == path.stat().st_size
-        assert found.readable
+        assert found.is_readable
 
 
 def test_a_wheel_gives_what_checks_and_index_need(tmp_path: Path) -> None:
     found = read(make_wheel(tmp_path, files={"dipy/x.so": b"\x7fELF" + bytes(1000), "LICENSE": b"free"}))
     assert isinstance(found, WheelContent)
-    assert set(found.kept) == {f"{DIST_INFO}/{name}" for name in ("METADATA", "WHEEL", "RECORD")}
-    assert found.pkginfo is not None
-    assert found.pkginfo["name"] == ("dipy",)
+    assert set(found.retained_members) == {f"{DIST_INFO}/{name}" for name in ("METADATA", "WHEEL", "RECORD")}
+    assert found.pkginfo_metadata is not None
+    assert found.pkginfo_metadata["name"] == ("dipy",)
     assert found.pkginfo_source == f"{DIST_INFO}/METADATA"
     native = found.members[1]
-    assert (native.name, native.head[:4], len(native.head)) == ("dipy/x.so", b"\x7fELF", 64)
+    assert (native.name, native.first_bytes[:4], len(native.first_bytes)) == ("dipy/x.so", b"\x7fELF", 64)
     assert native.size == native.actual_size == 1004
     assert found.unpacked_size == sum(member.size for member in found.members)
 
@@ -78,13 +78,13 @@ def test_a_wheel_gives_what_checks_and_index_need(tmp_path: Path) -> None:
     ],
 )
 def test_damage_is_told_in_a_sentence(data: bytes, sentence: str) -> None:
-    assert archive.damage(content(data)) == (sentence,)
+    assert archive.describe_damage(content(data)) == (sentence,)
 
 
 def test_a_flipped_bit_is_damage_of_one_member() -> None:
     stored = Raw(b"dipy/__init__.py", b"__version__ = '1.11.0'\n", method=0)
     data = zipped([stored, *raws()[1:]]).replace(b"__version__ = '1", b"__version__ = '2")
-    crc, digest = archive.damage(content(data))
+    crc, digest = archive.describe_damage(content(data))
     assert crc.startswith("dipy/__init__.py: its CRC is ")
     assert digest.startswith("dipy/__init__.py: its sha256 is ")
 
@@ -92,22 +92,22 @@ def test_a_flipped_bit_is_damage_of_one_member() -> None:
 def test_another_hash_or_size_in_record_is_damage() -> None:
     members = raws()
     members[0] = Raw(members[0].name, b"other")
-    size, digest = archive.damage(content(zipped(members)))
+    size, digest = archive.describe_damage(content(zipped(members)))
     assert size == "dipy/__init__.py: it has 5 bytes, but RECORD lists 23"
     assert digest.startswith("dipy/__init__.py: its sha256 is ")
 
 
 def test_what_a_builder_may_have_done_is_no_damage() -> None:
-    assert archive.damage(content(wheel_bytes(without=(f"{DIST_INFO}/RECORD",)))) == ()
-    assert archive.damage(content(zip_bytes({"readme": b""}))) == ()
-    assert archive.damage(content(zipped([*raws(), Raw(b"unlisted", b"")]))) == ()
+    assert archive.describe_damage(content(wheel_bytes(without=(f"{DIST_INFO}/RECORD",)))) == ()
+    assert archive.describe_damage(content(zip_bytes({"readme": b""}))) == ()
+    assert archive.describe_damage(content(zipped([*raws(), Raw(b"unlisted", b"")]))) == ()
 
 
 def test_much_damage_is_cut_short_and_printable() -> None:
     members = raws()
     rows = "".join(f"dipy/{n}\x1b[31m,sha256=,1\n" for n in range(100)).encode()
     members[-1] = Raw(members[-1].name, members[-1].data + rows)
-    told = archive.damage(content(zipped(members)))
+    told = archive.describe_damage(content(zipped(members)))
     assert len(told) == 21
     assert told[-1] == "and 80 more"
     assert told[0] == "dipy/0\\x1b[31m: it is listed in RECORD but missing"
@@ -126,7 +126,7 @@ def test_much_damage_is_cut_short_and_printable() -> None:
     ids=range(6),
 )
 def test_damage_of_an_sdist_is_told_in_a_sentence(data: bytes, sentence: str) -> None:
-    [told] = archive.damage(content(data, SDIST))
+    [told] = archive.describe_damage(content(data, SDIST))
     assert told.startswith(sentence)
 
 
@@ -148,7 +148,7 @@ def test_a_disk_that_fails_under_way_is_no_damage(data: bytes) -> None:
             return super().read(size)
 
     stream = cast(BinaryIO, Failing(data))
-    wheel, sdist = names.parse("dipy-1.11.0-py3-none-any.whl"), names.parse(SDIST)
+    wheel, sdist = names.parse_filename("dipy-1.11.0-py3-none-any.whl"), names.parse_filename(SDIST)
     with pytest.raises(OSError, match="Input/output error"):
         if data.startswith(b"PK"):
             archive.read_wheel(stream, len(data), wheel)  # type: ignore[arg-type]
@@ -232,12 +232,12 @@ def test_hostile_bytes_cost_neither_time_nor_memory(kind: str, tmp_path: Path) -
         from tests import pace
         from wheel_uploader import archive, checks, names
         from wheel_uploader.models import Profile
-        checks.run([], profile=Profile.PYPI)
+        checks.check_contents([], profile=Profile.PYPI)
         from packaging import metadata
         started = time.process_time()
-        content = archive.read(Path(sys.argv[1]), names.parse({filename!r}))
-        found = checks.run([content], profile=Profile.PYPI)
-        damage = archive.damage(content)
+        content = archive.read_archive(Path(sys.argv[1]), names.parse_filename({filename!r}))
+        found = checks.check_contents([content], profile=Profile.PYPI)
+        damage = archive.describe_damage(content)
         seconds = time.process_time() - started
         # Not ru_maxrss, which begins with the memory of the process that started this one.
         status = Path("/proc/self/status").read_text().splitlines()
@@ -258,8 +258,8 @@ def test_hostile_bytes_cost_neither_time_nor_memory(kind: str, tmp_path: Path) -
 
 
 def test_too_many_members_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tarwalk, "MAX_MEMBERS", 3)
+    monkeypatch.setattr(tarwalk, "MAX_TAR_MEMBERS", 3)
     assert ids(findings(sdist_bytes(files={"a": b"", "b": b""}), SDIST)) == {"sdist/bomb"}
-    monkeypatch.setattr(zipwalk, "MAX_MEMBERS", 3)
+    monkeypatch.setattr(zipwalk, "MAX_ZIP_MEMBERS", 3)
     lying = zipped(raws(), end={"count": 2})
-    assert archive.damage(content(lying)) == ("its central directory has more than 3 records",)
+    assert archive.describe_damage(content(lying)) == ("its central directory has more than 3 records",)

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from tests.wheels import sdist_bytes, wheel_bytes
 from tests.zips import SDIST, WHEEL, Raw, content, raws, zipped
 from wheel_uploader import archive, checks
-from wheel_uploader.archive.repeats import Repeats
+from wheel_uploader.archive.repeats import MemberCache
 from wheel_uploader.checks import core_metadata
-from wheel_uploader.models import Profile, SdistContent, Severity, WheelContent
+from wheel_uploader.models import CheckProfile, SdistContent, Severity, WheelContent
 
 STORED = Raw(b"dipy/stored.bin", bytes(range(64)), method=0)
 WHEELS = (
@@ -74,7 +74,7 @@ def mutated(draw: st.DrawFn, whole: tuple[bytes, ...]) -> bytes:
 
 
 #: Knows the members of the whole wheels, and comes to know those of every mutated one.
-KNOWN = Repeats()
+KNOWN = MemberCache()
 for whole in WHEELS:
     content(whole, WHEEL, KNOWN)
 
@@ -83,8 +83,8 @@ def judged(data: bytes, filename: str) -> tuple[WheelContent | SdistContent, set
     """What the pass found, and the errors that the checks name."""
     found = content(data, filename)
     assert content(data, filename, KNOWN) == found
-    archive.damage(found)
-    errors = checks.run([found], profile=Profile.PYPI)
+    archive.describe_damage(found)
+    errors = checks.check_contents([found], profile=CheckProfile.PYPI)
     return found, {finding.check for finding in errors if finding.severity is Severity.ERROR}
 
 
@@ -195,17 +195,17 @@ VALUES = st.one_of(
 def test_any_metadata_is_judged(headers: list[tuple[str, str]], body: str) -> None:
     lines = "".join(f"{name}: {value}\n" for name, value in headers)
     data = f"{lines}Description-Content-Type: text/plain\n\n{body}".encode("utf-8", "surrogatepass")
-    core_metadata.parse.cache_clear()
+    core_metadata.parse_core_metadata.cache_clear()
     found = content(wheel_bytes())
-    kept = {**found.kept, "dipy-1.11.0.dist-info/METADATA": data}
+    kept = {**found.retained_members, "dipy-1.11.0.dist-info/METADATA": data}
     object.__setattr__(found, "kept", kept)
-    checks.run([found], profile=Profile.PYPI)
+    checks.check_contents([found], profile=CheckProfile.PYPI)
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=300), st.sampled_from(["RECORD", "WHEEL", "entry_points.txt"]))
 def test_any_file_of_dist_info_is_judged(data: bytes, name: str) -> None:
     found = content(wheel_bytes())
-    object.__setattr__(found, "kept", {**found.kept, f"dipy-1.11.0.dist-info/{name}": data})
-    checks.run([found], profile=Profile.PYPI)
-    archive.damage(found)
+    object.__setattr__(found, "kept", {**found.retained_members, f"dipy-1.11.0.dist-info/{name}": data})
+    checks.check_contents([found], profile=CheckProfile.PYPI)
+    archive.describe_damage(found)

@@ -13,21 +13,23 @@ import pytest
 import zlib_ng.zlib_ng
 
 from wheel_uploader.archive import inflate
-from wheel_uploader.archive.ziprecords import Entry
+from wheel_uploader.archive.ziprecords import ZipEntry
 
 #: Bytes read at a time: the end of a stream then falls on every place in a piece.
-PIECES = (1, 7, 64, inflate.CHUNK)
+PIECES = (1, 7, 64, inflate.CHUNK_SIZE)
 
 
 def outcome(
     codec: ModuleType, packed: bytes, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[object, ...]:
-    monkeypatch.setattr(inflate, "codec", codec)
+    monkeypatch.setattr(inflate, "zlib_module", codec)
     try:
-        found = inflate.unpack(
-            io.BytesIO(packed), Entry("a", b"a", 0, 8, 0, len(packed), size, 0, 0, data=0), keep=True
+        found = inflate.decompress_member(
+            io.BytesIO(packed),
+            ZipEntry("a", b"a", 0, 8, 0, len(packed), size, 0, 0, data_offset=0),
+            keep=True,
         )
-    except inflate.Damaged as error:
+    except inflate.CorruptMember as error:
         # What each says of a damaged block differs; where streams end is said by us.
         return error.kind, "" if "decompressed" in str(error) else str(error)
     return found.size, found.crc, found.sha256, found.data
@@ -60,7 +62,7 @@ def test_both_libraries_agree_on_every_stream(monkeypatch: pytest.MonkeyPatch) -
     kinds = set()
     for number in range(3000):
         packed, size = streams(chance)
-        monkeypatch.setattr(inflate, "CHUNK", PIECES[number % len(PIECES)])
+        monkeypatch.setattr(inflate, "CHUNK_SIZE", PIECES[number % len(PIECES)])
         theirs = outcome(zlib, packed, size, monkeypatch)
         assert outcome(zlib_ng.zlib_ng, packed, size, monkeypatch) == theirs, (packed, size)
         kinds.add(theirs[0] if isinstance(theirs[0], str) else "whole")
@@ -70,6 +72,6 @@ def test_both_libraries_agree_on_every_stream(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize("there", [True, False])
 def test_the_faster_one_is_taken_where_it_is_installed(there: bool) -> None:
     hidden = "" if there else "sys.modules['zlib_ng'] = None;"
-    script = f"import sys; {hidden} from wheel_uploader.archive import inflate; print(inflate.codec.__name__)"
+    script = f"import sys; {hidden} from wheel_uploader.archive import inflate; print(inflate.zlib_module.__name__)"
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == ("zlib_ng.zlib_ng" if there else "zlib")

@@ -13,8 +13,8 @@ from tests.wheels import wheel_bytes, wheel_filename
 from tests.zips import Raw, content, deflated, raws, zipped
 from wheel_uploader import archive
 from wheel_uploader.archive import inflate, repeats
-from wheel_uploader.archive.repeats import Busy, Key, Known, Repeats
-from wheel_uploader.memo import remembers
+from wheel_uploader.archive.repeats import CachedMember, InProgress, MemberCache, MemberKey
+from wheel_uploader.memo import cached_for_short_strings
 from wheel_uploader.models import WheelContent
 
 TAGS = ("cp310-cp310-manylinux_2_17_x86_64", "cp311-cp311-manylinux_2_17_x86_64")
@@ -26,7 +26,7 @@ def wheel(tag: str, own: bytes = b"") -> bytes:
     return wheel_bytes(tag=tag, files=files)
 
 
-def read(data: bytes, tag: str, known: Repeats | None = None) -> WheelContent:
+def read(data: bytes, tag: str, known: MemberCache | None = None) -> WheelContent:
     found = content(data, wheel_filename("dipy", "1.11.0", tag), known)
     assert isinstance(found, WheelContent)
     return found
@@ -35,25 +35,25 @@ def read(data: bytes, tag: str, known: Repeats | None = None) -> WheelContent:
 @pytest.fixture
 def unpacked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the members that were unpacked, in order."""
-    real, told = inflate.unpack, []
+    real, told = inflate.decompress_member, []
 
     def unpack(stream: object, entry: object, **options: object) -> object:
         told.append(entry.name)  # type: ignore[attr-defined]
         return real(stream, entry, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(inflate, "unpack", unpack)
+    monkeypatch.setattr(inflate, "decompress_member", unpack)
     return told
 
 
 def test_what_two_wheels_have_alike_is_unpacked_once(unpacked: list[str]) -> None:
-    known = Repeats()
+    known = MemberCache()
     first, second = (wheel(tag, own=tag.encode()) for tag in TAGS)
     assert read(first, TAGS[0], known) == read(first, TAGS[0])
     unpacked.clear()
     found = read(second, TAGS[1], known)
     assert [name for name in unpacked if ".dist-info/" not in name] == ["dipy/own.py"]
     assert found == read(second, TAGS[1])
-    assert [facts.member for facts in found.natives] == ["dipy.libs/libgomp.so.1"]
+    assert [facts.member for facts in found.binaries] == ["dipy.libs/libgomp.so.1"]
 
 
 def with_library(**changes: object) -> bytes:
@@ -79,7 +79,7 @@ PACKED = deflated(LIBRARY)
     ],
 )
 def test_another_member_is_not_taken_for_it(changes: dict[str, object]) -> None:
-    known = Repeats()
+    known = MemberCache()
     good = content(with_library(), known=known)
     data = with_library(**changes)
     found = content(data, known=known)
@@ -89,14 +89,14 @@ def test_another_member_is_not_taken_for_it(changes: dict[str, object]) -> None:
 
 
 def test_what_is_wrong_with_a_member_is_told_of_each_wheel() -> None:
-    known = Repeats()
+    known = MemberCache()
     data = with_library(both={"crc": 1})
     for _ in range(2):
-        assert {fact.kind for fact in content(data, known=known).facts} == {"bad-crc"}
+        assert {fact.kind for fact in content(data, known=known).anomalies} == {"bad-crc"}
 
 
 def test_python_symbols_are_read_where_the_stable_abi_is_promised() -> None:
-    known = Repeats()
+    known = MemberCache()
     extended = {"dipy/core.abi3.so": LIBRARY}
     for tag in ("cp311-cp311-manylinux_2_17_x86_64", "cp39-abi3-manylinux_2_17_x86_64"):
         data = wheel_bytes(tag=tag, files=extended)
@@ -106,18 +106,18 @@ def test_python_symbols_are_read_where_the_stable_abi_is_promised() -> None:
 # --- by several threads ----------------------------------------------------------------------------
 
 
-def key_of(member: str, data: bytes, tag: str, monkeypatch: pytest.MonkeyPatch) -> Key:
+def key_of(member: str, data: bytes, tag: str, monkeypatch: pytest.MonkeyPatch) -> MemberKey:
     """What stands for ``member`` in a Repeats."""
-    real, keys = repeats.key, {}
+    real, keys = repeats.compute_member_key, {}
 
-    def key(stream: object, entry: object, *, symbols: bool) -> Key:
+    def key(stream: object, entry: object, *, symbols: bool) -> MemberKey:
         made = real(stream, entry, symbols=symbols)  # type: ignore[arg-type]
         keys[entry.name] = made  # type: ignore[attr-defined]
         return made
 
     with monkeypatch.context() as patched:
-        patched.setattr(repeats, "key", key)
-        read(data, tag, Repeats())
+        patched.setattr(repeats, "compute_member_key", key)
+        read(data, tag, MemberCache())
     return keys[member]
 
 
@@ -133,25 +133,25 @@ def test_what_another_thread_is_unpacking_is_waited_for_last(
     data = wheel(TAGS[0])
     whole = read(data, TAGS[0])
     key = key_of("dipy/__init__.py", data, TAGS[0], monkeypatch)
-    known, waits = Repeats(), threading.Event()
-    real = known.claim
+    known, waits = MemberCache(), threading.Event()
+    real = known.get_or_claim
 
-    def claim(key: Key, *, patient: bool) -> Known | None:
+    def claim(key: MemberKey, *, patient: bool) -> CachedMember | None:
         if patient:
             waits.set()
-        return real(key, patient=patient)
+        return real(key, wait=patient)
 
-    monkeypatch.setattr(known, "claim", claim)
-    assert known.claim(key, patient=False) is None
-    with pytest.raises(Busy):
-        known.claim(key, patient=False)
+    monkeypatch.setattr(known, "get_or_claim", claim)
+    assert known.get_or_claim(key, wait=False) is None
+    with pytest.raises(InProgress):
+        known.get_or_claim(key, wait=False)
     unpacked.clear()
     result = in_a_thread(lambda: read(data, TAGS[0], known))
     assert waits.wait(20)
     assert {"dipy/own.py", "dipy.libs/libgomp.so.1"} <= set(unpacked)
     assert "dipy/__init__.py" not in unpacked
     mine = next(member for member in whole.members if member.name == "dipy/__init__.py")
-    known.release(key, Known(mine, None) if comes_to_something else None)
+    known.release(key, CachedMember(mine, None) if comes_to_something else None)
     assert result() == whole
     assert ("dipy/__init__.py" in unpacked) is not comes_to_something
 
@@ -162,18 +162,18 @@ def test_what_is_told_does_not_depend_on_which_thread_was_first(monkeypatch: pyt
     data = zipped([*raws(), *members])
     whole = read(data, TAGS[0])
     key = key_of("dipy/m1.so", data, TAGS[0], monkeypatch)
-    known = Repeats()
-    known.claim(key, patient=False)
+    known = MemberCache()
+    known.get_or_claim(key, wait=False)
     result = in_a_thread(lambda: read(data, TAGS[0], known))
     threading.Timer(0.1, known.release, (key, None)).start()
     assert result() == whole
-    assert [fact.member for fact in whole.facts] == [f"dipy/m{at}.so" for at in range(4)]
+    assert [fact.member for fact in whole.anomalies] == [f"dipy/m{at}.so" for at in range(4)]
 
 
 def test_a_crash_leaves_no_claim_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    data, known = wheel(TAGS[0]), Repeats()
+    data, known = wheel(TAGS[0]), MemberCache()
     with monkeypatch.context() as patched:
-        patched.setattr(inflate, "unpack", lambda *_, **__: 1 / 0)
+        patched.setattr(inflate, "decompress_member", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             read(data, TAGS[0], known)
     assert read(data, TAGS[0], known) == read(data, TAGS[0])
@@ -181,7 +181,7 @@ def test_a_crash_leaves_no_claim_behind(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_many_threads_on_wheels_that_are_alike(unpacked: list[str]) -> None:
     data = [wheel(tag, own=bytes([number])) for number in range(8) for tag in TAGS]
-    known = Repeats()
+    known = MemberCache()
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda each: read(each, TAGS[0], known), data))
     assert unpacked.count("dipy.libs/libgomp.so.1") == 1
@@ -193,7 +193,7 @@ def test_many_threads_on_wheels_that_are_alike(unpacked: list[str]) -> None:
 
 def test_there_is_an_end_to_what_is_remembered(monkeypatch: pytest.MonkeyPatch, unpacked: list[str]) -> None:
     monkeypatch.setattr(repeats, "_MAX_MEMORY", 3 * repeats._MEMORY_PER_MEMBER)
-    known, data = Repeats(), wheel(TAGS[0])
+    known, data = MemberCache(), wheel(TAGS[0])
     whole = read(data, TAGS[0])
     assert read(data, TAGS[0], known) == whole
     unpacked.clear()
@@ -205,7 +205,7 @@ def test_there_is_an_end_to_what_is_remembered(monkeypatch: pytest.MonkeyPatch, 
 def test_answers_about_short_texts_are_remembered_and_long_ones_are_not() -> None:
     asked: list[str] = []
 
-    @remembers
+    @cached_for_short_strings
     def length(text: str) -> int:
         """How long it is."""
         asked.append(text)
@@ -218,11 +218,11 @@ def test_answers_about_short_texts_are_remembered_and_long_ones_are_not() -> Non
 
 
 def test_damage_of_one_wheel_is_not_hidden_by_a_sound_one() -> None:
-    known = Repeats()
+    known = MemberCache()
     good = wheel(TAGS[0])
     spoiled = bytearray(good)
     at = good.index(b"dipy/__init__.py") + len(b"dipy/__init__.py") + 3
     spoiled[at] ^= 0xFF
-    assert not archive.damage(read(good, TAGS[0], known))
-    assert archive.damage(read(bytes(spoiled), TAGS[0], known))
+    assert not archive.describe_damage(read(good, TAGS[0], known))
+    assert archive.describe_damage(read(bytes(spoiled), TAGS[0], known))
     assert read(good, TAGS[0], known) == read(good, TAGS[0])

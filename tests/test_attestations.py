@@ -103,7 +103,7 @@ def ci(sigstore: Sigstore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
         # The root of trust is on this machine: where it comes from cannot be asked here.
         production = functools.partial(ClientTrustConfig.production, offline=True)
         monkeypatch.setattr(ClientTrustConfig, "production", production)
-        monkeypatch.setattr(retry, "pause_after", lambda error, attempt: 0.0)
+        monkeypatch.setattr(retry, "compute_backoff", lambda error, attempt: 0.0)
         yield made
 
 
@@ -678,7 +678,7 @@ def test_a_sigstore_that_says_nothing(pypi: PyPI, ci: Services, monkeypatch: pyt
     from wheel_uploader.attest import notary
 
     ci.script = [None, None, None, "silence"]
-    monkeypatch.setattr(notary, "LIMIT", 2.0)
+    monkeypatch.setattr(notary, "ATTEMPT_TIMEOUT", 2.0)
     result, _ = staged({WHEEL: FILES[WHEEL]}, *pypi.options, "--attest", "-v")
     ci.over.set()
     assert (result.exit_code, pypi.sent) == (0, {WHEEL: [PUBLISH]})
@@ -791,4 +791,4 @@ def test_a_root_of_trust_that_cannot_be_kept(
 
 
 def test_the_extra_is_here() -> None:
-    assert attest.is_installed()
+    assert attest.is_attestation_extra_installed()

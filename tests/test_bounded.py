@@ -16,34 +16,34 @@ from wheel_uploader.waiting import parse_duration
 
 #: What ``int`` accepts and a number from outside must not be: other scripts, signs, separators, spaces.
 LENIENT = ("１２", "١٢", "1_000", "+5", " 5", "5 ", "5\n", "-1", "1e3", "0x10", "1.0", "²", "", "\0" + "5")
-BEYOND = bounded.MAX_SIZE + 1
+BEYOND = bounded.MAX_FILE_SIZE + 1
 
 
 @pytest.mark.parametrize("text", LENIENT)
 def test_only_ascii_digits_are_a_whole_number(text: str) -> None:
     assert not bounded.is_whole_number(text)
-    assert bounded.digits(text) is None
-    assert bounded.whole_number(text, 10**30) is None
-    assert bounded.listed_size_text(text) == (None, "")
+    assert bounded.parse_digits(text) is None
+    assert bounded.parse_whole_number(text, 10**30) is None
+    assert bounded.parse_listed_size_text(text) == (None, "")
 
 
 def test_digits_are_read_up_to_the_limit() -> None:
-    assert bounded.whole_number("0", 0) == 0
-    assert bounded.whole_number("007", 7) == 7
-    assert bounded.whole_number("8", 7) is None
+    assert bounded.parse_whole_number("0", 0) == 0
+    assert bounded.parse_whole_number("007", 7) == 7
+    assert bounded.parse_whole_number("8", 7) is None
 
 
 @pytest.mark.parametrize("count", [41, 640, 641, 4300, 4301, 5000])
 def test_any_count_of_digits_is_a_number_beyond_every_limit(count: int) -> None:
     text = "9" * count
-    assert bounded.digits(text) == 10**40
-    assert bounded.whole_number(text, bounded.MAX_SIZE) is None
-    assert bounded.listed_size_text(text).excess
+    assert bounded.parse_digits(text) == 10**40
+    assert bounded.parse_whole_number(text, bounded.MAX_FILE_SIZE) is None
+    assert bounded.parse_listed_size_text(text).rejection_reason
 
 
 @pytest.mark.parametrize("text", ["-0", "-7", "7", "-" + "9" * 400, "9" * 4300])
 def test_a_whole_number_of_json_keeps_its_sign(text: str) -> None:
-    number = bounded.integer(text)
+    number = bounded.parse_json_integer(text)
     assert number == 0 if text == "-0" else (number < 0) == text.startswith("-")
     assert abs(number) <= 10**40
 
@@ -51,31 +51,31 @@ def test_a_whole_number_of_json_keeps_its_sign(text: str) -> None:
 @pytest.mark.parametrize("text", ["9" * 5000, "", "-", "--1", "１２", "1_000", "+5", " 5"])
 def test_what_is_no_whole_number_of_json_is_a_value_error(text: str) -> None:
     with pytest.raises(ValueError, match="number"):
-        bounded.integer(text)
+        bounded.parse_json_integer(text)
 
 
 # --- sizes -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("stated", [0, 1, bounded.MAX_SIZE])
+@pytest.mark.parametrize("stated", [0, 1, bounded.MAX_FILE_SIZE])
 def test_a_listed_size_is_taken_as_it_is(stated: int) -> None:
-    assert bounded.listed_size(stated) == (stated, "")
-    assert bounded.listed_size_text(str(stated)) == (stated, "")
-    assert bounded.is_size(stated)
+    assert bounded.parse_listed_size(stated) == (stated, "")
+    assert bounded.parse_listed_size_text(str(stated)) == (stated, "")
+    assert bounded.is_valid_size(stated)
 
 
 @pytest.mark.parametrize("stated", [BEYOND, 10**18, 2**63, 10**400])
 def test_a_listed_size_beyond_the_limit_refuses_the_file(stated: int) -> None:
-    size, excess = bounded.listed_size(stated)
+    size, excess = bounded.parse_listed_size(stated)
     assert size is None
-    assert bounded.MAX_SIZE_TEXT in excess
-    assert not bounded.is_size(stated)
+    assert bounded.MAX_FILE_SIZE_TEXT in excess
+    assert not bounded.is_valid_size(stated)
 
 
 @pytest.mark.parametrize("stated", [-1, -(10**400), True, False, None, 1.0, math.nan, math.inf, "7", [7], {}])
 def test_what_is_no_size_states_nothing(stated: object) -> None:
-    assert bounded.listed_size(stated) == (None, "")
-    assert not bounded.is_size(stated)
+    assert bounded.parse_listed_size(stated) == (None, "")
+    assert not bounded.is_valid_size(stated)
 
 
 # --- dates and durations ---------------------------------------------------------------------------
@@ -93,13 +93,13 @@ ZONES = ("", "Z", "+14:00", "-14:00", "+23:59", "-23:59")
 
 @pytest.mark.parametrize("text", GOOD_DATES)
 def test_a_date_is_read(text: str) -> None:
-    assert bounded.moment(text) == GOOD_DATES[text]
+    assert bounded.parse_listed_date(text) == GOOD_DATES[text]
 
 
 @pytest.mark.parametrize("zone", ZONES)
 @pytest.mark.parametrize("date", ["0000-01-01", "0001-01-01", "1969-12-30", "9999-12-31", "10000-01-01"])
 def test_a_date_that_no_file_has_is_none(date: str, zone: str) -> None:
-    assert bounded.moment(f"{date}T00:00:00{zone}") is None
+    assert bounded.parse_listed_date(f"{date}T00:00:00{zone}") is None
 
 
 @pytest.mark.parametrize(
@@ -120,18 +120,18 @@ def test_a_date_that_no_file_has_is_none(date: str, zone: str) -> None:
     ],
 )
 def test_a_text_that_is_no_date_is_none(text: str) -> None:
-    assert bounded.moment(text) is None
+    assert bounded.parse_listed_date(text) is None
 
 
 @pytest.mark.parametrize("value", [None, True, 0, 10**400, math.nan, math.inf, [], {}, b"2026-01-01"])
 def test_only_text_is_a_date(value: object) -> None:
-    assert bounded.moment(value) is None
+    assert bounded.parse_listed_date(value) is None
 
 
 def test_a_date_can_be_compared_and_moved_to_any_time_zone() -> None:
     """``datetime`` overflows at both ends of its range; what passes is far from them."""
     for text in ("1970-01-01T00:00:00+00:00", "8999-12-31T23:59:59+23:59", "8999-12-31T00:00:00-23:59"):
-        when = bounded.moment(text)
+        when = bounded.parse_listed_date(text)
         assert when is None or when.astimezone(UTC).timestamp() >= 0
 
 
@@ -139,19 +139,19 @@ def test_a_date_can_be_compared_and_moved_to_any_time_zone() -> None:
     "stamp", [-(2.0**63), -1.0, 0.0, 1.7e9, 2.0**63, 1e300, math.inf, -math.inf, math.nan]
 )
 def test_any_time_stamp_of_a_file_is_a_usable_date(stamp: float) -> None:
-    when = bounded.moment_of(stamp)
+    when = bounded.date_from_timestamp(stamp)
     assert 1970 <= when.year <= 9000
     assert stamp != 1.7e9 or when.timestamp() == stamp
 
 
 @pytest.mark.parametrize("number", [0, 0.5, 86400, bounded.MAX_SECONDS])
 def test_seconds_within_ten_years_are_taken(number: float) -> None:
-    assert bounded.seconds(number) == number
+    assert bounded.bounded_seconds(number) == number
 
 
 @pytest.mark.parametrize("number", [-1, -0.1, bounded.MAX_SECONDS + 1, 10**400, math.inf, math.nan])
 def test_other_seconds_are_none(number: float) -> None:
-    assert bounded.seconds(number) is None
+    assert bounded.bounded_seconds(number) is None
 
 
 @pytest.mark.parametrize(
@@ -174,20 +174,20 @@ def test_another_duration_is_refused_in_one_sentence(text: str) -> None:
 
 
 def test_a_version_and_a_list_of_specifiers_are_read() -> None:
-    assert bounded.version("1.0rc1") == Version("1.0rc1")
-    assert bounded.specifiers(">=3.9,<4").contains("3.11")
+    assert bounded.parse_pep440_version("1.0rc1") == Version("1.0rc1")
+    assert bounded.parse_specifiers(">=3.9,<4").contains("3.11")
 
 
 @pytest.mark.parametrize("text", ["9" * 201, "1." * 5000 + "1", "", "1.0.x", "x" * 10**6])
 def test_another_version_is_refused(text: str) -> None:
     with pytest.raises(InvalidVersion):
-        bounded.version(text)
+        bounded.parse_pep440_version(text)
 
 
 @pytest.mark.parametrize("text", [">=" + "9" * 5000, ">=3," * 2000, ">=x", "３"])
 def test_another_list_of_specifiers_is_refused(text: str) -> None:
     with pytest.raises(InvalidSpecifier):
-        bounded.specifiers(text)
+        bounded.parse_specifiers(text)
 
 
 # --- JSON ------------------------------------------------------------------------------------------
@@ -237,6 +237,6 @@ def test_numbers_do_not_depend_on_the_limit_of_the_interpreter() -> None:
         for limit in (640, 0):
             sys.set_int_max_str_digits(limit)
             assert bounded.load_json(text) == [10**40]
-            assert bounded.digits("9" * 5000) == 10**40
+            assert bounded.parse_digits("9" * 5000) == 10**40
     finally:
         sys.set_int_max_str_digits(before)

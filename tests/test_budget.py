@@ -17,10 +17,10 @@ from tests.binaries import elf
 from tests.wheels import wheel_bytes
 from tests.zips import WHEEL, content, findings, ids
 from wheel_uploader import archive, budget, checks, names, verify
-from wheel_uploader.archive.repeats import Repeats
-from wheel_uploader.budget import Budget, Exhausted
-from wheel_uploader.models import Inspection, Profile, SdistContent, Severity, WheelContent, WheelName
-from wheel_uploader.remembered import PASSING
+from wheel_uploader.archive.repeats import MemberCache
+from wheel_uploader.budget import Budget, BudgetExceeded
+from wheel_uploader.models import CheckProfile, CheckResult, SdistContent, Severity, WheelContent, WheelName
+from wheel_uploader.remembered import UNCACHEABLE
 
 #: Seconds of CPU time for the whole command, beside other work on the same processor, and MiB.
 SECONDS = 7.0
@@ -92,7 +92,7 @@ def filename() -> str:
 @pytest.mark.parametrize("what", ["members", "compiled files", "slices", "symbols", "names", "dynamic tags"])
 def test_a_limit_that_is_reached_stops_the_release(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
     assert ids(findings(good(), filename())) <= {"native/debug-symbols"}
-    monkeypatch.setattr(budget, "LIMITS", {**budget.LIMITS, what: 5})
+    monkeypatch.setattr(budget, "COUNT_LIMITS", {**budget.COUNT_LIMITS, what: 5})
     (found,) = findings(good(), filename())
     assert (found.check, found.severity) == (OVER_BUDGET, Severity.ERROR)
     assert found.message == f"it has more than 5 {what}"
@@ -106,14 +106,14 @@ def test_the_clock_stops_a_file_and_the_outcome_is_not_remembered(
     monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:
     if stage == "reading":
-        monkeypatch.setattr(budget, "SECONDS", -1000.0)
+        monkeypatch.setattr(budget, "BASE_CPU_SECONDS", -1000.0)
     read = content(good(), filename())
-    monkeypatch.setattr(budget, "SECONDS", -1000.0)
-    inspection = checks.inspect(read, profile=Profile.ANY)
+    monkeypatch.setattr(budget, "BASE_CPU_SECONDS", -1000.0)
+    inspection = checks.inspect_content(read, profile=CheckProfile.ANY)
     assert {finding.check for finding in inspection.findings} == {OVER_BUDGET}
     assert "s of CPU time" in inspection.findings[-1].message
     assert inspection.summary
-    assert OVER_BUDGET in PASSING
+    assert OVER_BUDGET in UNCACHEABLE
 
 
 def test_a_file_that_was_not_read_to_its_end_is_neither_damaged_nor_whole(
@@ -122,48 +122,48 @@ def test_a_file_that_was_not_read_to_its_end_is_neither_damaged_nor_whole(
     path = tmp_path / filename()
     path.write_bytes(good())
     sha256 = hashlib.sha256(good()).hexdigest()
-    monkeypatch.setattr(budget, "MEMORY", 1000)
+    monkeypatch.setattr(budget, "MAX_MEMORY", 1000)
 
-    def inspect(each: WheelContent | SdistContent) -> Inspection:
-        return checks.inspect(each, profile=Profile.ANY)
+    def inspect(each: WheelContent | SdistContent) -> CheckResult:
+        return checks.inspect_content(each, profile=CheckProfile.ANY)
 
-    seen = verify.read(names.parse(filename()), path, sha256, inspect)
+    seen = verify.inspect_file(names.parse_filename(filename()), path, sha256, inspect)
     assert seen.damage == ()
-    assert "RECORD" not in seen.whole_by
+    assert "RECORD" not in seen.integrity_source
     assert [finding.check for finding in seen.inspection.findings] == [OVER_BUDGET]
 
 
 def test_what_is_known_from_another_wheel_costs_the_same() -> None:
-    known = Repeats()
-    name = names.parse(filename())
+    known = MemberCache()
+    name = names.parse_filename(filename())
     assert isinstance(name, WheelName)
     first, second = (content(good(), filename(), known) for _ in range(2))
     assert first == second
-    assert first.budget.spent() == second.budget.spent()
+    assert first.budget.item_counts() == second.budget.item_counts()
 
 
 def test_time_is_that_of_the_work_alone_and_grows_with_the_inflating() -> None:
     spent = Budget()
-    with spent.working():
+    with spent.measure_cpu_time():
         spent.check_time()
     spent.start_unpacking()
     sum(range(300_000))
     spent.stop_unpacking()
-    assert spent.seconds > budget.SECONDS
+    assert spent.cpu_limit > budget.BASE_CPU_SECONDS
     # Nobody works: the clock stands.
-    spent.tick(10**9)
+    spent.count_work(10**9)
 
 
 def test_equal_names_are_kept_once() -> None:
     spent = Budget()
     for _ in range(1000):
-        spent.name("x" * 1000)
+        spent.intern_name("x" * 1000)
     assert spent.memory < 5000
-    with pytest.raises(Exhausted, match="MiB of memory"):
-        spent.keep(budget.MEMORY)
+    with pytest.raises(BudgetExceeded, match="MiB of memory"):
+        spent.reserve_memory(budget.MAX_MEMORY)
 
 
 def test_a_good_wheel_is_read_to_its_end() -> None:
     read = content(wheel_bytes(), WHEEL)
-    assert read.read_to_its_end
-    assert archive.damage(read) == ()
+    assert read.is_fully_read
+    assert archive.describe_damage(read) == ()

@@ -18,7 +18,7 @@ from vcr.request import Request
 from tests import cassettes, package
 from tests.cassettes import CASSETTES, CONFIG, LOGIN, RELEASE, archive, uploader
 from tests.indexes import basic, local_file
-from wheel_uploader.http import Http
+from wheel_uploader.http import HttpClient
 
 FILES = sorted(CASSETTES.rglob("*.yaml"))
 README = (CASSETTES / "README.rst").read_text(encoding="utf-8")
@@ -95,12 +95,12 @@ def test_an_upload_is_answered_once_and_only_for_these_bytes(recorded: Cassette,
     path = tmp_path / RELEASE[0]
     path.write_bytes(archive(RELEASE[0]))
     right = uploader(INDEX, *LOGIN)
-    assert right.post(local_file(path)).status == 200
+    assert right.upload(local_file(path)).status == 200
     with pytest.raises(CannotOverwriteExistingCassetteException):
-        right.post(local_file(path))
+        right.upload(local_file(path))
     path.write_bytes(archive(RELEASE[1]))
     with pytest.raises(CannotOverwriteExistingCassetteException) as caught:
-        right.post(local_file(path))
+        right.upload(local_file(path))
     assert f"+content: <file {RELEASE[0]}, {len(archive(RELEASE[1]))} bytes" in str(caught.value)
 
 
@@ -108,7 +108,7 @@ def test_an_upload_without_credentials_is_not_answered(recorded: Cassette, tmp_p
     path = tmp_path / RELEASE[0]
     path.write_bytes(archive(RELEASE[0]))
     with pytest.raises(CannotOverwriteExistingCassetteException):
-        uploader(INDEX, "", "").post(local_file(path))
+        uploader(INDEX, "", "").upload(local_file(path))
 
 
 @pytest.mark.parametrize(
@@ -117,11 +117,11 @@ def test_an_upload_without_credentials_is_not_answered(recorded: Cassette, tmp_p
 def test_another_request_for_the_same_file_is_not_answered(
     recorded: Cassette, headers: dict[str, str]
 ) -> None:
-    with Http(typed=[WHEEL], retries=1) as http:
+    with HttpClient(user_urls=[WHEEL], retries=1) as http:
         with pytest.raises(CannotOverwriteExistingCassetteException), http.stream(WHEEL, headers=headers):
             pass
         with http.stream(WHEEL) as stream:
-            assert b"".join(stream.chunks()) == archive(RELEASE[0])
+            assert b"".join(stream.iter_chunks()) == archive(RELEASE[0])
 
 
 def test_what_the_server_sent_must_be_what_is_built_again() -> None:

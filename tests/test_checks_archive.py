@@ -11,7 +11,7 @@ import pytest
 
 from tests.wheels import record_line, wheel_bytes, wheel_members
 from tests.zips import DIST_INFO, Raw, content, deflated, extra, findings, ids, raws, zip64, zipped
-from wheel_uploader.models import Profile, Severity
+from wheel_uploader.models import CheckProfile, Severity
 
 INIT = b"dipy/__init__.py"
 
@@ -289,7 +289,7 @@ def test_a_good_wheel_has_no_finding(data: bytes) -> None:
 
 def test_rules_of_pypi_are_notes_elsewhere() -> None:
     assert {finding.severity for finding in findings(piped())} == {Severity.ERROR}
-    assert {finding.severity for finding in findings(piped(), profile=Profile.ANY)} == {Severity.NOTE}
+    assert {finding.severity for finding in findings(piped(), profile=CheckProfile.ANY)} == {Severity.NOTE}
 
 
 def bomb(name: str, size: int) -> bytes:
@@ -302,7 +302,7 @@ def bomb(name: str, size: int) -> bytes:
 def test_a_bomb_is_not_unpacked() -> None:
     found = content(bomb("dipy/zeros", 128 << 20))
     assert found.members[-1].sha256 == ""  # type: ignore[union-attr]
-    assert set(found.kept) == {f"{DIST_INFO}/{name}" for name in ("METADATA", "WHEEL", "RECORD")}
+    assert set(found.retained_members) == {f"{DIST_INFO}/{name}" for name in ("METADATA", "WHEEL", "RECORD")}
     assert "archive/bomb" in ids(findings(bomb("dipy/zeros", 128 << 20)))
 
 
@@ -324,7 +324,7 @@ def test_overlapping_members_are_not_unpacked_again_and_again() -> None:
 def test_huge_metadata_is_not_kept() -> None:
     big = "x" * (3 << 20)
     data = zipped(raws(metadata=f"Metadata-Version: 2.1\nName: dipy\nVersion: 1.11.0\n\n{big}"))
-    assert content(data).pkginfo is None
+    assert content(data).pkginfo_metadata is None
     assert "archive/bomb" in ids(findings(data))
 
 

@@ -10,16 +10,18 @@ import wheel_uploader
 from tests.wheels import wheel_bytes, wheel_members, zip_bytes
 from tests.zips import DIST_INFO, WHEEL, content, tagged
 from wheel_uploader import checks
-from wheel_uploader.archive.obfuscation import MAX_SIZE, Marks
-from wheel_uploader.models import Finding, Profile, Severity
+from wheel_uploader.archive.obfuscation import MAX_SCANNED_SIZE, ObfuscationDetector
+from wheel_uploader.models import CheckProfile, Finding, Severity
 
 LINUX = "cp312-cp312-manylinux_2_28_x86_64"
 ENTER = b"__" + b"pyarmor_enter__"
 BEGIN, END = b"---BEGIN " + b"PYE FILE---", b"---END " + b"PYE FILE---"
 
 
-def findings(data: bytes, filename: str = WHEEL, profile: Profile = Profile.PYPI) -> tuple[Finding, ...]:
-    found = checks.run([content(data, filename)], profile=profile)
+def findings(
+    data: bytes, filename: str = WHEEL, profile: CheckProfile = CheckProfile.PYPI
+) -> tuple[Finding, ...]:
+    found = checks.check_contents([content(data, filename)], profile=profile)
     return tuple(finding for finding in found if not finding.check.startswith("native/"))
 
 
@@ -109,7 +111,7 @@ GOOD = {
     "one mark of two": wheel_bytes(files={"dipy/a.py": BEGIN, "dipy/b.py": END}),
     "marks elsewhere": wheel_bytes(files={"dipy/a.txt": ENTER + BEGIN + END}),
     "no mark": wheel_bytes(files={"dipy/a.py": b"__" + b"pyarmor_other " + b"PYE " + b"FILE---"}),
-    "too large to be looked at": wheel_bytes(files={"dipy/a.py": ENTER + b" " * MAX_SIZE}),
+    "too large to be looked at": wheel_bytes(files={"dipy/a.py": ENTER + b" " * MAX_SCANNED_SIZE}),
 }
 
 
@@ -132,18 +134,18 @@ def test_a_project_may_be_called_like_something_stray() -> None:
 
 def test_another_index_may_take_encrypted_source() -> None:
     data = FAULTS["PyArmor"][0]
-    (found,) = findings(data, profile=Profile.ANY)
+    (found,) = findings(data, profile=CheckProfile.ANY)
     assert found.severity is Severity.NOTE
 
 
 @pytest.mark.parametrize("cut", range(len(BEGIN) + 4))
 def test_marks_across_the_border_of_two_pieces(cut: int) -> None:
     for text, tool in ((b"ab" + ENTER + b"cd", "PyArmor"), (b"ab" + BEGIN + END + b"cd", "SourceDefender")):
-        marks = Marks()
+        marks = ObfuscationDetector()
         for piece in (text[:cut], text[cut:]):
             marks.feed(piece)
         assert marks.tool == tool
-    bytewise = Marks()
+    bytewise = ObfuscationDetector()
     for byte in b"x" * cut + ENTER:
         bytewise.feed(bytes([byte]))
     assert bytewise.tool == "PyArmor"
@@ -151,6 +153,6 @@ def test_marks_across_the_border_of_two_pieces(cut: int) -> None:
 
 def test_our_own_source_would_not_be_refused() -> None:
     for path in Path(wheel_uploader.__file__).parent.rglob("*.py"):
-        marks = Marks()
+        marks = ObfuscationDetector()
         marks.feed(path.read_bytes())
         assert marks.tool == "", path

@@ -44,7 +44,7 @@ FIELDS = {
 
 @pytest.mark.parametrize(("field", "address"), FIELDS.items())
 def test_reads_the_address_that_pypi_reads(field: str, address: str) -> None:
-    assert mailboxes.only_address(field) == address
+    assert mailboxes.parse_single_address(field) == address
 
 
 @pytest.mark.skipif(not STRICT, reason="email.utils of this Python is not the strict one that PyPI uses")
@@ -54,12 +54,12 @@ def test_reads_the_address_that_pypi_reads(field: str, address: str) -> None:
     ).map("".join)
 )
 def test_agrees_with_the_strict_parser_of_the_standard_library(field: str) -> None:
-    assert mailboxes.only_address(field) == email.utils.parseaddr(field)[1]
+    assert mailboxes.parse_single_address(field) == email.utils.parseaddr(field)[1]
 
 
 def test_deep_nesting_is_no_problem() -> None:
     for field in ("(" * 8000 + ")" * 8000 + "a@example.org", "a:" * 8000 + "b@example.org"):
-        assert mailboxes.only_address(field) in {"a@example.org", "b@example.org"}
+        assert mailboxes.parse_single_address(field) in {"a@example.org", "b@example.org"}
 
 
 @pytest.mark.parametrize("header", ["Author-email", "Maintainer-email"])

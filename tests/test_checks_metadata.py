@@ -10,7 +10,7 @@ import pytest
 from tests.wheels import METADATA, sdist_bytes, wheel_bytes, wheel_members, zip_bytes
 from tests.zips import DIST_INFO, SDIST, content, findings, ids
 from wheel_uploader.checks import core_metadata, description, render
-from wheel_uploader.models import Profile, Severity
+from wheel_uploader.models import CheckProfile, Severity
 
 GOOD = METADATA.format(project="dipy", version="1.11.0")
 HEADERS, BODY = GOOD.split("\n\n")
@@ -164,12 +164,12 @@ def test_readers_agree_on_odd_but_harmless_values(line: str) -> None:
 def test_readers_that_disagree_are_named() -> None:
     # No text is known to us on which the two disagree today, so one of them is made to.
     wheel = content(plus())
-    assert wheel.pkginfo is not None
-    changed = {**wheel.pkginfo, "requires-python": (">=2",)}
+    assert wheel.pkginfo_metadata is not None
+    changed = {**wheel.pkginfo_metadata, "requires-python": (">=2",)}
     object.__setattr__(wheel, "pkginfo", changed)
     from wheel_uploader import checks
 
-    [one] = checks.run([wheel], profile=Profile.PYPI)
+    [one] = checks.check_contents([wheel], profile=CheckProfile.PYPI)
     assert one.check == "metadata/readers-disagree"
     assert one.message == "pkginfo and packaging read different values of requires-python"
 
@@ -197,8 +197,8 @@ def test_pkginfo_that_gives_up_is_no_end(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(Distribution, "parse", give_up)
     wheel = content(plus("Platform: not in any cache"))
-    assert wheel.pkginfo is None
-    assert wheel.pkginfo_remarks == ("pkginfo cannot parse it (ValueError: too odd)",)
+    assert wheel.pkginfo_metadata is None
+    assert wheel.pkginfo_warnings == ("pkginfo cannot parse it (ValueError: too odd)",)
 
 
 @pytest.mark.parametrize(
@@ -252,7 +252,7 @@ def test_the_renderer_says_what_is_wrong() -> None:
 
 
 def test_rules_of_pypi_are_notes_elsewhere() -> None:
-    [found] = findings(FAULTS["a private classifier"][0], profile=Profile.ANY)
+    [found] = findings(FAULTS["a private classifier"][0], profile=CheckProfile.ANY)
     assert found.severity is Severity.NOTE
 
 
@@ -272,12 +272,17 @@ def test_half_a_kilobyte_that_would_render_for_ever_is_stopped() -> None:
 
 def test_a_renderer_that_cannot_be_started_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
-    assert description.render("started anew", "text/x-rst").unknown.startswith("could not start the renderer")
+    assert description.render_description("started anew", "text/x-rst").unknown_reason.startswith(
+        "could not start the renderer"
+    )
 
 
 def test_a_renderer_that_hangs_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(description, "_TIMEOUT", 0.01)
-    assert description.render("so slow", "text/x-rst").unknown == "rendering the description takes too long"
+    assert (
+        description.render_description("so slow", "text/x-rst").unknown_reason
+        == "rendering the description takes too long"
+    )
 
 
 @pytest.mark.parametrize(
@@ -294,18 +299,18 @@ def test_a_renderer_that_hangs_is_stopped(monkeypatch: pytest.MonkeyPatch) -> No
     ],
 )
 def test_the_rendering_program(text: str, content_type: str, wanted: str) -> None:
-    assert render.why_not(text, content_type) == wanted
+    assert render.find_rendering_problem(text, content_type) == wanted
 
 
 def test_one_text_is_parsed_and_rendered_once() -> None:
-    core_metadata.parse.cache_clear()
-    description.render.cache_clear()
+    core_metadata.parse_core_metadata.cache_clear()
+    description.render_description.cache_clear()
     wheels = [content(described("Title\n=====\n", "text/x-rst")) for _ in range(10)]
     from wheel_uploader import checks
 
-    assert checks.run(wheels, profile=Profile.PYPI) == ()
-    assert core_metadata.parse.cache_info().misses == 1
-    assert description.render.cache_info().misses == 1
+    assert checks.check_contents(wheels, profile=CheckProfile.PYPI) == ()
+    assert core_metadata.parse_core_metadata.cache_info().misses == 1
+    assert description.render_description.cache_info().misses == 1
 
 
 def test_an_sdist_is_judged_by_the_same_checks() -> None:

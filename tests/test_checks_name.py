@@ -6,7 +6,7 @@ import pytest
 
 from tests.wheels import sdist_bytes, wheel_bytes, wheel_filename
 from tests.zips import findings, ids
-from wheel_uploader.models import Profile, Severity
+from wheel_uploader.models import CheckProfile, Severity
 
 NOTES = {"name/tags-unsorted", "name/unknown-tag"}
 
@@ -66,7 +66,7 @@ def test_what_pypi_refuses_is_an_error_there_and_a_note_elsewhere(platform: str)
     [found] = findings(data, filename)
     assert (found.check, found.severity) == ("name/platform-refused", Severity.ERROR)
     assert f"'{platform}'" in found.message
-    [found] = findings(data, filename, profile=Profile.ANY)
+    [found] = findings(data, filename, profile=CheckProfile.ANY)
     assert found.severity is Severity.NOTE
 
 

@@ -10,7 +10,7 @@ from tests.binaries import BUNDLE, DYLIB, EXECUTE, elf, extension, fat, macho, p
 from tests.wheels import METADATA, Parts, wheel_bytes, wheel_filename
 from tests.zips import content
 from wheel_uploader.checks import native
-from wheel_uploader.models import Profile, Severity, WheelContent
+from wheel_uploader.models import CheckProfile, Severity, WheelContent
 
 CP312 = "cp312-cp312"
 LINUX = f"{CP312}-manylinux_2_17_x86_64.manylinux2014_x86_64"
@@ -38,7 +38,7 @@ def found(tag: str, files: Files, requires: str = "") -> dict[str, list[str]]:
     assert isinstance(wheel, WheelContent)
     messages: dict[str, list[str]] = {}
     for check in native.CHECKS:
-        for finding in check.findings(wheel, wheel.filename, Profile.PYPI):
+        for finding in check.run(wheel, wheel.filename, CheckProfile.PYPI):
             messages.setdefault(check.id, []).append(f"{finding.member}: {finding.message}")
     return messages
 

@@ -108,6 +108,6 @@ def test_a_mismatch_names_the_member() -> None:
 
 def test_a_digest_is_read_whatever_its_padding() -> None:
     wheel = content(FAULTS["padding"][0])
-    listed = record.of(wheel)  # type: ignore[arg-type]
+    listed = record.find_record(wheel)  # type: ignore[arg-type]
     assert listed is not None
     assert listed.rows[0].digest == hashlib.sha256(INIT).hexdigest()

@@ -9,7 +9,7 @@ from tests.zips import content, findings
 from wheel_uploader import checks
 from wheel_uploader.checks.registry import Check
 from wheel_uploader.errors import UsageError
-from wheel_uploader.models import Profile, Severity
+from wheel_uploader.models import CheckProfile, Severity
 
 #: The families of this program's first release; every id is promised to people who write it after --ignore.
 PROMISED = """
@@ -43,20 +43,20 @@ def test_every_check_explains_itself(check: Check[object]) -> None:
     sentences = [each for each in check.explanation.replace("\n", " ").split(". ") if each.strip()]
     assert len(sentences) >= 2
     assert check.explanation.endswith(".")
-    assert check.id in checks.explain(check.id)
+    assert check.id in checks.explain_check(check.id)
 
 
 def test_an_explanation_is_for_a_person() -> None:
-    first, title, _, body, *_ = checks.explain("wheel/no-tag").splitlines()
+    first, title, _, body, *_ = checks.explain_check("wheel/no-tag").splitlines()
     assert first == "wheel/no-tag (warning)"
     assert title == "WHEEL has no Tag line."
     assert body.startswith("The specification requires one for each tag in the file name.")
-    first, *_ = checks.explain("name/local-version").splitlines()
+    first, *_ = checks.explain_check("name/local-version").splitlines()
     assert first == "name/local-version (error for PyPI, note elsewhere)"
 
 
 def test_a_family_is_explained_whole() -> None:
-    text = checks.explain("sdist")
+    text = checks.explain_check("sdist")
     assert [line.split()[0] for line in text.splitlines() if line.startswith("sdist/")] == [
         check.id for check in checks.CHECKS if check.family == "sdist"
     ]
@@ -73,7 +73,7 @@ def test_a_family_is_explained_whole() -> None:
     ],
 )
 def test_an_unknown_id_is_a_usage_error_with_the_nearest(typed: str, hint: str) -> None:
-    for ask in (checks.explain, checks.require_known):
+    for ask in (checks.explain_check, checks.validate_check_id):
         with pytest.raises(UsageError) as caught:
             ask(typed)
         assert str(caught.value) == f"unknown check '{typed}'"
@@ -82,8 +82,8 @@ def test_an_unknown_id_is_a_usage_error_with_the_nearest(typed: str, hint: str) 
 
 def test_known_ids_and_families_are_known() -> None:
     for check in checks.CHECKS:
-        checks.require_known(check.id)
-        checks.require_known(check.family)
+        checks.validate_check_id(check.id)
+        checks.validate_check_id(check.family)
 
 
 NO_TAG = wheel_bytes(wheel="Wheel-Version: 1.0\nRoot-Is-Purelib: true\n")
@@ -91,26 +91,26 @@ NO_TAG = wheel_bytes(wheel="Wheel-Version: 1.0\nRoot-Is-Purelib: true\n")
 
 @pytest.mark.parametrize("ignore", ["wheel/no-tag", "wheel"])
 def test_what_is_ignored_is_shown_and_blocks_nothing(ignore: str) -> None:
-    found = checks.run([content(NO_TAG)], profile=Profile.PYPI, ignore=[ignore])
-    assert [finding.ignored for finding in found] == [True]
-    assert checks.blocking(found, strict=True) == ()
+    found = checks.check_contents([content(NO_TAG)], profile=CheckProfile.PYPI, ignore=[ignore])
+    assert [finding.is_ignored for finding in found] == [True]
+    assert checks.select_blocking(found, strict=True) == ()
 
 
 def test_strict_makes_warnings_block() -> None:
     found = findings(NO_TAG)
     assert [finding.severity for finding in found] == [Severity.WARNING]
-    assert checks.blocking(found, strict=False) == ()
-    assert checks.blocking(found, strict=True) == found
+    assert checks.select_blocking(found, strict=False) == ()
+    assert checks.select_blocking(found, strict=True) == found
 
 
 def test_notes_never_block() -> None:
     found = findings(wheel_bytes(metadata="Metadata-Version: 2.1\nName: dipy\nVersion: 1.11.0\n"))
     assert [finding.check for finding in found] == ["metadata/thin"]
-    assert checks.blocking(found, strict=True) == ()
+    assert checks.select_blocking(found, strict=True) == ()
 
 
 def test_findings_come_file_by_file() -> None:
     wheels = [content(NO_TAG), content(b""), content(wheel_bytes())]
-    found = checks.run(wheels, profile=Profile.PYPI)
+    found = checks.check_contents(wheels, profile=CheckProfile.PYPI)
     assert [finding.check for finding in found] == ["wheel/no-tag", "archive/unreadable"]
     assert {finding.subject for finding in found} == {"dipy-1.11.0-py3-none-any.whl"}

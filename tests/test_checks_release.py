@@ -15,21 +15,21 @@ from wheel_uploader import checks, names
 from wheel_uploader.brought import expect
 from wheel_uploader.checks.release_content import (
     ReleaseContent,
-    admits,
-    newest,
-    release_to_compare_with,
-    shown,
-    specifiers,
+    admits_python,
+    find_newest_final,
+    parse_requires_python,
+    select_comparison_version,
+    summarize_values,
 )
 from wheel_uploader.errors import UsageError
 from wheel_uploader.models import (
-    FileState,
+    CheckProfile,
+    FileComparison,
     FileSummary,
     Finding,
+    IndexComparison,
     IndexFile,
-    IndexState,
     LocalFile,
-    Profile,
     ProjectPage,
     Severity,
 )
@@ -65,7 +65,7 @@ FULL = [*matrix(), SDIST]
 
 
 def summary(filename: str, **facts: object) -> FileSummary:
-    name = names.parse(filename)
+    name = names.parse_filename(filename)
     known: dict[str, object] = {"size": 8_000_000, "metadata": METADATA}
     if filename.endswith(".whl"):
         known |= {"generator": "meson", "top_level": ("dipy",), "natives": 46}
@@ -78,7 +78,7 @@ def metadata(**changes: tuple[str, ...]) -> dict[str, object]:
 
 def local(filename: str, sha256: str = "") -> LocalFile:
     return LocalFile(
-        name=names.parse(filename),
+        name=names.parse_filename(filename),
         path=Path(filename),
         size=1,
         sha256=sha256 or filename,
@@ -111,20 +111,20 @@ def release(
     }
     served = known.get("page")
     if isinstance(served, ProjectPage) and "like" not in facts:
-        known["like"] = release_to_compare_with(served, "dipy", Version(version), None)
+        known["like"] = select_comparison_version(served, "dipy", Version(version), None)
     return ReleaseContent(**known)  # type: ignore[arg-type]
 
 
-def findings(content: ReleaseContent, profile: Profile = Profile.PYPI) -> tuple[Finding, ...]:
-    return checks.run_release(content, profile=profile)
+def findings(content: ReleaseContent, profile: CheckProfile = CheckProfile.PYPI) -> tuple[Finding, ...]:
+    return checks.check_release(content, profile=profile)
 
 
 def files(filenames: Iterable[str]) -> expect.Expectation:
-    return expect.of_lines("\n".join(filenames), "expected.txt")
+    return expect.parse_expected_lines("\n".join(filenames), "expected.txt")
 
 
-def state(filename: str, found: FileState, **facts: str) -> IndexState:
-    return IndexState(file=local(filename), state=found, **facts)
+def state(filename: str, found: FileComparison, **facts: str) -> IndexComparison:
+    return IndexComparison(file=local(filename), result=found, **facts)
 
 
 PREVIOUS = [*matrix(version="1.11.0"), "dipy-1.11.0.tar.gz"]
@@ -276,7 +276,7 @@ FAULTS: dict[str, tuple[ReleaseContent, str, str]] = {
         "release/expected",
         "release",
     ),
-    "a file too many": (release(expectation=expect.of_count(12)), "release/expected", "release"),
+    "a file too many": (release(expectation=expect.expect_count(12)), "release/expected", "release"),
     "no sdist": (release(matrix()), "release/no-sdist", "release"),
     "no sdist on the index either": (
         release(matrix(), page=page(*PREVIOUS, wheel("cp310", "win_amd64"), age=1)),
@@ -329,12 +329,12 @@ FAULTS: dict[str, tuple[ReleaseContent, str, str]] = {
         "release",
     ),
     "other bytes on the index": (
-        release(states=(state(WINDOWS, FileState.DIFFERENT, index_sha256="abc"),)),
+        release(states=(state(WINDOWS, FileComparison.DIFFERENT, index_sha256="abc"),)),
         "release/different-on-index",
         WINDOWS,
     ),
     "the same bytes under another name": (
-        release(states=(state(WINDOWS, FileState.SAME_BYTES_OTHER_NAME, other_name="x.whl"),)),
+        release(states=(state(WINDOWS, FileComparison.SAME_BYTES_OTHER_NAME, other_name="x.whl"),)),
         "release/same-bytes-other-name",
         WINDOWS,
     ),
@@ -349,7 +349,7 @@ FAULTS: dict[str, tuple[ReleaseContent, str, str]] = {
         SDIST,
     ),
     "the release is 15 days old": (
-        release(page=page(*PREVIOUS, SDIST, age=15), states=(state(WINDOWS, FileState.ABSENT),)),
+        release(page=page(*PREVIOUS, SDIST, age=15), states=(state(WINDOWS, FileComparison.ABSENT),)),
         "release/closed",
         "release",
     ),
@@ -383,7 +383,9 @@ FAULTS: dict[str, tuple[ReleaseContent, str, str]] = {
         SDIST,
     ),
     "the release is a second more than 14 days old": (
-        release(page=page(*PREVIOUS, SDIST, age=14 + 1 / 86_400), states=(state(WINDOWS, FileState.ABSENT),)),
+        release(
+            page=page(*PREVIOUS, SDIST, age=14 + 1 / 86_400), states=(state(WINDOWS, FileComparison.ABSENT),)
+        ),
         "release/closed",
         "release",
     ),
@@ -553,16 +555,16 @@ GOOD: dict[str, ReleaseContent] = {
     # --- the index
     "already there": release(
         page=page(*PREVIOUS, *FULL, age=50),
-        states=tuple(state(name, FileState.SAME) for name in FULL),
+        states=tuple(state(name, FileComparison.SAME) for name in FULL),
     ),
     "a release of 13 days": release(
-        page=page(*PREVIOUS, SDIST, age=13), states=(state(WINDOWS, FileState.ABSENT),)
+        page=page(*PREVIOUS, SDIST, age=13), states=(state(WINDOWS, FileComparison.ABSENT),)
     ),
     "a release of just 14 days": release(
-        page=page(*PREVIOUS, SDIST, age=14), states=(state(WINDOWS, FileState.ABSENT),)
+        page=page(*PREVIOUS, SDIST, age=14), states=(state(WINDOWS, FileComparison.ABSENT),)
     ),
     "an index without times": release(
-        page=page(*PREVIOUS, SDIST, age=None), states=(state(WINDOWS, FileState.ABSENT),)
+        page=page(*PREVIOUS, SDIST, age=None), states=(state(WINDOWS, FileComparison.ABSENT),)
     ),
     "deprecated": release(page=page(*PREVIOUS, status="deprecated")),
     "a newer pre-release": release(page=page(*PREVIOUS, "dipy-1.13.0rc1.tar.gz")),
@@ -582,7 +584,7 @@ GOOD: dict[str, ReleaseContent] = {
     "almost full, and all of it is there": release(
         [SDIST],
         page=page("dipy-1.11.0.tar.gz", SDIST, size=(5 << 30) - 1, age=1),
-        states=(state(SDIST, FileState.SAME),),
+        states=(state(SDIST, FileComparison.SAME),),
     ),
     "half of the pythons have a platform": release([*FULL, *matrix(PYTHONS[:2], ["win_arm64"])]),
     "a project that is over the limit already": release(
@@ -643,14 +645,14 @@ def test_the_age_of_a_release_is_reckoned_in_any_time_zone(
         for file in listed.files
     ]
     content = release(
-        page=dataclasses.replace(listed, files=tuple(files)), states=(state(WINDOWS, FileState.ABSENT),)
+        page=dataclasses.replace(listed, files=tuple(files)), states=(state(WINDOWS, FileComparison.ABSENT),)
     )
     assert ("release/closed" in {each.check for each in findings(content)}) is is_closed
 
 
 @pytest.mark.parametrize(("other", "where"), [("", ""), ("Dipy.whl", " as Dipy.whl")])
 def test_other_bytes_are_reported_with_both_hashes_and_the_name_on_the_index(other: str, where: str) -> None:
-    different = state(WINDOWS, FileState.DIFFERENT, index_sha256="abc", other_name=other)
+    different = state(WINDOWS, FileComparison.DIFFERENT, index_sha256="abc", other_name=other)
     [found] = findings(release(states=(different,)))
     assert found.message == f"its sha256 is {WINDOWS}, but on the index{where} it is abc"
 
@@ -727,24 +729,24 @@ def test_rules_of_pypi_are_notes_elsewhere(fault: str) -> None:
     content, wanted, _ = FAULTS[fault]
     severities = {
         profile: {each.severity for each in findings(content, profile) if each.check == wanted}
-        for profile in Profile
+        for profile in CheckProfile
     }
-    assert severities == {Profile.PYPI: {Severity.ERROR}, Profile.ANY: {Severity.NOTE}}
+    assert severities == {CheckProfile.PYPI: {Severity.ERROR}, CheckProfile.ANY: {Severity.NOTE}}
 
 
 def test_an_accepted_finding_is_marked() -> None:
     content = FAULTS["a lost python"][0]
     for accepted in ("release/lost-against-previous", "release"):
-        found = checks.run_release(content, profile=Profile.PYPI, ignore=[accepted])
-        assert [each.ignored for each in found] == [True]
-        assert checks.blocking(found, strict=True) == ()
+        found = checks.check_release(content, profile=CheckProfile.PYPI, ignore=[accepted])
+        assert [each.is_ignored for each in found] == [True]
+        assert checks.select_blocking(found, strict=True) == ()
 
 
 # --- the release to compare with -------------------------------------------------------------------
 
 
 def chosen(version: str, there: ProjectPage, like: str | None = None) -> str:
-    return str(release_to_compare_with(there, "dipy", Version(version), Version(like) if like else None))
+    return str(select_comparison_version(there, "dipy", Version(version), Version(like) if like else None))
 
 
 def test_the_newest_final_release_below_is_compared_with() -> None:
@@ -806,23 +808,25 @@ def test_a_release_to_compare_with_has_to_be_there() -> None:
     ],
 )
 def test_which_pythons_a_requires_python_admits(stated: str, python: str, admitted: bool) -> None:
-    assert admits(specifiers(stated), python) is admitted
+    assert admits_python(parse_requires_python(stated), python) is admitted
 
 
 def test_the_newest_final_version() -> None:
     versions = ["1.0", "1.2rc1", "1.1.dev1", "1.1+local", "1.0.post1", "0.9"]
-    assert newest(map(Version, versions)) == Version("1.0.post1")
-    assert newest(map(Version, ["1.0rc1", "1.0.dev1", "1.0+x"])) is None
-    assert newest([]) is None
+    assert find_newest_final(map(Version, versions)) == Version("1.0.post1")
+    assert find_newest_final(map(Version, ["1.0rc1", "1.0.dev1", "1.0+x"])) is None
+    assert find_newest_final([]) is None
 
 
 def test_only_lower_versions_are_compared_with() -> None:
     listed = page("dipy-1.12.0.tar.gz", "dipy-1.12.1.tar.gz", "dipy-1.11.0.tar.gz", "nipy-1.11.5.tar.gz", "x")
-    assert release_to_compare_with(listed, "dipy", Version("1.12.0"), None) == Version("1.11.0")
-    assert release_to_compare_with(listed, "dipy", Version("1.11.0"), None) is None
-    assert release_to_compare_with(listed, "dipy", Version("1.12.0"), Version("1.12.1")) == Version("1.12.1")
+    assert select_comparison_version(listed, "dipy", Version("1.12.0"), None) == Version("1.11.0")
+    assert select_comparison_version(listed, "dipy", Version("1.11.0"), None) is None
+    assert select_comparison_version(listed, "dipy", Version("1.12.0"), Version("1.12.1")) == Version(
+        "1.12.1"
+    )
     with pytest.raises(UsageError, match=r"has no dipy 1\.11\.5 to compare with"):
-        release_to_compare_with(listed, "dipy", Version("1.12.0"), Version("1.11.5"))
+        select_comparison_version(listed, "dipy", Version("1.12.0"), Version("1.11.5"))
 
 
 def test_yanked_files_of_the_previous_release_do_not_count_unless_all_are() -> None:
@@ -831,7 +835,7 @@ def test_yanked_files_of_the_previous_release_do_not_count_unless_all_are() -> N
         listed = page(*names_of)
         marked = tuple(dataclasses.replace(file, yanked=file.filename in yanked) for file in listed.files)
         content = release(page=dataclasses.replace(listed, files=marked), like=Version("1.11.0"))
-        assert [name.filename for name in content.previous] == left
+        assert [name.filename for name in content.previous_names] == left
 
 
 def test_the_requires_python_of_most_files_counts() -> None:
@@ -847,12 +851,12 @@ def test_what_the_release_will_consist_of() -> None:
     listed = page(WINDOWS, wheel("cp314", "win_amd64"), *PREVIOUS, age=1)
     content = release(page=listed)
     assert [name.filename for name in content.all_names] == [*FULL, wheel("cp314", "win_amd64")]
-    assert [name.filename for name, _ in content.there] == [WINDOWS, wheel("cp314", "win_amd64")]
+    assert [name.filename for name, _ in content.published_files] == [WINDOWS, wheel("cp314", "win_amd64")]
     assert [name.filename for name in content.sdists] == [SDIST]
 
 
 def test_a_long_list_is_cut() -> None:
-    assert shown(["a"] * 5) == "a, a, a, a, a"
-    assert shown(["a"] * 6) == "a, a, a, a, a and 1 more"
-    assert shown(["a", "b", "c"], 2) == "a, b and 1 more"
-    assert shown([]) == ""
+    assert summarize_values(["a"] * 5) == "a, a, a, a, a"
+    assert summarize_values(["a"] * 6) == "a, a, a, a, a and 1 more"
+    assert summarize_values(["a", "b", "c"], 2) == "a, b and 1 more"
+    assert summarize_values([]) == ""

@@ -12,7 +12,7 @@ import pytest
 from tests.wheels import METADATA, sdist_bytes, wheel_bytes, zip_bytes
 from tests.zips import SDIST, content, findings, ids
 from wheel_uploader import archive
-from wheel_uploader.models import Profile
+from wheel_uploader.models import CheckProfile
 
 TOP = "dipy-1.11.0"
 PKG_INFO = METADATA.format(project="dipy", version="1.11.0").encode()
@@ -274,11 +274,11 @@ def test_metadata_that_is_not_utf8_is_named() -> None:
 )
 def test_a_good_sdist_has_no_finding(data: bytes) -> None:
     assert findings(data, SDIST) == ()
-    assert archive.damage(content(data, SDIST)) == ()
+    assert archive.describe_damage(content(data, SDIST)) == ()
 
 
 def test_an_old_zip_is_accepted_elsewhere() -> None:
-    found = findings(ZIPPED, "dipy-1.11.0.zip", profile=Profile.ANY)
+    found = findings(ZIPPED, "dipy-1.11.0.zip", profile=CheckProfile.ANY)
     assert [(finding.check, finding.severity.value) for finding in found] == [("sdist/name", "note")]
 
 

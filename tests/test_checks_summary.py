@@ -10,14 +10,14 @@ from tests.wheels import sdist_bytes, wheel_bytes
 from tests.zips import DIST_INFO, SDIST, WHEEL, content, tagged
 from wheel_uploader import checks
 from wheel_uploader.checks import summary
-from wheel_uploader.models import FileSummary, Profile
+from wheel_uploader.models import CheckProfile, FileSummary
 
 LINUX = "cp312-cp312-manylinux_2_28_x86_64"
 HEAD = "Metadata-Version: 2.4\nName: dipy\nVersion: 1.11.0\n"
 
 
 def of(data: bytes, filename: str = WHEEL) -> FileSummary:
-    return summary.of(content(data, filename))
+    return summary.summarize_file(content(data, filename))
 
 
 def field(name: str, *headers: str, description: str = "") -> tuple[str, ...]:
@@ -78,9 +78,9 @@ def test_a_wheel_in_short() -> None:
     wheel = "Wheel-Version: 1.0\r\nGenerator: meson \r\nGenerator: delocate 0.13.0\r\n"
     found = of(wheel_bytes(tag=LINUX, files=files, wheel=wheel), tagged(LINUX))
     assert found.top_level == ("_dipy", "dipy", "other")
-    assert found.natives == 2
+    assert found.binary_count == 2
     assert found.generator == "meson"
-    assert found.dynamic is None
+    assert found.dynamic_fields is None
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_a_wheel_in_short() -> None:
 )
 def test_what_an_sdist_leaves_open(version: str, dynamic: frozenset[str] | None) -> None:
     text = HEAD.replace("2.4", version) + "Dynamic: License\n"
-    assert of(sdist_bytes(metadata=text), SDIST).dynamic == dynamic
+    assert of(sdist_bytes(metadata=text), SDIST).dynamic_fields == dynamic
 
 
 def test_a_file_without_metadata_has_nothing_to_compare() -> None:
@@ -112,7 +112,7 @@ def test_little_is_kept_of_a_large_one() -> None:
 
 
 def test_an_inspection_has_both() -> None:
-    found = checks.inspect(content(b"<html>"), profile=Profile.PYPI)
+    found = checks.inspect_content(content(b"<html>"), profile=CheckProfile.PYPI)
     assert {each.check for each in found.findings} == {"archive/unreadable"}
     assert found.summary is not None
     assert found.summary.size == 6

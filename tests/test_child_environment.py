@@ -7,9 +7,14 @@ import os
 import pytest
 
 from wheel_uploader import display
-from wheel_uploader.child_environment import Kind, environment, require_passable, without_logins
+from wheel_uploader.child_environment import (
+    ChildKind,
+    build_environment,
+    check_extra_names,
+    list_filtered_names,
+)
 from wheel_uploader.errors import UsageError
-from wheel_uploader.redaction import Secrets
+from wheel_uploader.redaction import SecretSet
 
 SECRET = "S3cr3t-v4lue-xyz"
 
@@ -48,34 +53,36 @@ STRANGERS = (
 def _an_empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         monkeypatch.delenv(name)
-    monkeypatch.setattr(display, "_secrets", Secrets())
+    monkeypatch.setattr(display, "_secrets", SecretSet())
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_a_name_that_is_not_on_the_list_is_not_inherited(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", ChildKind)
+def test_a_name_that_is_not_on_the_list_is_not_inherited(
+    kind: ChildKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in STRANGERS:
         monkeypatch.setenv(name, SECRET)
     for name, value in (("PATH", "/bin"), ("HOME", "/root"), ("LC_ALL", "C"), ("TMPDIR", "/tmp")):
         monkeypatch.setenv(name, value)
-    assert environment(kind) == {"PATH": "/bin", "HOME": "/root", "LC_ALL": "C", "TMPDIR": "/tmp"}
+    assert build_environment(kind) == {"PATH": "/bin", "HOME": "/root", "LC_ALL": "C", "TMPDIR": "/tmp"}
 
 
 def test_each_kind_gets_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     needs = {
-        Kind.GPG: ("GNUPGHOME", "GPG_TTY", "XDG_RUNTIME_DIR"),
-        Kind.PIP: ("PIP_NO_INDEX", "NETRC", "https_proxy", "REQUESTS_CA_BUNDLE", "CFLAGS"),
-        Kind.COMMAND: ("PIP_NO_INDEX", "NO_PROXY", "OMP_NUM_THREADS", "PYTHONHASHSEED"),
-        Kind.READER: ("PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH"),
+        ChildKind.GPG: ("GNUPGHOME", "GPG_TTY", "XDG_RUNTIME_DIR"),
+        ChildKind.PIP: ("PIP_NO_INDEX", "NETRC", "https_proxy", "REQUESTS_CA_BUNDLE", "CFLAGS"),
+        ChildKind.SMOKE_COMMAND: ("PIP_NO_INDEX", "NO_PROXY", "OMP_NUM_THREADS", "PYTHONHASHSEED"),
+        ChildKind.WORKER: ("PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH"),
     }
     for name in {name for names in needs.values() for name in names}:
         monkeypatch.setenv(name, "1")
     for kind, names in needs.items():
-        assert set(names) <= environment(kind).keys()
+        assert set(names) <= build_environment(kind).keys()
     # It would lead the Python of another environment astray.
-    for kind in (Kind.PIP, Kind.OFFLINE, Kind.COMMAND, Kind.PYTHON):
-        assert not {"PYTHONPATH", "PYTHONHOME"} & environment(kind).keys()
-    assert "PIP_NO_INDEX" not in environment(Kind.OFFLINE)
-    assert "NETRC" not in environment(Kind.COMMAND)
+    for kind in (ChildKind.PIP, ChildKind.PIP_LOCAL_INDEX, ChildKind.SMOKE_COMMAND, ChildKind.PYTHON):
+        assert not {"PYTHONPATH", "PYTHONHOME"} & build_environment(kind).keys()
+    assert "PIP_NO_INDEX" not in build_environment(ChildKind.PIP_LOCAL_INDEX)
+    assert "NETRC" not in build_environment(ChildKind.SMOKE_COMMAND)
 
 
 @pytest.mark.parametrize(
@@ -106,9 +113,9 @@ def test_a_value_is_inherited_without_its_credentials(
     name: str, value: str, given: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, value)
-    for kind in (Kind.PIP, Kind.COMMAND):
-        assert environment(kind).get(name) == given
-    assert without_logins(Kind.PIP) == (() if value == given else (name,))
+    for kind in (ChildKind.PIP, ChildKind.SMOKE_COMMAND):
+        assert build_environment(kind).get(name) == given
+    assert list_filtered_names(ChildKind.PIP) == (() if value == given else (name,))
 
 
 @pytest.mark.parametrize(
@@ -117,9 +124,9 @@ def test_a_value_is_inherited_without_its_credentials(
 def test_a_value_that_holds_a_secret_of_the_run_is_not_inherited(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    display.remember_secret(SECRET)
+    display.register_secret(SECRET)
     monkeypatch.setenv(name, f"x{SECRET}y")
-    assert not [kind for kind in Kind if environment(kind).get(name)]
+    assert not [kind for kind in ChildKind if build_environment(kind).get(name)]
 
 
 def test_a_value_that_holds_another_variables_secret_is_not_inherited(
@@ -128,21 +135,21 @@ def test_a_value_that_holds_another_variables_secret_is_not_inherited(
     monkeypatch.setenv("DEPLOY_KEY", SECRET)
     monkeypatch.setenv("LC_PAPER", SECRET)
     monkeypatch.setenv("PIP_INDEX_URL", f"https://index/{SECRET}/simple")
-    assert environment(Kind.PIP) == {"PIP_INDEX_URL": "https://index/***/simple"}
+    assert build_environment(ChildKind.PIP) == {"PIP_INDEX_URL": "https://index/***/simple"}
 
 
 def test_a_short_password_that_is_a_word_of_a_path_breaks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    display.remember_secret("jenkins")
+    display.register_secret("jenkins")
     monkeypatch.setenv("TWINE_PASSWORD", "jenkins")
     monkeypatch.setenv("HOME", "/home/jenkins")
     monkeypatch.setenv("PATH", "/home/jenkins/bin:/bin")
-    assert environment(Kind.GPG) == {"HOME": "/home/jenkins", "PATH": "/home/jenkins/bin:/bin"}
+    assert build_environment(ChildKind.GPG) == {"HOME": "/home/jenkins", "PATH": "/home/jenkins/bin:/bin"}
 
 
 def test_a_variable_that_is_passed_on_is_not_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", f"postgres://me:{SECRET}@db/")
     monkeypatch.setenv("HTTPS_PROXY", f"http://me:{SECRET}@proxy")
-    given = environment(Kind.COMMAND, ("DATABASE_URL", "HTTPS_PROXY", "NOT_SET"))
+    given = build_environment(ChildKind.SMOKE_COMMAND, ("DATABASE_URL", "HTTPS_PROXY", "NOT_SET"))
     assert given == {name: os.environ[name] for name in ("DATABASE_URL", "HTTPS_PROXY")}
 
 
@@ -151,11 +158,11 @@ def test_a_variable_that_is_passed_on_is_not_changed(monkeypatch: pytest.MonkeyP
 )
 def test_what_publishes_a_release_is_never_passed_on(name: str) -> None:
     with pytest.raises(UsageError, match="refusing to pass "):
-        require_passable(["DATABASE_URL", name])
+        check_extra_names(["DATABASE_URL", name])
 
 
 @pytest.mark.parametrize("name", ["", "A=B", f"TOKEN={SECRET}"])
 def test_a_variable_is_passed_on_by_its_name(name: str) -> None:
     with pytest.raises(UsageError, match="is not a valid name of a variable") as caught:
-        require_passable([name])
+        check_extra_names([name])
     assert SECRET not in str(caught.value)

@@ -17,17 +17,26 @@ import pytest
 
 import wheel_uploader
 from wheel_uploader import child_processes
-from wheel_uploader.child_environment import Kind
-from wheel_uploader.child_outcome import KEPT, CannotStart, Completed, Output, Stopped, describe
-from wheel_uploader.child_processes import Child, run
-from wheel_uploader.child_scope import Scope
+from wheel_uploader.child_environment import ChildKind
+from wheel_uploader.child_outcome import (
+    MAX_OUTPUT_SIZE,
+    CapturedOutput,
+    ChildScopeEnded,
+    ChildStartError,
+    CompletedChild,
+    describe_exit_status,
+)
+from wheel_uploader.child_processes import ChildProcess, run_child
+from wheel_uploader.child_scope import ChildScope
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="signals and shell scripts of POSIX")
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes as Linux has them")
 
 
-def shell(script: str, *, kind: Kind = Kind.COMMAND, seconds: float = 60, merged: bool = False) -> Completed:
-    return run(["/bin/sh", "-c", script], kind, seconds=seconds, merged=merged)
+def shell(
+    script: str, *, kind: ChildKind = ChildKind.SMOKE_COMMAND, seconds: float = 60, merged: bool = False
+) -> CompletedChild:
+    return run_child(["/bin/sh", "-c", script], kind, timeout=seconds, merge_stderr=merged)
 
 
 def is_there(pid: int) -> bool:
@@ -62,14 +71,14 @@ def pids_in(path: Path, count: int) -> list[int]:
 @pytest.mark.parametrize("size", [0, 1, 63, 64, 65, 128, 129, 1000])
 def test_the_start_and_the_end_of_an_output_are_kept(size: int, step: int) -> None:
     data = bytes(number % 251 for number in range(size))
-    output = Output(128)
+    output = CapturedOutput(128)
     for begin in range(0, size, step):
         output.add(data[begin : begin + step])
     assert output.size == size
     if size <= 128:
-        assert (bytes(output), output.dropped) == (data, 0)
+        assert (bytes(output), output.dropped_bytes) == (data, 0)
     else:
-        assert (bytes(output), output.dropped) == (data[:64] + data[-64:], size - 128)
+        assert (bytes(output), output.dropped_bytes) == (data[:64] + data[-64:], size - 128)
         assert f"\n... {size - 128} bytes omitted ...\n" in output.text()
 
 
@@ -77,25 +86,28 @@ def test_the_start_and_the_end_of_an_output_are_kept(size: int, step: int) -> No
 def test_a_flood_takes_no_memory_and_does_not_block() -> None:
     done = shell("yes; echo unreachable", seconds=1.5)
     assert done.timed_out
-    assert done.output.size > 4 * KEPT
-    assert len(bytes(done.output)) == KEPT
+    assert done.output.size > 4 * MAX_OUTPUT_SIZE
+    assert len(bytes(done.output)) == MAX_OUTPUT_SIZE
     both = shell("yes >&2 & yes & sleep 0.5; kill %1 %2; echo end", merged=True)
-    assert len(bytes(both.output)) <= KEPT
+    assert len(bytes(both.output)) <= MAX_OUTPUT_SIZE
 
 
 @POSIX
 def test_output_that_is_no_text_is_readable() -> None:
     done = shell(r"printf '\377\303(\n'; printf 'a\000b' >&2")
     assert done.output.text() == "\ufffd\ufffd(\n"
-    assert done.errors.text() == "a\0b"
+    assert done.error_output.text() == "a\0b"
 
 
 @POSIX
 def test_input_of_any_size_is_given_and_need_not_be_read() -> None:
     data = os.urandom(1 << 20)
-    counted = run(["/bin/sh", "-c", "wc -c"], Kind.COMMAND, seconds=60, stdin=data)
+    counted = run_child(["/bin/sh", "-c", "wc -c"], ChildKind.SMOKE_COMMAND, timeout=60, stdin=data)
     assert int(counted.output.text()) == 1 << 20
-    assert run(["/bin/sh", "-c", "exit 3"], Kind.COMMAND, seconds=60, stdin=data).status == 3
+    assert (
+        run_child(["/bin/sh", "-c", "exit 3"], ChildKind.SMOKE_COMMAND, timeout=60, stdin=data).exit_status
+        == 3
+    )
 
 
 # --- how it ends -----------------------------------------------------------------------------------
@@ -103,27 +115,29 @@ def test_input_of_any_size_is_given_and_need_not_be_read() -> None:
 
 @POSIX
 def test_every_signal_has_a_name() -> None:
-    names = {describe(-number) for number in range(1, 65)}
+    names = {describe_exit_status(-number) for number in range(1, 65)}
     assert {"killed by SIGKILL", "killed by SIGRTMIN", "killed by SIGRTMIN+1", "killed by SIGRTMAX"} <= names
-    assert describe(-1000) == "killed by signal 1000"
+    assert describe_exit_status(-1000) == "killed by signal 1000"
     assert len(names) == 64
-    assert describe(3) == "exit code 3"
+    assert describe_exit_status(3) == "exit code 3"
 
 
 @LINUX
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGRTMIN, signal.SIGRTMIN + 5, signal.SIGRTMAX])
 def test_a_child_that_is_killed_by_any_signal_is_an_ordinary_failure(number: int) -> None:
-    done = run(
-        [sys.executable, "-c", f"import os; os.kill(os.getpid(), {int(number)})"], Kind.PYTHON, seconds=60
+    done = run_child(
+        [sys.executable, "-c", f"import os; os.kill(os.getpid(), {int(number)})"],
+        ChildKind.PYTHON,
+        timeout=60,
     )
-    assert describe(done.status).startswith("killed by SIG")
+    assert describe_exit_status(done.exit_status).startswith("killed by SIG")
 
 
 @POSIX
 @pytest.mark.parametrize("command", [["/no/such/program"], ["/"], ["a\0b"], ["/bin/sh", "\ud800"]])
 def test_what_cannot_be_started_is_said(command: list[str]) -> None:
-    with pytest.raises(CannotStart):
-        run(command, Kind.COMMAND, seconds=60)
+    with pytest.raises(ChildStartError):
+        run_child(command, ChildKind.SMOKE_COMMAND, timeout=60)
 
 
 #: What a child may leave behind: in its process group, in its session, and in a session of its own.
@@ -142,7 +156,7 @@ def test_what_a_child_left_behind_ends_with_it(kind: str, tmp_path: Path) -> Non
     pids = tmp_path / "pids"
     began = time.monotonic()
     done = shell(f"{BACKGROUND[kind]} echo $! > {pids}; echo said")
-    assert (done.status, done.output.text()) == (0, "said\n")
+    assert (done.exit_status, done.output.text()) == (0, "said\n")
     assert gone(*pids_in(pids, 1))
     assert time.monotonic() - began < 10
 
@@ -163,7 +177,7 @@ def test_a_time_limit_ends_a_child_and_what_it_started(kind: str, tmp_path: Path
 def test_a_child_that_keeps_its_word_may_clean_up(tmp_path: Path) -> None:
     script = f"trap 'echo clean > {tmp_path}/up; exit 5' TERM; echo $$ > {tmp_path}/pid; "
     script += "while :; do sleep 0.1; done"
-    with Child(["/bin/sh", "-c", script], Kind.COMMAND):
+    with ChildProcess(["/bin/sh", "-c", script], ChildKind.SMOKE_COMMAND):
         pids_in(tmp_path / "pid", 1)
     assert (tmp_path / "up").read_text() == "clean\n"
 
@@ -174,30 +188,33 @@ def test_a_child_that_keeps_its_word_may_clean_up(tmp_path: Path) -> None:
 @LINUX
 def test_when_one_of_many_fails_the_others_end_and_none_begins(tmp_path: Path) -> None:
     begun: list[int] = []
-    scope = Scope()
+    scope = ChildScope()
 
     def work(number: int) -> int:
         begun.append(number)
         if number == 0:
             pids_in(tmp_path / "pids", 1)
             raise ValueError("the first")
-        run(
-            ["/bin/sh", "-c", f"echo $$ >> {tmp_path}/pids; sleep 300"], Kind.COMMAND, seconds=60, scope=scope
+        run_child(
+            ["/bin/sh", "-c", f"echo $$ >> {tmp_path}/pids; sleep 300"],
+            ChildKind.SMOKE_COMMAND,
+            timeout=60,
+            scope=scope,
         )
         return number
 
     with pytest.raises(ValueError, match="the first"):
-        scope.map(work, range(50), jobs=2)
+        scope.map_in_threads(work, range(50), max_threads=2)
     assert gone(*pids_in(tmp_path / "pids", 1))
     assert len(begun) < 50
-    with pytest.raises(Stopped):
-        run(["/bin/true"], Kind.COMMAND, seconds=60, scope=scope)
+    with pytest.raises(ChildScopeEnded):
+        run_child(["/bin/true"], ChildKind.SMOKE_COMMAND, timeout=60, scope=scope)
 
 
 @LINUX
-@pytest.mark.parametrize("end", [child_processes.terminate_all, child_processes.kill_all])
+@pytest.mark.parametrize("end", [child_processes.terminate_all_children, child_processes.kill_all_children])
 def test_all_children_can_be_ended_from_anywhere(end: object, tmp_path: Path) -> None:
-    ended: list[Completed] = []
+    ended: list[CompletedChild] = []
     threads = [
         threading.Thread(target=lambda: ended.append(shell(f"echo $$ >> {tmp_path}/pids; exec sleep 300")))
         for _ in range(3)
@@ -210,7 +227,7 @@ def test_all_children_can_be_ended_from_anywhere(end: object, tmp_path: Path) ->
     for thread in threads:
         thread.join(20)
     assert gone(*pids)
-    assert {done.status for done in ended} <= {-signal.SIGTERM, -signal.SIGKILL}
+    assert {done.exit_status for done in ended} <= {-signal.SIGTERM, -signal.SIGKILL}
     assert not child_processes._running_children
 
 
@@ -218,9 +235,9 @@ def test_all_children_can_be_ended_from_anywhere(end: object, tmp_path: Path) ->
 
 _PARENT = """
 import os, sys
-from wheel_uploader.child_environment import Kind
-from wheel_uploader.child_processes import Child
-child = Child(["/bin/sh", "-c", sys.argv[1]], Kind[sys.argv[2]])
+from wheel_uploader.child_environment import ChildKind
+from wheel_uploader.child_processes import ChildProcess
+child = ChildProcess(["/bin/sh", "-c", sys.argv[1]], ChildKind[sys.argv[2]])
 {end}
 """
 _WAIT = "import time\nwhile not os.path.exists(sys.argv[3]): time.sleep(0.02)\n"
@@ -232,8 +249,8 @@ ENDS = {
 
 
 @LINUX
-@pytest.mark.parametrize("kind", Kind)
-def test_a_child_of_each_kind_ends_when_this_process_is_killed(kind: Kind, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ChildKind)
+def test_a_child_of_each_kind_ends_when_this_process_is_killed(kind: ChildKind, tmp_path: Path) -> None:
     ends_with(kind, "killed", "group", tmp_path)
 
 
@@ -242,10 +259,10 @@ def test_a_child_of_each_kind_ends_when_this_process_is_killed(kind: Kind, tmp_p
     ("end", "left"), [("forced exit", "stubborn"), ("crash", "group"), ("killed", "own session")]
 )
 def test_what_a_child_started_ends_however_this_process_ends(end: str, left: str, tmp_path: Path) -> None:
-    ends_with(Kind.COMMAND, end, left, tmp_path)
+    ends_with(ChildKind.SMOKE_COMMAND, end, left, tmp_path)
 
 
-def ends_with(kind: Kind, end: str, left: str, folder: Path) -> None:
+def ends_with(kind: ChildKind, end: str, left: str, folder: Path) -> None:
     pids = folder / "pids"
     script = f"{BACKGROUND[left]} echo $! > {pids}.new; echo $$ >> {pids}.new; mv {pids}.new {pids}; wait"
     with subprocess.Popen(

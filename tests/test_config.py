@@ -8,23 +8,23 @@ import pytest
 
 from tests.in_process import run
 from wheel_uploader import config
-from wheel_uploader.config import Kind
+from wheel_uploader.config import ValueKind
 from wheel_uploader.errors import UsageError
 
 KNOWN = {
-    "url": Kind.TEXTS,
-    "wheelhouse": Kind.TEXT,
-    "sign": Kind.FLAG,
-    "retries": Kind.COUNT,
-    "timeout": Kind.NUMBER,
-    "wait": Kind.DURATION,
-    "expect": Kind.FILES,
-    "ignore": Kind.IGNORES,
+    "url": ValueKind.TEXTS,
+    "wheelhouse": ValueKind.TEXT,
+    "sign": ValueKind.FLAG,
+    "retries": ValueKind.COUNT,
+    "timeout": ValueKind.NUMBER,
+    "wait": ValueKind.DURATION,
+    "expect": ValueKind.FILES,
+    "ignore": ValueKind.IGNORES,
 }
 
 
 def values(path: Path, use: str | None = None) -> dict[str, object]:
-    return {name: setting.value for name, setting in config.load(path, KNOWN, use).items()}
+    return {name: setting.value for name, setting in config.load_settings(path, KNOWN, use).items()}
 
 
 def written(folder: Path, text: str) -> Path:
@@ -36,7 +36,7 @@ def written(folder: Path, text: str) -> Path:
 def test_the_nearest_file_upwards_counts(tmp_path: Path) -> None:
     path = written(tmp_path, "")
     (tmp_path / "a" / "b").mkdir(parents=True)
-    assert config.find(tmp_path / "a" / "b") == path
+    assert config.find_config_file(tmp_path / "a" / "b") == path
 
 
 def test_keys_are_options_with_dashes_or_underscores(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_a_value_of_another_kind_is_one_clear_sentence(tmp_path: Path, line: str
     for table in ("[tool.wheel-uploader]", "[tool.wheel-uploader.profiles.nightly]"):
         path = written(tmp_path, f"{table}\n{line}\n")
         with pytest.raises(UsageError) as caught:
-            config.load(path, KNOWN)
+            config.load_settings(path, KNOWN)
         assert len(caught.value.details) == 1
         assert caught.value.details[0].startswith(f"{table} {said}")
 
@@ -96,7 +96,7 @@ def test_values_of_every_kind_are_taken(tmp_path: Path) -> None:
 def test_every_unknown_key_is_named_with_the_nearest_option(tmp_path: Path) -> None:
     path = written(tmp_path, "[tool.wheel-uploader]\nwheelhuose = 'x'\nzzz = 1\n")
     with pytest.raises(UsageError) as caught:
-        config.load(path, KNOWN)
+        config.load_settings(path, KNOWN)
     assert caught.value.details == (
         '[tool.wheel-uploader]: unknown option "wheelhuose" (did you mean "wheelhouse"?)',
         '[tool.wheel-uploader]: unknown option "zzz"',
@@ -121,26 +121,26 @@ def test_a_profile_is_stronger_than_the_table_and_says_where_each_value_stands(t
     path = written(tmp_path, PROFILES)
     assert values(path) == {"url": ["x"], "retries": 3}
     assert values(path, "nightly") == {"url": ["x"], "retries": 9, "project": "dipy", "version": "latest"}
-    settings = config.load(path, KNOWN, "nightly")
-    assert settings["url"].where == f"{path} [tool.wheel-uploader]"
-    assert settings["retries"].where == f"{path} [tool.wheel-uploader.profiles.nightly]"
-    assert config.profiles(path) == ["nightly"]
+    settings = config.load_settings(path, KNOWN, "nightly")
+    assert settings["url"].table == f"{path} [tool.wheel-uploader]"
+    assert settings["retries"].table == f"{path} [tool.wheel-uploader.profiles.nightly]"
+    assert config.profile_names(path) == ["nightly"]
 
 
 def test_an_unknown_profile_names_the_nearest(tmp_path: Path) -> None:
     path = written(tmp_path, PROFILES)
     with pytest.raises(UsageError, match=r"profile nightli not found in .*did you mean nightly\?") as caught:
-        config.load(path, KNOWN, "nightli")
+        config.load_settings(path, KNOWN, "nightli")
     assert "Profiles in the file: nightly." in caught.value.hint
     with pytest.raises(UsageError) as caught:
-        config.load(written(tmp_path, ""), KNOWN, "nightly")
+        config.load_settings(written(tmp_path, ""), KNOWN, "nightly")
     assert "Profiles in the file: none." in caught.value.hint
 
 
 def test_every_profile_is_looked_at(tmp_path: Path) -> None:
     path = written(tmp_path, f"{PROFILES}\n[tool.wheel-uploader.profiles.weekly]\nretires = 1\n")
     with pytest.raises(UsageError) as caught:
-        config.load(path, KNOWN, "nightly")
+        config.load_settings(path, KNOWN, "nightly")
     assert caught.value.details == (
         '[tool.wheel-uploader.profiles.weekly]: unknown option "retires" (did you mean "retries"?)',
     )
@@ -148,14 +148,14 @@ def test_every_profile_is_looked_at(tmp_path: Path) -> None:
 
 def test_which_release_it_is_belongs_in_a_profile(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
-        config.load(written(tmp_path, "[tool.wheel-uploader]\nproject = 'dipy'\n"), KNOWN)
+        config.load_settings(written(tmp_path, "[tool.wheel-uploader]\nproject = 'dipy'\n"), KNOWN)
     assert "is only valid in a profile" in caught.value.details[0]
 
 
 @pytest.mark.parametrize("text", ["profiles = 1", "profiles = { nightly = 1 }"])
 def test_profiles_are_tables(tmp_path: Path, text: str) -> None:
     with pytest.raises(UsageError, match="not a table of tables"):
-        config.load(written(tmp_path, f"[tool.wheel-uploader]\n{text}\n"), KNOWN)
+        config.load_settings(written(tmp_path, f"[tool.wheel-uploader]\n{text}\n"), KNOWN)
 
 
 # --- broken files ----------------------------------------------------------------------------------
@@ -172,15 +172,15 @@ def test_profiles_are_tables(tmp_path: Path, text: str) -> None:
 def test_a_broken_file_is_said_in_one_sentence(tmp_path: Path, text: str, message: str) -> None:
     path = written(tmp_path, text)
     if not message:
-        assert config.load(path, KNOWN) == {}
+        assert config.load_settings(path, KNOWN) == {}
         return
     with pytest.raises(UsageError, match=message):
-        config.load(path, KNOWN)
+        config.load_settings(path, KNOWN)
 
 
 def test_a_file_that_cannot_be_read_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot read"):
-        config.load(tmp_path, KNOWN)
+        config.load_settings(tmp_path, KNOWN)
 
 
 # --- numbers that no option takes ------------------------------------------------------------------

@@ -11,10 +11,10 @@ import pytest
 
 from tests import wheels
 from wheel_uploader import digests, names, verify
-from wheel_uploader.digests import Digests, Hashes, Promise
+from wheel_uploader.digests import Digests, ExpectedDigest, StreamHasher
 from wheel_uploader.errors import FileError, StorageError
-from wheel_uploader.models import DistName, Inspection, RemoteFile
-from wheel_uploader.verify import Mismatch, Seen
+from wheel_uploader.models import CheckResult, DistName, RemoteFile
+from wheel_uploader.verify import InspectionResult, Mismatch
 
 #: From the strongest to the weakest.
 STRONG = (
@@ -23,7 +23,7 @@ STRONG = (
 )
 WEAK = ("sha1", "md5")
 DATA = b"some bytes"
-NAME = names.parse("dipy-1.11.0-py3-none-any.whl")
+NAME = names.parse_filename("dipy-1.11.0-py3-none-any.whl")
 
 
 def remote(hashes: Mapping[str, str] | None = None, size: int | None = None, by: str = "") -> RemoteFile:
@@ -32,13 +32,13 @@ def remote(hashes: Mapping[str, str] | None = None, size: int | None = None, by:
         url="https://staging.example.com/x",
         source="https://staging.example.com/",
         hashes=hashes or {},
-        hashes_from=by,
+        hashes_origin=by,
         size=size,
     )
 
 
-def taken(data: bytes, promise: Promise | None = None) -> Digests:
-    return digests.digest([data[:3], data[3:]], promise)
+def taken(data: bytes, promise: ExpectedDigest | None = None) -> Digests:
+    return digests.compute_digests([data[:3], data[3:]], promise)
 
 
 def hexdigest(algorithm: str) -> str:
@@ -52,35 +52,39 @@ def hexdigest(algorithm: str) -> str:
 
 @pytest.mark.parametrize("algorithm", [*STRONG, *WEAK])
 def test_each_algorithm_is_computed_and_compared(algorithm: str) -> None:
-    promise = Promise.of(remote({algorithm: hexdigest(algorithm).upper()}))
+    promise = ExpectedDigest.from_listing(remote({algorithm: hexdigest(algorithm).upper()}))
     assert promise is not None
     assert str(promise) == f"{algorithm}:{hexdigest(algorithm)}"
-    assert promise.is_met(taken(DATA, promise))
-    assert not promise.is_met(taken(DATA + b"x", promise))
+    assert promise.matches(taken(DATA, promise))
+    assert not promise.matches(taken(DATA + b"x", promise))
     assert promise.is_weak is (algorithm in WEAK)
-    assert promise.vouches == f"{algorithm} from the source" + (" (weak)" if algorithm in WEAK else "")
+    assert promise.description == f"{algorithm} from the source" + (" (weak)" if algorithm in WEAK else "")
 
 
 def test_the_strongest_digest_counts() -> None:
     order = [*STRONG, *WEAK]
     for position, algorithm in enumerate(order):
         given = dict.fromkeys(reversed(order[position:]), "0")
-        promise = Promise.of(remote(given, by="SUMS"))
+        promise = ExpectedDigest.from_listing(remote(given, by="SUMS"))
         assert promise is not None
-        assert (promise.algorithm, promise.given_by) == (algorithm, "SUMS")
+        assert (promise.algorithm, promise.provided_by) == (algorithm, "SUMS")
 
 
 def test_an_unknown_algorithm_is_not_a_promise() -> None:
-    assert Promise.of(remote({"crc32": "0", "sha0": "1"})) is None
-    assert Promise.of(remote()) is None
+    assert ExpectedDigest.from_listing(remote({"crc32": "0", "sha0": "1"})) is None
+    assert ExpectedDigest.from_listing(remote()) is None
 
 
 def test_our_own_digest_is_there_whatever_was_promised() -> None:
-    for promise in (None, Promise(algorithm="md5", hex="0"), Promise(algorithm="sha256", hex="0")):
+    for promise in (
+        None,
+        ExpectedDigest(algorithm="md5", hex="0"),
+        ExpectedDigest(algorithm="sha256", hex="0"),
+    ):
         found = taken(DATA, promise)
         assert (found.size, found.sha256) == (len(DATA), hexdigest("sha256"))
-        assert set(found.hexes) == {"sha256", *([promise.algorithm] if promise else [])}
-    empty = Hashes(None).result()
+        assert set(found.hex_by_algorithm) == {"sha256", *([promise.algorithm] if promise else [])}
+    empty = StreamHasher(None).result()
     assert (empty.size, empty.sha256) == (0, hashlib.sha256().hexdigest())
 
 
@@ -96,7 +100,7 @@ def test_digesting_can_be_ended_between_two_chunks() -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        digests.digest(chunks(), None, check)
+        digests.compute_digests(chunks(), None, check)
     assert len(begun) == 2
 
 
@@ -106,8 +110,8 @@ def test_digesting_can_be_ended_between_two_chunks() -> None:
 def test_a_file_is_read_in_one_go_and_closed(tmp_path: Path) -> None:
     data = os.urandom(3 * 1024 * 1024 + 7)
     (tmp_path / "x").write_bytes(data)
-    descriptor = digests.open_file(tmp_path / "x")
-    chunks = list(digests.read_file(descriptor, "x"))
+    descriptor = digests.open_local_file(tmp_path / "x")
+    chunks = list(digests.read_chunks(descriptor, "x"))
     assert b"".join(chunks) == data
     assert max(map(len, chunks)) == 1024 * 1024
     with pytest.raises(OSError, match="Bad file descriptor"):
@@ -133,7 +137,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(
 ) -> None:
     path = tmp_path / "x.whl"
     path.write_bytes(DATA)
-    chunks = digests.read_file(digests.open_file(path), "x.whl")
+    chunks = digests.read_chunks(digests.open_local_file(path), "x.whl")
     next(chunks)
     change(path)
     with pytest.raises(FileError, match=r"x\.whl changed while it was read"):
@@ -144,7 +148,7 @@ def test_only_a_regular_file_is_read(tmp_path: Path) -> None:
     reading, writing = os.pipe()
     os.close(writing)
     with pytest.raises(StorageError, match="a pipe is not a file"):
-        list(digests.read_file(reading, "a pipe"))
+        list(digests.read_chunks(reading, "a pipe"))
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(reading)
 
@@ -152,17 +156,17 @@ def test_only_a_regular_file_is_read(tmp_path: Path) -> None:
 # --- what a file is refused for --------------------------------------------------------------------
 
 
-def looked(*damage: str) -> Callable[[DistName, Path, str], Seen]:
-    def look(name: DistName, path: Path, sha256: str) -> Seen:
+def looked(*damage: str) -> Callable[[DistName, Path, str], InspectionResult]:
+    def look(name: DistName, path: Path, sha256: str) -> InspectionResult:
         assert (name, path, sha256) == (NAME, Path("x"), hexdigest("sha256"))
-        return Seen(inspection=Inspection(), damage=damage, whole_by="RECORD")
+        return InspectionResult(inspection=CheckResult(), damage=damage, integrity_source="RECORD")
 
     return look
 
 
 def verified(data: bytes, source: RemoteFile, *damage: str) -> str:
-    promise = Promise.of(source)
-    return verify.verified(NAME, Path("x"), taken(data, promise), source, promise, looked(*damage))
+    promise = ExpectedDigest.from_listing(source)
+    return verify.verify_file(NAME, Path("x"), taken(data, promise), source, promise, looked(*damage))
 
 
 def test_what_vouches_for_a_file() -> None:
@@ -203,12 +207,12 @@ class Memory:
     """What was found whole, as the wheelhouse remembers it."""
 
     def __init__(self) -> None:
-        self.kept: dict[tuple[DistName, str], Seen] = {}
+        self.kept: dict[tuple[DistName, str], InspectionResult] = {}
 
-    def recall(self, name: DistName, sha256: str) -> Seen | None:
+    def get(self, name: DistName, sha256: str) -> InspectionResult | None:
         return self.kept.get((name, sha256))
 
-    def keep(self, name: DistName, sha256: str, seen: Seen) -> None:
+    def put(self, name: DistName, sha256: str, seen: InspectionResult) -> None:
         self.kept[name, sha256] = seen
 
 
@@ -216,15 +220,15 @@ class Memory:
 def test_only_a_whole_file_is_remembered(damage: tuple[str, ...], reads: int) -> None:
     memory, read = Memory(), []
 
-    def once_more(name: DistName, path: Path, sha256: str) -> Seen:
+    def once_more(name: DistName, path: Path, sha256: str) -> InspectionResult:
         read.append(path)
         return looked(*damage)(name, path, sha256)
 
     for _ in range(2):
-        seen = verify.look(NAME, Path("x"), hexdigest("sha256"), once_more, memory)
+        seen = verify.inspect_cached(NAME, Path("x"), hexdigest("sha256"), once_more, memory)
         assert seen.damage == damage
     assert len(read) == reads
-    verify.look(NAME, Path("x"), hexdigest("sha256"), once_more)
+    verify.inspect_cached(NAME, Path("x"), hexdigest("sha256"), once_more)
     assert len(read) == reads + 1
 
 
@@ -242,7 +246,7 @@ def test_what_of_the_archive_says_that_it_is_whole(
     path = tmp_path / filename
     path.write_bytes(data)
     sha256 = hashlib.sha256(data).hexdigest()
-    seen = verify.read(names.parse(filename), path, sha256, lambda _: Inspection())
-    assert (seen.whole_by, seen.damage) == (whole_by, ())
+    seen = verify.inspect_file(names.parse_filename(filename), path, sha256, lambda _: CheckResult())
+    assert (seen.integrity_source, seen.damage) == (whole_by, ())
     with pytest.raises(FileError):
-        verify.read(names.parse(filename), path, "0" * 64, lambda _: Inspection())
+        verify.inspect_file(names.parse_filename(filename), path, "0" * 64, lambda _: CheckResult())

@@ -19,21 +19,21 @@ from hypothesis import strategies as st
 
 from wheel_uploader import display, redaction
 from wheel_uploader.display import (
-    bare_url,
-    human_size,
-    printable,
-    printable_url,
-    redact,
-    remember_basic_auth,
-    remember_secret,
-    remember_url,
+    format_size,
+    redact_secrets,
+    register_basic_auth,
+    register_secret,
+    register_url_secrets,
+    sanitize,
+    sanitize_url,
+    strip_url,
 )
-from wheel_uploader.redaction import HIDDEN, Secrets
+from wheel_uploader.redaction import MASK, SecretSet
 
 
 @pytest.fixture(autouse=True)
 def nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(display, "_secrets", Secrets())
+    monkeypatch.setattr(display, "_secrets", SecretSet())
 
 
 # --- secrets that are known by where they stand ------------------------------------------------------
@@ -112,9 +112,9 @@ JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJyZXBvIn0.c2VjcmV0LXZhbHVl"
     ],
 )
 def test_a_secret_is_hidden_where_secrets_stand(text: str, shown: str) -> None:
-    assert redact(text) == shown
-    assert printable(text) == shown
-    assert redact(shown) == shown
+    assert redact_secrets(text) == shown
+    assert sanitize(text) == shown
+    assert redact_secrets(shown) == shown
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_a_secret_is_hidden_where_secrets_stand(text: str, shown: str) -> None:
     ],
 )
 def test_ordinary_text_stays_as_it_is(text: str) -> None:
-    assert printable(text) == text
+    assert sanitize(text) == text
 
 
 # --- secrets that were seen --------------------------------------------------------------------------
@@ -184,57 +184,57 @@ def spellings(secret: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("secret", SECRETS)
 def test_a_remembered_secret_is_hidden_in_every_spelling(secret: str) -> None:
-    remember_secret(secret)
+    register_secret(secret)
     for kind, spelled in spellings(secret).items():
         text = f"it said: {spelled}!"
-        assert redact(text).rstrip("!=") == "it said: ***", kind
-        assert spelled not in printable(text)
-        assert printable(text).startswith("it said: ***")
+        assert redact_secrets(text).rstrip("!=") == "it said: ***", kind
+        assert spelled not in sanitize(text)
+        assert sanitize(text).startswith("it said: ***")
 
 
 def test_whitespace_around_a_secret_is_no_part_of_it() -> None:
-    remember_secret("correct horse\n")
-    assert redact("<correct horse>") == "<***>"
+    register_secret("correct horse\n")
+    assert redact_secrets("<correct horse>") == "<***>"
 
 
 def test_a_secret_within_another_leaves_nothing_of_the_longer_one() -> None:
-    remember_secret("correct")
-    remember_secret("correct horse")
-    assert redact("correct horse, correct") == "***, ***"
+    register_secret("correct")
+    register_secret("correct horse")
+    assert redact_secrets("correct horse, correct") == "***, ***"
 
 
 @pytest.mark.parametrize(
     ("user", "password"), [("me", "pässwörd"), ("__token__", "abcd"), ("", "correct horse")]
 )
 def test_a_basic_header_is_hidden_in_both_charsets(user: str, password: str) -> None:
-    remember_basic_auth(user, password)
+    register_basic_auth(user, password)
     for charset in ("utf-8", "latin-1"):
         header = base64.b64encode(f"{user}:{password}".encode(charset)).decode()
-        assert redact(f"x{header}x") == "x***x"
-    assert redact(password) == "***"
+        assert redact_secrets(f"x{header}x") == "x***x"
+    assert redact_secrets(password) == "***"
 
 
 @pytest.mark.parametrize("user", ["", "m", "me", "you", "somebody"])
 def test_the_password_is_hidden_in_the_header_of_any_user(user: str) -> None:
-    remember_secret("correct horse")
+    register_secret("correct horse")
     header = base64.b64encode(f"{user}:correct horse and more".encode()).decode()
-    shown = redact(header)
+    shown = redact_secrets(header)
     assert "***" in shown
     kept = base64.b64decode(shown.partition("***")[0] + "====")
     assert b"cor" not in kept
 
 
 def test_a_password_that_latin_1_does_not_have() -> None:
-    remember_basic_auth("me", "пароль")
-    assert redact(base64.b64encode("me:пароль".encode()).decode()) == "***"
+    register_basic_auth("me", "пароль")
+    assert redact_secrets(base64.b64encode("me:пароль".encode()).decode()) == "***"
 
 
 @pytest.mark.parametrize("short", [None, "", "a", "ab", "abc", "   ", "     ", "\n\n\n\n\n", " ab  "])
 def test_what_is_too_short_to_hide_is_not_hidden(short: str | None) -> None:
     """Masking every "a" would hide nothing: the places of the masks tell the password."""
-    remember_secret(short)
+    register_secret(short)
     text = "a cab,  a      b\n\n\n\n\n"
-    assert redact(text) == text
+    assert redact_secrets(text) == text
 
 
 def test_secrets_may_be_remembered_while_others_are_shown() -> None:
@@ -244,7 +244,7 @@ def test_secrets_may_be_remembered_while_others_are_shown() -> None:
     def show() -> None:
         try:
             while not stop.is_set():
-                redact("some text")
+                redact_secrets("some text")
         except RuntimeError as error:
             failures.append(error)
 
@@ -252,21 +252,21 @@ def test_secrets_may_be_remembered_while_others_are_shown() -> None:
     for thread in threads:
         thread.start()
     for number in range(200):
-        remember_secret(f"secret-{number}")
+        register_secret(f"secret-{number}")
     stop.set()
     for thread in threads:
         thread.join()
     assert not failures
-    assert redact("secret-0 secret-199") == "*** ***"
+    assert redact_secrets("secret-0 secret-199") == "*** ***"
 
 
 @given(st.text(min_size=4), st.text(max_size=20), st.text(max_size=20))
 def test_no_remembered_secret_is_ever_shown(secret: str, before: str, after: str) -> None:
-    display._secrets = Secrets()
-    remember_secret(secret)
-    if not secret.strip() or secret in HIDDEN or secret in "...":
+    display._secrets = SecretSet()
+    register_secret(secret)
+    if not secret.strip() or secret in MASK or secret in "...":
         return
-    shown = redact(before + secret + after)
+    shown = redact_secrets(before + secret + after)
     assert secret not in shown.replace("***", "") or secret in before + after or len(secret.strip()) < 4
 
 
@@ -334,7 +334,7 @@ PAYLOADS = {
 @pytest.mark.parametrize("around", ["{}", "dipy {} 1.0", "{}\n{}"], ids=["alone", "amid", "twice"])
 def test_a_payload_is_shown_and_does_nothing(payload: str, around: str) -> None:
     started = time.thread_time()
-    shown = printable(around.format(payload, payload))
+    shown = sanitize(around.format(payload, payload))
     assert time.thread_time() - started < 2
     assert_harmless(shown)
     assert len(shown) < 25_000
@@ -378,22 +378,22 @@ def assert_harmless(shown: str) -> None:
     ],
 )
 def test_what_is_made_visible_can_be_read(text: str, shown: str) -> None:
-    assert printable(text) == shown
+    assert sanitize(text) == shown
 
 
 def test_a_long_text_is_cut_after_the_secrets_are_hidden() -> None:
-    remember_secret("correct horse battery staple")
-    shown = printable("x" * 90 + "correct horse battery staple", limit=100)
+    register_secret("correct horse battery staple")
+    shown = sanitize("x" * 90 + "correct horse battery staple", limit=100)
     assert shown == "x" * 90 + "***"
-    assert printable("y" * 101, limit=100) == "y" * 100 + "..."
-    assert printable("y" * 100, limit=100) == "y" * 100
+    assert sanitize("y" * 101, limit=100) == "y" * 100 + "..."
+    assert sanitize("y" * 100, limit=100) == "y" * 100
 
 
 @given(st.text(alphabet=st.characters(codec=None)))
 def test_printable_gives_one_harmless_line(text: str) -> None:
-    shown = printable(text)
+    shown = sanitize(text)
     assert_harmless(shown)
-    assert printable(shown) == shown
+    assert sanitize(shown) == shown
 
 
 @given(
@@ -422,9 +422,9 @@ def test_printable_gives_one_harmless_line(text: str) -> None:
     )
 )
 def test_no_mixture_of_the_parts_of_a_command_is_one(parts: list[str]) -> None:
-    shown = printable("".join(parts))
+    shown = sanitize("".join(parts))
     assert_harmless(shown)
-    assert printable(shown) == shown
+    assert sanitize(shown) == shown
 
 
 @pytest.mark.parametrize(
@@ -447,7 +447,7 @@ def test_no_mixture_of_the_parts_of_a_command_is_one(parts: list[str]) -> None:
 def test_a_long_text_made_to_be_slow_is_not(part: str) -> None:
     # Of this thread: other tests keep the machine busy.
     started = time.thread_time()
-    printable(part * 300_000)
+    sanitize(part * 300_000)
     assert time.thread_time() - started < 2
 
 
@@ -469,13 +469,13 @@ def test_a_long_text_made_to_be_slow_is_not(part: str) -> None:
     ],
 )
 def test_a_bare_url_says_where_and_lets_nobody_in(url: str, shown: str) -> None:
-    assert bare_url(url) == shown
+    assert strip_url(url) == shown
 
 
 @given(st.text())
 def test_any_text_can_be_taken_for_a_url(text: str) -> None:
-    assert "?" not in bare_url(f"https://host/{text}")
-    bare_url(text)
+    assert "?" not in strip_url(f"https://host/{text}")
+    strip_url(text)
 
 
 @pytest.mark.parametrize(
@@ -491,7 +491,7 @@ def test_any_text_can_be_taken_for_a_url(text: str) -> None:
     ],
 )
 def test_sizes_are_for_people(size: int | None, shown: str) -> None:
-    assert human_size(size) == shown
+    assert format_size(size) == shown
 
 
 # --- what is no secret -------------------------------------------------------------------------------
@@ -513,11 +513,11 @@ def test_sizes_are_for_people(size: int | None, shown: str) -> None:
     ],
 )
 def test_an_ordinary_word_of_a_place_is_not_remembered(place: str) -> None:
-    remember_url(place)
+    register_url_secrets(place)
     line = "copied demo-1.0-py3-none-any.whl from /srv/demo, main"
-    assert printable(line) == line
+    assert sanitize(line) == line
     if "//wheels.example" not in place and "?" not in place:
-        assert printable(place) == place
+        assert sanitize(place) == place
 
 
 @pytest.mark.parametrize(
@@ -534,23 +534,23 @@ def test_an_ordinary_word_of_a_place_is_not_remembered(place: str) -> None:
     ],
 )
 def test_a_secret_of_a_place_is_remembered(url: str, secret: str) -> None:
-    remember_url(url)
-    assert redact(f"<{secret}>") == "<***>"
-    assert secret not in printable(url)
+    register_url_secrets(url)
+    assert redact_secrets(f"<{secret}>") == "<***>"
+    assert secret not in sanitize(url)
 
 
 def test_secrets_that_overlap_leave_nothing_to_be_seen() -> None:
-    remember_secret("abcdefg")
-    remember_secret("efghijk")
-    assert redact("xabcdefghijkx abcdefgefghijk") == "x***x ******"
+    register_secret("abcdefg")
+    register_secret("efghijk")
+    assert redact_secrets("xabcdefghijkx abcdefgefghijk") == "x***x ******"
 
 
 def test_thousands_of_secrets_are_found_in_much_text() -> None:
     began = time.thread_time()
     for number in range(3000):
-        remember_secret(f"secret-{number * 7919:x}-{number}")
+        register_secret(f"secret-{number * 7919:x}-{number}")
     text = "wheel-1.0 secret-1eef-1 and secret-no " * 30_000
-    assert redact(text).count("***") == 30_000
+    assert redact_secrets(text).count("***") == 30_000
     assert time.thread_time() - began < 20
 
 
@@ -560,7 +560,7 @@ def test_thousands_of_secrets_are_found_in_much_text() -> None:
 def test_hiding_credentials_takes_time_in_proportion_to_the_text(pump: str) -> None:
     text = pump * ((1 << 20) // len(pump))
     began = time.thread_time()
-    redact(text)
+    redact_secrets(text)
     assert time.thread_time() - began < 6
 
 
@@ -577,7 +577,7 @@ WORDS = [
 def test_a_text_that_is_not_looked_at_closely_has_nothing_to_hide(case: Callable[[str], str]) -> None:
     for words in itertools.product(["", *WORDS], ["", *WORDS]):
         text = case("".join(words))
-        assert redaction.by_place(text) == redaction._redact_by_pattern(text)
+        assert redaction.redact_by_pattern(text) == redaction._redact_by_pattern(text)
 
 
 def test_file_names_are_not_looked_at_closely() -> None:
@@ -588,7 +588,7 @@ def test_file_names_are_not_looked_at_closely() -> None:
 
 @pytest.mark.parametrize("middle", ["/", "#", "?", "@", '"', "'", "<", " ", "\\", "["])
 def test_a_url_that_stands_alone_is_shown_without_a_password_of_any_characters(middle: str) -> None:
-    shown = printable_url(f"https://me:s3cret{middle}s3cret@host/x y")
+    shown = sanitize_url(f"https://me:s3cret{middle}s3cret@host/x y")
     assert "s3cret" not in shown
     assert shown.startswith("https://***@host/x")
-    assert "s3cret" not in bare_url(f"https://me:s3cret{middle}s3cret@host/")
+    assert "s3cret" not in strip_url(f"https://me:s3cret{middle}s3cret@host/")

@@ -43,15 +43,22 @@ from tests.file_server import (
 from tests.scripted import HANG, RESET, Request, Step
 from tests.wheels import make_release, wheel_bytes, wheel_filename
 from wheel_uploader import checks, names
-from wheel_uploader.download import fetch_all
-from wheel_uploader.errors import FileError, HttpStatus, NetworkError, StorageError
-from wheel_uploader.http import Http
-from wheel_uploader.models import FetchOutcome, Inspection, Profile, RemoteFile, SdistContent, WheelContent
-from wheel_uploader.progress import Silent
-from wheel_uploader.wheelhouse import HIDDEN, Wheelhouse
+from wheel_uploader.download import download_files
+from wheel_uploader.errors import FileError, HttpStatusError, NetworkError, StorageError
+from wheel_uploader.http import HttpClient
+from wheel_uploader.models import (
+    CheckProfile,
+    CheckResult,
+    DownloadOutcome,
+    RemoteFile,
+    SdistContent,
+    WheelContent,
+)
+from wheel_uploader.progress import SilentProgress
+from wheel_uploader.wheelhouse import HIDDEN_DIRECTORY, Wheelhouse
 
 
-class Listener(Silent):
+class Listener(SilentProgress):
     """What was said under -v."""
 
     def __init__(self) -> None:
@@ -77,8 +84,8 @@ def path(tmp_path: Path) -> Path:
 
 def test_a_file_arrives_verified(server: FileServer, path: Path) -> None:
     (fetched,) = fetch(server, path, remote(server, size=len(WHEEL), hashes=SHA256))
-    assert fetched.outcome is FetchOutcome.DOWNLOADED
-    assert fetched.vouched_by == "sha256 from the source"
+    assert fetched.outcome is DownloadOutcome.DOWNLOADED
+    assert fetched.verified_by == "sha256 from the source"
     assert fetched.file.path == path / NAME
     assert fetched.file.path.read_bytes() == WHEEL
     assert fetched.file.size == len(WHEEL)
@@ -108,17 +115,17 @@ def test_what_vouches_is_said(
 ) -> None:
     server.files[name] = data
     (fetched,) = fetch(server, path, remote(server, name, hashes=hashes))
-    assert fetched.vouched_by == vouched
+    assert fetched.verified_by == vouched
     assert fetched.file.path.read_bytes() == data
     (again,) = fetch(server, path, remote(server, name, hashes=hashes))
-    assert again.outcome is FetchOutcome.UNCHANGED
+    assert again.outcome is DownloadOutcome.UNCHANGED
     assert again.file == fetched.file
 
 
 def test_a_wheel_without_record_is_vouched_for_by_its_crcs(server: FileServer, path: Path) -> None:
     server.files[NAME] = wheel_bytes("dipy", "1.11.0", without=("dipy-1.11.0.dist-info/RECORD",))
     (fetched,) = fetch(server, path)
-    assert fetched.vouched_by == "ZIP CRC"
+    assert fetched.verified_by == "ZIP CRC"
 
 
 @pytest.mark.parametrize("roughly", [False, True])
@@ -129,7 +136,7 @@ def test_a_release_arrives_in_the_order_given_longest_first(
     with FileServer({each.name: each.read_bytes() for each in staged}).running() as server:
         files = [remote(server, each.name, size=each.stat().st_size) for each in staged]
         if roughly:
-            files = [replace(file, size=None, about=file.size) for file in files]
+            files = [replace(file, size=None, approximate_size=file.size) for file in files]
         fetched = fetch(server, path, *files, jobs=1)
         assert [each.file.filename for each in fetched] == [each.name for each in staged]
         asked = [len(server.files[name_of(request)]) for request in server.requests]
@@ -142,7 +149,7 @@ def test_a_release_arrives_in_the_order_given_longest_first(
             remote(server, each.file.filename, hashes={"sha256": each.file.sha256}) for each in fetched
         ]
         again = fetch(server, path, *with_hashes)
-        assert {each.outcome for each in again} == {FetchOutcome.UNCHANGED}
+        assert {each.outcome for each in again} == {DownloadOutcome.UNCHANGED}
         assert server.requests == []
     assert left_over(path) == []
 
@@ -228,9 +235,9 @@ def test_a_server_that_never_finishes_is_a_network_error(server: FileServer, pat
     assert finished(path) == []
     # What came can be continued: it is kept for the next run.
     assert left_over(path) == [f"{NAME}.part", f"{NAME}.part.json"]
-    assert stat.S_IMODE((path / HIDDEN / f"{NAME}.part").stat().st_mode) == 0o600
+    assert stat.S_IMODE((path / HIDDEN_DIRECTORY / f"{NAME}.part").stat().st_mode) == 0o600
     (fetched,) = fetch(server, path)
-    assert fetched.outcome is FetchOutcome.RESUMED
+    assert fetched.outcome is DownloadOutcome.RESUMED
     assert server.starts[-1] == 1000
     assert fetched.file.path.read_bytes() == WHEEL
     assert left_over(path) == []
@@ -342,7 +349,7 @@ def test_a_page_in_place_of_the_file_is_named(
 @pytest.mark.parametrize("status", [403, 404, 410])
 def test_a_refusal_is_told(server: FileServer, path: Path, status: int) -> None:
     server.plan = [says(status, S3, content_type="application/xml")]
-    error = fails(HttpStatus, server, path)
+    error = fails(HttpStatusError, server, path)
     assert str(error).startswith(f"{server.url}{NAME} returned {status}")
     assert error.exit_code == 5
     assert len(server.requests) == 1
@@ -453,24 +460,24 @@ def test_a_server_that_ignores_if_range_gives_no_mixture(server: FileServer, pat
 def test_a_stump_is_continued_by_its_hash_from_another_place(server: FileServer, path: Path) -> None:
     file = remote(server, hashes=SHA256)
     server.plan = [honest(until=CUT)] + [says(503)] * 5
-    with pytest.raises(HttpStatus):
+    with pytest.raises(HttpStatusError):
         fetch(server, path, file)
     with FileServer({NAME: WHEEL}, etags="").running() as mirror:
         (fetched,) = fetch(mirror, path, remote(mirror, hashes=SHA256))
         assert mirror.starts == [CUT]
         assert "if-range" not in mirror.requests[0].headers
-    assert fetched.outcome is FetchOutcome.RESUMED
+    assert fetched.outcome is DownloadOutcome.RESUMED
     assert fetched.file.path.read_bytes() == WHEEL
 
 
 def test_a_stump_of_another_place_is_not_continued_without_a_hash(server: FileServer, path: Path) -> None:
     server.plan = [honest(until=CUT)] + [says(503)] * 5
-    with pytest.raises(HttpStatus):
+    with pytest.raises(HttpStatusError):
         fetch(server, path)
     with FileServer({NAME: OTHER}).running() as mirror:
         (fetched,) = fetch(mirror, path)
         assert mirror.starts == [None]
-    assert fetched.outcome is FetchOutcome.DOWNLOADED
+    assert fetched.outcome is DownloadOutcome.DOWNLOADED
     assert fetched.file.path.read_bytes() == OTHER
     assert left_over(path) == []
 
@@ -478,10 +485,10 @@ def test_a_stump_of_another_place_is_not_continued_without_a_hash(server: FileSe
 def cut_once(server: FileServer, path: Path, file: RemoteFile) -> Path:
     """Leave a stump of ``CUT`` bytes."""
     server.plan = [honest(until=CUT)] + [says(503)] * 5
-    with pytest.raises(HttpStatus):
+    with pytest.raises(HttpStatusError):
         fetch(server, path, file)
     server.requests.clear()
-    stump = path / HIDDEN / f"{NAME}.part"
+    stump = path / HIDDEN_DIRECTORY / f"{NAME}.part"
     assert stump.stat().st_size == CUT
     return stump
 
@@ -491,7 +498,7 @@ def test_a_stump_with_all_bytes_needs_no_request(server: FileServer, path: Path)
     cut_once(server, path, file).write_bytes(WHEEL)
     (fetched,) = fetch(server, path, file)
     assert server.requests == []
-    assert fetched.outcome is FetchOutcome.RESUMED
+    assert fetched.outcome is DownloadOutcome.RESUMED
     assert left_over(path) == []
 
 
@@ -504,7 +511,7 @@ def test_a_stump_that_lies_harms_nothing(
     cut_once(server, path, file).write_bytes(content)
     (fetched,) = fetch(server, path, file)
     assert (path / NAME).read_bytes() == WHEEL
-    assert (fetched.outcome is FetchOutcome.RESUMED) is (hashed and content is WHEEL)
+    assert (fetched.outcome is DownloadOutcome.RESUMED) is (hashed and content is WHEEL)
     assert left_over(path) == []
 
 
@@ -541,8 +548,8 @@ def test_the_second_run_asks_whether_it_changed(
     fetch(server, path)
     before = (path / NAME).stat()
     (fetched,) = fetch(server, path)
-    assert fetched.outcome is FetchOutcome.UNCHANGED
-    assert fetched.vouched_by == "the server: not modified since the download"
+    assert fetched.outcome is DownloadOutcome.UNCHANGED
+    assert fetched.verified_by == "the server: not modified since the download"
     assert "range" not in server.requests[1].headers
     assert {"if-none-match", "if-modified-since"} & server.requests[1].headers.keys()
     assert (path / NAME).stat() == before or (path / NAME).stat().st_mtime_ns == before.st_mtime_ns
@@ -554,7 +561,7 @@ def test_without_validators_it_is_fetched_again(server: FileServer, path: Path) 
     fetch(server, path)
     before = (path / NAME).stat()
     (fetched,) = fetch(server, path)
-    assert (fetched.outcome, fetched.vouched_by) == (FetchOutcome.UNCHANGED, "RECORD")
+    assert (fetched.outcome, fetched.verified_by) == (DownloadOutcome.UNCHANGED, "RECORD")
     assert (path / NAME).stat().st_ino == before.st_ino
     assert left_over(path) == []
 
@@ -577,7 +584,7 @@ def test_a_date_that_is_none_is_not_noted(server: FileServer, path: Path, date: 
 @pytest.mark.parametrize("spoil", ["note gone", "note of another", "file changed", "touched by listing"])
 def test_what_the_note_does_not_prove_is_fetched_again(server: FileServer, path: Path, spoil: str) -> None:
     fetch(server, path)
-    note = path / HIDDEN / f"{NAME}.json"
+    note = path / HIDDEN_DIRECTORY / f"{NAME}.json"
     file = remote(server)
     match spoil:
         case "note gone":
@@ -602,7 +609,7 @@ def test_a_note_that_came_with_a_repository_does_not_prove_that_a_file_is_the_se
 ) -> None:
     fetch(server, path)
     (path / NAME).write_bytes(OTHER)
-    note = path / HIDDEN / f"{NAME}.json"
+    note = path / HIDDEN_DIRECTORY / f"{NAME}.json"
     forged = json.loads(note.read_text()) | {
         "size": len(OTHER),
         "digest": f"sha256:{hashlib.sha256(OTHER).hexdigest()}",
@@ -628,11 +635,11 @@ def test_other_bytes_are_never_overwritten_unless_asked(
     assert finished(path) == [NAME]
     assert left_over(path) == []
     (fetched,) = fetch(server, path, file, clobber=True)
-    assert fetched.outcome is FetchOutcome.DOWNLOADED
+    assert fetched.outcome is DownloadOutcome.DOWNLOADED
     assert (path / NAME).read_bytes() == WHEEL
     server.requests.clear()
     (fetched,) = fetch(server, path, file, clobber=True)
-    assert fetched.outcome is FetchOutcome.UNCHANGED
+    assert fetched.outcome is DownloadOutcome.UNCHANGED
     assert hashed is (server.requests == [])
 
 
@@ -650,14 +657,16 @@ def test_every_file_is_judged_also_a_damaged_one(server: FileServer, path: Path)
     """What is wrong with a file is told by the checks, though it never gets its name."""
     sdist = "dipy-1.11.0.tar.gz"
     server.files |= {NAME: WHEEL[:CUT], sdist: SDIST}
-    pairs = [(names.parse(name), remote(server, name)) for name in (NAME, sdist)]
+    pairs = [(names.parse_filename(name), remote(server, name)) for name in (NAME, sdist)]
 
-    def inspect(content: WheelContent | SdistContent) -> Inspection:
-        return checks.inspect(content, profile=Profile.PYPI)
+    def inspect(content: WheelContent | SdistContent) -> CheckResult:
+        return checks.inspect_content(content, profile=CheckProfile.PYPI)
 
-    with Wheelhouse(path) as house, Http(typed=[server.url]) as http:
-        arrivals = fetch_all(pairs, house, http, jobs=1, clobber=False, progress=Silent(), inspect=inspect)
-    assert [fetched.file.filename for fetched in arrivals.fetched] == [sdist]
+    with Wheelhouse(path) as house, HttpClient(user_urls=[server.url]) as http:
+        arrivals = download_files(
+            pairs, house, http, jobs=1, clobber=False, progress=SilentProgress(), inspect=inspect
+        )
+    assert [fetched.file.filename for fetched in arrivals.downloaded] == [sdist]
     assert {(each.check, each.subject) for each in arrivals.findings} >= {("archive/unreadable", NAME)}
     assert [each.name.filename for each in arrivals.summaries] == [NAME, sdist]
     assert isinstance(arrivals.error, FileError)
@@ -731,7 +740,7 @@ def test_one_failure_does_not_keep_the_others_from_arriving(tmp_path: Path, path
 def test_an_error_that_does_not_name_the_file_is_given_its_name(path: Path) -> None:
     with FileServer({NAME: WHEEL}).running() as server:
         server.plan = [says(302, location="/elsewhere"), says(404)]
-        error = fails(HttpStatus, server, path)
+        error = fails(HttpStatusError, server, path)
     assert str(error) == f"{NAME}: {server.url}elsewhere returned 404 X"
 
 
@@ -749,7 +758,7 @@ def test_a_bug_in_a_worker_is_not_hidden(
     def broken(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("wheel_uploader.archive.read_open", broken)
+    monkeypatch.setattr("wheel_uploader.archive.read_archive_stream", broken)
     with pytest.raises(ZeroDivisionError):
         fetch(server, path)
     assert finished(path) == []
@@ -779,13 +788,19 @@ def test_more_connections_for_small_files_than_for_large_ones(
         remote(server, wheel_filename("dipy", "1.11.0", build=str(number)), size=size)
         for number, size in enumerate(sizes)
     ]
-    fails(HttpStatus, server, path, *files)
+    fails(HttpStatusError, server, path, *files)
     assert most == jobs
 
 
 def test_nothing_to_fetch_is_no_error(server: FileServer, path: Path) -> None:
-    with Wheelhouse(path) as house, Http(typed=[server.url]) as http:
-        arrivals = fetch_all(
-            [], house, http, jobs=None, clobber=False, progress=Silent(), inspect=lambda _: Inspection()
+    with Wheelhouse(path) as house, HttpClient(user_urls=[server.url]) as http:
+        arrivals = download_files(
+            [],
+            house,
+            http,
+            jobs=None,
+            clobber=False,
+            progress=SilentProgress(),
+            inspect=lambda _: CheckResult(),
         )
-    assert (arrivals.fetched, arrivals.error) == ((), None)
+    assert (arrivals.downloaded, arrivals.error) == ((), None)

@@ -13,10 +13,10 @@ import pytest
 from tests.wheels import make_release, make_wheel, wheel_bytes, wheel_filename
 from wheel_uploader import digests, download, names
 from wheel_uploader.errors import FileError, ReleaseError
-from wheel_uploader.http import Http
-from wheel_uploader.models import Fetched, FetchOutcome, Inspection, RemoteFile
-from wheel_uploader.progress import Silent
-from wheel_uploader.wheelhouse import HIDDEN, Wheelhouse
+from wheel_uploader.http import HttpClient
+from wheel_uploader.models import CheckResult, DownloadedFile, DownloadOutcome, RemoteFile
+from wheel_uploader.progress import SilentProgress
+from wheel_uploader.wheelhouse import HIDDEN_DIRECTORY, Wheelhouse
 
 NAME = wheel_filename("dipy", "1.11.0")
 WHEEL = wheel_bytes("dipy", "1.11.0")
@@ -29,21 +29,27 @@ def listed(path: Path, *, size: int | None = None, hashes: dict[str, str] | None
     )
 
 
-def fetch(house_path: Path, *files: RemoteFile, clobber: bool = False) -> tuple[Fetched, ...]:
-    pairs = [(names.parse(file.filename), file) for file in files]
-    with Wheelhouse(house_path) as house, Http() as http:
-        arrivals = download.fetch_all(
-            pairs, house, http, jobs=2, clobber=clobber, progress=Silent(), inspect=lambda _: Inspection()
+def fetch(house_path: Path, *files: RemoteFile, clobber: bool = False) -> tuple[DownloadedFile, ...]:
+    pairs = [(names.parse_filename(file.filename), file) for file in files]
+    with Wheelhouse(house_path) as house, HttpClient() as http:
+        arrivals = download.download_files(
+            pairs,
+            house,
+            http,
+            jobs=2,
+            clobber=clobber,
+            progress=SilentProgress(),
+            inspect=lambda _: CheckResult(),
         )
     if arrivals.error:
         raise arrivals.error
-    return arrivals.fetched
+    return arrivals.downloaded
 
 
 def fails(kind: type[ReleaseError], house_path: Path, file: RemoteFile) -> str:
     with pytest.raises(kind) as caught:
         fetch(house_path, file)
-    assert not any(".part" in entry.name for entry in (house_path / HIDDEN).iterdir())
+    assert not any(".part" in entry.name for entry in (house_path / HIDDEN_DIRECTORY).iterdir())
     return str(caught.value)
 
 
@@ -58,27 +64,27 @@ def test_files_are_copied_and_found_again(tmp_path: Path) -> None:
     files = [listed(path, size=path.stat().st_size) for path in staged]
     house = tmp_path / "house"
     first = fetch(house, *files)
-    assert {each.outcome for each in first} == {FetchOutcome.COPIED}
+    assert {each.outcome for each in first} == {DownloadOutcome.COPIED}
     assert [each.file.path.read_bytes() for each in first] == [path.read_bytes() for path in staged]
-    assert {each.vouched_by for each in first} == {"RECORD", "gzip CRC"}
+    assert {each.verified_by for each in first} == {"RECORD", "gzip CRC"}
     before = {path.name: path.stat().st_mtime_ns for path in house.iterdir()}
     second = fetch(house, *files)
-    assert {each.outcome for each in second} == {FetchOutcome.UNCHANGED}
+    assert {each.outcome for each in second} == {DownloadOutcome.UNCHANGED}
     assert before == {path.name: path.stat().st_mtime_ns for path in house.iterdir()}
-    assert [entry.name for entry in (house / HIDDEN).iterdir()] == ["lock"]
+    assert [entry.name for entry in (house / HIDDEN_DIRECTORY).iterdir()] == ["lock"]
 
 
 def test_a_quoted_path_is_unquoted(source: Path, tmp_path: Path) -> None:
     (fetched,) = fetch(tmp_path / "house", listed(source))
     assert fetched.file.path.read_bytes() == WHEEL
-    assert download.local_sha256(listed(source)) == hashlib.sha256(WHEEL).hexdigest()
+    assert download.hash_local_file(listed(source)) == hashlib.sha256(WHEEL).hexdigest()
 
 
 def test_the_wheelhouse_itself_can_be_the_source(source: Path) -> None:
     file = listed(source, hashes={"sha256": hashlib.sha256(WHEEL).hexdigest()})
     before = source.stat().st_mtime_ns, source.stat().st_ino
     (fetched,) = fetch(source.parent, file)
-    assert (fetched.outcome, fetched.vouched_by) == (FetchOutcome.IN_PLACE, "sha256 from the source")
+    assert (fetched.outcome, fetched.verified_by) == (DownloadOutcome.IN_PLACE, "sha256 from the source")
     assert fetched.file.path == source
     assert (source.stat().st_mtime_ns, source.stat().st_ino) == before
 
@@ -117,7 +123,7 @@ def test_other_bytes_in_the_wheelhouse_stay_unless_asked(source: Path, tmp_path:
     assert fails(FileError, tmp_path / "house", listed(source)) == f"{there} differs from {source}"
     assert there.read_bytes() == OTHER
     (fetched,) = fetch(tmp_path / "house", listed(source), clobber=True)
-    assert fetched.outcome is FetchOutcome.COPIED
+    assert fetched.outcome is DownloadOutcome.COPIED
     assert there.read_bytes() == WHEEL
 
 

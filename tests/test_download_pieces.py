@@ -21,11 +21,11 @@ from tests.scripted import HANG, RESET, Request, Step
 from tests.wheels import wheel_bytes
 from wheel_uploader import disk
 from wheel_uploader.download import pieces, spans
-from wheel_uploader.download.lanes import Lanes
-from wheel_uploader.download.partial import Partial
+from wheel_uploader.download.lanes import ConnectionSlots
+from wheel_uploader.download.partial import PartialFile
 from wheel_uploader.errors import FileError, NetworkError
-from wheel_uploader.models import FetchOutcome
-from wheel_uploader.wheelhouse import HIDDEN
+from wheel_uploader.models import DownloadOutcome
+from wheel_uploader.wheelhouse import HIDDEN_DIRECTORY
 
 PIECE = 32 * 1024
 
@@ -35,7 +35,7 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """300 kB are a large file here."""
     monkeypatch.setattr(pieces, "_MIN_RANGE_SIZE", PIECE)
     monkeypatch.setattr(pieces, "_MAX_RANGE_SIZE", PIECE)
-    monkeypatch.setattr(pieces, "WORTH", 2 * PIECE)
+    monkeypatch.setattr(pieces, "MIN_SPLIT_SIZE", 2 * PIECE)
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_spare_connections_bring_the_rest_of_a_large_file(server: FileServer, pa
     server.plan = by_range(lambda *_: None)
     (fetched,) = fetch(server, path, jobs=4)
     assert is_right(path)
-    assert fetched.outcome is FetchOutcome.DOWNLOADED
+    assert fetched.outcome is DownloadOutcome.DOWNLOADED
     assert fetched.file.sha256 == SHA256["sha256"]
     whole, *parts = server.requests
     assert "range" not in whole.headers
@@ -83,7 +83,7 @@ def test_spare_connections_bring_the_rest_of_a_large_file(server: FileServer, pa
     assert {request.headers["if-range"] for request in parts} == {server.etag(NAME)}
     asked = sorted((start_of(request), end_of(request)) for request in parts)
     assert asked[-1][1] == len(WHEEL)
-    note = json.loads((path / HIDDEN / f"{NAME}.json").read_text())
+    note = json.loads((path / HIDDEN_DIRECTORY / f"{NAME}.json").read_text())
     assert note["parts"] == ""
 
 
@@ -277,14 +277,14 @@ def test_what_is_there_of_all_parts_is_kept_for_the_next_run(server: FileServer,
     with pytest.raises(NetworkError):
         fetch(server, path, jobs=4)
     (part, note) = left_over(path)
-    here = spans.read(json.loads((path / HIDDEN / note).read_text())["parts"], len(WHEEL))
+    here = spans.parse_ranges(json.loads((path / HIDDEN_DIRECTORY / note).read_text())["parts"], len(WHEEL))
     assert part == f"{NAME}.part"
     assert here
     assert sum(end - start for start, end in here) >= 3 * PIECE
     server.requests.clear()
     server.plan.clear()
     (fetched,) = fetch(server, path, jobs=4)
-    assert fetched.outcome is FetchOutcome.RESUMED
+    assert fetched.outcome is DownloadOutcome.RESUMED
     assert is_right(path)
     asked = [(start_of(request), end_of(request)) for request in server.requests]
     for start, end in asked:
@@ -295,13 +295,13 @@ def test_what_is_there_of_all_parts_is_kept_for_the_next_run(server: FileServer,
 
 @pytest.mark.parametrize("parts", ["", "0-100,50-200", "100-99", "0-99999999", "x", "0-10,", "5-10,10-20"])
 def test_parts_that_make_no_sense_are_not_believed(parts: str) -> None:
-    assert spans.read(parts, 300_000) is None
+    assert spans.parse_ranges(parts, 300_000) is None
 
 
 def test_parts_are_read_as_they_were_written() -> None:
     here = ((0, 5), (10, 300_000))
-    assert spans.write(here) == "0-5,10-300000"
-    assert spans.read(spans.write(here), 300_000) == here
+    assert spans.format_ranges(here) == "0-5,10-300000"
+    assert spans.parse_ranges(spans.format_ranges(here), 300_000) == here
 
 
 def test_parts_that_the_file_is_too_short_for_are_not_believed(server: FileServer, path: Path) -> None:
@@ -309,13 +309,13 @@ def test_parts_that_the_file_is_too_short_for_are_not_believed(server: FileServe
     server.plan = by_range(lambda *_: None if next(given, None) is not None else [RESET])
     with pytest.raises(NetworkError):
         fetch(server, path, jobs=4)
-    stump = path / HIDDEN / f"{NAME}.part"
+    stump = path / HIDDEN_DIRECTORY / f"{NAME}.part"
     with stump.open("r+b") as stream:
         stream.truncate(1000)
     server.plan.clear()
     server.requests.clear()
     (fetched,) = fetch(server, path, jobs=1)
-    assert fetched.outcome is FetchOutcome.DOWNLOADED
+    assert fetched.outcome is DownloadOutcome.DOWNLOADED
     assert server.starts == [None]
     assert is_right(path)
 
@@ -344,24 +344,24 @@ def test_a_real_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_who_waits_for_a_lane_comes_before_who_wants_a_second() -> None:
-    lanes = Lanes(1)
-    lanes.take(lambda: None)
+    lanes = ConnectionSlots(1)
+    lanes.acquire(lambda: None)
     assert not lanes.has_spare()
-    assert not lanes.take_spare()
+    assert not lanes.try_acquire_extra()
     waits, got = threading.Event(), threading.Event()
 
     def wait() -> None:
-        lanes.take(waits.set)
+        lanes.acquire(waits.set)
         got.set()
 
     thread = threading.Thread(target=wait)
     thread.start()
     assert waits.wait(30)
-    lanes.give_back()
-    lanes.take_spare()
+    lanes.release()
+    lanes.try_acquire_extra()
     assert got.wait(30)
     thread.join()
-    assert not lanes.take_spare()
+    assert not lanes.try_acquire_extra()
 
 
 # --- what is announced -----------------------------------------------------------------------------
@@ -371,9 +371,9 @@ def test_who_waits_for_a_lane_comes_before_who_wants_a_second() -> None:
 def test_memory_and_disk_depend_on_what_arrives(size: int, server: FileServer, path: Path) -> None:
     """A server that announces a terabyte, and brings a few hundred kB of it: no plan has more parts."""
     planned: list[int] = []
-    place = Partial.place
+    place = PartialFile.write_at
 
-    def watched(partial: Partial, at: int, data: bytes) -> None:
+    def watched(partial: PartialFile, at: int, data: bytes) -> None:
         planned.append(at + len(data))
         place(partial, at, data)
 
@@ -388,7 +388,7 @@ def test_memory_and_disk_depend_on_what_arrives(size: int, server: FileServer, p
     server.plan = [announced] * 5000
     tracemalloc.start()
     try:
-        with mock.patch.object(Partial, "place", watched), pytest.raises(NetworkError):
+        with mock.patch.object(PartialFile, "write_at", watched), pytest.raises(NetworkError):
             fetch(server, path, jobs=4)
         _, peak = tracemalloc.get_traced_memory()
     finally:
@@ -399,7 +399,7 @@ def test_memory_and_disk_depend_on_what_arrives(size: int, server: FileServer, p
 
 
 def test_a_plan_has_as_many_pieces_as_somebody_works_on() -> None:
-    assert len(pieces.Pieces([(0, 5)], 10**18)._ranges) == 2
+    assert len(pieces.RangedDownload([(0, 5)], 10**18)._ranges) == 2
 
 
 @pytest.mark.parametrize("size", [2**40 + 1, 10**18 - 1, 10**19])
@@ -421,7 +421,7 @@ def test_a_file_system_that_writes_only_in_order_gets_the_file_in_order(
         with disk.storage_errors("x"):
             raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(Partial, "place", refused)
+    monkeypatch.setattr(PartialFile, "write_at", refused)
     server.plan = [slow_whole]
     fetch(server, path, jobs=4)
     assert is_right(path)

@@ -22,15 +22,15 @@ from tests.file_server import FileServer, honest
 from tests.scripted import HANG, Request, Step
 from tests.wheels import wheel_bytes, wheel_filename
 from wheel_uploader.errors import StorageError
-from wheel_uploader.models import FetchOutcome, RemoteFile
+from wheel_uploader.models import DownloadOutcome, RemoteFile
 
 #: A run of the download stage in a process of its own: wheelhouse, then NAME=SHA256 of each file.
 RUN = """
 import pathlib, sys, time
 from wheel_uploader import names
-from wheel_uploader.download import fetch_all
+from wheel_uploader.download import download_files
 from wheel_uploader.errors import ReleaseError
-from wheel_uploader.http import Http
+from wheel_uploader.http import HttpClient
 from wheel_uploader.models import Inspection, RemoteFile
 from wheel_uploader.progress import Silent
 from wheel_uploader.wheelhouse import Wheelhouse
@@ -40,10 +40,10 @@ pairs = []
 for file in files:
     name, _, digest = file.partition("=")
     hashes = {"sha256": digest} if digest else {}
-    pairs.append((names.parse(name), RemoteFile(filename=name, url=url + name, hashes=hashes, source=url)))
-with Wheelhouse(pathlib.Path(house)) as held, Http(typed=[url], timeout=20) as http:
+    pairs.append((names.parse_filename(name), RemoteFile(filename=name, url=url + name, hashes=hashes, source=url)))
+with Wheelhouse(pathlib.Path(house)) as held, HttpClient(typed=[url], timeout=20) as http:
     try:
-        arrivals = fetch_all(
+        arrivals = download_files(
             pairs, held, http, jobs=3, clobber=False, progress=Silent(), inspect=lambda _: Inspection()
         )
         if arrivals.error:
@@ -202,7 +202,7 @@ def test_an_interrupt_ends_the_run_at_once(tmp_path: Path, stuck: str) -> None:
         server.plan = []
         fetched = fetch(server, house, *(remote(server, name) for name in names))
     outcomes = sorted(each.outcome for each in fetched)
-    assert outcomes == [FetchOutcome.RESUMED] * 3 + [FetchOutcome.UNCHANGED]
+    assert outcomes == [DownloadOutcome.RESUMED] * 3 + [DownloadOutcome.UNCHANGED]
     assert done in names
     assert others
     assert left_over(house) == []

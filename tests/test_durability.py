@@ -11,9 +11,9 @@ import pytest
 
 from tests import wheels
 from wheel_uploader import download, outputs, release, sign, sources
-from wheel_uploader.http import Http
+from wheel_uploader.http import HttpClient
 from wheel_uploader.models import Options, Report
-from wheel_uploader.progress import Silent
+from wheel_uploader.progress import SilentProgress
 from wheel_uploader.wheelhouse import Wheelhouse
 
 if sys.platform == "win32":
@@ -44,11 +44,13 @@ def test_an_attestation_beside_a_file(tmp_path: Path, events: list[str]) -> None
     wheel = wheels.make_wheel(staged)
     (staged / f"{wheel.name}.publish.attestation").write_text("{}")
     options = Options(project="dipy", version="1.11.0", urls=(str(staged),))
-    with Http(typed=()) as http, Wheelhouse(tmp_path / "house") as house:
-        listed = sources.list_files(options.urls, "dipy", http)
-        selection = release.choose(listed, options, download.local_sha256)
-        assert len(selection.companions) == 1
-        download.fetch_companions(selection.companions, house, http, jobs=1, clobber=False, progress=Silent())
+    with HttpClient(user_urls=()) as http, Wheelhouse(tmp_path / "house") as house:
+        listed = sources.list_staged_files(options.urls, "dipy", http)
+        selection = release.select_release(listed, options, download.hash_local_file)
+        assert len(selection.attestation_files) == 1
+        download.download_attestation_files(
+            selection.attestation_files, house, http, jobs=1, clobber=False, progress=SilentProgress()
+        )
     assert events == ["bytes", f"name {wheel.name}.publish.attestation", "folder"]
 
 
@@ -60,6 +62,6 @@ def test_a_signature(tmp_path: Path, events: list[str]) -> None:
 
 def test_a_report(tmp_path: Path, events: list[str]) -> None:
     report = Report(Options(project="dipy", version="1.11.0", urls=("staged",)))
-    assert outputs.write(report, outputs.destinations([tmp_path / "report.json"])) is None
+    assert outputs.write_reports(report, outputs.parse_destinations([tmp_path / "report.json"])) is None
     assert events[:1] == ["bytes"]
     assert events[1].startswith("name report.json")

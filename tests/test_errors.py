@@ -11,14 +11,14 @@ import pytest
 from tests.readme import README
 from wheel_uploader import errors
 from wheel_uploader.errors import (
-    HttpStatus,
-    Interrupted,
+    HttpStatusError,
     NetworkError,
     PartialError,
     ReleaseError,
+    RunInterrupted,
     UsageError,
-    unexpected,
-    worst,
+    as_unexpected_error,
+    most_important_error,
 )
 
 ALL: list[type[ReleaseError]] = [
@@ -49,12 +49,14 @@ WORST = ("128+N", 8, 7, 4, 12, 6, 13, 3, 5, 10, 11)
 def example(code: int | str) -> ReleaseError:
     """An error that ends with this code."""
     if code == "128+N":
-        return Interrupted(15)
-    return next(each for each in CLASSES if each.exit_code == code and each is not HttpStatus)("so it is")
+        return RunInterrupted(15)
+    return next(each for each in CLASSES if each.exit_code == code and each is not HttpStatusError)(
+        "so it is"
+    )
 
 
 def test_the_codes_are_those_that_scripts_know() -> None:
-    ends = [each for each in ALL if ReleaseError in {each, each.__base__} and each is not Interrupted]
+    ends = [each for each in ALL if ReleaseError in {each, each.__base__} and each is not RunInterrupted]
     assert {each.__name__: each.exit_code for each in ends} == CODES
 
 
@@ -114,7 +116,7 @@ def test_an_error_is_the_sentence_that_a_person_reads() -> None:
 
 @pytest.mark.parametrize(("number", "code"), [(1, 129), (2, 130), (15, 143)])
 def test_a_signal_has_the_code_that_a_shell_gives_it(number: int, code: int) -> None:
-    stopped = Interrupted(number)
+    stopped = RunInterrupted(number)
     assert stopped.exit_code == code
     assert str(stopped) == f"stopped by signal {number}"
     assert stopped.hint == "Run the same command again to continue."
@@ -130,11 +132,11 @@ def test_a_signal_has_the_code_that_a_shell_gives_it(number: int, code: int) -> 
     ],
 )
 def test_an_answer_that_was_not_asked_for(status: int, more: dict[str, str], sentence: str) -> None:
-    error = HttpStatus(status, "https://host/x", **more)  # type: ignore[arg-type]
+    error = HttpStatusError(status, "https://host/x", **more)  # type: ignore[arg-type]
     assert str(error) == sentence
     assert (error.status, error.url, error.retry_after) == (status, "https://host/x", None)
     assert error.hint == NetworkError.default_hint
-    assert HttpStatus(401, "u", hint="log in", retry_after=2.5).hint == "log in"
+    assert HttpStatusError(401, "u", hint="log in", retry_after=2.5).hint == "log in"
 
 
 # --- which one is told -------------------------------------------------------------------------------
@@ -143,34 +145,34 @@ def test_an_answer_that_was_not_asked_for(status: int, more: dict[str, str], sen
 @pytest.mark.parametrize("pair", list(itertools.combinations(WORST, 2)), ids=str)
 def test_of_two_the_worse_for_the_person_is_told(pair: tuple[int | str, int | str]) -> None:
     worse, better = map(example, pair)
-    assert worst([worse, better]) is worse
-    assert worst([better, worse]) is worse
+    assert most_important_error([worse, better]) is worse
+    assert most_important_error([better, worse]) is worse
 
 
 def test_every_code_of_a_run_has_a_rank() -> None:
-    assert set(CODES.values()) - {1, 2} == set(errors.WORST_FIRST)
-    assert WORST[1:] == errors.WORST_FIRST
+    assert set(CODES.values()) - {1, 2} == set(errors.EXIT_CODE_PRIORITY)
+    assert WORST[1:] == errors.EXIT_CODE_PRIORITY
 
 
 def test_of_two_alike_the_first_is_told() -> None:
     first, second = PartialError("first"), PartialError("second")
-    assert worst(iter([first, second])) is first
+    assert most_important_error(iter([first, second])) is first
 
 
 def test_what_has_no_rank_comes_last() -> None:
-    assert worst([ReleaseError("a bug"), example(11)]).exit_code == 11
+    assert most_important_error([ReleaseError("a bug"), example(11)]).exit_code == 11
 
 
 def test_one_of_none_cannot_be_told() -> None:
     with pytest.raises(ValueError, match="empty"):
-        worst([])
+        most_important_error([])
 
 
 def test_a_bug_says_where_it_is() -> None:
     try:
         raise LookupError("odd\nthing")
     except LookupError as bug:
-        error = unexpected(bug)
+        error = as_unexpected_error(bug)
     assert (type(error), error.exit_code, error.message) == (
         ReleaseError,
         1,

@@ -16,7 +16,7 @@ from wheel_uploader.models import DistName
 
 def release(*tags: str, sdist: bool = False) -> list[DistName]:
     files = [f"dipy-1.11.0-{tag}.whl" for tag in tags] + ["dipy-1.11.0.tar.gz"] * sdist
-    return [names.parse(file) for file in files]
+    return [names.parse_filename(file) for file in files]
 
 
 RELEASE = release(*wheels.RELEASE_TAGS, sdist=True)
@@ -29,8 +29,8 @@ def refused(make: Callable[[], Expectation]) -> UsageError:
 
 
 def fills(line: str, tag: str) -> bool:
-    expected = expect.of_lines(line, "expected.txt")
-    full, extra = not expected.missing(release(tag)), expected.surplus(release(tag))
+    expected = expect.parse_expected_lines(line, "expected.txt")
+    full, extra = not expected.find_missing(release(tag)), expected.find_unexpected(release(tag))
     assert full is not bool(extra)
     return full
 
@@ -39,17 +39,19 @@ def fills(line: str, tag: str) -> bool:
 
 
 def test_a_number_of_files() -> None:
-    assert expect.of_count(6).missing(RELEASE) == expect.of_count(6).surplus(RELEASE) == ()
-    assert expect.of_count(8).missing(RELEASE) == ("2 of 8 files",)
-    assert expect.of_count(7).missing(RELEASE) == ("1 of 7 files",)
-    assert expect.of_count(4).missing(RELEASE) == ()
-    assert expect.of_count(4).surplus(RELEASE) == ("2 files more than the expected 4",)
-    assert expect.of_count(7).surplus(RELEASE) == ()
+    assert (
+        expect.expect_count(6).find_missing(RELEASE) == expect.expect_count(6).find_unexpected(RELEASE) == ()
+    )
+    assert expect.expect_count(8).find_missing(RELEASE) == ("2 of 8 files",)
+    assert expect.expect_count(7).find_missing(RELEASE) == ("1 of 7 files",)
+    assert expect.expect_count(4).find_missing(RELEASE) == ()
+    assert expect.expect_count(4).find_unexpected(RELEASE) == ("2 files more than the expected 4",)
+    assert expect.expect_count(7).find_unexpected(RELEASE) == ()
 
 
 @pytest.mark.parametrize("count", [0, -1])
 def test_a_number_is_one_or_more(count: int) -> None:
-    assert str(refused(lambda: expect.of_count(count))) == f"cannot expect a release of {count} files"
+    assert str(refused(lambda: expect.expect_count(count))) == f"cannot expect a release of {count} files"
 
 
 # --- a file ----------------------------------------------------------------------------------------
@@ -66,9 +68,9 @@ cp312-win_amd64
 cp312-musllinux_x86_64
 sdist
 """
-    expected = expect.of_lines(text, "expected.txt")
-    assert (expected.missing(RELEASE), expected.surplus(RELEASE)) == ((), ())
-    assert expected.missing([]) == (
+    expected = expect.parse_expected_lines(text, "expected.txt")
+    assert (expected.find_missing(RELEASE), expected.find_unexpected(RELEASE)) == ((), ())
+    assert expected.find_missing([]) == (
         "dipy-1.11.0-cp311-cp311-macosx_11_0_arm64.whl",
         "a wheel cp311-cp311-manylinux_2_17_x86_64",
         "a wheel for cp312 on manylinux_aarch64",
@@ -77,18 +79,18 @@ sdist
         "an sdist",
     )
     more = release("cp313-cp313-win_amd64")
-    assert expected.surplus([*RELEASE, *more]) == ("dipy-1.11.0-cp313-cp313-win_amd64.whl",)
+    assert expected.find_unexpected([*RELEASE, *more]) == ("dipy-1.11.0-cp313-cp313-win_amd64.whl",)
 
 
 def test_lines_of_sha256sums_are_names_and_what_is_no_part_of_a_release_is_left_out() -> None:
     text = f"{'a' * 64}  dist/dipy-1.11.0.tar.gz\n{'b' * 64} *NOTES.txt\n"
-    expected = expect.of_lines(text, "SHA256SUMS")
-    assert expected.missing([]) == ("dipy-1.11.0.tar.gz",)
+    expected = expect.parse_expected_lines(text, "SHA256SUMS")
+    assert expected.find_missing([]) == ("dipy-1.11.0.tar.gz",)
 
 
 def test_every_wrong_line_is_said_with_its_number() -> None:
     error = refused(
-        lambda: expect.of_lines(
+        lambda: expect.parse_expected_lines(
             "sdist\n\ndipy\ndipy-1.whl\ncp311-macos_arm64\ncp-win32\ncp311-manylinux\nA-B-C\n", "expected.txt"
         )
     )
@@ -111,14 +113,14 @@ def test_every_wrong_line_is_said_with_its_number() -> None:
 
 
 def test_a_page_instead_of_a_list_is_not_quoted_without_end() -> None:
-    error = refused(lambda: expect.of_lines("<html>\n" * 40, "expected.txt"))
+    error = refused(lambda: expect.parse_expected_lines("<html>\n" * 40, "expected.txt"))
     assert len(error.details) == 11
     assert error.details[-1] == "and 30 more lines"
 
 
 @pytest.mark.parametrize("text", ["", "\n# nothing yet\n"])
 def test_a_file_that_expects_nothing_is_refused(text: str) -> None:
-    assert str(refused(lambda: expect.of_lines(text, "x"))) == "x is not a list of expected files"
+    assert str(refused(lambda: expect.parse_expected_lines(text, "x"))) == "x is not a list of expected files"
 
 
 # --- which wheel fills what ------------------------------------------------------------------------
@@ -192,16 +194,18 @@ def test_which_wheel_fills_what(line: str, tag: str, filled: bool) -> None:
 
 
 def test_an_sdist_fills_only_its_own_place() -> None:
-    expected = expect.of_lines("cp311-any\npy3-none-any\n", "x")
-    assert expected.missing(release(sdist=True)) == ("a wheel for cp311 on any", "a wheel py3-none-any")
-    assert expect.of_lines("sdist", "x").missing([names.parse("Dipy-1.11.zip")]) == ()
+    expected = expect.parse_expected_lines("cp311-any\npy3-none-any\n", "x")
+    assert expected.find_missing(release(sdist=True)) == ("a wheel for cp311 on any", "a wheel py3-none-any")
+    assert (
+        expect.parse_expected_lines("sdist", "x").find_missing([names.parse_filename("Dipy-1.11.zip")]) == ()
+    )
 
 
 # --- a matrix --------------------------------------------------------------------------------------
 
 
 def test_a_matrix_is_every_python_on_every_platform() -> None:
-    expected = expect.of_table(
+    expected = expect.parse_matrix(
         {
             "pythons": ["cp311", "cp312"],
             "platforms": ["macosx_arm64", "manylinux_x86_64"],
@@ -209,13 +213,13 @@ def test_a_matrix_is_every_python_on_every_platform() -> None:
             "sdist": True,
         }
     )
-    assert expected.missing(RELEASE) == ("a wheel for cp312 on manylinux_x86_64",)
-    assert expected.surplus(RELEASE) == (
+    assert expected.find_missing(RELEASE) == ("a wheel for cp312 on manylinux_x86_64",)
+    assert expected.find_unexpected(RELEASE) == (
         "dipy-1.11.0-cp312-cp312-manylinux_2_17_aarch64.manylinux2014_aarch64.whl",
         "dipy-1.11.0-cp312-cp312-musllinux_1_2_x86_64.whl",
         "dipy-1.11.0-cp312-cp312-win_amd64.whl",
     )
-    assert expected.missing([]) == (
+    assert expected.find_missing([]) == (
         "a wheel for cp311 on macosx_arm64",
         "a wheel for cp311 on manylinux_x86_64",
         "a wheel for cp312 on manylinux_x86_64",
@@ -225,11 +229,11 @@ def test_a_matrix_is_every_python_on_every_platform() -> None:
 
 def test_one_abi3_wheel_fills_a_column() -> None:
     matrix = {"pythons": ["cp39", "cp312", "cp313t"], "platforms": ["win_amd64"], "skip": ["cp313t-*"]}
-    assert expect.of_table(matrix).missing(release("cp39-abi3-win_amd64")) == ()
+    assert expect.parse_matrix(matrix).find_missing(release("cp39-abi3-win_amd64")) == ()
 
 
 def test_an_sdist_alone_is_a_matrix_too() -> None:
-    assert expect.of_table({"sdist": True}).missing([]) == ("an sdist",)
+    assert expect.parse_matrix({"sdist": True}).find_missing([]) == ("an sdist",)
 
 
 @pytest.mark.parametrize(
@@ -251,7 +255,7 @@ def test_an_sdist_alone_is_a_matrix_too() -> None:
     ],
 )
 def test_a_wrong_matrix_is_said(table: dict[str, object], details: tuple[str, ...]) -> None:
-    error = refused(lambda: expect.of_table(table))
+    error = refused(lambda: expect.parse_matrix(table))
     assert str(error) == "'expect' in the configuration is not a valid matrix"
     assert error.details[: len(details)] == details
 
@@ -260,4 +264,4 @@ def test_a_wrong_matrix_is_said(table: dict[str, object], details: tuple[str, ..
     "table", [{}, {"sdist": False}, {"pythons": ["cp311"], "platforms": ["win32"], "skip": ["*"]}]
 )
 def test_a_matrix_of_nothing_is_refused(table: dict[str, object]) -> None:
-    assert str(refused(lambda: expect.of_table(table))) == "'expect' expects no files"
+    assert str(refused(lambda: expect.parse_matrix(table))) == "'expect' expects no files"

@@ -23,7 +23,7 @@ import pytest
 from tests import indexes, wheels
 from tests.file_server import FileServer, honest
 from tests.indexes import Say, Served, Slow
-from wheel_uploader.wheelhouse import HIDDEN
+from wheel_uploader.wheelhouse import HIDDEN_DIRECTORY
 
 if sys.platform != "linux":
     pytest.skip("mounts, strace and signals of Linux", allow_module_level=True)
@@ -80,7 +80,7 @@ class Bed:
         assert self.served.index.files == self.release
         assert sorted(self.served.index.posted()) == sorted(self.release)
         assert self.torn() == []
-        left = {path.name for path in (self.house / HIDDEN).iterdir()}
+        left = {path.name for path in (self.house / HIDDEN_DIRECTORY).iterdir()}
         assert not [name for name in left if ".part" in name or ".tmp" in name]
 
 
@@ -140,12 +140,12 @@ def test_a_wheelhouse_on_a_read_only_file_system(bed: Bed) -> None:
 
 def test_a_hidden_directory_on_another_device(bed: Bed) -> None:
     """A file cannot be moved to its name from there; nothing is copied over instead, which could be torn."""
-    with mounted(bed.house / HIDDEN):
+    with mounted(bed.house / HIDDEN_DIRECTORY):
         code, talk = bed.run()
         assert code == 13, talk
         assert "another file system" in talk
         assert bed.served.index.posts == []
-        assert [path.name for path in bed.house.iterdir()] == [HIDDEN]
+        assert [path.name for path in bed.house.iterdir()] == [HIDDEN_DIRECTORY]
     bed.recovers()
 
 
@@ -165,7 +165,7 @@ def test_what_the_system_says_of_a_partial_file(bed: Bed, call: str, error: str,
     if not strace:
         pytest.skip("strace is not installed")
     name = min(bed.release)
-    part = bed.house / HIDDEN / f"{name}.part"
+    part = bed.house / HIDDEN_DIRECTORY / f"{name}.part"
     injected = [strace, "-f", "-qq", "-o", os.devnull, "-P", str(part)]
     injected += ["-e", f"trace={call}", "-e", f"inject={call}:error={error}"]
     code, talk = bed.run(before=injected)

@@ -13,7 +13,7 @@ from benchmarks.big_wheels import KINDS, make
 from benchmarks.growth import FORMATS, report_of
 from tests import wheels
 from wheel_uploader import archive, checks, names, release, report
-from wheel_uploader.models import Options, Profile, RemoteFile
+from wheel_uploader.models import CheckProfile, Options, RemoteFile
 from wheel_uploader.sources import html
 
 #: What is done once shrinks the ratio, a table that grows in steps may add to it; a square would be 16.
@@ -53,7 +53,7 @@ def test_a_square_is_seen() -> None:
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_report_grows_with_its_findings(name: str) -> None:
     documents = {count: report_of(count) for count in (2, 300, 1200)}
-    assert ratio(lambda count: report.FORMATS[name](documents[count], True), 300) < MOST
+    assert ratio(lambda count: report.RENDERERS[name](documents[count], True), 300) < MOST
 
 
 def listed(count: int) -> list[RemoteFile]:
@@ -66,7 +66,7 @@ def test_choosing_grows_with_the_listing() -> None:
 
     def choose(count: int) -> object:
         found = listed(count)
-        return release.choose(found, release.identified(found, options), lambda _: "")
+        return release.select_release(found, release.infer_release(found, options), lambda _: "")
 
     assert ratio(choose, 300) < MOST
 
@@ -74,7 +74,7 @@ def test_choosing_grows_with_the_listing() -> None:
 def test_a_page_grows_with_its_links() -> None:
     def parse(count: int) -> object:
         links = "".join(f'<a href="{file.filename}">{file.filename}</a>\n' for file in listed(count))
-        return list(html.parse_html(f"<html><body>{links}</body></html>", "http://x/", "http://x/"))
+        return list(html.iter_html_files(f"<html><body>{links}</body></html>", "http://x/", "http://x/"))
 
     assert ratio(parse, 300) < MOST
 
@@ -83,9 +83,9 @@ def test_a_wheel_grows_with_its_members(tmp_path: Path) -> None:
     def judge(count: int) -> object:
         files = {f"dipy/part{number % 7}/module_{number}.py": b"pass\n" for number in range(count)}
         path = wheels.make_wheel(tmp_path / str(count), files=files)
-        content = archive.read(path, names.parse(path.name))
-        archive.damage(content)
-        return checks.inspect(content, profile=Profile.PYPI)
+        content = archive.read_archive(path, names.parse_filename(path.name))
+        archive.describe_damage(content)
+        return checks.inspect_content(content, profile=CheckProfile.PYPI)
 
     # Writing the wheel is counted as well, which is linear.
     assert ratio(judge, 200) < MOST
@@ -95,6 +95,6 @@ def test_a_wheel_grows_with_its_members(tmp_path: Path) -> None:
 def test_the_wheels_of_the_benchmarks_are_good_ones(tmp_path: Path, kind: str) -> None:
     """A figure that was measured with a wheel which is refused would say nothing."""
     path = make(tmp_path, 3_000_000, kind)
-    content = archive.read(path, names.parse(path.name))
-    assert archive.damage(content) == ()
-    assert checks.run([content], profile=Profile.PYPI) == ()
+    content = archive.read_archive(path, names.parse_filename(path.name))
+    assert archive.describe_damage(content) == ()
+    assert checks.check_contents([content], profile=CheckProfile.PYPI) == ()

@@ -21,24 +21,24 @@ from wheel_uploader import __version__
 from wheel_uploader import http as http_module
 from wheel_uploader.errors import (
     CredentialsError,
-    HttpStatus,
+    HttpStatusError,
     ListingError,
     NetworkError,
-    RedirectRefused,
+    RedirectNotAllowed,
     TransportError,
     UsageError,
 )
-from wheel_uploader.http import Http, proxies, reply, transport
+from wheel_uploader.http import HttpClient, proxies, reply, transport
 
 URL = "https://staging.example/wheels/"
 
 
-def client(*typed: str, **options: Any) -> Http:
+def client(*typed: str, **options: Any) -> HttpClient:
     """An Http that does not wait between attempts."""
-    return Http(**{"typed": typed, "sleep": lambda _: None, "retries": 2, "timeout": 5.0, **options})
+    return HttpClient(**{"typed": typed, "sleep": lambda _: None, "retries": 2, "timeout": 5.0, **options})
 
 
-def mocked(handler: Callable[[httpx.Request], httpx.Response], *typed: str, **options: Any) -> Http:
+def mocked(handler: Callable[[httpx.Request], httpx.Response], *typed: str, **options: Any) -> HttpClient:
     return client(*(typed or (URL,)), transport=httpx.MockTransport(handler), **options)
 
 
@@ -80,7 +80,7 @@ def test_one_connection_serves_many_requests() -> None:
         with client(server.url) as http:
             http.get(server.url)
             http.get(server.url)
-            with pytest.raises(HttpStatus):
+            with pytest.raises(HttpStatusError):
                 http.get(server.url)
             http.get(server.url)
         assert (server.connections, len(server.requests)) == (1, 4)
@@ -111,7 +111,7 @@ def test_a_gzip_is_unpacked() -> None:
 
 
 def test_a_status_is_told_with_what_the_server_said() -> None:
-    with pytest.raises(HttpStatus) as caught:
+    with pytest.raises(HttpStatusError) as caught:
         got(answer(403, b"<Error><Code>AccessDenied</Code></Error>", {"Content-Type": "application/xml"}))
     error = caught.value
     assert str(error) == f"{error.url} returned 403 Status: AccessDenied"
@@ -126,7 +126,7 @@ def test_any_success_is_a_page(status: int) -> None:
 
 @pytest.mark.parametrize("status", [300, 304, 400, 404, 410, 418, 500, 599])
 def test_any_other_status_is_none(status: int) -> None:
-    with pytest.raises(HttpStatus) as caught:
+    with pytest.raises(HttpStatusError) as caught:
         got(answer(status))
     assert caught.value.status == status
 
@@ -146,20 +146,20 @@ def test_what_passes_is_asked_again_after_what_the_server_says() -> None:
 def test_an_error_page_that_never_ends_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reply, "_EXCERPT_TIMEOUT", 0.2)
     began = time.monotonic()
-    with pytest.raises(HttpStatus, match="returned 404 Status"):
+    with pytest.raises(HttpStatusError, match="returned 404 Status"):
         got(answer(404, b"x", {"Content-Length": "9999", "Content-Type": "text/plain"}), HANG)
     assert time.monotonic() - began < 3
 
 
 def test_an_error_page_that_is_a_bomb_is_cut() -> None:
     bomb = gzip.compress(bytes(2**26))
-    with pytest.raises(HttpStatus, match="returned 404 Status") as caught:
+    with pytest.raises(HttpStatusError, match="returned 404 Status") as caught:
         got(answer(404, bomb, {"Content-Encoding": "gzip", "Content-Type": "text/plain"}))
     assert len(str(caught.value)) < 1500
 
 
 def test_an_error_page_in_an_odd_coding_is_not_quoted() -> None:
-    with pytest.raises(HttpStatus) as caught:
+    with pytest.raises(HttpStatusError) as caught:
         got(answer(404, b"x", {"Content-Encoding": "br", "Content-Type": "text/plain"}))
     assert caught.value.excerpt == ""
 
@@ -316,10 +316,10 @@ def test_tls_where_http_was_meant(tmp_path: Path) -> None:
 
 def test_certificates_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"cannot read the certificates in .*none.pem: No such file"):
-        Http(verify=str(tmp_path / "none.pem"))
+        HttpClient(verify=str(tmp_path / "none.pem"))
     (tmp_path / "bad.pem").write_text("x")
     with pytest.raises(UsageError, match=r"cannot read the certificates in .*bad.pem: "):
-        Http(verify=str(tmp_path / "bad.pem"))
+        HttpClient(verify=str(tmp_path / "bad.pem"))
 
 
 def test_certificates_need_not_be_checked(tmp_path: Path) -> None:
@@ -400,8 +400,8 @@ def test_a_name_that_the_person_typed_may_lead_anywhere(monkeypatch: pytest.Monk
 def test_the_address_that_was_judged_is_the_one_that_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     with ScriptedServer([answer(200, b"ok")], tls=None) as server:
         asked = resolving(monkeypatch, "127.0.0.2", "127.0.0.1")
-        monkeypatch.setattr(transport, "is_public", lambda _: True)
-        backend = transport.LimitedBackend(lambda _, __: False)
+        monkeypatch.setattr(transport, "is_public_address", lambda _: True)
+        backend = transport.GuardedBackend(lambda _, __: False)
         stream = backend.connect_tcp("public.example", server.port, 5.0)
         assert stream.get_extra_info("server_addr") == ("127.0.0.1", server.port)
         stream.close()
@@ -466,7 +466,7 @@ def test_redirects_that_are_not_followed(location: str, reason: str) -> None:
         asked.append(str(request.url))
         return handler(request)
 
-    with mocked(noting) as http, pytest.raises(RedirectRefused, match=reason) as caught:
+    with mocked(noting) as http, pytest.raises(RedirectNotAllowed, match=reason) as caught:
         http.get(URL)
     assert asked == [URL]
     assert str(caught.value).startswith(f"{URL} redirects to ")
@@ -497,7 +497,10 @@ def test_a_redirect_to_a_loopback_neighbour_is_not_followed() -> None:
 
 
 def test_a_redirect_without_location_is_a_status() -> None:
-    with mocked(lambda _: httpx.Response(302)) as http, pytest.raises(HttpStatus, match="returned 302 Found"):
+    with (
+        mocked(lambda _: httpx.Response(302)) as http,
+        pytest.raises(HttpStatusError, match="returned 302 Found"),
+    ):
         http.get(URL)
 
 
@@ -533,8 +536,8 @@ def test_a_login_stands_in_the_url_that_was_typed() -> None:
             assert http.get(typed).body == b"ok"
             assert http.get(typed).url == server.url
             assert http.get(f"{server.url}other").body == b"ok"
-            with http.stream(f"{server.url}x", listed_at=server.url) as stream:
-                assert b"".join(stream.chunks()) == b"ok"
+            with http.stream(f"{server.url}x", listing_url=server.url) as stream:
+                assert b"".join(stream.iter_chunks()) == b"ok"
         with client(server.url) as http:
             http.add_credentials(server.url, "me@x", "p:ss w\xf6rd")
             assert http.get(server.url).body == b"ok"
@@ -704,7 +707,7 @@ def test_a_pinned_link_to_another_port_of_a_private_host_that_was_typed_is_not_f
             with (
                 client(page, allow_insecure_hosts=allowed) as http,
                 pytest.raises(NetworkError, match=r"another port|private address|it is http"),
-                http.stream(link, listed_at=page, pinned=True),
+                http.stream(link, listing_url=page, has_trusted_digest=True),
             ):
                 pass
         assert other.connections == 0
@@ -715,7 +718,7 @@ def test_a_proxy_that_cannot_be_used(proxy: str, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     monkeypatch.setenv("https_proxy", proxy)
     with pytest.raises(UsageError, match=r"the proxy .* (is invalid|needs a package)"):
-        Http()
+        HttpClient()
 
 
 # --- streams ---------------------------------------------------------------------------------------
@@ -732,7 +735,7 @@ def test_a_stream_is_given_as_it_is(status: int) -> None:
     ):
         assert (stream.status, stream.headers["etag"]) == (status, '"e"')
         assert (stream.url, stream.content_type) == (server.url, "application/zip")
-        assert b"".join(stream.chunks()) == body
+        assert b"".join(stream.iter_chunks()) == body
     assert server.requests[0].headers["accept-encoding"] == "identity"
     assert server.requests[0].headers["range"] == "bytes=5-"
 
@@ -741,7 +744,7 @@ def test_other_statuses_of_a_stream_are_errors() -> None:
     with (
         ScriptedServer([answer(404, b"gone", {"Content-Type": "text/plain"})]) as server,
         client(server.url) as http,
-        pytest.raises(HttpStatus, match="returned 404 Status: gone"),
+        pytest.raises(HttpStatusError, match="returned 404 Status: gone"),
         http.stream(server.url),
     ):
         pytest.fail("there is no stream")
@@ -755,7 +758,7 @@ def test_a_stream_is_not_unpacked() -> None:
         client(server.url) as http,
         http.stream(server.url) as stream,
     ):
-        assert b"".join(stream.chunks()) == packed
+        assert b"".join(stream.iter_chunks()) == packed
 
 
 def test_chunks_are_as_large_as_was_asked() -> None:
@@ -764,7 +767,7 @@ def test_chunks_are_as_large_as_was_asked() -> None:
         client(server.url) as http,
         http.stream(server.url) as stream,
     ):
-        sizes = [len(chunk) for chunk in stream.chunks(200_000)]
+        sizes = [len(chunk) for chunk in stream.iter_chunks(200_000)]
     assert sum(sizes) == 1_000_000
     assert all(size >= 200_000 for size in sizes[:-1])
 
@@ -773,7 +776,7 @@ def test_chunks_are_as_large_as_was_asked() -> None:
 def test_what_came_before_a_cut_is_given(end: object) -> None:
     script = [answer(200, b"12345", {"Content-Length": "10"}), 0.2, end]
     with ScriptedServer(script) as server, client(server.url) as http, http.stream(server.url) as stream:
-        chunks = stream.chunks()
+        chunks = stream.iter_chunks()
         assert next(chunks) == b"12345"
         with pytest.raises(TransportError):
             next(chunks)
@@ -786,7 +789,7 @@ def test_a_cut_before_any_byte_is_one_too() -> None:
         http.stream(server.url) as stream,
         pytest.raises(TransportError, match="cut short"),
     ):
-        next(stream.chunks())
+        next(stream.iter_chunks())
 
 
 def test_a_stream_may_be_left_early() -> None:
@@ -795,7 +798,7 @@ def test_a_stream_may_be_left_early() -> None:
         client(server.url) as http,
     ):
         with http.stream(server.url) as stream:
-            next(stream.chunks())
+            next(stream.iter_chunks())
         assert http.get(server.url).body == b"ok"
 
 
@@ -821,7 +824,7 @@ def test_the_body_of_a_stream_has_none_while_it_comes(monkeypatch: pytest.Monkey
         client(server.url, timeout=0.4) as http,
         http.stream(server.url) as stream,
     ):
-        assert b"".join(stream.chunks()) == b"x" * 12
+        assert b"".join(stream.iter_chunks()) == b"x" * 12
 
 
 class Dribble(httpx.SyncByteStream):
@@ -849,9 +852,9 @@ def test_less_than_a_kibibyte_a_second_is_too_slow(size: int, seconds: float, sl
     ):
         if slow:
             with pytest.raises(TransportError, match="bytes in 60 s, which is too slow"):
-                list(stream.chunks())
+                list(stream.iter_chunks())
         else:
-            assert sum(map(len, stream.chunks())) == 200 * size
+            assert sum(map(len, stream.iter_chunks())) == 200 * size
 
 
 def test_a_slow_disk_is_not_the_servers_fault() -> None:
@@ -862,7 +865,7 @@ def test_a_slow_disk_is_not_the_servers_fault() -> None:
         mocked(lambda _: httpx.Response(200, stream=body), clock=lambda: clock[0]) as http,
         http.stream(URL) as stream,
     ):
-        for chunk in stream.chunks(1):
+        for chunk in stream.iter_chunks(1):
             received += len(chunk)
             clock[0] += 100
     assert received == 50
@@ -884,7 +887,7 @@ def test_a_link_that_is_not_allowed_is_not_streamed(url: str, pinned: bool, reas
     with (
         mocked(handler) as http,
         pytest.raises(NetworkError, match=rf"^refusing to fetch https?://\S+: {reason}") as caught,
-        http.stream(url, listed_at=URL, pinned=pinned),
+        http.stream(url, listing_url=URL, has_trusted_digest=pinned),
     ):
         pytest.fail("there is no stream")
     assert "hunter22" not in str(caught.value)
@@ -892,20 +895,22 @@ def test_a_link_that_is_not_allowed_is_not_streamed(url: str, pinned: bool, reas
 
 def test_a_pinned_file_may_be_redirected_anywhere_public() -> None:
     with mocked(redirecting("https://storage.example/x")) as http:
-        with http.stream(f"{URL}x", listed_at=URL, pinned=True) as stream:
+        with http.stream(f"{URL}x", listing_url=URL, has_trusted_digest=True) as stream:
             assert stream.url == "https://storage.example/x"
-        assert http.refuse_link("https://storage.example/x", listed_at=URL, pinned=True) == ""
+        assert (
+            http.link_rejection("https://storage.example/x", listing_url=URL, has_trusted_digest=True) == ""
+        )
     with (
         mocked(redirecting("https://storage.example/x")) as http,
-        pytest.raises(RedirectRefused),
-        http.stream(f"{URL}x", listed_at=URL),
+        pytest.raises(RedirectNotAllowed),
+        http.stream(f"{URL}x", listing_url=URL),
     ):
         pytest.fail("there is no stream")
 
 
 def test_the_limit_of_one_thread_is_not_that_of_another() -> None:
     with ScriptedServer([answer(200, b"ok")]) as server, client(server.url) as http:
-        with transport.time_limit(0):
+        with transport.request_deadline(0):
             with pytest.raises(TransportError):
                 http.get(server.url)
             thread = threading.Thread(target=lambda: bodies.append(http.get(server.url).body))

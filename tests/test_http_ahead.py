@@ -21,7 +21,7 @@ from tests.servers import Certificate, certificate
 from tests.staging import Site
 from wheel_uploader import http as http_package
 from wheel_uploader import sources
-from wheel_uploader.http import Http, ahead, transport
+from wheel_uploader.http import HttpClient, ahead, transport
 
 TAGS = [f"cp{number}-cp{number}-win_amd64" for number in range(310, 319)]
 FILES = {wheels.wheel_filename("dipy", "1.11.0", tag): wheels.wheel_bytes(tag=tag) for tag in TAGS}
@@ -29,7 +29,7 @@ FEW = dict(list(FILES.items())[:2])
 #: Beside the first connection.
 AHEAD = 15
 #: As they are where no test is patient.
-LONGEST_WAIT, FIRST_TOOK = ahead.LONGEST_WAIT, ahead.Stash.first_took
+LONGEST_WAIT, FIRST_TOOK = ahead.MAX_WAIT_SECONDS, ahead.ConnectionStash.record_connect_time
 
 
 class Watched(ScriptedServer):
@@ -92,9 +92,9 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 def _patiently(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In an empty directory; and a machine under load is no reason to open one more."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(ahead, "LONGEST_WAIT", 20.0)
-    monkeypatch.setattr(ahead, "KEPT", 60.0)
-    monkeypatch.setattr(ahead.Stash, "first_took", lambda *_: None)
+    monkeypatch.setattr(ahead, "MAX_WAIT_SECONDS", 20.0)
+    monkeypatch.setattr(ahead, "MAX_UNUSED_SECONDS", 60.0)
+    monkeypatch.setattr(ahead.ConnectionStash, "record_connect_time", lambda *_: None)
 
 
 @contextlib.contextmanager
@@ -193,8 +193,8 @@ def test_those_that_the_server_closed_are_not_used(own: Certificate, closes: str
 def test_those_that_never_become_open_are_not_waited_for(
     own: Certificate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ahead, "LONGEST_WAIT", LONGEST_WAIT)
-    monkeypatch.setattr(ahead.Stash, "first_took", FIRST_TOOK)
+    monkeypatch.setattr(ahead, "MAX_WAIT_SECONDS", LONGEST_WAIT)
+    monkeypatch.setattr(ahead.ConnectionStash, "record_connect_time", FIRST_TOOK)
     monkeypatch.setattr(http_package, "CONNECT_TIMEOUT", 300.0)
     begun, stuck = time.monotonic(), threading.Event()
     with staged(FEW, own, lambda server: server.begun == 1 + AHEAD, odd=range(1, 1 + AHEAD)) as (
@@ -215,10 +215,10 @@ def test_those_that_never_become_open_are_not_waited_for(
 
 
 def test_those_that_wait_too_long_are_closed(own: Certificate, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ahead, "KEPT", 0.0)
+    monkeypatch.setattr(ahead, "MAX_UNUSED_SECONDS", 0.0)
     with (
         Watched([answer(200, b"a"), NEXT, answer(200, b"b")], tls=own) as server,
-        Http(typed=[server.url], ahead={server.url: 3}, verify=str(own.cert)) as http,
+        HttpClient(user_urls=[server.url], preconnect={server.url: 3}, verify=str(own.cert)) as http,
     ):
         assert http.get(server.url).text == "a"
         assert server.wait_for(lambda: server.left == 3)
@@ -230,7 +230,7 @@ def test_those_that_become_open_after_the_end_are_closed(own: Certificate) -> No
     stuck = threading.Event()
     with Watched([answer(200, b"a")], tls=own, odd=range(1, 4)) as server:
         server.before = lambda: stuck.wait(60)
-        with Http(typed=[server.url], ahead={server.url: 3}, verify=str(own.cert)) as http:
+        with HttpClient(user_urls=[server.url], preconnect={server.url: 3}, verify=str(own.cert)) as http:
             assert http.get(server.url).text == "a"
         stuck.set()
         assert server.wait_for(lambda: server.left == 3)
@@ -238,7 +238,7 @@ def test_those_that_become_open_after_the_end_are_closed(own: Certificate) -> No
 
 def test_a_stashed_connection_serves_only_the_name_that_it_was_opened_for(own: Certificate) -> None:
     context = own.context()
-    stream = transport.StashedStream(httpcore.MockStream([]), context, "staging.example")
+    stream = transport.PreconnectedStream(httpcore.MockStream([]), context, "staging.example")
     assert stream.start_tls(context, "staging.example") is not stream
     with pytest.raises(httpcore.ConnectError):
         stream.start_tls(context, "other.example")
@@ -249,9 +249,9 @@ def test_a_machine_without_threads_left_does_without(monkeypatch: pytest.MonkeyP
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", start)
-    stash = ahead.Stash[ahead.Connection](3)
-    stash.open(lambda: pytest.fail("no thread"))
-    assert stash.take(None) is None
+    stash = ahead.ConnectionStash[ahead.Connection](3)
+    stash.start_connecting(lambda: pytest.fail("no thread"))
+    assert stash.take_connection(None) is None
 
 
 @pytest.mark.parametrize(
@@ -270,8 +270,8 @@ def test_a_machine_without_threads_left_does_without(monkeypatch: pytest.MonkeyP
     ],
 )
 def test_where_files_are_expected(url: str, expected: bool) -> None:
-    assert sources.serves_files(url) is expected
+    assert sources.probably_hosts_files(url) is expected
 
 
 def test_what_is_no_url_of_https_gets_nothing() -> None:
-    assert ahead.places_of({"http://a/": 1, "https://": 1, "https://b/c": 2}) == {("b", 443): 2}
+    assert ahead.count_connections({"http://a/": 1, "https://": 1, "https://b/c": 2}) == {("b", 443): 2}

@@ -17,12 +17,12 @@ BODY = b"<a href=x>x</a>" * 10_000
 
 
 def gunzipped(*pieces: bytes) -> bytes:
-    return b"".join(bodies.unpacked(pieces, "gzip", "staging"))
+    return b"".join(bodies.decompress_body(pieces, "gzip", "staging"))
 
 
 @pytest.mark.parametrize("coding", ["", "identity", " Identity "])
 def test_a_plain_body_stays_as_it_is(coding: str) -> None:
-    assert list(bodies.unpacked([b"a", b"b"], coding, "staging")) == [b"a", b"b"]
+    assert list(bodies.decompress_body([b"a", b"b"], coding, "staging")) == [b"a", b"b"]
 
 
 @pytest.mark.parametrize("coding", ["gzip", "GZip", "x-gzip"])
@@ -30,7 +30,7 @@ def test_a_plain_body_stays_as_it_is(coding: str) -> None:
 def test_a_gzip_is_unpacked_however_it_is_cut_into_pieces(coding: str, size: int) -> None:
     packed = gzip.compress(BODY) + gzip.compress(b"more")
     pieces = [packed[start : start + size] for start in range(0, len(packed), size)]
-    assert b"".join(bodies.unpacked(pieces, coding, "staging")) == BODY + b"more"
+    assert b"".join(bodies.decompress_body(pieces, coding, "staging")) == BODY + b"more"
 
 
 @given(st.binary(max_size=2_000), st.integers(1, 70_000))
@@ -64,7 +64,7 @@ def test_what_is_no_gzip_is_said(junk: bytes) -> None:
 @pytest.mark.parametrize("coding", ["br", "zstd", "deflate", "gzip, gzip", "gzip\x1b[2J"])
 def test_other_codings_were_not_asked_for(coding: str) -> None:
     with pytest.raises(ListingError, match="returned a Content-Encoding that was not requested") as caught:
-        list(bodies.unpacked([b"x"], coding, "staging"))
+        list(bodies.decompress_body([b"x"], coding, "staging"))
     assert "\x1b" not in str(caught.value)
 
 
@@ -76,37 +76,37 @@ def test_a_bomb_is_given_up_at_the_limit() -> None:
     tracemalloc.start()
     size = 0
     with pytest.raises(ListingError, match="more than 32 MiB"):
-        for piece in bodies.limited(bodies.unpacked([bomb], "gzip", "staging"), "staging"):
+        for piece in bodies.limit_size(bodies.decompress_body([bomb], "gzip", "staging"), "staging"):
             size += len(piece)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert size <= bodies.MAX_BODY
+    assert size <= bodies.MAX_BODY_SIZE
     assert peak < 8 * 2**20
 
 
 def test_the_limit_itself_is_allowed() -> None:
-    assert list(bodies.limited([b"ab", b"c"], "staging", 3)) == [b"ab", b"c"]
+    assert list(bodies.limit_size([b"ab", b"c"], "staging", 3)) == [b"ab", b"c"]
     with pytest.raises(ListingError):
-        list(bodies.limited([b"ab", b"cd"], "staging", 3))
+        list(bodies.limit_size([b"ab", b"cd"], "staging", 3))
 
 
 def test_the_start_asks_for_no_more_than_it_needs() -> None:
     pieces = iter([b"ab", b"cd", b"ef"])
-    assert bodies.start(pieces, 3) == b"abcd"
+    assert bodies.read_prefix(pieces, 3) == b"abcd"
     assert list(pieces) == [b"ef"]
-    assert bodies.start([b"ab"], 3) == b"ab"
+    assert bodies.read_prefix([b"ab"], 3) == b"ab"
 
 
 @pytest.mark.parametrize("charset", ["utf-8", "utf-8-sig", "latin-1", "utf-16"])
 def test_text_is_found(charset: str) -> None:
-    assert bodies.decoded("\xfcber".encode(charset)) == "\xfcber"
+    assert bodies.decode_text("\xfcber".encode(charset)) == "\xfcber"
 
 
 @given(st.binary())
 @example(b"\xff\xfe\x00")
 def test_any_bytes_have_a_text(body: bytes) -> None:
-    assert isinstance(bodies.decoded(body), str)
-    assert "\n" not in bodies.excerpt(body, "text/html")
+    assert isinstance(bodies.decode_text(body), str)
+    assert "\n" not in bodies.make_excerpt(body, "text/html")
 
 
 @pytest.mark.parametrize(
@@ -123,4 +123,4 @@ def test_any_bytes_have_a_text(body: bytes) -> None:
     ],
 )
 def test_an_error_is_quoted_in_one_harmless_line(body: bytes, kind: str, said: str) -> None:
-    assert bodies.excerpt(body, kind) == said
+    assert bodies.make_excerpt(body, kind) == said

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from wheel_uploader.http.hostnames import bucket_of, is_loopback, is_public
-from wheel_uploader.http.hosts import NotAUrl, Rules, place_of, split_credentials
+from wheel_uploader.http.hostnames import is_loopback_host, is_public_address, parse_s3_bucket
+from wheel_uploader.http.hosts import HostPolicy, InvalidUrl, parse_origin, split_credentials
 
 LISTED = "https://staging.example/wheels/"
 
@@ -24,8 +24,8 @@ def refused(
     allow_hosts: tuple[str, ...] = (),
     allow_insecure_hosts: tuple[str, ...] = (),
 ) -> str:
-    rules = Rules(typed=typed, allow_hosts=allow_hosts, allow_insecure_hosts=allow_insecure_hosts)
-    return rules.refuse_link(url, listed_at=listed_at, pinned=pinned)
+    rules = HostPolicy(user_urls=typed, allow_hosts=allow_hosts, allow_insecure_hosts=allow_insecure_hosts)
+    return rules.link_rejection(url, listing_url=listed_at, has_trusted_digest=pinned)
 
 
 @pytest.mark.parametrize(
@@ -125,18 +125,26 @@ def test_known_places_may_send_to_their_own_storage(listed_at: str, url: str) ->
 
 def test_http_is_for_a_loopback_host_that_was_typed() -> None:
     typed = ("http://127.0.0.1:8000/",)
-    rules = Rules(typed=typed)
-    assert rules.refuse_link("http://127.0.0.1:8000/x", listed_at=typed[0], pinned=False) == ""
-    assert "another port" in rules.refuse_link("http://127.0.0.1:9000/x", listed_at=typed[0], pinned=False)
-    assert "it is http" in rules.refuse_link("http://127.0.0.2:8000/x", listed_at=typed[0], pinned=True)
-    assert "it is http" in Rules(typed=("http://staging.example/",)).refuse_url("http://staging.example/")
+    rules = HostPolicy(user_urls=typed)
+    assert (
+        rules.link_rejection("http://127.0.0.1:8000/x", listing_url=typed[0], has_trusted_digest=False) == ""
+    )
+    assert "another port" in rules.link_rejection(
+        "http://127.0.0.1:9000/x", listing_url=typed[0], has_trusted_digest=False
+    )
+    assert "it is http" in rules.link_rejection(
+        "http://127.0.0.2:8000/x", listing_url=typed[0], has_trusted_digest=True
+    )
+    assert "it is http" in HostPolicy(user_urls=("http://staging.example/",)).url_rejection(
+        "http://staging.example/"
+    )
 
 
 def test_a_typed_path_is_no_host() -> None:
-    rules = Rules(typed=("dist", "./x", "C:\\dist", "https://staging.example/"))
-    assert rules.trusts("staging.example")
-    assert rules.trusts("STAGING.example.")
-    assert not rules.trusts("dist")
+    rules = HostPolicy(user_urls=("dist", "./x", "C:\\dist", "https://staging.example/"))
+    assert rules.is_trusted("staging.example")
+    assert rules.is_trusted("STAGING.example.")
+    assert not rules.is_trusted("dist")
 
 
 # --- host names, as what they are ------------------------------------------------------------------
@@ -149,7 +157,7 @@ LOOPBACK = (
 
 @pytest.mark.parametrize("host", LOOPBACK)
 def test_every_spelling_of_an_address_is_that_address(host: str) -> None:
-    assert place_of(f"https://{host}/").host == "127.0.0.1"
+    assert parse_origin(f"https://{host}/").host == "127.0.0.1"
     assert "127.0.0.1 is a private address" in refused(f"https://{host}/x.whl", pinned=True)
     for other in LOOPBACK:
         assert refused(f"http://{other}:8000/x", typed=(f"http://{host}:8000/",), listed_at=LISTED) == ""
@@ -193,14 +201,14 @@ def test_what_is_no_host_is_refused_whoever_offers_it(host: str) -> None:
     ],
 )
 def test_two_spellings_of_one_host(one: str, other: str) -> None:
-    assert place_of(f"https://{one}/") == place_of(f"https://{other}/")
+    assert parse_origin(f"https://{one}/") == parse_origin(f"https://{other}/")
     assert refused(f"https://{one}/x", listed_at=f"https://{other}/") == ""
 
 
 def test_the_longest_name_and_the_longest_label_are_hosts() -> None:
     longest = ".".join(["a" * 63] * 3 + ["b" * 61])
     assert len(longest) == 253
-    assert place_of(f"https://{longest}/").host == place_of(f"https://{longest}./").host == longest
+    assert parse_origin(f"https://{longest}/").host == parse_origin(f"https://{longest}./").host == longest
 
 
 @pytest.mark.parametrize(
@@ -236,17 +244,17 @@ def test_a_port_of_a_private_host_is_not_the_one_that_was_typed(host: str) -> No
 
 
 def test_connections_to_private_addresses_are_for_the_port_that_was_typed() -> None:
-    rules = Rules(
-        typed=("https://a.example/", "http://b.example:8000/"), allow_hosts=("c.example", "[::1]:5")
+    rules = HostPolicy(
+        user_urls=("https://a.example/", "http://b.example:8000/"), allow_hosts=("c.example", "[::1]:5")
     )
-    assert rules.trusts("A.example.", 443)
-    assert rules.trusts("a.example", 80)
-    assert rules.trusts("b.example", 8000)
-    assert rules.trusts("c.example", 1)
-    assert rules.trusts("::1", 5)
-    assert not rules.trusts("a.example", 22)
-    assert not rules.trusts("b.example", 443)
-    assert not rules.trusts("::1", 6)
+    assert rules.is_trusted("A.example.", 443)
+    assert rules.is_trusted("a.example", 80)
+    assert rules.is_trusted("b.example", 8000)
+    assert rules.is_trusted("c.example", 1)
+    assert rules.is_trusted("::1", 5)
+    assert not rules.is_trusted("a.example", 22)
+    assert not rules.is_trusted("b.example", 443)
+    assert not rules.is_trusted("::1", 6)
 
 
 @pytest.mark.parametrize(
@@ -275,7 +283,7 @@ def test_connections_to_private_addresses_are_for_the_port_that_was_typed() -> N
     ],
 )
 def test_the_bucket_in_a_host(host: str, bucket: str | None) -> None:
-    assert bucket_of(host) == bucket
+    assert parse_s3_bucket(host) == bucket
 
 
 def test_a_bucket_may_send_to_its_region_and_to_no_other_bucket() -> None:
@@ -340,7 +348,7 @@ def test_no_host_takes_long_to_judge(prefix: str, pump: str) -> None:
     ],
 )
 def test_which_addresses_are_public(address: str, public: bool) -> None:
-    assert is_public(address) is public
+    assert is_public_address(address) is public
 
 
 @pytest.mark.parametrize(
@@ -355,7 +363,7 @@ def test_which_addresses_are_public(address: str, public: bool) -> None:
     ],
 )
 def test_which_hosts_are_this_machine(host: str, loopback: bool) -> None:
-    assert is_loopback(host) is loopback
+    assert is_loopback_host(host) is loopback
 
 
 def test_credentials_are_taken_out_of_a_url() -> None:
@@ -368,8 +376,8 @@ def test_credentials_are_taken_out_of_a_url() -> None:
 @example("https://\u2100/")
 def test_no_text_raises_anything_else(url: str) -> None:
     try:
-        place = place_of(url)
-    except NotAUrl as error:
+        place = parse_origin(url)
+    except InvalidUrl as error:
         assert refused(url) == str(error)
     else:
         assert place.host

@@ -6,17 +6,17 @@ import pytest
 
 from wheel_uploader.errors import (
     CredentialsError,
-    HttpStatus,
+    HttpStatusError,
     ListingError,
     NetworkError,
     ReleaseError,
     TransportError,
 )
 from wheel_uploader.http import retry
-from wheel_uploader.progress import Silent
+from wheel_uploader.progress import SilentProgress
 
 
-class Talk(Silent):
+class Talk(SilentProgress):
     def __init__(self) -> None:
         self.lines: list[str] = []
 
@@ -40,13 +40,13 @@ class Failing:
         return "done"
 
     def run(self, attempts: int = 6) -> str:
-        return retry.retrying(
-            "get \x1b[2J", self, attempts=attempts, progress=self.talk, sleep=self.pauses.append
+        return retry.call_with_retries(
+            "get \x1b[2J", self, max_attempts=attempts, progress=self.talk, sleep=self.pauses.append
         )
 
 
-def status(code: int, retry_after: float | None = None) -> HttpStatus:
-    return HttpStatus(code, "https://staging.example/", reason="Reason", retry_after=retry_after)
+def status(code: int, retry_after: float | None = None) -> HttpStatusError:
+    return HttpStatusError(code, "https://staging.example/", reason="Reason", retry_after=retry_after)
 
 
 @pytest.mark.parametrize("code", [408, 425, 429, 500, 502, 503, 504])
@@ -62,7 +62,7 @@ def test_what_may_pass_is_tried_again(code: int) -> None:
 @pytest.mark.parametrize("code", [400, 401, 403, 404, 405, 409, 410, 413, 501, 505])
 def test_what_cannot_pass_is_not(code: int) -> None:
     failing = Failing(status(code))
-    with pytest.raises(HttpStatus):
+    with pytest.raises(HttpStatusError):
         failing.run()
     assert failing.calls == 1
 
@@ -94,7 +94,7 @@ def test_six_attempts_with_growing_jittered_pauses(monkeypatch: pytest.MonkeyPat
 
 
 def test_no_pause_is_longer_than_a_minute() -> None:
-    assert all(retry.pause_after(TransportError("x"), 12) <= 60 for _ in range(200))
+    assert all(retry.compute_backoff(TransportError("x"), 12) <= 60 for _ in range(200))
 
 
 def test_the_server_is_not_asked_earlier_than_it_says() -> None:
@@ -106,7 +106,7 @@ def test_the_server_is_not_asked_earlier_than_it_says() -> None:
 
 def test_a_server_that_wants_hours_is_not_waited_for() -> None:
     failing = Failing(status(503, 601.0))
-    with pytest.raises(HttpStatus) as caught:
+    with pytest.raises(HttpStatusError) as caught:
         failing.run()
     assert failing.pauses == []
     assert caught.value.details == ("the server asked to wait 601 s",)

@@ -14,88 +14,88 @@ import pytest
 from tests import wheels
 from tests.indexes import Say, Served, scripted_index
 from wheel_uploader import names, pipeline
-from wheel_uploader.job import Job
+from wheel_uploader.job import RunContext
 from wheel_uploader.models import (
+    CheckProfile,
     Finding,
     LocalFile,
     Options,
-    Profile,
     Severity,
+    SmokeResult,
     Stage,
-    Trial,
     UploadOutcome,
 )
-from wheel_uploader.progress import Silent
-from wheel_uploader.publish.upload import Uploader
+from wheel_uploader.progress import SilentProgress
+from wheel_uploader.publish.upload import TwineUploader
 from wheel_uploader.stages import publishing
-from wheel_uploader.stopping import Watch
+from wheel_uploader.stopping import CancellationToken
 
-Change = Callable[[Job], None]
+Change = Callable[[RunContext], None]
 
 
-def _state(job: Job, **changes: Any) -> None:
+def _state(job: RunContext, **changes: Any) -> None:
     """Change the file of the first state of the plan."""
-    first, *others = job.report.plan
+    first, *others = job.report.upload_plan
     changed = dataclasses.replace(first, file=dataclasses.replace(first.file, **changes))
-    job.report.plan = (changed, *others)
+    job.report.upload_plan = (changed, *others)
 
 
-def _of_another_project(job: Job) -> None:
-    name = dataclasses.replace(job.report.plan[0].file.name, project="other")  # type: ignore[arg-type]
+def _of_another_project(job: RunContext) -> None:
+    name = dataclasses.replace(job.report.upload_plan[0].file.name, project="other")  # type: ignore[arg-type]
     _state(job, name=name)
 
 
 def _option(name: str, value: Any) -> Change:
     """Change an option behind the back of the rules."""
 
-    def change(job: Job) -> None:
+    def change(job: RunContext) -> None:
         values = {each.name: getattr(job.options, each.name) for each in dataclasses.fields(Options)}
         job.options = Options.unchecked(**{**values, name: value})
 
     return change
 
 
-def _findings(job: Job) -> None:
+def _findings(job: RunContext) -> None:
     job.report.findings += (
         Finding(check="name/invalid", severity=Severity.ERROR, subject="release", message="it is wrong"),
     )
 
 
-def _warnings(job: Job) -> None:
+def _warnings(job: RunContext) -> None:
     job.report.findings += (
         Finding(check="metadata/thin", severity=Severity.WARNING, subject="release", message="it is thin"),
     )
     job.report.options = dataclasses.replace(job.report.options, strict=True)
 
 
-def _trials(job: Job) -> None:
-    job.report.trials = (
-        Trial(filename="x", interpreter="3", failure="it does not work", output="", seconds=1.0),
+def _trials(job: RunContext) -> None:
+    job.report.smoke_results = (
+        SmokeResult(filename="x", interpreter="3", failure="it does not work", output="", seconds=1.0),
     )
 
 
-def _no_target(job: Job) -> None:
+def _no_target(job: RunContext) -> None:
     job.target = None
 
 
-def _nothing(job: Job) -> None:
-    job.report.plan = ()
+def _nothing(job: RunContext) -> None:
+    job.report.upload_plan = ()
 
 
-def _twice(job: Job) -> None:
-    job.report.plan = (*job.report.plan, job.report.plan[0])
+def _twice(job: RunContext) -> None:
+    job.report.upload_plan = (*job.report.upload_plan, job.report.upload_plan[0])
 
 
-def _one_less(job: Job) -> None:
-    job.report.plan = job.report.plan[1:]
+def _one_less(job: RunContext) -> None:
+    job.report.upload_plan = job.report.upload_plan[1:]
 
 
-def _not_checked(job: Job) -> None:
+def _not_checked(job: RunContext) -> None:
     job.summaries = job.summaries[1:]
 
 
-def _not_fetched(job: Job) -> None:
-    job.report.fetched = job.report.fetched[1:]
+def _not_fetched(job: RunContext) -> None:
+    job.report.downloaded_files = job.report.downloaded_files[1:]
 
 
 #: The first file of the plan.
@@ -139,7 +139,7 @@ def options_of(served: Served, **others: Any) -> Options:
         "repository_url": served.upload_url,
         "username": "me",
         "password": "my-password",
-        "profile": Profile.ANY,
+        "profile": CheckProfile.ANY,
         "confirm_timeout": 3,
     }
     return Options(**{**known, **others})
@@ -149,12 +149,12 @@ def published(served: Served, monkeypatch: pytest.MonkeyPatch, change: Change) -
     """Run everything, with ``change`` between the last stage and the upload; return how the run ended."""
     genuine = publishing.upload_release
 
-    def upload_release(job: Job, *others: Any) -> None:
+    def upload_release(job: RunContext, *others: Any) -> None:
         change(job)
         genuine(job, *others)
 
     monkeypatch.setattr(publishing, "upload_release", upload_release)
-    error = pipeline.run(options_of(served), Silent()).error
+    error = pipeline.run(options_of(served), SilentProgress()).error
     return f"{error.exit_code}: {error} {' '.join(error.details)} " if error else ""
 
 
@@ -192,12 +192,12 @@ def test_credentials_are_asked_for_only_if_there_is_something_to_post(
     served: Served, nobody_logs_in: dict[str, Any], tmp_path: Path
 ) -> None:
     options = options_of(served, **nobody_logs_in)
-    missing = pipeline.run(options, Silent())
+    missing = pipeline.run(options, SilentProgress())
     assert missing.error is not None
     assert (missing.error.exit_code, served.index.posts) == (4, [])
     for path in (tmp_path / "staged").iterdir():
         served.index.store(path)
-    there = pipeline.run(options, Silent())
+    there = pipeline.run(options, SilentProgress())
     assert (there.error, served.index.posts) == (None, [])
     assert len(there.confirmations) == 6
 
@@ -207,7 +207,7 @@ def test_credentials_come_before_signals_are_deferred(
 ) -> None:
     """Otherwise Ctrl-C does not work at the prompt for the password."""
     events: list[str] = []
-    gently, credentials = Watch.gently, Uploader.credentials
+    gently, credentials = CancellationToken.deferred, TwineUploader.credentials
 
     def noted(what: str, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
         def call(self: Any) -> Any:
@@ -216,9 +216,9 @@ def test_credentials_come_before_signals_are_deferred(
 
         return call
 
-    monkeypatch.setattr(Watch, "gently", noted("deferred", gently))
-    monkeypatch.setattr(Uploader, "credentials", noted("asked", credentials))
-    assert pipeline.run(options_of(served, **nobody_logs_in), Silent()).error is not None
+    monkeypatch.setattr(CancellationToken, "deferred", noted("deferred", gently))
+    monkeypatch.setattr(TwineUploader, "credentials", noted("asked", credentials))
+    assert pipeline.run(options_of(served, **nobody_logs_in), SilentProgress()).error is not None
     assert events[0] == "asked"
 
 
@@ -239,7 +239,7 @@ def test_pip_is_missed_before_anything_begins_and_only_if_it_is_needed(
     served: Served, monkeypatch: pytest.MonkeyPatch, fields: dict[str, Any], needed: str | None
 ) -> None:
     monkeypatch.setattr("wheel_uploader.pip._version", lambda: "")
-    error = pipeline.run(options_of(served, **fields), Silent()).error
+    error = pipeline.run(options_of(served, **fields), SilentProgress()).error
     if needed:
         assert error is not None
         assert (error.exit_code, error.message) == (
@@ -254,7 +254,7 @@ def test_pip_is_missed_before_anything_begins_and_only_if_it_is_needed(
 def test_the_age_of_what_is_staged_is_a_detail(served: Served) -> None:
     told: list[str] = []
 
-    class Talk(Silent):
+    class Talk(SilentProgress):
         def detail(self, text: str) -> None:
             told.append(text)
 
@@ -268,7 +268,7 @@ def test_the_age_of_what_is_staged_is_a_detail(served: Served) -> None:
 
 
 def test_everything_that_is_signed_has_the_hash_that_was_checked(monkeypatch: pytest.MonkeyPatch) -> None:
-    file = LocalFile(name=names.parse(FIRST), path=Path(FIRST), size=1, sha256="a" * 64)
+    file = LocalFile(name=names.parse_filename(FIRST), path=Path(FIRST), size=1, sha256="a" * 64)
     asked: dict[Path, str] = {}
 
     def sign_all(
@@ -277,7 +277,7 @@ def test_everything_that_is_signed_has_the_hash_that_was_checked(monkeypatch: py
         asked.update({path: sha256[path] for path in paths})
         return ()
 
-    monkeypatch.setattr("wheel_uploader.sign.sign_all", sign_all)
+    monkeypatch.setattr("wheel_uploader.sign.sign_files", sign_all)
     publishing.sign_release(mock.Mock(files=(file,), sums=(Path("SHA256SUMS"),), notary=None))
     sums = hashlib.sha256(f"{'a' * 64}  {FIRST}\n".encode()).hexdigest()
     assert asked == {Path(FIRST): "a" * 64, Path("SHA256SUMS"): sums}
@@ -288,11 +288,11 @@ def test_everything_that_is_signed_has_the_hash_that_was_checked(monkeypatch: py
 
 def test_a_dry_run_says_what_would_be_uploaded(served: Served) -> None:
     served.index.store(Path("staged") / FIRST)
-    done = pipeline.run(options_of(served, dry_run=True), Silent())
+    done = pipeline.run(options_of(served, dry_run=True), SilentProgress())
     assert (done.error, served.index.posts, done.confirmations) == (None, [], ())
-    outcomes = {each.file.filename: each.outcome for each in done.results}
+    outcomes = {each.file.filename: each.outcome for each in done.upload_results}
     assert len(outcomes) == 6
-    assert outcomes.pop(FIRST) is UploadOutcome.ALREADY_THERE
+    assert outcomes.pop(FIRST) is UploadOutcome.SKIPPED
     assert set(outcomes.values()) == {UploadOutcome.WOULD_UPLOAD}
 
 
@@ -304,7 +304,7 @@ def test_a_refused_file_fails_the_run(served: Served, keep_going: bool, inside: 
     for path in Path("staged").iterdir():
         if path.name == FIRST or not keep_going:
             served.index.by_name[path.name] = Say(400, "'x' is not a valid classifier.")
-    done = pipeline.run(options_of(served, keep_going=keep_going), Silent())
+    done = pipeline.run(options_of(served, keep_going=keep_going), SilentProgress())
     assert done.error is not None
     assert done.error.exit_code == (8 if inside else 6)
     assert len(served.index.files) == inside

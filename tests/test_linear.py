@@ -10,8 +10,8 @@ from functools import cache
 import pytest
 
 from tests import pumps
-from wheel_uploader.publish.answer_rules import RULES
-from wheel_uploader.publish.answers import server_words
+from wheel_uploader.publish.answer_rules import RESPONSE_RULES
+from wheel_uploader.publish.answers import extract_server_message
 
 pytestmark = pytest.mark.slow
 
@@ -67,7 +67,7 @@ def found() -> tuple[list[pumps.Found], list[str]]:
     expressions, dynamic = pumps.found_in_package()
     rules = [
         pumps.Found("publish.answer_rules.RULES", re.compile(rule.pattern, re.IGNORECASE), "finditer")
-        for rule in RULES
+        for rule in RESPONSE_RULES
     ]
     bounded = [
         dataclasses.replace(each, largest=BOUNDED[each.where][0]) if each.where in BOUNDED else each
@@ -113,5 +113,5 @@ def test_a_call_that_no_signal_ends_is_ended_with_its_process() -> None:
 def test_the_words_of_an_index_are_bounded_before_they_are_compared() -> None:
     """What ``BOUNDED`` says of the rules, whatever the index sends."""
     for body in ("exceed " * 100_000, json.dumps({"detail": "\ud800" * 100_000}), "<p>" + "\u202e" * 100_000):
-        words = server_words("x", body, 400), server_words(body, "", 400)
+        words = extract_server_message("x", body, 400), extract_server_message(body, "", 400)
         assert max(map(len, words)) <= BOUNDED["publish.answer_rules.RULES"][0]

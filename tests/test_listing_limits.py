@@ -9,10 +9,10 @@ import httpx
 import pytest
 
 from wheel_uploader import markup, names, release, sources
-from wheel_uploader.display import printable
+from wheel_uploader.display import sanitize
 from wheel_uploader.errors import ReleaseError
-from wheel_uploader.http import Http
-from wheel_uploader.http.bodies import excerpt
+from wheel_uploader.http import HttpClient
+from wheel_uploader.http.bodies import make_excerpt
 from wheel_uploader.models import Options
 
 pytestmark = pytest.mark.slow
@@ -43,18 +43,21 @@ def seconds(page: str) -> float:
     """Return the CPU time for a run's reading of a listing, and for the same page as the body of an error."""
     transport = httpx.MockTransport(lambda _: httpx.Response(200, html=page))
     began = time.thread_time()
-    with Http(typed=[URL], retries=1, transport=transport) as http:
+    with HttpClient(user_urls=[URL], retries=1, transport=transport) as http:
         try:
-            listed = sources.list_files([URL], "demo", http)
-            selection = release.choose(
+            listed = sources.list_staged_files([URL], "demo", http)
+            selection = release.select_release(
                 listed, Options(project="demo", version="1.0", urls=(URL,)), lambda _: ""
             )
-            for each in (*names.select(listed, "demo", selection.version).refused, *selection.refused):
-                printable(f"{each.filename}: {each.reason}")
+            for each in (
+                *names.select_files(listed, "demo", selection.version).excluded_files,
+                *selection.excluded_files,
+            ):
+                sanitize(f"{each.filename}: {each.reason}")
         except ReleaseError as error:
-            printable(str(error))
-    markup.words(page)
-    excerpt(page.encode(), "text/html")
+            sanitize(str(error))
+    markup.extract_visible_text(page)
+    make_excerpt(page.encode(), "text/html")
     return time.thread_time() - began
 
 

@@ -11,9 +11,9 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from wheel_uploader.display import redact
+from wheel_uploader.display import redact_secrets
 from wheel_uploader.errors import CredentialsError, UsageError
-from wheel_uploader.http import Http, logins
+from wheel_uploader.http import HttpClient, logins
 from wheel_uploader.sources import anaconda
 
 MINE, OTHER = "https://staging.example:8443/wheels/", "https://other.example/wheels/"
@@ -24,7 +24,7 @@ def basic(username: str, password: str) -> str:
 
 
 def bound(*typed: str, **options: Any) -> list[tuple[str, Mapping[str, str]]]:
-    return list(logins.of(typed, **options))
+    return list(logins.headers_for_urls(typed, **options))
 
 
 @pytest.fixture
@@ -47,8 +47,8 @@ def sent(asked: str, *typed: str, then: str = "", **options: Any) -> list[tuple[
             else httpx.Response(200)
         )
 
-    with Http(typed=typed, transport=httpx.MockTransport(handler)) as http:
-        for below, headers in logins.of(typed, **options):
+    with HttpClient(user_urls=typed, transport=httpx.MockTransport(handler)) as http:
+        for below, headers in logins.headers_for_urls(typed, **options):
             http.add_headers(below, headers)
         http.get(asked)
     return seen
@@ -100,21 +100,21 @@ def test_a_token_does_not_follow_a_redirect() -> None:
 
     seen: list[str | None] = []
     options: dict[str, Any] = {"allow_hosts": ["storage.example"], "transport": httpx.MockTransport(handler)}
-    with Http(typed=[MINE], **options) as http:
-        for below, headers in logins.of([MINE], token="abcd-1"):
+    with HttpClient(user_urls=[MINE], **options) as http:
+        for below, headers in logins.headers_for_urls([MINE], token="abcd-1"):
             http.add_headers(below, headers)
         http.get(MINE)
     assert seen == ["Bearer abcd-1", None]
 
 
-@pytest.mark.parametrize("host", sorted(logins.ANACONDA))
+@pytest.mark.parametrize("host", sorted(logins.ANACONDA_HOSTS))
 def test_anaconda_gets_the_token_in_its_own_words_at_its_own_hosts(host: str) -> None:
     given = dict(bound(f"https://{host}/channels/me", token="abcd-1"))
-    assert given == {f"https://{each}": {"authorization": "token abcd-1"} for each in logins.ANACONDA}
+    assert given == {f"https://{each}": {"authorization": "token abcd-1"} for each in logins.ANACONDA_HOSTS}
 
 
 def test_the_hosts_of_anaconda_are_those_of_the_source() -> None:
-    assert logins.ANACONDA == anaconda._HOSTS
+    assert logins.ANACONDA_HOSTS == anaconda._HOSTS
 
 
 def test_a_token_for_anaconda_reaches_neither_its_storage_nor_a_likeness() -> None:
@@ -143,9 +143,9 @@ def test_space_around_a_token_is_not_part_of_it() -> None:
 
 def test_a_token_is_masked_from_then_on() -> None:
     token = uuid4().hex
-    assert token in redact(f"x {token}")
+    assert token in redact_secrets(f"x {token}")
     bound(MINE, token=token)
-    assert token not in redact(f"x {token}")
+    assert token not in redact_secrets(f"x {token}")
 
 
 # --- netrc -----------------------------------------------------------------------------------------
@@ -240,8 +240,8 @@ def test_a_user_without_a_home_has_no_netrc(monkeypatch: pytest.MonkeyPatch, tmp
 
 def test_a_login_that_is_refused_is_said() -> None:
     transport = httpx.MockTransport(lambda _: httpx.Response(401, text="no"))
-    with Http(typed=[MINE], transport=transport) as http:
-        for below, headers in logins.of([MINE], token="abcd-1"):
+    with HttpClient(user_urls=[MINE], transport=transport) as http:
+        for below, headers in logins.headers_for_urls([MINE], token="abcd-1"):
             http.add_headers(below, headers)
         with pytest.raises(CredentialsError) as caught:
             http.get(MINE)

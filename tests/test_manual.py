@@ -20,7 +20,7 @@ from wheel_uploader import cli, errors
 from wheel_uploader.cli import completion, manual
 
 ROOT = package.ROOT
-PAGE = manual.page(cli.command, date(2026, 11, 21))
+PAGE = manual.man_page(cli.command, date(2026, 11, 21))
 
 
 def needs(program: str) -> pytest.MarkDecorator:
@@ -96,4 +96,4 @@ def test_the_wheel_brings_the_page_and_the_completions(wheel: zipfile.ZipFile) -
     assert {path.split("/")[1] for path in data} == {"bash-completion", "zsh", "fish"}
     for path, name in data.items():
         shell = next(shell for shell in completion.SHELLS if f"share/{shell}" in path)
-        assert wheel.read(name).decode() == completion.script(cli.command, shell)
+        assert wheel.read(name).decode() == completion.completion_script(cli.command, shell)

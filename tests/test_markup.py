@@ -31,7 +31,7 @@ S3 = """<?xml version="1.0" encoding="UTF-8"?>
 )
 def test_what_a_page_says(page: str, headings: str, words: str) -> None:
     assert markup.is_markup(page)
-    assert (markup.headings(page), markup.words(page)) == (headings, words)
+    assert (markup.extract_headings(page), markup.extract_visible_text(page)) == (headings, words)
 
 
 def test_text_is_no_markup() -> None:
@@ -41,12 +41,12 @@ def test_text_is_no_markup() -> None:
 @pytest.mark.parametrize("piece", ["<a>", "<", "<a ", "<table><tr><td>", "</p>", "<!--"])
 def test_a_hostile_page_takes_no_time(piece: str) -> None:
     begun = time.process_time()
-    markup.headings(piece * 300_000)
-    markup.words(piece * 300_000)
+    markup.extract_headings(piece * 300_000)
+    markup.extract_visible_text(piece * 300_000)
     assert time.process_time() - begun < 2
 
 
 @given(st.text(alphabet="<>/?!&;=\"' abtitle\x00\ud800", max_size=60))
 def test_any_text_is_read(text: str) -> None:
     for page in (text, "<" + text, "<?xml version='1.0'?>" + text):
-        assert "\n" not in markup.headings(page) + markup.words(page)
+        assert "\n" not in markup.extract_headings(page) + markup.extract_visible_text(page)

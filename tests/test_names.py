@@ -16,7 +16,9 @@ def listed(*filenames: str) -> list[RemoteFile]:
 
 
 def test_a_wheel_name_keeps_its_parts() -> None:
-    name = names.parse("Some.Thing-1.0-2b-cp311.cp312-abi3-manylinux_2_17_x86_64.manylinux2014_x86_64.whl")
+    name = names.parse_filename(
+        "Some.Thing-1.0-2b-cp311.cp312-abi3-manylinux_2_17_x86_64.manylinux2014_x86_64.whl"
+    )
     assert isinstance(name, WheelName)
     assert (name.project, str(name.version), name.build) == ("some-thing", "1.0", "2b")
     assert name.pythons == ("cp311", "cp312")
@@ -62,13 +64,13 @@ def test_a_wheel_name_keeps_its_parts() -> None:
     ],
 )
 def test_a_refused_name_says_why(filename: str, reason: str) -> None:
-    with pytest.raises(names.NameRefused) as caught:
-        names.parse(filename)
+    with pytest.raises(names.InvalidFilename) as caught:
+        names.parse_filename(filename)
     assert str(caught.value) == reason
 
 
 def test_a_release_is_chosen_by_parsed_names() -> None:
-    selection = names.select(
+    selection = names.select_files(
         listed(
             "dipy-1.11.0.tar.gz",
             "dipy-1.11-cp310-cp310-win_amd64.whl",
@@ -87,7 +89,7 @@ def test_a_release_is_chosen_by_parsed_names() -> None:
         "dipy-1.11-cp310-cp310-win_amd64.whl",
         "dipy-1.11.0.tar.gz",
     ]
-    assert {refusal.filename: refusal.reason for refusal in selection.refused} == {
+    assert {refusal.filename: refusal.reason for refusal in selection.excluded_files} == {
         "dipy-1.11.0+cu121-cp310-cp310-win_amd64.whl": (
             "version 1.11.0+cu121, not 1.11.0 (a local version is another release)"
         ),
@@ -122,7 +124,7 @@ def test_types_select_by_platform(types: tuple[str, ...], platforms: set[str]) -
         "any",
     }
     files = [f"dipy-1.0-cp312-cp312-{platform}.whl" for platform in everything] + ["dipy-1.0.tar.gz"]
-    chosen = names.select(listed(*files), "dipy", Version("1.0"), types)
+    chosen = names.select_files(listed(*files), "dipy", Version("1.0"), types)
     found = {"sdist" if isinstance(name, SdistName) else name.platforms[0] for name, _ in chosen.files}
     assert found == (everything | {"sdist"} if types == ("all",) else platforms)
 
@@ -131,18 +133,18 @@ def test_latest_takes_pre_releases_only_when_asked() -> None:
     files = listed(
         "dipy-1.9.0.tar.gz", "dipy-1.10.0.tar.gz", "dipy-1.11.0rc1.tar.gz", "dipy-2.0+local.tar.gz"
     )
-    assert names.latest(files, "dipy") == Version("1.10.0")
-    assert names.latest(files, "dipy", pre=True) == Version("1.11.0rc1")
-    assert names.latest(files, "nipy") is None
-    assert names.projects(files) == ("dipy",)
+    assert names.find_latest_version(files, "dipy") == Version("1.10.0")
+    assert names.find_latest_version(files, "dipy", include_prereleases=True) == Version("1.11.0rc1")
+    assert names.find_latest_version(files, "nipy") is None
+    assert names.list_projects(files) == ("dipy",)
 
 
 @given(st.text())
 def test_any_text_is_a_name_or_is_refused(text: str) -> None:
     for filename in (text, text + ".whl", f"dipy-1.0-{text}.whl", text + ".tar.gz"):
         try:
-            name = names.parse(filename)
-        except names.NameRefused as error:
+            name = names.parse_filename(filename)
+        except names.InvalidFilename as error:
             assert str(error)
         else:
             assert name.filename == filename
@@ -157,6 +159,6 @@ def test_any_text_is_a_name_or_is_refused(text: str) -> None:
 )
 def test_a_name_that_was_put_together_comes_apart_again(project: str, version: str, build: str) -> None:
     filename = "-".join(part for part in (project, version, build, "cp312", "abi3", "win32") if part) + ".whl"
-    name = names.parse(filename)
+    name = names.parse_filename(filename)
     assert isinstance(name, WheelName)
     assert (name.raw_project, name.version, name.build) == (project, Version(version), build)

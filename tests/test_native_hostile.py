@@ -17,9 +17,9 @@ from tests.binaries import elf, fat, macho, pe
 from tests.wheels import wheel_bytes, wheel_filename
 from tests.zips import content
 from wheel_uploader import budget, checks, native
-from wheel_uploader.models import Finding, Profile, WheelContent
+from wheel_uploader.models import CheckProfile, Finding, WheelContent
 from wheel_uploader.native import collect
-from wheel_uploader.native.collect import Natives
+from wheel_uploader.native.collect import BinaryCollector
 
 GOOD = (
     elf(versions={"libc.so.6": ("GLIBC_2.17",)}, undefined=("PyList_New",), isa=3, debug=True, soname="x"),
@@ -39,8 +39,8 @@ QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthC
     st.sampled_from([b"", b"\x7fELF", b"MZ", b"\xca\xfe\xba\xbe", b"\xcf\xfa\xed\xfe"]),
 )
 def test_noise(data: bytes, magic: bytes) -> None:
-    native.read("x.so", magic + data, symbols=True)
-    native.read("x", magic + data, symbols=True)
+    native.read_binary("x.so", magic + data, symbols=True)
+    native.read_binary("x", magic + data, symbols=True)
 
 
 @QUICK
@@ -57,7 +57,7 @@ def test_good_files_with_a_few_bytes_changed(good: bytes, draw: st.DataObject) -
         data[at : at + width] = (value % 256**width).to_bytes(
             width, draw.draw(st.sampled_from(["little", "big"]))
         )
-    facts = native.read("x.so", bytes(data), symbols=True)
+    facts = native.read_binary("x.so", bytes(data), symbols=True)
     assert facts is not None
     assert facts.problem or facts.slices or facts.format is None or facts.format == "Mach-O"
 
@@ -67,8 +67,8 @@ def test_good_files_with_a_few_bytes_changed(good: bytes, draw: st.DataObject) -
 def test_good_files_that_are_cut_or_spliced(good: bytes, draw: st.DataObject) -> None:
     at = draw.draw(st.integers(0, len(good)))
     other = draw.draw(st.sampled_from(GOOD))
-    native.read("x.so", good[:at], symbols=True)
-    native.read("x.so", good[:at] + other[draw.draw(st.integers(0, len(other))) :], symbols=True)
+    native.read_binary("x.so", good[:at], symbols=True)
+    native.read_binary("x.so", good[:at] + other[draw.draw(st.integers(0, len(other))) :], symbols=True)
 
 
 @QUICK
@@ -83,7 +83,7 @@ def test_the_checks_have_an_answer_to_every_mutation(good: bytes, platform: str,
         data[at] = draw.draw(st.integers(0, 255))
     tag = f"cp39-abi3-{platform}"
     wheel = wheel_bytes(tag=tag, files={"dipy/x.so": bytes(data)})
-    checks.run([content(wheel, wheel_filename("dipy", "1.11.0", tag))], profile=Profile.PYPI)
+    checks.check_contents([content(wheel, wheel_filename("dipy", "1.11.0", tag))], profile=CheckProfile.PYPI)
 
 
 # --- files made to cost -----------------------------------------------------------------------------
@@ -104,11 +104,11 @@ def many_versions() -> bytes:
 
 @pytest.mark.parametrize("data", [long_names(), many_versions(), macho(needed=["x" * 200] * 4000)])
 def test_tables_that_repeat_themselves(data: bytes) -> None:
-    facts = native.read("x.so", data, symbols=True)
+    facts = native.read_binary("x.so", data, symbols=True)
     assert facts is not None
     for part in facts.slices:
-        assert len(part.needed) <= 256
-        assert len(part.versions) <= 1024
+        assert len(part.needed_libraries) <= 256
+        assert len(part.symbol_versions) <= 1024
 
 
 def test_thousands_of_native_members_cost_little(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,12 +123,12 @@ def test_thousands_of_native_members_cost_little(monkeypatch: pytest.MonkeyPatch
         name = wheel_filename("dipy", "1.11.0", "cp39-abi3-manylinux_2_17_x86_64")
         wheel = content(stream.getvalue(), name)
         assert isinstance(wheel, WheelContent)
-        return checks.run([wheel], profile=Profile.PYPI)
+        return checks.check_contents([wheel], profile=CheckProfile.PYPI)
 
     started = time.process_time()
     with monkeypatch.context() as patched:
         # The finding must not depend on how busy the machine is.
-        patched.setattr(budget, "SECONDS", 1000.0)
+        patched.setattr(budget, "BASE_CPU_SECONDS", 1000.0)
         found = judge()
     assert time.process_time() - started < 10 * pace.slowness()  # about 1.2, a few times slower with coverage
     # The wheel has nothing but these files, and their names are more than is kept of any file.
@@ -144,41 +144,41 @@ def test_thousands_of_native_members_cost_little(monkeypatch: pytest.MonkeyPatch
 # --- members as they come out of the archive -----------------------------------------------------------
 
 
-def collected(member: str, data: bytes, pieces: int = 100_000) -> Natives:
-    natives = Natives(symbols=True)
-    feed = natives.begin(member, len(data))
+def collected(member: str, data: bytes, pieces: int = 100_000) -> BinaryCollector:
+    natives = BinaryCollector(symbols=True)
+    feed = natives.begin_member(member, len(data))
     for at in range(0, len(data), pieces):
         feed(data[at : at + pieces])
-    natives.end()
+    natives.end_member()
     return natives
 
 
 @pytest.mark.parametrize("data", GOOD)
 def test_a_member_in_pieces_is_the_same_as_whole(data: bytes) -> None:
-    assert collected("x.so", data, 1000).facts == (native.read("x.so", data, symbols=True),)
+    assert collected("x.so", data, 1000).binaries == (native.read_binary("x.so", data, symbols=True),)
 
 
 def test_what_is_no_code_is_not_kept() -> None:
-    assert collected("x.py", b"print()\n" * 1000).facts == ()
-    assert collected("x.py", b"").facts == ()
-    assert collected("x.so", b"").facts[0].problem == "it is empty"
+    assert collected("x.py", b"print()\n" * 1000).binaries == ()
+    assert collected("x.py", b"").binaries == ()
+    assert collected("x.so", b"").binaries[0].problem == "it is empty"
 
 
 def test_a_member_that_stops_half_way_leaves_nothing_behind() -> None:
-    natives = Natives()
-    natives.begin("x.so", 10)(b"\x7fELF")
-    feed = natives.begin("y.py", 3)
+    natives = BinaryCollector()
+    natives.begin_member("x.so", 10)(b"\x7fELF")
+    feed = natives.begin_member("y.py", 3)
     feed(b"pass")
-    natives.end()
-    natives.end()
-    assert natives.facts == ()
+    natives.end_member()
+    natives.end_member()
+    assert natives.binaries == ()
 
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Very large starts early."""
-    monkeypatch.setattr(collect, "WHOLE", 4096)
-    monkeypatch.setattr(collect, "END", 4096)
+    monkeypatch.setattr(collect, "MAX_WHOLE_SIZE", 4096)
+    monkeypatch.setattr(collect, "END_SIZE", 4096)
 
 
 def very_large(order: str) -> bytes:
@@ -203,9 +203,9 @@ def very_large(order: str) -> bytes:
 @pytest.mark.parametrize("order", ["begin", "middle", "end"])
 def test_a_very_large_member_is_read_by_its_ends_and_what_its_headers_name(order: str) -> None:
     data = very_large(order)
-    (facts,) = collected("x.so", data, 1000).facts
-    assert facts == native.read("x.so", data, symbols=True)
-    assert facts.slices[0].needed == ("libm.so.6", "libc.so.6")
+    (facts,) = collected("x.so", data, 1000).binaries
+    assert facts == native.read_binary("x.so", data, symbols=True)
+    assert facts.slices[0].needed_libraries == ("libm.so.6", "libc.so.6")
 
 
 @pytest.mark.usefixtures("small")
@@ -214,8 +214,8 @@ def test_a_very_large_member_is_read_by_its_ends_and_what_its_headers_name(order
 def test_very_large_members_of_the_other_formats(kind: str, gap: int) -> None:
     data = fat(("x86_64", macho("x86_64")), ("arm64", macho())) if kind == "fat" else pe()
     data += b"\0" * gap + b"\0" * 50_000
-    (facts,) = collected("x.dll", data, 1000).facts
-    assert facts == native.read("x.dll", data, symbols=True)
+    (facts,) = collected("x.dll", data, 1000).binaries
+    assert facts == native.read_binary("x.dll", data, symbols=True)
     assert facts.slices
 
 
@@ -230,13 +230,13 @@ def test_what_was_not_kept_is_said() -> None:
         header = 64 + 56 * index
         if struct.unpack_from("<I", body, header)[0] == 1:
             struct.pack_into("<QQ", body, header + 32, len(body), len(body))
-    (facts,) = collected("x.so", bytes(body), 1000).facts
-    assert "are not where they usually are" in facts.unread
+    (facts,) = collected("x.so", bytes(body), 1000).binaries
+    assert "are not where they usually are" in facts.unread_reason
     assert not facts.problem
 
 
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("head", [b"\x7fELF", b"MZ", b"\xcf\xfa\xed\xfe", b"\0asm", b"text"])
 def test_very_large_nonsense(head: bytes) -> None:
-    (facts,) = collected("x.so", head + b"\xff" * 100_000, 1000).facts
+    (facts,) = collected("x.so", head + b"\xff" * 100_000, 1000).binaries
     assert facts.problem or facts.format == "WebAssembly"

@@ -24,20 +24,20 @@ from tests.binaries import (
 )
 from tests.second_readers import compare
 from wheel_uploader import native
-from wheel_uploader.models import NativeFacts, NativeFormat, NativeKind, NativeSlice
+from wheel_uploader.models import BinaryFacts, BinaryFormat, BinaryKind, BinarySlice
 
 
-def read(data: bytes, member: str = "pkg/x.so", *, symbols: bool = True) -> NativeFacts:
-    facts = native.read(member, data, symbols=symbols)
+def read(data: bytes, member: str = "pkg/x.so", *, symbols: bool = True) -> BinaryFacts:
+    facts = native.read_binary(member, data, symbols=symbols)
     assert facts is not None
     return facts
 
 
-def only(data: bytes, member: str = "pkg/x.so") -> NativeSlice:
+def only(data: bytes, member: str = "pkg/x.so") -> BinarySlice:
     """The one slice of a sound file, which another reader reads alike."""
     facts = read(data, member)
     assert not facts.problem
-    assert not facts.unread
+    assert not facts.unread_reason
     compare(facts, data)
     (part,) = facts.slices
     return part
@@ -60,14 +60,18 @@ def test_an_elf_file_of_any_class_and_byte_order(arch: str) -> None:
             defined=("PyInit_x", "PyOwn_Thing", "other"),
         )
     )
-    assert part == NativeSlice(
+    assert part == BinarySlice(
         arch=arch,
-        kind=NativeKind.LIBRARY,
-        needed=("libm.so.6", "libc.so.6"),
-        name="libx.so.1",
+        kind=BinaryKind.LIBRARY,
+        needed_libraries=("libm.so.6", "libc.so.6"),
+        library_name="libx.so.1",
         rpaths=("$ORIGIN/../x.libs", "/opt/lib"),
-        versions=(("libc.so.6", "GLIBC_2.17"), ("libc.so.6", "GLIBC_2.34"), ("libm.so.6", "GLIBC_2.29")),
-        python_symbols=("PyList_New", "_Py_Dealloc"),
+        symbol_versions=(
+            ("libc.so.6", "GLIBC_2.17"),
+            ("libc.so.6", "GLIBC_2.34"),
+            ("libm.so.6", "GLIBC_2.29"),
+        ),
+        python_imports=("PyList_New", "_Py_Dealloc"),
         python_exports=("PyOwn_Thing",),
     )
 
@@ -81,37 +85,37 @@ def test_runpath_goes_before_rpath() -> None:
 def test_symbols_are_found_without_sections(gnu_hash: bool) -> None:
     # What the loader sees is what counts: sections may be stripped.
     data = elf(undefined=("PyList_New",), sections=False, gnu_hash=gnu_hash)
-    assert read(data).slices[0].python_symbols == ("PyList_New",)
+    assert read(data).slices[0].python_imports == ("PyList_New",)
 
 
 def test_symbols_are_read_only_when_they_are_asked_for() -> None:
-    assert read(elf(undefined=("PyList_New",)), symbols=False).slices[0].python_symbols == ()
+    assert read(elf(undefined=("PyList_New",)), symbols=False).slices[0].python_imports == ()
 
 
 @pytest.mark.parametrize(
     ("data", "kind"),
     [
-        (elf(kind=1, sections=False), NativeKind.OBJECT),
-        (elf(kind=2), NativeKind.EXECUTABLE),
-        (elf(kind=3), NativeKind.LIBRARY),
-        (elf(kind=3, pie=True, interpreter="/lib64/ld-linux-x86-64.so.2"), NativeKind.EXECUTABLE),
-        (elf(kind=3, interpreter="/lib64/ld-linux-x86-64.so.2"), NativeKind.LIBRARY),
+        (elf(kind=1, sections=False), BinaryKind.OBJECT),
+        (elf(kind=2), BinaryKind.EXECUTABLE),
+        (elf(kind=3), BinaryKind.LIBRARY),
+        (elf(kind=3, pie=True, interpreter="/lib64/ld-linux-x86-64.so.2"), BinaryKind.EXECUTABLE),
+        (elf(kind=3, interpreter="/lib64/ld-linux-x86-64.so.2"), BinaryKind.LIBRARY),
     ],
 )
-def test_kinds_of_elf_files(data: bytes, kind: NativeKind) -> None:
+def test_kinds_of_elf_files(data: bytes, kind: BinaryKind) -> None:
     assert read(data).slices[0].kind is kind
 
 
 def test_the_loader_and_the_level_of_the_processor() -> None:
     assert only(elf(interpreter="/lib/ld-musl-x86_64.so.1")).interpreter == "/lib/ld-musl-x86_64.so.1"
-    levels = {bits: only(elf(isa=bits)).isa for bits in (1, 3, 7, 15)}
+    levels = {bits: only(elf(isa=bits)).isa_level for bits in (1, 3, 7, 15)}
     assert levels == {1: "", 3: "x86-64-v2", 7: "x86-64-v3", 15: "x86-64-v4"}
-    assert only(elf("aarch64", isa=3)).isa == ""
+    assert only(elf("aarch64", isa=3)).isa_level == ""
 
 
 def test_debug_sections() -> None:
-    assert only(elf(debug=True)).debug
-    assert not only(elf()).debug
+    assert only(elf(debug=True)).has_debug_info
+    assert not only(elf()).has_debug_info
 
 
 def test_processors_that_have_no_name_here() -> None:
@@ -170,16 +174,16 @@ def test_what_a_compiler_makes(tmp_path: Path) -> None:
     ]
     subprocess.run(command, check=True, timeout=60)
     part = only(out.read_bytes())
-    assert part.name == "libx.so.3"
+    assert part.library_name == "libx.so.3"
     assert part.rpaths == ("$ORIGIN/../x.libs",)
-    assert any(library.startswith(("libm.", "libc.")) for library in part.needed)
-    assert part.python_symbols == ("PyList_New",)
-    assert part.debug
+    assert any(library.startswith(("libm.", "libc.")) for library in part.needed_libraries)
+    assert part.python_imports == ("PyList_New",)
+    assert part.has_debug_info
     main = tmp_path / "main.c"
     main.write_text("int main(void) { return 0; }\n")
     subprocess.run([compiler, "-o", str(tmp_path / "main"), str(main)], check=True, timeout=60)
     program = only((tmp_path / "main").read_bytes(), "x.data/scripts/main")
-    assert program.kind is NativeKind.EXECUTABLE
+    assert program.kind is BinaryKind.EXECUTABLE
     assert program.interpreter
 
 
@@ -190,7 +194,7 @@ def test_the_modules_of_this_python() -> None:
     assert paths
     for path in paths:
         data = path.read_bytes()
-        facts = native.read(path.as_posix(), data, symbols=True)
+        facts = native.read_binary(path.as_posix(), data, symbols=True)
         assert facts is not None
         assert not facts.problem
         compare(facts, data)
@@ -216,14 +220,14 @@ def test_a_mach_o_file(arch: str, old: bool) -> None:
             weak_undefined=("PyWeak_Maybe",),
         )
     )
-    assert part == NativeSlice(
+    assert part == BinarySlice(
         arch=arch,
-        kind=NativeKind.LIBRARY,
-        needed=("@rpath/liba.dylib", "/usr/lib/libSystem.B.dylib"),
-        name="@rpath/libx.dylib",
+        kind=BinaryKind.LIBRARY,
+        needed_libraries=("@rpath/liba.dylib", "/usr/lib/libSystem.B.dylib"),
+        library_name="@rpath/libx.dylib",
         rpaths=("@loader_path/.dylibs", "/usr/lib/swift"),
-        minos=(12, 3),
-        python_symbols=("PyList_New",),
+        min_macos=(12, 3),
+        python_imports=("PyList_New",),
     )
 
 
@@ -233,15 +237,15 @@ def test_a_universal_file_has_the_facts_of_each_slice(wide: bool) -> None:
     facts = read(data)
     if not wide:  # macholib takes only the narrow form in this order
         compare(facts, data)
-    assert [(part.arch, part.minos) for part in facts.slices] == [("x86_64", (10, 9)), ("arm64", (11, 0))]
+    assert [(part.arch, part.min_macos) for part in facts.slices] == [("x86_64", (10, 9)), ("arm64", (11, 0))]
 
 
 def test_kinds_of_mach_o_files_and_debug_information() -> None:
-    assert only(macho(kind=EXECUTE)).kind is NativeKind.EXECUTABLE
-    assert only(macho(kind=DSYM, debug=True)).kind is NativeKind.OBJECT
-    assert only(macho(kind=OBJECT, debug=True)).debug is False
-    assert only(macho(debug=True)).debug
-    assert only(macho(minos=None)).minos is None
+    assert only(macho(kind=EXECUTE)).kind is BinaryKind.EXECUTABLE
+    assert only(macho(kind=DSYM, debug=True)).kind is BinaryKind.OBJECT
+    assert only(macho(kind=OBJECT, debug=True)).has_debug_info is False
+    assert only(macho(debug=True)).has_debug_info
+    assert only(macho(minos=None)).min_macos is None
 
 
 def test_symbols_that_name_their_library() -> None:
@@ -256,11 +260,11 @@ def test_symbols_that_name_their_library() -> None:
             9: ("PyFrom_Nowhere",),
         },
     )
-    assert only(data).python_symbols == ("PyList_New", "PyDict_New", "PySet_New")
+    assert only(data).python_imports == ("PyList_New", "PyDict_New", "PySet_New")
 
 
 def test_a_java_class_is_no_universal_file() -> None:
-    assert native.read("pkg/X.class", b"\xca\xfe\xba\xbe\0\0\0\x34" + b"\0" * 100) is None
+    assert native.read_binary("pkg/X.class", b"\xca\xfe\xba\xbe\0\0\0\x34" + b"\0" * 100) is None
 
 
 @pytest.mark.parametrize(
@@ -289,23 +293,25 @@ def test_a_pe_file(arch: str) -> None:
         delayed=("later.dll",),
         symbols={"python3.dll": ("PyList_New", "Py_IncRef"), "OTHER.dll": ("PyNot_Python",)},
     )
-    assert only(data, "pkg/x.pyd") == NativeSlice(
+    assert only(data, "pkg/x.pyd") == BinarySlice(
         arch=arch,
-        kind=NativeKind.LIBRARY,
-        needed=("KERNEL32.dll", "python3.dll", "OTHER.dll", "later.dll"),
-        python_symbols=("PyList_New", "Py_IncRef"),
+        kind=BinaryKind.LIBRARY,
+        needed_libraries=("KERNEL32.dll", "python3.dll", "OTHER.dll", "later.dll"),
+        python_imports=("PyList_New", "Py_IncRef"),
     )
 
 
 def test_libraries_that_an_old_compiler_loads_late() -> None:
-    assert only(pe("x86", delayed=("later.dll",), old_delay=True), "x.dll").needed[-1] == "later.dll"
+    assert (
+        only(pe("x86", delayed=("later.dll",), old_delay=True), "x.dll").needed_libraries[-1] == "later.dll"
+    )
 
 
 def test_kinds_of_pe_files_and_debug_information() -> None:
-    assert only(pe(dll=False), "x.exe").kind is NativeKind.EXECUTABLE
-    assert read(pe(managed=True), "x.dll").slices[0].kind is NativeKind.MANAGED
-    assert read(pe(debug=True), "x.dll").slices[0].debug
-    assert not read(pe(), "x.dll").slices[0].debug
+    assert only(pe(dll=False), "x.exe").kind is BinaryKind.EXECUTABLE
+    assert read(pe(managed=True), "x.dll").slices[0].kind is BinaryKind.MANAGED
+    assert read(pe(debug=True), "x.dll").slices[0].has_debug_info
+    assert not read(pe(), "x.dll").slices[0].has_debug_info
     assert read(pe().replace(b"\x64\x86", b"\x99\x99", 1), "x.dll").slices[0].arch == "PE machine 0x9999"
 
 
@@ -342,27 +348,27 @@ def test_what_only_the_name_makes_code(data: bytes, problem: str) -> None:
     for name in ("x.so", "x.so.1.2", "X.DLL", "x.pyd", "x.dylib"):
         assert read(data, f"pkg/{name}").problem.startswith(problem)
     for name in ("x.py", "so", "x.so.py", "x.exe"):
-        assert native.read(f"pkg/{name}", data) is None
+        assert native.read_binary(f"pkg/{name}", data) is None
 
 
 def test_a_linker_script_may_be_called_so() -> None:
-    assert native.read("libc.so", b"/* GNU ld script */\nGROUP ( libc.so.6 )") is None
-    assert native.read("libx.so", b"INPUT(-ly)") is None
+    assert native.read_binary("libc.so", b"/* GNU ld script */\nGROUP ( libc.so.6 )") is None
+    assert native.read_binary("libx.so", b"INPUT(-ly)") is None
 
 
 def test_a_webassembly_module_is_code_where_it_is_named_so() -> None:
     wasm = b"\0asm\1\0\0\0"
-    assert read(wasm).format is NativeFormat.WASM
-    assert native.read("static/page.wasm", wasm) is None
+    assert read(wasm).format is BinaryFormat.WASM
+    assert native.read_binary("static/page.wasm", wasm) is None
 
 
 def test_text_that_begins_like_a_program_is_none() -> None:
-    assert native.read("notes.txt", b"MZ is how it begins" + b" " * 100) is None
-    assert native.read("notes.txt", b"MZ") is None
-    assert read(pe(dll=False), "launcher").format is NativeFormat.PE
+    assert native.read_binary("notes.txt", b"MZ is how it begins" + b" " * 100) is None
+    assert native.read_binary("notes.txt", b"MZ") is None
+    assert read(pe(dll=False), "launcher").format is BinaryFormat.PE
 
 
 def test_any_kind_of_buffer_will_do() -> None:
     data = elf()
-    assert read(data) == native.read("pkg/x.so", memoryview(data), symbols=True)
-    assert read(data) == native.read("pkg/x.so", bytearray(data), symbols=True)
+    assert read(data) == native.read_binary("pkg/x.so", memoryview(data), symbols=True)
+    assert read(data) == native.read_binary("pkg/x.so", bytearray(data), symbols=True)

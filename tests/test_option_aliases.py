@@ -109,7 +109,7 @@ def test_former_spellings_are_not_in_help_completion_or_the_manual_page() -> Non
     }
     assert aliases == {f"--{former}" for former in FORMER}
     words = {word.rstrip(",.;:") for word in cli.command.get_help(context).split()}
-    words |= {word.replace("\\-", "-") for word in manual.page(cli.command, date(2026, 11, 21)).split()}
+    words |= {word.replace("\\-", "-") for word in manual.man_page(cli.command, date(2026, 11, 21)).split()}
     assert not words & aliases
     completed = ShellComplete(cli.command, {}, "wheel-uploader", "_COMPLETE").get_completions([], "--")
     assert {"--compare-with", "--config-profile"} <= {item.value for item in completed}

@@ -14,10 +14,10 @@ from tests import wheels
 from tests.in_process import run
 from wheel_uploader import pipeline
 from wheel_uploader.errors import ReleaseError, UsageError
-from wheel_uploader.models import Attestations, Options, Profile, Stage
-from wheel_uploader.models.option_effects import idle
-from wheel_uploader.models.option_rules import RANGES, flag, smoke_words
-from wheel_uploader.progress import Silent
+from wheel_uploader.models import AttestationPolicy, CheckProfile, Options, Stage
+from wheel_uploader.models.option_effects import find_ineffective_options
+from wheel_uploader.models.option_rules import NUMBER_RANGES, option_flag, split_smoke_command
+from wheel_uploader.progress import SilentProgress
 
 WHERE = "https://staging.example.com/wheels/"
 PUBLISH: Mapping[str, Any] = {"project": "dipy", "version": "1.11.0", "urls": (WHERE,)}
@@ -72,7 +72,7 @@ REFUSED: list[tuple[dict[str, Any], tuple[str, ...], str]] = [
         "--sign-with: nothing would be signed without --sign",
     ),
     (
-        {"attest": True, "attestations": Attestations.NONE},
+        {"attest": True, "attestations": AttestationPolicy.NONE},
         ("-u", WHERE, "--attest", "--attestations", "none", "dipy", "1.11.0"),
         "--attest and --attestations none are mutually exclusive",
     ),
@@ -133,8 +133,8 @@ REFUSED: list[tuple[dict[str, Any], tuple[str, ...], str]] = [
     *(
         (
             {name: int(text)},
-            ("-u", WHERE, flag(name), text, "dipy", "1.11.0"),
-            f"{flag(name)}: {text} is not in",
+            ("-u", WHERE, option_flag(name), text, "dipy", "1.11.0"),
+            f"{option_flag(name)}: {text} is not in",
         )
         for name, values in NUMBERS.items()
         for text in values
@@ -152,7 +152,7 @@ def _by_the_api(fields: Mapping[str, Any]) -> ReleaseError | None:
         options = Options(**{**PUBLISH, **fields})
     except UsageError as error:
         return error
-    return pipeline.run(options, Silent()).error
+    return pipeline.run(options, SilentProgress()).error
 
 
 @pytest.mark.parametrize(("fields", "arguments", "message"), REFUSED)
@@ -208,13 +208,13 @@ def test_every_number_has_bounds_on_both_sides() -> None:
         for each in dataclasses.fields(Options)
         if {"int", "float"} & {*str(each.type).replace("|", " ").split()}
     }
-    assert numbers - {"verbose", "expect"} == {*RANGES}
-    for name, bounds in RANGES.items():
+    assert numbers - {"verbose", "expect"} == {*NUMBER_RANGES}
+    for name, bounds in NUMBER_RANGES.items():
         for value in bounds:
             made = Options(**{**PUBLISH, name: value})
             assert getattr(made, name) == value
         for value in (bounds[0] - 1, bounds[1] + 1):
-            with pytest.raises(UsageError, match=f"{flag(name)}: .* is not in the range"):
+            with pytest.raises(UsageError, match=f"{option_flag(name)}: .* is not in the range"):
                 Options(**{**PUBLISH, name: value})
 
 
@@ -230,15 +230,15 @@ def test_every_number_has_bounds_on_both_sides() -> None:
     ],
 )
 def test_an_option_is_named_as_it_is_typed(name: str, spelling: str) -> None:
-    assert flag(name) == spelling
+    assert option_flag(name) == spelling
     assert spelling.removeprefix("--no") in run("--help").stdout
 
 
 @pytest.mark.parametrize("command", ["", " \t\n"])
 def test_a_command_of_no_words(command: str) -> None:
     with pytest.raises(UsageError, match="--smoke: the command is empty"):
-        smoke_words(command)
-    assert smoke_words("python -c 'a b'") == ["python", "-c", "a b"]
+        split_smoke_command(command)
+    assert split_smoke_command("python -c 'a b'") == ["python", "-c", "a b"]
 
 
 YEARS = 10 * 366 * 86_400
@@ -292,7 +292,7 @@ def test_the_longest_project_name() -> None:
 def test_a_run_judges_its_options_again() -> None:
     """Somebody may have come around the constructor."""
     options = Options.unchecked(**{**PUBLISH, "urls": ()})
-    error = pipeline.run(options, Silent()).error
+    error = pipeline.run(options, SilentProgress()).error
     assert error is not None
     assert (error.exit_code, error.message) == (2, "no source given")
 
@@ -306,7 +306,7 @@ def test_what_is_allowed_stays_allowed() -> None:
         {"project": "", "version": "", "until": Stage.CHECK, "identity": "KEY"},
         {"sign": True, "identity": "KEY", "sign_with": "gpg2"},
         {"compare_with": "1.10.0"},
-        {"profile": Profile.ANY, "attestations": Attestations.REQUIRE},
+        {"profile": CheckProfile.ANY, "attestations": AttestationPolicy.REQUIRE},
         {"expect": {"pythons": ["cp311"]}},
         {"project": "a"},
         {"project": "Foo.bar_baz-1"},
@@ -408,8 +408,8 @@ def test_an_option_without_effect_is_reported_in_one_line(
     ],
 )
 def test_what_a_rehearsal_and_a_dry_run_do_not_do(fields: dict[str, Any], names: set[str]) -> None:
-    found = idle(Options(**{**PUBLISH, **fields}))
-    assert {name for each in found for name in each.names} == names
+    found = find_ineffective_options(Options(**{**PUBLISH, **fields}))
+    assert {name for each in found for name in each.field_names} == names
 
 
 @pytest.mark.parametrize(
@@ -441,7 +441,7 @@ def test_what_a_rehearsal_and_a_dry_run_do_not_do(fields: dict[str, Any], names:
     ],
 )
 def test_the_reason_why_an_option_has_no_effect(fields: dict[str, Any], names: str, because: str) -> None:
-    found = [str(each) for each in idle(Options(**{**PUBLISH, **fields}))]
+    found = [str(each) for each in find_ineffective_options(Options(**{**PUBLISH, **fields}))]
     assert found == ([f"{names} no effect {because}"] if names else [])
 
 
@@ -456,7 +456,7 @@ FIRST_STAGE: dict[Stage, dict[str, Any]] = {
         "allow_missing": ("cp310",),
         "smoke": "x",
         "smoke_env": ("X",),
-        "attestations": Attestations.REQUIRE,
+        "attestations": AttestationPolicy.REQUIRE,
     },
     Stage.SIGN: {"rehearse": True, "sign": True, "identity": "KEY", "sign_with": "gpg2", "attest": True},
     Stage.UPLOAD: {
@@ -479,7 +479,11 @@ def test_an_option_has_an_effect_from_its_first_stage_on(first: Stage, name: str
     known |= {"smoke": "x"} if name == "smoke_env" else {}
     known |= {"sign": True} if name in {"identity", "sign_with"} else {}
     for until in Stage:
-        found = {each for line in idle(Options(**known, until=until)) for each in line.names}
+        found = {
+            each
+            for line in find_ineffective_options(Options(**known, until=until))
+            for each in line.field_names
+        }
         assert (name in found) is (until < first), until
 
 

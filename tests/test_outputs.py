@@ -16,7 +16,7 @@ from tests.in_process import run
 from wheel_uploader import outputs, report
 from wheel_uploader.cli.options.run import FORMATS
 from wheel_uploader.errors import StorageError, UsageError
-from wheel_uploader.outputs import Destination
+from wheel_uploader.outputs import ReportDestination
 
 ALL = ("r.html", "r.md", "r.json", "r.sarif", "r.txt", "r.notes.md", "r.notes.rst")
 
@@ -49,10 +49,10 @@ def test_the_name_says_the_format(staged: Path) -> None:
 
 
 def test_every_format_has_a_suffix_and_is_an_option() -> None:
-    assert set(report.SUFFIXES.values()) == set(report.FORMATS)
+    assert set(report.FORMAT_BY_SUFFIX.values()) == set(report.RENDERERS)
     said = run("--help").stdout
-    assert all(suffix in said for suffix in report.SUFFIXES)
-    assert set(FORMATS) == set(report.FORMATS)
+    assert all(suffix in said for suffix in report.FORMAT_BY_SUFFIX)
+    assert set(FORMATS) == set(report.RENDERERS)
 
 
 @pytest.mark.parametrize("name", ["report", "report.pdf", "report.rst", "html"])
@@ -84,7 +84,7 @@ def test_a_folder_that_may_not_be_written_to(tmp_path: Path, monkeypatch: pytest
     (tmp_path / "closed").mkdir()
     monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "closed")
     with pytest.raises(StorageError, match=r"no write permission for .*closed"):
-        outputs.destinations([tmp_path / "closed" / "r.html"])
+        outputs.parse_destinations([tmp_path / "closed" / "r.html"])
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
@@ -142,16 +142,16 @@ def test_a_report_takes_the_place_of_the_last_one_and_a_link_stays_a_link(tmp_pa
     old.write_text("old", encoding="utf-8")
     link = tmp_path / "link.json"
     link.symlink_to(old)
-    assert outputs.write(reports.published(), [Destination(path=link, format="json")]) is None
+    assert outputs.write_reports(reports.published(), [ReportDestination(path=link, format="json")]) is None
     assert link.is_symlink()
     assert json.loads(old.read_text(encoding="utf-8"))["exit_code"] == 0
     assert {path.name for path in tmp_path.iterdir()} == {"link.json", "old.json"}
 
 
 def test_the_same_file_twice_is_written_once(tmp_path: Path) -> None:
-    assert len(outputs.destinations([tmp_path / "a.md", tmp_path / "a.md"])) == 1
+    assert len(outputs.parse_destinations([tmp_path / "a.md", tmp_path / "a.md"])) == 1
     with pytest.raises(UsageError):
-        outputs.destinations([tmp_path / "a.md", tmp_path / "a"])
+        outputs.parse_destinations([tmp_path / "a.md", tmp_path / "a"])
 
 
 def test_reports_come_from_the_configuration_too(staged: Path) -> None:
@@ -202,10 +202,10 @@ def test_the_summary_and_the_outputs(staged: Path) -> None:
 
 
 def test_the_outputs_are_lists() -> None:
-    found = report.workflow_outputs(reports.published())
+    found = report.build_workflow_outputs(reports.published())
     assert found["published"].splitlines() == [*reports.WHEELS[1:], reports.SDIST]
     assert found["skipped"] == reports.WHEELS[0]
-    assert report.workflow_outputs(reports.everything())["missing"].splitlines() == [
+    assert report.build_workflow_outputs(reports.everything())["missing"].splitlines() == [
         "cp310-win_amd64",
         "cp314-macosx_arm64",
     ]
@@ -214,7 +214,7 @@ def test_the_outputs_are_lists() -> None:
 @pytest.mark.parametrize("payload", hostile.PAYLOADS, ids=lambda payload: ascii(payload)[:30])
 def test_nothing_of_somebody_else_becomes_an_output(tmp_path: Path, payload: str) -> None:
     output = tmp_path / "output"
-    assert not list(outputs.tell_github(hostile.report(payload), 6, {"GITHUB_OUTPUT": str(output)}))
+    assert not list(outputs.write_github_outputs(hostile.report(payload), 6, {"GITHUB_OUTPUT": str(output)}))
     found = read_outputs(output.read_text(encoding="utf-8"))
     assert set(found) == {"published", "skipped", "missing", "exit_code"}
     assert found["exit_code"] == "6"
@@ -225,7 +225,7 @@ def test_a_summary_never_gets_too_long(tmp_path: Path) -> None:
     environment = {"GITHUB_STEP_SUMMARY": str(summary)}
     made = hostile.many(10_000)
     for _ in range(6):
-        assert not list(outputs.tell_github(made, 6, environment))
+        assert not list(outputs.write_github_outputs(made, 6, environment))
     assert outputs.SUMMARY_LIMIT - 10_000 < summary.stat().st_size <= outputs.SUMMARY_LIMIT
     assert "is cut here" in summary.read_text(encoding="utf-8")
 

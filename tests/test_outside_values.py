@@ -27,22 +27,22 @@ from wheel_uploader import age, archive, bounded, checks, names, sources
 from wheel_uploader.archive import record
 from wheel_uploader.attest import reading
 from wheel_uploader.brought import expect, sums
-from wheel_uploader.budget import Exhausted
+from wheel_uploader.budget import BudgetExceeded
 from wheel_uploader.download import spans
 from wheel_uploader.errors import ReleaseError, UsageError
-from wheel_uploader.http import Http, retry
-from wheel_uploader.index import Index
-from wheel_uploader.models import IndexFile, Profile, RemoteFile, WheelContent, WheelName
+from wheel_uploader.http import HttpClient, retry
+from wheel_uploader.index import IndexClient
+from wheel_uploader.models import CheckProfile, IndexFile, RemoteFile, WheelContent, WheelName
 from wheel_uploader.platforms import families, places, tags
 from wheel_uploader.publish import answers
 from wheel_uploader.rehearsal import machines
-from wheel_uploader.remembered import Remembered
+from wheel_uploader.remembered import InspectionCache
 from wheel_uploader.sign import gpg
-from wheel_uploader.verify import Seen
-from wheel_uploader.wheelhouse import Note, Wheelhouse
+from wheel_uploader.verify import InspectionResult
+from wheel_uploader.wheelhouse import ResumeMetadata, Wheelhouse
 
 WHEEL = "dipy-1.11.0-cp312-cp312-win_amd64.whl"
-NAME = cast(WheelName, names.parse(WHEEL))
+NAME = cast(WheelName, names.parse_filename(WHEEL))
 SHA256 = "0a" * 32
 DATE = "2026-01-02T03:04:05Z"
 HTTP_DATE = "Fri, 02 Jan 2026 03:04:05 GMT"
@@ -132,39 +132,43 @@ def asked(body: bytes, headers: Mapping[str, str], status: int = 200) -> httpx.M
     return httpx.MockTransport(answer)
 
 
-def used(files: tuple[RemoteFile, ...], http: Http) -> None:
+def used(files: tuple[RemoteFile, ...], http: HttpClient) -> None:
     """Do with files of a listing what a run does before it fetches them."""
-    names.select(files, "dipy", Version("1.11.0"))
-    names.versions(files, "dipy")
+    names.select_files(files, "dipy", Version("1.11.0"))
+    names.list_versions(files, "dipy")
     for file in files:
-        assert file.size is None or 0 <= file.size <= bounded.MAX_SIZE
-        assert file.about is None or 0 <= file.about <= bounded.MAX_SIZE
-        assert file.modified is None or file.modified.astimezone(UTC).year >= 1970
-        assert isinstance(http.refuse_link(file.url, listed_at=file.source, pinned=True), str)
+        assert file.size is None or 0 <= file.size <= bounded.MAX_FILE_SIZE
+        assert file.approximate_size is None or 0 <= file.approximate_size <= bounded.MAX_FILE_SIZE
+        assert file.modified_at is None or file.modified_at.astimezone(UTC).year >= 1970
+        assert isinstance(
+            http.link_rejection(file.url, listing_url=file.source, has_trusted_digest=True), str
+        )
 
 
 def listing(url: str, content_type: str, text: str) -> tuple[RemoteFile, ...]:
     transport = asked(text.encode("utf-8", "replace"), {"Content-Type": content_type})
-    with Http(typed=[url], retries=1, transport=transport, sleep=lambda _: None) as http:
-        files = sources.list_files([url], "dipy", http)
+    with HttpClient(user_urls=[url], retries=1, transport=transport, sleep=lambda _: None) as http:
+        files = sources.list_staged_files([url], "dipy", http)
         used(files, http)
         return files
 
 
 def page_of_index(content_type: str, text: str) -> tuple[IndexFile, ...]:
     transport = asked(text.encode("utf-8", "replace"), {"Content-Type": content_type})
-    with Http(typed=["https://index.example/"], retries=1, transport=transport, sleep=lambda _: None) as http:
-        found = Index(http, "https://index.example/simple/").page("dipy")
+    with HttpClient(
+        user_urls=["https://index.example/"], retries=1, transport=transport, sleep=lambda _: None
+    ) as http:
+        found = IndexClient(http, "https://index.example/simple/").fetch_project("dipy")
         for file in found.files:
-            assert file.size is None or 0 <= file.size <= bounded.MAX_SIZE
+            assert file.size is None or 0 <= file.size <= bounded.MAX_FILE_SIZE
             assert file.upload_time is None or file.upload_time.astimezone(UTC).year >= 1970
         return found.files
 
 
-def memory(text: str) -> Seen | None:
+def memory(text: str) -> InspectionResult | None:
     """Recall what an earlier run remembered, which is of this file only if it says so."""
     house = cast(Wheelhouse, _House(text.encode("utf-8", "replace")))
-    return Remembered(house, None).recall(NAME, SHA256)
+    return InspectionCache(house, None).get(NAME, SHA256)
 
 
 class _House:
@@ -185,16 +189,16 @@ def content(**parts: Any) -> WheelContent:
 
 def remembered() -> Any:
     house = _House()
-    inspection = checks.inspect(content(tag="cp312-cp312-win_amd64"), profile=Profile.PYPI)
-    Remembered(cast(Wheelhouse, house), None).keep(
-        NAME, SHA256, Seen(inspection=inspection, damage=(), whole_by="RECORD")
+    inspection = checks.inspect_content(content(tag="cp312-cp312-win_amd64"), profile=CheckProfile.PYPI)
+    InspectionCache(cast(Wheelhouse, house), None).put(
+        NAME, SHA256, InspectionResult(inspection=inspection, damage=(), integrity_source="RECORD")
     )
     return json.loads(house.data)
 
 
 def note(text: str) -> object:
-    found = Note.parse(text.encode("utf-8", "replace"))
-    return found and spans.read(found.parts, found.size or 0)
+    found = ResumeMetadata.parse(text.encode("utf-8", "replace"))
+    return found and spans.parse_ranges(found.parts, found.size or 0)
 
 
 FILE = {"name": WHEEL, "size": 7}
@@ -293,7 +297,7 @@ DOCUMENTS: dict[str, tuple[Any, Callable[[str], object]]] = {
     ),
     "answer to an upload": (
         {"code": 400, "detail": "no", "message": ["x"], "error": {"title": "x"}, "errors": [{"a": 1}]},
-        lambda text: answers.understand(400, "Bad", {}, text).as_error(WHEEL),
+        lambda text: answers.classify_response(400, "Bad", {}, text).to_error(WHEEL),
     ),
     "statement": (
         {"predicateType": "x", "subject": [{"name": WHEEL, "digest": {"sha256": SHA256}}]},
@@ -444,7 +448,10 @@ def test_a_hostile_header_of_a_page(header: str, status: int) -> None:
     for value in SENT:
         slept: list[float] = []
         transport = asked(b"<a href='x'>x</a>", {"Content-Type": "text/html", header: value}, status)
-        with Http(typed=[WEB], retries=2, transport=transport, sleep=slept.append) as http, http.polling():
+        with (
+            HttpClient(user_urls=[WEB], retries=2, transport=transport, sleep=slept.append) as http,
+            http.polling_mode(),
+        ):
             only_declared(lambda: http.get(WEB), value[:100])
         assert all(0 <= pause <= bounded.MAX_SECONDS for pause in slept)
 
@@ -453,7 +460,7 @@ def test_a_hostile_header_of_a_page(header: str, status: int) -> None:
 def test_no_pause_is_longer_than_a_person_would_wait(value: str) -> None:
     asked_for = retry.parse_retry_after(value)
     assert asked_for is None or 0 <= asked_for <= bounded.MAX_SECONDS
-    answers.understand(503, "Busy", {"Retry-After": value, "Location": value}, value)
+    answers.classify_response(503, "Busy", {"Retry-After": value, "Location": value}, value)
 
 
 # --- names and tags --------------------------------------------------------------------------------
@@ -494,22 +501,22 @@ def test_a_tag_of_any_number_is_judged_at_once() -> None:
     for tag in TAGS:
         filename = f"dipy-1.11.0-{tag}.whl"
         try:
-            name = names.parse(filename)
-        except names.NameRefused:
+            name = names.parse_filename(filename)
+        except names.InvalidFilename:
             continue
         assert isinstance(name, WheelName)
         began = time.process_time()
         for platform in name.platforms:
-            families.parse(platform)
-            tags.parse(platform)
+            families.parse_platform_family(platform)
+            tags.parse_platform(platform)
         both = [name, NAME]
-        places.cells_of(both)
-        places.rows(both)
-        expected = expect.of_lines(f"{filename}\n{tag}\ncp312-win_amd64\nsdist\n", "expected.txt")
-        expected.missing(both)
-        asked_for = machines.machines(both)
+        places.slots_by_cell(both)
+        places.platforms_by_build(both)
+        expected = expect.parse_expected_lines(f"{filename}\n{tag}\ncp312-win_amd64\nsdist\n", "expected.txt")
+        expected.find_missing(both)
+        asked_for = machines.target_platforms(both)
         for machine in asked_for:
-            machines.best(both, machines.pythons(both)[-1], machine)
+            machines.best_match(both, machines.target_pythons(both)[-1], machine)
         assert len(asked_for) < 50, tag
         assert time.process_time() - began < 2, tag
 
@@ -521,9 +528,9 @@ def test_a_tag_of_any_number_is_judged_at_once() -> None:
     "form", ["dipy-{}-py3-none-any.whl", "dipy-1.11.0-{}-py3-none-any.whl", "dipy-{}.tar.gz"]
 )
 def test_a_version_or_build_of_any_number(form: str, version: str) -> None:
-    with contextlib.suppress(names.NameRefused):
-        name = names.parse(form.format(version))
-        age.of_version(name.version)
+    with contextlib.suppress(names.InvalidFilename):
+        name = names.parse_filename(form.format(version))
+        age.date_from_version(name.version)
         str(name.version)
 
 
@@ -537,7 +544,7 @@ LINES = (
 )
 
 
-@pytest.mark.parametrize("read", [expect.of_lines, sums.parse])
+@pytest.mark.parametrize("read", [expect.parse_expected_lines, sums.parse_sha256sums])
 def test_a_hostile_line_of_a_list(read: Callable[[str, str], object]) -> None:
     for line in LINES:
         only_declared(lambda: read(line, "list.txt"), line[:100])  # noqa: B023
@@ -547,7 +554,7 @@ def test_a_hostile_line_of_a_list(read: Callable[[str, str], object]) -> None:
 @pytest.mark.parametrize("number", [-1, 0, 100_001, 10**400, -(10**400)])
 def test_a_count_that_no_release_has_is_refused(number: int) -> None:
     with pytest.raises(UsageError, match="cannot expect a release") as caught:
-        expect.of_count(bounded.digits(str(number)) or -1 if number > 0 else max(number, -1))
+        expect.expect_count(bounded.parse_digits(str(number)) or -1 if number > 0 else max(number, -1))
     assert len(str(caught.value)) < 200
 
 
@@ -556,20 +563,20 @@ def test_a_hostile_value_in_a_matrix(key: str) -> None:
     matrix = {"pythons": ["cp312"], "platforms": ["win_amd64"], "sdist": True}
     for value in HOSTILE:
         for inner in (value, [value]):
-            only_declared(lambda: expect.of_table({**matrix, key: inner}), str(inner)[:100])  # noqa: B023
+            only_declared(lambda: expect.parse_matrix({**matrix, key: inner}), str(inner)[:100])  # noqa: B023
 
 
 @pytest.mark.parametrize("value", TEXTS)
 def test_hostile_numbers_of_gpg(value: str) -> None:
     said = value.encode("utf-8", "replace")
-    answer = gpg.Answer(
+    answer = gpg.GpgResult(
         exit_status=2,
         output=b"",
-        statuses=(
+        status_lines=(
             gpg._status_fields(b"[GNUPG:] ERROR " + said),
             gpg._status_fields(b"[GNUPG:] FAILURE sign " + said),
         ),
-        words=(value,),
+        messages=(value,),
     )
     assert 0 <= answer.error_code <= 0xFFFF
     for validity in "re-":
@@ -584,9 +591,9 @@ def test_hostile_numbers_of_gpg(value: str) -> None:
 @pytest.mark.parametrize("value", TEXTS)
 def test_a_hostile_size_in_record(value: str) -> None:
     row = f"a.py,sha256={'A' * 43},{value}\n"
-    with contextlib.suppress(Exhausted):
-        for each in record.parse(row.encode("utf-8", "replace")).rows:
-            assert each.size is None or 0 <= each.size <= bounded.MAX_SIZE
+    with contextlib.suppress(BudgetExceeded):
+        for each in record.parse_record(row.encode("utf-8", "replace")).rows:
+            assert each.size is None or 0 <= each.size <= bounded.MAX_FILE_SIZE
 
 
 FIELDS = (
@@ -603,7 +610,7 @@ def test_a_hostile_value_in_the_metadata_of_a_wheel(field: str) -> None:
         member = "wheel" if field in {"Wheel-Version", "Build", "Tag"} else "metadata"
         good = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\n" if member == "wheel" else GOOD
         text = f"{field}: {value}\n{good}"
-        found = checks.inspect(content(**{member: text}), profile=Profile.PYPI)
+        found = checks.inspect_content(content(**{member: text}), profile=CheckProfile.PYPI)
         assert found.summary is None or found.summary.name == NAME
 
 

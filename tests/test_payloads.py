@@ -24,7 +24,7 @@ from tests import gpg, hostile, html_page, indexes, wheels
 from tests.indexes import Say
 from tests.scripted import ScriptedServer, answer
 from tests.test_display import PAYLOADS as TERMINAL
-from wheel_uploader.report import SUFFIXES
+from wheel_uploader.report import FORMAT_BY_SUFFIX
 
 if sys.platform == "win32":
     pytest.skip("names and programs of POSIX", allow_module_level=True)
@@ -77,7 +77,7 @@ class Bench:
         environment |= {"GITHUB_STEP_SUMMARY": str(out / "summary"), "GITHUB_OUTPUT": str(out / "outputs")}
         environment |= {"TWINE_USERNAME": "", "TWINE_PASSWORD": "", "PYTHONIOENCODING": "utf-8:strict"}
         environment |= {"PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring", **variables}
-        reports = [word for suffix in SUFFIXES for word in ("--report", f"out/report{suffix}")]
+        reports = [word for suffix in FORMAT_BY_SUFFIX for word in ("--report", f"out/report{suffix}")]
         common = ["-vv", "--retries", "1", "--no-compare", *reports, *arguments, "dipy", "1.11.0"]
         done = subprocess.run(
             [sys.executable, "-m", "wheel_uploader", *common],

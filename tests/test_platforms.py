@@ -7,39 +7,39 @@ import json
 
 import pytest
 
-from wheel_uploader.models import NativeFormat
+from wheel_uploader.models import BinaryFormat
 from wheel_uploader.platforms import families, promises, tags
-from wheel_uploader.platforms.tags import System
+from wheel_uploader.platforms.tags import OperatingSystem
 
-ELF, MACHO, PE, WASM = NativeFormat.ELF, NativeFormat.MACHO, NativeFormat.PE, NativeFormat.WASM
+ELF, MACHO, PE, WASM = BinaryFormat.ELF, BinaryFormat.MACHO, BinaryFormat.PE, BinaryFormat.WASM
 
 
 @pytest.mark.parametrize(
     ("tag", "system", "form", "version", "arches"),
     [
-        ("linux_x86_64", System.LINUX, ELF, (0, 0), {"x86_64"}),
-        ("manylinux1_i686", System.MANYLINUX, ELF, (2, 5), {"i686"}),
-        ("manylinux2010_x86_64", System.MANYLINUX, ELF, (2, 12), {"x86_64"}),
-        ("manylinux2014_s390x", System.MANYLINUX, ELF, (2, 17), {"s390x"}),
-        ("manylinux_2_28_aarch64", System.MANYLINUX, ELF, (2, 28), {"aarch64"}),
-        ("musllinux_1_2_armv7l", System.MUSLLINUX, ELF, (1, 2), {"armv7l"}),
-        ("linux_armv6l", System.LINUX, ELF, (0, 0), {"armv7l"}),
-        ("macosx_10_9_x86_64", System.MACOS, MACHO, (10, 9), {"x86_64"}),
-        ("macosx_10_16_x86_64", System.MACOS, MACHO, (11, 0), {"x86_64"}),
-        ("macosx_11_0_universal2", System.MACOS, MACHO, (11, 0), {"x86_64", "arm64"}),
-        ("macosx_10_6_intel", System.MACOS, MACHO, (10, 6), {"x86_64"}),
-        ("win32", System.WINDOWS, PE, (0, 0), {"x86"}),
-        ("win_amd64", System.WINDOWS, PE, (0, 0), {"x86_64"}),
-        ("win_arm64", System.WINDOWS, PE, (0, 0), {"arm64"}),
-        ("android_24_arm64_v8a", System.ANDROID, ELF, (0, 0), {"aarch64"}),
-        ("ios_13_0_arm64_iphoneos", System.IOS, MACHO, (0, 0), {"arm64"}),
-        ("pyodide_2025_0_wasm32", System.WASM, WASM, (0, 0), {"wasm32"}),
+        ("linux_x86_64", OperatingSystem.LINUX, ELF, (0, 0), {"x86_64"}),
+        ("manylinux1_i686", OperatingSystem.MANYLINUX, ELF, (2, 5), {"i686"}),
+        ("manylinux2010_x86_64", OperatingSystem.MANYLINUX, ELF, (2, 12), {"x86_64"}),
+        ("manylinux2014_s390x", OperatingSystem.MANYLINUX, ELF, (2, 17), {"s390x"}),
+        ("manylinux_2_28_aarch64", OperatingSystem.MANYLINUX, ELF, (2, 28), {"aarch64"}),
+        ("musllinux_1_2_armv7l", OperatingSystem.MUSLLINUX, ELF, (1, 2), {"armv7l"}),
+        ("linux_armv6l", OperatingSystem.LINUX, ELF, (0, 0), {"armv7l"}),
+        ("macosx_10_9_x86_64", OperatingSystem.MACOS, MACHO, (10, 9), {"x86_64"}),
+        ("macosx_10_16_x86_64", OperatingSystem.MACOS, MACHO, (11, 0), {"x86_64"}),
+        ("macosx_11_0_universal2", OperatingSystem.MACOS, MACHO, (11, 0), {"x86_64", "arm64"}),
+        ("macosx_10_6_intel", OperatingSystem.MACOS, MACHO, (10, 6), {"x86_64"}),
+        ("win32", OperatingSystem.WINDOWS, PE, (0, 0), {"x86"}),
+        ("win_amd64", OperatingSystem.WINDOWS, PE, (0, 0), {"x86_64"}),
+        ("win_arm64", OperatingSystem.WINDOWS, PE, (0, 0), {"arm64"}),
+        ("android_24_arm64_v8a", OperatingSystem.ANDROID, ELF, (0, 0), {"aarch64"}),
+        ("ios_13_0_arm64_iphoneos", OperatingSystem.IOS, MACHO, (0, 0), {"arm64"}),
+        ("pyodide_2025_0_wasm32", OperatingSystem.WASM, WASM, (0, 0), {"wasm32"}),
     ],
 )
 def test_tags(
-    tag: str, system: System, form: NativeFormat, version: tuple[int, int], arches: set[str]
+    tag: str, system: OperatingSystem, form: BinaryFormat, version: tuple[int, int], arches: set[str]
 ) -> None:
-    assert tags.parse(tag) == tags.Platform(
+    assert tags.parse_platform(tag) == tags.ParsedPlatform(
         tag=tag, system=system, format=form, version=version, arches=frozenset(arches)
     )
 
@@ -48,8 +48,8 @@ def test_tags(
     "tag", ["any", "freebsd_14_amd64", "win_ia64", "macosx_arm64", "manylinux_2_28", "linux"]
 )
 def test_tags_that_say_nothing_here(tag: str) -> None:
-    assert tags.parse(tag) is None
-    assert tags.parse_all([tag, "win32"]) == (tags.parse("win32"),)
+    assert tags.parse_platform(tag) is None
+    assert tags.parse_platforms([tag, "win32"]) == (tags.parse_platform("win32"),)
 
 
 @pytest.mark.parametrize(
@@ -83,11 +83,11 @@ def test_tags_that_say_nothing_here(tag: str) -> None:
     ],
 )
 def test_symbol_versions(version: tuple[int, int], needs: str, allowed: bool) -> None:
-    assert promises.manylinux(version).allows(needs, "x86_64") is allowed
+    assert promises.manylinux_policy(version).provides_symbol_version(needs, "x86_64") is allowed
 
 
 def test_linux_libraries() -> None:
-    policy = promises.manylinux((2, 17))
+    policy = promises.manylinux_policy((2, 17))
     for library in (
         "libc.so.6",
         "libstdc++.so.6",
@@ -96,7 +96,7 @@ def test_linux_libraries() -> None:
         "ld64.so.2",
         "libcuda.so.1",
     ):
-        assert promises.has_manylinux(policy, library)
+        assert promises.manylinux_provides(policy, library)
     for library in (
         "libgomp.so.1",
         "libssl.so.3",
@@ -104,21 +104,21 @@ def test_linux_libraries() -> None:
         "libmvec.so.1",
         "libc.musl-x86_64.so.1",
     ):
-        assert not promises.has_manylinux(policy, library)
+        assert not promises.manylinux_provides(policy, library)
     for library in ("libc.so", "libc.musl-aarch64.so.1", "ld-musl-x86_64.so.1", "libz.so.1"):
-        assert promises.has_musllinux(library)
+        assert promises.musllinux_provides(library)
     for library in ("libc.so.6", "libstdc++.so.6", "libgcc_s.so.1"):
-        assert not promises.has_musllinux(library)
+        assert not promises.musllinux_provides(library)
 
 
 def test_which_c_library() -> None:
-    assert promises.is_glibc("libm.so.6")
-    assert promises.is_glibc("ld-linux-aarch64.so.1")
-    assert not promises.is_glibc("ld-musl-x86_64.so.1")
-    assert not promises.is_glibc("libz.so.1")
-    assert promises.is_musl("ld-musl-x86_64.so.1")
-    assert promises.is_musl("libc.musl-x86_64.so.1")
-    assert not promises.is_musl("libc.so.6")
+    assert promises.is_glibc_library("libm.so.6")
+    assert promises.is_glibc_library("ld-linux-aarch64.so.1")
+    assert not promises.is_glibc_library("ld-musl-x86_64.so.1")
+    assert not promises.is_glibc_library("libz.so.1")
+    assert promises.is_musl_library("ld-musl-x86_64.so.1")
+    assert promises.is_musl_library("libc.musl-x86_64.so.1")
+    assert not promises.is_musl_library("libc.so.6")
 
 
 @pytest.mark.parametrize(
@@ -137,14 +137,14 @@ def test_which_c_library() -> None:
     ],
 )
 def test_a_family_is_a_tag_without_its_version(tag: str, family: str, version: tuple[int, ...]) -> None:
-    found, numbers = families.parse(tag)
+    found, numbers = families.parse_platform_family(tag)
     assert (str(found), numbers) == (family, version)
-    assert families.parse(str(found)) == (found, ())
+    assert families.parse_platform_family(str(found)) == (found, ())
 
 
 def test_a_family_serves_the_machines_of_its_architectures() -> None:
     def served(tag: str) -> list[str]:
-        return [str(each) for each in families.parse(tag)[0].served]
+        return [str(each) for each in families.parse_platform_family(tag)[0].supported_machines]
 
     assert served("macosx_11_0_universal2") == ["macosx_arm64", "macosx_x86_64"]
     assert served("macosx_10_6_intel") == ["macosx_x86_64"]
@@ -159,9 +159,9 @@ def test_windows_libraries(arch: str) -> None:
         *("api-ms-win-crt-runtime-l1-1-0.dll", "VCRUNTIME140.dll", "vcruntime140_1.dll", "nvcuda.dll"),
         *("python3.dll", "python312.dll", "python313t.dll", "python314_d.dll", "libpypy3.11-c.dll"),
     ):
-        assert promises.has_windows(library, arch), library
+        assert promises.windows_provides(library, arch), library
     for library in ("MSVCP140.dll", "vcomp140.dll", "concrt140.dll", "libgcc_s_seh-1.dll", "zlib1.dll"):
-        assert not promises.has_windows(library, arch), library
+        assert not promises.windows_provides(library, arch), library
 
 
 def test_the_runtime_of_visual_cpp_is_what_its_redistributable_calls_crt() -> None:
@@ -172,21 +172,21 @@ def test_the_runtime_of_visual_cpp_is_what_its_redistributable_calls_crt() -> No
         "concrt140.dll",
         "vccorlib140.DLL",
     ):
-        assert promises.is_visual_cpp(library), library
+        assert promises.is_visual_cpp_runtime(library), library
     for library in ("vcomp140.dll", "mfc140u.dll", "msvcp140d.dll", "msvcp120.dll", "msvcp140-a4c2229b.dll"):
-        assert not promises.is_visual_cpp(library), library
+        assert not promises.is_visual_cpp_runtime(library), library
 
 
 def test_macos_libraries() -> None:
-    assert promises.has_macos("/usr/lib/libSystem.B.dylib")
-    assert promises.has_macos("/System/Library/Frameworks/Accelerate.framework/Versions/A/Accelerate")
+    assert promises.macos_provides("/usr/lib/libSystem.B.dylib")
+    assert promises.macos_provides("/System/Library/Frameworks/Accelerate.framework/Versions/A/Accelerate")
     for path in (
         "/usr/local/lib/libx.dylib",
         "/opt/homebrew/lib/libx.dylib",
         "@rpath/libx.dylib",
         "/usr/lib/../x",
     ):
-        assert not promises.has_macos(path)
+        assert not promises.macos_provides(path)
 
 
 @pytest.mark.parametrize("name", ["linux.json", "windows.json"])

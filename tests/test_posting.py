@@ -17,20 +17,20 @@ from wheel_uploader.errors import (
     CredentialsError,
     DeadlineError,
     FileError,
-    Interrupted,
     NetworkError,
     PartialError,
     ReleaseError,
+    RunInterrupted,
     UsageError,
 )
-from wheel_uploader.models import FileState, IndexState, LocalFile, UploadOutcome, UploadResult
-from wheel_uploader.progress import Silent
+from wheel_uploader.models import FileComparison, IndexComparison, LocalFile, UploadOutcome, UploadResult
+from wheel_uploader.progress import SilentProgress
 from wheel_uploader.publish import answers
-from wheel_uploader.publish.answers import Answer
-from wheel_uploader.publish.attempts import Attempts, Shared
-from wheel_uploader.publish.pace import Pace
-from wheel_uploader.publish.posting import in_order, upload_all, verdict
-from wheel_uploader.stopping import Watch
+from wheel_uploader.publish.answers import UploadResponse
+from wheel_uploader.publish.attempts import FileUpload, UploadContext
+from wheel_uploader.publish.pace import ConcurrencyController
+from wheel_uploader.publish.posting import upload_all, upload_error, upload_order
+from wheel_uploader.stopping import CancellationToken
 
 A, B, C = (
     "dipy-1.0-py3-none-any.whl",
@@ -39,25 +39,25 @@ A, B, C = (
 )
 SDIST = "dipy-1.0.tar.gz"
 
-OK = answers.understand(200)
-BUSY = answers.understand(503, "Service Unavailable")
-EXISTS = answers.understand(400, "File already exists")
-BAD = answers.understand(400, "'x' is not a valid classifier.")
-FULL = answers.understand(507)
-LOST = answers.no_answer("the connection broke before the response")
+OK = answers.classify_response(200)
+BUSY = answers.classify_response(503, "Service Unavailable")
+EXISTS = answers.classify_response(400, "File already exists")
+BAD = answers.classify_response(400, "'x' is not a valid classifier.")
+FULL = answers.classify_response(507)
+LOST = answers.missing_response("the connection broke before the response")
 
 
 def local(filename: str, size: int = 1) -> LocalFile:
-    return LocalFile(name=names.parse(filename), path=Path(filename), size=size, sha256="a" * 64)
+    return LocalFile(name=names.parse_filename(filename), path=Path(filename), size=size, sha256="a" * 64)
 
 
 class Scene:
     """An index that answers by a script for each file, and a listing that a test can change."""
 
-    def __init__(self, **script: Sequence[Answer | ReleaseError]) -> None:
+    def __init__(self, **script: Sequence[UploadResponse | ReleaseError]) -> None:
         self.script = {name: list(answers) for name, answers in script.items()}
         self.log: list[str] = []
-        self.listed: dict[str, list[FileState | ReleaseError]] = {}
+        self.listed: dict[str, list[FileComparison | ReleaseError]] = {}
         self.time = VirtualTime()
         self.no_credentials = False
 
@@ -67,30 +67,30 @@ class Scene:
             raise CredentialsError("none")
         return None
 
-    def post(self, file: LocalFile) -> Answer:
+    def upload(self, file: LocalFile) -> UploadResponse:
         self.log.append(f"post {file.filename}")
         answer = self.script.get(file.filename, [OK]).pop(0)
         if isinstance(answer, ReleaseError):
             raise answer
         return answer
 
-    def state_of(self, file: LocalFile) -> IndexState:
+    def state_of(self, file: LocalFile) -> IndexComparison:
         self.log.append(f"ask {file.filename}")
-        states = self.listed.get(file.filename, [FileState.ABSENT])
+        states = self.listed.get(file.filename, [FileComparison.ABSENT])
         state = states.pop(0) if len(states) > 1 else states[0]
         if isinstance(state, ReleaseError):
             raise state
-        return IndexState(file=file, state=state, index_sha256="c" * 64, other_name="other.whl")
+        return IndexComparison(file=file, result=state, index_sha256="c" * 64, other_name="other.whl")
 
     def run(
-        self, *filenames: str, jobs: int = 1, keep_going: bool = False, states: Sequence[IndexState] = ()
+        self, *filenames: str, jobs: int = 1, keep_going: bool = False, states: Sequence[IndexComparison] = ()
     ) -> tuple[UploadResult, ...]:
-        absent = [IndexState(file=local(name), state=FileState.ABSENT) for name in filenames]
+        absent = [IndexComparison(file=local(name), result=FileComparison.ABSENT) for name in filenames]
         return upload_all(
             [*states, *absent],
             self,
             self.state_of,
-            progress=Silent(),
+            progress=SilentProgress(),
             jobs=jobs,
             keep_going=keep_going,
             sleep=self.time.sleep,
@@ -106,29 +106,29 @@ def outcomes(results: Sequence[UploadResult]) -> list[tuple[str, UploadOutcome, 
 
 def test_the_order_of_posts() -> None:
     files = [local(SDIST, 900), local(A, 10), local(B, 500), local(C, 20)]
-    assert [file.filename for file in in_order(files)] == [B, C, A, SDIST]
+    assert [file.filename for file in upload_order(files)] == [B, C, A, SDIST]
     # The project has had no pure wheels yet: those are what may be refused.
     served = ["dipy-0.9-cp312-cp312-win_amd64.whl", "dipy-0.9.tar.gz", "notes.txt"]
-    assert [file.filename for file in in_order(files, served)] == [A, B, C, SDIST]
+    assert [file.filename for file in upload_order(files, served)] == [A, B, C, SDIST]
 
 
 def test_results_come_in_the_order_of_the_plan_and_what_is_there_is_not_posted() -> None:
     scene = Scene()
-    there = IndexState(file=local(C), state=FileState.SAME)
+    there = IndexComparison(file=local(C), result=FileComparison.SAME)
     results = scene.run(SDIST, A, states=[there])
     assert outcomes(results) == [
-        (C, UploadOutcome.ALREADY_THERE, 0),
+        (C, UploadOutcome.SKIPPED, 0),
         (SDIST, UploadOutcome.UPLOADED, 1),
         (A, UploadOutcome.UPLOADED, 1),
     ]
     assert scene.log == ["credentials", f"post {A}", f"post {SDIST}"]
-    assert verdict(results) is None
+    assert upload_error(results) is None
 
 
 def test_when_all_is_there_nobody_is_asked_for_anything() -> None:
     scene = Scene()
-    results = scene.run(states=[IndexState(file=local(A), state=FileState.SAME)])
-    assert outcomes(results) == [(A, UploadOutcome.ALREADY_THERE, 0)]
+    results = scene.run(states=[IndexComparison(file=local(A), result=FileComparison.SAME)])
+    assert outcomes(results) == [(A, UploadOutcome.SKIPPED, 0)]
     assert scene.log == []
 
 
@@ -148,7 +148,7 @@ def test_the_first_goes_alone_and_the_sdist_last() -> None:
     met: list[frozenset[str]] = []
 
     class Flight(Scene):
-        def post(self, file: LocalFile) -> Answer:
+        def upload(self, file: LocalFile) -> UploadResponse:
             with lock:
                 flying.add(file.filename)
             if file.filename in (B, C):
@@ -163,10 +163,11 @@ def test_the_first_goes_alone_and_the_sdist_last() -> None:
 
     first = local("dipy-1.0-cp311-cp311-win_amd64.whl", size=9)
     states = [
-        IndexState(file=file, state=FileState.ABSENT) for file in (first, local(B), local(C), local(SDIST))
+        IndexComparison(file=file, result=FileComparison.ABSENT)
+        for file in (first, local(B), local(C), local(SDIST))
     ]
     scene = Flight()
-    upload_all(states, scene, scene.state_of, progress=Silent(), jobs=4)
+    upload_all(states, scene, scene.state_of, progress=SilentProgress(), jobs=4)
     assert met == [{first.filename}, {B, C}, {B, C}, {SDIST}]
 
 
@@ -181,7 +182,7 @@ def test_busy_twice_then_fine() -> None:
 
 
 def test_the_servers_pause_is_kept() -> None:
-    scene = Scene(**{A: [answers.understand(429, "", {"Retry-After": "30"}), OK]})
+    scene = Scene(**{A: [answers.classify_response(429, "", {"Retry-After": "30"}), OK]})
     assert outcomes(scene.run(A)) == [(A, UploadOutcome.UPLOADED, 2)]
     [pause] = scene.time.slept
     assert 30 <= pause <= 31
@@ -190,9 +191,9 @@ def test_the_servers_pause_is_kept() -> None:
 def test_busy_for_ever() -> None:
     scene = Scene(**{B: [BUSY] * 6})
     results = scene.run(A, B)
-    assert outcomes(results) == [(A, UploadOutcome.NOT_TRIED, 0), (B, UploadOutcome.REJECTED, 6)]
+    assert outcomes(results) == [(A, UploadOutcome.NOT_ATTEMPTED, 0), (B, UploadOutcome.REJECTED, 6)]
     assert scene.log == ["credentials", *[f"post {B}", f"ask {B}"] * 6]
-    ended = verdict(results)
+    ended = upload_error(results)
     assert type(ended) is NetworkError
     assert ended.message == f"{B}: the index returned a server error (status 503)"
     assert ended.details == ("attempted 6 times",)
@@ -203,20 +204,20 @@ def test_busy_for_ever() -> None:
 )
 def test_as_often_as_wanted(retries: int, told: tuple[str, ...]) -> None:
     scene = Scene(**{A: [BUSY] * 3})
-    states = [IndexState(file=local(A), state=FileState.ABSENT)]
+    states = [IndexComparison(file=local(A), result=FileComparison.ABSENT)]
     results = upload_all(
-        states, scene, scene.state_of, progress=Silent(), retries=retries, sleep=scene.time.sleep
+        states, scene, scene.state_of, progress=SilentProgress(), retries=retries, sleep=scene.time.sleep
     )
     assert outcomes(results) == [(A, UploadOutcome.REJECTED, retries)]
-    ended = verdict(results)
+    ended = upload_error(results)
     assert ended is not None
     assert ended.details == told
 
 
-@pytest.mark.parametrize("answer", [LOST, BUSY, answers.understand(500)])
-def test_an_answer_that_was_lost_after_the_file_was_stored(answer: Answer) -> None:
+@pytest.mark.parametrize("answer", [LOST, BUSY, answers.classify_response(500)])
+def test_an_answer_that_was_lost_after_the_file_was_stored(answer: UploadResponse) -> None:
     scene = Scene(**{A: [answer]})
-    scene.listed[A] = [FileState.SAME]
+    scene.listed[A] = [FileComparison.SAME]
     assert outcomes(scene.run(A)) == [(A, UploadOutcome.UPLOADED, 1)]
     assert scene.log == ["credentials", f"post {A}", f"ask {A}"]
 
@@ -224,14 +225,14 @@ def test_an_answer_that_was_lost_after_the_file_was_stored(answer: Answer) -> No
 def test_what_is_tried_again_and_what_came_of_it_are_details() -> None:
     told: list[str] = []
 
-    class Talk(Silent):
+    class Talk(SilentProgress):
         def detail(self, text: str) -> None:
             told.append(text)
 
     scene = Scene(**{A: [BUSY, BUSY]})
-    scene.listed[A] = [FileState.ABSENT, FileState.SAME]
+    scene.listed[A] = [FileComparison.ABSENT, FileComparison.SAME]
     upload_all(
-        [IndexState(file=local(A), state=FileState.ABSENT)],
+        [IndexComparison(file=local(A), result=FileComparison.ABSENT)],
         scene,
         scene.state_of,
         progress=Talk(),
@@ -249,13 +250,13 @@ def test_what_is_tried_again_and_what_came_of_it_are_details() -> None:
 def test_a_listing_that_is_behind_after_an_answer_that_was_lost() -> None:
     """The second post is refused because the first was stored; the index has to be asked until it says so."""
     scene = Scene(**{A: [LOST, EXISTS, EXISTS]})
-    scene.listed[A] = [FileState.ABSENT, FileState.ABSENT, FileState.SAME]
+    scene.listed[A] = [FileComparison.ABSENT, FileComparison.ABSENT, FileComparison.SAME]
     assert outcomes(scene.run(A)) == [(A, UploadOutcome.UPLOADED, 3)]
 
 
 def test_nothing_is_posted_while_the_index_cannot_be_asked() -> None:
     scene = Scene(**{A: [LOST, OK]})
-    scene.listed[A] = [NetworkError("down"), NetworkError("down"), FileState.ABSENT]
+    scene.listed[A] = [NetworkError("down"), NetworkError("down"), FileComparison.ABSENT]
     assert outcomes(scene.run(A)) == [(A, UploadOutcome.UPLOADED, 2)]
     assert scene.log == ["credentials", f"post {A}", *[f"ask {A}"] * 3, f"post {A}"]
 
@@ -265,7 +266,7 @@ def test_an_outcome_that_stays_unknown() -> None:
     scene.listed[A] = [NetworkError("all is down")]
     results = scene.run(A)
     assert outcomes(results) == [(A, UploadOutcome.UNKNOWN, 1)]
-    ended = verdict(results)
+    ended = upload_error(results)
     assert type(ended) is NetworkError
     assert ended.message == (
         f"{A}: the connection broke before the response; cannot query the index for the file: all is down"
@@ -274,19 +275,19 @@ def test_an_outcome_that_stays_unknown() -> None:
 
 def test_somebody_else_was_faster() -> None:
     scene = Scene(**{A: [EXISTS]})
-    scene.listed[A] = [FileState.SAME]
-    assert outcomes(scene.run(A)) == [(A, UploadOutcome.ALREADY_THERE, 1)]
+    scene.listed[A] = [FileComparison.SAME]
+    assert outcomes(scene.run(A)) == [(A, UploadOutcome.SKIPPED, 1)]
 
 
 @pytest.mark.parametrize(
     ("state", "ours"),
     [
-        (FileState.DIFFERENT, f"sha256 {'c' * 64}, not {'a' * 64}"),
-        (FileState.SAME_BYTES_OTHER_NAME, "the index has the same bytes under the name other.whl"),
-        (FileState.ABSENT, "a file with this name already exists on the index"),
+        (FileComparison.DIFFERENT, f"sha256 {'c' * 64}, not {'a' * 64}"),
+        (FileComparison.SAME_BYTES_OTHER_NAME, "the index has the same bytes under the name other.whl"),
+        (FileComparison.ABSENT, "a file with this name already exists on the index"),
     ],
 )
-def test_it_exists_and_is_not_ours(state: FileState, ours: str) -> None:
+def test_it_exists_and_is_not_ours(state: FileComparison, ours: str) -> None:
     scene = Scene(**{A: [EXISTS]})
     scene.listed[A] = [state]
     [result] = scene.run(A)
@@ -297,18 +298,18 @@ def test_it_exists_and_is_not_ours(state: FileState, ours: str) -> None:
 
 def test_a_failure_for_good_may_have_stored_the_file() -> None:
     stored, lost = Scene(**{A: [FULL]}), Scene(**{A: [FULL]})
-    stored.listed[A] = [FileState.SAME]
+    stored.listed[A] = [FileComparison.SAME]
     assert outcomes(stored.run(A)) == [(A, UploadOutcome.UPLOADED, 1)]
     assert outcomes(lost.run(A)) == [(A, UploadOutcome.REJECTED, 1)]
 
 
 def test_a_conflict_that_nobody_stopped_before_stops_here() -> None:
     scene = Scene()
-    other = IndexState(file=local(B), state=FileState.DIFFERENT, index_sha256="c" * 64)
+    other = IndexComparison(file=local(B), result=FileComparison.DIFFERENT, index_sha256="c" * 64)
     results = scene.run(A, states=[other])
-    assert outcomes(results) == [(B, UploadOutcome.REJECTED, 0), (A, UploadOutcome.NOT_TRIED, 0)]
+    assert outcomes(results) == [(B, UploadOutcome.REJECTED, 0), (A, UploadOutcome.NOT_ATTEMPTED, 0)]
     assert scene.log == []
-    assert isinstance(verdict(results), ConflictError)
+    assert isinstance(upload_error(results), ConflictError)
 
 
 # --- a run that has to end -------------------------------------------------------------------------
@@ -320,36 +321,38 @@ class Ending(Scene):
     def __init__(self, at: str, *, expires: bool = False) -> None:
         super().__init__()
         self.at, self.expires = at, expires
-        self.watch = Watch(clock=self.time.clock)
+        self.watch = CancellationToken(clock=self.time.clock)
 
-    def post(self, file: LocalFile) -> Answer:
+    def upload(self, file: LocalFile) -> UploadResponse:
         if file.filename == self.at:
             self.told()
-        return super().post(file)
+        return super().upload(file)
 
     def told(self) -> None:
         if self.expires:
-            self.watch.expired(60)
+            self.watch.record_timeout(60)
         else:
-            self.watch.signalled(15)
+            self.watch.record_signal(15)
 
     def ends(self, *filenames: str, jobs: int = 1) -> tuple[UploadResult, ...]:
-        states = [IndexState(file=local(name), state=FileState.ABSENT) for name in filenames]
-        with self.watch.gently():
-            return upload_all(states, self, self.state_of, progress=Silent(), jobs=jobs, watch=self.watch)
+        states = [IndexComparison(file=local(name), result=FileComparison.ABSENT) for name in filenames]
+        with self.watch.deferred():
+            return upload_all(
+                states, self, self.state_of, progress=SilentProgress(), jobs=jobs, watch=self.watch
+            )
 
 
 def test_the_file_in_flight_arrives_and_no_other_is_begun() -> None:
     scene = Ending(C)
     results = scene.ends(A, B, C, SDIST)
     assert outcomes(results) == [
-        (A, UploadOutcome.NOT_TRIED, 0),
+        (A, UploadOutcome.NOT_ATTEMPTED, 0),
         (B, UploadOutcome.UPLOADED, 1),
         (C, UploadOutcome.UPLOADED, 1),
-        (SDIST, UploadOutcome.NOT_TRIED, 0),
+        (SDIST, UploadOutcome.NOT_ATTEMPTED, 0),
     ]
-    ended = verdict(results, scene.watch.error)
-    assert isinstance(ended, Interrupted)
+    ended = upload_error(results, scene.watch.error)
+    assert isinstance(ended, RunInterrupted)
     assert ended.exit_code == 143
     assert ended.message == "stopped by signal 15: 2 of 4 files are on the index, 2 are not"
     assert ended.details == (f"not in: {A}: not tried", f"in: {B}", f"in: {C}", f"not in: {SDIST}: not tried")
@@ -358,26 +361,26 @@ def test_the_file_in_flight_arrives_and_no_other_is_begun() -> None:
 @pytest.mark.parametrize("flying", [True, False])
 def test_the_files_that_a_run_waits_for_in_the_end_are_named(flying: bool) -> None:
     told: list[str] = []
-    watch, scene = Watch(), Scene()
+    watch, scene = CancellationToken(), Scene()
 
-    class Talk(Silent):
+    class Talk(SilentProgress):
         def say(self, text: str) -> None:
             told.append(text)
 
-    def post(file: LocalFile) -> Answer:
-        watch.signalled(15)
+    def upload(file: LocalFile) -> UploadResponse:
+        watch.record_signal(15)
         real.sleep(0.4)
         return OK
 
-    scene.post = post  # type: ignore[method-assign]
-    states = [IndexState(file=local(name), state=FileState.ABSENT) for name in (B, A)]
-    with watch.gently():
+    scene.upload = upload  # type: ignore[method-assign]
+    states = [IndexComparison(file=local(name), result=FileComparison.ABSENT) for name in (B, A)]
+    with watch.deferred():
         if not flying:
-            watch.signalled(15)
+            watch.record_signal(15)
         results = upload_all(states, scene, scene.state_of, progress=Talk(), watch=watch)
     assert [each.outcome for each in results] == [
-        UploadOutcome.UPLOADED if flying else UploadOutcome.NOT_TRIED,
-        UploadOutcome.NOT_TRIED,
+        UploadOutcome.UPLOADED if flying else UploadOutcome.NOT_ATTEMPTED,
+        UploadOutcome.NOT_ATTEMPTED,
     ]
     assert len(told) == flying
     assert all(f": starting no more uploads; waiting up to 30 s for {B}; press" in line for line in told)
@@ -385,11 +388,11 @@ def test_the_files_that_a_run_waits_for_in_the_end_are_named(flying: bool) -> No
 
 def test_a_pause_ends_when_the_run_has_to_and_nothing_is_posted_again() -> None:
     scene = Ending(C)
-    scene.script[C] = [answers.understand(429, "", {"Retry-After": "600"}), OK]
-    scene.listed[C] = [FileState.SAME]
+    scene.script[C] = [answers.classify_response(429, "", {"Retry-After": "600"}), OK]
+    scene.listed[C] = [FileComparison.SAME]
     assert outcomes(scene.ends(C, SDIST)) == [
         (C, UploadOutcome.UPLOADED, 1),
-        (SDIST, UploadOutcome.NOT_TRIED, 0),
+        (SDIST, UploadOutcome.NOT_ATTEMPTED, 0),
     ]
     lost = Ending(C)
     lost.script[C] = [LOST, OK]
@@ -402,36 +405,36 @@ def test_a_pause_ends_when_the_run_has_to_and_nothing_is_posted_again() -> None:
 
 def test_a_file_that_was_begun_too_late_is_not_tried() -> None:
     scene = Scene()
-    shared = Shared(
-        post=lambda _: None,
-        look=scene.state_of,
+    shared = UploadContext(
+        upload=lambda _: None,
+        query_index=scene.state_of,
         wait=scene.time.sleep,
-        hurried=lambda: True,
+        must_end=lambda: True,
         retries=6,
-        progress=Silent(),
+        progress=SilentProgress(),
     )
-    result = Attempts(local(A), shared).publish()
-    assert (result.outcome, result.attempts, scene.log) == (UploadOutcome.NOT_TRIED, 0, [])
+    result = FileUpload(local(A), shared).run()
+    assert (result.outcome, result.attempts, scene.log) == (UploadOutcome.NOT_ATTEMPTED, 0, [])
 
 
 def test_what_hangs_is_left_behind_when_its_time_is_over_or_at_the_second_signal() -> None:
     released = threading.Event()
 
     class Hanging(Ending):
-        def post(self, file: LocalFile) -> Answer:
+        def upload(self, file: LocalFile) -> UploadResponse:
             self.told()
             if self.expires:
                 self.time.now += 31
             else:
-                self.watch.signalled(2)
+                self.watch.record_signal(2)
             released.wait(30)
             return OK
 
     for expires in (True, False):
         scene = Hanging(C, expires=expires)
         results = scene.ends(C, SDIST)
-        assert outcomes(results) == [(C, UploadOutcome.UNKNOWN, 1), (SDIST, UploadOutcome.NOT_TRIED, 0)]
-        ended = verdict(results, scene.watch.error)
+        assert outcomes(results) == [(C, UploadOutcome.UNKNOWN, 1), (SDIST, UploadOutcome.NOT_ATTEMPTED, 0)]
+        ended = upload_error(results, scene.watch.error)
         assert ended is not None
         assert (
             ended.details[-2:]
@@ -449,7 +452,7 @@ def test_what_hangs_is_left_behind_when_its_time_is_over_or_at_the_second_signal
 
 def test_when_the_time_is_over() -> None:
     some = Ending(C, expires=True)
-    partial = verdict(some.ends(A, B, C, SDIST), some.watch.error)
+    partial = upload_error(some.ends(A, B, C, SDIST), some.watch.error)
     assert isinstance(partial, PartialError)
     assert partial.message == (
         "2 of 4 files are on the index, 2 are not: timed out after 60 s (--max-duration)"
@@ -458,13 +461,13 @@ def test_when_the_time_is_over() -> None:
     assert partial.hint == PartialError.default_hint
     # Before the first: nothing is in. At the last: all is in, and only confirming is left.
     none = Ending(A, expires=True)
-    with none.watch.gently():
+    with none.watch.deferred():
         none.told()
-    nothing = verdict(none.ends(A, B), none.watch.error)
+    nothing = upload_error(none.ends(A, B), none.watch.error)
     assert isinstance(nothing, DeadlineError)
     assert none.log == ["credentials"]
     last = Ending(A, expires=True)
-    everything = verdict(last.ends(A), last.watch.error)
+    everything = upload_error(last.ends(A), last.watch.error)
     assert isinstance(everything, DeadlineError)
     assert everything.message.endswith("(--max-duration): 1 of 1 file are on the index, 0 are not")
     assert everything.details == (f"in: {A}",)
@@ -473,19 +476,19 @@ def test_when_the_time_is_over() -> None:
 def test_what_nobody_expected_of_one_file_does_not_hide_the_others() -> None:
     scene = Scene()
 
-    def crash(file: LocalFile) -> Answer:
+    def crash(file: LocalFile) -> UploadResponse:
         if file.filename == C:
             raise ZeroDivisionError("oh\x1b")
         return OK
 
-    scene.post = crash  # type: ignore[method-assign]
+    scene.upload = crash  # type: ignore[method-assign]
     results = scene.run(B, C, A)
     assert outcomes(results) == [
         (B, UploadOutcome.UPLOADED, 1),
         (C, UploadOutcome.UNKNOWN, 0),
-        (A, UploadOutcome.NOT_TRIED, 0),
+        (A, UploadOutcome.NOT_ATTEMPTED, 0),
     ]
-    assert isinstance(verdict(results), PartialError)
+    assert isinstance(upload_error(results), PartialError)
     assert (
         results[1].reason == f"{C}: unexpected ZeroDivisionError: oh\\x1b; the index may have the file or not"
     )
@@ -509,7 +512,7 @@ class Line(Scene):
         self.failed = 0
         self.turn = threading.Condition()
 
-    def post(self, file: LocalFile) -> Answer:
+    def upload(self, file: LocalFile) -> UploadResponse:
         begun = self.time.now
         with self.turn:
             self.flying[file.filename] = float(file.size)
@@ -531,18 +534,18 @@ class Line(Scene):
         if most > self.fails_above:
             with self.turn:
                 self.failed += 1
-            return answers.understand(500)
+            return answers.classify_response(500)
         self.took[file.filename] = self.time.now - begun
         return OK
 
     def carries(self, *sizes: int, jobs: int = 4) -> tuple[UploadResult, ...]:
         files = [local(f"dipy-1.0-cp3{number}-none-any.whl", size) for number, size in enumerate(sizes)]
-        states = [IndexState(file=file, state=FileState.ABSENT) for file in files]
+        states = [IndexComparison(file=file, result=FileComparison.ABSENT) for file in files]
         return upload_all(
             states,
             self,
             self.state_of,
-            progress=Silent(),
+            progress=SilentProgress(),
             jobs=jobs,
             sleep=lambda _: None,
             clock=self.time.clock,
@@ -562,14 +565,14 @@ def test_no_stream_gets_so_slow_that_the_index_gives_up(rate: float, most: int) 
 
 def test_a_lone_file_that_fails_does_not_slow_down_the_others() -> None:
     line = Line(1e9)
-    genuine, begun = line.post, 0
+    genuine, begun = line.upload, 0
 
-    def post(file: LocalFile) -> Answer:
+    def upload(file: LocalFile) -> UploadResponse:
         nonlocal begun
         begun += 1
         return BUSY if begun == 1 else genuine(file)
 
-    line.post = post  # type: ignore[method-assign]
+    line.upload = upload  # type: ignore[method-assign]
     results = line.carries(*[1000] * 9)
     assert {result.outcome for result in results} == {UploadOutcome.UPLOADED}
     assert max(line.most) > 1
@@ -586,9 +589,9 @@ def test_an_index_that_fails_under_many_gets_fewer() -> None:
 def test_a_file_whose_turn_has_not_come_is_not_posted_when_the_run_has_to_end() -> None:
     """Two at once fail, so one has to wait for the other; which hangs until the run is told to end."""
     scene, together = Scene(), threading.Barrier(2, timeout=10)
-    watch, posts = Watch(), Counter[str]()
+    watch, posts = CancellationToken(), Counter[str]()
 
-    def post(file: LocalFile) -> Answer:
+    def upload(file: LocalFile) -> UploadResponse:
         posts[file.filename] += 1
         if file.filename == C:
             return OK
@@ -596,16 +599,22 @@ def test_a_file_whose_turn_has_not_come_is_not_posted_when_the_run_has_to_end() 
             together.wait()
             return BUSY
         real.sleep(0.3)
-        watch.signalled(15)
+        watch.record_signal(15)
         real.sleep(0.3)
         return OK
 
-    scene.post = post  # type: ignore[method-assign]
+    scene.upload = upload  # type: ignore[method-assign]
     files = [local(C, 3), local(B, 2), local(A, 1)]
-    states = [IndexState(file=file, state=FileState.ABSENT) for file in files]
-    with watch.gently():
+    states = [IndexComparison(file=file, result=FileComparison.ABSENT) for file in files]
+    with watch.deferred():
         results = upload_all(
-            states, scene, scene.state_of, progress=Silent(), jobs=2, watch=watch, sleep=lambda _: None
+            states,
+            scene,
+            scene.state_of,
+            progress=SilentProgress(),
+            jobs=2,
+            watch=watch,
+            sleep=lambda _: None,
         )
     assert sorted(outcomes(results)[1:], key=lambda each: each[2]) in (
         [(A, UploadOutcome.UNKNOWN, 1), (B, UploadOutcome.UPLOADED, 2)],
@@ -617,19 +626,19 @@ def test_a_file_whose_turn_has_not_come_is_not_posted_when_the_run_has_to_end() 
 def test_a_file_for_which_the_line_is_too_slow_is_told_before_and_after() -> None:
     told: list[str] = []
 
-    class Talk(Silent):
+    class Talk(SilentProgress):
         def say(self, text: str) -> None:
             told.append(text)
 
     scene = Scene()
 
-    def slow(file: LocalFile) -> Answer:
+    def slow(file: LocalFile) -> UploadResponse:
         scene.time.now += file.size / 1000
-        return OK if file.filename == A else answers.understand(500)
+        return OK if file.filename == A else answers.classify_response(500)
 
-    scene.post = slow  # type: ignore[method-assign]
-    first = IndexState(file=local(A, 1000), state=FileState.ABSENT)
-    second = IndexState(file=local(SDIST, 300_000), state=FileState.ABSENT)
+    scene.upload = slow  # type: ignore[method-assign]
+    first = IndexComparison(file=local(A, 1000), result=FileComparison.ABSENT)
+    second = IndexComparison(file=local(SDIST, 300_000), result=FileComparison.ABSENT)
     results = upload_all(
         [first, second],
         scene,
@@ -649,10 +658,10 @@ def test_a_file_for_which_the_line_is_too_slow_is_told_before_and_after() -> Non
 
 
 def test_how_many_streams_a_line_carries() -> None:
-    pace = Pace(8)
-    assert pace.streams(1) == 1, "nothing was measured yet"
-    assert (pace.needs(10**12), pace.too_long(10**12)) == (0.0, False)
-    pace.measured(1_000_000, 1.0, 1)
+    pace = ConcurrencyController(8)
+    assert pace.limit(1) == 1, "nothing was measured yet"
+    assert (pace.estimated_seconds(10**12), pace.exceeds_server_limit(10**12)) == (0.0, False)
+    pace.record_success(1_000_000, 1.0, 1)
     # 120 s are planned with: 120 MB in all.
     for largest, streams in (
         (120_000_000, 1),
@@ -662,35 +671,35 @@ def test_how_many_streams_a_line_carries() -> None:
         (1, 8),
         (0, 8),
     ):
-        assert pace.streams(largest) == streams, largest
-    assert pace.streams(10**12) == 1
-    assert pace.needs(3_000_000) == 3.0
-    assert (pace.too_long(240_000_000), pace.too_long(240_000_001)) == (False, True)
+        assert pace.limit(largest) == streams, largest
+    assert pace.limit(10**12) == 1
+    assert pace.estimated_seconds(3_000_000) == 3.0
+    assert (pace.exceeds_server_limit(240_000_000), pace.exceeds_server_limit(240_000_001)) == (False, True)
 
 
 def test_what_a_file_says_about_the_line() -> None:
-    pace = Pace(8)
-    pace.measured(1000, 2.0, 2)
-    assert pace.needs(1000) == 1.0
-    pace.measured(100, 0.9, 1)
-    assert pace.needs(1000) == 1.0, "a short post was mostly waiting"
-    pace.measured(100, 1.0, 1)
-    assert pace.needs(1000) == 10.0, "a long one counts, though it was slower"
-    pace.measured(1000, 0.5, 1)
-    assert pace.needs(1000) == 0.5, "a short one counts if it was faster"
-    pace.measured(1000, 0.0, 1)
-    assert pace.needs(1_000_000) == 1.0, "a post that took no time is one of a millisecond"
+    pace = ConcurrencyController(8)
+    pace.record_success(1000, 2.0, 2)
+    assert pace.estimated_seconds(1000) == 1.0
+    pace.record_success(100, 0.9, 1)
+    assert pace.estimated_seconds(1000) == 1.0, "a short post was mostly waiting"
+    pace.record_success(100, 1.0, 1)
+    assert pace.estimated_seconds(1000) == 10.0, "a long one counts, though it was slower"
+    pace.record_success(1000, 0.5, 1)
+    assert pace.estimated_seconds(1000) == 0.5, "a short one counts if it was faster"
+    pace.record_success(1000, 0.0, 1)
+    assert pace.estimated_seconds(1_000_000) == 1.0, "a post that took no time is one of a millisecond"
 
 
 def test_fewer_streams_after_a_failure() -> None:
-    pace = Pace(0)
-    pace.measured(1000, 0.0, 1)
-    assert pace.streams(1) == 1
-    pace = Pace(8)
-    pace.measured(10**9, 1.0, 1)
+    pace = ConcurrencyController(0)
+    pace.record_success(1000, 0.0, 1)
+    assert pace.limit(1) == 1
+    pace = ConcurrencyController(8)
+    pace.record_success(10**9, 1.0, 1)
     for failed_with, left in ((8, 4), (8, 4), (5, 2), (3, 1), (1, 1)):
-        pace.troubled(failed_with)
-        assert pace.streams(1) == left
+        pace.record_failure(failed_with)
+        assert pace.limit(1) == left
 
 
 # --- what it adds up to ----------------------------------------------------------------------------
@@ -702,10 +711,10 @@ def test_the_second_of_three_is_refused() -> None:
     assert outcomes(results) == [
         (B, UploadOutcome.UPLOADED, 1),
         (C, UploadOutcome.REJECTED, 1),
-        (A, UploadOutcome.NOT_TRIED, 0),
-        (SDIST, UploadOutcome.NOT_TRIED, 0),
+        (A, UploadOutcome.NOT_ATTEMPTED, 0),
+        (SDIST, UploadOutcome.NOT_ATTEMPTED, 0),
     ]
-    ended = verdict(results)
+    ended = upload_error(results)
     assert isinstance(ended, PartialError)
     reason = (
         f"{C}: the index does not accept the file's metadata (status 400); the index said: "
@@ -730,7 +739,7 @@ def test_keep_going_tries_the_others() -> None:
 
 
 def test_keep_going_goes_on_after_a_conflict() -> None:
-    other = IndexState(file=local(B), state=FileState.DIFFERENT)
+    other = IndexComparison(file=local(B), result=FileComparison.DIFFERENT)
     results = Scene().run(A, states=[other], keep_going=True)
     assert outcomes(results) == [(B, UploadOutcome.REJECTED, 0), (A, UploadOutcome.UPLOADED, 1)]
 
@@ -739,13 +748,13 @@ def test_what_is_wrong_on_this_side_is_a_result_too() -> None:
     scene = Scene(**{A: [FileError("changed", hint="look")]})
     results = scene.run(A)
     assert outcomes(results) == [(A, UploadOutcome.REJECTED, 0)]
-    assert isinstance(verdict(results), FileError)
+    assert isinstance(upload_error(results), FileError)
 
 
 def test_a_network_that_fails_in_the_middle_needs_only_the_same_command() -> None:
     scene = Scene(**{A: [BUSY] * 6})
-    there = IndexState(file=local(B), state=FileState.SAME)
-    ended = verdict(scene.run(A, states=[there]))
+    there = IndexComparison(file=local(B), result=FileComparison.SAME)
+    ended = upload_error(scene.run(A, states=[there]))
     assert isinstance(ended, PartialError)
     assert ended.hint == PartialError.default_hint
     assert ended.details[0] == f"in: {B}"
@@ -754,14 +763,14 @@ def test_a_network_that_fails_in_the_middle_needs_only_the_same_command() -> Non
 def test_an_unknown_outcome_is_listed_as_such() -> None:
     scene = Scene(**{A: [LOST]})
     scene.listed[A] = [NetworkError("down")]
-    ended = verdict(scene.run(A, states=[IndexState(file=local(B), state=FileState.SAME)]))
+    ended = upload_error(scene.run(A, states=[IndexComparison(file=local(B), result=FileComparison.SAME)]))
     assert ended is not None
     assert ended.details[1].startswith(f"unknown: {A}: the connection broke")
 
 
 def test_the_worst_of_several_is_told_with_the_others() -> None:
-    scene = Scene(**{A: [answers.understand(404)], B: [BAD], C: [answers.understand(401)]})
-    ended = verdict(scene.run(A, B, C, keep_going=True))
+    scene = Scene(**{A: [answers.classify_response(404)], B: [BAD], C: [answers.classify_response(401)]})
+    ended = upload_error(scene.run(A, B, C, keep_going=True))
     assert isinstance(ended, CredentialsError)
     assert len(ended.details) == 2
-    assert isinstance(verdict(Scene(**{A: [answers.understand(404)]}).run(A)), UsageError)
+    assert isinstance(upload_error(Scene(**{A: [answers.classify_response(404)]}).run(A)), UsageError)

@@ -25,14 +25,14 @@ from wheel_uploader.progress import lines, work
 
 def in_a_log(verbose: int = 0, *, quiet: bool = False) -> tuple[io.StringIO, progress.Progress]:
     stream = io.StringIO()
-    return stream, progress.make(stream, verbose=verbose, quiet=quiet)
+    return stream, progress.make_progress(stream, verbose=verbose, quiet=quiet)
 
 
 def test_a_log_gets_a_line_for_each_stage_and_for_each_file_that_is_uploaded() -> None:
     stream, shown = in_a_log()
-    with shown.total("download", files=3, size=None):
+    with shown.stage("download", files=3, size=None):
         with shown.file("dipy-1.11.0-py3-none-any.whl", size=1_200_000) as bar:
-            bar.expect(1_200_000)
+            bar.set_total(1_200_000)
             bar.advance(1_000_000)
             bar.advance(-1_000_000)
             bar.advance(1_200_000)
@@ -40,13 +40,13 @@ def test_a_log_gets_a_line_for_each_stage_and_for_each_file_that_is_uploaded() -
             bar.advance(5)
         with shown.file("unchanged-1.0-py3-none-any.whl", size=5):
             pass
-    with shown.total("check", files=1, size=5), shown.during("nothing a log needs", seconds=5):
+    with shown.stage("check", files=1, size=5), shown.waiting("nothing a log needs", seconds=5):
         pass
-    with shown.total("upload", files=2, size=14):
+    with shown.stage("upload", files=2, size=14):
         for name in ("a.whl", "b.whl"):
             with shown.file(name, size=7) as bar:
                 bar.advance(7)
-    with shown.total("upload", files=1, size=7), shown.file("c.whl", size=7) as bar:
+    with shown.stage("upload", files=1, size=7), shown.file("c.whl", size=7) as bar:
         bar.advance(7)
     assert stream.getvalue().splitlines() == [
         "downloaded 2 files, 1.2 MB, in 0 s",
@@ -59,15 +59,15 @@ def test_a_log_gets_a_line_for_each_stage_and_for_each_file_that_is_uploaded() -
 
 def test_very_verbose_logs_name_every_file() -> None:
     stream, shown = in_a_log(2)
-    with shown.total("queue", files=1, size=7), shown.file("x", size=7) as bar:
+    with shown.stage("queue", files=1, size=7), shown.file("x", size=7) as bar:
         bar.advance(7)
     assert stream.getvalue().splitlines() == ["queued x (7 B)", "queued 1 file, 7 B, in 0 s"]
 
 
 def test_a_log_hears_now_and_then_how_far_a_long_stage_is() -> None:
     stream = io.StringIO()
-    shown = lines.Lines(stream, verbose=0, every=0.02)
-    with shown.total("download", files=2, size=2_000_000), shown.file("x.whl", size=1_000_000) as bar:
+    shown = lines.PlainProgress(stream, verbose=0, interval=0.02)
+    with shown.stage("download", files=2, size=2_000_000), shown.file("x.whl", size=1_000_000) as bar:
         until(lambda: "download: 0 of 2 files, 0 B of 2.0 MB, 0 B/s\n" in stream.getvalue())
         bar.advance(500_000)
         until(lambda: re.search(r"0 of 2 files, 500.0 kB of 2.0 MB, .*/s, \d+ \w+ left", stream.getvalue()))
@@ -79,9 +79,9 @@ def test_a_log_hears_now_and_then_how_far_a_long_stage_is() -> None:
 
 def test_a_log_hears_of_many_steps_every_now_and_then() -> None:
     stream = io.StringIO()
-    shown = lines.Lines(stream, verbose=0, every=0.02)
-    with shown.steps("asking pip", count=70) as bar:
-        bar.expect(77)
+    shown = lines.PlainProgress(stream, verbose=0, interval=0.02)
+    with shown.counter("asking pip", count=70) as bar:
+        bar.set_total(77)
         bar.advance(20)
         until(lambda: re.search(r"(?m)^asking pip: 20 of 77(, \d+ \w+ left)?$", stream.getvalue()))
 
@@ -106,66 +106,67 @@ def until(seen: Callable[[], object]) -> None:
 def test_how_far_a_stage_is_and_how_much_longer(
     size: int | None, sizes: tuple[int | None, ...], share: float, left: float | None
 ) -> None:
-    stage = work.Work("download", 4, size, 100.0)
-    assert (stage.speed, stage.left()) == (0.0, None)
-    stage.flying = [
-        work.Flight(f"{number}.whl", each, stage, threading.RLock()) for number, each in enumerate(sizes)
+    stage = work.StageProgress("download", 4, size, 100.0)
+    assert (stage.speed, stage.seconds_left()) == (0.0, None)
+    stage.active_files = [
+        work.FileProgress(f"{number}.whl", each, stage, threading.RLock())
+        for number, each in enumerate(sizes)
     ]
-    stage.flying[0].advance(250)
+    stage.active_files[0].advance(250)
     for now in range(101, 102):
-        stage.sample(float(now))
-    assert stage.share == pytest.approx(share)
-    assert stage.left() == (None if left is None else pytest.approx(left))
+        stage.record_sample(float(now))
+    assert stage.fraction_done == pytest.approx(share)
+    assert stage.seconds_left() == (None if left is None else pytest.approx(left))
 
 
 def test_the_speed_is_that_of_late() -> None:
-    stage = work.Work("download", 1, 10_000, 0.0)
-    flight = work.Flight("x.whl", 10_000, stage, threading.RLock())
+    stage = work.StageProgress("download", 1, 10_000, 0.0)
+    flight = work.FileProgress("x.whl", 10_000, stage, threading.RLock())
     for second in range(1, 31):
         flight.advance(100 if second <= 10 else 10)
-        stage.sample(float(second))
+        stage.record_sample(float(second))
     assert stage.speed == pytest.approx(10)
     # It stands still, and says so.
     for second in range(31, 50):
-        stage.sample(float(second))
-    assert (stage.speed, stage.left()) == (0.0, None)
+        stage.record_sample(float(second))
+    assert (stage.speed, stage.seconds_left()) == (0.0, None)
 
 
 def test_checks_are_counted_by_whole_files() -> None:
-    stage = work.Work("check", 2, 20, 0.0)
-    flight = work.Flight("x.whl", 10, stage, threading.RLock())
+    stage = work.StageProgress("check", 2, 20, 0.0)
+    flight = work.FileProgress("x.whl", 10, stage, threading.RLock())
     flight.advance(10)
-    assert (stage.bytes, flight.share) == (0, 1.0)
-    stage.finish(flight)
-    assert (stage.bytes, stage.finished, stage.share) == (10, 1, 0.5)
+    assert (stage.bytes_done, flight.fraction_done) == (0, 1.0)
+    stage.finish_file(flight)
+    assert (stage.bytes_done, stage.files_done, stage.fraction_done) == (10, 1, 0.5)
     for _ in range(3):
-        stage.finish(flight)
-    assert (stage.files, stage.share) == (4, 1.0)
-    assert work.Work("attest", 0, None, 0.0).share is None
+        stage.finish_file(flight)
+    assert (stage.file_count, stage.fraction_done) == (4, 1.0)
+    assert work.StageProgress("attest", 0, None, 0.0).fraction_done is None
 
 
 def test_details_are_for_those_who_ask() -> None:
     for verbose, heard in ((0, ["seen"]), (1, ["seen", "more"]), (2, ["seen", "more"])):
         stream, shown = in_a_log(verbose)
-        shown.say("seen")
-        shown.detail("more")
+        shown.info("seen")
+        shown.debug("more")
         assert stream.getvalue().splitlines() == heard
 
 
 def test_quiet_is_quiet() -> None:
     stream, shown = in_a_log(2, quiet=True)
-    shown.say("seen")
-    shown.detail("more")
-    with shown.total("download", files=1, size=1), shown.file("x", size=1) as bar:
+    shown.info("seen")
+    shown.debug("more")
+    with shown.stage("download", files=1, size=1), shown.file("x", size=1) as bar:
         bar.advance(1)
     assert stream.getvalue() == ""
 
 
 def test_what_came_from_outside_is_harmless() -> None:
     stream, shown = in_a_log(1)
-    shown.say("a\x1b[31mred\r\n::error::boo")
-    shown.detail("https://user:secret@example.com/")
-    with shown.total("upload", files=1, size=1), shown.file("x\u202e.whl", size=1) as bar:
+    shown.info("a\x1b[31mred\r\n::error::boo")
+    shown.debug("https://user:secret@example.com/")
+    with shown.stage("upload", files=1, size=1), shown.file("x\u202e.whl", size=1) as bar:
         bar.advance(1)
     text = stream.getvalue()
     assert len(text.splitlines()) == 3
@@ -178,7 +179,7 @@ def test_lines_of_many_threads_stay_whole() -> None:
 
     def talk(number: int) -> None:
         for _ in range(50):
-            shown.say(f"line of {number}")
+            shown.info(f"line of {number}")
 
     threads = [threading.Thread(target=talk, args=(number,)) for number in range(8)]
     for thread in threads:
@@ -260,7 +261,7 @@ def screen(text: str) -> list[str]:
 
 
 def test_a_terminal_gets_bars_and_is_clean_afterwards(terminal: Terminal) -> None:
-    shown = progress.make(terminal.stream, verbose=1)
+    shown = progress.make_progress(terminal.stream, verbose=1)
     names = [f"dipy-1.11.0-cp3{minor}-cp3{minor}-manylinux_2_17_x86_64.whl" for minor in range(10, 14)]
     half = threading.Barrier(5)
 
@@ -271,7 +272,7 @@ def test_a_terminal_gets_bars_and_is_clean_afterwards(terminal: Terminal) -> Non
             half.wait(60)
             half.wait(60)
             bar.advance(750_000)
-            shown.detail(f"{name}: verified")
+            shown.debug(f"{name}: verified")
 
     threads = [threading.Thread(target=fetch, args=(name,)) for name in names]
 
@@ -280,20 +281,20 @@ def test_a_terminal_gets_bars_and_is_clean_afterwards(terminal: Terminal) -> Non
         for thread in threads:
             thread.join()
 
-    with shown.total("download", files=4, size=4_000_000), contextlib.ExitStack() as always:
+    with shown.stage("download", files=4, size=4_000_000), contextlib.ExitStack() as always:
         for thread in threads:
             thread.start()
         always.callback(end)
         half.wait(60)
         until(lambda: "cp313-manylinux_2_17_x86_64 25%" in terminal.text)
-        shown.say("talk in between")
+        shown.info("talk in between")
         # In the middle of it all, a whole picture: the cursor is at its first line.
         until(lambda: "talk" in screen(terminal.text)[0] and len(screen(terminal.text)) >= 3)
         seen = screen(terminal.text)
         half.wait(60)
         for thread in threads:
             thread.join()
-    shown.say("the end")
+    shown.info("the end")
     text = terminal.close()
     assert seen[0] == "talk in between"
     assert re.fullmatch(r"download 0/4  25% \|.+\| 1.0 MB/4.0 MB(  .*/s  \d+:\d\d left)?", seen[1])
@@ -308,21 +309,21 @@ def test_a_terminal_gets_bars_and_is_clean_afterwards(terminal: Terminal) -> Non
 
 
 def test_steps_are_a_bar_that_lines_go_above(terminal: Terminal) -> None:
-    shown = progress.make(terminal.stream, verbose=1)
-    with shown.steps("asking pip", count=3) as bar:
+    shown = progress.make_progress(terminal.stream, verbose=1)
+    with shown.counter("asking pip", count=3) as bar:
         for number in range(3):
             bar.advance(1)
             until(lambda: f"asking pip {number + 1}/3" in terminal.text)  # noqa: B023
-            shown.detail(f"answer {number}")
-    shown.say("the end")
+            shown.debug(f"answer {number}")
+    shown.info("the end")
     text = terminal.close()
     assert " B" not in text
     assert screen(text) == ["answer 0", "answer 1", "answer 2", "the end"]
 
 
 def test_an_attempt_that_starts_again_takes_its_bytes_back(terminal: Terminal) -> None:
-    shown = progress.make(terminal.stream, verbose=0)
-    with shown.total("download", files=1, size=100):
+    shown = progress.make_progress(terminal.stream, verbose=0)
+    with shown.stage("download", files=1, size=100):
         with contextlib.suppress(OSError), shown.file("failed.whl", size=60) as bar:
             bar.advance(60)
             bar.advance(-60)
@@ -347,14 +348,14 @@ def test_no_line_is_longer_than_the_terminal(terminal: Terminal, columns: int) -
     names = [
         f"numpy-2.3.4-cp3{n}-cp3{n}t-manylinux_2_27_aarch64.manylinux_2_28_aarch64.whl" for n in range(10, 40)
     ]
-    shown = progress.make(terminal.stream, verbose=0)
+    shown = progress.make_progress(terminal.stream, verbose=0)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(shown.total("download", files=30, size=30_000))
+        stack.enter_context(shown.stage("download", files=30, size=30_000))
         for name in names:
             stack.enter_context(shown.file(name, size=1000)).advance(10)
         until(lambda: "more" in terminal.text or columns == 20)
         until(lambda: terminal.text.count("\x1b[J") > 2)
-    with shown.during("w\u00e4hrend \u7b49\u5f85 " * 40):
+    with shown.waiting("w\u00e4hrend \u7b49\u5f85 " * 40):
         until(lambda: "w\u00e4hrend" in terminal.text)
     # Lines that stay may wrap.
     text = re.sub(r"downloaded .*\n", "", terminal.close())
@@ -364,8 +365,8 @@ def test_no_line_is_longer_than_the_terminal(terminal: Terminal, columns: int) -
 
 
 def test_a_terminal_that_gets_narrower_keeps_no_remains(terminal: Terminal) -> None:
-    shown = progress.make(terminal.stream, verbose=0)
-    with shown.total("download", files=2, size=200), shown.file("a.whl", size=100) as bar:
+    shown = progress.make_progress(terminal.stream, verbose=0)
+    with shown.stage("download", files=2, size=200), shown.file("a.whl", size=100) as bar:
         bar.advance(50)
         until(lambda: "50%" in terminal.text)
         terminal.resize(40)
@@ -376,20 +377,20 @@ def test_a_terminal_that_gets_narrower_keeps_no_remains(terminal: Terminal) -> N
 
 
 def test_what_is_waited_for_counts_down(terminal: Terminal) -> None:
-    shown = progress.make(terminal.stream, verbose=0)
-    with shown.during("list: reading\x1b[31m"), shown.during("waiting for cp313-win_amd64", seconds=600):
+    shown = progress.make_progress(terminal.stream, verbose=0)
+    with shown.waiting("list: reading\x1b[31m"), shown.waiting("waiting for cp313-win_amd64", seconds=600):
         until(lambda: re.search(r"(9:\d\d|10:00) left  waiting for cp313-win_amd64", terminal.text))
-    with shown.during("list: reading"):
+    with shown.waiting("list: reading"):
         until(lambda: re.search(r"0:\d\d  list: reading", terminal.text))
-        shown.say("talk")
+        shown.info("talk")
     text = terminal.close()
     assert screen(text) == ["talk"]
     assert "\x1b[31m" not in text
 
 
 def test_nothing_is_drawn_by_itself_while_a_passphrase_may_be_asked_for(terminal: Terminal) -> None:
-    shown = progress.make(terminal.stream, verbose=0)
-    with shown.total("sign", files=2, size=20):
+    shown = progress.make_progress(terminal.stream, verbose=0)
+    with shown.stage("sign", files=2, size=20):
         with shown.file("a.whl", size=10) as bar:
             time.sleep(0.5)
             bar.advance(10)
@@ -401,8 +402,8 @@ def test_nothing_is_drawn_by_itself_while_a_passphrase_may_be_asked_for(terminal
 
 def test_bars_have_colour_only_when_it_is_wanted(terminal: Terminal) -> None:
     for color in (False, True):
-        shown = progress.make(terminal.stream, verbose=0, color=color)
-        with shown.total("download", files=1, size=10), shown.file("a.whl", size=10) as bar:
+        shown = progress.make_progress(terminal.stream, verbose=0, color=color)
+        with shown.stage("download", files=1, size=10), shown.file("a.whl", size=10) as bar:
             bar.advance(5)
             mark = len(terminal.text)
             until(lambda: "  a 50%" in terminal.text[mark:])  # noqa: B023
@@ -411,18 +412,18 @@ def test_bars_have_colour_only_when_it_is_wanted(terminal: Terminal) -> None:
 
 
 def test_an_end_at_once_leaves_a_clean_screen(terminal: Terminal) -> None:
-    shown = progress.make(terminal.stream, verbose=0)
-    with shown.during("waiting", seconds=60):
+    shown = progress.make_progress(terminal.stream, verbose=0)
+    with shown.waiting("waiting", seconds=60):
         until(lambda: "waiting" in terminal.text)
-        shown.leave()
+        shown.clear_display()
         until(lambda: not screen(terminal.text))
     terminal.close()
 
 
 def test_a_dumb_terminal_gets_lines(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "dumb")
-    shown = progress.make(terminal.stream, verbose=0)
-    with shown.total("upload", files=1, size=1), shown.file("x.whl", size=1) as bar:
+    shown = progress.make_progress(terminal.stream, verbose=0)
+    with shown.stage("upload", files=1, size=1), shown.file("x.whl", size=1) as bar:
         bar.advance(1)
     assert terminal.close() == "uploaded x.whl (1 B)\r\n"
 
@@ -438,12 +439,12 @@ def test_no_bar_is_loaded_before_one_is_drawn() -> None:
 
 
 def test_silence(capfd: pytest.CaptureFixture[str]) -> None:
-    shown = progress.Silent()
-    shown.say("x")
-    shown.detail("x")
-    with shown.steps("x", count=1), shown.during("x"):
-        shown.leave()
-    with shown.total("download", files=1, size=1), shown.file("x", size=1) as bar:
-        bar.expect(1)
+    shown = progress.SilentProgress()
+    shown.info("x")
+    shown.debug("x")
+    with shown.counter("x", count=1), shown.waiting("x"):
+        shown.clear_display()
+    with shown.stage("download", files=1, size=1), shown.file("x", size=1) as bar:
+        bar.set_total(1)
         bar.advance(1)
     assert capfd.readouterr() == ("", "")

@@ -14,30 +14,30 @@ import pytest
 from tests import indexes, wheels
 from tests.person import Person
 from wheel_uploader import names, pip
-from wheel_uploader.child_environment import Kind, environment
+from wheel_uploader.child_environment import ChildKind, build_environment
 from wheel_uploader.errors import NetworkError, UsageError
-from wheel_uploader.models import Installable, InstallKind, Options, Report, Stage, WheelName
+from wheel_uploader.models import InstallKind, InstallOutcome, Options, Report, Stage, WheelName
 from wheel_uploader.rehearsal import asking, machines
-from wheel_uploader.rehearsal.machines import Machine, Python
+from wheel_uploader.rehearsal.machines import TargetPlatform, TargetPython
 from wheel_uploader.report import ending
 from wheel_uploader.report import rehearsal as table
 
 
 def wheel(tag: str, version: str = "1.11.0", build: str = "") -> WheelName:
-    name = names.parse(wheels.wheel_filename("dipy", version, tag, build))
+    name = names.parse_filename(wheels.wheel_filename("dipy", version, tag, build))
     assert isinstance(name, WheelName)
     return name
 
 
 def asked(*tags: str) -> list[str]:
-    return [str(machine) for machine in machines.machines(map(wheel, tags))]
+    return [str(machine) for machine in machines.target_platforms(map(wheel, tags))]
 
 
 def pythons(*tags: str) -> list[str]:
-    return [str(python) for python in machines.pythons(map(wheel, tags))]
+    return [str(python) for python in machines.target_pythons(map(wheel, tags))]
 
 
-CP313 = Python(implementation="cp", version=(3, 13), abi="cp313")
+CP313 = TargetPython(implementation="cp", version=(3, 13), abi="cp313")
 
 
 # --- whom to ask for -------------------------------------------------------------------------------
@@ -58,7 +58,7 @@ def test_an_open_end_reaches_to_the_newest_python() -> None:
 
 
 def test_nobody_is_asked_for_without_wheels() -> None:
-    assert machines.pythons([names.parse("dipy-1.11.0.tar.gz")]) == ()
+    assert machines.target_pythons([names.parse_filename("dipy-1.11.0.tar.gz")]) == ()
 
 
 def test_machines_as_old_as_promised_and_the_newest() -> None:
@@ -95,20 +95,20 @@ def test_nobody_asks_pip_for_a_browser() -> None:
 
 def test_the_best_wheel_is_that_of_the_newest_platform_then_of_the_highest_build() -> None:
     old, new = wheel("cp313-cp313-macosx_11_0_arm64"), wheel("cp313-cp313-macosx_15_0_arm64")
-    assert machines.best([old, new], CP313, machines.macos((26, 0), "arm64")) == new
-    assert machines.best([old, new], CP313, machines.macos((14, 0), "arm64")) == old
-    assert machines.best([new], CP313, machines.macos((14, 0), "arm64")) is None
+    assert machines.best_match([old, new], CP313, machines.macos_platform((26, 0), "arm64")) == new
+    assert machines.best_match([old, new], CP313, machines.macos_platform((14, 0), "arm64")) == old
+    assert machines.best_match([new], CP313, machines.macos_platform((14, 0), "arm64")) is None
     ninth, tenth = wheel("cp313-cp313-win32", build="9a"), wheel("cp313-cp313-win32", build="10")
-    (windows,) = machines.machines([ninth])
-    assert machines.best([ninth, tenth], CP313, windows) == tenth
-    assert machines.best([wheel("cp313-cp313-win32"), ninth], CP313, windows) == ninth
+    (windows,) = machines.target_platforms([ninth])
+    assert machines.best_match([ninth, tenth], CP313, windows) == tenth
+    assert machines.best_match([wheel("cp313-cp313-win32"), ninth], CP313, windows) == ninth
 
 
 @pytest.mark.parametrize(
     ("requires", "builds"), [("", True), (">=3.13", True), (">=3.14", False), ("nonsense", True)]
 )
 def test_an_sdist_is_built_where_it_may_be(requires: str, builds: bool) -> None:
-    sdist = names.parse("dipy-1.11.0.tar.gz")
+    sdist = names.parse_filename("dipy-1.11.0.tar.gz")
     assert machines.builds_from_source([sdist], CP313, requires) is builds
     assert machines.builds_from_source([wheel("py3-none-any")], CP313, requires) is False
 
@@ -126,28 +126,28 @@ def test_pip_and_the_names_agree(tmp_path: Path) -> None:
     for tag in TAGS:
         wheels.make_wheel(tmp_path / "index", tag=tag)
     with indexes.pypiserver(tmp_path / "index") as url:
-        every = list(itertools.product(machines.pythons(here), machines.machines(here)))
+        every = list(itertools.product(machines.target_pythons(here), machines.target_platforms(here)))
         # Each wheel is taken somewhere, and somebody gets none: a sample would do, and this is one.
-        sample = [pair for pair in every if machines.best(here, *pair)][::3] + every[::9]
+        sample = [pair for pair in every if machines.best_match(here, *pair)][::3] + every[::9]
         for python, machine in sample:
-            expected = machines.best(here, python, machine)
-            taken = asking.choice(f"{url}simple/", "dipy==1.11.0", python, machine, tmp_path)
+            expected = machines.best_match(here, python, machine)
+            taken = asking.resolve_with_pip(f"{url}simple/", "dipy==1.11.0", python, machine, tmp_path)
             assert taken == (expected.filename if expected else ""), f"{python} on {machine}"
 
 
 def test_what_pip_cannot_say(tmp_path: Path) -> None:
-    nowhere = Machine(family="Windows x86_64", age="", platforms=("win_amd64",))
+    nowhere = TargetPlatform(family="Windows x86_64", version_label="", platform_tags=("win_amd64",))
     with indexes.pypiserver(tmp_path / "index") as url:
         (tmp_path / "index" / wheels.wheel_filename("dipy", "1.11.0")).write_bytes(b"not a wheel")
         with pytest.raises(NetworkError, match="pip could not resolve for cp313 on Windows x86_64"):
-            asking.choice(f"{url}simple/", "dipy==1.11.0", CP313, nowhere, tmp_path)
+            asking.resolve_with_pip(f"{url}simple/", "dipy==1.11.0", CP313, nowhere, tmp_path)
 
 
 def test_pip_gets_no_credentials_and_is_not_sent_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("TWINE_PASSWORD", "PIP_INDEX_URL", "HTTPS_PROXY", "GITHUB_TOKEN", "MY_SECRET", "PYTHONPATH"):
         monkeypatch.setenv(name, "x")
     monkeypatch.setenv("LANG", "C")
-    given = environment(Kind.OFFLINE)
+    given = build_environment(ChildKind.PIP_LOCAL_INDEX)
     assert given["LANG"] == "C"
     assert "x" not in given.values()
 
@@ -155,9 +155,9 @@ def test_pip_gets_no_credentials_and_is_not_sent_elsewhere(monkeypatch: pytest.M
 def test_without_pip_it_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("wheel_uploader.pip._version", lambda: "")
     with pytest.raises(UsageError, match="a rehearsal needs pip") as caught:
-        pip.require("a rehearsal")
+        pip.require_pip("a rehearsal")
     assert "wheel-uploader[rehearse]" in str(caught.value.hint)
-    assert not pip.runs_on("3.13.0")
+    assert not pip.pip_supports("3.13.0")
 
 
 # --- the table -------------------------------------------------------------------------------------
@@ -165,8 +165,8 @@ def test_without_pip_it_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None
 
 def answered(*answers: tuple[str, str, InstallKind, InstallKind | None]) -> Report:
     report = Report(Options(project="dipy", version="1.11.0", urls=("x",)))
-    report.rehearsal = tuple(
-        Installable(python=python, machine=machine, kind=kind, before=before)
+    report.install_outcomes = tuple(
+        InstallOutcome(python=python, platform_label=machine, kind=kind, previous_kind=before)
         for python, machine, kind, before in answers
     )
     return report
@@ -175,7 +175,7 @@ def answered(*answers: tuple[str, str, InstallKind, InstallKind | None]) -> Repo
 def test_the_table_says_what_got_worse_and_what_is_new() -> None:
     wheel_, source, nothing = InstallKind
     text = list(
-        table.lines(
+        table.format_rehearsal(
             answered(
                 ("cp313", "Linux x86_64 glibc 2.28", wheel_, wheel_),
                 ("cp314", "Linux x86_64 glibc 2.28", wheel_, source),
@@ -202,9 +202,9 @@ def test_the_table_says_what_got_worse_and_what_is_new() -> None:
 
 def test_the_end_of_a_rehearsal_says_that_it_was_one() -> None:
     report = answered(("cp313", "Windows arm64", InstallKind.WHEEL, None))
-    report.reached = Stage.CHECK
-    end = ending.of(report, [])
-    assert (end.headline, end.sentence) == (
+    report.last_stage = Stage.CHECK
+    end = ending.build_outcome(report, [])
+    assert (end.headline, end.message) == (
         "Rehearsed",
         "pip found a wheel for 1 of 1 environment; nothing was uploaded.",
     )
@@ -212,7 +212,7 @@ def test_the_end_of_a_rehearsal_says_that_it_was_one() -> None:
 
 def test_the_table_fits_the_screen_however_many_pythons_there_are() -> None:
     answers = [(f"cp3{minor}", "Linux x86_64 glibc 2.28", InstallKind.SOURCE, None) for minor in range(40)]
-    text = list(table.lines(answered(*answers)))
+    text = list(table.format_rehearsal(answered(*answers)))
     assert max(map(len, text)) <= 80
     assert sum(line.count("source") for line in text if line.startswith("  Linux")) == 40
 

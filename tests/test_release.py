@@ -9,7 +9,7 @@ import pytest
 
 from wheel_uploader import release
 from wheel_uploader.errors import FileError, NothingFoundError, UsageError
-from wheel_uploader.models import Attestations, Options, RemoteFile, Stage
+from wheel_uploader.models import AttestationPolicy, Options, RemoteFile, Stage
 
 
 def listed(*filenames: str, source: str = "http://127.0.0.1/", **facts: object) -> list[RemoteFile]:
@@ -28,7 +28,7 @@ def no_digest(file: RemoteFile) -> str:
 
 
 def chosen(files: list[RemoteFile], options: Options) -> list[str]:
-    return [name.filename for name, _ in release.choose(files, options, no_digest).files]
+    return [name.filename for name, _ in release.select_release(files, options, no_digest).files]
 
 
 def test_latest_is_the_newest_final_release() -> None:
@@ -137,26 +137,26 @@ def test_two_spellings_of_one_file_stop_the_run(other: str) -> None:
 
 def test_local_copies_are_compared_by_their_bytes(tmp_path: Path) -> None:
     files = [RemoteFile(filename=NAME, url=(tmp_path / place).as_uri(), source=place) for place in ("a", "b")]
-    assert len(release.choose(files, asked(), lambda file: "same").files) == 1
+    assert len(release.select_release(files, asked(), lambda file: "same").files) == 1
     with pytest.raises(FileError, match="release/clash"):
-        release.choose(files, asked(), lambda file: file.url)
+        release.select_release(files, asked(), lambda file: file.url)
 
 
 @pytest.mark.parametrize(
     ("wanted", "taken", "reasons"),
     [
-        (Attestations.AUTO, [f"{NAME}.publish.attestation"], []),
-        (Attestations.REQUIRE, [f"{NAME}.publish.attestation"], []),
-        (Attestations.NONE, [], ["--attestations none"]),
+        (AttestationPolicy.AUTO, [f"{NAME}.publish.attestation"], []),
+        (AttestationPolicy.REQUIRE, [f"{NAME}.publish.attestation"], []),
+        (AttestationPolicy.NONE, [], ["--attestations none"]),
     ],
 )
 def test_attestations_are_left_out_only_if_the_user_wants_none(
-    wanted: Attestations, taken: list[str], reasons: list[str]
+    wanted: AttestationPolicy, taken: list[str], reasons: list[str]
 ) -> None:
     files = listed(NAME, f"{NAME}.publish.attestation")
-    selection = release.choose(files, asked(attestations=wanted), no_digest)
-    assert [each.filename for each in selection.companions] == taken
-    assert [each.reason for each in selection.refused] == reasons
+    selection = release.select_release(files, asked(attestations=wanted), no_digest)
+    assert [each.filename for each in selection.attestation_files] == taken
+    assert [each.reason for each in selection.excluded_files] == reasons
 
 
 def test_where_nothing_was_found() -> None:
@@ -175,7 +175,12 @@ def test_where_nothing_was_found() -> None:
 
 def test_files_that_cannot_be_downloaded_are_named() -> None:
     files = [
-        RemoteFile(filename=f"dipy-1.{minor}.tar.gz", url=f"{A}x", source=A, refused="its size is negative")
+        RemoteFile(
+            filename=f"dipy-1.{minor}.tar.gz",
+            url=f"{A}x",
+            source=A,
+            unavailable_reason="its size is negative",
+        )
         for minor in range(13)
     ]
     with pytest.raises(NothingFoundError) as caught:
@@ -211,16 +216,16 @@ def test_a_word_to_type_instead(
 ) -> None:
     with pytest.raises(NothingFoundError) as caught:
         chosen(files, options)
-    assert caught.value.instead == instead
+    assert caught.value.suggestion == instead
 
 
 def test_at_most_three_projects_are_proposed_and_the_most_similar_is_first() -> None:
     projects = ["dipyx", "dipy", "numpy", "diapy", "dip", "dippy-tools", "zzz"]
-    assert release.near_projects("dippy", projects) == ["dippy-tools", "dipy", "dipyx"]
-    assert release.near_projects("Dippy", ["dippy"]) == ["dippy"]
+    assert release.suggest_projects("dippy", projects) == ["dippy-tools", "dipy", "dipyx"]
+    assert release.suggest_projects("Dippy", ["dippy"]) == ["dippy"]
     # 2 * 3 / (5 + 5) is just enough.
-    assert release.near_projects("abcde", ["abcxy"]) == ["abcxy"]
-    assert release.near_projects("abcde", ["abxyz"]) == []
+    assert release.suggest_projects("abcde", ["abcxy"]) == ["abcxy"]
+    assert release.suggest_projects("abcde", ["abxyz"]) == []
 
 
 def test_a_bounded_number_of_similar_names_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -233,7 +238,7 @@ def test_a_bounded_number_of_similar_names_is_compared(monkeypatch: pytest.Monke
         return genuine(*arguments)
 
     monkeypatch.setattr(release, "_similarity", likeness)
-    found = release.near_projects("dipy", [*(f"dipy{number:04}" for number in range(1500)), "dipy"])
+    found = release.suggest_projects("dipy", [*(f"dipy{number:04}" for number in range(1500)), "dipy"])
     assert found == ["dipy0000", "dipy0001", "dipy0002"]
     assert compared == 1000
 
@@ -242,14 +247,14 @@ def test_a_bounded_number_of_similar_names_is_compared(monkeypatch: pytest.Monke
 
 
 def unnamed(*filenames: str) -> Options:
-    return release.identified(listed(*filenames), asked(project="", version="", until=Stage.CHECK))
+    return release.infer_release(listed(*filenames), asked(project="", version="", until=Stage.CHECK))
 
 
 def test_the_files_say_what_they_are() -> None:
     found = unnamed("dipy-1.11.0.tar.gz", "Dipy-1.11-py3-none-any.whl", "notes.txt")
     assert (found.project, found.version) == ("dipy", "1.11.0")
     named = asked(version="7")
-    assert release.identified(listed("dipy-1.11.0.tar.gz"), named) is named
+    assert release.infer_release(listed("dipy-1.11.0.tar.gz"), named) is named
 
 
 def test_files_of_several_releases_are_counted() -> None:
@@ -312,7 +317,7 @@ def test_a_local_copy_is_hashed_only_if_its_source_does_not_state_its_sha256(tmp
         asked_for.append(file)
         return "2"
 
-    assert len(release.choose(here + there, asked(), digest).files) == 1
+    assert len(release.select_release(here + there, asked(), digest).files) == 1
     assert asked_for == here
     stated = listed(NAME, source=f"{tmp_path.as_uri()}/", hashes={"sha256": "2"})
-    assert len(release.choose(stated + there, asked(), no_digest).files) == 1
+    assert len(release.select_release(stated + there, asked(), no_digest).files) == 1

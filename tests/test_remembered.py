@@ -21,10 +21,10 @@ from packaging.utils import canonicalize_name
 
 from tests import wheels
 from wheel_uploader import archive, cache_mac, checks, cli, disk, names, remembered, verify
-from wheel_uploader.models import DistName, Finding, Inspection, Profile, Severity, WheelContent
-from wheel_uploader.remembered import JUDGES, LIMIT, Remembered
-from wheel_uploader.verify import Seen
-from wheel_uploader.wheelhouse import HIDDEN, Wheelhouse
+from wheel_uploader.models import CheckProfile, CheckResult, DistName, Finding, Severity, WheelContent
+from wheel_uploader.remembered import FINGERPRINTED, MAX_ENTRY_SIZE, InspectionCache
+from wheel_uploader.verify import InspectionResult
+from wheel_uploader.wheelhouse import HIDDEN_DIRECTORY, Wheelhouse
 
 NAME = wheels.wheel_filename("dipy", "1.11.0")
 #: A note, and a warning only of PyPI's rules; the wheel is whole.
@@ -37,13 +37,13 @@ SHA256 = "00" * 32
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the archives that were read, in order."""
-    real, names_of = archive.read_open, []
+    real, names_of = archive.read_archive_stream, []
 
     def read(file: typing.Any, size: int, name: typing.Any, known: typing.Any = None) -> object:
         names_of.append(name.filename)
         return real(file, size, name, known)
 
-    monkeypatch.setattr(archive, "read_open", read)
+    monkeypatch.setattr(archive, "read_archive_stream", read)
     return names_of
 
 
@@ -61,7 +61,7 @@ def run(*arguments: str, until: str = "check", in_place: bool = False) -> Result
 
 
 def memory() -> Path:
-    return Path("house") / HIDDEN / f"{NAME}.checked.json"
+    return Path("house") / HIDDEN_DIRECTORY / f"{NAME}.checked.json"
 
 
 def told(result: Result) -> dict[str, typing.Any]:
@@ -152,15 +152,18 @@ def test_other_bytes_are_looked_into(staged: Path, opened: list[str]) -> None:
 
 
 def test_the_same_bytes_under_another_name_are_looked_into(tmp_path: Path) -> None:
-    seen = Seen(inspection=Inspection(), whole_by="RECORD")
-    other = names.parse(wheels.wheel_filename("dipy", "1.11.0", "cp312-abi3-any"))
+    seen = InspectionResult(inspection=CheckResult(), integrity_source="RECORD")
+    other = names.parse_filename(wheels.wheel_filename("dipy", "1.11.0", "cp312-abi3-any"))
     with Wheelhouse(tmp_path) as house:
-        memories = Remembered(house, None)
-        memories.keep(names.parse(NAME), SHA256, seen)
-        shutil.copy(tmp_path / HIDDEN / f"{NAME}.checked.json", tmp_path / HIDDEN / f"{other}.checked.json")
-        assert memories.recall(names.parse(NAME), SHA256) == seen
-        assert memories.recall(other, SHA256) is None
-        assert memories.recall(names.parse(NAME), "01" * 32) is None
+        memories = InspectionCache(house, None)
+        memories.put(names.parse_filename(NAME), SHA256, seen)
+        shutil.copy(
+            tmp_path / HIDDEN_DIRECTORY / f"{NAME}.checked.json",
+            tmp_path / HIDDEN_DIRECTORY / f"{other}.checked.json",
+        )
+        assert memories.get(names.parse_filename(NAME), SHA256) == seen
+        assert memories.get(other, SHA256) is None
+        assert memories.get(names.parse_filename(NAME), "01" * 32) is None
 
 
 @pytest.mark.parametrize("what", ["a library", "a library less", "the program", "its data"])
@@ -176,19 +179,19 @@ def test_a_new_version_judges_anew(
             metadata, "version", lambda name: "999" if name == "trove-classifiers" else real(name)
         )
     elif what == "a library less":
-        monkeypatch.setattr(remembered, "JUDGES", (*JUDGES, "nobody-has-this"))
+        monkeypatch.setattr(remembered, "FINGERPRINTED", (*FINGERPRINTED, "nobody-has-this"))
     else:
         copy = tmp_path / "program"
         shutil.copytree(Path(remembered.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
         changed = copy / ("checks/wheel.py" if what == "the program" else "platforms/linux.json")
         changed.write_bytes(changed.read_bytes() + b" ")
         monkeypatch.setattr(remembered, "__file__", str(copy / "remembered.py"))
-    remembered.judges.cache_clear()
+    remembered.fingerprint.cache_clear()
     try:
         run()
         run()
     finally:
-        remembered.judges.cache_clear()
+        remembered.fingerprint.cache_clear()
     assert opened == [NAME, NAME]
 
 
@@ -198,17 +201,17 @@ def test_where_the_program_cannot_be_read_nothing_is_remembered(
     def refuse(_: Path) -> bytes:
         raise PermissionError
 
-    remembered.judges.cache_clear()
+    remembered.fingerprint.cache_clear()
     with monkeypatch.context() as patch:
         patch.setattr(Path, "read_bytes", refuse)
-        assert remembered.judges() == ""
+        assert remembered.fingerprint() == ""
     run()
     assert not memory().exists()
     # Nor is something believed that says it was judged by nobody.
     memory().write_text(json.dumps({"of": [], "profile": "pypi"}))
     memory().chmod(0o600)
     run()
-    remembered.judges.cache_clear()
+    remembered.fingerprint.cache_clear()
     assert opened == [NAME, NAME]
 
 
@@ -225,9 +228,9 @@ def test_every_library_that_judges_is_named() -> None:
                 elif isinstance(node, ast.ImportFrom):
                     imported.add(node.module or "")
     libraries = {name.partition(".")[0] for name in imported} - sys.stdlib_module_names - {"wheel_uploader"}
-    named = {canonicalize_name(name) for name in JUDGES}
+    named = {canonicalize_name(name) for name in FINGERPRINTED}
     assert {canonicalize_name(distributions[library][0]) for library in libraries} <= named
-    assert all(metadata.version(name) for name in JUDGES)
+    assert all(metadata.version(name) for name in FINGERPRINTED)
 
 
 # --- what is not remembered --------------------------------------------------------------------------
@@ -237,37 +240,39 @@ def test_a_verdict_of_a_busy_machine_is_not_kept(tmp_path: Path) -> None:
     def finding(check: str) -> Finding:
         return Finding(check=check, severity=Severity.WARNING, subject=NAME, message="it takes too long")
 
-    name = names.parse(NAME)
-    assert {check.id for check in checks.CHECKS} >= remembered.PASSING
+    name = names.parse_filename(NAME)
+    assert {check.id for check in checks.CHECKS} >= remembered.UNCACHEABLE
     with Wheelhouse(tmp_path) as house:
-        memories = Remembered(house, Profile.PYPI)
-        for check in (*remembered.PASSING, "wheel/tags"):
-            seen = Seen(inspection=Inspection(findings=(finding(check),)), whole_by="RECORD")
-            memories.keep(name, SHA256, seen)
-            assert (memories.recall(name, SHA256) == seen) is (check == "wheel/tags")
-            assert memories.recall(name, SHA256) in {seen, None}
+        memories = InspectionCache(house, CheckProfile.PYPI)
+        for check in (*remembered.UNCACHEABLE, "wheel/tags"):
+            seen = InspectionResult(
+                inspection=CheckResult(findings=(finding(check),)), integrity_source="RECORD"
+            )
+            memories.put(name, SHA256, seen)
+            assert (memories.get(name, SHA256) == seen) is (check == "wheel/tags")
+            assert memories.get(name, SHA256) in {seen, None}
 
 
 def test_what_is_said_of_a_file_is_bounded(tmp_path: Path) -> None:
     finding = Finding(check="a/b", severity=Severity.NOTE, subject=NAME, message="x" * 2000, member="m")
-    seen = Seen(inspection=Inspection(findings=(finding,) * 300), whole_by="RECORD")
+    seen = InspectionResult(inspection=CheckResult(findings=(finding,) * 300), integrity_source="RECORD")
     with Wheelhouse(tmp_path) as house:
-        Remembered(house, None).keep(names.parse(NAME), SHA256, seen)
-        assert Remembered(house, None).recall(names.parse(NAME), SHA256) is None
-    assert not (tmp_path / HIDDEN / f"{NAME}.checked.json").exists()
+        InspectionCache(house, None).put(names.parse_filename(NAME), SHA256, seen)
+        assert InspectionCache(house, None).get(names.parse_filename(NAME), SHA256) is None
+    assert not (tmp_path / HIDDEN_DIRECTORY / f"{NAME}.checked.json").exists()
 
 
 def test_a_disk_without_room_for_it_is_no_reason_to_stop(
     staged: Path, opened: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = disk.Folder.write
+    real = disk.OpenDirectory.write
 
-    def write(folder: disk.Folder, name: str, data: bytes, mode: int, *, sync: bool = True) -> None:
+    def write(folder: disk.OpenDirectory, name: str, data: bytes, mode: int, *, sync: bool = True) -> None:
         if ".checked" in name:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         real(folder, name, data, mode, sync=sync)
 
-    monkeypatch.setattr(disk.Folder, "write", write)
+    monkeypatch.setattr(disk.OpenDirectory, "write", write)
     assert run("--ignore", "metadata/bad-classifier").exit_code == 0
     assert not memory().exists()
 
@@ -296,7 +301,7 @@ def _document(path: Path) -> dict[str, typing.Any]:
 
 def _write(path: Path, document: object) -> None:
     """As the program itself would: what is wrong in it has to be found by reading it."""
-    sealed = cache_mac.seal(path.name, json.dumps(document).encode())
+    sealed = cache_mac.seal_json(path.name, json.dumps(document).encode())
     assert sealed
     path.write_bytes(sealed)
 
@@ -311,14 +316,16 @@ def _forge(path: Path) -> None:
 
 
 def _of_another_file(path: Path) -> None:
-    sealed = cache_mac.seal("other-1.0-py3-none-any.whl.checked.json", json.dumps(_document(path)).encode())
+    sealed = cache_mac.seal_json(
+        "other-1.0-py3-none-any.whl.checked.json", json.dumps(_document(path)).encode()
+    )
     assert sealed
     path.write_bytes(sealed)
 
 
 def _of_another_key(path: Path) -> None:
     """The wheelhouse came from the cache of a CI, and the key did not."""
-    key = cache_mac.folder()
+    key = cache_mac.get_cache_directory()
     assert key
     (key / "key").write_bytes(bytes(32))
     cache_mac._keys.clear()
@@ -353,7 +360,7 @@ HOSTILE: dict[str, Callable[[Path], object]] = {
     "deep": lambda path: path.write_bytes(b"[" * 400_000),
     "deep in a field": lambda path: path.write_bytes(b'{"of":' + b'{"a":' * 80_000),
     "a huge number": lambda path: path.write_bytes(b"9" * 100_000),
-    "huge": lambda path: path.write_bytes(path.read_bytes() + b" " * LIMIT),
+    "huge": lambda path: path.write_bytes(path.read_bytes() + b" " * MAX_ENTRY_SIZE),
     "a list": lambda path: path.write_bytes(b"[]"),
     "a word": lambda path: path.write_bytes(b'"of"'),
     "an empty object": lambda path: path.write_bytes(b"{}"),
@@ -404,7 +411,7 @@ def test_without_a_key_that_is_this_users_alone_every_file_is_checked_again(
     where = tmp_path / "cache" / "wheel-uploader"
     where.mkdir(mode=0o700, parents=True)
     key = where / "key"
-    monkeypatch.setattr(cache_mac, "folder", lambda: None if how == "no home" else where)
+    monkeypatch.setattr(cache_mac, "get_cache_directory", lambda: None if how == "no home" else where)
     match how:
         case "a file":
             where.rmdir()
@@ -429,11 +436,11 @@ def test_the_key_is_made_once_by_several_runs_and_is_private(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     where = tmp_path / "cache" / "wheel-uploader"
-    monkeypatch.setattr(cache_mac, "folder", lambda: where)
+    monkeypatch.setattr(cache_mac, "get_cache_directory", lambda: where)
     program = (
         "import pathlib, sys; from wheel_uploader import cache_mac; "
-        "cache_mac.folder = lambda: pathlib.Path(sys.argv[1]); "
-        "sys.stdin.read(1); sys.stdout.buffer.write(cache_mac.seal('x', b'{}'))"
+        "cache_mac.get_cache_directory = lambda: pathlib.Path(sys.argv[1]); "
+        "sys.stdin.read(1); sys.stdout.buffer.write(cache_mac.seal_json('x', b'{}'))"
     )
     runs = [
         subprocess.Popen(
@@ -442,7 +449,7 @@ def test_the_key_is_made_once_by_several_runs_and_is_private(
         for _ in range(4)
     ]
     sealed = [process.communicate(b"x", timeout=60)[0] for process in runs]
-    assert [cache_mac.unseal("x", each) for each in sealed] == [b"{}"] * 4
+    assert [cache_mac.unseal_json("x", each) for each in sealed] == [b"{}"] * 4
     assert [each.name for each in where.iterdir()] == ["key"]
     if hasattr(os, "geteuid"):
         assert (where / "key").stat().st_mode & 0o777 == 0o600
@@ -461,13 +468,13 @@ def test_every_kind_of_thing_comes_back_as_it_was(tmp_path: Path) -> None:
     wheels.make_sdist(tmp_path, metadata=dynamic)
     with Wheelhouse(tmp_path / "house") as house:
         for path in (tmp_path / NAME, tmp_path / "dipy-1.11.0.tar.gz"):
-            name = names.parse(path.name)
-            inspection = checks.inspect(archive.read(path, name), profile=Profile.PYPI)
+            name = names.parse_filename(path.name)
+            inspection = checks.inspect_content(archive.read_archive(path, name), profile=CheckProfile.PYPI)
             assert inspection.findings
-            seen = Seen(inspection=inspection, whole_by="RECORD")
-            memories = Remembered(house, Profile.PYPI)
-            memories.keep(name, SHA256, seen)
-            assert memories.recall(name, SHA256) == seen
+            seen = InspectionResult(inspection=inspection, integrity_source="RECORD")
+            memories = InspectionCache(house, CheckProfile.PYPI)
+            memories.put(name, SHA256, seen)
+            assert memories.get(name, SHA256) == seen
 
 
 def test_a_damaged_file_is_judged_every_time(tmp_path: Path) -> None:
@@ -475,17 +482,19 @@ def test_a_damaged_file_is_judged_every_time(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-30])
     asked: list[str] = []
 
-    def inspect(content: object) -> Inspection:
+    def inspect(content: object) -> CheckResult:
         assert isinstance(content, WheelContent)
         asked.append(content.filename)
-        return Inspection()
+        return CheckResult()
 
-    def read(name: DistName, path: Path, sha256: str) -> Seen:
-        return verify.read(name, path, sha256, inspect)
+    def read(name: DistName, path: Path, sha256: str) -> InspectionResult:
+        return verify.inspect_file(name, path, sha256, inspect)
 
     with Wheelhouse(tmp_path / "house") as house:
         for _ in range(2):
             sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-            seen = verify.look(names.parse(NAME), path, sha256, read, Remembered(house, None))
+            seen = verify.inspect_cached(
+                names.parse_filename(NAME), path, sha256, read, InspectionCache(house, None)
+            )
             assert seen.damage
     assert asked == [NAME, NAME]

@@ -10,32 +10,32 @@ from tests import cassettes, indexes
 from tests.cassettes import INDEX_PORT, LOGIN, PROJECT, stage, uploader
 from tests.indexes import local_file
 from wheel_uploader.errors import CredentialsError
-from wheel_uploader.http import Http
-from wheel_uploader.index import Index, compare, index_page, reading_urls
-from wheel_uploader.models import FileState
-from wheel_uploader.publish.answer_rules import Kind
-from wheel_uploader.sources.html import read_html
+from wheel_uploader.http import HttpClient
+from wheel_uploader.index import IndexClient, compare_with_index, derive_simple_urls, index_page
+from wheel_uploader.models import FileComparison
+from wheel_uploader.publish.answer_rules import ResponseKind
+from wheel_uploader.sources.html import read_html_listing
 
 
-def takes_a_file_once(url: str, folder: Path, *, twice: Kind, view: str) -> None:
+def takes_a_file_once(url: str, folder: Path, *, twice: ResponseKind, view: str) -> None:
     file, absent = map(local_file, stage(folder)[:2])
-    with Http(typed=[url], retries=1) as http:
-        index = Index(http, *reading_urls(url))
-        assert not index.page(PROJECT).exists
+    with HttpClient(user_urls=[url], retries=1) as http:
+        index = IndexClient(http, *derive_simple_urls(url))
+        assert not index.fetch_project(PROJECT).exists
 
-        refused = uploader(url, "", "").post(file)
-        assert (refused.kind, refused.error) == (Kind.REFUSED, CredentialsError)
-        assert uploader(url, *LOGIN).post(file).kind is Kind.ACCEPTED
-        assert uploader(url, *LOGIN).post(file).kind is twice
+        refused = uploader(url, "", "").upload(file)
+        assert (refused.kind, refused.error_type) == (ResponseKind.REJECTED, CredentialsError)
+        assert uploader(url, *LOGIN).upload(file).kind is ResponseKind.ACCEPTED
+        assert uploader(url, *LOGIN).upload(file).kind is twice
 
-        page = index.page(PROJECT)
+        page = index.fetch_project(PROJECT)
         answer = http.get(page.url, accept="text/html")
-        links = read_html(answer.text, answer.url, answer.url).files
-        in_html = index_page.from_html(answer.text, answer.url, links)
-        assert (page.view, in_html.view) == (view, "html")
+        links = read_html_listing(answer.text, answer.url, answer.url).files
+        in_html = index_page.build_html_page(answer.text, answer.url, links)
+        assert (page.page_format, in_html.page_format) == (view, "html")
         for each in (page, in_html):
-            states = [state.state for state in compare(each, [file, absent], index.sha256_of)]
-            assert states == [FileState.SAME, FileState.ABSENT]
+            states = [state.result for state in compare_with_index(each, [file, absent], index.get_sha256)]
+            assert states == [FileComparison.SAME, FileComparison.ABSENT]
 
 
 @pytest.mark.vcr
@@ -44,10 +44,10 @@ def test_pypiserver(live: bool, tmp_path: Path) -> None:
         live, INDEX_PORT, lambda: indexes.pypiserver(tmp_path / "store", users=dict([LOGIN]))
     ):
         url = f"http://127.0.0.1:{INDEX_PORT}/"
-        takes_a_file_once(url, tmp_path / "staged", twice=Kind.EXISTS, view="html")
+        takes_a_file_once(url, tmp_path / "staged", twice=ResponseKind.EXISTS, view="html")
 
 
 @pytest.mark.vcr
 def test_devpi(devpi_url: str, tmp_path: Path) -> None:
     # It takes the same bytes any number of times.
-    takes_a_file_once(f"{devpi_url}one/", tmp_path / "staged", twice=Kind.ACCEPTED, view="json")
+    takes_a_file_once(f"{devpi_url}one/", tmp_path / "staged", twice=ResponseKind.ACCEPTED, view="json")

@@ -12,7 +12,7 @@ import pytest
 from tests import cassettes, servers
 from tests.cassettes import PROJECT, RELEASE, STAGING_PORT, VERSION, archive, stage
 from wheel_uploader import download, release, sources
-from wheel_uploader.http import Http
+from wheel_uploader.http import HttpClient
 from wheel_uploader.models import Options
 
 URL = f"http://127.0.0.1:{STAGING_PORT}/"
@@ -40,20 +40,23 @@ def test_what_is_staged_is_listed_and_served(
     staged = tmp_path / "staged"
     stage(staged)
     options = Options(project=PROJECT, version=VERSION, urls=(URL,))
-    with cassettes.server(live, STAGING_PORT, lambda: start(staged)), Http(typed=[URL], retries=1) as http:
-        listed = sources.list_files([URL], PROJECT, http)
+    with (
+        cassettes.server(live, STAGING_PORT, lambda: start(staged)),
+        HttpClient(user_urls=[URL], retries=1) as http,
+    ):
+        listed = sources.list_staged_files([URL], PROJECT, http)
         assert sorted(file.filename for file in listed) == sorted(path.name for path in staged.iterdir())
-        selection = release.choose(listed, options, download.local_sha256)
+        selection = release.select_release(listed, options, download.hash_local_file)
         assert sorted(file.filename for _, file in selection.files) == sorted(RELEASE)
 
         url = next(file.url for file in listed if file.filename == RELEASE[1])
         whole = archive(RELEASE[1])
         with http.stream(url) as stream:
-            assert b"".join(stream.chunks()) == whole
+            assert b"".join(stream.iter_chunks()) == whole
         validator = stream.headers.get("etag", stream.headers["last-modified"])
         # http.server knows no ranges: it answers with the whole file, and that has to be noticed.
         with http.stream(url, headers={"Range": f"bytes={HAVE}-", "If-Range": validator}) as stream:
             assert stream.status == (206 if resumes else 200)
-            assert b"".join(stream.chunks()) == whole[HAVE if resumes else 0 :]
+            assert b"".join(stream.iter_chunks()) == whole[HAVE if resumes else 0 :]
         with http.stream(url, headers={"If-Modified-Since": stream.headers["last-modified"]}) as stream:
             assert stream.status == 304

@@ -9,8 +9,8 @@ import pytest
 from tests import cassettes, indexes, servers
 from tests.cassettes import INDEX_PORT, LOGIN, PROJECT, RELEASE, STAGING_PORT, VERSION, archive, stage
 from wheel_uploader import pipeline
-from wheel_uploader.models import FetchOutcome, Options, Report, Stage, UploadOutcome
-from wheel_uploader.progress import Silent
+from wheel_uploader.models import DownloadOutcome, Options, Report, Stage, UploadOutcome
+from wheel_uploader.progress import SilentProgress
 
 STAGING = f"http://127.0.0.1:{STAGING_PORT}/"
 
@@ -31,21 +31,21 @@ def release_twice(index: str, house: Path, *, live: bool) -> None:
         non_interactive=True,
     )
     first = released(options)
-    assert {each.outcome for each in first.fetched} == {FetchOutcome.DOWNLOADED}
-    assert {each.outcome for each in first.results} == {UploadOutcome.UPLOADED}
+    assert {each.outcome for each in first.downloaded_files} == {DownloadOutcome.DOWNLOADED}
+    assert {each.outcome for each in first.upload_results} == {UploadOutcome.UPLOADED}
     again = released(options)
-    assert {each.outcome for each in again.fetched} == {FetchOutcome.UNCHANGED}
-    assert {each.outcome for each in again.results} == {UploadOutcome.ALREADY_THERE}
-    assert sum(each.attempts for each in again.results) == 0
+    assert {each.outcome for each in again.downloaded_files} == {DownloadOutcome.UNCHANGED}
+    assert {each.outcome for each in again.upload_results} == {UploadOutcome.SKIPPED}
+    assert sum(each.attempts for each in again.upload_results) == 0
 
 
 def released(options: Options) -> Report:
-    report = pipeline.run(options, Silent())
+    report = pipeline.run(options, SilentProgress())
     assert report.error is None, report.error
-    assert report.reached is Stage.CONFIRM
+    assert report.last_stage is Stage.CONFIRM
     digests = {each.filename: each.sha256 for each in report.confirmations}
-    assert digests == {each.file.filename: each.file.sha256 for each in report.fetched}
-    in_house = {each.file.filename: each.file.path.read_bytes() for each in report.fetched}
+    assert digests == {each.file.filename: each.file.sha256 for each in report.downloaded_files}
+    in_house = {each.file.filename: each.file.path.read_bytes() for each in report.downloaded_files}
     assert in_house == {name: archive(name) for name in RELEASE}
     return report
 

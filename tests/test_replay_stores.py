@@ -11,7 +11,7 @@ import pytest
 from tests import cassettes, servers, stores
 from tests.cassettes import PROJECT, RELEASE, STORE_PORTS, VERSION, archive, stage
 from wheel_uploader import download, release, sources
-from wheel_uploader.http import Http
+from wheel_uploader.http import HttpClient
 from wheel_uploader.models import Options
 
 #: Each store on a port of its own, and the URL that a person would give of it.
@@ -45,12 +45,12 @@ def store(
 @pytest.mark.vcr
 def test_what_is_stored_is_listed_and_served(store: str) -> None:
     options = Options(project=PROJECT, version=VERSION, urls=(store,))
-    with Http(typed=[store], retries=1) as http:
-        listed = sources.list_files([store], PROJECT, http)
-        selection = release.choose(listed, options, download.local_sha256)
+    with HttpClient(user_urls=[store], retries=1) as http:
+        listed = sources.list_staged_files([store], PROJECT, http)
+        selection = release.select_release(listed, options, download.hash_local_file)
         assert sorted(file.filename for _, file in selection.files) == sorted(RELEASE)
         file = next(file for file in listed if file.filename == RELEASE[1])
         with http.stream(file.url) as stream:
-            assert b"".join(stream.chunks()) == archive(RELEASE[1])
+            assert b"".join(stream.iter_chunks()) == archive(RELEASE[1])
     # A website gives no sizes, a store does.
     assert file.size == (None if f":{STORE_PORTS[3]}/" in store else len(archive(RELEASE[1])))

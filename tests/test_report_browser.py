@@ -17,7 +17,7 @@ AXE = "axe.run(document, {resultTypes: ['violations', 'incomplete']})"
 
 
 def page(made: Report) -> str:
-    return report.FORMATS["html"](made, True)
+    return report.RENDERERS["html"](made, True)
 
 
 def test_the_browser_has_nothing_to_complain_of(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def told(made: Report) -> list[tuple[str, str, str]]:
             text = text.replace(code, character)
         return text
 
-    found = [ANNOTATION.fullmatch(line) for line in report.workflow_commands(made).splitlines()]
+    found = [ANNOTATION.fullmatch(line) for line in report.render_workflow_commands(made).splitlines()]
     assert all(found)
     return [(each[1], unescaped(each[2]), unescaped(each[3])) for each in found if each]
 
@@ -103,7 +103,7 @@ def test_what_stopped_a_run_is_an_error_unless_the_findings_say_so() -> None:
             "name/platform-refused",
         ]
     strict = reports.checked(finding("record/untidy", "x", severity=Severity.WARNING))
-    strict.error, strict.reached = FileError("1 of 4 files failed the checks"), Stage.DOWNLOAD
+    strict.error, strict.last_stage = FileError("1 of 4 files failed the checks"), Stage.DOWNLOAD
     assert [level for level, _, _ in told(strict)] == ["error", "warning"]
     assert told(reports.published()) == []
 
@@ -113,7 +113,7 @@ def test_nothing_from_outside_becomes_a_command() -> None:
     made = reports.checked(
         finding("record/untidy", nasty, nasty, member=nasty), finding("odd/a,b:c%d", nasty, nasty)
     )
-    raw = report.workflow_commands(made)
+    raw = report.render_workflow_commands(made)
     assert raw.count("\n") == 2
     for line in raw.splitlines():
         assert line.startswith(("::error title=odd", "::error title=record"))

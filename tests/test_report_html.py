@@ -13,14 +13,14 @@ from tests import hostile, reports
 from tests.html_page import HTML_TAGS, Page
 from tests.reports import INDEX, SDIST, WHEELS
 from wheel_uploader import report
-from wheel_uploader.display import printable
-from wheel_uploader.errors import DeadlineError, FileError, Interrupted, ReleaseError, StorageError
+from wheel_uploader.display import sanitize
+from wheel_uploader.errors import DeadlineError, FileError, ReleaseError, RunInterrupted, StorageError
 from wheel_uploader.models import Report, Stage
 from wheel_uploader.report import ending, files, marks
 
 
 def page(made: Report) -> str:
-    return report.FORMATS["html"](made, True)
+    return report.RENDERERS["html"](made, True)
 
 
 def words(made: Report) -> str:
@@ -46,7 +46,7 @@ def test_what_others_wrote_is_text(payload: str) -> None:
     plain = Page(page(reports.everything())).tags
     assert set(seen.tags) == set(plain)
     # It is there to be read; spaces are those of a page.
-    assert " ".join(printable(payload).split()) in " ".join(seen.text.split())
+    assert " ".join(sanitize(payload).split()) in " ".join(seen.text.split())
 
 
 def test_the_policy_lets_nothing_in_but_our_own_style() -> None:
@@ -141,14 +141,14 @@ def test_conflicts_show_both_hashes() -> None:
 
 def test_the_picture_has_every_state() -> None:
     made = reports.everything()
-    picture = marks.picture(made, files.rows(made))
+    picture = marks.build_matrix_view(made, files.build_file_rows(made))
     assert picture
     found = {
         f"{python} {family.system}": square
-        for python, line in picture.lines
+        for python, line in picture.rows
         for family, square in zip(picture.platforms, line, strict=True)
     }
-    states = {place: square.mark.id for place, square in found.items() if square}
+    states = {place: square.symbol.shape_id for place, square in found.items() if square}
     assert states == {
         "cp310 win": "lost",
         "cp311 macosx": "failed",
@@ -165,9 +165,9 @@ def test_the_picture_has_every_state() -> None:
         "cp313 win": "not-tried",
         "cp314 macosx": "expected",
     }
-    assert [place for place, square in found.items() if square and square.new] == ["cp313 win"]
+    assert [place for place, square in found.items() if square and square.is_new] == ["cp313 win"]
     assert picture.sdist
-    assert picture.sdist.mark is marks.SIGNED
+    assert picture.sdist.symbol is marks.SIGNED
     assert sum(count for _, count in picture.legend) == len(states) + 1
 
 
@@ -185,25 +185,25 @@ def test_what_pip_installs_and_what_was_tried() -> None:
 
 def test_every_mark_has_a_shape_and_is_in_the_legend() -> None:
     shapes = set(re.findall('symbol id="m-([a-z-]+)"', page(reports.listed())))
-    assert shapes == {mark.id for mark in marks.ORDER}
-    assert len({mark.word for mark in marks.ORDER}) == len(marks.ORDER)
-    assert len({marks.of_file(row) for row in files.rows(reports.everything())}) > 8
+    assert shapes == {mark.shape_id for mark in marks.LEGEND_ORDER}
+    assert len({mark.label for mark in marks.LEGEND_ORDER}) == len(marks.LEGEND_ORDER)
+    assert len({marks.get_file_symbol(row) for row in files.build_file_rows(reports.everything())}) > 8
 
 
 def test_an_sdist_that_is_gone_and_one_that_is_new() -> None:
     gone = reports.listed(WHEELS)
-    gone.previous = ("dipy-1.10.0.tar.gz",)
-    picture = marks.picture(gone, files.rows(gone))
+    gone.previous_filenames = ("dipy-1.10.0.tar.gz",)
+    picture = marks.build_matrix_view(gone, files.build_file_rows(gone))
     assert picture
-    assert picture.sdist == marks.Square(mark=marks.LOST)
-    assert marks.missing(gone, files.rows(gone)) == ["sdist"]
+    assert picture.sdist == marks.CellView(symbol=marks.LOST)
+    assert marks.list_missing(gone, files.build_file_rows(gone)) == ["sdist"]
     new = reports.listed()
-    new.previous = (WHEELS[0].replace("1.11", "1.10"),)
-    picture = marks.picture(new, files.rows(new))
+    new.previous_filenames = (WHEELS[0].replace("1.11", "1.10"),)
+    picture = marks.build_matrix_view(new, files.build_file_rows(new))
     assert picture
     assert picture.sdist
-    assert picture.sdist.new
-    assert marks.picture(reports.nothing_found(), ()) is None
+    assert picture.sdist.is_new
+    assert marks.build_matrix_view(reports.nothing_found(), ()) is None
 
 
 def test_two_wheels_in_one_place_show_the_worse() -> None:
@@ -222,24 +222,24 @@ def test_files_of_the_release_before_are_found_by_tags_and_then_by_place() -> No
         "dipy-2.tar.gz",
     )
     made = reports.listed(ours)
-    made.previous = (
+    made.previous_filenames = (
         "dipy-1-cp311-cp311-macosx_10_9_x86_64.whl",
         "dipy-1-cp311-cp311-macosx_13_0_x86_64.whl",
         "dipy-1-cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
         "dipy-1.zip",
         "not a name",
     )
-    made.previous_sizes = {made.previous[0]: 600_000}
-    rows = {row.filename: row for row in files.rows(made)}
-    before = {name: row.before.filename for name, row in rows.items() if row.before}
+    made.previous_sizes = {made.previous_filenames[0]: 600_000}
+    rows = {row.filename: row for row in files.build_file_rows(made)}
+    before = {name: row.previous.filename for name, row in rows.items() if row.previous}
     assert before == {
-        ours[0]: made.previous[0],
-        ours[1]: made.previous[1],
-        ours[2]: made.previous[2],
-        ours[4]: made.previous[3],
+        ours[0]: made.previous_filenames[0],
+        ours[1]: made.previous_filenames[1],
+        ours[2]: made.previous_filenames[2],
+        ours[4]: made.previous_filenames[3],
     }
-    assert rows[ours[0]].change == pytest.approx(1.0)
-    assert rows[ours[1]].change is None
+    assert rows[ours[0]].size_change == pytest.approx(1.0)
+    assert rows[ours[1]].size_change is None
 
 
 # --- how it ended ----------------------------------------------------------------------------------
@@ -262,8 +262,8 @@ def test_the_headline_says_how_far_it_went(
     reached: Stage | None, options: dict[str, bool], headline: str
 ) -> None:
     made = reports.compared(**options)
-    made.reached = reached
-    assert ending.of(made, files.rows(made)).headline == headline
+    made.last_stage = reached
+    assert ending.build_outcome(made, files.build_file_rows(made)).headline == headline
     assert f"<strong>{headline}</strong>" in page(made)
 
 
@@ -271,7 +271,7 @@ def test_the_headline_says_how_far_it_went(
     ("error", "headline", "tone"),
     [
         (DeadlineError("too late"), "Timed out", "warn"),
-        (Interrupted(15), "Interrupted", "warn"),
+        (RunInterrupted(15), "Interrupted", "warn"),
         (StorageError("full"), "Storage error", "bad"),
         (ReleaseError("a bug"), "Unexpected error", "bad"),
     ],
@@ -279,31 +279,31 @@ def test_the_headline_says_how_far_it_went(
 def test_the_headline_of_an_error(error: ReleaseError, headline: str, tone: str) -> None:
     made = reports.compared()
     made.error = error
-    end = ending.of(made, files.rows(made))
-    assert (end.headline, end.tone) == (headline, tone)
+    end = ending.build_outcome(made, files.build_file_rows(made))
+    assert (end.headline, end.emphasis) == (headline, tone)
     assert "Next" in words(made)
 
 
 def test_a_file_that_changed_has_not_failed_a_check() -> None:
     made = reports.fetched()
     made.error = FileError("a.whl changed while it was read")
-    assert ending.of(made, files.rows(made)).headline == "Invalid or changed file"
+    assert ending.build_outcome(made, files.build_file_rows(made)).headline == "Invalid or changed file"
 
 
 def test_warnings_are_told_at_the_top() -> None:
-    end = ending.of(reports.accepted(), files.rows(reports.accepted()))
-    assert (end.tone, end.sentence[-20:]) == ("warn", " There is 1 warning.")
+    end = ending.build_outcome(reports.accepted(), files.build_file_rows(reports.accepted()))
+    assert (end.emphasis, end.message[-20:]) == ("warn", " There is 1 warning.")
 
 
 @pytest.mark.parametrize(
     ("seconds", "said"), [(0.0, "0 ms"), (0.04, "40 ms"), (0.4, "0.4 s"), (59.7, "1 min 0 s"), (12.2, "12 s")]
 )
 def test_times(seconds: float, said: str) -> None:
-    assert ending.duration(seconds) == said
+    assert ending.format_duration(seconds) == said
 
 
 @pytest.mark.parametrize(
     ("change", "said"), [(0.0001, "±0 %"), (0.012, "+1.2 %"), (-0.5, "\N{MINUS SIGN}50.0 %")]
 )
 def test_changes(change: float, said: str) -> None:
-    assert ending.percent(change) == said
+    assert ending.format_percent(change) == said

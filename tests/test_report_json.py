@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 from tests import reports, wheels
 from tests.in_process import run
 from wheel_uploader import report
-from wheel_uploader.report.json import SCHEMA as NUMBER
+from wheel_uploader.report.json import SCHEMA_VERSION as NUMBER
 
 SCHEMA = json.loads(resources.files(report).joinpath("schema.json").read_text(encoding="utf-8"))
 
@@ -43,7 +43,7 @@ def test_the_schema_is_one() -> None:
 @pytest.mark.parametrize("ended", reports.ALL)
 def test_a_report_is_what_the_schema_says(ended: str) -> None:
     made = reports.ALL[ended]()
-    text = report.FORMATS["json"](made, True)
+    text = report.RENDERERS["json"](made, True)
     assert text.isascii()
     assert text.endswith("}\n")
     document = json.loads(text)
@@ -54,7 +54,7 @@ def test_a_report_is_what_the_schema_says(ended: str) -> None:
 
 
 def test_the_schema_is_not_content_with_everything() -> None:
-    document = json.loads(report.FORMATS["json"](reports.published(), False))
+    document = json.loads(report.RENDERERS["json"](reports.published(), False))
     document["files"][0]["fetched"] = "somehow"
     document["files"][1]["surprise"] = 1
     del document["matrix"]["cells"][0]["state"]
@@ -93,7 +93,7 @@ def test_runs_write_what_the_schema_says(
 
 
 def test_the_matrix_and_what_was_accepted_are_told() -> None:
-    document = json.loads(report.FORMATS["json"](reports.incomplete(), False))
+    document = json.loads(report.RENDERERS["json"](reports.incomplete(), False))
     matrix = document["matrix"]
     assert matrix["compared_with"] == "1.10.0"
     assert matrix["pythons"] == ["cp310", "cp311", "cp312"]
@@ -105,7 +105,7 @@ def test_the_matrix_and_what_was_accepted_are_told() -> None:
         ("cp311", "win_arm64"): "missing",
         ("cp312", "macosx_arm64"): "new",
     }
-    accepted = json.loads(report.FORMATS["json"](reports.accepted(), False))
+    accepted = json.loads(report.RENDERERS["json"](reports.accepted(), False))
     assert accepted["idle_ignores"] == ["sdist"]
     assert {(each["check"], each["ignored"], each["reason"]) for each in accepted["findings"]} == {
         ("metadata/thin", True, "old"),

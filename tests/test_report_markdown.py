@@ -11,12 +11,12 @@ from tests import hostile, reports
 from tests.html_page import MARKDOWN_TAGS, rendered
 from tests.reports import INDEX, SDIST, WHEELS, finding
 from wheel_uploader import report
-from wheel_uploader.display import printable
+from wheel_uploader.display import sanitize
 from wheel_uploader.models import Report, Severity
 
 
 def markdown(made: Report) -> str:
-    return report.FORMATS["markdown"](made, True)
+    return report.RENDERERS["markdown"](made, True)
 
 
 @pytest.mark.parametrize("payload", hostile.PAYLOADS, ids=lambda payload: ascii(payload)[:30])
@@ -33,7 +33,7 @@ def test_what_others_wrote_is_text(payload: str) -> None:
     assert not re.search(r"^\s*::", text, re.MULTILINE)
     assert "my-password" not in text
     assert "secret1" not in text
-    assert printable(payload).strip() in page.text
+    assert sanitize(payload).strip() in page.text
 
 
 @pytest.mark.parametrize("ended", reports.ALL)
@@ -90,9 +90,9 @@ def test_findings_and_conflicts() -> None:
 
 def test_a_long_report_is_cut_between_two_blocks() -> None:
     made = hostile.many(5_000)
-    whole = report.workflow_summary(made, 10_000_000)
+    whole = report.render_workflow_summary(made, 10_000_000)
     assert whole == markdown(made)
-    cut = report.workflow_summary(made, 100_000)
+    cut = report.render_workflow_summary(made, 100_000)
     assert 90_000 < len(cut.encode()) <= 100_000
     assert cut.endswith("`--report FILE.md` writes all of it.*\n")
     assert whole.startswith(cut.rpartition("*The report is cut")[0].rstrip("\n"))
@@ -119,7 +119,7 @@ def test_lists_that_are_too_long_are_counted() -> None:
 
 
 def test_notes_in_markdown() -> None:
-    text = report.FORMATS["notes-md"](reports.published(), True)
+    text = report.RENDERERS["notes-md"](reports.published(), True)
     assert text.startswith("| File | Size | SHA256 |\n| --- | ---: | --- |\n")
     page = rendered(text)
     assert page.tags["tr"] == 5
@@ -130,7 +130,7 @@ def test_notes_in_markdown() -> None:
 
 
 def test_notes_in_rest() -> None:
-    text = report.FORMATS["notes-rst"](reports.published(), True)
+    text = report.RENDERERS["notes-rst"](reports.published(), True)
     # What is not right is an error here, and not a remark in the page.
     page = docutils.core.publish_parts(text, writer="html5", settings_overrides={"halt_level": 1})["body"]
     assert page.count("<tr") == 5
@@ -140,4 +140,4 @@ def test_notes_in_rest() -> None:
 
 @pytest.mark.parametrize("form", ["notes-md", "notes-rst"])
 def test_no_notes_of_nothing(form: str) -> None:
-    assert report.FORMATS[form](reports.listed(), True) == ""
+    assert report.RENDERERS[form](reports.listed(), True) == ""

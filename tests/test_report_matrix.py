@@ -10,11 +10,11 @@ from packaging.version import Version
 
 from wheel_uploader import names
 from wheel_uploader.checks.release_content import ReleaseContent
-from wheel_uploader.checks.release_index import lost_against_previous, lost_of
+from wheel_uploader.checks.release_index import find_missing_cells, lost_against_previous
 from wheel_uploader.models import FileSummary, IndexFile, ProjectPage
 from wheel_uploader.report import matrix
-from wheel_uploader.report.look import Look
-from wheel_uploader.report.matrix import State
+from wheel_uploader.report.look import TerminalStyle
+from wheel_uploader.report.matrix import CellState
 
 
 def wheel(tag: str, version: str = "2") -> str:
@@ -29,7 +29,7 @@ def made(
     allow_lost: tuple[str, ...] = (),
 ) -> matrix.Matrix:
     """The matrix of wheels with these tags, with what the check finds lost of those of the release before."""
-    present = [names.parse(wheel(tag)) for tag in tags]
+    present = [names.parse_filename(wheel(tag)) for tag in tags]
     before = [wheel(tag, "1") for tag in previous]
     files = [IndexFile(filename=name, url=name) for name in before]
     release = ReleaseContent(
@@ -39,14 +39,14 @@ def made(
             FileSummary(name=name, size=1, metadata={"Requires-Python": (requires_python,)})
             for name in present
         ),
-        page=ProjectPage(url="x", exists=True, files=tuple(files)),
-        like=Version("1"),
-        allow_lost=allow_lost,
+        project_page=ProjectPage(url="x", exists=True, files=tuple(files)),
+        comparison_version=Version("1"),
+        allow_missing=allow_lost,
         now=datetime.now(UTC),
     )
-    lost = [(cell.python, cell.platform) for cell in lost_of(release)]
+    lost = [(cell.python, cell.platform) for cell in find_missing_cells(release)]
     assert bool(lost) == any(lost_against_previous.function(release))
-    return matrix.make(present, before, lost, expected)
+    return matrix.build_matrix(present, before, lost, expected)
 
 
 def states(found: matrix.Matrix) -> dict[str, str]:
@@ -75,9 +75,9 @@ def test_the_places_of_a_wheel(tag: str, places: set[str]) -> None:
 
 
 def test_an_sdist_has_no_place_and_a_place_may_have_two_wheels() -> None:
-    found = matrix.make(
+    found = matrix.build_matrix(
         [
-            names.parse(each)
+            names.parse_filename(each)
             for each in (
                 wheel("cp312-cp312-macosx_15_0_arm64"),
                 "dipy-2.tar.gz",
@@ -118,19 +118,19 @@ def test_new_and_lost_against_the_release_before() -> None:
 @pytest.mark.parametrize(
     ("now", "before", "state"),
     [
-        ("cp311-cp311-macosx_11_0_universal2", "cp311-cp311-macosx_10_9_x86_64", State.COVERED),
-        ("cp310-abi3-win_amd64", "cp312-cp312-win_amd64", State.COVERED),
-        ("cp313-abi3-win_amd64", "cp312-cp312-win_amd64", State.LOST),
+        ("cp311-cp311-macosx_11_0_universal2", "cp311-cp311-macosx_10_9_x86_64", CellState.COVERED),
+        ("cp310-abi3-win_amd64", "cp312-cp312-win_amd64", CellState.COVERED),
+        ("cp313-abi3-win_amd64", "cp312-cp312-win_amd64", CellState.LOST),
         # The free-threaded build does not take the stable ABI.
-        ("cp310-abi3-win_amd64", "cp313-cp313t-win_amd64", State.LOST),
+        ("cp310-abi3-win_amd64", "cp313-cp313t-win_amd64", CellState.LOST),
         # A pure wheel does what it can; the compiled one is gone all the same.
-        ("py3-none-any", "cp312-cp312-win_amd64", State.LOST),
-        ("cp39-abi3-win_amd64", "cp310-abi3-win_amd64", State.COVERED),
+        ("py3-none-any", "cp312-cp312-win_amd64", CellState.LOST),
+        ("cp39-abi3-win_amd64", "cp310-abi3-win_amd64", CellState.COVERED),
     ],
 )
-def test_what_another_wheel_stands_in_for_is_not_lost(now: str, before: str, state: State) -> None:
+def test_what_another_wheel_stands_in_for_is_not_lost(now: str, before: str, state: CellState) -> None:
     found = made(now, previous=(before,))
-    (old,) = [cell.state for cell in found.cells.values() if cell.state is not State.NEW]
+    (old,) = [cell.state for cell in found.cells.values() if cell.state is not CellState.NEW]
     assert old is state
 
 
@@ -200,7 +200,7 @@ NUMPY = (
 
 
 def test_a_release_like_that_of_numpy_fits_the_screen() -> None:
-    assert "\n".join(matrix.lines(made(*NUMPY))) == (
+    assert "\n".join(matrix.format_matrix(made(*NUMPY))) == (
         "          macosx         manylinux        musllinux        win\n"
         "          arm64  x86_64  aarch64  x86_64  aarch64  x86_64  32  amd64  arm64\n"
         "  cp311   x      x       x        x       x        x       x   x      x\n"
@@ -212,12 +212,12 @@ def test_a_release_like_that_of_numpy_fits_the_screen() -> None:
 
 
 def test_a_release_for_any_platform_has_one_line_of_headings() -> None:
-    assert list(matrix.lines(made("py3-none-any"))) == ["       any", "  py3  x"]
+    assert list(matrix.format_matrix(made("py3-none-any"))) == ["       any", "  py3  x"]
 
 
 def test_symbols_are_for_screens_that_have_them() -> None:
     found = made("cp311-cp311-win_amd64", "cp312-abi3-win32", expected=(("cp313", "win32"), ("cp313", "any")))
-    assert "\n".join(matrix.lines(found, Look(utf8=True))) == (
+    assert "\n".join(matrix.format_matrix(found, TerminalStyle(utf8=True))) == (
         "              win         any\n"
         "              32   amd64\n"
         "  cp311       ·    ✓      ·\n"
@@ -225,7 +225,7 @@ def test_symbols_are_for_screens_that_have_them() -> None:
         "  cp312-abi3  ✓    ·      ·\n"
         "  (✓): a wheel of another row or column is installed here"
     )
-    assert "".join(matrix.lines(found)).isascii()
+    assert "".join(matrix.format_matrix(found)).isascii()
 
 
 def test_more_platforms_than_fit_make_several_parts() -> None:
@@ -235,7 +235,7 @@ def test_more_platforms_than_fit_make_several_parts() -> None:
         for libc in ("manylinux_2_17", "musllinux_1_2")
         for machine in machines
     ]
-    assert list(matrix.lines(made(*tags))) == [
+    assert list(matrix.format_matrix(made(*tags))) == [
         "         manylinux                                               musllinux",
         "         aarch64  armv7l  i686  ppc64le  riscv64  s390x  x86_64  aarch64  armv7l",
         "  cp311  x        x       x     x        x        x      x       x        x",
@@ -246,7 +246,7 @@ def test_more_platforms_than_fit_make_several_parts() -> None:
 
 
 def test_a_column_that_is_alone_is_as_wide_as_its_family() -> None:
-    lines = list(matrix.lines(made("cp311-cp311-musllinux_1_2_i686", "cp311-cp311-win32")))
+    lines = list(matrix.format_matrix(made("cp311-cp311-musllinux_1_2_i686", "cp311-cp311-win32")))
     assert lines == ["         musllinux  win", "         i686       32", "  cp311  x          x"]
 
 
@@ -254,10 +254,12 @@ def test_a_column_that_is_alone_is_as_wide_as_its_family() -> None:
     "tags", [[f"cp311-cp311-{'x' * 150}"], [f"cp311-cp311-{'.'.join(f'a{n}' for n in range(40))}"]]
 )
 def test_absurd_names_make_a_matrix_too(tags: list[str]) -> None:
-    assert all(line == line.rstrip() for line in matrix.lines(made(*tags)))
+    assert all(line == line.rstrip() for line in matrix.format_matrix(made(*tags)))
 
 
 def test_names_from_the_index_may_be_anything() -> None:
-    found = matrix.make([names.parse(wheel("py3-none-any"))], ["dipy.exe", "", "dipy-1.tar.gz"])
+    found = matrix.build_matrix(
+        [names.parse_filename(wheel("py3-none-any"))], ["dipy.exe", "", "dipy-1.tar.gz"]
+    )
     # It had an sdist only: every wheel would be new, which says nothing.
     assert (states(found), found.compared_with) == ({"py3 any": "present"}, "1")

@@ -170,18 +170,22 @@ def problems(document: Any) -> list[str]:
 
 @pytest.mark.parametrize("ended", reports.ALL)
 def test_a_report_is_what_the_standard_says(ended: str) -> None:
-    text = report.FORMATS["sarif"](reports.ALL[ended](), True)
+    text = report.RENDERERS["sarif"](reports.ALL[ended](), True)
     assert text.isascii()
     assert problems(json.loads(text)) == []
 
 
 def results(made: Report) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = sarif.document(made, report.rules())["runs"][0]["results"]
+    found: list[dict[str, Any]] = sarif.build_sarif_document(made, report.load_check_infos())["runs"][0][
+        "results"
+    ]
     return found
 
 
 def test_every_check_is_a_rule_with_its_explanation() -> None:
-    rules = sarif.document(reports.checked(), report.rules())["runs"][0]["tool"]["driver"]["rules"]
+    rules = sarif.build_sarif_document(reports.checked(), report.load_check_infos())["runs"][0]["tool"][
+        "driver"
+    ]["rules"]
     assert [rule["id"] for rule in rules] == [check.id for check in CHECKS]
     assert {rule["help"]["text"] for rule in rules} == {check.explanation for check in CHECKS}
     for rule, check in zip(rules, CHECKS, strict=True):
@@ -233,9 +237,9 @@ def test_what_was_accepted_is_suppressed_with_the_reason() -> None:
 
 def test_the_end_of_the_run_is_told() -> None:
     def told(ended: str) -> dict[str, Any]:
-        found: dict[str, Any] = sarif.document(reports.ALL[ended](), report.rules())["runs"][0][
-            "invocations"
-        ][0]
+        found: dict[str, Any] = sarif.build_sarif_document(reports.ALL[ended](), report.load_check_infos())[
+            "runs"
+        ][0]["invocations"][0]
         return found
 
     # Findings are what the run is for; nothing to look at is a failure.

@@ -11,7 +11,7 @@ from tests import reports
 from tests.reports import SDIST, WHEELS, finding
 from wheel_uploader import report
 from wheel_uploader.models import Report, Severity
-from wheel_uploader.report.look import Look
+from wheel_uploader.report.look import TerminalStyle
 
 FILES = """\
     checked  4 files    4.8 MB
@@ -29,7 +29,7 @@ MATRIX = """\
 
 
 def text(made: Report, *, utf8: bool = False) -> str:
-    return report.FORMATS["text"](made, utf8)
+    return report.RENDERERS["text"](made, utf8)
 
 
 def test_a_release_that_is_on_the_index() -> None:
@@ -55,7 +55,7 @@ def test_a_release_that_is_on_the_index() -> None:
 
 def test_the_page_of_the_release_is_the_last_word() -> None:
     made = reports.published()
-    made.page = "https://index.example.com/project/dipy/1.11.0/"
+    made.release_url = "https://index.example.com/project/dipy/1.11.0/"
     assert text(made).endswith(" checked.\n  https://index.example.com/project/dipy/1.11.0/\n")
 
 
@@ -78,7 +78,7 @@ def test_until_download() -> None:
 def test_until_sign() -> None:
     made = reports.checked()
     made.signatures = reports.published().signatures[:3]
-    made.selection = dataclasses.replace(made.selection, refused=()) if made.selection else None
+    made.selection = dataclasses.replace(made.selection, excluded_files=()) if made.selection else None
     said = text(made)
     assert "4 files, 4.8 MB\n    signed   3 files    3.6 MB\n" in said
     assert f"    checked   1 file    1.2 MB\n      1.2 MB  {SDIST}\n" in said
@@ -86,7 +86,7 @@ def test_until_sign() -> None:
 
 def test_a_download_that_failed() -> None:
     made = reports.fetched()
-    made.fetched = made.fetched[1:]
+    made.downloaded_files = made.downloaded_files[1:]
     assert f"    listed       1 file    1.2 MB\n      1.2 MB  {WHEELS[0]}\n" in text(made)
 
 
@@ -122,7 +122,7 @@ def test_of_many_files_those_that_differ_are_named() -> None:
     made = reports.checked(*stopped, filenames=LARGE)
     # A log, or a file, has whole names for those who search in it.
     assert f"      1.2 MB  {LARGE[1]}\n" in text(made)
-    said = report.on_screen(made, Look(terminal=True))
+    said = report.render_for_terminal(made, TerminalStyle(is_terminal=True))
     assert (
         "    checked        29 files   34.8 MB\n"
         "  ! failed checks   4 files    4.8 MB\n"
@@ -157,23 +157,25 @@ def test_all_that_failed_are_counted_and_not_named() -> None:
 @pytest.mark.parametrize("ended", reports.ALL)
 def test_colours_only_colour(ended: str) -> None:
     made = reports.ALL[ended]()
-    plain = report.on_screen(made, Look(utf8=True))
-    colored = report.on_screen(made, Look(utf8=True, color=True))
+    plain = report.render_for_terminal(made, TerminalStyle(utf8=True))
+    colored = report.render_for_terminal(made, TerminalStyle(utf8=True, color=True))
     assert re.sub(r"\x1b\[[\d;]*m", "", colored) == plain
     assert "\x1b" not in plain
     assert (colored != plain) == bool(made.selection)
 
 
 def test_what_is_good_is_green_and_what_is_not_is_red() -> None:
-    look = Look(utf8=True, color=True)
-    assert "\x1b[32m\N{CHECK MARK} Published\x1b[0m: dipy" in report.on_screen(reports.published(), look)
-    conflict = report.on_screen(reports.conflict(), look)
+    look = TerminalStyle(utf8=True, color=True)
+    assert "\x1b[32m\N{CHECK MARK} Published\x1b[0m: dipy" in report.render_for_terminal(
+        reports.published(), look
+    )
+    conflict = report.render_for_terminal(reports.conflict(), look)
     assert "\x1b[31;1m\N{NOT EQUAL TO} conflict    \x1b[0m" in conflict
     assert "\x1b[31;1mCONFLICT\x1b[0m" in conflict
 
 
 def test_an_error_is_told_once_on_the_screen() -> None:
-    assert "Conflict with the index" not in report.on_screen(reports.conflict(), Look())
+    assert "Conflict with the index" not in report.render_for_terminal(reports.conflict(), TerminalStyle())
     assert text(reports.conflict()).endswith(
         "Conflict with the index: dipy 1.11.0 in 13 s\n"
         "  2 of 4 files conflict with https://index.example.com/legacy/; nothing was\n"
@@ -184,7 +186,7 @@ def test_an_error_is_told_once_on_the_screen() -> None:
 
 
 def test_a_narrow_screen_breaks_what_can_be_broken() -> None:
-    said = report.on_screen(reports.accepted(), Look(width=40))
+    said = report.render_for_terminal(reports.accepted(), TerminalStyle(width=40))
     assert "warning: record/untidy: RECORD has\n  harmless format errors\n" in said
     assert "not checked: what the release before\n  had: the index did not answer\n" in said
 

@@ -125,7 +125,7 @@ _BUSY = """
 import sys, threading, time
 from pathlib import Path
 from wheel_uploader import progress
-shown = progress.make(sys.stderr, verbose=1, color=True)
+shown = progress.make_progress(sys.stderr, verbose=1, color=True)
 names = [f"numpy-2.3.4-cp3{n}-cp3{n}-manylinux_2_27_x86_64.manylinux_2_28_x86_64.whl" for n in range(10, 26)]
 go = threading.Event()
 def fetch(name):

@@ -21,7 +21,7 @@ import pytest
 from tests.gpg import SAYS_VERSION, Keyring, keyring, program
 from wheel_uploader.errors import FileError, SigningError, StorageError
 from wheel_uploader.models import Signature
-from wheel_uploader.sign import Signer, check_signer, sign_all
+from wheel_uploader.sign import GpgSigner, find_gpg_signer, sign_files
 from wheel_uploader.verified_file import VerifiedFile
 
 NAMES = ("dipy-1.0-py3-none-any.whl", "dipy-1.0.tar.gz", "SHA256SUMS")
@@ -69,18 +69,18 @@ def refused(identity: str | None = None, *, program: str = "gpg", timeout: float
     """What check_signer says; it has to say it soon, and with something to do next."""
     started = time.monotonic()
     with pytest.raises(SigningError) as caught:
-        check_signer(program, identity, timeout=timeout)
+        find_gpg_signer(program, identity, timeout=timeout)
     assert time.monotonic() - started < 5
     assert caught.value.exit_code == 12
     assert caught.value.hint
     return caught.value
 
 
-def sign_refused(paths: list[Path], signer: Signer, *, timeout: float = 60.0) -> SigningError:
+def sign_refused(paths: list[Path], signer: GpgSigner, *, timeout: float = 60.0) -> SigningError:
     """What sign_all says; no signature may be there afterwards."""
     started = time.monotonic()
     with pytest.raises(SigningError) as caught:
-        sign_all(paths, signer, timeout=timeout)
+        sign_files(paths, signer, timeout=timeout)
     assert time.monotonic() - started < 5
     assert not list(paths[0].parent.glob("**/*.asc*"))
     assert caught.value.hint
@@ -107,8 +107,8 @@ def on_signature(number: int) -> str:
 def test_every_file_gets_a_signature_that_others_can_verify(
     ring: Keyring, alice: str, files: list[Path]
 ) -> None:
-    signatures = sign_all(files, check_signer("gpg", "alice@example.com"))
-    assert [(each.filename, each.path.name, each.made) for each in signatures] == [
+    signatures = sign_files(files, find_gpg_signer("gpg", "alice@example.com"))
+    assert [(each.filename, each.path.name, each.is_new) for each in signatures] == [
         (name, f"{name}.asc", True) for name in NAMES
     ]
     for signature, path in zip(signatures, files, strict=True):
@@ -120,11 +120,11 @@ def test_every_file_gets_a_signature_that_others_can_verify(
 
 
 def test_a_good_signature_is_kept(ring: Keyring, alice: str, files: list[Path]) -> None:
-    signer = check_signer("gpg", alice)
-    first = sign_all(files, signer)
+    signer = find_gpg_signer("gpg", alice)
+    first = sign_files(files, signer)
     before = [(each.path.read_bytes(), each.path.stat().st_mtime_ns) for each in first]
-    second = sign_all(files, signer)
-    assert [each.made for each in second] == [False, False, False]
+    second = sign_files(files, signer)
+    assert [each.is_new for each in second] == [False, False, False]
     assert [(each.path.read_bytes(), each.path.stat().st_mtime_ns) for each in second] == before
 
 
@@ -166,8 +166,8 @@ def test_any_other_signature_is_replaced(
 ) -> None:
     old = files[0].with_name(f"{NAMES[0]}.asc")
     old.write_bytes(old_signature(kind, files[0], ring, alice, bob))
-    (signature,) = sign_all(files[:1], check_signer("gpg", alice))
-    assert signature.made
+    (signature,) = sign_files(files[:1], find_gpg_signer("gpg", alice))
+    assert signature.is_new
     assert_verifies(signature, files[0], alice, ring)
 
 
@@ -177,17 +177,17 @@ def test_a_signature_that_has_expired_is_replaced(own_ring: Keyring, files: list
         files[0], key, "--faked-system-time", "20200102T000000", "--default-sig-expire", "1d", "--detach-sign"
     )
     Path(f"{files[0]}.asc").write_bytes(old)
-    (signature,) = sign_all(files[:1], check_signer("gpg", key))
-    assert signature.made
+    (signature,) = sign_files(files[:1], find_gpg_signer("gpg", key))
+    assert signature.is_new
     assert_verifies(signature, files[0], key, own_ring)
 
 
 def test_a_file_that_changed_is_signed_again(ring: Keyring, alice: str, files: list[Path]) -> None:
-    signer = check_signer("gpg", alice)
-    sign_all(files, signer)
+    signer = find_gpg_signer("gpg", alice)
+    sign_files(files, signer)
     files[1].write_bytes(b"other bytes")
-    signatures = sign_all(files, signer)
-    assert [each.made for each in signatures] == [False, True, False]
+    signatures = sign_files(files, signer)
+    assert [each.is_new for each in signatures] == [False, True, False]
     assert_verifies(signatures[1], files[1], alice, ring)
 
 
@@ -199,8 +199,8 @@ def test_a_link_in_the_place_of_a_signature_is_replaced_and_not_followed(
     before = precious.read_bytes()
     link = files[0].with_name(f"{NAMES[0]}.asc")
     link.symlink_to(precious)
-    (signature,) = sign_all(files[:1], check_signer("gpg", alice))
-    assert signature.made
+    (signature,) = sign_files(files[:1], find_gpg_signer("gpg", alice))
+    assert signature.is_new
     assert not link.is_symlink()
     assert precious.read_bytes() == before
 
@@ -209,7 +209,7 @@ def test_a_fifo_in_the_place_of_a_signature_is_not_waited_for(
     ring: Keyring, alice: str, files: list[Path]
 ) -> None:
     os.mkfifo(f"{files[0]}.asc")
-    (signature,) = sign_all(files[:1], check_signer("gpg", alice))
+    (signature,) = sign_files(files[:1], find_gpg_signer("gpg", alice))
     assert signature.path.is_file()
 
 
@@ -218,7 +218,7 @@ def test_a_signature_may_be_read_by_those_who_may_read_the_file(
 ) -> None:
     files[0].chmod(0o640)
     files[1].chmod(0o755)
-    signatures = sign_all(files[:2], check_signer("gpg", alice))
+    signatures = sign_files(files[:2], find_gpg_signer("gpg", alice))
     assert [oct(each.path.stat().st_mode & 0o777) for each in signatures] == ["0o640", "0o644"]
 
 
@@ -226,7 +226,7 @@ def test_names_with_spaces_and_other_letters_in_the_path(ring: Keyring, alice: s
     path = tmp_path / "-ö release\n" / NAMES[0]
     path.parent.mkdir()
     path.write_bytes(b"wheel")
-    (signature,) = sign_all([path], check_signer("gpg", alice))
+    (signature,) = sign_files([path], find_gpg_signer("gpg", alice))
     assert_verifies(signature, path, alice, ring)
 
 
@@ -242,10 +242,10 @@ def test_a_key_is_found_by_whatever_gpg_takes(ring: Keyring, alice: str) -> None
         "<alice@example.com>",
         "Alice",
     ):
-        assert check_signer("gpg", identity) == Signer(
-            program=check_signer("gpg", alice).program,
+        assert find_gpg_signer("gpg", identity) == GpgSigner(
+            program=find_gpg_signer("gpg", alice).program,
             fingerprint=alice,
-            primary=alice,
+            primary_fingerprint=alice,
             user_id="Alice <alice@example.com>",
         )
 
@@ -253,25 +253,25 @@ def test_a_key_is_found_by_whatever_gpg_takes(ring: Keyring, alice: str) -> None
 def test_without_identity_gpg_chooses(own_ring: Keyring) -> None:
     first = own_ring.make_key("First <first@example.com>")
     second = own_ring.make_key("Second <second@example.com>")
-    assert check_signer("gpg", None).primary == first
-    assert check_signer("gpg", "").primary == first
+    assert find_gpg_signer("gpg", None).primary_fingerprint == first
+    assert find_gpg_signer("gpg", "").primary_fingerprint == first
     own_ring.configure(f"default-key {second}")
-    assert check_signer("gpg", None).primary == second
+    assert find_gpg_signer("gpg", None).primary_fingerprint == second
 
 
 def test_a_choice_that_nobody_made_is_told(own_ring: Keyring) -> None:
     first = own_ring.make_key("First <first@example.com>")
-    assert not check_signer("gpg", None).doubt
+    assert not find_gpg_signer("gpg", None).ambiguity_warning
     second = own_ring.make_key("Second <second@example.com>")
     own_ring.make_key("Old <old@example.com>", created="20200101T000000", expires="10d")
-    signer = check_signer("gpg", None)
-    assert signer.doubt == (
+    signer = find_gpg_signer("gpg", None)
+    assert signer.ambiguity_warning == (
         f"sign: gpg chose the key {first} (First <first@example.com>), but {second} (Second "
         "<second@example.com>) can sign as well: select one with --identity"
     )
     own_ring.configure(f"default-key {second}")
-    assert not check_signer("gpg", None).doubt
-    assert not check_signer("gpg", first).doubt
+    assert not find_gpg_signer("gpg", None).ambiguity_warning
+    assert not find_gpg_signer("gpg", first).ambiguity_warning
 
 
 @pytest.mark.parametrize("absent", ["DEADBEEFDEADBEEF", "nobody@example.com"])
@@ -279,7 +279,7 @@ def test_a_default_key_that_does_not_exist(absent: str, own_ring: Keyring) -> No
     first = own_ring.make_key("First <first@example.com>")
     own_ring.configure(f"default-key {absent}")
     # Nobody can mean another one.
-    assert check_signer("gpg", None).primary == first
+    assert find_gpg_signer("gpg", None).primary_fingerprint == first
     second = own_ring.make_key("Second <second@example.com>")
     error = refused()
     assert str(error) == (
@@ -287,7 +287,7 @@ def test_a_default_key_that_does_not_exist(absent: str, own_ring: Keyring) -> No
         "(First <first@example.com>) instead"
     )
     assert error.details == (f"{second} (Second <second@example.com>) can sign as well",)
-    assert check_signer("gpg", second).primary == second
+    assert find_gpg_signer("gpg", second).primary_fingerprint == second
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit of Linux")
@@ -313,7 +313,7 @@ def test_a_keyring_whose_sockets_have_too_long_a_path(
         short = long / "g"
         short.symlink_to(home)
         monkeypatch.setenv("GNUPGHOME", str(short))
-        assert check_signer("gpg", alice).primary == alice
+        assert find_gpg_signer("gpg", alice).primary_fingerprint == alice
         Keyring(short).stop_agent()
     finally:
         shutil.rmtree(long, ignore_errors=True)
@@ -323,40 +323,40 @@ def test_a_signing_subkey_signs_for_its_key(own_ring: Keyring, files: list[Path]
     primary = own_ring.make_key("Sub <sub@example.com>", usage="cert")
     older = own_ring.add_subkey(primary)
     newer = own_ring.add_subkey(primary)
-    signer = check_signer("gpg", "sub@example.com")
-    assert signer.primary == primary
+    signer = find_gpg_signer("gpg", "sub@example.com")
+    assert signer.primary_fingerprint == primary
     assert signer.fingerprint in {older, newer}
-    assert check_signer("gpg", f"{older}!").fingerprint == older
-    (signature,) = sign_all(files[:1], check_signer("gpg", f"{newer}!"))
+    assert find_gpg_signer("gpg", f"{older}!").fingerprint == older
+    (signature,) = sign_files(files[:1], find_gpg_signer("gpg", f"{newer}!"))
     assert signature.fingerprint == newer
     assert_verifies(signature, files[0], primary, own_ring)
     # What one subkey signed is a good signature of the key.
-    (kept,) = sign_all(files[:1], check_signer("gpg", f"{older}!"))
-    assert not kept.made
+    (kept,) = sign_files(files[:1], find_gpg_signer("gpg", f"{older}!"))
+    assert not kept.is_new
 
 
 def test_a_name_that_would_act_on_the_terminal_is_harmless(own_ring: Keyring) -> None:
     key = own_ring.make_key("::error::Evil\x1b]0;owned\x07: Å <evil@example.com>")
-    assert check_signer("gpg", key).user_id == r": :error::Evil\x1b]0;owned\x07: Å <evil@example.com>"
+    assert find_gpg_signer("gpg", key).user_id == r": :error::Evil\x1b]0;owned\x07: Å <evil@example.com>"
 
 
 def test_of_two_keys_with_one_address_the_one_that_can_sign_is_taken(own_ring: Keyring) -> None:
     own_ring.make_key("Old <me@example.com>", created="20200101T000000", expires="10d")
     new = own_ring.make_key("New <me@example.com>")
-    assert check_signer("gpg", "me@example.com").fingerprint == new
+    assert find_gpg_signer("gpg", "me@example.com").fingerprint == new
 
 
 def test_a_passphrase_that_the_agent_remembers_is_enough(own_ring: Keyring, files: list[Path]) -> None:
     key = own_ring.make_key("Locked <locked@example.com>", passphrase="correct horse")
     own_ring.stop_agent()
     own_ring.unlock(key, "correct horse")
-    (signature,) = sign_all(files[:1], check_signer("gpg", "locked@example.com"))
+    (signature,) = sign_files(files[:1], find_gpg_signer("gpg", "locked@example.com"))
     assert_verifies(signature, files[0], key, own_ring)
 
 
 def test_another_program_can_sign(ring: Keyring, alice: str, files: list[Path], tmp_path: Path) -> None:
     own = program(tmp_path / "bin", 'echo "$@" >> "$0.calls"; exec "$GPG" "$@"')
-    sign_all(files[:1], check_signer(own, alice))
+    sign_files(files[:1], find_gpg_signer(own, alice))
     calls = Path(f"{own}.calls").read_text().splitlines()
     assert any(f"--local-user {alice}! --armor --detach-sign" in call for call in calls)
     assert all(
@@ -373,7 +373,7 @@ def test_gpg_gets_no_secrets_and_speaks_english(
     monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
     monkeypatch.setenv("LANGUAGE", "de")
     own = program(tmp_path / "bin", 'env > "$0.env"; exec "$GPG" "$@"')
-    check_signer(own, alice)
+    find_gpg_signer(own, alice)
     environment = Path(f"{own}.env").read_text().splitlines()
     assert not [line for line in environment if "s3cr3t-v4lue" in line]
     assert {"LC_ALL=C", "LANGUAGE=", f"GNUPGHOME={ring.home}"} <= set(environment)
@@ -456,7 +456,7 @@ def test_a_locked_key_is_never_asked_for(own_ring: Keyring, tmp_path: Path) -> N
 def test_a_key_that_is_locked_between_the_trial_and_the_files(own_ring: Keyring, files: list[Path]) -> None:
     key = own_ring.make_key("Key <key@example.com>", passphrase="correct horse")
     own_ring.unlock(key, "correct horse")
-    signer = check_signer("gpg", key)
+    signer = find_gpg_signer("gpg", key)
     own_ring.stop_agent()
     assert f"the key {key} (Key <key@example.com>) is locked" in str(sign_refused(files, signer))
 
@@ -524,7 +524,7 @@ def test_a_program_that_sleeps_is_ended_with_its_children(tmp_path: Path, files:
     message = f"{own} did not finish within 2 seconds and was stopped"
     assert str(refused(program=own, timeout=2)) == message
     assert_gone(int(Path(f"{own}.child").read_text()))
-    signer = Signer(program=own, fingerprint="A" * 40, primary="A" * 40)
+    signer = GpgSigner(program=own, fingerprint="A" * 40, primary_fingerprint="A" * 40)
     assert str(sign_refused(files, signer, timeout=2)) == message
     assert_gone(int(Path(f"{own}.child").read_text()))
 
@@ -553,7 +553,7 @@ def test_a_run_that_is_interrupted_leaves_no_program_behind(tmp_path: Path) -> N
     waiting.start()
     try:
         with pytest.raises(KeyboardInterrupt):
-            check_signer(own, None, timeout=20)
+            find_gpg_signer(own, None, timeout=20)
     finally:
         waiting.join(20)
         signal.signal(signal.SIGALRM, previous)
@@ -589,7 +589,7 @@ def test_an_agent_that_does_not_start(own_ring: Keyring, setting: str, identity:
 
 
 def test_an_agent_that_died_between_the_trial_and_the_files(own_ring: Keyring, files: list[Path]) -> None:
-    signer = check_signer("gpg", own_ring.make_key("Key <key@example.com>"))
+    signer = find_gpg_signer("gpg", own_ring.make_key("Key <key@example.com>"))
     own_ring.stop_agent()
     own_ring.configure("no-autostart")
     assert "gpg cannot connect to its agent" in str(sign_refused(files, signer))
@@ -638,7 +638,7 @@ def test_a_program_that_signs_with_another_key(
         set -- "$@" "$argument"; done
         exec "$GPG" "$@" """,
     )
-    signer = Signer(program=own, fingerprint=alice, primary=alice)
+    signer = GpgSigner(program=own, fingerprint=alice, primary_fingerprint=alice)
     error = sign_refused(files, signer)
     assert str(error) == f"{NAMES[0]}: gpg signed with {bob}, not with {alice}"
     assert error.hint == "Check gpg.conf and the program of --sign-with: one of them selects another key."
@@ -686,7 +686,7 @@ def test_a_signature_that_does_not_hold_is_not_kept(
     spoil: str, cause: str, ring: Keyring, alice: str, files: list[Path], tmp_path: Path
 ) -> None:
     own = program(tmp_path / "bin", f'{on_signature(2)} {spoil}; exit;; esac; exec "$GPG" "$@"')
-    signer = check_signer(own, alice)
+    signer = find_gpg_signer(own, alice)
     error = sign_refused(files, signer)
     assert str(error) == f"{NAMES[0]}: the new signature does not verify: {cause}"
 
@@ -721,7 +721,7 @@ def test_only_a_verification_that_names_the_key_counts(
         tmp_path / "bin",
         f'case "$*" in *--verify*) printf \'[GNUPG:] {said}\\n\' >&2; exit 0;; esac; exec "$GPG" "$@"',
     )
-    signer = check_signer(own, alice)
+    signer = find_gpg_signer(own, alice)
     assert str(sign_refused(files, signer)) == (
         f"{NAMES[0]}: the new signature does not verify: {cause.format(other=bob)}"
     )
@@ -731,7 +731,7 @@ def test_a_verification_that_fails_after_all_does_not_count(
     ring: Keyring, alice: str, files: list[Path], tmp_path: Path
 ) -> None:
     own = program(tmp_path / "bin", '"$GPG" "$@" || exit; case "$*" in *--verify*) exit 3;; esac')
-    assert "does not verify: " in str(sign_refused(files, check_signer(own, alice)))
+    assert "does not verify: " in str(sign_refused(files, find_gpg_signer(own, alice)))
 
 
 @pytest.mark.parametrize(
@@ -762,10 +762,10 @@ def test_gpg_fails_for_another_reason(
 def test_other_bytes_than_those_that_were_checked_are_not_signed(
     how: str, signed: bool, ring: Keyring, alice: str, files: list[Path]
 ) -> None:
-    signer = check_signer("gpg", alice)
+    signer = find_gpg_signer("gpg", alice)
     path, sha256 = files[0], {files[0]: hashlib.sha256(files[0].read_bytes()).hexdigest()}
     if signed:
-        sign_all([path], signer, sha256=sha256)
+        sign_files([path], signer, sha256_by_path=sha256)
     before = path.stat()
     other = path.with_name("other")
     other.write_bytes(bytes(before.st_size))
@@ -785,7 +785,7 @@ def test_other_bytes_than_those_that_were_checked_are_not_signed(
     if how in {"replaced", "overwritten"}:
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     with pytest.raises(FileError, match=re.escape(path.name)):
-        sign_all([path], signer, sha256=sha256)
+        sign_files([path], signer, sha256_by_path=sha256)
     assert Path(f"{path}.asc").exists() == signed
 
 
@@ -793,42 +793,42 @@ def test_a_file_that_is_written_to_while_gpg_reads_it_is_not_signed(
     ring: Keyring, alice: str, files: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What gpg signs and what it verifies are the checked bytes, or there is no signature."""
-    signer = check_signer("gpg", alice)
-    blocks = VerifiedFile.blocks
+    signer = find_gpg_signer("gpg", alice)
+    blocks = VerifiedFile.iter_blocks
 
     def overwritten(file: VerifiedFile) -> Iterator[bytes]:
         files[0].write_bytes(bytes(files[0].stat().st_size))
         yield from blocks(file)
 
-    monkeypatch.setattr(VerifiedFile, "blocks", overwritten)
+    monkeypatch.setattr(VerifiedFile, "iter_blocks", overwritten)
     with pytest.raises(FileError, match="changed during the run"):
-        sign_all(files[:1], signer)
+        sign_files(files[:1], signer)
     assert not Path(f"{files[0]}.asc").exists()
 
 
 def test_what_is_not_a_file_is_not_signed(ring: Keyring, alice: str, files: list[Path]) -> None:
-    signer = check_signer("gpg", alice)
+    signer = find_gpg_signer("gpg", alice)
     fifo, link = files[0].with_name("fifo"), files[0].with_name("link")
     os.mkfifo(fifo)
     link.symlink_to(files[0])
     for path in (fifo, link, files[0].parent):
         with pytest.raises(FileError, match="cannot be signed: it is not a regular file"):
-            sign_all([path], signer)
+            sign_files([path], signer)
     with pytest.raises(FileError, match="cannot be signed: it no longer exists"):
-        sign_all([files[0].with_name("gone")], signer)
+        sign_files([files[0].with_name("gone")], signer)
 
 
 def test_a_folder_in_the_place_of_a_signature(ring: Keyring, alice: str, files: list[Path]) -> None:
     Path(f"{files[0]}.asc").mkdir()
     with pytest.raises(StorageError, match=r"\.asc: Is a directory"):
-        sign_all(files, check_signer("gpg", alice))
+        sign_files(files, find_gpg_signer("gpg", alice))
     assert not list(files[0].parent.rglob("*.tmp"))
 
 
 def test_no_place_for_a_signature(ring: Keyring, alice: str, files: list[Path]) -> None:
     (files[0].parent / ".wheel-uploader").write_bytes(b"")
     with pytest.raises(StorageError, match=r"\.asc: Not a directory"):
-        sign_all(files, check_signer("gpg", alice))
+        sign_files(files, find_gpg_signer("gpg", alice))
 
 
 @pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="needs a second file system")
@@ -836,7 +836,7 @@ def test_a_signature_that_cannot_be_moved_to_its_place(ring: Keyring, alice: str
     with tempfile.TemporaryDirectory(dir="/dev/shm") as elsewhere:
         (files[0].parent / ".wheel-uploader").symlink_to(elsewhere)
         with pytest.raises(StorageError, match=r"whl\.asc: Invalid cross-device link") as caught:
-            sign_all(files, check_signer("gpg", alice))
+            sign_files(files, find_gpg_signer("gpg", alice))
         assert not list(Path(elsewhere).iterdir())
     assert caught.value.exit_code == 13
     assert not Path(f"{files[0]}.asc").exists()
@@ -847,7 +847,7 @@ def test_no_place_for_temporary_files(
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", "/no/such/place")
     with pytest.raises(StorageError, match="a temporary file: No such file or directory"):
-        check_signer("gpg", alice)
+        find_gpg_signer("gpg", alice)
 
 
 def test_the_signatures_made_before_a_failure_are_kept(
@@ -856,5 +856,5 @@ def test_the_signatures_made_before_a_failure_are_kept(
     fail = "echo 'gpg: signing failed: Card removed' >&2; exit 2"
     own = program(tmp_path / "bin", f'{on_signature(4)} {fail};; esac; exec "$GPG" "$@"')
     with pytest.raises(SigningError, match=r"^SHA256SUMS: gpg did not sign .* Card removed$"):
-        sign_all(files, check_signer(own, alice))
-    assert [each.made for each in sign_all(files, check_signer("gpg", alice))] == [False, False, True]
+        sign_files(files, find_gpg_signer(own, alice))
+    assert [each.is_new for each in sign_files(files, find_gpg_signer("gpg", alice))] == [False, False, True]

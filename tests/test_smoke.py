@@ -16,8 +16,8 @@ from tests import wheels
 from tests.person import Person
 from wheel_uploader import names, smoke
 from wheel_uploader.errors import FileError, NothingFoundError, UsageError
-from wheel_uploader.models import FileSummary, LocalFile, Options, Report, Trial, WheelName
-from wheel_uploader.progress import Silent
+from wheel_uploader.models import FileSummary, LocalFile, Options, Report, SmokeResult, WheelName
+from wheel_uploader.progress import SilentProgress
 from wheel_uploader.report import rehearsal as table
 from wheel_uploader.smoke import interpreters
 from wheel_uploader.smoke.interpreters import Interpreter
@@ -37,11 +37,11 @@ def _one_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
 def local(path: Path) -> LocalFile:
     content = path.read_bytes()
     sha256 = hashlib.sha256(content).hexdigest()
-    return LocalFile(name=names.parse(path.name), path=path, size=len(content), sha256=sha256)
+    return LocalFile(name=names.parse_filename(path.name), path=path, size=len(content), sha256=sha256)
 
 
-def tried(paths: Sequence[Path], command: str) -> tuple[Trial, ...]:
-    return smoke.run_all([local(path) for path in paths], (), command, Silent())
+def tried(paths: Sequence[Path], command: str) -> tuple[SmokeResult, ...]:
+    return smoke.run_smoke_tests([local(path) for path in paths], (), command, SilentProgress())
 
 
 def test_a_wheel_that_works(tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_a_wheel_that_works(tmp_path: Path) -> None:
     (trial,) = tried([path, other], "python -c 'import dipy; assert dipy.__version__ == \"1.11.0\"'")
     assert (trial.filename, trial.failure, trial.output) == (path.name, "", "")
     assert trial.interpreter.startswith(("CPython ", "PyPy "))
-    smoke.stop_if_failed([trial])
+    smoke.raise_if_failed([trial])
 
 
 @pytest.mark.parametrize("when", ["before it is installed", "while the command runs"])
@@ -64,7 +64,7 @@ def test_another_wheel_than_the_checked_one_is_not_tried(tmp_path: Path, when: s
     else:
         command = shlex.join(["python", "-c", f"import os; os.replace({str(other)!r}, {str(path)!r})"])
     with pytest.raises(FileError, match="changed during the run"):
-        smoke.run_all([file], (), command, Silent())
+        smoke.run_smoke_tests([file], (), command, SilentProgress())
 
 
 def test_a_wheelhouse_that_is_named_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,7 +81,7 @@ def test_a_wheel_that_does_not_import(tmp_path: Path) -> None:
     assert trial.failure == "the command failed (exit code 1)"
     assert "No module named 'no_such_library'" in trial.output
     with pytest.raises(FileError, match=r"1 of 1 smoke test failed") as caught:
-        smoke.stop_if_failed([trial])
+        smoke.raise_if_failed([trial])
     assert caught.value.details == (f"{path.name} with {trial.interpreter}: {trial.failure}",)
 
 
@@ -132,7 +132,7 @@ def test_a_command_that_does_not_run(command: str, failure: str, tmp_path: Path)
 def test_a_command_that_does_not_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = wheels.make_wheel(tmp_path)
     assert tried([path], "python -c pass")[0].failure == ""
-    monkeypatch.setattr(smoke, "LIMIT", 20)
+    monkeypatch.setattr(smoke, "SMOKE_TIMEOUT", 20)
     (trial,) = tried([path], "python -c 'import time; print(1, flush=True); time.sleep(600)'")
     assert trial.failure == "the command failed (timed out after 20 s)"
     assert trial.output == "1\n"
@@ -140,7 +140,7 @@ def test_a_command_that_does_not_end(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_a_long_output_is_kept_by_its_end(tmp_path: Path) -> None:
     (trial,) = tried([wheels.make_wheel(tmp_path)], 'python -c \'print("x" * 99999, "end"); exit(1)\'')
-    assert len(trial.output) == smoke.KEPT
+    assert len(trial.output) == smoke.KEPT_OUTPUT
     assert trial.output.endswith("end\n")
 
 
@@ -162,11 +162,11 @@ def test_no_wheel_fits(tmp_path: Path) -> None:
 
 
 def test_an_interpreter_says_what_it_installs() -> None:
-    (this,) = interpreters.found()
+    (this,) = interpreters.find_interpreters()
     platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
-    fitting = names.parse(f"dipy-1.11.0-{THIS}-none-any.whl")
+    fitting = names.parse_filename(f"dipy-1.11.0-{THIS}-none-any.whl")
     assert isinstance(fitting, WheelName)
-    assert this.installs(fitting)
+    assert this.can_install(fitting)
     assert any(platform.partition("_")[0] in tag for tag in this.tags)
     assert this.version == ".".join(map(str, sys.version_info[:3]))
 
@@ -176,16 +176,18 @@ def test_an_interpreter_says_what_it_installs() -> None:
 )
 def test_an_interpreter_that_is_too_old_is_not_tried(requires: str, fits: bool) -> None:
     python = Interpreter(name="CPython 3.12.1", path="p", version="3.12.1", tags=frozenset({"py3-none-any"}))
-    wheel = names.parse("dipy-1.11.0-py3-none-any.whl")
+    wheel = names.parse_filename("dipy-1.11.0-py3-none-any.whl")
     assert isinstance(wheel, WheelName)
-    assert python.installs(wheel, requires) is fits
+    assert python.can_install(wheel, requires) is fits
 
 
 def test_what_a_wheel_requires_is_known(tmp_path: Path) -> None:
     path = wheels.make_wheel(tmp_path)
-    summary = FileSummary(name=names.parse(path.name), size=1, metadata={"Requires-Python": (">=99",)})
+    summary = FileSummary(
+        name=names.parse_filename(path.name), size=1, metadata={"Requires-Python": (">=99",)}
+    )
     with pytest.raises(NothingFoundError, match="no wheel is compatible"):
-        smoke.run_all([local(path)], [summary], "python -c pass", Silent())
+        smoke.run_smoke_tests([local(path)], [summary], "python -c pass", SilentProgress())
 
 
 def test_interpreters_on_path_of_pyenv_and_of_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,7 +202,7 @@ def test_interpreters_on_path_of_pyenv_and_of_uv(tmp_path: Path, monkeypatch: py
         said = f'{{"name": "CPython 3.{12 + number}.1", "version": "3.{12 + number}.1", "tags": ["a-b-c"]}}'
         path.write_text(f"#!/bin/sh\necho '{said}'\n" if number < 4 else "#!/bin/sh\nexit 1\n")
         path.chmod(0o755)
-    found = interpreters.found()[1:]
+    found = interpreters.find_interpreters()[1:]
     assert [(each.name, Path(each.path)) for each in found] == [
         (f"CPython 3.{12 + number}.1", tmp_path / place) for number, place in enumerate(places)
     ]
@@ -214,7 +216,7 @@ def test_one_of_each_minor_version(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     newer.chmod(0o755)
     monkeypatch.setattr(interpreters, "_other_executables", lambda: iter([newer]))
     if sys.implementation.name == "cpython":
-        assert len(interpreters.found()) == 1
+        assert len(interpreters.find_interpreters()) == 1
 
 
 # --- on the screen ---------------------------------------------------------------------------------
@@ -222,13 +224,13 @@ def test_one_of_each_minor_version(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 
 def test_a_failure_is_shown_with_its_output() -> None:
     report = Report(Options(project="dipy", version="1.11.0", urls=("x",), smoke="python -c 'import dipy'"))
-    report.trials = (
-        Trial(filename="a.whl", interpreter="CPython 3.13.1"),
-        Trial(
+    report.smoke_results = (
+        SmokeResult(filename="a.whl", interpreter="CPython 3.13.1"),
+        SmokeResult(
             filename="b.whl", interpreter="CPython 3.12.1", failure="it broke", output="one\n\x1b[31mtwo\n"
         ),
     )
-    assert list(table.lines(report)) == [
+    assert list(table.format_rehearsal(report)) == [
         "1 of 2 smoke tests passed: python -c 'import dipy'",
         "  b.whl with CPython 3.12.1: it broke",
         "    | one",

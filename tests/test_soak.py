@@ -139,7 +139,7 @@ def test_the_sweep_notices_a_run_that_compares_nothing(monkeypatch: pytest.Monke
     class Trusting(VerifiedFile):
         def __init__(self, path: Path, sha256: str, *, also: Any = None) -> None:
             del sha256
-            super().__init__(path, hashlib.sha256(path.read_bytes()).hexdigest(), also=also)
+            super().__init__(path, hashlib.sha256(path.read_bytes()).hexdigest(), extra_hash=also)
 
     for module in (verify, package):
         monkeypatch.setattr(module, "VerifiedFile", Trusting)

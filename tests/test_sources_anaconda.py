@@ -15,11 +15,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wheel_uploader import progress, sources
-from wheel_uploader.display import printable
+from wheel_uploader.display import sanitize
 from wheel_uploader.errors import CredentialsError, ListingError, NetworkError, NothingFoundError
-from wheel_uploader.http import Http
+from wheel_uploader.http import HttpClient
 from wheel_uploader.models import RemoteFile
-from wheel_uploader.sources.anaconda import Anaconda, Channel, parse_url, read_files
+from wheel_uploader.sources.anaconda import (
+    AnacondaPackage,
+    PackageReference,
+    parse_anaconda_url,
+    read_package_files,
+)
 
 API = "https://api.anaconda.org/package/multibuild-wheels-staging/dipy/files"
 SITE = "https://anaconda.org/multibuild-wheels-staging/dipy"
@@ -84,8 +89,8 @@ def simple_page(*names: str) -> httpx.Response:
 def listed(
     url: str, site: Callable[[httpx.Request], httpx.Response], project: str = "dipy"
 ) -> list[RemoteFile]:
-    with Http(typed=[url], retries=1, transport=httpx.MockTransport(site)) as http:
-        return list(sources.list_files([url], project, http))
+    with HttpClient(user_urls=[url], retries=1, transport=httpx.MockTransport(site)) as http:
+        return list(sources.list_staged_files([url], project, http))
 
 
 # --- what a person would copy ----------------------------------------------------------------------
@@ -125,8 +130,8 @@ OWNER = "multibuild-wheels-staging"
     ],
 )
 def test_any_address_of_a_package(url: str, about: dict[str, str]) -> None:
-    assert parse_url(url) == Channel(**{"owner": OWNER, "name": "dipy", **about})
-    assert Anaconda.claims(url)
+    assert parse_anaconda_url(url) == PackageReference(**{"owner": OWNER, "name": "dipy", **about})
+    assert AnacondaPackage.claims(url)
 
 
 @pytest.mark.parametrize(
@@ -142,14 +147,14 @@ def test_any_address_of_a_package(url: str, about: dict[str, str]) -> None:
     ],
 )
 def test_another_address(url: str) -> None:
-    assert not Anaconda.claims(url)
+    assert not AnacondaPackage.claims(url)
 
 
 @given(st.lists(st.sampled_from(["t", "channels", "a", "", "simple", "label", "package", "%2F", "repo"])))
 def test_no_path_raises_anything(words: list[str]) -> None:
     for host in ("anaconda.org", "pypi.anaconda.org", "api.anaconda.org"):
         url = f"https://{host}/{'/'.join(words)}"
-        assert Anaconda.claims(url) == (parse_url(url) is not None)
+        assert AnacondaPackage.claims(url) == (parse_anaconda_url(url) is not None)
 
 
 # --- the API ---------------------------------------------------------------------------------------
@@ -235,10 +240,10 @@ def test_a_download_is_redirected_to_the_storage_without_the_token() -> None:
         }
     )
     url = f"https://pypi.anaconda.org/t/{token}/{OWNER}/simple/dipy/"
-    with Http(typed=[url], retries=1, transport=httpx.MockTransport(site)) as http:
-        (file,) = sources.list_files([url], "dipy", http)
-        with http.stream(file.url, listed_at=file.source, pinned=False) as stream:
-            assert b"".join(stream.chunks()) == DATA
+    with HttpClient(user_urls=[url], retries=1, transport=httpx.MockTransport(site)) as http:
+        (file,) = sources.list_staged_files([url], "dipy", http)
+        with http.stream(file.url, listing_url=file.source, has_trusted_digest=False) as stream:
+            assert b"".join(stream.iter_chunks()) == DATA
     sent = [(request.url.host, request.headers.get("authorization")) for request in site.requests]
     assert sent == [
         ("api.anaconda.org", f"token {token}"),
@@ -246,8 +251,8 @@ def test_a_download_is_redirected_to_the_storage_without_the_token() -> None:
         ("binstar-cio-packages-prod.s3.amazonaws.com", None),
     ]
     assert not any(token in str(request.url) for request in site.requests)
-    assert token not in repr(parse_url(url))
-    assert token not in printable(f"{url} {token}")
+    assert token not in repr(parse_anaconda_url(url))
+    assert token not in sanitize(f"{url} {token}")
 
 
 # --- when the API does not answer ------------------------------------------------------------------
@@ -281,10 +286,13 @@ def test_the_page_for_pip_serves(answer: httpx.Response) -> None:
 def test_it_is_told_that_the_page_for_pip_served(capsys: pytest.CaptureFixture[str]) -> None:
     site = Site({API: httpx.Response(503), SIMPLE: simple_page(WHEEL)})
     transport = httpx.MockTransport(site)
-    with Http(
-        typed=[SITE], retries=1, transport=transport, progress=progress.make(sys.stderr, verbose=0)
+    with HttpClient(
+        user_urls=[SITE],
+        retries=1,
+        transport=transport,
+        progress=progress.make_progress(sys.stderr, verbose=0),
     ) as http:
-        assert sources.list_files([SITE], "dipy", http)
+        assert sources.list_staged_files([SITE], "dipy", http)
     told = capsys.readouterr().err
     assert "anaconda.org's API failed (" in told
     assert "using its simple page, which has no hashes" in told
@@ -335,5 +343,7 @@ ENTRIES = st.dictionaries(
 )
 def test_no_answer_raises_anything_else(data: object, label: str) -> None:
     with contextlib.suppress(ListingError):
-        for file in read_files(json.dumps(data), API, "anaconda", Channel(owner="x", label=label)).files:
+        for file in read_package_files(
+            json.dumps(data), API, "anaconda", PackageReference(owner="x", label=label)
+        ).files:
             assert file.url.startswith("https://")

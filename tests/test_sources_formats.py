@@ -21,12 +21,12 @@ from hypothesis import strategies as st
 
 from wheel_uploader import sources
 from wheel_uploader.errors import CredentialsError, ListingError, NothingFoundError
-from wheel_uploader.http import Http, Page
+from wheel_uploader.http import HttpClient, Page
 from wheel_uploader.models import RemoteFile
 from wheel_uploader.sources import azure, paging, s3, stores, swift
-from wheel_uploader.sources.autoindex import without_callback
-from wheel_uploader.sources.base import Listing, urls_below, with_query
-from wheel_uploader.sources.formats import read, read_any_json, read_any_xml, read_jsonp
+from wheel_uploader.sources.autoindex import strip_jsonp_callback
+from wheel_uploader.sources.base import Listing, make_url_builder, set_query_parameters
+from wheel_uploader.sources.formats import read_any_json, read_any_xml, read_jsonp, read_listing
 
 WHEEL = "dipy-1.11.0+cu121-py3-none-any.whl"
 URL = "https://staging.example/wheels/"
@@ -66,7 +66,7 @@ ONE_LEVEL = "list-type=2&delimiter=/&encoding-type=url"
     ],
 )
 def test_the_address_of_a_bucket(typed: str, asked: str) -> None:
-    assert s3.listing_url(typed) == asked
+    assert s3.s3_listing_url(typed) == asked
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_the_address_of_a_bucket(typed: str, asked: str) -> None:
     ],
 )
 def test_the_address_of_a_container_of_azure(typed: str, asked: str) -> None:
-    assert azure.listing_url(typed) == asked.format("restype=container&comp=list&delimiter=/")
+    assert azure.azure_listing_url(typed) == asked.format("restype=container&comp=list&delimiter=/")
 
 
 @pytest.mark.parametrize(
@@ -104,18 +104,18 @@ def test_the_address_of_a_container_of_azure(typed: str, asked: str) -> None:
     ],
 )
 def test_the_address_of_a_container_of_swift(typed: str, asked: str) -> None:
-    assert swift.listing_url(typed) == asked
+    assert swift.swift_listing_url(typed) == asked
 
 
 def test_a_query_is_changed_and_the_rest_of_it_kept() -> None:
-    assert with_query("https://x/?a=1&b=&marker=2#f", {"marker": "ü +", "b": None}) == (
+    assert set_query_parameters("https://x/?a=1&b=&marker=2#f", {"marker": "ü +", "b": None}) == (
         "https://x/?a=1&marker=%C3%BC%20%2B"
     )
 
 
 @given(st.text(min_size=1).filter(lambda name: "/" not in name))
 def test_a_key_in_a_url_comes_back(name: str) -> None:
-    url = urls_below("https://x.example/b/?prefix=a#f")(f"a/{name}")
+    url = make_url_builder("https://x.example/b/?prefix=a#f")(f"a/{name}")
     assert url.startswith("https://x.example/b/a/")
     assert not set(url[len("https://x.example/b/a/") :]) & set("+?#& ")
     assert unquote(url.rpartition("/")[2]) == name.encode(errors="replace").decode()
@@ -229,7 +229,7 @@ def test_a_random_tree_comes_back(form: str, names: list[str]) -> None:
 @pytest.mark.parametrize("form", ["nginx-json", "nginx-xml", "caddy", "serve"])
 def test_a_directory_is_a_page_below(form: str) -> None:
     render, reader = FORMATS[form]
-    assert reader(render(WHEEL), URL, "staging").pages == {"old": f"{URL}old/"}
+    assert reader(render(WHEEL), URL, "staging").subpage_urls == {"old": f"{URL}old/"}
 
 
 @pytest.mark.parametrize(
@@ -243,7 +243,7 @@ def test_a_directory_is_a_page_below(form: str) -> None:
     ],
 )
 def test_the_call_around_json_is_taken_off(text: str, json_text: str) -> None:
-    assert without_callback(text) == json_text
+    assert strip_jsonp_callback(text) == json_text
 
 
 # --- what a store says besides ---------------------------------------------------------------------
@@ -261,7 +261,7 @@ def test_a_bucket_that_was_not_asked_for_one_level_is_asked_again() -> None:
     text = bucket("a/x.whl", "y.whl").replace("<Delimiter>/</Delimiter>", "")
     listing = read_any_xml(text, asked("prefix=a/&marker=k"), "s")
     assert names(listing) == []
-    assert listing.next == asked(f"prefix=a/&{ONE_LEVEL}")
+    assert listing.next_url == asked(f"prefix=a/&{ONE_LEVEL}")
     # Who does not know the question gives everything again.
     listing = read_any_xml(text, asked("delimiter=/"), "s")
     assert names(listing) == ["y.whl"]
@@ -269,7 +269,7 @@ def test_a_bucket_that_was_not_asked_for_one_level_is_asked_again() -> None:
 
 def test_a_container_that_was_not_asked_for_one_level_is_asked_again() -> None:
     listing = read_any_xml("<EnumerationResults><Blobs/></EnumerationResults>", asked("comp=list&sig=x"), "s")
-    assert listing.next == asked("sig=x&restype=container&comp=list&delimiter=/")
+    assert listing.next_url == asked("sig=x&restype=container&comp=list&delimiter=/")
 
 
 @pytest.mark.parametrize(
@@ -285,7 +285,7 @@ def test_a_container_that_was_not_asked_for_one_level_is_asked_again() -> None:
 )
 def test_a_bucket_goes_on_where_it_says(fields: str, encoded: bool, expected: dict[str, list[str]]) -> None:
     text = bucket("p/a", "p/z+", fields=fields, encoded=encoded)
-    following = read_any_xml(text, asked("prefix=p/&delimiter=/"), "s").next
+    following = read_any_xml(text, asked("prefix=p/&delimiter=/"), "s").next_url
     assert parse_qs(urlsplit(following).query) == (
         {"prefix": ["p/"], "delimiter": ["/"], **expected} if expected else {}
     )
@@ -328,8 +328,8 @@ def test_an_object_in_segments_has_no_hash_of_its_own(change: dict[str, object])
 
 def test_a_container_of_swift_goes_on_until_a_page_is_empty() -> None:
     entries = [{"name": "a", "bytes": 1, "hash": ""}, {"subdir": "b/"}]
-    assert read_any_json(json.dumps(entries), asked("marker=0"), "s").next == asked("marker=b/")
-    assert read_any_json(swift_page("a+b"), asked("delimiter=/"), "s").next == asked(
+    assert read_any_json(json.dumps(entries), asked("marker=0"), "s").next_url == asked("marker=b/")
+    assert read_any_json(swift_page("a+b"), asked("delimiter=/"), "s").next_url == asked(
         "delimiter=/&marker=a%2Bb"
     )
     assert read_any_json("[]", asked("marker=0"), "s") == Listing()
@@ -513,7 +513,7 @@ def check(listing: Listing) -> None:
         assert urlsplit(file.url).scheme in {"http", "https"}
         assert urlsplit(file.url).netloc
         assert "/" not in file.filename
-    assert not listing.next or urlsplit(listing.next).netloc in {"staging.example", "s.example"}
+    assert not listing.next_url or urlsplit(listing.next_url).netloc in {"staging.example", "s.example"}
 
 
 # --- pages -----------------------------------------------------------------------------------------
@@ -524,12 +524,12 @@ def page_at(url: str, body: bytes = b"") -> Page:
 
 
 def walk(read: Callable[[Page], Listing], body: bytes = b"", clock: Callable[[], float] = lambda: 1.0) -> int:
-    return len(list(paging.pages(URL, lambda url: page_at(url, body), read, clock)))
+    return len(list(paging.iter_pages(URL, lambda url: page_at(url, body), read, clock)))
 
 
 def endless() -> Callable[[Page], Listing]:
     numbers = itertools.count()
-    return lambda page: Listing(next=f"{URL}?marker={next(numbers)}")
+    return lambda page: Listing(next_url=f"{URL}?marker={next(numbers)}")
 
 
 def test_pages_that_go_on_for_ever() -> None:
@@ -539,7 +539,7 @@ def test_pages_that_go_on_for_ever() -> None:
 
 def test_pages_that_go_in_a_circle() -> None:
     with pytest.raises(ListingError, match="links back to a page that was already read"):
-        walk(lambda page: Listing(next=URL))
+        walk(lambda page: Listing(next_url=URL))
 
 
 def test_pages_that_are_too_much_together() -> None:
@@ -548,7 +548,7 @@ def test_pages_that_are_too_much_together() -> None:
     file = RemoteFile(filename="x", url=URL, source="s")
     following = endless()
     with pytest.raises(ListingError, match="lists more than 100000 files"):
-        walk(lambda page: Listing(files=(file,) * 30_000, next=following(page).next))
+        walk(lambda page: Listing(files=(file,) * 30_000, next_url=following(page).next_url))
 
 
 def test_pages_that_come_too_slowly() -> None:
@@ -561,8 +561,8 @@ def test_pages_that_come_too_slowly() -> None:
 
 
 def listed(url: str, handler: Callable[[httpx.Request], httpx.Response]) -> list[str]:
-    with Http(typed=[url], retries=1, transport=httpx.MockTransport(handler)) as http:
-        return [file.filename for file in sources.list_files([url], "dipy", http)]
+    with HttpClient(user_urls=[url], retries=1, transport=httpx.MockTransport(handler)) as http:
+        return [file.filename for file in sources.list_staged_files([url], "dipy", http)]
 
 
 def answer(kind: str, text: str, status: int = 200) -> httpx.Response:
@@ -659,4 +659,4 @@ def test_json_that_is_no_listing_may_have_a_page_for_people() -> None:
 
 def test_an_answer_that_is_no_listing_names_its_type() -> None:
     with pytest.raises(ListingError, match="returned image/png, not a file listing"):
-        read(Page(url=URL, status=200, headers={}, content_type="image/png", body=b""))
+        read_listing(Page(url=URL, status=200, headers={}, content_type="image/png", body=b""))

@@ -21,21 +21,21 @@ from packaging.version import Version
 from tests import wheels
 from tests.scripted import Request, ScriptedServer, Step, answer
 from wheel_uploader import names, pipeline, sources
-from wheel_uploader.display import printable
+from wheel_uploader.display import sanitize
 from wheel_uploader.errors import (
     CredentialsError,
     FileError,
-    HttpStatus,
+    HttpStatusError,
     ListingError,
     NetworkError,
     NothingFoundError,
     TransportError,
 )
-from wheel_uploader.http import Http
+from wheel_uploader.http import HttpClient
 from wheel_uploader.models import Options, RemoteFile, Stage
-from wheel_uploader.progress import Silent
+from wheel_uploader.progress import SilentProgress
 from wheel_uploader.sources import actions, artifacts, gitlab
-from wheel_uploader.sources.actions import ActionsRun, read_artifacts
+from wheel_uploader.sources.actions import GitHubActionsRun, read_artifacts
 from wheel_uploader.sources.github import GitHubRelease, read_assets
 from wheel_uploader.sources.gitlab import GitLabJob
 
@@ -102,9 +102,12 @@ def ok(value: object) -> httpx.Response:
 @contextlib.contextmanager
 def opened(
     url: str, site: Callable[[httpx.Request], httpx.Response]
-) -> Iterator[tuple[Http, sources.Scratch]]:
+) -> Iterator[tuple[HttpClient, sources.UnpackDirectory]]:
     transport = httpx.MockTransport(site)
-    with Http(typed=[url], retries=1, transport=transport) as http, sources.Scratch() as scratch:
+    with (
+        HttpClient(user_urls=[url], retries=1, transport=transport) as http,
+        sources.UnpackDirectory() as scratch,
+    ):
         yield http, scratch
 
 
@@ -112,7 +115,7 @@ def listed(
     url: str, site: Callable[[httpx.Request], httpx.Response], project: str = "dipy"
 ) -> list[RemoteFile]:
     with opened(url, site) as (http, scratch):
-        return list(sources.list_files([url], project, http, scratch))
+        return list(sources.list_staged_files([url], project, http, scratch))
 
 
 # --- releases --------------------------------------------------------------------------------------
@@ -186,14 +189,14 @@ def test_the_number_of_a_release_is_known_already() -> None:
 )
 def test_another_address(url: str) -> None:
     assert not GitHubRelease.claims(url)
-    assert not ActionsRun.claims(url)
+    assert not GitHubActionsRun.claims(url)
 
 
 def test_an_asset_has_the_digest_that_github_took() -> None:
     (file,) = listed(RELEASE, release(asset()))
     assert (file.filename, file.url, file.size) == (WHEEL, f"{DOWNLOADS}/{WHEEL}", len(DATA))
     assert file.hashes == {"sha256": SHA256}
-    assert not file.refused
+    assert not file.unavailable_reason
 
 
 @pytest.mark.parametrize("digest", [None, "", "sha256:", SHA256, "sha256:x", 1])
@@ -215,11 +218,11 @@ def test_an_asset_that_is_not_whole_is_refused_with_the_reason(changes: dict[str
     files = listed(
         RELEASE, release(asset(**changes), asset("dipy-1.10.0-py3-none-any.whl", **changes), other)
     )
-    selection = names.select(files, "dipy", Version("1.11.0"))
+    selection = names.select_files(files, "dipy", Version("1.11.0"))
     assert [name.filename for name, _ in selection.files] == ["dipy-1.11.0.tar.gz"]
-    (ours, old) = selection.refused
-    assert (ours.filename, ours.reason, ours.withheld) == (WHEEL, reason, True)
-    assert (old.reason, old.withheld) == ("version 1.10.0, not 1.11.0", False)
+    (ours, old) = selection.excluded_files
+    assert (ours.filename, ours.reason, ours.is_unavailable) == (WHEEL, reason, True)
+    assert (old.reason, old.is_unavailable) == ("version 1.10.0, not 1.11.0", False)
 
 
 @pytest.mark.parametrize(
@@ -255,15 +258,15 @@ def test_a_token_goes_to_the_api_and_not_to_the_storage(token: str) -> None:
         },
     )
     with opened(RELEASE, site) as (http, _):
-        (file,) = sources.list_files([RELEASE], "dipy", http)
+        (file,) = sources.list_staged_files([RELEASE], "dipy", http)
         assert file.url == by_api
-        with http.stream(file.url, listed_at=file.source) as stream:
-            assert b"".join(stream.chunks()) == DATA
+        with http.stream(file.url, listing_url=file.source) as stream:
+            assert b"".join(stream.iter_chunks()) == DATA
     assert site.sent == [("api.github.com", f"Bearer {token}")] * 3 + [
         ("release-assets.githubusercontent.com", None)
     ]
     assert [request.headers["accept"] for request in site.requests[2:]] == ["application/octet-stream", "*/*"]
-    assert token not in printable(f"token is {token}")
+    assert token not in sanitize(f"token is {token}")
 
 
 def test_a_repository_that_has_moved_keeps_its_own_urls(token: str) -> None:
@@ -292,9 +295,9 @@ def test_without_a_token_the_download_leads_to_the_storage() -> None:
         },
     )
     with opened(RELEASE, site) as (http, _):
-        (file,) = sources.list_files([RELEASE], "dipy", http)
-        with http.stream(file.url, listed_at=file.source) as stream:
-            assert b"".join(stream.chunks()) == DATA
+        (file,) = sources.list_staged_files([RELEASE], "dipy", http)
+        with http.stream(file.url, listing_url=file.source) as stream:
+            assert b"".join(stream.iter_chunks()) == DATA
     assert {authorization for _, authorization in site.sent} == {None}
 
 
@@ -312,19 +315,19 @@ def test_what_github_says_when_it_says_no(monkeypatch: pytest.MonkeyPatch) -> No
     ) as absent:
         listed(RELEASE, Site({}))
     assert "GITHUB_TOKEN" in str(absent.value.hint)
-    with pytest.raises(HttpStatus, match="API rate limit exceeded") as limited:
+    with pytest.raises(HttpStatusError, match="API rate limit exceeded") as limited:
         listed(RELEASE, Site({f"{API}/releases/tags/1.11.0": limit}))
     assert "GITHUB_TOKEN" in str(limited.value.hint)
     monkeypatch.setenv("GITHUB_TOKEN", TOKEN)
     with pytest.raises(CredentialsError, match="rejected the token in GH_TOKEN or GITHUB_TOKEN"):
         listed(RELEASE, Site({f"{API}/releases/tags/1.11.0": httpx.Response(401)}))
-    with pytest.raises(HttpStatus, match="API rate limit exceeded") as limited:
+    with pytest.raises(HttpStatusError, match="API rate limit exceeded") as limited:
         listed(RELEASE, Site({f"{API}/releases/tags/1.11.0": limit}))
     assert "GITHUB_TOKEN" not in str(limited.value.hint)
     with pytest.raises(NothingFoundError) as absent:
         listed(RELEASE, Site({}))
     assert "GITHUB_TOKEN" not in str(absent.value.hint)
-    with pytest.raises(HttpStatus, match="returned 500"):
+    with pytest.raises(HttpStatusError, match="returned 500"):
         listed(RELEASE, Site({f"{API}/releases/tags/1.11.0": httpx.Response(500)}))
 
 
@@ -482,7 +485,7 @@ def test_the_wheels_in_the_artifacts_are_taken_out(token: str) -> None:
     )
     site = run(first, second)
     with opened(RUN, site) as (http, scratch):
-        files = sources.list_files([RUN], "dipy", http, scratch)
+        files = sources.list_staged_files([RUN], "dipy", http, scratch)
         assert [file.filename for file in files] == [
             *(WHEEL, "log.txt", "dipy-1.11.0.tar.gz", "numpy-2.0-py3-none-any.whl", "a.txt")
         ]
@@ -506,13 +509,13 @@ def test_the_wheels_in_the_artifacts_are_taken_out(token: str) -> None:
 def test_while_waiting_an_artifact_is_fetched_once(token: str) -> None:
     site = run(zipped((WHEEL, DATA)))
     with opened(RUN, site) as (http, scratch):
-        looks = [sources.list_files([RUN], "dipy", http, scratch) for _ in range(2)]
+        looks = [sources.list_staged_files([RUN], "dipy", http, scratch) for _ in range(2)]
         assert looks[0] == looks[1]
         assert content(looks[1][0]) == DATA
         assert [request.url.path.rpartition("/")[2] for request in site.requests].count("zip") == 1
         # Another one, under the same name, is.
         site.pages = run(b"", zipped((WHEEL, DATA + b"x"))).pages
-        files = sources.list_files([f"{RUN}/artifacts/1"], "dipy", http, scratch)
+        files = sources.list_staged_files([f"{RUN}/artifacts/1"], "dipy", http, scratch)
         assert [content(file) for file in files] == [DATA + b"x"]
 
 
@@ -528,7 +531,7 @@ def test_a_wheel_that_was_uploaded_without_a_zip_around_it(token: str) -> None:
     for changes, hashes in both:
         site = run(DATA, name=WHEEL, **changes)
         with opened(RUN, site) as (http, scratch):
-            (file,) = sources.list_files([RUN], "dipy", http, scratch)
+            (file,) = sources.list_staged_files([RUN], "dipy", http, scratch)
             assert (file.filename, file.hashes, content(file)) == (WHEEL, hashes, DATA)
 
 
@@ -537,7 +540,7 @@ def test_an_artifact_called_like_a_wheel_is_a_zip_all_the_same(token: str) -> No
         http,
         scratch,
     ):
-        (file,) = sources.list_files([RUN], "dipy", http, scratch)
+        (file,) = sources.list_staged_files([RUN], "dipy", http, scratch)
         assert (file.filename, content(file)) == (WHEEL, DATA)
     assert len(site.requests) == 4
 
@@ -545,9 +548,9 @@ def test_an_artifact_called_like_a_wheel_is_a_zip_all_the_same(token: str) -> No
 def test_an_expired_artifact_is_named(token: str) -> None:
     site = run(zipped((WHEEL, DATA)), expired=True)
     (file,) = listed(RUN, site)
-    (refusal,) = names.select([file], "dipy", Version("1.11.0")).refused
+    (refusal,) = names.select_files([file], "dipy", Version("1.11.0")).excluded_files
     assert (refusal.filename, refusal.reason) == ("cibw-0", "the artifact expired on 2025-12-15")
-    assert refusal.withheld
+    assert refusal.is_unavailable
 
 
 def test_without_a_token_nothing_is_asked() -> None:
@@ -616,8 +619,8 @@ def test_a_link_in_an_artifact_is_not_followed(token: str) -> None:
 )
 def test_a_member_cannot_leave_the_directory(token: str, member: str) -> None:
     with opened(RUN, run(zipped((member, DATA)))) as (http, scratch):
-        (file,) = sources.list_files([RUN], "dipy", http, scratch)
-        root = scratch.directory().parent
+        (file,) = sources.list_staged_files([RUN], "dipy", http, scratch)
+        root = scratch.create_subdirectory().parent
         assert Path(file.url.removeprefix("file://")).resolve().is_relative_to(root.resolve())
         assert [path.name for path in root.rglob("*") if path.is_file()] == [WHEEL]
 
@@ -629,26 +632,26 @@ def test_names_that_no_wheel_has_are_not_written(token: str) -> None:
         ".dipy-1.0-py3-none-any.whl",
     ]
     with opened(RUN, run(zipped(*((name, DATA) for name in members)))) as (http, scratch):
-        files = sources.list_files([RUN], "dipy", http, scratch)
+        files = sources.list_staged_files([RUN], "dipy", http, scratch)
         assert len(files) == 3
-        assert not [path for path in scratch.directory().parent.rglob("*") if path.is_file()]
-    assert len(names.select(files, "dipy", Version("1.11.0")).refused) == 3
+        assert not [path for path in scratch.create_subdirectory().parent.rglob("*") if path.is_file()]
+    assert len(names.select_files(files, "dipy", Version("1.11.0")).excluded_files) == 3
 
 
 def test_one_name_twice_in_an_artifact_is_there_twice(token: str) -> None:
     other = wheels.wheel_bytes(files={"dipy/x.py": b""})
     with opened(RUN, run(zipped((f"a/{WHEEL}", DATA), (f"b/{WHEEL}", other)))) as (http, scratch):
-        files = sources.list_files([RUN], "dipy", http, scratch)
+        files = sources.list_staged_files([RUN], "dipy", http, scratch)
         assert [content(file) for file in files] == [DATA, other]
 
 
 def test_artifacts_that_are_too_much(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
     data = wheels.wheel_bytes(files={"dipy/x.bin": bytes(range(256)) * 40})
     packed = zipped((WHEEL, data))
-    monkeypatch.setattr(artifacts, "MAX_BYTES", len(packed) - 1)
+    monkeypatch.setattr(artifacts, "MAX_TOTAL_BYTES", len(packed) - 1)
     with pytest.raises(FileError, match="all artifacts together exceed"):
         listed(RUN, run(packed))
-    monkeypatch.setattr(artifacts, "MAX_BYTES", len(packed) + len(data) - 1)
+    monkeypatch.setattr(artifacts, "MAX_TOTAL_BYTES", len(packed) + len(data) - 1)
     with pytest.raises(FileError, match=f"{WHEEL} in .* unpacks to .*, which is too large"):
         listed(RUN, run(packed))
 
@@ -656,7 +659,7 @@ def test_artifacts_that_are_too_much(token: str, monkeypatch: pytest.MonkeyPatch
 def test_an_artifact_that_is_gone_or_odd(token: str) -> None:
     site = run(zipped((WHEEL, DATA)))
     gone = {f"{API}/actions/artifacts/0/zip": httpx.Response(410, json={"message": "Artifact has expired"})}
-    with pytest.raises(HttpStatus, match=r"returned 410 .*Artifact has expired"):
+    with pytest.raises(HttpStatusError, match=r"returned 410 .*Artifact has expired"):
         listed(RUN, Site({**site.pages, **gone}))
     with pytest.raises(NetworkError, match=r"artifact cibw-0 of .*: the server returned status 206"):
         listed(RUN, Site({**site.pages, f"{BLOBS}0": httpx.Response(206, content=DATA)}))
@@ -704,7 +707,7 @@ def github(
         def start(site: Site) -> tuple[ScriptedServer, ScriptedServer]:
             storage = stack.enter_context(ScriptedServer(served(site, "", ""), host="127.0.0.2"))
             api = stack.enter_context(ScriptedServer(served(site, "", storage.url)))
-            monkeypatch.setattr(actions.ActionsRun, "api", api.url.rstrip("/"))
+            monkeypatch.setattr(actions.GitHubActionsRun, "api_url", api.url.rstrip("/"))
             return api, storage
 
         yield start
@@ -735,7 +738,7 @@ def test_a_run_ends_in_the_wheelhouse(
     other = wheels.wheel_bytes(tag="cp312-cp312-win_amd64")
     # The same wheel in two artifacts is one wheel.
     api, storage = github(run(zipped((WHEEL, DATA)), zipped((win, other), (WHEEL, DATA)), digest=None))
-    report = pipeline.run(options(tmp_path, RUN), Silent())
+    report = pipeline.run(options(tmp_path, RUN), SilentProgress())
     assert report.error is None
     assert sorted(path.name for path in (tmp_path / "wheelhouse").glob("*.whl")) == sorted([WHEEL, win])
     assert (tmp_path / "wheelhouse" / WHEEL).read_bytes() == DATA
@@ -749,7 +752,7 @@ def test_one_name_in_two_artifacts_with_different_bytes_is_a_clash(
 ) -> None:
     other = wheels.wheel_bytes(files={"dipy/x.py": b""})
     github(run(zipped((WHEEL, DATA)), zipped((WHEEL, other))))
-    report = pipeline.run(options(tmp_path, RUN), Silent())
+    report = pipeline.run(options(tmp_path, RUN), SilentProgress())
     assert report.exit_code == 6
     assert "release/clash" in str(report.error)
     assert report.error
@@ -762,7 +765,7 @@ def test_nothing_but_what_cannot_be_had_is_told_with_its_reason(
     token: str, github: Start, tmp_path: Path
 ) -> None:
     github(run(zipped((WHEEL, DATA)), expired=True))
-    report = pipeline.run(options(tmp_path, RUN), Silent())
+    report = pipeline.run(options(tmp_path, RUN), SilentProgress())
     assert report.exit_code == 3
     assert report.error
     assert list(report.error.details) == ["cibw-0: the artifact expired on 2025-12-15"]
@@ -776,11 +779,11 @@ def test_an_artifact_that_is_cut_short(token: str, github: Start, tmp_path: Path
         moved = {f"{API}/actions/artifacts/0/zip": httpx.Response(302, headers={"Location": cut.url})}
         api = github(Site({**site.pages, **moved}))[0]
         with (
-            Http(retries=1, allow_insecure_hosts=["127.0.0.1"]) as http,
-            sources.Scratch() as scratch,
+            HttpClient(retries=1, allow_insecure_hosts=["127.0.0.1"]) as http,
+            sources.UnpackDirectory() as scratch,
             pytest.raises(TransportError, match="cut short"),
         ):
-            sources.list_files([RUN], "dipy", http, scratch)
+            sources.list_staged_files([RUN], "dipy", http, scratch)
         assert api.requests
 
 
@@ -807,7 +810,7 @@ ARCHIVE = "https://gitlab.com/api/v4/projects/nipy%2Fdipy%2Fwheels/jobs/12/artif
     ],
 )
 def test_the_address_of_a_job(url: str, archive: str) -> None:
-    assert gitlab.archive_url(url) == archive
+    assert gitlab.artifact_archive_url(url) == archive
     assert GitLabJob.claims(url) == bool(archive)
 
 
@@ -834,7 +837,7 @@ def test_the_wheels_of_a_job(
         return httpx.Response(200, content=zipped((f"dist/{WHEEL}", DATA)))
 
     with opened(JOB, site) as (http, scratch):
-        (file,) = sources.list_files([JOB], "dipy", http, scratch)
+        (file,) = sources.list_staged_files([JOB], "dipy", http, scratch)
         assert (file.filename, file.hashes, content(file)) == (WHEEL, {}, DATA)
         assert file.source == f"artifact job 12 of {JOB}"
     assert [request.headers.get(header) for request in requests] == [value]

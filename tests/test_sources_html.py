@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from wheel_uploader.errors import ListingError
 from wheel_uploader.models import RemoteFile
 from wheel_uploader.sources import html as listings
-from wheel_uploader.sources.html import parse_html, read_html
+from wheel_uploader.sources.html import iter_html_files, read_html_listing
 
 BASE = "https://staging.example/wheels/"
 WHEEL = "dipy-1.11.0-py3-none-any.whl"
@@ -24,7 +24,7 @@ SHA256 = "a1" * 32
 
 
 def parse(text: str, base: str = BASE) -> list[RemoteFile]:
-    return list(parse_html(text, base, "staging"))
+    return list(iter_html_files(text, base, "staging"))
 
 
 def names(text: str, base: str = BASE) -> list[str]:
@@ -178,18 +178,18 @@ def test_one_name_at_two_urls_is_two_files() -> None:
 
 @pytest.mark.parametrize("href", ["Di.Py/", "/wheels/di-py/", "di_py", "./DI-PY/"])
 def test_pages_below_are_known_by_canonical_name(href: str) -> None:
-    pages = read_html(f'<a href="{href}">x</a>', BASE, "").pages
+    pages = read_html_listing(f'<a href="{href}">x</a>', BASE, "").subpage_urls
     assert list(pages) == ["di-py"]
 
 
 @pytest.mark.parametrize("href", ["../dipy/", "/dipy/", "https://other.example/wheels/dipy/", "/wheels/"])
 def test_pages_elsewhere_are_not_below(href: str) -> None:
-    assert read_html(f'<a href="{href}">x</a>', BASE, "").pages == {}
+    assert read_html_listing(f'<a href="{href}">x</a>', BASE, "").subpage_urls == {}
 
 
 def test_a_password_field_is_noticed() -> None:
-    assert read_html("<form><INPUT TYPE=Password name=p></form>", BASE, "").asks_for_password
-    assert not read_html("<p>password</p><input type=text>", BASE, "").asks_for_password
+    assert read_html_listing("<form><INPUT TYPE=Password name=p></form>", BASE, "").asks_for_password
+    assert not read_html_listing("<p>password</p><input type=text>", BASE, "").asks_for_password
 
 
 # --- hand-written: servers that cannot be run here, in the form that is known of them -----------------
@@ -316,11 +316,11 @@ HOSTILE = {
 _MEASURE = r"""
 import json, pathlib, re, sys, time
 from wheel_uploader.errors import ListingError
-from wheel_uploader.sources.html import read_html
+from wheel_uploader.sources.html import read_html_listing
 text = sys.stdin.read()
 began = time.process_time()
 try:
-    read_html(text, "https://staging.example/", "staging")
+    read_html_listing(text, "https://staging.example/", "staging")
 except ListingError:
     pass
 took = time.process_time() - began
@@ -382,7 +382,7 @@ def test_a_link_that_is_a_plain_name_means_what_every_other_link_does(
         for text in (name, f"{name}/")
     )
     for page in (anchors, f'<base href="{base}">{anchors}'):
-        seen = read_html(page, base, "staging")
+        seen = read_html_listing(page, base, "staging")
         with monkeypatch.context() as patched:
             patched.setattr(listings, "_PLAIN", re.compile(r"(?!)"))
-            assert read_html(page, base, "staging") == seen
+            assert read_html_listing(page, base, "staging") == seen

@@ -12,21 +12,21 @@ import pytest
 from tests import wheels
 from wheel_uploader import sources
 from wheel_uploader.errors import NothingFoundError, ReleaseError, StorageError, UsageError
-from wheel_uploader.http import Http
+from wheel_uploader.http import HttpClient
 from wheel_uploader.models import RemoteFile
 
 
 @pytest.fixture(scope="module")
-def http() -> Iterator[Http]:
-    with Http() as http:
+def http() -> Iterator[HttpClient]:
+    with HttpClient() as http:
         yield http
 
 
-def listed(url: str | Path, http: Http) -> list[RemoteFile]:
-    return list(sources.list_files([str(url)], "dipy", http))
+def listed(url: str | Path, http: HttpClient) -> list[RemoteFile]:
+    return list(sources.list_staged_files([str(url)], "dipy", http))
 
 
-def test_a_directory_gives_its_files(tmp_path: Path, http: Http) -> None:
+def test_a_directory_gives_its_files(tmp_path: Path, http: HttpClient) -> None:
     wheel = wheels.make_wheel(tmp_path, version="1.11.0+local")
     (tmp_path / "notes.txt").write_text("x")
     first, second = listed(tmp_path, http)
@@ -37,7 +37,7 @@ def test_a_directory_gives_its_files(tmp_path: Path, http: Http) -> None:
     assert first.source == str(tmp_path)
 
 
-def test_artifact_directories_are_looked_into_but_not_deeper(tmp_path: Path, http: Http) -> None:
+def test_artifact_directories_are_looked_into_but_not_deeper(tmp_path: Path, http: HttpClient) -> None:
     wheels.make_wheel(tmp_path / "cibw-wheels-0.whl", tag="cp311-cp311-win_amd64")
     wheels.make_wheel(tmp_path / "artifact", tag="cp312-cp312-win_amd64")
     wheels.make_wheel(tmp_path / "artifact" / "old", version="1.10.0")
@@ -49,21 +49,21 @@ def test_artifact_directories_are_looked_into_but_not_deeper(tmp_path: Path, htt
     ]
 
 
-def test_hidden_files_and_directories_are_not_offered(tmp_path: Path, http: Http) -> None:
+def test_hidden_files_and_directories_are_not_offered(tmp_path: Path, http: HttpClient) -> None:
     wheels.make_wheel(tmp_path / ".partial")
     (tmp_path / ".hidden.whl").write_text("x")
     (tmp_path / "dangling.whl").symlink_to(tmp_path / "nowhere")
     assert listed(tmp_path, http) == []
 
 
-def test_a_single_file_is_a_place_of_its_own(tmp_path: Path, http: Http) -> None:
+def test_a_single_file_is_a_place_of_its_own(tmp_path: Path, http: HttpClient) -> None:
     wheel = wheels.make_wheel(tmp_path)
     for typed in (str(wheel), wheel.as_uri(), wheel.as_uri().replace("file://", "file://localhost")):
         assert [file.filename for file in listed(typed, http)] == [wheel.name]
 
 
 def test_relative_paths_and_home_are_understood(
-    tmp_path: Path, http: Http, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, http: HttpClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wheel = wheels.make_wheel(tmp_path / "my dist")
     monkeypatch.chdir(tmp_path)
@@ -75,7 +75,7 @@ def test_relative_paths_and_home_are_understood(
 
 @pytest.mark.parametrize("typed", ["dist", "./dist", "/nonexistent/dist", "~nobody-of-that-name", "a\0b"])
 def test_a_missing_path_is_named(
-    tmp_path: Path, http: Http, typed: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, http: HttpClient, typed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(NothingFoundError, match="no such file or directory") as caught:
@@ -85,24 +85,26 @@ def test_a_missing_path_is_named(
 
 
 @pytest.mark.parametrize("typed", ["staging.example/wheels/", "staging.example:8080/"])
-def test_a_url_without_scheme_is_told_to_have_one(http: Http, typed: str) -> None:
+def test_a_url_without_scheme_is_told_to_have_one(http: HttpClient, typed: str) -> None:
     with pytest.raises(UsageError) as caught:
         listed(typed, http)
     assert caught.value.hint == f"If it is a URL, pass https://{typed}"
 
 
-def test_a_file_of_another_machine_is_refused(http: Http) -> None:
+def test_a_file_of_another_machine_is_refused(http: HttpClient) -> None:
     with pytest.raises(UsageError, match="on another machine"):
         listed("file://server/share/dist", http)
 
 
 @pytest.mark.parametrize("typed", ["ftp://staging.example/", "hf://bucket/wheels", "HTTPX://x/", "", " "])
-def test_a_scheme_that_nothing_claims(http: Http, typed: str) -> None:
+def test_a_scheme_that_nothing_claims(http: HttpClient, typed: str) -> None:
     with pytest.raises(UsageError, match="unsupported source: "):
         listed(typed, http)
 
 
-def test_a_directory_that_cannot_be_read(tmp_path: Path, http: Http, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_directory_that_cannot_be_read(
+    tmp_path: Path, http: HttpClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(path: Path) -> Iterator[Path]:
         raise PermissionError(13, "Permission denied", str(path))
 
@@ -112,7 +114,7 @@ def test_a_directory_that_cannot_be_read(tmp_path: Path, http: Http, monkeypatch
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
-def test_a_pipe_is_no_file(tmp_path: Path, http: Http) -> None:
+def test_a_pipe_is_no_file(tmp_path: Path, http: HttpClient) -> None:
     os.mkfifo(tmp_path / "dipy-1.11.0-py3-none-any.whl")
     assert listed(tmp_path, http) == []
     with pytest.raises(ReleaseError, match="no such file or directory"):

@@ -12,7 +12,7 @@ from tests.decoys import DECOYS
 from tests.servers import LISTINGS, certificate, nginx
 from wheel_uploader import sources
 from wheel_uploader.errors import NetworkError
-from wheel_uploader.http import Http
+from wheel_uploader.http import HttpClient
 from wheel_uploader.models import RemoteFile
 
 #: aiohttp does not escape what it writes into a page: names with entities come out wrong, no reader can help.
@@ -43,11 +43,13 @@ def test_a_listing_gives_what_is_there(staged: Path, server: str) -> None:
     left_out = UNESCAPED.get(server, set())
     paths = [path for path in staged.iterdir() if path.is_file() and path.name not in left_out]
     there = {path.name: path.read_bytes() for path in paths}
-    with LISTINGS[server](staged) as url, Http(typed=[url], retries=1) as http:
-        listed = [file for file in sources.list_files([url], "dipy", http) if file.filename not in left_out]
+    with LISTINGS[server](staged) as url, HttpClient(user_urls=[url], retries=1) as http:
+        listed = [
+            file for file in sources.list_staged_files([url], "dipy", http) if file.filename not in left_out
+        ]
         assert sorted(file.filename for file in listed) == sorted(there)
         for file in listed:
-            assert http.refuse_link(file.url, listed_at=file.source, pinned=False) == ""
+            assert http.link_rejection(file.url, listing_url=file.source, has_trusted_digest=False) == ""
             assert _fetched(http, file) == there[file.filename]
 
 
@@ -64,9 +66,9 @@ def test_what_a_listing_says_of_sizes_is_about_right(tmp_path: Path, server: str
             tmp_path / "staged", tag=f"cp31{number}-none-any", files={"a.bin": os.urandom(size)}
         )
         sizes[made.name] = made.stat().st_size
-    with LISTINGS[server](tmp_path / "staged") as url, Http(typed=[url], retries=1) as http:
-        listed = sources.list_files([url], "dipy", http)
-    told = {file.filename: file.size or file.about for file in listed}
+    with LISTINGS[server](tmp_path / "staged") as url, HttpClient(user_urls=[url], retries=1) as http:
+        listed = sources.list_staged_files([url], "dipy", http)
+    told = {file.filename: file.size or file.approximate_size for file in listed}
     if server in WITHOUT_SIZES:
         assert set(told.values()) == {None}
     else:
@@ -74,10 +76,10 @@ def test_what_a_listing_says_of_sizes_is_about_right(tmp_path: Path, server: str
         assert told == {name: pytest.approx(size, rel=0.25, abs=1500) for name, size in sizes.items()}
 
 
-def _fetched(http: Http, file: RemoteFile) -> bytes:
-    with http.stream(file.url, listed_at=file.source) as stream:
+def _fetched(http: HttpClient, file: RemoteFile) -> bytes:
+    with http.stream(file.url, listing_url=file.source) as stream:
         assert stream.status == 200
-        return b"".join(stream.chunks())
+        return b"".join(stream.iter_chunks())
 
 
 @pytest.mark.parametrize("server", ["nginx", "apache-fancy", "lighttpd", "caddy", "python", "swift"])
@@ -85,8 +87,8 @@ def test_the_last_slash_may_be_missing(tmp_path: Path, server: str) -> None:
     path = wheels.make_wheel(tmp_path / "sub" / "dir")
     with LISTINGS[server](tmp_path) as root:
         url = f"{root}sub/dir"
-        with Http(typed=[url], retries=1) as http:
-            (file,) = sources.list_files([url], "dipy", http)
+        with HttpClient(user_urls=[url], retries=1) as http:
+            (file,) = sources.list_staged_files([url], "dipy", http)
             assert file.filename == path.name
             assert _fetched(http, file) == path.read_bytes()
 
@@ -95,15 +97,15 @@ def test_the_last_slash_may_be_missing(tmp_path: Path, server: str) -> None:
 def test_a_directory_called_like_the_project_is_looked_into(tmp_path: Path, server: str) -> None:
     path = wheels.make_wheel(tmp_path / "Di.Py" / "", project="di-py")
     wheels.make_wheel(tmp_path / "other", project="other")
-    with LISTINGS[server](tmp_path) as url, Http(typed=[url], retries=1) as http:
-        assert [file.filename for file in sources.list_files([url], "Di_py", http)] == [path.name]
+    with LISTINGS[server](tmp_path) as url, HttpClient(user_urls=[url], retries=1) as http:
+        assert [file.filename for file in sources.list_staged_files([url], "Di_py", http)] == [path.name]
 
 
 def test_several_places_are_taken_together(tmp_path: Path) -> None:
     wheel = wheels.make_wheel(tmp_path / "staged")
     sdist = wheels.make_sdist(tmp_path / "dist")
-    with LISTINGS["python"](tmp_path / "staged") as url, Http(typed=[url], retries=1) as http:
-        listed = sources.list_files([url, str(sdist), url], "dipy", http)
+    with LISTINGS["python"](tmp_path / "staged") as url, HttpClient(user_urls=[url], retries=1) as http:
+        listed = sources.list_staged_files([url, str(sdist), url], "dipy", http)
     assert [file.filename for file in listed] == [wheel.name, sdist.name, wheel.name]
 
 
@@ -111,20 +113,20 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> Non
     own = certificate(tmp_path)
     wheels.make_wheel(tmp_path / "staged")
     with nginx(tmp_path / "staged", tls=own) as url:
-        with Http(typed=[url]) as http, pytest.raises(NetworkError) as caught:
-            sources.list_files([url], "dipy", http)
+        with HttpClient(user_urls=[url]) as http, pytest.raises(NetworkError) as caught:
+            sources.list_staged_files([url], "dipy", http)
         assert "the TLS certificate of 127.0.0.1:" in str(caught.value)
         assert "is not trusted: self-signed certificate" in str(caught.value)
         assert "SSL_CERT_FILE" in caught.value.hint
-        with Http(typed=[url], verify=str(own.cert)) as http:
-            assert len(sources.list_files([url], "dipy", http)) == 1
+        with HttpClient(user_urls=[url], verify=str(own.cert)) as http:
+            assert len(sources.list_staged_files([url], "dipy", http)) == 1
 
 
 def test_a_certificate_of_another_host_is_refused(tmp_path: Path) -> None:
     own = certificate(tmp_path, "DNS:staging.example")
     with (
         nginx(tmp_path, tls=own) as url,
-        Http(typed=[url], verify=str(own.cert)) as http,
+        HttpClient(user_urls=[url], verify=str(own.cert)) as http,
         pytest.raises(NetworkError, match="IP address mismatch"),
     ):
         http.get(url)

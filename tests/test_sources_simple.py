@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from wheel_uploader.errors import ListingError
 from wheel_uploader.models import RemoteFile
-from wheel_uploader.sources.simple import parse_json, read_json
+from wheel_uploader.sources.simple import iter_json_files, read_json_listing
 
 BASE = "https://index.example/simple/dipy/"
 WHEEL = "dipy-1.11.0-py3-none-any.whl"
@@ -23,7 +23,7 @@ def page(*files: object, **more: object) -> str:
 
 
 def parse(text: str) -> list[RemoteFile]:
-    return list(parse_json(text, BASE, "index"))
+    return list(iter_json_files(text, BASE, "index"))
 
 
 def test_a_file_is_taken_with_its_hashes_and_size() -> None:
@@ -78,9 +78,9 @@ def test_a_file_that_is_none_is_left_out(file: object) -> None:
 def test_the_projects_of_a_root_are_pages() -> None:
     projects = [{"name": "Di.Py"}, {"name": "../x"}, {}, None, {"name": 1}]
     text = json.dumps({"meta": {"api-version": "1.0"}, "projects": projects})
-    listing = read_json(text, "https://index.example/simple/", "index")
+    listing = read_json_listing(text, "https://index.example/simple/", "index")
     assert listing.files == ()
-    assert listing.pages == {
+    assert listing.subpage_urls == {
         "di-py": "https://index.example/simple/di-py/",
         "-/x": "https://index.example/simple/-%2Fx/",
     }

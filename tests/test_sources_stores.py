@@ -14,7 +14,7 @@ from tests.decoys import DECOYS
 from tests.stores import BUCKET, LISTINGS, azurite, moto, swift_container
 from wheel_uploader import sources
 from wheel_uploader.errors import ListingError, NetworkError, NothingFoundError
-from wheel_uploader.http import Http
+from wheel_uploader.http import HttpClient
 from wheel_uploader.models import RemoteFile
 from wheel_uploader.sources import s3
 
@@ -37,25 +37,25 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def listed(url: str) -> list[RemoteFile]:
-    with Http(typed=[url], retries=1) as http:
-        return list(sources.list_files([url], "dipy", http))
+    with HttpClient(user_urls=[url], retries=1) as http:
+        return list(sources.list_staged_files([url], "dipy", http))
 
 
-def fetched(http: Http, file: RemoteFile) -> bytes:
-    with http.stream(file.url, listed_at=file.source) as stream:
+def fetched(http: HttpClient, file: RemoteFile) -> bytes:
+    with http.stream(file.url, listing_url=file.source) as stream:
         assert stream.status == 200
-        return b"".join(stream.chunks())
+        return b"".join(stream.iter_chunks())
 
 
 @pytest.mark.parametrize("server", LISTINGS)
 def test_a_listing_gives_what_is_there(tree: Path, server: str) -> None:
     there = {path.name: path.read_bytes() for path in tree.iterdir() if path.is_file()}
-    with LISTINGS[server](tree) as url, Http(typed=[url], retries=1) as http:
-        files = sources.list_files([url], "dipy", http)
+    with LISTINGS[server](tree) as url, HttpClient(user_urls=[url], retries=1) as http:
+        files = sources.list_staged_files([url], "dipy", http)
         assert sorted(file.filename for file in files) == sorted(there)
         for file in files:
             data = there[file.filename]
-            assert http.refuse_link(file.url, listed_at=file.source, pinned=False) == ""
+            assert http.link_rejection(file.url, listing_url=file.source, has_trusted_digest=False) == ""
             assert fetched(http, file) == data
             assert file.size == len(data) or (server == "npm-serve" and file.size is None)
             assert file.hashes in ({}, {"md5": hashlib.md5(data).hexdigest()})
@@ -73,9 +73,9 @@ def test_a_bucket_with_more_keys_than_a_page_has(tmp_path: Path) -> None:
 
 def test_a_prefix_of_a_bucket(tmp_path: Path) -> None:
     path = wheels.make_wheel(tmp_path, version="1.11.0+cu121")
-    with moto(tmp_path, prefix="a & b/1.11+/") as url, Http(typed=[url], retries=1) as http:
+    with moto(tmp_path, prefix="a & b/1.11+/") as url, HttpClient(user_urls=[url], retries=1) as http:
         assert listed(url) == []
-        (file,) = sources.list_files([f"{url}?prefix=a+%26+b/1.11%2B/"], "dipy", http)
+        (file,) = sources.list_staged_files([f"{url}?prefix=a+%26+b/1.11%2B/"], "dipy", http)
         assert fetched(http, file) == path.read_bytes()
         assert file.filename == path.name
         # What a person may stop typing at.
@@ -90,15 +90,15 @@ def test_the_short_form_of_a_bucket(tmp_path: Path, scheme: str, monkeypatch: py
         for name in ("AWS", "GOOGLE"):
             monkeypatch.setattr(s3, name, base)
         typed = [f"{scheme}://{BUCKET}/wheels/1.11", url]
-        with Http(typed=typed, retries=1) as http:
+        with HttpClient(user_urls=typed, retries=1) as http:
             for form in (typed[0], typed[0] + "/"):
-                (file,) = sources.list_files([form], "dipy", http)
+                (file,) = sources.list_staged_files([form], "dipy", http)
                 assert (file.filename, fetched(http, file)) == (path.name, path.read_bytes())
-            assert sources.list_files([f"{scheme}://{BUCKET}"], "dipy", http) == ()
+            assert sources.list_staged_files([f"{scheme}://{BUCKET}"], "dipy", http) == ()
             with pytest.raises(
                 NothingFoundError, match="404: NoSuchBucket, The specified bucket does not exist"
             ):
-                sources.list_files([f"{scheme}://not-there"], "dipy", http)
+                sources.list_staged_files([f"{scheme}://not-there"], "dipy", http)
 
 
 def test_what_is_no_bucket_is_said_in_the_words_of_the_store(tmp_path: Path) -> None:

@@ -11,13 +11,13 @@ import pytest
 from wheel_uploader import release, sources
 from wheel_uploader.errors import (
     CredentialsError,
-    HttpStatus,
+    HttpStatusError,
     ListingError,
     NothingFoundError,
-    RedirectRefused,
+    RedirectNotAllowed,
     ReleaseError,
 )
-from wheel_uploader.http import Http
+from wheel_uploader.http import HttpClient
 from wheel_uploader.models import Options
 
 URL = "https://staging.example/wheels/"
@@ -27,8 +27,8 @@ JSON = {"Content-Type": "application/vnd.pypi.simple.v1+json"}
 
 
 def names(handler: Callable[[httpx.Request], httpx.Response], url: str = URL) -> list[str]:
-    with Http(typed=[url], retries=1, transport=httpx.MockTransport(handler)) as http:
-        return [file.filename for file in sources.list_files([url], "dipy", http)]
+    with HttpClient(user_urls=[url], retries=1, transport=httpx.MockTransport(handler)) as http:
+        return [file.filename for file in sources.list_staged_files([url], "dipy", http)]
 
 
 def always(content: str | bytes, headers: dict[str, str], status: int = 200) -> list[str]:
@@ -184,7 +184,9 @@ def test_an_empty_page_lists_nothing() -> None:
     assert always("", HTML) == []
 
 
-@pytest.mark.parametrize(("status", "error"), [(401, CredentialsError), (403, HttpStatus), (500, HttpStatus)])
+@pytest.mark.parametrize(
+    ("status", "error"), [(401, CredentialsError), (403, HttpStatusError), (500, HttpStatusError)]
+)
 def test_other_refusals_stay_what_they_are(status: int, error: type[ReleaseError]) -> None:
     with pytest.raises(error):
         always("no", HTML, status)
@@ -211,11 +213,11 @@ def test_a_link_to_what_is_no_host_is_told_as_a_file_that_is_missing(host: str, 
         else json.dumps({**json.loads(PAGE), "files": [file]})
     )
     transport = httpx.MockTransport(lambda request: httpx.Response(200, content=page, headers=kind))
-    with Http(typed=[URL], retries=1, transport=transport) as http:
-        listed = sources.list_files([URL], "dipy", http)
+    with HttpClient(user_urls=[URL], retries=1, transport=transport) as http:
+        listed = sources.list_staged_files([URL], "dipy", http)
     options = Options(project="dipy", version="1.11.0", urls=(URL,))
     with pytest.raises(NothingFoundError) as caught:
-        release.choose(listed, options, lambda _: "")
+        release.select_release(listed, options, lambda _: "")
     assert "its link is not valid: its host is " in caught.value.details[0]
     assert "fix the staging area" in caught.value.hint
 
@@ -231,5 +233,5 @@ def test_a_redirect_to_what_is_no_host_is_not_asked_for_again(host: str) -> None
 
 @pytest.mark.parametrize("location", ["https://elsewhere.example/", "http://staging.example/"])
 def test_a_redirect_that_the_rules_refuse_stays_one(location: str) -> None:
-    with pytest.raises(RedirectRefused, match="which is not followed"):
+    with pytest.raises(RedirectNotAllowed, match="which is not followed"):
         always("", {"Location": location}, status=302)

@@ -251,7 +251,7 @@ def test_the_folder_of_a_real_server_fills_while_it_waits(
     paths = wheels.make_release(built)
     served.mkdir()
     looked = threading.Event()
-    in_words = display.in_words
+    in_words = display.format_duration
 
     def told(seconds: float) -> str:
         looked.set()
@@ -266,7 +266,7 @@ def test_the_folder_of_a_real_server_fills_while_it_waits(
             (served / f".{path.name}").rename(served / path.name)
 
     # It is called when there is something to wait for.
-    monkeypatch.setattr(waiting, "in_words", told)
+    monkeypatch.setattr(waiting, "format_duration", told)
     with nginx(served) as url:
         filler = threading.Thread(target=fill)
         filler.start()

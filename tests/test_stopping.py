@@ -21,9 +21,9 @@ import pytest
 from tests import indexes, wheels
 from tests.indexes import Hang, Say, Served, Slow, pypiserver
 from wheel_uploader import stopping
-from wheel_uploader.errors import DeadlineError, Interrupted
-from wheel_uploader.listening import listen
-from wheel_uploader.stopping import Stop, Watch
+from wheel_uploader.errors import DeadlineError, RunInterrupted
+from wheel_uploader.listening import install_signal_handlers
+from wheel_uploader.stopping import CancellationToken, RunCancelled
 
 if sys.platform == "win32":
     pytest.skip("signals of POSIX", allow_module_level=True)
@@ -327,31 +327,31 @@ def test_what_a_watch_does_with_one_signal_after_the_other(monkeypatch: pytest.M
     ended: list[int] = []
     monkeypatch.setattr("wheel_uploader.stopping.os._exit", ended.append)
     now = [0.0]
-    watch = Watch(clock=lambda: now[0])
-    assert watch.left() == 30
-    with watch.gently():
-        watch.expired(60)
+    watch = CancellationToken(clock=lambda: now[0])
+    assert watch.grace_remaining() == 30
+    with watch.deferred():
+        watch.record_timeout(60)
         now[0] = 10
         assert isinstance(watch.error, DeadlineError)
-        assert watch.left() == 20
+        assert watch.grace_remaining() == 20
         # More time than that a signal does not give, and the end of the time is no second signal.
-        watch.signalled(2)
-        watch.expired(60)
-        assert isinstance(watch.error, Interrupted)
-        assert (watch.left(), watch.now) == (20, False)
-        watch.signalled(15)
-        assert (watch.left(), watch.now, ended) == (0, True, [])
-        watch.signalled(15)
+        watch.record_signal(2)
+        watch.record_timeout(60)
+        assert isinstance(watch.error, RunInterrupted)
+        assert (watch.grace_remaining(), watch.immediate) == (20, False)
+        watch.record_signal(15)
+        assert (watch.grace_remaining(), watch.immediate, ended) == (0, True, [])
+        watch.record_signal(15)
         assert ended == [143]
 
 
 @pytest.fixture
-def listening(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watch]:
+def listening(monkeypatch: pytest.MonkeyPatch) -> Iterator[CancellationToken]:
     """A watch that hears the signals of this very process, and no watchdog that would end it."""
-    monkeypatch.setattr("wheel_uploader.watchdog.start", lambda *_: None)
+    monkeypatch.setattr("wheel_uploader.watchdog.start_watchdog", lambda *_: None)
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    with stopping.used(Watch()):
-        watch = listen()
+    with stopping.use_token(CancellationToken()):
+        watch = install_signal_handlers()
         yield watch
     watch._finished = True
     for number, handler in before.items():
@@ -359,25 +359,25 @@ def listening(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watch]:
 
 
 def test_elsewhere_the_first_is_raised_by_the_next_check_and_the_second_ends(
-    listening: Watch, monkeypatch: pytest.MonkeyPatch
+    listening: CancellationToken, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended: list[int] = []
     monkeypatch.setattr("wheel_uploader.stopping.os._exit", ended.append)
     os.kill(os.getpid(), signal.SIGTERM)
     waits: list[Callable[[], None]] = [
-        lambda: stopping.sleep(5),
-        lambda: stopping.wait(threading.Event()),
-        stopping.check,
+        lambda: stopping.sleep_unless_cancelled(5),
+        lambda: stopping.wait_unless_cancelled(threading.Event()),
+        stopping.raise_if_cancelled,
     ]
     for wait in waits:
-        with pytest.raises(Stop) as stop:
+        with pytest.raises(RunCancelled) as stop:
             wait()
         assert stop.value.error is listening.error
     os.kill(os.getpid(), signal.SIGINT)
     assert ended == [130]
 
 
-def test_a_blocking_call_is_left_behind(listening: Watch) -> None:
+def test_a_blocking_call_is_left_behind(listening: CancellationToken) -> None:
     """A name lookup, a connection or a prompt cannot be interrupted, but the run does not wait for it."""
     done = threading.Event()
 
@@ -386,32 +386,32 @@ def test_a_blocking_call_is_left_behind(listening: Watch) -> None:
         done.wait(20)
 
     begun = time.monotonic()
-    with pytest.raises(Stop):
-        stopping.aside(block)
+    with pytest.raises(RunCancelled):
+        stopping.call_in_thread(block)
     assert time.monotonic() - begun < 5
     done.set()
     listening.error = None
-    assert stopping.aside(lambda: 3) == 3
+    assert stopping.call_in_thread(lambda: 3) == 3
     with pytest.raises(ZeroDivisionError):
-        stopping.aside(lambda: 1 // 0)
+        stopping.call_in_thread(lambda: 1 // 0)
 
 
-def test_no_handler_raises(listening: Watch) -> None:
+def test_no_handler_raises(listening: CancellationToken) -> None:
     """Whatever is on the stack: an import, a lock, a log record."""
     numbers = [signal.SIGINT, signal.SIGALRM]
-    with listening.limited(60):
+    with listening.time_limit(60):
         for number in numbers:
             signal.raise_signal(number)
             time.sleep(0.05)
-            with pytest.raises(Stop):
-                stopping.check()
+            with pytest.raises(RunCancelled):
+                stopping.raise_if_cancelled()
             listening.error = None
 
 
-def test_when_all_is_told_nothing_can_be_stopped(listening: Watch) -> None:
-    listening.finished()
+def test_when_all_is_told_nothing_can_be_stopped(listening: CancellationToken) -> None:
+    listening.mark_output_complete()
     os.kill(os.getpid(), signal.SIGTERM)
-    listening.expired(3)
+    listening.record_timeout(3)
     time.sleep(0.05)
     assert listening.error is None
 
@@ -422,11 +422,11 @@ def test_the_time_of_a_run_ends_whatever_goes_on(monkeypatch: pytest.MonkeyPatch
     if not has_alarm:
         monkeypatch.delattr(signal, "setitimer")
     begun = time.monotonic()
-    with Watch().limited(0.3), pytest.raises(Stop) as stop:
-        stopping.sleep(10)
+    with CancellationToken().time_limit(0.3), pytest.raises(RunCancelled) as stop:
+        stopping.sleep_unless_cancelled(10)
     assert isinstance(stop.value.error, DeadlineError)
     assert time.monotonic() - begun < 5
-    with Watch().limited(0.3):
+    with CancellationToken().time_limit(0.3):
         pass
     time.sleep(0.5)
 

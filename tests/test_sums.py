@@ -31,19 +31,19 @@ A, B = "a" * 64, "b" * 64
     ],
 )
 def test_every_spelling_of_a_line(line: str) -> None:
-    assert sums.parse_line(line) == ("x.whl", A)
+    assert sums.parse_checksum_line(line) == ("x.whl", A)
 
 
 @pytest.mark.parametrize(
     "line", ["x.whl", f"{A}x.whl", f"{A[1:]}  x.whl", f"{A}0  x.whl", f"MD5 (x.whl) = {A[:32]}", f"{A}  "]
 )
 def test_what_is_no_such_line(line: str) -> None:
-    assert sums.parse_line(line) is None
+    assert sums.parse_checksum_line(line) is None
 
 
 def test_a_whole_file() -> None:
     text = f"# made by hand\r\n{A}  x.whl\r\n\r\nSHA256 (y.tar.gz) = {B}\r\n{A} *x.whl\r\n"
-    assert sums.parse(text, "SHA256SUMS") == {"x.whl": A, "y.tar.gz": B}
+    assert sums.parse_sha256sums(text, "SHA256SUMS") == {"x.whl": A, "y.tar.gz": B}
 
 
 @pytest.mark.parametrize("options", [[], ["--binary"], ["--tag"]])
@@ -51,12 +51,12 @@ def test_what_sha256sum_writes(tmp_path: Path, options: list[str]) -> None:
     paths = wheels.make_release(tmp_path)
     command = ["sha256sum", *options, *map(str, paths)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert sums.parse(done.stdout, "x").keys() == {path.name for path in paths}
+    assert sums.parse_sha256sums(done.stdout, "x").keys() == {path.name for path in paths}
 
 
 def test_every_wrong_line_is_said() -> None:
     with pytest.raises(UsageError) as caught:
-        sums.parse(f"{A}  x.whl\nSHA512 (x.whl) = {A}{A}\n{B}  x.whl\n", "SUMS")
+        sums.parse_sha256sums(f"{A}  x.whl\nSHA512 (x.whl) = {A}{A}\n{B}  x.whl\n", "SUMS")
     assert str(caught.value) == "SUMS is not in SHA256SUMS format"
     assert caught.value.details == (
         f"line 2: 'SHA512 (x.whl) = {A}{A[:19]}...'",
@@ -67,7 +67,7 @@ def test_every_wrong_line_is_said() -> None:
 
 def test_a_page_and_nothing_at_all() -> None:
     with pytest.raises(UsageError, match=r"^SUMS is not in SHA256SUMS format") as caught:
-        sums.parse("<p>\n" * 12, "SUMS")
+        sums.parse_sha256sums("<p>\n" * 12, "SUMS")
     assert caught.value.details[-1] == "and 2 more lines"
     with pytest.raises(UsageError, match=r"^SUMS is empty$"):
-        sums.parse("\n# none\n", "SUMS")
+        sums.parse_sha256sums("\n# none\n", "SUMS")

@@ -11,15 +11,15 @@ from packaging.version import Version
 
 from tests import wheels
 from wheel_uploader import names, tidy
-from wheel_uploader.digests import digest, open_file, read_file
+from wheel_uploader.digests import compute_digests, open_local_file, read_chunks
 from wheel_uploader.models import IndexFile, Options, ProjectPage, Selection
-from wheel_uploader.progress import Silent
-from wheel_uploader.wheelhouse import HIDDEN, Note, Wheelhouse
+from wheel_uploader.progress import SilentProgress
+from wheel_uploader.wheelhouse import HIDDEN_DIRECTORY, ResumeMetadata, Wheelhouse
 
 NOW = datetime(2026, 11, 21, 6, tzinfo=UTC)
 
 
-class Heard(Silent):
+class Heard(SilentProgress):
     """A Progress that keeps what ``-v`` would show."""
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ def served(*paths: Path) -> ProjectPage:
         IndexFile(
             filename=path.name,
             url=f"https://index.example.com/{path.name}",
-            hashes={"sha256": digest(read_file(open_file(path), str(path)), None).sha256},
+            hashes={"sha256": compute_digests(read_chunks(open_local_file(path), str(path)), None).sha256},
         )
         for path in paths
     )
@@ -64,10 +64,12 @@ def tidied(
         keep_days=keep_days,
         dry_run=dry_run,
     )
-    project = names.parse(f"dipy-{current}-py3-none-any.whl").project
+    project = names.parse_filename(f"dipy-{current}-py3-none-any.whl").project
     selection = Selection(project=project, version=Version(current), files=())
     with Wheelhouse(folder) as house:
-        removed = tidy.tidy(house, options, selection, page, sha256_of, now=NOW, progress=heard or Heard())
+        removed = tidy.prune_wheelhouse(
+            house, options, selection, page, sha256_of, now=NOW, progress=heard or Heard()
+        )
     return [str(removal.version) for removal in removed]
 
 
@@ -99,7 +101,7 @@ def test_which_versions_are_too_many(
     keep: int | None, days: int | None, current: str, gone: list[str]
 ) -> None:
     since = None if days is None else NOW - timedelta(days=days)
-    found = tidy.surplus(TIMES, Version(current), keep=keep, since=since)
+    found = tidy.versions_to_remove(TIMES, Version(current), keep_releases=keep, keep_since=since)
     assert list(map(str, found)) == gone
 
 
@@ -115,7 +117,7 @@ def house(tmp_path: Path) -> Path:
 
 def of(folder: Path, version: str) -> list[Path]:
     return sorted(
-        path for path in folder.glob("dipy-*") if names.parse(path.name).version == Version(version)
+        path for path in folder.glob("dipy-*") if names.parse_filename(path.name).version == Version(version)
     )
 
 
@@ -125,7 +127,7 @@ def test_a_release_goes_with_its_signatures_and_notes(house: Path) -> None:
     for suffix in (".asc", ".publish.attestation"):
         (house / f"{gone[0].name}{suffix}").write_text("something about it")
     with Wheelhouse(house) as open_house:
-        open_house.write_note(gone[0].name, Note(url="https://staging.example.com/x"))
+        open_house.store_metadata(gone[0].name, ResumeMetadata(url="https://staging.example.com/x"))
     assert tidied(house, page, current="1.0", keep=2, dry_run=True) == ["1.0.dev1"]
     assert gone[0].exists()
     assert tidied(house, page, current="1.0", keep=2) == ["1.0.dev1"]
@@ -179,4 +181,4 @@ def test_days_count_from_when_the_newest_file_came(house: Path) -> None:
 
 def test_nothing_goes_unasked(house: Path) -> None:
     assert tidied(house, served(*house.glob("dipy-*")), current="1.0") == []
-    assert (house / HIDDEN).is_dir()
+    assert (house / HIDDEN_DIRECTORY).is_dir()

@@ -42,27 +42,27 @@ from wheel_uploader.errors import (
     StorageError,
     UsageError,
 )
-from wheel_uploader.http import Http
-from wheel_uploader.index import Index, compare, reading_urls
-from wheel_uploader.index.confirm import confirm
+from wheel_uploader.http import HttpClient
+from wheel_uploader.index import IndexClient, compare_with_index, derive_simple_urls
+from wheel_uploader.index.confirm import confirm_files
 from wheel_uploader.models import (
     Attestation,
-    Attestations,
-    FileState,
-    IndexState,
+    AttestationPolicy,
+    FileComparison,
+    IndexComparison,
     LocalFile,
     Options,
     Signature,
     UploadOutcome,
     UploadResult,
 )
-from wheel_uploader.progress import Silent
-from wheel_uploader.publish.along import Along
-from wheel_uploader.publish.answer_rules import Kind
-from wheel_uploader.publish.posting import upload_all, verdict
+from wheel_uploader.progress import SilentProgress
+from wheel_uploader.publish.along import Attachments
+from wheel_uploader.publish.answer_rules import ResponseKind
+from wheel_uploader.publish.posting import upload_all, upload_error
 from wheel_uploader.publish.target import Target
-from wheel_uploader.publish.upload import Uploader, resolve_target
-from wheel_uploader.verified_file import BLOCK
+from wheel_uploader.publish.upload import TwineUploader, resolve_target
+from wheel_uploader.verified_file import BLOCK_SIZE
 
 SECRET = "pass/word-é-9"
 
@@ -125,14 +125,16 @@ class Run:
             timeout=timeout,
         )
         self.time = VirtualTime()
-        self.uploader = Uploader(options, resolve_target(options), Silent())
-        self.uploader.attach(signatures)
-        urls = reading_urls(upload_url)
-        self.http = Http(typed=urls, sleep=self.time.sleep, timeout=timeout, retries=2)
-        self.index = Index(self.http, *urls)
+        self.uploader = TwineUploader(options, resolve_target(options), SilentProgress())
+        self.uploader.set_signatures(signatures)
+        urls = derive_simple_urls(upload_url)
+        self.http = HttpClient(user_urls=urls, sleep=self.time.sleep, timeout=timeout, retries=2)
+        self.index = IndexClient(self.http, *urls)
 
-    def plan(self, files: Sequence[LocalFile]) -> tuple[IndexState, ...]:
-        return compare(self.index.page("dipy", fresh=True), files, self.index.sha256_of)
+    def plan(self, files: Sequence[LocalFile]) -> tuple[IndexComparison, ...]:
+        return compare_with_index(
+            self.index.fetch_project("dipy", revalidate=True), files, self.index.get_sha256
+        )
 
     def publish(
         self, files: Sequence[LocalFile], *, jobs: int = 1, keep_going: bool = False
@@ -140,8 +142,8 @@ class Run:
         return upload_all(
             self.plan(files),
             self.uploader,
-            lambda file: self.index.state_of("dipy", file),
-            progress=Silent(),
+            lambda file: self.index.fetch_file_state("dipy", file),
+            progress=SilentProgress(),
             jobs=jobs,
             keep_going=keep_going,
             sleep=self.time.sleep,
@@ -183,8 +185,8 @@ def test_a_release_to_pypiserver(
         assert outcomes(results) == {UploadOutcome.UPLOADED}
         assert {path.name: path.read_bytes() for path in store.iterdir()} == same_bytes(release)
         again = run(url)
-        assert outcomes(again.publish(release)) == {UploadOutcome.ALREADY_THERE}
-        found = confirm(again.index, "dipy", release, timeout=0, progress=Silent())
+        assert outcomes(again.publish(release)) == {UploadOutcome.SKIPPED}
+        found = confirm_files(again.index, "dipy", release, timeout=0, progress=SilentProgress())
         assert [each.sha256 for each in found] == [file.sha256 for file in release]
 
 
@@ -193,8 +195,8 @@ def test_pypiserver_with_a_password(
 ) -> None:
     store = tmp_path / "store"
     with indexes.pypiserver(store, users={"me": SECRET}) as url:
-        nobody = verdict(run(url).publish(release[:2]))
-        wrong = verdict(run(url, username="me", password="wrong-pass-1").publish(release[:2]))
+        nobody = upload_error(run(url).publish(release[:2]))
+        wrong = upload_error(run(url, username="me", password="wrong-pass-1").publish(release[:2]))
         assert list(store.iterdir()) == []
         right = run(url, username="me", password=SECRET).publish(release[:2])
     for refused in (nobody, wrong):
@@ -217,11 +219,11 @@ def test_pypiserver_says_that_it_has_a_file(
         results = upload_all(
             plan,
             mine.uploader,
-            lambda file: mine.index.state_of("dipy", file),
-            progress=Silent(),
+            lambda file: mine.index.fetch_file_state("dipy", file),
+            progress=SilentProgress(),
             keep_going=True,
         )
-    assert [result.outcome for result in results] == [UploadOutcome.ALREADY_THERE, UploadOutcome.REJECTED]
+    assert [result.outcome for result in results] == [UploadOutcome.SKIPPED, UploadOutcome.REJECTED]
     assert isinstance(results[1].error, ConflictError)
 
 
@@ -231,13 +233,13 @@ def test_a_release_to_devpi(
 ) -> None:
     url = devpi.make_index(f"release-{volatile}".lower(), volatile=volatile)
     first = run(url, username=devpi.user, password=devpi.password)
-    assert not first.index.page("dipy").exists
+    assert not first.index.fetch_project("dipy").exists
     assert outcomes(first.publish(release, jobs=3)) == {UploadOutcome.UPLOADED}
     assert first.index.url == f"{url}+simple/"
-    found = confirm(first.index, "dipy", release, timeout=0, progress=Silent())
+    found = confirm_files(first.index, "dipy", release, timeout=0, progress=SilentProgress())
     assert [each.sha256 for each in found] == [file.sha256 for file in release]
     again = run(url, username=devpi.user, password=devpi.password)
-    assert outcomes(again.publish(release)) == {UploadOutcome.ALREADY_THERE}
+    assert outcomes(again.publish(release)) == {UploadOutcome.SKIPPED}
 
 
 def test_devpi_says_no(
@@ -247,24 +249,24 @@ def test_devpi_says_no(
     login = {"username": devpi.user, "password": devpi.password}
     run(url, **login).publish(release[:1])
     other = local_file(wheels.make_wheel(tmp_path / "other", tag=wheels.RELEASE_TAGS[0]))
-    assert run(url, **login).plan([other])[0].state is FileState.DIFFERENT
-    exists = run(url, **login).uploader.post(other)
-    assert (exists.kind, exists.status) == (Kind.EXISTS, 409)
-    assert exists.words.endswith("already exists in non-volatile index")
-    nobody = run(url).uploader.post(release[1])
-    assert (nobody.status, nobody.error) == (401, CredentialsError)
-    wrong = run(url, username=devpi.user, password="wrong-pass-2").uploader.post(release[1])
-    assert wrong.error is CredentialsError
-    elsewhere = run(f"{devpi.url}alice/no-such/", **login).uploader.post(release[1])
-    assert elsewhere.error is UsageError
+    assert run(url, **login).plan([other])[0].result is FileComparison.DIFFERENT
+    exists = run(url, **login).uploader.upload(other)
+    assert (exists.kind, exists.status) == (ResponseKind.EXISTS, 409)
+    assert exists.server_message.endswith("already exists in non-volatile index")
+    nobody = run(url).uploader.upload(release[1])
+    assert (nobody.status, nobody.error_type) == (401, CredentialsError)
+    wrong = run(url, username=devpi.user, password="wrong-pass-2").uploader.upload(release[1])
+    assert wrong.error_type is CredentialsError
+    elsewhere = run(f"{devpi.url}alice/no-such/", **login).uploader.upload(release[1])
+    assert elsewhere.error_type is UsageError
 
 
 # --- what goes over the wire -----------------------------------------------------------------------
 
 
 def test_what_a_post_carries(served: Served, release: list[LocalFile], run: Callable[..., Run]) -> None:
-    answer = run(served.upload_url, username="me", password=SECRET).uploader.post(release[0])
-    assert answer.kind is Kind.ACCEPTED
+    answer = run(served.upload_url, username="me", password=SECRET).uploader.upload(release[0])
+    assert answer.kind is ResponseKind.ACCEPTED
     [post] = served.index.posts
     assert (post.filename, post.content) == (release[0].filename, release[0].path.read_bytes())
     assert post.fields[":action"] == "file_upload"
@@ -290,7 +292,7 @@ def test_metadata_that_twine_would_refuse_is_not_posted(
     metadata = f"Metadata-Version: 2.1\nName: dipy\nVersion: 1.11.0\n{line}\n"
     path = wheels.make_wheel(tmp_path / "odd", metadata=metadata)
     with pytest.raises(FileError) as caught:
-        run(served.upload_url).uploader.post(local_file(path))
+        run(served.upload_url).uploader.upload(local_file(path))
     assert caught.value.message.startswith(f"twine rejects {path.name}: Invalid distribution metadata: {why}")
     assert caught.value.hint == "Rebuild the file, then run the command again."
     assert served.index.posts == []
@@ -299,46 +301,46 @@ def test_metadata_that_twine_would_refuse_is_not_posted(
 @pytest.mark.parametrize(
     ("is_pypi", "trusted", "wanted", "why", "sent"),
     [
-        (False, True, Attestations.AUTO, "only PyPI accepts attestations, the index does not", 0),
-        (True, False, Attestations.AUTO, "PyPI accepts attestations only from trusted publishers", 0),
-        (True, True, Attestations.AUTO, "", 2),
-        (True, True, Attestations.REQUIRE, "", 2),
+        (False, True, AttestationPolicy.AUTO, "only PyPI accepts attestations, the index does not", 0),
+        (True, False, AttestationPolicy.AUTO, "PyPI accepts attestations only from trusted publishers", 0),
+        (True, True, AttestationPolicy.AUTO, "", 2),
+        (True, True, AttestationPolicy.REQUIRE, "", 2),
     ],
 )
 def test_attestations_go_to_pypi_from_a_trusted_publisher_only(
     release: list[LocalFile],
     is_pypi: bool,
     trusted: bool,
-    wanted: Attestations,
+    wanted: AttestationPolicy,
     why: str,
     sent: int,
 ) -> None:
     made, package = attested(release[0]), types.SimpleNamespace(attestations=None)
-    along = Along(Target(url="https://x.example.org/", is_pypi=is_pypi, name="the index"))
-    assert along.attest(made, wanted, trusted=trusted).startswith(why)
-    along.add_to(package, release[0])
+    along = Attachments(Target(url="https://x.example.org/", is_pypi=is_pypi, name="the index"))
+    assert along.set_attestations(made, wanted, is_trusted_publisher=trusted).startswith(why)
+    along.attach_to(package, release[0])
     # The third cannot be read.
     assert (package.attestations or []) == [{"number": 1}, {"number": 2}][:sent]
     other = types.SimpleNamespace(attestations=None)
-    along.add_to(other, release[1])
+    along.attach_to(other, release[1])
     assert other.attestations is None
 
 
 def test_attestations_that_are_required_and_not_taken_end_the_run(release: list[LocalFile]) -> None:
-    along = Along(Target(url="https://x.example.org/", is_pypi=True, name="pypi"))
+    along = Attachments(Target(url="https://x.example.org/", is_pypi=True, name="pypi"))
     with pytest.raises(CredentialsError, match=r"--attestations require: .* not with an API token"):
-        along.attest(attested(release[0]), Attestations.REQUIRE, trusted=False)
+        along.set_attestations(attested(release[0]), AttestationPolicy.REQUIRE, is_trusted_publisher=False)
 
 
 def attested(file: LocalFile) -> list[Attestation]:
     """Return two attestations of a file, not in their order, and one that cannot be read."""
     return [
         Attestation(
-            about=file.filename,
+            subject_filename=file.filename,
             path=file.path.with_name(f"{file.filename}.{kind}.attestation"),
-            kind=kind,
+            short_type=kind,
             content=json.dumps({"number": number}).encode(),
-            problem="" if number else "it is damaged",
+            malformed_reason="" if number else "it is damaged",
         )
         for number, kind in ((2, "slsa"), (0, "other"), (1, "publish"))
     ]
@@ -349,7 +351,7 @@ def test_the_form_says_what_kind_of_file_it_has(
 ) -> None:
     posting = run(served.upload_url)
     for file in release:
-        assert posting.uploader.post(file).kind is Kind.ACCEPTED
+        assert posting.uploader.upload(file).kind is ResponseKind.ACCEPTED
     kinds = {
         post.filename: (post.fields["filetype"], post.fields["pyversion"]) for post in served.index.posts
     }
@@ -368,7 +370,7 @@ def test_licence_files_are_posted_with_metadata_that_knows_them(
 ) -> None:
     text = f"Metadata-Version: {version}\nName: dipy\nVersion: 1.11.0\nLicense-File: LICENSE\n"
     path = wheels.make_wheel(tmp_path / "made", metadata=text)
-    assert run(served.upload_url).uploader.post(local_file(path)).kind is Kind.ACCEPTED
+    assert run(served.upload_url).uploader.upload(local_file(path)).kind is ResponseKind.ACCEPTED
     [post] = served.index.posts
     assert ("license_file" in post.fields or "license_files" in post.fields) is posted
 
@@ -383,7 +385,7 @@ def test_netrc_is_not_read(
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1\nlogin other\npassword netrc-secret\n")
     monkeypatch.setenv("NETRC", str(netrc))
-    run(served.upload_url).uploader.post(release[0])
+    run(served.upload_url).uploader.upload(release[0])
     assert "Authorization" not in served.index.posts[0].headers
 
 
@@ -420,7 +422,7 @@ def test_twine_says_nothing(
 def test_progress_counts_the_bytes_of_the_file_and_takes_them_back(
     tmp_path: Path, served: Served, run: Callable[..., Run]
 ) -> None:
-    class Counting(Silent):
+    class Counting(SilentProgress):
         count = 0
 
         def advance(self, count: int) -> None:
@@ -432,10 +434,10 @@ def test_progress_counts_the_bytes_of_the_file_and_takes_them_back(
     uploader, counting = run(served.upload_url).uploader, Counting()
     uploader._progress = counting
     served.index.script = [Say(503)]
-    uploader.post(big)
+    uploader.upload(big)
     assert counting.count == 0
     assert max(moves) > 0
-    uploader.post(big)
+    uploader.upload(big)
     assert counting.count == big.size
 
 
@@ -447,7 +449,7 @@ def test_a_file_that_changed_after_it_was_checked(
 ) -> None:
     wheels.make_wheel(release[0].path.parent, tag=wheels.RELEASE_TAGS[0], files={"dipy/evil.py": b""})
     results = run(served.upload_url).publish(release[:1])
-    ended = verdict(results)
+    ended = upload_error(results)
     assert isinstance(ended, FileError)
     assert ended.message.startswith(
         f"{release[0].path} changed during the run: its sha256 was {release[0].sha256} and is "
@@ -457,7 +459,7 @@ def test_a_file_that_changed_after_it_was_checked(
 
 def test_a_file_that_has_gone(served: Served, release: list[LocalFile], run: Callable[..., Run]) -> None:
     release[-1].path.unlink()
-    ended = verdict(run(served.upload_url).publish(release[-1:]))
+    ended = upload_error(run(served.upload_url).publish(release[-1:]))
     assert isinstance(ended, StorageError | FileError)
     assert release[-1].filename in ended.message
     assert served.index.posts == []
@@ -475,7 +477,7 @@ def test_a_file_that_goes_while_it_is_posted_goes_up_whole(
         return send(connection, package)
 
     monkeypatch.setattr(uploader, "_send", removed)
-    uploader.post(release[0])
+    uploader.upload(release[0])
     assert [post.content for post in served.index.posts] == [content]
 
 
@@ -483,7 +485,7 @@ def test_a_file_that_is_written_to_while_it_is_posted_never_arrives(
     tmp_path: Path, served: Served, run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also in the middle of a large file, of which only the records and the metadata were read before."""
-    filler = random.Random(1).randbytes(4 * BLOCK)
+    filler = random.Random(1).randbytes(4 * BLOCK_SIZE)
     file = local_file(wheels.make_wheel(tmp_path / "large", files={"dipy/data.bin": filler}))
     uploader = run(served.upload_url).uploader
     send = uploader._send
@@ -491,14 +493,14 @@ def test_a_file_that_is_written_to_while_it_is_posted_never_arrives(
     def overwritten(connection: Any, package: Any) -> Any:
         state = file.path.stat()
         with file.path.open("r+b") as stream:
-            stream.seek(2 * BLOCK)
+            stream.seek(2 * BLOCK_SIZE)
             stream.write(b"other")
         os.utime(file.path, ns=(state.st_atime_ns, state.st_mtime_ns))
         return send(connection, package)
 
     monkeypatch.setattr(uploader, "_send", overwritten)
     with pytest.raises(FileError, match="changed during the run: it was written to"):
-        uploader.post(file)
+        uploader.upload(file)
     assert served.index.files == {}
 
 
@@ -508,7 +510,7 @@ def test_a_signature_goes_up_as_it_was_verified(
     gone = release[0].path.with_name("gone.asc")
     content = b"-----BEGIN PGP SIGNATURE-----\n"
     made = Signature(filename=release[0].filename, path=gone, fingerprint="0" * 40, content=content)
-    run(served.upload_url, signatures=[made]).uploader.post(release[0])
+    run(served.upload_url, signatures=[made]).uploader.upload(release[0])
     assert [post.signature for post in served.index.posts] == [f"{release[0].filename}.asc"]
 
 
@@ -516,11 +518,11 @@ def test_metadata_that_only_twine_would_read(tmp_path: Path, served: Served, run
     decoy = {"a/METADATA": wheels.METADATA.format(project="other", version="9").encode()}
     file = local_file(wheels.make_wheel(tmp_path, files=decoy))
     with pytest.raises(FileError, match="the metadata is that of other 9"):
-        run(served.upload_url).uploader.post(file)
+        run(served.upload_url).uploader.upload(file)
     odd = {"a/METADATA": b"Metadata-Version: 2.1\nName: dipy\nVersion: what ever\n"}
     file = local_file(wheels.make_wheel(tmp_path / "odd", files=odd))
     with pytest.raises(FileError, match="twine rejects"):
-        run(served.upload_url).uploader.post(file)
+        run(served.upload_url).uploader.upload(file)
     assert served.index.posts == []
 
 
@@ -528,7 +530,7 @@ def test_a_file_that_is_no_wheel(tmp_path: Path, served: Served, run: Callable[.
     path = tmp_path / "dipy-1.11.0-py3-none-any.whl"
     path.write_bytes(b"<html>")
     with pytest.raises(FileError, match="twine rejects "):
-        run(served.upload_url).uploader.post(local_file(path))
+        run(served.upload_url).uploader.upload(local_file(path))
 
 
 # --- faults ----------------------------------------------------------------------------------------
@@ -541,7 +543,7 @@ def test_503_twice_for_every_file(served: Served, release: list[LocalFile], run:
     assert outcomes(results) == {UploadOutcome.UPLOADED}
     assert [result.attempts for result in results] == [3, 3, 3]
     assert served.index.files == same_bytes(three)
-    assert verdict(results) is None
+    assert upload_error(results) is None
 
 
 @pytest.mark.parametrize("fault", [Reset(stores=True), Say(503, stores=True), Hang(stores=True)])
@@ -569,12 +571,12 @@ def test_503_for_ever(served: Served, release: list[LocalFile], run: Callable[..
     served.index.script = [Say(503)] * 6
     ours = run(served.upload_url)
     results = ours.publish(release[:3])
-    ended = verdict(results)
+    ended = upload_error(results)
     assert type(ended) is NetworkError
     assert len(served.index.posts) == 6
     assert len(ours.time.slept) == 5
     served.index.script = [Say(200, stores=True), *[Say(503)] * 6]
-    ended = verdict(run(served.upload_url).publish(release[:3]))
+    ended = upload_error(run(served.upload_url).publish(release[:3]))
     assert isinstance(ended, PartialError)
 
 
@@ -584,7 +586,7 @@ def test_a_400_on_the_second_of_three(
     words = "'x' is not a valid classifier."
     served.index.script = [Say(200, stores=True), Say(400, words)]
     results = run(served.upload_url).publish(release[:3])
-    ended = verdict(results)
+    ended = upload_error(results)
     assert isinstance(ended, PartialError)
     stored = set(served.index.files)
     assert len(served.index.posts) == 2
@@ -593,7 +595,7 @@ def test_a_400_on_the_second_of_three(
     assert len(missing) == 2
     assert sum(words in line for line in missing) == 1
     # The same command continues where this run stopped.
-    assert verdict(run(served.upload_url).publish(release[:3])) is None
+    assert upload_error(run(served.upload_url).publish(release[:3])) is None
     assert served.index.files == same_bytes(release[:3])
 
 
@@ -608,8 +610,8 @@ def test_a_server_that_never_answers(
     served: Served, release: list[LocalFile], run: Callable[..., Run]
 ) -> None:
     served.index.script = [Hang()]
-    answer = run(served.upload_url, timeout=0.1).uploader.post(release[0])
-    assert (answer.kind, answer.status) == (Kind.RETRY, 0)
+    answer = run(served.upload_url, timeout=0.1).uploader.upload(release[0])
+    assert (answer.kind, answer.status) == (ResponseKind.RETRY, 0)
     assert answer.diagnosis == "the index did not answer in time"
 
 
@@ -627,19 +629,23 @@ def test_an_answer_that_drips_has_a_total_limit(
         uploader = run(served.upload_url, timeout=0.15, cert=cert).uploader
         served.index.script = [Drip(0.1), Drip(0.1, within="body")]
         begun = time.monotonic()
-        head, body = uploader.post(release[0]), uploader.post(release[0])
+        head, body = uploader.upload(release[0]), uploader.upload(release[0])
         assert time.monotonic() - begun < 6
-    assert (head.kind, head.diagnosis) == (Kind.RETRY, "the index did not answer in time")
+    assert (head.kind, head.diagnosis) == (ResponseKind.RETRY, "the index did not answer in time")
     # Its status came in time.
-    assert (body.kind, body.status) == (Kind.ACCEPTED, 200)
+    assert (body.kind, body.status) == (ResponseKind.ACCEPTED, 200)
 
 
 def test_an_answer_that_is_cut_in_its_head_is_none(
     served: Served, release: list[LocalFile], run: Callable[..., Run]
 ) -> None:
     served.index.script = [Cut()]
-    answer = run(served.upload_url).uploader.post(release[0])
-    assert (answer.kind, answer.status, answer.diagnosis) == (Kind.RETRY, 0, "the response was truncated")
+    answer = run(served.upload_url).uploader.upload(release[0])
+    assert (answer.kind, answer.status, answer.diagnosis) == (
+        ResponseKind.RETRY,
+        0,
+        "the response was truncated",
+    )
     served.index.script = [Cut(), Cut(stores=True)]
     assert outcomes(run(served.upload_url).publish(release[:1])) == {UploadOutcome.UPLOADED}
     assert served.index.posted() == [release[0].filename] * 3
@@ -654,15 +660,18 @@ def test_an_index_that_sips_is_given_up(
     )
     served.index.script = [Sip(2000, 0.1)]
     begun = time.monotonic()
-    answer = run(served.upload_url, timeout=30).uploader.post(big)
+    answer = run(served.upload_url, timeout=30).uploader.upload(big)
     assert time.monotonic() - begun < 10
-    assert (answer.kind, answer.diagnosis) == (Kind.RETRY, "the index accepts less than 61440 bytes/s")
+    assert (answer.kind, answer.diagnosis) == (
+        ResponseKind.RETRY,
+        "the index accepts less than 61440 bytes/s",
+    )
     # One that is slow, but not that slow, gets all the time it needs.
     small = local_file(
         wheels.make_wheel(tmp_path / "small", files={"x": hashlib.shake_256(b"x").digest(300_000)})
     )
     served.index.script = [Sip(20_000, 0.1)]
-    assert run(served.upload_url).uploader.post(small).kind is Kind.ACCEPTED
+    assert run(served.upload_url).uploader.upload(small).kind is ResponseKind.ACCEPTED
 
 
 def test_a_server_that_takes_a_connection_and_does_nothing_with_it(
@@ -673,17 +682,17 @@ def test_a_server_that_takes_a_connection_and_does_nothing_with_it(
         deaf.listen()
         url = f"https://127.0.0.1:{deaf.getsockname()[1]}/"
         begun = time.monotonic()
-        answer = run(url, timeout=0.2).uploader.post(release[0])
+        answer = run(url, timeout=0.2).uploader.upload(release[0])
         assert time.monotonic() - begun < 5
-    assert (answer.kind, answer.diagnosis) == (Kind.RETRY, "the index did not answer in time")
+    assert (answer.kind, answer.diagnosis) == (ResponseKind.RETRY, "the index did not answer in time")
 
 
 def test_nobody_listens(release: list[LocalFile], run: Callable[..., Run]) -> None:
     with socket.socket() as deaf:
         deaf.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{deaf.getsockname()[1]}/"
-        answer = run(url).uploader.post(release[0])
-    assert answer.kind is Kind.RETRY
+        answer = run(url).uploader.upload(release[0])
+    assert answer.kind is ResponseKind.RETRY
     assert answer.diagnosis == "cannot connect to the index (Connection refused)"
 
 
@@ -695,22 +704,25 @@ def test_a_name_that_nobody_has(
 
     uploader = run("https://index.invalid/legacy/").uploader
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    answer = uploader.post(release[0])
-    assert (answer.kind, answer.diagnosis) == (Kind.RETRY, "cannot resolve the host name of the index")
+    answer = uploader.upload(release[0])
+    assert (answer.kind, answer.diagnosis) == (
+        ResponseKind.RETRY,
+        "cannot resolve the host name of the index",
+    )
 
 
 def test_a_redirect_is_not_followed(release: list[LocalFile], run: Callable[..., Run]) -> None:
     with indexes.redirecting("https://example.com/legacy/") as url:
-        answer = run(url, username="me", password=SECRET).uploader.post(release[0])
-    assert (answer.kind, answer.error) == (Kind.REFUSED, UsageError)
+        answer = run(url, username="me", password=SECRET).uploader.upload(release[0])
+    assert (answer.kind, answer.error_type) == (ResponseKind.REJECTED, UsageError)
     assert "redirects to https://example.com/legacy/" in answer.diagnosis
 
 
 def test_an_endless_answer_is_cut(served: Served, release: list[LocalFile], run: Callable[..., Run]) -> None:
     served.index.script = [Say(400, body="<p>" + "no " * 1_000_000)]
-    answer = run(served.upload_url).uploader.post(release[0])
-    assert answer.words.startswith("no no no")
-    assert len(answer.words) < 500
+    answer = run(served.upload_url).uploader.upload(release[0])
+    assert answer.server_message.startswith("no no no")
+    assert len(answer.server_message) < 500
 
 
 def test_an_answer_that_breaks_after_its_status(
@@ -719,8 +731,8 @@ def test_an_answer_that_breaks_after_its_status(
     served.index.script = [
         Say(400, "'x' is not a valid classifier.", {"Content-Encoding": "gzip"}, "no gzip")
     ]
-    answer = run(served.upload_url).uploader.post(release[0])
-    assert (answer.kind, answer.words) == (Kind.REFUSED, "'x' is not a valid classifier.")
+    answer = run(served.upload_url).uploader.upload(release[0])
+    assert (answer.kind, answer.server_message) == (ResponseKind.REJECTED, "'x' is not a valid classifier.")
 
 
 def test_a_certificate_that_nobody_vouches_for(
@@ -729,13 +741,13 @@ def test_a_certificate_that_nobody_vouches_for(
     # What the person says for this index has to win over what the machine says for all.
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", certifi.where())
     with indexes.tls_index(tmp_path) as (served, certificate):
-        distrusted = run(served.upload_url).uploader.post(release[0])
-        trusted = run(served.upload_url, cert=certificate).uploader.post(release[0])
+        distrusted = run(served.upload_url).uploader.upload(release[0])
+        trusted = run(served.upload_url, cert=certificate).uploader.upload(release[0])
         assert len(served.index.posts) == 1
-    assert (distrusted.kind, distrusted.error) == (Kind.REFUSED, NetworkError)
+    assert (distrusted.kind, distrusted.error_type) == (ResponseKind.REJECTED, NetworkError)
     assert "cannot verify the TLS certificate of the index" in distrusted.diagnosis
     assert "--cert" in (distrusted.hint or "")
-    assert trusted.kind is Kind.ACCEPTED
+    assert trusted.kind is ResponseKind.ACCEPTED
 
 
 def test_a_client_certificate(
@@ -746,9 +758,9 @@ def test_a_client_certificate(
     with indexes.tls_index(tmp_path, knows_clients=True) as (served, pem):
         known = run(served.upload_url, cert=pem, client_cert=pem).uploader
         assert known.credentials() is None
-        assert known.post(release[0]).kind is Kind.ACCEPTED
+        assert known.upload(release[0]).kind is ResponseKind.ACCEPTED
         stranger = run(served.upload_url, cert=pem, username="me", password=SECRET).uploader
-        assert stranger.post(release[1]).status == 0
+        assert stranger.upload(release[1]).status == 0
     assert served.index.posted() == [release[0].filename]
 
 
@@ -757,7 +769,7 @@ def test_same_bytes_under_another_name(
 ) -> None:
     served.index.files["dipy-1.11.0-9-py3-none-any.whl"] = release[0].path.read_bytes()
     [state] = run(served.upload_url).plan(release[:1])
-    assert state.state is FileState.SAME_BYTES_OTHER_NAME
+    assert state.result is FileComparison.SAME_BYTES_OTHER_NAME
     [result] = run(served.upload_url).publish(release[:1])
     assert result.outcome is UploadOutcome.REJECTED
     assert served.index.posts == []
@@ -786,7 +798,7 @@ def test_a_server_that_repeats_the_password(
     words = f"you sent me:{secret} as {basic}"
     body = f'{{"message": "{words}"}}' if said == "in json" else words
     served.index.script = [Say(403, words) if said == "in the reason" else Say(403, body=body)]
-    ended = verdict(run(served.upload_url, username="me", password=secret).publish(release[:1]))
+    ended = upload_error(run(served.upload_url, username="me", password=secret).publish(release[:1]))
     assert isinstance(ended, CredentialsError)
     shown = " ".join([ended.message, ended.hint, *ended.details, repr(ended)])
     assert secret not in shown
@@ -810,8 +822,8 @@ def test_pypi_gets_no_signatures(release: list[LocalFile]) -> None:
     made = Signature(
         filename=release[0].filename, path=release[0].path, fingerprint="0" * 40, content=b"signature"
     )
-    uploader = Uploader(options, target, Silent())
-    uploader.attach([made])
+    uploader = TwineUploader(options, target, SilentProgress())
+    uploader.set_signatures([made])
     with uploader._package(release[0]) as package:
         assert package.gpg_signature is None
 

@@ -10,10 +10,10 @@ import pytest
 from tests import indexes, wheels
 from tests.indexes import Cut, Reset, Say, Served, local_file
 from wheel_uploader.models import LocalFile, Options
-from wheel_uploader.progress import Silent
-from wheel_uploader.publish.answer_rules import Kind
-from wheel_uploader.publish.connections import Connections
-from wheel_uploader.publish.upload import Uploader, resolve_target
+from wheel_uploader.progress import SilentProgress
+from wheel_uploader.publish.answer_rules import ResponseKind
+from wheel_uploader.publish.connections import ConnectionPool
+from wheel_uploader.publish.upload import TwineUploader, resolve_target
 
 
 class Line:
@@ -45,7 +45,7 @@ def served() -> Iterator[Served]:
 
 
 @pytest.fixture
-def uploader(served: Served) -> Iterator[Uploader]:
+def uploader(served: Served) -> Iterator[TwineUploader]:
     options = Options(
         project="dipy",
         version="1",
@@ -54,15 +54,15 @@ def uploader(served: Served) -> Iterator[Uploader]:
         username="",
         password="",
     )
-    made = Uploader(options, resolve_target(options), Silent())
+    made = TwineUploader(options, resolve_target(options), SilentProgress())
     yield made
     made.close()
 
 
 def test_files_in_a_row_go_over_one_connection(
-    served: Served, release: list[LocalFile], uploader: Uploader
+    served: Served, release: list[LocalFile], uploader: TwineUploader
 ) -> None:
-    assert {uploader.post(file).kind for file in release} == {Kind.ACCEPTED}
+    assert {uploader.upload(file).kind for file in release} == {ResponseKind.ACCEPTED}
     assert len(served.index.posted_over) == len(release) > 3
     assert len(set(served.index.posted_over)) == 1
     assert served.index.files == {file.filename: file.path.read_bytes() for file in release}
@@ -70,43 +70,43 @@ def test_files_in_a_row_go_over_one_connection(
 
 @pytest.mark.parametrize("trouble", [Say(503), Say(400), Reset(), Reset(stores=True), Cut()])
 def test_after_trouble_the_next_file_has_a_new_one(
-    served: Served, release: list[LocalFile], uploader: Uploader, trouble: indexes.Action
+    served: Served, release: list[LocalFile], uploader: TwineUploader, trouble: indexes.Action
 ) -> None:
     served.index.script = [None, trouble]
-    kinds = [uploader.post(file).kind for file in release[:4]]
-    assert kinds[0] is kinds[2] is kinds[3] is Kind.ACCEPTED
-    assert kinds[1] is not Kind.ACCEPTED
+    kinds = [uploader.upload(file).kind for file in release[:4]]
+    assert kinds[0] is kinds[2] is kinds[3] is ResponseKind.ACCEPTED
+    assert kinds[1] is not ResponseKind.ACCEPTED
     first, second, third, fourth = served.index.posted_over
     assert first == second != third == fourth
 
 
 def test_an_index_that_closes_each_is_no_trouble(
-    served: Served, release: list[LocalFile], uploader: Uploader
+    served: Served, release: list[LocalFile], uploader: TwineUploader
 ) -> None:
     served.index.script = [Say(200, headers={"Connection": "close"}, stores=True)] * 3
-    assert {uploader.post(file).kind for file in release[:3]} == {Kind.ACCEPTED}
+    assert {uploader.upload(file).kind for file in release[:3]} == {ResponseKind.ACCEPTED}
     assert len(set(served.index.posted_over)) == 3
 
 
 def test_the_last_one_used_is_taken_while_it_is_fresh() -> None:
     clock = Clock()
-    connections = Connections(Line, clock=clock)
-    first, second = connections.take(), connections.take()
-    connections.keep(first)
+    connections = ConnectionPool(Line, clock=clock)
+    first, second = connections.acquire(), connections.acquire()
+    connections.release(first)
     clock.now += 0.9
-    connections.keep(second)
-    assert connections.take() is second
+    connections.release(second)
+    assert connections.acquire() is second
     clock.now += 0.2
-    assert connections.take() is not first
+    assert connections.acquire() is not first
     assert not first.is_open
     assert second.is_open
 
 
 def test_what_waits_is_closed_in_the_end() -> None:
-    connections = Connections(Line)
-    waits, used = connections.take(), connections.take()
-    connections.keep(waits)
+    connections = ConnectionPool(Line)
+    waits, used = connections.acquire(), connections.acquire()
+    connections.release(waits)
     connections.close()
     assert not waits.is_open
     assert used.is_open
-    assert connections.take() is not waits
+    assert connections.acquire() is not waits

@@ -19,8 +19,8 @@ from twine import auth, utils
 from wheel_uploader import display
 from wheel_uploader.errors import CredentialsError, UsageError
 from wheel_uploader.models import Options
-from wheel_uploader.progress import Silent
-from wheel_uploader.publish.upload import Uploader, resolve_target
+from wheel_uploader.progress import SilentProgress
+from wheel_uploader.publish.upload import TwineUploader, resolve_target
 
 PYPIRC = """\
 [distutils]
@@ -102,7 +102,7 @@ def options(
 
 
 def credentials(given: Options) -> tuple[str, str] | None:
-    return Uploader(given, resolve_target(given), Silent()).credentials()
+    return TwineUploader(given, resolve_target(given), SilentProgress()).credentials()
 
 
 # --- which index -----------------------------------------------------------------------------------
@@ -117,7 +117,7 @@ def test_pypi_is_the_default() -> None:
 
 def test_where_people_see_the_release(pypirc: Path) -> None:
     def page(given: Options) -> str:
-        return resolve_target(given).page_of("dipy", Version("1.0"))
+        return resolve_target(given).release_page_url("dipy", Version("1.0"))
 
     web = utils.DEFAULT_REPOSITORY.replace("upload.", "").removesuffix("legacy/")
     assert page(options()) == f"{web}project/dipy/1.0/"
@@ -275,7 +275,7 @@ def test_the_order_of_credentials(pypirc: Path, monkeypatch: pytest.MonkeyPatch)
     assert credentials(options(repository="mine", config_file=pypirc)) == ("env", "env-secret-4")
     typed = options(repository="mine", config_file=pypirc, username="typed", password="typed-secret-5")
     assert credentials(typed) == ("typed", "typed-secret-5")
-    shown = display.redact("mine-secret-1 env-secret-4 typed-secret-5")
+    shown = display.redact_secrets("mine-secret-1 env-secret-4 typed-secret-5")
     assert shown == "*** *** ***"
 
 
@@ -303,7 +303,7 @@ def test_a_keyring_that_fails_is_said_only_to_those_who_want_to_know(monkeypatch
 
         get_password = get_credential
 
-    class Talk(Silent):
+    class Talk(SilentProgress):
         def detail(self, text: str) -> None:
             lines.append(text)
 
@@ -311,7 +311,7 @@ def test_a_keyring_that_fails_is_said_only_to_those_who_want_to_know(monkeypatch
     monkeypatch.setattr(auth, "keyring", Keyring)
     given = options(repository_url="https://example.com/", username="me")
     with pytest.raises(CredentialsError):
-        Uploader(given, resolve_target(given), Talk()).credentials()
+        TwineUploader(given, resolve_target(given), Talk()).credentials()
     assert lines == ["twine: Error getting password from keyring"]
 
 
@@ -353,7 +353,7 @@ def test_a_person_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", Terminal())
     monkeypatch.setattr("getpass.getpass", getpass)
     given = options()
-    uploader = Uploader(given, resolve_target(given), Silent())
+    uploader = TwineUploader(given, resolve_target(given), SilentProgress())
     assert uploader.credentials() == uploader.credentials() == ("__token__", "pypi-AgTyped1234567")
     assert asked == [f"Enter your API token for {utils.DEFAULT_REPOSITORY}: "]
 
@@ -396,7 +396,7 @@ def test_no_credentials_and_no_terminal_end_quickly(tmp_path: Path) -> None:
         "from wheel_uploader.progress import Silent\n"
         "options = Options(project='p', version='1', urls=('x',), repository_url='https://example.com/')\n"
         "try:\n"
-        "    upload.Uploader(options, upload.resolve_target(options), Silent()).credentials()\n"
+        "    upload.TwineUploader(options, upload.resolve_target(options), Silent()).credentials()\n"
         "except errors.CredentialsError as error:\n"
         "    raise SystemExit(error.exit_code)\n"
     )
@@ -458,14 +458,14 @@ def token(number: int, *, seconds: int = 900) -> dict[str, object]:
 def test_trusted_publishing(warehouse: Warehouse) -> None:
     warehouse.minted = [token(1)]
     assert credentials(options()) == ("__token__", "pypi-AgMinted1000")
-    assert display.redact("pypi-AgMinted1000") != "pypi-AgMinted1000"
+    assert display.redact_secrets("pypi-AgMinted1000") != "pypi-AgMinted1000"
 
 
 def test_the_token_is_renewed_once_for_all_threads(warehouse: Warehouse) -> None:
     """The first one is about to run out: the threads of an upload share the second."""
     warehouse.minted = [token(1, seconds=10), token(2)]
     given = options()
-    uploader = Uploader(given, resolve_target(given), Silent())
+    uploader = TwineUploader(given, resolve_target(given), SilentProgress())
     uploader.credentials()
     login = uploader._login
     assert login is not None
@@ -575,13 +575,13 @@ def test_a_pypirc_that_others_could_have_written_is_not_used(tmp_path: Path, pyp
 def test_a_pypirc_with_a_password_that_others_can_read_is_told(pypirc: Path, mode: int, warned: bool) -> None:
     said: list[str] = []
 
-    class Told(Silent):
+    class Told(SilentProgress):
         def say(self, sentence: str) -> None:
             said.append(sentence)
 
     pypirc.chmod(mode)
     chosen = options(repository="mine", config_file=pypirc)
-    Uploader(chosen, resolve_target(chosen), Told())
+    TwineUploader(chosen, resolve_target(chosen), Told())
     expected = (
         f"warning: {pypirc} contains a password and is readable by other users; run: chmod 600 {pypirc}"
     )

@@ -16,12 +16,12 @@ from tests.indexes import Served, scripted_index
 from wheel_uploader import cli, names, verdict
 from wheel_uploader.errors import FileError, ReleaseError
 from wheel_uploader.models import (
-    Fetched,
-    FetchOutcome,
-    FileState,
+    DownloadedFile,
+    DownloadOutcome,
+    FileComparison,
     FileSummary,
     Finding,
-    IndexState,
+    IndexComparison,
     LocalFile,
     Options,
     RemoteFile,
@@ -84,20 +84,22 @@ def test_files_that_are_not_one_release_are_stopped_by_the_verdict(
     filenames: tuple[str, ...], wanted: str
 ) -> None:
     options = Options(project="dipy", version="1.11.0", urls=("staged",))
-    files = [LocalFile(name=names.parse(each), path=Path(each), size=1, sha256=each) for each in filenames]
+    files = [
+        LocalFile(name=names.parse_filename(each), path=Path(each), size=1, sha256=each) for each in filenames
+    ]
     judged = Report(
         options,
-        fetched=tuple(
-            Fetched(
+        downloaded_files=tuple(
+            DownloadedFile(
                 file=each,
                 remote=RemoteFile(filename=each.filename, url=f"file:///x/{each.filename}", source="x"),
-                outcome=FetchOutcome.DOWNLOADED,
-                vouched_by="",
+                outcome=DownloadOutcome.DOWNLOADED,
+                verified_by="",
             )
             for each in files
         ),
     )
-    verdict.judge(
+    verdict.run_release_checks(
         judged,
         Selection(project=canonicalize_name("dipy"), version=Version("1.11.0"), files=()),
         [FileSummary(name=each.name, size=1) for each in files],
@@ -107,29 +109,29 @@ def test_files_that_are_not_one_release_are_stopped_by_the_verdict(
         states=(),
     )
     with pytest.raises(FileError) as caught:
-        verdict.stop_if_blocked(judged)
+        verdict.raise_if_blocked(judged)
     (line,) = [each for each in caught.value.details if each.startswith(f"{wanted}: ")]
     assert filenames[-1] in line or wanted == "release/two-sdists"
 
 
 def told(*findings: Finding, files: int = 3, strict: bool = False) -> ReleaseError | None:
     """How a run with these findings ends."""
-    wheel = names.parse(PURE)
+    wheel = names.parse_filename(PURE)
     judged = Report(
         Options(project="dipy", version="1.11.0", urls=("staged",), strict=strict),
-        fetched=(
-            Fetched(
+        downloaded_files=(
+            DownloadedFile(
                 file=LocalFile(name=wheel, path=Path(PURE), size=1, sha256=""),
                 remote=RemoteFile(filename=PURE, url="file:///x", source="x"),
-                outcome=FetchOutcome.DOWNLOADED,
-                vouched_by="",
+                outcome=DownloadOutcome.DOWNLOADED,
+                verified_by="",
             ),
         )
         * files,
         findings=findings,
     )
     try:
-        verdict.stop_if_blocked(judged)
+        verdict.raise_if_blocked(judged)
     except ReleaseError as error:
         return error
     return None
@@ -202,23 +204,23 @@ def test_ten_conflicts_at_most(count: int, rest: tuple[str, ...]) -> None:
     assert expected.details == ("it is wrong",) * 10
 
 
-def planned(*states: FileState, skip_existing: bool = True) -> ReleaseError | None:
+def planned(*states: FileComparison, skip_existing: bool = True) -> ReleaseError | None:
     """How a run ends that compared files with the index once more."""
     judged = Report(
         Options(project="dipy", version="1.11.0", urls=("staged",), skip_existing=skip_existing),
-        target="the index",
-        plan=tuple(
-            IndexState(
-                file=LocalFile(name=names.parse(PURE), path=Path(PURE), size=1, sha256="aa"),
-                state=state,
+        upload_url="the index",
+        upload_plan=tuple(
+            IndexComparison(
+                file=LocalFile(name=names.parse_filename(PURE), path=Path(PURE), size=1, sha256="aa"),
+                result=state,
                 index_sha256="bb",
-                other_name="other.whl" if state is FileState.SAME_BYTES_OTHER_NAME else "",
+                other_name="other.whl" if state is FileComparison.SAME_BYTES_OTHER_NAME else "",
             )
             for state in states
         ),
     )
     try:
-        verdict.stop_if_conflict(judged)
+        verdict.raise_if_conflict(judged)
     except ReleaseError as error:
         return error
     return None
@@ -227,24 +229,24 @@ def planned(*states: FileState, skip_existing: bool = True) -> ReleaseError | No
 @pytest.mark.parametrize(
     ("state", "line"),
     [
-        (FileState.DIFFERENT, f"{PURE}: its sha256 is aa, but on the index it is bb"),
+        (FileComparison.DIFFERENT, f"{PURE}: its sha256 is aa, but on the index it is bb"),
         (
-            FileState.SAME_BYTES_OTHER_NAME,
+            FileComparison.SAME_BYTES_OTHER_NAME,
             f"{PURE}: the index has the same contents as other.whl (sha256 aa)",
         ),
     ],
 )
-def test_a_conflict_stops_the_upload_in_its_own_words(state: FileState, line: str) -> None:
-    ended = planned(FileState.ABSENT, state, FileState.SAME)
+def test_a_conflict_stops_the_upload_in_its_own_words(state: FileComparison, line: str) -> None:
+    ended = planned(FileComparison.ABSENT, state, FileComparison.SAME)
     assert ended is not None
     assert (ended.exit_code, ended.details) == (7, (line,))
     assert ended.message == "1 of 3 files conflict with the index; nothing was uploaded"
 
 
 def test_equal_files_are_a_conflict_only_if_the_user_wants_that() -> None:
-    assert planned(FileState.SAME, FileState.ABSENT) is None
-    assert planned(FileState.ABSENT, skip_existing=False) is None
-    ended = planned(FileState.SAME, FileState.ABSENT, skip_existing=False)
+    assert planned(FileComparison.SAME, FileComparison.ABSENT) is None
+    assert planned(FileComparison.ABSENT, skip_existing=False) is None
+    ended = planned(FileComparison.SAME, FileComparison.ABSENT, skip_existing=False)
     assert ended is not None
     assert ended.message == "1 of 2 files are already on the index; nothing was uploaded"
     assert (ended.exit_code, ended.details) == (7, (PURE,))

@@ -11,8 +11,8 @@ from packaging.version import Version
 
 from wheel_uploader import brought, release
 from wheel_uploader.brought import vouch
-from wheel_uploader.brought.vouch import Hashes
-from wheel_uploader.digests import Promise
+from wheel_uploader.brought.vouch import TrustedHashes
+from wheel_uploader.digests import ExpectedDigest
 from wheel_uploader.errors import FileError, NothingFoundError, ReleaseError, UsageError
 from wheel_uploader.models import Options, RemoteFile, Selection, Stage
 
@@ -30,11 +30,11 @@ def asked(**options: Any) -> Options:
 
 
 def chosen(*files: RemoteFile, **options: Any) -> Selection:
-    return release.choose(files, asked(**options), lambda file: "")
+    return release.select_release(files, asked(**options), lambda file: "")
 
 
-def ours(**sha256: str) -> Hashes:
-    return Hashes(where="SUMS", sha256=sha256)
+def ours(**sha256: str) -> TrustedHashes:
+    return TrustedHashes(source="SUMS", sha256_by_filename=sha256)
 
 
 def told(error: ReleaseError) -> tuple[str, tuple[str, ...], str]:
@@ -48,19 +48,19 @@ def test_our_hash_takes_the_place_of_all_that_the_source_says() -> None:
     hashes = ours(**{A: ONE})
     weak, none, other = remote(A, {"md5": "0"}), remote(A), remote(B, {"sha512": "5"})
     same = remote(A, {"sha256": ONE, "sha512": "a lie"})
-    pinned = hashes.pinned([weak, none, same, other])
+    pinned = hashes.apply_to([weak, none, same, other])
     assert [file.hashes for file in pinned] == [{"sha256": ONE}] * 3 + [{"sha512": "5"}]
-    assert [file.hashes_from for file in pinned] == ["SUMS"] * 3 + [""]
-    promise = Promise.of(pinned[0])
+    assert [file.hashes_origin for file in pinned] == ["SUMS"] * 3 + [""]
+    promise = ExpectedDigest.from_listing(pinned[0])
     assert promise
-    assert (promise.vouches, promise.is_weak) == ("sha256 from SUMS", False)
+    assert (promise.description, promise.is_weak) == ("sha256 from SUMS", False)
 
 
 def test_a_listing_that_says_another_hash_is_refused_with_both() -> None:
     hashes = ours(**{A: ONE, B: ONE})
-    selection = chosen(*hashes.pinned([remote(A, {"sha256": TWO}), remote(B), remote(SDIST)]))
+    selection = chosen(*hashes.apply_to([remote(A, {"sha256": TWO}), remote(B), remote(SDIST)]))
     with pytest.raises(FileError) as caught:
-        hashes.refuse(selection)
+        hashes.reject_mismatches(selection)
     assert told(caught.value) == (
         "2 of 3 files do not match SUMS",
         (
@@ -69,14 +69,14 @@ def test_a_listing_that_says_another_hash_is_refused_with_both() -> None:
         ),
         "Nothing was downloaded. Find out whether the files were changed or the list is wrong.",
     )
-    hashes.refuse(chosen(*hashes.pinned([remote(A), remote(B)])))
+    hashes.reject_mismatches(chosen(*hashes.apply_to([remote(A), remote(B)])))
 
 
 def test_copies_without_hashes_are_one_file_when_we_bring_the_hash() -> None:
     other = RemoteFile(filename=A, url=f"https://other.example/{A}", source="https://other.example/")
     with pytest.raises(FileError, match="release/clash"):
         chosen(remote(A), other)
-    assert len(chosen(*ours(**{A: ONE}).pinned([remote(A), other])).files) == 1
+    assert len(chosen(*ours(**{A: ONE}).apply_to([remote(A), other])).files) == 1
 
 
 def test_a_copy_that_is_listed_as_another_is_a_clash() -> None:
@@ -84,14 +84,14 @@ def test_a_copy_that_is_listed_as_another_is_a_clash() -> None:
         filename=A, url=f"https://other.example/{A}", source="https://other.example/", hashes={"sha256": TWO}
     )
     with pytest.raises(FileError, match="release/clash"):
-        chosen(*ours(**{A: ONE}).pinned([remote(A), other]))
+        chosen(*ours(**{A: ONE}).apply_to([remote(A), other]))
 
 
 def test_only_files_of_the_release_have_to_be_there() -> None:
     names = {A: ONE, SDIST: ONE, "dipy-1.10.0.tar.gz": ONE, "numpy-1.11.0.tar.gz": ONE, "NOTES.txt": ONE}
     hashes = ours(**names)
-    assert hashes.of_release("Dipy", Version("1.11"), ("all",)) == (A, SDIST)
-    assert hashes.of_release("dipy", Version("1.11.0"), ("win",)) == (A,)
+    assert hashes.list_filenames("Dipy", Version("1.11"), ("all",)) == (A, SDIST)
+    assert hashes.list_filenames("dipy", Version("1.11.0"), ("win",)) == (A,)
 
 
 # --- nothing vouches -------------------------------------------------------------------------------
@@ -100,7 +100,7 @@ def test_only_files_of_the_release_have_to_be_there() -> None:
 def test_what_nothing_vouches_for_is_named() -> None:
     selection = chosen(remote(A, {"md5": "1"}), remote(B, {"sha512": "1"}), remote(SDIST))
     with pytest.raises(FileError) as caught:
-        vouch.require(selection)
+        vouch.require_strong_hashes(selection)
     assert told(caught.value) == (
         "2 of 3 files have no strong hash",
         (f"{A}: listed only with md5", f"{SDIST}: listed without a hash"),
@@ -113,28 +113,30 @@ def test_what_nothing_vouches_for_is_named() -> None:
 
 @pytest.mark.parametrize("algorithm", ["sha256", "sha512", "sha384", "blake2b"])
 def test_a_strong_hash_vouches(algorithm: str) -> None:
-    vouch.require(chosen(remote(A, {algorithm: "1", "md5": "1"})))
+    vouch.require_strong_hashes(chosen(remote(A, {algorithm: "1", "md5": "1"})))
 
 
 @pytest.mark.parametrize("hashes", [{"sha1": "1", "md5": "1"}, {"crc32c": "1"}, {}])
 def test_a_weak_one_does_not(hashes: dict[str, str]) -> None:
     with pytest.raises(FileError):
-        vouch.require(chosen(remote(A, hashes)))
+        vouch.require_strong_hashes(chosen(remote(A, hashes)))
 
 
 # --- read, and put together ------------------------------------------------------------------------
 
 
-def read(tmp_path: Path, *, expect: object = None, sums: str = "", **options: Any) -> brought.Brought:
+def read(
+    tmp_path: Path, *, expect: object = None, sums: str = "", **options: Any
+) -> brought.ReleaseRequirements:
     if sums:
         (tmp_path / "SUMS").write_text(sums)
         options["sha256sums"] = tmp_path / "SUMS"
-    return brought.read(asked(expect=expect, **options))
+    return brought.read_requirements(asked(expect=expect, **options))
 
 
-def incomplete(asked: brought.Brought, *files: RemoteFile) -> tuple[str, ...]:
+def incomplete(asked: brought.ReleaseRequirements, *files: RemoteFile) -> tuple[str, ...]:
     with pytest.raises(NothingFoundError) as caught:
-        asked.judge(chosen(*asked.pinned(files)))
+        asked.enforce(chosen(*asked.apply_trusted_hashes(files)))
     assert caught.value.exit_code == 3
     assert str(caught.value).startswith("dipy 1.11.0 is incomplete: ")
     assert caught.value.hint == (
@@ -147,14 +149,14 @@ def incomplete(asked: brought.Brought, *files: RemoteFile) -> tuple[str, ...]:
 @pytest.mark.parametrize("nothing", [None, ""])
 def test_who_asks_for_nothing_gets_what_is_there(tmp_path: Path, nothing: str | None) -> None:
     everything = read(tmp_path, expect=nothing)
-    assert everything.expected(Version("1.11.0")) is None
-    everything.judge(chosen(remote(A)))
+    assert everything.build_expectation(Version("1.11.0")) is None
+    everything.enforce(chosen(remote(A)))
 
 
 @pytest.mark.parametrize("number", ["3", 3], ids=["typed", "configured"])
 def test_a_number(tmp_path: Path, number: str | int) -> None:
     assert incomplete(read(tmp_path, expect=number), remote(A)) == ("missing: 2 of 3 files",)
-    read(tmp_path, expect=number).judge(chosen(remote(A), remote(B), remote(SDIST)))
+    read(tmp_path, expect=number).enforce(chosen(remote(A), remote(B), remote(SDIST)))
 
 
 def test_a_file_and_a_matrix(tmp_path: Path) -> None:
@@ -173,7 +175,7 @@ def test_what_has_a_hash_is_expected_as_well(tmp_path: Path) -> None:
         "missing: 2 of 3 files",
         f"missing: {B} (listed in {tmp_path / 'SUMS'})",
     )
-    read(tmp_path, sums=sums).judge(chosen(*both.pinned([remote(A), remote(B)])))
+    read(tmp_path, sums=sums).enforce(chosen(*both.apply_trusted_hashes([remote(A), remote(B)])))
 
 
 def test_the_project_may_be_that_of_the_files(tmp_path: Path) -> None:
@@ -186,9 +188,9 @@ def test_the_project_may_be_that_of_the_files(tmp_path: Path) -> None:
 def test_required_hashes_may_be_brought(tmp_path: Path) -> None:
     files = [remote(A)]
     with pytest.raises(FileError, match="1 of 1 file has no strong hash"):
-        read(tmp_path, require_hashes=True).judge(chosen(*files))
+        read(tmp_path, require_hashes=True).enforce(chosen(*files))
     asked = read(tmp_path, require_hashes=True, sums=f"{ONE}  {A}\n")
-    asked.judge(chosen(*asked.pinned(files)))
+    asked.enforce(chosen(*asked.apply_trusted_hashes(files)))
 
 
 @pytest.mark.parametrize(
@@ -222,6 +224,6 @@ def test_what_cannot_be_read_is_said(
     Path("binary").write_bytes("cp311-win32\n".encode("utf-16"))
     Path("long").write_bytes(b"#" * (4 * 1024 * 1024 + 1))
     with pytest.raises(UsageError) as caught:
-        brought.read(asked(**options))
+        brought.read_requirements(asked(**options))
     assert str(caught.value) == message
     assert caught.value.exit_code == 2

@@ -15,16 +15,16 @@ from wheel_uploader.errors import (
     CredentialsError,
     DeadlineError,
     FileError,
-    HttpStatus,
+    HttpStatusError,
     ListingError,
     NetworkError,
     NothingFoundError,
-    RedirectRefused,
+    RedirectNotAllowed,
     ReleaseError,
     TransportError,
 )
 from wheel_uploader.models import RemoteFile, Selection
-from wheel_uploader.progress import Silent
+from wheel_uploader.progress import SilentProgress
 
 A, B, C = (f"dipy-1.11.0-cp31{minor}-cp31{minor}-win_amd64.whl" for minor in (1, 2, 3))
 WHERE = "https://staging.example/"
@@ -36,7 +36,7 @@ def lists(*filenames: str, size: int | None = None, **hashes: str) -> Selection:
         version=Version("1.11.0"),
         files=tuple(
             (
-                names.parse(name),
+                names.parse_filename(name),
                 RemoteFile(filename=name, url=WHERE + name, source=WHERE, size=size, hashes=hashes),
             )
             for name in filenames
@@ -47,7 +47,7 @@ def lists(*filenames: str, size: int | None = None, **hashes: str) -> Selection:
 Look = Selection | ReleaseError
 
 
-class Staging(Silent):
+class Staging(SilentProgress):
     """A place that changes from look to look (the last one stays), a clock, and what a person saw."""
 
     def __init__(self, *looks: Look, each: float = 0.0) -> None:
@@ -77,7 +77,7 @@ class Staging(Silent):
         self.details.append(text)
 
     def settle(self, expected: Expectation | None = None, limit: float = 1200.0) -> Selection:
-        return waiting.until_settled(
+        return waiting.poll_until_complete(
             self.look, expected, limit=limit, progress=self, sleep=self.sleep, clock=lambda: self.now
         )
 
@@ -88,7 +88,7 @@ class Staging(Silent):
         return caught.value
 
 
-TWO = expect.of_lines(f"{A}\n{B}\n", "x")
+TWO = expect.parse_expected_lines(f"{A}\n{B}\n", "x")
 NOTHING = NothingFoundError("no files of dipy 1.11.0 at https://staging.example/")
 
 
@@ -138,7 +138,7 @@ def test_a_listing_that_changes_is_looked_at_again(first: Selection, second: Sel
 
 
 def test_a_url_that_is_signed_anew_is_no_change() -> None:
-    name = names.parse(A)
+    name = names.parse_filename(A)
     first, second = (
         Selection(
             project=name.project,
@@ -174,7 +174,7 @@ def test_without_an_expectation_a_set_that_grows_is_not_settled() -> None:
 def test_many_that_are_missing_are_counted() -> None:
     files = [f"dipy-1.11.0-cp31{minor}-cp31{minor}-win32.whl" for minor in range(8)]
     staging = Staging(lists(A))
-    staging.fails(expect.of_lines("\n".join(files), "x"), limit=3600 + 1800)
+    staging.fails(expect.parse_expected_lines("\n".join(files), "x"), limit=3600 + 1800)
     assert staging.said == [f"waiting for {', '.join(files[:5])} and 3 more (1 listed); 1 h 30 min left"]
 
 
@@ -182,7 +182,9 @@ def test_many_that_are_missing_are_counted() -> None:
 
 
 def test_what_is_missing_at_the_end_is_named() -> None:
-    error = Staging(lists(A)).fails(expect.of_lines(f"{A}\ncp312-win_amd64\nsdist\n", "x"), limit=90)
+    error = Staging(lists(A)).fails(
+        expect.parse_expected_lines(f"{A}\ncp312-win_amd64\nsdist\n", "x"), limit=90
+    )
     assert str(error) == "the release is still incomplete after 90 s"
     assert error.details == ("missing: a wheel for cp312 on win_amd64", "missing: an sdist")
     assert error.hint == "Check the builds of the missing files, then run the same command again."
@@ -217,8 +219,8 @@ def test_what_is_complete_in_time_gets_its_second_look() -> None:
 @pytest.mark.parametrize(
     "trouble",
     [
-        HttpStatus(503, WHERE),
-        HttpStatus(403, WHERE),
+        HttpStatusError(503, WHERE),
+        HttpStatusError(403, WHERE),
         TransportError("connection refused"),
         ListingError("that is no listing"),
         NOTHING,
@@ -232,11 +234,11 @@ def test_trouble_that_may_pass_is_waited_for_and_said(trouble: ReleaseError) -> 
 
 
 def test_a_server_that_asks_for_a_pause_gets_it() -> None:
-    staging = Staging(HttpStatus(429, WHERE, retry_after=100.0), lists(A, B))
+    staging = Staging(HttpStatusError(429, WHERE, retry_after=100.0), lists(A, B))
     staging.settle(TWO)
     assert staging.looked == [0, 100, 105]
     # But no longer than we wait at all.
-    late = Staging(HttpStatus(429, WHERE, retry_after=500.0))
+    late = Staging(HttpStatusError(429, WHERE, retry_after=500.0))
     late.fails(TWO, limit=60)
     assert late.looked == [0, 60]
 
@@ -247,7 +249,7 @@ def test_a_server_that_asks_for_a_pause_gets_it() -> None:
         CredentialsError("a login is wanted"),
         FileError("release/clash"),
         NetworkError("the certificate is wrong"),
-        RedirectRefused("sent elsewhere"),
+        RedirectNotAllowed("sent elsewhere"),
     ],
 )
 def test_trouble_that_stays_ends_the_wait(trouble: ReleaseError) -> None:
@@ -293,4 +295,4 @@ def test_what_is_no_duration(text: str) -> None:
     ],
 )
 def test_durations_in_words(seconds: float, words: str) -> None:
-    assert display.in_words(seconds) == words
+    assert display.format_duration(seconds) == words

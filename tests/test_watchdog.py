@@ -14,7 +14,12 @@ from pathlib import Path
 import pytest
 
 from tests import wheels
-from wheel_uploader.watchdog import MARGIN, SECOND, SECOND_WHILE_UPLOADING, Countdown
+from wheel_uploader.watchdog import (
+    REPORT_SECONDS,
+    SECOND_SIGNAL_DELAY,
+    UPLOADING_SECOND_SIGNAL_DELAY,
+    Countdown,
+)
 
 if sys.platform == "win32":
     pytest.skip("there is no fork", allow_module_level=True)
@@ -23,7 +28,7 @@ if sys.platform == "win32":
 RUN = """
 import re, subprocess, sys, threading, time
 from wheel_uploader import release, stopping, watchdog
-stopping.GRACE, watchdog.MARGIN, watchdog.PATIENCE = 0.5, 0.5, 1.0
+stopping.UPLOAD_GRACE_SECONDS, watchdog.REPORT_SECONDS, watchdog.GUARD_SECONDS = 0.5, 0.5, 1.0
 where = sys.argv.pop(1)
 
 def stuck(*_):
@@ -40,7 +45,7 @@ def stuck(*_):
     while True:
         libc.sleep(300)
 
-release.choose = stuck
+release.select_release = stuck
 from wheel_uploader.__main__ import main
 main()
 """
@@ -126,36 +131,36 @@ def test_the_watchdog_goes_with_the_run(tmp_path: Path) -> None:
 
 def at(countdown: Countdown) -> tuple[float | None, int]:
     """When a run is ended, and with which exit code."""
-    return countdown.due, countdown.code
+    return countdown.force_exit_at, countdown.exit_code
 
 
 def test_a_first_signal_gives_the_grace_period_and_a_second_none() -> None:
-    assert Countdown(30).due is None
+    assert Countdown(30).force_exit_at is None
     countdown = Countdown(30)
-    countdown.signalled(15, 100)
-    assert at(countdown) == (130 + MARGIN, 143)
-    countdown.signalled(2, 110)
-    assert at(countdown) == (110 + SECOND, 130)
-    countdown.finished(8, 111)
-    due = countdown.due
-    countdown.signalled(2, 112)
+    countdown.record_signal(15, 100)
+    assert at(countdown) == (130 + REPORT_SECONDS, 143)
+    countdown.record_signal(2, 110)
+    assert at(countdown) == (110 + SECOND_SIGNAL_DELAY, 130)
+    countdown.mark_output_complete(8, 111)
+    due = countdown.force_exit_at
+    countdown.record_signal(2, 112)
     assert at(countdown) == (due, 8)
 
 
 def test_while_files_are_uploaded_only_a_third_signal_ends_at_once() -> None:
-    countdown = Countdown(30, uploading=True)
-    countdown.signalled(1, 0)
-    countdown.signalled(1, 10)
-    assert at(countdown) == (10 + SECOND_WHILE_UPLOADING, 129)
-    countdown.signalled(1, 11)
-    assert countdown.due == 11 + SECOND
+    countdown = Countdown(30, is_uploading=True)
+    countdown.record_signal(1, 0)
+    countdown.record_signal(1, 10)
+    assert at(countdown) == (10 + UPLOADING_SECOND_SIGNAL_DELAY, 129)
+    countdown.record_signal(1, 11)
+    assert countdown.force_exit_at == 11 + SECOND_SIGNAL_DELAY
 
 
 def test_a_signal_does_not_prolong_an_expired_time_limit() -> None:
-    countdown = Countdown(30, limit=60)
-    assert at(countdown) == (90 + MARGIN, 10)
-    countdown.signalled(15, 80)
-    assert at(countdown) == (90 + MARGIN, 143)
-    early = Countdown(30, limit=600)
-    early.signalled(15, 80)
-    assert early.due == 110 + MARGIN
+    countdown = Countdown(30, time_limit_at=60)
+    assert at(countdown) == (90 + REPORT_SECONDS, 10)
+    countdown.record_signal(15, 80)
+    assert at(countdown) == (90 + REPORT_SECONDS, 143)
+    early = Countdown(30, time_limit_at=600)
+    early.record_signal(15, 80)
+    assert early.force_exit_at == 110 + REPORT_SECONDS

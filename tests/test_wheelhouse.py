@@ -19,12 +19,14 @@ import pytest
 
 from tests.wheels import make_release
 from wheel_uploader import cache_mac, disk, names
-from wheel_uploader.download.partial import Partial
+from wheel_uploader.download.partial import PartialFile
 from wheel_uploader.errors import LockedError, StorageError
 from wheel_uploader.models import LocalFile
-from wheel_uploader.wheelhouse import HIDDEN, SUMS, Note, Wheelhouse
+from wheel_uploader.wheelhouse import CHECKSUMS_FILENAME, HIDDEN_DIRECTORY, ResumeMetadata, Wheelhouse
 
-NOTE = Note(url="http://127.0.0.1/x.whl", etag='"1"', last_modified="yesterday", size=3, digest="sha256:00")
+NOTE = ResumeMetadata(
+    url="http://127.0.0.1/x.whl", etag='"1"', last_modified="yesterday", size=3, digest="sha256:00"
+)
 
 WHEEL = "dipy-1.11.0-py3-none-any.whl"
 
@@ -44,7 +46,7 @@ def run_without_privilege(code: str, *arguments: object) -> subprocess.Completed
 def local_file(path: Path) -> LocalFile:
     data = path.read_bytes()
     return LocalFile(
-        name=names.parse(path.name),
+        name=names.parse_filename(path.name),
         path=path,
         size=len(data),
         sha256=hashlib.sha256(data).hexdigest(),
@@ -57,9 +59,9 @@ def local_file(path: Path) -> LocalFile:
 def test_a_wheelhouse_is_made_with_its_parents(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b"
     with Wheelhouse(path) as house:
-        assert not house.holds("x.whl")
-    assert [entry.name for entry in path.iterdir()] == [HIDDEN]
-    assert stat.S_IMODE((path / HIDDEN).stat().st_mode) == 0o700
+        assert not house.has_file("x.whl")
+    assert [entry.name for entry in path.iterdir()] == [HIDDEN_DIRECTORY]
+    assert stat.S_IMODE((path / HIDDEN_DIRECTORY).stat().st_mode) == 0o700
 
 
 def test_a_file_is_no_wheelhouse(tmp_path: Path) -> None:
@@ -75,7 +77,7 @@ def test_a_file_is_no_wheelhouse(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["file", "link"])
 def test_the_hidden_directory_has_to_be_one(tmp_path: Path, kind: str) -> None:
-    hidden = tmp_path / "house" / HIDDEN
+    hidden = tmp_path / "house" / HIDDEN_DIRECTORY
     hidden.parent.mkdir()
     if kind == "file":
         hidden.write_text("")
@@ -140,8 +142,8 @@ def test_a_link_that_takes_the_place_of_the_hidden_folder_is_not_followed(
 
     def make(self: Wheelhouse) -> None:
         genuine(self)
-        (house / HIDDEN).rmdir()
-        (house / HIDDEN).symlink_to(elsewhere)
+        (house / HIDDEN_DIRECTORY).rmdir()
+        (house / HIDDEN_DIRECTORY).symlink_to(elsewhere)
 
     monkeypatch.setattr(Wheelhouse, "_create", make)
     with pytest.raises(StorageError, match="Not a directory"), Wheelhouse(house):
@@ -189,14 +191,14 @@ def test_a_file_system_that_cannot_sync_is_used_all_the_same(
     number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "fsync", refuses(number))
-    with Wheelhouse(tmp_path / "house") as house, Partial(house, WHEEL, None) as partial:
+    with Wheelhouse(tmp_path / "house") as house, PartialFile(house, WHEEL, None) as partial:
         partial.restart()
         partial.write(b"bytes")
-        partial.publish(None, replace=False)
-        house.write_sums([])
+        partial.commit(None, replace=False)
+        house.write_checksums([])
         house.sync()
     assert (tmp_path / "house" / WHEEL).read_bytes() == b"bytes"
-    assert (tmp_path / "house" / SUMS).read_bytes() == b""
+    assert (tmp_path / "house" / CHECKSUMS_FILENAME).read_bytes() == b""
 
 
 @posix_only
@@ -205,10 +207,10 @@ def test_a_file_system_without_modes_is_used_all_the_same(
     number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "fchmod", refuses(number))
-    with Wheelhouse(tmp_path / "house") as house, Partial(house, WHEEL, None) as partial:
+    with Wheelhouse(tmp_path / "house") as house, PartialFile(house, WHEEL, None) as partial:
         partial.restart()
-        partial.publish(None, replace=False)
-        house.write_sums([])
+        partial.commit(None, replace=False)
+        house.write_checksums([])
     # It stays as private as it was on its way.
     assert stat.S_IMODE((tmp_path / "house" / WHEEL).stat().st_mode) == 0o600
 
@@ -218,11 +220,11 @@ def test_a_file_system_without_modes_is_used_all_the_same(
 def test_a_broken_disk_is_not_taken_for_one_that_does_not_know_a_call(
     call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with Wheelhouse(tmp_path / "house") as house, Partial(house, WHEEL, None) as partial:
+    with Wheelhouse(tmp_path / "house") as house, PartialFile(house, WHEEL, None) as partial:
         partial.restart()
         monkeypatch.setattr(os, call, refuses(errno.EIO))
         with pytest.raises(StorageError, match="Input/output error"):
-            partial.publish(None, replace=False)
+            partial.commit(None, replace=False)
 
 
 @posix_only
@@ -256,13 +258,13 @@ def test_what_cannot_be_read_of_the_hidden_folder_is_not_there(
     call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Wheelhouse(tmp_path / "house") as house:
-        house.write_memory(WHEEL, b"{}")
-        house.write_note(WHEEL, Note(url="u"))
+        house.store_inspection(WHEEL, b"{}")
+        house.store_metadata(WHEEL, ResumeMetadata(url="u"))
         with monkeypatch.context() as broken:
             broken.setattr(os, call, refuses(errno.ESTALE))
-            assert house.memory(WHEEL, 1000) is None
-            assert house.note(WHEEL) is None
-        assert house.memory(WHEEL, 1000) == b"{}"
+            assert house.cached_inspection(WHEEL, 1000) is None
+            assert house.load_metadata(WHEEL) is None
+        assert house.cached_inspection(WHEEL, 1000) == b"{}"
 
 
 @posix_only
@@ -270,9 +272,9 @@ def test_a_time_stamp_beyond_the_calendar_is_a_date(tmp_path: Path) -> None:
     with Wheelhouse(tmp_path / "house") as house:
         (house.path / WHEEL).write_bytes(b"")
         states = [os.stat_result((0o100644, 0, 0, 1, 0, 0, 0, 0, when, 0)) for when in (-(2**62), 2**62)]
-        with mock.patch.object(house.folder, "stat", side_effect=states):
-            assert house.modified(WHEEL).year == 1970
-            assert house.modified(WHEEL).year == 9000
+        with mock.patch.object(house.directory, "stat", side_effect=states):
+            assert house.modification_time(WHEEL).year == 1970
+            assert house.modification_time(WHEEL).year == 9000
 
 
 # --- the lock --------------------------------------------------------------------------------------
@@ -341,16 +343,16 @@ def test_waiting_for_a_lock_takes_no_cpu(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_a_lock_that_cannot_be_made_is_said(tmp_path: Path) -> None:
-    (tmp_path / HIDDEN / "lock").mkdir(parents=True)
+    (tmp_path / HIDDEN_DIRECTORY / "lock").mkdir(parents=True)
     with pytest.raises(StorageError, match="the lock of the wheelhouse"), Wheelhouse(tmp_path):
         pass
 
 
 def test_what_nothing_can_continue_is_tidied_away(tmp_path: Path) -> None:
     with Wheelhouse(tmp_path) as house:
-        house.write_stump_note("kept.whl", NOTE)
-        house.write_note("done.whl", NOTE)
-    hidden = tmp_path / HIDDEN
+        house.store_partial_metadata("kept.whl", NOTE)
+        house.store_metadata("done.whl", NOTE)
+    hidden = tmp_path / HIDDEN_DIRECTORY
     for name in ("kept.whl.part", "stray.whl.part", "x.json.tmp"):
         (hidden / name).write_text("x")
     (hidden / "alone.whl.part.json").write_bytes((hidden / "kept.whl.part.json").read_bytes())
@@ -367,41 +369,41 @@ def test_the_names_in_the_hidden_folder_are_those_of_earlier_versions(tmp_path: 
     """Otherwise an upgrade fetches and checks everything again, and leaves litter."""
     (tmp_path / WHEEL).write_bytes(b"x")
     with Wheelhouse(tmp_path) as house:
-        house.write_memory(WHEEL, b"{}")
-        house.write_note(WHEEL, NOTE)
-        house.write_stump_note("y.whl", NOTE)
-        assert house.memory(WHEEL, 100) == b"{}"
-    there = {entry.name for entry in (tmp_path / HIDDEN).iterdir()}
+        house.store_inspection(WHEEL, b"{}")
+        house.store_metadata(WHEEL, NOTE)
+        house.store_partial_metadata("y.whl", NOTE)
+        assert house.cached_inspection(WHEEL, 100) == b"{}"
+    there = {entry.name for entry in (tmp_path / HIDDEN_DIRECTORY).iterdir()}
     assert there == {f"{WHEEL}.checked.json", f"{WHEEL}.json", "y.whl.part.json", "lock"}
     (tmp_path / WHEEL).unlink()
     with Wheelhouse(tmp_path):
         pass
-    assert {entry.name for entry in (tmp_path / HIDDEN).iterdir()} == {f"{WHEEL}.json", "lock"}
+    assert {entry.name for entry in (tmp_path / HIDDEN_DIRECTORY).iterdir()} == {f"{WHEEL}.json", "lock"}
 
 
 @pytest.mark.parametrize(("length", "read"), [(64 * 1024, True), (64 * 1024 + 1, False)])
 def test_a_note_that_is_too_long_is_not_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: int, read: bool
 ) -> None:
-    monkeypatch.setattr(cache_mac, "seal", lambda name, data: data)
-    monkeypatch.setattr(cache_mac, "unseal", lambda name, data: data)
+    monkeypatch.setattr(cache_mac, "seal_json", lambda name, data: data)
+    monkeypatch.setattr(cache_mac, "unseal_json", lambda name, data: data)
     note = dataclasses.replace(NOTE, url="")
     filled = dataclasses.replace(note, url="x" * (length - len(json.dumps(dataclasses.asdict(note)))))
     with Wheelhouse(tmp_path) as house:
-        house.write_note(WHEEL, filled)
-        assert (tmp_path / HIDDEN / f"{WHEEL}.json").stat().st_size == length
-        assert house.note(WHEEL) == (filled if read else None)
+        house.store_metadata(WHEEL, filled)
+        assert (tmp_path / HIDDEN_DIRECTORY / f"{WHEEL}.json").stat().st_size == length
+        assert house.load_metadata(WHEEL) == (filled if read else None)
 
 
 def test_a_temporary_file_of_a_run_that_was_killed_is_in_nobodys_way(tmp_path: Path) -> None:
     with Wheelhouse(tmp_path) as house:
         for name in ("x.attestation.tmp", f"{WHEEL}.json.tmp"):
-            (tmp_path / HIDDEN / name).write_bytes(b"torn")
-        house.write_small("x.attestation", b"whole")
-        house.write_note(WHEEL, NOTE)
-        assert house.note(WHEEL) == NOTE
+            (tmp_path / HIDDEN_DIRECTORY / name).write_bytes(b"torn")
+        house.write_small_file("x.attestation", b"whole")
+        house.store_metadata(WHEEL, NOTE)
+        assert house.load_metadata(WHEEL) == NOTE
     assert (tmp_path / "x.attestation").read_bytes() == b"whole"
-    assert not list((tmp_path / HIDDEN).glob("*.tmp"))
+    assert not list((tmp_path / HIDDEN_DIRECTORY).glob("*.tmp"))
 
 
 @posix_only
@@ -411,7 +413,8 @@ def test_a_small_file_is_written_over_another_one(tmp_path: Path) -> None:
         with Wheelhouse(tmp_path) as house:
             for content in (b"first", b"second"):
                 assert (
-                    house.write_small("x.publish.attestation", content) == tmp_path / "x.publish.attestation"
+                    house.write_small_file("x.publish.attestation", content)
+                    == tmp_path / "x.publish.attestation"
                 )
                 assert (tmp_path / "x.publish.attestation").read_bytes() == content
     finally:
@@ -433,7 +436,7 @@ def test_only_a_plain_file_is_a_file(tmp_path: Path, kind: str, monkeypatch: pyt
         case _:
             os.mknod(path, stat.S_IFSOCK | 0o600)
     with Wheelhouse(tmp_path) as house, pytest.raises(StorageError) as caught:
-        house.holds("x.whl")
+        house.has_file("x.whl")
     assert str(caught.value) == f"{path} is a {kind}, not a file"
     assert caught.value.hint == "Remove it or move it away: it is neither followed nor overwritten."
 
@@ -445,7 +448,7 @@ def test_a_device_is_no_file(tmp_path: Path) -> None:
     except PermissionError:
         pytest.skip("no devices can be made here")
     with Wheelhouse(tmp_path) as house, pytest.raises(StorageError, match="is a device, not a file"):
-        house.holds("x.whl")
+        house.has_file("x.whl")
 
 
 def test_a_file_in_the_wheelhouse_is_never_opened_through_a_link(tmp_path: Path) -> None:
@@ -457,11 +460,11 @@ def test_a_file_in_the_wheelhouse_is_never_opened_through_a_link(tmp_path: Path)
 
 def test_notes_come_back(tmp_path: Path) -> None:
     with Wheelhouse(tmp_path) as house:
-        assert house.note("x.whl") is None
-        house.write_note("x.whl", NOTE)
-        house.write_note("x.whl", NOTE)
-        assert house.note("x.whl") == NOTE
-        assert house.stump_note("x.whl", sealed=False) is None
+        assert house.load_metadata("x.whl") is None
+        house.store_metadata("x.whl", NOTE)
+        house.store_metadata("x.whl", NOTE)
+        assert house.load_metadata("x.whl") == NOTE
+        assert house.load_partial_metadata("x.whl", sealed=False) is None
 
 
 @pytest.mark.parametrize(
@@ -481,16 +484,16 @@ def test_notes_come_back(tmp_path: Path) -> None:
 )
 def test_a_damaged_note_is_no_note(tmp_path: Path, text: str) -> None:
     with Wheelhouse(tmp_path) as house:
-        (tmp_path / HIDDEN / "x.whl.json").write_text(text, encoding="latin-1")
-        assert house.note("x.whl") is None
+        (tmp_path / HIDDEN_DIRECTORY / "x.whl.json").write_text(text, encoding="latin-1")
+        assert house.load_metadata("x.whl") is None
 
 
 def test_a_note_that_is_no_file_is_no_note(tmp_path: Path) -> None:
     with Wheelhouse(tmp_path) as house:
-        (tmp_path / HIDDEN / "a.whl.json").mkdir()
-        os.mkfifo(tmp_path / HIDDEN / "b.whl.json")
-        (tmp_path / HIDDEN / "c.whl.json").symlink_to("/etc/passwd")
-        assert [house.note(f"{letter}.whl") for letter in "abc"] == [None, None, None]
+        (tmp_path / HIDDEN_DIRECTORY / "a.whl.json").mkdir()
+        os.mkfifo(tmp_path / HIDDEN_DIRECTORY / "b.whl.json")
+        (tmp_path / HIDDEN_DIRECTORY / "c.whl.json").symlink_to("/etc/passwd")
+        assert [house.load_metadata(f"{letter}.whl") for letter in "abc"] == [None, None, None]
 
 
 @pytest.mark.parametrize("how", ["edited", "of another file", "of another key", "never sealed"])
@@ -499,30 +502,30 @@ def test_a_note_that_no_run_of_this_user_made_is_no_note(
 ) -> None:
     """It came with a repository, or from the cache of a CI."""
     with Wheelhouse(tmp_path / "house") as house:
-        house.write_stump_note("x.whl", NOTE)
-        path = tmp_path / "house" / HIDDEN / "x.whl.part.json"
+        house.store_partial_metadata("x.whl", NOTE)
+        path = tmp_path / "house" / HIDDEN_DIRECTORY / "x.whl.part.json"
         match how:
             case "edited":
                 path.write_text(path.read_text().replace(NOTE.url, "https://other.example.com/x.whl"))
             case "of another file":
-                house.write_stump_note("y.whl", NOTE)
+                house.store_partial_metadata("y.whl", NOTE)
                 path.write_bytes(path.with_name("y.whl.part.json").read_bytes())
             case "of another key":
-                monkeypatch.setattr(cache_mac, "folder", lambda: tmp_path / "another home")
+                monkeypatch.setattr(cache_mac, "get_cache_directory", lambda: tmp_path / "another home")
             case _:
                 path.write_text(json.dumps(dataclasses.asdict(NOTE)))
-        assert house.stump_note("x.whl", sealed=True) is None
+        assert house.load_partial_metadata("x.whl", sealed=True) is None
         # A file that is compared with a hash afterwards can be continued all the same.
-        assert house.stump_note("x.whl", sealed=False) is not None
+        assert house.load_partial_metadata("x.whl", sealed=False) is not None
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs owners and modes")
 @pytest.mark.parametrize("how", ["the folder", "the note", "the folder's owner", "the note's owner"])
 def test_a_note_that_others_could_have_written_is_no_note(tmp_path: Path, how: str) -> None:
     with Wheelhouse(tmp_path) as house:
-        house.write_note("x.whl", NOTE)
-        house.write_stump_note("x.whl", NOTE)
-        hidden = tmp_path / HIDDEN
+        house.store_metadata("x.whl", NOTE)
+        house.store_partial_metadata("x.whl", NOTE)
+        hidden = tmp_path / HIDDEN_DIRECTORY
         notes = [hidden / "x.whl.json", hidden / "x.whl.part.json"]
         if "owner" in how and os.geteuid():
             pytest.skip("only root can give a file away")
@@ -537,13 +540,13 @@ def test_a_note_that_others_could_have_written_is_no_note(tmp_path: Path, how: s
             case _:
                 for note in notes:
                     os.chown(note, 12345, 12345)
-        assert house.note("x.whl") is None
-        assert house.stump_note("x.whl", sealed=False) is None
+        assert house.load_metadata("x.whl") is None
+        assert house.load_partial_metadata("x.whl", sealed=False) is None
 
 
 @pytest.mark.parametrize(("etag", "strong"), [('"a"', '"a"'), ('W/"a"', ""), ("", "")])
 def test_only_a_strong_etag_is_one(etag: str, strong: str) -> None:
-    assert Note(url="", etag=etag).strong_etag == strong
+    assert ResumeMetadata(url="", etag=etag).strong_etag == strong
 
 
 # --- SHA256SUMS ------------------------------------------------------------------------------------
@@ -552,9 +555,9 @@ def test_only_a_strong_etag_is_one(etag: str, strong: str) -> None:
 def test_the_sums_are_those_of_sha256sum(tmp_path: Path) -> None:
     files = [local_file(path) for path in make_release(tmp_path)]
     with Wheelhouse(tmp_path) as house:
-        path = house.write_sums(list(reversed(files)))
+        path = house.write_checksums(list(reversed(files)))
         before = path.stat()
-        assert house.write_sums(files) == path
+        assert house.write_checksums(files) == path
         after = path.stat()
     assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns), "written again"
     assert path == tmp_path / "SHA256SUMS"
@@ -574,9 +577,9 @@ def current_umask() -> int:
 def test_the_sums_are_of_this_set_only(tmp_path: Path) -> None:
     files = [local_file(path) for path in make_release(tmp_path)]
     with Wheelhouse(tmp_path) as house:
-        house.write_sums(files)
+        house.write_checksums(files)
         (tmp_path / files[0].filename).unlink()
-        path = house.write_sums(files[1:])
+        path = house.write_checksums(files[1:])
     assert subprocess.run(["sha256sum", "-c", path.name], cwd=tmp_path, check=False).returncode == 0
     assert len(path.read_text().splitlines()) == len(files) - 1
 
@@ -585,7 +588,7 @@ def test_the_sums_do_not_follow_a_link(tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("x")
     (tmp_path / "SHA256SUMS").symlink_to("precious")
     with Wheelhouse(tmp_path) as house, pytest.raises(StorageError, match="is a symbolic link"):
-        house.write_sums([])
+        house.write_checksums([])
     assert (tmp_path / "precious").read_text() == "x"
 
 
@@ -598,9 +601,9 @@ def test_a_full_disk_leaves_no_torn_sums(tmp_path: Path, monkeypatch: pytest.Mon
     with Wheelhouse(tmp_path) as house:
         monkeypatch.setattr(os, "fsync", full)
         with pytest.raises(StorageError, match="SHA256SUMS: No space left on device"):
-            house.write_sums([])
+            house.write_checksums([])
     assert (tmp_path / "SHA256SUMS").read_text() == "old"
-    assert sorted(entry.name for entry in (tmp_path / HIDDEN).iterdir()) == ["lock"]
+    assert sorted(entry.name for entry in (tmp_path / HIDDEN_DIRECTORY).iterdir()) == ["lock"]
 
 
 def test_a_system_without_descriptors_for_directories(
@@ -610,8 +613,8 @@ def test_a_system_without_descriptors_for_directories(
     monkeypatch.delattr(os, "fchmod")
     files = [local_file(path) for path in make_release(tmp_path)]
     with Wheelhouse(tmp_path) as house:
-        house.write_note("x.whl", NOTE)
-        assert house.note("x.whl") == NOTE
-        house.write_sums(files)
-        assert house.holds("SHA256SUMS")
+        house.store_metadata("x.whl", NOTE)
+        assert house.load_metadata("x.whl") == NOTE
+        house.write_checksums(files)
+        assert house.has_file("SHA256SUMS")
     assert subprocess.run(["sha256sum", "-c", "SHA256SUMS"], cwd=tmp_path, check=False).returncode == 0

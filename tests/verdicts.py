@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from wheel_uploader import archive, bounded, checks, names, urls
-from wheel_uploader.display import printable
+from wheel_uploader.display import sanitize
 from wheel_uploader.http import hostnames, hosts, retry
 from wheel_uploader.index import index_page
-from wheel_uploader.models import Finding, Profile
+from wheel_uploader.models import CheckProfile, Finding
 from wheel_uploader.sources import simple, xml
 
 #: A finding of the renderer for Markdown, which is compiled: interpreters with borrowed libraries lack it.
@@ -26,28 +26,28 @@ _OF_MARKDOWN = "render as Markdown"
 
 #: Readers of text from outside, by the name of the folder that has the texts for them.
 READERS: dict[str, Callable[[str], object]] = {
-    "place": hosts.place_of,
-    "public": hostnames.is_public,
-    "date": bounded.moment,
+    "place": hosts.parse_origin,
+    "public": hostnames.is_public_address,
+    "date": bounded.parse_listed_date,
     "link": lambda text: urls.urljoin("https://example.org/a/b//c/d?q#f", text),
     "retry-after": lambda text: retry.parse_retry_after(text, now=0.0),
-    "json": lambda text: simple.read_json(text, "https://example.org/simple/demo/", "here"),
-    "index": lambda text: index_page.from_json(text, "https://example.org/simple/demo/"),
+    "json": lambda text: simple.read_json_listing(text, "https://example.org/simple/demo/", "here"),
+    "index": lambda text: index_page.parse_json_page(text, "https://example.org/simple/demo/"),
     "xml": lambda text: xml.read_xml(text, "here", records={"Contents"}, fields={"Key"}),
-    "name": names.parse,
-    "shown": printable,
+    "name": names.parse_filename,
+    "shown": sanitize,
 }
 
 
 def of_file(filename: str, data: bytes) -> list[str]:
     """Return every finding of a wheel or sdist, a line each."""
     try:
-        name = names.parse(filename)
-    except names.NameRefused as error:
+        name = names.parse_filename(filename)
+    except names.InvalidFilename as error:
         return [f"refused: {error}"]
     read: Any = archive.read_wheel if filename.endswith(".whl") else archive.read_sdist
     content = read(io.BytesIO(data), len(data), name)
-    found = checks.run([content], profile=Profile.PYPI)
+    found = checks.check_contents([content], profile=CheckProfile.PYPI)
     return sorted(line for line in map(_line, found) if _OF_MARKDOWN not in line)
 
 

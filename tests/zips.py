@@ -11,8 +11,8 @@ from typing import Unpack
 
 from tests.wheels import Parts, wheel_filename, wheel_members
 from wheel_uploader import archive, checks, names
-from wheel_uploader.archive.repeats import Repeats
-from wheel_uploader.models import Finding, Profile, SdistContent, WheelContent
+from wheel_uploader.archive.repeats import MemberCache
+from wheel_uploader.models import CheckProfile, Finding, SdistContent, WheelContent
 
 WHEEL = "dipy-1.11.0-py3-none-any.whl"
 SDIST = "dipy-1.11.0.tar.gz"
@@ -180,16 +180,20 @@ def raws(**parts: Unpack[Parts]) -> list[Raw]:
     return [Raw(name.encode(), data) for name, data in wheel_members(**parts).items()]
 
 
-def content(data: bytes, filename: str = WHEEL, known: Repeats | None = None) -> WheelContent | SdistContent:
-    name = names.parse(filename)
+def content(
+    data: bytes, filename: str = WHEEL, known: MemberCache | None = None
+) -> WheelContent | SdistContent:
+    name = names.parse_filename(filename)
     if filename.endswith(".whl"):
         return archive.read_wheel(io.BytesIO(data), len(data), name, known)  # type: ignore[arg-type]
     return archive.read_sdist(io.BytesIO(data), len(data), name)  # type: ignore[arg-type]
 
 
-def findings(data: bytes, filename: str = WHEEL, profile: Profile = Profile.PYPI) -> tuple[Finding, ...]:
+def findings(
+    data: bytes, filename: str = WHEEL, profile: CheckProfile = CheckProfile.PYPI
+) -> tuple[Finding, ...]:
     """What the checks of the package say; these wheels have no native code, whatever their tags are."""
-    found = checks.run([content(data, filename)], profile=profile)
+    found = checks.check_contents([content(data, filename)], profile=profile)
     return tuple(finding for finding in found if not finding.check.startswith(ABOUT_CODE))
 
 

@@ -7,10 +7,10 @@ from wheel_uploader import streams
 
 def main() -> None:
     """Run the command; install the signal handlers before any slow import."""
-    streams.complete()
+    streams.open_closed_streams()
     from wheel_uploader import listening
 
-    watch = listening.listen(_last_words)
+    watch = listening.install_signal_handlers(_last_words)
     from wheel_uploader import cli
 
     cli.main(watch)
@@ -20,7 +20,7 @@ def _last_words(code: int, grace: float, about: str) -> None:
     """Print how the run was ended and write its report; called in the watchdog."""
     from wheel_uploader.cli import last_words
 
-    last_words.say(code, grace, about)
+    last_words.report_forced_end(code, grace, about)
 
 
 if __name__ == "__main__":

@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 from packaging.version import Version
 
 from wheel_uploader import bounded
-from wheel_uploader.display import bare_url, in_words, printable
+from wheel_uploader.display import format_duration, sanitize, strip_url
 from wheel_uploader.errors import NothingFoundError, UsageError
-from wheel_uploader.http import Http
+from wheel_uploader.http import HttpClient
 from wheel_uploader.models import RemoteFile, Selection
 
 #: ``.dev20261120`` and ``.dev202611201530``: common version numbers of nightly builds.
@@ -24,19 +24,19 @@ _DAY_AHEAD = timedelta(hours=24 + 14)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Built:
+class BuildDate:
     """The date of a file, and the source of that date."""
 
-    when: datetime
-    said_by: str
+    date: datetime
+    source: str
     #: True if ``when`` is the end of a day, because only the day is known.
-    is_day: bool = False
+    is_end_of_day: bool = False
 
     def __str__(self) -> str:
-        return f"{_format_minute(self.when)} according to {self.said_by}"
+        return f"{_format_minute(self.date)} according to {self.source}"
 
 
-def require_fresh(selection: Selection, http: Http, *, limit: float, now: datetime) -> Built:
+def require_fresh(selection: Selection, http: HttpClient, *, limit: float, now: datetime) -> BuildDate:
     """Return the date of a file of the release that is not older than ``limit`` seconds.
 
     The server is asked for dates that the listing lacks, until one is recent enough. A date in the future is
@@ -44,15 +44,15 @@ def require_fresh(selection: Selection, http: Http, *, limit: float, now: dateti
     only dates in the future, UsageError if it has no date, and NetworkError if a server does not answer.
     """
     oldest = now - timedelta(seconds=limit)
-    newest: Built | None = None
-    future_date: Built | None = None
+    newest: BuildDate | None = None
+    future_date: BuildDate | None = None
     for built in _iter_dates(selection, http):
-        if built.when > now + (_DAY_AHEAD if built.is_day else _CLOCK_SKEW):
+        if built.date > now + (_DAY_AHEAD if built.is_end_of_day else _CLOCK_SKEW):
             future_date = future_date or built
             continue
-        if newest is None or built.when > newest.when:
+        if newest is None or built.date > newest.date:
             newest = built
-        if newest.when >= oldest:
+        if newest.date >= oldest:
             return newest
     build = f"the newest staged build, {selection.project} {selection.version},"
     if newest is None and future_date is None:
@@ -68,36 +68,36 @@ def require_fresh(selection: Selection, http: Http, *, limit: float, now: dateti
             hint="Check the clocks of the build machine, the server and this machine, "
             "or run without --max-age to publish this build.",
         )
-    age = in_words((now - newest.when).total_seconds())
+    age = format_duration((now - newest.date).total_seconds())
     ignored = f"; a date in the future ({future_date}) was ignored" if future_date else ""
     raise NothingFoundError(
-        f"{build} is {age} old ({newest}), but --max-age is {in_words(limit)}; nothing was uploaded{ignored}",
+        f"{build} is {age} old ({newest}), but --max-age is {format_duration(limit)}; nothing was uploaded{ignored}",
         hint="Check why newer builds are missing, or run without --max-age to publish this build.",
     )
 
 
-def _iter_dates(selection: Selection, http: Http) -> Iterator[Built]:
+def _iter_dates(selection: Selection, http: HttpClient) -> Iterator[BuildDate]:
     """Yield the known dates, those of the listing first; that of the version only if there is no other."""
     has_date = False
     remotes = [remote for _, remote in selection.files]
     for remote in remotes:
-        if remote.modified:
+        if remote.modified_at:
             has_date = True
-            yield Built(when=remote.modified, said_by=f"the listing of {remote.source}")
+            yield BuildDate(date=remote.modified_at, source=f"the listing of {remote.source}")
     for remote in remotes:
-        if remote.modified is None and (date := _last_modified(remote, http)):
+        if remote.modified_at is None and (date := _last_modified(remote, http)):
             has_date = True
-            yield Built(when=date, said_by=f"Last-Modified of {printable(bare_url(remote.url))}")
-    date = None if has_date else of_version(selection.version)
+            yield BuildDate(date=date, source=f"Last-Modified of {sanitize(strip_url(remote.url))}")
+    date = None if has_date else date_from_version(selection.version)
     if date:
-        yield Built(when=date, said_by="the date in the version", is_day=True)
+        yield BuildDate(date=date, source="the date in the version", is_end_of_day=True)
 
 
 def _format_minute(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def _last_modified(remote: RemoteFile, http: Http) -> datetime | None:
+def _last_modified(remote: RemoteFile, http: HttpClient) -> datetime | None:
     """Return the Last-Modified of a request for one byte, because not every server supports HEAD."""
     if remote.url.startswith("file:"):
         return None
@@ -105,14 +105,16 @@ def _last_modified(remote: RemoteFile, http: Http) -> datetime | None:
     def request() -> str:
         pinned = "sha256" in remote.hashes
         with http.stream(
-            remote.url, headers={"range": "bytes=0-0"}, listed_at=remote.source, pinned=pinned
+            remote.url, headers={"range": "bytes=0-0"}, listing_url=remote.source, has_trusted_digest=pinned
         ) as stream:
             return stream.headers.get("last-modified", "")
 
-    return bounded.moment(http.retrying(f"request the date of {printable(remote.filename)}", request))
+    return bounded.parse_listed_date(
+        http.call_with_retries(f"request the date of {sanitize(remote.filename)}", request)
+    )
 
 
-def of_version(version: Version) -> datetime | None:
+def date_from_version(version: Version) -> datetime | None:
     """Return the end of the day in a dev version; None if its number is not a date."""
     match = _DATED.fullmatch(str(version.dev or ""))
     if not match:

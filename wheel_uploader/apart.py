@@ -15,14 +15,14 @@ from types import TracebackType
 from typing import Self
 
 from wheel_uploader import plain, stopping
-from wheel_uploader.child_environment import Kind
-from wheel_uploader.child_outcome import CannotStart
-from wheel_uploader.child_processes import PIPE, Child
-from wheel_uploader.models import DistName, Profile
-from wheel_uploader.verify import Seen
+from wheel_uploader.child_environment import ChildKind
+from wheel_uploader.child_outcome import ChildStartError
+from wheel_uploader.child_processes import PIPE, ChildProcess
+from wheel_uploader.models import CheckProfile, DistName
+from wheel_uploader.verify import InspectionResult
 
 #: Total bytes of files from which starting a process, which takes a third of a second, saves time.
-WORTH = 30_000_000
+MIN_TOTAL_SIZE = 30_000_000
 #: Bytes of one response, which describes each member of a file; this program never writes a longer one.
 _RESPONSE_LIMIT = 256 << 20
 #: Seconds to wait for a response, plus one second for this many bytes of the file.
@@ -30,16 +30,16 @@ _RESPONSE_TIMEOUT, _BYTES_PER_SECOND = 60.0, 1_000_000
 _WORKER_PROGRAM = Path(__file__).with_name("reader.py")
 
 
-class Apart:
+class InspectionWorker:
     """Client of a worker process that inspects files; it is started on demand and ended by ``with``."""
 
-    def __init__(self, profile: Profile | None) -> None:
+    def __init__(self, profile: CheckProfile | None) -> None:
         """``profile`` selects the rule set for checks; None verifies the integrity of files only."""
         self._profile = profile.value if profile else ""
         #: Total size of the files that were to be inspected, in bytes.
         self._total_size = 0
         self._lock = threading.Lock()
-        self._process: Child | None = None
+        self._process: ChildProcess | None = None
         self._is_closed = False
 
     def __enter__(self) -> Self:
@@ -50,14 +50,14 @@ class Apart:
     ) -> None:
         self._close()
 
-    def expect(self, size: int) -> None:
+    def start_if_worthwhile(self, size: int) -> None:
         """Start the process now if files of ``size`` bytes in total are expected and that saves time."""
-        if size >= WORTH:
-            self._total_size = WORTH
-            with self._lock, contextlib.suppress(CannotStart):
+        if size >= MIN_TOTAL_SIZE:
+            self._total_size = MIN_TOTAL_SIZE
+            with self._lock, contextlib.suppress(ChildStartError):
                 self._process = self._process or self._start()
 
-    def read(self, name: DistName, path: Path, sha256: str, *, wait: bool) -> Seen | None:
+    def inspect(self, name: DistName, path: Path, sha256: str, *, wait: bool) -> InspectionResult | None:
         """Inspect the file at ``path`` in the process; return None if the caller should inspect it instead.
 
         The caller also inspects a file with a different sha256, to find out what happened to it. ``wait``
@@ -67,14 +67,14 @@ class Apart:
         with contextlib.suppress(OSError):
             size = path.stat().st_size
         self._total_size += size
-        if self._total_size < WORTH or not self._lock.acquire(blocking=wait):
+        if self._total_size < MIN_TOTAL_SIZE or not self._lock.acquire(blocking=wait):
             return None
         try:
             return self._request(name, path, sha256, size)
         finally:
             self._lock.release()
 
-    def _request(self, name: DistName, path: Path, sha256: str, size: int) -> Seen | None:
+    def _request(self, name: DistName, path: Path, sha256: str, size: int) -> InspectionResult | None:
         if self._is_closed:
             return None
         try:
@@ -85,24 +85,24 @@ class Apart:
             process.stdin.write(request.encode() + b"\n")
             process.stdin.flush()
             values = json.loads(_read_response(process, size))
-            return plain.seen(values, name) if values else None
-        except (CannotStart, OSError, ValueError, TypeError, LookupError, AttributeError):
+            return plain.from_json(values, name) if values else None
+        except (ChildStartError, OSError, ValueError, TypeError, LookupError, AttributeError):
             # The process could not be started, or was killed.
             self._close()
             return None
 
-    def _start(self) -> Child:
+    def _start(self) -> ChildProcess:
         environment = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
         command = [sys.executable, "-P", str(_WORKER_PROGRAM), self._profile]
-        return Child(command, Kind.READER, variables=environment, stdin=PIPE, stdout=PIPE)
+        return ChildProcess(command, ChildKind.WORKER, variables=environment, stdin=PIPE, stdout=PIPE)
 
     def _close(self) -> None:
         self._is_closed = True
         if process := self._process:
-            process.end(0)
+            process.end_tree(0)
 
 
-def _read_response(process: Child, size: int) -> bytes:
+def _read_response(process: ChildProcess, size: int) -> bytes:
     """Return the response for a file of ``size`` bytes; kill the process if it takes too long."""
     assert process.stdout  # noqa: S101
     responses = process.stdout
@@ -110,6 +110,6 @@ def _read_response(process: Child, size: int) -> bytes:
     timer.daemon = True
     timer.start()
     try:
-        return stopping.aside(lambda: responses.readline(_RESPONSE_LIMIT))
+        return stopping.call_in_thread(lambda: responses.readline(_RESPONSE_LIMIT))
     finally:
         timer.cancel()

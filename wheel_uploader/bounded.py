@@ -21,22 +21,22 @@ from packaging.version import InvalidVersion, Version
 from wheel_uploader import dates
 
 #: Maximum bytes of one file. The largest published wheels have a few GB.
-MAX_SIZE = 1 << 40
-MAX_SIZE_TEXT = "1 TiB"
+MAX_FILE_SIZE = 1 << 40
+MAX_FILE_SIZE_TEXT = "1 TiB"
 #: Maximum seconds of a duration: ten years, far below the overflow of timers and dates.
 MAX_SECONDS = 10 * 366 * 86400
 #: Maximum number in a platform tag; the largest actual ones are years (``pyodide_2026_0``).
 MAX_TAG_NUMBER = 9999
 #: Maximum number in a version whose predecessors are enumerated: minor versions of Python and of C libraries,
 #: versions of macOS.
-MAX_ENUMERATED = 199
+MAX_ENUMERATED_VERSION = 199
 #: Maximum characters of a version. It is part of a file name, which has at most 200.
-MAX_VERSION = 200
+MAX_VERSION_LENGTH = 200
 #: Maximum characters of a list of version specifiers, such as Requires-Python.
-MAX_SPECIFIERS = 4000
+MAX_SPECIFIERS_LENGTH = 4000
 
 #: Maximum nesting depth of JSON.
-MAX_DEPTH = 200
+MAX_JSON_DEPTH = 200
 _NON_STRUCTURAL_BYTES = bytes(byte for byte in range(256) if byte not in b'[]{}"')
 _DEPTH_CHANGES = bytes.maketrans(b"[{]}", b"\2\2\0\0")
 
@@ -49,13 +49,13 @@ _HUGE = 10**40
 _MAX_PARSED_DIGITS, _MAX_NUMBER_LENGTH = 640, 4300
 
 
-def whole_number(text: str, most: int) -> int | None:
+def parse_whole_number(text: str, maximum: int) -> int | None:
     """Parse a whole number in ASCII digits; return None for other text and for more than ``most``."""
-    number = digits(text)
-    return None if number is None or number > most else number
+    number = parse_digits(text)
+    return None if number is None or number > maximum else number
 
 
-def digits(text: str) -> int | None:
+def parse_digits(text: str) -> int | None:
     """Parse a whole number in ASCII digits, limited to ``_HUGE``; return None for other text."""
     if not is_whole_number(text):
         return None
@@ -67,11 +67,11 @@ def is_whole_number(text: str) -> bool:
     return text.isascii() and text.isdecimal()
 
 
-def integer(text: str) -> int:
+def parse_json_integer(text: str) -> int:
     """Parse a JSON integer, limited to ``_HUGE`` and its negative. Raises ValueError if it is too long."""
     if len(text) > _MAX_NUMBER_LENGTH:
         raise ValueError("a number with too many digits")
-    number = digits(text.removeprefix("-"))
+    number = parse_digits(text.removeprefix("-"))
     if number is None:
         raise ValueError("not a whole number")
     return -number if text.startswith("-") else number
@@ -86,43 +86,43 @@ class ListedSize(NamedTuple):
     #: None if the listing has no exact size.
     bytes: int | None
     #: Reason, in one clause, why a file of this size is not downloaded; empty if it may be.
-    excess: str
+    rejection_reason: str
 
 
-def listed_size(stated: object) -> ListedSize:
+def parse_listed_size(value: object) -> ListedSize:
     """Return the size that a listing states as a JSON number; anything but a whole number means no size."""
-    if type(stated) is not int or stated < 0:
+    if type(value) is not int or value < 0:
         return ListedSize(None, "")
-    if stated > MAX_SIZE:
-        return ListedSize(None, f"its listed size is more than {MAX_SIZE_TEXT}")
-    return ListedSize(stated, "")
+    if value > MAX_FILE_SIZE:
+        return ListedSize(None, f"its listed size is more than {MAX_FILE_SIZE_TEXT}")
+    return ListedSize(value, "")
 
 
-def listed_size_text(stated: str) -> ListedSize:
+def parse_listed_size_text(text: str) -> ListedSize:
     """Return the size that a listing or header states as text; anything but ASCII digits means no size."""
-    return listed_size(digits(stated))
+    return parse_listed_size(parse_digits(text))
 
 
-def is_size(value: object) -> bool:
+def is_valid_size(value: object) -> bool:
     """Return whether ``value`` is a whole number within the limit for file sizes."""
-    return type(value) is int and 0 <= value <= MAX_SIZE
+    return type(value) is int and 0 <= value <= MAX_FILE_SIZE
 
 
 # --- dates and durations ---------------------------------------------------------------------------
 
 
-def moment(stated: object) -> datetime | None:
+def parse_listed_date(value: object) -> datetime | None:
     """Parse a date of a listing or header, in ISO 8601 or HTTP format; without a time zone, it is in UTC.
 
     Return None for anything else, and for dates before 1970 or in the distant future.
     """
-    if not isinstance(stated, str) or len(stated) > _MAX_DATE_LENGTH or not stated.isascii():
+    if not isinstance(value, str) or len(value) > _MAX_DATE_LENGTH or not value.isascii():
         return None
-    date = dates.parse(stated.strip())
+    date = dates.parse_date(value.strip())
     return date if date is not None and _MIN_DATE <= date <= _MAX_DATE else None
 
 
-def moment_of(timestamp: float) -> datetime:
+def date_from_timestamp(timestamp: float) -> datetime:
     """Return the date of a file's timestamp, clamped to the usable range.
 
     Some file systems store any 64-bit value.
@@ -132,32 +132,32 @@ def moment_of(timestamp: float) -> datetime:
     return datetime.fromtimestamp(min(max(earliest, timestamp), latest), UTC)
 
 
-def seconds(number: float) -> float | None:
+def bounded_seconds(value: float) -> float | None:
     """Return a number of seconds unchanged, or None unless it is between 0 and ten years."""
-    return number if 0 <= number <= MAX_SECONDS else None
+    return value if 0 <= value <= MAX_SECONDS else None
 
 
 # --- versions --------------------------------------------------------------------------------------
 
 
-def version(text: str) -> Version:
+def parse_pep440_version(text: str) -> Version:
     """Parse a version (PEP 440). Raises InvalidVersion, also if the text is too long."""
-    if len(text) > MAX_VERSION:
-        raise InvalidVersion(f"a version has at most {MAX_VERSION} characters")
+    if len(text) > MAX_VERSION_LENGTH:
+        raise InvalidVersion(f"a version has at most {MAX_VERSION_LENGTH} characters")
     return Version(text)
 
 
-def specifiers(text: str) -> SpecifierSet:
+def parse_specifiers(text: str) -> SpecifierSet:
     """Parse a set of version specifiers. Raises InvalidSpecifier, also if the text is too long."""
-    if len(text) > MAX_SPECIFIERS:
-        raise InvalidSpecifier(f"a list of specifiers has at most {MAX_SPECIFIERS} characters")
+    if len(text) > MAX_SPECIFIERS_LENGTH:
+        raise InvalidSpecifier(f"a list of specifiers has at most {MAX_SPECIFIERS_LENGTH} characters")
     return SpecifierSet(text)
 
 
 # --- JSON ------------------------------------------------------------------------------------------
 
 
-def load_json(text: str | bytes, hook: Callable[[dict[str, Any]], Any] | None = None) -> Any:
+def load_json(text: str | bytes, object_hook: Callable[[dict[str, Any]], Any] | None = None) -> Any:
     """Parse untrusted JSON. Raises ValueError if it is invalid or nested too deeply.
 
     ``hook`` is called with each object as soon as it is parsed, and returns its replacement.
@@ -170,8 +170,8 @@ def load_json(text: str | bytes, hook: Callable[[dict[str, Any]], Any] | None = 
     try:
         return json.loads(
             text,
-            object_hook=hook,
-            parse_int=integer,
+            object_hook=object_hook,
+            parse_int=parse_json_integer,
             parse_float=_parse_float,
             parse_constant=_parse_constant,
         )
@@ -185,11 +185,11 @@ def _is_nested_too_deeply(text: str | bytes) -> bool:
     The limit of the parser itself varies from 900 to 100,000 levels between Python versions.
     """
     data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
-    if data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
+    if data.count(b"[") + data.count(b"{") <= MAX_JSON_DEPTH:
         return False
     quoted = data.replace(b"\\\\", b"").replace(b'\\"', b"").translate(None, _NON_STRUCTURAL_BYTES)
     bare = b"".join(quoted.split(b'"')[::2]).translate(_DEPTH_CHANGES)
-    return max(itertools.accumulate(byte - 1 for byte in bare), default=0) > MAX_DEPTH
+    return max(itertools.accumulate(byte - 1 for byte in bare), default=0) > MAX_JSON_DEPTH
 
 
 def _parse_float(text: str) -> float | None:

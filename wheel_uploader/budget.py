@@ -14,12 +14,12 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
 #: Seconds of CPU time for one file, and additional seconds per second of decompressing and hashing.
-SECONDS = 2.0
-FACTOR = 3.0
+BASE_CPU_SECONDS = 2.0
+UNPACKING_FACTOR = 3.0
 #: Estimated bytes of memory for the retained data of one file.
-MEMORY = 160 << 20
+MAX_MEMORY = 160 << 20
 #: Maximum count of each kind of item in one file. The largest released files stay below half of each.
-LIMITS: Mapping[str, int] = MappingProxyType(
+COUNT_LIMITS: Mapping[str, int] = MappingProxyType(
     {
         "members": 65_535,
         "remarks": 200_000,
@@ -48,7 +48,7 @@ OVER_BUDGET = "over-budget"
 _clock = getattr(time, "thread_time", time.process_time)
 
 
-class Exhausted(Exception):
+class BudgetExceeded(Exception):
     """A file exceeds its budget. ``str()`` names the limit, ``member`` the archive member."""
 
     def __init__(self, message: str, member: str | None = None) -> None:
@@ -97,7 +97,7 @@ class Budget:
         self._units_until_check = _UNITS_PER_CLOCK_CHECK
 
     @contextlib.contextmanager
-    def working(self) -> Iterator[None]:
+    def measure_cpu_time(self) -> Iterator[None]:
         """Measure the CPU time of a block. Elapsed time would make the results depend on the load."""
         outermost = self._started_at is None
         if outermost:
@@ -110,7 +110,7 @@ class Budget:
                 self._started_at = None
 
     @contextlib.contextmanager
-    def framing(self) -> Iterator[None]:
+    def exempt_cpu_time(self) -> Iterator[None]:
         """Exempt the CPU time of a block that reads the tables of an archive, which have separate limits."""
         start = _clock()
         try:
@@ -126,21 +126,21 @@ class Budget:
         """Stop measuring the time of decompressing and hashing."""
         self._unpacking_seconds += max(0.0, _clock() - self._unpacking_started_at)
 
-    def enter(self, member: str | None) -> None:
+    def set_member(self, member: str | None) -> None:
         """Set the member that is read or checked from now on; None for none in particular."""
         work = self._units_done - self._units_before_member
         if work > self._costliest_units and self.member:
             self._costliest_units, self._costliest_member = work, self.member
         self.member, self._units_before_member = member, self._units_done
 
-    def spend(self, kind: str, count: int = 1) -> None:
+    def count_items(self, kind: str, count: int = 1) -> None:
         """Count ``count`` items of a kind, a key of LIMITS."""
         total = self._counts[kind] = self._counts.get(kind, 0) + count
-        if total > LIMITS[kind]:
-            raise Exhausted(f"it has more than {LIMITS[kind]:,} {kind}", self.member)
-        self.tick(count)
+        if total > COUNT_LIMITS[kind]:
+            raise BudgetExceeded(f"it has more than {COUNT_LIMITS[kind]:,} {kind}", self.member)
+        self.count_work(count)
 
-    def tick(self, count: int = 1) -> None:
+    def count_work(self, count: int = 1) -> None:
         """Count units of work that have no separate limit, and check the time at intervals."""
         self._units_until_check -= count
         self._units_done += count
@@ -153,40 +153,40 @@ class Budget:
         if self._started_at is None:
             return
         used = self._used_seconds + _clock() - self._started_at
-        if used > self.seconds:
-            message = f"reading and checking it takes more than {self.seconds:.1f} s of CPU time"
-            raise Exhausted(message, self.member or self._costliest_member)
+        if used > self.cpu_limit:
+            message = f"reading and checking it takes more than {self.cpu_limit:.1f} s of CPU time"
+            raise BudgetExceeded(message, self.member or self._costliest_member)
 
     @property
-    def seconds(self) -> float:
+    def cpu_limit(self) -> float:
         """The limit of CPU time for the file, in seconds."""
-        return SECONDS + self._extra_seconds + FACTOR * self._unpacking_seconds
+        return BASE_CPU_SECONDS + self._extra_seconds + UNPACKING_FACTOR * self._unpacking_seconds
 
-    def keep(self, size: int) -> None:
+    def reserve_memory(self, size: int) -> None:
         """Count ``size`` bytes of memory that are retained until the file is finished."""
         self.memory += size
-        if self.memory > MEMORY:
-            message = f"the data to retain takes more than {MEMORY >> 20} MiB of memory"
-            raise Exhausted(message, self.member)
+        if self.memory > MAX_MEMORY:
+            message = f"the data to retain takes more than {MAX_MEMORY >> 20} MiB of memory"
+            raise BudgetExceeded(message, self.member)
 
-    def name(self, text: str) -> str:
+    def intern_name(self, text: str) -> str:
         """Count and retain a name from a table, and return the shared copy of equal names."""
-        self.spend("names")
-        return self.share(text)
+        self.count_items("names")
+        return self.intern_text(text)
 
-    def share(self, text: str) -> str:
+    def intern_text(self, text: str) -> str:
         """Like ``name``, for text that is already counted."""
         if (shared := self._shared_names.get(text)) is not None:
             return shared
-        self.keep(sys.getsizeof(text) + 100)
+        self.reserve_memory(sys.getsizeof(text) + 100)
         self._shared_names[text] = text
         return text
 
-    def spent(self) -> dict[str, int]:
+    def item_counts(self) -> dict[str, int]:
         """Return the count of each kind of item."""
         return dict(self._counts)
 
-    def shares(self) -> dict[str, float]:
+    def used_fractions(self) -> dict[str, float]:
         """Return the used fraction of each limit, from 0 to 1."""
-        shares = {kind: count / LIMITS[kind] for kind, count in self._counts.items()}
-        return {**shares, "memory": self.memory / MEMORY, "CPU time": self._used_seconds / self.seconds}
+        shares = {kind: count / COUNT_LIMITS[kind] for kind, count in self._counts.items()}
+        return {**shares, "memory": self.memory / MAX_MEMORY, "CPU time": self._used_seconds / self.cpu_limit}

@@ -16,7 +16,7 @@ import stat
 import sys
 from pathlib import Path
 
-from wheel_uploader.disk import Folder
+from wheel_uploader.disk import OpenDirectory
 
 _KEY_NAME = "key"
 _KEY_BYTES = 32
@@ -25,7 +25,7 @@ _MAC_PREFIX, _MAC_SUFFIX = b'{"seal": "', b'", '
 _MAC_DIGITS = 64
 
 
-def seal(name: str, data: bytes) -> bytes | None:
+def seal_json(name: str, data: bytes) -> bytes | None:
     """Return the JSON object ``data`` with its HMAC as the first field; None if there is no usable key.
 
     ``name`` is the name of the file that will hold it; the HMAC is not valid under another name.
@@ -34,8 +34,8 @@ def seal(name: str, data: bytes) -> bytes | None:
     return _MAC_PREFIX + _hmac(key, name, data).encode() + _MAC_SUFFIX + data[1:] if key else None
 
 
-def unseal(name: str, data: bytes) -> bytes | None:
-    """Return the JSON object that was passed to ``seal``; None if not sealed with this key and name."""
+def unseal_json(name: str, data: bytes) -> bytes | None:
+    """Return the JSON object that was passed to ``seal_json``; None if not sealed with this key and name."""
     body_start = len(_MAC_PREFIX) + _MAC_DIGITS
     stored_mac, suffix = data[len(_MAC_PREFIX) : body_start], data[body_start : body_start + len(_MAC_SUFFIX)]
     key = _load_key(create=False)
@@ -49,7 +49,7 @@ def _hmac(key: bytes, name: str, data: bytes) -> str:
     return hmac.new(key, os.fsencode(name) + b"\0" + data, hashlib.sha256).hexdigest()
 
 
-def folder() -> Path | None:
+def get_cache_directory() -> Path | None:
     """Return the user's cache directory for this program, which may not exist; None if there is no home."""
     try:
         if os.name == "nt":
@@ -70,16 +70,21 @@ _keys: dict[Path, bytes] = {}
 
 def _load_key(*, create: bool) -> bytes | None:
     """Return the key, creating it if ``create``; None if it is unreadable or other users could know it."""
-    directory = folder()
+    directory = get_cache_directory()
     if directory is None:
         return None
     if directory not in _keys:
         with contextlib.suppress(OSError):
             if create:
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with contextlib.closing(Folder(directory)) as cache_folder:
+            with contextlib.closing(OpenDirectory(directory)) as cache_folder:
                 key = _read_key(cache_folder)
-                if key is None and create and cache_folder.is_own() and cache_folder.stat(_KEY_NAME) is None:
+                if (
+                    key is None
+                    and create
+                    and cache_folder.is_exclusively_writable()
+                    and cache_folder.stat(_KEY_NAME) is None
+                ):
                     _create_key(cache_folder)
                     key = _read_key(cache_folder)
             if key:
@@ -87,20 +92,20 @@ def _load_key(*, create: bool) -> bytes | None:
     return _keys.get(directory)
 
 
-def _read_key(cache_folder: Folder) -> bytes | None:
+def _read_key(cache_folder: OpenDirectory) -> bytes | None:
     status = cache_folder.stat(_KEY_NAME)
     if (
         not status
-        or not cache_folder.is_own()
+        or not cache_folder.is_exclusively_writable()
         or (hasattr(os, "geteuid") and stat.S_IMODE(status.st_mode) & 0o077)
     ):
         return None
     # Read one more byte than a key has, to detect a file that is too long.
-    key = cache_folder.read_own(_KEY_NAME, _KEY_BYTES + 1)
+    key = cache_folder.read_owned(_KEY_NAME, _KEY_BYTES + 1)
     return key if key and len(key) == _KEY_BYTES else None
 
 
-def _create_key(cache_folder: Folder) -> None:
+def _create_key(cache_folder: OpenDirectory) -> None:
     """Write a new key atomically; if several runs do so at the same time, the first one wins."""
     temporary = f"{_KEY_NAME}.{secrets.token_hex(8)}"
     cache_folder.write(temporary, secrets.token_bytes(_KEY_BYTES), 0o600)

@@ -52,18 +52,18 @@ def _compute_gap_bounds() -> tuple[int, ...]:
     return tuple(itertools.accumulate(int(word, 36) for word in _GAPS.split()))
 
 
-def is_known(character: str) -> bool:
+def is_assigned(character: str) -> bool:
     """Return whether a character is assigned in Unicode 14.0."""
     return character.isascii() or bisect.bisect_right(_compute_gap_bounds(), ord(character)) % 2 == 0
 
 
-def are_known(text: str) -> bool:
+def all_assigned(text: str) -> bool:
     """Return whether all characters of ``text`` are assigned in Unicode 14.0."""
-    return text.isascii() or all(map(is_known, text))
+    return text.isascii() or all(map(is_assigned, text))
 
 
-def fold(text: str) -> str:
+def casefold_assigned(text: str) -> str:
     """Return ``text`` casefolded, except for characters newer than Unicode 14.0."""
-    if are_known(text):
+    if all_assigned(text):
         return text.casefold()
-    return "".join(character.casefold() if is_known(character) else character for character in text)
+    return "".join(character.casefold() if is_assigned(character) else character for character in text)

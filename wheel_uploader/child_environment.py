@@ -15,26 +15,26 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 
-from wheel_uploader.display import bare_url, holds_secret, is_secret_name, printable, redact
+from wheel_uploader.display import contains_secret, is_secret_variable, redact_secrets, sanitize, strip_url
 from wheel_uploader.errors import UsageError
-from wheel_uploader.redaction import HIDDEN
+from wheel_uploader.redaction import MASK
 
 
-class Kind(enum.Enum):
+class ChildKind(enum.Enum):
     """The purpose of a child process, which determines the variables that it inherits."""
 
     #: Code of this package that reads files or renders a description.
-    READER = "reader"
+    WORKER = "reader"
     #: The local index of a rehearsal or of the demo.
-    INDEX = "index"
+    LOCAL_INDEX = "index"
     #: A Python interpreter that reports its version and platform, or creates an environment.
     PYTHON = "python"
     #: pip, installing from its configured indexes.
     PIP = "pip"
     #: pip, using only an index on this machine.
-    OFFLINE = "offline"
+    PIP_LOCAL_INDEX = "offline"
     #: The command of ``--smoke``.
-    COMMAND = "command"
+    SMOKE_COMMAND = "command"
     GPG = "gpg"
     #: The run that the demo starts.
     DEMO = "demo"
@@ -126,17 +126,17 @@ _TEST_SETTINGS = (
 )
 _PIP = ("PIP_*", *_NETWORK, *_COMPILERS, *_PYTHON_BEHAVIOUR, "PYENV_ROOT", "PYENV_VERSION")
 
-_ALLOWED_NAMES: Mapping[Kind, tuple[str, ...]] = {
-    Kind.READER: (*_COMMON, *_PYTHON_BEHAVIOUR, *_PYTHON_PATHS),
-    Kind.INDEX: (*_COMMON, *_PYTHON_BEHAVIOUR, *_PYTHON_PATHS),
-    Kind.PYTHON: (*_COMMON, *_PYTHON_BEHAVIOUR),
+_ALLOWED_NAMES: Mapping[ChildKind, tuple[str, ...]] = {
+    ChildKind.WORKER: (*_COMMON, *_PYTHON_BEHAVIOUR, *_PYTHON_PATHS),
+    ChildKind.LOCAL_INDEX: (*_COMMON, *_PYTHON_BEHAVIOUR, *_PYTHON_PATHS),
+    ChildKind.PYTHON: (*_COMMON, *_PYTHON_BEHAVIOUR),
     # NETRC names a file from which pip reads credentials.
-    Kind.PIP: (*_COMMON, *_PIP, "NETRC"),
-    Kind.OFFLINE: (*_COMMON, *_PYTHON_BEHAVIOUR),
-    Kind.COMMAND: (*_COMMON, *_PIP, *_DESKTOP, *_TEST_SETTINGS),
+    ChildKind.PIP: (*_COMMON, *_PIP, "NETRC"),
+    ChildKind.PIP_LOCAL_INDEX: (*_COMMON, *_PYTHON_BEHAVIOUR),
+    ChildKind.SMOKE_COMMAND: (*_COMMON, *_PIP, *_DESKTOP, *_TEST_SETTINGS),
     # gpg may start its agent with this environment, and the agent may open a window for a passphrase later.
-    Kind.GPG: (*_COMMON, "GNUPGHOME", "GPG_TTY", "GPG_AGENT_INFO", "TERM", *_DESKTOP),
-    Kind.DEMO: (*_COMMON, *_PYTHON_BEHAVIOUR, *_PYTHON_PATHS, *_TERMINAL, "PYTHON_KEYRING_BACKEND"),
+    ChildKind.GPG: (*_COMMON, "GNUPGHOME", "GPG_TTY", "GPG_AGENT_INFO", "TERM", *_DESKTOP),
+    ChildKind.DEMO: (*_COMMON, *_PYTHON_BEHAVIOUR, *_PYTHON_PATHS, *_TERMINAL, "PYTHON_KEYRING_BACKEND"),
 }
 
 #: Variables that hold paths: a child may not run without them, and a word in a path may happen to equal a
@@ -157,40 +157,42 @@ _PUBLISHING_PREFIXES = ("TWINE_", "WHEEL_UPLOADER_", "ACTIONS_ID_TOKEN_REQUEST_"
 _MIN_FOREIGN_SECRET = 8
 
 
-def environment(kind: Kind, passed: Iterable[str] = ()) -> dict[str, str]:
-    """Return the environment of a child; ``passed`` names variables to add without filtering."""
+def build_environment(kind: ChildKind, extra_names: Iterable[str] = ()) -> dict[str, str]:
+    """Return the environment of a child; ``extra_names`` names variables to add without filtering."""
     inherited = {}
     for name in os.environ:
-        value = _value_without_secrets(name) if allows(kind, name) else None
+        value = _value_without_secrets(name) if may_inherit(kind, name) else None
         if value is not None:
             inherited[name] = value
-    return inherited | {name: os.environ[name] for name in passed if name in os.environ}
+    return inherited | {name: os.environ[name] for name in extra_names if name in os.environ}
 
 
-def require_passable(names: Iterable[str]) -> None:
+def check_extra_names(names: Iterable[str]) -> None:
     """Raise UsageError for an invalid name, or a variable that holds credentials for publishing."""
     for name in names:
         if not name or "=" in name or "\0" in name:
             raise UsageError(
-                f"{printable(name)!r} is not a valid name of a variable (--smoke-env)",
+                f"{sanitize(name)!r} is not a valid name of a variable (--smoke-env)",
                 hint="Pass the name without a value: --smoke-env DATABASE_URL.",
             )
         if name.upper().startswith(_PUBLISHING_PREFIXES):
             raise UsageError(
-                f"refusing to pass {printable(name)} to a command that runs unpublished code (--smoke-env)",
+                f"refusing to pass {sanitize(name)} to a command that runs unpublished code (--smoke-env)",
                 hint="Pass separate credentials to the command in another variable.",
             )
 
 
-def allows(kind: Kind, name: str) -> bool:
+def may_inherit(kind: ChildKind, name: str) -> bool:
     """Return whether a child of this kind may inherit a variable with this name."""
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in _ALLOWED_NAMES[kind])
 
 
-def without_logins(kind: Kind) -> tuple[str, ...]:
+def list_filtered_names(kind: ChildKind) -> tuple[str, ...]:
     """Return the variables that the kind lists but that are omitted or changed because of a secret."""
     return tuple(
-        name for name in os.environ if allows(kind, name) and _value_without_secrets(name) != os.environ[name]
+        name
+        for name in os.environ
+        if may_inherit(kind, name) and _value_without_secrets(name) != os.environ[name]
     )
 
 
@@ -198,8 +200,8 @@ def _value_without_secrets(name: str) -> str | None:
     """Return the value of a variable without secrets; None if the variable must be omitted."""
     value = os.environ[name]
     if _PATH_NAMES.match(name):
-        return None if holds_secret(value, shortest=_MIN_SECRET_IN_PATH) else value
-    if is_secret_name(name):
+        return None if contains_secret(value, min_length=_MIN_SECRET_IN_PATH) else value
+    if is_secret_variable(name):
         return None
     if not (name in _PROXIES or name.startswith("PIP_")):
         return value if _mask_secrets(name, value) == value else None
@@ -210,10 +212,10 @@ def _value_without_secrets(name: str) -> str | None:
 def _word_without_secrets(name: str, word: str) -> str | None:
     """Return a URL without secrets, or any other word unchanged; None if the other word contains a secret."""
     if _LOCAL_PATH.match(word):
-        return None if holds_secret(word, shortest=_MIN_SECRET_IN_PATH) else word
+        return None if contains_secret(word, min_length=_MIN_SECRET_IN_PATH) else word
     if "://" in word:
         # Keep the URL: a request that fails without credentials is better than one to the default index.
-        return _mask_secrets(name, word if redact(word) == word else bare_url(word))
+        return _mask_secrets(name, word if redact_secrets(word) == word else strip_url(word))
     # A proxy may be given without a scheme.
     word = word.rpartition("@")[2] if _BARE_LOGIN.match(word) else word
     return word if _mask_secrets(name, word) == word else None
@@ -222,6 +224,6 @@ def _word_without_secrets(name: str, word: str) -> str | None:
 def _mask_secrets(name: str, value: str) -> str:
     """Return a value with known and recognizable secrets, and those of other variables, masked."""
     for other, secret in os.environ.items():
-        if other != name and len(secret) >= _MIN_FOREIGN_SECRET and is_secret_name(other):
-            value = value.replace(secret, HIDDEN)
-    return redact(value)
+        if other != name and len(secret) >= _MIN_FOREIGN_SECRET and is_secret_variable(other):
+            value = value.replace(secret, MASK)
+    return redact_secrets(value)

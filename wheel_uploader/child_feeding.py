@@ -11,7 +11,7 @@ from typing import IO
 _JOIN_TIMEOUT = 5.0
 
 
-class Feeder:
+class StdinWriter:
     """A thread that writes ``pieces`` to a pipe; calls ``kill`` if producing them fails."""
 
     def __init__(self, pipe: IO[bytes], pieces: Iterable[bytes], kill: Callable[[], None]) -> None:

@@ -6,10 +6,10 @@ import signal
 from dataclasses import dataclass
 
 #: Default limit in bytes for each output stream; half of it is kept from the start and half from the end.
-KEPT = 1 << 20
+MAX_OUTPUT_SIZE = 1 << 20
 
 
-class CannotStart(Exception):
+class ChildStartError(Exception):
     """A program could not be started: it is missing or not executable, or an argument is invalid."""
 
     def __init__(self, program: str, error: OSError | ValueError) -> None:
@@ -17,14 +17,14 @@ class CannotStart(Exception):
         super().__init__(f"{program}: {self.reason}")
 
 
-class Stopped(Exception):
+class ChildScopeEnded(Exception):
     """The scope of a child has ended, so that the child was not started or not completed."""
 
 
-class Output:
+class CapturedOutput:
     """The start and the end of one output stream of a child, up to a limit."""
 
-    def __init__(self, limit: int = KEPT) -> None:
+    def __init__(self, limit: int = MAX_OUTPUT_SIZE) -> None:
         self._half = limit // 2
         self._start, self._end = bytearray(), bytearray()
         #: Number of bytes read.
@@ -40,7 +40,7 @@ class Output:
             del self._end[: -self._half]
 
     @property
-    def dropped(self) -> int:
+    def dropped_bytes(self) -> int:
         """Number of bytes dropped from the middle."""
         return self.size - len(self._start) - min(len(self._end), self._half)
 
@@ -50,28 +50,28 @@ class Output:
 
     def text(self) -> str:
         """Return the output as text, with a line for the number of bytes dropped from the middle."""
-        if not self.dropped:
+        if not self.dropped_bytes:
             return bytes(self).decode(errors="replace")
-        gap = f"\n... {self.dropped} bytes omitted ...\n"
+        gap = f"\n... {self.dropped_bytes} bytes omitted ...\n"
         return self._start.decode(errors="replace") + gap + self._end[-self._half :].decode(errors="replace")
 
 
 @dataclass(frozen=True, slots=True)
-class Completed:
+class CompletedChild:
     """The exit status and the output of a child."""
 
     #: The exit code, or the negative number of the signal that killed the child.
-    status: int
-    output: Output
+    exit_status: int
+    output: CapturedOutput
     #: Standard error; empty if it was merged into the output.
-    errors: Output
+    error_output: CapturedOutput
     #: True if the child was ended because of its time limit.
     timed_out: bool = False
     #: True if the child was ended because it exceeded its output limit.
-    flooded: bool = False
+    exceeded_limit: bool = False
 
 
-def describe(status: int) -> str:
+def describe_exit_status(status: int) -> str:
     """Return a description such as ``exit code 3``, ``killed by SIGKILL`` or ``killed by SIGRTMIN+2``."""
     return f"killed by {_signal_name(-status)}" if status < 0 else f"exit code {status}"
 

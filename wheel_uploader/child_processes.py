@@ -1,9 +1,9 @@
 """Child processes with limits, which end with this process; all child processes are started here.
 
-Each child has its own session (and process group), the environment of its :class:`Kind`, and a time limit.
-Its output is read completely, and a bounded part of it is kept. The child and its descendants are ended when
-its ``with`` block is left, when :func:`terminate_all` or :func:`kill_all` is called, and, on POSIX, by a
-small watcher process once this process has ended, even by SIGKILL.
+Each child has its own session (and process group), the environment of its :class:`ChildKind`, and a time
+limit. Its output is read completely, and a bounded part of it is kept. The child and its descendants are
+ended when its ``with`` block is left, when :func:`terminate_all_children` or :func:`kill_all_children` is
+called, and, on POSIX, by a small watcher process once this process has ended, even by SIGKILL.
 """
 
 from __future__ import annotations
@@ -22,65 +22,74 @@ from types import TracebackType
 from typing import IO, Self
 
 from wheel_uploader import child_watcher, stopping
-from wheel_uploader.child_environment import Kind, environment
-from wheel_uploader.child_feeding import Feeder
-from wheel_uploader.child_outcome import KEPT, CannotStart, Completed, Output, Stopped
-from wheel_uploader.child_scope import Scope
+from wheel_uploader.child_environment import ChildKind, build_environment
+from wheel_uploader.child_feeding import StdinWriter
+from wheel_uploader.child_outcome import (
+    MAX_OUTPUT_SIZE,
+    CapturedOutput,
+    ChildScopeEnded,
+    ChildStartError,
+    CompletedChild,
+)
+from wheel_uploader.child_scope import ChildScope
 
 #: Requests a pipe for a stream that this process reads or writes.
 PIPE = subprocess.PIPE
 #: Seconds between SIGTERM and SIGKILL.
-GRACE = 2.0
+TERMINATION_GRACE_SECONDS = 2.0
 #: Seconds to read the rest of a pipe after the child and its process group have ended.
 _DRAIN_TIMEOUT = 5.0
 #: Kinds whose descendants are ended even outside their process group. Not gpg: its agent stays for the user.
-_SWEPT_KINDS = frozenset({Kind.PIP, Kind.OFFLINE, Kind.COMMAND, Kind.INDEX})
+_SWEPT_KINDS = frozenset(
+    {ChildKind.PIP, ChildKind.PIP_LOCAL_INDEX, ChildKind.SMOKE_COMMAND, ChildKind.LOCAL_INDEX}
+)
 
 #: The running children. The operations used here are atomic in CPython, so a signal handler may use them.
-_running_children: set[Child] = set()
+_running_children: set[ChildProcess] = set()
 #: Grows with each request to end all children, for a child that is being started and not yet in the set.
 _end_requests: list[None] = []
-_watcher = child_watcher.Watcher()
+_watcher = child_watcher.ChildWatcher()
 
 
-class Child:
+class ChildProcess:
     """A child process, which is ended together with its descendants when its ``with`` block is left."""
 
     def __init__(
         self,
         command: Sequence[str],
-        kind: Kind,
+        kind: ChildKind,
         *,
         variables: Mapping[str, str] | None = None,
-        passed: Iterable[str] = (),
+        extra_names: Iterable[str] = (),
         cwd: Path | None = None,
         stdin: int | IO[bytes] = subprocess.DEVNULL,
         stdout: int | None = subprocess.DEVNULL,
         stderr: int | None = subprocess.DEVNULL,
-        scope: Scope | None = None,
+        scope: ChildScope | None = None,
     ) -> None:
-        """Start ``command``. Raises CannotStart, or Stopped if ``scope`` has ended.
+        """Start ``command``. Raises ChildStartError, or ChildScopeEnded if ``scope`` has ended.
 
-        ``variables`` are set in addition to those that ``kind`` allows; ``passed`` names more to inherit.
+        ``variables`` are set in addition to those that ``kind`` allows; ``extra_names`` names more to
+        inherit.
         """
         self.scope = scope
         #: The monotonic time of the first request to end.
         self._terminated_at: float | None = None
         self._mark = (
-            f"{child_watcher.run_mark}-{secrets.token_hex(4)}"
+            f"{child_watcher.RUN_MARK}-{secrets.token_hex(4)}"
             if kind in _SWEPT_KINDS and child_watcher.HAS_PROC
             else ""
         )
-        marks = {child_watcher.MARK: self._mark} if self._mark else {}
-        if scope and scope.ended:
-            raise Stopped
+        marks = {child_watcher.MARK_VARIABLE: self._mark} if self._mark else {}
+        if scope and scope.has_ended:
+            raise ChildScopeEnded
         ended_before = len(_end_requests)
-        _watcher.start(sweeps=bool(marks))
+        _watcher.start(sweep_marked=bool(marks))
         try:
             self._process = subprocess.Popen(
                 command,
                 cwd=cwd,
-                env={**environment(kind, passed), **(variables or {}), **marks},
+                env={**build_environment(kind, extra_names), **(variables or {}), **marks},
                 stdin=stdin,
                 stdout=stdout,
                 stderr=stderr,
@@ -89,17 +98,17 @@ class Child:
                 creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
             )
         except (OSError, ValueError) as error:
-            raise CannotStart(command[0], error) from error
+            raise ChildStartError(command[0], error) from error
         self.pid = self._process.pid
         started = self._process
         self.stdin, self.stdout, self.stderr = started.stdin, started.stdout, started.stderr
         _running_children.add(self)
-        _watcher.add(self.pid)
-        self._kill_callback = stopping.on_kill(self.kill)
+        _watcher.add_group(self.pid)
+        self._kill_callback = stopping.register_kill(self.kill)
         self._kill_callback.__enter__()
         if scope:
             scope.children.add(self)
-        if len(_end_requests) != ended_before or (scope and scope.ended):
+        if len(_end_requests) != ended_before or (scope and scope.has_ended):
             # A request to end all children may have missed this one, which was being started.
             self.terminate()
 
@@ -109,10 +118,10 @@ class Child:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.end()
+        self.end_tree()
 
     @property
-    def status(self) -> int | None:
+    def exit_status(self) -> int | None:
         """The exit status; None until the child has been waited for."""
         return self._process.returncode
 
@@ -127,13 +136,13 @@ class Child:
         except ChildProcessError:
             return False
 
-    def wait(self, seconds: float, reader: threading.Thread | None = None) -> bool:
-        """Wait until the child exits; return False if it is still running after ``seconds``.
+    def wait(self, timeout: float, reader: threading.Thread | None = None) -> bool:
+        """Wait until the child exits; return False if it is still running after ``timeout``.
 
-        ``reader`` is a thread that reads its output: when it ends, the child is about to exit. Raises Stop in
-        the main thread if the run has been cancelled.
+        ``reader`` is a thread that reads its output: when it ends, the child is about to exit. Raises
+        RunCancelled in the main thread if the run has been cancelled.
         """
-        return self._wait_until_exit(seconds, reader, stopping.check)
+        return self._wait_until_exit(timeout, reader, stopping.raise_if_cancelled)
 
     def _wait_until_exit(
         self,
@@ -145,7 +154,7 @@ class Child:
         while self.is_running():
             check()
             now = time.monotonic()
-            if self._terminated_at is not None and now >= self._terminated_at + GRACE:
+            if self._terminated_at is not None and now >= self._terminated_at + TERMINATION_GRACE_SECONDS:
                 self.kill()
             if now >= deadline:
                 return False
@@ -166,23 +175,23 @@ class Child:
         """Kill the child and its process group, without waiting; safe in a signal handler."""
         self._signal(getattr(signal, "SIGKILL", signal.SIGTERM))
 
-    def kill_rest(self) -> None:
+    def kill_remaining(self) -> None:
         """Kill remaining descendants: those in the process group, and those that have left it."""
         self.kill()
         if self._mark:
-            child_watcher.sweep(self._mark)
+            child_watcher.kill_marked(self._mark)
 
-    def end(self, grace: float = GRACE) -> None:
-        """End the child and its descendants: SIGTERM, then SIGKILL after ``grace`` seconds."""
+    def end_tree(self, grace_seconds: float = TERMINATION_GRACE_SECONDS) -> None:
+        """End the child and its descendants: SIGTERM, then SIGKILL after ``grace_seconds`` seconds."""
         try:
-            if grace and self.is_running():
+            if grace_seconds and self.is_running():
                 self.terminate()
-                self._wait_until_exit(grace)
+                self._wait_until_exit(grace_seconds)
         finally:
-            self.kill_rest()
+            self.kill_remaining()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(_DRAIN_TIMEOUT)
-            _watcher.remove(self.pid)
+            _watcher.remove_group(self.pid)
             _running_children.discard(self)
             self._kill_callback.__exit__(None, None, None)
             if self.scope:
@@ -192,13 +201,13 @@ class Child:
                     if stream:
                         stream.close()
 
-    def give_stdin(self) -> IO[bytes]:
+    def detach_stdin(self) -> IO[bytes]:
         """Return the pipe to the child's standard input; the caller must close it."""
         assert self.stdin  # noqa: S101
         pipe, self.stdin, self._process.stdin = self.stdin, None, None
         return pipe
 
-    def leave_open(self) -> None:
+    def detach_output(self) -> None:
         """Give up the output pipes without closing them, because another thread still reads them."""
         self.stdout = self.stderr = self._process.stdout = self._process.stderr = None
 
@@ -210,74 +219,77 @@ class Child:
             if os.name == "posix":
                 os.killpg(self.pid, number)
             elif self._process.poll() is None:
-                child_watcher.kill_tree(self.pid)
+                child_watcher.kill_windows_tree(self.pid)
                 self._process.kill()
 
 
-def terminate_all() -> None:
+def terminate_all_children() -> None:
     """Ask every child to end, without waiting or taking a lock; safe in a signal handler."""
     _end_requests.append(None)
     for child in _running_children.copy():
         child.terminate()
 
 
-def kill_all() -> None:
+def kill_all_children() -> None:
     """Kill every child, without waiting or taking a lock; for a forced exit."""
     _end_requests.append(None)
     for child in _running_children.copy():
         child.kill()
 
 
-def run(
+def run_child(
     command: Sequence[str],
-    kind: Kind,
+    kind: ChildKind,
     *,
-    seconds: float,
+    timeout: float,
     stdin: bytes = b"",
-    feed: Iterable[bytes] | None = None,
-    limit: int = KEPT,
-    ends_at_limit: bool = False,
-    merged: bool = False,
+    stdin_pieces: Iterable[bytes] | None = None,
+    max_output_size: int = MAX_OUTPUT_SIZE,
+    kill_at_limit: bool = False,
+    merge_stderr: bool = False,
     variables: Mapping[str, str] | None = None,
-    passed: Iterable[str] = (),
+    extra_names: Iterable[str] = (),
     cwd: Path | None = None,
-    scope: Scope | None = None,
-) -> Completed:
-    """Run ``command`` with ``stdin`` or ``feed`` as its input; return its exit status and output.
+    scope: ChildScope | None = None,
+) -> CompletedChild:
+    """Run ``command`` with ``stdin`` or ``stdin_pieces`` as its input; return its exit status and output.
 
-    Up to ``limit`` bytes of each output stream are kept (with ``ends_at_limit``, the child is ended when it
-    writes more); ``merged`` merges standard error into the output. Raises CannotStart; OSError if no
-    temporary file can be written; Stopped if ``scope`` ends first; any exception of ``feed``.
+    Up to ``max_output_size`` bytes of each output stream are kept (with ``kill_at_limit``, the child is ended
+    when it writes more); ``merge_stderr`` merges standard error into the output. Raises ChildStartError;
+    OSError if no temporary file can be written; ChildScopeEnded if ``scope`` ends first; any exception of
+    ``stdin_pieces``.
     """
     with _temporary_input(stdin) as input_file:
-        child = Child(
+        child = ChildProcess(
             command,
             kind,
             variables=variables,
-            passed=passed,
+            extra_names=extra_names,
             cwd=cwd,
-            stdin=input_file if feed is None else subprocess.PIPE,
+            stdin=input_file if stdin_pieces is None else subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT if merged else subprocess.PIPE,
+            stderr=subprocess.STDOUT if merge_stderr else subprocess.PIPE,
             scope=scope,
         )
     with child:
-        feeder = Feeder(child.give_stdin(), feed, child.kill) if feed is not None else None
-        completed = _collect_output(child, seconds, limit, ends_at_limit)
+        feeder = (
+            StdinWriter(child.detach_stdin(), stdin_pieces, child.kill) if stdin_pieces is not None else None
+        )
+        completed = _collect_output(child, timeout, max_output_size, kill_at_limit)
         if feeder:
             feeder.finish()
         return completed
 
 
-def _collect_output(child: Child, seconds: float, limit: int, ends_at_limit: bool) -> Completed:
-    outputs = Output(limit), Output(limit)
+def _collect_output(child: ChildProcess, seconds: float, limit: int, ends_at_limit: bool) -> CompletedChild:
+    outputs = CapturedOutput(limit), CapturedOutput(limit)
     flooded = threading.Event()
 
-    def read_stream(descriptor: int, output: Output) -> None:
+    def read_stream(descriptor: int, output: CapturedOutput) -> None:
         try:
             while chunk := os.read(descriptor, 65536):
                 output.add(chunk)
-                if ends_at_limit and output.dropped:
+                if ends_at_limit and output.dropped_bytes:
                     flooded.set()
                     child.kill()
                     return
@@ -298,24 +310,24 @@ def _collect_output(child: Child, seconds: float, limit: int, ends_at_limit: boo
         in_time = child.wait(seconds, readers[0])
         if not in_time:
             child.terminate()
-            child.end()
+            child.end_tree()
     finally:
         # Descendants would keep the pipes open.
-        child.kill_rest()
+        child.kill_remaining()
         end = time.monotonic() + _DRAIN_TIMEOUT
         for reader in readers:
             reader.join(max(0.0, end - time.monotonic()))
         if any(reader.is_alive() for reader in readers):
-            child.leave_open()
-    child.end(0)
-    if child.scope and child.scope.ended:
-        raise Stopped
-    status = child.status
-    return Completed(
+            child.detach_output()
+    child.end_tree(0)
+    if child.scope and child.scope.has_ended:
+        raise ChildScopeEnded
+    status = child.exit_status
+    return CompletedChild(
         -signal.SIGTERM if status is None else status,
         *outputs,
         timed_out=not in_time,
-        flooded=flooded.is_set(),
+        exceeded_limit=flooded.is_set(),
     )
 
 

@@ -17,39 +17,39 @@ class _Terminable(Protocol):
     def terminate(self) -> None: ...
 
 
-class Scope:
+class ChildScope:
     """A group of children that are started by several threads and end together."""
 
     def __init__(self) -> None:
         #: True once the scope has ended: no more children are started.
-        self.ended = False
+        self.has_ended = False
         self.children: set[_Terminable] = set()
 
-    def end(self) -> None:
+    def end_children(self) -> None:
         """Ask the children of this scope to end, and prevent new ones."""
-        self.ended = True
+        self.has_ended = True
         for child in self.children.copy():
             child.terminate()
 
-    def map(
-        self, function: Callable[[Item], Result], items: Iterable[Item], *, jobs: int | None = None
+    def map_in_threads(
+        self, function: Callable[[Item], Result], items: Iterable[Item], *, max_threads: int | None = None
     ) -> list[Result]:
-        """Return the result of ``function`` for each item, in ``jobs`` threads (default: CPU count).
+        """Return the result of ``function`` for each item, in ``max_threads`` threads (default: CPU count).
 
         If a call fails or the run is cancelled, the children are ended and no further calls are started.
         """
-        pool = ThreadPoolExecutor(jobs or os.cpu_count() or 1)
+        pool = ThreadPoolExecutor(max_threads or os.cpu_count() or 1)
         try:
             calls = [pool.submit(function, item) for item in items]
             waiting: set[Future[Result]] = set(calls)
             while waiting:
-                done, waiting = wait(waiting, timeout=stopping.LOOK, return_when=FIRST_EXCEPTION)
+                done, waiting = wait(waiting, timeout=stopping.POLL_INTERVAL, return_when=FIRST_EXCEPTION)
                 for call in done:
                     call.result()
-                stopping.check()
+                stopping.raise_if_cancelled()
             return [call.result() for call in calls]
         except BaseException:
-            self.end()
+            self.end_children()
             raise
         finally:
             pool.shutdown(cancel_futures=True)

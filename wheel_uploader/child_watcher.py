@@ -14,11 +14,11 @@ from pathlib import Path
 
 #: The environment variable that identifies the child from which a process descends. It is inherited, so that
 #: descendants are found even if they have left the process group of the child.
-MARK = "CHILD_OF_WHEEL_UPLOADER"
+MARK_VARIABLE = "CHILD_OF_WHEEL_UPLOADER"
 #: Limit in seconds for the watcher's shell to fork into the background, and for taskkill.
 _START_TIMEOUT = 5.0
 HAS_PROC = sys.platform == "linux" and Path("/proc/self/environ").exists()
-run_mark = secrets.token_hex(8)
+RUN_MARK = secrets.token_hex(8)
 
 #: Shell script that reads process groups from a pipe, and ends them when the pipe is closed because its last
 #: writer has ended for any reason. It forks into the background in a separate session, so that it is not our
@@ -58,7 +58,7 @@ exec 3<&0
 """
 
 
-class Watcher:
+class ChildWatcher:
     """Handle of the watcher process, which is started with the first child."""
 
     def __init__(self) -> None:
@@ -66,10 +66,10 @@ class Watcher:
         self._start_lock = threading.Lock()
         self._sweep_enabled = False
 
-    def start(self, *, sweeps: bool) -> None:
+    def start(self, *, sweep_marked: bool) -> None:
         """Start the watcher unless it is running; do nothing without a POSIX shell.
 
-        ``sweeps``: also end marked descendants that have left their process group.
+        ``sweep_marked``: also end marked descendants that have left their process group.
         """
         if os.name != "posix":
             return
@@ -77,15 +77,15 @@ class Watcher:
             with self._start_lock:
                 if self._pipe is None:
                     self._pipe = _start_watcher()
-        if sweeps and not self._sweep_enabled:
+        if sweep_marked and not self._sweep_enabled:
             self._sweep_enabled = True
             self._send("sweep x")
 
-    def add(self, group: int) -> None:
+    def add_group(self, group: int) -> None:
         """Tell the watcher to end this process group."""
         self._send(f"+ {group}")
 
-    def remove(self, group: int) -> None:
+    def remove_group(self, group: int) -> None:
         """Tell the watcher that this process group has ended."""
         self._send(f"- {group}")
 
@@ -105,7 +105,7 @@ def _start_watcher() -> int:
     try:
         os.set_blocking(write_fd, False)
         shell = subprocess.Popen(
-            [shutil.which("sh") or "/bin/sh", "-c", _WATCHER_SCRIPT, "sh", f"{MARK}={run_mark}-"],
+            [shutil.which("sh") or "/bin/sh", "-c", _WATCHER_SCRIPT, "sh", f"{MARK_VARIABLE}={RUN_MARK}-"],
             stdin=read_fd,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -123,16 +123,16 @@ def _start_watcher() -> int:
     return write_fd
 
 
-def sweep(mark: str) -> None:
+def kill_marked(mark: str) -> None:
     """Kill the processes that inherited ``mark``: descendants that have left the process group."""
-    marker = f"{MARK}={mark}".encode()
+    marker = f"{MARK_VARIABLE}={mark}".encode()
     for environ_path in Path("/proc").glob("[0-9]*/environ"):
         with contextlib.suppress(OSError):
             if marker in environ_path.read_bytes():
                 os.kill(int(environ_path.parent.name), signal.SIGKILL)
 
 
-def kill_tree(pid: int) -> None:
+def kill_windows_tree(pid: int) -> None:
     """Kill a Windows process and its descendants; Windows has neither process groups nor SIGTERM."""
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         subprocess.run(

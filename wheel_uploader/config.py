@@ -10,17 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wheel_uploader.display import printable
+from wheel_uploader.display import sanitize
 from wheel_uploader.errors import UsageError
-from wheel_uploader.ownership import untrusted
+from wheel_uploader.ownership import explain_untrusted
 
-TABLE = "wheel-uploader"
-PROFILES = "profiles"
+TABLE_NAME = "wheel-uploader"
+PROFILES_KEY = "profiles"
 #: Larger numbers in the file are rejected unread; Python cannot even print the largest that TOML allows.
 _MAX_NUMBER = 10**12
 
 
-class Kind(enum.StrEnum):
+class ValueKind(enum.StrEnum):
     """The kind of value that an option takes in the file; the enum value describes it in messages."""
 
     FLAG = "true or false"
@@ -34,7 +34,7 @@ class Kind(enum.StrEnum):
 
 
 #: Keys that a profile may have in addition to the long options.
-RELEASE = {"project": Kind.TEXT, "version": Kind.TEXT}
+PROFILE_ONLY_KEYS = {"project": ValueKind.TEXT, "version": ValueKind.TEXT}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,10 +42,10 @@ class Setting:
     """A value and the table that it is from, as in ``/x/pyproject.toml [tool.wheel-uploader]``."""
 
     value: Any
-    where: str
+    table: str
 
 
-def find(start: Path) -> Path | None:
+def find_config_file(start: Path) -> Path | None:
     """Return the nearest pyproject.toml in ``start`` or one of its parents."""
     for folder in (start, *start.parents):
         path = folder / "pyproject.toml"
@@ -54,12 +54,12 @@ def find(start: Path) -> Path | None:
     return None
 
 
-def load(
+def load_settings(
     path: Path,
-    kinds: Mapping[str, Kind],
+    kinds: Mapping[str, ValueKind],
     profile: str | None = None,
     *,
-    found: bool = False,
+    was_searched: bool = False,
     aliases: Mapping[str, str] | None = None,
 ) -> dict[str, Setting]:
     """Return the settings of the file by key; those of ``profile`` override those of the table.
@@ -71,17 +71,19 @@ def load(
     """
     table = _table(path)
     aliases = aliases or {}
-    if found and (table or profile):
+    if was_searched and (table or profile):
         _require_own(path)
-    profiles = table.pop(PROFILES, {})
+    profiles = table.pop(PROFILES_KEY, {})
     if not isinstance(profiles, Mapping) or not all(isinstance(it, Mapping) for it in profiles.values()):
         raise UsageError(
-            f"'{PROFILES}' in {_table_name(path)} is not a table of tables",
-            hint=f"Write each profile as a table: [tool.{TABLE}.{PROFILES}.NAME].",
+            f"'{PROFILES_KEY}' in {_table_name(path)} is not a table of tables",
+            hint=f"Write each profile as a table: [tool.{TABLE_NAME}.{PROFILES_KEY}.NAME].",
         )
-    problems = list(_problems(table, kinds, aliases, f"[tool.{TABLE}]"))
+    problems = list(_problems(table, kinds, aliases, f"[tool.{TABLE_NAME}]"))
     for name, values in profiles.items():
-        problems += _problems(values, {**kinds, **RELEASE}, aliases, f"[tool.{TABLE}.{PROFILES}.{name}]")
+        problems += _problems(
+            values, {**kinds, **PROFILE_ONLY_KEYS}, aliases, f"[tool.{TABLE_NAME}.{PROFILES_KEY}.{name}]"
+        )
     if problems:
         raise UsageError(
             f"{path} has unknown keys or invalid values",
@@ -99,20 +101,20 @@ def load(
 def _require_own(path: Path) -> None:
     """Raise UsageError if other users could have written the file: it names indexes and commands."""
     try:
-        reason = untrusted(path)
+        reason = explain_untrusted(path)
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from None
     if reason:
         raise UsageError(
-            f"refusing to use [tool.{TABLE}] in {printable(str(path))}: {printable(reason)}",
-            hint=f"If you trust the file, pass it with --config {printable(shlex.quote(str(path)))}; "
+            f"refusing to use [tool.{TABLE_NAME}] in {sanitize(str(path))}: {sanitize(reason)}",
+            hint=f"If you trust the file, pass it with --config {sanitize(shlex.quote(str(path)))}; "
             "otherwise run the command in another directory.",
         )
 
 
-def profiles(path: Path) -> list[str]:
+def profile_names(path: Path) -> list[str]:
     """Return the names of the profiles in a file. Raises UsageError if it cannot be read."""
-    tables = _table(path).get(PROFILES, {})
+    tables = _table(path).get(PROFILES_KEY, {})
     return [str(name) for name in tables] if isinstance(tables, Mapping) else []
 
 
@@ -127,24 +129,26 @@ def _table(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         # Not TOML, not UTF-8, a number with too many digits, or brackets nested too deeply.
         raise UsageError(
-            f"{path} is not valid TOML: {printable(str(error), limit=200)}",
+            f"{path} is not valid TOML: {sanitize(str(error), limit=200)}",
             hint="Correct the file, then run the command again.",
         ) from None
-    table = document.get("tool", {}).get(TABLE, {}) if isinstance(document.get("tool", {}), Mapping) else {}
+    table = (
+        document.get("tool", {}).get(TABLE_NAME, {}) if isinstance(document.get("tool", {}), Mapping) else {}
+    )
     if not isinstance(table, dict):
-        raise UsageError(f"tool.{TABLE} in {path} is not a table")
+        raise UsageError(f"tool.{TABLE_NAME} in {path} is not a table")
     return table
 
 
 def _table_name(path: Path, profile: str | None = None) -> str:
-    suffix = f".{PROFILES}.{profile}" if profile is not None else ""
-    return f"{path} [tool.{TABLE}{suffix}]"
+    suffix = f".{PROFILES_KEY}.{profile}" if profile is not None else ""
+    return f"{path} [tool.{TABLE_NAME}{suffix}]"
 
 
 def _settings(table: Mapping[str, Any], aliases: Mapping[str, str], where: str) -> dict[str, Setting]:
     values = {_current_key(key, aliases): value for key, value in table.items()}
     return {
-        key: Setting(value=_ignores(value) if key == "ignore" else value, where=where)
+        key: Setting(value=_ignores(value) if key == "ignore" else value, table=where)
         for key, value in values.items()
     }
 
@@ -166,7 +170,7 @@ def _ignores(value: Any) -> list[tuple[str, str]]:
 
 
 def _problems(
-    table: Mapping[str, Any], kinds: Mapping[str, Kind], aliases: Mapping[str, str], where: str
+    table: Mapping[str, Any], kinds: Mapping[str, ValueKind], aliases: Mapping[str, str], where: str
 ) -> Iterator[str]:
     """Yield one line for each key that is not an option, is set twice, or has an invalid value."""
     seen: dict[str, str] = {}
@@ -177,13 +181,13 @@ def _problems(
         if kind is None:
             yield f"{where}: {_unknown_key(key, kinds)}"
         elif other != key:
-            yield f"{printable(f'{where} {key} and {other}')} are the same option: keep only {current}"
+            yield f"{sanitize(f'{where} {key} and {other}')} are the same option: keep only {current}"
         elif not _fits(value, kind):
-            yield f"{printable(f'{where} {key} is {_as_written(value)}')}, but must be {kind}"
+            yield f"{sanitize(f'{where} {key} is {_as_written(value)}')}, but must be {kind}"
         elif isinstance(value, int) and abs(value) > _MAX_NUMBER:
-            yield f"{printable(f'{where} {key}')} is too large a number for any option"
+            yield f"{sanitize(f'{where} {key}')} is too large a number for any option"
         elif _has_nul(value):
-            yield f"{printable(f'{where} {key}')} contains a NUL character"
+            yield f"{sanitize(f'{where} {key}')} contains a NUL character"
 
 
 def _has_nul(value: object) -> bool:
@@ -194,25 +198,25 @@ def _has_nul(value: object) -> bool:
     return isinstance(value, str) and "\0" in value
 
 
-def _fits(value: object, kind: Kind) -> bool:
+def _fits(value: object, kind: ValueKind) -> bool:
     if isinstance(value, bool):
-        return kind is Kind.FLAG
+        return kind is ValueKind.FLAG
     match kind:
-        case Kind.FLAG:
+        case ValueKind.FLAG:
             return False
-        case Kind.COUNT:
+        case ValueKind.COUNT:
             return isinstance(value, int)
-        case Kind.NUMBER:
+        case ValueKind.NUMBER:
             return isinstance(value, int | float)
-        case Kind.TEXT:
+        case ValueKind.TEXT:
             return isinstance(value, str)
-        case Kind.TEXTS:
+        case ValueKind.TEXTS:
             return isinstance(value, str) or _all_texts(value)
-        case Kind.DURATION:
+        case ValueKind.DURATION:
             return isinstance(value, int | float | str)
-        case Kind.FILES:
+        case ValueKind.FILES:
             return isinstance(value, int | str | dict)
-        case Kind.IGNORES:
+        case ValueKind.IGNORES:
             return isinstance(value, str) or _all_texts(
                 list(value.values()) if isinstance(value, dict) else value
             )
@@ -237,17 +241,17 @@ def _as_written(value: object) -> str:
 
 def _unknown_profile(path: Path, profile: str, names: list[str]) -> UsageError:
     close = difflib.get_close_matches(profile, names, n=1)
-    suggestion = f" (did you mean {printable(close[0])}?)" if close else ""
-    available = ", ".join(map(printable, names)) or "none"
+    suggestion = f" (did you mean {sanitize(close[0])}?)" if close else ""
+    available = ", ".join(map(sanitize, names)) or "none"
     return UsageError(
-        f"profile {printable(profile)} not found in {path}{suggestion}",
-        instead=(profile, close[0]) if close else None,
-        hint=f"Profiles in the file: {available}. A profile is a table [tool.{TABLE}.{PROFILES}.NAME].",
+        f"profile {sanitize(profile)} not found in {path}{suggestion}",
+        suggestion=(profile, close[0]) if close else None,
+        hint=f"Profiles in the file: {available}. A profile is a table [tool.{TABLE_NAME}.{PROFILES_KEY}.NAME].",
     )
 
 
 def _unknown_key(key: str, kinds: Collection[str]) -> str:
-    if key in RELEASE:
-        return f'"{key}" is only valid in a profile, [tool.{TABLE}.{PROFILES}.NAME]'
+    if key in PROFILE_ONLY_KEYS:
+        return f'"{key}" is only valid in a profile, [tool.{TABLE_NAME}.{PROFILES_KEY}.NAME]'
     close = difflib.get_close_matches(key.replace("_", "-"), kinds, n=1)
-    return f'unknown option "{printable(key)}"' + (f' (did you mean "{close[0]}"?)' if close else "")
+    return f'unknown option "{sanitize(key)}"' + (f' (did you mean "{close[0]}"?)' if close else "")

@@ -28,7 +28,7 @@ _FORMATS = tuple(
 )
 
 
-def parse(text: str) -> datetime | None:
+def parse_date(text: str) -> datetime | None:
     """Parse a date, in UTC if it has no time zone; return None for any other text."""
     for date_format in _FORMATS:
         if match := date_format.match(text):

@@ -18,22 +18,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from wheel_uploader import throwaway
-from wheel_uploader.child_environment import Kind
-from wheel_uploader.child_processes import Child
+from wheel_uploader.child_environment import ChildKind
+from wheel_uploader.child_processes import ChildProcess
 from wheel_uploader.errors import DeadlineError
 
-PROJECT = "demo-project"
-VERSION = "1.0"
+DEMO_PROJECT = "demo-project"
+DEMO_VERSION = "1.0"
 #: Tags for any platform, because a wheel for one platform would need compiled code.
-TAGS = ("cp311-none-any", "cp312-none-any", "cp313-none-any", "py3-none-any")
+DEMO_TAGS = ("cp311-none-any", "cp312-none-any", "cp313-none-any", "py3-none-any")
 
 #: Seconds for a run, which takes one or two.
 _LIMIT = 600.0
 
 _METADATA = f"""\
 Metadata-Version: 2.4
-Name: {PROJECT}
-Version: {VERSION}
+Name: {DEMO_PROJECT}
+Version: {DEMO_VERSION}
 Summary: A tiny release that shows what wheel-uploader does
 Author-email: Demo <demo@example.com>
 License-Expression: BSD-3-Clause
@@ -46,18 +46,18 @@ A tiny release that shows what wheel-uploader does.
 """
 
 
-def run() -> int:
+def run_demo() -> int:
     """Build and stage a tiny release, publish it twice to a local index, and return the exit code.
 
     Everything is in one temporary folder and on loopback, and is removed afterwards. Raises UsageError if
     pypiserver, the demo's index, is not installed.
     """
-    throwaway.require("the demo", extra="demo")
+    throwaway.require_pypiserver("the demo", extra="demo")
     with tempfile.TemporaryDirectory(prefix="wheel-uploader-demo-") as folder:
         home = Path(folder)
-        make_release(home / "staging")
-        with staging_server(home / "staging") as listing, throwaway.index_server(home / "index") as index:
-            print(f"{PROJECT} {VERSION} is staged at {listing}; the index at {index} is empty.\n")
+        build_demo_release(home / "staging")
+        with serve_folder(home / "staging") as listing, throwaway.run_local_index(home / "index") as index:
+            print(f"{DEMO_PROJECT} {DEMO_VERSION} is staged at {listing}; the index at {index} is empty.\n")
             first = _publish(home, listing, index)
             print("\nThe same command again: everything is on the index already, so nothing is uploaded.\n")
             return first or _publish(home, listing, index)
@@ -66,40 +66,40 @@ def run() -> int:
 def _publish(home: Path, listing: str, index: str) -> int:
     """Print the command as a user would type it, and run exactly that."""
     arguments = ["-u", listing, "-v", "-w", str(home / "wheelhouse"), "--repository-url", index]
-    arguments += [PROJECT, VERSION]
+    arguments += [DEMO_PROJECT, DEMO_VERSION]
     print(f"$ wheel-uploader {shlex.join(arguments)}", flush=True)
     # Settings for real releases must not affect the demo. pypiserver needs no password, but twine prompts
     # for one.
     login = {"TWINE_USERNAME": "demo", "TWINE_PASSWORD": "demo-password"}
     command = [sys.executable, "-m", "wheel_uploader", *arguments]
-    with Child(command, Kind.DEMO, variables=login, cwd=home, stdout=None, stderr=None) as run:
+    with ChildProcess(command, ChildKind.DEMO, variables=login, cwd=home, stdout=None, stderr=None) as run:
         if not run.wait(_LIMIT):
             raise DeadlineError(f"the demo did not finish within {_LIMIT:.0f} s")
-    status = run.status
+    status = run.exit_status
     return status if status is not None and status >= 0 else 1
 
 
 # --- the release -----------------------------------------------------------------------------------
 
 
-def make_release(folder: Path) -> None:
+def build_demo_release(folder: Path) -> None:
     """Write a small valid release, wheels and an sdist, without network or compiler."""
-    name = PROJECT.replace("-", "_")
+    name = DEMO_PROJECT.replace("-", "_")
     with tempfile.TemporaryDirectory() as scratch:
-        for tag in TAGS:
+        for tag in DEMO_TAGS:
             tree = Path(scratch, tag)
-            _write(tree / name / "__init__.py", f"__version__ = {VERSION!r}\n")
-            dist_info = tree / f"{name}-{VERSION}.dist-info"
+            _write(tree / name / "__init__.py", f"__version__ = {DEMO_VERSION!r}\n")
+            dist_info = tree / f"{name}-{DEMO_VERSION}.dist-info"
             _write(dist_info / "METADATA", _METADATA)
             _write(dist_info / "WHEEL", _wheel_text(tag))
             _write(dist_info / "RECORD", _record(tree, dist_info / "RECORD"))
-            _pack(tree, folder / f"{name}-{VERSION}-{tag}.whl", "zip")
+            _pack(tree, folder / f"{name}-{DEMO_VERSION}-{tag}.whl", "zip")
         tree = Path(scratch, "sdist")
-        top = tree / f"{name}-{VERSION}"
-        _write(top / name / "__init__.py", f"__version__ = {VERSION!r}\n")
+        top = tree / f"{name}-{DEMO_VERSION}"
+        _write(top / name / "__init__.py", f"__version__ = {DEMO_VERSION!r}\n")
         _write(top / "PKG-INFO", _METADATA)
-        _write(top / "pyproject.toml", f'[project]\nname = "{PROJECT}"\nversion = "{VERSION}"\n')
-        _pack(tree, folder / f"{name}-{VERSION}.tar.gz", "gztar", top.name)
+        _write(top / "pyproject.toml", f'[project]\nname = "{DEMO_PROJECT}"\nversion = "{DEMO_VERSION}"\n')
+        _pack(tree, folder / f"{name}-{DEMO_VERSION}.tar.gz", "gztar", top.name)
     for path in folder.iterdir():
         # An hour old: a Last-Modified within the current second is unreliable as a validator, so the file
         # would be downloaded again.
@@ -133,7 +133,7 @@ def _pack(tree: Path, target: Path, kind: str, base: str = ".") -> None:
 
 
 @contextlib.contextmanager
-def staging_server(folder: Path) -> Iterator[str]:
+def serve_folder(folder: Path) -> Iterator[str]:
     """Serve a directory listing of ``folder`` on loopback inside the ``with`` block, and yield its URL."""
     handler = functools.partial(_QuietHandler, directory=str(folder))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:

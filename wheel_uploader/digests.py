@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Protocol
 
 from wheel_uploader.disk import storage_errors
-from wheel_uploader.display import printable
+from wheel_uploader.display import sanitize
 from wheel_uploader.errors import FileError, StorageError
 from wheel_uploader.models import RemoteFile
-from wheel_uploader.verified_file import open_regular
+from wheel_uploader.verified_file import open_regular_file
 
 _READ_SIZE = 1024 * 1024
 
@@ -46,10 +46,10 @@ class _Hash(Protocol):
     def hexdigest(self) -> str: ...
 
 
-class Hashes:
+class StreamHasher:
     """A hasher of one stream of bytes: its size, its sha256 and the digest that its source lists."""
 
-    def __init__(self, expected: Promise | None) -> None:
+    def __init__(self, expected: ExpectedDigest | None) -> None:
         algorithms = {_LOCAL_ALGORITHM, expected.algorithm} if expected else {_LOCAL_ALGORITHM}
         self._hashes = {algorithm: _create_hash(algorithm) for algorithm in algorithms}
         self.size = 0
@@ -64,7 +64,9 @@ class Hashes:
         """Return the size and digests of the bytes that were added."""
         return Digests(
             size=self.size,
-            hexes={algorithm: computed.hexdigest() for algorithm, computed in self._hashes.items()},
+            hex_by_algorithm={
+                algorithm: computed.hexdigest() for algorithm, computed in self._hashes.items()
+            },
         )
 
 
@@ -81,25 +83,25 @@ class Digests:
 
     size: int
     #: By algorithm, in lower case.
-    hexes: dict[str, str]
+    hex_by_algorithm: dict[str, str]
 
     @property
     def sha256(self) -> str:
         """The sha256, which is always computed."""
-        return self.hexes["sha256"]
+        return self.hex_by_algorithm["sha256"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Promise:
+class ExpectedDigest:
     """The strongest digest that the source lists for a file."""
 
     algorithm: str
     hex: str
     #: The file that the digest is from (--hashes); empty if it is from the source itself.
-    given_by: str = ""
+    provided_by: str = ""
 
     @classmethod
-    def of(cls, remote: RemoteFile) -> Promise | None:
+    def from_listing(cls, remote: RemoteFile) -> ExpectedDigest | None:
         """Return the expected digest of ``remote``; None if the source lists no digest of a known algorithm.
 
         A malformed digest is kept: no file matches it.
@@ -109,7 +111,7 @@ class Promise:
                 return cls(
                     algorithm=algorithm,
                     hex=remote.hashes[algorithm].lower(),
-                    given_by=remote.hashes_from,
+                    provided_by=remote.hashes_origin,
                 )
         return None
 
@@ -122,22 +124,22 @@ class Promise:
         return self.algorithm in _WEAK_ALGORITHMS
 
     @property
-    def vouches(self) -> str:
+    def description(self) -> str:
         """The algorithm and its origin for the report: ``sha256 from the source``."""
         weak = " (weak)" if self.is_weak else ""
-        return f"{self.algorithm} from {self.given_by or 'the source'}{weak}"
+        return f"{self.algorithm} from {self.provided_by or 'the source'}{weak}"
 
-    def is_met(self, digests: Digests) -> bool:
+    def matches(self, digests: Digests) -> bool:
         """Return whether ``digests``, which must include this algorithm, contain this digest."""
-        return digests.hexes[self.algorithm] == self.hex
+        return digests.hex_by_algorithm[self.algorithm] == self.hex
 
 
-def open_file(path: Path) -> int:
+def open_local_file(path: Path) -> int:
     """Return a descriptor of a regular file that was listed, without waiting for a FIFO's writer."""
-    return open_regular(path)
+    return open_regular_file(path)
 
 
-def read_file(descriptor: int, location: str) -> Iterator[bytes]:
+def read_chunks(descriptor: int, location: str) -> Iterator[bytes]:
     """Yield the bytes of an open regular file, then close it; ``location`` is its name in messages.
 
     Raises FileError if the file changed during that, because the bytes would not be of one version.
@@ -146,7 +148,7 @@ def read_file(descriptor: int, location: str) -> Iterator[bytes]:
         with storage_errors(location):
             before = os.fstat(descriptor)
             if not stat.S_ISREG(before.st_mode):
-                raise StorageError(f"{printable(location)} is not a file", hint="Remove it or move it away.")
+                raise StorageError(f"{sanitize(location)} is not a file", hint="Remove it or move it away.")
             count = 0
             while chunk := os.read(descriptor, _READ_SIZE):
                 count += len(chunk)
@@ -156,16 +158,16 @@ def read_file(descriptor: int, location: str) -> Iterator[bytes]:
         os.close(descriptor)
     if (count, after.st_size, after.st_mtime_ns) != (before.st_size, before.st_size, before.st_mtime_ns):
         raise FileError(
-            f"{printable(location)} changed while it was read",
+            f"{sanitize(location)} changed while it was read",
             hint="Wait for the program that writes it to finish, then run the same command again.",
         )
 
 
-def digest(
-    chunks: Iterable[bytes], expected: Promise | None, check: Callable[[], None] = lambda: None
+def compute_digests(
+    chunks: Iterable[bytes], expected: ExpectedDigest | None, check: Callable[[], None] = lambda: None
 ) -> Digests:
     """Return the digests of a file's bytes; ``check`` is called between chunks and may raise."""
-    hashes = Hashes(expected)
+    hashes = StreamHasher(expected)
     for chunk in chunks:
         check()
         hashes.update(chunk)

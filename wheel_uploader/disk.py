@@ -9,7 +9,7 @@ import stat
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
-from wheel_uploader.display import printable
+from wheel_uploader.display import sanitize
 from wheel_uploader.errors import StorageError
 
 _SUPPORTS_DIR_FD = {os.open, os.stat, os.unlink, os.rename} <= os.supports_dir_fd
@@ -18,19 +18,19 @@ _SAFE_OPEN_FLAGS: int = (
     getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 )
 #: O_NONBLOCK: opening a FIFO must not wait for a writer.
-READING: int = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+READ_FLAGS: int = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 #: Out of space or quota; every other file would fail in the same way.
-DISK_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+DISK_FULL_ERRNOS = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 #: The file system does not implement the call, or not for this kind of file (network disks, FUSE, FAT).
-UNSUPPORTED = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
+UNSUPPORTED_ERRNOS = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 #: File systems with fixed permissions (FAT, SMB) refuse chmod; new files are created private anyway.
-_CHMOD_REFUSED = {*UNSUPPORTED, errno.EPERM, errno.EACCES}
+_CHMOD_REFUSED = {*UNSUPPORTED_ERRNOS, errno.EPERM, errno.EACCES}
 #: Not every platform can sync a directory that was opened for reading.
-_DIRECTORY_SYNC_REFUSED = {*UNSUPPORTED, errno.EBADF, errno.EACCES, errno.EPERM, errno.EISDIR}
+_DIRECTORY_SYNC_REFUSED = {*UNSUPPORTED_ERRNOS, errno.EBADF, errno.EACCES, errno.EPERM, errno.EISDIR}
 #: Some network file systems have no locks, or need a service on the server for them.
-_LOCKING_UNSUPPORTED = {*UNSUPPORTED, errno.ENOLCK, errno.EBADF}
+_LOCKING_UNSUPPORTED = {*UNSUPPORTED_ERRNOS, errno.ENOLCK, errno.EBADF}
 #: The disk, or the network connection to it, failed or disappeared.
 _STORAGE_FAILED = {
     getattr(errno, name, errno.EIO)
@@ -45,11 +45,11 @@ def storage_errors(location: str) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        raise StorageError(f"{printable(location)}: {reason}", hint=_hint_for(error.errno)) from error
+        raise StorageError(f"{sanitize(location)}: {reason}", hint=_hint_for(error.errno)) from error
 
 
 def _hint_for(number: int | None) -> str | None:
-    if number in DISK_FULL:
+    if number in DISK_FULL_ERRNOS:
         return (
             "Free space on that disk, or choose another wheelhouse with -w; then run the same command again."
         )
@@ -77,16 +77,20 @@ def _hint_for(number: int | None) -> str | None:
     return None
 
 
-class Folder:
+class OpenDirectory:
     """A directory that is held open if the platform allows it, so that names in it are relative to that.
 
     Replacing the directory, or a symbolic link in its path, then cannot redirect an operation elsewhere.
     """
 
-    def __init__(self, path: Path, *, links: bool = True) -> None:
+    def __init__(self, path: Path, *, follow_symlinks: bool = True) -> None:
         """Open the directory; ``links`` allows ``path`` itself to be a symbolic link to it."""
         self.path = path
-        flags = os.O_RDONLY | os.O_DIRECTORY | (0 if links else _SAFE_OPEN_FLAGS) if _SUPPORTS_DIR_FD else 0
+        flags = (
+            os.O_RDONLY | os.O_DIRECTORY | (0 if follow_symlinks else _SAFE_OPEN_FLAGS)
+            if _SUPPORTS_DIR_FD
+            else 0
+        )
         self._fd = os.open(path, flags) if _SUPPORTS_DIR_FD else None
 
     def close(self) -> None:
@@ -115,7 +119,7 @@ class Folder:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._resolve(name), dir_fd=self._fd)
 
-    def move(self, name: str, destination: Folder, new_name: str) -> None:
+    def move(self, name: str, destination: OpenDirectory, new_name: str) -> None:
         """Move a file to ``new_name`` in ``destination``, replacing a file of that name."""
         os.replace(
             self._resolve(name),
@@ -134,10 +138,10 @@ class Folder:
         """Return at most ``limit`` bytes of a regular file; None if there is no such file."""
         return self._read_accepted(name, limit, lambda _: True)
 
-    def read_own(self, name: str, limit: int) -> bytes | None:
+    def read_owned(self, name: str, limit: int) -> bytes | None:
         """Return at most ``limit`` bytes of a regular file that only this user can have written, or None."""
         return self._read_accepted(
-            name, limit, lambda status: has_one_name(status) and _is_writable_by_user_only(status)
+            name, limit, lambda status: has_single_link(status) and _is_writable_by_user_only(status)
         )
 
     def _read_accepted(
@@ -145,7 +149,7 @@ class Folder:
     ) -> bytes | None:
         """Return the first bytes of a regular file that ``accepts`` allows; None also if it is unreadable."""
         try:
-            descriptor = self.open(name, READING)
+            descriptor = self.open(name, READ_FLAGS)
             try:
                 status = os.fstat(descriptor)
                 is_accepted = stat.S_ISREG(status.st_mode) and accepts(status)
@@ -155,7 +159,7 @@ class Folder:
         except OSError:
             return None
 
-    def is_own(self) -> bool:
+    def is_exclusively_writable(self) -> bool:
         """Return whether only this user can create files here; False if that cannot be determined."""
         try:
             return _is_writable_by_user_only(self.path.stat() if self._fd is None else os.fstat(self._fd))
@@ -173,7 +177,7 @@ class Folder:
                 sync_file(descriptor)
 
 
-def has_one_name(status: os.stat_result) -> bool:
+def has_single_link(status: os.stat_result) -> bool:
     """Return whether the file has no other hard link; file systems that do not count links report 0."""
     return status.st_nlink <= 1
 
@@ -197,7 +201,7 @@ def sync_file(descriptor: int) -> None:
 
     If it does not, the next run detects a loss, because it hashes every file again.
     """
-    with _ignore_errnos(UNSUPPORTED):
+    with _ignore_errnos(UNSUPPORTED_ERRNOS):
         os.fsync(descriptor)
 
 

@@ -10,7 +10,13 @@ import re
 from collections.abc import Iterator
 
 from wheel_uploader import characters
-from wheel_uploader.redaction import TOKEN_PATH, Secrets, by_place, parameters, without_wild_logins
+from wheel_uploader.redaction import (
+    TOKEN_PATH_PATTERN,
+    SecretSet,
+    find_secret_parameters,
+    redact_by_pattern,
+    replace_unencoded_logins,
+)
 from wheel_uploader.urls import quote, quote_plus, unquote, urlsplit, urlunsplit
 
 #: Commands of GitHub Actions, Azure Pipelines and TeamCity. A command begins a word (``std::vector`` is not
@@ -29,7 +35,7 @@ _INVISIBLE_CHARACTER = re.compile(
 _URL_DELIMITERS = re.compile(r"[\s\"'<>\\]")
 
 #: The passwords and tokens of this process, in every encoding.
-_secrets = Secrets()
+_secrets = SecretSet()
 
 #: Shorter secrets are not masked: masking every "a" would make the output unreadable and protect nothing.
 _MIN_SECRET_LENGTH = 4
@@ -41,21 +47,21 @@ _MIN_TOKEN_LENGTH = 8
 _ANACONDA_DOMAIN = "anaconda.org"
 
 
-def remember_secret(value: str | None) -> None:
+def register_secret(value: str | None) -> None:
     """Mask ``value`` and its common encodings in all text that is shown from now on."""
     if value is not None:
         _secrets.add({*_encode_variants(value), *_encode_variants(value.strip())})
 
 
-def remember_basic_auth(username: str, password: str) -> None:
+def register_basic_auth(username: str, password: str) -> None:
     """Mask a password, and the Basic authorization header that contains it."""
-    remember_secret(password)
+    register_secret(password)
     for charset in ("utf-8", "latin-1"):
         with contextlib.suppress(UnicodeEncodeError):
-            remember_secret(base64.b64encode(f"{username}:{password}".encode(charset)).decode())
+            register_secret(base64.b64encode(f"{username}:{password}".encode(charset)).decode())
 
 
-def remember_url(url: str) -> None:
+def register_url_secrets(url: str) -> None:
     """Mask the secrets in a URL that the user gave, even if a server repeats them outside a URL.
 
     A local path has no secrets, whatever the names of its folders. An ordinary word in the path or query is
@@ -69,14 +75,14 @@ def remember_url(url: str) -> None:
     user, _, password = userinfo.partition(":")
     # A long name without a password is a token.
     secrets = [password, user if not password and len(user) >= _CERTAIN_TOKEN_LENGTH else ""]
-    secrets += filter(_is_likely_token, (url[slice(*span)] for span in parameters(url)))
-    for match in TOKEN_PATH.finditer(url):
+    secrets += filter(_is_likely_token, (url[slice(*span)] for span in find_secret_parameters(url)))
+    for match in TOKEN_PATH_PATTERN.finditer(url):
         hostname = host.lower().partition(":")[0]
         is_anaconda = hostname == _ANACONDA_DOMAIN or hostname.endswith(f".{_ANACONDA_DOMAIN}")
         secrets += [match[2]] if is_anaconda or _is_likely_token(match[2]) else []
     for secret in filter(None, secrets):
-        remember_secret(secret)
-        remember_secret(unquote(secret))
+        register_secret(secret)
+        register_secret(unquote(secret))
 
 
 def _is_likely_token(value: str) -> bool:
@@ -113,9 +119,9 @@ def _encode_within_base64(data: bytes) -> Iterator[str]:
             yield inner.replace("+", "-").replace("/", "_")
 
 
-def redact(text: str) -> str:
+def redact_secrets(text: str) -> str:
     """Mask credentials in ``text``: logins in URLs, token paths, signed queries and registered secrets."""
-    return by_place(_secrets.hidden(text))
+    return redact_by_pattern(_secrets.mask_in(text))
 
 
 #: Names of environment variables that contain secrets.
@@ -125,30 +131,30 @@ _SECRET_NAME = re.compile(
 )
 
 
-def is_secret_name(name: str) -> bool:
+def is_secret_variable(name: str) -> bool:
     """Return whether an environment variable contains a secret, judging by its name."""
     return bool(_SECRET_NAME.match(name))
 
 
-def holds_secret(text: str, *, shortest: int = _MIN_SECRET_LENGTH) -> bool:
+def contains_secret(text: str, *, min_length: int = _MIN_SECRET_LENGTH) -> bool:
     """Return whether ``text`` contains a registered secret of at least ``shortest`` characters."""
-    return _secrets.held_by(text, shortest)
+    return _secrets.occur_in(text, min_length)
 
 
-def bare_url(url: str) -> str:
+def strip_url(url: str) -> str:
     """Return ``url`` without user info, query and fragment, so that it contains no credentials."""
     url = _quote_delimiters(url)
     try:
-        parts = urlsplit(without_wild_logins(url, "//"))
+        parts = urlsplit(replace_unencoded_logins(url, "//"))
     except ValueError:
-        return redact(re.split("[?#]", url, maxsplit=1)[0])
+        return redact_secrets(re.split("[?#]", url, maxsplit=1)[0])
     host = parts.netloc.rpartition("@")[2]
-    return redact(urlunsplit((parts.scheme, host, parts.path, "", "")))
+    return redact_secrets(urlunsplit((parts.scheme, host, parts.path, "", "")))
 
 
-def printable_url(url: str, *, limit: int = 2000) -> str:
+def sanitize_url(url: str, *, limit: int = 2000) -> str:
     """Return ``printable`` text for a URL, even if its password contains characters that end a URL."""
-    return printable(_quote_delimiters(url), limit=limit)
+    return sanitize(_quote_delimiters(url), limit=limit)
 
 
 def _quote_delimiters(url: str) -> str:
@@ -156,13 +162,13 @@ def _quote_delimiters(url: str) -> str:
     return _URL_DELIMITERS.sub(lambda match: quote(match[0]), url) if "@" in url else url
 
 
-def printable(text: str, *, limit: int = 2000) -> str:
+def sanitize(text: str, *, limit: int = 2000) -> str:
     """Return harmless text of one line: secrets are masked; control, bidi and zero-width characters escaped.
 
     CI workflow commands (``::error::``) are broken up anywhere in the text, because a message may be printed
     at the start of a line. Long text is truncated.
     """
-    text = redact(text[: 20 * limit])
+    text = redact_secrets(text[: 20 * limit])
     if len(text) > limit:
         text = text[:limit] + "..."
     if "::" in text or "##" in text:
@@ -170,32 +176,32 @@ def printable(text: str, *, limit: int = 2000) -> str:
     if text.isascii() and text.isprintable():
         return text
     # Redact again: a URL that was split by a line end is recognizable now.
-    return redact("".join(_make_visible(character) for character in text))
+    return redact_secrets("".join(_make_visible(character) for character in text))
 
 
 def _make_visible(character: str) -> str:
     # Not printable: control, format (bidi, zero-width), surrogates, private use, all spaces except " ".
     if (
         character.isprintable()
-        and characters.is_known(character)
+        and characters.is_assigned(character)
         and not _INVISIBLE_CHARACTER.match(character)
     ):
         return character
     return character.encode("unicode_escape").decode("ascii")
 
 
-def is_utf8(stream: object) -> bool:
+def is_utf8_stream(stream: object) -> bool:
     """Return whether a stream encodes text as UTF-8."""
     encoding = getattr(stream, "encoding", None) or ""
     return encoding.lower().replace("-", "").replace("_", "") == "utf8"
 
 
-def counted(number: int, noun: str) -> str:
+def format_count(number: int, noun: str) -> str:
     """Return a number with its noun: ``1 file``, ``2 files``."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def in_words(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Format a duration: ``3 days 2 h``, ``1 h 30 min``, ``20 min``, ``90 s``."""
     total = max(0, round(seconds))
     if total < 120:
@@ -208,14 +214,14 @@ def in_words(seconds: float) -> str:
     return " ".join(parts)
 
 
-def clock(seconds: float) -> str:
+def format_clock(seconds: float) -> str:
     """Format a running duration like a clock: ``0:05``, ``12:30``, ``1:02:03``."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def human_size(size: int | None) -> str:
+def format_size(size: int | None) -> str:
     """Format a size in bytes: ``1.2 MB`` (decimal units, as on indexes), or ``?`` if it is None."""
     if size is None:
         return "?"

@@ -9,46 +9,48 @@ from typing import TYPE_CHECKING
 from wheel_uploader import sources, stopping
 from wheel_uploader.brought.expect import Expectation
 from wheel_uploader.errors import CredentialsError, NetworkError
-from wheel_uploader.http import Http, logins
-from wheel_uploader.http.hosts import place_of
-from wheel_uploader.models import IndexState, Options, ProjectPage, Report, Stage
+from wheel_uploader.http import HttpClient, logins
+from wheel_uploader.http.hosts import parse_origin
+from wheel_uploader.models import IndexComparison, Options, ProjectPage, Report, Stage
 from wheel_uploader.progress import Progress
 from wheel_uploader.publish.target import Target
 
 if TYPE_CHECKING:
     from wheel_uploader import index
-    from wheel_uploader.publish.upload import Uploader
+    from wheel_uploader.publish.upload import TwineUploader
 
 
-def as_before(options: Options, target: Target, progress: Progress) -> Expectation | None:
+def expectation_for_waiting(options: Options, target: Target, progress: Progress) -> Expectation | None:
     """Return the files of the previous release on the index, to wait for if no others are declared."""
     from wheel_uploader import verdict
 
     try:
-        with index_of(options, target, progress) as served:
-            previous = verdict.as_before(served.page(options.project), options)
+        with open_index(options, target, progress) as served:
+            previous = verdict.previous_release_expectation(served.fetch_project(options.project), options)
     except (NetworkError, CredentialsError) as error:
-        progress.say(f"waiting for at least one file; the previous release is unknown: {error}")
+        progress.info(f"waiting for at least one file; the previous release is unknown: {error}")
         return None
     if previous is None:
         return None
     version, expected = previous
-    progress.say(f"waiting for the same files as in {options.project} {version} (disable with --no-compare)")
+    progress.info(f"waiting for the same files as in {options.project} {version} (disable with --no-compare)")
     return expected
 
 
-def staging(options: Options, progress: Progress) -> Http:
+def open_staging_client(options: Options, progress: Progress) -> HttpClient:
     """Return an HTTP client for the staging places, limited to the hosts that the user allowed."""
-    http = Http(
-        typed=options.urls,
+    http = HttpClient(
+        user_urls=options.urls,
         allow_hosts=options.allow_hosts,
         allow_insecure_hosts=options.allow_insecure_hosts,
         timeout=options.timeout,
         retries=options.retries,
-        ahead=_extra_connections(options),
+        preconnect=_extra_connections(options),
         progress=progress,
     )
-    for prefix, headers in logins.of(options.urls, netrc=options.netrc, token=options.url_token):
+    for prefix, headers in logins.headers_for_urls(
+        options.urls, netrc=options.netrc, token=options.url_token
+    ):
         http.add_headers(prefix, headers)
     return http
 
@@ -65,10 +67,10 @@ def _extra_connections(options: Options) -> dict[str, int]:
     if options.until < Stage.DOWNLOAD:
         return {}
     extra = min(options.jobs or _MAX_CONNECTIONS, _MAX_CONNECTIONS) - 1
-    return {url: extra for url in options.urls if sources.serves_files(url)}
+    return {url: extra for url in options.urls if sources.probably_hosts_files(url)}
 
 
-def target_of(options: Options) -> Target:
+def resolve_target(options: Options) -> Target:
     """Return the index to upload to. Raises UsageError."""
     # Imported here because importing twine takes longer than reading a listing.
     from wheel_uploader.publish import upload
@@ -76,55 +78,62 @@ def target_of(options: Options) -> Target:
     return upload.resolve_target(options)
 
 
-def names_an_index(options: Options) -> bool:
+def has_comparison_index(options: Options) -> bool:
     """Return whether the user selected an index to compare with, even if nothing is uploaded."""
     return any((options.index_url, options.repository, options.repository_url))
 
 
-def uploader_of(options: Options, target: Target, progress: Progress) -> Uploader:
+def create_uploader(options: Options, target: Target, progress: Progress) -> TwineUploader:
     """Return the uploader for the target."""
     from wheel_uploader.publish import upload
 
-    return upload.Uploader(options, target, progress)
+    return upload.TwineUploader(options, target, progress)
 
 
 @contextlib.contextmanager
-def index_of(options: Options, target: Target, progress: Progress) -> Iterator[index.Index]:
+def open_index(options: Options, target: Target, progress: Progress) -> Iterator[index.IndexClient]:
     """Open the target for reading, with its certificates."""
     # Imported here because many runs need no index.
     from wheel_uploader import index
 
-    urls = (options.index_url,) if options.index_url else index.reading_urls(target.url)
-    with Http(
-        typed=urls,
+    urls = (options.index_url,) if options.index_url else index.derive_simple_urls(target.url)
+    with HttpClient(
+        user_urls=urls,
         allow_insecure_hosts=options.allow_insecure_hosts,
         timeout=options.timeout,
         retries=options.retries,
         verify=str(target.cert) if target.cert else True,
         progress=progress,
     ) as http:
-        yield index.Index(http, *urls)
+        yield index.IndexClient(http, *urls)
 
 
-def seen_on(
-    served: index.Index | None, target: Target | None, uploader: Uploader | None, report: Report
-) -> tuple[ProjectPage | None, tuple[IndexState, ...]]:
+def fetch_index_state(
+    index_client: index.IndexClient | None,
+    target: Target | None,
+    uploader: TwineUploader | None,
+    report: Report,
+) -> tuple[ProjectPage | None, tuple[IndexComparison, ...]]:
     """Return the project page and the state of each file on the index, for the checks and the upload plan.
 
     If nothing is to be uploaded, the run continues without an index, and the report says so.
     """
-    if served is None or target is None or report.selection is None:
-        report.not_checked += (f"{_INDEX_COMPARISON}: no index given (--index-url, -r or --repository-url)",)
+    if index_client is None or target is None or report.selection is None:
+        report.checks_not_run += (
+            f"{_INDEX_COMPARISON}: no index given (--index-url, -r or --repository-url)",
+        )
         return None, ()
     from wheel_uploader import index
 
     try:
-        page = _project_page(served, report.selection.project, target, uploader)
-        return page, index.compare(page, [fetched.file for fetched in report.fetched], served.sha256_of)
+        page = _project_page(index_client, report.selection.project, target, uploader)
+        return page, index.compare_with_index(
+            page, [fetched.file for fetched in report.downloaded_files], index_client.get_sha256
+        )
     except (NetworkError, CredentialsError) as error:
         if uploader:
             raise
-        report.not_checked += (f"{_INDEX_COMPARISON}: {error.message}",)
+        report.checks_not_run += (f"{_INDEX_COMPARISON}: {error.message}",)
         return None, ()
 
 
@@ -133,19 +142,19 @@ _INDEX_COMPARISON = "the release against the index"
 
 
 def _project_page(
-    served: index.Index, project: str, target: Target, uploader: Uploader | None
+    served: index.IndexClient, project: str, target: Target, uploader: TwineUploader | None
 ) -> ProjectPage:
     """Return the project page, with credentials only if the index requires them.
 
     They are the credentials of the upload, so they are sent only to the host of the upload URL.
     """
     try:
-        return served.page(project, fresh=True)
+        return served.fetch_project(project, revalidate=True)
     except CredentialsError:
-        if uploader is None or place_of(served.url) != place_of(target.url):
+        if uploader is None or parse_origin(served.url) != parse_origin(target.url):
             raise
-        credentials = stopping.aside(uploader.credentials)
+        credentials = stopping.call_in_thread(uploader.credentials)
         if credentials is None:
             raise
         served.log_in(*credentials)
-        return served.page(project, fresh=True)
+        return served.fetch_project(project, revalidate=True)

@@ -39,7 +39,7 @@ class ReleaseError(Exception):
         *,
         hint: str | None = None,
         details: Iterable[str] = (),
-        instead: tuple[str, str] | None = None,
+        suggestion: tuple[str, str] | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -47,7 +47,7 @@ class ReleaseError(Exception):
         #: One line for each further file or fact, so that all problems are reported at once.
         self.details = tuple(details)
         #: An argument as typed, and the likely intended one. The first is empty if an argument is missing.
-        self.instead = instead
+        self.suggestion = suggestion
 
 
 class UsageError(ReleaseError):
@@ -103,19 +103,19 @@ class TransportError(NetworkError):
     """
 
 
-class RedirectRefused(NetworkError):
+class RedirectNotAllowed(NetworkError):
     """A server redirected to a URL that the host rules do not allow.
 
     ``invalid`` is true if the target is not a usable URL, so that no option can allow it.
     """
 
-    def __init__(self, message: str, *, hint: str | None = None, invalid: bool = False) -> None:
+    def __init__(self, message: str, *, hint: str | None = None, is_invalid_url: bool = False) -> None:
         super().__init__(message, hint=hint)
-        self.invalid = invalid
+        self.is_invalid_url = is_invalid_url
 
-    def as_missing(self) -> ReleaseError:
+    def as_nothing_found(self) -> ReleaseError:
         """Return the error for a staging server, whose files are missing while the redirect is invalid."""
-        if not self.invalid:
+        if not self.is_invalid_url:
             return self
         return NothingFoundError(
             self.message,
@@ -124,7 +124,7 @@ class RedirectRefused(NetworkError):
         )
 
 
-class HttpStatus(NetworkError):
+class HttpStatusError(NetworkError):
     """A server returned an unexpected status.
 
     ``url`` contains no secrets; ``excerpt`` is the start of the body, safe to print; ``retry_after`` is in
@@ -199,7 +199,7 @@ class StorageError(ReleaseError):
     default_hint = "Free space or fix the permissions, then run the same command again."
 
 
-class Interrupted(ReleaseError):
+class RunInterrupted(ReleaseError):
     """A signal stopped the run, and it shut down cleanly."""
 
     default_hint = "Run the same command again to continue."
@@ -210,10 +210,10 @@ class Interrupted(ReleaseError):
 
 
 #: Exit codes by priority, for runs that fail in several ways.
-WORST_FIRST = (8, 7, 4, 12, 6, 13, 3, 5, 10, 11)
+EXIT_CODE_PRIORITY = (8, 7, 4, 12, 6, 13, 3, 5, 10, 11)
 
 
-def worst(errors: Iterable[ReleaseError]) -> ReleaseError:
+def most_important_error(errors: Iterable[ReleaseError]) -> ReleaseError:
     """Return the error whose exit code has the highest priority.
 
     Raises ValueError if ``errors`` is empty.
@@ -222,15 +222,19 @@ def worst(errors: Iterable[ReleaseError]) -> ReleaseError:
     def priority(error: ReleaseError) -> int:
         if error.exit_code > 128:
             return -1
-        return WORST_FIRST.index(error.exit_code) if error.exit_code in WORST_FIRST else len(WORST_FIRST)
+        return (
+            EXIT_CODE_PRIORITY.index(error.exit_code)
+            if error.exit_code in EXIT_CODE_PRIORITY
+            else len(EXIT_CODE_PRIORITY)
+        )
 
     return min(errors, key=priority)
 
 
-def unexpected(bug: BaseException) -> ReleaseError:
+def as_unexpected_error(exception: BaseException) -> ReleaseError:
     """Return an unexpected exception as a ReleaseError, with its traceback in the details."""
     # Not at the top, because this module is imported at startup, which must be fast.
     import traceback
 
-    lines = "".join(traceback.format_exception(bug)).rstrip().split("\n")
-    return ReleaseError(f"unexpected {type(bug).__name__}: {bug}", details=lines)
+    lines = "".join(traceback.format_exception(exception)).rstrip().split("\n")
+    return ReleaseError(f"unexpected {type(exception).__name__}: {exception}", details=lines)

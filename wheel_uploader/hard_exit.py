@@ -17,21 +17,21 @@ from typing import Any
 _SIGEV_THREAD = 2
 
 
-class Exits:
+class ExitPipes:
     """The pipes for all exit codes; create it before forking the process that will write to them."""
 
     def __init__(self, codes: Sequence[int]) -> None:
-        self.codes = tuple(dict.fromkeys(codes))
-        self._pipes = {code: os.pipe() for code in self.codes} if _has_glibc() else {}
+        self.exit_codes = tuple(dict.fromkeys(codes))
+        self._pipes = {code: os.pipe() for code in self.exit_codes} if _has_glibc() else {}
         #: Objects that the kernel and glibc use until the process ends.
         self._requests: list[Any] = []
 
     @property
-    def writing(self) -> list[int]:
+    def write_fds(self) -> list[int]:
         """The descriptors that the other process writes to."""
         return [write_fd for _, write_fd in self._pipes.values()]
 
-    def arm(self) -> None:
+    def start_waiting(self) -> None:
         """Start to wait for a byte on each pipe; do nothing without glibc or if called again."""
         if self._requests or not self._pipes:
             return
@@ -39,7 +39,7 @@ class Exits:
         with contextlib.suppress(ImportError, OSError, AttributeError):
             self._requests += [_exit_on_byte(read_fd, code) for code, (read_fd, _) in self._pipes.items()]
 
-    def fire(self, code: int) -> None:
+    def trigger_exit(self, code: int) -> None:
         """End the process that was armed with the exit code ``code``; called in the other process."""
         if code in self._pipes:
             with contextlib.suppress(OSError):

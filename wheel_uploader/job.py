@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wheel_uploader import brought, sources
-from wheel_uploader.http import Http
+from wheel_uploader.http import HttpClient
 from wheel_uploader.models import (
     FileSummary,
-    LocalCompanion,
+    LocalAttestationFile,
     LocalFile,
     Options,
     ProjectPage,
@@ -23,39 +23,39 @@ from wheel_uploader.publish.target import Target
 
 if TYPE_CHECKING:
     from wheel_uploader import sign
-    from wheel_uploader.attest.notary import Notary
-    from wheel_uploader.index import Index
-    from wheel_uploader.publish.upload import Uploader
+    from wheel_uploader.attest.notary import AttestationSigner
+    from wheel_uploader.index import IndexClient
+    from wheel_uploader.publish.upload import TwineUploader
     from wheel_uploader.wheelhouse import Wheelhouse
 
 
 @dataclass(slots=True, kw_only=True)
-class Job:
+class RunContext:
     """The options, open resources and intermediate results of one run."""
 
     options: Options
     report: Report
     progress: Progress
-    asked: brought.Brought
+    requirements: brought.ReleaseRequirements
     #: None if nothing is to be uploaded and no index was named to compare with.
     target: Target | None
-    signer: sign.Signer | None
-    notary: Notary | None
-    http: Http
-    scratch: sources.Scratch
+    signer: sign.GpgSigner | None
+    attestation_signer: AttestationSigner | None
+    http: HttpClient
+    temp_dir: sources.UnpackDirectory
     #: None if local files are checked in place.
-    house: Wheelhouse | None = None
-    served: Index | None = None
+    wheelhouse: Wheelhouse | None = None
+    index: IndexClient | None = None
     #: None if nothing is to be uploaded.
-    uploader: Uploader | None = None
+    uploader: TwineUploader | None = None
     #: None if the index was not queried or could not be reached.
-    page: ProjectPage | None = None
+    project_page: ProjectPage | None = None
     summaries: tuple[FileSummary, ...] = ()
-    sums: tuple[Path, ...] = ()
-    companions: tuple[LocalCompanion, ...] = ()
+    checksum_files: tuple[Path, ...] = ()
+    attestation_files: tuple[LocalAttestationFile, ...] = ()
 
     @property
-    def publishes(self) -> Target | None:
+    def upload_target(self) -> Target | None:
         """The index to upload to; None if the run ends before the upload stage."""
         return self.target if self.options.until > Stage.SIGN else None
 
@@ -68,4 +68,4 @@ class Job:
     @property
     def files(self) -> tuple[LocalFile, ...]:
         """The downloaded files."""
-        return tuple(fetched.file for fetched in self.report.fetched)
+        return tuple(fetched.file for fetched in self.report.downloaded_files)

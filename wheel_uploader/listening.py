@@ -1,4 +1,4 @@
-"""Signal handlers, which pass the signals of this process to the run's Watch and its watchdog."""
+"""Signal handlers, which pass the signals of this process to the run's CancellationToken and its watchdog."""
 
 from __future__ import annotations
 
@@ -13,31 +13,33 @@ from wheel_uploader import stopping, watchdog
 _TERMINATION_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 
 
-def listen(last_words: watchdog.LastWords = lambda *_: None) -> stopping.Watch:
-    """Install the signal handlers and return the Watch that they notify. Call this in the main thread.
+def install_signal_handlers(
+    write_final_report: watchdog.FinalReportWriter = lambda *_: None,
+) -> stopping.CancellationToken:
+    """Install the signal handlers and return the token that they notify. Call this in the main thread.
 
-    For ``last_words`` see watchdog.start.
+    For ``write_final_report`` see watchdog.start_watchdog.
     """
-    token = stopping.Watch()
+    token = stopping.CancellationToken()
     # Signals that nohup, or a shell for a background job, has set to be ignored remain ignored.
     available = [getattr(signal, name) for name in _TERMINATION_SIGNALS if hasattr(signal, name)]
-    token.heard = [number for number in available if signal.getsignal(number) is not signal.SIG_IGN]
+    token.signals = [number for number in available if signal.getsignal(number) is not signal.SIG_IGN]
     terminals = [descriptor for descriptor in (1, 2) if os.isatty(descriptor)]
-    token.terminal = watchdog.read_terminal(terminals)
+    token.terminal_settings = watchdog.read_terminal_settings(terminals)
 
     def handle_signal(number: int, _frame: object) -> None:
         _redirect_closed_terminals(terminals)
-        token.signalled(number)
+        token.record_signal(number)
 
-    with _block_signals(token.heard):
-        codes = [*(128 + number for number in token.heard), watchdog.TIME_LIMIT]
-        token.dog = watchdog.start(token.grace, codes, last_words)
-        if token.dog:
-            signal.set_wakeup_fd(token.dog.wakeup, warn_on_full_buffer=False)
-        for number in token.heard:
+    with _block_signals(token.signals):
+        codes = [*(128 + number for number in token.signals), watchdog.TIME_LIMIT_EXIT_CODE]
+        token.watchdog_handle = watchdog.start_watchdog(token.grace_seconds, codes, write_final_report)
+        if token.watchdog_handle:
+            signal.set_wakeup_fd(token.watchdog_handle.wakeup_fd, warn_on_full_buffer=False)
+        for number in token.signals:
             signal.signal(number, handle_signal)
-    token.guard()
-    stopping.install(token)
+    token.start_guard_thread()
+    stopping.install_token(token)
     return token
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from bs4 import BeautifulSoup
 
 #: Characters to parse: an error message is near the beginning, and a larger tree takes noticeable time.
-LIMIT = 16_384
+MAX_MARKUP_LENGTH = 16_384
 #: Elements with the short description of an HTML page or of an object store's XML error.
 _HEADING_ELEMENTS = ("title", "code", "message")
 _INVISIBLE_ELEMENTS = ("head", "script", "style", "template")
@@ -22,13 +22,13 @@ def is_markup(text: str) -> bool:
     return text.lstrip("\ufeff \t\r\n").startswith("<")
 
 
-def headings(page: str) -> str:
+def extract_headings(page: str) -> str:
     """Return the title of an HTML page, or the code and message of an XML error; empty without either."""
     elements = _parse_page(page).find_all(lambda tag: tag.name.lower() in _HEADING_ELEMENTS)
     return ", ".join(filter(None, (_normalize_whitespace(element.get_text(" ")) for element in elements)))
 
 
-def words(page: str) -> str:
+def extract_visible_text(page: str) -> str:
     """Return the visible text of a page, in one line."""
     soup = _parse_page(page)
     for element in soup.find_all(_INVISIBLE_ELEMENTS):
@@ -40,7 +40,7 @@ def _parse_page(page: str) -> BeautifulSoup:
     from bs4 import BeautifulSoup
 
     # lxml does not accept lone surrogates, which may come from JSON text, for example.
-    text = page[:LIMIT].lstrip("\ufeff \t\r\n").encode("utf-8", "replace").decode()
+    text = page[:MAX_MARKUP_LENGTH].lstrip("\ufeff \t\r\n").encode("utf-8", "replace").decode()
     # BeautifulSoup warns if XML is parsed as HTML. A declared encoding is cut: it does not apply to a str.
     if text.startswith("<?xml"):
         return BeautifulSoup(text.partition("?>")[2], "xml")

@@ -14,7 +14,7 @@ _CACHE_SIZE = 1 << 14
 _MAX_TEXT_LENGTH = 300
 
 
-def remembers(function: Callable[[str], T]) -> Callable[[str], T]:
+def cached_for_short_strings(function: Callable[[str], T]) -> Callable[[str], T]:
     """Cache the results of a deterministic function for short strings."""
     cached = functools.lru_cache(maxsize=_CACHE_SIZE)(function)
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wheel_uploader.disk import sync_file
-from wheel_uploader.display import printable
+from wheel_uploader.display import sanitize
 from wheel_uploader.errors import StorageError, UsageError
 from wheel_uploader.models import Report
 
@@ -23,14 +23,14 @@ SUMMARY_LIMIT = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Destination:
+class ReportDestination:
     """A file to write the report to, and the format that its name selects."""
 
     path: Path
     format: str
 
 
-def destinations(paths: Iterable[Path]) -> tuple[Destination, ...]:
+def parse_destinations(paths: Iterable[Path]) -> tuple[ReportDestination, ...]:
     """Return a destination for each path, with the format that its suffix selects.
 
     Raises UsageError if the suffix selects no format, and StorageError if it is clear that the file cannot be
@@ -40,17 +40,19 @@ def destinations(paths: Iterable[Path]) -> tuple[Destination, ...]:
     for path in dict.fromkeys(paths):
         from wheel_uploader import report
 
-        formats = [name for suffix, name in report.SUFFIXES.items() if path.name.lower().endswith(suffix)]
+        formats = [
+            name for suffix, name in report.FORMAT_BY_SUFFIX.items() if path.name.lower().endswith(suffix)
+        ]
         if not formats:
             raise UsageError(
-                f"--report {printable(str(path))}: the file name has no suffix of a known report format",
-                hint=f"Use one of these suffixes: {', '.join(report.SUFFIXES)}.",
+                f"--report {sanitize(str(path))}: the file name has no suffix of a known report format",
+                hint=f"Use one of these suffixes: {', '.join(report.FORMAT_BY_SUFFIX)}.",
             )
         try:
             _require_writable(path)
         except OSError as error:
             raise _make_write_error(path, error.strerror or str(error)) from None
-        result.append(Destination(path=path, format=formats[0]))
+        result.append(ReportDestination(path=path, format=formats[0]))
     return tuple(result)
 
 
@@ -61,25 +63,25 @@ def _require_writable(path: Path) -> None:
     # Missing directories are created when the report is written.
     directory = next((parent for parent in path.absolute().parents if parent.exists()), path.parent)
     if not directory.is_dir():
-        raise _make_write_error(path, f"{printable(str(directory))} is not a directory")
+        raise _make_write_error(path, f"{sanitize(str(directory))} is not a directory")
     if not os.access(directory, os.W_OK | os.X_OK):
-        raise _make_write_error(path, f"no write permission for {printable(str(directory))}")
+        raise _make_write_error(path, f"no write permission for {sanitize(str(directory))}")
 
 
 def _make_write_error(path: Path, reason: str) -> StorageError:
     return StorageError(
-        f"could not write the report {printable(str(path))}: {reason}",
+        f"could not write the report {sanitize(str(path))}: {reason}",
         hint="Pass --report a file in a writable directory with enough free space.",
     )
 
 
-def write(report: Report, destinations: Sequence[Destination]) -> StorageError | None:
+def write_reports(report: Report, destinations: Sequence[ReportDestination]) -> StorageError | None:
     """Write the report to every destination; return an error if any of them could not be written."""
-    from wheel_uploader.report import FORMATS
+    from wheel_uploader.report import RENDERERS
 
     errors: list[StorageError] = []
     for destination in destinations:
-        text = FORMATS[destination.format](report, True)
+        text = RENDERERS[destination.format](report, True)
         try:
             _write_atomically(destination.path, text.encode("utf-8", "backslashreplace"))
         except OSError as error:
@@ -110,15 +112,15 @@ def _write_atomically(path: Path, data: bytes) -> None:
 # --- GitHub Actions --------------------------------------------------------------------------------
 
 
-def tell_github(report: Report, exit_code: int, environment: Mapping[str, str]) -> Iterator[str]:
+def write_github_outputs(report: Report, exit_code: int, environment: Mapping[str, str]) -> Iterator[str]:
     """Append to the summary and outputs of the step; yield a warning for each that cannot be written."""
-    from wheel_uploader.report import workflow_outputs, workflow_summary
+    from wheel_uploader.report import build_workflow_outputs, render_workflow_summary
 
     def summary(remaining_bytes: int) -> str:
-        return workflow_summary(report, remaining_bytes)
+        return render_workflow_summary(report, remaining_bytes)
 
     def outputs(_remaining_bytes: int) -> str:
-        values = {**workflow_outputs(report), "exit_code": str(exit_code)}
+        values = {**build_workflow_outputs(report), "exit_code": str(exit_code)}
         return "".join(_format_step_output(name, value) for name, value in values.items())
 
     for variable, render in (("GITHUB_STEP_SUMMARY", summary), ("GITHUB_OUTPUT", outputs)):
@@ -129,7 +131,7 @@ def tell_github(report: Report, exit_code: int, environment: Mapping[str, str]) 
             with Path(path).open("ab") as stream:
                 stream.write(render(SUMMARY_LIMIT - stream.tell()).encode("utf-8", "backslashreplace"))
         except OSError as error:
-            yield f"could not write to {variable}: {printable(error.strerror or str(error))}"
+            yield f"could not write to {variable}: {sanitize(error.strerror or str(error))}"
 
 
 def _format_step_output(name: str, value: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 _ROOT_UID = 0
 
 
-def untrusted(path: Path) -> str:
+def explain_untrusted(path: Path) -> str:
     """Return in one clause, with its owner, why other users could have written ``path``; empty if none could.
 
     root is trusted as the administrator of the machine. On Windows, which has no such modes, the result is
@@ -19,7 +19,7 @@ def untrusted(path: Path) -> str:
     if not hasattr(os, "geteuid"):
         return ""
     file_stat = path.stat()
-    owner = f"it belongs to {user(file_stat.st_uid)}"
+    owner = f"it belongs to {format_user(file_stat.st_uid)}"
     if not _is_trusted(file_stat.st_uid):
         return owner
     if _others_can_write(file_stat):
@@ -28,19 +28,19 @@ def untrusted(path: Path) -> str:
     for folder in dict.fromkeys((path.absolute().parent, path.resolve().parent)):
         folder_stat = folder.stat()
         if not _is_trusted(folder_stat.st_uid):
-            return f"{owner}, and its directory {folder} to {user(folder_stat.st_uid)}"
+            return f"{owner}, and its directory {folder} to {format_user(folder_stat.st_uid)}"
         if _others_can_write(folder_stat):
             return f"{owner}, and other users can write to its directory {folder}"
     return ""
 
 
-def user(number: int) -> str:
+def format_user(uid: int) -> str:
     """Return the name and ID of a user for messages."""
     with contextlib.suppress(ImportError, KeyError, OverflowError):
         import pwd
 
-        return f"{pwd.getpwuid(number).pw_name} (uid {number})"
-    return f"uid {number}"
+        return f"{pwd.getpwuid(uid).pw_name} (uid {uid})"
+    return f"uid {uid}"
 
 
 def _is_trusted(owner: int) -> bool:

@@ -11,14 +11,14 @@ from packaging.version import Version
 from wheel_uploader.errors import UsageError
 
 #: The command to run pip with this Python.
-COMMAND = (sys.executable, "-m", "pip")
+PIP_COMMAND = (sys.executable, "-m", "pip")
 
 
-def require(what: str) -> None:
+def require_pip(feature: str) -> None:
     """Raise UsageError if pip, which ``what`` needs, is missing, as in environments created by uv."""
     if not _version():
         raise UsageError(
-            f"{what} needs pip, which is not installed for this Python",
+            f"{feature} needs pip, which is not installed for this Python",
             hint="Install it with: pip install 'wheel-uploader[rehearse]' (with uv: uv pip install pip)",
         )
 
@@ -30,7 +30,7 @@ def _version() -> str:
         return ""
 
 
-def runs_on(version: str) -> bool:
+def pip_supports(version: str) -> bool:
     """Return whether this pip can install for a Python of that version (``--python``)."""
     requires = metadata.metadata("pip")["Requires-Python"] if _version() else None
     return requires is not None and SpecifierSet(requires).contains(Version(version), prereleases=True)

@@ -14,64 +14,64 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 from wheel_uploader import ends, stopping
-from wheel_uploader.errors import Interrupted, ReleaseError, unexpected
+from wheel_uploader.errors import ReleaseError, RunInterrupted, as_unexpected_error
 from wheel_uploader.models import Options, Report, Stage
 from wheel_uploader.progress import Progress
 from wheel_uploader.stages import listing
-from wheel_uploader.stopping import Stop, Watch
+from wheel_uploader.stopping import CancellationToken, RunCancelled
 
 
 def run(
     options: Options,
     progress: Progress,
-    watch: Watch | None = None,
-    begun: Callable[[Report], object] = id,
+    cancel: CancellationToken | None = None,
+    on_start: Callable[[Report], object] = id,
 ) -> Report:
     """Run the stages up to ``options.until`` and return the report.
 
     An error that stops the run is stored in the report. ``watch`` ends the run early, on a signal or when its
     time limit expires. ``begun`` is called with the report while it is still empty.
     """
-    report = Report(options, began=datetime.now(UTC))
-    watch = watch or Watch()
-    watch.arm()
-    begun(report)
+    report = Report(options, started_at=datetime.now(UTC))
+    cancel = cancel or CancellationToken()
+    cancel.arm_hard_exit()
+    on_start(report)
     try:
-        with stopping.used(watch):
-            _run_stages(options, report, progress, watch)
-        watch.ending()
+        with stopping.use_token(cancel):
+            _run_stages(options, report, progress, cancel)
+        cancel.finish()
     except ReleaseError as error:
         report.error = error
-    except Stop as stop:
+    except RunCancelled as stop:
         report.error = stop.error
     except KeyboardInterrupt:
-        report.error = Interrupted(signal.SIGINT)
+        report.error = RunInterrupted(signal.SIGINT)
     except Exception as bug:  # noqa: BLE001 - the work done until then must still be reported
-        report.error = unexpected(bug)
-    watch.ending()
+        report.error = as_unexpected_error(bug)
+    cancel.finish()
     return report
 
 
-def _run_stages(options: Options, report: Report, progress: Progress, watch: Watch) -> None:
+def _run_stages(options: Options, report: Report, progress: Progress, cancel: CancellationToken) -> None:
     with contextlib.ExitStack() as exit_stack:
-        context = listing.begin(options, report, progress, exit_stack)
+        context = listing.open_context(options, report, progress, exit_stack)
         later_stages_loaded = _preload_later_stages(options)
         with _record_stage(report, Stage.LIST):
             listing.list_release(context)
         if options.until == Stage.LIST:
             return
         # Two threads that import mutually dependent modules may see one of them half initialized.
-        stopping.wait(later_stages_loaded)
+        stopping.wait_unless_cancelled(later_stages_loaded)
         from wheel_uploader.stages import bringing
 
-        if not bringing.is_in_place(options):
-            context.house = exit_stack.enter_context(bringing.wheelhouse(options))
+        if not bringing.checks_in_place(options):
+            context.wheelhouse = exit_stack.enter_context(bringing.open_wheelhouse(options))
         with _record_stage(report, Stage.DOWNLOAD):
             bringing.download_release(context)
         if options.until == Stage.DOWNLOAD:
             return
         if context.target:
-            context.served = exit_stack.enter_context(ends.index_of(options, context.target, progress))
+            context.index = exit_stack.enter_context(ends.open_index(options, context.target, progress))
         with _record_stage(report, Stage.CHECK):
             bringing.check_release(context)
         if options.until == Stage.CHECK:
@@ -82,17 +82,17 @@ def _run_stages(options: Options, report: Report, progress: Progress, watch: Wat
             return
         from wheel_uploader.stages import publishing
 
-        if context.signer or context.notary:
+        if context.signer or context.attestation_signer:
             with _record_stage(report, Stage.SIGN):
                 publishing.sign_release(context)
-        if context.served is None or context.uploader is None or context.page is None:
+        if context.index is None or context.uploader is None or context.project_page is None:
             return
         with _record_stage(report, Stage.UPLOAD):
-            publishing.upload_release(context, context.served, context.uploader, context.page, watch)
+            publishing.upload_release(context, context.index, context.uploader, context.project_page, cancel)
         if options.until == Stage.UPLOAD or options.dry_run:
             return
         with _record_stage(report, Stage.CONFIRM):
-            publishing.confirm_release(context, context.served, context.page)
+            publishing.confirm_release(context, context.index, context.project_page)
 
 
 def _preload_later_stages(options: Options) -> threading.Event:
@@ -107,7 +107,7 @@ def _preload_later_stages(options: Options) -> threading.Event:
                 from wheel_uploader.report import text  # noqa: F401
                 from wheel_uploader.stages import bringing  # noqa: F401
 
-                remembered.judges()
+                remembered.fingerprint()
         finally:
             done.set()
 
@@ -121,8 +121,8 @@ def _record_stage(report: Report, stage: Stage) -> Iterator[None]:
     """Record how long the stage takes, and that it was reached if it finishes."""
     started_at = time.monotonic()
     try:
-        stopping.check()
+        stopping.raise_if_cancelled()
         yield
-        report.reached = stage
+        report.last_stage = stage
     finally:
-        report.timings[stage] = time.monotonic() - started_at
+        report.stage_seconds[stage] = time.monotonic() - started_at

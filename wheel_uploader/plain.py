@@ -9,38 +9,38 @@ import typing
 from collections.abc import Mapping
 from typing import Any
 
-from wheel_uploader.models import DistName, FileSummary, Finding, Inspection
-from wheel_uploader.verify import Seen
+from wheel_uploader.models import CheckResult, DistName, FileSummary, Finding
+from wheel_uploader.verify import InspectionResult
 
 _TYPE_HINTS: Mapping[type[Any], dict[str, Any]] = {
     kind: typing.get_type_hints(kind) for kind in (Finding, FileSummary)
 }
 
 
-def values(result: Seen) -> dict[str, Any]:
+def to_json(result: InspectionResult) -> dict[str, Any]:
     """Return an inspection result as a JSON object, without the file's name."""
     return {
-        "whole_by": result.whole_by,
+        "whole_by": result.integrity_source,
         "damage": list(result.damage),
         "findings": [_encode(finding) for finding in result.inspection.findings],
         "summary": _encode(result.inspection.summary, omit="name"),
     }
 
 
-def seen(data: Mapping[str, Any], name: DistName) -> Seen:
+def from_json(data: Mapping[str, Any], name: DistName) -> InspectionResult:
     """Return the inspection result of the file called ``name`` from the JSON object ``data``.
 
     Raises ValueError, TypeError, LookupError or AttributeError if ``data`` is malformed.
     """
     findings = _decode(tuple[Finding, ...], data["findings"])
     summary = data["summary"]
-    return Seen(
-        inspection=Inspection(
+    return InspectionResult(
+        inspection=CheckResult(
             findings=findings,
             summary=None if summary is None else _decode_fields(FileSummary, summary, name=name),
         ),
         damage=_decode(tuple[str, ...], data["damage"]),
-        whole_by=_decode(str, data["whole_by"]),
+        integrity_source=_decode(str, data["whole_by"]),
     )
 
 

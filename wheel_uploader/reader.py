@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from wheel_uploader import checks, names, plain, verify
-from wheel_uploader.archive.repeats import Repeats
-from wheel_uploader.models import Inspection, Profile, SdistContent, WheelContent
+from wheel_uploader.archive.repeats import MemberCache
+from wheel_uploader.models import CheckProfile, CheckResult, SdistContent, WheelContent
 
 
 def main() -> None:
@@ -22,21 +22,21 @@ def main() -> None:
     # Keep stdout for the protocol; send stray prints to stderr.
     with os.fdopen(os.dup(1), "wb") as responses:
         os.dup2(2, 1)
-        serve(sys.stdin.buffer, responses, Profile(sys.argv[1]) if sys.argv[1] else None)
+        serve_requests(sys.stdin.buffer, responses, CheckProfile(sys.argv[1]) if sys.argv[1] else None)
 
 
-def serve(requests: Iterable[bytes], responses: BinaryIO, profile: Profile | None) -> None:
+def serve_requests(requests: Iterable[bytes], responses: BinaryIO, profile: CheckProfile | None) -> None:
     """Inspect one file per line of ``requests`` and write the result to ``responses``."""
-    member_cache = Repeats()
+    member_cache = MemberCache()
 
-    def inspect(content: WheelContent | SdistContent) -> Inspection:
-        return checks.inspect(content, profile=profile) if profile else Inspection()
+    def inspect(content: WheelContent | SdistContent) -> CheckResult:
+        return checks.inspect_content(content, profile=profile) if profile else CheckResult()
 
     for line in requests:
         filename, path, sha256 = json.loads(line)
         try:
-            values = plain.values(
-                verify.read(names.parse(filename), Path(path), sha256, inspect, member_cache)
+            values = plain.to_json(
+                verify.inspect_file(names.parse_filename(filename), Path(path), sha256, inspect, member_cache)
             )
         except Exception:  # noqa: BLE001 - the parent re-reads the file and reports the error
             values = {}

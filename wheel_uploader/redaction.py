@@ -13,7 +13,7 @@ import re
 import threading
 from collections.abc import Iterable, Iterator
 
-HIDDEN = "***"
+MASK = "***"
 
 #: ``//user:password@host``, also with slashes escaped for JSON, or with one slash as in a normalized path.
 _USERINFO = re.compile(r"(?i)(//|\\/\\/|\bhttps?:/)[^/?#\s\"'<>\\]+(@|%40)")
@@ -24,7 +24,7 @@ _ENCODED_USERINFO = re.compile(r"(?i)(%2F%2F)[^/?#\s\"'<>\\%]*(?:%(?!2F)[^/?#\s\
 _TEXT_BEFORE_AT = re.compile(r"(?<![^\s@\"'<>])[^\s@\"'<>]++@")
 _UNENCODED_LOGIN = re.compile(r"//[^/?#:]*+:(?!\d{1,5}[/?#]|@)")
 #: A token in a path, as on anaconda.org and similar servers: the first segment of the path is ``t``.
-TOKEN_PATH = re.compile(
+TOKEN_PATH_PATTERN = re.compile(
     r"(?i)(\bhttps?:/{1,2}[^/?#\s\"'<>]++/t/|https?%3A%2F%2F[^/?#%\s\"'<>]*+(?:%(?!2F)[^/?#%\s\"'<>]*+)*+%2Ft%2F)"
     r"([^/?#%\s\"'<>]+)"
 )
@@ -77,31 +77,31 @@ def _has_no_credentials(text: str) -> bool:
     return True
 
 
-def by_place(text: str) -> str:
+def redact_by_pattern(text: str) -> str:
     """Mask the credentials in ``text`` that are recognizable by their context or prefix."""
     return text if _has_no_credentials(text) else _redact_by_pattern(text)
 
 
 def _redact_by_pattern(text: str) -> str:
-    text = _USERINFO.sub(rf"\1{HIDDEN}\2", text)
-    text = _ENCODED_USERINFO.sub(rf"\1{HIDDEN}\2", text)
-    text = without_wild_logins(text, f"//{HIDDEN}@")
-    text = TOKEN_PATH.sub(rf"\1{HIDDEN}", text)
-    text = hide(text, parameters(text))
-    text = _SECRET_HEADER.sub(rf"\1\2{HIDDEN}", text)
-    text = _QUOTED_SECRET.sub(lambda match: f"{match[1]}{match[2][0]}{HIDDEN}{match[2][0]}", text)
-    text = _ASSIGNED_SECRET.sub(rf"\1{HIDDEN}", text)
+    text = _USERINFO.sub(rf"\1{MASK}\2", text)
+    text = _ENCODED_USERINFO.sub(rf"\1{MASK}\2", text)
+    text = replace_unencoded_logins(text, f"//{MASK}@")
+    text = TOKEN_PATH_PATTERN.sub(rf"\1{MASK}", text)
+    text = mask_spans(text, find_secret_parameters(text))
+    text = _SECRET_HEADER.sub(rf"\1\2{MASK}", text)
+    text = _QUOTED_SECRET.sub(lambda match: f"{match[1]}{match[2][0]}{MASK}{match[2][0]}", text)
+    text = _ASSIGNED_SECRET.sub(rf"\1{MASK}", text)
     text = _BASIC_CREDENTIALS.sub(_hide_basic_credentials, text)
-    text = _BEARER_TOKEN.sub(rf"\1{HIDDEN}", text)
-    text = hide(text, _find_json_web_tokens(text))
-    return _PREFIXED_TOKEN.sub(lambda match: f"{match[1] or match[2]}{HIDDEN}", text)
+    text = _BEARER_TOKEN.sub(rf"\1{MASK}", text)
+    text = mask_spans(text, _find_json_web_tokens(text))
+    return _PREFIXED_TOKEN.sub(lambda match: f"{match[1] or match[2]}{MASK}", text)
 
 
-def hide(text: str, spans: Iterable[tuple[int, int]]) -> str:
+def mask_spans(text: str, spans: Iterable[tuple[int, int]]) -> str:
     """Replace each of ``spans`` with ``***``. They are sorted; overlapping ones are merged."""
     pieces, position = [], 0
     for start, end in _merge_spans(spans):
-        pieces += [text[position:start], HIDDEN]
+        pieces += [text[position:start], MASK]
         position = end
     return "".join([*pieces, text[position:]]) if pieces else text
 
@@ -119,17 +119,17 @@ def _merge_spans(spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
         yield last
 
 
-def without_wild_logins(text: str, instead: str) -> str:
+def replace_unencoded_logins(text: str, replacement: str) -> str:
     """Replace logins with an unencoded password, such as ``//user:pass/word@``, with ``instead``."""
 
     def replace_login(match: re.Match[str]) -> str:
         login = _UNENCODED_LOGIN.search(match[0])
-        return match[0][: login.start()] + instead if login else match[0]
+        return match[0][: login.start()] + replacement if login else match[0]
 
     return _TEXT_BEFORE_AT.sub(replace_login, text)
 
 
-def parameters(text: str) -> Iterator[tuple[int, int]]:
+def find_secret_parameters(text: str) -> Iterator[tuple[int, int]]:
     """Yield the spans of parameter values whose name contains a secret word or is a secret name."""
     end = 0
     for name in _PARAMETER_NAME.finditer(text):
@@ -158,10 +158,10 @@ def _hide_basic_credentials(match: re.Match[str]) -> str:
         decoded = base64.b64decode(word + "=" * (-len(word) % 4)).decode()
     except ValueError:
         return match[0]
-    return f"{match[1]}{HIDDEN}" if ":" in decoded and decoded.isprintable() else match[0]
+    return f"{match[1]}{MASK}" if ":" in decoded and decoded.isprintable() else match[0]
 
 
-class Secrets:
+class SecretSet:
     """A thread-safe set of secret values, which finds any number of them in one pass over a text."""
 
     def __init__(self) -> None:
@@ -178,11 +178,11 @@ class Secrets:
             if len(self._values) != old_count:
                 self._expression = None
 
-    def held_by(self, text: str, shortest: int) -> bool:
+    def occur_in(self, text: str, min_length: int) -> bool:
         """Return whether ``text`` contains a value of at least ``shortest`` characters."""
-        return any(len(value) >= shortest and value in text for value in self._values.copy())
+        return any(len(value) >= min_length and value in text for value in self._values.copy())
 
-    def hidden(self, text: str) -> str:
+    def mask_in(self, text: str) -> str:
         """Replace each value in ``text`` with ``***``, including values that overlap."""
         expression = self._expression
         if expression is None:
@@ -190,7 +190,7 @@ class Secrets:
                 if not self._values:
                     return text
                 expression = self._expression = re.compile(_build_alternation(sorted(self._values)))
-        return hide(text, _find_overlapping(expression, text))
+        return mask_spans(text, _find_overlapping(expression, text))
 
 
 def _find_overlapping(expression: re.Pattern[str], text: str) -> Iterator[tuple[int, int]]:

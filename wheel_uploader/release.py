@@ -11,21 +11,21 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from wheel_uploader import names
-from wheel_uploader.display import counted, printable
+from wheel_uploader.display import format_count, sanitize
 from wheel_uploader.errors import FileError, NothingFoundError, UsageError
 from wheel_uploader.models import (
-    Attestations,
-    Companion,
+    AttestationPolicy,
     DistName,
+    ExcludedFile,
     Options,
-    Refusal,
+    RemoteAttestationFile,
     RemoteFile,
     Selection,
     WheelName,
 )
-from wheel_uploader.models.option_rules import LATEST, parse_version
+from wheel_uploader.models.option_rules import LATEST_VERSION, parse_version
 
-__all__ = ["LATEST", "choose", "identified", "near_projects", "parse_version"]
+__all__ = ["LATEST_VERSION", "infer_release", "parse_version", "select_release", "suggest_projects"]
 
 #: Maximum number of versions, projects or files that an error message lists.
 _MAX_LISTED = 12
@@ -34,10 +34,10 @@ _MIN_SIMILARITY, _MAX_SUGGESTIONS = 0.6, 3
 #: Limits on the names that are compared in full, and on their length, because comparisons are slow.
 _MAX_COMPARED, _MAX_COMPARED_LENGTH = 1000, 100
 
-Pair = tuple[DistName, RemoteFile]
+NamedFile = tuple[DistName, RemoteFile]
 
 
-def choose(
+def select_release(
     listed_files: Sequence[RemoteFile], options: Options, compute_sha256: Callable[[RemoteFile], str]
 ) -> Selection:
     """Return the files of the release that ``options`` request.
@@ -47,26 +47,28 @@ def choose(
     different contents.
     """
     version = _resolve_version(listed_files, options)
-    selection = names.select(listed_files, options.project, version, options.types)
+    selection = names.select_files(listed_files, options.project, version, options.types)
     if not selection.files:
         raise _nothing_found(listed_files, options, version)
     files = _deduplicate(selection.files, compute_sha256)
-    companions, refused = selection.companions, selection.refused
-    if options.attestations is Attestations.NONE:
+    companions, refused = selection.attestation_files, selection.excluded_files
+    if options.attestations is AttestationPolicy.NONE:
         left_out = [
-            Refusal(filename=companion.filename, source=companion.remote.source, reason="--attestations none")
+            ExcludedFile(
+                filename=companion.filename, source=companion.remote.source, reason="--attestations none"
+            )
             for companion in companions
         ]
         companions, refused = (), (*refused, *left_out)
     return dataclasses.replace(
         selection,
         files=files,
-        companions=_deduplicate_companions(companions, compute_sha256),
-        refused=refused,
+        attestation_files=_deduplicate_companions(companions, compute_sha256),
+        excluded_files=refused,
     )
 
 
-def identified(listed_files: Sequence[RemoteFile], options: Options) -> Options:
+def infer_release(listed_files: Sequence[RemoteFile], options: Options) -> Options:
     """Return ``options`` with the project and version of the files, if the user gave no project.
 
     Raises NothingFoundError if there is no wheel or sdist, and UsageError if they belong to several releases.
@@ -77,12 +79,12 @@ def identified(listed_files: Sequence[RemoteFile], options: Options) -> Options:
     refused: list[str] = []
     for file in listed_files:
         try:
-            name = names.parse(file.filename)
-        except names.NameRefused as error:
-            refused.append(printable(f"{file.filename}: {error}"))
+            name = names.parse_filename(file.filename)
+        except names.InvalidFilename as error:
+            refused.append(sanitize(f"{file.filename}: {error}"))
         else:
             releases[name.project, name.version] += 1
-    source = printable(", ".join(options.urls))
+    source = sanitize(", ".join(options.urls))
     if not releases:
         raise NothingFoundError(
             f"no wheel or sdist at {source}",
@@ -103,21 +105,21 @@ def identified(listed_files: Sequence[RemoteFile], options: Options) -> Options:
 
 
 def _resolve_version(listed_files: Sequence[RemoteFile], options: Options) -> Version:
-    if options.version == LATEST:
-        newest = names.latest(listed_files, options.project, pre=options.pre)
+    if options.version == LATEST_VERSION:
+        newest = names.find_latest_version(listed_files, options.project, include_prereleases=options.pre)
         if newest is None:
             raise _nothing_found(listed_files, options, None)
         return newest
     if options.version:
         return parse_version(options.version)
-    staged = names.versions(listed_files, options.project)
+    staged = names.list_versions(listed_files, options.project)
     if not staged:
         raise _nothing_found(listed_files, options, None)
     if len(staged) > 1:
         raise UsageError(
             f"several versions of {options.project} are staged: {_format_list(staged)}",
             hint="Add the version, or 'latest', after the project name.",
-            instead=("", LATEST),
+            suggestion=("", LATEST_VERSION),
         )
     return staged[0]
 
@@ -127,10 +129,12 @@ def _nothing_found(
 ) -> NothingFoundError:
     sources = ", ".join(sorted({file.source for file in listed_files})) or ", ".join(options.urls)
     requested = f"{options.project} {version or options.version}".strip()
-    message = f"no files of {requested} at {printable(sources)}"
-    staged = names.versions(listed_files, options.project)
-    projects = names.projects(listed_files)
-    unavailable = [f"{file.filename}: {file.refused}" for file in listed_files if file.refused]
+    message = f"no files of {requested} at {sanitize(sources)}"
+    staged = names.list_versions(listed_files, options.project)
+    projects = names.list_projects(listed_files)
+    unavailable = [
+        f"{file.filename}: {file.unavailable_reason}" for file in listed_files if file.unavailable_reason
+    ]
     instead: tuple[str, str] | None = None
     if unavailable:
         hint = "The listed files cannot be downloaded; fix the staging area, or pass another source with -u."
@@ -146,22 +150,22 @@ def _nothing_found(
         hint = f"These versions are staged: {_format_list(staged)}."
         instead = (options.version, _nearest_version(str(version), list(map(str, staged))))
     elif projects:
-        suggested = near_projects(options.project, projects)
+        suggested = suggest_projects(options.project, projects)
         suggestion = f" Did you mean {' or '.join(suggested)}?" if suggested else ""
         hint = f"These projects are staged: {_format_list(projects)}.{suggestion}"
         instead = (options.project, suggested[0]) if suggested else None
     elif listed_files:
         hint = (
-            f"The listing contains {counted(len(listed_files), 'file')}, but no wheel or sdist; "
+            f"The listing contains {format_count(len(listed_files), 'file')}, but no wheel or sdist; "
             "use --until list -v to see them."
         )
     else:
         hint = "The listing contains no files."
-    details = [printable(line) for line in unavailable[:_MAX_LISTED]]
-    return NothingFoundError(message, hint=hint, details=details, instead=instead)
+    details = [sanitize(line) for line in unavailable[:_MAX_LISTED]]
+    return NothingFoundError(message, hint=hint, details=details, suggestion=instead)
 
 
-def near_projects(typed: str, projects: Sequence[str]) -> list[str]:
+def suggest_projects(typed: str, projects: Sequence[str]) -> list[str]:
     """Return the projects whose names, or first words, resemble ``typed``; the most similar first."""
     matcher = difflib.SequenceMatcher(b=canonicalize_name(typed[:_MAX_COMPARED_LENGTH]))
     matches: list[tuple[float, str]] = []
@@ -189,19 +193,21 @@ def _nearest_version(typed: str, versions: Sequence[str]) -> str:
 
 def _format_list(values: Sequence[object]) -> str:
     more = f", ... ({len(values)} in all)" if len(values) > _MAX_LISTED else ""
-    return ", ".join(printable(str(value)) for value in values[:_MAX_LISTED]) + more
+    return ", ".join(sanitize(str(value)) for value in values[:_MAX_LISTED]) + more
 
 
 # --- one file for each name ------------------------------------------------------------------------
 
 
-def _deduplicate(pairs: Sequence[Pair], compute_sha256: Callable[[RemoteFile], str]) -> tuple[Pair, ...]:
+def _deduplicate(
+    pairs: Sequence[NamedFile], compute_sha256: Callable[[RemoteFile], str]
+) -> tuple[NamedFile, ...]:
     """Return ``pairs`` without further copies of the same file.
 
     Raises FileError if two sources list different contents for a file, or if a file is staged under two
     spellings of its name, because it is unknown which of them belongs to the release.
     """
-    chosen: dict[object, Pair] = {}
+    chosen: dict[object, NamedFile] = {}
     conflicts: list[str] = []
     for name, file in pairs:
         first_name, first = chosen.setdefault(_identity(name), (name, file))
@@ -218,10 +224,10 @@ def _deduplicate(pairs: Sequence[Pair], compute_sha256: Callable[[RemoteFile], s
 
 
 def _deduplicate_companions(
-    companions: Sequence[Companion], compute_sha256: Callable[[RemoteFile], str]
-) -> tuple[Companion, ...]:
+    companions: Sequence[RemoteAttestationFile], compute_sha256: Callable[[RemoteFile], str]
+) -> tuple[RemoteAttestationFile, ...]:
     """Return attestations without further copies of the same file; their names have only one spelling."""
-    chosen: dict[str, Companion] = {}
+    chosen: dict[str, RemoteAttestationFile] = {}
     conflicts: list[str] = []
     for companion in companions:
         first = chosen.setdefault(companion.filename, companion)
@@ -242,7 +248,7 @@ _MAX_CONFLICTS = 100
 def _raise_if_conflicts(conflicts: Sequence[str]) -> None:
     if conflicts:
         # A listing may contain one name at thousands of URLs; a message of that length is not readable.
-        lines = [printable(conflict) for conflict in list(dict.fromkeys(conflicts))[:_MAX_CONFLICTS]]
+        lines = [sanitize(conflict) for conflict in list(dict.fromkeys(conflicts))[:_MAX_CONFLICTS]]
         more = len(conflicts) - len(lines)
         raise FileError(
             "release/clash: a file of the release is staged twice, and the copies are not known to be equal",

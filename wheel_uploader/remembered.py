@@ -20,58 +20,58 @@ from pathlib import Path
 
 from wheel_uploader import bounded, plain
 from wheel_uploader.errors import StorageError
-from wheel_uploader.models import DistName, Profile
-from wheel_uploader.verify import Seen
+from wheel_uploader.models import CheckProfile, DistName
+from wheel_uploader.verify import InspectionResult
 from wheel_uploader.wheelhouse import Wheelhouse
 
 #: Distributions whose version may affect results; a test compares them with the imported ones.
-JUDGES = (
+FINGERPRINTED = (
     *("abi3info", "email-validator", "packaging", "pkginfo", "readme-renderer", "trove-classifiers"),
     *("comrak", "docutils", "nh3", "Pygments", "zlib-ng"),
 )
 #: Bytes of one entry; a file with a larger result is read again.
-LIMIT = 512 << 10
+MAX_ENTRY_SIZE = 512 << 10
 #: Checks whose findings may be due to a busy machine, so that the next run may not repeat them.
-PASSING = frozenset({"metadata/description-not-tried", "archive/over-budget"})
+UNCACHEABLE = frozenset({"metadata/description-not-tried", "archive/over-budget"})
 
 
-class Remembered:
+class InspectionCache:
     """The inspection results of earlier runs for the files of a wheelhouse."""
 
-    def __init__(self, wheelhouse: Wheelhouse, profile: Profile | None) -> None:
+    def __init__(self, wheelhouse: Wheelhouse, profile: CheckProfile | None) -> None:
         """``profile`` selects the rule set of the results; None if only integrity matters."""
         self._wheelhouse = wheelhouse
         self._profile = profile.value if profile else ""
-        self._fingerprint = judges()
+        self._fingerprint = fingerprint()
 
-    def recall(self, name: DistName, sha256: str) -> Seen | None:
+    def get(self, name: DistName, sha256: str) -> InspectionResult | None:
         """Return the cached result for a file of this name with ``sha256``; None if there is none."""
         key = self._key(name, sha256)
-        data = self._wheelhouse.memory(name.filename, LIMIT)
-        if not key or data is None or len(data) >= LIMIT:
+        data = self._wheelhouse.cached_inspection(name.filename, MAX_ENTRY_SIZE)
+        if not key or data is None or len(data) >= MAX_ENTRY_SIZE:
             return None
         try:
             entry = bounded.load_json(data)
             if entry["of"] != key or self._profile not in {"", entry["profile"]}:
                 return None
-            return plain.seen(entry, name)
+            return plain.from_json(entry, name)
         except (ValueError, TypeError, LookupError, AttributeError):
             return None  # Damaged, or not written by this program.
 
-    def keep(self, name: DistName, sha256: str, result: Seen) -> None:
+    def put(self, name: DistName, sha256: str, result: InspectionResult) -> None:
         """Store the result for an undamaged file, if possible."""
         key = self._key(name, sha256)
-        if not key or any(finding.check in PASSING for finding in result.inspection.findings):
+        if not key or any(finding.check in UNCACHEABLE for finding in result.inspection.findings):
             return
         entry = {
             "of": key,
             "profile": self._profile,
-            **plain.values(result),
+            **plain.to_json(result),
         }
         data = json.dumps(entry).encode()
-        if len(data) < LIMIT:
+        if len(data) < MAX_ENTRY_SIZE:
             with contextlib.suppress(StorageError):
-                self._wheelhouse.write_memory(name.filename, data)
+                self._wheelhouse.store_inspection(name.filename, data)
 
     def _key(self, name: DistName, sha256: str) -> list[str]:
         """Return all that the result depends on; empty if it cannot be determined."""
@@ -79,7 +79,7 @@ class Remembered:
 
 
 @functools.cache
-def judges() -> str:
+def fingerprint() -> str:
     """Return a digest of the code that computes results: this program, Python and the libraries.
 
     It is empty if a file of this program cannot be read.
@@ -87,7 +87,7 @@ def judges() -> str:
     from importlib import metadata
 
     digest = hashlib.sha256(sys.version.encode())
-    for distribution in JUDGES:
+    for distribution in FINGERPRINTED:
         try:
             version = metadata.version(distribution)
         except metadata.PackageNotFoundError:

@@ -1,9 +1,10 @@
 """Cancellation of a run by a signal or by its time limit.
 
 Signal handlers never raise an exception, which could leave a lock held or a module half imported. They only
-record the signal; the main thread calls ``check``, which raises Stop, between stages and wherever it waits.
-Code that waits uses ``sleep``, ``wait`` and ``aside``, which call it several times a second. If the main
-thread does not call it in time, the watchdog ends the run (watchdog.py).
+record the signal; the main thread calls ``raise_if_cancelled``, which raises RunCancelled, between stages and
+wherever it waits. Code that waits uses ``sleep_unless_cancelled``, ``wait_unless_cancelled`` and
+``call_in_thread``, which call it several times a second. If the main thread does not call it in time, the
+watchdog ends the run (watchdog.py).
 """
 
 from __future__ import annotations
@@ -17,17 +18,17 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol, TypeVar
 
 from wheel_uploader import watchdog
-from wheel_uploader.errors import DeadlineError, Interrupted, ReleaseError
+from wheel_uploader.errors import DeadlineError, ReleaseError, RunInterrupted
 
 T = TypeVar("T")
 
 #: Seconds that uploads in progress get to finish once the run has been cancelled.
-GRACE = 30.0
+UPLOAD_GRACE_SECONDS = 30.0
 #: Seconds between two checks for cancellation in code that waits.
-LOOK = 0.1
+POLL_INTERVAL = 0.1
 
 
-class Stop(KeyboardInterrupt):
+class RunCancelled(KeyboardInterrupt):
     """The run was cancelled; a KeyboardInterrupt, so that ``except Exception`` does not swallow it."""
 
     def __init__(self, error: ReleaseError) -> None:
@@ -35,31 +36,33 @@ class Stop(KeyboardInterrupt):
         self.error = error
 
 
-class Watch:
+class CancellationToken:
     """The state of cancellation of one run: whether, why, and how urgently it must end."""
 
-    def __init__(self, *, grace: float | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, *, grace_seconds: float | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         #: The reason for cancellation, Interrupted or DeadlineError; None if the run has not been cancelled.
         self.error: ReleaseError | None = None
         #: Set by a second signal: do not wait for uploads any longer.
-        self.now = False
+        self.immediate = False
         #: Called before a forced exit, to clear the progress display.
-        self.leave: Callable[[], None] = lambda: None
+        self.clear_display: Callable[[], None] = lambda: None
         #: Writes the report of a run that is forced to exit; called in a separate thread.
-        self.report: Callable[[ReleaseError], None] = _print_error
+        self.write_report: Callable[[ReleaseError], None] = _print_error
         #: The numbers of the signals that this object handles.
-        self.heard: list[int] = []
-        self.dog: watchdog.Watchdog | None = None
-        self.terminal: dict[int, Any] = {}
+        self.signals: list[int] = []
+        self.watchdog_handle: watchdog.Watchdog | None = None
+        self.terminal_settings: dict[int, Any] = {}
         self._deferred = self._reporting = self._finished = False
-        self.grace = GRACE if grace is None else grace
+        self.grace_seconds = UPLOAD_GRACE_SECONDS if grace_seconds is None else grace_seconds
         self._time_limit = 0.0
         self._clock = clock
         self._stop_time: float | None = None
 
     @contextlib.contextmanager
-    def gently(self) -> Iterator[None]:
-        """Return a context in which Stop is not raised, and the caller checks the state itself."""
+    def deferred(self) -> Iterator[None]:
+        """Return a context in which RunCancelled is not raised, and the caller checks the state itself."""
         self._deferred = True
         self._send_to_watchdog("uploading", value=True)
         try:
@@ -68,76 +71,80 @@ class Watch:
             self._deferred = False
             self._send_to_watchdog("uploading", value=False)
 
-    def ending(self) -> None:
-        """Record that only the report remains to be written: ``check`` no longer raises."""
+    def finish(self) -> None:
+        """Record that only the report remains to be written: ``raise_if_cancelled`` no longer raises."""
         self._reporting = True
 
     @contextlib.contextmanager
-    def limited(self, seconds: float) -> Iterator[None]:
+    def time_limit(self, seconds: float) -> Iterator[None]:
         """Return a context that cancels the run after ``seconds``; 0 means no limit."""
         if not seconds:
             yield
             return
         self._time_limit = seconds
         self._send_to_watchdog("limit", value=seconds)
-        with used(self), _set_alarm(seconds, lambda: self.expired(seconds)):
+        with use_token(self), _set_alarm(seconds, lambda: self.record_timeout(seconds)):
             yield
 
-    def finished(self, code: int = 0) -> None:
+    def mark_output_complete(self, exit_code: int = 0) -> None:
         """Record that all work and output is complete: from now on a signal cannot change the exit code."""
         self._finished = True
-        self._send_to_watchdog("finished", value=code)
-        for number in self.heard:
+        self._send_to_watchdog("finished", value=exit_code)
+        for number in self.signals:
             # Ignored rather than reset: the interpreter's shutdown resets all signals that are not ignored.
             signal.signal(number, signal.SIG_IGN)
 
-    def left(self) -> float:
+    def grace_remaining(self) -> float:
         """Return the seconds that uploads in progress may still take."""
-        if self.now:
+        if self.immediate:
             return 0.0
-        return self.grace if self._stop_time is None else self.grace - (self._clock() - self._stop_time)
+        return (
+            self.grace_seconds
+            if self._stop_time is None
+            else self.grace_seconds - (self._clock() - self._stop_time)
+        )
 
-    def check(self) -> None:
-        """Raise Stop if the run has been cancelled and this is the main thread."""
+    def raise_if_cancelled(self) -> None:
+        """Raise RunCancelled if the run has been cancelled and this is the main thread."""
         if self.error and not (self._deferred or self._reporting) and _is_main_thread():
-            raise Stop(self.error)
+            raise RunCancelled(self.error)
 
-    def signalled(self, number: int) -> None:
+    def record_signal(self, number: int) -> None:
         """Record a signal; exit at once on the second one, or on the third while files are uploaded."""
         if self._finished:
             return
-        is_repeated = isinstance(self.error, Interrupted)
-        if is_repeated and (self.now or not self._deferred):
+        is_repeated = isinstance(self.error, RunInterrupted)
+        if is_repeated and (self.immediate or not self._deferred):
             self._exit_now(number)
-        self.now = is_repeated
-        self._record_error(Interrupted(number))
+        self.immediate = is_repeated
+        self._record_error(RunInterrupted(number))
 
-    def expired(self, seconds: float) -> None:
+    def record_timeout(self, seconds: float) -> None:
         """Record that the time limit of ``seconds`` has expired."""
         if self.error or self._finished:
             return
         self._record_error(_time_limit_error(seconds))
 
-    def arm(self) -> None:
+    def arm_hard_exit(self) -> None:
         """Let the watchdog exit the process even during a C call; called before untrusted data is read."""
-        if self.dog:
-            self.dog.arm()
+        if self.watchdog_handle:
+            self.watchdog_handle.arm_hard_exit()
 
-    def about(self, state_json: str) -> None:
+    def send_report_context(self, state_json: str) -> None:
         """Send the watchdog the information about the run that its report needs, as one line of JSON."""
         self._send_to_watchdog("context", value=state_json)
 
-    def guard(self) -> None:
+    def start_guard_thread(self) -> None:
         """Start a thread that exits the process on the watchdog's order, or, without one, when time is up."""
         _thread.start_new_thread(self._guard_run, ())
 
-    def end_by_force(self, code: int) -> None:
+    def force_exit(self, code: int) -> None:
         """Write the report and exit the process, although the main thread does not respond."""
-        error = forced(code, self.grace, self._time_limit)
+        error = make_forced_exit_error(code, self.grace_seconds, self._time_limit)
         with contextlib.suppress(Exception):
             self._prepare_exit()
         with contextlib.suppress(Exception):
-            self.report(error)
+            self.write_report(error)
         self._send_to_watchdog("reported")
         os._exit(code)
 
@@ -150,7 +157,7 @@ class Watch:
         """Exit the process because of a second signal, without a report."""
         with contextlib.suppress(Exception):
             self._prepare_exit()
-        watchdog.say_at_once(number)
+        watchdog.print_second_signal(number)
         self._send_to_watchdog("reported")
         os._exit(128 + number)
 
@@ -158,25 +165,25 @@ class Watch:
         for kill in list(_kill_callbacks.values()):
             with contextlib.suppress(Exception):
                 kill()
-        if self.dog:
-            watchdog.kill_descendants(os.getpid(), spared=self.dog.pid)
-        watchdog.restore_terminal(self.terminal)
-        self.leave()
+        if self.watchdog_handle:
+            watchdog.kill_descendants(os.getpid(), except_pid=self.watchdog_handle.pid)
+        watchdog.restore_terminal_settings(self.terminal_settings)
+        self.clear_display()
 
     def _guard_run(self) -> None:
-        if self.dog:
-            if code := self.dog.order():
-                self.end_by_force(code)
+        if self.watchdog_handle:
+            if code := self.watchdog_handle.wait_for_order():
+                self.force_exit(code)
             return
-        timeout = self.grace + watchdog.MARGIN
+        timeout = self.grace_seconds + watchdog.REPORT_SECONDS
         while not self._finished and (self._stop_time is None or self._clock() - self._stop_time < timeout):
-            time.sleep(LOOK)
+            time.sleep(POLL_INTERVAL)
         if not self._finished and self.error:
-            self.end_by_force(self.error.exit_code)
+            self.force_exit(self.error.exit_code)
 
     def _send_to_watchdog(self, word: str, *, value: object = "") -> None:
-        if self.dog:
-            self.dog.tell(word, value)
+        if self.watchdog_handle:
+            self.watchdog_handle.send(word, value)
 
 
 def _print_error(error: ReleaseError) -> None:
@@ -184,9 +191,9 @@ def _print_error(error: ReleaseError) -> None:
         os.write(2, f"error: {error.message}\nnext: {error.hint}\n".encode())
 
 
-def forced(code: int, grace: float, limit: float) -> ReleaseError:
+def make_forced_exit_error(code: int, grace: float, limit: float) -> ReleaseError:
     """Return the error of a run that was forced to exit with ``code``; ``limit``: that of --max-duration."""
-    error: ReleaseError = Interrupted(code - 128) if code > 128 else _time_limit_error(limit)
+    error: ReleaseError = RunInterrupted(code - 128) if code > 128 else _time_limit_error(limit)
     error.message += f": it did not stop within {grace:.0f} s and was terminated"
     error.args = (error.message,)
     return error
@@ -220,13 +227,13 @@ def _set_alarm(seconds: float, callback: Callable[[], None]) -> Iterator[None]:
 # --- for code that waits ---------------------------------------------------------------------------
 
 #: The token of the run in this process; global, because signals and alarms are per process.
-_current_token: Watch | None = None
+_current_token: CancellationToken | None = None
 _main_thread = _thread.get_ident()
 #: The functions that kill the child processes of the run.
 _kill_callbacks: dict[int, Callable[[], object]] = {}
 
 
-class Event(Protocol):
+class Waitable(Protocol):
     """An object to wait for, such as a threading.Event."""
 
     def wait(self, timeout: float) -> bool:
@@ -234,8 +241,8 @@ class Event(Protocol):
 
 
 @contextlib.contextmanager
-def used(token: Watch) -> Iterator[None]:
-    """Return a context in which ``check`` uses this token."""
+def use_token(token: CancellationToken) -> Iterator[None]:
+    """Return a context in which ``raise_if_cancelled`` uses this token."""
     global _current_token  # noqa: PLW0603 - see above
     previous, _current_token = _current_token, token
     try:
@@ -244,49 +251,49 @@ def used(token: Watch) -> Iterator[None]:
         _current_token = previous
 
 
-def install(token: Watch) -> None:
-    """Make ``check`` use this token from now on."""
+def install_token(token: CancellationToken) -> None:
+    """Make ``raise_if_cancelled`` use this token from now on."""
     global _current_token  # noqa: PLW0603 - see above
     _current_token = token
 
 
-def check() -> None:
-    """Raise Stop if the run has been cancelled; call this in each waiting loop of the main thread.
+def raise_if_cancelled() -> None:
+    """Raise RunCancelled if the run has been cancelled; call this in each waiting loop of the main thread.
 
     In other threads it does nothing: the main thread stops them.
     """
     if _current_token is not None:
-        _current_token.check()
+        _current_token.raise_if_cancelled()
 
 
-def can_stop_here() -> bool:
-    """Return whether ``check`` can raise in this thread."""
+def can_raise_here() -> bool:
+    """Return whether ``raise_if_cancelled`` can raise in this thread."""
     return _current_token is not None and _is_main_thread()
 
 
-def sleep(seconds: float) -> None:
-    """Sleep for ``seconds``; raise Stop as soon as the run has been cancelled."""
+def sleep_unless_cancelled(seconds: float) -> None:
+    """Sleep for ``seconds``; raise RunCancelled as soon as the run has been cancelled."""
     end = time.monotonic() + seconds
-    check()
+    raise_if_cancelled()
     while (remaining := end - time.monotonic()) > 0:
-        time.sleep(min(remaining, LOOK))
-        check()
+        time.sleep(min(remaining, POLL_INTERVAL))
+        raise_if_cancelled()
 
 
-def wait(event: Event) -> None:
-    """Wait for an event; raise Stop as soon as the run has been cancelled."""
-    while not event.wait(LOOK):
-        check()
+def wait_unless_cancelled(event: Waitable) -> None:
+    """Wait for an event; raise RunCancelled as soon as the run has been cancelled."""
+    while not event.wait(POLL_INTERVAL):
+        raise_if_cancelled()
 
 
-def aside(function: Callable[[], T]) -> T:
-    """Call a function that may block in C (name lookup, prompt); raise Stop in the meantime.
+def call_in_thread(function: Callable[[], T]) -> T:
+    """Call a function that may block in C (name lookup, prompt); raise RunCancelled in the meantime.
 
-    From the main thread, it is called in a daemon thread, which is abandoned when Stop is raised.
+    From the main thread, it is called in a daemon thread, which is abandoned when RunCancelled is raised.
     """
-    if not can_stop_here():
+    if not can_raise_here():
         return function()
-    check()
+    raise_if_cancelled()
     done_lock = _thread.allocate_lock()
     done_lock.acquire()
     results: list[Any] = []
@@ -302,20 +309,20 @@ def aside(function: Callable[[], T]) -> T:
     import threading
 
     threading.Thread(target=call_function, name="aside", daemon=True).start()
-    while not done_lock.acquire(timeout=LOOK):
-        check()
-    check()
+    while not done_lock.acquire(timeout=POLL_INTERVAL):
+        raise_if_cancelled()
+    raise_if_cancelled()
     if results[0]:
         return results[1]  # type: ignore[no-any-return]
     raise results[1]
 
 
 @contextlib.contextmanager
-def on_kill(kill: Callable[[], object]) -> Iterator[None]:
+def register_kill(kill: Callable[[], object]) -> Iterator[None]:
     """Return a context in which ``kill`` is called before an immediate or forced exit of the process.
 
     It must end a child process and all of its descendants, quickly and without waiting for a lock: it may be
-    called in a signal handler or in another thread. It is not called when Stop is raised.
+    called in a signal handler or in another thread. It is not called when RunCancelled is raised.
     """
     key = id(kill)
     _kill_callbacks[key] = kill

@@ -8,7 +8,7 @@ import sys
 _STREAM_NAMES = ("stdin", "stdout", "stderr")
 
 
-def complete() -> None:
+def open_closed_streams() -> None:
     """Connect the standard streams that are closed to the null device.
 
     Otherwise the next file that is opened gets the descriptor of the stream and receives its output, and

@@ -8,31 +8,31 @@ from datetime import datetime, timedelta
 from packaging.version import Version
 
 from wheel_uploader import index, names
-from wheel_uploader.digests import digest, read_file
+from wheel_uploader.digests import compute_digests, read_chunks
 from wheel_uploader.models import (
     DistName,
-    FileState,
+    FileComparison,
     IndexFile,
     LocalFile,
     Options,
     ProjectPage,
-    Removal,
+    PrunedRelease,
     Selection,
 )
 from wheel_uploader.progress import Progress
 from wheel_uploader.wheelhouse import Wheelhouse
 
 
-def tidy(
+def prune_wheelhouse(
     wheelhouse: Wheelhouse,
     options: Options,
-    current: Selection,
-    page: ProjectPage,
-    sha256_of: Callable[[IndexFile], str],
+    selection: Selection,
+    project_page: ProjectPage,
+    fetch_sha256: Callable[[IndexFile], str],
     *,
     now: datetime,
     progress: Progress,
-) -> tuple[Removal, ...]:
+) -> tuple[PrunedRelease, ...]:
     """Remove the releases that neither ``--keep-releases`` nor ``--keep-days`` keeps, and return them.
 
     With ``--dry-run``, return what would be removed. ``page`` is the index's page of this project. A release
@@ -41,32 +41,35 @@ def tidy(
     """
     if options.keep_releases is None and options.keep_days is None:
         return ()
-    releases = _group_by_version(wheelhouse, current.project)
+    releases = _group_by_version(wheelhouse, selection.project)
     times = {
-        version: max(wheelhouse.modified(name.filename) for name in files)
+        version: max(wheelhouse.modification_time(name.filename) for name in files)
         for version, files in releases.items()
     }
     days = timedelta(days=options.keep_days) if options.keep_days is not None else None
     removed = []
-    for version in surplus(
-        times, current.version, keep=options.keep_releases, since=now - days if days is not None else None
+    for version in versions_to_remove(
+        times,
+        selection.version,
+        keep_releases=options.keep_releases,
+        keep_since=now - days if days is not None else None,
     ):
         files = [_hash_file(wheelhouse, name) for name in releases[version]]
-        states = index.compare(page, files, sha256_of)
-        missing = [state.file.filename for state in states if state.state is not FileState.SAME]
+        states = index.compare_with_index(project_page, files, fetch_sha256)
+        missing = [state.file.filename for state in states if state.result is not FileComparison.SAME]
         if missing:
-            progress.detail(
-                f"{current.project} {version} is kept in the wheelhouse: the index does not serve "
+            progress.debug(
+                f"{selection.project} {version} is kept in the wheelhouse: the index does not serve "
                 f"{missing[0]} with equal bytes"
             )
             continue
         if not options.dry_run:
             outdated = {file.filename for file in files}
-            attached = [name for name in wheelhouse.filenames() if names.about(name) in outdated]
+            attached = [name for name in wheelhouse.filenames() if names.attested_filename(name) in outdated]
             for filename in [*outdated, *attached]:
-                wheelhouse.remove(filename)
+                wheelhouse.remove_file(filename)
         removed.append(
-            Removal(
+            PrunedRelease(
                 version=version,
                 filenames=tuple(file.filename for file in files),
                 size=sum(file.size for file in files),
@@ -75,18 +78,22 @@ def tidy(
     return tuple(removed)
 
 
-def surplus(
-    times: Mapping[Version, datetime], current: Version, *, keep: int | None, since: datetime | None
+def versions_to_remove(
+    modified_at: Mapping[Version, datetime],
+    current: Version,
+    *,
+    keep_releases: int | None,
+    keep_since: datetime | None,
 ) -> tuple[Version, ...]:
     """Return the versions that neither rule keeps, oldest first; the ``current`` version is always kept.
 
     ``times`` maps each version to the modification time of its newest file. ``keep`` is the number of newest
     versions (PEP 440 order) to keep, including the current one.
     """
-    newest_first = sorted(times, reverse=True)
-    kept: Collection[Version] = {current, *newest_first[: keep or 0]}
-    if since is not None:
-        kept = {*kept, *(version for version, time in times.items() if time >= since)}
+    newest_first = sorted(modified_at, reverse=True)
+    kept: Collection[Version] = {current, *newest_first[: keep_releases or 0]}
+    if keep_since is not None:
+        kept = {*kept, *(version for version, time in modified_at.items() if time >= keep_since)}
     return tuple(version for version in reversed(newest_first) if version not in kept)
 
 
@@ -94,8 +101,8 @@ def _group_by_version(wheelhouse: Wheelhouse, project: str) -> dict[Version, lis
     releases: dict[Version, list[DistName]] = {}
     for filename in wheelhouse.filenames():
         try:
-            name = names.parse(filename)
-        except names.NameRefused:
+            name = names.parse_filename(filename)
+        except names.InvalidFilename:
             continue
         if name.project == project:
             releases.setdefault(name.version, []).append(name)
@@ -104,7 +111,7 @@ def _group_by_version(wheelhouse: Wheelhouse, project: str) -> dict[Version, lis
 
 def _hash_file(wheelhouse: Wheelhouse, name: DistName) -> LocalFile:
     path = wheelhouse.path / name.filename
-    digests = digest(read_file(wheelhouse.open_file(name.filename), str(path)), None)
+    digests = compute_digests(read_chunks(wheelhouse.open_file(name.filename), str(path)), None)
     return LocalFile(
         name=name,
         path=path,

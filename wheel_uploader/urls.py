@@ -26,13 +26,13 @@ from urllib.parse import (
 )
 
 __all__ = [
-    "BAD_VARIABLE",
+    "INVALID_VARIABLE_MESSAGE",
     "SplitResult",
-    "local_path",
-    "may_quote_url",
+    "file_url_path_to_local",
+    "may_contain_url",
+    "parse_port",
     "parse_qs",
     "parse_qsl",
-    "port_of",
     "quote",
     "quote_plus",
     "unquote",
@@ -60,10 +60,10 @@ _INVALID_PORT_MESSAGE = (
     "it is not a URL (its port is not a number up to 65535; a password in a URL must be percent-encoded)"
 )
 #: The same for libraries that take a URL from the environment.
-BAD_VARIABLE = "ACTIONS_ID_TOKEN_REQUEST_URL, or the URL of a proxy, is not valid"
+INVALID_VARIABLE_MESSAGE = "ACTIONS_ID_TOKEN_REQUEST_URL, or the URL of a proxy, is not valid"
 
 
-def may_quote_url(error: BaseException) -> bool:
+def may_contain_url(error: BaseException) -> bool:
     """Return whether the message of any library's exception may quote a URL that could not be parsed."""
     return type(error) is ValueError or any(
         kind.__name__ in {"InvalidURL", "LocationValueError"} for kind in type(error).__mro__
@@ -88,7 +88,7 @@ def urlsplit(url: str) -> SplitResult:
         raise ValueError(_INVALID_URL_MESSAGE) from None
 
 
-def port_of(parts: SplitResult) -> int | None:
+def parse_port(parts: SplitResult) -> int | None:
     """Return the port of a URL, or None. Raises ValueError, whose message never quotes the URL."""
     try:
         return parts.port
@@ -159,7 +159,7 @@ def _resolve_path(base: str, path: str) -> str:
     return "/".join(resolved) or "/"
 
 
-def local_path(path: str) -> str:
+def file_url_path_to_local(path: str) -> str:
     """Convert the path of a ``file:`` URL to a local path."""
     if os.name == "nt":
         # Imported here because it imports ssl, which would slow down --help.

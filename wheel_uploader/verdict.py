@@ -8,25 +8,29 @@ from datetime import UTC, datetime
 from packaging.version import Version
 
 from wheel_uploader import checks, release
-from wheel_uploader.brought.expect import Expectation, Sdist, Slot
-from wheel_uploader.checks.release_content import ReleaseContent, parsed, release_to_compare_with
-from wheel_uploader.checks.release_index import lost_of, may_be_lost
-from wheel_uploader.display import counted
+from wheel_uploader.brought.expect import Expectation, ExpectedItem, ExpectedSdist
+from wheel_uploader.checks.release_content import (
+    ReleaseContent,
+    parse_project_files,
+    select_comparison_version,
+)
+from wheel_uploader.checks.release_index import find_missing_cells, is_allowed_missing
+from wheel_uploader.display import format_count
 from wheel_uploader.errors import ConflictError, FileError, NothingFoundError
 from wheel_uploader.models import (
-    Attestations,
-    FileState,
+    AttestationPolicy,
+    FileComparison,
     FileSummary,
     Finding,
-    IndexState,
+    IndexComparison,
     Options,
     ProjectPage,
     Report,
     SdistName,
     Selection,
 )
-from wheel_uploader.names import ALL_TYPES
-from wheel_uploader.platforms.places import cells_of
+from wheel_uploader.names import ALL_PLATFORMS
+from wheel_uploader.platforms.places import slots_by_cell
 from wheel_uploader.publish.target import Target
 
 #: Checks whose findings are conflicts: the index will never accept this file under this name.
@@ -42,7 +46,7 @@ _INCOMPLETE_CHECKS = frozenset({"release/expected"})
 _MAX_DETAILS = 10
 
 
-def judge(
+def run_release_checks(
     report: Report,
     selection: Selection,
     summaries: Sequence[FileSummary],
@@ -50,7 +54,7 @@ def judge(
     expectation: Expectation | None,
     target: Target | None,
     page: ProjectPage | None,
-    states: Sequence[IndexState],
+    states: Sequence[IndexComparison],
 ) -> None:
     """Add the findings of the release checks to ``report``, and what could not be checked.
 
@@ -62,24 +66,26 @@ def judge(
         project=selection.project,
         version=selection.version,
         summaries=tuple(summaries),
-        files=tuple(fetched.file for fetched in report.fetched),
-        whole=_is_complete_selection(options),
+        files=tuple(fetched.file for fetched in report.downloaded_files),
+        is_complete_selection=_is_complete_selection(options),
         expectation=expectation,
-        page=page,
-        states=tuple(states),
-        like=_find_comparison_version(options, page, selection.project, selection.version) if page else None,
-        allow_lost=options.allow_missing,
+        project_page=page,
+        index_states=tuple(states),
+        comparison_version=_find_comparison_version(options, page, selection.project, selection.version)
+        if page
+        else None,
+        allow_missing=options.allow_missing,
         attestations=report.attestations,
-        attestations_required=options.attestations is Attestations.REQUIRE,
-        attests=options.attest,
+        attestations_required=options.attestations is AttestationPolicy.REQUIRE,
+        will_attest=options.attest,
         now=datetime.now(UTC),
-        to_pypi=target is not None and target.is_pypi and not target.is_trial,
+        targets_pypi=target is not None and target.is_pypi and not target.is_testpypi,
     )
-    report.findings += checks.run_release(content, profile=report.profile, ignore=options.ignore)
-    report.previous = tuple(name.filename for name in content.previous)
-    report.lost = tuple(sorted((cell.python, cell.platform) for cell in lost_of(content)))
-    report.previous_sizes = _get_listed_sizes(page, report.previous) if page else {}
-    report.not_checked += tuple(_describe_unchecked(content))
+    report.findings += checks.check_release(content, profile=report.profile, ignore=options.ignore)
+    report.previous_filenames = tuple(name.filename for name in content.previous_names)
+    report.missing_cells = tuple(sorted((cell.python, cell.platform) for cell in find_missing_cells(content)))
+    report.previous_sizes = _get_listed_sizes(page, report.previous_filenames) if page else {}
+    report.checks_not_run += tuple(_describe_unchecked(content))
 
 
 def _get_listed_sizes(page: ProjectPage, filenames: Sequence[str]) -> dict[str, int]:
@@ -88,15 +94,17 @@ def _get_listed_sizes(page: ProjectPage, filenames: Sequence[str]) -> dict[str, 
     return {file.filename: file.size for file in page.files if file.filename in names and file.size}
 
 
-def as_before(page: ProjectPage, options: Options) -> tuple[Version, Expectation] | None:
+def previous_release_expectation(page: ProjectPage, options: Options) -> tuple[Version, Expectation] | None:
     """Return the previous release and its files as an expectation to wait for; None if there is none."""
     like = _find_comparison_version(options, page, options.project, release.parse_version(options.version))
-    previous = [name for name, _ in parsed(page, options.project) if name.version == like]
-    cells = sorted(cells_of(previous), key=str)
-    slots: list[Slot] = [cell for cell in cells if not may_be_lost(cell, options.allow_missing)]
+    previous = [name for name, _ in parse_project_files(page, options.project) if name.version == like]
+    cells = sorted(slots_by_cell(previous), key=str)
+    slots: list[ExpectedItem] = [
+        cell for cell in cells if not is_allowed_missing(cell, options.allow_missing)
+    ]
     if any(isinstance(name, SdistName) for name in previous):
-        slots.append(Sdist())
-    return (like, Expectation(slots=tuple(slots))) if like and slots else None
+        slots.append(ExpectedSdist())
+    return (like, Expectation(items=tuple(slots))) if like and slots else None
 
 
 def _find_comparison_version(
@@ -105,26 +113,26 @@ def _find_comparison_version(
     if options.no_compare:
         return None
     like = release.parse_version(options.compare_with) if options.compare_with else None
-    return release_to_compare_with(page, project, version, like)
+    return select_comparison_version(page, project, version, like)
 
 
 def _is_complete_selection(options: Options) -> bool:
     """Return whether an absent file counts as missing; not if only some files are selected or checked."""
-    return ALL_TYPES in options.types and bool(options.project)
+    return ALL_PLATFORMS in options.types and bool(options.project)
 
 
 def _describe_unchecked(content: ReleaseContent) -> Iterator[str]:
     """Yield what could not be checked."""
-    if not content.whole:
+    if not content.is_complete_selection:
         yield "whether files of the release are missing, because only some were selected"
-    files = content.page.files if content.page else ()
+    files = content.project_page.files if content.project_page else ()
     if files and all(file.upload_time is None for file in files):
         yield "the age of the release and the size of the project, because the index does not list them"
 
 
-def stop_if_blocked(report: Report) -> None:
+def raise_if_blocked(report: Report) -> None:
     """Raise an error if a finding blocks the release; the report contains all findings."""
-    blocking = checks.blocking(report.findings, strict=report.options.strict)
+    blocking = checks.select_blocking(report.findings, strict=report.options.strict)
     if not blocking:
         return
     hint = f"Nothing was uploaded. See 'wheel-uploader --explain {blocking[0].check}'; "
@@ -136,9 +144,9 @@ def stop_if_blocked(report: Report) -> None:
             details=[finding.message for finding in blocking[:_MAX_DETAILS]],
             hint=hint + "complete the staged files, or correct the expectation.",
         )
-    files = {finding.subject for finding in blocking} - {checks.RELEASE}
-    failures = [f"{len(files)} of {counted(len(report.fetched), 'file')}"] if files else []
-    if any(finding.subject == checks.RELEASE for finding in blocking):
+    files = {finding.subject for finding in blocking} - {checks.RELEASE_SUBJECT}
+    failures = [f"{len(files)} of {format_count(len(report.downloaded_files), 'file')}"] if files else []
+    if any(finding.subject == checks.RELEASE_SUBJECT for finding in blocking):
         failures.append("the release as a whole")
     raise FileError(
         f"{' and '.join(failures)} failed the checks",
@@ -148,12 +156,12 @@ def stop_if_blocked(report: Report) -> None:
 
 
 def _make_conflict_error(report: Report, conflicts: Sequence[Finding]) -> ConflictError:
-    target = report.target or "the index"
-    files = {finding.subject for finding in conflicts} - {checks.RELEASE}
+    target = report.upload_url or "the index"
+    files = {finding.subject for finding in conflicts} - {checks.RELEASE_SUBJECT}
     details = [f"{finding.subject}: {finding.message}" for finding in conflicts]
     remaining = len(details) - _MAX_DETAILS
     return ConflictError(
-        f"{len(files)} of {counted(len(report.fetched), 'file')} conflict with {target}; nothing was uploaded"
+        f"{len(files)} of {format_count(len(report.downloaded_files), 'file')} conflict with {target}; nothing was uploaded"
         if files
         else f"{target} accepts no more files for this release; nothing was uploaded",
         details=details[:_MAX_DETAILS] + ([f"and {remaining} more, see the report"] if remaining > 0 else []),
@@ -176,31 +184,31 @@ def _summarize_by_check(findings: Sequence[Finding]) -> list[str]:
     return lines[:_MAX_DETAILS] + ([f"and {remaining} more checks, see the report"] if remaining > 0 else [])
 
 
-def stop_if_conflict(report: Report) -> None:
+def raise_if_conflict(report: Report) -> None:
     """Raise ConflictError if the index has a different file under the name of a local file."""
-    details = [_describe_conflict(state) for state in report.plan if state.state in _CONFLICT_STATES]
+    details = [_describe_conflict(state) for state in report.upload_plan if state.result in _CONFLICT_STATES]
     if details:
         raise ConflictError(
-            f"{len(details)} of {counted(len(report.plan), 'file')} conflict with {report.target}; "
+            f"{len(details)} of {format_count(len(report.upload_plan), 'file')} conflict with {report.upload_url}; "
             "nothing was uploaded",
             details=details,
         )
-    existing = [state.file.filename for state in report.plan if state.state is FileState.SAME]
+    existing = [state.file.filename for state in report.upload_plan if state.result is FileComparison.SAME]
     if existing and not report.options.skip_existing:
         raise ConflictError(
-            f"{len(existing)} of {counted(len(report.plan), 'file')} are already on {report.target}; "
+            f"{len(existing)} of {format_count(len(report.upload_plan), 'file')} are already on {report.upload_url}; "
             "nothing was uploaded",
             details=existing,
             hint="Their contents are identical. To skip them, omit --no-skip-existing.",
         )
 
 
-_CONFLICT_STATES = (FileState.DIFFERENT, FileState.SAME_BYTES_OTHER_NAME)
+_CONFLICT_STATES = (FileComparison.DIFFERENT, FileComparison.SAME_BYTES_OTHER_NAME)
 
 
-def _describe_conflict(state: IndexState) -> str:
+def _describe_conflict(state: IndexComparison) -> str:
     name = state.file.filename
-    if state.state is FileState.DIFFERENT:
+    if state.result is FileComparison.DIFFERENT:
         spelled = f" as {state.other_name}" if state.other_name else ""
         return (
             f"{name}: its sha256 is {state.file.sha256}, but on the index{spelled} it is {state.index_sha256}"

@@ -16,18 +16,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol, Self
 
-from wheel_uploader.disk import READING, storage_errors
-from wheel_uploader.display import printable
+from wheel_uploader.disk import READ_FLAGS, storage_errors
+from wheel_uploader.display import sanitize
 from wheel_uploader.errors import FileError, StorageError
 
 #: Bytes that are read and compared together.
-BLOCK = 1 << 20
+BLOCK_SIZE = 1 << 20
 #: Blocks cached in memory: a member is often read twice, and the next one begins in the same block.
 _CACHED_BLOCKS = 2
 #: The file that was listed or checked no longer exists, or was replaced by a link, a directory or a device.
 _REPLACED_ERRNOS = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.ENXIO}
 
-HINT = "Find out which program writes to this file during the run, then run the same command again."
+CHANGED_FILE_HINT = (
+    "Find out which program writes to this file during the run, then run the same command again."
+)
 
 
 class Updatable(Protocol):
@@ -48,48 +50,50 @@ class _Sha256(Protocol):
     def copy(self) -> Self: ...
 
 
-def open_regular(path: Path | str, opener: Callable[[], int] | None = None) -> int:
+def open_regular_file(path: Path | str, opener: Callable[[], int] | None = None) -> int:
     """Return a descriptor of the regular file at ``path``, without waiting for a FIFO's writer.
 
     ``opener`` is called instead of os.open. Raises FileError if the file no longer exists or is not a regular
     file any more, StorageError if it cannot be read.
     """
-    location = printable(str(path))
+    location = sanitize(str(path))
     with storage_errors(str(path)):
         try:
-            descriptor = opener() if opener else os.open(path, READING)
+            descriptor = opener() if opener else os.open(path, READ_FLAGS)
         except OSError as error:
             if error.errno not in _REPLACED_ERRNOS:
                 raise
             reason = (
                 "it no longer exists" if error.errno == errno.ENOENT else "it is no longer a regular file"
             )
-            raise FileError(f"{location} changed during the run: {reason}", hint=HINT) from error
+            raise FileError(f"{location} changed during the run: {reason}", hint=CHANGED_FILE_HINT) from error
         if stat.S_ISREG(os.fstat(descriptor).st_mode):
             return descriptor
     os.close(descriptor)
-    raise FileError(f"{location} changed during the run: it is no longer a regular file", hint=HINT)
+    raise FileError(
+        f"{location} changed during the run: it is no longer a regular file", hint=CHANGED_FILE_HINT
+    )
 
 
 class VerifiedFile(io.RawIOBase):
     """A stream over the file at ``path`` that returns only the bytes with ``sha256``; close it after use."""
 
-    def __init__(self, path: Path, sha256: str, *, also: Updatable | None = None) -> None:
+    def __init__(self, path: Path, sha256: str, *, extra_hash: Updatable | None = None) -> None:
         """Open and hash the file; update the digest ``also`` with the same bytes.
 
         Raises FileError if the file has a different sha256, StorageError if it cannot be read.
         """
         super().__init__()
         self._descriptor = -1
-        self._location = printable(str(path))
-        self._descriptor = open_regular(path)
+        self._location = sanitize(str(path))
+        self._descriptor = open_regular_file(path)
         self._position = 0
         self.size = 0
         #: The state of the hash before each block, with which one block can be compared by itself.
         self._states: list[_Sha256] = []
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
         try:
-            whole = self._hash(also)
+            whole = self._hash(extra_hash)
             if whole.hexdigest() != sha256:
                 raise self._changed_error(f"its sha256 was {sha256} and is {whole.hexdigest()}")
         except BaseException:
@@ -104,13 +108,13 @@ class VerifiedFile(io.RawIOBase):
             if also:
                 also.update(block)
             self.size += len(block)
-            if len(block) < BLOCK:
+            if len(block) < BLOCK_SIZE:
                 break
         self._states.append(running)
         return running
 
     def _changed_error(self, reason: str) -> FileError:
-        return FileError(f"{self._location} changed during the run: {reason}", hint=HINT)
+        return FileError(f"{self._location} changed during the run: {reason}", hint=CHANGED_FILE_HINT)
 
     def close(self) -> None:
         """Close the file."""
@@ -122,9 +126,11 @@ class VerifiedFile(io.RawIOBase):
     def _read_block(self, number: int) -> bytes:
         """Return block ``number``, which is shorter only at the end of the file."""
         try:
-            os.lseek(self._descriptor, number * BLOCK, os.SEEK_SET)
-            block = os.read(self._descriptor, BLOCK)
-            while 0 < len(block) < BLOCK and (more := os.read(self._descriptor, BLOCK - len(block))):
+            os.lseek(self._descriptor, number * BLOCK_SIZE, os.SEEK_SET)
+            block = os.read(self._descriptor, BLOCK_SIZE)
+            while 0 < len(block) < BLOCK_SIZE and (
+                more := os.read(self._descriptor, BLOCK_SIZE - len(block))
+            ):
                 block += more
         except OSError as error:
             reason = error.strerror or str(error)
@@ -136,7 +142,7 @@ class VerifiedFile(io.RawIOBase):
         if (cached := self._blocks.get(number)) is not None:
             self._blocks.move_to_end(number)
             return cached
-        block = self._read_block(number)[: self.size - number * BLOCK]
+        block = self._read_block(number)[: self.size - number * BLOCK_SIZE]
         running = self._states[number].copy()
         running.update(block)
         if running.digest() != self._states[number + 1].digest():
@@ -170,7 +176,7 @@ class VerifiedFile(io.RawIOBase):
 
     def readinto(self, buffer: memoryview | bytearray, /) -> int:  # type: ignore[override]
         """Read bytes of one block into ``buffer``; return their number, 0 at the end."""
-        number, start = divmod(self._position, BLOCK)
+        number, start = divmod(self._position, BLOCK_SIZE)
         if self._position >= self.size or not len(buffer):
             return 0
         data = memoryview(self._verified_block(number))[start : start + len(buffer)]
@@ -178,7 +184,7 @@ class VerifiedFile(io.RawIOBase):
         self._position += len(data)
         return len(data)
 
-    def blocks(self) -> Iterator[bytes]:
+    def iter_blocks(self) -> Iterator[bytes]:
         """Yield the whole file, block by block."""
         for number in range(len(self._states) - 1):
             yield self._verified_block(number)

@@ -9,10 +9,10 @@ from typing import Protocol
 
 from wheel_uploader import archive
 from wheel_uploader.archive import record
-from wheel_uploader.archive.repeats import Repeats
-from wheel_uploader.digests import Digests, Promise
-from wheel_uploader.display import printable
-from wheel_uploader.models import DistName, Inspection, RemoteFile, SdistContent, WheelContent
+from wheel_uploader.archive.repeats import MemberCache
+from wheel_uploader.digests import Digests, ExpectedDigest
+from wheel_uploader.display import sanitize
+from wheel_uploader.models import CheckResult, DistName, RemoteFile, SdistContent, WheelContent
 from wheel_uploader.verified_file import VerifiedFile
 
 
@@ -21,71 +21,75 @@ class Mismatch(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class InspectionResult:
     """The result of reading one file; its contents are dropped, because those of a release are large."""
 
-    inspection: Inspection
+    inspection: CheckResult
     #: The ways in which the file is damaged, in sentences; empty if it is intact.
     damage: tuple[str, ...] = ()
     #: The part of the archive that proves its integrity: ``RECORD``, ``ZIP CRC``, ``gzip CRC``.
-    whole_by: str
+    integrity_source: str
 
 
-class Memory(Protocol):
+class ResultCache(Protocol):
     """A cache of the results for undamaged files, by their digest."""
 
-    def recall(self, name: DistName, sha256: str) -> Seen | None:
+    def get(self, name: DistName, sha256: str) -> InspectionResult | None:
         """Return the cached result for the file of this name with ``sha256``; None if there is none."""
         ...
 
-    def keep(self, name: DistName, sha256: str, result: Seen) -> None:
+    def put(self, name: DistName, sha256: str, result: InspectionResult) -> None:
         """Store the result for an undamaged file."""
         ...
 
 
 #: Inspects the file of this name at this path if it has this sha256; raises FileError otherwise.
-Read = Callable[[DistName, Path, str], Seen]
+InspectFile = Callable[[DistName, Path, str], InspectionResult]
 
 
-def read(
+def inspect_file(
     name: DistName,
     path: Path,
     sha256: str,
-    inspect: Callable[[WheelContent | SdistContent], Inspection],
-    member_cache: Repeats | None = None,
-) -> Seen:
+    inspect: Callable[[WheelContent | SdistContent], CheckResult],
+    member_cache: MemberCache | None = None,
+) -> InspectionResult:
     """Read the file at ``path`` and return what ``inspect`` finds in it, also if it is damaged.
 
     Members in ``member_cache``, unpacked earlier in this run, are not unpacked again. Raises FileError if the
     file does not have ``sha256``.
     """
     with VerifiedFile(path, sha256) as file:
-        content = archive.read_open(file, file.size, name, member_cache)
-    return Seen(
-        inspection=inspect(content), damage=archive.damage(content), whole_by=_integrity_source(content)
+        content = archive.read_archive_stream(file, file.size, name, member_cache)
+    return InspectionResult(
+        inspection=inspect(content),
+        damage=archive.describe_damage(content),
+        integrity_source=_integrity_source(content),
     )
 
 
-def look(name: DistName, path: Path, sha256: str, inspect: Read, cache: Memory | None = None) -> Seen:
+def inspect_cached(
+    name: DistName, path: Path, sha256: str, inspect: InspectFile, cache: ResultCache | None = None
+) -> InspectionResult:
     """Return the cached result for the file at ``path``, which has ``sha256``, or call ``inspect``.
 
     The result for a damaged file is not cached, because the file will be downloaded again.
     """
-    if cache and (cached := cache.recall(name, sha256)):
+    if cache and (cached := cache.get(name, sha256)):
         return cached
     result = inspect(name, path, sha256)
     if cache and not result.damage:
-        cache.keep(name, sha256, result)
+        cache.put(name, sha256, result)
     return result
 
 
-def verified(
+def verify_file(
     name: DistName,
     path: Path,
     digests: Digests,
     remote: RemoteFile,
-    expected: Promise | None,
-    inspect: Callable[[DistName, Path, str], Seen],
+    expected: ExpectedDigest | None,
+    inspect: Callable[[DistName, Path, str], InspectionResult],
 ) -> str:
     """Verify the file at ``path`` against its listing and return what proves it: ``sha256 from the source``.
 
@@ -94,25 +98,25 @@ def verified(
     """
     if remote.size not in {None, digests.size}:
         raise Mismatch(f"it has {digests.size} bytes, but {remote.size} were listed")
-    if expected and not expected.is_met(digests):
-        computed = digests.hexes[expected.algorithm]
-        origin = f"is in {expected.given_by}" if expected.given_by else "was listed"
+    if expected and not expected.matches(digests):
+        computed = digests.hex_by_algorithm[expected.algorithm]
+        origin = f"is in {expected.provided_by}" if expected.provided_by else "was listed"
         raise Mismatch(
-            f"its {expected.algorithm} is {computed}, but {printable(expected.hex, limit=140)} {origin}"
+            f"its {expected.algorithm} is {computed}, but {sanitize(expected.hex, limit=140)} {origin}"
         )
     if not digests.size:
         raise Mismatch("it is empty")
     result = inspect(name, path, digests.sha256)
     if result.damage:
         more = f" (and {len(result.damage) - 1} more)" if len(result.damage) > 1 else ""
-        raise Mismatch(f"{printable(result.damage[0], limit=300)}{more}")
-    return expected.vouches if expected else result.whole_by
+        raise Mismatch(f"{sanitize(result.damage[0], limit=300)}{more}")
+    return expected.description if expected else result.integrity_source
 
 
 def _integrity_source(content: WheelContent | SdistContent) -> str:
-    if not content.read_to_its_end:
+    if not content.is_fully_read:
         return "nothing (the file was not read to the end)"
     if isinstance(content, SdistContent) and content.filename.endswith(".gz"):
         return "gzip CRC"
-    has_record = isinstance(content, WheelContent) and record.of(content) is not None
+    has_record = isinstance(content, WheelContent) and record.find_record(content) is not None
     return "RECORD" if has_record else "ZIP CRC"

@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 from wheel_uploader import bounded, stopping
 from wheel_uploader.brought.expect import Expectation
-from wheel_uploader.display import counted, in_words, printable
+from wheel_uploader.display import format_count, format_duration, sanitize
 from wheel_uploader.errors import (
     DeadlineError,
-    HttpStatus,
+    HttpStatusError,
     ListingError,
     NetworkError,
     NothingFoundError,
@@ -21,8 +21,8 @@ from wheel_uploader.models import Selection
 from wheel_uploader.progress import Progress
 
 #: Seconds between two requests, which grow, and from the first complete listing to its confirmation.
-FIRST_PAUSE, LONGEST_PAUSE = 5.0, 60.0
-SETTLE = 5.0
+FIRST_INTERVAL, MAX_INTERVAL = 5.0, 60.0
+CONFIRMATION_DELAY = 5.0
 #: Maximum number of missing items that a progress line names.
 _MAX_NAMED = 5
 
@@ -30,16 +30,16 @@ _MAX_NAMED = 5
 _Snapshot = frozenset[tuple[str, int | None, tuple[tuple[str, str], ...]]]
 
 #: Errors that may be temporary, unlike a rejected login, certificate or redirect.
-_TEMPORARY_ERRORS = (NothingFoundError, TransportError, HttpStatus, ListingError)
+_TEMPORARY_ERRORS = (NothingFoundError, TransportError, HttpStatusError, ListingError)
 
 
-def until_settled(
+def poll_until_complete(
     fetch_listing: Callable[[], Selection],
     expectation: Expectation | None,
     *,
     limit: float,
     progress: Progress,
-    sleep: Callable[[float], None] = stopping.sleep,
+    sleep: Callable[[float], None] = stopping.sleep_unless_cancelled,
     clock: Callable[[], float] = time.monotonic,
 ) -> Selection:
     """Call ``fetch_listing`` until it returns all expected files twice in a row, and return the last result.
@@ -48,12 +48,14 @@ def until_settled(
     items, after ``limit`` seconds. Errors that are not temporary are raised at once.
     """
     deadline = clock() + limit
-    pause, last_message = FIRST_PAUSE, ""
+    pause, last_message = FIRST_INTERVAL, ""
     previous: _Snapshot | None = None
     while True:
         selection, error = _try_fetch(fetch_listing)
         names = [name for name, _ in selection.files] if selection else []
-        missing = expectation.missing(names) if expectation else () if names else ("a file of the release",)
+        missing = (
+            expectation.find_missing(names) if expectation else () if names else ("a file of the release",)
+        )
         current = _snapshot(selection) if selection and not missing else None
         if selection and current is not None and current == previous:
             return selection
@@ -63,18 +65,18 @@ def until_settled(
         if time_left <= 0 and not first_complete:
             raise _deadline_error(limit, missing, error, current, previous)
         if first_complete:
-            status = f"all {counted(len(names), 'file')} listed; checking again"
-            progress.detail(f"{status} in {SETTLE:.0f} s")
-            delay = SETTLE
+            status = f"all {format_count(len(names), 'file')} listed; checking again"
+            progress.debug(f"{status} in {CONFIRMATION_DELAY:.0f} s")
+            delay = CONFIRMATION_DELAY
         else:
             status = _waiting_message(missing, len(names), error)
-            report = progress.detail if status == last_message else progress.say
-            report(f"{status}; {in_words(time_left)} left")
-            delay, last_message, pause = pause, status, min(pause * 1.5, LONGEST_PAUSE)
-        if isinstance(error, HttpStatus) and error.retry_after:
+            report = progress.debug if status == last_message else progress.info
+            report(f"{status}; {format_duration(time_left)} left")
+            delay, last_message, pause = pause, status, min(pause * 1.5, MAX_INTERVAL)
+        if isinstance(error, HttpStatusError) and error.retry_after:
             delay = max(delay, error.retry_after)
         previous = current
-        with progress.during(status, seconds=time_left if time_left > 0 else delay):
+        with progress.waiting(status, seconds=time_left if time_left > 0 else delay):
             sleep(min(delay, time_left) if time_left > 0 else delay)
 
 
@@ -88,7 +90,7 @@ def _try_fetch(
 
 
 def _snapshot(selection: Selection) -> _Snapshot:
-    listed = [file for _, file in selection.files] + [each.remote for each in selection.companions]
+    listed = [file for _, file in selection.files] + [each.remote for each in selection.attestation_files]
     return frozenset((file.filename, file.size, tuple(sorted(file.hashes.items()))) for file in listed)
 
 
@@ -96,7 +98,7 @@ def _waiting_message(missing: tuple[str, ...], listed_count: int, error: Excepti
     if not missing:
         return "waiting: the listing has changed since the last check"
     more = f" and {len(missing) - _MAX_NAMED} more" if len(missing) > _MAX_NAMED else ""
-    reason = f" ({printable(str(error))})" if error else f" ({listed_count} listed)" if listed_count else ""
+    reason = f" ({sanitize(str(error))})" if error else f" ({listed_count} listed)" if listed_count else ""
     return f"waiting for {', '.join(missing[:_MAX_NAMED])}{more}{reason}"
 
 
@@ -109,13 +111,13 @@ def _deadline_error(
 ) -> DeadlineError:
     if current is not None and previous is not None:
         return DeadlineError(
-            f"the listing is still changing after {in_words(limit)}",
+            f"the listing is still changing after {format_duration(limit)}",
             details=sorted({name for name, _, _ in current ^ previous}),
             hint="Files are still being uploaded, or mirrors are out of sync. "
             "Run the same command again later.",
         )
     return DeadlineError(
-        f"the release is still incomplete after {in_words(limit)}" + (f": {error}" if error else ""),
+        f"the release is still incomplete after {format_duration(limit)}" + (f": {error}" if error else ""),
         details=[f"missing: {item}" for item in missing],
         hint="Check the builds of the missing files, then run the same command again.",
     )
@@ -133,10 +135,10 @@ def parse_duration(text: str) -> float:
     normalized = "".join(text.split()).lower()
     match = _WITH_UNITS.fullmatch(f"{normalized}s" if _SECONDS.fullmatch(normalized) else normalized)
     if not normalized or not match:
-        shown = printable(text, limit=100)
+        shown = sanitize(text, limit=100)
         raise ValueError(f"'{shown}' is not a duration; use a form like 20m, 90s or 1h30m")
     days, hours, minutes, seconds = (float(part or 0) for part in match.groups())
     total = days * 86400 + hours * 3600 + minutes * 60 + seconds
-    if bounded.seconds(total) is None:
-        raise ValueError(f"'{printable(text, limit=100)}' is longer than ten years")
+    if bounded.bounded_seconds(total) is None:
+        raise ValueError(f"'{sanitize(text, limit=100)}' is longer than ten years")
     return total

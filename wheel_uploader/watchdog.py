@@ -26,116 +26,130 @@ from typing import Any
 from wheel_uploader import hard_exit
 
 #: A function of the exit code, the grace period in seconds, and the context that the run has sent.
-LastWords = Callable[[int, float, str], None]
+FinalReportWriter = Callable[[int, float, str], None]
 
 #: Seconds after the grace period that a run gets to write its report and end by itself.
-MARGIN = 5.0
+REPORT_SECONDS = 5.0
 #: Seconds after a second signal: while files are uploaded (so that the report has their states), and else.
-SECOND_WHILE_UPLOADING, SECOND = 5.0, 0.3
+UPLOADING_SECOND_SIGNAL_DELAY, SECOND_SIGNAL_DELAY = 5.0, 0.3
 #: Seconds that the run's own thread gets to end it, after a first and after a second signal.
-PATIENCE, IMPATIENCE = 4.0, 0.5
+GUARD_SECONDS, URGENT_GUARD_SECONDS = 4.0, 0.5
 #: Seconds that the interpreter may take to shut down after the last line has been printed.
 _SHUTDOWN_SECONDS = 10.0
 
 #: The exit code of a run whose time limit has expired.
-TIME_LIMIT = 10
+TIME_LIMIT_EXIT_CODE = 10
 
 
 @dataclass(slots=True)
 class Countdown:
     """The time at which a run is forced to exit, and its exit code. Times are in seconds."""
 
-    grace: float
+    grace_seconds: float
     #: The signals received, in order.
     signals: list[int] = field(default_factory=list)
     #: The time at which the time limit of the run (``--max-duration``) expires.
-    limit: float | None = None
-    uploading: bool = False
+    time_limit_at: float | None = None
+    is_uploading: bool = False
     #: The exit code of a run that has written all of its output.
-    final: int | None = None
-    _due: float | None = None
+    final_exit_code: int | None = None
+    _force_exit_at: float | None = None
 
-    def signalled(self, number: int, now: float) -> None:
+    def record_signal(self, number: int, now: float) -> None:
         """Record a signal received at the time ``now``."""
-        if self.final is not None:
+        if self.final_exit_code is not None:
             return
         self.signals.append(number)
         if len(self.signals) == 1:
             # A time limit that has already expired does not start a second grace period.
-            self._due = min(now + self.grace + MARGIN, self._limit_due() or float("inf"))
+            self._force_exit_at = min(
+                now + self.grace_seconds + REPORT_SECONDS, self._time_limit_exit_at() or float("inf")
+            )
         elif len(self.signals) == 2:
-            self._due = now + (SECOND_WHILE_UPLOADING if self.uploading else SECOND)
+            self._force_exit_at = now + (
+                UPLOADING_SECOND_SIGNAL_DELAY if self.is_uploading else SECOND_SIGNAL_DELAY
+            )
         else:
-            self._due = now + SECOND
+            self._force_exit_at = now + SECOND_SIGNAL_DELAY
 
-    def finished(self, code: int, now: float) -> None:
+    def mark_output_complete(self, code: int, now: float) -> None:
         """Record that only the interpreter's shutdown remains."""
-        self.final, self._due = code, now + _SHUTDOWN_SECONDS
+        self.final_exit_code, self._force_exit_at = code, now + _SHUTDOWN_SECONDS
 
     @property
-    def due(self) -> float | None:
+    def force_exit_at(self) -> float | None:
         """The time of the forced exit; None if none is scheduled."""
-        return self._due if self._due is not None else self._limit_due()
+        return self._force_exit_at if self._force_exit_at is not None else self._time_limit_exit_at()
 
     @property
-    def code(self) -> int:
+    def exit_code(self) -> int:
         """The exit code for a forced exit."""
-        if self.final is not None:
-            return self.final
-        return 128 + self.signals[-1] if self.signals else TIME_LIMIT
+        if self.final_exit_code is not None:
+            return self.final_exit_code
+        return 128 + self.signals[-1] if self.signals else TIME_LIMIT_EXIT_CODE
 
     @property
-    def patience(self) -> float:
+    def guard_seconds(self) -> float:
         """Seconds that the run's own thread gets to end it."""
-        return IMPATIENCE if len(self.signals) > 1 or self.final is not None else PATIENCE
+        return (
+            URGENT_GUARD_SECONDS
+            if len(self.signals) > 1 or self.final_exit_code is not None
+            else GUARD_SECONDS
+        )
 
-    def _limit_due(self) -> float | None:
-        return None if self.limit is None else self.limit + self.grace + MARGIN
+    def _time_limit_exit_at(self) -> float | None:
+        return (
+            None if self.time_limit_at is None else self.time_limit_at + self.grace_seconds + REPORT_SECONDS
+        )
 
 
 class Watchdog:
     """The run's handle of its watchdog. Every method may be called from a signal handler."""
 
-    def __init__(self, pid: int, wakeup: int, control: int, orders: int, exits: hard_exit.Exits) -> None:
+    def __init__(self, pid: int, wakeup: int, control: int, orders: int, exits: hard_exit.ExitPipes) -> None:
         self.pid = pid
         #: Pipes for signal numbers from Python's C handler, for messages of this class, and for orders to it.
-        self.wakeup, self._control, self._orders = wakeup, control, orders
+        self.wakeup_fd, self._control, self._orders = wakeup, control, orders
         self._exits = exits
 
-    def tell(self, word: str, value: object = "") -> None:
+    def send(self, word: str, value: object = "") -> None:
         """Send one line to the watchdog; errors are ignored, because the run can continue without it."""
         with contextlib.suppress(OSError):
             os.write(self._control, f"{word} {value}\n".encode())
 
-    def order(self) -> int:
+    def wait_for_order(self) -> int:
         """Wait for the order to end the run; return the exit code, or 0 if the watchdog has died."""
         try:
             return int(os.read(self._orders, 16) or 0)
         except (OSError, ValueError):
             return 0
 
-    def arm(self) -> None:
+    def arm_hard_exit(self) -> None:
         """Let the watchdog end this process with an exit code even during a C call."""
-        self._exits.arm()
+        self._exits.start_waiting()
 
 
-def start(grace: float, codes: Sequence[int], last_words: LastWords) -> Watchdog | None:
+def start_watchdog(
+    grace_seconds: float, exit_codes: Sequence[int], write_final_report: FinalReportWriter
+) -> Watchdog | None:
     """Start the watchdog of this process; return None if there is no fork or other threads are running.
 
-    ``codes`` are the exit codes that it may need. ``last_words`` is called in the watchdog with the exit
-    code, the grace period in seconds, and the context that the run has sent (JSON).
+    ``exit_codes`` are the exit codes that it may need. ``write_final_report`` is called in the watchdog with
+    the exit code, the grace period in seconds, and the context that the run has sent (JSON).
     """
     if not hasattr(os, "fork") or len(sys._current_frames()) > 1:  # noqa: SLF001 - counts foreign threads too
         return None
     try:
-        exits = hard_exit.Exits(codes)
+        exits = hard_exit.ExitPipes(exit_codes)
         signals_fd, wakeup = os.pipe()
         messages_fd, control = os.pipe()
         orders, orders_fd = os.pipe()
         run = os.getpid()
         pid = os.fork()
         if pid == 0:
-            _run_watchdog(_WatchedRun(run, signals_fd, messages_fd, orders_fd, exits), grace, last_words)
+            _run_watchdog(
+                _WatchedRun(run, signals_fd, messages_fd, orders_fd, exits), grace_seconds, write_final_report
+            )
     except OSError:
         return None
     for descriptor in (signals_fd, messages_fd, orders_fd):
@@ -155,7 +169,7 @@ class _WatchedRun:
     signals_fd: int
     messages_fd: int
     orders_fd: int
-    exits: hard_exit.Exits
+    exits: hard_exit.ExitPipes
 
     def is_alive(self) -> bool:
         return os.getppid() == self.pid
@@ -170,14 +184,14 @@ class _WatchedRun:
         return True
 
 
-def _run_watchdog(run: _WatchedRun, grace: float, last_words: LastWords) -> None:
+def _run_watchdog(run: _WatchedRun, grace: float, write_final_report: FinalReportWriter) -> None:
     """Watch the run until it ends, then exit; never return."""
     try:
         signal.set_wakeup_fd(-1)
         for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGTTOU", "SIGPIPE"):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
-        _close_other_descriptors([2, run.signals_fd, run.messages_fd, run.orders_fd, *run.exits.writing])
-        _watch_run(run, Countdown(grace), last_words)
+        _close_other_descriptors([2, run.signals_fd, run.messages_fd, run.orders_fd, *run.exits.write_fds])
+        _watch_run(run, Countdown(grace), write_final_report)
     finally:
         os._exit(0)
 
@@ -191,7 +205,7 @@ def _close_other_descriptors(descriptors: list[int]) -> None:
         os.open(os.devnull, os.O_RDWR)
 
 
-def _watch_run(run: _WatchedRun, countdown: Countdown, last_words: LastWords) -> None:
+def _watch_run(run: _WatchedRun, countdown: Countdown, write_final_report: FinalReportWriter) -> None:
     import select
 
     terminal = _SavedTerminal()
@@ -201,7 +215,7 @@ def _watch_run(run: _WatchedRun, countdown: Countdown, last_words: LastWords) ->
     for descriptor in (run.signals_fd, run.messages_fd):
         poll.register(descriptor, select.POLLIN)
     while True:
-        due = ordered_at + countdown.patience if ordered_at is not None else countdown.due
+        due = ordered_at + countdown.guard_seconds if ordered_at is not None else countdown.force_exit_at
         timeout = None if due is None else max(0.0, due - time.monotonic())
         for descriptor, _ in poll.poll(None if timeout is None else timeout * 1000 + 1):
             data = os.read(descriptor, 65536)
@@ -210,30 +224,30 @@ def _watch_run(run: _WatchedRun, countdown: Countdown, last_words: LastWords) ->
                 return
             if descriptor == run.signals_fd:
                 for number in data:
-                    if 128 + number in run.exits.codes:
-                        countdown.signalled(number, time.monotonic())
+                    if 128 + number in run.exits.exit_codes:
+                        countdown.record_signal(number, time.monotonic())
                 continue
             *lines, buffer = (buffer + data).split(b"\n")
             for line in lines:
                 word, _, value = line.decode().partition(" ")
                 if word == "limit":
-                    countdown.limit = time.monotonic() + float(value) if value else None
+                    countdown.time_limit_at = time.monotonic() + float(value) if value else None
                 elif word == "uploading":
-                    countdown.uploading = value == "True"
+                    countdown.is_uploading = value == "True"
                 elif word == "context":
                     context = value
                 elif word == "reported":
                     reported = True
                 elif word == "finished":
-                    countdown.finished(int(value), time.monotonic())
+                    countdown.mark_output_complete(int(value), time.monotonic())
         if due is None or time.monotonic() < due:
             continue
-        if ordered_at is None and countdown.final is None:
+        if ordered_at is None and countdown.final_exit_code is None:
             ordered_at = time.monotonic()
             with contextlib.suppress(OSError):
-                os.write(run.orders_fd, str(countdown.code).encode())
+                os.write(run.orders_fd, str(countdown.exit_code).encode())
             continue
-        reporter = None if reported or countdown.final is not None else last_words
+        reporter = None if reported or countdown.final_exit_code is not None else write_final_report
         _force_exit(run, countdown, terminal, reporter, context)
         return
 
@@ -242,40 +256,40 @@ def _force_exit(
     run: _WatchedRun,
     countdown: Countdown,
     terminal: _SavedTerminal,
-    last_words: LastWords | None,
+    write_final_report: FinalReportWriter | None,
     context: str,
 ) -> None:
     """End the run from outside, whatever it is doing."""
     if not run.is_alive():
         return
-    kill_descendants(run.pid, spared=os.getpid())
+    kill_descendants(run.pid, except_pid=os.getpid())
     terminal.restore()
-    if last_words and len(countdown.signals) > 1:
-        say_at_once(countdown.signals[-1])
-    elif last_words:
+    if write_final_report and len(countdown.signals) > 1:
+        print_second_signal(countdown.signals[-1])
+    elif write_final_report:
         with contextlib.suppress(Exception):
-            last_words(countdown.code, countdown.grace, context)
-    run.exits.fire(countdown.code)
+            write_final_report(countdown.exit_code, countdown.grace_seconds, context)
+    run.exits.trigger_exit(countdown.exit_code)
     if not run.wait_for_exit(1.0):
         with contextlib.suppress(OSError):
             os.kill(run.pid, signal.SIGKILL)
 
 
-def say_at_once(number: int) -> None:
+def print_second_signal(number: int) -> None:
     """Print that a second signal has ended the run; safe in a signal handler."""
     with contextlib.suppress(OSError):
         os.write(2, f"error: stopped immediately by a second signal ({number})\n".encode())
 
 
-def kill_descendants(parent: int, *, spared: int) -> None:
-    """Kill the descendants of ``parent`` except ``spared``, without taking a lock or waiting."""
-    for pid, is_group in descendants(parent):
-        if pid != spared:
+def kill_descendants(parent: int, *, except_pid: int) -> None:
+    """Kill the descendants of ``parent`` except ``except_pid``, without taking a lock or waiting."""
+    for pid, is_group in list_descendants(parent):
+        if pid != except_pid:
             with contextlib.suppress(OSError):
                 (os.killpg if is_group else os.kill)(pid, signal.SIGKILL)
 
 
-def descendants(parent: int) -> list[tuple[int, bool]]:
+def list_descendants(parent: int) -> list[tuple[int, bool]]:
     """Return the descendants of ``parent``, with True for leaders of a process group.
 
     The result is empty on systems without /proc.
@@ -300,16 +314,16 @@ class _SavedTerminal:
     """The terminal settings at the start of the run, because a password prompt turns echo off."""
 
     def __init__(self) -> None:
-        self._saved = read_terminal([2])
+        self._saved = read_terminal_settings([2])
 
     def restore(self) -> None:
-        restore_terminal(self._saved)
+        restore_terminal_settings(self._saved)
         if self._saved:
             with contextlib.suppress(OSError):
                 os.write(2, b"\r\x1b[K")
 
 
-def read_terminal(descriptors: Sequence[int]) -> dict[int, Any]:
+def read_terminal_settings(descriptors: Sequence[int]) -> dict[int, Any]:
     """Return the settings of those descriptors that are terminals."""
     settings: dict[int, Any] = {}
     for descriptor in descriptors:
@@ -321,8 +335,8 @@ def read_terminal(descriptors: Sequence[int]) -> dict[int, Any]:
     return settings
 
 
-def restore_terminal(saved: dict[int, Any]) -> None:
-    """Restore the settings that ``read_terminal`` returned."""
+def restore_terminal_settings(saved: dict[int, Any]) -> None:
+    """Restore the settings that ``read_terminal_settings`` returned."""
     for descriptor, settings in saved.items():
         with contextlib.suppress(Exception):
             import termios

@@ -17,15 +17,15 @@ from types import TracebackType
 from typing import Self
 
 from wheel_uploader import bounded, cache_mac, stopping
-from wheel_uploader.disk import READING, Folder, storage_errors
-from wheel_uploader.display import printable
+from wheel_uploader.disk import READ_FLAGS, OpenDirectory, storage_errors
+from wheel_uploader.display import sanitize
 from wheel_uploader.errors import LockedError, StorageError
 from wheel_uploader.models import LocalFile
 
 #: The directory in a wheelhouse for the program's own files; deleting it is always safe.
-HIDDEN = ".wheel-uploader"
-SUMS = "SHA256SUMS"
-PART = ".part"
+HIDDEN_DIRECTORY = ".wheel-uploader"
+CHECKSUMS_FILENAME = "SHA256SUMS"
+PARTIAL_SUFFIX = ".part"
 _METADATA_SUFFIX = ".json"
 _INSPECTION_SUFFIX = ".checked.json"
 _TEMPORARY_SUFFIX = ".tmp"
@@ -40,7 +40,7 @@ _METADATA_LIMIT = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Note:
+class ResumeMetadata:
     """Response headers of a download, with which it can be resumed or revalidated later."""
 
     #: Without user info and query, which may hold secrets and may change between runs.
@@ -60,7 +60,7 @@ class Note:
         return self.etag if self.etag.startswith('"') else ""
 
     @classmethod
-    def parse(cls, data: bytes) -> Note | None:
+    def parse(cls, data: bytes) -> ResumeMetadata | None:
         """Return the metadata in ``data``; None if it is malformed, because hints may be damaged."""
         try:
             values = bounded.load_json(data)
@@ -72,7 +72,7 @@ class Note:
             size = values.pop("size")
         except ValueError:
             return None
-        if not (size is None or bounded.is_size(size)) or not all(
+        if not (size is None or bounded.is_valid_size(size)) or not all(
             type(value) is str for value in values.values()
         ):
             return None
@@ -94,8 +94,10 @@ class Wheelhouse:
         with contextlib.ExitStack() as stack:
             stack.enter_context(self._lock())
             with storage_errors(f"the wheelhouse {self.path}"):
-                self.folder = stack.enter_context(contextlib.closing(Folder(self.path)))
-                self.hidden = stack.enter_context(contextlib.closing(Folder(self.path / HIDDEN, links=False)))
+                self.directory = stack.enter_context(contextlib.closing(OpenDirectory(self.path)))
+                self.hidden_directory = stack.enter_context(
+                    contextlib.closing(OpenDirectory(self.path / HIDDEN_DIRECTORY, follow_symlinks=False))
+                )
                 self._remove_leftovers()
             mask = os.umask(0o077)
             os.umask(mask)
@@ -114,19 +116,19 @@ class Wheelhouse:
         with storage_errors(location):
             if self.path.exists() and not self.path.is_dir():
                 raise StorageError(
-                    f"{printable(location)} is a file, not a directory", hint="Pass a directory with -w."
+                    f"{sanitize(location)} is a file, not a directory", hint="Pass a directory with -w."
                 )
             self.path.mkdir(parents=True, exist_ok=True)
             if _is_read_only(self.path):
                 raise OSError(errno.EROFS, os.strerror(errno.EROFS))
             if not os.access(self.path, os.W_OK | os.X_OK):
                 raise PermissionError(errno.EACCES, "it is not writable")
-            hidden = self.path / HIDDEN
+            hidden = self.path / HIDDEN_DIRECTORY
             with contextlib.suppress(FileExistsError):
                 hidden.mkdir(mode=0o700)
             if not stat.S_ISDIR(hidden.lstat().st_mode):
                 raise StorageError(
-                    f"{printable(str(hidden))} is not a directory",
+                    f"{sanitize(str(hidden))} is not a directory",
                     hint="Remove it, then run the same command again.",
                 )
 
@@ -134,7 +136,7 @@ class Wheelhouse:
     def _lock(self) -> Iterator[None]:
         from filelock import FileLock, Timeout
 
-        lock = FileLock(self.path / HIDDEN / "lock", timeout=0, thread_local=False)
+        lock = FileLock(self.path / HIDDEN_DIRECTORY / "lock", timeout=0, thread_local=False)
         end = time.monotonic() + self._lock_timeout
         with storage_errors(f"the lock of the wheelhouse {self.path}"):
             while not lock.is_locked:
@@ -148,9 +150,9 @@ class Wheelhouse:
                 except Timeout:
                     if time.monotonic() >= end:
                         raise LockedError(
-                            f"another run is using the wheelhouse {printable(str(self.path))}"
+                            f"another run is using the wheelhouse {sanitize(str(self.path))}"
                         ) from None
-                    stopping.sleep(_LOCK_POLL_INTERVAL)
+                    stopping.sleep_unless_cancelled(_LOCK_POLL_INTERVAL)
         try:
             yield
         finally:
@@ -160,150 +162,161 @@ class Wheelhouse:
 
     def _remove_leftovers(self) -> None:
         """Remove files of a killed run that cannot be resumed."""
-        names = set(os.listdir(self.hidden.path))  # noqa: PTH208 - only names are needed
+        names = set(os.listdir(self.hidden_directory.path))  # noqa: PTH208 - only names are needed
         for name in names:
-            lacks_metadata = name.endswith(PART) and not self.stump_note(
-                name.removesuffix(PART), sealed=False
+            lacks_metadata = name.endswith(PARTIAL_SUFFIX) and not self.load_partial_metadata(
+                name.removesuffix(PARTIAL_SUFFIX), sealed=False
             )
             partial = name.removesuffix(_METADATA_SUFFIX)
-            lacks_partial = name.endswith(PART + _METADATA_SUFFIX) and partial not in names
+            lacks_partial = name.endswith(PARTIAL_SUFFIX + _METADATA_SUFFIX) and partial not in names
             inspected = name.removesuffix(_INSPECTION_SUFFIX)
-            lacks_file = inspected != name and not self.folder.stat(inspected)
+            lacks_file = inspected != name and not self.directory.stat(inspected)
             if name.endswith(_TEMPORARY_SUFFIX) or lacks_metadata or lacks_partial or lacks_file:
-                with storage_errors(str(self.hidden.path / name)):
-                    self.hidden.unlink(name)
+                with storage_errors(str(self.hidden_directory.path / name)):
+                    self.hidden_directory.unlink(name)
 
     # --- reading ---------------------------------------------------------------------------------------
 
-    def holds(self, filename: str) -> bool:
+    def has_file(self, filename: str) -> bool:
         """Return whether a regular file of that name exists. Raises StorageError for any other type."""
         with storage_errors(str(self.path / filename)):
-            status = self.folder.stat(filename)
+            status = self.directory.stat(filename)
         if status is None:
             return False
         if stat.S_ISREG(status.st_mode):
             return True
         raise StorageError(
-            f"{printable(str(self.path / filename))} is {_describe_file_type(status.st_mode)}, not a file",
+            f"{sanitize(str(self.path / filename))} is {_describe_file_type(status.st_mode)}, not a file",
             hint="Remove it or move it away: it is neither followed nor overwritten.",
         )
 
     def filenames(self) -> list[str]:
         """Return the names of all regular files, links excluded, in order."""
         with storage_errors(f"the wheelhouse {self.path}"):
-            names = sorted(os.listdir(self.folder.path))  # noqa: PTH208 - only names are needed
-            statuses = [(name, self.folder.stat(name)) for name in names]
+            names = sorted(os.listdir(self.directory.path))  # noqa: PTH208 - only names are needed
+            statuses = [(name, self.directory.stat(name)) for name in names]
         return [name for name, status in statuses if status and stat.S_ISREG(status.st_mode)]
 
-    def modified(self, filename: str) -> datetime:
+    def modification_time(self, filename: str) -> datetime:
         """Return the modification time of a file that ``filenames`` returned."""
         with storage_errors(str(self.path / filename)):
-            status = self.folder.stat(filename)
-        return bounded.moment_of(status.st_mtime if status else 0)
+            status = self.directory.stat(filename)
+        return bounded.date_from_timestamp(status.st_mtime if status else 0)
 
     def open_file(self, filename: str) -> int:
         """Return a descriptor for reading a file of the wheelhouse, without following a link."""
-        return self.folder.open(filename, READING)
+        return self.directory.open(filename, READ_FLAGS)
 
-    def note(self, filename: str) -> Note | None:
+    def load_metadata(self, filename: str) -> ResumeMetadata | None:
         """Return the metadata that was stored when this file was downloaded; None without valid metadata."""
-        return Note.parse(self._read_sealed(filename + _METADATA_SUFFIX, _METADATA_LIMIT) or b"")
+        return ResumeMetadata.parse(self._read_sealed(filename + _METADATA_SUFFIX, _METADATA_LIMIT) or b"")
 
-    def stump_note(self, filename: str, *, sealed: bool) -> Note | None:
+    def load_partial_metadata(self, filename: str, *, sealed: bool) -> ResumeMetadata | None:
         """Return the metadata of this file's partial file; None without valid metadata.
 
         ``sealed=False`` also accepts metadata that another machine or user wrote, which is enough if the
         whole file is compared with a listed digest afterwards.
         """
-        name = filename + PART + _METADATA_SUFFIX
+        name = filename + PARTIAL_SUFFIX + _METADATA_SUFFIX
         data = self._read_sealed(name, _METADATA_LIMIT) if sealed else self._read_own(name, _METADATA_LIMIT)
-        return Note.parse(data or b"")
+        return ResumeMetadata.parse(data or b"")
 
-    def memory(self, filename: str, limit: int) -> bytes | None:
+    def cached_inspection(self, filename: str, limit: int) -> bytes | None:
         """Return the inspection that this user cached in an earlier run, at most ``limit`` bytes; or None."""
         return self._read_sealed(filename + _INSPECTION_SUFFIX, limit)
 
     def _read_sealed(self, name: str, limit: int) -> bytes | None:
         """Return the contents of a file of this name that an earlier run of this user wrote and sealed."""
         data = self._read_own(name, limit)
-        return None if data is None else cache_mac.unseal(name, data)
+        return None if data is None else cache_mac.unseal_json(name, data)
 
     def _read_own(self, name: str, limit: int) -> bytes | None:
         """Return the contents of a file of this name if only this user can have written it."""
-        return self.hidden.read_own(name, limit) if self.hidden.is_own() else None
+        return (
+            self.hidden_directory.read_owned(name, limit)
+            if self.hidden_directory.is_exclusively_writable()
+            else None
+        )
 
     # --- writing ---------------------------------------------------------------------------------------
 
-    def write_memory(self, filename: str, data: bytes) -> None:
+    def store_inspection(self, filename: str, data: bytes) -> None:
         """Store the file's inspection in the cache; it is not synced, because it may be lost."""
-        if sealed := cache_mac.seal(filename + _INSPECTION_SUFFIX, data):
-            self._write_atomically(self.hidden, filename + _INSPECTION_SUFFIX, sealed, 0o600, sync=False)
+        if sealed := cache_mac.seal_json(filename + _INSPECTION_SUFFIX, data):
+            self._write_atomically(
+                self.hidden_directory, filename + _INSPECTION_SUFFIX, sealed, 0o600, sync=False
+            )
 
-    def write_note(self, filename: str, metadata: Note) -> None:
+    def store_metadata(self, filename: str, metadata: ResumeMetadata) -> None:
         """Store the metadata of a downloaded file."""
         name, data = filename + _METADATA_SUFFIX, json.dumps(asdict(metadata)).encode()
         # Not synced: metadata is a hint, and is ignored if a power failure truncates it.
-        self._write_atomically(self.hidden, name, cache_mac.seal(name, data) or data, 0o600, sync=False)
+        self._write_atomically(
+            self.hidden_directory, name, cache_mac.seal_json(name, data) or data, 0o600, sync=False
+        )
 
-    def write_stump_note(self, filename: str, metadata: Note) -> None:
+    def store_partial_metadata(self, filename: str, metadata: ResumeMetadata) -> None:
         """Store the metadata of a partial file."""
-        self.write_note(filename + PART, metadata)
+        self.store_metadata(filename + PARTIAL_SUFFIX, metadata)
 
-    def forget_stump(self, filename: str) -> None:
+    def discard_partial(self, filename: str) -> None:
         """Remove a partial file and its metadata, if they exist."""
-        with storage_errors(f"a partial file in {self.hidden.path}"):
-            self.hidden.unlink(filename + PART)
-            self.hidden.unlink(filename + PART + _METADATA_SUFFIX)
+        with storage_errors(f"a partial file in {self.hidden_directory.path}"):
+            self.hidden_directory.unlink(filename + PARTIAL_SUFFIX)
+            self.hidden_directory.unlink(filename + PARTIAL_SUFFIX + _METADATA_SUFFIX)
 
-    def remove(self, filename: str) -> None:
+    def remove_file(self, filename: str) -> None:
         """Remove a file, its signature, its attestations, its metadata and its cached inspection."""
         attached = (name for name in self.filenames() if name.startswith(f"{filename}."))
         with storage_errors(str(self.path / filename)):
             for name in attached:
                 if name.endswith(_ATTACHED_SUFFIXES):
-                    self.folder.unlink(name)
+                    self.directory.unlink(name)
             # After its attachments: the run that follows a killed one finds the file and removes the rest.
-            self.folder.unlink(filename)
-            self.hidden.unlink(filename + _METADATA_SUFFIX)
-            self.hidden.unlink(filename + _INSPECTION_SUFFIX)
+            self.directory.unlink(filename)
+            self.hidden_directory.unlink(filename + _METADATA_SUFFIX)
+            self.hidden_directory.unlink(filename + _INSPECTION_SUFFIX)
 
     def sync(self) -> None:
         """Make the names of complete files survive a power failure."""
         with storage_errors(str(self.path)):
-            self.folder.sync()
+            self.directory.sync()
 
-    def write_sums(self, files: Sequence[LocalFile]) -> Path:
+    def write_checksums(self, files: Sequence[LocalFile]) -> Path:
         """Write SHA256SUMS for exactly these files, as ``sha256sum -c`` reads it, unless it is up to date.
 
         Lines for other releases are dropped: this run did not verify those files, they may no longer exist,
         and the signature of SHA256SUMS must not cover them.
         """
-        data = sums_of(files)
-        if not self.holds(SUMS) or self.folder.read(SUMS, len(data) + 1) != data:
-            self._write_atomically(self.folder, SUMS, data, self.file_mode)
-        return self.path / SUMS
+        data = format_checksums(files)
+        if (
+            not self.has_file(CHECKSUMS_FILENAME)
+            or self.directory.read(CHECKSUMS_FILENAME, len(data) + 1) != data
+        ):
+            self._write_atomically(self.directory, CHECKSUMS_FILENAME, data, self.file_mode)
+        return self.path / CHECKSUMS_FILENAME
 
-    def write_small(self, filename: str, data: bytes) -> Path:
+    def write_small_file(self, filename: str, data: bytes) -> Path:
         """Write a small file (an attestation) atomically, replacing an existing one; return its path."""
-        self._write_atomically(self.folder, filename, data, self.file_mode)
+        self._write_atomically(self.directory, filename, data, self.file_mode)
         return self.path / filename
 
     def _write_atomically(
-        self, folder: Folder, name: str, data: bytes, mode: int, *, sync: bool = True
+        self, folder: OpenDirectory, name: str, data: bytes, mode: int, *, sync: bool = True
     ) -> None:
         temporary = name + _TEMPORARY_SUFFIX
         with storage_errors(str(folder.path / name)):
             try:
-                self.hidden.unlink(temporary)
-                self.hidden.write(temporary, data, mode, sync=sync)
-                self.hidden.move(temporary, folder, name)
+                self.hidden_directory.unlink(temporary)
+                self.hidden_directory.write(temporary, data, mode, sync=sync)
+                self.hidden_directory.move(temporary, folder, name)
             except OSError:
                 with contextlib.suppress(OSError):
-                    self.hidden.unlink(temporary)
+                    self.hidden_directory.unlink(temporary)
                 raise
 
 
-def sums_of(files: Sequence[LocalFile]) -> bytes:
+def format_checksums(files: Sequence[LocalFile]) -> bytes:
     """Return the contents of SHA256SUMS for these files."""
     ordered = sorted(files, key=lambda file: file.filename)
     return "".join(f"{file.sha256}  {file.filename}\n" for file in ordered).encode("ascii")

@@ -62,7 +62,7 @@ def _list_release(project: str, version: str) -> list[DistName]:
     command = [sys.executable, "-m", "wheel_uploader", "--until", "list", "--format", "json"]
     command += ["-u", f"https://{host}/simple/{project}/", project, version]
     completed = subprocess.run(command, check=True, capture_output=True, text=True)
-    return [names.parse(file["filename"]) for file in json.loads(completed.stdout)["files"]]
+    return [names.parse_filename(file["filename"]) for file in json.loads(completed.stdout)["files"]]
 
 
 def generate_wheel(folder: Path, size: int) -> Path:

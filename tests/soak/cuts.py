@@ -20,7 +20,7 @@ from tests.soak.forks import alone
 from tests.soak.storms import Weathered, run_once
 from wheel_uploader import sources
 from wheel_uploader.errors import NetworkError, NothingFoundError, ReleaseError
-from wheel_uploader.http import Http
+from wheel_uploader.http import HttpClient
 from wheel_uploader.models import RemoteFile
 
 LISTING_SIZE = 4096
@@ -134,7 +134,7 @@ def cut_listing(kind: str, part: int = 1) -> list[str]:
     def answer(_: Request) -> list[Step]:
         return [way()]
 
-    with ScriptedServer(answer) as server, Http(typed=[server.url], retries=1) as http:
+    with ScriptedServer(answer) as server, HttpClient(user_urls=[server.url], retries=1) as http:
         there = _listed(server.url, http)
         assert isinstance(there, frozenset), there
         assert there, kind
@@ -149,12 +149,12 @@ def cut_listing(kind: str, part: int = 1) -> list[str]:
     return troubles
 
 
-def _listed(url: str, http: Http) -> frozenset[tuple[object, ...]] | ReleaseError:
+def _listed(url: str, http: HttpClient) -> frozenset[tuple[object, ...]] | ReleaseError:
     def facts(file: RemoteFile) -> tuple[object, ...]:
         return (file.filename, file.url, file.size, tuple(sorted(file.hashes.items())))
 
     try:
-        return frozenset(map(facts, sources.list_files([url], "dipy", http)))
+        return frozenset(map(facts, sources.list_staged_files([url], "dipy", http)))
     except (NetworkError, NothingFoundError) as error:
         return error
 

@@ -165,7 +165,7 @@ def _serve() -> None:
     from wheel_uploader.report import text  # noqa: F401
     from wheel_uploader.stages import bringing, publishing  # noqa: F401
 
-    remembered.judges()
+    remembered.fingerprint()
 
     for line in sys.stdin:
         begun = time.monotonic()

@@ -22,7 +22,7 @@ from tests.soak.hostile_listings import LINKED, Served, hostile_listings
 from tests.soak.hostile_names import hostile_names, named
 from tests.soak.hostile_wheels import hostile_wheels
 from tests.wheels import wheel_bytes
-from wheel_uploader.wheelhouse import HIDDEN, SUMS
+from wheel_uploader.wheelhouse import CHECKSUMS_FILENAME, HIDDEN_DIRECTORY
 
 #: The promise: seconds of work, and bytes.
 MOST_SECONDS = 2.0
@@ -201,5 +201,7 @@ class Arena:
         if extra := there - {"run", "run/house", "tmp", "secret.whl"}:
             yield f"written outside of the wheelhouse: {sorted(extra)}"
         for path in house.iterdir() if house.exists() else ():
-            if path.name not in {HIDDEN, SUMS} and not (path.is_file() and _HARMLESS.fullmatch(path.name)):
+            if path.name not in {HIDDEN_DIRECTORY, CHECKSUMS_FILENAME} and not (
+                path.is_file() and _HARMLESS.fullmatch(path.name)
+            ):
                 yield f"written: {path.name!r}"

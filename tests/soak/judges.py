@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.indexes import ScriptedIndex
-from wheel_uploader.wheelhouse import HIDDEN, PART, SUMS
+from wheel_uploader.wheelhouse import CHECKSUMS_FILENAME, HIDDEN_DIRECTORY, PARTIAL_SUFFIX
 
 
 def torn(house: Path, staged: Mapping[str, bytes]) -> list[str]:
@@ -17,10 +17,15 @@ def torn(house: Path, staged: Mapping[str, bytes]) -> list[str]:
 
 def left_over(house: Path, staged: Mapping[str, bytes], *, signed: bool) -> list[str]:
     """What a run that came to its end ought to have removed, or to have made."""
-    signatures = {f"{name}.asc" for name in (*staged, SUMS)} if signed else set()
-    extra = {path.name for path in house.iterdir()} ^ {*staged, SUMS, HIDDEN, *signatures}
-    for path in (house / HIDDEN).iterdir():
-        if PART in path.name or not (path.name.endswith(".json") or path.name == "lock"):
+    signatures = {f"{name}.asc" for name in (*staged, CHECKSUMS_FILENAME)} if signed else set()
+    extra = {path.name for path in house.iterdir()} ^ {
+        *staged,
+        CHECKSUMS_FILENAME,
+        HIDDEN_DIRECTORY,
+        *signatures,
+    }
+    for path in (house / HIDDEN_DIRECTORY).iterdir():
+        if PARTIAL_SUFFIX in path.name or not (path.name.endswith(".json") or path.name == "lock"):
             extra.add(path.name)
     return sorted(extra)
 

@@ -40,7 +40,7 @@ _GRACE, _LIMIT = 10.0, 90.0
 #: The command with a short grace period; the module is one that it imports first anyway.
 _COMMAND = f"""
 from wheel_uploader import stopping
-stopping.GRACE = {_GRACE}
+stopping.UPLOAD_GRACE_SECONDS = {_GRACE}
 from wheel_uploader.__main__ import main
 main()
 """
@@ -445,7 +445,7 @@ def _serve() -> None:
     from wheel_uploader.report import text  # noqa: F401
     from wheel_uploader.stages import bringing, publishing  # noqa: F401
 
-    remembered.judges()
+    remembered.fingerprint()
     child = 0
     for line in sys.stdin:
         if line == "poll\n":
@@ -469,7 +469,7 @@ def _run(folder: str, arguments: list[str], environment: dict[str, str]) -> None
     nowhere, log = os.open(os.devnull, os.O_RDWR), os.open("log", os.O_WRONLY | os.O_CREAT, 0o600)
     for descriptor, target in ((nowhere, 0), (nowhere, 1), (log, 2)):
         os.dup2(descriptor, target)
-    stopping.GRACE = _GRACE
+    stopping.UPLOAD_GRACE_SECONDS = _GRACE
     sys.argv = ["wheel-uploader", *arguments]
     code = 1
     try:

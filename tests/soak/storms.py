@@ -18,13 +18,13 @@ from tests.indexes import ScriptedIndex, Served, VirtualTime, local_file
 from tests.soak import Figure
 from tests.soak.forks import alone
 from wheel_uploader.errors import DeadlineError, NetworkError, ReleaseError
-from wheel_uploader.http import Http
-from wheel_uploader.index import Index, compare, reading_urls
-from wheel_uploader.index.confirm import confirm
+from wheel_uploader.http import HttpClient
+from wheel_uploader.index import IndexClient, compare_with_index, derive_simple_urls
+from wheel_uploader.index.confirm import confirm_files
 from wheel_uploader.models import LocalFile, Options, UploadOutcome, UploadResult
-from wheel_uploader.progress import Silent
-from wheel_uploader.publish.posting import upload_all, verdict
-from wheel_uploader.publish.upload import Uploader, resolve_target
+from wheel_uploader.progress import SilentProgress
+from wheel_uploader.publish.posting import upload_all, upload_error
+from wheel_uploader.publish.upload import TwineUploader, resolve_target
 
 #: A person who has not got through after so many runs gives up.
 MOST_RUNS = 20
@@ -113,25 +113,33 @@ def run_once(
         username="",
         password="",
     )
-    uploader = Uploader(options, resolve_target(options), Silent())
-    urls = reading_urls(served.upload_url)
-    with contextlib.closing(uploader), Http(typed=urls, sleep=time.sleep, timeout=5) as http:
-        index = Index(http, *urls)
+    uploader = TwineUploader(options, resolve_target(options), SilentProgress())
+    urls = derive_simple_urls(served.upload_url)
+    with contextlib.closing(uploader), HttpClient(user_urls=urls, sleep=time.sleep, timeout=5) as http:
+        index = IndexClient(http, *urls)
         before = len(served.index.posts)
         try:
-            plan = compare(index.page("dipy", fresh=True), files, index.sha256_of)
+            plan = compare_with_index(index.fetch_project("dipy", revalidate=True), files, index.get_sha256)
             results = upload_all(
                 plan,
                 uploader,
-                lambda file: index.state_of("dipy", file),
-                progress=Silent(),
+                lambda file: index.fetch_file_state("dipy", file),
+                progress=SilentProgress(),
                 jobs=4,
                 sleep=time.sleep,
             )
             _judge(results, served.index, before, done)
-            if ended := verdict(results):
+            if ended := upload_error(results):
                 return ended
-            confirm(index, "dipy", files, timeout=600, progress=Silent(), sleep=time.sleep, clock=time.clock)
+            confirm_files(
+                index,
+                "dipy",
+                files,
+                timeout=600,
+                progress=SilentProgress(),
+                sleep=time.sleep,
+                clock=time.clock,
+            )
         except (NetworkError, DeadlineError) as error:
             return error
     return None
@@ -143,9 +151,9 @@ def _judge(results: Sequence[UploadResult], index: ScriptedIndex, before: int, d
     for result in results:
         name, outcome = result.file.filename, result.outcome
         there = name in index.files
-        inside = outcome in (UploadOutcome.UPLOADED, UploadOutcome.ALREADY_THERE)
-        outside = outcome in (UploadOutcome.REJECTED, UploadOutcome.NOT_TRIED)
+        inside = outcome in (UploadOutcome.UPLOADED, UploadOutcome.SKIPPED)
+        outside = outcome in (UploadOutcome.REJECTED, UploadOutcome.NOT_ATTEMPTED)
         if (inside and not there) or (outside and there):
             done.troubles.append(f"seed {done.seed}: {name} is called {outcome}: {result.reason}")
-        if outcome is UploadOutcome.NOT_TRIED and name in posted:
+        if outcome is UploadOutcome.NOT_ATTEMPTED and name in posted:
             done.troubles.append(f"seed {done.seed}: {name} was posted, and is called not tried")

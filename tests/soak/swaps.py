@@ -23,7 +23,7 @@ from tests import indexes, wheels
 from tests.soak import Figure, bed
 from wheel_uploader import apart, cache_mac, cli
 from wheel_uploader.errors import FileError
-from wheel_uploader.wheelhouse import HIDDEN
+from wheel_uploader.wheelhouse import HIDDEN_DIRECTORY
 
 WHEEL, SDIST = "dipy-1.11.0-py3-none-any.whl", "dipy-1.11.0.tar.gz"
 #: Metadata that PyPI's rules refuse.
@@ -231,7 +231,7 @@ class Swaps:
             shutil.rmtree(house)
         path = (staged if place == "staged" else house) / name
         if place == "part":
-            path = house / HIDDEN / f"{name}.part"
+            path = house / HIDDEN_DIRECTORY / f"{name}.part"
         self.served.index.files.clear()
         self.served.index.posts.clear()
         moments = Moments(path, number, lambda: WAYS[way](path, after))
@@ -297,11 +297,11 @@ class Swaps:
             f"with swaps.acting(*json.loads({given!r})):\n    reader.main()\n"
         )
         real, apart._WORKER_PROGRAM = apart._WORKER_PROGRAM, program
-        worth, apart.WORTH = apart.WORTH, 0
+        worth, apart.MIN_TOTAL_SIZE = apart.MIN_TOTAL_SIZE, 0
         try:
             yield
         finally:
-            apart._WORKER_PROGRAM, apart.WORTH = real, worth
+            apart._WORKER_PROGRAM, apart.MIN_TOTAL_SIZE = real, worth
 
 
 @contextlib.contextmanager
@@ -327,7 +327,7 @@ def arena(*, signed: bool, worker: bool = False) -> Iterator[Swaps]:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wheel-uploader-swaps-")))
         environment = {"HOME": str(home), "TWINE_USERNAME": "", "TWINE_PASSWORD": "", "NETRC": os.devnull}
         keys = stack.enter_context(bed.signing()) if signed else None
-        real, cache_mac.folder = cache_mac.folder, lambda: home / "cache"
+        real, cache_mac.get_cache_directory = cache_mac.get_cache_directory, lambda: home / "cache"
         stack.callback(setattr, cache_mac, "folder", real)
         yield Swaps(
             home=home,

@@ -14,27 +14,40 @@ from pathlib import Path
 from typing import BinaryIO
 
 from wheel_uploader.archive import pkginfo_reader, record, tarwalk
-from wheel_uploader.archive.repeats import Repeats
-from wheel_uploader.archive.zipmembers import BOMB_RATIO, BOMB_SIZE, is_bomb, unzip, what_it_is
-from wheel_uploader.budget import OVER_BUDGET, Budget, Exhausted
-from wheel_uploader.display import printable
+from wheel_uploader.archive.repeats import MemberCache
+from wheel_uploader.archive.zipmembers import (
+    BOMB_RATIO,
+    BOMB_SIZE,
+    describe_non_archive,
+    is_decompression_bomb,
+    read_zip,
+)
+from wheel_uploader.budget import OVER_BUDGET, Budget, BudgetExceeded
+from wheel_uploader.display import sanitize
 from wheel_uploader.errors import StorageError
 from wheel_uploader.models import (
+    ArchiveAnomaly,
     DistName,
-    Fact,
-    Member,
     SdistContent,
     SdistMember,
     SdistName,
     WheelContent,
+    WheelMember,
     WheelName,
 )
-from wheel_uploader.native.collect import Natives
+from wheel_uploader.native.collect import BinaryCollector
 
 #: Bytes of the read buffer: a ZIP has thousands of small members, and every read releases the GIL.
 _BUFFER_SIZE = 128 << 10
 
-__all__ = ["damage", "is_bomb", "over_budget", "read", "read_sdist", "read_wheel"]
+__all__ = [
+    "describe_damage",
+    "is_decompression_bomb",
+    "make_over_budget_anomaly",
+    "read_archive",
+    "read_sdist",
+    "read_wheel",
+]
 
 #: Kinds of facts that mean that the archive is damaged or was changed after it was built.
 _DAMAGE_KINDS = frozenset({"unreadable", "bad-crc", "hidden-deflate-data", "trailing-bytes", "cut"})
@@ -42,7 +55,9 @@ _DAMAGE_KINDS = frozenset({"unreadable", "bad-crc", "hidden-deflate-data", "trai
 _MAX_DAMAGE_MESSAGES = 20
 
 
-def read(path: Path, name: DistName, member_cache: Repeats | None = None) -> WheelContent | SdistContent:
+def read_archive(
+    path: Path, name: DistName, member_cache: MemberCache | None = None
+) -> WheelContent | SdistContent:
     """Return the contents of the file at ``path``, read as the kind of file that ``name`` says.
 
     Members that are in ``member_cache`` are not decompressed again.
@@ -52,14 +67,14 @@ def read(path: Path, name: DistName, member_cache: Repeats | None = None) -> Whe
     """
     try:
         with path.open("rb", buffering=0) as stream:
-            return read_open(stream, os.fstat(stream.fileno()).st_size, name, member_cache)
+            return read_archive_stream(stream, os.fstat(stream.fileno()).st_size, name, member_cache)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise StorageError(f"{printable(str(path))} cannot be read: {reason}") from error
+        raise StorageError(f"{sanitize(str(path))} cannot be read: {reason}") from error
 
 
-def read_open(
-    file: io.RawIOBase, size: int, name: DistName, member_cache: Repeats | None = None
+def read_archive_stream(
+    file: io.RawIOBase, size: int, name: DistName, member_cache: MemberCache | None = None
 ) -> WheelContent | SdistContent:
     """Return the contents of an open file of ``size`` bytes, as ``read`` does; leave the file open."""
     stream = io.BufferedReader(file, _BUFFER_SIZE)
@@ -71,27 +86,28 @@ def read_open(
         stream.detach()
 
 
-def damage(content: WheelContent | SdistContent) -> tuple[str, ...]:
+def describe_damage(content: WheelContent | SdistContent) -> tuple[str, ...]:
     """Return messages that say how the archive is damaged; empty if it is intact."""
     remaining = _damage(content)
-    messages = [printable(message) for message in itertools.islice(remaining, _MAX_DAMAGE_MESSAGES)]
+    messages = [sanitize(message) for message in itertools.islice(remaining, _MAX_DAMAGE_MESSAGES)]
     if more := sum(1 for _ in remaining):
         messages.append(f"and {more} more")
     return tuple(messages)
 
 
 def _damage(content: WheelContent | SdistContent) -> Iterator[str]:
-    if not content.read_to_its_end:
+    if not content.is_fully_read:
         return  # The rest is unread, and would be mistaken for damage.
-    for fact in content.facts:
+    for fact in content.anomalies:
         if fact.kind in _DAMAGE_KINDS:
             yield f"{fact.member}: {fact.message}" if fact.member else fact.message
-    if isinstance(content, WheelContent) and (parsed_record := record.of(content)):
+    if isinstance(content, WheelContent) and (parsed_record := record.find_record(content)):
         yield from (
-            f"{path}: it is listed in RECORD but missing" for path in record.absent(content, parsed_record)
+            f"{path}: it is listed in RECORD but missing"
+            for path in record.iter_missing_members(content, parsed_record)
         )
-        wrong_sizes = record.wrong_sizes(content, parsed_record)
-        for path, message in (*wrong_sizes, *record.wrong_hashes(content, parsed_record)):
+        wrong_sizes = record.iter_size_mismatches(content, parsed_record)
+        for path, message in (*wrong_sizes, *record.iter_hash_mismatches(content, parsed_record)):
             yield f"{path}: {message}"
 
 
@@ -99,40 +115,44 @@ def _damage(content: WheelContent | SdistContent) -> Iterator[str]:
 
 
 def read_wheel(
-    stream: BinaryIO, size: int, name: WheelName, member_cache: Repeats | None = None
+    stream: BinaryIO, size: int, name: WheelName, member_cache: MemberCache | None = None
 ) -> WheelContent:
     """Return the contents of the wheel of ``size`` bytes in ``stream``."""
     # Symbols of Python's C API are read only for abi3 wheels, which promise the stable ABI.
     budget = Budget()
-    natives = Natives(symbols=any(abi.startswith("abi3") for abi in name.abis), budget=budget)
+    natives = BinaryCollector(symbols=any(abi.startswith("abi3") for abi in name.abis), budget=budget)
     try:
-        with budget.working():
-            unpacked = unzip(stream, size, budget, natives, member_cache)
+        with budget.measure_cpu_time():
+            unpacked = read_zip(stream, size, budget, natives, member_cache)
             budget.check_time()
-            read_by_pkginfo = pkginfo_reader.read(
-                pkginfo_reader.source((member.name for member in unpacked.members), unpacked.kept),
-                unpacked.kept,
+            read_by_pkginfo = pkginfo_reader.read_pkginfo_metadata(
+                pkginfo_reader.select_metadata_member(
+                    (member.name for member in unpacked.members), unpacked.retained_members
+                ),
+                unpacked.retained_members,
             )
-    except Exhausted as error:
-        return WheelContent(name=name, size=size, facts=(over_budget(error, budget),), budget=budget)
+    except BudgetExceeded as error:
+        return WheelContent(
+            name=name, size=size, anomalies=(make_over_budget_anomaly(error, budget),), budget=budget
+        )
     return WheelContent(
         name=name,
         size=size,
         unpacked_size=sum(member.size for member in unpacked.members),
         members=tuple(unpacked.members),
-        facts=tuple(unpacked.facts),
-        kept=unpacked.kept,
-        pkginfo=read_by_pkginfo.fields,
-        pkginfo_remarks=read_by_pkginfo.remarks,
+        anomalies=tuple(unpacked.anomalies),
+        retained_members=unpacked.retained_members,
+        pkginfo_metadata=read_by_pkginfo.fields,
+        pkginfo_warnings=read_by_pkginfo.remarks,
         pkginfo_source=read_by_pkginfo.source,
-        natives=natives.facts,
+        binaries=natives.binaries,
         budget=budget,
     )
 
 
-def over_budget(error: Exhausted, budget: Budget) -> Fact:
+def make_over_budget_anomaly(error: BudgetExceeded, budget: Budget) -> ArchiveAnomaly:
     """Return the fact that a file was not read to its end because it exceeds its budget."""
-    return Fact(kind=OVER_BUDGET, message=str(error), member=error.member or budget.member)
+    return ArchiveAnomaly(kind=OVER_BUDGET, message=str(error), member=error.member or budget.member)
 
 
 # --- sdists ----------------------------------------------------------------------------------------
@@ -142,41 +162,41 @@ def read_sdist(stream: BinaryIO, size: int, name: SdistName) -> SdistContent:
     """Return the contents of the sdist (a gzipped tar or a ZIP) of ``size`` bytes in ``stream``."""
     budget = Budget()
     try:
-        with budget.working():
+        with budget.measure_cpu_time():
             return _read_sdist(stream, size, name, budget)
-    except Exhausted as error:
-        fact = over_budget(error, budget)
-        return SdistContent(name=name, size=size, facts=(fact,), budget=budget)
+    except BudgetExceeded as error:
+        fact = make_over_budget_anomaly(error, budget)
+        return SdistContent(name=name, size=size, anomalies=(fact,), budget=budget)
 
 
 def _read_sdist(stream: BinaryIO, size: int, name: SdistName, budget: Budget) -> SdistContent:
     if name.filename.endswith(".zip"):
-        unpacked = unzip(stream, size, budget)
+        unpacked = read_zip(stream, size, budget)
         members = tuple(_as_sdist_member(member) for member in unpacked.members)
-        facts, kept = tuple(unpacked.facts), unpacked.kept
+        facts, kept = tuple(unpacked.anomalies), unpacked.retained_members
     else:
         head = stream.read(512)
-        tar = tarwalk.walk(stream, bomb_size=max(BOMB_SIZE, BOMB_RATIO * size), budget=budget)
-        members, facts, kept = tuple(tar.members), tuple(tar.facts), tar.kept
-        if not members and (description := what_it_is(head, size)):
-            facts = (Fact(kind="unreadable", message=description),)
-    read_by_pkginfo = pkginfo_reader.read(
-        pkginfo_reader.source((member.name for member in members), kept, "PKG-INFO"), kept
+        tar = tarwalk.read_tar(stream, bomb_size=max(BOMB_SIZE, BOMB_RATIO * size), budget=budget)
+        members, facts, kept = tuple(tar.members), tuple(tar.anomalies), tar.retained_members
+        if not members and (description := describe_non_archive(head, size)):
+            facts = (ArchiveAnomaly(kind="unreadable", message=description),)
+    read_by_pkginfo = pkginfo_reader.read_pkginfo_metadata(
+        pkginfo_reader.select_metadata_member((member.name for member in members), kept, "PKG-INFO"), kept
     )
     return SdistContent(
         name=name,
         size=size,
         unpacked_size=sum(member.size for member in members),
         members=members,
-        facts=facts,
-        kept=kept,
-        pkginfo=read_by_pkginfo.fields,
-        pkginfo_remarks=read_by_pkginfo.remarks,
+        anomalies=facts,
+        retained_members=kept,
+        pkginfo_metadata=read_by_pkginfo.fields,
+        pkginfo_warnings=read_by_pkginfo.remarks,
         pkginfo_source=read_by_pkginfo.source,
         budget=budget,
     )
 
 
-def _as_sdist_member(member: Member) -> SdistMember:
+def _as_sdist_member(member: WheelMember) -> SdistMember:
     kind = "symlink" if member.mode & 0o170000 == 0o120000 else "directory" if member.is_directory else "file"
     return SdistMember(name=member.name.rstrip("/"), size=member.size, kind=kind)

@@ -9,31 +9,31 @@ from wheel_uploader.archive import inflate, tarwalk, zipwalk
 from wheel_uploader.models import DistName, WheelName
 
 #: Bytes of a metadata file; the checks reject larger ones.
-LIMIT = 2 << 20
+MAX_CORE_METADATA_SIZE = 2 << 20
 _METADATA_MARKER = b"Metadata-Version"
 
 
-class NoMetadata(Exception):
+class CoreMetadataNotFound(Exception):
     """No core metadata can be read from the archive; ``str()`` gives the reason in one clause."""
 
 
-def read(
-    stream: BinaryIO, size: int, name: DistName, candidates: Callable[[Sequence[str]], Sequence[str]]
+def read_core_metadata(
+    stream: BinaryIO, size: int, name: DistName, select_candidates: Callable[[Sequence[str]], Sequence[str]]
 ) -> bytes:
     """Return the bytes of METADATA or PKG-INFO in the archive of ``size`` bytes in ``stream``.
 
     ``candidates`` selects member names of a wheel, best first. Raises NoMetadata.
     """
     if isinstance(name, WheelName):
-        return _from_zip(stream, size, candidates)
+        return _from_zip(stream, size, select_candidates)
     if name.filename.endswith(".zip"):
         return _from_zip(stream, size, _top_level)
-    tar = tarwalk.walk(stream, bomb_size=size * _MAX_RATIO + LIMIT)
-    for path in _top_level(list(tar.kept)):
-        if _METADATA_MARKER in tar.kept[path]:
-            return tar.kept[path]
-    reasons = [fact.message for fact in tar.facts]
-    raise NoMetadata(reasons[0] if reasons else "it has no PKG-INFO with a Metadata-Version")
+    tar = tarwalk.read_tar(stream, bomb_size=size * _MAX_RATIO + MAX_CORE_METADATA_SIZE)
+    for path in _top_level(list(tar.retained_members)):
+        if _METADATA_MARKER in tar.retained_members[path]:
+            return tar.retained_members[path]
+    reasons = [fact.message for fact in tar.anomalies]
+    raise CoreMetadataNotFound(reasons[0] if reasons else "it has no PKG-INFO with a Metadata-Version")
 
 
 #: A ratio of unpacked to packed bytes that no sdist exceeds that passed the checks.
@@ -41,17 +41,21 @@ _MAX_RATIO = 1 << 12
 
 
 def _from_zip(stream: BinaryIO, size: int, candidates: Callable[[Sequence[str]], Sequence[str]]) -> bytes:
-    structure = zipwalk.walk(stream, size)
-    entries = {entry.name: entry for entry in structure.entries if entry.data >= 0 and entry.size <= LIMIT}
+    structure = zipwalk.read_zip_structure(stream, size)
+    entries = {
+        entry.name: entry
+        for entry in structure.entries
+        if entry.data_offset >= 0 and entry.size <= MAX_CORE_METADATA_SIZE
+    }
     for path in candidates(list(entries)):
         try:
-            data = b"".join(inflate.pieces(stream, entries[path]))
-        except inflate.Damaged as error:
-            raise NoMetadata(f"{path}: {error}") from None
+            data = b"".join(inflate.iter_member_chunks(stream, entries[path]))
+        except inflate.CorruptMember as error:
+            raise CoreMetadataNotFound(f"{path}: {error}") from None
         if _METADATA_MARKER in data:
             return data
-    reasons = [fact.message for fact in structure.facts] if not structure.entries else []
-    raise NoMetadata(reasons[0] if reasons else "it has no metadata file with a Metadata-Version")
+    reasons = [fact.message for fact in structure.anomalies] if not structure.entries else []
+    raise CoreMetadataNotFound(reasons[0] if reasons else "it has no metadata file with a Metadata-Version")
 
 
 def _top_level(names: Sequence[str]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from typing import BinaryIO
 
-from wheel_uploader.archive.inflate import codec
+from wheel_uploader.archive.inflate import zlib_module
 from wheel_uploader.budget import Budget
 
 _CHUNK_SIZE = 256 << 10
@@ -16,7 +16,7 @@ _NOT_GZIP = "it is not a gzip file, or data follows its end"
 _TRUNCATED = "it is truncated or corrupt"
 
 
-class Refused(Exception):
+class InvalidArchive(Exception):
     """The archive is damaged, or readers disagree about it; ``kind`` is the kind of the fact."""
 
     def __init__(self, kind: str, message: str) -> None:
@@ -24,20 +24,20 @@ class Refused(Exception):
         self.kind = kind
 
 
-class Gunzip:
+class GzipReader:
     """A reader of the decompressed bytes of ``packed``, which raises Refused after ``limit`` bytes."""
 
     def __init__(self, packed: BinaryIO, limit: int, budget: Budget) -> None:
         self._packed = packed
         self._limit = limit
         self._budget = budget
-        self._decompressor = None if packed.read(2) != _MAGIC else codec.decompressobj(_GZIP_WBITS)
+        self._decompressor = None if packed.read(2) != _MAGIC else zlib_module.decompressobj(_GZIP_WBITS)
         self._input = _MAGIC
         self._chunk = b""
         #: Decompressed bytes that were read or skipped.
         self.position = 0
         if self._decompressor is None:
-            raise Refused("unreadable", _NOT_GZIP)
+            raise InvalidArchive("unreadable", _NOT_GZIP)
 
     def read(self, size: int) -> bytes:
         """Return the next ``size`` bytes, or fewer at the end of the stream."""
@@ -59,7 +59,7 @@ class Gunzip:
             self._advance(length)
         return size - remaining
 
-    def rest(self) -> tuple[int, bool]:
+    def read_to_end(self) -> tuple[int, bool]:
         """Read to the end, where zlib checks the CRC.
 
         Return the number of bytes read, and whether any of them is not zero.
@@ -75,7 +75,9 @@ class Gunzip:
     def _advance(self, length: int) -> None:
         self.position += length
         if self.position > self._limit:
-            raise Refused("bomb", f"it unpacks to more than {self._limit} bytes, 50 times its own size")
+            raise InvalidArchive(
+                "bomb", f"it unpacks to more than {self._limit} bytes, 50 times its own size"
+            )
 
     def _fill_chunk(self) -> bool:
         """Decompress the next chunk; return False at the end of the file."""
@@ -83,8 +85,8 @@ class Gunzip:
         self._budget.start_unpacking()
         try:
             return self._inflate()
-        except codec.error:
-            raise Refused("cut" if self.position else "unreadable", _TRUNCATED) from None
+        except zlib_module.error:
+            raise InvalidArchive("cut" if self.position else "unreadable", _TRUNCATED) from None
         finally:
             self._budget.stop_unpacking()
 
@@ -96,7 +98,7 @@ class Gunzip:
             if not self._input:
                 self._input = self._packed.read(_CHUNK_SIZE)
                 if not self._input:
-                    raise Refused("cut" if self.position else "unreadable", _TRUNCATED)
+                    raise InvalidArchive("cut" if self.position else "unreadable", _TRUNCATED)
             self._chunk = self._decompressor.decompress(self._input, _CHUNK_SIZE)
             self._input = self._decompressor.unconsumed_tail
             if self._chunk:
@@ -114,6 +116,6 @@ class Gunzip:
         if len(remainder) < len(_MAGIC):
             remainder += self._packed.read(_CHUNK_SIZE)
         if not remainder.startswith(_MAGIC):
-            raise Refused("trailing-bytes", _NOT_GZIP)
-        self._budget.spend("gzip members")
-        self._decompressor, self._input = codec.decompressobj(_GZIP_WBITS), remainder
+            raise InvalidArchive("trailing-bytes", _NOT_GZIP)
+        self._budget.count_items("gzip members")
+        self._decompressor, self._input = zlib_module.decompressobj(_GZIP_WBITS), remainder

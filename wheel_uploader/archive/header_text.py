@@ -12,7 +12,7 @@ _END_OF_HEADERS = re.compile(r"(?:\r\n|\r(?!\n)|\n){2}")
 _VALUE_ON_NEXT_LINE = re.compile(r"(?:\A|(?<=[\r\n]))([^\s:]+):[ \t]*(?:(?:\r\n|\r(?!\n)|\n)[ \t]+)+")
 
 
-def canonical(text: str) -> tuple[str, frozenset[str]]:
+def normalize_headers(text: str) -> tuple[str, frozenset[str]]:
     """Return ``text`` with each value moved up to the line of its header, and the names of those headers."""
     end = _END_OF_HEADERS.search(text)
     head = text[: end.start()] if end else text

@@ -10,26 +10,26 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import BinaryIO
 
-from wheel_uploader.archive.ziprecords import STORED, Entry
+from wheel_uploader.archive.ziprecords import STORED, ZipEntry
 from wheel_uploader.budget import Budget
 
-codec: ModuleType = zlib
+zlib_module: ModuleType = zlib
 with contextlib.suppress(ImportError):
     # It accepts and rejects the same streams as zlib in half the time, but not every platform has it. isal is
     # as fast, but accepts some streams that zlib, and therefore every installer, rejects.
     from zlib_ng import zlib_ng
 
-    codec = zlib_ng
+    zlib_module = zlib_ng
 
 #: Bytes read and decompressed at a time. zlib and hashlib release the GIL while they process large chunks.
-CHUNK = 256 << 10
+CHUNK_SIZE = 256 << 10
 #: Chunks up to this many bytes take less time to process than reading the clock does.
 _SMALL_CHUNK = 8 << 10
 #: Bytes kept of the beginning of every member.
-HEAD = 64
+HEAD_SIZE = 64
 
 
-class Damaged(Exception):
+class CorruptMember(Exception):
     """The bytes of a member contradict its central directory record; ``kind`` is the kind of the fact."""
 
     def __init__(self, kind: str, message: str) -> None:
@@ -38,7 +38,7 @@ class Damaged(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unpacked:
+class DecompressedMember:
     """The result of decompressing a member to its end."""
 
     size: int
@@ -51,15 +51,15 @@ class Unpacked:
     data: bytes | None
 
 
-def unpack(
+def decompress_member(
     stream: BinaryIO,
-    entry: Entry,
+    entry: ZipEntry,
     *,
     keep: bool,
     algorithm: str = "",
     consumers: Sequence[Callable[[bytes], None]] = (),
     budget: Budget | None = None,
-) -> Unpacked:
+) -> DecompressedMember:
     """Decompress the member of ``entry`` and return its size, hashes and, with ``keep``, its bytes.
 
     The caller must limit the size of a member to keep. ``algorithm`` is the hashlib name of a hash to
@@ -76,20 +76,20 @@ def unpack(
 
 def _decompress(
     stream: BinaryIO,
-    entry: Entry,
+    entry: ZipEntry,
     keep: bool,
     algorithm: str,
     consumers: Sequence[Callable[[bytes], None]],
     budget: Budget,
-) -> Unpacked:
-    stream.seek(entry.data)
+) -> DecompressedMember:
+    stream.seek(entry.data_offset)
     sha256 = hashlib.sha256()
     second_hash = hashlib.new(algorithm) if algorithm else None
     crc = size = 0
     head = b""
     retained: list[bytes] = []
     for chunk in _read_stored(stream, entry) if entry.method == STORED else _read_deflated(stream, entry):
-        crc = codec.crc32(chunk, crc)
+        crc = zlib_module.crc32(chunk, crc)
         sha256.update(chunk)
         if second_hash:
             second_hash.update(chunk)
@@ -103,9 +103,9 @@ def _decompress(
         else:
             for consume in consumers:
                 consume(chunk)
-        head = head or chunk[:HEAD]
+        head = head or chunk[:HEAD_SIZE]
         size += len(chunk)
-    return Unpacked(
+    return DecompressedMember(
         size=size,
         crc=crc,
         sha256=sha256.hexdigest(),
@@ -115,60 +115,60 @@ def _decompress(
     )
 
 
-def pieces(stream: BinaryIO, entry: Entry) -> Iterator[bytes]:
+def iter_member_chunks(stream: BinaryIO, entry: ZipEntry) -> Iterator[bytes]:
     """Yield the bytes of the member of ``entry``.
 
     Raises Damaged as ``unpack`` does, and after the last chunk for a wrong CRC.
     """
-    stream.seek(entry.data)
+    stream.seek(entry.data_offset)
     crc = 0
     for chunk in _read_stored(stream, entry) if entry.method == STORED else _read_deflated(stream, entry):
-        crc = codec.crc32(chunk, crc)
+        crc = zlib_module.crc32(chunk, crc)
         yield chunk
     if crc != entry.crc:
-        raise Damaged("bad-crc", "its CRC differs from the one in its record")
+        raise CorruptMember("bad-crc", "its CRC differs from the one in its record")
 
 
-def _read_stored(stream: BinaryIO, entry: Entry) -> Iterator[bytes]:
+def _read_stored(stream: BinaryIO, entry: ZipEntry) -> Iterator[bytes]:
     if entry.compressed_size != entry.size:
-        raise Damaged(
+        raise CorruptMember(
             "headers-disagree",
             f"it is stored uncompressed in {entry.compressed_size} bytes, but declares {entry.size}",
         )
     remaining = entry.size
     while remaining:
-        chunk = stream.read(min(remaining, CHUNK))
+        chunk = stream.read(min(remaining, CHUNK_SIZE))
         if not chunk:
-            raise Damaged("bad-crc", "its data is truncated")
+            raise CorruptMember("bad-crc", "its data is truncated")
         remaining -= len(chunk)
         yield chunk
 
 
-def _read_deflated(stream: BinaryIO, entry: Entry) -> Iterator[bytes]:
-    decompressor = codec.decompressobj(-zlib.MAX_WBITS)
+def _read_deflated(stream: BinaryIO, entry: ZipEntry) -> Iterator[bytes]:
+    decompressor = zlib_module.decompressobj(-zlib.MAX_WBITS)
     remaining = entry.compressed_size
     capacity = entry.size
     buffered = b""
     while not decompressor.eof:
         if not buffered and remaining:
-            buffered = stream.read(min(remaining, CHUNK))
+            buffered = stream.read(min(remaining, CHUNK_SIZE))
             remaining = remaining - len(buffered) if buffered else 0
         try:
             # One byte more than the declared size is enough to show that the size is wrong.
-            chunk = decompressor.decompress(buffered, min(capacity + 1, 4 * CHUNK))
-        except codec.error as error:
-            raise Damaged("bad-crc", f"it cannot be decompressed ({error})") from None
+            chunk = decompressor.decompress(buffered, min(capacity + 1, 4 * CHUNK_SIZE))
+        except zlib_module.error as error:
+            raise CorruptMember("bad-crc", f"it cannot be decompressed ({error})") from None
         buffered = decompressor.unconsumed_tail
         if len(chunk) > capacity:
-            raise Damaged(
+            raise CorruptMember(
                 "hidden-deflate-data", f"it unpacks to more than the {entry.size} bytes that it declares"
             )
         capacity -= len(chunk)
         if chunk:
             yield chunk
         elif not (buffered or remaining or decompressor.eof):
-            raise Damaged("bad-crc", "its compressed data ends before the end-of-stream marker")
+            raise CorruptMember("bad-crc", "its compressed data ends before the end-of-stream marker")
     if extra := len(decompressor.unused_data) + remaining:
-        raise Damaged("hidden-deflate-data", f"{extra} bytes follow the end of its compressed stream")
+        raise CorruptMember("hidden-deflate-data", f"{extra} bytes follow the end of its compressed stream")
     if capacity:
-        raise Damaged("bad-crc", f"it unpacks to {entry.size - capacity} bytes, not {entry.size}")
+        raise CorruptMember("bad-crc", f"it unpacks to {entry.size - capacity} bytes, not {entry.size}")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 #: PyPI scans members up to this many bytes, and with these suffixes.
-MAX_SIZE = 5 << 20
-SUFFIXES = (".py", ".pye")
+MAX_SCANNED_SIZE = 5 << 20
+SCANNED_SUFFIXES = (".py", ".pye")
 
 # Each marker is written in two parts, so that this file does not contain it.
 _PYARMOR_PREFIX = b"__" + b"pyarmor_"
@@ -18,7 +18,7 @@ _LONGEST_MARKER = max(
 )
 
 
-class Marks:
+class ObfuscationDetector:
     """A detector that receives the chunks of one member and names the tool that encrypted the source."""
 
     def __init__(self) -> None:
@@ -45,6 +45,6 @@ class Marks:
         return "SourceDefender" if len(self._pye_markers) == len(_PYE_BEGINNINGS) else ""
 
 
-def may_be_encrypted(name: str, size: int) -> bool:
+def is_scanned_by_pypi(name: str, size: int) -> bool:
     """Return whether PyPI would scan a member with this name and size."""
-    return name.lower().endswith(SUFFIXES) and size <= MAX_SIZE
+    return name.lower().endswith(SCANNED_SUFFIXES) and size <= MAX_SCANNED_SIZE

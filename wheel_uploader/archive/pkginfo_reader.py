@@ -39,7 +39,7 @@ _ATTRIBUTE_OF_HEADER = {
 _HEADER_OF_ATTRIBUTE = {attribute: header for header, attribute in _ATTRIBUTE_OF_HEADER.items()}
 
 
-class Reading(NamedTuple):
+class PkginfoResult(NamedTuple):
     """The member that pkginfo reads, its headers (None if pkginfo cannot parse it) and pkginfo's remarks."""
 
     source: str = ""
@@ -47,12 +47,12 @@ class Reading(NamedTuple):
     remarks: tuple[str, ...] = ()
 
 
-def may_read(name: str) -> bool:
+def is_metadata_candidate(name: str) -> bool:
     """Return whether pkginfo or twine might read this member as metadata."""
     return "METADATA" in name or "PKG-INFO" in name
 
 
-def source(names: Iterable[str], kept: Mapping[str, bytes], marker: str = "METADATA") -> str:
+def select_metadata_member(names: Iterable[str], kept: Mapping[str, bytes], marker: str = "METADATA") -> str:
     """Return the member that pkginfo and twine read as metadata; empty if there is none.
 
     It is the first of the least deeply nested members whose path contains ``marker``. A member whose bytes
@@ -68,16 +68,16 @@ def source(names: Iterable[str], kept: Mapping[str, bytes], marker: str = "METAD
     return ""
 
 
-def read(name: str, kept: Mapping[str, bytes]) -> Reading:
+def read_pkginfo_metadata(name: str, kept: Mapping[str, bytes]) -> PkginfoResult:
     """Return the result of parsing the member ``name`` with pkginfo. Never raises."""
     data = kept.get(name)
     if data is None:
-        return Reading(name)
+        return PkginfoResult(name)
     fields, remarks = _parse(data)
-    return Reading(name, fields, remarks)
+    return PkginfoResult(name, fields, remarks)
 
 
-def why_too_odd(data: bytes) -> str:
+def why_unsafe_to_parse(data: bytes) -> str:
     """Return the reason, in a clause, why this metadata must not be parsed; empty if it is safe to parse.
 
     Email parsers take time that grows with the square of the number of headers, and recurse into multipart
@@ -110,11 +110,11 @@ def why_too_odd(data: bytes) -> str:
 @functools.lru_cache(maxsize=16)
 def _parse(data: bytes) -> tuple[Mapping[str, tuple[str, ...]] | None, tuple[str, ...]]:
     # The wheels of a release share their METADATA, so it is parsed once for all of them.
-    if reason := why_too_odd(data):
+    if reason := why_unsafe_to_parse(data):
         return None, (reason,)
     from pkginfo.distribution import HEADER_ATTRS, MAX_METADATA_VERSION_STR, Distribution
 
-    text, _ = header_text.canonical(data.decode("utf-8", "replace"))
+    text, _ = header_text.normalize_headers(data.decode("utf-8", "replace"))
     reader = Distribution()
     remarks: tuple[str, ...] = ()
     version = HeaderParser().parsestr(text).get("Metadata-Version", "").strip()

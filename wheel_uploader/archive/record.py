@@ -11,12 +11,14 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from wheel_uploader import bounded
-from wheel_uploader.budget import LIMITS, Exhausted
-from wheel_uploader.memo import remembers
-from wheel_uploader.models import Member, WheelContent
+from wheel_uploader.budget import COUNT_LIMITS, BudgetExceeded
+from wheel_uploader.memo import cached_for_short_strings
+from wheel_uploader.models import WheelContent, WheelMember
 
 #: Hashes at least as strong as sha256, as the wheel specification requires; every Python has them all.
-STRONG = frozenset({"sha256", "sha384", "sha512", "sha3_256", "sha3_384", "sha3_512", "blake2b", "blake2s"})
+STRONG_ALGORITHMS = frozenset(
+    {"sha256", "sha384", "sha512", "sha3_256", "sha3_384", "sha3_512", "blake2b", "blake2s"}
+)
 #: Signatures of RECORD, which cannot be listed in it because they are created after it.
 _SIGNATURE_PATH = re.compile(r"[^/]+\.dist-info/RECORD\.(?:jws|p7s)\Z")
 _DIGEST_LENGTHS = {"sha384": 48, "sha512": 64, "sha3_384": 48, "sha3_512": 64, "blake2b": 64}
@@ -24,12 +26,12 @@ _DIGEST = re.compile(r"[A-Za-z0-9_-]+(=*)\Z")
 
 
 #: Limit on the rows of a RECORD, which lists each member once.
-MAX_ROWS = LIMITS["RECORD rows"]
+MAX_RECORD_ROWS = COUNT_LIMITS["RECORD rows"]
 #: Characters other than "\r" that end a line for installers, which use ``str.splitlines``.
 _LINE_ENDS = "\n\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 
 
-class Row(NamedTuple):
+class RecordRow(NamedTuple):
     """One line of RECORD; the hash and size are empty if the line does not give them."""
 
     path: str
@@ -39,102 +41,106 @@ class Row(NamedTuple):
     size: int | None = None
 
 
-class Problem(NamedTuple):
+class RecordProblem(NamedTuple):
     """A malformed line; it is ``harmless`` if every installer reads it as intended."""
 
     message: str
-    harmless: bool = False
+    is_harmless: bool = False
 
 
-class Record(NamedTuple):
+class ParsedRecord(NamedTuple):
     """The rows of a RECORD and the problems in its text."""
 
-    rows: tuple[Row, ...]
-    problems: tuple[Problem, ...]
+    rows: tuple[RecordRow, ...]
+    problems: tuple[RecordProblem, ...]
 
 
-def dist_info_of(content: WheelContent) -> str:
+def find_dist_info(content: WheelContent) -> str:
     """Return the name of the ``.dist-info`` directory that matches the file name, else of the only one.
 
     Empty if there is none, or if there are several and no name matches.
     """
     expected = f"{content.name.raw_project}-{content.name.raw_version}.dist-info"
-    directories = dist_infos(content.members)
+    directories = list_dist_infos(content.members)
     if expected in directories:
         return expected
     return directories[0] if len(directories) == 1 else ""
 
 
-def dist_infos(members: Iterable[Member]) -> list[str]:
+def list_dist_infos(members: Iterable[WheelMember]) -> list[str]:
     """Return the names of all ``.dist-info`` directories at the top of a wheel, sorted."""
     inside = (member.name for member in members if ".dist-info/" in member.name)
     return sorted({first for path in inside if (first := path.partition("/")[0]).endswith(".dist-info")})
 
 
-def of(content: WheelContent) -> Record | None:
+def find_record(content: WheelContent) -> ParsedRecord | None:
     """Return the parsed RECORD of ``content``; None if it has no RECORD or its bytes were not kept."""
-    data = content.kept.get(f"{dist_info_of(content)}/RECORD")
-    return None if data is None else parse(data)
+    data = content.retained_members.get(f"{find_dist_info(content)}/RECORD")
+    return None if data is None else parse_record(data)
 
 
 @functools.lru_cache(maxsize=2)
-def parse(data: bytes) -> Record:
+def parse_record(data: bytes) -> ParsedRecord:
     """Parse the bytes of a RECORD. Raises Exhausted if it has more than ``MAX_ROWS`` rows."""
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        return Record((), (Problem(f"it is not UTF-8 (byte {error.start + 1})"),))
-    rows: list[Row] = []
-    problems: list[Problem] = []
+        return ParsedRecord((), (RecordProblem(f"it is not UTF-8 (byte {error.start + 1})"),))
+    rows: list[RecordRow] = []
+    problems: list[RecordProblem] = []
     paths: set[str] = set()
     try:
-        if sum(map(text.count, _LINE_ENDS)) + text.count("\r") - text.count("\r\n") > MAX_ROWS:
-            raise Exhausted(f"it has more than {MAX_ROWS:,} rows")
+        if sum(map(text.count, _LINE_ENDS)) + text.count("\r") - text.count("\r\n") > MAX_RECORD_ROWS:
+            raise BudgetExceeded(f"it has more than {MAX_RECORD_ROWS:,} rows")
         for number, fields in enumerate(csv.reader(text.splitlines(keepends=True), strict=True), start=1):
             if not fields:
-                problems.append(Problem(f"line {number} is blank", harmless=True))
+                problems.append(RecordProblem(f"line {number} is blank", is_harmless=True))
                 continue
             if len(fields) != 3 or not fields[0]:
-                problems.append(Problem(f"line {number} does not have the three fields path, hash and size"))
+                problems.append(
+                    RecordProblem(f"line {number} does not have the three fields path, hash and size")
+                )
                 continue
             row = _parse_row(number, fields, problems)
             if row.path in paths:
-                problems.append(Problem(f"line {number} lists '{row.path}' again"))
+                problems.append(RecordProblem(f"line {number} lists '{row.path}' again"))
             paths.add(row.path)
             rows.append(row)
     except csv.Error:
-        problems.append(Problem(f"it is not valid CSV from line {len(rows) + len(problems) + 1} on"))
-    return Record(tuple(rows), tuple(problems))
+        problems.append(RecordProblem(f"it is not valid CSV from line {len(rows) + len(problems) + 1} on"))
+    return ParsedRecord(tuple(rows), tuple(problems))
 
 
-def _parse_row(number: int, fields: list[str], problems: list[Problem]) -> Row:
+def _parse_row(number: int, fields: list[str], problems: list[RecordProblem]) -> RecordRow:
     path, hash_field, size_field = fields
     size = None
     if size_field:
-        size = bounded.whole_number(size_field, bounded.MAX_SIZE)
+        size = bounded.parse_whole_number(size_field, bounded.MAX_FILE_SIZE)
     if size_field and size is None:
-        problems.append(Problem(f"line {number} has an invalid size '{size_field}'"))
+        problems.append(RecordProblem(f"line {number} has an invalid size '{size_field}'"))
     elif hash_field and not size_field:
-        problems.append(Problem(f"line {number} has a hash but no size", harmless=True))
+        problems.append(RecordProblem(f"line {number} has a hash but no size", is_harmless=True))
     if not hash_field:
-        return Row(path, size=size)
+        return RecordRow(path, size=size)
     algorithm, digest, problem = _parse_hash(hash_field)
     if problem:
         problems.append(problem._replace(message=f"line {number} {problem.message}"))
-    return Row(path, algorithm, digest, size)
+    return RecordRow(path, algorithm, digest, size)
 
 
-@remembers
-def _parse_hash(hash_field: str) -> tuple[str, str, Problem | None]:
+@cached_for_short_strings
+def _parse_hash(hash_field: str) -> tuple[str, str, RecordProblem | None]:
     """Return the algorithm, the hex digest, and the problem with them if there is one."""
     algorithm, equals, encoded = hash_field.partition("=")
-    digest = _decode_digest(encoded, _DIGEST_LENGTHS.get(algorithm, 32)) if algorithm in STRONG else ""
+    digest = (
+        _decode_digest(encoded, _DIGEST_LENGTHS.get(algorithm, 32)) if algorithm in STRONG_ALGORITHMS else ""
+    )
     match = _DIGEST.match(encoded)
     problem = None
-    if not equals or (algorithm in STRONG and not digest):
-        problem = Problem(f"has no {algorithm} digest in URL-safe base64")
+    if not equals or (algorithm in STRONG_ALGORITHMS and not digest):
+        problem = RecordProblem(f"has no {algorithm} digest in URL-safe base64")
     elif match and match[1]:
-        problem = Problem("has a digest with padding ('=')", harmless=True)
+        problem = RecordProblem("has a digest with padding ('=')", is_harmless=True)
     return algorithm, digest, problem
 
 
@@ -150,7 +156,7 @@ def _decode_digest(encoded: str, length: int) -> str:
     return digest.hex() if len(digest) == length else ""
 
 
-def is_signature(path: str) -> bool:
+def is_record_signature(path: str) -> bool:
     """Return whether ``path`` is a signature of RECORD, which RECORD itself need not list."""
     return bool(_SIGNATURE_PATH.match(path))
 
@@ -158,28 +164,28 @@ def is_signature(path: str) -> bool:
 # --- against the members ---------------------------------------------------------------------------
 
 
-def absent(content: WheelContent, record: Record) -> Iterator[str]:
+def iter_missing_members(content: WheelContent, record: ParsedRecord) -> Iterator[str]:
     """Yield the paths that RECORD lists and the ZIP does not contain."""
     present = {member.name for member in content.members}
     yield from (row.path for row in record.rows if row.path not in present)
 
 
-def unlisted(content: WheelContent, record: Record) -> Iterator[str]:
+def iter_unlisted_members(content: WheelContent, record: ParsedRecord) -> Iterator[str]:
     """Yield the names of the files in the ZIP that RECORD does not list."""
     listed = {row.path for row in record.rows}
     for member in content.members:
-        if not member.is_directory and member.name not in listed and not is_signature(member.name):
+        if not member.is_directory and member.name not in listed and not is_record_signature(member.name):
             yield member.name
 
 
-def wrong_sizes(content: WheelContent, record: Record) -> Iterator[tuple[str, str]]:
+def iter_size_mismatches(content: WheelContent, record: ParsedRecord) -> Iterator[tuple[str, str]]:
     """Yield (path, message) for each member whose size differs from RECORD."""
     for row, member in _rows_with_members(content, record):
         if row.size is not None and row.size != member.actual_size:
             yield row.path, f"it has {member.actual_size} bytes, but RECORD lists {row.size}"
 
 
-def wrong_hashes(content: WheelContent, record: Record) -> Iterator[tuple[str, str]]:
+def iter_hash_mismatches(content: WheelContent, record: ParsedRecord) -> Iterator[tuple[str, str]]:
     """Yield (path, message) for each member whose hash differs from RECORD."""
     for row, member in _rows_with_members(content, record):
         if not row.digest:
@@ -193,10 +199,12 @@ def wrong_hashes(content: WheelContent, record: Record) -> Iterator[tuple[str, s
             yield row.path, f"its {row.algorithm} is {actual[:16]}..., but RECORD lists {row.digest[:16]}..."
 
 
-def _rows_with_members(content: WheelContent, record: Record) -> Iterator[tuple[Row, Member]]:
+def _rows_with_members(
+    content: WheelContent, record: ParsedRecord
+) -> Iterator[tuple[RecordRow, WheelMember]]:
     """Yield each row together with its member, if the bytes of that member could be read."""
     members = {member.name: member for member in content.members}
-    record_path = f"{dist_info_of(content)}/RECORD"
+    record_path = f"{find_dist_info(content)}/RECORD"
     for row in record.rows:
         if row.path != record_path and (member := members.get(row.path)) and member.sha256:
             yield row, member

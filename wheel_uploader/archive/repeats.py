@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import BinaryIO, NamedTuple
 
-from wheel_uploader.archive.ziprecords import SAID, Entry, read_at
-from wheel_uploader.models import Member, NativeFacts
-from wheel_uploader.native.collect import text_length
+from wheel_uploader.archive.ziprecords import DECLARED_FIELDS, ZipEntry, read_at
+from wheel_uploader.models import BinaryFacts, WheelMember
+from wheel_uploader.native.collect import estimate_string_memory
 
 #: Bytes read at a time.
 _CHUNK_SIZE = 256 << 10
@@ -24,32 +24,32 @@ _MAX_MEMORY = 16 << 20
 _MEMORY_PER_MEMBER = 1 << 10
 
 #: The fields of a central directory record, whether symbols are read, and the sha256 of the compressed bytes.
-Key = tuple[object, ...]
+MemberKey = tuple[object, ...]
 
 
-class Known(NamedTuple):
+class CachedMember(NamedTuple):
     """The result for a member that was read to its end without a fact to report."""
 
-    member: Member
-    native: NativeFacts | None
+    member: WheelMember
+    binary: BinaryFacts | None
     #: Amounts that reading its compiled code takes from the budget of a file.
-    costs: Mapping[str, int] = MappingProxyType({})
+    budget_costs: Mapping[str, int] = MappingProxyType({})
 
 
-class Busy(Exception):
+class InProgress(Exception):
     """Another thread is decompressing the same member."""
 
 
-class Repeats:
+class MemberCache:
     """A cache of the members decompressed in this run, shared by all threads."""
 
     def __init__(self) -> None:
-        self._cached: dict[Key, Known] = {}
+        self._cached: dict[MemberKey, CachedMember] = {}
         self._free_memory = _MAX_MEMORY
-        self._claimed: set[Key] = set()
+        self._claimed: set[MemberKey] = set()
         self._released = threading.Condition()
 
-    def claim(self, key: Key, *, patient: bool) -> Known | None:
+    def get_or_claim(self, key: MemberKey, *, wait: bool) -> CachedMember | None:
         """Return the cached result for ``key``, or None if the caller must decompress the member itself.
 
         After None, the caller must call ``release``. If another thread is decompressing the member, wait for
@@ -59,20 +59,20 @@ class Repeats:
             return cached
         with self._released:
             while key in self._claimed:
-                if not patient:
-                    raise Busy
+                if not wait:
+                    raise InProgress
                 self._released.wait()
             if cached := self._cached.get(key):
                 return cached
             self._claimed.add(key)
         return None
 
-    def release(self, key: Key, result: Known | None) -> None:
+    def release(self, key: MemberKey, result: CachedMember | None) -> None:
         """End a claim on ``key``, and cache ``result`` if there is room for it."""
         with self._released:
             if result:
                 size = _MEMORY_PER_MEMBER + 2 * len(result.member.name)
-                size += text_length(result.native) if result.native else 0
+                size += estimate_string_memory(result.binary) if result.binary else 0
                 if size <= self._free_memory:
                     self._free_memory -= size
                     self._cached[key] = result
@@ -80,11 +80,11 @@ class Repeats:
             self._released.notify_all()
 
 
-def key(stream: BinaryIO, entry: Entry, *, symbols: bool) -> Key:
+def compute_member_key(stream: BinaryIO, entry: ZipEntry, *, symbols: bool) -> MemberKey:
     """Return the cache key for the member of ``entry``, which does not depend on its offset in the file."""
-    digest = hashlib.sha256(read_at(stream, entry.data, min(entry.compressed_size, _CHUNK_SIZE)))
+    digest = hashlib.sha256(read_at(stream, entry.data_offset, min(entry.compressed_size, _CHUNK_SIZE)))
     remaining = entry.compressed_size - _CHUNK_SIZE
     while remaining > 0 and (chunk := stream.read(min(remaining, _CHUNK_SIZE))):
         digest.update(chunk)
         remaining -= len(chunk)
-    return (*entry[:SAID], symbols, digest.digest())
+    return (*entry[:DECLARED_FIELDS], symbols, digest.digest())

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 from wheel_uploader.budget import Budget
 
-BLOCK = 512
+BLOCK_SIZE = 512
 #: Maximum size of an extended header in bytes.
-MAX_EXTENDED = 1 << 20
+MAX_EXTENDED_HEADER_SIZE = 1 << 20
 #: Maximum size of a long name in bytes.
-MAX_NAME = 64 << 10
+MAX_LONG_NAME_SIZE = 64 << 10
 #: Continuation blocks for the map of a sparse file, with 21 parts each.
 _MAX_SPARSE_BLOCKS = 4096
 #: Extended headers of one member: a long name, a long link, its own and global pax records.
@@ -38,10 +38,10 @@ _DECIMAL = re.compile(r"[0-9]{1,20}\Z")
 _SPARSE_KEY = b"GNU.sparse."
 _RELEVANT_KEYS = frozenset({b"path", b"linkpath", b"size", b"GNU.sparse.name"})
 
-Read = Callable[[int], bytes]
+ReadFunction = Callable[[int], bytes]
 
 
-class BadHeader(Exception):
+class InvalidTarHeader(Exception):
     """A header that is invalid, or on which readers disagree; ``str()`` gives the reason in one clause."""
 
 
@@ -50,7 +50,7 @@ class EndOfTar(Exception):
 
 
 @dataclass(slots=True)
-class Header:
+class TarHeader:
     """A member as described by all headers that apply to it."""
 
     name: str
@@ -77,10 +77,10 @@ class _Block:
     real_size: int = 0
 
 
-class Reader:
+class TarHeaderReader:
     """A reader of members in order, which applies global pax headers to the members that follow."""
 
-    def __init__(self, read: Read, budget: Budget) -> None:
+    def __init__(self, read: ReadFunction, budget: Budget) -> None:
         """Read from ``read``, which returns fewer bytes than requested only at the end."""
         self._read = read
         self._budget = budget
@@ -88,18 +88,18 @@ class Reader:
         #: The last block that was read.
         self.last_block = b""
 
-    def next(self) -> Header:
+    def read_header(self) -> TarHeader:
         """Return the next member, and stop after its headers. Raises EndOfTar and BadHeader."""
-        extended: list[Callable[[Header], None]] = []
+        extended: list[Callable[[TarHeader], None]] = []
         block = self._read_block()
         while block.type in {_LONG_NAME, _LONG_LINK, _PAX, _SOLARIS_PAX, _GLOBAL_PAX}:
             if len(extended) == _MAX_EXTENDED_HEADERS:
-                raise BadHeader(f"a member has more than {_MAX_EXTENDED_HEADERS} extended headers")
+                raise InvalidTarHeader(f"a member has more than {_MAX_EXTENDED_HEADERS} extended headers")
             extended.append(self._read_extension(block))
             try:
                 block = self._read_block()
             except EndOfTar:
-                raise BadHeader("it ends after an extended header") from None
+                raise InvalidTarHeader("it ends after an extended header") from None
         header = self._read_member(block)
         _apply_records(self._global, header)
         # Apply them in reverse order, because the first header takes precedence.
@@ -110,19 +110,21 @@ class Reader:
         return header
 
     def _read_block(self) -> _Block:
-        self.last_block = data = self._read(BLOCK)
-        if len(data) < BLOCK or not data.strip(b"\0"):
+        self.last_block = data = self._read(BLOCK_SIZE)
+        if len(data) < BLOCK_SIZE or not data.strip(b"\0"):
             raise EndOfTar
         return _parse_block(data)
 
-    def _read_extension(self, block: _Block) -> Callable[[Header], None]:
+    def _read_extension(self, block: _Block) -> Callable[[TarHeader], None]:
         """Read the data of an extended header; return a function that applies it to the member."""
-        self._budget.spend("extended headers")
-        if block.size > (MAX_NAME if block.type in {_LONG_NAME, _LONG_LINK} else MAX_EXTENDED):
-            raise BadHeader("an extended header is larger than any sdist needs")
-        data = self._read(rounded(block.size))
-        if len(data) < rounded(block.size):
-            raise BadHeader("it ends within an extended header")
+        self._budget.count_items("extended headers")
+        if block.size > (
+            MAX_LONG_NAME_SIZE if block.type in {_LONG_NAME, _LONG_LINK} else MAX_EXTENDED_HEADER_SIZE
+        ):
+            raise InvalidTarHeader("an extended header is larger than any sdist needs")
+        data = self._read(round_up_to_block(block.size))
+        if len(data) < round_up_to_block(block.size):
+            raise InvalidTarHeader("it ends within an extended header")
         if block.type == _LONG_NAME:
             return lambda header: setattr(header, "name", _decode_text(data))
         if block.type == _LONG_LINK:
@@ -130,22 +132,22 @@ class Reader:
         records = _parse_pax_records(data, self._budget)
         if block.type == _GLOBAL_PAX:
             if any(key == "size" or key.startswith("GNU.sparse.") for key in records):
-                raise BadHeader("a global header sets a size")
+                raise InvalidTarHeader("a global header sets a size")
             self._global |= records
             return lambda _: None
         merged = self._global | records
         return lambda header: _apply_records(merged, header)
 
-    def _read_member(self, block: _Block) -> Header:
+    def _read_member(self, block: _Block) -> TarHeader:
         is_extended = block.is_extended
         block_count = 0
         while is_extended:
-            data = self._read(BLOCK)
+            data = self._read(BLOCK_SIZE)
             block_count += 1
-            if len(data) < BLOCK:
-                raise BadHeader("it ends within a sparse header")
+            if len(data) < BLOCK_SIZE:
+                raise InvalidTarHeader("it ends within a sparse header")
             if block_count > _MAX_SPARSE_BLOCKS:
-                raise BadHeader("a sparse header has more parts than any sdist needs")
+                raise InvalidTarHeader("a sparse header has more parts than any sdist needs")
             is_extended = bool(data[504])
         is_sparse = block.type == _SPARSE
         kind = (
@@ -155,7 +157,7 @@ class Reader:
             if block.type in _REGULAR_TYPES
             else _KIND_OF_TYPE.get(block.type, "other")
         )
-        return Header(
+        return TarHeader(
             name=block.name,
             kind=kind,
             size=block.real_size if is_sparse else block.size,
@@ -170,13 +172,13 @@ def _parse_block(data: bytes) -> _Block:
     summed = data[:148] + b" " * 8 + data[156:]
     unsigned = sum(summed)
     if _parse_number(data[148:156]) not in {unsigned, unsigned - 256 * sum(byte > 127 for byte in summed)}:
-        raise BadHeader("a header has a wrong checksum")
+        raise InvalidTarHeader("a header has a wrong checksum")
     for start, stop in ((100, 108), (108, 116), (116, 124), (136, 148), (329, 337), (337, 345)):
         _parse_number(data[start:stop])
     name, type_, prefix = _decode_text(data[:100]), data[156:157], _decode_text(data[345:500])
     size = _parse_number(data[124:136])
     if size < 0:
-        raise BadHeader("a header has a negative size")
+        raise InvalidTarHeader("a header has a negative size")
     if type_ == b"\0" and name.endswith("/"):
         type_ = b"5"
     if type_ == _SPARSE:
@@ -194,7 +196,7 @@ def _parse_number(field: bytes) -> int:
         return number if field[0] == 0o200 else number - 256 ** (len(field) - 1)
     match = _OCTAL.match(field.partition(b"\0")[0].strip())
     if not match:
-        raise BadHeader("a header has a field that is not a number")
+        raise InvalidTarHeader("a header has a field that is not a number")
     number = int(match[2] or b"0", 8)
     return -number if match[1] else number
 
@@ -203,9 +205,9 @@ def _decode_text(field: bytes) -> str:
     return field.partition(b"\0")[0].decode("utf-8", "surrogateescape")
 
 
-def rounded(size: int) -> int:
+def round_up_to_block(size: int) -> int:
     """Return ``size``, in bytes, rounded up to a multiple of the block size."""
-    return -(-size // BLOCK) * BLOCK
+    return -(-size // BLOCK_SIZE) * BLOCK_SIZE
 
 
 def _parse_pax_records(data: bytes, budget: Budget) -> dict[str, str]:
@@ -219,11 +221,11 @@ def _parse_pax_records(data: bytes, budget: Budget) -> dict[str, str]:
         match = _RECORD_LENGTH.match(data, offset)
         end = offset + int(match[1]) if match else 0
         if match is None or not match.end() < end <= len(data) or data[end - 1] != ord("\n"):
-            raise BadHeader("a pax header is malformed")
+            raise InvalidTarHeader("a pax header is malformed")
         key, equals, value = data[match.end() : end - 1].partition(b"=")
         if not key or not equals:
-            raise BadHeader("a pax header is malformed")
-        budget.tick()
+            raise InvalidTarHeader("a pax header is malformed")
+        budget.count_work()
         if key in _RELEVANT_KEYS or key.startswith(_SPARSE_KEY):
             name = key if key in _RELEVANT_KEYS else _SPARSE_KEY
             records[name.decode("ascii")] = value.decode("utf-8", "surrogateescape")
@@ -231,14 +233,14 @@ def _parse_pax_records(data: bytes, budget: Budget) -> dict[str, str]:
     return records
 
 
-def _apply_records(records: Mapping[str, str], header: Header) -> None:
+def _apply_records(records: Mapping[str, str], header: TarHeader) -> None:
     if "path" in records:
         header.name = records["path"].rstrip("/")
     if "linkpath" in records:
         header.link_target = records["linkpath"]
     if "size" in records:
         if not _DECIMAL.match(records["size"]):
-            raise BadHeader("a pax header has a size that is not a number")
+            raise InvalidTarHeader("a pax header has a size that is not a number")
         header.size = int(records["size"])
         header.stored_size = header.size if header.has_data else 0
     if any(key.startswith("GNU.sparse.") for key in records):

@@ -6,61 +6,61 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from wheel_uploader.archive import tarheaders
-from wheel_uploader.archive.gunzip import Gunzip, Refused
+from wheel_uploader.archive.gunzip import GzipReader, InvalidArchive
 from wheel_uploader.budget import Budget
-from wheel_uploader.models import Fact, SdistMember
+from wheel_uploader.models import ArchiveAnomaly, SdistMember
 
-MAX_MEMBERS = 65_535
+MAX_TAR_MEMBERS = 65_535
 _MAX_METADATA_SIZE = 2 << 20
 #: Estimated bytes of memory for a member, without its name.
 _MEMORY_PER_MEMBER = 400
 
 
 @dataclass(slots=True)
-class Walk:
+class TarContent:
     """The members of a tar in order, the bytes of each top-level PKG-INFO, and facts about problems."""
 
     members: list[SdistMember] = field(default_factory=list)
-    facts: list[Fact] = field(default_factory=list)
-    kept: dict[str, bytes] = field(default_factory=dict)
+    anomalies: list[ArchiveAnomaly] = field(default_factory=list)
+    retained_members: dict[str, bytes] = field(default_factory=dict)
     budget: Budget = field(default_factory=Budget)
 
-    def note(self, kind: str, message: str, member: str | None = None) -> None:
+    def add_anomaly(self, kind: str, message: str, member: str | None = None) -> None:
         """Add a fact."""
-        self.facts.append(Fact(kind=kind, message=message, member=member))
+        self.anomalies.append(ArchiveAnomaly(kind=kind, message=message, member=member))
 
 
-def walk(packed: BinaryIO, *, bomb_size: int, budget: Budget | None = None) -> Walk:
+def read_tar(packed: BinaryIO, *, bomb_size: int, budget: Budget | None = None) -> TarContent:
     """Read a gzipped tar; report problems as facts.
 
     Reading stops after ``bomb_size`` unpacked bytes. Raises OSError, and Exhausted if ``budget`` is used up.
     """
-    tar = Walk(budget=budget or Budget())
+    tar = TarContent(budget=budget or Budget())
     packed.seek(0)
     try:
-        stream = Gunzip(packed, bomb_size, tar.budget)
+        stream = GzipReader(packed, bomb_size, tar.budget)
         last_block = _read_members(stream, tar)
         _check_end(stream, last_block, tar)
-    except Refused as error:
-        tar.note(error.kind, str(error))
-    except tarheaders.BadHeader as error:
-        tar.note("cut" if tar.members else "unreadable", f"{error}, so readers stop at that point")
+    except InvalidArchive as error:
+        tar.add_anomaly(error.kind, str(error))
+    except tarheaders.InvalidTarHeader as error:
+        tar.add_anomaly("cut" if tar.members else "unreadable", f"{error}, so readers stop at that point")
     return tar
 
 
-def _read_members(stream: Gunzip, tar: Walk) -> bytes:
+def _read_members(stream: GzipReader, tar: TarContent) -> bytes:
     """Read all members; return the block that ends them."""
-    reader = tarheaders.Reader(stream.read, tar.budget)
+    reader = tarheaders.TarHeaderReader(stream.read, tar.budget)
     while True:
         try:
-            header = reader.next()
+            header = reader.read_header()
         except tarheaders.EndOfTar:
             return reader.last_block
-        if len(tar.members) == MAX_MEMBERS:
-            raise Refused("bomb", f"it has more than {MAX_MEMBERS} members")
-        tar.budget.enter(header.name)
-        tar.budget.spend("members")
-        tar.budget.keep(_MEMORY_PER_MEMBER + 4 * (len(header.name) + len(header.link_target)))
+        if len(tar.members) == MAX_TAR_MEMBERS:
+            raise InvalidArchive("bomb", f"it has more than {MAX_TAR_MEMBERS} members")
+        tar.budget.set_member(header.name)
+        tar.budget.count_items("members")
+        tar.budget.reserve_memory(_MEMORY_PER_MEMBER + 4 * (len(header.name) + len(header.link_target)))
         tar.members.append(
             SdistMember(name=header.name, size=header.size, kind=header.kind, link_target=header.link_target)
         )
@@ -68,36 +68,38 @@ def _read_members(stream: Gunzip, tar: Walk) -> bytes:
         if header.kind == "file" and is_metadata:
             _read_metadata(stream, header, tar)
         else:
-            _skip(stream, tarheaders.rounded(header.stored_size))
+            _skip(stream, tarheaders.round_up_to_block(header.stored_size))
 
 
-def _skip(stream: Gunzip, size: int) -> None:
+def _skip(stream: GzipReader, size: int) -> None:
     if stream.skip(size) < size:
-        raise Refused("cut", "it is truncated within a member")
+        raise InvalidArchive("cut", "it is truncated within a member")
 
 
-def _read_metadata(stream: Gunzip, header: tarheaders.Header, tar: Walk) -> None:
-    padding = tarheaders.rounded(header.size) - header.size
+def _read_metadata(stream: GzipReader, header: tarheaders.TarHeader, tar: TarContent) -> None:
+    padding = tarheaders.round_up_to_block(header.size) - header.size
     if header.size > _MAX_METADATA_SIZE:
-        tar.note("too-big", f"it has {header.size} bytes, more than any reader should accept", header.name)
+        tar.add_anomaly(
+            "too-big", f"it has {header.size} bytes, more than any reader should accept", header.name
+        )
         _skip(stream, header.size + padding)
         return
     data = stream.read(header.size)
     if len(data) < header.size:
-        raise Refused("cut", "it is truncated within a member")
-    tar.budget.keep(len(data))
-    tar.kept[header.name] = data
+        raise InvalidArchive("cut", "it is truncated within a member")
+    tar.budget.reserve_memory(len(data))
+    tar.retained_members[header.name] = data
     _skip(stream, padding)
 
 
-def _check_end(stream: Gunzip, last_block: bytes, tar: Walk) -> None:
+def _check_end(stream: GzipReader, last_block: bytes, tar: TarContent) -> None:
     """Add a fact unless the tar ends as it must, with two blocks of zeros and only zeros after them."""
-    count, has_data = stream.rest()
-    if not tar.members and len(last_block) < tarheaders.BLOCK:
-        tar.note("unreadable", "it does not contain a tar archive")
+    count, has_data = stream.read_to_end()
+    if not tar.members and len(last_block) < tarheaders.BLOCK_SIZE:
+        tar.add_anomaly("unreadable", "it does not contain a tar archive")
     elif last_block.strip(b"\0"):
-        tar.note("cut", "it is truncated within a header")
+        tar.add_anomaly("cut", "it is truncated within a header")
     elif has_data:
-        tar.note("foreign-bytes", "data follows the end of its tar archive")
-    elif len(last_block) < tarheaders.BLOCK or count < tarheaders.BLOCK:
-        tar.note("cut", "it is truncated: the end-of-archive blocks are missing")
+        tar.add_anomaly("foreign-bytes", "data follows the end of its tar archive")
+    elif len(last_block) < tarheaders.BLOCK_SIZE or count < tarheaders.BLOCK_SIZE:
+        tar.add_anomaly("cut", "it is truncated: the end-of-archive blocks are missing")

@@ -8,24 +8,24 @@ from dataclasses import dataclass, field
 from typing import BinaryIO, NamedTuple
 
 from wheel_uploader.budget import Budget
-from wheel_uploader.models import Fact
+from wheel_uploader.models import ArchiveAnomaly
 
 STORED, DEFLATED = 0, 8
 #: Flags: encryption (traditional, strong, masked headers), data descriptor, patch data, name in UTF-8.
 ENCRYPTED = 0x0001 | 0x0040 | 0x2000
-DESCRIPTOR = 0x0008
-PATCHED = 0x0020
-UTF8 = 0x0800
+DATA_DESCRIPTOR = 0x0008
+PATCH_DATA = 0x0020
+UTF8_NAME = 0x0800
 #: Values of 16- and 32-bit fields whose actual value is in a ZIP64 record.
-FULL16, FULL32 = 0xFFFF, 0xFFFFFFFF
+ZIP64_SENTINEL_16, ZIP64_SENTINEL_32 = 0xFFFF, 0xFFFFFFFF
 
 #: Estimated bytes of memory for a fact, without its text.
-FACT = 400
+MEMORY_PER_ANOMALY = 400
 
 _ZIP64, _UNICODE_PATH = 0x0001, 0x7075
 
 
-class Entry(NamedTuple):
+class ZipEntry(NamedTuple):
     """One record of the central directory, and the offset of the member's data."""
 
     name: str
@@ -37,28 +37,28 @@ class Entry(NamedTuple):
     size: int
     mode: int
     #: Absolute offset of the local header.
-    header: int
+    header_offset: int
     #: Absolute offset of the (compressed) data; -1 if it must not be read.
-    data: int = -1
+    data_offset: int = -1
 
 
 #: The number of fields of an Entry that do not depend on its position in the file.
-SAID = Entry._fields.index("header")
+DECLARED_FIELDS = ZipEntry._fields.index("header")
 
 
 @dataclass(slots=True)
-class Walk:
+class ZipStructure:
     """The entries of a ZIP in directory order, and facts about problems in its structure."""
 
-    entries: list[Entry] = field(default_factory=list)
-    facts: list[Fact] = field(default_factory=list)
+    entries: list[ZipEntry] = field(default_factory=list)
+    anomalies: list[ArchiveAnomaly] = field(default_factory=list)
     budget: Budget = field(default_factory=Budget)
 
-    def note(self, kind: str, message: str, member: str | None = None) -> None:
+    def add_anomaly(self, kind: str, message: str, member: str | None = None) -> None:
         """Add a fact."""
-        self.budget.spend("remarks")
-        self.budget.keep(FACT + len(message))
-        self.facts.append(Fact(kind=kind, message=message, member=member))
+        self.budget.count_items("remarks")
+        self.budget.reserve_memory(MEMORY_PER_ANOMALY + len(message))
+        self.anomalies.append(ArchiveAnomaly(kind=kind, message=message, member=member))
 
 
 def read_at(stream: BinaryIO, offset: int, count: int) -> bytes:
@@ -71,7 +71,7 @@ def read_at(stream: BinaryIO, offset: int, count: int) -> bytes:
     return data
 
 
-def decode_name(raw: bytes, flags: int, structure: Walk) -> str:
+def decode_member_name(raw: bytes, flags: int, structure: ZipStructure) -> str:
     """Return the name as zipfile decodes it: UTF-8 if the flag is set, else code page 437."""
     if raw.isascii():
         return raw.decode("ascii")
@@ -79,10 +79,10 @@ def decode_name(raw: bytes, flags: int, structure: Walk) -> str:
         name = raw.decode("utf-8")
     except UnicodeDecodeError:
         name = raw.decode("cp437")
-        structure.note("bad-member-name", "its name is not UTF-8", name)
+        structure.add_anomaly("bad-member-name", "its name is not UTF-8", name)
         return name
-    if not flags & UTF8:
-        structure.note(
+    if not flags & UTF8_NAME:
+        structure.add_anomaly(
             "bad-member-name",
             "its name is not ASCII and not marked as UTF-8, so readers decode it differently",
             name,
@@ -91,12 +91,12 @@ def decode_name(raw: bytes, flags: int, structure: Walk) -> str:
     return name
 
 
-def check_extra(
+def check_extra_fields(
     extra: bytes,
     in_zip64: Sequence[bool],
     raw_name: bytes,
     name: str,
-    structure: Walk,
+    structure: ZipStructure,
     *,
     place: str,
     declared_sizes: tuple[int, ...] = (),
@@ -109,14 +109,18 @@ def check_extra(
     seen_kinds: set[int] = set()
     offset = 0
     while offset < len(extra):
-        structure.budget.spend("extra fields")
-        kind, length = struct.unpack_from("<HH", extra, offset) if offset + 4 <= len(extra) else (0, FULL16)
+        structure.budget.count_items("extra fields")
+        kind, length = (
+            struct.unpack_from("<HH", extra, offset) if offset + 4 <= len(extra) else (0, ZIP64_SENTINEL_16)
+        )
         body = extra[offset + 4 : offset + 4 + length]
         if len(body) < length:
-            structure.note("malformed-extra", f"the extra fields of its {place} record are truncated", name)
+            structure.add_anomaly(
+                "malformed-extra", f"the extra fields of its {place} record are truncated", name
+            )
             break
         if kind in seen_kinds:
-            structure.note(
+            structure.add_anomaly(
                 "malformed-extra", f"extra field 0x{kind:04x} occurs twice in its {place} record", name
             )
             break
@@ -126,11 +130,15 @@ def check_extra(
             # A local header has both sizes or none; the central directory has only the fields that need it.
             is_repetition = numbers == declared_sizes and length == 8 * len(declared_sizes)
             if length != 8 * sum(in_zip64) and not is_repetition:
-                structure.note("malformed-extra", f"the ZIP64 field of its {place} record is malformed", name)
+                structure.add_anomaly(
+                    "malformed-extra", f"the ZIP64 field of its {place} record is malformed", name
+                )
         elif kind == _UNICODE_PATH and body[5:] != raw_name:
-            structure.note("bad-member-name", f"its {place} record gives it a second name", name)
+            structure.add_anomaly("bad-member-name", f"its {place} record gives it a second name", name)
         seen_kinds.add(kind)
         offset += 4 + length
     if any(in_zip64) and _ZIP64 not in seen_kinds:
-        structure.note("malformed-extra", f"its {place} record refers to a ZIP64 field that is missing", name)
+        structure.add_anomaly(
+            "malformed-extra", f"its {place} record refers to a ZIP64 field that is missing", name
+        )
     return values

@@ -10,13 +10,21 @@ import struct
 from typing import BinaryIO, NamedTuple
 
 from wheel_uploader.archive import ziplocal
-from wheel_uploader.archive.ziprecords import FULL16, FULL32, Entry, Walk, check_extra, decode_name, read_at
+from wheel_uploader.archive.ziprecords import (
+    ZIP64_SENTINEL_16,
+    ZIP64_SENTINEL_32,
+    ZipEntry,
+    ZipStructure,
+    check_extra_fields,
+    decode_member_name,
+    read_at,
+)
 from wheel_uploader.budget import Budget
 
 #: The most members that an end record without ZIP64 can count; no wheel needs more.
-MAX_MEMBERS = 65_535
+MAX_ZIP_MEMBERS = 65_535
 #: Maximum size of the central directory in bytes: 65,535 records with names of 200 bytes.
-MAX_DIRECTORY = 16 << 20
+MAX_DIRECTORY_SIZE = 16 << 20
 #: Estimated bytes of memory for a member, without its name.
 _MEMORY_PER_MEMBER = 1000
 #: The newest version of the format that readers support, times ten.
@@ -29,7 +37,7 @@ _END64_RECORD = struct.Struct("<4sQ2H2L4Q")
 _CENTRAL_RECORD = struct.Struct("<4s6H3L5H2L")
 
 
-class Unreadable(Exception):
+class UnreadableZip(Exception):
     """The file is not a ZIP or is incomplete; ``str()`` gives the reason in one clause."""
 
 
@@ -43,27 +51,27 @@ class _End(NamedTuple):
     shift: int
 
 
-def walk(stream: BinaryIO, size: int, budget: Budget | None = None) -> Walk:
+def read_zip_structure(stream: BinaryIO, size: int, budget: Budget | None = None) -> ZipStructure:
     """Read the records of the ZIP of ``size`` bytes in ``stream``; report problems as facts.
 
     Raises OSError, and Exhausted if ``budget`` is used up.
     """
-    structure = Walk(budget=budget or Budget())
+    structure = ZipStructure(budget=budget or Budget())
     try:
-        with structure.budget.framing():
+        with structure.budget.exempt_cpu_time():
             end = _read_end_record(stream, size, structure)
             entries = _read_directory(stream, end, structure)
-            structure.entries = ziplocal.read(stream, entries, end.directory, structure)
-    except Unreadable as error:
-        structure.note("unreadable", str(error))
+            structure.entries = ziplocal.locate_member_data(stream, entries, end.directory, structure)
+    except UnreadableZip as error:
+        structure.add_anomaly("unreadable", str(error))
     return structure
 
 
 # --- the end record --------------------------------------------------------------------------------
 
 
-def _read_end_record(stream: BinaryIO, size: int, structure: Walk) -> _End:
-    tail_start = max(0, size - _END_RECORD.size - FULL16)
+def _read_end_record(stream: BinaryIO, size: int, structure: ZipStructure) -> _End:
+    tail_start = max(0, size - _END_RECORD.size - ZIP64_SENTINEL_16)
     tail = read_at(stream, tail_start, size - tail_start)
     position = _find_end(tail, tail_start, size, structure)
     _, disk, first_disk, disk_entries, count, directory_size, directory, comment = _END_RECORD.unpack_from(
@@ -71,9 +79,9 @@ def _read_end_record(stream: BinaryIO, size: int, structure: Walk) -> _End:
     )
     trailing = size - position - _END_RECORD.size - comment
     if trailing < 0:
-        raise Unreadable("it is truncated within the comment of its end record")
+        raise UnreadableZip("it is truncated within the comment of its end record")
     if trailing:
-        structure.note("trailing-bytes", f"{trailing} bytes follow the end of the archive")
+        structure.add_anomaly("trailing-bytes", f"{trailing} bytes follow the end of the archive")
     start = position
     if (
         position >= _END64_LOCATOR.size + _END64_RECORD.size
@@ -84,20 +92,22 @@ def _read_end_record(stream: BinaryIO, size: int, structure: Walk) -> _End:
             stream, start, (disk_entries, count, directory_size, directory), structure
         )
     if disk or first_disk or disk_entries != count:
-        structure.note("headers-disagree", "the end record describes an archive in several parts")
-    if count > MAX_MEMBERS or directory_size > MAX_DIRECTORY:
-        raise Unreadable(
+        structure.add_anomaly("headers-disagree", "the end record describes an archive in several parts")
+    if count > MAX_ZIP_MEMBERS or directory_size > MAX_DIRECTORY_SIZE:
+        raise UnreadableZip(
             f"it declares too much: {count} members and a central directory of {directory_size} bytes"
         )
     shift = start - directory_size - directory
     if shift < 0:
-        raise Unreadable("its central directory is outside the file: it is truncated, or corrupt at its end")
+        raise UnreadableZip(
+            "its central directory is outside the file: it is truncated, or corrupt at its end"
+        )
     if shift:
-        structure.note("foreign-bytes", f"{shift} bytes precede the archive or its end record")
+        structure.add_anomaly("foreign-bytes", f"{shift} bytes precede the archive or its end record")
     return _End(start - directory_size, directory_size, count, shift)
 
 
-def _find_end(tail: bytes, tail_start: int, size: int, structure: Walk) -> int:
+def _find_end(tail: bytes, tail_start: int, size: int, structure: ZipStructure) -> int:
     """Return the absolute offset of the end record, which readers search for in different ways."""
     candidates = []
     offset = tail.find(_END_SIGNATURE)
@@ -106,7 +116,7 @@ def _find_end(tail: bytes, tail_start: int, size: int, structure: Walk) -> int:
             candidates.append(offset)
         offset = tail.find(_END_SIGNATURE, offset + 1)
     if not candidates:
-        raise Unreadable("it has no end record: it is truncated, or not a ZIP")
+        raise UnreadableZip("it has no end record: it is truncated, or not a ZIP")
     complete = [
         offset
         for offset in candidates
@@ -116,7 +126,9 @@ def _find_end(tail: bytes, tail_start: int, size: int, structure: Walk) -> int:
         return tail_start + candidates[-1]
     # zipfile stops even at a signature that no record follows.
     if len(complete) > 1 or tail.rfind(_END_SIGNATURE) >= complete[-1] + _END_RECORD.size:
-        structure.note("headers-disagree", "it has two end records, and readers may use either of them")
+        structure.add_anomaly(
+            "headers-disagree", "it has two end records, and readers may use either of them"
+        )
     return tail_start + complete[-1]
 
 
@@ -125,7 +137,7 @@ def _comment_length(tail: bytes, offset: int) -> int:
 
 
 def _read_end64_record(
-    stream: BinaryIO, start: int, values32: tuple[int, int, int, int], structure: Walk
+    stream: BinaryIO, start: int, values32: tuple[int, int, int, int], structure: ZipStructure
 ) -> tuple[int, int, int, int]:
     """Return the values of the ZIP64 records before the end record.
 
@@ -140,66 +152,70 @@ def _read_end64_record(
     )
     disk_entries, count, directory_size, directory = values
     if signature != b"PK\x06\x06" or length != _END64_RECORD.size - 12:
-        raise Unreadable("its ZIP64 end record is misplaced or contains additional data")
-    sentinels = (FULL16, FULL16, FULL32, FULL32)
+        raise UnreadableZip("its ZIP64 end record is misplaced or contains additional data")
+    sentinels = (ZIP64_SENTINEL_16, ZIP64_SENTINEL_16, ZIP64_SENTINEL_32, ZIP64_SENTINEL_32)
     if any(
         value32 not in {value, sentinel}
         for value32, value, sentinel in zip(values32, values, sentinels, strict=True)
     ):
-        structure.note("headers-disagree", "the end record and the ZIP64 end record differ")
+        structure.add_anomaly("headers-disagree", "the end record and the ZIP64 end record differ")
     if disk or first_disk or locator_disk or disks > 1 or offset > start:
-        structure.note("malformed-extra", "the ZIP64 records describe an archive in several parts")
+        structure.add_anomaly("malformed-extra", "the ZIP64 records describe an archive in several parts")
     return disk_entries, count, directory_size, directory
 
 
 # --- the central directory -------------------------------------------------------------------------
 
 
-def _read_directory(stream: BinaryIO, end: _End, structure: Walk) -> list[Entry]:
+def _read_directory(stream: BinaryIO, end: _End, structure: ZipStructure) -> list[ZipEntry]:
     data = read_at(stream, end.directory, end.directory_size)
-    entries: list[Entry] = []
+    entries: list[ZipEntry] = []
     offset = 0
     while offset < len(data):
-        if len(entries) == MAX_MEMBERS:
-            raise Unreadable(f"its central directory has more than {MAX_MEMBERS} records")
+        if len(entries) == MAX_ZIP_MEMBERS:
+            raise UnreadableZip(f"its central directory has more than {MAX_ZIP_MEMBERS} records")
         if data[offset : offset + 4] != b"PK\x01\x02" or offset + _CENTRAL_RECORD.size > len(data):
-            raise Unreadable(f"its central directory is corrupt at record {len(entries) + 1}")
+            raise UnreadableZip(f"its central directory is corrupt at record {len(entries) + 1}")
         entry, length = _read_central(data, offset, end.shift, structure)
-        structure.budget.spend("members")
-        structure.budget.keep(_MEMORY_PER_MEMBER + 3 * len(entry.raw_name))
+        structure.budget.count_items("members")
+        structure.budget.reserve_memory(_MEMORY_PER_MEMBER + 3 * len(entry.raw_name))
         entries.append(entry)
         offset += length
         if offset > len(data):
-            raise Unreadable(f"record {len(entries)} extends beyond the end of its central directory")
+            raise UnreadableZip(f"record {len(entries)} extends beyond the end of its central directory")
     if len(entries) != end.members:
-        structure.note(
+        structure.add_anomaly(
             "headers-disagree",
             f"the end record counts {end.members} members, but the central directory lists {len(entries)}",
         )
     return entries
 
 
-def _read_central(data: bytes, offset: int, shift: int, structure: Walk) -> tuple[Entry, int]:
+def _read_central(data: bytes, offset: int, shift: int, structure: ZipStructure) -> tuple[ZipEntry, int]:
     _, _, needed, flags, method, _, _, crc, compressed_size, size, *remaining_fields = (
         _CENTRAL_RECORD.unpack_from(data, offset)
     )
     name_length, extra_length, comment_length, disk, _, external, header = remaining_fields
     start = offset + _CENTRAL_RECORD.size
     raw_name = data[start : start + name_length]
-    name = decode_name(raw_name, flags, structure)
-    in_zip64 = (size == FULL32, compressed_size == FULL32, header == FULL32)
+    name = decode_member_name(raw_name, flags, structure)
+    in_zip64 = (size == ZIP64_SENTINEL_32, compressed_size == ZIP64_SENTINEL_32, header == ZIP64_SENTINEL_32)
     if extra_length or any(in_zip64):
         extra = data[start + name_length : start + name_length + extra_length]
-        values = check_extra(extra, in_zip64, raw_name, name, structure, place="directory")
+        values = check_extra_fields(extra, in_zip64, raw_name, name, structure, place="directory")
         size, compressed_size, header = (
             next(values, value) if is_in_zip64 else value
             for value, is_in_zip64 in zip((size, compressed_size, header), in_zip64, strict=True)
         )
     if comment_length:
-        structure.note("member-comment", f"its record has a comment of {comment_length} bytes", name)
+        structure.add_anomaly("member-comment", f"its record has a comment of {comment_length} bytes", name)
     if needed & 0xFF > _NEWEST_VERSION:
-        structure.note("compression-method", f"it requires version {needed & 0xFF} of the ZIP format", name)
+        structure.add_anomaly(
+            "compression-method", f"it requires version {needed & 0xFF} of the ZIP format", name
+        )
     if disk:
-        structure.note("headers-disagree", "its record places it in another part of the archive", name)
-    entry = Entry(name, raw_name, flags, method, crc, compressed_size, size, external >> 16, header + shift)
+        structure.add_anomaly("headers-disagree", "its record places it in another part of the archive", name)
+    entry = ZipEntry(
+        name, raw_name, flags, method, crc, compressed_size, size, external >> 16, header + shift
+    )
     return entry, _CENTRAL_RECORD.size + name_length + extra_length + comment_length

@@ -15,15 +15,15 @@ from sigstore.oidc import IdentityError, IdentityToken, detect_credential
 from sigstore.sign import Signer, SigningContext
 
 from wheel_uploader import stopping
-from wheel_uploader.display import printable, remember_secret
+from wheel_uploader.display import register_secret, sanitize
 from wheel_uploader.errors import SigningError, TransportError
 from wheel_uploader.models import LocalFile
-from wheel_uploader.urls import BAD_VARIABLE, may_quote_url
+from wheel_uploader.urls import INVALID_VARIABLE_MESSAGE, may_contain_url
 
 T = TypeVar("T")
 
 #: Seconds for one attempt, because the libraries have no time limit.
-LIMIT = 60.0
+ATTEMPT_TIMEOUT = 60.0
 #: Seconds between two checks for a signal, which does not interrupt waiting for a thread.
 _POLL_INTERVAL = 0.1
 
@@ -33,7 +33,7 @@ logging.getLogger("sigstore").addHandler(logging.NullHandler())
 logging.getLogger("sigstore").propagate = False
 
 
-class Notary(Protocol):
+class AttestationSigner(Protocol):
     """A signer that makes attestations."""
 
     def attest(self, file: LocalFile) -> bytes:
@@ -44,7 +44,7 @@ class Notary(Protocol):
         ...
 
 
-class SigstoreNotary:
+class SigstoreSigner:
     """A signer with the CI job's identity, a Sigstore certificate for it, and the public log."""
 
     def __init__(self) -> None:
@@ -95,7 +95,7 @@ def _fetch_identity() -> IdentityToken:
             hint="Use --attest in a CI that provides identities, such as GitHub Actions or GitLab. "
             f"{_WITHOUT_ATTEST}",
         )
-    remember_secret(token)
+    register_secret(token)
     return IdentityToken(token)
 
 
@@ -120,10 +120,10 @@ def _call_with_timeout(function: Callable[[], T]) -> T:
     threading.Thread(target=work, name="attest", daemon=True).start()
     waited = 0.0
     while not done.wait(_POLL_INTERVAL):
-        stopping.check()
+        stopping.raise_if_cancelled()
         waited += _POLL_INTERVAL
-        if waited >= LIMIT:
-            raise TransportError(f"Sigstore did not respond within {LIMIT:g} s")
+        if waited >= ATTEMPT_TIMEOUT:
+            raise TransportError(f"Sigstore did not respond within {ATTEMPT_TIMEOUT:g} s")
     if errors and isinstance(errors[0], SigningError):
         raise errors[0]
     if errors:
@@ -132,7 +132,7 @@ def _call_with_timeout(function: Callable[[], T]) -> T:
 
 
 def _describe(error: BaseException) -> str:
-    if may_quote_url(error):
-        return BAD_VARIABLE
+    if may_contain_url(error):
+        return INVALID_VARIABLE_MESSAGE
     text = str(error) or str(error.__cause__ or "")
-    return printable(f"{type(error).__name__}: {text}" if text else type(error).__name__, limit=300)
+    return sanitize(f"{type(error).__name__}: {text}" if text else type(error).__name__, limit=300)

@@ -12,9 +12,9 @@ from pypi_attestations import Attestation as SignedAttestation
 from pypi_attestations import AttestationType, Distribution
 
 from wheel_uploader import bounded
-from wheel_uploader.display import printable
+from wheel_uploader.display import sanitize
 from wheel_uploader.errors import StorageError
-from wheel_uploader.models import Attestation, LocalCompanion
+from wheel_uploader.models import Attestation, LocalAttestationFile
 
 #: PyPI's names for the two types that it accepts.
 _KINDS = {AttestationType.PYPI_PUBLISH_V1.value: "publish", AttestationType.SLSA_PROVENANCE_V1.value: "slsa"}
@@ -35,7 +35,7 @@ class _AnyIdentity:
         """Accept ``cert``."""
 
 
-def read(companion: LocalCompanion, *, made: bool = False) -> Attestation:
+def verify_attestation(companion: LocalAttestationFile, *, is_new: bool = False) -> Attestation:
     """Parse an attestation and verify its signature; ``made`` records that this run made it.
 
     The certificate, the signature and the log entry are verified with sigstore's trust root on this machine,
@@ -46,19 +46,22 @@ def read(companion: LocalCompanion, *, made: bool = False) -> Attestation:
         statement = _Statement(signed.envelope.statement)
     except ValueError as error:
         return Attestation(
-            about=companion.about, path=companion.path, content=companion.content, problem=_first_line(error)
+            subject_filename=companion.subject_filename,
+            path=companion.path,
+            content=companion.content,
+            malformed_reason=_first_line(error),
         )
     return Attestation(
-        about=companion.about,
+        subject_filename=companion.subject_filename,
         path=companion.path,
         content=companion.content,
         predicate_type=statement.predicate_type,
-        kind=_KINDS.get(statement.predicate_type, ""),
-        subject=statement.subject,
-        subject_sha256=statement.sha256,
+        short_type=_KINDS.get(statement.predicate_type, ""),
+        statement_subject=statement.subject,
+        statement_sha256=statement.sha256,
         publisher=_publisher(signed),
-        unverified=_verification_error(signed, statement),
-        made=made,
+        verification_error=_verification_error(signed, statement),
+        is_new=is_new,
     )
 
 
@@ -84,10 +87,10 @@ def _publisher(signed: SignedAttestation) -> str:
     try:
         if workflow := _claims(signed).get(_BUILD_CONFIG_URI):
             # GitLab has PROJECT//FILE@REF, where FILE would be shown as a password.
-            return printable(re.sub(r"(?<!:)//", "/", workflow), limit=_MAX_TEXT_LENGTH)
+            return sanitize(re.sub(r"(?<!:)//", "/", workflow), limit=_MAX_TEXT_LENGTH)
         certificate = x509.load_der_x509_certificate(signed.verification_material.certificate)
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        return printable(str(next(iter(names)).value), limit=_MAX_TEXT_LENGTH)
+        return sanitize(str(next(iter(names)).value), limit=_MAX_TEXT_LENGTH)
     except Exception:  # noqa: BLE001 - a malformed certificate is reported by its verification
         return ""
 
@@ -106,7 +109,7 @@ def _verification_error(signed: SignedAttestation, statement: _Statement) -> str
         signed.verify(_AnyIdentity(), dist, offline=True)
     except OSError as error:
         raise StorageError(
-            f"sigstore's trust root: {printable(str(error.filename or ''))}: {error.strerror or error}",
+            f"sigstore's trust root: {sanitize(str(error.filename or ''))}: {error.strerror or error}",
             hint="Set XDG_CACHE_HOME to a writable folder, or pass --attestations none.",
         ) from None
     except Exception as error:  # noqa: BLE001 - its libraries raise various errors for malformed input
@@ -121,8 +124,8 @@ def _first_line(error: Exception) -> str:
         # pydantic's own message has several lines and quotes the input.
         first: Mapping[str, Any] = errors()[0]
         location = ".".join(map(str, first["loc"]))
-        return printable(
+        return sanitize(
             f"{location}: {first['msg']}" if location else str(first["msg"]), limit=_MAX_TEXT_LENGTH
         )
     text = str(error).removeprefix("Verification failed: ").strip() or type(error).__name__
-    return printable(text.splitlines()[0], limit=_MAX_TEXT_LENGTH)
+    return sanitize(text.splitlines()[0], limit=_MAX_TEXT_LENGTH)

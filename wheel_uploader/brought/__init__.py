@@ -11,7 +11,7 @@ from packaging.version import Version
 from wheel_uploader import bounded
 from wheel_uploader.brought import expect, sums, vouch
 from wheel_uploader.brought.expect import Expectation
-from wheel_uploader.display import counted, printable
+from wheel_uploader.display import format_count, sanitize
 from wheel_uploader.errors import NothingFoundError, UsageError
 from wheel_uploader.models import Options, RemoteFile, Selection
 
@@ -20,46 +20,46 @@ _MAX_FILE_SIZE = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Brought:
+class ReleaseRequirements:
     """The requirements that a listing must meet in addition to containing the release."""
 
     options: Options
     expectation: Expectation | None = None
-    hashes: vouch.Hashes | None = None
+    trusted_hashes: vouch.TrustedHashes | None = None
 
-    def pinned(self, listed_files: Iterable[RemoteFile]) -> tuple[RemoteFile, ...]:
+    def apply_trusted_hashes(self, listed_files: Iterable[RemoteFile]) -> tuple[RemoteFile, ...]:
         """Return ``listed_files`` with the trusted hashes of ``--sha256sums`` in place of the source's."""
-        return self.hashes.pinned(listed_files) if self.hashes else tuple(listed_files)
+        return self.trusted_hashes.apply_to(listed_files) if self.trusted_hashes else tuple(listed_files)
 
-    def expected(self, version: Version, project: str = "") -> Expectation | None:
+    def build_expectation(self, version: Version, project: str = "") -> Expectation | None:
         """Return the expected files of ``version``: those declared, and every file with a trusted hash.
 
         ``project`` is needed if the user gave no project and it was inferred from the files.
         """
-        if self.hashes is None:
+        if self.trusted_hashes is None:
             return self.expectation
         options = self.options
-        filenames = self.hashes.of_release(project or options.project, version, options.types)
-        return (self.expectation or Expectation()).with_files(filenames, self.hashes.where)
+        filenames = self.trusted_hashes.list_filenames(project or options.project, version, options.types)
+        return (self.expectation or Expectation()).with_files(filenames, self.trusted_hashes.source)
 
-    def cells(self, version: Version) -> tuple[tuple[str, str], ...]:
+    def list_matrix_cells(self, version: Version) -> tuple[tuple[str, str], ...]:
         """Return (python, platform) of every wheel that is expected by python and platform."""
-        expected = self.expected(version)
-        slots = expected.slots if expected else ()
-        return tuple((slot.python, slot.platform) for slot in slots if isinstance(slot, expect.Cell))
+        expected = self.build_expectation(version)
+        slots = expected.items if expected else ()
+        return tuple((slot.python, slot.platform) for slot in slots if isinstance(slot, expect.MatrixCell))
 
-    def judge(self, selection: Selection) -> None:
+    def enforce(self, selection: Selection) -> None:
         """Raise FileError or NothingFoundError unless the selection meets all requirements."""
-        if self.hashes:
-            self.hashes.refuse(selection)
+        if self.trusted_hashes:
+            self.trusted_hashes.reject_mismatches(selection)
         if self.options.require_hashes:
-            vouch.require(selection)
-        expected = self.expected(selection.version, selection.project)
-        missing = expected.missing([name for name, _ in selection.files]) if expected else ()
+            vouch.require_strong_hashes(selection)
+        expected = self.build_expectation(selection.version, selection.project)
+        missing = expected.find_missing([name for name, _ in selection.files]) if expected else ()
         if missing:
             raise NothingFoundError(
                 f"{selection.project} {selection.version} is incomplete: "
-                f"{counted(len(missing), 'expected item')} "
+                f"{format_count(len(missing), 'expected item')} "
                 f"{'is' if len(missing) == 1 else 'are'} missing from the listing",
                 details=[f"missing: {item}" for item in missing],
                 hint="Nothing was downloaded. Wait until the build has finished and run this again, "
@@ -67,35 +67,40 @@ class Brought:
             )
 
 
-def read(options: Options) -> Brought:
+def read_requirements(options: Options) -> ReleaseRequirements:
     """Read and parse the requirements that ``options`` give. Raises UsageError."""
     hashes = None
     if options.sha256sums:
         path = str(options.sha256sums)
-        hashes = vouch.Hashes(where=printable(path), sha256=sums.parse(_read_text(options.sha256sums), path))
-    return Brought(options=options, expectation=_parse_expectation(options), hashes=hashes)
+        hashes = vouch.TrustedHashes(
+            source=sanitize(path),
+            sha256_by_filename=sums.parse_sha256sums(_read_text(options.sha256sums), path),
+        )
+    return ReleaseRequirements(
+        options=options, expectation=_parse_expectation(options), trusted_hashes=hashes
+    )
 
 
 def _parse_expectation(options: Options) -> Expectation | None:
     match options.expect:
         case None | "":
             return None
-        case str(text) if (number := bounded.digits(text.removeprefix("-"))) is not None:
-            return expect.of_count(-number if text.startswith("-") else number)
+        case str(text) if (number := bounded.parse_digits(text.removeprefix("-"))) is not None:
+            return expect.expect_count(-number if text.startswith("-") else number)
         case str(text):
-            return expect.of_lines(_read_text(Path(text)), text)
+            return expect.parse_expected_lines(_read_text(Path(text)), text)
         case Mapping() as table:
-            return expect.of_table(table)
+            return expect.parse_matrix(table)
         case bool():
             pass
         case int(number):
-            return expect.of_count(number)
+            return expect.expect_count(number)
     raise UsageError("'expect' in the configuration must be a number, a file or a matrix")
 
 
 def _read_text(path: Path) -> str:
     """Return the text of a file that the user named. Raises UsageError."""
-    displayed_path = printable(str(path))
+    displayed_path = sanitize(str(path))
     try:
         with path.expanduser().open("rb") as stream:
             data = stream.read(_MAX_FILE_SIZE + 1)

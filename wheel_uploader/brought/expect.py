@@ -43,16 +43,16 @@ from packaging.tags import compatible_tags, cpython_tags
 
 from wheel_uploader import names
 from wheel_uploader.brought import sums
-from wheel_uploader.display import counted, printable
+from wheel_uploader.display import format_count, sanitize
 from wheel_uploader.errors import UsageError
 from wheel_uploader.models import DistName, SdistName, WheelName
 from wheel_uploader.platforms import families
 
 
-class Slot(Protocol):
+class ExpectedItem(Protocol):
     """An expected item; ``str()`` describes it for the user."""
 
-    def is_filled_by(self, name: DistName) -> bool:
+    def is_satisfied_by(self, name: DistName) -> bool:
         """Return whether the file ``name`` satisfies this expectation."""
         ...
 
@@ -62,64 +62,66 @@ class Expectation:
     """The expected contents of a release: a number of files, and at least one file for every slot."""
 
     count: int | None = None
-    slots: tuple[Slot, ...] = ()
+    items: tuple[ExpectedItem, ...] = ()
 
-    def missing(self, names: Collection[DistName]) -> tuple[str, ...]:
+    def find_missing(self, names: Collection[DistName]) -> tuple[str, ...]:
         """Return descriptions of the missing items; empty if the release is complete."""
         expected_count = self.count or 0
         missing_count = expected_count - len(names)
         return (
-            *([f"{missing_count} of {counted(expected_count, 'file')}"] if missing_count > 0 else []),
-            *(str(slot) for slot in self.slots if not any(slot.is_filled_by(name) for name in names)),
+            *([f"{missing_count} of {format_count(expected_count, 'file')}"] if missing_count > 0 else []),
+            *(str(slot) for slot in self.items if not any(slot.is_satisfied_by(name) for name in names)),
         )
 
-    def surplus(self, names: Collection[DistName]) -> tuple[str, ...]:
+    def find_unexpected(self, names: Collection[DistName]) -> tuple[str, ...]:
         """Return the unexpected files: their names, or the number of files above the expected count."""
         if self.count is not None:
             excess = len(names) - self.count
-            return (f"{counted(excess, 'file')} more than the expected {self.count}",) if excess > 0 else ()
+            return (
+                (f"{format_count(excess, 'file')} more than the expected {self.count}",) if excess > 0 else ()
+            )
         return tuple(
-            name.filename for name in names if not any(slot.is_filled_by(name) for slot in self.slots)
+            name.filename for name in names if not any(slot.is_satisfied_by(name) for slot in self.items)
         )
 
-    def with_files(self, filenames: Iterable[str], where: str) -> Expectation:
+    def with_files(self, filenames: Iterable[str], source: str) -> Expectation:
         """Return this expectation with the addition of exactly these files, which ``where`` lists."""
-        return replace(self, slots=(*self.slots, *(File(filename, where) for filename in filenames)))
+        return replace(self, items=(*self.items, *(ExpectedFile(filename, source) for filename in filenames)))
 
 
 # --- the slots -------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class File:
+class ExpectedFile:
     """A file with exactly this name."""
 
     filename: str
     #: The file that lists it, if it was not expected by name.
-    where: str = ""
+    source: str = ""
 
     def __str__(self) -> str:
-        return f"{self.filename} (listed in {self.where})" if self.where else self.filename
+        return f"{self.filename} (listed in {self.source})" if self.source else self.filename
 
-    def is_filled_by(self, name: DistName) -> bool:
+    def is_satisfied_by(self, name: DistName) -> bool:
         """Return whether ``name`` is this file."""
         return name.filename == self.filename
 
 
 @dataclass(frozen=True, slots=True)
-class Sdist:
+class ExpectedSdist:
     """An sdist, whatever the spelling of its name."""
 
     def __str__(self) -> str:
         return "an sdist"
 
-    def is_filled_by(self, name: DistName) -> bool:
+    def is_satisfied_by(self, name: DistName) -> bool:
         """Return whether ``name`` is an sdist."""
         return isinstance(name, SdistName)
 
 
 @dataclass(frozen=True, slots=True)
-class Tagged:
+class ExpectedTag:
     """A wheel with one of the tags in a compressed tag set ``python-abi-platform``."""
 
     tag: str
@@ -127,7 +129,7 @@ class Tagged:
     def __str__(self) -> str:
         return f"a wheel {self.tag}"
 
-    def is_filled_by(self, name: DistName) -> bool:
+    def is_satisfied_by(self, name: DistName) -> bool:
         """Return whether ``name`` is a wheel with one of the tags."""
         if isinstance(name, SdistName):
             return False
@@ -135,12 +137,14 @@ class Tagged:
         return (
             not pythons.isdisjoint(name.pythons)
             and not abis.isdisjoint(name.abis)
-            and any(_is_platform(expected, platform) for expected in platforms for platform in name.platforms)
+            and any(
+                matches_platform(expected, platform) for expected in platforms for platform in name.platforms
+            )
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class MatrixCell:
     """A wheel that a python on a platform would install, as one cell of a matrix."""
 
     python: str
@@ -149,46 +153,46 @@ class Cell:
     def __str__(self) -> str:
         return f"a wheel for {self.python} on {self.platform}"
 
-    def is_filled_by(self, name: DistName) -> bool:
+    def is_satisfied_by(self, name: DistName) -> bool:
         """Return whether ``name`` is a wheel that this python on this platform would install."""
         return (
             isinstance(name, WheelName)
-            and any(_is_platform(self.platform, platform) for platform in name.platforms)
-            and any(_installs(self.python, python, abi) for python in name.pythons for abi in name.abis)
+            and any(matches_platform(self.platform, platform) for platform in name.platforms)
+            and any(installs_tag(self.python, python, abi) for python in name.pythons for abi in name.abis)
         )
 
 
-def _is_platform(expected: str, platform: str) -> bool:
+def matches_platform(expected: str, platform: str) -> bool:
     if expected == platform:
         return True
-    family, _ = families.parse(platform)
-    return expected == str(family) or expected in map(str, family.served)
+    family, _ = families.parse_platform_family(platform)
+    return expected == str(family) or expected in map(str, family.supported_machines)
 
 
 # packaging enumerates all older versions, which would not end for a version of many digits.
 _CPYTHON = re.compile(r"cp([0-9])([0-9]{1,3})t?")
-_OTHER_PYTHON = re.compile(r"(?:pp|graalpy)([0-9])([0-9]{1,3})")
+_OTHER_INTERPRETER = re.compile(r"(?:pp|graalpy)([0-9])([0-9]{1,3})")
 #: cibuildwheel's name for GraalPy: the version of Python, then that of GraalPy.
 _GRAALPY = re.compile(r"gp(\d+)_\d+")
 
 
-def _installs(expected_python: str, python: str, abi: str) -> bool:
+def installs_tag(expected_python: str, python: str, abi: str) -> bool:
     """Return whether ``expected_python`` installs wheels with this python tag and this abi tag."""
     expected_python = _GRAALPY.sub(r"graalpy\1", expected_python)
-    if (python, abi) in _interfaces(expected_python):
+    if (python, abi) in list_interfaces(expected_python):
         return True
     return python == expected_python and not _CPYTHON.fullmatch(expected_python)
 
 
 @cache
-def _interfaces(python: str) -> frozenset[tuple[str, str]]:
+def list_interfaces(python: str) -> frozenset[tuple[str, str]]:
     """Return the (python, abi) tags of all wheels that a python installs, according to packaging."""
     if match := _CPYTHON.fullmatch(python):
         version = (int(match[1]), int(match[2]))
         # Up to Python 3.7 the abi tag had a suffix: cp27mu, cp37m.
         abis = [python] if python.endswith("t") else [python, f"{python}m", f"{python}mu"]
         tags = [*cpython_tags(version, abis, ["x"]), *compatible_tags(version, platforms=["x"])]
-    elif match := _OTHER_PYTHON.fullmatch(python):
+    elif match := _OTHER_INTERPRETER.fullmatch(python):
         tags = [*compatible_tags((int(match[1]), int(match[2])), platforms=["x"])]
     else:
         return frozenset()
@@ -199,75 +203,75 @@ def _interfaces(python: str) -> frozenset[tuple[str, str]]:
 
 
 #: The limit on the files of a listing (sources.base.MAX_LINKS).
-MOST_FILES = 100_000
+MAX_EXPECTED_FILES = 100_000
 
 
-def of_count(count: int) -> Expectation:
+def expect_count(count: int) -> Expectation:
     """Return the expectation of ``count`` files. Raises UsageError."""
     hint = "Give the number of files in the release."
-    if count > MOST_FILES:
-        raise UsageError(f"cannot expect a release of more than {MOST_FILES} files", hint=hint)
+    if count > MAX_EXPECTED_FILES:
+        raise UsageError(f"cannot expect a release of more than {MAX_EXPECTED_FILES} files", hint=hint)
     if count < 1:
         raise UsageError(f"cannot expect a release of {count} files", hint=hint)
     return Expectation(count=count)
 
 
-def of_lines(text: str, where: str) -> Expectation:
+def parse_expected_lines(text: str, source: str) -> Expectation:
     """Return the expectation in the lines of the file ``where``. Raises UsageError that lists every error."""
-    slots: list[Slot] = []
+    slots: list[ExpectedItem] = []
     errors = []
-    for number, line in sums.lines_of(text):
+    for number, line in sums.iter_content_lines(text):
         try:
             slots += _parse_line(line)
         except ValueError as error:
-            errors.append(f"line {number}: '{printable(line, limit=100)}': {error}")
+            errors.append(f"line {number}: '{sanitize(line, limit=100)}': {error}")
     if errors or not slots:
         raise UsageError(
-            f"{printable(where)} is not a list of expected files",
+            f"{sanitize(source)} is not a list of expected files",
             details=errors[:_MAX_QUOTED]
             + ([f"and {len(errors) - _MAX_QUOTED} more lines"] if len(errors) > _MAX_QUOTED else []),
             hint="Each line is a file name, a tag like cp311-cp311-win_amd64, a python and a platform "
             "like cp311-manylinux_x86_64, or the word sdist.",
         )
-    return Expectation(slots=tuple(dict.fromkeys(slots)))
+    return Expectation(items=tuple(dict.fromkeys(slots)))
 
 
 #: Number of lines that an error message quotes.
 _MAX_QUOTED = 10
 
 
-def _parse_line(line: str) -> list[Slot]:
+def _parse_line(line: str) -> list[ExpectedItem]:
     """Return the slots that a line describes. Raises ValueError with the reason if it is invalid."""
-    if sum_line := sums.parse_line(line):
+    if sum_line := sums.parse_checksum_line(line):
         # SHA256SUMS may also list a signature or release notes, which are not part of a release.
-        return [File(sum_line[0])] if sum_line[0].endswith(_DIST_SUFFIXES) else []
+        return [ExpectedFile(sum_line[0])] if sum_line[0].endswith(_DIST_SUFFIXES) else []
     if line == "sdist":
-        return [Sdist()]
+        return [ExpectedSdist()]
     if line.endswith(_DIST_SUFFIXES):
-        return [File(names.parse(line).filename)]
+        return [ExpectedFile(names.parse_filename(line).filename)]
     parts = line.split("-")
     if len(parts) == 2:
         return [_parse_cell(*parts)]
     if len(parts) == 3 and all(re.fullmatch(r"[a-z0-9_.]+", part) for part in parts):
-        return [Tagged(line)]
+        return [ExpectedTag(line)]
     raise ValueError("neither a file name nor a tag")
 
 
 _DIST_SUFFIXES = (".whl", *names.SDIST_SUFFIXES)
 
 
-def _parse_cell(python: str, platform: str) -> Cell:
+def _parse_cell(python: str, platform: str) -> MatrixCell:
     """Return a cell. Raises ValueError for a python or platform that no wheel could satisfy."""
     if not re.fullmatch(r"[a-z]+\d+(?:_\d+)?t?", python):
-        raise ValueError(f"'{printable(python)}' is not a python like cp311 or cp313t")
+        raise ValueError(f"'{sanitize(python)}' is not a python like cp311 or cp313t")
     family, _, architecture = platform.partition("_")
     if platform not in _COMPLETE_PLATFORMS and not (
         family.rstrip(string.digits) in _PLATFORM_FAMILIES and architecture
     ):
         close_matches = difflib.get_close_matches(platform, _COMMON_PLATFORMS, n=1)
         suggestion = f" (did you mean {close_matches[0]}?)" if close_matches else ""
-        raise ValueError(f"'{printable(platform)}' is not a platform like manylinux_x86_64{suggestion}")
-    return Cell(python, platform)
+        raise ValueError(f"'{sanitize(platform)}' is not a platform like manylinux_x86_64{suggestion}")
+    return MatrixCell(python, platform)
 
 
 _COMPLETE_PLATFORMS = {"any", "win32"}
@@ -283,17 +287,17 @@ _COMMON_PLATFORMS = (
 )
 
 
-def of_table(table: Mapping[str, object]) -> Expectation:
+def parse_matrix(table: Mapping[str, object]) -> Expectation:
     """Return the expectation in a matrix of the configuration. Raises UsageError that lists every error."""
     unknown = [key for key in table if key not in _MATRIX_KEYS]
-    errors = [f"{printable(key)}: unknown key, expected one of {', '.join(_MATRIX_KEYS)}" for key in unknown]
+    errors = [f"{sanitize(key)}: unknown key, expected one of {', '.join(_MATRIX_KEYS)}" for key in unknown]
     pythons, platforms, skip = (_read_strings(table, key, errors) for key in ("pythons", "platforms", "skip"))
     sdist = table.get("sdist", False)
     if not isinstance(sdist, bool):
         errors.append("sdist: must be true or false")
     if bool(pythons) != bool(platforms):
         errors.append("pythons and platforms: give both or neither")
-    cells: dict[str, Cell] = {}
+    cells: dict[str, MatrixCell] = {}
     for python in pythons:
         for platform in platforms:
             try:
@@ -302,15 +306,15 @@ def of_table(table: Mapping[str, object]) -> Expectation:
                 errors.append(str(error))
     kept = [cell for key, cell in cells.items() if not any(fnmatchcase(key, pattern) for pattern in skip)]
     unmatched = [pattern for pattern in skip if not any(fnmatchcase(key, pattern) for key in cells)]
-    errors += [f"skip: '{printable(pattern)}' matches nothing" for pattern in unmatched if not errors]
-    slots: tuple[Slot, ...] = (*kept, Sdist()) if sdist is True else tuple(kept)
+    errors += [f"skip: '{sanitize(pattern)}' matches nothing" for pattern in unmatched if not errors]
+    slots: tuple[ExpectedItem, ...] = (*kept, ExpectedSdist()) if sdist is True else tuple(kept)
     if errors or not slots:
         raise UsageError(
             "'expect' in the configuration is not a valid matrix" if errors else "'expect' expects no files",
             details=list(dict.fromkeys(errors)),
             hint='For example: expect = { pythons = ["cp312"], platforms = ["win_amd64"], sdist = true }',
         )
-    return Expectation(slots=slots)
+    return Expectation(items=slots)
 
 
 _MATRIX_KEYS = ("pythons", "platforms", "skip", "sdist")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from wheel_uploader.display import printable
+from wheel_uploader.display import sanitize
 from wheel_uploader.errors import UsageError
 
 #: ``hex  name`` and ``hex *name`` of sha256sum, which starts a line with a backslash if the name is escaped.
@@ -15,7 +15,7 @@ _TAGGED = re.compile(r"SHA(?:2-)?256 ?\((.+)\) ?= ?([0-9A-Fa-f]{64})")
 _MAX_QUOTED = 10
 
 
-def parse_line(line: str) -> tuple[str, str] | None:
+def parse_checksum_line(line: str) -> tuple[str, str] | None:
     """Return the file name, without directories, and the hex sha256 of a line; None if it is malformed."""
     line = line.strip()
     if match := _GNU.fullmatch(line):
@@ -27,27 +27,27 @@ def parse_line(line: str) -> tuple[str, str] | None:
     return re.split(r"[/\\]", name)[-1], digest.lower()
 
 
-def lines_of(text: str) -> list[tuple[int, str]]:
+def iter_content_lines(text: str) -> list[tuple[int, str]]:
     """Return the lines and their numbers, without empty lines and ``# comments``."""
     numbered = enumerate((line.strip() for line in text.splitlines()), start=1)
     return [(number, line) for number, line in numbered if line and not line.startswith("#")]
 
 
-def parse(text: str, where: str) -> dict[str, str]:
+def parse_sha256sums(text: str, source: str) -> dict[str, str]:
     """Return a mapping of file name to hex sha256. Raises UsageError that lists every error in ``where``."""
     sums: dict[str, str] = {}
     errors = []
-    for number, line in lines_of(text):
-        parsed_line = parse_line(line)
+    for number, line in iter_content_lines(text):
+        parsed_line = parse_checksum_line(line)
         if parsed_line is None:
-            errors.append(f"line {number}: '{printable(line, limit=100)}'")
+            errors.append(f"line {number}: '{sanitize(line, limit=100)}'")
         elif sums.setdefault(*parsed_line) != parsed_line[1]:
             errors.append(
-                f"line {number}: different sha256 for {printable(parsed_line[0])} than on an earlier line"
+                f"line {number}: different sha256 for {sanitize(parsed_line[0])} than on an earlier line"
             )
     if errors or not sums:
         raise UsageError(
-            f"{printable(where)} is not in SHA256SUMS format" if errors else f"{printable(where)} is empty",
+            f"{sanitize(source)} is not in SHA256SUMS format" if errors else f"{sanitize(source)} is empty",
             details=errors[:_MAX_QUOTED]
             + ([f"and {len(errors) - _MAX_QUOTED} more lines"] if len(errors) > _MAX_QUOTED else []),
             hint="Each line must be 'sha256  file name', as printed by 'sha256sum *'.",

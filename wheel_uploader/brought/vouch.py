@@ -9,22 +9,22 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from wheel_uploader import names
-from wheel_uploader.digests import Promise
-from wheel_uploader.display import counted
+from wheel_uploader.digests import ExpectedDigest
+from wheel_uploader.display import format_count
 from wheel_uploader.errors import FileError
 from wheel_uploader.models import RemoteFile, Selection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hashes:
+class TrustedHashes:
     """The hashes in the file of ``--sha256sums``, which every file of the release must match."""
 
     #: The path of the file, as the user gave it.
-    where: str
+    source: str
     #: Hex sha256 by file name.
-    sha256: Mapping[str, str]
+    sha256_by_filename: Mapping[str, str]
 
-    def pinned(self, listed_files: Iterable[RemoteFile]) -> tuple[RemoteFile, ...]:
+    def apply_to(self, listed_files: Iterable[RemoteFile]) -> tuple[RemoteFile, ...]:
         """Return ``listed_files`` with the trusted hash for every file that has one.
 
         The trusted hash replaces all hashes of the source. A file that is listed with a different sha256 is
@@ -33,47 +33,49 @@ class Hashes:
         return tuple(map(self._apply_to_file, listed_files))
 
     def _apply_to_file(self, file: RemoteFile) -> RemoteFile:
-        trusted = self.sha256.get(file.filename)
+        trusted = self.sha256_by_filename.get(file.filename)
         if trusted is None or file.hashes.get("sha256", trusted) != trusted:
             return file
-        return replace(file, hashes={"sha256": trusted}, hashes_from=self.where)
+        return replace(file, hashes={"sha256": trusted}, hashes_origin=self.source)
 
-    def of_release(self, project: str, version: Version, types: Sequence[str]) -> tuple[str, ...]:
+    def list_filenames(self, project: str, version: Version, types: Sequence[str]) -> tuple[str, ...]:
         """Return the names of the files of one release that have a trusted hash."""
-        return tuple(filename for filename in self.sha256 if _belongs(filename, project, version, types))
+        return tuple(
+            filename for filename in self.sha256_by_filename if _belongs(filename, project, version, types)
+        )
 
-    def refuse(self, selection: Selection) -> None:
+    def reject_mismatches(self, selection: Selection) -> None:
         """Raise FileError that lists every selected file without a trusted hash, or with a different one."""
         mismatches = [
-            self._describe_mismatch(file) for _, file in selection.files if file.hashes_from != self.where
+            self._describe_mismatch(file) for _, file in selection.files if file.hashes_origin != self.source
         ]
         if mismatches:
             raise FileError(
-                f"{len(mismatches)} of {counted(len(selection.files), 'file')} "
-                f"{'does' if len(mismatches) == 1 else 'do'} not match {self.where}",
+                f"{len(mismatches)} of {format_count(len(selection.files), 'file')} "
+                f"{'does' if len(mismatches) == 1 else 'do'} not match {self.source}",
                 details=mismatches,
                 hint="Nothing was downloaded. Find out whether the files were changed or the list is wrong.",
             )
 
     def _describe_mismatch(self, file: RemoteFile) -> str:
-        trusted = self.sha256.get(file.filename)
+        trusted = self.sha256_by_filename.get(file.filename)
         if trusted is None:
-            return f"{file.filename}: not listed in {self.where}"
-        return f"{file.filename}: listed with sha256 {file.hashes['sha256']}, but {self.where} has {trusted}"
+            return f"{file.filename}: not listed in {self.source}"
+        return f"{file.filename}: listed with sha256 {file.hashes['sha256']}, but {self.source} has {trusted}"
 
 
 def _belongs(filename: str, project: str, version: Version, types: Sequence[str]) -> bool:
     try:
-        name = names.parse(filename)
-    except names.NameRefused:
+        name = names.parse_filename(filename)
+    except names.InvalidFilename:
         return False
     release = (canonicalize_name(project), version)
-    return (name.project, name.version) == release and names.matches_type(name, types)
+    return (name.project, name.version) == release and names.matches_platform_filter(name, types)
 
 
-def require(selection: Selection) -> None:
+def require_strong_hashes(selection: Selection) -> None:
     """Raise FileError that lists every selected file without a strong hash."""
-    expected_digests = [(file, Promise.of(file)) for _, file in selection.files]
+    expected_digests = [(file, ExpectedDigest.from_listing(file)) for _, file in selection.files]
     unverified = [
         (file, expected_digest)
         for file, expected_digest in expected_digests
@@ -81,7 +83,7 @@ def require(selection: Selection) -> None:
     ]
     if unverified:
         raise FileError(
-            f"{len(unverified)} of {counted(len(selection.files), 'file')} "
+            f"{len(unverified)} of {format_count(len(selection.files), 'file')} "
             f"{'has' if len(unverified) == 1 else 'have'} no strong hash",
             details=[
                 f"{file.filename}: listed "

@@ -13,7 +13,7 @@ import difflib
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from wheel_uploader.budget import OVER_BUDGET, Exhausted
+from wheel_uploader.budget import OVER_BUDGET, BudgetExceeded
 from wheel_uploader.checks import (
     archive,
     attestation,
@@ -32,7 +32,15 @@ from wheel_uploader.checks import (
 from wheel_uploader.checks.registry import Check
 from wheel_uploader.checks.release_content import ReleaseContent
 from wheel_uploader.errors import UsageError
-from wheel_uploader.models import Fact, Finding, Inspection, Profile, SdistContent, Severity, WheelContent
+from wheel_uploader.models import (
+    ArchiveAnomaly,
+    CheckProfile,
+    CheckResult,
+    Finding,
+    SdistContent,
+    Severity,
+    WheelContent,
+)
 
 #: Every check, family by family.
 CHECKS: tuple[Check[Any], ...] = (
@@ -52,15 +60,15 @@ CHECKS: tuple[Check[Any], ...] = (
 FAMILIES = tuple(dict.fromkeys(check.family for check in CHECKS))
 
 #: The subject of findings that are not about a single file.
-RELEASE = "release"
+RELEASE_SUBJECT = "release"
 
 #: Families and checks that apply to a file even if it cannot be opened.
 _FAMILIES_FOR_UNREADABLE = frozenset({"name", "archive"})
 _CHECKS_FOR_UNREADABLE = frozenset({"sdist/name", "sdist/unreadable"})
 
 
-def run(
-    contents: Sequence[WheelContent | SdistContent], *, profile: Profile, ignore: Collection[str] = ()
+def check_contents(
+    contents: Sequence[WheelContent | SdistContent], *, profile: CheckProfile, ignore: Collection[str] = ()
 ) -> tuple[Finding, ...]:
     """Return all findings of the checks in ``contents``, file by file.
 
@@ -68,40 +76,42 @@ def run(
     """
     findings: list[Finding] = []
     for file_content in contents:
-        with file_content.budget.working():
+        with file_content.budget.measure_cpu_time():
             try:
                 for finding in _check_content(file_content, profile, ignore):
                     findings.append(finding)  # noqa: PERF402 (keep those found before the budget ran out)
-            except Exhausted as error:
+            except BudgetExceeded as error:
                 findings += _report_over_budget(file_content, error, profile, ignore)
     return tuple(findings)
 
 
-def inspect(content: WheelContent | SdistContent, *, profile: Profile) -> Inspection:
+def inspect_content(content: WheelContent | SdistContent, *, profile: CheckProfile) -> CheckResult:
     """Return the findings for one file, and the summary that the release checks need."""
-    findings = run([content], profile=profile)
+    findings = check_contents([content], profile=profile)
     if any(finding.check == archive.over_budget.id for finding in findings):
-        return Inspection(findings=findings, summary=summary.of_unread(content))
+        return CheckResult(findings=findings, summary=summary.summarize_unchecked_file(content))
     try:
-        with content.budget.working():
-            return Inspection(findings=findings, summary=summary.of(content))
-    except Exhausted as error:
+        with content.budget.measure_cpu_time():
+            return CheckResult(findings=findings, summary=summary.summarize_file(content))
+    except BudgetExceeded as error:
         over_budget = _report_over_budget(content, error, profile, ())
-        return Inspection(findings=(*findings, *over_budget), summary=summary.of_unread(content))
+        return CheckResult(
+            findings=(*findings, *over_budget), summary=summary.summarize_unchecked_file(content)
+        )
 
 
-def accepted(findings: Iterable[Finding], ignore: Collection[str]) -> tuple[Finding, ...]:
+def mark_ignored(findings: Iterable[Finding], ignore: Collection[str]) -> tuple[Finding, ...]:
     """Return ``findings``, marking those as ignored whose check or family is in ``ignore``."""
     return tuple(
-        dataclasses.replace(finding, ignored=True)
+        dataclasses.replace(finding, is_ignored=True)
         if finding.check in ignore or finding.check.partition("/")[0] in ignore
         else finding
         for finding in findings
     )
 
 
-def run_release(
-    release: ReleaseContent, *, profile: Profile, ignore: Collection[str] = ()
+def check_release(
+    release: ReleaseContent, *, profile: CheckProfile, ignore: Collection[str] = ()
 ) -> tuple[Finding, ...]:
     """Return all findings of the checks of the release as a whole.
 
@@ -110,8 +120,8 @@ def run_release(
     findings = (
         finding
         for check in CHECKS
-        if check.takes(release)
-        for finding in check.findings(release, RELEASE, profile, ignored=_is_ignored(check, ignore))
+        if check.applies_to(release)
+        for finding in check.run(release, RELEASE_SUBJECT, profile, ignored=_is_ignored(check, ignore))
     )
     return tuple(
         dataclasses.replace(finding, subject=finding.member, member=None) if finding.member else finding
@@ -120,24 +130,27 @@ def run_release(
 
 
 def _check_content(
-    content: WheelContent | SdistContent, profile: Profile, ignore: Collection[str]
+    content: WheelContent | SdistContent, profile: CheckProfile, ignore: Collection[str]
 ) -> Iterable[Finding]:
-    content.budget.enter(None)
+    content.budget.set_member(None)
     for check in CHECKS:
-        if check.takes(content) and _is_applicable(check, content):
+        if check.applies_to(content) and _is_applicable(check, content):
             ignored = _is_ignored(check, ignore)
-            yield from check.findings(content, content.filename, profile, ignored=ignored)
+            yield from check.run(content, content.filename, profile, ignored=ignored)
             content.budget.check_time()
 
 
 def _report_over_budget(
-    content: WheelContent | SdistContent, error: Exhausted, profile: Profile, ignore: Collection[str]
+    content: WheelContent | SdistContent,
+    error: BudgetExceeded,
+    profile: CheckProfile,
+    ignore: Collection[str],
 ) -> Iterable[Finding]:
     """Yield the finding that ends the checks of ``content`` when its budget is exhausted."""
     check = archive.over_budget
-    anomaly = Fact(kind=OVER_BUDGET, message=str(error), member=error.member)
-    over_budget = dataclasses.replace(content, facts=(anomaly,))
-    return check.findings(over_budget, content.filename, profile, ignored=_is_ignored(check, ignore))
+    anomaly = ArchiveAnomaly(kind=OVER_BUDGET, message=str(error), member=error.member)
+    over_budget = dataclasses.replace(content, anomalies=(anomaly,))
+    return check.run(over_budget, content.filename, profile, ignored=_is_ignored(check, ignore))
 
 
 def _is_ignored(check: Check[Any], ignore: Collection[str]) -> bool:
@@ -145,36 +158,38 @@ def _is_ignored(check: Check[Any], ignore: Collection[str]) -> bool:
 
 
 def _is_applicable(check: Check[Any], content: WheelContent | SdistContent) -> bool:
-    if not content.read_to_its_end:
+    if not content.is_fully_read:
         return check.family == name.CHECKS[0].family or check.id in {archive.over_budget.id, sdist.name.id}
     # If no members could be read, other checks would report everything as missing.
-    return content.readable or check.family in _FAMILIES_FOR_UNREADABLE or check.id in _CHECKS_FOR_UNREADABLE
+    return (
+        content.is_readable or check.family in _FAMILIES_FOR_UNREADABLE or check.id in _CHECKS_FOR_UNREADABLE
+    )
 
 
-def blocking(findings: Iterable[Finding], *, strict: bool) -> tuple[Finding, ...]:
+def select_blocking(findings: Iterable[Finding], *, strict: bool) -> tuple[Finding, ...]:
     """Return the findings that stop a release: errors, and with ``strict`` also warnings."""
     severities = {Severity.ERROR, Severity.WARNING} if strict else {Severity.ERROR}
-    return tuple(finding for finding in findings if finding.severity in severities and not finding.ignored)
+    return tuple(finding for finding in findings if finding.severity in severities and not finding.is_ignored)
 
 
-def explain(check_id: str) -> str:
+def explain_check(check_id: str) -> str:
     """Return what ``--explain`` prints for a check or for all checks of a family.
 
     Raise UsageError if ``check_id`` is neither.
     """
-    require_known(check_id)
+    validate_check_id(check_id)
     checks = [check for check in CHECKS if check_id in {check.id, check.family}]
     return "\n\n\n".join(_format_explanation(check) for check in checks)
 
 
 def _format_explanation(check: Check[Any]) -> str:
     severity = check.severity.value
-    if check.severity_elsewhere != check.severity:
-        severity += f" for PyPI, {check.severity_elsewhere.value} elsewhere"
+    if check.severity_off_pypi != check.severity:
+        severity += f" for PyPI, {check.severity_off_pypi.value} elsewhere"
     return f"{check.id} ({severity})\n{check.title}.\n\n{check.explanation}"
 
 
-def require_known(check_id: str) -> None:
+def validate_check_id(check_id: str) -> None:
     """Raise UsageError, suggesting similar ids, unless ``check_id`` is a check or a family."""
     ids = [*FAMILIES, *(check.id for check in CHECKS)]
     if check_id in ids:
@@ -185,5 +200,5 @@ def require_known(check_id: str) -> None:
     ]
     hint = f"Did you mean {' or '.join(similar)}?" if similar else f"The families are: {', '.join(FAMILIES)}."
     raise UsageError(
-        f"unknown check '{check_id}'", hint=hint, instead=(check_id, similar[0]) if similar else None
+        f"unknown check '{check_id}'", hint=hint, suggestion=(check_id, similar[0]) if similar else None
     )

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 from wheel_uploader import characters
 from wheel_uploader.budget import OVER_BUDGET
-from wheel_uploader.checks.registry import Yielded, check, pypi_check
-from wheel_uploader.memo import remembers
+from wheel_uploader.checks.registry import Observation, check, pypi_check
+from wheel_uploader.memo import cached_for_short_strings
 from wheel_uploader.models import SdistContent, Severity, WheelContent
 
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -22,14 +22,14 @@ _INVALID_ON_WINDOWS = re.compile(r"^(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|$
 _MAX_PORTABLE_PATH = 150
 
 
-def _report_anomalies(wheel: WheelContent, *kinds: str) -> Iterator[Yielded]:
-    for fact in wheel.facts:
+def _report_anomalies(wheel: WheelContent, *kinds: str) -> Iterator[Observation]:
+    for fact in wheel.anomalies:
         if fact.kind in kinds:
             yield fact.message if fact.member is None else (fact.member, fact.message)
 
 
 @check("archive/unreadable", Severity.ERROR)
-def unreadable(wheel: WheelContent) -> Iterator[Yielded]:
+def unreadable(wheel: WheelContent) -> Iterator[Observation]:
     """Wheel is not a complete ZIP archive.
 
     A wheel that cannot be opened cannot be installed. Common causes are a truncated download, and a login or
@@ -40,7 +40,7 @@ def unreadable(wheel: WheelContent) -> Iterator[Yielded]:
 
 
 @check("archive/over-budget", Severity.ERROR)
-def over_budget(content: WheelContent | SdistContent) -> Iterator[Yielded]:
+def over_budget(content: WheelContent | SdistContent) -> Iterator[Observation]:
     """File needs more time or memory to inspect than any released file.
 
     The file was not checked completely, so nothing is known about the rest of it. Reading and checking a file
@@ -51,13 +51,13 @@ def over_budget(content: WheelContent | SdistContent) -> Iterator[Yielded]:
     the member with the tools of its platform. If the file is legitimate, accept the finding with "ignore";
     the other checks then cover only part of the file.
     """
-    for fact in content.facts:
+    for fact in content.anomalies:
         if fact.kind == OVER_BUDGET:
             yield fact.message if fact.member is None else (fact.member, fact.message)
 
 
 @check("archive/bad-crc", Severity.ERROR)
-def bad_crc(wheel: WheelContent) -> Iterator[Yielded]:
+def bad_crc(wheel: WheelContent) -> Iterator[Observation]:
     """Archive member is corrupt.
 
     The member cannot be decompressed, or its checksum differs from the one in the archive; installers fail at
@@ -69,7 +69,7 @@ def bad_crc(wheel: WheelContent) -> Iterator[Yielded]:
 
 
 @check("archive/headers-disagree", Severity.ERROR)
-def headers_disagree(wheel: WheelContent) -> Iterator[Yielded]:
+def headers_disagree(wheel: WheelContent) -> Iterator[Observation]:
     """Local headers and central directory of the ZIP archive disagree.
 
     A ZIP archive describes each member twice: in front of its data, and in the central directory at the end.
@@ -81,7 +81,7 @@ def headers_disagree(wheel: WheelContent) -> Iterator[Yielded]:
 
 
 @check("archive/duplicate-member", Severity.ERROR)
-def duplicate_member(wheel: WheelContent) -> Iterator[Yielded]:
+def duplicate_member(wheel: WheelContent) -> Iterator[Observation]:
     """Same path occurs more than once in the archive.
 
     Which copy gets installed depends on the installer, and PyPI rejects the file. The usual cause is a build
@@ -100,7 +100,7 @@ def duplicate_member(wheel: WheelContent) -> Iterator[Yielded]:
 
 
 @pypi_check("archive/data-descriptor")
-def data_descriptor(wheel: WheelContent) -> Iterator[Yielded]:
+def data_descriptor(wheel: WheelContent) -> Iterator[Observation]:
     """Archive contains data descriptors.
 
     When a tool writes a ZIP archive to a pipe, it stores the size of each member after its data, in a data
@@ -111,7 +111,7 @@ def data_descriptor(wheel: WheelContent) -> Iterator[Yielded]:
 
 
 @check("archive/foreign-bytes", Severity.ERROR)
-def foreign_bytes(wheel: WheelContent) -> Iterator[Yielded]:
+def foreign_bytes(wheel: WheelContent) -> Iterator[Observation]:
     """File contains bytes that belong to no archive member.
 
     The bytes are before the archive, between its members or after its end. PyPI rejects such a file because
@@ -123,7 +123,7 @@ def foreign_bytes(wheel: WheelContent) -> Iterator[Yielded]:
 
 
 @pypi_check("archive/member-comment")
-def member_comment(wheel: WheelContent) -> Iterator[Yielded]:
+def member_comment(wheel: WheelContent) -> Iterator[Observation]:
     """Archive member has a comment.
 
     Installers do not read comments in a ZIP archive's central directory, and PyPI rejects them. They come
@@ -134,7 +134,7 @@ def member_comment(wheel: WheelContent) -> Iterator[Yielded]:
 
 
 @pypi_check("archive/malformed-extra")
-def malformed_extra(wheel: WheelContent) -> Iterator[Yielded]:
+def malformed_extra(wheel: WheelContent) -> Iterator[Observation]:
     """Archive member has malformed extra fields.
 
     Extra fields carry 64-bit sizes and alternative names. If one is malformed, readers disagree about where a
@@ -145,7 +145,7 @@ def malformed_extra(wheel: WheelContent) -> Iterator[Yielded]:
 
 
 @check("archive/compression-method", Severity.ERROR)
-def compression_method(wheel: WheelContent) -> Iterator[Yielded]:
+def compression_method(wheel: WheelContent) -> Iterator[Observation]:
     """Archive member uses a compression method that installers do not support.
 
     The members of a wheel must be stored or deflated. With bzip2, LZMA, Deflate64 or Zstandard, pip fails and
@@ -156,7 +156,7 @@ def compression_method(wheel: WheelContent) -> Iterator[Yielded]:
 
 
 @check("archive/encrypted", Severity.ERROR)
-def encrypted(wheel: WheelContent) -> Iterator[Yielded]:
+def encrypted(wheel: WheelContent) -> Iterator[Observation]:
     """Archive member is encrypted.
 
     Installers have no password, so the wheel can be neither installed nor checked. The usual causes are a
@@ -166,7 +166,7 @@ def encrypted(wheel: WheelContent) -> Iterator[Yielded]:
 
 
 @check("archive/bomb", Severity.ERROR)
-def bomb(wheel: WheelContent) -> Iterator[Yielded]:
+def bomb(wheel: WheelContent) -> Iterator[Observation]:
     """Archive is a decompression bomb.
 
     PyPI rejects archives that unpack to more than 64 MiB at a ratio above 50:1, and many megabytes of
@@ -178,7 +178,7 @@ def bomb(wheel: WheelContent) -> Iterator[Yielded]:
 
 
 @check("archive/unsafe-path", Severity.ERROR)
-def unsafe_path(wheel: WheelContent) -> Iterator[Yielded]:
+def unsafe_path(wheel: WheelContent) -> Iterator[Observation]:
     """Member path leaves the installation directory or is not normalized.
 
     Depending on the system, "../x", "/x", "C:/x" and backslashes write outside the installation directory or
@@ -190,7 +190,7 @@ def unsafe_path(wheel: WheelContent) -> Iterator[Yielded]:
             yield member.name, problem
 
 
-@remembers
+@cached_for_short_strings
 def _describe_unsafe_path(path: str) -> str:
     if path.startswith("/") or _DRIVE_LETTER.match(path):
         return "its path is absolute"
@@ -203,7 +203,7 @@ def _describe_unsafe_path(path: str) -> str:
 
 
 @check("archive/symlink", Severity.ERROR)
-def symlink(wheel: WheelContent) -> Iterator[Yielded]:
+def symlink(wheel: WheelContent) -> Iterator[Observation]:
     """Archive member is a symbolic link or another special file.
 
     Wheels do not support links: in place of the library, pip writes a small text file that contains the name
@@ -219,7 +219,7 @@ def symlink(wheel: WheelContent) -> Iterator[Yielded]:
 
 
 @check("archive/directory-with-data", Severity.ERROR)
-def directory_with_data(wheel: WheelContent) -> Iterator[Yielded]:
+def directory_with_data(wheel: WheelContent) -> Iterator[Observation]:
     """Directory entry contains data.
 
     A member whose name ends in "/" is a directory; some readers see its data and others skip it. No build
@@ -234,7 +234,7 @@ def directory_with_data(wheel: WheelContent) -> Iterator[Yielded]:
 
 
 @check("archive/bad-member-name", Severity.ERROR)
-def bad_member_name(wheel: WheelContent) -> Iterator[Yielded]:
+def bad_member_name(wheel: WheelContent) -> Iterator[Observation]:
     """Member name is interpreted differently by different readers.
 
     Control characters truncate a name in some readers and forge terminal output in others. A name that is not
@@ -249,7 +249,7 @@ def bad_member_name(wheel: WheelContent) -> Iterator[Yielded]:
 
 
 @check("archive/hidden-deflate-data", Severity.ERROR)
-def hidden_deflate_data(wheel: WheelContent) -> Iterator[Yielded]:
+def hidden_deflate_data(wheel: WheelContent) -> Iterator[Observation]:
     """Archive member contains more data than it declares.
 
     Its compressed stream continues past the declared size, or is followed by extra bytes: one reader sees a
@@ -260,7 +260,7 @@ def hidden_deflate_data(wheel: WheelContent) -> Iterator[Yielded]:
 
 
 @check("archive/case-collision", Severity.WARNING)
-def case_collision(wheel: WheelContent) -> Iterator[Yielded]:
+def case_collision(wheel: WheelContent) -> Iterator[Observation]:
     """Two paths differ only in upper and lower case.
 
     On Windows and macOS they are the same file, and the second overwrites the first. The usual cause is a
@@ -269,13 +269,13 @@ def case_collision(wheel: WheelContent) -> Iterator[Yielded]:
     """
     seen: dict[str, str] = {}
     for member in wheel.members:
-        first = seen.setdefault(characters.fold(member.name), member.name)
+        first = seen.setdefault(characters.casefold_assigned(member.name), member.name)
         if first != member.name:
             yield member.name, f"it differs from '{first}' only in upper and lower case"
 
 
 @check("archive/unportable-path", Severity.NOTE)
-def unportable_path(wheel: WheelContent) -> Iterator[Yielded]:
+def unportable_path(wheel: WheelContent) -> Iterator[Observation]:
     """Path does not work on every system.
 
     Non-ASCII names, very long paths, Windows device names ("aux.py") and names that end in a dot or a space
@@ -287,7 +287,7 @@ def unportable_path(wheel: WheelContent) -> Iterator[Yielded]:
             yield member.name, problem
 
 
-@remembers
+@cached_for_short_strings
 def _describe_unportable_path(path: str) -> str:
     if not path.isascii():
         return "its name is not ASCII"

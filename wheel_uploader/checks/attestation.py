@@ -12,13 +12,13 @@ from packaging.utils import (
     parse_wheel_filename,
 )
 
-from wheel_uploader.checks.registry import Yielded, check, pypi_check
+from wheel_uploader.checks.registry import Observation, check, pypi_check
 from wheel_uploader.checks.release_content import ReleaseContent
 from wheel_uploader.models import Attestation, Severity
 
 
 @pypi_check("attestation/malformed")
-def malformed(release: ReleaseContent) -> Iterator[Yielded]:
+def malformed(release: ReleaseContent) -> Iterator[Observation]:
     """Malformed attestation.
 
     A PEP 740 attestation is a JSON document that contains a certificate, a transparency log entry and a
@@ -28,12 +28,12 @@ def malformed(release: ReleaseContent) -> Iterator[Yielded]:
     attestation again, or remove it.
     """
     for attestation in release.attestations:
-        if attestation.problem:
-            yield attestation.about, f"{attestation.filename}: {attestation.problem}"
+        if attestation.malformed_reason:
+            yield attestation.subject_filename, f"{attestation.filename}: {attestation.malformed_reason}"
 
 
 @check("attestation/stale", Severity.ERROR)
-def stale(release: ReleaseContent) -> Iterator[Yielded]:
+def stale(release: ReleaseContent) -> Iterator[Observation]:
     """Attestation describes a different file.
 
     The name or sha256 in the attestation differs from that of the file: either the file was rebuilt or
@@ -42,30 +42,33 @@ def stale(release: ReleaseContent) -> Iterator[Yielded]:
     """
     sha256 = {file.filename: file.sha256 for file in release.files}
     for attestation in _select_well_formed(release):
-        filename = attestation.about
-        if not _is_same_name(attestation.subject, filename):
-            yield filename, f"{attestation.filename} describes {attestation.subject}"
-        elif attestation.subject_sha256 != sha256[filename]:
+        filename = attestation.subject_filename
+        if not _is_same_name(attestation.statement_subject, filename):
+            yield filename, f"{attestation.filename} describes {attestation.statement_subject}"
+        elif attestation.statement_sha256 != sha256[filename]:
             yield (
                 filename,
-                f"{attestation.filename} is for sha256 {attestation.subject_sha256}, not {sha256[filename]}",
+                f"{attestation.filename} is for sha256 {attestation.statement_sha256}, not {sha256[filename]}",
             )
 
 
 @pypi_check("attestation/predicate-type")
-def predicate_type(release: ReleaseContent) -> Iterator[Yielded]:
+def predicate_type(release: ReleaseContent) -> Iterator[Observation]:
     """Attestation is of a type that PyPI does not accept.
 
     PyPI accepts two predicate types: its own publish attestation, and SLSA provenance version 1. Remove any
     other attestation.
     """
     for attestation in _select_well_formed(release):
-        if not attestation.kind:
-            yield attestation.about, f"{attestation.filename} is of type {attestation.predicate_type}"
+        if not attestation.short_type:
+            yield (
+                attestation.subject_filename,
+                f"{attestation.filename} is of type {attestation.predicate_type}",
+            )
 
 
 @pypi_check("attestation/duplicate")
-def duplicate(release: ReleaseContent) -> Iterator[Yielded]:
+def duplicate(release: ReleaseContent) -> Iterator[Observation]:
     """File has two attestations of the same type.
 
     PyPI accepts at most one attestation of each type for a file and rejects the upload otherwise. The usual
@@ -73,14 +76,14 @@ def duplicate(release: ReleaseContent) -> Iterator[Yielded]:
     """
     by_type: dict[tuple[str, str], list[str]] = defaultdict(list)
     for attestation in _select_well_formed(release):
-        by_type[attestation.about, attestation.predicate_type].append(attestation.filename)
+        by_type[attestation.subject_filename, attestation.predicate_type].append(attestation.filename)
     for (filename, _), attestations in by_type.items():
         if len(attestations) > 1:
             yield filename, f"{' and '.join(sorted(attestations))} are of the same type"
 
 
 @pypi_check("attestation/not-verified")
-def not_verified(release: ReleaseContent) -> Iterator[Yielded]:
+def not_verified(release: ReleaseContent) -> Iterator[Observation]:
     """Signature, certificate or log entry of an attestation is invalid.
 
     The attestation is verified on this machine, without network access, against the trust root of the
@@ -89,12 +92,12 @@ def not_verified(release: ReleaseContent) -> Iterator[Yielded]:
     than the trust root, "pip install -U sigstore" helps. Attest the file again, or remove the attestation.
     """
     for attestation in _select_well_formed(release):
-        if attestation.unverified:
-            yield attestation.about, f"{attestation.filename}: {attestation.unverified}"
+        if attestation.verification_error:
+            yield attestation.subject_filename, f"{attestation.filename}: {attestation.verification_error}"
 
 
 @check("attestation/uneven", Severity.WARNING)
-def uneven(release: ReleaseContent) -> Iterator[Yielded]:
+def uneven(release: ReleaseContent) -> Iterator[Observation]:
     """Only some files of the release have an attestation.
 
     Users who verify attestations will not find one for these files, and an index does not accept attestations
@@ -108,7 +111,7 @@ def uneven(release: ReleaseContent) -> Iterator[Yielded]:
 
 
 @check("attestation/required", Severity.ERROR)
-def required(release: ReleaseContent) -> Iterator[Yielded]:
+def required(release: ReleaseContent) -> Iterator[Observation]:
     """File has no attestation, and --attestations is set to require.
 
     Every file of the release must have an attestation next to it or get one from --attest. Check why the job
@@ -121,12 +124,14 @@ def required(release: ReleaseContent) -> Iterator[Yielded]:
 
 def _find_unattested(release: ReleaseContent) -> list[str]:
     """Return the names of the files that have no attestation and will not get one."""
-    attested = {attestation.about for attestation in release.attestations}
-    return [file.filename for file in release.files if file.filename not in attested and not release.attests]
+    attested = {attestation.subject_filename for attestation in release.attestations}
+    return [
+        file.filename for file in release.files if file.filename not in attested and not release.will_attest
+    ]
 
 
 def _select_well_formed(release: ReleaseContent) -> list[Attestation]:
-    return [attestation for attestation in release.attestations if not attestation.problem]
+    return [attestation for attestation in release.attestations if not attestation.malformed_reason]
 
 
 def _is_same_name(subject: str, filename: str) -> bool:

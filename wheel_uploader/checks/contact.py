@@ -15,13 +15,13 @@ _MAX_LABEL = 32
 _MAX_SUMMARY = 512
 
 
-def problems(metadata: CoreMetadata) -> Iterator[str]:
+def find_contact_problems(metadata: CoreMetadata) -> Iterator[str]:
     """Yield one sentence for each value that PyPI would reject."""
     for field, header in (("author_email", "Author-email"), ("maintainer_email", "Maintainer-email")):
-        if (value := metadata.text(field)) and (reason := _describe_invalid_address(value)):
+        if (value := metadata.get_value(field)) and (reason := _describe_invalid_address(value)):
             yield f"{header} '{value}' {reason}"
     for field, header in (("home_page", "Home-page"), ("download_url", "Download-URL")):
-        if (value := metadata.text(field)) and not _is_link(value):
+        if (value := metadata.get_value(field)) and not _is_link(value):
             yield f"{header} '{value}' is not an http or https URL"
     for label, link in (metadata.fields.get("project_urls") or {}).items():
         if not label:
@@ -30,7 +30,7 @@ def problems(metadata: CoreMetadata) -> Iterator[str]:
             yield f"Project-URL label '{label}' has more than {_MAX_LABEL} characters"
         if not _is_link(link):
             yield f"Project-URL '{label}, {link}' is not an http or https URL"
-    if len(metadata.text("summary")) > _MAX_SUMMARY:
+    if len(metadata.get_value("summary")) > _MAX_SUMMARY:
         yield f"Summary has more than {_MAX_SUMMARY} characters"
 
 
@@ -43,10 +43,10 @@ def _describe_invalid_address(value: str) -> str:
     # This is the validator that PyPI uses; without the deliverability check it makes no DNS queries.
     from email_validator import EmailNotValidError, validate_email
 
-    address = mailboxes.only_address(value)
+    address = mailboxes.parse_single_address(value)
     if not address:
         return ""
-    if not characters.are_known(address):
+    if not characters.all_assigned(address):
         return "is not valid: it contains characters added after Unicode 14"
     try:
         validate_email(address, check_deliverability=False)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from wheel_uploader import characters
-from wheel_uploader.checks.registry import Yielded, check, pypi_check
+from wheel_uploader.checks.registry import Observation, check, pypi_check
 from wheel_uploader.models import Severity, WheelContent, WheelName
 
 #: Modules, type stubs, extension modules, and .pth files, which extend sys.path.
@@ -41,7 +41,7 @@ _NOT_INSTALLED = frozenset(
 )
 
 
-def top_level(wheel: WheelContent) -> dict[str, bool]:
+def list_top_level_names(wheel: WheelContent) -> dict[str, bool]:
     """Return the names at the top of site-packages, and whether each is a directory with members."""
     has_members: dict[str, bool] = {}
     for member in wheel.members:
@@ -61,7 +61,7 @@ def _get_site_packages_path(path: str) -> str:
 
 
 @check("content/empty", Severity.ERROR)
-def empty(wheel: WheelContent) -> Iterator[Yielded]:
+def empty(wheel: WheelContent) -> Iterator[Observation]:
     """Wheel installs nothing to import and nothing to run.
 
     Installing it adds metadata but no code. Common causes are a build tool that did not find the packages (a
@@ -79,7 +79,7 @@ def empty(wheel: WheelContent) -> Iterator[Yielded]:
 
 
 @check("content/bytecode", Severity.WARNING)
-def bytecode(wheel: WheelContent) -> Iterator[Yielded]:
+def bytecode(wheel: WheelContent) -> Iterator[Observation]:
     """Wheel contains compiled bytecode.
 
     Installers compile the sources themselves, for the Python that they install into. Bytecode for another
@@ -103,7 +103,7 @@ def _is_harmless(path: str, files: set[str], name: WheelName) -> bool:
 
 
 @check("content/stray-toplevel", Severity.WARNING)
-def stray_toplevel(wheel: WheelContent) -> Iterator[Yielded]:
+def stray_toplevel(wheel: WheelContent) -> Iterator[Observation]:
     """Unexpected file or directory at the top level of site-packages.
 
     All projects share that directory: two projects that both install "tests" or "README.md" overwrite each
@@ -112,7 +112,7 @@ def stray_toplevel(wheel: WheelContent) -> Iterator[Yielded]:
     List the packages explicitly in the configuration. Modules, packages, namespace packages, stubs, .pth
     files and libraries added by a repair tool (*.libs, *.dylibs) are fine.
     """
-    for top, is_folder in top_level(wheel).items():
+    for top, is_folder in list_top_level_names(wheel).items():
         if problem := _describe_stray(top, is_folder, wheel.name.project.replace("-", "_")):
             yield top, problem
 
@@ -127,7 +127,7 @@ def _describe_stray(top: str, is_folder: bool, project: str) -> str:
         )
     if (
         is_folder
-        and not (top.isidentifier() and characters.are_known(top))
+        and not (top.isidentifier() and characters.all_assigned(top))
         and not _TOP_LEVEL_FOLDER.match(top)
     ):
         return "it is a directory whose name cannot be imported"
@@ -137,7 +137,7 @@ def _describe_stray(top: str, is_folder: bool, project: str) -> str:
 
 
 @pypi_check("content/obfuscated")
-def obfuscated(wheel: WheelContent) -> Iterator[Yielded]:
+def obfuscated(wheel: WheelContent) -> Iterator[Observation]:
     """Wheel contains encrypted source code.
 
     PyPI rejects files that contain the markers of PyArmor and SourceDefender in .py files, because it is
@@ -145,7 +145,7 @@ def obfuscated(wheel: WheelContent) -> Iterator[Yielded]:
     strings, so a file that merely quotes them is rejected as well. Publish the plain source, compile it
     (Cython, mypyc), or use your own index.
     """
-    for fact in wheel.facts:
+    for fact in wheel.anomalies:
         if fact.kind == "obfuscated" and fact.member is not None:
             yield fact.member, fact.message
 

@@ -14,7 +14,7 @@ _VARIANTS = ("CommonMark", "GFM")
 _PARAMETER = re.compile(r";[ \t]*([A-Za-z0-9_-]+)=\"?([^\";]*)")
 
 
-def problem(value: str) -> str:
+def describe_content_type_problem(value: str) -> str:
     """Return a clause that says why a Description-Content-Type is invalid; empty if it is valid.
 
     The rules are those of packaging, which PyPI uses; forms that its parser reads differently on different
@@ -23,7 +23,7 @@ def problem(value: str) -> str:
     parameters = {name.lower(): text for name, text in _PARAMETER.findall(value)}
     if not _SIMPLE_CONTENT_TYPE.match(value) or len(parameters) != len(_PARAMETER.findall(value)):
         return "it must be a content type with simple parameters"
-    kind = bare(value)
+    kind = get_media_type(value)
     if kind not in _CONTENT_TYPES:
         return f"it must be one of {', '.join(_CONTENT_TYPES)}"
     if parameters.get("charset", "UTF-8").upper() != "UTF-8":
@@ -33,7 +33,7 @@ def problem(value: str) -> str:
     return ""
 
 
-def bare(value: str) -> str:
+def get_media_type(value: str) -> str:
     """Return the bare type in lower case; text/x-rst if it is empty, text/plain if it is malformed."""
     kind = value.partition(";")[0].strip().lower()
     if not value.strip():

@@ -10,12 +10,12 @@ from wheel_uploader.archive import header_text, pkginfo_reader, record
 from wheel_uploader.checks import content_type
 from wheel_uploader.models import SdistContent, WheelContent
 
-Content = WheelContent | SdistContent
+ArchiveContent = WheelContent | SdistContent
 
 #: The newest metadata version that PyPI accepts.
-NEWEST = (2, 5)
+NEWEST_METADATA_VERSION = (2, 5)
 #: Headers whose problems a separate check reports.
-ELSEWHERE = frozenset({"description-content-type"})
+SEPARATELY_CHECKED_HEADERS = frozenset({"description-content-type"})
 #: Headers with unparsed text, for which a leading line break is harmless.
 _FREE_TEXT_HEADERS = frozenset({"license", "description", "keywords", "author", "maintainer", "platform"})
 #: Maximum number of opening parentheses in a requirement or license expression; real ones have a few.
@@ -30,48 +30,50 @@ class CoreMetadata:
     #: (header in lower case, sentence) for each problem.
     problems: tuple[tuple[str, str], ...]
 
-    def text(self, field: str) -> str:
+    def get_value(self, field: str) -> str:
         """Return a single-use field, stripped; empty for the placeholder UNKNOWN, as on PyPI."""
         value = str(self.fields.get(field) or "").strip()
         return "" if value == "UNKNOWN" else value
 
-    def each(self, field: str) -> list[str]:
+    def get_values(self, field: str) -> list[str]:
         """Return the non-empty values of a multiple-use field, stripped."""
         return [value.strip() for value in self.fields.get(field) or () if value.strip()]
 
     @property
     def version(self) -> tuple[int, int]:
         """The metadata version, or (0, 0) if it is missing or malformed."""
-        major, _, minor = self.text("metadata_version").partition(".")
+        major, _, minor = self.get_value("metadata_version").partition(".")
         parts = (major, minor)
         if any(not part.isascii() or not part.isdigit() or len(part) > 4 for part in parts):
             return (0, 0)
         return (int(major), int(minor))
 
 
-def path_of(content: Content) -> str:
+def get_metadata_path(content: ArchiveContent) -> str:
     """Return the path of METADATA (wheel) or PKG-INFO (sdist); empty if it cannot be determined."""
     if isinstance(content, WheelContent):
-        folder = record.dist_info_of(content)
+        folder = record.find_dist_info(content)
         return f"{folder}/METADATA" if folder else ""
     expected = f"{content.name.raw_project}-{content.name.raw_version}/PKG-INFO"
-    candidates = [path for path in content.kept if path.count("/") == 1 and path.endswith("/PKG-INFO")]
+    candidates = [
+        path for path in content.retained_members if path.count("/") == 1 and path.endswith("/PKG-INFO")
+    ]
     return expected if expected in candidates or len(candidates) != 1 else candidates[0]
 
 
-def of(content: Content) -> CoreMetadata | None:
+def read_core_metadata(content: ArchiveContent) -> CoreMetadata | None:
     """Return the metadata of ``content``; None if it is missing or not UTF-8, which other checks report."""
-    data = content.kept.get(path_of(content))
-    return None if data is None else parse(data)
+    data = content.retained_members.get(get_metadata_path(content))
+    return None if data is None else parse_core_metadata(data)
 
 
-def or_nothing(content: Content) -> CoreMetadata:
+def read_core_metadata_or_empty(content: ArchiveContent) -> CoreMetadata:
     """Return the metadata of ``content``, or an object without fields and problems if there is none."""
-    return of(content) or CoreMetadata(fields={}, problems=())
+    return read_core_metadata(content) or CoreMetadata(fields={}, problems=())
 
 
 @functools.lru_cache(maxsize=64)
-def parse(data: bytes) -> CoreMetadata | None:
+def parse_core_metadata(data: bytes) -> CoreMetadata | None:
     """Parse core metadata; return None if the bytes are not UTF-8. Never raise."""
     from packaging.metadata import parse_email
 
@@ -79,9 +81,9 @@ def parse(data: bytes) -> CoreMetadata | None:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
         return None
-    if reason := pkginfo_reader.why_too_odd(data):
+    if reason := pkginfo_reader.why_unsafe_to_parse(data):
         return CoreMetadata(fields={}, problems=(("", reason),))
-    text, folded = header_text.canonical(text)
+    text, folded = header_text.normalize_headers(text)
     # Pass text: given bytes, packaging needs unbounded time for some non-ASCII headers.
     raw, unparsed = parse_email(text)
     problems = [(header, _describe_unparsed(header, values)) for header, values in sorted(unparsed.items())]
@@ -125,7 +127,7 @@ def _remove_ambiguous_expressions(fields: dict[str, Any]) -> list[tuple[str, str
 def _remove_content_type(fields: dict[str, Any]) -> list[tuple[str, str]]:
     """Remove Description-Content-Type, which this program validates itself; return the problem with it."""
     value = fields.pop("description_content_type", None)
-    if not isinstance(value, str) or not (problem := content_type.problem(value)):
+    if not isinstance(value, str) or not (problem := content_type.describe_content_type_problem(value)):
         return []
     return [("description-content-type", f"Description-Content-Type is '{value}': {problem}")]
 
@@ -162,7 +164,7 @@ def _describe_error(error: Exception) -> str:
     return f"{error} ({first_line})" if first_line and first_line not in str(error) else str(error)
 
 
-def headers(metadata: CoreMetadata) -> dict[str, tuple[str, ...]]:
+def to_headers(metadata: CoreMetadata) -> dict[str, tuple[str, ...]]:
     """Return the fields by lower-case header name, as an email parser would return them."""
     values_by_header: dict[str, tuple[str, ...]] = {}
     for field, value in metadata.fields.items():

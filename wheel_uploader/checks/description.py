@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 from wheel_uploader import child_processes
 from wheel_uploader.checks import content_type as content_type_
-from wheel_uploader.child_environment import Kind
-from wheel_uploader.child_outcome import CannotStart
+from wheel_uploader.child_environment import ChildKind
+from wheel_uploader.child_outcome import ChildStartError
 
 #: Longest description that is rendered, in characters.
-MOST = 100_000
+MAX_DESCRIPTION_LENGTH = 100_000
 #: Wall-clock limit in seconds, generous for a busy machine; render.py has the CPU limit.
 _TIMEOUT = 15.0
 
@@ -21,34 +21,34 @@ _TIMEOUT = 15.0
 class Rendering(NamedTuple):
     """Reason why PyPI would reject a description, or why that is unknown; both empty if it renders."""
 
-    refused: str = ""
-    unknown: str = ""
+    rejection_reason: str = ""
+    unknown_reason: str = ""
 
 
 @functools.lru_cache(maxsize=64)
-def render(text: str, content_type: str) -> Rendering:
+def render_description(text: str, content_type: str) -> Rendering:
     """Render the non-empty ``text`` according to ``content_type``; if that is empty, as reStructuredText."""
     if not text.strip():
-        return Rendering(refused="the description is blank")
-    if content_type_.bare(content_type) == "text/plain":
+        return Rendering(rejection_reason="the description is blank")
+    if content_type_.get_media_type(content_type) == "text/plain":
         return Rendering()
-    if len(text) > MOST:
+    if len(text) > MAX_DESCRIPTION_LENGTH:
         return Rendering(
-            unknown=f"the description has {len(text)} characters, and at most {MOST} are rendered"
+            unknown_reason=f"the description has {len(text)} characters, and at most {MAX_DESCRIPTION_LENGTH} are rendered"
         )
     try:
-        process = child_processes.run(
+        process = child_processes.run_child(
             [sys.executable, "-P", str(Path(__file__).with_name("render.py"))],
-            Kind.READER,
-            seconds=_TIMEOUT,
+            ChildKind.WORKER,
+            timeout=_TIMEOUT,
             stdin=f"{content_type}\n{text}".encode("utf-8", "replace"),
         )
-    except CannotStart as error:
-        return Rendering(unknown=f"could not start the renderer ({error.reason})")
+    except ChildStartError as error:
+        return Rendering(unknown_reason=f"could not start the renderer ({error.reason})")
     except OSError as error:
-        return Rendering(unknown=f"could not write to the renderer ({error.strerror})")
+        return Rendering(unknown_reason=f"could not write to the renderer ({error.strerror})")
     if process.timed_out:
-        return Rendering(unknown="rendering the description takes too long")
-    if process.status:
-        return Rendering(unknown="rendering the description takes too much time or memory")
-    return Rendering(refused=process.output.text())
+        return Rendering(unknown_reason="rendering the description takes too long")
+    if process.exit_status:
+        return Rendering(unknown_reason="rendering the description takes too much time or memory")
+    return Rendering(rejection_reason=process.output.text())

@@ -11,11 +11,11 @@ _GROUP_HEADER = re.compile(r"\[(.+)\]")
 _COMMENT_PREFIXES = ("#", ";")
 
 
-class NotEntryPoints(ValueError):
+class InvalidEntryPoints(ValueError):
     """The text is not in INI format; ``str()`` names the first invalid line."""
 
 
-def read(text: str) -> dict[str, list[str]]:
+def parse_entry_points(text: str) -> dict[str, list[str]]:
     """Return the names in each group, in order. Raise NotEntryPoints if the text is not in INI format."""
     groups: dict[str, list[str]] = {}
     names: list[str] | None = None
@@ -30,16 +30,16 @@ def read(text: str) -> dict[str, list[str]]:
         indent = len(line) - len(line.lstrip())
         if header := _GROUP_HEADER.match(stripped):
             if header[1] in groups:
-                raise NotEntryPoints(f"line {number} repeats the group [{header[1]}]")
+                raise InvalidEntryPoints(f"line {number} repeats the group [{header[1]}]")
             names = groups[header[1]] = []
             continue
         name, equals, _ = stripped.partition("=")
         name = name.rstrip()
         if names is None:
-            raise NotEntryPoints(f"line {number} is not in a group such as [console_scripts]")
+            raise InvalidEntryPoints(f"line {number} is not in a group such as [console_scripts]")
         if not equals or not name:
-            raise NotEntryPoints(f"line {number} is not NAME = OBJECT")
+            raise InvalidEntryPoints(f"line {number} is not NAME = OBJECT")
         if name in names:
-            raise NotEntryPoints(f"line {number} repeats '{name}'")
+            raise InvalidEntryPoints(f"line {number} repeats '{name}'")
         names.append(name)
     return groups

@@ -18,7 +18,7 @@ _ATOM_ENDS = _SPECIALS + _WHITESPACE
 _PHRASE_ENDS = _ATOM_ENDS.replace(".", "")
 
 
-def only_address(value: str) -> str:
+def parse_single_address(value: str) -> str:
     """Return the address of a field with exactly one; empty if PyPI reads none or several."""
     if not _is_balanced(value):
         return ""

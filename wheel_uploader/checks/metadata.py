@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from wheel_uploader import bounded
 from wheel_uploader.checks import core_metadata, metadata_pypi
-from wheel_uploader.checks.core_metadata import ELSEWHERE, Content
-from wheel_uploader.checks.registry import Yielded, check
+from wheel_uploader.checks.core_metadata import SEPARATELY_CHECKED_HEADERS, ArchiveContent
+from wheel_uploader.checks.registry import Observation, check
 from wheel_uploader.models import SdistContent, Severity, WheelContent
 
 #: Fields that twine drops from metadata of an older version; setuptools wrote them for years.
@@ -15,58 +15,63 @@ _DROPPED_BY_TWINE = frozenset({"license-file"})
 
 
 @check("metadata/missing", Severity.ERROR)
-def missing(wheel: WheelContent) -> Iterator[Yielded]:
+def missing(wheel: WheelContent) -> Iterator[Observation]:
     """Wheel has no METADATA file.
 
     METADATA contains the name, version and dependencies; pip and PyPI reject a wheel without it. The usual
     cause is a script that packs the wheel by hand. Build with a current build tool.
     """
-    path = core_metadata.path_of(wheel)
+    path = core_metadata.get_metadata_path(wheel)
     if path and all(member.name != path for member in wheel.members):
         yield f"{path} is missing"
 
 
 @check("metadata/not-utf8", Severity.ERROR)
-def not_utf8(wheel: WheelContent) -> Iterator[Yielded]:
+def not_utf8(wheel: WheelContent) -> Iterator[Observation]:
     """METADATA is not encoded in UTF-8.
 
     The specification requires UTF-8; otherwise pip fails or shows garbled text, and PyPI rejects the file.
     The usual cause is a description file that is read or written in the system's default encoding. Save it as
     UTF-8 and build again.
     """
-    path = core_metadata.path_of(wheel)
-    if path in wheel.kept and core_metadata.of(wheel) is None:
+    path = core_metadata.get_metadata_path(wheel)
+    if path in wheel.retained_members and core_metadata.read_core_metadata(wheel) is None:
         yield path, "it is not valid UTF-8"
 
 
 @check("metadata/decoy", Severity.ERROR)
-def decoy(content: WheelContent | SdistContent) -> Iterator[Yielded]:
+def decoy(content: WheelContent | SdistContent) -> Iterator[Observation]:
     """Tools mistake another archive member for the metadata.
 
     pkginfo and twine read the first member whose path contains "METADATA" (in an sdist, "PKG-INFO"), so they
     would send different metadata to the index than pip finds in .dist-info. Test data with such a name causes
     this by accident; it is also a way to deceive users. Rename the file, or move it to a deeper directory.
     """
-    path = core_metadata.path_of(content)
-    if content.pkginfo_source and path in content.kept and content.pkginfo_source != path:
+    path = core_metadata.get_metadata_path(content)
+    if content.pkginfo_source and path in content.retained_members and content.pkginfo_source != path:
         yield content.pkginfo_source, f"pkginfo and twine would read it instead of {path}"
 
 
 @check("metadata/readers-disagree", Severity.ERROR)
-def readers_disagree(content: WheelContent | SdistContent) -> Iterator[Yielded]:
+def readers_disagree(content: WheelContent | SdistContent) -> Iterator[Observation]:
     """Metadata is parsed differently by pkginfo and packaging.
 
     As a result, one tool sends different metadata to the index than another tool installs. The cause is a
     header written in an unusual way: folded, encoded, or with unusual line breaks. Build with a current build
     tool, and keep the fields plain.
     """
-    path = core_metadata.path_of(content)
-    metadata = core_metadata.of(content)
+    path = core_metadata.get_metadata_path(content)
+    metadata = core_metadata.read_core_metadata(content)
     # If one of the parsers fails, metadata/invalid reports the reason.
-    if metadata is None or not metadata.fields or content.pkginfo_source != path or content.pkginfo is None:
+    if (
+        metadata is None
+        or not metadata.fields
+        or content.pkginfo_source != path
+        or content.pkginfo_metadata is None
+    ):
         return
     invalid_headers = {header for header, _ in metadata.problems}
-    by_pkginfo, by_packaging = content.pkginfo, core_metadata.headers(metadata)
+    by_pkginfo, by_packaging = content.pkginfo_metadata, core_metadata.to_headers(metadata)
     for header in sorted((by_pkginfo.keys() | by_packaging.keys()) - invalid_headers):
         first, second = by_pkginfo.get(header, ()), by_packaging.get(header, ())
         if first == second or _normalize(first) == _normalize(second):
@@ -82,13 +87,13 @@ def _normalize(values: tuple[str, ...]) -> list[str]:
     return [value for value in normalized if value not in {"", "UNKNOWN"}]
 
 
-def _is_unknown_to_pkginfo(header: str, content: Content) -> bool:
+def _is_unknown_to_pkginfo(header: str, content: ArchiveContent) -> bool:
     """Return whether pkginfo omits the field because it knows it only in later metadata versions."""
-    return header not in (content.pkginfo or {}) and bool(content.pkginfo_remarks)
+    return header not in (content.pkginfo_metadata or {}) and bool(content.pkginfo_warnings)
 
 
 @check("metadata/invalid", Severity.ERROR)
-def invalid(content: WheelContent | SdistContent) -> Iterator[Yielded]:
+def invalid(content: WheelContent | SdistContent) -> Iterator[Observation]:
     """Metadata field is invalid.
 
     The field cannot be parsed, occurs twice, is unknown, or is newer than the Metadata-Version that the file
@@ -96,10 +101,12 @@ def invalid(content: WheelContent | SdistContent) -> Iterator[Yielded]:
     typo in the project's configuration or an outdated build tool. All problems are listed at once: fix them
     and build again.
     """
-    path = core_metadata.path_of(content)
-    metadata = core_metadata.or_nothing(content)
+    path = core_metadata.get_metadata_path(content)
+    metadata = core_metadata.read_core_metadata_or_empty(content)
     for header, problem in metadata.problems:
-        if header in ELSEWHERE or (header == "metadata-version" and metadata.version > core_metadata.NEWEST):
+        if header in SEPARATELY_CHECKED_HEADERS or (
+            header == "metadata-version" and metadata.version > core_metadata.NEWEST_METADATA_VERSION
+        ):
             continue
         if header in _DROPPED_BY_TWINE and metadata.version < (2, 4) and "introduced" in problem:
             continue
@@ -107,7 +114,7 @@ def invalid(content: WheelContent | SdistContent) -> Iterator[Yielded]:
 
 
 @check("metadata/filename-mismatch", Severity.ERROR)
-def filename_mismatch(content: WheelContent | SdistContent) -> Iterator[Yielded]:
+def filename_mismatch(content: WheelContent | SdistContent) -> Iterator[Observation]:
     """Name or Version differs from the file name.
 
     The file would be published as one release but contain another, and pip refuses to install it. The usual
@@ -117,13 +124,13 @@ def filename_mismatch(content: WheelContent | SdistContent) -> Iterator[Yielded]
     from packaging.utils import canonicalize_name
     from packaging.version import InvalidVersion
 
-    path = core_metadata.path_of(content)
-    metadata = core_metadata.or_nothing(content)
-    name, version = metadata.text("name"), metadata.text("version")
+    path = core_metadata.get_metadata_path(content)
+    metadata = core_metadata.read_core_metadata_or_empty(content)
+    name, version = metadata.get_value("name"), metadata.get_value("version")
     if name and canonicalize_name(name) != content.name.project:
         yield path, f"Name is '{name}', but the file name says '{content.name.project}'"
     try:
-        if version and bounded.version(version) != content.name.version:
+        if version and bounded.parse_pep440_version(version) != content.name.version:
             yield path, f"Version is '{version}', but the file name says '{content.name.version}'"
     except (InvalidVersion, ValueError):
         return  # metadata/invalid reports it.

@@ -6,42 +6,42 @@ import functools
 from collections.abc import Iterator
 
 from wheel_uploader.checks import contact, core_metadata, description
-from wheel_uploader.checks.core_metadata import ELSEWHERE, CoreMetadata
-from wheel_uploader.checks.registry import Yielded, check, pypi_check
+from wheel_uploader.checks.core_metadata import SEPARATELY_CHECKED_HEADERS, CoreMetadata
+from wheel_uploader.checks.registry import Observation, check, pypi_check
 from wheel_uploader.models import SdistContent, Severity, WheelContent
 
 
 @pypi_check("metadata/too-new")
-def too_new(content: WheelContent | SdistContent) -> Iterator[Yielded]:
+def too_new(content: WheelContent | SdistContent) -> Iterator[Observation]:
     """Metadata-Version is newer than PyPI supports.
 
     PyPI accepts metadata versions up to 2.5 and rejects newer ones until it supports them; older tools read
     as much of such metadata as they understand. The cause is a build backend that is ahead of the index. Pin
     the backend to an earlier version for this release.
     """
-    metadata = core_metadata.or_nothing(content)
-    if metadata.version > core_metadata.NEWEST:
-        remark = f"; {content.pkginfo_remarks[0]}" if content.pkginfo_remarks else ""
+    metadata = core_metadata.read_core_metadata_or_empty(content)
+    if metadata.version > core_metadata.NEWEST_METADATA_VERSION:
+        remark = f"; {content.pkginfo_warnings[0]}" if content.pkginfo_warnings else ""
         yield (
-            core_metadata.path_of(content),
-            f"Metadata-Version is {metadata.text('metadata_version')}{remark}",
+            core_metadata.get_metadata_path(content),
+            f"Metadata-Version is {metadata.get_value('metadata_version')}{remark}",
         )
 
 
 @pypi_check("metadata/license-conflict")
-def license_conflict(content: WheelContent | SdistContent) -> Iterator[Yielded]:
+def license_conflict(content: WheelContent | SdistContent) -> Iterator[Observation]:
     """Both License and License-Expression are present.
 
     License-Expression (PEP 639) replaces License, and PyPI rejects a file that has both. The usual cause is a
     project that switched to the new field but kept the old one in another configuration file. Remove License.
     """
-    metadata = core_metadata.or_nothing(content)
-    if metadata.text("license") and metadata.text("license_expression"):
-        yield core_metadata.path_of(content), "it has both License and License-Expression"
+    metadata = core_metadata.read_core_metadata_or_empty(content)
+    if metadata.get_value("license") and metadata.get_value("license_expression"):
+        yield core_metadata.get_metadata_path(content), "it has both License and License-Expression"
 
 
 @pypi_check("metadata/license-file-missing")
-def license_file_missing(content: WheelContent | SdistContent) -> Iterator[Yielded]:
+def license_file_missing(content: WheelContent | SdistContent) -> Iterator[Observation]:
     """File listed as License-File is not in the archive.
 
     With Metadata-Version 2.4 or later, PyPI looks for each License-File: in a wheel below
@@ -49,19 +49,19 @@ def license_file_missing(content: WheelContent | SdistContent) -> Iterator[Yield
     causes are an outdated tool that repacked the wheel, and a build backend that predates PEP 639. Update the
     backend and the repair tool.
     """
-    metadata = core_metadata.or_nothing(content)
+    metadata = core_metadata.read_core_metadata_or_empty(content)
     if metadata.version < (2, 4):
         return
-    path = core_metadata.path_of(content)
+    path = core_metadata.get_metadata_path(content)
     folder = path.rpartition("/")[0] + ("/licenses" if isinstance(content, WheelContent) else "")
     members = {member.name for member in content.members}
-    for name in metadata.each("license_files"):
+    for name in metadata.get_values("license_files"):
         if f"{folder}/{name}" not in members:
             yield path, f"License-File '{name}' is missing: there is no {folder}/{name}"
 
 
 @pypi_check("metadata/bad-classifier")
-def bad_classifier(content: WheelContent | SdistContent) -> Iterator[Yielded]:
+def bad_classifier(content: WheelContent | SdistContent) -> Iterator[Observation]:
     """Classifier is unknown, deprecated or private.
 
     PyPI rejects a file with a classifier that it does not know or has deprecated, and with any classifier
@@ -71,8 +71,8 @@ def bad_classifier(content: WheelContent | SdistContent) -> Iterator[Yielded]:
     """
     from trove_classifiers import classifiers, deprecated_classifiers
 
-    path = core_metadata.path_of(content)
-    for classifier in core_metadata.or_nothing(content).each("classifiers"):
+    path = core_metadata.get_metadata_path(content)
+    for classifier in core_metadata.read_core_metadata_or_empty(content).get_values("classifiers"):
         if classifier.lower().startswith("private ::"):
             yield path, f"PyPI rejects '{classifier}' by design"
         elif classifier in deprecated_classifiers:
@@ -93,7 +93,7 @@ def _get_classifiers_version() -> str:
 
 
 @pypi_check("metadata/direct-url")
-def direct_url(content: WheelContent | SdistContent) -> Iterator[Yielded]:
+def direct_url(content: WheelContent | SdistContent) -> Iterator[Observation]:
     """Dependency is a direct URL reference.
 
     PyPI rejects "Requires-Dist: x @ https://..." because the dependency would not be installed from the
@@ -102,16 +102,16 @@ def direct_url(content: WheelContent | SdistContent) -> Iterator[Yielded]:
     """
     from packaging.requirements import InvalidRequirement, Requirement
 
-    metadata = core_metadata.or_nothing(content)
+    metadata = core_metadata.read_core_metadata_or_empty(content)
     for field in ("requires_dist", "provides_dist", "obsoletes_dist"):
-        for text in metadata.each(field):
-            content.budget.tick(_estimate_parsing_cost(text))
+        for text in metadata.get_values(field):
+            content.budget.count_work(_estimate_parsing_cost(text))
             try:
                 url = Requirement(text).url if "@" in text else None
             except (InvalidRequirement, ValueError, RecursionError):
                 continue  # metadata/invalid reports it.
             if url:
-                yield core_metadata.path_of(content), f"'{text}' is a direct reference"
+                yield core_metadata.get_metadata_path(content), f"'{text}' is a direct reference"
 
 
 def _estimate_parsing_cost(text: str) -> int:
@@ -120,7 +120,7 @@ def _estimate_parsing_cost(text: str) -> int:
 
 
 @pypi_check("metadata/description-does-not-render")
-def description_does_not_render(content: WheelContent | SdistContent) -> Iterator[Yielded]:
+def description_does_not_render(content: WheelContent | SdistContent) -> Iterator[Observation]:
     """Long description does not render, or its content type is invalid.
 
     PyPI renders the description during the upload and rejects the file if that fails. Without a
@@ -128,54 +128,57 @@ def description_does_not_render(content: WheelContent | SdistContent) -> Iterato
     Sphinx roles and directives are not available on PyPI, and a blank README is rejected too. Fix the README
     or its content type, and build again.
     """
-    path = core_metadata.path_of(content)
-    metadata = core_metadata.or_nothing(content)
-    invalid_type = [problem for header, problem in metadata.problems if header in ELSEWHERE]
+    path = core_metadata.get_metadata_path(content)
+    metadata = core_metadata.read_core_metadata_or_empty(content)
+    invalid_type = [problem for header, problem in metadata.problems if header in SEPARATELY_CHECKED_HEADERS]
     yield from ((path, problem) for problem in invalid_type)
-    if not invalid_type and (reason := _render_description(metadata).refused):
+    if not invalid_type and (reason := _render_description(metadata).rejection_reason):
         yield path, reason
 
 
 @check("metadata/description-not-tried", Severity.WARNING)
-def description_not_tried(content: WheelContent | SdistContent) -> Iterator[Yielded]:
+def description_not_tried(content: WheelContent | SdistContent) -> Iterator[Observation]:
     """Long description could not be rendered here.
 
     The description is very long, or it keeps the renderer busy indefinitely, so it is unknown whether PyPI
     would accept the file. Shorten the description; for example, move a long change log to a separate page.
     """
-    metadata = core_metadata.or_nothing(content)
-    if reason := _render_description(metadata).unknown:
-        yield core_metadata.path_of(content), reason
+    metadata = core_metadata.read_core_metadata_or_empty(content)
+    if reason := _render_description(metadata).unknown_reason:
+        yield core_metadata.get_metadata_path(content), reason
 
 
 def _render_description(metadata: CoreMetadata) -> description.Rendering:
     text = metadata.fields.get("description")
     if not isinstance(text, str) or not text or text.strip() == "UNKNOWN":
         return description.Rendering()
-    return description.render(text, metadata.text("description_content_type"))
+    return description.render_description(text, metadata.get_value("description_content_type"))
 
 
 @pypi_check("metadata/bad-contact")
-def bad_contact(content: WheelContent | SdistContent) -> Iterator[Yielded]:
+def bad_contact(content: WheelContent | SdistContent) -> Iterator[Observation]:
     """Email address, URL or summary violates PyPI's rules.
 
     PyPI rejects the file unless addresses are valid, URLs begin with http:// or https://, each Project-URL
     label has at most 32 characters, and the summary has at most 512. The usual cause is a typo or a relative
     link. Fix the project's configuration and build again.
     """
-    path = core_metadata.path_of(content)
-    yield from ((path, sentence) for sentence in contact.problems(core_metadata.or_nothing(content)))
+    path = core_metadata.get_metadata_path(content)
+    yield from (
+        (path, sentence)
+        for sentence in contact.find_contact_problems(core_metadata.read_core_metadata_or_empty(content))
+    )
 
 
 @check("metadata/thin", Severity.NOTE)
-def thin(content: WheelContent | SdistContent) -> Iterator[Yielded]:
+def thin(content: WheelContent | SdistContent) -> Iterator[Observation]:
     """Metadata lacks recommended fields.
 
     The project page on the index is generated from the metadata, and Requires-Python keeps pip from
     installing the release on a Python version that it does not support. The file is valid; add the missing
     fields to the project's configuration when convenient.
     """
-    metadata = core_metadata.or_nothing(content)
+    metadata = core_metadata.read_core_metadata_or_empty(content)
     if not metadata.fields:
         return
     # A field that cannot be parsed is not missing.
@@ -190,11 +193,11 @@ def thin(content: WheelContent | SdistContent) -> Iterator[Yielded]:
     }
     missing = [label for label, fields in recommended.items() if not present & set(fields.split())]
     if "a license" in missing and any(
-        classifier.startswith("License ::") for classifier in metadata.each("classifiers")
+        classifier.startswith("License ::") for classifier in metadata.get_values("classifiers")
     ):
         missing.remove("a license")
     if missing:
-        yield core_metadata.path_of(content), f"it lacks {', '.join(missing)}"
+        yield core_metadata.get_metadata_path(content), f"it lacks {', '.join(missing)}"
 
 
 CHECKS = (

@@ -6,11 +6,17 @@ import re
 from collections.abc import Iterator
 
 from wheel_uploader.checks import native_macos, native_needs, native_python
-from wheel_uploader.checks.native_code import few, gathered, is_promised, is_script, loaded
-from wheel_uploader.checks.registry import Yielded, check
-from wheel_uploader.models import NativeFacts, NativeKind, Severity, WheelContent
+from wheel_uploader.checks.native_code import (
+    group_by_message,
+    is_expected_code,
+    is_installed_script,
+    iter_loadable_code,
+    join_some,
+)
+from wheel_uploader.checks.registry import Observation, check
+from wheel_uploader.models import BinaryFacts, BinaryKind, Severity, WheelContent
 from wheel_uploader.platforms import tags
-from wheel_uploader.platforms.tags import Platform
+from wheel_uploader.platforms.tags import ParsedPlatform
 
 _ANY_PLATFORM = ("any",)
 _PURELIB = re.compile(r"[^/]+\.data/purelib/")
@@ -38,7 +44,7 @@ _EXTENSION_MODULE = re.compile(r"\.(?:cpython-|cp\d|pypy\d|abi3\.)[^/]*\Z|\.pyd\
 
 
 @check("native/in-any-wheel", Severity.ERROR)
-def in_any_wheel(wheel: WheelContent) -> Iterator[Yielded]:
+def in_any_wheel(wheel: WheelContent) -> Iterator[Observation]:
     """Wheel for any platform contains compiled libraries.
 
     Because of the tag "any", pip installs the wheel everywhere, but the code loads on one kind of system
@@ -47,99 +53,105 @@ def in_any_wheel(wheel: WheelContent) -> Iterator[Yielded]:
     overriding has_ext_modules), or exclude the files.
     """
     if wheel.name.platforms == _ANY_PLATFORM:
-        libraries = (code for code in loaded(wheel) if code.slice.kind is NativeKind.LIBRARY)
-        yield from gathered(
+        libraries = (code for code in iter_loadable_code(wheel) if code.slice.kind is BinaryKind.LIBRARY)
+        yield from group_by_message(
             wheel,
-            ((code.member, f"it is {code.facts.format} code for {code.slice.arch}") for code in libraries),
+            ((code.member, f"it is {code.binary.format} code for {code.slice.arch}") for code in libraries),
         )
 
 
 @check("native/program-in-any-wheel", Severity.NOTE)
-def program_in_any_wheel(wheel: WheelContent) -> Iterator[Yielded]:
+def program_in_any_wheel(wheel: WheelContent) -> Iterator[Observation]:
     """Wheel for any platform contains a program for a single platform.
 
     Windows launchers are expected in tools that generate scripts; any other program is useless, or worse, on
     other systems. Make sure that the program is used only on the platform that it was built for.
     """
     if wheel.name.platforms == _ANY_PLATFORM:
-        yield from gathered(
+        yield from group_by_message(
             wheel,
             (
                 (facts.member, f"it is a program ({facts.format})")
-                for facts in wheel.natives
+                for facts in wheel.binaries
                 for code_slice in facts.slices
-                if code_slice.kind is NativeKind.EXECUTABLE
+                if code_slice.kind is BinaryKind.EXECUTABLE
             ),
         )
 
 
 @check("native/none-in-platform-wheel", Severity.WARNING)
-def none_in_platform_wheel(wheel: WheelContent) -> Iterator[Yielded]:
+def none_in_platform_wheel(wheel: WheelContent) -> Iterator[Observation]:
     """Wheel for a specific platform contains no compiled code.
 
     Either the code was lost, for example because the compiler failed and the build continued without it, or
     the wheel could be tagged for any platform. Check the build log; if there is nothing to compile, build
     with the tag "any".
     """
-    has_static_library = any(member.head.startswith(_AR_MAGIC) for member in wheel.members)
-    if "any" not in wheel.name.platforms and not wheel.natives and not has_static_library:
-        yield f"the wheel is for {few(wheel.name.platforms)} but has no compiled code"
+    has_static_library = any(member.first_bytes.startswith(_AR_MAGIC) for member in wheel.members)
+    if "any" not in wheel.name.platforms and not wheel.binaries and not has_static_library:
+        yield f"the wheel is for {join_some(wheel.name.platforms)} but has no compiled code"
 
 
 # --- format and architecture -----------------------------------------------------------------------
 
 
 @check("native/not-native", Severity.ERROR)
-def not_native(wheel: WheelContent) -> Iterator[Yielded]:
+def not_native(wheel: WheelContent) -> Iterator[Observation]:
     """File named like a shared library is not one, or is corrupt.
 
     The file cannot be loaded. Common causes are a checkout without "git lfs pull", a symbolic link that
     became a text file, an interrupted build, and a truncated copy. Find out where the file came from, and
     build again.
     """
-    yield from gathered(
+    yield from group_by_message(
         wheel,
-        ((facts.member, facts.problem) for facts in wheel.natives if facts.problem and is_promised(facts)),
+        (
+            (facts.member, facts.problem)
+            for facts in wheel.binaries
+            if facts.problem and is_expected_code(facts)
+        ),
     )
 
 
 @check("native/unread", Severity.WARNING)
-def unread(wheel: WheelContent) -> Iterator[Yielded]:
+def unread(wheel: WheelContent) -> Iterator[Observation]:
     """Compiled code was not inspected because of its size or number.
 
     Only the beginning and the end of very large files are retained, which usually contain everything that the
     checks need; and if there are thousands of files, only the first are read. The other checks do not cover
     these files. Inspect them with the tools of their platform.
     """
-    yield from gathered(wheel, ((facts.member, facts.unread) for facts in wheel.natives if facts.unread))
+    yield from group_by_message(
+        wheel, ((facts.member, facts.unread_reason) for facts in wheel.binaries if facts.unread_reason)
+    )
 
 
 @check("native/format-mismatch", Severity.ERROR)
-def format_mismatch(wheel: WheelContent) -> Iterator[Yielded]:
+def format_mismatch(wheel: WheelContent) -> Iterator[Observation]:
     """Compiled code is for a different operating system than the tag states.
 
     An ELF file is for Linux, a Mach-O file for macOS, a PE file for Windows; no other system loads it. Common
     causes are a renamed wheel, and a build directory or cache that several systems share. Build from a clean
     checkout on each system.
     """
-    platforms = tags.parse_all(wheel.name.platforms)
+    platforms = tags.parse_platforms(wheel.name.platforms)
     formats = {platform.format for platform in platforms}
     if formats:
-        yield from gathered(
+        yield from group_by_message(
             wheel,
             (
                 (
                     code.member,
-                    f"it is {code.facts.format} code, but the wheel is for {few(wheel.name.platforms)}",
+                    f"it is {code.binary.format} code, but the wheel is for {join_some(wheel.name.platforms)}",
                 )
-                for code in loaded(wheel)
-                if code.facts.format not in formats
+                for code in iter_loadable_code(wheel)
+                if code.binary.format not in formats
             ),
         )
 
 
 @check("native/arch-mismatch", Severity.ERROR)
-def arch_mismatch(wheel: WheelContent) -> Iterator[Yielded]:
+def arch_mismatch(wheel: WheelContent) -> Iterator[Observation]:
     """Compiled code is for a different processor architecture than the tag states.
 
     Loading it fails with "wrong ELF class", "incompatible architecture" or "not a valid Win32 application".
@@ -148,16 +160,18 @@ def arch_mismatch(wheel: WheelContent) -> Iterator[Yielded]:
     for a single architecture, and a renamed wheel. Compile everything for the architectures of the tag, or
     merge two wheels with delocate-merge.
     """
-    platforms = tags.parse_all(wheel.name.platforms)
-    yield from gathered(wheel, _find_wrong_arch(wheel, platforms))
+    platforms = tags.parse_platforms(wheel.name.platforms)
+    yield from group_by_message(wheel, _find_wrong_arch(wheel, platforms))
     for platform in platforms:
-        arches = {code.slice.arch for code in loaded(wheel) if code.facts.format is platform.format}
+        arches = {
+            code.slice.arch for code in iter_loadable_code(wheel) if code.binary.format is platform.format
+        }
         if arches and len(platforms) > 1 and (missing := platform.arches - arches):
-            yield f"the wheel is also for {platform.tag} but contains no {few(sorted(missing))} code"
+            yield f"the wheel is also for {platform.tag} but contains no {join_some(sorted(missing))} code"
 
 
-def _find_wrong_arch(wheel: WheelContent, platforms: tuple[Platform, ...]) -> Iterator[tuple[str, str]]:
-    for facts in dict.fromkeys(code.facts for code in loaded(wheel)):
+def _find_wrong_arch(wheel: WheelContent, platforms: tuple[ParsedPlatform, ...]) -> Iterator[tuple[str, str]]:
+    for facts in dict.fromkeys(code.binary for code in iter_loadable_code(wheel)):
         same_format = [platform for platform in platforms if platform.format is facts.format]
         arches = {code_slice.arch for code_slice in facts.slices}
         tagged = frozenset[str]().union(*(platform.arches for platform in same_format))
@@ -167,13 +181,13 @@ def _find_wrong_arch(wheel: WheelContent, platforms: tuple[Platform, ...]) -> It
         if not arches & tagged:
             yield (
                 facts.member,
-                f"it is for {few(sorted(arches))}, but the wheel is for {few(wheel.name.platforms)}",
+                f"it is for {join_some(sorted(arches))}, but the wheel is for {join_some(wheel.name.platforms)}",
             )
         elif missing := _find_required_arches(same_format) - arches:
-            yield facts.member, f"it has no code for {few(sorted(missing))}, but the wheel is universal"
+            yield facts.member, f"it has no code for {join_some(sorted(missing))}, but the wheel is universal"
 
 
-def _find_required_arches(platforms: list[Platform]) -> frozenset[str]:
+def _find_required_arches(platforms: list[ParsedPlatform]) -> frozenset[str]:
     """Return the architectures that every library needs if a single tag covers several."""
     if len(platforms) == 1 and len(platforms[0].arches) > 1:
         return platforms[0].arches
@@ -185,9 +199,9 @@ def _is_processor(arch: str) -> bool:
     return " " not in arch
 
 
-def _is_named_after(facts: NativeFacts, arches: set[str]) -> bool:
+def _is_named_after(facts: BinaryFacts, arches: set[str]) -> bool:
     folder, _, name = facts.member.rpartition("/")
-    if is_script(facts.member):
+    if is_installed_script(facts.member):
         return False
     # The platform suffix of an extension module's name is required, so only its directory counts.
     path = folder if _EXTENSION_MODULE.search(name) else facts.member
@@ -198,46 +212,55 @@ def _is_named_after(facts: NativeFacts, arches: set[str]) -> bool:
 
 
 @check("native/isa-too-new", Severity.WARNING)
-def isa_too_new(wheel: WheelContent) -> Iterator[Yielded]:
+def isa_too_new(wheel: WheelContent) -> Iterator[Observation]:
     """Compiled code requires a newer processor than the tag states.
 
     The tag x86_64 includes every such processor since 2003. Code marked x86-64-v2 or later fails on older
     ones, at best with "CPU ISA level is lower than required". Common causes are -march in the compiler flags,
     and an image such as manylinux_2_34, whose compiler defaults to v2. Compile with -march=x86-64.
     """
-    yield from gathered(
-        wheel, ((code.member, f"it requires {code.slice.isa}") for code in loaded(wheel) if code.slice.isa)
+    yield from group_by_message(
+        wheel,
+        (
+            (code.member, f"it requires {code.slice.isa_level}")
+            for code in iter_loadable_code(wheel)
+            if code.slice.isa_level
+        ),
     )
 
 
 @check("native/in-purelib", Severity.WARNING)
-def in_purelib(wheel: WheelContent) -> Iterator[Yielded]:
+def in_purelib(wheel: WheelContent) -> Iterator[Observation]:
     """Compiled code is below .data/purelib.
 
     purelib is for files that are the same on every platform. On systems where it differs from platlib
     (Fedora, RHEL), the code is installed separately from the rest of its package and is not found. The usual
     cause is a home-made build script. Move the file to the root of the wheel, or to platlib.
     """
-    yield from gathered(
+    yield from group_by_message(
         wheel,
         (
             (code.member, "it is compiled code in purelib")
-            for code in loaded(wheel)
+            for code in iter_loadable_code(wheel)
             if _PURELIB.match(code.member)
         ),
     )
 
 
 @check("native/debug-symbols", Severity.NOTE)
-def debug_symbols(wheel: WheelContent) -> Iterator[Yielded]:
+def debug_symbols(wheel: WheelContent) -> Iterator[Observation]:
     """Compiled code contains debug information.
 
     Only debuggers use it, and it can account for most of the file's size. Strip it (-Wl,--strip-debug,
     "auditwheel repair --strip", "strip -S" on macOS) unless it is intended.
     """
-    yield from gathered(
+    yield from group_by_message(
         wheel,
-        ((code.member, "it has debug sections") for code in loaded(wheel) if code.slice.debug),
+        (
+            (code.member, "it has debug sections")
+            for code in iter_loadable_code(wheel)
+            if code.slice.has_debug_info
+        ),
     )
 
 

@@ -6,72 +6,78 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from wheel_uploader.checks.registry import Yielded
-from wheel_uploader.models import NativeFacts, NativeFormat, NativeKind, NativeSlice, WheelContent
+from wheel_uploader.checks.registry import Observation
+from wheel_uploader.models import BinaryFacts, BinaryFormat, BinaryKind, BinarySlice, WheelContent
 
 #: Names of files that Python or the system's loader would load as code.
-LIBRARY_NAME = re.compile(r"\.(?:so(?:\.[0-9]+)*|pyd|dll|dylib)\Z", re.IGNORECASE)
+LIBRARY_NAME_PATTERN = re.compile(r"\.(?:so(?:\.[0-9]+)*|pyd|dll|dylib)\Z", re.IGNORECASE)
 _SCRIPT_PATH = re.compile(r"[^/]+\.data/scripts/[^/]+\Z")
 #: Estimated bytes of memory for a sentence and its members, without the text.
 _MEMORY_PER_SENTENCE = 400
 _EXE_SUFFIX = re.compile(r"\.exe\Z", re.IGNORECASE)
 
 
-class Code(NamedTuple):
+class LoadableCode(NamedTuple):
     """Code for one architecture in one member."""
 
-    facts: NativeFacts
-    slice: NativeSlice
+    binary: BinaryFacts
+    slice: BinarySlice
 
     @property
     def member(self) -> str:
         """The path of the member."""
-        return self.facts.member
+        return self.binary.member
 
 
-def is_script(member: str) -> bool:
+def is_installed_script(member: str) -> bool:
     """Return whether the member is installed as a command."""
     return bool(_SCRIPT_PATH.match(member))
 
 
-def is_promised(facts: NativeFacts) -> bool:
+def is_expected_code(facts: BinaryFacts) -> bool:
     """Return whether the member's name or location implies code for this wheel's platform."""
     return bool(
-        LIBRARY_NAME.search(facts.member) or is_script(facts.member) or _EXE_SUFFIX.search(facts.member)
+        LIBRARY_NAME_PATTERN.search(facts.member)
+        or is_installed_script(facts.member)
+        or _EXE_SUFFIX.search(facts.member)
     )
 
 
-def loaded(wheel: WheelContent) -> Iterator[Code]:
+def iter_loadable_code(wheel: WheelContent) -> Iterator[LoadableCode]:
     """Yield the code that the wheel's platform loads.
 
     Skip other programs and firmware that some wheels contain as data: launchers for Windows, and programs
     that do not request a loader.
     """
-    for facts in wheel.natives:
-        wheel.budget.enter(facts.member)
-        for code in (Code(facts, code_slice) for code_slice in facts.slices):
+    for facts in wheel.binaries:
+        wheel.budget.set_member(facts.member)
+        for code in (LoadableCode(facts, code_slice) for code_slice in facts.slices):
             # Roughly the work of examining its tables.
-            wheel.budget.tick(
-                1 + len(code.slice.needed) + len(code.slice.versions) + len(code.slice.python_symbols) // 8
+            wheel.budget.count_work(
+                1
+                + len(code.slice.needed_libraries)
+                + len(code.slice.symbol_versions)
+                + len(code.slice.python_imports) // 8
             )
-            if code.slice.kind is NativeKind.LIBRARY or (
-                code.slice.kind is NativeKind.EXECUTABLE and (is_script(code.member) or _is_program(code))
+            if code.slice.kind is BinaryKind.LIBRARY or (
+                code.slice.kind is BinaryKind.EXECUTABLE
+                and (is_installed_script(code.member) or _is_program(code))
             ):
                 yield code
-    wheel.budget.enter(None)
+    wheel.budget.set_member(None)
 
 
-def _is_program(code: Code) -> bool:
-    return code.facts.format is NativeFormat.MACHO or bool(code.slice.interpreter)
+def _is_program(code: LoadableCode) -> bool:
+    return code.binary.format is BinaryFormat.MACHO or bool(code.slice.interpreter)
 
 
-def gathered(wheel: WheelContent, findings: Iterable[tuple[str, str]]) -> Iterator[Yielded]:
+def group_by_message(wheel: WheelContent, findings: Iterable[tuple[str, str]]) -> Iterator[Observation]:
     """Yield each sentence once, with the first member that it applies to and the number of others."""
     by_sentence: dict[str, dict[str, None]] = {}
     for member, sentence in findings:
-        wheel.budget.tick()
+        wheel.budget.count_work()
         if sentence not in by_sentence:
-            wheel.budget.keep(_MEMORY_PER_SENTENCE + len(sentence))
+            wheel.budget.reserve_memory(_MEMORY_PER_SENTENCE + len(sentence))
         by_sentence.setdefault(sentence, {})[member] = None
     for sentence, members in by_sentence.items():
         first, *others = members
@@ -82,7 +88,7 @@ def _count_others(count: int) -> str:
     return f"and {count} more files" if count > 1 else "and 1 more file"
 
 
-def few(words: Iterable[str], most: int = 4) -> str:
+def join_some(items: Iterable[str], limit: int = 4) -> str:
     """Return the first ``most`` of ``words``, and how many more there are."""
-    items = list(words)
-    return ", ".join(items[:most]) + (f" and {len(items) - most} more" if len(items) > most else "")
+    items = list(items)
+    return ", ".join(items[:limit]) + (f" and {len(items) - limit} more" if len(items) > limit else "")

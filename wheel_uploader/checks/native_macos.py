@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from wheel_uploader.checks.native_code import few, gathered, loaded
-from wheel_uploader.checks.registry import Yielded, check
-from wheel_uploader.models import NativeFormat, Severity, WheelContent
+from wheel_uploader.checks.native_code import group_by_message, iter_loadable_code, join_some
+from wheel_uploader.checks.registry import Observation, check
+from wheel_uploader.models import BinaryFormat, Severity, WheelContent
 from wheel_uploader.platforms import tags
-from wheel_uploader.platforms.tags import Platform, System, Version
+from wheel_uploader.platforms.tags import OperatingSystem, ParsedPlatform, PlatformVersion
 
 #: Apple silicon requires macOS 11 or later.
-_FIRST_ARM64: Version = (11, 0)
+_FIRST_ARM64: PlatformVersion = (11, 0)
 
 
 @check("native/macos-too-new", Severity.ERROR)
-def macos_too_new(wheel: WheelContent) -> Iterator[Yielded]:
+def macos_too_new(wheel: WheelContent) -> Iterator[Observation]:
     """Compiled code requires a newer macOS than the tag states.
 
     A Mach-O file states the macOS version that it was built for (minos). pip also installs the wheel on the
@@ -24,18 +24,18 @@ def macos_too_new(wheel: WheelContent) -> Iterator[Yielded]:
     which are built for the macOS of the build machine. Set MACOSX_DEPLOYMENT_TARGET for the whole build and
     build such libraries yourself, or raise the version in the tag.
     """
-    yield from gathered(wheel, _find_too_new(wheel))
+    yield from group_by_message(wheel, _find_too_new(wheel))
 
 
 def _find_too_new(wheel: WheelContent) -> Iterator[tuple[str, str]]:
     platforms = sorted(_select_macos_platforms(wheel), key=lambda platform: platform.version)
-    for facts in dict.fromkeys(code.facts for code in loaded(wheel)):
-        arches_by_requirement: dict[tuple[Version, str], list[str]] = {}
+    for facts in dict.fromkeys(code.binary for code in iter_loadable_code(wheel)):
+        arches_by_requirement: dict[tuple[PlatformVersion, str], list[str]] = {}
         for code_slice in facts.slices:
             arch = code_slice.arch
             target = next((platform for platform in platforms if arch in platform.arches), None)
-            if target and code_slice.minos:
-                version = tags.macos_version(code_slice.minos)
+            if target and code_slice.min_macos:
+                version = tags.normalize_macos_version(code_slice.min_macos)
                 if _round_to_tag_version(version) > _raise_to_first_arm64(target.version, arch):
                     arches_by_requirement.setdefault((version, target.tag), []).append(arch)
         for (version, tag), arches in arches_by_requirement.items():
@@ -47,7 +47,7 @@ def _find_too_new(wheel: WheelContent) -> Iterator[tuple[str, str]]:
 
 
 @check("native/tag-stricter-than-code", Severity.NOTE)
-def tag_stricter_than_code(wheel: WheelContent) -> Iterator[Yielded]:
+def tag_stricter_than_code(wheel: WheelContent) -> Iterator[Observation]:
     """Tag requires a newer macOS than the compiled code does.
 
     Users of an older macOS do not get this wheel although it would run; they get an older release or must
@@ -55,31 +55,31 @@ def tag_stricter_than_code(wheel: WheelContent) -> Iterator[Yielded]:
     MACOSX_DEPLOYMENT_TARGET, and let delocate-wheel set the tag (--require-target-macos-version).
     """
     required = [
-        _raise_to_first_arm64(tags.macos_version(code.slice.minos), code.slice.arch)
-        for code in loaded(wheel)
-        if code.facts.format is NativeFormat.MACHO and code.slice.minos
+        _raise_to_first_arm64(tags.normalize_macos_version(code.slice.min_macos), code.slice.arch)
+        for code in iter_loadable_code(wheel)
+        if code.binary.format is BinaryFormat.MACHO and code.slice.min_macos
     ]
     target_versions = [platform.version for platform in _select_macos_platforms(wheel)]
     if required and target_versions and (newest := max(required)) < min(target_versions):
-        tag = few(wheel.name.platforms)
+        tag = join_some(wheel.name.platforms)
         yield f"all its code runs on macOS {_format_version(newest)}, but the tag is {tag}"
 
 
-def _select_macos_platforms(wheel: WheelContent) -> list[Platform]:
-    platforms = tags.parse_all(wheel.name.platforms)
-    return [platform for platform in platforms if platform.system is System.MACOS]
+def _select_macos_platforms(wheel: WheelContent) -> list[ParsedPlatform]:
+    platforms = tags.parse_platforms(wheel.name.platforms)
+    return [platform for platform in platforms if platform.system is OperatingSystem.MACOS]
 
 
-def _round_to_tag_version(version: Version) -> Version:
+def _round_to_tag_version(version: PlatformVersion) -> PlatformVersion:
     """Round down to the form used in tags, which have minor version 0 from macOS 11 on: 12.3 becomes 12.0."""
     return (version[0], 0) if version >= (11, 0) else version
 
 
-def _raise_to_first_arm64(version: Version, arch: str) -> Version:
+def _raise_to_first_arm64(version: PlatformVersion, arch: str) -> PlatformVersion:
     return max(version, _FIRST_ARM64) if arch == "arm64" else version
 
 
-def _format_version(version: Version) -> str:
+def _format_version(version: PlatformVersion) -> str:
     return f"{version[0]}.{version[1]}"
 
 

@@ -6,34 +6,34 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from wheel_uploader.checks.native_code import Code, few, gathered, loaded
-from wheel_uploader.checks.native_search import Found, Search
-from wheel_uploader.checks.registry import Yielded, check
-from wheel_uploader.models import NativeFormat, NativeKind, Severity, WheelContent
+from wheel_uploader.checks.native_code import LoadableCode, group_by_message, iter_loadable_code, join_some
+from wheel_uploader.checks.native_search import LibraryLocation, LibrarySearch
+from wheel_uploader.checks.registry import Observation, check
+from wheel_uploader.models import BinaryFormat, BinaryKind, Severity, WheelContent
 from wheel_uploader.platforms import promises, tags
-from wheel_uploader.platforms.tags import Platform, System
+from wheel_uploader.platforms.tags import OperatingSystem, ParsedPlatform
 
 _LIBPYTHON = re.compile(
     r"(?:.*/)?(?:libpython[23][^/]*\.(?:so[^/]*|dylib)|Python3?\.framework/.*|Python3?)\Z"
 )
 #: Systems on which extension modules link to Python as a library.
-_LINKS_LIBPYTHON_SYSTEMS = frozenset({System.ANDROID, System.IOS, System.WINDOWS})
+_LINKS_LIBPYTHON_SYSTEMS = frozenset({OperatingSystem.ANDROID, OperatingSystem.IOS, OperatingSystem.WINDOWS})
 
 _SYSTEM_NAMES = {
-    System.MANYLINUX: "manylinux",
-    System.MUSLLINUX: "musllinux",
-    System.MACOS: "macOS",
-    System.WINDOWS: "Windows",
+    OperatingSystem.MANYLINUX: "manylinux",
+    OperatingSystem.MUSLLINUX: "musllinux",
+    OperatingSystem.MACOS: "macOS",
+    OperatingSystem.WINDOWS: "Windows",
 }
 
 
-def _select_platforms(wheel: WheelContent, *systems: System) -> tuple[Platform, ...]:
-    platforms = tags.parse_all(wheel.name.platforms)
+def _select_platforms(wheel: WheelContent, *systems: OperatingSystem) -> tuple[ParsedPlatform, ...]:
+    platforms = tags.parse_platforms(wheel.name.platforms)
     return tuple(platform for platform in platforms if platform.system in systems)
 
 
 @check("native/glibc-too-new", Severity.ERROR)
-def glibc_too_new(wheel: WheelContent) -> Iterator[Yielded]:
+def glibc_too_new(wheel: WheelContent) -> Iterator[Observation]:
     """Compiled code requires a newer glibc or libstdc++ than the manylinux tag states.
 
     A manylinux tag states the oldest Linux systems that the wheel supports. If the code requires newer
@@ -43,66 +43,69 @@ def glibc_too_new(wheel: WheelContent) -> Iterator[Yielded]:
     a prebuilt library inside it, and a tag that was set by hand. Build in the manylinux image of the tag, or
     run "auditwheel repair" without --plat and use the tag that it determines.
     """
-    yield from gathered(wheel, _find_too_new(wheel))
+    yield from group_by_message(wheel, _find_too_new(wheel))
 
 
 def _find_too_new(wheel: WheelContent) -> Iterator[tuple[str, str]]:
-    platforms = sorted(_select_platforms(wheel, System.MANYLINUX), key=lambda platform: platform.version)
-    search = Search(wheel) if platforms else None
-    for code in loaded(wheel):
+    platforms = sorted(
+        _select_platforms(wheel, OperatingSystem.MANYLINUX), key=lambda platform: platform.version
+    )
+    search = LibrarySearch(wheel) if platforms else None
+    for code in iter_loadable_code(wheel):
         target = next((platform for platform in platforms if code.slice.arch in platform.arches), None)
-        if target is None or search is None or code.facts.format is not NativeFormat.ELF:
+        if target is None or search is None or code.binary.format is not BinaryFormat.ELF:
             continue
-        policy = promises.manylinux(target.version)
+        policy = promises.manylinux_policy(target.version)
         newer = [
             f"{version} of {library}"
-            for library, version in code.slice.versions
-            if not policy.allows(version, code.slice.arch) and not search.where(library)
+            for library, version in code.slice.symbol_versions
+            if not policy.provides_symbol_version(version, code.slice.arch)
+            and not search.find_member(library)
         ]
         if newer:
-            yield code.member, f"it requires {few(newer)}, which {target.tag} does not guarantee"
+            yield code.member, f"it requires {join_some(newer)}, which {target.tag} does not guarantee"
 
 
 @check("native/musl-vs-glibc", Severity.ERROR)
-def musl_vs_glibc(wheel: WheelContent) -> Iterator[Yielded]:
+def musl_vs_glibc(wheel: WheelContent) -> Iterator[Observation]:
     """Compiled code is linked to a different C library than the tag states.
 
     musllinux is for systems with musl (Alpine), manylinux for systems with glibc; code for one does not load
     on the other. Common causes are a renamed wheel, and a build directory shared by the two builds. Build
     each wheel in its own image, from a clean checkout.
     """
-    manylinux = few(platform.tag for platform in _select_platforms(wheel, System.MANYLINUX))
-    musllinux = few(platform.tag for platform in _select_platforms(wheel, System.MUSLLINUX))
+    manylinux = join_some(platform.tag for platform in _select_platforms(wheel, OperatingSystem.MANYLINUX))
+    musllinux = join_some(platform.tag for platform in _select_platforms(wheel, OperatingSystem.MUSLLINUX))
     findings = []
-    for code in loaded(wheel):
-        if code.facts.format is not NativeFormat.ELF:
+    for code in iter_loadable_code(wheel):
+        if code.binary.format is not BinaryFormat.ELF:
             continue
         if musllinux and (library := _find_glibc(code)):
             findings.append((code.member, f"it requires {library} of glibc, but {musllinux} is for musl"))
         if manylinux and (library := _find_musl(code)):
             findings.append((code.member, f"it requires {library} of musl, but {manylinux} is for glibc"))
-    yield from gathered(wheel, findings)
+    yield from group_by_message(wheel, findings)
 
 
-def _find_glibc(code: Code) -> str:
+def _find_glibc(code: LoadableCode) -> str:
     # Symbol versions prove nothing: on some architectures libgcc_s defines its own GLIBC_2.0, even on musl.
-    needed = [library for library in code.slice.needed if promises.is_glibc(library)]
+    needed = [library for library in code.slice.needed_libraries if promises.is_glibc_library(library)]
     return next(iter([*needed, *_find_loader(code, musl=False)]), "")
 
 
-def _find_musl(code: Code) -> str:
-    needed = [library for library in code.slice.needed if promises.is_musl(library)]
+def _find_musl(code: LoadableCode) -> str:
+    needed = [library for library in code.slice.needed_libraries if promises.is_musl_library(library)]
     return next(iter([*needed, *_find_loader(code, musl=True)]), "")
 
 
-def _find_loader(code: Code, *, musl: bool) -> list[str]:
+def _find_loader(code: LoadableCode, *, musl: bool) -> list[str]:
     loader = code.slice.interpreter.rpartition("/")[2]
-    matches = promises.is_musl(loader) if musl else promises.is_glibc(loader)
+    matches = promises.is_musl_library(loader) if musl else promises.is_glibc_library(loader)
     return [loader] if matches else []
 
 
 @check("native/links-libpython", Severity.ERROR)
-def links_libpython(wheel: WheelContent) -> Iterator[Yielded]:
+def links_libpython(wheel: WheelContent) -> Iterator[Observation]:
     """Extension module is linked to libpython.
 
     On Linux and macOS, a module takes Python's symbols from the program that loads it. Many Python
@@ -113,25 +116,25 @@ def links_libpython(wheel: WheelContent) -> Iterator[Yielded]:
     """
     if _select_platforms(wheel, *_LINKS_LIBPYTHON_SYSTEMS):
         return
-    yield from gathered(
+    yield from group_by_message(
         wheel,
         (
             (code.member, f"it is linked to {library}")
-            for code in loaded(wheel)
-            if code.facts.format in {NativeFormat.ELF, NativeFormat.MACHO} and _is_module(code)
-            for library in code.slice.needed
+            for code in iter_loadable_code(wheel)
+            if code.binary.format in {BinaryFormat.ELF, BinaryFormat.MACHO} and _is_module(code)
+            for library in code.slice.needed_libraries
             if _LIBPYTHON.match(library)
         ),
     )
 
 
-def _is_module(code: Code) -> bool:
+def _is_module(code: LoadableCode) -> bool:
     # A program that embeds Python may include its own copy.
-    return code.slice.kind is NativeKind.LIBRARY
+    return code.slice.kind is BinaryKind.LIBRARY
 
 
 @check("native/missing-library", Severity.ERROR)
-def missing_library(wheel: WheelContent) -> Iterator[Yielded]:
+def missing_library(wheel: WheelContent) -> Iterator[Observation]:
     """Compiled code requires a library that neither the wheel nor the platform provides.
 
     The wheel works on the machine that built it, where the library is installed, but on most others the
@@ -144,18 +147,18 @@ def missing_library(wheel: WheelContent) -> Iterator[Yielded]:
     newer macOS. Repair the wheel with auditwheel, delocate or delvewheel. Wheels for Android, iOS and plain
     Linux tags are not checked.
     """
-    yield from gathered(
+    yield from group_by_message(
         wheel,
         (
             (need.member, need.sentence)
             for need in _find_unmet(wheel, *_SYSTEM_NAMES)
-            if not (need.is_missing and promises.is_visual_cpp(need.library))
+            if not (need.is_missing and promises.is_visual_cpp_runtime(need.library))
         ),
     )
 
 
 @check("native/needs-visual-cpp", Severity.WARNING)
-def needs_visual_cpp(wheel: WheelContent) -> Iterator[Yielded]:
+def needs_visual_cpp(wheel: WheelContent) -> Iterator[Observation]:
     """Compiled code requires Visual C++ libraries that neither the wheel nor Python provides.
 
     Python's installer contains vcruntime140.dll and nothing else of the Visual C++ runtime. msvcp140.dll, the
@@ -167,12 +170,12 @@ def needs_visual_cpp(wheel: WheelContent) -> Iterator[Yielded]:
     code compiled with /MD in a wheel that was not repaired. Run delvewheel, which adds a copy under a unique
     name to the wheel, or link the C++ library statically.
     """
-    yield from gathered(
+    yield from group_by_message(
         wheel,
         (
             (need.member, f"it requires {need.library}, which Python does not provide")
-            for need in _find_unmet(wheel, System.WINDOWS)
-            if need.is_missing and promises.is_visual_cpp(need.library)
+            for need in _find_unmet(wheel, OperatingSystem.WINDOWS)
+            if need.is_missing and promises.is_visual_cpp_runtime(need.library)
         ),
     )
 
@@ -187,44 +190,44 @@ class _Need(NamedTuple):
     sentence: str
 
 
-def _find_unmet(wheel: WheelContent, *systems: System) -> Iterator[_Need]:
+def _find_unmet(wheel: WheelContent, *systems: OperatingSystem) -> Iterator[_Need]:
     platforms = _select_platforms(wheel, *systems)
-    search = Search(wheel) if platforms else None
+    search = LibrarySearch(wheel) if platforms else None
     for platform in platforms:
-        for code in loaded(wheel):
-            if search and code.facts.format is platform.format and code.slice.arch in platform.arches:
+        for code in iter_loadable_code(wheel):
+            if search and code.binary.format is platform.format and code.slice.arch in platform.arches:
                 yield from _find_unmet_by(code, platform, search)
 
 
-def _find_unmet_by(code: Code, platform: Platform, search: Search) -> Iterator[_Need]:
-    for library in code.slice.needed:
-        if library == code.slice.name or _is_provided(library, code, platform):
+def _find_unmet_by(code: LoadableCode, platform: ParsedPlatform, search: LibrarySearch) -> Iterator[_Need]:
+    for library in code.slice.needed_libraries:
+        if library == code.slice.library_name or _is_provided(library, code, platform):
             continue
-        match search.find(library, code):
-            case Found.MISSING:
+        match search.locate(library, code):
+            case LibraryLocation.MISSING:
                 reason = f"which neither the wheel nor {_SYSTEM_NAMES[platform.system]} provides"
                 yield _Need(code.member, library, True, f"it requires {library}, {reason}")
-            case Found.UNREACHABLE:
-                reason = f"the wheel has {search.where(library)}, but no search path leads to it"
+            case LibraryLocation.UNREACHABLE:
+                reason = f"the wheel has {search.find_member(library)}, but no search path leads to it"
                 yield _Need(code.member, library, False, f"it requires {library}; {reason}")
-            case Found.THERE | Found.ELSEWHERE:
+            case LibraryLocation.REACHABLE | LibraryLocation.OTHER_WHEEL:
                 pass
 
 
-def _is_provided(library: str, code: Code, platform: Platform) -> bool:
-    if platform.system is not System.WINDOWS and _is_module(code) and _LIBPYTHON.match(library):
+def _is_provided(library: str, code: LoadableCode, platform: ParsedPlatform) -> bool:
+    if platform.system is not OperatingSystem.WINDOWS and _is_module(code) and _LIBPYTHON.match(library):
         return True  # native/links-libpython reports it.
     match platform.system:
-        case System.MANYLINUX:
+        case OperatingSystem.MANYLINUX:
             # native/musl-vs-glibc reports the wrong C library.
-            policy = promises.manylinux(platform.version)
-            return promises.has_manylinux(policy, library) or promises.is_musl(library)
-        case System.MUSLLINUX:
-            return promises.has_musllinux(library) or promises.is_glibc(library)
-        case System.MACOS:
-            return promises.has_macos(library)
+            policy = promises.manylinux_policy(platform.version)
+            return promises.manylinux_provides(policy, library) or promises.is_musl_library(library)
+        case OperatingSystem.MUSLLINUX:
+            return promises.musllinux_provides(library) or promises.is_glibc_library(library)
+        case OperatingSystem.MACOS:
+            return promises.macos_provides(library)
         case _:
-            return promises.has_windows(library, code.slice.arch)
+            return promises.windows_provides(library, code.slice.arch)
 
 
 CHECKS = (glibc_too_new, musl_vs_glibc, links_libpython, missing_library, needs_visual_cpp)

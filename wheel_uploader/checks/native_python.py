@@ -7,10 +7,10 @@ import posixpath
 import re
 from collections.abc import Iterator, Mapping
 
-from wheel_uploader.checks.native_code import Code, few, gathered, loaded
-from wheel_uploader.checks.native_search import Found, Search
-from wheel_uploader.checks.registry import Yielded, check
-from wheel_uploader.models import NativeFormat, NativeKind, Severity, WheelContent
+from wheel_uploader.checks.native_code import LoadableCode, group_by_message, iter_loadable_code, join_some
+from wheel_uploader.checks.native_search import LibraryLocation, LibrarySearch
+from wheel_uploader.checks.registry import Observation, check
+from wheel_uploader.models import BinaryFormat, BinaryKind, Severity, WheelContent
 
 #: ``x.cpython-313t-x86_64-linux-gnu.so``, ``x.cp313t-win_amd64.pyd``, ``x.pypy311-pp73-darwin.so``.
 _MODULE_SUFFIXES = {
@@ -43,7 +43,7 @@ def _read_tagged_abis(wheel: WheelContent) -> tuple[frozenset[str], bool]:
 
 
 @check("native/python-tag-mismatch", Severity.ERROR)
-def python_tag_mismatch(wheel: WheelContent) -> Iterator[Yielded]:
+def python_tag_mismatch(wheel: WheelContent) -> Iterator[Observation]:
     """Extension module is for a different Python than the wheel.
 
     Python 3.12 does not find a module with cpython-313 in its name, and cannot load one that imports
@@ -57,7 +57,7 @@ def python_tag_mismatch(wheel: WheelContent) -> Iterator[Yielded]:
     if supports_others and len({version for _, version, _ in modules}) > 1:
         return
     tag = f"{'.'.join(wheel.name.pythons)}-{'.'.join(wheel.name.abis)}"
-    yield from gathered(
+    yield from group_by_message(
         wheel,
         (
             (member, f"{evidence} {version}, but the wheel is for {tag}")
@@ -69,15 +69,15 @@ def python_tag_mismatch(wheel: WheelContent) -> Iterator[Yielded]:
 
 def _find_versioned_modules(wheel: WheelContent) -> Iterator[tuple[str, str, str]]:
     """Yield (member, Python such as cp313t, evidence) for each module that is for a single Python."""
-    for code in loaded(wheel):
-        if code.slice.kind is not NativeKind.LIBRARY:
+    for code in iter_loadable_code(wheel):
+        if code.slice.kind is not BinaryKind.LIBRARY:
             continue
         if suffix := _match_suffix(code.member):
             cpython = suffix["cpython"]
             version = _PYMALLOC_FLAG.sub("", f"cp{cpython}") if cpython else f"pp{suffix['pypy']}"
             yield code.member, version, "its name says"
-        if code.facts.format is NativeFormat.PE:
-            for library in code.slice.needed:
+        if code.binary.format is BinaryFormat.PE:
+            for library in code.slice.needed_libraries:
                 if dll := _PYTHON_DLL.match(library):
                     debug = "d" if dll["debug"] else ""
                     yield (
@@ -94,7 +94,7 @@ def _match_suffix(member: str) -> re.Match[str] | None:
 
 
 @check("native/abi3-violation", Severity.ERROR)
-def abi3_violation(wheel: WheelContent) -> Iterator[Yielded]:
+def abi3_violation(wheel: WheelContent) -> Iterator[Observation]:
     """abi3 wheel uses symbols outside the stable ABI of its oldest Python version.
 
     "cp39-abi3" declares support for Python 3.9 and every later version. A symbol that was added in 3.11 does
@@ -109,27 +109,29 @@ def abi3_violation(wheel: WheelContent) -> Iterator[Yielded]:
     if not numbers:
         return
     oldest = max(_FIRST_STABLE_ABI, min((int(number[0]), int(number[1:] or 0)) for number in numbers))
-    search = Search(wheel)
-    defined = {name for code in loaded(wheel) for name in code.slice.python_exports}
+    search = LibrarySearch(wheel)
+    defined = {name for code in iter_loadable_code(wheel) for name in code.slice.python_exports}
     findings = []
-    for code in loaded(wheel):
-        outside = [name for name in code.slice.python_symbols if _is_outside(name) and name not in defined]
+    for code in iter_loadable_code(wheel):
+        outside = [name for name in code.slice.python_imports if _is_outside(name) and name not in defined]
         if outside and not _may_come_from_another_wheel(code, search):
-            findings.append((code.member, f"it uses symbols outside the stable ABI: {few(sorted(outside))}"))
+            findings.append(
+                (code.member, f"it uses symbols outside the stable ABI: {join_some(sorted(outside))}")
+            )
         newer = [
             name
-            for name in code.slice.python_symbols
+            for name in code.slice.python_imports
             if _load_stable_abi_versions().get(name, oldest) > oldest
         ]
         if newer:
-            names = few(
+            names = join_some(
                 f"{name} (added in {_format_version(_load_stable_abi_versions()[name])})"
                 for name in sorted(newer)
             )
             findings.append(
                 (code.member, f"it uses symbols that Python {_format_version(oldest)} lacks: {names}")
             )
-    yield from gathered(wheel, findings)
+    yield from group_by_message(wheel, findings)
 
 
 def _is_outside(name: str) -> bool:
@@ -140,10 +142,10 @@ def _is_outside(name: str) -> bool:
     )
 
 
-def _may_come_from_another_wheel(code: Code, search: Search) -> bool:
+def _may_come_from_another_wheel(code: LoadableCode, search: LibrarySearch) -> bool:
     # ELF does not record which library provides a symbol.
-    return code.facts.format is NativeFormat.ELF and any(
-        search.find(library, code) is Found.ELSEWHERE for library in code.slice.needed
+    return code.binary.format is BinaryFormat.ELF and any(
+        search.locate(library, code) is LibraryLocation.OTHER_WHEEL for library in code.slice.needed_libraries
     )
 
 

@@ -10,14 +10,14 @@ from collections.abc import Iterator
 
 from packaging.utils import canonicalize_name
 
-from wheel_uploader.checks.native_code import Code, loaded
-from wheel_uploader.models import NativeFormat, NativeKind, WheelContent
+from wheel_uploader.checks.native_code import LoadableCode, iter_loadable_code
+from wheel_uploader.models import BinaryFormat, BinaryKind, WheelContent
 from wheel_uploader.platforms import promises
 
 _ORIGIN = re.compile(r"\$ORIGIN\b|\$\{ORIGIN\}")
 _PROJECT_NAME = re.compile(r"[A-Za-z0-9._-]+")
 #: Maximum number of search paths that are followed for one wheel.
-MAX_FOLDERS = 64
+MAX_SEARCH_PATHS = 64
 _RPATH = "@rpath/"
 #: Minimum length of a project's name; the name of a library may match a shorter one by coincidence.
 _MIN_DISTINCTIVE_NAME = 5
@@ -25,18 +25,18 @@ _MIN_DISTINCTIVE_NAME = 5
 _EXECUTABLE_PATH = "@executable_path"
 
 
-class Found(enum.Enum):
+class LibraryLocation(enum.Enum):
     """Result of the search for a library."""
 
-    THERE = enum.auto()
+    REACHABLE = enum.auto()
     #: In another wheel that this one requires.
-    ELSEWHERE = enum.auto()
+    OTHER_WHEEL = enum.auto()
     #: In the wheel, but where no loader looks.
     UNREACHABLE = enum.auto()
     MISSING = enum.auto()
 
 
-class Search:
+class LibrarySearch:
     """Index of a wheel's members as installed in site-packages, with the search paths of its code."""
 
     def __init__(self, wheel: WheelContent) -> None:
@@ -45,15 +45,17 @@ class Search:
         for member in wheel.members:
             path = _get_installed_path(member.name)
             self._paths.setdefault(path.rpartition("/")[2].lower(), []).append(path)
-        self._sonames = {code.slice.name for code in loaded(wheel) if code.slice.name}
+        self._sonames = {
+            code.slice.library_name for code in iter_loadable_code(wheel) if code.slice.library_name
+        }
         # A library that is loaded once is available to all others, so all search paths are combined.
         folders = (
             folder
-            for code in loaded(wheel)
+            for code in iter_loadable_code(wheel)
             for rpath in code.slice.rpaths
             for folder in _expand_search_path(rpath, code)
         )
-        self._folders = tuple(itertools.islice(dict.fromkeys(folders), MAX_FOLDERS))
+        self._folders = tuple(itertools.islice(dict.fromkeys(folders), MAX_SEARCH_PATHS))
         directories = {path.rpartition("/")[0] for paths in self._paths.values() for path in paths}
         self._required = _RequiredProjects(directories, _read_required_projects(wheel))
         self._leads_to_required = any(self._required.has_folder(folder) for folder in self._folders)
@@ -61,17 +63,17 @@ class Search:
         #: Units of work for one search.
         self._cost = 1 + len(self._folders) + self._required.count // 8
 
-    def where(self, library: str) -> str:
+    def find_member(self, library: str) -> str:
         """Return the path of a member with this name, in any directory; empty if there is none."""
         return next(iter(self._find_paths(library)), "")
 
-    def find(self, library: str, code: Code) -> Found:
+    def locate(self, library: str, code: LoadableCode) -> LibraryLocation:
         """Return the result of the loader's search for ``library`` on behalf of ``code``."""
-        self._budget.tick(self._cost)
+        self._budget.count_work(self._cost)
         paths = self._find_paths(library)
-        if code.facts.format is NativeFormat.PE:
+        if code.binary.format is BinaryFormat.PE:
             # DLLs are found by name, in directories that the package itself adds at run time.
-            return Found.THERE if paths else self._classify_missing(library)
+            return LibraryLocation.REACHABLE if paths else self._classify_missing(library)
         if "/" in library and not library.startswith(_RPATH):
             folders = tuple(_expand_search_path(posixpath.dirname(library), code))
             name = posixpath.basename(library)
@@ -79,23 +81,23 @@ class Search:
         else:
             folders, name = self._folders, library.removeprefix(_RPATH)
             leads_to_required = self._leads_to_required
-        if code.facts.format is NativeFormat.MACHO and any(
-            promises.has_macos(f"{folder}/{name}") for folder in folders
+        if code.binary.format is BinaryFormat.MACHO and any(
+            promises.macos_provides(f"{folder}/{name}") for folder in folders
         ):
-            return Found.THERE
+            return LibraryLocation.REACHABLE
         if paths and any(posixpath.normpath(posixpath.join(folder, name)) in paths for folder in folders):
-            return Found.THERE
+            return LibraryLocation.REACHABLE
         if leads_to_required:
-            return Found.ELSEWHERE
+            return LibraryLocation.OTHER_WHEEL
         if not paths:
             return self._classify_missing(library)
         # Loaders do not search for a loaded soname, and paths outside site-packages are unknown here.
         is_outside = any(".data/" in path for path in (*paths, _get_installed_path(code.member)))
-        is_loaded = code.facts.format is NativeFormat.ELF and library in self._sonames
-        return Found.THERE if is_outside or is_loaded else Found.UNREACHABLE
+        is_loaded = code.binary.format is BinaryFormat.ELF and library in self._sonames
+        return LibraryLocation.REACHABLE if is_outside or is_loaded else LibraryLocation.UNREACHABLE
 
-    def _classify_missing(self, library: str) -> Found:
-        return Found.ELSEWHERE if self._required.has_library(library) else Found.MISSING
+    def _classify_missing(self, library: str) -> LibraryLocation:
+        return LibraryLocation.OTHER_WHEEL if self._required.has_library(library) else LibraryLocation.MISSING
 
     def _find_paths(self, library: str) -> list[str]:
         return self._paths.get(posixpath.basename(library).lower(), [])
@@ -137,15 +139,15 @@ def _get_installed_path(member: str) -> str:
     return below if is_library and below else member
 
 
-def _expand_search_path(path: str, code: Code) -> Iterator[str]:
+def _expand_search_path(path: str, code: LoadableCode) -> Iterator[str]:
     """Yield the directory or file that ``path`` denotes in ``code``: below site-packages, or absolute."""
     origin = posixpath.dirname(_get_installed_path(code.member))
-    if code.facts.format is NativeFormat.ELF:
+    if code.binary.format is BinaryFormat.ELF:
         path = _ORIGIN.sub(lambda _: f"./{origin}", path, count=1)
     elif path.startswith("@loader_path"):
         path = f"./{origin}{path.removeprefix('@loader_path')}"
     elif path.startswith(_EXECUTABLE_PATH):
-        if code.slice.kind is not NativeKind.EXECUTABLE:
+        if code.slice.kind is not BinaryKind.EXECUTABLE:
             return
         path = f"./{origin}{path.removeprefix(_EXECUTABLE_PATH)}"
     folder = posixpath.normpath(path)
@@ -154,7 +156,7 @@ def _expand_search_path(path: str, code: Code) -> Iterator[str]:
 
 def _read_required_projects(wheel: WheelContent) -> frozenset[str]:
     """Return the normalized names of the projects that the wheel requires."""
-    lines = (wheel.pkginfo or {}).get("requires-dist", ())
+    lines = (wheel.pkginfo_metadata or {}).get("requires-dist", ())
     return frozenset(
         canonicalize_name(match[0]) for line in lines if (match := _PROJECT_NAME.match(line.strip()))
     )

@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from types import UnionType
 from typing import Any, Generic, TypeVar
 
-from wheel_uploader.display import printable
-from wheel_uploader.models import Finding, Profile, Severity
+from wheel_uploader.display import sanitize
+from wheel_uploader.models import CheckProfile, Finding, Severity
 
 Subject = TypeVar("Subject")
 #: A check yields a message, or (member, message) if the message is about one member of the archive.
-Yielded = str | tuple[str, str]
+Observation = str | tuple[str, str]
 
 #: Maximum number of findings of one check on one subject that are reported individually; a hostile file
 #: may cause thousands.
-MOST_FINDINGS = 50
+MAX_REPORTED_FINDINGS = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,10 +29,10 @@ class Check(Generic[Subject]):
     id: str
     severity: Severity
     #: The severity outside the pypi profile; it differs only for rules specific to PyPI.
-    severity_elsewhere: Severity
+    severity_off_pypi: Severity
     title: str
     explanation: str
-    function: Callable[[Subject], Iterable[Yielded]]
+    function: Callable[[Subject], Iterable[Observation]]
     #: The type that annotates the function's first parameter.
     subject: type | UnionType
 
@@ -41,21 +41,21 @@ class Check(Generic[Subject]):
         """The part of the id before the slash."""
         return self.id.partition("/")[0]
 
-    def severity_for(self, profile: Profile) -> Severity:
+    def severity_for(self, profile: CheckProfile) -> Severity:
         """Return the severity of this check's findings under ``profile``."""
-        return self.severity if profile is Profile.PYPI else self.severity_elsewhere
+        return self.severity if profile is CheckProfile.PYPI else self.severity_off_pypi
 
-    def takes(self, subject: object) -> bool:
+    def applies_to(self, subject: object) -> bool:
         """Return whether this check applies to the type of ``subject``, such as a wheel or an sdist."""
         return isinstance(subject, self.subject)
 
-    def findings(
-        self, subject: Subject, label: str, profile: Profile, *, ignored: bool = False
+    def run(
+        self, subject: Subject, label: str, profile: CheckProfile, *, ignored: bool = False
     ) -> Iterator[Finding]:
         """Yield this check's findings in ``subject``, with ``label`` as their subject."""
         observations = iter(self.function(subject))
         budget = getattr(subject, "budget", None)
-        for observation in itertools.islice(observations, MOST_FINDINGS):
+        for observation in itertools.islice(observations, MAX_REPORTED_FINDINGS):
             member, message = observation if isinstance(observation, tuple) else (None, observation)
             yield self._make_finding(label, message, member, profile, ignored)
         remaining = 0
@@ -69,22 +69,22 @@ class Check(Generic[Subject]):
             )
 
     def _make_finding(
-        self, label: str, message: str, member: str | None, profile: Profile, ignored: bool
+        self, label: str, message: str, member: str | None, profile: CheckProfile, ignored: bool
     ) -> Finding:
         return Finding(
             check=self.id,
             severity=self.severity_for(profile),
             subject=label,
             # The message and the member may contain text from the archive.
-            message=printable(message),
-            member=None if member is None else printable(member, limit=300),
-            ignored=ignored,
+            message=sanitize(message),
+            member=None if member is None else sanitize(member, limit=300),
+            is_ignored=ignored,
         )
 
 
 def check(
-    check_id: str, severity: Severity, *, elsewhere: Severity | None = None
-) -> Callable[[Callable[[Subject], Iterable[Yielded]]], Check[Subject]]:
+    check_id: str, severity: Severity, *, severity_off_pypi: Severity | None = None
+) -> Callable[[Callable[[Subject], Iterable[Observation]]], Check[Subject]]:
     """Turn a function into a check of the type that annotates its first parameter.
 
     The function's docstring is printed by ``--explain``: its first line is the title; the rest explains why
@@ -92,13 +92,13 @@ def check(
     profile.
     """
 
-    def decorate(function: Callable[[Subject], Iterable[Yielded]]) -> Check[Subject]:
+    def decorate(function: Callable[[Subject], Iterable[Observation]]) -> Check[Subject]:
         title, _, rest = inspect.cleandoc(function.__doc__ or "").partition("\n")
         hints: dict[str, Any] = typing.get_type_hints(function)
         return Check(
             id=check_id,
             severity=severity,
-            severity_elsewhere=elsewhere or severity,
+            severity_off_pypi=severity_off_pypi or severity,
             title=title.rstrip("."),
             explanation=rest.strip(),
             function=function,
@@ -108,6 +108,6 @@ def check(
     return decorate
 
 
-def pypi_check(check_id: str) -> Callable[[Callable[[Subject], Iterable[Yielded]]], Check[Subject]]:
+def pypi_check(check_id: str) -> Callable[[Callable[[Subject], Iterable[Observation]]], Check[Subject]]:
     """Turn a function into a check of a PyPI-specific rule: an error for PyPI, a note elsewhere."""
-    return check(check_id, Severity.ERROR, elsewhere=Severity.NOTE)
+    return check(check_id, Severity.ERROR, severity_off_pypi=Severity.NOTE)

@@ -5,27 +5,32 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from wheel_uploader.checks.registry import Yielded, check, pypi_check
-from wheel_uploader.checks.release_content import ReleaseContent, admits, shown, specifiers
+from wheel_uploader.checks.registry import Observation, check, pypi_check
+from wheel_uploader.checks.release_content import (
+    ReleaseContent,
+    admits_python,
+    parse_requires_python,
+    summarize_values,
+)
 from wheel_uploader.models import FileSummary, SdistName, Severity, WheelName
 from wheel_uploader.platforms import places
 
 
 @check("release/mixed", Severity.ERROR)
-def mixed(release: ReleaseContent) -> Iterator[Yielded]:
+def mixed(release: ReleaseContent) -> Iterator[Observation]:
     """File belongs to a different project or version.
 
     Files of two releases would be published together, and a file name can be used only once on an index. Such
     files are normally excluded when the source is listed, which "-v" shows; this check covers the files that
     were selected. Remove files of other releases from the staging area.
     """
-    for name in release.names:
+    for name in release.local_names:
         if (name.project, name.version) != (release.project, release.version):
             yield name.filename, f"it belongs to {name.project} {name.version}"
 
 
 @check("release/clash", Severity.ERROR)
-def clash(release: ReleaseContent) -> Iterator[Yielded]:
+def clash(release: ReleaseContent) -> Iterator[Observation]:
     """Same file is staged twice, and the copies may differ.
 
     Either two sources have files with the same name but different contents, or one source has two spellings
@@ -35,7 +40,7 @@ def clash(release: ReleaseContent) -> Iterator[Yielded]:
     source with -u.
     """
     filenames: dict[object, str] = {}
-    for name in release.names:
+    for name in release.local_names:
         if isinstance(name, WheelName):
             key: object = (name.project, name.version, name.build, name.tags)
         else:
@@ -48,7 +53,7 @@ def clash(release: ReleaseContent) -> Iterator[Yielded]:
 
 
 @check("release/duplicate-slot", Severity.ERROR)
-def duplicate_slot(release: ReleaseContent) -> Iterator[Yielded]:
+def duplicate_slot(release: ReleaseContent) -> Iterator[Observation]:
     """One Python version has more wheels for a platform than the others.
 
     For example, there is a macosx_15_0_arm64 wheel in addition to the macosx_11_0_arm64 one: every newer Mac
@@ -59,12 +64,16 @@ def duplicate_slot(release: ReleaseContent) -> Iterator[Yielded]:
     previous release on the index had as many. A second wheel with the same tags and a build number is not
     reported either.
     """
-    local_names = set(release.names)
+    local_names = set(release.local_names)
     previous = {
-        slot: _group_by_platforms(wheels) for slot, wheels in places.by_slot(release.previous).items()
+        slot: _group_by_platforms(wheels)
+        for slot, wheels in places.group_by_slot(release.previous_names).items()
     }
     counts = _WheelCounts(
-        {slot: _group_by_platforms(wheels) for slot, wheels in places.by_slot(release.all_names).items()}
+        {
+            slot: _group_by_platforms(wheels)
+            for slot, wheels in places.group_by_slot(release.all_names).items()
+        }
     )
     for slot, variants in counts.wheels.items():
         allowed = max(counts.usual(slot), len(previous.get(slot, {})))
@@ -73,7 +82,7 @@ def duplicate_slot(release: ReleaseContent) -> Iterator[Yielded]:
         stray = counts.stray(slot)
         if variants[stray] not in local_names:
             continue  # A published file cannot be removed.
-        others = shown(sorted(set(variants) - {stray}))
+        others = summarize_values(sorted(set(variants) - {stray}))
         usually = f"; most Python versions have {allowed}" if counts.pythons(slot) > 1 else ""
         yield variants[stray].filename, f"it is in addition to {others} for {slot}{usually}"
 
@@ -89,55 +98,57 @@ def _group_by_platforms(wheels: list[WheelName]) -> _Variants:
 class _WheelCounts:
     """Number of wheels for each Python and platform, with the numbers that are usual."""
 
-    def __init__(self, wheels: dict[places.Slot, _Variants]) -> None:
+    def __init__(self, wheels: dict[places.WheelSlot, _Variants]) -> None:
         self.wheels = wheels
         #: For a platform, and for a platform and kind of Python: how many Python versions have each number of
         #: wheels.
         self._counts: dict[tuple[str, ...], Counter[int]] = defaultdict(Counter)
         #: Number of Python versions with a wheel for this platform and these tags.
         self._tag_counts: Counter[tuple[str, str]] = Counter()
-        self._same_python: dict[tuple[str, str], list[places.Slot]] = defaultdict(list)
+        self._same_python: dict[tuple[str, str], list[places.WheelSlot]] = defaultdict(list)
         for slot, variants in wheels.items():
             self._counts[(slot.platform,)][len(variants)] += 1
-            self._counts[slot.platform, places.row(slot).kind][len(variants)] += 1
+            self._counts[slot.platform, places.python_build(slot).kind][len(variants)] += 1
             self._tag_counts.update((slot.platform, tags) for tags in variants)
             self._same_python[slot.python, slot.abi].append(slot)
 
-    def pythons(self, slot: places.Slot) -> int:
+    def pythons(self, slot: places.WheelSlot) -> int:
         """Return the number of Python versions with a wheel for this platform."""
         return self._counts[(slot.platform,)].total()
 
-    def usual(self, slot: places.Slot) -> int:
+    def usual(self, slot: places.WheelSlot) -> int:
         """Return how many wheels most Pythons, or most of this kind, have; the lower number in a tie."""
 
         def most_common(counts: Counter[int]) -> int:
             return min(counts, key=lambda count: (-counts[count], count)) if counts.total() > 1 else 1
 
-        same_kind = self._counts[slot.platform, places.row(slot).kind]
+        same_kind = self._counts[slot.platform, places.python_build(slot).kind]
         return max(most_common(self._counts[(slot.platform,)]), most_common(same_kind))
 
-    def has_matching_architecture(self, slot: places.Slot) -> bool:
+    def has_matching_architecture(self, slot: places.WheelSlot) -> bool:
         """Return whether this Python has wheels for the same OS versions on another architecture."""
         slots = self._same_python[slot.python, slot.abi]
         return any(self._versions(other) == self._versions(slot) for other in slots if other != slot)
 
-    def _versions(self, slot: places.Slot) -> tuple[str, list[tuple[int, ...]]]:
+    def _versions(self, slot: places.WheelSlot) -> tuple[str, list[tuple[int, ...]]]:
         system = slot.platform.partition("_")[0]
         wheels = self.wheels[slot].values()
-        return system, sorted(places.version_of(wheel, slot.platform) for wheel in wheels)
+        return system, sorted(places.oldest_platform_version(wheel, slot.platform) for wheel in wheels)
 
-    def stray(self, slot: places.Slot) -> str:
+    def stray(self, slot: places.WheelSlot) -> str:
         """Return tags that no other Python has, else those that the newest systems install."""
         variants = self.wheels[slot]
         newest_first = sorted(
-            variants, key=lambda tags: places.version_of(variants[tags], slot.platform), reverse=True
+            variants,
+            key=lambda tags: places.oldest_platform_version(variants[tags], slot.platform),
+            reverse=True,
         )
         unique = [tags for tags in newest_first if self._tag_counts[slot.platform, tags] == 1]
         return (unique or newest_first)[0]
 
 
 @check("release/hole-in-matrix", Severity.WARNING)
-def hole_in_matrix(release: ReleaseContent) -> Iterator[Yielded]:
+def hole_in_matrix(release: ReleaseContent) -> Iterator[Observation]:
     """Python version has no wheel for a platform that most others support.
 
     Its users get the sdist and must compile it. The usual cause is a build job that failed or whose files
@@ -145,10 +156,10 @@ def hole_in_matrix(release: ReleaseContent) -> Iterator[Yielded]:
     A platform may start with a newer Python version, and a gap that the previous release on the index also
     had is considered intentional. Use --expect to declare the files of a release.
     """
-    if not release.whole:
+    if not release.is_complete_selection:
         return
-    previous = places.rows(release.previous)
-    rows = places.rows(release.all_names)
+    previous = places.platforms_by_build(release.previous_names)
+    rows = places.platforms_by_build(release.all_names)
     kinds = Counter(row.kind for row in rows)
     counts = Counter((row.kind, platform) for row in rows for platform in rows[row])
     first_version: dict[tuple[str, str], tuple[int, int]] = {}
@@ -166,14 +177,14 @@ def hole_in_matrix(release: ReleaseContent) -> Iterator[Yielded]:
         if row in previous:
             missing &= previous[row]
         if missing:
-            yield f"{row} has no wheel for {shown(sorted(missing), 12)}, but most Python versions do"
+            yield f"{row} has no wheel for {summarize_values(sorted(missing), 12)}, but most Python versions do"
 
 
 # --- consistency -----------------------------------------------------------------------------------
 
 
 @check("release/metadata-differs", Severity.ERROR)
-def metadata_differs(release: ReleaseContent) -> Iterator[Yielded]:
+def metadata_differs(release: ReleaseContent) -> Iterator[Observation]:
     """Files of the release have different metadata.
 
     Requires-Dist, Requires-Python, Provides-Extra, the license and the description must be the same in all
@@ -203,24 +214,24 @@ def _declares(summary: FileSummary, field: str) -> bool:
         return False
     if not isinstance(summary.name, SdistName):
         return True
-    if summary.dynamic is None:
+    if summary.dynamic_fields is None:
         # Old metadata has no Dynamic field, so a dynamic field is simply absent.
         return bool(summary.metadata[field])
     names = {"license", "license-expression"} if field == "License" else {field.lower()}
-    return not names & summary.dynamic
+    return not names & summary.dynamic_fields
 
 
 def _describe_difference(field: str, values: tuple[str, ...], usual: tuple[str, ...], count: int) -> str:
     extra = [value for value in values if value not in usual]
     missing = [value for value in usual if value not in values]
-    clauses = [f"has {shown(extra)}"] if extra else []
-    clauses += [f"lacks {shown(missing)}"] if missing else []
+    clauses = [f"has {summarize_values(extra)}"] if extra else []
+    clauses += [f"lacks {summarize_values(missing)}"] if missing else []
     others = "another file" if count == 1 else f"{count} other files"
     return f"its {field} differs from that of {others}: it {' and '.join(clauses)}"
 
 
 @check("release/requires-python-vs-tags", Severity.WARNING)
-def requires_python_vs_tags(release: ReleaseContent) -> Iterator[Yielded]:
+def requires_python_vs_tags(release: ReleaseContent) -> Iterator[Observation]:
     """Wheel is for a Python version that its Requires-Python excludes.
 
     No installer ever selects it. The usual cause is a list of Python versions in the build configuration that
@@ -232,7 +243,9 @@ def requires_python_vs_tags(release: ReleaseContent) -> Iterator[Yielded]:
         if not isinstance(name, WheelName) or any(abi == "none" or "abi3" in abi for abi in name.abis):
             continue  # "py3", and cp37 with the stable ABI, also support every later Python version.
         for requires_python in summary.metadata.get("Requires-Python", ()):
-            if not any(admits(specifiers(requires_python), python) for python in name.pythons):
+            if not any(
+                admits_python(parse_requires_python(requires_python), python) for python in name.pythons
+            ):
                 yield name.filename, f"Requires-Python is {requires_python}"
 
 
@@ -240,7 +253,7 @@ def requires_python_vs_tags(release: ReleaseContent) -> Iterator[Yielded]:
 
 
 @check("release/expected", Severity.ERROR)
-def expected(release: ReleaseContent) -> Iterator[Yielded]:
+def expected(release: ReleaseContent) -> Iterator[Observation]:
     """Files differ from the declared ones.
 
     With --expect, or "expect" in the configuration, a release must consist of exactly the declared number of
@@ -248,35 +261,37 @@ def expected(release: ReleaseContent) -> Iterator[Yielded]:
     not collected, or an undeclared file was built. Complete the staged files, or correct the declaration.
     """
     if release.expectation:
-        yield from (f"missing: {item}" for item in release.expectation.missing(release.all_names))
-        yield from (f"not expected: {item}" for item in release.expectation.surplus(release.names))
+        yield from (f"missing: {item}" for item in release.expectation.find_missing(release.all_names))
+        yield from (
+            f"not expected: {item}" for item in release.expectation.find_unexpected(release.local_names)
+        )
 
 
 @check("release/no-sdist", Severity.WARNING)
-def no_sdist(release: ReleaseContent) -> Iterator[Yielded]:
+def no_sdist(release: ReleaseContent) -> Iterator[Observation]:
     """Release has no sdist.
 
     Distributors build from the sdist, and so do users for whom there is no wheel. The usual cause is a
     separate sdist job that failed or whose file was not collected. Build one ("python -m build --sdist") and
     stage it with the wheels.
     """
-    if release.whole and all(isinstance(name, WheelName) for name in release.all_names):
+    if release.is_complete_selection and all(isinstance(name, WheelName) for name in release.all_names):
         yield (
             "neither the files nor the index include an sdist"
-            if release.page
+            if release.project_page
             else "the files include no sdist"
         )
 
 
 @pypi_check("release/two-sdists")
-def two_sdists(release: ReleaseContent) -> Iterator[Yielded]:
+def two_sdists(release: ReleaseContent) -> Iterator[Observation]:
     """Release has several sdists.
 
     PyPI accepts one sdist for each release, a .tar.gz, and rejects the second. The usual cause is a .zip from
     an old configuration. Keep only one.
     """
     if len(release.sdists) > 1:
-        yield f"there are {len(release.sdists)} sdists: {shown(release.sdists)}"
+        yield f"there are {len(release.sdists)} sdists: {summarize_values(release.sdists)}"
 
 
 CHECKS = (

@@ -6,11 +6,16 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 
-from wheel_uploader.brought.expect import Cell
-from wheel_uploader.checks.registry import Yielded, check, pypi_check
-from wheel_uploader.checks.release_content import ReleaseContent, admits, newest, shown
-from wheel_uploader.display import human_size
-from wheel_uploader.models import FileState, SdistName, Severity
+from wheel_uploader.brought.expect import MatrixCell
+from wheel_uploader.checks.registry import Observation, check, pypi_check
+from wheel_uploader.checks.release_content import (
+    ReleaseContent,
+    admits_python,
+    find_newest_final,
+    summarize_values,
+)
+from wheel_uploader.display import format_size
+from wheel_uploader.models import FileComparison, SdistName, Severity
 from wheel_uploader.platforms import places
 
 #: PyPI's limits in bytes: a file by default, a file after a raise, and a project by default.
@@ -18,14 +23,14 @@ FILE_LIMIT = 100 << 20
 RAISED_FILE_LIMIT = 1 << 30
 PROJECT_LIMIT = 10 << 30
 #: Period after the upload of its first file in which PyPI accepts new files for a release.
-OPEN_FOR = timedelta(days=14)
+UPLOAD_PERIOD = timedelta(days=14)
 
 
 # --- the previous release --------------------------------------------------------------------------
 
 
 @check("release/lost-against-previous", Severity.ERROR)
-def lost_against_previous(release: ReleaseContent) -> Iterator[Yielded]:
+def lost_against_previous(release: ReleaseContent) -> Iterator[Observation]:
     """Wheels that the previous release had are missing.
 
     Users of that Python version and platform fall back to the sdist or silently stay on the old release. The
@@ -37,67 +42,67 @@ def lost_against_previous(release: ReleaseContent) -> Iterator[Yielded]:
     removal.
     """
     previous = _find_previous_cells(release)
-    missing = lost_of(release)
+    missing = find_missing_cells(release)
     for python in sorted({cell.python for cell in missing}):
         cells = [cell for cell in previous if cell.python == python]
         if len(cells) > 1 and missing.issuperset(cells):
             missing.difference_update(cells)
             platforms = sorted(cell.platform for cell in cells)
-            yield f"{release.like} had wheels for {python} on {shown(platforms, 12)}; this release has none"
+            yield f"{release.comparison_version} had wheels for {python} on {summarize_values(platforms, 12)}; this release has none"
     for platform in sorted({cell.platform for cell in missing}):
         cells = [cell for cell in previous if cell.platform == platform]
         if len(cells) > 1 and missing.issuperset(cells):
             missing.difference_update(cells)
             pythons = sorted(cell.python for cell in cells)
-            yield f"{release.like} had wheels for {platform}, for {shown(pythons, 12)}; this release has none"
+            yield f"{release.comparison_version} had wheels for {platform}, for {summarize_values(pythons, 12)}; this release has none"
     for cell in sorted(missing, key=str):
-        yield f"{release.like} had {cell}; this release has none"
+        yield f"{release.comparison_version} had {cell}; this release has none"
 
 
-def lost_of(release: ReleaseContent) -> set[Cell]:
+def find_missing_cells(release: ReleaseContent) -> set[MatrixCell]:
     """Return the unintentionally missing Pythons and platforms that the previous release supported."""
-    if not release.whole:
+    if not release.is_complete_selection:
         return set()
     return {
         cell
         for cell in _find_previous_cells(release)
-        if not any(cell.is_filled_by(name) for name in release.all_names)
-        and not may_be_lost(cell, release.allow_lost)
+        if not any(cell.is_satisfied_by(name) for name in release.all_names)
+        and not is_allowed_missing(cell, release.allow_missing)
     }
 
 
-def _find_previous_cells(release: ReleaseContent) -> set[Cell]:
-    cells = places.cells_of(release.previous, beside=release.all_names)
-    return {cell for cell in cells if admits(release.requires_python, cell.python)}
+def _find_previous_cells(release: ReleaseContent) -> set[MatrixCell]:
+    cells = places.slots_by_cell(release.previous_names, other_names=release.all_names)
+    return {cell for cell in cells if admits_python(release.requires_python, cell.python)}
 
 
-def may_be_lost(cell: Cell, allowed: Iterable[str]) -> bool:
+def is_allowed_missing(cell: MatrixCell, patterns: Iterable[str]) -> bool:
     """Return whether a pattern of ``--allow-missing`` matches this Python and platform."""
     names = (cell.python, cell.platform, f"{cell.python}-{cell.platform}")
-    return any(fnmatchcase(name, pattern) for pattern in allowed for name in names)
+    return any(fnmatchcase(name, pattern) for pattern in patterns for name in names)
 
 
 @check("release/older-than-latest", Severity.NOTE)
-def older_than_latest(release: ReleaseContent) -> Iterator[Yielded]:
+def older_than_latest(release: ReleaseContent) -> Iterator[Observation]:
     """Index has a newer release.
 
     Expected only for a maintenance release of an older branch. "pip install" continues to install the newer
     release; if that is not intended, correct the version and build again.
     """
-    latest = newest(name.version for name, file in release.listed if not file.yanked)
+    latest = find_newest_final(name.version for name, file in release.project_files if not file.yanked)
     if latest is not None and release.version < latest:
         yield f"the index already has {latest}"
 
 
 @check("release/dev-to-pypi", Severity.WARNING)
-def dev_to_pypi(release: ReleaseContent) -> Iterator[Yielded]:
+def dev_to_pypi(release: ReleaseContent) -> Iterator[Observation]:
     """Development version is about to be uploaded to PyPI.
 
     Releases on PyPI are permanent, and nightly builds use up a project's 10 GB within months. The usual cause
     is a tag that was missing when the version was computed. Tag the commit and build again; publish nightly
     builds on a separate index.
     """
-    if release.to_pypi and release.version.is_devrelease:
+    if release.targets_pypi and release.version.is_devrelease:
         yield f"{release.version} is a development version"
 
 
@@ -105,15 +110,15 @@ def dev_to_pypi(release: ReleaseContent) -> Iterator[Yielded]:
 
 
 @check("release/different-on-index", Severity.ERROR)
-def different_on_index(release: ReleaseContent) -> Iterator[Yielded]:
+def different_on_index(release: ReleaseContent) -> Iterator[Observation]:
     """Index has a file with the same name but different contents.
 
     A file name can be used only once, and users get the file that is on the index; no retry and no option
     changes that. Either a different build was published, or the files were rebuilt after an incomplete
     upload. Publish the files of the first build, or a new version.
     """
-    for state in release.states:
-        if state.state is FileState.DIFFERENT:
+    for state in release.index_states:
+        if state.result is FileComparison.DIFFERENT:
             spelled = f" as {state.other_name}" if state.other_name else ""
             yield (
                 state.file.filename,
@@ -122,15 +127,15 @@ def different_on_index(release: ReleaseContent) -> Iterator[Yielded]:
 
 
 @pypi_check("release/same-bytes-other-name")
-def same_bytes_other_name(release: ReleaseContent) -> Iterator[Yielded]:
+def same_bytes_other_name(release: ReleaseContent) -> Iterator[Observation]:
     """Same contents exist under a different file name.
 
     PyPI rejects a file whose contents it already has under another name, and some tools mistake that response
     for "already exists" and continue silently. The usual cause is a file that was renamed instead of rebuilt.
     Build it under its own name.
     """
-    for state in release.states:
-        if state.state is FileState.SAME_BYTES_OTHER_NAME:
+    for state in release.index_states:
+        if state.result is FileComparison.SAME_BYTES_OTHER_NAME:
             yield state.file.filename, f"the index has it as {state.other_name}"
     filenames: dict[str, str] = {}
     for file in release.files:
@@ -139,31 +144,31 @@ def same_bytes_other_name(release: ReleaseContent) -> Iterator[Yielded]:
 
 
 @pypi_check("release/second-sdist")
-def second_sdist(release: ReleaseContent) -> Iterator[Yielded]:
+def second_sdist(release: ReleaseContent) -> Iterator[Observation]:
     """Index already has an sdist of this release.
 
     PyPI accepts one sdist for each release. The usual cause is an sdist with a different spelling of the
     project name, from an older build tool. Leave this one out.
     """
-    published = [name.filename for name, _ in release.there if isinstance(name, SdistName)]
+    published = [name.filename for name, _ in release.published_files if isinstance(name, SdistName)]
     for sdist in release.sdists:
         if published and sdist.filename not in published:
-            yield sdist.filename, f"the index already has {shown(published)}"
+            yield sdist.filename, f"the index already has {summarize_values(published)}"
 
 
 @pypi_check("release/closed")
-def closed(release: ReleaseContent) -> Iterator[Yielded]:
+def closed(release: ReleaseContent) -> Iterator[Observation]:
     """Release no longer accepts new files.
 
     Since July 2026, PyPI rejects new files for a release whose first file is older than 14 days (files that
     it already has may be posted again). Publish a new version, such as a post-release.
     """
-    times = [file.upload_time for _, file in release.there if file.upload_time]
-    if not times or all(state.state is FileState.SAME for state in release.states):
+    times = [file.upload_time for _, file in release.published_files if file.upload_time]
+    if not times or all(state.result is FileComparison.SAME for state in release.index_states):
         return
     first = min(map(_to_utc, times))
     age = release.now - first
-    if age > OPEN_FOR:
+    if age > UPLOAD_PERIOD:
         yield f"its first file was published on {first:%Y-%m-%d}, {age.days} days ago"
 
 
@@ -172,22 +177,22 @@ def _to_utc(time: datetime) -> datetime:
 
 
 @check("release/project-status", Severity.ERROR)
-def project_status(release: ReleaseContent) -> Iterator[Yielded]:
+def project_status(release: ReleaseContent) -> Iterator[Observation]:
     """Project is archived or quarantined.
 
     An archived project accepts no files until one of its owners unarchives it on the index. A quarantined
     project is hidden from all users until the administrators of the index have reviewed it; contact them.
     """
-    if release.page and release.page.status in {"archived", "quarantined"}:
-        reason = f" ({release.page.status_reason})" if release.page.status_reason else ""
-        yield f"on the index, the project is {release.page.status}{reason}"
+    if release.project_page and release.project_page.status in {"archived", "quarantined"}:
+        reason = f" ({release.project_page.status_reason})" if release.project_page.status_reason else ""
+        yield f"on the index, the project is {release.project_page.status}{reason}"
 
 
 # --- limits ----------------------------------------------------------------------------------------
 
 
 @pypi_check("release/file-too-big")
-def file_too_big(release: ReleaseContent) -> Iterator[Yielded]:
+def file_too_big(release: ReleaseContent) -> Iterator[Observation]:
     """File exceeds PyPI's size limit.
 
     The limit is 100 MiB. PyPI can raise it for a project, up to 1 GiB. Such a raise is not public, but it is
@@ -195,31 +200,31 @@ def file_too_big(release: ReleaseContent) -> Iterator[Yielded]:
     symbols, test data and bundled libraries. Make the file smaller, or request a higher limit before the
     release.
     """
-    raised = any((file.size or 0) > FILE_LIMIT for _, file in release.listed)
+    raised = any((file.size or 0) > FILE_LIMIT for _, file in release.project_files)
     limit = RAISED_FILE_LIMIT if raised else FILE_LIMIT
     for summary in release.summaries:
         if summary.size > limit:
             yield (
                 summary.name.filename,
-                f"its size is {human_size(summary.size)}; the limit is {human_size(limit)}",
+                f"its size is {format_size(summary.size)}; the limit is {format_size(limit)}",
             )
 
 
 @pypi_check("release/project-too-big")
-def project_too_big(release: ReleaseContent) -> Iterator[Yielded]:
+def project_too_big(release: ReleaseContent) -> Iterator[Observation]:
     """Project would exceed PyPI's size limit.
 
     The limit is 10 GiB for all files of all releases. The upload that exceeds it is rejected, which leaves
     the release partly published. A project that is already larger has a higher limit, which is not public.
     Delete old development releases, or request a higher limit before the release.
     """
-    published = sum(file.size or 0 for _, file in release.listed)
-    names = {name.filename for name, _ in release.listed}
+    published = sum(file.size or 0 for _, file in release.project_files)
+    names = {name.filename for name, _ in release.project_files}
     added = sum(summary.size for summary in release.summaries if summary.name.filename not in names)
     if published and published <= PROJECT_LIMIT < published + added:
         yield (
-            f"the project has {human_size(published)}; with another {human_size(added)} "
-            f"it exceeds the limit of {human_size(PROJECT_LIMIT)}"
+            f"the project has {format_size(published)}; with another {format_size(added)} "
+            f"it exceeds the limit of {format_size(PROJECT_LIMIT)}"
         )
 
 

@@ -13,16 +13,16 @@ import sys
 
 _VARIANT_PARAMETER = re.compile(r";\s*variant\s*=\s*\"?([\w.-]+)", re.IGNORECASE)
 #: CPU time limit in seconds, including startup; 100,000 characters of ordinary text need one.
-CPU_SECONDS = 2
+CPU_LIMIT_SECONDS = 2
 #: Memory limit in bytes.
-MEMORY = 400 << 20
+MEMORY_LIMIT_BYTES = 400 << 20
 
 
 def main() -> None:
     """Render the description on standard input and write the reason if that fails."""
     _set_limits()
     content_type, _, text = sys.stdin.buffer.read().decode("utf-8").partition("\n")
-    sys.stdout.buffer.write(why_not(text, content_type).encode("utf-8", "backslashreplace"))
+    sys.stdout.buffer.write(find_rendering_problem(text, content_type).encode("utf-8", "backslashreplace"))
 
 
 def _set_limits() -> None:
@@ -30,11 +30,11 @@ def _set_limits() -> None:
         import resource
     except ImportError:  # Windows has no such limits; the parent's timeout applies there.
         return
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
-    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_LIMIT_SECONDS, CPU_LIMIT_SECONDS))
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_LIMIT_BYTES, MEMORY_LIMIT_BYTES))
 
 
-def why_not(text: str, content_type: str) -> str:
+def find_rendering_problem(text: str, content_type: str) -> str:
     """Return a clause that says why PyPI would reject this description; empty if it renders."""
     kind = content_type.partition(";")[0].strip().lower()
     variant = _VARIANT_PARAMETER.search(content_type)

@@ -7,14 +7,14 @@ import re
 from collections.abc import Iterator
 
 from wheel_uploader.checks import core_metadata
-from wheel_uploader.checks.registry import Yielded, check, pypi_check
+from wheel_uploader.checks.registry import Observation, check, pypi_check
 from wheel_uploader.models import SdistContent, SdistMember, Severity
 
 _ABSOLUTE_PATH = re.compile(r"[/\\]|[A-Za-z]:")
 
 
 @pypi_check("sdist/name")
-def name(sdist: SdistContent) -> Iterator[Yielded]:
+def name(sdist: SdistContent) -> Iterator[Observation]:
     """sdist file name does not follow PEP 625.
 
     PyPI accepts an sdist only as "{normalized name}-{normalized version}.tar.gz"; zip files and old spellings
@@ -27,33 +27,33 @@ def name(sdist: SdistContent) -> Iterator[Yielded]:
 
 
 @check("sdist/unreadable", Severity.ERROR)
-def unreadable(sdist: SdistContent) -> Iterator[Yielded]:
+def unreadable(sdist: SdistContent) -> Iterator[Observation]:
     """File is not a valid archive.
 
     It is truncated, damaged, followed by extra data, or an error page that was saved under this name, so it
     cannot be built from. The usual cause is an interrupted download. Delete the file and download it again;
     if the staged copy is damaged too, build and stage it again.
     """
-    for fact in sdist.facts:
+    for fact in sdist.anomalies:
         if fact.kind not in {"bomb", "too-big"}:
             yield fact.message if fact.member is None else (fact.member, fact.message)
 
 
 @check("sdist/bomb", Severity.ERROR)
-def bomb(sdist: SdistContent) -> Iterator[Yielded]:
+def bomb(sdist: SdistContent) -> Iterator[Observation]:
     """Archive is a decompression bomb.
 
     An archive that unpacks to more than 64 MiB at a ratio above 50:1 is a decompression bomb, or contains
     test data that is mostly zeros; PyPI applies this limit to wheels. Leave such data out of the sdist. The
     archive was not read completely.
     """
-    for fact in sdist.facts:
+    for fact in sdist.anomalies:
         if fact.kind in {"bomb", "too-big"}:
             yield fact.message if fact.member is None else (fact.member, fact.message)
 
 
 @check("sdist/layout", Severity.ERROR)
-def layout(sdist: SdistContent) -> Iterator[Yielded]:
+def layout(sdist: SdistContent) -> Iterator[Observation]:
     """Archive is not a single directory with PKG-INFO in it.
 
     An sdist has one top-level directory, named after the file; PyPI rejects other layouts, and sparse members
@@ -93,18 +93,18 @@ def _describe_unsafe_member(member: SdistMember) -> str:
 
 
 @check("sdist/metadata", Severity.ERROR)
-def metadata(sdist: SdistContent) -> Iterator[Yielded]:
+def metadata(sdist: SdistContent) -> Iterator[Observation]:
     """PKG-INFO cannot be read.
 
     It must be encoded in UTF-8 and contain core metadata fields like METADATA in a wheel; the metadata checks
     validate their values. The usual cause is a file saved in the system's default encoding, or an sdist
     packed by hand. Build it with a current build backend.
     """
-    path = core_metadata.path_of(sdist)
-    data = sdist.kept.get(path)
+    path = core_metadata.get_metadata_path(sdist)
+    data = sdist.retained_members.get(path)
     if data is None:
         return  # sdist/layout reports it.
-    if core_metadata.of(sdist) is None:
+    if core_metadata.read_core_metadata(sdist) is None:
         yield path, "it is not valid UTF-8"
     elif not data.strip():
         yield path, "it is empty"

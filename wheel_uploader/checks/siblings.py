@@ -7,8 +7,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import NamedTuple
 
-from wheel_uploader.checks.registry import Yielded, check
-from wheel_uploader.checks.release_content import ReleaseContent, shown
+from wheel_uploader.checks.registry import Observation, check
+from wheel_uploader.checks.release_content import ReleaseContent, summarize_values
 from wheel_uploader.models import FileSummary, Severity, WheelName
 from wheel_uploader.platforms import places
 
@@ -19,18 +19,18 @@ _SIZE_FACTOR = 2
 _SIZE_BYTES = 64 << 10
 
 
-class Wheel(NamedTuple):
+class WheelSummary(NamedTuple):
     """A wheel's name and the summary of its content."""
 
     name: WheelName
-    has: FileSummary
+    summary: FileSummary
 
 
-Described = Callable[[Hashable], str]
+ValueFormatter = Callable[[Hashable], str]
 
 
 @check("release/odd-one-out", Severity.WARNING)
-def odd_one_out(release: ReleaseContent) -> Iterator[Yielded]:
+def odd_one_out(release: ReleaseContent) -> Iterator[Observation]:
     """One wheel differs from all comparable wheels.
 
     It was built by a different tool, is for an older or newer system, installs different packages, or
@@ -40,17 +40,19 @@ def odd_one_out(release: ReleaseContent) -> Iterator[Yielded]:
     wheels is assumed to be intended.
     """
     wheels = [
-        Wheel(summary.name, summary) for summary in release.summaries if isinstance(summary.name, WheelName)
+        WheelSummary(summary.name, summary)
+        for summary in release.summaries
+        if isinstance(summary.name, WheelName)
     ]
     yield from _find_odd_value(
-        wheels, lambda wheel: wheel.has.generator, lambda value: f"was built by '{value}'"
+        wheels, lambda wheel: wheel.summary.generator, lambda value: f"was built by '{value}'"
     )
     for system in _group_by(wheels, lambda name: {_get_system(tag) for tag in name.platforms}):
-        yield from _find_odd_value(system, lambda wheel: wheel.has.top_level, _describe_top_level)
+        yield from _find_odd_value(system, lambda wheel: wheel.summary.top_level, _describe_top_level)
     several = _find_platforms_with_several(wheels)
     for group in _group_by(wheels, lambda name: _get_sibling_keys(name, several)):
         yield from _find_odd_value(
-            group, lambda wheel: wheel.has.natives, lambda value: f"has {value} compiled modules"
+            group, lambda wheel: wheel.summary.binary_count, lambda value: f"has {value} compiled modules"
         )
         yield from _find_odd_size(group)
     for platform, group in _group_by_platform(wheels, several):
@@ -58,8 +60,8 @@ def odd_one_out(release: ReleaseContent) -> Iterator[Yielded]:
 
 
 def _find_odd_value(
-    group: Sequence[Wheel], value_of: Callable[[Wheel], Hashable], describe: Described
-) -> Iterator[Yielded]:
+    group: Sequence[WheelSummary], value_of: Callable[[WheelSummary], Hashable], describe: ValueFormatter
+) -> Iterator[Observation]:
     """Yield the wheel whose value differs from that of all others."""
     values = [value_of(wheel) for wheel in group]
     counts = Counter(values)
@@ -71,18 +73,18 @@ def _find_odd_value(
 
 
 def _describe_top_level(value: Hashable) -> str:
-    return f"installs {shown(value) or 'nothing'}" if isinstance(value, tuple) else ""
+    return f"installs {summarize_values(value) or 'nothing'}" if isinstance(value, tuple) else ""
 
 
-def _find_odd_size(group: Sequence[Wheel]) -> Iterator[Yielded]:
+def _find_odd_size(group: Sequence[WheelSummary]) -> Iterator[Observation]:
     if len(group) <= _MIN_SIBLINGS:
         return
-    usual = statistics.median(wheel.has.size for wheel in group)
-    odd = [wheel for wheel in group if _is_outlier(wheel.has.size, usual)]
+    usual = statistics.median(wheel.summary.size for wheel in group)
+    odd = [wheel for wheel in group if _is_outlier(wheel.summary.size, usual)]
     if len(odd) == 1:
         yield (
             odd[0].name.filename,
-            f"it has {odd[0].has.size:,} bytes; comparable wheels have about {usual:,.0f}",
+            f"it has {odd[0].summary.size:,} bytes; comparable wheels have about {usual:,.0f}",
         )
 
 
@@ -91,8 +93,8 @@ def _is_outlier(size: int, usual: float) -> bool:
     return large > _SIZE_FACTOR * small and large - small > _SIZE_BYTES
 
 
-def _find_odd_version(platform: str, group: Sequence[Wheel]) -> Iterator[Yielded]:
-    versions = {wheel.name: places.version_of(wheel.name, platform) for wheel in group}
+def _find_odd_version(platform: str, group: Sequence[WheelSummary]) -> Iterator[Observation]:
+    versions = {wheel.name: places.oldest_platform_version(wheel.name, platform) for wheel in group}
     # CPython's minimum rose from macOS 10.9 to 10.13 and 10.15: the oldest or newest Python may differ.
     if any(version[:1] == (10,) for version in versions.values()):
         return
@@ -108,8 +110,10 @@ def _format_version(value: Hashable) -> str:
 # --- groups of comparable wheels -------------------------------------------------------------------
 
 
-def _group_by(wheels: Sequence[Wheel], keys_of: Callable[[WheelName], set[Hashable]]) -> list[list[Wheel]]:
-    groups: dict[Hashable, list[Wheel]] = defaultdict(list)
+def _group_by(
+    wheels: Sequence[WheelSummary], keys_of: Callable[[WheelName], set[Hashable]]
+) -> list[list[WheelSummary]]:
+    groups: dict[Hashable, list[WheelSummary]] = defaultdict(list)
     for wheel in wheels:
         for key in keys_of(wheel.name):
             groups[key].append(wheel)
@@ -117,30 +121,32 @@ def _group_by(wheels: Sequence[Wheel], keys_of: Callable[[WheelName], set[Hashab
 
 
 def _get_system(platform: str) -> Hashable:
-    family = places.family(platform)[0].partition("_")[0]
+    family = places.split_platform_tag(platform)[0].partition("_")[0]
     return "linux" if family in {"manylinux", "musllinux"} else family.removesuffix("32")
 
 
-def _find_platforms_with_several(wheels: Sequence[Wheel]) -> set[str]:
+def _find_platforms_with_several(wheels: Sequence[WheelSummary]) -> set[str]:
     """Return the platforms for which some Python has several wheels."""
-    slots = places.by_slot(wheel.name for wheel in wheels)
+    slots = places.group_by_slot(wheel.name for wheel in wheels)
     return {slot.platform for slot, names in slots.items() if len(names) > 1}
 
 
 def _get_sibling_keys(name: WheelName, several: set[str]) -> set[Hashable]:
     """Return keys of one kind of Python on one platform, with the OS version if wheels for several exist."""
     return {
-        (places.row(slot).kind, slot.platform)
-        + ((places.version_of(name, slot.platform),) if slot.platform in several else ())
-        for slot in places.slots(name)
+        (places.python_build(slot).kind, slot.platform)
+        + ((places.oldest_platform_version(name, slot.platform),) if slot.platform in several else ())
+        for slot in places.expand_slots(name)
     }
 
 
-def _group_by_platform(wheels: Sequence[Wheel], several: set[str]) -> Iterator[tuple[str, list[Wheel]]]:
+def _group_by_platform(
+    wheels: Sequence[WheelSummary], several: set[str]
+) -> Iterator[tuple[str, list[WheelSummary]]]:
     """Yield the platforms that have at most one wheel for each Python, with these wheels."""
-    groups: dict[str, list[Wheel]] = defaultdict(list)
+    groups: dict[str, list[WheelSummary]] = defaultdict(list)
     for wheel in wheels:
-        for platform in {places.family(tag)[0] for tag in wheel.name.platforms} - several:
+        for platform in {places.split_platform_tag(tag)[0] for tag in wheel.name.platforms} - several:
             groups[platform].append(wheel)
     yield from groups.items()
 

@@ -15,9 +15,9 @@ from wheel_uploader.archive import record
 from wheel_uploader.budget import Budget
 from wheel_uploader.checks import content as content_checks
 from wheel_uploader.checks import core_metadata
-from wheel_uploader.checks.core_metadata import Content, CoreMetadata
+from wheel_uploader.checks.core_metadata import ArchiveContent, CoreMetadata
 from wheel_uploader.models import FileSummary, WheelContent
-from wheel_uploader.native import CODE_NAME
+from wheel_uploader.native import BINARY_NAME
 
 #: Maximum length of a field in characters, above which a digest replaces it, and number of names.
 _MAX_TEXT = 8192
@@ -30,20 +30,20 @@ _GENERATOR = re.compile(rb"^Generator:[ \t]*([^\r\n]{1,100})", re.IGNORECASE | r
 _REPAIR_FOLDER = re.compile(r"(?:^|/)[^/]*\.(?:libs|dylibs)(?:/|\Z)")
 
 
-def of(content: Content) -> FileSummary:
+def summarize_file(content: ArchiveContent) -> FileSummary:
     """Return the summary of ``content``: a few kilobytes, however large the file is."""
-    metadata = core_metadata.of(content)
+    metadata = core_metadata.read_core_metadata(content)
     fields = _extract_comparable_fields(metadata, content.budget) if metadata else {}
     dynamic = None
     if metadata and metadata.version >= (2, 2):
-        dynamic = frozenset(field.lower() for field in metadata.each("dynamic")[:_MAX_NAMES])
+        dynamic = frozenset(field.lower() for field in metadata.get_values("dynamic")[:_MAX_NAMES])
     if not isinstance(content, WheelContent):
         return FileSummary(
             name=content.name,
             size=content.size,
             unpacked_size=content.unpacked_size,
             metadata=fields,
-            dynamic=dynamic,
+            dynamic_fields=dynamic,
         )
     return FileSummary(
         name=content.name,
@@ -51,28 +51,28 @@ def of(content: Content) -> FileSummary:
         unpacked_size=content.unpacked_size,
         generator=_read_generator(content),
         top_level=_list_top_level_names(content),
-        natives=sum(
-            CODE_NAME.search(member.name) is not None and not _REPAIR_FOLDER.search(member.name)
+        binary_count=sum(
+            BINARY_NAME.search(member.name) is not None and not _REPAIR_FOLDER.search(member.name)
             for member in content.members
         ),
         metadata=fields,
-        dynamic=dynamic,
+        dynamic_fields=dynamic,
     )
 
 
-def of_unread(content: Content) -> FileSummary:
+def summarize_unchecked_file(content: ArchiveContent) -> FileSummary:
     """Return the summary of a file that was not checked completely: only its name and sizes."""
     return FileSummary(name=content.name, size=content.size, unpacked_size=content.unpacked_size)
 
 
 def _read_generator(wheel: WheelContent) -> str:
-    match = _GENERATOR.search(wheel.kept.get(f"{record.dist_info_of(wheel)}/WHEEL", b""))
+    match = _GENERATOR.search(wheel.retained_members.get(f"{record.find_dist_info(wheel)}/WHEEL", b""))
     return match[1].decode("utf-8", "replace").strip() if match else ""
 
 
 def _list_top_level_names(wheel: WheelContent) -> tuple[str, ...]:
     """Return the names of the importable modules and packages."""
-    tops = content_checks.top_level(wheel).items()
+    tops = content_checks.list_top_level_names(wheel).items()
     names = {
         top if is_folder else top.partition(".")[0]
         for top, is_folder in tops
@@ -83,28 +83,28 @@ def _list_top_level_names(wheel: WheelContent) -> tuple[str, ...]:
 
 def _extract_comparable_fields(metadata: CoreMetadata, budget: Budget) -> dict[str, tuple[str, ...]]:
     """Return the fields that all files of a release share, by header, in a comparable form."""
-    license_text = metadata.text("license_expression") or metadata.text("license")
+    license_text = metadata.get_value("license_expression") or metadata.get_value("license")
     return {
         "Requires-Dist": _limit_size(
-            _normalize_requirement(text, budget) for text in metadata.each("requires_dist")
+            _normalize_requirement(text, budget) for text in metadata.get_values("requires_dist")
         ),
-        "Requires-Python": _limit_size([_normalize_specifiers(metadata.text("requires_python"))]),
-        "Provides-Extra": _limit_size(map(canonicalize_name, metadata.each("provides_extra"))),
+        "Requires-Python": _limit_size([_normalize_specifiers(metadata.get_value("requires_python"))]),
+        "Provides-Extra": _limit_size(map(canonicalize_name, metadata.get_values("provides_extra"))),
         "License": _limit_size([" ".join(license_text.split())[:_LICENSE_PREFIX]]),
-        "Description": _digest_description(metadata.text("description")),
+        "Description": _digest_description(metadata.get_value("description")),
     }
 
 
 def _normalize_specifiers(text: str) -> str:
     try:
-        return str(bounded.specifiers(text))
+        return str(bounded.parse_specifiers(text))
     except InvalidSpecifier:
         return text
 
 
 def _normalize_requirement(text: str, budget: Budget) -> str:
     # Roughly the work of parsing it.
-    budget.tick(4 + len(text) // 4)
+    budget.count_work(4 + len(text) // 4)
     try:
         return str(Requirement(text))
     except (InvalidRequirement, RecursionError):

@@ -11,7 +11,7 @@ from email.parser import HeaderParser
 
 from wheel_uploader.archive import record
 from wheel_uploader.checks import entry_points
-from wheel_uploader.checks.registry import Yielded, check
+from wheel_uploader.checks.registry import Observation, check
 from wheel_uploader.models import Severity, WheelContent
 from wheel_uploader.names import MAX_TAGS
 
@@ -29,7 +29,7 @@ def _parse_headers(data: bytes) -> Message:
 
 def _read_wheel_headers(wheel: WheelContent) -> Message | None:
     """Return the headers of WHEEL; None if it is missing or unreadable, which other checks report."""
-    data = wheel.kept.get(f"{record.dist_info_of(wheel)}/WHEEL")
+    data = wheel.retained_members.get(f"{record.find_dist_info(wheel)}/WHEEL")
     return None if data is None or not _is_utf8(data) else _parse_headers(data)
 
 
@@ -46,7 +46,7 @@ def _is_utf8(data: bytes) -> bool:
 
 
 @check("wheel/dist-info", Severity.ERROR)
-def dist_info(wheel: WheelContent) -> Iterator[Yielded]:
+def dist_info(wheel: WheelContent) -> Iterator[Observation]:
     """Wheel does not have exactly the .dist-info directory that its file name requires.
 
     Everything that an installer knows about a wheel is in {name}-{version}.dist-info, spelled exactly as in
@@ -55,7 +55,7 @@ def dist_info(wheel: WheelContent) -> Iterator[Yielded]:
     a clean checkout, and do not rename wheels by hand ("wheel tags" changes tags correctly).
     """
     expected = f"{wheel.name.raw_project}-{wheel.name.raw_version}.dist-info"
-    folders = record.dist_infos(wheel.members)
+    folders = record.list_dist_infos(wheel.members)
     if not folders:
         yield "it has no .dist-info directory"
     elif len(folders) > 1:
@@ -65,20 +65,20 @@ def dist_info(wheel: WheelContent) -> Iterator[Yielded]:
 
 
 @check("wheel/no-wheel-file", Severity.ERROR)
-def no_wheel_file(wheel: WheelContent) -> Iterator[Yielded]:
+def no_wheel_file(wheel: WheelContent) -> Iterator[Observation]:
     """Wheel has no WHEEL file.
 
     .dist-info/WHEEL states the version of the wheel format and where the files are installed; pip and PyPI
     reject a wheel without it. The usual cause is a script that packs the wheel with a plain zip program.
     Build with a current build tool.
     """
-    folder = record.dist_info_of(wheel)
+    folder = record.find_dist_info(wheel)
     if folder and all(member.name != f"{folder}/WHEEL" for member in wheel.members):
         yield f"{folder}/WHEEL is missing"
 
 
 @check("wheel/bad-wheel-version", Severity.ERROR)
-def bad_wheel_version(wheel: WheelContent) -> Iterator[Yielded]:
+def bad_wheel_version(wheel: WheelContent) -> Iterator[Observation]:
     """Wheel-Version is missing or not 1.x.
 
     Installers reject a wheel whose major format version they do not know, and 1.0 is the only version that
@@ -90,7 +90,7 @@ def bad_wheel_version(wheel: WheelContent) -> Iterator[Yielded]:
 
 
 @check("wheel/bad-root-is-purelib", Severity.ERROR)
-def bad_root_is_purelib(wheel: WheelContent) -> Iterator[Yielded]:
+def bad_root_is_purelib(wheel: WheelContent) -> Iterator[Observation]:
     """Root-Is-Purelib is missing, or neither true nor false.
 
     It determines whether the files are installed in purelib or platlib, which are different directories on
@@ -105,19 +105,19 @@ def bad_root_is_purelib(wheel: WheelContent) -> Iterator[Yielded]:
 
 
 @check("wheel/not-utf8", Severity.ERROR)
-def not_utf8(wheel: WheelContent) -> Iterator[Yielded]:
+def not_utf8(wheel: WheelContent) -> Iterator[Observation]:
     """WHEEL is not encoded in UTF-8.
 
     Installers read it as UTF-8 and fail otherwise. The usual cause is a build script that writes files in the
     system's default encoding. Write it with encoding="utf-8".
     """
-    path = f"{record.dist_info_of(wheel)}/WHEEL"
-    if not _is_utf8(wheel.kept.get(path, b"")):
+    path = f"{record.find_dist_info(wheel)}/WHEEL"
+    if not _is_utf8(wheel.retained_members.get(path, b"")):
         yield path, "it is not valid UTF-8"
 
 
 @check("wheel/tags-mismatch-filename", Severity.ERROR)
-def tags_mismatch_filename(wheel: WheelContent) -> Iterator[Yielded]:
+def tags_mismatch_filename(wheel: WheelContent) -> Iterator[Observation]:
     """Tags in WHEEL differ from those in the file name.
 
     The wheel was renamed to other tags, or repaired by a tool that did not update WHEEL, so one of the two is
@@ -147,7 +147,7 @@ def _join_some(tags: list[str]) -> str:
 
 
 @check("wheel/no-tag", Severity.WARNING)
-def no_tag(wheel: WheelContent) -> Iterator[Yielded]:
+def no_tag(wheel: WheelContent) -> Iterator[Observation]:
     """WHEEL has no Tag line.
 
     The specification requires one for each tag in the file name. Installers do not need it, but tools that
@@ -159,7 +159,7 @@ def no_tag(wheel: WheelContent) -> Iterator[Yielded]:
 
 
 @check("wheel/build-mismatch", Severity.WARNING)
-def build_mismatch(wheel: WheelContent) -> Iterator[Yielded]:
+def build_mismatch(wheel: WheelContent) -> Iterator[Observation]:
     """Build number in WHEEL differs from the file name.
 
     The build number determines which of two otherwise equal wheels is installed; it is in the file name, and
@@ -171,7 +171,7 @@ def build_mismatch(wheel: WheelContent) -> Iterator[Yielded]:
 
 
 @check("wheel/purelib-contradiction", Severity.WARNING)
-def purelib_contradiction(wheel: WheelContent) -> Iterator[Yielded]:
+def purelib_contradiction(wheel: WheelContent) -> Iterator[Observation]:
     """Root-Is-Purelib contradicts the platform tag.
 
     A wheel for a specific platform belongs in platlib, a wheel for "any" in purelib; on systems where the two
@@ -190,7 +190,7 @@ def purelib_contradiction(wheel: WheelContent) -> Iterator[Yielded]:
 
 
 @check("wheel/bad-entry-points", Severity.ERROR)
-def bad_entry_points(wheel: WheelContent) -> Iterator[Yielded]:
+def bad_entry_points(wheel: WheelContent) -> Iterator[Observation]:
     """entry_points.txt is invalid.
 
     Installers generate scripts from it, and since May 2026 PyPI rejects a wheel whose entry_points.txt is
@@ -198,8 +198,8 @@ def bad_entry_points(wheel: WheelContent) -> Iterator[Yielded]:
     contain only letters, digits, "_", "." and "-". The usual cause is a typo in the project's configuration.
     Fix it there and build again.
     """
-    path = f"{record.dist_info_of(wheel)}/entry_points.txt"
-    data = wheel.kept.get(path)
+    path = f"{record.find_dist_info(wheel)}/entry_points.txt"
+    data = wheel.retained_members.get(path)
     if data is None:
         return
     if not _is_utf8(data):
@@ -210,8 +210,8 @@ def bad_entry_points(wheel: WheelContent) -> Iterator[Yielded]:
         yield path, f"it has a line with more than {_MAX_LINE} characters"
         return
     try:
-        groups = entry_points.read(text)
-    except entry_points.NotEntryPoints as error:
+        groups = entry_points.parse_entry_points(text)
+    except entry_points.InvalidEntryPoints as error:
         yield path, f"it cannot be parsed ({error})"
         return
     for group in _SCRIPT_GROUPS:

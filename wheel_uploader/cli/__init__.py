@@ -14,11 +14,17 @@ import click
 
 from wheel_uploader import listening, stopping, streams
 from wheel_uploader.cli import last_words, screen
-from wheel_uploader.cli.answers import answering_options
+from wheel_uploader.cli.answers import info_options
 from wheel_uploader.cli.help import Command
 from wheel_uploader.cli.options import stage_options
-from wheel_uploader.cli.settings import settings_options, shown, that_count, that_hold, with_origin
-from wheel_uploader.errors import ReleaseError, unexpected, worst
+from wheel_uploader.cli.settings import (
+    config_options,
+    drop_unused_settings,
+    effective_values,
+    name_origin,
+    show_config_lines,
+)
+from wheel_uploader.errors import ReleaseError, as_unexpected_error, most_important_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,9 +40,9 @@ if TYPE_CHECKING:
 @click.argument("project", metavar="[PROJECT]", default="")
 @click.argument("release", metavar="[VERSION]", default="")
 # First, because an eager option (-q) may take its value from the configuration file, too.
-@settings_options
+@config_options
 @stage_options
-@answering_options
+@info_options
 def command(show_config: bool, **values: Any) -> NoReturn:
     """Publish a staged release to a package index, and confirm that it arrived complete and unchanged.
 
@@ -48,64 +54,70 @@ def command(show_config: bool, **values: Any) -> NoReturn:
     """
     context = click.get_current_context()
     if show_config:
-        click.echo("\n".join(shown(context, values)))
+        click.echo("\n".join(show_config_lines(context, values)))
         context.exit(0)
-    watch = context.obj or stopping.Watch()
+    watch = context.obj or stopping.CancellationToken()
     from wheel_uploader import outputs
 
     try:
-        destinations = outputs.destinations(values["reports"])
+        destinations = outputs.parse_destinations(values["reports"])
     except ReleaseError as error:
-        screen.end(error)
-    watch.about(last_words.about(values))
+        screen.exit_with(error)
+    watch.send_report_context(last_words.watchdog_values(values))
 
     def report_unstarted_run(error: ReleaseError) -> None:
-        last_words.tell(error, values["quiet"])
-        outputs.write(_report_of_unstarted_run(values, error), destinations)
+        last_words.write_error(error, values["quiet"])
+        outputs.write_reports(_report_of_unstarted_run(values, error), destinations)
 
-    watch.report = report_unstarted_run
+    watch.write_report = report_unstarted_run
     try:
-        with stopping.used(watch), watch.limited(values["max_duration"]):
+        with stopping.use_token(watch), watch.time_limit(values["max_duration"]):
             # A signal may have arrived while the command line was parsed.
-            watch.check()
+            watch.raise_if_cancelled()
             from wheel_uploader import pipeline, progress
 
-            display = progress.make(
+            display = progress.make_progress(
                 sys.stderr,
                 verbose=values["verbose"],
                 quiet=bool(values["quiet"]),
                 color=screen.has_color(sys.stderr),
             )
-            watch.leave = display.leave
-            options = that_count(context, _options(**that_hold(context, values)))
-            watch.check()
+            watch.clear_display = display.clear_display
+            options = drop_unused_settings(context, _options(**effective_values(context, values)))
+            watch.raise_if_cancelled()
             result = pipeline.run(
                 options,
                 display,
                 watch,
                 lambda report: _prepare_forced_end(watch, report, values, destinations),
             )
-    except (ReleaseError, stopping.Stop) as caught:
-        reason = caught.error if isinstance(caught, stopping.Stop) else with_origin(context, caught)
-        outputs.write(_report_of_unstarted_run(values, reason), destinations)
-        screen.end(reason)
-    write_errors = [screen.show(result, values["report_format"]), outputs.write(result, destinations)]
+    except (ReleaseError, stopping.RunCancelled) as caught:
+        reason = caught.error if isinstance(caught, stopping.RunCancelled) else name_origin(context, caught)
+        outputs.write_reports(_report_of_unstarted_run(values, reason), destinations)
+        screen.exit_with(reason)
+    write_errors = [
+        screen.print_report(result, values["report_format"]),
+        outputs.write_reports(result, destinations),
+    ]
     errors = [error for error in (*write_errors, result.error) if error]
-    exit_code = worst(errors).exit_code if errors else 0
-    screen.tell_github(result, exit_code)
+    exit_code = most_important_error(errors).exit_code if errors else 0
+    screen.write_github_outputs(result, exit_code)
     for write_error in filter(None, write_errors):
-        screen.tell(write_error)
+        screen.print_error(write_error)
     if result.error:
-        screen.tell(result.error, again=context.meta[screen.TYPED] if screen.continues(result) else ())
-    watch.finished(exit_code)
+        screen.print_error(
+            result.error,
+            resume_arguments=context.meta[screen.TYPED_ARGUMENTS_KEY] if screen.is_resumable(result) else (),
+        )
+    watch.mark_output_complete(exit_code)
     sys.exit(exit_code)
 
 
 def _prepare_forced_end(
-    watch: stopping.Watch,
+    watch: stopping.CancellationToken,
     report: Report,
     values: dict[str, Any],
-    destinations: Sequence[outputs.Destination],
+    destinations: Sequence[outputs.ReportDestination],
 ) -> None:
     """Have the report written even if the process must be ended while its main thread is stuck."""
 
@@ -113,12 +125,12 @@ def _prepare_forced_end(
         from wheel_uploader import outputs
 
         report.error = error
-        last_words.tell(error, values["quiet"])
-        outputs.write(report, destinations)
-        screen.show(report, values["report_format"], values["quiet"])
+        last_words.write_error(error, values["quiet"])
+        outputs.write_reports(report, destinations)
+        screen.print_report(report, values["report_format"], values["quiet"])
         sys.stdout.flush()
 
-    watch.report = write
+    watch.write_report = write
 
 
 def _report_of_unstarted_run(values: dict[str, Any], error: ReleaseError) -> Report:
@@ -142,16 +154,16 @@ def _options(
     """Return the Options of a command line. Raises UsageError for invalid values."""
     values = {name: value for name, value in values.items() if name not in _OUTPUT_OPTIONS}
     from wheel_uploader.http import logins
-    from wheel_uploader.models import Attestations, Options, Profile, Stage
+    from wheel_uploader.models import AttestationPolicy, CheckProfile, Options, Stage
 
     stage = min(Stage[until.upper()], Stage.SIGN if no_upload else Stage.CONFIRM)
     return Options(
-        url_token=os.environ.get(logins.VARIABLE),
+        url_token=os.environ.get(logins.URL_TOKEN_VARIABLE),
         project=project,
         version=release,
         until=stage,
-        profile=Profile(profile) if profile else None,
-        attestations=Attestations(attestations),
+        profile=CheckProfile(profile) if profile else None,
+        attestations=AttestationPolicy(attestations),
         **values,
     )
 
@@ -160,18 +172,20 @@ def _options(
 _OUTPUT_OPTIONS = ("report_format", "reports", "quiet", "color")
 
 
-def main(watch: stopping.Watch | None = None) -> None:
+def main(watch: stopping.CancellationToken | None = None) -> None:
     """Run the command and exit; report unexpected exceptions as bugs."""
-    streams.complete()
-    watch = watch or listening.listen(last_words.say)
-    sys.excepthook = lambda _kind, bug, _trace: screen.tell(unexpected(bug))
-    threading.excepthook = lambda hook: screen.tell(unexpected(hook.exc_value or hook.exc_type()))
+    streams.open_closed_streams()
+    watch = watch or listening.install_signal_handlers(last_words.report_forced_end)
+    sys.excepthook = lambda _kind, bug, _trace: screen.print_error(as_unexpected_error(bug))
+    threading.excepthook = lambda hook: screen.print_error(
+        as_unexpected_error(hook.exc_value or hook.exc_type())
+    )
     try:
         command(prog_name="wheel-uploader", obj=watch)
     except SystemExit as exit_request:
         code = int(exit_request.code or 0)
-        watch.finished(code)
-        screen.hang_up()
+        watch.mark_output_complete(code)
+        screen.flush_streams()
         if code and threading.active_count() > 1:
             # A thread is still running; if it writes during the interpreter's shutdown, Python crashes.
             os._exit(code)

@@ -9,7 +9,7 @@ import click
 
 from wheel_uploader import __version__, stopping
 from wheel_uploader.cli import screen
-from wheel_uploader.cli.completion import SHELLS, complete_checks, script
+from wheel_uploader.cli.completion import SHELLS, complete_checks, completion_script
 from wheel_uploader.errors import ReleaseError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -21,9 +21,9 @@ def _explain(context: click.Context, _parameter: click.Parameter, check_id: str 
     from wheel_uploader import checks
 
     try:
-        click.echo(checks.explain(check_id))
+        click.echo(checks.explain_check(check_id))
     except ReleaseError as error:
-        screen.end(error)
+        screen.exit_with(error)
     context.exit(0)
 
 
@@ -33,17 +33,17 @@ def _demo(context: click.Context, _parameter: click.Parameter, requested: bool) 
     from wheel_uploader import demo
 
     try:
-        context.exit(demo.run())
-    except stopping.Stop as stop:
-        screen.end(stop.error)
+        context.exit(demo.run_demo())
+    except stopping.RunCancelled as stop:
+        screen.exit_with(stop.error)
     except ReleaseError as error:
-        screen.end(error)
+        screen.exit_with(error)
 
 
 def _completion(context: click.Context, _parameter: click.Parameter, shell: str | None) -> None:
     if shell is None or context.resilient_parsing:
         return
-    click.echo(script(context.command, shell), nl=False)
+    click.echo(completion_script(context.command, shell), nl=False)
     context.exit(0)
 
 
@@ -78,7 +78,7 @@ _OPTIONS = (
 )
 
 
-def answering_options(function: Function) -> Function:
+def info_options(function: Function) -> Function:
     """Add the options that print something and exit to a command."""
     for decorate in reversed(_OPTIONS):
         function = decorate(function)

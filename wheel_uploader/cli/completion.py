@@ -15,7 +15,7 @@ _VARIABLE = "_WHEEL_UPLOADER_COMPLETE"
 _PLATFORMS = ("all", "macosx", "win", "linux", "manylinux", "musllinux", "any")
 
 
-def script(command: click.Command, shell: str) -> str:
+def completion_script(command: click.Command, shell: str) -> str:
     """Return the script that a shell sources; it runs the command itself for each completion."""
     completion_class = get_completion_class(shell)
     assert completion_class  # noqa: S101 - one of SHELLS
@@ -51,8 +51,8 @@ def complete_profiles(context: click.Context, _parameter: click.Parameter, incom
     """Return the profiles of the configuration file that would be read."""
     from wheel_uploader import config
 
-    path = context.params.get("config") or config.find(Path.cwd())
+    path = context.params.get("config") or config.find_config_file(Path.cwd())
     try:
-        return [name for name in config.profiles(path) if name.startswith(incomplete)] if path else []
+        return [name for name in config.profile_names(path) if name.startswith(incomplete)] if path else []
     except UsageError:
         return []

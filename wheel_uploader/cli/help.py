@@ -22,7 +22,7 @@ class Command(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the arguments, keep them as they were typed, and end the program if they are wrong."""
         # The message that says how to continue repeats them.
-        ctx.meta[screen.TYPED] = tuple(args)
+        ctx.meta[screen.TYPED_ARGUMENTS_KEY] = tuple(args)
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
@@ -37,7 +37,7 @@ class Command(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options below the headings of their stages."""
-        for title, records in sections(self, ctx).items():
+        for title, records in help_sections(self, ctx).items():
             with formatter.section(title):
                 rows = [(f"{names:<{_NAME_COLUMN}}", text) for names, text in records]
                 formatter.write_dl(rows, col_max=_NAME_COLUMN)
@@ -54,10 +54,10 @@ class Command(click.Command):
 
 def _refuse(error: click.UsageError) -> NoReturn:
     """End the program as with every other error, not in click's words."""
-    screen.end(UsageError(error.format_message(), hint="See 'wheel-uploader --help' for the options."))
+    screen.exit_with(UsageError(error.format_message(), hint="See 'wheel-uploader --help' for the options."))
 
 
-def sections(command: click.Command, ctx: click.Context) -> dict[str, list[tuple[str, str]]]:
+def help_sections(command: click.Command, ctx: click.Context) -> dict[str, list[tuple[str, str]]]:
     """Return the options below each heading of ``--help``, each as its spelling and its help text."""
     records: dict[str, list[tuple[str, str]]] = {title: [] for title in (*GROUPS, "Other")}
     for parameter in command.get_params(ctx):

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from wheel_uploader import stopping
-from wheel_uploader.display import printable
+from wheel_uploader.display import sanitize
 from wheel_uploader.errors import ReleaseError
 
 #: Number of ``-q`` options that silences everything.
 _SILENT = 2
 
 
-def about(values: dict[str, Any]) -> str:
+def watchdog_values(values: dict[str, Any]) -> str:
     """Return the values of the command line that the watchdog needs, as JSON."""
     return json.dumps(
         {
@@ -30,11 +30,11 @@ def about(values: dict[str, Any]) -> str:
     )
 
 
-def say(code: int, grace: float, told: str) -> None:
+def report_forced_end(code: int, grace: float, watchdog_json: str) -> None:
     """Print how the run was ended, and write its report files; called in the watchdog."""
-    values = json.loads(told) if told else {}
-    error = stopping.forced(code, grace, values.get("limit", 0.0))
-    tell(error, values.get("quiet", 0))
+    values = json.loads(watchdog_json) if watchdog_json else {}
+    error = stopping.make_forced_exit_error(code, grace, values.get("limit", 0.0))
+    write_error(error, values.get("quiet", 0))
     if not values:
         return
     from wheel_uploader import outputs
@@ -42,12 +42,14 @@ def say(code: int, grace: float, told: str) -> None:
 
     urls = tuple(values["urls"])
     options = Options.unchecked(project=values["project"], version=values["version"], urls=urls)
-    outputs.write(Report(options, error=error), outputs.destinations(map(Path, values["reports"])))
+    outputs.write_reports(
+        Report(options, error=error), outputs.parse_destinations(map(Path, values["reports"]))
+    )
 
 
-def tell(error: ReleaseError, quiet: int) -> None:
+def write_error(error: ReleaseError, quiet: int) -> None:
     """Write the error to standard error without click, whose locks may be held."""
     if quiet < _SILENT:
         with contextlib.suppress(OSError):
-            lines = f"error: {printable(error.message)}\nnext: {printable(error.hint)}\n"
+            lines = f"error: {sanitize(error.message)}\nnext: {sanitize(error.hint)}\n"
             os.write(2, lines.encode("utf-8", "backslashreplace"))

@@ -10,7 +10,7 @@ from datetime import date
 import click
 
 from wheel_uploader import __version__, errors
-from wheel_uploader.cli.help import sections
+from wheel_uploader.cli.help import help_sections
 
 _EXAMPLES = (
     ("Check a release before publishing it:", "wheel-uploader --until check -u dist"),
@@ -25,7 +25,7 @@ _EXAMPLES = (
 )
 
 
-def page(command: click.Command, day: date) -> str:
+def man_page(command: click.Command, day: date) -> str:
     """Return the page in the macros of man(7)."""
     return "\n".join(_lines(command, day)) + "\n"
 
@@ -43,7 +43,7 @@ def _lines(command: click.Command, day: date) -> Iterator[str]:
         yield from [".PP"] * bool(number)
         yield from _text(paragraph)
     yield ".SH OPTIONS"
-    for title, records in sections(command, context).items():
+    for title, records in help_sections(command, context).items():
         yield f".SS {_plain(title)}"
         for names, text in records:
             yield from _tagged(names, text)
@@ -60,7 +60,7 @@ def _lines(command: click.Command, day: date) -> Iterator[str]:
 
 def exit_codes() -> dict[int, str]:
     """Return exit codes with their meanings, from the error classes; signals are not among them."""
-    classes = [error for error in errors.ReleaseError.__subclasses__() if error is not errors.Interrupted]
+    classes = [error for error in errors.ReleaseError.__subclasses__() if error is not errors.RunInterrupted]
     return {1: "Unexpected: a bug."} | {
         error.exit_code: (error.__doc__ or "").splitlines()[0] for error in classes
     }

@@ -10,11 +10,11 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from wheel_uploader.config import Kind, Setting
+from wheel_uploader.config import Setting, ValueKind
 
-PREFIX = "WHEEL_UPLOADER"
+VARIABLE_PREFIX = "WHEEL_UPLOADER"
 #: Key of ``Context.meta``: the values from the configuration file, as parameter name -> Setting.
-SETTINGS = f"{__name__}.settings"
+SETTINGS_KEY = f"{__name__}.settings"
 
 
 class LocalPath(click.Path):
@@ -90,18 +90,18 @@ class Option(AliasedOption):
 
     group = ""
 
-    def __init__(self, names: list[str], *, kind: Kind | None = None, **settings: Any) -> None:
+    def __init__(self, names: list[str], *, kind: ValueKind | None = None, **settings: Any) -> None:
         super().__init__(names, **settings)
         self.kind = kind or self._kind()
 
-    def _kind(self) -> Kind:
+    def _kind(self) -> ValueKind:
         if self.is_flag:
-            return Kind.FLAG
+            return ValueKind.FLAG
         if self.multiple:
-            return Kind.TEXTS
+            return ValueKind.TEXTS
         if isinstance(self.type, click.types.IntParamType):
-            return Kind.COUNT
-        return Kind.NUMBER if isinstance(self.type, click.types.FloatParamType) else Kind.TEXT
+            return ValueKind.COUNT
+        return ValueKind.NUMBER if isinstance(self.type, click.types.FloatParamType) else ValueKind.TEXT
 
     @property
     def key(self) -> str:
@@ -111,14 +111,14 @@ class Option(AliasedOption):
     def get_error_hint(self, ctx: click.Context | None) -> str:
         """Return what a message calls this option, or the place in the file or environment that set it."""
         if ctx and ctx.get_parameter_source(self.name or "") is ParameterSource.DEFAULT_MAP:
-            setting: Setting = ctx.meta[SETTINGS][self.name]
-            return f"{self.key} in {setting.where}"
+            setting: Setting = ctx.meta[SETTINGS_KEY][self.name]
+            return f"{self.key} in {setting.table}"
         return super().get_error_hint(ctx)
 
 
 def _variable(names: list[str]) -> str:
     long = next(name for name in names if name.startswith("--"))
-    return f"{PREFIX}_{long.partition('/')[0].removeprefix('--').replace('-', '_').upper()}"
+    return f"{VARIABLE_PREFIX}_{long.partition('/')[0].removeprefix('--').replace('-', '_').upper()}"
 
 
 def option(*names: str, **settings: Any) -> Option:
@@ -126,12 +126,12 @@ def option(*names: str, **settings: Any) -> Option:
     return Option(list(names), **settings)
 
 
-def duration(name: str, help_text: str) -> Option:
+def duration_option(name: str, help_text: str) -> Option:
     """Return an option whose value is a duration: ``20m``, ``1h30m`` or a number of seconds."""
     return option(
         name,
         type=click.UNPROCESSED,
-        kind=Kind.DURATION,
+        kind=ValueKind.DURATION,
         callback=_parse_seconds,
         default="0",
         metavar="DURATION",

@@ -14,29 +14,29 @@ from typing import TYPE_CHECKING, NoReturn, TextIO
 
 import click
 
-from wheel_uploader.display import is_utf8, printable
+from wheel_uploader.display import is_utf8_stream, sanitize
 from wheel_uploader.errors import (
     DeadlineError,
-    Interrupted,
     NetworkError,
     PartialError,
     ReleaseError,
+    RunInterrupted,
     StorageError,
 )
-from wheel_uploader.redaction import HIDDEN
+from wheel_uploader.redaction import MASK
 
 if TYPE_CHECKING:
     from wheel_uploader.models import Report
 
 #: Key of ``Context.meta``: the arguments as they were typed.
-TYPED = f"{__name__}.typed"
+TYPED_ARGUMENTS_KEY = f"{__name__}.typed"
 #: Number of ``-q`` options that silences everything.
 _SILENT = 2
 #: In characters; no system accepts a longer command.
 _LONGEST_COMMAND = 2_000_000
 
 
-def show(result: Report, report_format: str, quiet: int | None = None) -> StorageError | None:
+def print_report(result: Report, report_format: str, quiet: int | None = None) -> StorageError | None:
     """Print the report on standard output; with ``-q`` only the changes, if there are any.
 
     Return the error if it could not be written, for example to a full disk; a reader that closed the pipe is
@@ -44,27 +44,27 @@ def show(result: Report, report_format: str, quiet: int | None = None) -> Storag
     """
     from wheel_uploader import report
     from wheel_uploader.report import brief
-    from wheel_uploader.report.look import Look
+    from wheel_uploader.report.look import TerminalStyle
 
-    utf8 = is_utf8(sys.stdout)
-    quiet, changes = _quiet_count() if quiet is None else quiet, brief.render(result)
+    utf8 = is_utf8_stream(sys.stdout)
+    quiet, changes = _quiet_count() if quiet is None else quiet, brief.render_quiet(result)
     if quiet >= _SILENT or (quiet and not changes and not result.error):
         return None
     if os.environ.get("GITHUB_ACTIONS") == "true":
         # On standard error, which the runner reads, too: a document on standard output stays valid.
-        _print_to_stderr(report.workflow_commands(result), nl=False)
+        _print_to_stderr(report.render_workflow_commands(result), nl=False)
     if quiet and report_format == "text":
         text = changes
     elif report_format == "text":
-        style = Look(
+        style = TerminalStyle(
             utf8=utf8,
             color=has_color(sys.stdout),
-            terminal=sys.stdout.isatty(),
+            is_terminal=sys.stdout.isatty(),
             width=_width(sys.stdout),
         )
-        text = report.on_screen(result, style)
+        text = report.render_for_terminal(result, style)
     else:
-        text = report.FORMATS[report_format](result, utf8)
+        text = report.RENDERERS[report_format](result, utf8)
     try:
         # Keep the colours: whether to use any has been decided above.
         click.echo(text, nl=False, color=True)
@@ -110,7 +110,7 @@ def _print_to_stderr(text: str, *, nl: bool = True) -> None:
         click.echo(text, err=True, nl=nl, color=True)
 
 
-def hang_up() -> None:
+def flush_streams() -> None:
     """Flush the standard streams; discard what cannot be written, which would change the exit code."""
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -119,13 +119,13 @@ def hang_up() -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-def tell_github(result: Report, exit_code: int) -> None:
+def write_github_outputs(result: Report, exit_code: int) -> None:
     """Write the step summary and outputs in GitHub Actions; a failure there is only a warning."""
     if os.environ.get("GITHUB_ACTIONS") != "true":
         return
     from wheel_uploader import outputs
 
-    for problem in outputs.tell_github(result, exit_code, os.environ):
+    for problem in outputs.write_github_outputs(result, exit_code, os.environ):
         if _quiet_count() < _SILENT:
             _print_to_stderr(f"warning: {problem}")
 
@@ -136,41 +136,41 @@ def _quiet_count() -> int:
     return (context and context.params.get("quiet")) or 0
 
 
-def continues(result: Report) -> bool:
+def is_resumable(result: Report) -> bool:
     """Return whether the same command would continue where this run ended."""
     error = result.error
-    if isinstance(error, PartialError | DeadlineError | Interrupted):
+    if isinstance(error, PartialError | DeadlineError | RunInterrupted):
         return True
-    return isinstance(error, NetworkError) and bool(result.results)
+    return isinstance(error, NetworkError) and bool(result.upload_results)
 
 
-def end(error: ReleaseError) -> NoReturn:
+def exit_with(error: ReleaseError) -> NoReturn:
     """Print the error and exit with its code."""
-    tell(error)
+    print_error(error)
     sys.exit(error.exit_code)
 
 
-def tell(error: ReleaseError, *, again: Sequence[str] = ()) -> None:
+def print_error(error: ReleaseError, *, resume_arguments: Sequence[str] = ()) -> None:
     """Print what happened, to which files, and what to do next.
 
     ``again``: the arguments of the command that would continue, which is printed as well.
     """
-    message, details = printable(error.message), [printable(detail) for detail in error.details]
+    message, details = sanitize(error.message), [sanitize(detail) for detail in error.details]
     quiet = _quiet_count()
     if quiet >= _SILENT:
         return
     if quiet:
         # cron mails this line; it must be enough on the screen of a phone.
         only_detail = f" ({details.pop()})" if len(details) == 1 else ""
-        lines = [f"error: {message}{only_detail}; next: {printable(error.hint)}"]
+        lines = [f"error: {message}{only_detail}; next: {sanitize(error.hint)}"]
         lines += [f"  {detail}" for detail in details]
     else:
         lines = _wrapped(_bold("error:", "red"), message)
         lines += [line for detail in details for line in _wrapped(" ", detail)]
-        if again:
-            lines.append(_command("to continue", again))
+        if resume_arguments:
+            lines.append(_command("to continue", resume_arguments))
         lines += _corrected_command(error)
-        lines += _wrapped(_bold("next:"), printable(error.hint))
+        lines += _wrapped(_bold("next:"), sanitize(error.hint))
     _print_to_stderr("\n".join(lines))
 
 
@@ -201,10 +201,10 @@ _QUOTED_COMMAND, _GLUE = re.compile(r"'wheel-uploader [^']{1,200}'"), "\0"
 def _corrected_command(error: ReleaseError) -> list[str]:
     """Return the typed command with the correction that the error suggests, if it has one."""
     context = click.get_current_context(silent=True)
-    typed: tuple[str, ...] = context.meta.get(TYPED, ()) if context else ()
-    if not error.instead or not typed:
+    typed: tuple[str, ...] = context.meta.get(TYPED_ARGUMENTS_KEY, ()) if context else ()
+    if not error.suggestion or not typed:
         return []
-    wrong, right = error.instead
+    wrong, right = error.suggestion
     if not wrong:
         return [_command("try", [*typed, right])]
     if wrong not in typed:
@@ -216,6 +216,6 @@ def _corrected_command(error: ReleaseError) -> list[str]:
 
 def _command(label: str, arguments: Sequence[str]) -> str:
     """Return a command that can be copied, except for secrets, which are hidden."""
-    line = printable(shlex.join(["wheel-uploader", *arguments]), limit=_LONGEST_COMMAND)
-    secrets_note = f" (replace {HIDDEN} with the secrets)" if HIDDEN in line else ""
+    line = sanitize(shlex.join(["wheel-uploader", *arguments]), limit=_LONGEST_COMMAND)
+    secrets_note = f" (replace {MASK} with the secrets)" if MASK in line else ""
     return f"{label}{secrets_note}: {line}"

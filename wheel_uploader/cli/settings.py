@@ -14,9 +14,9 @@ from click.core import ParameterSource
 
 from wheel_uploader.cli import screen
 from wheel_uploader.cli.completion import complete_profiles
-from wheel_uploader.cli.params import PREFIX, SETTINGS, AliasedOption, LocalPath, Option
-from wheel_uploader.config import Kind, Setting
-from wheel_uploader.display import printable
+from wheel_uploader.cli.params import SETTINGS_KEY, VARIABLE_PREFIX, AliasedOption, LocalPath, Option
+from wheel_uploader.config import Setting, ValueKind
+from wheel_uploader.display import sanitize
 from wheel_uploader.errors import OptionError, ReleaseError, UsageError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _ARGUMENTS = {"project": "project", "release": "version"}
 _PARSED = f"{__name__}.parsed"
 
 
-def settings_options(function: Function) -> Function:
+def config_options(function: Function) -> Function:
     """Add the options that select the configuration to a command."""
     for decorate in reversed(_OPTIONS):
         function = decorate(function)
@@ -46,8 +46,8 @@ def _read_when_complete(context: click.Context, parameter: click.Parameter, valu
     try:
         settings = _read(context.command, parsed["config"], parsed["config_profile"])
     except ReleaseError as error:
-        screen.end(error)
-    context.meta[SETTINGS] = settings
+        screen.exit_with(error)
+    context.meta[SETTINGS_KEY] = settings
     context.default_map = {name: setting.value for name, setting in settings.items()}
 
 
@@ -56,12 +56,12 @@ def _read(command: click.Command, path: Path | None, profile: str | None) -> dic
     from wheel_uploader import config
 
     is_searched = path is None
-    path = path or config.find(Path.cwd())
+    path = path or config.find_config_file(Path.cwd())
     if path is None:
         if profile is None:
             return {}
         raise UsageError(
-            f"profile {printable(profile)} not found: no pyproject.toml in this folder or its parents",
+            f"profile {sanitize(profile)} not found: no pyproject.toml in this folder or its parents",
             hint="Pass the file with the profile: --config FILE.",
         )
     options = [parameter for parameter in command.params if isinstance(parameter, Option)]
@@ -70,10 +70,12 @@ def _read(command: click.Command, path: Path | None, profile: str | None) -> dic
     names = {option.key: option.name or "" for option in options}
     names |= {key: argument for argument, key in _ARGUMENTS.items()}
     settings = {}
-    for key, setting in config.load(path, kinds, profile, found=is_searched, aliases=aliases).items():
-        is_single_text = kinds.get(key) is Kind.TEXTS and isinstance(setting.value, str)
+    for key, setting in config.load_settings(
+        path, kinds, profile, was_searched=is_searched, aliases=aliases
+    ).items():
+        is_single_text = kinds.get(key) is ValueKind.TEXTS and isinstance(setting.value, str)
         value = [setting.value] if is_single_text else setting.value
-        settings[names[key]] = Setting(value=value, where=setting.where)
+        settings[names[key]] = Setting(value=value, table=setting.table)
     return settings
 
 
@@ -110,7 +112,7 @@ _OPTIONS = (
 # --- effective values ------------------------------------------------------------------------------
 
 
-def that_hold(context: click.Context, values: dict[str, Any]) -> dict[str, Any]:
+def effective_values(context: click.Context, values: dict[str, Any]) -> dict[str, Any]:
     """Return ``values`` without those that a stronger one excludes or that do not concern local files.
 
     If files are checked without a project, settings of the configuration file about a release do not apply:
@@ -128,9 +130,9 @@ def that_hold(context: click.Context, values: dict[str, Any]) -> dict[str, Any]:
         and parameter.group in {"List", "Download", "Upload and confirm"}
         and context.get_parameter_source(parameter.name or "") is ParameterSource.DEFAULT_MAP
     }
-    for name in option_rules.RANGES.keys() & dropped:
+    for name in option_rules.NUMBER_RANGES.keys() & dropped:
         # An invalid value is reported although this run does not use it.
-        option_rules.require_in_range(name, values[name])
+        option_rules.validate_range(name, values[name])
     return {name: value for name, value in values.items() if name not in dropped - {"urls"}}
 
 
@@ -143,7 +145,7 @@ def _without_excluded(context: click.Context, values: dict[str, Any]) -> dict[st
     from wheel_uploader.models import option_rules
 
     dropped = set()
-    for pair in option_rules.EXCLUSIVE:
+    for pair in option_rules.MUTUALLY_EXCLUSIVE:
         origins = [context.get_parameter_source(name) for name in pair]
         if all(values[name] for name in pair) and set(origins) <= {*_ORIGINS} and origins[0] != origins[1]:
             first, second = (_ORIGINS.index(origin) for origin in origins if origin)
@@ -151,7 +153,7 @@ def _without_excluded(context: click.Context, values: dict[str, Any]) -> dict[st
     return {name: value for name, value in values.items() if name not in dropped}
 
 
-def that_count(context: click.Context, options: Options) -> Options:
+def drop_unused_settings(context: click.Context, options: Options) -> Options:
     """Return ``options`` without settings of the environment or a file that this run does not use.
 
     Only options on the command line are reported as having no effect.
@@ -159,15 +161,15 @@ def that_count(context: click.Context, options: Options) -> Options:
     from wheel_uploader.models import option_effects, option_rules
 
     general = {
-        name: option_rules.default(options, name)
-        for idle in option_effects.idle(options)
-        for name in idle.names
+        name: option_rules.default_value(options, name)
+        for idle in option_effects.find_ineffective_options(options)
+        for name in idle.field_names
         if context.get_parameter_source(name) in _ORIGINS[1:]
     }
     return dataclasses.replace(options, **general) if general else options
 
 
-def with_origin(context: click.Context, error: ReleaseError) -> ReleaseError:
+def name_origin(context: click.Context, error: ReleaseError) -> ReleaseError:
     """Return ``error``; if the option was not set on the command line, with the origin of its value."""
     if not isinstance(error, OptionError) or context.get_parameter_source(error.name) not in _ORIGINS[1:]:
         return error
@@ -183,10 +185,10 @@ _TWINE_VARIABLES = {
     "cert": "TWINE_CERT",
     "non_interactive": "TWINE_NON_INTERACTIVE",
 }
-_SECRETS = ("TWINE_PASSWORD", f"{PREFIX}_URL_TOKEN", "GH_TOKEN", "GITHUB_TOKEN", "CI_JOB_TOKEN")
+_SECRETS = ("TWINE_PASSWORD", f"{VARIABLE_PREFIX}_URL_TOKEN", "GH_TOKEN", "GITHUB_TOKEN", "CI_JOB_TOKEN")
 
 
-def shown(context: click.Context, values: Mapping[str, Any]) -> Iterator[str]:
+def show_config_lines(context: click.Context, values: Mapping[str, Any]) -> Iterator[str]:
     """Yield the lines of ``--show-config``: each option as TOML, with the origin of its value."""
     rows = []
     for parameter in context.command.params:
@@ -216,8 +218,8 @@ def _row(
 def _origin(context: click.Context, name: str, parameter: click.Parameter) -> str:
     source = context.get_parameter_source(name)
     if source is ParameterSource.DEFAULT_MAP:
-        setting: Setting = context.meta[SETTINGS][name]
-        return printable(setting.where)
+        setting: Setting = context.meta[SETTINGS_KEY][name]
+        return sanitize(setting.table)
     if source is ParameterSource.ENVIRONMENT and isinstance(parameter, AliasedOption):
         return parameter.variable
     return "command line" if source is ParameterSource.COMMANDLINE else "default"
@@ -226,7 +228,7 @@ def _origin(context: click.Context, name: str, parameter: click.Parameter) -> st
 def _toml(value: Any) -> str:
     """Return a value as TOML, without secrets."""
     if isinstance(value, Mapping):
-        pairs = ", ".join(f"{json.dumps(printable(str(key)))} = {_toml(item)}" for key, item in value.items())
+        pairs = ", ".join(f"{json.dumps(sanitize(str(key)))} = {_toml(item)}" for key, item in value.items())
         return f"{{ {pairs} }}" if pairs else "{}"
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_toml, value))}]"
@@ -234,7 +236,7 @@ def _toml(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, float):
         return f"{value:g}"
-    return json.dumps(printable(str(value)), ensure_ascii=False)
+    return json.dumps(sanitize(str(value)), ensure_ascii=False)
 
 
 def _other_variables(command: click.Command) -> Iterator[str]:
@@ -245,5 +247,5 @@ def _other_variables(command: click.Command) -> Iterator[str]:
     options = [parameter for parameter in command.params if isinstance(parameter, AliasedOption)]
     valid_names = {variable for option in options for variable in option.variables} | {*_SECRETS}
     for variable in sorted(os.environ):
-        if variable.startswith(f"{PREFIX}_") and variable not in valid_names:
-            yield f"# {printable(variable)} is set, but no option has this variable"
+        if variable.startswith(f"{VARIABLE_PREFIX}_") and variable not in valid_names:
+            yield f"# {sanitize(variable)} is set, but no option has this variable"

@@ -13,32 +13,32 @@ from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 from wheel_uploader import stopping
-from wheel_uploader.apart import Apart
-from wheel_uploader.archive.repeats import Repeats
-from wheel_uploader.digests import digest, open_file, read_file
-from wheel_uploader.disk import DISK_FULL
-from wheel_uploader.download.companions import FetchCompanion
-from wheel_uploader.download.fetch import Fetch, local_path
-from wheel_uploader.download.inplace import InPlace
-from wheel_uploader.download.lanes import Lane, Lanes
-from wheel_uploader.download.pieces import Stopped
-from wheel_uploader.download.readers import Readers
-from wheel_uploader.errors import ReleaseError, StorageError, worst
-from wheel_uploader.http import Http
+from wheel_uploader.apart import InspectionWorker
+from wheel_uploader.archive.repeats import MemberCache
+from wheel_uploader.digests import compute_digests, open_local_file, read_chunks
+from wheel_uploader.disk import DISK_FULL_ERRNOS
+from wheel_uploader.download.companions import AttestationFileDownload
+from wheel_uploader.download.fetch import FileDownload, path_from_file_url
+from wheel_uploader.download.inplace import InPlaceVerification
+from wheel_uploader.download.lanes import ConnectionSlot, ConnectionSlots
+from wheel_uploader.download.pieces import DownloadStopped
+from wheel_uploader.download.readers import VerificationPool
+from wheel_uploader.errors import ReleaseError, StorageError, most_important_error
+from wheel_uploader.http import HttpClient
 from wheel_uploader.models import (
-    Companion,
+    CheckResult,
     DistName,
-    Fetched,
+    DownloadedFile,
     FileSummary,
     Finding,
-    Inspection,
-    LocalCompanion,
+    LocalAttestationFile,
+    RemoteAttestationFile,
     RemoteFile,
     SdistContent,
     WheelContent,
 )
 from wheel_uploader.progress import Progress
-from wheel_uploader.verify import Memory, Seen, look, read
+from wheel_uploader.verify import InspectionResult, ResultCache, inspect_cached, inspect_file
 from wheel_uploader.wheelhouse import Wheelhouse
 
 #: Files at a time: a large file fills a connection, a small one mostly waits for responses.
@@ -50,14 +50,14 @@ _LARGE_FILE_SIZE = 2_000_000
 #: Seconds that the threads get to save partial files when the run is interrupted.
 _SHUTDOWN_TIMEOUT = 3.0
 #: Storage errors that every other file would meet as well.
-_FATAL_ERRNOS = {*DISK_FULL, errno.EROFS}
+_FATAL_ERRNOS = {*DISK_FULL_ERRNOS, errno.EROFS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Arrivals:
+class DownloadResult:
     """The result of a download: the complete files, the findings in all files, and the failure."""
 
-    fetched: tuple[Fetched, ...]
+    downloaded: tuple[DownloadedFile, ...]
     findings: tuple[Finding, ...]
     #: The summary of each file's contents, in the order of the files.
     summaries: tuple[FileSummary, ...]
@@ -65,18 +65,18 @@ class Arrivals:
     error: ReleaseError | None
 
 
-def fetch_all(
+def download_files(
     files: Sequence[tuple[DistName, RemoteFile]],
     wheelhouse: Wheelhouse | None,
-    http: Http,
+    http: HttpClient,
     *,
     jobs: int | None,
     clobber: bool,
     progress: Progress,
-    inspect: Callable[[WheelContent | SdistContent], Inspection],
-    memory: Memory | None = None,
-    apart: Apart | None = None,
-) -> Arrivals:
+    inspect: Callable[[WheelContent | SdistContent], CheckResult],
+    cache: ResultCache | None = None,
+    inspection_worker: InspectionWorker | None = None,
+) -> DownloadResult:
     """Download and verify all files; the result has them in the order given.
 
     Without a wheelhouse, local files are verified in place and nothing is written. ``inspect`` is called for
@@ -84,35 +84,37 @@ def fetch_all(
     (``memory``) for the same bytes are reused. The worker process (``apart``) inspects files in the same way
     as this process. A file that fails does not stop the others.
     """
-    pool: _WorkerPool[Fetched] = _WorkerPool()
-    inspections: dict[str, Inspection] = {}
-    readers = Readers()
+    pool: _WorkerPool[DownloadedFile] = _WorkerPool()
+    inspections: dict[str, CheckResult] = {}
+    readers = VerificationPool()
     # Limits memory: each file that is being inspected needs some, in whichever process.
-    inspection_slots = threading.Semaphore(1 if apart else 2)
+    inspection_slots = threading.Semaphore(1 if inspection_worker else 2)
     # Sharing members needs at least two files.
-    member_cache = Repeats() if len(files) > 1 else None
+    member_cache = MemberCache() if len(files) > 1 else None
 
-    def inspect_uncached(name: DistName, path: Path, sha256: str) -> Seen:
+    def inspect_uncached(name: DistName, path: Path, sha256: str) -> InspectionResult:
         # During downloads, wait for the worker process rather than compete with them in this one.
-        if apart and (
-            result := apart.read(name, path, sha256, wait=bool(wheelhouse) and pool.is_downloading)
+        if inspection_worker and (
+            result := inspection_worker.inspect(
+                name, path, sha256, wait=bool(wheelhouse) and pool.is_downloading
+            )
         ):
             return result
         with inspection_slots:
             pool.check()
-            return read(name, path, sha256, inspect, member_cache)
+            return inspect_file(name, path, sha256, inspect, member_cache)
 
-    def inspect_and_record(name: DistName, path: Path, sha256: str) -> Seen:
-        result = readers.call(lambda: look(name, path, sha256, inspect_uncached, memory))
+    def inspect_and_record(name: DistName, path: Path, sha256: str) -> InspectionResult:
+        result = readers.run(lambda: inspect_cached(name, path, sha256, inspect_uncached, cache))
         inspections[name.filename] = result.inspection
         return result
 
-    def create_task(name: DistName, remote: RemoteFile) -> Fetch | InPlace:
+    def create_task(name: DistName, remote: RemoteFile) -> FileDownload | InPlaceVerification:
         if wheelhouse is None:
-            return InPlace(
+            return InPlaceVerification(
                 name=name, remote=remote, progress=progress, check=pool.check, inspect=inspect_and_record
             )
-        return Fetch(
+        return FileDownload(
             name=name,
             remote=remote,
             wheelhouse=wheelhouse,
@@ -131,41 +133,41 @@ def fetch_all(
     size = None if None in sizes else sum(size or 0 for size in sizes)
     with (
         readers,
-        apart or contextlib.nullcontext(),
-        progress.total("download" if absent else "check", files=len(sizes), size=size),
+        inspection_worker or contextlib.nullcontext(),
+        progress.stage("download" if absent else "check", files=len(sizes), size=size),
     ):
-        if apart:
-            apart.expect(sum(_estimated_size(remote) or 0 for remote in new))
+        if inspection_worker:
+            inspection_worker.start_if_worthwhile(sum(_estimated_size(remote) or 0 for remote in new))
         pool.run(tasks, jobs or _default_jobs(files))
         if wheelhouse and pool.results:
             wheelhouse.sync()
     filenames = [name.filename for name, _ in files]
     inspected = [inspections[filename] for filename in filenames if filename in inspections]
-    return Arrivals(
-        fetched=tuple(pool.results[filename] for filename in filenames if filename in pool.results),
+    return DownloadResult(
+        downloaded=tuple(pool.results[filename] for filename in filenames if filename in pool.results),
         findings=tuple(finding for inspection in inspected for finding in inspection.findings),
         summaries=tuple(inspection.summary for inspection in inspected if inspection.summary),
         error=_combine_failures(pool, len(files)) if pool.failures else None,
     )
 
 
-def fetch_companions(
-    companions: Sequence[Companion],
+def download_attestation_files(
+    companions: Sequence[RemoteAttestationFile],
     wheelhouse: Wheelhouse | None,
-    http: Http,
+    http: HttpClient,
     *,
     jobs: int | None,
     clobber: bool,
     progress: Progress,
-) -> tuple[LocalCompanion, ...]:
+) -> tuple[LocalAttestationFile, ...]:
     """Download the attestation files; without a wheelhouse, local ones are read where they are.
 
     Raises the most severe failure if any file fails, because an unverified attestation is not published.
     """
-    pool: _WorkerPool[LocalCompanion] = _WorkerPool()
+    pool: _WorkerPool[LocalAttestationFile] = _WorkerPool()
     tasks = [
-        FetchCompanion(
-            companion=companion,
+        AttestationFileDownload(
+            attestation_file=companion,
             wheelhouse=wheelhouse,
             http=http,
             progress=progress,
@@ -175,7 +177,7 @@ def fetch_companions(
         for companion in companions
     ]
     if tasks:
-        with progress.total("download" if wheelhouse else "check", files=len(tasks), size=None):
+        with progress.stage("download" if wheelhouse else "check", files=len(tasks), size=None):
             pool.run(tasks, jobs or _JOBS_FOR_SMALL)
             if wheelhouse and pool.results:
                 wheelhouse.sync()
@@ -184,15 +186,15 @@ def fetch_companions(
     return tuple(pool.results[companion.filename] for companion in companions)
 
 
-def local_sha256(remote: RemoteFile) -> str:
+def hash_local_file(remote: RemoteFile) -> str:
     """Return the hexadecimal sha256 of a local file that a source listed."""
-    path = local_path(remote)
-    return digest(read_file(open_file(path), str(path)), None).sha256
+    path = path_from_file_url(remote)
+    return compute_digests(read_chunks(open_local_file(path), str(path)), None).sha256
 
 
 def _is_downloaded(wheelhouse: Wheelhouse, name: DistName) -> bool:
     try:
-        return wheelhouse.holds(name.filename)
+        return wheelhouse.has_file(name.filename)
     except StorageError:
         return False  # The file's own task reports the error.
 
@@ -204,12 +206,14 @@ def _default_jobs(files: Sequence[tuple[DistName, RemoteFile]]) -> int:
 
 
 def _estimated_size(remote: RemoteFile) -> int | None:
-    return remote.about if remote.size is None else remote.size
+    return remote.approximate_size if remote.size is None else remote.size
 
 
-def _combine_failures(pool: _WorkerPool[Fetched] | _WorkerPool[LocalCompanion], count: int) -> ReleaseError:
+def _combine_failures(
+    pool: _WorkerPool[DownloadedFile] | _WorkerPool[LocalAttestationFile], count: int
+) -> ReleaseError:
     """Return the most severe failure, with the others as its details."""
-    error = worst(pool.failures.values())
+    error = most_important_error(pool.failures.values())
     others = [str(failure) for failure in pool.failures.values() if failure is not error]
     unfinished = count - len(pool.results) - len(pool.failures)
     tail = f", {unfinished} were not started or not finished" if unfinished else ""
@@ -231,7 +235,7 @@ class _Task(Protocol[T_co]):
     @property
     def remote(self) -> RemoteFile: ...
 
-    def run(self, slot: Lane, /) -> T_co: ...
+    def run(self, slot: ConnectionSlot, /) -> T_co: ...
 
 
 class _WorkerPool(Generic[T]):
@@ -243,35 +247,35 @@ class _WorkerPool(Generic[T]):
         self.failures: dict[str, ReleaseError] = {}
         self._unexpected_error: BaseException | None = None
         self._stop = threading.Event()
-        self._slots = Lanes(0)
+        self._slots = ConnectionSlots(0)
 
     @property
     def is_downloading(self) -> bool:
         """True if any connection is in use."""
-        return self._slots.are_used
+        return self._slots.any_in_use
 
     def check(self) -> None:
         """Raise DownloadStopped when the run is ending."""
         if self._stop.is_set():
-            raise Stopped
+            raise DownloadStopped
 
     def run(self, tasks: Sequence[_Task[T]], jobs: int) -> None:
         """Run all ``tasks``, the largest files first, so that no large file is left alone at the end."""
         queue = deque(sorted(tasks, key=lambda task: _estimated_size(task.remote) or 0, reverse=True))
-        slots = self._slots = Lanes(jobs)
+        slots = self._slots = ConnectionSlots(jobs)
 
         def check() -> None:
             self.check()
             if not queue:
-                raise Stopped
+                raise DownloadStopped
 
         def work(done: threading.Event) -> None:
             try:
                 while True:
                     check()
-                    with Lane(slots, check) as slot:
+                    with ConnectionSlot(slots, check) as slot:
                         self._run_task(queue.popleft(), slot)
-            except (Stopped, IndexError):
+            except (DownloadStopped, IndexError):
                 pass
             finally:
                 done.set()
@@ -287,7 +291,7 @@ class _WorkerPool(Generic[T]):
                     target=work, args=started[-1:], name=f"download-{number}", daemon=True
                 ).start()
             for done in started:
-                stopping.wait(done)
+                stopping.wait_unless_cancelled(done)
         except BaseException:
             self._stop.set()
             end = time.monotonic() + _SHUTDOWN_TIMEOUT
@@ -297,11 +301,11 @@ class _WorkerPool(Generic[T]):
         if self._unexpected_error:
             raise self._unexpected_error
 
-    def _run_task(self, task: _Task[T], slot: Lane) -> None:
+    def _run_task(self, task: _Task[T], slot: ConnectionSlot) -> None:
         filename = task.filename
         try:
             self.results[filename] = task.run(slot)
-        except Stopped:
+        except DownloadStopped:
             return
         except ReleaseError as error:
             if filename not in error.message:

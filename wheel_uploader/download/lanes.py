@@ -11,7 +11,7 @@ from typing import Self
 _POLL_INTERVAL = 0.2
 
 
-class Lanes:
+class ConnectionSlots:
     """The connection slots of a run; a file that waits for its first goes before one that wants another."""
 
     def __init__(self, count: int) -> None:
@@ -19,7 +19,7 @@ class Lanes:
         self._waiting = 0
         self._changed = threading.Condition()
 
-    def take(self, check: Callable[[], None]) -> None:
+    def acquire(self, check: Callable[[], None]) -> None:
         """Wait for a slot and acquire it; ``check`` is called while waiting and may raise."""
         with self._changed:
             self._waiting += 1
@@ -32,7 +32,7 @@ class Lanes:
                 self._waiting -= 1
 
     @property
-    def are_used(self) -> bool:
+    def any_in_use(self) -> bool:
         """True if any slot is in use."""
         return self._free < self._count
 
@@ -40,7 +40,7 @@ class Lanes:
         """Return whether a slot is free and no file waits for it."""
         return self._free > 0 and not self._waiting
 
-    def take_spare(self) -> bool:
+    def try_acquire_extra(self) -> bool:
         """Acquire one more slot if no file waits for it; the caller must give it back."""
         with self._changed:
             if self._waiting or not self._free:
@@ -48,21 +48,21 @@ class Lanes:
             self._free -= 1
             return True
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """Release one slot."""
         with self._changed:
             self._free += 1
             self._changed.notify()
 
 
-class Lane:
+class ConnectionSlot:
     """The connection slot of one file, inside the ``with`` statement or until it is released earlier."""
 
-    def __init__(self, slots: Lanes, check: Callable[[], None]) -> None:
+    def __init__(self, slots: ConnectionSlots, check: Callable[[], None]) -> None:
         """Wait for a slot; ``check`` is called while waiting and may raise."""
-        self.all = slots
+        self.slots = slots
         self._is_held = False
-        self.enter(check)
+        self.acquire(check)
 
     def __enter__(self) -> Self:
         return self
@@ -70,16 +70,16 @@ class Lane:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.leave()
+        self.release()
 
-    def leave(self) -> None:
+    def release(self) -> None:
         """Release the slot, if it is held."""
         if self._is_held:
             self._is_held = False
-            self.all.give_back()
+            self.slots.release()
 
-    def enter(self, check: Callable[[], None]) -> None:
+    def acquire(self, check: Callable[[], None]) -> None:
         """Wait for a slot again, if it was released."""
         if not self._is_held:
-            self.all.take(check)
+            self.slots.acquire(check)
             self._is_held = True

@@ -8,18 +8,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from wheel_uploader.download.lanes import Lanes
-from wheel_uploader.download.partial import Partial
-from wheel_uploader.download.spans import Span
+from wheel_uploader.download.lanes import ConnectionSlots
+from wheel_uploader.download.partial import PartialFile
+from wheel_uploader.download.spans import ByteRange
 from wheel_uploader.errors import NetworkError, TransportError
-from wheel_uploader.http.reply import Stream
+from wheel_uploader.http.reply import StreamedResponse
 
 #: Bytes of a range: smaller ones cost more round trips, larger ones leave more to hash at the end.
 _MIN_RANGE_SIZE, _MAX_RANGE_SIZE = 8 << 20, 64 << 20
 #: Ranges of a file, if these sizes allow it.
 _TARGET_COUNT = 16
 #: Missing bytes from which a second connection is worth opening.
-WORTH = 2 * _MIN_RANGE_SIZE
+MIN_SPLIT_SIZE = 2 * _MIN_RANGE_SIZE
 #: Seconds without a byte after which the rest of a connection's range is given to another.
 _STALL_TIMEOUT = 8.0
 #: Seconds between two checks of the progress; and to wait for the threads to end.
@@ -30,14 +30,14 @@ _CHUNK_SIZE = 64 * 1024
 _MAX_FAILURES = 4
 
 #: A response, and the chunks of its body that are still to be read.
-Answer = tuple[Stream, Iterator[bytes]]
+OpenResponse = tuple[StreamedResponse, Iterator[bytes]]
 
 
-class Stopped(Exception):
+class DownloadStopped(Exception):
     """The run is ending; keep the bytes that were downloaded."""
 
 
-class NoRanges(Exception):
+class RangesUnsupported(Exception):
     """The server sends more than the requested range."""
 
 
@@ -49,7 +49,7 @@ class _Range:
     position: int
     end: int
     #: The response that is being read; None before there is one.
-    stream: Stream | None = None
+    stream: StreamedResponse | None = None
     is_claimed: bool = False
     #: It was taken over from a stalled connection; if it stalls again, the network is slow.
     is_retry: bool = False
@@ -57,10 +57,10 @@ class _Range:
     last_progress: float = 0.0
 
 
-class Pieces:
+class RangedDownload:
     """The downloaded and missing ranges of one file, and the threads that download them."""
 
-    def __init__(self, downloaded: Sequence[Span], size: int) -> None:
+    def __init__(self, downloaded: Sequence[ByteRange], size: int) -> None:
         """Plan a file of ``size`` bytes whose partial file has the ranges ``downloaded``, in order."""
         self._ranges = [_Range(start, end, end) for start, end in downloaded]
         missing = size - sum(end - start for start, end in downloaded)
@@ -79,20 +79,20 @@ class Pieces:
         self._is_stopped = False
         #: The error that ends the download; and the last one that ended a connection.
         self._fatal_error: BaseException | None = None
-        self._connection_error: NetworkError | NoRanges | None = None
+        self._connection_error: NetworkError | RangesUnsupported | None = None
         self._failures = 0
         #: True after the server rejected another connection.
         self._is_rejected = False
         self._changed = threading.Condition()
 
     @property
-    def arrived(self) -> int:
+    def downloaded_size(self) -> int:
         """The number of downloaded bytes."""
-        return sum(end - start for start, end in self.spans())
+        return sum(end - start for start, end in self.downloaded_ranges())
 
-    def spans(self) -> tuple[Span, ...]:
+    def downloaded_ranges(self) -> tuple[ByteRange, ...]:
         """Return the downloaded ranges in order, without empty ones; adjacent ones are merged."""
-        merged: list[Span] = []
+        merged: list[ByteRange] = []
         with self._changed:
             for part in self._ranges:
                 if merged and merged[-1][1] == part.start:
@@ -103,11 +103,11 @@ class Pieces:
 
     def run(
         self,
-        partial: Partial,
-        slots: Lanes,
-        request: Callable[[int, int], AbstractContextManager[Stream]],
+        partial: PartialFile,
+        slots: ConnectionSlots,
+        request: Callable[[int, int], AbstractContextManager[StreamedResponse]],
         *,
-        first: Answer | None,
+        first: OpenResponse | None,
         check: Callable[[], None],
         advance: Callable[[int], None],
         save_state: Callable[[], None],
@@ -133,8 +133,8 @@ class Pieces:
                 check()
                 if self._fatal_error:
                     raise self._fatal_error
-                spans = self.spans()
-                partial.follow(spans[0][1] if spans and not spans[0][0] else 0)
+                spans = self.downloaded_ranges()
+                partial.hash_contiguous(spans[0][1] if spans and not spans[0][0] else 0)
                 if (count := sum(part.position == part.end for part in self._ranges)) > saved_count:
                     save_state()
                     saved_count = count
@@ -142,19 +142,19 @@ class Pieces:
                     raise self._last_error()
         finally:
             self._stop_workers()
-        partial.follow(self._size)
+        partial.hash_contiguous(self._size)
 
     # --- in the thread of the file ---------------------------------------------------------------------
 
     def _is_complete(self) -> bool:
-        return self.spans() == ((0, self._size),)
+        return self.downloaded_ranges() == ((0, self._size),)
 
     def _last_error(self) -> Exception:
         return self._connection_error or TransportError("all connections were closed")
 
     def _spawn_workers(self) -> None:
         """Open more connections while slots are spare and ranges are left."""
-        while self._can_spawn() and self._slots.take_spare():
+        while self._can_spawn() and self._slots.try_acquire_extra():
             self._start_worker(None, extra_slot=True)
 
     def _can_spawn(self) -> bool:
@@ -173,7 +173,7 @@ class Pieces:
                 not unclaimed and not starting and self._steal_candidate() is not None
             )
 
-    def _start_worker(self, first: Answer | None, *, extra_slot: bool) -> None:
+    def _start_worker(self, first: OpenResponse | None, *, extra_slot: bool) -> None:
         opened = (*first, self._claim_next()) if first else None
         with self._changed:
             self._workers += 1
@@ -194,7 +194,9 @@ class Pieces:
 
     # --- in the threads of the connections -------------------------------------------------------------
 
-    def _work(self, opened: tuple[Stream, Iterator[bytes], _Range | None] | None, extra_slot: bool) -> None:
+    def _work(
+        self, opened: tuple[StreamedResponse, Iterator[bytes], _Range | None] | None, extra_slot: bool
+    ) -> None:
         try:
             if opened:
                 self._read_open_response(*opened)
@@ -206,9 +208,9 @@ class Pieces:
                         self._read_range(stream, part, requested_end)
                 finally:
                     self._unclaim(part)
-        except Stopped:
+        except DownloadStopped:
             pass
-        except (NetworkError, NoRanges) as error:
+        except (NetworkError, RangesUnsupported) as error:
             with self._changed:
                 self._connection_error = error
                 self._failures += 1
@@ -217,7 +219,7 @@ class Pieces:
             self._fatal_error = error
         finally:
             if extra_slot:
-                self._slots.give_back()
+                self._slots.release()
             with self._changed:
                 self._workers -= 1
                 self._changed.notify_all()
@@ -256,7 +258,10 @@ class Pieces:
             part
             for part in self._ranges
             if part.is_claimed
-            and (part.end - part.position >= WORTH or (part.position < part.end and _has_stalled(part)))
+            and (
+                part.end - part.position >= MIN_SPLIT_SIZE
+                or (part.position < part.end and _has_stalled(part))
+            )
         ]
         return max(candidates, key=lambda part: (_has_stalled(part), part.end - part.position), default=None)
 
@@ -265,23 +270,25 @@ class Pieces:
             part.stream, part.is_claimed = None, False
             self._changed.notify_all()
 
-    def _read_range(self, stream: Stream, part: _Range, requested_end: int) -> None:
+    def _read_range(self, stream: StreamedResponse, part: _Range, requested_end: int) -> None:
         """Read a response with exactly this range; stop early if another thread took its rest."""
         part.stream = stream
         try:
-            for chunk in stream.chunks(_CHUNK_SIZE):
+            for chunk in stream.iter_chunks(_CHUNK_SIZE):
                 rest = self._store(part, chunk)
                 if part.end < requested_end and part.position >= part.end:
                     return
                 if rest:
-                    raise NoRanges
+                    raise RangesUnsupported
         except TransportError:
             if part.position < part.end:
                 raise
         if part.position < part.end:
             raise TransportError(f"a range was truncated: {part.position - part.start} bytes of it arrived")
 
-    def _read_open_response(self, stream: Stream, chunks: Iterator[bytes], part: _Range | None) -> None:
+    def _read_open_response(
+        self, stream: StreamedResponse, chunks: Iterator[bytes], part: _Range | None
+    ) -> None:
         """Read a response with the whole rest of the file, range by range, up to one that is taken."""
         try:
             while part is not None:
@@ -314,10 +321,10 @@ class Pieces:
         """Write the bytes of ``chunk`` that belong to the range; return the others."""
         with self._changed:
             if self._is_stopped:
-                raise Stopped
+                raise DownloadStopped
             missing = part.end - part.position
             data, rest = (chunk, b"") if len(chunk) <= missing else (chunk[:missing], chunk[missing:])
-            self._partial.place(part.position, data)
+            self._partial.write_at(part.position, data)
             part.position += len(data)
             part.last_progress = time.monotonic()
             self._advance(len(data))

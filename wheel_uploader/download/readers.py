@@ -16,7 +16,7 @@ T = TypeVar("T")
 _MAX_THREADS = 2
 
 
-class Readers:
+class VerificationPool:
     """Two threads, or one on a machine with one processor, inside the ``with`` statement."""
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class Readers:
             for thread in self._threads:
                 thread.join()
 
-    def call(self, function: Callable[[], T]) -> T:
+    def run(self, function: Callable[[], T]) -> T:
         """Call ``function`` in one of the threads; return its result or raise its exception."""
         result: Future[T] = Future()
 

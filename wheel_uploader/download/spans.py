@@ -6,17 +6,17 @@ import re
 from collections.abc import Sequence
 
 #: The first byte, and the one after the last.
-Span = tuple[int, int]
+ByteRange = tuple[int, int]
 
 _RANGE = re.compile(r"([0-9]{1,18})-([0-9]{1,18})")
 
 
-def write(ranges: Sequence[Span]) -> str:
+def format_ranges(ranges: Sequence[ByteRange]) -> str:
     """Return the text for ``ranges``."""
     return ",".join(f"{start}-{end}" for start, end in ranges)
 
 
-def read(text: str, size: int) -> tuple[Span, ...] | None:
+def parse_ranges(text: str, size: int) -> tuple[ByteRange, ...] | None:
     """Return the ranges in ``text``; None unless they are valid for a file of ``size`` bytes."""
     matches = [_RANGE.fullmatch(part) for part in text.split(",")]
     ranges = tuple((int(match[1]), int(match[2])) for match in matches if match)

@@ -9,12 +9,12 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, Protocol, TypeVar
 
-from wheel_uploader.http.hosts import NotAUrl, place_of
+from wheel_uploader.http.hosts import InvalidUrl, parse_origin
 
 #: Seconds after which an unused connection is closed.
-KEPT = 10.0
+MAX_UNUSED_SECONDS = 10.0
 #: Longest wait for one of these connections in seconds, even if the first connection took longer.
-LONGEST_WAIT = 1.0
+MAX_WAIT_SECONDS = 1.0
 
 
 class Connection(Protocol):
@@ -30,18 +30,18 @@ class Connection(Protocol):
 ConnectionT = TypeVar("ConnectionT", bound=Connection)
 
 
-def places_of(ahead: Mapping[str, int]) -> dict[tuple[str, int], int]:
-    """Return the number of connections for each https host and port; ``ahead`` gives them by URL."""
+def count_connections(preconnect: Mapping[str, int]) -> dict[tuple[str, int], int]:
+    """Return the number of connections for each https host and port; ``preconnect`` gives them by URL."""
     counts = {}
-    for url, count in ahead.items():
-        with contextlib.suppress(NotAUrl):
-            origin = place_of(url)
+    for url, count in preconnect.items():
+        with contextlib.suppress(InvalidUrl):
+            origin = parse_origin(url)
             if origin.scheme == "https":
                 counts[origin.host, origin.port] = count
     return counts
 
 
-class Stash(Generic[ConnectionT]):
+class ConnectionStash(Generic[ConnectionT]):
     """The connections opened ahead to one host, once per run; errors in opening them are ignored.
 
     Each is held by its own thread until it is taken, has become too old, or is dropped.
@@ -52,9 +52,9 @@ class Stash(Generic[ConnectionT]):
         self._changed = threading.Condition()
         #: Connections that have not been taken yet, in the order in which they were requested.
         self._available: list[_PendingConnection[ConnectionT]] = []
-        self._max_wait = LONGEST_WAIT
+        self._max_wait = MAX_WAIT_SECONDS
 
-    def open(self, connect: Callable[[], ConnectionT]) -> None:
+    def start_connecting(self, connect: Callable[[], ConnectionT]) -> None:
         """Start to open all connections, each by calling ``connect``; a second call does nothing."""
         with self._changed:
             count, self._count = self._count, 0
@@ -65,13 +65,13 @@ class Stash(Generic[ConnectionT]):
                     threading.Thread(target=self._open_and_hold, args=(pending, connect), daemon=True).start()
                     self._available.append(pending)
 
-    def first_took(self, seconds: float) -> None:
+    def record_connect_time(self, seconds: float) -> None:
         """Record how long the first connection took: no connection is waited for any longer than that."""
-        self._max_wait = min(seconds, LONGEST_WAIT)
+        self._max_wait = min(seconds, MAX_WAIT_SECONDS)
 
-    def take(self, limit: float | None) -> ConnectionT | None:
+    def take_connection(self, limit: float | None) -> ConnectionT | None:
         """Return a connection, or None if opening one would be faster; wait at most ``limit`` seconds."""
-        end = time.monotonic() + min(self._max_wait, LONGEST_WAIT if limit is None else limit)
+        end = time.monotonic() + min(self._max_wait, MAX_WAIT_SECONDS if limit is None else limit)
         while pending := self._claim_next(end):
             if pending.connection:
                 if _is_open(pending.connection):
@@ -100,7 +100,7 @@ class Stash(Generic[ConnectionT]):
         with self._changed:
             pending.done = True
             self._changed.notify_all()
-            if not self._changed.wait_for(lambda: pending not in self._available, KEPT):
+            if not self._changed.wait_for(lambda: pending not in self._available, MAX_UNUSED_SECONDS):
                 self._available.remove(pending)
                 pending.dropped = True
         if pending.dropped:

@@ -8,33 +8,33 @@ import zlib
 from collections.abc import Iterable, Iterator
 
 from wheel_uploader import markup
-from wheel_uploader.display import printable
+from wheel_uploader.display import sanitize
 from wheel_uploader.errors import ListingError, TransportError
 
 #: Largest page in bytes, compressed and decompressed: 32 kB of gzip can expand to this.
-MAX_BODY = 32 * 1024 * 1024
+MAX_BODY_SIZE = 32 * 1024 * 1024
 
 _PIECE_BYTES = 64 * 1024
 _EXCERPT_CHARACTERS = 200
 
 
-def unpacked(pieces: Iterable[bytes], coding: str, url: str) -> Iterator[bytes]:
+def decompress_body(pieces: Iterable[bytes], content_encoding: str, url: str) -> Iterator[bytes]:
     """Yield the decompressed body in pieces of bounded size, whatever the compression ratio.
 
-    ``coding`` is the Content-Encoding; ``url`` is for messages. Raises ListingError if the body cannot be
-    decompressed, TransportError if it is truncated.
+    ``content_encoding`` is the Content-Encoding; ``url`` is for messages. Raises ListingError if the body
+    cannot be decompressed, TransportError if it is truncated.
     """
-    coding = coding.strip().lower()
-    if coding in {"", "identity"}:
+    content_encoding = content_encoding.strip().lower()
+    if content_encoding in {"", "identity"}:
         yield from pieces
-    elif coding in {"gzip", "x-gzip"}:
+    elif content_encoding in {"gzip", "x-gzip"}:
         try:
             yield from _decompress_gzip(pieces, url)
         except zlib.error:
             raise ListingError(f"{url} returned invalid gzip data") from None
     else:
         raise ListingError(
-            f"{url} returned a Content-Encoding that was not requested ({printable(coding, limit=40)})"
+            f"{url} returned a Content-Encoding that was not requested ({sanitize(content_encoding, limit=40)})"
         )
 
 
@@ -58,7 +58,7 @@ def _decompress_gzip(pieces: Iterable[bytes], url: str) -> Iterator[bytes]:
         raise TransportError(f"{url} was cut short")
 
 
-def limited(pieces: Iterable[bytes], url: str, limit: int = MAX_BODY) -> Iterator[bytes]:
+def limit_size(pieces: Iterable[bytes], url: str, limit: int = MAX_BODY_SIZE) -> Iterator[bytes]:
     """Yield the pieces. Raises ListingError once they exceed ``limit`` bytes."""
     size = 0
     for piece in pieces:
@@ -71,7 +71,7 @@ def limited(pieces: Iterable[bytes], url: str, limit: int = MAX_BODY) -> Iterato
         yield piece
 
 
-def joined(pieces: Iterable[bytes]) -> bytes:
+def join_pieces(pieces: Iterable[bytes]) -> bytes:
     """Return the concatenated pieces; joining a list of them would take twice the memory."""
     body = io.BytesIO()
     for piece in pieces:
@@ -79,7 +79,7 @@ def joined(pieces: Iterable[bytes]) -> bytes:
     return body.getvalue()
 
 
-def start(pieces: Iterable[bytes], size: int) -> bytes:
+def read_prefix(pieces: Iterable[bytes], size: int) -> bytes:
     """Return the first pieces, concatenated, up to the one that reaches ``size`` bytes; read no further."""
     taken: list[bytes] = []
     length = 0
@@ -91,7 +91,7 @@ def start(pieces: Iterable[bytes], size: int) -> bytes:
     return b"".join(taken)
 
 
-def decoded(body: bytes) -> str:
+def decode_text(body: bytes) -> str:
     """Return the text of a page: UTF-16 if it starts with that byte order mark, else UTF-8, else Latin-1.
 
     The declared charset is ignored: Apache declares ISO-8859-1 for UTF-8 pages, and the relevant parts of
@@ -105,11 +105,11 @@ def decoded(body: bytes) -> str:
         return body.decode("latin-1")
 
 
-def excerpt(body: bytes, content_type: str) -> str:
+def make_excerpt(body: bytes, content_type: str) -> str:
     """Return the body of an error as one printable line; empty if it is not text."""
     if not (content_type.startswith("text/") or content_type.endswith(("json", "xml"))):
         return ""
-    text = decoded(body)
+    text = decode_text(body)
     if markup.is_markup(text):
-        text = markup.headings(text)
-    return printable(" ".join(text.split()), limit=_EXCERPT_CHARACTERS)
+        text = markup.extract_headings(text)
+    return sanitize(" ".join(text.split()), limit=_EXCERPT_CHARACTERS)

@@ -6,7 +6,7 @@ import os
 import ssl
 from pathlib import Path
 
-from wheel_uploader.display import printable
+from wheel_uploader.display import sanitize
 from wheel_uploader.errors import UsageError
 from wheel_uploader.http.lean import httpx
 
@@ -14,17 +14,17 @@ from wheel_uploader.http.lean import httpx
 _CA_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
-def tls_context(verify: bool | str) -> ssl.SSLContext:
+def create_tls_context(verify: bool | str) -> ssl.SSLContext:
     """Return a TLS context that trusts the default certificates or those of a PEM file or directory.
 
     The variables SSL_CERT_FILE and the like replace the default; with ``verify=False`` any certificate is
     accepted. Raises UsageError.
     """
     if isinstance(verify, str):
-        return _context_trusting(verify, printable(verify))
+        return _context_trusting(verify, sanitize(verify))
     for variable in _CA_VARIABLES if verify else ():
         if path := os.environ.get(variable):
-            return _context_trusting(path, f"{printable(path)} ({variable})")
+            return _context_trusting(path, f"{sanitize(path)} ({variable})")
     return httpx.create_ssl_context(verify=verify)
 
 

@@ -6,8 +6,8 @@ import ipaddress
 import string
 
 #: Limits in characters for a whole name and for one label (RFC 1035).
-MAX_NAME = 253
-MAX_LABEL = 63
+MAX_HOST_LENGTH = 253
+MAX_LABEL_LENGTH = 63
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -35,18 +35,18 @@ _NON_PUBLIC_IPV6 = tuple(map(ipaddress.IPv6Network, ("2001::/23", "2001:db8::/32
 _NAT64_PREFIX = ipaddress.IPv6Network("64:ff9b::/96")
 
 
-class NotAHost(ValueError):
+class InvalidHost(ValueError):
     """Not a host name or IP address; ``str()`` gives the reason in one clause."""
 
 
-def canonical(host: str) -> str:
+def canonicalize_host(host: str) -> str:
     """Return ``host`` in canonical form: lower case, ASCII, no trailing dot, one spelling of an address.
 
-    ``0x7f.1`` and ``2130706433`` are 127.0.0.1, as in the C library. Raises NotAHost.
+    ``0x7f.1`` and ``2130706433`` are 127.0.0.1, as in the C library. Raises InvalidHost.
     """
     # Checked first, so that all further processing takes bounded time.
-    if len(host) > MAX_NAME + 1:
-        raise NotAHost(f"its host is longer than {MAX_NAME} characters")
+    if len(host) > MAX_HOST_LENGTH + 1:
+        raise InvalidHost(f"its host is longer than {MAX_HOST_LENGTH} characters")
     host = host.lower()
     if ":" in host:
         return _canonicalize_ipv6(host)
@@ -54,12 +54,14 @@ def canonical(host: str) -> str:
         host = _encode_idna(host)
     host = host.removesuffix(".")
     if not host:
-        raise NotAHost("it has no host")
+        raise InvalidHost("it has no host")
     labels = host.split(".")
-    if len(host) > MAX_NAME or not all(1 <= len(label) <= MAX_LABEL for label in labels):
-        raise NotAHost(f"its host is not a valid host name (at most {MAX_LABEL} characters between dots)")
+    if len(host) > MAX_HOST_LENGTH or not all(1 <= len(label) <= MAX_LABEL_LENGTH for label in labels):
+        raise InvalidHost(
+            f"its host is not a valid host name (at most {MAX_LABEL_LENGTH} characters between dots)"
+        )
     if not all(_LABEL_CHARACTERS.issuperset(label) for label in labels):
-        raise NotAHost("its host is not a valid host name")
+        raise InvalidHost("its host is not a valid host name")
     return _canonicalize_ipv4(labels) if _is_number(labels[-1]) else host
 
 
@@ -70,7 +72,7 @@ def _encode_idna(host: str) -> str:
         # Like httpx, so that the checked name is the one that is requested.
         return idna.encode(host).decode("ascii")
     except UnicodeError:
-        raise NotAHost("its host is not a valid host name") from None
+        raise InvalidHost("its host is not a valid host name") from None
 
 
 def _canonicalize_ipv6(host: str) -> str:
@@ -78,7 +80,7 @@ def _canonicalize_ipv6(host: str) -> str:
         # A zone (``%eth0``) is local to this machine and not allowed in a URL.
         address = ipaddress.IPv6Address("" if "%" in host else host)
     except ValueError:
-        raise NotAHost("its host is not a valid host name") from None
+        raise InvalidHost("its host is not a valid host name") from None
     return str(address.ipv4_mapped or address)
 
 
@@ -100,7 +102,7 @@ def _canonicalize_ipv4(labels: list[str]) -> str:
             raise ValueError
         return str(ipaddress.IPv4Address(number))
     except ValueError:
-        raise NotAHost("its host is not an IP address, and a host name cannot end with a number") from None
+        raise InvalidHost("its host is not an IP address, and a host name cannot end with a number") from None
 
 
 def _number_base(label: str) -> int:
@@ -109,7 +111,7 @@ def _number_base(label: str) -> int:
     return 8 if label.startswith("0") and label != "0" else 10
 
 
-def address_of(host: str) -> Address | None:
+def parse_address(host: str) -> Address | None:
     """Return ``host`` (canonical, or from a resolver) as an IP address; None if it is a name."""
     try:
         return ipaddress.ip_address(host.partition("%")[0])
@@ -126,7 +128,7 @@ def _extract_ipv4(address: Address) -> Address:
     return address
 
 
-def is_public(address: str) -> bool:
+def is_public_address(address: str) -> bool:
     """Return whether an IP address is public: not private, loopback, link-local or reserved."""
     ip = _extract_ipv4(ipaddress.ip_address(address.partition("%")[0]))
     if isinstance(ip, ipaddress.IPv4Address):
@@ -134,26 +136,26 @@ def is_public(address: str) -> bool:
     return ip in _PUBLIC_IPV6 and not any(ip in network for network in _NON_PUBLIC_IPV6)
 
 
-def is_loopback(host: str) -> bool:
+def is_loopback_host(host: str) -> bool:
     """Return whether the name or address ``host`` always means this machine; nothing is resolved."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
-    address = address_of(host)
+    address = parse_address(host)
     return address is not None and _extract_ipv4(address).is_loopback
 
 
-def is_private(host: str) -> bool:
+def is_private_host(host: str) -> bool:
     """Return whether a canonical host is a private address or a private name; nothing is resolved.
 
     A private name has a single label or a reserved suffix.
     """
-    if address_of(host):
-        return not is_public(host)
+    if parse_address(host):
+        return not is_public_address(host)
     labels = host.split(".")
     return len(labels) == 1 or bool({labels[-1], ".".join(labels[-2:])} & _PRIVATE_SUFFIXES)
 
 
-def bucket_of(host: str) -> str | None:
+def parse_s3_bucket(host: str) -> str | None:
     """Return the bucket named in an S3 host of any region, "" for the S3 endpoint, None for other hosts.
 
     The forms are ``NAME.s3.amazonaws.com``, ``NAME.s3-REGION...`` and ``NAME.s3.dualstack.REGION...``.

@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from wheel_uploader.http.hostnames import NotAHost, address_of, bucket_of, canonical, is_loopback, is_private
-from wheel_uploader.urls import SplitResult, port_of, urlsplit, urlunsplit
+from wheel_uploader.http.hostnames import (
+    InvalidHost,
+    canonicalize_host,
+    is_loopback_host,
+    is_private_host,
+    parse_address,
+    parse_s3_bucket,
+)
+from wheel_uploader.urls import SplitResult, parse_port, urlsplit, urlunsplit
 
 #: Longest URL, in characters, that servers and proxies accept; a longer link is an attack or a mistake.
-MAX_URL = 8000
+MAX_URL_LENGTH = 8000
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 #: Pairs of hosts: services that are known to link or redirect to their storage hosts.
@@ -24,12 +31,12 @@ _STORAGE_HOSTS = (
 )
 
 
-class NotAUrl(ValueError):
+class InvalidUrl(ValueError):
     """Not an absolute http or https URL with a valid host; ``str()`` gives the reason in one clause."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Origin:
     """The scheme, host and port to which credentials and permissions are bound."""
 
     scheme: str
@@ -37,38 +44,38 @@ class Place:
     port: int
 
     @property
-    def address(self) -> tuple[str, int]:
+    def host_and_port(self) -> tuple[str, int]:
         """Host and port; a default port counts as the same, so that http may become https."""
         return self.host, 0 if self.port == _DEFAULT_PORTS[self.scheme] else self.port
 
-    def check_reading(self, host: str, port: int | None) -> None:
-        """Raise NotAUrl unless ``host`` and ``port``, as parsed by httpx, are those of this origin."""
+    def check_parsed_host(self, host: str, port: int | None) -> None:
+        """Raise InvalidUrl unless ``host`` and ``port``, as parsed by httpx, are those of this origin."""
         try:
-            same = canonical(host) == self.host and (port or _DEFAULT_PORTS[self.scheme]) == self.port
-        except NotAHost:
+            same = canonicalize_host(host) == self.host and (port or _DEFAULT_PORTS[self.scheme]) == self.port
+        except InvalidHost:
             same = False
         if not same:
-            raise NotAUrl("its host is ambiguous")
+            raise InvalidUrl("its host is ambiguous")
 
 
-def place_of(url: str) -> Place:
-    """Return the origin of ``url``. Raises NotAUrl."""
-    if len(url) > MAX_URL:
-        raise NotAUrl(f"it is longer than {MAX_URL} characters")
+def parse_origin(url: str) -> Origin:
+    """Return the origin of ``url``. Raises InvalidUrl."""
+    if len(url) > MAX_URL_LENGTH:
+        raise InvalidUrl(f"it is longer than {MAX_URL_LENGTH} characters")
     try:
         parts = urlsplit(url)
-        scheme, host, port = parts.scheme.lower(), _split_host(parts), port_of(parts)
+        scheme, host, port = parts.scheme.lower(), _split_host(parts), parse_port(parts)
     except ValueError as error:
-        raise NotAUrl(str(error)) from None
+        raise InvalidUrl(str(error)) from None
     if scheme not in _DEFAULT_PORTS:
-        raise NotAUrl(f"its scheme is {scheme or 'missing'}, not https")
+        raise InvalidUrl(f"its scheme is {scheme or 'missing'}, not https")
     try:
-        host = canonical(host)
-    except NotAHost as error:
-        raise NotAUrl(str(error)) from None
+        host = canonicalize_host(host)
+    except InvalidHost as error:
+        raise InvalidUrl(str(error)) from None
     if port == 0:
-        raise NotAUrl("its port is 0")
-    return Place(scheme=scheme, host=host, port=port or _DEFAULT_PORTS[scheme])
+        raise InvalidUrl("its port is 0")
+    return Origin(scheme=scheme, host=host, port=port or _DEFAULT_PORTS[scheme])
 
 
 def _split_host(parts: SplitResult) -> str:
@@ -91,19 +98,19 @@ def split_credentials(url: str) -> tuple[str, str, str]:
     return urlunsplit(parts._replace(netloc=host)), username, password
 
 
-class BoundHeaders:
+class ScopedHeaders:
     """Headers, such as a token, bound to an origin and a path prefix, so that redirects cannot leak them."""
 
     def __init__(self) -> None:
-        self._headers_by_scope: dict[tuple[Place, str], Mapping[str, str]] = {}
+        self._headers_by_scope: dict[tuple[Origin, str], Mapping[str, str]] = {}
 
-    def add(self, below: str, headers: Mapping[str, str]) -> None:
-        """Bind ``headers`` to the origin of ``below`` and to paths that start with its path."""
-        self._headers_by_scope[place_of(below), urlsplit(below).path] = headers
+    def add(self, url_prefix: str, headers: Mapping[str, str]) -> None:
+        """Bind ``headers`` to the origin of ``url_prefix`` and to paths that start with its path."""
+        self._headers_by_scope[parse_origin(url_prefix), urlsplit(url_prefix).path] = headers
 
-    def of(self, url: str) -> dict[str, str]:
+    def headers_for(self, url: str) -> dict[str, str]:
         """Return the headers for ``url``; if a header is bound twice, the last binding wins."""
-        origin, path = place_of(url), urlsplit(url).path
+        origin, path = parse_origin(url), urlsplit(url).path
         matching: dict[str, str] = {}
         for (bound_origin, path_prefix), headers in self._headers_by_scope.items():
             if bound_origin == origin and path.startswith(path_prefix):
@@ -111,26 +118,28 @@ class BoundHeaders:
         return matching
 
 
-class Rules:
+class HostPolicy:
     """The hosts that the user allowed with a URL, ``--allow-host`` or ``--allow-insecure-host``."""
 
     def __init__(
         self,
         *,
-        typed: Iterable[str] = (),
+        user_urls: Iterable[str] = (),
         allow_hosts: Iterable[str] = (),
         allow_insecure_hosts: Iterable[str] = (),
     ) -> None:
         # A source may also be a path, which has no host.
-        self._user_authorities = {origin.address for origin in map(_parse_origin_or_none, typed) if origin}
+        self._user_authorities = {
+            origin.host_and_port for origin in map(_parse_origin_or_none, user_urls) if origin
+        }
         self._insecure_hosts = set(map(_parse_host_and_port, allow_insecure_hosts))
         self._allowed_hosts = set(map(_parse_host_and_port, allow_hosts)) | self._insecure_hosts
 
-    def trusts(self, host: str, port: int | None = None) -> bool:
+    def is_trusted(self, host: str, port: int | None = None) -> bool:
         """Return whether the user named ``host`` (and ``port``, if given), so that it may be private."""
         try:
-            host = canonical(host)
-        except NotAHost:
+            host = canonicalize_host(host)
+        except InvalidHost:
             return False
         if port is None:
             return any(host == known_host for known_host, _ in self._user_authorities | self._allowed_hosts)
@@ -139,63 +148,67 @@ class Rules:
             authorities & self._user_authorities or {(host, None), (host, port)} & self._allowed_hosts
         )
 
-    def refuse_url(self, url: str) -> str:
+    def url_rejection(self, url: str) -> str:
         """Return in one clause why ``url`` must never be fetched; empty if it may be."""
         try:
-            origin = place_of(url)
-        except NotAUrl as error:
+            origin = parse_origin(url)
+        except InvalidUrl as error:
             return str(error)
         if "@" in urlsplit(url).netloc:
             return "it contains credentials"
         if origin.scheme == "http" and not self._allows_http(origin):
             return f"it is http, not https (--allow-insecure-host {origin.host} permits it)"
-        if is_private(origin.host) and not self.trusts(origin.host):
-            kind = "a private address" if address_of(origin.host) else "a private host name"
+        if is_private_host(origin.host) and not self.is_trusted(origin.host):
+            kind = "a private address" if parse_address(origin.host) else "a private host name"
             return f"{origin.host} is {kind} (--allow-host {origin.host} permits it)"
         return ""
 
-    def refuse_link(self, url: str, *, listed_at: str, pinned: bool) -> str:
-        """Return in one clause why a link on the page ``listed_at`` must not be followed; else "".
+    def link_rejection(self, url: str, *, listing_url: str, has_trusted_digest: bool) -> str:
+        """Return in one clause why a link on the page ``listing_url`` must not be followed; else "".
 
-        ``pinned``: the listing gave a sha256 for the linked file, so it may be on any public host.
+        ``has_trusted_digest``: the listing gave a sha256 for the linked file, so it may be on any public
+        host.
         """
-        reason = self.refuse_url(url)
+        reason = self.url_rejection(url)
         if reason:
             return reason
-        origin = place_of(url)
-        listing_origin = _parse_origin_or_none(listed_at)
+        origin = parse_origin(url)
+        listing_origin = _parse_origin_or_none(listing_url)
         if (
-            origin.address in self._user_authorities
+            origin.host_and_port in self._user_authorities
             or self._is_allowed_host(origin)
             or (
                 listing_origin is not None
-                and (listing_origin.address == origin.address or _is_known_storage(listing_origin, origin))
+                and (
+                    listing_origin.host_and_port == origin.host_and_port
+                    or _is_known_storage(listing_origin, origin)
+                )
             )
             # A different port of a private host is a different service, which the user did not name.
-            or (pinned and not is_private(origin.host))
+            or (has_trusted_digest and not is_private_host(origin.host))
         ):
             return ""
         difference = "host" if listing_origin is None or listing_origin.host != origin.host else "port"
         shown_host = origin.host if difference == "host" else f"{origin.host}:{origin.port}"
         return f"it is on another {difference}, {shown_host} (--allow-host {shown_host} permits it)"
 
-    def _is_allowed_host(self, origin: Place) -> bool:
+    def _is_allowed_host(self, origin: Origin) -> bool:
         return _matches_any(origin, self._allowed_hosts)
 
-    def _allows_http(self, origin: Place) -> bool:
+    def _allows_http(self, origin: Origin) -> bool:
         return _matches_any(origin, self._insecure_hosts) or (
-            is_loopback(origin.host) and self.trusts(origin.host)
+            is_loopback_host(origin.host) and self.is_trusted(origin.host)
         )
 
 
-def _matches_any(origin: Place, hosts: Collection[tuple[str, int | None]]) -> bool:
+def _matches_any(origin: Origin, hosts: Collection[tuple[str, int | None]]) -> bool:
     return (origin.host, None) in hosts or (origin.host, origin.port) in hosts
 
 
-def _parse_origin_or_none(url: str) -> Place | None:
+def _parse_origin_or_none(url: str) -> Origin | None:
     try:
-        return place_of(url)
-    except NotAUrl:
+        return parse_origin(url)
+    except InvalidUrl:
         return None
 
 
@@ -208,13 +221,13 @@ def _parse_host_and_port(host_and_port: str) -> tuple[str, int | None]:
     ):
         host, port = host_and_port.strip(), ""
     try:
-        host = canonical(host.removeprefix("[").removesuffix("]"))
-    except NotAHost:
+        host = canonicalize_host(host.removeprefix("[").removesuffix("]"))
+    except InvalidHost:
         host = host.lower()
     return host, int(port) if port else None
 
 
-def _is_known_storage(listing_origin: Place, origin: Place) -> bool:
+def _is_known_storage(listing_origin: Origin, origin: Origin) -> bool:
     return any(
         any(_matches_pattern(listing_origin.host, pattern) for pattern in listing_hosts)
         and any(_matches_pattern(origin.host, pattern) for pattern in storage_hosts)
@@ -226,7 +239,7 @@ def _is_same_bucket(one: str, other: str) -> bool:
     """Return whether both hosts serve the same bucket: S3 redirects to the region that stores it."""
     # Bucket names in China are a separate namespace.
     same_partition = one.endswith(".cn") == other.endswith(".cn")
-    return bool(bucket_of(one)) and bucket_of(one) == bucket_of(other) and same_partition
+    return bool(parse_s3_bucket(one)) and parse_s3_bucket(one) == parse_s3_bucket(other) and same_partition
 
 
 def _matches_pattern(host: str, pattern: str) -> bool:

@@ -10,31 +10,33 @@ import stat
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from wheel_uploader.display import printable, remember_basic_auth, remember_secret
+from wheel_uploader.display import register_basic_auth, register_secret, sanitize
 from wheel_uploader.errors import UsageError
-from wheel_uploader.http.hosts import NotAUrl, place_of
+from wheel_uploader.http.hosts import InvalidUrl, parse_origin
 from wheel_uploader.urls import urlsplit
 
 #: The variable that holds the token. There is no option, because other users can see command lines.
-VARIABLE = "WHEEL_UPLOADER_URL_TOKEN"
+URL_TOKEN_VARIABLE = "WHEEL_UPLOADER_URL_TOKEN"
 
 #: The hosts of anaconda.org, whose pages link to its API. Its scheme for tokens is "token", not "Bearer".
-ANACONDA = frozenset({"anaconda.org", "www.anaconda.org", "api.anaconda.org", "pypi.anaconda.org"})
+ANACONDA_HOSTS = frozenset({"anaconda.org", "www.anaconda.org", "api.anaconda.org", "pypi.anaconda.org"})
 
-#: A URL prefix and the headers to send to URLs below it: the arguments of ``Http.add_headers``.
-Bound = tuple[str, Mapping[str, str]]
+#: A URL prefix and the headers to send to URLs below it: the arguments of ``HttpClient.add_headers``.
+OriginHeaders = tuple[str, Mapping[str, str]]
 
 
-def of(typed: Iterable[str], *, netrc: bool = False, token: str | None = None) -> Iterator[Bound]:
+def headers_for_urls(
+    user_urls: Iterable[str], *, netrc: bool = False, token: str | None = None
+) -> Iterator[OriginHeaders]:
     """Yield authentication headers for the URLs that the user gave, in order of increasing precedence.
 
     Each is bound to the scheme, host and port of such a URL. A netrc entry for a host takes precedence over
     the token, and the token over netrc's ``default``. Raises UsageError.
     """
-    origin_urls = [origin_url for origin_url in map(_origin_url, typed) if origin_url]
+    origin_urls = [origin_url for origin_url in map(_origin_url, user_urls) if origin_url]
     netrc_entries = _read_netrc() if netrc else None
     for origin_url in origin_urls:
-        host = place_of(origin_url).host
+        host = parse_origin(origin_url).host
         if netrc_entries and "default" in netrc_entries.hosts:
             yield origin_url, _basic_auth_header(netrc_entries, "default")
         if token:
@@ -46,22 +48,23 @@ def of(typed: Iterable[str], *, netrc: bool = False, token: str | None = None) -
 def _origin_url(url: str) -> str:
     """Return the scheme, host and port of a URL; empty for a path."""
     try:
-        place_of(url)
-    except NotAUrl:
+        parse_origin(url)
+    except InvalidUrl:
         return ""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
-def _token_headers(origin_url: str, host: str, token: str) -> Iterator[Bound]:
+def _token_headers(origin_url: str, host: str, token: str) -> Iterator[OriginHeaders]:
     token = token.strip()
     if not re.fullmatch(r"[\x21-\x7e]+", token):
         raise UsageError(
-            f"{VARIABLE} is not a token", hint="Set it to the token alone, without 'Bearer' in front."
+            f"{URL_TOKEN_VARIABLE} is not a token",
+            hint="Set it to the token alone, without 'Bearer' in front.",
         )
-    remember_secret(token)
-    if host in ANACONDA:
-        for anaconda_host in sorted(ANACONDA):
+    register_secret(token)
+    if host in ANACONDA_HOSTS:
+        for anaconda_host in sorted(ANACONDA_HOSTS):
             yield f"https://{anaconda_host}", {"authorization": f"token {token}"}
     else:
         yield origin_url, {"authorization": f"Bearer {token}"}
@@ -70,14 +73,14 @@ def _token_headers(origin_url: str, host: str, token: str) -> Iterator[Bound]:
 def _basic_auth_header(netrc_entries: netrc_file.netrc, machine: str) -> Mapping[str, str]:
     username, _, password = netrc_entries.hosts[machine]
     username, password = username or "", password or ""
-    remember_basic_auth(username, password)
+    register_basic_auth(username, password)
     return {"authorization": "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()}
 
 
 def _read_netrc() -> netrc_file.netrc:
     """Return the parsed NETRC file, or else ~/.netrc. Raises UsageError, which never quotes the file."""
     path = _netrc_path()
-    shown_path = printable(str(path))
+    shown_path = sanitize(str(path))
     try:
         mode = path.stat().st_mode
         # Windows has no such mode bits; there, the profile directory is private.

@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping
 
 import httpcore
 
-from wheel_uploader.display import printable_url, remember_basic_auth
+from wheel_uploader.display import register_basic_auth, sanitize_url
 from wheel_uploader.errors import UsageError
-from wheel_uploader.http.hostnames import is_public
+from wheel_uploader.http.hostnames import is_public_address
 from wheel_uploader.http.lean import httpx
-from wheel_uploader.http.transport import AddressRefused, LimitedBackend, LimitedTransport
+from wheel_uploader.http.transport import GuardedBackend, GuardedTransport, PrivateAddressError
 
 _CHECK_PROXY_HINT = (
     "Check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY; a password in a URL must be percent-encoded."
@@ -37,10 +37,10 @@ class ProxyRouter(httpx.BaseTransport):
 
     def __init__(
         self,
-        trusts: Callable[[str, int], bool],
+        is_trusted: Callable[[str, int], bool],
         context: ssl.SSLContext,
-        connections: int,
-        ahead: Mapping[str, int] | None = None,
+        max_connections: int,
+        preconnect: Mapping[str, int] | None = None,
     ) -> None:
         self._proxies = {
             scheme: _parse_proxy(url)
@@ -48,13 +48,13 @@ class ProxyRouter(httpx.BaseTransport):
             if scheme in {"http", "https", "all"} and url
         }
         proxy_hosts = {proxy.url.host.decode() for proxy in self._proxies.values()}
-        self._backend = LimitedBackend(trusts, ahead)
-        self._direct = LimitedTransport(self._backend, context, connections)
-        proxy_backend = LimitedBackend(lambda host, port: host in proxy_hosts or trusts(host, port))
-        self._trusts = trusts
-        self._lookups: dict[str, Lookup] = {}
+        self._backend = GuardedBackend(is_trusted, preconnect)
+        self._direct = GuardedTransport(self._backend, context, max_connections)
+        proxy_backend = GuardedBackend(lambda host, port: host in proxy_hosts or is_trusted(host, port))
+        self._is_trusted = is_trusted
+        self._lookups: dict[str, HostLookup] = {}
         self._proxied = {
-            scheme: LimitedTransport(proxy_backend, context, connections, proxy)
+            scheme: GuardedTransport(proxy_backend, context, max_connections, proxy)
             for scheme, proxy in self._proxies.items()
         }
 
@@ -71,12 +71,12 @@ class ProxyRouter(httpx.BaseTransport):
         """Raise httpx.ConnectError for a host that resolves to a private address and is not trusted."""
         host = request.url.raw_host.decode("ascii")
         port = request.url.port or (443 if request.url.scheme == "https" else 80)
-        if self._trusts(host, port):
+        if self._is_trusted(host, port):
             return
-        lookup = self._lookups.setdefault(host, Lookup(host, port))
-        for address in lookup.addresses(_LOOKUP_TIMEOUT):
-            if not is_public(address) and not address.startswith(_PLACEHOLDER_PREFIXES):
-                cause = AddressRefused(f"{host} is {address}, a private address")
+        lookup = self._lookups.setdefault(host, HostLookup(host, port))
+        for address in lookup.wait_for_addresses(_LOOKUP_TIMEOUT):
+            if not is_public_address(address) and not address.startswith(_PLACEHOLDER_PREFIXES):
+                cause = PrivateAddressError(f"{host} is {address}, a private address")
                 raise httpx.ConnectError(str(cause)) from cause
 
     def close(self) -> None:
@@ -92,14 +92,14 @@ def _parse_proxy(url: str) -> httpcore.Proxy:
         parsed = httpx.Proxy(url)
     except (ValueError, httpx.InvalidURL):
         # The messages of these exceptions quote a part of the URL, possibly of its password.
-        raise UsageError(f"the proxy {printable_url(url)} is invalid", hint=_CHECK_PROXY_HINT) from None
+        raise UsageError(f"the proxy {sanitize_url(url)} is invalid", hint=_CHECK_PROXY_HINT) from None
     if parsed.url.scheme.startswith("socks") and importlib.util.find_spec("socksio") is None:
         raise UsageError(
-            f"the proxy {printable_url(url)} needs a package that is not installed",
+            f"the proxy {sanitize_url(url)} needs a package that is not installed",
             hint="Install it: python -m pip install httpx[socks]",
         )
     if parsed.auth:
-        remember_basic_auth(*parsed.auth)
+        register_basic_auth(*parsed.auth)
     return httpcore.Proxy(
         url=httpcore.URL(
             scheme=parsed.url.raw_scheme,
@@ -112,7 +112,7 @@ def _parse_proxy(url: str) -> httpcore.Proxy:
     )
 
 
-class Lookup:
+class HostLookup:
     """A lookup of a host's addresses in a thread, with a limited wait."""
 
     def __init__(self, host: str, port: int) -> None:
@@ -121,8 +121,8 @@ class Lookup:
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
-    def addresses(self, patience: float) -> list[str]:
-        """Return the addresses, or an empty list if they are not known within ``patience`` seconds.
+    def wait_for_addresses(self, timeout: float) -> list[str]:
+        """Return the addresses, or an empty list if they are not known within ``timeout`` seconds.
 
         The system's resolver has no time limit: behind some firewalls it blocks for half a minute.
         """
@@ -130,7 +130,7 @@ class Lookup:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._resolve, name="lookup", daemon=True)
                 self._thread.start()
-                self._thread.join(patience)
+                self._thread.join(timeout)
         return list(self._addresses)
 
     def _resolve(self) -> None:

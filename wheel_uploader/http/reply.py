@@ -9,18 +9,18 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from wheel_uploader import bounded
-from wheel_uploader.display import bare_url, printable, printable_url
-from wheel_uploader.errors import HttpStatus, NetworkError, RedirectRefused, TransportError
+from wheel_uploader.display import sanitize, sanitize_url, strip_url
+from wheel_uploader.errors import HttpStatusError, NetworkError, RedirectNotAllowed, TransportError
 from wheel_uploader.http import bodies, retry
-from wheel_uploader.http.hosts import NotAUrl, place_of
+from wheel_uploader.http.hosts import InvalidUrl, parse_origin
 from wheel_uploader.http.lean import httpx
-from wheel_uploader.http.transport import AddressRefused, time_limit
-from wheel_uploader.urls import may_quote_url, urlsplit
+from wheel_uploader.http.transport import PrivateAddressError, request_deadline
+from wheel_uploader.urls import may_contain_url, urlsplit
 
 #: A body must deliver at least this many bytes in this many seconds of waiting for the server.
-MIN_BYTES, MIN_SECONDS = 60 * 1024, 60.0
+MIN_PROGRESS_BYTES, PROGRESS_INTERVAL = 60 * 1024, 60.0
 #: Bytes of an error's body that are read to quote it, and of a redirect's body to reuse the connection.
-SMALL = 16 * 1024
+SMALL_BODY_SIZE = 16 * 1024
 #: Limit in seconds for reading the start of an error's body.
 _EXCERPT_TIMEOUT = 5.0
 
@@ -41,20 +41,20 @@ class Page:
     @property
     def text(self) -> str:
         """The body as text, decoded on each access: a page of 32 MiB is not kept in memory twice."""
-        return bodies.decoded(self.body)
+        return bodies.decode_text(self.body)
 
 
 #: Headers in which servers and caches report the age of a response.
 _AGE_HEADERS = ("Age", "Last-Modified", "X-Cache")
 
 
-def age_of(page: Page) -> str:
+def format_page_age(page: Page) -> str:
     """Return the headers that show the age of a page, for display; empty if it has none."""
     values = ((name, page.headers.get(name.lower())) for name in _AGE_HEADERS)
-    return ", ".join(f"{name} {printable(value, limit=100)}" for name, value in values if value)
+    return ", ".join(f"{name} {sanitize(value, limit=100)}" for name, value in values if value)
 
 
-class Stream:
+class StreamedResponse:
     """A response whose body has not been read yet."""
 
     def __init__(self, response: httpx.Response, url: str, clock: Callable[[], float]) -> None:
@@ -62,10 +62,10 @@ class Stream:
         self._clock = clock
         self.url = url
         self.status = response.status_code
-        self.headers: Mapping[str, str] = headers_of(response)
-        self.content_type = content_type_of(self.headers)
+        self.headers: Mapping[str, str] = get_lowercase_headers(response)
+        self.content_type = get_content_type(self.headers)
 
-    def chunks(self, size: int = 128 * 1024) -> Iterator[bytes]:
+    def iter_chunks(self, size: int = 128 * 1024) -> Iterator[bytes]:
         """Yield the raw body in chunks of at least ``size`` bytes, except for the last.
 
         Raises TransportError, after yielding the received data, if the body is truncated or comes too slowly.
@@ -96,7 +96,7 @@ class Stream:
                 socket.socket.shutdown(raw_socket, socket.SHUT_RDWR)
 
     def _read_pieces(self) -> Iterator[bytes]:
-        pieces = raw_pieces(self._response, self.url)
+        pieces = iter_raw_body(self._response, self.url)
         # Count only the time spent waiting for the server: a slow disk is not the server's fault.
         waited, received = 0.0, 0
         while True:
@@ -107,42 +107,44 @@ class Stream:
             waited += self._clock() - started_at
             received += len(piece)
             yield piece
-            if waited >= MIN_SECONDS:
-                if received < MIN_BYTES:
+            if waited >= PROGRESS_INTERVAL:
+                if received < MIN_PROGRESS_BYTES:
                     raise TransportError(
-                        f"{bare_url(self.url)} sent {received} bytes in {waited:.0f} s, which is too slow"
+                        f"{strip_url(self.url)} sent {received} bytes in {waited:.0f} s, which is too slow"
                     )
                 waited, received = 0.0, 0
 
 
-def status_error(response: httpx.Response, url: str) -> HttpStatus:
+def make_status_error(response: httpx.Response, url: str) -> HttpStatusError:
     """Return the error for a response with an unexpected status, with an excerpt of its body."""
-    status, headers, shown_url = response.status_code, headers_of(response), bare_url(url)
+    status, headers, shown_url = response.status_code, get_lowercase_headers(response), strip_url(url)
     body = b""
-    with contextlib.suppress(NetworkError), time_limit(_EXCERPT_TIMEOUT):
-        plain = bodies.unpacked(raw_pieces(response, url), coding_of(response), shown_url)
-        body = bodies.start(plain, SMALL)
-    return HttpStatus(
+    with contextlib.suppress(NetworkError), request_deadline(_EXCERPT_TIMEOUT):
+        plain = bodies.decompress_body(
+            iter_raw_body(response, url), get_content_encoding(response), shown_url
+        )
+        body = bodies.read_prefix(plain, SMALL_BODY_SIZE)
+    return HttpStatusError(
         status,
         shown_url,
-        reason=printable(response.reason_phrase, limit=80),
-        excerpt=bodies.excerpt(body, content_type_of(headers)),
+        reason=sanitize(response.reason_phrase, limit=80),
+        excerpt=bodies.make_excerpt(body, get_content_type(headers)),
         retry_after=retry.parse_retry_after(headers.get("retry-after", "")),
         hint=_STATUS_HINTS.get(status),
     )
 
 
-def redirect_refused(url: str, target: str, reason: str) -> RedirectRefused:
+def make_redirect_error(url: str, target: str, reason: str) -> RedirectNotAllowed:
     """Return the error for a redirect to ``target`` that must not be followed because of ``reason``."""
-    shown_target = printable_url(target, limit=200)
-    message = f"{bare_url(url)} redirects to {shown_target}, which is not followed: {reason}"
+    shown_target = sanitize_url(target, limit=200)
+    message = f"{strip_url(url)} redirects to {shown_target}, which is not followed: {reason}"
     try:
-        place_of(target)
-    except NotAUrl:
+        parse_origin(target)
+    except InvalidUrl:
         hint = "The redirect is invalid and must be corrected on the server."
-        return RedirectRefused(message, hint=hint, invalid=True)
+        return RedirectNotAllowed(message, hint=hint, is_invalid_url=True)
     hint = "If that address is correct, pass it directly; the URL of a directory ends with a slash."
-    return RedirectRefused(message, hint=hint)
+    return RedirectNotAllowed(message, hint=hint)
 
 
 _STATUS_HINTS = {
@@ -153,7 +155,7 @@ _STATUS_HINTS = {
 }
 
 
-def raw_pieces(response: httpx.Response, url: str) -> Iterator[bytes]:
+def iter_raw_body(response: httpx.Response, url: str) -> Iterator[bytes]:
     """Yield the body as it arrives from the network. Raises NetworkError instead of the errors of httpx."""
     if response.is_stream_consumed:
         yield response.content
@@ -161,10 +163,10 @@ def raw_pieces(response: httpx.Response, url: str) -> Iterator[bytes]:
     try:
         yield from response.iter_raw()
     except httpx.HTTPError as error:
-        raise explain(error, url) from error
+        raise to_network_error(error, url) from error
 
 
-def coding_of(response: httpx.Response) -> str:
+def get_content_encoding(response: httpx.Response) -> str:
     """Return the Content-Encoding of a body that has not been read yet; empty if it is already decoded.
 
     A cassette or other test transport provides a whole body, which httpx has already decompressed.
@@ -172,20 +174,20 @@ def coding_of(response: httpx.Response) -> str:
     return "" if response.is_stream_consumed else str(response.headers.get("content-encoding", ""))
 
 
-def drain(response: httpx.Response) -> None:
+def discard_body(response: httpx.Response) -> None:
     """Read the body of a redirect if its declared size is small, so that the connection can be reused."""
     length = response.headers.get("content-length", "")
-    if bounded.whole_number(length, SMALL) is not None:
+    if bounded.parse_whole_number(length, SMALL_BODY_SIZE) is not None:
         with contextlib.suppress(httpx.HTTPError):
-            bodies.start(response.iter_raw(), SMALL)
+            bodies.read_prefix(response.iter_raw(), SMALL_BODY_SIZE)
 
 
-def headers_of(response: httpx.Response) -> dict[str, str]:
+def get_lowercase_headers(response: httpx.Response) -> dict[str, str]:
     """Return the headers of a response with names in lower case."""
     return {key.lower(): value for key, value in response.headers.items()}
 
 
-def content_type_of(headers: Mapping[str, str]) -> str:
+def get_content_type(headers: Mapping[str, str]) -> str:
     """Return the media type in lower case, without parameters; empty if there is none."""
     return headers.get("content-type", "").partition(";")[0].strip().lower()
 
@@ -193,16 +195,16 @@ def content_type_of(headers: Mapping[str, str]) -> str:
 # --- errors ----------------------------------------------------------------------------------------
 
 
-def explain(error: Exception, url: str) -> NetworkError:
+def to_network_error(error: Exception, url: str) -> NetworkError:
     """Return the error for an exception of httpx: TransportError if a retry may help, else NetworkError."""
-    shown_url = bare_url(url)
+    shown_url = strip_url(url)
     host = urlsplit(shown_url).netloc
     causes = list(_iter_causes(error))
     for cause in causes:
         explained = _explain_cause(cause, host)
         if explained:
             return explained
-    reason = printable(str(error), limit=200) or type(error).__name__
+    reason = sanitize(str(error), limit=200) or type(error).__name__
     match error:
         case httpx.ConnectTimeout():
             return TransportError(f"{host} does not accept connections (timed out)", hint=_CHECK_SERVER_HINT)
@@ -215,8 +217,8 @@ def explain(error: Exception, url: str) -> NetworkError:
         case httpx.NetworkError():
             return TransportError(f"the connection to {host} broke: {reason}")
         case _:
-            reason = "it is not a URL" if may_quote_url(error) else reason
-            invalid_url = printable_url(url, limit=200)
+            reason = "it is not a URL" if may_contain_url(error) else reason
+            invalid_url = sanitize_url(url, limit=200)
             return NetworkError(f"cannot fetch {invalid_url}: {reason}", hint="Check the URL.")
 
 
@@ -238,15 +240,15 @@ def _iter_causes(error: BaseException | None) -> Iterator[BaseException]:
 
 def _explain_cause(cause: BaseException, host: str) -> NetworkError | None:
     match cause:
-        case AddressRefused():
+        case PrivateAddressError():
             name = host.partition(":")[0]
             return NetworkError(
-                f"refusing to connect to {host}: {printable(str(cause))}",
+                f"refusing to connect to {host}: {sanitize(str(cause))}",
                 hint=f"--allow-host {name} permits it.",
             )
         case ssl.SSLCertVerificationError():
             return NetworkError(
-                f"the TLS certificate of {host} is not trusted: {printable(cause.verify_message)}",
+                f"the TLS certificate of {host} is not trusted: {sanitize(cause.verify_message)}",
                 hint=_CERTIFICATE_HINT,
             )
         case ssl.SSLError() if cause.reason in {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL"}:

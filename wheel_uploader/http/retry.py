@@ -8,32 +8,32 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from wheel_uploader import bounded
-from wheel_uploader.display import counted, printable
-from wheel_uploader.errors import HttpStatus, NetworkError, TransportError
+from wheel_uploader.display import format_count, sanitize
+from wheel_uploader.errors import HttpStatusError, NetworkError, TransportError
 from wheel_uploader.progress import Progress
 
 T = TypeVar("T")
 
 #: Statuses after which the same request may succeed.
-PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+RETRYABLE_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 #: Limits in seconds for the computed delay, and for the delay that a server requests with Retry-After.
-MAX_PAUSE = 60.0
+MAX_BACKOFF = 60.0
 MAX_RETRY_AFTER = 600.0
 
 _jitter = random.SystemRandom()
 
 
-def may_pass(error: NetworkError) -> bool:
+def is_retryable(error: NetworkError) -> bool:
     """Return whether the same request may succeed later in this run."""
-    if isinstance(error, HttpStatus):
-        return error.status in PASSING and (error.retry_after or 0) <= MAX_RETRY_AFTER
+    if isinstance(error, HttpStatusError):
+        return error.status in RETRYABLE_STATUSES and (error.retry_after or 0) <= MAX_RETRY_AFTER
     return isinstance(error, TransportError)
 
 
-def pause_after(error: NetworkError, attempt: int) -> float:
+def compute_backoff(error: NetworkError, attempt: int) -> float:
     """Return the seconds to wait after attempt ``attempt`` (from 1): Retry-After plus full jitter."""
-    pause = _jitter.uniform(0, min(MAX_PAUSE, 2.0 ** (attempt - 1)))
-    if isinstance(error, HttpStatus) and error.retry_after is not None:
+    pause = _jitter.uniform(0, min(MAX_BACKOFF, 2.0 ** (attempt - 1)))
+    if isinstance(error, HttpStatusError) and error.retry_after is not None:
         # Added to Retry-After, because the server may have sent the same value to many clients.
         return error.retry_after + min(pause, 1.0)
     return pause
@@ -46,24 +46,24 @@ def parse_retry_after(value: str, *, now: float | None = None) -> float | None:
     """
     value = value.strip()
     if bounded.is_whole_number(value):
-        seconds = bounded.whole_number(value, 10**9)
+        seconds = bounded.parse_whole_number(value, 10**9)
         return None if seconds is None else min(float(seconds), bounded.MAX_SECONDS)
-    date = bounded.moment(value)
+    date = bounded.parse_listed_date(value)
     if date is None:
         return None
     remaining = date.timestamp() - (time.time() if now is None else now)
     return min(max(0.0, remaining), bounded.MAX_SECONDS)
 
 
-def retrying(
+def call_with_retries(
     operation: str,
     attempt: Callable[[], T],
     *,
-    attempts: int,
+    max_attempts: int,
     progress: Progress,
     sleep: Callable[[float], None],
 ) -> T:
-    """Call ``attempt`` until it returns, fails permanently, or has failed ``attempts`` times.
+    """Call ``attempt`` until it returns, fails permanently, or has failed ``max_attempts`` times.
 
     ``operation`` names it in the line that ``-v`` shows before each wait.
     """
@@ -72,20 +72,20 @@ def retrying(
         try:
             return attempt()
         except NetworkError as error:
-            if not may_pass(error):
-                if isinstance(error, HttpStatus) and error.retry_after:
+            if not is_retryable(error):
+                if isinstance(error, HttpStatusError) and error.retry_after:
                     error.details = (
                         *error.details,
                         f"the server asked to wait {error.retry_after:.0f} s",
                     )
                 raise
-            if number >= attempts:
-                error.details = (*error.details, f"tried {counted(number, 'time')}")
+            if number >= max_attempts:
+                error.details = (*error.details, f"tried {format_count(number, 'time')}")
                 raise
-            pause = pause_after(error, number)
-            progress.detail(
-                f"{printable(operation)}: {error.message}; "
-                f"attempt {number + 1} of {attempts} in {pause:.1f} s"
+            pause = compute_backoff(error, number)
+            progress.debug(
+                f"{sanitize(operation)}: {error.message}; "
+                f"attempt {number + 1} of {max_attempts} in {pause:.1f} s"
             )
         sleep(pause)
         number += 1

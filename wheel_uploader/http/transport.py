@@ -14,8 +14,8 @@ from typing import Any
 import httpcore
 
 from wheel_uploader import stopping
-from wheel_uploader.http.ahead import Stash, places_of
-from wheel_uploader.http.hostnames import is_public
+from wheel_uploader.http.ahead import ConnectionStash, count_connections
+from wheel_uploader.http.hostnames import is_public_address
 from wheel_uploader.http.lean import httpx
 
 _thread_deadline = threading.local()
@@ -26,12 +26,12 @@ _TLS_RECORD_BYTES = 16 * 1024
 _KEEPALIVE_SECONDS = 30.0
 
 
-class AddressRefused(httpcore.ConnectError):
+class PrivateAddressError(httpcore.ConnectError):
     """A host that the user did not name resolves to this machine or to a private network."""
 
 
 @contextlib.contextmanager
-def time_limit(seconds: float) -> Iterator[None]:
+def request_deadline(seconds: float) -> Iterator[None]:
     """Return a context in which all network operations of this thread take at most ``seconds`` in total.
 
     The timeouts of httpx apply to single reads: a server that sends a byte every 29 s never exceeds them.
@@ -55,7 +55,7 @@ def _remaining_timeout(timeout: float | None, expired: type[Exception]) -> float
     return remaining if timeout is None else min(timeout, remaining)
 
 
-class LimitedStream(httpcore.NetworkStream):
+class CancellableStream(httpcore.NetworkStream):
     """A connection that observes the time limit of the thread that uses it."""
 
     def __init__(self, inner: httpcore.NetworkStream) -> None:
@@ -80,14 +80,14 @@ class LimitedStream(httpcore.NetworkStream):
 
     def _read(self, max_bytes: int, timeout: float | None) -> bytes:
         """Read with short timeouts, checking for cancellation in between."""
-        if not stopping.can_stop_here():
+        if not stopping.can_raise_here():
             return self._inner.read(max_bytes, timeout)
         end = time.monotonic() + (math.inf if timeout is None else timeout)
         while True:
-            stopping.check()
+            stopping.raise_if_cancelled()
             remaining = end - time.monotonic()
             try:
-                return self._inner.read(max_bytes, max(0.001, min(remaining, stopping.LOOK)))
+                return self._inner.read(max_bytes, max(0.001, min(remaining, stopping.POLL_INTERVAL)))
             except httpcore.ReadTimeout:
                 if time.monotonic() >= end:
                     raise
@@ -108,8 +108,8 @@ class LimitedStream(httpcore.NetworkStream):
     ) -> httpcore.NetworkStream:
         """Return this connection with TLS, after a handshake that does not delay cancellation."""
         limit = _remaining_timeout(timeout, httpcore.ConnectTimeout)
-        return LimitedStream(
-            stopping.aside(lambda: self._inner.start_tls(ssl_context, server_hostname, limit))
+        return CancellableStream(
+            stopping.call_in_thread(lambda: self._inner.start_tls(ssl_context, server_hostname, limit))
         )
 
     def get_extra_info(self, info: str) -> Any:
@@ -117,11 +117,11 @@ class LimitedStream(httpcore.NetworkStream):
         return self._inner.get_extra_info(info)
 
 
-class LeadingStream(LimitedStream):
+class FirstStream(CancellableStream):
     """The first connection to a host: when its TLS handshake starts, those ahead are opened concurrently."""
 
     def __init__(
-        self, inner: httpcore.NetworkStream, stash: Stash[httpcore.NetworkStream], started_at: float
+        self, inner: httpcore.NetworkStream, stash: ConnectionStash[httpcore.NetworkStream], started_at: float
     ) -> None:
         super().__init__(inner)
         self._stash = stash
@@ -139,22 +139,22 @@ class LeadingStream(LimitedStream):
         address, port = self._inner.get_extra_info("server_addr")[:2]
 
         def connect() -> httpcore.NetworkStream:
-            stream = LimitedStream(httpcore.SyncBackend().connect_tcp(address, port, limit))
+            stream = CancellableStream(httpcore.SyncBackend().connect_tcp(address, port, limit))
             try:
-                return StashedStream(
+                return PreconnectedStream(
                     stream.start_tls(ssl_context, server_hostname, limit), ssl_context, server_hostname
                 )
             except BaseException:
                 stream.close()
                 raise
 
-        self._stash.open(connect)
+        self._stash.start_connecting(connect)
         stream = super().start_tls(ssl_context, server_hostname, timeout)
-        self._stash.first_took(time.monotonic() - self._started_at)
+        self._stash.record_connect_time(time.monotonic() - self._started_at)
         return stream
 
 
-class StashedStream(LimitedStream):
+class PreconnectedStream(CancellableStream):
     """A connection that was opened ahead, TLS included."""
 
     def __init__(
@@ -175,17 +175,20 @@ class StashedStream(LimitedStream):
         return self._inner
 
 
-class LimitedBackend(httpcore.NetworkBackend):
+class GuardedBackend(httpcore.NetworkBackend):
     """Opens connections to any address of a trusted host, but only to public addresses of other hosts.
 
     The connection goes to the address that was checked, so that a name that resolves differently the second
-    time cannot evade the check. ``ahead``: the number of connections to open ahead, by URL.
+    time cannot evade the check. ``preconnect``: the number of connections to open ahead, by URL.
     """
 
-    def __init__(self, trusts: Callable[[str, int], bool], ahead: Mapping[str, int] | None = None) -> None:
-        self._trusts = trusts
+    def __init__(
+        self, is_trusted: Callable[[str, int], bool], preconnect: Mapping[str, int] | None = None
+    ) -> None:
+        self._is_trusted = is_trusted
         self._stashes = {
-            place: Stash[httpcore.NetworkStream](count) for place, count in places_of(ahead or {}).items()
+            place: ConnectionStash[httpcore.NetworkStream](count)
+            for place, count in count_connections(preconnect or {}).items()
         }
         self._inner = httpcore.SyncBackend()
 
@@ -199,7 +202,7 @@ class LimitedBackend(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         """Return a connection to ``host``, one that was opened ahead if possible."""
         stash = self._stashes.get((host, port))
-        if stash and (ready := stash.take(_remaining_timeout(timeout, httpcore.ConnectTimeout))):
+        if stash and (ready := stash.take_connection(_remaining_timeout(timeout, httpcore.ConnectTimeout))):
             return ready
         deadline_of_caller = getattr(_thread_deadline, "end", None)
 
@@ -207,27 +210,27 @@ class LimitedBackend(httpcore.NetworkBackend):
             _thread_deadline.end = deadline_of_caller
             return self._connect(host, port, stash, timeout, local_address, socket_options)
 
-        return stopping.aside(connect)
+        return stopping.call_in_thread(connect)
 
     def _connect(
         self,
         host: str,
         port: int,
-        stash: Stash[httpcore.NetworkStream] | None,
+        stash: ConnectionStash[httpcore.NetworkStream] | None,
         timeout: float | None,
         local_address: str | None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None,
     ) -> httpcore.NetworkStream:
         started_at = time.monotonic()
         error: Exception | None = None
-        for address in [host] if self._trusts(host, port) else _resolve_public(host, port):
+        for address in [host] if self._is_trusted(host, port) else _resolve_public(host, port):
             limit = _remaining_timeout(timeout, httpcore.ConnectTimeout)
             try:
                 stream = self._inner.connect_tcp(address, port, limit, local_address, socket_options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as failure:
                 error = failure
             else:
-                return LeadingStream(stream, stash, started_at) if stash else LimitedStream(stream)
+                return FirstStream(stream, stash, started_at) if stash else CancellableStream(stream)
         raise error or httpcore.ConnectError(f"{host} has no address")
 
     def close(self) -> None:
@@ -242,13 +245,13 @@ def _resolve_public(host: str, port: int) -> list[str]:
     except OSError as error:
         raise httpcore.ConnectError(str(error)) from error
     addresses = list(dict.fromkeys(str(info[4][0]) for info in address_infos))
-    private = [address for address in addresses if not is_public(address)]
+    private = [address for address in addresses if not is_public_address(address)]
     if private:
-        raise AddressRefused(f"{host} is {private[0]}, a private address")
+        raise PrivateAddressError(f"{host} is {private[0]}, a private address")
     return addresses
 
 
-class LimitedTransport(httpx.HTTPTransport):
+class GuardedTransport(httpx.HTTPTransport):
     """httpx's own transport on a connection pool with our network backend.
 
     httpx has no parameter for a network backend. The pool is replaced, rather than ``handle_request``,
@@ -257,17 +260,17 @@ class LimitedTransport(httpx.HTTPTransport):
 
     def __init__(
         self,
-        backend: LimitedBackend,
+        backend: GuardedBackend,
         context: ssl.SSLContext,
-        connections: int,
+        max_connections: int,
         proxy: httpcore.Proxy | None = None,
     ) -> None:
         super().__init__(verify=context, trust_env=False)
         self._pool = httpcore.ConnectionPool(
             ssl_context=context,
             proxy=proxy,
-            max_connections=connections,
-            max_keepalive_connections=connections,
+            max_connections=max_connections,
+            max_keepalive_connections=max_connections,
             keepalive_expiry=_KEEPALIVE_SECONDS,
             network_backend=backend,
         )

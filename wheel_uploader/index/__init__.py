@@ -9,13 +9,20 @@ from collections.abc import Callable, Hashable, Sequence
 from packaging.utils import canonicalize_name
 
 from wheel_uploader import names
-from wheel_uploader.display import bare_url, printable
-from wheel_uploader.errors import HttpStatus, NetworkError, RedirectRefused
-from wheel_uploader.http import Http
+from wheel_uploader.display import sanitize, strip_url
+from wheel_uploader.errors import HttpStatusError, NetworkError, RedirectNotAllowed
+from wheel_uploader.http import HttpClient
 from wheel_uploader.http.reply import Page
 from wheel_uploader.index import index_page
-from wheel_uploader.index.index_page import GIVE_INDEX_URL, HTML_TYPES, JSON_TYPES
-from wheel_uploader.models import FileState, IndexFile, IndexState, LocalFile, ProjectPage, WheelName
+from wheel_uploader.index.index_page import HTML_CONTENT_TYPES, INDEX_URL_HINT, JSON_CONTENT_TYPES
+from wheel_uploader.models import (
+    FileComparison,
+    IndexComparison,
+    IndexFile,
+    LocalFile,
+    ProjectPage,
+    WheelName,
+)
 from wheel_uploader.urls import quote, urlsplit, urlunsplit
 
 # --- the URL of an index's simple pages ------------------------------------------------------------
@@ -32,7 +39,7 @@ _KNOWN_PATHS = (
 _TWO_SEGMENT_PATH = re.compile(r"/[^/]+/[^/]+/?\Z")
 
 
-def reading_urls(upload_url: str) -> tuple[str, ...]:
+def derive_simple_urls(upload_url: str) -> tuple[str, ...]:
     """Return the URL of an index's simple pages, given its upload URL; guesses, best first, if uncertain."""
     parts = urlsplit(upload_url)
     host = parts.netloc.rpartition("@")[2].removeprefix("upload.")
@@ -52,10 +59,10 @@ def reading_urls(upload_url: str) -> tuple[str, ...]:
 # --- the client ------------------------------------------------------------------------------------
 
 
-class Index:
+class IndexClient:
     """A client that reads the simple pages and files of a package index."""
 
-    def __init__(self, http: Http, *urls: str) -> None:
+    def __init__(self, http: HttpClient, *urls: str) -> None:
         """Open the index at the first of ``urls``, the candidate URLs of its simple pages, that is an index.
 
         No request is sent before the first page is read.
@@ -73,7 +80,7 @@ class Index:
         """Send these credentials with all later requests to this index, and to no other host."""
         self._http.add_credentials(self.url, username, password)
 
-    def page(self, project: str, *, fresh: bool = False) -> ProjectPage:
+    def fetch_project(self, project: str, *, revalidate: bool = False) -> ProjectPage:
         """Return the page of ``project``; if ``fresh``, ask caches to revalidate it.
 
         Raises NetworkError if the response is not an index page, and CredentialsError if the index requires
@@ -84,7 +91,7 @@ class Index:
         first_error: NetworkError | None = None
         for root in self._urls:
             try:
-                page = self._fetch_page(root, name, fresh=fresh)
+                page = self._fetch_page(root, name, fresh=revalidate)
             except NetworkError as error:
                 # A wrong guess may fail in any way; a URL that is not a guess raises its own error.
                 if len(self._urls) == 1:
@@ -99,31 +106,31 @@ class Index:
             self._resolve_root(roots_without_project, first_error)
         return ProjectPage(url=f"{self.url}{name}/", exists=False)
 
-    def html_page(self, project: str) -> ProjectPage | None:
+    def fetch_html_project(self, project: str) -> ProjectPage | None:
         """Return the HTML page, as an older pip reads it, or None if the index serves JSON only."""
         name = canonicalize_name(project)
         try:
             page = self._fetch_page(self.url, name, fresh=True, accept=index_page.ACCEPT_HTML)
-        except HttpStatus as error:
+        except HttpStatusError as error:
             if error.status in (406, 415):
                 return None
             raise
-        if page and page.view == "json":
+        if page and page.page_format == "json":
             return None
         return page or ProjectPage(url=f"{self.url}{name}/", exists=False)
 
     def _fetch_page(
-        self, root: str, name: str, *, fresh: bool, accept: str = index_page.ACCEPT
+        self, root: str, name: str, *, fresh: bool, accept: str = index_page.ACCEPT_ANY
     ) -> ProjectPage | None:
         """Return the project's page below ``root``, or None if the index does not have the project."""
         url = f"{root}{quote(name)}/"
         try:
             page = self._http.get(url, accept=accept, no_cache=fresh)
-        except HttpStatus as error:
+        except HttpStatusError as error:
             if error.status in (404, 410):
                 return None
             raise
-        except RedirectRefused:
+        except RedirectNotAllowed:
             # pypiserver redirects requests for an unknown project to PyPI, which is another index. A URL that
             # redirects all requests, to a login page for example, is not an index.
             if self._is_index(root):
@@ -138,25 +145,25 @@ class Index:
                 self._urls = (root,)
                 return
         raise first_error or NetworkError(
-            f"no package index found at {' or '.join(map(bare_url, self._urls))}", hint=GIVE_INDEX_URL
+            f"no package index found at {' or '.join(map(strip_url, self._urls))}", hint=INDEX_URL_HINT
         )
 
     def _is_index(self, root: str) -> bool:
         """Return whether ``root`` serves a list of projects. It is not read, because it may be too long."""
         try:
-            with self._http.stream(root, headers={"Accept": index_page.ACCEPT}) as response:
-                return response.content_type in (*JSON_TYPES, *HTML_TYPES)
+            with self._http.stream(root, headers={"Accept": index_page.ACCEPT_ANY}) as response:
+                return response.content_type in (*JSON_CONTENT_TYPES, *HTML_CONTENT_TYPES)
         except NetworkError:
             return False
 
-    def sha256_of(self, file: IndexFile) -> str:
+    def get_sha256(self, file: IndexFile) -> str:
         """Return the hexadecimal SHA-256 of a served file, as listed or computed from a download."""
         if "sha256" in file.hashes:
             return file.hashes["sha256"]
         key = (file.url, tuple(sorted(file.hashes.items())))
         if key not in self._digests:
-            digest = self._http.retrying(
-                f"hash {printable(file.filename)}", lambda: self._compute_sha256(file.url)
+            digest = self._http.call_with_retries(
+                f"hash {sanitize(file.filename)}", lambda: self._compute_sha256(file.url)
             )
             if not file.hashes:
                 return digest
@@ -167,35 +174,35 @@ class Index:
     def _compute_sha256(self, url: str) -> str:
         digest = hashlib.sha256()
         with self._http.stream(url) as response:
-            for chunk in response.chunks():
+            for chunk in response.iter_chunks():
                 digest.update(chunk)
         return digest.hexdigest()
 
-    def state_of(self, project: str, file: LocalFile) -> IndexState:
+    def fetch_file_state(self, project: str, file: LocalFile) -> IndexComparison:
         """Compare a local file with what the index serves now."""
-        return compare(self.page(project, fresh=True), [file], self.sha256_of)[0]
+        return compare_with_index(self.fetch_project(project, revalidate=True), [file], self.get_sha256)[0]
 
 
 def _parse_page(page: Page) -> ProjectPage:
     content_type = page.content_type
-    if content_type in JSON_TYPES:
-        return index_page.from_json(page.text, page.url)
-    if content_type in HTML_TYPES:
-        from wheel_uploader.sources.html import read_html  # late: lxml is not needed for JSON
+    if content_type in JSON_CONTENT_TYPES:
+        return index_page.parse_json_page(page.text, page.url)
+    if content_type in HTML_CONTENT_TYPES:
+        from wheel_uploader.sources.html import read_html_listing  # late: lxml is not needed for JSON
 
-        listing = read_html(page.text, page.url, bare_url(page.url))
+        listing = read_html_listing(page.text, page.url, strip_url(page.url))
         if listing.asks_for_password:
-            raise index_page.no_index_page(page.url, "it is a login page")
-        return index_page.from_html(page.text, page.url, listing.files, listing.yanked)
-    raise index_page.no_index_page(page.url, f"its content type is {printable(content_type) or 'missing'}")
+            raise index_page.build_page_error(page.url, "it is a login page")
+        return index_page.build_html_page(page.text, page.url, listing.files, listing.yanked_urls)
+    raise index_page.build_page_error(page.url, f"its content type is {sanitize(content_type) or 'missing'}")
 
 
 # --- the comparison --------------------------------------------------------------------------------
 
 
-def compare(
-    page: ProjectPage, files: Sequence[LocalFile], sha256_of: Callable[[IndexFile], str]
-) -> tuple[IndexState, ...]:
+def compare_with_index(
+    page: ProjectPage, files: Sequence[LocalFile], get_sha256: Callable[[IndexFile], str]
+) -> tuple[IndexComparison, ...]:
     """Return the state of each local file on the index: its name and its contents are both looked up.
 
     Names are compared as an index does: two that differ only in normalization are the same file.
@@ -205,18 +212,24 @@ def compare(
         by_name_key.setdefault(_build_key(served.filename), []).append(served)
     by_hash = {served.hashes["sha256"]: served for served in page.files if "sha256" in served.hashes}
 
-    def compare_file(file: LocalFile) -> IndexState:
-        same_name = [(served, sha256_of(served)) for served in by_name_key.get(_build_key(file.filename), ())]
+    def compare_file(file: LocalFile) -> IndexComparison:
+        same_name = [
+            (served, get_sha256(served)) for served in by_name_key.get(_build_key(file.filename), ())
+        ]
         for served, digest in same_name:
             if digest != file.sha256:
                 other = served.filename if served.filename != file.filename else ""
-                return IndexState(file=file, state=FileState.DIFFERENT, index_sha256=digest, other_name=other)
+                return IndexComparison(
+                    file=file, result=FileComparison.DIFFERENT, index_sha256=digest, other_name=other
+                )
         if any(served.filename == file.filename for served, _ in same_name):
-            return IndexState(file=file, state=FileState.SAME, index_sha256=file.sha256)
+            return IndexComparison(file=file, result=FileComparison.SAME, index_sha256=file.sha256)
         twin = same_name[0][0] if same_name else by_hash.get(file.sha256)
         if twin:
-            return IndexState(file=file, state=FileState.SAME_BYTES_OTHER_NAME, other_name=twin.filename)
-        return IndexState(file=file, state=FileState.ABSENT)
+            return IndexComparison(
+                file=file, result=FileComparison.SAME_BYTES_OTHER_NAME, other_name=twin.filename
+            )
+        return IndexComparison(file=file, result=FileComparison.ABSENT)
 
     return tuple(compare_file(file) for file in files)
 
@@ -224,8 +237,8 @@ def compare(
 def _build_key(filename: str) -> Hashable:
     """Return a key that is equal for two names that an index treats as one file."""
     try:
-        name = names.parse(filename)
-    except names.NameRefused:
+        name = names.parse_filename(filename)
+    except names.InvalidFilename:
         return filename
     if isinstance(name, WheelName):
         return name.project, name.version, name.build, name.tags

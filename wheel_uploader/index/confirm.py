@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from wheel_uploader import stopping
-from wheel_uploader.display import bare_url, counted
+from wheel_uploader.display import format_count, strip_url
 from wheel_uploader.errors import ConflictError, DeadlineError, NetworkError
-from wheel_uploader.index import Index
+from wheel_uploader.index import IndexClient
 from wheel_uploader.models import Confirmation, IndexFile, LocalFile, ProjectPage
 from wheel_uploader.progress import Progress
 
@@ -20,14 +20,14 @@ _MIN_PAUSE, _MAX_PAUSE = 1.0, 20.0
 _ConfirmedFiles = dict[str, dict[str, Confirmation]]
 
 
-def confirm(
-    index: Index,
+def confirm_files(
+    index: IndexClient,
     project: str,
     files: Sequence[LocalFile],
     *,
     timeout: float,
     progress: Progress,
-    sleep: Callable[[float], None] = stopping.sleep,
+    sleep: Callable[[float], None] = stopping.sleep_unless_cancelled,
     clock: Callable[[], float] = time.monotonic,
 ) -> tuple[Confirmation, ...]:
     """Poll the index for up to ``timeout`` seconds until it lists every file with the expected SHA-256.
@@ -48,40 +48,42 @@ def confirm(
         missing = _describe_missing(files, confirmed)
         if not missing and not last_error:
             views = tuple(confirmed)
-            return tuple(replace(confirmed[views[0]][file.filename], views=views) for file in files)
+            return tuple(replace(confirmed[views[0]][file.filename], page_formats=views) for file in files)
         remaining = deadline - clock()
         if remaining <= 0:
             break
-        text = last_error or f"the index does not yet list {len(missing)} of {counted(len(files), 'file')}"
-        progress.detail(f"{text}; checking again")
-        with progress.during(f"confirm: {text}", seconds=remaining):
+        text = (
+            last_error or f"the index does not yet list {len(missing)} of {format_count(len(files), 'file')}"
+        )
+        progress.debug(f"{text}; checking again")
+        with progress.waiting(f"confirm: {text}", seconds=remaining):
             sleep(min(pause, remaining))
         pause = min(pause * 1.5, _MAX_PAUSE)
     problem = f"does not list {len(missing)} of" if missing else "did not return the HTML view of"
     raise DeadlineError(
-        f"after {timeout:.0f} s {bare_url(index.url)} {problem} {counted(len(files), 'file')}"
+        f"after {timeout:.0f} s {strip_url(index.url)} {problem} {format_count(len(files), 'file')}"
         + (f" ({last_error})" if last_error else ""),
         hint="The index accepted the files, and its listing may lag: run the same command again to check.",
         details=missing,
     )
 
 
-def _poll(index: Index, project: str, files: Sequence[LocalFile], confirmed: _ConfirmedFiles) -> None:
+def _poll(index: IndexClient, project: str, files: Sequence[LocalFile], confirmed: _ConfirmedFiles) -> None:
     """Look once for the unconfirmed files: in the first view, and if that lists all of them, in HTML too."""
     first_view = next(iter(confirmed), "")
     if not first_view or len(confirmed[first_view]) < len(files):
-        page = index.page(project, fresh=True)
+        page = index.fetch_project(project, revalidate=True)
         if not page.exists:
             return
-        _record_confirmed(page, files, confirmed, index.sha256_of)
-        first_view = page.view
+        _record_confirmed(page, files, confirmed, index.get_sha256)
+        first_view = page.page_format
     # An index that returns HTML to a request for JSON has only that view.
     if (
         first_view == "json"
         and len(confirmed[first_view]) == len(files)
-        and (html_page := index.html_page(project))
+        and (html_page := index.fetch_html_project(project))
     ):
-        _record_confirmed(html_page, files, confirmed, index.sha256_of)
+        _record_confirmed(html_page, files, confirmed, index.get_sha256)
 
 
 def _describe_missing(files: Sequence[LocalFile], confirmed: _ConfirmedFiles) -> list[str]:
@@ -103,7 +105,7 @@ def _record_confirmed(
 ) -> None:
     """Record the files that the page serves unchanged. Raises ConflictError for different contents."""
     served_files = {file.filename: file for file in page.files}
-    confirmed_in_view = confirmed.setdefault(page.view, {})
+    confirmed_in_view = confirmed.setdefault(page.page_format, {})
     conflicts = []
     for file in files:
         served = served_files.get(file.filename)
@@ -118,7 +120,7 @@ def _record_confirmed(
             conflicts.append(f"{file.filename}: local sha256 {file.sha256}, index sha256 {digest}")
     if conflicts:
         raise ConflictError(
-            f"{bare_url(page.url)} serves {counted(len(conflicts), 'file')} with different contents",
+            f"{strip_url(page.url)} serves {format_count(len(conflicts), 'file')} with different contents",
             hint="Yank this release now, find out who else uploads files to it, and publish a new version.",
             details=conflicts,
         )

@@ -7,24 +7,26 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from wheel_uploader import bounded, names
-from wheel_uploader.display import bare_url, printable
+from wheel_uploader.display import sanitize, strip_url
 from wheel_uploader.errors import NetworkError
 from wheel_uploader.models import IndexFile, ProjectPage, RemoteFile
-from wheel_uploader.sources.base import digests
+from wheel_uploader.sources.base import normalize_digests
 from wheel_uploader.urls import urldefrag, urljoin
 
 #: Accept header for a page. The parser is chosen by the Content-Type of the response.
-ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01"
+ACCEPT_ANY = (
+    "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01"
+)
 ACCEPT_HTML = "application/vnd.pypi.simple.v1+html, text/html;q=0.5"
-JSON_TYPES = ("application/vnd.pypi.simple.v1+json", "application/vnd.pypi.simple.latest+json")
-HTML_TYPES = (
+JSON_CONTENT_TYPES = ("application/vnd.pypi.simple.v1+json", "application/vnd.pypi.simple.latest+json")
+HTML_CONTENT_TYPES = (
     "text/html",
     "application/xhtml+xml",
     "application/vnd.pypi.simple.v1+html",
     "application/vnd.pypi.simple.latest+html",
 )
 
-GIVE_INDEX_URL = "Pass the URL of the index's simple pages with --index-url (it often ends in /simple/)."
+INDEX_URL_HINT = "Pass the URL of the index's simple pages with --index-url (it often ends in /simple/)."
 
 #: A mark of an index page, even an empty one: PEP 629's version, or the customary title.
 _INDEX_MARKER = re.compile(
@@ -35,7 +37,7 @@ _STATUS_META = re.compile(
 )
 
 
-def from_json(text: str, url: str) -> ProjectPage:
+def parse_json_page(text: str, url: str) -> ProjectPage:
     """Parse a PEP 691 page. Raises NetworkError if it is not one."""
     try:
         data = bounded.load_json(text)
@@ -46,22 +48,22 @@ def from_json(text: str, url: str) -> ProjectPage:
             exists=True,
             files=files,
             status=str(status.get("status") or "active"),
-            status_reason=printable(str(status.get("reason") or "")),
-            view="json",
+            status_reason=sanitize(str(status.get("reason") or "")),
+            page_format="json",
         )
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise no_index_page(url, "its JSON is not a project's page (PEP 691)") from None
+        raise build_page_error(url, "its JSON is not a project's page (PEP 691)") from None
 
 
 def _parse_json_file(item: Any, base: str) -> IndexFile:
     return IndexFile(
         filename=_require_text(item["filename"]),
         url=urljoin(base, _require_text(item["url"])),
-        hashes=digests(
+        hashes=normalize_digests(
             {_require_text(name): _require_text(digest) for name, digest in item["hashes"].items()}
         ),
-        size=bounded.listed_size(item.get("size")).bytes,
-        upload_time=bounded.moment(item.get("upload-time")),
+        size=bounded.parse_listed_size(item.get("size")).bytes,
+        upload_time=bounded.parse_listed_date(item.get("upload-time")),
         yanked=bool(item.get("yanked")),
     )
 
@@ -72,8 +74,8 @@ def _require_text(value: object) -> str:
     return value
 
 
-def from_html(
-    text: str, url: str, links: Iterable[RemoteFile], yanked: Collection[str] = frozenset()
+def build_html_page(
+    text: str, url: str, links: Iterable[RemoteFile], yanked_urls: Collection[str] = frozenset()
 ) -> ProjectPage:
     """Build a project page from a PEP 503 page, its parsed ``links``, and the URLs of ``yanked`` files.
 
@@ -85,24 +87,24 @@ def from_html(
             url=urldefrag(link.url).url,
             hashes=link.hashes,
             size=link.size,
-            yanked=link.url in yanked,
+            yanked=link.url in yanked_urls,
         )
         for link in links
     )
     if not _INDEX_MARKER.search(text) and not any(_is_distribution(file.filename) for file in files):
-        raise no_index_page(url, "it lists neither a wheel nor an sdist")
+        raise build_page_error(url, "it lists neither a wheel nor an sdist")
     status = _STATUS_META.search(text)
     return ProjectPage(url=url, exists=True, files=files, status=status[1].lower() if status else "active")
 
 
 def _is_distribution(filename: str) -> bool:
     try:
-        names.parse(filename)
-    except names.NameRefused:
+        names.parse_filename(filename)
+    except names.InvalidFilename:
         return False
     return True
 
 
-def no_index_page(url: str, reason: str) -> NetworkError:
+def build_page_error(url: str, reason: str) -> NetworkError:
     """Return the error for a response that is not an index page."""
-    return NetworkError(f"{bare_url(url)} is not a page of a package index: {reason}", hint=GIVE_INDEX_URL)
+    return NetworkError(f"{strip_url(url)} is not a page of a package index: {reason}", hint=INDEX_URL_HINT)

@@ -11,7 +11,7 @@ from wheel_uploader.models.files import DistName, SdistName, WheelName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
+class WheelMember:
     """One member of a wheel's ZIP: the values in its two headers, and those computed from its bytes."""
 
     #: The name in the central directory, decoded as UTF-8, or else as cp437, like zipfile does.
@@ -26,12 +26,12 @@ class Member:
     actual_crc: int
     #: Hex sha256 of the unpacked bytes; empty if they were not unpacked (``facts`` has the reason).
     sha256: str
-    method: int
+    compression_method: int
     flags: int
     #: Unix mode bits (``external_attr >> 16``); installers use them whatever system created the ZIP.
     mode: int
     #: The first bytes, to detect the file format.
-    head: bytes = b""
+    first_bytes: bytes = b""
     #: ``algorithm=hex`` if RECORD uses a strong algorithm other than sha256 for this member.
     other_digest: str = ""
 
@@ -42,7 +42,7 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fact:
+class ArchiveAnomaly:
     """An anomaly that an archive reader saw, for a check to judge.
 
     ``kind`` is the identifier that the reader and the check share (``bad-crc``, ``trailing-bytes``, ...).
@@ -53,7 +53,7 @@ class Fact:
     member: str | None = None
 
 
-class NativeFormat(enum.StrEnum):
+class BinaryFormat(enum.StrEnum):
     """Container formats of compiled code."""
 
     ELF = "ELF"
@@ -62,7 +62,7 @@ class NativeFormat(enum.StrEnum):
     WASM = "WebAssembly"
 
 
-class NativeKind(enum.StrEnum):
+class BinaryKind(enum.StrEnum):
     """Kind of a compiled file."""
 
     LIBRARY = "library"
@@ -74,47 +74,47 @@ class NativeKind(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NativeSlice:
+class BinarySlice:
     """The code for one architecture in a compiled member, as its headers describe it."""
 
     #: Named as in the tags of its platform: ``x86_64``, ``i686``, ``aarch64`` (ELF), ``arm64`` (others), ...
     arch: str
-    kind: NativeKind
+    kind: BinaryKind
     #: Libraries that it needs to load, spelled as in the file; including the delay-loaded ones of PE.
-    needed: tuple[str, ...] = ()
+    needed_libraries: tuple[str, ...] = ()
     #: The soname (ELF) or install name (Mach-O).
-    name: str = ""
+    library_name: str = ""
     #: The library search paths, as written (``$ORIGIN/../x.libs``, ``@loader_path``).
     rpaths: tuple[str, ...] = ()
     #: Required symbol versions, as (library, version): ``("libc.so.6", "GLIBC_2.17")``.
-    versions: tuple[tuple[str, str], ...] = ()
+    symbol_versions: tuple[tuple[str, str], ...] = ()
     #: The program interpreter (loader) of an ELF executable.
     interpreter: str = ""
     #: The minimum macOS version that it declares.
-    minos: tuple[int, int] | None = None
+    min_macos: tuple[int, int] | None = None
     #: The symbols of Python's C API that it imports; read for abi3 wheels only.
-    python_symbols: tuple[str, ...] = ()
+    python_imports: tuple[str, ...] = ()
     #: The symbols with such names that it exports. Only ELF, which does not record the providing library.
     python_exports: tuple[str, ...] = ()
     #: The instruction set level that it declares, such as ``x86-64-v2``.
-    isa: str = ""
+    isa_level: str = ""
     #: True if it has sections with debug information.
-    debug: bool = False
+    has_debug_info: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NativeFacts:
+class BinaryFacts:
     """A member that is compiled code or is named like it, as the binary readers describe it."""
 
     member: str
     #: None if only the name suggests compiled code.
-    format: NativeFormat | None = None
+    format: BinaryFormat | None = None
     #: Only a universal Mach-O has more than one.
-    slices: tuple[NativeSlice, ...] = ()
+    slices: tuple[BinarySlice, ...] = ()
     #: Reason why it is not valid compiled code, or only in part; empty if it is.
     problem: str = ""
     #: Reason why a valid file was not read, or not completely.
-    unread: str = ""
+    unread_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,19 +125,19 @@ class WheelContent:
     #: Bytes of the archive, and of all members unpacked.
     size: int
     unpacked_size: int = 0
-    members: tuple[Member, ...] = ()
+    members: tuple[WheelMember, ...] = ()
     #: Anomalies of the ZIP structure itself.
-    facts: tuple[Fact, ...] = ()
+    anomalies: tuple[ArchiveAnomaly, ...] = ()
     #: Contents, by name, of the few members that the checks read: all small files in ``*.dist-info/``.
-    kept: Mapping[str, bytes] = field(default_factory=dict)
+    retained_members: Mapping[str, bytes] = field(default_factory=dict)
     #: Metadata field to values, as pkginfo reads the file; None if pkginfo cannot read it.
-    pkginfo: Mapping[str, tuple[str, ...]] | None = None
+    pkginfo_metadata: Mapping[str, tuple[str, ...]] | None = None
     #: Warnings and errors of pkginfo.
-    pkginfo_remarks: tuple[str, ...] = ()
+    pkginfo_warnings: tuple[str, ...] = ()
     #: The member that pkginfo and twine read as METADATA; empty if they find none.
     pkginfo_source: str = ""
     #: Members that are compiled code, or are named like it.
-    natives: tuple[NativeFacts, ...] = ()
+    binaries: tuple[BinaryFacts, ...] = ()
     #: Resources used for reading the file, and available for checking it.
     budget: Budget = field(default_factory=Budget, compare=False, repr=False)
 
@@ -147,14 +147,14 @@ class WheelContent:
         return self.name.filename
 
     @property
-    def readable(self) -> bool:
+    def is_readable(self) -> bool:
         """True if the archive has readable members: False for an HTML page, a truncated or empty file."""
-        return not any(fact.kind == "unreadable" for fact in self.facts)
+        return not any(fact.kind == "unreadable" for fact in self.anomalies)
 
     @property
-    def read_to_its_end(self) -> bool:
+    def is_fully_read(self) -> bool:
         """True if the whole file was read within its budget."""
-        return not any(fact.kind == OVER_BUDGET for fact in self.facts)
+        return not any(fact.kind == OVER_BUDGET for fact in self.anomalies)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,10 +176,10 @@ class SdistContent:
     size: int
     unpacked_size: int = 0
     members: tuple[SdistMember, ...] = ()
-    facts: tuple[Fact, ...] = ()
-    kept: Mapping[str, bytes] = field(default_factory=dict)
-    pkginfo: Mapping[str, tuple[str, ...]] | None = None
-    pkginfo_remarks: tuple[str, ...] = ()
+    anomalies: tuple[ArchiveAnomaly, ...] = ()
+    retained_members: Mapping[str, bytes] = field(default_factory=dict)
+    pkginfo_metadata: Mapping[str, tuple[str, ...]] | None = None
+    pkginfo_warnings: tuple[str, ...] = ()
     pkginfo_source: str = ""
     budget: Budget = field(default_factory=Budget, compare=False, repr=False)
 
@@ -189,14 +189,14 @@ class SdistContent:
         return self.name.filename
 
     @property
-    def readable(self) -> bool:
+    def is_readable(self) -> bool:
         """True if the archive has readable members: False for an HTML page, a truncated or empty file."""
-        return not any(fact.kind == "unreadable" for fact in self.facts)
+        return not any(fact.kind == "unreadable" for fact in self.anomalies)
 
     @property
-    def read_to_its_end(self) -> bool:
+    def is_fully_read(self) -> bool:
         """True if the whole file was read within its budget."""
-        return not any(fact.kind == OVER_BUDGET for fact in self.facts)
+        return not any(fact.kind == OVER_BUDGET for fact in self.anomalies)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,8 +212,8 @@ class FileSummary:
     #: Names installed into site-packages, without ``.dist-info``, ``.data`` and files of repair tools.
     top_level: tuple[str, ...] = ()
     #: Number of compiled members, without the libraries that a repair tool adds.
-    natives: int = 0
+    binary_count: int = 0
     #: Core metadata field to its values, normalized for comparison; empty without metadata.
     metadata: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     #: Fields that the sdist declares Dynamic; None if its metadata version is older than 2.2.
-    dynamic: frozenset[str] | None = None
+    dynamic_fields: frozenset[str] | None = None

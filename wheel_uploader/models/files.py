@@ -69,36 +69,36 @@ class RemoteFile:
     #: Bytes, if the listing states the exact size ("1.2K" is not exact).
     size: int | None = None
     #: Approximate bytes, as listed. Only orders the downloads; never compared with an actual size.
-    about: int | None = field(default=None, compare=False)
+    approximate_size: int | None = field(default=None, compare=False)
     #: Algorithm to lower-case hex digest, as listed.
     hashes: Mapping[str, str] = field(default_factory=dict)
     #: The file that the hashes come from, if they were supplied by the user and not by the listing.
-    hashes_from: str = ""
+    hashes_origin: str = ""
     #: The listing: a URL without secrets, or a directory.
     source: str
     #: Time of creation or last modification, if the listing states it unambiguously.
-    modified: datetime | None = None
+    modified_at: datetime | None = None
     #: Reason, in one clause, why a listed file cannot be downloaded (such as an unfinished upload).
-    refused: str = ""
+    unavailable_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
+class ExcludedFile:
     """A listed file that is not selected, and the reason in one clause (``version 1.11.0, not 1.12.0``)."""
 
     filename: str
     source: str
     reason: str
     #: True if it belongs, or may belong, to this release but is unavailable, so the set may be incomplete.
-    withheld: bool = False
+    is_unavailable: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Companion:
+class RemoteAttestationFile:
     """A listed attestation file, and the file that it attests according to its name."""
 
     #: The file name of a wheel or an sdist of the release.
-    about: str
+    subject_filename: str
     remote: RemoteFile
 
     @property
@@ -114,8 +114,8 @@ class Selection:
     project: NormalizedName
     version: Version
     files: tuple[tuple[DistName, RemoteFile], ...]
-    companions: tuple[Companion, ...] = ()
-    refused: tuple[Refusal, ...] = ()
+    attestation_files: tuple[RemoteAttestationFile, ...] = ()
+    excluded_files: tuple[ExcludedFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +134,7 @@ class LocalFile:
         return self.name.filename
 
 
-class FetchOutcome(enum.StrEnum):
+class DownloadOutcome(enum.StrEnum):
     """The way in which the download stage obtained a file."""
 
     DOWNLOADED = "downloaded"
@@ -145,25 +145,25 @@ class FetchOutcome(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fetched:
+class DownloadedFile:
     """One file after the download stage: the local file, how it was obtained, and how it was verified."""
 
     file: LocalFile
     remote: RemoteFile
-    outcome: FetchOutcome
+    outcome: DownloadOutcome
     #: The evidence: ``sha256 from the listing``, ``RECORD``, ...
-    vouched_by: str
+    verified_by: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LocalCompanion:
+class LocalAttestationFile:
     """A complete attestation file on this machine, with its contents, which are small."""
 
     #: The file name of the wheel or sdist that it attests.
-    about: str
+    subject_filename: str
     path: Path
     content: bytes = field(repr=False)
-    outcome: FetchOutcome
+    outcome: DownloadOutcome
 
     @property
     def filename(self) -> str:

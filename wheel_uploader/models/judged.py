@@ -22,11 +22,11 @@ class Finding:
     message: str
     member: str | None = None
     #: True if the user accepted it with ``--ignore``: it is shown, but does not stop the release.
-    ignored: bool = False
+    is_ignored: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Inspection:
+class CheckResult:
     """The check results of one file. Its contents are not kept, because those of a release are large."""
 
     findings: tuple[Finding, ...] = ()
@@ -39,24 +39,24 @@ class Attestation:
     """An attestation (PEP 740): its statement, the file that it is about, and its publisher."""
 
     #: The wheel or sdist that it attests, according to the attestation's file name.
-    about: str
+    subject_filename: str
     path: Path
     #: The bytes that were parsed; the file is not read again.
     content: bytes = field(repr=False)
     #: Reason why it is not a valid attestation; the fields below are empty then.
-    problem: str = ""
+    malformed_reason: str = ""
     #: The URL of the predicate type, and PyPI's short name for it: ``publish``, ``slsa``, or empty.
     predicate_type: str = ""
-    kind: str = ""
+    short_type: str = ""
     #: Name and hex sha256 of the subject in the statement.
-    subject: str = ""
-    subject_sha256: str = ""
+    statement_subject: str = ""
+    statement_sha256: str = ""
     #: The signer's identity from the certificate; only trustworthy once verified.
     publisher: str = ""
     #: Reason why its signature, certificate or log entry is not valid; empty if all were verified.
-    unverified: str = ""
+    verification_error: str = ""
     #: True if this run created it.
-    made: bool = False
+    is_new: bool = False
 
     @property
     def filename(self) -> str:
@@ -74,7 +74,7 @@ class Signature:
     #: The bytes of the signature that were verified.
     content: bytes = field(repr=False)
     #: False if a valid signature already existed.
-    made: bool = True
+    is_new: bool = True
 
 
 class InstallKind(enum.StrEnum):
@@ -87,28 +87,28 @@ class InstallKind(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Installable:
+class InstallOutcome:
     """The file that pip installs for one interpreter on one platform."""
 
     #: ``cp313``, ``cp313t``, ``pp311``.
     python: str
     #: ``Linux x86_64 glibc 2.28``.
-    machine: str
+    platform_label: str
     kind: InstallKind
     #: The wheel; empty if no wheel is compatible.
     filename: str = ""
     #: The same for the previous release, derived from its file names; None if unknown.
-    before: InstallKind | None = None
-    before_filename: str = ""
+    previous_kind: InstallKind | None = None
+    previous_filename: str = ""
 
     @property
     def is_worse(self) -> bool:
         """True if the previous release had a compatible wheel and this one does not."""
-        return self.before is InstallKind.WHEEL and self.kind is not InstallKind.WHEEL
+        return self.previous_kind is InstallKind.WHEEL and self.kind is not InstallKind.WHEEL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
+class SmokeResult:
     """The result of installing one wheel into a fresh environment and running a command there."""
 
     filename: str

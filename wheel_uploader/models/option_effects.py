@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from wheel_uploader.models.option_rules import LATEST, default, flag
+from wheel_uploader.models.option_rules import LATEST_VERSION, default_value, option_flag
 from wheel_uploader.models.run import Options
 from wheel_uploader.models.words import Stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Idle:
+class IneffectiveOptions:
     """Options that are set but have no effect in this run, and the reason."""
 
-    names: tuple[str, ...]
-    because: str
+    field_names: tuple[str, ...]
+    reason: str
 
     def __str__(self) -> str:
-        flags = ", ".join(map(flag, self.names))
-        return f"{flags} {'has' if len(self.names) == 1 else 'have'} no effect {self.because}"
+        flags = ", ".join(map(option_flag, self.field_names))
+        return f"{flags} {'has' if len(self.field_names) == 1 else 'have'} no effect {self.reason}"
 
 
 #: The first stage that uses an option. Options that apply to every stage are left out.
@@ -57,22 +57,22 @@ _UNUSED_BY_DRY_RUN = ("attest", "keep_going", "upload_jobs", "confirm_timeout")
 _COMPARISON_OPTIONS = ("compare_with", "no_compare", "allow_missing")
 
 
-def idle(options: Options) -> tuple[Idle, ...]:
+def find_ineffective_options(options: Options) -> tuple[IneffectiveOptions, ...]:
     """Return the options that are set but have no effect, grouped by reason."""
-    groups: list[Idle] = []
+    groups: list[IneffectiveOptions] = []
     reported: set[str] = set()
     for reason, names in _find_reasons(options):
-        unused = tuple(name for name in names if name not in reported and is_set(options, name))
+        unused = tuple(name for name in names if name not in reported and is_option_set(options, name))
         if unused:
-            groups.append(Idle(names=unused, because=reason))
+            groups.append(IneffectiveOptions(field_names=unused, reason=reason))
             reported.update(unused)
     return tuple(groups)
 
 
-def is_set(options: Options, name: str) -> bool:
+def is_option_set(options: Options, name: str) -> bool:
     """Return whether a field differs from its default."""
     value = getattr(options, name)
-    return bool(value) if isinstance(value, Mapping) else bool(value != default(options, name))
+    return bool(value) if isinstance(value, Mapping) else bool(value != default_value(options, name))
 
 
 def _find_reasons(options: Options) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -89,7 +89,7 @@ def _find_reasons(options: Options) -> Iterator[tuple[str, tuple[str, ...]]]:
         yield "without an index to compare with (set --repository or --index-url)", _COMPARISON_OPTIONS
     if options.smoke is None:
         yield "without --smoke", ("smoke_env",)
-    if options.version != LATEST:
-        yield f"without the version '{LATEST}'", ("pre",)
+    if options.version != LATEST_VERSION:
+        yield f"without the version '{LATEST_VERSION}'", ("pre",)
     if not any("://" in url and not url.lower().startswith("file:") for url in options.urls):
         yield "without a remote source", ("netrc", "allow_hosts")

@@ -16,19 +16,19 @@ from typing import Any
 from packaging.version import InvalidVersion, Version
 
 from wheel_uploader import bounded
-from wheel_uploader.display import printable
+from wheel_uploader.display import sanitize
 from wheel_uploader.errors import OptionError, UsageError
-from wheel_uploader.models.words import Attestations, Profile, Stage
-from wheel_uploader.urls import port_of, urlsplit
+from wheel_uploader.models.words import AttestationPolicy, CheckProfile, Stage
+from wheel_uploader.urls import parse_port, urlsplit
 
 #: models.run.Options; its module imports this one, so the type cannot be imported here.
 Options = Any
 
 #: The VERSION argument that selects the newest version.
-LATEST = "latest"
+LATEST_VERSION = "latest"
 
 #: Minimum and maximum of each number; the maximums are far above the needs of a release.
-RANGES: Mapping[str, tuple[float, float]] = {
+NUMBER_RANGES: Mapping[str, tuple[float, float]] = {
     "keep_releases": (1, 100_000),
     "keep_days": (1, 36_500),
     "jobs": (1, 64),
@@ -57,13 +57,13 @@ _NON_EMPTY_FIELDS = (
 _TUPLE_FIELDS = ("urls", "types", "allow_hosts", "allow_insecure_hosts", "allow_missing", "smoke_env")
 _ENUM_FIELDS: Mapping[str, type[enum.Enum]] = {
     "until": Stage,
-    "profile": Profile,
-    "attestations": Attestations,
+    "profile": CheckProfile,
+    "attestations": AttestationPolicy,
 }
 _URL_FIELDS = ("repository_url", "index_url")
 
 #: Mutually exclusive options. If their origins differ (command line, file), the one with precedence wins.
-EXCLUSIVE = (("compare_with", "no_compare"), ("repository", "repository_url"))
+MUTUALLY_EXCLUSIVE = (("compare_with", "no_compare"), ("repository", "repository_url"))
 
 #: Field name to option, for options that are not named after their field.
 _IRREGULAR_FLAGS = {"urls": "--url", "types": "--type", "skip_existing": "--no-skip-existing"}
@@ -74,7 +74,7 @@ _PROJECT_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?\Z")
 _MAX_PROJECT_LENGTH = 1000
 
 
-def flag(name: str) -> str:
+def option_flag(name: str) -> str:
     """Return the long spelling of the option that sets the field ``name``."""
     return _IRREGULAR_FLAGS.get(name) or f"--{name.replace('_', '-')}"
 
@@ -82,15 +82,15 @@ def flag(name: str) -> str:
 def parse_version(text: str) -> Version:
     """Parse a version that the user typed. Raises UsageError."""
     try:
-        return bounded.version(text)
+        return bounded.parse_pep440_version(text)
     except (InvalidVersion, TypeError):
         raise UsageError(
-            f"'{printable(str(text))}' is not a version (PEP 440)",
+            f"'{sanitize(str(text))}' is not a version (PEP 440)",
             hint="Give a version such as 1.11.0, or 'latest'.",
         ) from None
 
 
-def smoke_words(command: str) -> list[str]:
+def split_smoke_command(command: str) -> list[str]:
     """Split the command of ``--smoke`` like a shell. Raises OptionError."""
     try:
         words = shlex.split(command)
@@ -106,7 +106,7 @@ def smoke_words(command: str) -> list[str]:
 # --- validation ------------------------------------------------------------------------------------
 
 
-def require_valid(options: Options) -> None:
+def validate_options(options: Options) -> None:
     """Raise UsageError for the first invalid value or combination of values."""
     for validate in _VALIDATORS:
         validate(options)
@@ -143,11 +143,11 @@ def _validate_types(options: Options) -> None:
 
 
 def _validate_ranges(options: Options) -> None:
-    for name in RANGES:
-        require_in_range(name, getattr(options, name))
+    for name in NUMBER_RANGES:
+        validate_range(name, getattr(options, name))
 
 
-def require_in_range(name: str, value: object) -> None:
+def validate_range(name: str, value: object) -> None:
     """Raise OptionError unless ``value`` is a number in the range of the field ``name``."""
     if value is None and name in _OPTIONAL_FIELDS:
         return
@@ -155,7 +155,7 @@ def require_in_range(name: str, value: object) -> None:
         raise _make_option_error(
             name, f"{_format_value(value)} is not a {'whole ' * (name in _INTEGER_FIELDS)}number"
         )
-    minimum, maximum = RANGES[name]
+    minimum, maximum = NUMBER_RANGES[name]
     # The comparison is also false for NaN.
     if not minimum <= value <= maximum:
         raise _make_option_error(
@@ -183,17 +183,17 @@ def _validate_release(options: Options) -> None:
         )
     if project and (len(project) > _MAX_PROJECT_LENGTH or not _PROJECT_NAME.match(project)):
         raise UsageError(
-            f"'{printable(project, limit=200)}' is not a project name (PEP 508)",
+            f"'{sanitize(project, limit=200)}' is not a project name (PEP 508)",
             hint="Use letters, digits, '.', '_' and '-'; start and end with a letter or digit.",
         )
-    if version and version != LATEST:
+    if version and version != LATEST_VERSION:
         parse_version(version)
     if version and not project:
         raise UsageError(
-            f"the version {printable(version, limit=200)} was given without a project",
+            f"the version {sanitize(version, limit=200)} was given without a project",
             hint="Give both PROJECT and VERSION, or neither to infer them from the file names.",
         )
-    if options.wait and version in {"", LATEST}:
+    if options.wait and version in {"", LATEST_VERSION}:
         raise UsageError(
             "--wait requires an explicit version",
             hint="Give the version after the project name: the newest listed version may be an older one.",
@@ -204,7 +204,7 @@ def _validate_comparison(options: Options) -> None:
     if options.compare_with is None:
         return
     compared = parse_version(options.compare_with)
-    if options.version and options.version != LATEST and compared == Version(options.version):
+    if options.version and options.version != LATEST_VERSION and compared == Version(options.version):
         raise _make_option_error(
             "compare_with",
             f"{compared} is the version being released",
@@ -226,44 +226,45 @@ def _explain_invalid_url(url: str) -> str:
     """Return the reason, in one clause, why a URL is not a valid http or https URL; empty if it is one."""
     try:
         parts = urlsplit(url.strip())
-        host, _ = parts.hostname, port_of(parts)
+        host, _ = parts.hostname, parse_port(parts)
     except ValueError as error:
         return str(error)
     except AttributeError:
         return "it is not a URL"
     if parts.scheme.lower() not in {"http", "https"}:
-        return f"its scheme is {printable(parts.scheme, limit=50) or 'missing'}, not https"
+        return f"its scheme is {sanitize(parts.scheme, limit=50) or 'missing'}, not https"
     return "" if host else "it has no host"
 
 
 def _validate_exclusive(options: Options) -> None:
-    for first, second in EXCLUSIVE:
+    for first, second in MUTUALLY_EXCLUSIVE:
         if getattr(options, first) and getattr(options, second):
             raise UsageError(
-                f"{flag(first)} and {flag(second)} are mutually exclusive", hint="Remove one of the two."
+                f"{option_flag(first)} and {option_flag(second)} are mutually exclusive",
+                hint="Remove one of the two.",
             )
 
 
 def _validate_signing(options: Options) -> None:
     """Reject options that would publish without the requested signature or attestation."""
-    if options.attest and options.attestations is Attestations.NONE:
+    if options.attest and options.attestations is AttestationPolicy.NONE:
         raise UsageError(
             "--attest and --attestations none are mutually exclusive", hint="Remove one of the two."
         )
     if options.sign or options.until < Stage.SIGN:
         return
     for name in ("identity", "sign_with"):
-        if getattr(options, name) != default(options, name):
+        if getattr(options, name) != default_value(options, name):
             raise _make_option_error(
                 name,
                 "nothing would be signed without --sign",
-                hint=f"Add -s to sign, or remove {flag(name)} to publish unsigned files.",
+                hint=f"Add -s to sign, or remove {option_flag(name)} to publish unsigned files.",
             )
 
 
 def _validate_smoke(options: Options) -> None:
     if options.smoke is not None:
-        smoke_words(options.smoke)
+        split_smoke_command(options.smoke)
 
 
 def _validate_expected_count(options: Options) -> None:
@@ -296,14 +297,14 @@ _VALIDATORS: tuple[Callable[[Options], None], ...] = (
 
 
 def _make_option_error(name: str, problem: str, *, hint: str | None = None) -> OptionError:
-    return OptionError(name, problem, flag=flag(name), hint=hint)
+    return OptionError(name, problem, flag=option_flag(name), hint=hint)
 
 
 def _format_value(value: object) -> str:
-    return f"{value:.15g}" if isinstance(value, float) else printable(str(value), limit=100)
+    return f"{value:.15g}" if isinstance(value, float) else sanitize(str(value), limit=100)
 
 
-def default(options: Options, name: str) -> Any:
+def default_value(options: Options, name: str) -> Any:
     """Return the default value of a field."""
     value = next(field.default for field in fields(options) if field.name == name)
     return {} if value is MISSING else value

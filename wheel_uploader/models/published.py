@@ -34,10 +34,10 @@ class ProjectPage:
     status: str = "active"
     status_reason: str = ""
     #: The format that was read: ``json`` or ``html``.
-    view: str = "html"
+    page_format: str = "html"
 
 
-class FileState(enum.StrEnum):
+class FileComparison(enum.StrEnum):
     """Result of comparing one of our files with the index."""
 
     ABSENT = "absent"
@@ -47,11 +47,11 @@ class FileState(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class IndexState:
+class IndexComparison:
     """One of our files, compared with the index."""
 
     file: LocalFile
-    state: FileState
+    result: FileComparison
     #: The other file name, if the index has the same bytes under one.
     other_name: str = ""
     #: Hex sha256 of the file with our name on the index; empty if there is no such file.
@@ -62,13 +62,13 @@ class UploadOutcome(enum.StrEnum):
     """Outcome of the upload of one planned file."""
 
     UPLOADED = "uploaded"
-    ALREADY_THERE = "already there"
+    SKIPPED = "already there"
     WOULD_UPLOAD = "would upload"
     REJECTED = "rejected"
     #: The upload got no response, and the index could not be queried.
     UNKNOWN = "unknown"
     #: Not attempted, because the run stopped first.
-    NOT_TRIED = "not tried"
+    NOT_ATTEMPTED = "not tried"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,4 +92,4 @@ class Confirmation:
     sha256: str
     url: str
     #: Formats of the project page that list it: ``json``, ``html``, or both.
-    views: tuple[str, ...] = ()
+    page_formats: tuple[str, ...] = ()

@@ -12,10 +12,10 @@ from packaging.version import Version
 
 from wheel_uploader.errors import ReleaseError
 from wheel_uploader.models import option_rules
-from wheel_uploader.models.files import Fetched, Selection
-from wheel_uploader.models.judged import Attestation, Finding, Installable, Signature, Trial
-from wheel_uploader.models.published import Confirmation, IndexState, UploadResult
-from wheel_uploader.models.words import Attestations, Profile, Stage
+from wheel_uploader.models.files import DownloadedFile, Selection
+from wheel_uploader.models.judged import Attestation, Finding, InstallOutcome, Signature, SmokeResult
+from wheel_uploader.models.published import Confirmation, IndexComparison, UploadResult
+from wheel_uploader.models.words import AttestationPolicy, CheckProfile, Stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,7 @@ class Options:
     #: Excluded from ``repr``, like the password below.
     url_token: str | None = field(default=None, repr=False)
 
-    profile: Profile | None = None
+    profile: CheckProfile | None = None
     #: Accepted checks and check families, each with its reason, which may be empty.
     ignore: Mapping[str, str] = field(default_factory=dict)
     strict: bool = False
@@ -73,7 +73,7 @@ class Options:
     sign_with: str = "gpg"
     identity: str | None = None
     #: How to handle staged attestations, and whether to create one for each file in this CI job.
-    attestations: Attestations = Attestations.AUTO
+    attestations: AttestationPolicy = AttestationPolicy.AUTO
     attest: bool = False
 
     repository: str | None = None
@@ -102,7 +102,7 @@ class Options:
     verbose: int = 0
 
     def __post_init__(self) -> None:
-        option_rules.require_valid(self)
+        option_rules.validate_options(self)
 
     @classmethod
     def unchecked(cls, **values: Any) -> Self:
@@ -118,7 +118,7 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Removal:
+class PrunedRelease:
     """An older release that was removed from the wheelhouse, or would be under ``dry_run``."""
 
     version: Version
@@ -134,44 +134,44 @@ class Report:
     options: Options
     _: KW_ONLY
     #: Start of the run; None if it was not recorded.
-    began: datetime | None = None
+    started_at: datetime | None = None
     #: The last finished stage.
-    reached: Stage | None = None
+    last_stage: Stage | None = None
     selection: Selection | None = None
-    fetched: tuple[Fetched, ...] = ()
+    downloaded_files: tuple[DownloadedFile, ...] = ()
     findings: tuple[Finding, ...] = ()
     #: One sentence for each check that could not run, with the reason.
-    not_checked: tuple[str, ...] = ()
+    checks_not_run: tuple[str, ...] = ()
     #: File names of the previous release on the index; empty if this release was not compared with one.
-    previous: tuple[str, ...] = ()
+    previous_filenames: tuple[str, ...] = ()
     #: (python, platform) pairs that the previous release supports and this one unexpectedly does not.
-    lost: tuple[tuple[str, str], ...] = ()
+    missing_cells: tuple[tuple[str, str], ...] = ()
     #: Previous file name to bytes, for the files whose size the index states.
     previous_sizes: Mapping[str, int] = field(default_factory=dict)
     #: (python, platform) pairs of the expected wheels: ``("cp313t", "macosx_arm64")``.
-    expected: tuple[tuple[str, str], ...] = ()
+    expected_cells: tuple[tuple[str, str], ...] = ()
     signatures: tuple[Signature, ...] = ()
     attestations: tuple[Attestation, ...] = ()
     #: True if the attestations are uploaded with the files.
-    attestations_sent: bool = False
+    uploads_attestations: bool = False
     #: The rule set of the checks.
-    profile: Profile = Profile.PYPI
+    profile: CheckProfile = CheckProfile.PYPI
     #: The upload URL, without secrets; empty if the run does not upload.
-    target: str = ""
+    upload_url: str = ""
     #: URL of the release's web page, if the index is known to have one.
-    page: str = ""
-    plan: tuple[IndexState, ...] = ()
-    results: tuple[UploadResult, ...] = ()
+    release_url: str = ""
+    upload_plan: tuple[IndexComparison, ...] = ()
+    upload_results: tuple[UploadResult, ...] = ()
     confirmations: tuple[Confirmation, ...] = ()
     #: Older releases that were removed from the wheelhouse, or would be under ``dry_run``.
-    removed: tuple[Removal, ...] = ()
+    pruned_releases: tuple[PrunedRelease, ...] = ()
     #: The file that pip installs on each platform, according to the rehearsal.
-    rehearsal: tuple[Installable, ...] = ()
+    install_outcomes: tuple[InstallOutcome, ...] = ()
     #: Results of the smoke test on this machine.
-    trials: tuple[Trial, ...] = ()
+    smoke_results: tuple[SmokeResult, ...] = ()
     error: ReleaseError | None = None
     #: Duration of each finished stage, in seconds.
-    timings: dict[Stage, float] = field(default_factory=dict)
+    stage_seconds: dict[Stage, float] = field(default_factory=dict)
 
     @property
     def exit_code(self) -> int:

@@ -24,14 +24,14 @@ class Severity(enum.StrEnum):
     NOTE = "note"
 
 
-class Profile(enum.StrEnum):
+class CheckProfile(enum.StrEnum):
     """Rule set to check against: PyPI's rules, or only those of every index and installer."""
 
     PYPI = "pypi"
     ANY = "any"
 
 
-class Attestations(enum.StrEnum):
+class AttestationPolicy(enum.StrEnum):
     """Handling of staged attestations: use those that exist, require one per file, or use none."""
 
     AUTO = "auto"

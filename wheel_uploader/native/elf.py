@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from wheel_uploader.models import NativeKind, NativeSlice
-from wheel_uploader.native.view import MAX_SYMBOL, Malformed, NotKept, View
+from wheel_uploader.models import BinaryKind, BinarySlice
+from wheel_uploader.native.view import MAX_SYMBOL_LENGTH, ByteView, MalformedBinary, NotRetained
 
 MAGIC = b"\x7fELF"
 
@@ -94,7 +94,7 @@ class _Section(NamedTuple):
 class _Elf:
     """A file and its parsed headers."""
 
-    view: View
+    view: ByteView
     layout: _Layout
     kind: int
     machine: int
@@ -109,7 +109,7 @@ class _Elf:
         for kind, offset, start, size in self.segments:
             if kind == _LOAD and start <= address < start + size:
                 return offset + address - start
-        raise Malformed(f"nothing is loaded at address {address:#x}")
+        raise MalformedBinary(f"nothing is loaded at address {address:#x}")
 
     def first_segment(self, kind: int) -> _Segment | None:
         return next((segment for segment in self.segments if segment.kind == kind), None)
@@ -118,25 +118,25 @@ class _Elf:
         if not self.sections_offset:
             return
         count, form = min(self.section_count, MAX_SECTIONS), self.layout.section
-        rows = self.view.take(self.sections_offset, count * form.size)
-        self.view.budget.spend("sections", count)
+        rows = self.view.read_bytes(self.sections_offset, count * form.size)
+        self.view.budget.count_items("sections", count)
         for name, kind, _, _, offset, size, *_ in form.iter_unpack(rows):
             yield _Section(name, kind, offset, size)
 
 
-def read(view: View, *, symbols: bool) -> NativeSlice:
+def read_elf(view: ByteView, *, symbols: bool) -> BinarySlice:
     """Return the facts, with the symbols of Python's C API if ``symbols``. Raises Malformed and NotKept."""
     elf = _parse_headers(view)
-    view.budget.spend("slices")
+    view.budget.count_items("slices")
     dynamic = _read_dynamic(elf)
     strings = elf.offset_of(dynamic[_STRTAB][0]) if _STRTAB in dynamic else -1
     interpreter = elf.first_segment(_INTERP)
 
     def read_strings(tag: int) -> tuple[str, ...]:
         if tag in dynamic and strings < 0:
-            raise Malformed("it has names of libraries but no string table")
+            raise MalformedBinary("it has names of libraries but no string table")
         return tuple(
-            dict.fromkeys(view.text(strings + offset) for offset in dynamic.get(tag, ())[:MAX_NEEDED])
+            dict.fromkeys(view.read_string(strings + offset) for offset in dynamic.get(tag, ())[:MAX_NEEDED])
         )
 
     rpaths = read_strings(_RUNPATH) or read_strings(_RPATH)
@@ -144,50 +144,52 @@ def read(view: View, *, symbols: bool) -> NativeSlice:
         _python_symbols(elf, dynamic, strings) if symbols and _SYMTAB in dynamic else ((), ())
     )
     is_pie = bool(dynamic.get(_FLAGS_1, (0,))[0] & _PIE)
-    return NativeSlice(
+    return BinarySlice(
         arch=_arch(elf),
         kind=_kind(elf.kind, is_pie),
-        needed=read_strings(_NEEDED),
-        name=next(iter(read_strings(_SONAME)), ""),
+        needed_libraries=read_strings(_NEEDED),
+        library_name=next(iter(read_strings(_SONAME)), ""),
         rpaths=tuple(part for rpath in rpaths for part in rpath.split(":") if part)[:MAX_NEEDED],
-        versions=tuple(dict.fromkeys(_read_versions(elf, dynamic, strings))),
-        interpreter=view.text(interpreter.offset) if interpreter else "",
-        python_symbols=imported,
+        symbol_versions=tuple(dict.fromkeys(_read_versions(elf, dynamic, strings))),
+        interpreter=view.read_string(interpreter.offset) if interpreter else "",
+        python_imports=imported,
         python_exports=exported,
-        isa=_isa_level(elf),
-        debug=_has_debug(elf),
+        isa_level=_isa_level(elf),
+        has_debug_info=_has_debug(elf),
     )
 
 
-def wanted(head: View) -> list[tuple[int, int]]:
+def find_needed_ranges(head: ByteView) -> list[tuple[int, int]]:
     """Return the parts (offset, length) of a very large file that are needed besides its two ends."""
     elf = _parse_headers(head, complete=False)
     return [(segment.offset, segment.size) for segment in elf.segments if segment.kind == _DYNAMIC]
 
 
-def _parse_headers(view: View, *, complete: bool = True) -> _Elf:
-    ident = view.take(0, 16)
+def _parse_headers(view: ByteView, *, complete: bool = True) -> _Elf:
+    ident = view.read_bytes(0, 16)
     layout = _LAYOUTS.get((ident[4], ident[5]))
     if layout is None:
-        raise Malformed("its ELF class or byte order is invalid")
+        raise MalformedBinary("its ELF class or byte order is invalid")
     fields = view.unpack(layout.header, 16)
     kind, machine, _, _, segments_offset, sections_offset = fields[:6]
     segment_size, count, section_size, sections, names = fields[8:]
     if kind not in {_RELOCATABLE, _EXECUTABLE, _SHARED, _CORE}:
-        raise Malformed(f"its type is unknown ({kind})")
+        raise MalformedBinary(f"its type is unknown ({kind})")
     if count > MAX_SEGMENTS or (count and segment_size != layout.segment.size):
-        raise Malformed("its program headers are invalid")
+        raise MalformedBinary("its program headers are invalid")
     if sections and section_size != layout.section.size:
-        raise Malformed("its section headers have an invalid size")
-    table = view.take(segments_offset, count * layout.segment.size)
+        raise MalformedBinary("its section headers have an invalid size")
+    table = view.read_bytes(segments_offset, count * layout.segment.size)
     segments = []
     for row in layout.segment.iter_unpack(table):
         offset, address, size = (row[2], row[3], row[5]) if layout.is_64_bit else (row[1], row[2], row[4])
         segments.append(_Segment(row[0], offset, address, size))
         if complete and row[0] == _LOAD and offset + size > view.size:
-            raise Malformed(f"it is truncated: a segment ends at byte {offset + size} of {view.size}")
+            raise MalformedBinary(f"it is truncated: a segment ends at byte {offset + size} of {view.size}")
     if complete and sections_offset and sections_offset + sections * section_size > view.size:
-        raise Malformed(f"it is truncated: its section headers are at byte {sections_offset} of {view.size}")
+        raise MalformedBinary(
+            f"it is truncated: its section headers are at byte {sections_offset} of {view.size}"
+        )
     return _Elf(view, layout, kind, machine, tuple(segments), sections_offset, sections, names)
 
 
@@ -199,10 +201,10 @@ def _arch(elf: _Elf) -> str:
     return _MACHINE_NAMES.get(elf.machine, f"ELF machine {elf.machine}")
 
 
-def _kind(kind: int, is_pie: bool) -> NativeKind:
+def _kind(kind: int, is_pie: bool) -> BinaryKind:
     if kind == _EXECUTABLE or is_pie:
-        return NativeKind.EXECUTABLE
-    return NativeKind.LIBRARY if kind == _SHARED else NativeKind.OBJECT
+        return BinaryKind.EXECUTABLE
+    return BinaryKind.LIBRARY if kind == _SHARED else BinaryKind.OBJECT
 
 
 def _read_dynamic(elf: _Elf) -> dict[int, list[int]]:
@@ -214,10 +216,10 @@ def _read_dynamic(elf: _Elf) -> dict[int, list[int]]:
         return values
     form = elf.layout.dynamic
     size = min(segment.size // form.size, MAX_DYNAMIC) * form.size
-    for tag, value in form.iter_unpack(elf.view.take(segment.offset, size)):
+    for tag, value in form.iter_unpack(elf.view.read_bytes(segment.offset, size)):
         if not tag:
             break
-        elf.view.budget.spend("dynamic tags")
+        elf.view.budget.count_items("dynamic tags")
         values.setdefault(tag, []).append(value)
     return values
 
@@ -238,25 +240,25 @@ def _read_versions(elf: _Elf, dynamic: dict[int, list[int]], strings: int) -> It
     remaining = MAX_VERSIONS
     while remaining > 0:
         (count,) = elf.view.unpack(half, offset + 2)
-        elf.view.budget.spend("symbol versions")
+        elf.view.budget.count_items("symbol versions")
         file, first, next_offset = (elf.view.unpack(word, offset + field)[0] for field in (4, 8, 12))
-        library = elf.view.text(strings + file)
+        library = elf.view.read_string(strings + file)
         entry = offset + first
         for _ in range(min(count, remaining)):
-            elf.view.budget.spend("symbol versions")
+            elf.view.budget.count_items("symbol versions")
             name, next_entry = (elf.view.unpack(word, entry + field)[0] for field in (8, 12))
-            yield library, elf.view.text(strings + name)
+            yield library, elf.view.read_string(strings + name)
             entry += next_entry
             if not next_entry:
                 break
             if next_entry < _VERSION_SIZE:
-                raise Malformed("the entries of its symbol versions overlap")
+                raise MalformedBinary("the entries of its symbol versions overlap")
         remaining -= max(1, count)
         offset += next_offset
         if not next_offset:
             return
         if next_offset < _VERSION_SIZE:
-            raise Malformed("the entries of its symbol versions overlap")
+            raise MalformedBinary("the entries of its symbol versions overlap")
 
 
 def _python_symbols(
@@ -269,16 +271,18 @@ def _python_symbols(
     form = elf.layout.symbol
     table = elf.offset_of(dynamic[_SYMTAB][0])
     count = min(_symbol_count(elf, dynamic, table), (elf.view.size - table) // form.size)
-    elf.view.budget.spend("symbols", count)
+    elf.view.budget.count_items("symbols", count)
     undefined: dict[str, None] = {}
     defined: dict[str, None] = {}
-    for row in form.iter_unpack(elf.view.take(table, count * form.size)):
+    for row in form.iter_unpack(elf.view.read_bytes(table, count * form.size)):
         info, section = (row[1], row[3]) if elf.layout.is_64_bit else (row[3], row[5])
         if not row[0] or (not section and info >> 4 == _WEAK):
             continue
-        prefix = bytes(elf.view.take(strings + row[0], 3))
+        prefix = bytes(elf.view.read_bytes(strings + row[0], 3))
         if prefix.startswith((b"Py", b"_Py")):
-            (defined if section else undefined)[elf.view.text(strings + row[0], MAX_SYMBOL)] = None
+            (defined if section else undefined)[elf.view.read_string(strings + row[0], MAX_SYMBOL_LENGTH)] = (
+                None
+            )
     return tuple(undefined), tuple(name for name in defined if not name.startswith("PyInit_"))
 
 
@@ -321,8 +325,8 @@ def _has_debug(elf: _Elf) -> bool:
     if names.kind == _NOBITS:
         return False
     try:
-        table = bytes(elf.view.take(names.offset, names.size))
-    except NotKept:
+        table = bytes(elf.view.read_bytes(names.offset, names.size))
+    except NotRetained:
         return False
     return any(
         table.startswith((b".debug_", b".zdebug_"), section.name) for section in sections if section.name

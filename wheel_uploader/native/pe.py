@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from wheel_uploader.models import NativeKind, NativeSlice
-from wheel_uploader.native.view import MAX_SYMBOL, Malformed, View
+from wheel_uploader.models import BinaryKind, BinarySlice
+from wheel_uploader.native.view import MAX_SYMBOL_LENGTH, ByteView, MalformedBinary
 
 MAGIC = b"MZ"
 
@@ -49,7 +49,7 @@ class _Section(NamedTuple):
 class _Pe:
     """A file and its parsed headers."""
 
-    view: View
+    view: ByteView
     machine: int
     is_dll: bool
     is_64_bit: bool
@@ -71,37 +71,37 @@ class _Pe:
             section = self.by_address[index]
             if address - section.address < section.size:
                 return section.offset + address - section.address
-        raise Malformed(f"nothing is loaded at address {address:#x}")
+        raise MalformedBinary(f"nothing is loaded at address {address:#x}")
 
     def directory(self, number: int) -> int:
         return self.directories[number][0] if number < len(self.directories) else 0
 
 
-def is_pe(view: View) -> bool:
+def is_pe(view: ByteView) -> bool:
     """Return whether a PE header follows the MS-DOS header, whose magic number may also begin a text."""
     if view.size < 0x40:
         return False
     offset = view.unpack(_WORD, 0x3C)[0]
-    return bool(offset + 4 <= view.size and bytes(view.take(offset, 4)) == b"PE\0\0")
+    return bool(offset + 4 <= view.size and bytes(view.read_bytes(offset, 4)) == b"PE\0\0")
 
 
-def read(view: View, *, symbols: bool) -> NativeSlice:
+def read_pe(view: ByteView, *, symbols: bool) -> BinarySlice:
     """Return the facts, with the symbols of Python's C API if ``symbols``. Raises Malformed and NotKept."""
     pe = _parse_headers(view)
-    view.budget.spend("slices")
-    view.budget.spend("sections", len(pe.sections))
+    view.budget.count_items("slices")
+    view.budget.count_items("sections", len(pe.sections))
     imports = list(_iter_imports(pe))
     names = [name for name, _ in imports]
-    return NativeSlice(
+    return BinarySlice(
         arch=_MACHINES.get(pe.machine, f"PE machine {pe.machine:#x}"),
         kind=_kind(pe),
-        needed=tuple(dict.fromkeys((*names, *_iter_delayed_imports(pe)))),
-        python_symbols=tuple(dict.fromkeys(_python_symbols(pe, imports))) if symbols else (),
-        debug=any(_section_name(pe, section).startswith(".debug_") for section in pe.sections),
+        needed_libraries=tuple(dict.fromkeys((*names, *_iter_delayed_imports(pe)))),
+        python_imports=tuple(dict.fromkeys(_python_symbols(pe, imports))) if symbols else (),
+        has_debug_info=any(_section_name(pe, section).startswith(".debug_") for section in pe.sections),
     )
 
 
-def wanted(head: View) -> list[tuple[int, int]]:
+def find_needed_ranges(head: ByteView) -> list[tuple[int, int]]:
     """Return the parts (offset, length) of a very large file that are needed besides its two ends."""
     pe = _parse_headers(head, complete=False)
     starts = [pe.offset_of(address) for number in (_IMPORTS, _DELAYED) if (address := pe.directory(number))]
@@ -109,28 +109,28 @@ def wanted(head: View) -> list[tuple[int, int]]:
     return [(max(0, start - (2 << 20)), 4 << 20) for start in starts]
 
 
-def _parse_headers(view: View, *, complete: bool = True) -> _Pe:
+def _parse_headers(view: ByteView, *, complete: bool = True) -> _Pe:
     offset = view.unpack(_WORD, 0x3C)[0]
     signature, machine, count, _, symbols_offset, symbol_count, size, flags = view.unpack(_COFF, offset)
     if signature != b"PE\0\0":
-        raise Malformed("it has no PE header")
+        raise MalformedBinary("it has no PE header")
     if count > MAX_SECTIONS:
-        raise Malformed(f"it has {count} sections")
-    optional = view.part(offset + _COFF.size, size)
-    magic = bytes(optional.take(0, 2))
+        raise MalformedBinary(f"it has {count} sections")
+    optional = view.subview(offset + _COFF.size, size)
+    magic = bytes(optional.read_bytes(0, 2))
     if magic not in {b"\x0b\x01", b"\x0b\x02"}:
-        raise Malformed("its optional header is of an unknown kind")
+        raise MalformedBinary("its optional header is of an unknown kind")
     is_64_bit = magic == b"\x0b\x02"
     directories_offset = 112 if is_64_bit else 96
     declared_count = optional.unpack(_WORD, directories_offset - 4)[0]
     max_count = (optional.size - directories_offset) // _DIRECTORY.size
-    table = optional.take(directories_offset, min(declared_count, max_count, 16) * _DIRECTORY.size)
+    table = optional.read_bytes(directories_offset, min(declared_count, max_count, 16) * _DIRECTORY.size)
     sections = []
-    for row in _SECTION.iter_unpack(view.take(offset + _COFF.size + size, count * _SECTION.size)):
+    for row in _SECTION.iter_unpack(view.read_bytes(offset + _COFF.size + size, count * _SECTION.size)):
         name, extent, address, length, section_offset = row[:5]
         sections.append(_Section(name.rstrip(b"\0"), address, extent, length, section_offset))
         if complete and length and section_offset + length > view.size:
-            raise Malformed(
+            raise MalformedBinary(
                 f"it is truncated: a section ends at byte {section_offset + length} of {view.size}"
             )
     by_address = sorted(sections, key=lambda section: (section.address, max(section.extent, section.size)))
@@ -148,10 +148,10 @@ def _parse_headers(view: View, *, complete: bool = True) -> _Pe:
     )
 
 
-def _kind(pe: _Pe) -> NativeKind:
+def _kind(pe: _Pe) -> BinaryKind:
     if pe.directory(_CLR):
-        return NativeKind.MANAGED
-    return NativeKind.LIBRARY if pe.is_dll else NativeKind.EXECUTABLE
+        return BinaryKind.MANAGED
+    return BinaryKind.LIBRARY if pe.is_dll else BinaryKind.EXECUTABLE
 
 
 def _iter_imports(pe: _Pe) -> Iterator[tuple[str, int]]:
@@ -160,11 +160,11 @@ def _iter_imports(pe: _Pe) -> Iterator[tuple[str, int]]:
         return
     offset = pe.offset_of(address)
     for index in range(MAX_NEEDED):
-        pe.view.budget.spend("import tables")
+        pe.view.budget.count_items("import tables")
         lookup, _, _, name, bound = pe.view.unpack(_IMPORT, offset + index * _IMPORT.size)
         if not name:
             return
-        yield pe.view.text(pe.offset_of(name)), lookup or bound
+        yield pe.view.read_string(pe.offset_of(name)), lookup or bound
 
 
 def _iter_delayed_imports(pe: _Pe) -> Iterator[str]:
@@ -173,12 +173,12 @@ def _iter_delayed_imports(pe: _Pe) -> Iterator[str]:
         return
     offset = pe.offset_of(address)
     for index in range(MAX_NEEDED):
-        pe.view.budget.spend("import tables")
+        pe.view.budget.count_items("import tables")
         attributes, name, *_ = pe.view.unpack(_DELAY, offset + index * _DELAY.size)
         if not name:
             return
         # Compilers before 2002 wrote absolute addresses instead of offsets from the image base.
-        yield pe.view.text(pe.offset_of(name if attributes & _BY_RVA else name - pe.image_base))
+        yield pe.view.read_string(pe.offset_of(name if attributes & _BY_RVA else name - pe.image_base))
 
 
 def _python_symbols(pe: _Pe, imports: list[tuple[str, int]]) -> Iterator[str]:
@@ -191,14 +191,14 @@ def _python_symbols(pe: _Pe, imports: list[tuple[str, int]]) -> Iterator[str]:
         start = pe.offset_of(table)
         end = start
         for end in range(start, start + MAX_IMPORTS * form.size, form.size):
-            pe.view.budget.spend("symbols")
+            pe.view.budget.count_items("symbols")
             entry = pe.view.unpack(form, end)[0]
             if not entry:
                 break
             if not entry & ordinal_flag:
-                yield pe.view.text(pe.offset_of(entry) + 2, MAX_SYMBOL)
+                yield pe.view.read_string(pe.offset_of(entry) + 2, MAX_SYMBOL_LENGTH)
         if any(start <= earlier[-1] and earlier[0] <= end for earlier in ranges):
-            raise Malformed("its import tables overlap")
+            raise MalformedBinary("its import tables overlap")
         ranges.append(range(start, end + 1))
 
 
@@ -206,7 +206,7 @@ def _section_name(pe: _Pe, section: _Section) -> str:
     """Return the name of a section; one longer than 8 bytes (``/123``) is in the string table."""
     if pe.strings and section.name.startswith(b"/") and section.name[1:].isdigit():
         try:
-            return pe.view.text(pe.strings + int(section.name[1:]), 64)
-        except Malformed:
+            return pe.view.read_string(pe.strings + int(section.name[1:]), 64)
+        except MalformedBinary:
             return ""
     return section.name.decode("latin-1")

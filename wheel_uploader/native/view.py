@@ -9,20 +9,20 @@ from typing import Any
 from wheel_uploader.budget import Budget
 
 #: Maximum bytes of a name; file systems allow 255.
-MAX_NAME = 1024
+MAX_STRING_LENGTH = 1024
 #: Maximum bytes of a symbol's name; those of Python's C API have at most 60.
-MAX_SYMBOL = 256
+MAX_SYMBOL_LENGTH = 256
 
 
-class Malformed(ValueError):
+class MalformedBinary(ValueError):
     """The bytes are inconsistent or truncated; ``str()`` gives the reason in one clause."""
 
 
-class NotKept(Exception):
+class NotRetained(Exception):
     """The requested bytes of a very large member were not retained while it was decompressed."""
 
 
-class View:
+class ByteView:
     """A view of ``size`` bytes, of which those in ``pieces`` (offset, bytes) are available."""
 
     __slots__ = ("_pieces", "budget", "size")
@@ -36,43 +36,43 @@ class View:
         self._pieces = pieces
 
     @classmethod
-    def whole(cls, data: bytes | bytearray | memoryview, budget: Budget | None = None) -> View:
+    def from_bytes(cls, data: bytes | bytearray | memoryview, budget: Budget | None = None) -> ByteView:
         """Return a view in which all bytes are available."""
         view = memoryview(data).toreadonly()
         return cls(len(view), ((0, view),), budget)
 
-    def take(self, offset: int, length: int) -> memoryview:
+    def read_bytes(self, offset: int, length: int) -> memoryview:
         """Return ``length`` bytes at ``offset``. Raises Malformed beyond the end, and NotKept."""
         end = offset + length
         if offset < 0 or length < 0 or end > self.size:
-            raise Malformed(f"it refers to bytes {offset} to {end}, but has {self.size}")
+            raise MalformedBinary(f"it refers to bytes {offset} to {end}, but has {self.size}")
         for start, piece in self._pieces:
             if start <= offset and end <= start + len(piece):
                 return piece[offset - start : end - start]
-        raise NotKept
+        raise NotRetained
 
     def unpack(self, form: struct.Struct, offset: int) -> tuple[Any, ...]:
         """Return the fields of the structure ``form`` at ``offset``."""
-        return form.unpack(self.take(offset, form.size))
+        return form.unpack(self.read_bytes(offset, form.size))
 
-    def text(self, offset: int, max_length: int = MAX_NAME) -> str:
+    def read_string(self, offset: int, max_length: int = MAX_STRING_LENGTH) -> str:
         """Return the string at ``offset`` up to its NUL, or its first ``max_length`` bytes."""
         # Nearly all names are short, so more bytes are read only if the first ones contain no NUL.
         text, end, _ = self._read_up_to(offset, min(64, max_length)).partition(b"\0")
         if not end:
             text = self._read_up_to(offset, max_length).partition(b"\0")[0]
-        return self.budget.name(text.decode("utf-8", "replace"))
+        return self.budget.intern_name(text.decode("utf-8", "replace"))
 
     def _read_up_to(self, offset: int, max_length: int) -> bytes:
-        return bytes(self.take(offset, max(0, min(max_length, self.size - offset))))
+        return bytes(self.read_bytes(offset, max(0, min(max_length, self.size - offset))))
 
-    def part(self, offset: int, length: int) -> View:
+    def subview(self, offset: int, length: int) -> ByteView:
         """Return a view of ``length`` bytes at ``offset``. Raises Malformed beyond the end."""
         if offset < 0 or length < 0 or offset + length > self.size:
-            raise Malformed(f"a part of it ends at byte {offset + length}, but it has {self.size}")
+            raise MalformedBinary(f"a part of it ends at byte {offset + length}, but it has {self.size}")
         pieces = []
         for start, piece in self._pieces:
             first, last = max(start, offset), min(start + len(piece), offset + length)
             if first < last:
                 pieces.append((first - offset, piece[first - start : last - start]))
-        return View(length, pieces, self.budget)
+        return ByteView(length, pieces, self.budget)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from wheel_uploader.platforms.tags import Version
+from wheel_uploader.platforms.tags import PlatformVersion
 
 #: The dynamic loader, which is part of glibc and musl and has a different name on each architecture.
 _ELF_LOADER = re.compile(r"ld-linux.*\.so\.[0-9]+|ld64\.so\.[12]|ld\.so\.1|ld-musl-.*\.so\.1")
@@ -39,21 +39,21 @@ _MACOS_SYSTEM = ("/usr/lib/", "/System/")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LinuxPolicy:
+class ManylinuxPolicy:
     """The libraries and symbol versions that a manylinux tag guarantees."""
 
     #: The newest glibc that a wheel may require.
-    glibc: Version
+    max_glibc: PlatformVersion
     libraries: frozenset[str]
     #: Architecture to prefix (such as ``GLIBCXX``) to the newest number, then all non-numeric versions.
-    versions: Mapping[str, Mapping[str, tuple[str, ...]]]
+    symbol_versions: Mapping[str, Mapping[str, tuple[str, ...]]]
 
-    def allows(self, version: str, arch: str) -> bool:
+    def provides_symbol_version(self, version: str, arch: str) -> bool:
         """Return whether the policy has a symbol version (``GLIBCXX_3.4.19``); True for unlisted prefixes."""
         prefix, _, rest = version.partition("_")
         if prefix == "GLIBC" and _DOTTED_NUMBER.match(rest):
-            return _parse_numbers(rest)[:2] <= self.glibc
-        limits = self.versions.get(arch, {}).get(prefix)
+            return _parse_numbers(rest)[:2] <= self.max_glibc
+        limits = self.symbol_versions.get(arch, {}).get(prefix)
         if limits is None:
             return True
         newest, *names = limits
@@ -61,22 +61,24 @@ class LinuxPolicy:
 
 
 @functools.lru_cache(maxsize=64)
-def manylinux(version: Version) -> LinuxPolicy:
+def manylinux_policy(version: PlatformVersion) -> ManylinuxPolicy:
     """Return the policy of manylinux_x_y: the newest one up to that version, with the glibc of the tag."""
     policies = _load_linux_policies()["manylinux"]
     older = [policy for policy in policies if _parse_version(policy["version"]) <= version]
     policy = older[-1] if older else policies[0]
-    return LinuxPolicy(glibc=version, libraries=frozenset(policy["libraries"]), versions=policy["versions"])
+    return ManylinuxPolicy(
+        max_glibc=version, libraries=frozenset(policy["libraries"]), symbol_versions=policy["versions"]
+    )
 
 
-def has_manylinux(policy: LinuxPolicy, library: str) -> bool:
+def manylinux_provides(policy: ManylinuxPolicy, library: str) -> bool:
     """Return whether a manylinux system of this policy provides a library."""
     return library in policy.libraries or bool(
         _ELF_LOADER.fullmatch(library) or _DRIVER_LIBRARY.fullmatch(library)
     )
 
 
-def has_musllinux(library: str) -> bool:
+def musllinux_provides(library: str) -> bool:
     """Return whether a musllinux system provides a library."""
     newest = _load_linux_policies()["musllinux"][-1]
     return library in newest["libraries"] or bool(
@@ -84,17 +86,19 @@ def has_musllinux(library: str) -> bool:
     )
 
 
-def is_musl(library: str) -> bool:
+def is_musl_library(library: str) -> bool:
     """Return whether a library is musl's libc or loader."""
     return bool(_MUSL_LIBC.fullmatch(library)) or library.startswith("ld-musl-")
 
 
-def is_glibc(library: str) -> bool:
+def is_glibc_library(library: str) -> bool:
     """Return whether a library belongs to glibc, including its loader."""
-    return bool(_GLIBC_LIBRARY.fullmatch(library) or _ELF_LOADER.fullmatch(library)) and not is_musl(library)
+    return bool(_GLIBC_LIBRARY.fullmatch(library) or _ELF_LOADER.fullmatch(library)) and not is_musl_library(
+        library
+    )
 
 
-def has_windows(library: str, arch: str) -> bool:
+def windows_provides(library: str, arch: str) -> bool:
     """Return whether Windows 10, its drivers or Python provide a DLL."""
     # The list for x86 and x86_64 is that of Windows 7, the one for arm64 that of Windows 10.
     name = library.lower()
@@ -107,12 +111,12 @@ def has_windows(library: str, arch: str) -> bool:
     )
 
 
-def is_visual_cpp(library: str) -> bool:
+def is_visual_cpp_runtime(library: str) -> bool:
     """Return whether a DLL belongs to the Visual C++ runtime that neither Windows nor Python provides."""
     return bool(_VISUAL_CPP_DLL.fullmatch(library))
 
 
-def has_macos(path: str) -> bool:
+def macos_provides(path: str) -> bool:
     """Return whether macOS provides the library with this absolute path."""
     return path.startswith(_MACOS_SYSTEM) and ".." not in path.split("/")
 
@@ -121,7 +125,7 @@ def _parse_numbers(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split(".") if part)
 
 
-def _parse_version(text: str) -> Version:
+def _parse_version(text: str) -> PlatformVersion:
     major, minor = text.split("_")
     return int(major), int(minor)
 

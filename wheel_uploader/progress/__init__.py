@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 from typing import TextIO
 
-from wheel_uploader.progress.bars import Bars
-from wheel_uploader.progress.base import Bar, Progress, Silent
-from wheel_uploader.progress.lines import Lines
+from wheel_uploader.progress.bars import TerminalProgress
+from wheel_uploader.progress.base import Progress, ProgressCounter, SilentProgress
+from wheel_uploader.progress.lines import PlainProgress
 
-__all__ = ["Bar", "Progress", "Silent", "make"]
+__all__ = ["Progress", "ProgressCounter", "SilentProgress", "make_progress"]
 
 
-def make(stream: TextIO, *, verbose: int, quiet: bool = False, color: bool = False) -> Progress:
+def make_progress(stream: TextIO, *, verbose: int, quiet: bool = False, color: bool = False) -> Progress:
     """Return a Progress for ``stream``: bars on a terminal, plain lines otherwise, silent if ``quiet``."""
     if quiet:
-        return Silent()
+        return SilentProgress()
     # A "dumb" terminal (an editor's shell, a CI log) cannot move its cursor.
     if stream.isatty() and os.environ.get("TERM") != "dumb":
-        return Bars(stream, verbose=verbose, color=color)
-    return Lines(stream, verbose=verbose)
+        return TerminalProgress(stream, verbose=verbose, color=color)
+    return PlainProgress(stream, verbose=verbose)

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TextIO
 
-from wheel_uploader.display import clock, human_size, is_utf8, printable
-from wheel_uploader.progress.lines import Lines
-from wheel_uploader.progress.work import Flight, Work
+from wheel_uploader.display import format_clock, format_size, is_utf8_stream, sanitize
+from wheel_uploader.progress.lines import PlainProgress
+from wheel_uploader.progress.work import FileProgress, StageProgress
 
 #: Seconds between two updates of the screen; anything that takes less time is not shown.
 _REFRESH_SECONDS = 0.2
@@ -38,7 +38,7 @@ class _Wait:
     seconds: float | None
 
 
-class Bars(Lines):
+class TerminalProgress(PlainProgress):
     """A Progress on a terminal.
 
     Between two writes the cursor is at the first column of the first line of the display. The next update
@@ -46,11 +46,11 @@ class Bars(Lines):
     """
 
     def __init__(
-        self, stream: TextIO, *, verbose: int, color: bool = False, every: float = _REFRESH_SECONDS
+        self, stream: TextIO, *, verbose: int, color: bool = False, interval: float = _REFRESH_SECONDS
     ) -> None:
-        super().__init__(stream, verbose=verbose, every=every)
+        super().__init__(stream, verbose=verbose, interval=interval)
         self._color = color
-        self._utf8 = is_utf8(stream)
+        self._utf8 = is_utf8_stream(stream)
         self._waits: list[_Wait] = []
         #: True while the display is on the screen.
         self._drawn = False
@@ -67,19 +67,19 @@ class Bars(Lines):
             if drawn:
                 self._draw()
 
-    def _finish_file(self, work: Work | None, flight: Flight) -> None:
+    def _finish_file(self, work: StageProgress | None, flight: FileProgress) -> None:
         super()._finish_file(work, flight)
         if work and work.verb in _INTERACTIVE_STAGES:
             with self._lock:
                 self._draw()
 
-    def _report_file(self, work: Work, flight: Flight) -> None:
+    def _report_file(self, work: StageProgress, flight: FileProgress) -> None:
         """Print nothing: the bar shows the file."""
 
     @contextlib.contextmanager
-    def during(self, what: str, *, seconds: float | None = None) -> Iterator[None]:
+    def waiting(self, description: str, *, seconds: float | None = None) -> Iterator[None]:
         """Show what the run waits for, and for how long it has waited or will wait."""
-        wait = _Wait(description=printable(what), started_at=time.monotonic(), seconds=seconds)
+        wait = _Wait(description=sanitize(description), started_at=time.monotonic(), seconds=seconds)
         with self._lock:
             self._waits.append(wait)
         try:
@@ -94,7 +94,7 @@ class Bars(Lines):
 
     def _tick(self) -> None:
         if self._work:
-            self._work.sample(time.monotonic())
+            self._work.record_sample(time.monotonic())
             if self._work.verb in _INTERACTIVE_STAGES:
                 return
         self._draw()
@@ -127,19 +127,19 @@ class Bars(Lines):
             ]
         return [_truncate(_format_wait(self._waits[-1], time.monotonic()), width)] if self._waits else []
 
-    def _format_bar(self, work: Work, width: int) -> str:
+    def _format_bar(self, work: StageProgress, width: int) -> str:
         """``download  12/21  57% |#####     | 105.0/184.6 MB  15.4 MB/s  0:05 left``."""
         from tqdm import tqdm
 
-        share, left, speed = work.share, work.left(), work.speed
+        share, left, speed = work.fraction_done, work.seconds_left(), work.speed
         percent = f" {100 * share:3.0f}%" if share is not None else ""
-        head = f"{work.verb} {work.finished}/{work.files}{percent}"
+        head = f"{work.verb} {work.files_done}/{work.file_count}{percent}"
         tail = []
-        if not work.steps:
-            size = f"/{human_size(work.size)}" if work.size else ""
-            tail += [f"{human_size(work.bytes)}{size}"] if work.bytes or work.size else []
-            tail += [f"{human_size(round(speed))}/s"] if speed and share != 1 else []
-        tail += [f"{clock(left)} left"] if left else []
+        if not work.counts_steps:
+            size = f"/{format_size(work.total_bytes)}" if work.total_bytes else ""
+            tail += [f"{format_size(work.bytes_done)}{size}"] if work.bytes_done or work.total_bytes else []
+            tail += [f"{format_size(round(speed))}/s"] if speed and share != 1 else []
+        tail += [f"{format_clock(left)} left"] if left else []
         if width < _MIN_BAR_WIDTH or share is None:
             # The most important part comes first, because the end may be cut off.
             return _truncate("  ".join([head, *reversed(tail)]), width)
@@ -147,7 +147,7 @@ class Bars(Lines):
             tqdm.format_meter(
                 share,
                 1.0,
-                time.monotonic() - work.begun,
+                time.monotonic() - work.started_at,
                 ncols=width,
                 ascii=not self._utf8 and " #",
                 bar_format=f"{head} |{{bar}}| {'  '.join(tail)}",
@@ -169,13 +169,15 @@ def _get_terminal_size(stream: TextIO) -> tuple[int, int]:
 def _format_wait(wait: _Wait, now: float) -> str:
     elapsed = now - wait.started_at
     if wait.seconds is None:
-        return f"{clock(elapsed)}  {wait.description}"
-    return f"{clock(max(0.0, wait.seconds - elapsed))} left  {wait.description}"
+        return f"{format_clock(elapsed)}  {wait.description}"
+    return f"{format_clock(max(0.0, wait.seconds - elapsed))} left  {wait.description}"
 
 
-def _format_active_files(work: Work, width: int) -> list[str]:
+def _format_active_files(work: StageProgress, width: int) -> list[str]:
     """Format the active files in as many columns as fit, the oldest first."""
-    cells = [(_shorten_name(flight.filename), _format_state(flight, work.verb)) for flight in work.flying]
+    cells = [
+        (_shorten_name(flight.filename), _format_state(flight, work.verb)) for flight in work.active_files
+    ]
     if not cells:
         return []
     name_width, state_width = (max(map(len, column)) for column in zip(*cells, strict=True))
@@ -193,10 +195,10 @@ def _format_active_files(work: Work, width: int) -> list[str]:
 _STATE_AT_END = {"download": "checking", "check": "checking", "upload": "waiting"}
 
 
-def _format_state(flight: Flight, verb: str) -> str:
-    if flight.share is None:
-        return human_size(flight.bytes) if flight.bytes else "..."
-    return f"{100 * flight.share:.0f}%" if flight.share < 1 else _STATE_AT_END.get(verb, "")
+def _format_state(flight: FileProgress, verb: str) -> str:
+    if flight.fraction_done is None:
+        return format_size(flight.bytes_done) if flight.bytes_done else "..."
+    return f"{100 * flight.fraction_done:.0f}%" if flight.fraction_done < 1 else _STATE_AT_END.get(verb, "")
 
 
 def _shorten_name(filename: str) -> str:
@@ -206,7 +208,7 @@ def _shorten_name(filename: str) -> str:
     if dot and len(parts) >= 5:
         python, abi, platform = parts[-3:]
         stem = "-".join([*dict.fromkeys([python, abi]), platform.partition(".")[0]])
-    label = printable(stem if dot else filename)
+    label = sanitize(stem if dot else filename)
     half = (_MAX_LABEL_WIDTH - 3) // 2
     return label if len(label) <= _MAX_LABEL_WIDTH else f"{label[:half]}...{label[-half:]}"
 

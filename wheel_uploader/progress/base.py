@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import Protocol
 
 
-class Bar(Protocol):
+class ProgressCounter(Protocol):
     """The progress of one file being transferred, or of a series of steps."""
 
-    def expect(self, size: int) -> None:
+    def set_total(self, size: int) -> None:
         """Set the total number of bytes or steps, if it was not known at the start."""
         ...
 
@@ -28,68 +28,70 @@ class Progress(Protocol):
     Every method may be called from any thread. Context managers show their display until they exit.
     """
 
-    def say(self, text: str) -> None:
+    def info(self, text: str) -> None:
         """Print a line at the default verbosity."""
         ...
 
-    def detail(self, text: str) -> None:
+    def debug(self, text: str) -> None:
         """Print a line that is shown only with ``-v``."""
         ...
 
-    def total(self, verb: str, *, files: int, size: int | None) -> contextlib.AbstractContextManager[None]:
+    def stage(self, verb: str, *, files: int, size: int | None) -> contextlib.AbstractContextManager[None]:
         """Show the progress of a stage (``verb``: download, upload, ...) of ``size`` bytes."""
         ...
 
-    def file(self, filename: str, *, size: int | None) -> contextlib.AbstractContextManager[Bar]:
+    def file(self, filename: str, *, size: int | None) -> contextlib.AbstractContextManager[ProgressCounter]:
         """Show the progress of one file; its bytes also count for the stage."""
         ...
 
-    def steps(self, label: str, *, count: int) -> contextlib.AbstractContextManager[Bar]:
+    def counter(self, label: str, *, count: int) -> contextlib.AbstractContextManager[ProgressCounter]:
         """Show the progress of ``count`` slow steps other than files, outside of any stage."""
         ...
 
-    def during(self, what: str, *, seconds: float | None = None) -> contextlib.AbstractContextManager[None]:
+    def waiting(
+        self, description: str, *, seconds: float | None = None
+    ) -> contextlib.AbstractContextManager[None]:
         """Show on a terminal what the run waits for, and the time left if ``seconds`` limits it."""
         ...
 
-    def leave(self) -> None:
+    def clear_display(self) -> None:
         """Clear the progress display, because the process is about to exit immediately."""
         ...
 
 
-class Silent:
+class SilentProgress:
     """A Progress that prints nothing, for use as a library and in tests."""
 
-    def say(self, text: str) -> None:
+    def info(self, text: str) -> None:
         """Ignore the line."""
 
-    def detail(self, text: str) -> None:
+    def debug(self, text: str) -> None:
         """Ignore the line."""
 
     @contextlib.contextmanager
-    def total(self, verb: str, *, files: int, size: int | None) -> Iterator[None]:
+    def stage(self, verb: str, *, files: int, size: int | None) -> Iterator[None]:
         """Show nothing."""
         yield
 
     @contextlib.contextmanager
-    def file(self, filename: str, *, size: int | None) -> Iterator[Bar]:
+    def file(self, filename: str, *, size: int | None) -> Iterator[ProgressCounter]:
         """Show nothing."""
         yield self
 
     @contextlib.contextmanager
-    def steps(self, label: str, *, count: int) -> Iterator[Bar]:
+    def counter(self, label: str, *, count: int) -> Iterator[ProgressCounter]:
         """Show nothing."""
         yield self
 
     @contextlib.contextmanager
-    def during(self, what: str, *, seconds: float | None = None) -> Iterator[None]:
+    def waiting(self, description: str, *, seconds: float | None = None) -> Iterator[None]:
         """Show nothing."""
         yield
 
-    def leave(self) -> None:
+    def clear_display(self) -> None:
         """Do nothing."""
 
-    def expect(self, size: int) -> None:
+    def set_total(self, size: int) -> None:
         """Ignore the total."""
 
     def advance(self, count: int) -> None:

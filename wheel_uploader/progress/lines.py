@@ -8,9 +8,9 @@ import time
 from collections.abc import Iterator
 from typing import Any, TextIO
 
-from wheel_uploader.display import counted, human_size, in_words, printable
-from wheel_uploader.progress.base import Bar
-from wheel_uploader.progress.work import Flight, Steps, Work
+from wheel_uploader.display import format_count, format_duration, format_size, sanitize
+from wheel_uploader.progress.base import ProgressCounter
+from wheel_uploader.progress.work import FileProgress, StageProgress, StepCounter
 
 #: Seconds between two status lines.
 _INTERVAL = 30.0
@@ -22,26 +22,26 @@ _LOCK_TIMEOUT = 0.5
 _MIN_SECONDS_FOR_SPEED = 1.0
 
 
-class Lines:
+class PlainProgress:
     """A Progress in plain lines: one for each stage, and for each file that is uploaded."""
 
-    def __init__(self, stream: TextIO, *, verbose: int, every: float = _INTERVAL) -> None:
+    def __init__(self, stream: TextIO, *, verbose: int, interval: float = _INTERVAL) -> None:
         self._stream: Any = _TolerantStream(stream)
         self._verbose = verbose
         #: Seconds between two calls of ``_tick``.
-        self._every = every
+        self._every = interval
         #: Held while anything is written or counted: the methods are called from many threads.
         self._lock = threading.RLock()
-        self._work: Work | None = None
+        self._work: StageProgress | None = None
 
-    def say(self, text: str) -> None:
+    def info(self, text: str) -> None:
         """Print a line."""
-        self._write(printable(text))
+        self._write(sanitize(text))
 
-    def detail(self, text: str) -> None:
+    def debug(self, text: str) -> None:
         """Print a line, with ``-v`` only."""
         if self._verbose:
-            self._write(printable(text))
+            self._write(sanitize(text))
 
     def _write(self, line: str) -> None:
         with self._lock:
@@ -49,55 +49,55 @@ class Lines:
             self._stream.flush()
 
     @contextlib.contextmanager
-    def total(self, verb: str, *, files: int, size: int | None) -> Iterator[None]:
+    def stage(self, verb: str, *, files: int, size: int | None) -> Iterator[None]:
         """Print ``downloaded 21 files, 184.6 MB, in 12 s (15.4 MB/s)``, unless it fails or had no work."""
-        work = Work(verb, files, size, time.monotonic())
+        work = StageProgress(verb, files, size, time.monotonic())
         with self._reporting(work):
             yield
-        if work.finished and (verb not in _LISTED_STAGES or work.finished > 1):
-            self.say(_format_summary(work, time.monotonic() - work.begun))
+        if work.files_done and (verb not in _LISTED_STAGES or work.files_done > 1):
+            self.info(_format_summary(work, time.monotonic() - work.started_at))
 
     @contextlib.contextmanager
-    def file(self, filename: str, *, size: int | None) -> Iterator[Bar]:
+    def file(self, filename: str, *, size: int | None) -> Iterator[ProgressCounter]:
         """Print ``uploaded NAME (1.2 MB)`` if the stage lists files and bytes were transferred."""
         with self._lock:
             work = self._work
-            flight = Flight(filename, size, work, self._lock)
+            flight = FileProgress(filename, size, work, self._lock)
             if work:
-                work.flying.append(flight)
+                work.active_files.append(flight)
         try:
             yield flight
         finally:
             with self._lock:
                 if work:
-                    work.flying.remove(flight)
-        if flight.bytes:
+                    work.active_files.remove(flight)
+        if flight.bytes_done:
             self._finish_file(work, flight)
 
-    def _finish_file(self, work: Work | None, flight: Flight) -> None:
+    def _finish_file(self, work: StageProgress | None, flight: FileProgress) -> None:
         if work:
             with self._lock:
-                work.finish(flight)
+                work.finish_file(flight)
             self._report_file(work, flight)
 
-    def _report_file(self, work: Work, flight: Flight) -> None:
+    def _report_file(self, work: StageProgress, flight: FileProgress) -> None:
         if work.verb in _LISTED_STAGES or self._verbose > 1:
-            self.say(f"{_to_past_tense(work.verb)} {flight.filename} ({human_size(flight.bytes)})")
+            self.info(f"{_to_past_tense(work.verb)} {flight.filename} ({format_size(flight.bytes_done)})")
 
     @contextlib.contextmanager
-    def steps(self, label: str, *, count: int) -> Iterator[Bar]:
+    def counter(self, label: str, *, count: int) -> Iterator[ProgressCounter]:
         """Print a status line at intervals."""
-        work = Work(label, count, count, time.monotonic(), steps=True)
+        work = StageProgress(label, count, count, time.monotonic(), steps=True)
         with self._reporting(work):
-            yield Steps(work, self._lock)
+            yield StepCounter(work, self._lock)
 
     @contextlib.contextmanager
-    def during(self, what: str, *, seconds: float | None = None) -> Iterator[None]:
+    def waiting(self, description: str, *, seconds: float | None = None) -> Iterator[None]:
         """Print nothing: a wait is not worth a line in a log."""
         yield
 
     @contextlib.contextmanager
-    def _reporting(self, work: Work) -> Iterator[None]:
+    def _reporting(self, work: StageProgress) -> Iterator[None]:
         """Report on ``work`` within the context."""
         with self._lock:
             self._work = work
@@ -130,13 +130,13 @@ class Lines:
 
     def _tick(self) -> None:
         if self._work:
-            self._work.sample(time.monotonic())
-            self.say(_format_status(self._work))
+            self._work.record_sample(time.monotonic())
+            self.info(_format_status(self._work))
 
     def _clear(self) -> None:
         """Clear lines that are not permanent; plain lines all are."""
 
-    def leave(self) -> None:
+    def clear_display(self) -> None:
         """Clear the display before an immediate exit."""
         # Another thread may hold the lock while it is blocked in a write to a stopped terminal.
         if self._lock.acquire(timeout=_LOCK_TIMEOUT):
@@ -147,26 +147,29 @@ def _to_past_tense(verb: str) -> str:
     return f"{verb}d" if verb.endswith("e") else f"{verb}ed"
 
 
-def _format_summary(work: Work, seconds: float) -> str:
-    speed = f" ({human_size(round(work.bytes / seconds))}/s)" if seconds >= _MIN_SECONDS_FOR_SPEED else ""
+def _format_summary(work: StageProgress, seconds: float) -> str:
+    speed = (
+        f" ({format_size(round(work.bytes_done / seconds))}/s)" if seconds >= _MIN_SECONDS_FOR_SPEED else ""
+    )
     return (
-        f"{_to_past_tense(work.verb)} {counted(work.finished, 'file')}, {human_size(work.bytes)}, "
-        f"in {in_words(seconds)}{speed}"
+        f"{_to_past_tense(work.verb)} {format_count(work.files_done, 'file')}, {format_size(work.bytes_done)}, "
+        f"in {format_duration(seconds)}{speed}"
     )
 
 
-def _format_status(work: Work) -> str:
+def _format_status(work: StageProgress) -> str:
     """Return ``download: 12 of 21 files, 105.0 MB of 184.6 MB, 3.2 MB/s, 25 s left``, or ``20 of 77``."""
-    left = work.left()
-    if work.steps:
-        parts = [f"{work.verb}: {work.finished} of {work.files}"]
+    left = work.seconds_left()
+    if work.counts_steps:
+        parts = [f"{work.verb}: {work.files_done} of {work.file_count}"]
     else:
         parts = [
-            f"{work.verb}: {work.finished} of {counted(work.files, 'file')}",
-            human_size(work.bytes) + (f" of {human_size(work.size)}" if work.size else ""),
-            f"{human_size(round(work.speed))}/s",
+            f"{work.verb}: {work.files_done} of {format_count(work.file_count, 'file')}",
+            format_size(work.bytes_done)
+            + (f" of {format_size(work.total_bytes)}" if work.total_bytes else ""),
+            f"{format_size(round(work.speed))}/s",
         ]
-    return ", ".join([*parts, *([f"{in_words(left)} left"] if left else [])])
+    return ", ".join([*parts, *([f"{format_duration(left)} left"] if left else [])])
 
 
 class _TolerantStream:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from wheel_uploader import bounded, markup
-from wheel_uploader.display import bare_url, printable
+from wheel_uploader.display import sanitize, strip_url
 from wheel_uploader.errors import (
     ConflictError,
     CredentialsError,
@@ -19,8 +19,8 @@ from wheel_uploader.errors import (
     ReleaseError,
     UsageError,
 )
-from wheel_uploader.http.retry import MAX_RETRY_AFTER, PASSING, parse_retry_after
-from wheel_uploader.publish.answer_rules import NEW_VERSION, RULES, Kind
+from wheel_uploader.http.retry import MAX_RETRY_AFTER, RETRYABLE_STATUSES, parse_retry_after
+from wheel_uploader.publish.answer_rules import PUBLISH_NEW_VERSION_HINT, RESPONSE_RULES, ResponseKind
 from wheel_uploader.urls import urljoin
 
 #: In characters, of a server's message.
@@ -28,32 +28,32 @@ _MAX_QUOTE = 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class UploadResponse:
     """The response to one upload and its meaning."""
 
-    kind: Kind
+    kind: ResponseKind
     #: HTTP status; 0 if no response arrived.
     status: int
     #: The problem in one clause, and the next step (None: the default of ``error``).
     diagnosis: str = ""
     hint: str | None = None
     #: The error to raise if this is the last attempt.
-    error: type[ReleaseError] = NetworkError
+    error_type: type[ReleaseError] = NetworkError
     #: The server's message, sanitized; may be empty.
-    words: str = ""
+    server_message: str = ""
     #: Retry-After in seconds.
     retry_after: float | None = None
 
     @property
-    def sentence(self) -> str:
+    def summary(self) -> str:
         """The diagnosis, the status and the server's message."""
         status = f" (status {self.status})" if self.status else ""
-        words = f'; the index said: "{self.words}"' if self.words else ""
+        words = f'; the index said: "{self.server_message}"' if self.server_message else ""
         return f"{self.diagnosis}{status}{words}"
 
-    def as_error(self, filename: str) -> ReleaseError:
+    def to_error(self, filename: str) -> ReleaseError:
         """Return the error that this response means for a file."""
-        return self.error(f"{filename}: {self.sentence}", hint=self.hint)
+        return self.error_type(f"{filename}: {self.summary}", hint=self.hint)
 
 
 _WRONG_URL = "Pass the upload URL with --repository-url, or the name of a section of .pypirc with -r."
@@ -68,7 +68,7 @@ _BY_STATUS: dict[int, tuple[str, type[ReleaseError], str | None]] = {
     404: _NO_UPLOADS,
     405: _NO_UPLOADS,
     407: ("the proxy requires credentials", CredentialsError, "Add them to the URL in HTTPS_PROXY."),
-    409: ("a file with this name already exists on the index", ConflictError, NEW_VERSION),
+    409: ("a file with this name already exists on the index", ConflictError, PUBLISH_NEW_VERSION_HINT),
     410: _NO_UPLOADS,
     413: (
         "the file is larger than the index or a proxy allows",
@@ -79,45 +79,47 @@ _BY_STATUS: dict[int, tuple[str, type[ReleaseError], str | None]] = {
 }
 
 
-def understand(
+def classify_response(
     status: int, reason: str = "", headers: Mapping[str, str] | None = None, body: str = "", *, url: str = ""
-) -> Answer:
+) -> UploadResponse:
     """Return what a response means; ``url`` is the upload URL."""
     headers = headers or {}
     if 200 <= status < 300:
-        return Answer(kind=Kind.ACCEPTED, status=status)
-    words = server_words(reason, body, status)
+        return UploadResponse(kind=ResponseKind.ACCEPTED, status=status)
+    words = extract_server_message(reason, body, status)
     if 300 <= status < 400:
         return _redirected(status, words, headers.get("Location", ""), url)
-    for rule in RULES:
+    for rule in RESPONSE_RULES:
         if status in rule.statuses and re.search(rule.pattern, words, re.IGNORECASE):
-            return Answer(
+            return UploadResponse(
                 kind=rule.kind,
                 status=status,
                 diagnosis=rule.diagnosis,
                 hint=rule.hint,
-                error=rule.error,
-                words=words,
+                error_type=rule.error,
+                server_message=words,
             )
-    if status in PASSING:
+    if status in RETRYABLE_STATUSES:
         return _busy(status, words, parse_retry_after(headers.get("Retry-After", "")))
     return _by_status(status, words)
 
 
-def _busy(status: int, words: str, wait: float | None) -> Answer:
+def _busy(status: int, words: str, wait: float | None) -> UploadResponse:
     busy = "the index is rate-limiting" if status == 429 else "the index returned a server error"
     if wait is not None and wait > MAX_RETRY_AFTER:
-        return Answer(
-            kind=Kind.REFUSED,
+        return UploadResponse(
+            kind=ResponseKind.REJECTED,
             status=status,
             diagnosis=f"{busy}, retry after {wait:.0f} s",
             hint="Run the same command again after that time; it continues where it stopped.",
-            words=words,
+            server_message=words,
         )
-    return Answer(kind=Kind.RETRY, status=status, diagnosis=busy, words=words, retry_after=wait)
+    return UploadResponse(
+        kind=ResponseKind.RETRY, status=status, diagnosis=busy, server_message=words, retry_after=wait
+    )
 
 
-def _by_status(status: int, words: str) -> Answer:
+def _by_status(status: int, words: str) -> UploadResponse:
     """Return the meaning of a status whose message matches no rule."""
     if status in _BY_STATUS:
         diagnosis, error, hint = _BY_STATUS[status]
@@ -125,20 +127,27 @@ def _by_status(status: int, words: str) -> Answer:
         diagnosis, error, hint = "the index failed", NetworkError, None
     else:
         diagnosis, error, hint = "the index rejected the file", FileError, _FIX_FILE
-    kind = Kind.EXISTS if status == 409 else Kind.REFUSED
-    return Answer(kind=kind, status=status, diagnosis=diagnosis, hint=hint, error=error, words=words)
+    kind = ResponseKind.EXISTS if status == 409 else ResponseKind.REJECTED
+    return UploadResponse(
+        kind=kind, status=status, diagnosis=diagnosis, hint=hint, error_type=error, server_message=words
+    )
 
 
-def _redirected(status: int, words: str, location: str, url: str) -> Answer:
+def _redirected(status: int, words: str, location: str, url: str) -> UploadResponse:
     target = _joined(url, location)
     only_slash = bool(url) and target.endswith("/") and target.rstrip("/") == url.rstrip("/")
     if only_slash or "with a trailing slash" in words:
         diagnosis = "the upload URL lacks its trailing slash"
     else:
-        destination = f" to {printable(bare_url(target))}" if location else ""
+        destination = f" to {sanitize(strip_url(target))}" if location else ""
         diagnosis = f"the upload URL redirects{destination}, and uploads never follow redirects"
-    return Answer(
-        kind=Kind.REFUSED, status=status, diagnosis=diagnosis, hint=_WRONG_URL, error=UsageError, words=words
+    return UploadResponse(
+        kind=ResponseKind.REJECTED,
+        status=status,
+        diagnosis=diagnosis,
+        hint=_WRONG_URL,
+        error_type=UsageError,
+        server_message=words,
     )
 
 
@@ -148,17 +157,17 @@ def _joined(url: str, location: str) -> str:
     return location
 
 
-def no_answer(cause: str) -> Answer:
+def missing_response(cause: str) -> UploadResponse:
     """Return the Answer for an upload without a response: the file may have been stored or not."""
-    return Answer(kind=Kind.RETRY, status=0, diagnosis=printable(cause))
+    return UploadResponse(kind=ResponseKind.RETRY, status=0, diagnosis=sanitize(cause))
 
 
-def not_trusted(cause: str) -> Answer:
+def untrusted_certificate(cause: str) -> UploadResponse:
     """Return the Answer for a TLS certificate that cannot be verified: nothing was sent."""
-    return Answer(
-        kind=Kind.REFUSED,
+    return UploadResponse(
+        kind=ResponseKind.REJECTED,
         status=0,
-        diagnosis=f"cannot verify the TLS certificate of the index ({printable(cause)})",
+        diagnosis=f"cannot verify the TLS certificate of the index ({sanitize(cause)})",
         hint="If the index has a private CA, pass its certificate with --cert FILE.",
     )
 
@@ -166,7 +175,7 @@ def not_trusted(cause: str) -> Answer:
 # --- the message of the server ---------------------------------------------------------------------
 
 
-def server_words(reason: str, body: str, status: int) -> str:
+def extract_server_message(reason: str, body: str, status: int) -> str:
     """Return the server's message as one sanitized line: from the reason phrase, the JSON or the page."""
     standard = http.HTTPStatus(status).phrase if status in set(http.HTTPStatus) else ""
     candidates = (reason, *_from_json(body), _from_page(body))
@@ -174,7 +183,7 @@ def server_words(reason: str, body: str, status: int) -> str:
         text = " ".join(candidate[: 20 * _MAX_QUOTE].split())
         text = re.sub(rf"\A{status}\b[\s:]*", "", text)
         if text and text.lower() not in (standard.lower(), "error", "unknown"):
-            return printable(text, limit=_MAX_QUOTE)
+            return sanitize(text, limit=_MAX_QUOTE)
     return ""
 
 
@@ -195,4 +204,4 @@ def _from_page(body: str) -> str:
     """Return the text of an HTML or plain-text page."""
     if body.lstrip().startswith("{"):
         return ""
-    return markup.words(body) if markup.is_markup(body) else body[: markup.LIMIT]
+    return markup.extract_visible_text(body) if markup.is_markup(body) else body[: markup.MAX_MARKUP_LENGTH]

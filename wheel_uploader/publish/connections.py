@@ -23,7 +23,7 @@ class Closable(Protocol):
 C = TypeVar("C", bound=Closable)
 
 
-class Connections(Generic[C]):
+class ConnectionPool(Generic[C]):
     """Idle connections whose last upload succeeded; safe for threads."""
 
     def __init__(self, connect: Callable[[], C], *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -32,7 +32,7 @@ class Connections(Generic[C]):
         self._idle: list[tuple[float, C]] = []
         self._lock = threading.Lock()
 
-    def take(self) -> C:
+    def acquire(self) -> C:
         """Return the connection that was used last, if it has not been idle for long, or a new one."""
         with self._lock:
             since, connection = self._idle.pop() if self._idle else (0.0, None)
@@ -42,7 +42,7 @@ class Connections(Generic[C]):
             connection.close()
         return self._connect()
 
-    def keep(self, connection: C) -> None:
+    def release(self, connection: C) -> None:
         """Keep a connection for the next file."""
         with self._lock:
             self._idle.append((self._clock(), connection))

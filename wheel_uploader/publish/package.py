@@ -23,7 +23,7 @@ class InvalidMetadata(Exception):
     """The metadata is invalid for twine; ``str()`` is the reason in one clause."""
 
 
-class Package(PackageFile):
+class VerifiedPackage(PackageFile):
     """The upload form and the contents of a file, which are verified again while they are sent."""
 
     def __init__(self, file: LocalFile, content: VerifiedFile, blake2_256: str | None) -> None:
@@ -37,15 +37,15 @@ class Package(PackageFile):
 
 
 @contextlib.contextmanager
-def opened(file: LocalFile) -> Iterator[Package]:
+def open_package(file: LocalFile) -> Iterator[VerifiedPackage]:
     """Open ``file`` for an upload inside the ``with`` block.
 
     Raises FileError if the contents have changed since the check, StorageError if it cannot be read,
     NoMetadata and InvalidMetadata for a file that twine does not accept.
     """
     blake2 = _blake2_256()
-    with VerifiedFile(file.path, file.sha256, also=blake2) as content:
-        yield Package(file, content, blake2.hexdigest() if blake2 else None)
+    with VerifiedFile(file.path, file.sha256, extra_hash=blake2) as content:
+        yield VerifiedPackage(file, content, blake2.hexdigest() if blake2 else None)
 
 
 def _blake2_256() -> hashlib.blake2b | None:
@@ -71,11 +71,11 @@ def _metadata(file: LocalFile, content: VerifiedFile) -> metadata.RawMetadata:
     """Return the metadata for the form, parsed and validated as twine does it."""
     stream = io.BufferedReader(content, _BUFFER)
     try:
-        data = core_metadata.read(stream, content.size, file.name, _candidates)
+        data = core_metadata.read_core_metadata(stream, content.size, file.name, _candidates)
     finally:
         stream.detach()
     raw, unparsed = metadata.parse_email(data)
-    if bounded.version(raw.get("metadata_version", "0")) < Version("2.4"):
+    if bounded.parse_pep440_version(raw.get("metadata_version", "0")) < Version("2.4"):
         # setuptools writes License-File into metadata 2.1 as well, where indexes reject it.
         raw.pop("license_files", None)
         unparsed.pop("license-file", None)

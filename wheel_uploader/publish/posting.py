@@ -10,33 +10,47 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from wheel_uploader import names
-from wheel_uploader.display import counted, printable
-from wheel_uploader.errors import DeadlineError, Interrupted, NetworkError, PartialError, ReleaseError, worst
-from wheel_uploader.models import FileState, IndexState, LocalFile, UploadOutcome, UploadResult, WheelName
+from wheel_uploader.display import format_count, sanitize
+from wheel_uploader.errors import (
+    DeadlineError,
+    NetworkError,
+    PartialError,
+    ReleaseError,
+    RunInterrupted,
+    most_important_error,
+)
+from wheel_uploader.models import (
+    FileComparison,
+    IndexComparison,
+    LocalFile,
+    UploadOutcome,
+    UploadResult,
+    WheelName,
+)
 from wheel_uploader.progress import Progress
-from wheel_uploader.publish.answer_rules import Kind
-from wheel_uploader.publish.answers import Answer
-from wheel_uploader.publish.attempts import Attempts, Poster, Shared, conflict
-from wheel_uploader.publish.pace import LIMIT, Pace
-from wheel_uploader.stopping import Watch
+from wheel_uploader.publish.answer_rules import ResponseKind
+from wheel_uploader.publish.answers import UploadResponse
+from wheel_uploader.publish.attempts import FileUpload, FileUploader, UploadContext, conflict_error
+from wheel_uploader.publish.pace import UPLOAD_TIME_LIMIT, ConcurrencyController
+from wheel_uploader.stopping import CancellationToken
 
-__all__ = ["Poster", "in_order", "upload_all", "verdict"]
+__all__ = ["FileUploader", "upload_all", "upload_error", "upload_order"]
 
 #: Seconds between checks whether the run must end, because no signal wakes a waiting thread.
 _POLL_INTERVAL = 0.1
 
 
 def upload_all(
-    states: Sequence[IndexState],
-    poster: Poster,
-    index_state_of: Callable[[LocalFile], IndexState],
+    states: Sequence[IndexComparison],
+    uploader: FileUploader,
+    query_index: Callable[[LocalFile], IndexComparison],
     *,
     progress: Progress,
     jobs: int = 1,
     keep_going: bool = False,
     retries: int = 6,
-    served: Iterable[str] = (),
-    watch: Watch | None = None,
+    served_filenames: Iterable[str] = (),
+    watch: CancellationToken | None = None,
     sleep: Callable[[float], object] | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> tuple[UploadResult, ...]:
@@ -49,51 +63,51 @@ def upload_all(
 
     Raises CredentialsError before anything is uploaded; later errors are in the results.
     """
-    absent = [state.file for state in states if state.state is FileState.ABSENT]
+    absent = [state.file for state in states if state.result is FileComparison.ABSENT]
     results = {
         state.file.filename: _result_without_upload(state)
         for state in states
-        if state.state is not FileState.ABSENT
+        if state.result is not FileComparison.ABSENT
     }
     blocked = any(result.error for result in results.values()) and not keep_going
     if absent and not blocked:
         # In this thread, before any other starts: it may have to prompt the user.
-        poster.credentials()
+        uploader.credentials()
         scheduler = _UploadScheduler(
-            poster=poster,
-            query_index=index_state_of,
+            uploader=uploader,
+            query_index=query_index,
             progress=progress,
             keep_going=keep_going,
             retries=retries,
-            pace=Pace(jobs),
-            watch=watch or Watch(),
+            concurrency=ConcurrencyController(jobs),
+            watch=watch or CancellationToken(),
             sleep=sleep,
             clock=clock,
         )
-        with progress.total("upload", files=len(absent), size=sum(file.size for file in absent)):
-            results |= scheduler.publish(in_order(absent, served))
-    not_tried = UploadOutcome.NOT_TRIED
+        with progress.stage("upload", files=len(absent), size=sum(file.size for file in absent)):
+            results |= scheduler.publish(upload_order(absent, served_filenames))
+    not_tried = UploadOutcome.NOT_ATTEMPTED
     return tuple(
         results.get(state.file.filename) or UploadResult(file=state.file, outcome=not_tried)
         for state in states
     )
 
 
-def _result_without_upload(state: IndexState) -> UploadResult:
+def _result_without_upload(state: IndexComparison) -> UploadResult:
     """Return the result for a file that is skipped or in conflict with the index."""
-    if state.state is FileState.SAME:
-        return UploadResult(file=state.file, outcome=UploadOutcome.ALREADY_THERE)
-    error = conflict(state)
+    if state.result is FileComparison.SAME:
+        return UploadResult(file=state.file, outcome=UploadOutcome.SKIPPED)
+    error = conflict_error(state)
     return UploadResult(file=state.file, outcome=UploadOutcome.REJECTED, reason=error.message, error=error)
 
 
-def in_order(files: Iterable[LocalFile], served: Iterable[str] = ()) -> list[LocalFile]:
+def upload_order(files: Iterable[LocalFile], served_filenames: Iterable[str] = ()) -> list[LocalFile]:
     """Return the files in upload order: likely rejections (new platforms, large files) first, sdists last."""
     known_platforms: set[str] = set()
-    for filename in served:
+    for filename in served_filenames:
         try:
-            name = names.parse(filename)
-        except names.NameRefused:
+            name = names.parse_filename(filename)
+        except names.InvalidFilename:
             continue
         known_platforms.update(name.platforms if isinstance(name, WheelName) else ())
 
@@ -109,13 +123,13 @@ def in_order(files: Iterable[LocalFile], served: Iterable[str] = ()) -> list[Loc
 class _UploadScheduler:
     """The uploads of one call of upload_all: one thread per file in progress, and their shared state."""
 
-    poster: Poster
-    query_index: Callable[[LocalFile], IndexState]
+    uploader: FileUploader
+    query_index: Callable[[LocalFile], IndexComparison]
     progress: Progress
     keep_going: bool
     retries: int
-    pace: Pace
-    watch: Watch
+    concurrency: ConcurrencyController
+    watch: CancellationToken
     sleep: Callable[[float], object] | None
     clock: Callable[[], float]
     results: dict[str, UploadResult] = field(default_factory=dict)
@@ -125,7 +139,7 @@ class _UploadScheduler:
     #: Guards the fields above; notified when a file is finished.
     changed: threading.Condition = field(default_factory=threading.Condition)
     #: Set: start no other file. ``abort_waits``: end all waits as well.
-    stop: threading.Event = field(default_factory=threading.Event)
+    stop_starting: threading.Event = field(default_factory=threading.Event)
     abort_waits: threading.Event = field(default_factory=threading.Event)
 
     def publish(self, ordered: Sequence[LocalFile]) -> dict[str, UploadResult]:
@@ -142,7 +156,7 @@ class _UploadScheduler:
         queue = deque(files)
         with self.changed:
             while (queue or self.in_flight) and not self._is_over():
-                while queue and not self.stop.is_set() and self._has_room(queue[0], self.in_flight):
+                while queue and not self.stop_starting.is_set() and self._has_room(queue[0], self.in_flight):
                     self._start(queue.popleft())
                 if not self.in_flight:
                     return
@@ -153,25 +167,25 @@ class _UploadScheduler:
         if self.watch.error is None:
             return False
         if not self.abort_waits.is_set():
-            self.stop.set()
+            self.stop_starting.set()
             self.abort_waits.set()
             if self.in_flight:
-                self.progress.say(
+                self.progress.info(
                     f"{self.watch.error.message}: starting no more uploads; waiting up to "
-                    f"{self.watch.left():.0f} s for {', '.join(self.in_flight)}; press Ctrl-C again to stop "
+                    f"{self.watch.grace_remaining():.0f} s for {', '.join(self.in_flight)}; press Ctrl-C again to stop "
                     "now"
                 )
-        return self.watch.left() <= 0
+        return self.watch.grace_remaining() <= 0
 
     def _has_room(self, file: LocalFile, others: Mapping[str, LocalFile]) -> bool:
         largest = max([file.size, *(other.size for other in others.values())])
-        return not others or len(others) < self.pace.streams(largest)
+        return not others or len(others) < self.concurrency.limit(largest)
 
     def _start(self, file: LocalFile) -> None:
-        if self.pace.too_long(file.size):
-            self.progress.say(
-                f"{file.filename} takes {self.pace.needs(file.size):.0f} s at the current bandwidth; PyPI "
-                f"aborts an upload after {LIMIT:.0f} s"
+        if self.concurrency.exceeds_server_limit(file.size):
+            self.progress.info(
+                f"{file.filename} takes {self.concurrency.estimated_seconds(file.size):.0f} s at the current bandwidth; PyPI "
+                f"aborts an upload after {UPLOAD_TIME_LIMIT:.0f} s"
             )
         self.in_flight[file.filename] = file
         # A daemon thread, so that one that hangs does not keep the process alive after a second signal.
@@ -181,26 +195,26 @@ class _UploadScheduler:
 
     def _upload_one(self, file: LocalFile) -> None:
         """Upload one file with all its attempts, in its own thread."""
-        shared = Shared(
-            post=self._post,
-            look=self.query_index,
+        shared = UploadContext(
+            upload=self._post,
+            query_index=self.query_index,
             wait=self.sleep or self.abort_waits.wait,
-            hurried=self.abort_waits.is_set,
+            must_end=self.abort_waits.is_set,
             retries=self.retries,
             progress=self.progress,
         )
         try:
-            result = Attempts(file, shared).publish()
+            result = FileUpload(file, shared).run()
         except BaseException as bug:  # noqa: BLE001 - the other files must still be reported
             result = _crashed(file, bug)
         with self.changed:
             self.results[file.filename] = result
             del self.in_flight[file.filename]
             if result.error and not self.keep_going:
-                self.stop.set()
+                self.stop_starting.set()
             self.changed.notify_all()
 
-    def _post(self, file: LocalFile) -> Answer | None:
+    def _post(self, file: LocalFile) -> UploadResponse | None:
         """Make one attempt and measure the bandwidth; return None if the run ends before its turn."""
         with self.changed:
             while not self.abort_waits.is_set() and not self._has_room(file, self.sending):
@@ -210,7 +224,7 @@ class _UploadScheduler:
             self.sending[file.filename] = file
             streams, started_at = len(self.sending), self.clock()
         try:
-            answer = self.poster.post(file)
+            answer = self.uploader.upload(file)
         finally:
             with self.changed:
                 least, most = sorted((streams, len(self.sending)))
@@ -218,17 +232,17 @@ class _UploadScheduler:
                 del self.sending[file.filename]
                 self.changed.notify_all()
         with self.changed:
-            if answer.kind is Kind.ACCEPTED:
-                self.pace.measured(file.size, seconds, least)
-            elif answer.kind is Kind.RETRY and most > 1:
-                self.pace.troubled(most)
-        if answer.kind is Kind.RETRY and seconds >= LIMIT:
+            if answer.kind is ResponseKind.ACCEPTED:
+                self.concurrency.record_success(file.size, seconds, least)
+            elif answer.kind is ResponseKind.RETRY and most > 1:
+                self.concurrency.record_failure(most)
+        if answer.kind is ResponseKind.RETRY and seconds >= UPLOAD_TIME_LIMIT:
             return replace(answer, hint=_TOO_SLOW)
         return answer
 
 
 _TOO_SLOW = (
-    f"The file takes too long for an index that aborts uploads after {LIMIT:.0f} s, as PyPI does: run the "
+    f"The file takes too long for an index that aborts uploads after {UPLOAD_TIME_LIMIT:.0f} s, as PyPI does: run the "
     "same command over a faster connection."
 )
 
@@ -246,19 +260,19 @@ def _crashed(file: LocalFile, bug: BaseException) -> UploadResult:
     """Return the result of a file whose thread raised an unexpected exception."""
     frame = traceback.extract_tb(bug.__traceback__)[-1]
     error = ReleaseError(
-        f"{file.filename}: unexpected {type(bug).__name__}: {printable(str(bug))}; the index may have the "
+        f"{file.filename}: unexpected {type(bug).__name__}: {sanitize(str(bug))}; the index may have the "
         "file or not",
-        details=[f"at line {frame.lineno} of {printable(frame.filename)}, in {frame.name}"],
+        details=[f"at line {frame.lineno} of {sanitize(frame.filename)}, in {frame.name}"],
     )
     return UploadResult(file=file, outcome=UploadOutcome.UNKNOWN, reason=error.message, error=error)
 
 
 # --- overall result --------------------------------------------------------------------------------
 
-_ON_INDEX = (UploadOutcome.UPLOADED, UploadOutcome.ALREADY_THERE)
+_ON_INDEX = (UploadOutcome.UPLOADED, UploadOutcome.SKIPPED)
 
 
-def verdict(results: Sequence[UploadResult], stopped: ReleaseError | None = None) -> ReleaseError | None:
+def upload_error(results: Sequence[UploadResult], stopped: ReleaseError | None = None) -> ReleaseError | None:
     """Return the error of a run with these results: None for success, PartialError if some files arrived.
 
     ``stopped``: why the run ended early, if it did.
@@ -266,11 +280,11 @@ def verdict(results: Sequence[UploadResult], stopped: ReleaseError | None = None
     errors = [result.error for result in results if result.error]
     if not errors and not stopped:
         return None
-    cause = worst([*errors, stopped] if stopped else errors)
+    cause = most_important_error([*errors, stopped] if stopped else errors)
     uploaded = sum(result.outcome in _ON_INDEX for result in results)
     lines = [_line(result) for result in results]
     count = _count(results, uploaded)
-    if cause is stopped and (isinstance(stopped, Interrupted) or uploaded in (0, len(results))):
+    if cause is stopped and (isinstance(stopped, RunInterrupted) or uploaded in (0, len(results))):
         return _with_details(stopped, f"{stopped.message}: {count}", lines)
     if not uploaded:
         return _with_details(cause, cause.message, [error.message for error in errors if error is not cause])
@@ -284,7 +298,7 @@ def _count(results: Sequence[UploadResult], uploaded: int) -> str:
     unknown = sum(result.outcome is UploadOutcome.UNKNOWN for result in results)
     missing = len(results) - uploaded - unknown
     unclear = f", {unknown} may be" if unknown else ""
-    return f"{uploaded} of {counted(len(results), 'file')} are on the index, {missing} are not{unclear}"
+    return f"{uploaded} of {format_count(len(results), 'file')} are on the index, {missing} are not{unclear}"
 
 
 def _with_details(error: ReleaseError, message: str, details: Sequence[str]) -> ReleaseError:

@@ -9,17 +9,17 @@ import requests
 from twine import auth, utils
 from twine.exceptions import TrustedPublishingFailure
 
-from wheel_uploader.display import bare_url, remember_basic_auth
+from wheel_uploader.display import register_basic_auth, strip_url
 from wheel_uploader.errors import CredentialsError
 from wheel_uploader.publish import sending, trusted
-from wheel_uploader.publish.target import has_identity
-from wheel_uploader.urls import BAD_VARIABLE, may_quote_url
+from wheel_uploader.publish.target import has_ci_identity
+from wheel_uploader.urls import INVALID_VARIABLE_MESSAGE, may_contain_url
 
 #: Attempts to exchange a CI identity for a token; twine waits 5 s for each, which PyPI may need.
 _MINT_ATTEMPTS = 3
 
 
-class Resolver(auth.Resolver):
+class CredentialsResolver(auth.Resolver):
     """twine's resolver, which prompts only interactively and requests a token only in CI."""
 
     def __init__(
@@ -36,7 +36,7 @@ class Resolver(auth.Resolver):
 
     def prompt(self, what: str, how: Callable[..., str]) -> str:
         """Prompt for the user name or password. Raises CredentialsError in a non-interactive run."""
-        url = bare_url(str(self.system))
+        url = strip_url(str(self.system))
         if not self._is_interactive:
             raise CredentialsError(
                 f"no {what} for {url}, and the run is not interactive",
@@ -50,13 +50,13 @@ class Resolver(auth.Resolver):
 
     def make_trusted_publishing_token(self) -> str | None:
         """Return a token for the identity of the CI job; None outside CI. Raises CredentialsError."""
-        if not has_identity():
+        if not has_ci_identity():
             return None
         # The threads of an upload share one token, and renew it once.
         with self._lock:
             token = self._mint_token()
         if token:
-            remember_basic_auth(auth.TOKEN_USERNAME, token)
+            register_basic_auth(auth.TOKEN_USERNAME, token)
         return token
 
     def _mint_token(self) -> str | None:
@@ -65,10 +65,10 @@ class Resolver(auth.Resolver):
             try:
                 return super().make_trusted_publishing_token()
             except requests.RequestException as error:
-                reason, may_pass = sending.cause(error), True
+                reason, may_pass = sending.failure_cause(error), True
             except (TrustedPublishingFailure, KeyError, TypeError, ValueError) as error:
-                reason = BAD_VARIABLE if may_quote_url(error) else str(error)
-                may_pass = trusted.may_pass(reason)
+                reason = INVALID_VARIABLE_MESSAGE if may_contain_url(error) else str(error)
+                may_pass = trusted.is_retryable(reason)
             if not (attempts_left and may_pass):
                 break
-        raise trusted.not_minted(bare_url(str(self.system)), reason)
+        raise trusted.mint_error(strip_url(str(self.system)), reason)

@@ -24,14 +24,14 @@ from requests_toolbelt import MultipartEncoder, MultipartEncoderMonitor  # type:
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
 
-from wheel_uploader.display import printable
-from wheel_uploader.http.reply import MIN_BYTES, MIN_SECONDS
-from wheel_uploader.progress import Bar, Progress
+from wheel_uploader.display import sanitize
+from wheel_uploader.http.reply import MIN_PROGRESS_BYTES, PROGRESS_INTERVAL
+from wheel_uploader.progress import Progress, ProgressCounter
 from wheel_uploader.verified_file import VerifiedFile
 
 #: Multiple of the timeout for the response, because an index must store the file: PyPI stops a worker after
 #: 240 s, 8 times the default timeout.
-ANSWER_FACTOR = 8
+RESPONSE_TIMEOUT_FACTOR = 8
 #: Multiple of the timeout for connecting, with a proxy and TLS.
 _CONNECT_FACTOR = 3
 #: In bytes.
@@ -43,7 +43,7 @@ _POLL_INTERVAL = 1.0
 _NO_RESPONSE_IN_TIME = "the index did not answer in time"
 
 
-class Nobody(AuthBase):
+class NoAuth(AuthBase):
     """No credentials; keeps requests from looking for some in ~/.netrc."""
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -51,11 +51,11 @@ class Nobody(AuthBase):
         return request
 
 
-class _NoAnswer(requests.exceptions.ConnectionError):
+class _NoResponse(requests.exceptions.ConnectionError):
     """No valid response arrived; the message is the cause."""
 
 
-class _Limit:
+class _TimeLimit:
     """A time limit for a request, enforced in a thread by shutting down its connection.
 
     The timeouts of requests apply to single reads: a server that sends a byte every 29 s never reaches them.
@@ -111,7 +111,7 @@ def _recording(connection_class: type[Any], connections: list[HTTPConnection]) -
     return Recorded
 
 
-class Adapter(HTTPAdapter):
+class UploadAdapter(HTTPAdapter):
     """Sends a request once, with time limits and a progress bar, and reads a bounded part of the response."""
 
     def __init__(self, timeout: float, *, cert: Path | None) -> None:
@@ -122,7 +122,10 @@ class Adapter(HTTPAdapter):
         """
         super().__init__(max_retries=0)
         self._timeout = timeout
-        self._send_options: dict[str, Any] = {"timeout": (timeout, timeout * ANSWER_FACTOR), "stream": True}
+        self._send_options: dict[str, Any] = {
+            "timeout": (timeout, timeout * RESPONSE_TIMEOUT_FACTOR),
+            "stream": True,
+        }
         if cert:
             # Set here, because in requests REQUESTS_CA_BUNDLE overrides the setting of a session.
             self._send_options["verify"] = str(cert)
@@ -133,15 +136,15 @@ class Adapter(HTTPAdapter):
         """Create the pool manager with a larger block size."""
         super().init_poolmanager(*args, **settings, blocksize=_BLOCK_SIZE)
 
-    def begin(self, size: int, bar: Bar) -> None:
+    def start_file(self, size: int, bar: ProgressCounter) -> None:
         """Prepare for the upload of a file of that many bytes."""
         self._size = size
         self._bar = bar
-        self._limit = _Limit(self._connections)
+        self._limit = _TimeLimit(self._connections)
         #: Bytes of the form that had been accepted when the limit was last extended.
-        self._bytes_at_extension = -MIN_BYTES
+        self._bytes_at_extension = -MIN_PROGRESS_BYTES
         #: Bytes of the file that have been sent.
-        self.sent = 0
+        self.sent_bytes = 0
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> HTTPConnectionPool:
         """Return a pool whose connections the time limit can shut down."""
@@ -161,11 +164,11 @@ class Adapter(HTTPAdapter):
                 response = super().send(request, *args, **{**kwargs, **self._send_options})
             except requests.RequestException:
                 if self._limit.passed:
-                    raise _NoAnswer(self._limit.passed) from None
+                    raise _NoResponse(self._limit.passed) from None
                 raise
             if not response.headers:
                 # A truncated status line, "HTTP/1.1 200" and no more, is parsed as a valid response.
-                raise _NoAnswer("the response was truncated")
+                raise _NoResponse("the response was truncated")
             raw, content = response.raw, b""
             # The status has arrived; an incomplete body loses only the text of a message.
             with contextlib.suppress(urllib3.exceptions.HTTPError):
@@ -176,16 +179,17 @@ class Adapter(HTTPAdapter):
 
     def _progress(self, monitor: MultipartEncoderMonitor) -> None:
         if monitor.bytes_read >= monitor.len:
-            self._limit.give(self._timeout * ANSWER_FACTOR, _NO_RESPONSE_IN_TIME)
-        elif monitor.bytes_read - self._bytes_at_extension >= MIN_BYTES:
+            self._limit.give(self._timeout * RESPONSE_TIMEOUT_FACTOR, _NO_RESPONSE_IN_TIME)
+        elif monitor.bytes_read - self._bytes_at_extension >= MIN_PROGRESS_BYTES:
             self._bytes_at_extension = monitor.bytes_read
             self._limit.give(
-                MIN_SECONDS, f"the index accepts less than {MIN_BYTES / MIN_SECONDS:.0f} bytes/s"
+                PROGRESS_INTERVAL,
+                f"the index accepts less than {MIN_PROGRESS_BYTES / PROGRESS_INTERVAL:.0f} bytes/s",
             )
         # The file is the last field of the form.
         sent = min(max(0, monitor.bytes_read - (monitor.len - self._size)), self._size)
-        self._bar.advance(sent - self.sent)
-        self.sent = sent
+        self._bar.advance(sent - self.sent_bytes)
+        self.sent_bytes = sent
 
 
 class _Body:
@@ -203,17 +207,17 @@ class _Body:
         return self._content.read(size) or b""
 
 
-def as_field(filename: str, content: VerifiedFile) -> tuple[str, Any, str]:
+def file_field(filename: str, content: VerifiedFile) -> tuple[str, Any, str]:
     """Return the form field with the file."""
     return filename, _Body(content), "application/octet-stream"
 
 
-def body(form: Sequence[tuple[str, Any]]) -> MultipartEncoderMonitor:
+def encode_form(form: Sequence[tuple[str, Any]]) -> MultipartEncoderMonitor:
     """Return the body of a request with this form, encoded while it is sent."""
     return MultipartEncoderMonitor(MultipartEncoder(form))
 
 
-def distrust(error: BaseException) -> str:
+def certificate_problem(error: BaseException) -> str:
     """Return why a certificate could not be verified; empty if the error is another one."""
     for part in _chain(error):
         if isinstance(part, ssl.SSLCertVerificationError):
@@ -221,9 +225,9 @@ def distrust(error: BaseException) -> str:
     return ""
 
 
-def cause(error: BaseException) -> str:
+def failure_cause(error: BaseException) -> str:
     """Return why no response arrived, in a clause without URLs and addresses of objects."""
-    if isinstance(error, _NoAnswer):
+    if isinstance(error, _NoResponse):
         return str(error)
     if isinstance(error, requests.exceptions.ReadTimeout):
         return _NO_RESPONSE_IN_TIME
@@ -252,7 +256,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         queue += [other for other in inner if isinstance(other, BaseException)]
 
 
-class TalkHandler(logging.Handler):
+class ProgressLogHandler(logging.Handler):
     """A logging handler that shows the log of twine with -v."""
 
     def __init__(self, progress: Progress) -> None:
@@ -261,4 +265,4 @@ class TalkHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print a record as a detail."""
-        self._progress.detail(f"twine: {printable(record.getMessage())}")
+        self._progress.debug(f"twine: {sanitize(record.getMessage())}")

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from packaging.version import Version
 
-from wheel_uploader.display import bare_url, printable, remember_basic_auth, remember_url
+from wheel_uploader.display import register_basic_auth, register_url_secrets, sanitize, strip_url
 from wheel_uploader.errors import UsageError
-from wheel_uploader.http.hostnames import is_loopback
-from wheel_uploader.http.hosts import NotAUrl, place_of, split_credentials
+from wheel_uploader.http.hostnames import is_loopback_host
+from wheel_uploader.http.hosts import InvalidUrl, parse_origin, split_credentials
 from wheel_uploader.models import Options
 from wheel_uploader.urls import unquote
 
@@ -27,21 +27,21 @@ class Target:
     url: str
     is_pypi: bool
     #: True for TestPyPI, which keeps nothing permanently.
-    is_trial: bool = False
+    is_testpypi: bool = False
     #: Base URL of its project pages; empty if unknown.
-    pages: str = ""
+    pages_url: str = ""
     #: For messages: the repository's name in .pypirc, or its URL.
     name: str
     #: CA certificates and client certificate for this index, from the command line, TWINE_CERT or .pypirc.
     cert: Path | None = None
     client_cert: Path | None = None
 
-    def page_of(self, project: str, version: Version) -> str:
+    def release_page_url(self, project: str, version: Version) -> str:
         """Return the URL of the release's page; empty if unknown."""
-        return f"{self.pages}project/{project}/{version}/" if self.pages else ""
+        return f"{self.pages_url}project/{project}/{version}/" if self.pages_url else ""
 
 
-def wanted(options: Options) -> tuple[str, str | None]:
+def selected_repository(options: Options) -> tuple[str, str | None]:
     """Return the repository's name and, if set, its URL; the command line overrides the environment."""
     url = options.repository_url
     if not url and not options.repository:
@@ -49,12 +49,12 @@ def wanted(options: Options) -> tuple[str, str | None]:
     return options.repository or os.environ.get("TWINE_REPOSITORY") or "pypi", url or None
 
 
-def given(value: str | Path | None, variable: str) -> str | None:
+def option_or_variable(value: str | Path | None, variable: str) -> str | None:
     """Return the value of the command line, or else of the environment; it may be empty."""
     return os.environ.get(variable) if value is None else str(value)
 
 
-def may_ask(options: Options) -> bool:
+def is_interactive(options: Options) -> bool:
     """Return whether the run is interactive, so that the user may be prompted for a password."""
     forbidden = os.environ.get("TWINE_NON_INTERACTIVE", "").lower() not in ("", "0", "false", "no")
     return not options.non_interactive and not forbidden and sys.stdin is not None and sys.stdin.isatty()
@@ -65,7 +65,7 @@ _CI_VARIABLES = ("GITHUB_ACTIONS", "GITLAB_CI", "BUILDKITE", "CIRCLECI", "GOOGLE
 _GOOGLE_PRODUCT = Path("/sys/class/dmi/id/product_name")
 
 
-def has_identity() -> bool:
+def has_ci_identity() -> bool:
     """Return whether this environment, mostly a CI, provides an identity for trusted publishing."""
     if any(os.environ.get(name) for name in _CI_VARIABLES):
         return True
@@ -74,7 +74,7 @@ def has_identity() -> bool:
     return False
 
 
-def certificate(path: str | None) -> Path | None:
+def find_certificate(path: str | None) -> Path | None:
     """Return the path of a certificate file. Raises UsageError if it does not exist."""
     if not path:
         return None
@@ -85,30 +85,30 @@ def certificate(path: str | None) -> Path | None:
         exists = file.exists()
     if not exists:
         raise UsageError(
-            f"certificate file {printable(path)} not found",
+            f"certificate file {sanitize(path)} not found",
             hint="Correct --cert, --client-cert or .pypirc.",
         )
     return file
 
 
-def checked_url(url: str, allow_insecure_hosts: Sequence[str]) -> tuple[str, str, str]:
+def validate_upload_url(url: str, allow_insecure_hosts: Sequence[str]) -> tuple[str, str, str]:
     """Return an upload URL without its user info, the user name and the password.
 
     Raises UsageError for a URL that must not be uploaded to.
     """
-    remember_url(url)
+    register_url_secrets(url)
     try:
         url, username, password = split_credentials(url.strip())
-        origin = place_of(url)
+        origin = parse_origin(url)
     except ValueError as error:
-        reason = printable(str(error)) if isinstance(error, NotAUrl) else "it is not a URL"
+        reason = sanitize(str(error)) if isinstance(error, InvalidUrl) else "it is not a URL"
         raise UsageError(
             f"the upload URL is not valid: {reason}", hint="Give an absolute URL that begins with https://."
         ) from None
     username, password = unquote(username), unquote(password)
-    remember_basic_auth(username, password)
-    shown = printable(bare_url(url))
-    insecure = is_loopback(origin.host) or origin.host in {host.lower() for host in allow_insecure_hosts}
+    register_basic_auth(username, password)
+    shown = sanitize(strip_url(url))
+    insecure = is_loopback_host(origin.host) or origin.host in {host.lower() for host in allow_insecure_hosts}
     if origin.scheme == "http" and not insecure:
         raise UsageError(
             f"refusing to send credentials and files to {shown} without encryption",

@@ -24,25 +24,25 @@ from twine.repository import TEST_WAREHOUSE, WAREHOUSE_WEB, Repository
 from twine.settings import Settings
 
 from wheel_uploader import bounded
-from wheel_uploader.display import bare_url, printable, remember_basic_auth, remember_secret
+from wheel_uploader.display import register_basic_auth, register_secret, sanitize, strip_url
 from wheel_uploader.errors import CredentialsError, FileError, StorageError, UsageError
-from wheel_uploader.models import Attestation, Attestations, LocalFile, Options, Signature
-from wheel_uploader.ownership import untrusted
+from wheel_uploader.models import Attestation, AttestationPolicy, LocalFile, Options, Signature
+from wheel_uploader.ownership import explain_untrusted
 from wheel_uploader.progress import Progress
 from wheel_uploader.publish import answers, sending
-from wheel_uploader.publish.along import Along
-from wheel_uploader.publish.answer_rules import Kind
-from wheel_uploader.publish.answers import Answer
-from wheel_uploader.publish.connections import Connections
-from wheel_uploader.publish.package import Package, opened
-from wheel_uploader.publish.resolver import Resolver
+from wheel_uploader.publish.along import Attachments
+from wheel_uploader.publish.answer_rules import ResponseKind
+from wheel_uploader.publish.answers import UploadResponse
+from wheel_uploader.publish.connections import ConnectionPool
+from wheel_uploader.publish.package import VerifiedPackage, open_package
+from wheel_uploader.publish.resolver import CredentialsResolver
 from wheel_uploader.publish.target import (
     Target,
-    certificate,
-    checked_url,
-    given,
-    may_ask,
-    wanted,
+    find_certificate,
+    is_interactive,
+    option_or_variable,
+    selected_repository,
+    validate_upload_url,
 )
 
 # --- target ----------------------------------------------------------------------------------------
@@ -55,36 +55,38 @@ def resolve_target(options: Options) -> Target:
     not be uploaded to.
     """
     settings = _settings(options)
-    name, explicit_url = wanted(options)
+    name, explicit_url = selected_repository(options)
     url = str(settings.repository_config["repository"])
     return Target(
         url=url,
         is_pypi=settings.auth.is_pypi(),
-        is_trial=url == utils.TEST_REPOSITORY,
-        pages={utils.DEFAULT_REPOSITORY: WAREHOUSE_WEB, utils.TEST_REPOSITORY: TEST_WAREHOUSE}.get(url, ""),
-        name=bare_url(url) if explicit_url else name,
-        cert=certificate(settings.cacert),
-        client_cert=certificate(settings.client_cert),
+        is_testpypi=url == utils.TEST_REPOSITORY,
+        pages_url={utils.DEFAULT_REPOSITORY: WAREHOUSE_WEB, utils.TEST_REPOSITORY: TEST_WAREHOUSE}.get(
+            url, ""
+        ),
+        name=strip_url(url) if explicit_url else name,
+        cert=find_certificate(settings.cacert),
+        client_cert=find_certificate(settings.client_cert),
     )
 
 
 def _settings(options: Options) -> Settings:
     """Return twine's Settings for these options, with our credentials resolver."""
-    name, explicit_url = wanted(options)
+    name, explicit_url = selected_repository(options)
     config_file = str(options.config_file or utils.DEFAULT_CONFIG_FILE)
     if not (options.config_file or explicit_url):
         _require_own(Path(config_file).expanduser())
     raw_url = explicit_url or _configured_url(name, config_file)
-    url, username, password = checked_url(raw_url, options.allow_insecure_hosts)
+    url, username, password = validate_upload_url(raw_url, options.allow_insecure_hosts)
     if f"{url}/" in (utils.DEFAULT_REPOSITORY, utils.TEST_REPOSITORY):
         # PyPI would redirect.
         url += "/"
     try:
         settings = Settings(
-            username=given(options.username, "TWINE_USERNAME"),
-            password=given(options.password, "TWINE_PASSWORD"),
+            username=option_or_variable(options.username, "TWINE_USERNAME"),
+            password=option_or_variable(options.password, "TWINE_PASSWORD"),
             config_file=config_file,
-            cacert=given(options.cert, "TWINE_CERT") or None,
+            cacert=option_or_variable(options.cert, "TWINE_CERT") or None,
             client_cert=str(options.client_cert) if options.client_cert else None,
             repository_name=name,
             repository_url=url if explicit_url else None,
@@ -95,27 +97,27 @@ def _settings(options: Options) -> Settings:
         settings.check_repository_url()
     except (TwineException, ValueError):
         raise UsageError(
-            f"unsupported upload URL: {printable(bare_url(url))}",
+            f"unsupported upload URL: {sanitize(strip_url(url))}",
             hint="For PyPI omit the URL, or use -r pypi or -r testpypi.",
         ) from None
     if username and config.get("username") is None:
         config["username"], config["password"] = username, config.get("password") or password
     for secret in (settings.auth.input.password, config.get("password")):
-        remember_secret(secret)
-    settings.auth = Resolver(config, settings.auth.input, is_interactive=may_ask(options))
+        register_secret(secret)
+    settings.auth = CredentialsResolver(config, settings.auth.input, is_interactive=is_interactive(options))
     return settings
 
 
 def _require_own(path: Path) -> None:
     """Raise UsageError if other users could have written .pypirc: it names the index that gets the token."""
     try:
-        reason = untrusted(path)
+        reason = explain_untrusted(path)
     except OSError:
         return  # Missing or unreadable: reported where it is read.
     if reason:
         raise UsageError(
-            f"refusing to use {printable(str(path))}: {printable(reason)}",
-            hint=f"If you trust the file, pass it with --config-file {printable(str(path))}.",
+            f"refusing to use {sanitize(str(path))}: {sanitize(reason)}",
+            hint=f"If you trust the file, pass it with --config-file {sanitize(str(path))}.",
         )
 
 
@@ -128,7 +130,7 @@ def _readable_by_others(path: Path) -> bool:
 
 def _configured_url(name: str, config_file: str) -> str:
     """Return the upload URL of a repository in .pypirc. Raises UsageError without quoting the file."""
-    shown = printable(config_file)
+    shown = sanitize(config_file)
     try:
         config = utils.get_config(config_file)
     except OSError as error:
@@ -140,13 +142,13 @@ def _configured_url(name: str, config_file: str) -> str:
         ) from None
     if name not in config:
         raise UsageError(
-            f"repository '{printable(name)}' not found in {shown}",
-            hint=f"Use one of {', '.join(map(printable, sorted(config)))}, or pass --repository-url.",
+            f"repository '{sanitize(name)}' not found in {shown}",
+            hint=f"Use one of {', '.join(map(sanitize, sorted(config)))}, or pass --repository-url.",
         )
     url = config[name].get("repository")
     if not url:
         raise UsageError(
-            f"the section [{printable(name)}] of {shown} has no upload URL",
+            f"the section [{sanitize(name)}] of {shown} has no upload URL",
             hint="Add a line 'repository = URL' to the section.",
         )
     return url
@@ -160,22 +162,24 @@ _TOKEN_PREFIX = "pypi-"  # noqa: S105 (not a secret: the prefix of every token o
 class _Connection(Repository):
     """twine's Repository over a connection that is reused for several files."""
 
-    def __init__(self, url: str, adapter: sending.Adapter) -> None:
+    def __init__(self, url: str, adapter: sending.UploadAdapter) -> None:
         super().__init__(url, None, None, disable_progress_bar=True)
         self.adapter = adapter
 
     def _upload(self, package: PackageFile) -> requests.Response:
         """Upload as twine does, but from the file that is already open."""
-        assert isinstance(package, Package)  # noqa: S101
+        assert isinstance(package, VerifiedPackage)  # noqa: S101
         form = self._convert_metadata_to_list_of_tuples(package.metadata_dictionary())
         form += [(":action", "file_upload"), ("protocol_version", "1")]
-        body = sending.body([*form, ("content", sending.as_field(package.basefilename, package.content))])
+        body = sending.encode_form(
+            [*form, ("content", sending.file_field(package.basefilename, package.content))]
+        )
         return self.session.post(
             self.url, data=body, allow_redirects=False, headers={"Content-Type": body.content_type}
         )
 
 
-class Uploader:
+class TwineUploader:
     """Uploads files to one index, from any thread."""
 
     def __init__(self, options: Options, target: Target, progress: Progress) -> None:
@@ -183,28 +187,32 @@ class Uploader:
         self._target = target
         self._progress = progress
         self._timeout = options.timeout
-        self._along = Along(target)
-        self._connections = Connections(self._connect)
+        self._along = Attachments(target)
+        self._connections = ConnectionPool(self._connect)
         self._login: AuthBase | None = None
         self._credentials: tuple[str, str] | None = None
         rich.get_console().quiet = True
         file = Path(options.config_file or utils.DEFAULT_CONFIG_FILE).expanduser()
         if self._settings.repository_config.get("password") and _readable_by_others(file):
-            progress.say(
+            progress.info(
                 f"warning: {file} contains a password and is readable by other users; run: chmod 600 {file}"
             )
-        logging.getLogger("twine").handlers = [sending.TalkHandler(progress)]
+        logging.getLogger("twine").handlers = [sending.ProgressLogHandler(progress)]
 
-    def attach(self, signatures: Sequence[Signature]) -> None:
+    def set_signatures(self, signatures: Sequence[Signature]) -> None:
         """Upload these signatures with their files, if the index stores them."""
-        self._along.sign(signatures)
+        self._along.set_signatures(signatures)
 
-    def send_along(self, attestations: Sequence[Attestation], wanted: Attestations) -> bool:
+    def set_attestations(self, attestations: Sequence[Attestation], mode: AttestationPolicy) -> bool:
         """Upload these with their files, or print why the index accepts none; call ``credentials`` before."""
         trusted = isinstance(self._login, auth.TrustedPublishingAuthenticator)
-        reason = self._along.attest(attestations, wanted, trusted=trusted) if attestations else ""
+        reason = (
+            self._along.set_attestations(attestations, mode, is_trusted_publisher=trusted)
+            if attestations
+            else ""
+        )
         if reason:
-            self._progress.say(f"attestations are not uploaded: {reason}")
+            self._progress.info(f"attestations are not uploaded: {reason}")
         return bool(attestations) and not reason
 
     def credentials(self) -> tuple[str, str] | None:
@@ -229,7 +237,7 @@ class Uploader:
             raise
         if not username and not password:
             return None
-        remember_basic_auth(username, password)
+        register_basic_auth(username, password)
         if self._target.is_pypi and not password.startswith(_TOKEN_PREFIX):
             raise CredentialsError(
                 f"{self._target.name} accepts only API tokens, and this password does not start with "
@@ -240,7 +248,7 @@ class Uploader:
 
     def _authenticator(self) -> AuthBase:
         if self._credentials is None:
-            return sending.Nobody()
+            return sending.NoAuth()
         authenticator = self._settings.auth.authenticator if all(self._credentials) else None
         if isinstance(authenticator, auth.TrustedPublishingAuthenticator):
             # It requests a new token when the first one expires after 15 minutes.
@@ -249,7 +257,7 @@ class Uploader:
         username, password = (text.encode() for text in self._credentials)
         return HTTPBasicAuth(username, password)
 
-    def post(self, file: LocalFile) -> Answer:
+    def upload(self, file: LocalFile) -> UploadResponse:
         """Upload ``file`` once, without retries, and return the response.
 
         Raises FileError if it has changed since the check, StorageError if it cannot be read,
@@ -257,16 +265,16 @@ class Uploader:
         """
         self.credentials()
         with self._package(file) as package, self._progress.file(file.filename, size=file.size) as bar:
-            connection = self._connections.take()
+            connection = self._connections.acquire()
             with contextlib.ExitStack() as cleanup:
                 cleanup.callback(connection.close)
-                connection.adapter.begin(file.size, bar)
+                connection.adapter.start_file(file.size, bar)
                 answer = self._send(connection, package)
-                if answer.kind is Kind.ACCEPTED:
+                if answer.kind is ResponseKind.ACCEPTED:
                     cleanup.pop_all()
-                    self._connections.keep(connection)
-            if answer.kind is not Kind.ACCEPTED:
-                bar.advance(-connection.adapter.sent)
+                    self._connections.release(connection)
+            if answer.kind is not ResponseKind.ACCEPTED:
+                bar.advance(-connection.adapter.sent_bytes)
         return answer
 
     def close(self) -> None:
@@ -274,30 +282,30 @@ class Uploader:
         self._connections.close()
 
     @contextlib.contextmanager
-    def _package(self, file: LocalFile) -> Iterator[Package]:
+    def _package(self, file: LocalFile) -> Iterator[VerifiedPackage]:
         """Open the verified file for an upload. Raises FileError if it has changed or twine rejects it."""
         with contextlib.ExitStack() as stack:
             try:
-                package = stack.enter_context(opened(file))
+                package = stack.enter_context(open_package(file))
                 name, version = package.metadata["name"], package.metadata["version"]
                 expected = (file.name.project, file.name.version)
-                is_expected = (canonicalize_name(name), bounded.version(version)) == expected
+                is_expected = (canonicalize_name(name), bounded.parse_pep440_version(version)) == expected
             except (FileError, StorageError):
                 raise
             except Exception as error:  # noqa: BLE001 (metadata parsers raise anything)
                 raise FileError(
-                    f"twine rejects {file.filename}: {printable(str(error))}", hint=_REBUILD
+                    f"twine rejects {file.filename}: {sanitize(str(error))}", hint=_REBUILD
                 ) from None
             if not is_expected:
                 raise FileError(
-                    f"{file.filename}: the metadata is that of {printable(f'{name} {version}')}",
+                    f"{file.filename}: the metadata is that of {sanitize(f'{name} {version}')}",
                     hint=_REBUILD,
                 )
-            self._along.add_to(package, file)
+            self._along.attach_to(package, file)
             yield package
 
     def _connect(self) -> _Connection:
-        adapter = sending.Adapter(self._timeout, cert=self._target.cert)
+        adapter = sending.UploadAdapter(self._timeout, cert=self._target.cert)
         repository = _Connection(self._target.url, adapter)
         if self._target.client_cert:
             repository.set_client_certificate(str(self._target.client_cert))
@@ -308,16 +316,20 @@ class Uploader:
             session.mount(scheme, adapter)
         return repository
 
-    def _send(self, connection: _Connection, package: Package) -> Answer:
+    def _send(self, connection: _Connection, package: VerifiedPackage) -> UploadResponse:
         try:
             response = connection.upload(package, max_redirects=1)
         except requests.RequestException as error:
-            problem = sending.distrust(error)
-            return answers.not_trusted(problem) if problem else answers.no_answer(sending.cause(error))
+            problem = sending.certificate_problem(error)
+            return (
+                answers.untrusted_certificate(problem)
+                if problem
+                else answers.missing_response(sending.failure_cause(error))
+            )
         except OSError as error:
             raise StorageError(f"cannot read {package.filename}: {error.strerror}") from None
         with response:
-            return answers.understand(
+            return answers.classify_response(
                 response.status_code,
                 response.reason or "",
                 response.headers,

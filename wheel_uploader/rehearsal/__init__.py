@@ -9,33 +9,35 @@ from dataclasses import replace
 from pathlib import Path
 
 from wheel_uploader import ends, index, names, pip, throwaway
-from wheel_uploader.child_scope import Scope
-from wheel_uploader.display import counted
+from wheel_uploader.child_scope import ChildScope
+from wheel_uploader.display import format_count
 from wheel_uploader.errors import FileError
-from wheel_uploader.index.confirm import confirm
+from wheel_uploader.index.confirm import confirm_files
 from wheel_uploader.models import (
     DistName,
     FileSummary,
-    Installable,
     InstallKind,
+    InstallOutcome,
     LocalFile,
     Options,
     Report,
     SdistName,
 )
-from wheel_uploader.progress import Progress, Silent
+from wheel_uploader.progress import Progress, SilentProgress
 from wheel_uploader.publish import posting
 from wheel_uploader.rehearsal import asking, machines
-from wheel_uploader.rehearsal.machines import Machine, Python
+from wheel_uploader.rehearsal.machines import TargetPlatform, TargetPython
 
 
-def require() -> None:
+def require_rehearsal_tools() -> None:
     """Raise UsageError if a program that a rehearsal needs is not installed."""
-    throwaway.require("a rehearsal", extra="rehearse")
-    pip.require("a rehearsal")
+    throwaway.require_pypiserver("a rehearsal", extra="rehearse")
+    pip.require_pip("a rehearsal")
 
 
-def rehearse(report: Report, summaries: Sequence[FileSummary], progress: Progress) -> tuple[Installable, ...]:
+def rehearse(
+    report: Report, summaries: Sequence[FileSummary], progress: Progress
+) -> tuple[InstallOutcome, ...]:
     """Publish the files of ``report`` to a local index, and return what pip would install for users.
 
     This covers every Python and platform for which this release or the previous one has a wheel, and related
@@ -43,32 +45,34 @@ def rehearse(report: Report, summaries: Sequence[FileSummary], progress: Progres
     """
     selection = report.selection
     assert selection  # noqa: S101 - the release has been checked
-    files = tuple(fetched.file for fetched in report.fetched)
+    files = tuple(fetched.file for fetched in report.downloaded_files)
     with tempfile.TemporaryDirectory(prefix="wheel-uploader-rehearsal-") as folder:
         scratch = Path(folder)
-        with throwaway.index_server(scratch / "index") as url:
-            progress.say("rehearsal: publishing to a local index")
+        with throwaway.run_local_index(scratch / "index") as url:
+            progress.info("rehearsal: publishing to a local index")
             # Silent, because "uploaded NAME" would look like a real upload.
-            _publish(files, replace(_options_for(report.options, url), project=selection.project), Silent())
+            _publish(
+                files, replace(_options_for(report.options, url), project=selection.project), SilentProgress()
+            )
             current = [file.name for file in files]
-            previous = list(_parsed(report.previous))
+            previous = list(_parsed(report.previous_filenames))
             targets = [
                 (python, machine)
-                for python in machines.pythons([*current, *previous])
-                for machine in machines.machines([*current, *previous])
+                for python in machines.target_pythons([*current, *previous])
+                for machine in machines.target_platforms([*current, *previous])
             ]
-            count = counted(len(targets), "combination")
-            progress.say(f"rehearsal: resolving with pip for {count} of Python and platform")
+            count = format_count(len(targets), "combination")
+            progress.info(f"rehearsal: resolving with pip for {count} of Python and platform")
             requirement = f"{selection.project}=={selection.version}"
-            scope = Scope()
-            with progress.steps("resolving with pip", count=len(targets)) as bar:
+            scope = ChildScope()
+            with progress.counter("resolving with pip", count=len(targets)) as bar:
 
-                def resolve(target: tuple[Python, Machine]) -> str:
-                    filename = asking.choice(f"{url}simple/", requirement, *target, scratch, scope)
+                def resolve(target: tuple[TargetPython, TargetPlatform]) -> str:
+                    filename = asking.resolve_with_pip(f"{url}simple/", requirement, *target, scratch, scope)
                     bar.advance(1)
                     return filename
 
-                filenames = scope.map(resolve, targets)
+                filenames = scope.map_in_threads(resolve, targets)
     requires = _requires(summaries)
     return tuple(
         _installable(target, filename, current, previous, requires)
@@ -94,26 +98,26 @@ def _options_for(options: Options, url: str) -> Options:
 
 
 def _publish(files: Sequence[LocalFile], options: Options, progress: Progress) -> None:
-    target = ends.target_of(options)
-    with ends.index_of(options, target, progress) as served:
-        states = index.compare(served.page(options.project), files, served.sha256_of)
+    target = ends.resolve_target(options)
+    with ends.open_index(options, target, progress) as served:
+        states = index.compare_with_index(served.fetch_project(options.project), files, served.get_sha256)
         results = posting.upload_all(
             states,
-            ends.uploader_of(options, target, progress),
-            lambda file: served.state_of(options.project, file),
+            ends.create_uploader(options, target, progress),
+            lambda file: served.fetch_file_state(options.project, file),
             jobs=options.upload_jobs,
             progress=progress,
         )
-        if error := posting.verdict(results, None):
+        if error := posting.upload_error(results, None):
             raise error
-        confirm(served, options.project, files, timeout=options.confirm_timeout, progress=progress)
+        confirm_files(served, options.project, files, timeout=options.confirm_timeout, progress=progress)
 
 
 def _parsed(filenames: Iterable[str]) -> Iterable[DistName]:
     for filename in filenames:
         try:
-            yield names.parse(filename)
-        except names.NameRefused:
+            yield names.parse_filename(filename)
+        except names.InvalidFilename:
             continue
 
 
@@ -128,40 +132,44 @@ def _requires(summaries: Iterable[FileSummary]) -> str:
 
 
 def _installable(
-    target: tuple[Python, Machine],
+    target: tuple[TargetPython, TargetPlatform],
     filename: str,
     current: Sequence[DistName],
     previous: Sequence[DistName],
     requires: str,
-) -> Installable:
+) -> InstallOutcome:
     python, machine = target
-    previous_wheel = machines.best(previous, python, machine)
-    return Installable(
+    previous_wheel = machines.best_match(previous, python, machine)
+    return InstallOutcome(
         python=str(python),
-        machine=str(machine),
+        platform_label=str(machine),
         kind=_install_kind(bool(filename), current, python, requires),
         filename=filename,
-        before=_install_kind(previous_wheel is not None, previous, python, requires) if previous else None,
-        before_filename=previous_wheel.filename if previous_wheel else "",
+        previous_kind=_install_kind(previous_wheel is not None, previous, python, requires)
+        if previous
+        else None,
+        previous_filename=previous_wheel.filename if previous_wheel else "",
     )
 
 
-def _install_kind(has_wheel: bool, names: Sequence[DistName], python: Python, requires: str) -> InstallKind:
+def _install_kind(
+    has_wheel: bool, names: Sequence[DistName], python: TargetPython, requires: str
+) -> InstallKind:
     if has_wheel:
         return InstallKind.WHEEL
     return InstallKind.SOURCE if machines.builds_from_source(names, python, requires) else InstallKind.NOTHING
 
 
-def stop_if_worse(report: Report) -> None:
+def raise_if_worse(report: Report) -> None:
     """Raise FileError, with ``--strict``, if a Python loses the wheel that it had in the previous release."""
     worse = [
-        f"{outcome.python} on {outcome.machine}: {outcome.kind}"
-        for outcome in report.rehearsal
+        f"{outcome.python} on {outcome.platform_label}: {outcome.kind}"
+        for outcome in report.install_outcomes
         if outcome.is_worse
     ]
     if worse and report.options.strict:
         raise FileError(
-            f"no wheel for {counted(len(worse), 'combination')} of Python and platform that the previous "
+            f"no wheel for {format_count(len(worse), 'combination')} of Python and platform that the previous "
             "release had wheels for",
             details=worse,
             hint="Build the missing wheels, or omit --strict. Nothing was uploaded.",

@@ -7,62 +7,64 @@ import os
 from pathlib import Path
 
 from wheel_uploader import child_processes, pip
-from wheel_uploader.child_environment import Kind
-from wheel_uploader.child_outcome import CannotStart, describe
-from wheel_uploader.child_scope import Scope
-from wheel_uploader.display import printable
+from wheel_uploader.child_environment import ChildKind
+from wheel_uploader.child_outcome import ChildStartError, describe_exit_status
+from wheel_uploader.child_scope import ChildScope
+from wheel_uploader.display import sanitize
 from wheel_uploader.errors import NetworkError
-from wheel_uploader.rehearsal.machines import Machine, Python
+from wheel_uploader.rehearsal.machines import TargetPlatform, TargetPython
 from wheel_uploader.urls import unquote, urlsplit
 
 #: Seconds for one resolution, which takes one or two.
-LIMIT = 300
+PIP_TIMEOUT = 300
 #: In bytes; a report of pip contains the metadata of one wheel.
 _MAX_REPORT = 32 << 20
 #: Messages of pip if no wheel is compatible.
 _NO_WHEEL_MESSAGES = ("No matching distribution found", "Could not find a version that satisfies")
 
 
-def choice(
+def resolve_with_pip(
     index_url: str,
     requirement: str,
-    python: Python,
-    machine: Machine,
-    scratch: Path,
-    scope: Scope | None = None,
+    python: TargetPython,
+    platform: TargetPlatform,
+    temp_dir: Path,
+    scope: ChildScope | None = None,
 ) -> str:
     """Return the file name of the wheel that pip would install from an index; empty if it finds none.
 
     Raises NetworkError if pip fails.
     """
-    command = [*pip.COMMAND, "install", "--dry-run", "--report", "-", "--quiet", "--no-input"]
+    command = [*pip.PIP_COMMAND, "install", "--dry-run", "--report", "-", "--quiet", "--no-input"]
     command += ["--isolated", "--disable-pip-version-check", "--no-cache-dir", "--no-deps"]
     command += ["--ignore-installed", "--only-binary=:all:", "--index-url", index_url]
-    command += ["--target", str(scratch / "target"), "--implementation", python.implementation]
+    command += ["--target", str(temp_dir / "target"), "--implementation", python.implementation]
     command += ["--python-version", f"{python.version[0]}.{python.version[1]}", "--abi", python.abi]
-    for tag in machine.platforms:
+    for tag in platform.platform_tags:
         command += ["--platform", tag]
-    target = f"{python} on {machine}"
+    target = f"{python} on {platform}"
     try:
-        done = child_processes.run(
+        done = child_processes.run_child(
             [*command, requirement],
-            Kind.OFFLINE,
-            seconds=LIMIT,
-            limit=_MAX_REPORT,
+            ChildKind.PIP_LOCAL_INDEX,
+            timeout=PIP_TIMEOUT,
+            max_output_size=_MAX_REPORT,
             variables={"PIP_CONFIG_FILE": os.devnull},
-            cwd=scratch,
+            cwd=temp_dir,
             scope=scope,
         )
-    except (CannotStart, OSError) as error:
-        raise NetworkError(f"cannot run pip for {target}: {printable(str(error))}") from None
+    except (ChildStartError, OSError) as error:
+        raise NetworkError(f"cannot run pip for {target}: {sanitize(str(error))}") from None
     if done.timed_out:
-        raise NetworkError(f"pip did not finish within {LIMIT} s for {target}")
-    errors = done.errors.text()
-    if done.status and any(message in errors for message in _NO_WHEEL_MESSAGES):
+        raise NetworkError(f"pip did not finish within {PIP_TIMEOUT} s for {target}")
+    errors = done.error_output.text()
+    if done.exit_status and any(message in errors for message in _NO_WHEEL_MESSAGES):
         return ""
     try:
         (item,) = json.loads(bytes(done.output))["install"]
         return unquote(urlsplit(item["download_info"]["url"]).path.rpartition("/")[2])
     except (ValueError, KeyError, TypeError):
-        last = printable((errors.strip().splitlines() or [f"no output ({describe(done.status)})"])[-1])
+        last = sanitize(
+            (errors.strip().splitlines() or [f"no output ({describe_exit_status(done.exit_status)})"])[-1]
+        )
         raise NetworkError(f"pip could not resolve for {target}: {last}") from None

@@ -6,68 +6,70 @@ import functools
 from collections.abc import Callable, Mapping
 
 from wheel_uploader.models import Report
-from wheel_uploader.report.look import Look
-from wheel_uploader.report.rule import Rule
+from wheel_uploader.report.look import TerminalStyle
+from wheel_uploader.report.rule import CheckInfo
 
 # Formats are imported on first use, and the checks only if there are findings, to keep startup fast.
 
 
 @functools.cache
-def rules() -> Mapping[str, Rule]:
+def load_check_infos() -> Mapping[str, CheckInfo]:
     """Return the title, severity and explanation of every check, by check ID."""
     from wheel_uploader import checks
 
     return {
-        check.id: Rule(id=check.id, severity=check.severity, title=check.title, explanation=check.explanation)
+        check.id: CheckInfo(
+            id=check.id, severity=check.severity, title=check.title, explanation=check.explanation
+        )
         for check in checks.CHECKS
     }
 
 
-def _render_text(report: Report, style: Look, *, error: bool = True) -> str:
+def _render_text(report: Report, style: TerminalStyle, *, error: bool = True) -> str:
     from wheel_uploader.report import text
 
-    return text.render(report, rules() if report.findings else {}, style, error=error)
+    return text.render_text(report, load_check_infos() if report.findings else {}, style, error=error)
 
 
 def _render_html(report: Report) -> str:
     from wheel_uploader.report import html
 
-    return html.render(report, rules())
+    return html.render_html(report, load_check_infos())
 
 
 def _render_markdown(report: Report, limit: int | None = None) -> str:
     from wheel_uploader.report import markdown
 
-    return markdown.render(report, rules(), limit=limit)
+    return markdown.render_markdown(report, load_check_infos(), limit=limit)
 
 
 def _render_json(report: Report) -> str:
     from wheel_uploader.report import json
 
-    return json.render(report)
+    return json.render_json(report)
 
 
 def _render_sarif(report: Report) -> str:
     from wheel_uploader.report import sarif
 
-    return sarif.render(report, rules())
+    return sarif.render_sarif(report, load_check_infos())
 
 
 def _render_notes_markdown(report: Report) -> str:
     from wheel_uploader.report import notes
 
-    return notes.markdown(report)
+    return notes.render_notes_markdown(report)
 
 
 def _render_notes_rst(report: Report) -> str:
     from wheel_uploader.report import notes
 
-    return notes.rest(report)
+    return notes.render_notes_rst(report)
 
 
 #: Name of a ``--format`` to its renderer; the second argument is whether the output may contain UTF-8.
-FORMATS: dict[str, Callable[[Report, bool], str]] = {
-    "text": lambda report, utf8: _render_text(report, Look(utf8=utf8)),
+RENDERERS: dict[str, Callable[[Report, bool], str]] = {
+    "text": lambda report, utf8: _render_text(report, TerminalStyle(utf8=utf8)),
     "html": lambda report, _: _render_html(report),
     "markdown": lambda report, _: _render_markdown(report),
     "json": lambda report, _: _render_json(report),
@@ -77,7 +79,7 @@ FORMATS: dict[str, Callable[[Report, bool], str]] = {
 }
 
 #: File name suffix to the format that it selects.
-SUFFIXES = {
+FORMAT_BY_SUFFIX = {
     ".notes.md": "notes-md",
     ".notes.rst": "notes-rst",
     ".html": "html",
@@ -88,25 +90,25 @@ SUFFIXES = {
 }
 
 
-def on_screen(report: Report, style: Look) -> str:
+def render_for_terminal(report: Report, style: TerminalStyle) -> str:
     """Return the report as text for the terminal, without the error, which is printed separately."""
     return _render_text(report, style, error=False)
 
 
-def workflow_commands(report: Report) -> str:
+def render_workflow_commands(report: Report) -> str:
     """Return the annotations for GitHub Actions, as workflow commands."""
     from wheel_uploader.report import github
 
-    return github.render(report, rules())
+    return github.render_annotations(report, load_check_infos())
 
 
-def workflow_outputs(report: Report) -> dict[str, str]:
+def build_workflow_outputs(report: Report) -> dict[str, str]:
     """Return the step outputs for GitHub Actions, by name; a value may have several lines."""
     from wheel_uploader.report import github
 
-    return github.outputs(report)
+    return github.build_step_outputs(report)
 
 
-def workflow_summary(report: Report, limit: int) -> str:
+def render_workflow_summary(report: Report, limit: int) -> str:
     """Return the report as Markdown of at most ``limit`` bytes."""
     return _render_markdown(report, limit)

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from collections import Counter
 
-from wheel_uploader.display import counted
+from wheel_uploader.display import format_count
 from wheel_uploader.models import Attestation, Report
 
 
-def said(report: Report) -> str:
+def summarize_attestations(report: Report) -> str:
     """Return how many files have attestations, of which kinds, and if they are uploaded; empty if none."""
     if not report.attestations:
-        listed = report.selection.companions if report.selection else ()
+        listed = report.selection.attestation_files if report.selection else ()
         return f"{len(listed)} listed, not verified" if listed else ""
     files = len(report.selection.files) if report.selection else 0
-    attested_files = len({attestation.about for attestation in report.attestations})
-    kinds = Counter(attestation.kind or "other" for attestation in report.attestations)
+    attested_files = len({attestation.subject_filename for attestation in report.attestations})
+    kinds = Counter(attestation.short_type or "other" for attestation in report.attestations)
     counts = ", ".join(f"{kinds[kind]} {kind}" for kind in sorted(kinds))
-    return f"{attested_files} of {counted(files, 'file')} ({counts})" + (
-        ", uploaded with the files" if report.attestations_sent else ""
+    return f"{attested_files} of {format_count(files, 'file')} ({counts})" + (
+        ", uploaded with the files" if report.uploads_attestations else ""
     )
 
 
-def makers(report: Report) -> tuple[str, ...]:
+def summarize_publishers(report: Report) -> tuple[str, ...]:
     """Return a line per publisher that the certificates name: how many it made, and whether verified."""
     counts = Counter(
         (attestation.publisher or "an unnamed publisher", is_verified(attestation))
@@ -36,4 +36,4 @@ def makers(report: Report) -> tuple[str, ...]:
 
 def is_verified(attestation: Attestation) -> bool:
     """Return whether the signature, the certificate and the log entry were verified."""
-    return not (attestation.problem or attestation.unverified)
+    return not (attestation.malformed_reason or attestation.verification_error)

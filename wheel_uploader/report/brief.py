@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from wheel_uploader.models import FetchOutcome, Report, Stage, UploadOutcome
-from wheel_uploader.report.marks import of_outcome
+from wheel_uploader.models import DownloadOutcome, Report, Stage, UploadOutcome
+from wheel_uploader.report.marks import get_outcome_symbol
 
-_NEWLY_DOWNLOADED = (FetchOutcome.DOWNLOADED, FetchOutcome.RESUMED, FetchOutcome.COPIED)
+_NEWLY_DOWNLOADED = (DownloadOutcome.DOWNLOADED, DownloadOutcome.RESUMED, DownloadOutcome.COPIED)
 
 
-def render(report: Report) -> str:
+def render_quiet(report: Report) -> str:
     """Return what this run has changed, each line with a newline at its end; empty if nothing has changed."""
     return "".join(f"{line}\n" for line in _format_lines(report))
 
@@ -19,20 +19,22 @@ def render(report: Report) -> str:
 def _format_lines(report: Report) -> Iterator[str]:
     if report.selection is None:
         return
-    counts = Counter(result.outcome for result in report.results)
+    counts = Counter(result.outcome for result in report.upload_results)
     uploads = [
-        f"{counts[outcome]} {of_outcome(outcome).word}" for outcome in UploadOutcome if counts[outcome]
+        f"{counts[outcome]} {get_outcome_symbol(outcome).label}"
+        for outcome in UploadOutcome
+        if counts[outcome]
     ]
-    if set(counts) - {UploadOutcome.ALREADY_THERE, UploadOutcome.NOT_TRIED}:
-        to = f" to {report.target}" if report.target else ""
+    if set(counts) - {UploadOutcome.SKIPPED, UploadOutcome.NOT_ATTEMPTED}:
+        to = f" to {report.upload_url}" if report.upload_url else ""
         yield f"{report.selection.project} {report.selection.version}{to}: {', '.join(uploads)}"
     elif not report.error and report.options.until < Stage.UPLOAD:
-        downloaded = sum(fetched.outcome in _NEWLY_DOWNLOADED for fetched in report.fetched)
-        signed = sum(signature.made for signature in report.signatures)
+        downloaded = sum(fetched.outcome in _NEWLY_DOWNLOADED for fetched in report.downloaded_files)
+        signed = sum(signature.is_new for signature in report.signatures)
         changes = [f"{downloaded} downloaded"] * bool(downloaded) + [f"{signed} signed"] * bool(signed)
         if changes:
             yield f"{report.selection.project} {report.selection.version}: {', '.join(changes)}"
-    if report.removed:
+    if report.pruned_releases:
         removed = "would be removed" if report.options.dry_run else "removed"
-        versions = ", ".join(str(removal.version) for removal in report.removed)
+        versions = ", ".join(str(removal.version) for removal in report.pruned_releases)
         yield f"{removed} from the wheelhouse: {report.selection.project} {versions}"

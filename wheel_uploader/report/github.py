@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from wheel_uploader.display import printable
+from wheel_uploader.display import sanitize
 from wheel_uploader.models import Finding, Report, Severity, Stage
 from wheel_uploader.report import files, marks
-from wheel_uploader.report.files import State
-from wheel_uploader.report.findings import by_message, grouped
-from wheel_uploader.report.rule import RELEASE, Rules
+from wheel_uploader.report.files import FileStatus
+from wheel_uploader.report.findings import group_by_message, group_by_severity_and_check
+from wheel_uploader.report.rule import RELEASE_SUBJECT, CheckInfos
 
 #: GitHub shows at most this many annotations of one level per step.
 _MAX_ANNOTATIONS = 10
@@ -18,23 +18,23 @@ _MAX_SHOWN = 5
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
 
 
-def render(report: Report, check_infos: Rules) -> str:
+def render_annotations(report: Report, check_infos: CheckInfos) -> str:
     """Return one line per annotation, notes only under ``-v``; empty if there is nothing to report."""
     return "".join(
         f"{line}\n" for severity in Severity for line in _build_annotations(report, check_infos, severity)
     )
 
 
-def outputs(report: Report) -> dict[str, str]:
+def build_step_outputs(report: Report) -> dict[str, str]:
     """Return the step outputs by name; each value lists file names, or cells of the matrix, one per line."""
-    rows = files.rows(report)
-    uploaded = [row.filename for row in rows if row.state in (State.PUBLISHED, State.UPLOADED)]
-    skipped = [row.filename for row in rows if row.state is State.ALREADY_THERE]
-    lists = {"published": uploaded, "skipped": skipped, "missing": marks.missing(report, rows)}
-    return {name: "\n".join(map(printable, lines)) for name, lines in lists.items()}
+    rows = files.build_file_rows(report)
+    uploaded = [row.filename for row in rows if row.status in (FileStatus.CONFIRMED, FileStatus.UPLOADED)]
+    skipped = [row.filename for row in rows if row.status is FileStatus.SKIPPED]
+    lists = {"published": uploaded, "skipped": skipped, "missing": marks.list_missing(report, rows)}
+    return {name: "\n".join(map(sanitize, lines)) for name, lines in lists.items()}
 
 
-def _build_annotations(report: Report, check_infos: Rules, severity: Severity) -> Iterator[str]:
+def _build_annotations(report: Report, check_infos: CheckInfos, severity: Severity) -> Iterator[str]:
     if severity is Severity.NOTE and not report.options.verbose:
         return
     annotations = [
@@ -42,7 +42,7 @@ def _build_annotations(report: Report, check_infos: Rules, severity: Severity) -
             f"{check}: {check_infos[check].title}" if check in check_infos else check,
             _format_messages(findings),
         )
-        for (group_severity, check), findings in grouped(report.findings).items()
+        for (group_severity, check), findings in group_by_severity_and_check(report.findings).items()
         if group_severity is severity
     ]
     error = report.error if severity is Severity.ERROR else None
@@ -60,15 +60,15 @@ def _build_annotations(report: Report, check_infos: Rules, severity: Severity) -
 
 def _is_stopped_by_checks(report: Report) -> bool:
     """Return whether the error only repeats the findings."""
-    return Stage.CHECK in report.timings and (report.reached or Stage.LIST) < Stage.CHECK
+    return Stage.CHECK in report.stage_seconds and (report.last_stage or Stage.LIST) < Stage.CHECK
 
 
 def _format_messages(findings: Sequence[Finding]) -> list[str]:
     """Return the messages of one check, each with the files that it applies to."""
     messages = []
-    for message, same_message in by_message(findings).items():
+    for message, same_message in group_by_message(findings).items():
         subjects = list(
-            dict.fromkeys(finding.subject for finding in same_message if finding.subject != RELEASE)
+            dict.fromkeys(finding.subject for finding in same_message if finding.subject != RELEASE_SUBJECT)
         )
         more = f" and {len(subjects) - _MAX_SHOWN} more" if len(subjects) > _MAX_SHOWN else ""
         messages.append(f"{message} ({', '.join(subjects[:_MAX_SHOWN])}{more})" if subjects else message)
@@ -78,8 +78,8 @@ def _format_messages(findings: Sequence[Finding]) -> list[str]:
 
 def _format_command(level: str, title: str, messages: list[str]) -> str:
     """Return a workflow command, escaped so that text from a wheel cannot start another one."""
-    text = "\n".join(printable(message) for message in messages)
-    return f"::{level} title={_escape_property(printable(title))}::{_escape_data(text)}"
+    text = "\n".join(sanitize(message) for message in messages)
+    return f"::{level} title={_escape_property(sanitize(title))}::{_escape_data(text)}"
 
 
 def _escape_data(text: str) -> str:

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from wheel_uploader.models import Finding, Report, Severity
-from wheel_uploader.report.findings import ORDER, by_message
-from wheel_uploader.report.rule import RELEASE, Rules, reason
+from wheel_uploader.report.findings import SEVERITY_ORDER, group_by_message
+from wheel_uploader.report.rule import RELEASE_SUBJECT, CheckInfos, get_ignore_reason
 
 #: Messages per check, files per message and members per file that are shown; the rest is counted.
 _MAX_MESSAGES = 20
@@ -17,25 +17,25 @@ _MAX_MEMBERS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class AffectedFile:
     """A file, or the release as a whole if the name is empty, with the affected members."""
 
     filename: str
     members: tuple[str, ...] = ()
-    more: int = 0
+    omitted_members: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sentence:
+class FindingMessage:
     """One message of a check, and the files that it applies to."""
 
-    message: str
-    places: tuple[Place, ...]
-    more: int = 0
+    text: str
+    files: tuple[AffectedFile, ...]
+    omitted_files: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
+class FindingGroup:
     """The findings of one check with one severity."""
 
     check: str
@@ -43,39 +43,39 @@ class Group:
     title: str
     #: Paragraphs: why it matters, common causes, how to fix it.
     explanation: tuple[str, ...]
-    sentences: tuple[Sentence, ...]
+    messages: tuple[FindingMessage, ...]
     #: Number of messages beyond the limit.
-    more: int = 0
+    omitted_messages: int = 0
     #: Number of affected files; 0: the release as a whole.
-    files: int = 0
+    file_count: int = 0
     ignored: bool = False
     #: The reason for ignoring the findings; empty if none was given.
     reason: str = ""
 
 
-def of(report: Report, check_infos: Rules) -> Iterator[Group]:
+def build_finding_groups(report: Report, check_infos: CheckInfos) -> Iterator[FindingGroup]:
     """Yield the groups, most severe first, ignored findings last."""
     findings: dict[tuple[bool, Severity, str], list[Finding]] = defaultdict(list)
     for finding in report.findings:
-        findings[finding.ignored, finding.severity, finding.check].append(finding)
-    for key in sorted(findings, key=lambda key: (key[0], ORDER.index(key[1]))):
+        findings[finding.is_ignored, finding.severity, finding.check].append(finding)
+    for key in sorted(findings, key=lambda key: (key[0], SEVERITY_ORDER.index(key[1]))):
         yield _build_group(report, check_infos, findings[key])
 
 
-def _build_group(report: Report, check_infos: Rules, findings: Sequence[Finding]) -> Group:
+def _build_group(report: Report, check_infos: CheckInfos, findings: Sequence[Finding]) -> FindingGroup:
     first = findings[0]
     rule = check_infos.get(first.check)
-    messages = list(by_message(findings).items())
-    return Group(
+    messages = list(group_by_message(findings).items())
+    return FindingGroup(
         check=first.check,
         severity=first.severity,
         title=rule.title if rule else "",
         explanation=tuple(_split_paragraphs(rule.explanation)) if rule else (),
-        sentences=tuple(_build_message(text, same_text) for text, same_text in messages[:_MAX_MESSAGES]),
-        more=max(0, len(messages) - _MAX_MESSAGES),
-        files=len({finding.subject for finding in findings} - {RELEASE}),
-        ignored=first.ignored,
-        reason=reason(report, first) if first.ignored else "",
+        messages=tuple(_build_message(text, same_text) for text, same_text in messages[:_MAX_MESSAGES]),
+        omitted_messages=max(0, len(messages) - _MAX_MESSAGES),
+        file_count=len({finding.subject for finding in findings} - {RELEASE_SUBJECT}),
+        ignored=first.is_ignored,
+        reason=get_ignore_reason(report, first) if first.is_ignored else "",
     )
 
 
@@ -85,19 +85,19 @@ def _split_paragraphs(explanation: str) -> Iterator[str]:
             yield text
 
 
-def _build_message(text: str, findings: Sequence[Finding]) -> Sentence:
+def _build_message(text: str, findings: Sequence[Finding]) -> FindingMessage:
     members: dict[str, list[str]] = defaultdict(list)
     for finding in findings:
         members[finding.subject].extend([finding.member] if finding.member is not None else [])
-    return Sentence(
-        message=text,
-        places=tuple(
-            Place(
-                filename="" if subject == RELEASE else subject,
+    return FindingMessage(
+        text=text,
+        files=tuple(
+            AffectedFile(
+                filename="" if subject == RELEASE_SUBJECT else subject,
                 members=tuple(subject_members[:_MAX_MEMBERS]),
-                more=max(0, len(subject_members) - _MAX_MEMBERS),
+                omitted_members=max(0, len(subject_members) - _MAX_MEMBERS),
             )
             for subject, subject_members in list(members.items())[:_MAX_FILES]
         ),
-        more=max(0, len(members) - _MAX_FILES),
+        omitted_files=max(0, len(members) - _MAX_FILES),
     )

@@ -4,77 +4,95 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from wheel_uploader.models import Installable, InstallKind, Report
-from wheel_uploader.report.marks import Mark, Tone
+from wheel_uploader.models import InstallKind, InstallOutcome, Report
+from wheel_uploader.report.marks import Emphasis, Symbol
 
-WHEEL = Mark(id="checked", word="wheel", tone=Tone.GOOD, sign="✓", meaning="pip installs a wheel")
-SOURCE = Mark(
-    id="uploaded",
-    word="source",
-    tone=Tone.WARN,
-    sign="!",
+WHEEL_SYMBOL = Symbol(
+    shape_id="checked", label="wheel", emphasis=Emphasis.GOOD, character="✓", meaning="pip installs a wheel"
+)
+SOURCE_SYMBOL = Symbol(
+    shape_id="uploaded",
+    label="source",
+    emphasis=Emphasis.WARN,
+    character="!",
     meaning="pip builds from the sdist, which needs a compiler if the project has compiled code",
 )
-NOTHING = Mark(
-    id="not-tried", word="nothing", tone=Tone.PLAIN, sign="…", meaning="pip finds nothing to install"
+NOTHING_SYMBOL = Symbol(
+    shape_id="not-tried",
+    label="nothing",
+    emphasis=Emphasis.PLAIN,
+    character="…",
+    meaning="pip finds nothing to install",
 )
-NO_WHEEL = Mark(
-    id="lost",
-    word="source",
-    tone=Tone.BAD,
-    sign="▽",
+SOURCE_INSTEAD_OF_WHEEL_SYMBOL = Symbol(
+    shape_id="lost",
+    label="source",
+    emphasis=Emphasis.BAD,
+    character="▽",
     meaning="pip builds from the sdist; the previous release had a wheel",
 )
-GONE = Mark(
-    id="failed",
-    word="nothing",
-    tone=Tone.BAD,
-    sign="✗",
+NOTHING_INSTEAD_OF_WHEEL_SYMBOL = Symbol(
+    shape_id="failed",
+    label="nothing",
+    emphasis=Emphasis.BAD,
+    character="✗",
     meaning="pip finds nothing to install; the previous release had a wheel",
 )
-_LEGEND_ORDER = (WHEEL, SOURCE, NOTHING, NO_WHEEL, GONE)
+_LEGEND_ORDER = (
+    WHEEL_SYMBOL,
+    SOURCE_SYMBOL,
+    NOTHING_SYMBOL,
+    SOURCE_INSTEAD_OF_WHEEL_SYMBOL,
+    NOTHING_INSTEAD_OF_WHEEL_SYMBOL,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class InstallCell:
     """The file that pip installs in one environment."""
 
-    mark: Mark
+    symbol: Symbol
     #: There is a wheel now, and the previous release had none.
-    new: bool
+    is_new: bool
     filename: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
+class InstallMatrix:
     """A row for each platform; None for a Python that pip was not run for."""
 
     pythons: tuple[str, ...]
-    lines: tuple[tuple[str, tuple[Place | None, ...]], ...]
-    legend: tuple[Mark, ...]
+    rows: tuple[tuple[str, tuple[InstallCell | None, ...]], ...]
+    legend: tuple[Symbol, ...]
 
 
-def picture(report: Report) -> Picture | None:
+def build_install_matrix(report: Report) -> InstallMatrix | None:
     """Return the matrix of the rehearsal; None if there was no rehearsal."""
-    if not report.rehearsal:
+    if not report.install_outcomes:
         return None
-    cells = {(install.machine, install.python): _build_cell(install) for install in report.rehearsal}
-    pythons = tuple(dict.fromkeys(install.python for install in report.rehearsal))
-    machines = dict.fromkeys(install.machine for install in report.rehearsal)
-    used_symbols = [cell.mark for cell in cells.values()]
-    return Picture(
+    cells = {
+        (install.platform_label, install.python): _build_cell(install) for install in report.install_outcomes
+    }
+    pythons = tuple(dict.fromkeys(install.python for install in report.install_outcomes))
+    machines = dict.fromkeys(install.platform_label for install in report.install_outcomes)
+    used_symbols = [cell.symbol for cell in cells.values()]
+    return InstallMatrix(
         pythons=pythons,
-        lines=tuple(
+        rows=tuple(
             (machine, tuple(cells.get((machine, python)) for python in pythons)) for machine in machines
         ),
         legend=tuple(symbol for symbol in _LEGEND_ORDER if symbol in used_symbols),
     )
 
 
-def _build_cell(install: Installable) -> Place:
+def _build_cell(install: InstallOutcome) -> InstallCell:
     has_wheel = install.kind is InstallKind.WHEEL
-    symbol = WHEEL if has_wheel else SOURCE if install.kind is InstallKind.SOURCE else NOTHING
+    symbol = (
+        WHEEL_SYMBOL if has_wheel else SOURCE_SYMBOL if install.kind is InstallKind.SOURCE else NOTHING_SYMBOL
+    )
     if install.is_worse:
-        symbol = NO_WHEEL if symbol is SOURCE else GONE
-    is_new = has_wheel and install.before not in (None, InstallKind.WHEEL)
-    return Place(mark=symbol, new=is_new, filename=install.filename)
+        symbol = (
+            SOURCE_INSTEAD_OF_WHEEL_SYMBOL if symbol is SOURCE_SYMBOL else NOTHING_INSTEAD_OF_WHEEL_SYMBOL
+        )
+    is_new = has_wheel and install.previous_kind not in (None, InstallKind.WHEEL)
+    return InstallCell(symbol=symbol, is_new=is_new, filename=install.filename)

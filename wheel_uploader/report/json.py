@@ -7,133 +7,133 @@ import json
 from typing import Any
 
 from wheel_uploader import __version__
-from wheel_uploader.display import bare_url, printable
+from wheel_uploader.display import sanitize, strip_url
 from wheel_uploader.models import Report, SdistName, UploadOutcome, WheelName
 from wheel_uploader.report import attestations, matrix
-from wheel_uploader.report.files import rows
+from wheel_uploader.report.files import build_file_rows
 from wheel_uploader.report.matrix import Matrix
-from wheel_uploader.report.rule import idle_ignores, reason
+from wheel_uploader.report.rule import find_unused_ignores, get_ignore_reason
 
 #: Incremented when a key is removed or changes its meaning. New keys do not change it.
-SCHEMA = 1
+SCHEMA_VERSION = 1
 
 
-def render(report: Report) -> str:
+def render_json(report: Report) -> str:
     """Return the report as JSON, with a newline at the end. Sizes are in bytes, times in seconds."""
     text = io.StringIO()
     # json.dumps keeps a list of all chunks, which needs several times the memory of the text.
-    json.dump(document(report), text, indent=2, ensure_ascii=True)
+    json.dump(build_json_document(report), text, indent=2, ensure_ascii=True)
     return text.getvalue() + "\n"
 
 
-def document(report: Report) -> dict[str, Any]:
+def build_json_document(report: Report) -> dict[str, Any]:
     """Return the report as a dictionary that json can serialize."""
     selection = report.selection
     error = report.error
     return {
-        "schema": SCHEMA,
+        "schema": SCHEMA_VERSION,
         "program": f"wheel-uploader {__version__}",
         "project": str(selection.project) if selection else report.options.project,
         "version": str(selection.version) if selection else report.options.version,
-        "sources": [printable(bare_url(url)) for url in report.options.urls],
-        "target": report.target,
+        "sources": [sanitize(strip_url(url)) for url in report.options.urls],
+        "target": report.upload_url,
         "profile": report.profile,
-        "began": report.began.isoformat(timespec="seconds") if report.began else None,
-        "reached": report.reached.name.lower() if report.reached else None,
+        "began": report.started_at.isoformat(timespec="seconds") if report.started_at else None,
+        "reached": report.last_stage.name.lower() if report.last_stage else None,
         "exit_code": report.exit_code,
         "error": error
         and {
-            "message": printable(error.message),
-            "details": [printable(detail) for detail in error.details],
-            "next": printable(error.hint),
+            "message": sanitize(error.message),
+            "details": [sanitize(detail) for detail in error.details],
+            "next": sanitize(error.hint),
         },
         "files": _build_files(report),
         "refused": [
             {
-                "filename": printable(refusal.filename),
-                "source": printable(refusal.source),
-                "reason": printable(refusal.reason),
+                "filename": sanitize(refusal.filename),
+                "source": sanitize(refusal.source),
+                "reason": sanitize(refusal.reason),
             }
-            for refusal in (selection.refused if selection else ())
+            for refusal in (selection.excluded_files if selection else ())
         ],
-        "matrix": _build_matrix(matrix.of(report)),
+        "matrix": _build_matrix(matrix.build_report_matrix(report)),
         "previous": [
-            {"filename": printable(filename), "size": report.previous_sizes.get(filename)}
-            for filename in report.previous
+            {"filename": sanitize(filename), "size": report.previous_sizes.get(filename)}
+            for filename in report.previous_filenames
         ],
         "findings": _build_findings(report),
         "removed": [
             {"version": str(removal.version), "filenames": list(removal.filenames), "size": removal.size}
-            for removal in report.removed
+            for removal in report.pruned_releases
         ],
         "rehearsal": [
             {
                 "python": install.python,
-                "machine": install.machine,
+                "machine": install.platform_label,
                 "installs": install.kind,
                 "filename": install.filename,
-                "before": install.before,
+                "before": install.previous_kind,
             }
-            for install in report.rehearsal
+            for install in report.install_outcomes
         ],
         "trials": [
             {
                 "filename": trial.filename,
-                "interpreter": printable(trial.interpreter),
-                "failure": printable(trial.failure),
-                "output": [printable(line) for line in trial.output.splitlines()],
+                "interpreter": sanitize(trial.interpreter),
+                "failure": sanitize(trial.failure),
+                "output": [sanitize(line) for line in trial.output.splitlines()],
                 "seconds": round(trial.seconds, 3),
             }
-            for trial in report.trials
+            for trial in report.smoke_results
         ],
-        "not_checked": [printable(sentence) for sentence in report.not_checked],
-        "idle_ignores": [printable(check_id) for check_id in idle_ignores(report)],
-        "timings": {stage.name.lower(): round(seconds, 3) for stage, seconds in report.timings.items()},
+        "not_checked": [sanitize(sentence) for sentence in report.checks_not_run],
+        "idle_ignores": [sanitize(check_id) for check_id in find_unused_ignores(report)],
+        "timings": {stage.name.lower(): round(seconds, 3) for stage, seconds in report.stage_seconds.items()},
     }
 
 
 def _build_files(report: Report) -> list[dict[str, Any]]:
     """Return one object per file of the release, with the results of every stage."""
     files = []
-    for row in rows(report):
+    for row in build_file_rows(report):
         name, remote = row.name, row.remote
         filename = row.filename
         entry: dict[str, Any] = {
             "filename": filename,
-            "state": row.state,
+            "state": row.status,
             "kind": "sdist" if isinstance(name, SdistName) else "wheel",
             "tags": sorted(str(tag) for tag in name.tags) if isinstance(name, WheelName) else [],
-            "url": bare_url(remote.url),
+            "url": strip_url(remote.url),
             "listed_size": remote.size,
             "listed_hashes": dict(remote.hashes),
         }
-        if fetched := row.fetched:
+        if fetched := row.download:
             entry |= {
                 "size": fetched.file.size,
                 "sha256": fetched.file.sha256,
                 "fetched": fetched.outcome,
-                "vouched_by": fetched.vouched_by,
+                "vouched_by": fetched.verified_by,
             }
         if signature := row.signature:
             entry["signed_by"] = signature.fingerprint
         if file_attestations := _build_attestations(report, filename):
             entry["attestations"] = file_attestations
-        if state := row.index:
+        if state := row.index_state:
             entry["index"] = {
-                "state": state.state,
+                "state": state.result,
                 "sha256": state.index_sha256,
-                "other_name": printable(state.other_name),
+                "other_name": sanitize(state.other_name),
             }
-        if result := row.result:
+        if result := row.upload_result:
             entry["upload"] = {
                 "outcome": result.outcome,
-                "reason": printable(result.reason),
+                "reason": sanitize(result.reason),
                 "attempts": result.attempts,
             }
         if confirmation := row.confirmation:
             entry["confirmed_sha256"] = confirmation.sha256
-        if row.before:
-            entry["previous"] = {"filename": row.before.filename, "size": row.before.size}
+        if row.previous:
+            entry["previous"] = {"filename": row.previous.filename, "size": row.previous.size}
         files.append(entry)
     return files
 
@@ -141,22 +141,28 @@ def _build_files(report: Report) -> list[dict[str, Any]]:
 def _build_attestations(report: Report, filename: str) -> list[dict[str, Any]]:
     """Return the attestations of a file; until they have been read, only their names."""
     if not report.attestations:
-        listed = report.selection.companions if report.selection else ()
-        return [{"filename": companion.filename} for companion in listed if companion.about == filename]
-    uploaded = {result.file.filename for result in report.results if result.outcome is UploadOutcome.UPLOADED}
+        listed = report.selection.attestation_files if report.selection else ()
+        return [
+            {"filename": companion.filename} for companion in listed if companion.subject_filename == filename
+        ]
+    uploaded = {
+        result.file.filename for result in report.upload_results if result.outcome is UploadOutcome.UPLOADED
+    }
     return [
         {
             "filename": attestation.filename,
-            "predicate_type": printable(attestation.predicate_type),
-            "kind": attestation.kind,
+            "predicate_type": sanitize(attestation.predicate_type),
+            "kind": attestation.short_type,
             "publisher": attestation.publisher,
             "verified": attestations.is_verified(attestation),
-            "problem": attestation.problem or attestation.unverified,
-            "made": attestation.made,
-            "posted": report.attestations_sent and filename in uploaded and not attestation.problem,
+            "problem": attestation.malformed_reason or attestation.verification_error,
+            "made": attestation.is_new,
+            "posted": report.uploads_attestations
+            and filename in uploaded
+            and not attestation.malformed_reason,
         }
         for attestation in report.attestations
-        if attestation.about == filename
+        if attestation.subject_filename == filename
     ]
 
 
@@ -183,11 +189,11 @@ def _build_findings(report: Report) -> list[dict[str, Any]]:
         {
             "check": finding.check,
             "severity": finding.severity,
-            "subject": printable(finding.subject),
-            "member": printable(finding.member) if finding.member is not None else None,
-            "message": printable(finding.message),
-            "ignored": finding.ignored,
-            "reason": printable(reason(report, finding)) if finding.ignored else "",
+            "subject": sanitize(finding.subject),
+            "member": sanitize(finding.member) if finding.member is not None else None,
+            "message": sanitize(finding.message),
+            "ignored": finding.is_ignored,
+            "reason": sanitize(get_ignore_reason(report, finding)) if finding.is_ignored else "",
         }
         for finding in report.findings
     ]

@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass
 
 
-class Ink(enum.StrEnum):
+class Color(enum.StrEnum):
     """SGR parameters of the colours and weights; words carry the same meaning, so colour is optional."""
 
     GREEN = "32"
@@ -17,20 +17,20 @@ class Ink(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class TerminalStyle:
     """The capabilities of the output stream."""
 
     #: The stream accepts characters beyond ASCII.
     utf8: bool = False
     color: bool = False
     #: Lines are wrapped and names shortened; in files and logs, names stay complete and searchable.
-    terminal: bool = False
+    is_terminal: bool = False
     #: Columns.
     width: int = 80
 
-    def paint(self, text: str, color: Ink | None) -> str:
+    def paint(self, text: str, color: Color | None) -> str:
         """Return ``text`` in the colour ``color`` if the stream supports colours."""
         return f"\x1b[{color}m{text}\x1b[0m" if self.color and color and text.strip() else text
 
 
-PLAIN = Look()
+PLAIN_STYLE = TerminalStyle()

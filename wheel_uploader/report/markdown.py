@@ -5,21 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from wheel_uploader.display import human_size, printable
+from wheel_uploader.display import format_size, sanitize
 from wheel_uploader.models import Report, Severity
 from wheel_uploader.report import ending, files, groups, installs, marks, notes, stages
-from wheel_uploader.report.ending import Fact
-from wheel_uploader.report.files import Row
-from wheel_uploader.report.groups import Group, Place
-from wheel_uploader.report.marks import Mark, Picture, Square
-from wheel_uploader.report.rule import Rules, idle_ignores
+from wheel_uploader.report.ending import SummaryField
+from wheel_uploader.report.files import FileRow
+from wheel_uploader.report.groups import AffectedFile, FindingGroup
+from wheel_uploader.report.marks import CellView, MatrixView, Symbol
+from wheel_uploader.report.rule import CheckInfos, find_unused_ignores
 
 #: Error details, and files that were not selected, that are shown; the rest is counted.
 _MAX_SHOWN = 20
-_SIGNS = {Severity.ERROR: marks.FAILED.sign, Severity.WARNING: "!", Severity.NOTE: "i"}
+_SIGNS = {Severity.ERROR: marks.FAILED_CHECKS.character, Severity.WARNING: "!", Severity.NOTE: "i"}
 
 
-def render(report: Report, check_infos: Rules, *, limit: int | None = None) -> str:
+def render_markdown(report: Report, check_infos: CheckInfos, *, limit: int | None = None) -> str:
     """Return the report; with a ``limit`` in bytes, the blocks that fit and a note that the rest is cut."""
     blocks = [f"{block}\n" for block in _render_blocks(report, check_infos)]
     if limit is None or sum(len(block.encode()) + 1 for block in blocks) <= limit:
@@ -37,173 +37,180 @@ def render(report: Report, check_infos: Rules, *, limit: int | None = None) -> s
     return "\n".join([*kept, note])
 
 
-def _render_blocks(report: Report, check_infos: Rules) -> Iterator[str]:
+def _render_blocks(report: Report, check_infos: CheckInfos) -> Iterator[str]:
     """Yield the blocks of the report, each valid on its own: headings, paragraphs, tables, code blocks."""
-    rows = files.rows(report)
+    rows = files.build_file_rows(report)
     yield from _render_head(report, rows)
-    yield from _render_matrix(marks.picture(report, rows))
-    yield from _render_installs(installs.picture(report))
+    yield from _render_matrix(marks.build_matrix_view(report, rows))
+    yield from _render_installs(installs.build_install_matrix(report))
     yield from _render_smoke_tests(report)
-    finding_groups = list(groups.of(report, check_infos))
-    if finding_groups or report.not_checked:
+    finding_groups = list(groups.build_finding_groups(report, check_infos))
+    if finding_groups or report.checks_not_run:
         yield "### Findings"
     for group in finding_groups:
         yield from _render_group(group)
-    remarks = [f"Not checked: {code(sentence)}" for sentence in report.not_checked]
-    remarks += [f"Unused ignore: {code(check)}" for check in idle_ignores(report)]
+    remarks = [f"Not checked: {format_code(sentence)}" for sentence in report.checks_not_run]
+    remarks += [f"Unused ignore: {format_code(check)}" for check in find_unused_ignores(report)]
     if remarks:
         yield _format_list(remarks)
     if rows:
         yield "### Files"
         yield _render_files(rows)
-    if sums := notes.sums(report).splitlines():
+    if sums := notes.render_sha256sums(report).splitlines():
         yield "### SHA256SUMS"
         yield _format_code_block(sums)
-    refused = report.selection.refused if report.selection else ()
+    refused = report.selection.excluded_files if report.selection else ()
     if refused:
         yield "### Listed files that were not selected"
-        lines = [f"{code(refusal.filename)} {code(refusal.reason)}" for refusal in refused[:_MAX_SHOWN]]
+        lines = [
+            f"{format_code(refusal.filename)} {format_code(refusal.reason)}"
+            for refusal in refused[:_MAX_SHOWN]
+        ]
         yield _format_list(lines, len(refused))
 
 
 # --- the head --------------------------------------------------------------------------------------
 
 
-def _render_head(report: Report, rows: Sequence[Row]) -> Iterator[str]:
+def _render_head(report: Report, rows: Sequence[FileRow]) -> Iterator[str]:
     selected = report.selection
     project = str(selected.project) if selected else report.options.project
     version = str(selected.version) if selected else report.options.version
-    release = " ".join(code(part) for part in (project, version) if part) or "Release"
-    outcome = ending.of(report, rows)
+    release = " ".join(format_code(part) for part in (project, version) if part) or "Release"
+    outcome = ending.build_outcome(report, rows)
     yield f"## {release}: {outcome.headline}"
-    yield code(outcome.sentence) if report.error else outcome.sentence
+    yield format_code(outcome.message) if report.error else outcome.message
     if outcome.details:
         yield _format_code_block(outcome.details[:_MAX_SHOWN], len(outcome.details))
-    if outcome.next:
-        yield f"**Next:** {code(outcome.next)}"
-    yield _format_table(("", ""), [(fact.label, _format_fact(fact)) for fact in ending.facts(report, rows)])
-    steps = stages.of(report)
+    if outcome.next_step:
+        yield f"**Next:** {format_code(outcome.next_step)}"
+    yield _format_table(
+        ("", ""), [(fact.label, _format_fact(fact)) for fact in ending.build_summary_fields(report, rows)]
+    )
+    steps = stages.build_stage_timings(report)
     yield _format_table(
         [step.name for step in steps],
         [[_format_step(step) for step in steps]],
     )
 
 
-def _format_fact(fact: Fact) -> str:
-    return " ".join([*([fact.said] if fact.said else []), *map(code, fact.quoted)])
+def _format_fact(fact: SummaryField) -> str:
+    return " ".join([*([fact.text] if fact.text else []), *map(format_code, fact.code_texts)])
 
 
-def _format_step(step: stages.Step) -> str:
-    elapsed = "" if step.seconds is None else ending.duration(step.seconds)
-    return elapsed if step.progress is stages.Progress.DONE else f"{elapsed} {step.progress}".strip()
+def _format_step(step: stages.StageTiming) -> str:
+    elapsed = "" if step.seconds is None else ending.format_duration(step.seconds)
+    return elapsed if step.status is stages.StageStatus.DONE else f"{elapsed} {step.status}".strip()
 
 
 # --- pythons x platforms ---------------------------------------------------------------------------
 
 
-def _render_matrix(picture: Picture | None) -> Iterator[str]:
+def _render_matrix(picture: MatrixView | None) -> Iterator[str]:
     if picture is None:
         return
     yield "### Pythons and platforms"
-    lines = [(code(python), *map(_format_cell, squares)) for python, squares in picture.lines]
+    lines = [(format_code(python), *map(_format_cell, squares)) for python, squares in picture.rows]
     if picture.sdist:
         lines.append(("sdist", _format_cell(picture.sdist), *[""] * (len(picture.platforms) - 1)))
-    yield _format_table(("", *(code(str(platform)) for platform in picture.platforms)), lines)
+    yield _format_table(("", *(format_code(str(platform)) for platform in picture.platforms)), lines)
     legend = [f"{_format_symbol(symbol)} ({count}): {symbol.meaning}" for symbol, count in picture.legend]
-    if picture.new:
-        legend.append(f"**new** ({picture.new}): {code(picture.compared_with)} has no wheel here")
-    if picture.left_out:
-        legend.append(f"Rows and columns not shown: {picture.left_out}")
+    if picture.new_count:
+        legend.append(
+            f"**new** ({picture.new_count}): {format_code(picture.compared_with)} has no wheel here"
+        )
+    if picture.omitted_count:
+        legend.append(f"Rows and columns not shown: {picture.omitted_count}")
     yield _format_list(legend)
 
 
-def _format_cell(square: Square | None) -> str:
+def _format_cell(square: CellView | None) -> str:
     if square is None:
         return ""
-    return _format_symbol(square.mark) + (" **new**" if square.new else "")
+    return _format_symbol(square.symbol) + (" **new**" if square.is_new else "")
 
 
-def _format_symbol(symbol: Mark) -> str:
-    return f"{symbol.sign} {symbol.word}"
+def _format_symbol(symbol: Symbol) -> str:
+    return f"{symbol.character} {symbol.label}"
 
 
-def _render_installs(picture: installs.Picture | None) -> Iterator[str]:
+def _render_installs(picture: installs.InstallMatrix | None) -> Iterator[str]:
     if picture is None:
         return
     yield "### What pip installs"
     yield _format_table(
-        ("", *map(code, picture.pythons)),
-        [(code(machine), *map(_format_install, places)) for machine, places in picture.lines],
+        ("", *map(format_code, picture.pythons)),
+        [(format_code(machine), *map(_format_install, places)) for machine, places in picture.rows],
     )
     yield _format_list([f"{_format_symbol(symbol)}: {symbol.meaning}" for symbol in picture.legend])
 
 
-def _format_install(place: installs.Place | None) -> str:
+def _format_install(place: installs.InstallCell | None) -> str:
     if place is None:
         return ""
-    return _format_symbol(place.mark) + (" **new**" if place.new else "")
+    return _format_symbol(place.symbol) + (" **new**" if place.is_new else "")
 
 
 def _render_smoke_tests(report: Report) -> Iterator[str]:
-    if not report.trials:
+    if not report.smoke_results:
         return
-    failed = [trial for trial in report.trials if trial.failure]
+    failed = [trial for trial in report.smoke_results if trial.failure]
     yield "### Smoke tests"
-    passed = f"{len(report.trials) - len(failed)} of {len(report.trials)}"
-    yield f"{passed} passed: {code(report.options.smoke or '')}"
+    passed = f"{len(report.smoke_results) - len(failed)} of {len(report.smoke_results)}"
+    yield f"{passed} passed: {format_code(report.options.smoke or '')}"
     for trial in failed:
-        yield f"{code(trial.filename)} with {code(trial.interpreter)}: {code(trial.failure)}"
+        yield f"{format_code(trial.filename)} with {format_code(trial.interpreter)}: {format_code(trial.failure)}"
         yield _format_code_block(trial.output.splitlines()[-2 * _MAX_SHOWN :])
 
 
 # --- findings --------------------------------------------------------------------------------------
 
 
-def _render_group(group: Group) -> Iterator[str]:
-    affected = f" ({ending.counted(group.files)})" if group.files else ""
-    title = f"{escaped(group.title)}: " if group.title else ""
+def _render_group(group: FindingGroup) -> Iterator[str]:
+    affected = f" ({ending.format_file_count(group.file_count)})" if group.file_count else ""
+    title = f"{escape_markdown(group.title)}: " if group.title else ""
     kind = f"ignored {group.severity}" if group.ignored else f"{_SIGNS[group.severity]} {group.severity}"
-    yield f"#### {kind}: {title}{code(group.check)}{affected}"
+    yield f"#### {kind}: {title}{format_code(group.check)}{affected}"
     if group.reason:
-        yield f"Ignored because {code(group.reason)}"
+        yield f"Ignored because {format_code(group.reason)}"
     yield _format_code_block(_format_messages(group))
     if group.explanation:
-        explanation = "\n\n".join(map(escaped, group.explanation))
+        explanation = "\n\n".join(map(escape_markdown, group.explanation))
         yield f"<details><summary>Explanation and fix</summary>\n\n{explanation}\n\n</details>"
 
 
-def _format_messages(group: Group) -> Iterator[str]:
-    for message in group.sentences:
-        yield message.message
-        for place in message.places:
+def _format_messages(group: FindingGroup) -> Iterator[str]:
+    for message in group.messages:
+        yield message.text
+        for place in message.files:
             yield from _format_file(place)
-        if message.more:
-            yield f"    and {message.more} more {'file' if message.more == 1 else 'files'}"
-    if group.more:
-        yield f"and {group.more} more like these"
+        if message.omitted_files:
+            yield f"    and {message.omitted_files} more {'file' if message.omitted_files == 1 else 'files'}"
+    if group.omitted_messages:
+        yield f"and {group.omitted_messages} more like these"
 
 
-def _format_file(place: Place) -> Iterator[str]:
+def _format_file(place: AffectedFile) -> Iterator[str]:
     if place.filename:
         yield f"    {place.filename}"
     yield from (f"        {member}" for member in place.members)
-    if place.more:
-        yield f"        and {place.more} more"
+    if place.omitted_members:
+        yield f"        and {place.omitted_members} more"
 
 
 # --- files -----------------------------------------------------------------------------------------
 
 
-def _render_files(rows: Sequence[Row]) -> str:
+def _render_files(rows: Sequence[FileRow]) -> str:
     return _format_table(
         ("State", "File", "Size", "Change", "Verified by", "More"),
         [
             (
-                _format_symbol(marks.of_file(row)),
-                code(row.filename),
-                human_size(row.size),
-                "" if row.change is None else ending.percent(row.change),
-                code(row.fetched.vouched_by) if row.fetched and row.fetched.vouched_by else "",
+                _format_symbol(marks.get_file_symbol(row)),
+                format_code(row.filename),
+                format_size(row.size),
+                "" if row.size_change is None else ending.format_percent(row.size_change),
+                format_code(row.download.verified_by) if row.download and row.download.verified_by else "",
                 ", ".join(_format_remarks(row)),
             )
             for row in rows
@@ -212,42 +219,42 @@ def _render_files(rows: Sequence[Row]) -> str:
     )
 
 
-def _format_remarks(row: Row) -> Iterator[str]:
-    for severity, count in row.findings.items():
+def _format_remarks(row: FileRow) -> Iterator[str]:
+    for severity, count in row.finding_counts.items():
         if count:
             yield f"{count} {severity}{'' if count == 1 else 's'}"
     if row.signature:
         yield "signed"
     if row.confirmation:
         yield "confirmed: the index serves this sha256"
-    if row.result and row.result.reason:
-        yield code(row.result.reason)
-    if row.index and row.state is files.State.DIFFERENT:
-        yield f"the index has {code(row.index.index_sha256)}"
-    if row.index and row.state is files.State.OTHER_NAME:
-        yield f"the index has the same bytes as {code(row.index.other_name)}"
+    if row.upload_result and row.upload_result.reason:
+        yield format_code(row.upload_result.reason)
+    if row.index_state and row.status is files.FileStatus.DIFFERENT_ON_INDEX:
+        yield f"the index has {format_code(row.index_state.index_sha256)}"
+    if row.index_state and row.status is files.FileStatus.SAME_BYTES_OTHER_NAME:
+        yield f"the index has the same bytes as {format_code(row.index_state.other_name)}"
 
 
 # --- Markdown --------------------------------------------------------------------------------------
 
 
-def code(text: str) -> str:
+def format_code(text: str) -> str:
     """Return ``text`` as a code span, in which neither Markdown nor HTML is interpreted."""
-    safe = printable(text)
+    safe = sanitize(text)
     ticks = "`" * (1 + max(map(len, re.findall("`+", safe)), default=0))
     # Markdown strips one space on each side; an empty span would not be recognized as code.
     space = " " if not safe or "`" in safe else ""
     return f"{ticks}{space}{safe}{space}{ticks}"
 
 
-def escaped(text: str) -> str:
+def escape_markdown(text: str) -> str:
     """Return our own text with the characters escaped that are special in Markdown."""
-    return re.sub(r"([\\`*_{}\[\]<>()#+!|~&@$^])", r"\\\1", printable(text))
+    return re.sub(r"([\\`*_{}\[\]<>()#+!|~&@$^])", r"\\\1", sanitize(text))
 
 
 def _format_code_block(lines: Iterable[str], count: int = 0) -> str:
     """Return a fenced code block; ``count`` is the total number of lines, including those not shown."""
-    safe = [printable(line) for line in lines]
+    safe = [sanitize(line) for line in lines]
     more = [f"and {count - len(safe)} more"] if count > len(safe) else []
     ticks = "`" * max(3, 1 + max((len(run) for line in safe for run in re.findall("`+", line)), default=0))
     return "\n".join([f"{ticks}text", *safe, *more, ticks])

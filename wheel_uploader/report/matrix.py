@@ -12,14 +12,14 @@ from wheel_uploader import names
 from wheel_uploader.brought import expect
 from wheel_uploader.models import DistName, Report
 from wheel_uploader.platforms import families
-from wheel_uploader.platforms.families import Family
-from wheel_uploader.platforms.places import Slot, by_slot, cells_of, row
-from wheel_uploader.report.look import PLAIN, Ink, Look
+from wheel_uploader.platforms.families import PlatformFamily
+from wheel_uploader.platforms.places import WheelSlot, group_by_slot, python_build, slots_by_cell
+from wheel_uploader.report.look import PLAIN_STYLE, Color, TerminalStyle
 
 _COLUMN_GAP = "  "
 
 
-class State(enum.StrEnum):
+class CellState(enum.StrEnum):
     """The state of one cell. The values are part of the JSON format."""
 
     PRESENT = "present"
@@ -33,18 +33,18 @@ class State(enum.StrEnum):
     COVERED = "covered"
 
 
-class Place(NamedTuple):
+class CellPosition(NamedTuple):
     """The coordinates of a cell: a Python and a platform."""
 
     python: str
-    platform: Family
+    platform: PlatformFamily
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
+class CellContent:
     """A cell that is not empty: its state and its wheels."""
 
-    state: State
+    state: CellState
     files: tuple[str, ...] = ()
 
 
@@ -53,8 +53,8 @@ class Matrix:
     """The cells for the wheels of this release, of the previous one, and for the expected wheels."""
 
     pythons: tuple[str, ...]
-    platforms: tuple[Family, ...]
-    cells: Mapping[Place, Cell]
+    platforms: tuple[PlatformFamily, ...]
+    cells: Mapping[CellPosition, CellContent]
     #: The version of the previous release; empty if nothing was compared.
     compared_with: str = ""
 
@@ -62,14 +62,14 @@ class Matrix:
 # --- from names ------------------------------------------------------------------------------------
 
 
-def of(report: Report) -> Matrix:
+def build_report_matrix(report: Report) -> Matrix:
     """Return the matrix of a report; empty if no files were listed."""
     present = [name for name, _ in report.selection.files] if report.selection else []
-    return make(present, report.previous, report.lost, report.expected)
+    return build_matrix(present, report.previous_filenames, report.missing_cells, report.expected_cells)
 
 
-def make(
-    present: Sequence[DistName],
+def build_matrix(
+    current: Sequence[DistName],
     previous: Iterable[str] = (),
     lost: Iterable[tuple[str, str]] = (),
     expected: Iterable[tuple[str, str]] = (),
@@ -81,15 +81,16 @@ def make(
     Requires-Python now excludes its Python, has no cell. ``expected`` holds the pairs of Python and platform
     that wheels are expected for.
     """
-    previous_names = tuple(parsed(previous))
-    previous_cells = cells_of(previous_names, beside=present)
+    previous_names = tuple(parse_filenames(previous))
+    previous_cells = slots_by_cell(previous_names, other_names=current)
     files_by_place = {
-        _locate(slot): tuple(name.filename for name in names) for slot, names in by_slot(present).items()
+        _locate(slot): tuple(name.filename for name in names)
+        for slot, names in group_by_slot(current).items()
     }
-    previous_places = {_locate(slot) for slot in by_slot(previous_names)}
+    previous_places = {_locate(slot) for slot in group_by_slot(previous_names)}
     cells = {
-        place: Cell(
-            state=State.NEW if previous_places and place not in previous_places else State.PRESENT,
+        place: CellContent(
+            state=CellState.NEW if previous_places and place not in previous_places else CellState.PRESENT,
             files=files,
         )
         for place, files in files_by_place.items()
@@ -98,13 +99,15 @@ def make(
     for cell, slots in previous_cells.items():
         for place in map(_locate, slots):
             if (cell.python, cell.platform) in lost_pairs and place not in files_by_place:
-                cells[place] = Cell(state=State.LOST)
-            elif place not in cells and _is_covered(cell, present):
-                cells[place] = Cell(state=State.COVERED)
+                cells[place] = CellContent(state=CellState.LOST)
+            elif place not in cells and _is_covered(cell, current):
+                cells[place] = CellContent(state=CellState.COVERED)
     for python, platform in expected:
-        cell = expect.Cell(python, platform)
-        state = State.COVERED if _is_covered(cell, present) else State.MISSING
-        cells.setdefault(Place(python, families.parse(platform)[0]), Cell(state=state))
+        cell = expect.MatrixCell(python, platform)
+        state = CellState.COVERED if _is_covered(cell, current) else CellState.MISSING
+        cells.setdefault(
+            CellPosition(python, families.parse_platform_family(platform)[0]), CellContent(state=state)
+        )
     return Matrix(
         pythons=tuple(sorted({place.python for place in cells}, key=_python_sort_key)),
         platforms=tuple(
@@ -118,20 +121,20 @@ def make(
     )
 
 
-def _locate(slot: Slot) -> Place:
-    return Place(row(slot).word, families.parse(slot.platform)[0])
+def _locate(slot: WheelSlot) -> CellPosition:
+    return CellPosition(python_build(slot).label, families.parse_platform_family(slot.platform)[0])
 
 
-def _is_covered(cell: expect.Cell, present: Iterable[DistName]) -> bool:
-    return any(cell.is_filled_by(name) for name in present)
+def _is_covered(cell: expect.MatrixCell, present: Iterable[DistName]) -> bool:
+    return any(cell.is_satisfied_by(name) for name in present)
 
 
-def parsed(filenames: Iterable[str]) -> Iterator[DistName]:
+def parse_filenames(filenames: Iterable[str]) -> Iterator[DistName]:
     """Yield the parsed names of the wheels and sdists among ``filenames``."""
     for filename in filenames:
         try:
-            yield names.parse(filename)
-        except names.NameRefused:
+            yield names.parse_filename(filename)
+        except names.InvalidFilename:
             continue
 
 
@@ -152,17 +155,19 @@ def _python_sort_key(python: str) -> tuple[int, bool, tuple[int, int], str]:
 # --- as text ---------------------------------------------------------------------------------------
 
 
-def lines(matrix: Matrix, style: Look = PLAIN, troubles: Mapping[str, str] | None = None) -> Iterator[str]:
+def format_matrix(
+    matrix: Matrix, style: TerminalStyle = PLAIN_STYLE, problem_words: Mapping[str, str] | None = None
+) -> Iterator[str]:
     """Yield the matrix as text; if it is wider than ``style.width`` columns, in several parts.
 
     ``troubles`` maps the names of files with a problem to the word that their cell shows.
     """
     label_width = max(len(python) for python in matrix.pythons)
     platforms = list(matrix.platforms)
-    texts = {place: _format_cell(cell, style, troubles or {}) for place, cell in matrix.cells.items()}
-    empty = _CellText("\N{MIDDLE DOT}" if style.utf8 else ".", Ink.DIM)
+    texts = {place: _format_cell(cell, style, problem_words or {}) for place, cell in matrix.cells.items()}
+    empty = _CellText("\N{MIDDLE DOT}" if style.utf8 else ".", Color.DIM)
     grid = {
-        Place(python, platform): texts.get(Place(python, platform), empty)
+        CellPosition(python, platform): texts.get(CellPosition(python, platform), empty)
         for python in matrix.pythons
         for platform in platforms
     }
@@ -182,37 +187,40 @@ class _CellText(NamedTuple):
     """The text of a cell and its colour."""
 
     text: str
-    color: Ink | None
+    color: Color | None
 
 
 _NEW, _LOST, _MISSING = "new", "LOST", "MISSING"
 
 
-def _get_present_symbol(style: Look) -> str:
+def _get_present_symbol(style: TerminalStyle) -> str:
     return "\N{CHECK MARK}" if style.utf8 else "x"
 
 
-def _format_cell(cell: Cell, style: Look, troubles: Mapping[str, str]) -> _CellText:
+def _format_cell(cell: CellContent, style: TerminalStyle, troubles: Mapping[str, str]) -> _CellText:
     problems = [troubles[filename] for filename in cell.files if filename in troubles]
     if problems:
-        return _CellText(problems[0], Ink.RED)
+        return _CellText(problems[0], Color.RED)
     return {
-        State.PRESENT: _CellText(_get_present_symbol(style), Ink.GREEN),
-        State.NEW: _CellText(_NEW, Ink.GREEN),
-        State.LOST: _CellText(_LOST, Ink.RED),
-        State.MISSING: _CellText(_MISSING, Ink.RED),
-        State.COVERED: _CellText(f"({_get_present_symbol(style)})", None),
+        CellState.PRESENT: _CellText(_get_present_symbol(style), Color.GREEN),
+        CellState.NEW: _CellText(_NEW, Color.GREEN),
+        CellState.LOST: _CellText(_LOST, Color.RED),
+        CellState.MISSING: _CellText(_MISSING, Color.RED),
+        CellState.COVERED: _CellText(f"({_get_present_symbol(style)})", None),
     }[cell.state]
 
 
 def _fit_columns(
-    pythons: Sequence[str], platforms: Sequence[Family], grid: Mapping[Place, _CellText], room: int
-) -> dict[Family, int]:
+    pythons: Sequence[str],
+    platforms: Sequence[PlatformFamily],
+    grid: Mapping[CellPosition, _CellText],
+    room: int,
+) -> dict[PlatformFamily, int]:
     """Return the widths of the next platforms that fit into ``room`` characters; of at least one platform."""
-    widths: dict[Family, int] = {}
+    widths: dict[PlatformFamily, int] = {}
     system = ""
     for platform, next_platform in zip(platforms, [*platforms[1:], None], strict=True):
-        texts = (grid[Place(python, platform)].text for python in pythons)
+        texts = (grid[CellPosition(python, platform)].text for python in pythons)
         width = max(len(platform.arch), *map(len, texts))
         # The name of the system spans all of its columns.
         needed = max(width, len(platform.system)) if platform.system != system else width
@@ -228,10 +236,10 @@ def _fit_columns(
 
 def _format_part(
     pythons: Sequence[str],
-    widths: Mapping[Family, int],
+    widths: Mapping[PlatformFamily, int],
     label_width: int,
-    grid: Mapping[Place, _CellText],
-    style: Look,
+    grid: Mapping[CellPosition, _CellText],
+    style: TerminalStyle,
 ) -> Iterator[str]:
     """Yield one or two heading lines, and a line for each Python."""
     system_widths: dict[str, int] = {}
@@ -248,12 +256,12 @@ def _format_part(
             "", label_width, [(platform.arch, width, None) for platform, width in widths.items()], style
         )
     for python in pythons:
-        cells = [(*grid[Place(python, platform)], width) for platform, width in widths.items()]
+        cells = [(*grid[CellPosition(python, platform)], width) for platform, width in widths.items()]
         yield _format_line(python, label_width, [(text, width, color) for text, color, width in cells], style)
 
 
 def _format_line(
-    python: str, label_width: int, cells: Sequence[tuple[str, int, Ink | None]], style: Look
+    python: str, label_width: int, cells: Sequence[tuple[str, int, Color | None]], style: TerminalStyle
 ) -> str:
     """Return a line with the Python and the cells, given as text, width and colour."""
     if not cells:

@@ -5,44 +5,44 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from wheel_uploader.display import counted, printable
-from wheel_uploader.models import Installable, InstallKind, Report
+from wheel_uploader.display import format_count, sanitize
+from wheel_uploader.models import InstallKind, InstallOutcome, Report
 from wheel_uploader.report import ending
-from wheel_uploader.report.look import PLAIN, Look
+from wheel_uploader.report.look import PLAIN_STYLE, TerminalStyle
 
 _COLUMN_GAP = "  "
 _WORSE_LABELS = {InstallKind.SOURCE: "SOURCE", InstallKind.NOTHING: "NONE"}
 _LABELS = {InstallKind.WHEEL: "wheel", InstallKind.SOURCE: "source", InstallKind.NOTHING: "-"}
 
 
-def lines(report: Report, style: Look = PLAIN) -> Iterator[str]:
+def format_rehearsal(report: Report, style: TerminalStyle = PLAIN_STYLE) -> Iterator[str]:
     """Yield the table of the rehearsal and the failed smoke tests, if there are any."""
-    if report.rehearsal:
+    if report.install_outcomes:
         yield "what pip installs:"
-        yield from _format_table(report.rehearsal, style)
+        yield from _format_table(report.install_outcomes, style)
         yield from _format_legend(report)
         yield from textwrap.wrap(
-            f"rehearsal: {ending.rehearsed(report)}", style.width, subsequent_indent=_COLUMN_GAP
+            f"rehearsal: {ending.describe_rehearsal(report)}", style.width, subsequent_indent=_COLUMN_GAP
         )
     yield from _format_smoke_tests(report)
 
 
-def word(installable: Installable) -> str:
+def get_install_label(outcome: InstallOutcome) -> str:
     """Return the word for one cell, in capitals if the previous release had a wheel and this one has none."""
-    if installable.is_worse:
-        return _WORSE_LABELS[installable.kind]
-    previous = installable.before
-    if previous is not None and previous is not InstallKind.WHEEL and installable.kind is InstallKind.WHEEL:
+    if outcome.is_worse:
+        return _WORSE_LABELS[outcome.kind]
+    previous = outcome.previous_kind
+    if previous is not None and previous is not InstallKind.WHEEL and outcome.kind is InstallKind.WHEEL:
         return "new"
-    return _LABELS[installable.kind]
+    return _LABELS[outcome.kind]
 
 
-def _format_table(rehearsal: Sequence[Installable], style: Look) -> Iterator[str]:
+def _format_table(rehearsal: Sequence[InstallOutcome], style: TerminalStyle) -> Iterator[str]:
     """Yield a line for each platform; if the table is too wide, in several parts."""
-    machines = list(dict.fromkeys(install.machine for install in rehearsal))
+    machines = list(dict.fromkeys(install.platform_label for install in rehearsal))
     pythons = list(dict.fromkeys(install.python for install in rehearsal))
     words = {(machine, python): "" for machine in machines for python in pythons}
-    words |= {(install.machine, install.python): word(install) for install in rehearsal}
+    words |= {(install.platform_label, install.python): get_install_label(install) for install in rehearsal}
     label_width = max(map(len, machines))
     widths = {
         python: max(len(python), *(len(words[machine, python]) for machine in machines)) for python in pythons
@@ -65,7 +65,7 @@ def _format_line(first: str, label_width: int, cells: Sequence[str]) -> str:
 
 
 def _format_legend(report: Report) -> Iterator[str]:
-    shown = {word(install) for install in report.rehearsal}
+    shown = {get_install_label(install) for install in report.install_outcomes}
     if "source" in shown or "SOURCE" in shown:
         yield f"{_COLUMN_GAP}source: built from the sdist, which needs a compiler for compiled code"
     if shown & {"-", "NONE"}:
@@ -77,13 +77,13 @@ def _format_legend(report: Report) -> Iterator[str]:
 
 
 def _format_smoke_tests(report: Report) -> Iterator[str]:
-    if not report.trials:
+    if not report.smoke_results:
         return
-    failed = [trial for trial in report.trials if trial.failure]
-    command = printable(report.options.smoke or "", limit=200)
-    passed = f"{len(report.trials) - len(failed)} of {counted(len(report.trials), 'smoke test')}"
+    failed = [trial for trial in report.smoke_results if trial.failure]
+    command = sanitize(report.options.smoke or "", limit=200)
+    passed = f"{len(report.smoke_results) - len(failed)} of {format_count(len(report.smoke_results), 'smoke test')}"
     yield f"{passed} passed: {command}"
     for trial in failed:
-        yield f"  {trial.filename} with {trial.interpreter}: {printable(trial.failure)}"
+        yield f"  {trial.filename} with {trial.interpreter}: {sanitize(trial.failure)}"
         for line in trial.output.splitlines():
-            yield f"    | {printable(line)}"
+            yield f"    | {sanitize(line)}"

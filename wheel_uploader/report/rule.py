@@ -9,7 +9,7 @@ from wheel_uploader.models import Finding, Report, Severity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class CheckInfo:
     """The description of a check: its title and the text of ``--explain``."""
 
     id: str
@@ -19,18 +19,18 @@ class Rule:
 
 
 #: The subject of a finding that concerns the release as a whole.
-RELEASE = "release"
+RELEASE_SUBJECT = "release"
 #: Check ID to description, in the order of the check registry.
-Rules = Mapping[str, Rule]
+CheckInfos = Mapping[str, CheckInfo]
 
 
-def reason(report: Report, finding: Finding) -> str:
+def get_ignore_reason(report: Report, finding: Finding) -> str:
     """Return the reason that the user gave for ignoring a finding; empty if there is none."""
     reasons = report.options.ignore
     return reasons.get(finding.check) or reasons.get(finding.check.partition("/")[0], "")
 
 
-def idle_ignores(report: Report) -> tuple[str, ...]:
+def find_unused_ignores(report: Report) -> tuple[str, ...]:
     """Return the checks and families in ``--ignore`` that have no findings."""
     with_findings = {finding.check for finding in report.findings}
     with_findings |= {check.partition("/")[0] for check in with_findings}

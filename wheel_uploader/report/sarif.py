@@ -7,10 +7,10 @@ import json
 from typing import Any
 
 from wheel_uploader import __version__
-from wheel_uploader.display import printable
+from wheel_uploader.display import sanitize
 from wheel_uploader.models import Finding, Report, Stage
-from wheel_uploader.report.findings import ORDER
-from wheel_uploader.report.rule import Rule, Rules, reason
+from wheel_uploader.report.findings import SEVERITY_ORDER
+from wheel_uploader.report.rule import CheckInfo, CheckInfos, get_ignore_reason
 from wheel_uploader.urls import quote
 
 #: GitHub code scanning requires a log to name its schema.
@@ -19,14 +19,14 @@ _SCHEMA_URL = "https://json.schemastore.org/sarif-2.1.0.json"
 _MAX_RESULTS = 25_000
 
 
-def render(report: Report, check_infos: Rules) -> str:
+def render_sarif(report: Report, check_infos: CheckInfos) -> str:
     """Return the findings as a SARIF log, with a newline at the end."""
-    return json.dumps(document(report, check_infos), indent=2, ensure_ascii=True) + "\n"
+    return json.dumps(build_sarif_document(report, check_infos), indent=2, ensure_ascii=True) + "\n"
 
 
-def document(report: Report, check_infos: Rules) -> dict[str, Any]:
+def build_sarif_document(report: Report, check_infos: CheckInfos) -> dict[str, Any]:
     """Return the log as a dictionary that json can serialize; results name files without a directory."""
-    worst_first = sorted(report.findings, key=lambda finding: ORDER.index(finding.severity))
+    worst_first = sorted(report.findings, key=lambda finding: SEVERITY_ORDER.index(finding.severity))
     index = {check_id: number for number, check_id in enumerate(check_infos)}
     run: dict[str, Any] = {
         "tool": {
@@ -42,7 +42,7 @@ def document(report: Report, check_infos: Rules) -> dict[str, Any]:
     return {"$schema": _SCHEMA_URL, "version": "2.1.0", "runs": [run]}
 
 
-def _build_rule(rule: Rule) -> dict[str, Any]:
+def _build_rule(rule: CheckInfo) -> dict[str, Any]:
     return {
         "id": rule.id,
         "shortDescription": {"text": f"{rule.title}."},
@@ -54,8 +54,8 @@ def _build_rule(rule: Rule) -> dict[str, Any]:
 
 
 def _build_result(report: Report, finding: Finding, index: dict[str, int]) -> dict[str, Any]:
-    message = printable(finding.message)
-    member = None if finding.member is None else printable(finding.member)
+    message = sanitize(finding.message)
+    member = None if finding.member is None else sanitize(finding.member)
     result: dict[str, Any] = {
         "ruleId": finding.check,
         "level": finding.severity.value,
@@ -65,8 +65,8 @@ def _build_result(report: Report, finding: Finding, index: dict[str, int]) -> di
     }
     if finding.check in index:
         result["ruleIndex"] = index[finding.check]
-    if finding.ignored:
-        justification = printable(reason(report, finding))
+    if finding.is_ignored:
+        justification = sanitize(get_ignore_reason(report, finding))
         result["suppressions"] = [
             {"kind": "external", **({"justification": justification} if justification else {})}
         ]
@@ -101,14 +101,14 @@ def _compute_fingerprint(finding: Finding) -> str:
 def _build_invocation(report: Report) -> dict[str, Any]:
     """Return the outcome of the run; findings alone do not make it unsuccessful."""
     notifications = [
-        {"level": "warning", "message": {"text": f"not checked: {printable(sentence)}"}}
-        for sentence in report.not_checked
+        {"level": "warning", "message": {"text": f"not checked: {sanitize(sentence)}"}}
+        for sentence in report.checks_not_run
     ]
     if report.error:
-        text = f"{printable(report.error.message)}. Next: {printable(report.error.hint)}"
+        text = f"{sanitize(report.error.message)}. Next: {sanitize(report.error.hint)}"
         notifications.append({"level": "error", "message": {"text": text}})
     return {
-        "executionSuccessful": Stage.CHECK in report.timings,
+        "executionSuccessful": Stage.CHECK in report.stage_seconds,
         "exitCode": report.exit_code,
         "toolExecutionNotifications": notifications,
     }

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from wheel_uploader.models import Report, Stage
 
 
-class Progress(enum.StrEnum):
+class StageStatus(enum.StrEnum):
     """The status of a stage."""
 
     DONE = "done"
@@ -17,31 +17,31 @@ class Progress(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class StageTiming:
     """One stage of a run."""
 
     name: str
-    progress: Progress
+    status: StageStatus
     #: None if the stage was not started.
     seconds: float | None = None
     #: Percent of the total time.
-    share: float = 0.0
+    percent: float = 0.0
 
 
-def of(report: Report) -> tuple[Step, ...]:
+def build_stage_timings(report: Report) -> tuple[StageTiming, ...]:
     """Return the six stages in order."""
-    total = sum(report.timings.values()) or 1.0
+    total = sum(report.stage_seconds.values()) or 1.0
 
-    def step(stage: Stage) -> Step:
-        seconds = report.timings.get(stage)
+    def step(stage: Stage) -> StageTiming:
+        seconds = report.stage_seconds.get(stage)
         if seconds is None:
-            return Step(name=stage.name.lower(), progress=Progress.NOT_RUN)
-        is_done = report.reached is not None and report.reached >= stage
-        return Step(
+            return StageTiming(name=stage.name.lower(), status=StageStatus.NOT_RUN)
+        is_done = report.last_stage is not None and report.last_stage >= stage
+        return StageTiming(
             name=stage.name.lower(),
-            progress=Progress.DONE if is_done else Progress.STOPPED,
+            status=StageStatus.DONE if is_done else StageStatus.STOPPED,
             seconds=seconds,
-            share=100 * seconds / total,
+            percent=100 * seconds / total,
         )
 
     return tuple(step(stage) for stage in Stage)

@@ -9,19 +9,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from wheel_uploader.digests import digest, open_file, read_file
-from wheel_uploader.disk import Folder, storage_errors
-from wheel_uploader.display import printable
+from wheel_uploader.digests import compute_digests, open_local_file, read_chunks
+from wheel_uploader.disk import OpenDirectory, storage_errors
+from wheel_uploader.display import sanitize
 from wheel_uploader.errors import FileError, SigningError
 from wheel_uploader.models import Signature
-from wheel_uploader.progress import Progress, Silent
-from wheel_uploader.sign.gpg import Answer, Gpg, SecretKey
-from wheel_uploader.verified_file import HINT, VerifiedFile
-from wheel_uploader.wheelhouse import HIDDEN
+from wheel_uploader.progress import Progress, SilentProgress
+from wheel_uploader.sign.gpg import Gpg, GpgResult, SecretKey
+from wheel_uploader.verified_file import CHANGED_FILE_HINT, VerifiedFile
+from wheel_uploader.wheelhouse import HIDDEN_DIRECTORY
 
-SUFFIX = ".asc"
+SIGNATURE_SUFFIX = ".asc"
 #: Seconds that one call of gpg may take.
-TIMEOUT = 60.0
+GPG_TIMEOUT = 60.0
 
 _BEGIN = b"-----BEGIN PGP SIGNATURE-----"
 _END = b"-----END PGP SIGNATURE-----"
@@ -37,45 +37,45 @@ _DEFAULT_KEY_USED = "as default secret key for signing"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Signer:
+class GpgSigner:
     """The gpg program and the key that signs, identified by its full fingerprints."""
 
     program: str
     #: Of the primary key or of the signing subkey, whichever makes the signatures.
     fingerprint: str
     #: Of the primary key.
-    primary: str
+    primary_fingerprint: str
     #: Name and address, safe to print.
     user_id: str = ""
     #: Other keys that can sign, if neither --identity nor gpg.conf selects one.
-    others: tuple[SecretKey, ...] = ()
+    other_keys: tuple[SecretKey, ...] = ()
 
     @property
-    def doubt(self) -> str:
+    def ambiguity_warning(self) -> str:
         """A warning for the user if gpg itself chose one of several keys; else empty."""
-        if not self.others:
+        if not self.other_keys:
             return ""
-        others = ", ".join(map(str, self.others))
+        others = ", ".join(map(str, self.other_keys))
         return (
-            f"sign: gpg chose the key {self.primary} ({self.user_id}), but {others} can sign as well: "
+            f"sign: gpg chose the key {self.primary_fingerprint} ({self.user_id}), but {others} can sign as well: "
             "select one with --identity"
         )
 
 
-def check_signer(program: str, identity: str | None, *, timeout: float = TIMEOUT) -> Signer:
+def find_gpg_signer(program: str, identity: str | None, *, timeout: float = GPG_TIMEOUT) -> GpgSigner:
     """Find the key and make a trial signature with it, so that errors appear early.
 
     ``identity`` is a key in any form that gpg accepts; without it, the trial signature shows which key gpg
     chooses (its ``default-key``). Raises SigningError.
     """
     gpg = Gpg.find(program, timeout=timeout)
-    keys = gpg.secret_keys(identity)
+    keys = gpg.list_secret_keys(identity)
     selected = _select_key(keys, identity)
     # "KEYID!" makes gpg use exactly that subkey.
     names_subkey = selected and identity and identity.endswith("!")
     local_user = identity if names_subkey else selected and selected.fingerprint
     key_option = ("--local-user", local_user) if local_user else ()
-    answer = gpg.call(*key_option, "--armor", "--detach-sign", "--output", "-", stdin=b"wheel-uploader\n")
+    answer = gpg.run(*key_option, "--armor", "--detach-sign", "--output", "-", stdin=b"wheel-uploader\n")
     fingerprint = _signing_fingerprint(gpg, answer, "a trial text", str(selected or "that gpg chose"))
     candidates = [selected] if selected else keys
     key = next((key for key in candidates if fingerprint in {key.fingerprint, *key.subkeys}), None)
@@ -84,33 +84,33 @@ def check_signer(program: str, identity: str | None, *, timeout: float = TIMEOUT
             "a trial text", fingerprint, selected.fingerprint if selected else "a key of its keyring"
         )
     others = () if selected else _other_keys(answer, key, keys)
-    return Signer(
+    return GpgSigner(
         program=gpg.program,
         fingerprint=fingerprint,
-        primary=key.fingerprint,
+        primary_fingerprint=key.fingerprint,
         user_id=key.user_id,
-        others=others,
+        other_keys=others,
     )
 
 
-def _other_keys(answer: Answer, signer: SecretKey, keys: Sequence[SecretKey]) -> tuple[SecretKey, ...]:
+def _other_keys(answer: GpgResult, signer: SecretKey, keys: Sequence[SecretKey]) -> tuple[SecretKey, ...]:
     """Return the other keys that can sign; none if gpg.conf selects ``signer`` as its default key.
 
     Raises SigningError if the default key of gpg.conf does not exist, so that gpg signs with another one.
     """
     others = tuple(key for key in keys if key != signer and not key.problem)
-    if others and any(_DEFAULT_KEY_IGNORED in text for text in answer.words):
+    if others and any(_DEFAULT_KEY_IGNORED in text for text in answer.messages):
         raise SigningError(
             f"the default-key of gpg.conf does not exist: gpg signs with {signer} instead",
             hint="Correct gpg.conf, or select the key with --identity.",
             details=[f"{key} can sign as well" for key in others],
         )
-    return () if any(_DEFAULT_KEY_USED in text for text in answer.words) else others
+    return () if any(_DEFAULT_KEY_USED in text for text in answer.messages) else others
 
 
 def _select_key(keys: Sequence[SecretKey], identity: str | None) -> SecretKey | None:
     """Return the key that matches ``identity``; None without an identity, so that gpg chooses."""
-    scope = f" for {printable(identity, limit=200)!r}" if identity else ""
+    scope = f" for {sanitize(identity, limit=200)!r}" if identity else ""
     if not keys:
         raise SigningError(
             f"gpg has no secret key{scope}",
@@ -134,12 +134,12 @@ def _select_key(keys: Sequence[SecretKey], identity: str | None) -> SecretKey | 
     return usable[0]
 
 
-def sign_all(
+def sign_files(
     paths: Sequence[Path],
-    signer: Signer,
+    signer: GpgSigner,
     *,
-    sha256: Mapping[Path, str] | None = None,
-    timeout: float = TIMEOUT,
+    sha256_by_path: Mapping[Path, str] | None = None,
+    timeout: float = GPG_TIMEOUT,
     progress: Progress | None = None,
 ) -> tuple[Signature, ...]:
     """Write a verified ``NAME.asc`` for each file; keep a valid one by this key, replace any other.
@@ -148,15 +148,15 @@ def sign_all(
     without a digest is signed as it is. Raises SigningError, StorageError, or FileError if a file changed;
     signatures that were written before are kept.
     """
-    progress = progress or Silent()
+    progress = progress or SilentProgress()
     gpg = Gpg(signer.program, timeout)
     sizes = [_size(path) for path in paths]
     signatures = []
-    with progress.total("sign", files=len(paths), size=sum(sizes)):
+    with progress.stage("sign", files=len(paths), size=sum(sizes)):
         for path, size in zip(paths, sizes, strict=True):
             with progress.file(path.name, size=size) as bar:
-                checked = (sha256 or {}).get(path) or digest(
-                    read_file(open_file(path), str(path)), None
+                checked = (sha256_by_path or {}).get(path) or compute_digests(
+                    read_chunks(open_local_file(path), str(path)), None
                 ).sha256
                 with VerifiedFile(path, checked) as file:
                     signatures.append(_sign(gpg, signer, path, file))
@@ -170,50 +170,52 @@ def _size(path: Path) -> int:
         status = path.lstat()
         if stat.S_ISREG(status.st_mode):
             return status.st_size
-        raise FileError(f"{printable(str(path))} cannot be signed: it is not a regular file", hint=HINT)
-    raise FileError(f"{printable(str(path))} cannot be signed: it no longer exists", hint=HINT)
+        raise FileError(
+            f"{sanitize(str(path))} cannot be signed: it is not a regular file", hint=CHANGED_FILE_HINT
+        )
+    raise FileError(f"{sanitize(str(path))} cannot be signed: it no longer exists", hint=CHANGED_FILE_HINT)
 
 
-def _sign(gpg: Gpg, signer: Signer, path: Path, file: VerifiedFile) -> Signature:
-    target = path.with_name(path.name + SUFFIX)
-    with storage_errors(str(target)), contextlib.closing(Folder(path.parent)) as folder:
+def _sign(gpg: Gpg, signer: GpgSigner, path: Path, file: VerifiedFile) -> Signature:
+    target = path.with_name(path.name + SIGNATURE_SUFFIX)
+    with storage_errors(str(target)), contextlib.closing(OpenDirectory(path.parent)) as folder:
         content = folder.read(target.name, _SIZE_LIMIT + 1)
     is_new = content is None or bool(_problem(gpg, signer, file, content))
     if content is None or is_new:
         content = _create_signature(gpg, signer, path, file)
         _write_atomically(target, content, mode_of=path)
     return Signature(
-        filename=path.name, path=target, fingerprint=signer.fingerprint, content=content, made=is_new
+        filename=path.name, path=target, fingerprint=signer.fingerprint, content=content, is_new=is_new
     )
 
 
-def _create_signature(gpg: Gpg, signer: Signer, path: Path, file: VerifiedFile) -> bytes:
+def _create_signature(gpg: Gpg, signer: GpgSigner, path: Path, file: VerifiedFile) -> bytes:
     """Return a new, verified signature of the file's checked bytes."""
-    answer = gpg.call(
+    answer = gpg.run(
         *("--local-user", f"{signer.fingerprint}!", "--armor", "--detach-sign", "--output", "-"),
-        feed=file.blocks(),
+        feed=file.iter_blocks(),
     )
     fingerprint = _signing_fingerprint(gpg, answer, path.name, f"{signer.fingerprint} ({signer.user_id})")
     if fingerprint != signer.fingerprint:
         raise _wrong_key_error(path.name, fingerprint, signer.fingerprint)
     if problem := _problem(gpg, signer, file, answer.output):
         raise SigningError(
-            f"{printable(path.name)}: the new signature does not verify: {problem}",
+            f"{sanitize(path.name)}: the new signature does not verify: {problem}",
             hint="Check gpg.conf and the program of --sign-with, then run the same command again.",
         )
     return answer.output
 
 
-def _signing_fingerprint(gpg: Gpg, answer: Answer, filename: str, key: str) -> str:
+def _signing_fingerprint(gpg: Gpg, answer: GpgResult, filename: str, key: str) -> str:
     """Return the fingerprint of the one key that made a signature. Raises SigningError if none did."""
-    created = [line for line in answer.status("SIG_CREATED") if len(line) >= 6 and line[0] == "D"]
+    created = [line for line in answer.status_arguments("SIG_CREATED") if len(line) >= 6 and line[0] == "D"]
     if answer.exit_status == 0 and len(created) == 1:
         return created[0][5]
-    if error := gpg.agent_trouble(answer):
+    if error := gpg.agent_error(answer):
         raise error
     if len(created) > 1:
         raise SigningError(
-            f"{printable(filename)}: gpg signed with {len(created)} keys at once",
+            f"{sanitize(filename)}: gpg signed with {len(created)} keys at once",
             hint="Remove 'local-user' from gpg.conf: a release is signed with one key.",
             details=[line[5] for line in created],
         )
@@ -223,17 +225,17 @@ def _signing_fingerprint(gpg: Gpg, answer: Answer, filename: str, key: str) -> s
             hint="Unlock it first: sign any file by hand with 'gpg --detach-sign', then run this again; "
             "in CI use gpg-preset-passphrase.",
         )
-    raise SigningError(f"{printable(filename)}: gpg did not sign with the key {key}: {answer.last_words}")
+    raise SigningError(f"{sanitize(filename)}: gpg did not sign with the key {key}: {answer.last_message}")
 
 
 def _wrong_key_error(filename: str, fingerprint: str, expected: str) -> SigningError:
     return SigningError(
-        f"{printable(filename)}: gpg signed with {printable(fingerprint)}, not with {expected}",
+        f"{sanitize(filename)}: gpg signed with {sanitize(fingerprint)}, not with {expected}",
         hint="Check gpg.conf and the program of --sign-with: one of them selects another key.",
     )
 
 
-def _problem(gpg: Gpg, signer: Signer, file: VerifiedFile, signature: bytes) -> str:
+def _problem(gpg: Gpg, signer: GpgSigner, file: VerifiedFile, signature: bytes) -> str:
     """Return why ``signature`` is not a valid detached signature of the file by this key; empty if it is."""
     text = signature.strip()
     if not (text.startswith(_BEGIN) and text.endswith(_END)):
@@ -241,29 +243,29 @@ def _problem(gpg: Gpg, signer: Signer, file: VerifiedFile, signature: bytes) -> 
     with storage_errors("a temporary file"), tempfile.TemporaryDirectory(prefix="wheel-uploader-") as folder:
         signature_path = Path(folder) / "signature.asc"
         signature_path.write_bytes(signature)
-        answer = gpg.call("--verify", "--", str(signature_path), "-", feed=file.blocks())
-    valid = [line for line in answer.status("VALIDSIG") if len(line) >= 10]
-    if answer.status("BADSIG"):
+        answer = gpg.run("--verify", "--", str(signature_path), "-", feed=file.iter_blocks())
+    valid = [line for line in answer.status_arguments("VALIDSIG") if len(line) >= 10]
+    if answer.status_arguments("BADSIG"):
         return "it is a signature of different bytes"
     # An expired or revoked key gives VALIDSIG too, but not GOODSIG.
-    if answer.exit_status or len(valid) != 1 or len(answer.status("GOODSIG")) != 1:
-        return answer.last_words
+    if answer.exit_status or len(valid) != 1 or len(answer.status_arguments("GOODSIG")) != 1:
+        return answer.last_message
     made_by, signature_class, primary = valid[0][0], valid[0][8], valid[0][9]
-    if signer.primary not in {made_by, primary}:
-        return f"it is by the key {printable(primary)}"
+    if signer.primary_fingerprint not in {made_by, primary}:
+        return f"it is by the key {sanitize(primary)}"
     # Class 01 (text) ignores line endings, so that different bytes could have the same signature.
     return "" if signature_class == "00" else "it is a text signature, not a binary one"
 
 
 def _write_atomically(target: Path, data: bytes, *, mode_of: Path) -> None:
     """Write ``data`` to ``target`` atomically, with the permissions of ``mode_of``."""
-    hidden = target.parent / HIDDEN
+    hidden = target.parent / HIDDEN_DIRECTORY
     temporary = target.name + _TEMPORARY_SUFFIX
     with storage_errors(str(target)), contextlib.ExitStack() as stack:
         with contextlib.suppress(FileExistsError):
             hidden.mkdir(mode=0o700)
-        hidden_folder = stack.enter_context(contextlib.closing(Folder(hidden)))
-        folder = stack.enter_context(contextlib.closing(Folder(target.parent)))
+        hidden_folder = stack.enter_context(contextlib.closing(OpenDirectory(hidden)))
+        folder = stack.enter_context(contextlib.closing(OpenDirectory(target.parent)))
         try:
             hidden_folder.unlink(temporary)
             hidden_folder.write(temporary, data, mode_of.stat().st_mode & 0o666)

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from wheel_uploader import bounded, child_processes
-from wheel_uploader.child_environment import Kind
-from wheel_uploader.child_outcome import CannotStart, Completed, describe
+from wheel_uploader.child_environment import ChildKind
+from wheel_uploader.child_outcome import ChildStartError, CompletedChild, describe_exit_status
 from wheel_uploader.disk import storage_errors
-from wheel_uploader.display import printable
+from wheel_uploader.display import sanitize
 from wheel_uploader.errors import SigningError
 from wheel_uploader.urls import unquote_to_bytes
 
@@ -35,34 +35,34 @@ _COMMON_OPTIONS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class GpgResult:
     """The result of one call of gpg: exit status, standard output, status lines and messages."""
 
     exit_status: int
     output: bytes
     #: Each starts with its keyword: ``("SIG_CREATED", "D", "22", ...)``.
-    statuses: tuple[tuple[str, ...], ...]
-    words: tuple[str, ...]
+    status_lines: tuple[tuple[str, ...], ...]
+    messages: tuple[str, ...]
 
-    def status(self, keyword: str) -> tuple[tuple[str, ...], ...]:
+    def status_arguments(self, keyword: str) -> tuple[tuple[str, ...], ...]:
         """Return the arguments of every status line with this keyword."""
-        return tuple(line[1:] for line in self.statuses if line[0] == keyword)
+        return tuple(line[1:] for line in self.status_lines if line[0] == keyword)
 
     @property
     def error_code(self) -> int:
         """The libgpg-error code that gpg ended with, without the error source; 0 if there is none."""
-        lines = [*self.status("ERROR"), *self.status("FAILURE")]
-        codes = [bounded.whole_number(line[1], 0xFFFF_FFFF) for line in lines if len(line) > 1]
+        lines = [*self.status_arguments("ERROR"), *self.status_arguments("FAILURE")]
+        codes = [bounded.parse_whole_number(line[1], 0xFFFF_FFFF) for line in lines if len(line) > 1]
         valid = [code for code in codes if code is not None]
         return valid[-1] & 0xFFFF if valid else 0
 
     @property
-    def last_words(self) -> str:
+    def last_message(self) -> str:
         """The last message of gpg, safe to print."""
-        if self.words:
-            return _make_printable(self.words[-1])
+        if self.messages:
+            return _make_printable(self.messages[-1])
         if self.exit_status < 0:
-            return f"it printed no message and was {describe(self.exit_status)}"
+            return f"it printed no message and was {describe_exit_status(self.exit_status)}"
         return f"it printed no message and exited with {self.exit_status}"
 
 
@@ -93,19 +93,19 @@ class Gpg:
         path = shutil.which(program)
         if path is None:
             raise SigningError(
-                f"{printable(program)!r}, which is needed to sign, is not an executable program",
+                f"{sanitize(program)!r}, which is needed to sign, is not an executable program",
                 hint="Install GnuPG, pass its path with --sign-with, or run without -s.",
             )
         gpg = cls(path, timeout)
-        answer = gpg.call("--with-colons", "--list-config", "version")
+        answer = gpg.run("--with-colons", "--list-config", "version")
         if not answer.output.startswith(b"cfg:version:"):
             raise SigningError(
-                f"{printable(path)} does not behave like gpg: {answer.last_words}",
+                f"{sanitize(path)} does not behave like gpg: {answer.last_message}",
                 hint="Pass the path of GnuPG with --sign-with, or run without -s.",
             )
         return gpg
 
-    def call(self, *arguments: str, stdin: bytes = b"", feed: Iterable[bytes] | None = None) -> Answer:
+    def run(self, *arguments: str, stdin: bytes = b"", feed: Iterable[bytes] | None = None) -> GpgResult:
         """Call gpg once, without a terminal and in a new session.
 
         Its input is ``stdin``, or the chunks of ``feed`` through a pipe. Raises SigningError on a timeout or
@@ -114,60 +114,58 @@ class Gpg:
         completed = self._run([*_COMMON_OPTIONS, *arguments], stdin, feed)
         if completed.timed_out:
             raise self._timeout_error()
-        if completed.flooded:
+        if completed.exceeded_limit:
             raise SigningError(
-                f"{printable(self.program)} does not behave like gpg: it writes too much output",
+                f"{sanitize(self.program)} does not behave like gpg: it writes too much output",
                 hint="Pass the path of GnuPG with --sign-with, or run without -s.",
             )
-        lines = bytes(completed.errors).split(b"\n")
-        return Answer(
-            exit_status=completed.status,
+        lines = bytes(completed.error_output).split(b"\n")
+        return GpgResult(
+            exit_status=completed.exit_status,
             output=bytes(completed.output),
-            statuses=tuple(
+            status_lines=tuple(
                 _status_fields(line) for line in lines if line.startswith(_STATUS) and line.split()[1:]
             ),
-            words=tuple(
+            messages=tuple(
                 text
                 for line in lines
                 if not line.startswith(_STATUS) and (text := line.decode(errors="replace").strip())
             ),
         )
 
-    def _run(self, arguments: list[str], stdin: bytes, feed: Iterable[bytes] | None) -> Completed:
+    def _run(self, arguments: list[str], stdin: bytes, feed: Iterable[bytes] | None) -> CompletedChild:
         try:
             with storage_errors("a temporary file"):
-                return child_processes.run(
+                return child_processes.run_child(
                     [self.program, *arguments],
-                    Kind.GPG,
-                    seconds=self.timeout,
+                    ChildKind.GPG,
+                    timeout=self.timeout,
                     stdin=stdin,
-                    feed=feed,
-                    limit=_OUTPUT_LIMIT,
-                    ends_at_limit=True,
+                    stdin_pieces=feed,
+                    max_output_size=_OUTPUT_LIMIT,
+                    kill_at_limit=True,
                     variables={"LC_ALL": "C", "LANGUAGE": ""},
                 )
-        except CannotStart as error:
-            raise SigningError(
-                f"{printable(self.program)} cannot be run: {printable(error.reason)}"
-            ) from error
+        except ChildStartError as error:
+            raise SigningError(f"{sanitize(self.program)} cannot be run: {sanitize(error.reason)}") from error
 
     def _timeout_error(self) -> SigningError:
         return SigningError(
-            f"{printable(self.program)} did not finish within {self.timeout:g} seconds and was stopped",
+            f"{sanitize(self.program)} did not finish within {self.timeout:g} seconds and was stopped",
             hint="Check whether gpg-agent hangs or a smart card is missing; 'gpgconf --kill all' resets it.",
         )
 
-    def secret_keys(self, identity: str | None) -> tuple[SecretKey, ...]:
+    def list_secret_keys(self, identity: str | None) -> tuple[SecretKey, ...]:
         """Return the secret keys that match ``identity`` (a fingerprint, key ID, address or name), or all."""
         selector = ("--", identity) if identity else ()
-        answer = self.call("--with-colons", "--fixed-list-mode", "--list-secret-keys", *selector)
-        if not answer.output and (error := self.agent_trouble(answer)):
+        answer = self.run("--with-colons", "--fixed-list-mode", "--list-secret-keys", *selector)
+        if not answer.output and (error := self.agent_error(answer)):
             raise error
         return tuple(_parse_keys(answer.output.decode(errors="replace")))
 
-    def agent_trouble(self, answer: Answer) -> SigningError | None:
+    def agent_error(self, answer: GpgResult) -> SigningError | None:
         """Return the error to raise if gpg could not connect to its agent; else None."""
-        message = next((text for text in answer.words if _AGENT_UNREACHABLE.search(text)), "")
+        message = next((text for text in answer.messages if _AGENT_UNREACHABLE.search(text)), "")
         # 77 and 78 are GPG_ERR_NO_AGENT and GPG_ERR_AGENT; listing all keys ends without a code.
         if not message and answer.error_code not in {77, 78}:
             return None
@@ -177,13 +175,13 @@ class Gpg:
             max_length = home_length - len(socket) + _SOCKET_PATH_LIMIT
             return SigningError(
                 f"gpg cannot connect to its agent: the path of a socket has {len(socket)} bytes, but the "
-                f"system allows {_SOCKET_PATH_LIMIT}: {printable(os.fsdecode(socket))}",
+                f"system allows {_SOCKET_PATH_LIMIT}: {sanitize(os.fsdecode(socket))}",
                 hint=f"Set GNUPGHOME to a path of at most {max_length} bytes; a "
                 "symbolic link to the directory is enough: ln -s FOLDER ~/.g; export GNUPGHOME=~/.g",
             )
         return SigningError(
             "gpg cannot connect to its agent, which holds the secret keys: "
-            f"{_make_printable(message) or answer.last_words}",
+            f"{_make_printable(message) or answer.last_message}",
             hint="Run 'gpgconf --kill all' and 'gpgconf --launch gpg-agent', then this command again.",
         )
 
@@ -194,15 +192,15 @@ class Gpg:
         if not program:
             return []
         try:
-            listing = child_processes.run([program, "--list-dirs"], Kind.GPG, seconds=self.timeout)
-        except (CannotStart, OSError):
+            listing = child_processes.run_child([program, "--list-dirs"], ChildKind.GPG, timeout=self.timeout)
+        except (ChildStartError, OSError):
             return []
         pairs = (line.partition(b":") for line in bytes(listing.output).splitlines())
         return [unquote_to_bytes(path) for name, _, path in pairs if _AGENT_SOCKET.fullmatch(name)]
 
 
 def _make_printable(message: str) -> str:
-    return printable(message.removeprefix("gpg: "), limit=200)
+    return sanitize(message.removeprefix("gpg: "), limit=200)
 
 
 def _status_fields(line: bytes) -> tuple[str, ...]:
@@ -238,7 +236,7 @@ def _parse_keys(text: str) -> Iterator[SecretKey]:
             yield SecretKey(
                 fingerprint=key.fingerprints[0],
                 subkeys=tuple(key.fingerprints[1:]),
-                user_id=printable(key.user_id, limit=200),
+                user_id=sanitize(key.user_id, limit=200),
                 problem=_problem(key.record),
             )
 
@@ -248,7 +246,7 @@ def _problem(record: list[str]) -> str:
     if validity == "r":
         return "is revoked"
     if validity == "e" and _TIMESTAMP.match(expires):
-        return f"expired on {bounded.moment_of(float(expires)):%Y-%m-%d}"
+        return f"expired on {bounded.date_from_timestamp(float(expires)):%Y-%m-%d}"
     if "D" in capabilities:
         return "is disabled"
     # Capital letters are what the whole key, subkeys included, can be used for today.

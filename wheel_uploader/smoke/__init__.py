@@ -10,24 +10,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from wheel_uploader import child_processes, pip
-from wheel_uploader.child_environment import Kind, environment, without_logins
-from wheel_uploader.child_outcome import CannotStart, Output, describe
-from wheel_uploader.child_scope import Scope
-from wheel_uploader.display import counted, redact
+from wheel_uploader.child_environment import ChildKind, build_environment, list_filtered_names
+from wheel_uploader.child_outcome import CapturedOutput, ChildStartError, describe_exit_status
+from wheel_uploader.child_scope import ChildScope
+from wheel_uploader.display import format_count, redact_secrets
 from wheel_uploader.errors import FileError, NothingFoundError
-from wheel_uploader.models import FileSummary, LocalFile, Trial, WheelName
-from wheel_uploader.models.option_rules import smoke_words
+from wheel_uploader.models import FileSummary, LocalFile, SmokeResult, WheelName
+from wheel_uploader.models.option_rules import split_smoke_command
 from wheel_uploader.progress import Progress
 from wheel_uploader.smoke import interpreters
 from wheel_uploader.smoke.interpreters import Interpreter
 from wheel_uploader.verified_file import VerifiedFile
 
 #: Seconds for an installation, which may have to build a dependency, and for the command.
-LIMIT = 1800
+SMOKE_TIMEOUT = 1800
 #: Characters kept from the end of the output of a failure.
-KEPT = 4000
+KEPT_OUTPUT = 4000
 #: Characters at the end of the output that are searched for secrets, which may start before the kept part.
-_SEARCHED = 16 * KEPT
+_SEARCHED = 16 * KEPT_OUTPUT
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +36,17 @@ class _Task:
 
     words: list[str]
     passed: tuple[str, ...]
-    scope: Scope = field(default_factory=Scope)
+    scope: ChildScope = field(default_factory=ChildScope)
 
 
-def run_all(
+def run_smoke_tests(
     files: Sequence[LocalFile],
     summaries: Iterable[FileSummary],
     command: str,
     progress: Progress,
     *,
-    passed: Sequence[str] = (),
-) -> tuple[Trial, ...]:
+    passed_variables: Sequence[str] = (),
+) -> tuple[SmokeResult, ...]:
     """Test every wheel with every compatible interpreter in parallel, and return one Trial for each pair.
 
     Compatible means by its tags and its Requires-Python, which is taken from ``summaries``. ``passed`` names
@@ -55,16 +55,16 @@ def run_all(
     Dependencies are installed from the configured index of pip and from the folder of the wheels. Raises
     UsageError for an invalid command, NothingFoundError if no wheel is compatible with an interpreter.
     """
-    task = _Task(smoke_words(command), tuple(passed))
-    pip.require("--smoke")
-    pythons = interpreters.found()
+    task = _Task(split_smoke_command(command), tuple(passed_variables))
+    pip.require_pip("--smoke")
+    pythons = interpreters.find_interpreters()
     wheels = [(file, file.name) for file in files if isinstance(file.name, WheelName)]
     requires = {it.name.filename: it.metadata.get("Requires-Python", ()) for it in summaries}
     pairs = [
         (file, python)
         for file, name in wheels
         for python in pythons
-        if python.installs(name, "".join(requires.get(file.filename, ())))
+        if python.can_install(name, "".join(requires.get(file.filename, ())))
     ]
     if not pairs:
         available = ", ".join(map(str, pythons)) or "none"
@@ -73,46 +73,46 @@ def run_all(
             hint=f"Pythons found: {available}. Install a compatible one, or omit --smoke.",
         )
     tested = ", ".join(sorted({str(python) for _, python in pairs}))
-    progress.say(f"smoke: {counted(len(pairs), 'test')} with {tested}")
+    progress.info(f"smoke: {format_count(len(pairs), 'test')} with {tested}")
     _report_withheld_variables(task, progress)
-    with progress.steps("smoke tests done", count=len(pairs)) as bar:
+    with progress.counter("smoke tests done", count=len(pairs)) as bar:
 
-        def test(pair: tuple[LocalFile, Interpreter]) -> Trial:
+        def test(pair: tuple[LocalFile, Interpreter]) -> SmokeResult:
             trial = _test(*pair, task, progress)
             bar.advance(1)
             return trial
 
-        return tuple(task.scope.map(test, pairs))
+        return tuple(task.scope.map_in_threads(test, pairs))
 
 
 def _report_withheld_variables(task: _Task, progress: Progress) -> None:
-    names = [name for name in without_logins(Kind.PIP) if name not in task.passed]
+    names = [name for name in list_filtered_names(ChildKind.PIP) if name not in task.passed]
     if names:
-        progress.say(
+        progress.info(
             f"smoke: withholding credentials in {', '.join(names)} from pip and the command; to pass a "
             f"variable, use --smoke-env {names[0]}"
         )
 
 
-def stop_if_failed(trials: Sequence[Trial]) -> None:
+def raise_if_failed(trials: Sequence[SmokeResult]) -> None:
     """Raise FileError if a smoke test failed; the report contains the output."""
     failed = [trial for trial in trials if trial.failure]
     if failed:
         raise FileError(
-            f"{len(failed)} of {counted(len(trials), 'smoke test')} failed",
+            f"{len(failed)} of {format_count(len(trials), 'smoke test')} failed",
             details=[f"{trial.filename} with {trial.interpreter}: {trial.failure}" for trial in failed],
         )
 
 
-def _test(file: LocalFile, python: Interpreter, task: _Task, progress: Progress) -> Trial:
+def _test(file: LocalFile, python: Interpreter, task: _Task, progress: Progress) -> SmokeResult:
     started_at = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="wheel-uploader-smoke-", ignore_cleanup_errors=True) as folder:
         failure, output = _failure(file, python, task, Path(folder))
     # Raises if the file has changed, because then the result would say nothing about the release.
     VerifiedFile(file.path, file.sha256).close()
     seconds = time.monotonic() - started_at
-    progress.detail(f"smoke: {file.filename} with {python}: {failure or 'passed'} ({seconds:.1f} s)")
-    return Trial(
+    progress.debug(f"smoke: {file.filename} with {python}: {failure or 'passed'} ({seconds:.1f} s)")
+    return SmokeResult(
         filename=file.filename, interpreter=str(python), failure=failure, output=output, seconds=seconds
     )
 
@@ -122,9 +122,9 @@ def _failure(file: LocalFile, python: Interpreter, task: _Task, folder: Path) ->
     scripts = folder / "environment" / ("Scripts" if os.name == "nt" else "bin")
     environment_python = str(scripts / ("python.exe" if os.name == "nt" else "python"))
     # Using this pip saves seconds, unless it is too new for the interpreter.
-    use_own_pip = pip.runs_on(python.version)
+    use_own_pip = pip.pip_supports(python.version)
     make = [python.path, "-m", "venv", *(["--without-pip"] if use_own_pip else []), str(scripts.parent)]
-    install = [*pip.COMMAND, "--python"] if use_own_pip else []
+    install = [*pip.PIP_COMMAND, "--python"] if use_own_pip else []
     install += [environment_python] if use_own_pip else [environment_python, "-m", "pip"]
     install += ["install", "--no-input", "--quiet", "--disable-pip-version-check"]
     # Absolute, because pip runs in another working directory.
@@ -132,9 +132,9 @@ def _failure(file: LocalFile, python: Interpreter, task: _Task, folder: Path) ->
     # pip verifies the hash, so that the tested file is the checked one.
     install += ["--find-links", str(wheel.parent), f"{wheel.as_uri()}#sha256={file.sha256}"]
     steps = (
-        ("could not create an environment", make, Kind.PYTHON),
-        ("could not install the wheel", install, Kind.PIP),
-        ("the command failed", task.words, Kind.COMMAND),
+        ("could not create an environment", make, ChildKind.PYTHON),
+        ("could not install the wheel", install, ChildKind.PIP),
+        ("the command failed", task.words, ChildKind.SMOKE_COMMAND),
     )
     (folder / "work").mkdir()
     for failure, command, kind in steps:
@@ -144,26 +144,32 @@ def _failure(file: LocalFile, python: Interpreter, task: _Task, folder: Path) ->
     return "", ""
 
 
-def _run(command: list[str], kind: Kind, task: _Task, scripts: Path) -> tuple[str, str]:
+def _run(command: list[str], kind: ChildKind, task: _Task, scripts: Path) -> tuple[str, str]:
     """Return how a command failed, or an empty string, and the end of its output."""
-    passed = () if kind is Kind.PYTHON else task.passed
-    path = os.pathsep.join([str(scripts), environment(kind, passed).get("PATH", os.defpath)])
+    passed = () if kind is ChildKind.PYTHON else task.passed
+    path = os.pathsep.join([str(scripts), build_environment(kind, passed).get("PATH", os.defpath)])
     try:
-        done = child_processes.run(
+        done = child_processes.run_child(
             command,
             kind,
-            seconds=LIMIT,
-            merged=True,
+            timeout=SMOKE_TIMEOUT,
+            merge_stderr=True,
             variables={"PATH": path, "VIRTUAL_ENV": str(scripts.parent)},
-            passed=passed,
+            extra_names=passed,
             cwd=scripts.parents[1] / "work",
             scope=task.scope,
         )
-    except CannotStart as error:
+    except ChildStartError as error:
         return str(error), ""
-    ended = f"timed out after {LIMIT} s" if done.timed_out else describe(done.status) if done.status else ""
+    ended = (
+        f"timed out after {SMOKE_TIMEOUT} s"
+        if done.timed_out
+        else describe_exit_status(done.exit_status)
+        if done.exit_status
+        else ""
+    )
     return ended, _end_of(done.output)
 
 
-def _end_of(output: Output) -> str:
-    return redact(output.text()[-_SEARCHED:])[-KEPT:]
+def _end_of(output: CapturedOutput) -> str:
+    return redact_secrets(output.text()[-_SEARCHED:])[-KEPT_OUTPUT:]

@@ -14,8 +14,8 @@ import packaging
 from packaging.specifiers import InvalidSpecifier
 
 from wheel_uploader import bounded, child_processes
-from wheel_uploader.child_environment import Kind
-from wheel_uploader.child_outcome import CannotStart
+from wheel_uploader.child_environment import ChildKind
+from wheel_uploader.child_outcome import ChildStartError
 from wheel_uploader.models import WheelName
 
 #: In seconds; a slower interpreter is not used.
@@ -49,15 +49,15 @@ class Interpreter:
     def __str__(self) -> str:
         return self.name
 
-    def installs(self, wheel: WheelName, requires: str = "") -> bool:
+    def can_install(self, wheel: WheelName, requires_python: str = "") -> bool:
         """Return whether it can install a wheel with these tags and this Requires-Python."""
         with contextlib.suppress(InvalidSpecifier):
-            if not bounded.specifiers(requires).contains(self.version, prereleases=True):
+            if not bounded.parse_specifiers(requires_python).contains(self.version, prereleases=True):
                 return False
         return any(str(tag) in self.tags for tag in wheel.tags)
 
 
-def found() -> tuple[Interpreter, ...]:
+def find_interpreters() -> tuple[Interpreter, ...]:
     """Return one interpreter for each implementation and minor version, the current one first."""
     by_name: dict[str, Interpreter] = {}
     seen: set[Path] = set()
@@ -100,10 +100,10 @@ def _describe(path: Path) -> Interpreter | None:
     """Return the interpreter at ``path``; None if it is too old, broken, or not Python."""
     library = str(Path(packaging.__file__).parent.parent)
     try:
-        done = child_processes.run(
-            [str(path), "-I", "-c", _DESCRIBE_SCRIPT, library], Kind.PYTHON, seconds=_LIMIT
+        done = child_processes.run_child(
+            [str(path), "-I", "-c", _DESCRIBE_SCRIPT, library], ChildKind.PYTHON, timeout=_LIMIT
         )
-        if done.status or done.timed_out:
+        if done.exit_status or done.timed_out:
             return None
         description = bounded.load_json(bytes(done.output))
         return Interpreter(
@@ -112,5 +112,5 @@ def _describe(path: Path) -> Interpreter | None:
             version=description["version"],
             tags=frozenset(description["tags"]),
         )
-    except (CannotStart, OSError, ValueError, KeyError, TypeError):
+    except (ChildStartError, OSError, ValueError, KeyError, TypeError):
         return None

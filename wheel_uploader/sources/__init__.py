@@ -15,88 +15,88 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from wheel_uploader.display import printable_url
-from wheel_uploader.errors import RedirectRefused, UsageError
-from wheel_uploader.http import Http
-from wheel_uploader.http.hosts import MAX_URL, NotAUrl, place_of
+from wheel_uploader.display import sanitize_url
+from wheel_uploader.errors import RedirectNotAllowed, UsageError
+from wheel_uploader.http import HttpClient
+from wheel_uploader.http.hosts import MAX_URL_LENGTH, InvalidUrl, parse_origin
 from wheel_uploader.models import RemoteFile
-from wheel_uploader.sources.actions import ActionsRun
-from wheel_uploader.sources.anaconda import Anaconda
-from wheel_uploader.sources.artifacts import UnpackingSource
+from wheel_uploader.sources.actions import GitHubActionsRun
+from wheel_uploader.sources.anaconda import AnacondaPackage
+from wheel_uploader.sources.artifacts import ArtifactSource
 from wheel_uploader.sources.base import Source
 from wheel_uploader.sources.github import GitHubRelease
 from wheel_uploader.sources.gitlab import GitLabJob
 from wheel_uploader.sources.local import LocalFiles
-from wheel_uploader.sources.scratch import Scratch
+from wheel_uploader.sources.scratch import UnpackDirectory
 from wheel_uploader.sources.stores import ObjectStore, SwiftContainer
-from wheel_uploader.sources.web import WebPage
+from wheel_uploader.sources.web import HttpListing
 
-__all__ = ["SOURCES", "Scratch", "list_files", "open_source", "serves_files"]
+__all__ = ["SOURCE_TYPES", "UnpackDirectory", "list_staged_files", "open_source", "probably_hosts_files"]
 
-SOURCES: tuple[type[Source], ...] = (
+SOURCE_TYPES: tuple[type[Source], ...] = (
     LocalFiles,
-    Anaconda,
+    AnacondaPackage,
     GitHubRelease,
-    ActionsRun,
+    GitHubActionsRun,
     GitLabJob,
     ObjectStore,
     SwiftContainer,
-    WebPage,
+    HttpListing,
 )
 #: The conventional path of a package index, with or without a project.
 _SIMPLE_PATH = re.compile(r"/simple(?:/[^/?#]*)?/?(?:[?#]|\Z)")
 
 
-def open_source(url: str, http: Http, scratch: Scratch | None = None) -> Source:
+def open_source(url: str, http: HttpClient, unpack_directory: UnpackDirectory | None = None) -> Source:
     """Return the source for the ``-u`` argument ``url``, without sending a request. Raises UsageError."""
-    for source_type in SOURCES:
+    for source_type in SOURCE_TYPES:
         if source_type.claims(url):
             source = source_type(url, http)
-            if scratch and isinstance(source, UnpackingSource):
-                source.scratch = scratch
+            if unpack_directory and isinstance(source, ArtifactSource):
+                source.unpack_directory = unpack_directory
             return source
     raise UsageError(
-        f"unsupported source: '{printable_url(url)}'",
+        f"unsupported source: '{sanitize_url(url)}'",
         hint="Pass an https URL, a directory or a file with -u.",
     )
 
 
-def serves_files(url: str) -> bool:
+def probably_hosts_files(url: str) -> bool:
     """Return whether the files are probably on the host of ``url`` itself.
 
     Those of an API or a package index are mostly on another host.
     """
-    source_type = next((source_type for source_type in SOURCES if source_type.claims(url)), LocalFiles)
-    return issubclass(source_type, WebPage) and not _SIMPLE_PATH.search(url)
+    source_type = next((source_type for source_type in SOURCE_TYPES if source_type.claims(url)), LocalFiles)
+    return issubclass(source_type, HttpListing) and not _SIMPLE_PATH.search(url)
 
 
-def list_files(
-    urls: Sequence[str], project: str, http: Http, scratch: Scratch | None = None
+def list_staged_files(
+    urls: Sequence[str], project: str, http: HttpClient, unpack_directory: UnpackDirectory | None = None
 ) -> tuple[RemoteFile, ...]:
     """Return the files of all sources, in the order of ``urls``; a file in two sources is listed twice.
 
     Files from archives are unpacked into ``scratch``, or into a directory that does not outlive this call.
     """
-    sources = [open_source(url, http, scratch) for url in urls]
+    sources = [open_source(url, http, unpack_directory) for url in urls]
     try:
-        return tuple(_mark_invalid_link(file) for source in sources for file in source.files(project))
-    except RedirectRefused as error:
-        raise error.as_missing() from None
+        return tuple(_mark_invalid_link(file) for source in sources for file in source.iter_files(project))
+    except RedirectNotAllowed as error:
+        raise error.as_nothing_found() from None
 
 
 def _mark_invalid_link(file: RemoteFile) -> RemoteFile:
     """Return ``file``, marked as unavailable if its URL is not valid."""
-    if file.refused or not (reason := _describe_invalid_url(file.url)):
+    if file.unavailable_reason or not (reason := _describe_invalid_url(file.url)):
         return file
-    return dataclasses.replace(file, refused=f"its link is not valid: {reason}")
+    return dataclasses.replace(file, unavailable_reason=f"its link is not valid: {reason}")
 
 
 def _describe_invalid_url(url: str) -> str:
-    scheme, separator, rest = url[: MAX_URL + 1].partition("://")
+    scheme, separator, rest = url[: MAX_URL_LENGTH + 1].partition("://")
     if not separator or scheme == "file":
         return ""
-    if len(url) > MAX_URL:
-        return f"it is longer than {MAX_URL} characters"
+    if len(url) > MAX_URL_LENGTH:
+        return f"it is longer than {MAX_URL_LENGTH} characters"
     return _describe_invalid_origin(f"{scheme}://{re.split('[/?#]', rest, maxsplit=1)[0]}/")
 
 
@@ -104,7 +104,7 @@ def _describe_invalid_url(url: str) -> str:
 def _describe_invalid_origin(origin: str) -> str:
     """Return why a scheme, host and port are not valid. Cached: the links of a listing mostly share them."""
     try:
-        place_of(origin)
-    except NotAUrl as error:
+        parse_origin(origin)
+    except InvalidUrl as error:
         return str(error)
     return ""

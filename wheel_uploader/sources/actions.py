@@ -8,58 +8,64 @@ from collections.abc import Iterator
 from typing import Any
 
 from wheel_uploader import bounded
-from wheel_uploader.display import bare_url, printable
+from wheel_uploader.display import sanitize, strip_url
 from wheel_uploader.errors import CredentialsError, NothingFoundError
 from wheel_uploader.http import Page
 from wheel_uploader.models import RemoteFile
 from wheel_uploader.sources import paging
-from wheel_uploader.sources.artifacts import Artifact, Unpacker, UnpackingSource
-from wheel_uploader.sources.base import Listing, digests
-from wheel_uploader.sources.github import PER_PAGE, Api, entries, next_page, repository
-from wheel_uploader.sources.simple import load
+from wheel_uploader.sources.artifacts import Artifact, ArtifactSource, ArtifactUnpacker
+from wheel_uploader.sources.base import Listing, normalize_digests
+from wheel_uploader.sources.github import (
+    PER_PAGE,
+    GitHubApi,
+    get_entries,
+    next_page_url,
+    parse_repository_url,
+)
+from wheel_uploader.sources.simple import load_listing_json
 
 _RUN_PATH = re.compile(
     r"/(?P<repository>[\w.-]+/[\w.-]+)/actions/runs/(?P<run>\d{1,18})(?:/artifacts/(?P<artifact>\d{1,18}))?(?:/.*)?\Z"
 )
 
 
-class ActionsRun(UnpackingSource):
+class GitHubActionsRun(ArtifactSource):
     """All artifacts of a workflow run, or a single one by its URL. Downloading artifacts requires a token."""
 
     #: URL of the API; tests replace it.
-    api = "https://api.github.com"
+    api_url = "https://api.github.com"
 
     @staticmethod
     def claims(url: str) -> bool:
         """Return whether ``url`` is a workflow run, or an artifact of one."""
-        location = repository(url)
+        location = parse_repository_url(url)
         return bool(location and _RUN_PATH.match(location.path))
 
-    def files(self, project: str) -> Iterator[RemoteFile]:
+    def iter_files(self, project: str) -> Iterator[RemoteFile]:
         """Yield the files in the artifacts, and each expired artifact as an unavailable file."""
-        location = repository(self._url)
+        location = parse_repository_url(self._url)
         match = location and _RUN_PATH.match(location.path)
         assert location and match  # noqa: S101 - `claims` has checked it
-        api = Api(self._http, self.api, location)
+        api = GitHubApi(self._http, self.api_url, location)
         if not api.token:
             raise CredentialsError(
                 "GitHub requires a token to download artifacts, even from a public repository",
                 hint="Set GITHUB_TOKEN to a token with read access to Actions; 'gh auth token' prints yours.",
             )
-        run_url = api.url(f"{match['repository']}/actions/runs/{match['run']}")
+        run_url = api.build_url(f"{match['repository']}/actions/runs/{match['run']}")
         self._check_run_completed(api.get(run_url), match["run"])
-        unpacker = Unpacker(self._http, self.scratch, project)
-        artifact_url = api.url(f"{match['repository']}/actions/artifacts/")
-        for _, listing in paging.pages(
+        unpacker = ArtifactUnpacker(self._http, self.unpack_directory, project)
+        artifact_url = api.build_url(f"{match['repository']}/actions/artifacts/")
+        for _, listing in paging.iter_pages(
             f"{run_url}/artifacts?per_page={PER_PAGE}", api.get, lambda page: _read_page(page, artifact_url)
         ):
             for file in listing.files:
                 if match["artifact"] and file.url != f"{artifact_url}{match['artifact']}/zip":
                     continue
-                if file.refused:
+                if file.unavailable_reason:
                     yield file
                 else:
-                    yield from unpacker.files(_to_artifact(file))
+                    yield from unpacker.unpack(_to_artifact(file))
 
     @staticmethod
     def _check_run_completed(page: Page, run_id: str) -> None:
@@ -67,12 +73,12 @@ class ActionsRun(UnpackingSource):
 
         Its jobs may not have uploaded all wheels yet.
         """
-        data = load(page.text, bare_url(page.url))
+        data = load_listing_json(page.text, strip_url(page.url))
         status = data.get("status") if isinstance(data, dict) else None
         if status != "completed" and os.environ.get("GITHUB_RUN_ID") != run_id:
             raise NothingFoundError(
-                f"the run at {bare_url(page.url)} has not finished"
-                f" (status {printable(str(status), limit=40)})",
+                f"the run at {strip_url(page.url)} has not finished"
+                f" (status {sanitize(str(status), limit=40)})",
                 hint="Wait until it has finished, then run the same command again.",
             )
 
@@ -83,12 +89,12 @@ def _to_artifact(file: RemoteFile) -> Artifact:
         url=file.url,
         source=file.source,
         sha256=file.hashes.get("sha256", ""),
-        modified=file.modified,
+        modified=file.modified_at,
     )
 
 
 def _read_page(page: Page, artifact_url: str) -> Listing:
-    return read_artifacts(page.text, page.url, bare_url(page.url), artifact_url)
+    return read_artifacts(page.text, page.url, strip_url(page.url), artifact_url)
 
 
 def read_artifacts(text: str, base_url: str, source: str, artifact_url: str) -> Listing:
@@ -96,10 +102,11 @@ def read_artifacts(text: str, base_url: str, source: str, artifact_url: str) -> 
 
     The URL of an artifact is ``artifact_url`` followed by its id and ``/zip``.
     """
-    artifacts = entries(load(text, source), "artifacts", source)
+    artifacts = get_entries(load_listing_json(text, source), "artifacts", source)
     files = (_parse_artifact(artifact, source, artifact_url) for artifact in artifacts)
     return Listing(
-        files=tuple(file for file in files if file is not None), next=next_page(base_url, len(artifacts))
+        files=tuple(file for file in files if file is not None),
+        next_url=next_page_url(base_url, len(artifacts)),
     )
 
 
@@ -108,12 +115,14 @@ def _parse_artifact(entry: dict[str, Any], source: str, artifact_url: str) -> Re
     if not isinstance(name, str) or type(artifact_id) is not int:
         return None
     expired = entry.get("expired") is True
-    expiry_date = printable(str(entry.get("expires_at", ""))[:10])
+    expiry_date = sanitize(str(entry.get("expires_at", ""))[:10])
     return RemoteFile(
         filename=name,
         url=f"{artifact_url}{artifact_id}/zip",
-        hashes=digests({"sha256": digest.removeprefix("sha256:")}) if isinstance(digest, str) else {},
+        hashes=normalize_digests({"sha256": digest.removeprefix("sha256:")})
+        if isinstance(digest, str)
+        else {},
         source=source,
-        modified=bounded.moment(entry.get("created_at")),
-        refused=f"the artifact expired on {expiry_date}" if expired else "",
+        modified_at=bounded.parse_listed_date(entry.get("created_at")),
+        unavailable_reason=f"the artifact expired on {expiry_date}" if expired else "",
     )

@@ -14,14 +14,20 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion
 
 from wheel_uploader import bounded, names
-from wheel_uploader.display import bare_url, remember_secret
-from wheel_uploader.errors import CredentialsError, HttpStatus, ListingError, NetworkError, NothingFoundError
-from wheel_uploader.http import Http, Page
+from wheel_uploader.display import register_secret, strip_url
+from wheel_uploader.errors import (
+    CredentialsError,
+    HttpStatusError,
+    ListingError,
+    NetworkError,
+    NothingFoundError,
+)
+from wheel_uploader.http import HttpClient, Page
 from wheel_uploader.models import RemoteFile
 from wheel_uploader.sources import paging
-from wheel_uploader.sources.base import Listing, digests
-from wheel_uploader.sources.simple import load
-from wheel_uploader.sources.web import WebPage
+from wheel_uploader.sources.base import Listing, normalize_digests
+from wheel_uploader.sources.simple import load_listing_json
+from wheel_uploader.sources.web import HttpListing
 from wheel_uploader.urls import parse_qs, quote, unquote, urljoin, urlsplit
 
 _HOSTS = frozenset({"anaconda.org", "www.anaconda.org", "api.anaconda.org", "pypi.anaconda.org"})
@@ -34,7 +40,7 @@ _TOKEN_PATH = re.compile(r"/t/([^/]+)(/.*|\Z)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Channel:
+class PackageReference:
     """A package or owner that an anaconda.org URL refers to; parts that the URL lacks are empty."""
 
     owner: str
@@ -48,33 +54,33 @@ class Channel:
         return f"Channel({self.owner}/{self.name})"
 
 
-class Anaconda:
+class AnacondaPackage:
     """A package on anaconda.org, listed by its API, or by its simple page if the API fails."""
 
     #: URLs of the API and of the simple pages; tests replace them.
-    api = "https://api.anaconda.org"
-    simple = "https://pypi.anaconda.org"
+    api_url = "https://api.anaconda.org"
+    simple_url = "https://pypi.anaconda.org"
 
-    def __init__(self, url: str, http: Http) -> None:
+    def __init__(self, url: str, http: HttpClient) -> None:
         self._http = http
-        self._channel = parse_url(url)
+        self._channel = parse_anaconda_url(url)
 
     @staticmethod
     def claims(url: str) -> bool:
         """Return whether ``url`` is a page of anaconda.org with an owner."""
-        return parse_url(url) is not None
+        return parse_anaconda_url(url) is not None
 
-    def files(self, project: str) -> Iterator[RemoteFile]:
+    def iter_files(self, project: str) -> Iterator[RemoteFile]:
         """Yield the wheels and sdists of the package, limited to the label and version in the URL, if any."""
         channel = self._channel
         assert channel  # noqa: S101 - `claims` has checked it
         if channel.token:
-            remember_secret(channel.token)
-            self._http.add_headers(f"{self.api}/", {"authorization": f"token {channel.token}"})
+            register_secret(channel.token)
+            self._http.add_headers(f"{self.api_url}/", {"authorization": f"token {channel.token}"})
         name = channel.name or canonicalize_name(project)
-        url = f"{self.api}/package/{quote(channel.owner, safe='')}/{quote(name, safe='')}/files"
+        url = f"{self.api_url}/package/{quote(channel.owner, safe='')}/{quote(name, safe='')}/files"
         try:
-            pages = list(paging.pages(url, self._get, lambda page: _read_page(page, channel)))
+            pages = list(paging.iter_pages(url, self._get, lambda page: _read_page(page, channel)))
         except (NetworkError, CredentialsError) as error:
             yield from self._list_simple_page(channel, name, project, error)
             return
@@ -85,7 +91,7 @@ class Anaconda:
         return self._http.get(url, accept="application/json")
 
     def _list_simple_page(
-        self, channel: Channel, name: str, project: str, error: NetworkError | CredentialsError
+        self, channel: PackageReference, name: str, project: str, error: NetworkError | CredentialsError
     ) -> Iterator[RemoteFile]:
         """Yield the same files from the simple page, which has no hashes.
 
@@ -93,11 +99,11 @@ class Anaconda:
         """
         token = f"/t/{quote(channel.token, safe='')}" if channel.token else ""
         label = f"/label/{quote(channel.label, safe='')}" if channel.label else ""
-        url = f"{self.simple}{token}/{quote(channel.owner, safe='')}{label}/simple/{canonicalize_name(name)}/"
+        url = f"{self.simple_url}{token}/{quote(channel.owner, safe='')}{label}/simple/{canonicalize_name(name)}/"
         try:
-            files = tuple(WebPage(url, self._http).files(project))
+            files = tuple(HttpListing(url, self._http).iter_files(project))
         except (NetworkError, CredentialsError, NothingFoundError):
-            if isinstance(error, HttpStatus) and error.status == 404:
+            if isinstance(error, HttpStatusError) and error.status == 404:
                 raise NothingFoundError(
                     f"package {channel.owner}/{name} does not exist on anaconda.org",
                     hint=f"Check the owner and the name. {_PRIVATE_HINT}",
@@ -105,13 +111,13 @@ class Anaconda:
             if isinstance(error, CredentialsError):
                 raise CredentialsError(error.message, hint=_PRIVATE_HINT) from None
             raise error from None
-        self._http.say(
+        self._http.notify_user(
             f"anaconda.org's API failed ({error.message}); using its simple page, which has no hashes"
         )
         yield from (file for file in files if _matches_version(file, channel))
 
 
-def parse_url(url: str) -> Channel | None:
+def parse_anaconda_url(url: str) -> PackageReference | None:
     """Return the package that a URL refers to, or None for other hosts and for URLs without an owner."""
     try:
         parts = urlsplit(url)
@@ -129,7 +135,7 @@ def parse_url(url: str) -> Channel | None:
     version = fields.get("version") or query.get("version", [""])[0]
     if not fields.get("owner"):
         return None
-    return Channel(
+    return PackageReference(
         owner=fields["owner"],
         name=fields.get("name", ""),
         label=fields.get("label", "") or query.get("label", [""])[0],
@@ -163,27 +169,27 @@ def _parse_site_path(segments: list[str]) -> dict[str, str]:
 # --- the API's response ----------------------------------------------------------------------------
 
 
-def _read_page(page: Page, channel: Channel) -> Listing:
-    return read_files(page.text, page.url, bare_url(page.url), channel)
+def _read_page(page: Page, channel: PackageReference) -> Listing:
+    return read_package_files(page.text, page.url, strip_url(page.url), channel)
 
 
-def read_files(text: str, base_url: str, source: str, channel: Channel) -> Listing:
+def read_package_files(text: str, base_url: str, source: str, reference: PackageReference) -> Listing:
     """Return the wheels and sdists of a package, without duplicates. Raises ListingError."""
-    data = load(text, source)
+    data = load_listing_json(text, source)
     entries = data if isinstance(data, list) else data.get("files") if isinstance(data, dict) else None
     if not isinstance(entries, list):
         raise ListingError(f"{source} returned JSON without a list of files")
     # Two entries with one URL and different hashes are both kept, so that selection reports the conflict.
     files: dict[tuple[str, str], RemoteFile] = {}
     for entry in entries:
-        if isinstance(entry, dict) and _is_selected(entry, channel):
+        if isinstance(entry, dict) and _is_selected(entry, reference):
             file = _parse_file(entry, base_url, source)
             if file is not None:
                 files.setdefault((file.url, repr(sorted(file.hashes.items()))), file)
     return Listing(files=tuple(files.values()))
 
 
-def _is_selected(entry: dict[str, Any], channel: Channel) -> bool:
+def _is_selected(entry: dict[str, Any], channel: PackageReference) -> bool:
     file_type = entry.get("distribution_type") or entry.get("type")
     labels = entry.get("labels")
     return (
@@ -205,24 +211,26 @@ def _parse_file(entry: dict[str, Any], base_url: str, source: str) -> RemoteFile
         return None
     if scheme not in {"http", "https"}:
         return None
-    size, size_error = bounded.listed_size(entry.get("size"))
+    size, size_error = bounded.parse_listed_size(entry.get("size"))
     hashes = {algorithm: entry.get(algorithm) for algorithm in ("sha256", "md5")}
     return RemoteFile(
         filename=filename,
         url=url,
         size=size,
-        hashes=digests({name: value for name, value in hashes.items() if isinstance(value, str)}),
+        hashes=normalize_digests({name: value for name, value in hashes.items() if isinstance(value, str)}),
         source=source,
-        modified=bounded.moment(entry.get("upload_time")),
-        refused=size_error,
+        modified_at=bounded.parse_listed_date(entry.get("upload_time")),
+        unavailable_reason=size_error,
     )
 
 
-def _matches_version(file: RemoteFile, channel: Channel) -> bool:
+def _matches_version(file: RemoteFile, channel: PackageReference) -> bool:
     """Return whether a file of the simple page has the version in the URL, or no version to compare."""
     if not channel.version:
         return True
     try:
-        return str(names.parse(file.filename).version) == str(bounded.version(channel.version))
-    except (names.NameRefused, InvalidVersion):
+        return str(names.parse_filename(file.filename).version) == str(
+            bounded.parse_pep440_version(channel.version)
+        )
+    except (names.InvalidFilename, InvalidVersion):
         return True

@@ -13,17 +13,17 @@ from typing import BinaryIO
 from packaging.utils import canonicalize_name
 
 from wheel_uploader import names
-from wheel_uploader.archive import inflate, is_bomb, zipwalk
-from wheel_uploader.archive.ziprecords import Entry
+from wheel_uploader.archive import inflate, is_decompression_bomb, zipwalk
+from wheel_uploader.archive.ziprecords import ZipEntry
 from wheel_uploader.disk import storage_errors
-from wheel_uploader.display import human_size, printable
+from wheel_uploader.display import format_size, sanitize
 from wheel_uploader.errors import FileError, NetworkError
-from wheel_uploader.http import Http
+from wheel_uploader.http import HttpClient
 from wheel_uploader.models import RemoteFile
-from wheel_uploader.sources.scratch import Scratch
+from wheel_uploader.sources.scratch import UnpackDirectory
 
 #: Most bytes of all zips of one run and of all files extracted from them; enough for 100 large wheels.
-MAX_BYTES = 16 << 30
+MAX_TOTAL_BYTES = 16 << 30
 
 #: Anomalies of a truncated zip, in which the end record of a wheel inside may pass for that of the zip.
 _TRUNCATION_ANOMALIES = frozenset({"unreadable", "trailing-bytes", "foreign-bytes"})
@@ -44,46 +44,46 @@ class Artifact:
     modified: datetime | None = None
 
 
-class UnpackingSource:
+class ArtifactSource:
     """Base class of sources that list files by unpacking archives."""
 
-    def __init__(self, url: str, http: Http) -> None:
+    def __init__(self, url: str, http: HttpClient) -> None:
         self._url = url
         self._http = http
         #: Holds the listed files: keep it open for as long as they are needed.
-        self.scratch = Scratch()
+        self.unpack_directory = UnpackDirectory()
 
 
-class Unpacker:
+class ArtifactUnpacker:
     """Downloads the artifacts of one run, one at a time, and lists their contents."""
 
-    def __init__(self, http: Http, scratch: Scratch, project: str) -> None:
+    def __init__(self, http: HttpClient, unpack_directory: UnpackDirectory, project: str) -> None:
         self._http = http
-        self._scratch = scratch
+        self._scratch = unpack_directory
         self._project = canonicalize_name(project)
-        self._remaining_bytes = MAX_BYTES
+        self._remaining_bytes = MAX_TOTAL_BYTES
 
-    def files(self, artifact: Artifact) -> Iterable[RemoteFile]:
+    def unpack(self, artifact: Artifact) -> Iterable[RemoteFile]:
         """Return every file in the artifact; those of the project are unpacked and have ``file:`` URLs.
 
         An artifact is downloaded once per run of this program, because its contents never change. Raises
         FileError if the zip, or a file of the project in it, is damaged.
         """
         key = (artifact.url, artifact.sha256, self._project)
-        return self._scratch.once(key, lambda: self._unpack(artifact))
+        return self._scratch.unpack_once(key, lambda: self._unpack(artifact))
 
     def _unpack(self, artifact: Artifact) -> Iterator[RemoteFile]:
-        folder = self._scratch.directory()
+        folder = self._scratch.create_subdirectory()
         path = folder / "artifact.zip"
-        size = self._http.retrying(f"get {artifact.name}", lambda: self._download(artifact, path))
+        size = self._http.call_with_retries(f"get {artifact.name}", lambda: self._download(artifact, path))
         self._remaining_bytes -= size
         with storage_errors(str(path)), path.open("rb") as stream:
-            walk = zipwalk.walk(stream, size)
+            walk = zipwalk.read_zip_structure(stream, size)
             members = [entry for entry in walk.entries if _get_basename(entry)]
             # An artifact that is a single file uploaded without a zip around it has the name of that file.
             is_bare_file = self._belongs_to_project(artifact.name) and not any(map(_is_distribution, members))
             if not is_bare_file:
-                for anomaly in walk.facts:
+                for anomaly in walk.anomalies:
                     if anomaly.kind in _TRUNCATION_ANOMALIES:
                         raise FileError(f"{_describe(artifact)} is damaged: {anomaly.message}", hint=_HINT)
                 for number, entry in enumerate(members):
@@ -95,8 +95,8 @@ class Unpacker:
 
     def _belongs_to_project(self, name: str) -> bool:
         try:
-            return names.parse(names.about(name) or name).project == self._project
-        except names.NameRefused:
+            return names.parse_filename(names.attested_filename(name) or name).project == self._project
+        except names.InvalidFilename:
             return False
 
     def _download(self, artifact: Artifact, path: Path) -> int:
@@ -109,11 +109,11 @@ class Unpacker:
         ):
             if response.status != 200:
                 raise NetworkError(f"{_describe(artifact)}: the server returned status {response.status}")
-            for chunk in response.chunks():
+            for chunk in response.iter_chunks():
                 size += len(chunk)
                 if size > self._remaining_bytes:
                     raise FileError(
-                        f"{_describe(artifact)}: all artifacts together exceed {human_size(MAX_BYTES)}"
+                        f"{_describe(artifact)}: all artifacts together exceed {format_size(MAX_TOTAL_BYTES)}"
                     )
                 sha256.update(chunk)
                 file.write(chunk)
@@ -125,19 +125,19 @@ class Unpacker:
         return size
 
     def _extract(
-        self, stream: BinaryIO, entry: Entry, packed_size: int, folder: Path, artifact: Artifact
+        self, stream: BinaryIO, entry: ZipEntry, packed_size: int, folder: Path, artifact: Artifact
     ) -> RemoteFile:
         """Return a member of the zip, unpacked into ``folder`` if it belongs to the project."""
         name = _get_basename(entry)
         if not self._belongs_to_project(name):
             return RemoteFile(filename=name, url=artifact.url, source=artifact.source)
         description = f"{name} in {_describe(artifact)}"
-        if entry.data < 0 or stat.S_ISLNK(entry.mode):
+        if entry.data_offset < 0 or stat.S_ISLNK(entry.mode):
             raise FileError(f"{description} is encrypted, a symbolic link, or damaged", hint=_HINT)
         self._remaining_bytes -= entry.size
-        if self._remaining_bytes < 0 or is_bomb(entry.size, packed_size):
+        if self._remaining_bytes < 0 or is_decompression_bomb(entry.size, packed_size):
             raise FileError(
-                f"{description} unpacks to {human_size(entry.size)}, which is too large", hint=_HINT
+                f"{description} unpacks to {format_size(entry.size)}, which is too large", hint=_HINT
             )
         sha256 = hashlib.sha256()
         path = folder / name
@@ -145,22 +145,22 @@ class Unpacker:
             with storage_errors(str(path)):
                 folder.mkdir(mode=0o700)
                 with path.open("xb") as file:
-                    for piece in inflate.pieces(stream, entry):
+                    for piece in inflate.iter_member_chunks(stream, entry):
                         sha256.update(piece)
                         file.write(piece)
-        except inflate.Damaged as error:
+        except inflate.CorruptMember as error:
             raise FileError(f"{description} is damaged: {error}", hint=_HINT) from None
         # A hash computed here counts as a listed one only if the hash of the zip was listed and verified.
         hashes = {"sha256": sha256.hexdigest()} if artifact.sha256 else {}
         return _to_remote_file(path, artifact, entry.size, hashes)
 
 
-def _get_basename(entry: Entry) -> str:
+def _get_basename(entry: ZipEntry) -> str:
     """Return the last part of a member's path; empty for a directory, even one that is named like a wheel."""
     return entry.name.replace("\\", "/").rpartition("/")[2]
 
 
-def _is_distribution(entry: Entry) -> bool:
+def _is_distribution(entry: ZipEntry) -> bool:
     return _get_basename(entry).endswith((".whl", *names.SDIST_SUFFIXES))
 
 
@@ -178,9 +178,9 @@ def _to_remote_file(path: Path, artifact: Artifact, size: int, hashes: Mapping[s
         size=size,
         hashes=hashes,
         source=_describe(artifact),
-        modified=artifact.modified,
+        modified_at=artifact.modified,
     )
 
 
 def _describe(artifact: Artifact) -> str:
-    return f"artifact {printable(artifact.name, limit=200)} of {artifact.source}"
+    return f"artifact {sanitize(artifact.name, limit=200)} of {artifact.source}"

@@ -9,25 +9,25 @@ from packaging.utils import canonicalize_name
 
 from wheel_uploader import bounded
 from wheel_uploader.models import RemoteFile
-from wheel_uploader.sources.base import Listing, urls_below
-from wheel_uploader.sources.xml import Document
+from wheel_uploader.sources.base import Listing, make_url_builder
+from wheel_uploader.sources.xml import XmlDocument
 from wheel_uploader.urls import unquote, urljoin, urlsplit, urlunsplit
 
 #: Elements and fields to read from nginx's XML.
-RECORDS = frozenset({"file", "directory"})
-FIELDS: frozenset[str] = frozenset()
+RECORD_TAGS = frozenset({"file", "directory"})
+FIELD_TAGS: frozenset[str] = frozenset()
 
 _JSONP_CALL = re.compile(r"\s*(?:/\*[^*]{0,100}\*/\s*)?[\w.$]{1,200}\s*\(")
 
 
-def without_callback(text: str) -> str:
+def strip_jsonp_callback(text: str) -> str:
     """Return the JSON inside a JSONP response; return other text unchanged."""
     match = _JSONP_CALL.match(text)
     call = text.rstrip().removesuffix(";").rstrip()
     return call[match.end() : -1] if match and call.endswith(")") else text
 
 
-def read_entries(data: object, base_url: str, source: str) -> Listing | None:
+def read_json_directory(data: object, base_url: str, source: str) -> Listing | None:
     """Return the directory listing in ``data``, or None if it is not one of nginx, Caddy or serve.
 
     nginx lists names without URLs.
@@ -43,13 +43,13 @@ def read_entries(data: object, base_url: str, source: str) -> Listing | None:
     return _build_listing(entries, base_url, source)
 
 
-def read_document(document: Document, base_url: str, source: str) -> Listing:
+def read_nginx_xml(document: XmlDocument, base_url: str, source: str) -> Listing:
     """Return the files of a directory listing in nginx's XML."""
     entries = [
         {
             "type": record.tag,
             "name": record.text,
-            "size": bounded.digits(record.attributes.get("size", "")),
+            "size": bounded.parse_digits(record.attributes.get("size", "")),
             "mtime": record.attributes.get("mtime"),
         }
         for record in document.records
@@ -60,7 +60,7 @@ def read_document(document: Document, base_url: str, source: str) -> Listing:
 def _build_listing(entries: list[dict[str, Any]], base_url: str, source: str) -> Listing:
     files: list[RemoteFile] = []
     pages: dict[str, str] = {}
-    build_url = urls_below(_get_parent_url(base_url))
+    build_url = make_url_builder(_get_parent_url(base_url))
     for entry in entries:
         # serve has the name without its suffix in "name"; serve and Caddy append a slash to a directory.
         base = entry.get("base")
@@ -74,14 +74,19 @@ def _build_listing(entries: list[dict[str, Any]], base_url: str, source: str) ->
         link = entry.get("url")
         url = _resolve_link(link, name, base_url) if isinstance(link, str) else build_url(name)
         if url and entry.get("type", "file") == "file":
-            size, size_error = bounded.listed_size(entry.get("size"))
-            modified = bounded.moment(entry.get("mtime") or entry.get("mod_time"))
+            size, size_error = bounded.parse_listed_size(entry.get("size"))
+            modified = bounded.parse_listed_date(entry.get("mtime") or entry.get("mod_time"))
             files.append(
                 RemoteFile(
-                    filename=name, url=url, size=size, source=source, modified=modified, refused=size_error
+                    filename=name,
+                    url=url,
+                    size=size,
+                    source=source,
+                    modified_at=modified,
+                    unavailable_reason=size_error,
                 )
             )
-    return Listing(files=tuple(files), pages=pages)
+    return Listing(files=tuple(files), subpage_urls=pages)
 
 
 def _is_entry(entry: object) -> bool:

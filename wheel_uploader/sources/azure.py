@@ -11,13 +11,13 @@ import re
 
 from wheel_uploader import bounded
 from wheel_uploader.models import RemoteFile
-from wheel_uploader.sources.base import Listing, digests, urls_below, with_query
-from wheel_uploader.sources.s3 import is_right_below
-from wheel_uploader.sources.xml import Document, Record
+from wheel_uploader.sources.base import Listing, make_url_builder, normalize_digests, set_query_parameters
+from wheel_uploader.sources.s3 import is_direct_child
+from wheel_uploader.sources.xml import XmlDocument, XmlRecord
 from wheel_uploader.urls import parse_qs, quote, unquote, urlsplit, urlunsplit
 
-RECORDS = frozenset({"Blob"})
-FIELDS = frozenset({"Name", "Content-Length", "Content-MD5", "Last-Modified", "Delimiter", "NextMarker"})
+RECORD_TAGS = frozenset({"Blob"})
+FIELD_TAGS = frozenset({"Name", "Content-Length", "Content-MD5", "Last-Modified", "Delimiter", "NextMarker"})
 
 _LISTING_PARAMETERS = {"restype": "container", "comp": "list", "delimiter": "/"}
 _HOST = re.compile(r"[a-z0-9-]+\.blob\.core\.[a-z0-9.-]+\Z")
@@ -25,7 +25,7 @@ _HOST = re.compile(r"[a-z0-9-]+\.blob\.core\.[a-z0-9.-]+\Z")
 _QUERY_PARAMETERS = frozenset({"restype", "comp", "prefix", "delimiter", "marker", "maxresults", "include"})
 
 
-def listing_url(url: str) -> str:
+def azure_listing_url(url: str) -> str:
     """Return the URL that lists the container, or the prefix in it, at ``url``; empty for other URLs."""
     try:
         parts = urlsplit(url)
@@ -42,49 +42,49 @@ def _build_listing_url(container_url: str, prefix: str) -> str:
     changes = {**_LISTING_PARAMETERS, "marker": None}
     if prefix:
         changes["prefix"] = f"{prefix.rstrip('/')}/"
-    return with_query(container_url, changes)
+    return set_query_parameters(container_url, changes)
 
 
-def read_container(document: Document, base_url: str, source: str) -> Listing:
+def read_azure_listing(document: XmlDocument, base_url: str, source: str) -> Listing:
     """Return the blobs directly below the prefix in ``base_url``, and the URL of the next page.
 
     If ``base_url`` lists all levels, the next page is the listing of one level.
     """
     query = parse_qs(urlsplit(base_url).query)
     if "delimiter" not in query and "Delimiter" not in document.fields:
-        return Listing(next=_build_listing_url(base_url, ""))
+        return Listing(next_url=_build_listing_url(base_url, ""))
     prefix = query.get("prefix", [""])[0]
     marker = document.fields.get("NextMarker", "")
-    build_url, signature = urls_below(base_url), _extract_signature(query)
+    build_url, signature = make_url_builder(base_url), _extract_signature(query)
     files = tuple(
         _to_remote_file(name, record, build_url(name) + signature, source)
         for record in document.records
-        if is_right_below(prefix, name := record.fields.get("Name", ""))
+        if is_direct_child(prefix, name := record.fields.get("Name", ""))
     )
-    return Listing(files=files, next=with_query(base_url, {"marker": marker}) if marker else "")
+    return Listing(files=files, next_url=set_query_parameters(base_url, {"marker": marker}) if marker else "")
 
 
-def _to_remote_file(name: str, record: Record, url: str, source: str) -> RemoteFile:
-    size, size_error = bounded.listed_size_text(record.fields.get("Content-Length", ""))
+def _to_remote_file(name: str, record: XmlRecord, url: str, source: str) -> RemoteFile:
+    size, size_error = bounded.parse_listed_size_text(record.fields.get("Content-Length", ""))
     return RemoteFile(
         filename=name.rpartition("/")[2],
         url=url,
         size=size,
         hashes=_parse_md5(record.fields.get("Content-MD5", "")),
         source=source,
-        modified=bounded.moment(record.fields.get("Last-Modified")),
-        refused=size_error,
+        modified_at=bounded.parse_listed_date(record.fields.get("Last-Modified")),
+        unavailable_reason=size_error,
     )
 
 
 def _extract_signature(query: dict[str, list[str]]) -> str:
     """Return the shared access signature of the listing's URL as a query: downloads need it too."""
     parameters = {key: values[0] for key, values in query.items() if key not in _QUERY_PARAMETERS}
-    return with_query("", parameters)
+    return set_query_parameters("", parameters)
 
 
 def _parse_md5(text: str) -> dict[str, str]:
     try:
-        return digests({"md5": base64.b64decode(text, validate=True).hex()})
+        return normalize_digests({"md5": base64.b64decode(text, validate=True).hex()})
     except (binascii.Error, ValueError):
         return {}

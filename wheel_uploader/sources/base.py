@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from wheel_uploader.http import Http
+from wheel_uploader.http import HttpClient
 from wheel_uploader.models import RemoteFile
 from wheel_uploader.urls import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
@@ -22,14 +22,14 @@ _DIGEST = re.compile(r"(?:[0-9a-f]{2}){16,64}\Z")
 class Source(Protocol):
     """A kind of staging place, opened for one URL."""
 
-    def __init__(self, url: str, http: Http) -> None: ...
+    def __init__(self, url: str, http: HttpClient) -> None: ...
 
     @staticmethod
     def claims(url: str) -> bool:
         """Return whether this class handles ``url``, judging only by its text."""
         ...
 
-    def files(self, project: str) -> Iterator[RemoteFile]:
+    def iter_files(self, project: str) -> Iterator[RemoteFile]:
         """Yield every listed file, of any project and version; selecting is left to the caller.
 
         ``project`` is used by places that have a page for each project. Raises NetworkError, ListingError,
@@ -44,15 +44,15 @@ class Listing:
 
     files: tuple[RemoteFile, ...] = ()
     #: URLs of the pages below this one, by canonical name: directories, or the projects of an index.
-    pages: Mapping[str, str] = field(default_factory=dict)
+    subpage_urls: Mapping[str, str] = field(default_factory=dict)
     asks_for_password: bool = False
     #: URLs of the files that an index has withdrawn (PEP 592).
-    yanked: frozenset[str] = frozenset()
+    yanked_urls: frozenset[str] = frozenset()
     #: Absolute URL of the next page of the same listing; empty on the last page.
-    next: str = ""
+    next_url: str = ""
 
 
-def digests(hashes: Mapping[str, str]) -> dict[str, str]:
+def normalize_digests(hashes: Mapping[str, str]) -> dict[str, str]:
     """Return the valid digests of a listing in lower case: hexadecimal, of the length of the algorithm."""
     lower = {algorithm.lower(): digest.lower() for algorithm, digest in hashes.items()}
     return {
@@ -62,7 +62,7 @@ def digests(hashes: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def with_query(url: str, changes: Mapping[str, str | None]) -> str:
+def set_query_parameters(url: str, changes: Mapping[str, str | None]) -> str:
     """Return ``url`` with query parameters set, or removed if the value is None."""
     parts = urlsplit(url)
     pairs = [pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] not in changes]
@@ -71,12 +71,12 @@ def with_query(url: str, changes: Mapping[str, str | None]) -> str:
     return urlunsplit(parts._replace(query=query, fragment=""))
 
 
-def urls_below(base: str) -> Callable[[str], str]:
+def make_url_builder(base_url: str) -> Callable[[str], str]:
     """Return a function that turns the name of a file into its URL below the path of ``base``.
 
     Characters other than letters, digits and ``_.-~/`` are percent-encoded, ``+`` included: S3 decodes a bare
     plus as a space.
     """
-    parts = urlsplit(base)
+    parts = urlsplit(base_url)
     prefix = urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/", query="", fragment=""))
     return lambda name: prefix + quote(name, safe="/", errors="replace")

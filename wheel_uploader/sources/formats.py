@@ -5,32 +5,32 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from wheel_uploader import names
-from wheel_uploader.display import bare_url, printable
+from wheel_uploader.display import sanitize, strip_url
 from wheel_uploader.errors import ListingError
 from wheel_uploader.http import Page
-from wheel_uploader.http.bodies import decoded
+from wheel_uploader.http.bodies import decode_text
 from wheel_uploader.sources import autoindex, azure, s3, swift
 from wheel_uploader.sources.base import Listing
-from wheel_uploader.sources.html import read_html
-from wheel_uploader.sources.simple import load, read_index, read_json
-from wheel_uploader.sources.xml import Document, read_xml
+from wheel_uploader.sources.html import read_html_listing
+from wheel_uploader.sources.simple import load_listing_json, read_index_page, read_json_listing
+from wheel_uploader.sources.xml import XmlDocument, read_xml
 from wheel_uploader.urls import unquote, urlsplit
 
-Reader = Callable[[str, str, str], Listing]
+ListingReader = Callable[[str, str, str], Listing]
 
 #: Parsers of XML, by root element.
-_XML_PARSERS: dict[str, Callable[[Document, str, str], Listing]] = {
-    "ListBucketResult": s3.read_bucket,
-    "EnumerationResults": azure.read_container,
-    "list": autoindex.read_document,
+_XML_PARSERS: dict[str, Callable[[XmlDocument, str, str], Listing]] = {
+    "ListBucketResult": s3.read_s3_listing,
+    "EnumerationResults": azure.read_azure_listing,
+    "list": autoindex.read_nginx_xml,
 }
 #: Parsers of JSON, each of which returns None for a structure that it does not recognize.
-_JSON_PARSERS = (autoindex.read_entries, swift.read_entries)
+_JSON_PARSERS = (autoindex.read_json_directory, swift.read_swift_listing)
 
 
-def read(page: Page) -> Listing:
+def read_listing(page: Page) -> Listing:
     """Return the listing on a page. Raises ListingError if the page is not a listing."""
-    source = bare_url(page.url)
+    source = strip_url(page.url)
     reader = _choose_reader(page)
     if reader is None:
         raise _build_error(page, source)
@@ -46,14 +46,14 @@ def read(page: Page) -> Listing:
     return listing
 
 
-def is_json(page: Page) -> bool:
+def is_generic_json(page: Page) -> bool:
     """Return whether the Content-Type of a page is JSON or JSONP, and not that of an index page."""
     return _READERS.get(page.content_type) in {read_any_json, read_jsonp}
 
 
-def _choose_reader(page: Page) -> Reader | None:
+def _choose_reader(page: Page) -> ListingReader | None:
     reader = _READERS.get(page.content_type)
-    return read_any_xml if reader is read_html and _is_xml(decoded(page.body[:8000])) else reader
+    return read_any_xml if reader is read_html_listing and _is_xml(decode_text(page.body[:8000])) else reader
 
 
 def _is_xml(text: str) -> bool:
@@ -65,13 +65,13 @@ def _is_xml(text: str) -> bool:
 def _build_error(page: Page, source: str) -> ListingError:
     if _is_file_url(page.url):
         return ListingError(f"{source} is a file, not a listing", hint="Pass the URL of its directory.")
-    return ListingError(f"{source} returned {printable(page.content_type)}, not a file listing")
+    return ListingError(f"{source} returned {sanitize(page.content_type)}, not a file listing")
 
 
 def _is_file_url(url: str) -> bool:
     try:
-        names.parse(unquote(urlsplit(url).path.rpartition("/")[2]))
-    except names.NameRefused:
+        names.parse_filename(unquote(urlsplit(url).path.rpartition("/")[2]))
+    except names.InvalidFilename:
         return False
     return True
 
@@ -81,17 +81,17 @@ def read_any_json(text: str, base_url: str, source: str) -> Listing:
 
     Raises ListingError.
     """
-    data = load(text, source)
+    data = load_listing_json(text, source)
     for parse in _JSON_PARSERS:
         listing = parse(data, base_url, source)
         if listing is not None:
             return listing
-    return read_index(data, base_url, source)
+    return read_index_page(data, base_url, source)
 
 
 def read_jsonp(text: str, base_url: str, source: str) -> Listing:
     """Parse JSONP: JSON inside a function call. Raises ListingError."""
-    return read_any_json(autoindex.without_callback(text), base_url, source)
+    return read_any_json(autoindex.strip_jsonp_callback(text), base_url, source)
 
 
 def read_any_xml(text: str, base_url: str, source: str) -> Listing:
@@ -105,21 +105,21 @@ def read_any_xml(text: str, base_url: str, source: str) -> Listing:
         store_error = ", ".join(document.fields[key] for key in ("Code", "Message") if key in document.fields)
         raise ListingError(
             f"{source} returned XML that is not a file listing"
-            + (f": {printable(store_error, limit=200)}" if store_error else "")
+            + (f": {sanitize(store_error, limit=200)}" if store_error else "")
         )
     return reader(document, base_url, source)
 
 
-_RECORD_TAGS = s3.RECORDS | azure.RECORDS | autoindex.RECORDS
-_FIELD_TAGS = s3.FIELDS | azure.FIELDS | autoindex.FIELDS | {"Code", "Message"}
+_RECORD_TAGS = s3.RECORD_TAGS | azure.RECORD_TAGS | autoindex.RECORD_TAGS
+_FIELD_TAGS = s3.FIELD_TAGS | azure.FIELD_TAGS | autoindex.FIELD_TAGS | {"Code", "Message"}
 
 #: By the Content-Type of the response, not of the request: many servers answer a request for JSON with HTML.
-_READERS: dict[str, Reader] = {
-    "": read_html,
-    "text/html": read_html,
-    "application/xhtml+xml": read_html,
-    "application/vnd.pypi.simple.v1+html": read_html,
-    "application/vnd.pypi.simple.v1+json": read_json,
+_READERS: dict[str, ListingReader] = {
+    "": read_html_listing,
+    "text/html": read_html_listing,
+    "application/xhtml+xml": read_html_listing,
+    "application/vnd.pypi.simple.v1+html": read_html_listing,
+    "application/vnd.pypi.simple.v1+json": read_json_listing,
     "application/json": read_any_json,
     "application/javascript": read_jsonp,
     "text/javascript": read_jsonp,

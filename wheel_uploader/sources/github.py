@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from wheel_uploader import bounded
-from wheel_uploader.display import bare_url, remember_secret
-from wheel_uploader.errors import CredentialsError, HttpStatus, ListingError, NothingFoundError
-from wheel_uploader.http import Http, Page
+from wheel_uploader.display import register_secret, strip_url
+from wheel_uploader.errors import CredentialsError, HttpStatusError, ListingError, NothingFoundError
+from wheel_uploader.http import HttpClient, Page
 from wheel_uploader.models import RemoteFile
 from wheel_uploader.sources import paging
-from wheel_uploader.sources.base import Listing, digests, with_query
-from wheel_uploader.sources.simple import load
+from wheel_uploader.sources.base import Listing, normalize_digests, set_query_parameters
+from wheel_uploader.sources.simple import load_listing_json
 from wheel_uploader.urls import parse_qs, quote, unquote, urljoin, urlsplit
 
 #: Entries on one page of a list; GitHub's maximum.
@@ -33,7 +33,7 @@ _ENTERPRISE_TOKEN_VARIABLES = ("GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Repository:
+class RepositoryLocation:
     """The location of a repository, or of a page below it, on github.com or an Enterprise Server."""
 
     #: Host of the site, or of github.com's API.
@@ -47,7 +47,7 @@ class Repository:
         return self.host not in _GITHUB_HOSTS
 
 
-def repository(url: str) -> Repository | None:
+def parse_repository_url(url: str) -> RepositoryLocation | None:
     """Return the location that a URL of GitHub's site or API refers to, or None for other URLs.
 
     An Enterprise Server is recognized by GITHUB_SERVER_URL, which Actions sets, or by GH_HOST of gh.
@@ -61,9 +61,11 @@ def repository(url: str) -> Repository | None:
         return None
     if host in _GITHUB_HOSTS:
         path = parts.path.removeprefix("/repos") if host == "api.github.com" else parts.path
-        return Repository(host=host, path=path)
+        return RepositoryLocation(host=host, path=path)
     if host and host in {_get_actions_host(), os.environ.get("GH_HOST", "").lower()}:
-        return Repository(host=parts.netloc.rpartition("@")[2], path=parts.path.removeprefix("/api/v3/repos"))
+        return RepositoryLocation(
+            host=parts.netloc.rpartition("@")[2], path=parts.path.removeprefix("/api/v3/repos")
+        )
     return None
 
 
@@ -84,23 +86,23 @@ def _choose_token_variables(host: str) -> tuple[str, ...]:
     return (*_ENTERPRISE_TOKEN_VARIABLES, *own_variables)
 
 
-class Api:
+class GitHubApi:
     """A client of GitHub's API, which sends the token of the environment to the API and to no other URL."""
 
-    def __init__(self, http: Http, base: str, location: Repository) -> None:
+    def __init__(self, http: HttpClient, base_url: str, location: RepositoryLocation) -> None:
         self._http = http
         #: URL of the API, without a trailing slash.
-        self.base = f"https://{location.host}/api/v3" if location.is_enterprise else base
+        self.base_url = f"https://{location.host}/api/v3" if location.is_enterprise else base_url
         self._variables = _choose_token_variables(location.host)
         tokens = (os.environ.get(name, "").strip() for name in self._variables)
         self.token = next(filter(None, tokens), "")
         if self.token:
-            remember_secret(self.token)
-            http.add_headers(f"{self.base}/", {"authorization": f"Bearer {self.token}"})
+            register_secret(self.token)
+            http.add_headers(f"{self.base_url}/", {"authorization": f"Bearer {self.token}"})
 
-    def url(self, path: str) -> str:
+    def build_url(self, path: str) -> str:
         """Return the URL of the API for ``path``, which begins with ``OWNER/REPO``."""
-        return f"{self.base}/repos/{path}"
+        return f"{self.base_url}/repos/{path}"
 
     def get(self, url: str) -> Page:
         """Return a page of the API. Raises NothingFoundError for status 404, with a hint at likely causes."""
@@ -108,15 +110,15 @@ class Api:
             return self._http.get(url, accept="application/vnd.github+json")
         except CredentialsError:
             raise CredentialsError(
-                f"{bare_url(url)} rejected the token in {' or '.join(self._variables)}",
+                f"{strip_url(url)} rejected the token in {' or '.join(self._variables)}",
                 hint="Renew the token, or unset the variable: public repositories need no token.",
             ) from None
-        except HttpStatus as error:
+        except HttpStatusError as error:
             token = self._variables[-1]
             if error.status in {404, 410}:
                 token_hint = "" if self.token else f" A private repository needs a token in {token}."
                 raise NothingFoundError(
-                    f"{bare_url(url)} was not found (status {error.status})",
+                    f"{strip_url(url)} was not found (status {error.status})",
                     hint=f"Check the owner, repository and tag.{token_hint}",
                 ) from None
             if error.status in {403, 429} and not self.token:
@@ -124,7 +126,7 @@ class Api:
             raise
 
 
-def entries(data: object, key: str, source: str) -> list[dict[str, Any]]:
+def get_entries(data: object, key: str, source: str) -> list[dict[str, Any]]:
     """Return the objects of a list that the API returned, bare or under ``key``. Raises ListingError."""
     values = data.get(key) if isinstance(data, dict) else data
     if not isinstance(values, list):
@@ -132,21 +134,21 @@ def entries(data: object, key: str, source: str) -> list[dict[str, Any]]:
     return [entry for entry in values if isinstance(entry, dict)]
 
 
-def next_page(url: str, count: int) -> str:
+def next_page_url(url: str, count: int) -> str:
     """Return the URL of the page after ``url``; empty if ``count`` entries do not fill the page."""
     if count < PER_PAGE:
         return ""
     page = parse_qs(urlsplit(url).query).get("page", ["1"])[0]
-    return with_query(url, {"page": str(int(page) + 1 if _NUMBER.match(page) else 2)})
+    return set_query_parameters(url, {"page": str(int(page) + 1 if _NUMBER.match(page) else 2)})
 
 
 class GitHubRelease:
     """The assets of one release of a GitHub repository."""
 
     #: URL of the API; tests replace it.
-    api = "https://api.github.com"
+    api_url = "https://api.github.com"
 
-    def __init__(self, url: str, http: Http) -> None:
+    def __init__(self, url: str, http: HttpClient) -> None:
         self._http = http
         self._url = url
 
@@ -155,26 +157,26 @@ class GitHubRelease:
         """Return whether ``url`` is a release, or an asset of one."""
         return bool(_find_api_path(url))
 
-    def files(self, project: str) -> Iterator[RemoteFile]:  # noqa: ARG002 (the URL names the repository)
+    def iter_files(self, project: str) -> Iterator[RemoteFile]:  # noqa: ARG002 (the URL names the repository)
         """Yield every asset, with its API URL if a token is set: it also serves drafts and private assets."""
-        location = repository(self._url)
+        location = parse_repository_url(self._url)
         assert location  # noqa: S101 - `claims` has checked it
-        api = Api(self._http, self.api, location)
-        path = api.url(_find_api_path(self._url))
+        api = GitHubApi(self._http, self.api_url, location)
+        path = api.build_url(_find_api_path(self._url))
         releases, _, release_id = path.rpartition("/")
         if not _NUMBER.match(release_id) or releases.endswith("/tags"):
             releases = path[: path.rindex("/releases/")] + "/releases"
             release_id = self._find_release_id(api, path, releases)
-        api_prefix = f"{api.base}/" if api.token else ""
+        api_prefix = f"{api.base_url}/" if api.token else ""
         url = f"{releases}/{release_id}/assets?per_page={PER_PAGE}"
-        for _, listing in paging.pages(url, api.get, lambda page: _read_page(page, api_prefix)):
+        for _, listing in paging.iter_pages(url, api.get, lambda page: _read_page(page, api_prefix)):
             for file in listing.files:
                 if api_prefix and file.url.startswith(api_prefix):
                     # By default the API returns a description of the asset as JSON.
                     self._http.add_headers(file.url, {"accept": "application/octet-stream"})
                 yield file
 
-    def _find_release_id(self, api: Api, path: str, releases: str) -> str:
+    def _find_release_id(self, api: GitHubApi, path: str, releases: str) -> str:
         """Return the id of the release at ``path`` of the API, or of the draft release for its tag."""
         try:
             return _read_release_id(api.get(path))
@@ -183,15 +185,15 @@ class GitHubRelease:
             if not api.token or "/tags/" not in path:
                 raise
             # The API does not find drafts by their tag, and the site calls their pages untagged-...
-            for _, listing in paging.pages(f"{releases}?per_page={PER_PAGE}", api.get, _read_drafts):
-                if release_id := listing.pages.get(tag):
+            for _, listing in paging.iter_pages(f"{releases}?per_page={PER_PAGE}", api.get, _read_drafts):
+                if release_id := listing.subpage_urls.get(tag):
                     return release_id
             raise
 
 
 def _read_drafts(page: Page) -> Listing:
     """Return the ids of the draft releases on a page, by tag and by the last segment of their URL."""
-    releases = entries(load(page.text, bare_url(page.url)), "releases", bare_url(page.url))
+    releases = get_entries(load_listing_json(page.text, strip_url(page.url)), "releases", strip_url(page.url))
     drafts = [
         release
         for release in releases
@@ -203,8 +205,8 @@ def _read_drafts(page: Page) -> Listing:
         for name in (draft.get("tag_name"), _get_last_url_segment(draft))
     ]
     return Listing(
-        pages={name: release_id for name, release_id in ids_by_name if isinstance(name, str) and name},
-        next=next_page(page.url, len(releases)),
+        subpage_urls={name: release_id for name, release_id in ids_by_name if isinstance(name, str) and name},
+        next_url=next_page_url(page.url, len(releases)),
     )
 
 
@@ -214,7 +216,7 @@ def _get_last_url_segment(release: dict[str, Any]) -> str:
 
 def _find_api_path(url: str) -> str:
     """Return the API's path of a release, like ``OWNER/REPO/releases/tags/TAG``; empty for other URLs."""
-    location = repository(url)
+    location = parse_repository_url(url)
     segments = [segment for segment in location.path.split("/") if segment] if location else []
     owner_repo, rest = segments[:2], segments[3:]
     if segments[2:3] != ["releases"]:
@@ -238,15 +240,15 @@ def _build_tag_path(segments: list[str]) -> str:
 
 
 def _read_release_id(page: Page) -> str:
-    release = load(page.text, bare_url(page.url))
+    release = load_listing_json(page.text, strip_url(page.url))
     release_id = str(release.get("id")) if isinstance(release, dict) else ""
     if not _NUMBER.match(release_id):
-        raise ListingError(f"{bare_url(page.url)} returned JSON that does not describe a release")
+        raise ListingError(f"{strip_url(page.url)} returned JSON that does not describe a release")
     return release_id
 
 
 def _read_page(page: Page, api_prefix: str) -> Listing:
-    return read_assets(page.text, page.url, bare_url(page.url), api_prefix)
+    return read_assets(page.text, page.url, strip_url(page.url), api_prefix)
 
 
 def read_assets(text: str, base_url: str, source: str, api_prefix: str = "") -> Listing:
@@ -254,10 +256,10 @@ def read_assets(text: str, base_url: str, source: str, api_prefix: str = "") -> 
 
     An asset has its API URL if that begins with a non-empty ``api_prefix``, and its download URL otherwise.
     """
-    assets = entries(load(text, source), "assets", source)
+    assets = get_entries(load_listing_json(text, source), "assets", source)
     files = (_parse_asset(asset, base_url, source, api_prefix) for asset in assets)
     return Listing(
-        files=tuple(file for file in files if file is not None), next=next_page(base_url, len(assets))
+        files=tuple(file for file in files if file is not None), next_url=next_page_url(base_url, len(assets))
     )
 
 
@@ -275,7 +277,7 @@ def _parse_asset(entry: dict[str, Any], base_url: str, source: str, api_prefix: 
         return None
     if api_prefix and isinstance(api_url, str) and api_url.startswith(api_prefix):
         url = api_url
-    size, unavailable_reason = bounded.listed_size(entry.get("size"))
+    size, unavailable_reason = bounded.parse_listed_size(entry.get("size"))
     if state != "uploaded":
         unavailable_reason = f"its upload to GitHub never finished (state {state})"
     elif size == 0:
@@ -285,8 +287,8 @@ def _parse_asset(entry: dict[str, Any], base_url: str, source: str, api_prefix: 
         filename=name,
         url=url,
         size=size,
-        hashes=digests({algorithm: value}) if value else {},
+        hashes=normalize_digests({algorithm: value}) if value else {},
         source=source,
-        modified=bounded.moment(entry.get("updated_at")),
-        refused=unavailable_reason,
+        modified_at=bounded.parse_listed_date(entry.get("updated_at")),
+        unavailable_reason=unavailable_reason,
     )

@@ -6,25 +6,25 @@ import os
 import re
 from collections.abc import Iterator
 
-from wheel_uploader.display import bare_url, remember_secret
+from wheel_uploader.display import register_secret, strip_url
 from wheel_uploader.models import RemoteFile
-from wheel_uploader.sources.artifacts import Artifact, Unpacker, UnpackingSource
+from wheel_uploader.sources.artifacts import Artifact, ArtifactSource, ArtifactUnpacker
 from wheel_uploader.urls import quote, unquote, urlsplit, urlunsplit
 
 _JOB_PATH = re.compile(r"([0-9]{1,18})(?:/artifacts(?:/.*)?)?/?\Z")
 
 
-class GitLabJob(UnpackingSource):
+class GitLabJob(ArtifactSource):
     """The artifacts of one job, on gitlab.com or any other host: the paths of GitLab's pages are the same."""
 
     @staticmethod
     def claims(url: str) -> bool:
         """Return whether ``url`` is the page of a job, or one of its artifacts."""
-        return bool(archive_url(url))
+        return bool(artifact_archive_url(url))
 
-    def files(self, project: str) -> Iterator[RemoteFile]:
+    def iter_files(self, project: str) -> Iterator[RemoteFile]:
         """Yield the files in the job's archive, for which GitLab lists no hash."""
-        url = archive_url(self._url)
+        url = artifact_archive_url(self._url)
         parts = urlsplit(url)
         for host, variable, header in (
             ("gitlab.com", "GITLAB_TOKEN", "private-token"),
@@ -32,13 +32,13 @@ class GitLabJob(UnpackingSource):
         ):
             token = os.environ.get(variable, "").strip()
             if token and parts.hostname == host:
-                remember_secret(token)
+                register_secret(token)
                 self._http.add_headers(url, {header: token})
-        artifact = Artifact(name=f"job {parts.path.split('/')[-2]}", url=url, source=bare_url(self._url))
-        yield from Unpacker(self._http, self.scratch, project).files(artifact)
+        artifact = Artifact(name=f"job {parts.path.split('/')[-2]}", url=url, source=strip_url(self._url))
+        yield from ArtifactUnpacker(self._http, self.unpack_directory, project).unpack(artifact)
 
 
-def archive_url(url: str) -> str:
+def artifact_archive_url(url: str) -> str:
     """Return the API's URL of the artifact archive of the job at ``url``; empty for other URLs."""
     try:
         parts = urlsplit(url)

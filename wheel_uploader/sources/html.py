@@ -14,10 +14,10 @@ from typing import Any
 from packaging.utils import canonicalize_name
 
 from wheel_uploader import bounded
-from wheel_uploader.display import printable
+from wheel_uploader.display import sanitize
 from wheel_uploader.errors import ListingError
 from wheel_uploader.models import RemoteFile
-from wheel_uploader.sources.base import MAX_LINKS, Listing, digests
+from wheel_uploader.sources.base import MAX_LINKS, Listing, normalize_digests
 from wheel_uploader.urls import SplitResult, unquote, urljoin, urlsplit
 
 #: Characters that are passed to the parser at a time.
@@ -96,15 +96,15 @@ class _AnchorTarget:
         self._row_text = ""
 
 
-def parse_html(text: str, base_url: str, source: str) -> Iterator[RemoteFile]:
+def iter_html_files(text: str, base_url: str, source: str) -> Iterator[RemoteFile]:
     """Yield every file that a page links to. Raises ListingError.
 
     ``base_url`` is the URL of the page, and ``source`` the name to show for it in messages.
     """
-    yield from read_html(text, base_url, source).files
+    yield from read_html_listing(text, base_url, source).files
 
 
-def read_html(text: str, base_url: str, source: str) -> Listing:
+def read_html_listing(text: str, base_url: str, source: str) -> Listing:
     """Return every file, and every page below this one, that a page links to. Raises ListingError."""
     target = _parse_anchors(text, source)
     base = _resolve(base_url, target.base) or base_url
@@ -138,16 +138,16 @@ def read_html(text: str, base_url: str, source: str) -> Listing:
                 url=url,
                 hashes=_parse_hashes(fragment),
                 source=source,
-                about=anchor.approximate_size,
+                approximate_size=anchor.approximate_size,
             )
             _merge_file(files, file)
             if anchor.yanked:
                 yanked.add(url)
     return Listing(
         files=tuple(files.values()),
-        pages=pages,
+        subpage_urls=pages,
         asks_for_password=target.has_password,
-        yanked=frozenset(yanked),
+        yanked_urls=frozenset(yanked),
     )
 
 
@@ -172,7 +172,7 @@ def _parse_anchors(text: str, source: str) -> _AnchorTarget:
                 )
         parser.close()
     except etree.LxmlError as error:
-        raise ListingError(f"cannot parse {source}: {printable(str(error), limit=200)}") from None
+        raise ListingError(f"cannot parse {source}: {sanitize(str(error), limit=200)}") from None
     return target
 
 
@@ -192,7 +192,7 @@ def _find_size(row_text: str) -> int | None:
     """Return the approximate size in bytes that the text after a link states, or None."""
     match = _ROW_SIZE.search(row_text)
     size = int(float(match[1]) * _UNITS[(match[2] or "").lower()]) if match else None
-    return size if bounded.is_size(size) else None
+    return size if bounded.is_valid_size(size) else None
 
 
 def _get_directory(url: str) -> SplitResult:
@@ -209,7 +209,7 @@ def _is_below(parts: SplitResult, directory: SplitResult) -> bool:
 
 
 def _parse_hashes(fragment: str) -> dict[str, str]:
-    return digests(dict(_HASH.findall(unquote(fragment).strip()))) if fragment else {}
+    return normalize_digests(dict(_HASH.findall(unquote(fragment).strip()))) if fragment else {}
 
 
 def _merge_file(files: dict[str, RemoteFile], file: RemoteFile) -> None:
@@ -221,7 +221,7 @@ def _merge_file(files: dict[str, RemoteFile], file: RemoteFile) -> None:
     if any(merged.hashes.get(key, value) != value for key, value in file.hashes.items()):
         files.setdefault(f"{file.url}#{sorted(file.hashes.items())}", file)
     elif merged is not file:
-        size = merged.about if file.about is None else file.about
+        size = merged.approximate_size if file.approximate_size is None else file.approximate_size
         # `replace` is slow, and a hostile page may repeat one link 100,000 times.
-        if size != merged.about or not file.hashes.keys() <= merged.hashes.keys():
-            files[file.url] = replace(merged, hashes={**merged.hashes, **file.hashes}, about=size)
+        if size != merged.approximate_size or not file.hashes.keys() <= merged.hashes.keys():
+            files[file.url] = replace(merged, hashes={**merged.hashes, **file.hashes}, approximate_size=size)

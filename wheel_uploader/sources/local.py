@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from wheel_uploader import bounded
-from wheel_uploader.display import printable, printable_url
+from wheel_uploader.display import sanitize, sanitize_url
 from wheel_uploader.errors import NothingFoundError, StorageError, UsageError
-from wheel_uploader.http import Http
+from wheel_uploader.http import HttpClient
 from wheel_uploader.models import RemoteFile
-from wheel_uploader.urls import local_path, urlsplit
+from wheel_uploader.urls import file_url_path_to_local, urlsplit
 
 #: A URL scheme. It has at least two letters, because ``C:`` is a drive.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
@@ -21,7 +21,7 @@ _HOST_PREFIX = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(:\d+)?/")
 class LocalFiles:
     """A directory and the artifact directories directly below it, or a file."""
 
-    def __init__(self, url: str, http: Http) -> None:  # noqa: ARG002 (every source is constructed with it)
+    def __init__(self, url: str, http: HttpClient) -> None:  # noqa: ARG002 (every source is constructed with it)
         self._argument = url
         self._path = _parse_path(url)
 
@@ -30,7 +30,7 @@ class LocalFiles:
         """Return whether ``url`` is a ``file:`` URL or a path; not if it is blank, like an unset variable."""
         return bool(url.strip()) and (url.lower().startswith("file:") or not _SCHEME.match(url))
 
-    def files(self, project: str) -> Iterator[RemoteFile]:  # noqa: ARG002 (a directory holds files of any project)
+    def iter_files(self, project: str) -> Iterator[RemoteFile]:  # noqa: ARG002 (a directory holds files of any project)
         """Yield the file, or the files of the directory and of its subdirectories, sorted by name.
 
         CI downloads each artifact into a subdirectory, which may be named like a wheel. Raises
@@ -46,12 +46,12 @@ class LocalFiles:
                 raise self._build_not_found_error()
         except OSError as error:
             raise StorageError(
-                f"cannot read {printable(str(error.filename or self._argument))}: {error.strerror or error}",
+                f"cannot read {sanitize(str(error.filename or self._argument))}: {error.strerror or error}",
                 hint="Fix the permissions, or pass another source with -u.",
             ) from None
 
     def _build_not_found_error(self) -> NothingFoundError | UsageError:
-        argument = printable(self._argument)
+        argument = sanitize(self._argument)
         if _HOST_PREFIX.match(self._argument):
             return UsageError(
                 f"no such file or directory: {argument}", hint=f"If it is a URL, pass https://{argument}"
@@ -71,10 +71,10 @@ def _parse_path(url: str) -> Path:
     try:
         parts = urlsplit(url)
     except ValueError:
-        raise UsageError(f"{printable_url(url)} is not a URL", hint="Pass a plain path.") from None
+        raise UsageError(f"{sanitize_url(url)} is not a URL", hint="Pass a plain path.") from None
     if parts.netloc not in {"", "localhost"}:
-        raise UsageError(f"{printable_url(url)} is on another machine", hint="Mount it, and pass its path.")
-    return Path(local_path(parts.path))
+        raise UsageError(f"{sanitize_url(url)} is on another machine", hint="Mount it, and pass its path.")
+    return Path(file_url_path_to_local(parts.path))
 
 
 def _list_visible(directory: Path) -> list[Path]:
@@ -96,5 +96,5 @@ def _to_remote_file(path: Path) -> RemoteFile:
         url=path.as_uri(),
         size=status.st_size,
         source=str(path.parent),
-        modified=bounded.moment_of(status.st_mtime),
+        modified_at=bounded.date_from_timestamp(status.st_mtime),
     )

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
-from wheel_uploader.display import bare_url
+from wheel_uploader.display import strip_url
 from wheel_uploader.errors import ListingError
 from wheel_uploader.http import Page
-from wheel_uploader.http.bodies import MAX_BODY
+from wheel_uploader.http.bodies import MAX_BODY_SIZE
 from wheel_uploader.sources.base import MAX_LINKS, Listing
 
 MAX_PAGES = 50
@@ -18,14 +18,14 @@ MAX_SECONDS = 120.0
 _HINT = "A release is smaller: pass the URL of its directory, prefix or project."
 
 
-def pages(
+def iter_pages(
     url: str,
-    get: Callable[[str], Page],
-    read: Callable[[Page], Listing],
+    fetch_page: Callable[[str], Page],
+    read_listing: Callable[[Page], Listing],
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[tuple[Page, Listing]]:
     """Yield the page at ``url`` and all that follow it, each with its listing. Raises ListingError."""
-    shown_url, started_at = bare_url(url), 0.0
+    shown_url, started_at = strip_url(url), 0.0
     seen: set[str] = set()
     size = files = 0
     while url:
@@ -36,14 +36,14 @@ def pages(
         if started_at and clock() - started_at > MAX_SECONDS:
             raise ListingError(f"{shown_url} did not finish within {MAX_SECONDS:.0f} s", hint=_HINT)
         seen.add(url)
-        page = get(url)
+        page = fetch_page(url)
         started_at = started_at or clock()
-        listing = read(page)
+        listing = read_listing(page)
         size += len(page.body)
         files += len(listing.files)
-        if size > MAX_BODY:
-            raise ListingError(f"{shown_url} returned more than {MAX_BODY // 2**20} MiB", hint=_HINT)
+        if size > MAX_BODY_SIZE:
+            raise ListingError(f"{shown_url} returned more than {MAX_BODY_SIZE // 2**20} MiB", hint=_HINT)
         if files > MAX_LINKS:
             raise ListingError(f"{shown_url} lists more than {MAX_LINKS} files", hint=_HINT)
         yield page, listing
-        url = listing.next
+        url = listing.next_url

@@ -8,22 +8,22 @@ from __future__ import annotations
 import re
 
 from wheel_uploader import bounded
-from wheel_uploader.display import printable_url
+from wheel_uploader.display import sanitize_url
 from wheel_uploader.errors import ListingError
-from wheel_uploader.http.hostnames import bucket_of
+from wheel_uploader.http.hostnames import parse_s3_bucket
 from wheel_uploader.models import RemoteFile
-from wheel_uploader.sources.base import Listing, urls_below, with_query
-from wheel_uploader.sources.xml import Document, Record
+from wheel_uploader.sources.base import Listing, make_url_builder, set_query_parameters
+from wheel_uploader.sources.xml import XmlDocument, XmlRecord
 from wheel_uploader.urls import parse_qs, quote, unquote, unquote_plus, urlsplit, urlunsplit
 
 #: Public URLs of ``s3://`` and ``gs://`` buckets.
-AWS = "https://{bucket}.s3.amazonaws.com/"
+AWS_URL = "https://{bucket}.s3.amazonaws.com/"
 #: For a bucket with dots, whose host name the wildcard certificate of the other form does not cover.
-AWS_DOTTED = "https://s3.amazonaws.com/{bucket}"
-GOOGLE = "https://storage.googleapis.com/{bucket}"
+AWS_PATH_STYLE_URL = "https://s3.amazonaws.com/{bucket}"
+GOOGLE_URL = "https://storage.googleapis.com/{bucket}"
 
-RECORDS = frozenset({"Contents"})
-FIELDS = frozenset(
+RECORD_TAGS = frozenset({"Contents"})
+FIELD_TAGS = frozenset(
     {"Key", "Size", "LastModified", "Delimiter", "EncodingType"}
     | {"IsTruncated", "NextMarker", "NextContinuationToken"}
 )
@@ -35,7 +35,7 @@ _BUCKET_URL = re.compile(r"(?i)(s3|gs)://([a-z0-9][a-z0-9._-]{1,221})(?:/++(.*))
 _GOOGLE_HOST = "storage.googleapis.com"
 
 
-def listing_url(url: str) -> str:
+def s3_listing_url(url: str) -> str:
     """Return the URL that lists the bucket at ``url`` (HTTP, ``s3://`` or ``gs://``); empty for other URLs.
 
     A path below the bucket is a prefix, unless it is that of an HTML page in the bucket.
@@ -43,7 +43,9 @@ def listing_url(url: str) -> str:
     match = _BUCKET_URL.match(url)
     if match:
         bucket, prefix = match[2], (match[3] or "").partition("#")[0]
-        template = GOOGLE if match[1].lower() == "gs" else AWS_DOTTED if "." in bucket else AWS
+        template = (
+            GOOGLE_URL if match[1].lower() == "gs" else AWS_PATH_STYLE_URL if "." in bucket else AWS_URL
+        )
         return _build_listing_url(template.format(bucket=bucket), prefix)
     try:
         parts = urlsplit(url)
@@ -66,17 +68,19 @@ def _get_bucket_of_host(host: str) -> str | None:
     """Return the bucket in a host name of S3 or Google, "" if the path has it, or None for other hosts."""
     if host == _GOOGLE_HOST:
         return ""
-    return host.removesuffix(f".{_GOOGLE_HOST}") if host.endswith(f".{_GOOGLE_HOST}") else bucket_of(host)
+    return (
+        host.removesuffix(f".{_GOOGLE_HOST}") if host.endswith(f".{_GOOGLE_HOST}") else parse_s3_bucket(host)
+    )
 
 
 def _build_listing_url(bucket_url: str, prefix: str) -> str:
     changes = {**_LISTING_PARAMETERS, "marker": None, "continuation-token": None}
     if prefix:
         changes["prefix"] = prefix if prefix.endswith("/") else f"{prefix}/"
-    return with_query(bucket_url, changes)
+    return set_query_parameters(bucket_url, changes)
 
 
-def read_bucket(document: Document, base_url: str, source: str) -> Listing:
+def read_s3_listing(document: XmlDocument, base_url: str, source: str) -> Listing:
     """Return the keys directly below the prefix in ``base_url``, and the URL of the next page.
 
     If ``base_url`` lists all levels, the next page is the listing of one level. The ETag is not used as a
@@ -84,20 +88,20 @@ def read_bucket(document: Document, base_url: str, source: str) -> Listing:
     """
     query = parse_qs(urlsplit(base_url).query)
     if "delimiter" not in query and "Delimiter" not in document.fields:
-        return Listing(next=_build_listing_url(base_url, ""))
+        return Listing(next_url=_build_listing_url(base_url, ""))
     encoded = document.fields.get("EncodingType", "").lower() == "url"
     prefix = query.get("prefix", [""])[0]
     keys = [_decode(record.fields.get("Key", ""), encoded) for record in document.records]
-    build_url = urls_below(base_url)
+    build_url = make_url_builder(base_url)
     files = tuple(
         _to_remote_file(key, record, build_url(key), source)
         for key, record in zip(keys, document.records, strict=True)
-        if is_right_below(prefix, key)
+        if is_direct_child(prefix, key)
     )
-    return Listing(files=files, next=_build_next_url(document, keys, base_url, encoded=encoded))
+    return Listing(files=files, next_url=_build_next_url(document, keys, base_url, encoded=encoded))
 
 
-def is_right_below(prefix: str, key: str) -> bool:
+def is_direct_child(prefix: str, key: str) -> bool:
     """Return whether ``key`` is directly below ``prefix``, and not in a directory below it."""
     rest = key.removeprefix(prefix)
     return bool(rest) and "/" not in rest
@@ -108,26 +112,26 @@ def _decode(text: str, encoded: bool) -> str:
     return unquote_plus(text) if encoded else text
 
 
-def _to_remote_file(key: str, record: Record, url: str, source: str) -> RemoteFile:
-    size, size_error = bounded.listed_size_text(record.fields.get("Size", ""))
+def _to_remote_file(key: str, record: XmlRecord, url: str, source: str) -> RemoteFile:
+    size, size_error = bounded.parse_listed_size_text(record.fields.get("Size", ""))
     return RemoteFile(
         filename=key.rpartition("/")[2],
         url=url,
         size=size,
         source=source,
-        modified=bounded.moment(record.fields.get("LastModified")),
-        refused=size_error,
+        modified_at=bounded.parse_listed_date(record.fields.get("LastModified")),
+        unavailable_reason=size_error,
     )
 
 
-def _build_next_url(document: Document, keys: list[str], base_url: str, *, encoded: bool) -> str:
+def _build_next_url(document: XmlDocument, keys: list[str], base_url: str, *, encoded: bool) -> str:
     fields = document.fields
     if token := fields.get("NextContinuationToken", ""):
-        return with_query(base_url, {"continuation-token": token})
+        return set_query_parameters(base_url, {"continuation-token": token})
     if marker := _decode(fields.get("NextMarker", ""), encoded):
-        return with_query(base_url, {"marker": marker})
+        return set_query_parameters(base_url, {"marker": marker})
     if fields.get("IsTruncated", "").strip().lower() != "true":
         return ""
     if not keys:
-        raise ListingError(f"{printable_url(base_url)} is truncated and has no link to the next page")
-    return with_query(base_url, {"marker": keys[-1]})
+        raise ListingError(f"{sanitize_url(base_url)} is truncated and has no link to the next page")
+    return set_query_parameters(base_url, {"marker": keys[-1]})

@@ -13,7 +13,7 @@ from wheel_uploader.disk import storage_errors
 from wheel_uploader.models import RemoteFile
 
 
-class Scratch:
+class UnpackDirectory:
     """A temporary directory that is created on first use, and removed on exit.
 
     It remembers which archives have been unpacked.
@@ -32,7 +32,7 @@ class Scratch:
             self._root = None
             self._unpacked_files.clear()
 
-    def once(
+    def unpack_once(
         self, key: tuple[str, ...], unpack: Callable[[], Iterable[RemoteFile]]
     ) -> tuple[RemoteFile, ...]:
         """Return the result of ``unpack``, which is called once per ``key``: ``--wait`` lists repeatedly."""
@@ -40,7 +40,7 @@ class Scratch:
             self._unpacked_files[key] = tuple(unpack())
         return self._unpacked_files[key]
 
-    def directory(self) -> Path:
+    def create_subdirectory(self) -> Path:
         """Create and return a new subdirectory that only the user can access. Raises StorageError."""
         with storage_errors(tempfile.gettempdir()):
             if self._root is None:

@@ -8,27 +8,27 @@ from typing import Any
 from packaging.utils import canonicalize_name
 
 from wheel_uploader import bounded
-from wheel_uploader.display import printable
+from wheel_uploader.display import sanitize
 from wheel_uploader.errors import ListingError
 from wheel_uploader.models import RemoteFile
-from wheel_uploader.sources.base import MAX_LINKS, Listing, digests
+from wheel_uploader.sources.base import MAX_LINKS, Listing, normalize_digests
 from wheel_uploader.urls import quote, urljoin, urlsplit
 
 #: Limits against JSON bombs: a file is an object with two or three nested ones, and has about a dozen keys.
 _MAX_OBJECTS, _MAX_COMMAS = 4 * MAX_LINKS, 20 * MAX_LINKS
 
 
-def parse_json(text: str, base_url: str, source: str) -> Iterator[RemoteFile]:
+def iter_json_files(text: str, base_url: str, source: str) -> Iterator[RemoteFile]:
     """Yield every file of a project's page. Raises ListingError. See ``parse_html`` for the parameters."""
-    yield from read_json(text, base_url, source).files
+    yield from read_json_listing(text, base_url, source).files
 
 
-def read_json(text: str, base_url: str, source: str) -> Listing:
+def read_json_listing(text: str, base_url: str, source: str) -> Listing:
     """Return the files of a project's page, or the pages of a list of projects. Raises ListingError."""
-    return read_index(load(text, source, _FILE_KEYS), base_url, source)
+    return read_index_page(load_listing_json(text, source, _FILE_KEYS), base_url, source)
 
 
-def load(text: str, source: str, keep: Collection[str] | None = None) -> Any:
+def load_listing_json(text: str, source: str, retained_keys: Collection[str] | None = None) -> Any:
     """Return the value of a JSON text. Raises ListingError if it is invalid, or too large for a listing.
 
     Of objects that have a ``filename`` and a ``url``, only the keys in ``keep`` are retained, if it is given:
@@ -37,7 +37,9 @@ def load(text: str, source: str, keep: Collection[str] | None = None) -> Any:
     if text.count("{") + text.count("[") > _MAX_OBJECTS or text.count(",") > _MAX_COMMAS:
         raise _build_limit_error(source)
     try:
-        return bounded.load_json(text, None if keep is None else lambda value: _keep_keys(value, keep))
+        return bounded.load_json(
+            text, None if retained_keys is None else lambda value: _keep_keys(value, retained_keys)
+        )
     except ValueError:
         raise ListingError(f"{source} returned invalid JSON") from None
 
@@ -52,7 +54,7 @@ def _keep_keys(value: dict[str, Any], keep: Collection[str]) -> dict[str, Any]:
     return value
 
 
-def read_index(value: Any, base_url: str, source: str) -> Listing:
+def read_index_page(value: Any, base_url: str, source: str) -> Listing:
     """Return the listing of an index page, given its decoded JSON. Raises ListingError."""
     data = _check_index_page(value, source)
     files = data.get("files", [])
@@ -64,7 +66,9 @@ def read_index(value: Any, base_url: str, source: str) -> Listing:
     names = [project["name"] for project in projects if _has_text(project, "name")]
     return Listing(
         files=tuple(_parse_files(files, base_url, source)),
-        pages={canonicalize_name(name): urljoin(base_url, f"{_quote_project(name)}/") for name in names},
+        subpage_urls={
+            canonicalize_name(name): urljoin(base_url, f"{_quote_project(name)}/") for name in names
+        },
     )
 
 
@@ -78,7 +82,7 @@ def _check_index_page(data: Any, source: str) -> dict[str, Any]:
         )
     if version.partition(".")[0] != "1":
         raise ListingError(
-            f"{source} uses version {printable(version, limit=20)} of the index API, which is not supported",
+            f"{source} uses version {sanitize(version, limit=20)} of the index API, which is not supported",
             hint="Version 1 is supported; a newer wheel-uploader may support more.",
         )
     return dict(data)
@@ -103,7 +107,7 @@ def _parse_files(files: list[Any], base_url: str, source: str) -> Iterator[Remot
             scheme = urlsplit(url).scheme
         except ValueError:
             continue
-        size, size_error = bounded.listed_size(file.get("size"))
+        size, size_error = bounded.parse_listed_size(file.get("size"))
         if scheme in {"http", "https"}:
             yield RemoteFile(
                 filename=file["filename"],
@@ -111,15 +115,15 @@ def _parse_files(files: list[Any], base_url: str, source: str) -> Iterator[Remot
                 size=size,
                 hashes=_parse_hashes(file.get("hashes")),
                 source=source,
-                modified=bounded.moment(file.get("upload-time")),
-                refused=size_error,
+                modified_at=bounded.parse_listed_date(file.get("upload-time")),
+                unavailable_reason=size_error,
             )
 
 
 def _parse_hashes(hashes: object) -> dict[str, str]:
     if not isinstance(hashes, dict):
         return {}
-    return digests({key: value for key, value in hashes.items() if isinstance(value, str)})
+    return normalize_digests({key: value for key, value in hashes.items() if isinstance(value, str)})
 
 
 def _has_text(value: object, key: str) -> bool:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from wheel_uploader.display import bare_url, remember_secret
-from wheel_uploader.errors import CredentialsError, HttpStatus, ListingError, NothingFoundError
+from wheel_uploader.display import register_secret, strip_url
+from wheel_uploader.errors import CredentialsError, HttpStatusError, ListingError, NothingFoundError
 from wheel_uploader.models import RemoteFile
 from wheel_uploader.sources import azure, s3, swift
-from wheel_uploader.sources.web import WebPage
+from wheel_uploader.sources.web import HttpListing
 from wheel_uploader.urls import parse_qs, urlsplit
 
-_LISTING_URLS: tuple[Callable[[str], str], ...] = (s3.listing_url, azure.listing_url)
+_LISTING_URLS: tuple[Callable[[str], str], ...] = (s3.s3_listing_url, azure.azure_listing_url)
 
 
-class ObjectStore(WebPage):
+class ObjectStore(HttpListing):
     """A bucket of S3 or Google Cloud Storage (``s3://`` and ``gs://`` too), or a container of Azure.
 
     Other object stores (MinIO, Azurite, ...) are handled by ``WebPage``, by the format of their response.
@@ -25,18 +25,18 @@ class ObjectStore(WebPage):
         """Return whether ``url`` is a bucket or container, or a prefix in one."""
         return bool(_build_listing_url(url))
 
-    def files(self, project: str) -> Iterator[RemoteFile]:  # noqa: ARG002 (a directory holds files of any project)
+    def iter_files(self, project: str) -> Iterator[RemoteFile]:  # noqa: ARG002 (a directory holds files of any project)
         """Yield the files directly below the prefix."""
         url = _build_listing_url(self._url)
         for signature in parse_qs(urlsplit(url).query).get("sig", []):
-            remember_secret(signature)
+            register_secret(signature)
         try:
-            for _, listing in self.pages(url):
+            for _, listing in self.iter_pages(url):
                 yield from listing.files
-        except HttpStatus as error:
+        except HttpStatusError as error:
             if error.status == 403:
                 raise CredentialsError(
-                    f"{bare_url(url)} does not allow anonymous listing: {error.excerpt or error.reason}",
+                    f"{strip_url(url)} does not allow anonymous listing: {error.excerpt or error.reason}",
                     hint="Allow anonymous listing, or copy the files into a directory and pass that with -u.",
                 ) from None
             raise
@@ -46,23 +46,23 @@ def _build_listing_url(url: str) -> str:
     return next(filter(None, (listing_url(url) for listing_url in _LISTING_URLS)), "")
 
 
-class SwiftContainer(WebPage):
+class SwiftContainer(HttpListing):
     """A container of OpenStack Swift, listed as JSON, or else by its HTML page."""
 
     @staticmethod
     def claims(url: str) -> bool:
         """Return whether ``url`` is a Swift container, or a prefix in one."""
-        return bool(swift.listing_url(url))
+        return bool(swift.swift_listing_url(url))
 
-    def files(self, project: str) -> Iterator[RemoteFile]:
+    def iter_files(self, project: str) -> Iterator[RemoteFile]:
         """Yield the files directly below the prefix."""
         try:
-            pages = list(self.pages(swift.listing_url(self._url)))
-        except (HttpStatus, ListingError, NothingFoundError, CredentialsError):
+            pages = list(self.iter_pages(swift.swift_listing_url(self._url)))
+        except (HttpStatusError, ListingError, NothingFoundError, CredentialsError):
             # Public reading may exclude listing, while the middleware staticweb still serves an HTML page.
             pages = []
         if pages and pages[0][0].content_type == "application/json":
             for _, listing in pages:
                 yield from listing.files
         else:
-            yield from super().files(project)
+            yield from super().iter_files(project)

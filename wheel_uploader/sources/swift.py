@@ -7,15 +7,15 @@ from typing import Any
 
 from wheel_uploader import bounded
 from wheel_uploader.models import RemoteFile
-from wheel_uploader.sources.base import Listing, digests, urls_below, with_query
-from wheel_uploader.sources.s3 import is_right_below
+from wheel_uploader.sources.base import Listing, make_url_builder, normalize_digests, set_query_parameters
+from wheel_uploader.sources.s3 import is_direct_child
 from wheel_uploader.urls import parse_qs, quote, unquote, urlsplit, urlunsplit
 
 #: ``/v1/ACCOUNT/CONTAINER/PREFIX``. An account begins with a prefix such as AUTH_; Ceph omits it.
 _CONTAINER_PATH = re.compile(r"(/v1/[A-Za-z]+_[^/]+/[^/]+|/swift/v1(?:/[A-Za-z]+_[^/]+)?/[^/]+)(?:/(.*))?\Z")
 
 
-def listing_url(url: str) -> str:
+def swift_listing_url(url: str) -> str:
     """Return the URL that lists the container, or the prefix in it, at ``url``; empty for other URLs."""
     try:
         parts = urlsplit(url)
@@ -28,23 +28,23 @@ def listing_url(url: str) -> str:
     changes = {"format": "json", "delimiter": "/", "marker": None}
     if match[2]:
         changes["prefix"] = f"{match[2].rstrip('/')}/"
-    return with_query(container, changes)
+    return set_query_parameters(container, changes)
 
 
-def read_entries(data: object, base_url: str, source: str) -> Listing | None:
+def read_swift_listing(data: object, base_url: str, source: str) -> Listing | None:
     """Return one page of a container's listing, or None if ``data`` is not one. The last page is empty."""
     if not isinstance(data, list) or not all(map(_is_entry, data)):
         return None
     prefix = parse_qs(urlsplit(base_url).query).get("prefix", [""])[0]
     objects = [entry for entry in data if isinstance(entry.get("name"), str)]
-    build_url = urls_below(base_url)
+    build_url = make_url_builder(base_url)
     files = tuple(
         _to_remote_file(entry, build_url(entry["name"]), source)
         for entry in objects
-        if is_right_below(prefix, entry["name"])
+        if is_direct_child(prefix, entry["name"])
     )
     marker = (data[-1].get("name") or data[-1].get("subdir")) if data else ""
-    return Listing(files=files, next=with_query(base_url, {"marker": marker}) if marker else "")
+    return Listing(files=files, next_url=set_query_parameters(base_url, {"marker": marker}) if marker else "")
 
 
 def _is_entry(entry: object) -> bool:
@@ -56,15 +56,15 @@ def _is_entry(entry: object) -> bool:
 
 
 def _to_remote_file(entry: dict[str, Any], url: str, source: str) -> RemoteFile:
-    size, size_error = bounded.listed_size(entry["bytes"])
+    size, size_error = bounded.parse_listed_size(entry["bytes"])
     # For an object in segments, the size and hash are those of its manifest.
     is_single_object = bool(size) and "slo_etag" not in entry
     return RemoteFile(
         filename=entry["name"].rpartition("/")[2],
         url=url,
         size=size if is_single_object else None,
-        hashes=digests({"md5": entry["hash"]}) if is_single_object else {},
+        hashes=normalize_digests({"md5": entry["hash"]}) if is_single_object else {},
         source=source,
-        modified=bounded.moment(entry.get("last_modified")),
-        refused=size_error,
+        modified_at=bounded.parse_listed_date(entry.get("last_modified")),
+        unavailable_reason=size_error,
     )

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from packaging.utils import canonicalize_name
 
 from wheel_uploader import names
-from wheel_uploader.display import bare_url, printable
-from wheel_uploader.errors import HttpStatus, ListingError, NothingFoundError, ReleaseError
-from wheel_uploader.http import Http, Page
+from wheel_uploader.display import sanitize, strip_url
+from wheel_uploader.errors import HttpStatusError, ListingError, NothingFoundError, ReleaseError
+from wheel_uploader.http import HttpClient, Page
 from wheel_uploader.models import RemoteFile
 from wheel_uploader.sources import formats, paging
-from wheel_uploader.sources.base import Listing, with_query
+from wheel_uploader.sources.base import Listing, set_query_parameters
 from wheel_uploader.urls import unquote, urljoin, urlsplit, urlunsplit
 
 ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01"
@@ -25,10 +25,10 @@ ACCEPT_ALL = f"{ACCEPT}, application/json;q=0.001"
 _STORE_ERROR = re.compile(r"[A-Z][A-Za-z]{3,60}, ")
 
 
-class WebPage:
+class HttpListing:
     """A directory listing of any HTTP server, or a page of a package index."""
 
-    def __init__(self, url: str, http: Http) -> None:
+    def __init__(self, url: str, http: HttpClient) -> None:
         self._url = url
         self._http = http
 
@@ -37,33 +37,35 @@ class WebPage:
         """Return whether ``url`` is an HTTP or HTTPS URL."""
         return url.lower().startswith(("http://", "https://"))
 
-    def files(self, project: str) -> Iterator[RemoteFile]:
+    def iter_files(self, project: str) -> Iterator[RemoteFile]:
         """Yield the files of the page and, if none is of the project, those of the project's subpage."""
         canonical_name = canonicalize_name(project)
         has_project, listing_url, project_url = False, self._url, ""
-        for page, listing in self.pages(self._url):
+        for page, listing in self.iter_pages(self._url):
             yield from listing.files
             has_project = has_project or any(_belongs_to(file, canonical_name) for file in listing.files)
-            listing_url, project_url = page.url, project_url or listing.pages.get(canonical_name, "")
+            listing_url, project_url = page.url, project_url or listing.subpage_urls.get(canonical_name, "")
         if project_url and not has_project:
-            if reason := self._http.refuse_link(project_url, listed_at=listing_url, pinned=False):
-                raise ListingError(f"refusing to fetch {printable(project_url, limit=200)}: {reason}")
-            for _, listing in self.pages(project_url):
+            if reason := self._http.link_rejection(
+                project_url, listing_url=listing_url, has_trusted_digest=False
+            ):
+                raise ListingError(f"refusing to fetch {sanitize(project_url, limit=200)}: {reason}")
+            for _, listing in self.iter_pages(project_url):
                 yield from listing.files
 
-    def pages(self, url: str) -> Iterator[tuple[Page, Listing]]:
+    def iter_pages(self, url: str) -> Iterator[tuple[Page, Listing]]:
         """Yield the page at ``url`` and all that follow it, each with its listing."""
-        return paging.pages(url, self._get, self._read)
+        return paging.iter_pages(url, self._get, self._read)
 
     def _read(self, page: Page) -> Listing:
         try:
-            return formats.read(page)
+            return formats.read_listing(page)
         except ListingError:
-            if not formats.is_json(page):
+            if not formats.is_generic_json(page):
                 raise
             # The server has no listing in JSON, but may have one in HTML.
             try:
-                return formats.read(self._get(page.url, ACCEPT))
+                return formats.read_listing(self._get(page.url, ACCEPT))
             except ReleaseError:
                 pass
             raise
@@ -72,17 +74,17 @@ class WebPage:
         try:
             try:
                 return self._http.get(url, accept=accept)
-            except HttpStatus as error:
+            except HttpStatusError as error:
                 parts = urlsplit(url)
                 if error.status != 404 or parts.path.endswith("/"):
                     raise
                 return self._http.get(urlunsplit(parts._replace(path=f"{parts.path}/")), accept=accept)
-        except HttpStatus as error:
+        except HttpStatusError as error:
             if error.status not in {404, 410}:
                 raise
             store_error = f": {error.excerpt}" if _STORE_ERROR.match(error.excerpt) else ""
             raise NothingFoundError(
-                f"{bare_url(url)} was not found (status {error.status}{store_error})",
+                f"{strip_url(url)} was not found (status {error.status}{store_error})",
                 hint=_suggest_url(url, store_error),
             ) from None
 
@@ -91,12 +93,12 @@ def _suggest_url(url: str, store_error: str) -> str:
     bucket, _, prefix = urlsplit(url).path.strip("/").partition("/")
     if "NoSuchKey" not in store_error or not prefix:
         return "Open the URL in a browser to check it."
-    prefix_url = with_query(urljoin(url, f"/{bucket}"), {"prefix": f"{unquote(prefix)}/"})
-    return f"If it is a prefix in a bucket, pass {printable(prefix_url)}"
+    prefix_url = set_query_parameters(urljoin(url, f"/{bucket}"), {"prefix": f"{unquote(prefix)}/"})
+    return f"If it is a prefix in a bucket, pass {sanitize(prefix_url)}"
 
 
 def _belongs_to(file: RemoteFile, project: str) -> bool:
     try:
-        return names.parse(file.filename).project == project
-    except names.NameRefused:
+        return names.parse_filename(file.filename).project == project
+    except names.InvalidFilename:
         return False

@@ -16,7 +16,7 @@ _MAX_DEPTH = 50
 
 
 @dataclass(slots=True, kw_only=True)
-class Record:
+class XmlRecord:
     """An element with one of the requested names."""
 
     tag: str
@@ -27,16 +27,16 @@ class Record:
 
 
 @dataclass(slots=True, kw_only=True)
-class Document:
+class XmlDocument:
     """The requested contents of an XML document. Names lack their namespace prefix."""
 
     root: str = ""
     #: Text of the requested elements outside of records, by name.
     fields: dict[str, str] = field(default_factory=dict)
-    records: list[Record] = field(default_factory=list)
+    records: list[XmlRecord] = field(default_factory=list)
 
 
-def read_xml(text: str, source: str, *, records: Collection[str], fields: Collection[str]) -> Document:
+def read_xml(text: str, source: str, *, records: Collection[str], fields: Collection[str]) -> XmlDocument:
     """Return the elements named in ``records``, and the text of those named in ``fields``.
 
     Raises ListingError.
@@ -60,12 +60,12 @@ class _DocumentHandler:
     """A handler of expat's events that builds the document."""
 
     def __init__(self, source: str, records: Collection[str], fields: Collection[str]) -> None:
-        self.document = Document()
+        self.document = XmlDocument()
         self._source = source
         self._records = records
         self._fields = fields
         self._depth = 0
-        self._record: Record | None = None
+        self._record: XmlRecord | None = None
         self._record_depth = 0
         self._text: list[str] | None = None
 
@@ -84,7 +84,7 @@ class _DocumentHandler:
                     f"{self._source} lists more than {MAX_LINKS} files",
                     hint="Pass the URL of a single directory or prefix.",
                 )
-            self._record, self._record_depth = Record(tag=name, attributes=attributes), self._depth
+            self._record, self._record_depth = XmlRecord(tag=name, attributes=attributes), self._depth
             self._text = []
         elif name in self._fields:
             self._text = []

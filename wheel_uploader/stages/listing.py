@@ -6,11 +6,11 @@ import contextlib
 from datetime import UTC, datetime
 
 from wheel_uploader import age, attest, brought, child_environment, ends, pip, release, sign, sources, waiting
-from wheel_uploader.display import bare_url
-from wheel_uploader.job import Job
+from wheel_uploader.display import strip_url
+from wheel_uploader.job import RunContext
 from wheel_uploader.models import (
+    CheckProfile,
     Options,
-    Profile,
     RemoteFile,
     Report,
     Selection,
@@ -21,38 +21,42 @@ from wheel_uploader.models import (
 from wheel_uploader.progress import Progress
 
 
-def begin(options: Options, report: Report, progress: Progress, exit_stack: contextlib.ExitStack) -> Job:
+def open_context(
+    options: Options, report: Report, progress: Progress, exit_stack: contextlib.ExitStack
+) -> RunContext:
     """Build the context of the run; raise ReleaseError early for mistakes in the configuration."""
-    option_rules.require_valid(options)
+    option_rules.validate_options(options)
     _require_known_checks(options)
-    for idle_options in option_effects.idle(options):
-        progress.say(str(idle_options))
-    child_environment.require_passable(options.smoke_env)
-    requirements = brought.read(options)
+    for idle_options in option_effects.find_ineffective_options(options):
+        progress.info(str(idle_options))
+    child_environment.check_extra_names(options.smoke_env)
+    requirements = brought.read_requirements(options)
     if options.smoke and options.until >= Stage.CHECK:
-        pip.require("--smoke")
+        pip.require_pip("--smoke")
     if options.rehearse and options.until > Stage.CHECK:
         from wheel_uploader import rehearsal
 
-        rehearsal.require()
+        rehearsal.require_rehearsal_tools()
     will_upload = options.until > Stage.SIGN
-    target = ends.target_of(options) if will_upload or ends.names_an_index(options) else None
+    target = ends.resolve_target(options) if will_upload or ends.has_comparison_index(options) else None
     needs_signer = options.sign and options.until >= Stage.SIGN
-    report.target = bare_url(target.url) if target and will_upload else ""
-    report.profile = options.profile or (Profile.ANY if target and not target.is_pypi else Profile.PYPI)
-    signer = sign.check_signer(options.sign_with, options.identity) if needs_signer else None
-    if signer and signer.doubt:
-        progress.say(signer.doubt)
-    return Job(
+    report.upload_url = strip_url(target.url) if target and will_upload else ""
+    report.profile = options.profile or (
+        CheckProfile.ANY if target and not target.is_pypi else CheckProfile.PYPI
+    )
+    signer = sign.find_gpg_signer(options.sign_with, options.identity) if needs_signer else None
+    if signer and signer.ambiguity_warning:
+        progress.info(signer.ambiguity_warning)
+    return RunContext(
         options=options,
         report=report,
         progress=progress,
-        asked=requirements,
+        requirements=requirements,
         target=target,
         signer=signer,
-        notary=attest.notary_for(options, target if will_upload else None),
-        http=exit_stack.enter_context(ends.staging(options, progress)),
-        scratch=exit_stack.enter_context(sources.Scratch()),
+        attestation_signer=attest.create_attestation_signer(options, target if will_upload else None),
+        http=exit_stack.enter_context(ends.open_staging_client(options, progress)),
+        temp_dir=exit_stack.enter_context(sources.UnpackDirectory()),
     )
 
 
@@ -62,25 +66,25 @@ def _require_known_checks(options: Options) -> None:
         from wheel_uploader import checks
 
         for check_id in options.ignore:
-            checks.require_known(check_id)
+            checks.validate_check_id(check_id)
 
 
-def list_release(context: Job) -> None:
+def list_release(context: RunContext) -> None:
     """Select the staged files of the release; raise ReleaseError if they do not meet the requirements."""
     report, progress = context.report, context.progress
     selection = report.selection = _select_release(context)
-    for refusal in selection.refused:
-        report_refusal = progress.say if refusal.withheld else progress.detail
+    for refusal in selection.excluded_files:
+        report_refusal = progress.info if refusal.is_unavailable else progress.debug
         report_refusal(f"not selected: {refusal.filename}: {refusal.reason}")
-    report.expected = context.asked.cells(selection.version)
-    context.asked.judge(selection)
+    report.expected_cells = context.requirements.list_matrix_cells(selection.version)
+    context.requirements.enforce(selection)
     if limit := context.options.max_age:
         built = age.require_fresh(selection, context.http, limit=limit, now=datetime.now(UTC))
-        progress.detail(f"the newest staged file is dated {built}")
-    report.not_checked = attest.not_read(selection, context.options, context.publishes)
+        progress.debug(f"the newest staged file is dated {built}")
+    report.checks_not_run = attest.unchecked_attestations(selection, context.options, context.upload_target)
 
 
-def _select_release(context: Job) -> Selection:
+def _select_release(context: RunContext) -> Selection:
     """Read the listing and select the release; with ``--wait``, repeat until it is complete.
 
     The report always holds the latest selection, so that a run that ends while it waits can show it.
@@ -88,25 +92,27 @@ def _select_release(context: Job) -> Selection:
     options = context.options
 
     def select_once() -> Selection:
-        with context.progress.during(f"list: reading {', '.join(map(bare_url, options.urls))}"):
-            listed = sources.list_files(options.urls, options.project, context.http, context.scratch)
-        selected_release = release.identified(listed, options)
-        context.report.selection = release.choose(
-            context.asked.pinned(listed), selected_release, _hash_local_file
+        with context.progress.waiting(f"list: reading {', '.join(map(strip_url, options.urls))}"):
+            listed = sources.list_staged_files(options.urls, options.project, context.http, context.temp_dir)
+        selected_release = release.infer_release(listed, options)
+        context.report.selection = release.select_release(
+            context.requirements.apply_trusted_hashes(listed), selected_release, _hash_local_file
         )
         return context.report.selection
 
     if not options.wait:
         return select_once()
-    expected = context.asked.expected(release.parse_version(options.version))
+    expected = context.requirements.build_expectation(release.parse_version(options.version))
     if expected is None and context.target:
-        expected = ends.as_before(options, context.target, context.progress)
-    with context.http.polling():
-        return waiting.until_settled(select_once, expected, limit=options.wait, progress=context.progress)
+        expected = ends.expectation_for_waiting(options, context.target, context.progress)
+    with context.http.polling_mode():
+        return waiting.poll_until_complete(
+            select_once, expected, limit=options.wait, progress=context.progress
+        )
 
 
 def _hash_local_file(remote: RemoteFile) -> str:
     # Importing the download package here keeps it out of the startup time of a run that only lists.
     from wheel_uploader import download
 
-    return download.local_sha256(remote)
+    return download.hash_local_file(remote)

@@ -8,120 +8,138 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from wheel_uploader import attest, sign, stopping, tidy, verdict
-from wheel_uploader.index import Index
-from wheel_uploader.index.confirm import confirm
-from wheel_uploader.job import Job
+from wheel_uploader.index import IndexClient
+from wheel_uploader.index.confirm import confirm_files
+from wheel_uploader.job import RunContext
 from wheel_uploader.models import (
-    FileState,
-    IndexState,
+    FileComparison,
+    IndexComparison,
     LocalFile,
     ProjectPage,
-    Removal,
+    PrunedRelease,
     UploadOutcome,
     UploadResult,
 )
 from wheel_uploader.publish import posting
 from wheel_uploader.stages import last_check
-from wheel_uploader.stopping import Watch
-from wheel_uploader.wheelhouse import sums_of
+from wheel_uploader.stopping import CancellationToken
+from wheel_uploader.wheelhouse import format_checksums
 
 if TYPE_CHECKING:
-    from wheel_uploader.publish.upload import Uploader
+    from wheel_uploader.publish.upload import TwineUploader
 
 
-def sign_release(context: Job) -> None:
+def sign_release(context: RunContext) -> None:
     """Make all signatures and attestations before the first byte is uploaded."""
     report = context.report
     if context.signer:
-        paths = [*(file.path for file in context.files), *context.sums]
+        paths = [*(file.path for file in context.files), *context.checksum_files]
         sha256 = {file.path: file.sha256 for file in context.files}
-        sha256 |= dict.fromkeys(context.sums, hashlib.sha256(sums_of(context.files)).hexdigest())
-        report.signatures = sign.sign_all(paths, context.signer, sha256=sha256, progress=context.progress)
-    if context.notary and context.house and not context.options.dry_run:
+        sha256 |= dict.fromkeys(
+            context.checksum_files, hashlib.sha256(format_checksums(context.files)).hexdigest()
+        )
+        report.signatures = sign.sign_files(
+            paths, context.signer, sha256_by_path=sha256, progress=context.progress
+        )
+    if context.attestation_signer and context.wheelhouse and not context.options.dry_run:
         # The transparency log is public: fail on missing credentials before anything is entered there.
         if context.uploader:
-            stopping.aside(context.uploader.credentials)
-        report.attestations = attest.make(
-            _select_files_to_attest(context.files, report.plan),
+            stopping.call_in_thread(context.uploader.credentials)
+        report.attestations = attest.make_attestations(
+            _select_files_to_attest(context.files, report.upload_plan),
             report.attestations,
-            context.notary,
-            context.house,
+            context.attestation_signer,
+            context.wheelhouse,
             retries=context.options.retries,
             progress=context.progress,
         )
 
 
-def upload_release(context: Job, served: Index, uploader: Uploader, page: ProjectPage, watch: Watch) -> None:
+def upload_release(
+    context: RunContext,
+    index: IndexClient,
+    uploader: TwineUploader,
+    project_page: ProjectPage,
+    cancel: CancellationToken,
+) -> None:
     """Upload the files that the index does not have.
 
     Raises ConflictError before the first upload if a file conflicts with the index. After the last upload,
     raises the error that sums up the rejected and failed files.
     """
     options, report = context.options, context.report
-    verdict.stop_if_conflict(report)
-    last_check.require_postable(context)
+    verdict.raise_if_conflict(report)
+    last_check.require_uploadable(context)
     if options.dry_run:
-        report.results = tuple(_make_dry_run_result(state) for state in report.plan)
-        report.removed = _prune_wheelhouse(context, served, page)
+        report.upload_results = tuple(_make_dry_run_result(state) for state in report.upload_plan)
+        report.pruned_releases = _prune_wheelhouse(context, index, project_page)
         return
-    uploader.attach(report.signatures)
+    uploader.set_signatures(report.signatures)
     project = context.selection.project
-    if any(state.state is FileState.ABSENT for state in report.plan):
+    if any(state.result is FileComparison.ABSENT for state in report.upload_plan):
         # Resolve credentials before signals are deferred, so that Ctrl-C works at the password prompt.
-        stopping.aside(uploader.credentials)
-        report.attestations_sent = uploader.send_along(report.attestations, options.attestations)
-    with watch.gently(), contextlib.closing(uploader):
-        report.results = posting.upload_all(
-            report.plan,
+        stopping.call_in_thread(uploader.credentials)
+        report.uploads_attestations = uploader.set_attestations(report.attestations, options.attestations)
+    with cancel.deferred(), contextlib.closing(uploader):
+        report.upload_results = posting.upload_all(
+            report.upload_plan,
             uploader,
-            lambda file: served.state_of(project, file),
-            served=(file.filename for file in page.files),
+            lambda file: index.fetch_file_state(project, file),
+            served_filenames=(file.filename for file in project_page.files),
             jobs=options.upload_jobs,
             retries=options.retries,
             keep_going=options.keep_going,
             progress=context.progress,
-            watch=watch,
+            watch=cancel,
         )
-    if error := posting.verdict(report.results, watch.error):
+    if error := posting.upload_error(report.upload_results, cancel.error):
         raise error
-    report.page = context.publishes.page_of(project, context.selection.version) if context.publishes else ""
+    report.release_url = (
+        context.upload_target.release_page_url(project, context.selection.version)
+        if context.upload_target
+        else ""
+    )
 
 
-def confirm_release(context: Job, served: Index, page: ProjectPage) -> None:
+def confirm_release(context: RunContext, index: IndexClient, project_page: ProjectPage) -> None:
     """Wait until the index serves exactly these bytes; then remove older releases from the wheelhouse."""
-    context.report.confirmations = confirm(
-        served,
+    context.report.confirmations = confirm_files(
+        index,
         context.selection.project,
         context.files,
         timeout=context.options.confirm_timeout,
         progress=context.progress,
     )
-    context.report.removed = _prune_wheelhouse(context, served, page)
+    context.report.pruned_releases = _prune_wheelhouse(context, index, project_page)
 
 
-def _prune_wheelhouse(context: Job, served: Index, page: ProjectPage) -> tuple[Removal, ...]:
+def _prune_wheelhouse(
+    context: RunContext, served: IndexClient, page: ProjectPage
+) -> tuple[PrunedRelease, ...]:
     """Remove the older releases that the options do not keep from the wheelhouse, and return them."""
-    if context.house is None:
+    if context.wheelhouse is None:
         return ()
-    return tidy.tidy(
-        context.house,
+    return tidy.prune_wheelhouse(
+        context.wheelhouse,
         context.options,
         context.selection,
         page,
-        served.sha256_of,
+        served.get_sha256,
         now=datetime.now(UTC),
         progress=context.progress,
     )
 
 
-def _select_files_to_attest(files: tuple[LocalFile, ...], plan: tuple[IndexState, ...]) -> list[LocalFile]:
+def _select_files_to_attest(
+    files: tuple[LocalFile, ...], plan: tuple[IndexComparison, ...]
+) -> list[LocalFile]:
     """Return the files that will be uploaded; all files if they were not compared with an index."""
-    on_index = {state.file.filename for state in plan if state.state is not FileState.ABSENT}
+    on_index = {state.file.filename for state in plan if state.result is not FileComparison.ABSENT}
     return [file for file in files if file.filename not in on_index]
 
 
-def _make_dry_run_result(state: IndexState) -> UploadResult:
-    is_on_index = state.state is FileState.SAME
+def _make_dry_run_result(state: IndexComparison) -> UploadResult:
+    is_on_index = state.result is FileComparison.SAME
     return UploadResult(
-        file=state.file, outcome=UploadOutcome.ALREADY_THERE if is_on_index else UploadOutcome.WOULD_UPLOAD
+        file=state.file, outcome=UploadOutcome.SKIPPED if is_on_index else UploadOutcome.WOULD_UPLOAD
     )

@@ -8,7 +8,7 @@ import click
 
 from wheel_uploader.cli.completion import complete_checks
 from wheel_uploader.cli.params import Option, option
-from wheel_uploader.config import Kind
+from wheel_uploader.config import ValueKind
 
 
 def options() -> list[Option]:
@@ -24,7 +24,7 @@ def options() -> list[Option]:
             multiple=True,
             # In the configuration file each may have a reason.
             type=click.UNPROCESSED,
-            kind=Kind.IGNORES,
+            kind=ValueKind.IGNORES,
             callback=_ignores,
             metavar="ID",
             shell_complete=complete_checks,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from wheel_uploader.cli.completion import complete_paths, complete_types
-from wheel_uploader.cli.params import LocalPath, Option, duration, option
-from wheel_uploader.config import Kind
+from wheel_uploader.cli.params import LocalPath, Option, duration_option, option
+from wheel_uploader.config import ValueKind
 
 
 def options() -> list[Option]:
@@ -39,13 +39,13 @@ def options() -> list[Option]:
             "--expect",
             # In the configuration file this may also be a number or a table.
             type=click.UNPROCESSED,
-            kind=Kind.FILES,
+            kind=ValueKind.FILES,
             metavar="N|FILE",
             shell_complete=complete_paths,
             help="The number of files to expect, or a file that lists their names or tags.",
         ),
-        duration("--wait", "Wait up to this long for the expected files to be listed."),
-        duration("--max-age", "Fail if the newest staged file is older than this."),
+        duration_option("--wait", "Wait up to this long for the expected files to be listed."),
+        duration_option("--max-age", "Fail if the newest staged file is older than this."),
         option(
             "--sha256sums",
             renamed_from="--hashes",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from wheel_uploader.cli.params import LocalPath, Option, duration, option
+from wheel_uploader.cli.params import LocalPath, Option, duration_option, option
 
 FORMATS = ("text", "html", "markdown", "json", "sarif", "notes-md", "notes-rst")
 #: auto: colour on a terminal only.
@@ -66,7 +66,7 @@ def options() -> list[Option]:
             help=f"When to use colour: {', '.join(COLORS[:-1])} or {COLORS[-1]}; auto obeys NO_COLOR and "
             "FORCE_COLOR.",
         ),
-        duration("--max-duration", "Stop after DURATION; uploads in progress get 30 s to finish."),
+        duration_option("--max-duration", "Stop after DURATION; uploads in progress get 30 s to finish."),
         option(
             "-q",
             "--quiet",

@@ -12,10 +12,10 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from wheel_uploader import __version__
-from wheel_uploader.display import human_size, printable
+from wheel_uploader.display import format_size, sanitize
 from wheel_uploader.models import Report
 from wheel_uploader.report import bars, ending, files, groups, installs, marks, notes, stages
-from wheel_uploader.report.rule import Rules, idle_ignores
+from wheel_uploader.report.rule import CheckInfos, find_unused_ignores
 
 if TYPE_CHECKING:
     from jinja2 import Environment, PackageLoader
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 _MAX_NOT_SELECTED = 200
 
 
-def render(report: Report, check_infos: Rules) -> str:
+def render_html(report: Report, check_infos: CheckInfos) -> str:
     """Return the HTML page."""
-    rows = files.rows(report)
-    refused = report.selection.refused if report.selection else ()
+    rows = files.build_file_rows(report)
+    refused = report.selection.excluded_files if report.selection else ()
     style = _read_trusted("style.css")
     selected = report.selection
     return (
@@ -38,24 +38,24 @@ def render(report: Report, check_infos: Rules) -> str:
             program=f"wheel-uploader {__version__}",
             project=str(selected.project) if selected else report.options.project,
             version=str(selected.version) if selected else report.options.version,
-            ending=ending.of(report, rows),
-            facts=list(ending.facts(report, rows)),
-            stages=stages.of(report),
-            picture=marks.picture(report, rows),
-            installs=installs.picture(report),
-            trials=report.trials,
+            ending=ending.build_outcome(report, rows),
+            facts=list(ending.build_summary_fields(report, rows)),
+            stages=stages.build_stage_timings(report),
+            picture=marks.build_matrix_view(report, rows),
+            installs=installs.build_install_matrix(report),
+            trials=report.smoke_results,
             smoke=report.options.smoke or "",
             rows=rows,
-            bars=bars.of(rows),
-            groups=list(groups.of(report, check_infos)),
+            bars=bars.build_size_bars(rows),
+            groups=list(groups.build_finding_groups(report, check_infos)),
             refused=refused[:_MAX_NOT_SELECTED],
             refused_more=max(0, len(refused) - _MAX_NOT_SELECTED),
-            not_checked=report.not_checked,
-            idle_ignores=idle_ignores(report),
-            sums=notes.sums(report).splitlines(),
+            not_checked=report.checks_not_run,
+            idle_ignores=find_unused_ignores(report),
+            sums=notes.render_sha256sums(report).splitlines(),
             notes=(
-                ("Markdown", notes.markdown(report).splitlines()),
-                ("reStructuredText", notes.rest(report).splitlines()),
+                ("Markdown", notes.render_notes_markdown(report).splitlines()),
+                ("reStructuredText", notes.render_notes_rst(report).splitlines()),
             ),
             style=style,
             style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
@@ -85,9 +85,9 @@ def _get_environment() -> Environment:
     )
     environment.filters |= {
         "breakable": _make_breakable,
-        "duration": ending.duration,
-        "mark": marks.of_file,
-        "size": human_size,
+        "duration": ending.format_duration,
+        "mark": marks.get_file_symbol,
+        "size": format_size,
     }
     return environment
 
@@ -101,14 +101,14 @@ def _read_trusted(name: str) -> Markup:
 
 def _make_printable(value: Any) -> Any:
     """Return a template value, made printable unless it is already safe markup."""
-    return printable(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
+    return sanitize(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
 def _make_breakable(name: str) -> Markup:
     """Return a file name or path that may be wrapped after ``-``, ``_`` and ``/``."""
     from markupsafe import Markup, escape
 
-    safe = str(escape(printable(name)))
+    safe = str(escape(sanitize(name)))
     for character in "-_/":
         safe = safe.replace(character, f"{character}<wbr>")
     return Markup(safe)  # noqa: S704
