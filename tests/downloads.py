@@ -51,7 +51,7 @@ def fetch(
     shown = progress or SilentProgress()
     with (
         Wheelhouse(path) as house,
-        mock.patch("wheel_uploader.http.tls_context", _TLS),
+        mock.patch("wheel_uploader.http.create_tls_context", _TLS),
         HttpClient(user_urls=[server.url], timeout=2.0, sleep=lambda _: None, progress=shown) as http,
     ):
         arrivals = download_files(

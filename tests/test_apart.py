@@ -183,7 +183,7 @@ def test_a_run_finds_the_same_with_them_and_without(
 
     monkeypatch.setattr(apart, "MIN_TOTAL_SIZE", 0)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
-    monkeypatch.setattr(InspectionWorker, "read", noted)
+    monkeypatch.setattr(InspectionWorker, "inspect", noted)
     if text:
         program(tmp_path, monkeypatch, text)
     assert run(files[0].parent) == plainly
@@ -285,8 +285,8 @@ def test_a_line_in_and_a_line_out(files: list[Path]) -> None:
 
 def test_what_a_library_prints_is_no_answer(files: list[Path]) -> None:
     main = "import sys; from wheel_uploader import reader; sys.argv = ['reader', '']; "
-    main += "real = reader.serve; "
-    main += "reader.serve = lambda *a: (print('{}', flush=True), real(*a)); reader.main()"
+    main += "real = reader.serve_requests; "
+    main += "reader.serve_requests = lambda *a: (print('{}', flush=True), real(*a)); reader.main()"
     done = subprocess.run(
         [sys.executable, "-c", main],
         input=json.dumps([files[0].name, str(files[0]), sha256_of(files[0])]).encode() + b"\n",

@@ -198,7 +198,7 @@ def test_any_metadata_is_judged(headers: list[tuple[str, str]], body: str) -> No
     core_metadata.parse_core_metadata.cache_clear()
     found = content(wheel_bytes())
     kept = {**found.retained_members, "dipy-1.11.0.dist-info/METADATA": data}
-    object.__setattr__(found, "kept", kept)
+    object.__setattr__(found, "retained_members", kept)
     checks.check_contents([found], profile=CheckProfile.PYPI)
 
 
@@ -206,6 +206,6 @@ def test_any_metadata_is_judged(headers: list[tuple[str, str]], body: str) -> No
 @given(st.binary(max_size=300), st.sampled_from(["RECORD", "WHEEL", "entry_points.txt"]))
 def test_any_file_of_dist_info_is_judged(data: bytes, name: str) -> None:
     found = content(wheel_bytes())
-    object.__setattr__(found, "kept", {**found.retained_members, f"dipy-1.11.0.dist-info/{name}": data})
+    object.__setattr__(found, "retained_members", {**found.retained_members, f"dipy-1.11.0.dist-info/{name}": data})
     checks.check_contents([found], profile=CheckProfile.PYPI)
     archive.describe_damage(found)

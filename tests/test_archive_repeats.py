@@ -136,10 +136,10 @@ def test_what_another_thread_is_unpacking_is_waited_for_last(
     known, waits = MemberCache(), threading.Event()
     real = known.get_or_claim
 
-    def claim(key: MemberKey, *, patient: bool) -> CachedMember | None:
-        if patient:
+    def claim(key: MemberKey, *, wait: bool) -> CachedMember | None:
+        if wait:
             waits.set()
-        return real(key, wait=patient)
+        return real(key, wait=wait)
 
     monkeypatch.setattr(known, "get_or_claim", claim)
     assert known.get_or_claim(key, wait=False) is None

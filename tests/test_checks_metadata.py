@@ -166,7 +166,7 @@ def test_readers_that_disagree_are_named() -> None:
     wheel = content(plus())
     assert wheel.pkginfo_metadata is not None
     changed = {**wheel.pkginfo_metadata, "requires-python": (">=2",)}
-    object.__setattr__(wheel, "pkginfo", changed)
+    object.__setattr__(wheel, "pkginfo_metadata", changed)
     from wheel_uploader import checks
 
     [one] = checks.check_contents([wheel], profile=CheckProfile.PYPI)

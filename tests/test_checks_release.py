@@ -68,7 +68,7 @@ def summary(filename: str, **facts: object) -> FileSummary:
     name = names.parse_filename(filename)
     known: dict[str, object] = {"size": 8_000_000, "metadata": METADATA}
     if filename.endswith(".whl"):
-        known |= {"generator": "meson", "top_level": ("dipy",), "natives": 46}
+        known |= {"generator": "meson", "top_level": ("dipy",), "binary_count": 46}
     return FileSummary(name=name, **{**known, **facts})  # type: ignore[arg-type]
 
 
@@ -218,7 +218,7 @@ FAULTS: dict[str, tuple[ReleaseContent, str, str]] = {
         "release/odd-one-out",
         WINDOWS,
     ),
-    "a module missing": (release(changed={WINDOWS: {"natives": 45}}), "release/odd-one-out", WINDOWS),
+    "a module missing": (release(changed={WINDOWS: {"binary_count": 45}}), "release/odd-one-out", WINDOWS),
     "much larger": (release(changed={WINDOWS: {"size": 17_000_000}}), "release/odd-one-out", WINDOWS),
     "much smaller": (release(changed={WINDOWS: {"size": 3_000_000}}), "release/odd-one-out", WINDOWS),
     "for newer Macs only": (
@@ -484,7 +484,7 @@ GOOD: dict[str, ReleaseContent] = {
     ),
     "only some were asked for": release(matrix(platforms=["win_amd64"]), page=page(*PREVIOUS), whole=False),
     # --- odd-one-out
-    "three of a kind": release([*matrix(PYTHONS[:3]), SDIST], {WINDOWS: {"size": 1_000_000, "natives": 3}}),
+    "three of a kind": release([*matrix(PYTHONS[:3]), SDIST], {WINDOWS: {"size": 1_000_000, "binary_count": 3}}),
     "two that differ": release(
         changed={WINDOWS: {"generator": "x"}, wheel("cp313", "win_amd64"): {"generator": "x"}}
     ),
@@ -498,7 +498,7 @@ GOOD: dict[str, ReleaseContent] = {
     ),
     "a newer macOS is smaller, as numpy's": release(
         [*matrix(platforms=NUMPY_MACS), SDIST],
-        {name: {"size": 3_000_000, "natives": 40} for name in matrix(platforms=NUMPY_MACS[1::2])},
+        {name: {"size": 3_000_000, "binary_count": 40} for name in matrix(platforms=NUMPY_MACS[1::2])},
     ),
     # --- metadata-differs
     "an sdist that leaves it open": release(

@@ -43,7 +43,7 @@ class ZipEntry(NamedTuple):
 
 
 #: The number of fields of an Entry that do not depend on its position in the file.
-DECLARED_FIELDS = ZipEntry._fields.index("header")
+DECLARED_FIELDS = ZipEntry._fields.index("header_offset")
 
 
 @dataclass(slots=True)

@@ -62,7 +62,7 @@ class Check(Generic[Subject]):
         for _ in observations:
             remaining += 1
             if budget:
-                budget.tick()
+                budget.count_work()
         if remaining:
             yield self._make_finding(
                 label, f"and {remaining} more findings of this check", None, profile, ignored
