@@ -251,7 +251,7 @@ def test_it_ends_when_the_run_is_killed(files: list[Path]) -> None:
     script = (
         "import sys, time; from pathlib import Path; from wheel_uploader import apart, names; "
         "helpers = apart.InspectionWorker(None); path = Path(sys.argv[1]); apart.MIN_TOTAL_SIZE = 0; "
-        "helpers.read(names.parse_filename(path.name), path, sys.argv[2], wait=True); "
+        "helpers.inspect(names.parse_filename(path.name), path, sys.argv[2], wait=True); "
         "print(helpers._process.pid, flush=True); time.sleep(600)"
     )
     with subprocess.Popen(

@@ -206,6 +206,8 @@ def test_any_metadata_is_judged(headers: list[tuple[str, str]], body: str) -> No
 @given(st.binary(max_size=300), st.sampled_from(["RECORD", "WHEEL", "entry_points.txt"]))
 def test_any_file_of_dist_info_is_judged(data: bytes, name: str) -> None:
     found = content(wheel_bytes())
-    object.__setattr__(found, "retained_members", {**found.retained_members, f"dipy-1.11.0.dist-info/{name}": data})
+    object.__setattr__(
+        found, "retained_members", {**found.retained_members, f"dipy-1.11.0.dist-info/{name}": data}
+    )
     checks.check_contents([found], profile=CheckProfile.PYPI)
     archive.describe_damage(found)

@@ -109,9 +109,9 @@ def release(
         "now": NOW,
         **facts,
     }
-    served = known.get("page")
-    if isinstance(served, ProjectPage) and "like" not in facts:
-        known["like"] = select_comparison_version(served, "dipy", Version(version), None)
+    served = known.get("project_page")
+    if isinstance(served, ProjectPage) and "comparison_version" not in facts:
+        known["comparison_version"] = select_comparison_version(served, "dipy", Version(version), None)
     return ReleaseContent(**known)  # type: ignore[arg-type]
 
 
@@ -195,8 +195,8 @@ FAULTS: dict[str, tuple[ReleaseContent, str, str]] = {
     "a hole that the previous release had not": (
         release(
             [name for name in FULL if name != wheel("cp313", "win_amd64")],
-            page=page(*PREVIOUS),
-            allow_lost=("cp313-win_amd64",),
+            project_page=page(*PREVIOUS),
+            allow_missing=("cp313-win_amd64",),
         ),
         "release/hole-in-matrix",
         "release",
@@ -257,7 +257,7 @@ FAULTS: dict[str, tuple[ReleaseContent, str, str]] = {
         WINDOWS,
     ),
     "an sdist unlike its one wheel": (
-        release([WINDOWS, SDIST], {SDIST: {**metadata(Requires_Dist=()), "dynamic": frozenset()}}),
+        release([WINDOWS, SDIST], {SDIST: {**metadata(Requires_Dist=()), "dynamic_fields": frozenset()}}),
         "release/metadata-differs",
         SDIST,
     ),
@@ -279,7 +279,7 @@ FAULTS: dict[str, tuple[ReleaseContent, str, str]] = {
     "a file too many": (release(expectation=expect.expect_count(12)), "release/expected", "release"),
     "no sdist": (release(matrix()), "release/no-sdist", "release"),
     "no sdist on the index either": (
-        release(matrix(), page=page(*PREVIOUS, wheel("cp310", "win_amd64"), age=1)),
+        release(matrix(), project_page=page(*PREVIOUS, wheel("cp310", "win_amd64"), age=1)),
         "release/no-sdist",
         "release",
     ),
@@ -287,54 +287,56 @@ FAULTS: dict[str, tuple[ReleaseContent, str, str]] = {
     "a lost platform of one python": (
         release(
             [name for name in FULL if name != wheel("cp310", "win_amd64")],
-            page=page(*PREVIOUS),
+            project_page=page(*PREVIOUS),
         ),
         "release/lost-against-previous",
         "release",
     ),
     "a lost platform": (
-        release([*matrix(platforms=PLATFORMS[:2]), SDIST], page=page(*PREVIOUS)),
+        release([*matrix(platforms=PLATFORMS[:2]), SDIST], project_page=page(*PREVIOUS)),
         "release/lost-against-previous",
         "release",
     ),
     "a lost python": (
-        release([*matrix(PYTHONS[1:]), SDIST], page=page(*PREVIOUS)),
+        release([*matrix(PYTHONS[1:]), SDIST], project_page=page(*PREVIOUS)),
         "release/lost-against-previous",
         "release",
     ),
     "only another loss is allowed": (
-        release([*matrix(PYTHONS[1:]), SDIST], page=page(*PREVIOUS), allow_lost=("cp39", "win32")),
+        release([*matrix(PYTHONS[1:]), SDIST], project_page=page(*PREVIOUS), allow_missing=("cp39", "win32")),
         "release/lost-against-previous",
         "release",
     ),
     "a stable ABI that begins later": (
         release(
             [wheel("cp311-abi3", "win_amd64"), SDIST],
-            page=page(wheel("cp39-abi3", "win_amd64", "1.11.0"), wheel("cp310-abi3", "win_amd64", "1.11.0")),
+            project_page=page(
+                wheel("cp39-abi3", "win_amd64", "1.11.0"), wheel("cp310-abi3", "win_amd64", "1.11.0")
+            ),
         ),
         "release/lost-against-previous",
         "release",
     ),
     "a lost pure wheel": (
-        release(page=page(*PREVIOUS, "dipy-1.11.0-py3-none-any.whl")),
+        release(project_page=page(*PREVIOUS, "dipy-1.11.0-py3-none-any.whl")),
         "release/lost-against-previous",
         "release",
     ),
     "half of a universal wheel": (
         release(
             [wheel("cp312", "macosx_11_0_arm64"), SDIST],
-            page=page(wheel("cp312", "macosx_11_0_universal2", "1.11.0")),
+            project_page=page(wheel("cp312", "macosx_11_0_universal2", "1.11.0")),
         ),
         "release/lost-against-previous",
         "release",
     ),
     "other bytes on the index": (
-        release(states=(state(WINDOWS, FileComparison.DIFFERENT, index_sha256="abc"),)),
+        release(index_states=(state(WINDOWS, FileComparison.DIFFERENT, index_sha256="abc"),)),
         "release/different-on-index",
         WINDOWS,
     ),
     "the same bytes under another name": (
-        release(states=(state(WINDOWS, FileComparison.SAME_BYTES_OTHER_NAME, other_name="x.whl"),)),
+        release(index_states=(state(WINDOWS, FileComparison.SAME_BYTES_OTHER_NAME, other_name="x.whl"),)),
         "release/same-bytes-other-name",
         WINDOWS,
     ),
@@ -344,28 +346,34 @@ FAULTS: dict[str, tuple[ReleaseContent, str, str]] = {
         FULL[1],
     ),
     "an sdist with another spelling is there": (
-        release(page=page(*PREVIOUS, "Dipy-1.12.0.tar.gz", age=1)),
+        release(project_page=page(*PREVIOUS, "Dipy-1.12.0.tar.gz", age=1)),
         "release/second-sdist",
         SDIST,
     ),
     "the release is 15 days old": (
-        release(page=page(*PREVIOUS, SDIST, age=15), states=(state(WINDOWS, FileComparison.ABSENT),)),
+        release(
+            project_page=page(*PREVIOUS, SDIST, age=15), index_states=(state(WINDOWS, FileComparison.ABSENT),)
+        ),
         "release/closed",
         "release",
     ),
-    "archived": (release(page=page(*PREVIOUS, status="archived")), "release/project-status", "release"),
+    "archived": (
+        release(project_page=page(*PREVIOUS, status="archived")),
+        "release/project-status",
+        "release",
+    ),
     "quarantined": (
-        release(page=page(*PREVIOUS, status="quarantined", status_reason="malware")),
+        release(project_page=page(*PREVIOUS, status="quarantined", status_reason="malware")),
         "release/project-status",
         "release",
     ),
     "a newer release": (
-        release(page=page(*PREVIOUS, "dipy-1.13.0.tar.gz")),
+        release(project_page=page(*PREVIOUS, "dipy-1.13.0.tar.gz")),
         "release/older-than-latest",
         "release",
     ),
     "a development version": (
-        release(["dipy-1.13.0.dev1.tar.gz"], version="1.13.0.dev1", to_pypi=True),
+        release(["dipy-1.13.0.dev1.tar.gz"], version="1.13.0.dev1", targets_pypi=True),
         "release/dev-to-pypi",
         "release",
     ),
@@ -377,30 +385,31 @@ FAULTS: dict[str, tuple[ReleaseContent, str, str]] = {
     "a huge file, though the limit was raised": (
         release(
             changed={SDIST: {"size": (1 << 30) + 1}},
-            page=page(*PREVIOUS, size=200 << 20),
+            project_page=page(*PREVIOUS, size=200 << 20),
         ),
         "release/file-too-big",
         SDIST,
     ),
     "the release is a second more than 14 days old": (
         release(
-            page=page(*PREVIOUS, SDIST, age=14 + 1 / 86_400), states=(state(WINDOWS, FileComparison.ABSENT),)
+            project_page=page(*PREVIOUS, SDIST, age=14 + 1 / 86_400),
+            index_states=(state(WINDOWS, FileComparison.ABSENT),),
         ),
         "release/closed",
         "release",
     ),
     "a large file, and the largest one on the index is just within the limit": (
-        release(changed={SDIST: {"size": (100 << 20) + 1}}, page=page(*PREVIOUS, size=100 << 20)),
+        release(changed={SDIST: {"size": (100 << 20) + 1}}, project_page=page(*PREVIOUS, size=100 << 20)),
         "release/file-too-big",
         SDIST,
     ),
     "a project that is full": (
-        release([SDIST], page=page("dipy-1.11.0.tar.gz", size=10 << 30)),
+        release([SDIST], project_page=page("dipy-1.11.0.tar.gz", size=10 << 30)),
         "release/project-too-big",
         "release",
     ),
     "a byte too much": (
-        release([SDIST], page=page("dipy-1.11.0.tar.gz", size=(10 << 30) - 7_999_999)),
+        release([SDIST], project_page=page("dipy-1.11.0.tar.gz", size=(10 << 30) - 7_999_999)),
         "release/project-too-big",
         "release",
     ),
@@ -415,7 +424,7 @@ FAULTS: dict[str, tuple[ReleaseContent, str, str]] = {
         "release",
     ),
     "too many files": (
-        release(page=page(*PREVIOUS, size=((10 << 30) - 90_000_000) // len(PREVIOUS))),
+        release(project_page=page(*PREVIOUS, size=((10 << 30) - 90_000_000) // len(PREVIOUS))),
         "release/project-too-big",
         "release",
     ),
@@ -445,8 +454,8 @@ GOOD: dict[str, ReleaseContent] = {
     "a full matrix": release(),
     "one pure wheel": release(["dipy-1.12.0-py3-none-any.whl", SDIST]),
     "only an sdist": release([SDIST]),
-    "nothing on the index": release(page=ProjectPage(url="x", exists=False)),
-    "as the previous release": release(page=page(*PREVIOUS)),
+    "nothing on the index": release(project_page=ProjectPage(url="x", exists=False)),
+    "as the previous release": release(project_page=page(*PREVIOUS)),
     # --- duplicate-slot
     "two wheels for every Mac": release([*matrix(platforms=NUMPY_MACS), SDIST]),
     "two wheels for the same Macs, for two pythons": release([*matrix(PYTHONS[:2], NUMPY_MACS[:2]), SDIST]),
@@ -454,7 +463,7 @@ GOOD: dict[str, ReleaseContent] = {
         [*matrix([*PYTHONS, "cp39-abi3"], NUMPY_MACS), *matrix(["pp311"], NUMPY_MACS[::2]), SDIST],
     ),
     "two wheels as the previous release had": release(
-        [*FULL, STRAY], page=page(*PREVIOUS, STRAY.replace("1.12", "1.11"))
+        [*FULL, STRAY], project_page=page(*PREVIOUS, STRAY.replace("1.12", "1.11"))
     ),
     "two glibcs on two architectures": release(
         [
@@ -465,7 +474,7 @@ GOOD: dict[str, ReleaseContent] = {
         + [SDIST]
     ),
     "a build number": release([*FULL, wheel("cp312", "win_amd64", build="1")]),
-    "a stray one that is on the index already": release(page=page(*PREVIOUS, *FULL, STRAY, age=1)),
+    "a stray one that is on the index already": release(project_page=page(*PREVIOUS, *FULL, STRAY, age=1)),
     "one wheel with two tags": release(
         [name.replace("manylinux_2_28_x86_64", "manylinux_2_17_x86_64.manylinux2014_x86_64") for name in FULL]
     ),
@@ -475,16 +484,20 @@ GOOD: dict[str, ReleaseContent] = {
     ),
     "a hole that the previous release had": release(
         [name for name in FULL if name != wheel("cp311", "win_amd64")],
-        page=page(*(name for name in PREVIOUS if name != wheel("cp311", "win_amd64", "1.11.0"))),
+        project_page=page(*(name for name in PREVIOUS if name != wheel("cp311", "win_amd64", "1.11.0"))),
     ),
     "PyPy on some platforms": release([*FULL, *matrix(["pp311"], PLATFORMS[:1])]),
     "what is missing is on the index": release(
         [name for name in FULL if name not in {WINDOWS, SDIST}],
-        page=page(*PREVIOUS, WINDOWS, SDIST, age=1),
+        project_page=page(*PREVIOUS, WINDOWS, SDIST, age=1),
     ),
-    "only some were asked for": release(matrix(platforms=["win_amd64"]), page=page(*PREVIOUS), whole=False),
+    "only some were asked for": release(
+        matrix(platforms=["win_amd64"]), project_page=page(*PREVIOUS), is_complete_selection=False
+    ),
     # --- odd-one-out
-    "three of a kind": release([*matrix(PYTHONS[:3]), SDIST], {WINDOWS: {"size": 1_000_000, "binary_count": 3}}),
+    "three of a kind": release(
+        [*matrix(PYTHONS[:3]), SDIST], {WINDOWS: {"size": 1_000_000, "binary_count": 3}}
+    ),
     "two that differ": release(
         changed={WINDOWS: {"generator": "x"}, wheel("cp313", "win_amd64"): {"generator": "x"}}
     ),
@@ -502,10 +515,10 @@ GOOD: dict[str, ReleaseContent] = {
     ),
     # --- metadata-differs
     "an sdist that leaves it open": release(
-        changed={SDIST: {**metadata(Requires_Dist=()), "dynamic": frozenset({"requires-dist"})}}
+        changed={SDIST: {**metadata(Requires_Dist=()), "dynamic_fields": frozenset({"requires-dist"})}}
     ),
     "an sdist that leaves its licence open": release(
-        changed={SDIST: {**metadata(License=("x",)), "dynamic": frozenset({"license-expression"})}}
+        changed={SDIST: {**metadata(License=("x",)), "dynamic_fields": frozenset({"license-expression"})}}
     ),
     "an old sdist that does not say": release(changed={SDIST: metadata(Requires_Dist=(), License=())}),
     "an unreadable file": release(changed={SDIST: {"metadata": {}}}),
@@ -514,7 +527,7 @@ GOOD: dict[str, ReleaseContent] = {
         ["dipy-1.12.0-cp37-abi3-win_amd64.whl", SDIST],
     ),
     "a python that nobody knows": release(
-        ["dipy-1.12.0-x-x-win_amd64.whl", SDIST], page=page("dipy-1.11.0-x-x-win_amd64.whl")
+        ["dipy-1.12.0-x-x-win_amd64.whl", SDIST], project_page=page("dipy-1.11.0-x-x-win_amd64.whl")
     ),
     "py3": release(["dipy-1.12.0-py2.py3-none-any.whl", SDIST]),
     "a micro version": release(
@@ -527,70 +540,79 @@ GOOD: dict[str, ReleaseContent] = {
     # --- expected
     "just what is expected": release(expectation=files(FULL)),
     # --- lost
-    "a python that is refused now": release(page=page(*PREVIOUS, *matrix(["cp39"], version="1.11.0"))),
+    "a python that is refused now": release(
+        project_page=page(*PREVIOUS, *matrix(["cp39"], version="1.11.0"))
+    ),
     "an allowed loss of a platform": release(
-        [*matrix(platforms=PLATFORMS[:2]), SDIST], page=page(*PREVIOUS), allow_lost=("win_*",)
+        [*matrix(platforms=PLATFORMS[:2]), SDIST], project_page=page(*PREVIOUS), allow_missing=("win_*",)
     ),
     "an allowed loss of a python": release(
-        [*matrix(PYTHONS[1:]), SDIST], page=page(*PREVIOUS), allow_lost=("cp310",)
+        [*matrix(PYTHONS[1:]), SDIST], project_page=page(*PREVIOUS), allow_missing=("cp310",)
     ),
     "an allowed loss of both": release(
         [name for name in FULL if name != wheel("cp310", "win_amd64")],
-        page=page(*PREVIOUS),
-        allow_lost=("cp310-win_amd64",),
+        project_page=page(*PREVIOUS),
+        allow_missing=("cp310-win_amd64",),
     ),
     "universal2 now": release(
         [*matrix(["cp312"], ["macosx_11_0_universal2"]), SDIST],
-        page=page(*matrix(["cp312"], ["macosx_11_0_arm64", "macosx_10_13_x86_64"], "1.11.0")),
+        project_page=page(*matrix(["cp312"], ["macosx_11_0_arm64", "macosx_10_13_x86_64"], "1.11.0")),
     ),
-    "the stable ABI now": release([*matrix(["cp310-abi3"]), SDIST], page=page(*PREVIOUS)),
+    "the stable ABI now": release([*matrix(["cp310-abi3"]), SDIST], project_page=page(*PREVIOUS)),
     "no longer the stable ABI": release(
-        page=page(*matrix(["cp310-abi3"], version="1.11.0"), *matrix(["cp313"], version="1.11.0"))
+        project_page=page(*matrix(["cp310-abi3"], version="1.11.0"), *matrix(["cp313"], version="1.11.0"))
     ),
     "no longer for any Python 3": release(
-        page=page(*(f"dipy-1.11.0-py3-none-{platform}.whl" for platform in PLATFORMS))
+        project_page=page(*(f"dipy-1.11.0-py3-none-{platform}.whl" for platform in PLATFORMS))
     ),
-    "another glibc": release(page=page(*(name.replace("_2_28", "_2_17") for name in PREVIOUS))),
-    "not compared": release([*matrix(PYTHONS[1:]), SDIST], page=page(*PREVIOUS), like=None),
+    "another glibc": release(project_page=page(*(name.replace("_2_28", "_2_17") for name in PREVIOUS))),
+    "not compared": release(
+        [*matrix(PYTHONS[1:]), SDIST], project_page=page(*PREVIOUS), comparison_version=None
+    ),
     # --- the index
     "already there": release(
-        page=page(*PREVIOUS, *FULL, age=50),
-        states=tuple(state(name, FileComparison.SAME) for name in FULL),
+        project_page=page(*PREVIOUS, *FULL, age=50),
+        index_states=tuple(state(name, FileComparison.SAME) for name in FULL),
     ),
     "a release of 13 days": release(
-        page=page(*PREVIOUS, SDIST, age=13), states=(state(WINDOWS, FileComparison.ABSENT),)
+        project_page=page(*PREVIOUS, SDIST, age=13), index_states=(state(WINDOWS, FileComparison.ABSENT),)
     ),
     "a release of just 14 days": release(
-        page=page(*PREVIOUS, SDIST, age=14), states=(state(WINDOWS, FileComparison.ABSENT),)
+        project_page=page(*PREVIOUS, SDIST, age=14), index_states=(state(WINDOWS, FileComparison.ABSENT),)
     ),
     "an index without times": release(
-        page=page(*PREVIOUS, SDIST, age=None), states=(state(WINDOWS, FileComparison.ABSENT),)
+        project_page=page(*PREVIOUS, SDIST, age=None), index_states=(state(WINDOWS, FileComparison.ABSENT),)
     ),
-    "deprecated": release(page=page(*PREVIOUS, status="deprecated")),
-    "a newer pre-release": release(page=page(*PREVIOUS, "dipy-1.13.0rc1.tar.gz")),
-    "another project's files on the page": release(page=page(*PREVIOUS, "nipy-2.0.tar.gz", "x.txt")),
+    "deprecated": release(project_page=page(*PREVIOUS, status="deprecated")),
+    "a newer pre-release": release(project_page=page(*PREVIOUS, "dipy-1.13.0rc1.tar.gz")),
+    "another project's files on the page": release(project_page=page(*PREVIOUS, "nipy-2.0.tar.gz", "x.txt")),
     "a development version elsewhere": release(["dipy-1.13.0.dev1.tar.gz"], version="1.13.0.dev1"),
     "a large file of a project with a raised limit": release(
-        changed={SDIST: {"size": 150 << 20}}, page=page(*PREVIOUS, size=120 << 20)
+        changed={SDIST: {"size": 150 << 20}}, project_page=page(*PREVIOUS, size=120 << 20)
     ),
     "a file of just the limit": release(changed={SDIST: {"size": 100 << 20}}),
     "a file of just the raised limit": release(
-        [SDIST], changed={SDIST: {"size": 1 << 30}}, page=page("dipy-1.11.0.tar.gz", size=(100 << 20) + 1)
+        [SDIST],
+        changed={SDIST: {"size": 1 << 30}},
+        project_page=page("dipy-1.11.0.tar.gz", size=(100 << 20) + 1),
     ),
     "an index that does not state sizes": release(
-        [SDIST], page=dataclasses.replace(page(), files=(IndexFile(filename="dipy-1.11.0.tar.gz", url="x"),))
+        [SDIST],
+        project_page=dataclasses.replace(page(), files=(IndexFile(filename="dipy-1.11.0.tar.gz", url="x"),)),
     ),
-    "full with the last byte": release([SDIST], page=page("dipy-1.11.0.tar.gz", size=(10 << 30) - 8_000_000)),
+    "full with the last byte": release(
+        [SDIST], project_page=page("dipy-1.11.0.tar.gz", size=(10 << 30) - 8_000_000)
+    ),
     "almost full, and all of it is there": release(
         [SDIST],
-        page=page("dipy-1.11.0.tar.gz", SDIST, size=(5 << 30) - 1, age=1),
-        states=(state(SDIST, FileComparison.SAME),),
+        project_page=page("dipy-1.11.0.tar.gz", SDIST, size=(5 << 30) - 1, age=1),
+        index_states=(state(SDIST, FileComparison.SAME),),
     ),
     "half of the pythons have a platform": release([*FULL, *matrix(PYTHONS[:2], ["win_arm64"])]),
     "a project that is over the limit already": release(
-        page=page(*PREVIOUS, size=(11 << 30) // len(PREVIOUS))
+        project_page=page(*PREVIOUS, size=(11 << 30) // len(PREVIOUS))
     ),
-    "almost full": release(page=page(*PREVIOUS, size=((10 << 30) - 110_000_000) // len(PREVIOUS))),
+    "almost full": release(project_page=page(*PREVIOUS, size=((10 << 30) - 110_000_000) // len(PREVIOUS))),
 }
 
 
@@ -645,7 +667,8 @@ def test_the_age_of_a_release_is_reckoned_in_any_time_zone(
         for file in listed.files
     ]
     content = release(
-        page=dataclasses.replace(listed, files=tuple(files)), states=(state(WINDOWS, FileComparison.ABSENT),)
+        project_page=dataclasses.replace(listed, files=tuple(files)),
+        index_states=(state(WINDOWS, FileComparison.ABSENT),),
     )
     assert ("release/closed" in {each.check for each in findings(content)}) is is_closed
 
@@ -653,7 +676,7 @@ def test_the_age_of_a_release_is_reckoned_in_any_time_zone(
 @pytest.mark.parametrize(("other", "where"), [("", ""), ("Dipy.whl", " as Dipy.whl")])
 def test_other_bytes_are_reported_with_both_hashes_and_the_name_on_the_index(other: str, where: str) -> None:
     different = state(WINDOWS, FileComparison.DIFFERENT, index_sha256="abc", other_name=other)
-    [found] = findings(release(states=(different,)))
+    [found] = findings(release(index_states=(different,)))
     assert found.message == f"its sha256 is {WINDOWS}, but on the index{where} it is abc"
 
 
@@ -665,7 +688,7 @@ def test_other_bytes_are_reported_with_both_hashes_and_the_name_on_the_index(oth
     ],
 )
 def test_no_sdist_says_where_it_was_looked_for(served: ProjectPage | None, said: str) -> None:
-    [found] = findings(release(matrix(), page=served))
+    [found] = findings(release(matrix(), project_page=served))
     assert (found.check, found.message) == ("release/no-sdist", said)
 
 
@@ -769,8 +792,10 @@ def test_a_yanked_release_is_passed_over() -> None:
     assert chosen("1.12.0", dataclasses.replace(there, files=yanked)) == "1.10.0"
     # What is yanked of a release is not missed; a release that the person names is taken as it was.
     lost = [*matrix(platforms=PLATFORMS[:2]), SDIST]
-    assert findings(release(lost, page=dataclasses.replace(there, files=half))) == ()
-    named = release(lost, page=dataclasses.replace(there, files=yanked), like=Version("1.11"))
+    assert findings(release(lost, project_page=dataclasses.replace(there, files=half))) == ()
+    named = release(
+        lost, project_page=dataclasses.replace(there, files=yanked), comparison_version=Version("1.11")
+    )
     assert [each.check for each in findings(named)] == ["release/lost-against-previous"]
 
 
@@ -834,7 +859,9 @@ def test_yanked_files_of_the_previous_release_do_not_count_unless_all_are() -> N
     for yanked, left in ((names_of[:1], names_of[1:]), (names_of, names_of), ([], names_of)):
         listed = page(*names_of)
         marked = tuple(dataclasses.replace(file, yanked=file.filename in yanked) for file in listed.files)
-        content = release(page=dataclasses.replace(listed, files=marked), like=Version("1.11.0"))
+        content = release(
+            project_page=dataclasses.replace(listed, files=marked), comparison_version=Version("1.11.0")
+        )
         assert [name.filename for name in content.previous_names] == left
 
 
@@ -849,7 +876,7 @@ def test_the_requires_python_of_most_files_counts() -> None:
 
 def test_what_the_release_will_consist_of() -> None:
     listed = page(WINDOWS, wheel("cp314", "win_amd64"), *PREVIOUS, age=1)
-    content = release(page=listed)
+    content = release(project_page=listed)
     assert [name.filename for name in content.all_names] == [*FULL, wheel("cp314", "win_amd64")]
     assert [name.filename for name, _ in content.published_files] == [WINDOWS, wheel("cp314", "win_amd64")]
     assert [name.filename for name in content.sdists] == [SDIST]

@@ -64,7 +64,7 @@ class Listener(SilentProgress):
     def __init__(self) -> None:
         self.details: list[str] = []
 
-    def detail(self, text: str) -> None:
+    def debug(self, text: str) -> None:
         self.details.append(text)
 
 

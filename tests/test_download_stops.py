@@ -31,8 +31,8 @@ from wheel_uploader import names
 from wheel_uploader.download import download_files
 from wheel_uploader.errors import ReleaseError
 from wheel_uploader.http import HttpClient
-from wheel_uploader.models import Inspection, RemoteFile
-from wheel_uploader.progress import Silent
+from wheel_uploader.models import CheckResult, RemoteFile
+from wheel_uploader.progress import SilentProgress
 from wheel_uploader.wheelhouse import Wheelhouse
 
 url, house, *files = sys.argv[1:]
@@ -41,10 +41,10 @@ for file in files:
     name, _, digest = file.partition("=")
     hashes = {"sha256": digest} if digest else {}
     pairs.append((names.parse_filename(name), RemoteFile(filename=name, url=url + name, hashes=hashes, source=url)))
-with Wheelhouse(pathlib.Path(house)) as held, HttpClient(typed=[url], timeout=20) as http:
+with Wheelhouse(pathlib.Path(house)) as held, HttpClient(user_urls=[url], timeout=20) as http:
     try:
         arrivals = download_files(
-            pairs, held, http, jobs=3, clobber=False, progress=Silent(), inspect=lambda _: Inspection()
+            pairs, held, http, jobs=3, clobber=False, progress=SilentProgress(), inspect=lambda _: CheckResult()
         )
         if arrivals.error:
             raise arrivals.error

@@ -35,7 +35,9 @@ URL = "https://staging.example/wheels/"
 
 def client(*typed: str, **options: Any) -> HttpClient:
     """An Http that does not wait between attempts."""
-    return HttpClient(**{"typed": typed, "sleep": lambda _: None, "retries": 2, "timeout": 5.0, **options})
+    return HttpClient(
+        **{"user_urls": typed, "sleep": lambda _: None, "retries": 2, "timeout": 5.0, **options}
+    )
 
 
 def mocked(handler: Callable[[httpx.Request], httpx.Response], *typed: str, **options: Any) -> HttpClient:
@@ -629,7 +631,7 @@ def test_a_proxy_that_refuses_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert proxy.requests[0].method == "CONNECT"
 
 
-PINNED: dict[str, Any] = {"listed_at": URL, "pinned": True}
+PINNED: dict[str, Any] = {"listing_url": URL, "has_trusted_digest": True}
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ class Talk(SilentProgress):
     def __init__(self) -> None:
         self.lines: list[str] = []
 
-    def detail(self, text: str) -> None:
+    def debug(self, text: str) -> None:
         self.lines.append(text)
 
 

@@ -477,7 +477,7 @@ def test_confirm_looks_again_after_longer_and_longer_pauses(
     time, told = VirtualTime(), []
 
     class Talk(SilentProgress):
-        def detail(self, text: str) -> None:
+        def debug(self, text: str) -> None:
             told.append(text)
 
     with pytest.raises(DeadlineError):

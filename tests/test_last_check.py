@@ -255,7 +255,7 @@ def test_the_age_of_what_is_staged_is_a_detail(served: Served) -> None:
     told: list[str] = []
 
     class Talk(SilentProgress):
-        def detail(self, text: str) -> None:
+        def debug(self, text: str) -> None:
             told.append(text)
 
     for max_age, count in ((None, 0), (3600, 1)):
@@ -272,13 +272,15 @@ def test_everything_that_is_signed_has_the_hash_that_was_checked(monkeypatch: py
     asked: dict[Path, str] = {}
 
     def sign_all(
-        paths: list[Path], signer: object, *, sha256: dict[Path, str], progress: object
+        paths: list[Path], signer: object, *, sha256_by_path: dict[Path, str], progress: object
     ) -> tuple[()]:
-        asked.update({path: sha256[path] for path in paths})
+        asked.update({path: sha256_by_path[path] for path in paths})
         return ()
 
     monkeypatch.setattr("wheel_uploader.sign.sign_files", sign_all)
-    publishing.sign_release(mock.Mock(files=(file,), sums=(Path("SHA256SUMS"),), notary=None))
+    publishing.sign_release(
+        mock.Mock(files=(file,), checksum_files=(Path("SHA256SUMS"),), attestation_signer=None)
+    )
     sums = hashlib.sha256(f"{'a' * 64}  {FIRST}\n".encode()).hexdigest()
     assert asked == {Path(FIRST): "a" * 64, Path("SHA256SUMS"): sums}
 

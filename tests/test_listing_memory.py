@@ -104,7 +104,7 @@ READ = (
     "from wheel_uploader.index import IndexClient\n"
     "body, kind = pathlib.Path('page').read_bytes(), sys.argv[1]\n"
     "serve = lambda _: httpx.Response(200, content=iter([body]), headers={'Content-Type': kind})\n"
-    "with HttpClient(typed=['https://index.example/'], transport=httpx.MockTransport(serve)) as http:\n"
+    "with HttpClient(user_urls=['https://index.example/'], transport=httpx.MockTransport(serve)) as http:\n"
     "    page = IndexClient(http, 'https://index.example/simple/').page('dipy')\n"
     "own = len(body) >> 20\n"
     "peak = int(pathlib.Path('/proc/self/status').read_text().partition('VmHWM:')[2].split()[0]) // 1024\n"

@@ -120,7 +120,7 @@ def test_messages_name_the_new_spelling() -> None:
     wrong = run("--keep", "x")
     assert "Invalid value for '--keep-releases': 'x' is not a valid integer." in wrong.stderr
     excluded = run("-u", "dist", "--like", "1.10", "--no-like", "dipy", "1.11.0")
-    assert "--compare-with and --no-compare exclude each other" in excluded.stderr
+    assert "--compare-with and --no-compare are mutually exclusive" in excluded.stderr
     misspelled = run("--hashs", "SHA256SUMS")
     assert misspelled.stderr.startswith("error: No such option '--hashs'.")
     assert "'--hashes'" not in misspelled.stderr

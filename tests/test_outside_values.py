@@ -175,10 +175,10 @@ class _House:
     def __init__(self, data: bytes = b"") -> None:
         self.data = data
 
-    def memory(self, filename: str, limit: int) -> bytes | None:
+    def cached_inspection(self, filename: str, limit: int) -> bytes | None:
         return self.data
 
-    def write_memory(self, filename: str, data: bytes) -> None:
+    def store_inspection(self, filename: str, data: bytes) -> None:
         self.data = data
 
 

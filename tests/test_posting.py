@@ -226,7 +226,7 @@ def test_what_is_tried_again_and_what_came_of_it_are_details() -> None:
     told: list[str] = []
 
     class Talk(SilentProgress):
-        def detail(self, text: str) -> None:
+        def debug(self, text: str) -> None:
             told.append(text)
 
     scene = Scene(**{A: [BUSY, BUSY]})
@@ -364,7 +364,7 @@ def test_the_files_that_a_run_waits_for_in_the_end_are_named(flying: bool) -> No
     watch, scene = CancellationToken(), Scene()
 
     class Talk(SilentProgress):
-        def say(self, text: str) -> None:
+        def info(self, text: str) -> None:
             told.append(text)
 
     def upload(file: LocalFile) -> UploadResponse:
@@ -627,7 +627,7 @@ def test_a_file_for_which_the_line_is_too_slow_is_told_before_and_after() -> Non
     told: list[str] = []
 
     class Talk(SilentProgress):
-        def say(self, text: str) -> None:
+        def info(self, text: str) -> None:
             told.append(text)
 
     scene = Scene()

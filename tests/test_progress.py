@@ -431,8 +431,8 @@ def test_a_dumb_terminal_gets_lines(terminal: Terminal, monkeypatch: pytest.Monk
 def test_no_bar_is_loaded_before_one_is_drawn() -> None:
     code = (
         "import sys, io, wheel_uploader.progress as p\n"
-        "shown = p.make(io.StringIO(), verbose=1)\n"
-        "with shown.total('download', files=1, size=1), shown.file('x', size=1) as bar: bar.advance(1)\n"
+        "shown = p.make_progress(io.StringIO(), verbose=1)\n"
+        "with shown.stage('download', files=1, size=1), shown.file('x', size=1) as bar: bar.advance(1)\n"
         "sys.exit('tqdm' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -37,7 +37,7 @@ OTHER = wheels.wheel_bytes(tag=TAGS[0], files={"dipy/more.py": b"x = 1\n"})
 def _quickly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In an empty directory, and with pauses that are worth no coffee."""
     monkeypatch.chdir(tmp_path)
-    for name in ("FIRST_PAUSE", "LONGEST_PAUSE", "SETTLE"):
+    for name in ("FIRST_INTERVAL", "MAX_INTERVAL", "CONFIRMATION_DELAY"):
         monkeypatch.setattr(waiting, name, 0.05)
     for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)

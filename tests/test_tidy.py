@@ -25,7 +25,7 @@ class Heard(SilentProgress):
     def __init__(self) -> None:
         self.said: list[str] = []
 
-    def detail(self, text: str) -> None:
+    def debug(self, text: str) -> None:
         self.said.append(text)
 
 

@@ -654,7 +654,7 @@ def test_an_answer_that_is_cut_in_its_head_is_none(
 def test_an_index_that_sips_is_given_up(
     tmp_path: Path, served: Served, run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wheel_uploader.publish.sending.MIN_SECONDS", 1.0)
+    monkeypatch.setattr("wheel_uploader.publish.sending.PROGRESS_INTERVAL", 1.0)
     big = local_file(
         wheels.make_wheel(tmp_path, files={"dipy/big.bin": hashlib.shake_256(b"x").digest(8_000_000)})
     )

@@ -304,7 +304,7 @@ def test_a_keyring_that_fails_is_said_only_to_those_who_want_to_know(monkeypatch
         get_password = get_credential
 
     class Talk(SilentProgress):
-        def detail(self, text: str) -> None:
+        def debug(self, text: str) -> None:
             lines.append(text)
 
     lines: list[str] = []
@@ -393,10 +393,10 @@ def test_no_credentials_and_no_terminal_end_quickly(tmp_path: Path) -> None:
     code = (
         "from wheel_uploader import errors\nfrom wheel_uploader.publish import upload\n"
         "from wheel_uploader.models import Options\n"
-        "from wheel_uploader.progress import Silent\n"
+        "from wheel_uploader.progress import SilentProgress\n"
         "options = Options(project='p', version='1', urls=('x',), repository_url='https://example.com/')\n"
         "try:\n"
-        "    upload.TwineUploader(options, upload.resolve_target(options), Silent()).credentials()\n"
+        "    upload.TwineUploader(options, upload.resolve_target(options), SilentProgress()).credentials()\n"
         "except errors.CredentialsError as error:\n"
         "    raise SystemExit(error.exit_code)\n"
     )
@@ -576,7 +576,7 @@ def test_a_pypirc_with_a_password_that_others_can_read_is_told(pypirc: Path, mod
     said: list[str] = []
 
     class Told(SilentProgress):
-        def say(self, sentence: str) -> None:
+        def info(self, sentence: str) -> None:
             said.append(sentence)
 
     pypirc.chmod(mode)

@@ -70,10 +70,10 @@ class Staging(SilentProgress):
         assert seconds > 0
         self.now += seconds
 
-    def say(self, text: str) -> None:
+    def info(self, text: str) -> None:
         self.said.append(text)
 
-    def detail(self, text: str) -> None:
+    def debug(self, text: str) -> None:
         self.details.append(text)
 
     def settle(self, expected: Expectation | None = None, limit: float = 1200.0) -> Selection:

@@ -329,7 +329,7 @@ def test_waiting_for_a_lock_takes_no_cpu(tmp_path: Path, monkeypatch: pytest.Mon
         pauses.append(seconds)
         now[0] += seconds
 
-    monkeypatch.setattr("wheel_uploader.wheelhouse.stopping.sleep", sleep)
+    monkeypatch.setattr("wheel_uploader.wheelhouse.stopping.sleep_unless_cancelled", sleep)
     monkeypatch.setattr("wheel_uploader.wheelhouse.time.monotonic", lambda: now[0])
     with Wheelhouse(tmp_path):
         with pytest.raises(LockedError), Wheelhouse(tmp_path, lock_timeout=3):

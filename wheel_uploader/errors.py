@@ -10,8 +10,8 @@
     +-- NetworkError         5  a server sent no response, or an unusable one, after all retries
     |   +-- ListingError        the response is not a listing, or an untrustworthy one
     |   +-- TransportError      no complete response was received; a retry may help
-    |   +-- HttpStatus          a server returned an unexpected status
-    |   +-- RedirectRefused     a server redirected to a host that is not allowed
+    |   +-- HttpStatusError          a server returned an unexpected status
+    |   +-- RedirectNotAllowed     a server redirected to a host that is not allowed
     +-- FileError            6  a file failed a check, is corrupt, or changed during the run
     +-- ConflictError        7  the index will never accept these bytes under this name
     +-- PartialError         8  some files were uploaded and some were not
@@ -19,7 +19,7 @@
     +-- LockedError         11  another run has locked the wheelhouse
     +-- SigningError        12  gpg or Sigstore could not sign, or the result did not verify
     +-- StorageError        13  the local disk is full or read-only, or an I/O error occurred
-    +-- Interrupted      128+N  a signal stopped the run
+    +-- RunInterrupted   128+N  a signal stopped the run
 """
 
 from __future__ import annotations
