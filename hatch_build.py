@@ -28,12 +28,12 @@ class CustomBuildHook(BuildHookInterface[Any]):
             return
         sys.path.insert(0, self.root)
         try:
-            from wheel_uploader.cli import command, completion, manual
+            from wheel_uploader.cli import command, completion, man_page
         finally:
             sys.path.remove(self.root)
         epoch = os.environ.get("SOURCE_DATE_EPOCH")
         day = datetime.fromtimestamp(int(epoch), UTC) if epoch else datetime.now(UTC)
-        texts = {"share/man/man1/wheel-uploader.1": manual.man_page(command, day.date())}
+        texts = {"share/man/man1/wheel-uploader.1": man_page.man_page(command, day.date())}
         texts |= {path: completion.completion_script(command, shell) for shell, path in COMPLETIONS.items()}
         self._folder = Path(tempfile.mkdtemp())
         for path, text in texts.items():

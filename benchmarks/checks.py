@@ -25,8 +25,10 @@ import click
 
 from benchmarks import peer_tools
 from benchmarks.native import inflate_and_hash
-from wheel_uploader import __version__, archive, checks, names
-from wheel_uploader.models import CheckProfile, WheelContent, WheelName
+from wheel_uploader import __version__, checks
+from wheel_uploader.core import filenames
+from wheel_uploader.core.models import CheckProfile, WheelContent, WheelName
+from wheel_uploader.facts.archive import reader as archive_reader
 
 OURS = "wheel-uploader --until check"
 #: Repetitions of measurements that take little time.
@@ -171,7 +173,7 @@ def choose_typical(folders: Iterable[Path]) -> Path:
 
 def print_unpacking(path: Path) -> None:
     """Print the cost of reading and checking one wheel, compared with inflating and hashing it."""
-    name = names.parse_filename(path.name)
+    name = filenames.parse_filename(path.name)
     if not isinstance(name, WheelName):
         raise click.UsageError(f"{path.name} is not a wheel")
     check_wheel(path, name)  # warm up: imports and compiled patterns are not measured
@@ -192,7 +194,7 @@ def measure_cpu(work: Callable[[], object]) -> float:
 
 
 def check_wheel(path: Path, name: WheelName) -> None:
-    content = archive.read_archive(path, name)
+    content = archive_reader.read_archive(path, name)
     if not isinstance(content, WheelContent):
         raise click.UsageError(f"{path.name} is not a wheel")
     checks.check_contents([content], profile=CheckProfile.PYPI)

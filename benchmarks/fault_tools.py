@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from wheel_uploader.publish.sending import RESPONSE_TIMEOUT_FACTOR
+from wheel_uploader.upload.requests_adapter import RESPONSE_TIMEOUT_FACTOR
 
 #: Texts in the server's responses that a tool must not print raw: an escape sequence and a CI command.
 ESCAPE = "\x1b]0;pwned"

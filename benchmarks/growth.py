@@ -20,9 +20,9 @@ from pathlib import Path
 
 from benchmarks import big_wheels, loopback, plot
 from benchmarks.memory import common
-from tests import reports, wheels
+from tests.support import reports, wheels
 from wheel_uploader import checks
-from wheel_uploader.models import Finding, Report, Severity
+from wheel_uploader.core.models import Finding, Report, Severity
 
 PLOTS = Path(__file__).parent / "plots"
 FILES = (1, 10, 100, 500, 2000)
@@ -37,7 +37,7 @@ Row = tuple[int, dict[str, float]]
 _RENDER_SCRIPT = """
 import sys, time
 from benchmarks.growth import report_of
-from wheel_uploader import report
+from wheel_uploader.report import formats_table as report
 document = report_of(int(sys.argv[1]))
 report.RENDERERS[sys.argv[2]](report_of(1), True)
 started_at = time.process_time()

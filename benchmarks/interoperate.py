@@ -16,8 +16,10 @@ from pathlib import Path
 import click
 
 from benchmarks import peer_tools
-from wheel_uploader import archive, checks, names
-from wheel_uploader.models import CheckProfile, WheelContent, WheelName
+from wheel_uploader import checks
+from wheel_uploader.core import filenames
+from wheel_uploader.core.models import CheckProfile, WheelContent, WheelName
+from wheel_uploader.facts.archive import reader as archive_reader
 
 #: Our equivalent checks, by the peer's package and complaint; ``*`` stands for all other complaints.
 EQUIVALENT_CHECKS = {
@@ -93,9 +95,9 @@ def compare(path: Path, peer: peer_tools.Peer, theirs: frozenset[str]) -> Iterat
 
 def our_findings(path: Path) -> frozenset[str]:
     """Return the ids of our checks with a finding on a wheel, other than notes."""
-    name = names.parse_filename(path.name)
+    name = filenames.parse_filename(path.name)
     assert isinstance(name, WheelName), path
-    content = archive.read_archive(path, name)
+    content = archive_reader.read_archive(path, name)
     assert isinstance(content, WheelContent), path
     findings = checks.check_contents([content], profile=CheckProfile.PYPI)
     return frozenset(finding.check for finding in findings if finding.severity.value != "note")

@@ -16,10 +16,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from tests.second_readers import theirs
-from wheel_uploader import archive, names, native
+from tests.support.second_readers import theirs
 from wheel_uploader.checks import native as native_checks
-from wheel_uploader.models import BinaryFormat, CheckProfile, WheelContent, WheelName
+from wheel_uploader.core import filenames
+from wheel_uploader.core.models import BinaryFormat, CheckProfile, WheelContent, WheelName
+from wheel_uploader.facts.archive import reader as archive_reader
+from wheel_uploader.facts.binaries import detect
 
 T = TypeVar("T")
 COLUMNS = ("inflate+hash", "ours", "libraries", "archive reader", "native checks")
@@ -53,15 +55,15 @@ def format_row(name: str, count: int, seconds: list[float]) -> str:
 
 def measure_wheel(path: Path) -> tuple[int, list[float]]:
     """Return the number of native members, and the seconds of each column."""
-    name = names.parse_filename(path.name)
+    name = filenames.parse_filename(path.name)
     assert isinstance(name, WheelName)
     members, inflating = time_call(lambda: inflate_and_hash(path))
     facts, ours = time_call(
-        lambda: [(native.read_binary(member, data, symbols=True), data) for member, data in members]
+        lambda: [(detect.read_binary(member, data, symbols=True), data) for member, data in members]
     )
     readable = [(fact, data) for fact, data in facts if fact and fact.format not in {None, BinaryFormat.WASM}]
     _, libraries = time_call(lambda: [theirs(fact, data) for fact, data in readable])
-    content, reading = time_call(lambda: archive.read_archive(path, name))
+    content, reading = time_call(lambda: archive_reader.read_archive(path, name))
     assert isinstance(content, WheelContent)
     _, checking = time_call(
         lambda: [list(check.run(content, path.name, CheckProfile.PYPI)) for check in native_checks.CHECKS]

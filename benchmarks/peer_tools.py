@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from wheel_uploader.platforms import families
+from wheel_uploader.core.platforms import platform_tags
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,7 +216,7 @@ def against_each(peer: Peer, paths: Sequence[Path]) -> list[frozenset[str]]:
 
 def _policy_version(platform: str) -> tuple[int, ...]:
     """Return the policy version of a Linux platform tag, to compare; ``linux`` is newer than any policy."""
-    return families.parse_platform_family(platform)[1] or (99,)
+    return platform_tags.parse_platform_family(platform)[1] or (99,)
 
 
 def _install(python: str, package: str) -> str:

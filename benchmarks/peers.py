@@ -22,21 +22,21 @@ from pathlib import Path
 import click
 
 from benchmarks import peer_tools
-from tests import (
-    test_checks_archive,
-    test_checks_content,
-    test_checks_metadata,
-    test_checks_native,
-    test_checks_record,
-    test_checks_sdist,
-    test_checks_wheel,
+from tests.support.wheels import METADATA, sdist_bytes, wheel_bytes, wheel_members, zip_bytes
+from tests.support.zips import DIST_INFO, SDIST, WHEEL, content, tagged
+from tests.unit.checks import (
+    test_archive,
+    test_content,
+    test_metadata,
+    test_native,
+    test_record,
+    test_sdist,
+    test_wheel,
 )
-from tests.wheels import METADATA, sdist_bytes, wheel_bytes, wheel_members, zip_bytes
-from tests.zips import DIST_INFO, SDIST, WHEEL, content, tagged
 from wheel_uploader import checks
-from wheel_uploader.models import CheckProfile
+from wheel_uploader.core.models import CheckProfile
 
-#: Names with one fault each: check, project, version, tag. tests/test_checks_name.py has more of each kind.
+#: Names with one fault each: check, project, version, tag. tests/unit/checks/test_name.py has more of each kind.
 FAULTY_NAMES = (
     ("name/invalid", "dipy", "1.0_1", "py3-none-any"),
     ("name/not-normalized", "Some_Thing", "1.0", "py3-none-any"),
@@ -68,16 +68,16 @@ def cases() -> Iterator[Case]:
     for project, version, tag, check in ((p, v, t, c) for c, p, v, t in FAULTY_NAMES):
         data = wheel_bytes(project, version, tag, metadata=METADATA.format(project=project, version=version))
         yield make_wheel_case(check, f"{project}-{version}-{tag}.whl", data)
-    for module in (test_checks_archive, test_checks_record, test_checks_metadata):
+    for module in (test_archive, test_record, test_metadata):
         for data, check in module.FAULTS.values():
             yield make_wheel_case(check, WHEEL, data)
-    for fault, (data, check, _) in test_checks_content.FAULTS.items():
+    for fault, (data, check, _) in test_content.FAULTS.items():
         yield make_wheel_case(
-            check, tagged(test_checks_content.LINUX) if fault.startswith("bytecode ") else WHEEL, data
+            check, tagged(test_content.LINUX) if fault.startswith("bytecode ") else WHEEL, data
         )
-    for data, filename, check in test_checks_wheel.FAULTS.values():
+    for data, filename, check in test_wheel.FAULTS.values():
         yield make_wheel_case(check, filename, data)
-    for data, filename, check in test_checks_sdist.FAULTS.values():
+    for data, filename, check in test_sdist.FAULTS.values():
         yield Case(check=check, filename=filename, data=data, good_filename=SDIST, good=sdist_bytes())
     yield from _native_cases()
     yield from _handmade_cases()
@@ -94,7 +94,7 @@ def make_wheel_case(check: str, filename: str, data: bytes) -> Case:
 
 
 def _native_cases() -> Iterator[Case]:
-    for check, tag, files, without in test_checks_native.FAULTS.values():
+    for check, tag, files, without in test_native.FAULTS.values():
         good_tag, good_files = (without, files) if isinstance(without, str) else (tag, without)
         yield Case(
             check=check,
@@ -107,10 +107,10 @@ def _native_cases() -> Iterator[Case]:
 
 def _handmade_cases() -> Iterator[Case]:
     """Yield faults that the tables of the tests lack, because they trigger several checks."""
-    yield make_wheel_case("archive/bomb", WHEEL, test_checks_archive.bomb("dipy/zeros", 128 << 20))
+    yield make_wheel_case("archive/bomb", WHEEL, test_archive.bomb("dipy/zeros", 128 << 20))
     for check, member, data in (
         ("wheel/not-utf8", "WHEEL", b"Wheel-Version: 1.0\nGenerator: \xff\nRoot-Is-Purelib: true\n"),
-        ("metadata/not-utf8", "METADATA", test_checks_metadata.GOOD.replace("A.", "\xc4.").encode("latin-1")),
+        ("metadata/not-utf8", "METADATA", test_metadata.GOOD.replace("A.", "\xc4.").encode("latin-1")),
     ):
         yield make_wheel_case(check, WHEEL, zip_bytes({**wheel_members(), f"{DIST_INFO}/{member}": data}))
 

@@ -27,7 +27,7 @@ import click
 import httpx
 
 from benchmarks.rig import releases
-from tests import indexes, servers
+from tests.support import indexes, servers
 
 
 @dataclass(frozen=True, kw_only=True)

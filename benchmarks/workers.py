@@ -15,17 +15,19 @@ from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
-from wheel_uploader import archive, checks, names
-from wheel_uploader.archive import inflate
-from wheel_uploader.models import CheckProfile, CheckResult
+from wheel_uploader import checks
+from wheel_uploader.core import filenames
+from wheel_uploader.core.models import CheckProfile, CheckResult
+from wheel_uploader.facts.archive import decompress
+from wheel_uploader.facts.archive import reader as archive_reader
 
 ROUNDS = 3
 
 
 def inspect_wheel(path: Path) -> CheckResult:
     """Read and check one wheel; the result must be picklable, to be returned from another process."""
-    content = archive.read_archive(path, names.parse_filename(path.name))
-    archive.describe_damage(content)
+    content = archive_reader.read_archive(path, filenames.parse_filename(path.name))
+    archive_reader.describe_damage(content)
     return checks.inspect_content(content, profile=CheckProfile.PYPI)
 
 
@@ -49,7 +51,7 @@ def main() -> None:
             work()
         rounds = [{name: measure_seconds(work) for name, work in methods.items()} for _ in range(ROUNDS)]
     size = sum(path.stat().st_size for path in paths) / 1e6
-    print(f"{len(paths)} wheels, {size:.0f} MB, with {inflate.zlib_module.__name__}\n")
+    print(f"{len(paths)} wheels, {size:.0f} MB, with {decompress.zlib_module.__name__}\n")
     print("| method | seconds | times one by one |")
     print("|---|---|---|")
     medians = {name: statistics.median(times[name] for times in rounds) for name in methods}

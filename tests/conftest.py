@@ -7,24 +7,9 @@ import os
 import pytest
 from hypothesis import settings
 
-from tests.cassettes import (  # noqa: F401 (pytest finds them here)
-    devpi_url,
-    live,
-    pytest_recording_configure,
-    pytest_runtest_call,
-    vcr_cassette_dir,
-    vcr_config,
-)
-from tests.markers import (  # noqa: F401 (hooks, too)
-    pytest_collection_finish,
-    pytest_collection_modifyitems,
-    pytest_runtest_makereport,
-    pytest_runtest_setup,
-    pytest_terminal_summary,
-)
-from wheel_uploader import display
+from wheel_uploader.core import redaction
 
-# The checkout is not searched first by what tests start in it: see tests/package.py.
+# The checkout is not searched first by what tests start in it: see tests/support/tested_package.py.
 os.environ["PYTHONSAFEPATH"] = "1"
 
 # The time of an example says how busy the machine is; what has to be fast has tests of its own.
@@ -58,4 +43,4 @@ def _a_cache_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytes
 @pytest.fixture(autouse=True)
 def _no_secrets_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
     """What one test uses as a password is an ordinary word in the next."""
-    monkeypatch.setattr(display, "_secrets", type(display._secrets)())
+    monkeypatch.setattr(redaction, "_secrets", type(redaction._secrets)())

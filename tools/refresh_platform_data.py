@@ -1,4 +1,4 @@
-"""Regenerates wheel_uploader/platforms/*.json from auditwheel's policies and delvewheel's list of DLLs.
+"""Regenerates wheel_uploader/core/platforms/data/*.json from auditwheel's policies and delvewheel's list of DLLs.
 
 Run ``python tools/refresh_platform_data.py`` with network access, review the diff, run the tests, and commit.
 Both projects are only unpacked here, never imported; their data is under the MIT licence.
@@ -18,7 +18,7 @@ from email.parser import HeaderParser
 from pathlib import Path
 from typing import Any
 
-DATA = Path(__file__).parent.parent / "wheel_uploader" / "platforms"
+DATA = Path(__file__).parent.parent / "wheel_uploader" / "core" / "platforms" / "data"
 ARCHES = {"ignore_names_x86": "x86", "ignore_names_x64": "x86_64", "ignore_names_arm64": "arm64"}
 
 

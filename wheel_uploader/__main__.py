@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from wheel_uploader import streams
+from wheel_uploader.core import standard_streams
 
 
 def main() -> None:
     """Run the command; install the signal handlers before any slow import."""
-    streams.open_closed_streams()
-    from wheel_uploader import listening
+    standard_streams.open_closed_streams()
+    from wheel_uploader.core import signal_handlers
 
-    watch = listening.install_signal_handlers(_last_words)
+    watch = signal_handlers.install_signal_handlers(_last_words)
     from wheel_uploader import cli
 
     cli.main(watch)

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 import click
 
-from tests.wheels import make_wheel
-from wheel_uploader import names
-from wheel_uploader.models import DistName, WheelName
+from tests.support.wheels import make_wheel
+from wheel_uploader.core import filenames
+from wheel_uploader.core.models import DistName, WheelName
 
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
 
@@ -62,7 +62,7 @@ def _list_release(project: str, version: str) -> list[DistName]:
     command = [sys.executable, "-m", "wheel_uploader", "--until", "list", "--format", "json"]
     command += ["-u", f"https://{host}/simple/{project}/", project, version]
     completed = subprocess.run(command, check=True, capture_output=True, text=True)
-    return [names.parse_filename(file["filename"]) for file in json.loads(completed.stdout)["files"]]
+    return [filenames.parse_filename(file["filename"]) for file in json.loads(completed.stdout)["files"]]
 
 
 def generate_wheel(folder: Path, size: int) -> Path:

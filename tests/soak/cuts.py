@@ -11,17 +11,17 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from tests import downloads, indexes, wheels
-from tests.file_server import FileAnswer, FileServer, chunked, honest
-from tests.indexes import Action, Cut, Reset, VirtualTime, local_file
-from tests.scripted import Request, ScriptedServer, Step
 from tests.soak import Figure
 from tests.soak.forks import alone
 from tests.soak.storms import Weathered, run_once
-from wheel_uploader import sources
-from wheel_uploader.errors import NetworkError, NothingFoundError, ReleaseError
-from wheel_uploader.http import HttpClient
-from wheel_uploader.models import RemoteFile
+from tests.support import downloads, indexes, wheels
+from tests.support.file_server import FileAnswer, FileServer, chunked, honest
+from tests.support.indexes import Action, Cut, Reset, VirtualTime, local_file
+from tests.support.scripted import Request, ScriptedServer, Step
+from wheel_uploader.core.errors import NetworkError, NothingFoundError, ReleaseError
+from wheel_uploader.core.models import RemoteFile
+from wheel_uploader.http.client import HttpClient
+from wheel_uploader.listing import sources
 
 LISTING_SIZE = 4096
 PLACES = 256

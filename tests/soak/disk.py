@@ -15,10 +15,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests import indexes
 from tests.soak import Figure, Skipped, bed, judges
 from tests.soak.forks import Forks, Task, alone
-from wheel_uploader.errors import StorageError
+from tests.support import indexes
+from wheel_uploader.core.errors import StorageError
 
 PAGE = 4096
 PAGES = 256

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Self
 
-from tests import package
+from tests.support import tested_package
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,7 @@ class Ended:
     memory: int
 
 
-_ROOT = package.ROOT
+_ROOT = tested_package.ROOT
 #: The checkout comes last on the path, as for pytest.
 _IN_THE_PROCESS = (
     "import runpy, sys; sys.path.append(sys.argv.pop(1));"
@@ -160,12 +160,12 @@ def _watch() -> None:
 def _serve() -> None:
     """Answer one task after the other until there is none."""
     # Once, not in each fork: all that a run loads or works out for itself.
-    from wheel_uploader import pipeline, remembered  # noqa: F401
-    from wheel_uploader.publish import upload  # noqa: F401
-    from wheel_uploader.report import text  # noqa: F401
-    from wheel_uploader.stages import bringing, publishing  # noqa: F401
+    from wheel_uploader.inspection import cache as inspection_cache
+    from wheel_uploader.pipeline import download_stage, upload_stage  # noqa: F401
+    from wheel_uploader.report.formats import text  # noqa: F401
+    from wheel_uploader.upload import twine_uploader  # noqa: F401
 
-    remembered.fingerprint()
+    inspection_cache.fingerprint()
 
     for line in sys.stdin:
         begun = time.monotonic()

@@ -15,14 +15,14 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.scripted import Request, ScriptedServer, Step, answer
 from tests.soak import Figure
 from tests.soak.forks import Ended, Forks, Task, alone
 from tests.soak.hostile_listings import LINKED, Served, hostile_listings
 from tests.soak.hostile_names import hostile_names, named
 from tests.soak.hostile_wheels import hostile_wheels
-from tests.wheels import wheel_bytes
-from wheel_uploader.wheelhouse import CHECKSUMS_FILENAME, HIDDEN_DIRECTORY
+from tests.support.scripted import Request, ScriptedServer, Step, answer
+from tests.support.wheels import wheel_bytes
+from wheel_uploader.wheelhouse.wheelhouse import CHECKSUMS_FILENAME, HIDDEN_DIRECTORY
 
 #: The promise: seconds of work, and bytes.
 MOST_SECONDS = 2.0

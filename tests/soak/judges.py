@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.indexes import ScriptedIndex
-from wheel_uploader.wheelhouse import CHECKSUMS_FILENAME, HIDDEN_DIRECTORY, PARTIAL_SUFFIX
+from tests.support.indexes import ScriptedIndex
+from wheel_uploader.wheelhouse.wheelhouse import CHECKSUMS_FILENAME, HIDDEN_DIRECTORY, PARTIAL_SUFFIX
 
 
 def torn(house: Path, staged: Mapping[str, bytes]) -> list[str]:

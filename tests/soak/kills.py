@@ -15,10 +15,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests import indexes
-from tests.indexes import Served
 from tests.soak import Figure, bed, judges
 from tests.soak.forks import Forks, Task, alone
+from tests.support import indexes
+from tests.support.indexes import Served
 
 
 def soak(part: int, jobs: int) -> Iterator[Figure]:

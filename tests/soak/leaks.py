@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests import gpg, leaks, url_passwords
-from tests.canaries import WAYS
 from tests.soak import Figure
+from tests.support import gpg, leaks, url_passwords
+from tests.support.canaries import WAYS
 
 
 def soak(part: int, jobs: int) -> Iterator[Figure]:

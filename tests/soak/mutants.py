@@ -28,25 +28,38 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 
-from tests import package
 from tests.soak import Figure
 from tests.soak.mutations import Mutant, mutants_of
+from tests.support import tested_package
 
-ROOT = package.ROOT
+ROOT = tested_package.ROOT
 PACKAGE = ROOT / "wheel_uploader"
 
 #: What decides what is published, below the package.
 TARGETS = (
-    *("index/*.py", "publish/*.py", "stages/*.py", "checks/release*.py"),
-    *("verify.py", "digests.py", "wheelhouse.py", "verdict.py", "release.py"),
-    *("models/option_rules.py", "models/option_effects.py"),
+    *("index/*.py", "upload/*.py", "pipeline/*.py", "checks/release*.py"),
+    *(
+        "inspection/verification.py",
+        "wheelhouse/digests.py",
+        "wheelhouse/wheelhouse.py",
+        "pipeline/release_gate.py",
+        "listing/selection.py",
+    ),
+    *("core/models/option_rules.py", "core/models/option_effects.py"),
 )
 #: Tests that start other programs most of the time, which a fault in this process does not reach.
 NOT_FOR_MUTANTS = (
-    *("test_kills", "test_soak", "test_faults", "test_stopping", "test_interoperate", "test_rehearsal"),
+    *("test_kills", "test_soak", "test_faults", "test_signals", "test_interoperate", "test_rehearsal"),
     *("test_report_browser", "test_sources_servers", "test_growth", "test_completion", "test_recipes"),
-    *("test_cassettes", "test_layers", "test_docs", "test_manual", "test_startup", "test_download_stops"),
-    *("test_native_hostile", "test_archive_fuzz", "test_canaries", "test_secrets", "test_smoke"),
+    *(
+        "test_cassettes",
+        "test_architecture",
+        "test_docs",
+        "test_man_page",
+        "test_startup",
+        "test_download_stops",
+    ),
+    *("test_binaries_hostile", "test_archive_fuzz", "test_canaries", "test_secrets", "test_smoke"),
 )
 #: Which of the others judge (``MUTANT_MARKS``): quick ones, so that a sample of 400 takes minutes.
 MARKS = "not slow and not server and not gpg"
@@ -54,15 +67,15 @@ MARKS = "not slow and not server and not gpg"
 EQUIVALENT: Mapping[tuple[str, str], str] = {
     ("checks/release_content.py", "40 -> 41"): "there is no Python 3.40, nor 4.40",
     ("checks/release.py", "False -> None"): "_states() is asked in a condition only",
-    ("index/confirm.py", "0 < len(lacking) (< -> <=)"): "if nothing is lacking, nothing was seen: 0 < 0",
-    ("index/__init__.py", "filename -> None"): "the names of our files can be parsed",
-    ("publish/answer_rules.py", "\"exists\" -> 'XXexistsXX'"): "a member of Kind is compared by itself only",
+    ("index/confirmation.py", "0 < len(lacking) (< -> <=)"): "if nothing is lacking, nothing was seen: 0 < 0",
+    ("index/client.py", "filename -> None"): "the names of our files can be parsed",
+    ("upload/response_rules.py", "\"exists\" -> 'XXexistsXX'"): "a member of Kind is compared by itself only",
     (
-        "publish/answer_rules.py",
+        "upload/response_rules.py",
         "\"refused\" -> 'XXrefusedXX'",
     ): "a member of Kind is compared by itself only",
-    ("publish/attempts.py", "answer.status < 500 (< -> <=)"): "500 is tried again, and never a refusal",
-    ("wheelhouse.py", "0o600 -> 385"): "nothing is written before __enter__, which sets the mode",
+    ("upload/file_upload.py", "answer.status < 500 (< -> <=)"): "500 is tried again, and never a refusal",
+    ("wheelhouse/wheelhouse.py", "0o600 -> 385"): "nothing is written before __enter__, which sets the mode",
 }
 
 COUNT = 400
@@ -193,7 +206,7 @@ def _importers(path: str) -> list[str]:
 
 def _test_files() -> list[str]:
     given = os.environ.get("MUTANT_TESTS", "").split()
-    found = sorted(path for path in (ROOT / "tests").glob("test_*.py") if path.stem not in NOT_FOR_MUTANTS)
+    found = sorted(path for path in (ROOT / "tests").rglob("test_*.py") if path.stem not in NOT_FOR_MUTANTS)
     return given or [str(path.relative_to(ROOT)) for path in found]
 
 
@@ -355,9 +368,17 @@ def _warm(folder: Path) -> Iterator[_Server]:
     """Load everything that is not ours; each fork then loads our modules anew, one of them with a fault."""
     import importlib
 
-    for name in ("wheel_uploader.cli", "wheel_uploader.pipeline", "wheel_uploader.stages.publishing"):
+    for name in ("wheel_uploader.cli", "wheel_uploader.pipeline.run", "wheel_uploader.pipeline.upload_stage"):
         importlib.import_module(name)
-    for name in ("pytest", "hypothesis", "httpx", "devpi_server", "vcr", "tests.conftest", "tests.indexes"):
+    for name in (
+        "pytest",
+        "hypothesis",
+        "httpx",
+        "devpi_server",
+        "vcr",
+        "tests.conftest",
+        "tests.support.indexes",
+    ):
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     for name in [name for name in sys.modules if name.partition(".")[0] == "wheel_uploader"]:

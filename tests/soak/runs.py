@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-from tests import indexes
-from tests.indexes import Slow
 from tests.soak import Figure, bed, judges
 from tests.soak.forks import Forks, Task, alone
-from wheel_uploader.errors import LockedError
+from tests.support import indexes
+from tests.support.indexes import Slow
+from wheel_uploader.core.errors import LockedError
 
 AT_ONCE = 8
 ROUNDS = 50

@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from tests import indexes, package, wheels
+from tests.support import indexes, tested_package, wheels
 from tests.soak import Figure, bed, judges
 from tests.soak.forks import alone, plain
 
@@ -39,7 +39,7 @@ MOMENTS, _TRIALS = 2000, 100
 _GRACE, _LIMIT = 10.0, 90.0
 #: The command with a short grace period; the module is one that it imports first anyway.
 _COMMAND = f"""
-from wheel_uploader import stopping
+from wheel_uploader.core import cancellation as stopping
 stopping.UPLOAD_GRACE_SECONDS = {_GRACE}
 from wheel_uploader.__main__ import main
 main()
@@ -292,7 +292,7 @@ class Process:
                 env={
                     **plain(os.environ),
                     **environment,
-                    "PYTHONPATH": str(package.HOME),
+                    "PYTHONPATH": str(tested_package.HOME),
                     "SOAK_MARK": self.mark,
                 },
                 stdin=subprocess.DEVNULL,
@@ -340,11 +340,11 @@ class Forks:
     def __init__(self) -> None:
         self._mark = uuid.uuid4().hex
         self._process = subprocess.Popen(
-            package.run_module("tests.soak.signals"),
+            tested_package.run_module("tests.soak.signals"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            cwd=package.ROOT,
+            cwd=tested_package.ROOT,
             env={**plain(os.environ), "SOAK_MARK": self._mark},
         )
 
@@ -440,12 +440,12 @@ def bench(lengths: Lengths) -> Iterator[Bench]:
 
 
 def _serve() -> None:
-    from wheel_uploader import pipeline, remembered  # noqa: F401
-    from wheel_uploader.publish import upload  # noqa: F401
-    from wheel_uploader.report import text  # noqa: F401
-    from wheel_uploader.stages import bringing, publishing  # noqa: F401
+    from wheel_uploader.inspection import cache as inspection_cache
+    from wheel_uploader.pipeline import download_stage, upload_stage  # noqa: F401
+    from wheel_uploader.report.formats import text  # noqa: F401
+    from wheel_uploader.upload import twine_uploader  # noqa: F401
 
-    remembered.fingerprint()
+    inspection_cache.fingerprint()
     child = 0
     for line in sys.stdin:
         if line == "poll\n":
@@ -460,8 +460,8 @@ def _serve() -> None:
 
 def _run(folder: str, arguments: list[str], environment: dict[str, str]) -> None:
     """In the fork: run the command; never returns."""
-    from wheel_uploader import stopping
     from wheel_uploader.__main__ import main
+    from wheel_uploader.core import cancellation
 
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.chdir(folder)
@@ -469,7 +469,7 @@ def _run(folder: str, arguments: list[str], environment: dict[str, str]) -> None
     nowhere, log = os.open(os.devnull, os.O_RDWR), os.open("log", os.O_WRONLY | os.O_CREAT, 0o600)
     for descriptor, target in ((nowhere, 0), (nowhere, 1), (log, 2)):
         os.dup2(descriptor, target)
-    stopping.UPLOAD_GRACE_SECONDS = _GRACE
+    cancellation.UPLOAD_GRACE_SECONDS = _GRACE
     sys.argv = ["wheel-uploader", *arguments]
     code = 1
     try:

@@ -13,18 +13,18 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests import indexes, wheels
-from tests.indexes import ScriptedIndex, Served, VirtualTime, local_file
 from tests.soak import Figure
 from tests.soak.forks import alone
-from wheel_uploader.errors import DeadlineError, NetworkError, ReleaseError
-from wheel_uploader.http import HttpClient
-from wheel_uploader.index import IndexClient, compare_with_index, derive_simple_urls
-from wheel_uploader.index.confirm import confirm_files
-from wheel_uploader.models import LocalFile, Options, UploadOutcome, UploadResult
-from wheel_uploader.progress import SilentProgress
-from wheel_uploader.publish.posting import upload_all, upload_error
-from wheel_uploader.publish.upload import TwineUploader, resolve_target
+from tests.support import indexes, wheels
+from tests.support.indexes import ScriptedIndex, Served, VirtualTime, local_file
+from wheel_uploader.core.errors import DeadlineError, NetworkError, ReleaseError
+from wheel_uploader.core.models import LocalFile, Options, UploadOutcome, UploadResult
+from wheel_uploader.core.progress import SilentProgress
+from wheel_uploader.http.client import HttpClient
+from wheel_uploader.index.client import IndexClient, compare_with_index, derive_simple_urls
+from wheel_uploader.index.confirmation import confirm_files
+from wheel_uploader.upload.scheduler import upload_all, upload_error
+from wheel_uploader.upload.twine_uploader import TwineUploader, resolve_target
 
 #: A person who has not got through after so many runs gives up.
 MOST_RUNS = 20

@@ -19,11 +19,13 @@ from typing import Any
 
 from click.testing import CliRunner, Result
 
-from tests import indexes, wheels
 from tests.soak import Figure, bed
-from wheel_uploader import apart, cache_mac, cli
-from wheel_uploader.errors import FileError
-from wheel_uploader.wheelhouse import HIDDEN_DIRECTORY
+from tests.support import indexes, wheels
+from wheel_uploader import cli
+from wheel_uploader.core import cache_mac
+from wheel_uploader.core.errors import FileError
+from wheel_uploader.inspection import worker as inspection_worker
+from wheel_uploader.wheelhouse.wheelhouse import HIDDEN_DIRECTORY
 
 WHEEL, SDIST = "dipy-1.11.0-py3-none-any.whl", "dipy-1.11.0.tar.gz"
 #: Metadata that PyPI's rules refuse.
@@ -293,15 +295,15 @@ class Swaps:
         program = self.home / "worker.py"
         given = json.dumps([str(path), number, way, after.hex(), str(self.home / "told")])
         program.write_text(
-            "import json\nfrom tests.soak import swaps\nfrom wheel_uploader import reader\n"
+            "import json\nfrom tests.soak import swaps\nfrom wheel_uploader.inspection import worker_main as reader\n"
             f"with swaps.acting(*json.loads({given!r})):\n    reader.main()\n"
         )
-        real, apart._WORKER_PROGRAM = apart._WORKER_PROGRAM, program
-        worth, apart.MIN_TOTAL_SIZE = apart.MIN_TOTAL_SIZE, 0
+        real, inspection_worker._WORKER_PROGRAM = inspection_worker._WORKER_PROGRAM, program
+        worth, inspection_worker.MIN_TOTAL_SIZE = inspection_worker.MIN_TOTAL_SIZE, 0
         try:
             yield
         finally:
-            apart._WORKER_PROGRAM, apart.MIN_TOTAL_SIZE = real, worth
+            inspection_worker._WORKER_PROGRAM, inspection_worker.MIN_TOTAL_SIZE = real, worth
 
 
 @contextlib.contextmanager

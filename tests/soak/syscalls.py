@@ -15,10 +15,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests import indexes, package
-from tests.indexes import Served
 from tests.soak import Figure, Skipped, bed, judges
 from tests.soak.forks import alone, plain
+from tests.support import indexes, tested_package
+from tests.support.indexes import Served
 
 #: What changes the disk or reaches a server. The k-th call is counted by thread, as strace does it.
 CALLS = (
@@ -97,7 +97,7 @@ class Bench:
         self._command += ["--repository-url", served.upload_url, "dipy", "1.11.0"]
         self._environment = plain(os.environ) | alone(home)
         # What the interpreter itself writes is not ours.
-        self._environment |= {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(package.HOME)}
+        self._environment |= {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(tested_package.HOME)}
 
     def points(self) -> list[Point]:
         """Every call of an undisturbed run that touches the wheelhouse or a server. Raises Skipped."""

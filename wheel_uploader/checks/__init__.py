@@ -13,26 +13,26 @@ import difflib
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from wheel_uploader.budget import OVER_BUDGET, BudgetExceeded
 from wheel_uploader.checks import (
     archive,
     attestation,
     content,
+    file_summary,
     metadata,
     name,
     native,
     record,
     release,
     release_index,
+    release_outliers,
     sdist,
-    siblings,
-    summary,
     wheel,
 )
 from wheel_uploader.checks.registry import Check
 from wheel_uploader.checks.release_content import ReleaseContent
-from wheel_uploader.errors import UsageError
-from wheel_uploader.models import (
+from wheel_uploader.core.budget import OVER_BUDGET, BudgetExceeded
+from wheel_uploader.core.errors import UsageError
+from wheel_uploader.core.models import (
     ArchiveAnomaly,
     CheckProfile,
     CheckResult,
@@ -52,7 +52,7 @@ CHECKS: tuple[Check[Any], ...] = (
     *content.CHECKS,
     *native.CHECKS,
     *release.CHECKS,
-    *siblings.CHECKS,
+    *release_outliers.CHECKS,
     *release_index.CHECKS,
     *attestation.CHECKS,
     *sdist.CHECKS,
@@ -89,14 +89,14 @@ def inspect_content(content: WheelContent | SdistContent, *, profile: CheckProfi
     """Return the findings for one file, and the summary that the release checks need."""
     findings = check_contents([content], profile=profile)
     if any(finding.check == archive.over_budget.id for finding in findings):
-        return CheckResult(findings=findings, summary=summary.summarize_unchecked_file(content))
+        return CheckResult(findings=findings, summary=file_summary.summarize_unchecked_file(content))
     try:
         with content.budget.measure_cpu_time():
-            return CheckResult(findings=findings, summary=summary.summarize_file(content))
+            return CheckResult(findings=findings, summary=file_summary.summarize_file(content))
     except BudgetExceeded as error:
         over_budget = _report_over_budget(content, error, profile, ())
         return CheckResult(
-            findings=(*findings, *over_budget), summary=summary.summarize_unchecked_file(content)
+            findings=(*findings, *over_budget), summary=file_summary.summarize_unchecked_file(content)
         )
 
 

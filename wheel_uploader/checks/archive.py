@@ -8,11 +8,11 @@ import stat
 from collections import Counter
 from collections.abc import Iterator
 
-from wheel_uploader import characters
-from wheel_uploader.budget import OVER_BUDGET
 from wheel_uploader.checks.registry import Observation, check, pypi_check
-from wheel_uploader.memo import cached_for_short_strings
-from wheel_uploader.models import SdistContent, Severity, WheelContent
+from wheel_uploader.core import characters
+from wheel_uploader.core.budget import OVER_BUDGET
+from wheel_uploader.core.models import SdistContent, Severity, WheelContent
+from wheel_uploader.core.string_cache import cached_for_short_strings
 
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _DRIVE_LETTER = re.compile(r"[A-Za-z]:")

@@ -14,7 +14,7 @@ from packaging.utils import (
 
 from wheel_uploader.checks.registry import Observation, check, pypi_check
 from wheel_uploader.checks.release_content import ReleaseContent
-from wheel_uploader.models import Attestation, Severity
+from wheel_uploader.core.models import Attestation, Severity
 
 
 @pypi_check("attestation/malformed")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from wheel_uploader import characters
 from wheel_uploader.checks.registry import Observation, check, pypi_check
-from wheel_uploader.models import Severity, WheelContent, WheelName
+from wheel_uploader.core import characters
+from wheel_uploader.core.models import Severity, WheelContent, WheelName
 
 #: Modules, type stubs, extension modules, and .pth files, which extend sys.path.
 _IMPORTABLE_SUFFIX = re.compile(r"\.(?:py|pyi|pyc|pyo|pyw|pye|so|pyd|pth)\Z", re.IGNORECASE)

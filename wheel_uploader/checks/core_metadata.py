@@ -6,9 +6,9 @@ import functools
 from dataclasses import dataclass
 from typing import Any
 
-from wheel_uploader.archive import header_text, pkginfo_reader, record
 from wheel_uploader.checks import content_type
-from wheel_uploader.models import SdistContent, WheelContent
+from wheel_uploader.core.models import SdistContent, WheelContent
+from wheel_uploader.facts.archive import header_text, pkginfo_metadata, record
 
 ArchiveContent = WheelContent | SdistContent
 
@@ -81,7 +81,7 @@ def parse_core_metadata(data: bytes) -> CoreMetadata | None:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
         return None
-    if reason := pkginfo_reader.why_unsafe_to_parse(data):
+    if reason := pkginfo_metadata.why_unsafe_to_parse(data):
         return CoreMetadata(fields={}, problems=(("", reason),))
     text, folded = header_text.normalize_headers(text)
     # Pass text: given bytes, packaging needs unbounded time for some non-ASCII headers.

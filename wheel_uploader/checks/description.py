@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from wheel_uploader import child_processes
 from wheel_uploader.checks import content_type as content_type_
-from wheel_uploader.child_environment import ChildKind
-from wheel_uploader.child_outcome import ChildStartError
+from wheel_uploader.core.child_processes import process as child_process
+from wheel_uploader.core.child_processes.environment import ChildKind
+from wheel_uploader.core.child_processes.outcome import ChildStartError
 
 #: Longest description that is rendered, in characters.
 MAX_DESCRIPTION_LENGTH = 100_000
@@ -37,8 +37,8 @@ def render_description(text: str, content_type: str) -> Rendering:
             unknown_reason=f"the description has {len(text)} characters, and at most {MAX_DESCRIPTION_LENGTH} are rendered"
         )
     try:
-        process = child_processes.run_child(
-            [sys.executable, "-P", str(Path(__file__).with_name("render.py"))],
+        process = child_process.run_child(
+            [sys.executable, "-P", str(Path(__file__).with_name("render_worker.py"))],
             ChildKind.WORKER,
             timeout=_TIMEOUT,
             stdin=f"{content_type}\n{text}".encode("utf-8", "replace"),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from wheel_uploader import bounded
 from wheel_uploader.checks import core_metadata, metadata_pypi
 from wheel_uploader.checks.core_metadata import SEPARATELY_CHECKED_HEADERS, ArchiveContent
 from wheel_uploader.checks.registry import Observation, check
-from wheel_uploader.models import SdistContent, Severity, WheelContent
+from wheel_uploader.core import bounds
+from wheel_uploader.core.models import SdistContent, Severity, WheelContent
 
 #: Fields that twine drops from metadata of an older version; setuptools wrote them for years.
 _DROPPED_BY_TWINE = frozenset({"license-file"})
@@ -130,7 +130,7 @@ def filename_mismatch(content: WheelContent | SdistContent) -> Iterator[Observat
     if name and canonicalize_name(name) != content.name.project:
         yield path, f"Name is '{name}', but the file name says '{content.name.project}'"
     try:
-        if version and bounded.parse_pep440_version(version) != content.name.version:
+        if version and bounds.parse_pep440_version(version) != content.name.version:
             yield path, f"Version is '{version}', but the file name says '{content.name.version}'"
     except (InvalidVersion, ValueError):
         return  # metadata/invalid reports it.

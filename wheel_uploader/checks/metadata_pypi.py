@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 
-from wheel_uploader.checks import contact, core_metadata, description
+from wheel_uploader.checks import contact_fields, core_metadata, description
 from wheel_uploader.checks.core_metadata import SEPARATELY_CHECKED_HEADERS, CoreMetadata
 from wheel_uploader.checks.registry import Observation, check, pypi_check
-from wheel_uploader.models import SdistContent, Severity, WheelContent
+from wheel_uploader.core.models import SdistContent, Severity, WheelContent
 
 
 @pypi_check("metadata/too-new")
@@ -166,7 +166,9 @@ def bad_contact(content: WheelContent | SdistContent) -> Iterator[Observation]:
     path = core_metadata.get_metadata_path(content)
     yield from (
         (path, sentence)
-        for sentence in contact.find_contact_problems(core_metadata.read_core_metadata_or_empty(content))
+        for sentence in contact_fields.find_contact_problems(
+            core_metadata.read_core_metadata_or_empty(content)
+        )
     )
 
 

@@ -14,7 +14,7 @@ from packaging.utils import (
 from packaging.version import InvalidVersion
 
 from wheel_uploader.checks.registry import check, pypi_check
-from wheel_uploader.models import SdistContent, Severity, WheelContent
+from wheel_uploader.core.models import SdistContent, Severity, WheelContent
 
 _LINUX_ARCHITECTURES = "x86_64|i686|aarch64|armv7l|ppc64le|s390x|riscv64"
 _MACOS_ARCHITECTURES = "ppc|ppc64|i386|x86_64|arm64|intel|fat|fat3|fat64|universal|universal2"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from wheel_uploader.checks import native_macos, native_needs, native_python
+from wheel_uploader.checks import binary_dependencies, native_macos, native_python
 from wheel_uploader.checks.native_code import (
     group_by_message,
     is_expected_code,
@@ -14,9 +14,9 @@ from wheel_uploader.checks.native_code import (
     join_some,
 )
 from wheel_uploader.checks.registry import Observation, check
-from wheel_uploader.models import BinaryFacts, BinaryKind, Severity, WheelContent
-from wheel_uploader.platforms import tags
-from wheel_uploader.platforms.tags import ParsedPlatform
+from wheel_uploader.core.models import BinaryFacts, BinaryKind, Severity, WheelContent
+from wheel_uploader.core.platforms import platforms as platforms_platforms
+from wheel_uploader.core.platforms.platforms import ParsedPlatform
 
 _ANY_PLATFORM = ("any",)
 _PURELIB = re.compile(r"[^/]+\.data/purelib/")
@@ -134,7 +134,7 @@ def format_mismatch(wheel: WheelContent) -> Iterator[Observation]:
     causes are a renamed wheel, and a build directory or cache that several systems share. Build from a clean
     checkout on each system.
     """
-    platforms = tags.parse_platforms(wheel.name.platforms)
+    platforms = platforms_platforms.parse_platforms(wheel.name.platforms)
     formats = {platform.format for platform in platforms}
     if formats:
         yield from group_by_message(
@@ -160,7 +160,7 @@ def arch_mismatch(wheel: WheelContent) -> Iterator[Observation]:
     for a single architecture, and a renamed wheel. Compile everything for the architectures of the tag, or
     merge two wheels with delocate-merge.
     """
-    platforms = tags.parse_platforms(wheel.name.platforms)
+    platforms = platforms_platforms.parse_platforms(wheel.name.platforms)
     yield from group_by_message(wheel, _find_wrong_arch(wheel, platforms))
     for platform in platforms:
         arches = {
@@ -273,7 +273,7 @@ CHECKS = (
     format_mismatch,
     arch_mismatch,
     *native_macos.CHECKS,
-    *native_needs.CHECKS,
+    *binary_dependencies.CHECKS,
     *native_python.CHECKS,
     isa_too_new,
     in_purelib,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from wheel_uploader.checks.registry import Observation
-from wheel_uploader.models import BinaryFacts, BinaryFormat, BinaryKind, BinarySlice, WheelContent
+from wheel_uploader.core.models import BinaryFacts, BinaryFormat, BinaryKind, BinarySlice, WheelContent
 
 #: Names of files that Python or the system's loader would load as code.
 LIBRARY_NAME_PATTERN = re.compile(r"\.(?:so(?:\.[0-9]+)*|pyd|dll|dylib)\Z", re.IGNORECASE)

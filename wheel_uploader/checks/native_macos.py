@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from wheel_uploader.checks.native_code import group_by_message, iter_loadable_code, join_some
 from wheel_uploader.checks.registry import Observation, check
-from wheel_uploader.models import BinaryFormat, Severity, WheelContent
-from wheel_uploader.platforms import tags
-from wheel_uploader.platforms.tags import OperatingSystem, ParsedPlatform, PlatformVersion
+from wheel_uploader.core.models import BinaryFormat, Severity, WheelContent
+from wheel_uploader.core.platforms import platforms as platforms_platforms
+from wheel_uploader.core.platforms.platforms import OperatingSystem, ParsedPlatform, PlatformVersion
 
 #: Apple silicon requires macOS 11 or later.
 _FIRST_ARM64: PlatformVersion = (11, 0)
@@ -35,7 +35,7 @@ def _find_too_new(wheel: WheelContent) -> Iterator[tuple[str, str]]:
             arch = code_slice.arch
             target = next((platform for platform in platforms if arch in platform.arches), None)
             if target and code_slice.min_macos:
-                version = tags.normalize_macos_version(code_slice.min_macos)
+                version = platforms_platforms.normalize_macos_version(code_slice.min_macos)
                 if _round_to_tag_version(version) > _raise_to_first_arm64(target.version, arch):
                     arches_by_requirement.setdefault((version, target.tag), []).append(arch)
         for (version, tag), arches in arches_by_requirement.items():
@@ -55,7 +55,9 @@ def tag_stricter_than_code(wheel: WheelContent) -> Iterator[Observation]:
     MACOSX_DEPLOYMENT_TARGET, and let delocate-wheel set the tag (--require-target-macos-version).
     """
     required = [
-        _raise_to_first_arm64(tags.normalize_macos_version(code.slice.min_macos), code.slice.arch)
+        _raise_to_first_arm64(
+            platforms_platforms.normalize_macos_version(code.slice.min_macos), code.slice.arch
+        )
         for code in iter_loadable_code(wheel)
         if code.binary.format is BinaryFormat.MACHO and code.slice.min_macos
     ]
@@ -66,7 +68,7 @@ def tag_stricter_than_code(wheel: WheelContent) -> Iterator[Observation]:
 
 
 def _select_macos_platforms(wheel: WheelContent) -> list[ParsedPlatform]:
-    platforms = tags.parse_platforms(wheel.name.platforms)
+    platforms = platforms_platforms.parse_platforms(wheel.name.platforms)
     return [platform for platform in platforms if platform.system is OperatingSystem.MACOS]
 
 

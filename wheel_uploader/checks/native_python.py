@@ -7,10 +7,10 @@ import posixpath
 import re
 from collections.abc import Iterator, Mapping
 
+from wheel_uploader.checks.library_search import LibraryLocation, LibrarySearch
 from wheel_uploader.checks.native_code import LoadableCode, group_by_message, iter_loadable_code, join_some
-from wheel_uploader.checks.native_search import LibraryLocation, LibrarySearch
 from wheel_uploader.checks.registry import Observation, check
-from wheel_uploader.models import BinaryFormat, BinaryKind, Severity, WheelContent
+from wheel_uploader.core.models import BinaryFormat, BinaryKind, Severity, WheelContent
 
 #: ``x.cpython-313t-x86_64-linux-gnu.so``, ``x.cp313t-win_amd64.pyd``, ``x.pypy311-pp73-darwin.so``.
 _MODULE_SUFFIXES = {

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from wheel_uploader.archive import record
 from wheel_uploader.checks.registry import Observation, check
-from wheel_uploader.memo import cached_for_short_strings
-from wheel_uploader.models import Severity, WheelContent
+from wheel_uploader.core.models import Severity, WheelContent
+from wheel_uploader.core.string_cache import cached_for_short_strings
+from wheel_uploader.facts.archive import record
 
 _ABSOLUTE_PATH = re.compile(r"[/\\]|[A-Za-z]:")
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from types import UnionType
 from typing import Any, Generic, TypeVar
 
-from wheel_uploader.display import sanitize
-from wheel_uploader.models import CheckProfile, Finding, Severity
+from wheel_uploader.core.models import CheckProfile, Finding, Severity
+from wheel_uploader.core.redaction import sanitize
 
 Subject = TypeVar("Subject")
 #: A check yields a message, or (member, message) if the message is about one member of the archive.

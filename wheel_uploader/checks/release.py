@@ -12,8 +12,8 @@ from wheel_uploader.checks.release_content import (
     parse_requires_python,
     summarize_values,
 )
-from wheel_uploader.models import FileSummary, SdistName, Severity, WheelName
-from wheel_uploader.platforms import places
+from wheel_uploader.core.models import FileSummary, SdistName, Severity, WheelName
+from wheel_uploader.core.platforms import matrix as platform_matrix
 
 
 @check("release/mixed", Severity.ERROR)
@@ -67,12 +67,12 @@ def duplicate_slot(release: ReleaseContent) -> Iterator[Observation]:
     local_names = set(release.local_names)
     previous = {
         slot: _group_by_platforms(wheels)
-        for slot, wheels in places.group_by_slot(release.previous_names).items()
+        for slot, wheels in platform_matrix.group_by_slot(release.previous_names).items()
     }
     counts = _WheelCounts(
         {
             slot: _group_by_platforms(wheels)
-            for slot, wheels in places.group_by_slot(release.all_names).items()
+            for slot, wheels in platform_matrix.group_by_slot(release.all_names).items()
         }
     )
     for slot, variants in counts.wheels.items():
@@ -98,49 +98,51 @@ def _group_by_platforms(wheels: list[WheelName]) -> _Variants:
 class _WheelCounts:
     """Number of wheels for each Python and platform, with the numbers that are usual."""
 
-    def __init__(self, wheels: dict[places.WheelSlot, _Variants]) -> None:
+    def __init__(self, wheels: dict[platform_matrix.WheelSlot, _Variants]) -> None:
         self.wheels = wheels
         #: For a platform, and for a platform and kind of Python: how many Python versions have each number of
         #: wheels.
         self._counts: dict[tuple[str, ...], Counter[int]] = defaultdict(Counter)
         #: Number of Python versions with a wheel for this platform and these tags.
         self._tag_counts: Counter[tuple[str, str]] = Counter()
-        self._same_python: dict[tuple[str, str], list[places.WheelSlot]] = defaultdict(list)
+        self._same_python: dict[tuple[str, str], list[platform_matrix.WheelSlot]] = defaultdict(list)
         for slot, variants in wheels.items():
             self._counts[(slot.platform,)][len(variants)] += 1
-            self._counts[slot.platform, places.python_build(slot).kind][len(variants)] += 1
+            self._counts[slot.platform, platform_matrix.python_build(slot).kind][len(variants)] += 1
             self._tag_counts.update((slot.platform, tags) for tags in variants)
             self._same_python[slot.python, slot.abi].append(slot)
 
-    def pythons(self, slot: places.WheelSlot) -> int:
+    def pythons(self, slot: platform_matrix.WheelSlot) -> int:
         """Return the number of Python versions with a wheel for this platform."""
         return self._counts[(slot.platform,)].total()
 
-    def usual(self, slot: places.WheelSlot) -> int:
+    def usual(self, slot: platform_matrix.WheelSlot) -> int:
         """Return how many wheels most Pythons, or most of this kind, have; the lower number in a tie."""
 
         def most_common(counts: Counter[int]) -> int:
             return min(counts, key=lambda count: (-counts[count], count)) if counts.total() > 1 else 1
 
-        same_kind = self._counts[slot.platform, places.python_build(slot).kind]
+        same_kind = self._counts[slot.platform, platform_matrix.python_build(slot).kind]
         return max(most_common(self._counts[(slot.platform,)]), most_common(same_kind))
 
-    def has_matching_architecture(self, slot: places.WheelSlot) -> bool:
+    def has_matching_architecture(self, slot: platform_matrix.WheelSlot) -> bool:
         """Return whether this Python has wheels for the same OS versions on another architecture."""
         slots = self._same_python[slot.python, slot.abi]
         return any(self._versions(other) == self._versions(slot) for other in slots if other != slot)
 
-    def _versions(self, slot: places.WheelSlot) -> tuple[str, list[tuple[int, ...]]]:
+    def _versions(self, slot: platform_matrix.WheelSlot) -> tuple[str, list[tuple[int, ...]]]:
         system = slot.platform.partition("_")[0]
         wheels = self.wheels[slot].values()
-        return system, sorted(places.oldest_platform_version(wheel, slot.platform) for wheel in wheels)
+        return system, sorted(
+            platform_matrix.oldest_platform_version(wheel, slot.platform) for wheel in wheels
+        )
 
-    def stray(self, slot: places.WheelSlot) -> str:
+    def stray(self, slot: platform_matrix.WheelSlot) -> str:
         """Return tags that no other Python has, else those that the newest systems install."""
         variants = self.wheels[slot]
         newest_first = sorted(
             variants,
-            key=lambda tags: places.oldest_platform_version(variants[tags], slot.platform),
+            key=lambda tags: platform_matrix.oldest_platform_version(variants[tags], slot.platform),
             reverse=True,
         )
         unique = [tags for tags in newest_first if self._tag_counts[slot.platform, tags] == 1]
@@ -158,8 +160,8 @@ def hole_in_matrix(release: ReleaseContent) -> Iterator[Observation]:
     """
     if not release.is_complete_selection:
         return
-    previous = places.platforms_by_build(release.previous_names)
-    rows = places.platforms_by_build(release.all_names)
+    previous = platform_matrix.platforms_by_build(release.previous_names)
+    rows = platform_matrix.platforms_by_build(release.all_names)
     kinds = Counter(row.kind for row in rows)
     counts = Counter((row.kind, platform) for row in rows for platform in rows[row])
     first_version: dict[tuple[str, str], tuple[int, int]] = {}

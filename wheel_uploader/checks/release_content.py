@@ -12,11 +12,9 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
-from wheel_uploader import bounded, names
-from wheel_uploader.brought.expect import Expectation
-from wheel_uploader.display import strip_url
-from wheel_uploader.errors import UsageError
-from wheel_uploader.models import (
+from wheel_uploader.core import bounds, filenames
+from wheel_uploader.core.errors import UsageError
+from wheel_uploader.core.models import (
     Attestation,
     DistName,
     FileSummary,
@@ -26,6 +24,8 @@ from wheel_uploader.models import (
     ProjectPage,
     SdistName,
 )
+from wheel_uploader.core.redaction import strip_url
+from wheel_uploader.listing.expected_files import Expectation
 
 
 # No slots, because cached_property parses the names of possibly thousands of files on the index once.
@@ -106,8 +106,8 @@ def parse_project_files(page: ProjectPage, project: str) -> tuple[tuple[DistName
     files = []
     for file in page.files:
         try:
-            name = names.parse_filename(file.filename)
-        except names.InvalidFilename:
+            name = filenames.parse_filename(file.filename)
+        except filenames.InvalidFilename:
             continue
         if name.project == project:
             files.append((name, file))
@@ -117,7 +117,7 @@ def parse_project_files(page: ProjectPage, project: str) -> tuple[tuple[DistName
 def parse_requires_python(requires_python: str) -> SpecifierSet:
     """Parse a Requires-Python; return an unrestricted set if it is invalid."""
     try:
-        return bounded.parse_specifiers(requires_python)
+        return bounds.parse_specifiers(requires_python)
     except InvalidSpecifier:
         return SpecifierSet()
 

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 
-from wheel_uploader.brought.expect import MatrixCell
 from wheel_uploader.checks.registry import Observation, check, pypi_check
 from wheel_uploader.checks.release_content import (
     ReleaseContent,
@@ -14,9 +13,10 @@ from wheel_uploader.checks.release_content import (
     find_newest_final,
     summarize_values,
 )
-from wheel_uploader.display import format_size
-from wheel_uploader.models import FileComparison, SdistName, Severity
-from wheel_uploader.platforms import places
+from wheel_uploader.core.models import FileComparison, SdistName, Severity
+from wheel_uploader.core.platforms import matrix as platform_matrix
+from wheel_uploader.core.redaction import format_size
+from wheel_uploader.listing.expected_files import MatrixCell
 
 #: PyPI's limits in bytes: a file by default, a file after a raise, and a project by default.
 FILE_LIMIT = 100 << 20
@@ -72,7 +72,7 @@ def find_missing_cells(release: ReleaseContent) -> set[MatrixCell]:
 
 
 def _find_previous_cells(release: ReleaseContent) -> set[MatrixCell]:
-    cells = places.slots_by_cell(release.previous_names, other_names=release.all_names)
+    cells = platform_matrix.slots_by_cell(release.previous_names, other_names=release.all_names)
     return {cell for cell in cells if admits_python(release.requires_python, cell.python)}
 
 

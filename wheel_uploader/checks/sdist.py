@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from wheel_uploader.checks import core_metadata
 from wheel_uploader.checks.registry import Observation, check, pypi_check
-from wheel_uploader.models import SdistContent, SdistMember, Severity
+from wheel_uploader.core.models import SdistContent, SdistMember, Severity
 
 _ABSOLUTE_PATH = re.compile(r"[/\\]|[A-Za-z]:")
 

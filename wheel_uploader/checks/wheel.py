@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from email.message import Message
 from email.parser import HeaderParser
 
-from wheel_uploader.archive import record
 from wheel_uploader.checks import entry_points
 from wheel_uploader.checks.registry import Observation, check
-from wheel_uploader.models import Severity, WheelContent
-from wheel_uploader.names import MAX_TAGS
+from wheel_uploader.core.filenames import MAX_TAGS
+from wheel_uploader.core.models import Severity, WheelContent
+from wheel_uploader.facts.archive import record
 
 _SUPPORTED_VERSION = re.compile(r"1\.[0-9]+\Z")
 _SCRIPT_NAME = re.compile(r"[\w.-]+\Z", re.ASCII)

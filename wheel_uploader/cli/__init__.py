@@ -12,25 +12,26 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from wheel_uploader import listening, stopping, streams
-from wheel_uploader.cli import last_words, screen
-from wheel_uploader.cli.answers import info_options
-from wheel_uploader.cli.help import Command
-from wheel_uploader.cli.options import stage_options
-from wheel_uploader.cli.settings import (
+from wheel_uploader.cli import last_words
+from wheel_uploader.cli import output as cli_output
+from wheel_uploader.cli.click_command import Command
+from wheel_uploader.cli.config_sources import (
     config_options,
     drop_unused_settings,
     effective_values,
     name_origin,
     show_config_lines,
 )
-from wheel_uploader.errors import ReleaseError, as_unexpected_error, most_important_error
+from wheel_uploader.cli.info_options import info_options
+from wheel_uploader.cli.options import stage_options
+from wheel_uploader.core import cancellation, signal_handlers, standard_streams
+from wheel_uploader.core.errors import ReleaseError, as_unexpected_error, most_important_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wheel_uploader import outputs
-    from wheel_uploader.models import Options, Report
+    from wheel_uploader.core.models import Options, Report
+    from wheel_uploader.report import destinations as report_destinations
 
 
 @click.command(
@@ -56,78 +57,83 @@ def command(show_config: bool, **values: Any) -> NoReturn:
     if show_config:
         click.echo("\n".join(show_config_lines(context, values)))
         context.exit(0)
-    watch = context.obj or stopping.CancellationToken()
-    from wheel_uploader import outputs
+    watch = context.obj or cancellation.CancellationToken()
+    from wheel_uploader.report import destinations as report_destinations
 
     try:
-        destinations = outputs.parse_destinations(values["reports"])
+        destinations = report_destinations.parse_destinations(values["reports"])
     except ReleaseError as error:
-        screen.exit_with(error)
+        cli_output.exit_with(error)
     watch.send_report_context(last_words.watchdog_values(values))
 
     def report_unstarted_run(error: ReleaseError) -> None:
         last_words.write_error(error, values["quiet"])
-        outputs.write_reports(_report_of_unstarted_run(values, error), destinations)
+        report_destinations.write_reports(_report_of_unstarted_run(values, error), destinations)
 
     watch.write_report = report_unstarted_run
     try:
-        with stopping.use_token(watch), watch.time_limit(values["max_duration"]):
+        with cancellation.use_token(watch), watch.time_limit(values["max_duration"]):
             # A signal may have arrived while the command line was parsed.
             watch.raise_if_cancelled()
-            from wheel_uploader import pipeline, progress
+            from wheel_uploader.core import progress
+            from wheel_uploader.pipeline import run as pipeline_run
 
             display = progress.make_progress(
                 sys.stderr,
                 verbose=values["verbose"],
                 quiet=bool(values["quiet"]),
-                color=screen.has_color(sys.stderr),
+                color=cli_output.has_color(sys.stderr),
             )
             watch.clear_display = display.clear_display
             options = drop_unused_settings(context, _options(**effective_values(context, values)))
             watch.raise_if_cancelled()
-            result = pipeline.run(
+            result = pipeline_run.run(
                 options,
                 display,
                 watch,
                 lambda report: _prepare_forced_end(watch, report, values, destinations),
             )
-    except (ReleaseError, stopping.RunCancelled) as caught:
-        reason = caught.error if isinstance(caught, stopping.RunCancelled) else name_origin(context, caught)
-        outputs.write_reports(_report_of_unstarted_run(values, reason), destinations)
-        screen.exit_with(reason)
+    except (ReleaseError, cancellation.RunCancelled) as caught:
+        reason = (
+            caught.error if isinstance(caught, cancellation.RunCancelled) else name_origin(context, caught)
+        )
+        report_destinations.write_reports(_report_of_unstarted_run(values, reason), destinations)
+        cli_output.exit_with(reason)
     write_errors = [
-        screen.print_report(result, values["report_format"]),
-        outputs.write_reports(result, destinations),
+        cli_output.print_report(result, values["report_format"]),
+        report_destinations.write_reports(result, destinations),
     ]
     errors = [error for error in (*write_errors, result.error) if error]
     exit_code = most_important_error(errors).exit_code if errors else 0
-    screen.write_github_outputs(result, exit_code)
+    cli_output.write_github_outputs(result, exit_code)
     for write_error in filter(None, write_errors):
-        screen.print_error(write_error)
+        cli_output.print_error(write_error)
     if result.error:
-        screen.print_error(
+        cli_output.print_error(
             result.error,
-            resume_arguments=context.meta[screen.TYPED_ARGUMENTS_KEY] if screen.is_resumable(result) else (),
+            resume_arguments=context.meta[cli_output.TYPED_ARGUMENTS_KEY]
+            if cli_output.is_resumable(result)
+            else (),
         )
     watch.mark_output_complete(exit_code)
     sys.exit(exit_code)
 
 
 def _prepare_forced_end(
-    watch: stopping.CancellationToken,
+    watch: cancellation.CancellationToken,
     report: Report,
     values: dict[str, Any],
-    destinations: Sequence[outputs.ReportDestination],
+    destinations: Sequence[report_destinations.ReportDestination],
 ) -> None:
     """Have the report written even if the process must be ended while its main thread is stuck."""
 
     def write(error: ReleaseError) -> None:
-        from wheel_uploader import outputs
+        from wheel_uploader.report import destinations as report_destinations
 
         report.error = error
         last_words.write_error(error, values["quiet"])
-        outputs.write_reports(report, destinations)
-        screen.print_report(report, values["report_format"], values["quiet"])
+        report_destinations.write_reports(report, destinations)
+        cli_output.print_report(report, values["report_format"], values["quiet"])
         sys.stdout.flush()
 
     watch.write_report = write
@@ -135,7 +141,7 @@ def _prepare_forced_end(
 
 def _report_of_unstarted_run(values: dict[str, Any], error: ReleaseError) -> Report:
     """Return the report of a run that ended before its first stage."""
-    from wheel_uploader.models import Options, Report
+    from wheel_uploader.core.models import Options, Report
 
     options = Options.unchecked(project=values["project"], version=values["release"], urls=values["urls"])
     return Report(options, error=error)
@@ -153,12 +159,12 @@ def _options(
 ) -> Options:
     """Return the Options of a command line. Raises UsageError for invalid values."""
     values = {name: value for name, value in values.items() if name not in _OUTPUT_OPTIONS}
-    from wheel_uploader.http import logins
-    from wheel_uploader.models import AttestationPolicy, CheckProfile, Options, Stage
+    from wheel_uploader.core.models import AttestationPolicy, CheckProfile, Options, Stage
+    from wheel_uploader.http import credentials as http_credentials
 
     stage = min(Stage[until.upper()], Stage.SIGN if no_upload else Stage.CONFIRM)
     return Options(
-        url_token=os.environ.get(logins.URL_TOKEN_VARIABLE),
+        url_token=os.environ.get(http_credentials.URL_TOKEN_VARIABLE),
         project=project,
         version=release,
         until=stage,
@@ -172,12 +178,12 @@ def _options(
 _OUTPUT_OPTIONS = ("report_format", "reports", "quiet", "color")
 
 
-def main(watch: stopping.CancellationToken | None = None) -> None:
+def main(watch: cancellation.CancellationToken | None = None) -> None:
     """Run the command and exit; report unexpected exceptions as bugs."""
-    streams.open_closed_streams()
-    watch = watch or listening.install_signal_handlers(last_words.report_forced_end)
-    sys.excepthook = lambda _kind, bug, _trace: screen.print_error(as_unexpected_error(bug))
-    threading.excepthook = lambda hook: screen.print_error(
+    standard_streams.open_closed_streams()
+    watch = watch or signal_handlers.install_signal_handlers(last_words.report_forced_end)
+    sys.excepthook = lambda _kind, bug, _trace: cli_output.print_error(as_unexpected_error(bug))
+    threading.excepthook = lambda hook: cli_output.print_error(
         as_unexpected_error(hook.exc_value or hook.exc_type())
     )
     try:
@@ -185,7 +191,7 @@ def main(watch: stopping.CancellationToken | None = None) -> None:
     except SystemExit as exit_request:
         code = int(exit_request.code or 0)
         watch.mark_output_complete(code)
-        screen.flush_streams()
+        cli_output.flush_streams()
         if code and threading.active_count() > 1:
             # A thread is still running; if it writes during the interpreter's shutdown, Python crashes.
             os._exit(code)

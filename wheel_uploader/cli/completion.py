@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem, ShellComplete, get_completion_class
 
-from wheel_uploader.errors import UsageError
+from wheel_uploader.core.errors import UsageError
 
 SHELLS = ("bash", "zsh", "fish")
 PROGRAM = "wheel-uploader"
@@ -49,10 +49,12 @@ def complete_paths(
 
 def complete_profiles(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
     """Return the profiles of the configuration file that would be read."""
-    from wheel_uploader import config
+    from wheel_uploader.cli import config_file
 
-    path = context.params.get("config") or config.find_config_file(Path.cwd())
+    path = context.params.get("config") or config_file.find_config_file(Path.cwd())
     try:
-        return [name for name in config.profile_names(path) if name.startswith(incomplete)] if path else []
+        return (
+            [name for name in config_file.profile_names(path) if name.startswith(incomplete)] if path else []
+        )
     except UsageError:
         return []

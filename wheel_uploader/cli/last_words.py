@@ -8,9 +8,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from wheel_uploader import stopping
-from wheel_uploader.display import sanitize
-from wheel_uploader.errors import ReleaseError
+from wheel_uploader.core import cancellation
+from wheel_uploader.core.errors import ReleaseError
+from wheel_uploader.core.redaction import sanitize
 
 #: Number of ``-q`` options that silences everything.
 _SILENT = 2
@@ -33,17 +33,17 @@ def watchdog_values(values: dict[str, Any]) -> str:
 def report_forced_end(code: int, grace: float, watchdog_json: str) -> None:
     """Print how the run was ended, and write its report files; called in the watchdog."""
     values = json.loads(watchdog_json) if watchdog_json else {}
-    error = stopping.make_forced_exit_error(code, grace, values.get("limit", 0.0))
+    error = cancellation.make_forced_exit_error(code, grace, values.get("limit", 0.0))
     write_error(error, values.get("quiet", 0))
     if not values:
         return
-    from wheel_uploader import outputs
-    from wheel_uploader.models import Options, Report
+    from wheel_uploader.core.models import Options, Report
+    from wheel_uploader.report import destinations
 
     urls = tuple(values["urls"])
     options = Options.unchecked(project=values["project"], version=values["version"], urls=urls)
-    outputs.write_reports(
-        Report(options, error=error), outputs.parse_destinations(map(Path, values["reports"]))
+    destinations.write_reports(
+        Report(options, error=error), destinations.parse_destinations(map(Path, values["reports"]))
     )
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from datetime import timedelta
 
-from wheel_uploader import bounded
+from wheel_uploader.core import bounds
 
 _ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]{0,200}"\Z')
 
@@ -24,7 +24,7 @@ def get_last_modified(headers: Mapping[str, str]) -> str:
     have the same date (RFC 9110, 8.8.2.2).
     """
     value = headers.get("last-modified", "")
-    sent_at, modified_at = bounded.parse_listed_date(headers.get("date")), bounded.parse_listed_date(value)
+    sent_at, modified_at = bounds.parse_listed_date(headers.get("date")), bounds.parse_listed_date(value)
     if sent_at is None or modified_at is None:
         return ""
     return value if sent_at - modified_at > timedelta(seconds=1) else ""

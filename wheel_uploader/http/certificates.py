@@ -6,9 +6,9 @@ import os
 import ssl
 from pathlib import Path
 
-from wheel_uploader.display import sanitize
-from wheel_uploader.errors import UsageError
-from wheel_uploader.http.lean import httpx
+from wheel_uploader.core.errors import UsageError
+from wheel_uploader.core.redaction import sanitize
+from wheel_uploader.http.httpx_import import httpx
 
 #: Variables that other programs read for certificates to trust instead of the bundled ones.
 _CA_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")

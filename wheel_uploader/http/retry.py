@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from wheel_uploader import bounded
-from wheel_uploader.display import format_count, sanitize
-from wheel_uploader.errors import HttpStatusError, NetworkError, TransportError
-from wheel_uploader.progress import Progress
+from wheel_uploader.core import bounds
+from wheel_uploader.core.errors import HttpStatusError, NetworkError, TransportError
+from wheel_uploader.core.progress import Progress
+from wheel_uploader.core.redaction import format_count, sanitize
 
 T = TypeVar("T")
 
@@ -45,14 +45,14 @@ def parse_retry_after(value: str, *, now: float | None = None) -> float | None:
     The result is at most ten years, well below the values that overflow a timer.
     """
     value = value.strip()
-    if bounded.is_whole_number(value):
-        seconds = bounded.parse_whole_number(value, 10**9)
-        return None if seconds is None else min(float(seconds), bounded.MAX_SECONDS)
-    date = bounded.parse_listed_date(value)
+    if bounds.is_whole_number(value):
+        seconds = bounds.parse_whole_number(value, 10**9)
+        return None if seconds is None else min(float(seconds), bounds.MAX_SECONDS)
+    date = bounds.parse_listed_date(value)
     if date is None:
         return None
     remaining = date.timestamp() - (time.time() if now is None else now)
-    return min(max(0.0, remaining), bounded.MAX_SECONDS)
+    return min(max(0.0, remaining), bounds.MAX_SECONDS)
 
 
 def call_with_retries(

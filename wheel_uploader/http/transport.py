@@ -13,10 +13,10 @@ from typing import Any
 
 import httpcore
 
-from wheel_uploader import stopping
-from wheel_uploader.http.ahead import ConnectionStash, count_connections
+from wheel_uploader.core import cancellation
 from wheel_uploader.http.hostnames import is_public_address
-from wheel_uploader.http.lean import httpx
+from wheel_uploader.http.httpx_import import httpx
+from wheel_uploader.http.preconnect import ConnectionStash, count_connections
 
 _thread_deadline = threading.local()
 
@@ -80,14 +80,14 @@ class CancellableStream(httpcore.NetworkStream):
 
     def _read(self, max_bytes: int, timeout: float | None) -> bytes:
         """Read with short timeouts, checking for cancellation in between."""
-        if not stopping.can_raise_here():
+        if not cancellation.can_raise_here():
             return self._inner.read(max_bytes, timeout)
         end = time.monotonic() + (math.inf if timeout is None else timeout)
         while True:
-            stopping.raise_if_cancelled()
+            cancellation.raise_if_cancelled()
             remaining = end - time.monotonic()
             try:
-                return self._inner.read(max_bytes, max(0.001, min(remaining, stopping.POLL_INTERVAL)))
+                return self._inner.read(max_bytes, max(0.001, min(remaining, cancellation.POLL_INTERVAL)))
             except httpcore.ReadTimeout:
                 if time.monotonic() >= end:
                     raise
@@ -109,7 +109,7 @@ class CancellableStream(httpcore.NetworkStream):
         """Return this connection with TLS, after a handshake that does not delay cancellation."""
         limit = _remaining_timeout(timeout, httpcore.ConnectTimeout)
         return CancellableStream(
-            stopping.call_in_thread(lambda: self._inner.start_tls(ssl_context, server_hostname, limit))
+            cancellation.call_in_thread(lambda: self._inner.start_tls(ssl_context, server_hostname, limit))
         )
 
     def get_extra_info(self, info: str) -> Any:
@@ -210,7 +210,7 @@ class GuardedBackend(httpcore.NetworkBackend):
             _thread_deadline.end = deadline_of_caller
             return self._connect(host, port, stash, timeout, local_address, socket_options)
 
-        return stopping.call_in_thread(connect)
+        return cancellation.call_in_thread(connect)
 
     def _connect(
         self,

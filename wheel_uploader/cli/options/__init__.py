@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from wheel_uploader.cli.option import Option
 from wheel_uploader.cli.options import check, download, listing, run, sign, upload
-from wheel_uploader.cli.params import Option
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from wheel_uploader.cli.completion import complete_checks
-from wheel_uploader.cli.params import Option, option
-from wheel_uploader.config import ValueKind
+from wheel_uploader.cli.config_file import ValueKind
+from wheel_uploader.cli.option import Option, option
 
 
 def options() -> list[Option]:

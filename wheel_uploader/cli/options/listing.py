@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from wheel_uploader.cli.completion import complete_paths, complete_types
-from wheel_uploader.cli.params import LocalPath, Option, duration_option, option
-from wheel_uploader.config import ValueKind
+from wheel_uploader.cli.config_file import ValueKind
+from wheel_uploader.cli.option import LocalPath, Option, duration_option, option
 
 
 def options() -> list[Option]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from wheel_uploader.cli.params import LocalPath, Option, duration_option, option
+from wheel_uploader.cli.option import LocalPath, Option, duration_option, option
 
 FORMATS = ("text", "html", "markdown", "json", "sarif", "notes-md", "notes-rst")
 #: auto: colour on a terminal only.

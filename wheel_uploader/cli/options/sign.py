@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wheel_uploader.cli.params import Option, option
+from wheel_uploader.cli.option import Option, option
 
 
 def options() -> list[Option]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from wheel_uploader.cli.params import LocalPath, Option, option
+from wheel_uploader.cli.option import LocalPath, Option, option
 
 
 def options() -> list[Option]:

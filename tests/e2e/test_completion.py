@@ -1,0 +1,147 @@
+"""Completion in real shells on a real terminal: a word is begun, Tab is pressed, and the line is run."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import select
+import shlex
+import shutil
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support import tested_package
+from tests.support.in_process import run
+from wheel_uploader.cli import completion
+
+ROOT = tested_package.ROOT
+SHELLS = {
+    "bash": ["bash", "--norc", "--noprofile", "-i"],
+    "zsh": ["zsh", "-f", "-i"],
+    "fish": ["fish", "--no-config", "-i"],
+}
+#: Seconds until a shell on a busy machine has answered.
+PATIENCE = 60.0
+
+
+class Shell:
+    """An interactive shell on a terminal of its own."""
+
+    def __init__(self, command: list[str], folder: Path, environment: dict[str, str]) -> None:
+        terminal, own = pty.openpty()
+        fcntl.ioctl(own, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
+        self._terminal = terminal
+        self._seen = ""
+        # fish wants the terminal to be its own in every respect.
+        command = ["setsid", "--ctty", *command]
+        self._process = subprocess.Popen(
+            command, stdin=own, stdout=own, stderr=own, cwd=folder, env=environment
+        )
+        os.close(own)
+
+    def types(self, text: str) -> None:
+        os.write(self._terminal, text.encode())
+
+    def waits_for(self, marker: str) -> str:
+        """All that was shown until ``marker`` was."""
+        end = time.monotonic() + PATIENCE
+        while marker not in self._seen:
+            ready, _, _ = select.select([self._terminal], [], [], max(0.0, end - time.monotonic()))
+            assert ready, f"{marker!r} did not come: {self._seen!r}"
+            self._seen += os.read(self._terminal, 65536).decode(errors="replace")
+        before, _, self._seen = self._seen.partition(marker)
+        return before
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        os.close(self._terminal)
+
+
+@pytest.fixture(params=list(SHELLS))
+def shell(request: pytest.FixtureRequest, tmp_path: Path) -> Shell:
+    """A shell that has read the script, and a program that shows what it was called with."""
+    name: str = request.param
+    for needed in (name, "setsid"):
+        if not shutil.which(needed):
+            pytest.skip(f"{needed} is not installed")
+    program = tmp_path / "bin" / "wheel-uploader"
+    program.parent.mkdir()
+    program.write_text(
+        "#!/bin/sh\n"
+        f'[ -z "$_WHEEL_UPLOADER_COMPLETE" ] || exec {shlex.quote(sys.executable)} -m wheel_uploader "$@"\n'
+        "printf '{'; printf '<%s>' \"$@\"; printf '}\\n'\n"
+    )
+    program.chmod(0o755)
+    (tmp_path / "pyproject.toml").write_text("[tool.wheel-uploader.profiles.nightly]\npre = true\n")
+    shown = run("--completion", name)
+    assert (shown.exit_code, shown.stderr) == (0, "")
+    script = tmp_path / "script"
+    script.write_text(shown.stdout)
+    environment = {
+        "HOME": str(tmp_path),
+        "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(tested_package.HOME),
+        "TERM": "xterm",
+        "LC_ALL": "C.UTF-8",
+    }
+    started = Shell(SHELLS[name], tmp_path, environment)
+    request.addfinalizer(started.close)
+    if name == "zsh":
+        started.types("autoload -U compinit; compinit -u -D\n")
+    started.types(f"source {script}; echo rea''dy\n")
+    started.waits_for("ready")
+    return started
+
+
+def test_a_tab_completes(shell: Shell) -> None:
+    for begun, whole in (
+        ("--max-d", "<--max-duration>"),
+        ("--until conf", "<--until><confirm>"),
+        ("--config-profile ni", "<--config-profile><nightly>"),
+        ("-t many", "<-t><manylinux>"),
+        ("--explain wheel/tags-mis", "<--explain><wheel/tags-mismatch-filename>"),
+        ("--ignore native/missing-l", "<--ignore><native/missing-library>"),
+        ("--config pypr", "<--config><pyproject.toml>"),
+        ("-u pypr", "<-u><pyproject.toml>"),
+    ):
+        shell.types(f"wheel-uploader {begun}\t END\n")
+        assert shell.waits_for("<END>}").rpartition("{")[2] == whole
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_the_script_is_what_its_shell_can_read(name: str, tmp_path: Path) -> None:
+    if not shutil.which(name):
+        pytest.skip(f"{name} is not installed")
+    script = tmp_path / "script"
+    script.write_text(run("--completion", name).stdout)
+    subprocess.run([name, "-n", str(script)], check=True)
+
+
+def test_other_shells_are_named() -> None:
+    result = run("--completion", "tcsh")
+    assert result.exit_code == 2
+    assert "'bash', 'zsh', 'fish'" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("complete", "begun", "some"),
+    [
+        (completion.complete_checks, "", {"wheel", "record", "wheel/tags-mismatch-filename"}),
+        (completion.complete_checks, "rec", {"record", "record/hash-mismatch"}),
+        (completion.complete_checks, "record/h", {"record/hash-mismatch"}),
+        (completion.complete_checks, "zzz", set()),
+    ],
+)
+def test_checks_and_families(complete: Callable[..., list[object]], begun: str, some: set[str]) -> None:
+    found = {getattr(item, "value", "") for item in complete(None, None, begun)}
+    assert some <= found
+    assert all(value.startswith(begun) for value in found)

@@ -1,0 +1,308 @@
+"""The command as a release manager runs it: real listings, real indexes, real gpg, real pip."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.support import gpg, indexes, servers, wheels
+from tests.support.command_line import Person
+from tests.support.scripted import ScriptedServer, answer
+
+
+@pytest.fixture
+def person(tmp_path: Path) -> Person:
+    home = tmp_path / "home"
+    home.mkdir()
+    return Person(home)
+
+
+@pytest.fixture
+def staged(tmp_path: Path) -> Path:
+    """A release and what lies about beside it."""
+    folder = tmp_path / "staged"
+    wheels.make_release(folder)
+    (folder / "dipy-1.11.0.tar.gz.asc").write_text("an old signature")
+    wheels.make_wheel(folder, "dipy", "1.10.0")
+    wheels.make_wheel(folder, "dipy-horizon", "1.11.0")
+    old = time.time() - 3600
+    for path in folder.iterdir():
+        os.utime(path, (old, old))
+    return folder
+
+
+RELEASE = {*(f"dipy-1.11.0-{tag}.whl" for tag in wheels.RELEASE_TAGS), "dipy-1.11.0.tar.gz"}
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Iterator[str]:
+    """The upload URL of an empty pypiserver that asks for a password; it stores into ``packages``."""
+    with indexes.pypiserver(tmp_path / "packages", users={"me": "my-password"}) as url:
+        yield url
+
+
+LOGIN = {"TWINE_USERNAME": "me", "TWINE_PASSWORD": "my-password"}
+
+
+# --- the main job ----------------------------------------------------------------------------------
+
+LISTINGS: dict[str, Callable[[Path], AbstractContextManager[str]]] = {
+    "nginx": servers.nginx,
+    "apache-plain": partial(servers.apache, options="None"),
+    "apache-fancy": servers.apache,
+    "apache-table": partial(servers.apache, options="FancyIndexing HTMLTable"),
+}
+
+
+@pytest.mark.parametrize("listing", LISTINGS)
+def test_a_release_reaches_pypiserver_once(
+    person: Person, staged: Path, index: str, tmp_path: Path, listing: str
+) -> None:
+    with LISTINGS[listing](staged) as url:
+        call = ("-u", url, "-v", "-w", "~/wheelhouse", "--repository-url", index, "dipy", "1.11.0")
+        first = person.reports(*call, **LOGIN)
+        again = person.reports(*call, **LOGIN)
+    stored = {path.name: path.read_bytes() for path in (tmp_path / "packages").iterdir()}
+    assert stored == {name: (staged / name).read_bytes() for name in RELEASE}
+    assert {file["upload"]["outcome"] for file in first.values()} == {"uploaded"}  # type: ignore[index]
+    for name, file in again.items():
+        assert file["upload"] == {"outcome": "already there", "reason": "", "attempts": 0}, name
+        # No body was fetched again.
+        assert file["fetched"] == "unchanged", name
+        assert file["confirmed_sha256"] == first[name]["sha256"] == file["sha256"]
+    house = person.home / "wheelhouse"
+    subprocess.run(
+        ["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=house, check=True, capture_output=True
+    )
+
+
+def test_a_release_reaches_devpi_and_pip_installs_it(person: Person, staged: Path, tmp_path: Path) -> None:
+    wheels.make_wheel(staged)
+    with servers.apache(staged) as url, indexes.devpi_server(tmp_path) as devpi:
+        index = devpi.make_index("release", volatile=False)
+        login = {"TWINE_USERNAME": devpi.user, "TWINE_PASSWORD": devpi.password}
+        call = ("-u", url, "-w", "house", "--repository-url", index, "dipy", "1.11.0")
+        first = person.reports(*call, **login)
+        again = person.reports(*call, **login)
+        target = tmp_path / "installed"
+        install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(target)]
+        subprocess.run(
+            [*install, "--index-url", f"{index}+simple/", "dipy==1.11.0"],
+            env=person.environment | {"PIP_CONFIG_FILE": os.devnull, "PYTHONWARNINGS": ""},
+            check=True,
+        )
+    assert len(first) == len(RELEASE) + 1
+    assert {file["upload"]["attempts"] for file in again.values()} == {0}  # type: ignore[index]
+    assert (target / "dipy" / "__init__.py").is_file()
+
+
+def test_the_historic_call(person: Person, staged: Path, index: str, tmp_path: Path) -> None:
+    """``-u $CDN_URL -s -v -w ~/wheelhouse -t all dipy $VERSION`` with a .pypirc; the CDN's own software."""
+    (person.home / ".pypirc").write_text(
+        "[distutils]\nindex-servers = pypi\n"
+        f"[pypi]\nrepository = {index}\nusername = me\npassword = my-password\n"
+    )
+    with gpg.keyring() as keys, servers.swift_staticweb(staged) as cdn:
+        fingerprint = keys.make_key("Release Manager <me@example.com>")
+        call = ("-u", cdn, "-s", "-v", "-w", "~/wheelhouse", "-t", "all", "dipy", "1.11.0")
+        first = person.runs(*call, GNUPGHOME=str(keys.home))
+        again = person.runs(*call, GNUPGHOME=str(keys.home))
+        house = person.home / "wheelhouse"
+        for name in (*RELEASE, "SHA256SUMS"):
+            keys.gpg("--verify", str(house / f"{name}.asc"), str(house / name))
+    assert (first.code, again.code) == (0, 0), first.talk + again.talk
+    assert f"signatures: 7 new, 0 reused, by {fingerprint}" in first.report
+    assert f"signatures: 0 new, 7 reused, by {fingerprint}" in again.report
+    assert "upload: 6 uploaded\nconfirmed: the index serves 6 of 6 files with the same sha256" in first.report
+    assert "upload: 6 skipped" in again.report
+    assert {path.name for path in (tmp_path / "packages").iterdir()} >= RELEASE
+
+
+def test_wheelhouse_and_dist_as_containers_leave_them(person: Person, index: str, tmp_path: Path) -> None:
+    """auditwheel's wheelhouse, the sdist in dist, and beside them the wheel that was never repaired."""
+    for tag in wheels.RELEASE_TAGS:
+        wheels.make_wheel(person.home / "wheelhouse", tag=tag)
+    wheels.make_sdist(person.home / "dist")
+    stray = wheels.make_wheel(person.home / "dist", tag="cp312-cp312-linux_x86_64")
+    call = ("-u", "wheelhouse", "-u", "dist", "-w", "release", "--repository-url", index, "dipy", "1.11.0")
+    stopped = person.runs("--profile", "pypi", *call, **LOGIN)
+    assert stopped.code == 6
+    assert stray.name in stopped.talk
+    assert "name/platform-refused" in stopped.talk
+    assert list((tmp_path / "packages").iterdir()) == []
+    stray.unlink()
+    (person.home / "release" / stray.name).unlink()
+    assert person.runs("--profile", "pypi", *call, **LOGIN).code == 0
+    assert {path.name for path in (tmp_path / "packages").iterdir()} == RELEASE
+
+
+def test_the_demo_shows_the_whole_job_and_leaves_nothing(person: Person, tmp_path: Path) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-m", "wheel_uploader", "--demo"],
+        env=person.environment | {"TMPDIR": str(temporary), "PYTHONWARNINGS": ""},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    commands = re.findall(r"(?m)^\$ wheel-uploader .*", done.stdout)
+    assert len(commands) == 2
+    assert commands[0] == commands[1]
+    assert "upload: 5 uploaded" in done.stdout
+    assert "upload: 5 skipped" in done.stdout
+    assert list(temporary.iterdir()) == []
+
+
+# --- before anything is posted ---------------------------------------------------------------------
+
+
+def test_a_dry_run_says_what_would_be_posted(
+    person: Person, staged: Path, index: str, tmp_path: Path
+) -> None:
+    call = ("-u", staged, "--repository-url", index, "dipy", "1.11.0")
+    assert person.runs("-t", "win", *call, **LOGIN).code == 0
+    planned = person.reports("--dry-run", *call)
+    outcomes = {name: file["upload"]["outcome"] for name, file in planned.items()}  # type: ignore[index]
+    windows = "dipy-1.11.0-cp312-cp312-win_amd64.whl"
+    assert outcomes == dict.fromkeys(RELEASE, "would upload") | {windows: "already there"}
+    assert [path.name for path in (tmp_path / "packages").iterdir()] == [windows]
+
+
+def test_other_bytes_on_the_index_stop_the_run(
+    person: Person, staged: Path, index: str, tmp_path: Path
+) -> None:
+    name = "dipy-1.11.0-cp312-cp312-win_amd64.whl"
+    theirs = wheels.wheel_bytes(tag="cp312-cp312-win_amd64", files={"dipy/other.py": b"x"})
+    (tmp_path / "packages" / name).write_bytes(theirs)
+    ended = person.runs("-u", staged, "--repository-url", index, "dipy", "1.11.0", **LOGIN)
+    assert ended.code == 7
+    assert name in ended.talk
+    assert len(re.findall(r"[0-9a-f]{64}", ended.talk)) == 2
+    assert [path.name for path in (tmp_path / "packages").iterdir()] == [name]
+
+
+def test_what_is_there_is_an_error_when_asked(person: Person, staged: Path, index: str) -> None:
+    call = ("-u", staged, "--repository-url", index, "dipy", "1.11.0")
+    assert person.runs(*call, **LOGIN).code == 0
+    ended = person.runs("--no-skip-existing", *call, **LOGIN)
+    assert ended.code == 7
+    assert "leave --no-skip-existing out" in ended.talk
+
+
+def test_an_index_without_hashes_is_read_byte_by_byte(person: Person, staged: Path, tmp_path: Path) -> None:
+    with indexes.pypiserver(tmp_path / "bare", hash_algorithm="off") as index:
+        call = ("-u", staged, "--repository-url", index, "dipy", "1.11.0")
+        first = person.reports(*call, TWINE_USERNAME="", TWINE_PASSWORD="")
+        again = person.reports(*call, TWINE_USERNAME="", TWINE_PASSWORD="")
+    assert {file["upload"]["outcome"] for file in first.values()} == {"uploaded"}  # type: ignore[index]
+    assert {file["upload"]["outcome"] for file in again.values()} == {"already there"}  # type: ignore[index]
+
+
+def test_no_credentials_and_no_terminal(person: Person, staged: Path, index: str, tmp_path: Path) -> None:
+    begun = time.monotonic()
+    ended = person.runs("-u", staged, "--repository-url", index, "dipy", "1.11.0")
+    assert ended.code == 4
+    assert time.monotonic() - begun < 10
+    assert list((tmp_path / "packages").iterdir()) == []
+
+
+def test_wrong_credentials(person: Person, staged: Path, index: str, tmp_path: Path) -> None:
+    login = {"TWINE_USERNAME": "me", "TWINE_PASSWORD": "wrong-password"}
+    ended = person.runs("-vv", "-u", staged, "--repository-url", index, "dipy", "1.11.0", **login)
+    assert ended.code == 4
+    assert "wrong-password" not in ended.talk + ended.report
+    assert list((tmp_path / "packages").iterdir()) == []
+
+
+def test_a_repository_that_pypirc_does_not_have(person: Person, staged: Path) -> None:
+    (person.home / ".pypirc").write_text(
+        "[distutils]\nindex-servers = internal\n[internal]\nrepository=https://x.test/\n"
+    )
+    ended = person.runs("-u", staged, "-r", "internl", "dipy", "1.11.0")
+    assert ended.code == 2
+    assert "internal" in ended.talk
+    assert not (person.home / "wheelhouse").exists()
+
+
+# --- staging that is not what it should be ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("reply", "code", "said"),
+    [
+        (answer(404, b"<h1>Not Found</h1>"), 3, "404"),
+        (answer(401), 4, "requires authentication"),
+        (answer(200, b"<form><input type=password name=p></form>"), 5, "login"),
+        (answer(200, b"\x89PNG\r\n", {"Content-Type": "image/png"}), 5, "image/png"),
+        (answer(200, b"<html><body>Welcome</body></html>"), 3, "no files of dipy 1.11.0"),
+        (answer(200, b""), 3, "no files of dipy 1.11.0"),
+    ],
+    ids=["404", "401", "login page", "image", "no listing", "empty"],
+)
+def test_a_url_that_is_no_listing(person: Person, reply: bytes, code: int, said: str) -> None:
+    with ScriptedServer([reply]) as server:
+        ended = person.runs("-u", server.url, "--until", "check", "dipy", "1.11.0")
+    assert (ended.code, said in ended.talk) == (code, True), ended.talk
+
+
+def test_nobody_answers(person: Person) -> None:
+    url = f"http://127.0.0.1:{servers.free_port()}/"
+    ended = person.runs("-u", url, "--retries", "1", "--until", "check", "dipy", "1.11.0")
+    assert ended.code == 5
+    assert "refuses connections" in ended.error
+
+
+def test_a_certificate_that_nobody_vouches_for(person: Person, staged: Path, tmp_path: Path) -> None:
+    with servers.nginx(staged, tls=servers.certificate(tmp_path)) as url:
+        ended = person.runs("-u", url, "--retries", "1", "--until", "check", "dipy", "1.11.0")
+    assert ended.code == 5
+    assert "certificate" in ended.error
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "said"),
+    [
+        ("dipy-1.11.0-py3-none-any.whl", b"<!DOCTYPE html><title>Gone</title>", "HTML page"),
+        ("dipy-1.11.0-py3-none-any.whl", b"", "empty"),
+        ("dipy-1.11.0-py3-none-any.whl", wheels.wheel_bytes()[:300], "cut"),
+        ("dipy-1.11.0-py3-none-any.whl", wheels.wheel_bytes("nipy", "1.11.0"), "wheel/dist-info"),
+        ("dipy-1.11.0.tar.gz", b"hello", "dipy-1.11.0.tar.gz"),
+    ],
+    ids=["page", "empty", "cut", "another project", "no sdist"],
+)
+@pytest.mark.parametrize("local", [True, False])
+def test_a_file_that_is_not_what_it_is_called(
+    person: Person, index: str, tmp_path: Path, name: str, data: bytes, said: str, local: bool
+) -> None:
+    folder = tmp_path / "staged"
+    folder.mkdir()
+    (folder / name).write_bytes(data)
+    good = wheels.make_wheel(folder, tag="cp312-cp312-win_amd64")
+    call = ("-w", "house", "--repository-url", index, "dipy", "1.11.0")
+    if local:
+        ended = person.runs("-u", folder, *call, **LOGIN)
+    else:
+        with servers.nginx(folder) as url:
+            ended = person.runs("-u", url, *call, **LOGIN)
+    assert ended.code == 6, ended.talk
+    assert said in ended.talk + ended.report
+    assert good.name not in ended.error
+    assert list((tmp_path / "packages").iterdir()) == []
+
+
+def test_a_wheelhouse_that_cannot_be_written(person: Person, staged: Path) -> None:
+    (person.home / "house").write_text("")
+    ended = person.runs("-u", staged, "-w", "house", "--until", "download", "dipy", "1.11.0")
+    assert ended.code == 13
+    assert "house" in ended.error

@@ -1,0 +1,287 @@
+"""--rehearse: a release on an index of this machine, and what the real pip takes from there."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from tests.support import indexes, wheels
+from tests.support.command_line import Person
+from wheel_uploader.core import filenames
+from wheel_uploader.core.child_processes.environment import ChildKind, build_environment
+from wheel_uploader.core.errors import NetworkError, UsageError
+from wheel_uploader.core.models import InstallKind, InstallOutcome, Options, Report, Stage, WheelName
+from wheel_uploader.rehearsal import environments, pip_command, pip_resolution
+from wheel_uploader.rehearsal.environments import TargetPlatform, TargetPython
+from wheel_uploader.report.formats import rehearsal_text as table
+from wheel_uploader.report.views import outcome as outcome_view
+
+
+def wheel(tag: str, version: str = "1.11.0", build: str = "") -> WheelName:
+    name = filenames.parse_filename(wheels.wheel_filename("dipy", version, tag, build))
+    assert isinstance(name, WheelName)
+    return name
+
+
+def asked(*tags: str) -> list[str]:
+    return [str(machine) for machine in environments.target_platforms(map(wheel, tags))]
+
+
+def pythons(*tags: str) -> list[str]:
+    return [str(python) for python in environments.target_pythons(map(wheel, tags))]
+
+
+CP313 = TargetPython(implementation="cp", version=(3, 13), abi="cp313")
+
+
+# --- whom to ask for -------------------------------------------------------------------------------
+
+
+def test_each_python_is_asked_for_and_the_next() -> None:
+    tags = ("cp312-cp312-win_amd64", "cp313-cp313-win_amd64", "pp311-pypy311_pp73-win_amd64")
+    assert pythons(*tags) == ["cp312", "cp313", "cp314", "pp311"]
+    assert pythons("cp313-cp313t-win_amd64") == ["cp313t", "cp314", "cp314t"]
+
+
+def test_an_open_end_reaches_to_the_newest_python() -> None:
+    newest = environments.NEWEST_CPYTHON[1]
+    found = pythons("cp312-abi3-win_amd64")
+    assert found == [f"cp3{minor}" for minor in range(12, newest + 2)]
+    oldest = environments.OLDEST_CPYTHON[1]
+    assert pythons("py3-none-win_amd64") == [f"cp3{minor}" for minor in range(oldest, newest + 2)]
+
+
+def test_nobody_is_asked_for_without_wheels() -> None:
+    assert environments.target_pythons([filenames.parse_filename("dipy-1.11.0.tar.gz")]) == ()
+
+
+def test_machines_as_old_as_promised_and_the_newest() -> None:
+    assert asked("cp313-cp313-manylinux2014_x86_64.manylinux_2_17_x86_64") == [
+        "Linux x86_64 glibc 2.17",
+        f"Linux x86_64 glibc 2.{environments.NEWEST_GLIBC[1]}",
+        "Linux x86_64 musl 1.2",
+    ]
+    assert asked("cp313-cp313-musllinux_1_1_aarch64") == [
+        f"Linux aarch64 glibc 2.{environments.NEWEST_GLIBC[1]}",
+        "Linux aarch64 musl 1.1",
+        "Linux aarch64 musl 1.2",
+    ]
+    assert asked("cp313-cp313-macosx_10_13_universal2") == [
+        "macOS arm64 11.0",
+        "macOS arm64 26.0",
+        "macOS x86_64 10.13",
+        "macOS x86_64 26.0",
+    ]
+    assert asked("cp313-cp313-win32", "cp313-cp313-win_arm64") == ["Windows 32-bit", "Windows arm64"]
+
+
+def test_what_is_for_any_platform_is_asked_for_on_the_usual_ones() -> None:
+    found = " ".join(asked("py3-none-any"))
+    assert all(name in found for name in ("Linux x86_64", "macOS arm64", "Windows x86_64"))
+
+
+def test_nobody_asks_pip_for_a_browser() -> None:
+    assert asked("cp313-cp313-pyodide_2025_0_wasm32", "cp313-cp313-win_amd64") == ["Windows x86_64"]
+
+
+# --- what is taken, by the names and by pip --------------------------------------------------------
+
+
+def test_the_best_wheel_is_that_of_the_newest_platform_then_of_the_highest_build() -> None:
+    old, new = wheel("cp313-cp313-macosx_11_0_arm64"), wheel("cp313-cp313-macosx_15_0_arm64")
+    assert environments.best_match([old, new], CP313, environments.macos_platform((26, 0), "arm64")) == new
+    assert environments.best_match([old, new], CP313, environments.macos_platform((14, 0), "arm64")) == old
+    assert environments.best_match([new], CP313, environments.macos_platform((14, 0), "arm64")) is None
+    ninth, tenth = wheel("cp313-cp313-win32", build="9a"), wheel("cp313-cp313-win32", build="10")
+    (windows,) = environments.target_platforms([ninth])
+    assert environments.best_match([ninth, tenth], CP313, windows) == tenth
+    assert environments.best_match([wheel("cp313-cp313-win32"), ninth], CP313, windows) == ninth
+
+
+@pytest.mark.parametrize(
+    ("requires", "builds"), [("", True), (">=3.13", True), (">=3.14", False), ("nonsense", True)]
+)
+def test_an_sdist_is_built_where_it_may_be(requires: str, builds: bool) -> None:
+    sdist = filenames.parse_filename("dipy-1.11.0.tar.gz")
+    assert environments.builds_from_source([sdist], CP313, requires) is builds
+    assert environments.builds_from_source([wheel("py3-none-any")], CP313, requires) is False
+
+
+TAGS = (
+    *("cp312-cp312-manylinux_2_28_x86_64", "cp313-cp313-manylinux_2_17_x86_64.manylinux2014_x86_64"),
+    *("cp313-cp313t-musllinux_1_2_x86_64", "cp312-abi3-macosx_11_0_arm64", "cp313-cp313-macosx_15_0_arm64"),
+    *("pp311-pypy311_pp73-win_amd64",),
+)
+
+
+def test_pip_and_the_names_agree(tmp_path: Path) -> None:
+    """Whatever is told of the previous release by its names is what pip would do."""
+    here = [wheel(tag) for tag in TAGS]
+    for tag in TAGS:
+        wheels.make_wheel(tmp_path / "index", tag=tag)
+    with indexes.pypiserver(tmp_path / "index") as url:
+        every = list(
+            itertools.product(environments.target_pythons(here), environments.target_platforms(here))
+        )
+        # Each wheel is taken somewhere, and somebody gets none: a sample would do, and this is one.
+        sample = [pair for pair in every if environments.best_match(here, *pair)][::3] + every[::9]
+        for python, machine in sample:
+            expected = environments.best_match(here, python, machine)
+            taken = pip_resolution.resolve_with_pip(
+                f"{url}simple/", "dipy==1.11.0", python, machine, tmp_path
+            )
+            assert taken == (expected.filename if expected else ""), f"{python} on {machine}"
+
+
+def test_what_pip_cannot_say(tmp_path: Path) -> None:
+    nowhere = TargetPlatform(family="Windows x86_64", version_label="", platform_tags=("win_amd64",))
+    with indexes.pypiserver(tmp_path / "index") as url:
+        (tmp_path / "index" / wheels.wheel_filename("dipy", "1.11.0")).write_bytes(b"not a wheel")
+        with pytest.raises(NetworkError, match="pip could not resolve for cp313 on Windows x86_64"):
+            pip_resolution.resolve_with_pip(f"{url}simple/", "dipy==1.11.0", CP313, nowhere, tmp_path)
+
+
+def test_pip_gets_no_credentials_and_is_not_sent_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("TWINE_PASSWORD", "PIP_INDEX_URL", "HTTPS_PROXY", "GITHUB_TOKEN", "MY_SECRET", "PYTHONPATH"):
+        monkeypatch.setenv(name, "x")
+    monkeypatch.setenv("LANG", "C")
+    given = build_environment(ChildKind.PIP_LOCAL_INDEX)
+    assert given["LANG"] == "C"
+    assert "x" not in given.values()
+
+
+def test_without_pip_it_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wheel_uploader.rehearsal.pip_command._version", lambda: "")
+    with pytest.raises(UsageError, match="a rehearsal needs pip") as caught:
+        pip_command.require_pip("a rehearsal")
+    assert "wheel-uploader[rehearse]" in str(caught.value.hint)
+    assert not pip_command.pip_supports("3.13.0")
+
+
+# --- the table -------------------------------------------------------------------------------------
+
+
+def answered(*answers: tuple[str, str, InstallKind, InstallKind | None]) -> Report:
+    report = Report(Options(project="dipy", version="1.11.0", urls=("x",)))
+    report.install_outcomes = tuple(
+        InstallOutcome(python=python, platform_label=machine, kind=kind, previous_kind=before)
+        for python, machine, kind, before in answers
+    )
+    return report
+
+
+def test_the_table_says_what_got_worse_and_what_is_new() -> None:
+    wheel_, source, nothing = InstallKind
+    text = list(
+        table.format_rehearsal(
+            answered(
+                ("cp313", "Linux x86_64 glibc 2.28", wheel_, wheel_),
+                ("cp314", "Linux x86_64 glibc 2.28", wheel_, source),
+                ("cp313", "Windows arm64", source, wheel_),
+                ("cp314", "Windows arm64", nothing, nothing),
+            )
+        )
+    )
+    assert text[:4] == [
+        "what pip installs:",
+        "                           cp313   cp314",
+        "  Linux x86_64 glibc 2.28  wheel   new",
+        "  Windows arm64            SOURCE  -",
+    ]
+    assert text[4:] == [
+        "  source: built from the sdist, which needs a compiler for compiled code",
+        "  -: pip finds nothing to install",
+        "  SOURCE: the previous release had a wheel",
+        "  new: a wheel; the previous release had none",
+        "rehearsal: pip found a wheel for 2 of 4 environments, and none for 1 that had",
+        "  one in the previous release; nothing was uploaded.",
+    ]
+
+
+def test_the_end_of_a_rehearsal_says_that_it_was_one() -> None:
+    report = answered(("cp313", "Windows arm64", InstallKind.WHEEL, None))
+    report.last_stage = Stage.CHECK
+    end = outcome_view.build_outcome(report, [])
+    assert (end.headline, end.message) == (
+        "Rehearsed",
+        "pip found a wheel for 1 of 1 environment; nothing was uploaded.",
+    )
+
+
+def test_the_table_fits_the_screen_however_many_pythons_there_are() -> None:
+    answers = [(f"cp3{minor}", "Linux x86_64 glibc 2.28", InstallKind.SOURCE, None) for minor in range(40)]
+    text = list(table.format_rehearsal(answered(*answers)))
+    assert max(map(len, text)) <= 80
+    assert sum(line.count("source") for line in text if line.startswith("  Linux")) == 40
+
+
+# --- the whole -------------------------------------------------------------------------------------
+
+RELEASE = ("cp312-cp312-manylinux_2_28_x86_64", "cp312-cp312-macosx_11_0_arm64")
+
+
+def release(folder: Path, tags: Iterable[str], version: str) -> Path:
+    for tag in tags:
+        wheels.make_wheel(folder, version=version, tag=tag)
+    return folder
+
+
+@pytest.fixture
+def person(tmp_path: Path) -> Person:
+    (tmp_path / "home").mkdir()
+    return Person(tmp_path / "home")
+
+
+def test_a_rehearsal_shows_what_users_get_and_posts_nothing(person: Person, tmp_path: Path) -> None:
+    staged = release(tmp_path / "staged", RELEASE, "1.11.0")
+    release(tmp_path / "packages", [*RELEASE, "cp312-cp312-win_amd64"], "1.10.0")
+    before = sorted((tmp_path / "packages").iterdir())
+    with indexes.pypiserver(tmp_path / "packages", users={"me": "my-password"}) as url:
+        index = ("--repository-url", url, "--allow-missing", "*win*", "--ignore", "release")
+        ended = person.runs("--rehearse", "-u", staged, *index, "dipy", "1.11.0")
+        strict = person.runs(
+            *("--rehearse", "--strict", "--format", "json", "--ignore", "native"),
+            *("-u", staged, *index, "dipy", "1.11.0"),
+        )
+    assert ended.code == 0, ended.talk
+    windows = next(line for line in ended.report.splitlines() if line.startswith("  Windows x86_64"))
+    linux = next(line for line in ended.report.splitlines() if line.startswith("  Linux x86_64 glibc 2.28"))
+    assert windows.split()[-2:] == ["NONE", "-"]
+    # Nobody shall think that it is there.
+    assert ended.report.splitlines()[0].endswith(f", rehearsed for {url}")
+    assert "nothing was uploaded" in ended.report
+    assert linux.split()[-2:] == ["wheel", "-"]
+    assert "uploaded" not in ended.talk
+    assert sorted((tmp_path / "packages").iterdir()) == before
+    assert strict.code == 6
+    assert "no wheel for 1 combination of Python and platform" in strict.error
+    assert "cp312 on Windows x86_64: nothing" in strict.talk
+    rehearsal = json.loads(strict.report)["rehearsal"]
+    assert {
+        "python": "cp312",
+        "machine": "macOS arm64 26.0",
+        "installs": "wheel",
+        "filename": "dipy-1.11.0-cp312-cp312-macosx_11_0_arm64.whl",
+        "before": "wheel",
+    } in rehearsal
+
+
+def test_a_rehearsal_needs_its_index(person: Person, tmp_path: Path) -> None:
+    staged = release(tmp_path / "staged", RELEASE, "1.11.0")
+    hide = "import sys; sys.modules['pypiserver'] = None; from wheel_uploader.__main__ import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", hide, "--rehearse", "-u", str(staged), "dipy", "1.11.0"],
+        capture_output=True,
+        text=True,
+        env=person.environment,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "pip install 'wheel-uploader[rehearse]'" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,101 @@
+"""No secret comes out: each way in, each way out, with the real command, which has to use the secret.
+
+Each way in meets a part of the troubles here; all of them by all of them: ``python -m tests.soak leaks``.
+"""
+
+from __future__ import annotations
+
+import base64
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.support import gpg, leaks
+from tests.support.canaries import WAYS, Machine, Visit, leaked
+from tests.support.leaks import TROUBLES, World
+
+if sys.platform == "win32":
+    pytest.skip("terminals and shell scripts of POSIX", allow_module_level=True)
+
+
+@pytest.fixture(scope="module")
+def keys() -> Iterator[gpg.Keyring]:
+    with leaks.signing() as made:
+        yield made
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_run_that_publishes_and_one_that_looks_again(way: str, tmp_path: Path, keys: gpg.Keyring) -> None:
+    with World(way, tmp_path, keys).open() as world:
+        world.publishes()
+
+
+def part() -> Iterator[tuple[str, str]]:
+    """Each way with one of the troubles, in turn."""
+    troubles = list(TROUBLES)
+    for number, way in enumerate(WAYS):
+        yield way, troubles[number * 3 % len(troubles)]
+
+
+@pytest.mark.parametrize(("way", "trouble"), list(part()))
+def test_a_run_that_fails(way: str, trouble: str, tmp_path: Path, keys: gpg.Keyring) -> None:
+    with World(way, tmp_path, keys).open() as world:
+        world.meets(trouble)
+
+
+@pytest.mark.parametrize("arguments", [(), ("--attest", "--until", "sign")], ids=["upload", "attest"])
+def test_a_password_that_splits_the_url_of_the_identity_service(
+    arguments: Sequence[str], tmp_path: Path, keys: gpg.Keyring
+) -> None:
+    with World("trusted publishing", tmp_path, keys).open() as world:
+        core = world.visit.core
+        url = f"https://me:{core[:16]}/{core[16:]}@127.0.0.1/"
+        allowed = ("--allow-insecure-host", "127.0.0.2")
+        ended = world.run(*arguments, *allowed, variables={"ACTIONS_ID_TOKEN_REQUEST_URL": url})
+    assert ended.returncode in {4, 12}
+    assert b"ACTIONS_ID_TOKEN_REQUEST_URL" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("dipy", "1.11.0", "{url}"),
+        ("-u", "x", "-j", "{url}", "dipy"),
+        ("-u", "x", "--until", "{url}", "dipy"),
+        ("--config", "{url}"),
+        ("--explain", "{url}"),
+        ("-u", "{url}", "--repository-url", "{url}", "--index-url", "{url}", "--show-config", "dipy"),
+        ("-u", "x", "--report", "{url}", "dipy"),
+        ("-u", "x", "--config-profile", "{url}", "dipy"),
+        ("-u", "{url}", "--ignore", "{url}", "dipy"),
+        ("-u", "{url}", "--wait", "{url}", "dipy"),
+        ("-u", "{url}", "-w", "{url}", "--until", "download", "dipy", "1.11.0"),
+        ("-u", "x", "--cert", "{url}", "dipy", "1.11.0"),
+        ("-u", "x", "--repository-url", "ftp://{login}", "dipy", "1.11.0"),
+        ("-u", "ftp://{login}", "--until", "list", "dipy", "1.11.0"),
+    ],
+)
+def test_an_argument_in_the_wrong_place_is_quoted_without_its_password(
+    arguments: Sequence[str], tmp_path: Path
+) -> None:
+    visit = Visit(tmp_path / "home")
+    machine = Machine(visit.home, gpg.GPG)
+    login = f"me:{visit.token}@127.0.0.1:1/"
+    ended = machine.run(visit, *(word.format(url=f"http://{login}", login=login) for word in arguments))
+    assert ended.returncode in {0, 2, 3, 5, 13}, ended.stderr
+    assert not leaked(visit.core, ended.stdout + ended.stderr), ended.stderr
+
+
+@pytest.mark.parametrize(
+    "text", ["{}", "https://h/?token={}", "{0!r} {0}x", "Basic bWU6{}"], ids=["bare", "query", "twice", "in"]
+)
+def test_the_judge_sees_a_leak(text: str) -> None:
+    visit = Visit(Path())
+
+    assert leaked(visit.core, text.format(visit.core).encode())
+    for shift in range(3):
+        data = base64.b64encode(b"x" * shift + visit.core.encode())
+        assert leaked(visit.core, b"Authorization: Basic " + data)
+    assert not leaked(visit.core, text.format(Visit(Path()).core).encode())

@@ -1,0 +1,451 @@
+"""Real signals to the real command while it uploads; the judge is the index's store and its log of posts."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import indexes, wheels
+from tests.support.indexes import Hang, Say, Served, Slow, pypiserver
+from wheel_uploader.core import cancellation
+from wheel_uploader.core.cancellation import CancellationToken, RunCancelled
+from wheel_uploader.core.errors import DeadlineError, RunInterrupted
+from wheel_uploader.core.signal_handlers import install_signal_handlers
+
+if sys.platform == "win32":
+    pytest.skip("signals of POSIX", allow_module_level=True)
+
+#: Seconds that the command may take to start on a busy machine.
+LIMIT = 60.0
+
+
+@pytest.fixture
+def served() -> Iterator[Served]:
+    with indexes.scripted_index() as running:
+        yield running
+
+
+@pytest.fixture
+def release(tmp_path: Path) -> dict[str, bytes]:
+    """What is staged, by name."""
+    return {path.name: path.read_bytes() for path in wheels.make_release(tmp_path / "staged")}
+
+
+class Command:
+    """``wheel-uploader``, running."""
+
+    def __init__(self, home: Path, upload_url: str, *more: str, staged: str = "staged") -> None:
+        self.arguments = ["-u", staged, "--repository-url", upload_url, "--format", "json", *more]
+        self.arguments += ["dipy", "1.11.0"]
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("WHEEL_")}
+        environment |= {"TWINE_USERNAME": "", "TWINE_PASSWORD": "", "HOME": str(home)}
+        environment["PYTHON_KEYRING_BACKEND"] = "keyring.backends.null.Keyring"
+        self.environment = environment
+        self.home = home
+        self.process = self._start()
+
+    def _start(self) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "wheel_uploader", *self.arguments],
+            cwd=self.home,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def until(self, true: Callable[[], object]) -> None:
+        """Wait until something is true that only a running command brings about."""
+        deadline = time.monotonic() + LIMIT
+        while not true():
+            assert self.process.poll() is None, self.process.communicate()[1]
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+    def ends(self, within: float = LIMIT) -> tuple[int, dict[str, Any], str]:
+        """Its exit code, its report, and what it said."""
+        report, talk = self.process.communicate(timeout=within)
+        assert "Traceback" not in talk, talk
+        assert "Fatal" not in talk, talk
+        return self.process.returncode, json.loads(report) if report else {}, talk
+
+    def again(self) -> tuple[int, dict[str, Any], str]:
+        """The same command once more, to its end."""
+        self.process = self._start()
+        return self.ends()
+
+
+def outcomes(report: dict[str, Any]) -> dict[str, str]:
+    return {file["filename"]: file["upload"]["outcome"] for file in report["files"]}
+
+
+def test_every_signal_lets_the_file_in_flight_arrive(
+    tmp_path: Path, served: Served, release: dict[str, bytes]
+) -> None:
+    """Report, exit code, store and POST log agree; the next run posts the rest, and nothing twice."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        served.index.files.clear()
+        served.index.posts.clear()
+        served.index.released.clear()
+        served.index.script = [None, Slow(), Slow()]
+        command = Command(tmp_path, served.upload_url, "--upload-jobs", "2")
+        command.until(lambda: len(served.index.posts) == 3)
+        in_flight = set(served.index.posted()[1:])
+        command.process.send_signal(number)
+        time.sleep(0.5)
+        assert command.process.poll() is None
+        served.index.released.set()
+        code, report, talk = command.ends(within=30)
+        assert code == report["exit_code"] == 128 + number
+        told = outcomes(report)
+        uploaded = {name for name, outcome in told.items() if outcome == "uploaded"}
+        assert uploaded == set(served.index.files) >= in_flight
+        assert len(uploaded) == 3
+        assert {told[name] for name in release.keys() - uploaded} == {"not tried"}
+        assert len(served.index.posts) == 3
+        for name in release:
+            assert f"in: {name}" in talk if name in uploaded else f"not in: {name}: not tried" in talk
+        assert f"stopped by signal {number:d}: 3 of 6 files are on the index, 3 are not" in talk
+        again = re.search("(?m)^to continue: wheel-uploader (.*)$", talk)
+        assert again
+        assert shlex.split(again[1]) == command.arguments
+        code, report, talk = command.again()
+        assert code == 0, talk
+        assert sorted(served.index.posted()) == sorted(release)
+        assert served.index.files == release
+
+
+def test_the_second_signal_ends_at_once_and_what_is_open_is_called_so(
+    tmp_path: Path, served: Served, release: dict[str, bytes]
+) -> None:
+    served.index.script = [None, Hang(stores=True), Hang()]
+    command = Command(tmp_path, served.upload_url, "--upload-jobs", "2")
+    command.until(lambda: len(served.index.posts) == 3)
+    first, *in_flight = served.index.posted()
+    command.process.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    begun = time.monotonic()
+    command.process.send_signal(signal.SIGTERM)
+    code, report, talk = command.ends(within=30)
+    assert time.monotonic() - begun < 2
+    assert code == report["exit_code"] == 143
+    told = outcomes(report)
+    assert told[first] == "uploaded"
+    assert {told[name] for name in in_flight} == {"unknown"}
+    assert sorted(told.values()) == ["not tried"] * 3 + ["unknown"] * 2 + ["uploaded"]
+    assert "1 of 6 files are on the index, 3 are not, 2 may be" in talk
+    code, _, talk = command.again()
+    assert code == 0, talk
+    assert served.index.files == release
+    # What had been stored was not posted again.
+    assert sorted(served.index.posted()) == sorted([*release, in_flight[1]])
+
+
+def test_to_pypiserver(tmp_path: Path, release: dict[str, bytes]) -> None:
+    """Stopped wherever it happens to be, the report tells what its store has; the same command completes."""
+    store = tmp_path / "store"
+    with pypiserver(store) as url:
+        for wait in (0.0, 0.05, 0.15):
+            for path in store.iterdir():
+                path.unlink()
+            command = Command(tmp_path, url, "--upload-jobs", "1")
+            command.until(lambda: len(list(store.iterdir())) >= 1)
+            time.sleep(wait)
+            command.process.send_signal(signal.SIGTERM)
+            code, report, talk = command.ends()
+            stored = {path.name for path in store.iterdir()}
+            assert code in (0, 143) and report, (code, talk)
+            assert {name for name, outcome in outcomes(report).items() if outcome == "uploaded"} == stored
+            code, _, talk = command.again()
+            assert code == 0, talk
+            assert {path.name: path.read_bytes() for path in store.iterdir()} == release
+
+
+def test_before_and_after_the_upload_a_signal_ends_it_at_once(
+    tmp_path: Path, served: Served, release: dict[str, bytes]
+) -> None:
+    # While it looks at the index; and while it waits for the index to list what it took.
+    served.index.page = (503, "text/plain", "busy")
+    command = Command(tmp_path, served.upload_url)
+    command.until(lambda: served.index.gets)
+    command.process.send_signal(signal.SIGTERM)
+    code, report, _ = command.ends(within=30)
+    assert (code, report["exit_code"]) == (143, 143)
+    assert served.index.posts == []
+    served.index.page = None
+    command = Command(tmp_path, served.upload_url)
+    command.until(lambda: len(served.index.files) == 6 or served.index.__dict__.update(behind=99))
+    command.until(lambda: len([path for path, _ in served.index.gets if path.startswith("/simple/dipy")]) > 3)
+    command.process.send_signal(signal.SIGINT)
+    code, report, _ = command.ends(within=30)
+    assert code == 130
+    assert set(outcomes(report).values()) == {"uploaded"}
+    served.index.behind = 0
+    assert command.again()[0] == 0
+    assert len(served.index.posts) == 6
+
+
+def test_a_terminal_that_closes(tmp_path: Path, served: Served, release: dict[str, bytes]) -> None:
+    """The file in flight arrives although every line that is said from then on goes nowhere."""
+    served.index.script = [Slow()]
+    command = Command(tmp_path, "http://127.0.0.1:9/")
+    command.process.kill()
+    command.process.communicate()
+    arguments = [*command.arguments, "--repository-url", served.upload_url]
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(tmp_path)
+        program = [sys.executable, "-m", "wheel_uploader", *arguments]
+        os.execve(sys.executable, program, command.environment)
+    drained = threading.Thread(target=_drain, args=[terminal], daemon=True)
+    drained.start()
+    deadline = time.monotonic() + LIMIT
+    while not served.index.posts and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(0.3)
+    # Closing this end is what a terminal window does.
+    os.kill(pid, 0)
+    _closed.set()
+    drained.join(10)
+    time.sleep(0.5)
+    served.index.released.set()
+    _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 128 + signal.SIGHUP
+    assert len(served.index.posts) == len(served.index.files) == 1
+
+
+_closed = threading.Event()
+
+
+def _drain(terminal: int) -> None:
+    """Read what is written to a terminal until it is to be closed, and close it."""
+    os.set_blocking(terminal, False)
+    while not _closed.wait(0.05):
+        try:
+            os.read(terminal, 65536)
+        except BlockingIOError:
+            continue
+    os.close(terminal)
+
+
+def test_nohup_stays_nohup(tmp_path: Path, served: Served, release: dict[str, bytes]) -> None:
+    served.index.script = [Slow()]
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        command = Command(tmp_path, served.upload_url)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    command.until(lambda: served.index.posts)
+    command.process.send_signal(signal.SIGHUP)
+    time.sleep(0.3)
+    served.index.released.set()
+    code, _, talk = command.ends()
+    assert code == 0, talk
+    assert served.index.files == release
+
+
+# --- the time of the run ---------------------------------------------------------------------------
+
+
+def test_the_time_is_over_while_files_go_up(
+    tmp_path: Path, served: Served, release: dict[str, bytes]
+) -> None:
+    served.index.script = [None, Slow()]
+    command = Command(tmp_path, served.upload_url, "--upload-jobs", "1", "--max-duration", "12s")
+    command.until(lambda: len(served.index.posts) == 2)
+    time.sleep(12)
+    served.index.released.set()
+    code, report, talk = command.ends(within=30)
+    assert code == report["exit_code"] == 8
+    assert sorted(outcomes(report).values()) == ["not tried"] * 4 + ["uploaded"] * 2
+    assert "2 of 6 files are on the index, 4 are not: timed out after 12 s (--max-duration)" in talk
+    assert "to continue: wheel-uploader -u staged" in talk
+    assert len(served.index.posts) == len(served.index.files) == 2
+
+
+def test_the_time_is_over_before_anything_was_posted(
+    tmp_path: Path, served: Served, release: dict[str, bytes]
+) -> None:
+    served.index.page = (503, "text/plain", "busy")
+    command = Command(tmp_path, served.upload_url, "--max-duration", "3")
+    code, report, talk = command.ends()
+    assert code == report["exit_code"] == 10
+    assert "error: timed out after 3 s (--max-duration)" in talk
+    assert served.index.posts == []
+
+
+# --- what to do next -------------------------------------------------------------------------------
+
+
+def test_how_to_continue_says_no_secret(tmp_path: Path, served: Served, release: dict[str, bytes]) -> None:
+    served.index.script = [None, Say(400, "'x' is not a valid classifier.")]
+    url = served.upload_url.replace("//", "//me:my-secret@")
+    command = Command(tmp_path, url, "--upload-jobs", "1", "-w", "a house")
+    code, _, talk = command.ends()
+    assert code == 8
+    assert "my-secret" not in talk
+    assert "-w 'a house' dipy 1.11.0" in talk
+    assert "to continue (replace *** with the secrets): wheel-uploader -u staged" in talk
+
+
+def test_an_index_that_took_a_file_and_does_not_have_it(
+    tmp_path: Path, served: Served, release: dict[str, bytes]
+) -> None:
+    """It says 200 and never lists the file: that is no success; the next run posts that one file again."""
+    served.index.script = [None, Say(200)]
+    command = Command(tmp_path, served.upload_url, "--confirm-timeout", "0", "--upload-jobs", "1")
+    code, report, talk = command.ends()
+    assert code == report["exit_code"] == 10
+    lost = served.index.posted()[1]
+    assert f"does not list 1 of 6 files\n  {lost}\n" in talk
+    assert "The index accepted the files, and its listing may lag" in talk
+    assert "to continue: wheel-uploader" in talk
+    code, _, talk = command.again()
+    assert code == 0, talk
+    assert served.index.files == release
+    assert sorted(served.index.posted()) == sorted([*release, lost])
+
+
+# --- the watch itself ------------------------------------------------------------------------------
+
+
+def test_what_a_watch_does_with_one_signal_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[int] = []
+    monkeypatch.setattr("wheel_uploader.core.cancellation.os._exit", ended.append)
+    now = [0.0]
+    watch = CancellationToken(clock=lambda: now[0])
+    assert watch.grace_remaining() == 30
+    with watch.deferred():
+        watch.record_timeout(60)
+        now[0] = 10
+        assert isinstance(watch.error, DeadlineError)
+        assert watch.grace_remaining() == 20
+        # More time than that a signal does not give, and the end of the time is no second signal.
+        watch.record_signal(2)
+        watch.record_timeout(60)
+        assert isinstance(watch.error, RunInterrupted)
+        assert (watch.grace_remaining(), watch.immediate) == (20, False)
+        watch.record_signal(15)
+        assert (watch.grace_remaining(), watch.immediate, ended) == (0, True, [])
+        watch.record_signal(15)
+        assert ended == [143]
+
+
+@pytest.fixture
+def listening(monkeypatch: pytest.MonkeyPatch) -> Iterator[CancellationToken]:
+    """A watch that hears the signals of this very process, and no watchdog that would end it."""
+    monkeypatch.setattr("wheel_uploader.core.watchdog.start_watchdog", lambda *_: None)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    with cancellation.use_token(CancellationToken()):
+        watch = install_signal_handlers()
+        yield watch
+    watch._finished = True
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_elsewhere_the_first_is_raised_by_the_next_check_and_the_second_ends(
+    listening: CancellationToken, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[int] = []
+    monkeypatch.setattr("wheel_uploader.core.cancellation.os._exit", ended.append)
+    os.kill(os.getpid(), signal.SIGTERM)
+    waits: list[Callable[[], None]] = [
+        lambda: cancellation.sleep_unless_cancelled(5),
+        lambda: cancellation.wait_unless_cancelled(threading.Event()),
+        cancellation.raise_if_cancelled,
+    ]
+    for wait in waits:
+        with pytest.raises(RunCancelled) as stop:
+            wait()
+        assert stop.value.error is listening.error
+    os.kill(os.getpid(), signal.SIGINT)
+    assert ended == [130]
+
+
+def test_a_blocking_call_is_left_behind(listening: CancellationToken) -> None:
+    """A name lookup, a connection or a prompt cannot be interrupted, but the run does not wait for it."""
+    done = threading.Event()
+
+    def block() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        done.wait(20)
+
+    begun = time.monotonic()
+    with pytest.raises(RunCancelled):
+        cancellation.call_in_thread(block)
+    assert time.monotonic() - begun < 5
+    done.set()
+    listening.error = None
+    assert cancellation.call_in_thread(lambda: 3) == 3
+    with pytest.raises(ZeroDivisionError):
+        cancellation.call_in_thread(lambda: 1 // 0)
+
+
+def test_no_handler_raises(listening: CancellationToken) -> None:
+    """Whatever is on the stack: an import, a lock, a log record."""
+    numbers = [signal.SIGINT, signal.SIGALRM]
+    with listening.time_limit(60):
+        for number in numbers:
+            signal.raise_signal(number)
+            time.sleep(0.05)
+            with pytest.raises(RunCancelled):
+                cancellation.raise_if_cancelled()
+            listening.error = None
+
+
+def test_when_all_is_told_nothing_can_be_stopped(listening: CancellationToken) -> None:
+    listening.mark_output_complete()
+    os.kill(os.getpid(), signal.SIGTERM)
+    listening.record_timeout(3)
+    time.sleep(0.05)
+    assert listening.error is None
+
+
+@pytest.mark.parametrize("has_alarm", [True, False])
+def test_the_time_of_a_run_ends_whatever_goes_on(monkeypatch: pytest.MonkeyPatch, has_alarm: bool) -> None:
+    """Without alarms, as on Windows, when the pause is over that it is in."""
+    if not has_alarm:
+        monkeypatch.delattr(signal, "setitimer")
+    begun = time.monotonic()
+    with CancellationToken().time_limit(0.3), pytest.raises(RunCancelled) as stop:
+        cancellation.sleep_unless_cancelled(10)
+    assert isinstance(stop.value.error, DeadlineError)
+    assert time.monotonic() - begun < 5
+    with CancellationToken().time_limit(0.3):
+        pass
+    time.sleep(0.5)
+
+
+def test_a_signal_while_the_command_line_is_read(tmp_path: Path) -> None:
+    """A sentence and the report are left, and not what click says of Ctrl-C."""
+    (tmp_path / "pyproject.toml").write_text("[tool.wheel-uploader]\n")
+    script = (
+        "import os, signal, wheel_uploader.cli.config_file as config\n"
+        "from wheel_uploader.cli import main\n"
+        "config.load = lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM) or {}\n"
+        "main()"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", script, "-u", "staged", "--report", "r.json", "dipy", "1.11.0"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == json.loads((tmp_path / "r.json").read_text())["exit_code"] == 143
+    assert ran.stderr.startswith("error: stopped by signal 15\nnext: "), ran.stderr

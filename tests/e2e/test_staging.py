@@ -1,0 +1,730 @@
+"""The list stage as a person meets it: sets that are not complete, waiting, hashes, logins, two places."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from click.testing import Result
+
+from tests.support import wheels
+from tests.support.in_process import run
+from tests.support.scripted import Request, ScriptedServer, Step, answer
+from tests.support.servers import certificate, nginx
+from tests.support.staging import Proxy, Site, sha256
+from wheel_uploader.core import redaction
+from wheel_uploader.listing import polling
+
+TAGS = ("cp311-cp311-win_amd64", "cp312-cp312-win_amd64")
+A, B = (wheels.wheel_filename("dipy", "1.11.0", tag) for tag in TAGS)
+SDIST = "dipy-1.11.0.tar.gz"
+FILES = {
+    A: wheels.wheel_bytes(tag=TAGS[0]),
+    B: wheels.wheel_bytes(tag=TAGS[1]),
+    SDIST: wheels.sdist_bytes(),
+}
+OTHER = wheels.wheel_bytes(tag=TAGS[0], files={"dipy/more.py": b"x = 1\n"})
+
+
+@pytest.fixture(autouse=True)
+def _quickly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In an empty directory, and with pauses that are worth no coffee."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("FIRST_INTERVAL", "MAX_INTERVAL", "CONFIRMATION_DELAY"):
+        monkeypatch.setattr(polling, name, 0.05)
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def listed(site: Site, *arguments: str, until: str = "list", env: dict[str, str] | None = None) -> Result:
+    """The command against one staging place."""
+    with ScriptedServer(site) as server:
+        options = ("-u", server.url, "--until", until, "--retries", "1", *arguments)
+        return run(*options, "dipy", "1.11.0", env=env)
+
+
+def shown(result: Result) -> list[str]:
+    """The last lines on standard error, without the address of the server."""
+    assert "Traceback" not in result.output
+    return result.stderr.splitlines()
+
+
+def sums_of(*names: str, **other: bytes) -> str:
+    return "".join(f"{sha256({**FILES, **other}[name])}  {name}\n" for name in names)
+
+
+# --- what is expected ------------------------------------------------------------------------------
+
+
+def test_a_set_that_is_not_complete_is_said_before_anything_is_downloaded() -> None:
+    site = Site({A: FILES[A]})
+    result = listed(site, "--expect", "3", until="download")
+    assert result.exit_code == 3
+    assert shown(result) == [
+        "error: dipy 1.11.0 is incomplete: 1 expected item is missing from the listing",
+        "  missing: 2 of 3 files",
+        (
+            "next: Nothing was downloaded. Wait until the build has finished and run this again, "
+            "or wait for the files with --wait 20m."
+        ),
+    ]
+    assert (site.fetched, Path("wheelhouse").exists()) == ([], False)
+    # What is there is in the report all the same.
+    assert A in result.stdout
+
+
+def test_a_complete_set_is_taken() -> None:
+    assert listed(Site(FILES), "--expect", "3").exit_code == 0
+
+
+def test_a_file_says_what_is_expected() -> None:
+    Path("expected.txt").write_text("cp311-win_amd64\ncp312-win_amd64\ncp313-win_amd64\nsdist\n")
+    result = listed(Site(FILES), "--expect", "expected.txt")
+    assert (result.exit_code, shown(result)[1:-1]) == (3, ["  missing: a wheel for cp313 on win_amd64"])
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        'expect = { pythons = ["cp311", "cp312", "cp313t"], platforms = ["win_amd64"], sdist = true }',
+        '[tool.wheel-uploader.expect]\npythons = ["cp311", "cp313t"]\nplatforms = ["win_amd64"]',
+    ],
+    ids=["inline", "table"],
+)
+def test_a_matrix_stands_in_the_configuration(table: str) -> None:
+    Path("pyproject.toml").write_text(f"[tool.wheel-uploader]\n{table}\n")
+    result = listed(Site(FILES))
+    assert (result.exit_code, shown(result)[1:-1]) == (3, ["  missing: a wheel for cp313t on win_amd64"])
+    # The command line goes before the configuration, and can take it back.
+    assert listed(Site(FILES), "--expect", "3").exit_code == 0
+    assert listed(Site(FILES), "--expect", "").exit_code == 0
+    assert listed(Site(FILES), env={"WHEEL_UPLOADER_EXPECT": "4"}).exit_code == 3
+
+
+def test_numbers_and_words_of_the_configuration() -> None:
+    Path("expected.txt").write_text("cp313-win_amd64\n")
+    for line in ("expect = 4", 'expect = "4"', 'expect = "expected.txt"'):
+        Path("pyproject.toml").write_text(f"[tool.wheel-uploader]\n{line}\n")
+        assert listed(Site(FILES)).exit_code == 3
+    for line in ("wait = 1", 'wait = "1s"', "wait = 1.5", "expect = 3", "netrc = false"):
+        Path("pyproject.toml").write_text(f"[tool.wheel-uploader]\n{line}\n")
+        assert listed(Site(FILES)).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "lines"),
+    [
+        (
+            "expect = { python = ['cp311'] }",
+            [
+                "error: 'expect' in the configuration is not a valid matrix",
+                "  python: unknown key, expected one of pythons, platforms, skip, sdist",
+                (
+                    'next: For example: expect = { pythons = ["cp312"], platforms = ["win_amd64"], '
+                    "sdist = true }"
+                ),
+            ],
+        ),
+    ],
+)
+def test_a_wrong_expectation_is_said_before_anything_is_asked(line: str, lines: list[str]) -> None:
+    Path("pyproject.toml").write_text(f"[tool.wheel-uploader]\n{line}\n")
+    site = Site(FILES)
+    result = listed(site)
+    assert (result.exit_code, shown(result), site.listings) == (2, lines, [])
+
+
+# --- waiting ---------------------------------------------------------------------------------------
+
+
+def test_it_waits_past_the_caches_until_all_is_there() -> None:
+    def changes(site: Site, number: int) -> None:
+        if number == 3:
+            site.files.update(FILES)
+
+    site = Site(
+        {A: FILES[A]}, changes=changes, headers={"Age": "812", "X-Cache": "Hit from \x1b[31mthe edge"}
+    )
+    result = listed(site, "--wait", "20m", "--expect", "3", "-v")
+    assert (result.exit_code, len(site.listings)) == (0, 4)
+    assert {request.headers["cache-control"] for request in site.listings} == {"no-cache"}
+    assert "3 files," in result.stdout
+    lines = shown(result)
+    assert "waiting for 2 of 3 files (1 listed); 20 min left" in lines
+    assert "all 3 files listed; checking again in 0 s" in lines
+    assert sum(line.endswith(": Age 812, X-Cache Hit from \\x1b[31mthe edge") for line in lines) == 4
+
+
+def test_it_waits_for_what_the_previous_release_had() -> None:
+    """Nothing was declared, but the index knows what a release of this project consists of."""
+    arm, intel = "cp312-cp312-macosx_11_0_arm64", "cp312-cp312-macosx_11_0_x86_64"
+    files = {
+        wheels.wheel_filename("dipy", "1.11.0", tag): wheels.wheel_bytes("dipy", "1.11.0", tag)
+        for tag in (intel, arm)
+    }
+    first, _ = files
+
+    def changes(site: Site, number: int) -> None:
+        if number == 3:
+            site.files.update(files)
+
+    site = Site({first: files[first]}, changes=changes)
+    previous = "".join(
+        f"<a href={wheels.wheel_filename('dipy', '1.10.0', tag)}>x</a>"
+        for tag in (arm, intel, "cp312-cp312-win_amd64")
+    )
+    with ScriptedServer([answer(200, f"<title>Links for dipy</title>{previous}".encode())]) as index:
+        wait = ("--wait", "20m", "--index-url", index.url, "--allow-missing", "win_amd64")
+        result = listed(site, *wait, "-v")
+    assert result.exit_code == 0, result.stderr
+    assert "2 files," in result.stdout
+    lines = shown(result)
+    assert "waiting for the same files as in dipy 1.10.0 (disable with --no-compare)" in lines
+    assert "waiting for a wheel for cp312 on macosx_arm64 (1 listed); 20 min left" in lines
+
+
+def test_an_index_that_does_not_answer_is_no_reason_not_to_wait() -> None:
+    site = Site({A: FILES[A]})
+    with ScriptedServer([answer(403)]) as index:
+        result = listed(site, "--wait", "20m", "--index-url", index.url)
+    assert result.exit_code == 0, result.stderr
+    assert "the previous release is unknown" in result.stderr
+
+
+def test_without_waiting_no_cache_is_bothered() -> None:
+    site = Site(FILES, headers={"Age": "812"})
+    result = listed(site, "-v")
+    assert "cache-control" not in site.listings[0].headers
+    assert "Age 812" not in result.stderr
+
+
+def test_a_wait_in_vain_names_what_is_missing() -> None:
+    Path("expected.txt").write_text(f"{A}\ncp313-win_amd64\nsdist\n")
+    site = Site({A: FILES[A]})
+    result = listed(site, "--wait", "1s", "--expect", "expected.txt", until="download")
+    assert result.exit_code == 10
+    *said, command, last = shown(result)
+    assert said[-3:] == [
+        "error: the release is still incomplete after 1 s",
+        "  missing: a wheel for cp313 on win_amd64",
+        "  missing: an sdist",
+    ]
+    assert command.startswith("to continue: wheel-uploader ")
+    assert last == "next: Check the builds of the missing files, then run the same command again."
+    assert (site.fetched, Path("wheelhouse").exists()) == ([], False)
+    # What was seen is in the report.
+    assert A in result.stdout
+
+
+def test_a_place_that_is_not_there_yet_is_waited_for() -> None:
+    asked: list[Request] = []
+    site = Site(FILES)
+
+    def late(request: Request) -> list[Step]:
+        asked.append(request)
+        return (
+            [answer(404 if len(asked) < 3 else 503, b"", {"Connection": "close"})]
+            if len(asked) < 5
+            else site(request)
+        )
+
+    with ScriptedServer(late) as server:
+        result = run("-u", server.url, "--wait", "1m", "--until", "list", "dipy", "1.11.0")
+    assert result.exit_code == 0
+    assert f"waiting for a file of the release ({server.url} was not found (status 404)); 60 s left" in shown(
+        result
+    )
+    assert f"waiting for a file of the release ({server.url} returned 503 Status); 60 s left" in shown(result)
+
+
+def test_the_folder_of_a_real_server_fills_while_it_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built, served = tmp_path / "built", tmp_path / "served"
+    paths = wheels.make_release(built)
+    served.mkdir()
+    looked = threading.Event()
+    in_words = redaction.format_duration
+
+    def told(seconds: float) -> str:
+        looked.set()
+        return in_words(seconds)
+
+    def fill() -> None:
+        looked.wait(30)
+        for path in paths:
+            time.sleep(0.1)
+            # As rsync does it: whole or not at all.
+            shutil.copy(path, served / f".{path.name}")
+            (served / f".{path.name}").rename(served / path.name)
+
+    # It is called when there is something to wait for.
+    monkeypatch.setattr(polling, "format_duration", told)
+    with nginx(served) as url:
+        filler = threading.Thread(target=fill)
+        filler.start()
+        options = ("-u", url, "--wait", "30s", "--expect", "6", "--until", "check", "--profile", "any")
+        result = run(*options, "dipy", "1.11.0")
+        filler.join()
+    assert result.exit_code == 0
+    for path in paths:
+        assert Path("wheelhouse", path.name).read_bytes() == path.read_bytes()
+    assert "waiting for 6 of 6 files (no files of dipy 1.11.0 at " in result.stderr
+
+
+def test_hashes_that_are_brought_say_what_to_wait_for() -> None:
+    def changes(site: Site, number: int) -> None:
+        if number == 3:
+            site.files.update(FILES)
+
+    Path("SUMS").write_text(sums_of(A, B, SDIST))
+    site = Site({A: FILES[A]}, hashes=False, changes=changes)
+    result = listed(site, "--wait", "1m", "--sha256sums", "SUMS", until="download")
+    assert (result.exit_code, len(site.listings)) == (0, 4)
+    assert f"waiting for {B} (listed in SUMS), {SDIST} (listed in SUMS) (1 listed); 60 s left" in shown(
+        result
+    )
+
+
+def test_no_wait_of_0_is_a_wait() -> None:
+    site = Site(FILES)
+    assert listed(site, "--wait", "0").exit_code == 0
+    assert len(site.listings) == 1
+
+
+@pytest.mark.parametrize("version", ["latest", ""])
+def test_a_wait_needs_a_version(version: str) -> None:
+    result = run("-u", "https://staging.example/", "--wait", "20m", "--until", "list", "dipy", version)
+    assert result.exit_code == 2
+    assert shown(result) == [
+        "error: --wait requires an explicit version",
+        "next: Give the version after the project name: the newest listed version may be an older one.",
+    ]
+
+
+def test_a_duration_that_is_none() -> None:
+    result = run("-u", "https://staging.example/", "--wait", "soon", "dipy", "1.11.0")
+    assert result.exit_code == 2
+    assert "'soon' is not a duration; use a form like 20m, 90s or 1h30m" in result.stderr
+
+
+@pytest.mark.parametrize("wait", [(), ("--wait", "1m")], ids=["at once", "after a wait"])
+def test_the_set_is_frozen_when_it_is_listed(wait: tuple[str, ...]) -> None:
+    """A file that is another one when it is fetched is no mixture, but the end."""
+    site = Site(FILES)
+    promised = sha256(FILES[A])
+
+    def changed(request: Request) -> list[Step]:
+        if request.target != "/":
+            site.files[A] = OTHER
+        return site(request)
+
+    with ScriptedServer(changed) as server:
+        result = run("-u", server.url, *wait, "--until", "download", "dipy", "1.11.0")
+    assert result.exit_code == 6
+    assert (
+        f"error: {A} from {server.url}{A}: its sha256 is {sha256(OTHER)}, but {promised} was listed"
+        in shown(result)
+    )
+    assert not Path("wheelhouse", A).exists()
+    assert not Path("wheelhouse", "SHA256SUMS").exists()
+
+
+# --- hashes ----------------------------------------------------------------------------------------
+
+
+def test_hashes_of_ours_vouch_for_files_of_a_place_that_has_none() -> None:
+    Path("SUMS").write_text(sums_of(A, B, SDIST) + f"{'0' * 64}  dipy-1.10.0.tar.gz\n")
+    result = listed(
+        Site(FILES, hashes=False),
+        "--sha256sums",
+        "SUMS",
+        "--require-hashes",
+        "--format",
+        "json",
+        until="download",
+    )
+    assert result.exit_code == 0
+    assert {file["vouched_by"] for file in json.loads(result.stdout)["files"]} == {"sha256 from SUMS"}
+
+
+def test_a_listing_with_other_hashes_than_ours_stops_before_any_download() -> None:
+    Path("SUMS").write_text(sums_of(A, B))
+    site = Site({**FILES, A: OTHER})
+    result = listed(site, "--sha256sums", "SUMS", until="download")
+    assert result.exit_code == 6
+    assert shown(result) == [
+        "error: 2 of 3 files do not match SUMS",
+        f"  {A}: listed with sha256 {sha256(OTHER)}, but SUMS has {sha256(FILES[A])}",
+        f"  {SDIST}: not listed in SUMS",
+        "next: Nothing was downloaded. Find out whether the files were changed or the list is wrong.",
+    ]
+    assert (site.fetched, Path("wheelhouse").exists()) == ([], False)
+
+
+def test_a_file_that_we_have_the_hash_of_has_to_be_there() -> None:
+    Path("SUMS").write_text(sums_of(A, B, SDIST))
+    site = Site({A: FILES[A]})
+    result = listed(site, "--sha256sums", "SUMS", until="download")
+    assert result.exit_code == 3
+    assert shown(result)[:-1] == [
+        "error: dipy 1.11.0 is incomplete: 2 expected items are missing from the listing",
+        f"  missing: {B} (listed in SUMS)",
+        f"  missing: {SDIST} (listed in SUMS)",
+    ]
+    assert site.fetched == []
+
+
+def test_bytes_that_are_not_ours_are_refused_whatever_the_source_says() -> None:
+    Path("SUMS").write_text(sums_of(A))
+    result = listed(Site({A: OTHER}, hashes=False), "--sha256sums", "SUMS", until="download")
+    assert result.exit_code == 6
+    assert f"its sha256 is {sha256(OTHER)}, but {sha256(FILES[A])} is in SUMS" in shown(result)[0]
+    assert not Path("wheelhouse", A).exists()
+
+
+def test_our_hashes_hold_for_a_local_folder_too() -> None:
+    Path("SUMS").write_text(sums_of(A))
+    Path("dist").mkdir()
+    Path("dist", A).write_bytes(OTHER)
+    result = run("-u", "dist", "--sha256sums", "SUMS", "--until", "download", "dipy", "1.11.0")
+    assert (result.exit_code, f"{sha256(FILES[A])} is in SUMS" in result.stderr) == (6, True)
+    Path("dist", A).write_bytes(FILES[A])
+    assert run("-u", "dist", "--sha256sums", "SUMS", "--until", "download", "dipy", "1.11.0").exit_code == 0
+
+
+def test_what_nothing_vouches_for_is_refused_when_hashes_are_required() -> None:
+    site = Site(FILES, hashes=False)
+    result = listed(site, "--require-hashes", until="download")
+    assert result.exit_code == 6
+    assert shown(result) == [
+        "error: 3 of 3 files have no strong hash",
+        *(f"  {name}: listed without a hash" for name in (A, B, SDIST)),
+        (
+            "next: Nothing was downloaded. Give the hashes with --sha256sums FILE, "
+            "or use a source that lists a sha256 for each file."
+        ),
+    ]
+    assert (site.fetched, Path("wheelhouse").exists()) == ([], False)
+    assert listed(Site(FILES), "--require-hashes").exit_code == 0
+
+
+def test_a_file_of_hashes_that_is_none() -> None:
+    Path("SUMS").write_text("<html>\n")
+    site = Site(FILES)
+    result = listed(site, "--sha256sums", "SUMS")
+    assert (result.exit_code, site.listings) == (2, [])
+    assert shown(result) == [
+        "error: SUMS is not in SHA256SUMS format",
+        "  line 1: '<html>'",
+        "next: Each line must be 'sha256  file name', as printed by 'sha256sum *'.",
+    ]
+    missing = listed(site, "--sha256sums", "nowhere")
+    assert shown(missing)[0] == "error: nowhere cannot be read: No such file or directory"
+
+
+# --- more than one place ---------------------------------------------------------------------------
+
+
+def from_both(first: Site, second: Site | Path, *arguments: str) -> tuple[Result, str, str]:
+    with ScriptedServer(first) as one:
+        if isinstance(second, Path):
+            where, options = str(second.absolute()), ("-u", str(second))
+            return run("-u", one.url, *options, *arguments, "dipy", "1.11.0"), one.url, where
+        with ScriptedServer(second) as two:
+            result = run("-u", one.url, "-u", two.url, *arguments, "dipy", "1.11.0")
+            return result, one.url, two.url
+
+
+def test_wheels_from_one_place_and_the_sdist_from_another(tmp_path: Path) -> None:
+    Path("dist").mkdir()
+    Path("dist", SDIST).write_bytes(FILES[SDIST])
+    result, _one, _there = from_both(
+        Site({A: FILES[A], B: FILES[B]}),
+        Path("dist"),
+        "--expect",
+        "3",
+        "--until",
+        "check",
+        "--format",
+        "json",
+    )
+    report = json.loads(result.stdout)
+    assert (result.exit_code, report["reached"]) == (0, "check")
+    assert [file["filename"] for file in report["files"]] == [A, B, SDIST]
+    for name, data in FILES.items():
+        assert Path("wheelhouse", name).read_bytes() == data
+
+
+def test_the_same_file_at_two_places_is_one_file() -> None:
+    first, second = Site({A: FILES[A], B: FILES[B]}), Site({B: FILES[B], SDIST: FILES[SDIST]})
+    result, *_ = from_both(first, second, "--until", "download")
+    assert result.exit_code == 0
+    assert sorted(first.fetched + second.fetched) == sorted(FILES)
+
+
+def test_different_files_of_one_name_at_two_places_stop_the_run() -> None:
+    first, second = Site(FILES), Site({A: OTHER})
+    result, one, two = from_both(first, second, "--until", "download")
+    assert result.exit_code == 6
+    assert shown(result) == [
+        (
+            "error: release/clash: a file of the release is staged twice, "
+            "and the copies are not known to be equal"
+        ),
+        f"  {A}: different sha256 at {one} and {two}",
+        "next: Nothing was uploaded. Remove the wrong copy, or pass only one source with -u.",
+    ]
+    assert first.fetched == second.fetched == []
+
+
+def test_copies_that_nobody_can_compare_stop_the_run_unless_a_hash_is_brought() -> None:
+    first, second = Site({A: FILES[A]}, hashes=False), Site({A: FILES[A]}, hashes=False)
+    result, one, two = from_both(first, second, "--until", "download")
+    assert (result.exit_code, shown(result)[1]) == (6, f"  {A}: no hashes to compare at {one} and {two}")
+    Path("SUMS").write_text(sums_of(A))
+    result, *_ = from_both(first, second, "--sha256sums", "SUMS", "--until", "download")
+    assert result.exit_code == 0
+
+
+def test_a_local_copy_is_compared_by_its_bytes() -> None:
+    Path("dist").mkdir()
+    Path("dist", A).write_bytes(OTHER)
+    result, one, there = from_both(Site({A: FILES[A]}), Path("dist"), "--until", "download")
+    assert (result.exit_code, shown(result)[1]) == (6, f"  {A}: different sha256 at {one} and {there}")
+    Path("dist", A).write_bytes(FILES[A])
+    result, *_ = from_both(Site({A: FILES[A]}), Path("dist"), "--until", "download")
+    assert result.exit_code == 0
+
+
+# --- logins ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def secret() -> str:
+    """Never seen before: what was masked once in this process would hide a leak."""
+    return f"S3cret-{uuid4().hex}"
+
+
+def basic(password: str) -> str:
+    return "Basic " + base64.b64encode(f"me:{password}".encode()).decode()
+
+
+def netrc_of(secret: str) -> dict[str, str]:
+    path = Path("my-netrc").absolute()
+    path.touch(mode=0o600)
+    path.write_text(f"machine 127.0.0.1 login me password {secret}\n")
+    return {"NETRC": str(path)}
+
+
+WAYS = ("url", "netrc", "token")
+
+
+def logged_in(way: str, site: Site, secret: str, *arguments: str) -> Result:
+    """The command against a place that wants a login, which it gets in one of the three ways."""
+    with ScriptedServer(site) as server:
+        url, env, options = server.url, {}, ("--retries", "1", *arguments)
+        if way == "url":
+            url = url.replace("://", f"://me:{secret}@")
+        elif way == "netrc":
+            env, options = netrc_of(secret), (*options, "--netrc")
+        else:
+            env = {"WHEEL_UPLOADER_URL_TOKEN": secret}
+        return run("-u", url, *options, "dipy", "1.11.0", env=env)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_each_way_to_log_in(way: str, secret: str) -> None:
+    wanted = f"Bearer {secret}" if way == "token" else basic(secret)
+    site = Site(FILES, authorization=wanted)
+    result = logged_in(way, site, secret, "--until", "download", "-vv")
+    assert (result.exit_code, sorted(site.fetched)) == (0, sorted(FILES))
+    assert_hidden(secret, result)
+
+
+def assert_hidden(secret: str, *results: Result) -> None:
+    forms = {
+        secret,
+        base64.b64encode(secret.encode()).decode().rstrip("="),
+        basic(secret).removeprefix("Basic ").rstrip("="),
+        base64.b64encode(f":{secret}".encode()).decode().rstrip("="),
+    }
+    for result in results:
+        assert "Traceback" not in result.output
+        assert not [form for form in forms if form in result.stdout or form in result.stderr]
+
+
+def echoing(status: int, secret: str) -> Site:
+    """A place that sends back, in every place of an answer, what it was told."""
+
+    class Echo(Site):
+        def __call__(self, request: Request) -> list[Step]:
+            given = request.headers.get("authorization", "")
+            headers = {
+                "Location": f"http://127.0.0.2/{secret}?me={given}",
+                "X-Cache": given,
+                "Age": secret,
+                "Connection": "close",
+            }
+            text = f"{given} {secret} authorization: {given} <a href='{secret}.txt'>{given}</a>"
+            return [answer(status, text.encode(), headers)]
+
+    return Echo({})
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("status", [200, 302, 400, 401, 403, 404, 500, 503])
+@pytest.mark.parametrize("report", ["text", "json"])
+def test_a_secret_that_a_server_sends_back_is_not_shown(
+    way: str, status: int, report: str, secret: str
+) -> None:
+    arguments = ("-vv", "--format", report, "--until", "list")
+    result = logged_in(way, echoing(status, secret), secret, *arguments)
+    assert result.exit_code in {3, 4, 5}
+    assert_hidden(secret, result)
+    waited = logged_in(way, echoing(status, secret), secret, *arguments, "--wait", "0.2")
+    assert waited.exit_code in {4, 5, 10}
+    assert_hidden(secret, waited)
+
+
+def test_a_login_that_is_missing() -> None:
+    result = listed(Site(FILES, authorization="Bearer x"))
+    assert result.exit_code == 4
+    assert "requires authentication" in shown(result)[0]
+
+
+@pytest.mark.parametrize(
+    ("env", "lines"),
+    [
+        (
+            {"WHEEL_UPLOADER_URL_TOKEN": "Bearer x"},
+            [
+                "error: WHEEL_UPLOADER_URL_TOKEN is not a token",
+                "next: Set it to the token alone, without 'Bearer' in front.",
+            ],
+        ),
+        (
+            {"NETRC": "nowhere", "WHEEL_UPLOADER_NETRC": "1"},
+            [
+                "error: cannot read nowhere: No such file or directory",
+                "next: Create it with the line 'machine HOST login NAME password WORD', or omit --netrc.",
+            ],
+        ),
+    ],
+    ids=["token", "netrc"],
+)
+def test_a_login_that_cannot_be_used_is_said_before_anything_is_asked(
+    env: dict[str, str], lines: list[str]
+) -> None:
+    site = Site(FILES)
+    result = listed(site, env=env)
+    assert (result.exit_code, shown(result), site.listings) == (2, lines, [])
+
+
+def test_netrc_and_the_token_are_for_staging_and_not_for_another_place(secret: str) -> None:
+    """The second place was not typed: it is a link that the person allowed."""
+    second = Site({A: FILES[A]})
+    with ScriptedServer(second, host="127.0.0.2") as two:
+        link = f'<a href="{two.url}{A}#sha256={sha256(FILES[A])}">x</a>'.encode()
+        with ScriptedServer([answer(200, link, {"Connection": "close"})]) as one:
+            options = ("-u", one.url, "--allow-insecure-host", "127.0.0.2", "--netrc", "--until", "download")
+            env = {**netrc_of(secret), "WHEEL_UPLOADER_URL_TOKEN": secret}
+            result = run(*options, "dipy", "1.11.0", env=env)
+        assert result.exit_code == 0
+        assert one.requests[0].headers["authorization"] == basic(secret)
+        assert [request.headers.get("authorization") for request in two.requests] == [None]
+
+
+# --- proxies and certificates ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def through() -> Iterator[Proxy]:
+    yield Proxy(Site(FILES))
+
+
+def test_the_usual_variable_names_the_proxy(through: Proxy, secret: str) -> None:
+    through.authorization = basic(secret)
+    with ScriptedServer(through) as proxy:
+        env = {"http_proxy": proxy.url.replace("://", f"://me:{secret}@")}
+        options = ("-u", "http://staging.example/", "--allow-insecure-host", "staging.example", "-vv")
+        result = run(*options, "--until", "download", "dipy", "1.11.0", env=env)
+    assert result.exit_code == 0
+    assert {request.target for request in through.asked} == {
+        "http://staging.example/",
+        *(f"http://staging.example/{name}" for name in FILES),
+    }
+    assert_hidden(secret, result)
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "https_proxy"])
+def test_a_proxy_that_refuses_us_is_named_and_its_login_is_not_shown(
+    through: Proxy, secret: str, variable: str
+) -> None:
+    through.authorization = "Basic somebody-else"
+    scheme = "http" if variable == "HTTP_PROXY" else "https"
+    with ScriptedServer(through) as proxy:
+        env = {variable: proxy.url.replace("://", f"://me:{secret}@")}
+        options = ("-u", f"{scheme}://staging.example/", "--allow-insecure-host", "staging.example", "-vv")
+        results = [
+            run(*options, "--retries", "1", "--format", report, "dipy", "1.11.0", "--until", "list", env=env)
+            for report in ("text", "json")
+        ]
+    assert [result.exit_code for result in results] == [5, 5]
+    assert through.asked[0].headers["proxy-authorization"] == basic(secret)
+    assert_hidden(secret, *results)
+
+
+def test_a_proxy_for_https_does_not_see_the_login_of_the_place(through: Proxy, secret: str) -> None:
+    with ScriptedServer(through) as proxy:
+        env = {"HTTPS_PROXY": proxy.url, "WHEEL_UPLOADER_URL_TOKEN": secret}
+        result = run(
+            "-u", "https://staging.example/", "--retries", "1", "--until", "list", "dipy", "1.11.0", env=env
+        )
+    assert (result.exit_code, through.asked[0].method) == (5, "CONNECT")
+    assert not [request for request in through.asked if secret in str(request)]
+    assert_hidden(secret, result)
+
+
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_the_usual_variables_name_certificates(tmp_path: Path, variable: str) -> None:
+    made = certificate(tmp_path)
+    with ScriptedServer(Site(FILES), tls=made.context()) as server:
+        options = ("-u", server.url, "--retries", "1", "--until", "list", "dipy", "1.11.0")
+        assert run(*options).exit_code == 5
+        assert run(*options, env={variable: str(made.cert)}).exit_code == 0
+
+
+def test_a_directory_of_certificates(tmp_path: Path) -> None:
+    made = certificate(tmp_path)
+    (tmp_path / "trusted").mkdir()
+    shutil.copy(made.cert, tmp_path / "trusted" / "staging.pem")
+    with ScriptedServer(Site(FILES), tls=made.context()) as server:
+        options = ("-u", server.url, "--retries", "1", "--until", "list", "dipy", "1.11.0")
+        env = {"SSL_CERT_DIR": str(tmp_path / "trusted")}
+        # OpenSSL finds a certificate in a directory by a name that is made of its hash.
+        assert run(*options, env=env).exit_code == 5
+        subprocess.run(["openssl", "rehash", env["SSL_CERT_DIR"]], check=True, capture_output=True)
+        assert run(*options, env=env).exit_code == 0
+
+
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"])
+def test_certificates_that_cannot_be_read_are_said(variable: str) -> None:
+    result = listed(Site(FILES), env={variable: "nowhere.pem"})
+    assert result.exit_code == 2
+    assert shown(result) == [
+        f"error: cannot read the certificates in nowhere.pem ({variable}): No such file or directory",
+        "next: Pass a file in PEM format.",
+    ]
+    Path("empty.pem").write_text("no certificate\n")
+    result = listed(Site(FILES), env={variable: "empty.pem"})
+    assert result.exit_code == 2
+    assert shown(result)[0].startswith(f"error: cannot read the certificates in empty.pem ({variable}): ")

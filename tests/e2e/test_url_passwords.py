@@ -1,0 +1,24 @@
+"""The command prints no part of a password that is in a URL without being percent-encoded.
+
+Each way in meets a part of the characters here; all of them by all of them: ``python -m tests.soak leaks``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support import url_passwords
+from tests.support.url_passwords import MIDDLES, PORTS, WAYS
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_no_part_of_a_password_in_a_url_is_printed(way: str, tmp_path: Path) -> None:
+    number = list(WAYS).index(way)
+    # Every second way meets a second character, too.
+    second = MIDDLES[1 + number // 2] if number % 2 == 0 else "/"
+    for middle in dict.fromkeys(("/", second)):
+        folder = tmp_path / str(MIDDLES.index(middle))
+        port = PORTS[(number + len(middle)) % len(PORTS)]
+        assert url_passwords.judge(way, middle, port, folder) == "", (middle, port)

@@ -1,0 +1,74 @@
+"""What has a final name survives a power cut: the bytes are synced before the rename, the folder after it."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support import wheels
+from wheel_uploader.core.models import Options, Report
+from wheel_uploader.core.progress import SilentProgress
+from wheel_uploader.download import scheduler
+from wheel_uploader.http.client import HttpClient
+from wheel_uploader.listing import selection as release_selection
+from wheel_uploader.listing import sources
+from wheel_uploader.report import destinations
+from wheel_uploader.signing import gpg_signer
+from wheel_uploader.wheelhouse.wheelhouse import Wheelhouse
+
+if sys.platform == "win32":
+    pytest.skip("a directory cannot be synced there", allow_module_level=True)
+
+
+@pytest.fixture
+def events(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was synced and renamed, in this order."""
+    noted: list[str] = []
+    real_fsync, real_replace = os.fsync, os.replace
+
+    def fsync(descriptor: int) -> None:
+        noted.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "bytes")
+        real_fsync(descriptor)
+
+    def replace(first: str, second: str, **folders: int) -> None:
+        noted.append(f"name {Path(second).name}")
+        real_replace(first, second, **folders)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "replace", replace)
+    return noted
+
+
+def test_an_attestation_beside_a_file(tmp_path: Path, events: list[str]) -> None:
+    staged = tmp_path / "staged"
+    wheel = wheels.make_wheel(staged)
+    (staged / f"{wheel.name}.publish.attestation").write_text("{}")
+    options = Options(project="dipy", version="1.11.0", urls=(str(staged),))
+    with HttpClient(user_urls=()) as http, Wheelhouse(tmp_path / "house") as house:
+        listed = sources.list_staged_files(options.urls, "dipy", http)
+        selection = release_selection.select_release(listed, options, scheduler.hash_local_file)
+        assert len(selection.attestation_files) == 1
+        scheduler.download_attestation_files(
+            selection.attestation_files, house, http, jobs=1, clobber=False, progress=SilentProgress()
+        )
+    assert events == ["bytes", f"name {wheel.name}.publish.attestation", "folder"]
+
+
+def test_a_signature(tmp_path: Path, events: list[str]) -> None:
+    wheel = wheels.make_wheel(tmp_path)
+    gpg_signer._write_atomically(tmp_path / f"{wheel.name}.asc", b"a signature", mode_of=wheel)
+    assert events == ["bytes", f"name {wheel.name}.asc", "folder"]
+
+
+def test_a_report(tmp_path: Path, events: list[str]) -> None:
+    report = Report(Options(project="dipy", version="1.11.0", urls=("staged",)))
+    assert (
+        destinations.write_reports(report, destinations.parse_destinations([tmp_path / "report.json"]))
+        is None
+    )
+    assert events[:1] == ["bytes"]
+    assert events[1].startswith("name report.json")

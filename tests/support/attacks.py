@@ -1,0 +1,262 @@
+"""Small files that cost much to read or check, each with the finding that it has to get; made on demand."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from tests.support import binaries
+from tests.support.wheels import METADATA, wheel_bytes
+from tests.support.zips import WHEEL, Raw, raws, zipped
+
+OVER_BUDGET = "archive/over-budget"
+_META = METADATA.format(project="dipy", version="1.11.0")
+_LINUX = "cp39-abi3-manylinux_2_17_x86_64"
+_MACOS = "cp39-abi3-macosx_11_0_arm64"
+_WINDOWS = "cp39-abi3-win_amd64"
+
+
+class Attack(NamedTuple):
+    """A file, the check that has to find it, and a part of the sentence."""
+
+    make: Callable[[], bytes]
+    check: str
+    sentence: str = ""
+    filename: str = WHEEL
+
+
+# --- compiled code -----------------------------------------------------------------------------------
+
+
+def pe_with_shared_tables(tables: int = 255, symbols: int = 19_999) -> bytes:
+    """Import descriptors that all name one table of symbols."""
+    base, table_at = 0x1000, 8192
+    body = bytearray()
+    for _ in range(tables):
+        body += struct.pack("<5I", base + table_at, 0, 0, base + 20 * (tables + 1), base + table_at)
+    body += bytes(20) + b"python3.dll\0"
+    body = body.ljust(table_at, b"\0")
+    name = base + table_at + 8 * (symbols + 1)
+    body += struct.pack("<Q", name) * symbols + bytes(8) + b"\0\0PyList_New\0"
+    optional = bytearray(240)
+    struct.pack_into("<H", optional, 0, 0x20B)
+    struct.pack_into("<I", optional, 108, 16)
+    struct.pack_into("<II", optional, 120, base, 20 * (tables + 1))
+    head = b"MZ" + bytes(58) + struct.pack("<I", 0x40)
+    head += struct.pack("<4sHHIIIHH", b"PE\0\0", 0x8664, 1, 0, 0, 0, 240, 0x2022) + optional
+    head += struct.pack("<8sIIIIIIHHI", b".rdata", len(body), base, len(body), 0x400, 0, 0, 0, 0, 0)
+    return bytes(head.ljust(0x400, b"\0") + body)
+
+
+def macho_with_long_names(symbols: int = 500_000, alike: bool = True) -> bytes:
+    """Symbols whose names overlap: each is another part of one long string."""
+    names = b"\0" + (b"_Py" * 60_000 if alike else b"".join(b"_Py%06d" % n for n in range(60_000)))
+    table = 4096
+    strings = table + 16 * symbols
+    commands = struct.pack("<6I", 2, 24, table, symbols, strings, len(names))
+    commands += struct.pack("<20I", 0xB, 80, 0, 0, 0, 0, 0, symbols, *[0] * 12)
+    head = struct.pack("<IiiIIIII", 0xFEEDFACF, 0x0100000C, 0, 6, 2, len(commands), 0, 0)
+    step = 3 if alike else 9
+    rows = b"".join(struct.pack("<IBBHQ", 1 + step * (n % 55_000), 0, 0, 0xFE00, 0) for n in range(symbols))
+    return (head + commands).ljust(table, b"\0") + rows + names
+
+
+def fat_with_one_slice_many_times(count: int = 42, size: int = 20 << 20) -> bytes:
+    row = struct.pack(">iiIII", 0x0100000C, 0, 4096, size - 4096, 14)
+    head = struct.pack(">II", 0xCAFEBABE, count) + row * count
+    return (head.ljust(4096, b"\0") + binaries.macho()).ljust(size, b"\0")
+
+
+def macho_of_commands(count: int = 4096) -> bytes:
+    """Each load command names another search path."""
+    body = b"".join(
+        struct.pack("<3I", 0x8000001C, 1040, 12) + (b"%05d" % n).ljust(1028, b"x") for n in range(count)
+    )
+    head = struct.pack("<IiiIIIII", 0xFEEDFACF, 0x0100000C, 0, 6, count, len(body), 0, 0)
+    return head + body
+
+
+def elf_with_long_names(symbols: int = 300_000) -> bytes:
+    """As a library has them, but each name begins inside of another one."""
+    data = bytearray(binaries.elf(undefined=[f"Py{n:05}_{'x' * 240}" for n in range(1000)], sections=False))
+    at = data.index(struct.pack("<IBBHQQ", 0, 0, 0, 0, 0, 0), 0x400)
+    rows = [struct.unpack_from("<I", data, at + 24 * (1 + n))[0] for n in range(1000)]
+    table = len(data)
+    more = b"".join(struct.pack("<IBBHQQ", rows[n % 1000], 0x10, 0, 0, 0, 0) for n in range(symbols))
+    dynamic = data.index(struct.pack("<QQ", 6, 0x1000 + at))
+    struct.pack_into("<QQ", data, dynamic, 6, 0x1000 + table)
+    hashes = data.index(struct.pack("<Q", 4), dynamic)
+    (place,) = struct.unpack_from("<Q", data, hashes + 8)
+    struct.pack_into("<2I", data, place - 0x1000, 1, symbols)
+    data += more
+    for index in range(struct.unpack_from("<H", data, 56)[0]):
+        header = 64 + 56 * index
+        if struct.unpack_from("<I", data, header)[0] == 1:
+            struct.pack_into("<QQ", data, header + 32, len(data), len(data))
+    return bytes(data)
+
+
+def elf_with_versions_in_a_ring() -> bytes:
+    """Each needed version is one byte behind the one before."""
+    data = bytearray(binaries.elf(versions={"libc.so.6": ["GLIBC_2.17"] * 400}))
+    at = data.index(struct.pack("<2H", 1, 400))
+    for number in range(400):
+        struct.pack_into("<I", data, at + 16 + 16 * number + 12, 1)
+    return bytes(data)
+
+
+def elf_of_sections(count: int = 20_000) -> bytes:
+    data = bytearray(binaries.elf(sections=False))
+    table = len(data)
+    data += struct.pack("<2I4Q2I2Q", 1, 1, 0, 0, 0, 8, 0, 0, 0, 0) * count
+    struct.pack_into("<Q", data, 40, table)
+    struct.pack_into("<3H", data, 58, 64, count, 0)
+    return bytes(data)
+
+
+def libraries(count: int, make: Callable[[int], bytes], tag: str) -> bytes:
+    return wheel_bytes(tag=tag, files={f"dipy/x{number}.so": make(number) for number in range(count)})
+
+
+def searching(number: int) -> bytes:
+    """A library that needs many others, in many directories."""
+    return binaries.elf(
+        needed=[f"lib{number}-{n}.so" for n in range(250)],
+        runpath=":".join(f"$ORIGIN/{number % 7}/{n}" for n in range(70)),
+    )
+
+
+# --- archives ----------------------------------------------------------------------------------------
+
+
+def extra_fields(members: int = 200, fields: int = 16_000) -> bytes:
+    extra = b"".join(struct.pack("<HH", 0x1000 + n, 0) for n in range(fields))
+    return zipped([*raws(), *(Raw(b"dipy/%d" % n, b"", both={"extra": extra}) for n in range(members))])
+
+
+def remarks(members: int = 65_000) -> bytes:
+    """Each member has four faults."""
+    wrong = {"crc": 7, "disk": 9, "comment": b"x"}
+    return zipped([Raw(b"dipy/%d\xff" % n, b"", flags=8, central=wrong) for n in range(members)])
+
+
+def paths(count: int = 5000) -> bytes:
+    """Each is as long as no other, and every part of it as long as another one."""
+    names = (b"%05d" % n + b"/a" * (n // 2) for n in range(10, count))
+    return zipped([*raws(), *(Raw(name, b"", method=0) for name in names)])
+
+
+def bytecode(count: int = 60_000) -> bytes:
+    return zipped([*raws(), *(Raw(b"dipy/%d.pyc" % n, b"", method=0) for n in range(count))])
+
+
+def record(rows: int, row: str = "x,,\n") -> bytes:
+    return wheel_bytes(record=row * rows)
+
+
+# --- metadata ----------------------------------------------------------------------------------------
+
+
+def described(headers: Sequence[str], body: str = "x") -> bytes:
+    head = _META.partition("\n\n")[0]
+    return wheel_bytes(metadata=head + "\n" + "".join(f"{line}\n" for line in headers) + "\n" + body)
+
+
+def _requirements(count: int) -> list[str]:
+    marker = "python_version>'3' or os_name=='x'"
+    return [f"Requires-Dist: x{number}[a,b]>=1,<2; {marker}" for number in range(count)]
+
+
+def entry_points(text: str) -> bytes:
+    return wheel_bytes(files={"dipy-1.11.0.dist-info/entry_points.txt": text.encode()})
+
+
+def encrypted_marks(size: int = 5 << 20, count: int = 12) -> bytes:
+    text = b"__" + b"pyarmor_"
+    return wheel_bytes(files={f"dipy/{n}.py": text * (size // len(text) - 1) for n in range(count)})
+
+
+def _named(tag: str) -> str:
+    return f"dipy-1.11.0-{tag}.whl"
+
+
+def _native(make: Callable[[], bytes], check: str, sentence: str, tag: str, count: int = 1) -> Attack:
+    def wheel() -> bytes:
+        data = make()
+        return libraries(count, lambda number: data + b"%d" % number, tag)
+
+    return Attack(wheel, check, sentence, _named(tag))
+
+
+ATTACKS: Mapping[str, Attack] = {
+    "a PE with one import table 255 times": _native(
+        pe_with_shared_tables, "native/not-native", "import tables overlap", _WINDOWS
+    ),
+    "Mach-O files of names in names": _native(macho_with_long_names, OVER_BUDGET, "", _MACOS, 4),
+    "Mach-O files of long names": _native(
+        lambda: macho_with_long_names(480_000, alike=False), OVER_BUDGET, "", _MACOS, 4
+    ),
+    "a fat file with one slice 42 times": _native(
+        fat_with_one_slice_many_times, "native/not-native", "slices overlap", _MACOS
+    ),
+    "Mach-O files of search paths": Attack(
+        lambda: libraries(15, lambda _: macho_of_commands(), _MACOS), "", "", _named(_MACOS)
+    ),
+    "ELF files of long names": _native(elf_with_long_names, OVER_BUDGET, "", _LINUX, 5),
+    "an ELF with versions in a ring": _native(
+        elf_with_versions_in_a_ring, "native/not-native", "overlap", _LINUX
+    ),
+    "ELF files of sections": Attack(
+        lambda: libraries(40, lambda _: elf_of_sections(), _LINUX), OVER_BUDGET, "sections", _named(_LINUX)
+    ),
+    "ELF files that need everything": Attack(
+        lambda: libraries(3000, searching, _LINUX), OVER_BUDGET, "", _named(_LINUX)
+    ),
+    "extra fields": Attack(extra_fields, OVER_BUDGET, "extra fields"),
+    "remarks": Attack(remarks, OVER_BUDGET, "remarks"),
+    "paths in paths": Attack(paths, "record/unlisted-file"),
+    "bytecode": Attack(bytecode, "content/bytecode"),
+    "a RECORD of 4 million rows": Attack(lambda: record(4_000_000), OVER_BUDGET, "rows"),
+    "a RECORD of odd line ends": Attack(lambda: record(4_000_000, "x,,\x0b"), OVER_BUDGET, "rows"),
+    "a RECORD of 120,000 rows": Attack(
+        lambda: record(1, "".join(f"x{n},sha256=x,1\n" for n in range(120_000))), "record/malformed"
+    ),
+    "20,000 requirements": Attack(lambda: described(_requirements(19_900)), "metadata/invalid", "512 KiB"),
+    "8,000 requirements": Attack(lambda: described(_requirements(8000)), ""),
+    "requirements of markers": Attack(
+        lambda: described(["Requires-Dist: x; " + " or ".join(["os_name=='x'"] * 1150)] * 100), ""
+    ),
+    "requirements of extras": Attack(
+        lambda: described(["Requires-Dist: x[" + ",".join(["a"] * 8000) + "]"] * 100), ""
+    ),
+    "requirements of versions": Attack(
+        lambda: described(["Requires-Dist: x" + ",".join([">=1"] * 4000)] * 100), ""
+    ),
+    "requirements of brackets": Attack(lambda: described(["Requires-Dist: x; " + "(" * 16_000] * 100), ""),
+    "classifiers": Attack(lambda: described([f"Classifier: a :: {n}" for n in range(19_900)]), ""),
+    "an expression of licences": Attack(
+        lambda: described(["License-Expression: " + "MIT OR " * 2000 + "MIT"]), ""
+    ),
+    "an expression of brackets": Attack(
+        lambda: described(["License-Expression: " + "(" * 8000 + "MIT" + ")" * 8000]), ""
+    ),
+    "folded headers": Attack(lambda: described(["Keywords: a" + "\n b" * 19_000]), ""),
+    "project URLs": Attack(
+        lambda: described([f"Project-URL: {n}, https://example.org/{n}" for n in range(19_900)]), ""
+    ),
+    "licence files": Attack(lambda: described([f"License-File: {n}" for n in range(19_900)]), ""),
+    "a licence of 2 MB": Attack(lambda: described(["License: " + "a b " * 500_000]), ""),
+    "a description of 2 MB": Attack(lambda: described([], "a *b* `c`\n" * 190_000), ""),
+    "entry points of blanks": Attack(
+        lambda: entry_points("[console_scripts]\na" + " " * 60_000 + "b\n"), "wheel/bad-entry-points", "1000"
+    ),
+    "entry points of some blanks": Attack(
+        lambda: entry_points("[console_scripts]\n" + ("a" + " " * 990 + "b\n") * 64), "wheel/bad-entry-points"
+    ),
+    "entry points of sections": Attack(lambda: entry_points("".join(f"[{n}]\n" for n in range(8000))), ""),
+    "entry points of lines": Attack(
+        lambda: entry_points("[console_scripts]\n" + "".join(f"a{n}=b\n" for n in range(7000))), ""
+    ),
+    "marks of encryption": Attack(encrypted_marks, ""),
+}

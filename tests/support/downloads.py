@@ -1,0 +1,86 @@
+"""Runs of the download stage for tests: a wheel, one run from a FileServer, and what is there afterwards."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from pathlib import Path
+from unittest import mock
+
+import pytest
+
+from tests.support.file_server import FileServer
+from tests.support.wheels import sdist_bytes, wheel_bytes, wheel_filename
+from wheel_uploader.core import filenames
+from wheel_uploader.core.errors import ReleaseError
+from wheel_uploader.core.models import CheckResult, DownloadedFile, RemoteFile
+from wheel_uploader.core.progress import SilentProgress
+from wheel_uploader.download.scheduler import download_files
+from wheel_uploader.http import certificates
+from wheel_uploader.http.client import HttpClient
+from wheel_uploader.wheelhouse.wheelhouse import HIDDEN_DIRECTORY, Wheelhouse
+
+NAME = wheel_filename("dipy", "1.11.0")
+WHEEL = wheel_bytes("dipy", "1.11.0", files={"dipy/noise.bin": hashlib.shake_256(b"dipy").digest(300_000)})
+OTHER = wheel_bytes("dipy", "1.11.0", files={"dipy/noise.bin": hashlib.shake_256(b"else").digest(300_000)})
+SMALL = wheel_bytes("dipy", "1.11.0")
+SDIST = sdist_bytes("dipy", "1.11.0")
+SHA256 = {"sha256": hashlib.sha256(WHEEL).hexdigest()}
+#: A place in the middle of it.
+CUT = len(WHEEL) // 2
+
+#: Certificates are read once: hundreds of runs in one test would spend their time on them.
+_TLS = functools.cache(certificates.create_tls_context)
+
+
+def remote(
+    server: FileServer, name: str = NAME, *, size: int | None = None, hashes: dict[str, str] | None = None
+) -> RemoteFile:
+    return RemoteFile(filename=name, url=server.url + name, size=size, hashes=hashes or {}, source=server.url)
+
+
+def fetch(
+    server: FileServer,
+    path: Path,
+    *files: RemoteFile,
+    clobber: bool = False,
+    jobs: int | None = None,
+    progress: SilentProgress | None = None,
+) -> tuple[DownloadedFile, ...]:
+    """One run of the download stage, which waits for nothing."""
+    pairs = [(filenames.parse_filename(file.filename), file) for file in files or (remote(server),)]
+    shown = progress or SilentProgress()
+    with (
+        Wheelhouse(path) as house,
+        mock.patch("wheel_uploader.http.client.create_tls_context", _TLS),
+        HttpClient(user_urls=[server.url], timeout=2.0, sleep=lambda _: None, progress=shown) as http,
+    ):
+        arrivals = download_files(
+            pairs, house, http, jobs=jobs, clobber=clobber, progress=shown, inspect=lambda _: CheckResult()
+        )
+    if arrivals.error:
+        raise arrivals.error
+    return arrivals.downloaded
+
+
+def fails(
+    kind: type[ReleaseError], server: FileServer, path: Path, *files: RemoteFile, clobber: bool = False
+) -> ReleaseError:
+    with pytest.raises(kind) as caught:
+        fetch(server, path, *files, clobber=clobber)
+    assert type(caught.value) is kind
+    return caught.value
+
+
+def finished(path: Path) -> list[str]:
+    """The names in the wheelhouse, but for the hidden directory."""
+    return sorted(entry.name for entry in path.iterdir() if entry.name != HIDDEN_DIRECTORY)
+
+
+def left_over(path: Path) -> list[str]:
+    """Partial files and what belongs to them."""
+    return sorted(
+        entry.name
+        for entry in (path / HIDDEN_DIRECTORY).iterdir()
+        if ".part" in entry.name or ".tmp" in entry.name
+    )

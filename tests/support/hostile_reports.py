@@ -1,0 +1,128 @@
+"""A report in which every text from outside tries to be something else."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from packaging.version import Version
+
+from tests.support import reports
+from wheel_uploader.core.errors import FileError
+from wheel_uploader.core.models import (
+    ExcludedFile,
+    Finding,
+    Options,
+    PrunedRelease,
+    Report,
+    Severity,
+    SmokeResult,
+)
+
+PAYLOADS = (
+    "<script>alert(1)</script>",
+    "\"><img src=x onerror=alert(1)>'",
+    "</style></title></pre></code><svg/onload=alert(1)>",
+    "<!-- <a href='javascript:alert(1)'>x</a> ]]> &lt;b&gt;",
+    "{{ 7 * 7 }}{% raw %}{# gone #}",
+    "\x1b[31mred\x1b]0;title\x07\x00\x9b1m",
+    "\u202eevil\u2066\u200bzero\ufeff",
+    "\n::error::x\r\n\n# Heading\n\n- item\n\n| a | b |\n| --- | --- |\n",
+    "`` ` ``` code ```\n```\n<b>out</b>\n",
+    "[x](javascript:alert(1)) ![x](//evil.example/x.png) <https://evil.example> www.evil.example @somebody",
+    "| a | <br> | \\| b \\",
+    "`",
+    " *a* _b_ ~~c~~ $d$ \\( e \\) &amp; <details>",
+    "https://me:my-password@staging.example.com/?token=secret1",
+    "EOF\nexit_code=0\nend-\n",
+    "\ud800 lone",
+    "a" * 100_000,
+)
+#: What may not be in any report, whatever the format: raw controls, bidi, zero width.
+FORBIDDEN = [
+    *map(chr, range(9)),
+    "\x0b",
+    "\x1b",
+    "\x7f",
+    "\x9b",
+    "\u202e",
+    "\u2066",
+    "\u200b",
+    "\ufeff",
+    "\ud800",
+]
+
+
+def report(payload: str) -> Report:
+    """Everything that happened, with ``payload`` wherever somebody else may have written something."""
+    made = reports.everything()
+    assert made.selection
+    pairs = [
+        (
+            dataclasses.replace(name, filename=payload + name.filename) if number < 3 else name,
+            dataclasses.replace(remote, filename=payload, url=payload, source=payload),
+        )
+        for number, (name, remote) in enumerate(made.selection.files)
+    ]
+    made.selection = dataclasses.replace(
+        made.selection,
+        files=tuple(pairs),
+        excluded_files=(ExcludedFile(filename=payload, source=payload, reason=payload, is_unavailable=True),),
+    )
+    made.downloaded_files = tuple(
+        dataclasses.replace(
+            each, verified_by=payload, remote=remote, file=dataclasses.replace(each.file, name=name)
+        )
+        for each, (name, remote) in zip(made.downloaded_files, pairs, strict=True)
+    )
+    made.findings += tuple(
+        Finding(
+            check=check,
+            severity=severity,
+            subject=subject,
+            member=payload,
+            message=payload,
+            is_ignored=ignored,
+        )
+        for check in (payload, "record/untidy")
+        for subject in (payload, "release", reports.WHEELS[0])
+        for severity in Severity
+        for ignored in (False, True)
+    )
+    made.upload_results = tuple(dataclasses.replace(each, reason=payload) for each in made.upload_results)
+    made.upload_plan = tuple(
+        dataclasses.replace(each, other_name=payload, index_sha256=payload) for each in made.upload_plan
+    )
+    made.signatures = tuple(dataclasses.replace(each, fingerprint=payload) for each in made.signatures)
+    made.smoke_results = (
+        SmokeResult(filename=payload, interpreter=payload, failure=payload, output=payload),
+    )
+    made.upload_url = payload
+    made.checks_not_run = (payload,)
+    made.pruned_releases = (PrunedRelease(version=Version("1"), filenames=(payload,), size=1),)
+    made.error = FileError(payload, details=[payload] * 30, hint=payload)
+    made.options = Options.unchecked(
+        project=payload,
+        version=payload,
+        urls=(payload,),
+        verbose=1,
+        smoke=payload,
+        ignore={payload: payload, "x/y": payload},
+    )
+    return made
+
+
+def many(count: int) -> Report:
+    """So many findings, each with a sentence and a member of its own or with those of others."""
+    made = reports.everything()
+    filenames = [each.file.filename for each in made.downloaded_files]
+    made.findings = tuple(
+        Finding(
+            check=f"family/check-{number % 60}",
+            severity=list(Severity)[number % 3],
+            subject=filenames[number % len(filenames)] if number % 7 else f"other-{number}",
+            message=f"sentence {number if number % 2 else number % 100}",
+            member=f"path/{number}",
+        )
+        for number in range(count)
+    )
+    return made

@@ -1,0 +1,621 @@
+"""Package indexes on loopback: real pypiserver, real devpi, and one that does as a script says."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import json
+import os
+import random
+import re
+import socket
+import ssl
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from email.message import Message
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import httpx
+from packaging.utils import canonicalize_name
+
+from wheel_uploader.core import filenames
+from wheel_uploader.core.models import LocalFile
+
+#: Seconds that a real server may take to start on a busy machine.
+START_LIMIT = 90.0
+
+# --- real ones -------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _running(command: list[str], port: int, folder: Path) -> Iterator[None]:
+    """A server process, from the moment that it takes connections until the block ends."""
+    log = folder.parent / f"{folder.name}-{port}.log"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment
+        ) as process,
+    ):
+        try:
+            deadline = time.monotonic() + START_LIMIT
+            while True:
+                assert process.poll() is None, log.read_text()
+                assert time.monotonic() < deadline, f"{command[0]} did not start: {log.read_text()}"
+                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+                    break
+                time.sleep(0.05)
+            yield
+        finally:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def _free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+@contextlib.contextmanager
+def pypiserver(
+    folder: Path,
+    *,
+    users: Mapping[str, str] | None = None,
+    hash_algorithm: str = "sha256",
+    fallback_url: str | None = None,
+    read_protected: bool = False,
+) -> Iterator[str]:
+    """The upload URL of a pypiserver that stores into ``folder`` and, with ``users``, asks for a password."""
+    folder.mkdir(parents=True, exist_ok=True)
+    passwords = "."
+    if users:
+        # What htpasswd writes with -s; passlib itself would warn about its own imports.
+        hashed = {
+            name: base64.b64encode(hashlib.sha1(word.encode()).digest()) for name, word in users.items()
+        }
+        passwords = str(folder.parent / f"{folder.name}.htpasswd")
+        lines = [f"{name}:{{SHA}}{digest.decode()}\n" for name, digest in hashed.items()]
+        Path(passwords).write_text("".join(lines))
+    port = _free_port()
+    command = [sys.executable, "-m", "pypiserver", "run", "--interface", "127.0.0.1", "--port", str(port)]
+    protected = ("update,list,download" if read_protected else "update") if users else "."
+    command += ["--passwords", passwords, "--authenticate", protected]
+    # Its cache learns a moment later what a test puts into the folder.
+    command += ["--hash-algo", hash_algorithm, "--backend", "simple-dir"]
+    command += ["--fallback-url", fallback_url] if fallback_url else ["--disable-fallback"]
+    with _running([*command, str(folder)], port, folder):
+        yield f"http://127.0.0.1:{port}/"
+
+
+@dataclass(frozen=True)
+class Devpi:
+    """A devpi-server with one user."""
+
+    url: str
+    user: str
+    password: str
+
+    def make_index(self, name: str, *, volatile: bool) -> str:
+        """Make an index; its upload URL."""
+        settings = {"volatile": volatile, "bases": [], "acl_upload": [self.user]}
+        with httpx.Client(auth=(self.user, self.password), trust_env=False) as client:
+            made = client.put(f"{self.url}{self.user}/{name}", json=settings)
+        assert made.status_code == 200, made.text
+        return f"{self.url}{self.user}/{name}/"
+
+
+@contextlib.contextmanager
+def devpi_server(folder: Path) -> Iterator[Devpi]:
+    """An empty devpi-server with the user ``alice``."""
+    binaries = Path(sys.executable).parent
+    data = folder / "devpi"
+    folder.mkdir(parents=True, exist_ok=True)
+    init = [str(binaries / "devpi-init"), "--serverdir", str(data), "--no-root-pypi"]
+    subprocess.run(init, check=True, capture_output=True)
+    port = _free_port()
+    command = [str(binaries / "devpi-server"), "--serverdir", str(data), "--host", "127.0.0.1"]
+    with _running([*command, "--port", str(port)], port, data):
+        devpi = Devpi(url=f"http://127.0.0.1:{port}/", user="alice", password="alice-password")
+        user = {"password": devpi.password}
+        made = httpx.put(f"{devpi.url}{devpi.user}", json=user, timeout=30, trust_env=False)
+        assert made.status_code == 201, made.text
+        yield devpi
+
+
+# --- the scripted one ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Post:
+    """One POST, as it arrived."""
+
+    fields: Mapping[str, str]
+    filename: str
+    content: bytes
+    headers: Mapping[str, str]
+    #: The name of a signature that came along.
+    signature: str = ""
+
+
+@dataclass(frozen=True)
+class Say:
+    """Answer a POST with this, storing the file before or not."""
+
+    status: int
+    reason: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: str = ""
+    stores: bool = False
+
+
+@dataclass(frozen=True)
+class Reset:
+    """Close the connection without an answer: after the file was stored, or after so many bytes of it."""
+
+    stores: bool = False
+    after: int | None = None
+
+
+@dataclass(frozen=True)
+class Hang:
+    """Take the file and say nothing until the test ends."""
+
+    stores: bool = False
+
+
+@dataclass(frozen=True)
+class Slow:
+    """Take the file, and think about it for so many seconds, or until the test releases it; then rule."""
+
+    seconds: float = 30.0
+
+
+@dataclass(frozen=True)
+class Drip:
+    """Answer 200 a byte at a time, with a pause before each: ``within`` the status line or the body."""
+
+    pause: float
+    within: str = "head"
+    stores: bool = False
+
+
+@dataclass(frozen=True)
+class Sip:
+    """Take the body so many bytes at a time, with a pause after each; then rule."""
+
+    size: int
+    pause: float
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Close in the middle of an answer 200: of its head to a POST, of its body to a GET."""
+
+    stores: bool = False
+
+
+Action = Say | Reset | Hang | Slow | Drip | Sip | Cut
+
+
+def storm(seed: int, count: int, *, posts: bool = True) -> list[Action | None]:
+    """What happens to ``count`` requests when half of them fail; None: the rules decide.
+
+    Of the posts that fail, 30 % are stored all the same.
+    """
+    rng = random.Random(f"{seed} {posts}")
+
+    def action() -> Action | None:
+        if rng.random() < 0.5:
+            return None
+        stores = posts and rng.random() < 0.3
+        status = rng.choice([429, 500, 502, 503, 504])
+        headers = {"Retry-After": str(rng.randrange(1, 120))} if rng.random() < 0.3 else {}
+        failures: list[Action] = [Say(status, headers=headers, stores=stores)] * 2
+        failures += [Reset(stores=stores), Cut(stores=stores), Slow(rng.uniform(0.0, 0.05))]
+        if posts:
+            failures += [Reset(after=rng.randrange(1, 1500)), Drip(0.002, stores=True)]
+        return rng.choice(failures)
+
+    return [action() for _ in range(count)]
+
+
+def basic(username: str, password: str) -> str:
+    """The Authorization header of these credentials."""
+    return f"Basic {base64.b64encode(f'{username}:{password}'.encode()).decode()}"
+
+
+class ScriptedIndex:
+    """An index in memory with a few of PyPI's rules, which remembers every request.
+
+    ``script`` says what to do with the POSTs to come, one action each, by order of arrival; without one the
+    rules decide. ``by_name`` says what to do with every POST of a file.
+    """
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.posts: list[Post] = []
+        #: The client's port of each POST: the same one is the same connection.
+        self.posted_over: list[int] = []
+        self.gets: list[tuple[str, Mapping[str, str]]] = []
+        self.script: list[Action | None] = []
+        #: The same for what it is asked.
+        self.get_script: list[Action | None] = []
+        self.by_name: dict[str, Action] = {}
+        #: ``json``, ``html``, ``both`` (by what is asked for), or ``json only``, which refuses to speak HTML.
+        self.view = "json"
+        self.hashes = True
+        #: What the project page answers, when it is no listing: status, type and text.
+        self.page: tuple[int, str, str] | None = None
+        #: How many more times a listing leaves out what was posted; and its HTML view, where it has two.
+        self.behind = 0
+        self.html_behind = 0
+        #: With the view "both": other bytes than it has, which its HTML view lists.
+        self.html_other: dict[str, bytes] = {}
+        self.password: tuple[str, str] | None = None
+        self.status: dict[str, str] = {}
+        #: The token that a trusted publisher gets; empty: there is no trusted publishing.
+        self.mints = ""
+        #: Why it does not like what came along with a file, in the words that PyPI ends its own with.
+        self.refuses_along: Callable[[Post], str] = lambda post: ""
+        self.released = threading.Event()
+        self._lock = threading.Lock()
+
+    def store(self, path: Path) -> None:
+        """Let the index have a file already."""
+        self.files[path.name] = path.read_bytes()
+
+    def judge(self, post: Post) -> Say:
+        """What PyPI's rules say of a POST that is otherwise fine, and store it if they like it."""
+        digest = hashlib.sha256(post.content).hexdigest()
+        if post.fields.get("sha256_digest") != digest:
+            return Say(400, "The digest supplied does not match a digest calculated from the uploaded file.")
+        if self.files.get(post.filename) == post.content:
+            return Say(200)
+        if why := self.refuses_along(post):
+            return Say(400, f"Invalid attestations supplied during upload: {why}")
+        if post.filename in self.files or post.content in self.files.values():
+            blake = hashlib.blake2b(post.content, digest_size=32).hexdigest()
+            return Say(400, f"File already exists ('{post.filename}', with blake2_256 hash '{blake}').")
+        self.files[post.filename] = post.content
+        return Say(200)
+
+    def next_action(self, post: Post) -> Action | None:
+        with self._lock:
+            self.posts.append(post)
+            if post.filename in self.by_name:
+                return self.by_name[post.filename]
+            return self.script.pop(0) if self.script else None
+
+    def posted(self) -> list[str]:
+        return [post.filename for post in self.posts]
+
+    def listing(self, project: str, base: str, accept: str = "") -> tuple[str, str]:
+        """The project's page: content type and text."""
+        shown = dict(self.files)
+        html = self.view == "html" or (self.view == "both" and "json" not in accept)
+        if html and self.view == "both":
+            shown |= self.html_other
+        if html and self.html_behind:
+            self.html_behind -= 1
+            shown = {}
+        elif self.behind:
+            self.behind -= 1
+            shown = {}
+        if html:
+            links = "".join(
+                f'<a href="{base}/files/{name}{self._fragment(data)}">{name}</a><br>\n'
+                for name, data in shown.items()
+            )
+            return "text/html", f"<!DOCTYPE html><title>Links for {project}</title>\n{links}"
+        files = [
+            {
+                "filename": name,
+                "url": f"{base}/files/{name}",
+                "hashes": {"sha256": hashlib.sha256(data).hexdigest()} if self.hashes else {},
+                "size": len(data),
+                "upload-time": "2026-01-02T03:04:05.678901Z",
+                "yanked": False,
+            }
+            for name, data in shown.items()
+        ]
+        page: dict[str, Any] = {"meta": {"api-version": "1.4"}, "name": project, "files": files}
+        if self.status:
+            page["project-status"] = self.status
+        return "application/vnd.pypi.simple.v1+json", json.dumps(page)
+
+    def _fragment(self, data: bytes) -> str:
+        return f"#sha256={hashlib.sha256(data).hexdigest()}" if self.hashes else ""
+
+
+@dataclass(frozen=True)
+class Served:
+    """A ScriptedIndex that is running."""
+
+    index: ScriptedIndex
+    url: str
+
+    @property
+    def upload_url(self) -> str:
+        return f"{self.url}legacy/"
+
+    @property
+    def reading_url(self) -> str:
+        return f"{self.url}simple/"
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, *_: object) -> None:
+        """Say nothing: clients that go away are what these tests are about."""
+
+
+@contextlib.contextmanager
+def scripted_index(tls: ssl.SSLContext | None = None) -> Iterator[Served]:
+    """A ScriptedIndex on loopback."""
+    index = ScriptedIndex()
+
+    class Handler(_Handler):
+        scripted = index
+
+    with _Server(("127.0.0.1", 0), Handler) as server:
+        if tls:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        thread.start()
+        try:
+            yield Served(index, f"http{'s' if tls else ''}://127.0.0.1:{server.server_port}/")
+        finally:
+            index.released.set()
+            server.shutdown()
+            thread.join()
+
+
+@contextlib.contextmanager
+def tls_index(folder: Path, *, knows_clients: bool = False) -> Iterator[tuple[Served, Path]]:
+    """A ScriptedIndex behind TLS, and its own certificate with its key.
+
+    ``knows_clients``: only a client with that very certificate is let in.
+    """
+    certificate = folder / "index.pem"
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=127.0.0.1",
+    ]
+    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(certificate), "-out", "-"]
+    made = subprocess.run(command, check=True, capture_output=True)
+    with certificate.open("ab") as file:
+        file.write(made.stdout)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    if knows_clients:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(certificate)
+    with scripted_index(context) as served:
+        yield served, certificate
+
+
+@contextlib.contextmanager
+def redirecting(location: str) -> Iterator[str]:
+    """The URL of a server that sends every GET and every POST to ``location``."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            self.send_response(302)
+            self.send_header("Location", location)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def do_POST(self) -> None:
+            self.do_GET()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    scripted: ScriptedIndex
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Say nothing."""
+
+    def do_GET(self) -> None:
+        self.scripted.gets.append((self.path, dict(self.headers.items())))
+        if not self._fails():
+            self._get()
+
+    def _fails(self) -> bool:
+        """Do what the script says of a GET; False when it says nothing, or only that it is slow."""
+        match self.scripted.get_script.pop(0) if self.scripted.get_script else None:
+            case Say() as say:
+                self._answer(say, b"", "text/plain")
+            case Reset():
+                self._reset()
+            case Cut():
+                self._cut(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 999\r\n\r\n<a")
+            case Slow(seconds):
+                self.scripted.released.wait(seconds)
+                return False
+            case _:
+                return False
+        return True
+
+    def _get(self) -> None:
+        kind, _, name = self.path.strip("/").partition("/")
+        name = unquote(name)
+        if kind == "files" and name in self.scripted.files:
+            self._answer(Say(200), self.scripted.files[name], "application/octet-stream")
+        elif self.path == "/_/oidc/audience" and self.scripted.mints:
+            self._answer(Say(200), b'{"audience": "pypi"}', "application/json")
+        elif kind == "simple" and self.scripted.page:
+            status, content_type, text = self.scripted.page
+            self._answer(Say(status), text.encode(), content_type)
+        elif kind == "simple" and not name:
+            self._answer(Say(200), b"<title>Simple index</title>", "text/html")
+        elif kind == "simple" and self.scripted.view == "json only" and "json" not in self.headers["Accept"]:
+            self._answer(Say(406), b"", "text/plain")
+        elif kind == "simple" and self._known(name):
+            host, accept = f"http://{self.headers['Host']}", self.headers.get("Accept", "")
+            content_type, text = self.scripted.listing(name, host, accept)
+            self._answer(Say(200), text.encode(), content_type)
+        else:
+            self._answer(Say(404), b"not found", "text/plain")
+
+    def _known(self, project: str) -> bool:
+        return any(canonicalize_name(name).startswith(project) for name in self.scripted.files)
+
+    def do_POST(self) -> None:
+        self.scripted.posted_over.append(self.client_address[1])
+        length = int(self.headers["Content-Length"])
+        if self.path == "/_/oidc/mint-token":
+            self.rfile.read(length)
+            token = {"success": True, "token": self.scripted.mints, "expires": int(time.time()) + 900}
+            self._answer(Say(200), json.dumps(token).encode(), "application/json")
+            return
+        coming = self.scripted.script[0] if self.scripted.script else None
+        if isinstance(coming, Reset) and coming.after is not None:
+            self.rfile.read(coming.after)
+            self.scripted.next_action(Post({}, "", b"", {}))
+            self._reset()
+            return
+        body = b""
+        if isinstance(coming, Sip):
+            while len(body) < length and (piece := self.rfile.read(min(coming.size, length - len(body)))):
+                body += piece
+                time.sleep(coming.pause)
+        else:
+            body = self.rfile.read(length)
+        if len(body) < length:
+            # Who posted is gone before the end: for an index there was nothing.
+            self.close_connection = True
+            return
+        post = _parse(self.headers, body)
+        action = self.scripted.next_action(post)
+        if isinstance(action, Slow):
+            self.scripted.released.wait(action.seconds)
+        if action is None or isinstance(action, Slow | Sip):
+            action = self._judge(post)
+        elif action.stores:
+            self._judge(post)
+        match action:
+            case Reset():
+                self._reset()
+            case Hang():
+                self.scripted.released.wait(30)
+                self._reset()
+            case Drip():
+                self._drip(action)
+            case Cut():
+                self._cut(b"HTTP/1.1 200 O")
+            case Say():
+                self._answer(action, action.body.encode(), "text/html")
+
+    def _cut(self, answer: bytes) -> None:
+        self.wfile.write(answer)
+        self.close_connection = True
+
+    def _drip(self, drip: Drip) -> None:
+        head = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
+        at_once, slowly = (b"", head) if drip.within == "head" else (head, b"word " * 1000)
+        with contextlib.suppress(OSError):
+            self.wfile.write(at_once)
+            for byte in slowly:
+                if self.scripted.released.wait(drip.pause):
+                    break
+                self.wfile.write(bytes([byte]))
+        self.close_connection = True
+
+    def _judge(self, post: Post) -> Say:
+        wanted = self.scripted.password
+        if wanted and self.headers["Authorization"] != basic(*wanted):
+            return Say(403, "Invalid or non-existent authentication information.")
+        return self.scripted.judge(post)
+
+    def _reset(self) -> None:
+        # With no time to linger, closing sends RST instead of FIN.
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close_connection = True
+
+    def _answer(self, say: Say, body: bytes, content_type: str) -> None:
+        self.send_response(say.status, say.reason or None)
+        for name, value in say.headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def _parse(headers: Message, body: bytes) -> Post:
+    """The fields and the file of a multipart/form-data body, byte for byte."""
+    boundary = headers["Content-Type"].partition("boundary=")[2].strip('"').encode()
+    fields: dict[str, str] = {}
+    filename, content, signature = "", b"", ""
+    for part in body.split(b"--" + boundary)[1:-1]:
+        head, _, payload = part.removeprefix(b"\r\n").partition(b"\r\n\r\n")
+        payload = payload.removesuffix(b"\r\n")
+        attributes = dict(re.findall(r'\b(name|filename)="([^"]*)"', head.decode()))
+        if attributes["name"] == "content":
+            filename, content = attributes["filename"], payload
+        elif attributes["name"] == "gpg_signature":
+            signature = attributes["filename"]
+        else:
+            fields[attributes["name"]] = payload.decode()
+    return Post(fields, filename, content, dict(headers.items()), signature)
+
+
+def local_file(path: Path) -> LocalFile:
+    """A file as the download stage hands it on."""
+    data = path.read_bytes()
+    return LocalFile(
+        name=filenames.parse_filename(path.name),
+        path=path,
+        size=len(data),
+        sha256=hashlib.sha256(data).hexdigest(),
+    )
+
+
+class VirtualTime:
+    """A clock that only sleeping moves."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.slept: list[float] = []
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+    def clock(self) -> float:
+        return self.now

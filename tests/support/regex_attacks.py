@@ -1,0 +1,492 @@
+"""Every regular expression of the package, and texts that make a backtracking matcher slow, derived from it.
+
+The texts are ``prefix + pump * n + suffix``. A match is slow when the pump can be read in several ways
+(``(a|aa)*``), by several neighbours (``a*a*``), or again from every place where a search may begin
+(``<[^>]*>``); the suffix keeps the match from ending well.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import itertools
+import json
+import random
+import re
+import resource
+import signal
+import string
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from re import _constants as ops  # type: ignore[attr-defined]
+from re import _parser  # type: ignore[attr-defined]
+from typing import Any
+
+from tests.support import tested_package
+
+ROOT = tested_package.ROOT
+CALLS = {"compile", "match", "fullmatch", "search", "sub", "subn", "split", "findall", "finditer"}
+#: A call of these looks for a match from one place only.
+ANCHORED = {"match", "fullmatch"}
+#: How those are asked that are handed on under another name.
+HOW = {
+    "checks.name._KNOWN_PYTHON": {"fullmatch"},
+    "checks.name._KNOWN_ABI": {"fullmatch"},
+    "checks.name._KNOWN_PLATFORM": {"fullmatch"},
+}
+
+#: What a character class may be made of, one representative for each kind of character that patterns know.
+_POOL = (
+    string.ascii_letters
+    + string.digits
+    + string.punctuation
+    + " \t\n\r\x00\x1b\x7f"
+    + "\xa0\xe9\u0660\u2028\u3164\ud800\U000e0100"
+)
+_SUFFIXES = ("", "\0", "!", "\n", "~@")
+
+
+@dataclass(frozen=True)
+class Found:
+    """A regular expression, where it is, and how it is asked."""
+
+    where: str
+    pattern: re.Pattern[Any]
+    #: ``match``, ``fullmatch``, or ``finditer`` for all that look from every place.
+    method: str
+
+    #: Characters that it sees at most.
+    largest: int = 1 << 20
+
+    def ask(self, text: str) -> None:
+        """Use the expression on a text as the package does."""
+        subject = text.encode("utf-8", "replace") if isinstance(self.pattern.pattern, bytes) else text
+        if self.method == "deaf":
+            # Takes for ever, and never looks whether a signal came: for the test of the tests.
+            sum(range(10**15))
+        elif self.method == "finditer":
+            for _ in self.pattern.finditer(subject):
+                pass
+        else:
+            getattr(self.pattern, self.method)(subject)
+
+
+def found_in_package() -> tuple[list[Found], list[str]]:
+    """Return every expression of the package, and the places of those that are put together at run time."""
+    import wheel_uploader
+
+    package = Path(wheel_uploader.__file__).parent
+    found: dict[tuple[str, str, str], Found] = {}
+
+    def add(where: str, pattern: re.Pattern[Any], methods: Iterable[str]) -> None:
+        for method in {each if each in ANCHORED else "finditer" for each in methods}:
+            known = where.partition(".")[0], f"{pattern.pattern!r} {pattern.flags}", method
+            found.setdefault(known, Found(where, pattern, method))
+
+    dynamic: list[str] = []
+    modules = {
+        path: ".".join(path.relative_to(package.parent).with_suffix("").parts).removesuffix(".__init__")
+        for path in sorted(package.rglob("*.py"))
+        if path.name != "__main__.py"
+    }
+    trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in modules}
+    uses = {path: _uses(tree) for path, tree in trees.items()}
+    for path, dotted in modules.items():
+        module = importlib.import_module(dotted)
+        short = dotted.removeprefix("wheel_uploader.")
+        calls = list(_calls(trees[path]))
+        for name, pattern in _held(vars(module)):
+            others = [uses[path]] if name.startswith("_") else list(uses.values())
+            asked = set().union(*(each.get(name, ()) for each in others))
+            add(f"{short}.{name}", pattern, HOW.get(f"{short}.{name}") or asked or {"search"})
+        for call, function in calls:
+            method = call.func.attr  # type: ignore[attr-defined]
+            try:
+                pattern = _pattern_of(call, vars(module))
+            except NameError:
+                # One that is made in a comprehension is held by a name of the module.
+                if function:
+                    dynamic.append(f"{short}.{function}")
+                continue
+            if method != "compile":
+                add(f"{short}.{function}", pattern, {method})
+    return list(found.values()), dynamic
+
+
+def _calls(tree: ast.AST, function: str = "") -> Iterator[tuple[ast.Call, str]]:
+    """Yield each call of the module ``re``, with the function that it is in."""
+    for node in ast.iter_child_nodes(tree):
+        inside = node.name if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) else function
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and isinstance(node.func.value, ast.Name)
+            and node.func.value.id == "re"
+            and node.func.attr in CALLS
+        ):
+            yield node, inside
+        yield from _calls(node, inside)
+
+
+def _pattern_of(call: ast.Call, names: dict[str, Any]) -> re.Pattern[Any]:
+    named = {keyword.arg: keyword.value for keyword in call.keywords}
+    # The flags of re.compile and re.match are their second and third argument, those of re.sub the fifth.
+    place = {"compile": 1, "sub": 4, "subn": 4, "split": 3}.get(call.func.attr, 2)  # type: ignore[attr-defined]
+    none = ast.parse("0", mode="eval").body
+    flags = named.get("flags") or (call.args[place] if len(call.args) > place else none)
+    text, number = (eval(compile(ast.Expression(each), "", "eval"), names) for each in (call.args[0], flags))
+    return re.compile(text, number)
+
+
+def _held(names: dict[str, Any]) -> Iterator[tuple[str, re.Pattern[Any]]]:
+    """Yield the patterns that a module holds, also those within its tables."""
+    for name, value in list(names.items()):
+        if not name.startswith("__"):
+            for pattern in _within(value, 3):
+                yield name, pattern
+
+
+def _within(value: object, depth: int) -> Iterator[re.Pattern[Any]]:
+    if isinstance(value, re.Pattern):
+        yield value
+    elif depth and isinstance(value, dict):
+        yield from itertools.chain.from_iterable(_within(each, depth - 1) for each in value.values())
+    elif depth and isinstance(value, tuple | list | set | frozenset):
+        yield from itertools.chain.from_iterable(_within(each, depth - 1) for each in value)
+
+
+def _uses(tree: ast.AST) -> dict[str, set[str]]:
+    """Return what is called on each name; "" where the name is handed on, so that nobody knows."""
+    uses: dict[str, set[str]] = {}
+    direct = set()
+    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Name | ast.Attribute)]
+    for node in nodes:
+        if isinstance(node, ast.Attribute) and node.attr in CALLS and (name := _name_of(node.value)):
+            direct.add(id(node.value))
+            uses.setdefault(name, set()).add(node.attr)
+    for node in nodes:
+        if id(node) not in direct and (name := _name_of(node)) and isinstance(node.ctx, ast.Load):
+            uses.setdefault(name, set()).add("")
+    return uses
+
+
+def _name_of(node: ast.AST) -> str:
+    if isinstance(node, ast.Name):
+        return node.id
+    return node.attr if isinstance(node, ast.Attribute) else ""
+
+
+# --- texts -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Attack:
+    """``prefix + pump * n + suffix``."""
+
+    prefix: str
+    pump: str
+    suffix: str
+
+    def text(self, length: int) -> str:
+        return self.prefix + (self.pump * (length // len(self.pump) + 1))[:length] + self.suffix
+
+
+def attacks(pattern: re.Pattern[Any], *, most: int = 120) -> list[Attack]:
+    """Return texts that are hard for ``pattern``; the same ones every time."""
+    text = pattern.pattern if isinstance(pattern.pattern, str) else pattern.pattern.decode("latin-1")
+    tree = _parser.parse(text, pattern.flags & ~(re.UNICODE if isinstance(pattern.pattern, bytes) else 0))
+    rng = random.Random(text)
+    prefixes, pumps = {""}, set()
+    for before, node in _repeats(list(tree)):
+        for _ in range(3):
+            prefix, pump = _example(before, rng), _example([node], rng, least=1)
+            prefixes.add(prefix)
+            pumps |= {pump, prefix + pump, prefix, prefix[-1:] + pump}
+            # All that a bounded repetition may take, again and again.
+            pumps.add(prefix + _example([node], rng, least=60))
+            pumps.add(prefix + pump[-1:] * 1000)
+    for _ in range(3):
+        pumps.add(_example(list(tree), rng))
+    letters = _kinds(list(tree), rng)
+    pumps |= set(letters) | {a + b for a, b in itertools.permutations(letters, 2)}
+    pumps.discard("")
+    bare = [Attack("", pump, suffix) for pump in sorted(pumps) for suffix in _SUFFIXES]
+    # Those that every search meets, from each of its places, are tried first.
+    bare = [each for each in bare if each.suffix in _SUFFIXES[:2]] + [
+        each for each in bare if each.suffix not in _SUFFIXES[:2]
+    ]
+    with_prefix = {
+        Attack(rng.choice(sorted(prefixes)), rng.choice(sorted(pumps)), rng.choice(_SUFFIXES))
+        for _ in range(most)
+    }
+    rest = sorted({*bare[most // 2 :], *with_prefix}, key=repr)
+    return [*_sampled(bare, most // 2, rng), *_sampled(rest, most // 2, rng)]
+
+
+def _sampled(attacks: list[Attack], most: int, rng: random.Random) -> list[Attack]:
+    return rng.sample(attacks, min(most, len(attacks)))
+
+
+_REPEATS = (ops.MAX_REPEAT, ops.MIN_REPEAT, ops.POSSESSIVE_REPEAT)
+
+
+def _children(op: Any, value: Any) -> list[list[Any]]:
+    if op in _REPEATS:
+        return [list(value[2])]
+    if op is ops.BRANCH:
+        return [list(each) for each in value[1]]
+    if op is ops.SUBPATTERN:
+        return [list(value[3])]
+    if op is ops.ATOMIC_GROUP:
+        return [list(value)]
+    if op in (ops.ASSERT, ops.ASSERT_NOT):
+        return [list(value[1])]
+    return []
+
+
+def _repeats(nodes: list[Any], before: Sequence[Any] = ()) -> Iterator[tuple[list[Any], Any]]:
+    """Yield each repetition, with what has to be matched before it."""
+    for place, (op, value) in enumerate(nodes):
+        so_far = [*before, *nodes[:place]]
+        if op in _REPEATS and value[1] > 1:
+            yield so_far, (op, value)
+        for child in _children(op, value):
+            yield from _repeats(child, so_far)
+
+
+def _example(nodes: Iterable[Any], rng: random.Random, least: int = 0) -> str:
+    return "".join(_one(op, value, rng, least) for op, value in nodes)
+
+
+def _one(op: Any, value: Any, rng: random.Random, least: int) -> str:
+    if op is ops.LITERAL:
+        return chr(value)
+    if op in (ops.NOT_LITERAL, ops.ANY, ops.IN):
+        return rng.choice(_members(op, value) or ["\0"])
+    if op in _REPEATS:
+        low, high, _ = value
+        count = min(max(low, least), high) if low < 100 else 100
+        return "".join(_example(value[2], rng) for _ in range(count))
+    if op is ops.BRANCH:
+        return _example(rng.choice(value[1]), rng)
+    if op in (ops.SUBPATTERN, ops.ATOMIC_GROUP):
+        return _example(_children(op, value)[0], rng)
+    return ""
+
+
+#: The characters of a class: there are few classes, and each is looked at thousands of times.
+_known_members: dict[str, list[str]] = {}
+
+
+def _members(op: Any, value: Any) -> list[str]:
+    """Return the characters of the pool that a class or a literal takes."""
+    key = f"{op} {value}"
+    if key not in _known_members:
+        _known_members[key] = [each for each in _POOL if _fits(op, value, each)]
+    return _known_members[key]
+
+
+def _fits(op: Any, value: Any, character: str) -> bool:
+    if op is ops.NOT_LITERAL:
+        return bool(ord(character) != value)
+    if op is ops.ANY:
+        return character != "\n"
+    negated = value[0][0] is ops.NEGATE
+    members = value[1:] if negated else value
+    return bool(negated != any(_in_class(inner, each, character) for inner, each in members))
+
+
+_CATEGORIES: dict[Any, str] = {
+    ops.CATEGORY_DIGIT: r"\d",
+    ops.CATEGORY_NOT_DIGIT: r"\D",
+    ops.CATEGORY_SPACE: r"\s",
+    ops.CATEGORY_NOT_SPACE: r"\S",
+    ops.CATEGORY_WORD: r"\w",
+    ops.CATEGORY_NOT_WORD: r"\W",
+}
+
+
+def _in_class(op: Any, value: Any, character: str) -> bool:
+    if op is ops.LITERAL:
+        return bool(ord(character) == value)
+    if op is ops.RANGE:
+        return bool(value[0] <= ord(character) <= value[1])
+    return bool(re.match(_CATEGORIES[value], character))
+
+
+def _kinds(nodes: list[Any], rng: random.Random) -> list[str]:
+    """Return one character for each set of classes and literals that it fits: pumps of several neighbours."""
+    classes = [frozenset(_members(op, value)) for op, value in _classes(nodes)]
+    kinds: dict[tuple[bool, ...], list[str]] = {}
+    for character in _POOL:
+        kinds.setdefault(tuple(character in each for each in classes), []).append(character)
+    most = sorted(kinds.items(), key=lambda kind: -sum(kind[0]))
+    return [rng.choice(characters) for _, characters in most][:14]
+
+
+def _classes(nodes: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
+    for op, value in nodes:
+        if op in (ops.IN, ops.NOT_LITERAL, ops.ANY):
+            yield op, value
+        if op is ops.LITERAL:
+            yield ops.IN, [(ops.LITERAL, value)]
+        for child in _children(op, value):
+            yield from _classes(child)
+
+
+# --- time ------------------------------------------------------------------------------------------
+
+#: Characters up to which everything has to be linear.
+LARGE = 1 << 20
+#: Seconds of CPU for so many; a linear expression takes 0.2.
+_ENOUGH = 2.0
+#: Lengths that show exponential time: by steps, for twice as many characters may take for ever.
+_SHORT = (8, 12, 16, 20, 24, 28, 32, 40, 48, 64, 128)
+#: Seconds that none of them takes by far.
+_NOTHING = 0.02
+#: Where the texts that take longest are looked for; and two lengths that show quadratic time.
+_LONGER, _QUARTER, _LONG = 1024, 4096, 16_384
+
+
+class _TooLong(Exception):
+    pass
+
+
+def seconds(call: Callable[[str], object], text: str, most: float = 0.5) -> float:
+    """Return the CPU time that ``call`` takes; infinite if it is broken off after ``most`` seconds."""
+
+    def end(_number: int, _frame: object) -> None:
+        raise _TooLong
+
+    before = signal.signal(signal.SIGVTALRM, end)
+    began = time.process_time()
+    try:
+        # The engine of ``re`` looks for signals while it searches.
+        signal.setitimer(signal.ITIMER_VIRTUAL, most)
+        call(text)
+        return time.process_time() - began
+    except _TooLong:
+        return float("inf")
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
+
+
+def slow(call: Callable[[str], object], texts: Iterable[Attack], *, largest: int = LARGE) -> str:
+    """Return the text that ``call`` is slow with, and how slow; empty when it is linear with all of them.
+
+    All are tried with a few characters, which shows exponential time. Those that take longest are tried with
+    four times as many again, and the worst of them with ``largest``.
+    """
+    ranked: list[tuple[float, Attack]] = []
+    for attack in texts:
+        took = 0.0
+        for length in (*_SHORT, _LONGER):
+            if length > largest:
+                break
+            took = _fastest(call, attack.text(length), _NOTHING)
+            if took > _NOTHING:
+                return _too_slow(length, took, attack)
+        ranked.append((took, attack))
+    ranked.sort(key=lambda each: -each[0])
+    worst = [attack for _, attack in ranked[:6]]
+    if largest < _LONG:
+        return _slow_at_most(call, worst, largest, _NOTHING)
+    for attack in worst:
+        took = _fastest(call, attack.text(_LONG), _NOTHING)
+        if took > _NOTHING and took > 8 * _fastest(call, attack.text(_QUARTER), 0):
+            return _too_slow(_LONG, took, attack)
+    worst.sort(key=lambda attack: -seconds(call, attack.text(_LONG)))
+    return _slow_at_most(call, worst[:1], largest, max(_NOTHING, _ENOUGH * largest / LARGE))
+
+
+def _slow_at_most(call: Callable[[str], object], texts: list[Attack], length: int, limit: float) -> str:
+    for attack in texts:
+        if (took := _fastest(call, attack.text(length), limit)) > limit:
+            return _too_slow(length, took, attack)
+    return ""
+
+
+def _fastest(call: Callable[[str], object], text: str, enough: float) -> float:
+    """Return how long ``call`` takes, the fastest of three: the machine does other things as well."""
+    most = max(0.5, 1.5 * enough)
+    took = seconds(call, text, most)
+    for _ in range(2):
+        # So much more is no noise.
+        if enough < took < min(most, 20 * enough or most):
+            took = min(took, seconds(call, text, most))
+    return took
+
+
+def _too_slow(length: int, took: float, attack: Attack) -> str:
+    return f"{length} characters take {took:.3f} s: {attack}"
+
+
+# --- in a process of its own -----------------------------------------------------------------------
+
+
+def slow_ones(expressions: Sequence[Found], *, cpu: int = 60) -> dict[str, str]:
+    """Return the expressions that are slow, each with the text; tried in a process that always ends."""
+    found: dict[str, str] = {}
+    left = list(expressions)
+    while left:
+        done, verdicts = _batch(left, cpu)
+        found |= verdicts
+        if done < len(left):
+            found[_title(left[done])] = f"it ends only by force, after {cpu} s of CPU"
+        left = left[done + 1 :]
+    return found
+
+
+def _title(each: Found) -> str:
+    return f"{each.where} ({each.method}) {each.pattern.pattern!r}"
+
+
+def _batch(expressions: Sequence[Found], cpu: int) -> tuple[int, dict[str, str]]:
+    """Return how many expressions were tried before the process ended, and what it found."""
+    told = []
+    for each in expressions:
+        text = each.pattern.pattern
+        binary = isinstance(text, bytes)
+        told.append(
+            (
+                text.decode("latin-1") if binary else text,
+                binary,
+                each.pattern.flags,
+                each.method,
+                each.largest,
+            )
+        )
+    ended = subprocess.run(
+        tested_package.run_module("tests.support.regex_attacks", str(cpu)),
+        input=json.dumps(told),
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    assert ended.returncode in {0, -signal.SIGXCPU, -signal.SIGKILL, -signal.SIGALRM}, ended.stderr
+    verdicts = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert ended.returncode or len(verdicts) == len(expressions)
+    pairs = zip(expressions, verdicts, strict=False)
+    return len(verdicts), {_title(each): verdict for each, verdict in pairs if verdict}
+
+
+def main() -> None:
+    """Read expressions, and write for each of them the text that it is slow with."""
+    cpu = int(sys.argv[1])
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu + 5))
+    # What waits on a locked machine is not CPU time: the process ends all the same.
+    signal.alarm(600)
+    for text, binary, flags, method, largest in json.load(sys.stdin):
+        each = Found("", re.compile(text.encode("latin-1") if binary else text, flags), method, largest)
+        sys.stdout.write(json.dumps(slow(each.ask, attacks(each.pattern), largest=largest)) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

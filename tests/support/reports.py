@@ -1,0 +1,342 @@
+"""Reports made by hand: one for each way that a run can end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from packaging.version import Version
+
+from wheel_uploader.core import filenames as core_filenames
+from wheel_uploader.core.errors import ConflictError, FileError, NothingFoundError, PartialError
+from wheel_uploader.core.models import (
+    CheckProfile,
+    Confirmation,
+    DownloadedFile,
+    DownloadOutcome,
+    ExcludedFile,
+    FileComparison,
+    Finding,
+    IndexComparison,
+    InstallKind,
+    InstallOutcome,
+    LocalFile,
+    Options,
+    PrunedRelease,
+    RemoteFile,
+    Report,
+    Selection,
+    Severity,
+    Signature,
+    SmokeResult,
+    Stage,
+    UploadOutcome,
+    UploadResult,
+)
+
+WHEELS = (
+    "dipy-1.11.0-cp311-cp311-macosx_11_0_arm64.whl",
+    "dipy-1.11.0-cp311-cp311-win_amd64.whl",
+    "dipy-1.11.0-cp312-cp312-macosx_11_0_arm64.whl",
+)
+SDIST = "dipy-1.11.0.tar.gz"
+STAGING = "https://staging.example.com/wheels/"
+INDEX = "https://index.example.com/legacy/"
+SECONDS = {Stage.LIST: 0.2, Stage.DOWNLOAD: 3.0, Stage.CHECK: 0.04, Stage.UPLOAD: 9.5, Stage.CONFIRM: 2.0}
+
+
+def listed(filenames: Sequence[str] = (*WHEELS, SDIST), **options: Any) -> Report:
+    """A run that has seen what is staged, and one file that it does not take."""
+    pairs = tuple(
+        (
+            core_filenames.parse_filename(filename),
+            RemoteFile(
+                filename=filename,
+                url=STAGING + filename,
+                size=1_200_000 + number,
+                hashes={"sha256": f"{number:064x}"},
+                source=STAGING,
+            ),
+        )
+        for number, filename in enumerate(filenames)
+    )
+    refused = (ExcludedFile(filename="notes.txt", source=STAGING, reason="neither a wheel nor an sdist"),)
+    asked: dict[str, Any] = {"project": "dipy", "version": "1.11.0", "urls": (STAGING,), **options}
+    return Report(
+        Options.unchecked(**asked),
+        last_stage=Stage.LIST,
+        selection=Selection(
+            project=pairs[0][0].project, version=pairs[0][0].version, files=pairs, excluded_files=refused
+        ),
+        stage_seconds=_until(Stage.LIST),
+    )
+
+
+def _until(stage: Stage) -> dict[Stage, float]:
+    return {each: seconds for each, seconds in SECONDS.items() if each <= stage}
+
+
+def fetched(*filenames: str, **options: Any) -> Report:
+    """A run that has everything in the wheelhouse."""
+    report = listed(filenames or (*WHEELS, SDIST), **options)
+    assert report.selection
+    report.downloaded_files = tuple(
+        DownloadedFile(
+            file=LocalFile(
+                name=name,
+                path=Path("wheelhouse") / name.filename,
+                size=remote.size or 0,
+                sha256=remote.hashes["sha256"],
+            ),
+            remote=remote,
+            outcome=DownloadOutcome.DOWNLOADED,
+            verified_by="sha256 from the source",
+        )
+        for name, remote in report.selection.files
+    )
+    report.last_stage = Stage.DOWNLOAD
+    report.stage_seconds = _until(Stage.DOWNLOAD)
+    return report
+
+
+def checked(*findings: Finding, filenames: Sequence[str] = (), **options: Any) -> Report:
+    """A run whose files were checked; errors among ``findings`` ended it there."""
+    report = fetched(*filenames, **options)
+    report.findings = findings
+    report.stage_seconds = _until(Stage.CHECK)
+    failed = {finding.subject for finding in findings if finding.severity is Severity.ERROR}
+    failed -= {finding.subject for finding in findings if finding.is_ignored}
+    if failed:
+        report.error = FileError(f"{len(failed)} of {len(report.downloaded_files)} files failed the checks")
+    else:
+        report.last_stage = Stage.CHECK
+    return report
+
+
+def finding(
+    check: str,
+    message: str,
+    subject: str = WHEELS[0],
+    *,
+    severity: Severity = Severity.ERROR,
+    member: str | None = None,
+    ignored: bool = False,
+) -> Finding:
+    return Finding(
+        check=check, severity=severity, subject=subject, message=message, member=member, is_ignored=ignored
+    )
+
+
+def compared(*states: FileComparison, **options: Any) -> Report:
+    """A run that has asked the index; the files have ``states``, and are absent where those end."""
+    report = checked(**options)
+    report.upload_url, report.profile = INDEX, CheckProfile.ANY
+    padded = [*states, *[FileComparison.ABSENT] * len(report.downloaded_files)]
+    report.upload_plan = tuple(
+        IndexComparison(
+            file=each.file,
+            result=state,
+            index_sha256="" if state is FileComparison.ABSENT else "c" * 64,
+            other_name="dipy-1.10.0.tar.gz" if state is FileComparison.SAME_BYTES_OTHER_NAME else "",
+        )
+        for each, state in zip(report.downloaded_files, padded, strict=False)
+    )
+    report.stage_seconds = _until(Stage.CHECK) | {Stage.UPLOAD: SECONDS[Stage.UPLOAD]}
+    return report
+
+
+def conflict() -> Report:
+    report = compared(FileComparison.DIFFERENT, FileComparison.SAME, FileComparison.SAME_BYTES_OTHER_NAME)
+    report.error = ConflictError(f"2 of 4 files conflict with {INDEX}; nothing was uploaded")
+    return report
+
+
+def dry_run() -> Report:
+    report = compared(FileComparison.SAME, dry_run=True)
+    outcomes = {FileComparison.SAME: UploadOutcome.SKIPPED, FileComparison.ABSENT: UploadOutcome.WOULD_UPLOAD}
+    report.upload_results = tuple(
+        UploadResult(file=state.file, outcome=outcomes[state.result]) for state in report.upload_plan
+    )
+    report.last_stage = Stage.UPLOAD
+    return report
+
+
+def partial() -> Report:
+    report = compared()
+    outcomes = (
+        (UploadOutcome.UPLOADED, "", 1),
+        (UploadOutcome.REJECTED, "400 Bad Request: no\n::error::x\x1b[31m", 2),
+        (UploadOutcome.UNKNOWN, "no answer came", 6),
+        (UploadOutcome.NOT_ATTEMPTED, "", 0),
+    )
+    report.upload_results = tuple(
+        UploadResult(file=each.file, outcome=outcome, reason=reason, attempts=attempts)
+        for each, (outcome, reason, attempts) in zip(report.downloaded_files, outcomes, strict=True)
+    )
+    report.error = PartialError("1 of 4 files was posted, 1 was rejected")
+    return report
+
+
+def published() -> Report:
+    """All the way: signed, posted, confirmed."""
+    report = compared(FileComparison.SAME)
+    report.signatures = tuple(
+        Signature(
+            content=b"-----BEGIN PGP SIGNATURE-----\n",
+            filename=each.file.filename,
+            path=Path(f"{each.file.path}.asc"),
+            fingerprint="A" * 40,
+            is_new=bool(number),
+        )
+        for number, each in enumerate(report.downloaded_files)
+    )
+    report.upload_results = tuple(
+        UploadResult(
+            file=state.file,
+            outcome=UploadOutcome.UPLOADED
+            if state.result is FileComparison.ABSENT
+            else UploadOutcome.SKIPPED,
+            attempts=int(state.result is FileComparison.ABSENT),
+        )
+        for state in report.upload_plan
+    )
+    report.confirmations = tuple(
+        Confirmation(filename=each.file.filename, sha256=each.file.sha256, url=INDEX)
+        for each in report.downloaded_files
+    )
+    report.last_stage = Stage.CONFIRM
+    report.stage_seconds = dict(SECONDS)
+    return report
+
+
+def nothing_found() -> Report:
+    """Not even a listing; the address has a password in it."""
+    options = Options(
+        project="dipy", version="latest", urls=("https://me:my-password@staging.example.com/?token=secret1",)
+    )
+    return Report(options, error=NothingFoundError("no files of dipy latest at staging.example.com"))
+
+
+def incomplete() -> Report:
+    """The previous release had more, and more is expected."""
+    report = listed(expect={"pythons": ["cp311"], "platforms": ["win_arm64"]})
+    report.expected_cells = (("cp311", "win_arm64"), ("cp311", "win_amd64"))
+    report.previous_filenames = (
+        "dipy-1.10.0-cp311-cp311-macosx_11_0_arm64.whl",
+        "dipy-1.10.0-cp310-cp310-win_amd64.whl",
+        "dipy-1.10.0.tar.gz",
+        "dipy-1.10.0.linux-x86_64.exe",
+    )
+    report.missing_cells = (("cp310", "win_amd64"),)
+    report.error = NothingFoundError("dipy 1.11.0 is not complete", details=["missing: a wheel for cp311"])
+    return report
+
+
+def accepted(**options: Any) -> Report:
+    """Findings of every severity, some of them ignored with a reason, and a check that was not made."""
+    report = checked(
+        finding("metadata/thin", "no project URL", SDIST, severity=Severity.NOTE, ignored=True),
+        finding("native/missing-library", "it needs x.dll", WHEELS[1], member="dipy/a.pyd", ignored=True),
+        finding("native/missing-library", "it needs x.dll", WHEELS[1], member="dipy/b.pyd", ignored=True),
+        finding("wheel/no-tag", "no Tag line", "release", severity=Severity.WARNING, ignored=True),
+        finding("record/untidy", "a blank line", severity=Severity.WARNING),
+        finding("metadata/thin", "no keywords", "release", severity=Severity.NOTE),
+        ignore={"native": "the loader finds it", "wheel/no-tag": "", "metadata/thin": "old", "sdist": "x"},
+        **options,
+    )
+    report.checks_not_run = ("what the release before had: the index did not answer",)
+    return report
+
+
+def everything() -> Report:
+    """A run in which all happened that can: every state of a file and of a place, every kind of finding."""
+    tags = [
+        f"cp3{minor}-cp3{minor}-{platform}"
+        for minor in (11, 12, 13)
+        for platform in ("macosx_11_0_arm64", "manylinux_2_28_x86_64", "musllinux_1_2_x86_64", "win_amd64")
+    ]
+    filenames = [f"dipy-1.11.0-{tag}.whl" for tag in tags]
+    report = checked(
+        finding("native/missing-library", "it needs x.dll", filenames[0], member="dipy/a.pyd"),
+        finding("record/untidy", "a blank line", filenames[1], severity=Severity.WARNING),
+        finding("metadata/thin", "no keywords", "release", severity=Severity.NOTE),
+        finding("wheel/no-tag", "no Tag line", filenames[2], severity=Severity.WARNING, ignored=True),
+        filenames=(*filenames, SDIST),
+        ignore={"wheel": "for <reasons>", "sdist": ""},
+        smoke="python -c 'import dipy'",
+    )
+    report.upload_url = INDEX
+    files = {each.file.filename: each.file for each in report.downloaded_files}
+    report.upload_plan = (
+        IndexComparison(file=files[filenames[3]], result=FileComparison.DIFFERENT, index_sha256="c" * 64),
+        IndexComparison(
+            file=files[filenames[4]],
+            result=FileComparison.SAME_BYTES_OTHER_NAME,
+            other_name="dipy-1.10.0.tar.gz",
+        ),
+        IndexComparison(file=files[filenames[5]], result=FileComparison.SAME, index_sha256="d" * 64),
+    )
+    report.upload_results = tuple(
+        UploadResult(file=files[filename], outcome=outcome, reason="because", attempts=2)
+        for filename, outcome in zip(filenames[6:], UploadOutcome, strict=True)
+    )
+    report.signatures = published().signatures
+    report.confirmations = (
+        Confirmation(filename=filenames[6], sha256="0" * 64, url=INDEX, page_formats=("json", "html")),
+    )
+    report.previous_filenames = (
+        *(name.replace("1.11.0", "1.10.0") for name in filenames[:-1]),
+        "dipy-1.10.0-cp310-cp310-win_amd64.whl",
+        "dipy-1.10.0.tar.gz",
+    )
+    report.previous_sizes = {
+        name: 700_000 + 100_000 * number for number, name in enumerate(report.previous_filenames)
+    }
+    report.missing_cells = (("cp310", "win_amd64"),)
+    report.expected_cells = (("cp314", "macosx_arm64"),)
+    report.pruned_releases = (
+        PrunedRelease(version=Version("1.9.0"), filenames=("dipy-1.9.0.tar.gz",), size=1_000),
+    )
+    report.checks_not_run = ("what the project has used of its room: the index does not say",)
+    kinds = [(now, before) for now in InstallKind for before in (None, *InstallKind)]
+    report.install_outcomes = tuple(
+        InstallOutcome(
+            python=f"cp3{11 + number % 4}",
+            platform_label=f"Linux x86_64 glibc 2.{number // 4}",
+            kind=now,
+            previous_kind=before,
+            filename=filenames[number] if now is InstallKind.WHEEL else "",
+        )
+        for number, (now, before) in enumerate(kinds)
+    )[:-1]
+    report.smoke_results = (
+        SmokeResult(filename=filenames[0], interpreter="CPython 3.11.7 /usr/bin/python3", seconds=1.0),
+        SmokeResult(
+            filename=filenames[1],
+            interpreter="CPython 3.12.1 /usr/bin/python3.12",
+            failure="exit code 1",
+            output="Traceback:\nImportError: <x>",
+        ),
+    )
+    report.started_at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    report.error = FileError("1 of 13 files failed the checks", details=["native/missing-library: <x>"])
+    return report
+
+
+#: By how they ended.
+ALL = {
+    "nothing found": nothing_found,
+    "listed": listed,
+    "incomplete": incomplete,
+    "fetched": fetched,
+    "checked": checked,
+    "accepted": accepted,
+    "failed": lambda: checked(finding("name/platform-refused", "no index takes linux_x86_64")),
+    "conflict": conflict,
+    "dry run": dry_run,
+    "partial": partial,
+    "published": published,
+    "everything": everything,
+}

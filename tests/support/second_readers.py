@@ -1,0 +1,143 @@
+"""What pyelftools, macholib and pefile read in a file, in our words, so that two readers can be compared."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pefile
+from elftools.elf.dynamic import DynamicSegment
+from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
+from macholib import MachO, mach_o
+
+from wheel_uploader.core.models import BinaryFacts, BinaryFormat, BinarySlice
+
+_PYTHON_DLL = re.compile(r"python3\d*t?(_d)?\.dll\Z", re.IGNORECASE)
+
+
+def ours(facts: BinaryFacts) -> list[dict[str, Any]]:
+    """Those of our facts that the other readers have as well."""
+    return [_ours(facts.format, part) for part in facts.slices]
+
+
+def _ours(form: BinaryFormat | None, part: BinarySlice) -> dict[str, Any]:
+    found: dict[str, Any] = {"needed": list(part.needed_libraries), "python": set(part.python_imports)}
+    if form is BinaryFormat.ELF:
+        found |= {
+            "name": part.library_name,
+            "rpaths": list(part.rpaths),
+            "versions": set(part.symbol_versions),
+        }
+        found |= {"interpreter": part.interpreter, "debug": part.has_debug_info}
+    elif form is BinaryFormat.MACHO:
+        found |= {"name": part.library_name, "rpaths": list(part.rpaths), "minos": part.min_macos}
+    return found
+
+
+def theirs(facts: BinaryFacts, data: bytes) -> list[dict[str, Any]]:
+    """The same facts, read by the library of the format."""
+    match facts.format:
+        case BinaryFormat.ELF:
+            return [_elf(data)]
+        case BinaryFormat.MACHO:
+            return list(_macho(data))
+        case _:
+            return [_pe(data)]
+
+
+def _elf(data: bytes) -> dict[str, Any]:
+    elf = ELFFile(io.BytesIO(data))
+    found: dict[str, Any] = {"needed": [], "name": "", "versions": set(), "interpreter": "", "python": set()}
+    paths: dict[str, list[str]] = {"DT_RPATH": [], "DT_RUNPATH": []}
+    segment: Any
+    for segment in elf.iter_segments():
+        if segment["p_type"] == "PT_INTERP":
+            found["interpreter"] = segment.get_interp_name()
+        if isinstance(segment, DynamicSegment):
+            tag: Any
+            for tag in segment.iter_tags():
+                if tag.entry.d_tag == "DT_NEEDED":
+                    found["needed"].append(tag.needed)
+                elif tag.entry.d_tag == "DT_SONAME":
+                    found["name"] = tag.soname
+                elif tag.entry.d_tag in paths:
+                    text = tag.rpath if tag.entry.d_tag == "DT_RPATH" else tag.runpath
+                    paths[tag.entry.d_tag] += [part for part in text.split(":") if part]
+    found["rpaths"] = paths["DT_RUNPATH"] or paths["DT_RPATH"]
+    section: Any
+    for section in elf.iter_sections():
+        if section.name == ".gnu.version_r":
+            found["versions"] = {
+                (need.name, one.name) for need, ones in section.iter_versions() for one in ones
+            }
+        if section.name == ".dynsym" and isinstance(section, SymbolTableSection):
+            found["python"] = {
+                symbol.name
+                for symbol in section.iter_symbols()
+                if symbol["st_shndx"] == "SHN_UNDEF"
+                and symbol["st_info"]["bind"] != "STB_WEAK"
+                and symbol.name.startswith(("Py", "_Py"))
+            }
+    found["debug"] = any(section.name.startswith((".debug_", ".zdebug_")) for section in elf.iter_sections())
+    return found
+
+
+class _FromMemory(MachO.MachO):  # type: ignore[misc]
+    """macholib reads files only; this one is given bytes."""
+
+    def __init__(self, data: bytes) -> None:
+        self.graphident = self.filename = self.loader_path = ""
+        self.fat = None
+        self.headers: list[Any] = []
+        self.allow_unknown_load_commands = True
+        self.load(io.BytesIO(data))
+
+
+def _macho(data: bytes) -> Iterator[dict[str, Any]]:
+    for header in _FromMemory(data).headers:
+        found: dict[str, Any] = {"needed": [], "name": "", "rpaths": [], "minos": None}
+        for load, command, rest in header.commands:
+            kind = load.cmd
+            if kind in {mach_o.LC_LOAD_DYLIB, mach_o.LC_REEXPORT_DYLIB, mach_o.LC_LOAD_UPWARD_DYLIB}:
+                found["needed"].append(_text(rest))
+            elif kind == mach_o.LC_ID_DYLIB:
+                found["name"] = _text(rest)
+            elif kind == mach_o.LC_RPATH:
+                found["rpaths"].append(_text(rest))
+            elif kind == mach_o.LC_BUILD_VERSION:
+                found["minos"] = (int(command.minos) >> 16, int(command.minos) >> 8 & 0xFF)
+            elif kind == mach_o.LC_VERSION_MIN_MACOSX:
+                found["minos"] = (int(command.version) >> 16, int(command.version) >> 8 & 0xFF)
+        found["python"] = None
+        yield found
+
+
+def _text(rest: bytes) -> str:
+    return rest.partition(b"\0")[0].decode()
+
+
+def _pe(data: bytes) -> dict[str, Any]:
+    read = pefile.PE(data=data, fast_load=True)
+    read.parse_data_directories([1, 13])
+    needed: dict[str, None] = {}
+    python = set()
+    for entry in getattr(read, "DIRECTORY_ENTRY_IMPORT", []):
+        library = entry.dll.decode()
+        needed[library] = None
+        if _PYTHON_DLL.match(library):
+            python |= {taken.name.decode() for taken in entry.imports if taken.name}
+    for entry in getattr(read, "DIRECTORY_ENTRY_DELAY_IMPORT", []):
+        needed[entry.dll.decode()] = None
+    return {"needed": list(needed), "python": python}
+
+
+def compare(facts: BinaryFacts, data: bytes) -> None:
+    """Fail where the two readers disagree."""
+    mine, other = ours(facts), theirs(facts, data)
+    for one, two in zip(mine, other, strict=True):
+        if two["python"] is None:  # macholib gives no symbols
+            del one["python"], two["python"]
+        assert one == two, facts.member

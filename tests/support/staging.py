@@ -1,0 +1,74 @@
+"""A staging place in this process, whose files, words and hashes a test changes while the command runs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from urllib.parse import unquote
+
+from tests.support.scripted import Request, Step, answer
+
+
+class Site:
+    """A listing at ``/``, and the files in it; for a ScriptedServer."""
+
+    def __init__(
+        self,
+        files: Mapping[str, bytes],
+        *,
+        hashes: bool = True,
+        headers: Mapping[str, str] | None = None,
+        authorization: str = "",
+        changes: Callable[[Site, int], None] | None = None,
+    ) -> None:
+        """``changes`` is called before each listing with its number, from 1.
+
+        ``authorization``: what a request has to bring, or it gets a 401 that says what it brought.
+        """
+        self.files = dict(files)
+        self.hashes = hashes
+        self.headers = {"Connection": "close", **(headers or {})}
+        self.authorization = authorization
+        self.changes = changes
+        self.listings: list[Request] = []
+        self.fetched: list[str] = []
+
+    def __call__(self, request: Request) -> list[Step]:
+        given = request.headers.get("authorization", "")
+        if self.authorization and given != self.authorization:
+            return [answer(401, f"you said {given}".encode(), self.headers)]
+        name = unquote(request.target.rpartition("/")[2])
+        if name:
+            self.fetched.append(name)
+            found = name in self.files
+            return [answer(200 if found else 404, self.files.get(name, b""), self.headers)]
+        self.listings.append(request)
+        if self.changes:
+            self.changes(self, len(self.listings))
+        links = "".join(f'<a href="{name}{self._hash(name)}">{name}</a>\n' for name in self.files)
+        return [answer(200, links.encode(), self.headers)]
+
+    def _hash(self, name: str) -> str:
+        return f"#sha256={sha256(self.files[name])}" if self.hashes else ""
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+class Proxy:
+    """A forward proxy for http, which asks ``site`` itself; for a ScriptedServer. CONNECT is refused."""
+
+    def __init__(self, site: Site, authorization: str = "") -> None:
+        self.site = site
+        self.authorization = authorization
+        self.asked: list[Request] = []
+
+    def __call__(self, request: Request) -> list[Step]:
+        self.asked.append(request)
+        given = request.headers.get("proxy-authorization", "")
+        if given != self.authorization:
+            return [answer(407, f"you said {given}".encode(), {"Connection": "close"})]
+        if request.method == "CONNECT":
+            return [answer(502, b"", {"Connection": "close"})]
+        return list(self.site(request))

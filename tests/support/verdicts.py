@@ -1,0 +1,90 @@
+"""What the program makes of odd inputs, as text that can be compared: ``python -m tests.support.verdicts FOLDER``.
+
+It runs in every Python of test_pythons.py, also in those without pytest and without the compiled
+libraries, so only what the checks and the readers of listings need is imported.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from wheel_uploader import checks
+from wheel_uploader.core import bounds, filenames, urls
+from wheel_uploader.core.models import CheckProfile, Finding
+from wheel_uploader.core.redaction import sanitize
+from wheel_uploader.facts.archive import reader as archive_reader
+from wheel_uploader.http import host_policy, hostnames, retry
+from wheel_uploader.index import project_page
+from wheel_uploader.listing.sources import simple_api, xml
+
+#: A finding of the renderer for Markdown, which is compiled: interpreters with borrowed libraries lack it.
+_OF_MARKDOWN = "render as Markdown"
+
+#: Readers of text from outside, by the name of the folder that has the texts for them.
+READERS: dict[str, Callable[[str], object]] = {
+    "place": host_policy.parse_origin,
+    "public": hostnames.is_public_address,
+    "date": bounds.parse_listed_date,
+    "link": lambda text: urls.urljoin("https://example.org/a/b//c/d?q#f", text),
+    "retry-after": lambda text: retry.parse_retry_after(text, now=0.0),
+    "json": lambda text: simple_api.read_json_listing(text, "https://example.org/simple/demo/", "here"),
+    "index": lambda text: project_page.parse_json_page(text, "https://example.org/simple/demo/"),
+    "xml": lambda text: xml.read_xml(text, "here", records={"Contents"}, fields={"Key"}),
+    "name": filenames.parse_filename,
+    "shown": sanitize,
+}
+
+
+def of_file(filename: str, data: bytes) -> list[str]:
+    """Return every finding of a wheel or sdist, a line each."""
+    try:
+        name = filenames.parse_filename(filename)
+    except filenames.InvalidFilename as error:
+        return [f"refused: {error}"]
+    read: Any = archive_reader.read_wheel if filename.endswith(".whl") else archive_reader.read_sdist
+    content = read(io.BytesIO(data), len(data), name)
+    found = checks.check_contents([content], profile=CheckProfile.PYPI)
+    return sorted(line for line in map(_line, found) if _OF_MARKDOWN not in line)
+
+
+def _line(each: Finding) -> str:
+    return f"{each.severity.name} {each.check} {each.member}: {each.message}"
+
+
+def of_text(reader: Callable[[str], object], text: str) -> list[str]:
+    """Return the value that a reader gives, or the error that it raises."""
+    try:
+        value = reader(text)
+    except Exception as error:  # noqa: BLE001 (that it is the same one everywhere is the point)
+        return [f"{type(error).__name__}: {error}"]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return [json.dumps(dataclasses.asdict(value), default=str, sort_keys=True)]
+    return [ascii(value)]
+
+
+def of_folder(folder: Path) -> Iterator[tuple[str, list[str]]]:
+    """Yield what comes of each input: ``FOLDER/files/NUMBER/NAME``, and ``FOLDER/READER/NUMBER``."""
+    for path in sorted(folder.rglob("*")):
+        if not path.is_file():
+            continue
+        kind = path.relative_to(folder).parts[0]
+        if kind == "files":
+            yield str(path.relative_to(folder)), of_file(path.name, path.read_bytes())
+        else:
+            text = path.read_bytes().decode("utf-8", "surrogatepass")
+            yield str(path.relative_to(folder)), of_text(READERS[kind], text)
+
+
+def main() -> None:
+    """Print all of it as one object of JSON."""
+    print(json.dumps(dict(of_folder(Path(sys.argv[1]))), indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,207 @@
+"""ZIPs laid down record by record, so that each field of each header can be a lie."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Unpack
+
+from tests.support.wheels import Parts, wheel_filename, wheel_members
+from wheel_uploader import checks
+from wheel_uploader.core import filenames
+from wheel_uploader.core.models import CheckProfile, Finding, SdistContent, WheelContent
+from wheel_uploader.facts.archive import reader as archive_reader
+from wheel_uploader.facts.member_cache import MemberCache
+
+WHEEL = "dipy-1.11.0-py3-none-any.whl"
+SDIST = "dipy-1.11.0.tar.gz"
+DIST_INFO = "dipy-1.11.0.dist-info"
+#: Families that judge what is in the files of a package; they have tests of their own.
+ABOUT_CODE = ("content/", "native/")
+
+
+@dataclass
+class Raw:
+    """One member; ``local`` and ``central`` replace fields of its two headers.
+
+    Fields: name, flags, method, crc, packed_size, size, extra; central has comment, disk, mode, header too.
+    """
+
+    name: bytes
+    data: bytes
+    method: int = 8
+    flags: int = 0
+    mode: int = 0o100644
+    packed: bytes | None = None
+    #: Bytes behind the member's, such as a data descriptor or something that does not belong there.
+    after: bytes = b""
+    both: Mapping[str, object] = field(default_factory=dict)
+    local: Mapping[str, object] = field(default_factory=dict)
+    central: Mapping[str, object] = field(default_factory=dict)
+
+    def header(self, special: Mapping[str, object]) -> dict[str, object]:
+        packed = deflated(self.data) if self.method == 8 else self.data
+        self.packed = packed if self.packed is None else self.packed
+        plain: dict[str, object] = {
+            "name": self.name,
+            "flags": self.flags,
+            "method": self.method,
+            "crc": zlib.crc32(self.data),
+            "packed_size": len(self.packed),
+            "size": len(self.data),
+            "extra": b"",
+            "comment": b"",
+            "disk": 0,
+            "mode": self.mode,
+        }
+        return {**plain, **self.both, **special}
+
+
+def deflated(data: bytes) -> bytes:
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    return packer.compress(data) + packer.flush()
+
+
+def zipped(
+    members: Sequence[Raw],
+    *,
+    before: bytes = b"",
+    behind_members: bytes = b"",
+    behind: bytes = b"",
+    comment: bytes = b"",
+    shifted: bool = False,
+    end: Mapping[str, int] | None = None,
+    end64: bytes = b"",
+) -> bytes:
+    """The bytes of a ZIP. Offsets count ``before`` unless ``shifted``; ``end`` replaces fields of its own."""
+    body = io.BytesIO()
+    body.write(before)
+    base = len(before) if shifted else 0
+    records: list[bytes] = []
+    for member in members:
+        own = member.header(member.local)
+        offset = body.tell() - base
+        body.write(_local(own) + (member.packed or b"") + member.after)
+        own = member.header(member.central)
+        records.append(_central(own, offset))
+    directory = b"".join(records)
+    body.write(behind_members)
+    start = body.tell() - base
+    fields = {"disk": 0, "count": len(members), "size": len(directory), "offset": start, **(end or {})}
+    body.write(directory + end64)
+    body.write(
+        struct.pack(
+            "<4s4H2LH",
+            b"PK\x05\x06",
+            fields["disk"],
+            fields["disk"],
+            fields.get("here", fields["count"]),
+            fields["count"],
+            fields["size"],
+            fields["offset"],
+            len(comment),
+        )
+    )
+    body.write(comment + behind)
+    return body.getvalue()
+
+
+def _local(own: Mapping[str, object]) -> bytes:
+    name, extra = own["name"], own["extra"]
+    assert isinstance(name, bytes)
+    assert isinstance(extra, bytes)
+    fixed = ("flags", "method", "crc", "packed_size", "size")
+    flags, method, crc, packed_size, size = (own[key] for key in fixed)
+    return (
+        struct.pack(
+            "<4s5H3L2H",
+            b"PK\x03\x04",
+            20,
+            flags,
+            method,
+            0,
+            33,
+            crc,
+            packed_size,
+            size,
+            len(name),
+            len(extra),
+        )
+        + name
+        + extra
+    )
+
+
+def _central(own: Mapping[str, object], offset: int) -> bytes:
+    name, extra, comment, mode = own["name"], own["extra"], own["comment"], own["mode"]
+    assert isinstance(name, bytes)
+    assert isinstance(extra, bytes)
+    assert isinstance(comment, bytes)
+    assert isinstance(mode, int)
+    return (
+        struct.pack(
+            "<4s6H3L5H2L",
+            b"PK\x01\x02",
+            (3 << 8) | 20,
+            own.get("needed", 20),
+            own["flags"],
+            own["method"],
+            0,
+            33,
+            own["crc"],
+            own["packed_size"],
+            own["size"],
+            len(name),
+            len(extra),
+            len(comment),
+            own["disk"],
+            0,
+            mode << 16,
+            own.get("header", offset),
+        )
+        + name
+        + extra
+        + comment
+    )
+
+
+def zip64(*values: int) -> bytes:
+    """A ZIP64 extra field with these values."""
+    return extra(1, struct.pack(f"<{len(values)}Q", *values))
+
+
+def extra(kind: int, body: bytes) -> bytes:
+    return struct.pack("<HH", kind, len(body)) + body
+
+
+def raws(**parts: Unpack[Parts]) -> list[Raw]:
+    """The members of a good wheel, to be spoiled."""
+    return [Raw(name.encode(), data) for name, data in wheel_members(**parts).items()]
+
+
+def content(
+    data: bytes, filename: str = WHEEL, known: MemberCache | None = None
+) -> WheelContent | SdistContent:
+    name = filenames.parse_filename(filename)
+    if filename.endswith(".whl"):
+        return archive_reader.read_wheel(io.BytesIO(data), len(data), name, known)  # type: ignore[arg-type]
+    return archive_reader.read_sdist(io.BytesIO(data), len(data), name)  # type: ignore[arg-type]
+
+
+def findings(
+    data: bytes, filename: str = WHEEL, profile: CheckProfile = CheckProfile.PYPI
+) -> tuple[Finding, ...]:
+    """What the checks of the package say; these wheels have no native code, whatever their tags are."""
+    found = checks.check_contents([content(data, filename)], profile=profile)
+    return tuple(finding for finding in found if not finding.check.startswith(ABOUT_CODE))
+
+
+def ids(found: Iterable[Finding]) -> set[str]:
+    return {finding.check for finding in found}
+
+
+def tagged(tag: str) -> str:
+    return wheel_filename("dipy", "1.11.0", tag)

@@ -1,0 +1,118 @@
+"""What is kept of each file for the checks of the release: enough to compare, and little."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from tests.support.wheels import sdist_bytes, wheel_bytes
+from tests.support.zips import DIST_INFO, SDIST, WHEEL, content, tagged
+from wheel_uploader import checks
+from wheel_uploader.checks import file_summary
+from wheel_uploader.core.models import CheckProfile, FileSummary
+
+LINUX = "cp312-cp312-manylinux_2_28_x86_64"
+HEAD = "Metadata-Version: 2.4\nName: dipy\nVersion: 1.11.0\n"
+
+
+def of(data: bytes, filename: str = WHEEL) -> FileSummary:
+    return file_summary.summarize_file(content(data, filename))
+
+
+def field(name: str, *headers: str, description: str = "") -> tuple[str, ...]:
+    text = "\n".join([HEAD.rstrip(), *headers, "", description])
+    return of(wheel_bytes(metadata=text)).metadata[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "one", "other"),
+    [
+        ("Requires-Dist", "Requires-Dist: numpy >=1.22", "Requires-Dist: numpy>=1.22"),
+        ("Requires-Dist", "Requires-Dist: a; extra=='x'", 'Requires-Dist: a ; extra == "x"'),
+        ("Requires-Dist", "Requires-Dist: a\nRequires-Dist: b", "Requires-Dist: b\nRequires-Dist: a"),
+        ("Requires-Dist", "Requires-Dist: not  a (requirement", "Requires-Dist: not a (requirement"),
+        ("Requires-Python", "Requires-Python: >=3.9, <4", "Requires-Python: <4,>=3.9"),
+        ("Provides-Extra", "Provides-Extra: Test_All", "Provides-Extra: test-all"),
+        ("License", "License: The licence\n        text", "License: The licence text"),
+        ("License", "License: " + "a b " * 200 + "linux", "License: " + "a b " * 200 + "windows"),
+        ("License", "License-Expression: MIT", "License-Expression: MIT\nAuthor: x"),
+    ],
+)
+def test_what_says_the_same_is_equal(name: str, one: str, other: str) -> None:
+    assert field(name, one) == field(name, other) != ()
+
+
+@pytest.mark.parametrize(
+    ("name", "one", "other"),
+    [
+        ("Requires-Dist", "Requires-Dist: numpy>=1.22", "Requires-Dist: numpy>=1.23"),
+        ("Requires-Dist", "Requires-Dist: numpy", "Author: x"),
+        ("Requires-Python", "Requires-Python: >=3.9", "Requires-Python: >=3.10"),
+        ("Requires-Python", "Requires-Python: three", "Requires-Python: four"),
+        ("License", "License: MIT", "License-Expression: BSD-3-Clause"),
+    ],
+)
+def test_what_says_something_else_is_not(name: str, one: str, other: str) -> None:
+    assert field(name, one) != field(name, other)
+
+
+def test_a_description_is_known_by_its_words() -> None:
+    assert field("Description", description="One\nTwo\n") == field(
+        "Description", description="One  \nTwo\n\n"
+    )
+    assert field("Description", description="One\r\nTwo\r\n") == field("Description", description="One\nTwo")
+    assert field("Description", description="One") != field("Description", description="Two")
+    assert field("Description") == ()
+
+
+def test_a_wheel_in_short() -> None:
+    files = {
+        "_dipy.cpython-312-x86_64-linux-gnu.so": b"x",
+        "dipy/core.cpython-312-x86_64-linux-gnu.so": b"x",
+        "dipy.libs/libgomp-1.so.1": b"x",
+        "dipy/.dylibs/libomp.dylib": b"x",
+        "dipy-1.11.0.data/purelib/other/__init__.py": b"",
+        "dipy-1.11.0.data/scripts/dipy_fit": b"",
+    }
+    wheel = "Wheel-Version: 1.0\r\nGenerator: meson \r\nGenerator: delocate 0.13.0\r\n"
+    found = of(wheel_bytes(tag=LINUX, files=files, wheel=wheel), tagged(LINUX))
+    assert found.top_level == ("_dipy", "dipy", "other")
+    assert found.binary_count == 2
+    assert found.generator == "meson"
+    assert found.dynamic_fields is None
+
+
+@pytest.mark.parametrize(
+    ("version", "dynamic"),
+    [("2.1", None), ("2.2", frozenset({"license"})), ("x", None), ("2.4", frozenset({"license"}))],
+)
+def test_what_an_sdist_leaves_open(version: str, dynamic: frozenset[str] | None) -> None:
+    text = HEAD.replace("2.4", version) + "Dynamic: License\n"
+    assert of(sdist_bytes(metadata=text), SDIST).dynamic_fields == dynamic
+
+
+def test_a_file_without_metadata_has_nothing_to_compare() -> None:
+    for data in (b"", wheel_bytes(without=(f"{DIST_INFO}/METADATA", f"{DIST_INFO}/WHEEL"))):
+        found = of(data)
+        assert found.metadata == {}
+        assert found.generator == ""
+
+
+def test_little_is_kept_of_a_large_one() -> None:
+    requires = "".join(f"Requires-Dist: {'a' * 90}{number}\n" for number in range(2000))
+    extras = "".join(f"Dynamic: {'x' * 90}{number}\n" for number in range(2000))
+    files = {f"{'m' * 150}{number}.py": b"" for number in range(2000)}
+    text = HEAD + requires + extras + "\n" + "word " * 20_000
+    found = of(wheel_bytes(metadata=text, files=files, wheel=f"Generator: {'g' * 5000}\n"))
+    assert len(pickle.dumps(found)) < 64_000
+    assert found.metadata["Requires-Dist"][0].startswith("2000 values with sha256 ")
+    shorter = of(wheel_bytes(metadata=text.replace("a0\n", "b0\n")))
+    assert shorter.metadata["Requires-Dist"] != found.metadata["Requires-Dist"]
+
+
+def test_an_inspection_has_both() -> None:
+    found = checks.inspect_content(content(b"<html>"), profile=CheckProfile.PYPI)
+    assert {each.check for each in found.findings} == {"archive/unreadable"}
+    assert found.summary is not None
+    assert found.summary.size == 6

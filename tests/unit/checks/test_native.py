@@ -1,0 +1,609 @@
+"""Native code against the tags: each fault planted alone, and the same wheel just without it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from tests.support.binaries import BUNDLE, DYLIB, EXECUTE, elf, extension, fat, macho, pe
+from tests.support.wheels import METADATA, Parts, wheel_bytes, wheel_filename
+from tests.support.zips import content
+from wheel_uploader.checks import native
+from wheel_uploader.core.models import CheckProfile, Severity, WheelContent
+
+CP312 = "cp312-cp312"
+LINUX = f"{CP312}-manylinux_2_17_x86_64.manylinux2014_x86_64"
+OLDEST = "manylinux_2_17_x86_64"
+MUSL = f"{CP312}-musllinux_1_2_x86_64"
+MAC = f"{CP312}-macosx_11_0_arm64"
+UNIVERSAL = f"{CP312}-macosx_10_9_universal2"
+WIN = f"{CP312}-win_amd64"
+ANY = "py3-none-any"
+SO = "dipy/x.cpython-312-x86_64-linux-gnu.so"
+PYD = "dipy/x.cp312-win_amd64.pyd"
+DARWIN = "dipy/x.cpython-312-darwin.so"
+LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n"
+
+Files = Mapping[str, bytes]
+
+
+def found(tag: str, files: Files, requires: str = "") -> dict[str, list[str]]:
+    """The messages of every native check, by its id; each begins with the member."""
+    parts: Parts = {"files": files}
+    if requires:
+        text = METADATA.format(project="dipy", version="1.11.0")
+        parts["metadata"] = text.replace("License: BSD\n", f"License: BSD\nRequires-Dist: {requires}\n")
+    wheel = content(wheel_bytes(tag=tag, **parts), wheel_filename("dipy", "1.11.0", tag))
+    assert isinstance(wheel, WheelContent)
+    messages: dict[str, list[str]] = {}
+    for check in native.CHECKS:
+        for finding in check.run(wheel, wheel.filename, CheckProfile.PYPI):
+            messages.setdefault(check.id, []).append(f"{finding.member}: {finding.message}")
+    return messages
+
+
+def musl(**options: object) -> bytes:
+    return elf(**{"needed": ("libc.musl-x86_64.so.1",), **options})  # type: ignore[arg-type]
+
+
+def libs(name: str = "liba-1234.so.1") -> Files:
+    """A library as auditwheel puts it into a wheel."""
+    return {f"dipy.libs/{name}": elf(soname=name, defined=("a",))}
+
+
+#: Name: id, tag and files with the fault, and what is different without it (a tag, or files).
+FAULTS: dict[str, tuple[str, str, Files, str | Files]] = {
+    "a module for any": ("native/in-any-wheel", ANY, {"dipy/x.so": elf()}, {"dipy/x.py": b""}),
+    "a DLL for any": ("native/in-any-wheel", ANY, {"dipy/x.dll": pe()}, {"dipy/x.dll": pe(managed=True)}),
+    "a dylib for any": (
+        "native/in-any-wheel",
+        ANY,
+        {"dipy/x.dylib": macho(kind=DYLIB)},
+        {"dipy/x.txt": b"x"},
+    ),
+    "a launcher": ("native/program-in-any-wheel", ANY, {"dipy/t64.exe": pe(dll=False)}, {"dipy/x.py": b""}),
+    "no code": ("native/none-in-platform-wheel", LINUX, {}, {SO: elf()}),
+    "no code, but a static library": (
+        "native/none-in-platform-wheel",
+        LINUX,
+        {"dipy/x.txt": b"!<arch"},
+        {"dipy/libx.a": b"!<arch>\nrest"},
+    ),
+    "a Git LFS pointer": ("native/not-native", LINUX, {SO: LFS}, {SO: elf()}),
+    "text": ("native/not-native", LINUX, {SO: elf(), "dipy.libs/libx.so": b"libx.so.1"}, {SO: elf()}),
+    "half a module": ("native/not-native", LINUX, {SO: elf()[:-50]}, {SO: elf()}),
+    "half a program": (
+        "native/not-native",
+        LINUX,
+        {SO: elf(), "dipy-1.11.0.data/scripts/x": elf(kind=2)[:-50]},
+        {SO: elf(), "dipy/testdata/x": elf(kind=2)[:-50]},
+    ),
+    "ELF for Windows": ("native/format-mismatch", WIN, {"dipy/x.pyd": elf(needed=())}, {PYD: pe()}),
+    "Mach-O for Linux": ("native/format-mismatch", LINUX, {"dipy/x.so": macho()}, MAC),
+    "ELF for macOS": ("native/format-mismatch", MAC, {"dipy/x.so": elf()}, LINUX),
+    "PE for macOS": ("native/format-mismatch", MAC, {"dipy/x.dylib": pe()}, {"dipy/x.dylib": macho()}),
+    "a program for Linux as a command on Windows": (
+        "native/format-mismatch",
+        WIN,
+        {PYD: pe(), "dipy-1.11.0.data/scripts/x": elf(kind=2)},
+        {PYD: pe(), "dipy-1.11.0.data/scripts/x.exe": pe(dll=False)},
+    ),
+    "aarch64 for x86_64": ("native/arch-mismatch", LINUX, {SO: elf("aarch64")}, {SO: elf()}),
+    "i686 for x86_64": ("native/arch-mismatch", LINUX, {SO: elf("i686")}, {SO: elf()}),
+    "ppc64 for ppc64le": (
+        "native/arch-mismatch",
+        f"{CP312}-manylinux_2_17_ppc64le",
+        {"dipy/x.so": elf("ppc64")},
+        {"dipy/x.so": elf("ppc64le")},
+    ),
+    "x86 for amd64": ("native/arch-mismatch", WIN, {PYD: pe("x86")}, {PYD: pe()}),
+    "amd64 for arm64": (
+        "native/arch-mismatch",
+        f"{CP312}-win_arm64",
+        {"dipy/x.pyd": pe()},
+        {"dipy/x.pyd": pe("arm64")},
+    ),
+    "x86_64 for arm64": (
+        "native/arch-mismatch",
+        MAC,
+        {DARWIN: macho("x86_64")},
+        {DARWIN: fat(("x86_64", macho("x86_64")), ("arm64", macho()))},
+    ),
+    "half of universal2": (
+        "native/arch-mismatch",
+        UNIVERSAL,
+        {DARWIN: macho("x86_64", minos=(10, 9))},
+        {DARWIN: fat(("x86_64", macho("x86_64", minos=(10, 9))), ("arm64", macho()))},
+    ),
+    "one of two tags": (
+        "native/arch-mismatch",
+        "py3-none-win32.win_amd64",
+        {"dipy/x64.dll": pe()},
+        {"dipy/x64.dll": pe(), "dipy/x86.dll": pe("x86")},
+    ),
+    "macOS 12 for 11": ("native/macos-too-new", MAC, {DARWIN: macho(minos=(12, 0))}, {DARWIN: macho()}),
+    "macOS 10.13 for 10.9": (
+        "native/macos-too-new",
+        f"{CP312}-macosx_10_9_x86_64",
+        {DARWIN: macho("x86_64", minos=(10, 13))},
+        {DARWIN: macho("x86_64", minos=(10, 9), old_minos=True)},
+    ),
+    "a library for macOS 15": (
+        "native/macos-too-new",
+        MAC,
+        {
+            DARWIN: macho(needed=("@loader_path/.dylibs/liba.dylib",)),
+            "dipy/.dylibs/liba.dylib": macho(kind=DYLIB, minos=(15, 0)),
+        },
+        {
+            DARWIN: macho(needed=("@loader_path/.dylibs/liba.dylib",)),
+            "dipy/.dylibs/liba.dylib": macho(kind=DYLIB),
+        },
+    ),
+    "a tag for macOS 15": (
+        "native/tag-stricter-than-code",
+        f"{CP312}-macosx_15_0_arm64",
+        {DARWIN: macho(minos=(12, 6))},
+        {DARWIN: macho(minos=(15, 0))},
+    ),
+    "a newer glibc": (
+        "native/glibc-too-new",
+        LINUX,
+        {SO: elf(versions={"libc.so.6": ("GLIBC_2.34", "GLIBC_2.2.5")})},
+        {SO: elf(versions={"libc.so.6": ("GLIBC_2.17", "GLIBC_2.2.5")})},
+    ),
+    "the older of two tags": (
+        "native/glibc-too-new",
+        f"{CP312}-manylinux_2_17_x86_64.manylinux_2_28_x86_64",
+        {SO: elf(versions={"libc.so.6": ("GLIBC_2.28",)})},
+        f"{CP312}-manylinux_2_28_x86_64",
+    ),
+    "a newer libstdc++": (
+        "native/glibc-too-new",
+        LINUX,
+        {SO: elf(versions={"libstdc++.so.6": ("GLIBCXX_3.4.29",)})},
+        {SO: elf(versions={"libstdc++.so.6": ("GLIBCXX_3.4.19",)})},
+    ),
+    "a newer libstdc++, not brought along": (
+        "native/glibc-too-new",
+        LINUX,
+        {SO: elf(versions={"libstdc++-12.so.6": ("CXXABI_1.3.13",)})},
+        {
+            SO: elf(versions={"libstdc++-12.so.6": ("CXXABI_1.3.13",)}),
+            "dipy.libs/libstdc++-12.so.6": elf(),
+        },
+    ),
+    "glibc for musl": ("native/musl-vs-glibc", MUSL, {"dipy/x.so": elf()}, {"dipy/x.so": musl()}),
+    "a program for glibc for musl": (
+        "native/musl-vs-glibc",
+        MUSL,
+        {"dipy/bin/x": elf(kind=2, needed=(), interpreter="/lib64/ld-linux-x86-64.so.2")},
+        {"dipy/bin/x": musl(kind=2, interpreter="/lib/ld-musl-x86_64.so.1")},
+    ),
+    "musl for glibc": ("native/musl-vs-glibc", LINUX, {SO: musl()}, {SO: elf()}),
+    "musl for glibc, from Rust": ("native/musl-vs-glibc", LINUX, {SO: elf(needed=("libc.so",))}, {SO: elf()}),
+    "libpython": (
+        "native/links-libpython",
+        LINUX,
+        {SO: elf(needed=("libpython3.12.so.1.0", "libc.so.6"))},
+        {SO: elf()},
+    ),
+    "a framework": (
+        "native/links-libpython",
+        MAC,
+        {DARWIN: macho(needed=("/Library/Frameworks/Python.framework/Versions/3.12/Python",))},
+        {DARWIN: macho()},
+    ),
+    "libpython of a path": (
+        "native/links-libpython",
+        MAC,
+        {DARWIN: macho(needed=("@rpath/libpython3.12.dylib",))},
+        {DARWIN: macho()},
+    ),
+    "OpenSSL of the system": (
+        "native/missing-library",
+        LINUX,
+        {SO: elf(needed=("libssl.so.3",))},
+        {SO: elf(needed=("libX11.so.6", "libstdc++.so.6"))},
+    ),
+    "a library that was left out": (
+        "native/missing-library",
+        LINUX,
+        {SO: elf(needed=("liba-1234.so.1",), rpath="$ORIGIN/../dipy.libs")},
+        {SO: elf(needed=("liba-1234.so.1",), rpath="$ORIGIN/../dipy.libs"), **libs()},
+    ),
+    "a library where nobody looks": (
+        "native/missing-library",
+        LINUX,
+        {SO: elf(needed=("liba-1234.so.1",), runpath="$ORIGIN/lib"), "dipy.libs/liba-1234.so.1": elf()},
+        {SO: elf(needed=("liba-1234.so.1",), runpath="${ORIGIN}/lib"), "dipy/lib/liba-1234.so.1": elf()},
+    ),
+    "a library by a path of the builder": (
+        "native/missing-library",
+        LINUX,
+        {SO: elf(needed=("/opt/lib/liba.so",))},
+        {SO: elf(needed=("$ORIGIN/liba.so",)), "dipy/liba.so": elf()},
+    ),
+    "libgcc on musl": (
+        "native/missing-library",
+        MUSL,
+        {"dipy/x.so": musl(needed=("libgcc_s.so.1", "libc.so"))},
+        {"dipy/x.so": musl(needed=("libz.so.1", "libc.so"))},
+    ),
+    "Homebrew": (
+        "native/missing-library",
+        MAC,
+        {DARWIN: macho(needed=("/opt/homebrew/opt/libomp/lib/libomp.dylib",))},
+        {DARWIN: macho(needed=("/usr/lib/libc++.1.dylib",), weak=("/opt/homebrew/lib/libx.dylib",))},
+    ),
+    "an @rpath that leads nowhere": (
+        "native/missing-library",
+        MAC,
+        {DARWIN: macho(needed=("@rpath/liba.dylib",), rpaths=("@loader_path/lib",))},
+        {
+            DARWIN: macho(needed=("@rpath/liba.dylib",), rpaths=("@loader_path/lib",)),
+            "dipy/lib/liba.dylib": macho(kind=DYLIB, name="@rpath/liba.dylib"),
+        },
+    ),
+    "an @rpath that leads elsewhere": (
+        "native/missing-library",
+        MAC,
+        {
+            DARWIN: macho(needed=("@rpath/liba.dylib",), rpaths=("@executable_path/../lib",)),
+            "dipy/lib/liba.dylib": macho(kind=DYLIB),
+        },
+        {DARWIN: macho(needed=("@rpath/libswiftCore.dylib",), rpaths=("/usr/lib/swift",))},
+    ),
+    "a @loader_path that leads nowhere": (
+        "native/missing-library",
+        MAC,
+        {DARWIN: macho(needed=("@loader_path/../liba.dylib",))},
+        {DARWIN: macho(needed=("@loader_path/../liba.dylib",)), "liba.dylib": macho(kind=DYLIB)},
+    ),
+    "OpenMP of Microsoft": (
+        "native/missing-library",
+        WIN,
+        {PYD: pe(needed=("KERNEL32.dll", "VCOMP140.DLL"))},
+        {PYD: pe(needed=("KERNEL32.dll", "VCOMP140.DLL")), "dipy.libs/vcomp140.dll": pe()},
+    ),
+    "the C++ runtime for debugging": (
+        "native/missing-library",
+        WIN,
+        {PYD: pe(needed=("MSVCP140D.dll",))},
+        {PYD: pe(), "dipy.libs/msvcp140d.dll": pe()},
+    ),
+    "the C++ runtime": (
+        "native/needs-visual-cpp",
+        WIN,
+        {PYD: pe(needed=("MSVCP140.dll",))},
+        {PYD: pe(needed=("VCRUNTIME140.dll", "VCRUNTIME140_1.dll", "api-ms-win-crt-heap-l1-1-0.dll"))},
+    ),
+    "a DLL that is loaded late": (
+        "native/missing-library",
+        WIN,
+        {PYD: pe(delayed=("vendor.dll",))},
+        {PYD: pe(delayed=("nvcuda.dll", "dbghelp.dll"))},
+    ),
+    "a module for 3.13": (
+        "native/python-tag-mismatch",
+        LINUX,
+        {"dipy/x.cpython-313-x86_64-linux-gnu.so": elf()},
+        {SO: elf(), "dipy/y.abi3.so": elf(), "dipy/z.so": elf()},
+    ),
+    "free-threaded in the ordinary": (
+        "native/python-tag-mismatch",
+        "cp313-cp313-win_amd64",
+        {"dipy/x.cp313t-win_amd64.pyd": pe()},
+        "cp313-cp313t-win_amd64",
+    ),
+    "another Python's DLL": (
+        "native/python-tag-mismatch",
+        WIN,
+        {"dipy/x.pyd": pe(needed=("python313.dll",))},
+        {"dipy/x.pyd": pe(needed=("python312.dll", "python3.dll"))},
+    ),
+    "one Python's DLL for abi3": (
+        "native/python-tag-mismatch",
+        "cp39-abi3-win_amd64",
+        {"dipy/x.pyd": pe(needed=("python312.dll",))},
+        {"dipy/x.pyd": pe(needed=("python3.dll",))},
+    ),
+    "a debugging Python's DLL": (
+        "native/python-tag-mismatch",
+        WIN,
+        {"dipy/x.pyd": pe(needed=("python312_d.dll",))},
+        {"dipy/x.pyd": pe(needed=("python312.dll",))},
+    ),
+    "CPython in PyPy": (
+        "native/python-tag-mismatch",
+        "pp311-pypy311_pp73-macosx_11_0_arm64",
+        {"dipy/x.cpython-311-darwin.so": macho()},
+        {"dipy/x.pypy311-pp73-darwin.so": macho()},
+    ),
+    "one Python for all": (
+        "native/python-tag-mismatch",
+        "py3-none-win_amd64",
+        {"dipy/x.cp312-win_amd64.pyd": pe()},
+        {"dipy/x.cp312-win_amd64.pyd": pe(), "dipy/x.cp313-win_amd64.pyd": pe()},
+    ),
+    "an old flag": (
+        "native/python-tag-mismatch",
+        "cp37-cp37m-macosx_11_0_arm64",
+        {"dipy/x.cpython-38-darwin.so": macho()},
+        {"dipy/x.cpython-37m-darwin.so": macho()},
+    ),
+    "a symbol of no stable ABI": (
+        "native/abi3-violation",
+        "cp39-abi3-manylinux_2_17_x86_64",
+        {"dipy/x.abi3.so": elf(undefined=("PyList_New", "_PyList_Extend"))},
+        {"dipy/x.abi3.so": elf(undefined=("PyList_New", "PySideways", "PyInit_y"), weak=("_PyList_Extend",))},
+    ),
+    "a newer symbol": (
+        "native/abi3-violation",
+        "cp39-abi3-macosx_11_0_arm64",
+        {"dipy/x.abi3.so": macho(undefined=("PyObject_Vectorcall",))},
+        "cp312-abi3-macosx_11_0_arm64",
+    ),
+    "a newer symbol of a DLL": (
+        "native/abi3-violation",
+        "cp38.cp312-abi3-win_amd64",
+        {"dipy/x.pyd": pe(symbols={"python3.dll": ("PyType_GetName",)})},
+        {"dipy/x.pyd": pe(symbols={"python3.dll": ("PyList_New",)})},
+    ),
+    "a newer processor": ("native/isa-too-new", LINUX, {SO: elf(isa=3)}, {SO: elf(isa=1)}),
+    "purelib": (
+        "native/in-purelib",
+        LINUX,
+        {"dipy-1.11.0.data/purelib/dipy/x.so": elf()},
+        {"dipy-1.11.0.data/platlib/dipy/x.so": elf()},
+    ),
+    "debug information": ("native/debug-symbols", LINUX, {SO: elf(debug=True)}, {SO: elf()}),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_planted_fault_is_named(name: str) -> None:
+    check, tag, files, _ = FAULTS[name]
+    assert list(found(tag, files)) == [check]
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_the_same_without_the_fault_is_not(name: str) -> None:
+    _, tag, files, without = FAULTS[name]
+    tag, files = (without, files) if isinstance(without, str) else (tag, without)
+    assert found(tag, files) == {}
+
+
+def test_every_check_has_its_fault() -> None:
+    # Unread is what only thousands of files, or very large ones, are: tests/unit/facts/test_binaries_hostile.py.
+    assert {check.id for check in native.CHECKS} == {fault[0] for fault in FAULTS.values()} | {
+        "native/unread"
+    }
+
+
+def test_every_check_explains_itself() -> None:
+    for check in native.CHECKS:
+        assert check.title
+        assert len(check.explanation) > 100, check.id
+
+
+@pytest.mark.parametrize(
+    "platform",
+    [
+        *("manylinux_2_28_aarch64", "manylinux2014_s390x", "musllinux_1_2_armv7l", "manylinux_2_31_riscv64"),
+        *("macosx_10_9_x86_64", "macosx_11_0_arm64", "macosx_10_9_universal2", "win32", "win_amd64"),
+        *("win_arm64", "linux_x86_64", "freebsd_14_amd64", "pyodide_2025_0_wasm32", "android_24_arm64_v8a"),
+    ],
+)
+def test_good_wheels_of_many_platforms(platform: str) -> None:
+    suffix, data = extension(platform.replace("arm64_v8a", "aarch64"))
+    assert found(f"{CP312}-{platform}", {f"dipy/x{suffix}": data}) == {}
+
+
+# --- what is said, and what is let pass ------------------------------------------------------------------
+
+
+def test_a_finding_is_told_once_and_counts_the_members() -> None:
+    files = {f"dipy/m{number}.pyd": pe(needed=("vcomp140.dll",)) for number in range(30)}
+    (message,) = found(WIN, files)["native/missing-library"]
+    assert message == (
+        "dipy/m0.pyd: it requires vcomp140.dll, which neither the wheel nor Windows provides "
+        "(and 29 more files)"
+    )
+
+
+def test_what_of_visual_cpp_most_computers_have_is_a_warning_and_the_rest_an_error() -> None:
+    files = {
+        "dipy/a.pyd": pe(needed=("MSVCP140.dll", "VCOMP140.DLL")),
+        "dipy/b.pyd": pe(needed=("msvcp140_1.dll",)),
+    }
+    assert found("cp312-cp312-win32", {name: pe("x86", needed=("MSVCP140.dll",)) for name in files}) == {
+        "native/needs-visual-cpp": [
+            "dipy/a.pyd: it requires MSVCP140.dll, which Python does not provide (and 1 more file)"
+        ]
+    }
+    both = found(WIN, files)
+    assert len(both["native/needs-visual-cpp"]) == 2
+    assert len(both["native/missing-library"]) == 1
+    assert "VCOMP140.DLL" in both["native/missing-library"][0]
+    # delvewheel's copies have names of their own; a plain one beside it serves as well.
+    mangled = pe(needed=("msvcp140-a4c2229bdc2a2a630acdc095b4d86008.dll",))
+    copy = {"dipy.libs/msvcp140-a4c2229bdc2a2a630acdc095b4d86008.dll": pe()}
+    assert found(WIN, {"dipy/a.pyd": mangled, **copy}) == {}
+    assert found(WIN, {"dipy/a.pyd": pe(needed=("MSVCP140.dll",)), "dipy/msvcp140.dll": pe()}) == {}
+
+
+def test_messages() -> None:
+    newer = found(LINUX, {SO: elf(versions={"libc.so.6": ("GLIBC_2.28", "GLIBC_2.34")})})
+    assert newer["native/glibc-too-new"] == [
+        (
+            f"{SO}: it requires GLIBC_2.28 of libc.so.6, GLIBC_2.34 of libc.so.6, "
+            f"which {OLDEST} does not guarantee"
+        )
+    ]
+    assert found(MAC, {DARWIN: macho(minos=(15, 0))}) == {
+        "native/macos-too-new": [
+            f"{DARWIN}: its arm64 code requires macOS 15.0, but the tag is macosx_11_0_arm64"
+        ]
+    }
+    assert found("cp39-abi3-macosx_11_0_arm64", {"x.so": macho(undefined=("PyObject_Vectorcall",))}) == {
+        "native/abi3-violation": [
+            "x.so: it uses symbols that Python 3.9 lacks: PyObject_Vectorcall (added in 3.12)"
+        ]
+    }
+    assert found(LINUX, {SO: elf(needed=("liba.so",)), "dipy.libs/liba.so": elf()}) == {
+        "native/missing-library": [
+            f"{SO}: it requires liba.so; the wheel has dipy.libs/liba.so, but no search path leads to it"
+        ]
+    }
+
+
+def test_the_two_wheels_of_dipy() -> None:
+    """What dipy 1.12.0 and 1.12.1 had on PyPI, in small; no tool stopped them."""
+    homebrew = macho(needed=("/opt/homebrew/opt/libomp/lib/libomp.dylib",), minos=(12, 6))
+    one = found(f"{CP312}-macosx_15_0_arm64", {DARWIN: homebrew})
+    assert set(one) == {"native/missing-library", "native/tag-stricter-than-code"}
+    two = found(WIN, {PYD: pe(needed=("python312.dll", "VCOMP140.DLL", "VCRUNTIME140.dll"))})
+    assert set(two) == {"native/missing-library"}
+
+
+def test_a_tag_of_macos_cannot_say_more_than_the_first_number() -> None:
+    assert found(f"{CP312}-macosx_12_0_arm64", {DARWIN: macho(minos=(12, 3))}) == {}
+    assert found(f"{CP312}-macosx_10_16_x86_64", {DARWIN: macho("x86_64", minos=(11, 0))}) == {}
+
+
+def test_both_halves_of_a_universal_file_in_one_sentence() -> None:
+    both = fat(("x86_64", macho("x86_64", minos=(15, 0))), ("arm64", macho(minos=(15, 0))))
+    assert found(UNIVERSAL, {DARWIN: both})["native/macos-too-new"] == [
+        f"{DARWIN}: its x86_64 and arm64 code requires macOS 15.0, but the tag is macosx_10_9_universal2"
+    ]
+
+
+def test_arm64_code_is_never_older_than_macos_11() -> None:
+    both = fat(("x86_64", macho("x86_64", minos=(10, 9))), ("arm64", macho(minos=(11, 0))))
+    assert found(UNIVERSAL, {DARWIN: both}) == {}
+    assert found(MAC, {DARWIN: macho(minos=(10, 15))}) == {}
+
+
+def test_code_for_other_processors_in_a_folder_of_that_name() -> None:
+    files = {SO: elf(), "dipy/tools/linux-arm64/agent.so": elf("aarch64"), "dipy/gpu.so": gpu()}
+    assert found(LINUX, files) == {}
+    windows = {PYD: pe(), "dipy/attach_x86.dll": pe("x86"), "dipy/attach_amd64.dll": pe()}
+    assert found(WIN, windows) == {}
+    # The name has to say what the code is for, and in a module's name it says what it should be for.
+    assert set(found(LINUX, {SO: elf(), "dipy/x86_64/agent.so": elf("aarch64")})) == {"native/arch-mismatch"}
+    wrong = {SO.replace("x86_64", "aarch64"): elf("aarch64")}
+    assert set(found(LINUX, wrong)) == {"native/arch-mismatch"}
+    # A name that only has such letters in it is no such folder.
+    assert set(found(LINUX, {SO: elf(), "dipy/charm/agent.so": elf("aarch64")})) == {"native/arch-mismatch"}
+
+
+def gpu() -> bytes:
+    """Code for a graphics card, which travels as ELF."""
+    data = bytearray(elf())
+    data[18] = 224
+    return bytes(data)
+
+
+def test_programs_and_firmware_that_travel_as_data() -> None:
+    files = {SO: elf(), "dipy/t32.exe": pe("x86", dll=False), "dipy/firmware.elf": elf("armv7l", kind=2)}
+    assert found(LINUX, files) == {}
+    assert set(
+        found(LINUX, {SO: elf(), "dipy/bin/x": elf("aarch64", kind=2, interpreter="/lib/ld.so.1")})
+    ) == {"native/arch-mismatch"}
+
+
+def test_what_one_library_loads_another_finds() -> None:
+    module = elf(needed=("liba.so.1",), runpath="$ORIGIN/../dipy.libs")
+    # It has no search path of its own: liba and libb are loaded by then.
+    files = {SO: module, "dipy.libs/liba.so.1": elf(needed=("libb.so.1",)), "dipy.libs/libb.so.1": elf()}
+    assert found(LINUX, files) == {}
+    # A soname that is loaded already is found whatever its file is called.
+    assert found(LINUX, {SO: elf(needed=("libc10.so",)), "dipy/lib/libc10.so": elf(soname="libc10.so")}) == {}
+
+
+def test_a_library_of_a_wheel_that_this_one_requires() -> None:
+    linux = {SO: elf(needed=("libcudart.so.12",), runpath="$ORIGIN/../nvidia/cuda_runtime/lib")}
+    mac = {DARWIN: macho(needed=("@loader_path/../torch/lib/libc10.dylib",))}
+    assert found(LINUX, linux, "nvidia-cuda-runtime-cu12 (==12.4) ; sys_platform == 'linux'") == {}
+    assert found(MAC, mac, "torch>=2") == {}
+    assert set(found(LINUX, linux, "numpy")) == {"native/missing-library"}
+    assert set(found(MAC, mac)) == {"native/missing-library"}
+
+
+def test_a_library_that_is_called_after_what_is_required() -> None:
+    module = {PYD: pe(needed=("shiboken6.abi3.dll",))}
+    assert found(WIN, module, "shiboken6==6.9.0") == {}
+    assert set(found(WIN, module, "shibok")) == set(found(WIN, module)) == {"native/missing-library"}
+    # Of short names nothing follows.
+    assert set(found(WIN, {PYD: pe(needed=("attrs.dll",))}, "attr")) == {"native/missing-library"}
+
+
+def test_symbols_of_other_libraries_that_are_called_like_pythons() -> None:
+    tag = "cp39-abi3-manylinux_2_17_x86_64"
+    module = elf(needed=("libpx.so", "libc.so.6"), runpath="$ORIGIN", undefined=("PyOwn_Thing",))
+    assert found(tag, {"dipy/x.abi3.so": module, "dipy/libpx.so": elf(defined=("PyOwn_Thing",))}) == {}
+    there = {"dipy/x.abi3.so": module, "dipy/libpx.so": elf()}
+    assert set(found(tag, there)) == {"native/abi3-violation"}
+    module = elf(needed=("libshiboken6.so",), undefined=("PyRun_Something",))
+    assert found(tag, {"dipy/x.abi3.so": module}, "shiboken6") == {}
+
+
+def test_files_that_are_installed_elsewhere() -> None:
+    files = {
+        SO: elf(needed=("libmkl.so.2",)),
+        "dipy-1.11.0.data/data/lib/libmkl.so.2": elf(),
+        "dipy-1.11.0.data/platlib/dipy/y.so": elf(needed=("libz.so.9",), runpath="$ORIGIN/lib"),
+        "dipy/lib/libz.so.9": elf(),
+    }
+    assert found(LINUX, files) == {}
+
+
+def test_a_program_finds_its_libraries_beside_itself() -> None:
+    files = {
+        "dipy/App": macho(kind=EXECUTE, needed=("@executable_path/liba.dylib",)),
+        "dipy/liba.dylib": macho(kind=DYLIB, name="@rpath/liba.dylib", needed=("@rpath/liba.dylib",)),
+        DARWIN: macho(kind=BUNDLE),
+    }
+    assert found(MAC, files) == {}
+
+
+def test_a_program_may_bring_its_own_python() -> None:
+    program = elf(
+        kind=2, needed=("libpython3.12.so.1.0",), interpreter="/lib64/ld-linux-x86-64.so.2", rpath="$ORIGIN"
+    )
+    assert found(LINUX, {SO: elf(), "dipy/bin/x": program, "dipy/bin/libpython3.12.so.1.0": elf()}) == {}
+    assert set(found(LINUX, {SO: elf(), "dipy/bin/x": program})) == {"native/missing-library"}
+
+
+def test_where_python_is_a_library_modules_are_linked_to_it() -> None:
+    module = elf("aarch64", needed=("libpython3.13.so", "libc.so"))
+    assert found("cp313-cp313-android_24_arm64_v8a", {"dipy/x.so": module}) == {}
+
+
+def test_two_families_of_tags_have_to_be_true_both() -> None:
+    tag = "py3-none-manylinux_2_17_x86_64.musllinux_1_1_x86_64"
+    assert found(tag, {"dipy-1.11.0.data/scripts/tool": elf(kind=2, needed=(), sections=False)}) == {}
+    assert set(found(tag, {"dipy-1.11.0.data/scripts/tool": elf(kind=2)})) == {"native/musl-vs-glibc"}
+
+
+def test_abi3_of_no_python_that_is_known() -> None:
+    module = {"dipy/x.abi3.so": elf(undefined=("_PyList_Extend",))}
+    assert found("py3-abi3-manylinux_2_17_x86_64", module) == {}
+    assert set(found("cp3-abi3-manylinux_2_17_x86_64", module)) <= {"native/abi3-violation"}
+    assert found("cp312-cp312-manylinux_2_17_x86_64", module) == {}
+
+
+def test_severities() -> None:
+    severities = {check.id: check.severity for check in native.CHECKS}
+    notes = {"native/program-in-any-wheel", "native/tag-stricter-than-code", "native/debug-symbols"}
+    warnings = {
+        *("native/none-in-platform-wheel", "native/isa-too-new", "native/in-purelib", "native/unread"),
+        "native/needs-visual-cpp",
+    }
+    for check, severity in severities.items():
+        expected = (
+            Severity.NOTE if check in notes else Severity.WARNING if check in warnings else Severity.ERROR
+        )
+        assert severity is expected, check

@@ -1,0 +1,292 @@
+"""Sdists: each fault planted alone, and named by just one check."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import tarfile
+import time
+
+import pytest
+
+from tests.support.wheels import METADATA, sdist_bytes, wheel_bytes, zip_bytes
+from tests.support.zips import SDIST, content, findings, ids
+from wheel_uploader.core.models import CheckProfile
+from wheel_uploader.facts.archive import reader as archive_reader
+
+TOP = "dipy-1.11.0"
+PKG_INFO = METADATA.format(project="dipy", version="1.11.0").encode()
+
+
+def tar(*members: tarfile.TarInfo | tuple[str, bytes], end: bytes = b"", top: str = TOP) -> bytes:
+    """A gzipped tar of PKG-INFO and ``members``."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        for member in ((f"{top}/PKG-INFO", PKG_INFO), *members):
+            if isinstance(member, tarfile.TarInfo):
+                archive.addfile(member, io.BytesIO(bytes(member.size)) if member.isreg() else None)
+            else:
+                info = tarfile.TarInfo(member[0])
+                info.size = len(member[1])
+                archive.addfile(info, io.BytesIO(member[1]))
+    return gzip.compress(stream.getvalue() + end, mtime=0)
+
+
+def special(kind: bytes, name: str = f"{TOP}/x", target: str = "") -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type = kind
+    info.linkname = target
+    return info
+
+
+def unpacked(data: bytes) -> bytearray:
+    return bytearray(gzip.decompress(data))
+
+
+def with_broken_header() -> bytes:
+    data = unpacked(tar((f"{TOP}/a", b"a"), (f"{TOP}/b", b"b")))
+    at = data.find(f"{TOP}/b".encode())
+    data[at + 150] ^= 0xFF
+    return gzip.compress(bytes(data))
+
+
+def with_broken_last_header() -> bytes:
+    """Only zeros come after it, as after the end of a tar."""
+    data = unpacked(tar((f"{TOP}/a", b"a"), (f"{TOP}/b", b"")))
+    data[data.find(f"{TOP}/b".encode()) + 150] ^= 0xFF
+    return gzip.compress(bytes(data))
+
+
+def with_sparse() -> bytes:
+    """A GNU sparse member: type S."""
+    data = unpacked(tar((f"{TOP}/a", b"")))
+    at = data.find(f"{TOP}/a".encode())
+    data[at + 156 : at + 157] = b"S"
+    data[at + 257 : at + 265] = b"ustar  \0"
+    data[at + 386 : at + 410] = b"%011o\0%011o\0" % (0, 0)
+    data[at + 483 : at + 495] = b"%011o\0" % 0
+    data[at + 148 : at + 156] = b" " * 8
+    data[at + 148 : at + 156] = b"%06o\0 " % sum(data[at : at + 512])
+    return gzip.compress(bytes(data))
+
+
+def with_size(member: tarfile.TarInfo, size: bytes) -> bytes:
+    """A tar with ``member``, whose header says another size."""
+    data = unpacked(tar(member, (f"{TOP}/z", b"z")))
+    at = data.find(f"{TOP}/x".encode())
+    data[at + 124 : at + 136] = size
+    data[at + 148 : at + 156] = b" " * 8
+    data[at + 148 : at + 156] = b"%06o\0 " % sum(data[at : at + 512])
+    return gzip.compress(bytes(data))
+
+
+def with_huge_header() -> bytes:
+    """A pax header that declares a gigabyte."""
+    return with_size(special(tarfile.XHDTYPE), b"%011o\0" % (1 << 30))
+
+
+def with_negative_size() -> bytes:
+    """A member that ends before it begins, which tarfile has read for ever."""
+    return with_size(special(tarfile.REGTYPE), (-5000).to_bytes(12, "big", signed=True))
+
+
+def with_pax(records: bytes) -> bytes:
+    """A member with a pax header of these bytes, about which the releases of tarfile differ."""
+    data = unpacked(tar(special(tarfile.XHDTYPE), (f"{TOP}/z", b"z")))
+    at = data.find(f"{TOP}/x".encode())
+    data[at + 124 : at + 136] = b"%011o\0" % len(records)
+    data[at + 148 : at + 156] = b" " * 8
+    data[at + 148 : at + 156] = b"%06o\0 " % sum(data[at : at + 512])
+    return gzip.compress(bytes(data[: at + 512] + records.ljust(512, b"\0") + data[at + 512 :]))
+
+
+def with_extended(records: bytes, kind: bytes = tarfile.XHDTYPE, count: int = 1) -> bytes:
+    """A tar of PKG-INFO, ``count`` extended headers with these bytes, and a file."""
+    header = special(kind, "pax")
+    header.size = len(records)
+    block = header.tobuf(tarfile.USTAR_FORMAT) + records + bytes(-len(records) % 512)
+    plain = bytes(unpacked(tar((f"{TOP}/x", b"x"))))
+    at = plain.rindex(f"{TOP}/x".encode())
+    return gzip.compress(plain[:at] + block * count + plain[at:], mtime=0)
+
+
+def record(key: str, value: bytes) -> bytes:
+    """A pax record."""
+    length = len(key) + len(value) + 3
+    length += len(str(length + len(str(length))))
+    return b"%d %s=%s\n" % (length, key.encode(), value)
+
+
+#: Headers that a reader must judge before it uses them: the bytes, and the sentence.
+HEADERS = {
+    "a length of a million digits": (with_extended(b"1" * 1_000_000), "a pax header is malformed"),
+    "a length of nothing": (with_extended(b"0 a=b\n"), "a pax header is malformed"),
+    "a negative length": (with_extended(b"-6 a=b\n"), "a pax header is malformed"),
+    "a length beyond the end": (with_extended(b"99 a=b\n"), "a pax header is malformed"),
+    "a size of a million digits": (
+        with_extended(record("size", b"1" * 900_000)),
+        "a size that is not a number",
+    ),
+    "a negative size": (with_extended(record("size", b"-1")), "a size that is not a number"),
+    "a size with a point": (with_extended(record("size", b"1e3")), "a size that is not a number"),
+    "a size beyond the disk": (with_extended(record("size", b"9999999999999")), "truncated within a member"),
+    "a global size": (with_extended(record("size", b"1"), tarfile.XGLTYPE), "a global header sets a size"),
+    "headers on headers": (with_extended(record("a", b"b"), count=17), "more than 16 extended headers"),
+    "globals on globals": (
+        with_extended(record("a", b"b"), tarfile.XGLTYPE, 99),
+        "more than 16 extended headers",
+    ),
+    "a long name of a megabyte": (
+        with_extended(b"x" * (1 << 20), tarfile.GNUTYPE_LONGNAME),
+        "larger than any",
+    ),
+    "a pax header of 2 MiB": (with_extended(record("a", b"b" * (2 << 20))), "larger than any"),
+    "a size with a sign": (with_size(special(tarfile.REGTYPE), b"-0000000001\0"), "negative size"),
+    "a size with a line": (with_size(special(tarfile.REGTYPE), b"0000_000001\0"), "not a number"),
+    "base 256 below zero": (with_negative_size(), "negative size"),
+    "base 256 beyond the disk": (
+        with_size(special(tarfile.REGTYPE), b"\x80" + b"\x7f" * 11),
+        "truncated within a member",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", HEADERS)
+def test_a_header_is_judged_before_it_is_used(fault: str) -> None:
+    data, sentence = HEADERS[fault]
+    started = time.thread_time()
+    found = findings(data, SDIST)
+    assert time.thread_time() - started < 2
+    (told,) = [finding.message for finding in found if finding.check == "sdist/unreadable"]
+    assert sentence in told
+
+
+@pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_names_come_out_of_every_format(form: int) -> None:
+    stream = io.BytesIO()
+    wanted = [f"{TOP}/PKG-INFO", f"{TOP}/{'d' * 60}/{'n' * 60}"]
+    if form != tarfile.USTAR_FORMAT:
+        wanted += [f"{TOP}/{'long/' * 60}name", f"{TOP}/\N{SNOWMAN}"]
+    with tarfile.open(fileobj=stream, mode="w:gz", format=form) as archived:
+        for name in wanted:
+            info = special(tarfile.REGTYPE, name)
+            info.size, info.mtime = 600, 1.5 if form == tarfile.PAX_FORMAT else 1
+            archived.addfile(info, io.BytesIO(bytes(600)))
+        archived.addfile(special(tarfile.SYMTYPE, f"{TOP}/link", "t" * (90 if form == 0 else 190)))
+    members = content(stream.getvalue(), SDIST).members
+    assert [member.name for member in members] == [*wanted, f"{TOP}/link"]
+
+
+def test_a_stream_of_gzips_is_read_as_one_and_has_an_end() -> None:
+    plain = bytes(unpacked(GOOD))
+    parts = b"".join(gzip.compress(plain[at : at + 700]) for at in range(0, len(plain), 700))
+    assert findings(parts, SDIST) == ()
+    assert findings(parts + bytes(1000), SDIST) == ()
+    assert ids(findings(parts + gzip.compress(b"") * 20_000, SDIST)) == {"archive/over-budget"}
+
+
+def flipped(data: bytes, at: int) -> bytes:
+    changed = bytearray(data)
+    changed[at] ^= 0xFF
+    return bytes(changed)
+
+
+GOOD = sdist_bytes()
+ZIPPED = zip_bytes({f"{TOP}/PKG-INFO": PKG_INFO, f"{TOP}/dipy/__init__.py": b""})
+
+FAULTS = {
+    "an old spelling": (sdist_bytes(), "Dipy-1.11.0.tar.gz", "sdist/name"),
+    "a ZIP": (ZIPPED, "dipy-1.11.0.zip", "sdist/name"),
+    "empty": (b"", SDIST, "sdist/unreadable"),
+    "a page": (b"<html>", SDIST, "sdist/unreadable"),
+    "a wheel": (wheel_bytes(), SDIST, "sdist/unreadable"),
+    "a gzipped text": (gzip.compress(b"hello" * 1000), SDIST, "sdist/unreadable"),
+    "a gzipped nothing": (gzip.compress(b""), SDIST, "sdist/unreadable"),
+    "half": (GOOD[: len(GOOD) // 2], SDIST, "sdist/unreadable"),
+    "all but a byte": (GOOD[:-1], SDIST, "sdist/unreadable"),
+    "a wrong CRC": (flipped(GOOD, -5), SDIST, "sdist/unreadable"),
+    "bytes behind": (GOOD + b"more", SDIST, "sdist/unreadable"),
+    "bytes behind the tar": (tar(end=b"hidden"), SDIST, "sdist/unreadable"),
+    "no end": (gzip.compress(bytes(unpacked(GOOD).rstrip(b"\0"))), SDIST, "sdist/unreadable"),
+    "a broken header": (with_broken_header(), SDIST, "sdist/unreadable"),
+    "a broken last header": (with_broken_last_header(), SDIST, "sdist/unreadable"),
+    "a negative size": (with_negative_size(), SDIST, "sdist/unreadable"),
+    "a cut member": (
+        with_size(special(tarfile.REGTYPE), b"%011o\0" % 500_000),
+        SDIST,
+        "sdist/unreadable",
+    ),
+    "a huge header": (with_huge_header(), SDIST, "sdist/unreadable"),
+    "a pax header without an end": (with_pax(b"30 path=x\n"), SDIST, "sdist/unreadable"),
+    "a pax header without a length": (with_pax(b"path=x\n"), SDIST, "sdist/unreadable"),
+    "a pax size of letters": (with_pax(b"13 size=many\n"), SDIST, "sdist/unreadable"),
+    "a negative pax size": (with_pax(b"12 size=-99\n"), SDIST, "sdist/unreadable"),
+    "a pax length of many digits": (with_pax(b"9" * 400 + b" path=x\n"), SDIST, "sdist/unreadable"),
+    "a bomb": (tar((f"{TOP}/zeros", bytes(80 << 20))), SDIST, "sdist/bomb"),
+    "huge metadata": (sdist_bytes(metadata=PKG_INFO.decode() + "x" * (3 << 20)), SDIST, "sdist/bomb"),
+    "two at the top": (tar(("README", b"")), SDIST, "sdist/layout"),
+    "another top": (sdist_bytes(version="1.12.0"), SDIST, "sdist/layout"),
+    "no PKG-INFO": (tar(top=f"{TOP}/inner"), SDIST, "sdist/layout"),
+    "upwards": (tar((f"{TOP}/../{TOP}/x", b"")), SDIST, "sdist/layout"),
+    "absolute": (tar((f"/{TOP}/x", b"")), SDIST, "sdist/layout"),
+    "a link outside": (tar(special(tarfile.SYMTYPE, target="../../etc/passwd")), SDIST, "sdist/layout"),
+    "an absolute link": (tar(special(tarfile.SYMTYPE, target="/etc/passwd")), SDIST, "sdist/layout"),
+    "a hard link outside": (tar(special(tarfile.LNKTYPE, target="x")), SDIST, "sdist/layout"),
+    "a device": (tar(special(tarfile.CHRTYPE)), SDIST, "sdist/layout"),
+    "a sparse file": (with_sparse(), SDIST, "sdist/layout"),
+    "an empty PKG-INFO": (sdist_bytes(metadata=" \n"), SDIST, "sdist/metadata"),
+}
+
+#: What a planted fault cannot help but trip as well.
+BESIDES = {
+    "another top": {"metadata/filename-mismatch"},
+    "an old spelling": {"sdist/layout"},
+    "an empty PKG-INFO": {"metadata/invalid"},
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_is_named(fault: str) -> None:
+    data, filename, wanted = FAULTS[fault]
+    notes = {"metadata/thin"}
+    assert ids(findings(data, filename)) - notes == {wanted} | BESIDES.get(fault, set())
+
+
+def test_metadata_that_is_not_utf8_is_named() -> None:
+    data = unpacked(GOOD)
+    at = data.find(b"A. Tester")
+    data[at] = 0xFF
+    assert ids(findings(gzip.compress(bytes(data)), SDIST)) == {"sdist/metadata"}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        GOOD,
+        tar((f"{TOP}/dipy/__init__.py", b"x" * 5000)),
+        tar(special(tarfile.DIRTYPE, f"{TOP}/dipy")),
+        tar(special(tarfile.SYMTYPE, f"{TOP}/a/b", "../c")),
+        tar(special(tarfile.LNKTYPE, f"{TOP}/a", f"{TOP}/PKG-INFO")),
+        tar((f"{TOP}/" + "long/" * 60 + "name", b"")),
+        tar((f"{TOP}/dipy.egg-info/PKG-INFO", PKG_INFO)),
+    ],
+    ids=range(7),
+)
+def test_a_good_sdist_has_no_finding(data: bytes) -> None:
+    assert findings(data, SDIST) == ()
+    assert archive_reader.describe_damage(content(data, SDIST)) == ()
+
+
+def test_an_old_zip_is_accepted_elsewhere() -> None:
+    found = findings(ZIPPED, "dipy-1.11.0.zip", profile=CheckProfile.ANY)
+    assert [(finding.check, finding.severity.value) for finding in found] == [("sdist/name", "note")]
+
+
+def test_a_damaged_zip_is_named() -> None:
+    assert "sdist/unreadable" in ids(findings(ZIPPED[:-1], "dipy-1.11.0.zip"))
+    assert "sdist/unreadable" in ids(findings(ZIPPED + b"x", "dipy-1.11.0.zip"))
+
+
+def test_the_metadata_of_an_sdist_is_judged_too() -> None:
+    metadata = PKG_INFO.decode().replace("Classifier: Programming", "Classifier: Programing")
+    assert ids(findings(sdist_bytes(metadata=metadata), SDIST)) == {"metadata/bad-classifier"}

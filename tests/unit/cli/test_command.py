@@ -1,0 +1,414 @@
+"""The command line: what it takes, what it refuses, and the words it ends with."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import wheels
+from tests.support.in_process import run
+from wheel_uploader import __version__
+
+
+@pytest.fixture
+def staged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A local folder with a release; the working directory is empty and not below a project."""
+    monkeypatch.chdir(tmp_path)
+    wheels.make_release(tmp_path / "staged")
+    return tmp_path / "staged"
+
+
+def test_version_and_help_say_what_this_is() -> None:
+    assert run("--version").stdout == f"wheel-uploader, version {__version__}\n"
+    for flag in ("-h", "--help"):
+        shown = run(flag)
+        assert shown.exit_code == 0
+        assert "list -> download -> check -> sign -> upload -> confirm" in shown.stdout
+
+
+def test_no_place_to_take_files_from() -> None:
+    result = run("dipy", "1.11.0")
+    assert result.exit_code == 2
+    assert result.stderr == (
+        "error: no source given\n"
+        "next: Give the URL of a listing or index page, or a folder: -u URL (see wheel-uploader --help).\n"
+    )
+
+
+def test_an_unknown_check_to_ignore_names_the_nearest(staged: Path) -> None:
+    result = run("-u", staged, "--ignore", "metadata/thinn", "dipy")
+    assert result.exit_code == 2
+    assert "metadata/thinn" in result.stderr
+    assert "metadata/thin" in result.stderr.replace("metadata/thinn", "")
+
+
+def test_explain_prints_a_check_or_a_family() -> None:
+    one = run("--explain", "wheel/tags-mismatch-filename")
+    assert one.exit_code == 0
+    assert one.stdout.startswith("wheel/tags-mismatch-filename")
+    family = run("--explain", "record")
+    assert "record/hash-mismatch" in family.stdout
+    unknown = run("--explain", "nonsense")
+    assert unknown.exit_code == 2
+    assert unknown.stderr.startswith("error: ")
+
+
+def test_until_list_prints_what_would_be_taken(staged: Path) -> None:
+    (staged / "notes.txt").write_text("x")
+    result = run("-u", staged, "--until", "list", "-v", "dipy", "1.11.0")
+    assert result.exit_code == 0
+    for tag in wheels.RELEASE_TAGS:
+        assert f"dipy-1.11.0-{tag}.whl" in result.stdout
+    assert "6 files" in result.stdout
+    assert "not selected: notes.txt: neither a wheel nor an sdist" in result.stderr
+    assert not Path("wheelhouse").exists()
+
+
+def test_until_check_of_a_local_folder(staged: Path) -> None:
+    result = run("-u", staged, "--until", "check", "dipy")
+    assert (result.exit_code, result.stderr.count("Traceback")) == (0, 0)
+    assert "checks: 0 errors, " in result.stdout
+
+
+def test_files_here_are_checked_in_place_unless_a_wheelhouse_is_named(staged: Path) -> None:
+    before = sorted(Path().rglob("*"))
+    assert run("-u", staged, "--until", "check", "dipy").exit_code == 0
+    assert sorted(Path().rglob("*")) == before
+    assert run("-u", staged, "--until", "check", "-w", "house", "dipy").exit_code == 0
+    assert sorted(path.name for path in Path("house").glob("[!.]*")) == sorted(
+        ["SHA256SUMS", *(path.name for path in staged.iterdir())]
+    )
+
+
+def test_no_upload_is_until_sign(staged: Path) -> None:
+    result = run("-u", staged, "-n", "--format", "json", "dipy")
+    report = json.loads(result.stdout)
+    assert (result.exit_code, report["reached"], report["target"]) == (0, "check", "")
+
+
+def test_an_unrepaired_linux_wheel_stops_the_release(staged: Path) -> None:
+    wheels.make_wheel(staged, tag="cp313-cp313-linux_x86_64")
+    result = run("-u", staged, "--until", "check", "dipy")
+    assert result.exit_code == 6
+    assert "dipy-1.11.0-cp313-cp313-linux_x86_64.whl" in result.stderr
+    assert "name/platform-refused" in result.stdout
+    assert result.stderr.splitlines()[-1].startswith("next: ")
+    # What PyPI refuses, another index may take.
+    assert run("-u", staged, "--until", "check", "--profile", "any", "dipy").exit_code == 0
+    assert run("-u", staged, "--until", "check", "--ignore", "name/platform-refused", "dipy").exit_code == 0
+
+
+def test_the_historic_long_options_still_work(staged: Path) -> None:
+    result = run(
+        *("--wheel-url-dir", staged, "--wheel-dir", "house", "--wheel-type", "macosx", "--no-twine"),
+        *("dipy", "1.11.0"),
+    )
+    assert result.exit_code == 0
+    assert [path.name for path in Path("house").glob("*.whl")] == [
+        "dipy-1.11.0-cp311-cp311-macosx_11_0_arm64.whl"
+    ]
+
+
+# --- files alone -----------------------------------------------------------------------------------
+
+
+def test_a_file_alone_says_which_release_it_is_of(staged: Path) -> None:
+    wheel = next(staged.glob("*win_amd64.whl"))
+    result = run("-u", wheel, "--until", "check")
+    assert (result.exit_code, result.stdout.splitlines()[0]) == (0, f"dipy 1.11.0 from {staged}")
+    assert "1 file," in result.stdout
+    # A folder too, when it holds one release and whatever is no wheel.
+    (staged / "notes.txt").write_text("x")
+    assert "6 files," in run("-u", staged, "--until", "check").stdout
+    assert "6 files," in run("-u", staged, "--until", "list").stdout
+
+
+def test_a_damaged_file_alone_is_named_and_left_alone(staged: Path) -> None:
+    wheel = next(staged.glob("*win_amd64.whl"))
+    damaged = wheel.read_bytes()[:-30]
+    wheel.write_bytes(damaged)
+    result = run("-u", wheel, "--until", "check")
+    assert result.exit_code == 6
+    assert str(wheel) in result.stderr
+    assert "Traceback" not in result.stderr
+    assert wheel.read_bytes() == damaged
+
+
+def test_files_of_several_releases_have_to_be_told_apart(staged: Path) -> None:
+    wheels.make_wheel(staged, version="1.12.0")
+    result = run("-u", staged, "--until", "check")
+    assert result.exit_code == 2
+    assert result.stderr == (
+        f"error: found files of 2 releases at {staged}: dipy 1.11.0 (6 files), dipy 1.12.0 (1 file)\n"
+        "next: Add PROJECT VERSION after the options to select one, or pass the files individually.\n"
+    )
+    assert run("-u", staged, "--until", "check", "dipy", "1.12.0").exit_code == 0
+
+
+def test_what_is_no_wheel_is_no_release(staged: Path) -> None:
+    Path("dipy (1).whl").write_bytes(b"")
+    result = run("-u", "dipy (1).whl", "--until", "check")
+    assert result.exit_code == 3
+    assert result.stderr == (
+        "error: no wheel or sdist at dipy (1).whl\n"
+        "  dipy (1).whl: the name has characters that are not allowed in a wheel or sdist name\n"
+        "next: Pass a wheel, an sdist, or a folder with the files of one release.\n"
+    )
+
+
+def test_what_goes_up_needs_a_project(staged: Path) -> None:
+    result = run("-u", staged)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: no project given\n")
+
+
+def test_what_is_configured_for_a_release_does_not_hold_for_a_file_alone(staged: Path) -> None:
+    wheel = next(staged.glob("*win_amd64.whl"))
+    Path("pyproject.toml").write_text(
+        '[tool.wheel-uploader]\nexpect = 6\nwait = "20m"\ntype = ["macosx"]\nwheelhouse = "house"\n'
+        'repository = "no-such-section"\n'
+        'sign = true\nsign-with = "no-such-program"\nignore = ["name"]\nprofile = "any"\n'
+    )
+    result = run("-u", wheel, "--until", "check")
+    assert (result.exit_code, result.stderr.count("error:")) == (0, 0)
+    assert "profile any" in result.stdout
+    assert not Path("house").exists()
+    asked = run("-u", wheel, "--until", "check", "--expect", "2")
+    assert (asked.exit_code, "is incomplete" in asked.stderr) == (3, True)
+
+
+# --- where options come from -----------------------------------------------------------------------
+
+
+def test_options_come_from_the_environment_and_from_pyproject(staged: Path) -> None:
+    Path("pyproject.toml").write_text(
+        f'[tool.wheel-uploader]\nurl = ["{staged.as_posix()}"]\nuntil = "list"\ntype = ["win"]\n'
+    )
+    from_file = run("dipy")
+    assert from_file.exit_code == 0
+    assert "1 file," in from_file.stdout
+    from_environment = run("dipy", env={"WHEEL_UPLOADER_TYPE": "macosx win"})
+    assert "2 files," in from_environment.stdout
+    from_command_line = run("-t", "all", "dipy", env={"WHEEL_UPLOADER_TYPE": "macosx"})
+    assert "6 files," in from_command_line.stdout
+
+
+def test_what_is_ignored_may_have_a_reason(staged: Path) -> None:
+    wheels.make_wheel(staged, tag="cp313-cp313-linux_x86_64")
+    Path("pyproject.toml").write_text(
+        "[tool.wheel-uploader.ignore]\n"
+        '"name/platform-refused" = "it is for our own machines"\n'
+        '"sdist" = "it was never a good one"\n'
+    )
+    call = ("-u", staged, "--until", "check", "-v")
+    reason = "ignored: name/platform-refused (error, 1 file) because it is for our own machines"
+    configured = run(*call)
+    assert configured.exit_code == 0
+    assert reason in " ".join(configured.stdout.split())
+    assert "unused ignore: sdist has no findings\n" in configured.stdout
+    # The command line has the last word, and no reasons.
+    assert run(*call, "--ignore", "sdist").exit_code == 6
+    typed = run(*call, "--ignore", "name/platform-refused", "--ignore", "wheel")
+    assert "ignored: name/platform-refused (error, 1 file)\n" in typed.stdout
+    assert "unused ignore: wheel has no findings\n" in typed.stdout
+    assert run(*call, env={"WHEEL_UPLOADER_IGNORE": "name wheel"}).exit_code == 0
+    Path("pyproject.toml").write_text("[tool.wheel-uploader.ignore]\n'metadata/thinn' = ''\n")
+    assert run(*call).exit_code == 2
+
+
+def test_an_unknown_key_in_pyproject_is_refused(staged: Path) -> None:
+    Path("pyproject.toml").write_text("[tool.wheel-uploader]\nwheelhuose = 'x'\n")
+    result = run("-u", staged, "dipy")
+    assert result.exit_code == 2
+    assert 'unknown option "wheelhuose" (did you mean "wheelhouse"?)' in result.stderr
+
+
+# --- nothing there ---------------------------------------------------------------------------------
+
+
+def test_an_unknown_version_says_what_is_there(staged: Path) -> None:
+    result = run("-u", staged, "dipy", "9.9")
+    assert result.exit_code == 3
+    assert "no files of dipy 9.9" in result.stderr
+    assert result.stderr.endswith("next: These versions are staged: 1.11.0.\n")
+
+
+def test_an_unknown_project_says_what_is_there(staged: Path) -> None:
+    result = run("-u", staged, "dipi", "1.11.0")
+    assert result.exit_code == 3
+    assert result.stderr.endswith("next: These projects are staged: dipy. Did you mean dipy?\n")
+
+
+def test_a_folder_that_is_not_there(staged: Path) -> None:
+    result = run("-u", staged / "nowhere", "dipy", "1.11.0")
+    assert result.exit_code in {2, 3}
+    assert "nowhere" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_wheelhouse_that_is_a_file(staged: Path) -> None:
+    Path("house").write_text("")
+    result = run("-u", staged, "-w", "house", "dipy", "1.11.0")
+    assert result.exit_code == 13
+    assert "house" in result.stderr
+
+
+# --- what to type instead --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        # A first word counts: somebody types what the project is called among friends.
+        (("dpy", "1.11.0"), ("dipy", "1.11.0")),
+        (("dipy_horzon", "0.1.dev1"), ("dipy-horizon", "0.1.dev1")),
+        (("dipy", "1.11.1"), ("dipy", "1.11.0")),
+        (("--ignore", "metadata/thinn", "dipy"), ("--ignore", "metadata/thin", "dipy")),
+        (("--explain", "record/hash-mismtch"), ("--explain", "record/hash-mismatch")),
+        (("--config-profile", "nightli", "dipy"), ("--config-profile", "nightly", "dipy")),
+        (("dipy-horizon", "latest"), ("dipy-horizon", "latest", "--pre")),
+        # The release, not the folder of that name.
+        (("-w", "dipi", "dipi"), ("-w", "dipi", "dipy")),
+    ],
+)
+def test_what_was_likely_meant_can_be_pasted(
+    staged: Path, typed: tuple[str, ...], meant: tuple[str, ...]
+) -> None:
+    wheels.make_wheel(staged, "dipy-horizon", "0.1.dev1")
+    Path("pyproject.toml").write_text("[tool.wheel-uploader.profiles.nightly]\npre = true\n")
+    result = run("-u", "staged", "--until", "list", *typed)
+    assert result.exit_code in {2, 3}
+    assert result.stderr.splitlines()[-2:-1] == [
+        f"try: wheel-uploader -u staged --until list {' '.join(meant)}"
+    ]
+    tried = run(*result.stderr.splitlines()[-2].split()[2:])
+    assert tried.exit_code == 0, tried.stderr
+
+
+def test_nothing_is_proposed_where_nothing_is_alike(staged: Path) -> None:
+    result = run("-u", staged, "--until", "list", "numpy", "2.0")
+    assert "try: " not in result.stderr
+    equals = run("-u", staged, "--ignore=metadata/thinn", "dipy")
+    assert "try: " not in equals.stderr
+
+
+# --- quiet -----------------------------------------------------------------------------------------
+
+
+def test_quiet_says_what_changed_and_only_once(staged: Path) -> None:
+    call = ("-q", "-u", staged, "-w", "house", "--until", "check", "dipy", "1.11.0")
+    first = run(*call)
+    assert (first.exit_code, first.output) == (0, "dipy 1.11.0: 6 downloaded\n")
+    assert (run(*call).exit_code, run(*call).output) == (0, "")
+    # A document is whole, or is not there.
+    assert run(*call, "--format", "json").output == ""
+    wheels.make_wheel(staged)
+    assert len(json.loads(run(*call, "--format", "json").stdout)["files"]) == 7
+
+
+def test_quiet_says_in_one_line_what_failed(staged: Path) -> None:
+    call = ("-u", staged, "--until", "list", "dipy", "9.9")
+    loud, quiet, silent = run(*call), run("-q", *call), run(*call, "-qq")
+    assert {loud.exit_code, quiet.exit_code, silent.exit_code} == {3}
+    assert quiet.output == (
+        f"error: no files of dipy 9.9 at {staged}; next: These versions are staged: 1.11.0.\n"
+    )
+    assert silent.output == ""
+    # Files that are to blame follow, one on a line.
+    wheels.make_wheel(staged, tag="cp313-cp313-linux_x86_64")
+    wheels.make_wheel(staged, tag="cp312-cp312-linux_x86_64")
+    failed = run("-q", "-u", staged, "--until", "check", "dipy")
+    assert (failed.exit_code, failed.output.count("\n")) == (6, 1)
+    assert "name/platform-refused" in failed.output
+    assert (
+        "; next: Nothing was uploaded. See 'wheel-uploader --explain name/platform-refused'" in failed.output
+    )
+
+
+# --- start-up --------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize(("full", "code"), [("stdout", 13), ("stderr", 0)])
+def test_a_screen_that_cannot_be_written_to(staged: Path, full: str, code: int) -> None:
+    """Talk is lost without harm; a report that is lost is told, and nothing else changes."""
+    command = [sys.executable, "-m", "wheel_uploader", "--until", "download", "-u", "staged", "-w", "house"]
+    with Path("/dev/full").open("w") as device:
+        streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, full: device}
+        ended = subprocess.run([*command, "dipy", "1.11.0"], text=True, timeout=60, check=False, **streams)
+    assert ended.returncode == code
+    assert {path.name for path in staged.iterdir()} <= {path.name for path in Path("house").iterdir()}
+    if full == "stdout":
+        assert "error: cannot write the report to standard output: No space left on device" in ended.stderr
+        assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="redirections of a POSIX shell")
+@pytest.mark.parametrize(
+    "closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-", "| true", "2>&1 | true", "--format json | true"]
+)
+def test_closed_streams_change_neither_the_run_nor_its_exit_code(staged: Path, closed: str) -> None:
+    """No file of the wheelhouse gets the descriptor of a closed stream; all of them are whole."""
+    command = f"{sys.executable} -m wheel_uploader --until download -u staged -w house dipy 1.11.0"
+    shell = f"set -o pipefail; {command} {closed}"
+    ended = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, "Traceback" in ended.stderr) == (0, False), ended.stderr
+    for path in staged.iterdir():
+        assert (Path("house") / path.name).read_bytes() == path.read_bytes()
+
+
+def imported(*arguments: str) -> set[str]:
+    """The top-level modules that the command has imported when it ends."""
+    code = (
+        "import sys\n"
+        "from wheel_uploader.__main__ import main\n"
+        "try:\n    main()\n"
+        "except SystemExit:\n    pass\n"
+        "print('modules', *{name.partition('.')[0] for name in sys.modules}, file=sys.stderr)\n"
+    )
+    environment = {**os.environ, "PYTHONWARNINGS": "error"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True, env=environment
+    )
+    return set(done.stderr.splitlines()[-1].split()[1:])
+
+
+def test_help_imports_nothing_heavy() -> None:
+    assert not imported("--help") & {
+        *("twine", "httpx", "requests", "rich", "bs4", "lxml", "pkginfo", "tqdm", "readme_renderer"),
+        *("packaging", "zipfile", "ssl", "asyncio"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "colored"),
+    [
+        ((), {}, False),
+        ((), {"FORCE_COLOR": "1"}, True),
+        ((), {"FORCE_COLOR": "0"}, False),
+        ((), {"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
+        (("--color", "always"), {"NO_COLOR": "1"}, True),
+        (("--color", "never"), {"FORCE_COLOR": "1"}, False),
+        (("--color", "always", "--format", "json"), {}, False),
+    ],
+)
+def test_colours_are_for_those_who_want_them(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    environment: dict[str, str],
+    colored: bool,
+) -> None:
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    wheels.make_release(tmp_path)
+    result = run("-u", str(tmp_path), "--until", "list", *arguments, "dipy", "1.11.0")
+    assert ("\x1b[32m" in result.stdout) == colored

@@ -1,0 +1,60 @@
+"""What a run loads: a library that it has no use for costs every run its time."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.startup import served
+from tests.support import tested_package
+
+ROOT = tested_package.ROOT
+
+#: Never needed to list what a source says in JSON.
+NEVER = {
+    *("bs4", "docutils", "email_validator", "filelock", "keyring", "lxml", "pkginfo", "pygments"),
+    *(
+        "readme_renderer",
+        "requests",
+        "rich",
+        "trove_classifiers",
+        "twine",
+        "urllib3",
+        "wheel_uploader.rehearsal.demo",
+    ),
+}
+SCRIPT = """
+import sys, wheel_uploader.cli
+try: wheel_uploader.cli.main()
+except SystemExit as end: assert not end.code, end.code
+print('\\n' + ' '.join(sys.modules))
+"""
+
+
+@pytest.mark.parametrize("with_rich", [False, True])
+def test_a_list_from_json_loads_nothing_for_other_stages(tmp_path: Path, with_rich: bool) -> None:
+    """Nor does httpx bring rich, which it would take for its own command line where it is installed."""
+    with served(tmp_path) as url:
+        loaded = modules("--until", "list", "-u", f"{url}simple/dipy/", "dipy", before=with_rich)
+    assert "httpx" in loaded
+    assert not loaded & (NEVER - ({"rich", "pygments"} if with_rich else set()))
+
+
+def modules(*arguments: str, before: bool) -> set[str]:
+    """Every module that a run has loaded, and the top of each; ``before``: httpx was loaded already."""
+    script = f"{'import httpx' if before else ''}\n{SCRIPT}"
+    ran = subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=ROOT,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "dipy-1.11.0-py3-none-any.whl" in ran.stdout
+    names = ran.stdout.splitlines()[-1].split()
+    return {*names, *(name.partition(".")[0] for name in names)}

@@ -1,0 +1,168 @@
+"""What child processes inherit of the environment: an allow-list by name, and a filter by value."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from wheel_uploader.core import redaction
+from wheel_uploader.core.child_processes.environment import (
+    ChildKind,
+    build_environment,
+    check_extra_names,
+    list_filtered_names,
+)
+from wheel_uploader.core.errors import UsageError
+from wheel_uploader.core.secret_patterns import SecretSet
+
+SECRET = "S3cr3t-v4lue-xyz"
+
+#: Variables that people have, by name alone no more suspicious than others.
+STRANGERS = (
+    *(
+        "TWINE_PASSWORD",
+        "TWINE_USERNAME",
+        "WHEEL_UPLOADER_URL_TOKEN",
+        "PYPI_API_KEY",
+        "GH_PAT",
+        "DATABASE_URL",
+    ),
+    *("AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID", "GPG_PASSPHRASE", "GPG_KEY", "VAULT_ADDR", "SENTRY_DSN"),
+    *(
+        "ACTIONS_ID_TOKEN_REQUEST_URL",
+        "CI_JOB_JWT",
+        "NPM_CONFIG__AUTH",
+        "MYAPP",
+        "pypi",
+        "PINENTRY_USER_DATA",
+    ),
+    *(
+        "SSH_AUTH_SOCK",
+        "BASH_ENV",
+        "LD_PRELOAD",
+        "GIT_ASKPASS",
+        "KUBECONFIG",
+        "UV_PUBLISH_TOKEN",
+        "PIP_TOKEN",
+    ),
+)
+
+
+@pytest.fixture(autouse=True)
+def _an_empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in os.environ:
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(redaction, "_secrets", SecretSet())
+
+
+@pytest.mark.parametrize("kind", ChildKind)
+def test_a_name_that_is_not_on_the_list_is_not_inherited(
+    kind: ChildKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in STRANGERS:
+        monkeypatch.setenv(name, SECRET)
+    for name, value in (("PATH", "/bin"), ("HOME", "/root"), ("LC_ALL", "C"), ("TMPDIR", "/tmp")):
+        monkeypatch.setenv(name, value)
+    assert build_environment(kind) == {"PATH": "/bin", "HOME": "/root", "LC_ALL": "C", "TMPDIR": "/tmp"}
+
+
+def test_each_kind_gets_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    needs = {
+        ChildKind.GPG: ("GNUPGHOME", "GPG_TTY", "XDG_RUNTIME_DIR"),
+        ChildKind.PIP: ("PIP_NO_INDEX", "NETRC", "https_proxy", "REQUESTS_CA_BUNDLE", "CFLAGS"),
+        ChildKind.SMOKE_COMMAND: ("PIP_NO_INDEX", "NO_PROXY", "OMP_NUM_THREADS", "PYTHONHASHSEED"),
+        ChildKind.WORKER: ("PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH"),
+    }
+    for name in {name for names in needs.values() for name in names}:
+        monkeypatch.setenv(name, "1")
+    for kind, names in needs.items():
+        assert set(names) <= build_environment(kind).keys()
+    # It would lead the Python of another environment astray.
+    for kind in (ChildKind.PIP, ChildKind.PIP_LOCAL_INDEX, ChildKind.SMOKE_COMMAND, ChildKind.PYTHON):
+        assert not {"PYTHONPATH", "PYTHONHOME"} & build_environment(kind).keys()
+    assert "PIP_NO_INDEX" not in build_environment(ChildKind.PIP_LOCAL_INDEX)
+    assert "NETRC" not in build_environment(ChildKind.SMOKE_COMMAND)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "given"),
+    [
+        # A URL stays, so that pip does not ask another index or go around the proxy; its login does not.
+        ("HTTPS_PROXY", f"http://me:{SECRET}@proxy:3128", "http://proxy:3128"),
+        ("http_proxy", f"me:{SECRET}@proxy:3128", "proxy:3128"),
+        ("ALL_PROXY", f"socks5h://{SECRET}@proxy", "socks5h://proxy"),
+        ("PIP_PROXY", f"http://me:a/{SECRET}@proxy:3128", "http://proxy:3128"),
+        ("PIP_INDEX_URL", f"https://me:{SECRET}@index/simple", "https://index/simple"),
+        ("PIP_EXTRA_INDEX_URL", f"https://a/simple https://{SECRET}@b/", "https://a/simple https://b/"),
+        ("PIP_INDEX_URL", f"https://index/t/{SECRET}/simple", "https://index/t/***/simple"),
+        ("PIP_FIND_LINKS", f"https://index/?token={SECRET}", "https://index/"),
+        ("PIP_DEFAULT", f"pypi-AgEI{SECRET}", None),
+        ("PIP_API_KEY", "anything", None),
+        # As they were.
+        ("HTTPS_PROXY", "http://proxy:3128", "http://proxy:3128"),
+        ("NO_PROXY", "127.0.0.1,localhost,.example.com", "127.0.0.1,localhost,.example.com"),
+        ("PIP_INDEX_URL", "https://index/simple", "https://index/simple"),
+        ("PIP_FIND_LINKS", "/any/t/demo", "/any/t/demo"),
+        ("PIP_TRUSTED_HOST", "index:8080", "index:8080"),
+        ("PATH", "/any/t/bin:/bin", "/any/t/bin:/bin"),
+        ("HOME", "/t/home", "/t/home"),
+    ],
+)
+def test_a_value_is_inherited_without_its_credentials(
+    name: str, value: str, given: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    for kind in (ChildKind.PIP, ChildKind.SMOKE_COMMAND):
+        assert build_environment(kind).get(name) == given
+    assert list_filtered_names(ChildKind.PIP) == (() if value == given else (name,))
+
+
+@pytest.mark.parametrize(
+    "name", ["LC_PAPER", "LANG", "PIP_TIMEOUT", "TZ", "CI", "PATH", "GNUPGHOME", "NO_PROXY"]
+)
+def test_a_value_that_holds_a_secret_of_the_run_is_not_inherited(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    redaction.register_secret(SECRET)
+    monkeypatch.setenv(name, f"x{SECRET}y")
+    assert not [kind for kind in ChildKind if build_environment(kind).get(name)]
+
+
+def test_a_value_that_holds_another_variables_secret_is_not_inherited(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DEPLOY_KEY", SECRET)
+    monkeypatch.setenv("LC_PAPER", SECRET)
+    monkeypatch.setenv("PIP_INDEX_URL", f"https://index/{SECRET}/simple")
+    assert build_environment(ChildKind.PIP) == {"PIP_INDEX_URL": "https://index/***/simple"}
+
+
+def test_a_short_password_that_is_a_word_of_a_path_breaks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    redaction.register_secret("jenkins")
+    monkeypatch.setenv("TWINE_PASSWORD", "jenkins")
+    monkeypatch.setenv("HOME", "/home/jenkins")
+    monkeypatch.setenv("PATH", "/home/jenkins/bin:/bin")
+    assert build_environment(ChildKind.GPG) == {"HOME": "/home/jenkins", "PATH": "/home/jenkins/bin:/bin"}
+
+
+def test_a_variable_that_is_passed_on_is_not_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", f"postgres://me:{SECRET}@db/")
+    monkeypatch.setenv("HTTPS_PROXY", f"http://me:{SECRET}@proxy")
+    given = build_environment(ChildKind.SMOKE_COMMAND, ("DATABASE_URL", "HTTPS_PROXY", "NOT_SET"))
+    assert given == {name: os.environ[name] for name in ("DATABASE_URL", "HTTPS_PROXY")}
+
+
+@pytest.mark.parametrize(
+    "name", ["TWINE_PASSWORD", "wheel_uploader_url_token", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"]
+)
+def test_what_publishes_a_release_is_never_passed_on(name: str) -> None:
+    with pytest.raises(UsageError, match="refusing to pass "):
+        check_extra_names(["DATABASE_URL", name])
+
+
+@pytest.mark.parametrize("name", ["", "A=B", f"TOKEN={SECRET}"])
+def test_a_variable_is_passed_on_by_its_name(name: str) -> None:
+    with pytest.raises(UsageError, match="is not a valid name of a variable") as caught:
+        check_extra_names([name])
+    assert SECRET not in str(caught.value)

@@ -1,0 +1,164 @@
+"""File names: what is a wheel, what is an sdist, and which of them belong to a release."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from packaging.version import Version
+
+from wheel_uploader.core import filenames as core_filenames
+from wheel_uploader.core.models import RemoteFile, SdistName, WheelName
+
+
+def listed(*filenames: str) -> list[RemoteFile]:
+    return [RemoteFile(filename=name, url=f"http://127.0.0.1/{name}", source="test") for name in filenames]
+
+
+def test_a_wheel_name_keeps_its_parts() -> None:
+    name = core_filenames.parse_filename(
+        "Some.Thing-1.0-2b-cp311.cp312-abi3-manylinux_2_17_x86_64.manylinux2014_x86_64.whl"
+    )
+    assert isinstance(name, WheelName)
+    assert (name.project, str(name.version), name.build) == ("some-thing", "1.0", "2b")
+    assert name.pythons == ("cp311", "cp312")
+    assert len(name.tags) == 4
+
+
+@pytest.mark.parametrize(
+    ("filename", "reason"),
+    [
+        ("", "the name is empty"),
+        (".dipy-1.0-py3-none-any.whl", "a hidden file"),
+        ("dipy-1.11.0-py3-none-any.whl.part", "neither a wheel nor an sdist"),
+        ("dipy-1.11.0-py3-none-any.whl.metadata", "neither a wheel nor an sdist"),
+        ("dipy-1.11.0-py3-none-any.whl.asc", "neither a wheel nor an sdist"),
+        (
+            "dipy-1.11.0-py3-none-any (1).whl",
+            "the name has characters that are not allowed in a wheel or sdist name",
+        ),
+        (
+            "dipy-1.11.0-py3-none-any\x1b[31m.whl",
+            "the name has characters that are not allowed in a wheel or sdist name",
+        ),
+        (
+            "dipy-1.11.0-py3-none-\uff41ny.whl",
+            "the name has characters that are not allowed in a wheel or sdist name",
+        ),
+        ("../dipy-1.11.0-py3-none-any.whl", "a hidden file"),
+        (
+            "a/dipy-1.11.0-py3-none-any.whl",
+            "the name has characters that are not allowed in a wheel or sdist name",
+        ),
+        ("dipy-1.11.0.whl", "a wheel name has 5 or 6 parts separated by dashes, not 2"),
+        ("scipy-openblas32-0.3-py3-none-any.whl", "'openblas32' is not a version (PEP 440)"),
+        ("dipy-1.11.0-x1-cp311-cp311-any.whl", "the build tag 'x1' does not start with a digit"),
+        ("dipy-banana-py3-none-any.whl", "'banana' is not a version (PEP 440)"),
+        ("dipy-1.11.0.tar.bz2", "an sdist must be a .tar.gz (PEP 625)"),
+        ("dipy.tar.gz", "an sdist name is PROJECT-VERSION.tar.gz"),
+        ("d" * 200 + "-1.0-py3-none-any.whl", "the name is longer than 200 bytes"),
+        (
+            "d-1-" + ".".join(["p"] * 10) + "-" + ".".join(["a"] * 10) + "-" + ".".join(["b"] * 10) + ".whl",
+            "the name expands to more than 512 tags",
+        ),
+    ],
+)
+def test_a_refused_name_says_why(filename: str, reason: str) -> None:
+    with pytest.raises(core_filenames.InvalidFilename) as caught:
+        core_filenames.parse_filename(filename)
+    assert str(caught.value) == reason
+
+
+def test_a_release_is_chosen_by_parsed_names() -> None:
+    selection = core_filenames.select_files(
+        listed(
+            "dipy-1.11.0.tar.gz",
+            "dipy-1.11-cp310-cp310-win_amd64.whl",
+            "Dipy-1.11.00-1-cp311-cp311-win_amd64.whl",
+            "dipy-1.11.0+cu121-cp310-cp310-win_amd64.whl",
+            "dipy-11.11.0-cp310-cp310-win_amd64.whl",
+            "dipy-1.11.0.post1-cp310-cp310-win_amd64.whl",
+            "dipy_horizon-1.11.0-cp310-cp310-win_amd64.whl",
+            "README.txt",
+        ),
+        "DIPY",
+        Version("1.11.0"),
+    )
+    assert [file.filename for _, file in selection.files] == [
+        "Dipy-1.11.00-1-cp311-cp311-win_amd64.whl",
+        "dipy-1.11-cp310-cp310-win_amd64.whl",
+        "dipy-1.11.0.tar.gz",
+    ]
+    assert {refusal.filename: refusal.reason for refusal in selection.excluded_files} == {
+        "dipy-1.11.0+cu121-cp310-cp310-win_amd64.whl": (
+            "version 1.11.0+cu121, not 1.11.0 (a local version is another release)"
+        ),
+        "dipy-11.11.0-cp310-cp310-win_amd64.whl": "version 11.11.0, not 1.11.0",
+        "dipy-1.11.0.post1-cp310-cp310-win_amd64.whl": "version 1.11.0.post1, not 1.11.0",
+        "dipy_horizon-1.11.0-cp310-cp310-win_amd64.whl": "project dipy-horizon, not dipy",
+        "README.txt": "neither a wheel nor an sdist",
+    }
+
+
+@pytest.mark.parametrize(
+    ("types", "platforms"),
+    [
+        (("all",), {"macosx_11_0_arm64", "win_amd64", "manylinux1_x86_64", "linux_x86_64", "any", "sdist"}),
+        (("macosx",), {"macosx_11_0_arm64"}),
+        (("win",), {"win_amd64"}),
+        (("linux",), {"manylinux1_x86_64", "linux_x86_64", "musllinux_1_2_x86_64", "manylinux2014_x86_64"}),
+        (("manylinux",), {"manylinux1_x86_64", "manylinux2014_x86_64"}),
+        (("manylinux1",), {"manylinux1_x86_64"}),
+        (("musllinux", "any"), {"musllinux_1_2_x86_64", "any"}),
+        (("arm64",), {"macosx_11_0_arm64"}),
+    ],
+)
+def test_types_select_by_platform(types: tuple[str, ...], platforms: set[str]) -> None:
+    everything = {
+        "macosx_11_0_arm64",
+        "win_amd64",
+        "manylinux1_x86_64",
+        "manylinux2014_x86_64",
+        "musllinux_1_2_x86_64",
+        "linux_x86_64",
+        "any",
+    }
+    files = [f"dipy-1.0-cp312-cp312-{platform}.whl" for platform in everything] + ["dipy-1.0.tar.gz"]
+    chosen = core_filenames.select_files(listed(*files), "dipy", Version("1.0"), types)
+    found = {"sdist" if isinstance(name, SdistName) else name.platforms[0] for name, _ in chosen.files}
+    assert found == (everything | {"sdist"} if types == ("all",) else platforms)
+
+
+def test_latest_takes_pre_releases_only_when_asked() -> None:
+    files = listed(
+        "dipy-1.9.0.tar.gz", "dipy-1.10.0.tar.gz", "dipy-1.11.0rc1.tar.gz", "dipy-2.0+local.tar.gz"
+    )
+    assert core_filenames.find_latest_version(files, "dipy") == Version("1.10.0")
+    assert core_filenames.find_latest_version(files, "dipy", include_prereleases=True) == Version("1.11.0rc1")
+    assert core_filenames.find_latest_version(files, "nipy") is None
+    assert core_filenames.list_projects(files) == ("dipy",)
+
+
+@given(st.text())
+def test_any_text_is_a_name_or_is_refused(text: str) -> None:
+    for filename in (text, text + ".whl", f"dipy-1.0-{text}.whl", text + ".tar.gz"):
+        try:
+            name = core_filenames.parse_filename(filename)
+        except core_filenames.InvalidFilename as error:
+            assert str(error)
+        else:
+            assert name.filename == filename
+            assert filename.isascii()
+            assert not {"/", "\\", "\x00", " "} & set(filename)
+
+
+@given(
+    project=st.from_regex(r"[a-z][a-z0-9_]{0,10}[a-z0-9]", fullmatch=True),
+    version=st.from_regex(r"[0-9]{1,3}(\.[0-9]{1,3}){0,2}(rc[0-9])?", fullmatch=True),
+    build=st.sampled_from(["", "1", "2x"]),
+)
+def test_a_name_that_was_put_together_comes_apart_again(project: str, version: str, build: str) -> None:
+    filename = "-".join(part for part in (project, version, build, "cp312", "abi3", "win32") if part) + ".whl"
+    name = core_filenames.parse_filename(filename)
+    assert isinstance(name, WheelName)
+    assert (name.raw_project, name.version, name.build) == (project, Version(version), build)

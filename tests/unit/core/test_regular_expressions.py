@@ -1,0 +1,117 @@
+"""Whatever text comes from outside, looking at it takes time in proportion to its length."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from functools import cache
+
+import pytest
+
+from tests.support import regex_attacks
+from wheel_uploader.upload.response import extract_server_message
+from wheel_uploader.upload.response_rules import RESPONSE_RULES
+
+pytestmark = pytest.mark.slow
+
+#: Expressions that are put together at run time: what of, so that somebody has looked at each.
+DYNAMIC = {
+    "publish.answers.server_words": "a status between two anchors",
+    "publish.answers.understand": "the table of rules, which are tried below",
+    "redaction.hidden": "the secrets of this run: test_display tries thousands of them",
+}
+#: Expressions that never see more than so many characters, and why not.
+BOUNDED = {
+    "publish.answer_rules.RULES": (
+        4500,
+        "server_words quotes 400 characters, each of which may become an escape of ten",
+    ),
+}
+
+#: Expressions that are known to be slow, and how each is asked: most from the literature on ReDoS.
+EXPONENTIAL = (
+    (r"(a+)+$", "match"),
+    (r"(a|a)*b", "match"),
+    (r"(\w+\s?)*$", "match"),
+    (r"^(([a-z])+.)+[A-Z]([a-z])+$", "match"),
+    (r"(?:[-\w]+\.?)+@", "match"),
+    (r"(x(?:-a|-a-a|[^.])*)+\.com\Z", "match"),
+    (r"(?:.|a)*?z", "finditer"),
+    (r"(\d+|\d+\.)*;", "fullmatch"),
+    (r"(?:a?){30}a{30}b", "match"),
+)
+QUADRATIC = (
+    (r"\s+$", "finditer"),
+    (r"a*a*b", "match"),
+    (r".*=.*;", "finditer"),
+    (r"<[^>]*>", "finditer"),
+    (r"[a-z]+\d", "finditer"),
+    (r"(?s)/\*.*?\*/", "finditer"),
+    (r"\w+@\w+\.com", "finditer"),
+    (r"(?:^|,)\s*\s*;", "match"),
+    (r"\A[0-9]*\.?[0-9]*[A-Z]", "match"),
+)
+LINEAR = (
+    (r"[A-Za-z0-9_.!+-]+\Z", "match"),
+    (r"(?<![\w-])[\w-]++(?=\.x)", "finditer"),
+    (r"<[^<>]*>", "finditer"),
+    (r"(?:[a-z]+-)*[a-z]+\Z", "match"),
+    (r"\s{0,5}=\s{0,5}", "finditer"),
+    (r"[^;]*;", "match"),
+)
+
+
+@cache
+def found() -> tuple[list[regex_attacks.Found], list[str]]:
+    expressions, dynamic = regex_attacks.found_in_package()
+    rules = [
+        regex_attacks.Found("publish.answer_rules.RULES", re.compile(rule.pattern, re.IGNORECASE), "finditer")
+        for rule in RESPONSE_RULES
+    ]
+    bounded = [
+        dataclasses.replace(each, largest=BOUNDED[each.where][0]) if each.where in BOUNDED else each
+        for each in (*expressions, *rules)
+    ]
+    return bounded, dynamic
+
+
+def test_every_expression_is_linear() -> None:
+    slow = regex_attacks.slow_ones(found()[0])
+    assert not slow, "\n".join(f"{where}: {why}" for where, why in slow.items())
+
+
+def test_every_expression_is_found() -> None:
+    places = {each.where for each in found()[0]}
+    assert len(places) > 100
+    assert {"sources.html._HASH", "index._KNOWN_PATHS", "http.logins._token_headers"} - places == set()
+    assert set(found()[1]) == set(DYNAMIC)
+    assert set(BOUNDED) <= places
+
+
+def test_slow_expressions_are_noticed_and_fast_ones_are_not() -> None:
+    known = [
+        regex_attacks.Found(f"{number}", re.compile(pattern), method)
+        for number, (pattern, method) in enumerate((*EXPONENTIAL, *QUADRATIC, *LINEAR))
+    ]
+    told = {title.partition(" ")[0] for title in regex_attacks.slow_ones(known)}
+    noticed = [
+        pattern
+        for number, (pattern, _) in enumerate((*EXPONENTIAL, *QUADRATIC, *LINEAR))
+        if f"{number}" in told
+    ]
+    assert noticed == [pattern for pattern, _ in (*EXPONENTIAL, *QUADRATIC)]
+
+
+def test_a_call_that_no_signal_ends_is_ended_with_its_process() -> None:
+    """One that never looks for signals is told as well, and those after it are tried."""
+    deaf = regex_attacks.Found("deaf", re.compile("never"), "deaf")
+    told = regex_attacks.slow_ones([deaf, regex_attacks.Found("good", re.compile("a"), "match")], cpu=2)
+    assert [title.partition(" ")[0] for title in told] == ["deaf"]
+
+
+def test_the_words_of_an_index_are_bounded_before_they_are_compared() -> None:
+    """What ``BOUNDED`` says of the rules, whatever the index sends."""
+    for body in ("exceed " * 100_000, json.dumps({"detail": "\ud800" * 100_000}), "<p>" + "\u202e" * 100_000):
+        words = extract_server_message("x", body, 400), extract_server_message(body, "", 400)
+        assert max(map(len, words)) <= BOUNDED["publish.answer_rules.RULES"][0]

@@ -1,0 +1,268 @@
+"""What one pass says of a file: damage in sentences, what was kept, and no error for any bytes."""
+
+from __future__ import annotations
+
+import errno
+import io
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import pytest
+
+from tests.support import tested_package
+from tests.support.wheels import make_release, make_wheel, sdist_bytes, wheel_bytes, zip_bytes
+from tests.support.zips import DIST_INFO, SDIST, Raw, content, deflated, findings, ids, raws, zipped
+from wheel_uploader.core import filenames
+from wheel_uploader.core.errors import StorageError
+from wheel_uploader.core.models import SdistContent, WheelContent
+from wheel_uploader.facts.archive import reader as archive_reader
+from wheel_uploader.facts.archive import tar_reader, zip_central_directory
+
+
+def read(path: Path) -> WheelContent | SdistContent:
+    return archive_reader.read_archive(path, filenames.parse_filename(path.name))
+
+
+def test_a_good_release_is_whole(tmp_path: Path) -> None:
+    for path in make_release(tmp_path):
+        found = read(path)
+        assert archive_reader.describe_damage(found) == ()
+        assert found.size == path.stat().st_size
+        assert found.is_readable
+
+
+def test_a_wheel_gives_what_checks_and_index_need(tmp_path: Path) -> None:
+    found = read(make_wheel(tmp_path, files={"dipy/x.so": b"\x7fELF" + bytes(1000), "LICENSE": b"free"}))
+    assert isinstance(found, WheelContent)
+    assert set(found.retained_members) == {f"{DIST_INFO}/{name}" for name in ("METADATA", "WHEEL", "RECORD")}
+    assert found.pkginfo_metadata is not None
+    assert found.pkginfo_metadata["name"] == ("dipy",)
+    assert found.pkginfo_source == f"{DIST_INFO}/METADATA"
+    native = found.members[1]
+    assert (native.name, native.first_bytes[:4], len(native.first_bytes)) == ("dipy/x.so", b"\x7fELF", 64)
+    assert native.size == native.actual_size == 1004
+    assert found.unpacked_size == sum(member.size for member in found.members)
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (b"", "the file is empty"),
+        (
+            b"\n<!DOCTYPE html>\n<html><title>Log in</title>",
+            "it is an HTML page, such as a login or error page, saved under this name",
+        ),
+        (
+            b"\xef\xbb\xbf<?xml version='1.0'?><Error/>",
+            "it is an XML document, such as a storage server's error response, saved under this name",
+        ),
+        (b"{}", "it is JSON, such as a server's error response, saved under this name"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n",
+            "it is a Git LFS pointer, not the file that it points to",
+        ),
+        (b"MZ" * 100, "it has no end record: it is truncated, or not a ZIP"),
+        (wheel_bytes()[:500], "it has no end record: it is truncated, or not a ZIP"),
+        (
+            wheel_bytes()[100:],
+            "its central directory is outside the file: it is truncated, or corrupt at its end",
+        ),
+        (wheel_bytes() + b"\0", "1 bytes follow the end of the archive"),
+        (
+            wheel_bytes(without=("dipy/__init__.py",)),
+            "dipy/__init__.py: it is listed in RECORD but missing",
+        ),
+    ],
+)
+def test_damage_is_told_in_a_sentence(data: bytes, sentence: str) -> None:
+    assert archive_reader.describe_damage(content(data)) == (sentence,)
+
+
+def test_a_flipped_bit_is_damage_of_one_member() -> None:
+    stored = Raw(b"dipy/__init__.py", b"__version__ = '1.11.0'\n", method=0)
+    data = zipped([stored, *raws()[1:]]).replace(b"__version__ = '1", b"__version__ = '2")
+    crc, digest = archive_reader.describe_damage(content(data))
+    assert crc.startswith("dipy/__init__.py: its CRC is ")
+    assert digest.startswith("dipy/__init__.py: its sha256 is ")
+
+
+def test_another_hash_or_size_in_record_is_damage() -> None:
+    members = raws()
+    members[0] = Raw(members[0].name, b"other")
+    size, digest = archive_reader.describe_damage(content(zipped(members)))
+    assert size == "dipy/__init__.py: it has 5 bytes, but RECORD lists 23"
+    assert digest.startswith("dipy/__init__.py: its sha256 is ")
+
+
+def test_what_a_builder_may_have_done_is_no_damage() -> None:
+    assert archive_reader.describe_damage(content(wheel_bytes(without=(f"{DIST_INFO}/RECORD",)))) == ()
+    assert archive_reader.describe_damage(content(zip_bytes({"readme": b""}))) == ()
+    assert archive_reader.describe_damage(content(zipped([*raws(), Raw(b"unlisted", b"")]))) == ()
+
+
+def test_much_damage_is_cut_short_and_printable() -> None:
+    members = raws()
+    rows = "".join(f"dipy/{n}\x1b[31m,sha256=,1\n" for n in range(100)).encode()
+    members[-1] = Raw(members[-1].name, members[-1].data + rows)
+    told = archive_reader.describe_damage(content(zipped(members)))
+    assert len(told) == 21
+    assert told[-1] == "and 80 more"
+    assert told[0] == "dipy/0\\x1b[31m: it is listed in RECORD but missing"
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (b"", "the file is empty"),
+        (b"<html>", "it is an HTML page, such as a login or error page, saved under this name"),
+        (sdist_bytes()[:-4], "it is truncated or corrupt"),
+        (sdist_bytes()[:100], "it is truncated or corrupt"),
+        (sdist_bytes() + b"x", "it is not a gzip file, or data follows its end"),
+        (wheel_bytes(), "it is not a gzip file, or data follows its end"),
+    ],
+    ids=range(6),
+)
+def test_damage_of_an_sdist_is_told_in_a_sentence(data: bytes, sentence: str) -> None:
+    [told] = archive_reader.describe_damage(content(data, SDIST))
+    assert told.startswith(sentence)
+
+
+def test_a_file_that_cannot_be_read_is_an_error_of_the_disk(tmp_path: Path) -> None:
+    folder = tmp_path / "dipy-1.11.0-py3-none-any.whl"
+    folder.mkdir()
+    with pytest.raises(StorageError, match=r"dipy-1\.11\.0-py3-none-any\.whl cannot be read: Is a directory"):
+        read(folder)
+    with pytest.raises(StorageError, match="No such file or directory"):
+        read(tmp_path / "dipy-1.11.0.tar.gz")
+
+
+@pytest.mark.parametrize("data", [wheel_bytes(), sdist_bytes()], ids=["wheel", "sdist"])
+def test_a_disk_that_fails_under_way_is_no_damage(data: bytes) -> None:
+    class Failing(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            if self.tell() > len(data) // 2 - 300:
+                raise OSError(errno.EIO, "Input/output error")
+            return super().read(size)
+
+    stream = cast(BinaryIO, Failing(data))
+    wheel, sdist = filenames.parse_filename("dipy-1.11.0-py3-none-any.whl"), filenames.parse_filename(SDIST)
+    with pytest.raises(OSError, match="Input/output error"):
+        if data.startswith(b"PK"):
+            archive_reader.read_wheel(stream, len(data), wheel)  # type: ignore[arg-type]
+        else:
+            archive_reader.read_sdist(stream, len(data), sdist)  # type: ignore[arg-type]
+
+
+def test_the_first_pass_takes_the_hashes_that_record_names(tmp_path: Path) -> None:
+    found = content(wheel_bytes())
+    assert isinstance(found, WheelContent)
+    assert all(member.other_digest == "" for member in found.members)
+
+
+# --- hostile input: every one in bounded time and memory -------------------------------------------
+
+
+def directory_bomb() -> bytes:
+    """As many records as an end record can count, all of one empty member."""
+    members = [Raw(b"x%d" % n, b"", packed=b"", method=0) for n in range(65_535)]
+    return zipped(members)
+
+
+def header_bomb() -> bytes:
+    """More headers than a parser of mail can take in a lifetime."""
+    text = "Metadata-Version: 2.1\nName: dipy\nVersion: 1.11.0\n" + "".join(
+        f"A{n}: b\n" for n in range(200_000)
+    )
+    return wheel_bytes(metadata=text)
+
+
+def record_bomb() -> bytes:
+    """A RECORD of a hundred thousand rows."""
+    return wheel_bytes(record="".join(f"dipy/{n},sha256=x,1\n" for n in range(100_000)))
+
+
+def quoted_overlap() -> bytes:
+    """Many members, each of which contains the headers of all that follow."""
+    kernel = deflated(bytes(1 << 20))
+    sizes = {"size": 1 << 20, "packed_size": len(kernel)}
+    first = Raw(b"0", b"", packed=kernel, both=sizes)
+    return zipped(
+        [first, *(Raw(b"%d" % n, b"", packed=b"", both=sizes, central={"header": 0}) for n in range(5000))]
+    )
+
+
+def empty_blocks() -> bytes:
+    """A stream of a million empty blocks that unpacks to nothing."""
+    packed = b"\x00\x00\x00\xff\xff" * 1_000_000 + b"\x03\x00"
+    return zipped([*raws(), Raw(b"dipy/x", b"", packed=packed)])
+
+
+HOSTILE: dict[str, Callable[[], bytes]] = {
+    "directory": directory_bomb,
+    "headers": header_bomb,
+    "record": record_bomb,
+    "overlap": quoted_overlap,
+    "blocks": empty_blocks,
+    "metadata": lambda: wheel_bytes(metadata="Metadata-Version: 2.1\n" + "x" * (70 << 20)),
+    "long header": lambda: wheel_bytes(metadata="Metadata-Version: 2.1\nRequires-Dist: a" + "[" * (1 << 20)),
+    "multipart": lambda: wheel_bytes(
+        metadata="Metadata-Version: 2.1\n"
+        + "".join(f'Content-Type: multipart/mixed; boundary="{n}"\n\n--{n}\n' for n in range(5000))
+    ),
+    "zeros": lambda: wheel_bytes(files={"dipy/zeros": bytes(100 << 20)}),
+    "tar of zeros": lambda: sdist_bytes(files={"zeros": bytes(100 << 20)}),
+    "tar of members": lambda: sdist_bytes(files={f"{n}": b"" for n in range(20_000)}),
+}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak of memory is read from /proc")
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_hostile_bytes_cost_neither_time_nor_memory(kind: str, tmp_path: Path) -> None:
+    data = HOSTILE[kind]()
+    filename = SDIST if data.startswith(b"\x1f\x8b") else "dipy-1.11.0-py3-none-any.whl"
+    (tmp_path / filename).write_bytes(data)
+    # A process of its own, so that the memory is that of the reading alone; CPU time, for others run beside.
+    program = f"""
+        import sys, time
+        from pathlib import Path
+        sys.path.append({str(tested_package.ROOT)!r})
+        from tests.support import machine_pace as pace
+        from wheel_uploader.facts.archive import reader as archive; from wheel_uploader import checks; from wheel_uploader.core import filenames as names
+        from wheel_uploader.core.models import Profile
+        checks.check_contents([], profile=Profile.PYPI)
+        from packaging import metadata
+        started = time.process_time()
+        content = archive.read_archive(Path(sys.argv[1]), names.parse_filename({filename!r}))
+        found = checks.check_contents([content], profile=Profile.PYPI)
+        damage = archive.describe_damage(content)
+        seconds = time.process_time() - started
+        # Not ru_maxrss, which begins with the memory of the process that started this one.
+        status = Path("/proc/self/status").read_text().splitlines()
+        [peak] = [line.split()[1] for line in status if line.startswith("VmHWM")]
+        print(seconds / pace.slowness(), peak, len(found))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program), str(tmp_path / filename)],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tested_package.ROOT,
+    )
+    seconds, kilobytes, count = done.stdout.split()
+    assert float(seconds) < 3
+    assert int(kilobytes) < 200_000
+    assert int(count) > 0 or kind == "tar of members"
+
+
+def test_too_many_members_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tar_reader, "MAX_TAR_MEMBERS", 3)
+    assert ids(findings(sdist_bytes(files={"a": b"", "b": b""}), SDIST)) == {"sdist/bomb"}
+    monkeypatch.setattr(zip_central_directory, "MAX_ZIP_MEMBERS", 3)
+    lying = zipped(raws(), end={"count": 2})
+    assert archive_reader.describe_damage(content(lying)) == (
+        "its central directory has more than 3 records",
+    )

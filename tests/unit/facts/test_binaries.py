@@ -1,0 +1,374 @@
+"""ELF, Mach-O and PE files, laid down by hand or made by a compiler, and what they say of themselves."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from tests.support.binaries import (
+    DSYM,
+    DYLIB,
+    ELF_MACHINES,
+    EXECUTE,
+    OBJECT,
+    PE_MACHINES,
+    elf,
+    fat,
+    macho,
+    pe,
+)
+from tests.support.second_readers import compare
+from wheel_uploader.core.models import BinaryFacts, BinaryFormat, BinaryKind, BinarySlice
+from wheel_uploader.facts.binaries import detect
+
+
+def read(data: bytes, member: str = "pkg/x.so", *, symbols: bool = True) -> BinaryFacts:
+    facts = detect.read_binary(member, data, symbols=symbols)
+    assert facts is not None
+    return facts
+
+
+def only(data: bytes, member: str = "pkg/x.so") -> BinarySlice:
+    """The one slice of a sound file, which another reader reads alike."""
+    facts = read(data, member)
+    assert not facts.problem
+    assert not facts.unread_reason
+    compare(facts, data)
+    (part,) = facts.slices
+    return part
+
+
+# --- ELF -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("arch", ELF_MACHINES)
+def test_an_elf_file_of_any_class_and_byte_order(arch: str) -> None:
+    part = only(
+        elf(
+            arch,
+            needed=("libm.so.6", "libc.so.6"),
+            soname="libx.so.1",
+            runpath="$ORIGIN/../x.libs:/opt/lib",
+            versions={"libc.so.6": ("GLIBC_2.17", "GLIBC_2.34"), "libm.so.6": ("GLIBC_2.29",)},
+            undefined=("PyList_New", "_Py_Dealloc", "malloc"),
+            weak=("PyWeak_Maybe",),
+            defined=("PyInit_x", "PyOwn_Thing", "other"),
+        )
+    )
+    assert part == BinarySlice(
+        arch=arch,
+        kind=BinaryKind.LIBRARY,
+        needed_libraries=("libm.so.6", "libc.so.6"),
+        library_name="libx.so.1",
+        rpaths=("$ORIGIN/../x.libs", "/opt/lib"),
+        symbol_versions=(
+            ("libc.so.6", "GLIBC_2.17"),
+            ("libc.so.6", "GLIBC_2.34"),
+            ("libm.so.6", "GLIBC_2.29"),
+        ),
+        python_imports=("PyList_New", "_Py_Dealloc"),
+        python_exports=("PyOwn_Thing",),
+    )
+
+
+def test_runpath_goes_before_rpath() -> None:
+    assert only(elf(rpath="/old")).rpaths == ("/old",)
+    assert only(elf(rpath="/old", runpath="/new")).rpaths == ("/new",)
+
+
+@pytest.mark.parametrize("gnu_hash", [False, True])
+def test_symbols_are_found_without_sections(gnu_hash: bool) -> None:
+    # What the loader sees is what counts: sections may be stripped.
+    data = elf(undefined=("PyList_New",), sections=False, gnu_hash=gnu_hash)
+    assert read(data).slices[0].python_imports == ("PyList_New",)
+
+
+def test_symbols_are_read_only_when_they_are_asked_for() -> None:
+    assert read(elf(undefined=("PyList_New",)), symbols=False).slices[0].python_imports == ()
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (elf(kind=1, sections=False), BinaryKind.OBJECT),
+        (elf(kind=2), BinaryKind.EXECUTABLE),
+        (elf(kind=3), BinaryKind.LIBRARY),
+        (elf(kind=3, pie=True, interpreter="/lib64/ld-linux-x86-64.so.2"), BinaryKind.EXECUTABLE),
+        (elf(kind=3, interpreter="/lib64/ld-linux-x86-64.so.2"), BinaryKind.LIBRARY),
+    ],
+)
+def test_kinds_of_elf_files(data: bytes, kind: BinaryKind) -> None:
+    assert read(data).slices[0].kind is kind
+
+
+def test_the_loader_and_the_level_of_the_processor() -> None:
+    assert only(elf(interpreter="/lib/ld-musl-x86_64.so.1")).interpreter == "/lib/ld-musl-x86_64.so.1"
+    levels = {bits: only(elf(isa=bits)).isa_level for bits in (1, 3, 7, 15)}
+    assert levels == {1: "", 3: "x86-64-v2", 7: "x86-64-v3", 15: "x86-64-v4"}
+    assert only(elf("aarch64", isa=3)).isa_level == ""
+
+
+def test_debug_sections() -> None:
+    assert only(elf(debug=True)).has_debug_info
+    assert not only(elf()).has_debug_info
+
+
+def test_processors_that_have_no_name_here() -> None:
+    data = bytearray(elf())
+    data[18] = 224  # an AMD graphics card
+    assert read(bytes(data)).slices[0].arch == "ELF machine 224"
+    data = bytearray(elf("i686"))
+    data[18] = 62
+    assert read(bytes(data)).slices[0].arch == "x32"
+
+
+def test_an_elf_file_that_is_cut_off() -> None:
+    assert "truncated" in read(elf()[:-1]).problem
+    assert "truncated" in read(elf(sections=False)[:-1]).problem
+    assert read(elf()[:20]).problem
+
+
+@pytest.mark.parametrize(
+    ("at", "value", "word"),
+    [
+        (4, 9, "class"),
+        (16, 9, "type"),
+        (54, 9, "program headers"),
+        (58, 9, "section headers"),
+        (57, 9, "program"),
+    ],
+)
+def test_headers_that_contradict_the_format(at: int, value: int, word: str) -> None:
+    data = bytearray(elf())
+    data[at] = value
+    assert word in read(bytes(data)).problem
+
+
+def test_what_a_compiler_makes(tmp_path: Path) -> None:
+    compiler = shutil.which("gcc") or shutil.which("cc")
+    if compiler is None or not sys.platform.startswith("linux"):
+        pytest.skip("no C compiler for ELF here")
+    source = tmp_path / "x.c"
+    source.write_text(
+        "#include <math.h>\nextern void *PyList_New(long);\n"
+        "extern void PyWeak_X(void) __attribute__((weak));\n"
+        "double f(double x) { PyList_New(1); if (PyWeak_X) PyWeak_X(); return exp(x); }\n"
+    )
+    out = tmp_path / "x.so"
+    options = ["-g", "-Wl,-soname,libx.so.3", "-Wl,--enable-new-dtags,-rpath,$ORIGIN/../x.libs"]
+    command = [
+        compiler,
+        "-shared",
+        "-fPIC",
+        *options,
+        "-o",
+        str(out),
+        str(source),
+        "-Wl,--no-as-needed",
+        "-lm",
+    ]
+    subprocess.run(command, check=True, timeout=60)
+    part = only(out.read_bytes())
+    assert part.library_name == "libx.so.3"
+    assert part.rpaths == ("$ORIGIN/../x.libs",)
+    assert any(library.startswith(("libm.", "libc.")) for library in part.needed_libraries)
+    assert part.python_imports == ("PyList_New",)
+    assert part.has_debug_info
+    main = tmp_path / "main.c"
+    main.write_text("int main(void) { return 0; }\n")
+    subprocess.run([compiler, "-o", str(tmp_path / "main"), str(main)], check=True, timeout=60)
+    program = only((tmp_path / "main").read_bytes(), "x.data/scripts/main")
+    assert program.kind is BinaryKind.EXECUTABLE
+    assert program.interpreter
+
+
+def test_the_modules_of_this_python() -> None:
+    """Real files, whatever this machine has: two readers agree on all of them."""
+    folder = Path(sysconfig.get_path("platlib"))
+    paths = [path for suffix in ("so", "pyd", "exe") for path in sorted(folder.rglob(f"*.{suffix}"))][:60]
+    assert paths
+    for path in paths:
+        data = path.read_bytes()
+        facts = detect.read_binary(path.as_posix(), data, symbols=True)
+        assert facts is not None
+        assert not facts.problem
+        compare(facts, data)
+
+
+# --- Mach-O ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("arch", ["arm64", "x86_64", "i386"])
+@pytest.mark.parametrize("old", [False, True])
+def test_a_mach_o_file(arch: str, old: bool) -> None:
+    part = only(
+        macho(
+            arch,
+            kind=DYLIB,
+            needed=("@rpath/liba.dylib", "/usr/lib/libSystem.B.dylib"),
+            weak=("/opt/libmaybe.dylib",),
+            name="@rpath/libx.dylib",
+            rpaths=("@loader_path/.dylibs", "/usr/lib/swift"),
+            minos=(12, 3),
+            old_minos=old,
+            undefined=("PyList_New", "malloc"),
+            weak_undefined=("PyWeak_Maybe",),
+        )
+    )
+    assert part == BinarySlice(
+        arch=arch,
+        kind=BinaryKind.LIBRARY,
+        needed_libraries=("@rpath/liba.dylib", "/usr/lib/libSystem.B.dylib"),
+        library_name="@rpath/libx.dylib",
+        rpaths=("@loader_path/.dylibs", "/usr/lib/swift"),
+        min_macos=(12, 3),
+        python_imports=("PyList_New",),
+    )
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_a_universal_file_has_the_facts_of_each_slice(wide: bool) -> None:
+    data = fat(("x86_64", macho("x86_64", minos=(10, 9))), ("arm64", macho("arm64")), wide=wide)
+    facts = read(data)
+    if not wide:  # macholib takes only the narrow form in this order
+        compare(facts, data)
+    assert [(part.arch, part.min_macos) for part in facts.slices] == [("x86_64", (10, 9)), ("arm64", (11, 0))]
+
+
+def test_kinds_of_mach_o_files_and_debug_information() -> None:
+    assert only(macho(kind=EXECUTE)).kind is BinaryKind.EXECUTABLE
+    assert only(macho(kind=DSYM, debug=True)).kind is BinaryKind.OBJECT
+    assert only(macho(kind=OBJECT, debug=True)).has_debug_info is False
+    assert only(macho(debug=True)).has_debug_info
+    assert only(macho(minos=None)).min_macos is None
+
+
+def test_symbols_that_name_their_library() -> None:
+    data = macho(
+        needed=("/usr/lib/libSystem.B.dylib", "@rpath/libpython3.12.dylib"),
+        weak=("@rpath/libshiboken6.dylib",),
+        undefined_of={
+            0xFE: ("PyList_New",),
+            0xFF: ("PyDict_New",),
+            2: ("PySet_New",),
+            3: ("PyFromShiboken_X",),
+            9: ("PyFrom_Nowhere",),
+        },
+    )
+    assert only(data).python_imports == ("PyList_New", "PyDict_New", "PySet_New")
+
+
+def test_a_java_class_is_no_universal_file() -> None:
+    assert detect.read_binary("pkg/X.class", b"\xca\xfe\xba\xbe\0\0\0\x34" + b"\0" * 100) is None
+
+
+@pytest.mark.parametrize(
+    ("data", "word"),
+    [
+        (macho()[:-1], "truncated"),
+        (macho()[:40], "a part of it ends"),
+        (fat(("arm64", macho()))[:4200], "a part of it ends"),
+        (fat(("arm64", b"\0" * 40)), "not Mach-O"),
+        (macho()[:16] + b"\xff\xff\0\0" + macho()[20:], "65535 load commands"),
+        (macho()[:36] + b"\4\0\0\0" + macho()[40:], "have invalid sizes"),
+    ],
+)
+def test_mach_o_files_that_are_damaged(data: bytes, word: str) -> None:
+    assert word in read(data).problem
+
+
+# --- PE --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("arch", PE_MACHINES)
+def test_a_pe_file(arch: str) -> None:
+    data = pe(
+        arch,
+        needed=("KERNEL32.dll",),
+        delayed=("later.dll",),
+        symbols={"python3.dll": ("PyList_New", "Py_IncRef"), "OTHER.dll": ("PyNot_Python",)},
+    )
+    assert only(data, "pkg/x.pyd") == BinarySlice(
+        arch=arch,
+        kind=BinaryKind.LIBRARY,
+        needed_libraries=("KERNEL32.dll", "python3.dll", "OTHER.dll", "later.dll"),
+        python_imports=("PyList_New", "Py_IncRef"),
+    )
+
+
+def test_libraries_that_an_old_compiler_loads_late() -> None:
+    assert (
+        only(pe("x86", delayed=("later.dll",), old_delay=True), "x.dll").needed_libraries[-1] == "later.dll"
+    )
+
+
+def test_kinds_of_pe_files_and_debug_information() -> None:
+    assert only(pe(dll=False), "x.exe").kind is BinaryKind.EXECUTABLE
+    assert read(pe(managed=True), "x.dll").slices[0].kind is BinaryKind.MANAGED
+    assert read(pe(debug=True), "x.dll").slices[0].has_debug_info
+    assert not read(pe(), "x.dll").slices[0].has_debug_info
+    assert read(pe().replace(b"\x64\x86", b"\x99\x99", 1), "x.dll").slices[0].arch == "PE machine 0x9999"
+
+
+@pytest.mark.parametrize(
+    ("data", "word"),
+    [
+        (pe()[:-1], "truncated"),
+        (b"MZ", "bytes"),
+        (b"MZ" + b"\0" * 62, "no PE header"),
+        (pe()[:0x46] + b"\xff\xff" + pe()[0x48:], "65535 sections"),
+        (pe()[:0x58] + b"\x07\x01" + pe()[0x5A:], "optional header"),
+        (pe()[: 0x58 + 120] + b"\0\0\0\x7f" + pe()[0x58 + 124 :], "address 0x7f000000"),
+    ],
+)
+def test_pe_files_that_are_damaged(data: bytes, word: str) -> None:
+    assert word in read(data, "x.dll").problem
+
+
+# --- what is called code, and is none ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (b"", "it is empty"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "it is a Git LFS pointer, not the"),
+        (b"libx.so.1\n", "it is text: 'libx.so.1'"),
+        (b"\0" * 4096, "it begins with zeros"),
+        (b"\x89PNG\r\n\x1a\n", "its first bytes are 89 50 4e 47"),
+        (b"!<arch>\n\xff\xff", "its first bytes are 21 3c 61 72"),
+    ],
+)
+def test_what_only_the_name_makes_code(data: bytes, problem: str) -> None:
+    for name in ("x.so", "x.so.1.2", "X.DLL", "x.pyd", "x.dylib"):
+        assert read(data, f"pkg/{name}").problem.startswith(problem)
+    for name in ("x.py", "so", "x.so.py", "x.exe"):
+        assert detect.read_binary(f"pkg/{name}", data) is None
+
+
+def test_a_linker_script_may_be_called_so() -> None:
+    assert detect.read_binary("libc.so", b"/* GNU ld script */\nGROUP ( libc.so.6 )") is None
+    assert detect.read_binary("libx.so", b"INPUT(-ly)") is None
+
+
+def test_a_webassembly_module_is_code_where_it_is_named_so() -> None:
+    wasm = b"\0asm\1\0\0\0"
+    assert read(wasm).format is BinaryFormat.WASM
+    assert detect.read_binary("static/page.wasm", wasm) is None
+
+
+def test_text_that_begins_like_a_program_is_none() -> None:
+    assert detect.read_binary("notes.txt", b"MZ is how it begins" + b" " * 100) is None
+    assert detect.read_binary("notes.txt", b"MZ") is None
+    assert read(pe(dll=False), "launcher").format is BinaryFormat.PE
+
+
+def test_any_kind_of_buffer_will_do() -> None:
+    data = elf()
+    assert read(data) == detect.read_binary("pkg/x.so", memoryview(data), symbols=True)
+    assert read(data) == detect.read_binary("pkg/x.so", bytearray(data), symbols=True)

@@ -1,0 +1,143 @@
+"""The report as GitHub's Markdown, seen as GitHub's own parser sees it; and the block for release notes."""
+
+from __future__ import annotations
+
+import re
+
+import docutils.core
+import pytest
+
+from tests.support import hostile_reports, reports
+from tests.support.html_page import MARKDOWN_TAGS, rendered
+from tests.support.reports import INDEX, SDIST, WHEELS, finding
+from wheel_uploader.core.models import Report, Severity
+from wheel_uploader.core.redaction import sanitize
+from wheel_uploader.report import formats_table
+
+
+def markdown(made: Report) -> str:
+    return formats_table.RENDERERS["markdown"](made, True)
+
+
+@pytest.mark.parametrize("payload", hostile_reports.PAYLOADS, ids=lambda payload: ascii(payload)[:30])
+def test_what_others_wrote_is_text(payload: str) -> None:
+    text = markdown(hostile_reports.report(payload))
+    page = rendered(text)
+    assert page.open == []
+    assert set(page.tags) <= MARKDOWN_TAGS
+    plain = rendered(markdown(hostile_reports.report("harmless"))).tags
+    # Nothing opens another block, or closes ours.
+    same = {"h2", "h3", "h4", "ul", "table", "tr", "td", "pre", "details"}
+    assert {tag: page.tags[tag] for tag in same} == {tag: plain[tag] for tag in same}
+    assert not [character for character in hostile_reports.FORBIDDEN if character in text]
+    assert not re.search(r"^\s*::", text, re.MULTILINE)
+    assert "my-password" not in text
+    assert "secret1" not in text
+    assert sanitize(payload).strip() in page.text
+
+
+@pytest.mark.parametrize("ended", reports.ALL)
+def test_every_end_is_understood(ended: str) -> None:
+    page = rendered(markdown(reports.ALL[ended]()))
+    assert set(page.tags) <= MARKDOWN_TAGS
+    assert page.tags["h2"] == 1
+
+
+def test_a_release_that_is_on_the_index() -> None:
+    text = markdown(reports.published())
+    assert text.startswith(
+        "## `dipy` `1.11.0`: Published\n\nThe index serves 4 files, each with the sha256 that was checked.\n"
+    )
+    assert f"| To | `{INDEX}` |\n" in text
+    assert "| 0.2 s | 3.0 s | 40 ms | not run | 9.5 s | 2.0 s |\n" in text
+    assert (
+        "| `cp311` | = skipped | ✓ confirmed |\n| `cp312` | ✓ confirmed |  |\n| sdist | ✓ confirmed |  |"
+        in text
+    )
+    assert (
+        f"| ✓ confirmed | `{WHEELS[1]}` | 1.2 MB |  | `sha256 from the source` "
+        "| signed, confirmed: the index serves this sha256 |\n"
+    ) in text
+    assert f"{3:064x}  {SDIST}\n```\n" in text
+
+
+def test_an_end_that_is_none() -> None:
+    text = markdown(reports.nothing_found())
+    assert text.startswith("## `dipy` `latest`: Release not ready\n")
+    assert "**Next:** `Check PROJECT, VERSION and the URL" in text
+    assert "###" not in text
+
+
+def test_findings_and_conflicts() -> None:
+    text = markdown(reports.everything())
+    assert (
+        "#### ✗ error: Compiled code requires a library that neither the wheel nor the platform provides: "
+        "`native/missing-library` (1 file)\n\n```text\nit needs x.dll\n"
+        "    dipy-1.11.0-cp311-cp311-macosx_11_0_arm64.whl\n        dipy/a.pyd\n```\n\n"
+        "<details><summary>Explanation and fix</summary>\n\n"
+    ) in text
+    assert "#### ignored warning: WHEEL has no Tag line: `wheel/no-tag` (1 file)\n" in text
+    assert "Ignored because `for <reasons>`\n" in text
+    assert f"the index has `{'c' * 64}`" in text
+    assert "the index has the same bytes as `dipy-1.10.0.tar.gz`" in text
+    assert "| +71.4 % |" in text
+    assert "| `Linux x86_64 glibc 2.0` | ✓ wheel | ✓ wheel | ✓ wheel **new** | ✓ wheel **new** |\n" in text
+    assert "| `Linux x86_64 glibc 2.2` | … nothing | ✗ nothing | … nothing |  |\n" in text
+    assert "1 of 2 passed: `python -c 'import dipy'`\n" in text
+    assert ": `exit code 1`\n\n```text\nTraceback:\nImportError: <x>\n```\n" in text
+    assert "- **new** (1): `1.10.0` has no wheel here" in text
+
+
+def test_a_long_report_is_cut_between_two_blocks() -> None:
+    made = hostile_reports.many(5_000)
+    whole = formats_table.render_workflow_summary(made, 10_000_000)
+    assert whole == markdown(made)
+    cut = formats_table.render_workflow_summary(made, 100_000)
+    assert 90_000 < len(cut.encode()) <= 100_000
+    assert cut.endswith("`--report FILE.md` writes all of it.*\n")
+    assert whole.startswith(cut.rpartition("*The report is cut")[0].rstrip("\n"))
+    assert set(rendered(cut).tags) <= MARKDOWN_TAGS
+    assert rendered(cut).tags["em"] == 1
+
+
+def test_lists_that_are_too_long_are_counted() -> None:
+    made = reports.checked(
+        *(finding("record/untidy", f"line {number}", severity=Severity.WARNING) for number in range(25)),
+        *(finding("wheel/no-tag", "none", f"{number}.whl", member="m") for number in range(25)),
+        *(finding("metadata/thin", "x", "release", member=f"m{number}") for number in range(9)),
+    )
+    assert made.error
+    made.error.details = tuple(f"detail {number}" for number in range(22))
+    text = markdown(made)
+    assert "\nand 5 more like these\n" in text
+    assert "\n    and 5 more files\n" in text
+    assert "\n        and 4 more\n" in text
+    assert "detail 19\nand 2 more\n```" in text
+
+
+# --- release notes ---------------------------------------------------------------------------------
+
+
+def test_notes_in_markdown() -> None:
+    text = formats_table.RENDERERS["notes-md"](reports.published(), True)
+    assert text.startswith("| File | Size | SHA256 |\n| --- | ---: | --- |\n")
+    page = rendered(text)
+    assert page.tags["tr"] == 5
+    assert [word for word in page.text.split() if len(word) == 64] == [
+        f"{number:064x}" for number in range(4)
+    ]
+    assert all(name in page.text for name in (*WHEELS, SDIST))
+
+
+def test_notes_in_rest() -> None:
+    text = formats_table.RENDERERS["notes-rst"](reports.published(), True)
+    # What is not right is an error here, and not a remark in the page.
+    page = docutils.core.publish_parts(text, writer="html5", settings_overrides={"halt_level": 1})["body"]
+    assert page.count("<tr") == 5
+    assert page.count('<span class="docutils literal">') >= 8
+    assert f"{3:064x}" in page
+
+
+@pytest.mark.parametrize("form", ["notes-md", "notes-rst"])
+def test_no_notes_of_nothing(form: str) -> None:
+    assert formats_table.RENDERERS[form](reports.listed(), True) == ""

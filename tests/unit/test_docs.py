@@ -1,0 +1,38 @@
+"""The README cannot drift from the program."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.support.readme import README, generated, replaced
+from wheel_uploader.core import errors
+
+TEXT = README.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("part", generated())
+def test_the_generated_parts_are_what_the_program_says(part: str) -> None:
+    assert generated()[part] in TEXT, "run: python -m tests.support.readme"
+
+
+def test_writing_the_readme_anew_changes_nothing() -> None:
+    assert replaced(TEXT) == TEXT, "run: python -m tests.support.readme"
+
+
+def test_every_exit_code_is_in_the_table() -> None:
+    in_table = set(re.findall(r"^(\d+)\s{2,}\S", TEXT, re.MULTILINE))
+    in_program = {
+        str(error.exit_code)
+        for error in vars(errors).values()
+        if isinstance(error, type) and issubclass(error, errors.ReleaseError)
+    }
+    assert in_program <= in_table
+    assert in_table - in_program == {"0"}
+
+
+def test_the_readme_renders_as_an_index_would_show_it() -> None:
+    from readme_renderer import rst
+
+    assert rst.render(TEXT) is not None

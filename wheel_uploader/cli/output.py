@@ -1,0 +1,221 @@
+"""Output at the end of a run: the report on standard output, the error on standard error."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shlex
+import shutil
+import sys
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NoReturn, TextIO
+
+import click
+
+from wheel_uploader.core.errors import (
+    DeadlineError,
+    NetworkError,
+    PartialError,
+    ReleaseError,
+    RunInterrupted,
+    StorageError,
+)
+from wheel_uploader.core.redaction import is_utf8_stream, sanitize
+from wheel_uploader.core.secret_patterns import MASK
+
+if TYPE_CHECKING:
+    from wheel_uploader.core.models import Report
+
+#: Key of ``Context.meta``: the arguments as they were typed.
+TYPED_ARGUMENTS_KEY = f"{__name__}.typed"
+#: Number of ``-q`` options that silences everything.
+_SILENT = 2
+#: In characters; no system accepts a longer command.
+_LONGEST_COMMAND = 2_000_000
+
+
+def print_report(result: Report, report_format: str, quiet: int | None = None) -> StorageError | None:
+    """Print the report on standard output; with ``-q`` only the changes, if there are any.
+
+    Return the error if it could not be written, for example to a full disk; a reader that closed the pipe is
+    not an error. ``quiet`` is the number of -q options, for a thread without a click context.
+    """
+    from wheel_uploader.report import formats_table
+    from wheel_uploader.report.formats import quiet as formats_quiet
+    from wheel_uploader.report.formats.terminal_style import TerminalStyle
+
+    utf8 = is_utf8_stream(sys.stdout)
+    quiet, changes = _quiet_count() if quiet is None else quiet, formats_quiet.render_quiet(result)
+    if quiet >= _SILENT or (quiet and not changes and not result.error):
+        return None
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        # On standard error, which the runner reads, too: a document on standard output stays valid.
+        _print_to_stderr(formats_table.render_workflow_commands(result), nl=False)
+    if quiet and report_format == "text":
+        text = changes
+    elif report_format == "text":
+        style = TerminalStyle(
+            utf8=utf8,
+            color=has_color(sys.stdout),
+            is_terminal=sys.stdout.isatty(),
+            width=_width(sys.stdout),
+        )
+        text = formats_table.render_for_terminal(result, style)
+    else:
+        text = formats_table.RENDERERS[report_format](result, utf8)
+    try:
+        # Keep the colours: whether to use any has been decided above.
+        click.echo(text, nl=False, color=True)
+    except BrokenPipeError:
+        return None
+    except OSError as error:
+        return StorageError(
+            f"cannot write the report to standard output: {error.strerror}",
+            hint="The release itself is not affected. Use --report FILE to write the report to a file.",
+        )
+    return None
+
+
+def has_color(stream: TextIO) -> bool:
+    """Return whether to use colour: by ``--color``, NO_COLOR, FORCE_COLOR, then the kind of stream."""
+    context = click.get_current_context(silent=True)
+    choice = context.params.get("color", "auto") if context else "auto"
+    if choice != "auto":
+        return bool(choice == "always")
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR", "0") not in ("", "0"):
+        return True
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+#: In columns: the width if the stream is not a terminal, and the limits of a page that is easy to read.
+_DEFAULT_WIDTH, _MIN_WIDTH, _MAX_WIDTH = 80, 40, 120
+
+
+def _width(stream: TextIO) -> int:
+    """Return the width of the output in columns."""
+    if not stream.isatty():
+        return _DEFAULT_WIDTH
+    # A terminal that does not know its width reports 0.
+    columns = shutil.get_terminal_size((_DEFAULT_WIDTH, 24)).columns or _DEFAULT_WIDTH
+    return min(max(columns, _MIN_WIDTH), _MAX_WIDTH)
+
+
+def _print_to_stderr(text: str, *, nl: bool = True) -> None:
+    """Print to standard error, if it can be written to."""
+    with contextlib.suppress(OSError):
+        click.echo(text, err=True, nl=nl, color=True)
+
+
+def flush_streams() -> None:
+    """Flush the standard streams; discard what cannot be written, which would change the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def write_github_outputs(result: Report, exit_code: int) -> None:
+    """Write the step summary and outputs in GitHub Actions; a failure there is only a warning."""
+    if os.environ.get("GITHUB_ACTIONS") != "true":
+        return
+    from wheel_uploader.report import destinations
+
+    for problem in destinations.write_github_outputs(result, exit_code, os.environ):
+        if _quiet_count() < _SILENT:
+            _print_to_stderr(f"warning: {problem}")
+
+
+def _quiet_count() -> int:
+    """Return the number of ``-q`` options that have been parsed so far."""
+    context = click.get_current_context(silent=True)
+    return (context and context.params.get("quiet")) or 0
+
+
+def is_resumable(result: Report) -> bool:
+    """Return whether the same command would continue where this run ended."""
+    error = result.error
+    if isinstance(error, PartialError | DeadlineError | RunInterrupted):
+        return True
+    return isinstance(error, NetworkError) and bool(result.upload_results)
+
+
+def exit_with(error: ReleaseError) -> NoReturn:
+    """Print the error and exit with its code."""
+    print_error(error)
+    sys.exit(error.exit_code)
+
+
+def print_error(error: ReleaseError, *, resume_arguments: Sequence[str] = ()) -> None:
+    """Print what happened, to which files, and what to do next.
+
+    ``again``: the arguments of the command that would continue, which is printed as well.
+    """
+    message, details = sanitize(error.message), [sanitize(detail) for detail in error.details]
+    quiet = _quiet_count()
+    if quiet >= _SILENT:
+        return
+    if quiet:
+        # cron mails this line; it must be enough on the screen of a phone.
+        only_detail = f" ({details.pop()})" if len(details) == 1 else ""
+        lines = [f"error: {message}{only_detail}; next: {sanitize(error.hint)}"]
+        lines += [f"  {detail}" for detail in details]
+    else:
+        lines = _wrapped(_bold("error:", "red"), message)
+        lines += [line for detail in details for line in _wrapped(" ", detail)]
+        if resume_arguments:
+            lines.append(_command("to continue", resume_arguments))
+        lines += _corrected_command(error)
+        lines += _wrapped(_bold("next:"), sanitize(error.hint))
+    _print_to_stderr("\n".join(lines))
+
+
+def _bold(word: str, color: str | None = None) -> str:
+    return click.style(word, fg=color, bold=True) if has_color(sys.stderr) else word
+
+
+def _wrapped(label: str, text: str) -> list[str]:
+    """Return a label and a sentence in lines that fit the terminal."""
+    line = f"{label} {text}"
+    if not sys.stderr.isatty():
+        return [line]
+    # A quoted command is not broken, so that it can be copied.
+    unbreakable = _QUOTED_COMMAND.sub(lambda command: command[0].replace(" ", _GLUE), line)
+    lines = textwrap.wrap(
+        unbreakable,
+        _width(sys.stderr),
+        subsequent_indent="    ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return [line.replace(_GLUE, " ") for line in lines]
+
+
+_QUOTED_COMMAND, _GLUE = re.compile(r"'wheel-uploader [^']{1,200}'"), "\0"
+
+
+def _corrected_command(error: ReleaseError) -> list[str]:
+    """Return the typed command with the correction that the error suggests, if it has one."""
+    context = click.get_current_context(silent=True)
+    typed: tuple[str, ...] = context.meta.get(TYPED_ARGUMENTS_KEY, ()) if context else ()
+    if not error.suggestion or not typed:
+        return []
+    wrong, right = error.suggestion
+    if not wrong:
+        return [_command("try", [*typed, right])]
+    if wrong not in typed:
+        return []
+    # The last occurrence: the value of an earlier option may be the same word.
+    index = len(typed) - 1 - typed[::-1].index(wrong)
+    return [_command("try", [*typed[:index], right, *typed[index + 1 :]])]
+
+
+def _command(label: str, arguments: Sequence[str]) -> str:
+    """Return a command that can be copied, except for secrets, which are hidden."""
+    line = sanitize(shlex.join(["wheel-uploader", *arguments]), limit=_LONGEST_COMMAND)
+    secrets_note = f" (replace {MASK} with the secrets)" if MASK in line else ""
+    return f"{label}{secrets_note}: {line}"

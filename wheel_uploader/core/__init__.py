@@ -1,0 +1,1 @@
+"""Shared ground of all packages; imports none of them."""

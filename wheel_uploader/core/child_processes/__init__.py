@@ -1,0 +1,1 @@
+"""Child processes: their environment, output and end."""

@@ -1,0 +1,95 @@
+"""The state of the index, and the results of uploading to it."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from wheel_uploader.core.errors import ReleaseError
+from wheel_uploader.core.models.files import LocalFile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexFile:
+    """One file as the index lists it."""
+
+    filename: str
+    url: str
+    hashes: Mapping[str, str] = field(default_factory=dict)
+    size: int | None = None
+    upload_time: datetime | None = None
+    yanked: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectPage:
+    """The page of a project on the index; without files if the index does not know the project."""
+
+    url: str
+    exists: bool
+    files: tuple[IndexFile, ...] = ()
+    #: Project status (PEP 792): active, archived, quarantined or deprecated.
+    status: str = "active"
+    status_reason: str = ""
+    #: The format that was read: ``json`` or ``html``.
+    page_format: str = "html"
+
+
+class FileComparison(enum.StrEnum):
+    """Result of comparing one of our files with the index."""
+
+    ABSENT = "absent"
+    SAME = "same"
+    DIFFERENT = "different"
+    SAME_BYTES_OTHER_NAME = "same bytes under another name"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexComparison:
+    """One of our files, compared with the index."""
+
+    file: LocalFile
+    result: FileComparison
+    #: The other file name, if the index has the same bytes under one.
+    other_name: str = ""
+    #: Hex sha256 of the file with our name on the index; empty if there is no such file.
+    index_sha256: str = ""
+
+
+class UploadOutcome(enum.StrEnum):
+    """Outcome of the upload of one planned file."""
+
+    UPLOADED = "uploaded"
+    SKIPPED = "already there"
+    WOULD_UPLOAD = "would upload"
+    REJECTED = "rejected"
+    #: The upload got no response, and the index could not be queried.
+    UNKNOWN = "unknown"
+    #: Not attempted, because the run stopped first.
+    NOT_ATTEMPTED = "not tried"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadResult:
+    """Outcome of the upload of one file, and the reason."""
+
+    file: LocalFile
+    outcome: UploadOutcome
+    reason: str = ""
+    #: Number of POST requests for this file.
+    attempts: int = 0
+    #: The error that stopped this file, as if it were the only file of the run.
+    error: ReleaseError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmation:
+    """A file that the index serves with the expected sha256."""
+
+    filename: str
+    sha256: str
+    url: str
+    #: Formats of the project page that list it: ``json``, ``html``, or both.
+    page_formats: tuple[str, ...] = ()

@@ -1,0 +1,179 @@
+"""The settings of a run, and the report of its results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, MISSING, dataclass, field, fields
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Self
+
+from packaging.version import Version
+
+from wheel_uploader.core.errors import ReleaseError
+from wheel_uploader.core.models import option_rules
+from wheel_uploader.core.models.enums import AttestationPolicy, CheckProfile, Stage
+from wheel_uploader.core.models.files import DownloadedFile, Selection
+from wheel_uploader.core.models.findings import Attestation, Finding, InstallOutcome, Signature, SmokeResult
+from wheel_uploader.core.models.index_state import Confirmation, IndexComparison, UploadResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The settings of a run, with the defaults of the command line. Times are in seconds.
+
+    Raises UsageError for the values that the command line refuses, with the same message.
+    """
+
+    #: Empty: inferred from the files, if all of them belong to one release.
+    project: str
+    #: A version, or ``latest``.
+    version: str
+    urls: tuple[str, ...]
+    #: None: not given; ``./wheelhouse`` if a run needs one.
+    wheelhouse: Path | None = None
+    types: tuple[str, ...] = ("all",)
+    pre: bool = False
+    until: Stage = Stage.CONFIRM
+    dry_run: bool = False
+    clobber: bool = False
+    #: Number of releases to keep in the wheelhouse, and days to keep a release after its download; None: all.
+    keep_releases: int | None = None
+    keep_days: int | None = None
+    jobs: int | None = None
+    allow_hosts: tuple[str, ...] = ()
+    allow_insecure_hosts: tuple[str, ...] = ()
+    lock_timeout: float = 0.0
+    timeout: float = 30.0
+    retries: int = 6
+    #: A number of files, the name of a file with names or tags, or the matrix of the configuration.
+    expect: str | int | Mapping[str, object] | None = None
+    #: Maximum age of the newest build; 0: no limit.
+    max_age: float = 0.0
+    #: Maximum time to wait for the expected files to be listed; 0: do not wait.
+    wait: float = 0.0
+    #: A file in the format of sha256sum. Its hashes override those of any other origin.
+    sha256sums: Path | None = None
+    require_hashes: bool = False
+    netrc: bool = False
+    #: Excluded from ``repr``, like the password below.
+    url_token: str | None = field(default=None, repr=False)
+
+    profile: CheckProfile | None = None
+    #: Accepted checks and check families, each with its reason, which may be empty.
+    ignore: Mapping[str, str] = field(default_factory=dict)
+    strict: bool = False
+    #: The version to compare with; None: the newest final version older than this one.
+    compare_with: str | None = None
+    no_compare: bool = False
+    #: Pythons, platforms or combinations (``cp310-win32``) that may be missing compared with that version.
+    allow_missing: tuple[str, ...] = ()
+
+    sign: bool = False
+    sign_with: str = "gpg"
+    identity: str | None = None
+    #: How to handle staged attestations, and whether to create one for each file in this CI job.
+    attestations: AttestationPolicy = AttestationPolicy.AUTO
+    attest: bool = False
+
+    repository: str | None = None
+    repository_url: str | None = None
+    index_url: str | None = None
+    config_file: Path | None = None
+    username: str | None = None
+    #: Excluded from ``repr``, so that an Options is safe to log.
+    password: str | None = field(default=None, repr=False)
+    cert: Path | None = None
+    client_cert: Path | None = None
+    non_interactive: bool = False
+    skip_existing: bool = True
+    upload_jobs: int = 4
+    keep_going: bool = False
+    confirm_timeout: float = 600.0
+    #: For the whole run; 0: no limit.
+    max_duration: float = 0.0
+    #: Publish to a local index instead, and report what pip would install for users.
+    rehearse: bool = False
+    #: A command to run in the environment of each installed wheel; None: none.
+    smoke: str | None = None
+    #: Names of environment variables to pass to pip and this command in addition.
+    smoke_env: tuple[str, ...] = ()
+
+    verbose: int = 0
+
+    def __post_init__(self) -> None:
+        option_rules.validate_options(self)
+
+    @classmethod
+    def unchecked(cls, **values: Any) -> Self:
+        """Return options without validating them, for the report of a run whose options are invalid.
+
+        A run validates its options, so it never starts with these.
+        """
+        options = object.__new__(cls)
+        for field_ in fields(cls):
+            default = {} if field_.default is MISSING else field_.default
+            object.__setattr__(options, field_.name, values.get(field_.name, default))
+        return options
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrunedRelease:
+    """An older release that was removed from the wheelhouse, or would be under ``dry_run``."""
+
+    version: Version
+    filenames: tuple[str, ...]
+    #: Total bytes of the files.
+    size: int
+
+
+@dataclass(slots=True)
+class Report:
+    """The results of a run, filled in as it proceeds. Every output format is rendered from it."""
+
+    options: Options
+    _: KW_ONLY
+    #: Start of the run; None if it was not recorded.
+    started_at: datetime | None = None
+    #: The last finished stage.
+    last_stage: Stage | None = None
+    selection: Selection | None = None
+    downloaded_files: tuple[DownloadedFile, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    #: One sentence for each check that could not run, with the reason.
+    checks_not_run: tuple[str, ...] = ()
+    #: File names of the previous release on the index; empty if this release was not compared with one.
+    previous_filenames: tuple[str, ...] = ()
+    #: (python, platform) pairs that the previous release supports and this one unexpectedly does not.
+    missing_cells: tuple[tuple[str, str], ...] = ()
+    #: Previous file name to bytes, for the files whose size the index states.
+    previous_sizes: Mapping[str, int] = field(default_factory=dict)
+    #: (python, platform) pairs of the expected wheels: ``("cp313t", "macosx_arm64")``.
+    expected_cells: tuple[tuple[str, str], ...] = ()
+    signatures: tuple[Signature, ...] = ()
+    attestations: tuple[Attestation, ...] = ()
+    #: True if the attestations are uploaded with the files.
+    uploads_attestations: bool = False
+    #: The rule set of the checks.
+    profile: CheckProfile = CheckProfile.PYPI
+    #: The upload URL, without secrets; empty if the run does not upload.
+    upload_url: str = ""
+    #: URL of the release's web page, if the index is known to have one.
+    release_url: str = ""
+    upload_plan: tuple[IndexComparison, ...] = ()
+    upload_results: tuple[UploadResult, ...] = ()
+    confirmations: tuple[Confirmation, ...] = ()
+    #: Older releases that were removed from the wheelhouse, or would be under ``dry_run``.
+    pruned_releases: tuple[PrunedRelease, ...] = ()
+    #: The file that pip installs on each platform, according to the rehearsal.
+    install_outcomes: tuple[InstallOutcome, ...] = ()
+    #: Results of the smoke test on this machine.
+    smoke_results: tuple[SmokeResult, ...] = ()
+    error: ReleaseError | None = None
+    #: Duration of each finished stage, in seconds.
+    stage_seconds: dict[Stage, float] = field(default_factory=dict)
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of the run: 0, or that of ``error``."""
+        return self.error.exit_code if self.error else 0

@@ -1,0 +1,321 @@
+"""Download the files of a release into the wheelhouse, or verify local files in place, concurrently."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar
+
+from wheel_uploader.core import cancellation
+from wheel_uploader.core.errors import ReleaseError, StorageError, most_important_error
+from wheel_uploader.core.filesystem import DISK_FULL_ERRNOS
+from wheel_uploader.core.models import (
+    CheckResult,
+    DistName,
+    DownloadedFile,
+    FileSummary,
+    Finding,
+    LocalAttestationFile,
+    RemoteAttestationFile,
+    RemoteFile,
+    SdistContent,
+    WheelContent,
+)
+from wheel_uploader.core.progress import Progress
+from wheel_uploader.download.attestation_files import AttestationFileDownload
+from wheel_uploader.download.connection_slots import ConnectionSlot, ConnectionSlots
+from wheel_uploader.download.file_download import FileDownload, path_from_file_url
+from wheel_uploader.download.in_place import InPlaceVerification
+from wheel_uploader.download.ranges import DownloadStopped
+from wheel_uploader.download.verify_pool import VerificationPool
+from wheel_uploader.facts.member_cache import MemberCache
+from wheel_uploader.http.client import HttpClient
+from wheel_uploader.inspection.verification import InspectionResult, ResultCache, inspect_cached, inspect_file
+from wheel_uploader.inspection.worker import InspectionWorker
+from wheel_uploader.wheelhouse.digests import compute_digests, open_local_file, read_chunks
+from wheel_uploader.wheelhouse.wheelhouse import Wheelhouse
+
+#: Files at a time: a large file fills a connection, a small one mostly waits for responses.
+_JOBS_FOR_LARGE, _JOBS_FOR_SMALL = 8, 16
+#: Threads beyond the number of connections, so that verifying a file does not leave a connection idle.
+_VERIFICATION_THREADS = 8
+#: Bytes: average size from which files count as large.
+_LARGE_FILE_SIZE = 2_000_000
+#: Seconds that the threads get to save partial files when the run is interrupted.
+_SHUTDOWN_TIMEOUT = 3.0
+#: Storage errors that every other file would meet as well.
+_FATAL_ERRNOS = {*DISK_FULL_ERRNOS, errno.EROFS}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DownloadResult:
+    """The result of a download: the complete files, the findings in all files, and the failure."""
+
+    downloaded: tuple[DownloadedFile, ...]
+    findings: tuple[Finding, ...]
+    #: The summary of each file's contents, in the order of the files.
+    summaries: tuple[FileSummary, ...]
+    #: The most severe failure, with the others in its details; None if every file is complete.
+    error: ReleaseError | None
+
+
+def download_files(
+    files: Sequence[tuple[DistName, RemoteFile]],
+    wheelhouse: Wheelhouse | None,
+    http: HttpClient,
+    *,
+    jobs: int | None,
+    clobber: bool,
+    progress: Progress,
+    inspect: Callable[[WheelContent | SdistContent], CheckResult],
+    cache: ResultCache | None = None,
+    inspection_worker: InspectionWorker | None = None,
+) -> DownloadResult:
+    """Download and verify all files; the result has them in the order given.
+
+    Without a wheelhouse, local files are verified in place and nothing is written. ``inspect`` is called for
+    each file as soon as its bytes have arrived, overlapping inspection with downloads; results in the cache
+    (``memory``) for the same bytes are reused. The worker process (``apart``) inspects files in the same way
+    as this process. A file that fails does not stop the others.
+    """
+    pool: _WorkerPool[DownloadedFile] = _WorkerPool()
+    inspections: dict[str, CheckResult] = {}
+    readers = VerificationPool()
+    # Limits memory: each file that is being inspected needs some, in whichever process.
+    inspection_slots = threading.Semaphore(1 if inspection_worker else 2)
+    # Sharing members needs at least two files.
+    member_cache = MemberCache() if len(files) > 1 else None
+
+    def inspect_uncached(name: DistName, path: Path, sha256: str) -> InspectionResult:
+        # During downloads, wait for the worker process rather than compete with them in this one.
+        if inspection_worker and (
+            result := inspection_worker.inspect(
+                name, path, sha256, wait=bool(wheelhouse) and pool.is_downloading
+            )
+        ):
+            return result
+        with inspection_slots:
+            pool.check()
+            return inspect_file(name, path, sha256, inspect, member_cache)
+
+    def inspect_and_record(name: DistName, path: Path, sha256: str) -> InspectionResult:
+        result = readers.run(lambda: inspect_cached(name, path, sha256, inspect_uncached, cache))
+        inspections[name.filename] = result.inspection
+        return result
+
+    def create_task(name: DistName, remote: RemoteFile) -> FileDownload | InPlaceVerification:
+        if wheelhouse is None:
+            return InPlaceVerification(
+                name=name, remote=remote, progress=progress, check=pool.check, inspect=inspect_and_record
+            )
+        return FileDownload(
+            name=name,
+            remote=remote,
+            wheelhouse=wheelhouse,
+            http=http,
+            progress=progress,
+            clobber=clobber,
+            check=pool.check,
+            inspect=inspect_and_record,
+            all_files_present=not absent,
+        )
+
+    new = [remote for name, remote in files if not (wheelhouse and _is_downloaded(wheelhouse, name))]
+    absent = new if wheelhouse else []
+    tasks = [create_task(name, remote) for name, remote in files]
+    sizes = [remote.size for remote in absent or [remote for _, remote in files]]
+    size = None if None in sizes else sum(size or 0 for size in sizes)
+    with (
+        readers,
+        inspection_worker or contextlib.nullcontext(),
+        progress.stage("download" if absent else "check", files=len(sizes), size=size),
+    ):
+        if inspection_worker:
+            inspection_worker.start_if_worthwhile(sum(_estimated_size(remote) or 0 for remote in new))
+        pool.run(tasks, jobs or _default_jobs(files))
+        if wheelhouse and pool.results:
+            wheelhouse.sync()
+    filenames = [name.filename for name, _ in files]
+    inspected = [inspections[filename] for filename in filenames if filename in inspections]
+    return DownloadResult(
+        downloaded=tuple(pool.results[filename] for filename in filenames if filename in pool.results),
+        findings=tuple(finding for inspection in inspected for finding in inspection.findings),
+        summaries=tuple(inspection.summary for inspection in inspected if inspection.summary),
+        error=_combine_failures(pool, len(files)) if pool.failures else None,
+    )
+
+
+def download_attestation_files(
+    companions: Sequence[RemoteAttestationFile],
+    wheelhouse: Wheelhouse | None,
+    http: HttpClient,
+    *,
+    jobs: int | None,
+    clobber: bool,
+    progress: Progress,
+) -> tuple[LocalAttestationFile, ...]:
+    """Download the attestation files; without a wheelhouse, local ones are read where they are.
+
+    Raises the most severe failure if any file fails, because an unverified attestation is not published.
+    """
+    pool: _WorkerPool[LocalAttestationFile] = _WorkerPool()
+    tasks = [
+        AttestationFileDownload(
+            attestation_file=companion,
+            wheelhouse=wheelhouse,
+            http=http,
+            progress=progress,
+            clobber=clobber,
+            check=pool.check,
+        )
+        for companion in companions
+    ]
+    if tasks:
+        with progress.stage("download" if wheelhouse else "check", files=len(tasks), size=None):
+            pool.run(tasks, jobs or _JOBS_FOR_SMALL)
+            if wheelhouse and pool.results:
+                wheelhouse.sync()
+    if pool.failures:
+        raise _combine_failures(pool, len(tasks))
+    return tuple(pool.results[companion.filename] for companion in companions)
+
+
+def hash_local_file(remote: RemoteFile) -> str:
+    """Return the hexadecimal sha256 of a local file that a source listed."""
+    path = path_from_file_url(remote)
+    return compute_digests(read_chunks(open_local_file(path), str(path)), None).sha256
+
+
+def _is_downloaded(wheelhouse: Wheelhouse, name: DistName) -> bool:
+    try:
+        return wheelhouse.has_file(name.filename)
+    except StorageError:
+        return False  # The file's own task reports the error.
+
+
+def _default_jobs(files: Sequence[tuple[DistName, RemoteFile]]) -> int:
+    sizes = [size for _, remote in files if (size := _estimated_size(remote)) is not None]
+    are_large = bool(sizes) and sum(sizes) / len(sizes) >= _LARGE_FILE_SIZE
+    return _JOBS_FOR_LARGE if are_large else _JOBS_FOR_SMALL
+
+
+def _estimated_size(remote: RemoteFile) -> int | None:
+    return remote.approximate_size if remote.size is None else remote.size
+
+
+def _combine_failures(
+    pool: _WorkerPool[DownloadedFile] | _WorkerPool[LocalAttestationFile], count: int
+) -> ReleaseError:
+    """Return the most severe failure, with the others as its details."""
+    error = most_important_error(pool.failures.values())
+    others = [str(failure) for failure in pool.failures.values() if failure is not error]
+    unfinished = count - len(pool.results) - len(pool.failures)
+    tail = f", {unfinished} were not started or not finished" if unfinished else ""
+    state = [f"{len(pool.results)} of {count} files are in the wheelhouse{tail}"] if count > 1 else []
+    error.details = (*error.details, *others, *state)
+    return error
+
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class _Task(Protocol[T_co]):
+    """The task to download one file."""
+
+    @property
+    def filename(self) -> str: ...
+
+    @property
+    def remote(self) -> RemoteFile: ...
+
+    def run(self, slot: ConnectionSlot, /) -> T_co: ...
+
+
+class _WorkerPool(Generic[T]):
+    """The threads that download the files of one release, and their results."""
+
+    def __init__(self) -> None:
+        #: By file name; written by the threads, read after they have ended.
+        self.results: dict[str, T] = {}
+        self.failures: dict[str, ReleaseError] = {}
+        self._unexpected_error: BaseException | None = None
+        self._stop = threading.Event()
+        self._slots = ConnectionSlots(0)
+
+    @property
+    def is_downloading(self) -> bool:
+        """True if any connection is in use."""
+        return self._slots.any_in_use
+
+    def check(self) -> None:
+        """Raise DownloadStopped when the run is ending."""
+        if self._stop.is_set():
+            raise DownloadStopped
+
+    def run(self, tasks: Sequence[_Task[T]], jobs: int) -> None:
+        """Run all ``tasks``, the largest files first, so that no large file is left alone at the end."""
+        queue = deque(sorted(tasks, key=lambda task: _estimated_size(task.remote) or 0, reverse=True))
+        slots = self._slots = ConnectionSlots(jobs)
+
+        def check() -> None:
+            self.check()
+            if not queue:
+                raise DownloadStopped
+
+        def work(done: threading.Event) -> None:
+            try:
+                while True:
+                    check()
+                    with ConnectionSlot(slots, check) as slot:
+                        self._run_task(queue.popleft(), slot)
+            except (DownloadStopped, IndexError):
+                pass
+            finally:
+                done.set()
+
+        # Events, because a Thread.join that Ctrl-C interrupts marks a running thread as ended
+        # (Python 3.11, 3.12).
+        started: list[threading.Event] = []
+        try:
+            for number in range(min(jobs + _VERIFICATION_THREADS, len(tasks))):
+                started.append(threading.Event())
+                # A daemon thread, so that a blocked read does not delay the exit of an interrupted process.
+                threading.Thread(
+                    target=work, args=started[-1:], name=f"download-{number}", daemon=True
+                ).start()
+            for done in started:
+                cancellation.wait_unless_cancelled(done)
+        except BaseException:
+            self._stop.set()
+            end = time.monotonic() + _SHUTDOWN_TIMEOUT
+            for done in started:
+                done.wait(max(0.0, end - time.monotonic()))
+            raise
+        if self._unexpected_error:
+            raise self._unexpected_error
+
+    def _run_task(self, task: _Task[T], slot: ConnectionSlot) -> None:
+        filename = task.filename
+        try:
+            self.results[filename] = task.run(slot)
+        except DownloadStopped:
+            return
+        except ReleaseError as error:
+            if filename not in error.message:
+                # The message of a redirect or connection error names the server only.
+                error.message = f"{filename}: {error.message}"
+                error.args = (error.message,)
+            self.failures[filename] = error
+            cause = error.__cause__
+            if isinstance(cause, OSError) and cause.errno in _FATAL_ERRNOS:
+                self._stop.set()
+        except BaseException as error:  # noqa: BLE001 - raised again by run, in the main thread
+            self._unexpected_error = error
+            self._stop.set()

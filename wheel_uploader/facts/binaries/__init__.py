@@ -1,0 +1,1 @@
+"""Compiled code: ELF, Mach-O and PE."""

@@ -1,0 +1,247 @@
+"""A client that reads a package index, and the comparison of local files with those that it serves."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Hashable, Sequence
+
+from packaging.utils import canonicalize_name
+
+from wheel_uploader.core import filenames
+from wheel_uploader.core.errors import HttpStatusError, NetworkError, RedirectNotAllowed
+from wheel_uploader.core.models import (
+    FileComparison,
+    IndexComparison,
+    IndexFile,
+    LocalFile,
+    ProjectPage,
+    WheelName,
+)
+from wheel_uploader.core.redaction import sanitize, strip_url
+from wheel_uploader.core.urls import quote, urlsplit, urlunsplit
+from wheel_uploader.http.client import HttpClient
+from wheel_uploader.http.response import Page
+from wheel_uploader.index import project_page
+from wheel_uploader.index.project_page import HTML_CONTENT_TYPES, INDEX_URL_HINT, JSON_CONTENT_TYPES
+
+# --- the URL of an index's simple pages ------------------------------------------------------------
+
+#: Upload paths that determine the path of the simple pages: pattern and replacement.
+_KNOWN_PATHS = (
+    (re.compile(r"/legacy/?\Z"), "/simple/"),  # Warehouse: PyPI and TestPyPI
+    (re.compile(r"(/api/v4/(?:projects|groups)/[^/]+/(?:-/)?packages/pypi)/?\Z"), r"\1/simple/"),  # GitLab
+    (re.compile(r"(/api/packages/[^/]+/pypi)/?\Z"), r"\1/simple/"),  # Gitea, Forgejo
+    (re.compile(r"(/api/pypi/[^/]+)/?\Z"), r"\1/simple/"),  # Artifactory
+    (re.compile(r"(/repository/[^/]+)/?\Z"), r"\1/simple/"),  # Nexus
+    (re.compile(r"(/_packaging/[^/]+/pypi)/upload/?\Z"), r"\1/simple/"),  # Azure Artifacts
+)
+_TWO_SEGMENT_PATH = re.compile(r"/[^/]+/[^/]+/?\Z")
+
+
+def derive_simple_urls(upload_url: str) -> tuple[str, ...]:
+    """Return the URL of an index's simple pages, given its upload URL; guesses, best first, if uncertain."""
+    parts = urlsplit(upload_url)
+    host = parts.netloc.rpartition("@")[2].removeprefix("upload.")
+
+    def with_path(path: str) -> str:
+        return urlunsplit((parts.scheme, host, path, "", ""))
+
+    for pattern, replacement in _KNOWN_PATHS:
+        if pattern.search(parts.path):
+            return (with_path(pattern.sub(replacement, parts.path)),)
+    base = parts.path.rstrip("/")
+    simple, devpi = with_path(f"{base}/simple/"), with_path(f"{base}/+simple/")
+    # devpi uploads to /USER/INDEX/. pypiserver and most others have /simple/ below their upload URL.
+    return (devpi, simple) if _TWO_SEGMENT_PATH.match(parts.path) else (simple, devpi)
+
+
+# --- the client ------------------------------------------------------------------------------------
+
+
+class IndexClient:
+    """A client that reads the simple pages and files of a package index."""
+
+    def __init__(self, http: HttpClient, *urls: str) -> None:
+        """Open the index at the first of ``urls``, the candidate URLs of its simple pages, that is an index.
+
+        No request is sent before the first page is read.
+        """
+        self._http = http
+        self._urls = tuple(url if url.endswith("/") else f"{url}/" for url in urls)
+        self._digests: dict[Hashable, str] = {}
+
+    @property
+    def url(self) -> str:
+        """The URL of the simple pages; the best guess until a page has been read."""
+        return self._urls[0]
+
+    def log_in(self, username: str, password: str) -> None:
+        """Send these credentials with all later requests to this index, and to no other host."""
+        self._http.add_credentials(self.url, username, password)
+
+    def fetch_project(self, project: str, *, revalidate: bool = False) -> ProjectPage:
+        """Return the page of ``project``; if ``fresh``, ask caches to revalidate it.
+
+        Raises NetworkError if the response is not an index page, and CredentialsError if the index requires
+        credentials.
+        """
+        name = canonicalize_name(project)
+        roots_without_project: list[str] = []
+        first_error: NetworkError | None = None
+        for root in self._urls:
+            try:
+                page = self._fetch_page(root, name, fresh=revalidate)
+            except NetworkError as error:
+                # A wrong guess may fail in any way; a URL that is not a guess raises its own error.
+                if len(self._urls) == 1:
+                    raise
+                first_error = first_error or error
+                continue
+            if page:
+                self._urls = (root,)
+                return page
+            roots_without_project.append(root)
+        if len(self._urls) > 1:
+            self._resolve_root(roots_without_project, first_error)
+        return ProjectPage(url=f"{self.url}{name}/", exists=False)
+
+    def fetch_html_project(self, project: str) -> ProjectPage | None:
+        """Return the HTML page, as an older pip reads it, or None if the index serves JSON only."""
+        name = canonicalize_name(project)
+        try:
+            page = self._fetch_page(self.url, name, fresh=True, accept=project_page.ACCEPT_HTML)
+        except HttpStatusError as error:
+            if error.status in (406, 415):
+                return None
+            raise
+        if page and page.page_format == "json":
+            return None
+        return page or ProjectPage(url=f"{self.url}{name}/", exists=False)
+
+    def _fetch_page(
+        self, root: str, name: str, *, fresh: bool, accept: str = project_page.ACCEPT_ANY
+    ) -> ProjectPage | None:
+        """Return the project's page below ``root``, or None if the index does not have the project."""
+        url = f"{root}{quote(name)}/"
+        try:
+            page = self._http.get(url, accept=accept, no_cache=fresh)
+        except HttpStatusError as error:
+            if error.status in (404, 410):
+                return None
+            raise
+        except RedirectNotAllowed:
+            # pypiserver redirects requests for an unknown project to PyPI, which is another index. A URL that
+            # redirects all requests, to a login page for example, is not an index.
+            if self._is_index(root):
+                return None
+            raise
+        return _parse_page(page)
+
+    def _resolve_root(self, roots: Sequence[str], first_error: NetworkError | None) -> None:
+        """Keep the guess that is an index: a wrong guess also answers that it does not have the project."""
+        for root in roots:
+            if self._is_index(root):
+                self._urls = (root,)
+                return
+        raise first_error or NetworkError(
+            f"no package index found at {' or '.join(map(strip_url, self._urls))}", hint=INDEX_URL_HINT
+        )
+
+    def _is_index(self, root: str) -> bool:
+        """Return whether ``root`` serves a list of projects. It is not read, because it may be too long."""
+        try:
+            with self._http.stream(root, headers={"Accept": project_page.ACCEPT_ANY}) as response:
+                return response.content_type in (*JSON_CONTENT_TYPES, *HTML_CONTENT_TYPES)
+        except NetworkError:
+            return False
+
+    def get_sha256(self, file: IndexFile) -> str:
+        """Return the hexadecimal SHA-256 of a served file, as listed or computed from a download."""
+        if "sha256" in file.hashes:
+            return file.hashes["sha256"]
+        key = (file.url, tuple(sorted(file.hashes.items())))
+        if key not in self._digests:
+            digest = self._http.call_with_retries(
+                f"hash {sanitize(file.filename)}", lambda: self._compute_sha256(file.url)
+            )
+            if not file.hashes:
+                return digest
+            # Cached only if another listed hash, such as MD5, would change when the file is replaced.
+            self._digests[key] = digest
+        return self._digests[key]
+
+    def _compute_sha256(self, url: str) -> str:
+        digest = hashlib.sha256()
+        with self._http.stream(url) as response:
+            for chunk in response.iter_chunks():
+                digest.update(chunk)
+        return digest.hexdigest()
+
+    def fetch_file_state(self, project: str, file: LocalFile) -> IndexComparison:
+        """Compare a local file with what the index serves now."""
+        return compare_with_index(self.fetch_project(project, revalidate=True), [file], self.get_sha256)[0]
+
+
+def _parse_page(page: Page) -> ProjectPage:
+    content_type = page.content_type
+    if content_type in JSON_CONTENT_TYPES:
+        return project_page.parse_json_page(page.text, page.url)
+    if content_type in HTML_CONTENT_TYPES:
+        from wheel_uploader.listing.sources.html import read_html_listing  # late: lxml is not needed for JSON
+
+        listing = read_html_listing(page.text, page.url, strip_url(page.url))
+        if listing.asks_for_password:
+            raise project_page.build_page_error(page.url, "it is a login page")
+        return project_page.build_html_page(page.text, page.url, listing.files, listing.yanked_urls)
+    raise project_page.build_page_error(
+        page.url, f"its content type is {sanitize(content_type) or 'missing'}"
+    )
+
+
+# --- the comparison --------------------------------------------------------------------------------
+
+
+def compare_with_index(
+    page: ProjectPage, files: Sequence[LocalFile], get_sha256: Callable[[IndexFile], str]
+) -> tuple[IndexComparison, ...]:
+    """Return the state of each local file on the index: its name and its contents are both looked up.
+
+    Names are compared as an index does: two that differ only in normalization are the same file.
+    """
+    by_name_key: dict[Hashable, list[IndexFile]] = {}
+    for served in page.files:
+        by_name_key.setdefault(_build_key(served.filename), []).append(served)
+    by_hash = {served.hashes["sha256"]: served for served in page.files if "sha256" in served.hashes}
+
+    def compare_file(file: LocalFile) -> IndexComparison:
+        same_name = [
+            (served, get_sha256(served)) for served in by_name_key.get(_build_key(file.filename), ())
+        ]
+        for served, digest in same_name:
+            if digest != file.sha256:
+                other = served.filename if served.filename != file.filename else ""
+                return IndexComparison(
+                    file=file, result=FileComparison.DIFFERENT, index_sha256=digest, other_name=other
+                )
+        if any(served.filename == file.filename for served, _ in same_name):
+            return IndexComparison(file=file, result=FileComparison.SAME, index_sha256=file.sha256)
+        twin = same_name[0][0] if same_name else by_hash.get(file.sha256)
+        if twin:
+            return IndexComparison(
+                file=file, result=FileComparison.SAME_BYTES_OTHER_NAME, other_name=twin.filename
+            )
+        return IndexComparison(file=file, result=FileComparison.ABSENT)
+
+    return tuple(compare_file(file) for file in files)
+
+
+def _build_key(filename: str) -> Hashable:
+    """Return a key that is equal for two names that an index treats as one file."""
+    try:
+        name = filenames.parse_filename(filename)
+    except filenames.InvalidFilename:
+        return filename
+    if isinstance(name, WheelName):
+        return name.project, name.version, name.build, name.tags
+    return name.project, name.version, filename.endswith(".zip")

@@ -1,0 +1,126 @@
+"""Confirms an upload: polls the index until all its views list every file with the expected SHA-256."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from wheel_uploader.core import cancellation
+from wheel_uploader.core.errors import ConflictError, DeadlineError, NetworkError
+from wheel_uploader.core.models import Confirmation, IndexFile, LocalFile, ProjectPage
+from wheel_uploader.core.progress import Progress
+from wheel_uploader.core.redaction import format_count, strip_url
+from wheel_uploader.index.client import IndexClient
+
+#: Seconds between two polls: short at first, because most indexes list a file at once.
+_MIN_PAUSE, _MAX_PAUSE = 1.0, 20.0
+
+#: The confirmed files by view (``json``, ``html``) and file name.
+_ConfirmedFiles = dict[str, dict[str, Confirmation]]
+
+
+def confirm_files(
+    index: IndexClient,
+    project: str,
+    files: Sequence[LocalFile],
+    *,
+    timeout: float,
+    progress: Progress,
+    sleep: Callable[[float], None] = cancellation.sleep_unless_cancelled,
+    clock: Callable[[], float] = time.monotonic,
+) -> tuple[Confirmation, ...]:
+    """Poll the index for up to ``timeout`` seconds until it lists every file with the expected SHA-256.
+
+    If the index has a JSON and an HTML view, both must list the files: they are cached separately, and
+    installers read either. The requests bypass caches. Raises ConflictError as soon as the index serves
+    different contents under one of the names, and DeadlineError if files are still missing at the end.
+    """
+    deadline = clock() + timeout
+    confirmed: _ConfirmedFiles = {}
+    last_error, pause = "", _MIN_PAUSE
+    while True:
+        try:
+            _poll(index, project, files, confirmed)
+            last_error = ""
+        except NetworkError as error:
+            last_error = error.message
+        missing = _describe_missing(files, confirmed)
+        if not missing and not last_error:
+            views = tuple(confirmed)
+            return tuple(replace(confirmed[views[0]][file.filename], page_formats=views) for file in files)
+        remaining = deadline - clock()
+        if remaining <= 0:
+            break
+        text = (
+            last_error or f"the index does not yet list {len(missing)} of {format_count(len(files), 'file')}"
+        )
+        progress.debug(f"{text}; checking again")
+        with progress.waiting(f"confirm: {text}", seconds=remaining):
+            sleep(min(pause, remaining))
+        pause = min(pause * 1.5, _MAX_PAUSE)
+    problem = f"does not list {len(missing)} of" if missing else "did not return the HTML view of"
+    raise DeadlineError(
+        f"after {timeout:.0f} s {strip_url(index.url)} {problem} {format_count(len(files), 'file')}"
+        + (f" ({last_error})" if last_error else ""),
+        hint="The index accepted the files, and its listing may lag: run the same command again to check.",
+        details=missing,
+    )
+
+
+def _poll(index: IndexClient, project: str, files: Sequence[LocalFile], confirmed: _ConfirmedFiles) -> None:
+    """Look once for the unconfirmed files: in the first view, and if that lists all of them, in HTML too."""
+    first_view = next(iter(confirmed), "")
+    if not first_view or len(confirmed[first_view]) < len(files):
+        page = index.fetch_project(project, revalidate=True)
+        if not page.exists:
+            return
+        _record_confirmed(page, files, confirmed, index.get_sha256)
+        first_view = page.page_format
+    # An index that returns HTML to a request for JSON has only that view.
+    if (
+        first_view == "json"
+        and len(confirmed[first_view]) == len(files)
+        and (html_page := index.fetch_html_project(project))
+    ):
+        _record_confirmed(html_page, files, confirmed, index.get_sha256)
+
+
+def _describe_missing(files: Sequence[LocalFile], confirmed: _ConfirmedFiles) -> list[str]:
+    """Return the names of the files that a view lacks, with the view if the other one has the file."""
+    lines = []
+    for file in files:
+        lacking = [view for view, by_name in confirmed.items() if file.filename not in by_name]
+        if lacking or not confirmed:
+            view = f" (in its {lacking[0].upper()} view)" if 0 < len(lacking) < len(confirmed) else ""
+            lines.append(f"{file.filename}{view}")
+    return lines
+
+
+def _record_confirmed(
+    page: ProjectPage,
+    files: Sequence[LocalFile],
+    confirmed: _ConfirmedFiles,
+    sha256_of: Callable[[IndexFile], str],
+) -> None:
+    """Record the files that the page serves unchanged. Raises ConflictError for different contents."""
+    served_files = {file.filename: file for file in page.files}
+    confirmed_in_view = confirmed.setdefault(page.page_format, {})
+    conflicts = []
+    for file in files:
+        served = served_files.get(file.filename)
+        if served is None or file.filename in confirmed_in_view:
+            continue
+        digest = sha256_of(served)
+        if digest == file.sha256:
+            confirmed_in_view[file.filename] = Confirmation(
+                filename=file.filename, sha256=digest, url=served.url
+            )
+        else:
+            conflicts.append(f"{file.filename}: local sha256 {file.sha256}, index sha256 {digest}")
+    if conflicts:
+        raise ConflictError(
+            f"{strip_url(page.url)} serves {format_count(len(conflicts), 'file')} with different contents",
+            hint="Yank this release now, find out who else uploads files to it, and publish a new version.",
+            details=conflicts,
+        )

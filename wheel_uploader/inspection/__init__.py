@@ -1,0 +1,1 @@
+"""One file verified and checked once, in a worker process, and cached."""

@@ -1,0 +1,116 @@
+"""Inspect files in a worker process, so that decompression does not compete with downloads for the GIL.
+
+The process starts when there is enough to read, and ends with this process, however that ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from wheel_uploader.core import cancellation
+from wheel_uploader.core.child_processes.environment import ChildKind
+from wheel_uploader.core.child_processes.outcome import ChildStartError
+from wheel_uploader.core.child_processes.process import PIPE, ChildProcess
+from wheel_uploader.core.models import CheckProfile, DistName
+from wheel_uploader.inspection import serialization
+from wheel_uploader.inspection.verification import InspectionResult
+
+#: Total bytes of files from which starting a process, which takes a third of a second, saves time.
+MIN_TOTAL_SIZE = 30_000_000
+#: Bytes of one response, which describes each member of a file; this program never writes a longer one.
+_RESPONSE_LIMIT = 256 << 20
+#: Seconds to wait for a response, plus one second for this many bytes of the file.
+_RESPONSE_TIMEOUT, _BYTES_PER_SECOND = 60.0, 1_000_000
+_WORKER_PROGRAM = Path(__file__).with_name("worker_main.py")
+
+
+class InspectionWorker:
+    """Client of a worker process that inspects files; it is started on demand and ended by ``with``."""
+
+    def __init__(self, profile: CheckProfile | None) -> None:
+        """``profile`` selects the rule set for checks; None verifies the integrity of files only."""
+        self._profile = profile.value if profile else ""
+        #: Total size of the files that were to be inspected, in bytes.
+        self._total_size = 0
+        self._lock = threading.Lock()
+        self._process: ChildProcess | None = None
+        self._is_closed = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._close()
+
+    def start_if_worthwhile(self, size: int) -> None:
+        """Start the process now if files of ``size`` bytes in total are expected and that saves time."""
+        if size >= MIN_TOTAL_SIZE:
+            self._total_size = MIN_TOTAL_SIZE
+            with self._lock, contextlib.suppress(ChildStartError):
+                self._process = self._process or self._start()
+
+    def inspect(self, name: DistName, path: Path, sha256: str, *, wait: bool) -> InspectionResult | None:
+        """Inspect the file at ``path`` in the process; return None if the caller should inspect it instead.
+
+        The caller also inspects a file with a different sha256, to find out what happened to it. ``wait``
+        blocks until the process is idle; otherwise None is returned while it is busy.
+        """
+        size = 0
+        with contextlib.suppress(OSError):
+            size = path.stat().st_size
+        self._total_size += size
+        if self._total_size < MIN_TOTAL_SIZE or not self._lock.acquire(blocking=wait):
+            return None
+        try:
+            return self._request(name, path, sha256, size)
+        finally:
+            self._lock.release()
+
+    def _request(self, name: DistName, path: Path, sha256: str, size: int) -> InspectionResult | None:
+        if self._is_closed:
+            return None
+        try:
+            process = self._process = self._process or self._start()
+            assert process.stdin  # noqa: S101
+            assert process.stdout  # noqa: S101
+            request = json.dumps([name.filename, str(path.absolute()), sha256])
+            process.stdin.write(request.encode() + b"\n")
+            process.stdin.flush()
+            values = json.loads(_read_response(process, size))
+            return serialization.from_json(values, name) if values else None
+        except (ChildStartError, OSError, ValueError, TypeError, LookupError, AttributeError):
+            # The process could not be started, or was killed.
+            self._close()
+            return None
+
+    def _start(self) -> ChildProcess:
+        environment = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        command = [sys.executable, "-P", str(_WORKER_PROGRAM), self._profile]
+        return ChildProcess(command, ChildKind.WORKER, variables=environment, stdin=PIPE, stdout=PIPE)
+
+    def _close(self) -> None:
+        self._is_closed = True
+        if process := self._process:
+            process.end_tree(0)
+
+
+def _read_response(process: ChildProcess, size: int) -> bytes:
+    """Return the response for a file of ``size`` bytes; kill the process if it takes too long."""
+    assert process.stdout  # noqa: S101
+    responses = process.stdout
+    timer = threading.Timer(_RESPONSE_TIMEOUT + size / _BYTES_PER_SECOND, process.kill)
+    timer.daemon = True
+    timer.start()
+    try:
+        return cancellation.call_in_thread(lambda: responses.readline(_RESPONSE_LIMIT))
+    finally:
+        timer.cancel()

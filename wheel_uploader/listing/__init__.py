@@ -1,0 +1,1 @@
+"""LIST: what is staged, and which of its files are the release."""

@@ -1,0 +1,128 @@
+"""Source for the artifacts of a GitHub Actions workflow run."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from wheel_uploader.core import bounds
+from wheel_uploader.core.errors import CredentialsError, NothingFoundError
+from wheel_uploader.core.models import RemoteFile
+from wheel_uploader.core.redaction import sanitize, strip_url
+from wheel_uploader.http.client import Page
+from wheel_uploader.listing.sources import pagination
+from wheel_uploader.listing.sources.base import Listing, normalize_digests
+from wheel_uploader.listing.sources.ci_artifacts import Artifact, ArtifactSource, ArtifactUnpacker
+from wheel_uploader.listing.sources.github_releases import (
+    PER_PAGE,
+    GitHubApi,
+    get_entries,
+    next_page_url,
+    parse_repository_url,
+)
+from wheel_uploader.listing.sources.simple_api import load_listing_json
+
+_RUN_PATH = re.compile(
+    r"/(?P<repository>[\w.-]+/[\w.-]+)/actions/runs/(?P<run>\d{1,18})(?:/artifacts/(?P<artifact>\d{1,18}))?(?:/.*)?\Z"
+)
+
+
+class GitHubActionsRun(ArtifactSource):
+    """All artifacts of a workflow run, or a single one by its URL. Downloading artifacts requires a token."""
+
+    #: URL of the API; tests replace it.
+    api_url = "https://api.github.com"
+
+    @staticmethod
+    def claims(url: str) -> bool:
+        """Return whether ``url`` is a workflow run, or an artifact of one."""
+        location = parse_repository_url(url)
+        return bool(location and _RUN_PATH.match(location.path))
+
+    def iter_files(self, project: str) -> Iterator[RemoteFile]:
+        """Yield the files in the artifacts, and each expired artifact as an unavailable file."""
+        location = parse_repository_url(self._url)
+        match = location and _RUN_PATH.match(location.path)
+        assert location and match  # noqa: S101 - `claims` has checked it
+        api = GitHubApi(self._http, self.api_url, location)
+        if not api.token:
+            raise CredentialsError(
+                "GitHub requires a token to download artifacts, even from a public repository",
+                hint="Set GITHUB_TOKEN to a token with read access to Actions; 'gh auth token' prints yours.",
+            )
+        run_url = api.build_url(f"{match['repository']}/actions/runs/{match['run']}")
+        self._check_run_completed(api.get(run_url), match["run"])
+        unpacker = ArtifactUnpacker(self._http, self.unpack_directory, project)
+        artifact_url = api.build_url(f"{match['repository']}/actions/artifacts/")
+        for _, listing in pagination.iter_pages(
+            f"{run_url}/artifacts?per_page={PER_PAGE}", api.get, lambda page: _read_page(page, artifact_url)
+        ):
+            for file in listing.files:
+                if match["artifact"] and file.url != f"{artifact_url}{match['artifact']}/zip":
+                    continue
+                if file.unavailable_reason:
+                    yield file
+                else:
+                    yield from unpacker.unpack(_to_artifact(file))
+
+    @staticmethod
+    def _check_run_completed(page: Page, run_id: str) -> None:
+        """Raise NothingFoundError if the run is still in progress, unless this process is part of it.
+
+        Its jobs may not have uploaded all wheels yet.
+        """
+        data = load_listing_json(page.text, strip_url(page.url))
+        status = data.get("status") if isinstance(data, dict) else None
+        if status != "completed" and os.environ.get("GITHUB_RUN_ID") != run_id:
+            raise NothingFoundError(
+                f"the run at {strip_url(page.url)} has not finished"
+                f" (status {sanitize(str(status), limit=40)})",
+                hint="Wait until it has finished, then run the same command again.",
+            )
+
+
+def _to_artifact(file: RemoteFile) -> Artifact:
+    return Artifact(
+        name=file.filename,
+        url=file.url,
+        source=file.source,
+        sha256=file.hashes.get("sha256", ""),
+        modified=file.modified_at,
+    )
+
+
+def _read_page(page: Page, artifact_url: str) -> Listing:
+    return read_artifacts(page.text, page.url, strip_url(page.url), artifact_url)
+
+
+def read_artifacts(text: str, base_url: str, source: str, artifact_url: str) -> Listing:
+    """Return a page of artifacts as a listing of files.
+
+    The URL of an artifact is ``artifact_url`` followed by its id and ``/zip``.
+    """
+    artifacts = get_entries(load_listing_json(text, source), "artifacts", source)
+    files = (_parse_artifact(artifact, source, artifact_url) for artifact in artifacts)
+    return Listing(
+        files=tuple(file for file in files if file is not None),
+        next_url=next_page_url(base_url, len(artifacts)),
+    )
+
+
+def _parse_artifact(entry: dict[str, Any], source: str, artifact_url: str) -> RemoteFile | None:
+    name, artifact_id, digest = entry.get("name"), entry.get("id"), entry.get("digest")
+    if not isinstance(name, str) or type(artifact_id) is not int:
+        return None
+    expired = entry.get("expired") is True
+    expiry_date = sanitize(str(entry.get("expires_at", ""))[:10])
+    return RemoteFile(
+        filename=name,
+        url=f"{artifact_url}{artifact_id}/zip",
+        hashes=normalize_digests({"sha256": digest.removeprefix("sha256:")})
+        if isinstance(digest, str)
+        else {},
+        source=source,
+        modified_at=bounds.parse_listed_date(entry.get("created_at")),
+        unavailable_reason=f"the artifact expired on {expiry_date}" if expired else "",
+    )

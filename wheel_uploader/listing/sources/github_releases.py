@@ -1,0 +1,294 @@
+"""Source for the assets of a GitHub release, and the client of GitHub's API that it shares with Actions.
+
+Serves github.com and GitHub Enterprise Server, with a token from the environment.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from wheel_uploader.core import bounds
+from wheel_uploader.core.errors import CredentialsError, HttpStatusError, ListingError, NothingFoundError
+from wheel_uploader.core.models import RemoteFile
+from wheel_uploader.core.redaction import register_secret, strip_url
+from wheel_uploader.core.urls import parse_qs, quote, unquote, urljoin, urlsplit
+from wheel_uploader.http.client import HttpClient, Page
+from wheel_uploader.listing.sources import pagination
+from wheel_uploader.listing.sources.base import Listing, normalize_digests, set_query_parameters
+from wheel_uploader.listing.sources.simple_api import load_listing_json
+
+#: Entries on one page of a list; GitHub's maximum.
+PER_PAGE = 100
+
+_NUMBER = re.compile(r"[0-9]{1,18}\Z")
+
+_GITHUB_HOSTS = frozenset({"github.com", "www.github.com", "api.github.com"})
+#: Variables with a token, for github.com and for GitHub Enterprise Server; those of gh take precedence.
+_TOKEN_VARIABLES = ("GH_TOKEN", "GITHUB_TOKEN")
+_ENTERPRISE_TOKEN_VARIABLES = ("GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepositoryLocation:
+    """The location of a repository, or of a page below it, on github.com or an Enterprise Server."""
+
+    #: Host of the site, or of github.com's API.
+    host: str
+    #: Path that begins with ``/OWNER/REPO``, with the prefix of the API removed.
+    path: str
+
+    @property
+    def is_enterprise(self) -> bool:
+        """True for a GitHub Enterprise Server."""
+        return self.host not in _GITHUB_HOSTS
+
+
+def parse_repository_url(url: str) -> RepositoryLocation | None:
+    """Return the location that a URL of GitHub's site or API refers to, or None for other URLs.
+
+    An Enterprise Server is recognized by GITHUB_SERVER_URL, which Actions sets, or by GH_HOST of gh.
+    """
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        return None
+    if parts.scheme not in {"http", "https"}:
+        return None
+    if host in _GITHUB_HOSTS:
+        path = parts.path.removeprefix("/repos") if host == "api.github.com" else parts.path
+        return RepositoryLocation(host=host, path=path)
+    if host and host in {_get_actions_host(), os.environ.get("GH_HOST", "").lower()}:
+        return RepositoryLocation(
+            host=parts.netloc.rpartition("@")[2], path=parts.path.removeprefix("/api/v3/repos")
+        )
+    return None
+
+
+def _get_actions_host() -> str:
+    """Return the host of the GitHub whose Actions job runs this process; empty outside of Actions."""
+    try:
+        return urlsplit(os.environ.get("GITHUB_SERVER_URL", "")).hostname or ""
+    except ValueError:
+        return ""
+
+
+def _choose_token_variables(host: str) -> tuple[str, ...]:
+    """Return the variables to read a token for ``host`` from; GITHUB_TOKEN of Actions is for its own host."""
+    own_host = _get_actions_host() or "github.com"
+    if host in _GITHUB_HOSTS:
+        return _TOKEN_VARIABLES if own_host in _GITHUB_HOSTS else _TOKEN_VARIABLES[:1]
+    own_variables = _TOKEN_VARIABLES[1:] if host.partition(":")[0] == own_host else ()
+    return (*_ENTERPRISE_TOKEN_VARIABLES, *own_variables)
+
+
+class GitHubApi:
+    """A client of GitHub's API, which sends the token of the environment to the API and to no other URL."""
+
+    def __init__(self, http: HttpClient, base_url: str, location: RepositoryLocation) -> None:
+        self._http = http
+        #: URL of the API, without a trailing slash.
+        self.base_url = f"https://{location.host}/api/v3" if location.is_enterprise else base_url
+        self._variables = _choose_token_variables(location.host)
+        tokens = (os.environ.get(name, "").strip() for name in self._variables)
+        self.token = next(filter(None, tokens), "")
+        if self.token:
+            register_secret(self.token)
+            http.add_headers(f"{self.base_url}/", {"authorization": f"Bearer {self.token}"})
+
+    def build_url(self, path: str) -> str:
+        """Return the URL of the API for ``path``, which begins with ``OWNER/REPO``."""
+        return f"{self.base_url}/repos/{path}"
+
+    def get(self, url: str) -> Page:
+        """Return a page of the API. Raises NothingFoundError for status 404, with a hint at likely causes."""
+        try:
+            return self._http.get(url, accept="application/vnd.github+json")
+        except CredentialsError:
+            raise CredentialsError(
+                f"{strip_url(url)} rejected the token in {' or '.join(self._variables)}",
+                hint="Renew the token, or unset the variable: public repositories need no token.",
+            ) from None
+        except HttpStatusError as error:
+            token = self._variables[-1]
+            if error.status in {404, 410}:
+                token_hint = "" if self.token else f" A private repository needs a token in {token}."
+                raise NothingFoundError(
+                    f"{strip_url(url)} was not found (status {error.status})",
+                    hint=f"Check the owner, repository and tag.{token_hint}",
+                ) from None
+            if error.status in {403, 429} and not self.token:
+                error.hint = f"GitHub allows few requests without a token: set {token}."
+            raise
+
+
+def get_entries(data: object, key: str, source: str) -> list[dict[str, Any]]:
+    """Return the objects of a list that the API returned, bare or under ``key``. Raises ListingError."""
+    values = data.get(key) if isinstance(data, dict) else data
+    if not isinstance(values, list):
+        raise ListingError(f"{source} returned JSON without a list of {key}")
+    return [entry for entry in values if isinstance(entry, dict)]
+
+
+def next_page_url(url: str, count: int) -> str:
+    """Return the URL of the page after ``url``; empty if ``count`` entries do not fill the page."""
+    if count < PER_PAGE:
+        return ""
+    page = parse_qs(urlsplit(url).query).get("page", ["1"])[0]
+    return set_query_parameters(url, {"page": str(int(page) + 1 if _NUMBER.match(page) else 2)})
+
+
+class GitHubRelease:
+    """The assets of one release of a GitHub repository."""
+
+    #: URL of the API; tests replace it.
+    api_url = "https://api.github.com"
+
+    def __init__(self, url: str, http: HttpClient) -> None:
+        self._http = http
+        self._url = url
+
+    @staticmethod
+    def claims(url: str) -> bool:
+        """Return whether ``url`` is a release, or an asset of one."""
+        return bool(_find_api_path(url))
+
+    def iter_files(self, project: str) -> Iterator[RemoteFile]:  # noqa: ARG002 (the URL names the repository)
+        """Yield every asset, with its API URL if a token is set: it also serves drafts and private assets."""
+        location = parse_repository_url(self._url)
+        assert location  # noqa: S101 - `claims` has checked it
+        api = GitHubApi(self._http, self.api_url, location)
+        path = api.build_url(_find_api_path(self._url))
+        releases, _, release_id = path.rpartition("/")
+        if not _NUMBER.match(release_id) or releases.endswith("/tags"):
+            releases = path[: path.rindex("/releases/")] + "/releases"
+            release_id = self._find_release_id(api, path, releases)
+        api_prefix = f"{api.base_url}/" if api.token else ""
+        url = f"{releases}/{release_id}/assets?per_page={PER_PAGE}"
+        for _, listing in pagination.iter_pages(url, api.get, lambda page: _read_page(page, api_prefix)):
+            for file in listing.files:
+                if api_prefix and file.url.startswith(api_prefix):
+                    # By default the API returns a description of the asset as JSON.
+                    self._http.add_headers(file.url, {"accept": "application/octet-stream"})
+                yield file
+
+    def _find_release_id(self, api: GitHubApi, path: str, releases: str) -> str:
+        """Return the id of the release at ``path`` of the API, or of the draft release for its tag."""
+        try:
+            return _read_release_id(api.get(path))
+        except NothingFoundError:
+            tag = unquote(path.rpartition("/tags/")[2])
+            if not api.token or "/tags/" not in path:
+                raise
+            # The API does not find drafts by their tag, and the site calls their pages untagged-...
+            for _, listing in pagination.iter_pages(f"{releases}?per_page={PER_PAGE}", api.get, _read_drafts):
+                if release_id := listing.subpage_urls.get(tag):
+                    return release_id
+            raise
+
+
+def _read_drafts(page: Page) -> Listing:
+    """Return the ids of the draft releases on a page, by tag and by the last segment of their URL."""
+    releases = get_entries(load_listing_json(page.text, strip_url(page.url)), "releases", strip_url(page.url))
+    drafts = [
+        release
+        for release in releases
+        if release.get("draft") is True and _NUMBER.match(str(release.get("id")))
+    ]
+    ids_by_name = [
+        (name, str(draft["id"]))
+        for draft in drafts
+        for name in (draft.get("tag_name"), _get_last_url_segment(draft))
+    ]
+    return Listing(
+        subpage_urls={name: release_id for name, release_id in ids_by_name if isinstance(name, str) and name},
+        next_url=next_page_url(page.url, len(releases)),
+    )
+
+
+def _get_last_url_segment(release: dict[str, Any]) -> str:
+    return unquote(str(release.get("html_url", "")).rpartition("/")[2])
+
+
+def _find_api_path(url: str) -> str:
+    """Return the API's path of a release, like ``OWNER/REPO/releases/tags/TAG``; empty for other URLs."""
+    location = parse_repository_url(url)
+    segments = [segment for segment in location.path.split("/") if segment] if location else []
+    owner_repo, rest = segments[:2], segments[3:]
+    if segments[2:3] != ["releases"]:
+        return ""
+    match rest:
+        case [] | ["latest", *_]:
+            release_path = "latest"
+        case [number] if _NUMBER.match(number):
+            release_path = number
+        case ["download", *tag, _] if tag:
+            release_path = _build_tag_path(tag)
+        case ["tag" | "tags" | "expanded_assets", *tag] if tag:
+            release_path = _build_tag_path(tag)
+        case _:
+            return ""
+    return f"{'/'.join(owner_repo)}/releases/{release_path}"
+
+
+def _build_tag_path(segments: list[str]) -> str:
+    return f"tags/{quote(unquote('/'.join(segments)), safe='')}"
+
+
+def _read_release_id(page: Page) -> str:
+    release = load_listing_json(page.text, strip_url(page.url))
+    release_id = str(release.get("id")) if isinstance(release, dict) else ""
+    if not _NUMBER.match(release_id):
+        raise ListingError(f"{strip_url(page.url)} returned JSON that does not describe a release")
+    return release_id
+
+
+def _read_page(page: Page, api_prefix: str) -> Listing:
+    return read_assets(page.text, page.url, strip_url(page.url), api_prefix)
+
+
+def read_assets(text: str, base_url: str, source: str, api_prefix: str = "") -> Listing:
+    """Return a page of assets as a listing.
+
+    An asset has its API URL if that begins with a non-empty ``api_prefix``, and its download URL otherwise.
+    """
+    assets = get_entries(load_listing_json(text, source), "assets", source)
+    files = (_parse_asset(asset, base_url, source, api_prefix) for asset in assets)
+    return Listing(
+        files=tuple(file for file in files if file is not None), next_url=next_page_url(base_url, len(assets))
+    )
+
+
+def _parse_asset(entry: dict[str, Any], base_url: str, source: str, api_prefix: str) -> RemoteFile | None:
+    name, link, digest = entry.get("name"), entry.get("browser_download_url"), entry.get("digest")
+    state, api_url = entry.get("state"), entry.get("url")
+    if not isinstance(name, str) or not isinstance(link, str):
+        return None
+    try:
+        url = urljoin(base_url, link)
+        scheme = urlsplit(url).scheme
+    except ValueError:
+        return None
+    if scheme not in {"http", "https"}:
+        return None
+    if api_prefix and isinstance(api_url, str) and api_url.startswith(api_prefix):
+        url = api_url
+    size, unavailable_reason = bounds.parse_listed_size(entry.get("size"))
+    if state != "uploaded":
+        unavailable_reason = f"its upload to GitHub never finished (state {state})"
+    elif size == 0:
+        unavailable_reason = "it is empty on GitHub: its upload was interrupted"
+    algorithm, _, value = digest.partition(":") if isinstance(digest, str) else ("", "", "")
+    return RemoteFile(
+        filename=name,
+        url=url,
+        size=size,
+        hashes=normalize_digests({algorithm: value}) if value else {},
+        source=source,
+        modified_at=bounds.parse_listed_date(entry.get("updated_at")),
+        unavailable_reason=unavailable_reason,
+    )

@@ -1,0 +1,134 @@
+"""Parses JSON pages of a package index (PEP 691, 700): the files of a project, or the list of projects."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from packaging.utils import canonicalize_name
+
+from wheel_uploader.core import bounds
+from wheel_uploader.core.errors import ListingError
+from wheel_uploader.core.models import RemoteFile
+from wheel_uploader.core.redaction import sanitize
+from wheel_uploader.core.urls import quote, urljoin, urlsplit
+from wheel_uploader.listing.sources.base import MAX_LINKS, Listing, normalize_digests
+
+#: Limits against JSON bombs: a file is an object with two or three nested ones, and has about a dozen keys.
+_MAX_OBJECTS, _MAX_COMMAS = 4 * MAX_LINKS, 20 * MAX_LINKS
+
+
+def iter_json_files(text: str, base_url: str, source: str) -> Iterator[RemoteFile]:
+    """Yield every file of a project's page. Raises ListingError. See ``parse_html`` for the parameters."""
+    yield from read_json_listing(text, base_url, source).files
+
+
+def read_json_listing(text: str, base_url: str, source: str) -> Listing:
+    """Return the files of a project's page, or the pages of a list of projects. Raises ListingError."""
+    return read_index_page(load_listing_json(text, source, _FILE_KEYS), base_url, source)
+
+
+def load_listing_json(text: str, source: str, retained_keys: Collection[str] | None = None) -> Any:
+    """Return the value of a JSON text. Raises ListingError if it is invalid, or too large for a listing.
+
+    Of objects that have a ``filename`` and a ``url``, only the keys in ``keep`` are retained, if it is given:
+    on a large page the other keys take most of the memory.
+    """
+    if text.count("{") + text.count("[") > _MAX_OBJECTS or text.count(",") > _MAX_COMMAS:
+        raise _build_limit_error(source)
+    try:
+        return bounds.load_json(
+            text, None if retained_keys is None else lambda value: _keep_keys(value, retained_keys)
+        )
+    except ValueError:
+        raise ListingError(f"{source} returned invalid JSON") from None
+
+
+#: Keys of a file that are read. The digests are in a separate object under ``hashes``.
+_FILE_KEYS = frozenset({"filename", "url", "size", "hashes", "upload-time"})
+
+
+def _keep_keys(value: dict[str, Any], keep: Collection[str]) -> dict[str, Any]:
+    if "filename" in value and "url" in value and len(value) > len(keep):
+        return {key: value[key] for key in keep if key in value}
+    return value
+
+
+def read_index_page(value: Any, base_url: str, source: str) -> Listing:
+    """Return the listing of an index page, given its decoded JSON. Raises ListingError."""
+    data = _check_index_page(value, source)
+    files = data.get("files", [])
+    projects = data.get("projects", [])
+    if not isinstance(files, list) or not isinstance(projects, list):
+        raise ListingError(f"{source} returned JSON in which files or projects are not a list")
+    if len(files) + len(projects) > MAX_LINKS:
+        raise _build_limit_error(source)
+    names = [project["name"] for project in projects if _has_text(project, "name")]
+    return Listing(
+        files=tuple(_parse_files(files, base_url, source)),
+        subpage_urls={
+            canonicalize_name(name): urljoin(base_url, f"{_quote_project(name)}/") for name in names
+        },
+    )
+
+
+def _check_index_page(data: Any, source: str) -> dict[str, Any]:
+    meta = data.get("meta") if isinstance(data, dict) else None
+    version = meta.get("api-version") if isinstance(meta, dict) else None
+    if not isinstance(version, str) or not ("files" in data or "projects" in data):
+        raise ListingError(
+            f"{source} returned JSON that is not an index page (PEP 691)",
+            hint="Pass the URL of a directory listing in HTML, or of the project's page on an index.",
+        )
+    if version.partition(".")[0] != "1":
+        raise ListingError(
+            f"{source} uses version {sanitize(version, limit=20)} of the index API, which is not supported",
+            hint="Version 1 is supported; a newer wheel-uploader may support more.",
+        )
+    return dict(data)
+
+
+def _build_limit_error(source: str) -> ListingError:
+    return ListingError(
+        f"{source} lists more than {MAX_LINKS} files or projects",
+        hint="Pass the URL of the project's page.",
+    )
+
+
+def _parse_files(files: list[Any], base_url: str, source: str) -> Iterator[RemoteFile]:
+    # Entries are freed one by one: 100,000 files in both forms at once would take too much memory.
+    files.reverse()
+    while files:
+        file = files.pop()
+        if not (_has_text(file, "filename") and _has_text(file, "url")):
+            continue
+        try:
+            url = urljoin(base_url, file["url"]).partition("#")[0]
+            scheme = urlsplit(url).scheme
+        except ValueError:
+            continue
+        size, size_error = bounds.parse_listed_size(file.get("size"))
+        if scheme in {"http", "https"}:
+            yield RemoteFile(
+                filename=file["filename"],
+                url=url,
+                size=size,
+                hashes=_parse_hashes(file.get("hashes")),
+                source=source,
+                modified_at=bounds.parse_listed_date(file.get("upload-time")),
+                unavailable_reason=size_error,
+            )
+
+
+def _parse_hashes(hashes: object) -> dict[str, str]:
+    if not isinstance(hashes, dict):
+        return {}
+    return normalize_digests({key: value for key, value in hashes.items() if isinstance(value, str)})
+
+
+def _has_text(value: object, key: str) -> bool:
+    return isinstance(value, dict) and isinstance(value.get(key), str)
+
+
+def _quote_project(name: str) -> str:
+    return quote(canonicalize_name(name), safe="", errors="replace")

@@ -1,0 +1,1 @@
+"""The run: one module per stage, and what they share."""

@@ -1,1 +1,0 @@
-"""Upload: the target index, the credentials, and the scheduling of uploads."""

@@ -1,0 +1,199 @@
+"""The report as JSON; ``schema.json`` in this directory describes the format."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+from wheel_uploader import __version__
+from wheel_uploader.core.models import Report, SdistName, UploadOutcome, WheelName
+from wheel_uploader.core.redaction import sanitize, strip_url
+from wheel_uploader.report.views import attestations, matrix
+from wheel_uploader.report.views.check_info import find_unused_ignores, get_ignore_reason
+from wheel_uploader.report.views.file_rows import build_file_rows
+from wheel_uploader.report.views.matrix import Matrix
+
+#: Incremented when a key is removed or changes its meaning. New keys do not change it.
+SCHEMA_VERSION = 1
+
+
+def render_json(report: Report) -> str:
+    """Return the report as JSON, with a newline at the end. Sizes are in bytes, times in seconds."""
+    text = io.StringIO()
+    # json.dumps keeps a list of all chunks, which needs several times the memory of the text.
+    json.dump(build_json_document(report), text, indent=2, ensure_ascii=True)
+    return text.getvalue() + "\n"
+
+
+def build_json_document(report: Report) -> dict[str, Any]:
+    """Return the report as a dictionary that json can serialize."""
+    selection = report.selection
+    error = report.error
+    return {
+        "schema": SCHEMA_VERSION,
+        "program": f"wheel-uploader {__version__}",
+        "project": str(selection.project) if selection else report.options.project,
+        "version": str(selection.version) if selection else report.options.version,
+        "sources": [sanitize(strip_url(url)) for url in report.options.urls],
+        "target": report.upload_url,
+        "profile": report.profile,
+        "began": report.started_at.isoformat(timespec="seconds") if report.started_at else None,
+        "reached": report.last_stage.name.lower() if report.last_stage else None,
+        "exit_code": report.exit_code,
+        "error": error
+        and {
+            "message": sanitize(error.message),
+            "details": [sanitize(detail) for detail in error.details],
+            "next": sanitize(error.hint),
+        },
+        "files": _build_files(report),
+        "refused": [
+            {
+                "filename": sanitize(refusal.filename),
+                "source": sanitize(refusal.source),
+                "reason": sanitize(refusal.reason),
+            }
+            for refusal in (selection.excluded_files if selection else ())
+        ],
+        "matrix": _build_matrix(matrix.build_report_matrix(report)),
+        "previous": [
+            {"filename": sanitize(filename), "size": report.previous_sizes.get(filename)}
+            for filename in report.previous_filenames
+        ],
+        "findings": _build_findings(report),
+        "removed": [
+            {"version": str(removal.version), "filenames": list(removal.filenames), "size": removal.size}
+            for removal in report.pruned_releases
+        ],
+        "rehearsal": [
+            {
+                "python": install.python,
+                "machine": install.platform_label,
+                "installs": install.kind,
+                "filename": install.filename,
+                "before": install.previous_kind,
+            }
+            for install in report.install_outcomes
+        ],
+        "trials": [
+            {
+                "filename": trial.filename,
+                "interpreter": sanitize(trial.interpreter),
+                "failure": sanitize(trial.failure),
+                "output": [sanitize(line) for line in trial.output.splitlines()],
+                "seconds": round(trial.seconds, 3),
+            }
+            for trial in report.smoke_results
+        ],
+        "not_checked": [sanitize(sentence) for sentence in report.checks_not_run],
+        "idle_ignores": [sanitize(check_id) for check_id in find_unused_ignores(report)],
+        "timings": {stage.name.lower(): round(seconds, 3) for stage, seconds in report.stage_seconds.items()},
+    }
+
+
+def _build_files(report: Report) -> list[dict[str, Any]]:
+    """Return one object per file of the release, with the results of every stage."""
+    files = []
+    for row in build_file_rows(report):
+        name, remote = row.name, row.remote
+        filename = row.filename
+        entry: dict[str, Any] = {
+            "filename": filename,
+            "state": row.status,
+            "kind": "sdist" if isinstance(name, SdistName) else "wheel",
+            "tags": sorted(str(tag) for tag in name.tags) if isinstance(name, WheelName) else [],
+            "url": strip_url(remote.url),
+            "listed_size": remote.size,
+            "listed_hashes": dict(remote.hashes),
+        }
+        if fetched := row.download:
+            entry |= {
+                "size": fetched.file.size,
+                "sha256": fetched.file.sha256,
+                "fetched": fetched.outcome,
+                "vouched_by": fetched.verified_by,
+            }
+        if signature := row.signature:
+            entry["signed_by"] = signature.fingerprint
+        if file_attestations := _build_attestations(report, filename):
+            entry["attestations"] = file_attestations
+        if state := row.index_state:
+            entry["index"] = {
+                "state": state.result,
+                "sha256": state.index_sha256,
+                "other_name": sanitize(state.other_name),
+            }
+        if result := row.upload_result:
+            entry["upload"] = {
+                "outcome": result.outcome,
+                "reason": sanitize(result.reason),
+                "attempts": result.attempts,
+            }
+        if confirmation := row.confirmation:
+            entry["confirmed_sha256"] = confirmation.sha256
+        if row.previous:
+            entry["previous"] = {"filename": row.previous.filename, "size": row.previous.size}
+        files.append(entry)
+    return files
+
+
+def _build_attestations(report: Report, filename: str) -> list[dict[str, Any]]:
+    """Return the attestations of a file; until they have been read, only their names."""
+    if not report.attestations:
+        listed = report.selection.attestation_files if report.selection else ()
+        return [
+            {"filename": companion.filename} for companion in listed if companion.subject_filename == filename
+        ]
+    uploaded = {
+        result.file.filename for result in report.upload_results if result.outcome is UploadOutcome.UPLOADED
+    }
+    return [
+        {
+            "filename": attestation.filename,
+            "predicate_type": sanitize(attestation.predicate_type),
+            "kind": attestation.short_type,
+            "publisher": attestation.publisher,
+            "verified": attestations.is_verified(attestation),
+            "problem": attestation.malformed_reason or attestation.verification_error,
+            "made": attestation.is_new,
+            "posted": report.uploads_attestations
+            and filename in uploaded
+            and not attestation.malformed_reason,
+        }
+        for attestation in report.attestations
+        if attestation.subject_filename == filename
+    ]
+
+
+def _build_matrix(release_matrix: Matrix) -> dict[str, Any]:
+    """Return the matrix of Pythons and platforms, without its empty cells."""
+    return {
+        "compared_with": release_matrix.compared_with or None,
+        "pythons": list(release_matrix.pythons),
+        "platforms": [str(platform) for platform in release_matrix.platforms],
+        "cells": [
+            {
+                "python": place.python,
+                "platform": str(place.platform),
+                "state": cell.state,
+                "files": list(cell.files),
+            }
+            for place, cell in sorted(release_matrix.cells.items())
+        ],
+    }
+
+
+def _build_findings(report: Report) -> list[dict[str, Any]]:
+    return [
+        {
+            "check": finding.check,
+            "severity": finding.severity,
+            "subject": sanitize(finding.subject),
+            "member": sanitize(finding.member) if finding.member is not None else None,
+            "message": sanitize(finding.message),
+            "ignored": finding.is_ignored,
+            "reason": sanitize(get_ignore_reason(report, finding)) if finding.is_ignored else "",
+        }
+        for finding in report.findings
+    ]

@@ -1,0 +1,40 @@
+"""The one-line report of ``-q``; empty if nothing has changed, because cron mails every output."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from wheel_uploader.core.models import DownloadOutcome, Report, Stage, UploadOutcome
+from wheel_uploader.report.views.matrix_view import get_outcome_symbol
+
+_NEWLY_DOWNLOADED = (DownloadOutcome.DOWNLOADED, DownloadOutcome.RESUMED, DownloadOutcome.COPIED)
+
+
+def render_quiet(report: Report) -> str:
+    """Return what this run has changed, each line with a newline at its end; empty if nothing has changed."""
+    return "".join(f"{line}\n" for line in _format_lines(report))
+
+
+def _format_lines(report: Report) -> Iterator[str]:
+    if report.selection is None:
+        return
+    counts = Counter(result.outcome for result in report.upload_results)
+    uploads = [
+        f"{counts[outcome]} {get_outcome_symbol(outcome).label}"
+        for outcome in UploadOutcome
+        if counts[outcome]
+    ]
+    if set(counts) - {UploadOutcome.SKIPPED, UploadOutcome.NOT_ATTEMPTED}:
+        to = f" to {report.upload_url}" if report.upload_url else ""
+        yield f"{report.selection.project} {report.selection.version}{to}: {', '.join(uploads)}"
+    elif not report.error and report.options.until < Stage.UPLOAD:
+        downloaded = sum(fetched.outcome in _NEWLY_DOWNLOADED for fetched in report.downloaded_files)
+        signed = sum(signature.is_new for signature in report.signatures)
+        changes = [f"{downloaded} downloaded"] * bool(downloaded) + [f"{signed} signed"] * bool(signed)
+        if changes:
+            yield f"{report.selection.project} {report.selection.version}: {', '.join(changes)}"
+    if report.pruned_releases:
+        removed = "would be removed" if report.options.dry_run else "removed"
+        versions = ", ".join(str(removal.version) for removal in report.pruned_releases)
+        yield f"{removed} from the wheelhouse: {report.selection.project} {versions}"

@@ -1,0 +1,204 @@
+"""The report as text for the terminal: the files, the matrix, the findings and the outcome."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+
+from wheel_uploader.core.models import Report, UploadOutcome, WheelName
+from wheel_uploader.core.redaction import format_count, format_size, sanitize
+from wheel_uploader.report.formats import findings_text, rehearsal_text
+from wheel_uploader.report.formats.terminal_style import PLAIN_STYLE, Color, TerminalStyle
+from wheel_uploader.report.views import attestations, file_rows, matrix, matrix_view
+from wheel_uploader.report.views import outcome as outcome_view
+from wheel_uploader.report.views.check_info import CheckInfos
+from wheel_uploader.report.views.file_rows import FileRow, FileStatus
+from wheel_uploader.report.views.matrix_view import Emphasis, Symbol
+
+#: Up to this many files, all of them are named.
+_NAME_ALL_FILES = 6
+#: Of more files, only those with problems are named, at most this many per state.
+_MAX_NAMED_FILES = 10
+_COLORS = {
+    Emphasis.GOOD: Color.GREEN,
+    Emphasis.WARN: Color.YELLOW,
+    Emphasis.BAD: Color.RED,
+    Emphasis.PLAIN: None,
+}
+#: Symbols for output that is limited to ASCII.
+_ASCII_SYMBOLS = {Emphasis.GOOD: "+", Emphasis.WARN: "?", Emphasis.BAD: "!", Emphasis.PLAIN: " "}
+
+
+def render_text(
+    report: Report, check_infos: CheckInfos, style: TerminalStyle = PLAIN_STYLE, *, error: bool = True
+) -> str:
+    """Return the report as lines of text, with a newline at the end; empty if there is nothing to report.
+
+    Without ``error``, the error that stopped the run is left out, because the caller prints it separately.
+    """
+    rows = file_rows.build_file_rows(report)
+    parts = (
+        _format_heading(report, style),
+        _format_files(report, rows, style),
+        _format_matrix(report, rows, style),
+        findings_text.format_findings(report, check_infos, style),
+        rehearsal_text.format_rehearsal(report, style),
+        _wrap_for_terminal(_format_stage_results(report), style),
+        _format_outcome(report, rows, style) if error or not report.error else (),
+    )
+    return "".join(f"{line}\n" for part in parts for line in part)
+
+
+def _format_heading(report: Report, style: TerminalStyle) -> Iterator[str]:
+    if report.selection:
+        sources = ", ".join(sanitize(source) for source in _list_sources(report))
+        release = f"{report.selection.project} {report.selection.version} from {sources}"
+        preposition = ", rehearsed for" if report.options.rehearse else " to"
+        target = f"{preposition} {report.upload_url}" if report.upload_url else ""
+        two_lines = style.is_terminal and len(release + target) > style.width
+        yield from (
+            filter(None, [release, f"  {target.lstrip(', ')}".rstrip()]) if two_lines else [release + target]
+        )
+
+
+def _list_sources(report: Report) -> list[str]:
+    return list(dict.fromkeys(file.source for _, file in report.selection.files)) if report.selection else []
+
+
+# --- the files -------------------------------------------------------------------------------------
+
+
+def _format_files(report: Report, rows: Sequence[FileRow], style: TerminalStyle) -> Iterator[str]:
+    """Yield the number and size of the files in each state, and the names of those with problems."""
+    if not rows:
+        return
+    yield f"{format_count(len(rows), 'file')}, {format_size(_sum_sizes(rows))}{_count_not_selected(report)}"
+    groups: dict[tuple[Symbol, str], list[FileRow]] = defaultdict(list)
+    for row in rows:
+        groups[matrix_view.get_file_symbol(row), matrix_view.get_status_label(row)].append(row)
+    sorted_groups = sorted(groups.items(), key=lambda group: matrix_view.LEGEND_ORDER.index(group[0][0]))
+    label_width = max(len(label) for _, label in groups)
+    count_width = max(len(format_count(len(group), "file")) for group in groups.values())
+    name_all = bool(report.options.verbose) or len(rows) <= _NAME_ALL_FILES
+    for (file_symbol, label), group in sorted_groups:
+        character = file_symbol.character if style.utf8 else _ASCII_SYMBOLS[file_symbol.emphasis]
+        status = style.paint(f"{character} {label:<{label_width}}", _COLORS[file_symbol.emphasis])
+        count = format_count(len(group), "file")
+        yield f"  {status}  {count:>{count_width}}  {format_size(_sum_sizes(group)):>8}"
+        is_named = name_all or (
+            file_symbol.emphasis in (Emphasis.WARN, Emphasis.BAD) and len(group) < len(rows)
+        )
+        most = len(group) if name_all else _MAX_NAMED_FILES
+        yield from _format_names(group[:most] if is_named else [], style)
+        if is_named and len(group) > most:
+            yield f"              and {len(group) - most} more: -v shows all"
+
+
+def _sum_sizes(rows: Sequence[FileRow]) -> int:
+    return sum(row.size or 0 for row in rows)
+
+
+def _format_names(rows: Sequence[FileRow], style: TerminalStyle) -> Iterator[str]:
+    """Yield the size and name of each file; a name that is too long loses its project and version."""
+    for row in rows:
+        name = row.filename
+        line = f"    {format_size(row.size):>8}  {name}"
+        if style.is_terminal and len(line) > style.width and isinstance(row.name, WheelName):
+            tags = name.removeprefix(f"{row.name.raw_project}-{row.name.raw_version}-")
+            line = f"    {format_size(row.size):>8}  ...{tags}"
+        yield line
+
+
+def _count_not_selected(report: Report) -> str:
+    refused = len(report.selection.excluded_files) if report.selection else 0
+    if not refused:
+        return ""
+    others = f"{format_count(refused, 'other')} not selected"
+    return f" ({others}, see above)" if report.options.verbose else f" ({others}: -v shows why)"
+
+
+#: The words that replace the symbol of a cell in the matrix.
+_PROBLEM_WORDS = {
+    FileStatus.FAILED_CHECKS: "FAILED",
+    FileStatus.DIFFERENT_ON_INDEX: "CONFLICT",
+    FileStatus.SAME_BYTES_OTHER_NAME: "CONFLICT",
+    FileStatus.REJECTED: "REJECTED",
+    FileStatus.UNKNOWN: "UNKNOWN",
+    FileStatus.NOT_TRIED: "not tried",
+}
+
+
+def _format_matrix(report: Report, rows: Sequence[FileRow], style: TerminalStyle) -> Iterator[str]:
+    """Yield the matrix if there are several wheels, or if wheels are expected."""
+    if sum(isinstance(row.name, WheelName) for row in rows) > 1 or (
+        report.selection and report.expected_cells
+    ):
+        problems = {row.filename: _PROBLEM_WORDS[row.status] for row in rows if row.status in _PROBLEM_WORDS}
+        yield from matrix.format_matrix(matrix.build_report_matrix(report), style, problems)
+
+
+# --- the outcome -----------------------------------------------------------------------------------
+
+
+def _format_stage_results(report: Report) -> Iterator[str]:
+    """Yield the results of the sign, upload and confirm stages, and the duration of every stage."""
+    if report.signatures:
+        new = sum(signature.is_new for signature in report.signatures)
+        reused = len(report.signatures) - new
+        yield f"signatures: {new} new, {reused} reused, by {report.signatures[0].fingerprint}"
+    if attestation_counts := attestations.summarize_attestations(report):
+        yield f"attestations: {attestation_counts}"
+        yield from (f"    {maker}" for maker in attestations.summarize_publishers(report))
+    if report.upload_results:
+        counts = Counter(result.outcome for result in report.upload_results)
+        yield "upload: " + ", ".join(
+            f"{counts[outcome]} {matrix_view.get_outcome_symbol(outcome).label}"
+            for outcome in UploadOutcome
+            if counts[outcome]
+        )
+        for result in report.upload_results:
+            if result.reason and result.outcome in (UploadOutcome.REJECTED, UploadOutcome.UNKNOWN):
+                yield f"    {result.file.filename}: {sanitize(result.reason)}"
+    if report.confirmations:
+        confirmed = f"{len(report.confirmations)} of {format_count(len(report.upload_results), 'file')}"
+        yield f"confirmed: the index serves {confirmed} with the same sha256"
+    for removal in report.pruned_releases:
+        removed = "would be removed" if report.options.dry_run else "removed"
+        size = f"{format_count(len(removal.filenames), 'file')}, {format_size(removal.size)}"
+        yield f"{removed} from the wheelhouse: version {removal.version} ({size}); the index serves it"
+    if report.stage_seconds:
+        stages = ", ".join(
+            f"{stage.name.lower()} {seconds:.1f}" for stage, seconds in report.stage_seconds.items()
+        )
+        yield f"seconds: {stages}"
+
+
+def _wrap_for_terminal(lines: Iterator[str], style: TerminalStyle) -> Iterator[str]:
+    """Wrap long lines at spaces if the output is a terminal."""
+    for line in lines:
+        yield from findings_text.wrap_text(line, "", "  ", style) if style.is_terminal else [line]
+
+
+def _format_outcome(report: Report, rows: Sequence[FileRow], style: TerminalStyle) -> Iterator[str]:
+    """Yield the headline of the run, its error if there is one, and the URL of the release page."""
+    if not report.stage_seconds and not report.error:
+        return
+    outcome = outcome_view.build_outcome(report, rows)
+    symbols = {Emphasis.GOOD: "\N{CHECK MARK} ", Emphasis.BAD: "\N{BALLOT X} "}
+    symbol = symbols.get(outcome.emphasis, "") if style.utf8 else ""
+    release = f": {report.selection.project} {report.selection.version}" if report.selection else ""
+    elapsed = (
+        f" in {outcome_view.format_duration(sum(report.stage_seconds.values()))}"
+        if report.stage_seconds
+        else ""
+    )
+    target = f" to {report.upload_url}" if report.upload_url and report.upload_results else ""
+    yield style.paint(f"{symbol}{outcome.headline}", _COLORS[outcome.emphasis]) + release + target + elapsed
+    if not report.install_outcomes:
+        # A rehearsal prints this sentence below its table.
+        yield from findings_text.wrap_text(sanitize(outcome.message), "  ", "  ", style)
+    yield from (f"    {sanitize(detail)}" for detail in outcome.details)
+    if outcome.next_step:
+        yield from findings_text.wrap_text(f"next: {sanitize(outcome.next_step)}", "  ", "  ", style)
+    if report.release_url:
+        yield f"  {report.release_url}"

@@ -1,0 +1,1 @@
+"""What a report shows, independent of its format."""

@@ -1,0 +1,219 @@
+"""The outcome of a run and the summary fields at the head of a report."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from wheel_uploader.core.models import InstallKind, Report, Severity, Stage
+from wheel_uploader.core.redaction import format_size
+from wheel_uploader.report.formats import findings_text
+from wheel_uploader.report.views import attestations
+from wheel_uploader.report.views.file_rows import FileRow, FileStatus, is_blocking
+from wheel_uploader.report.views.matrix_view import Emphasis, get_status_label
+
+#: Headline for each exit code.
+_FAILURE_HEADLINES = {
+    2: "Configuration error",
+    3: "Release not ready",
+    4: "Invalid or missing credentials",
+    5: "Network error",
+    6: "Invalid or changed file",
+    7: "Conflict with the index",
+    8: "Partially published",
+    10: "Timed out",
+    11: "Wheelhouse in use",
+    12: "Signing failed",
+    13: "Storage error",
+}
+#: Exit codes after which the same command may succeed later.
+_RESUMABLE_EXIT_CODES = frozenset({5, 10, 11})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """The headline of a run, its error and the next step, as raw text that renderers must make printable."""
+
+    headline: str
+    emphasis: Emphasis
+    message: str
+    details: tuple[str, ...] = ()
+    #: Empty if there is nothing to do.
+    next_step: str = ""
+
+
+def build_outcome(report: Report, rows: Sequence[FileRow]) -> Outcome:
+    """Return the outcome of the run."""
+    if error := report.error:
+        return Outcome(
+            headline=_choose_headline(report),
+            emphasis=Emphasis.WARN
+            if error.exit_code in _RESUMABLE_EXIT_CODES or error.exit_code > 128
+            else Emphasis.BAD,
+            message=_end_sentence(error.message),
+            details=error.details,
+            next_step=_end_sentence(error.hint),
+        )
+    headline, sentence = _describe_success(report, rows)
+    warnings = sum(
+        finding.severity is Severity.WARNING and not finding.is_ignored for finding in report.findings
+    )
+    if warnings:
+        sentence += f" There {'is 1 warning' if warnings == 1 else f'are {warnings} warnings'}."
+    is_confirmed = report.last_stage is Stage.CONFIRM
+    tone = Emphasis.GOOD if is_confirmed else Emphasis.WARN if warnings else Emphasis.PLAIN
+    return Outcome(headline=headline, emphasis=tone, message=sentence)
+
+
+def _choose_headline(report: Report) -> str:
+    code = report.exit_code
+    if code == 6 and any(is_blocking(report, finding) for finding in report.findings):
+        return "Failed the checks"
+    return "Interrupted" if code > 128 else _FAILURE_HEADLINES.get(code, "Unexpected error")
+
+
+def _end_sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?", ":")) else f"{text}."
+
+
+def _describe_success(report: Report, rows: Sequence[FileRow]) -> tuple[str, str]:
+    states = Counter(row.status for row in rows)
+    skipped, absent = states[FileStatus.SKIPPED], states[FileStatus.WOULD_UPLOAD]
+    uploaded = states[FileStatus.CONFIRMED] + states[FileStatus.UPLOADED]
+    count = format_file_count(len(rows))
+    match report.last_stage:
+        case Stage.CONFIRM if not uploaded:
+            have = "has" if len(rows) == 1 else "have"
+            return "Already published", f"{count} {have} the same sha256 on the index; nothing was uploaded."
+        case Stage.CONFIRM:
+            separator = " " if len(rows) == 1 else ", each "
+            return "Published", f"The index serves {count}{separator}with the sha256 that was checked."
+        case Stage.UPLOAD if report.options.dry_run:
+            return "Dry run", f"{format_file_count(absent)} would be uploaded; {skipped} would be skipped."
+        case Stage.UPLOAD:
+            return "Uploaded", f"{format_file_count(uploaded)} uploaded; not yet confirmed on the index."
+        case Stage.SIGN:
+            return "Signed", f"{count} checked and signed; nothing was uploaded."
+        case Stage.CHECK if report.install_outcomes:
+            return "Rehearsed", describe_rehearsal(report)
+        case Stage.CHECK:
+            return "Checked", f"{count} passed the checks; nothing was uploaded."
+        case Stage.DOWNLOAD:
+            return "Downloaded", f"{count} downloaded and verified; not yet checked."
+        case Stage.LIST:
+            return "Listed", f"{count} of the release listed; not yet downloaded."
+        case _:
+            return "Nothing done", "The run ended before the list stage was finished."
+
+
+def describe_rehearsal(report: Report) -> str:
+    """Return one sentence about how many environments pip finds a wheel for."""
+    environments = (
+        "1 environment"
+        if len(report.install_outcomes) == 1
+        else f"{len(report.install_outcomes)} environments"
+    )
+    wheels = sum(install.kind is InstallKind.WHEEL for install in report.install_outcomes)
+    worse = sum(install.is_worse for install in report.install_outcomes)
+    regressions = f", and none for {worse} that had one in the previous release" if worse else ""
+    return f"pip found a wheel for {wheels} of {environments}{regressions}; nothing was uploaded."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SummaryField:
+    """A labelled line of the head: text of ours, and texts from outside that are shown as code."""
+
+    label: str
+    text: str = ""
+    code_texts: tuple[str, ...] = ()
+
+
+def build_summary_fields(report: Report, rows: Sequence[FileRow]) -> Iterator[SummaryField]:
+    """Yield the summary fields of the stages that the run reached."""
+    staging_locations = tuple(dict.fromkeys(row.remote.source for row in rows))
+    if staging_locations:
+        yield SummaryField(label="From", code_texts=staging_locations)
+    if report.upload_url:
+        yield SummaryField(label="For" if report.options.rehearse else "To", code_texts=(report.upload_url,))
+    if rows:
+        yield SummaryField(
+            label="Files",
+            text=f"{format_file_count(len(rows))}, {_format_total_size(report, rows)}{_count_not_selected(report)}",
+        )
+    if report.upload_results:
+        yield SummaryField(
+            label="Upload", text=_count_labels(get_status_label(row) for row in rows if row.upload_result)
+        )
+    if report.confirmations:
+        served = f"the index serves {len(report.confirmations)} of {len(rows)} with the same sha256"
+        yield SummaryField(label="Confirmed", text=served)
+    if report.signatures:
+        new = sum(signature.is_new for signature in report.signatures)
+        counts = f"{new} new, {len(report.signatures) - new} reused, by"
+        yield SummaryField(label="Signatures", text=counts, code_texts=(report.signatures[0].fingerprint,))
+    if attestation_counts := attestations.summarize_attestations(report):
+        yield SummaryField(
+            label="Attestations",
+            text=attestation_counts,
+            code_texts=attestations.summarize_publishers(report),
+        )
+    if Stage.CHECK in report.stage_seconds:
+        yield SummaryField(
+            label="Checks", text=f"{findings_text.format_counts(report)} (profile {report.profile})"
+        )
+    for removal in report.pruned_releases:
+        removed = "would be removed" if report.options.dry_run else "removed"
+        size = f"{format_file_count(len(removal.filenames))}, {format_size(removal.size)}"
+        yield SummaryField(
+            label="Wheelhouse", text=f"{removal.version} {removed} ({size}); the index serves it"
+        )
+    yield SummaryField(label="Run", text=_format_start_and_duration(report))
+
+
+def format_file_count(files: int) -> str:
+    """Return ``1 file``, ``2 files``."""
+    return "1 file" if files == 1 else f"{files} files"
+
+
+def _count_labels(labels: Iterator[str]) -> str:
+    return ", ".join(f"{count} {label}" for label, count in Counter(labels).items())
+
+
+def _format_total_size(report: Report, rows: Sequence[FileRow]) -> str:
+    """Return the total size, with the change if every size of the previous release is known."""
+    total = sum(row.size or 0 for row in rows)
+    previous_sizes = [report.previous_sizes.get(filename) for filename in report.previous_filenames]
+    known_sizes = [size for size in previous_sizes if size]
+    if not known_sizes or len(known_sizes) < len(previous_sizes):
+        return format_size(total)
+    return f"{format_size(total)} ({format_percent(total / sum(known_sizes) - 1)})"
+
+
+def format_percent(change: float) -> str:
+    """Return a relative change as text: ``+1.2 %``, or ``±0 %`` if it rounds to zero."""
+    if abs(change) < 0.0005:
+        return "±0 %"
+    sign = "+" if change > 0 else "\N{MINUS SIGN}"
+    return f"{sign}{abs(change):.1%}".replace("%", " %")
+
+
+def _count_not_selected(report: Report) -> str:
+    refused = len(report.selection.excluded_files) if report.selection else 0
+    return f"; {refused} {'other' if refused == 1 else 'others'} not selected" if refused else ""
+
+
+def _format_start_and_duration(report: Report) -> str:
+    elapsed = format_duration(sum(report.stage_seconds.values()))
+    start = f"{report.started_at:%Y-%m-%d %H:%M} UTC, " if report.started_at else ""
+    return f"{start}{elapsed}, exit code {report.exit_code}"
+
+
+def format_duration(seconds: float) -> str:
+    """Return a duration as text: ``35 ms``, ``0.4 s``, ``12 s``, ``3 min 20 s``."""
+    if seconds < 0.1:
+        return f"{1000 * seconds:.0f} ms"
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

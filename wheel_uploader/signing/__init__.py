@@ -1,0 +1,1 @@
+"""SIGN: GPG signatures and attestations."""

@@ -1,1 +1,0 @@
-"""The stages of a run; pipeline.py runs them in order."""

@@ -1,0 +1,1 @@
+"""UPLOAD: twine, scheduling, responses and credentials."""

@@ -1,0 +1,211 @@
+"""The response of an index to an upload: status, reason and body become a diagnosis. Performs no I/O."""
+
+from __future__ import annotations
+
+import contextlib
+import http
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from wheel_uploader.core import bounds, html_text
+from wheel_uploader.core.errors import (
+    ConflictError,
+    CredentialsError,
+    FileError,
+    NetworkError,
+    ReleaseError,
+    UsageError,
+)
+from wheel_uploader.core.redaction import sanitize, strip_url
+from wheel_uploader.core.urls import urljoin
+from wheel_uploader.http.retry import MAX_RETRY_AFTER, RETRYABLE_STATUSES, parse_retry_after
+from wheel_uploader.upload.response_rules import PUBLISH_NEW_VERSION_HINT, RESPONSE_RULES, ResponseKind
+
+#: In characters, of a server's message.
+_MAX_QUOTE = 400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadResponse:
+    """The response to one upload and its meaning."""
+
+    kind: ResponseKind
+    #: HTTP status; 0 if no response arrived.
+    status: int
+    #: The problem in one clause, and the next step (None: the default of ``error``).
+    diagnosis: str = ""
+    hint: str | None = None
+    #: The error to raise if this is the last attempt.
+    error_type: type[ReleaseError] = NetworkError
+    #: The server's message, sanitized; may be empty.
+    server_message: str = ""
+    #: Retry-After in seconds.
+    retry_after: float | None = None
+
+    @property
+    def summary(self) -> str:
+        """The diagnosis, the status and the server's message."""
+        status = f" (status {self.status})" if self.status else ""
+        words = f'; the index said: "{self.server_message}"' if self.server_message else ""
+        return f"{self.diagnosis}{status}{words}"
+
+    def to_error(self, filename: str) -> ReleaseError:
+        """Return the error that this response means for a file."""
+        return self.error_type(f"{filename}: {self.summary}", hint=self.hint)
+
+
+_WRONG_URL = "Pass the upload URL with --repository-url, or the name of a section of .pypirc with -r."
+_FIX_FILE = "Correct the file, rebuild, and run the command again."
+_NO_UPLOADS = ("this URL does not accept uploads", UsageError, _WRONG_URL)
+_BAD_CREDENTIALS = ("the index rejected the credentials", CredentialsError, None)
+
+#: Diagnosis, error and hint by status, if no rule matches the message.
+_BY_STATUS: dict[int, tuple[str, type[ReleaseError], str | None]] = {
+    401: _BAD_CREDENTIALS,
+    403: _BAD_CREDENTIALS,
+    404: _NO_UPLOADS,
+    405: _NO_UPLOADS,
+    407: ("the proxy requires credentials", CredentialsError, "Add them to the URL in HTTPS_PROXY."),
+    409: ("a file with this name already exists on the index", ConflictError, PUBLISH_NEW_VERSION_HINT),
+    410: _NO_UPLOADS,
+    413: (
+        "the file is larger than the index or a proxy allows",
+        FileError,
+        "Ask the index for a higher limit, or make the file smaller.",
+    ),
+    501: _NO_UPLOADS,
+}
+
+
+def classify_response(
+    status: int, reason: str = "", headers: Mapping[str, str] | None = None, body: str = "", *, url: str = ""
+) -> UploadResponse:
+    """Return what a response means; ``url`` is the upload URL."""
+    headers = headers or {}
+    if 200 <= status < 300:
+        return UploadResponse(kind=ResponseKind.ACCEPTED, status=status)
+    words = extract_server_message(reason, body, status)
+    if 300 <= status < 400:
+        return _redirected(status, words, headers.get("Location", ""), url)
+    for rule in RESPONSE_RULES:
+        if status in rule.statuses and re.search(rule.pattern, words, re.IGNORECASE):
+            return UploadResponse(
+                kind=rule.kind,
+                status=status,
+                diagnosis=rule.diagnosis,
+                hint=rule.hint,
+                error_type=rule.error,
+                server_message=words,
+            )
+    if status in RETRYABLE_STATUSES:
+        return _busy(status, words, parse_retry_after(headers.get("Retry-After", "")))
+    return _by_status(status, words)
+
+
+def _busy(status: int, words: str, wait: float | None) -> UploadResponse:
+    busy = "the index is rate-limiting" if status == 429 else "the index returned a server error"
+    if wait is not None and wait > MAX_RETRY_AFTER:
+        return UploadResponse(
+            kind=ResponseKind.REJECTED,
+            status=status,
+            diagnosis=f"{busy}, retry after {wait:.0f} s",
+            hint="Run the same command again after that time; it continues where it stopped.",
+            server_message=words,
+        )
+    return UploadResponse(
+        kind=ResponseKind.RETRY, status=status, diagnosis=busy, server_message=words, retry_after=wait
+    )
+
+
+def _by_status(status: int, words: str) -> UploadResponse:
+    """Return the meaning of a status whose message matches no rule."""
+    if status in _BY_STATUS:
+        diagnosis, error, hint = _BY_STATUS[status]
+    elif status >= 500:
+        diagnosis, error, hint = "the index failed", NetworkError, None
+    else:
+        diagnosis, error, hint = "the index rejected the file", FileError, _FIX_FILE
+    kind = ResponseKind.EXISTS if status == 409 else ResponseKind.REJECTED
+    return UploadResponse(
+        kind=kind, status=status, diagnosis=diagnosis, hint=hint, error_type=error, server_message=words
+    )
+
+
+def _redirected(status: int, words: str, location: str, url: str) -> UploadResponse:
+    target = _joined(url, location)
+    only_slash = bool(url) and target.endswith("/") and target.rstrip("/") == url.rstrip("/")
+    if only_slash or "with a trailing slash" in words:
+        diagnosis = "the upload URL lacks its trailing slash"
+    else:
+        destination = f" to {sanitize(strip_url(target))}" if location else ""
+        diagnosis = f"the upload URL redirects{destination}, and uploads never follow redirects"
+    return UploadResponse(
+        kind=ResponseKind.REJECTED,
+        status=status,
+        diagnosis=diagnosis,
+        hint=_WRONG_URL,
+        error_type=UsageError,
+        server_message=words,
+    )
+
+
+def _joined(url: str, location: str) -> str:
+    with contextlib.suppress(ValueError):
+        return urljoin(url, location)
+    return location
+
+
+def missing_response(cause: str) -> UploadResponse:
+    """Return the Answer for an upload without a response: the file may have been stored or not."""
+    return UploadResponse(kind=ResponseKind.RETRY, status=0, diagnosis=sanitize(cause))
+
+
+def untrusted_certificate(cause: str) -> UploadResponse:
+    """Return the Answer for a TLS certificate that cannot be verified: nothing was sent."""
+    return UploadResponse(
+        kind=ResponseKind.REJECTED,
+        status=0,
+        diagnosis=f"cannot verify the TLS certificate of the index ({sanitize(cause)})",
+        hint="If the index has a private CA, pass its certificate with --cert FILE.",
+    )
+
+
+# --- the message of the server ---------------------------------------------------------------------
+
+
+def extract_server_message(reason: str, body: str, status: int) -> str:
+    """Return the server's message as one sanitized line: from the reason phrase, the JSON or the page."""
+    standard = http.HTTPStatus(status).phrase if status in set(http.HTTPStatus) else ""
+    candidates = (reason, *_from_json(body), _from_page(body))
+    for candidate in candidates:
+        text = " ".join(candidate[: 20 * _MAX_QUOTE].split())
+        text = re.sub(rf"\A{status}\b[\s:]*", "", text)
+        if text and text.lower() not in (standard.lower(), "error", "unknown"):
+            return sanitize(text, limit=_MAX_QUOTE)
+    return ""
+
+
+def _from_json(body: str) -> list[str]:
+    """Return the texts of a JSON error under the keys that indexes use, the most specific first."""
+    try:
+        data = bounds.load_json(body)
+    except ValueError:
+        return []
+    if not isinstance(data, dict):
+        return []
+    # Warehouse has its text in "code" ("400 <text>"); "message" wraps it in generic sentences.
+    values = (data.get(key) for key in ("code", "detail", "message", "error", "errors", "title"))
+    return [value if isinstance(value, str) else json.dumps(value) for value in values if value]
+
+
+def _from_page(body: str) -> str:
+    """Return the text of an HTML or plain-text page."""
+    if body.lstrip().startswith("{"):
+        return ""
+    return (
+        html_text.extract_visible_text(body)
+        if html_text.is_markup(body)
+        else body[: html_text.MAX_MARKUP_LENGTH]
+    )

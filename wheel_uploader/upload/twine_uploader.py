@@ -1,0 +1,342 @@
+"""The upload of single files with twine, and the resolution of the target.
+
+Only this module, package.py and resolver.py import twine.
+"""
+
+from __future__ import annotations
+
+import configparser
+import contextlib
+import logging
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import requests
+import rich
+from packaging.utils import canonicalize_name
+from requests.auth import AuthBase, HTTPBasicAuth
+from twine import auth, utils
+from twine.exceptions import TwineException, UnableToReadConfigurationFile
+from twine.package import PackageFile
+from twine.repository import TEST_WAREHOUSE, WAREHOUSE_WEB, Repository
+from twine.settings import Settings
+
+from wheel_uploader.core import bounds
+from wheel_uploader.core.errors import CredentialsError, FileError, StorageError, UsageError
+from wheel_uploader.core.models import Attestation, AttestationPolicy, LocalFile, Options, Signature
+from wheel_uploader.core.ownership import explain_untrusted
+from wheel_uploader.core.progress import Progress
+from wheel_uploader.core.redaction import register_basic_auth, register_secret, sanitize, strip_url
+from wheel_uploader.index.target import (
+    Target,
+    find_certificate,
+    is_interactive,
+    option_or_variable,
+    selected_repository,
+    validate_upload_url,
+)
+from wheel_uploader.upload import requests_adapter
+from wheel_uploader.upload import response as upload_response
+from wheel_uploader.upload.attachments import Attachments
+from wheel_uploader.upload.connection_pool import ConnectionPool
+from wheel_uploader.upload.credentials import CredentialsResolver
+from wheel_uploader.upload.package import VerifiedPackage, open_package
+from wheel_uploader.upload.response import UploadResponse
+from wheel_uploader.upload.response_rules import ResponseKind
+
+# --- target ----------------------------------------------------------------------------------------
+
+
+def resolve_target(options: Options) -> Target:
+    """Return the index that the options, the TWINE_* variables or .pypirc select.
+
+    Uses neither the network nor credentials. Raises UsageError for an index that is not configured or must
+    not be uploaded to.
+    """
+    settings = _settings(options)
+    name, explicit_url = selected_repository(options)
+    url = str(settings.repository_config["repository"])
+    return Target(
+        url=url,
+        is_pypi=settings.auth.is_pypi(),
+        is_testpypi=url == utils.TEST_REPOSITORY,
+        pages_url={utils.DEFAULT_REPOSITORY: WAREHOUSE_WEB, utils.TEST_REPOSITORY: TEST_WAREHOUSE}.get(
+            url, ""
+        ),
+        name=strip_url(url) if explicit_url else name,
+        cert=find_certificate(settings.cacert),
+        client_cert=find_certificate(settings.client_cert),
+    )
+
+
+def _settings(options: Options) -> Settings:
+    """Return twine's Settings for these options, with our credentials resolver."""
+    name, explicit_url = selected_repository(options)
+    config_file = str(options.config_file or utils.DEFAULT_CONFIG_FILE)
+    if not (options.config_file or explicit_url):
+        _require_own(Path(config_file).expanduser())
+    raw_url = explicit_url or _configured_url(name, config_file)
+    url, username, password = validate_upload_url(raw_url, options.allow_insecure_hosts)
+    if f"{url}/" in (utils.DEFAULT_REPOSITORY, utils.TEST_REPOSITORY):
+        # PyPI would redirect.
+        url += "/"
+    try:
+        settings = Settings(
+            username=option_or_variable(options.username, "TWINE_USERNAME"),
+            password=option_or_variable(options.password, "TWINE_PASSWORD"),
+            config_file=config_file,
+            cacert=option_or_variable(options.cert, "TWINE_CERT") or None,
+            client_cert=str(options.client_cert) if options.client_cert else None,
+            repository_name=name,
+            repository_url=url if explicit_url else None,
+            disable_progress_bar=True,
+        )
+        config = settings.repository_config
+        config["repository"] = utils.normalize_repository_url(url)
+        settings.check_repository_url()
+    except (TwineException, ValueError):
+        raise UsageError(
+            f"unsupported upload URL: {sanitize(strip_url(url))}",
+            hint="For PyPI omit the URL, or use -r pypi or -r testpypi.",
+        ) from None
+    if username and config.get("username") is None:
+        config["username"], config["password"] = username, config.get("password") or password
+    for secret in (settings.auth.input.password, config.get("password")):
+        register_secret(secret)
+    settings.auth = CredentialsResolver(config, settings.auth.input, is_interactive=is_interactive(options))
+    return settings
+
+
+def _require_own(path: Path) -> None:
+    """Raise UsageError if other users could have written .pypirc: it names the index that gets the token."""
+    try:
+        reason = explain_untrusted(path)
+    except OSError:
+        return  # Missing or unreadable: reported where it is read.
+    if reason:
+        raise UsageError(
+            f"refusing to use {sanitize(str(path))}: {sanitize(reason)}",
+            hint=f"If you trust the file, pass it with --config-file {sanitize(str(path))}.",
+        )
+
+
+def _readable_by_others(path: Path) -> bool:
+    try:
+        return hasattr(os, "geteuid") and bool(path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH))
+    except OSError:
+        return False
+
+
+def _configured_url(name: str, config_file: str) -> str:
+    """Return the upload URL of a repository in .pypirc. Raises UsageError without quoting the file."""
+    shown = sanitize(config_file)
+    try:
+        config = utils.get_config(config_file)
+    except OSError as error:
+        raise UsageError(f"cannot read {shown}: {error.strerror}", hint="Correct --config-file.") from None
+    except (configparser.Error, UnableToReadConfigurationFile):
+        raise UsageError(
+            f"cannot parse {shown} as .pypirc",
+            hint="It needs a [distutils] section with index-servers, and a section for each of them.",
+        ) from None
+    if name not in config:
+        raise UsageError(
+            f"repository '{sanitize(name)}' not found in {shown}",
+            hint=f"Use one of {', '.join(map(sanitize, sorted(config)))}, or pass --repository-url.",
+        )
+    url = config[name].get("repository")
+    if not url:
+        raise UsageError(
+            f"the section [{sanitize(name)}] of {shown} has no upload URL",
+            hint="Add a line 'repository = URL' to the section.",
+        )
+    return url
+
+
+# --- upload ----------------------------------------------------------------------------------------
+
+_TOKEN_PREFIX = "pypi-"  # noqa: S105 (not a secret: the prefix of every token of PyPI)
+
+
+class _Connection(Repository):
+    """twine's Repository over a connection that is reused for several files."""
+
+    def __init__(self, url: str, adapter: requests_adapter.UploadAdapter) -> None:
+        super().__init__(url, None, None, disable_progress_bar=True)
+        self.adapter = adapter
+
+    def _upload(self, package: PackageFile) -> requests.Response:
+        """Upload as twine does, but from the file that is already open."""
+        assert isinstance(package, VerifiedPackage)  # noqa: S101
+        form = self._convert_metadata_to_list_of_tuples(package.metadata_dictionary())
+        form += [(":action", "file_upload"), ("protocol_version", "1")]
+        body = requests_adapter.encode_form(
+            [*form, ("content", requests_adapter.file_field(package.basefilename, package.content))]
+        )
+        return self.session.post(
+            self.url, data=body, allow_redirects=False, headers={"Content-Type": body.content_type}
+        )
+
+
+class TwineUploader:
+    """Uploads files to one index, from any thread."""
+
+    def __init__(self, options: Options, target: Target, progress: Progress) -> None:
+        self._settings = _settings(options)
+        self._target = target
+        self._progress = progress
+        self._timeout = options.timeout
+        self._along = Attachments(target)
+        self._connections = ConnectionPool(self._connect)
+        self._login: AuthBase | None = None
+        self._credentials: tuple[str, str] | None = None
+        rich.get_console().quiet = True
+        file = Path(options.config_file or utils.DEFAULT_CONFIG_FILE).expanduser()
+        if self._settings.repository_config.get("password") and _readable_by_others(file):
+            progress.info(
+                f"warning: {file} contains a password and is readable by other users; run: chmod 600 {file}"
+            )
+        logging.getLogger("twine").handlers = [requests_adapter.ProgressLogHandler(progress)]
+
+    def set_signatures(self, signatures: Sequence[Signature]) -> None:
+        """Upload these signatures with their files, if the index stores them."""
+        self._along.set_signatures(signatures)
+
+    def set_attestations(self, attestations: Sequence[Attestation], mode: AttestationPolicy) -> bool:
+        """Upload these with their files, or print why the index accepts none; call ``credentials`` before."""
+        trusted = isinstance(self._login, auth.TrustedPublishingAuthenticator)
+        reason = (
+            self._along.set_attestations(attestations, mode, is_trusted_publisher=trusted)
+            if attestations
+            else ""
+        )
+        if reason:
+            self._progress.info(f"attestations are not uploaded: {reason}")
+        return bool(attestations) and not reason
+
+    def credentials(self) -> tuple[str, str] | None:
+        """Return user name and password; None for an index without authentication.
+
+        The sources are the arguments, TWINE_*, .pypirc, keyring, trusted publishing and the prompt, in this
+        order. They are searched once, in the thread that calls first. Raises CredentialsError if there are
+        none.
+        """
+        if self._login is None:
+            self._credentials = self._find_credentials()
+            self._login = self._authenticator()
+        return self._credentials
+
+    def _find_credentials(self) -> tuple[str, str] | None:
+        resolver = self._settings.auth
+        try:
+            username, password = resolver.username or "", resolver.password or ""
+        except CredentialsError:
+            if self._target.client_cert:
+                return None
+            raise
+        if not username and not password:
+            return None
+        register_basic_auth(username, password)
+        if self._target.is_pypi and not password.startswith(_TOKEN_PREFIX):
+            raise CredentialsError(
+                f"{self._target.name} accepts only API tokens, and this password does not start with "
+                f"'{_TOKEN_PREFIX}'",
+                hint="Create an API token in the account settings and set TWINE_PASSWORD to it.",
+            )
+        return username, password
+
+    def _authenticator(self) -> AuthBase:
+        if self._credentials is None:
+            return requests_adapter.NoAuth()
+        authenticator = self._settings.auth.authenticator if all(self._credentials) else None
+        if isinstance(authenticator, auth.TrustedPublishingAuthenticator):
+            # It requests a new token when the first one expires after 15 minutes.
+            return authenticator
+        # Bytes, because requests would encode text as Latin-1.
+        username, password = (text.encode() for text in self._credentials)
+        return HTTPBasicAuth(username, password)
+
+    def upload(self, file: LocalFile) -> UploadResponse:
+        """Upload ``file`` once, without retries, and return the response.
+
+        Raises FileError if it has changed since the check, StorageError if it cannot be read,
+        CredentialsError if there are no credentials.
+        """
+        self.credentials()
+        with self._package(file) as package, self._progress.file(file.filename, size=file.size) as bar:
+            connection = self._connections.acquire()
+            with contextlib.ExitStack() as cleanup:
+                cleanup.callback(connection.close)
+                connection.adapter.start_file(file.size, bar)
+                answer = self._send(connection, package)
+                if answer.kind is ResponseKind.ACCEPTED:
+                    cleanup.pop_all()
+                    self._connections.release(connection)
+            if answer.kind is not ResponseKind.ACCEPTED:
+                bar.advance(-connection.adapter.sent_bytes)
+        return answer
+
+    def close(self) -> None:
+        """Close the connections after the last file."""
+        self._connections.close()
+
+    @contextlib.contextmanager
+    def _package(self, file: LocalFile) -> Iterator[VerifiedPackage]:
+        """Open the verified file for an upload. Raises FileError if it has changed or twine rejects it."""
+        with contextlib.ExitStack() as stack:
+            try:
+                package = stack.enter_context(open_package(file))
+                name, version = package.metadata["name"], package.metadata["version"]
+                expected = (file.name.project, file.name.version)
+                is_expected = (canonicalize_name(name), bounds.parse_pep440_version(version)) == expected
+            except (FileError, StorageError):
+                raise
+            except Exception as error:  # noqa: BLE001 (metadata parsers raise anything)
+                raise FileError(
+                    f"twine rejects {file.filename}: {sanitize(str(error))}", hint=_REBUILD
+                ) from None
+            if not is_expected:
+                raise FileError(
+                    f"{file.filename}: the metadata is that of {sanitize(f'{name} {version}')}",
+                    hint=_REBUILD,
+                )
+            self._along.attach_to(package, file)
+            yield package
+
+    def _connect(self) -> _Connection:
+        adapter = requests_adapter.UploadAdapter(self._timeout, cert=self._target.cert)
+        repository = _Connection(self._target.url, adapter)
+        if self._target.client_cert:
+            repository.set_client_certificate(str(self._target.client_cert))
+        session = repository.session
+        session.auth = self._login
+        session.headers["Accept"] = "application/json"
+        for scheme in ("https://", "http://"):
+            session.mount(scheme, adapter)
+        return repository
+
+    def _send(self, connection: _Connection, package: VerifiedPackage) -> UploadResponse:
+        try:
+            response = connection.upload(package, max_redirects=1)
+        except requests.RequestException as error:
+            problem = requests_adapter.certificate_problem(error)
+            return (
+                upload_response.untrusted_certificate(problem)
+                if problem
+                else upload_response.missing_response(requests_adapter.failure_cause(error))
+            )
+        except OSError as error:
+            raise StorageError(f"cannot read {package.filename}: {error.strerror}") from None
+        with response:
+            return upload_response.classify_response(
+                response.status_code,
+                response.reason or "",
+                response.headers,
+                response.text,
+                url=self._target.url,
+            )
+
+
+_REBUILD = "Rebuild the file, then run the command again."
