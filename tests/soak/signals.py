@@ -28,9 +28,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from tests.support import indexes, tested_package, wheels
 from tests.soak import Figure, bed, judges
 from tests.soak.forks import alone, plain
+from tests.support import indexes, tested_package, wheels
 
 #: All moments; one in so many of them belongs to a run with --smoke or --rehearse, which take long.
 MOMENTS, _TRIALS = 2000, 100

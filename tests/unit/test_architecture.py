@@ -1,6 +1,6 @@
-"""How the house is built: who may import whom, one home for each library, and what is pure.
+"""The architecture: which package may import which, one home for each library, and which modules are pure.
 
-A new module is one line in LEVELS; a new library is one line in HOMES.
+The import table is in docs/explanation/architecture.rst. A new library is one line in HOMES.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
@@ -21,101 +21,54 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.support import tested_package
+from tests.support.tested_package import ROOT
 
-ROOT = tested_package.ROOT
 PACKAGE = ROOT / "wheel_uploader"
+TABLE = ROOT / "docs" / "explanation" / "architecture.rst"
 
-#: A module may import those of its own level and of the levels above it here, and there is no cycle.
-LEVELS = (
-    ("__init__", "errors", "budget"),
-    ("models/*", "urls", "characters", "dates", "bounded", "display", "redaction"),
-    ("names", "memo", "progress/*"),
-    ("stopping", "listening", "watchdog", "hard_exit", "streams"),
-    ("child_*",),
-    # HTTP, and what it is made of.
-    ("http/*", "markup"),
-    # The work of each stage.
-    (
-        # list
-        "sources/*",
-        *("release", "brought/*", "waiting", "age"),
-        # download
-        *(
-            "download/*",
-            "digests",
-            "verified_file",
-            "cache_mac",
-            "ownership",
-            "verify",
-            "plain",
-            "apart",
-            "remembered",
-            "wheelhouse",
-            "disk",
-        ),
-        # check
-        "archive/*",
-        *("checks/*", "native/*", "platforms/*"),
-        *("smoke/*", "pip"),
-        # sign
-        *("sign/*", "attest/*"),
-        # upload and confirm
-        *("index/*", "publish/*", "tidy"),
-        *("throwaway", "rehearsal/machines", "rehearsal/asking"),
-        # the report
-        "report/*",
-    ),
-    # The tables: one line for each source, check and format.
-    ("sources/__init__", "checks/__init__", "report/__init__"),
-    ("reader", "pipeline", "stages/*", "job", "ends", "outputs", "verdict", "rehearsal/__init__"),
-    ("cli/*", "config", "demo"),
-    ("__main__",),
-)
-
-#: Where each library is imported; packaging, the field's own grammar, may be used anywhere.
+#: The module that imports each library; packaging, the field's own grammar, may be imported anywhere.
 HOMES = {
     "abi3info": ("checks/native_python",),
-    "bs4": ("markup",),
-    "cryptography": ("attest/reading",),
+    "bs4": ("core/html_text",),
     "click": ("cli/*",),
-    "email_validator": ("checks/contact",),
-    "filelock": ("wheelhouse",),
-    "httpcore": ("http/transport", "http/proxies"),
-    "httpx": ("http/lean",),
-    "id": ("attest/notary",),
-    "idna": ("http/hostnames",),
-    "jinja2": ("report/html/__init__",),
-    "lxml": ("sources/html",),
-    "markupsafe": ("report/html/__init__",),
-    "packaging": ("*",),
-    "pkginfo": ("archive/pkginfo_reader",),
-    "pypi_attestations": ("attest/notary", "attest/reading"),
-    "pypiserver": ("throwaway",),
-    "readme_renderer": ("checks/render",),
-    "requests": ("publish/upload", "publish/resolver", "publish/sending"),
-    "requests_toolbelt": ("publish/sending",),
-    "rich": ("publish/upload",),
-    "sigstore": ("attest/notary",),
-    "tqdm": ("progress/bars",),
     # On Windows, where it comes with both click and tqdm.
-    "colorama": ("progress/bars",),
+    "colorama": ("core/progress/terminal",),
+    "cryptography": ("signing/attestation_verifier",),
+    "email_validator": ("checks/contact_fields",),
+    "filelock": ("wheelhouse/wheelhouse",),
+    "httpcore": ("http/transport", "http/proxies"),
+    "httpx": ("http/httpx_import",),
+    "id": ("signing/sigstore_signer",),
+    "idna": ("http/hostnames",),
+    "jinja2": ("report/formats/html/renderer",),
+    "lxml": ("facts/html_links", "listing/sources/html"),
+    "markupsafe": ("report/formats/html/renderer",),
+    "packaging": ("*",),
+    "pkginfo": ("facts/archive/pkginfo_metadata",),
+    "pypi_attestations": ("signing/sigstore_signer", "signing/attestation_verifier"),
+    "pypiserver": ("rehearsal/local_index",),
+    "readme_renderer": ("checks/render_worker",),
+    "requests": ("upload/*",),
+    "requests_toolbelt": ("upload/requests_adapter",),
+    "rich": ("upload/twine_uploader",),
+    "sigstore": ("signing/sigstore_signer",),
+    "tqdm": ("core/progress/terminal",),
     "trove_classifiers": ("checks/*",),
-    "twine": ("publish/upload", "publish/package", "publish/resolver"),
-    "urllib3": ("publish/sending",),
-    "zlib_ng": ("archive/inflate",),
-    # Of the standard library: archives are opened in one place, programs are started in few.
-    "zipfile": (),
-    "tarfile": (),
-    "zlib": ("archive/inflate", "archive/gunzip", "http/bodies"),
-    "bz2": ("archive/inflate",),
-    "lzma": ("archive/inflate",),
-    "subprocess": ("child_processes", "child_watcher"),
+    "twine": ("upload/*",),
+    "urllib3": ("upload/requests_adapter",),
+    "zlib_ng": ("facts/archive/decompress",),
+    # Of the standard library: archives are read by our own code, programs are started in one package.
+    "bz2": ("facts/archive/decompress",),
+    "lzma": ("facts/archive/decompress",),
     "multiprocessing": (),
     "pickle": (),
+    "subprocess": ("core/child_processes/*",),
+    "tarfile": (),
+    "zipfile": (),
+    "zlib": ("facts/archive/decompress", "facts/archive/gunzip", "http/body"),
 }
 
-#: Libraries that come with one that we name in pyproject.toml.
+#: Libraries that come with one that pyproject.toml names.
 COME_WITH = {
     "colorama": "click",
     "cryptography": "sigstore",
@@ -129,44 +82,37 @@ COME_WITH = {
     "urllib3": "twine",
 }
 
-#: In pyproject.toml and not imported: a program that the demo starts.
+#: Named in pyproject.toml and not imported: a program that the demo starts.
 NOT_IMPORTED = {"pypiserver"}
 
-#: Values in, values out: no disk, no network, no clock of the machine, no other program.
+#: Values in, values out: no disk, no network, no clock, no other program.
 PURE = (
-    *("errors", "models/*", "names", "display", "redaction", "memo", "characters", "dates"),
-    *("checks/*", "native/*", "platforms/*", "report/*"),
-    *("sources/html", "sources/simple", "http/hosts", "http/hostnames", "http/bodies"),
-    *("brought/expect", "brought/sums", "brought/vouch"),
-    *("archive/record", "archive/ziprecords", "archive/ziplocal", "archive/zipwalk"),
-    *("archive/inflate", "archive/obfuscation", "archive/tarheaders"),
-    *("index/index_page", "publish/answers", "publish/answer_rules", "publish/trusted"),
+    *("core/errors", "core/models/*", "core/filenames", "core/redaction", "core/secret_patterns"),
+    *("core/string_cache", "core/characters", "core/dates", "core/platforms/*"),
+    *("checks/*", "facts/binaries/*", "report/views/*", "report/formats/*", "report/formats_table"),
+    *("listing/sources/html", "listing/sources/simple_api"),
+    *("http/host_policy", "http/hostnames", "http/body"),
+    *("listing/expected_files", "listing/sha256sums", "listing/trusted_hashes"),
+    *("facts/archive/record", "facts/archive/zip_*", "facts/archive/tar_headers"),
+    *("facts/archive/decompress", "facts/archive/obfuscation"),
+    *("index/project_page", "upload/response", "upload/response_rules", "upload/trusted_publishing"),
 )
-#: It renders in a process of its own, for a renderer may hang; and this is that process.
-NOT_PURE = ("checks/description", "checks/render")
+#: Rendering happens in a child process, because a renderer may hang; release_runner is given its clock.
+NOT_PURE = ("checks/description", "checks/render_worker", "checks/release_runner", "facts/archive/zip_members")
 
-#: Names that only stand for values, out of libraries that do more.
-HARMLESS = (
-    "http/__init__",
-    "http.HTTPStatus",
-    "pathlib.Path",
-    "pathlib.PurePosixPath",
-    "urllib.parse",
-    "urllib.parse.*",
-)
+#: Names that stand for values only, from libraries that do more.
+HARMLESS = ("http.HTTPStatus", "pathlib.Path", "pathlib.PurePosixPath", "urllib.parse", "urllib.parse.*")
 IMPURE = {
-    *("asyncio", "ctypes", "ftplib", "getpass", "glob", "http/__init__", "mmap", "multiprocessing", "os"),
-    *("pathlib", "platform", "random", "secrets", "select", "shutil", "signal", "socket", "sqlite3", "ssl"),
+    *("asyncio", "ctypes", "ftplib", "getpass", "glob", "http", "mmap", "multiprocessing", "os", "pathlib"),
+    *("platform", "random", "secrets", "select", "shutil", "signal", "socket", "sqlite3", "ssl"),
     *("subprocess", "tempfile", "time", "urllib"),
 }
-TOUCHES_A_DISK = {
+DISK_METHODS = {
     *("exists", "glob", "is_dir", "is_file", "iterdir", "lstat", "mkdir", "open", "read_bytes", "read_text"),
     *("rglob", "rmdir", "stat", "symlink_to", "touch", "unlink", "write_bytes", "write_text"),
 }
 
-MAX_LINES = 330
-
-#: Loaded only when they are needed: ``--help`` has to answer at once.
+#: Loaded only when needed: ``--help`` must answer at once.
 HEAVY = {
     *("bs4", "email_validator", "filelock", "httpx", "jinja2", "lxml", "pkginfo", "pygments"),
     *("pydantic", "pypi_attestations", "readme_renderer", "requests", "rich", "sigstore", "tqdm"),
@@ -176,7 +122,7 @@ HEAVY = {
 
 @dataclass(frozen=True, slots=True)
 class Module:
-    """One file of the package: ``sources/html`` for ``sources/html.py``."""
+    """A module of the package: ``checks/wheel`` for ``checks/wheel.py``."""
 
     name: str
     text: str
@@ -189,14 +135,25 @@ class Module:
     def dotted(self) -> str:
         return f"wheel_uploader.{self.name.replace('/', '.')}".removesuffix(".__init__")
 
+    @property
+    def package(self) -> str:
+        return self.name.partition("/")[0]
+
     def imports(self) -> Iterator[str]:
-        """Everything that is imported anywhere in it: ``os.path``, ``httpx.Client``."""
+        """Yield everything that is imported anywhere in it: ``os.path``, ``httpx.Client``."""
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Import):
                 yield from (alias.name for alias in node.names)
             elif isinstance(node, ast.ImportFrom):
                 assert node.level == 0, f"{self.name}: relative imports are not used here"
                 yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+    def own_imports(self) -> Iterator[str]:
+        """Yield what is imported of wheel_uploader, as ``checks.wheel.CHECKS``; not the version."""
+        for name in self.imports():
+            library, _, rest = name.partition(".")
+            if library == "wheel_uploader" and rest != "__version__":
+                yield rest
 
 
 @cache
@@ -208,71 +165,76 @@ def modules() -> tuple[Module, ...]:
 
 
 @cache
-def ours() -> dict[str, frozenset[str]]:
-    """Which modules of the package each one imports."""
-    by_dotted = {module.dotted: module.name for module in modules()}
-
-    def target(imported: str) -> str:
-        # "from wheel_uploader.checks import name" is that module, "... import CHECKS" is the table.
-        found = by_dotted.get(imported) or by_dotted.get(imported.rpartition(".")[0])
-        assert found, f"nothing is called {imported}"
-        return found
-
-    return {
-        module.name: frozenset(
-            target(name) for name in module.imports() if name.partition(".")[0] == "wheel_uploader"
-        )
-        for module in modules()
-    }
+def import_table() -> Mapping[str, frozenset[str]]:
+    """Return the table in the documentation: package to what it may import."""
+    text = TABLE.read_text(encoding="utf-8")
+    rows = text.partition(".. import table")[2].partition(".. end of the import table")[0]
+    table: dict[str, frozenset[str]] = {}
+    package = ""
+    for line in rows.splitlines():
+        names = re.findall(r"``([\w.]+)``", line)
+        if line.startswith("``"):
+            package, *names = names
+        if names or line.startswith("``"):
+            table[package] = table.get(package, frozenset()) | frozenset(names)
+    return table
 
 
-def is_one_of(name: str, patterns: Iterable[str]) -> bool:
+def matches_any(name: str, patterns: Iterable[str]) -> bool:
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
-
-
-def level(name: str) -> int:
-    """The level that names a module itself goes before one that takes it in by a pattern."""
-    named = [number for number, names in enumerate(LEVELS) if name in names]
-    matching = [number for number, names in enumerate(LEVELS) if is_one_of(name, names)]
-    assert matching, f"{name}.py has no place in LEVELS of tests/unit/test_architecture.py"
-    return (named or matching)[0]
 
 
 def all_names() -> list[str]:
     return [module.name for module in modules()]
 
 
-@pytest.mark.parametrize("name", all_names())
-def test_a_module_imports_only_from_its_level_and_below(name: str) -> None:
-    own = level(name)
-    above = {other for other in ours()[name] if level(other) > own}
-    assert not above
+def test_the_root_holds_packages_only() -> None:
+    packages = {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    files = {path.name for path in PACKAGE.iterdir() if path.is_file()}
+    assert files == {"__init__.py", "__main__.py", "py.typed"}
+    assert packages | {"__init__", "__main__"} == set(import_table())
 
 
-def test_no_import_goes_in_a_circle() -> None:
-    # A package's table imports its members; a member gets the package run, and nothing from it.
-    graph = {name: others - {name} for name, others in ours().items()}
+@pytest.mark.parametrize("module", modules(), ids=all_names())
+def test_a_package_imports_only_what_its_row_names(module: Module) -> None:
+    allowed = import_table()[module.package]
+    assert not {
+        name
+        for name in module.own_imports()
+        if name.partition(".")[0] != module.package
+        and not any(name == each or name.startswith(f"{each}.") for each in allowed)
+    }
+
+
+def test_no_two_packages_import_each_other() -> None:
+    graph: dict[str, set[str]] = {}
+    for module in modules():
+        packages = {name.partition(".")[0] for name in module.own_imports()}
+        graph.setdefault(module.package, set()).update(packages - {module.package})
+    # checks reads which index it is for, and which files are expected; neither knows the checks.
     assert list(graphlib.TopologicalSorter(graph).static_order())
 
 
-@pytest.mark.parametrize("family", ["sources", "checks", "report"])
-def test_a_member_of_a_family_knows_neither_its_table_nor_other_families(family: str) -> None:
-    families = {"sources", "checks", "report"} - {family}
-    for name, others in ours().items():
-        if name.startswith(f"{family}/") and name != f"{family}/__init__":
-            assert f"{family}/__init__" not in others, name
-            assert not {other for other in others if other.partition("/")[0] in families}, name
+def test_no_import_is_circular() -> None:
+    by_dotted = {module.dotted.removeprefix("wheel_uploader."): module.name for module in modules()}
+    graph = {}
+    for module in modules():
+        targets = {by_dotted.get(name) or by_dotted.get(name.rpartition(".")[0]) for name in module.own_imports()}
+        assert None not in targets, module.name
+        graph[module.name] = targets - {module.name}
+    assert list(graphlib.TopologicalSorter(graph).static_order())
 
 
-def test_every_line_of_the_tables_means_something() -> None:
+@pytest.mark.parametrize("module", modules(), ids=all_names())
+def test_private_names_stay_in_their_module(module: Module) -> None:
+    for name in module.own_imports():
+        assert not re.search(r"(^|\.)_(?!_)", name), name
+
+
+def test_every_pattern_matches_a_module() -> None:
     names = all_names()
-    lines = {line for level in LEVELS for line in level} | {*PURE, *NOT_PURE}
-    lines |= {home for homes in HOMES.values() for home in homes}
-    assert not {line for line in lines if not is_one_of_any(names, line)}
-
-
-def is_one_of_any(names: Iterable[str], pattern: str) -> bool:
-    return any(fnmatch.fnmatchcase(name, pattern) for name in names)
+    patterns = {*PURE, *NOT_PURE, *(home for homes in HOMES.values() for home in homes)}
+    assert not {pattern for pattern in patterns if not any(fnmatch.fnmatchcase(name, pattern) for name in names)}
 
 
 @pytest.mark.parametrize("module", modules(), ids=all_names())
@@ -281,8 +243,8 @@ def test_every_library_is_imported_at_home(module: Module) -> None:
         library = imported.partition(".")[0]
         if library == "wheel_uploader" or (library in sys.stdlib_module_names and library not in HOMES):
             continue
-        assert library in HOMES, f"{library} has no home in HOMES of tests/unit/test_architecture.py"
-        assert is_one_of(module.name, HOMES[library]), f"{library} belongs in {HOMES[library]}"
+        assert library in HOMES, f"{library} has no home in HOMES of this test"
+        assert matches_any(module.name, HOMES[library]), f"{library} belongs in {HOMES[library]}"
 
 
 def test_every_library_is_declared_and_every_declared_one_is_used() -> None:
@@ -299,33 +261,31 @@ def test_every_library_is_declared_and_every_declared_one_is_used() -> None:
 
 
 @pytest.mark.parametrize("module", modules(), ids=all_names())
-def test_what_is_pure_touches_nothing(module: Module) -> None:
-    if not is_one_of(module.name, PURE) or module.name in NOT_PURE:
+def test_a_pure_module_has_no_side_effects(module: Module) -> None:
+    if not matches_any(module.name, PURE) or module.name in NOT_PURE:
         return
     for imported in module.imports():
-        assert is_one_of(imported, HARMLESS) or imported.partition(".")[0] not in IMPURE, imported
+        assert matches_any(imported, HARMLESS) or imported.partition(".")[0] not in IMPURE, imported
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Call):
             called = node.func
             if isinstance(called, ast.Name):
                 assert called.id not in {"open", "input", "exec", "eval", "__import__"}, node.lineno
             elif isinstance(called, ast.Attribute):
-                assert called.attr not in TOUCHES_A_DISK, f"line {node.lineno}: .{called.attr}()"
+                assert called.attr not in DISK_METHODS, f"line {node.lineno}: .{called.attr}()"
 
 
 @pytest.mark.parametrize("module", modules(), ids=all_names())
-def test_a_module_says_what_it_is_and_is_not_too_long(module: Module) -> None:
+def test_a_module_has_a_docstring_and_a_name_that_says_what_it_holds(module: Module) -> None:
     first, *rest = (ast.get_docstring(module.tree) or "").splitlines()
     assert first.endswith("."), first
     assert not rest or not rest[0]
-    lines = module.text.count("\n")
-    assert lines <= MAX_LINES
     assert not re.search("^utils?$|^helpers?$|^common$|^misc$", module.name.rpartition("/")[2])
 
 
 @pytest.mark.parametrize("module", modules(), ids=all_names())
 def test_only_the_demo_prints(module: Module) -> None:
-    if module.name == "demo":
+    if module.name == "rehearsal/demo":
         return
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
