@@ -230,20 +230,22 @@ def test_hostile_bytes_cost_neither_time_nor_memory(kind: str, tmp_path: Path) -
         import sys, time
         from pathlib import Path
         sys.path.append({str(tested_package.ROOT)!r})
-        from tests.support import machine_pace as pace
-        from wheel_uploader.facts.archive import reader as archive; from wheel_uploader import checks; from wheel_uploader.core import filenames as names
-        from wheel_uploader.core.models import Profile
-        checks.check_contents([], profile=Profile.PYPI)
+        from tests.support import machine_pace
+        from wheel_uploader import checks
+        from wheel_uploader.core import filenames
+        from wheel_uploader.core.models import CheckProfile
+        from wheel_uploader.facts.archive import reader as archive_reader
+        checks.check_contents([], profile=CheckProfile.PYPI)
         from packaging import metadata
         started = time.process_time()
-        content = archive.read_archive(Path(sys.argv[1]), names.parse_filename({filename!r}))
-        found = checks.check_contents([content], profile=Profile.PYPI)
-        damage = archive.describe_damage(content)
+        content = archive_reader.read_archive(Path(sys.argv[1]), filenames.parse_filename({filename!r}))
+        found = checks.check_contents([content], profile=CheckProfile.PYPI)
+        damage = archive_reader.describe_damage(content)
         seconds = time.process_time() - started
         # Not ru_maxrss, which begins with the memory of the process that started this one.
         status = Path("/proc/self/status").read_text().splitlines()
         [peak] = [line.split()[1] for line in status if line.startswith("VmHWM")]
-        print(seconds / pace.slowness(), peak, len(found))
+        print(seconds / machine_pace.slowness(), peak, len(found))
     """
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(program), str(tmp_path / filename)],
