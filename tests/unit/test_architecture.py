@@ -98,7 +98,12 @@ PURE = (
     *("index/project_page", "upload/response", "upload/response_rules", "upload/trusted_publishing"),
 )
 #: Rendering happens in a child process, because a renderer may hang; release_runner is given its clock.
-NOT_PURE = ("checks/description", "checks/render_worker", "checks/release_runner", "facts/archive/zip_members")
+NOT_PURE = (
+    "checks/description",
+    "checks/render_worker",
+    "checks/release_runner",
+    "facts/archive/zip_members",
+)
 
 #: Names that stand for values only, from libraries that do more.
 HARMLESS = ("http.HTTPStatus", "pathlib.Path", "pathlib.PurePosixPath", "urllib.parse", "urllib.parse.*")
@@ -219,7 +224,9 @@ def test_no_import_is_circular() -> None:
     by_dotted = {module.dotted.removeprefix("wheel_uploader."): module.name for module in modules()}
     graph = {}
     for module in modules():
-        targets = {by_dotted.get(name) or by_dotted.get(name.rpartition(".")[0]) for name in module.own_imports()}
+        targets = {
+            by_dotted.get(name) or by_dotted.get(name.rpartition(".")[0]) for name in module.own_imports()
+        }
         assert None not in targets, module.name
         graph[module.name] = targets - {module.name}
     assert list(graphlib.TopologicalSorter(graph).static_order())
@@ -234,7 +241,9 @@ def test_private_names_stay_in_their_module(module: Module) -> None:
 def test_every_pattern_matches_a_module() -> None:
     names = all_names()
     patterns = {*PURE, *NOT_PURE, *(home for homes in HOMES.values() for home in homes)}
-    assert not {pattern for pattern in patterns if not any(fnmatch.fnmatchcase(name, pattern) for name in names)}
+    assert not {
+        pattern for pattern in patterns if not any(fnmatch.fnmatchcase(name, pattern) for name in names)
+    }
 
 
 @pytest.mark.parametrize("module", modules(), ids=all_names())
