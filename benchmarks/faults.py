@@ -23,7 +23,7 @@ import click
 
 from benchmarks.fault_tools import COMMAND, ESCAPE, RESPONSE_TIMEOUT, Outcome, Task, Tool, find_tools
 from tests.support import gpg, indexes, wheels
-from tests.support.indexes import Reset, Say, ScriptedIndex, Slow
+from tests.support.indexes import Reply, Reset, ScriptedIndex, Slow
 from tests.support.scripted import Request, ScriptedServer, Step, answer
 from tests.support.staging import Site
 
@@ -147,7 +147,7 @@ def _add_other_name(setup: Setup) -> None:
 def _use_other_index(setup: Setup) -> None:
     setup.task_options["skip_existing"] = True
     setup.add_to_index(FIRST, setup.site.files[FIRST])
-    setup.index.by_name[FIRST] = Say(409, "Conflict")
+    setup.index.by_name[FIRST] = Reply(409, "Conflict")
 
 
 def _add_detectable_fault(setup: Setup) -> None:
@@ -155,7 +155,7 @@ def _add_detectable_fault(setup: Setup) -> None:
     wrong = "Classifier: Programming Language :: Snake"
     metadata = wheels.METADATA.format(project="dipy", version="1.11.0")
     setup.site.files[SECOND] = _build_wheel(TAGS[1], metadata=metadata.replace("License: BSD", wrong))
-    setup.index.by_name[SECOND] = Say(400, "Invalid value for classifiers.")
+    setup.index.by_name[SECOND] = Reply(400, "Invalid value for classifiers.")
 
 
 def _add_decoy_metadata(setup: Setup) -> None:
@@ -186,7 +186,7 @@ def _add_build_tag(setup: Setup) -> None:
 def _send_escapes(setup: Setup) -> None:
     setup.task_options["verbose"] = True
     for name in setup.site.files:
-        setup.index.by_name[name] = Say(400, f"No {ESCAPE}\x07 way", body=f"{ESCAPE}\x07\n{COMMAND}\n")
+        setup.index.by_name[name] = Reply(400, f"No {ESCAPE}\x07 way", body=f"{ESCAPE}\x07\n{COMMAND}\n")
 
 
 def _add_old_signature(setup: Setup) -> None:
@@ -199,11 +199,11 @@ def _add_old_signature(setup: Setup) -> None:
 
 _STORED_WITHOUT_REPLY = Reset(stores=True)
 FAULTS = (
-    Fault(name="503 on every request", set_up=_respond(*[Say(503)] * _ALWAYS), expects=_fails_cleanly),
-    Fault(name="503 twice, then success", set_up=_respond(Say(503), Say(503)), expects=_succeeds),
+    Fault(name="503 on every request", set_up=_respond(*[Reply(503)] * _ALWAYS), expects=_fails_cleanly),
+    Fault(name="503 twice, then success", set_up=_respond(Reply(503), Reply(503)), expects=_succeeds),
     Fault(
         name="429 with Retry-After: 1",
-        set_up=_respond(Say(429, headers={"Retry-After": "1"})),
+        set_up=_respond(Reply(429, headers={"Retry-After": "1"})),
         expects=_succeeds,
     ),
     Fault(
@@ -217,7 +217,7 @@ FAULTS = (
     ),
     Fault(
         name="400 on file 2, undetectable fault",
-        set_up=_respond(Say(200, stores=True), Say(400)),
+        set_up=_respond(Reply(200, stores=True), Reply(400)),
         expects=_fails_cleanly,
     ),
     Fault(name="400 on file 2, detectable fault", set_up=_add_detectable_fault, expects=_posts_nothing),
@@ -289,7 +289,7 @@ def publish(fault: Fault, tool: Tool, limit: float) -> Result:
             staged=staged,
             wheelhouse=wheelhouse,
             upload_url=served.upload_url,
-            index_url=served.reading_url,
+            index_url=served.index_url,
             environment=setup.environment,
             **setup.task_options,
         )

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from tests.support.second_readers import theirs
+from tests.support.reference_parsers import reference_facts
 from wheel_uploader.checks import native as native_checks
 from wheel_uploader.core import filenames
 from wheel_uploader.core.models import BinaryFormat, CheckProfile, WheelContent, WheelName
@@ -62,7 +62,7 @@ def measure_wheel(path: Path) -> tuple[int, list[float]]:
         lambda: [(detect.read_binary(member, data, symbols=True), data) for member, data in members]
     )
     readable = [(fact, data) for fact, data in facts if fact and fact.format not in {None, BinaryFormat.WASM}]
-    _, libraries = time_call(lambda: [theirs(fact, data) for fact, data in readable])
+    _, libraries = time_call(lambda: [reference_facts(fact, data) for fact, data in readable])
     content, reading = time_call(lambda: archive_reader.read_archive(path, name))
     assert isinstance(content, WheelContent)
     _, checking = time_call(

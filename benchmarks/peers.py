@@ -23,7 +23,7 @@ import click
 
 from benchmarks import peer_tools
 from tests.support.wheels import METADATA, sdist_bytes, wheel_bytes, wheel_members, zip_bytes
-from tests.support.zips import DIST_INFO, SDIST, WHEEL, content, tagged
+from tests.support.zips import DIST_INFO, SDIST, WHEEL, content, filename_with_tag
 from tests.unit.checks import (
     test_archive,
     test_content,
@@ -73,7 +73,7 @@ def cases() -> Iterator[Case]:
             yield make_wheel_case(check, WHEEL, data)
     for fault, (data, check, _) in test_content.FAULTS.items():
         yield make_wheel_case(
-            check, tagged(test_content.LINUX) if fault.startswith("bytecode ") else WHEEL, data
+            check, filename_with_tag(test_content.LINUX) if fault.startswith("bytecode ") else WHEEL, data
         )
     for data, filename, check in test_wheel.FAULTS.values():
         yield make_wheel_case(check, filename, data)
@@ -89,7 +89,11 @@ def make_wheel_case(check: str, filename: str, data: bytes) -> Case:
     if "linux" not in tag:
         tag = "py3-none-any"
     return Case(
-        check=check, filename=filename, data=data, good_filename=tagged(tag), good=wheel_bytes(tag=tag)
+        check=check,
+        filename=filename,
+        data=data,
+        good_filename=filename_with_tag(tag),
+        good=wheel_bytes(tag=tag),
     )
 
 
@@ -98,9 +102,9 @@ def _native_cases() -> Iterator[Case]:
         good_tag, good_files = (without, files) if isinstance(without, str) else (tag, without)
         yield Case(
             check=check,
-            filename=tagged(tag),
+            filename=filename_with_tag(tag),
             data=wheel_bytes(tag=tag, files=files),
-            good_filename=tagged(good_tag),
+            good_filename=filename_with_tag(good_tag),
             good=wheel_bytes(tag=good_tag, files=good_files),
         )
 

@@ -124,7 +124,7 @@ def test_no_child_of_a_smoke_test_or_a_signature_is_told_a_secret(staged: Path, 
     with gpg.keyring() as keys:
         keys.make_key("Me <me@example.com>")
         told = tmp_path / "told"
-        own = gpg.program(tmp_path / "bin", f'env >> {told}; exec "$GPG" "$@"')
+        own = gpg.fake_gpg(tmp_path / "bin", f'env >> {told}; exec "$GPG" "$@"')
         command = f"sh -c 'env > {tmp_path}/command; cat /proc/$PPID/cmdline > /dev/null; sleep 0.3'"
         run = Run(
             tmp_path / "home",
@@ -169,7 +169,7 @@ def test_a_smoke_command_and_all_it_started_end_with_the_run(
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_gpg_that_hangs_ends_with_the_run(number: signal.Signals, staged: Path, tmp_path: Path) -> None:
-    own = gpg.program(tmp_path / "bin", f"touch {tmp_path}/begun; sleep 300 & wait")
+    own = gpg.fake_gpg(tmp_path / "bin", f"touch {tmp_path}/begun; sleep 300 & wait")
     run = Run(
         tmp_path / "home", "--until", "sign", "-s", "--sign-with", own, "-u", str(staged), "dipy", "1.11.0"
     )

@@ -15,15 +15,15 @@ from pathlib import Path
 import pytest
 
 from tests.support import gpg, indexes, servers, wheels
-from tests.support.command_line import Person
+from tests.support.command_line import CommandLine
 from tests.support.scripted import ScriptedServer, answer
 
 
 @pytest.fixture
-def person(tmp_path: Path) -> Person:
+def command(tmp_path: Path) -> CommandLine:
     home = tmp_path / "home"
     home.mkdir()
-    return Person(home)
+    return CommandLine(home)
 
 
 @pytest.fixture
@@ -65,12 +65,12 @@ LISTINGS: dict[str, Callable[[Path], AbstractContextManager[str]]] = {
 
 @pytest.mark.parametrize("listing", LISTINGS)
 def test_a_release_reaches_pypiserver_once(
-    person: Person, staged: Path, index: str, tmp_path: Path, listing: str
+    command: CommandLine, staged: Path, index: str, tmp_path: Path, listing: str
 ) -> None:
     with LISTINGS[listing](staged) as url:
         call = ("-u", url, "-v", "-w", "~/wheelhouse", "--repository-url", index, "dipy", "1.11.0")
-        first = person.reports(*call, **LOGIN)
-        again = person.reports(*call, **LOGIN)
+        first = command.report_files(*call, **LOGIN)
+        again = command.report_files(*call, **LOGIN)
     stored = {path.name: path.read_bytes() for path in (tmp_path / "packages").iterdir()}
     assert stored == {name: (staged / name).read_bytes() for name in RELEASE}
     assert {file["upload"]["outcome"] for file in first.values()} == {"uploaded"}  # type: ignore[index]
@@ -79,25 +79,27 @@ def test_a_release_reaches_pypiserver_once(
         # No body was fetched again.
         assert file["fetched"] == "unchanged", name
         assert file["confirmed_sha256"] == first[name]["sha256"] == file["sha256"]
-    house = person.home / "wheelhouse"
+    house = command.home / "wheelhouse"
     subprocess.run(
         ["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=house, check=True, capture_output=True
     )
 
 
-def test_a_release_reaches_devpi_and_pip_installs_it(person: Person, staged: Path, tmp_path: Path) -> None:
+def test_a_release_reaches_devpi_and_pip_installs_it(
+    command: CommandLine, staged: Path, tmp_path: Path
+) -> None:
     wheels.make_wheel(staged)
     with servers.apache(staged) as url, indexes.devpi_server(tmp_path) as devpi:
         index = devpi.make_index("release", volatile=False)
         login = {"TWINE_USERNAME": devpi.user, "TWINE_PASSWORD": devpi.password}
         call = ("-u", url, "-w", "house", "--repository-url", index, "dipy", "1.11.0")
-        first = person.reports(*call, **login)
-        again = person.reports(*call, **login)
+        first = command.report_files(*call, **login)
+        again = command.report_files(*call, **login)
         target = tmp_path / "installed"
         install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(target)]
         subprocess.run(
             [*install, "--index-url", f"{index}+simple/", "dipy==1.11.0"],
-            env=person.environment | {"PIP_CONFIG_FILE": os.devnull, "PYTHONWARNINGS": ""},
+            env=command.environment | {"PIP_CONFIG_FILE": os.devnull, "PYTHONWARNINGS": ""},
             check=True,
         )
     assert len(first) == len(RELEASE) + 1
@@ -105,52 +107,54 @@ def test_a_release_reaches_devpi_and_pip_installs_it(person: Person, staged: Pat
     assert (target / "dipy" / "__init__.py").is_file()
 
 
-def test_the_historic_call(person: Person, staged: Path, index: str, tmp_path: Path) -> None:
+def test_the_historic_call(command: CommandLine, staged: Path, index: str, tmp_path: Path) -> None:
     """``-u $CDN_URL -s -v -w ~/wheelhouse -t all dipy $VERSION`` with a .pypirc; the CDN's own software."""
-    (person.home / ".pypirc").write_text(
+    (command.home / ".pypirc").write_text(
         "[distutils]\nindex-servers = pypi\n"
         f"[pypi]\nrepository = {index}\nusername = me\npassword = my-password\n"
     )
     with gpg.keyring() as keys, servers.swift_staticweb(staged) as cdn:
         fingerprint = keys.make_key("Release Manager <me@example.com>")
         call = ("-u", cdn, "-s", "-v", "-w", "~/wheelhouse", "-t", "all", "dipy", "1.11.0")
-        first = person.runs(*call, GNUPGHOME=str(keys.home))
-        again = person.runs(*call, GNUPGHOME=str(keys.home))
-        house = person.home / "wheelhouse"
+        first = command.run(*call, GNUPGHOME=str(keys.home))
+        again = command.run(*call, GNUPGHOME=str(keys.home))
+        house = command.home / "wheelhouse"
         for name in (*RELEASE, "SHA256SUMS"):
             keys.gpg("--verify", str(house / f"{name}.asc"), str(house / name))
-    assert (first.code, again.code) == (0, 0), first.talk + again.talk
-    assert f"signatures: 7 new, 0 reused, by {fingerprint}" in first.report
-    assert f"signatures: 0 new, 7 reused, by {fingerprint}" in again.report
-    assert "upload: 6 uploaded\nconfirmed: the index serves 6 of 6 files with the same sha256" in first.report
-    assert "upload: 6 skipped" in again.report
+    assert (first.exit_code, again.exit_code) == (0, 0), first.stderr + again.stderr
+    assert f"signatures: 7 new, 0 reused, by {fingerprint}" in first.stdout
+    assert f"signatures: 0 new, 7 reused, by {fingerprint}" in again.stdout
+    assert "upload: 6 uploaded\nconfirmed: the index serves 6 of 6 files with the same sha256" in first.stdout
+    assert "upload: 6 skipped" in again.stdout
     assert {path.name for path in (tmp_path / "packages").iterdir()} >= RELEASE
 
 
-def test_wheelhouse_and_dist_as_containers_leave_them(person: Person, index: str, tmp_path: Path) -> None:
+def test_wheelhouse_and_dist_as_containers_leave_them(
+    command: CommandLine, index: str, tmp_path: Path
+) -> None:
     """auditwheel's wheelhouse, the sdist in dist, and beside them the wheel that was never repaired."""
     for tag in wheels.RELEASE_TAGS:
-        wheels.make_wheel(person.home / "wheelhouse", tag=tag)
-    wheels.make_sdist(person.home / "dist")
-    stray = wheels.make_wheel(person.home / "dist", tag="cp312-cp312-linux_x86_64")
+        wheels.make_wheel(command.home / "wheelhouse", tag=tag)
+    wheels.make_sdist(command.home / "dist")
+    stray = wheels.make_wheel(command.home / "dist", tag="cp312-cp312-linux_x86_64")
     call = ("-u", "wheelhouse", "-u", "dist", "-w", "release", "--repository-url", index, "dipy", "1.11.0")
-    stopped = person.runs("--profile", "pypi", *call, **LOGIN)
-    assert stopped.code == 6
-    assert stray.name in stopped.talk
-    assert "name/platform-refused" in stopped.talk
+    stopped = command.run("--profile", "pypi", *call, **LOGIN)
+    assert stopped.exit_code == 6
+    assert stray.name in stopped.stderr
+    assert "name/platform-refused" in stopped.stderr
     assert list((tmp_path / "packages").iterdir()) == []
     stray.unlink()
-    (person.home / "release" / stray.name).unlink()
-    assert person.runs("--profile", "pypi", *call, **LOGIN).code == 0
+    (command.home / "release" / stray.name).unlink()
+    assert command.run("--profile", "pypi", *call, **LOGIN).exit_code == 0
     assert {path.name for path in (tmp_path / "packages").iterdir()} == RELEASE
 
 
-def test_the_demo_shows_the_whole_job_and_leaves_nothing(person: Person, tmp_path: Path) -> None:
+def test_the_demo_shows_the_whole_job_and_leaves_nothing(command: CommandLine, tmp_path: Path) -> None:
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     done = subprocess.run(
         [sys.executable, "-m", "wheel_uploader", "--demo"],
-        env=person.environment | {"TMPDIR": str(temporary), "PYTHONWARNINGS": ""},
+        env=command.environment | {"TMPDIR": str(temporary), "PYTHONWARNINGS": ""},
         capture_output=True,
         text=True,
         check=True,
@@ -168,11 +172,11 @@ def test_the_demo_shows_the_whole_job_and_leaves_nothing(person: Person, tmp_pat
 
 
 def test_a_dry_run_says_what_would_be_posted(
-    person: Person, staged: Path, index: str, tmp_path: Path
+    command: CommandLine, staged: Path, index: str, tmp_path: Path
 ) -> None:
     call = ("-u", staged, "--repository-url", index, "dipy", "1.11.0")
-    assert person.runs("-t", "win", *call, **LOGIN).code == 0
-    planned = person.reports("--dry-run", *call)
+    assert command.run("-t", "win", *call, **LOGIN).exit_code == 0
+    planned = command.report_files("--dry-run", *call)
     outcomes = {name: file["upload"]["outcome"] for name, file in planned.items()}  # type: ignore[index]
     windows = "dipy-1.11.0-cp312-cp312-win_amd64.whl"
     assert outcomes == dict.fromkeys(RELEASE, "would upload") | {windows: "already there"}
@@ -180,59 +184,63 @@ def test_a_dry_run_says_what_would_be_posted(
 
 
 def test_other_bytes_on_the_index_stop_the_run(
-    person: Person, staged: Path, index: str, tmp_path: Path
+    command: CommandLine, staged: Path, index: str, tmp_path: Path
 ) -> None:
     name = "dipy-1.11.0-cp312-cp312-win_amd64.whl"
     theirs = wheels.wheel_bytes(tag="cp312-cp312-win_amd64", files={"dipy/other.py": b"x"})
     (tmp_path / "packages" / name).write_bytes(theirs)
-    ended = person.runs("-u", staged, "--repository-url", index, "dipy", "1.11.0", **LOGIN)
-    assert ended.code == 7
-    assert name in ended.talk
-    assert len(re.findall(r"[0-9a-f]{64}", ended.talk)) == 2
+    ended = command.run("-u", staged, "--repository-url", index, "dipy", "1.11.0", **LOGIN)
+    assert ended.exit_code == 7
+    assert name in ended.stderr
+    assert len(re.findall(r"[0-9a-f]{64}", ended.stderr)) == 2
     assert [path.name for path in (tmp_path / "packages").iterdir()] == [name]
 
 
-def test_what_is_there_is_an_error_when_asked(person: Person, staged: Path, index: str) -> None:
+def test_what_is_there_is_an_error_when_asked(command: CommandLine, staged: Path, index: str) -> None:
     call = ("-u", staged, "--repository-url", index, "dipy", "1.11.0")
-    assert person.runs(*call, **LOGIN).code == 0
-    ended = person.runs("--no-skip-existing", *call, **LOGIN)
-    assert ended.code == 7
-    assert "leave --no-skip-existing out" in ended.talk
+    assert command.run(*call, **LOGIN).exit_code == 0
+    ended = command.run("--no-skip-existing", *call, **LOGIN)
+    assert ended.exit_code == 7
+    assert "leave --no-skip-existing out" in ended.stderr
 
 
-def test_an_index_without_hashes_is_read_byte_by_byte(person: Person, staged: Path, tmp_path: Path) -> None:
+def test_an_index_without_hashes_is_read_byte_by_byte(
+    command: CommandLine, staged: Path, tmp_path: Path
+) -> None:
     with indexes.pypiserver(tmp_path / "bare", hash_algorithm="off") as index:
         call = ("-u", staged, "--repository-url", index, "dipy", "1.11.0")
-        first = person.reports(*call, TWINE_USERNAME="", TWINE_PASSWORD="")
-        again = person.reports(*call, TWINE_USERNAME="", TWINE_PASSWORD="")
+        first = command.report_files(*call, TWINE_USERNAME="", TWINE_PASSWORD="")
+        again = command.report_files(*call, TWINE_USERNAME="", TWINE_PASSWORD="")
     assert {file["upload"]["outcome"] for file in first.values()} == {"uploaded"}  # type: ignore[index]
     assert {file["upload"]["outcome"] for file in again.values()} == {"already there"}  # type: ignore[index]
 
 
-def test_no_credentials_and_no_terminal(person: Person, staged: Path, index: str, tmp_path: Path) -> None:
+def test_no_credentials_and_no_terminal(
+    command: CommandLine, staged: Path, index: str, tmp_path: Path
+) -> None:
     begun = time.monotonic()
-    ended = person.runs("-u", staged, "--repository-url", index, "dipy", "1.11.0")
-    assert ended.code == 4
+    ended = command.run("-u", staged, "--repository-url", index, "dipy", "1.11.0")
+    assert ended.exit_code == 4
     assert time.monotonic() - begun < 10
     assert list((tmp_path / "packages").iterdir()) == []
 
 
-def test_wrong_credentials(person: Person, staged: Path, index: str, tmp_path: Path) -> None:
+def test_wrong_credentials(command: CommandLine, staged: Path, index: str, tmp_path: Path) -> None:
     login = {"TWINE_USERNAME": "me", "TWINE_PASSWORD": "wrong-password"}
-    ended = person.runs("-vv", "-u", staged, "--repository-url", index, "dipy", "1.11.0", **login)
-    assert ended.code == 4
-    assert "wrong-password" not in ended.talk + ended.report
+    ended = command.run("-vv", "-u", staged, "--repository-url", index, "dipy", "1.11.0", **login)
+    assert ended.exit_code == 4
+    assert "wrong-password" not in ended.stderr + ended.stdout
     assert list((tmp_path / "packages").iterdir()) == []
 
 
-def test_a_repository_that_pypirc_does_not_have(person: Person, staged: Path) -> None:
-    (person.home / ".pypirc").write_text(
+def test_a_repository_that_pypirc_does_not_have(command: CommandLine, staged: Path) -> None:
+    (command.home / ".pypirc").write_text(
         "[distutils]\nindex-servers = internal\n[internal]\nrepository=https://x.test/\n"
     )
-    ended = person.runs("-u", staged, "-r", "internl", "dipy", "1.11.0")
-    assert ended.code == 2
-    assert "internal" in ended.talk
-    assert not (person.home / "wheelhouse").exists()
+    ended = command.run("-u", staged, "-r", "internl", "dipy", "1.11.0")
+    assert ended.exit_code == 2
+    assert "internal" in ended.stderr
+    assert not (command.home / "wheelhouse").exists()
 
 
 # --- staging that is not what it should be ---------------------------------------------------------
@@ -250,24 +258,24 @@ def test_a_repository_that_pypirc_does_not_have(person: Person, staged: Path) ->
     ],
     ids=["404", "401", "login page", "image", "no listing", "empty"],
 )
-def test_a_url_that_is_no_listing(person: Person, reply: bytes, code: int, said: str) -> None:
+def test_a_url_that_is_no_listing(command: CommandLine, reply: bytes, code: int, said: str) -> None:
     with ScriptedServer([reply]) as server:
-        ended = person.runs("-u", server.url, "--until", "check", "dipy", "1.11.0")
-    assert (ended.code, said in ended.talk) == (code, True), ended.talk
+        ended = command.run("-u", server.url, "--until", "check", "dipy", "1.11.0")
+    assert (ended.exit_code, said in ended.stderr) == (code, True), ended.stderr
 
 
-def test_nobody_answers(person: Person) -> None:
+def test_nobody_answers(command: CommandLine) -> None:
     url = f"http://127.0.0.1:{servers.free_port()}/"
-    ended = person.runs("-u", url, "--retries", "1", "--until", "check", "dipy", "1.11.0")
-    assert ended.code == 5
-    assert "refuses connections" in ended.error
+    ended = command.run("-u", url, "--retries", "1", "--until", "check", "dipy", "1.11.0")
+    assert ended.exit_code == 5
+    assert "refuses connections" in ended.error_line
 
 
-def test_a_certificate_that_nobody_vouches_for(person: Person, staged: Path, tmp_path: Path) -> None:
+def test_a_certificate_that_nobody_vouches_for(command: CommandLine, staged: Path, tmp_path: Path) -> None:
     with servers.nginx(staged, tls=servers.certificate(tmp_path)) as url:
-        ended = person.runs("-u", url, "--retries", "1", "--until", "check", "dipy", "1.11.0")
-    assert ended.code == 5
-    assert "certificate" in ended.error
+        ended = command.run("-u", url, "--retries", "1", "--until", "check", "dipy", "1.11.0")
+    assert ended.exit_code == 5
+    assert "certificate" in ended.error_line
 
 
 @pytest.mark.parametrize(
@@ -283,7 +291,7 @@ def test_a_certificate_that_nobody_vouches_for(person: Person, staged: Path, tmp
 )
 @pytest.mark.parametrize("local", [True, False])
 def test_a_file_that_is_not_what_it_is_called(
-    person: Person, index: str, tmp_path: Path, name: str, data: bytes, said: str, local: bool
+    command: CommandLine, index: str, tmp_path: Path, name: str, data: bytes, said: str, local: bool
 ) -> None:
     folder = tmp_path / "staged"
     folder.mkdir()
@@ -291,18 +299,18 @@ def test_a_file_that_is_not_what_it_is_called(
     good = wheels.make_wheel(folder, tag="cp312-cp312-win_amd64")
     call = ("-w", "house", "--repository-url", index, "dipy", "1.11.0")
     if local:
-        ended = person.runs("-u", folder, *call, **LOGIN)
+        ended = command.run("-u", folder, *call, **LOGIN)
     else:
         with servers.nginx(folder) as url:
-            ended = person.runs("-u", url, *call, **LOGIN)
-    assert ended.code == 6, ended.talk
-    assert said in ended.talk + ended.report
-    assert good.name not in ended.error
+            ended = command.run("-u", url, *call, **LOGIN)
+    assert ended.exit_code == 6, ended.stderr
+    assert said in ended.stderr + ended.stdout
+    assert good.name not in ended.error_line
     assert list((tmp_path / "packages").iterdir()) == []
 
 
-def test_a_wheelhouse_that_cannot_be_written(person: Person, staged: Path) -> None:
-    (person.home / "house").write_text("")
-    ended = person.runs("-u", staged, "-w", "house", "--until", "download", "dipy", "1.11.0")
-    assert ended.code == 13
-    assert "house" in ended.error
+def test_a_wheelhouse_that_cannot_be_written(command: CommandLine, staged: Path) -> None:
+    (command.home / "house").write_text("")
+    ended = command.run("-u", staged, "-w", "house", "--until", "download", "dipy", "1.11.0")
+    assert ended.exit_code == 13
+    assert "house" in ended.error_line

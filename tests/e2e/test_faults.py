@@ -22,7 +22,7 @@ import pytest
 
 from tests.support import indexes, wheels
 from tests.support.file_server import FileServer, honest
-from tests.support.indexes import Say, Served, Slow
+from tests.support.indexes import Reply, Served, Slow
 from wheel_uploader.wheelhouse.wheelhouse import HIDDEN_DIRECTORY
 
 if sys.platform != "linux":
@@ -78,7 +78,7 @@ class Bed:
         code, talk = self.run()
         assert code == 0, talk
         assert self.served.index.files == self.release
-        assert sorted(self.served.index.posted()) == sorted(self.release)
+        assert sorted(self.served.index.posted_filenames()) == sorted(self.release)
         assert self.torn() == []
         left = {path.name for path in (self.house / HIDDEN_DIRECTORY).iterdir()}
         assert not [name for name in left if ".part" in name or ".tmp" in name]
@@ -253,7 +253,7 @@ def test_a_clock_that_jumps(bed: Bed, tmp_path: Path, jump: str) -> None:
         pytest.skip("libfaketime is not installed")
     clock = tmp_path / "clock"
     clock.write_text("+0")
-    bed.served.index.script = [Slow(), Say(503, headers={"Retry-After": "1"})]
+    bed.served.index.script = [Slow(), Reply(503, headers={"Retry-After": "1"})]
     process = bed.start(
         "--max-duration",
         "10m",
@@ -280,7 +280,7 @@ def test_a_clock_that_jumps(bed: Bed, tmp_path: Path, jump: str) -> None:
 @pytest.mark.parametrize("status", [401, 403])
 def test_credentials_that_end_in_the_middle(bed: Bed, status: int) -> None:
     """A token that is revoked, or runs out, after three files: no other is tried with it."""
-    bed.served.index.script = [None, None, None, *[Say(status)] * 20]
+    bed.served.index.script = [None, None, None, *[Reply(status)] * 20]
     code, talk = bed.run("--upload-jobs", "1")
     assert code == 8, talk
     assert "3 of 6 files are on the index, 3 are not" in talk
@@ -297,7 +297,7 @@ def test_credentials_that_end_in_the_middle(bed: Bed, status: int) -> None:
 def test_bytes_that_change_on_the_way(bed: Bed) -> None:
     """A proxy that rewrites uploads: the index says that the digest does not match; it has nothing."""
     words = "The digest supplied does not match a digest calculated from the uploaded file."
-    bed.served.index.script = [Say(400, words)]
+    bed.served.index.script = [Reply(400, words)]
     code, talk = bed.run()
     assert code == 5, talk
     assert "damaged in transit" in talk
@@ -312,16 +312,16 @@ def test_somebody_else_posts_the_same_meanwhile(bed: Bed) -> None:
     """Two jobs of a CI: the file is there when ours arrives, with our bytes."""
     name = max(bed.release, key=lambda name: (name.endswith(".whl"), len(bed.release[name]), name))
     first: list[str] = []
-    judge = bed.served.index.judge
+    judge = bed.served.index.apply_rules
 
-    def faster(post: indexes.Post) -> Say:
+    def faster(post: indexes.Post) -> Reply:
         if not first:
             first.append(post.filename)
             bed.served.index.files[post.filename] = post.content
-            return Say(400, f"File already exists ('{post.filename}', with blake2_256 hash '00').")
+            return Reply(400, f"File already exists ('{post.filename}', with blake2_256 hash '00').")
         return judge(post)
 
-    bed.served.index.judge = faster  # type: ignore[method-assign]
+    bed.served.index.apply_rules = faster  # type: ignore[method-assign]
     code, talk = bed.run()
     assert code == 0, talk
     assert first
@@ -337,7 +337,7 @@ def test_a_name_or_a_release_that_is_closed_for_ever(bed: Bed, fault: str) -> No
         "version.",
         "closed": "Uploading new files to releases older than 14 days is not allowed.",
     }[fault]
-    bed.served.index.script = [Say(400, words)]
+    bed.served.index.script = [Reply(400, words)]
     code, talk = bed.run()
     assert code == 7, talk
     assert len(bed.served.index.posts) == 1

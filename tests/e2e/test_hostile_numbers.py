@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import wheels
-from tests.support.command_line import Person
+from tests.support.command_line import CommandLine
 from tests.support.scripted import HANG, Request, ScriptedServer, Step, answer
 
 NAME = wheels.wheel_filename("dipy", "1.11.0")
@@ -76,10 +76,10 @@ def test_the_command_ends_with_its_exit_code_and_a_sentence(case: str, tmp_path:
     serve, code, said = CASES[case]
     with ScriptedServer(serve) as server:
         url = f"{server.url}simple/dipy/"
-        ended = Person(tmp_path).runs("-u", url, "--until", "check", "--retries", "1", "dipy", "1.11.0")
-    assert ended.code == code, ended.talk
-    assert said in ended.talk
-    assert ended.talk.count("error: ") == bool(code), ended.talk
+        ended = CommandLine(tmp_path).run("-u", url, "--until", "check", "--retries", "1", "dipy", "1.11.0")
+    assert ended.exit_code == code, ended.stderr
+    assert said in ended.stderr
+    assert ended.stderr.count("error: ") == bool(code), ended.stderr
 
 
 #: What a server sends of one answer before it falls silent, in MiB.
@@ -143,7 +143,7 @@ def test_what_is_announced_takes_neither_memory_nor_disk(ranges_of: int, tmp_pat
         done = subprocess.run(
             [sys.executable, "-c", RUN, "-u", f"{server.url}simple/dipy/", *options, "dipy", "1.11.0"],
             cwd=tmp_path,
-            env=Person(tmp_path).environment,
+            env=CommandLine(tmp_path).environment,
             capture_output=True,
             text=True,
             timeout=60,

@@ -21,7 +21,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.support import gpg, hostile_reports, html_page, indexes, wheels
-from tests.support.indexes import Say
+from tests.support.indexes import Reply
 from tests.support.scripted import ScriptedServer, answer
 from tests.unit.core.test_redaction import PAYLOADS as TERMINAL
 from wheel_uploader.report.formats_table import FORMAT_BY_SUFFIX
@@ -120,7 +120,7 @@ def judge(ended: Outputs) -> None:
         ]
         _judge_html(files["report.html"].decode())
         for name in ("report.md", "report.notes.md", "summary"):
-            page = html_page.rendered(files[name].decode())
+            page = html_page.render_markdown(files[name].decode())
             assert page.open == []
             assert set(page.tags) <= html_page.MARKDOWN_TAGS, name
 
@@ -285,9 +285,9 @@ def test_what_an_index_answers_to_posts(bench: Bench) -> None:
             body = raw(text[:5000]).decode("utf-8", "replace")
             location = f"https://evil.example/{reason}"
             status = (400, 403, 302, 500, 409)[number % 5]
-            say = Say(status, reason if number % 2 else "", {"Location": location}, body)
+            say = Reply(status, reason if number % 2 else "", {"Location": location}, body)
             if number % 3 == 0:
-                say = Say(status, "", {"Location": location}, json.dumps({"message": text[:5000]}))
+                say = Reply(status, "", {"Location": location}, json.dumps({"message": text[:5000]}))
             served.index.by_name[path.name] = say
         ended = bench.run(
             "-u", "staged", "--repository-url", served.upload_url, "--keep-going", "--profile", "any"
@@ -304,7 +304,7 @@ def test_what_an_index_lists(bench: Bench) -> None:
         served.index.status = {"status": "archived", "reason": "\x1b[31m::error::owned\n" * 3}
         served.index.files = {f"dipy-1.11.0-{text[:5000]}.whl": data for text in ALL.values()}
         ended = bench.run(
-            "-u", "staged", "--repository-url", served.upload_url, "--index-url", f"{served.reading_url}dipy/"
+            "-u", "staged", "--repository-url", served.upload_url, "--index-url", f"{served.index_url}dipy/"
         )
     assert ended.code == 7, ended.talk
 
@@ -329,6 +329,6 @@ def test_what_gpg_says(bench: Bench, texts: Sequence[str]) -> None:
     wheels.make_wheel(bench.home / "staged")
     said = bench.home / "said"
     said.write_bytes(b"gpg: " + b" ".join(re.sub(rb"[\r\n]+", b" ", raw(text)) for text in texts) + b"\n")
-    program = gpg.program(bench.home / "bin", f"{gpg.SAYS_VERSION}\ncat '{said}' >&2\nexit 2")
+    program = gpg.fake_gpg(bench.home / "bin", f"{gpg.REPLY_WITH_VERSION}\ncat '{said}' >&2\nexit 2")
     ended = bench.run("-u", "staged", "-s", "--sign-with", program, "--until", "sign")
     assert ended.code == 12

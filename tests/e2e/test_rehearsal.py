@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import indexes, wheels
-from tests.support.command_line import Person
+from tests.support.command_line import CommandLine
 from wheel_uploader.core import filenames
 from wheel_uploader.core.child_processes.environment import ChildKind, build_environment
 from wheel_uploader.core.errors import NetworkError, UsageError
@@ -233,36 +233,36 @@ def release(folder: Path, tags: Iterable[str], version: str) -> Path:
 
 
 @pytest.fixture
-def person(tmp_path: Path) -> Person:
+def command(tmp_path: Path) -> CommandLine:
     (tmp_path / "home").mkdir()
-    return Person(tmp_path / "home")
+    return CommandLine(tmp_path / "home")
 
 
-def test_a_rehearsal_shows_what_users_get_and_posts_nothing(person: Person, tmp_path: Path) -> None:
+def test_a_rehearsal_shows_what_users_get_and_posts_nothing(command: CommandLine, tmp_path: Path) -> None:
     staged = release(tmp_path / "staged", RELEASE, "1.11.0")
     release(tmp_path / "packages", [*RELEASE, "cp312-cp312-win_amd64"], "1.10.0")
     before = sorted((tmp_path / "packages").iterdir())
     with indexes.pypiserver(tmp_path / "packages", users={"me": "my-password"}) as url:
         index = ("--repository-url", url, "--allow-missing", "*win*", "--ignore", "release")
-        ended = person.runs("--rehearse", "-u", staged, *index, "dipy", "1.11.0")
-        strict = person.runs(
+        ended = command.run("--rehearse", "-u", staged, *index, "dipy", "1.11.0")
+        strict = command.run(
             *("--rehearse", "--strict", "--format", "json", "--ignore", "native"),
             *("-u", staged, *index, "dipy", "1.11.0"),
         )
-    assert ended.code == 0, ended.talk
-    windows = next(line for line in ended.report.splitlines() if line.startswith("  Windows x86_64"))
-    linux = next(line for line in ended.report.splitlines() if line.startswith("  Linux x86_64 glibc 2.28"))
+    assert ended.exit_code == 0, ended.stderr
+    windows = next(line for line in ended.stdout.splitlines() if line.startswith("  Windows x86_64"))
+    linux = next(line for line in ended.stdout.splitlines() if line.startswith("  Linux x86_64 glibc 2.28"))
     assert windows.split()[-2:] == ["NONE", "-"]
     # Nobody shall think that it is there.
-    assert ended.report.splitlines()[0].endswith(f", rehearsed for {url}")
-    assert "nothing was uploaded" in ended.report
+    assert ended.stdout.splitlines()[0].endswith(f", rehearsed for {url}")
+    assert "nothing was uploaded" in ended.stdout
     assert linux.split()[-2:] == ["wheel", "-"]
-    assert "uploaded" not in ended.talk
+    assert "uploaded" not in ended.stderr
     assert sorted((tmp_path / "packages").iterdir()) == before
-    assert strict.code == 6
-    assert "no wheel for 1 combination of Python and platform" in strict.error
-    assert "cp312 on Windows x86_64: nothing" in strict.talk
-    rehearsal = json.loads(strict.report)["rehearsal"]
+    assert strict.exit_code == 6
+    assert "no wheel for 1 combination of Python and platform" in strict.error_line
+    assert "cp312 on Windows x86_64: nothing" in strict.stderr
+    rehearsal = json.loads(strict.stdout)["rehearsal"]
     assert {
         "python": "cp312",
         "machine": "macOS arm64 26.0",
@@ -272,14 +272,14 @@ def test_a_rehearsal_shows_what_users_get_and_posts_nothing(person: Person, tmp_
     } in rehearsal
 
 
-def test_a_rehearsal_needs_its_index(person: Person, tmp_path: Path) -> None:
+def test_a_rehearsal_needs_its_index(command: CommandLine, tmp_path: Path) -> None:
     staged = release(tmp_path / "staged", RELEASE, "1.11.0")
     hide = "import sys; sys.modules['pypiserver'] = None; from wheel_uploader.__main__ import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", hide, "--rehearse", "-u", str(staged), "dipy", "1.11.0"],
         capture_output=True,
         text=True,
-        env=person.environment,
+        env=command.environment,
         check=False,
     )
     assert done.returncode == 2

@@ -21,7 +21,7 @@ def page(made: Report) -> str:
 
 
 def test_the_browser_has_nothing_to_complain_of(tmp_path: Path) -> None:
-    seen = browser.visit(tmp_path, page(reports.everything()))
+    seen = browser.load_page(tmp_path, page(reports.everything()))
     assert seen.console == ()
     assert "<h1>dipy" in seen.document
 
@@ -31,7 +31,7 @@ def test_the_browser_would_complain(tmp_path: Path) -> None:
     broken = page(reports.published()).replace(
         "</main>", "<style>h1 { color: red }</style><script>1</script><img src='x.png' alt=''></main>"
     )
-    seen = browser.visit(tmp_path, broken)
+    seen = browser.load_page(tmp_path, broken)
     refused = [line for line in seen.console if "Content Security Policy" in line]
     assert len(refused) == 3
 
@@ -45,7 +45,7 @@ def test_axe_finds_nothing(tmp_path: Path, name: str, scheme: str) -> None:
         axe: await {AXE}
     }})"""
     asked = f"(async () => {question})()"
-    found = browser.ask(tmp_path, page(MADE[name]()), asked, *flags, code=browser.axe())
+    found = browser.evaluate(tmp_path, page(MADE[name]()), asked, *flags, code=browser.axe())
     assert (found["background"] == "rgb(255, 255, 255)") == (scheme == "light")
     assert [told(each) for each in found["axe"]["violations"]] == []
     assert [told(each) for each in found["axe"]["incomplete"]] == []
@@ -60,10 +60,10 @@ def told(rule: dict[str, object]) -> str:
 
 @pytest.mark.parametrize("name", MADE)
 def test_a_phone_scrolls_in_one_direction_only(tmp_path: Path, name: str) -> None:
-    width = browser.ask(tmp_path, page(MADE[name]()), "document.documentElement.scrollWidth", width=390)
+    width = browser.evaluate(tmp_path, page(MADE[name]()), "document.documentElement.scrollWidth", width=390)
     assert width == 390
 
 
 def test_one_click_takes_all_hashes(tmp_path: Path) -> None:
     question = "getComputedStyle(document.querySelector('pre.copy')).userSelect"
-    assert browser.ask(tmp_path, page(reports.published()), question) == "all"
+    assert browser.evaluate(tmp_path, page(reports.published()), question) == "all"

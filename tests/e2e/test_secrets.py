@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.support import gpg, leaks
-from tests.support.canaries import WAYS, Machine, Visit, leaked
-from tests.support.leaks import TROUBLES, World
+from tests.support.canaries import SECRET_INPUTS, Sandbox, UserHome, find_leak
+from tests.support.leaks import FAILURES, LeakScenario
 
 if sys.platform == "win32":
     pytest.skip("terminals and shell scripts of POSIX", allow_module_level=True)
@@ -22,26 +22,26 @@ if sys.platform == "win32":
 
 @pytest.fixture(scope="module")
 def keys() -> Iterator[gpg.Keyring]:
-    with leaks.signing() as made:
+    with leaks.signing_keyring() as made:
         yield made
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", SECRET_INPUTS)
 def test_a_run_that_publishes_and_one_that_looks_again(way: str, tmp_path: Path, keys: gpg.Keyring) -> None:
-    with World(way, tmp_path, keys).open() as world:
+    with LeakScenario(way, tmp_path, keys).open() as world:
         world.publishes()
 
 
 def part() -> Iterator[tuple[str, str]]:
     """Each way with one of the troubles, in turn."""
-    troubles = list(TROUBLES)
-    for number, way in enumerate(WAYS):
+    troubles = list(FAILURES)
+    for number, way in enumerate(SECRET_INPUTS):
         yield way, troubles[number * 3 % len(troubles)]
 
 
 @pytest.mark.parametrize(("way", "trouble"), list(part()))
 def test_a_run_that_fails(way: str, trouble: str, tmp_path: Path, keys: gpg.Keyring) -> None:
-    with World(way, tmp_path, keys).open() as world:
+    with LeakScenario(way, tmp_path, keys).open() as world:
         world.meets(trouble)
 
 
@@ -49,7 +49,7 @@ def test_a_run_that_fails(way: str, trouble: str, tmp_path: Path, keys: gpg.Keyr
 def test_a_password_that_splits_the_url_of_the_identity_service(
     arguments: Sequence[str], tmp_path: Path, keys: gpg.Keyring
 ) -> None:
-    with World("trusted publishing", tmp_path, keys).open() as world:
+    with LeakScenario("trusted publishing", tmp_path, keys).open() as world:
         core = world.visit.core
         url = f"https://me:{core[:16]}/{core[16:]}@127.0.0.1/"
         allowed = ("--allow-insecure-host", "127.0.0.2")
@@ -80,22 +80,22 @@ def test_a_password_that_splits_the_url_of_the_identity_service(
 def test_an_argument_in_the_wrong_place_is_quoted_without_its_password(
     arguments: Sequence[str], tmp_path: Path
 ) -> None:
-    visit = Visit(tmp_path / "home")
-    machine = Machine(visit.home, gpg.GPG)
+    visit = UserHome(tmp_path / "home")
+    machine = Sandbox(visit.home, gpg.GPG)
     login = f"me:{visit.token}@127.0.0.1:1/"
     ended = machine.run(visit, *(word.format(url=f"http://{login}", login=login) for word in arguments))
     assert ended.returncode in {0, 2, 3, 5, 13}, ended.stderr
-    assert not leaked(visit.core, ended.stdout + ended.stderr), ended.stderr
+    assert not find_leak(visit.core, ended.stdout + ended.stderr), ended.stderr
 
 
 @pytest.mark.parametrize(
     "text", ["{}", "https://h/?token={}", "{0!r} {0}x", "Basic bWU6{}"], ids=["bare", "query", "twice", "in"]
 )
 def test_the_judge_sees_a_leak(text: str) -> None:
-    visit = Visit(Path())
+    visit = UserHome(Path())
 
-    assert leaked(visit.core, text.format(visit.core).encode())
+    assert find_leak(visit.core, text.format(visit.core).encode())
     for shift in range(3):
         data = base64.b64encode(b"x" * shift + visit.core.encode())
-        assert leaked(visit.core, b"Authorization: Basic " + data)
-    assert not leaked(visit.core, text.format(Visit(Path()).core).encode())
+        assert find_leak(visit.core, b"Authorization: Basic " + data)
+    assert not find_leak(visit.core, text.format(UserHome(Path()).core).encode())

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from tests.support import indexes, wheels
-from tests.support.indexes import Hang, Say, Served, Slow, pypiserver
+from tests.support.indexes import Hang, Reply, Served, Slow, pypiserver
 from wheel_uploader.core import cancellation
 from wheel_uploader.core.cancellation import CancellationToken, RunCancelled
 from wheel_uploader.core.errors import DeadlineError, RunInterrupted
@@ -104,7 +104,7 @@ def test_every_signal_lets_the_file_in_flight_arrive(
         served.index.script = [None, Slow(), Slow()]
         command = Command(tmp_path, served.upload_url, "--upload-jobs", "2")
         command.until(lambda: len(served.index.posts) == 3)
-        in_flight = set(served.index.posted()[1:])
+        in_flight = set(served.index.posted_filenames()[1:])
         command.process.send_signal(number)
         time.sleep(0.5)
         assert command.process.poll() is None
@@ -125,7 +125,7 @@ def test_every_signal_lets_the_file_in_flight_arrive(
         assert shlex.split(again[1]) == command.arguments
         code, report, talk = command.again()
         assert code == 0, talk
-        assert sorted(served.index.posted()) == sorted(release)
+        assert sorted(served.index.posted_filenames()) == sorted(release)
         assert served.index.files == release
 
 
@@ -135,7 +135,7 @@ def test_the_second_signal_ends_at_once_and_what_is_open_is_called_so(
     served.index.script = [None, Hang(stores=True), Hang()]
     command = Command(tmp_path, served.upload_url, "--upload-jobs", "2")
     command.until(lambda: len(served.index.posts) == 3)
-    first, *in_flight = served.index.posted()
+    first, *in_flight = served.index.posted_filenames()
     command.process.send_signal(signal.SIGINT)
     time.sleep(0.5)
     begun = time.monotonic()
@@ -152,7 +152,7 @@ def test_the_second_signal_ends_at_once_and_what_is_open_is_called_so(
     assert code == 0, talk
     assert served.index.files == release
     # What had been stored was not posted again.
-    assert sorted(served.index.posted()) == sorted([*release, in_flight[1]])
+    assert sorted(served.index.posted_filenames()) == sorted([*release, in_flight[1]])
 
 
 def test_to_pypiserver(tmp_path: Path, release: dict[str, bytes]) -> None:
@@ -194,7 +194,7 @@ def test_before_and_after_the_upload_a_signal_ends_it_at_once(
     code, report, _ = command.ends(within=30)
     assert code == 130
     assert set(outcomes(report).values()) == {"uploaded"}
-    served.index.behind = 0
+    served.index.stale_reads = 0
     assert command.again()[0] == 0
     assert len(served.index.posts) == 6
 
@@ -292,7 +292,7 @@ def test_the_time_is_over_before_anything_was_posted(
 
 
 def test_how_to_continue_says_no_secret(tmp_path: Path, served: Served, release: dict[str, bytes]) -> None:
-    served.index.script = [None, Say(400, "'x' is not a valid classifier.")]
+    served.index.script = [None, Reply(400, "'x' is not a valid classifier.")]
     url = served.upload_url.replace("//", "//me:my-secret@")
     command = Command(tmp_path, url, "--upload-jobs", "1", "-w", "a house")
     code, _, talk = command.ends()
@@ -306,18 +306,18 @@ def test_an_index_that_took_a_file_and_does_not_have_it(
     tmp_path: Path, served: Served, release: dict[str, bytes]
 ) -> None:
     """It says 200 and never lists the file: that is no success; the next run posts that one file again."""
-    served.index.script = [None, Say(200)]
+    served.index.script = [None, Reply(200)]
     command = Command(tmp_path, served.upload_url, "--confirm-timeout", "0", "--upload-jobs", "1")
     code, report, talk = command.ends()
     assert code == report["exit_code"] == 10
-    lost = served.index.posted()[1]
+    lost = served.index.posted_filenames()[1]
     assert f"does not list 1 of 6 files\n  {lost}\n" in talk
     assert "The index accepted the files, and its listing may lag" in talk
     assert "to continue: wheel-uploader" in talk
     code, _, talk = command.again()
     assert code == 0, talk
     assert served.index.files == release
-    assert sorted(served.index.posted()) == sorted([*release, lost])
+    assert sorted(served.index.posted_filenames()) == sorted([*release, lost])
 
 
 # --- the watch itself ------------------------------------------------------------------------------

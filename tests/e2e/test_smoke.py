@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import wheels
-from tests.support.command_line import Person
+from tests.support.command_line import CommandLine
 from wheel_uploader.core import filenames
 from wheel_uploader.core.errors import FileError, NothingFoundError, UsageError
 from wheel_uploader.core.models import FileSummary, LocalFile, Options, Report, SmokeResult, WheelName
@@ -246,7 +246,7 @@ def test_an_interpreter_shows_its_name_only() -> None:
 def test_a_release_that_fails_is_not_published(tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
     wheels.make_wheel(tmp_path / "staged", files={"dipy/_core.py": b"raise SystemExit(5)\n"})
-    ended = Person(tmp_path / "home").runs(
+    ended = CommandLine(tmp_path / "home").run(
         *("-u", tmp_path / "staged", "--repository-url", "http://127.0.0.1:9/", "--until", "check"),
         *("--smoke", "python -c 'import dipy._core'", "--no-compare", "dipy", "1.11.0"),
         PATH=str(tmp_path),
@@ -254,6 +254,6 @@ def test_a_release_that_fails_is_not_published(tmp_path: Path) -> None:
         UV_PYTHON_INSTALL_DIR=str(tmp_path),
         PIP_NO_INDEX="1",
     )
-    assert ended.code == 6, ended.talk
-    assert "1 of 1 smoke test failed" in ended.error
-    assert "exit code 5" in ended.report
+    assert ended.exit_code == 6, ended.stderr
+    assert "1 of 1 smoke test failed" in ended.error_line
+    assert "exit code 5" in ended.stdout

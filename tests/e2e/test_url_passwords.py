@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 
 from tests.support import url_passwords
-from tests.support.url_passwords import MIDDLES, PORTS, WAYS
+from tests.support.url_passwords import PORTS, SEPARATORS, URL_INPUTS
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", URL_INPUTS)
 def test_no_part_of_a_password_in_a_url_is_printed(way: str, tmp_path: Path) -> None:
-    number = list(WAYS).index(way)
+    number = list(URL_INPUTS).index(way)
     # Every second way meets a second character, too.
-    second = MIDDLES[1 + number // 2] if number % 2 == 0 else "/"
+    second = SEPARATORS[1 + number // 2] if number % 2 == 0 else "/"
     for middle in dict.fromkeys(("/", second)):
-        folder = tmp_path / str(MIDDLES.index(middle))
+        folder = tmp_path / str(SEPARATORS.index(middle))
         port = PORTS[(number + len(middle)) % len(PORTS)]
-        assert url_passwords.judge(way, middle, port, folder) == "", (middle, port)
+        assert url_passwords.find_problem(way, middle, port, folder) == "", (middle, port)

@@ -14,7 +14,7 @@ import pytest
 from packaging import tags
 
 from tests.support import indexes, wheels
-from tests.support.command_line import Person
+from tests.support.command_line import CommandLine
 
 #: What the linker finds beside it when it builds, and a user's machine has not.
 LIBRARY = "int greeted(int number) { return number + 1; }\n"
@@ -69,29 +69,29 @@ def test_refused_as_it_was_built_and_published_when_it_is_repaired(tmp_path: Pat
     wheel = built(tmp_path)
     home, packages = tmp_path / "home", tmp_path / "packages"
     home.mkdir()
-    person = Person(home)
+    command = CommandLine(home)
     with indexes.pypiserver(packages, users={"me": "my-password"}) as index:
         call = ("--repository-url", index, "greeter", "1.0")
-        refused = person.runs("-u", wheel.parent, *call, **PROFILE, **LOGIN)
-        assert refused.code == 6
-        assert "name/platform-refused" in refused.report
+        refused = command.run("-u", wheel.parent, *call, **PROFILE, **LOGIN)
+        assert refused.exit_code == 6
+        assert "name/platform-refused" in refused.stdout
         assert list(packages.iterdir()) == []
 
         repair = ["auditwheel", "repair", "-w", str(tmp_path / "wheelhouse"), str(wheel)]
         subprocess.run(
-            repair, env=person.environment | {"PATH": PATH, "PYTHONWARNINGS": ""}, check=True, timeout=120
+            repair, env=command.environment | {"PATH": PATH, "PYTHONWARNINGS": ""}, check=True, timeout=120
         )
         (repaired,) = (tmp_path / "wheelhouse").iterdir()
         assert "manylinux" in repaired.name
-        accepted = person.runs("-u", repaired.parent, *call, **PROFILE, **LOGIN)
-        assert accepted.code == 0, accepted.talk + accepted.report
+        accepted = command.run("-u", repaired.parent, *call, **PROFILE, **LOGIN)
+        assert accepted.exit_code == 0, accepted.stderr + accepted.stdout
         (stored,) = packages.iterdir()
         assert (stored.name, stored.read_bytes()) == (repaired.name, repaired.read_bytes())
 
         # A machine that has not what it was linked with.
         shutil.rmtree(tmp_path / "source")
         install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(home / "site")]
-        quiet = person.environment | {"PIP_CONFIG_FILE": os.devnull, "PYTHONWARNINGS": ""}
+        quiet = command.environment | {"PIP_CONFIG_FILE": os.devnull, "PYTHONWARNINGS": ""}
         subprocess.run(
             [*install, "--index-url", f"{index}simple/", "greeter==1.0"], env=quiet, check=True, timeout=120
         )
@@ -104,7 +104,7 @@ def test_refused_as_it_was_built_and_published_when_it_is_repaired(tmp_path: Pat
 
 def test_another_name_is_no_repair(tmp_path: Path) -> None:
     wheel = built(tmp_path, f"manylinux_2_34_{platform.machine()}")
-    ended = Person(tmp_path).runs("--until", "check", "-u", wheel)
-    assert ended.code == 6
-    assert "native/missing-library" in ended.report
-    assert "libgreeting.so" in ended.report
+    ended = CommandLine(tmp_path).run("--until", "check", "-u", wheel)
+    assert ended.exit_code == 6
+    assert "native/missing-library" in ended.stdout
+    assert "libgreeting.so" in ended.stdout

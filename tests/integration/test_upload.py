@@ -25,11 +25,11 @@ from tests.support.indexes import (
     Devpi,
     Drip,
     Hang,
+    Reply,
     Reset,
-    Say,
     ScriptedIndex,
     Served,
-    Sip,
+    SlowRead,
     VirtualTime,
     local_file,
 )
@@ -414,7 +414,7 @@ def test_signatures_go_along(
 def test_twine_says_nothing(
     served: Served, release: list[LocalFile], run: Callable[..., Run], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    served.index.script = [Say(503)]
+    served.index.script = [Reply(503)]
     run(served.upload_url, username="me", password=SECRET).publish(release[:2])
     assert capfd.readouterr() == ("", "")
 
@@ -433,7 +433,7 @@ def test_progress_counts_the_bytes_of_the_file_and_takes_them_back(
     big = local_file(wheels.make_wheel(tmp_path, files={"dipy/big.bin": bytes(range(256)) * 4000}))
     uploader, counting = run(served.upload_url).uploader, Counting()
     uploader._progress = counting
-    served.index.script = [Say(503)]
+    served.index.script = [Reply(503)]
     uploader.upload(big)
     assert counting.count == 0
     assert max(moves) > 0
@@ -538,7 +538,7 @@ def test_a_file_that_is_no_wheel(tmp_path: Path, served: Served, run: Callable[.
 
 def test_503_twice_for_every_file(served: Served, release: list[LocalFile], run: Callable[..., Run]) -> None:
     three = release[:3]
-    served.index.script = [Say(503), Say(503), Say(200, stores=True)] * 3
+    served.index.script = [Reply(503), Reply(503), Reply(200, stores=True)] * 3
     results = run(served.upload_url).publish(three)
     assert outcomes(results) == {UploadOutcome.UPLOADED}
     assert [result.attempts for result in results] == [3, 3, 3]
@@ -546,9 +546,9 @@ def test_503_twice_for_every_file(served: Served, release: list[LocalFile], run:
     assert upload_error(results) is None
 
 
-@pytest.mark.parametrize("fault", [Reset(stores=True), Say(503, stores=True), Hang(stores=True)])
+@pytest.mark.parametrize("fault", [Reset(stores=True), Reply(503, stores=True), Hang(stores=True)])
 def test_stored_and_then_no_good_answer(
-    served: Served, release: list[LocalFile], run: Callable[..., Run], fault: Reset | Say | Hang
+    served: Served, release: list[LocalFile], run: Callable[..., Run], fault: Reset | Reply | Hang
 ) -> None:
     served.index.script = [fault]
     results = run(served.upload_url, timeout=0.8).publish(release[:3])
@@ -568,14 +568,14 @@ def test_a_reset_in_the_middle_of_the_body(tmp_path: Path, served: Served, run: 
 
 
 def test_503_for_ever(served: Served, release: list[LocalFile], run: Callable[..., Run]) -> None:
-    served.index.script = [Say(503)] * 6
+    served.index.script = [Reply(503)] * 6
     ours = run(served.upload_url)
     results = ours.publish(release[:3])
     ended = upload_error(results)
     assert type(ended) is NetworkError
     assert len(served.index.posts) == 6
     assert len(ours.time.slept) == 5
-    served.index.script = [Say(200, stores=True), *[Say(503)] * 6]
+    served.index.script = [Reply(200, stores=True), *[Reply(503)] * 6]
     ended = upload_error(run(served.upload_url).publish(release[:3]))
     assert isinstance(ended, PartialError)
 
@@ -584,7 +584,7 @@ def test_a_400_on_the_second_of_three(
     served: Served, release: list[LocalFile], run: Callable[..., Run]
 ) -> None:
     words = "'x' is not a valid classifier."
-    served.index.script = [Say(200, stores=True), Say(400, words)]
+    served.index.script = [Reply(200, stores=True), Reply(400, words)]
     results = run(served.upload_url).publish(release[:3])
     ended = upload_error(results)
     assert isinstance(ended, PartialError)
@@ -600,7 +600,7 @@ def test_a_400_on_the_second_of_three(
 
 
 def test_429_with_a_pause(served: Served, release: list[LocalFile], run: Callable[..., Run]) -> None:
-    served.index.script = [Say(429, headers={"Retry-After": "77"})]
+    served.index.script = [Reply(429, headers={"Retry-After": "77"})]
     ours = run(served.upload_url)
     assert outcomes(ours.publish(release[:1])) == {UploadOutcome.UPLOADED}
     assert 77 <= ours.time.now <= 78
@@ -648,7 +648,7 @@ def test_an_answer_that_is_cut_in_its_head_is_none(
     )
     served.index.script = [Cut(), Cut(stores=True)]
     assert outcomes(run(served.upload_url).publish(release[:1])) == {UploadOutcome.UPLOADED}
-    assert served.index.posted() == [release[0].filename] * 3
+    assert served.index.posted_filenames() == [release[0].filename] * 3
 
 
 def test_an_index_that_sips_is_given_up(
@@ -658,7 +658,7 @@ def test_an_index_that_sips_is_given_up(
     big = local_file(
         wheels.make_wheel(tmp_path, files={"dipy/big.bin": hashlib.shake_256(b"x").digest(8_000_000)})
     )
-    served.index.script = [Sip(2000, 0.1)]
+    served.index.script = [SlowRead(2000, 0.1)]
     begun = time.monotonic()
     answer = run(served.upload_url, timeout=30).uploader.upload(big)
     assert time.monotonic() - begun < 10
@@ -670,7 +670,7 @@ def test_an_index_that_sips_is_given_up(
     small = local_file(
         wheels.make_wheel(tmp_path / "small", files={"x": hashlib.shake_256(b"x").digest(300_000)})
     )
-    served.index.script = [Sip(20_000, 0.1)]
+    served.index.script = [SlowRead(20_000, 0.1)]
     assert run(served.upload_url).uploader.upload(small).kind is ResponseKind.ACCEPTED
 
 
@@ -712,14 +712,14 @@ def test_a_name_that_nobody_has(
 
 
 def test_a_redirect_is_not_followed(release: list[LocalFile], run: Callable[..., Run]) -> None:
-    with indexes.redirecting("https://example.com/legacy/") as url:
+    with indexes.redirect_server("https://example.com/legacy/") as url:
         answer = run(url, username="me", password=SECRET).uploader.upload(release[0])
     assert (answer.kind, answer.error_type) == (ResponseKind.REJECTED, UsageError)
     assert "redirects to https://example.com/legacy/" in answer.diagnosis
 
 
 def test_an_endless_answer_is_cut(served: Served, release: list[LocalFile], run: Callable[..., Run]) -> None:
-    served.index.script = [Say(400, body="<p>" + "no " * 1_000_000)]
+    served.index.script = [Reply(400, body="<p>" + "no " * 1_000_000)]
     answer = run(served.upload_url).uploader.upload(release[0])
     assert answer.server_message.startswith("no no no")
     assert len(answer.server_message) < 500
@@ -729,7 +729,7 @@ def test_an_answer_that_breaks_after_its_status(
     served: Served, release: list[LocalFile], run: Callable[..., Run]
 ) -> None:
     served.index.script = [
-        Say(400, "'x' is not a valid classifier.", {"Content-Encoding": "gzip"}, "no gzip")
+        Reply(400, "'x' is not a valid classifier.", {"Content-Encoding": "gzip"}, "no gzip")
     ]
     answer = run(served.upload_url).uploader.upload(release[0])
     assert (answer.kind, answer.server_message) == (ResponseKind.REJECTED, "'x' is not a valid classifier.")
@@ -755,13 +755,13 @@ def test_a_client_certificate(
 ) -> None:
     monkeypatch.delenv("TWINE_USERNAME")
     monkeypatch.delenv("TWINE_PASSWORD")
-    with indexes.tls_index(tmp_path, knows_clients=True) as (served, pem):
+    with indexes.tls_index(tmp_path, require_client_certificate=True) as (served, pem):
         known = run(served.upload_url, cert=pem, client_cert=pem).uploader
         assert known.credentials() is None
         assert known.upload(release[0]).kind is ResponseKind.ACCEPTED
         stranger = run(served.upload_url, cert=pem, username="me", password=SECRET).uploader
         assert stranger.upload(release[1]).status == 0
-    assert served.index.posted() == [release[0].filename]
+    assert served.index.posted_filenames() == [release[0].filename]
 
 
 def test_same_bytes_under_another_name(
@@ -797,7 +797,7 @@ def test_a_server_that_repeats_the_password(
     basic = indexes.basic("me", secret)
     words = f"you sent me:{secret} as {basic}"
     body = f'{{"message": "{words}"}}' if said == "in json" else words
-    served.index.script = [Say(403, words) if said == "in the reason" else Say(403, body=body)]
+    served.index.script = [Reply(403, words) if said == "in the reason" else Reply(403, body=body)]
     ended = upload_error(run(served.upload_url, username="me", password=secret).publish(release[:1]))
     assert isinstance(ended, CredentialsError)
     shown = " ".join([ended.message, ended.hint, *ended.details, repr(ended)])
@@ -832,5 +832,5 @@ def test_the_scripted_index_checks_the_digest(release: list[LocalFile]) -> None:
     """The judge of these tests is itself judged: PyPI refuses a body that is not what the form says."""
     index = ScriptedIndex()
     post = indexes.Post({"sha256_digest": release[0].sha256}, release[0].filename, b"other", {})
-    assert index.judge(post).status == 400
+    assert index.apply_rules(post).status == 400
     assert index.files == {}

@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.soak import Figure, Skipped, bed, judges
+from tests.soak import Figure, Skipped, fixtures, verification
 from tests.soak.forks import Forks, Task, alone
 from tests.support import indexes
 from wheel_uploader.core.errors import StorageError
@@ -74,15 +74,15 @@ class SmallDisk:
             if not found.was_full and code != 0:
                 found.troubles.append(f"exit code {code}: {self._said()}")
             if found.was_full and served.index.posts:
-                found.troubles.append(f"posted: {served.index.posted()}")
-            found.troubles += [f"torn: {name}" for name in judges.torn(house, self._staged)]
+                found.troubles.append(f"posted: {served.index.posted_filenames()}")
+            found.troubles += [f"torn: {name}" for name in verification.torn_files(house, self._staged)]
             filler.unlink()
             if code := self._run(served.upload_url):
                 found.troubles.append(f"with room again: exit code {code}: {self._said()}")
-            wrong = judges.missing(served.index, self._staged)
+            wrong = verification.missing_from_index(served.index, self._staged)
             found.troubles += [f"not as staged on the index: {name}" for name in wrong]
-            found.troubles += [f"torn: {name}" for name in judges.torn(house, self._staged)]
-            extra = judges.left_over(house, self._staged, signed=self._signed)
+            found.troubles += [f"torn: {name}" for name in verification.torn_files(house, self._staged)]
+            extra = verification.leftover_files(house, self._staged, signed=self._signed)
             found.troubles += [f"left over or missing: {name}" for name in extra]
         return found
 
@@ -108,10 +108,10 @@ def small_disk(*, signed: bool) -> Iterator[SmallDisk]:
             subprocess.run([*unshare, "sh", "-c", mount], check=True, capture_output=True)
         except (OSError, subprocess.CalledProcessError) as error:
             raise Skipped(f"a tmpfs cannot be mounted: {getattr(error, 'stderr', error)!s}") from error
-        bed.stage(home / "staged", bed.TAGS[:6], noise=150_000)
+        fixtures.stage(home / "staged", fixtures.TAGS[:6], noise=150_000)
         environment = alone(home)
-        arguments = ["-u", stack.enter_context(bed.staging_server(home / "staged"))]
-        if signed and (gpg := stack.enter_context(bed.signing())):
+        arguments = ["-u", stack.enter_context(fixtures.staging_server(home / "staged"))]
+        if signed and (gpg := stack.enter_context(fixtures.signing_environment())):
             environment |= gpg
             arguments.append("-s")
         forks = stack.enter_context(Forks(*unshare, "sh", "-c", f'{mount} && exec "$@"', "sh"))

@@ -16,7 +16,7 @@ from functools import partial
 from tests.support import binaries
 from tests.support.attacks import ATTACKS
 from tests.support.wheels import METADATA, sdist_bytes, wheel_bytes
-from tests.support.zips import DIST_INFO, SDIST, WHEEL, Raw, raws, zipped
+from tests.support.zips import DIST_INFO, SDIST, WHEEL, RawMember, raw_members, raw_zip
 
 _NATIVE = "dipy-1.11.0-cp311-cp311-manylinux_2_17_x86_64.whl"
 _META = METADATA.format(project="dipy", version="1.11.0")
@@ -43,12 +43,12 @@ def _deflated(size: int) -> bytes:
 
 def _bomb(size: int, method: int = 8, packed: bytes | None = None, says: int | None = None) -> bytes:
     fields = {"size": size if says is None else says, "crc": 0}
-    member = Raw(b"dipy/bomb", b"", method=method, packed=packed or _deflated(size), both=fields)
-    return zipped([*raws(), member])
+    member = RawMember(b"dipy/bomb", b"", method=method, packed=packed or _deflated(size), both=fields)
+    return raw_zip([*raw_members(), member])
 
 
 def _one(name: bytes, data: bytes = b"x", **parts: object) -> bytes:
-    return zipped([*raws(), Raw(name, data, **parts)])  # type: ignore[arg-type]
+    return raw_zip([*raw_members(), RawMember(name, data, **parts)])  # type: ignore[arg-type]
 
 
 def _archives() -> dict[str, Callable[[], bytes]]:
@@ -79,26 +79,28 @@ def _archives() -> dict[str, Callable[[], bytes]]:
         "zeros in bzip2": lambda: _bomb(64 << 20, method=12, packed=bz2.compress(bytes(64 << 20))),
         "zeros in LZMA": lambda: _bomb(64 << 20, method=14, packed=lzma.compress(bytes(64 << 20))),
         "an unknown method": lambda: _bomb(5, method=99, packed=b"hello"),
-        "60,000 members": lambda: zipped(
-            [*raws(), *(Raw(b"dipy/%d" % n, b"", method=0) for n in range(60_000))]
+        "60,000 members": lambda: raw_zip(
+            [*raw_members(), *(RawMember(b"dipy/%d" % n, b"", method=0) for n in range(60_000))]
         ),
-        "60,000 times one member": lambda: zipped(
-            [*raws(), *(Raw(b"dipy/x", b"", method=0) for _ in range(60_000))]
+        "60,000 times one member": lambda: raw_zip(
+            [*raw_members(), *(RawMember(b"dipy/x", b"", method=0) for _ in range(60_000))]
         ),
-        "a directory of 65,535 members": lambda: zipped(raws(), end={"count": 65_535, "here": 65_535}),
-        "a directory elsewhere": lambda: zipped(raws(), end={"offset": 0xFFFFFFF0}),
-        "a directory of 4 GiB": lambda: zipped(raws(), end={"size": 0xFFFFFFF0}),
-        "a directory in itself": lambda: zipped(raws(), end={"offset": 0, "size": 30}),
+        "a directory of 65,535 members": lambda: raw_zip(
+            raw_members(), end={"count": 65_535, "here": 65_535}
+        ),
+        "a directory elsewhere": lambda: raw_zip(raw_members(), end={"offset": 0xFFFFFFF0}),
+        "a directory of 4 GiB": lambda: raw_zip(raw_members(), end={"size": 0xFFFFFFF0}),
+        "a directory in itself": lambda: raw_zip(raw_members(), end={"offset": 0, "size": 30}),
         "members on each other": _overlapping,
-        "ZIP64 that points nowhere": lambda: zipped(
-            raws(),
+        "ZIP64 that points nowhere": lambda: raw_zip(
+            raw_members(),
             end64=b"PK\x06\x06" + b"\xff" * 52 + b"PK\x06\x07" + b"\xff" * 16,
             end={"offset": 0xFFFFFFFF},
         ),
         "a symbolic link": lambda: _one(b"dipy/link", b"/etc/passwd", mode=0o120777),
         "a device": lambda: _one(b"dipy/device", b"", mode=0o060666),
         "encrypted": lambda: _one(b"dipy/secret", b"x" * 100, flags=1),
-        "a comment with a ZIP in it": lambda: zipped(raws(), comment=good),
+        "a comment with a ZIP in it": lambda: raw_zip(raw_members(), comment=good),
         "extra fields of 65,000 bytes": lambda: _one(b"dipy/x", both={"extra": b"\x01\x00" * 32_000}),
         "ten thousand ends": lambda: good + b"PK\x05\x06" * 10_000,
         "4 MiB of ends": lambda: b"PK\x05\x06" * (1 << 20),
@@ -110,13 +112,15 @@ def _archives() -> dict[str, Callable[[], bytes]]:
 
 def _overlapping() -> bytes:
     """One deflated body that many entries of the directory share."""
-    whole = zipped([*raws(), Raw(b"dipy/shared", b"", packed=_deflated(16 << 20), both={"size": 16 << 20})])
+    whole = raw_zip(
+        [*raw_members(), RawMember(b"dipy/shared", b"", packed=_deflated(16 << 20), both={"size": 16 << 20})]
+    )
     start = whole.rindex(b"PK\x05\x06")
     size, offset = struct.unpack_from("<2L", whole, start + 12)
     directory = whole[offset : offset + size]
     last = directory[directory.rindex(b"PK\x01\x02") :]
     many = directory + last * 1000
-    count = len(raws()) + 1001
+    count = len(raw_members()) + 1001
     return (
         whole[:offset]
         + many

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.soak import Figure, bed, judges
+from tests.soak import Figure, fixtures, verification
 from tests.soak.forks import Forks, Task, alone
 from tests.support import indexes
 from tests.support.indexes import Served
@@ -112,7 +112,7 @@ class Sweep:
         if code != 0:
             tally.failed += 1
             tally.troubles.append(f"point {point}: the next run ended with {code}: {self._said()[-500:]}")
-        if again := [name for name in index.posted() if name in before]:
+        if again := [name for name in index.posted_filenames() if name in before]:
             tally.failed += 1
             tally.troubles.append(f"point {point}: posted although it was there: {again}")
         self._judge(tally, point, whole=True)
@@ -150,16 +150,18 @@ class Sweep:
         def trouble(text: str) -> None:
             tally.troubles.append(f"point {point}: {text}")
 
-        for name in judges.posted_other_bytes(index, self._staged):
+        for name in verification.posted_other_bytes(index, self._staged):
             tally.posted_other_bytes += 1
             trouble(f"{name} was posted with other bytes")
-        for name in judges.torn(self._house, self._staged):
+        for name in verification.torn_files(self._house, self._staged):
             tally.torn += 1
             trouble(f"{name} is torn")
-        if whole and (names := judges.missing(index, self._staged)):
+        if whole and (names := verification.missing_from_index(index, self._staged)):
             tally.lost += 1
             trouble(f"not as staged on the index: {names}")
-        if whole and (names := judges.left_over(self._house, self._staged, signed="-s" in self._arguments)):
+        if whole and (
+            names := verification.leftover_files(self._house, self._staged, signed="-s" in self._arguments)
+        ):
             tally.left_over += 1
             trouble(f"left over or missing: {names}")
 
@@ -169,8 +171,8 @@ def sweeping(*, signed: bool) -> Iterator[Sweep]:
     """A sweep of a release of twelve wheels, in a folder of its own."""
     with contextlib.ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wheel-uploader-kills-")))
-        bed.stage(home / "staged")
-        environment = alone(home) | (stack.enter_context(bed.signing()) if signed else {})
-        listing = stack.enter_context(bed.staging_server(home / "staged"))
+        fixtures.stage(home / "staged")
+        environment = alone(home) | (stack.enter_context(fixtures.signing_environment()) if signed else {})
+        listing = stack.enter_context(fixtures.staging_server(home / "staged"))
         served = stack.enter_context(indexes.scripted_index())
         yield stack.enter_context(contextlib.closing(Sweep(home, listing, served, environment)))

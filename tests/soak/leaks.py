@@ -11,15 +11,15 @@ from pathlib import Path
 
 from tests.soak import Figure
 from tests.support import gpg, leaks, url_passwords
-from tests.support.canaries import WAYS
+from tests.support.canaries import SECRET_INPUTS
 
 
 def soak(part: int, jobs: int) -> Iterator[Figure]:
     """Let a secret in on 17 ways, publish, and meet 8 troubles; search every output for it."""
-    cases = [(way, trouble) for way in WAYS for trouble in ("", *leaks.TROUBLES)][::part]
+    cases = [(way, trouble) for way in SECRET_INPUTS for trouble in ("", *leaks.FAILURES)][::part]
     looked: Counter[str] = Counter()
     troubles = []
-    with leaks.signing() as keys, ThreadPoolExecutor(jobs) as pool:
+    with leaks.signing_keyring() as keys, ThreadPoolExecutor(jobs) as pool:
         for seen, trouble in pool.map(lambda case: _one(case[0], case[1], keys), cases):
             looked += seen
             troubles += [trouble] if trouble else []
@@ -28,7 +28,9 @@ def soak(part: int, jobs: int) -> Iterator[Figure]:
         f"{len(looked)} kinds ({', '.join(sorted(looked))}); {len(troubles)} leaks",
         troubles,
     )
-    urls = list(itertools.product(url_passwords.WAYS, url_passwords.MIDDLES, url_passwords.PORTS))[::part]
+    urls = list(itertools.product(url_passwords.URL_INPUTS, url_passwords.SEPARATORS, url_passwords.PORTS))[
+        ::part
+    ]
     with ThreadPoolExecutor(jobs) as pool:
         found = list(filter(None, pool.map(lambda case: _url(*case), urls)))
     yield Figure(f"{len(urls)} URLs with a password that is not encoded; {len(found)} leaks", found)
@@ -36,7 +38,7 @@ def soak(part: int, jobs: int) -> Iterator[Figure]:
 
 def _one(way: str, trouble: str, keys: gpg.Keyring) -> tuple[Counter[str], str]:
     with tempfile.TemporaryDirectory(prefix="wheel-uploader-leaks-") as folder:
-        world = leaks.World(way, Path(folder), keys)
+        world = leaks.LeakScenario(way, Path(folder), keys)
         try:
             with world.open():
                 if trouble:
@@ -50,5 +52,5 @@ def _one(way: str, trouble: str, keys: gpg.Keyring) -> tuple[Counter[str], str]:
 
 def _url(way: str, middle: str, port: str) -> str:
     with tempfile.TemporaryDirectory(prefix="wheel-uploader-leaks-") as folder:
-        leak = url_passwords.judge(way, middle, port, Path(folder))
+        leak = url_passwords.find_problem(way, middle, port, Path(folder))
     return leak and f"{way}, {middle!r}, {port or 'no port'}: {leak}"

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-from tests.soak import Figure, bed, judges
+from tests.soak import Figure, fixtures, verification
 from tests.soak.forks import Forks, Task, alone
 from tests.support import indexes
 from tests.support.indexes import Slow
@@ -60,10 +60,10 @@ def contend(forks: Sequence[Forks], *, held: str) -> list[str]:
         ThreadPoolExecutor(AT_ONCE) as pool,
     ):
         home = Path(folder)
-        staged = bed.stage(home / "staged", bed.TAGS[:4])
+        staged = fixtures.stage(home / "staged", fixtures.TAGS[:4])
         if held == "upload":
             served.index.script = [Slow(_LIMIT)] * len(staged)
-        with bed.staging_server(home / "staged", before) as listing:
+        with fixtures.staging_server(home / "staged", before) as listing:
             for number, fork in enumerate(forks):
                 (home / str(number)).mkdir()
                 arguments = ["-u", listing, "-w", "../house", "--repository-url", served.upload_url]
@@ -80,10 +80,13 @@ def contend(forks: Sequence[Forks], *, held: str) -> list[str]:
             troubles.append(f"they ended with {codes}")
         if codes[-1] != 0:
             troubles.append("the one that worked was not the last to end")
-        if sorted(served.index.posted()) != sorted(staged):
-            troubles.append(f"posted: {served.index.posted()}")
-        troubles += [f"not as staged on the index: {name}" for name in judges.missing(served.index, staged)]
-        troubles += [f"torn: {name}" for name in judges.torn(home / "house", staged)]
-        extra = judges.left_over(home / "house", staged, signed=False)
+        if sorted(served.index.posted_filenames()) != sorted(staged):
+            troubles.append(f"posted: {served.index.posted_filenames()}")
+        troubles += [
+            f"not as staged on the index: {name}"
+            for name in verification.missing_from_index(served.index, staged)
+        ]
+        troubles += [f"torn: {name}" for name in verification.torn_files(home / "house", staged)]
+        extra = verification.leftover_files(home / "house", staged, signed=False)
         troubles += [f"left over or missing: {name}" for name in extra]
     return troubles

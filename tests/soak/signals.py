@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from tests.soak import Figure, bed, judges
+from tests.soak import Figure, fixtures, verification
 from tests.soak.forks import alone, plain
 from tests.support import indexes, tested_package, wheels
 
@@ -252,9 +252,9 @@ class Bench:
                 trouble("without_report", f"exit code {code}, report {report.get('exit_code')}")
         if "Traceback" in said and not tally.before:
             trouble("other", "a traceback")
-        for name in judges.torn(house, self._staged[kind.installs]):
+        for name in verification.torn_files(house, self._staged[kind.installs]):
             trouble("torn", name)
-        for name in judges.posted_other_bytes(self._served.index, self._staged[kind.installs]):
+        for name in verification.posted_other_bytes(self._served.index, self._staged[kind.installs]):
             # What was cut off on its way was not whole, and the index did not take it.
             if name in self._served.index.files:
                 trouble("torn", f"{name} on the index")
@@ -423,15 +423,15 @@ def bench(lengths: Lengths) -> Iterator[Bench]:
     """A bench in a folder of its own."""
     with contextlib.ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wheel-uploader-signals-")))
-        bed.stage(home / _folder(installs=False))
+        fixtures.stage(home / _folder(installs=False))
         wheels.make_wheel(home / _folder(installs=True), tag="py3-none-any")
         listings = {
-            installs: stack.enter_context(bed.staging_server(home / _folder(installs)))
+            installs: stack.enter_context(fixtures.staging_server(home / _folder(installs)))
             for installs in (False, True)
         }
         served = stack.enter_context(indexes.scripted_index())
         arena = Bench(home, listings, served, lengths)
-        arena.environment |= stack.enter_context(bed.signing())
+        arena.environment |= stack.enter_context(fixtures.signing_environment())
         with contextlib.closing(arena):
             yield arena
 

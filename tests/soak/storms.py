@@ -80,8 +80,8 @@ def weather(seed: int, folder: Path) -> Weathered:
     staged = {file.filename: file.path.read_bytes() for file in files}
     done = Weathered(seed)
     with indexes.scripted_index() as served:
-        served.index.script = indexes.storm(seed, _REQUESTS)
-        served.index.get_script = indexes.storm(seed, _REQUESTS, posts=False)
+        served.index.script = indexes.random_failures(seed, _REQUESTS)
+        served.index.get_script = indexes.random_failures(seed, _REQUESTS, posts=False)
         while done.runs < MOST_RUNS:
             done.runs += 1
             time = VirtualTime()

@@ -19,7 +19,7 @@ from typing import Any
 
 from click.testing import CliRunner, Result
 
-from tests.soak import Figure, bed
+from tests.soak import Figure, fixtures
 from tests.support import indexes, wheels
 from wheel_uploader import cli
 from wheel_uploader.core import cache_mac
@@ -269,7 +269,7 @@ class Swaps:
                 path.write_bytes(content)
 
     def _run(self, source: Path) -> Result:
-        ends = ["--repository-url", self.served.upload_url, "--index-url", self.served.reading_url]
+        ends = ["--repository-url", self.served.upload_url, "--index-url", self.served.index_url]
         quick = ["--confirm-timeout", "5", "--retries", "2", "--profile", "pypi"]
         call = ["-u", str(source), "-w", str(self.home / "house"), *ends, *quick, *self.signs]
         return CliRunner().invoke(
@@ -328,7 +328,7 @@ def arena(*, signed: bool, worker: bool = False) -> Iterator[Swaps]:
     with contextlib.ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wheel-uploader-swaps-")))
         environment = {"HOME": str(home), "TWINE_USERNAME": "", "TWINE_PASSWORD": "", "NETRC": os.devnull}
-        keys = stack.enter_context(bed.signing()) if signed else None
+        keys = stack.enter_context(fixtures.signing_environment()) if signed else None
         real, cache_mac.get_cache_directory = cache_mac.get_cache_directory, lambda: home / "cache"
         stack.callback(setattr, cache_mac, "folder", real)
         yield Swaps(

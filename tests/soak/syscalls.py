@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.soak import Figure, Skipped, bed, judges
+from tests.soak import Figure, Skipped, fixtures, verification
 from tests.soak.forks import alone, plain
 from tests.support import indexes, tested_package
 from tests.support.indexes import Served
@@ -129,9 +129,9 @@ class Bench:
         troubles = []
         if point.what != KILL and (code not in _ENDS or "Traceback" in said):
             troubles.append(f"exit code {code}: {said[-600:]}")
-        if code == 0 and (wrong := judges.missing(self._index, self._staged)):
+        if code == 0 and (wrong := verification.missing_from_index(self._index, self._staged)):
             troubles.append(f"exit code 0, and not as staged on the index: {wrong}")
-        troubles += [f"torn: {name}" for name in judges.torn(self._house, self._staged)]
+        troubles += [f"torn: {name}" for name in verification.torn_files(self._house, self._staged)]
         there = dict(self._index.files)
         posted = len(self._index.posts)
         code, said = self._run()
@@ -140,11 +140,15 @@ class Bench:
         if again := [post.filename for post in self._index.posts[posted:] if post.filename in there]:
             troubles.append(f"posted although it was there: {again}")
         troubles += [
-            f"posted with other bytes: {x}" for x in judges.posted_other_bytes(self._index, self._staged)
+            f"posted with other bytes: {x}"
+            for x in verification.posted_other_bytes(self._index, self._staged)
         ]
-        troubles += [f"not as staged on the index: {x}" for x in judges.missing(self._index, self._staged)]
-        extra = judges.left_over(self._house, self._staged, signed=False)
-        troubles += [f"torn: {name}" for name in judges.torn(self._house, self._staged)]
+        troubles += [
+            f"not as staged on the index: {x}"
+            for x in verification.missing_from_index(self._index, self._staged)
+        ]
+        extra = verification.leftover_files(self._house, self._staged, signed=False)
+        troubles += [f"torn: {name}" for name in verification.torn_files(self._house, self._staged)]
         troubles += [f"left over or missing: {name}" for name in extra]
         return [f"{point}: {trouble}" for trouble in troubles]
 
@@ -177,7 +181,7 @@ def traced() -> Iterator[Bench]:
         raise Skipped("strace is not installed")
     with contextlib.ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wheel-uploader-calls-")))
-        bed.stage(home / "staged", bed.TAGS[:3])
-        listing = stack.enter_context(bed.staging_server(home / "staged"))
+        fixtures.stage(home / "staged", fixtures.TAGS[:3])
+        listing = stack.enter_context(fixtures.staging_server(home / "staged"))
         served = stack.enter_context(indexes.scripted_index())
         yield Bench(home, listing, served)

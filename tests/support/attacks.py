@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from tests.support import binaries
 from tests.support.wheels import METADATA, wheel_bytes
-from tests.support.zips import WHEEL, Raw, raws, zipped
+from tests.support.zips import WHEEL, RawMember, raw_members, raw_zip
 
 OVER_BUDGET = "archive/over-budget"
 _META = METADATA.format(project="dipy", version="1.11.0")
@@ -115,11 +115,11 @@ def elf_of_sections(count: int = 20_000) -> bytes:
     return bytes(data)
 
 
-def libraries(count: int, make: Callable[[int], bytes], tag: str) -> bytes:
+def wheel_of_libraries(count: int, make: Callable[[int], bytes], tag: str) -> bytes:
     return wheel_bytes(tag=tag, files={f"dipy/x{number}.so": make(number) for number in range(count)})
 
 
-def searching(number: int) -> bytes:
+def library_with_many_dependencies(number: int) -> bytes:
     """A library that needs many others, in many directories."""
     return binaries.elf(
         needed=[f"lib{number}-{n}.so" for n in range(250)],
@@ -132,33 +132,35 @@ def searching(number: int) -> bytes:
 
 def extra_fields(members: int = 200, fields: int = 16_000) -> bytes:
     extra = b"".join(struct.pack("<HH", 0x1000 + n, 0) for n in range(fields))
-    return zipped([*raws(), *(Raw(b"dipy/%d" % n, b"", both={"extra": extra}) for n in range(members))])
+    return raw_zip(
+        [*raw_members(), *(RawMember(b"dipy/%d" % n, b"", both={"extra": extra}) for n in range(members))]
+    )
 
 
-def remarks(members: int = 65_000) -> bytes:
+def members_with_faults(members: int = 65_000) -> bytes:
     """Each member has four faults."""
     wrong = {"crc": 7, "disk": 9, "comment": b"x"}
-    return zipped([Raw(b"dipy/%d\xff" % n, b"", flags=8, central=wrong) for n in range(members)])
+    return raw_zip([RawMember(b"dipy/%d\xff" % n, b"", flags=8, central=wrong) for n in range(members)])
 
 
-def paths(count: int = 5000) -> bytes:
+def nested_paths(count: int = 5000) -> bytes:
     """Each is as long as no other, and every part of it as long as another one."""
     names = (b"%05d" % n + b"/a" * (n // 2) for n in range(10, count))
-    return zipped([*raws(), *(Raw(name, b"", method=0) for name in names)])
+    return raw_zip([*raw_members(), *(RawMember(name, b"", method=0) for name in names)])
 
 
 def bytecode(count: int = 60_000) -> bytes:
-    return zipped([*raws(), *(Raw(b"dipy/%d.pyc" % n, b"", method=0) for n in range(count))])
+    return raw_zip([*raw_members(), *(RawMember(b"dipy/%d.pyc" % n, b"", method=0) for n in range(count))])
 
 
-def record(rows: int, row: str = "x,,\n") -> bytes:
+def wheel_with_record(rows: int, row: str = "x,,\n") -> bytes:
     return wheel_bytes(record=row * rows)
 
 
 # --- metadata ----------------------------------------------------------------------------------------
 
 
-def described(headers: Sequence[str], body: str = "x") -> bytes:
+def wheel_with_headers(headers: Sequence[str], body: str = "x") -> bytes:
     head = _META.partition("\n\n")[0]
     return wheel_bytes(metadata=head + "\n" + "".join(f"{line}\n" for line in headers) + "\n" + body)
 
@@ -168,11 +170,11 @@ def _requirements(count: int) -> list[str]:
     return [f"Requires-Dist: x{number}[a,b]>=1,<2; {marker}" for number in range(count)]
 
 
-def entry_points(text: str) -> bytes:
+def wheel_with_entry_points(text: str) -> bytes:
     return wheel_bytes(files={"dipy-1.11.0.dist-info/entry_points.txt": text.encode()})
 
 
-def encrypted_marks(size: int = 5 << 20, count: int = 12) -> bytes:
+def encryption_marks(size: int = 5 << 20, count: int = 12) -> bytes:
     text = b"__" + b"pyarmor_"
     return wheel_bytes(files={f"dipy/{n}.py": text * (size // len(text) - 1) for n in range(count)})
 
@@ -184,7 +186,7 @@ def _named(tag: str) -> str:
 def _native(make: Callable[[], bytes], check: str, sentence: str, tag: str, count: int = 1) -> Attack:
     def wheel() -> bytes:
         data = make()
-        return libraries(count, lambda number: data + b"%d" % number, tag)
+        return wheel_of_libraries(count, lambda number: data + b"%d" % number, tag)
 
     return Attack(wheel, check, sentence, _named(tag))
 
@@ -201,62 +203,78 @@ ATTACKS: Mapping[str, Attack] = {
         fat_with_one_slice_many_times, "native/not-native", "slices overlap", _MACOS
     ),
     "Mach-O files of search paths": Attack(
-        lambda: libraries(15, lambda _: macho_of_commands(), _MACOS), "", "", _named(_MACOS)
+        lambda: wheel_of_libraries(15, lambda _: macho_of_commands(), _MACOS), "", "", _named(_MACOS)
     ),
     "ELF files of long names": _native(elf_with_long_names, OVER_BUDGET, "", _LINUX, 5),
     "an ELF with versions in a ring": _native(
         elf_with_versions_in_a_ring, "native/not-native", "overlap", _LINUX
     ),
     "ELF files of sections": Attack(
-        lambda: libraries(40, lambda _: elf_of_sections(), _LINUX), OVER_BUDGET, "sections", _named(_LINUX)
+        lambda: wheel_of_libraries(40, lambda _: elf_of_sections(), _LINUX),
+        OVER_BUDGET,
+        "sections",
+        _named(_LINUX),
     ),
     "ELF files that need everything": Attack(
-        lambda: libraries(3000, searching, _LINUX), OVER_BUDGET, "", _named(_LINUX)
+        lambda: wheel_of_libraries(3000, library_with_many_dependencies, _LINUX),
+        OVER_BUDGET,
+        "",
+        _named(_LINUX),
     ),
     "extra fields": Attack(extra_fields, OVER_BUDGET, "extra fields"),
-    "remarks": Attack(remarks, OVER_BUDGET, "remarks"),
-    "paths in paths": Attack(paths, "record/unlisted-file"),
+    "remarks": Attack(members_with_faults, OVER_BUDGET, "remarks"),
+    "paths in paths": Attack(nested_paths, "record/unlisted-file"),
     "bytecode": Attack(bytecode, "content/bytecode"),
-    "a RECORD of 4 million rows": Attack(lambda: record(4_000_000), OVER_BUDGET, "rows"),
-    "a RECORD of odd line ends": Attack(lambda: record(4_000_000, "x,,\x0b"), OVER_BUDGET, "rows"),
+    "a RECORD of 4 million rows": Attack(lambda: wheel_with_record(4_000_000), OVER_BUDGET, "rows"),
+    "a RECORD of odd line ends": Attack(lambda: wheel_with_record(4_000_000, "x,,\x0b"), OVER_BUDGET, "rows"),
     "a RECORD of 120,000 rows": Attack(
-        lambda: record(1, "".join(f"x{n},sha256=x,1\n" for n in range(120_000))), "record/malformed"
+        lambda: wheel_with_record(1, "".join(f"x{n},sha256=x,1\n" for n in range(120_000))),
+        "record/malformed",
     ),
-    "20,000 requirements": Attack(lambda: described(_requirements(19_900)), "metadata/invalid", "512 KiB"),
-    "8,000 requirements": Attack(lambda: described(_requirements(8000)), ""),
+    "20,000 requirements": Attack(
+        lambda: wheel_with_headers(_requirements(19_900)), "metadata/invalid", "512 KiB"
+    ),
+    "8,000 requirements": Attack(lambda: wheel_with_headers(_requirements(8000)), ""),
     "requirements of markers": Attack(
-        lambda: described(["Requires-Dist: x; " + " or ".join(["os_name=='x'"] * 1150)] * 100), ""
+        lambda: wheel_with_headers(["Requires-Dist: x; " + " or ".join(["os_name=='x'"] * 1150)] * 100), ""
     ),
     "requirements of extras": Attack(
-        lambda: described(["Requires-Dist: x[" + ",".join(["a"] * 8000) + "]"] * 100), ""
+        lambda: wheel_with_headers(["Requires-Dist: x[" + ",".join(["a"] * 8000) + "]"] * 100), ""
     ),
     "requirements of versions": Attack(
-        lambda: described(["Requires-Dist: x" + ",".join([">=1"] * 4000)] * 100), ""
+        lambda: wheel_with_headers(["Requires-Dist: x" + ",".join([">=1"] * 4000)] * 100), ""
     ),
-    "requirements of brackets": Attack(lambda: described(["Requires-Dist: x; " + "(" * 16_000] * 100), ""),
-    "classifiers": Attack(lambda: described([f"Classifier: a :: {n}" for n in range(19_900)]), ""),
+    "requirements of brackets": Attack(
+        lambda: wheel_with_headers(["Requires-Dist: x; " + "(" * 16_000] * 100), ""
+    ),
+    "classifiers": Attack(lambda: wheel_with_headers([f"Classifier: a :: {n}" for n in range(19_900)]), ""),
     "an expression of licences": Attack(
-        lambda: described(["License-Expression: " + "MIT OR " * 2000 + "MIT"]), ""
+        lambda: wheel_with_headers(["License-Expression: " + "MIT OR " * 2000 + "MIT"]), ""
     ),
     "an expression of brackets": Attack(
-        lambda: described(["License-Expression: " + "(" * 8000 + "MIT" + ")" * 8000]), ""
+        lambda: wheel_with_headers(["License-Expression: " + "(" * 8000 + "MIT" + ")" * 8000]), ""
     ),
-    "folded headers": Attack(lambda: described(["Keywords: a" + "\n b" * 19_000]), ""),
+    "folded headers": Attack(lambda: wheel_with_headers(["Keywords: a" + "\n b" * 19_000]), ""),
     "project URLs": Attack(
-        lambda: described([f"Project-URL: {n}, https://example.org/{n}" for n in range(19_900)]), ""
+        lambda: wheel_with_headers([f"Project-URL: {n}, https://example.org/{n}" for n in range(19_900)]), ""
     ),
-    "licence files": Attack(lambda: described([f"License-File: {n}" for n in range(19_900)]), ""),
-    "a licence of 2 MB": Attack(lambda: described(["License: " + "a b " * 500_000]), ""),
-    "a description of 2 MB": Attack(lambda: described([], "a *b* `c`\n" * 190_000), ""),
+    "licence files": Attack(lambda: wheel_with_headers([f"License-File: {n}" for n in range(19_900)]), ""),
+    "a licence of 2 MB": Attack(lambda: wheel_with_headers(["License: " + "a b " * 500_000]), ""),
+    "a description of 2 MB": Attack(lambda: wheel_with_headers([], "a *b* `c`\n" * 190_000), ""),
     "entry points of blanks": Attack(
-        lambda: entry_points("[console_scripts]\na" + " " * 60_000 + "b\n"), "wheel/bad-entry-points", "1000"
+        lambda: wheel_with_entry_points("[console_scripts]\na" + " " * 60_000 + "b\n"),
+        "wheel/bad-entry-points",
+        "1000",
     ),
     "entry points of some blanks": Attack(
-        lambda: entry_points("[console_scripts]\n" + ("a" + " " * 990 + "b\n") * 64), "wheel/bad-entry-points"
+        lambda: wheel_with_entry_points("[console_scripts]\n" + ("a" + " " * 990 + "b\n") * 64),
+        "wheel/bad-entry-points",
     ),
-    "entry points of sections": Attack(lambda: entry_points("".join(f"[{n}]\n" for n in range(8000))), ""),
+    "entry points of sections": Attack(
+        lambda: wheel_with_entry_points("".join(f"[{n}]\n" for n in range(8000))), ""
+    ),
     "entry points of lines": Attack(
-        lambda: entry_points("[console_scripts]\n" + "".join(f"a{n}=b\n" for n in range(7000))), ""
+        lambda: wheel_with_entry_points("[console_scripts]\n" + "".join(f"a{n}=b\n" for n in range(7000))), ""
     ),
-    "marks of encryption": Attack(encrypted_marks, ""),
+    "marks of encryption": Attack(encryption_marks, ""),
 }

@@ -37,7 +37,7 @@ addEventListener("load", async () => {{
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class LoadedPage:
     """What came of a visit: the document as the browser has it, and what it wrote to its console."""
 
     document: str
@@ -52,16 +52,16 @@ def axe() -> str:
     return Path(path).read_text(encoding="utf-8")
 
 
-def visit(folder: Path, page: str, *flags: str) -> Seen:
+def load_page(folder: Path, page: str, *flags: str) -> LoadedPage:
     """Open a page from a file of its own, and close it when it is loaded."""
     file = folder / "page.html"
     file.write_text(page, encoding="utf-8")
     ran = _chromium(folder, "--dump-dom", "--virtual-time-budget=20000", *flags, file.as_uri())
     said = [line.partition("CONSOLE")[2] for line in ran.stderr.splitlines() if ":CONSOLE" in line]
-    return Seen(ran.stdout, tuple(said))
+    return LoadedPage(ran.stdout, tuple(said))
 
 
-def ask(folder: Path, page: str, question: str, *flags: str, code: str = "", width: int = 1200) -> Any:
+def evaluate(folder: Path, page: str, question: str, *flags: str, code: str = "", width: int = 1200) -> Any:
     """What ``question``, in JavaScript, finds out about a page of so many pixels width.
 
     The page is asked in a frame, which may be narrower than any window, and in a copy without its policy,
@@ -83,7 +83,9 @@ def ask(folder: Path, page: str, question: str, *flags: str, code: str = "", wid
         "if (!done) return; clearInterval(wait);"
         'document.body.setAttribute("data-json", done.getAttribute("data-json")); }, 50);</script></body>'
     )
-    seen = visit(folder, outer, "--allow-file-access-from-files", f"--window-size={width + 100},1000", *flags)
+    seen = load_page(
+        folder, outer, "--allow-file-access-from-files", f"--window-size={width + 100},1000", *flags
+    )
     _, found, rest = seen.document.partition('<body data-json="')
     assert found, (seen.console, seen.document[:2000])
     return json.loads(rest.partition('"')[0].replace("&quot;", '"').replace("&amp;", "&"))

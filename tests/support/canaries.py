@@ -28,7 +28,7 @@ from tests.support.scripted import Request, Step, answer
 _TELLING = 12
 
 
-def leaked(core: str, data: bytes) -> bytes:
+def find_leak(core: str, data: bytes) -> bytes:
     """The place of ``data`` that has a part of ``core``, plain or within base64; empty when none has."""
     parts = {core[at : at + _TELLING].encode() for at in range(len(core) - _TELLING + 1)}
     for part in parts:
@@ -48,12 +48,12 @@ def leaked(core: str, data: bytes) -> bytes:
 
 
 @dataclass
-class Staging:
+class StagingServer:
     """A place with a release, which wants a login; for a ScriptedServer."""
 
     files: Mapping[str, bytes]
     #: Whether a request brings what lets it in.
-    lets_in: Callable[[Request], bool]
+    is_authorized: Callable[[Request], bool]
     #: Where the last file really lies: a URL on another host.
     elsewhere: str = ""
     #: A status that everything gets, with all that the request said sent back.
@@ -62,7 +62,7 @@ class Staging:
 
     def __call__(self, request: Request) -> list[Step]:
         self.asked.append(request)
-        if self.refuses or not self.lets_in(request):
+        if self.refuses or not self.is_authorized(request):
             return [echo(self.refuses or 401, request, self.elsewhere)]
         path, _, query = urlsplit(request.target).path, *urlsplit(request.target)[2:4]
         name = path.rpartition("/")[2]
@@ -139,7 +139,7 @@ def _pump(one: socket.socket, other: socket.socket) -> None:
 
 
 @dataclass(frozen=True)
-class Ends:
+class Endpoints:
     """Where a run goes to and fro."""
 
     staging: str
@@ -149,7 +149,7 @@ class Ends:
 
 
 @dataclass
-class Visit:
+class UserHome:
     """A person's folder, and the secret that is in use there."""
 
     home: Path
@@ -175,11 +175,11 @@ class Visit:
 
 
 #: Arguments of the command, for the place of the secret and those that are no secret.
-Arguments = Callable[[Visit, Ends], Sequence[str]]
+Arguments = Callable[[UserHome, Endpoints], Sequence[str]]
 
 
 @dataclass(frozen=True)
-class Way:
+class SecretInput:
     """How a secret gets in."""
 
     arguments: Arguments
@@ -187,43 +187,43 @@ class Way:
     staging: bool
     #: For the index: who the index takes it from. For a staging place: what a request has to have.
     user: str = "me"
-    lets_in: Callable[[Visit, Request], bool] = lambda _, __: True
+    is_authorized: Callable[[UserHome, Request], bool] = lambda _, __: True
     #: Whether the upload goes to what the program takes for PyPI.
     pypi: bool = False
 
-    def secret(self, visit: Visit) -> str:
+    def secret(self, visit: UserHome) -> str:
         return visit.token if self.user == "__token__" else visit.password
 
 
-def _with_login(url: str, visit: Visit) -> str:
+def _with_login(url: str, visit: UserHome) -> str:
     return url.replace("://", f"://me:{quote(visit.password, safe='')}@")
 
 
-def _to(ends: Ends) -> list[str]:
+def _to(ends: Endpoints) -> list[str]:
     """An index that asks nobody."""
     return ["--repository-url", ends.upload, *_reading(ends)]
 
 
-def _reading(ends: Ends) -> list[str]:
+def _reading(ends: Endpoints) -> list[str]:
     return ["--index-url", ends.reading] if ends.reading else []
 
 
-def _url(change: Callable[[str, Visit], str]) -> Arguments:
+def _url(change: Callable[[str, UserHome], str]) -> Arguments:
     return lambda visit, ends: ["-u", change(ends.staging, visit), *_to(ends)]
 
 
-def _url_token(visit: Visit, ends: Ends) -> list[str]:
+def _url_token(visit: UserHome, ends: Endpoints) -> list[str]:
     visit.environment["WHEEL_UPLOADER_URL_TOKEN"] = visit.token
     return ["-u", ends.staging, *_to(ends)]
 
 
-def _netrc(visit: Visit, ends: Ends) -> list[str]:
+def _netrc(visit: UserHome, ends: Endpoints) -> list[str]:
     text = f"machine 127.0.0.1 login me password {visit.password}\n"
     visit.environment["NETRC"] = str(visit.write("netrc", text))
     return ["-u", ends.staging, "--netrc", *_to(ends)]
 
 
-def _proxy(visit: Visit, ends: Ends) -> list[str]:
+def _proxy(visit: UserHome, ends: Endpoints) -> list[str]:
     """The staging place stands behind a proxy that wants a login: its answers are the staging place's."""
     visit.environment["http_proxy"] = visit.environment["HTTPS_PROXY"] = _with_login(ends.staging, visit)
     visit.environment["NO_PROXY"] = "127.0.0.1,127.0.0.2"
@@ -232,13 +232,13 @@ def _proxy(visit: Visit, ends: Ends) -> list[str]:
     return ["-u", f"{scheme}://staging.example/", *more, *_to(ends)]
 
 
-def _pyproject(visit: Visit, ends: Ends) -> list[str]:
+def _pyproject(visit: UserHome, ends: Endpoints) -> list[str]:
     visit.write("pyproject.toml", f'[tool.wheel-uploader]\nurl = ["{_with_login(ends.staging, visit)}"]\n')
     return _to(ends)
 
 
 def _variables(user: str) -> Arguments:
-    def arguments(visit: Visit, ends: Ends) -> list[str]:
+    def arguments(visit: UserHome, ends: Endpoints) -> list[str]:
         password = visit.token if user == "__token__" else visit.password
         visit.environment |= {"TWINE_USERNAME": user, "TWINE_PASSWORD": password}
         return ["-u", ends.staging, *_to(ends)]
@@ -246,8 +246,8 @@ def _variables(user: str) -> Arguments:
     return arguments
 
 
-def _pypirc(url: Callable[[str, Visit], str], password: Callable[[Visit], str]) -> Arguments:
-    def arguments(visit: Visit, ends: Ends) -> list[str]:
+def _pypirc(url: Callable[[str, UserHome], str], password: Callable[[UserHome], str]) -> Arguments:
+    def arguments(visit: UserHome, ends: Endpoints) -> list[str]:
         lines = ["[distutils]", "index-servers = mine", "[mine]", f"repository = {url(ends.upload, visit)}"]
         visit.write(".pypirc", "\n".join([*lines, password(visit)]))
         return ["-u", ends.staging, "-r", "mine", *_reading(ends)]
@@ -255,11 +255,11 @@ def _pypirc(url: Callable[[str, Visit], str], password: Callable[[Visit], str]) 
     return arguments
 
 
-def _repository_url(visit: Visit, ends: Ends) -> list[str]:
+def _repository_url(visit: UserHome, ends: Endpoints) -> list[str]:
     return ["-u", ends.staging, "--repository-url", _with_login(ends.upload, visit), *_reading(ends)]
 
 
-def _index_url(visit: Visit, ends: Ends) -> list[str]:
+def _index_url(visit: UserHome, ends: Endpoints) -> list[str]:
     reading = ends.reading or ends.upload.replace("legacy", "simple")
     return ["-u", ends.staging, "--repository-url", ends.upload, "--index-url", _with_login(reading, visit)]
 
@@ -278,79 +278,85 @@ class Ring(KeyringBackend):
 """
 
 
-def _keyring(visit: Visit, ends: Ends) -> list[str]:
+def _keyring(visit: UserHome, ends: Endpoints) -> list[str]:
     visit.write("lib/canary_ring.py", _KEYRING.format(password=visit.password))
     visit.environment |= {"PYTHON_KEYRING_BACKEND": "canary_ring.Ring", "TWINE_USERNAME": "me"}
     return ["-u", ends.staging, *_to(ends)]
 
 
-def _prompt(visit: Visit, ends: Ends) -> list[str]:
+def _prompt(visit: UserHome, ends: Endpoints) -> list[str]:
     visit.typed = visit.password
     visit.environment["TWINE_USERNAME"] = "me"
     return ["-u", ends.staging, *_to(ends)]
 
 
-def _trusted_publishing(visit: Visit, ends: Ends) -> list[str]:
+def _trusted_publishing(visit: UserHome, ends: Endpoints) -> list[str]:
     return ["-u", ends.staging, *_reading(ends)]
 
 
-def _has(header: str, value: Callable[[Visit], str]) -> Callable[[Visit, Request], bool]:
+def _has(header: str, value: Callable[[UserHome], str]) -> Callable[[UserHome, Request], bool]:
     return lambda visit, request: request.headers.get(header) == value(visit)
 
 
-def _target_has(visit: Visit, request: Request) -> bool:
+def _target_has(visit: UserHome, request: Request) -> bool:
     return visit.core in request.target
 
 
-def _basic(visit: Visit) -> str:
+def _basic(visit: UserHome) -> str:
     return basic("me", visit.password)
 
 
 _SIGNED = "?X-Amz-Credential=AKIA%2F20260101&X-Amz-Expires=900&X-Amz-Signature={}"
 
-WAYS: dict[str, Way] = {
-    "password in -u": Way(_url(_with_login), staging=True, lets_in=_has("authorization", _basic)),
-    "token in the path of -u": Way(
-        _url(lambda url, visit: f"{url}t/{visit.token}/dipy/"), staging=True, lets_in=_target_has
+SECRET_INPUTS: dict[str, SecretInput] = {
+    "password in -u": SecretInput(
+        _url(_with_login), staging=True, is_authorized=_has("authorization", _basic)
     ),
-    "token in the query of -u": Way(
-        _url(lambda url, visit: f"{url}?token={visit.token}"), staging=True, lets_in=_target_has
+    "token in the path of -u": SecretInput(
+        _url(lambda url, visit: f"{url}t/{visit.token}/dipy/"), staging=True, is_authorized=_target_has
     ),
-    "signed -u": Way(
-        _url(lambda url, visit: url + _SIGNED.format(visit.core)), staging=True, lets_in=_target_has
+    "token in the query of -u": SecretInput(
+        _url(lambda url, visit: f"{url}?token={visit.token}"), staging=True, is_authorized=_target_has
     ),
-    "WHEEL_UPLOADER_URL_TOKEN": Way(
-        _url_token, staging=True, lets_in=_has("authorization", lambda visit: f"Bearer {visit.token}")
+    "signed -u": SecretInput(
+        _url(lambda url, visit: url + _SIGNED.format(visit.core)), staging=True, is_authorized=_target_has
     ),
-    "netrc": Way(_netrc, staging=True, lets_in=_has("authorization", _basic)),
-    "password of a proxy": Way(_proxy, staging=True, lets_in=_has("proxy-authorization", _basic)),
-    "password in pyproject.toml": Way(_pyproject, staging=True, lets_in=_has("authorization", _basic)),
-    "TWINE_PASSWORD": Way(_variables("me"), staging=False),
-    "TWINE_PASSWORD, a token": Way(_variables("__token__"), staging=False, user="__token__"),
-    "password in .pypirc": Way(
+    "WHEEL_UPLOADER_URL_TOKEN": SecretInput(
+        _url_token, staging=True, is_authorized=_has("authorization", lambda visit: f"Bearer {visit.token}")
+    ),
+    "netrc": SecretInput(_netrc, staging=True, is_authorized=_has("authorization", _basic)),
+    "password of a proxy": SecretInput(
+        _proxy, staging=True, is_authorized=_has("proxy-authorization", _basic)
+    ),
+    "password in pyproject.toml": SecretInput(
+        _pyproject, staging=True, is_authorized=_has("authorization", _basic)
+    ),
+    "TWINE_PASSWORD": SecretInput(_variables("me"), staging=False),
+    "TWINE_PASSWORD, a token": SecretInput(_variables("__token__"), staging=False, user="__token__"),
+    "password in .pypirc": SecretInput(
         _pypirc(lambda url, _: url, lambda visit: f"username = me\npassword = {visit.password}"),
         staging=False,
     ),
-    "password in the URL of .pypirc": Way(_pypirc(_with_login, lambda _: ""), staging=False),
-    "password in --repository-url": Way(_repository_url, staging=False),
-    "password in --index-url": Way(_index_url, staging=False, user=""),
-    "keyring": Way(_keyring, staging=False),
-    "prompt": Way(_prompt, staging=False),
-    "trusted publishing": Way(_trusted_publishing, staging=False, user="__token__", pypi=True),
+    "password in the URL of .pypirc": SecretInput(_pypirc(_with_login, lambda _: ""), staging=False),
+    "password in --repository-url": SecretInput(_repository_url, staging=False),
+    "password in --index-url": SecretInput(_index_url, staging=False, user=""),
+    "keyring": SecretInput(_keyring, staging=False),
+    "prompt": SecretInput(_prompt, staging=False),
+    "trusted publishing": SecretInput(_trusted_publishing, staging=False, user="__token__", pypi=True),
 }
 
 
-def publisher(visit: Visit, index: ScriptedIndex) -> Callable[[Request], list[Step]]:
+def identity_server(visit: UserHome, index: ScriptedIndex) -> Callable[[Request], list[Step]]:
     """A CI that vouches for the run; ``index`` trades that for a token. The secret is in both."""
     claims = (
         base64.urlsafe_b64encode(json.dumps({"jti": visit.core, "aud": "pypi"}).encode()).decode().rstrip("=")
     )
     identity = f"eyJhbGciOiJSUzI1NiJ9.{claims}.c2lnbmF0dXJl"
-    index.mints = minted(visit)
+    index.minted_token = minted_token(visit)
     return lambda _: [answer(200, json.dumps({"value": identity}).encode())]
 
 
-def minted(visit: Visit) -> str:
+def minted_token(visit: UserHome) -> str:
     return f"pypi-AgEIcHlwaS5vcmc{visit.core}"
 
 
@@ -383,7 +389,7 @@ exec {gpg} "$@"
 """
 
 
-class Machine:
+class Sandbox:
     """Where the command runs, and all that it and its children leave behind there."""
 
     def __init__(self, home: Path, gpg: str) -> None:
@@ -399,7 +405,7 @@ class Machine:
         self.own: set[Path] = set()
         self.mains: set[int] = set()
 
-    def run(self, visit: Visit, *arguments: str, **variables: str) -> subprocess.CompletedProcess[bytes]:
+    def run(self, visit: UserHome, *arguments: str, **variables: str) -> subprocess.CompletedProcess[bytes]:
         """The command to its end."""
         if not self.mains:
             self.own = {path for path in self.home.rglob("*") if path.is_file()}

@@ -147,7 +147,7 @@ _ANSWERED = ("content-length", "content-range", "content-type", "date", "etag", 
 _REDACTED = "REDACTED"
 
 
-def kept_request(request: Request) -> Request:
+def filter_request(request: Request) -> Request:
     """A request as it stands in a cassette. Those that were loaded come through here again, unchanged."""
     headers = {name.lower(): value for name, value in request.headers.items() if name.lower() in _ASKED}
     if "authorization" in headers:
@@ -172,13 +172,13 @@ def _field(part: Any) -> str:
     return f"{names['name']}: {text}\n"
 
 
-def kept_response(response: dict[str, Any]) -> dict[str, Any]:
+def filter_response(response: dict[str, Any]) -> dict[str, Any]:
     """A response as it stands in a cassette."""
     named = {name.lower(): values for name, values in response["headers"].items()}
     return {**response, "headers": {name: named[name] for name in _ANSWERED if name in named}}
 
 
-def without_archives(request: Request, response: dict[str, Any]) -> tuple[Request, dict[str, Any]]:
+def replace_archives_by_names(request: Request, response: dict[str, Any]) -> tuple[Request, dict[str, Any]]:
     """In place of a wheel or an sdist, or of a part of it, its name."""
     name = unquote(PurePosixPath(request.path).name)
     body = response["body"]["string"]
@@ -189,7 +189,7 @@ def without_archives(request: Request, response: dict[str, Any]) -> tuple[Reques
     return request, response
 
 
-def with_archives(request: Request, response: dict[str, Any]) -> tuple[Request, dict[str, Any]]:
+def replace_names_by_archives(request: Request, response: dict[str, Any]) -> tuple[Request, dict[str, Any]]:
     """In place of its name the archive itself, built anew."""
     if named := re.fullmatch(rb"<(?:wheel|sdist) (\S+)>", response["body"]["string"]):
         response["body"]["string"] = _part(archive(named[1].decode()), response)
@@ -242,10 +242,10 @@ CONFIG = {
     # All of a request that is kept. With vcrpy's own choice, without headers and body, an upload of the wrong
     # file would be replayed as a success.
     "match_on": ("method", "scheme", "host", "port", "path", "query", "headers", "body"),
-    "before_record_request": kept_request,
-    "before_record_response": kept_response,
-    "before_save_interaction": without_archives,
-    "after_load_interaction": with_archives,
+    "before_record_request": filter_request,
+    "before_record_response": filter_response,
+    "before_save_interaction": replace_archives_by_names,
+    "after_load_interaction": replace_names_by_archives,
     "decode_compressed_response": True,
 }
 

@@ -12,23 +12,23 @@ from pathlib import Path
 _FOREIGN = ("TWINE_", "WHEEL_UPLOADER_", "PIP_")
 
 
-class Ended:
+class RunResult:
     """A run that has ended: its exit code and what it said."""
 
     def __init__(self, done: subprocess.CompletedProcess[str]) -> None:
-        self.code, self.report, self.talk = done.returncode, done.stdout, done.stderr
-        assert "Traceback" not in self.talk, self.talk
-        if self.code:
+        self.exit_code, self.stdout, self.stderr = done.returncode, done.stdout, done.stderr
+        assert "Traceback" not in self.stderr, self.stderr
+        if self.exit_code:
             # Each end but a good one says what to do next, in its last line.
-            assert self.talk.splitlines()[-1].startswith("next: "), self.talk
+            assert self.stderr.splitlines()[-1].startswith("next: "), self.stderr
 
     @property
-    def error(self) -> str:
+    def error_line(self) -> str:
         """The sentence that says what happened."""
-        return next(line for line in self.talk.splitlines() if line.startswith("error: "))
+        return next(line for line in self.stderr.splitlines() if line.startswith("error: "))
 
 
-class Person:
+class CommandLine:
     """Somebody at a terminal-less shell in an empty folder."""
 
     def __init__(self, home: Path) -> None:
@@ -37,10 +37,10 @@ class Person:
         self.environment |= {"HOME": str(home), "NETRC": os.devnull, "PYTHONWARNINGS": "error"}
         self.environment["PYTHON_KEYRING_BACKEND"] = "keyring.backends.null.Keyring"
 
-    def runs(self, *arguments: str | Path, **variables: str) -> Ended:
+    def run(self, *arguments: str | Path, **variables: str) -> RunResult:
         """``wheel-uploader ARGUMENTS``, with ``variables`` in the environment."""
         command = [sys.executable, "-m", "wheel_uploader", *map(str, arguments)]
-        return Ended(
+        return RunResult(
             subprocess.run(
                 command,
                 cwd=self.home,
@@ -53,8 +53,8 @@ class Person:
             )
         )
 
-    def reports(self, *arguments: str | Path, **variables: str) -> dict[str, dict[str, object]]:
+    def report_files(self, *arguments: str | Path, **variables: str) -> dict[str, dict[str, object]]:
         """The files of the JSON report of a run that ended well, by name."""
-        ended = self.runs("--format", "json", *arguments, **variables)
-        assert ended.code == 0, ended.talk
-        return {file["filename"]: file for file in json.loads(ended.report)["files"]}
+        ended = self.run("--format", "json", *arguments, **variables)
+        assert ended.exit_code == 0, ended.stderr
+        return {file["filename"]: file for file in json.loads(ended.stdout)["files"]}

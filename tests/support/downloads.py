@@ -63,7 +63,7 @@ def fetch(
     return arrivals.downloaded
 
 
-def fails(
+def fetch_fails(
     kind: type[ReleaseError], server: FileServer, path: Path, *files: RemoteFile, clobber: bool = False
 ) -> ReleaseError:
     with pytest.raises(kind) as caught:

@@ -125,7 +125,7 @@ def honest(
     return answer
 
 
-def says(status: int, body: bytes = b"", **headers: object) -> FileAnswer:
+def fixed_answer(status: int, body: bytes = b"", **headers: object) -> FileAnswer:
     """One fixed answer; ``content_type`` becomes ``Content-Type``."""
     named = {name.replace("_", "-").title(): value for name, value in headers.items()}
     return lambda *_: [head(status, {"Content-Length": len(body), **named}) + body]

@@ -110,7 +110,7 @@ def keyring() -> Iterator[Keyring]:
         assert not home.exists()
 
 
-def program(folder: Path, script: str) -> str:
+def fake_gpg(folder: Path, script: str) -> str:
     """A shell script that can be given for gpg; ``$GPG`` in it is the real one."""
     folder.mkdir(exist_ok=True)
     path = folder / "my-gpg"
@@ -120,4 +120,4 @@ def program(folder: Path, script: str) -> str:
 
 
 #: The start of a script that gives a version, so that the next call is the one that fails.
-SAYS_VERSION = 'case "$*" in *--list-config*) echo "cfg:version:2.4.0"; exit;; esac'
+REPLY_WITH_VERSION = 'case "$*" in *--list-config*) echo "cfg:version:2.4.0"; exit;; esac'

@@ -52,7 +52,7 @@ FORBIDDEN = [
 ]
 
 
-def report(payload: str) -> Report:
+def hostile_report(payload: str) -> Report:
     """Everything that happened, with ``payload`` wherever somebody else may have written something."""
     made = reports.everything()
     assert made.selection
@@ -111,7 +111,7 @@ def report(payload: str) -> Report:
     return made
 
 
-def many(count: int) -> Report:
+def report_with_findings(count: int) -> Report:
     """So many findings, each with a sentence and a member of its own or with those of others."""
     made = reports.everything()
     filenames = [each.file.filename for each in made.downloaded_files]

@@ -57,6 +57,6 @@ class Page(html.parser.HTMLParser):
         raise AssertionError(f"a comment: {data}")
 
 
-def rendered(markdown: str) -> Page:
+def render_markdown(markdown: str) -> Page:
     """Return the HTML that GitHub renders from Markdown, raw HTML let through."""
     return Page(cmarkgfm.github_flavored_markdown_to_html(markdown, CmarkOptions.CMARK_OPT_UNSAFE))

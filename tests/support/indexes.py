@@ -152,7 +152,7 @@ class Post:
 
 
 @dataclass(frozen=True)
-class Say:
+class Reply:
     """Answer a POST with this, storing the file before or not."""
 
     status: int
@@ -194,7 +194,7 @@ class Drip:
 
 
 @dataclass(frozen=True)
-class Sip:
+class SlowRead:
     """Take the body so many bytes at a time, with a pause after each; then rule."""
 
     size: int
@@ -208,10 +208,10 @@ class Cut:
     stores: bool = False
 
 
-Action = Say | Reset | Hang | Slow | Drip | Sip | Cut
+Action = Reply | Reset | Hang | Slow | Drip | SlowRead | Cut
 
 
-def storm(seed: int, count: int, *, posts: bool = True) -> list[Action | None]:
+def random_failures(seed: int, count: int, *, posts: bool = True) -> list[Action | None]:
     """What happens to ``count`` requests when half of them fail; None: the rules decide.
 
     Of the posts that fail, 30 % are stored all the same.
@@ -224,7 +224,7 @@ def storm(seed: int, count: int, *, posts: bool = True) -> list[Action | None]:
         stores = posts and rng.random() < 0.3
         status = rng.choice([429, 500, 502, 503, 504])
         headers = {"Retry-After": str(rng.randrange(1, 120))} if rng.random() < 0.3 else {}
-        failures: list[Action] = [Say(status, headers=headers, stores=stores)] * 2
+        failures: list[Action] = [Reply(status, headers=headers, stores=stores)] * 2
         failures += [Reset(stores=stores), Cut(stores=stores), Slow(rng.uniform(0.0, 0.05))]
         if posts:
             failures += [Reset(after=rng.randrange(1, 1500)), Drip(0.002, stores=True)]
@@ -249,7 +249,7 @@ class ScriptedIndex:
         self.files: dict[str, bytes] = {}
         self.posts: list[Post] = []
         #: The client's port of each POST: the same one is the same connection.
-        self.posted_over: list[int] = []
+        self.post_ports: list[int] = []
         self.gets: list[tuple[str, Mapping[str, str]]] = []
         self.script: list[Action | None] = []
         #: The same for what it is asked.
@@ -261,16 +261,16 @@ class ScriptedIndex:
         #: What the project page answers, when it is no listing: status, type and text.
         self.page: tuple[int, str, str] | None = None
         #: How many more times a listing leaves out what was posted; and its HTML view, where it has two.
-        self.behind = 0
-        self.html_behind = 0
+        self.stale_reads = 0
+        self.stale_html_reads = 0
         #: With the view "both": other bytes than it has, which its HTML view lists.
-        self.html_other: dict[str, bytes] = {}
+        self.html_overrides: dict[str, bytes] = {}
         self.password: tuple[str, str] | None = None
         self.status: dict[str, str] = {}
         #: The token that a trusted publisher gets; empty: there is no trusted publishing.
-        self.mints = ""
+        self.minted_token = ""
         #: Why it does not like what came along with a file, in the words that PyPI ends its own with.
-        self.refuses_along: Callable[[Post], str] = lambda post: ""
+        self.refuse_attachment: Callable[[Post], str] = lambda post: ""
         self.released = threading.Event()
         self._lock = threading.Lock()
 
@@ -278,20 +278,22 @@ class ScriptedIndex:
         """Let the index have a file already."""
         self.files[path.name] = path.read_bytes()
 
-    def judge(self, post: Post) -> Say:
+    def apply_rules(self, post: Post) -> Reply:
         """What PyPI's rules say of a POST that is otherwise fine, and store it if they like it."""
         digest = hashlib.sha256(post.content).hexdigest()
         if post.fields.get("sha256_digest") != digest:
-            return Say(400, "The digest supplied does not match a digest calculated from the uploaded file.")
+            return Reply(
+                400, "The digest supplied does not match a digest calculated from the uploaded file."
+            )
         if self.files.get(post.filename) == post.content:
-            return Say(200)
-        if why := self.refuses_along(post):
-            return Say(400, f"Invalid attestations supplied during upload: {why}")
+            return Reply(200)
+        if why := self.refuse_attachment(post):
+            return Reply(400, f"Invalid attestations supplied during upload: {why}")
         if post.filename in self.files or post.content in self.files.values():
             blake = hashlib.blake2b(post.content, digest_size=32).hexdigest()
-            return Say(400, f"File already exists ('{post.filename}', with blake2_256 hash '{blake}').")
+            return Reply(400, f"File already exists ('{post.filename}', with blake2_256 hash '{blake}').")
         self.files[post.filename] = post.content
-        return Say(200)
+        return Reply(200)
 
     def next_action(self, post: Post) -> Action | None:
         with self._lock:
@@ -300,7 +302,7 @@ class ScriptedIndex:
                 return self.by_name[post.filename]
             return self.script.pop(0) if self.script else None
 
-    def posted(self) -> list[str]:
+    def posted_filenames(self) -> list[str]:
         return [post.filename for post in self.posts]
 
     def listing(self, project: str, base: str, accept: str = "") -> tuple[str, str]:
@@ -308,12 +310,12 @@ class ScriptedIndex:
         shown = dict(self.files)
         html = self.view == "html" or (self.view == "both" and "json" not in accept)
         if html and self.view == "both":
-            shown |= self.html_other
-        if html and self.html_behind:
-            self.html_behind -= 1
+            shown |= self.html_overrides
+        if html and self.stale_html_reads:
+            self.stale_html_reads -= 1
             shown = {}
-        elif self.behind:
-            self.behind -= 1
+        elif self.stale_reads:
+            self.stale_reads -= 1
             shown = {}
         if html:
             links = "".join(
@@ -353,7 +355,7 @@ class Served:
         return f"{self.url}legacy/"
 
     @property
-    def reading_url(self) -> str:
+    def index_url(self) -> str:
         return f"{self.url}simple/"
 
 
@@ -384,7 +386,7 @@ def scripted_index(tls: ssl.SSLContext | None = None) -> Iterator[Served]:
 
 
 @contextlib.contextmanager
-def tls_index(folder: Path, *, knows_clients: bool = False) -> Iterator[tuple[Served, Path]]:
+def tls_index(folder: Path, *, require_client_certificate: bool = False) -> Iterator[tuple[Served, Path]]:
     """A ScriptedIndex behind TLS, and its own certificate with its key.
 
     ``knows_clients``: only a client with that very certificate is let in.
@@ -408,7 +410,7 @@ def tls_index(folder: Path, *, knows_clients: bool = False) -> Iterator[tuple[Se
         file.write(made.stdout)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
-    if knows_clients:
+    if require_client_certificate:
         context.verify_mode = ssl.CERT_REQUIRED
         context.load_verify_locations(certificate)
     with scripted_index(context) as served:
@@ -416,7 +418,7 @@ def tls_index(folder: Path, *, knows_clients: bool = False) -> Iterator[tuple[Se
 
 
 @contextlib.contextmanager
-def redirecting(location: str) -> Iterator[str]:
+def redirect_server(location: str) -> Iterator[str]:
     """The URL of a server that sends every GET and every POST to ``location``."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -458,7 +460,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _fails(self) -> bool:
         """Do what the script says of a GET; False when it says nothing, or only that it is slow."""
         match self.scripted.get_script.pop(0) if self.scripted.get_script else None:
-            case Say() as say:
+            case Reply() as say:
                 self._answer(say, b"", "text/plain")
             case Reset():
                 self._reset()
@@ -475,33 +477,33 @@ class _Handler(BaseHTTPRequestHandler):
         kind, _, name = self.path.strip("/").partition("/")
         name = unquote(name)
         if kind == "files" and name in self.scripted.files:
-            self._answer(Say(200), self.scripted.files[name], "application/octet-stream")
-        elif self.path == "/_/oidc/audience" and self.scripted.mints:
-            self._answer(Say(200), b'{"audience": "pypi"}', "application/json")
+            self._answer(Reply(200), self.scripted.files[name], "application/octet-stream")
+        elif self.path == "/_/oidc/audience" and self.scripted.minted_token:
+            self._answer(Reply(200), b'{"audience": "pypi"}', "application/json")
         elif kind == "simple" and self.scripted.page:
             status, content_type, text = self.scripted.page
-            self._answer(Say(status), text.encode(), content_type)
+            self._answer(Reply(status), text.encode(), content_type)
         elif kind == "simple" and not name:
-            self._answer(Say(200), b"<title>Simple index</title>", "text/html")
+            self._answer(Reply(200), b"<title>Simple index</title>", "text/html")
         elif kind == "simple" and self.scripted.view == "json only" and "json" not in self.headers["Accept"]:
-            self._answer(Say(406), b"", "text/plain")
+            self._answer(Reply(406), b"", "text/plain")
         elif kind == "simple" and self._known(name):
             host, accept = f"http://{self.headers['Host']}", self.headers.get("Accept", "")
             content_type, text = self.scripted.listing(name, host, accept)
-            self._answer(Say(200), text.encode(), content_type)
+            self._answer(Reply(200), text.encode(), content_type)
         else:
-            self._answer(Say(404), b"not found", "text/plain")
+            self._answer(Reply(404), b"not found", "text/plain")
 
     def _known(self, project: str) -> bool:
         return any(canonicalize_name(name).startswith(project) for name in self.scripted.files)
 
     def do_POST(self) -> None:
-        self.scripted.posted_over.append(self.client_address[1])
+        self.scripted.post_ports.append(self.client_address[1])
         length = int(self.headers["Content-Length"])
         if self.path == "/_/oidc/mint-token":
             self.rfile.read(length)
-            token = {"success": True, "token": self.scripted.mints, "expires": int(time.time()) + 900}
-            self._answer(Say(200), json.dumps(token).encode(), "application/json")
+            token = {"success": True, "token": self.scripted.minted_token, "expires": int(time.time()) + 900}
+            self._answer(Reply(200), json.dumps(token).encode(), "application/json")
             return
         coming = self.scripted.script[0] if self.scripted.script else None
         if isinstance(coming, Reset) and coming.after is not None:
@@ -510,7 +512,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._reset()
             return
         body = b""
-        if isinstance(coming, Sip):
+        if isinstance(coming, SlowRead):
             while len(body) < length and (piece := self.rfile.read(min(coming.size, length - len(body)))):
                 body += piece
                 time.sleep(coming.pause)
@@ -524,7 +526,7 @@ class _Handler(BaseHTTPRequestHandler):
         action = self.scripted.next_action(post)
         if isinstance(action, Slow):
             self.scripted.released.wait(action.seconds)
-        if action is None or isinstance(action, Slow | Sip):
+        if action is None or isinstance(action, Slow | SlowRead):
             action = self._judge(post)
         elif action.stores:
             self._judge(post)
@@ -538,7 +540,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._drip(action)
             case Cut():
                 self._cut(b"HTTP/1.1 200 O")
-            case Say():
+            case Reply():
                 self._answer(action, action.body.encode(), "text/html")
 
     def _cut(self, answer: bytes) -> None:
@@ -556,18 +558,18 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(bytes([byte]))
         self.close_connection = True
 
-    def _judge(self, post: Post) -> Say:
+    def _judge(self, post: Post) -> Reply:
         wanted = self.scripted.password
         if wanted and self.headers["Authorization"] != basic(*wanted):
-            return Say(403, "Invalid or non-existent authentication information.")
-        return self.scripted.judge(post)
+            return Reply(403, "Invalid or non-existent authentication information.")
+        return self.scripted.apply_rules(post)
 
     def _reset(self) -> None:
         # With no time to linger, closing sends RST instead of FIN.
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close_connection = True
 
-    def _answer(self, say: Say, body: bytes, content_type: str) -> None:
+    def _answer(self, say: Reply, body: bytes, content_type: str) -> None:
         self.send_response(say.status, say.reason or None)
         for name, value in say.headers.items():
             self.send_header(name, value)

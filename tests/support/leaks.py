@@ -11,8 +11,16 @@ from pathlib import Path
 from urllib.parse import quote
 
 from tests.support import canaries, gpg, indexes, servers, wheels
-from tests.support.canaries import WAYS, Ends, Machine, Staging, Tunnel, Visit, leaked
-from tests.support.indexes import Say, Served
+from tests.support.canaries import (
+    SECRET_INPUTS,
+    Endpoints,
+    Sandbox,
+    StagingServer,
+    Tunnel,
+    UserHome,
+    find_leak,
+)
+from tests.support.indexes import Reply, Served
 from tests.support.scripted import Request, ScriptedServer, answer
 from wheel_uploader.report.formats_table import FORMAT_BY_SUFFIX
 
@@ -25,7 +33,7 @@ _REPORTS = tuple(word for suffix in FORMAT_BY_SUFFIX for word in ("--report", f"
 _PAGES = ("--report", "out/report.html", "--report", "out/report.md")
 
 #: What goes wrong, and the report that is asked for then.
-TROUBLES = {
+FAILURES = {
     "401": "text",
     "403": "sarif",
     "404": "json",
@@ -47,31 +55,31 @@ def release() -> dict[str, bytes]:
 
 
 @contextlib.contextmanager
-def signing() -> Iterator[gpg.Keyring]:
+def signing_keyring() -> Iterator[gpg.Keyring]:
     with gpg.keyring() as made:
         made.make_key("Release Manager <me@example.com>")
         yield made
 
 
-class World:
+class LeakScenario:
     """What is around a run in which a secret gets in on one way; each run is judged."""
 
     def __init__(self, way: str, folder: Path, keys: gpg.Keyring) -> None:
-        self.way, self.release, self.keys = WAYS[way], release(), keys
-        self.machine = Machine(folder / "home", gpg.GPG)
-        self.visit = Visit(folder / "home")
+        self.way, self.release, self.keys = SECRET_INPUTS[way], release(), keys
+        self.machine = Sandbox(folder / "home", gpg.GPG)
+        self.visit = UserHome(folder / "home")
         #: Another secret, which is none of the command's business.
-        self.stranger = Visit(folder / "home")
+        self.stranger = UserHome(folder / "home")
         host = canaries.pypi_host()
         self.certificate = servers.certificate(folder, f"DNS:{host},DNS:{host.partition('.')[2]}")
         #: How often each way out was looked at.
         self.looked: Counter[str] = Counter()
 
     @contextlib.contextmanager
-    def open(self) -> Iterator[World]:
+    def open(self) -> Iterator[LeakScenario]:
         with contextlib.ExitStack() as stack:
             self.third = stack.enter_context(ScriptedServer(self._third, host="127.0.0.2"))
-            self.staging = Staging(self.release, self._lets_in, self.third.url)
+            self.staging = StagingServer(self.release, self._lets_in, self.third.url)
             self.place = stack.enter_context(ScriptedServer(self.staging))
             tls = self.certificate.context() if self.way.pypi else None
             self.served: Served = stack.enter_context(indexes.scripted_index(tls))
@@ -80,14 +88,14 @@ class World:
                 self.index.password = (self.way.user, self.secret)
             if self.way.pypi:
                 port = int(self.served.url.rstrip("/").rpartition(":")[2])
-                publisher = ScriptedServer(canaries.publisher(self.visit, self.index))
+                publisher = ScriptedServer(canaries.identity_server(self.visit, self.index))
                 self._take_for_pypi(stack.enter_context(Tunnel(port)).url, stack.enter_context(publisher).url)
-            self.ends = Ends(self.place.url, self.served.upload_url)
+            self.ends = Endpoints(self.place.url, self.served.upload_url)
             yield self
 
     @property
     def secret(self) -> str:
-        return canaries.minted(self.visit) if self.way.pypi else self.way.secret(self.visit)
+        return canaries.minted_token(self.visit) if self.way.pypi else self.way.secret(self.visit)
 
     def _take_for_pypi(self, proxy: str, identity: str) -> None:
         self.visit.environment |= {
@@ -101,7 +109,7 @@ class World:
         }
 
     def _lets_in(self, request: Request) -> bool:
-        return self.way.lets_in(self.visit, request)
+        return self.way.is_authorized(self.visit, request)
 
     def _third(self, request: Request) -> Sequence[bytes]:
         name = request.target.rpartition("/")[2]
@@ -110,7 +118,7 @@ class World:
     # --- runs ------------------------------------------------------------------------------------------
 
     def run(
-        self, *more: str, ends: Ends | None = None, variables: Mapping[str, str] | None = None
+        self, *more: str, ends: Endpoints | None = None, variables: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[bytes]:
         """The command, which leaks nothing on any way out."""
         arguments = self.way.arguments(self.visit, ends or self.ends)
@@ -137,7 +145,7 @@ class World:
         for place, data in places.items():
             self.looked[place.partition(":")[0]] += 1
             for secret in (self.visit.core, self.stranger.core):
-                found = leaked(secret, data)
+                found = find_leak(secret, data)
                 assert not found, f"{place} has the secret: {found!r}\n{ended.stderr.decode()[-3000:]}"
 
     def publishes(self) -> None:
@@ -169,7 +177,7 @@ class World:
             "--confirm-timeout",
             "5",
             "--format",
-            TROUBLES[trouble],
+            FAILURES[trouble],
         )
         with contextlib.ExitStack() as stack:
             ends, variables = self._troubled(trouble, stack)
@@ -183,7 +191,7 @@ class World:
         if ended.returncode == 8 and trouble == "500":
             assert "to continue" in talk
 
-    def _troubled(self, trouble: str, stack: contextlib.ExitStack) -> tuple[Ends, dict[str, str]]:
+    def _troubled(self, trouble: str, stack: contextlib.ExitStack) -> tuple[Endpoints, dict[str, str]]:
         if trouble.isdecimal():
             self._refuse(int(trouble))
         elif trouble == "bug":
@@ -198,8 +206,8 @@ class World:
             if trouble == "certificate":
                 broken = stack.enter_context(ScriptedServer([b""], tls=self.certificate.context())).url
             if self.way.staging:
-                return Ends(broken, self.ends.upload), {}
-            return Ends(self.ends.staging, f"{broken}legacy/", self.served.reading_url), {}
+                return Endpoints(broken, self.ends.upload), {}
+            return Endpoints(self.ends.staging, f"{broken}legacy/", self.served.index_url), {}
         return self.ends, {}
 
     def _refuse(self, status: int) -> None:
@@ -207,7 +215,7 @@ class World:
         told = (
             f"{self.secret} {header} Authorization: {header} {json.dumps([self.secret])} <b>{self.secret}</b>"
         )
-        refusal = Say(status, told, {"Location": self.third.url + quote(self.secret, safe="")}, told)
+        refusal = Reply(status, told, {"Location": self.third.url + quote(self.secret, safe="")}, told)
         if self.way.staging:
             self.staging.refuses = status
         elif self.way.user:

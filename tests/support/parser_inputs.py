@@ -471,7 +471,7 @@ def files() -> Iterator[tuple[str, bytes]]:
     yield WHEEL, wheels.wheel_bytes(files=dict.fromkeys(MEMBERS, b""))
 
 
-#: Texts by the reader in ``verdicts.READERS`` that gets them.
+#: Texts by the reader in ``parser_results.READERS`` that gets them.
 TEXTS = {
     "place": URLS,
     "link": LINKS,

@@ -13,7 +13,7 @@ from wheel_uploader.checks import CHECKS
 README = tested_package.ROOT / "README.rst"
 
 
-def generated() -> dict[str, str]:
+def generated_parts() -> dict[str, str]:
     """What stands between ``.. NAME begins`` and ``.. NAME ends``, by the words of the two comments."""
     return {"help": help_block(), "checks": checks_table()}
 
@@ -50,9 +50,9 @@ def checks_table() -> str:
     return "\n".join([rule, lines[0], rule, *lines[1:], rule])
 
 
-def replaced(text: str) -> str:
+def with_generated_parts(text: str) -> str:
     """``text`` of the README with the generated parts put in."""
-    for name, part in generated().items():
+    for name, part in generated_parts().items():
         before, _, rest = text.partition(f".. {name} begins\n")
         _, _, after = rest.partition(f".. {name} ends\n")
         text = f"{before}.. {name} begins\n\n{part}\n\n.. {name} ends\n{after}"
@@ -60,4 +60,4 @@ def replaced(text: str) -> str:
 
 
 if __name__ == "__main__":
-    README.write_text(replaced(README.read_text(encoding="utf-8")), encoding="utf-8")
+    README.write_text(with_generated_parts(README.read_text(encoding="utf-8")), encoding="utf-8")

@@ -33,7 +33,7 @@ CALLS = {"compile", "match", "fullmatch", "search", "sub", "subn", "split", "fin
 #: A call of these looks for a match from one place only.
 ANCHORED = {"match", "fullmatch"}
 #: How those are asked that are handed on under another name.
-HOW = {
+METHODS = {
     "checks.name._KNOWN_PYTHON": {"fullmatch"},
     "checks.name._KNOWN_ABI": {"fullmatch"},
     "checks.name._KNOWN_PLATFORM": {"fullmatch"},
@@ -51,7 +51,7 @@ _SUFFIXES = ("", "\0", "!", "\n", "~@")
 
 
 @dataclass(frozen=True)
-class Found:
+class Expression:
     """A regular expression, where it is, and how it is asked."""
 
     where: str
@@ -75,17 +75,17 @@ class Found:
             getattr(self.pattern, self.method)(subject)
 
 
-def found_in_package() -> tuple[list[Found], list[str]]:
+def package_expressions() -> tuple[list[Expression], list[str]]:
     """Return every expression of the package, and the places of those that are put together at run time."""
     import wheel_uploader
 
     package = Path(wheel_uploader.__file__).parent
-    found: dict[tuple[str, str, str], Found] = {}
+    found: dict[tuple[str, str, str], Expression] = {}
 
     def add(where: str, pattern: re.Pattern[Any], methods: Iterable[str]) -> None:
         for method in {each if each in ANCHORED else "finditer" for each in methods}:
             known = where.partition(".")[0], f"{pattern.pattern!r} {pattern.flags}", method
-            found.setdefault(known, Found(where, pattern, method))
+            found.setdefault(known, Expression(where, pattern, method))
 
     dynamic: list[str] = []
     modules = {
@@ -102,7 +102,7 @@ def found_in_package() -> tuple[list[Found], list[str]]:
         for name, pattern in _held(vars(module)):
             others = [uses[path]] if name.startswith("_") else list(uses.values())
             asked = set().union(*(each.get(name, ()) for each in others))
-            add(f"{short}.{name}", pattern, HOW.get(f"{short}.{name}") or asked or {"search"})
+            add(f"{short}.{name}", pattern, METHODS.get(f"{short}.{name}") or asked or {"search"})
         for call, function in calls:
             method = call.func.attr  # type: ignore[attr-defined]
             try:
@@ -429,7 +429,7 @@ def _too_slow(length: int, took: float, attack: Attack) -> str:
 # --- in a process of its own -----------------------------------------------------------------------
 
 
-def slow_ones(expressions: Sequence[Found], *, cpu: int = 60) -> dict[str, str]:
+def slow_expressions(expressions: Sequence[Expression], *, cpu: int = 60) -> dict[str, str]:
     """Return the expressions that are slow, each with the text; tried in a process that always ends."""
     found: dict[str, str] = {}
     left = list(expressions)
@@ -442,11 +442,11 @@ def slow_ones(expressions: Sequence[Found], *, cpu: int = 60) -> dict[str, str]:
     return found
 
 
-def _title(each: Found) -> str:
+def _title(each: Expression) -> str:
     return f"{each.where} ({each.method}) {each.pattern.pattern!r}"
 
 
-def _batch(expressions: Sequence[Found], cpu: int) -> tuple[int, dict[str, str]]:
+def _batch(expressions: Sequence[Expression], cpu: int) -> tuple[int, dict[str, str]]:
     """Return how many expressions were tried before the process ended, and what it found."""
     told = []
     for each in expressions:
@@ -483,7 +483,7 @@ def main() -> None:
     # What waits on a locked machine is not CPU time: the process ends all the same.
     signal.alarm(600)
     for text, binary, flags, method, largest in json.load(sys.stdin):
-        each = Found("", re.compile(text.encode("latin-1") if binary else text, flags), method, largest)
+        each = Expression("", re.compile(text.encode("latin-1") if binary else text, flags), method, largest)
         sys.stdout.write(json.dumps(slow(each.ask, attacks(each.pattern), largest=largest)) + "\n")
         sys.stdout.flush()
 

@@ -411,7 +411,7 @@ def services(sigstore: Sigstore) -> Iterator[Services]:
 # --- what PyPI makes of it -------------------------------------------------------------------------
 
 
-def as_pypi(login: str) -> Callable[[Post], str]:
+def pypi_refusal(login: str) -> Callable[[Post], str]:
     """Why PyPI would refuse what came along with a file: it takes it from its publisher, and verifies it."""
 
     def refusal(post: Post) -> str:

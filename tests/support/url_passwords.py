@@ -9,23 +9,23 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.support import gpg, indexes, wheels
-from tests.support.canaries import Machine, Visit, leaked
-from tests.support.indexes import Say
+from tests.support.canaries import Sandbox, UserHome, find_leak
+from tests.support.indexes import Reply
 from tests.support.scripted import Request, ScriptedServer, Step, answer
 
 NAME = wheels.wheel_filename("dipy", "1.11.0", "py3-none-any")
 
 #: Characters in the middle of the password, and the port after the host.
-MIDDLES = ("/", "#", "?", "@", '"', "'", "<", " ", "[", "\\", "\u2100")
+SEPARATORS = ("/", "#", "?", "@", '"', "'", "<", " ", "[", "\\", "\u2100")
 PORTS = ("", ":8080", ":port", ":99999")
 
 
-class Place:
+class Servers:
     """A staging area and an index, both of which repeat one URL in links or redirects."""
 
     def __init__(self, folder: Path, middle: str, port: str) -> None:
-        self.visit = Visit(folder / "home")
-        self.machine = Machine(self.visit.home, gpg.GPG)
+        self.visit = UserHome(folder / "home")
+        self.machine = Sandbox(self.visit.home, gpg.GPG)
         core = self.visit.core
         self.bad = f"https://user:{core[:16]}{middle}{core[16:]}@127.0.0.9{port}/"
         self.staging = ""
@@ -56,16 +56,16 @@ def _pep691(url: str) -> dict[str, object]:
     return {"filename": NAME, "url": url, "hashes": {}}
 
 
-def _from(first: str) -> Callable[[Place], Sequence[str]]:
+def _from(first: str) -> Callable[[Servers], Sequence[str]]:
     return lambda place: ("-u", f"{place.staging}{first}/", "--until", "download")
 
 
-def _good(place: Place, *more: str) -> tuple[str, ...]:
+def _good(place: Servers, *more: str) -> tuple[str, ...]:
     return ("-u", f"{place.staging}good/", *more)
 
 
-def _variable(name: str, *, bare: bool = False) -> Callable[[Place], Sequence[str]]:
-    def arguments(place: Place) -> Sequence[str]:
+def _variable(name: str, *, bare: bool = False) -> Callable[[Servers], Sequence[str]]:
+    def arguments(place: Servers) -> Sequence[str]:
         url = place.bad.partition("//")[2] if bare else place.bad
         place.visit.environment |= {name: url, "NO_PROXY": ""}
         if "proxy" in name:
@@ -75,19 +75,19 @@ def _variable(name: str, *, bare: bool = False) -> Callable[[Place], Sequence[st
     return arguments
 
 
-def _pypirc(place: Place) -> Sequence[str]:
+def _pypirc(place: Servers) -> Sequence[str]:
     text = f"[distutils]\nindex-servers = mine\n[mine]\nrepository = {place.bad}\nusername = me\n"
     place.visit.write(".pypirc", text)
     return _good(place, "-r", "mine")
 
 
-def _pyproject(place: Place) -> Sequence[str]:
+def _pyproject(place: Servers) -> Sequence[str]:
     place.visit.write("pyproject.toml", f"[tool.wheel-uploader]\nurl = [{json.dumps(place.bad)}]\n")
     return ()
 
 
 #: Every way in for the URL.
-WAYS: dict[str, Callable[[Place], Sequence[str]]] = {
+URL_INPUTS: dict[str, Callable[[Servers], Sequence[str]]] = {
     "link": _from("link"),
     "link of JSON": _from("json"),
     "base of a page": _from("base"),
@@ -109,26 +109,26 @@ WAYS: dict[str, Callable[[Place], Sequence[str]]] = {
 }
 
 
-def judge(way: str, middle: str, port: str, folder: Path) -> str:
+def find_problem(way: str, middle: str, port: str, folder: Path) -> str:
     """Run the command with the URL in one place. Return the leak or the wrong exit code, else nothing."""
-    place = Place(folder, middle, port)
+    place = Servers(folder, middle, port)
     with contextlib.ExitStack() as stack:
         place.staging = stack.enter_context(ScriptedServer(place.answers)).url
         served = stack.enter_context(indexes.scripted_index())
         place.index = served.upload_url
-        redirect = [Say(302, "", {"Location": place._location()})] * 20
+        redirect = [Reply(302, "", {"Location": place._location()})] * 20
         if way == "redirect of an upload":
             served.index.script = [*redirect]
         elif way == "redirect of the index":
             served.index.get_script = [*redirect]
-        arguments = WAYS[way](place)
+        arguments = URL_INPUTS[way](place)
         variables = {"TWINE_USERNAME": "me", "TWINE_PASSWORD": "anything"}
         common = ("-vv", "--retries", "1", "--report", "r.json", "-w", "house", "dipy", "1.11.0")
         ended = place.machine.run(place.visit, *arguments, *common, **variables)
     talk = ended.stderr + ended.stdout
     outputs = {"output": talk, **dict(place.machine.files()), **dict(place.machine.children())}
     for name, data in outputs.items():
-        if found := leaked(place.visit.core, data):
+        if found := find_leak(place.visit.core, data):
             return f"{name} has a part of the password: {found!r}"
     # The variable of another service is ignored if it is not a URL.
     if b"Traceback" in talk or ended.returncode in ({1} if way.startswith("GITHUB") else {0, 1}):

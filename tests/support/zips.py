@@ -24,7 +24,7 @@ ABOUT_CODE = ("content/", "native/")
 
 
 @dataclass
-class Raw:
+class RawMember:
     """One member; ``local`` and ``central`` replace fields of its two headers.
 
     Fields: name, flags, method, crc, packed_size, size, extra; central has comment, disk, mode, header too.
@@ -43,7 +43,7 @@ class Raw:
     central: Mapping[str, object] = field(default_factory=dict)
 
     def header(self, special: Mapping[str, object]) -> dict[str, object]:
-        packed = deflated(self.data) if self.method == 8 else self.data
+        packed = deflate(self.data) if self.method == 8 else self.data
         self.packed = packed if self.packed is None else self.packed
         plain: dict[str, object] = {
             "name": self.name,
@@ -60,13 +60,13 @@ class Raw:
         return {**plain, **self.both, **special}
 
 
-def deflated(data: bytes) -> bytes:
+def deflate(data: bytes) -> bytes:
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     return packer.compress(data) + packer.flush()
 
 
-def zipped(
-    members: Sequence[Raw],
+def raw_zip(
+    members: Sequence[RawMember],
     *,
     before: bytes = b"",
     behind_members: bytes = b"",
@@ -177,9 +177,9 @@ def extra(kind: int, body: bytes) -> bytes:
     return struct.pack("<HH", kind, len(body)) + body
 
 
-def raws(**parts: Unpack[Parts]) -> list[Raw]:
+def raw_members(**parts: Unpack[Parts]) -> list[RawMember]:
     """The members of a good wheel, to be spoiled."""
-    return [Raw(name.encode(), data) for name, data in wheel_members(**parts).items()]
+    return [RawMember(name.encode(), data) for name, data in wheel_members(**parts).items()]
 
 
 def content(
@@ -199,9 +199,9 @@ def findings(
     return tuple(finding for finding in found if not finding.check.startswith(ABOUT_CODE))
 
 
-def ids(found: Iterable[Finding]) -> set[str]:
+def check_ids(found: Iterable[Finding]) -> set[str]:
     return {finding.check for finding in found}
 
 
-def tagged(tag: str) -> str:
+def filename_with_tag(tag: str) -> str:
     return wheel_filename("dipy", "1.11.0", tag)

@@ -128,4 +128,4 @@ def test_what_the_server_sent_must_be_what_is_built_again() -> None:
     request = Request("GET", WHEEL, "", {})
     response = {"status": {"code": 200, "message": "OK"}, "headers": {}, "body": {"string": b"PK"}}
     with pytest.raises(ValueError, match="sent something else"):
-        cassettes.without_archives(request, response)
+        cassettes.replace_archives_by_names(request, response)

@@ -6,19 +6,19 @@ import re
 
 import pytest
 
-from tests.support.readme import README, generated, replaced
+from tests.support.readme import README, generated_parts, with_generated_parts
 from wheel_uploader.core import errors
 
 TEXT = README.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("part", generated())
+@pytest.mark.parametrize("part", generated_parts())
 def test_the_generated_parts_are_what_the_program_says(part: str) -> None:
-    assert generated()[part] in TEXT, "run: python -m tests.support.readme"
+    assert generated_parts()[part] in TEXT, "run: python -m tests.support.readme"
 
 
 def test_writing_the_readme_anew_changes_nothing() -> None:
-    assert replaced(TEXT) == TEXT, "run: python -m tests.support.readme"
+    assert with_generated_parts(TEXT) == TEXT, "run: python -m tests.support.readme"
 
 
 def test_every_exit_code_is_in_the_table() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import tested_package
-from tests.support.command_line import Person
+from tests.support.command_line import CommandLine
 
 ROOT = tested_package.ROOT
 AT_EXIT = """
@@ -32,8 +32,8 @@ def test_children_import_the_package_that_is_tested(folder: Path | None, tmp_pat
 
 def test_so_does_the_command_of_a_person(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(AT_EXIT)
-    ended = Person(tmp_path).runs("--version", PYTHONPATH=str(tmp_path))
-    assert f"from {tested_package.HOME / 'wheel_uploader'}" in ended.talk
+    ended = CommandLine(tmp_path).run("--version", PYTHONPATH=str(tmp_path))
+    assert f"from {tested_package.HOME / 'wheel_uploader'}" in ended.stderr
 
 
 def test_so_does_the_script_that_is_installed(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import parser_inputs, tested_package, verdicts, wheels, zips
+from tests.support import parser_inputs, parser_results, tested_package, wheels, zips
 from tests.unit.checks import test_archive, test_metadata, test_record, test_sdist, test_wheel
 
 ROOT = tested_package.ROOT
@@ -46,7 +46,7 @@ def planted() -> Iterator[tuple[str, bytes]]:
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of every input, as ``tests.support.verdicts`` wants it."""
+    """The folder of every input, as ``tests.support.parser_results`` wants it."""
     folder = tmp_path_factory.mktemp("inputs")
     for number, (name, data) in enumerate(itertools.chain(parser_inputs.files(), planted())):
         path = folder / "files" / f"{number:04}" / name
@@ -62,7 +62,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def expected(inputs: Path) -> Mapping[str, list[str]]:
     """What this Python makes of them."""
-    return dict(verdicts.of_folder(inputs))
+    return dict(parser_results.results_of_folder(inputs))
 
 
 @functools.cache
@@ -113,7 +113,7 @@ def test_every_python_gives_the_same_verdicts(inputs: Path, expected: Mapping[st
     if not other_pythons():
         pytest.skip("there is no other CPython on this machine")
     for python in other_pythons():
-        done = run(python, "-m", "tests.support.verdicts", str(inputs))
+        done = run(python, "-m", "tests.support.parser_results", str(inputs))
         assert done.returncode == 0, done.stderr[-2000:]
         found = json.loads(done.stdout)
         differing = {

@@ -10,7 +10,18 @@ import zlib
 import pytest
 
 from tests.support.wheels import record_line, wheel_bytes, wheel_members
-from tests.support.zips import DIST_INFO, Raw, content, deflated, extra, findings, ids, raws, zip64, zipped
+from tests.support.zips import (
+    DIST_INFO,
+    RawMember,
+    check_ids,
+    content,
+    deflate,
+    extra,
+    findings,
+    raw_members,
+    raw_zip,
+    zip64,
+)
 from wheel_uploader.core.models import CheckProfile, Severity
 
 INIT = b"dipy/__init__.py"
@@ -18,30 +29,30 @@ INIT = b"dipy/__init__.py"
 
 def spoiled(at: int = 0, **fields: object) -> bytes:
     """A good wheel whose member ``at`` has other ``fields``."""
-    members = raws()
+    members = raw_members()
     for key, value in fields.items():
         setattr(members[at], key, value)
-    return zipped(members)
+    return raw_zip(members)
 
 
 def with_member(name: str, data: bytes = b"x", **fields: object) -> bytes:
     """A good wheel with one more member, which RECORD lists; ``fields`` are those of Raw."""
-    members = raws(files={name: data})
+    members = raw_members(files={name: data})
     member = next(member for member in members if member.name == name.encode())
     for key, value in fields.items():
         setattr(member, key, value)
-    return zipped(members)
+    return raw_zip(members)
 
 
 def descriptor(*, signed: bool = True, wide: bool = False, lie: int = 0, early: int = 0) -> bytes:
     """A wheel whose first member has its sizes behind it."""
-    members = raws()
+    members = raw_members()
     data = members[0].data
-    sizes = (zlib.crc32(data), len(deflated(data)), len(data) + lie)
+    sizes = (zlib.crc32(data), len(deflate(data)), len(data) + lie)
     members[0].flags = 8
     members[0].local = {"crc": 0, "packed_size": 0, "size": early}
     members[0].after = (b"PK\x07\x08" if signed else b"") + struct.pack("<L2Q" if wide else "<3L", *sizes)
-    return zipped(members)
+    return raw_zip(members)
 
 
 def piped() -> bytes:
@@ -66,14 +77,14 @@ def piped() -> bytes:
 
 
 def doubled(name: str) -> bytes:
-    members = raws()
+    members = raw_members()
     twice = next(member for member in members if member.name.decode() == name)
-    return zipped([*members, Raw(twice.name, twice.data)])
+    return raw_zip([*members, RawMember(twice.name, twice.data)])
 
 
-def end64(members: list[Raw], **fields: int) -> bytes:
+def end64(members: list[RawMember], **fields: int) -> bytes:
     """A good wheel with ZIP64 end records, of which ``fields`` replace some."""
-    plain = zipped(members)
+    plain = raw_zip(members)
     count, size, offset = struct.unpack_from("<H2L", plain, len(plain) - 12)
     values = {"length": 44, "count": count, "size": size, "offset": offset, "disks": 1, **fields}
     record = struct.pack(
@@ -90,12 +101,12 @@ def end64(members: list[Raw], **fields: int) -> bytes:
         values["offset"],
     )
     locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, offset + size, values["disks"])
-    return zipped(members, end64=record + locator)
+    return raw_zip(members, end64=record + locator)
 
 
 def two_ends() -> bytes:
     """Two directories, each with its end record: the first takes the second for its comment."""
-    good = zipped(raws())
+    good = raw_zip(raw_members())
     start = struct.unpack_from("<L", good, len(good) - 6)[0]
     directory, end = good[start:-22], good[-22:]
     other = directory.replace(b"__init__.py", b"__main__.py")
@@ -105,7 +116,7 @@ def two_ends() -> bytes:
 
 def over_the_end() -> bytes:
     """A directory whose last record has a name that is longer than the directory."""
-    data = bytearray(zipped(raws()))
+    data = bytearray(raw_zip(raw_members()))
     struct.pack_into("<H", data, data.rfind(b"PK\x01\x02") + 28, 500)
     return bytes(data)
 
@@ -120,15 +131,15 @@ FAULTS = {
     "the first half": (wheel_bytes()[: len(wheel_bytes()) // 2], "archive/unreadable"),
     "all but a byte": (wheel_bytes()[:-1], "archive/unreadable"),
     "the second half": (wheel_bytes()[len(wheel_bytes()) // 2 :], "archive/unreadable"),
-    "a cut comment": (zipped(raws(), comment=b"hello")[:-1], "archive/unreadable"),
+    "a cut comment": (raw_zip(raw_members(), comment=b"hello")[:-1], "archive/unreadable"),
     "a damaged directory": (wheel_bytes().replace(b"PK\x01\x02", b"PK\x01\x03"), "archive/unreadable"),
     "a directory record over the end": (over_the_end(), "archive/unreadable"),
-    "a million members": (zipped([], end={"count": 65535, "size": 17 << 20}), "archive/unreadable"),
+    "a million members": (raw_zip([], end={"count": 65535, "size": 17 << 20}), "archive/unreadable"),
     "a wrong CRC in both headers": (spoiled(both={"crc": 1}), "archive/bad-crc"),
-    "a flipped bit": (spoiled(packed=b"\xff" + deflated(raws()[0].data)[1:]), "archive/bad-crc"),
-    "a cut stream": (spoiled(packed=deflated(raws()[0].data)[:-3]), "archive/bad-crc"),
+    "a flipped bit": (spoiled(packed=b"\xff" + deflate(raw_members()[0].data)[1:]), "archive/bad-crc"),
+    "a cut stream": (spoiled(packed=deflate(raw_members()[0].data)[:-3]), "archive/bad-crc"),
     "a stream that ends early": (
-        spoiled(both={"size": len(raws()[0].data) + 1}),
+        spoiled(both={"size": len(raw_members()[0].data) + 1}),
         "archive/bad-crc",
     ),
     "other names": (spoiled(local={"name": b"dipy/__main__.py"}), "archive/headers-disagree"),
@@ -144,25 +155,25 @@ FAULTS = {
         spoiled(at=3, both={"packed_size": 9999}),
         "archive/headers-disagree",
     ),
-    "several parts": (zipped(raws(), end={"disk": 1}), "archive/headers-disagree"),
-    "another count": (zipped(raws(), end={"count": 3}), "archive/headers-disagree"),
-    "two counts": (zipped(raws(), end={"here": 3}), "archive/headers-disagree"),
+    "several parts": (raw_zip(raw_members(), end={"disk": 1}), "archive/headers-disagree"),
+    "another count": (raw_zip(raw_members(), end={"count": 3}), "archive/headers-disagree"),
+    "two counts": (raw_zip(raw_members(), end={"here": 3}), "archive/headers-disagree"),
     "two end records": (two_ends(), "archive/headers-disagree"),
     "an end record in the comment": (
-        zipped(raws(), comment=wheel_bytes()[-22:] + b"."),
+        raw_zip(raw_members(), comment=wheel_bytes()[-22:] + b"."),
         "archive/headers-disagree",
     ),
     "the name of an end record in the comment": (
-        zipped(raws(), comment=b"PK\x05\x06."),
+        raw_zip(raw_members(), comment=b"PK\x05\x06."),
         "archive/headers-disagree",
     ),
     "a local file that is not listed": (
-        zipped(raws(), behind_members=zipped([Raw(b"evil.py", b"1")])[:40]),
+        raw_zip(raw_members(), behind_members=raw_zip([RawMember(b"evil.py", b"1")])[:40]),
         "archive/headers-disagree",
     ),
-    "a ZIP64 end record of its own": (end64(raws(), count=3), "archive/headers-disagree"),
-    "a ZIP64 end record with data": (end64(raws(), length=50), "archive/unreadable"),
-    "several ZIP64 parts": (end64(raws(), disks=2), "archive/malformed-extra"),
+    "a ZIP64 end record of its own": (end64(raw_members(), count=3), "archive/headers-disagree"),
+    "a ZIP64 end record with data": (end64(raw_members(), length=50), "archive/unreadable"),
+    "several ZIP64 parts": (end64(raw_members(), disks=2), "archive/malformed-extra"),
     "one name twice": (doubled("dipy/__init__.py"), "archive/duplicate-member"),
     "WHEEL twice": (doubled(f"{DIST_INFO}/WHEEL"), "archive/duplicate-member"),
     "a file that is a directory": (with_member("dipy/__init__.py/x"), "archive/duplicate-member"),
@@ -173,9 +184,9 @@ FAULTS = {
     "a descriptor that lies": (descriptor(lie=1), "archive/data-descriptor"),
     "a descriptor and sizes of its own": (descriptor(early=7), "archive/data-descriptor"),
     "bytes before": (b"#!/bin/sh\n" + wheel_bytes(), "archive/foreign-bytes"),
-    "bytes before that offsets count": (zipped(raws(), before=b"hello"), "archive/foreign-bytes"),
+    "bytes before that offsets count": (raw_zip(raw_members(), before=b"hello"), "archive/foreign-bytes"),
     "bytes between": (spoiled(after=b"hidden"), "archive/foreign-bytes"),
-    "bytes before the directory": (zipped(raws(), behind_members=b"hidden"), "archive/foreign-bytes"),
+    "bytes before the directory": (raw_zip(raw_members(), behind_members=b"hidden"), "archive/foreign-bytes"),
     "bytes behind": (wheel_bytes() + b"more", "archive/foreign-bytes"),
     "a comment": (spoiled(central={"comment": b"hello"}), "archive/member-comment"),
     "a cut extra field": (spoiled(central={"extra": b"\x01\x00\x08"}), "archive/malformed-extra"),
@@ -185,11 +196,11 @@ FAULTS = {
     ),
     "a ZIP64 field that is not needed": (spoiled(central={"extra": zip64(5)}), "archive/malformed-extra"),
     "other sizes in a ZIP64 field": (
-        spoiled(local={"extra": zip64(len(raws()[0].data), 5)}),
+        spoiled(local={"extra": zip64(len(raw_members()[0].data), 5)}),
         "archive/malformed-extra",
     ),
     "one size in a ZIP64 field": (
-        spoiled(local={"extra": zip64(len(raws()[0].data))}),
+        spoiled(local={"extra": zip64(len(raw_members()[0].data))}),
         "archive/malformed-extra",
     ),
     "no ZIP64 field": (spoiled(local={"size": 0xFFFFFFFF}), "archive/malformed-extra"),
@@ -217,11 +228,11 @@ FAULTS = {
         "archive/bad-member-name",
     ),
     "a stream that goes on": (
-        with_member("dipy/x", b"good", packed=deflated(b"good, and evil")),
+        with_member("dipy/x", b"good", packed=deflate(b"good, and evil")),
         "archive/hidden-deflate-data",
     ),
     "bytes behind a stream": (
-        with_member("dipy/x", b"good", packed=deflated(b"good") + b"evil"),
+        with_member("dipy/x", b"good", packed=deflate(b"good") + b"evil"),
         "archive/hidden-deflate-data",
     ),
     "two cases": (with_member("dipy/__INIT__.py"), "archive/case-collision"),
@@ -250,27 +261,27 @@ BESIDES = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_planted_fault_is_named(fault: str) -> None:
     data, wanted = FAULTS[fault]
-    assert ids(findings(data)) == {wanted} | BESIDES.get(fault, set())
+    assert check_ids(findings(data)) == {wanted} | BESIDES.get(fault, set())
 
 
 @pytest.mark.parametrize(
     "data",
     [
         wheel_bytes(),
-        zipped(raws()),
-        zipped(raws(), comment=b"an archive's comment is no fault"),
-        end64(raws()),
+        raw_zip(raw_members()),
+        raw_zip(raw_members(), comment=b"an archive's comment is no fault"),
+        end64(raw_members()),
         spoiled(
             local={
                 "size": 0xFFFFFFFF,
                 "packed_size": 0xFFFFFFFF,
-                "extra": zip64(len(raws()[0].data), len(deflated(raws()[0].data))),
+                "extra": zip64(len(raw_members()[0].data), len(deflate(raw_members()[0].data))),
             }
         ),
         spoiled(both={"size": 0xFFFFFFFF, "packed_size": 0xFFFFFFFF})
-        and spoiled(central={"size": 0xFFFFFFFF, "extra": zip64(len(raws()[0].data))}),
+        and spoiled(central={"size": 0xFFFFFFFF, "extra": zip64(len(raw_members()[0].data))}),
         # As Bazel writes protobuf's wheels: the sizes once more.
-        spoiled(local={"extra": zip64(len(raws()[0].data), len(deflated(raws()[0].data)))}),
+        spoiled(local={"extra": zip64(len(raw_members()[0].data), len(deflate(raw_members()[0].data)))}),
         spoiled(local={"extra": extra(0x5455, b"\1" + bytes(4))}),
         spoiled(central={"extra": extra(0x7075, b"\1" + bytes(4) + INIT)}),
         spoiled(method=0),
@@ -296,44 +307,46 @@ def bomb(name: str, size: int) -> bytes:
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     packed = b"".join([packer.compress(bytes(1 << 20)) for _ in range(size >> 20)]) + packer.flush()
     sizes = {"size": size, "packed_size": len(packed)}
-    return zipped([*raws(), Raw(name.encode(), b"", packed=packed, both=sizes)])
+    return raw_zip([*raw_members(), RawMember(name.encode(), b"", packed=packed, both=sizes)])
 
 
 def test_a_bomb_is_not_unpacked() -> None:
     found = content(bomb("dipy/zeros", 128 << 20))
     assert found.members[-1].sha256 == ""  # type: ignore[union-attr]
     assert set(found.retained_members) == {f"{DIST_INFO}/{name}" for name in ("METADATA", "WHEEL", "RECORD")}
-    assert "archive/bomb" in ids(findings(bomb("dipy/zeros", 128 << 20)))
+    assert "archive/bomb" in check_ids(findings(bomb("dipy/zeros", 128 << 20)))
 
 
 def test_a_bomb_that_declares_little_is_stopped_at_once() -> None:
-    members = raws(files={"dipy/x": b"good"})
-    members[1].packed = deflated(bytes(64 << 20))
-    assert ids(findings(zipped(members))) == {"archive/hidden-deflate-data"}
+    members = raw_members(files={"dipy/x": b"good"})
+    members[1].packed = deflate(bytes(64 << 20))
+    assert check_ids(findings(raw_zip(members))) == {"archive/hidden-deflate-data"}
 
 
 def test_overlapping_members_are_not_unpacked_again_and_again() -> None:
-    payload = deflated(bytes(1 << 20))
+    payload = deflate(bytes(1 << 20))
     sizes = {"size": 1 << 20, "packed_size": len(payload)}
-    first = Raw(b"dipy/0", b"", packed=payload, both=sizes)
-    others = [Raw(b"dipy/%d" % n, b"", packed=b"", both=sizes, central={"header": 0}) for n in range(1, 1000)]
-    found = findings(zipped([first, *others]))
-    assert {"archive/bomb", "archive/headers-disagree"} <= ids(found)
+    first = RawMember(b"dipy/0", b"", packed=payload, both=sizes)
+    others = [
+        RawMember(b"dipy/%d" % n, b"", packed=b"", both=sizes, central={"header": 0}) for n in range(1, 1000)
+    ]
+    found = findings(raw_zip([first, *others]))
+    assert {"archive/bomb", "archive/headers-disagree"} <= check_ids(found)
 
 
 def test_huge_metadata_is_not_kept() -> None:
     big = "x" * (3 << 20)
-    data = zipped(raws(metadata=f"Metadata-Version: 2.1\nName: dipy\nVersion: 1.11.0\n\n{big}"))
+    data = raw_zip(raw_members(metadata=f"Metadata-Version: 2.1\nName: dipy\nVersion: 1.11.0\n\n{big}"))
     assert content(data).pkginfo_metadata is None
-    assert "archive/bomb" in ids(findings(data))
+    assert "archive/bomb" in check_ids(findings(data))
 
 
 def test_a_fault_that_is_there_a_thousand_times_is_told_fifty_times() -> None:
-    members = raws()
+    members = raw_members()
     listed = "".join(record_line(f"dipy/{n}", b"") for n in range(1000))
-    members[-1] = Raw(members[-1].name, members[-1].data + listed.encode())
-    found = findings(zipped(members))
-    assert ids(found) == {"record/absent-file"}
+    members[-1] = RawMember(members[-1].name, members[-1].data + listed.encode())
+    found = findings(raw_zip(members))
+    assert check_ids(found) == {"record/absent-file"}
     assert len(found) == 51
     assert found[-1].message == "and 950 more findings of this check"
 

@@ -8,7 +8,7 @@ import pytest
 
 import wheel_uploader
 from tests.support.wheels import wheel_bytes, wheel_members, zip_bytes
-from tests.support.zips import DIST_INFO, WHEEL, content, tagged
+from tests.support.zips import DIST_INFO, WHEEL, content, filename_with_tag
 from wheel_uploader import checks
 from wheel_uploader.core.models import CheckProfile, Finding, Severity
 from wheel_uploader.facts.archive.obfuscation import MAX_SCANNED_SIZE, ObfuscationDetector
@@ -93,7 +93,7 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_planted_fault_is_named(fault: str) -> None:
     data, wanted, member = FAULTS[fault]
-    found = findings(data, tagged(LINUX) if fault.startswith("bytecode ") else WHEEL)
+    found = findings(data, filename_with_tag(LINUX) if fault.startswith("bytecode ") else WHEEL)
     assert [(finding.check, finding.member) for finding in found] == [(wanted, member)]
 
 
@@ -122,9 +122,9 @@ def test_a_good_wheel_has_no_finding(good: str) -> None:
 
 def test_bytecode_of_just_this_python_beside_its_source_is_let_be() -> None:
     path = "dipy/__pycache__/__init__.cpython-312.opt-1.pyc"
-    assert findings(wheel_bytes(tag=LINUX, files={path: b"x"}), tagged(LINUX)) == ()
+    assert findings(wheel_bytes(tag=LINUX, files={path: b"x"}), filename_with_tag(LINUX)) == ()
     stable = LINUX.replace("cp312-cp312", "cp312-abi3")
-    assert len(findings(wheel_bytes(tag=stable, files={path: b"x"}), tagged(stable))) == 1
+    assert len(findings(wheel_bytes(tag=stable, files={path: b"x"}), filename_with_tag(stable))) == 1
 
 
 def test_a_project_may_be_called_like_something_stray() -> None:

@@ -7,7 +7,7 @@ import pickle
 import pytest
 
 from tests.support.wheels import sdist_bytes, wheel_bytes
-from tests.support.zips import DIST_INFO, SDIST, WHEEL, content, tagged
+from tests.support.zips import DIST_INFO, SDIST, WHEEL, content, filename_with_tag
 from wheel_uploader import checks
 from wheel_uploader.checks import file_summary
 from wheel_uploader.core.models import CheckProfile, FileSummary
@@ -76,7 +76,7 @@ def test_a_wheel_in_short() -> None:
         "dipy-1.11.0.data/scripts/dipy_fit": b"",
     }
     wheel = "Wheel-Version: 1.0\r\nGenerator: meson \r\nGenerator: delocate 0.13.0\r\n"
-    found = of(wheel_bytes(tag=LINUX, files=files, wheel=wheel), tagged(LINUX))
+    found = of(wheel_bytes(tag=LINUX, files=files, wheel=wheel), filename_with_tag(LINUX))
     assert found.top_level == ("_dipy", "dipy", "other")
     assert found.binary_count == 2
     assert found.generator == "meson"

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.wheels import METADATA, wheel_bytes
-from tests.support.zips import findings, ids
+from tests.support.zips import check_ids, findings
 from wheel_uploader.checks import mailboxes
 
 GOOD = METADATA.format(project="dipy", version="1.11.0")
@@ -75,4 +75,4 @@ def test_deep_nesting_is_no_problem() -> None:
 )
 def test_a_file_is_refused_where_pypi_refuses_it(header: str, field: str, refused: bool) -> None:
     metadata = GOOD.replace("Author-email: tester@example.com", f"{header}: {field}")
-    assert ("metadata/bad-contact" in ids(findings(wheel_bytes(metadata=metadata)))) is refused
+    assert ("metadata/bad-contact" in check_ids(findings(wheel_bytes(metadata=metadata)))) is refused

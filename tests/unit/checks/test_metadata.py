@@ -8,7 +8,7 @@ import time
 import pytest
 
 from tests.support.wheels import METADATA, sdist_bytes, wheel_bytes, wheel_members, zip_bytes
-from tests.support.zips import DIST_INFO, SDIST, content, findings, ids
+from tests.support.zips import DIST_INFO, SDIST, check_ids, content, findings
 from wheel_uploader.checks import core_metadata, description, render_worker
 from wheel_uploader.core.models import CheckProfile, Severity
 
@@ -136,13 +136,13 @@ BESIDES = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_planted_fault_is_named(fault: str) -> None:
     data, wanted = FAULTS[fault]
-    assert ids(findings(data)) == {wanted} | BESIDES.get(fault, set())
+    assert check_ids(findings(data)) == {wanted} | BESIDES.get(fault, set())
 
 
 def test_metadata_that_is_not_utf8_is_named() -> None:
     members = wheel_members()
     members[PATH] = GOOD.replace("A. Tester", "\xc4. Tester").encode("latin-1")
-    found = ids(findings(zip_bytes(members)))
+    found = check_ids(findings(zip_bytes(members)))
     assert found == {"metadata/not-utf8", "record/hash-mismatch"}
 
 
@@ -158,7 +158,7 @@ def test_metadata_that_is_not_utf8_is_named() -> None:
     ],
 )
 def test_readers_agree_on_odd_but_harmless_values(line: str) -> None:
-    assert "metadata/readers-disagree" not in ids(findings(plus(line)))
+    assert "metadata/readers-disagree" not in check_ids(findings(plus(line)))
 
 
 def test_readers_that_disagree_are_named() -> None:
@@ -186,7 +186,7 @@ def test_an_address_of_a_domain_that_cannot_be() -> None:
 
 
 def test_a_broken_requirement_with_a_url_is_told_once() -> None:
-    assert ids(findings(plus("Requires-Dist: x @@ y"))) == {"metadata/invalid"}
+    assert check_ids(findings(plus("Requires-Dist: x @@ y"))) == {"metadata/invalid"}
 
 
 def test_pkginfo_that_gives_up_is_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -264,7 +264,7 @@ def laughs(levels: int) -> str:
 def test_half_a_kilobyte_that_would_render_for_ever_is_stopped() -> None:
     started = time.process_time(), time.monotonic()
     found = findings(described(laughs(14), "text/x-rst"))
-    assert ids(found) <= {"metadata/description-not-tried", "metadata/description-does-not-render"}
+    assert check_ids(found) <= {"metadata/description-not-tried", "metadata/description-does-not-render"}
     assert found
     assert time.process_time() - started[0] < 2
     assert time.monotonic() - started[1] < 30
@@ -315,9 +315,9 @@ def test_one_text_is_parsed_and_rendered_once() -> None:
 
 def test_an_sdist_is_judged_by_the_same_checks() -> None:
     text = GOOD.replace("Requires-Python: >=3.9", "Requires-Python: three")
-    assert ids(findings(sdist_bytes(metadata=text), SDIST)) == {"metadata/invalid"}
+    assert check_ids(findings(sdist_bytes(metadata=text), SDIST)) == {"metadata/invalid"}
     text = GOOD.replace("2.1", "2.4", 1).replace(
         "License: BSD", "License-Expression: MIT\nLicense-File: COPYING"
     )
-    assert ids(findings(sdist_bytes(metadata=text), SDIST)) == {"metadata/license-file-missing"}
+    assert check_ids(findings(sdist_bytes(metadata=text), SDIST)) == {"metadata/license-file-missing"}
     assert findings(sdist_bytes(metadata=text, files={"COPYING": b""}), SDIST) == ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.wheels import sdist_bytes, wheel_bytes, wheel_filename
-from tests.support.zips import findings, ids
+from tests.support.zips import check_ids, findings
 from wheel_uploader.core.models import CheckProfile, Severity
 
 NOTES = {"name/tags-unsorted", "name/unknown-tag"}
@@ -16,7 +16,7 @@ def judged(project: str, version: str, tag: str = "py3-none-any") -> set[str]:
     metadata = f"Metadata-Version: 2.1\nName: {project}\nVersion: {version}\n"
     return {
         found
-        for found in ids(findings(wheel_bytes(project, version, tag, metadata=metadata), filename))
+        for found in check_ids(findings(wheel_bytes(project, version, tag, metadata=metadata), filename))
         if found.startswith("name/")
     }
 
@@ -121,4 +121,4 @@ def test_tags_of_real_wheels_are_known(tag: str) -> None:
 
 def test_a_local_version_of_an_sdist_is_named() -> None:
     found = findings(sdist_bytes("dipy", "1.0+abc"), "dipy-1.0+abc.tar.gz")
-    assert ids(found) == {"name/local-version"}
+    assert check_ids(found) == {"name/local-version"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.wheels import wheel_bytes, wheel_filename, wheel_members, zip_bytes
-from tests.support.zips import DIST_INFO, WHEEL, findings, ids, tagged
+from tests.support.zips import DIST_INFO, WHEEL, check_ids, filename_with_tag, findings
 
 GOOD = "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 LINUX = "cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64"
@@ -35,12 +35,12 @@ FAULTS = {
         "wheel/bad-root-is-purelib",
     ),
     "perhaps": (wheel_bytes(wheel=GOOD.replace("true", "perhaps")), WHEEL, "wheel/bad-root-is-purelib"),
-    "renamed": (wheel_bytes(), tagged("py2-none-any"), "wheel/tags-mismatch-filename"),
-    "renamed to more": (wheel_bytes(), tagged("py2.py3-none-any"), "wheel/tags-mismatch-filename"),
+    "renamed": (wheel_bytes(), filename_with_tag("py2-none-any"), "wheel/tags-mismatch-filename"),
+    "renamed to more": (wheel_bytes(), filename_with_tag("py2.py3-none-any"), "wheel/tags-mismatch-filename"),
     "renamed to less": (wheel_bytes(tag="py2.py3-none-any"), WHEEL, "wheel/tags-mismatch-filename"),
     "not repaired": (
         wheel_bytes(tag="cp311-cp311-linux_x86_64"),
-        tagged(LINUX),
+        filename_with_tag(LINUX),
         "wheel/tags-mismatch-filename",
     ),
     "no tag": (wheel_bytes(wheel=GOOD.replace("py3-none-any", "py3")), WHEEL, "wheel/tags-mismatch-filename"),
@@ -57,7 +57,7 @@ FAULTS = {
     ),
     "pure for one platform": (
         wheel_bytes(wheel=GOOD.replace("py3-none-any", "py3-none-win_amd64")),
-        tagged("py3-none-win_amd64"),
+        filename_with_tag("py3-none-win_amd64"),
         "wheel/purelib-contradiction",
     ),
     "platlib for any": (
@@ -93,14 +93,14 @@ BESIDES = {
 def test_a_planted_fault_is_named(fault: str) -> None:
     data, filename, wanted = FAULTS[fault]
     notes = {"name/tags-unsorted"}
-    assert ids(findings(data, filename)) - notes == {wanted} | BESIDES.get(fault, set())
+    assert check_ids(findings(data, filename)) - notes == {wanted} | BESIDES.get(fault, set())
 
 
 def test_a_wheel_file_that_is_not_utf8_is_named() -> None:
     members = wheel_members()
     members[f"{DIST_INFO}/WHEEL"] = b"Wheel-Version: 1.0\nGenerator: \xff\n"
     found = findings(zip_bytes(members))
-    assert ids(found) == {"wheel/not-utf8", "record/hash-mismatch", "record/size-mismatch"}
+    assert check_ids(found) == {"wheel/not-utf8", "record/hash-mismatch", "record/size-mismatch"}
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_a_wheel_file_that_is_not_utf8_is_named() -> None:
 )
 def test_a_good_wheel_has_no_finding(tag: str, wheel: str | None) -> None:
     data = wheel_bytes(tag=tag) if wheel is None else wheel_bytes(tag=tag, wheel=wheel)
-    assert ids(findings(data, tagged(tag))) <= {"name/tags-unsorted"}
+    assert check_ids(findings(data, filename_with_tag(tag))) <= {"name/tags-unsorted"}
 
 
 def test_a_build_number_that_agrees_has_no_finding() -> None:

@@ -15,7 +15,7 @@ import pytest
 from tests.support.attacks import ATTACKS, OVER_BUDGET
 from tests.support.binaries import elf
 from tests.support.wheels import wheel_bytes
-from tests.support.zips import WHEEL, content, findings, ids
+from tests.support.zips import WHEEL, check_ids, content, findings
 from wheel_uploader import checks
 from wheel_uploader.core import budget, filenames
 from wheel_uploader.core.budget import Budget, BudgetExceeded
@@ -101,7 +101,7 @@ def filename() -> str:
 
 @pytest.mark.parametrize("what", ["members", "compiled files", "slices", "symbols", "names", "dynamic tags"])
 def test_a_limit_that_is_reached_stops_the_release(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
-    assert ids(findings(good(), filename())) <= {"native/debug-symbols"}
+    assert check_ids(findings(good(), filename())) <= {"native/debug-symbols"}
     monkeypatch.setattr(budget, "COUNT_LIMITS", {**budget.COUNT_LIMITS, what: 5})
     (found,) = findings(good(), filename())
     assert (found.check, found.severity) == (OVER_BUDGET, Severity.ERROR)

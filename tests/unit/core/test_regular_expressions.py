@@ -63,10 +63,10 @@ LINEAR = (
 
 
 @cache
-def found() -> tuple[list[regex_attacks.Found], list[str]]:
-    expressions, dynamic = regex_attacks.found_in_package()
+def found() -> tuple[list[regex_attacks.Expression], list[str]]:
+    expressions, dynamic = regex_attacks.package_expressions()
     rules = [
-        regex_attacks.Found(
+        regex_attacks.Expression(
             "upload.response_rules.RESPONSE_RULES", re.compile(rule.pattern, re.IGNORECASE), "finditer"
         )
         for rule in RESPONSE_RULES
@@ -79,7 +79,7 @@ def found() -> tuple[list[regex_attacks.Found], list[str]]:
 
 
 def test_every_expression_is_linear() -> None:
-    slow = regex_attacks.slow_ones(found()[0])
+    slow = regex_attacks.slow_expressions(found()[0])
     assert not slow, "\n".join(f"{where}: {why}" for where, why in slow.items())
 
 
@@ -97,10 +97,10 @@ def test_every_expression_is_found() -> None:
 
 def test_slow_expressions_are_noticed_and_fast_ones_are_not() -> None:
     known = [
-        regex_attacks.Found(f"{number}", re.compile(pattern), method)
+        regex_attacks.Expression(f"{number}", re.compile(pattern), method)
         for number, (pattern, method) in enumerate((*EXPONENTIAL, *QUADRATIC, *LINEAR))
     ]
-    told = {title.partition(" ")[0] for title in regex_attacks.slow_ones(known)}
+    told = {title.partition(" ")[0] for title in regex_attacks.slow_expressions(known)}
     noticed = [
         pattern
         for number, (pattern, _) in enumerate((*EXPONENTIAL, *QUADRATIC, *LINEAR))
@@ -111,8 +111,10 @@ def test_slow_expressions_are_noticed_and_fast_ones_are_not() -> None:
 
 def test_a_call_that_no_signal_ends_is_ended_with_its_process() -> None:
     """One that never looks for signals is told as well, and those after it are tried."""
-    deaf = regex_attacks.Found("deaf", re.compile("never"), "deaf")
-    told = regex_attacks.slow_ones([deaf, regex_attacks.Found("good", re.compile("a"), "match")], cpu=2)
+    deaf = regex_attacks.Expression("deaf", re.compile("never"), "deaf")
+    told = regex_attacks.slow_expressions(
+        [deaf, regex_attacks.Expression("good", re.compile("a"), "match")], cpu=2
+    )
     assert [title.partition(" ")[0] for title in told] == ["deaf"]
 
 

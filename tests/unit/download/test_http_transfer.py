@@ -23,8 +23,8 @@ from tests.support.downloads import (
     SHA256,
     SMALL,
     WHEEL,
-    fails,
     fetch,
+    fetch_fails,
     finished,
     left_over,
     remote,
@@ -34,10 +34,10 @@ from tests.support.file_server import (
     FileAnswer,
     FileServer,
     chunked,
+    fixed_answer,
     head,
     honest,
     name_of,
-    says,
     wrong_range,
 )
 from tests.support.scripted import HANG, RESET, Request, Step
@@ -186,7 +186,7 @@ def test_a_cut_without_any_help_is_never_taken_for_the_end(server: FileServer, p
         house = path / str(cut)
         cut_short = honest(until=cut, without=("Content-Length",))
         server.plan = [cut_short, cut_short]
-        error = fails(FileError, server, house)
+        error = fetch_fails(FileError, server, house)
         assert NAME in str(error)
         assert finished(house) == []
         assert left_over(house) == []
@@ -257,10 +257,10 @@ def test_a_stump_that_cannot_be_resumed_is_not_kept(server: FileServer, path: Pa
     ("answer", "sentence"),
     [
         (honest(until=0, more={"Content-Length": 0}), "it is empty"),
-        (says(200, WHEEL[:CUT]), ""),
-        (says(200, bytes([*WHEEL[:CUT], WHEEL[CUT] ^ 1, *WHEEL[CUT + 1 :]])), ""),
-        (says(200, b"just some text\n"), ""),
-        (says(200, OTHER[:-1]), ""),
+        (fixed_answer(200, WHEEL[:CUT]), ""),
+        (fixed_answer(200, bytes([*WHEEL[:CUT], WHEEL[CUT] ^ 1, *WHEEL[CUT + 1 :]])), ""),
+        (fixed_answer(200, b"just some text\n"), ""),
+        (fixed_answer(200, OTHER[:-1]), ""),
     ],
     ids=["empty", "length too short", "flipped bit", "text", "last byte missing"],
 )
@@ -271,7 +271,7 @@ def test_wrong_bytes_are_fetched_once_more_and_then_refused(
     size = len(WHEEL) if known == "size" else None
     file = remote(server, size=size, hashes=SHA256 if known == "hash" else None)
     server.plan = [answer, answer]
-    error = fails(FileError, server, path, file)
+    error = fetch_fails(FileError, server, path, file)
     assert str(error).startswith(f"{NAME} from {server.url}{NAME}: ")
     if known == "nothing":
         assert sentence in str(error)
@@ -287,18 +287,18 @@ def test_wrong_bytes_are_fetched_once_more_and_then_refused(
 
 def test_the_hashes_are_both_shown(server: FileServer, path: Path) -> None:
     server.files[NAME] = OTHER
-    error = fails(FileError, server, path, remote(server, hashes=SHA256))
+    error = fetch_fails(FileError, server, path, remote(server, hashes=SHA256))
     assert SHA256["sha256"] in str(error)
     assert hashlib.sha256(OTHER).hexdigest() in str(error)
 
 
 def test_a_hash_that_is_none_is_never_met(server: FileServer, path: Path) -> None:
-    error = fails(FileError, server, path, remote(server, hashes={"sha256": "\x1b[31mnone"}))
+    error = fetch_fails(FileError, server, path, remote(server, hashes={"sha256": "\x1b[31mnone"}))
     assert "\\x1b[31mnone was listed" in str(error)
 
 
 def test_another_size_than_listed_is_refused_before_the_body(server: FileServer, path: Path) -> None:
-    error = fails(FileError, server, path, remote(server, size=len(WHEEL) + 1))
+    error = fetch_fails(FileError, server, path, remote(server, size=len(WHEEL) + 1))
     assert f"the server has {len(WHEEL)} bytes, but {len(WHEEL) + 1} were listed" in str(error)
     assert finished(path) == left_over(path) == []
 
@@ -306,7 +306,7 @@ def test_another_size_than_listed_is_refused_before_the_body(server: FileServer,
 def test_more_bytes_than_listed_are_refused(server: FileServer, path: Path) -> None:
     more = honest(without=("Content-Length",), extra=b"x" * 100)
     server.plan = [more, more]
-    error = fails(FileError, server, path, remote(server, size=len(WHEEL)))
+    error = fetch_fails(FileError, server, path, remote(server, size=len(WHEEL)))
     assert f"the server sent more than the expected {len(WHEEL)} bytes" in str(error)
     assert finished(path) == left_over(path) == []
 
@@ -314,7 +314,7 @@ def test_more_bytes_than_listed_are_refused(server: FileServer, path: Path) -> N
 def test_bytes_after_the_end_that_nothing_announces_are_refused(server: FileServer, path: Path) -> None:
     more = honest(without=("Content-Length",), extra=b"x" * 100)
     server.plan = [more, more]
-    error = fails(FileError, server, path)
+    error = fetch_fails(FileError, server, path)
     assert NAME in str(error)
     assert finished(path) == left_over(path) == []
 
@@ -337,8 +337,8 @@ S3 = b'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>AccessDenied</Code><
 def test_a_page_in_place_of_the_file_is_named(
     server: FileServer, path: Path, body: bytes, what: str, size: int | None, hashes: dict[str, str] | None
 ) -> None:
-    server.plan = [says(200, body)]
-    error = fails(FileError, server, path, remote(server, size=size, hashes=hashes))
+    server.plan = [fixed_answer(200, body)]
+    error = fetch_fails(FileError, server, path, remote(server, size=size, hashes=hashes))
     assert str(error) == f"{NAME}: the server sent {what} instead of the file"
     assert (
         error.hint
@@ -349,8 +349,8 @@ def test_a_page_in_place_of_the_file_is_named(
 
 @pytest.mark.parametrize("status", [403, 404, 410])
 def test_a_refusal_is_told(server: FileServer, path: Path, status: int) -> None:
-    server.plan = [says(status, S3, content_type="application/xml")]
-    error = fails(HttpStatusError, server, path)
+    server.plan = [fixed_answer(status, S3, content_type="application/xml")]
+    error = fetch_fails(HttpStatusError, server, path)
     assert str(error).startswith(f"{server.url}{NAME} returned {status}")
     assert error.exit_code == 5
     assert len(server.requests) == 1
@@ -358,25 +358,30 @@ def test_a_refusal_is_told(server: FileServer, path: Path, status: int) -> None:
 
 
 def test_a_busy_server_is_asked_again(server: FileServer, path: Path) -> None:
-    server.plan = [says(503), says(429, retry_after="0"), honest(until=CUT), says(500)]
+    server.plan = [
+        fixed_answer(503),
+        fixed_answer(429, retry_after="0"),
+        honest(until=CUT),
+        fixed_answer(500),
+    ]
     fetch(server, path)
     assert (path / NAME).read_bytes() == WHEEL
 
 
 @pytest.mark.parametrize("status", [304, 206, 416])
 def test_an_answer_that_was_not_asked_for(server: FileServer, path: Path, status: int) -> None:
-    answer = says(
+    answer = fixed_answer(
         status, WHEEL if status == 206 else b"", content_range=f"bytes 0-{len(WHEEL) - 1}/{len(WHEEL)}"
     )
     server.plan = [answer] * 2
-    error = fails(NetworkError, server, path)
+    error = fetch_fails(NetworkError, server, path)
     assert str(error) == f"{NAME}: the server returned status {status} for the whole file"
     assert finished(path) == left_over(path) == []
 
 
 def test_a_gzip_coded_wheel_is_refused_with_the_cause(server: FileServer, path: Path) -> None:
-    server.plan = [says(200, gzip.compress(WHEEL), content_encoding="gzip")]
-    error = fails(FileError, server, path)
+    server.plan = [fixed_answer(200, gzip.compress(WHEEL), content_encoding="gzip")]
+    error = fetch_fails(FileError, server, path)
     assert f"{NAME}: the server sent it with the content coding gzip" in str(error)
     assert "compression" in error.hint
     assert finished(path) == left_over(path) == []
@@ -406,9 +411,9 @@ def test_an_sdist_that_is_called_gzip_coded_is_itself(server: FileServer, path: 
         wrong_range(header="bytes */300"),
         wrong_range(header="bytes 1-2"),
         wrong_range(etag='"changed"'),
-        says(416),
-        says(304),
-        says(200, WHEEL),
+        fixed_answer(416),
+        fixed_answer(304),
+        fixed_answer(200, WHEEL),
     ],
     ids=[
         "late", "early", "ends early", "other total", "longer", "no range", "unknown", "no total",
@@ -427,8 +432,8 @@ def test_a_wrong_answer_to_a_range_starts_again(
 
 
 def test_416_starts_again_once(server: FileServer, path: Path) -> None:
-    server.plan = [honest(until=CUT), says(416), says(416)]
-    error = fails(NetworkError, server, path)
+    server.plan = [honest(until=CUT), fixed_answer(416), fixed_answer(416)]
+    error = fetch_fails(NetworkError, server, path)
     assert str(error) == f"{NAME}: the server returned status 416 for the whole file"
     assert finished(path) == left_over(path) == []
 
@@ -460,7 +465,7 @@ def test_a_server_that_ignores_if_range_gives_no_mixture(server: FileServer, pat
 
 def test_a_stump_is_continued_by_its_hash_from_another_place(server: FileServer, path: Path) -> None:
     file = remote(server, hashes=SHA256)
-    server.plan = [honest(until=CUT)] + [says(503)] * 5
+    server.plan = [honest(until=CUT)] + [fixed_answer(503)] * 5
     with pytest.raises(HttpStatusError):
         fetch(server, path, file)
     with FileServer({NAME: WHEEL}, etags="").running() as mirror:
@@ -472,7 +477,7 @@ def test_a_stump_is_continued_by_its_hash_from_another_place(server: FileServer,
 
 
 def test_a_stump_of_another_place_is_not_continued_without_a_hash(server: FileServer, path: Path) -> None:
-    server.plan = [honest(until=CUT)] + [says(503)] * 5
+    server.plan = [honest(until=CUT)] + [fixed_answer(503)] * 5
     with pytest.raises(HttpStatusError):
         fetch(server, path)
     with FileServer({NAME: OTHER}).running() as mirror:
@@ -485,7 +490,7 @@ def test_a_stump_of_another_place_is_not_continued_without_a_hash(server: FileSe
 
 def cut_once(server: FileServer, path: Path, file: RemoteFile) -> Path:
     """Leave a stump of ``CUT`` bytes."""
-    server.plan = [honest(until=CUT)] + [says(503)] * 5
+    server.plan = [honest(until=CUT)] + [fixed_answer(503)] * 5
     with pytest.raises(HttpStatusError):
         fetch(server, path, file)
     server.requests.clear()
@@ -617,7 +622,7 @@ def test_a_note_that_came_with_a_repository_does_not_prove_that_a_file_is_the_se
     }
     note.write_text(json.dumps(forged))
     server.requests.clear()
-    assert "differs from" in str(fails(FileError, server, path))
+    assert "differs from" in str(fetch_fails(FileError, server, path))
     assert not {"if-none-match", "if-modified-since"} & server.requests[0].headers.keys()
 
 
@@ -629,7 +634,7 @@ def test_other_bytes_are_never_overwritten_unless_asked(
     path.mkdir()
     (path / NAME).write_bytes(there)
     file = remote(server, hashes=SHA256 if hashed else None)
-    error = fails(FileError, server, path, file)
+    error = fetch_fails(FileError, server, path, file)
     assert str(error) == f"{path / NAME} differs from {server.url}{NAME}"
     assert error.hint == "Remove it, or overwrite it with -c."
     assert (path / NAME).read_bytes() == there
@@ -647,7 +652,7 @@ def test_other_bytes_are_never_overwritten_unless_asked(
 def test_a_file_that_changed_at_the_source_is_not_taken_over(server: FileServer, path: Path) -> None:
     fetch(server, path)
     server.files[NAME] = OTHER
-    fails(FileError, server, path)
+    fetch_fails(FileError, server, path)
     assert (path / NAME).read_bytes() == WHEEL
     fetch(server, path, clobber=True)
     assert (path / NAME).read_bytes() == OTHER
@@ -677,10 +682,10 @@ def test_every_file_is_judged_also_a_damaged_one(server: FileServer, path: Path)
 def test_a_source_that_vouches_for_a_damaged_wheel(server: FileServer, path: Path) -> None:
     server.files[NAME] = WHEEL[:CUT]
     hashes = {"sha256": hashlib.sha256(WHEEL[:CUT]).hexdigest()}
-    fails(FileError, server, path, remote(server, hashes=hashes))
+    fetch_fails(FileError, server, path, remote(server, hashes=hashes))
     assert finished(path) == left_over(path) == []
     (path / NAME).write_bytes(WHEEL[:CUT])
-    error = fails(FileError, server, path, remote(server, hashes=hashes))
+    error = fetch_fails(FileError, server, path, remote(server, hashes=hashes))
     assert str(error).startswith(f"{path / NAME}: ")
 
 
@@ -701,7 +706,7 @@ def test_what_is_no_file_is_refused(
             os.mkfifo(path / NAME)
         case _:
             (path / NAME).mkdir()
-    error = fails(StorageError, server, path, clobber=clobber)
+    error = fetch_fails(StorageError, server, path, clobber=clobber)
     assert str(path / NAME) in str(error)
     assert server.requests == []
     assert target.exists() is (kind == "symlink")
@@ -713,7 +718,7 @@ def test_a_file_that_appears_meanwhile_is_not_overwritten(server: FileServer, pa
         return honest()(server, request)
 
     server.plan = [intrude]
-    error = fails(FileError, server, path)
+    error = fetch_fails(FileError, server, path)
     assert str(error) == f"{path / NAME} was created during the run"
     assert (path / NAME).read_bytes() == b"mine"
     assert left_over(path) == []
@@ -728,7 +733,7 @@ def test_one_failure_does_not_keep_the_others_from_arriving(tmp_path: Path, path
     gone, damaged, *good = contents
     with FileServer({**contents, damaged: b"PK nothing"}).running() as server:
         del server.files[gone]
-        error = fails(FileError, server, path, *(remote(server, name) for name in contents))
+        error = fetch_fails(FileError, server, path, *(remote(server, name) for name in contents))
         assert damaged in str(error)
         assert error.details == (
             f"{server.url}{gone} returned 404 X",
@@ -740,15 +745,15 @@ def test_one_failure_does_not_keep_the_others_from_arriving(tmp_path: Path, path
 
 def test_an_error_that_does_not_name_the_file_is_given_its_name(path: Path) -> None:
     with FileServer({NAME: WHEEL}).running() as server:
-        server.plan = [says(302, location="/elsewhere"), says(404)]
-        error = fails(HttpStatusError, server, path)
+        server.plan = [fixed_answer(302, location="/elsewhere"), fixed_answer(404)]
+        error = fetch_fails(HttpStatusError, server, path)
     assert str(error) == f"{NAME}: {server.url}elsewhere returned 404 X"
 
 
 def test_a_link_that_must_not_be_fetched_is_not(server: FileServer, path: Path) -> None:
     for url in (f"http://localhost.example/{NAME}", f"https://10.0.0.1/{NAME}", f"ftp://127.0.0.1/{NAME}"):
         file = RemoteFile(filename=NAME, url=url, source=server.url)
-        error = fails(NetworkError, server, path, file)
+        error = fetch_fails(NetworkError, server, path, file)
         assert NAME in str(error)
     assert server.requests == []
 
@@ -789,7 +794,7 @@ def test_more_connections_for_small_files_than_for_large_ones(
         remote(server, wheel_filename("dipy", "1.11.0", build=str(number)), size=size)
         for number, size in enumerate(sizes)
     ]
-    fails(HttpStatusError, server, path, *files)
+    fetch_fails(HttpStatusError, server, path, *files)
     assert most == jobs
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from tests.support import servers
 from tests.support.downloads import NAME, OTHER, SHA256, WHEEL, fetch, finished, left_over, remote
-from tests.support.file_server import FileAnswer, FileServer, end_of, head, honest, says, start_of
+from tests.support.file_server import FileAnswer, FileServer, end_of, fixed_answer, head, honest, start_of
 from tests.support.scripted import HANG, RESET, Request, Step
 from tests.support.wheels import wheel_bytes
 from wheel_uploader.core import filesystem
@@ -133,7 +133,7 @@ def test_a_server_that_refuses_parts(server: FileServer, path: Path, status: int
     """The first answer goes on, or the whole is asked for as ever."""
 
     def answer(server: FileServer, request: Request) -> Sequence[Step]:
-        return (honest() if start_of(request) is None else says(status))(server, request)
+        return (honest() if start_of(request) is None else fixed_answer(status))(server, request)
 
     server.plan = [answer] * 100
     fetch(server, path, jobs=4)
@@ -143,7 +143,7 @@ def test_a_server_that_refuses_parts(server: FileServer, path: Path, status: int
 @pytest.mark.parametrize("status", [503, 429])
 def test_a_server_that_refuses_a_second_connection(server: FileServer, path: Path, status: int) -> None:
     """As nginx's limit_conn does: it is asked on one connection only from then on."""
-    refused = iter([says(status)] * 3)
+    refused = iter([fixed_answer(status)] * 3)
     server.plan = [slow_whole, *[lambda *request: next(refused, honest())(*request)] * 100]
     fetch(server, path, jobs=4)
     assert is_right(path)

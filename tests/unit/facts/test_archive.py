@@ -15,7 +15,17 @@ import pytest
 
 from tests.support import tested_package
 from tests.support.wheels import make_release, make_wheel, sdist_bytes, wheel_bytes, zip_bytes
-from tests.support.zips import DIST_INFO, SDIST, Raw, content, deflated, findings, ids, raws, zipped
+from tests.support.zips import (
+    DIST_INFO,
+    SDIST,
+    RawMember,
+    check_ids,
+    content,
+    deflate,
+    findings,
+    raw_members,
+    raw_zip,
+)
 from wheel_uploader.core import filenames
 from wheel_uploader.core.errors import StorageError
 from wheel_uploader.core.models import SdistContent, WheelContent
@@ -83,17 +93,17 @@ def test_damage_is_told_in_a_sentence(data: bytes, sentence: str) -> None:
 
 
 def test_a_flipped_bit_is_damage_of_one_member() -> None:
-    stored = Raw(b"dipy/__init__.py", b"__version__ = '1.11.0'\n", method=0)
-    data = zipped([stored, *raws()[1:]]).replace(b"__version__ = '1", b"__version__ = '2")
+    stored = RawMember(b"dipy/__init__.py", b"__version__ = '1.11.0'\n", method=0)
+    data = raw_zip([stored, *raw_members()[1:]]).replace(b"__version__ = '1", b"__version__ = '2")
     crc, digest = archive_reader.describe_damage(content(data))
     assert crc.startswith("dipy/__init__.py: its CRC is ")
     assert digest.startswith("dipy/__init__.py: its sha256 is ")
 
 
 def test_another_hash_or_size_in_record_is_damage() -> None:
-    members = raws()
-    members[0] = Raw(members[0].name, b"other")
-    size, digest = archive_reader.describe_damage(content(zipped(members)))
+    members = raw_members()
+    members[0] = RawMember(members[0].name, b"other")
+    size, digest = archive_reader.describe_damage(content(raw_zip(members)))
     assert size == "dipy/__init__.py: it has 5 bytes, but RECORD lists 23"
     assert digest.startswith("dipy/__init__.py: its sha256 is ")
 
@@ -101,14 +111,16 @@ def test_another_hash_or_size_in_record_is_damage() -> None:
 def test_what_a_builder_may_have_done_is_no_damage() -> None:
     assert archive_reader.describe_damage(content(wheel_bytes(without=(f"{DIST_INFO}/RECORD",)))) == ()
     assert archive_reader.describe_damage(content(zip_bytes({"readme": b""}))) == ()
-    assert archive_reader.describe_damage(content(zipped([*raws(), Raw(b"unlisted", b"")]))) == ()
+    assert (
+        archive_reader.describe_damage(content(raw_zip([*raw_members(), RawMember(b"unlisted", b"")]))) == ()
+    )
 
 
 def test_much_damage_is_cut_short_and_printable() -> None:
-    members = raws()
+    members = raw_members()
     rows = "".join(f"dipy/{n}\x1b[31m,sha256=,1\n" for n in range(100)).encode()
-    members[-1] = Raw(members[-1].name, members[-1].data + rows)
-    told = archive_reader.describe_damage(content(zipped(members)))
+    members[-1] = RawMember(members[-1].name, members[-1].data + rows)
+    told = archive_reader.describe_damage(content(raw_zip(members)))
     assert len(told) == 21
     assert told[-1] == "and 80 more"
     assert told[0] == "dipy/0\\x1b[31m: it is listed in RECORD but missing"
@@ -168,8 +180,8 @@ def test_the_first_pass_takes_the_hashes_that_record_names(tmp_path: Path) -> No
 
 def directory_bomb() -> bytes:
     """As many records as an end record can count, all of one empty member."""
-    members = [Raw(b"x%d" % n, b"", packed=b"", method=0) for n in range(65_535)]
-    return zipped(members)
+    members = [RawMember(b"x%d" % n, b"", packed=b"", method=0) for n in range(65_535)]
+    return raw_zip(members)
 
 
 def header_bomb() -> bytes:
@@ -187,18 +199,21 @@ def record_bomb() -> bytes:
 
 def quoted_overlap() -> bytes:
     """Many members, each of which contains the headers of all that follow."""
-    kernel = deflated(bytes(1 << 20))
+    kernel = deflate(bytes(1 << 20))
     sizes = {"size": 1 << 20, "packed_size": len(kernel)}
-    first = Raw(b"0", b"", packed=kernel, both=sizes)
-    return zipped(
-        [first, *(Raw(b"%d" % n, b"", packed=b"", both=sizes, central={"header": 0}) for n in range(5000))]
+    first = RawMember(b"0", b"", packed=kernel, both=sizes)
+    return raw_zip(
+        [
+            first,
+            *(RawMember(b"%d" % n, b"", packed=b"", both=sizes, central={"header": 0}) for n in range(5000)),
+        ]
     )
 
 
 def empty_blocks() -> bytes:
     """A stream of a million empty blocks that unpacks to nothing."""
     packed = b"\x00\x00\x00\xff\xff" * 1_000_000 + b"\x03\x00"
-    return zipped([*raws(), Raw(b"dipy/x", b"", packed=packed)])
+    return raw_zip([*raw_members(), RawMember(b"dipy/x", b"", packed=packed)])
 
 
 HOSTILE: dict[str, Callable[[], bytes]] = {
@@ -262,9 +277,9 @@ def test_hostile_bytes_cost_neither_time_nor_memory(kind: str, tmp_path: Path) -
 
 def test_too_many_members_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tar_reader, "MAX_TAR_MEMBERS", 3)
-    assert ids(findings(sdist_bytes(files={"a": b"", "b": b""}), SDIST)) == {"sdist/bomb"}
+    assert check_ids(findings(sdist_bytes(files={"a": b"", "b": b""}), SDIST)) == {"sdist/bomb"}
     monkeypatch.setattr(zip_central_directory, "MAX_ZIP_MEMBERS", 3)
-    lying = zipped(raws(), end={"count": 2})
+    lying = raw_zip(raw_members(), end={"count": 2})
     assert archive_reader.describe_damage(content(lying)) == (
         "its central directory has more than 3 records",
     )

@@ -12,17 +12,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.wheels import sdist_bytes, wheel_bytes
-from tests.support.zips import SDIST, WHEEL, Raw, content, raws, zipped
+from tests.support.zips import SDIST, WHEEL, RawMember, content, raw_members, raw_zip
 from wheel_uploader import checks
 from wheel_uploader.checks import core_metadata
 from wheel_uploader.core.models import CheckProfile, SdistContent, Severity, WheelContent
 from wheel_uploader.facts.archive import reader as archive_reader
 from wheel_uploader.facts.member_cache import MemberCache
 
-STORED = Raw(b"dipy/stored.bin", bytes(range(64)), method=0)
+STORED = RawMember(b"dipy/stored.bin", bytes(range(64)), method=0)
 WHEELS = (
     wheel_bytes(),
-    zipped([*raws(), STORED], comment=b"comment"),
+    raw_zip([*raw_members(), STORED], comment=b"comment"),
     wheel_bytes(tag="cp311-cp311-win_amd64"),
 )
 SDISTS = (sdist_bytes(), sdist_bytes(files={"a/b": b"x" * 3000}))

@@ -22,7 +22,7 @@ from tests.support.binaries import (
     macho,
     pe,
 )
-from tests.support.second_readers import compare
+from tests.support.reference_parsers import assert_same_facts
 from wheel_uploader.core.models import BinaryFacts, BinaryFormat, BinaryKind, BinarySlice
 from wheel_uploader.facts.binaries import detect
 
@@ -38,7 +38,7 @@ def only(data: bytes, member: str = "pkg/x.so") -> BinarySlice:
     facts = read(data, member)
     assert not facts.problem
     assert not facts.unread_reason
-    compare(facts, data)
+    assert_same_facts(facts, data)
     (part,) = facts.slices
     return part
 
@@ -197,7 +197,7 @@ def test_the_modules_of_this_python() -> None:
         facts = detect.read_binary(path.as_posix(), data, symbols=True)
         assert facts is not None
         assert not facts.problem
-        compare(facts, data)
+        assert_same_facts(facts, data)
 
 
 # --- Mach-O ----------------------------------------------------------------------------------------
@@ -236,7 +236,7 @@ def test_a_universal_file_has_the_facts_of_each_slice(wide: bool) -> None:
     data = fat(("x86_64", macho("x86_64", minos=(10, 9))), ("arm64", macho("arm64")), wide=wide)
     facts = read(data)
     if not wide:  # macholib takes only the narrow form in this order
-        compare(facts, data)
+        assert_same_facts(facts, data)
     assert [(part.arch, part.min_macos) for part in facts.slices] == [("x86_64", (10, 9)), ("arm64", (11, 0))]
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.binaries import extension
 from tests.support.wheels import wheel_bytes, wheel_filename
-from tests.support.zips import Raw, content, deflated, raws, zipped
+from tests.support.zips import RawMember, content, deflate, raw_members, raw_zip
 from wheel_uploader.core.models import WheelContent
 from wheel_uploader.core.string_cache import cached_for_short_strings
 from wheel_uploader.facts import member_cache
@@ -59,10 +59,10 @@ def test_what_two_wheels_have_alike_is_unpacked_once(unpacked: list[str]) -> Non
 
 def with_library(**changes: object) -> bytes:
     """A wheel with one member that the good one has, too, but for ``changes``."""
-    return zipped([*raws(), Raw(**{"name": b"dipy/lib.so", "data": LIBRARY} | changes)])  # type: ignore[arg-type]
+    return raw_zip([*raw_members(), RawMember(**{"name": b"dipy/lib.so", "data": LIBRARY} | changes)])  # type: ignore[arg-type]
 
 
-PACKED = deflated(LIBRARY)
+PACKED = deflate(LIBRARY)
 
 
 @pytest.mark.parametrize(
@@ -159,8 +159,8 @@ def test_what_another_thread_is_unpacking_is_waited_for_last(
 
 def test_what_is_told_does_not_depend_on_which_thread_was_first(monkeypatch: pytest.MonkeyPatch) -> None:
     bad = {"both": {"crc": 1}}
-    members = [Raw(f"dipy/m{at}.so".encode(), LIBRARY + bytes([at]), **bad) for at in range(4)]  # type: ignore[arg-type]
-    data = zipped([*raws(), *members])
+    members = [RawMember(f"dipy/m{at}.so".encode(), LIBRARY + bytes([at]), **bad) for at in range(4)]  # type: ignore[arg-type]
+    data = raw_zip([*raw_members(), *members])
     whole = read(data, TAGS[0])
     key = key_of("dipy/m1.so", data, TAGS[0], monkeypatch)
     known = MemberCache()

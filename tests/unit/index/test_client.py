@@ -117,7 +117,7 @@ def test_pypiserver_that_sends_strangers_to_another_index(
     """Its default is to answer with a redirect to PyPI, whose project of that name is none of ours."""
     for file in release:
         served.index.store(file.path)
-    with indexes.pypiserver(tmp_path / "store", fallback_url=served.reading_url) as url:
+    with indexes.pypiserver(tmp_path / "store", fallback_url=served.index_url) as url:
         assert not opened(*derive_simple_urls(url)).fetch_project("dipy").exists
     assert served.index.gets == []
 
@@ -130,7 +130,7 @@ def test_a_json_page_says_all(
 ) -> None:
     served.index.store(release[0].path)
     served.index.status = {"status": "archived", "reason": "moved\x1b[2J"}
-    page = opened(served.reading_url).fetch_project("Dipy", revalidate=True)
+    page = opened(served.index_url).fetch_project("Dipy", revalidate=True)
     assert (page.exists, page.page_format, page.status, page.status_reason) == (
         True,
         "json",
@@ -158,7 +158,7 @@ def test_an_index_without_hashes_is_asked_for_the_bytes(
     served.index.view, served.index.hashes = view, False
     served.index.store(release[0].path)
     served.index.files[release[1].filename] = b"other bytes"
-    index = opened(served.reading_url)
+    index = opened(served.index_url)
     states = compare_with_index(index.fetch_project("dipy"), release[:3], index.get_sha256)
     assert [state.result for state in states] == [
         FileComparison.SAME,
@@ -173,7 +173,7 @@ def test_an_index_without_hashes_is_asked_for_the_bytes(
 
 
 def test_credentials_are_sent_after_a_login(served: Served, opened: Callable[..., IndexClient]) -> None:
-    index = opened(served.reading_url)
+    index = opened(served.index_url)
     index.fetch_project("dipy")
     index.log_in("me", "secret-1")
     index.fetch_project("dipy")
@@ -187,7 +187,7 @@ def test_a_page_that_does_not_exist_is_a_project_without_files(
     served: Served, opened: Callable[..., IndexClient], status: int
 ) -> None:
     served.index.page = (status, "text/plain", "gone")
-    index = opened(served.reading_url)
+    index = opened(served.index_url)
     for page in (index.fetch_project("dipy"), index.fetch_html_project("dipy")):
         assert page is not None
         assert (page.exists, page.files) == (False, ())
@@ -201,7 +201,7 @@ def test_any_other_failure_is_not_taken_for_an_unknown_project(
     served.index.page = (status, "text/plain", "no")
     for ask in (IndexClient.fetch_project, IndexClient.fetch_html_project):
         with pytest.raises(NetworkError):
-            ask(opened(served.reading_url), "dipy")
+            ask(opened(served.index_url), "dipy")
 
 
 @pytest.mark.parametrize("status", [406, 415])
@@ -209,7 +209,7 @@ def test_an_index_that_refuses_html_has_no_html_view(
     served: Served, opened: Callable[..., IndexClient], status: int
 ) -> None:
     served.index.page = (status, "text/plain", "no")
-    assert opened(served.reading_url).fetch_html_project("dipy") is None
+    assert opened(served.index_url).fetch_html_project("dipy") is None
 
 
 @pytest.mark.parametrize(("hashes", "fetched"), [({"md5": "1"}, 1), ({}, 2), ({"sha256": "2" * 64}, 0)])
@@ -218,7 +218,7 @@ def test_a_file_is_fetched_once_if_a_weaker_hash_tells_whether_it_was_replaced(
 ) -> None:
     served.index.files["x.whl"] = b"bytes"
     file = IndexFile(filename="x.whl", url=f"{served.url}files/x.whl", hashes=hashes)
-    index = opened(served.reading_url)
+    index = opened(served.index_url)
     wanted = hashes.get("sha256") or hashlib.sha256(b"bytes").hexdigest()
     assert [index.get_sha256(file), index.get_sha256(file)] == [wanted, wanted]
     assert len(served.index.gets) == fetched
@@ -256,8 +256,8 @@ def test_what_is_no_index_page_is_refused_with_the_way_out(
 ) -> None:
     served.index.page = page
     with pytest.raises(NetworkError, match=why) as caught:
-        opened(served.reading_url).fetch_project("dipy")
-    assert f"{served.reading_url}dipy/ is not a page of a package index" in caught.value.message
+        opened(served.index_url).fetch_project("dipy")
+    assert f"{served.index_url}dipy/ is not a page of a package index" in caught.value.message
     assert "--index-url" in caught.value.hint
 
 
@@ -268,7 +268,7 @@ def test_a_project_without_files_is_a_project(
     served: Served, opened: Callable[..., IndexClient], page: str
 ) -> None:
     served.index.page = (200, "text/html", page)
-    found = opened(served.reading_url).fetch_project("dipy")
+    found = opened(served.index_url).fetch_project("dipy")
     assert (found.exists, found.files) == (True, ())
 
 
@@ -288,13 +288,13 @@ def test_every_type_that_a_page_may_have(
 ) -> None:
     text = {"json": '{"files": []}', "html": "<title>Links for dipy</title>"}[view]
     served.index.page = (200, kind, text)
-    page = opened(served.reading_url).fetch_project("dipy")
+    page = opened(served.index_url).fetch_project("dipy")
     assert (page.exists, page.page_format) == (True, view)
 
 
 def test_a_page_is_known_by_its_files(served: Served, opened: Callable[..., IndexClient]) -> None:
     served.index.page = (200, "text/html", "<a href='../old.txt'>o</a><a href='dipy-1.0.tar.gz'>d</a>")
-    found = opened(served.reading_url).fetch_project("dipy")
+    found = opened(served.index_url).fetch_project("dipy")
     assert [file.filename for file in found.files] == ["old.txt", "dipy-1.0.tar.gz"]
 
 
@@ -308,7 +308,7 @@ def test_a_yanked_file_is_seen_in_html_too(
         "<a href='dipy-1.1.tar.gz' data-requires-python='&gt;=3.11'>dipy-1.1.tar.gz</a>"
     )
     served.index.page = (200, "text/html", text)
-    files = opened(served.reading_url).fetch_project("dipy").files
+    files = opened(served.index_url).fetch_project("dipy").files
     assert {file.filename: file.yanked for file in files} == {
         "dipy-1.0.tar.gz": True,
         "dipy-1.1.tar.gz": False,
@@ -324,7 +324,7 @@ def test_a_quarantined_project_is_seen_in_html_too(
         '<meta name="pypi:project-status" content="quarantined">'
     )
     served.index.page = (200, "text/html", text)
-    assert opened(served.reading_url).fetch_project("dipy").status == "quarantined"
+    assert opened(served.index_url).fetch_project("dipy").status == "quarantined"
 
 
 def test_odd_values_in_json_are_left_out(served: Served, opened: Callable[..., IndexClient]) -> None:
@@ -337,9 +337,9 @@ def test_odd_values_in_json_are_left_out(served: Served, opened: Callable[..., I
         "yanked": "broken",
     }
     served.index.page = (200, "application/vnd.pypi.simple.v1+json", json.dumps({"files": [file]}))
-    [found] = opened(served.reading_url).fetch_project("dipy").files
+    [found] = opened(served.index_url).fetch_project("dipy").files
     assert found == IndexFile(
-        filename="dipy-1.0.tar.gz", url=f"{served.reading_url}files/x", hashes={}, yanked=True
+        filename="dipy-1.0.tar.gz", url=f"{served.index_url}files/x", hashes={}, yanked=True
     )
 
 
@@ -350,16 +350,16 @@ def test_the_guess_that_answers_is_kept(
     served: Served, release: list[LocalFile], opened: Callable[..., IndexClient]
 ) -> None:
     served.index.store(release[0].path)
-    index = opened(f"{served.url}nothing/", served.reading_url)
+    index = opened(f"{served.url}nothing/", served.index_url)
     assert index.fetch_project("dipy").exists
     assert index.fetch_project("dipy").exists
     assert [path for path, _ in served.index.gets] == ["/nothing/dipy/", "/simple/dipy/", "/simple/dipy/"]
 
 
 def test_a_new_project_is_told_from_a_wrong_guess(served: Served, opened: Callable[..., IndexClient]) -> None:
-    index = opened(f"{served.url}nothing/", served.reading_url)
+    index = opened(f"{served.url}nothing/", served.index_url)
     assert not index.fetch_project("dipy").exists
-    assert index.url == served.reading_url
+    assert index.url == served.index_url
 
 
 def test_no_guess_is_an_index(served: Served, opened: Callable[..., IndexClient]) -> None:
@@ -377,14 +377,17 @@ def test_a_guess_that_is_a_login_page_is_told(served: Served, opened: Callable[.
 def test_an_index_that_fails_is_no_empty_index(served: Served, opened: Callable[..., IndexClient]) -> None:
     served.index.page = (500, "text/html", "broken")
     with pytest.raises(NetworkError, match="500"):
-        opened(served.reading_url).fetch_project("dipy")
+        opened(served.index_url).fetch_project("dipy")
 
 
 def test_an_index_that_sends_everybody_to_its_login_is_no_empty_index(
     opened: Callable[..., IndexClient],
 ) -> None:
     elsewhere = "http://127.0.0.2:9/login"
-    with indexes.redirecting(elsewhere) as url, pytest.raises(NetworkError, match=r"redirects to .*login"):
+    with (
+        indexes.redirect_server(elsewhere) as url,
+        pytest.raises(NetworkError, match=r"redirects to .*login"),
+    ):
         opened(url).fetch_project("dipy")
 
 
@@ -456,10 +459,10 @@ def test_confirm_waits_for_a_listing_that_is_behind(
 ) -> None:
     for file in release:
         served.index.store(file.path)
-    served.index.behind = 3
+    served.index.stale_reads = 3
     time = VirtualTime()
     found = confirm_files(
-        opened(served.reading_url),
+        opened(served.index_url),
         "dipy",
         release,
         timeout=60,
@@ -482,7 +485,7 @@ def test_confirm_looks_again_after_longer_and_longer_pauses(
 
     with pytest.raises(DeadlineError):
         confirm_files(
-            opened(served.reading_url),
+            opened(served.index_url),
             "dipy",
             release,
             timeout=100,
@@ -505,7 +508,7 @@ def test_confirm_names_what_is_missing_when_time_is_up(
     time = VirtualTime()
     with pytest.raises(DeadlineError) as caught:
         confirm_files(
-            opened(served.reading_url),
+            opened(served.index_url),
             "dipy",
             release,
             timeout=60,
@@ -513,7 +516,7 @@ def test_confirm_names_what_is_missing_when_time_is_up(
             sleep=time.sleep,
             clock=time.clock,
         )
-    assert caught.value.message == f"after 60 s {served.reading_url} does not list 1 of 6 files"
+    assert caught.value.message == f"after 60 s {served.index_url} does not list 1 of 6 files"
     assert caught.value.details == (release[0].filename,)
     assert time.now == 60
 
@@ -525,7 +528,7 @@ def test_confirm_outlasts_an_index_that_fails_and_says_so_in_the_end(
     time = VirtualTime()
     with pytest.raises(DeadlineError, match="returned 500"):
         confirm_files(
-            opened(served.reading_url),
+            opened(served.index_url),
             "dipy",
             release,
             timeout=5,
@@ -541,7 +544,7 @@ def test_confirm_is_loud_about_other_bytes(
     served.index.store(release[0].path)
     served.index.files[release[1].filename] = b"evil"
     with pytest.raises(ConflictError) as caught:
-        confirm_files(opened(served.reading_url), "dipy", release[:2], timeout=60, progress=SilentProgress())
+        confirm_files(opened(served.index_url), "dipy", release[:2], timeout=60, progress=SilentProgress())
     evil = hashlib.sha256(b"evil").hexdigest()
     assert caught.value.details == (
         f"{release[1].filename}: local sha256 {release[1].sha256}, index sha256 {evil}",
@@ -568,7 +571,7 @@ def test_confirm_looks_at_every_view_that_there_is(
     for file in release:
         served.index.store(file.path)
     served.index.view = view
-    found = confirm_files(opened(served.reading_url), "dipy", release, timeout=0, progress=SilentProgress())
+    found = confirm_files(opened(served.index_url), "dipy", release, timeout=0, progress=SilentProgress())
     assert {each.page_formats for each in found} == {seen}
     assert len(served.index.gets) == gets
     assert all("no-cache" in headers["cache-control"] for _, headers in served.index.gets)
@@ -579,16 +582,16 @@ def test_confirm_waits_for_the_view_that_is_behind(
 ) -> None:
     for file in release:
         served.index.store(file.path)
-    served.index.view, served.index.html_behind = "both", 2
+    served.index.view, served.index.stale_html_reads = "both", 2
     time = VirtualTime()
-    index = opened(served.reading_url)
+    index = opened(served.index_url)
     silent = SilentProgress()
     found = confirm_files(
         index, "dipy", release, timeout=60, progress=silent, sleep=time.sleep, clock=time.clock
     )
     assert len(found) == len(release)
     assert len(time.slept) == 2
-    served.index.html_behind = 99
+    served.index.stale_html_reads = 99
     with pytest.raises(DeadlineError) as caught:
         confirm_files(index, "dipy", release, timeout=60, progress=silent, sleep=time.sleep, clock=time.clock)
     assert caught.value.details[0] == f"{release[0].filename} (in its HTML view)"
@@ -601,9 +604,9 @@ def test_confirm_is_loud_about_other_bytes_in_one_view(
     for file in release:
         served.index.store(file.path)
     served.index.view = "both"
-    served.index.html_other = {release[2].filename: b"evil"}
+    served.index.html_overrides = {release[2].filename: b"evil"}
     with pytest.raises(ConflictError) as caught:
-        confirm_files(opened(served.reading_url), "dipy", release, timeout=60, progress=SilentProgress())
+        confirm_files(opened(served.index_url), "dipy", release, timeout=60, progress=SilentProgress())
     evil = hashlib.sha256(b"evil").hexdigest()
     assert caught.value.details == (
         f"{release[2].filename}: local sha256 {release[2].sha256}, index sha256 {evil}",
@@ -621,7 +624,7 @@ def test_confirm_waits_for_a_project_that_is_not_there_yet(
             served.index.store(file.path)
 
     found = confirm_files(
-        opened(served.reading_url),
+        opened(served.index_url),
         "dipy",
         release,
         timeout=60,
@@ -642,7 +645,7 @@ def test_an_html_view_that_fails_is_waited_for(
     for file in release:
         served.index.store(file.path)
     time = VirtualTime()
-    index = opened(served.reading_url)
+    index = opened(served.index_url)
 
     def failing(project: str) -> ProjectPage | None:
         raise HttpStatusError(502, "https://example.com/simple/dipy/")

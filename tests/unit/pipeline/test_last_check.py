@@ -12,7 +12,7 @@ from unittest import mock
 import pytest
 
 from tests.support import wheels
-from tests.support.indexes import Say, Served, scripted_index
+from tests.support.indexes import Reply, Served, scripted_index
 from wheel_uploader.core import filenames
 from wheel_uploader.core.cancellation import CancellationToken
 from wheel_uploader.core.models import (
@@ -306,7 +306,7 @@ def test_a_dry_run_says_what_would_be_uploaded(served: Served) -> None:
 def test_a_refused_file_fails_the_run(served: Served, keep_going: bool, inside: int) -> None:
     for path in Path("staged").iterdir():
         if path.name == FIRST or not keep_going:
-            served.index.by_name[path.name] = Say(400, "'x' is not a valid classifier.")
+            served.index.by_name[path.name] = Reply(400, "'x' is not a valid classifier.")
     done = pipeline_run.run(options_of(served, keep_going=keep_going), SilentProgress())
     assert done.error is not None
     assert done.error.exit_code == (8 if inside else 6)

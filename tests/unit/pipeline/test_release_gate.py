@@ -281,14 +281,14 @@ def test_a_release_that_lost_a_platform_stops_before_anything_is_signed(served: 
         ["--no-compare"],
         ["--ignore", "release/lost-against-previous"],
     ):
-        assert run(*call, *accepted, "--until", "check", "--index-url", served.reading_url).exit_code == 0
+        assert run(*call, *accepted, "--until", "check", "--index-url", served.index_url).exit_code == 0
     assert run(*call, "--allow-missing", "cp312-win32", env=LOGIN).exit_code == 0
     assert len(served.index.posts) == 6
 
 
 @pytest.mark.parametrize("option", ["--index-url", "--repository-url"])
 def test_an_index_is_asked_once_where_nothing_is_uploaded(served: Served, staged: Path, option: str) -> None:
-    url = served.reading_url if option == "--index-url" else served.upload_url
+    url = served.index_url if option == "--index-url" else served.upload_url
     result = run("-u", staged, "--until", "check", option, url)
     assert result.exit_code == 6
     assert asked(served) == 1
@@ -311,12 +311,12 @@ def test_a_repository_that_is_not_pypi_has_its_own_rules_for_checks_alone(
 ) -> None:
     call = ("-u", staged, "--until", "check", "--no-compare")
     assert "(profile any)" in report(run(*call, "--repository-url", served.upload_url))
-    assert "(profile pypi)" in report(run(*call, "--index-url", served.reading_url))
+    assert "(profile pypi)" in report(run(*call, "--index-url", served.index_url))
 
 
 def test_an_index_that_cannot_be_asked(served: Served, staged: Path) -> None:
     served.index.page = (403, "text/plain", "no")
-    checked = run("-u", staged, "--until", "check", "--index-url", served.reading_url)
+    checked = run("-u", staged, "--until", "check", "--index-url", served.index_url)
     assert checked.exit_code == 0
     assert "not checked: the release against the index: " in report(checked)
     assert "403" in report(checked)
@@ -338,7 +338,7 @@ def test_the_credentials_of_the_upload_stay_with_its_host(served: Served, staged
     with scripted_index() as other:
         other.index.page = (401, "text/plain", "who are you?")
         call = ("-u", staged, "--repository-url", served.upload_url, "--retries", "1", "--no-compare")
-        result = run(*call, "--index-url", other.reading_url, env=LOGIN)
+        result = run(*call, "--index-url", other.index_url, env=LOGIN)
         assert result.exit_code == 4
         assert other.index.gets
         assert not [headers for _, headers in other.index.gets if "authorization" in map(str.lower, headers)]
@@ -354,14 +354,14 @@ def test_nobody_listens(staged: Path) -> None:
 
 def test_an_index_without_times_and_sizes(served: Served, staged: Path) -> None:
     served.index.view = "html"
-    result = run("-u", staged, "--until", "check", "--no-compare", "--index-url", served.reading_url)
+    result = run("-u", staged, "--until", "check", "--no-compare", "--index-url", served.index_url)
     assert result.exit_code == 0
     assert "not checked: the age of the release and the size of the project" in report(result)
 
 
 def test_a_new_project_is_compared_with_nothing(staged: Path) -> None:
     with scripted_index() as empty:
-        result = run("-u", staged, "--until", "check", "--index-url", empty.reading_url)
+        result = run("-u", staged, "--until", "check", "--index-url", empty.index_url)
     assert result.exit_code == 0
     assert "not checked" not in report(result)
 
@@ -371,7 +371,7 @@ def test_a_new_project_is_compared_with_nothing(staged: Path) -> None:
 
 def test_the_release_to_compare_with_is_chosen(served: Served, staged: Path, tmp_path: Path) -> None:
     served.index.store(wheels.make_wheel(tmp_path / "old", version="1.9.0", tag="cp312-cp312-win_amd64"))
-    call = ("-u", staged, "--until", "check", "--index-url", served.reading_url)
+    call = ("-u", staged, "--until", "check", "--index-url", served.index_url)
     assert run(*call, "--compare-with", "1.9").exit_code == 0
     missing = run(*call, "--compare-with", "1.8")
     assert missing.exit_code == 2
@@ -387,7 +387,7 @@ def test_a_version_that_is_none_is_refused_at_once(staged: Path) -> None:
 
 def test_a_loss_may_be_allowed_in_the_configuration(served: Served, staged: Path) -> None:
     Path("pyproject.toml").write_text('[tool.wheel-uploader]\nallow-lost = ["win32", "cp27"]\n')
-    assert run("-u", staged, "--until", "check", "--index-url", served.reading_url).exit_code == 0
+    assert run("-u", staged, "--until", "check", "--index-url", served.index_url).exit_code == 0
 
 
 # --- how a run ends --------------------------------------------------------------------------------
@@ -398,7 +398,7 @@ def test_other_bytes_on_the_index_are_a_conflict_before_anything_is_uploaded(
 ) -> None:
     theirs = wheels.make_wheel(tmp_path / "old", tag="cp312-cp312-win_amd64", files={"dipy/x.py": b""})
     served.index.store(theirs)
-    result = run("-u", staged, "--until", "check", "--no-compare", "--index-url", served.reading_url)
+    result = run("-u", staged, "--until", "check", "--no-compare", "--index-url", served.index_url)
     assert result.exit_code == 7
     assert "error: 1 of 6 files conflict with the index; nothing was uploaded" in result.stderr
     assert theirs.name in result.stderr
@@ -469,7 +469,7 @@ def test_a_stray_wheel_and_a_file_with_a_fault(staged: Path) -> None:
 
 def test_a_file_and_the_release_both_fail(served: Served, staged: Path) -> None:
     wheels.make_wheel(staged, tag="cp311-cp311-macosx_15_0_arm64")
-    result = run("-u", staged, "--until", "check", "--index-url", served.reading_url, "--ignore", "native")
+    result = run("-u", staged, "--until", "check", "--index-url", served.index_url, "--ignore", "native")
     assert "error: 1 of 7 files and the release as a whole failed the checks" in result.stderr
 
 
@@ -477,7 +477,7 @@ def test_many_conflicts_are_not_all_told(served: Served, staged: Path) -> None:
     for number in range(12):
         path = wheels.make_wheel(staged, tag=f"cp3{number + 10}-cp3{number + 10}-win_arm64")
         served.index.files[path.name] = b"x"
-    call = ("-u", staged, "--until", "check", "--no-compare", "--index-url", served.reading_url)
+    call = ("-u", staged, "--until", "check", "--no-compare", "--index-url", served.index_url)
     result = run(*call, "--ignore", "native")
     assert result.exit_code == 7
     assert "error: 12 of 18 files conflict" in result.stderr
@@ -499,7 +499,7 @@ def test_nothing_is_missing_when_only_some_files_were_asked_for(served: Served, 
         "--ignore",
         "native",
         "--index-url",
-        served.reading_url,
+        served.index_url,
     )
     assert result.exit_code == 0
     assert "checks: 0 errors, 0 warnings" in report(result)

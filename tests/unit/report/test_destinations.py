@@ -217,7 +217,9 @@ def test_the_outputs_are_lists() -> None:
 def test_nothing_of_somebody_else_becomes_an_output(tmp_path: Path, payload: str) -> None:
     output = tmp_path / "output"
     assert not list(
-        destinations.write_github_outputs(hostile_reports.report(payload), 6, {"GITHUB_OUTPUT": str(output)})
+        destinations.write_github_outputs(
+            hostile_reports.hostile_report(payload), 6, {"GITHUB_OUTPUT": str(output)}
+        )
     )
     found = read_outputs(output.read_text(encoding="utf-8"))
     assert set(found) == {"published", "skipped", "missing", "exit_code"}
@@ -227,7 +229,7 @@ def test_nothing_of_somebody_else_becomes_an_output(tmp_path: Path, payload: str
 def test_a_summary_never_gets_too_long(tmp_path: Path) -> None:
     summary = tmp_path / "summary"
     environment = {"GITHUB_STEP_SUMMARY": str(summary)}
-    made = hostile_reports.many(10_000)
+    made = hostile_reports.report_with_findings(10_000)
     for _ in range(6):
         assert not list(destinations.write_github_outputs(made, 6, environment))
     assert destinations.SUMMARY_LIMIT - 10_000 < summary.stat().st_size <= destinations.SUMMARY_LIMIT

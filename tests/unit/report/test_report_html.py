@@ -33,7 +33,7 @@ def words(made: Report) -> str:
 
 @pytest.mark.parametrize("payload", hostile_reports.PAYLOADS, ids=lambda payload: ascii(payload)[:30])
 def test_what_others_wrote_is_text(payload: str) -> None:
-    text = page(hostile_reports.report(payload))
+    text = page(hostile_reports.hostile_report(payload))
     seen = Page(text)
     assert seen.open == []
     assert set(seen.tags) <= HTML_TAGS
@@ -65,7 +65,7 @@ def test_the_policy_lets_nothing_in_but_our_own_style() -> None:
 
 def test_a_hundred_thousand_findings_are_a_page_that_opens() -> None:
     begun = time.process_time()
-    text = page(hostile_reports.many(100_000))
+    text = page(hostile_reports.report_with_findings(100_000))
     assert len(text) < 4_000_000
     assert "more like these" in text
     # Generous: it is about a second where nothing else runs; what is not linear takes hours.

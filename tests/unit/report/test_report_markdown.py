@@ -8,7 +8,7 @@ import docutils.core
 import pytest
 
 from tests.support import hostile_reports, reports
-from tests.support.html_page import MARKDOWN_TAGS, rendered
+from tests.support.html_page import MARKDOWN_TAGS, render_markdown
 from tests.support.reports import INDEX, SDIST, WHEELS, finding
 from wheel_uploader.core.models import Report, Severity
 from wheel_uploader.core.redaction import sanitize
@@ -21,11 +21,11 @@ def markdown(made: Report) -> str:
 
 @pytest.mark.parametrize("payload", hostile_reports.PAYLOADS, ids=lambda payload: ascii(payload)[:30])
 def test_what_others_wrote_is_text(payload: str) -> None:
-    text = markdown(hostile_reports.report(payload))
-    page = rendered(text)
+    text = markdown(hostile_reports.hostile_report(payload))
+    page = render_markdown(text)
     assert page.open == []
     assert set(page.tags) <= MARKDOWN_TAGS
-    plain = rendered(markdown(hostile_reports.report("harmless"))).tags
+    plain = render_markdown(markdown(hostile_reports.hostile_report("harmless"))).tags
     # Nothing opens another block, or closes ours.
     same = {"h2", "h3", "h4", "ul", "table", "tr", "td", "pre", "details"}
     assert {tag: page.tags[tag] for tag in same} == {tag: plain[tag] for tag in same}
@@ -38,7 +38,7 @@ def test_what_others_wrote_is_text(payload: str) -> None:
 
 @pytest.mark.parametrize("ended", reports.ALL)
 def test_every_end_is_understood(ended: str) -> None:
-    page = rendered(markdown(reports.ALL[ended]()))
+    page = render_markdown(markdown(reports.ALL[ended]()))
     assert set(page.tags) <= MARKDOWN_TAGS
     assert page.tags["h2"] == 1
 
@@ -89,15 +89,15 @@ def test_findings_and_conflicts() -> None:
 
 
 def test_a_long_report_is_cut_between_two_blocks() -> None:
-    made = hostile_reports.many(5_000)
+    made = hostile_reports.report_with_findings(5_000)
     whole = formats_table.render_workflow_summary(made, 10_000_000)
     assert whole == markdown(made)
     cut = formats_table.render_workflow_summary(made, 100_000)
     assert 90_000 < len(cut.encode()) <= 100_000
     assert cut.endswith("`--report FILE.md` writes all of it.*\n")
     assert whole.startswith(cut.rpartition("*The report is cut")[0].rstrip("\n"))
-    assert set(rendered(cut).tags) <= MARKDOWN_TAGS
-    assert rendered(cut).tags["em"] == 1
+    assert set(render_markdown(cut).tags) <= MARKDOWN_TAGS
+    assert render_markdown(cut).tags["em"] == 1
 
 
 def test_lists_that_are_too_long_are_counted() -> None:
@@ -121,7 +121,7 @@ def test_lists_that_are_too_long_are_counted() -> None:
 def test_notes_in_markdown() -> None:
     text = formats_table.RENDERERS["notes-md"](reports.published(), True)
     assert text.startswith("| File | Size | SHA256 |\n| --- | ---: | --- |\n")
-    page = rendered(text)
+    page = render_markdown(text)
     assert page.tags["tr"] == 5
     assert [word for word in page.text.split() if len(word) == 64] == [
         f"{number:064x}" for number in range(4)

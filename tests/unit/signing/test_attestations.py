@@ -68,7 +68,7 @@ class PyPI:
 
     @property
     def options(self) -> tuple[str, ...]:
-        return ("--cert", str(self.certificate), "--index-url", self.served.reading_url, *_QUICK)
+        return ("--cert", str(self.certificate), "--index-url", self.served.index_url, *_QUICK)
 
     @property
     def sent(self) -> dict[str, list[str]]:
@@ -89,8 +89,8 @@ def pypi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PyPI]:
     with indexes.tls_index(tmp_path) as (served, certificate):
         monkeypatch.setattr(utils, "DEFAULT_REPOSITORY", served.upload_url)
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
-        served.index.mints = TOKEN
-        served.index.refuses_along = sigstores.as_pypi(indexes.basic("__token__", TOKEN))
+        served.index.minted_token = TOKEN
+        served.index.refuse_attachment = sigstores.pypi_refusal(indexes.basic("__token__", TOKEN))
         yield PyPI(served, certificate)
 
 
@@ -466,7 +466,7 @@ def test_another_one_in_the_wheelhouse_is_overwritten_only_when_asked_to(sigstor
 
 def test_what_is_found_can_be_accepted(sigstore: Sigstore, pypi: PyPI, ci: Services) -> None:
     """The person knows better than the root of trust on this machine; PyPI has the last word."""
-    pypi.served.index.refuses_along = lambda post: ""
+    pypi.served.index.refuse_attachment = lambda post: ""
     files = {**FILES, **beside(Sigstore(), PUBLISH)}
     result, _ = staged(files, *pypi.options, "--ignore", "attestation/not-verified")
     assert result.exit_code == 0
@@ -483,15 +483,15 @@ def test_one_that_changes_after_it_was_checked_goes_up_as_it_was(
     sigstore: Sigstore, pypi: PyPI, ci: Services
 ) -> None:
     files = {**FILES, **beside(sigstore, PUBLISH)}
-    posted = pypi.served.index.refuses_along
+    posted = pypi.served.index.refuse_attachment
 
     def meddle(post: indexes.Post) -> str:
         Path("wheelhouse", f"{SDIST}.publish.attestation").write_bytes(b"{}")
         return posted(post)
 
-    pypi.served.index.refuses_along = meddle
+    pypi.served.index.refuse_attachment = meddle
     result, _ = staged(files, *pypi.options)
-    assert (result.exit_code, pypi.served.index.posted()) == (0, [WHEEL, SDIST]), result.stderr
+    assert (result.exit_code, pypi.served.index.posted_filenames()) == (0, [WHEEL, SDIST]), result.stderr
     sent = [json.loads(post.fields["attestations"]) for post in pypi.served.index.posts]
     assert sent == [[json.loads(files[f"{name}.publish.attestation"])] for name in (WHEEL, SDIST)]
 
@@ -515,7 +515,7 @@ def test_a_file_without_one_is_a_warning_or_an_error(sigstore: Sigstore, pypi: P
 
 def test_an_index_that_is_not_pypi_is_told_so(sigstore: Sigstore) -> None:
     with indexes.scripted_index() as served:
-        options = ("--repository-url", served.upload_url, "--index-url", served.reading_url, *_QUICK)
+        options = ("--repository-url", served.upload_url, "--index-url", served.index_url, *_QUICK)
         env = ("--username", "me")
         files = {**FILES, **beside(sigstore, PUBLISH)}
         site = Site(files)
@@ -643,7 +643,7 @@ def test_missing_credentials_are_missed_before_anything_is_entered_into_the_log(
 ) -> None:
     result, _ = staged(FILES, *pypi.options, "--attest", "--username", "me", hashes=False)
     assert result.exit_code == 0
-    pypi.served.index.mints = ""
+    pypi.served.index.minted_token = ""
     pypi.served.index.files.clear()
     ci.asked.clear()
     for path in Path("wheelhouse").glob("*.attestation"):
@@ -739,7 +739,7 @@ def test_they_leave_the_wheelhouse_with_the_release_that_they_are_about(ci: Serv
     Path("wheelhouse", f"{old}.publish.attestation").write_bytes(b"{}")
     with indexes.scripted_index() as served:
         served.index.store(Path("wheelhouse", old))
-        options = ("--repository-url", served.upload_url, "--index-url", served.reading_url, *_QUICK)
+        options = ("--repository-url", served.upload_url, "--index-url", served.index_url, *_QUICK)
         login = ("--username", "me", "--no-compare")
         with ScriptedServer(Site(FILES)) as server:
             result = run(

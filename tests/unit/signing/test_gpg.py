@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.gpg import SAYS_VERSION, Keyring, keyring, program
+from tests.support.gpg import REPLY_WITH_VERSION, Keyring, fake_gpg, keyring
 from wheel_uploader.core.errors import FileError, SigningError, StorageError
 from wheel_uploader.core.models import Signature
 from wheel_uploader.core.verified_file import VerifiedFile
@@ -355,7 +355,7 @@ def test_a_passphrase_that_the_agent_remembers_is_enough(own_ring: Keyring, file
 
 
 def test_another_program_can_sign(ring: Keyring, alice: str, files: list[Path], tmp_path: Path) -> None:
-    own = program(tmp_path / "bin", 'echo "$@" >> "$0.calls"; exec "$GPG" "$@"')
+    own = fake_gpg(tmp_path / "bin", 'echo "$@" >> "$0.calls"; exec "$GPG" "$@"')
     sign_files(files[:1], find_gpg_signer(own, alice))
     calls = Path(f"{own}.calls").read_text().splitlines()
     assert any(f"--local-user {alice}! --armor --detach-sign" in call for call in calls)
@@ -372,7 +372,7 @@ def test_gpg_gets_no_secrets_and_speaks_english(
         monkeypatch.setenv(name, "s3cr3t-v4lue")
     monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
     monkeypatch.setenv("LANGUAGE", "de")
-    own = program(tmp_path / "bin", 'env > "$0.env"; exec "$GPG" "$@"')
+    own = fake_gpg(tmp_path / "bin", 'env > "$0.env"; exec "$GPG" "$@"')
     find_gpg_signer(own, alice)
     environment = Path(f"{own}.env").read_text().splitlines()
     assert not [line for line in environment if "s3cr3t-v4lue" in line]
@@ -441,7 +441,7 @@ def test_a_locked_key_is_never_asked_for(own_ring: Keyring, tmp_path: Path) -> N
     key = own_ring.make_key("Key <key@example.com>", passphrase="correct horse")
     own_ring.stop_agent()
     asked = tmp_path / "asked"
-    pinentry = program(tmp_path / "bin", f"touch '{asked}'; echo OK; sleep 30")
+    pinentry = fake_gpg(tmp_path / "bin", f"touch '{asked}'; echo OK; sleep 30")
     own_ring.configure(f"pinentry-program {pinentry}", file="gpg-agent.conf")
     error = refused(key)
     assert str(error) == (
@@ -509,18 +509,18 @@ def test_an_identity_that_cannot_be_an_argument(ring: Keyring) -> None:
     ],
 )
 def test_a_program_that_is_not_gpg(script: str, words: str, tmp_path: Path) -> None:
-    own = program(tmp_path, script)
+    own = fake_gpg(tmp_path, script)
     assert str(refused(program=own)) == f"{own} does not behave like gpg: {words}"
 
 
 @pytest.mark.parametrize("garbage", ["head -c 100000 /dev/urandom", "echo sec:u; echo fpr; echo sec:e:::::x"])
 def test_a_listing_that_is_garbage(garbage: str, tmp_path: Path) -> None:
-    own = program(tmp_path, f"{SAYS_VERSION}; {garbage}")
+    own = fake_gpg(tmp_path, f"{REPLY_WITH_VERSION}; {garbage}")
     assert str(refused(program=own)) == "gpg has no secret key"
 
 
 def test_a_program_that_sleeps_is_ended_with_its_children(tmp_path: Path, files: list[Path]) -> None:
-    own = program(tmp_path / "bin", 'sleep 300 & echo $! > "$0.child"; wait')
+    own = fake_gpg(tmp_path / "bin", 'sleep 300 & echo $! > "$0.child"; wait')
     message = f"{own} did not finish within 2 seconds and was stopped"
     assert str(refused(program=own, timeout=2)) == message
     assert_gone(int(Path(f"{own}.child").read_text()))
@@ -530,13 +530,13 @@ def test_a_program_that_sleeps_is_ended_with_its_children(tmp_path: Path, files:
 
 
 def test_a_child_that_keeps_the_pipe_open_is_not_waited_for(tmp_path: Path) -> None:
-    own = program(tmp_path, 'sleep 300 & echo $! > "$0.child"; exit 0')
+    own = fake_gpg(tmp_path, 'sleep 300 & echo $! > "$0.child"; exit 0')
     assert "it printed no message and exited with 0" in str(refused(program=own, timeout=20))
     assert_gone(int(Path(f"{own}.child").read_text()))
 
 
 def test_a_run_that_is_interrupted_leaves_no_program_behind(tmp_path: Path) -> None:
-    own = program(tmp_path, 'sleep 300 & echo $! > "$0.child"; wait')
+    own = fake_gpg(tmp_path, 'sleep 300 & echo $! > "$0.child"; wait')
 
     child = Path(f"{own}.child")
 
@@ -631,7 +631,7 @@ def stopped_agent(ring: Keyring) -> Iterator[None]:
 def test_a_program_that_signs_with_another_key(
     ring: Keyring, alice: str, bob: str, files: list[Path], tmp_path: Path
 ) -> None:
-    own = program(
+    own = fake_gpg(
         tmp_path / "bin",
         f"""for argument; do shift
         case "$argument" in {alice}*) argument={bob};; esac
@@ -646,8 +646,8 @@ def test_a_program_that_signs_with_another_key(
 
 def test_a_trial_signature_by_another_key(ring: Keyring, alice: str, bob: str, tmp_path: Path) -> None:
     swap = f'case "$*" in *--list-secret*) ;; *) set -- --batch --status-fd 2 -u {bob} --detach-sign;; esac'
-    own = program(tmp_path, f'{swap}; [ "$2" = --no-tty ] || cat >/dev/null; exec "$GPG" "$@"')
-    own_version = program(tmp_path, f'{SAYS_VERSION}; {swap}; exec "$GPG" "$@"')
+    own = fake_gpg(tmp_path, f'{swap}; [ "$2" = --no-tty ] || cat >/dev/null; exec "$GPG" "$@"')
+    own_version = fake_gpg(tmp_path, f'{REPLY_WITH_VERSION}; {swap}; exec "$GPG" "$@"')
     assert own == own_version
     assert str(refused(alice, program=own)) == f"a trial text: gpg signed with {bob}, not with {alice}"
 
@@ -655,7 +655,7 @@ def test_a_trial_signature_by_another_key(ring: Keyring, alice: str, bob: str, t
 def test_a_key_that_is_not_in_the_keyring_signs(ring: Keyring, alice: str, tmp_path: Path) -> None:
     stranger = "F" * 40
     created = f"echo '[GNUPG:] SIG_CREATED D 22 8 00 1 {stranger}' >&2; exit 0"
-    own = program(tmp_path, f'case "$*" in *--detach-sign*) {created};; esac; exec "$GPG" "$@"')
+    own = fake_gpg(tmp_path, f'case "$*" in *--detach-sign*) {created};; esac; exec "$GPG" "$@"')
     assert str(refused(program=own)) == (
         f"a trial text: gpg signed with {stranger}, not with a key of its keyring"
     )
@@ -685,7 +685,7 @@ def test_two_keys_sign_at_once(own_ring: Keyring) -> None:
 def test_a_signature_that_does_not_hold_is_not_kept(
     spoil: str, cause: str, ring: Keyring, alice: str, files: list[Path], tmp_path: Path
 ) -> None:
-    own = program(tmp_path / "bin", f'{on_signature(2)} {spoil}; exit;; esac; exec "$GPG" "$@"')
+    own = fake_gpg(tmp_path / "bin", f'{on_signature(2)} {spoil}; exit;; esac; exec "$GPG" "$@"')
     signer = find_gpg_signer(own, alice)
     error = sign_refused(files, signer)
     assert str(error) == f"{NAMES[0]}: the new signature does not verify: {cause}"
@@ -717,7 +717,7 @@ def test_only_a_verification_that_names_the_key_counts(
     status: str, cause: str, ring: Keyring, alice: str, bob: str, files: list[Path], tmp_path: Path
 ) -> None:
     said = status.format(key=alice, other=bob)
-    own = program(
+    own = fake_gpg(
         tmp_path / "bin",
         f'case "$*" in *--verify*) printf \'[GNUPG:] {said}\\n\' >&2; exit 0;; esac; exec "$GPG" "$@"',
     )
@@ -730,7 +730,7 @@ def test_only_a_verification_that_names_the_key_counts(
 def test_a_verification_that_fails_after_all_does_not_count(
     ring: Keyring, alice: str, files: list[Path], tmp_path: Path
 ) -> None:
-    own = program(tmp_path / "bin", '"$GPG" "$@" || exit; case "$*" in *--verify*) exit 3;; esac')
+    own = fake_gpg(tmp_path / "bin", '"$GPG" "$@" || exit; case "$*" in *--verify*) exit 3;; esac')
     assert "does not verify: " in str(sign_refused(files, find_gpg_signer(own, alice)))
 
 
@@ -748,7 +748,7 @@ def test_a_verification_that_fails_after_all_does_not_count(
 def test_gpg_fails_for_another_reason(
     script: str, said: str, ring: Keyring, alice: str, tmp_path: Path
 ) -> None:
-    own = program(tmp_path, f'case "$*" in *--detach-sign*) {script};; esac; exec "$GPG" "$@"')
+    own = fake_gpg(tmp_path, f'case "$*" in *--detach-sign*) {script};; esac; exec "$GPG" "$@"')
     assert str(refused(alice, program=own)) == (
         f"a trial text: gpg did not sign with the key {alice} (Alice <alice@example.com>): {said}"
     )
@@ -854,7 +854,7 @@ def test_the_signatures_made_before_a_failure_are_kept(
     ring: Keyring, alice: str, files: list[Path], tmp_path: Path
 ) -> None:
     fail = "echo 'gpg: signing failed: Card removed' >&2; exit 2"
-    own = program(tmp_path / "bin", f'{on_signature(4)} {fail};; esac; exec "$GPG" "$@"')
+    own = fake_gpg(tmp_path / "bin", f'{on_signature(4)} {fail};; esac; exec "$GPG" "$@"')
     with pytest.raises(SigningError, match=r"^SHA256SUMS: gpg did not sign .* Card removed$"):
         sign_files(files, find_gpg_signer(own, alice))
     assert [each.is_new for each in sign_files(files, find_gpg_signer("gpg", alice))] == [False, False, True]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import indexes, wheels
-from tests.support.indexes import Cut, Reset, Say, Served, local_file
+from tests.support.indexes import Cut, Reply, Reset, Served, local_file
 from wheel_uploader.core.models import LocalFile, Options
 from wheel_uploader.core.progress import SilentProgress
 from wheel_uploader.upload.connection_pool import ConnectionPool
@@ -63,12 +63,12 @@ def test_files_in_a_row_go_over_one_connection(
     served: Served, release: list[LocalFile], uploader: TwineUploader
 ) -> None:
     assert {uploader.upload(file).kind for file in release} == {ResponseKind.ACCEPTED}
-    assert len(served.index.posted_over) == len(release) > 3
-    assert len(set(served.index.posted_over)) == 1
+    assert len(served.index.post_ports) == len(release) > 3
+    assert len(set(served.index.post_ports)) == 1
     assert served.index.files == {file.filename: file.path.read_bytes() for file in release}
 
 
-@pytest.mark.parametrize("trouble", [Say(503), Say(400), Reset(), Reset(stores=True), Cut()])
+@pytest.mark.parametrize("trouble", [Reply(503), Reply(400), Reset(), Reset(stores=True), Cut()])
 def test_after_trouble_the_next_file_has_a_new_one(
     served: Served, release: list[LocalFile], uploader: TwineUploader, trouble: indexes.Action
 ) -> None:
@@ -76,16 +76,16 @@ def test_after_trouble_the_next_file_has_a_new_one(
     kinds = [uploader.upload(file).kind for file in release[:4]]
     assert kinds[0] is kinds[2] is kinds[3] is ResponseKind.ACCEPTED
     assert kinds[1] is not ResponseKind.ACCEPTED
-    first, second, third, fourth = served.index.posted_over
+    first, second, third, fourth = served.index.post_ports
     assert first == second != third == fourth
 
 
 def test_an_index_that_closes_each_is_no_trouble(
     served: Served, release: list[LocalFile], uploader: TwineUploader
 ) -> None:
-    served.index.script = [Say(200, headers={"Connection": "close"}, stores=True)] * 3
+    served.index.script = [Reply(200, headers={"Connection": "close"}, stores=True)] * 3
     assert {uploader.upload(file).kind for file in release[:3]} == {ResponseKind.ACCEPTED}
-    assert len(set(served.index.posted_over)) == 3
+    assert len(set(served.index.post_ports)) == 3
 
 
 def test_the_last_one_used_is_taken_while_it_is_fresh() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import indexes, wheels
-from tests.support.indexes import Say
+from tests.support.indexes import Reply
 from wheel_uploader.core.errors import (
     ConflictError,
     CredentialsError,
@@ -426,7 +426,7 @@ def test_all_that_pypi_says_is_told_in_our_words(tmp_path: Path) -> None:
                 {"message": "The server ...", "code": f"{status} {words}", "title": "Bad Request"}
             )
             # Warehouse has its words in both places; a proxy may lose the one, HTTP/2 does.
-            say = Say(status, words) if name in names[::2] else Say(status, body=body)
+            say = Reply(status, words) if name in names[::2] else Reply(status, body=body)
             served.index.by_name[name] = say
         call = ["-u", "staged", "--repository-url", served.upload_url, "--keep-going", "--format", "json"]
         environment = {key: value for key, value in os.environ.items() if not key.startswith("WHEEL_")}
@@ -443,7 +443,7 @@ def test_all_that_pypi_says_is_told_in_our_words(tmp_path: Path) -> None:
     # The worst of them for the person.
     assert done.returncode == ConflictError.exit_code, done.stderr
     files = {file["filename"]: file["upload"] for file in json.loads(done.stdout)["files"]}
-    assert sorted(served.index.posted()) == sorted(names)
+    assert sorted(served.index.posted_filenames()) == sorted(names)
     for name, (status, words, error, ours) in zip(names, WAREHOUSE, strict=True):
         said = files[name]["reason"]
         assert files[name]["outcome"] == "rejected"

@@ -18,7 +18,7 @@ from wheel_uploader.core.models import BinaryFacts, BinaryFormat, BinarySlice
 _PYTHON_DLL = re.compile(r"python3\d*t?(_d)?\.dll\Z", re.IGNORECASE)
 
 
-def ours(facts: BinaryFacts) -> list[dict[str, Any]]:
+def our_facts(facts: BinaryFacts) -> list[dict[str, Any]]:
     """Those of our facts that the other readers have as well."""
     return [_ours(facts.format, part) for part in facts.slices]
 
@@ -37,7 +37,7 @@ def _ours(form: BinaryFormat | None, part: BinarySlice) -> dict[str, Any]:
     return found
 
 
-def theirs(facts: BinaryFacts, data: bytes) -> list[dict[str, Any]]:
+def reference_facts(facts: BinaryFacts, data: bytes) -> list[dict[str, Any]]:
     """The same facts, read by the library of the format."""
     match facts.format:
         case BinaryFormat.ELF:
@@ -134,9 +134,9 @@ def _pe(data: bytes) -> dict[str, Any]:
     return {"needed": list(needed), "python": python}
 
 
-def compare(facts: BinaryFacts, data: bytes) -> None:
+def assert_same_facts(facts: BinaryFacts, data: bytes) -> None:
     """Fail where the two readers disagree."""
-    mine, other = ours(facts), theirs(facts, data)
+    mine, other = our_facts(facts), reference_facts(facts, data)
     for one, two in zip(mine, other, strict=True):
         if two["python"] is None:  # macholib gives no symbols
             del one["python"], two["python"]

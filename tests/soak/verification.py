@@ -9,13 +9,13 @@ from tests.support.indexes import ScriptedIndex
 from wheel_uploader.wheelhouse.wheelhouse import CHECKSUMS_FILENAME, HIDDEN_DIRECTORY, PARTIAL_SUFFIX
 
 
-def torn(house: Path, staged: Mapping[str, bytes]) -> list[str]:
+def torn_files(house: Path, staged: Mapping[str, bytes]) -> list[str]:
     """Files under their final names that are not whole and right."""
     there = {path.name for path in house.iterdir()} if house.exists() else set()
     return sorted(name for name in staged.keys() & there if (house / name).read_bytes() != staged[name])
 
 
-def left_over(house: Path, staged: Mapping[str, bytes], *, signed: bool) -> list[str]:
+def leftover_files(house: Path, staged: Mapping[str, bytes], *, signed: bool) -> list[str]:
     """What a run that came to its end ought to have removed, or to have made."""
     signatures = {f"{name}.asc" for name in (*staged, CHECKSUMS_FILENAME)} if signed else set()
     extra = {path.name for path in house.iterdir()} ^ {
@@ -37,7 +37,7 @@ def posted_other_bytes(index: ScriptedIndex, staged: Mapping[str, bytes]) -> lis
     ]
 
 
-def missing(index: ScriptedIndex, staged: Mapping[str, bytes]) -> list[str]:
+def missing_from_index(index: ScriptedIndex, staged: Mapping[str, bytes]) -> list[str]:
     """Names that differ between the index and what was staged."""
     names = staged.keys() | index.files.keys()
     return sorted(name for name in names if index.files.get(name) != staged.get(name))

@@ -1,4 +1,4 @@
-"""What the program makes of odd inputs, as text that can be compared: ``python -m tests.support.verdicts FOLDER``.
+"""What the program makes of odd inputs, as text that can be compared: ``python -m tests.support.parser_results FOLDER``.
 
 It runs in every Python of test_pythons.py, also in those without pytest and without the compiled
 libraries, so only what the checks and the readers of listings need is imported.
@@ -41,7 +41,7 @@ READERS: dict[str, Callable[[str], object]] = {
 }
 
 
-def of_file(filename: str, data: bytes) -> list[str]:
+def findings_of_file(filename: str, data: bytes) -> list[str]:
     """Return every finding of a wheel or sdist, a line each."""
     try:
         name = filenames.parse_filename(filename)
@@ -57,7 +57,7 @@ def _line(each: Finding) -> str:
     return f"{each.severity.name} {each.check} {each.member}: {each.message}"
 
 
-def of_text(reader: Callable[[str], object], text: str) -> list[str]:
+def result_of_text(reader: Callable[[str], object], text: str) -> list[str]:
     """Return the value that a reader gives, or the error that it raises."""
     try:
         value = reader(text)
@@ -68,22 +68,22 @@ def of_text(reader: Callable[[str], object], text: str) -> list[str]:
     return [ascii(value)]
 
 
-def of_folder(folder: Path) -> Iterator[tuple[str, list[str]]]:
+def results_of_folder(folder: Path) -> Iterator[tuple[str, list[str]]]:
     """Yield what comes of each input: ``FOLDER/files/NUMBER/NAME``, and ``FOLDER/READER/NUMBER``."""
     for path in sorted(folder.rglob("*")):
         if not path.is_file():
             continue
         kind = path.relative_to(folder).parts[0]
         if kind == "files":
-            yield str(path.relative_to(folder)), of_file(path.name, path.read_bytes())
+            yield str(path.relative_to(folder)), findings_of_file(path.name, path.read_bytes())
         else:
             text = path.read_bytes().decode("utf-8", "surrogatepass")
-            yield str(path.relative_to(folder)), of_text(READERS[kind], text)
+            yield str(path.relative_to(folder)), result_of_text(READERS[kind], text)
 
 
 def main() -> None:
     """Print all of it as one object of JSON."""
-    print(json.dumps(dict(of_folder(Path(sys.argv[1]))), indent=1))
+    print(json.dumps(dict(results_of_folder(Path(sys.argv[1]))), indent=1))
 
 
 if __name__ == "__main__":

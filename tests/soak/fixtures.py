@@ -63,7 +63,7 @@ def staging_server(folder: Path, before: Callable[[str], object] = id) -> Iterat
 
 
 @contextlib.contextmanager
-def signing() -> Iterator[dict[str, str]]:
+def signing_environment() -> Iterator[dict[str, str]]:
     """The environment of a run that can sign; empty where there is no gpg."""
     if not shutil.which(gpg.GPG):
         yield {}
