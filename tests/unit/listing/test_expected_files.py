@@ -1,4 +1,4 @@
-"""What is expected: which wheel fills which place, and how each wrong line is said."""
+"""Expected files: which wheel satisfies which entry, and how wrong lines are reported."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ def release(*tags: str, sdist: bool = False) -> list[DistName]:
 RELEASE = release(*wheels.RELEASE_TAGS, sdist=True)
 
 
-def refused(make: Callable[[], Expectation]) -> UsageError:
+def get_usage_error(make: Callable[[], Expectation]) -> UsageError:
     with pytest.raises(UsageError) as caught:
         make()
     return caught.value
 
 
-def fills(line: str, tag: str) -> bool:
+def satisfies(line: str, tag: str) -> bool:
     expected = expected_files.parse_expected_lines(line, "expected.txt")
-    full, extra = not expected.find_missing(release(tag)), expected.find_unexpected(release(tag))
-    assert full is not bool(extra)
-    return full
+    is_complete, unexpected = not expected.find_missing(release(tag)), expected.find_unexpected(release(tag))
+    assert is_complete is not bool(unexpected)
+    return is_complete
 
 
 # --- a number --------------------------------------------------------------------------------------
 
 
-def test_a_number_of_files() -> None:
+def test_compares_the_file_count() -> None:
     assert (
         expected_files.expect_count(6).find_missing(RELEASE)
         == expected_files.expect_count(6).find_unexpected(RELEASE)
@@ -52,9 +52,9 @@ def test_a_number_of_files() -> None:
 
 
 @pytest.mark.parametrize("count", [0, -1])
-def test_a_number_is_one_or_more(count: int) -> None:
+def test_rejects_a_count_below_one(count: int) -> None:
     assert (
-        str(refused(lambda: expected_files.expect_count(count)))
+        str(get_usage_error(lambda: expected_files.expect_count(count)))
         == f"cannot expect a release of {count} files"
     )
 
@@ -62,9 +62,9 @@ def test_a_number_is_one_or_more(count: int) -> None:
 # --- a file ----------------------------------------------------------------------------------------
 
 
-def test_a_file_names_what_is_expected_in_any_form() -> None:
+def test_list_accepts_every_form_of_entry() -> None:
     text = """\
-# what the release guide says
+# from the release guide
 dipy-1.11.0-cp311-cp311-macosx_11_0_arm64.whl
 
 cp311-cp311-manylinux_2_17_x86_64
@@ -83,18 +83,18 @@ sdist
         "a wheel for cp312 on musllinux_x86_64",
         "an sdist",
     )
-    more = release("cp313-cp313-win_amd64")
-    assert expected.find_unexpected([*RELEASE, *more]) == ("dipy-1.11.0-cp313-cp313-win_amd64.whl",)
+    extra_wheels = release("cp313-cp313-win_amd64")
+    assert expected.find_unexpected([*RELEASE, *extra_wheels]) == ("dipy-1.11.0-cp313-cp313-win_amd64.whl",)
 
 
-def test_lines_of_sha256sums_are_names_and_what_is_no_part_of_a_release_is_left_out() -> None:
+def test_list_accepts_sha256sums_lines_and_ignores_other_files() -> None:
     text = f"{'a' * 64}  dist/dipy-1.11.0.tar.gz\n{'b' * 64} *NOTES.txt\n"
     expected = expected_files.parse_expected_lines(text, "SHA256SUMS")
     assert expected.find_missing([]) == ("dipy-1.11.0.tar.gz",)
 
 
-def test_every_wrong_line_is_said_with_its_number() -> None:
-    error = refused(
+def test_reports_every_wrong_line_with_its_number() -> None:
+    error = get_usage_error(
         lambda: expected_files.parse_expected_lines(
             "sdist\n\ndipy\ndipy-1.whl\ncp311-macos_arm64\ncp-win32\ncp311-manylinux\nA-B-C\n", "expected.txt"
         )
@@ -117,25 +117,25 @@ def test_every_wrong_line_is_said_with_its_number() -> None:
     assert error.hint.startswith("Each line is a file name, a tag like cp311-cp311-win_amd64, a python")
 
 
-def test_a_page_instead_of_a_list_is_not_quoted_without_end() -> None:
-    error = refused(lambda: expected_files.parse_expected_lines("<html>\n" * 40, "expected.txt"))
+def test_quotes_only_the_first_wrong_lines_of_a_page() -> None:
+    error = get_usage_error(lambda: expected_files.parse_expected_lines("<html>\n" * 40, "expected.txt"))
     assert len(error.details) == 11
     assert error.details[-1] == "and 30 more lines"
 
 
 @pytest.mark.parametrize("text", ["", "\n# nothing yet\n"])
-def test_a_file_that_expects_nothing_is_refused(text: str) -> None:
+def test_rejects_an_empty_list(text: str) -> None:
     assert (
-        str(refused(lambda: expected_files.parse_expected_lines(text, "x")))
+        str(get_usage_error(lambda: expected_files.parse_expected_lines(text, "x")))
         == "x is not a list of expected files"
     )
 
 
-# --- which wheel fills what ------------------------------------------------------------------------
+# --- which wheel satisfies which entry -------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("line", "tag", "filled"),
+    ("line", "tag", "matches"),
     [
         # Platforms by family and architecture, whatever the version.
         ("cp311-manylinux_x86_64", "cp311-cp311-manylinux_2_28_x86_64", True),
@@ -156,10 +156,10 @@ def test_a_file_that_expects_nothing_is_refused(text: str) -> None:
         ("cp313-android_arm64_v8a", "cp313-cp313-android_24_arm64_v8a", True),
         ("cp313-pyodide_wasm32", "cp313-cp313-pyodide_2025_0_wasm32", True),
         ("cp314-pyemscripten_wasm32", "cp314-cp314-pyemscripten_2026_0_wasm32", True),
-        # A whole platform tag stands for itself.
+        # A complete platform tag matches only itself.
         ("cp311-manylinux_2_28_x86_64", "cp311-cp311-manylinux_2_28_x86_64", True),
         ("cp311-manylinux_2_28_x86_64", "cp311-cp311-manylinux_2_17_x86_64", False),
-        # A pure fallback hides nothing.
+        # A pure-Python wheel does not satisfy an entry for a platform.
         ("cp311-win_amd64", "py3-none-any", False),
         ("cp311-any", "py3-none-any", True),
         ("py3-any", "py3-none-any", True),
@@ -173,19 +173,19 @@ def test_a_file_that_expects_nothing_is_refused(text: str) -> None:
         ("cp311-win_amd64", "py312-none-win_amd64", False),
         ("cp27-win_amd64", "cp27-cp27mu-win_amd64", True),
         ("cp37-win_amd64", "cp37-cp37m-win_amd64", True),
-        # abi3 fills what is at it and above it.
+        # abi3 wheels satisfy their own Python version and later ones.
         ("cp311-win_amd64", "cp311-abi3-win_amd64", True),
         ("cp313-win_amd64", "cp39-abi3-win_amd64", True),
         ("cp38-win_amd64", "cp39-abi3-win_amd64", False),
         ("pp310-win_amd64", "cp39-abi3-win_amd64", False),
-        # Free-threaded builds take nothing that needs the lock.
+        # Wheels that need the GIL do not satisfy free-threaded entries.
         ("cp313t-win_amd64", "cp313-cp313t-win_amd64", True),
         ("cp313t-win_amd64", "cp313-cp313-win_amd64", False),
         ("cp313-win_amd64", "cp313-cp313t-win_amd64", False),
         ("cp313t-win_amd64", "cp39-abi3-win_amd64", False),
         ("cp313t-win_amd64", "py3-none-win_amd64", True),
         ("cp315t-win_amd64", "cp315-abi3t-win_amd64", True),
-        # Others.
+        # Other implementations.
         ("pp310-win_amd64", "pp310-pypy310_pp73-win_amd64", True),
         ("pp310-win_amd64", "py3-none-win_amd64", True),
         ("gp311_242-manylinux_x86_64", "graalpy311-graalpy242_311_native-manylinux_2_28_x86_64", True),
@@ -197,11 +197,11 @@ def test_a_file_that_expects_nothing_is_refused(text: str) -> None:
         ("sdist", "py3-none-any", False),
     ],
 )  # fmt: skip
-def test_which_wheel_fills_what(line: str, tag: str, filled: bool) -> None:
-    assert fills(line, tag) is filled
+def test_wheel_satisfies_entry(line: str, tag: str, matches: bool) -> None:
+    assert satisfies(line, tag) is matches
 
 
-def test_an_sdist_fills_only_its_own_place() -> None:
+def test_sdist_satisfies_only_an_sdist_entry() -> None:
     expected = expected_files.parse_expected_lines("cp311-any\npy3-none-any\n", "x")
     assert expected.find_missing(release(sdist=True)) == ("a wheel for cp311 on any", "a wheel py3-none-any")
     assert (
@@ -215,7 +215,7 @@ def test_an_sdist_fills_only_its_own_place() -> None:
 # --- a matrix --------------------------------------------------------------------------------------
 
 
-def test_a_matrix_is_every_python_on_every_platform() -> None:
+def test_matrix_expects_every_python_on_every_platform() -> None:
     expected = expected_files.parse_matrix(
         {
             "pythons": ["cp311", "cp312"],
@@ -238,12 +238,12 @@ def test_a_matrix_is_every_python_on_every_platform() -> None:
     )
 
 
-def test_one_abi3_wheel_fills_a_column() -> None:
+def test_one_abi3_wheel_satisfies_all_later_pythons() -> None:
     matrix = {"pythons": ["cp39", "cp312", "cp313t"], "platforms": ["win_amd64"], "skip": ["cp313t-*"]}
     assert expected_files.parse_matrix(matrix).find_missing(release("cp39-abi3-win_amd64")) == ()
 
 
-def test_an_sdist_alone_is_a_matrix_too() -> None:
+def test_matrix_may_expect_only_an_sdist() -> None:
     assert expected_files.parse_matrix({"sdist": True}).find_missing([]) == ("an sdist",)
 
 
@@ -265,8 +265,8 @@ def test_an_sdist_alone_is_a_matrix_too() -> None:
         ),
     ],
 )
-def test_a_wrong_matrix_is_said(table: dict[str, object], details: tuple[str, ...]) -> None:
-    error = refused(lambda: expected_files.parse_matrix(table))
+def test_reports_an_invalid_matrix(table: dict[str, object], details: tuple[str, ...]) -> None:
+    error = get_usage_error(lambda: expected_files.parse_matrix(table))
     assert str(error) == "'expect' in the configuration is not a valid matrix"
     assert error.details[: len(details)] == details
 
@@ -274,5 +274,5 @@ def test_a_wrong_matrix_is_said(table: dict[str, object], details: tuple[str, ..
 @pytest.mark.parametrize(
     "table", [{}, {"sdist": False}, {"pythons": ["cp311"], "platforms": ["win32"], "skip": ["*"]}]
 )
-def test_a_matrix_of_nothing_is_refused(table: dict[str, object]) -> None:
-    assert str(refused(lambda: expected_files.parse_matrix(table))) == "'expect' expects no files"
+def test_rejects_an_empty_matrix(table: dict[str, object]) -> None:
+    assert str(get_usage_error(lambda: expected_files.parse_matrix(table))) == "'expect' expects no files"

@@ -1,4 +1,4 @@
-"""How old the newest build is: who says so, who is asked, and what happens when nobody knows."""
+"""Age of the newest build: the sources of its date, and what happens if no source has one."""
 
 from __future__ import annotations
 
@@ -35,21 +35,23 @@ def remote(tag: str = "py3-none-any", *, url: str = "file:///x", days_old: float
     return RemoteFile(filename=name, url=url, source=url.rpartition("/")[0] + "/", modified_at=modified)
 
 
-def fresh(files: Selection, *, days: float = 3, http: HttpClient | None = None) -> freshness.BuildDate:
+def require_fresh(
+    files: Selection, *, days: float = 3, http: HttpClient | None = None
+) -> freshness.BuildDate:
     return freshness.require_fresh(files, http or HttpClient(), limit=days * DAY, now=NOW)
 
 
-def test_the_newest_file_counts() -> None:
+def test_age_is_that_of_the_newest_file() -> None:
     one, two = remote(days_old=11), remote("cp313-cp313-win_amd64", days_old=2)
-    assert fresh(selection(one, two)).date == two.modified_at
+    assert require_fresh(selection(one, two)).date == two.modified_at
     with pytest.raises(NothingFoundError, match="is 2 days old"):
-        fresh(selection(two, one), days=1)
-    # What was unpacked on this machine is not asked.
-    assert fresh(selection(remote("cp311-cp311-win_amd64"), two)).date == two.modified_at
+        require_fresh(selection(two, one), days=1)
+    # Local files, such as unpacked artifacts, are not queried for a date.
+    assert require_fresh(selection(remote("cp311-cp311-win_amd64"), two)).date == two.modified_at
     with pytest.raises(UsageError):
-        fresh(selection(remote()))
+        require_fresh(selection(remote()))
     with pytest.raises(NothingFoundError) as caught:
-        fresh(selection(one))
+        require_fresh(selection(one))
     assert str(caught.value) == (
         "the newest staged build, dipy 1.12.0.dev1, is 11 days old "
         "(2026-11-10 06:00 UTC according to the listing of file:///), but --max-age is 3 days; "
@@ -57,78 +59,78 @@ def test_the_newest_file_counts() -> None:
     )
 
 
-def test_a_date_in_the_future_is_not_fresh_beyond_a_small_clock_skew() -> None:
+def test_rejects_dates_in_the_future_beyond_a_small_clock_skew() -> None:
     minute = 1 / (24 * 60)
-    assert fresh(selection(remote(days_old=-9 * minute))).date > NOW
+    assert require_fresh(selection(remote(days_old=-9 * minute))).date > NOW
     for ahead in (11 * minute, 1, 36500):
         with pytest.raises(NothingFoundError, match="is dated in the future") as caught:
-            fresh(selection(remote(days_old=-ahead)))
+            require_fresh(selection(remote(days_old=-ahead)))
         assert "the local time is 2026-11-21 06:00 UTC" in str(caught.value)
-    # Beside it another file may be fresh, or old.
+    # Another file of the release decides whether it is fresh.
     other = remote("cp313-cp313-win_amd64", days_old=2)
-    assert fresh(selection(remote(days_old=-1), other)).date == other.modified_at
+    assert require_fresh(selection(remote(days_old=-1), other)).date == other.modified_at
     with pytest.raises(NothingFoundError, match=r"is 2 days old .*; a date in the future .* was ignored"):
-        fresh(selection(remote(days_old=-1), other), days=1)
+        require_fresh(selection(remote(days_old=-1), other), days=1)
 
 
 @pytest.mark.parametrize(
     ("dev", "hour", "is_fresh"),
     [("20261121", 0, True), ("20261122", 9, False), ("20261122", 11, True), ("20261123", 23, False)],
 )
-def test_a_version_of_tomorrow_may_come_from_another_time_zone(dev: str, hour: int, is_fresh: bool) -> None:
+def test_accepts_the_version_date_of_a_time_zone_ahead(dev: str, hour: int, is_fresh: bool) -> None:
     file = RemoteFile(filename=f"dipy-1.12.0.dev{dev}-py3-none-any.whl", url="file:///x", source="file:///")
     now = datetime(2026, 11, 21, hour, tzinfo=UTC)
     with contextlib.nullcontext() if is_fresh else pytest.raises(NothingFoundError, match="in the future"):
         freshness.require_fresh(selection(file, version=f"1.12.0.dev{dev}"), HttpClient(), limit=DAY, now=now)
 
 
-def test_a_server_is_asked_for_one_byte_and_its_last_modified() -> None:
+def test_reads_last_modified_with_a_one_byte_request() -> None:
     dates = {
         "any": "Tue, 10 Nov 2026 06:00:00 GMT",
         "win": "Fri, 20 Nov 2026 06:00:00 GMT",
     }
-    asked: list[Request] = []
+    requests: list[Request] = []
 
-    def say(request: Request) -> list[Step]:
-        asked.append(request)
+    def reply(request: Request) -> list[Step]:
+        requests.append(request)
         key = "win" if "win" in request.target else "any"
         return [answer(206, b"P", {"Last-Modified": dates[key], "Connection": "close"})]
 
-    with ScriptedServer(say) as server, HttpClient(user_urls=[server.url]) as http:
+    with ScriptedServer(reply) as server, HttpClient(user_urls=[server.url]) as http:
         old = remote(url=f"{server.url}dipy-any.whl")
         new = remote("cp313-cp313-win_amd64", url=f"{server.url}dipy-win.whl")
-        built = fresh(selection(old, new), http=http)
+        built = require_fresh(selection(old, new), http=http)
         assert str(built) == f"2026-11-20 06:00 UTC according to Last-Modified of {server.url}dipy-win.whl"
-        assert [request.headers["range"] for request in asked] == ["bytes=0-0", "bytes=0-0"]
-        # One that is young enough is enough.
-        asked.clear()
-        assert fresh(selection(new, old), http=http).date == NOW - timedelta(days=1)
-        assert len(asked) == 1
+        assert [request.headers["range"] for request in requests] == ["bytes=0-0", "bytes=0-0"]
+        # The check stops at the first file that is new enough.
+        requests.clear()
+        assert require_fresh(selection(new, old), http=http).date == NOW - timedelta(days=1)
+        assert len(requests) == 1
         with pytest.raises(NothingFoundError, match=r"is 11 days old \(.* according to Last-Modified of "):
-            fresh(selection(old), http=http)
+            require_fresh(selection(old), http=http)
 
 
-def test_a_file_that_is_not_there_is_no_old_file() -> None:
+def test_missing_file_is_an_error_and_not_an_old_file() -> None:
     with (
         ScriptedServer(lambda _: [answer(404, b"", {"Connection": "close"})]) as server,
         HttpClient(user_urls=[server.url]) as http,
         pytest.raises(HttpStatusError),
     ):
-        fresh(selection(remote(url=f"{server.url}dipy.whl")), http=http)
+        require_fresh(selection(remote(url=f"{server.url}dipy.whl")), http=http)
 
 
-def test_a_date_in_the_version_is_the_last_resort() -> None:
+def test_falls_back_to_the_date_in_the_version() -> None:
     with (
         ScriptedServer(lambda _: [answer(200, b"P", {"Connection": "close"})]) as server,
         HttpClient(user_urls=[server.url]) as http,
     ):
-        unknown = remote(url=f"{server.url}dipy.whl")
-        built = fresh(selection(unknown, version="1.12.0.dev20261119"), http=http)
+        undated = remote(url=f"{server.url}dipy.whl")
+        built = require_fresh(selection(undated, version="1.12.0.dev20261119"), http=http)
         assert str(built) == "2026-11-20 00:00 UTC according to the date in the version"
         with pytest.raises(NothingFoundError, match="11 days 6 h old"):
-            fresh(selection(unknown, version="1.12.0.dev20261109"), http=http)
+            require_fresh(selection(undated, version="1.12.0.dev20261109"), http=http)
         with pytest.raises(UsageError, match="has no date to compare with --max-age"):
-            fresh(selection(unknown), http=http)
+            require_fresh(selection(undated), http=http)
 
 
 @pytest.mark.parametrize(
@@ -143,12 +145,12 @@ def test_a_date_in_the_version_is_the_last_resort() -> None:
         ("1.0", None),
     ],
 )
-def test_which_versions_are_dates(version: str, day: datetime | None) -> None:
+def test_date_from_version(version: str, day: datetime | None) -> None:
     assert freshness.date_from_version(Version(version)) == day
 
 
 @pytest.mark.parametrize(
-    "said",
+    "text",
     [
         "2026-11-20T03:04:05Z",
         "2026-11-20T03:04:05.000Z",
@@ -158,22 +160,22 @@ def test_which_versions_are_dates(version: str, day: datetime | None) -> None:
         " Fri, 20 Nov 2026 03:04:05 -0000 ",
     ],
 )
-def test_times_of_listings_and_headers(said: str) -> None:
-    assert parse_listed_date(said) == AT
+def test_parses_dates_of_listings_and_headers(text: str) -> None:
+    assert parse_listed_date(text) == AT
 
 
 @pytest.mark.parametrize(
-    "said", ["", "yesterday", "20-Nov-2026 03:04", None, 3, "Fri, 99 Nov 2026 03:04:05 GMT"]
+    "text", ["", "yesterday", "20-Nov-2026 03:04", None, 3, "Fri, 99 Nov 2026 03:04:05 GMT"]
 )
-def test_what_is_no_time(said: object) -> None:
-    assert parse_listed_date(said) is None
+def test_ignores_invalid_dates(text: object) -> None:
+    assert parse_listed_date(text) is None
 
 
 NAME = "dipy-1.12.0.dev1-py3-none-any.whl"
 BASE = "https://staging.example.com/x/"
 
 
-def of_json(data: object) -> datetime | None:
+def date_from_json(data: object) -> datetime | None:
     listing = json_autoindex.read_json_directory(data, BASE, BASE) or swift.read_swift_listing(
         data, BASE, BASE
     )
@@ -181,11 +183,13 @@ def of_json(data: object) -> datetime | None:
     return listing.files[0].modified_at
 
 
-def test_listings_that_are_made_for_programs_say_it() -> None:
+def test_machine_readable_listings_have_dates() -> None:
     iso, http_date = "2026-11-20T03:04:05Z", "Fri, 20 Nov 2026 03:04:05 GMT"
-    assert of_json([{"name": NAME, "type": "file", "mtime": http_date}]) == AT  # nginx
-    assert of_json([{"name": NAME, "url": f"./{NAME}", "is_dir": False, "mod_time": iso}]) == AT  # Caddy
-    assert of_json([{"name": NAME, "hash": "0" * 32, "bytes": 3, "last_modified": iso[:-1]}]) == AT
+    assert date_from_json([{"name": NAME, "type": "file", "mtime": http_date}]) == AT  # nginx
+    assert (
+        date_from_json([{"name": NAME, "url": f"./{NAME}", "is_dir": False, "mod_time": iso}]) == AT
+    )  # Caddy
+    assert date_from_json([{"name": NAME, "hash": "0" * 32, "bytes": 3, "last_modified": iso[:-1]}]) == AT
     nginx = read_xml(f'<list><file mtime="{iso}">{NAME}</file></list>', BASE, records={"file"}, fields=set())
     assert json_autoindex.read_nginx_xml(nginx, BASE, BASE).files[0].modified_at == AT
     bucket = read_xml(

@@ -1,4 +1,4 @@
-"""Listings at their limits take time in proportion to their length, whatever is in them."""
+"""Reading a listing takes time proportional to its length, whatever its contents."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from wheel_uploader.listing import sources
 pytestmark = pytest.mark.slow
 
 URL = "https://staging.example/wheels/"
-#: Links of the shorter listing, and how many times as many the longer one has.
+#: Number of links in the shorter listing, and the factor for the longer one.
 FEW, TIMES = 2500, 8
 
-#: One link, or what is in a page otherwise, by its number.
+#: Renderers of the link or other markup with a given number.
 ROWS: dict[str, Callable[[int], str]] = {
     "versions": lambda n: f'<a href="demo-1.{n}-py3-none-any.whl#sha256={n:064x}">demo</a> 10:15  16M\n',
     "one name, other hashes": lambda n: f'<a href="demo-1.0-py3-none-any.whl#sha256={n:064x}">demo</a>\n',
     "one link": lambda n: '<a href="demo-1.0-py3-none-any.whl">demo</a>\n',
     "one name, other folders": lambda n: f'<a href="{n}/demo-1.0-py3-none-any.whl">demo</a>\n',
-    "projects that are alike": lambda n: f'<a href="demp{n}-1.0-py3-none-any.whl">demo</a>\n',
+    "similar projects": lambda n: f'<a href="demp{n}-1.0-py3-none-any.whl">demo</a>\n',
     "folders": lambda n: f'<a href="demo{n}/">demo</a>\n',
     "encoded slashes": lambda n: f'<a href="demo-{n}{"%2F" * 300}">demo</a>\n',
-    "text beside": lambda n: "<br>10:15 16M" if n else '<a href="demo-1.0-py3-none-any.whl">demo</a>',
+    "text between": lambda n: "<br>10:15 16M" if n else '<a href="demo-1.0-py3-none-any.whl">demo</a>',
     "text inside": lambda n: "<b> x " if n else '<a href="demo-1.0-py3-none-any.whl">',
     "bases": lambda n: f'<base href="{n}/">',
     "attestations": lambda n: f'<a href="{n}/demo-1.0-py3-none-any.whl.publish.attestation">x</a>\n',
@@ -41,8 +41,8 @@ ROWS: dict[str, Callable[[int], str]] = {
 }
 
 
-def seconds(page: str) -> float:
-    """Return the CPU time for a run's reading of a listing, and for the same page as the body of an error."""
+def measure_cpu_time(page: str) -> float:
+    """Return the CPU seconds for reading a page as a listing and as the body of an error."""
     transport = httpx.MockTransport(lambda _: httpx.Response(200, html=page))
     began = time.thread_time()
     with HttpClient(user_urls=[URL], retries=1, transport=transport) as http:
@@ -51,11 +51,11 @@ def seconds(page: str) -> float:
             selection = release_selection.select_release(
                 listed, Options(project="demo", version="1.0", urls=(URL,)), lambda _: ""
             )
-            for each in (
+            for excluded in (
                 *filenames.select_files(listed, "demo", selection.version).excluded_files,
                 *selection.excluded_files,
             ):
-                sanitize(f"{each.filename}: {each.reason}")
+                sanitize(f"{excluded.filename}: {excluded.reason}")
         except ReleaseError as error:
             sanitize(str(error))
     html_text.extract_visible_text(page)
@@ -64,10 +64,10 @@ def seconds(page: str) -> float:
 
 
 @pytest.mark.parametrize("kind", ROWS)
-def test_a_listing_takes_time_in_proportion_to_its_length(kind: str) -> None:
+def test_reading_time_is_proportional_to_length(kind: str) -> None:
     short, long = ("".join(map(ROWS[kind], range(count))) for count in (FEW, TIMES * FEW))
-    seconds(short)
-    # Quadratic would be 64 times as long; what is shorter than half a second is no trouble whatever it is.
-    limit = max(0.5, 2.5 * TIMES * seconds(short))
-    # The second time is for a machine that was busy with something else.
-    assert seconds(long) < limit or seconds(long) < limit
+    measure_cpu_time(short)
+    # Quadratic time would be 64 times as long. Anything below half a second is acceptable.
+    limit = max(0.5, 2.5 * TIMES * measure_cpu_time(short))
+    # Measure twice because the machine may have been busy the first time.
+    assert measure_cpu_time(long) < limit or measure_cpu_time(long) < limit

@@ -1,4 +1,4 @@
-"""anaconda.org, by hand-written answers in the shapes that it documents: it cannot be run here."""
+"""anaconda.org, simulated with hand-written responses in its documented formats."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ STORAGE = "https://binstar-cio-packages-prod.s3.amazonaws.com/"
 
 
 def entry(basename: object = WHEEL, **changes: Any) -> dict[str, object]:
-    """One file of the API, as whl2conda and renovate have recorded them."""
+    """Return a file entry of the API, as whl2conda and renovate have recorded them."""
     return {
         "description": None,
         "dependencies": [],
@@ -60,7 +60,7 @@ def entry(basename: object = WHEEL, **changes: Any) -> dict[str, object]:
 
 
 class Site:
-    """Answers by URL, and every request that was made."""
+    """Responses by URL and a log of the requests."""
 
     def __init__(self, pages: dict[str, httpx.Response] | None = None) -> None:
         self.pages = pages or {}
@@ -68,17 +68,17 @@ class Site:
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)
-        found = self.pages.get(str(request.url).partition("?")[0])
-        if found is None:
+        response = self.pages.get(str(request.url).partition("?")[0])
+        if response is None:
             return httpx.Response(404, json={"error": "not found"})
-        return httpx.Response(found.status_code, content=found.content, headers=found.headers)
+        return httpx.Response(response.status_code, content=response.content, headers=response.headers)
 
     @property
-    def asked(self) -> list[str]:
+    def requested_urls(self) -> list[str]:
         return [str(request.url) for request in self.requests]
 
 
-def files_answer(*entries: object) -> httpx.Response:
+def files_response(*entries: object) -> httpx.Response:
     return httpx.Response(200, json=list(entries))
 
 
@@ -87,20 +87,20 @@ def simple_page(*names: str) -> httpx.Response:
     return httpx.Response(200, text=links, headers={"Content-Type": "text/html"})
 
 
-def listed(
+def list_files(
     url: str, site: Callable[[httpx.Request], httpx.Response], project: str = "dipy"
 ) -> list[RemoteFile]:
     with HttpClient(user_urls=[url], retries=1, transport=httpx.MockTransport(site)) as http:
         return list(sources.list_staged_files([url], project, http))
 
 
-# --- what a person would copy ----------------------------------------------------------------------
+# --- URLs that a user would copy -------------------------------------------------------------------
 
 OWNER = "multibuild-wheels-staging"
 
 
 @pytest.mark.parametrize(
-    ("url", "about"),
+    ("url", "changes"),
     [
         (f"{SITE}/files", {}),
         (f"{SITE}/files?page=2", {}),
@@ -130,8 +130,8 @@ OWNER = "multibuild-wheels-staging"
         (f"https://api.anaconda.org/dist/{OWNER}/dipy/1.11.0/{WHEEL}", {"version": "1.11.0"}),
     ],
 )
-def test_any_address_of_a_package(url: str, about: dict[str, str]) -> None:
-    assert parse_anaconda_url(url) == PackageReference(**{"owner": OWNER, "name": "dipy", **about})
+def test_parses_every_url_of_a_package(url: str, changes: dict[str, str]) -> None:
+    assert parse_anaconda_url(url) == PackageReference(**{"owner": OWNER, "name": "dipy", **changes})
     assert AnacondaPackage.claims(url)
 
 
@@ -147,14 +147,14 @@ def test_any_address_of_a_package(url: str, about: dict[str, str]) -> None:
         "anaconda.org/owner/dipy",
     ],
 )
-def test_another_address(url: str) -> None:
+def test_does_not_claim_other_urls(url: str) -> None:
     assert not AnacondaPackage.claims(url)
 
 
 @given(st.lists(st.sampled_from(["t", "channels", "a", "", "simple", "label", "package", "%2F", "repo"])))
-def test_no_path_raises_anything(words: list[str]) -> None:
+def test_arbitrary_paths_raise_no_exception(segments: list[str]) -> None:
     for host in ("anaconda.org", "pypi.anaconda.org", "api.anaconda.org"):
-        url = f"https://{host}/{'/'.join(words)}"
+        url = f"https://{host}/{'/'.join(segments)}"
         assert AnacondaPackage.claims(url) == (parse_anaconda_url(url) is not None)
 
 
@@ -162,13 +162,13 @@ def test_no_path_raises_anything(words: list[str]) -> None:
 
 
 def test_names_and_hashes_come_from_the_api() -> None:
-    site = Site({API: files_answer(entry())})
-    (file,) = listed(f"{SITE}/files", site)
+    site = Site({API: files_response(entry())})
+    (file,) = list_files(f"{SITE}/files", site)
     assert file.filename == WHEEL
     assert file.url == f"https://api.anaconda.org/download/{OWNER}/dipy/1.11.0/{WHEEL}"
     assert file.hashes == {"sha256": SHA256, "md5": MD5}
     assert file.size == len(DATA)
-    assert site.asked == [API]
+    assert site.requested_urls == [API]
 
 
 @pytest.mark.parametrize(
@@ -180,8 +180,8 @@ def test_names_and_hashes_come_from_the_api() -> None:
         ({"sha256": SHA256.upper(), "md5": 1}, {"sha256": SHA256}),
     ],
 )
-def test_a_hash_that_is_none_is_none(changes: dict[str, Any], hashes: dict[str, str]) -> None:
-    (file,) = listed(SITE, Site({API: files_answer(entry(**changes))}))
+def test_ignores_invalid_hashes(changes: dict[str, Any], hashes: dict[str, str]) -> None:
+    (file,) = list_files(SITE, Site({API: files_response(entry(**changes))}))
     assert file.hashes == hashes
 
 
@@ -197,45 +197,45 @@ def test_a_hash_that_is_none_is_none(changes: dict[str, Any], hashes: dict[str, 
         {"download_url": "//["},
     ],
 )
-def test_what_pip_cannot_have_is_left_out(changes: dict[str, Any]) -> None:
+def test_skips_files_that_pip_cannot_install(changes: dict[str, Any]) -> None:
     other = entry("linux-64/dipy-1.11.0-py312_0.tar.bz2", distribution_type="conda", type="conda")
-    answer = files_answer(other, entry(**changes), entry("dipy-1.11.0.tar.gz"), None, 1)
-    assert [file.filename for file in listed(SITE, Site({API: answer}))] == ["dipy-1.11.0.tar.gz"]
+    response = files_response(other, entry(**changes), entry("dipy-1.11.0.tar.gz"), None, 1)
+    assert [file.filename for file in list_files(SITE, Site({API: response}))] == ["dipy-1.11.0.tar.gz"]
 
 
-def test_a_file_that_is_listed_twice_is_there_once() -> None:
-    """Versions come in any order and up to three times."""
+def test_removes_duplicate_entries() -> None:
+    """The API lists versions in any order and up to three times."""
     entries = [entry(version=version) for version in ("1.11.0", "1.11.0", "1.10.0", "1.11.0")]
-    site = Site({API: files_answer(*entries, entry(md5="0" * 32, sha256="None"))})
-    assert [file.hashes.get("md5") for file in listed(SITE, site)] == [MD5, "0" * 32]
+    site = Site({API: files_response(*entries, entry(md5="0" * 32, sha256="None"))})
+    assert [file.hashes.get("md5") for file in list_files(SITE, site)] == [MD5, "0" * 32]
 
 
-def test_the_label_and_the_version_of_the_url_choose() -> None:
+def test_label_and_version_in_the_url_select_files() -> None:
     entries = [
         entry("dipy-1.11.0-py3-none-any.whl", labels=["main", "rc"]),
         entry("dipy-1.11.1-py3-none-any.whl", version="1.11.1"),
         entry("dipy-1.12.0-py3-none-any.whl", labels=None, version="1.12.0"),
     ]
-    site = Site({API: files_answer(*entries)})
-    by_label = listed(f"https://pypi.anaconda.org/{OWNER}/label/rc/simple/dipy/", site)
-    by_version = listed(f"{SITE}/files?version=1.11.1", site)
+    site = Site({API: files_response(*entries)})
+    by_label = list_files(f"https://pypi.anaconda.org/{OWNER}/label/rc/simple/dipy/", site)
+    by_version = list_files(f"{SITE}/files?version=1.11.1", site)
     assert [file.filename for file in by_label] == ["dipy-1.11.0-py3-none-any.whl"]
     assert [file.filename for file in by_version] == ["dipy-1.11.1-py3-none-any.whl"]
 
 
-def test_the_project_is_the_name_that_a_url_leaves_out() -> None:
+def test_uses_the_project_if_the_url_has_no_package_name() -> None:
     url = f"https://api.anaconda.org/package/{OWNER}/scikit-image/files"
-    site = Site({url: files_answer(entry())})
-    assert listed(f"https://anaconda.org/{OWNER}", site, "scikit_image")
-    assert site.asked == [url]
+    site = Site({url: files_response(entry())})
+    assert list_files(f"https://anaconda.org/{OWNER}", site, "scikit_image")
+    assert site.requested_urls == [url]
 
 
-def test_a_download_is_redirected_to_the_storage_without_the_token() -> None:
+def test_does_not_send_the_token_to_the_storage() -> None:
     token = "tk-0123-secret"
     download = f"https://api.anaconda.org/download/{OWNER}/dipy/1.11.0/{WHEEL}"
     site = Site(
         {
-            API: files_answer(entry()),
+            API: files_response(entry()),
             download: httpx.Response(302, headers={"Location": f"{STORAGE}abc?Signature=x"}),
             f"{STORAGE}abc": httpx.Response(200, content=DATA),
         }
@@ -256,11 +256,11 @@ def test_a_download_is_redirected_to_the_storage_without_the_token() -> None:
     assert token not in sanitize(f"{url} {token}")
 
 
-# --- when the API does not answer ------------------------------------------------------------------
+# --- API failures ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         httpx.Response(500),
         httpx.Response(404),
@@ -269,22 +269,22 @@ def test_a_download_is_redirected_to_the_storage_without_the_token() -> None:
         httpx.Response(200, text="<html>We are down</html>"),
         httpx.Response(200, json={"error": "maintenance"}),
     ],
-    ids=lambda answer: f"{answer.status_code}-{answer.text[:9]}",
+    ids=lambda response: f"{response.status_code}-{response.text[:9]}",
 )
-def test_the_page_for_pip_serves(answer: httpx.Response) -> None:
-    site = Site({API: answer, SIMPLE: simple_page(WHEEL, "dipy-1.10.0-py3-none-any.whl", "notes.txt")})
-    assert [file.filename for file in listed(SITE, site)] == [
+def test_falls_back_to_the_simple_page(response: httpx.Response) -> None:
+    site = Site({API: response, SIMPLE: simple_page(WHEEL, "dipy-1.10.0-py3-none-any.whl", "notes.txt")})
+    assert [file.filename for file in list_files(SITE, site)] == [
         WHEEL,
         "dipy-1.10.0-py3-none-any.whl",
         "notes.txt",
     ]
-    (file, _) = listed(f"{SITE}/files?version=1.11.0", site)
+    (file, _) = list_files(f"{SITE}/files?version=1.11.0", site)
     assert (file.filename, file.hashes) == (WHEEL, {})
     assert file.url == f"https://pypi.anaconda.org/{OWNER}/simple/dipy/1/{WHEEL}"
-    assert len(listed(f"{SITE}/files?version=latest", site)) == 3
+    assert len(list_files(f"{SITE}/files?version=latest", site)) == 3
 
 
-def test_it_is_told_that_the_page_for_pip_served(capsys: pytest.CaptureFixture[str]) -> None:
+def test_reports_the_fallback_to_the_simple_page(capsys: pytest.CaptureFixture[str]) -> None:
     site = Site({API: httpx.Response(503), SIMPLE: simple_page(WHEEL)})
     transport = httpx.MockTransport(site)
     with HttpClient(
@@ -294,36 +294,36 @@ def test_it_is_told_that_the_page_for_pip_served(capsys: pytest.CaptureFixture[s
         progress=progress.make_progress(sys.stderr, verbose=0),
     ) as http:
         assert sources.list_staged_files([SITE], "dipy", http)
-    told = capsys.readouterr().err
-    assert "anaconda.org's API failed (" in told
-    assert "using its simple page, which has no hashes" in told
+    stderr = capsys.readouterr().err
+    assert "anaconda.org's API failed (" in stderr
+    assert "using its simple page, which has no hashes" in stderr
 
 
-def test_the_page_for_pip_is_asked_with_label_and_token() -> None:
+def test_requests_the_simple_page_with_label_and_token() -> None:
     url = f"https://pypi.anaconda.org/t/tk-4567/{OWNER}/label/rc/simple/dipy/"
     site = Site({API: httpx.Response(500), url: simple_page(WHEEL)})
-    (file,) = listed(url, site)
+    (file,) = list_files(url, site)
     assert "tk-4567" not in file.source
-    assert site.asked == [API, url]
+    assert site.requested_urls == [API, url]
     assert site.requests[1].headers.get("authorization") is None
 
 
-def test_when_neither_answers_it_is_the_api_that_failed() -> None:
+def test_reports_the_api_error_if_both_fail() -> None:
     with pytest.raises(
         NothingFoundError, match=r"package multibuild-wheels-staging/dipy does not exist on anaconda\.org"
     ) as caught:
-        listed(SITE, Site())
+        list_files(SITE, Site())
     assert "t/TOKEN" in str(caught.value.hint)
     with pytest.raises(NetworkError, match=r"api\.anaconda\.org/.* returned 500"):
-        listed(SITE, Site({API: httpx.Response(500)}))
+        list_files(SITE, Site({API: httpx.Response(500)}))
     with pytest.raises(CredentialsError, match="requires authentication") as refused:
-        listed(SITE, Site({API: httpx.Response(401)}))
+        list_files(SITE, Site({API: httpx.Response(401)}))
     assert "t/TOKEN" in str(refused.value.hint)
     with pytest.raises(ListingError, match="JSON without a list of files"):
-        listed(SITE, Site({API: httpx.Response(200, json={})}))
+        list_files(SITE, Site({API: httpx.Response(200, json={})}))
 
 
-# --- anything else ---------------------------------------------------------------------------------
+# --- arbitrary responses ---------------------------------------------------------------------------
 
 VALUES = (
     st.none()
@@ -339,10 +339,10 @@ ENTRIES = st.dictionaries(
 
 
 @given(
-    st.lists(ENTRIES.map(lambda given: {**entry(), **given}) | VALUES, max_size=3) | VALUES,
+    st.lists(ENTRIES.map(lambda changes: {**entry(), **changes}) | VALUES, max_size=3) | VALUES,
     st.sampled_from(["", "x"]),
 )
-def test_no_answer_raises_anything_else(data: object, label: str) -> None:
+def test_arbitrary_responses_raise_only_listing_error(data: object, label: str) -> None:
     with contextlib.suppress(ListingError):
         for file in read_package_files(
             json.dumps(data), API, "anaconda", PackageReference(owner="x", label=label)

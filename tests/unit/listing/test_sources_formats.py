@@ -1,6 +1,6 @@
-"""Listings for programs: addresses, readers and pages, in the shapes that servers document; hostile ones too.
+"""Machine-readable listings: URLs, readers and pagination, including hostile input.
 
-What real servers of these kinds answer is in test_sources_stores.py; the answers here are hand-written.
+The responses are hand-written; test_sources_stores.py tests real servers.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ URL = "https://staging.example/wheels/"
 ONE_LEVEL = "list-type=2&delimiter=/&encoding-type=url"
 
 
-# --- addresses -------------------------------------------------------------------------------------
+# --- URLs ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("typed", "asked"),
+    ("url", "expected"),
     [
         ("s3://bucket", f"https://bucket.s3.amazonaws.com/?{ONE_LEVEL}"),
         ("s3://bucket/", f"https://bucket.s3.amazonaws.com/?{ONE_LEVEL}"),
@@ -65,12 +65,12 @@ ONE_LEVEL = "list-type=2&delimiter=/&encoding-type=url"
         ("dist", ""),
     ],
 )
-def test_the_address_of_a_bucket(typed: str, asked: str) -> None:
-    assert s3.s3_listing_url(typed) == asked
+def test_s3_listing_url(url: str, expected: str) -> None:
+    assert s3.s3_listing_url(url) == expected
 
 
 @pytest.mark.parametrize(
-    ("typed", "asked"),
+    ("url", "expected"),
     [
         ("https://a.blob.core.windows.net/c", "https://a.blob.core.windows.net/c?{}"),
         ("https://a.blob.core.windows.net/c/", "https://a.blob.core.windows.net/c?{}"),
@@ -85,12 +85,12 @@ def test_the_address_of_a_bucket(typed: str, asked: str) -> None:
         ("https://[", ""),
     ],
 )
-def test_the_address_of_a_container_of_azure(typed: str, asked: str) -> None:
-    assert azure.azure_listing_url(typed) == asked.format("restype=container&comp=list&delimiter=/")
+def test_azure_listing_url(url: str, expected: str) -> None:
+    assert azure.azure_listing_url(url) == expected.format("restype=container&comp=list&delimiter=/")
 
 
 @pytest.mark.parametrize(
-    ("typed", "asked"),
+    ("url", "expected"),
     [
         ("https://swift.example/v1/AUTH_x/c", "https://swift.example/v1/AUTH_x/c?format=json&delimiter=/"),
         (
@@ -103,25 +103,25 @@ def test_the_address_of_a_container_of_azure(typed: str, asked: str) -> None:
         ("https://[", ""),
     ],
 )
-def test_the_address_of_a_container_of_swift(typed: str, asked: str) -> None:
-    assert swift.swift_listing_url(typed) == asked
+def test_swift_listing_url(url: str, expected: str) -> None:
+    assert swift.swift_listing_url(url) == expected
 
 
-def test_a_query_is_changed_and_the_rest_of_it_kept() -> None:
+def test_sets_query_parameters_and_keeps_the_others() -> None:
     assert set_query_parameters("https://x/?a=1&b=&marker=2#f", {"marker": "ü +", "b": None}) == (
         "https://x/?a=1&marker=%C3%BC%20%2B"
     )
 
 
 @given(st.text(min_size=1).filter(lambda name: "/" not in name))
-def test_a_key_in_a_url_comes_back(name: str) -> None:
+def test_key_survives_a_round_trip_through_a_url(name: str) -> None:
     url = make_url_builder("https://x.example/b/?prefix=a#f")(f"a/{name}")
     assert url.startswith("https://x.example/b/a/")
     assert not set(url[len("https://x.example/b/a/") :]) & set("+?#& ")
     assert unquote(url.rpartition("/")[2]) == name.encode(errors="replace").decode()
 
 
-# --- one file, in every format ---------------------------------------------------------------------
+# --- the same files in every format ----------------------------------------------------------------
 
 
 def bucket(*keys: str, fields: str = "", encoded: bool = False) -> str:
@@ -199,7 +199,7 @@ FORMATS: dict[str, tuple[Callable[..., str], Reader]] = {
     "serve": (serve, read_any_json),
 }
 
-#: A file name of a random tree: XML 1.0 cannot say control characters, so no server offers such names in it.
+#: Random file names, without control characters, which XML 1.0 cannot represent.
 NAMES = st.lists(
     st.text(
         st.characters(codec="utf-8", exclude_categories=("Cc", "Cs"), exclude_characters="/\ufffe\uffff"),
@@ -211,24 +211,24 @@ NAMES = st.lists(
 )
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("listing_format", FORMATS)
 @given(names=NAMES)
 @example(names=[WHEEL, "a&b <c>.txt", "100%.txt", "%41.txt", "x y+z;?#.txt", "ünï✓.txt", " lead", "q'\"s"])
-def test_a_random_tree_comes_back(form: str, names: list[str]) -> None:
-    render, reader = FORMATS[form]
+def test_every_format_returns_random_file_names(listing_format: str, names: list[str]) -> None:
+    render, reader = FORMATS[listing_format]
     files = reader(render(*names), URL, "staging").files
     assert [file.filename for file in files] == names
     for number, file in enumerate(files):
         assert unquote(urlsplit(file.url).path) == f"/wheels/{file.filename}"
         assert "+" not in file.url
         assert not urlsplit(file.url).query
-        assert file.size == (None if form == "serve" else number + 3)
-        assert file.hashes == ({"md5": "a1" * 16} if form in {"container", "swift"} else {})
+        assert file.size == (None if listing_format == "serve" else number + 3)
+        assert file.hashes == ({"md5": "a1" * 16} if listing_format in {"container", "swift"} else {})
 
 
-@pytest.mark.parametrize("form", ["nginx-json", "nginx-xml", "caddy", "serve"])
-def test_a_directory_is_a_page_below(form: str) -> None:
-    render, reader = FORMATS[form]
+@pytest.mark.parametrize("listing_format", ["nginx-json", "nginx-xml", "caddy", "serve"])
+def test_directories_are_subpages(listing_format: str) -> None:
+    render, reader = FORMATS[listing_format]
     assert reader(render(WHEEL), URL, "staging").subpage_urls == {"old": f"{URL}old/"}
 
 
@@ -242,34 +242,36 @@ def test_a_directory_is_a_page_below(form: str) -> None:
         ("", ""),
     ],
 )
-def test_the_call_around_json_is_taken_off(text: str, json_text: str) -> None:
+def test_strips_the_jsonp_callback(text: str, json_text: str) -> None:
     assert strip_jsonp_callback(text) == json_text
 
 
-# --- what a store says besides ---------------------------------------------------------------------
+# --- metadata of object stores ---------------------------------------------------------------------
 
 
-def asked(query: str) -> str:
+def url_with_query(query: str) -> str:
     return f"https://s.example/b?{query}"
 
 
-def names(listing: Listing) -> list[str]:
+def filenames_of(listing: Listing) -> list[str]:
     return [file.filename for file in listing.files]
 
 
-def test_a_bucket_that_was_not_asked_for_one_level_is_asked_again() -> None:
+def test_requests_one_level_of_a_bucket_listed_recursively() -> None:
     text = bucket("a/x.whl", "y.whl").replace("<Delimiter>/</Delimiter>", "")
-    listing = read_any_xml(text, asked("prefix=a/&marker=k"), "s")
-    assert names(listing) == []
-    assert listing.next_url == asked(f"prefix=a/&{ONE_LEVEL}")
-    # Who does not know the question gives everything again.
-    listing = read_any_xml(text, asked("delimiter=/"), "s")
-    assert names(listing) == ["y.whl"]
+    listing = read_any_xml(text, url_with_query("prefix=a/&marker=k"), "s")
+    assert filenames_of(listing) == []
+    assert listing.next_url == url_with_query(f"prefix=a/&{ONE_LEVEL}")
+    # A server that does not support the delimiter returns everything again.
+    listing = read_any_xml(text, url_with_query("delimiter=/"), "s")
+    assert filenames_of(listing) == ["y.whl"]
 
 
-def test_a_container_that_was_not_asked_for_one_level_is_asked_again() -> None:
-    listing = read_any_xml("<EnumerationResults><Blobs/></EnumerationResults>", asked("comp=list&sig=x"), "s")
-    assert listing.next_url == asked("sig=x&restype=container&comp=list&delimiter=/")
+def test_requests_one_level_of_an_azure_container_listed_recursively() -> None:
+    listing = read_any_xml(
+        "<EnumerationResults><Blobs/></EnumerationResults>", url_with_query("comp=list&sig=x"), "s"
+    )
+    assert listing.next_url == url_with_query("sig=x&restype=container&comp=list&delimiter=/")
 
 
 @pytest.mark.parametrize(
@@ -283,67 +285,71 @@ def test_a_container_that_was_not_asked_for_one_level_is_asked_again() -> None:
         ("<IsTruncated>true</IsTruncated>", True, {"marker": ["p/z+"]}),
     ],
 )
-def test_a_bucket_goes_on_where_it_says(fields: str, encoded: bool, expected: dict[str, list[str]]) -> None:
+def test_follows_the_continuation_of_a_bucket(
+    fields: str, encoded: bool, expected: dict[str, list[str]]
+) -> None:
     text = bucket("p/a", "p/z+", fields=fields, encoded=encoded)
-    following = read_any_xml(text, asked("prefix=p/&delimiter=/"), "s").next_url
+    following = read_any_xml(text, url_with_query("prefix=p/&delimiter=/"), "s").next_url
     assert parse_qs(urlsplit(following).query) == (
         {"prefix": ["p/"], "delimiter": ["/"], **expected} if expected else {}
     )
 
 
-def test_a_bucket_that_is_cut_off_and_says_nothing() -> None:
+def test_rejects_a_truncated_bucket_without_continuation() -> None:
     with pytest.raises(ListingError, match="is truncated and has no link to the next page"):
-        read_any_xml(bucket(fields="<IsTruncated>true</IsTruncated>"), asked("delimiter=/"), "s")
+        read_any_xml(bucket(fields="<IsTruncated>true</IsTruncated>"), url_with_query("delimiter=/"), "s")
 
 
-@pytest.mark.parametrize("form", ["bucket", "container", "swift"])
-def test_what_is_below_another_prefix_does_not_leak(form: str) -> None:
-    render, reader = FORMATS[form]
+@pytest.mark.parametrize("listing_format", ["bucket", "container", "swift"])
+def test_excludes_files_below_other_prefixes(listing_format: str) -> None:
+    render, reader = FORMATS[listing_format]
     text = render("p/old/x.whl", "p/", f"p/{WHEEL}", "p", "q/y.whl", "p/1/")
-    listing = reader(text, asked("prefix=p/&delimiter=/"), "s")
-    assert names(listing) == [WHEEL, "p"]
+    listing = reader(text, url_with_query("prefix=p/&delimiter=/"), "s")
+    assert filenames_of(listing) == [WHEEL, "p"]
     assert listing.files[0].url == "https://s.example/b/p/dipy-1.11.0%2Bcu121-py3-none-any.whl"
-    assert names(reader(text, asked("prefix=p/dipy-&delimiter=/"), "s")) == [WHEEL, "p"]
+    assert filenames_of(reader(text, url_with_query("prefix=p/dipy-&delimiter=/"), "s")) == [WHEEL, "p"]
 
 
-def test_a_shared_access_signature_goes_along_with_each_blob() -> None:
-    url = asked("restype=container&comp=list&delimiter=/&sv=2021&sig=a%2Bb%2F%3D&url=x")
+def test_adds_the_shared_access_signature_to_each_blob_url() -> None:
+    url = url_with_query("restype=container&comp=list&delimiter=/&sv=2021&sig=a%2Bb%2F%3D&url=x")
     (file,) = read_any_xml(container(WHEEL), url, "s").files
     assert parse_qs(urlsplit(file.url).query) == {"sv": ["2021"], "sig": ["a+b/="], "url": ["x"]}
 
 
 @pytest.mark.parametrize("md5", ["", "x", "AAAA", "ü", "oaGhoaGhoaGhoaGhoaGhoQ"])
-def test_an_md5_that_is_none_is_no_hash(md5: str) -> None:
+def test_ignores_an_invalid_content_md5(md5: str) -> None:
     text = container(WHEEL).replace("oaGhoaGhoaGhoaGhoaGhoQ==", md5)
-    (file,) = read_any_xml(text, asked("delimiter=/"), "s").files
+    (file,) = read_any_xml(text, url_with_query("delimiter=/"), "s").files
     assert file.hashes == {}
 
 
 @pytest.mark.parametrize("change", [{"bytes": 0}, {"slo_etag": "x"}, {"bytes": "3"}, {"bytes": True}])
-def test_an_object_in_segments_has_no_hash_of_its_own(change: dict[str, object]) -> None:
+def test_segmented_swift_objects_have_no_hash(change: dict[str, object]) -> None:
     entry = {"name": WHEEL, "bytes": 3, "hash": "a1" * 16, **change}
     (file,) = read_any_json(json.dumps([entry]), URL, "s").files
     assert (file.size, file.hashes) == (None, {})
 
 
-def test_a_container_of_swift_goes_on_until_a_page_is_empty() -> None:
+def test_reads_a_swift_container_until_a_page_is_empty() -> None:
     entries = [{"name": "a", "bytes": 1, "hash": ""}, {"subdir": "b/"}]
-    assert read_any_json(json.dumps(entries), asked("marker=0"), "s").next_url == asked("marker=b/")
-    assert read_any_json(swift_page("a+b"), asked("delimiter=/"), "s").next_url == asked(
+    assert read_any_json(json.dumps(entries), url_with_query("marker=0"), "s").next_url == url_with_query(
+        "marker=b/"
+    )
+    assert read_any_json(swift_page("a+b"), url_with_query("delimiter=/"), "s").next_url == url_with_query(
         "delimiter=/&marker=a%2Bb"
     )
-    assert read_any_json("[]", asked("marker=0"), "s") == Listing()
+    assert read_any_json("[]", url_with_query("marker=0"), "s") == Listing()
 
 
 @pytest.mark.parametrize("size", ["", "-1", "x", "1e3", "٣", "9" * 30, "1.5"])
-def test_a_size_that_is_none(size: str) -> None:
+def test_ignores_invalid_sizes(size: str) -> None:
     texts = [
         bucket(WHEEL).replace("<Size>3<", f"<Size>{size}<"),
         container(WHEEL).replace("Length>3<", f"Length>{size}<"),
         nginx_xml(WHEEL).replace('size="3"', f'size="{size}"'),
     ]
     for text in texts:
-        (file,) = read_any_xml(text, asked("delimiter=/"), "s").files
+        (file,) = read_any_xml(text, url_with_query("delimiter=/"), "s").files
         assert file.size is None
 
 
@@ -359,11 +365,11 @@ def test_a_size_that_is_none(size: str) -> None:
         {"name": f"/etc/{WHEEL}", "type": "file"},
     ],
 )
-def test_an_entry_whose_url_is_not_its_name_is_left_out(entry: dict[str, object]) -> None:
+def test_skips_entries_whose_url_does_not_match_their_name(entry: dict[str, object]) -> None:
     assert read_any_json(json.dumps([entry]), URL, "s").files == ()
 
 
-# --- what is no listing, and what is meant to hurt -------------------------------------------------
+# --- invalid and hostile input ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -389,7 +395,7 @@ def test_an_entry_whose_url_is_not_its_name_is_left_out(entry: dict[str, object]
     ],
     ids=lambda value: f"{value[:30]}-{len(value)}",
 )
-def test_xml_that_is_no_listing(text: str, message: str) -> None:
+def test_rejects_xml_that_is_not_a_listing(text: str, message: str) -> None:
     with pytest.raises(ListingError, match=message):
         read_any_xml(text, URL, "staging")
 
@@ -406,16 +412,16 @@ def test_xml_that_is_no_listing(text: str, message: str) -> None:
     ],
     ids=["elements", "names", "fields", "attributes", "text", "references"],
 )
-def test_a_megabyte_of_xml_costs_little(text: str) -> None:
-    # The time that is spent on it: other tests run at the same time.
+def test_a_megabyte_of_xml_takes_little_time_and_memory(text: str) -> None:
+    # CPU time, because other tests run at the same time.
     began = time.process_time()
     with contextlib.suppress(ListingError):
-        read_any_xml(text, asked("delimiter=/"), "staging")
+        read_any_xml(text, url_with_query("delimiter=/"), "staging")
     assert time.process_time() - began < 2
     tracemalloc.start()
     try:
         with contextlib.suppress(ListingError):
-            read_any_xml(text, asked("delimiter=/"), "staging")
+            read_any_xml(text, url_with_query("delimiter=/"), "staging")
         assert tracemalloc.get_traced_memory()[1] < 128 * 2**20
     finally:
         tracemalloc.stop()
@@ -467,10 +473,13 @@ XML_PIECES = st.lists(
 )
 
 
-@given(XML_PIECES, st.sampled_from([URL, asked("delimiter=/"), asked("prefix=a/&delimiter=/&sig=x")]))
-def test_no_xml_raises_anything_else(pieces: list[str], url: str) -> None:
+@given(
+    XML_PIECES,
+    st.sampled_from([URL, url_with_query("delimiter=/"), url_with_query("prefix=a/&delimiter=/&sig=x")]),
+)
+def test_arbitrary_xml_raises_only_listing_error(pieces: list[str], url: str) -> None:
     with contextlib.suppress(ListingError):
-        check(read_any_xml("".join(pieces), url, "staging"))
+        check_invariants(read_any_xml("".join(pieces), url, "staging"))
 
 
 JSON = st.recursive(
@@ -500,15 +509,15 @@ JSON = st.recursive(
 )
 
 
-@given(JSON.map(json.dumps) | st.text(), st.sampled_from([URL, asked("prefix=a/&delimiter=/")]))
-def test_no_json_raises_anything_else(text: str, url: str) -> None:
+@given(JSON.map(json.dumps) | st.text(), st.sampled_from([URL, url_with_query("prefix=a/&delimiter=/")]))
+def test_arbitrary_json_raises_only_listing_error(text: str, url: str) -> None:
     for reader in (read_any_json, read_jsonp):
         with contextlib.suppress(ListingError):
-            check(reader(text, url, "staging"))
+            check_invariants(reader(text, url, "staging"))
 
 
-def check(listing: Listing) -> None:
-    """What holds of every listing, whatever it was read from."""
+def check_invariants(listing: Listing) -> None:
+    """Check the invariants of every listing."""
     for file in listing.files:
         assert urlsplit(file.url).scheme in {"http", "https"}
         assert urlsplit(file.url).netloc
@@ -516,113 +525,115 @@ def check(listing: Listing) -> None:
     assert not listing.next_url or urlsplit(listing.next_url).netloc in {"staging.example", "s.example"}
 
 
-# --- pages -----------------------------------------------------------------------------------------
+# --- pagination ------------------------------------------------------------------------------------
 
 
 def page_at(url: str, body: bytes = b"") -> Page:
     return Page(url=url, status=200, headers={}, content_type="", body=body)
 
 
-def walk(read: Callable[[Page], Listing], body: bytes = b"", clock: Callable[[], float] = lambda: 1.0) -> int:
+def count_pages(
+    read: Callable[[Page], Listing], body: bytes = b"", clock: Callable[[], float] = lambda: 1.0
+) -> int:
     return len(list(pagination.iter_pages(URL, lambda url: page_at(url, body), read, clock)))
 
 
-def endless() -> Callable[[Page], Listing]:
+def endless_pages() -> Callable[[Page], Listing]:
     numbers = itertools.count()
     return lambda page: Listing(next_url=f"{URL}?marker={next(numbers)}")
 
 
-def test_pages_that_go_on_for_ever() -> None:
+def test_rejects_endless_pagination() -> None:
     with pytest.raises(ListingError, match="has more than 50 pages"):
-        walk(endless())
+        count_pages(endless_pages())
 
 
-def test_pages_that_go_in_a_circle() -> None:
+def test_rejects_circular_pagination() -> None:
     with pytest.raises(ListingError, match="links back to a page that was already read"):
-        walk(lambda page: Listing(next_url=URL))
+        count_pages(lambda page: Listing(next_url=URL))
 
 
-def test_pages_that_are_too_much_together() -> None:
+def test_rejects_pages_that_are_too_large_together() -> None:
     with pytest.raises(ListingError, match="returned more than 32 MiB"):
-        walk(endless(), bytes(2**20))
+        count_pages(endless_pages(), bytes(2**20))
     file = RemoteFile(filename="x", url=URL, source="s")
-    following = endless()
+    read = endless_pages()
     with pytest.raises(ListingError, match="lists more than 100000 files"):
-        walk(lambda page: Listing(files=(file,) * 30_000, next_url=following(page).next_url))
+        count_pages(lambda page: Listing(files=(file,) * 30_000, next_url=read(page).next_url))
 
 
-def test_pages_that_come_too_slowly() -> None:
+def test_rejects_slow_pagination() -> None:
     clock = itertools.count(1.0, 13.0)
     with pytest.raises(ListingError, match="did not finish within 120 s"):
-        walk(endless(), clock=lambda: next(clock))
+        count_pages(endless_pages(), clock=lambda: next(clock))
 
 
-# --- asked over HTTP -------------------------------------------------------------------------------
+# --- over HTTP -------------------------------------------------------------------------------------
 
 
-def listed(url: str, handler: Callable[[httpx.Request], httpx.Response]) -> list[str]:
+def list_filenames(url: str, handler: Callable[[httpx.Request], httpx.Response]) -> list[str]:
     with HttpClient(user_urls=[url], retries=1, transport=httpx.MockTransport(handler)) as http:
         return [file.filename for file in sources.list_staged_files([url], "dipy", http)]
 
 
-def answer(kind: str, text: str, status: int = 200) -> httpx.Response:
+def respond(kind: str, text: str, status: int = 200) -> httpx.Response:
     return httpx.Response(status, text=text, headers={"Content-Type": kind})
 
 
 @pytest.mark.parametrize("kind", ["application/xml", "text/xml; charset=utf-8", "text/html", ""])
-def test_a_store_is_known_by_what_it_answers(kind: str) -> None:
-    assert listed("https://minio.example/b", lambda request: answer(kind or "text/xml", bucket(WHEEL))) == [
-        WHEEL
-    ]
+def test_recognizes_a_store_by_its_response(kind: str) -> None:
+    assert list_filenames(
+        "https://minio.example/b", lambda request: respond(kind or "text/xml", bucket(WHEEL))
+    ) == [WHEEL]
 
 
-def test_pages_of_a_store_are_asked_for_one_after_another() -> None:
+def test_requests_the_pages_of_a_store_in_order() -> None:
     requests: list[str] = []
 
     def handler(request: httpx.Request) -> httpx.Response:
         requests.append(str(request.url))
         last = request.url.params.get("continuation-token") == "t"
         more = "" if last else "<NextContinuationToken>t</NextContinuationToken>"
-        return answer("application/xml", bucket("p/b.whl" if last else "p/a.whl", fields=more))
+        return respond("application/xml", bucket("p/b.whl" if last else "p/a.whl", fields=more))
 
-    assert listed("s3://bucket/p", handler) == ["a.whl", "b.whl"]
+    assert list_filenames("s3://bucket/p", handler) == ["a.whl", "b.whl"]
     first = f"https://bucket.s3.amazonaws.com/?{ONE_LEVEL}&prefix=p/"
     assert requests == [first, f"{first}&continuation-token=t"]
 
 
-def test_a_bucket_in_another_region_is_followed_and_another_bucket_is_not() -> None:
+def test_follows_a_redirect_to_another_region_but_not_to_another_bucket() -> None:
     def handler(request: httpx.Request) -> httpx.Response:
         if request.url.host == "bucket.s3.eu-west-1.amazonaws.com":
-            return answer("application/xml", bucket(WHEEL))
-        region = f"https://{to}.s3.eu-west-1.amazonaws.com/?{request.url.query.decode()}"
+            return respond("application/xml", bucket(WHEEL))
+        region = f"https://{target}.s3.eu-west-1.amazonaws.com/?{request.url.query.decode()}"
         return httpx.Response(307, headers={"Location": region})
 
-    to = "bucket"
-    assert listed("s3://bucket", handler) == [WHEEL]
-    to = "other"
+    target = "bucket"
+    assert list_filenames("s3://bucket", handler) == [WHEEL]
+    target = "other"
     with pytest.raises(Exception, match=r"other\.s3\.eu-west-1\.amazonaws\.com.* is not followed"):
-        listed("s3://bucket", handler)
+        list_filenames("s3://bucket", handler)
 
 
 DENIED = "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
 
 
-def test_a_store_that_says_no() -> None:
+def test_reports_the_error_of_a_store() -> None:
     with pytest.raises(CredentialsError, match="anonymous listing: AccessDenied, Access Denied"):
-        listed("s3://bucket/p", lambda request: answer("application/xml", DENIED, 403))
+        list_filenames("s3://bucket/p", lambda request: respond("application/xml", DENIED, 403))
     with pytest.raises(NothingFoundError, match=r"was not found \(status 404: AccessDenied, Access Denied\)"):
-        listed("s3://bucket/p", lambda request: answer("application/xml", DENIED, 404))
+        list_filenames("s3://bucket/p", lambda request: respond("application/xml", DENIED, 404))
     with pytest.raises(ListingError, match="XML that is not a file listing: AccessDenied, Access Denied"):
-        listed("s3://bucket/p", lambda request: answer("application/xml", DENIED))
+        list_filenames("s3://bucket/p", lambda request: respond("application/xml", DENIED))
     with pytest.raises(Exception, match="returned 400"):
-        listed("s3://bucket/p", lambda request: answer("application/xml", DENIED, 400))
+        list_filenames("s3://bucket/p", lambda request: respond("application/xml", DENIED, 400))
 
 
-def test_a_signature_is_never_shown() -> None:
+def test_never_shows_a_signature() -> None:
     url = "https://a.blob.core.windows.net/c?sv=1&sig=s3cr3tS1gnature"
     with pytest.raises(CredentialsError) as caught:
-        listed(
-            url, lambda request: answer("application/xml", DENIED.replace("Denied", "s3cr3tS1gnature"), 403)
+        list_filenames(
+            url, lambda request: respond("application/xml", DENIED.replace("Denied", "s3cr3tS1gnature"), 403)
         )
     assert "s3cr3t" not in str(caught.value)
     assert object_stores.ObjectStore.claims(url)
@@ -631,32 +642,32 @@ def test_a_signature_is_never_shown() -> None:
 SWIFT = "https://swift.example/v1/AUTH_x/c/"
 
 
-def test_swift_falls_back_to_what_it_shows_people() -> None:
-    for first in (
-        answer("text/html", "<a href='other.whl'>x</a>"),
-        answer("text/plain", "x", 401),
-        answer("text/plain", "x", 403),
-        answer("text/plain", "x", 404),
-        answer("application/json", "{}"),
+def test_swift_falls_back_to_its_html_page() -> None:
+    for json_response in (
+        respond("text/html", "<a href='other.whl'>x</a>"),
+        respond("text/plain", "x", 401),
+        respond("text/plain", "x", 403),
+        respond("text/plain", "x", 404),
+        respond("application/json", "{}"),
     ):
-        people = answer("text/html", f'<a href="{WHEEL}">x</a>')
-        both = {"json": first, None: people}
-        assert listed(SWIFT, lambda request: both[request.url.params.get("format")]) == [WHEEL]  # noqa: B023
+        html_page = respond("text/html", f'<a href="{WHEEL}">x</a>')
+        responses = {"json": json_response, None: html_page}
+        assert list_filenames(SWIFT, lambda request: responses[request.url.params.get("format")]) == [WHEEL]  # noqa: B023
 
 
-def test_json_that_is_no_listing_may_have_a_page_for_people() -> None:
+def test_other_json_falls_back_to_the_html_page() -> None:
     def handler(request: httpx.Request) -> httpx.Response:
         if "application/json" in request.headers["accept"]:
-            return answer("application/json", '{"result": {}, "type": "indexconfig"}')
-        return people
+            return respond("application/json", '{"result": {}, "type": "indexconfig"}')
+        return html_page
 
-    people = answer("text/html", f'<a href="{WHEEL}">x</a>')
-    assert listed(URL, handler) == [WHEEL]
-    people = answer("text/html", "x", 500)
+    html_page = respond("text/html", f'<a href="{WHEEL}">x</a>')
+    assert list_filenames(URL, handler) == [WHEEL]
+    html_page = respond("text/html", "x", 500)
     with pytest.raises(ListingError, match="not an index page"):
-        listed(URL, handler)
+        list_filenames(URL, handler)
 
 
-def test_an_answer_that_is_no_listing_names_its_type() -> None:
+def test_error_names_the_content_type() -> None:
     with pytest.raises(ListingError, match="returned image/png, not a file listing"):
         read_listing(Page(url=URL, status=200, headers={}, content_type="image/png", body=b""))

@@ -1,4 +1,4 @@
-"""GitHub releases and Actions runs, by hand-written answers in the shapes that GitHub documents."""
+"""GitHub releases and Actions runs, simulated with hand-written responses in GitHub's documented formats."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def token(monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 class Site:
-    """Answers by URL without its query, or by the whole URL; and every request that was made."""
+    """Responses by URL, with or without its query, and a log of the requests."""
 
     def __init__(self, pages: Mapping[str, httpx.Response]) -> None:
         self.pages = pages
@@ -86,23 +86,23 @@ class Site:
     def __call__(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)
         url = str(request.url)
-        found = self.pages.get(url) or self.pages.get(url.partition("?")[0])
-        if found is None:
+        response = self.pages.get(url) or self.pages.get(url.partition("?")[0])
+        if response is None:
             return httpx.Response(404, json={"message": "Not Found", "status": "404"})
-        return httpx.Response(found.status_code, content=found.content, headers=found.headers)
+        return httpx.Response(response.status_code, content=response.content, headers=response.headers)
 
     @property
-    def sent(self) -> list[tuple[str, str | None]]:
-        """Host and Authorization of each request."""
+    def sent_authorizations(self) -> list[tuple[str, str | None]]:
+        """The host and the Authorization header of each request."""
         return [(request.url.host, request.headers.get("authorization")) for request in self.requests]
 
 
-def ok(value: object) -> httpx.Response:
+def json_response(value: object) -> httpx.Response:
     return httpx.Response(200, json=value)
 
 
 @contextlib.contextmanager
-def opened(
+def open_client(
     url: str, site: Callable[[httpx.Request], httpx.Response]
 ) -> Iterator[tuple[HttpClient, sources.UnpackDirectory]]:
     transport = httpx.MockTransport(site)
@@ -113,10 +113,10 @@ def opened(
         yield http, scratch
 
 
-def listed(
+def list_files(
     url: str, site: Callable[[httpx.Request], httpx.Response], project: str = "dipy"
 ) -> list[RemoteFile]:
-    with opened(url, site) as (http, scratch):
+    with open_client(url, site) as (http, scratch):
         return list(sources.list_staged_files([url], project, http, scratch))
 
 
@@ -141,12 +141,16 @@ def asset(name: str = WHEEL, **changes: Any) -> dict[str, Any]:
 
 def release(*assets: object, **more: httpx.Response) -> Site:
     return Site(
-        {f"{API}/releases/tags/1.11.0": ok({"id": 9}), f"{API}/releases/9/assets": ok(list(assets)), **more}
+        {
+            f"{API}/releases/tags/1.11.0": json_response({"id": 9}),
+            f"{API}/releases/9/assets": json_response(list(assets)),
+            **more,
+        }
     )
 
 
 @pytest.mark.parametrize(
-    ("url", "asked"),
+    ("url", "endpoint"),
     [
         ("github.com/dipy/dipy/releases/tag/1.11.0", "tags/1.11.0"),
         ("github.com/dipy/dipy/releases/tag/v1%2Bx/rc%201", "tags/v1%2Bx%2Frc%201"),
@@ -161,15 +165,20 @@ def release(*assets: object, **more: httpx.Response) -> Site:
         ("api.github.com/repos/dipy/dipy/releases/latest", "latest"),
     ],
 )
-def test_any_address_of_a_release(url: str, asked: str) -> None:
-    site = Site({f"{API}/releases/{asked}": ok({"id": 9}), f"{API}/releases/9/assets": ok([asset()])})
-    (file,) = listed(f"https://{url}", site)
+def test_accepts_every_url_of_a_release(url: str, endpoint: str) -> None:
+    site = Site(
+        {
+            f"{API}/releases/{endpoint}": json_response({"id": 9}),
+            f"{API}/releases/9/assets": json_response([asset()]),
+        }
+    )
+    (file,) = list_files(f"https://{url}", site)
     assert file.filename == WHEEL
 
 
-def test_the_number_of_a_release_is_known_already() -> None:
-    site = Site({f"{API}/releases/9/assets": ok([asset()])})
-    assert listed(f"{API}/releases/9", site)
+def test_release_id_in_the_url_needs_no_lookup() -> None:
+    site = Site({f"{API}/releases/9/assets": json_response([asset()])})
+    assert list_files(f"{API}/releases/9", site)
     assert [str(request.url) for request in site.requests] == [f"{API}/releases/9/assets?per_page=100"]
 
 
@@ -189,21 +198,21 @@ def test_the_number_of_a_release_is_known_already() -> None:
         "dist",
     ],
 )
-def test_another_address(url: str) -> None:
+def test_does_not_claim_other_urls(url: str) -> None:
     assert not GitHubRelease.claims(url)
     assert not GitHubActionsRun.claims(url)
 
 
-def test_an_asset_has_the_digest_that_github_took() -> None:
-    (file,) = listed(RELEASE, release(asset()))
+def test_asset_has_the_digest_from_github() -> None:
+    (file,) = list_files(RELEASE, release(asset()))
     assert (file.filename, file.url, file.size) == (WHEEL, f"{DOWNLOADS}/{WHEEL}", len(DATA))
     assert file.hashes == {"sha256": SHA256}
     assert not file.unavailable_reason
 
 
 @pytest.mark.parametrize("digest", [None, "", "sha256:", SHA256, "sha256:x", 1])
-def test_an_asset_of_before_there_were_digests(digest: object) -> None:
-    (file,) = listed(RELEASE, release(asset(digest=digest)))
+def test_asset_without_a_valid_digest_has_no_hash(digest: object) -> None:
+    (file,) = list_files(RELEASE, release(asset(digest=digest)))
     assert file.hashes == {}
 
 
@@ -215,15 +224,15 @@ def test_an_asset_of_before_there_were_digests(digest: object) -> None:
         ({"size": 0}, "it is empty on GitHub: its upload was interrupted"),
     ],
 )
-def test_an_asset_that_is_not_whole_is_refused_with_the_reason(changes: dict[str, Any], reason: str) -> None:
+def test_rejects_incomplete_assets_with_the_reason(changes: dict[str, Any], reason: str) -> None:
     other = asset("dipy-1.11.0.tar.gz")
-    files = listed(
+    files = list_files(
         RELEASE, release(asset(**changes), asset("dipy-1.10.0-py3-none-any.whl", **changes), other)
     )
     selection = filenames.select_files(files, "dipy", Version("1.11.0"))
     assert [name.filename for name, _ in selection.files] == ["dipy-1.11.0.tar.gz"]
-    (ours, old) = selection.excluded_files
-    assert (ours.filename, ours.reason, ours.is_unavailable) == (WHEEL, reason, True)
+    (current, old) = selection.excluded_files
+    assert (current.filename, current.reason, current.is_unavailable) == (WHEEL, reason, True)
     assert (old.reason, old.is_unavailable) == ("version 1.10.0, not 1.11.0", False)
 
 
@@ -236,42 +245,46 @@ def test_an_asset_that_is_not_whole_is_refused_with_the_reason(changes: dict[str
         {"browser_download_url": "//["},
     ],
 )
-def test_what_is_no_asset_is_left_out(changes: dict[str, Any]) -> None:
-    assert listed(RELEASE, release(asset(**changes), None, 1)) == []
+def test_skips_invalid_assets(changes: dict[str, Any]) -> None:
+    assert list_files(RELEASE, release(asset(**changes), None, 1)) == []
 
 
-def test_a_release_with_more_assets_than_a_page_has() -> None:
+def test_reads_all_pages_of_assets() -> None:
     pages = {
-        f"{API}/releases/9/assets?per_page=100": ok([asset(f"{number}.txt") for number in range(100)]),
-        f"{API}/releases/9/assets?per_page=100&page=2": ok([asset(f"{number}.txt") for number in range(100)]),
-        f"{API}/releases/9/assets?per_page=100&page=3": ok([asset()]),
+        f"{API}/releases/9/assets?per_page=100": json_response(
+            [asset(f"{number}.txt") for number in range(100)]
+        ),
+        f"{API}/releases/9/assets?per_page=100&page=2": json_response(
+            [asset(f"{number}.txt") for number in range(100)]
+        ),
+        f"{API}/releases/9/assets?per_page=100&page=3": json_response([asset()]),
     }
-    files = listed(RELEASE, Site({f"{API}/releases/tags/1.11.0": ok({"id": 9}), **pages}))
+    files = list_files(RELEASE, Site({f"{API}/releases/tags/1.11.0": json_response({"id": 9}), **pages}))
     assert len(files) == 201
 
 
-def test_a_token_goes_to_the_api_and_not_to_the_storage(token: str) -> None:
-    by_api = f"{API}/releases/assets/7"
+def test_sends_the_token_to_the_api_and_not_to_the_storage(token: str) -> None:
+    api_download = f"{API}/releases/assets/7"
     site = release(
         asset(digest=None),
         **{
-            by_api: httpx.Response(302, headers={"Location": f"{STORAGE}x?jwt=y"}),
+            api_download: httpx.Response(302, headers={"Location": f"{STORAGE}x?jwt=y"}),
             f"{STORAGE}x": httpx.Response(200, content=DATA),
         },
     )
-    with opened(RELEASE, site) as (http, _):
+    with open_client(RELEASE, site) as (http, _):
         (file,) = sources.list_staged_files([RELEASE], "dipy", http)
-        assert file.url == by_api
+        assert file.url == api_download
         with http.stream(file.url, listing_url=file.source) as stream:
             assert b"".join(stream.iter_chunks()) == DATA
-    assert site.sent == [("api.github.com", f"Bearer {token}")] * 3 + [
+    assert site.sent_authorizations == [("api.github.com", f"Bearer {token}")] * 3 + [
         ("release-assets.githubusercontent.com", None)
     ]
     assert [request.headers["accept"] for request in site.requests[2:]] == ["application/octet-stream", "*/*"]
     assert token not in sanitize(f"token is {token}")
 
 
-def test_a_repository_that_has_moved_keeps_its_own_urls(token: str) -> None:
+def test_follows_a_moved_repository_to_its_new_urls(token: str) -> None:
     moved = API.replace("dipy/dipy", "nipy/dipy")
     listing = asset(url=f"{moved}/releases/assets/7")
     site = Site(
@@ -279,16 +292,18 @@ def test_a_repository_that_has_moved_keeps_its_own_urls(token: str) -> None:
             f"{API}/releases/tags/1.11.0": httpx.Response(
                 301, headers={"Location": f"{moved}/releases/tags/1.11.0"}
             ),
-            f"{moved}/releases/tags/1.11.0": ok({"id": 9}),
-            f"{API}/releases/9/assets": ok([listing, asset("evil.whl", url="https://evil.example/x")]),
+            f"{moved}/releases/tags/1.11.0": json_response({"id": 9}),
+            f"{API}/releases/9/assets": json_response(
+                [listing, asset("evil.whl", url="https://evil.example/x")]
+            ),
         }
     )
-    (file, other) = listed(RELEASE, site)
+    (file, other) = list_files(RELEASE, site)
     assert file.url == f"{moved}/releases/assets/7"
     assert other.url == f"{DOWNLOADS}/evil.whl"
 
 
-def test_without_a_token_the_download_leads_to_the_storage() -> None:
+def test_downloads_from_the_storage_without_a_token() -> None:
     site = release(
         asset(),
         **{
@@ -296,45 +311,45 @@ def test_without_a_token_the_download_leads_to_the_storage() -> None:
             f"{STORAGE}x": httpx.Response(200, content=DATA),
         },
     )
-    with opened(RELEASE, site) as (http, _):
+    with open_client(RELEASE, site) as (http, _):
         (file,) = sources.list_staged_files([RELEASE], "dipy", http)
         with http.stream(file.url, listing_url=file.source) as stream:
             assert b"".join(stream.iter_chunks()) == DATA
-    assert {authorization for _, authorization in site.sent} == {None}
+    assert {authorization for _, authorization in site.sent_authorizations} == {None}
 
 
-def test_the_token_of_gh_comes_first(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gh_token_takes_precedence(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GH_TOKEN", "gho_other")
     site = release(asset())
-    listed(RELEASE, site)
-    assert {authorization for _, authorization in site.sent} == {"Bearer gho_other"}
+    list_files(RELEASE, site)
+    assert {authorization for _, authorization in site.sent_authorizations} == {"Bearer gho_other"}
 
 
-def test_what_github_says_when_it_says_no(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reports_errors_of_github(monkeypatch: pytest.MonkeyPatch) -> None:
     limit = httpx.Response(403, json={"message": "API rate limit exceeded for 203.0.113.7."})
     with pytest.raises(
         NothingFoundError, match=r"/releases/tags/1\.11\.0 was not found \(status 404\)"
-    ) as absent:
-        listed(RELEASE, Site({}))
-    assert "GITHUB_TOKEN" in str(absent.value.hint)
+    ) as not_found:
+        list_files(RELEASE, Site({}))
+    assert "GITHUB_TOKEN" in str(not_found.value.hint)
     with pytest.raises(HttpStatusError, match="API rate limit exceeded") as limited:
-        listed(RELEASE, Site({f"{API}/releases/tags/1.11.0": limit}))
+        list_files(RELEASE, Site({f"{API}/releases/tags/1.11.0": limit}))
     assert "GITHUB_TOKEN" in str(limited.value.hint)
     monkeypatch.setenv("GITHUB_TOKEN", TOKEN)
     with pytest.raises(CredentialsError, match="rejected the token in GH_TOKEN or GITHUB_TOKEN"):
-        listed(RELEASE, Site({f"{API}/releases/tags/1.11.0": httpx.Response(401)}))
+        list_files(RELEASE, Site({f"{API}/releases/tags/1.11.0": httpx.Response(401)}))
     with pytest.raises(HttpStatusError, match="API rate limit exceeded") as limited:
-        listed(RELEASE, Site({f"{API}/releases/tags/1.11.0": limit}))
+        list_files(RELEASE, Site({f"{API}/releases/tags/1.11.0": limit}))
     assert "GITHUB_TOKEN" not in str(limited.value.hint)
-    with pytest.raises(NothingFoundError) as absent:
-        listed(RELEASE, Site({}))
-    assert "GITHUB_TOKEN" not in str(absent.value.hint)
+    with pytest.raises(NothingFoundError) as not_found:
+        list_files(RELEASE, Site({}))
+    assert "GITHUB_TOKEN" not in str(not_found.value.hint)
     with pytest.raises(HttpStatusError, match="returned 500"):
-        listed(RELEASE, Site({f"{API}/releases/tags/1.11.0": httpx.Response(500)}))
+        list_files(RELEASE, Site({f"{API}/releases/tags/1.11.0": httpx.Response(500)}))
 
 
 @pytest.mark.parametrize("url", [RELEASE, "https://github.com/dipy/dipy/releases/tag/untagged-0a1b"])
-def test_a_draft_is_found_by_its_tag_and_by_its_own_page(url: str, token: str) -> None:
+def test_finds_a_draft_by_its_tag_and_its_page(url: str, token: str) -> None:
     draft = {
         "id": 9,
         "draft": True,
@@ -342,18 +357,25 @@ def test_a_draft_is_found_by_its_tag_and_by_its_own_page(url: str, token: str) -
         "html_url": "https://github.com/dipy/dipy/releases/tag/untagged-0a1b",
     }
     others = [{"id": 8, "draft": False, "tag_name": "untagged-0a1b"}, {"id": "../x", "draft": True}]
-    site = Site({f"{API}/releases": ok([*others, draft]), f"{API}/releases/9/assets": ok([asset()])})
-    (file,) = listed(url, site)
+    site = Site(
+        {
+            f"{API}/releases": json_response([*others, draft]),
+            f"{API}/releases/9/assets": json_response([asset()]),
+        }
+    )
+    (file,) = list_files(url, site)
     assert file.filename == WHEEL
 
 
-def test_a_tag_that_no_draft_has_either(token: str) -> None:
+def test_reports_a_tag_that_no_draft_has(token: str) -> None:
     with pytest.raises(NothingFoundError, match=r"releases/tags/1\.11\.0"):
-        listed(RELEASE, Site({f"{API}/releases": ok([{"id": 9, "draft": True, "tag_name": None}])}))
+        list_files(
+            RELEASE, Site({f"{API}/releases": json_response([{"id": 9, "draft": True, "tag_name": None}])})
+        )
 
 
 @pytest.mark.parametrize(
-    ("variables", "url", "sent"),
+    ("variables", "url", "expected"),
     [
         ({"GH_HOST": "git.example", "GH_ENTERPRISE_TOKEN": "ghe_1"}, "https://git.example", "Bearer ghe_1"),
         ({"GH_HOST": "git.example", "GITHUB_TOKEN": "ghs_1"}, "https://git.example", None),
@@ -362,32 +384,35 @@ def test_a_tag_that_no_draft_has_either(token: str) -> None:
             "https://git.example",
             "Bearer ghs_1",
         ),
-        # What the Actions of one GitHub give is not for another.
+        # The token of an Actions job is only for its own GitHub server.
         ({"GITHUB_SERVER_URL": "https://git.example", "GITHUB_TOKEN": "ghs_1"}, "https://github.com", None),
     ],
 )
-def test_an_enterprise_server_gets_its_own_token_only(
-    variables: dict[str, str], url: str, sent: str | None, monkeypatch: pytest.MonkeyPatch
+def test_sends_each_server_only_its_own_token(
+    variables: dict[str, str], url: str, expected: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     api = "https://api.github.com" if "github.com" in url else f"{url}/api/v3"
-    release_at = f"{api}/repos/dipy/dipy/releases"
+    releases_url = f"{api}/repos/dipy/dipy/releases"
     site = Site(
-        {f"{release_at}/tags/1.11.0": ok({"id": 9}), f"{release_at}/9/assets": ok([asset(digest=None)])}
+        {
+            f"{releases_url}/tags/1.11.0": json_response({"id": 9}),
+            f"{releases_url}/9/assets": json_response([asset(digest=None)]),
+        }
     )
-    assert [file.filename for file in listed(f"{url}/dipy/dipy/releases/tag/1.11.0", site)] == [WHEEL]
-    assert {authorization for _, authorization in site.sent} == {sent}
+    assert [file.filename for file in list_files(f"{url}/dipy/dipy/releases/tag/1.11.0", site)] == [WHEEL]
+    assert {authorization for _, authorization in site.sent_authorizations} == {expected}
 
 
-def test_a_host_that_nobody_called_a_github_is_a_plain_server() -> None:
+def test_does_not_claim_an_unknown_host() -> None:
     assert not GitHubRelease.claims("https://git.example/dipy/dipy/releases/tag/1.11.0")
 
 
 @pytest.mark.parametrize("value", [[], {}, {"id": None}, {"id": "../x"}, 1])
-def test_what_is_no_release(value: object) -> None:
+def test_rejects_json_that_is_not_a_release(value: object) -> None:
     with pytest.raises(ListingError, match="JSON that does not describe a release"):
-        listed(RELEASE, Site({f"{API}/releases/tags/1.11.0": ok(value)}))
+        list_files(RELEASE, Site({f"{API}/releases/tags/1.11.0": json_response(value)}))
 
 
 VALUES = st.none() | st.booleans() | st.integers() | st.text(max_size=5)
@@ -400,10 +425,10 @@ KEYS = st.sampled_from(
     st.recursive(
         VALUES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner), max_leaves=8
     )
-    | st.lists(st.dictionaries(KEYS, VALUES).map(lambda given: {**asset(), **given}), max_size=3),
+    | st.lists(st.dictionaries(KEYS, VALUES).map(lambda changes: {**asset(), **changes}), max_size=3),
     st.text(max_size=5),
 )
-def test_no_answer_raises_anything_else(data: object, page: str) -> None:
+def test_arbitrary_responses_raise_only_listing_error(data: object, page: str) -> None:
     url = f"{API}/releases/9/assets?per_page=100&page={page.encode('utf-8', 'replace').hex()}"
     for value in (data, {"artifacts": data}):
         with contextlib.suppress(ListingError):
@@ -414,7 +439,7 @@ def test_no_answer_raises_anything_else(data: object, page: str) -> None:
             read_artifacts(json.dumps(value), url, "x", f"{API}/actions/artifacts/")
 
 
-# --- runs of Actions -------------------------------------------------------------------------------
+# --- Actions runs ----------------------------------------------------------------------------------
 
 
 def artifact(number: int, packed: bytes, **changes: Any) -> dict[str, Any]:
@@ -433,8 +458,8 @@ def artifact(number: int, packed: bytes, **changes: Any) -> dict[str, Any]:
     }
 
 
-def zipped(*members: tuple[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
-    """As actions/upload-artifact packs: sizes behind the bytes."""
+def make_zip(*members: tuple[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
+    """Return a zip archive as actions/upload-artifact writes it, with sizes after the data."""
     stream = io.BytesIO()
     with zipfile.ZipFile(_Unseekable(stream), "w") as archive:
         for name, data in members:
@@ -457,8 +482,12 @@ def run(*packed: bytes, run_status: str = "completed", **changes: Any) -> Site:
     listing = [artifact(number, data, **changes) for number, data in enumerate(packed)]
     return Site(
         {
-            f"{API}/actions/runs/42": ok({"id": 42, "status": run_status, "conclusion": "success"}),
-            f"{API}/actions/runs/42/artifacts": ok({"total_count": len(listing), "artifacts": listing}),
+            f"{API}/actions/runs/42": json_response(
+                {"id": 42, "status": run_status, "conclusion": "success"}
+            ),
+            f"{API}/actions/runs/42/artifacts": json_response(
+                {"total_count": len(listing), "artifacts": listing}
+            ),
             **{
                 f"{API}/actions/artifacts/{number}/zip": httpx.Response(
                     302, headers={"Location": f"{BLOBS}{number}?sig=x"}
@@ -479,14 +508,14 @@ def content(file: RemoteFile) -> bytes:
     return Path(file.url.removeprefix("file://")).read_bytes()
 
 
-def test_the_wheels_in_the_artifacts_are_taken_out(token: str) -> None:
+def test_extracts_wheels_from_artifacts(token: str) -> None:
     sdist = wheels.sdist_bytes()
-    first = zipped(("dist/", b""), (f"dist/{WHEEL}", DATA), ("dist/log.txt", b"x"))
-    second = zipped(
+    first = make_zip(("dist/", b""), (f"dist/{WHEEL}", DATA), ("dist/log.txt", b"x"))
+    second = make_zip(
         ("dipy-1.11.0.tar.gz", sdist), ("numpy-2.0-py3-none-any.whl", DATA), ("cibw.whl/a.txt", b"")
     )
     site = run(first, second)
-    with opened(RUN, site) as (http, scratch):
+    with open_client(RUN, site) as (http, scratch):
         files = sources.list_staged_files([RUN], "dipy", http, scratch)
         assert [file.filename for file in files] == [
             *(WHEEL, "log.txt", "dipy-1.11.0.tar.gz", "numpy-2.0-py3-none-any.whl", "a.txt")
@@ -494,51 +523,51 @@ def test_the_wheels_in_the_artifacts_are_taken_out(token: str) -> None:
         by_name = {file.filename: file for file in files}
         assert content(by_name[WHEEL]) == DATA
         assert content(by_name["dipy-1.11.0.tar.gz"]) == sdist
-        # The zip was compared with GitHub's digest of it.
+        # The digest is trusted because the zip matched the one that GitHub lists.
         assert by_name[WHEEL].hashes == {"sha256": SHA256}
         assert by_name[WHEEL].size == len(DATA)
         assert by_name[WHEEL].source == f"artifact cibw-0 of {API}/actions/runs/42/artifacts"
-        # What is not ours stays where it is.
+        # Files of other projects are not extracted.
         assert by_name["numpy-2.0-py3-none-any.whl"].url == f"{API}/actions/artifacts/1/zip"
         unpacked = Path(by_name[WHEEL].url.removeprefix("file://"))
         assert stat.S_IMODE(unpacked.parent.stat().st_mode) == 0o700
     assert not unpacked.exists()
     assert not list(unpacked.parents[2].glob("wheel-uploader-*/**/*.zip"))
-    assert {host for host, sent in site.sent if sent} == {"api.github.com"}
-    assert (BLOBS.split("/")[2], None) in site.sent
+    assert {host for host, authorization in site.sent_authorizations if authorization} == {"api.github.com"}
+    assert (BLOBS.split("/")[2], None) in site.sent_authorizations
 
 
-def test_while_waiting_an_artifact_is_fetched_once(token: str) -> None:
-    site = run(zipped((WHEEL, DATA)))
-    with opened(RUN, site) as (http, scratch):
+def test_polling_downloads_an_artifact_once(token: str) -> None:
+    site = run(make_zip((WHEEL, DATA)))
+    with open_client(RUN, site) as (http, scratch):
         looks = [sources.list_staged_files([RUN], "dipy", http, scratch) for _ in range(2)]
         assert looks[0] == looks[1]
         assert content(looks[1][0]) == DATA
         assert [request.url.path.rpartition("/")[2] for request in site.requests].count("zip") == 1
-        # Another one, under the same name, is.
-        site.pages = run(b"", zipped((WHEEL, DATA + b"x"))).pages
+        # A different artifact with the same name is downloaded.
+        site.pages = run(b"", make_zip((WHEEL, DATA + b"x"))).pages
         files = sources.list_staged_files([f"{RUN}/artifacts/1"], "dipy", http, scratch)
         assert [content(file) for file in files] == [DATA + b"x"]
 
 
-def test_one_artifact_can_be_asked_for(token: str) -> None:
-    site = run(zipped((WHEEL, DATA)), zipped(("dipy-1.11.0-cp312-cp312-win_amd64.whl", DATA)))
-    (file,) = listed(f"{RUN}/artifacts/1", site)
+def test_lists_a_single_artifact(token: str) -> None:
+    site = run(make_zip((WHEEL, DATA)), make_zip(("dipy-1.11.0-cp312-cp312-win_amd64.whl", DATA)))
+    (file,) = list_files(f"{RUN}/artifacts/1", site)
     assert file.filename == "dipy-1.11.0-cp312-cp312-win_amd64.whl"
-    assert listed("https://api.github.com/repos/dipy/dipy/actions/runs/42/attempts/2", site)
+    assert list_files("https://api.github.com/repos/dipy/dipy/actions/runs/42/attempts/2", site)
 
 
-def test_a_wheel_that_was_uploaded_without_a_zip_around_it(token: str) -> None:
-    both: list[tuple[dict[str, Any], dict[str, str]]] = [({}, {"sha256": SHA256}), ({"digest": None}, {})]
-    for changes, hashes in both:
+def test_reads_a_wheel_uploaded_without_a_zip(token: str) -> None:
+    cases: list[tuple[dict[str, Any], dict[str, str]]] = [({}, {"sha256": SHA256}), ({"digest": None}, {})]
+    for changes, hashes in cases:
         site = run(DATA, name=WHEEL, **changes)
-        with opened(RUN, site) as (http, scratch):
+        with open_client(RUN, site) as (http, scratch):
             (file,) = sources.list_staged_files([RUN], "dipy", http, scratch)
             assert (file.filename, file.hashes, content(file)) == (WHEEL, hashes, DATA)
 
 
-def test_an_artifact_called_like_a_wheel_is_a_zip_all_the_same(token: str) -> None:
-    with opened(RUN, site := run(zipped((WHEEL, DATA)), name="dipy-1.11.0-cp39-cp39-win32.whl")) as (
+def test_reads_a_zipped_artifact_named_like_a_wheel(token: str) -> None:
+    with open_client(RUN, site := run(make_zip((WHEEL, DATA)), name="dipy-1.11.0-cp39-cp39-win32.whl")) as (
         http,
         scratch,
     ):
@@ -547,41 +576,41 @@ def test_an_artifact_called_like_a_wheel_is_a_zip_all_the_same(token: str) -> No
     assert len(site.requests) == 4
 
 
-def test_an_expired_artifact_is_named(token: str) -> None:
-    site = run(zipped((WHEEL, DATA)), expired=True)
-    (file,) = listed(RUN, site)
-    (refusal,) = filenames.select_files([file], "dipy", Version("1.11.0")).excluded_files
-    assert (refusal.filename, refusal.reason) == ("cibw-0", "the artifact expired on 2025-12-15")
-    assert refusal.is_unavailable
+def test_reports_an_expired_artifact(token: str) -> None:
+    site = run(make_zip((WHEEL, DATA)), expired=True)
+    (file,) = list_files(RUN, site)
+    (excluded,) = filenames.select_files([file], "dipy", Version("1.11.0")).excluded_files
+    assert (excluded.filename, excluded.reason) == ("cibw-0", "the artifact expired on 2025-12-15")
+    assert excluded.is_unavailable
 
 
-def test_without_a_token_nothing_is_asked() -> None:
+def test_sends_no_request_without_a_token() -> None:
     site = run()
     with pytest.raises(CredentialsError, match="GitHub requires a token to download artifacts") as caught:
-        listed(RUN, site)
+        list_files(RUN, site)
     assert "GITHUB_TOKEN" in str(caught.value.hint)
     assert not site.requests
 
 
-def test_a_run_that_is_not_over(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    site = run(zipped((WHEEL, DATA)), run_status="in_progress")
+def test_rejects_a_run_that_has_not_finished(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = run(make_zip((WHEEL, DATA)), run_status="in_progress")
     with pytest.raises(NothingFoundError, match=r"runs/42 has not finished \(status in_progress\)"):
-        listed(RUN, site)
-    # A job of the run itself publishes what the jobs before it have made.
+        list_files(RUN, site)
+    # A job of the same run may publish the artifacts of earlier jobs.
     monkeypatch.setenv("GITHUB_RUN_ID", "42")
-    assert len(listed(RUN, site)) == 1
+    assert len(list_files(RUN, site)) == 1
 
 
-# --- artifacts that are not what they should be ----------------------------------------------------
+# --- damaged and hostile artifacts -----------------------------------------------------------------
 
 
-def flipped(data: bytes, at: int) -> bytes:
+def flip_bit(data: bytes, at: int) -> bytes:
     return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
 
 
-def test_an_artifact_that_is_not_the_one_that_github_has(token: str) -> None:
+def test_rejects_an_artifact_with_another_digest(token: str) -> None:
     with pytest.raises(FileError, match=r"artifact cibw-0 of .* has sha256 .*, but .* is listed"):
-        listed(RUN, run(zipped((WHEEL, DATA)), digest=f"sha256:{SHA256}"))
+        list_files(RUN, run(make_zip((WHEEL, DATA)), digest=f"sha256:{SHA256}"))
 
 
 @pytest.mark.parametrize(
@@ -589,112 +618,116 @@ def test_an_artifact_that_is_not_the_one_that_github_has(token: str) -> None:
     [
         (b"", "is damaged: it has no end record"),
         (b"<html>", "is damaged: it has no end record"),
-        (zipped((WHEEL, DATA))[:-30], "is damaged: it has no end record"),
-        # The end of the wheel in it is the last that is there.
-        (zipped((WHEEL, DATA), compression=zipfile.ZIP_STORED)[:-30], "is damaged: 82 bytes follow"),
-        (flipped(zipped((WHEEL, DATA)), 500), f"{WHEEL} in artifact cibw-0 .* is damaged: "),
+        (make_zip((WHEEL, DATA))[:-30], "is damaged: it has no end record"),
+        # The last end record is that of the wheel inside.
+        (make_zip((WHEEL, DATA), compression=zipfile.ZIP_STORED)[:-30], "is damaged: 82 bytes follow"),
+        (flip_bit(make_zip((WHEEL, DATA)), 500), f"{WHEEL} in artifact cibw-0 .* is damaged: "),
         (
-            zipped((WHEEL, DATA)).replace(b"PK\x03\x04", b"PK\x03\x05"),
+            make_zip((WHEEL, DATA)).replace(b"PK\x03\x04", b"PK\x03\x05"),
             "is encrypted, a symbolic link, or damaged",
         ),
-        (zipped((WHEEL, bytes(80_000_000))), "unpacks to 80.0 MB, which is too large"),
+        (make_zip((WHEEL, bytes(80_000_000))), "unpacks to 80.0 MB, which is too large"),
     ],
     ids=["empty", "page", "cut", "cut-stored", "bit", "header", "bomb"],
 )
-def test_a_damaged_artifact_stops_the_release(token: str, packed: bytes, message: str) -> None:
+def test_rejects_a_damaged_artifact(token: str, packed: bytes, message: str) -> None:
     with pytest.raises(FileError, match=message):
-        listed(RUN, run(packed, digest=None))
+        list_files(RUN, run(packed, digest=None))
 
 
-def test_a_link_in_an_artifact_is_not_followed(token: str) -> None:
+def test_rejects_a_symbolic_link_in_an_artifact(token: str) -> None:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as archive:
         link = zipfile.ZipInfo(WHEEL)
         link.create_system, link.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
         archive.writestr(link, "/etc/passwd")
     with pytest.raises(FileError, match="is encrypted, a symbolic link, or damaged"):
-        listed(RUN, run(stream.getvalue()))
+        list_files(RUN, run(stream.getvalue()))
 
 
 @pytest.mark.parametrize(
     "member", [f"../../{WHEEL}", f"/tmp/{WHEEL}", f"..\\..\\{WHEEL}", f"C:\\{WHEEL}", f"dist/../../{WHEEL}"]
 )
-def test_a_member_cannot_leave_the_directory(token: str, member: str) -> None:
-    with opened(RUN, run(zipped((member, DATA)))) as (http, scratch):
+def test_member_cannot_escape_the_directory(token: str, member: str) -> None:
+    with open_client(RUN, run(make_zip((member, DATA)))) as (http, scratch):
         (file,) = sources.list_staged_files([RUN], "dipy", http, scratch)
         root = scratch.create_subdirectory().parent
         assert Path(file.url.removeprefix("file://")).resolve().is_relative_to(root.resolve())
         assert [path.name for path in root.rglob("*") if path.is_file()] == [WHEEL]
 
 
-def test_names_that_no_wheel_has_are_not_written(token: str) -> None:
+def test_does_not_extract_invalid_wheel_names(token: str) -> None:
     members = [
         "dipy-1.11.0-py3-none-any (1).whl",
         "\u202edipy-1.11.0-py3-none-any.whl",
         ".dipy-1.0-py3-none-any.whl",
     ]
-    with opened(RUN, run(zipped(*((name, DATA) for name in members)))) as (http, scratch):
+    with open_client(RUN, run(make_zip(*((name, DATA) for name in members)))) as (http, scratch):
         files = sources.list_staged_files([RUN], "dipy", http, scratch)
         assert len(files) == 3
         assert not [path for path in scratch.create_subdirectory().parent.rglob("*") if path.is_file()]
     assert len(filenames.select_files(files, "dipy", Version("1.11.0")).excluded_files) == 3
 
 
-def test_one_name_twice_in_an_artifact_is_there_twice(token: str) -> None:
+def test_lists_both_members_with_the_same_name(token: str) -> None:
     other = wheels.wheel_bytes(files={"dipy/x.py": b""})
-    with opened(RUN, run(zipped((f"a/{WHEEL}", DATA), (f"b/{WHEEL}", other)))) as (http, scratch):
+    with open_client(RUN, run(make_zip((f"a/{WHEEL}", DATA), (f"b/{WHEEL}", other)))) as (http, scratch):
         files = sources.list_staged_files([RUN], "dipy", http, scratch)
         assert [content(file) for file in files] == [DATA, other]
 
 
-def test_artifacts_that_are_too_much(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rejects_artifacts_that_are_too_large(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
     data = wheels.wheel_bytes(files={"dipy/x.bin": bytes(range(256)) * 40})
-    packed = zipped((WHEEL, data))
+    packed = make_zip((WHEEL, data))
     monkeypatch.setattr(ci_artifacts, "MAX_TOTAL_BYTES", len(packed) - 1)
     with pytest.raises(FileError, match="all artifacts together exceed"):
-        listed(RUN, run(packed))
+        list_files(RUN, run(packed))
     monkeypatch.setattr(ci_artifacts, "MAX_TOTAL_BYTES", len(packed) + len(data) - 1)
     with pytest.raises(FileError, match=f"{WHEEL} in .* unpacks to .*, which is too large"):
-        listed(RUN, run(packed))
+        list_files(RUN, run(packed))
 
 
-def test_an_artifact_that_is_gone_or_odd(token: str) -> None:
-    site = run(zipped((WHEEL, DATA)))
+def test_reports_failed_artifact_downloads(token: str) -> None:
+    site = run(make_zip((WHEEL, DATA)))
     gone = {f"{API}/actions/artifacts/0/zip": httpx.Response(410, json={"message": "Artifact has expired"})}
     with pytest.raises(HttpStatusError, match=r"returned 410 .*Artifact has expired"):
-        listed(RUN, Site({**site.pages, **gone}))
+        list_files(RUN, Site({**site.pages, **gone}))
     with pytest.raises(NetworkError, match=r"artifact cibw-0 of .*: the server returned status 206"):
-        listed(RUN, Site({**site.pages, f"{BLOBS}0": httpx.Response(206, content=DATA)}))
+        list_files(RUN, Site({**site.pages, f"{BLOBS}0": httpx.Response(206, content=DATA)}))
     with pytest.raises(ListingError, match="without a list of artifacts"):
-        listed(RUN, Site({**site.pages, f"{API}/actions/runs/42/artifacts": ok({"artifacts": None})}))
+        list_files(
+            RUN, Site({**site.pages, f"{API}/actions/runs/42/artifacts": json_response({"artifacts": None})})
+        )
 
 
-def test_a_disk_that_is_full(token: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_reports_a_full_disk(token: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def refuse(**_: object) -> str:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("tempfile.mkdtemp", refuse)
     with pytest.raises(Exception, match="No space left on device") as caught:
-        listed(RUN, run(zipped((WHEEL, DATA))))
+        list_files(RUN, run(make_zip((WHEEL, DATA))))
     assert caught.value.exit_code == 13  # type: ignore[attr-defined]
 
 
 # --- over real connections -------------------------------------------------------------------------
 
 
-def served(site: Site, base: str, storage: str) -> Callable[[Request], list[Step]]:
-    """The same answers on loopback, where the API is ``base`` and its storage another host."""
+def make_script(site: Site, base: str, storage: str) -> Callable[[Request], list[Step]]:
+    """Return a server script with the responses of ``site`` and redirects to ``storage``."""
 
     def reply(request: Request) -> list[Step]:
         path = request.target.partition("?")[0]
-        found = site.pages.get(f"https://api.github.com{path}") or site.pages.get(BLOBS + path.lstrip("/"))
-        if found is None:
+        response = site.pages.get(f"https://api.github.com{path}") or site.pages.get(BLOBS + path.lstrip("/"))
+        if response is None:
             return [answer(404)]
-        headers = {key: value for key, value in found.headers.items() if key in {"location", "content-type"}}
+        headers = {
+            key: value for key, value in response.headers.items() if key in {"location", "content-type"}
+        }
         headers["connection"] = "close"
         if "location" in headers:
             headers["location"] = headers["location"].replace(BLOBS, storage)
-        return [answer(found.status_code, found.content, headers)]
+        return [answer(response.status_code, response.content, headers)]
 
     return reply
 
@@ -703,19 +736,19 @@ def served(site: Site, base: str, storage: str) -> Callable[[Request], list[Step
 def github(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Callable[[Site], tuple[ScriptedServer, ScriptedServer]]]:
-    """GitHub's API on 127.0.0.1 and its storage on 127.0.0.2."""
+    """Serve GitHub's API on 127.0.0.1 and its storage on 127.0.0.2."""
     with contextlib.ExitStack() as stack:
 
         def start(site: Site) -> tuple[ScriptedServer, ScriptedServer]:
-            storage = stack.enter_context(ScriptedServer(served(site, "", ""), host="127.0.0.2"))
-            api = stack.enter_context(ScriptedServer(served(site, "", storage.url)))
+            storage = stack.enter_context(ScriptedServer(make_script(site, "", ""), host="127.0.0.2"))
+            api = stack.enter_context(ScriptedServer(make_script(site, "", storage.url)))
             monkeypatch.setattr(github_actions.GitHubActionsRun, "api_url", api.url.rstrip("/"))
             return api, storage
 
         yield start
 
 
-def options(tmp_path: Path, *urls: str) -> Options:
+def make_options(tmp_path: Path, *urls: str) -> Options:
     return Options(
         project="dipy",
         version="1.11.0",
@@ -730,7 +763,7 @@ def options(tmp_path: Path, *urls: str) -> Options:
 Start = Callable[[Site], tuple[ScriptedServer, ScriptedServer]]
 
 
-def test_a_run_ends_in_the_wheelhouse(
+def test_downloads_a_run_to_the_wheelhouse(
     token: str, github: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scratch = tmp_path / "tmp"
@@ -738,9 +771,9 @@ def test_a_run_ends_in_the_wheelhouse(
     monkeypatch.setattr("tempfile.tempdir", str(scratch))
     win = "dipy-1.11.0-cp312-cp312-win_amd64.whl"
     other = wheels.wheel_bytes(tag="cp312-cp312-win_amd64")
-    # The same wheel in two artifacts is one wheel.
-    api, storage = github(run(zipped((WHEEL, DATA)), zipped((win, other), (WHEEL, DATA)), digest=None))
-    report = pipeline_run.run(options(tmp_path, RUN), SilentProgress())
+    # Identical wheels in two artifacts are listed as one.
+    api, storage = github(run(make_zip((WHEEL, DATA)), make_zip((win, other), (WHEEL, DATA)), digest=None))
+    report = pipeline_run.run(make_options(tmp_path, RUN), SilentProgress())
     assert report.error is None
     assert sorted(path.name for path in (tmp_path / "wheelhouse").glob("*.whl")) == sorted([WHEEL, win])
     assert (tmp_path / "wheelhouse" / WHEEL).read_bytes() == DATA
@@ -749,12 +782,12 @@ def test_a_run_ends_in_the_wheelhouse(
     assert not list(scratch.iterdir())
 
 
-def test_one_name_in_two_artifacts_with_different_bytes_is_a_clash(
+def test_different_wheels_with_one_name_in_two_artifacts_are_a_clash(
     token: str, github: Start, tmp_path: Path
 ) -> None:
     other = wheels.wheel_bytes(files={"dipy/x.py": b""})
-    github(run(zipped((WHEEL, DATA)), zipped((WHEEL, other))))
-    report = pipeline_run.run(options(tmp_path, RUN), SilentProgress())
+    github(run(make_zip((WHEEL, DATA)), make_zip((WHEEL, other))))
+    report = pipeline_run.run(make_options(tmp_path, RUN), SilentProgress())
     assert report.exit_code == 6
     assert "release/clash" in str(report.error)
     assert report.error
@@ -763,22 +796,20 @@ def test_one_name_in_two_artifacts_with_different_bytes_is_a_clash(
     assert "and artifact cibw-1 of " in detail
 
 
-def test_nothing_but_what_cannot_be_had_is_told_with_its_reason(
-    token: str, github: Start, tmp_path: Path
-) -> None:
-    github(run(zipped((WHEEL, DATA)), expired=True))
-    report = pipeline_run.run(options(tmp_path, RUN), SilentProgress())
+def test_reports_why_the_only_artifact_is_unavailable(token: str, github: Start, tmp_path: Path) -> None:
+    github(run(make_zip((WHEEL, DATA)), expired=True))
+    report = pipeline_run.run(make_options(tmp_path, RUN), SilentProgress())
     assert report.exit_code == 3
     assert report.error
     assert list(report.error.details) == ["cibw-0: the artifact expired on 2025-12-15"]
 
 
-def test_an_artifact_that_is_cut_short(token: str, github: Start, tmp_path: Path) -> None:
-    packed = zipped((WHEEL, DATA))
+def test_reports_a_truncated_artifact(token: str, github: Start, tmp_path: Path) -> None:
+    packed = make_zip((WHEEL, DATA))
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\nConnection: close\r\n\r\n"
-    with ScriptedServer([head + packed]) as cut:
+    with ScriptedServer([head + packed]) as truncating:
         site = run(packed)
-        moved = {f"{API}/actions/artifacts/0/zip": httpx.Response(302, headers={"Location": cut.url})}
+        moved = {f"{API}/actions/artifacts/0/zip": httpx.Response(302, headers={"Location": truncating.url})}
         api = github(Site({**site.pages, **moved}))[0]
         with (
             HttpClient(retries=1, allow_insecure_hosts=["127.0.0.1"]) as http,
@@ -811,13 +842,13 @@ ARCHIVE = "https://gitlab.com/api/v4/projects/nipy%2Fdipy%2Fwheels/jobs/12/artif
         ("https://[", ""),
     ],
 )
-def test_the_address_of_a_job(url: str, archive: str) -> None:
+def test_artifact_archive_url_of_a_gitlab_job(url: str, archive: str) -> None:
     assert gitlab_jobs.artifact_archive_url(url) == archive
     assert GitLabJob.claims(url) == bool(archive)
 
 
 @pytest.mark.parametrize(
-    ("variables", "header", "value"),
+    ("variables", "header", "expected"),
     [
         ({}, "private-token", None),
         ({"GITLAB_TOKEN": "glpat-1"}, "private-token", "glpat-1"),
@@ -826,27 +857,27 @@ def test_the_address_of_a_job(url: str, archive: str) -> None:
         ({"CI_JOB_TOKEN": "job-1", "CI_SERVER_HOST": "git.example"}, "job-token", None),
     ],
 )
-def test_the_wheels_of_a_job(
-    variables: dict[str, str], header: str, value: str | None, monkeypatch: pytest.MonkeyPatch
+def test_downloads_wheels_of_a_gitlab_job(
+    variables: dict[str, str], header: str, expected: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, given_value in variables.items():
-        monkeypatch.setenv(name, given_value)
+    for name, token in variables.items():
+        monkeypatch.setenv(name, token)
     requests: list[httpx.Request] = []
 
     def site(request: httpx.Request) -> httpx.Response:
         requests.append(request)
         assert request.url.raw_path == b"/api/v4/projects/nipy%2Fdipy%2Fwheels/jobs/12/artifacts"
-        return httpx.Response(200, content=zipped((f"dist/{WHEEL}", DATA)))
+        return httpx.Response(200, content=make_zip((f"dist/{WHEEL}", DATA)))
 
-    with opened(JOB, site) as (http, scratch):
+    with open_client(JOB, site) as (http, scratch):
         (file,) = sources.list_staged_files([JOB], "dipy", http, scratch)
         assert (file.filename, file.hashes, content(file)) == (WHEEL, {}, DATA)
         assert file.source == f"artifact job 12 of {JOB}"
-    assert [request.headers.get(header) for request in requests] == [value]
+    assert [request.headers.get(header) for request in requests] == [expected]
 
 
-def test_the_registry_of_gitlab_is_an_index_with_odd_pages() -> None:
-    """Links without anything between them, an indented body, an empty attribute, the hash twice."""
+def test_reads_pages_of_the_gitlab_registry() -> None:
+    """Its pages have adjacent links, an indented body, an empty attribute and each hash twice."""
     base = "https://gitlab.com/api/v4/projects/7/packages/pypi"
     links = "".join(
         f'<a href="{base}/files/{SHA256}/{name}#sha256={SHA256}" data-requires-python="">{name}</a>'
@@ -856,7 +887,7 @@ def test_the_registry_of_gitlab_is_an_index_with_odd_pages() -> None:
     site = Site(
         {f"{base}/simple/dipy": httpx.Response(200, text=page, headers={"Content-Type": "text/html"})}
     )
-    files = listed(f"{base}/simple/dipy", site)
+    files = list_files(f"{base}/simple/dipy", site)
     assert [(file.filename, file.hashes) for file in files] == [
         (WHEEL, {"sha256": SHA256}),
         ("dipy-1.11.0.tar.gz", {"sha256": SHA256}),

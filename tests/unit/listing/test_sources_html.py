@@ -1,4 +1,4 @@
-"""HTML listings: the links decide, whatever the page looks like; hostile pages cost little."""
+"""HTML listings: reading links whatever the layout, and limits on hostile pages."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def urls(text: str, base: str = BASE) -> list[str]:
         f'<a href="old/../{WHEEL}">x</a>',
     ],
 )
-def test_every_way_to_write_a_link(link: str) -> None:
+def test_reads_every_form_of_link(link: str) -> None:
     assert urls(link) == [f"{BASE}{WHEEL}"]
     assert names(link) == [WHEEL]
 
@@ -84,11 +84,11 @@ def test_every_way_to_write_a_link(link: str) -> None:
         ("x.whl;v=1", "x.whl;v=1"),
     ],
 )
-def test_the_name_is_the_last_segment_decoded_once(href: str, name: str) -> None:
+def test_name_is_the_last_segment_decoded_once(href: str, name: str) -> None:
     assert names(f'<a href="{href}">{WHEEL}</a>') == [name]
 
 
-def test_the_query_belongs_to_the_url_and_the_fragment_does_not() -> None:
+def test_keeps_the_query_and_drops_the_fragment() -> None:
     assert urls(f'<a href="{WHEEL}?sig=x&amp;y=1#frag">') == [f"{BASE}{WHEEL}?sig=x&y=1"]
 
 
@@ -110,11 +110,11 @@ def test_the_query_belongs_to_the_url_and_the_fragment_does_not() -> None:
         "https://[staging/dipy.whl",
     ],
 )
-def test_what_is_no_link_to_a_file(href: str) -> None:
+def test_ignores_links_that_are_not_files(href: str) -> None:
     assert names(f'<a href="{href}">{WHEEL}</a>') == []
 
 
-def test_an_anchor_without_link_is_none() -> None:
+def test_ignores_anchors_without_href() -> None:
     assert names(f'<a name="top">{WHEEL}</a><link href="{WHEEL}"><!-- <a href="x.whl">x</a> -->') == []
 
 
@@ -126,11 +126,11 @@ def test_an_anchor_without_link_is_none() -> None:
         '<a href="dipy-1.10.0-py3-none-any.whl"><b>dipy-1.10.0-py3-none-any.whl/</b> </a>',
     ],
 )
-def test_a_directory_called_like_a_wheel_is_none(link: str) -> None:
+def test_ignores_directories_named_like_wheels(link: str) -> None:
     assert names(link) == []
 
 
-# --- hashes, and links that come twice -------------------------------------------------------------
+# --- hashes and repeated links ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -150,13 +150,13 @@ def test_a_directory_called_like_a_wheel_is_none(link: str) -> None:
         ("egg=dipy", {}),
     ],
 )
-def test_hashes_stand_in_the_fragment(fragment: str, hashes: dict[str, str]) -> None:
+def test_reads_hashes_from_the_fragment(fragment: str, hashes: dict[str, str]) -> None:
     (file,) = parse(f'<a href="{WHEEL}#{fragment}">x</a>')
     assert file.hashes == hashes
     assert file.url == f"{BASE}{WHEEL}"
 
 
-def test_one_link_that_comes_twice_is_one_file_with_all_its_hashes() -> None:
+def test_merges_the_hashes_of_repeated_links() -> None:
     first, second = f"md5={'0f' * 16}", f"sha256={SHA256}"
     (file,) = parse(
         f'<a href="{WHEEL}#{first}">x</a> <a href="{WHEEL}">y</a> <a href="{WHEEL}#{second}">z</a>'
@@ -164,35 +164,35 @@ def test_one_link_that_comes_twice_is_one_file_with_all_its_hashes() -> None:
     assert file.hashes == {"md5": "0f" * 16, "sha256": SHA256}
 
 
-def test_links_that_contradict_each_other_stay_two() -> None:
+def test_keeps_links_with_contradicting_hashes() -> None:
     links = [f'<a href="{WHEEL}#sha256={digit * 64}">x</a>' for digit in ("a", "b", "b")]
     assert [file.hashes["sha256"][0] for file in parse("".join(links))] == ["a", "b"]
 
 
-def test_one_name_at_two_urls_is_two_files() -> None:
+def test_keeps_one_name_at_two_urls() -> None:
     assert names(f'<a href="cpu/{WHEEL}">x</a><a href="cu92/{WHEEL}">x</a>') == [WHEEL, WHEEL]
 
 
-# --- pages below -----------------------------------------------------------------------------------
+# --- subpages --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("href", ["Di.Py/", "/wheels/di-py/", "di_py", "./DI-PY/"])
-def test_pages_below_are_known_by_canonical_name(href: str) -> None:
+def test_subpages_have_canonical_names(href: str) -> None:
     pages = read_html_listing(f'<a href="{href}">x</a>', BASE, "").subpage_urls
     assert list(pages) == ["di-py"]
 
 
 @pytest.mark.parametrize("href", ["../dipy/", "/dipy/", "https://other.example/wheels/dipy/", "/wheels/"])
-def test_pages_elsewhere_are_not_below(href: str) -> None:
+def test_ignores_pages_elsewhere(href: str) -> None:
     assert read_html_listing(f'<a href="{href}">x</a>', BASE, "").subpage_urls == {}
 
 
-def test_a_password_field_is_noticed() -> None:
+def test_detects_a_password_field() -> None:
     assert read_html_listing("<form><INPUT TYPE=Password name=p></form>", BASE, "").asks_for_password
     assert not read_html_listing("<p>password</p><input type=text>", BASE, "").asks_for_password
 
 
-# --- hand-written: servers that cannot be run here, in the form that is known of them -----------------
+# --- hand-written pages of servers that cannot be run here -----------------------------------------
 
 IIS = """<html><head><title>staging - /dipy/</title></head><body><H1>staging - /dipy/</H1><hr>
 <pre><A HREF="/">[To Parent Directory]</A><br><br>
@@ -230,7 +230,7 @@ ARTIFACTORY = f"""<!DOCTYPE HTML PUBLIC "-//IETF//DTD HTML 2.0//EN"><html><body>
 
 
 @pytest.mark.parametrize("text", [IIS, RACKSPACE, GITLAB, DEVPI, ARTIFACTORY])
-def test_hand_written_pages_of_other_servers(text: str) -> None:
+def test_reads_hand_written_pages_of_other_servers(text: str) -> None:
     wheels = [name for name in names(text) if name.endswith(".whl")]
     assert wheels == [WHEEL, "dipy-1.11.0+x-py3-none-any.whl"]
 
@@ -246,7 +246,7 @@ FILENAMES = st.text(
 
 @given(st.lists(FILENAMES, unique=True, max_size=20), st.sampled_from(["", "./", "/wheels/", BASE]))
 @example(["%41+ &amp;?#;.whl"], "./")
-def test_a_rendered_directory_comes_back(files: list[str], prefix: str) -> None:
+def test_reads_back_a_rendered_directory(files: list[str], prefix: str) -> None:
     rows = "".join(
         f'<li><a href="{html.escape(prefix + quote(name))}">{html.escape(name[:10])}</a> 1K</li>\n'
         for name in files
@@ -281,7 +281,7 @@ PIECES = st.sampled_from(
 @example("\0")
 @example("<a href='https://[::1'>")
 @example("<a href='//[/x.whl'><base href='http://['>")
-def test_no_text_raises_anything_else(text: str) -> None:
+def test_arbitrary_text_raises_no_exception(text: str) -> None:
     for file in parse(text):
         assert file.filename
         assert file.url.startswith(("http://", "https://"))
@@ -323,15 +323,15 @@ try:
     read_html_listing(text, "https://staging.example/", "staging")
 except ListingError:
     pass
-took = time.process_time() - began
-# Not ru_maxrss, which begins with the memory of the process that started this one.
+seconds = time.process_time() - began
+# Not ru_maxrss, which includes the memory of the parent process.
 peak = re.search(r"VmHWM:\s*(\d+) kB", pathlib.Path("/proc/self/status").read_text())
-print(json.dumps([took, int(peak[1]) / 1024]))
+print(json.dumps([seconds, int(peak[1]) / 1024]))
 """
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
-def test_a_hostile_mebibyte_costs_little(text: str) -> None:
+def test_a_hostile_mebibyte_takes_little_time_and_memory(text: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", _MEASURE], input=text.encode(), capture_output=True, check=True, timeout=60
     )
@@ -340,7 +340,7 @@ def test_a_hostile_mebibyte_costs_little(text: str) -> None:
     assert mebibytes < 256
 
 
-def test_a_hundred_thousand_links_are_the_most() -> None:
+def test_rejects_more_than_100000_links() -> None:
     links = "".join(f'<a href="{number}.whl">x</a>\n' for number in range(100_000))
     assert len(parse(links)) == 100_000
     with pytest.raises(ListingError, match="more than 100000 links"):
@@ -361,7 +361,7 @@ def test_a_hundred_thousand_links_are_the_most() -> None:
         "/a/b/",
     ],
 )
-def test_a_link_that_is_a_plain_name_means_what_every_other_link_does(
+def test_fast_path_for_plain_names_equals_the_general_path(
     base: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = [
@@ -382,7 +382,7 @@ def test_a_link_that_is_a_plain_name_means_what_every_other_link_does(
         for text in (name, f"{name}/")
     )
     for page in (anchors, f'<base href="{base}">{anchors}'):
-        seen = read_html_listing(page, base, "staging")
+        listing = read_html_listing(page, base, "staging")
         with monkeypatch.context() as patched:
             patched.setattr(listings, "_PLAIN", re.compile(r"(?!)"))
-            assert read_html_listing(page, base, "staging") == seen
+            assert read_html_listing(page, base, "staging") == listing

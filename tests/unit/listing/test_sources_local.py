@@ -1,4 +1,4 @@
-"""Files of this machine: a dist directory, a wheelhouse, the artifact directories of CI, one file."""
+"""Local sources: a dist directory, a wheelhouse, CI artifact directories or a single file."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def http() -> Iterator[HttpClient]:
         yield http
 
 
-def listed(url: str | Path, http: HttpClient) -> list[RemoteFile]:
+def list_files(url: str | Path, http: HttpClient) -> list[RemoteFile]:
     return list(sources.list_staged_files([str(url)], "dipy", http))
 
 
-def test_a_directory_gives_its_files(tmp_path: Path, http: HttpClient) -> None:
+def test_lists_the_files_of_a_directory(tmp_path: Path, http: HttpClient) -> None:
     wheel = wheels.make_wheel(tmp_path, version="1.11.0+local")
     (tmp_path / "notes.txt").write_text("x")
-    first, second = listed(tmp_path, http)
+    first, second = list_files(tmp_path, http)
     assert (first.filename, second.filename) == (wheel.name, "notes.txt")
     assert first.url == wheel.as_uri()
     assert first.size == wheel.stat().st_size
@@ -37,72 +37,72 @@ def test_a_directory_gives_its_files(tmp_path: Path, http: HttpClient) -> None:
     assert first.source == str(tmp_path)
 
 
-def test_artifact_directories_are_looked_into_but_not_deeper(tmp_path: Path, http: HttpClient) -> None:
+def test_lists_artifact_directories_one_level_deep(tmp_path: Path, http: HttpClient) -> None:
     wheels.make_wheel(tmp_path / "cibw-wheels-0.whl", tag="cp311-cp311-win_amd64")
     wheels.make_wheel(tmp_path / "artifact", tag="cp312-cp312-win_amd64")
     wheels.make_wheel(tmp_path / "artifact" / "old", version="1.10.0")
     wheels.make_sdist(tmp_path)
-    assert [file.filename for file in listed(tmp_path, http)] == [
+    assert [file.filename for file in list_files(tmp_path, http)] == [
         "dipy-1.11.0-cp312-cp312-win_amd64.whl",
         "dipy-1.11.0-cp311-cp311-win_amd64.whl",
         "dipy-1.11.0.tar.gz",
     ]
 
 
-def test_hidden_files_and_directories_are_not_offered(tmp_path: Path, http: HttpClient) -> None:
+def test_skips_hidden_files_and_directories(tmp_path: Path, http: HttpClient) -> None:
     wheels.make_wheel(tmp_path / ".partial")
     (tmp_path / ".hidden.whl").write_text("x")
     (tmp_path / "dangling.whl").symlink_to(tmp_path / "nowhere")
-    assert listed(tmp_path, http) == []
+    assert list_files(tmp_path, http) == []
 
 
-def test_a_single_file_is_a_place_of_its_own(tmp_path: Path, http: HttpClient) -> None:
+def test_single_file_is_a_source(tmp_path: Path, http: HttpClient) -> None:
     wheel = wheels.make_wheel(tmp_path)
     for typed in (str(wheel), wheel.as_uri(), wheel.as_uri().replace("file://", "file://localhost")):
-        assert [file.filename for file in listed(typed, http)] == [wheel.name]
+        assert [file.filename for file in list_files(typed, http)] == [wheel.name]
 
 
-def test_relative_paths_and_home_are_understood(
+def test_accepts_relative_paths_and_home(
     tmp_path: Path, http: HttpClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wheel = wheels.make_wheel(tmp_path / "my dist")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     for typed in ("my dist", "./my dist/", "~/my dist", f"my dist/{wheel.name}"):
-        (file,) = listed(typed, http)
+        (file,) = list_files(typed, http)
         assert unquote(file.url) == f"file://{tmp_path}/my dist/{wheel.name}"
 
 
 @pytest.mark.parametrize("typed", ["dist", "./dist", "/nonexistent/dist", "~nobody-of-that-name", "a\0b"])
-def test_a_missing_path_is_named(
+def test_error_names_a_missing_path(
     tmp_path: Path, http: HttpClient, typed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(NothingFoundError, match="no such file or directory") as caught:
-        listed(typed, http)
+        list_files(typed, http)
     assert "https://" in caught.value.hint
     assert "\0" not in str(caught.value)
 
 
 @pytest.mark.parametrize("typed", ["staging.example/wheels/", "staging.example:8080/"])
-def test_a_url_without_scheme_is_told_to_have_one(http: HttpClient, typed: str) -> None:
+def test_suggests_a_scheme_for_a_url_without_one(http: HttpClient, typed: str) -> None:
     with pytest.raises(UsageError) as caught:
-        listed(typed, http)
+        list_files(typed, http)
     assert caught.value.hint == f"If it is a URL, pass https://{typed}"
 
 
-def test_a_file_of_another_machine_is_refused(http: HttpClient) -> None:
+def test_rejects_a_file_url_of_another_machine(http: HttpClient) -> None:
     with pytest.raises(UsageError, match="on another machine"):
-        listed("file://server/share/dist", http)
+        list_files("file://server/share/dist", http)
 
 
 @pytest.mark.parametrize("typed", ["ftp://staging.example/", "hf://bucket/wheels", "HTTPX://x/", "", " "])
-def test_a_scheme_that_nothing_claims(http: HttpClient, typed: str) -> None:
+def test_rejects_unsupported_schemes(http: HttpClient, typed: str) -> None:
     with pytest.raises(UsageError, match="unsupported source: "):
-        listed(typed, http)
+        list_files(typed, http)
 
 
-def test_a_directory_that_cannot_be_read(
+def test_reports_an_unreadable_directory(
     tmp_path: Path, http: HttpClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(path: Path) -> Iterator[Path]:
@@ -110,12 +110,12 @@ def test_a_directory_that_cannot_be_read(
 
     monkeypatch.setattr(Path, "iterdir", refuse)
     with pytest.raises(StorageError, match=r"cannot read .*: Permission denied"):
-        listed(tmp_path, http)
+        list_files(tmp_path, http)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
-def test_a_pipe_is_no_file(tmp_path: Path, http: HttpClient) -> None:
+def test_skips_named_pipes(tmp_path: Path, http: HttpClient) -> None:
     os.mkfifo(tmp_path / "dipy-1.11.0-py3-none-any.whl")
-    assert listed(tmp_path, http) == []
+    assert list_files(tmp_path, http) == []
     with pytest.raises(ReleaseError, match="no such file or directory"):
-        listed(tmp_path / "dipy-1.11.0-py3-none-any.whl", http)
+        list_files(tmp_path / "dipy-1.11.0-py3-none-any.whl", http)

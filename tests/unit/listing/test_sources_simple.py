@@ -1,4 +1,4 @@
-"""The JSON pages of an index: what counts is taken, what lies is not, and nothing undeclared is raised."""
+"""JSON pages of an index: valid fields are read, and invalid ones ignored or rejected."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def parse(text: str) -> list[RemoteFile]:
     return list(iter_json_files(text, BASE, "index"))
 
 
-def test_a_file_is_taken_with_its_hashes_and_size() -> None:
-    listed = {
+def test_reads_a_file_with_its_hashes_and_size() -> None:
+    entry = {
         "filename": WHEEL,
         "url": f"../../files/{WHEEL}#sha256={SHA256}",
         "hashes": {"sha256": SHA256.upper(), "md5": "0f" * 16},
@@ -36,7 +36,7 @@ def test_a_file_is_taken_with_its_hashes_and_size() -> None:
         "yanked": False,
         "core-metadata": {"sha256": "b2" * 32},
     }
-    (file,) = parse(page(listed))
+    (file,) = parse(page(entry))
     assert file == RemoteFile(
         filename=WHEEL,
         url=f"https://index.example/files/{WHEEL}",
@@ -47,12 +47,12 @@ def test_a_file_is_taken_with_its_hashes_and_size() -> None:
 
 
 @pytest.mark.parametrize("size", [-1, True, "1207", 1.5, None, [1]])
-def test_a_size_that_is_none_is_not_believed(size: object) -> None:
+def test_ignores_invalid_sizes(size: object) -> None:
     assert parse(page({"filename": WHEEL, "url": WHEEL, "size": size}))[0].size is None
 
 
 @pytest.mark.parametrize("hashes", [None, [], "sha256", {"sha256": 1}, {"sha256": "None"}, {"sha256": "a1"}])
-def test_hashes_that_are_none_are_not_believed(hashes: object) -> None:
+def test_ignores_invalid_hashes(hashes: object) -> None:
     assert parse(page({"filename": WHEEL, "url": WHEEL, "hashes": hashes}))[0].hashes == {}
 
 
@@ -71,11 +71,11 @@ def test_hashes_that_are_none_are_not_believed(hashes: object) -> None:
         {"filename": WHEEL, "url": "https://[x"},
     ],
 )
-def test_a_file_that_is_none_is_left_out(file: object) -> None:
+def test_skips_invalid_files(file: object) -> None:
     assert parse(page(file)) == []
 
 
-def test_the_projects_of_a_root_are_pages() -> None:
+def test_projects_of_a_root_are_subpages() -> None:
     projects = [{"name": "Di.Py"}, {"name": "../x"}, {}, None, {"name": 1}]
     text = json.dumps({"meta": {"api-version": "1.0"}, "projects": projects})
     listing = read_json_listing(text, "https://index.example/simple/", "index")
@@ -111,7 +111,7 @@ def test_the_projects_of_a_root_are_pages() -> None:
     ],
     ids=lambda value: value[:40],
 )
-def test_what_is_no_page_is_said_in_one_sentence(text: str, message: str) -> None:
+def test_rejects_invalid_pages(text: str, message: str) -> None:
     with pytest.raises(ListingError, match=message) as caught:
         parse(text)
     assert str(caught.value).startswith("index ")
@@ -131,12 +131,12 @@ JSON = st.recursive(
 
 @given(st.lists(JSON, max_size=4))
 @example([{"filename": "x", "url": "//[", "hashes": {"a": "b"}, "size": 10**400}])
-def test_no_page_raises_anything_else(files: list[object]) -> None:
+def test_arbitrary_files_raise_no_exception(files: list[object]) -> None:
     for file in parse(page(*files)):
         assert file.url.startswith(("http://", "https://"))
 
 
 @given(st.text() | JSON.map(json.dumps))
-def test_no_text_raises_anything_else(text: str) -> None:
+def test_arbitrary_text_raises_only_listing_error(text: str) -> None:
     with contextlib.suppress(ListingError):
         assert parse(text) == []

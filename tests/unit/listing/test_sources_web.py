@@ -1,4 +1,4 @@
-"""What a server answers decides how it is read; what is no listing is said in one sentence."""
+"""Web sources: the response decides the reader, and other responses are clear errors."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ HTML = {"Content-Type": "text/html; charset=ISO-8859-1"}
 JSON = {"Content-Type": "application/vnd.pypi.simple.v1+json"}
 
 
-def names(handler: Callable[[httpx.Request], httpx.Response], url: str = URL) -> list[str]:
+def list_filenames(handler: Callable[[httpx.Request], httpx.Response], url: str = URL) -> list[str]:
     with HttpClient(user_urls=[url], retries=1, transport=httpx.MockTransport(handler)) as http:
         return [file.filename for file in sources.list_staged_files([url], "dipy", http)]
 
 
-def always(content: str | bytes, headers: dict[str, str], status: int = 200) -> list[str]:
-    return names(lambda request: httpx.Response(status, content=content, headers=headers))
+def list_response(content: str | bytes, headers: dict[str, str], status: int = 200) -> list[str]:
+    return list_filenames(lambda request: httpx.Response(status, content=content, headers=headers))
 
 
 LINK = f'<a href="{WHEEL}">x</a>'
@@ -51,40 +51,40 @@ PAGE = json.dumps({"meta": {"api-version": "1.0"}, "files": [{"filename": WHEEL,
         ("application/json; charset=utf-8", PAGE),
     ],
 )
-def test_the_content_type_says_how_it_is_read(kind: str, content: str) -> None:
-    assert always(content, {"Content-Type": kind}) == [WHEEL]
+def test_content_type_selects_the_reader(kind: str, content: str) -> None:
+    assert list_response(content, {"Content-Type": kind}) == [WHEEL]
 
 
-def test_an_answer_without_content_type_is_taken_for_a_page() -> None:
-    assert always(LINK, {}) == [WHEEL]
+def test_response_without_content_type_is_read_as_html() -> None:
+    assert list_response(LINK, {}) == [WHEEL]
 
 
 @pytest.mark.parametrize("charset", ["utf-8", "latin-1", "utf-16"])
-def test_the_encoding_is_found_whatever_is_declared(charset: str) -> None:
+def test_detects_the_encoding_whatever_is_declared(charset: str) -> None:
     content = f'<p>\xe9t\xe9</p><a href="{WHEEL}">x</a>'.encode(charset)
-    assert always(content, {"Content-Type": "text/html; charset=unicode_escape"}) == [WHEEL]
+    assert list_response(content, {"Content-Type": "text/html; charset=unicode_escape"}) == [WHEEL]
 
 
-def test_the_json_of_an_index_is_asked_for() -> None:
-    def answer(request: httpx.Request) -> httpx.Response:
+def test_requests_index_json_first() -> None:
+    def respond(request: httpx.Request) -> httpx.Response:
         assert request.headers["Accept"].startswith("application/vnd.pypi.simple.v1+json, ")
         return httpx.Response(200, content=LINK, headers=HTML)
 
-    assert names(answer) == [WHEEL]
+    assert list_filenames(respond) == [WHEEL]
 
 
-# --- index roots, and the missing slash ------------------------------------------------------------
+# --- index roots and missing slashes ---------------------------------------------------------------
 
 
-def site(pages: dict[str, str]) -> Callable[[httpx.Request], httpx.Response]:
-    def answer(request: httpx.Request) -> httpx.Response:
+def make_handler(pages: dict[str, str]) -> Callable[[httpx.Request], httpx.Response]:
+    def respond(request: httpx.Request) -> httpx.Response:
         content = pages.get(request.url.path)
         if content is None:
             return httpx.Response(404, content="Not found", headers={"Content-Type": "text/plain"})
         kind = JSON if content.startswith("{") else HTML
         return httpx.Response(200, content=content, headers=kind)
 
-    return answer
+    return respond
 
 
 PROJECTS = json.dumps({"meta": {"api-version": "1.0"}, "projects": [{"name": "numpy"}, {"name": "DiPy"}]})
@@ -93,47 +93,47 @@ PROJECTS = json.dumps({"meta": {"api-version": "1.0"}, "projects": [{"name": "nu
 @pytest.mark.parametrize(
     "root", ['<a href="numpy/">numpy</a><a href="DiPy/">DiPy</a>', '<a href="/wheels/dipy/">x</a>', PROJECTS]
 )
-def test_a_root_leads_to_the_page_of_the_project(root: str) -> None:
+def test_root_leads_to_the_project_page(root: str) -> None:
     pages = {"/wheels/": root, "/wheels/dipy/": LINK, "/wheels/DiPy/": LINK}
-    assert names(site(pages)) == [WHEEL]
+    assert list_filenames(make_handler(pages)) == [WHEEL]
 
 
-def test_a_page_with_files_of_the_project_is_not_left() -> None:
+def test_stays_on_a_page_with_files_of_the_project() -> None:
     pages = {"/wheels/": f'<a href="dipy/">old</a>{LINK}', "/wheels/dipy/": '<a href="dipy-1.0.tar.gz">x</a>'}
-    assert names(site(pages)) == [WHEEL]
+    assert list_filenames(make_handler(pages)) == [WHEEL]
 
 
-def test_files_of_other_projects_are_kept_for_the_report() -> None:
+def test_keeps_files_of_other_projects_for_the_report() -> None:
     pages = {"/wheels/": '<a href="dipy/">x</a><a href="x-1.0.tar.gz">x</a><a href=notes>x</a>'}
-    assert names(site({**pages, "/wheels/dipy/": LINK})) == ["x-1.0.tar.gz", "notes", WHEEL]
+    assert list_filenames(make_handler({**pages, "/wheels/dipy/": LINK})) == ["x-1.0.tar.gz", "notes", WHEEL]
 
 
-def test_only_one_level_is_gone_down() -> None:
+def test_descends_only_one_level() -> None:
     pages = {"/wheels/": '<a href="dipy/">x</a>', "/wheels/dipy/": '<a href="dipy/">x</a>'}
-    assert names(site(pages)) == []
+    assert list_filenames(make_handler(pages)) == []
 
 
-def test_a_root_cannot_lead_to_another_host() -> None:
+def test_root_must_not_lead_to_another_host() -> None:
     pages = {"/wheels/": '<base href="https://evil.example/"><a href="dipy/">x</a>'}
     with pytest.raises(ListingError, match=r"refusing to fetch .*evil\.example/dipy/: it is on another host"):
-        names(site(pages))
+        list_filenames(make_handler(pages))
 
 
-def test_a_missing_slash_is_tried() -> None:
+def test_tries_a_missing_slash() -> None:
     pages = {"/wheels/": LINK}
-    assert names(site(pages), URL.rstrip("/")) == [WHEEL]
+    assert list_filenames(make_handler(pages), URL.rstrip("/")) == [WHEEL]
 
 
-def test_a_missing_slash_is_tried_before_the_query() -> None:
-    def answer(request: httpx.Request) -> httpx.Response:
+def test_tries_a_missing_slash_before_the_query() -> None:
+    def respond(request: httpx.Request) -> httpx.Response:
         if request.url.raw_path != b"/wheels/?token=x":
             return httpx.Response(404)
         return httpx.Response(200, content=LINK, headers=HTML)
 
-    assert names(answer, "https://staging.example/wheels?token=x") == [WHEEL]
+    assert list_filenames(respond, "https://staging.example/wheels?token=x") == [WHEEL]
 
 
-# --- what is no listing ----------------------------------------------------------------------------
+# --- other responses -------------------------------------------------------------------------------
 
 NO_SUCH_KEY = (
     '<?xml version="1.0" encoding="UTF-8"?>\n<Error>'
@@ -142,9 +142,9 @@ NO_SUCH_KEY = (
 
 
 @pytest.mark.parametrize("status", [404, 410])
-def test_nothing_there_is_exit_3(status: int) -> None:
+def test_missing_page_is_a_not_found_error(status: int) -> None:
     with pytest.raises(NothingFoundError) as caught:
-        always("gone", HTML, status)
+        list_response("gone", HTML, status)
     assert str(caught.value) == f"{URL} was not found (status {status})"
 
 
@@ -163,38 +163,40 @@ def test_nothing_there_is_exit_3(status: int) -> None:
         ("{}", "application/json", "returned JSON that is not an index page"),
     ],
 )
-def test_what_is_no_listing(content: str | bytes, kind: str, message: str) -> None:
+def test_rejects_responses_that_are_not_listings(content: str | bytes, kind: str, message: str) -> None:
     with pytest.raises(ListingError, match=message) as caught:
-        always(content, {"Content-Type": kind})
+        list_response(content, {"Content-Type": kind})
     assert str(caught.value).startswith("https://staging.example/wheels/ ")
     assert "\n" not in str(caught.value)
 
 
-def test_a_wheel_itself_is_told_from_a_listing() -> None:
+def test_recognizes_the_url_of_a_wheel() -> None:
     wheel = f"{URL}{WHEEL}"
     with pytest.raises(ListingError, match="is a file, not a listing") as caught:
-        names(lambda request: httpx.Response(200, headers={"Content-Type": "application/zip"}), wheel)
+        list_filenames(
+            lambda request: httpx.Response(200, headers={"Content-Type": "application/zip"}), wheel
+        )
     assert caught.value.hint == "Pass the URL of its directory."
 
 
-def test_a_page_with_files_and_a_login_form_is_a_listing() -> None:
-    assert always(f"<input type=password>{LINK}", HTML) == [WHEEL]
+def test_accepts_a_listing_with_a_login_form() -> None:
+    assert list_response(f"<input type=password>{LINK}", HTML) == [WHEEL]
 
 
-def test_an_empty_page_lists_nothing() -> None:
-    assert always("", HTML) == []
+def test_empty_page_lists_nothing() -> None:
+    assert list_response("", HTML) == []
 
 
 @pytest.mark.parametrize(
     ("status", "error"), [(401, CredentialsError), (403, HttpStatusError), (500, HttpStatusError)]
 )
-def test_other_refusals_stay_what_they_are(status: int, error: type[ReleaseError]) -> None:
+def test_passes_on_other_http_errors(status: int, error: type[ReleaseError]) -> None:
     with pytest.raises(error):
-        always("no", HTML, status)
+        list_response("no", HTML, status)
 
 
-#: Hosts that no URL can have. The first kept an expression busy for ever.
-NO_HOSTS = [
+#: Invalid hosts. The first one triggers catastrophic backtracking in a naive regular expression.
+INVALID_HOSTS = [
     "x.s3-" + "a-" * 40 + ".example.com",
     "a" * 64 + ".example",
     "a..example",
@@ -203,17 +205,17 @@ NO_HOSTS = [
 ]
 
 
-@pytest.mark.parametrize("host", NO_HOSTS)
-@pytest.mark.parametrize("kind", [HTML, JSON])
-def test_a_link_to_what_is_no_host_is_told_as_a_file_that_is_missing(host: str, kind: dict[str, str]) -> None:
+@pytest.mark.parametrize("host", INVALID_HOSTS)
+@pytest.mark.parametrize("headers", [HTML, JSON])
+def test_link_with_an_invalid_host_is_an_unavailable_file(host: str, headers: dict[str, str]) -> None:
     url = f"https://{host}/{WHEEL}"
     file = {"filename": WHEEL, "url": url, "hashes": {"sha256": "0" * 64}}
     page = (
         f'<a href="{url}#sha256={"0" * 64}">x</a>'
-        if kind is HTML
+        if headers is HTML
         else json.dumps({**json.loads(PAGE), "files": [file]})
     )
-    transport = httpx.MockTransport(lambda request: httpx.Response(200, content=page, headers=kind))
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, content=page, headers=headers))
     with HttpClient(user_urls=[URL], retries=1, transport=transport) as http:
         listed = sources.list_staged_files([URL], "dipy", http)
     options = Options(project="dipy", version="1.11.0", urls=(URL,))
@@ -223,16 +225,16 @@ def test_a_link_to_what_is_no_host_is_told_as_a_file_that_is_missing(host: str, 
     assert "fix the staging area" in caught.value.hint
 
 
-@pytest.mark.parametrize("host", [host for host in NO_HOSTS if host.isascii()])
-def test_a_redirect_to_what_is_no_host_is_not_asked_for_again(host: str) -> None:
+@pytest.mark.parametrize("host", [host for host in INVALID_HOSTS if host.isascii()])
+def test_does_not_follow_a_redirect_to_an_invalid_host(host: str) -> None:
     with pytest.raises(
         NothingFoundError, match=r"redirects to .*, which is not followed: its host is "
     ) as caught:
-        always("", {"Location": f"https://{host}/x/"}, status=302)
+        list_response("", {"Location": f"https://{host}/x/"}, status=302)
     assert "Correct the redirect on the staging server" in caught.value.hint
 
 
 @pytest.mark.parametrize("location", ["https://elsewhere.example/", "http://staging.example/"])
-def test_a_redirect_that_the_rules_refuse_stays_one(location: str) -> None:
+def test_does_not_follow_a_forbidden_redirect(location: str) -> None:
     with pytest.raises(RedirectNotAllowed, match="which is not followed"):
-        always("", {"Location": location}, status=302)
+        list_response("", {"Location": location}, status=302)
