@@ -28,8 +28,8 @@ def keys() -> Iterator[gpg.Keyring]:
 
 @pytest.mark.parametrize("way", SECRET_INPUTS)
 def test_a_run_that_publishes_and_one_that_looks_again(way: str, tmp_path: Path, keys: gpg.Keyring) -> None:
-    with LeakScenario(way, tmp_path, keys).open() as world:
-        world.publishes()
+    with LeakScenario(way, tmp_path, keys).open() as scenario:
+        scenario.publish()
 
 
 def part() -> Iterator[tuple[str, str]]:
@@ -39,21 +39,21 @@ def part() -> Iterator[tuple[str, str]]:
         yield way, troubles[number * 3 % len(troubles)]
 
 
-@pytest.mark.parametrize(("way", "trouble"), list(part()))
-def test_a_run_that_fails(way: str, trouble: str, tmp_path: Path, keys: gpg.Keyring) -> None:
-    with LeakScenario(way, tmp_path, keys).open() as world:
-        world.meets(trouble)
+@pytest.mark.parametrize(("way", "failure"), list(part()))
+def test_a_run_that_fails(way: str, failure: str, tmp_path: Path, keys: gpg.Keyring) -> None:
+    with LeakScenario(way, tmp_path, keys).open() as scenario:
+        scenario.fail_with(failure)
 
 
 @pytest.mark.parametrize("arguments", [(), ("--attest", "--until", "sign")], ids=["upload", "attest"])
 def test_a_password_that_splits_the_url_of_the_identity_service(
     arguments: Sequence[str], tmp_path: Path, keys: gpg.Keyring
 ) -> None:
-    with LeakScenario("trusted publishing", tmp_path, keys).open() as world:
-        core = world.visit.core
+    with LeakScenario("trusted publishing", tmp_path, keys).open() as scenario:
+        core = scenario.user_home.core
         url = f"https://me:{core[:16]}/{core[16:]}@127.0.0.1/"
         allowed = ("--allow-insecure-host", "127.0.0.2")
-        ended = world.run(*arguments, *allowed, variables={"ACTIONS_ID_TOKEN_REQUEST_URL": url})
+        ended = scenario.run(*arguments, *allowed, variables={"ACTIONS_ID_TOKEN_REQUEST_URL": url})
     assert ended.returncode in {4, 12}
     assert b"ACTIONS_ID_TOKEN_REQUEST_URL" in ended.stderr
 
@@ -80,22 +80,22 @@ def test_a_password_that_splits_the_url_of_the_identity_service(
 def test_an_argument_in_the_wrong_place_is_quoted_without_its_password(
     arguments: Sequence[str], tmp_path: Path
 ) -> None:
-    visit = UserHome(tmp_path / "home")
-    machine = Sandbox(visit.home, gpg.GPG)
-    login = f"me:{visit.token}@127.0.0.1:1/"
-    ended = machine.run(visit, *(word.format(url=f"http://{login}", login=login) for word in arguments))
+    user_home = UserHome(tmp_path / "home")
+    sandbox = Sandbox(user_home.path, gpg.GPG)
+    login = f"me:{user_home.token}@127.0.0.1:1/"
+    ended = sandbox.run(user_home, *(word.format(url=f"http://{login}", login=login) for word in arguments))
     assert ended.returncode in {0, 2, 3, 5, 13}, ended.stderr
-    assert not find_leak(visit.core, ended.stdout + ended.stderr), ended.stderr
+    assert not find_leak(user_home.core, ended.stdout + ended.stderr), ended.stderr
 
 
 @pytest.mark.parametrize(
     "text", ["{}", "https://h/?token={}", "{0!r} {0}x", "Basic bWU6{}"], ids=["bare", "query", "twice", "in"]
 )
 def test_the_judge_sees_a_leak(text: str) -> None:
-    visit = UserHome(Path())
+    user_home = UserHome(Path())
 
-    assert find_leak(visit.core, text.format(visit.core).encode())
+    assert find_leak(user_home.core, text.format(user_home.core).encode())
     for shift in range(3):
-        data = base64.b64encode(b"x" * shift + visit.core.encode())
-        assert find_leak(visit.core, b"Authorization: Basic " + data)
-    assert not find_leak(visit.core, text.format(UserHome(Path()).core).encode())
+        data = base64.b64encode(b"x" * shift + user_home.core.encode())
+        assert find_leak(user_home.core, b"Authorization: Basic " + data)
+    assert not find_leak(user_home.core, text.format(UserHome(Path()).core).encode())

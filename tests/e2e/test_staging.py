@@ -146,12 +146,14 @@ def test_a_wrong_expectation_is_said_before_anything_is_asked(line: str, lines: 
 
 
 def test_it_waits_past_the_caches_until_all_is_there() -> None:
-    def changes(site: Site, number: int) -> None:
+    def before_listing(site: Site, number: int) -> None:
         if number == 3:
             site.files.update(FILES)
 
     site = Site(
-        {A: FILES[A]}, changes=changes, headers={"Age": "812", "X-Cache": "Hit from \x1b[31mthe edge"}
+        {A: FILES[A]},
+        before_listing=before_listing,
+        headers={"Age": "812", "X-Cache": "Hit from \x1b[31mthe edge"},
     )
     result = listed(site, "--wait", "20m", "--expect", "3", "-v")
     assert (result.exit_code, len(site.listings)) == (0, 4)
@@ -172,11 +174,11 @@ def test_it_waits_for_what_the_previous_release_had() -> None:
     }
     first, _ = files
 
-    def changes(site: Site, number: int) -> None:
+    def before_listing(site: Site, number: int) -> None:
         if number == 3:
             site.files.update(files)
 
-    site = Site({first: files[first]}, changes=changes)
+    site = Site({first: files[first]}, before_listing=before_listing)
     previous = "".join(
         f"<a href={wheels.wheel_filename('dipy', '1.10.0', tag)}>x</a>"
         for tag in (arm, intel, "cp312-cp312-win_amd64")
@@ -281,12 +283,12 @@ def test_the_folder_of_a_real_server_fills_while_it_waits(
 
 
 def test_hashes_that_are_brought_say_what_to_wait_for() -> None:
-    def changes(site: Site, number: int) -> None:
+    def before_listing(site: Site, number: int) -> None:
         if number == 3:
             site.files.update(FILES)
 
     Path("SUMS").write_text(sums_of(A, B, SDIST))
-    site = Site({A: FILES[A]}, hashes=False, changes=changes)
+    site = Site({A: FILES[A]}, hashes=False, before_listing=before_listing)
     result = listed(site, "--wait", "1m", "--sha256sums", "SUMS", until="download")
     assert (result.exit_code, len(site.listings)) == (0, 4)
     assert f"waiting for {B} (listed in SUMS), {SDIST} (listed in SUMS) (1 listed); 60 s left" in shown(
@@ -658,7 +660,7 @@ def test_the_usual_variable_names_the_proxy(through: Proxy, secret: str) -> None
         options = ("-u", "http://staging.example/", "--allow-insecure-host", "staging.example", "-vv")
         result = run(*options, "--until", "download", "dipy", "1.11.0", env=env)
     assert result.exit_code == 0
-    assert {request.target for request in through.asked} == {
+    assert {request.target for request in through.requests} == {
         "http://staging.example/",
         *(f"http://staging.example/{name}" for name in FILES),
     }
@@ -679,7 +681,7 @@ def test_a_proxy_that_refuses_us_is_named_and_its_login_is_not_shown(
             for report in ("text", "json")
         ]
     assert [result.exit_code for result in results] == [5, 5]
-    assert through.asked[0].headers["proxy-authorization"] == basic(secret)
+    assert through.requests[0].headers["proxy-authorization"] == basic(secret)
     assert_hidden(secret, *results)
 
 
@@ -689,8 +691,8 @@ def test_a_proxy_for_https_does_not_see_the_login_of_the_place(through: Proxy, s
         result = run(
             "-u", "https://staging.example/", "--retries", "1", "--until", "list", "dipy", "1.11.0", env=env
         )
-    assert (result.exit_code, through.asked[0].method) == (5, "CONNECT")
-    assert not [request for request in through.asked if secret in str(request)]
+    assert (result.exit_code, through.requests[0].method) == (5, "CONNECT")
+    assert not [request for request in through.requests if secret in str(request)]
     assert_hidden(secret, result)
 
 

@@ -18,7 +18,7 @@ def test_no_part_of_a_password_in_a_url_is_printed(way: str, tmp_path: Path) -> 
     number = list(URL_INPUTS).index(way)
     # Every second way meets a second character, too.
     second = SEPARATORS[1 + number // 2] if number % 2 == 0 else "/"
-    for middle in dict.fromkeys(("/", second)):
-        folder = tmp_path / str(SEPARATORS.index(middle))
-        port = PORTS[(number + len(middle)) % len(PORTS)]
-        assert url_passwords.find_problem(way, middle, port, folder) == "", (middle, port)
+    for separator in dict.fromkeys(("/", second)):
+        folder = tmp_path / str(SEPARATORS.index(separator))
+        port = PORTS[(number + len(separator)) % len(PORTS)]
+        assert url_passwords.find_problem(way, separator, port, folder) == "", (separator, port)

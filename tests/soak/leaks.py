@@ -16,13 +16,13 @@ from tests.support.canaries import SECRET_INPUTS
 
 def soak(part: int, jobs: int) -> Iterator[Figure]:
     """Let a secret in on 17 ways, publish, and meet 8 troubles; search every output for it."""
-    cases = [(way, trouble) for way in SECRET_INPUTS for trouble in ("", *leaks.FAILURES)][::part]
+    cases = [(way, failure) for way in SECRET_INPUTS for failure in ("", *leaks.FAILURES)][::part]
     looked: Counter[str] = Counter()
     troubles = []
     with leaks.signing_keyring() as keys, ThreadPoolExecutor(jobs) as pool:
-        for seen, trouble in pool.map(lambda case: _one(case[0], case[1], keys), cases):
+        for seen, failure in pool.map(lambda case: _one(case[0], case[1], keys), cases):
             looked += seen
-            troubles += [trouble] if trouble else []
+            troubles += [failure] if failure else []
     yield Figure(
         f"{len({way for way, _ in cases})} ways in, {len(cases)} cases: {looked.total()} outputs of "
         f"{len(looked)} kinds ({', '.join(sorted(looked))}); {len(troubles)} leaks",
@@ -36,21 +36,21 @@ def soak(part: int, jobs: int) -> Iterator[Figure]:
     yield Figure(f"{len(urls)} URLs with a password that is not encoded; {len(found)} leaks", found)
 
 
-def _one(way: str, trouble: str, keys: gpg.Keyring) -> tuple[Counter[str], str]:
+def _one(way: str, failure: str, keys: gpg.Keyring) -> tuple[Counter[str], str]:
     with tempfile.TemporaryDirectory(prefix="wheel-uploader-leaks-") as folder:
-        world = leaks.LeakScenario(way, Path(folder), keys)
+        scenario = leaks.LeakScenario(way, Path(folder), keys)
         try:
-            with world.open():
-                if trouble:
-                    world.meets(trouble)
+            with scenario.open():
+                if failure:
+                    scenario.fail_with(failure)
                 else:
-                    world.publishes()
+                    scenario.publish()
         except AssertionError as leak:
-            return world.looked, f"{way}, {trouble or 'publishes'}: {leak}"
-        return world.looked, ""
+            return scenario.inspected, f"{way}, {failure or 'publishes'}: {leak}"
+        return scenario.inspected, ""
 
 
-def _url(way: str, middle: str, port: str) -> str:
+def _url(way: str, separator: str, port: str) -> str:
     with tempfile.TemporaryDirectory(prefix="wheel-uploader-leaks-") as folder:
-        leak = url_passwords.find_problem(way, middle, port, Path(folder))
-    return leak and f"{way}, {middle!r}, {port or 'no port'}: {leak}"
+        leak = url_passwords.find_problem(way, separator, port, Path(folder))
+    return leak and f"{way}, {separator!r}, {port or 'no port'}: {leak}"

@@ -55,20 +55,20 @@ class StagingServer:
     #: Whether a request brings what lets it in.
     is_authorized: Callable[[Request], bool]
     #: Where the last file really lies: a URL on another host.
-    elsewhere: str = ""
+    redirect_base: str = ""
     #: A status that everything gets, with all that the request said sent back.
-    refuses: int = 0
-    asked: list[Request] = field(default_factory=list)
+    error_status: int = 0
+    requests: list[Request] = field(default_factory=list)
 
     def __call__(self, request: Request) -> list[Step]:
-        self.asked.append(request)
-        if self.refuses or not self.is_authorized(request):
-            return [echo(self.refuses or 401, request, self.elsewhere)]
+        self.requests.append(request)
+        if self.error_status or not self.is_authorized(request):
+            return [echo(self.error_status or 401, request, self.redirect_base)]
         path, _, query = urlsplit(request.target).path, *urlsplit(request.target)[2:4]
         name = path.rpartition("/")[2]
         last = list(self.files)[-1]
-        if name == last and self.elsewhere:
-            return [answer(302, b"", {"Location": self.elsewhere + name})]
+        if name == last and self.redirect_base:
+            return [answer(302, b"", {"Location": self.redirect_base + name})]
         if name:
             return [answer(200 if name in self.files else 404, self.files.get(name, b""))]
         more = f"?{query}" if query else ""
@@ -76,11 +76,11 @@ class StagingServer:
         return [answer(200, links.encode())]
 
 
-def echo(status: int, request: Request, elsewhere: str) -> bytes:
+def echo(status: int, request: Request, redirect_base: str) -> bytes:
     """An answer that has whatever the request had, in every place of an answer."""
     told = f"{request.target} {' '.join(f'{key}: {value}' for key, value in request.headers.items())}"
     headers = {
-        "Location": f"{elsewhere}{request.target.lstrip('/')}",
+        "Location": f"{redirect_base}{request.target.lstrip('/')}",
         "X-Cache": told,
         "WWW-Authenticate": told,
         "Content-Type": "text/plain",
@@ -152,7 +152,7 @@ class Endpoints:
 class UserHome:
     """A person's folder, and the secret that is in use there."""
 
-    home: Path
+    path: Path
     core: str = field(default_factory=lambda: uuid4().hex)
     environment: dict[str, str] = field(default_factory=dict)
     #: What is typed at the prompt.
@@ -168,7 +168,7 @@ class UserHome:
         return f"tk{self.core}"
 
     def write(self, name: str, text: str) -> Path:
-        path = self.home / name
+        path = self.path / name
         path.touch(mode=0o600)
         path.write_text(text)
         return path
@@ -191,77 +191,99 @@ class SecretInput:
     #: Whether the upload goes to what the program takes for PyPI.
     pypi: bool = False
 
-    def secret(self, visit: UserHome) -> str:
-        return visit.token if self.user == "__token__" else visit.password
+    def secret(self, user_home: UserHome) -> str:
+        return user_home.token if self.user == "__token__" else user_home.password
 
 
-def _with_login(url: str, visit: UserHome) -> str:
-    return url.replace("://", f"://me:{quote(visit.password, safe='')}@")
+def _with_login(url: str, user_home: UserHome) -> str:
+    return url.replace("://", f"://me:{quote(user_home.password, safe='')}@")
 
 
-def _to(ends: Endpoints) -> list[str]:
+def _to(endpoints: Endpoints) -> list[str]:
     """An index that asks nobody."""
-    return ["--repository-url", ends.upload, *_reading(ends)]
+    return ["--repository-url", endpoints.upload, *_reading(endpoints)]
 
 
-def _reading(ends: Endpoints) -> list[str]:
-    return ["--index-url", ends.reading] if ends.reading else []
+def _reading(endpoints: Endpoints) -> list[str]:
+    return ["--index-url", endpoints.reading] if endpoints.reading else []
 
 
 def _url(change: Callable[[str, UserHome], str]) -> Arguments:
-    return lambda visit, ends: ["-u", change(ends.staging, visit), *_to(ends)]
+    return lambda user_home, endpoints: ["-u", change(endpoints.staging, user_home), *_to(endpoints)]
 
 
-def _url_token(visit: UserHome, ends: Endpoints) -> list[str]:
-    visit.environment["WHEEL_UPLOADER_URL_TOKEN"] = visit.token
-    return ["-u", ends.staging, *_to(ends)]
+def _url_token(user_home: UserHome, endpoints: Endpoints) -> list[str]:
+    user_home.environment["WHEEL_UPLOADER_URL_TOKEN"] = user_home.token
+    return ["-u", endpoints.staging, *_to(endpoints)]
 
 
-def _netrc(visit: UserHome, ends: Endpoints) -> list[str]:
-    text = f"machine 127.0.0.1 login me password {visit.password}\n"
-    visit.environment["NETRC"] = str(visit.write("netrc", text))
-    return ["-u", ends.staging, "--netrc", *_to(ends)]
+def _netrc(user_home: UserHome, endpoints: Endpoints) -> list[str]:
+    text = f"machine 127.0.0.1 login me password {user_home.password}\n"
+    user_home.environment["NETRC"] = str(user_home.write("netrc", text))
+    return ["-u", endpoints.staging, "--netrc", *_to(endpoints)]
 
 
-def _proxy(visit: UserHome, ends: Endpoints) -> list[str]:
+def _proxy(user_home: UserHome, endpoints: Endpoints) -> list[str]:
     """The staging place stands behind a proxy that wants a login: its answers are the staging place's."""
-    visit.environment["http_proxy"] = visit.environment["HTTPS_PROXY"] = _with_login(ends.staging, visit)
-    visit.environment["NO_PROXY"] = "127.0.0.1,127.0.0.2"
-    scheme = urlsplit(ends.staging).scheme
+    user_home.environment["http_proxy"] = user_home.environment["HTTPS_PROXY"] = _with_login(
+        endpoints.staging, user_home
+    )
+    user_home.environment["NO_PROXY"] = "127.0.0.1,127.0.0.2"
+    scheme = urlsplit(endpoints.staging).scheme
     more = ["--allow-insecure-host", "staging.example"]
-    return ["-u", f"{scheme}://staging.example/", *more, *_to(ends)]
+    return ["-u", f"{scheme}://staging.example/", *more, *_to(endpoints)]
 
 
-def _pyproject(visit: UserHome, ends: Endpoints) -> list[str]:
-    visit.write("pyproject.toml", f'[tool.wheel-uploader]\nurl = ["{_with_login(ends.staging, visit)}"]\n')
-    return _to(ends)
+def _pyproject(user_home: UserHome, endpoints: Endpoints) -> list[str]:
+    user_home.write(
+        "pyproject.toml", f'[tool.wheel-uploader]\nurl = ["{_with_login(endpoints.staging, user_home)}"]\n'
+    )
+    return _to(endpoints)
 
 
 def _variables(user: str) -> Arguments:
-    def arguments(visit: UserHome, ends: Endpoints) -> list[str]:
-        password = visit.token if user == "__token__" else visit.password
-        visit.environment |= {"TWINE_USERNAME": user, "TWINE_PASSWORD": password}
-        return ["-u", ends.staging, *_to(ends)]
+    def arguments(user_home: UserHome, endpoints: Endpoints) -> list[str]:
+        password = user_home.token if user == "__token__" else user_home.password
+        user_home.environment |= {"TWINE_USERNAME": user, "TWINE_PASSWORD": password}
+        return ["-u", endpoints.staging, *_to(endpoints)]
 
     return arguments
 
 
 def _pypirc(url: Callable[[str, UserHome], str], password: Callable[[UserHome], str]) -> Arguments:
-    def arguments(visit: UserHome, ends: Endpoints) -> list[str]:
-        lines = ["[distutils]", "index-servers = mine", "[mine]", f"repository = {url(ends.upload, visit)}"]
-        visit.write(".pypirc", "\n".join([*lines, password(visit)]))
-        return ["-u", ends.staging, "-r", "mine", *_reading(ends)]
+    def arguments(user_home: UserHome, endpoints: Endpoints) -> list[str]:
+        lines = [
+            "[distutils]",
+            "index-servers = mine",
+            "[mine]",
+            f"repository = {url(endpoints.upload, user_home)}",
+        ]
+        user_home.write(".pypirc", "\n".join([*lines, password(user_home)]))
+        return ["-u", endpoints.staging, "-r", "mine", *_reading(endpoints)]
 
     return arguments
 
 
-def _repository_url(visit: UserHome, ends: Endpoints) -> list[str]:
-    return ["-u", ends.staging, "--repository-url", _with_login(ends.upload, visit), *_reading(ends)]
+def _repository_url(user_home: UserHome, endpoints: Endpoints) -> list[str]:
+    return [
+        "-u",
+        endpoints.staging,
+        "--repository-url",
+        _with_login(endpoints.upload, user_home),
+        *_reading(endpoints),
+    ]
 
 
-def _index_url(visit: UserHome, ends: Endpoints) -> list[str]:
-    reading = ends.reading or ends.upload.replace("legacy", "simple")
-    return ["-u", ends.staging, "--repository-url", ends.upload, "--index-url", _with_login(reading, visit)]
+def _index_url(user_home: UserHome, endpoints: Endpoints) -> list[str]:
+    reading = endpoints.reading or endpoints.upload.replace("legacy", "simple")
+    return [
+        "-u",
+        endpoints.staging,
+        "--repository-url",
+        endpoints.upload,
+        "--index-url",
+        _with_login(reading, user_home),
+    ]
 
 
 _KEYRING = """
@@ -278,32 +300,32 @@ class Ring(KeyringBackend):
 """
 
 
-def _keyring(visit: UserHome, ends: Endpoints) -> list[str]:
-    visit.write("lib/canary_ring.py", _KEYRING.format(password=visit.password))
-    visit.environment |= {"PYTHON_KEYRING_BACKEND": "canary_ring.Ring", "TWINE_USERNAME": "me"}
-    return ["-u", ends.staging, *_to(ends)]
+def _keyring(user_home: UserHome, endpoints: Endpoints) -> list[str]:
+    user_home.write("lib/canary_ring.py", _KEYRING.format(password=user_home.password))
+    user_home.environment |= {"PYTHON_KEYRING_BACKEND": "canary_ring.Ring", "TWINE_USERNAME": "me"}
+    return ["-u", endpoints.staging, *_to(endpoints)]
 
 
-def _prompt(visit: UserHome, ends: Endpoints) -> list[str]:
-    visit.typed = visit.password
-    visit.environment["TWINE_USERNAME"] = "me"
-    return ["-u", ends.staging, *_to(ends)]
+def _prompt(user_home: UserHome, endpoints: Endpoints) -> list[str]:
+    user_home.typed = user_home.password
+    user_home.environment["TWINE_USERNAME"] = "me"
+    return ["-u", endpoints.staging, *_to(endpoints)]
 
 
-def _trusted_publishing(visit: UserHome, ends: Endpoints) -> list[str]:
-    return ["-u", ends.staging, *_reading(ends)]
+def _trusted_publishing(user_home: UserHome, endpoints: Endpoints) -> list[str]:
+    return ["-u", endpoints.staging, *_reading(endpoints)]
 
 
 def _has(header: str, value: Callable[[UserHome], str]) -> Callable[[UserHome, Request], bool]:
-    return lambda visit, request: request.headers.get(header) == value(visit)
+    return lambda user_home, request: request.headers.get(header) == value(user_home)
 
 
-def _target_has(visit: UserHome, request: Request) -> bool:
-    return visit.core in request.target
+def _target_has(user_home: UserHome, request: Request) -> bool:
+    return user_home.core in request.target
 
 
-def _basic(visit: UserHome) -> str:
-    return basic("me", visit.password)
+def _basic(user_home: UserHome) -> str:
+    return basic("me", user_home.password)
 
 
 _SIGNED = "?X-Amz-Credential=AKIA%2F20260101&X-Amz-Expires=900&X-Amz-Signature={}"
@@ -313,16 +335,22 @@ SECRET_INPUTS: dict[str, SecretInput] = {
         _url(_with_login), staging=True, is_authorized=_has("authorization", _basic)
     ),
     "token in the path of -u": SecretInput(
-        _url(lambda url, visit: f"{url}t/{visit.token}/dipy/"), staging=True, is_authorized=_target_has
+        _url(lambda url, user_home: f"{url}t/{user_home.token}/dipy/"),
+        staging=True,
+        is_authorized=_target_has,
     ),
     "token in the query of -u": SecretInput(
-        _url(lambda url, visit: f"{url}?token={visit.token}"), staging=True, is_authorized=_target_has
+        _url(lambda url, user_home: f"{url}?token={user_home.token}"), staging=True, is_authorized=_target_has
     ),
     "signed -u": SecretInput(
-        _url(lambda url, visit: url + _SIGNED.format(visit.core)), staging=True, is_authorized=_target_has
+        _url(lambda url, user_home: url + _SIGNED.format(user_home.core)),
+        staging=True,
+        is_authorized=_target_has,
     ),
     "WHEEL_UPLOADER_URL_TOKEN": SecretInput(
-        _url_token, staging=True, is_authorized=_has("authorization", lambda visit: f"Bearer {visit.token}")
+        _url_token,
+        staging=True,
+        is_authorized=_has("authorization", lambda user_home: f"Bearer {user_home.token}"),
     ),
     "netrc": SecretInput(_netrc, staging=True, is_authorized=_has("authorization", _basic)),
     "password of a proxy": SecretInput(
@@ -334,7 +362,7 @@ SECRET_INPUTS: dict[str, SecretInput] = {
     "TWINE_PASSWORD": SecretInput(_variables("me"), staging=False),
     "TWINE_PASSWORD, a token": SecretInput(_variables("__token__"), staging=False, user="__token__"),
     "password in .pypirc": SecretInput(
-        _pypirc(lambda url, _: url, lambda visit: f"username = me\npassword = {visit.password}"),
+        _pypirc(lambda url, _: url, lambda user_home: f"username = me\npassword = {user_home.password}"),
         staging=False,
     ),
     "password in the URL of .pypirc": SecretInput(_pypirc(_with_login, lambda _: ""), staging=False),
@@ -346,18 +374,20 @@ SECRET_INPUTS: dict[str, SecretInput] = {
 }
 
 
-def identity_server(visit: UserHome, index: ScriptedIndex) -> Callable[[Request], list[Step]]:
+def identity_server(user_home: UserHome, index: ScriptedIndex) -> Callable[[Request], list[Step]]:
     """A CI that vouches for the run; ``index`` trades that for a token. The secret is in both."""
     claims = (
-        base64.urlsafe_b64encode(json.dumps({"jti": visit.core, "aud": "pypi"}).encode()).decode().rstrip("=")
+        base64.urlsafe_b64encode(json.dumps({"jti": user_home.core, "aud": "pypi"}).encode())
+        .decode()
+        .rstrip("=")
     )
     identity = f"eyJhbGciOiJSUzI1NiJ9.{claims}.c2lnbmF0dXJl"
-    index.minted_token = minted_token(visit)
+    index.minted_token = minted_token(user_home)
     return lambda _: [answer(200, json.dumps({"value": identity}).encode())]
 
 
-def minted_token(visit: UserHome) -> str:
-    return f"pypi-AgEIcHlwaS5vcmc{visit.core}"
+def minted_token(user_home: UserHome) -> str:
+    return f"pypi-AgEIcHlwaS5vcmc{user_home.core}"
 
 
 def pypi_host() -> str:
@@ -394,21 +424,23 @@ class Sandbox:
 
     def __init__(self, home: Path, gpg: str) -> None:
         self.home = home
-        self.seen = home / "seen"
+        self.records = home / "seen"
         for name in ("seen", "lib", "tmp"):
             (home / name).mkdir(parents=True)
-        (home / "lib" / "sitecustomize.py").write_text(_RECORDER.format(folder=str(self.seen)))
+        (home / "lib" / "sitecustomize.py").write_text(_RECORDER.format(folder=str(self.records)))
         self.gpg = home / "lib" / "my-gpg"
-        self.gpg.write_text(_GPG.format(folder=self.seen, gpg=gpg))
+        self.gpg.write_text(_GPG.format(folder=self.records, gpg=gpg))
         self.gpg.chmod(0o755)
         #: Files that the person wrote, secret and all; and the processes of the command itself.
-        self.own: set[Path] = set()
-        self.mains: set[int] = set()
+        self.user_files: set[Path] = set()
+        self.main_pids: set[int] = set()
 
-    def run(self, visit: UserHome, *arguments: str, **variables: str) -> subprocess.CompletedProcess[bytes]:
+    def run(
+        self, user_home: UserHome, *arguments: str, **variables: str
+    ) -> subprocess.CompletedProcess[bytes]:
         """The command to its end."""
-        if not self.mains:
-            self.own = {path for path in self.home.rglob("*") if path.is_file()}
+        if not self.main_pids:
+            self.user_files = {path for path in self.home.rglob("*") if path.is_file()}
         command = [sys.executable, "-m", "wheel_uploader", *arguments]
         environment = {
             name: value
@@ -418,8 +450,8 @@ class Sandbox:
         library = os.pathsep.join(filter(None, [str(self.home / "lib"), os.environ.get("PYTHONPATH")]))
         environment |= {"HOME": str(self.home), "PYTHONPATH": library, "TMPDIR": str(self.home / "tmp")}
         environment |= {"NETRC": os.devnull, "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring"}
-        environment |= visit.environment | variables
-        with _terminal(visit.typed) as (stdin, before):
+        environment |= user_home.environment | variables
+        with _terminal(user_home.typed) as (stdin, before):
             process = subprocess.Popen(
                 [*before, *command],
                 cwd=self.home,
@@ -432,19 +464,19 @@ class Sandbox:
                 out, talk = process.communicate(timeout=120)
             finally:
                 process.kill()
-        self.mains.add(process.pid)
+        self.main_pids.add(process.pid)
         return subprocess.CompletedProcess(command, process.returncode, out, talk)
 
     def files(self) -> Iterator[tuple[str, bytes]]:
         """What lies about now and did not before; names count too."""
         for path in self.home.rglob("*"):
-            if path.is_file() and path not in self.own and self.seen not in path.parents:
+            if path.is_file() and path not in self.user_files and self.records not in path.parents:
                 yield f"file: {path.relative_to(self.home)}", str(path).encode() + path.read_bytes()
 
     def children(self) -> Iterator[tuple[str, bytes]]:
         """The arguments and the environment of every other process that was started."""
-        for path in self.seen.iterdir():
-            if path.name not in {f"python-{main}" for main in self.mains}:
+        for path in self.records.iterdir():
+            if path.name not in {f"python-{main}" for main in self.main_pids}:
                 yield f"child process: {path.name}", path.read_bytes()
 
 

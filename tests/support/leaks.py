@@ -66,20 +66,20 @@ class LeakScenario:
 
     def __init__(self, way: str, folder: Path, keys: gpg.Keyring) -> None:
         self.way, self.release, self.keys = SECRET_INPUTS[way], release(), keys
-        self.machine = Sandbox(folder / "home", gpg.GPG)
-        self.visit = UserHome(folder / "home")
+        self.sandbox = Sandbox(folder / "home", gpg.GPG)
+        self.user_home = UserHome(folder / "home")
         #: Another secret, which is none of the command's business.
-        self.stranger = UserHome(folder / "home")
+        self.unrelated_home = UserHome(folder / "home")
         host = canaries.pypi_host()
         self.certificate = servers.certificate(folder, f"DNS:{host},DNS:{host.partition('.')[2]}")
         #: How often each way out was looked at.
-        self.looked: Counter[str] = Counter()
+        self.inspected: Counter[str] = Counter()
 
     @contextlib.contextmanager
     def open(self) -> Iterator[LeakScenario]:
         with contextlib.ExitStack() as stack:
-            self.third = stack.enter_context(ScriptedServer(self._third, host="127.0.0.2"))
-            self.staging = StagingServer(self.release, self._lets_in, self.third.url)
+            self.third_host = stack.enter_context(ScriptedServer(self._serve_third_host, host="127.0.0.2"))
+            self.staging = StagingServer(self.release, self._is_authorized, self.third_host.url)
             self.place = stack.enter_context(ScriptedServer(self.staging))
             tls = self.certificate.context() if self.way.pypi else None
             self.served: Served = stack.enter_context(indexes.scripted_index(tls))
@@ -88,87 +88,90 @@ class LeakScenario:
                 self.index.password = (self.way.user, self.secret)
             if self.way.pypi:
                 port = int(self.served.url.rstrip("/").rpartition(":")[2])
-                publisher = ScriptedServer(canaries.identity_server(self.visit, self.index))
-                self._take_for_pypi(stack.enter_context(Tunnel(port)).url, stack.enter_context(publisher).url)
-            self.ends = Endpoints(self.place.url, self.served.upload_url)
+                publisher = ScriptedServer(canaries.identity_server(self.user_home, self.index))
+                self._act_as_pypi(stack.enter_context(Tunnel(port)).url, stack.enter_context(publisher).url)
+            self.endpoints = Endpoints(self.place.url, self.served.upload_url)
             yield self
 
     @property
     def secret(self) -> str:
-        return canaries.minted_token(self.visit) if self.way.pypi else self.way.secret(self.visit)
+        return canaries.minted_token(self.user_home) if self.way.pypi else self.way.secret(self.user_home)
 
-    def _take_for_pypi(self, proxy: str, identity: str) -> None:
-        self.visit.environment |= {
+    def _act_as_pypi(self, proxy: str, identity: str) -> None:
+        self.user_home.environment |= {
             "HTTPS_PROXY": proxy,
             "NO_PROXY": "127.0.0.1,127.0.0.2",
             "SSL_CERT_FILE": str(self.certificate.cert),
             "REQUESTS_CA_BUNDLE": str(self.certificate.cert),
             "GITHUB_ACTIONS": "true",
             "ACTIONS_ID_TOKEN_REQUEST_URL": f"{identity}?api-version=2",
-            "ACTIONS_ID_TOKEN_REQUEST_TOKEN": f"request-{self.visit.core}",
+            "ACTIONS_ID_TOKEN_REQUEST_TOKEN": f"request-{self.user_home.core}",
         }
 
-    def _lets_in(self, request: Request) -> bool:
-        return self.way.is_authorized(self.visit, request)
+    def _is_authorized(self, request: Request) -> bool:
+        return self.way.is_authorized(self.user_home, request)
 
-    def _third(self, request: Request) -> Sequence[bytes]:
+    def _serve_third_host(self, request: Request) -> Sequence[bytes]:
         name = request.target.rpartition("/")[2]
         return [answer(200 if name in self.release else 404, self.release.get(name, b""))]
 
     # --- runs ------------------------------------------------------------------------------------------
 
     def run(
-        self, *more: str, ends: Endpoints | None = None, variables: Mapping[str, str] | None = None
+        self, *more: str, endpoints: Endpoints | None = None, variables: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[bytes]:
         """The command, which leaks nothing on any way out."""
-        arguments = self.way.arguments(self.visit, ends or self.ends)
-        environment = {"GITHUB_TOKEN": f"ghs_{self.stranger.core}", "MY_DEPLOY_TOKEN": self.stranger.core}
-        home = self.visit.home
+        arguments = self.way.arguments(self.user_home, endpoints or self.endpoints)
+        environment = {
+            "GITHUB_TOKEN": f"ghs_{self.unrelated_home.core}",
+            "MY_DEPLOY_TOKEN": self.unrelated_home.core,
+        }
+        home = self.user_home.path
         environment |= {"GITHUB_STEP_SUMMARY": str(home / "summary"), "GITHUB_OUTPUT": str(home / "outputs")}
         environment |= variables or {}
         if self.way.staging or not self.way.user:
             environment |= {"TWINE_USERNAME": "", "TWINE_PASSWORD": ""}
         common = ("-w", "house", "dipy", "1.11.0")
-        ended = self.machine.run(self.visit, *arguments, *more, *common, **environment)
-        self._judge(ended)
+        ended = self.sandbox.run(self.user_home, *arguments, *more, *common, **environment)
+        self._check_outputs(ended)
         return ended
 
-    def _judge(self, ended: subprocess.CompletedProcess[bytes]) -> None:
+    def _check_outputs(self, ended: subprocess.CompletedProcess[bytes]) -> None:
         kind = next((word for word in ("json", "sarif") if word in ended.args), "text")
         places = {f"{kind} report": ended.stdout, "standard error": ended.stderr}
-        places |= dict(self.machine.files()) | dict(self.machine.children())
-        places["third host"] = repr(self.third.requests).encode()
+        places |= dict(self.sandbox.files()) | dict(self.sandbox.children())
+        places["third host"] = repr(self.third_host.requests).encode()
         if self.way.staging:
             places["other end"] = repr([self.index.gets, self.index.posts]).encode()
         else:
-            places["other end"] = repr(self.staging.asked).encode()
+            places["other end"] = repr(self.staging.requests).encode()
         for place, data in places.items():
-            self.looked[place.partition(":")[0]] += 1
-            for secret in (self.visit.core, self.stranger.core):
+            self.inspected[place.partition(":")[0]] += 1
+            for secret in (self.user_home.core, self.unrelated_home.core):
                 found = find_leak(secret, data)
                 assert not found, f"{place} has the secret: {found!r}\n{ended.stderr.decode()[-3000:]}"
 
-    def publishes(self) -> None:
+    def publish(self) -> None:
         """Text, annotations, -vv, JSON, --dry-run, what lies about, gpg and the renderer, a third host."""
         allowed = ("--allow-insecure-host", "127.0.0.2")
-        sign = ("-s", "--sign-with", str(self.machine.gpg))
+        sign = ("-s", "--sign-with", str(self.sandbox.gpg))
         variables = {"GITHUB_ACTIONS": "true", "GNUPGHOME": str(self.keys.home)}
         first = self.run("-vv", *_REPORTS, *allowed, *sign, variables=variables)
         assert first.returncode == 0, first.stderr.decode()
         # The secret was used, signatures were made, the description was rendered, somebody else was asked.
         assert self.index.files == self.release
-        assert self.third.requests
-        children = [name for name, _ in self.machine.children()]
+        assert self.third_host.requests
+        children = [name for name, _ in self.sandbox.children()]
         assert any("gpg" in name for name in children)
         assert any("python" in name for name in children)
         again = self.run("--dry-run", "-v", *allowed, "--format", "json")
         assert again.returncode == 0, again.stderr.decode()
         assert len(json.loads(again.stdout)["files"]) == len(self.release)
 
-    def meets(self, trouble: str) -> None:
+    def fail_with(self, failure: str) -> None:
         """One way to fail, in which whoever answers repeats all that it was told."""
-        self.staging.elsewhere = self.third.url if self.way.staging else ""
-        retries = "2" if trouble == "500" else "1"
+        self.staging.redirect_base = self.third_host.url if self.way.staging else ""
+        retries = "2" if failure == "500" else "1"
         options = (
             *_PAGES,
             "-vv",
@@ -177,47 +180,47 @@ class LeakScenario:
             "--confirm-timeout",
             "5",
             "--format",
-            FAILURES[trouble],
+            FAILURES[failure],
         )
         with contextlib.ExitStack() as stack:
-            ends, variables = self._troubled(trouble, stack)
-            ended = self.run(*options, ends=ends, variables={"GITHUB_ACTIONS": "true", **variables})
+            endpoints, variables = self._set_up_failure(failure, stack)
+            ended = self.run(*options, endpoints=endpoints, variables={"GITHUB_ACTIONS": "true", **variables})
         talk = ended.stderr.decode()
-        assert ended.returncode in ({1} if trouble == "bug" else {3, 4, 5, 8, 10}), talk
-        assert not (self.third.requests and self.way.staging), "a redirect was followed"
-        if trouble == "bug":
+        assert ended.returncode in ({1} if failure == "bug" else {3, 4, 5, 8, 10}), talk
+        assert not (self.third_host.requests and self.way.staging), "a redirect was followed"
+        if failure == "bug":
             assert "RuntimeError" in talk
             assert talk.splitlines()[-1] == "next: This is a bug in wheel-uploader: please report it."
-        if ended.returncode == 8 and trouble == "500":
+        if ended.returncode == 8 and failure == "500":
             assert "to continue" in talk
 
-    def _troubled(self, trouble: str, stack: contextlib.ExitStack) -> tuple[Endpoints, dict[str, str]]:
-        if trouble.isdecimal():
-            self._refuse(int(trouble))
-        elif trouble == "bug":
+    def _set_up_failure(self, failure: str, stack: contextlib.ExitStack) -> tuple[Endpoints, dict[str, str]]:
+        if failure.isdecimal():
+            self._refuse(int(failure))
+        elif failure == "bug":
             at_listing = self.way.staging or not self.way.user
-            return self.ends, {"CANARY_BUG": "listing" if at_listing else "upload"}
-        elif self.way.pypi and trouble == "certificate":
-            return self.ends, {"REQUESTS_CA_BUNDLE": "", "SSL_CERT_FILE": ""}
+            return self.endpoints, {"CANARY_BUG": "listing" if at_listing else "upload"}
+        elif self.way.pypi and failure == "certificate":
+            return self.endpoints, {"REQUESTS_CA_BUNDLE": "", "SSL_CERT_FILE": ""}
         elif self.way.pypi:
-            return self.ends, {"HTTPS_PROXY": f"http://127.0.0.1:{servers.free_port()}"}
+            return self.endpoints, {"HTTPS_PROXY": f"http://127.0.0.1:{servers.free_port()}"}
         else:
             broken = f"http://127.0.0.1:{servers.free_port()}/"
-            if trouble == "certificate":
+            if failure == "certificate":
                 broken = stack.enter_context(ScriptedServer([b""], tls=self.certificate.context())).url
             if self.way.staging:
-                return Endpoints(broken, self.ends.upload), {}
-            return Endpoints(self.ends.staging, f"{broken}legacy/", self.served.index_url), {}
-        return self.ends, {}
+                return Endpoints(broken, self.endpoints.upload), {}
+            return Endpoints(self.endpoints.staging, f"{broken}legacy/", self.served.index_url), {}
+        return self.endpoints, {}
 
     def _refuse(self, status: int) -> None:
         header = indexes.basic(self.way.user or "me", self.secret)
         told = (
             f"{self.secret} {header} Authorization: {header} {json.dumps([self.secret])} <b>{self.secret}</b>"
         )
-        refusal = Reply(status, told, {"Location": self.third.url + quote(self.secret, safe="")}, told)
+        refusal = Reply(status, told, {"Location": self.third_host.url + quote(self.secret, safe="")}, told)
         if self.way.staging:
-            self.staging.refuses = status
+            self.staging.error_status = status
         elif self.way.user:
             # The first file arrives, so that there is a line that says how to continue.
             self.index.script = [None, *[refusal] * 20]

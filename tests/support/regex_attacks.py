@@ -62,7 +62,7 @@ class Expression:
     #: Characters that it sees at most.
     largest: int = 1 << 20
 
-    def ask(self, text: str) -> None:
+    def apply(self, text: str) -> None:
         """Use the expression on a text as the package does."""
         subject = text.encode("utf-8", "replace") if isinstance(self.pattern.pattern, bytes) else text
         if self.method == "deaf":
@@ -195,7 +195,7 @@ class Attack:
         return self.prefix + (self.pump * (length // len(self.pump) + 1))[:length] + self.suffix
 
 
-def attacks(pattern: re.Pattern[Any], *, most: int = 120) -> list[Attack]:
+def attacks(pattern: re.Pattern[Any], *, limit: int = 120) -> list[Attack]:
     """Return texts that are hard for ``pattern``; the same ones every time."""
     text = pattern.pattern if isinstance(pattern.pattern, str) else pattern.pattern.decode("latin-1")
     tree = _parser.parse(text, pattern.flags & ~(re.UNICODE if isinstance(pattern.pattern, bytes) else 0))
@@ -221,14 +221,14 @@ def attacks(pattern: re.Pattern[Any], *, most: int = 120) -> list[Attack]:
     ]
     with_prefix = {
         Attack(rng.choice(sorted(prefixes)), rng.choice(sorted(pumps)), rng.choice(_SUFFIXES))
-        for _ in range(most)
+        for _ in range(limit)
     }
-    rest = sorted({*bare[most // 2 :], *with_prefix}, key=repr)
-    return [*_sampled(bare, most // 2, rng), *_sampled(rest, most // 2, rng)]
+    rest = sorted({*bare[limit // 2 :], *with_prefix}, key=repr)
+    return [*_sampled(bare, limit // 2, rng), *_sampled(rest, limit // 2, rng)]
 
 
-def _sampled(attacks: list[Attack], most: int, rng: random.Random) -> list[Attack]:
-    return rng.sample(attacks, min(most, len(attacks)))
+def _sampled(attacks: list[Attack], limit: int, rng: random.Random) -> list[Attack]:
+    return rng.sample(attacks, min(limit, len(attacks)))
 
 
 _REPEATS = (ops.MAX_REPEAT, ops.MIN_REPEAT, ops.POSSESSIVE_REPEAT)
@@ -324,8 +324,8 @@ def _kinds(nodes: list[Any], rng: random.Random) -> list[str]:
     kinds: dict[tuple[bool, ...], list[str]] = {}
     for character in _POOL:
         kinds.setdefault(tuple(character in each for each in classes), []).append(character)
-    most = sorted(kinds.items(), key=lambda kind: -sum(kind[0]))
-    return [rng.choice(characters) for _, characters in most][:14]
+    by_size = sorted(kinds.items(), key=lambda kind: -sum(kind[0]))
+    return [rng.choice(characters) for _, characters in by_size][:14]
 
 
 def _classes(nodes: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
@@ -356,7 +356,7 @@ class _TooLong(Exception):
     pass
 
 
-def seconds(call: Callable[[str], object], text: str, most: float = 0.5) -> float:
+def seconds(call: Callable[[str], object], text: str, limit: float = 0.5) -> float:
     """Return the CPU time that ``call`` takes; infinite if it is broken off after ``most`` seconds."""
 
     def end(_number: int, _frame: object) -> None:
@@ -366,7 +366,7 @@ def seconds(call: Callable[[str], object], text: str, most: float = 0.5) -> floa
     began = time.process_time()
     try:
         # The engine of ``re`` looks for signals while it searches.
-        signal.setitimer(signal.ITIMER_VIRTUAL, most)
+        signal.setitimer(signal.ITIMER_VIRTUAL, limit)
         call(text)
         return time.process_time() - began
     except _TooLong:
@@ -413,12 +413,12 @@ def _slow_at_most(call: Callable[[str], object], texts: list[Attack], length: in
 
 def _fastest(call: Callable[[str], object], text: str, enough: float) -> float:
     """Return how long ``call`` takes, the fastest of three: the machine does other things as well."""
-    most = max(0.5, 1.5 * enough)
-    took = seconds(call, text, most)
+    limit = max(0.5, 1.5 * enough)
+    took = seconds(call, text, limit)
     for _ in range(2):
         # So much more is no noise.
-        if enough < took < min(most, 20 * enough or most):
-            took = min(took, seconds(call, text, most))
+        if enough < took < min(limit, 20 * enough or limit):
+            took = min(took, seconds(call, text, limit))
     return took
 
 
@@ -484,7 +484,7 @@ def main() -> None:
     signal.alarm(600)
     for text, binary, flags, method, largest in json.load(sys.stdin):
         each = Expression("", re.compile(text.encode("latin-1") if binary else text, flags), method, largest)
-        sys.stdout.write(json.dumps(slow(each.ask, attacks(each.pattern), largest=largest)) + "\n")
+        sys.stdout.write(json.dumps(slow(each.apply, attacks(each.pattern), largest=largest)) + "\n")
         sys.stdout.flush()
 
 

@@ -334,9 +334,9 @@ class Services:
     #: What to answer to the requests to come instead, by order: a status, or "silence".
     script: list[int | str | None] = field(default_factory=list)
     #: Paths, in order of arrival.
-    asked: list[str] = field(default_factory=list)
+    requested_paths: list[str] = field(default_factory=list)
     identity: Identity = field(default_factory=Identity)
-    over: threading.Event = field(default_factory=threading.Event)
+    stopped: threading.Event = field(default_factory=threading.Event)
 
     def environment(self) -> dict[str, str]:
         """What GitHub's runner gives a job that may have an identity."""
@@ -375,10 +375,10 @@ def services(sigstore: Sigstore) -> Iterator[Services]:
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            made.asked.append(parts.path)
+            made.requested_paths.append(parts.path)
             instead = made.script.pop(0) if made.script else None
             if instead == "silence":
-                made.over.wait(60)
+                made.stopped.wait(60)
                 self.close_connection = True
                 return
             status = instead if isinstance(instead, int) else 200
@@ -403,7 +403,7 @@ def services(sigstore: Sigstore) -> Iterator[Services]:
         try:
             yield made
         finally:
-            made.over.set()
+            made.stopped.set()
             server.shutdown()
             thread.join()
 

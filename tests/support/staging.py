@@ -19,7 +19,7 @@ class Site:
         hashes: bool = True,
         headers: Mapping[str, str] | None = None,
         authorization: str = "",
-        changes: Callable[[Site, int], None] | None = None,
+        before_listing: Callable[[Site, int], None] | None = None,
     ) -> None:
         """``changes`` is called before each listing with its number, from 1.
 
@@ -29,7 +29,7 @@ class Site:
         self.hashes = hashes
         self.headers = {"Connection": "close", **(headers or {})}
         self.authorization = authorization
-        self.changes = changes
+        self.before_listing = before_listing
         self.listings: list[Request] = []
         self.fetched: list[str] = []
 
@@ -43,8 +43,8 @@ class Site:
             found = name in self.files
             return [answer(200 if found else 404, self.files.get(name, b""), self.headers)]
         self.listings.append(request)
-        if self.changes:
-            self.changes(self, len(self.listings))
+        if self.before_listing:
+            self.before_listing(self, len(self.listings))
         links = "".join(f'<a href="{name}{self._hash(name)}">{name}</a>\n' for name in self.files)
         return [answer(200, links.encode(), self.headers)]
 
@@ -62,10 +62,10 @@ class Proxy:
     def __init__(self, site: Site, authorization: str = "") -> None:
         self.site = site
         self.authorization = authorization
-        self.asked: list[Request] = []
+        self.requests: list[Request] = []
 
     def __call__(self, request: Request) -> list[Step]:
-        self.asked.append(request)
+        self.requests.append(request)
         given = request.headers.get("proxy-authorization", "")
         if given != self.authorization:
             return [answer(407, f"you said {given}".encode(), {"Connection": "close"})]

@@ -104,7 +104,7 @@ def staged(
 ) -> Iterator[tuple[Watched, Site, list[bool]]]:
     """A staging place that answers with its listing when ``until`` holds, and whether it came to hold."""
     held: list[bool] = []
-    site = Site(files, changes=lambda *_: held.append(server.wait_for(lambda: until(server))))
+    site = Site(files, before_listing=lambda *_: held.append(server.wait_for(lambda: until(server))))
     with Watched(site, tls=tls, odd=odd) as server:
         yield server, site, held
 

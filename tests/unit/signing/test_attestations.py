@@ -604,8 +604,8 @@ def test_attestations_are_made_before_anything_is_posted(pypi: PyPI, ci: Service
     assert result.exit_code == 0, result.output
     assert pypi.sent == BOTH
     # One certificate for all files, one entry in the log for each.
-    assert ci.asked.count("/api/v2/signingCert") == 1
-    assert ci.asked.count("/api/v1/log/entries") == 2
+    assert ci.requested_paths.count("/api/v2/signingCert") == 1
+    assert ci.requested_paths.count("/api/v1/log/entries") == 2
     assert f"    2 by {MADE_BY} (verified)" in result.stdout
     assert Path("wheelhouse", f"{WHEEL}.publish.attestation").exists()
 
@@ -618,24 +618,24 @@ def test_only_what_has_none_and_is_to_be_posted_is_attested(
     # The index says that it began this release long ago.
     result, _ = staged({**FILES, **slsa}, *pypi.options, "--attest", "--ignore", "release/closed")
     assert (result.exit_code, pypi.sent) == (0, {WHEEL: [PUBLISH, SLSA]})
-    assert ci.asked.count("/api/v1/log/entries") == 1
+    assert ci.requested_paths.count("/api/v1/log/entries") == 1
     pypi.served.index.files.clear()
     pypi.served.index.posts.clear()
     # What an earlier run made is kept; what holds no more is made again.
     result, _ = staged({WHEEL: FILES[WHEEL]}, *pypi.options, "--attest")
     assert (result.exit_code, pypi.sent) == (0, {WHEEL: [PUBLISH]})
-    assert ci.asked.count("/api/v1/log/entries") == 1
+    assert ci.requested_paths.count("/api/v1/log/entries") == 1
     for stale in (b"{}", sigstore.attestation(WHEEL, b"other"), sigstore.attestation(SDIST, FILES[SDIST])):
         Path("wheelhouse", f"{WHEEL}.publish.attestation").write_bytes(stale)
         pypi.served.index.files.clear()
         assert staged({WHEEL: FILES[WHEEL]}, *pypi.options, "--attest")[0].exit_code == 0
-    assert ci.asked.count("/api/v1/log/entries") == 4
+    assert ci.requested_paths.count("/api/v1/log/entries") == 4
 
 
 def test_a_dry_run_enters_nothing_into_the_log(pypi: PyPI, ci: Services) -> None:
     result, _ = staged(FILES, *pypi.options, "--attest", "--dry-run")
     # The identity alone is tried, which leaves no trace.
-    assert (result.exit_code, ci.asked) == (0, ["/identity"])
+    assert (result.exit_code, ci.requested_paths) == (0, ["/identity"])
 
 
 def test_missing_credentials_are_missed_before_anything_is_entered_into_the_log(
@@ -645,11 +645,11 @@ def test_missing_credentials_are_missed_before_anything_is_entered_into_the_log(
     assert result.exit_code == 0
     pypi.served.index.minted_token = ""
     pypi.served.index.files.clear()
-    ci.asked.clear()
+    ci.requested_paths.clear()
     for path in Path("wheelhouse").glob("*.attestation"):
         path.unlink()
     result, _ = staged(FILES, *pypi.options, "--attest", hashes=False)
-    assert (result.exit_code, set(ci.asked)) == (4, {"/identity"})
+    assert (result.exit_code, set(ci.requested_paths)) == (4, {"/identity"})
 
 
 def test_what_passes_is_tried_again_with_a_new_identity(pypi: PyPI, ci: Services) -> None:
@@ -657,7 +657,7 @@ def test_what_passes_is_tried_again_with_a_new_identity(pypi: PyPI, ci: Services
     ci.script = [None, None, None, 503, None, 502]
     result, _ = staged(FILES, *pypi.options, "--attest", "--retries", "4", "-v")
     assert (result.exit_code, pypi.sent) == (0, BOTH)
-    assert ci.asked.count("/api/v2/signingCert") == 3
+    assert ci.requested_paths.count("/api/v2/signingCert") == 3
     assert "attempt 2 of 4" in result.stderr
 
 
@@ -681,7 +681,7 @@ def test_a_sigstore_that_says_nothing(pypi: PyPI, ci: Services, monkeypatch: pyt
     ci.script = [None, None, None, "silence"]
     monkeypatch.setattr(sigstore_signer, "ATTEMPT_TIMEOUT", 2.0)
     result, _ = staged({WHEEL: FILES[WHEEL]}, *pypi.options, "--attest", "-v")
-    ci.over.set()
+    ci.stopped.set()
     assert (result.exit_code, pypi.sent) == (0, {WHEEL: [PUBLISH]})
     assert "Sigstore did not respond within 2 s" in result.stderr
 
