@@ -1,4 +1,4 @@
-"""The command line: what it takes, what it refuses, and the words it ends with."""
+"""Test the command line: accepted and rejected arguments, messages and exit codes."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from wheel_uploader import __version__
 
 @pytest.fixture
 def staged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A local folder with a release; the working directory is empty and not below a project."""
+    """Return a folder with a release in an otherwise empty working directory, outside any project."""
     monkeypatch.chdir(tmp_path)
     wheels.make_release(tmp_path / "staged")
     return tmp_path / "staged"
 
 
-def test_version_and_help_say_what_this_is() -> None:
+def test_prints_version_and_help() -> None:
     assert run("--version").stdout == f"wheel-uploader, version {__version__}\n"
     for flag in ("-h", "--help"):
         shown = run(flag)
@@ -32,7 +32,7 @@ def test_version_and_help_say_what_this_is() -> None:
         assert "list -> download -> check -> sign -> upload -> confirm" in shown.stdout
 
 
-def test_no_place_to_take_files_from() -> None:
+def test_fails_without_a_source() -> None:
     result = run("dipy", "1.11.0")
     assert result.exit_code == 2
     assert result.stderr == (
@@ -41,7 +41,7 @@ def test_no_place_to_take_files_from() -> None:
     )
 
 
-def test_an_unknown_check_to_ignore_names_the_nearest(staged: Path) -> None:
+def test_suggests_the_nearest_check_for_an_unknown_ignore(staged: Path) -> None:
     result = run("-u", staged, "--ignore", "metadata/thinn", "dipy")
     assert result.exit_code == 2
     assert "metadata/thinn" in result.stderr
@@ -59,7 +59,7 @@ def test_explain_prints_a_check_or_a_family() -> None:
     assert unknown.stderr.startswith("error: ")
 
 
-def test_until_list_prints_what_would_be_taken(staged: Path) -> None:
+def test_until_list_prints_the_selected_files(staged: Path) -> None:
     (staged / "notes.txt").write_text("x")
     result = run("-u", staged, "--until", "list", "-v", "dipy", "1.11.0")
     assert result.exit_code == 0
@@ -70,13 +70,13 @@ def test_until_list_prints_what_would_be_taken(staged: Path) -> None:
     assert not Path("wheelhouse").exists()
 
 
-def test_until_check_of_a_local_folder(staged: Path) -> None:
+def test_checks_a_local_folder(staged: Path) -> None:
     result = run("-u", staged, "--until", "check", "dipy")
     assert (result.exit_code, result.stderr.count("Traceback")) == (0, 0)
     assert "checks: 0 errors, " in result.stdout
 
 
-def test_files_here_are_checked_in_place_unless_a_wheelhouse_is_named(staged: Path) -> None:
+def test_checks_local_files_in_place_unless_a_wheelhouse_is_given(staged: Path) -> None:
     before = sorted(Path().rglob("*"))
     assert run("-u", staged, "--until", "check", "dipy").exit_code == 0
     assert sorted(Path().rglob("*")) == before
@@ -86,7 +86,7 @@ def test_files_here_are_checked_in_place_unless_a_wheelhouse_is_named(staged: Pa
     )
 
 
-def test_no_upload_is_until_sign(staged: Path) -> None:
+def test_no_upload_option_ends_the_run_before_the_upload(staged: Path) -> None:
     result = run("-u", staged, "-n", "--format", "json", "dipy")
     report = json.loads(result.stdout)
     assert (result.exit_code, report["reached"], report["target"]) == (0, "check", "")
@@ -99,7 +99,7 @@ def test_an_unrepaired_linux_wheel_stops_the_release(staged: Path) -> None:
     assert "dipy-1.11.0-cp313-cp313-linux_x86_64.whl" in result.stderr
     assert "name/platform-refused" in result.stdout
     assert result.stderr.splitlines()[-1].startswith("next: ")
-    # What PyPI refuses, another index may take.
+    # Another index may accept a wheel that PyPI rejects.
     assert run("-u", staged, "--until", "check", "--profile", "any", "dipy").exit_code == 0
     assert run("-u", staged, "--until", "check", "--ignore", "name/platform-refused", "dipy").exit_code == 0
 
@@ -115,21 +115,21 @@ def test_the_historic_long_options_still_work(staged: Path) -> None:
     ]
 
 
-# --- files alone -----------------------------------------------------------------------------------
+# --- single files ----------------------------------------------------------------------------------
 
 
-def test_a_file_alone_says_which_release_it_is_of(staged: Path) -> None:
+def test_takes_the_release_from_the_name_of_a_single_file(staged: Path) -> None:
     wheel = next(staged.glob("*win_amd64.whl"))
     result = run("-u", wheel, "--until", "check")
     assert (result.exit_code, result.stdout.splitlines()[0]) == (0, f"dipy 1.11.0 from {staged}")
     assert "1 file," in result.stdout
-    # A folder too, when it holds one release and whatever is no wheel.
+    # The same applies to a folder with one release and files that are not wheels.
     (staged / "notes.txt").write_text("x")
     assert "6 files," in run("-u", staged, "--until", "check").stdout
     assert "6 files," in run("-u", staged, "--until", "list").stdout
 
 
-def test_a_damaged_file_alone_is_named_and_left_alone(staged: Path) -> None:
+def test_reports_a_damaged_single_file_and_leaves_it_unchanged(staged: Path) -> None:
     wheel = next(staged.glob("*win_amd64.whl"))
     damaged = wheel.read_bytes()[:-30]
     wheel.write_bytes(damaged)
@@ -140,7 +140,7 @@ def test_a_damaged_file_alone_is_named_and_left_alone(staged: Path) -> None:
     assert wheel.read_bytes() == damaged
 
 
-def test_files_of_several_releases_have_to_be_told_apart(staged: Path) -> None:
+def test_rejects_files_of_several_releases_without_a_version(staged: Path) -> None:
     wheels.make_wheel(staged, version="1.12.0")
     result = run("-u", staged, "--until", "check")
     assert result.exit_code == 2
@@ -151,7 +151,7 @@ def test_files_of_several_releases_have_to_be_told_apart(staged: Path) -> None:
     assert run("-u", staged, "--until", "check", "dipy", "1.12.0").exit_code == 0
 
 
-def test_what_is_no_wheel_is_no_release(staged: Path) -> None:
+def test_fails_if_a_single_file_is_not_a_wheel(staged: Path) -> None:
     Path("dipy (1).whl").write_bytes(b"")
     result = run("-u", "dipy (1).whl", "--until", "check")
     assert result.exit_code == 3
@@ -162,13 +162,13 @@ def test_what_is_no_wheel_is_no_release(staged: Path) -> None:
     )
 
 
-def test_what_goes_up_needs_a_project(staged: Path) -> None:
+def test_upload_requires_a_project(staged: Path) -> None:
     result = run("-u", staged)
     assert result.exit_code == 2
     assert result.stderr.startswith("error: no project given\n")
 
 
-def test_what_is_configured_for_a_release_does_not_hold_for_a_file_alone(staged: Path) -> None:
+def test_ignores_configured_release_options_for_a_single_file(staged: Path) -> None:
     wheel = next(staged.glob("*win_amd64.whl"))
     Path("pyproject.toml").write_text(
         '[tool.wheel-uploader]\nexpect = 6\nwait = "20m"\ntype = ["macosx"]\nwheelhouse = "house"\n'
@@ -179,14 +179,14 @@ def test_what_is_configured_for_a_release_does_not_hold_for_a_file_alone(staged:
     assert (result.exit_code, result.stderr.count("error:")) == (0, 0)
     assert "profile any" in result.stdout
     assert not Path("house").exists()
-    asked = run("-u", wheel, "--until", "check", "--expect", "2")
-    assert (asked.exit_code, "is incomplete" in asked.stderr) == (3, True)
+    with_option = run("-u", wheel, "--until", "check", "--expect", "2")
+    assert (with_option.exit_code, "is incomplete" in with_option.stderr) == (3, True)
 
 
 # --- where options come from -----------------------------------------------------------------------
 
 
-def test_options_come_from_the_environment_and_from_pyproject(staged: Path) -> None:
+def test_reads_options_from_the_environment_and_pyproject(staged: Path) -> None:
     Path("pyproject.toml").write_text(
         f'[tool.wheel-uploader]\nurl = ["{staged.as_posix()}"]\nuntil = "list"\ntype = ["win"]\n'
     )
@@ -199,7 +199,7 @@ def test_options_come_from_the_environment_and_from_pyproject(staged: Path) -> N
     assert "6 files," in from_command_line.stdout
 
 
-def test_what_is_ignored_may_have_a_reason(staged: Path) -> None:
+def test_prints_the_reason_for_an_ignored_check(staged: Path) -> None:
     wheels.make_wheel(staged, tag="cp313-cp313-linux_x86_64")
     Path("pyproject.toml").write_text(
         "[tool.wheel-uploader.ignore]\n"
@@ -212,7 +212,7 @@ def test_what_is_ignored_may_have_a_reason(staged: Path) -> None:
     assert configured.exit_code == 0
     assert reason in " ".join(configured.stdout.split())
     assert "unused ignore: sdist has no findings\n" in configured.stdout
-    # The command line has the last word, and no reasons.
+    # The command line overrides the file and cannot give reasons.
     assert run(*call, "--ignore", "sdist").exit_code == 6
     typed = run(*call, "--ignore", "name/platform-refused", "--ignore", "wheel")
     assert "ignored: name/platform-refused (error, 1 file)\n" in typed.stdout
@@ -222,50 +222,50 @@ def test_what_is_ignored_may_have_a_reason(staged: Path) -> None:
     assert run(*call).exit_code == 2
 
 
-def test_an_unknown_key_in_pyproject_is_refused(staged: Path) -> None:
+def test_rejects_an_unknown_key_in_pyproject(staged: Path) -> None:
     Path("pyproject.toml").write_text("[tool.wheel-uploader]\nwheelhuose = 'x'\n")
     result = run("-u", staged, "dipy")
     assert result.exit_code == 2
     assert 'unknown option "wheelhuose" (did you mean "wheelhouse"?)' in result.stderr
 
 
-# --- nothing there ---------------------------------------------------------------------------------
+# --- missing files ---------------------------------------------------------------------------------
 
 
-def test_an_unknown_version_says_what_is_there(staged: Path) -> None:
+def test_lists_the_staged_versions_for_an_unknown_version(staged: Path) -> None:
     result = run("-u", staged, "dipy", "9.9")
     assert result.exit_code == 3
     assert "no files of dipy 9.9" in result.stderr
     assert result.stderr.endswith("next: These versions are staged: 1.11.0.\n")
 
 
-def test_an_unknown_project_says_what_is_there(staged: Path) -> None:
+def test_lists_the_staged_projects_for_an_unknown_project(staged: Path) -> None:
     result = run("-u", staged, "dipi", "1.11.0")
     assert result.exit_code == 3
     assert result.stderr.endswith("next: These projects are staged: dipy. Did you mean dipy?\n")
 
 
-def test_a_folder_that_is_not_there(staged: Path) -> None:
+def test_fails_if_the_folder_does_not_exist(staged: Path) -> None:
     result = run("-u", staged / "nowhere", "dipy", "1.11.0")
     assert result.exit_code in {2, 3}
     assert "nowhere" in result.stderr
     assert "Traceback" not in result.stderr
 
 
-def test_a_wheelhouse_that_is_a_file(staged: Path) -> None:
+def test_fails_if_the_wheelhouse_is_a_file(staged: Path) -> None:
     Path("house").write_text("")
     result = run("-u", staged, "-w", "house", "dipy", "1.11.0")
     assert result.exit_code == 13
     assert "house" in result.stderr
 
 
-# --- what to type instead --------------------------------------------------------------------------
+# --- suggested commands ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("typed", "meant"),
+    ("typed", "corrected"),
     [
-        # A first word counts: somebody types what the project is called among friends.
+        # The suggestion also covers the project, the first positional argument.
         (("dpy", "1.11.0"), ("dipy", "1.11.0")),
         (("dipy_horzon", "0.1.dev1"), ("dipy-horizon", "0.1.dev1")),
         (("dipy", "1.11.1"), ("dipy", "1.11.0")),
@@ -273,25 +273,25 @@ def test_a_wheelhouse_that_is_a_file(staged: Path) -> None:
         (("--explain", "record/hash-mismtch"), ("--explain", "record/hash-mismatch")),
         (("--config-profile", "nightli", "dipy"), ("--config-profile", "nightly", "dipy")),
         (("dipy-horizon", "latest"), ("dipy-horizon", "latest", "--pre")),
-        # The release, not the folder of that name.
+        # Only the project is corrected, not the folder with the same name.
         (("-w", "dipi", "dipi"), ("-w", "dipi", "dipy")),
     ],
 )
-def test_what_was_likely_meant_can_be_pasted(
-    staged: Path, typed: tuple[str, ...], meant: tuple[str, ...]
+def test_suggests_a_corrected_command(
+    staged: Path, typed: tuple[str, ...], corrected: tuple[str, ...]
 ) -> None:
     wheels.make_wheel(staged, "dipy-horizon", "0.1.dev1")
     Path("pyproject.toml").write_text("[tool.wheel-uploader.profiles.nightly]\npre = true\n")
     result = run("-u", "staged", "--until", "list", *typed)
     assert result.exit_code in {2, 3}
     assert result.stderr.splitlines()[-2:-1] == [
-        f"try: wheel-uploader -u staged --until list {' '.join(meant)}"
+        f"try: wheel-uploader -u staged --until list {' '.join(corrected)}"
     ]
     tried = run(*result.stderr.splitlines()[-2].split()[2:])
     assert tried.exit_code == 0, tried.stderr
 
 
-def test_nothing_is_proposed_where_nothing_is_alike(staged: Path) -> None:
+def test_suggests_no_command_without_a_similar_word(staged: Path) -> None:
     result = run("-u", staged, "--until", "list", "numpy", "2.0")
     assert "try: " not in result.stderr
     equals = run("-u", staged, "--ignore=metadata/thinn", "dipy")
@@ -301,18 +301,18 @@ def test_nothing_is_proposed_where_nothing_is_alike(staged: Path) -> None:
 # --- quiet -----------------------------------------------------------------------------------------
 
 
-def test_quiet_says_what_changed_and_only_once(staged: Path) -> None:
+def test_quiet_prints_each_change_only_once(staged: Path) -> None:
     call = ("-q", "-u", staged, "-w", "house", "--until", "check", "dipy", "1.11.0")
     first = run(*call)
     assert (first.exit_code, first.output) == (0, "dipy 1.11.0: 6 downloaded\n")
     assert (run(*call).exit_code, run(*call).output) == (0, "")
-    # A document is whole, or is not there.
+    # A JSON report is printed completely or not at all.
     assert run(*call, "--format", "json").output == ""
     wheels.make_wheel(staged)
     assert len(json.loads(run(*call, "--format", "json").stdout)["files"]) == 7
 
 
-def test_quiet_says_in_one_line_what_failed(staged: Path) -> None:
+def test_quiet_prints_a_failure_on_one_line(staged: Path) -> None:
     call = ("-u", staged, "--until", "list", "dipy", "9.9")
     loud, quiet, silent = run(*call), run("-q", *call), run(*call, "-qq")
     assert {loud.exit_code, quiet.exit_code, silent.exit_code} == {3}
@@ -320,7 +320,7 @@ def test_quiet_says_in_one_line_what_failed(staged: Path) -> None:
         f"error: no files of dipy 9.9 at {staged}; next: These versions are staged: 1.11.0.\n"
     )
     assert silent.output == ""
-    # Files that are to blame follow, one on a line.
+    # The failed check is named on the same line.
     wheels.make_wheel(staged, tag="cp313-cp313-linux_x86_64")
     wheels.make_wheel(staged, tag="cp312-cp312-linux_x86_64")
     failed = run("-q", "-u", staged, "--until", "check", "dipy")
@@ -334,10 +334,10 @@ def test_quiet_says_in_one_line_what_failed(staged: Path) -> None:
 # --- start-up --------------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize(("full", "code"), [("stdout", 13), ("stderr", 0)])
-def test_a_screen_that_cannot_be_written_to(staged: Path, full: str, code: int) -> None:
-    """Talk is lost without harm; a report that is lost is told, and nothing else changes."""
+def test_reports_a_full_output_device(staged: Path, full: str, code: int) -> None:
+    """Lost progress output is harmless; a lost report changes the exit code, but not the downloaded files."""
     command = [sys.executable, "-m", "wheel_uploader", "--until", "download", "-u", "staged", "-w", "house"]
     with Path("/dev/full").open("w") as device:
         streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, full: device}
@@ -354,7 +354,7 @@ def test_a_screen_that_cannot_be_written_to(staged: Path, full: str, code: int) 
     "closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-", "| true", "2>&1 | true", "--format json | true"]
 )
 def test_closed_streams_change_neither_the_run_nor_its_exit_code(staged: Path, closed: str) -> None:
-    """No file of the wheelhouse gets the descriptor of a closed stream; all of them are whole."""
+    """No wheelhouse file is opened on the descriptor of a closed stream, where output would corrupt it."""
     command = f"{sys.executable} -m wheel_uploader --until download -u staged -w house dipy 1.11.0"
     shell = f"set -o pipefail; {command} {closed}"
     ended = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, timeout=60, check=False)
@@ -363,8 +363,8 @@ def test_closed_streams_change_neither_the_run_nor_its_exit_code(staged: Path, c
         assert (Path("house") / path.name).read_bytes() == path.read_bytes()
 
 
-def imported(*arguments: str) -> set[str]:
-    """The top-level modules that the command has imported when it ends."""
+def imported_modules(*arguments: str) -> set[str]:
+    """Return the top-level modules that the command has imported by the time it exits."""
     code = (
         "import sys\n"
         "from wheel_uploader.__main__ import main\n"
@@ -379,8 +379,8 @@ def imported(*arguments: str) -> set[str]:
     return set(done.stderr.splitlines()[-1].split()[1:])
 
 
-def test_help_imports_nothing_heavy() -> None:
-    assert not imported("--help") & {
+def test_help_imports_no_heavy_libraries() -> None:
+    assert not imported_modules("--help") & {
         *("twine", "httpx", "requests", "rich", "bs4", "lxml", "pkginfo", "tqdm", "readme_renderer"),
         *("packaging", "zipfile", "ssl", "asyncio"),
     }
@@ -398,7 +398,7 @@ def test_help_imports_nothing_heavy() -> None:
         (("--color", "always", "--format", "json"), {}, False),
     ],
 )
-def test_colours_are_for_those_who_want_them(
+def test_color_follows_the_option_and_the_environment(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     arguments: tuple[str, ...],

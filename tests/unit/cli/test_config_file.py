@@ -1,4 +1,4 @@
-"""[tool.wheel-uploader]: found, read, and refused when it contains an unknown option."""
+"""Test the [tool.wheel-uploader] table: finding it, reading it, and rejecting unknown options."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ def values(path: Path, use: str | None = None) -> dict[str, object]:
     return {name: setting.value for name, setting in config_file.load_settings(path, KNOWN, use).items()}
 
 
-def written(folder: Path, text: str) -> Path:
+def write_config(folder: Path, text: str) -> Path:
     path = folder / "pyproject.toml"
     path.write_text(text)
     return path
 
 
-def test_the_nearest_file_upwards_counts(tmp_path: Path) -> None:
-    path = written(tmp_path, "")
+def test_finds_the_nearest_file_upwards(tmp_path: Path) -> None:
+    path = write_config(tmp_path, "")
     (tmp_path / "a" / "b").mkdir(parents=True)
     assert config_file.find_config_file(tmp_path / "a" / "b") == path
 
 
 def test_keys_are_options_with_dashes_or_underscores(tmp_path: Path) -> None:
-    path = written(tmp_path, '[tool.wheel-uploader]\nurl = ["x"]\nsign = true\n')
+    path = write_config(tmp_path, '[tool.wheel-uploader]\nurl = ["x"]\nsign = true\n')
     assert values(path) == {"url": ["x"], "sign": True}
-    assert values(written(tmp_path, "[project]\nname = 'x'\n")) == {}
+    assert values(write_config(tmp_path, "[project]\nname = 'x'\n")) == {}
 
 
 @pytest.mark.parametrize(
@@ -57,12 +57,12 @@ def test_keys_are_options_with_dashes_or_underscores(tmp_path: Path) -> None:
 def test_ignore_is_a_list_or_a_table_with_reasons(
     tmp_path: Path, value: str, ignores: list[tuple[str, str]]
 ) -> None:
-    path = written(tmp_path, f"[tool.wheel-uploader]\nignore = {value}\n")
+    path = write_config(tmp_path, f"[tool.wheel-uploader]\nignore = {value}\n")
     assert values(path) == {"ignore": ignores}
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         ("ignore = 1", "ignore is 1, but must be a list of check ids or a table of check ids and reasons"),
         ("ignore = [1]", "ignore is [1], but must be a list of check ids"),
@@ -79,22 +79,22 @@ def test_ignore_is_a_list_or_a_table_with_reasons(
         ("expect = 1.5", "expect is 1.5, but must be a number, a string or a table"),
     ],
 )
-def test_a_value_of_another_kind_is_one_clear_sentence(tmp_path: Path, line: str, said: str) -> None:
+def test_reports_a_value_of_the_wrong_type(tmp_path: Path, line: str, message: str) -> None:
     for table in ("[tool.wheel-uploader]", "[tool.wheel-uploader.profiles.nightly]"):
-        path = written(tmp_path, f"{table}\n{line}\n")
+        path = write_config(tmp_path, f"{table}\n{line}\n")
         with pytest.raises(UsageError) as caught:
             config_file.load_settings(path, KNOWN)
         assert len(caught.value.details) == 1
-        assert caught.value.details[0].startswith(f"{table} {said}")
+        assert caught.value.details[0].startswith(f"{table} {message}")
 
 
-def test_values_of_every_kind_are_taken(tmp_path: Path) -> None:
+def test_accepts_values_of_every_type(tmp_path: Path) -> None:
     text = "url = 'x'\nsign = false\nretries = 3\ntimeout = 1.5\nwait = '20m'\nexpect = 6\n"
-    assert len(values(written(tmp_path, f"[tool.wheel-uploader]\n{text}"))) == 6
+    assert len(values(write_config(tmp_path, f"[tool.wheel-uploader]\n{text}"))) == 6
 
 
-def test_every_unknown_key_is_named_with_the_nearest_option(tmp_path: Path) -> None:
-    path = written(tmp_path, "[tool.wheel-uploader]\nwheelhuose = 'x'\nzzz = 1\n")
+def test_suggests_the_nearest_option_for_every_unknown_key(tmp_path: Path) -> None:
+    path = write_config(tmp_path, "[tool.wheel-uploader]\nwheelhuose = 'x'\nzzz = 1\n")
     with pytest.raises(UsageError) as caught:
         config_file.load_settings(path, KNOWN)
     assert caught.value.details == (
@@ -117,8 +117,8 @@ retries = 9
 """
 
 
-def test_a_profile_is_stronger_than_the_table_and_says_where_each_value_stands(tmp_path: Path) -> None:
-    path = written(tmp_path, PROFILES)
+def test_profile_overrides_the_table_and_reports_the_origin_of_each_value(tmp_path: Path) -> None:
+    path = write_config(tmp_path, PROFILES)
     assert values(path) == {"url": ["x"], "retries": 3}
     assert values(path, "nightly") == {"url": ["x"], "retries": 9, "project": "dipy", "version": "latest"}
     settings = config_file.load_settings(path, KNOWN, "nightly")
@@ -127,18 +127,18 @@ def test_a_profile_is_stronger_than_the_table_and_says_where_each_value_stands(t
     assert config_file.profile_names(path) == ["nightly"]
 
 
-def test_an_unknown_profile_names_the_nearest(tmp_path: Path) -> None:
-    path = written(tmp_path, PROFILES)
+def test_suggests_the_nearest_profile_for_an_unknown_one(tmp_path: Path) -> None:
+    path = write_config(tmp_path, PROFILES)
     with pytest.raises(UsageError, match=r"profile nightli not found in .*did you mean nightly\?") as caught:
         config_file.load_settings(path, KNOWN, "nightli")
     assert "Profiles in the file: nightly." in caught.value.hint
     with pytest.raises(UsageError) as caught:
-        config_file.load_settings(written(tmp_path, ""), KNOWN, "nightly")
+        config_file.load_settings(write_config(tmp_path, ""), KNOWN, "nightly")
     assert "Profiles in the file: none." in caught.value.hint
 
 
-def test_every_profile_is_looked_at(tmp_path: Path) -> None:
-    path = written(tmp_path, f"{PROFILES}\n[tool.wheel-uploader.profiles.weekly]\nretires = 1\n")
+def test_checks_every_profile(tmp_path: Path) -> None:
+    path = write_config(tmp_path, f"{PROFILES}\n[tool.wheel-uploader.profiles.weekly]\nretires = 1\n")
     with pytest.raises(UsageError) as caught:
         config_file.load_settings(path, KNOWN, "nightly")
     assert caught.value.details == (
@@ -146,19 +146,19 @@ def test_every_profile_is_looked_at(tmp_path: Path) -> None:
     )
 
 
-def test_which_release_it_is_belongs_in_a_profile(tmp_path: Path) -> None:
+def test_allows_project_only_in_a_profile(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
-        config_file.load_settings(written(tmp_path, "[tool.wheel-uploader]\nproject = 'dipy'\n"), KNOWN)
+        config_file.load_settings(write_config(tmp_path, "[tool.wheel-uploader]\nproject = 'dipy'\n"), KNOWN)
     assert "is only valid in a profile" in caught.value.details[0]
 
 
 @pytest.mark.parametrize("text", ["profiles = 1", "profiles = { nightly = 1 }"])
-def test_profiles_are_tables(tmp_path: Path, text: str) -> None:
+def test_requires_profiles_to_be_tables(tmp_path: Path, text: str) -> None:
     with pytest.raises(UsageError, match="not a table of tables"):
-        config_file.load_settings(written(tmp_path, f"[tool.wheel-uploader]\n{text}\n"), KNOWN)
+        config_file.load_settings(write_config(tmp_path, f"[tool.wheel-uploader]\n{text}\n"), KNOWN)
 
 
-# --- broken files ----------------------------------------------------------------------------------
+# --- invalid files ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -169,8 +169,8 @@ def test_profiles_are_tables(tmp_path: Path, text: str) -> None:
         ("tool = 1\n", ""),
     ],
 )
-def test_a_broken_file_is_said_in_one_sentence(tmp_path: Path, text: str, message: str) -> None:
-    path = written(tmp_path, text)
+def test_reports_an_invalid_file(tmp_path: Path, text: str, message: str) -> None:
+    path = write_config(tmp_path, text)
     if not message:
         assert config_file.load_settings(path, KNOWN) == {}
         return
@@ -178,12 +178,12 @@ def test_a_broken_file_is_said_in_one_sentence(tmp_path: Path, text: str, messag
         config_file.load_settings(path, KNOWN)
 
 
-def test_a_file_that_cannot_be_read_is_a_usage_error(tmp_path: Path) -> None:
+def test_reports_an_unreadable_file_as_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot read"):
         config_file.load_settings(tmp_path, KNOWN)
 
 
-# --- numbers that no option takes ------------------------------------------------------------------
+# --- out-of-range numbers --------------------------------------------------------------------------
 
 NUMBERS = (
     "1" + "0" * 400,
@@ -201,14 +201,12 @@ NUMBERS = (
 @pytest.mark.parametrize(
     "option", ["jobs", "retries", "timeout", "wait", "expect", "max-age", "url", "ignore"]
 )
-def test_a_number_that_no_option_takes_is_one_sentence(
-    tmp_path: Path, option: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Hexadecimal digits have no limit in TOML, so the number may be one that cannot be printed."""
+def test_reports_an_out_of_range_number(tmp_path: Path, option: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TOML does not limit hexadecimal numbers, so Python may refuse to convert the number to a string."""
     monkeypatch.chdir(tmp_path)
     for number in NUMBERS:
         for value in (number, f"[{number}]", f"{{ pythons = {number} }}", f"{{ pythons = [{number}] }}"):
-            written(tmp_path, f"[tool.wheel-uploader]\n{option} = {value}\n")
+            write_config(tmp_path, f"[tool.wheel-uploader]\n{option} = {value}\n")
             result = run("--until", "list", "-u", tmp_path, "dipy", "1.11.0")
             assert result.exit_code == 2, (option, value[:60], result.output[:2000])
             assert isinstance(result.exception, SystemExit), (option, value[:60])

@@ -1,4 +1,4 @@
-"""Options from the file, its profiles and the environment: which one wins, and what says so."""
+"""Test options from the file, its profiles and the environment: precedence and reported origin."""
 
 from __future__ import annotations
 
@@ -43,16 +43,16 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def rows(text: str) -> dict[str, tuple[str, str]]:
-    """Key to value and origin."""
-    found = {}
+    """Return a mapping from key to (value, origin)."""
+    values_by_key = {}
     for line in text.splitlines():
-        said, _, origin = line.removeprefix("# ").partition("  # ")
-        key, _, value = said.partition(" = ")
-        found[key.strip()] = value.strip(), origin
-    return found
+        setting, _, origin = line.removeprefix("# ").partition("  # ")
+        key, _, value = setting.partition(" = ")
+        values_by_key[key.strip()] = value.strip(), origin
+    return values_by_key
 
 
-def test_show_config_says_each_value_and_where_it_came_from(config: Path) -> None:
+def test_show_config_prints_each_value_and_its_origin(config: Path) -> None:
     result = run("--show-config", "--config-profile", "nightly", "--strict", env={"WHEEL_UPLOADER_JOBS": "3"})
     assert (result.exit_code, result.stderr) == (0, "")
     shown = rows(result.stdout)
@@ -64,14 +64,14 @@ def test_show_config_says_each_value_and_where_it_came_from(config: Path) -> Non
     assert shown["strict"] == ("true", "command line")
     assert shown["timeout"] == ("30", "default")
     assert shown["sha256sums"] == ("", "not set")
-    # What is shown is TOML, so it can be kept.
+    # The output is valid TOML that can be saved as a file.
     values = tomllib.loads(result.stdout)
     assert values["ignore"] == {"metadata/thin": "the old README stays"}
     assert values["expect"] == {"pythons": ["cp311"]}
     assert values["skip-existing"] is True
 
 
-def test_show_config_hides_secrets_and_knows_the_variables_of_twine(config: Path) -> None:
+def test_show_config_hides_secrets_and_reads_twine_variables(config: Path) -> None:
     result = run(
         "--show-config",
         env={
@@ -88,12 +88,12 @@ def test_show_config_hides_secrets_and_knows_the_variables_of_twine(config: Path
     assert "# TWINE_PASSWORD is set (hidden)\n" in result.stdout
     assert "# WHEEL_UPLOADER_RETRY is set, but no option has this variable\n" in result.stdout
     assert "# project" in result.stdout
-    # A repository that is named makes twine's URL void.
+    # --repository overrides twine's URL variable.
     named = run("--show-config", "-r", "internal", env={"TWINE_REPOSITORY_URL": "https://index.example.com/"})
     assert rows(named.stdout)["repository-url"] == ("", "not set")
 
 
-def test_a_profile_is_a_whole_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_profile_can_hold_a_complete_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     wheels.make_release(tmp_path / "staged")
     Path("pyproject.toml").write_text(
@@ -109,7 +109,7 @@ def test_a_profile_is_a_whole_command(tmp_path: Path, monkeypatch: pytest.Monkey
     assert run(env={"WHEEL_UPLOADER_CONFIG_PROFILE": "macs"}).exit_code == 0
 
 
-def test_quiet_may_come_from_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reads_quiet_from_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("pyproject.toml").write_text("[tool.wheel-uploader.profiles.nightly]\nquiet = 2\n")
     for arguments in (
@@ -121,21 +121,24 @@ def test_quiet_may_come_from_the_file(tmp_path: Path, monkeypatch: pytest.Monkey
     assert run("dipy").output != ""
 
 
-def test_a_wrong_profile_ends_before_anything_begins(config: Path, tmp_path: Path) -> None:
+def test_rejects_an_unknown_profile_before_the_run_starts(config: Path, tmp_path: Path) -> None:
     result = run("--config-profile", "nightli")
     assert result.exit_code == 2
     assert result.stderr.startswith("error: profile nightli not found in ")
     assert "(did you mean nightly?)" in result.stderr
     config.unlink()
-    nowhere = run("--config-profile", "nightly", "-u", tmp_path)
-    assert (nowhere.exit_code, "no pyproject.toml in this folder or its parents" in nowhere.stderr) == (
+    without_file = run("--config-profile", "nightly", "-u", tmp_path)
+    assert (
+        without_file.exit_code,
+        "no pyproject.toml in this folder or its parents" in without_file.stderr,
+    ) == (
         2,
         True,
     )
 
 
 @pytest.mark.parametrize(
-    ("arguments", "environment", "said"),
+    ("arguments", "environment", "message"),
     [
         (("--retries", "x"), {}, "Invalid value for '--retries': 'x' is not a valid integer."),
         ((), {"WHEEL_UPLOADER_RETRIES": "x"}, "Invalid value for WHEEL_UPLOADER_RETRIES: 'x' is not"),
@@ -149,33 +152,33 @@ def test_a_wrong_profile_ends_before_anything_begins(config: Path, tmp_path: Pat
         (("--wait", "soon"), {}, "'soon' is not a duration"),
     ],
 )
-def test_what_is_wrong_says_where_it_stands(
-    config: Path, arguments: tuple[str, ...], environment: dict[str, str], said: str
+def test_error_names_the_origin_of_an_invalid_value(
+    config: Path, arguments: tuple[str, ...], environment: dict[str, str], message: str
 ) -> None:
     config.write_text(CONFIG + "[tool.wheel-uploader.profiles.hard]\nretries = 99\n")
     result = run(*arguments, env=environment)
     assert result.exit_code == 2
     first, last = result.stderr.splitlines()
-    assert said.format(path=config) in first
+    assert message.format(path=config) in first
     assert (first[:7], last[:6]) == ("error: ", "next: ")
 
 
-# --- whose file it is ------------------------------------------------------------------------------
+# --- file ownership --------------------------------------------------------------------------------
 
-#: uid of nobody, or whoever has it.
-SOMEBODY = 65534
-OWNERS = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs owners and modes")
+#: The uid that is usually named "nobody".
+OTHER_UID = 65534
+needs_owners = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs owners and modes")
 
 
-def given_to(path: Path, owner: int) -> None:
+def give_file_to(path: Path, owner: int) -> None:
     if os.geteuid():
         pytest.skip("only root can give a file away")
     os.chown(path, owner, owner)
 
 
-@OWNERS
+@needs_owners
 @pytest.mark.parametrize(
-    ("how", "said"),
+    ("problem", "message"),
     [
         ("file", "it belongs to nobody (uid 65534)"),
         ("folder", "its directory {folder} to nobody (uid 65534)"),
@@ -186,27 +189,27 @@ def given_to(path: Path, owner: int) -> None:
         ("link into a sticky folder", "other users can write to its directory {folder}"),
     ],
 )
-def test_a_file_that_others_could_have_written_is_not_obeyed(
-    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str, said: str
+def test_rejects_a_file_that_other_users_could_have_written(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, problem: str, message: str
 ) -> None:
     folder = tmp_path
-    match how:
+    match problem:
         case "file":
-            given_to(config, SOMEBODY)
+            give_file_to(config, OTHER_UID)
         case "folder":
-            given_to(tmp_path, SOMEBODY)
+            give_file_to(tmp_path, OTHER_UID)
         case "sticky folder":
             tmp_path.chmod(0o1777)
         case "folder of a group":
             if os.geteuid():
                 pytest.skip("needs a group that is not this user's own")
-            os.chown(tmp_path, 0, SOMEBODY)
+            os.chown(tmp_path, 0, OTHER_UID)
             tmp_path.chmod(0o775)
         case "writable file":
             config.chmod(0o666)
         case "link":
             target = config.rename(tmp_path / "theirs.toml")
-            given_to(target, SOMEBODY)
+            give_file_to(target, OTHER_UID)
             config.symlink_to(target)
         case _:
             folder = tmp_path / "open"
@@ -223,7 +226,7 @@ def test_a_file_that_others_could_have_written_is_not_obeyed(
     ):
         assert result.exit_code == 2
         assert f"refusing to use [tool.wheel-uploader] in {config}: it belongs to " in result.stderr
-        assert said.format(folder=folder) in result.stderr
+        assert message.format(folder=folder) in result.stderr
         assert f"next: If you trust the file, pass it with --config {config}" in result.stderr
         assert "staging.example.com" not in result.output
     named = run("--show-config", "--config", str(config))
@@ -232,29 +235,29 @@ def test_a_file_that_others_could_have_written_is_not_obeyed(
     assert from_environment.exit_code == 0
 
 
-@OWNERS
-def test_a_file_of_others_that_is_not_about_us_stops_nobody(config: Path) -> None:
+@needs_owners
+def test_ignores_a_file_of_another_user_without_our_table(config: Path) -> None:
     config.write_text("[project]\nname = 'x'\n")
-    given_to(config, SOMEBODY)
+    give_file_to(config, OTHER_UID)
     assert run("--show-config").exit_code == 0
 
 
-@OWNERS
-def test_what_belongs_to_root_or_to_a_group_of_this_user_alone_is_obeyed(
+@needs_owners
+def test_accepts_a_file_of_root_or_of_a_private_group(
     config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """root sets up machines; and with a group for each user, everything is writable by that group."""
+    """root may provide the file, and a group that contains only this user may have write access."""
     for path in (config, tmp_path):
         path.chmod(path.stat().st_mode | 0o020)
     if not os.geteuid():
-        # As nobody would see the files of root, and those of its own group.
-        monkeypatch.setattr(os, "geteuid", lambda: SOMEBODY)
-        name = pwd.getpwuid(SOMEBODY).pw_name
-        alone = SimpleNamespace(gr_name=name, gr_mem=[])
-        monkeypatch.setattr(grp, "getgrgid", lambda _: alone)
-        os.chown(tmp_path, SOMEBODY, pwd.getpwuid(SOMEBODY).pw_gid)
+        # Simulate another user who reads a file of root and one of a private group.
+        monkeypatch.setattr(os, "geteuid", lambda: OTHER_UID)
+        name = pwd.getpwuid(OTHER_UID).pw_name
+        private_group = SimpleNamespace(gr_name=name, gr_mem=[])
+        monkeypatch.setattr(grp, "getgrgid", lambda _: private_group)
+        os.chown(tmp_path, OTHER_UID, pwd.getpwuid(OTHER_UID).pw_gid)
         assert run("--show-config").exit_code == 0
-        alone.gr_mem = ["daemon"]
+        private_group.gr_mem = ["daemon"]
         assert run("--show-config").exit_code == 2
     else:
         assert run("--show-config").exit_code == 0

@@ -1,4 +1,4 @@
-"""The manual page: made by the build of the wheel, and what roff's own tools say of it."""
+"""Test the manual page, as built into the wheel and as mandoc and groff read it."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def page(tmp_path: Path) -> Path:
     return path
 
 
-def says(*command: str | Path) -> str:
-    """All that a program says, which is nothing when it is content."""
+def output_of(*command: str | Path) -> str:
+    """Return everything that a program prints, which is empty if it reports no problem."""
     done = subprocess.run(
         [str(word) for word in command],
         capture_output=True,
@@ -48,19 +48,19 @@ def says(*command: str | Path) -> str:
 
 
 @needs("mandoc")
-def test_mandoc_has_nothing_to_say(page: Path) -> None:
-    assert says("mandoc", "-Tlint", page) == ""
+def test_mandoc_reports_no_problems(page: Path) -> None:
+    assert output_of("mandoc", "-Tlint", page) == ""
 
 
 @needs("groff")
-def test_groff_has_nothing_to_say(page: Path) -> None:
-    assert says("groff", "-man", "-ww", "-z", "-Tutf8", page) == ""
+def test_groff_reports_no_problems(page: Path) -> None:
+    assert output_of("groff", "-man", "-ww", "-z", "-Tutf8", page) == ""
 
 
 @needs("mandoc")
-def test_it_shows_every_option_and_every_exit_code(page: Path) -> None:
-    shown = re.sub(".\b", "", says("mandoc", "-Tutf8", page))
-    options = [each for each in cli.command.params if isinstance(each, click.Option)]
+def test_shows_every_option_and_exit_code(page: Path) -> None:
+    shown = re.sub(".\b", "", output_of("mandoc", "-Tutf8", page))
+    options = [parameter for parameter in cli.command.params if isinstance(parameter, click.Option)]
     for option in options:
         assert any(name in shown for name in [*option.opts, *option.secondary_opts]), option.name
     for code in (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 12, 13):
@@ -68,18 +68,18 @@ def test_it_shows_every_option_and_every_exit_code(page: Path) -> None:
     assert "list -> download -> check -> sign -> upload -> confirm" in shown
 
 
-def test_every_error_has_its_line() -> None:
-    every = {
+def test_lists_the_exit_code_of_every_error() -> None:
+    exit_codes = {
         error.exit_code
         for error in vars(errors).values()
         if isinstance(error, type) and issubclass(error, errors.ReleaseError)
     }
-    assert set(man_page.exit_codes()) == every
+    assert set(man_page.exit_codes()) == exit_codes
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[zipfile.ZipFile]:
-    """Our own wheel, built from this checkout."""
+    """Return the wheel built from this checkout."""
     folder = tmp_path_factory.mktemp("dist")
     subprocess.run(
         [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)],
@@ -91,7 +91,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[zipfile.ZipFile]
         yield opened
 
 
-def test_the_wheel_brings_the_page_and_the_completions(wheel: zipfile.ZipFile) -> None:
+def test_the_wheel_contains_the_page_and_the_completions(wheel: zipfile.ZipFile) -> None:
     data = {name.partition(".data/data/")[2]: name for name in wheel.namelist() if ".data/data/" in name}
     assert wheel.read(data.pop("share/man/man1/wheel-uploader.1")).decode() == PAGE
     assert {path.split("/")[1] for path in data} == {"bash-completion", "zsh", "fish"}

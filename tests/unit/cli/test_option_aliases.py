@@ -1,4 +1,4 @@
-"""Former spellings of options: they work everywhere and are shown nowhere."""
+"""Test former spellings of options: accepted everywhere, shown nowhere."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RENAMED = (
 )
 HISTORIC = ("wheel-url-dir", "wheel-dir", "wheel-type", "no-twine")
 FORMER = ("use", *(former for former, _, _ in RENAMED), *HISTORIC)
-#: The value as TOML has it, and as --show-config shows it.
+#: The value as written in TOML, and as --show-config prints it.
 TOML = {
     "like": ('"1.10"', '"1.10"'),
     "no-like": ("true", "true"),

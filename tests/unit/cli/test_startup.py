@@ -1,4 +1,4 @@
-"""What a run loads: a library that it has no use for costs every run its time."""
+"""Test which modules a run imports: an unused library would slow down every run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support import tested_package
 
 ROOT = tested_package.ROOT
 
-#: Never needed to list what a source says in JSON.
+#: Modules that a run never needs to list a source that answers in JSON.
 NEVER = {
     *("bs4", "docutils", "email_validator", "filelock", "keyring", "lxml", "pkginfo", "pygments"),
     *(
@@ -35,16 +35,19 @@ print('\\n' + ' '.join(sys.modules))
 
 
 @pytest.mark.parametrize("with_rich", [False, True])
-def test_a_list_from_json_loads_nothing_for_other_stages(tmp_path: Path, with_rich: bool) -> None:
-    """Nor does httpx bring rich, which it would take for its own command line where it is installed."""
+def test_listing_json_imports_no_libraries_of_other_stages(tmp_path: Path, with_rich: bool) -> None:
+    """httpx must not import rich either, which it uses for its own command line if it is installed."""
     with served(tmp_path) as url:
-        loaded = modules("--until", "list", "-u", f"{url}simple/dipy/", "dipy", before=with_rich)
+        loaded = loaded_modules("--until", "list", "-u", f"{url}simple/dipy/", "dipy", before=with_rich)
     assert "httpx" in loaded
     assert not loaded & (NEVER - ({"rich", "pygments"} if with_rich else set()))
 
 
-def modules(*arguments: str, before: bool) -> set[str]:
-    """Every module that a run has loaded, and the top of each; ``before``: httpx was loaded already."""
+def loaded_modules(*arguments: str, before: bool) -> set[str]:
+    """Return every module that a run has imported, and its top-level package.
+
+    ``before``: import all of httpx before the run.
+    """
     script = f"{'import httpx' if before else ''}\n{SCRIPT}"
     ran = subprocess.run(
         [sys.executable, "-c", script, *arguments],

@@ -1,4 +1,4 @@
-"""Annotations in GitHub Actions: few, and nothing in them is a command of somebody else's."""
+"""Test GitHub Actions annotations: limited in number, and without injected commands."""
 
 from __future__ import annotations
 
@@ -14,25 +14,27 @@ from wheel_uploader.core.errors import FileError, NetworkError
 from wheel_uploader.core.models import Report, Severity, Stage
 from wheel_uploader.report import formats_table
 
-#: What the runner takes for an annotation: no raw ``:`` or ``,`` in a property, no line break anywhere.
+#: An annotation as the runner parses it: no raw ``:`` or ``,`` in a property, no line break anywhere.
 ANNOTATION = re.compile(r"::(error|warning|notice) title=([^:,\r\n]*)::([^\r\n]*)")
 
 
-def told(made: Report) -> list[tuple[str, str, str]]:
-    """(level, title, text) of every annotation, as the runner understands them."""
+def annotations_of(report: Report) -> list[tuple[str, str, str]]:
+    """Return (level, title, text) of every annotation, unescaped as the runner does."""
 
     def unescaped(text: str) -> str:
         for code, character in (("%3A", ":"), ("%2C", ","), ("%0D", "\r"), ("%0A", "\n"), ("%25", "%")):
             text = text.replace(code, character)
         return text
 
-    found = [ANNOTATION.fullmatch(line) for line in formats_table.render_workflow_commands(made).splitlines()]
-    assert all(found)
-    return [(each[1], unescaped(each[2]), unescaped(each[3])) for each in found if each]
+    matches = [
+        ANNOTATION.fullmatch(line) for line in formats_table.render_workflow_commands(report).splitlines()
+    ]
+    assert all(matches)
+    return [(match[1], unescaped(match[2]), unescaped(match[3])) for match in matches if match]
 
 
-def test_each_check_is_one_annotation() -> None:
-    made = reports.checked(
+def test_prints_one_annotation_per_check() -> None:
+    report = reports.checked(
         finding("record/untidy", "a blank line", severity=Severity.WARNING),
         *(finding("name/platform-refused", "no index takes it", wheel) for wheel in WHEELS),
         *(finding("metadata/missing", "there is none", wheel, member=wheel) for wheel in (*WHEELS, *WHEELS)),
@@ -42,7 +44,7 @@ def test_each_check_is_one_annotation() -> None:
         finding("odd/unknown", "x", "release", severity=Severity.WARNING),
     )
     everywhere = ", ".join(WHEELS)
-    assert told(made) == [
+    assert annotations_of(report) == [
         (
             "error",
             "name/platform-refused: Wheel has a platform tag that PyPI rejects",
@@ -62,19 +64,19 @@ def test_each_check_is_one_annotation() -> None:
     ]
 
 
-def test_notes_are_for_those_who_ask() -> None:
-    levels = {level for level, _, _ in told(reports.accepted(verbose=1))}
+def test_prints_notes_only_in_verbose_mode() -> None:
+    levels = {level for level, _, _ in annotations_of(reports.accepted(verbose=1))}
     assert levels == {"warning", "notice"}
-    assert {level for level, _, _ in told(reports.accepted())} == {"warning"}
+    assert {level for level, _, _ in annotations_of(reports.accepted())} == {"warning"}
 
 
-def test_long_lists_are_cut() -> None:
+def test_shortens_long_lists() -> None:
     wheels_of_many = [f"dipy-1.11.0-cp3{minor}-cp3{minor}-win_amd64.whl" for minor in range(10, 18)]
-    made = reports.checked(
+    report = reports.checked(
         *(finding("name/platform-refused", "refused", wheel) for wheel in wheels_of_many),
         *(finding("name/platform-refused", f"sentence {number}", WHEELS[0]) for number in range(6)),
     )
-    ((_, _, text),) = told(made)
+    ((_, _, text),) = annotations_of(report)
     lines = text.splitlines()
     assert lines[0] == f"refused ({', '.join(wheels_of_many[:5])} and 3 more)"
     assert lines[-1] == "and 2 more like these"
@@ -82,60 +84,58 @@ def test_long_lists_are_cut() -> None:
 
 
 @pytest.mark.parametrize(("count", "last"), [(10, "check-9"), (11, "2 more checks"), (30, "21 more checks")])
-def test_no_more_than_github_shows(count: int, last: str) -> None:
-    made = reports.checked(*(finding(f"odd/check-{number}", "x") for number in range(count)))
-    annotations = told(made)
+def test_prints_at_most_ten_annotations(count: int, last: str) -> None:
+    report = reports.checked(*(finding(f"odd/check-{number}", "x") for number in range(count)))
+    annotations = annotations_of(report)
     assert len(annotations) == 10
     assert last in "".join(annotations[-1])
 
 
-def test_what_stopped_a_run_is_an_error_unless_the_findings_say_so() -> None:
-    ((level, title, text),) = told(reports.nothing_found())
+def test_annotates_the_error_unless_findings_explain_it() -> None:
+    ((level, title, text),) = annotations_of(reports.nothing_found())
     assert (level, title) == ("error", "wheel-uploader")
     assert text.startswith("no files of dipy latest at staging.example.com\nnext: Check PROJECT")
-    # A file that is damaged, or a server that is gone, besides findings in the others.
+    # A damaged file or a failed server is reported in addition to findings in other files.
     for error in (FileError("it is cut"), NetworkError("gone")):
-        made = reports.fetched()
-        made.findings = (finding("name/platform-refused", "x"),)
-        made.error = error
-        assert [title.partition(":")[0] for _, title, _ in told(made)] == [
+        report = reports.fetched()
+        report.findings = (finding("name/platform-refused", "x"),)
+        report.error = error
+        assert [title.partition(":")[0] for _, title, _ in annotations_of(report)] == [
             "wheel-uploader",
             "name/platform-refused",
         ]
     strict = reports.checked(finding("record/untidy", "x", severity=Severity.WARNING))
     strict.error, strict.last_stage = FileError("1 of 4 files failed the checks"), Stage.DOWNLOAD
-    assert [level for level, _, _ in told(strict)] == ["error", "warning"]
-    assert told(reports.published()) == []
+    assert [level for level, _, _ in annotations_of(strict)] == ["error", "warning"]
+    assert annotations_of(reports.published()) == []
 
 
-def test_nothing_from_outside_becomes_a_command() -> None:
-    nasty = "100%0A::set-output name=x::y\r\n::error title=a,b::c\x1b[2J"
-    made = reports.checked(
-        finding("record/untidy", nasty, nasty, member=nasty), finding("odd/a,b:c%d", nasty, nasty)
+def test_hostile_text_cannot_add_a_command() -> None:
+    hostile = "100%0A::set-output name=x::y\r\n::error title=a,b::c\x1b[2J"
+    report = reports.checked(
+        finding("record/untidy", hostile, hostile, member=hostile), finding("odd/a,b:c%d", hostile, hostile)
     )
-    raw = formats_table.render_workflow_commands(made)
+    raw = formats_table.render_workflow_commands(report)
     assert raw.count("\n") == 2
     for line in raw.splitlines():
         assert line.startswith(("::error title=odd", "::error title=record"))
-        # A command begins a line, or a word of it for some readers of logs.
+        # Some log readers accept a command in the middle of a line, too.
         assert not re.search(r"[\s(]::[a-z]", line)
-    ((_, _, text), (_, title, _)) = told(made)
+    ((_, _, text), (_, title, _)) = annotations_of(report)
     assert title == "odd/a,b:c%d"
-    # The author's "%0A" is not taken for a line break, and control characters are seen.
+    # A literal "%0A" stays text, and control characters are escaped.
     assert text.startswith("100%0A")
     assert "\n" not in text
     assert "\x1b" not in text
 
 
-def test_the_command_annotates_in_actions_and_nowhere_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_prints_annotations_only_in_github_actions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     path = wheels.make_wheel(tmp_path, tag="cp313-cp313-linux_x86_64")
     call = ("-u", path, "--until", "check", "--format", "json")
     inside = run(*call, env={"GITHUB_ACTIONS": "true"})
     assert "\n::error title=name/platform-refused%3A " in f"\n{inside.stderr}"
-    # A document stays whole.
+    # The JSON on standard output stays valid.
     assert "::error" not in inside.stdout
     assert inside.stderr.splitlines()[-1].startswith("next: ")
     assert "::error" not in run(*call, env={"GITHUB_ACTIONS": None}).stderr

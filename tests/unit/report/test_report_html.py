@@ -1,4 +1,4 @@
-"""The report as a page: what stands in it, and that nothing in it is anything but text."""
+"""Test the HTML report: its content, and that hostile text stays text."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from wheel_uploader.report.views import file_rows, matrix_view
 from wheel_uploader.report.views import outcome as outcome_view
 
 
-def page(made: Report) -> str:
-    return formats_table.RENDERERS["html"](made, True)
+def page(report: Report) -> str:
+    return formats_table.RENDERERS["html"](report, True)
 
 
-def words(made: Report) -> str:
-    return " ".join(Page(page(made)).text.split())
+def page_text(report: Report) -> str:
+    return " ".join(Page(page(report)).text.split())
 
 
-# --- nothing but text ------------------------------------------------------------------------------
+# --- hostile text ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("payload", hostile_reports.PAYLOADS, ids=lambda payload: ascii(payload)[:30])
-def test_what_others_wrote_is_text(payload: str) -> None:
+def test_renders_hostile_text_as_text(payload: str) -> None:
     text = page(hostile_reports.hostile_report(payload))
-    seen = Page(text)
-    assert seen.open == []
-    assert set(seen.tags) <= HTML_TAGS
-    for name, value in seen.attributes:
+    parsed = Page(text)
+    assert parsed.open == []
+    assert set(parsed.tags) <= HTML_TAGS
+    for name, value in parsed.attributes:
         assert not name.startswith("on")
         assert name not in {"style", "src", "srcset", "action", "formaction"}
         assert name != "href" or value.startswith("#")
@@ -45,12 +45,12 @@ def test_what_others_wrote_is_text(payload: str) -> None:
     assert "my-password" not in text
     assert "secret1" not in text
     plain = Page(page(reports.everything())).tags
-    assert set(seen.tags) == set(plain)
-    # It is there to be read; spaces are those of a page.
-    assert " ".join(sanitize(payload).split()) in " ".join(seen.text.split())
+    assert set(parsed.tags) == set(plain)
+    # The text is visible, with whitespace collapsed.
+    assert " ".join(sanitize(payload).split()) in " ".join(parsed.text.split())
 
 
-def test_the_policy_lets_nothing_in_but_our_own_style() -> None:
+def test_the_content_security_policy_allows_only_our_style() -> None:
     text = page(reports.published())
     policy = re.search('http-equiv="Content-Security-Policy" content="([^"]*)"', text)
     style = re.search("<style>(.*?)</style>", text, re.DOTALL)
@@ -63,68 +63,74 @@ def test_the_policy_lets_nothing_in_but_our_own_style() -> None:
     assert not re.search(r"url\(|@import|https?:", style[1])
 
 
-def test_a_hundred_thousand_findings_are_a_page_that_opens() -> None:
-    begun = time.process_time()
+def test_renders_a_hundred_thousand_findings_quickly() -> None:
+    started = time.process_time()
     text = page(hostile_reports.report_with_findings(100_000))
     assert len(text) < 4_000_000
     assert "more like these" in text
-    # Generous: it is about a second where nothing else runs; what is not linear takes hours.
-    assert time.process_time() - begun < 60
+    # About a second on an idle machine; anything worse than linear would take hours.
+    assert time.process_time() - started < 60
 
 
-def test_a_matrix_that_nobody_can_look_at_is_cut() -> None:
+def test_shortens_a_very_large_matrix() -> None:
     tags = [f"cp3{number}-cp3{number}-linux_a{number}" for number in range(100)]
-    made = reports.listed([f"dipy-1.11.0-{tag}.whl" for tag in tags])
-    text = page(made)
+    report = reports.listed([f"dipy-1.11.0-{tag}.whl" for tag in tags])
+    text = page(report)
     assert "Rows and columns not shown: 80" in text
     assert text.count('<th scope="col">') - 2 == text.count('<tr><th scope="row">') == 60
 
 
-# --- what stands in it -----------------------------------------------------------------------------
+# --- content ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("ended", reports.ALL)
-def test_every_end_is_a_whole_page(ended: str) -> None:
-    text = page(reports.ALL[ended]())
-    seen = Page(text)
+@pytest.mark.parametrize("kind", reports.ALL)
+def test_every_report_is_a_well_formed_page(kind: str) -> None:
+    text = page(reports.ALL[kind]())
+    parsed = Page(text)
     assert text.startswith("<!DOCTYPE html>\n")
-    assert seen.open == []
-    assert set(seen.tags) <= HTML_TAGS
-    ids = [value for name, value in seen.attributes if name == "id"]
+    assert parsed.open == []
+    assert set(parsed.tags) <= HTML_TAGS
+    ids = [value for name, value in parsed.attributes if name == "id"]
     assert len(ids) == len(set(ids))
-    links = {value.removeprefix("#") for name, value in seen.attributes if name == "href"}
+    links = {value.removeprefix("#") for name, value in parsed.attributes if name == "href"}
     assert links <= set(ids)
 
 
-def test_a_release_that_is_on_the_index() -> None:
-    said = words(reports.published())
-    assert "dipy 1.11.0 Published The index serves 4 files, each with the sha256 that was checked." in said
-    assert f"To {INDEX}" in said
-    assert "Upload 1 skipped, 3 confirmed" in said
-    assert f"Signatures 3 new, 1 reused, by {'A' * 40}" in said
-    assert "upload 9.5 s done" in said
-    assert "3 confirmed uploaded by this run" in said
+def test_shows_a_published_release() -> None:
+    visible_text = page_text(reports.published())
+    assert (
+        "dipy 1.11.0 Published The index serves 4 files, each with the sha256 that was checked."
+        in visible_text
+    )
+    assert f"To {INDEX}" in visible_text
+    assert "Upload 1 skipped, 3 confirmed" in visible_text
+    assert f"Signatures 3 new, 1 reused, by {'A' * 40}" in visible_text
+    assert "upload 9.5 s done" in visible_text
+    assert "3 confirmed uploaded by this run" in visible_text
     assert f"confirmed {WHEELS[1]} downloaded, verified by sha256 from the source · signed".replace(
         "· ", ""
-    ) in said.replace("· ", "")
-    assert f"{3:064x} {SDIST}" in said
-    assert "notes.txt neither a wheel nor an sdist" in said
+    ) in visible_text.replace("· ", "")
+    assert f"{3:064x} {SDIST}" in visible_text
+    assert "notes.txt neither a wheel nor an sdist" in visible_text
 
 
-def test_findings_with_their_explanation() -> None:
+def test_shows_findings_with_their_explanation() -> None:
     text = page(reports.everything())
-    said = words(reports.everything())
-    assert "error Compiled code requires a library that neither the wheel nor the platform provides" in said
-    assert "it needs x.dll" in said
-    assert "Repair the wheel with auditwheel, delocate or delvewheel." in said
-    assert "Ignored because for <reasons>" in said
-    assert "Unused ignore: sdist" in said
+    visible_text = page_text(reports.everything())
+    assert (
+        "error Compiled code requires a library that neither the wheel nor the platform provides"
+        in visible_text
+    )
+    assert "it needs x.dll" in visible_text
+    assert "Repair the wheel with auditwheel, delocate or delvewheel." in visible_text
+    assert "Ignored because for <reasons>" in visible_text
+    assert "Unused ignore: sdist" in visible_text
     assert (
         text.count("<details") - text.count(" open>") == 2 + 2
-    )  # a note, an ignored one, two for release notes
+    )  # a note, an ignored finding, and two for release notes
 
 
-def test_sizes_with_the_change() -> None:
+def test_shows_size_changes() -> None:
     text = page(reports.everything())
     assert "+71.4 %" in text
     assert "\N{MINUS SIGN}7.7 %" in text
@@ -133,23 +139,23 @@ def test_sizes_with_the_change() -> None:
     assert 'class="before"' not in page(reports.published())
 
 
-def test_conflicts_show_both_hashes() -> None:
-    said = words(reports.conflict())
-    assert f"sha256 {0:064x} here, {'c' * 64} on the index" in said
-    assert "the index has the same bytes as dipy-1.10.0.tar.gz" in said
-    assert said.count("cccc on the index") == 1
+def test_shows_both_hashes_of_a_conflict() -> None:
+    visible_text = page_text(reports.conflict())
+    assert f"sha256 {0:064x} here, {'c' * 64} on the index" in visible_text
+    assert "the index has the same bytes as dipy-1.10.0.tar.gz" in visible_text
+    assert visible_text.count("cccc on the index") == 1
 
 
-def test_the_picture_has_every_state() -> None:
-    made = reports.everything()
-    picture = matrix_view.build_matrix_view(made, file_rows.build_file_rows(made))
-    assert picture
-    found = {
+def test_the_matrix_shows_every_state() -> None:
+    report = reports.everything()
+    view = matrix_view.build_matrix_view(report, file_rows.build_file_rows(report))
+    assert view
+    cells = {
         f"{python} {family.system}": square
-        for python, line in picture.rows
-        for family, square in zip(picture.platforms, line, strict=True)
+        for python, line in view.rows
+        for family, square in zip(view.platforms, line, strict=True)
     }
-    states = {place: square.symbol.shape_id for place, square in found.items() if square}
+    states = {place: square.symbol.shape_id for place, square in cells.items() if square}
     assert states == {
         "cp310 win": "lost",
         "cp311 macosx": "failed",
@@ -166,25 +172,28 @@ def test_the_picture_has_every_state() -> None:
         "cp313 win": "not-tried",
         "cp314 macosx": "expected",
     }
-    assert [place for place, square in found.items() if square and square.is_new] == ["cp313 win"]
-    assert picture.sdist
-    assert picture.sdist.symbol is matrix_view.SIGNED
-    assert sum(count for _, count in picture.legend) == len(states) + 1
+    assert [place for place, square in cells.items() if square and square.is_new] == ["cp313 win"]
+    assert view.sdist
+    assert view.sdist.symbol is matrix_view.SIGNED
+    assert sum(count for _, count in view.legend) == len(states) + 1
 
 
-def test_what_pip_installs_and_what_was_tried() -> None:
-    said = words(reports.everything())
+def test_shows_pip_resolution_and_smoke_tests() -> None:
+    visible_text = page_text(reports.everything())
     assert (
         "What pip installs cp311 cp312 cp313 cp314 Linux x86_64 glibc 2.0 wheel wheel wheelnew wheelnew"
-        in said
+        in visible_text
     )
-    assert "Linux x86_64 glibc 2.1 source source source source Linux x86_64 glibc 2.2 nothing nothing" in said
-    assert "source pip builds from the sdist; the previous release had a wheel" in said
-    assert "1 of 2 passed: python -c 'import dipy'" in said
-    assert "with CPython 3.12.1 /usr/bin/python3.12: exit code 1 Traceback: ImportError: <x>" in said
+    assert (
+        "Linux x86_64 glibc 2.1 source source source source Linux x86_64 glibc 2.2 nothing nothing"
+        in visible_text
+    )
+    assert "source pip builds from the sdist; the previous release had a wheel" in visible_text
+    assert "1 of 2 passed: python -c 'import dipy'" in visible_text
+    assert "with CPython 3.12.1 /usr/bin/python3.12: exit code 1 Traceback: ImportError: <x>" in visible_text
 
 
-def test_every_mark_has_a_shape_and_is_in_the_legend() -> None:
+def test_every_symbol_has_a_shape_and_is_in_the_legend() -> None:
     shapes = set(re.findall('symbol id="m-([a-z-]+)"', page(reports.listed())))
     assert shapes == {mark.shape_id for mark in matrix_view.LEGEND_ORDER}
     assert len({mark.label for mark in matrix_view.LEGEND_ORDER}) == len(matrix_view.LEGEND_ORDER)
@@ -193,59 +202,59 @@ def test_every_mark_has_a_shape_and_is_in_the_legend() -> None:
     )
 
 
-def test_an_sdist_that_is_gone_and_one_that_is_new() -> None:
-    gone = reports.listed(WHEELS)
-    gone.previous_filenames = ("dipy-1.10.0.tar.gz",)
-    picture = matrix_view.build_matrix_view(gone, file_rows.build_file_rows(gone))
-    assert picture
-    assert picture.sdist == matrix_view.CellView(symbol=matrix_view.LOST)
-    assert matrix_view.list_missing(gone, file_rows.build_file_rows(gone)) == ["sdist"]
-    new = reports.listed()
-    new.previous_filenames = (WHEELS[0].replace("1.11", "1.10"),)
-    picture = matrix_view.build_matrix_view(new, file_rows.build_file_rows(new))
-    assert picture
-    assert picture.sdist
-    assert picture.sdist.is_new
+def test_marks_a_lost_sdist_and_a_new_sdist() -> None:
+    without_sdist = reports.listed(WHEELS)
+    without_sdist.previous_filenames = ("dipy-1.10.0.tar.gz",)
+    view = matrix_view.build_matrix_view(without_sdist, file_rows.build_file_rows(without_sdist))
+    assert view
+    assert view.sdist == matrix_view.CellView(symbol=matrix_view.LOST)
+    assert matrix_view.list_missing(without_sdist, file_rows.build_file_rows(without_sdist)) == ["sdist"]
+    with_new_sdist = reports.listed()
+    with_new_sdist.previous_filenames = (WHEELS[0].replace("1.11", "1.10"),)
+    view = matrix_view.build_matrix_view(with_new_sdist, file_rows.build_file_rows(with_new_sdist))
+    assert view
+    assert view.sdist
+    assert view.sdist.is_new
     assert matrix_view.build_matrix_view(reports.nothing_found(), ()) is None
 
 
-def test_two_wheels_in_one_place_show_the_worse() -> None:
-    made = reports.listed(
+def test_counts_two_wheels_in_the_same_cell() -> None:
+    report = reports.listed(
         ("dipy-1.11.0-cp311-cp311-macosx_11_0_arm64.whl", "dipy-1.11.0-cp311-cp311-macosx_14_0_arm64.whl")
     )
-    assert "2 files" in page(made)
+    assert "2 files" in page(report)
 
 
-def test_files_of_the_release_before_are_found_by_tags_and_then_by_place() -> None:
-    ours = (
+def test_matches_previous_files_by_tags_and_then_by_cell() -> None:
+    current_names = (
         "dipy-2-cp311-cp311-macosx_10_9_x86_64.whl",
         "dipy-2-cp311-cp311-macosx_14_0_x86_64.whl",
         "dipy-2-cp311-cp311-manylinux_2_28_x86_64.whl",
         "dipy-2-cp312-cp312-win_amd64.whl",
         "dipy-2.tar.gz",
     )
-    made = reports.listed(ours)
-    made.previous_filenames = (
+    report = reports.listed(current_names)
+    report.previous_filenames = (
         "dipy-1-cp311-cp311-macosx_10_9_x86_64.whl",
         "dipy-1-cp311-cp311-macosx_13_0_x86_64.whl",
         "dipy-1-cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
         "dipy-1.zip",
         "not a name",
     )
-    made.previous_sizes = {made.previous_filenames[0]: 600_000}
-    rows = {row.filename: row for row in file_rows.build_file_rows(made)}
+    report.previous_sizes = {report.previous_filenames[0]: 600_000}
+    rows = {row.filename: row for row in file_rows.build_file_rows(report)}
     before = {name: row.previous.filename for name, row in rows.items() if row.previous}
     assert before == {
-        ours[0]: made.previous_filenames[0],
-        ours[1]: made.previous_filenames[1],
-        ours[2]: made.previous_filenames[2],
-        ours[4]: made.previous_filenames[3],
+        current_names[0]: report.previous_filenames[0],
+        current_names[1]: report.previous_filenames[1],
+        current_names[2]: report.previous_filenames[2],
+        current_names[4]: report.previous_filenames[3],
     }
-    assert rows[ours[0]].size_change == pytest.approx(1.0)
-    assert rows[ours[1]].size_change is None
+    assert rows[current_names[0]].size_change == pytest.approx(1.0)
+    assert rows[current_names[1]].size_change is None
 
 
-# --- how it ended ----------------------------------------------------------------------------------
+# --- headline --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -261,13 +270,13 @@ def test_files_of_the_release_before_are_found_by_tags_and_then_by_place() -> No
         (Stage.CONFIRM, {}, "Already published"),
     ],
 )
-def test_the_headline_says_how_far_it_went(
+def test_the_headline_names_the_stage_reached(
     reached: Stage | None, options: dict[str, bool], headline: str
 ) -> None:
-    made = reports.compared(**options)
-    made.last_stage = reached
-    assert outcome_view.build_outcome(made, file_rows.build_file_rows(made)).headline == headline
-    assert f"<strong>{headline}</strong>" in page(made)
+    report = reports.compared(**options)
+    report.last_stage = reached
+    assert outcome_view.build_outcome(report, file_rows.build_file_rows(report)).headline == headline
+    assert f"<strong>{headline}</strong>" in page(report)
 
 
 @pytest.mark.parametrize(
@@ -279,37 +288,38 @@ def test_the_headline_says_how_far_it_went(
         (ReleaseError("a bug"), "Unexpected error", "bad"),
     ],
 )
-def test_the_headline_of_an_error(error: ReleaseError, headline: str, tone: str) -> None:
-    made = reports.compared()
-    made.error = error
-    end = outcome_view.build_outcome(made, file_rows.build_file_rows(made))
+def test_the_headline_names_the_error(error: ReleaseError, headline: str, tone: str) -> None:
+    report = reports.compared()
+    report.error = error
+    end = outcome_view.build_outcome(report, file_rows.build_file_rows(report))
     assert (end.headline, end.emphasis) == (headline, tone)
-    assert "Next" in words(made)
+    assert "Next" in page_text(report)
 
 
-def test_a_file_that_changed_has_not_failed_a_check() -> None:
-    made = reports.fetched()
-    made.error = FileError("a.whl changed while it was read")
+def test_a_changed_file_is_not_reported_as_a_failed_check() -> None:
+    report = reports.fetched()
+    report.error = FileError("a.whl changed while it was read")
     assert (
-        outcome_view.build_outcome(made, file_rows.build_file_rows(made)).headline
+        outcome_view.build_outcome(report, file_rows.build_file_rows(report)).headline
         == "Invalid or changed file"
     )
 
 
-def test_warnings_are_told_at_the_top() -> None:
+def test_shows_warnings_in_the_summary() -> None:
     end = outcome_view.build_outcome(reports.accepted(), file_rows.build_file_rows(reports.accepted()))
     assert (end.emphasis, end.message[-20:]) == ("warn", " There is 1 warning.")
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"), [(0.0, "0 ms"), (0.04, "40 ms"), (0.4, "0.4 s"), (59.7, "1 min 0 s"), (12.2, "12 s")]
+    ("seconds", "expected"),
+    [(0.0, "0 ms"), (0.04, "40 ms"), (0.4, "0.4 s"), (59.7, "1 min 0 s"), (12.2, "12 s")],
 )
-def test_times(seconds: float, said: str) -> None:
-    assert outcome_view.format_duration(seconds) == said
+def test_formats_durations(seconds: float, expected: str) -> None:
+    assert outcome_view.format_duration(seconds) == expected
 
 
 @pytest.mark.parametrize(
-    ("change", "said"), [(0.0001, "±0 %"), (0.012, "+1.2 %"), (-0.5, "\N{MINUS SIGN}50.0 %")]
+    ("change", "expected"), [(0.0001, "±0 %"), (0.012, "+1.2 %"), (-0.5, "\N{MINUS SIGN}50.0 %")]
 )
-def test_changes(change: float, said: str) -> None:
-    assert outcome_view.format_percent(change) == said
+def test_formats_size_changes(change: float, expected: str) -> None:
+    assert outcome_view.format_percent(change) == expected

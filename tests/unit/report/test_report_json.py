@@ -1,4 +1,4 @@
-"""The JSON report is what its schema says, however the run ended."""
+"""Test the JSON report against its schema, for every way a run can end."""
 
 from __future__ import annotations
 
@@ -13,59 +13,59 @@ from jsonschema import Draft202012Validator
 from tests.support import reports, wheels
 from tests.support.in_process import run
 from wheel_uploader.report import formats_table
-from wheel_uploader.report.formats.json import SCHEMA_VERSION as NUMBER
+from wheel_uploader.report.formats.json import SCHEMA_VERSION as SCHEMA_NUMBER
 
 SCHEMA = json.loads(
     resources.files("wheel_uploader.report.formats").joinpath("schema.json").read_text(encoding="utf-8")
 )
 
 
-def closed(schema: Any) -> Any:
-    """The schema without its licence to add keys: what the program writes has to be documented."""
+def forbid_extra_keys(schema: Any) -> Any:
+    """Return the schema with extra keys forbidden, so that every written key must be documented."""
     if isinstance(schema, list):
-        return [closed(each) for each in schema]
+        return [forbid_extra_keys(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    inner = {key: closed(value) for key, value in schema.items()}
+    inner = {key: forbid_extra_keys(value) for key, value in schema.items()}
     return {"additionalProperties": False, **inner} if schema.get("type") == "object" else inner
 
 
-def problems(document: Any) -> list[str]:
+def schema_errors(document: Any) -> list[str]:
     return [
-        f"{each.json_path}: {each.message}"
-        for each in Draft202012Validator(closed(SCHEMA)).iter_errors(document)
+        f"{error.json_path}: {error.message}"
+        for error in Draft202012Validator(forbid_extra_keys(SCHEMA)).iter_errors(document)
     ]
 
 
-def test_the_schema_is_one() -> None:
+def test_the_schema_is_valid() -> None:
     Draft202012Validator.check_schema(SCHEMA)
-    assert SCHEMA["$id"].endswith(f":{NUMBER}")
+    assert SCHEMA["$id"].endswith(f":{SCHEMA_NUMBER}")
 
 
-@pytest.mark.parametrize("ended", reports.ALL)
-def test_a_report_is_what_the_schema_says(ended: str) -> None:
-    made = reports.ALL[ended]()
-    text = formats_table.RENDERERS["json"](made, True)
+@pytest.mark.parametrize("kind", reports.ALL)
+def test_every_report_matches_the_schema(kind: str) -> None:
+    report = reports.ALL[kind]()
+    text = formats_table.RENDERERS["json"](report, True)
     assert text.isascii()
     assert text.endswith("}\n")
     document = json.loads(text)
-    assert problems(document) == []
-    assert document["exit_code"] == made.exit_code
+    assert schema_errors(document) == []
+    assert document["exit_code"] == report.exit_code
     assert "my-password" not in text
     assert "secret1" not in text
 
 
-def test_the_schema_is_not_content_with_everything() -> None:
+def test_the_schema_rejects_invalid_reports() -> None:
     document = json.loads(formats_table.RENDERERS["json"](reports.published(), False))
     document["files"][0]["fetched"] = "somehow"
     document["files"][1]["surprise"] = 1
     del document["matrix"]["cells"][0]["state"]
     document["timings"]["lunch"] = 1.0
-    assert len(problems(document)) == 4
+    assert len(schema_errors(document)) == 4
 
 
 @pytest.mark.parametrize(
-    ("plant", "arguments", "code"),
+    ("extra_wheel", "arguments", "exit_code"),
     [
         ({}, ("--until", "check"), 0),
         ({}, ("--until", "list"), 0),
@@ -76,25 +76,25 @@ def test_the_schema_is_not_content_with_everything() -> None:
         ({}, ("--expect", "99", "--until", "check", "dipy"), 3),
     ],
 )
-def test_runs_write_what_the_schema_says(
+def test_runs_print_reports_that_match_the_schema(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    plant: wheels.Parts,
+    extra_wheel: wheels.Parts,
     arguments: tuple[str, ...],
-    code: int | None,
+    exit_code: int | None,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     wheels.make_release(tmp_path / "staged")
-    if plant:
-        wheels.make_wheel(tmp_path / "staged", **plant)
+    if extra_wheel:
+        wheels.make_wheel(tmp_path / "staged", **extra_wheel)
     result = run("-u", "staged", "--format", "json", *arguments)
     document = json.loads(result.stdout)
-    assert problems(document) == []
+    assert schema_errors(document) == []
     assert document["exit_code"] == result.exit_code
-    assert code in {None, result.exit_code}
+    assert exit_code in {None, result.exit_code}
 
 
-def test_the_matrix_and_what_was_accepted_are_told() -> None:
+def test_contains_the_matrix_and_accepted_findings() -> None:
     document = json.loads(formats_table.RENDERERS["json"](reports.incomplete(), False))
     matrix = document["matrix"]
     assert matrix["compared_with"] == "1.10.0"
@@ -109,7 +109,7 @@ def test_the_matrix_and_what_was_accepted_are_told() -> None:
     }
     accepted = json.loads(formats_table.RENDERERS["json"](reports.accepted(), False))
     assert accepted["idle_ignores"] == ["sdist"]
-    assert {(each["check"], each["ignored"], each["reason"]) for each in accepted["findings"]} == {
+    assert {(item["check"], item["ignored"], item["reason"]) for item in accepted["findings"]} == {
         ("metadata/thin", True, "old"),
         ("native/missing-library", True, "the loader finds it"),
         ("wheel/no-tag", True, ""),

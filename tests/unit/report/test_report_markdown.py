@@ -1,4 +1,4 @@
-"""The report as GitHub's Markdown, seen as GitHub's own parser sees it; and the block for release notes."""
+"""Test the Markdown report, as GitHub's own parser reads it, and the release notes."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.report import formats_table
 
 
-def markdown(made: Report) -> str:
-    return formats_table.RENDERERS["markdown"](made, True)
+def markdown(report: Report) -> str:
+    return formats_table.RENDERERS["markdown"](report, True)
 
 
 @pytest.mark.parametrize("payload", hostile_reports.PAYLOADS, ids=lambda payload: ascii(payload)[:30])
-def test_what_others_wrote_is_text(payload: str) -> None:
+def test_renders_hostile_text_as_text(payload: str) -> None:
     text = markdown(hostile_reports.hostile_report(payload))
     page = render_markdown(text)
     assert page.open == []
     assert set(page.tags) <= MARKDOWN_TAGS
     plain = render_markdown(markdown(hostile_reports.hostile_report("harmless"))).tags
-    # Nothing opens another block, or closes ours.
+    # The payload neither opens a block nor closes one of ours.
     same = {"h2", "h3", "h4", "ul", "table", "tr", "td", "pre", "details"}
     assert {tag: page.tags[tag] for tag in same} == {tag: plain[tag] for tag in same}
     assert not [character for character in hostile_reports.FORBIDDEN if character in text]
@@ -36,14 +36,14 @@ def test_what_others_wrote_is_text(payload: str) -> None:
     assert sanitize(payload).strip() in page.text
 
 
-@pytest.mark.parametrize("ended", reports.ALL)
-def test_every_end_is_understood(ended: str) -> None:
-    page = render_markdown(markdown(reports.ALL[ended]()))
+@pytest.mark.parametrize("kind", reports.ALL)
+def test_every_report_is_valid_markdown(kind: str) -> None:
+    page = render_markdown(markdown(reports.ALL[kind]()))
     assert set(page.tags) <= MARKDOWN_TAGS
     assert page.tags["h2"] == 1
 
 
-def test_a_release_that_is_on_the_index() -> None:
+def test_shows_a_published_release() -> None:
     text = markdown(reports.published())
     assert text.startswith(
         "## `dipy` `1.11.0`: Published\n\nThe index serves 4 files, each with the sha256 that was checked.\n"
@@ -61,14 +61,14 @@ def test_a_release_that_is_on_the_index() -> None:
     assert f"{3:064x}  {SDIST}\n```\n" in text
 
 
-def test_an_end_that_is_none() -> None:
+def test_shows_a_run_without_files() -> None:
     text = markdown(reports.nothing_found())
     assert text.startswith("## `dipy` `latest`: Release not ready\n")
     assert "**Next:** `Check PROJECT, VERSION and the URL" in text
     assert "###" not in text
 
 
-def test_findings_and_conflicts() -> None:
+def test_shows_findings_and_conflicts() -> None:
     text = markdown(reports.everything())
     assert (
         "#### ✗ error: Compiled code requires a library that neither the wheel nor the platform provides: "
@@ -88,11 +88,11 @@ def test_findings_and_conflicts() -> None:
     assert "- **new** (1): `1.10.0` has no wheel here" in text
 
 
-def test_a_long_report_is_cut_between_two_blocks() -> None:
-    made = hostile_reports.report_with_findings(5_000)
-    whole = formats_table.render_workflow_summary(made, 10_000_000)
-    assert whole == markdown(made)
-    cut = formats_table.render_workflow_summary(made, 100_000)
+def test_cuts_a_long_report_between_blocks() -> None:
+    report = hostile_reports.report_with_findings(5_000)
+    whole = formats_table.render_workflow_summary(report, 10_000_000)
+    assert whole == markdown(report)
+    cut = formats_table.render_workflow_summary(report, 100_000)
     assert 90_000 < len(cut.encode()) <= 100_000
     assert cut.endswith("`--report FILE.md` writes all of it.*\n")
     assert whole.startswith(cut.rpartition("*The report is cut")[0].rstrip("\n"))
@@ -100,15 +100,15 @@ def test_a_long_report_is_cut_between_two_blocks() -> None:
     assert render_markdown(cut).tags["em"] == 1
 
 
-def test_lists_that_are_too_long_are_counted() -> None:
-    made = reports.checked(
+def test_shortens_long_lists() -> None:
+    report = reports.checked(
         *(finding("record/untidy", f"line {number}", severity=Severity.WARNING) for number in range(25)),
         *(finding("wheel/no-tag", "none", f"{number}.whl", member="m") for number in range(25)),
         *(finding("metadata/thin", "x", "release", member=f"m{number}") for number in range(9)),
     )
-    assert made.error
-    made.error.details = tuple(f"detail {number}" for number in range(22))
-    text = markdown(made)
+    assert report.error
+    report.error.details = tuple(f"detail {number}" for number in range(22))
+    text = markdown(report)
     assert "\nand 5 more like these\n" in text
     assert "\n    and 5 more files\n" in text
     assert "\n        and 4 more\n" in text
@@ -118,7 +118,7 @@ def test_lists_that_are_too_long_are_counted() -> None:
 # --- release notes ---------------------------------------------------------------------------------
 
 
-def test_notes_in_markdown() -> None:
+def test_release_notes_in_markdown() -> None:
     text = formats_table.RENDERERS["notes-md"](reports.published(), True)
     assert text.startswith("| File | Size | SHA256 |\n| --- | ---: | --- |\n")
     page = render_markdown(text)
@@ -129,9 +129,9 @@ def test_notes_in_markdown() -> None:
     assert all(name in page.text for name in (*WHEELS, SDIST))
 
 
-def test_notes_in_rest() -> None:
+def test_release_notes_in_restructuredtext() -> None:
     text = formats_table.RENDERERS["notes-rst"](reports.published(), True)
-    # What is not right is an error here, and not a remark in the page.
+    # halt_level=1 turns every problem into an error instead of a message in the page.
     page = docutils.core.publish_parts(text, writer="html5", settings_overrides={"halt_level": 1})["body"]
     assert page.count("<tr") == 5
     assert page.count('<span class="docutils literal">') >= 8
@@ -139,5 +139,5 @@ def test_notes_in_rest() -> None:
 
 
 @pytest.mark.parametrize("form", ["notes-md", "notes-rst"])
-def test_no_notes_of_nothing(form: str) -> None:
+def test_release_notes_are_empty_without_files(form: str) -> None:
     assert formats_table.RENDERERS[form](reports.listed(), True) == ""

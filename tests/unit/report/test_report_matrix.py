@@ -1,4 +1,4 @@
-"""Pythons x platforms, from file names alone."""
+"""Test the matrix of Pythons and platforms, built from file names alone."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def wheel(tag: str, version: str = "2") -> str:
     return f"dipy-{version}-{tag}.whl"
 
 
-def made(
+def build_matrix_of(
     *tags: str,
     previous: tuple[str, ...] = (),
     expected: tuple[tuple[str, str], ...] = (),
     requires_python: str = "",
     allow_lost: tuple[str, ...] = (),
 ) -> matrix.Matrix:
-    """The matrix of wheels with these tags, with what the check finds lost of those of the release before."""
+    """Return the matrix of wheels with these tags, with the losses that the check reports."""
     present = [filenames.parse_filename(wheel(tag)) for tag in tags]
     before = [wheel(tag, "1") for tag in previous]
     files = [IndexFile(filename=name, url=name) for name in before]
@@ -49,8 +49,8 @@ def made(
     return matrix.build_matrix(present, before, lost, expected)
 
 
-def states(found: matrix.Matrix) -> dict[str, str]:
-    return {f"{place.python} {place.platform}": cell.state.value for place, cell in found.cells.items()}
+def states(result: matrix.Matrix) -> dict[str, str]:
+    return {f"{place.python} {place.platform}": cell.state.value for place, cell in result.cells.items()}
 
 
 @pytest.mark.parametrize(
@@ -70,49 +70,49 @@ def states(found: matrix.Matrix) -> dict[str, str]:
         ("ip27-none-x", {"ip27 x"}),
     ],
 )
-def test_the_places_of_a_wheel(tag: str, places: set[str]) -> None:
-    assert states(made(tag)) == dict.fromkeys(places, "present")
+def test_places_a_wheel_by_its_tags(tag: str, places: set[str]) -> None:
+    assert states(build_matrix_of(tag)) == dict.fromkeys(places, "present")
 
 
-def test_an_sdist_has_no_place_and_a_place_may_have_two_wheels() -> None:
-    found = matrix.build_matrix(
+def test_leaves_out_sdists_and_allows_two_wheels_in_a_cell() -> None:
+    result = matrix.build_matrix(
         [
-            filenames.parse_filename(each)
-            for each in (
+            filenames.parse_filename(name)
+            for name in (
                 wheel("cp312-cp312-macosx_15_0_arm64"),
                 "dipy-2.tar.gz",
                 wheel("cp312-cp312-macosx_11_0_arm64"),
             )
         ]
     )
-    ((place, cell),) = found.cells.items()
+    ((place, cell),) = result.cells.items()
     assert (place.python, str(place.platform)) == ("cp312", "macosx_arm64")
     assert cell.files == (wheel("cp312-cp312-macosx_11_0_arm64"), wheel("cp312-cp312-macosx_15_0_arm64"))
 
 
-def test_rows_and_columns_are_in_the_order_that_people_look_for() -> None:
-    found = made(
+def test_sorts_rows_and_columns() -> None:
+    result = build_matrix_of(
         *("py3-none-any", "pp310-pypy310_pp73-win32", "cp39-abi3-win_amd64", "cp313-cp313t-win_amd64"),
         *("x-none-linux_x86_64", "cp313-cp313-musllinux_1_2_x86_64", "cp39-cp39-macosx_11_0_arm64"),
         *("cp310-cp310-manylinux2014_s390x",),
     )
-    assert found.pythons == ("cp39", "cp310", "cp313", "cp313t", "cp39-abi3", "pp310", "py3", "x")
-    assert [str(each) for each in found.platforms] == [
+    assert result.pythons == ("cp39", "cp310", "cp313", "cp313t", "cp39-abi3", "pp310", "py3", "x")
+    assert [str(platform) for platform in result.platforms] == [
         *("linux_x86_64", "macosx_arm64", "manylinux_s390x", "musllinux_x86_64", "win32", "win_amd64", "any")
     ]
 
 
-def test_new_and_lost_against_the_release_before() -> None:
-    found = made(
+def test_marks_new_and_lost_wheels() -> None:
+    result = build_matrix_of(
         *("cp312-cp312-win_amd64", "cp313-cp313-win_amd64"),
         previous=("cp311-cp311-win_amd64", "cp312-cp312-win_amd64"),
     )
-    assert states(found) == {
+    assert states(result) == {
         "cp311 win_amd64": "lost",
         "cp312 win_amd64": "present",
         "cp313 win_amd64": "new",
     }
-    assert found.compared_with == "1"
+    assert result.compared_with == "1"
 
 
 @pytest.mark.parametrize(
@@ -121,59 +121,61 @@ def test_new_and_lost_against_the_release_before() -> None:
         ("cp311-cp311-macosx_11_0_universal2", "cp311-cp311-macosx_10_9_x86_64", CellState.COVERED),
         ("cp310-abi3-win_amd64", "cp312-cp312-win_amd64", CellState.COVERED),
         ("cp313-abi3-win_amd64", "cp312-cp312-win_amd64", CellState.LOST),
-        # The free-threaded build does not take the stable ABI.
+        # The free-threaded build does not support the stable ABI.
         ("cp310-abi3-win_amd64", "cp313-cp313t-win_amd64", CellState.LOST),
-        # A pure wheel does what it can; the compiled one is gone all the same.
+        # A pure wheel does not replace a compiled one.
         ("py3-none-any", "cp312-cp312-win_amd64", CellState.LOST),
         ("cp39-abi3-win_amd64", "cp310-abi3-win_amd64", CellState.COVERED),
     ],
 )
-def test_what_another_wheel_stands_in_for_is_not_lost(now: str, before: str, state: CellState) -> None:
-    found = made(now, previous=(before,))
-    (old,) = [cell.state for cell in found.cells.values() if cell.state is not CellState.NEW]
+def test_a_wheel_covered_by_another_is_not_lost(now: str, before: str, state: CellState) -> None:
+    result = build_matrix_of(now, previous=(before,))
+    (old,) = [cell.state for cell in result.cells.values() if cell.state is not CellState.NEW]
     assert old is state
 
 
-def test_a_python_that_requires_python_refuses_now_is_not_lost() -> None:
+def test_a_python_excluded_by_requires_python_is_not_lost() -> None:
     before = ("cp39-cp39-win_amd64", "cp310-cp310-win_amd64", "cp311-cp311-win_amd64", "cp38-abi3-win_arm64")
-    found = made("cp311-cp311-win_amd64", previous=before, requires_python=">=3.10")
-    assert states(found) == {
+    result = build_matrix_of("cp311-cp311-win_amd64", previous=before, requires_python=">=3.10")
+    assert states(result) == {
         "cp310 win_amd64": "lost",
         "cp311 win_amd64": "present",
-        # Of the stable ABI's pythons 3.8 and 3.9 are refused, and 3.10 and 3.11 are not.
+        # The abi3 wheel also served 3.10 and 3.11, which Requires-Python still allows.
         "cp38-abi3 win_arm64": "lost",
     }
-    kept = made("cp311-cp311-win_amd64", previous=before[:3], requires_python=">=3.11")
-    assert (kept.pythons, states(kept)) == (("cp311",), {"cp311 win_amd64": "present"})
+    allowed = build_matrix_of("cp311-cp311-win_amd64", previous=before[:3], requires_python=">=3.11")
+    assert (allowed.pythons, states(allowed)) == (("cp311",), {"cp311 win_amd64": "present"})
 
 
-def test_what_may_be_lost_has_no_place_unless_it_is_expected() -> None:
+def test_leaves_out_allowed_losses_unless_expected() -> None:
     before = ("cp311-cp311-win32", "cp311-cp311-win_amd64")
-    assert states(made("cp311-cp311-win_amd64", previous=before, allow_lost=("win32",))) == {
+    assert states(build_matrix_of("cp311-cp311-win_amd64", previous=before, allow_lost=("win32",))) == {
         "cp311 win_amd64": "present"
     }
     expected = (("cp311", "win32"),)
-    found = made("cp311-cp311-win_amd64", previous=before, allow_lost=("win32",), expected=expected)
-    assert states(found) == {"cp311 win_amd64": "present", "cp311 win32": "missing"}
+    result = build_matrix_of(
+        "cp311-cp311-win_amd64", previous=before, allow_lost=("win32",), expected=expected
+    )
+    assert states(result) == {"cp311 win_amd64": "present", "cp311 win32": "missing"}
 
 
-def test_one_wheel_for_both_kinds_of_mac_is_not_lost_when_each_has_its_own() -> None:
+def test_two_mac_wheels_cover_a_universal2_wheel() -> None:
     arm, intel = "cp311-cp311-macosx_11_0_arm64", "cp311-cp311-macosx_10_13_x86_64"
     both = ("cp311-cp311-macosx_10_9_universal2",)
-    assert states(made(arm, intel, previous=both)) == {
+    assert states(build_matrix_of(arm, intel, previous=both)) == {
         "cp311 macosx_arm64": "new",
         "cp311 macosx_x86_64": "new",
         "cp311 macosx_universal2": "covered",
     }
-    assert states(made(arm, previous=both))["cp311 macosx_universal2"] == "lost"
+    assert states(build_matrix_of(arm, previous=both))["cp311 macosx_universal2"] == "lost"
 
 
-def test_what_is_expected_is_present_covered_or_missing() -> None:
-    found = made(
+def test_expected_wheels_are_present_covered_or_missing() -> None:
+    result = build_matrix_of(
         *("cp311-cp311-win_amd64", "cp312-abi3-win_amd64"),
         expected=tuple((python, "win_amd64") for python in ("cp310", "cp311", "cp313")),
     )
-    assert states(found) == {
+    assert states(result) == {
         "cp311 win_amd64": "present",
         "cp312-abi3 win_amd64": "present",
         "cp310 win_amd64": "missing",
@@ -181,14 +183,14 @@ def test_what_is_expected_is_present_covered_or_missing() -> None:
     }
 
 
-# --- on the screen ---------------------------------------------------------------------------------
+# --- text output -----------------------------------------------------------------------------------
 
 PLATFORMS = (
     *("macosx_11_0_arm64", "macosx_10_13_x86_64", "macosx_14_0_arm64", "win32", "win_amd64", "win_arm64"),
     *("manylinux_2_27_x86_64.manylinux_2_28_x86_64", "manylinux_2_27_aarch64.manylinux_2_28_aarch64"),
     *("musllinux_1_2_x86_64", "musllinux_1_2_aarch64"),
 )
-#: As numpy 2.3 is released.
+#: The wheels of numpy 2.3.
 NUMPY = (
     *(
         f"{python}-{abi}-{platform}"
@@ -199,8 +201,8 @@ NUMPY = (
 )
 
 
-def test_a_release_like_that_of_numpy_fits_the_screen() -> None:
-    assert "\n".join(matrix.format_matrix(made(*NUMPY))) == (
+def test_a_release_like_numpy_fits_the_terminal() -> None:
+    assert "\n".join(matrix.format_matrix(build_matrix_of(*NUMPY))) == (
         "          macosx         manylinux        musllinux        win\n"
         "          arm64  x86_64  aarch64  x86_64  aarch64  x86_64  32  amd64  arm64\n"
         "  cp311   x      x       x        x       x        x       x   x      x\n"
@@ -211,13 +213,15 @@ def test_a_release_like_that_of_numpy_fits_the_screen() -> None:
     )
 
 
-def test_a_release_for_any_platform_has_one_line_of_headings() -> None:
-    assert list(matrix.format_matrix(made("py3-none-any"))) == ["       any", "  py3  x"]
+def test_a_pure_release_has_one_heading_line() -> None:
+    assert list(matrix.format_matrix(build_matrix_of("py3-none-any"))) == ["       any", "  py3  x"]
 
 
-def test_symbols_are_for_screens_that_have_them() -> None:
-    found = made("cp311-cp311-win_amd64", "cp312-abi3-win32", expected=(("cp313", "win32"), ("cp313", "any")))
-    assert "\n".join(matrix.format_matrix(found, TerminalStyle(utf8=True))) == (
+def test_prints_symbols_only_on_a_utf8_terminal() -> None:
+    result = build_matrix_of(
+        "cp311-cp311-win_amd64", "cp312-abi3-win32", expected=(("cp313", "win32"), ("cp313", "any"))
+    )
+    assert "\n".join(matrix.format_matrix(result, TerminalStyle(utf8=True))) == (
         "              win         any\n"
         "              32   amd64\n"
         "  cp311       ·    ✓      ·\n"
@@ -225,17 +229,17 @@ def test_symbols_are_for_screens_that_have_them() -> None:
         "  cp312-abi3  ✓    ·      ·\n"
         "  (✓): a wheel of another row or column is installed here"
     )
-    assert "".join(matrix.format_matrix(found)).isascii()
+    assert "".join(matrix.format_matrix(result)).isascii()
 
 
-def test_more_platforms_than_fit_make_several_parts() -> None:
+def test_splits_a_matrix_that_is_too_wide() -> None:
     machines = ("x86_64", "aarch64", "ppc64le", "s390x", "riscv64", "i686", "armv7l")
     tags = [
         f"cp311-cp311-{libc}_{machine}"
         for libc in ("manylinux_2_17", "musllinux_1_2")
         for machine in machines
     ]
-    assert list(matrix.format_matrix(made(*tags))) == [
+    assert list(matrix.format_matrix(build_matrix_of(*tags))) == [
         "         manylinux                                               musllinux",
         "         aarch64  armv7l  i686  ppc64le  riscv64  s390x  x86_64  aarch64  armv7l",
         "  cp311  x        x       x     x        x        x      x       x        x",
@@ -245,21 +249,21 @@ def test_more_platforms_than_fit_make_several_parts() -> None:
     ]
 
 
-def test_a_column_that_is_alone_is_as_wide_as_its_family() -> None:
-    lines = list(matrix.format_matrix(made("cp311-cp311-musllinux_1_2_i686", "cp311-cp311-win32")))
+def test_a_single_column_is_as_wide_as_its_heading() -> None:
+    lines = list(matrix.format_matrix(build_matrix_of("cp311-cp311-musllinux_1_2_i686", "cp311-cp311-win32")))
     assert lines == ["         musllinux  win", "         i686       32", "  cp311  x          x"]
 
 
 @pytest.mark.parametrize(
     "tags", [[f"cp311-cp311-{'x' * 150}"], [f"cp311-cp311-{'.'.join(f'a{n}' for n in range(40))}"]]
 )
-def test_absurd_names_make_a_matrix_too(tags: list[str]) -> None:
-    assert all(line == line.rstrip() for line in matrix.format_matrix(made(*tags)))
+def test_formats_very_long_platform_names(tags: list[str]) -> None:
+    assert all(line == line.rstrip() for line in matrix.format_matrix(build_matrix_of(*tags)))
 
 
-def test_names_from_the_index_may_be_anything() -> None:
-    found = matrix.build_matrix(
+def test_ignores_invalid_names_from_the_index() -> None:
+    result = matrix.build_matrix(
         [filenames.parse_filename(wheel("py3-none-any"))], ["dipy.exe", "", "dipy-1.tar.gz"]
     )
-    # It had an sdist only: every wheel would be new, which says nothing.
-    assert (states(found), found.compared_with) == ({"py3 any": "present"}, "1")
+    # The previous release had only an sdist; marking every wheel as new would be useless.
+    assert (states(result), result.compared_with) == ({"py3 any": "present"}, "1")

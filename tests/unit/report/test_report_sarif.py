@@ -1,4 +1,4 @@
-"""The SARIF report: what the standard and code scanning ask of it, and what it says."""
+"""Test the SARIF report against the standard and the requirements of code scanning."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TEXT: dict[str, Any] = {
 LEVEL = {"enum": ["none", "note", "warning", "error"]}
 RULE = {
     "type": "object",
-    # Of these, the standard asks for the id only; code scanning for the others.
+    # The standard requires only the id; code scanning requires the others.
     "required": ["id", "shortDescription", "fullDescription", "help"],
     "additionalProperties": False,
     "properties": {
@@ -50,7 +50,7 @@ LOCATION = {
             "type": "object",
             "required": ["artifactLocation", "region"],
             "properties": {
-                # A relative reference (RFC 3986) with nothing that would have to be quoted.
+                # A relative reference (RFC 3986) without characters that need escaping.
                 "artifactLocation": {
                     "type": "object",
                     "required": ["uri"],
@@ -112,7 +112,7 @@ INVOCATION = {
         },
     },
 }
-#: What SARIF 2.1.0 says of the objects that are used here, and no others.
+#: The subset of the SARIF 2.1.0 schema that the report uses.
 LOG = {
     "type": "object",
     "required": ["$schema", "version", "runs"],
@@ -155,37 +155,37 @@ LOG = {
 }
 
 
-def problems(document: Any) -> list[str]:
-    found = [f"{each.json_path}: {each.message}" for each in Draft202012Validator(LOG).iter_errors(document)]
-    for one in document["runs"]:
-        rules = one["tool"]["driver"]["rules"]
+def sarif_problems(document: Any) -> list[str]:
+    problems = [
+        f"{error.json_path}: {error.message}" for error in Draft202012Validator(LOG).iter_errors(document)
+    ]
+    for sarif_run in document["runs"]:
+        rules = sarif_run["tool"]["driver"]["rules"]
         assert len({rule["id"] for rule in rules}) == len(rules)
-        found += [
+        problems += [
             f"{result['ruleId']} has another's index"
-            for result in one["results"]
+            for result in sarif_run["results"]
             if "ruleIndex" in result and rules[result["ruleIndex"]]["id"] != result["ruleId"]
         ]
-    return found
+    return problems
 
 
-@pytest.mark.parametrize("ended", reports.ALL)
-def test_a_report_is_what_the_standard_says(ended: str) -> None:
-    text = formats_table.RENDERERS["sarif"](reports.ALL[ended](), True)
+@pytest.mark.parametrize("kind", reports.ALL)
+def test_every_report_matches_the_standard(kind: str) -> None:
+    text = formats_table.RENDERERS["sarif"](reports.ALL[kind](), True)
     assert text.isascii()
-    assert problems(json.loads(text)) == []
+    assert sarif_problems(json.loads(text)) == []
 
 
-def results(made: Report) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = sarif.build_sarif_document(made, formats_table.load_check_infos())["runs"][
-        0
-    ]["results"]
+def results(report: Report) -> list[dict[str, Any]]:
+    document = sarif.build_sarif_document(report, formats_table.load_check_infos())
+    found: list[dict[str, Any]] = document["runs"][0]["results"]
     return found
 
 
 def test_every_check_is_a_rule_with_its_explanation() -> None:
-    rules = sarif.build_sarif_document(reports.checked(), formats_table.load_check_infos())["runs"][0][
-        "tool"
-    ]["driver"]["rules"]
+    document = sarif.build_sarif_document(reports.checked(), formats_table.load_check_infos())
+    rules = document["runs"][0]["tool"]["driver"]["rules"]
     assert [rule["id"] for rule in rules] == [check.id for check in CHECKS]
     assert {rule["help"]["text"] for rule in rules} == {check.explanation for check in CHECKS}
     for rule, check in zip(rules, CHECKS, strict=True):
@@ -194,8 +194,8 @@ def test_every_check_is_a_rule_with_its_explanation() -> None:
 
 
 def test_a_finding_is_a_result_at_its_file() -> None:
-    made = reports.checked(finding("record/hash-mismatch", "differs", WHEELS[1], member="dipy/a b.py"))
-    (result,) = results(made)
+    report = reports.checked(finding("record/hash-mismatch", "differs", WHEELS[1], member="dipy/a b.py"))
+    (result,) = results(report)
     assert result["ruleId"] == "record/hash-mismatch"
     assert result["level"] == "error"
     assert result["message"] == {"text": "dipy/a b.py: differs"}
@@ -206,63 +206,65 @@ def test_a_finding_is_a_result_at_its_file() -> None:
         }
     ]
     assert "suppressions" not in result
-    assert results(made)[0]["partialFingerprints"] == result["partialFingerprints"]
+    assert results(report)[0]["partialFingerprints"] == result["partialFingerprints"]
 
 
 def test_findings_differ_in_their_fingerprints() -> None:
-    made = reports.checked(
+    report = reports.checked(
         finding("record/hash-mismatch", "differs", member="a"),
         finding("record/hash-mismatch", "differs", member="b"),
         finding("record/hash-mismatch", "differs", WHEELS[1], member="a"),
         finding("record/size-mismatch", "differs", member="a"),
         finding("record/size-mismatch", "it differs"),
     )
-    assert len({result["partialFingerprints"]["finding/v1"] for result in results(made)}) == 5
+    assert len({result["partialFingerprints"]["finding/v1"] for result in results(report)}) == 5
 
 
-def test_what_is_found_in_the_release_stands_at_its_first_file() -> None:
+def test_places_a_release_finding_at_the_first_file() -> None:
     (result,) = results(reports.checked(finding("release/no-sdist", "there is none", "release")))
     assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == WHEELS[0]
-    # A check that this table does not have is no rule, and a result all the same.
+    # An unknown check has no rule, but still gives a result.
     (other,) = results(reports.checked(finding("odd/unknown", "x")))
     assert "ruleIndex" not in other
 
 
-def test_what_was_accepted_is_suppressed_with_the_reason() -> None:
+def test_suppresses_accepted_findings_with_the_reason() -> None:
     by_rule = {result["ruleId"]: result.get("suppressions") for result in results(reports.accepted())}
     assert by_rule["native/missing-library"] == [{"kind": "external", "justification": "the loader finds it"}]
     assert by_rule["wheel/no-tag"] == [{"kind": "external"}]
     assert by_rule["record/untidy"] is None
 
 
-def test_the_end_of_the_run_is_told() -> None:
-    def told(ended: str) -> dict[str, Any]:
-        found: dict[str, Any] = sarif.build_sarif_document(
-            reports.ALL[ended](), formats_table.load_check_infos()
-        )["runs"][0]["invocations"][0]
-        return found
+def test_reports_how_the_run_ended() -> None:
+    def invocation_of(kind: str) -> dict[str, Any]:
+        document = sarif.build_sarif_document(reports.ALL[kind](), formats_table.load_check_infos())
+        invocation: dict[str, Any] = document["runs"][0]["invocations"][0]
+        return invocation
 
-    # Findings are what the run is for; nothing to look at is a failure.
-    assert (told("failed")["executionSuccessful"], told("failed")["exitCode"]) == (True, 6)
-    assert (told("nothing found")["executionSuccessful"], told("nothing found")["exitCode"]) == (False, 3)
-    (note,) = told("accepted")["toolExecutionNotifications"]
+    # A run with findings was successful; a run without files was not.
+    assert (invocation_of("failed")["executionSuccessful"], invocation_of("failed")["exitCode"]) == (True, 6)
+    assert (
+        invocation_of("nothing found")["executionSuccessful"],
+        invocation_of("nothing found")["exitCode"],
+    ) == (False, 3)
+    (note,) = invocation_of("accepted")["toolExecutionNotifications"]
     assert note["message"]["text"].startswith("not checked: ")
 
 
-def test_more_results_than_code_scanning_takes_lose_the_least(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_drops_the_least_severe_results_above_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sarif, "_MAX_RESULTS", 2)
-    made = reports.checked(
+    report = reports.checked(
         finding("metadata/thin", "x", severity=Severity.NOTE),
         finding("record/untidy", "x", severity=Severity.WARNING),
         finding("record/missing", "x"),
     )
-    assert [result["level"] for result in results(made)] == ["error", "warning"]
+    assert [result["level"] for result in results(report)] == ["error", "warning"]
 
 
-def test_a_run_of_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_prints_valid_sarif(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     path = wheels.make_wheel(tmp_path, tag="cp313-cp313-linux_x86_64")
-    ended = run("-u", path.name, "--until", "check", "--format", "sarif")
-    document = json.loads(ended.stdout)
-    assert (ended.exit_code, problems(document)) == (6, [])
-    assert "name/platform-refused" in {result["ruleId"] for result in document["runs"][0]["results"]}
+    result = run("-u", path.name, "--until", "check", "--format", "sarif")
+    document = json.loads(result.stdout)
+    assert (result.exit_code, sarif_problems(document)) == (6, [])
+    assert "name/platform-refused" in {entry["ruleId"] for entry in document["runs"][0]["results"]}

@@ -1,4 +1,4 @@
-"""The report for a person, word for word."""
+"""Test the text report word for word."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ MATRIX = """\
 """
 
 
-def text(made: Report, *, utf8: bool = False) -> str:
-    return formats_table.RENDERERS["text"](made, utf8)
+def render(report: Report, *, utf8: bool = False) -> str:
+    return formats_table.RENDERERS["text"](report, utf8)
 
 
-def test_a_release_that_is_on_the_index() -> None:
-    assert text(reports.published()) == (
+def test_shows_a_published_release() -> None:
+    assert render(reports.published()) == (
         "dipy 1.11.0 from https://staging.example.com/wheels/ to https://index.example.com/legacy/\n"
         "4 files, 4.8 MB (1 other not selected: -v shows why)\n"
         "  + confirmed  3 files    3.6 MB\n"
@@ -53,14 +53,14 @@ def test_a_release_that_is_on_the_index() -> None:
     )
 
 
-def test_the_page_of_the_release_is_the_last_word() -> None:
-    made = reports.published()
-    made.release_url = "https://index.example.com/project/dipy/1.11.0/"
-    assert text(made).endswith(" checked.\n  https://index.example.com/project/dipy/1.11.0/\n")
+def test_ends_with_the_release_url() -> None:
+    report = reports.published()
+    report.release_url = "https://index.example.com/project/dipy/1.11.0/"
+    assert render(report).endswith(" checked.\n  https://index.example.com/project/dipy/1.11.0/\n")
 
 
-def test_until_list() -> None:
-    assert text(reports.listed(verbose=1)) == (
+def test_shows_a_run_until_list() -> None:
+    assert render(reports.listed(verbose=1)) == (
         "dipy 1.11.0 from https://staging.example.com/wheels/\n"
         "4 files, 4.8 MB (1 other not selected, see above)\n"
         + FILES.replace("checked", "listed")
@@ -71,23 +71,23 @@ def test_until_list() -> None:
     )
 
 
-def test_until_download() -> None:
-    assert FILES.replace("checked", "downloaded") in text(reports.fetched())
+def test_shows_a_run_until_download() -> None:
+    assert FILES.replace("checked", "downloaded") in render(reports.fetched())
 
 
-def test_until_sign() -> None:
-    made = reports.checked()
-    made.signatures = reports.published().signatures[:3]
-    made.selection = dataclasses.replace(made.selection, excluded_files=()) if made.selection else None
-    said = text(made)
-    assert "4 files, 4.8 MB\n    signed   3 files    3.6 MB\n" in said
-    assert f"    checked   1 file    1.2 MB\n      1.2 MB  {SDIST}\n" in said
+def test_shows_a_run_until_sign() -> None:
+    report = reports.checked()
+    report.signatures = reports.published().signatures[:3]
+    report.selection = dataclasses.replace(report.selection, excluded_files=()) if report.selection else None
+    output = render(report)
+    assert "4 files, 4.8 MB\n    signed   3 files    3.6 MB\n" in output
+    assert f"    checked   1 file    1.2 MB\n      1.2 MB  {SDIST}\n" in output
 
 
-def test_a_download_that_failed() -> None:
-    made = reports.fetched()
-    made.downloaded_files = made.downloaded_files[1:]
-    assert f"    listed       1 file    1.2 MB\n      1.2 MB  {WHEELS[0]}\n" in text(made)
+def test_shows_a_failed_download() -> None:
+    report = reports.fetched()
+    report.downloaded_files = report.downloaded_files[1:]
+    assert f"    listed       1 file    1.2 MB\n      1.2 MB  {WHEELS[0]}\n" in render(report)
 
 
 # --- many files ------------------------------------------------------------------------------------
@@ -108,21 +108,22 @@ LARGE = (
 )
 
 
-def test_many_files_in_one_state_are_one_line() -> None:
-    said = text(reports.checked(filenames=LARGE))
+def test_shows_many_files_in_one_state_on_one_line() -> None:
+    output = render(reports.checked(filenames=LARGE))
     assert (
-        "33 files, 39.6 MB (1 other not selected: -v shows why)\n    checked  33 files   39.6 MB\n   " in said
+        "33 files, 39.6 MB (1 other not selected: -v shows why)\n    checked  33 files   39.6 MB\n   "
+        in output
     )
-    assert ".whl" not in said
-    assert max(map(len, said.splitlines())) <= 80
+    assert ".whl" not in output
+    assert max(map(len, output.splitlines())) <= 80
 
 
-def test_of_many_files_those_that_differ_are_named() -> None:
-    stopped = [finding("record/untidy", "bad", filename) for filename in LARGE[1:5]]
-    made = reports.checked(*stopped, filenames=LARGE)
-    # A log, or a file, has whole names for those who search in it.
-    assert f"      1.2 MB  {LARGE[1]}\n" in text(made)
-    said = formats_table.render_for_terminal(made, TerminalStyle(is_terminal=True))
+def test_names_the_files_that_failed_among_many() -> None:
+    findings = [finding("record/untidy", "bad", filename) for filename in LARGE[1:5]]
+    report = reports.checked(*findings, filenames=LARGE)
+    # Logs and files contain complete names, so that they can be searched.
+    assert f"      1.2 MB  {LARGE[1]}\n" in render(report)
+    output = formats_table.render_for_terminal(report, TerminalStyle(is_terminal=True))
     assert (
         "    checked        29 files   34.8 MB\n"
         "  ! failed checks   4 files    4.8 MB\n"
@@ -130,55 +131,55 @@ def test_of_many_files_those_that_differ_are_named() -> None:
         "      1.2 MB  numpy-2.3.4-cp311-cp311-musllinux_1_2_x86_64.whl\n"
         "      1.2 MB  numpy-2.3.4-cp311-cp311-win_amd64.whl\n"
         "      1.2 MB  numpy-2.3.4-cp311-cp311t-macosx_14_0_arm64.whl\n"
-    ) in said
-    assert "  cp311   x       FAILED     FAILED     FAILED\n" in said
-    assert max(map(len, said.splitlines())) <= 80
+    ) in output
+    assert "  cp311   x       FAILED     FAILED     FAILED\n" in output
+    assert max(map(len, output.splitlines())) <= 80
 
 
-def test_of_very_many_that_differ_some_are_named_and_all_to_those_who_ask() -> None:
-    stopped = [finding("record/untidy", "bad", filename) for filename in LARGE[:30]]
-    said = text(reports.checked(*stopped, filenames=LARGE))
-    assert "              and 20 more: -v shows all\n" in said
-    assert "checked" in said
-    everything = text(reports.checked(*stopped, filenames=LARGE, verbose=1)).partition("macosx  ")[0]
-    assert everything.count(".whl") == len(LARGE) - 1
+def test_names_some_of_many_failed_files_and_all_if_verbose() -> None:
+    findings = [finding("record/untidy", "bad", filename) for filename in LARGE[:30]]
+    output = render(reports.checked(*findings, filenames=LARGE))
+    assert "              and 20 more: -v shows all\n" in output
+    assert "checked" in output
+    verbose = render(reports.checked(*findings, filenames=LARGE, verbose=1)).partition("macosx  ")[0]
+    assert verbose.count(".whl") == len(LARGE) - 1
 
 
-def test_all_that_failed_are_counted_and_not_named() -> None:
-    stopped = [finding("record/untidy", "bad", filename) for filename in LARGE]
-    said = text(reports.checked(*stopped, filenames=LARGE)).partition("macosx")[0]
-    assert "  ! failed checks  33 files   39.6 MB\n" in said
-    assert ".whl" not in said
+def test_counts_files_if_all_failed() -> None:
+    findings = [finding("record/untidy", "bad", filename) for filename in LARGE]
+    output = render(reports.checked(*findings, filenames=LARGE)).partition("macosx")[0]
+    assert "  ! failed checks  33 files   39.6 MB\n" in output
+    assert ".whl" not in output
 
 
-# --- the screen ------------------------------------------------------------------------------------
+# --- the terminal ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("ended", reports.ALL)
-def test_colours_only_colour(ended: str) -> None:
-    made = reports.ALL[ended]()
-    plain = formats_table.render_for_terminal(made, TerminalStyle(utf8=True))
-    colored = formats_table.render_for_terminal(made, TerminalStyle(utf8=True, color=True))
+@pytest.mark.parametrize("kind", reports.ALL)
+def test_color_changes_only_escape_sequences(kind: str) -> None:
+    report = reports.ALL[kind]()
+    plain = formats_table.render_for_terminal(report, TerminalStyle(utf8=True))
+    colored = formats_table.render_for_terminal(report, TerminalStyle(utf8=True, color=True))
     assert re.sub(r"\x1b\[[\d;]*m", "", colored) == plain
     assert "\x1b" not in plain
-    assert (colored != plain) == bool(made.selection)
+    assert (colored != plain) == bool(report.selection)
 
 
-def test_what_is_good_is_green_and_what_is_not_is_red() -> None:
-    look = TerminalStyle(utf8=True, color=True)
+def test_success_is_green_and_failure_is_red() -> None:
+    style = TerminalStyle(utf8=True, color=True)
     assert "\x1b[32m\N{CHECK MARK} Published\x1b[0m: dipy" in formats_table.render_for_terminal(
-        reports.published(), look
+        reports.published(), style
     )
-    conflict = formats_table.render_for_terminal(reports.conflict(), look)
+    conflict = formats_table.render_for_terminal(reports.conflict(), style)
     assert "\x1b[31;1m\N{NOT EQUAL TO} conflict    \x1b[0m" in conflict
     assert "\x1b[31;1mCONFLICT\x1b[0m" in conflict
 
 
-def test_an_error_is_told_once_on_the_screen() -> None:
+def test_the_terminal_report_omits_the_error() -> None:
     assert "Conflict with the index" not in formats_table.render_for_terminal(
         reports.conflict(), TerminalStyle()
     )
-    assert text(reports.conflict()).endswith(
+    assert render(reports.conflict()).endswith(
         "Conflict with the index: dipy 1.11.0 in 13 s\n"
         "  2 of 4 files conflict with https://index.example.com/legacy/; nothing was\n"
         "  uploaded.\n"
@@ -187,36 +188,36 @@ def test_an_error_is_told_once_on_the_screen() -> None:
     )
 
 
-def test_a_narrow_screen_breaks_what_can_be_broken() -> None:
-    said = formats_table.render_for_terminal(reports.accepted(), TerminalStyle(width=40))
-    assert "warning: record/untidy: RECORD has\n  harmless format errors\n" in said
-    assert "not checked: what the release before\n  had: the index did not answer\n" in said
+def test_wraps_lines_on_a_narrow_terminal() -> None:
+    output = formats_table.render_for_terminal(reports.accepted(), TerminalStyle(width=40))
+    assert "warning: record/untidy: RECORD has\n  harmless format errors\n" in output
+    assert "not checked: what the release before\n  had: the index did not answer\n" in output
 
 
 # --- findings --------------------------------------------------------------------------------------
 
-HOLDS = "'manylinux' is no platform that anybody would install this wheel on, whatever else it may be"
+LONG_MESSAGE = "'manylinux' is not a platform tag that any installer accepts for this wheel, on any machine"
 
 
-def findings_of(made: Report) -> str:
-    said = text(made).partition("seconds: ")[0]
-    return said[re.search(r"(?m)^(error|warning|note|ignored|not checked|checks): ", said).start() :]  # type: ignore[union-attr]
+def findings_of(report: Report) -> str:
+    output = render(report).partition("seconds: ")[0]
+    return output[re.search(r"(?m)^(error|warning|note|ignored|not checked|checks): ", output).start() :]  # type: ignore[union-attr]
 
 
-def test_findings_stand_below_their_check_with_the_files() -> None:
-    made = reports.checked(
+def test_groups_findings_by_check_and_message() -> None:
+    report = reports.checked(
         finding("record/untidy", "a blank line", WHEELS[0], severity=Severity.WARNING),
         finding("record/untidy", "a blank line", WHEELS[2], severity=Severity.WARNING),
-        finding("name/platform-refused", HOLDS, WHEELS[1]),
+        finding("name/platform-refused", LONG_MESSAGE, WHEELS[1]),
         finding("metadata/missing", "there is none", WHEELS[1], member="dipy-1.11.0.dist-info/METADATA"),
         finding("record/untidy", "a comment", "release", severity=Severity.WARNING),
         finding("metadata/thin", "no keywords", SDIST, severity=Severity.NOTE),
         finding("odd/unknown", "a check of tomorrow", SDIST, member="a.py"),
     )
-    assert findings_of(made) == (
+    assert findings_of(report) == (
         "error: name/platform-refused: Wheel has a platform tag that PyPI rejects\n"
-        "  'manylinux' is no platform that anybody would install this wheel on, whatever\n"
-        "  else it may be\n"
+        "  'manylinux' is not a platform tag that any installer accepts for this wheel,\n"
+        "  on any machine\n"
         "      dipy-1.11.0-cp311-cp311-win_amd64.whl\n"
         "error: metadata/missing: Wheel has no METADATA file\n"
         "  there is none\n"
@@ -233,15 +234,15 @@ def test_findings_stand_below_their_check_with_the_files() -> None:
     )
     assert (
         "  ! failed checks  2 files    2.4 MB\n      1.2 MB  dipy-1.11.0-cp311-cp311-win_amd64.whl\n"
-        in text(made)
+        in render(report)
     )
 
 
 MANY = tuple(f"dipy-1.11.0-cp3{minor}-cp3{minor}-win_amd64.whl" for minor in range(10, 18))
 
 
-def test_a_hundred_findings_are_a_few_lines() -> None:
-    made = reports.checked(
+def test_shortens_a_hundred_findings() -> None:
+    report = reports.checked(
         *(
             finding("native/missing-library", "it needs x.dll", wheel, member=f"dipy/{number}_{'m' * 30}.pyd")
             for wheel in MANY
@@ -251,8 +252,8 @@ def test_a_hundred_findings_are_a_few_lines() -> None:
         filenames=MANY,
     )
     member = f"        dipy/0_{'m' * 30}.pyd and 11 more\n"
-    said = text(made)
-    assert said[said.index("error: native") :].partition("seconds")[0] == (
+    output = render(report)
+    assert output[output.index("error: native") :].partition("seconds")[0] == (
         "error: native/missing-library: Compiled code requires a library that neither the\n"
         "  wheel nor the platform provides\n"
         "  it needs x.dll\n"
@@ -263,22 +264,22 @@ def test_a_hundred_findings_are_a_few_lines() -> None:
         + "  and 2 more like these: -v shows all\n"
         "checks: 103 errors, 0 warnings, 0 notes (profile pypi)\n"
     )
-    assert max(map(len, said.splitlines())) <= 80
+    assert max(map(len, output.splitlines())) <= 80
 
 
-def test_everything_is_shown_to_those_who_ask() -> None:
-    made = reports.checked(
+def test_verbose_shows_everything() -> None:
+    report = reports.checked(
         *(finding("metadata/thin", "no keywords", wheel, severity=Severity.NOTE) for wheel in MANY),
         filenames=MANY,
         verbose=1,
     )
-    said = text(made)
-    assert "note: metadata/thin: " in said
-    assert said.count("      dipy-1.11.0-cp3") == len(MANY)
+    output = render(report)
+    assert "note: metadata/thin: " in output
+    assert output.count("      dipy-1.11.0-cp3") == len(MANY)
 
 
-def test_the_only_file_is_not_named_again_and_again() -> None:
-    made = reports.checked(
+def test_does_not_repeat_the_name_of_a_single_file() -> None:
+    report = reports.checked(
         finding("name/platform-refused", "no index takes it", WHEELS[1]),
         *(
             finding("archive/bad-crc", "its CRC is wrong", WHEELS[1], member=f"{number}.py")
@@ -286,8 +287,8 @@ def test_the_only_file_is_not_named_again_and_again() -> None:
         ),
         filenames=WHEELS[1:2],
     )
-    said = text(made)
-    assert said[said.index("error: ") :].partition("seconds")[0] == (
+    output = render(report)
+    assert output[output.index("error: ") :].partition("seconds")[0] == (
         "error: name/platform-refused: Wheel has a platform tag that PyPI rejects\n"
         "  no index takes it\n"
         "error: archive/bad-crc: Archive member is corrupt\n"
@@ -296,13 +297,13 @@ def test_the_only_file_is_not_named_again_and_again() -> None:
         "      and 2 more\n"
         "checks: 8 errors, 0 warnings, 0 notes (profile pypi)\n"
     )
-    # One wheel is no matrix.
-    assert "  cp311" not in said
+    # A single wheel has no matrix.
+    assert "  cp311" not in output
 
 
 @pytest.mark.parametrize("verbose", [0, 1])
-def test_what_was_accepted_is_told_with_the_reason(verbose: int) -> None:
-    made = reports.accepted(verbose=verbose)
+def test_shows_accepted_findings_with_the_reason(verbose: int) -> None:
+    report = reports.accepted(verbose=verbose)
     short = (
         "warning: record/untidy: RECORD has harmless format errors\n"
         "  a blank line\n"
@@ -330,19 +331,19 @@ def test_what_was_accepted_is_told_with_the_reason(verbose: int) -> None:
         "not checked: what the release before had: the index did not answer\n"
         "checks: 0 errors, 1 warning, 1 note, 4 ignored (profile pypi)\n"
     )
-    assert findings_of(made) == (long if verbose else short)
+    assert findings_of(report) == (long if verbose else short)
 
 
-def test_files_alone_say_less_of_the_release() -> None:
-    assert "not checked" in text(reports.accepted())
-    assert "not checked" not in text(reports.accepted(project=""))
-    assert "not checked" in text(reports.accepted(project="", verbose=1))
+def test_omits_release_checks_for_single_files() -> None:
+    assert "not checked" in render(reports.accepted())
+    assert "not checked" not in render(reports.accepted(project=""))
+    assert "not checked" in render(reports.accepted(project="", verbose=1))
 
 
-def test_text_from_outside_is_harmless() -> None:
-    made = reports.checked(
+def test_escapes_hostile_text() -> None:
+    report = reports.checked(
         finding("record/untidy", "\x1b[31m\n::error::x", WHEELS[0], member="a\n##[error]b")
     )
-    said = text(made)
-    assert "\x1b" not in said
-    assert not [line for line in said.splitlines() if line.lstrip().startswith(("::", "##"))]
+    output = render(report)
+    assert "\x1b" not in output
+    assert not [line for line in output.splitlines() if line.lstrip().startswith(("::", "##"))]
