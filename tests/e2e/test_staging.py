@@ -20,7 +20,7 @@ from tests.support.in_process import run
 from tests.support.scripted import Request, ScriptedServer, Step, answer
 from tests.support.servers import certificate, nginx
 from tests.support.staging import Proxy, Site, sha256
-from wheel_uploader.core import redaction
+from wheel_uploader.core import formatting
 from wheel_uploader.listing import polling
 
 TAGS = ("cp311-cp311-win_amd64", "cp312-cp312-win_amd64")
@@ -254,7 +254,7 @@ def test_the_folder_of_a_real_server_fills_while_it_waits(
     paths = wheels.make_release(built)
     served.mkdir()
     looked = threading.Event()
-    in_words = redaction.format_duration
+    in_words = formatting.format_duration
 
     def told(seconds: float) -> str:
         looked.set()

@@ -11,10 +11,10 @@ from tests.support.cassettes import INDEX_PORT, LOGIN, PROJECT, stage, uploader
 from tests.support.indexes import local_file
 from wheel_uploader.core.errors import CredentialsError
 from wheel_uploader.core.models import FileComparison
+from wheel_uploader.facts.html_links import read_html_listing
 from wheel_uploader.http.client import HttpClient
 from wheel_uploader.index import project_page
 from wheel_uploader.index.client import IndexClient, compare_with_index, derive_simple_urls
-from wheel_uploader.listing.sources.html import read_html_listing
 from wheel_uploader.upload.response_rules import ResponseKind
 
 

@@ -18,10 +18,11 @@ from wheel_uploader import checks
 from wheel_uploader.core import bounds, filenames, urls
 from wheel_uploader.core.models import CheckProfile, Finding
 from wheel_uploader.core.redaction import sanitize
+from wheel_uploader.facts import index_pages
 from wheel_uploader.facts.archive import reader as archive_reader
 from wheel_uploader.http import host_policy, hostnames, retry
 from wheel_uploader.index import project_page
-from wheel_uploader.listing.sources import simple_api, xml
+from wheel_uploader.listing.sources import xml
 
 #: A finding of the renderer for Markdown, which is compiled: interpreters with borrowed libraries lack it.
 _OF_MARKDOWN = "render as Markdown"
@@ -33,7 +34,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "date": bounds.parse_listed_date,
     "link": lambda text: urls.urljoin("https://example.org/a/b//c/d?q#f", text),
     "retry-after": lambda text: retry.parse_retry_after(text, now=0.0),
-    "json": lambda text: simple_api.read_json_listing(text, "https://example.org/simple/demo/", "here"),
+    "json": lambda text: index_pages.read_json_listing(text, "https://example.org/simple/demo/", "here"),
     "index": lambda text: project_page.parse_json_page(text, "https://example.org/simple/demo/"),
     "xml": lambda text: xml.read_xml(text, "here", records={"Contents"}, fields={"Key"}),
     "name": filenames.parse_filename,

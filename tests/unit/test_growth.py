@@ -15,9 +15,9 @@ from tests.support import wheels
 from wheel_uploader import checks
 from wheel_uploader.core import filenames as core_filenames
 from wheel_uploader.core.models import CheckProfile, Options, RemoteFile
+from wheel_uploader.facts import html_links
 from wheel_uploader.facts.archive import reader as archive_reader
 from wheel_uploader.listing import selection as release_selection
-from wheel_uploader.listing.sources import html
 from wheel_uploader.report import formats_table
 
 #: What is done once shrinks the ratio, a table that grows in steps may add to it; a square would be 16.
@@ -80,7 +80,9 @@ def test_choosing_grows_with_the_listing() -> None:
 def test_a_page_grows_with_its_links() -> None:
     def parse(count: int) -> object:
         links = "".join(f'<a href="{file.filename}">{file.filename}</a>\n' for file in listed(count))
-        return list(html.iter_html_files(f"<html><body>{links}</body></html>", "http://x/", "http://x/"))
+        return list(
+            html_links.iter_html_files(f"<html><body>{links}</body></html>", "http://x/", "http://x/")
+        )
 
     assert ratio(parse, 300) < MOST
 

@@ -13,10 +13,10 @@ from wheel_uploader.checks.release_content import (
     find_newest_final,
     summarize_values,
 )
+from wheel_uploader.core.formatting import format_size
 from wheel_uploader.core.models import FileComparison, SdistName, Severity
 from wheel_uploader.core.platforms import matrix as platform_matrix
-from wheel_uploader.core.redaction import format_size
-from wheel_uploader.listing.expected_files import MatrixCell
+from wheel_uploader.core.platforms.matrix import MatrixCell
 
 #: PyPI's limits in bytes: a file by default, a file after a raise, and a project by default.
 FILE_LIMIT = 100 << 20

@@ -26,6 +26,7 @@ from wheel_uploader.cli.info_options import info_options
 from wheel_uploader.cli.options import stage_options
 from wheel_uploader.core import cancellation, signal_handlers, standard_streams
 from wheel_uploader.core.errors import ReleaseError, as_unexpected_error, most_important_error
+from wheel_uploader.core.models import run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -160,11 +161,10 @@ def _options(
     """Return the Options of a command line. Raises UsageError for invalid values."""
     values = {name: value for name, value in values.items() if name not in _OUTPUT_OPTIONS}
     from wheel_uploader.core.models import AttestationPolicy, CheckProfile, Options, Stage
-    from wheel_uploader.http import credentials as http_credentials
 
     stage = min(Stage[until.upper()], Stage.SIGN if no_upload else Stage.CONFIRM)
     return Options(
-        url_token=os.environ.get(http_credentials.URL_TOKEN_VARIABLE),
+        url_token=os.environ.get(run.URL_TOKEN_VARIABLE),
         project=project,
         version=release,
         until=stage,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from wheel_uploader.core.errors import FileError, NetworkError
 from wheel_uploader.core.filesystem import storage_errors
+from wheel_uploader.core.formatting import format_size
 from wheel_uploader.core.models import (
     DownloadOutcome,
     LocalAttestationFile,
@@ -15,7 +16,7 @@ from wheel_uploader.core.models import (
     RemoteFile,
 )
 from wheel_uploader.core.progress import Progress
-from wheel_uploader.core.redaction import format_size, sanitize, strip_url
+from wheel_uploader.core.redaction import sanitize, strip_url
 from wheel_uploader.download.connection_slots import ConnectionSlot
 from wheel_uploader.download.file_download import path_from_file_url
 from wheel_uploader.download.validators import get_etag, get_last_modified

@@ -15,9 +15,6 @@ from wheel_uploader.core.redaction import register_basic_auth, register_secret, 
 from wheel_uploader.core.urls import urlsplit
 from wheel_uploader.http.host_policy import InvalidUrl, parse_origin
 
-#: The variable that holds the token. There is no option, because other users can see command lines.
-URL_TOKEN_VARIABLE = "WHEEL_UPLOADER_URL_TOKEN"  # noqa: S105 - a name, not a token
-
 #: The hosts of anaconda.org, whose pages link to its API. Its scheme for tokens is "token", not "Bearer".
 ANACONDA_HOSTS = frozenset({"anaconda.org", "www.anaconda.org", "api.anaconda.org", "pypi.anaconda.org"})
 

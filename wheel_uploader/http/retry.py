@@ -9,8 +9,9 @@ from typing import TypeVar
 
 from wheel_uploader.core import bounds
 from wheel_uploader.core.errors import HttpStatusError, NetworkError, TransportError
+from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.progress import Progress
-from wheel_uploader.core.redaction import format_count, sanitize
+from wheel_uploader.core.redaction import sanitize
 
 T = TypeVar("T")
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
@@ -15,15 +17,18 @@ from wheel_uploader.core.models import (
     IndexComparison,
     IndexFile,
     LocalFile,
+    Options,
     ProjectPage,
     WheelName,
 )
+from wheel_uploader.core.progress import Progress
 from wheel_uploader.core.redaction import sanitize, strip_url
 from wheel_uploader.core.urls import quote, urlsplit, urlunsplit
 from wheel_uploader.http.client import HttpClient
 from wheel_uploader.http.response import Page
 from wheel_uploader.index import project_page
 from wheel_uploader.index.project_page import HTML_CONTENT_TYPES, INDEX_URL_HINT, JSON_CONTENT_TYPES
+from wheel_uploader.index.target import Target
 
 # --- the URL of an index's simple pages ------------------------------------------------------------
 
@@ -188,7 +193,7 @@ def _parse_page(page: Page) -> ProjectPage:
     if content_type in JSON_CONTENT_TYPES:
         return project_page.parse_json_page(page.text, page.url)
     if content_type in HTML_CONTENT_TYPES:
-        from wheel_uploader.listing.sources.html import read_html_listing  # late: lxml is not needed for JSON
+        from wheel_uploader.facts.html_links import read_html_listing  # late: lxml is not needed for JSON
 
         listing = read_html_listing(page.text, page.url, strip_url(page.url))
         if listing.asks_for_password:
@@ -245,3 +250,27 @@ def _build_key(filename: str) -> Hashable:
     if isinstance(name, WheelName):
         return name.project, name.version, name.build, name.tags
     return name.project, name.version, filename.endswith(".zip")
+
+
+if TYPE_CHECKING:
+    from wheel_uploader.index import client as index_client_module
+
+
+@contextlib.contextmanager
+def open_index(
+    options: Options, target: Target, progress: Progress
+) -> Iterator[index_client_module.IndexClient]:
+    """Open the target for reading, with its certificates."""
+    # Imported here because many runs need no index.
+    from wheel_uploader.index import client as index_client_module
+
+    urls = (options.index_url,) if options.index_url else index_client_module.derive_simple_urls(target.url)
+    with HttpClient(
+        user_urls=urls,
+        allow_insecure_hosts=options.allow_insecure_hosts,
+        timeout=options.timeout,
+        retries=options.retries,
+        verify=str(target.cert) if target.cert else True,
+        progress=progress,
+    ) as http:
+        yield index_client_module.IndexClient(http, *urls)

@@ -8,9 +8,10 @@ from dataclasses import replace
 
 from wheel_uploader.core import cancellation
 from wheel_uploader.core.errors import ConflictError, DeadlineError, NetworkError
+from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import Confirmation, IndexFile, LocalFile, ProjectPage
 from wheel_uploader.core.progress import Progress
-from wheel_uploader.core.redaction import format_count, strip_url
+from wheel_uploader.core.redaction import strip_url
 from wheel_uploader.index.client import IndexClient
 
 #: Seconds between two polls: short at first, because most indexes list a file at once.

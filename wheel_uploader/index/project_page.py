@@ -11,7 +11,7 @@ from wheel_uploader.core.errors import NetworkError
 from wheel_uploader.core.models import IndexFile, ProjectPage, RemoteFile
 from wheel_uploader.core.redaction import sanitize, strip_url
 from wheel_uploader.core.urls import urldefrag, urljoin
-from wheel_uploader.listing.sources.base import normalize_digests
+from wheel_uploader.facts.listing_page import normalize_digests
 
 #: Accept header for a page. The parser is chosen by the Content-Type of the response.
 ACCEPT_ANY = (

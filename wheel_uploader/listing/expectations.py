@@ -10,8 +10,10 @@ from packaging.version import Version
 
 from wheel_uploader.core import bounds
 from wheel_uploader.core.errors import NothingFoundError, UsageError
+from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import Options, RemoteFile, Selection
-from wheel_uploader.core.redaction import format_count, sanitize
+from wheel_uploader.core.platforms import matrix
+from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.listing import expected_files, sha256sums
 from wheel_uploader.listing import trusted_hashes as listing_trusted_hashes
 from wheel_uploader.listing.expected_files import Expectation
@@ -47,9 +49,7 @@ class ReleaseRequirements:
         """Return (python, platform) of every wheel that is expected by python and platform."""
         expected = self.build_expectation(version)
         slots = expected.items if expected else ()
-        return tuple(
-            (slot.python, slot.platform) for slot in slots if isinstance(slot, expected_files.MatrixCell)
-        )
+        return tuple((slot.python, slot.platform) for slot in slots if isinstance(slot, matrix.MatrixCell))
 
     def enforce(self, selection: Selection) -> None:
         """Raise FileError or NothingFoundError unless the selection meets all requirements."""

@@ -11,8 +11,9 @@ from packaging.version import Version
 
 from wheel_uploader.core import bounds
 from wheel_uploader.core.errors import NothingFoundError, UsageError
+from wheel_uploader.core.formatting import format_duration
 from wheel_uploader.core.models import RemoteFile, Selection
-from wheel_uploader.core.redaction import format_duration, sanitize, strip_url
+from wheel_uploader.core.redaction import sanitize, strip_url
 from wheel_uploader.http.client import HttpClient
 
 #: ``.dev20261120`` and ``.dev202611201530``: common version numbers of nightly builds.

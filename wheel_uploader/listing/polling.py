@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable
 
-from wheel_uploader.core import bounds, cancellation
+from wheel_uploader.core import cancellation
 from wheel_uploader.core.errors import (
     DeadlineError,
     HttpStatusError,
@@ -15,9 +14,10 @@ from wheel_uploader.core.errors import (
     NothingFoundError,
     TransportError,
 )
+from wheel_uploader.core.formatting import format_count, format_duration
 from wheel_uploader.core.models import Selection
 from wheel_uploader.core.progress import Progress
-from wheel_uploader.core.redaction import format_count, format_duration, sanitize
+from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.listing.expected_files import Expectation
 
 #: Seconds between two requests, which grow, and from the first complete listing to its confirmation.
@@ -124,21 +124,3 @@ def _deadline_error(
 
 
 # --- durations -------------------------------------------------------------------------------------
-
-_NUMBER = r"([0-9]{1,9}(?:\.[0-9]{1,9})?)"
-_SECONDS = re.compile(_NUMBER)
-_WITH_UNITS = re.compile(f"(?:{_NUMBER}d)?(?:{_NUMBER}h)?(?:{_NUMBER}m)?(?:{_NUMBER}s)?")
-
-
-def parse_duration(text: str) -> float:
-    """Return the seconds in ``20m``, ``90s``, ``1h30m``, ``3d`` or a plain number. Raises ValueError."""
-    normalized = "".join(text.split()).lower()
-    match = _WITH_UNITS.fullmatch(f"{normalized}s" if _SECONDS.fullmatch(normalized) else normalized)
-    if not normalized or not match:
-        shown = sanitize(text, limit=100)
-        raise ValueError(f"'{shown}' is not a duration; use a form like 20m, 90s or 1h30m")
-    days, hours, minutes, seconds = (float(part or 0) for part in match.groups())
-    total = days * 86400 + hours * 3600 + minutes * 60 + seconds
-    if bounds.bounded_seconds(total) is None:
-        raise ValueError(f"'{sanitize(text, limit=100)}' is longer than ten years")
-    return total

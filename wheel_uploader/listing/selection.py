@@ -12,6 +12,7 @@ from packaging.version import Version
 
 from wheel_uploader.core import filenames
 from wheel_uploader.core.errors import FileError, NothingFoundError, UsageError
+from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import (
     AttestationPolicy,
     DistName,
@@ -23,7 +24,7 @@ from wheel_uploader.core.models import (
     WheelName,
 )
 from wheel_uploader.core.models.option_rules import LATEST_VERSION, parse_version
-from wheel_uploader.core.redaction import format_count, sanitize
+from wheel_uploader.core.redaction import sanitize
 
 __all__ = ["LATEST_VERSION", "infer_release", "parse_version", "select_release", "suggest_projects"]
 

@@ -10,8 +10,8 @@ from packaging.version import Version
 
 from wheel_uploader.core import filenames
 from wheel_uploader.core.errors import FileError
+from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import RemoteFile, Selection
-from wheel_uploader.core.redaction import format_count
 from wheel_uploader.wheelhouse.digests import ExpectedDigest
 
 

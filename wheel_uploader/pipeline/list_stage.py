@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from wheel_uploader.core.child_processes import environment as child_environment
+from wheel_uploader.core.errors import CredentialsError, NetworkError
 from wheel_uploader.core.models import (
     CheckProfile,
     Options,
@@ -18,8 +20,13 @@ from wheel_uploader.core.models import (
 )
 from wheel_uploader.core.progress import Progress
 from wheel_uploader.core.redaction import strip_url
+from wheel_uploader.http import credentials as http_credentials
+from wheel_uploader.http.client import HttpClient
+from wheel_uploader.index.client import open_index
+from wheel_uploader.index.target import Target
 from wheel_uploader.listing import expectations, freshness, polling, sources
 from wheel_uploader.listing import selection as release_selection
+from wheel_uploader.listing.expected_files import Expectation
 from wheel_uploader.pipeline.context import RunContext
 from wheel_uploader.rehearsal import pip_command
 from wheel_uploader.signing import attestations, gpg_signer
@@ -43,7 +50,7 @@ def open_context(
 
         rehearsal.require_rehearsal_tools()
     will_upload = options.until > Stage.SIGN
-    target = clients.resolve_target(options) if will_upload or clients.has_comparison_index(options) else None
+    target = clients.resolve_target(options) if will_upload or has_comparison_index(options) else None
     needs_signer = options.sign and options.until >= Stage.SIGN
     report.upload_url = strip_url(target.url) if target and will_upload else ""
     report.profile = options.profile or (
@@ -60,7 +67,7 @@ def open_context(
         target=target,
         signer=signer,
         attestation_signer=attestations.create_attestation_signer(options, target if will_upload else None),
-        http=exit_stack.enter_context(clients.open_staging_client(options, progress)),
+        http=exit_stack.enter_context(open_staging_client(options, progress)),
         temp_dir=exit_stack.enter_context(sources.UnpackDirectory()),
     )
 
@@ -111,7 +118,7 @@ def _select_release(context: RunContext) -> Selection:
         return select_once()
     expected = context.requirements.build_expectation(release_selection.parse_version(options.version))
     if expected is None and context.target:
-        expected = clients.expectation_for_waiting(options, context.target, context.progress)
+        expected = expectation_for_waiting(options, context.target, context.progress)
     with context.http.polling_mode():
         return polling.poll_until_complete(
             select_once, expected, limit=options.wait, progress=context.progress
@@ -123,3 +130,64 @@ def _hash_local_file(remote: RemoteFile) -> str:
     from wheel_uploader.download import scheduler
 
     return scheduler.hash_local_file(remote)
+
+
+if TYPE_CHECKING:
+    pass
+
+
+def expectation_for_waiting(options: Options, target: Target, progress: Progress) -> Expectation | None:
+    """Return the files of the previous release on the index, to wait for if no others are declared."""
+    from wheel_uploader.pipeline import release_gate
+
+    try:
+        with open_index(options, target, progress) as served:
+            previous = release_gate.previous_release_expectation(
+                served.fetch_project(options.project), options
+            )
+    except (NetworkError, CredentialsError) as error:
+        progress.info(f"waiting for at least one file; the previous release is unknown: {error}")
+        return None
+    if previous is None:
+        return None
+    version, expected = previous
+    progress.info(f"waiting for the same files as in {options.project} {version} (disable with --no-compare)")
+    return expected
+
+
+def open_staging_client(options: Options, progress: Progress) -> HttpClient:
+    """Return an HTTP client for the staging places, limited to the hosts that the user allowed."""
+    http = HttpClient(
+        user_urls=options.urls,
+        allow_hosts=options.allow_hosts,
+        allow_insecure_hosts=options.allow_insecure_hosts,
+        timeout=options.timeout,
+        retries=options.retries,
+        preconnect=_extra_connections(options),
+        progress=progress,
+    )
+    for prefix, headers in http_credentials.headers_for_urls(
+        options.urls, netrc=options.netrc, token=options.url_token
+    ):
+        http.add_headers(prefix, headers)
+    return http
+
+
+#: Connections per host, as many as a download of small files uses.
+_MAX_CONNECTIONS = 16
+
+
+def _extra_connections(options: Options) -> dict[str, int]:
+    """Return, by URL, the number of connections to open in addition to the first.
+
+    Only for URLs that serve files: files of package indexes and of APIs are mostly on other hosts.
+    """
+    if options.until < Stage.DOWNLOAD:
+        return {}
+    extra = min(options.jobs or _MAX_CONNECTIONS, _MAX_CONNECTIONS) - 1
+    return {url: extra for url in options.urls if sources.probably_hosts_files(url)}
+
+
+def has_comparison_index(options: Options) -> bool:
+    """Return whether the user selected an index to compare with, even if nothing is uploaded."""
+    return any((options.index_url, options.repository, options.repository_url))

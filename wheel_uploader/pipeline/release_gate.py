@@ -16,6 +16,7 @@ from wheel_uploader.checks.release_content import (
 from wheel_uploader.checks.release_index import find_missing_cells, is_allowed_missing
 from wheel_uploader.core.errors import ConflictError, FileError, NothingFoundError
 from wheel_uploader.core.filenames import ALL_PLATFORMS
+from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import (
     AttestationPolicy,
     FileComparison,
@@ -29,7 +30,6 @@ from wheel_uploader.core.models import (
     Selection,
 )
 from wheel_uploader.core.platforms.matrix import slots_by_cell
-from wheel_uploader.core.redaction import format_count
 from wheel_uploader.index.target import Target
 from wheel_uploader.listing import selection as release_selection
 from wheel_uploader.listing.expected_files import Expectation, ExpectedItem, ExpectedSdist

@@ -18,8 +18,8 @@ from wheel_uploader.core.cancellation import CancellationToken, RunCancelled
 from wheel_uploader.core.errors import ReleaseError, RunInterrupted, as_unexpected_error
 from wheel_uploader.core.models import Options, Report, Stage
 from wheel_uploader.core.progress import Progress
+from wheel_uploader.index import client
 from wheel_uploader.pipeline import list_stage
-from wheel_uploader.upload import clients
 
 
 def run(
@@ -72,7 +72,7 @@ def _run_stages(options: Options, report: Report, progress: Progress, cancel: Ca
         if options.until == Stage.DOWNLOAD:
             return
         if context.target:
-            context.index = exit_stack.enter_context(clients.open_index(options, context.target, progress))
+            context.index = exit_stack.enter_context(client.open_index(options, context.target, progress))
         with _record_stage(report, Stage.CHECK):
             download_stage.check_release(context)
         if options.until == Stage.CHECK:

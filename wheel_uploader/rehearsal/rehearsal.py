@@ -11,6 +11,7 @@ from pathlib import Path
 from wheel_uploader.core import filenames as core_filenames
 from wheel_uploader.core.child_processes.scope import ChildScope
 from wheel_uploader.core.errors import FileError
+from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import (
     DistName,
     FileSummary,
@@ -22,7 +23,7 @@ from wheel_uploader.core.models import (
     SdistName,
 )
 from wheel_uploader.core.progress import Progress, SilentProgress
-from wheel_uploader.core.redaction import format_count
+from wheel_uploader.index import client
 from wheel_uploader.index import client as index_client
 from wheel_uploader.index.confirmation import confirm_files
 from wheel_uploader.rehearsal import environments, local_index, pip_command, pip_resolution
@@ -102,7 +103,7 @@ def _options_for(options: Options, url: str) -> Options:
 
 def _publish(files: Sequence[LocalFile], options: Options, progress: Progress) -> None:
     target = clients.resolve_target(options)
-    with clients.open_index(options, target, progress) as served:
+    with client.open_index(options, target, progress) as served:
         states = index_client.compare_with_index(
             served.fetch_project(options.project), files, served.get_sha256
         )

@@ -14,10 +14,11 @@ from wheel_uploader.core.child_processes.environment import ChildKind, build_env
 from wheel_uploader.core.child_processes.outcome import CapturedOutput, ChildStartError, describe_exit_status
 from wheel_uploader.core.child_processes.scope import ChildScope
 from wheel_uploader.core.errors import FileError, NothingFoundError
+from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import FileSummary, LocalFile, SmokeResult, WheelName
 from wheel_uploader.core.models.option_rules import split_smoke_command
 from wheel_uploader.core.progress import Progress
-from wheel_uploader.core.redaction import format_count, redact_secrets
+from wheel_uploader.core.redaction import redact_secrets
 from wheel_uploader.core.verified_file import VerifiedFile
 from wheel_uploader.rehearsal import interpreters, pip_command
 from wheel_uploader.rehearsal.interpreters import Interpreter

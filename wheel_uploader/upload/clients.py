@@ -2,76 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from wheel_uploader.core import cancellation
 from wheel_uploader.core.errors import CredentialsError, NetworkError
-from wheel_uploader.core.models import IndexComparison, Options, ProjectPage, Report, Stage
+from wheel_uploader.core.models import IndexComparison, Options, ProjectPage, Report
 from wheel_uploader.core.progress import Progress
-from wheel_uploader.http import credentials as http_credentials
-from wheel_uploader.http.client import HttpClient
 from wheel_uploader.http.host_policy import parse_origin
 from wheel_uploader.index.target import Target
-from wheel_uploader.listing import sources
-from wheel_uploader.listing.expected_files import Expectation
 
 if TYPE_CHECKING:
     from wheel_uploader.index import client as index_client_module
     from wheel_uploader.upload.twine_uploader import TwineUploader
-
-
-def expectation_for_waiting(options: Options, target: Target, progress: Progress) -> Expectation | None:
-    """Return the files of the previous release on the index, to wait for if no others are declared."""
-    from wheel_uploader.pipeline import release_gate
-
-    try:
-        with open_index(options, target, progress) as served:
-            previous = release_gate.previous_release_expectation(
-                served.fetch_project(options.project), options
-            )
-    except (NetworkError, CredentialsError) as error:
-        progress.info(f"waiting for at least one file; the previous release is unknown: {error}")
-        return None
-    if previous is None:
-        return None
-    version, expected = previous
-    progress.info(f"waiting for the same files as in {options.project} {version} (disable with --no-compare)")
-    return expected
-
-
-def open_staging_client(options: Options, progress: Progress) -> HttpClient:
-    """Return an HTTP client for the staging places, limited to the hosts that the user allowed."""
-    http = HttpClient(
-        user_urls=options.urls,
-        allow_hosts=options.allow_hosts,
-        allow_insecure_hosts=options.allow_insecure_hosts,
-        timeout=options.timeout,
-        retries=options.retries,
-        preconnect=_extra_connections(options),
-        progress=progress,
-    )
-    for prefix, headers in http_credentials.headers_for_urls(
-        options.urls, netrc=options.netrc, token=options.url_token
-    ):
-        http.add_headers(prefix, headers)
-    return http
-
-
-#: Connections per host, as many as a download of small files uses.
-_MAX_CONNECTIONS = 16
-
-
-def _extra_connections(options: Options) -> dict[str, int]:
-    """Return, by URL, the number of connections to open in addition to the first.
-
-    Only for URLs that serve files: files of package indexes and of APIs are mostly on other hosts.
-    """
-    if options.until < Stage.DOWNLOAD:
-        return {}
-    extra = min(options.jobs or _MAX_CONNECTIONS, _MAX_CONNECTIONS) - 1
-    return {url: extra for url in options.urls if sources.probably_hosts_files(url)}
 
 
 def resolve_target(options: Options) -> Target:
@@ -82,36 +24,11 @@ def resolve_target(options: Options) -> Target:
     return twine_uploader.resolve_target(options)
 
 
-def has_comparison_index(options: Options) -> bool:
-    """Return whether the user selected an index to compare with, even if nothing is uploaded."""
-    return any((options.index_url, options.repository, options.repository_url))
-
-
 def create_uploader(options: Options, target: Target, progress: Progress) -> TwineUploader:
     """Return the uploader for the target."""
     from wheel_uploader.upload import twine_uploader
 
     return twine_uploader.TwineUploader(options, target, progress)
-
-
-@contextlib.contextmanager
-def open_index(
-    options: Options, target: Target, progress: Progress
-) -> Iterator[index_client_module.IndexClient]:
-    """Open the target for reading, with its certificates."""
-    # Imported here because many runs need no index.
-    from wheel_uploader.index import client as index_client_module
-
-    urls = (options.index_url,) if options.index_url else index_client_module.derive_simple_urls(target.url)
-    with HttpClient(
-        user_urls=urls,
-        allow_insecure_hosts=options.allow_insecure_hosts,
-        timeout=options.timeout,
-        retries=options.retries,
-        verify=str(target.cert) if target.cert else True,
-        progress=progress,
-    ) as http:
-        yield index_client_module.IndexClient(http, *urls)
 
 
 def fetch_index_state(

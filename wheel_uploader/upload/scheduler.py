@@ -19,6 +19,7 @@ from wheel_uploader.core.errors import (
     RunInterrupted,
     most_important_error,
 )
+from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import (
     FileComparison,
     IndexComparison,
@@ -28,7 +29,7 @@ from wheel_uploader.core.models import (
     WheelName,
 )
 from wheel_uploader.core.progress import Progress
-from wheel_uploader.core.redaction import format_count, sanitize
+from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.upload.concurrency import UPLOAD_TIME_LIMIT, ConcurrencyController
 from wheel_uploader.upload.file_upload import FileUpload, FileUploader, UploadContext, conflict_error
 from wheel_uploader.upload.response import UploadResponse

@@ -12,7 +12,7 @@ from packaging.specifiers import InvalidSpecifier
 from packaging.version import InvalidVersion, Version
 
 from wheel_uploader.core import bounds
-from wheel_uploader.listing.polling import parse_duration
+from wheel_uploader.core.formatting import parse_duration
 
 #: What ``int`` accepts and a number from outside must not be: other scripts, signs, separators, spaces.
 LENIENT = ("１２", "١٢", "1_000", "+5", " 5", "5 ", "5\n", "-1", "1e3", "0x10", "1.0", "²", "", "\0" + "5")

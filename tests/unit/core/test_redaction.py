@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from wheel_uploader.core import redaction as core_redaction
 from wheel_uploader.core import secret_patterns
+from wheel_uploader.core.formatting import format_size
 from wheel_uploader.core.redaction import (
-    format_size,
     redact_secrets,
     register_basic_auth,
     register_secret,

@@ -14,9 +14,10 @@ from wheel_uploader.core import filenames
 from wheel_uploader.core.bounds import parse_listed_date
 from wheel_uploader.core.errors import HttpStatusError, NothingFoundError, UsageError
 from wheel_uploader.core.models import RemoteFile, Selection
+from wheel_uploader.facts import index_pages
 from wheel_uploader.http.client import HttpClient
 from wheel_uploader.listing import freshness
-from wheel_uploader.listing.sources import anaconda, azure, json_autoindex, s3, simple_api, swift
+from wheel_uploader.listing.sources import anaconda, azure, json_autoindex, s3, swift
 from wheel_uploader.listing.sources.xml import read_xml
 
 NOW = datetime(2026, 11, 21, 6, tzinfo=UTC)
@@ -209,7 +210,7 @@ def test_machine_readable_listings_have_dates() -> None:
     )
     assert azure.read_azure_listing(blobs, BASE, BASE).files[0].modified_at == AT
     page = {"meta": {"api-version": "1.1"}, "files": [{"filename": NAME, "url": NAME, "upload-time": iso}]}
-    assert simple_api.read_index_page(page, BASE, BASE).files[0].modified_at == AT
+    assert index_pages.read_index_page(page, BASE, BASE).files[0].modified_at == AT
     entry = {"basename": NAME, "download_url": f"//x.example.com/{NAME}", "type": "pypi", "upload_time": iso}
     channel = anaconda.PackageReference(owner="o", name="dipy")
     assert anaconda.read_package_files(json.dumps([entry]), BASE, BASE, channel).files[0].modified_at == AT

@@ -9,7 +9,8 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from wheel_uploader.core import filenames as core_filenames
-from wheel_uploader.core import redaction
+from wheel_uploader.core import formatting
+from wheel_uploader.core import formatting as core_formatting
 from wheel_uploader.core.errors import (
     CredentialsError,
     DeadlineError,
@@ -279,7 +280,7 @@ def test_permanent_error_ends_polling(error: ReleaseError) -> None:
     ],
 )
 def test_parses_durations(text: str, seconds: float) -> None:
-    assert polling.parse_duration(text) == seconds
+    assert core_formatting.parse_duration(text) == seconds
 
 
 @pytest.mark.parametrize(
@@ -287,7 +288,7 @@ def test_parses_durations(text: str, seconds: float) -> None:
 )
 def test_rejects_invalid_durations(text: str) -> None:
     with pytest.raises(ValueError, match="is not a duration; use a form like 20m, 90s or 1h30m"):
-        polling.parse_duration(text)
+        core_formatting.parse_duration(text)
 
 
 @pytest.mark.parametrize(
@@ -303,4 +304,4 @@ def test_rejects_invalid_durations(text: str) -> None:
     ],
 )
 def test_formats_durations(seconds: float, words: str) -> None:
-    assert redaction.format_duration(seconds) == words
+    assert formatting.format_duration(seconds) == words

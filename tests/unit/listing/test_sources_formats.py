@@ -21,10 +21,11 @@ from hypothesis import strategies as st
 
 from wheel_uploader.core.errors import CredentialsError, ListingError, NothingFoundError
 from wheel_uploader.core.models import RemoteFile
+from wheel_uploader.facts.listing_page import Listing
 from wheel_uploader.http.client import HttpClient, Page
 from wheel_uploader.listing import sources
 from wheel_uploader.listing.sources import azure, object_stores, pagination, s3, swift
-from wheel_uploader.listing.sources.base import Listing, make_url_builder, set_query_parameters
+from wheel_uploader.listing.sources.base import make_url_builder, set_query_parameters
 from wheel_uploader.listing.sources.content_types import read_any_json, read_any_xml, read_jsonp, read_listing
 from wheel_uploader.listing.sources.json_autoindex import strip_jsonp_callback
 

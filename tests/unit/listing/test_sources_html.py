@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from wheel_uploader.core.errors import ListingError
 from wheel_uploader.core.models import RemoteFile
-from wheel_uploader.listing.sources import html as listings
-from wheel_uploader.listing.sources.html import iter_html_files, read_html_listing
+from wheel_uploader.facts import html_links as listings
+from wheel_uploader.facts.html_links import iter_html_files, read_html_listing
 
 BASE = "https://staging.example/wheels/"
 WHEEL = "dipy-1.11.0-py3-none-any.whl"
@@ -316,7 +316,7 @@ HOSTILE = {
 _MEASURE = r"""
 import json, pathlib, re, sys, time
 from wheel_uploader.core.errors import ListingError
-from wheel_uploader.listing.sources.html import read_html_listing
+from wheel_uploader.facts.html_links import read_html_listing
 text = sys.stdin.read()
 began = time.process_time()
 try:

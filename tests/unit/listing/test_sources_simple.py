@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from wheel_uploader.core.errors import ListingError
 from wheel_uploader.core.models import RemoteFile
-from wheel_uploader.listing.sources.simple_api import iter_json_files, read_json_listing
+from wheel_uploader.facts.index_pages import iter_json_files, read_json_listing
 
 BASE = "https://index.example/simple/dipy/"
 WHEEL = "dipy-1.11.0-py3-none-any.whl"

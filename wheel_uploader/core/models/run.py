@@ -177,3 +177,7 @@ class Report:
     def exit_code(self) -> int:
         """The exit code of the run: 0, or that of ``error``."""
         return self.error.exit_code if self.error else 0
+
+
+#: The variable that holds the token. There is no option, because other users can see command lines.
+URL_TOKEN_VARIABLE = "WHEEL_UPLOADER_URL_TOKEN"  # noqa: S105 - a name, not a token

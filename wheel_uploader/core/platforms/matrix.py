@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
+
+from packaging.tags import compatible_tags, cpython_tags
 
 from wheel_uploader.core.models import DistName, WheelName
 from wheel_uploader.core.platforms import platform_tags
-from wheel_uploader.listing.expected_files import MatrixCell
 
 _PYTHON_TAG = re.compile(r"([a-z]+)(\d)(\d*)")
 
@@ -125,3 +128,63 @@ def _supported_pythons(slot: WheelSlot, minors: Collection[int]) -> Iterable[str
     if slot_row.kind == "py-none" and slot.python == "py3" and slot.platform != "any" and minors:
         return [f"cp3{minor}" for minor in minors]
     return [slot_row.label]
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixCell:
+    """A wheel that a python on a platform would install, as one cell of a matrix."""
+
+    python: str
+    platform: str
+
+    def __str__(self) -> str:
+        return f"a wheel for {self.python} on {self.platform}"
+
+    def is_satisfied_by(self, name: DistName) -> bool:
+        """Return whether ``name`` is a wheel that this python on this platform would install."""
+        return (
+            isinstance(name, WheelName)
+            and any(matches_platform(self.platform, platform) for platform in name.platforms)
+            and any(installs_tag(self.python, python, abi) for python in name.pythons for abi in name.abis)
+        )
+
+
+def matches_platform(expected: str, platform: str) -> bool:
+    if expected == platform:
+        return True
+    family, _ = platform_tags.parse_platform_family(platform)
+    return expected == str(family) or expected in map(str, family.supported_machines)
+
+
+# packaging enumerates all older versions, which would not end for a version of many digits.
+_CPYTHON = re.compile(r"cp([0-9])([0-9]{1,3})t?")
+
+
+_OTHER_INTERPRETER = re.compile(r"(?:pp|graalpy)([0-9])([0-9]{1,3})")
+
+
+#: cibuildwheel's name for GraalPy: the version of Python, then that of GraalPy.
+_GRAALPY = re.compile(r"gp(\d+)_\d+")
+
+
+def installs_tag(expected_python: str, python: str, abi: str) -> bool:
+    """Return whether ``expected_python`` installs wheels with this python tag and this abi tag."""
+    expected_python = _GRAALPY.sub(r"graalpy\1", expected_python)
+    if (python, abi) in list_interfaces(expected_python):
+        return True
+    return python == expected_python and not _CPYTHON.fullmatch(expected_python)
+
+
+@cache
+def list_interfaces(python: str) -> frozenset[tuple[str, str]]:
+    """Return the (python, abi) tags of all wheels that a python installs, according to packaging."""
+    if match := _CPYTHON.fullmatch(python):
+        version = (int(match[1]), int(match[2]))
+        # Up to Python 3.7 the abi tag had a suffix: cp27mu, cp37m.
+        abis = [python] if python.endswith("t") else [python, f"{python}m", f"{python}mu"]
+        tags = [*cpython_tags(version, abis, ["x"]), *compatible_tags(version, platforms=["x"])]
+    elif match := _OTHER_INTERPRETER.fullmatch(python):
+        tags = [*compatible_tags((int(match[1]), int(match[2])), platforms=["x"])]
+    else:
+        return frozenset()
+    return frozenset((tag.interpreter, tag.abi) for tag in tags)

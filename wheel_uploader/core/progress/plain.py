@@ -8,9 +8,10 @@ import time
 from collections.abc import Iterator
 from typing import Any, TextIO
 
+from wheel_uploader.core.formatting import format_count, format_duration, format_size
 from wheel_uploader.core.progress.protocol import ProgressCounter
 from wheel_uploader.core.progress.stage_progress import FileProgress, StageProgress, StepCounter
-from wheel_uploader.core.redaction import format_count, format_duration, format_size, sanitize
+from wheel_uploader.core.redaction import sanitize
 
 #: Seconds between two status lines.
 _INTERVAL = 30.0

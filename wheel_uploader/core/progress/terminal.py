@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TextIO
 
+from wheel_uploader.core.formatting import format_clock, format_size
 from wheel_uploader.core.progress.plain import PlainProgress
 from wheel_uploader.core.progress.stage_progress import FileProgress, StageProgress
-from wheel_uploader.core.redaction import format_clock, format_size, is_utf8_stream, sanitize
+from wheel_uploader.core.redaction import is_utf8_stream, sanitize
 
 #: Seconds between two updates of the screen; anything that takes less time is not shown.
 _REFRESH_SECONDS = 0.2

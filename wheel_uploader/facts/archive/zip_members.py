@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import BinaryIO
 
 from wheel_uploader.core.budget import Budget
+from wheel_uploader.core.formatting import format_size
 from wheel_uploader.core.models import ArchiveAnomaly, WheelMember
-from wheel_uploader.core.redaction import format_size
 from wheel_uploader.facts import member_cache as facts_member_cache
 from wheel_uploader.facts.archive import (
     decompress,

@@ -24,11 +24,11 @@ from wheel_uploader.core.errors import (
 from wheel_uploader.core.models import RemoteFile
 from wheel_uploader.core.redaction import register_secret, strip_url
 from wheel_uploader.core.urls import parse_qs, quote, unquote, urljoin, urlsplit
+from wheel_uploader.facts.index_pages import load_listing_json
+from wheel_uploader.facts.listing_page import Listing, normalize_digests
 from wheel_uploader.http.client import HttpClient, Page
 from wheel_uploader.listing.sources import pagination
-from wheel_uploader.listing.sources.base import Listing, normalize_digests
 from wheel_uploader.listing.sources.http_listing import HttpListing
-from wheel_uploader.listing.sources.simple_api import load_listing_json
 
 _HOSTS = frozenset({"anaconda.org", "www.anaconda.org", "api.anaconda.org", "pypi.anaconda.org"})
 #: First segments of an API path, before the owner.

@@ -12,12 +12,8 @@ import re
 from wheel_uploader.core import bounds
 from wheel_uploader.core.models import RemoteFile
 from wheel_uploader.core.urls import parse_qs, quote, unquote, urlsplit, urlunsplit
-from wheel_uploader.listing.sources.base import (
-    Listing,
-    make_url_builder,
-    normalize_digests,
-    set_query_parameters,
-)
+from wheel_uploader.facts.listing_page import Listing, normalize_digests
+from wheel_uploader.listing.sources.base import make_url_builder, set_query_parameters
 from wheel_uploader.listing.sources.s3 import is_direct_child
 from wheel_uploader.listing.sources.xml import XmlDocument, XmlRecord
 

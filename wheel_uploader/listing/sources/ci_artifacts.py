@@ -15,8 +15,9 @@ from packaging.utils import canonicalize_name
 from wheel_uploader.core import filenames
 from wheel_uploader.core.errors import FileError, NetworkError
 from wheel_uploader.core.filesystem import storage_errors
+from wheel_uploader.core.formatting import format_size
 from wheel_uploader.core.models import RemoteFile
-from wheel_uploader.core.redaction import format_size, sanitize
+from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.facts.archive import decompress, zip_central_directory
 from wheel_uploader.facts.archive.reader import is_decompression_bomb
 from wheel_uploader.facts.archive.zip_structures import ZipEntry

@@ -8,12 +8,12 @@ from wheel_uploader.core import filenames
 from wheel_uploader.core.errors import ListingError
 from wheel_uploader.core.redaction import sanitize, strip_url
 from wheel_uploader.core.urls import unquote, urlsplit
+from wheel_uploader.facts.html_links import read_html_listing
+from wheel_uploader.facts.index_pages import load_listing_json, read_index_page, read_json_listing
+from wheel_uploader.facts.listing_page import Listing
 from wheel_uploader.http.body import decode_text
 from wheel_uploader.http.client import Page
 from wheel_uploader.listing.sources import azure, json_autoindex, s3, swift
-from wheel_uploader.listing.sources.base import Listing
-from wheel_uploader.listing.sources.html import read_html_listing
-from wheel_uploader.listing.sources.simple_api import load_listing_json, read_index_page, read_json_listing
 from wheel_uploader.listing.sources.xml import XmlDocument, read_xml
 
 ListingReader = Callable[[str, str, str], Listing]

@@ -11,9 +11,10 @@ from wheel_uploader.core import bounds
 from wheel_uploader.core.errors import CredentialsError, NothingFoundError
 from wheel_uploader.core.models import RemoteFile
 from wheel_uploader.core.redaction import sanitize, strip_url
+from wheel_uploader.facts.index_pages import load_listing_json
+from wheel_uploader.facts.listing_page import Listing, normalize_digests
 from wheel_uploader.http.client import Page
 from wheel_uploader.listing.sources import pagination
-from wheel_uploader.listing.sources.base import Listing, normalize_digests
 from wheel_uploader.listing.sources.ci_artifacts import Artifact, ArtifactSource, ArtifactUnpacker
 from wheel_uploader.listing.sources.github_releases import (
     PER_PAGE,
@@ -22,7 +23,6 @@ from wheel_uploader.listing.sources.github_releases import (
     next_page_url,
     parse_repository_url,
 )
-from wheel_uploader.listing.sources.simple_api import load_listing_json
 
 _RUN_PATH = re.compile(
     r"/(?P<repository>[\w.-]+/[\w.-]+)/actions/runs/(?P<run>\d{1,18})(?:/artifacts/(?P<artifact>\d{1,18}))?(?:/.*)?\Z"

@@ -16,10 +16,11 @@ from wheel_uploader.core.errors import CredentialsError, HttpStatusError, Listin
 from wheel_uploader.core.models import RemoteFile
 from wheel_uploader.core.redaction import register_secret, strip_url
 from wheel_uploader.core.urls import parse_qs, quote, unquote, urljoin, urlsplit
+from wheel_uploader.facts.index_pages import load_listing_json
+from wheel_uploader.facts.listing_page import Listing, normalize_digests
 from wheel_uploader.http.client import HttpClient, Page
 from wheel_uploader.listing.sources import pagination
-from wheel_uploader.listing.sources.base import Listing, normalize_digests, set_query_parameters
-from wheel_uploader.listing.sources.simple_api import load_listing_json
+from wheel_uploader.listing.sources.base import set_query_parameters
 
 #: Entries on one page of a list; GitHub's maximum.
 PER_PAGE = 100

@@ -12,9 +12,10 @@ from wheel_uploader.core.errors import HttpStatusError, ListingError, NothingFou
 from wheel_uploader.core.models import RemoteFile
 from wheel_uploader.core.redaction import sanitize, strip_url
 from wheel_uploader.core.urls import unquote, urljoin, urlsplit, urlunsplit
+from wheel_uploader.facts.listing_page import Listing
 from wheel_uploader.http.client import HttpClient, Page
 from wheel_uploader.listing.sources import content_types, pagination
-from wheel_uploader.listing.sources.base import Listing, set_query_parameters
+from wheel_uploader.listing.sources.base import set_query_parameters
 
 ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01"
 #: Caddy and npm's serve only look for "application/json". Other servers should prefer HTML, because any

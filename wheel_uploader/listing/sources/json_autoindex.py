@@ -10,7 +10,8 @@ from packaging.utils import canonicalize_name
 from wheel_uploader.core import bounds
 from wheel_uploader.core.models import RemoteFile
 from wheel_uploader.core.urls import unquote, urljoin, urlsplit, urlunsplit
-from wheel_uploader.listing.sources.base import Listing, make_url_builder
+from wheel_uploader.facts.listing_page import Listing
+from wheel_uploader.listing.sources.base import make_url_builder
 from wheel_uploader.listing.sources.xml import XmlDocument
 
 #: Elements and fields to read from nginx's XML.

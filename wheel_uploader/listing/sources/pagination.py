@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 
 from wheel_uploader.core.errors import ListingError
 from wheel_uploader.core.redaction import strip_url
+from wheel_uploader.facts.listing_page import MAX_LINKS, Listing
 from wheel_uploader.http.body import MAX_BODY_SIZE
 from wheel_uploader.http.client import Page
-from wheel_uploader.listing.sources.base import MAX_LINKS, Listing
 
 MAX_PAGES = 50
 #: Seconds from the end of the first page to the start of the last; the first page has a separate limit.

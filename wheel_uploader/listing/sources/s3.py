@@ -12,8 +12,9 @@ from wheel_uploader.core.errors import ListingError
 from wheel_uploader.core.models import RemoteFile
 from wheel_uploader.core.redaction import sanitize_url
 from wheel_uploader.core.urls import parse_qs, quote, unquote, unquote_plus, urlsplit, urlunsplit
+from wheel_uploader.facts.listing_page import Listing
 from wheel_uploader.http.hostnames import parse_s3_bucket
-from wheel_uploader.listing.sources.base import Listing, make_url_builder, set_query_parameters
+from wheel_uploader.listing.sources.base import make_url_builder, set_query_parameters
 from wheel_uploader.listing.sources.xml import XmlDocument, XmlRecord
 
 #: Public URLs of ``s3://`` and ``gs://`` buckets.

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from xml.parsers import expat
 
 from wheel_uploader.core.errors import ListingError
-from wheel_uploader.listing.sources.base import MAX_LINKS
+from wheel_uploader.facts.listing_page import MAX_LINKS
 
 _MAX_DEPTH = 50
 

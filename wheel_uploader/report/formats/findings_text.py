@@ -6,8 +6,9 @@ import textwrap
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
+from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import Finding, Report, Severity, Stage
-from wheel_uploader.core.redaction import format_count, sanitize
+from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.report.formats.terminal_style import PLAIN_STYLE, Color, TerminalStyle
 from wheel_uploader.report.views.check_info import (
     RELEASE_SUBJECT,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from wheel_uploader.core.formatting import format_size
 from wheel_uploader.core.models import Report, Severity
-from wheel_uploader.core.redaction import format_size, sanitize
+from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.report.formats import release_notes
 from wheel_uploader.report.views import file_rows, install_matrix, matrix_view, stage_timings
 from wheel_uploader.report.views import finding_groups as views_finding_groups

@@ -5,8 +5,9 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 
+from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import InstallKind, InstallOutcome, Report
-from wheel_uploader.core.redaction import format_count, sanitize
+from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.report.formats.terminal_style import PLAIN_STYLE, TerminalStyle
 from wheel_uploader.report.views import outcome as outcome_view
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from wheel_uploader.core.formatting import format_size
 from wheel_uploader.core.models import LocalFile, Report
-from wheel_uploader.core.redaction import format_size
 
 
 def render_notes_markdown(report: Report) -> str:

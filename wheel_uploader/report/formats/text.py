@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
+from wheel_uploader.core.formatting import format_count, format_size
 from wheel_uploader.core.models import Report, UploadOutcome, WheelName
-from wheel_uploader.core.redaction import format_count, format_size, sanitize
+from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.report.formats import findings_text, rehearsal_text
 from wheel_uploader.report.formats.terminal_style import PLAIN_STYLE, Color, TerminalStyle
 from wheel_uploader.report.views import attestations, file_rows, matrix, matrix_view

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import Attestation, Report
-from wheel_uploader.core.redaction import format_count
 
 
 def summarize_attestations(report: Report) -> str:

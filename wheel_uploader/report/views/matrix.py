@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 from wheel_uploader.core import filenames as core_filenames
 from wheel_uploader.core.models import DistName, Report
+from wheel_uploader.core.platforms import matrix as platforms_matrix
 from wheel_uploader.core.platforms import platform_tags
 from wheel_uploader.core.platforms.matrix import WheelSlot, group_by_slot, python_build, slots_by_cell
 from wheel_uploader.core.platforms.platform_tags import PlatformFamily
-from wheel_uploader.listing import expected_files
 from wheel_uploader.report.formats.terminal_style import PLAIN_STYLE, Color, TerminalStyle
 
 _COLUMN_GAP = "  "
@@ -103,7 +103,7 @@ def build_matrix(
             elif place not in cells and _is_covered(cell, current):
                 cells[place] = CellContent(state=CellState.COVERED)
     for python, platform in expected:
-        cell = expected_files.MatrixCell(python, platform)
+        cell = platforms_matrix.MatrixCell(python, platform)
         state = CellState.COVERED if _is_covered(cell, current) else CellState.MISSING
         cells.setdefault(
             CellPosition(python, platform_tags.parse_platform_family(platform)[0]), CellContent(state=state)
@@ -125,7 +125,7 @@ def _locate(slot: WheelSlot) -> CellPosition:
     return CellPosition(python_build(slot).label, platform_tags.parse_platform_family(slot.platform)[0])
 
 
-def _is_covered(cell: expected_files.MatrixCell, present: Iterable[DistName]) -> bool:
+def _is_covered(cell: platforms_matrix.MatrixCell, present: Iterable[DistName]) -> bool:
     return any(cell.is_satisfied_by(name) for name in present)
 
 

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from wheel_uploader.core.formatting import format_size
 from wheel_uploader.core.models import InstallKind, Report, Severity, Stage
-from wheel_uploader.core.redaction import format_size
 from wheel_uploader.report.formats import findings_text
 from wheel_uploader.report.views import attestations
 from wheel_uploader.report.views.file_rows import FileRow, FileStatus, is_blocking

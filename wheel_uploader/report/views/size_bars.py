@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from wheel_uploader.core.redaction import format_size
+from wheel_uploader.core.formatting import format_size
 from wheel_uploader.report.views.file_rows import FileRow
 from wheel_uploader.report.views.matrix_view import Emphasis
 from wheel_uploader.report.views.outcome import format_percent

@@ -12,8 +12,9 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from wheel_uploader import __version__
+from wheel_uploader.core.formatting import format_size
 from wheel_uploader.core.models import Report
-from wheel_uploader.core.redaction import format_size, sanitize
+from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.report.formats import release_notes
 from wheel_uploader.report.views import (
     file_rows,

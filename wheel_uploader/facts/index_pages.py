@@ -12,7 +12,7 @@ from wheel_uploader.core.errors import ListingError
 from wheel_uploader.core.models import RemoteFile
 from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.core.urls import quote, urljoin, urlsplit
-from wheel_uploader.listing.sources.base import MAX_LINKS, Listing, normalize_digests
+from wheel_uploader.facts.listing_page import MAX_LINKS, Listing, normalize_digests
 
 #: Limits against JSON bombs: a file is an object with two or three nested ones, and has about a dozen keys.
 _MAX_OBJECTS, _MAX_COMMAS = 4 * MAX_LINKS, 20 * MAX_LINKS

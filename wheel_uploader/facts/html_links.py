@@ -18,7 +18,7 @@ from wheel_uploader.core.errors import ListingError
 from wheel_uploader.core.models import RemoteFile
 from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.core.urls import SplitResult, unquote, urljoin, urlsplit
-from wheel_uploader.listing.sources.base import MAX_LINKS, Listing, normalize_digests
+from wheel_uploader.facts.listing_page import MAX_LINKS, Listing, normalize_digests
 
 #: Characters that are passed to the parser at a time.
 _CHUNK_SIZE = 64 * 1024

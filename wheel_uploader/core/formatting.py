@@ -1,0 +1,63 @@
+"""Texts for sizes, durations and counts, and durations parsed from text."""
+
+from __future__ import annotations
+
+import re
+
+from wheel_uploader.core import bounds
+from wheel_uploader.core.redaction import sanitize
+
+_NUMBER = r"([0-9]{1,9}(?:\.[0-9]{1,9})?)"
+_SECONDS = re.compile(_NUMBER)
+_WITH_UNITS = re.compile(f"(?:{_NUMBER}d)?(?:{_NUMBER}h)?(?:{_NUMBER}m)?(?:{_NUMBER}s)?")
+
+
+def format_count(number: int, noun: str) -> str:
+    """Return a number with its noun: ``1 file``, ``2 files``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def format_duration(seconds: float) -> str:
+    """Format a duration: ``3 days 2 h``, ``1 h 30 min``, ``20 min``, ``90 s``."""
+    total = max(0, round(seconds))
+    if total < 120:
+        return f"{total} s"
+    if total >= 2 * 86400:
+        days, hours = divmod(round(total / 3600), 24)
+        return f"{days} days" + (f" {hours} h" if hours else "")
+    minutes = round(total / 60)
+    parts = [f"{minutes // 60} h"] * (minutes >= 60) + [f"{minutes % 60} min"] * bool(minutes % 60)
+    return " ".join(parts)
+
+
+def format_clock(seconds: float) -> str:
+    """Format a running duration like a clock: ``0:05``, ``12:30``, ``1:02:03``."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def format_size(size: int | None) -> str:
+    """Format a size in bytes: ``1.2 MB`` (decimal units, as on indexes), or ``?`` if it is None."""
+    if size is None:
+        return "?"
+    value = float(size)
+    for unit in ("B", "kB", "MB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} GB"
+
+
+def parse_duration(text: str) -> float:
+    """Return the seconds in ``20m``, ``90s``, ``1h30m``, ``3d`` or a plain number. Raises ValueError."""
+    normalized = "".join(text.split()).lower()
+    match = _WITH_UNITS.fullmatch(f"{normalized}s" if _SECONDS.fullmatch(normalized) else normalized)
+    if not normalized or not match:
+        shown = sanitize(text, limit=100)
+        raise ValueError(f"'{shown}' is not a duration; use a form like 20m, 90s or 1h30m")
+    days, hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    total = days * 86400 + hours * 3600 + minutes * 60 + seconds
+    if bounds.bounded_seconds(total) is None:
+        raise ValueError(f"'{sanitize(text, limit=100)}' is longer than ten years")
+    return total
