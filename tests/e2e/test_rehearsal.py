@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import subprocess
@@ -169,9 +170,12 @@ def test_without_pip_it_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None
 
 def answered(*answers: tuple[str, str, InstallKind, InstallKind | None]) -> Report:
     report = Report(Options(project="dipy", version="1.11.0", urls=("x",)))
-    report.install_outcomes = tuple(
-        InstallOutcome(python=python, platform_label=machine, kind=kind, previous_kind=before)
-        for python, machine, kind, before in answers
+    report = dataclasses.replace(
+        report,
+        install_outcomes=tuple(
+            InstallOutcome(python=python, platform_label=machine, kind=kind, previous_kind=before)
+            for python, machine, kind, before in answers
+        ),
     )
     return report
 
@@ -206,7 +210,7 @@ def test_the_table_says_what_got_worse_and_what_is_new() -> None:
 
 def test_the_end_of_a_rehearsal_says_that_it_was_one() -> None:
     report = answered(("cp313", "Windows arm64", InstallKind.WHEEL, None))
-    report.last_stage = Stage.CHECK
+    report = dataclasses.replace(report, last_stage=Stage.CHECK)
     end = outcome_view.build_outcome(report, [])
     assert (end.headline, end.message) == (
         "Rehearsed",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 import shlex
@@ -224,10 +225,16 @@ def test_one_of_each_minor_version(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 
 def test_a_failure_is_shown_with_its_output() -> None:
     report = Report(Options(project="dipy", version="1.11.0", urls=("x",), smoke="python -c 'import dipy'"))
-    report.smoke_results = (
-        SmokeResult(filename="a.whl", interpreter="CPython 3.13.1"),
-        SmokeResult(
-            filename="b.whl", interpreter="CPython 3.12.1", failure="it broke", output="one\n\x1b[31mtwo\n"
+    report = dataclasses.replace(
+        report,
+        smoke_results=(
+            SmokeResult(filename="a.whl", interpreter="CPython 3.13.1"),
+            SmokeResult(
+                filename="b.whl",
+                interpreter="CPython 3.12.1",
+                failure="it broke",
+                output="one\n\x1b[31mtwo\n",
+            ),
         ),
     )
     assert list(table.format_rehearsal(report)) == [

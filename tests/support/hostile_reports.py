@@ -63,50 +63,75 @@ def hostile_report(payload: str) -> Report:
         )
         for number, (name, remote) in enumerate(made.selection.files)
     ]
-    made.selection = dataclasses.replace(
-        made.selection,
-        files=tuple(pairs),
-        excluded_files=(ExcludedFile(filename=payload, source=payload, reason=payload, is_unavailable=True),),
+    made = dataclasses.replace(
+        made,
+        selection=dataclasses.replace(
+            made.selection,
+            files=tuple(pairs),
+            excluded_files=(
+                ExcludedFile(filename=payload, source=payload, reason=payload, is_unavailable=True),
+            ),
+        ),
     )
-    made.downloaded_files = tuple(
-        dataclasses.replace(
-            each, verified_by=payload, remote=remote, file=dataclasses.replace(each.file, name=name)
-        )
-        for each, (name, remote) in zip(made.downloaded_files, pairs, strict=True)
+    made = dataclasses.replace(
+        made,
+        downloaded_files=tuple(
+            dataclasses.replace(
+                each, verified_by=payload, remote=remote, file=dataclasses.replace(each.file, name=name)
+            )
+            for each, (name, remote) in zip(made.downloaded_files, pairs, strict=True)
+        ),
     )
-    made.findings += tuple(
-        Finding(
-            check=check,
-            severity=severity,
-            subject=subject,
-            member=payload,
-            message=payload,
-            is_ignored=ignored,
-        )
-        for check in (payload, "record/untidy")
-        for subject in (payload, "release", reports.WHEELS[0])
-        for severity in Severity
-        for ignored in (False, True)
+    made = dataclasses.replace(
+        made,
+        findings=made.findings
+        + tuple(
+            Finding(
+                check=check,
+                severity=severity,
+                subject=subject,
+                member=payload,
+                message=payload,
+                is_ignored=ignored,
+            )
+            for check in (payload, "record/untidy")
+            for subject in (payload, "release", reports.WHEELS[0])
+            for severity in Severity
+            for ignored in (False, True)
+        ),
     )
-    made.upload_results = tuple(dataclasses.replace(each, reason=payload) for each in made.upload_results)
-    made.upload_plan = tuple(
-        dataclasses.replace(each, other_name=payload, index_sha256=payload) for each in made.upload_plan
+    made = dataclasses.replace(
+        made, upload_results=tuple(dataclasses.replace(each, reason=payload) for each in made.upload_results)
     )
-    made.signatures = tuple(dataclasses.replace(each, fingerprint=payload) for each in made.signatures)
-    made.smoke_results = (
-        SmokeResult(filename=payload, interpreter=payload, failure=payload, output=payload),
+    made = dataclasses.replace(
+        made,
+        upload_plan=tuple(
+            dataclasses.replace(each, other_name=payload, index_sha256=payload) for each in made.upload_plan
+        ),
     )
-    made.upload_url = payload
-    made.checks_not_run = (payload,)
-    made.pruned_releases = (PrunedRelease(version=Version("1"), filenames=(payload,), size=1),)
-    made.error = FileError(payload, details=[payload] * 30, hint=payload)
-    made.options = Options.unchecked(
-        project=payload,
-        version=payload,
-        urls=(payload,),
-        verbose=1,
-        smoke=payload,
-        ignore={payload: payload, "x/y": payload},
+    made = dataclasses.replace(
+        made, signatures=tuple(dataclasses.replace(each, fingerprint=payload) for each in made.signatures)
+    )
+    made = dataclasses.replace(
+        made,
+        smoke_results=(SmokeResult(filename=payload, interpreter=payload, failure=payload, output=payload),),
+    )
+    made = dataclasses.replace(made, upload_url=payload)
+    made = dataclasses.replace(made, checks_not_run=(payload,))
+    made = dataclasses.replace(
+        made, pruned_releases=(PrunedRelease(version=Version("1"), filenames=(payload,), size=1),)
+    )
+    made = dataclasses.replace(made, error=FileError(payload, details=[payload] * 30, hint=payload))
+    made = dataclasses.replace(
+        made,
+        options=Options.unchecked(
+            project=payload,
+            version=payload,
+            urls=(payload,),
+            verbose=1,
+            smoke=payload,
+            ignore={payload: payload, "x/y": payload},
+        ),
     )
     return made
 
@@ -115,14 +140,17 @@ def report_with_findings(count: int) -> Report:
     """So many findings, each with a sentence and a member of its own or with those of others."""
     made = reports.everything()
     filenames = [each.file.filename for each in made.downloaded_files]
-    made.findings = tuple(
-        Finding(
-            check=f"family/check-{number % 60}",
-            severity=list(Severity)[number % 3],
-            subject=filenames[number % len(filenames)] if number % 7 else f"other-{number}",
-            message=f"sentence {number if number % 2 else number % 100}",
-            member=f"path/{number}",
-        )
-        for number in range(count)
+    made = dataclasses.replace(
+        made,
+        findings=tuple(
+            Finding(
+                check=f"family/check-{number % 60}",
+                severity=list(Severity)[number % 3],
+                subject=filenames[number % len(filenames)] if number % 7 else f"other-{number}",
+                message=f"sentence {number if number % 2 else number % 100}",
+                member=f"path/{number}",
+            )
+            for number in range(count)
+        ),
     )
     return made

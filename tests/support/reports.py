@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -82,36 +83,42 @@ def fetched(*filenames: str, **options: Any) -> Report:
     """A run that has everything in the wheelhouse."""
     report = listed(filenames or (*WHEELS, SDIST), **options)
     assert report.selection
-    report.downloaded_files = tuple(
-        DownloadedFile(
-            file=LocalFile(
-                name=name,
-                path=Path("wheelhouse") / name.filename,
-                size=remote.size or 0,
-                sha256=remote.hashes["sha256"],
-            ),
-            remote=remote,
-            outcome=DownloadOutcome.DOWNLOADED,
-            verified_by="sha256 from the source",
-        )
-        for name, remote in report.selection.files
+    report = dataclasses.replace(
+        report,
+        downloaded_files=tuple(
+            DownloadedFile(
+                file=LocalFile(
+                    name=name,
+                    path=Path("wheelhouse") / name.filename,
+                    size=remote.size or 0,
+                    sha256=remote.hashes["sha256"],
+                ),
+                remote=remote,
+                outcome=DownloadOutcome.DOWNLOADED,
+                verified_by="sha256 from the source",
+            )
+            for name, remote in report.selection.files
+        ),
     )
-    report.last_stage = Stage.DOWNLOAD
-    report.stage_seconds = _until(Stage.DOWNLOAD)
+    report = dataclasses.replace(report, last_stage=Stage.DOWNLOAD)
+    report = dataclasses.replace(report, stage_seconds=_until(Stage.DOWNLOAD))
     return report
 
 
 def checked(*findings: Finding, filenames: Sequence[str] = (), **options: Any) -> Report:
     """A run whose files were checked; errors among ``findings`` ended it there."""
     report = fetched(*filenames, **options)
-    report.findings = findings
-    report.stage_seconds = _until(Stage.CHECK)
+    report = dataclasses.replace(report, findings=findings)
+    report = dataclasses.replace(report, stage_seconds=_until(Stage.CHECK))
     failed = {finding.subject for finding in findings if finding.severity is Severity.ERROR}
     failed -= {finding.subject for finding in findings if finding.is_ignored}
     if failed:
-        report.error = FileError(f"{len(failed)} of {len(report.downloaded_files)} files failed the checks")
+        report = dataclasses.replace(
+            report,
+            error=FileError(f"{len(failed)} of {len(report.downloaded_files)} files failed the checks"),
+        )
     else:
-        report.last_stage = Stage.CHECK
+        report = dataclasses.replace(report, last_stage=Stage.CHECK)
     return report
 
 
@@ -132,34 +139,44 @@ def finding(
 def compared(*states: FileComparison, **options: Any) -> Report:
     """A run that has asked the index; the files have ``states``, and are absent where those end."""
     report = checked(**options)
-    report.upload_url, report.profile = INDEX, CheckProfile.ANY
+    report = dataclasses.replace(report, upload_url=INDEX, profile=CheckProfile.ANY)
     padded = [*states, *[FileComparison.ABSENT] * len(report.downloaded_files)]
-    report.upload_plan = tuple(
-        IndexComparison(
-            file=each.file,
-            result=state,
-            index_sha256="" if state is FileComparison.ABSENT else "c" * 64,
-            other_name="dipy-1.10.0.tar.gz" if state is FileComparison.SAME_BYTES_OTHER_NAME else "",
-        )
-        for each, state in zip(report.downloaded_files, padded, strict=False)
+    report = dataclasses.replace(
+        report,
+        upload_plan=tuple(
+            IndexComparison(
+                file=each.file,
+                result=state,
+                index_sha256="" if state is FileComparison.ABSENT else "c" * 64,
+                other_name="dipy-1.10.0.tar.gz" if state is FileComparison.SAME_BYTES_OTHER_NAME else "",
+            )
+            for each, state in zip(report.downloaded_files, padded, strict=False)
+        ),
     )
-    report.stage_seconds = _until(Stage.CHECK) | {Stage.UPLOAD: SECONDS[Stage.UPLOAD]}
+    report = dataclasses.replace(
+        report, stage_seconds=_until(Stage.CHECK) | {Stage.UPLOAD: SECONDS[Stage.UPLOAD]}
+    )
     return report
 
 
 def conflict() -> Report:
     report = compared(FileComparison.DIFFERENT, FileComparison.SAME, FileComparison.SAME_BYTES_OTHER_NAME)
-    report.error = ConflictError(f"2 of 4 files conflict with {INDEX}; nothing was uploaded")
+    report = dataclasses.replace(
+        report, error=ConflictError(f"2 of 4 files conflict with {INDEX}; nothing was uploaded")
+    )
     return report
 
 
 def dry_run() -> Report:
     report = compared(FileComparison.SAME, dry_run=True)
     outcomes = {FileComparison.SAME: UploadOutcome.SKIPPED, FileComparison.ABSENT: UploadOutcome.WOULD_UPLOAD}
-    report.upload_results = tuple(
-        UploadResult(file=state.file, outcome=outcomes[state.result]) for state in report.upload_plan
+    report = dataclasses.replace(
+        report,
+        upload_results=tuple(
+            UploadResult(file=state.file, outcome=outcomes[state.result]) for state in report.upload_plan
+        ),
     )
-    report.last_stage = Stage.UPLOAD
+    report = dataclasses.replace(report, last_stage=Stage.UPLOAD)
     return report
 
 
@@ -171,43 +188,55 @@ def partial() -> Report:
         (UploadOutcome.UNKNOWN, "no answer came", 6),
         (UploadOutcome.NOT_ATTEMPTED, "", 0),
     )
-    report.upload_results = tuple(
-        UploadResult(file=each.file, outcome=outcome, reason=reason, attempts=attempts)
-        for each, (outcome, reason, attempts) in zip(report.downloaded_files, outcomes, strict=True)
+    report = dataclasses.replace(
+        report,
+        upload_results=tuple(
+            UploadResult(file=each.file, outcome=outcome, reason=reason, attempts=attempts)
+            for each, (outcome, reason, attempts) in zip(report.downloaded_files, outcomes, strict=True)
+        ),
     )
-    report.error = PartialError("1 of 4 files was posted, 1 was rejected")
+    report = dataclasses.replace(report, error=PartialError("1 of 4 files was posted, 1 was rejected"))
     return report
 
 
 def published() -> Report:
     """All the way: signed, posted, confirmed."""
     report = compared(FileComparison.SAME)
-    report.signatures = tuple(
-        Signature(
-            content=b"-----BEGIN PGP SIGNATURE-----\n",
-            filename=each.file.filename,
-            path=Path(f"{each.file.path}.asc"),
-            fingerprint="A" * 40,
-            is_new=bool(number),
-        )
-        for number, each in enumerate(report.downloaded_files)
+    report = dataclasses.replace(
+        report,
+        signatures=tuple(
+            Signature(
+                content=b"-----BEGIN PGP SIGNATURE-----\n",
+                filename=each.file.filename,
+                path=Path(f"{each.file.path}.asc"),
+                fingerprint="A" * 40,
+                is_new=bool(number),
+            )
+            for number, each in enumerate(report.downloaded_files)
+        ),
     )
-    report.upload_results = tuple(
-        UploadResult(
-            file=state.file,
-            outcome=UploadOutcome.UPLOADED
-            if state.result is FileComparison.ABSENT
-            else UploadOutcome.SKIPPED,
-            attempts=int(state.result is FileComparison.ABSENT),
-        )
-        for state in report.upload_plan
+    report = dataclasses.replace(
+        report,
+        upload_results=tuple(
+            UploadResult(
+                file=state.file,
+                outcome=UploadOutcome.UPLOADED
+                if state.result is FileComparison.ABSENT
+                else UploadOutcome.SKIPPED,
+                attempts=int(state.result is FileComparison.ABSENT),
+            )
+            for state in report.upload_plan
+        ),
     )
-    report.confirmations = tuple(
-        Confirmation(filename=each.file.filename, sha256=each.file.sha256, url=INDEX)
-        for each in report.downloaded_files
+    report = dataclasses.replace(
+        report,
+        confirmations=tuple(
+            Confirmation(filename=each.file.filename, sha256=each.file.sha256, url=INDEX)
+            for each in report.downloaded_files
+        ),
     )
-    report.last_stage = Stage.CONFIRM
-    report.stage_seconds = dict(SECONDS)
+    report = dataclasses.replace(report, last_stage=Stage.CONFIRM)
+    report = dataclasses.replace(report, stage_seconds=dict(SECONDS))
     return report
 
 
@@ -222,15 +251,20 @@ def nothing_found() -> Report:
 def incomplete() -> Report:
     """The previous release had more, and more is expected."""
     report = listed(expect={"pythons": ["cp311"], "platforms": ["win_arm64"]})
-    report.expected_cells = (("cp311", "win_arm64"), ("cp311", "win_amd64"))
-    report.previous_filenames = (
-        "dipy-1.10.0-cp311-cp311-macosx_11_0_arm64.whl",
-        "dipy-1.10.0-cp310-cp310-win_amd64.whl",
-        "dipy-1.10.0.tar.gz",
-        "dipy-1.10.0.linux-x86_64.exe",
+    report = dataclasses.replace(report, expected_cells=(("cp311", "win_arm64"), ("cp311", "win_amd64")))
+    report = dataclasses.replace(
+        report,
+        previous_filenames=(
+            "dipy-1.10.0-cp311-cp311-macosx_11_0_arm64.whl",
+            "dipy-1.10.0-cp310-cp310-win_amd64.whl",
+            "dipy-1.10.0.tar.gz",
+            "dipy-1.10.0.linux-x86_64.exe",
+        ),
     )
-    report.missing_cells = (("cp310", "win_amd64"),)
-    report.error = NothingFoundError("dipy 1.11.0 is not complete", details=["missing: a wheel for cp311"])
+    report = dataclasses.replace(report, missing_cells=(("cp310", "win_amd64"),))
+    report = dataclasses.replace(
+        report, error=NothingFoundError("dipy 1.11.0 is not complete", details=["missing: a wheel for cp311"])
+    )
     return report
 
 
@@ -246,7 +280,9 @@ def accepted(**options: Any) -> Report:
         ignore={"native": "the loader finds it", "wheel/no-tag": "", "metadata/thin": "old", "sdist": "x"},
         **options,
     )
-    report.checks_not_run = ("what the release before had: the index did not answer",)
+    report = dataclasses.replace(
+        report, checks_not_run=("what the release before had: the index did not answer",)
+    )
     return report
 
 
@@ -267,61 +303,89 @@ def everything() -> Report:
         ignore={"wheel": "for <reasons>", "sdist": ""},
         smoke="python -c 'import dipy'",
     )
-    report.upload_url = INDEX
+    report = dataclasses.replace(report, upload_url=INDEX)
     files = {each.file.filename: each.file for each in report.downloaded_files}
-    report.upload_plan = (
-        IndexComparison(file=files[filenames[3]], result=FileComparison.DIFFERENT, index_sha256="c" * 64),
-        IndexComparison(
-            file=files[filenames[4]],
-            result=FileComparison.SAME_BYTES_OTHER_NAME,
-            other_name="dipy-1.10.0.tar.gz",
+    report = dataclasses.replace(
+        report,
+        upload_plan=(
+            IndexComparison(file=files[filenames[3]], result=FileComparison.DIFFERENT, index_sha256="c" * 64),
+            IndexComparison(
+                file=files[filenames[4]],
+                result=FileComparison.SAME_BYTES_OTHER_NAME,
+                other_name="dipy-1.10.0.tar.gz",
+            ),
+            IndexComparison(file=files[filenames[5]], result=FileComparison.SAME, index_sha256="d" * 64),
         ),
-        IndexComparison(file=files[filenames[5]], result=FileComparison.SAME, index_sha256="d" * 64),
     )
-    report.upload_results = tuple(
-        UploadResult(file=files[filename], outcome=outcome, reason="because", attempts=2)
-        for filename, outcome in zip(filenames[6:], UploadOutcome, strict=True)
+    report = dataclasses.replace(
+        report,
+        upload_results=tuple(
+            UploadResult(file=files[filename], outcome=outcome, reason="because", attempts=2)
+            for filename, outcome in zip(filenames[6:], UploadOutcome, strict=True)
+        ),
     )
-    report.signatures = published().signatures
-    report.confirmations = (
-        Confirmation(filename=filenames[6], sha256="0" * 64, url=INDEX, page_formats=("json", "html")),
+    report = dataclasses.replace(report, signatures=published().signatures)
+    report = dataclasses.replace(
+        report,
+        confirmations=(
+            Confirmation(filename=filenames[6], sha256="0" * 64, url=INDEX, page_formats=("json", "html")),
+        ),
     )
-    report.previous_filenames = (
-        *(name.replace("1.11.0", "1.10.0") for name in filenames[:-1]),
-        "dipy-1.10.0-cp310-cp310-win_amd64.whl",
-        "dipy-1.10.0.tar.gz",
+    report = dataclasses.replace(
+        report,
+        previous_filenames=(
+            *(name.replace("1.11.0", "1.10.0") for name in filenames[:-1]),
+            "dipy-1.10.0-cp310-cp310-win_amd64.whl",
+            "dipy-1.10.0.tar.gz",
+        ),
     )
-    report.previous_sizes = {
-        name: 700_000 + 100_000 * number for number, name in enumerate(report.previous_filenames)
-    }
-    report.missing_cells = (("cp310", "win_amd64"),)
-    report.expected_cells = (("cp314", "macosx_arm64"),)
-    report.pruned_releases = (
-        PrunedRelease(version=Version("1.9.0"), filenames=("dipy-1.9.0.tar.gz",), size=1_000),
+    report = dataclasses.replace(
+        report,
+        previous_sizes={
+            name: 700_000 + 100_000 * number for number, name in enumerate(report.previous_filenames)
+        },
     )
-    report.checks_not_run = ("what the project has used of its room: the index does not say",)
+    report = dataclasses.replace(report, missing_cells=(("cp310", "win_amd64"),))
+    report = dataclasses.replace(report, expected_cells=(("cp314", "macosx_arm64"),))
+    report = dataclasses.replace(
+        report,
+        pruned_releases=(
+            PrunedRelease(version=Version("1.9.0"), filenames=("dipy-1.9.0.tar.gz",), size=1_000),
+        ),
+    )
+    report = dataclasses.replace(
+        report, checks_not_run=("what the project has used of its room: the index does not say",)
+    )
     kinds = [(now, before) for now in InstallKind for before in (None, *InstallKind)]
-    report.install_outcomes = tuple(
-        InstallOutcome(
-            python=f"cp3{11 + number % 4}",
-            platform_label=f"Linux x86_64 glibc 2.{number // 4}",
-            kind=now,
-            previous_kind=before,
-            filename=filenames[number] if now is InstallKind.WHEEL else "",
-        )
-        for number, (now, before) in enumerate(kinds)
-    )[:-1]
-    report.smoke_results = (
-        SmokeResult(filename=filenames[0], interpreter="CPython 3.11.7 /usr/bin/python3", seconds=1.0),
-        SmokeResult(
-            filename=filenames[1],
-            interpreter="CPython 3.12.1 /usr/bin/python3.12",
-            failure="exit code 1",
-            output="Traceback:\nImportError: <x>",
+    report = dataclasses.replace(
+        report,
+        install_outcomes=tuple(
+            InstallOutcome(
+                python=f"cp3{11 + number % 4}",
+                platform_label=f"Linux x86_64 glibc 2.{number // 4}",
+                kind=now,
+                previous_kind=before,
+                filename=filenames[number] if now is InstallKind.WHEEL else "",
+            )
+            for number, (now, before) in enumerate(kinds)
+        )[:-1],
+    )
+    report = dataclasses.replace(
+        report,
+        smoke_results=(
+            SmokeResult(filename=filenames[0], interpreter="CPython 3.11.7 /usr/bin/python3", seconds=1.0),
+            SmokeResult(
+                filename=filenames[1],
+                interpreter="CPython 3.12.1 /usr/bin/python3.12",
+                failure="exit code 1",
+                output="Traceback:\nImportError: <x>",
+            ),
         ),
     )
-    report.started_at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-    report.error = FileError("1 of 13 files failed the checks", details=["native/missing-library: <x>"])
+    report = dataclasses.replace(report, started_at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
+    report = dataclasses.replace(
+        report, error=FileError("1 of 13 files failed the checks", details=["native/missing-library: <x>"])
+    )
     return report
 
 

@@ -41,7 +41,7 @@ HOMES = {
     "id": ("signing/sigstore_signer",),
     "idna": ("http/hostnames",),
     "jinja2": ("report/formats/html/renderer",),
-    "lxml": ("facts/html_links"),
+    "lxml": ("facts/html_links",),
     "markupsafe": ("report/formats/html/renderer",),
     "packaging": ("*",),
     "pkginfo": ("facts/archive/pkginfo_metadata",),

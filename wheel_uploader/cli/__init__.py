@@ -26,12 +26,12 @@ from wheel_uploader.cli.info_options import info_options
 from wheel_uploader.cli.options import stage_options
 from wheel_uploader.core import cancellation, signal_handlers, standard_streams
 from wheel_uploader.core.errors import ReleaseError, as_unexpected_error, most_important_error
-from wheel_uploader.core.models import run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wheel_uploader.core.models import Options, Report
+    from wheel_uploader.pipeline.context import ReportBuilder
     from wheel_uploader.report import destinations as report_destinations
 
 
@@ -92,7 +92,7 @@ def command(show_config: bool, **values: Any) -> NoReturn:
                 options,
                 display,
                 watch,
-                lambda report: _prepare_forced_end(watch, report, values, destinations),
+                lambda builder: _prepare_forced_end(watch, builder, values, destinations),
             )
     except (ReleaseError, cancellation.RunCancelled) as caught:
         reason = (
@@ -122,7 +122,7 @@ def command(show_config: bool, **values: Any) -> NoReturn:
 
 def _prepare_forced_end(
     watch: cancellation.CancellationToken,
-    report: Report,
+    builder: ReportBuilder,
     values: dict[str, Any],
     destinations: Sequence[report_destinations.ReportDestination],
 ) -> None:
@@ -131,7 +131,8 @@ def _prepare_forced_end(
     def write(error: ReleaseError) -> None:
         from wheel_uploader.report import destinations as report_destinations
 
-        report.error = error
+        builder.record(error=error)
+        report = builder.report
         last_words.write_error(error, values["quiet"])
         report_destinations.write_reports(report, destinations)
         cli_output.print_report(report, values["report_format"], values["quiet"])
@@ -161,10 +162,11 @@ def _options(
     """Return the Options of a command line. Raises UsageError for invalid values."""
     values = {name: value for name, value in values.items() if name not in _OUTPUT_OPTIONS}
     from wheel_uploader.core.models import AttestationPolicy, CheckProfile, Options, Stage
+    from wheel_uploader.core.models.run import URL_TOKEN_VARIABLE
 
     stage = min(Stage[until.upper()], Stage.SIGN if no_upload else Stage.CONFIRM)
     return Options(
-        url_token=os.environ.get(run.URL_TOKEN_VARIABLE),
+        url_token=os.environ.get(URL_TOKEN_VARIABLE),
         project=project,
         version=release,
         until=stage,

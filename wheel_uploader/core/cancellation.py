@@ -194,9 +194,8 @@ def _print_error(error: ReleaseError) -> None:
 def make_forced_exit_error(code: int, grace: float, limit: float) -> ReleaseError:
     """Return the error of a run that was forced to exit with ``code``; ``limit``: that of --max-duration."""
     error: ReleaseError = RunInterrupted(code - 128) if code > 128 else _time_limit_error(limit)
-    error.message += f": it did not stop within {grace:.0f} s and was terminated"
-    error.args = (error.message,)
-    return error
+    forced = f"it did not stop within {grace:.0f} s and was terminated"
+    return error.with_details(message=f"{error.message}: {forced}")
 
 
 def _time_limit_error(seconds: float) -> DeadlineError:

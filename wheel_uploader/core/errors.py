@@ -25,6 +25,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Self
 
 
 class ReleaseError(Exception):
@@ -48,6 +49,16 @@ class ReleaseError(Exception):
         self.details = tuple(details)
         #: An argument as typed, and the likely intended one. The first is empty if an argument is missing.
         self.suggestion = suggestion
+
+    def with_details(self, *details: str, message: str = "", hint: str = "") -> Self:
+        """Return a copy of the error with additional details, and another message or hint if given."""
+        copied = type(self).__new__(type(self))
+        copied.__dict__.update(self.__dict__)
+        copied.message, copied.hint = message or self.message, hint or self.hint
+        copied.args = (copied.message,)
+        copied.details = (*self.details, *details)
+        copied.__cause__, copied.__traceback__ = self.__cause__, self.__traceback__
+        return copied
 
 
 class UsageError(ReleaseError):

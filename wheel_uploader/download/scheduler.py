@@ -218,8 +218,7 @@ def _combine_failures(
     unfinished = count - len(pool.results) - len(pool.failures)
     tail = f", {unfinished} were not started or not finished" if unfinished else ""
     state = [f"{len(pool.results)} of {count} files are in the wheelhouse{tail}"] if count > 1 else []
-    error.details = (*error.details, *others, *state)
-    return error
+    return error.with_details(*others, *state)
 
 
 T = TypeVar("T")
@@ -310,9 +309,9 @@ class _WorkerPool(Generic[T]):
         except ReleaseError as error:
             if filename not in error.message:
                 # The message of a redirect or connection error names the server only.
-                error.message = f"{filename}: {error.message}"
-                error.args = (error.message,)
-            self.failures[filename] = error
+                self.failures[filename] = error.with_details(message=f"{filename}: {error.message}")
+            else:
+                self.failures[filename] = error
             cause = error.__cause__
             if isinstance(cause, OSError) and cause.errno in _FATAL_ERRNOS:
                 self._stop.set()

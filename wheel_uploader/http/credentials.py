@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from wheel_uploader.core.errors import UsageError
+from wheel_uploader.core.models.run import URL_TOKEN_VARIABLE
 from wheel_uploader.core.redaction import register_basic_auth, register_secret, sanitize
 from wheel_uploader.core.urls import urlsplit
 from wheel_uploader.http.host_policy import InvalidUrl, parse_origin

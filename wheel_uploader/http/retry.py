@@ -75,14 +75,11 @@ def call_with_retries(
         except NetworkError as error:
             if not is_retryable(error):
                 if isinstance(error, HttpStatusError) and error.retry_after:
-                    error.details = (
-                        *error.details,
-                        f"the server asked to wait {error.retry_after:.0f} s",
-                    )
+                    wait = f"the server asked to wait {error.retry_after:.0f} s"
+                    raise error.with_details(wait) from error.__cause__
                 raise
             if number >= max_attempts:
-                error.details = (*error.details, f"tried {format_count(number, 'time')}")
-                raise
+                raise error.with_details(f"tried {format_count(number, 'time')}") from error.__cause__
             pause = compute_backoff(error, number)
             progress.debug(
                 f"{sanitize(operation)}: {error.message}; "

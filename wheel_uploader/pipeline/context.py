@@ -1,71 +1,198 @@
-"""The context of one run: its options, open resources and intermediate results."""
+"""The context of one run: its options, what it has open, and the report that its stages contribute to."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+import contextlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Self
 
-from wheel_uploader.core.models import (
-    FileSummary,
-    LocalAttestationFile,
-    LocalFile,
-    Options,
-    ProjectPage,
-    Report,
-    Selection,
-    Stage,
-)
-from wheel_uploader.core.progress import Progress
+from wheel_uploader.core import cancellation
+from wheel_uploader.core.child_processes import environment as child_environment
+from wheel_uploader.core.models import CheckProfile, Options, Report, Stage, option_effects, option_rules
+from wheel_uploader.core.redaction import strip_url
+from wheel_uploader.http import credentials as http_credentials
 from wheel_uploader.http.client import HttpClient
-from wheel_uploader.index.target import Target
 from wheel_uploader.listing import expectations, sources
+from wheel_uploader.rehearsal import pip_command
+from wheel_uploader.signing import attestations, gpg_signer
+from wheel_uploader.upload import clients
 
 if TYPE_CHECKING:
+    from wheel_uploader.core.cancellation import CancellationToken
+    from wheel_uploader.core.progress import Progress
     from wheel_uploader.index.client import IndexClient
-    from wheel_uploader.signing import gpg_signer
+    from wheel_uploader.index.target import Target
     from wheel_uploader.signing.sigstore_signer import AttestationSigner
-    from wheel_uploader.upload.twine_uploader import TwineUploader
-    from wheel_uploader.wheelhouse.wheelhouse import Wheelhouse
+
+#: Connections per host, as many as a download of small files uses.
+_MAX_CONNECTIONS = 16
 
 
-@dataclass(slots=True, kw_only=True)
+class ReportBuilder:
+    """Builds the report of a run from the results of its stages.
+
+    ``report`` is a complete report at any moment, so that a run can be ended anywhere and still be reported.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self.report = Report(options, started_at=datetime.now(UTC))
+
+    def record(self, **results: Any) -> None:
+        """Add results to the report, by the names of its fields."""
+        self.report = replace(self.report, **results)
+
+    @contextlib.contextmanager
+    def stage(self, stage: Stage) -> Iterator[None]:
+        """Record how long the stage takes, and that it was reached if it finishes."""
+        started_at = time.monotonic()
+        try:
+            cancellation.raise_if_cancelled()
+            yield
+            self.record(last_stage=stage)
+        finally:
+            seconds = time.monotonic() - started_at
+            self.record(stage_seconds={**self.report.stage_seconds, stage: seconds})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunContext:
-    """The options, open resources and intermediate results of one run."""
+    """What every stage of a run needs: the options, the open resources, and where results are recorded."""
 
     options: Options
-    report: Report
+    builder: ReportBuilder
     progress: Progress
+    cancel: CancellationToken
+    exit_stack: contextlib.ExitStack
     requirements: expectations.ReleaseRequirements
+    profile: CheckProfile
     #: None if nothing is to be uploaded and no index was named to compare with.
     target: Target | None
     signer: gpg_signer.GpgSigner | None
     attestation_signer: AttestationSigner | None
     http: HttpClient
     temp_dir: sources.UnpackDirectory
-    #: None if local files are checked in place.
-    wheelhouse: Wheelhouse | None = None
-    index: IndexClient | None = None
-    #: None if nothing is to be uploaded.
-    uploader: TwineUploader | None = None
-    #: None if the index was not queried or could not be reached.
-    project_page: ProjectPage | None = None
-    summaries: tuple[FileSummary, ...] = ()
-    checksum_files: tuple[Path, ...] = ()
-    attestation_files: tuple[LocalAttestationFile, ...] = ()
+
+    @classmethod
+    @contextlib.contextmanager
+    def open(
+        cls, options: Options, builder: ReportBuilder, progress: Progress, cancel: CancellationToken
+    ) -> Iterator[Self]:
+        """Open the resources of a run; raise ReleaseError for what is known to be wrong before it starts."""
+        option_rules.validate_options(options)
+        _require_known_checks(options)
+        for ineffective_option in option_effects.find_ineffective_options(options):
+            progress.info(str(ineffective_option))
+        child_environment.check_extra_names(options.smoke_env)
+        requirements = expectations.read_requirements(options)
+        _require_tools(options)
+        target = _resolve_target(options)
+        upload_target = target if options.until > Stage.SIGN else None
+        signer = _find_signer(options, progress)
+        profile = options.profile or (
+            CheckProfile.ANY if target and not target.is_pypi else CheckProfile.PYPI
+        )
+        builder.record(upload_url=strip_url(upload_target.url) if upload_target else "", profile=profile)
+        with contextlib.ExitStack() as exit_stack:
+            yield cls(
+                options=options,
+                builder=builder,
+                progress=progress,
+                cancel=cancel,
+                exit_stack=exit_stack,
+                requirements=requirements,
+                profile=profile,
+                target=target,
+                signer=signer,
+                attestation_signer=attestations.create_attestation_signer(options, upload_target),
+                http=exit_stack.enter_context(open_staging_client(options, progress)),
+                temp_dir=exit_stack.enter_context(sources.UnpackDirectory()),
+            )
+
+    @property
+    def report(self) -> Report:
+        """The report of what has been recorded so far."""
+        return self.builder.report
+
+    def record(self, **results: Any) -> None:
+        """Add results to the report, by the names of its fields."""
+        self.builder.record(**results)
+
+    def open_index(self) -> IndexClient | None:
+        """Open the target for reading until the run ends; None if there is no target."""
+        if self.target is None:
+            return None
+        # Imported here because many runs need no index.
+        from wheel_uploader.index import client
+
+        return self.exit_stack.enter_context(client.open_index(self.options, self.target, self.progress))
 
     @property
     def upload_target(self) -> Target | None:
         """The index to upload to; None if the run ends before the upload stage."""
         return self.target if self.options.until > Stage.SIGN else None
 
-    @property
-    def selection(self) -> Selection:
-        """The files of the release; available once the list stage has finished."""
-        assert self.report.selection  # noqa: S101 - the list stage runs first
-        return self.report.selection
 
-    @property
-    def files(self) -> tuple[LocalFile, ...]:
-        """The downloaded files."""
-        return tuple(fetched.file for fetched in self.report.downloaded_files)
+def open_staging_client(options: Options, progress: Progress) -> HttpClient:
+    """Return an HTTP client for the staging places, limited to the hosts that the user allowed."""
+    http = HttpClient(
+        user_urls=options.urls,
+        allow_hosts=options.allow_hosts,
+        allow_insecure_hosts=options.allow_insecure_hosts,
+        timeout=options.timeout,
+        retries=options.retries,
+        preconnect=_extra_connections(options),
+        progress=progress,
+    )
+    for prefix, headers in http_credentials.headers_for_urls(
+        options.urls, netrc=options.netrc, token=options.url_token
+    ):
+        http.add_headers(prefix, headers)
+    return http
+
+
+def _extra_connections(options: Options) -> dict[str, int]:
+    """Return, by URL, the number of connections to open in addition to the first.
+
+    Only for URLs that serve files: files of package indexes and of APIs are mostly on other hosts.
+    """
+    if options.until < Stage.DOWNLOAD:
+        return {}
+    extra = min(options.jobs or _MAX_CONNECTIONS, _MAX_CONNECTIONS) - 1
+    return {url: extra for url in options.urls if sources.probably_hosts_files(url)}
+
+
+def _require_known_checks(options: Options) -> None:
+    """Raise UsageError if a check to ignore does not exist."""
+    if options.ignore:
+        from wheel_uploader import checks
+
+        for check_id in options.ignore:
+            checks.validate_check_id(check_id)
+
+
+def _require_tools(options: Options) -> None:
+    """Raise UsageError if a program that a later stage needs is not installed."""
+    if options.smoke and options.until >= Stage.CHECK:
+        pip_command.require_pip("--smoke")
+    if options.rehearse and options.until > Stage.CHECK:
+        from wheel_uploader.rehearsal import rehearsal
+
+        rehearsal.require_rehearsal_tools()
+
+
+def _resolve_target(options: Options) -> Target | None:
+    """Return the index to upload to or to compare with; None if there is neither."""
+    names_index = any((options.index_url, options.repository, options.repository_url))
+    return clients.resolve_target(options) if options.until > Stage.SIGN or names_index else None
+
+
+def _find_signer(options: Options, progress: Progress) -> gpg_signer.GpgSigner | None:
+    if not options.sign or options.until < Stage.SIGN:
+        return None
+    signer = gpg_signer.find_gpg_signer(options.sign_with, options.identity)
+    if signer.ambiguity_warning:
+        progress.info(signer.ambiguity_warning)
+    return signer

@@ -12,17 +12,29 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from wheel_uploader.core.errors import FileError
-from wheel_uploader.core.models import FileComparison, LocalFile, Stage, option_rules
+from wheel_uploader.core.models import FileComparison, LocalFile, Options, Selection, Stage, option_rules
 from wheel_uploader.core.models.option_rules import LATEST_VERSION
 from wheel_uploader.pipeline import release_gate
+from wheel_uploader.pipeline.check_stage import Verdict
 from wheel_uploader.pipeline.context import RunContext
+from wheel_uploader.pipeline.download_stage import DownloadedRelease
+from wheel_uploader.pipeline.sign_stage import SignedRelease
 
 
-def require_uploadable(context: RunContext) -> None:
+def require_uploadable(
+    context: RunContext,
+    selection: Selection,
+    downloaded: DownloadedRelease,
+    verdict: Verdict,
+    signed: SignedRelease,
+) -> None:
     """Raise ReleaseError unless every file to upload is a checked file of this release."""
     option_rules.validate_options(context.options)
     release_gate.raise_if_blocked(context.report)
-    if problems := [*_find_run_problems(context), *_find_file_problems(context)]:
+    if problems := [
+        *_find_run_problems(context, selection, verdict),
+        *_find_file_problems(context, selection, downloaded, verdict, signed),
+    ]:
         raise FileError(
             "the release is not ready to be uploaded",
             details=problems,
@@ -30,8 +42,8 @@ def require_uploadable(context: RunContext) -> None:
         )
 
 
-def _find_run_problems(context: RunContext) -> Iterator[str]:
-    options, report, selection = context.options, context.report, context.selection
+def _find_run_problems(context: RunContext, selection: Selection, verdict: Verdict) -> Iterator[str]:
+    options, report = context.options, context.report
     if options.until < Stage.UPLOAD or options.rehearse:
         yield "the options of this run do not allow an upload"
     if context.upload_target is None:
@@ -40,7 +52,7 @@ def _find_run_problems(context: RunContext) -> Iterator[str]:
         yield f"the files belong to {selection.project}, not to {options.project or 'a named project'}"
     if options.version not in {"", LATEST_VERSION} and Version(options.version) != selection.version:
         yield f"the files belong to version {selection.version}, not to {options.version}"
-    planned = Counter(state.file.filename for state in report.upload_plan)
+    planned = Counter(state.file.filename for state in verdict.upload_plan)
     listed = Counter(name.filename for name, _ in selection.files)
     if planned != listed:
         different = ", ".join(sorted((planned - listed) + (listed - planned)))
@@ -49,29 +61,33 @@ def _find_run_problems(context: RunContext) -> Iterator[str]:
         yield "a smoke test failed"
 
 
-def _find_file_problems(context: RunContext) -> Iterator[str]:
-    report, selection = context.report, context.selection
-    downloaded = {fetched.file.filename: fetched.file for fetched in report.downloaded_files}
-    checked = {summary.name.filename for summary in context.summaries}
-    for state in report.upload_plan:
+def _find_file_problems(
+    context: RunContext,
+    selection: Selection,
+    downloaded: DownloadedRelease,
+    verdict: Verdict,
+    signed: SignedRelease,
+) -> Iterator[str]:
+    local_files = {file.filename: file for file in downloaded.files}
+    checked = {summary.name.filename for summary in downloaded.summaries}
+    for state in verdict.upload_plan:
         file, name = state.file, state.file.name
         if (name.project, name.version) != (selection.project, selection.version):
             yield f"{file.filename} belongs to {name.project} {name.version}"
         if file.filename not in checked:
             yield f"{file.filename} was not checked"
-        if downloaded.get(file.filename) != file:
+        if local_files.get(file.filename) != file:
             yield f"{file.filename} is not the file that was downloaded"
         if state.result is FileComparison.ABSENT:
-            yield from _find_missing_attachments(context, file)
+            yield from _find_missing_attachments(context.options, signed, file)
 
 
-def _find_missing_attachments(context: RunContext, file: LocalFile) -> Iterator[str]:
-    options, report = context.options, context.report
-    if options.sign and file.filename not in {signature.filename for signature in report.signatures}:
+def _find_missing_attachments(options: Options, signed: SignedRelease, file: LocalFile) -> Iterator[str]:
+    if options.sign and file.filename not in {signature.filename for signature in signed.signatures}:
         yield f"{file.filename} has no signature"
     attested = {
         attestation.subject_filename
-        for attestation in report.attestations
+        for attestation in signed.attestations
         if not attestation.malformed_reason
     }
     if options.attest and not options.dry_run and file.filename not in attested:

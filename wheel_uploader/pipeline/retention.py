@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from packaging.version import Version
 
@@ -20,8 +20,32 @@ from wheel_uploader.core.models import (
 )
 from wheel_uploader.core.progress import Progress
 from wheel_uploader.index import client as index_client
+from wheel_uploader.pipeline.context import RunContext
 from wheel_uploader.wheelhouse.digests import compute_digests, read_chunks
 from wheel_uploader.wheelhouse.wheelhouse import Wheelhouse
+
+
+def prune(
+    context: RunContext,
+    selection: Selection,
+    wheelhouse: Wheelhouse | None,
+    index: index_client.IndexClient,
+    project_page: ProjectPage,
+) -> None:
+    """Remove the older releases that the options do not keep from the wheelhouse, and record which."""
+    if wheelhouse is None:
+        return
+    context.record(
+        pruned_releases=prune_wheelhouse(
+            wheelhouse,
+            context.options,
+            selection,
+            project_page,
+            index.get_sha256,
+            now=datetime.now(UTC),
+            progress=context.progress,
+        )
+    )
 
 
 def prune_wheelhouse(

@@ -9,93 +9,87 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-import time
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Callable
 
 from wheel_uploader.core import cancellation
 from wheel_uploader.core.cancellation import CancellationToken, RunCancelled
 from wheel_uploader.core.errors import ReleaseError, RunInterrupted, as_unexpected_error
 from wheel_uploader.core.models import Options, Report, Stage
 from wheel_uploader.core.progress import Progress
-from wheel_uploader.index import client
 from wheel_uploader.pipeline import list_stage
+from wheel_uploader.pipeline.context import ReportBuilder, RunContext
 
 
 def run(
     options: Options,
     progress: Progress,
     cancel: CancellationToken | None = None,
-    on_start: Callable[[Report], object] = id,
+    on_start: Callable[[ReportBuilder], object] = id,
 ) -> Report:
     """Run the stages up to ``options.until`` and return the report.
 
-    An error that stops the run is stored in the report. ``watch`` ends the run early, on a signal or when its
-    time limit expires. ``begun`` is called with the report while it is still empty.
+    An error that stops the run is recorded in the report. ``cancel`` ends the run early, on a signal or when
+    its time limit expires. ``on_start`` is called with the builder of the report before the first stage.
     """
-    report = Report(options, started_at=datetime.now(UTC))
+    builder = ReportBuilder(options)
     cancel = cancel or CancellationToken()
     cancel.arm_hard_exit()
-    on_start(report)
+    on_start(builder)
     try:
-        with cancellation.use_token(cancel):
-            _run_stages(options, report, progress, cancel)
+        with cancellation.use_token(cancel), RunContext.open(options, builder, progress, cancel) as context:
+            _run_stages(context)
         cancel.finish()
     except ReleaseError as error:
-        report.error = error
+        builder.record(error=error)
     except RunCancelled as stop:
-        report.error = stop.error
+        builder.record(error=stop.error)
     except KeyboardInterrupt:
-        report.error = RunInterrupted(signal.SIGINT)
+        builder.record(error=RunInterrupted(signal.SIGINT))
     except Exception as bug:  # noqa: BLE001 - the work done until then must still be reported
-        report.error = as_unexpected_error(bug)
+        builder.record(error=as_unexpected_error(bug))
     cancel.finish()
-    return report
+    return builder.report
 
 
-def _run_stages(options: Options, report: Report, progress: Progress, cancel: CancellationToken) -> None:
-    with contextlib.ExitStack() as exit_stack:
-        context = list_stage.open_context(options, report, progress, exit_stack)
-        later_stages_loaded = _preload_later_stages(options)
-        with _record_stage(report, Stage.LIST):
-            list_stage.list_release(context)
-        if options.until == Stage.LIST:
-            return
-        # Two threads that import mutually dependent modules may see one of them half initialized.
-        cancellation.wait_unless_cancelled(later_stages_loaded)
-        from wheel_uploader.pipeline import download_stage
+def _run_stages(context: RunContext) -> None:
+    options, stage = context.options, context.builder.stage
+    later_stages_loaded = _preload_later_stages(options)
+    with stage(Stage.LIST):
+        selection = list_stage.run(context)
+    if options.until == Stage.LIST:
+        return
+    # Two threads that import mutually dependent modules may see one of them half initialized.
+    cancellation.wait_unless_cancelled(later_stages_loaded)
+    from wheel_uploader.pipeline import check_stage, download_stage
 
-        if not download_stage.checks_in_place(options):
-            context.wheelhouse = exit_stack.enter_context(download_stage.open_wheelhouse(options))
-        with _record_stage(report, Stage.DOWNLOAD):
-            download_stage.download_release(context)
-        if options.until == Stage.DOWNLOAD:
-            return
-        if context.target:
-            context.index = exit_stack.enter_context(client.open_index(options, context.target, progress))
-        with _record_stage(report, Stage.CHECK):
-            download_stage.check_release(context)
-        if options.until == Stage.CHECK:
-            return
-        if options.rehearse:
-            # Stop before signing: an entry in a public transparency log cannot be withdrawn.
-            download_stage.rehearse_release(context)
-            return
-        from wheel_uploader.pipeline import upload_stage
+    wheelhouse = download_stage.open_wheelhouse(context)
+    with stage(Stage.DOWNLOAD):
+        downloaded = download_stage.run(context, selection, wheelhouse)
+    if options.until == Stage.DOWNLOAD:
+        return
+    index = context.open_index()
+    with stage(Stage.CHECK):
+        verdict = check_stage.run(context, selection, downloaded, index)
+    if options.until == Stage.CHECK:
+        return
+    if options.rehearse:
+        # Stop before signing: an entry in a public transparency log cannot be withdrawn.
+        check_stage.rehearse(context, downloaded)
+        return
+    from wheel_uploader.pipeline import confirm_stage, sign_stage, upload_stage
 
-        if context.signer or context.attestation_signer:
-            with _record_stage(report, Stage.SIGN):
-                upload_stage.sign_release(context)
-        if context.index is None or context.uploader is None or context.project_page is None:
-            return
-        with _record_stage(report, Stage.UPLOAD):
-            upload_stage.upload_release(
-                context, context.index, context.uploader, context.project_page, cancel
-            )
-        if options.until == Stage.UPLOAD or options.dry_run:
-            return
-        with _record_stage(report, Stage.CONFIRM):
-            upload_stage.confirm_release(context, context.index, context.project_page)
+    signed = sign_stage.SignedRelease(attestations=verdict.attestations)
+    if context.signer or context.attestation_signer:
+        with stage(Stage.SIGN):
+            signed = sign_stage.run(context, downloaded, verdict)
+    if options.until == Stage.SIGN:
+        return
+    with stage(Stage.UPLOAD):
+        destination = upload_stage.run(context, selection, downloaded, verdict, signed)
+    if options.until == Stage.UPLOAD or options.dry_run:
+        return
+    with stage(Stage.CONFIRM):
+        confirm_stage.run(context, selection, downloaded, destination)
 
 
 def _preload_later_stages(options: Options) -> threading.Event:
@@ -107,7 +101,7 @@ def _preload_later_stages(options: Options) -> threading.Event:
         try:
             with contextlib.suppress(Exception):
                 from wheel_uploader.inspection import cache as inspection_cache
-                from wheel_uploader.pipeline import download_stage  # noqa: F401
+                from wheel_uploader.pipeline import check_stage, download_stage  # noqa: F401
                 from wheel_uploader.report.formats import text  # noqa: F401
 
                 inspection_cache.fingerprint()
@@ -117,15 +111,3 @@ def _preload_later_stages(options: Options) -> threading.Event:
     if options.until > Stage.LIST:
         threading.Thread(target=load, name="load", daemon=True).start()
     return done
-
-
-@contextlib.contextmanager
-def _record_stage(report: Report, stage: Stage) -> Iterator[None]:
-    """Record how long the stage takes, and that it was reached if it finishes."""
-    started_at = time.monotonic()
-    try:
-        cancellation.raise_if_cancelled()
-        yield
-        report.last_stage = stage
-    finally:
-        report.stage_seconds[stage] = time.monotonic() - started_at

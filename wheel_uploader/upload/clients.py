@@ -1,18 +1,20 @@
-"""Clients of a run: HTTP for the staging places, the index for reading, and the uploader."""
+"""The target of a run: the uploader, and what the index has already."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wheel_uploader.core import cancellation
 from wheel_uploader.core.errors import CredentialsError, NetworkError
-from wheel_uploader.core.models import IndexComparison, Options, ProjectPage, Report
+from wheel_uploader.core.models import IndexComparison, LocalFile, Options, ProjectPage
 from wheel_uploader.core.progress import Progress
 from wheel_uploader.http.host_policy import parse_origin
 from wheel_uploader.index.target import Target
 
 if TYPE_CHECKING:
-    from wheel_uploader.index import client as index_client_module
+    from wheel_uploader.index import client as index_client
     from wheel_uploader.upload.twine_uploader import TwineUploader
 
 
@@ -31,33 +33,40 @@ def create_uploader(options: Options, target: Target, progress: Progress) -> Twi
     return twine_uploader.TwineUploader(options, target, progress)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexState:
+    """What the index has of a project and of the local files."""
+
+    #: None if the index was not read.
+    project_page: ProjectPage | None = None
+    comparisons: tuple[IndexComparison, ...] = ()
+    #: A sentence for the report if the index was not read.
+    checks_not_run: tuple[str, ...] = ()
+
+
 def fetch_index_state(
-    index_client: index_client_module.IndexClient | None,
+    index: index_client.IndexClient | None,
     target: Target | None,
     uploader: TwineUploader | None,
-    report: Report,
-) -> tuple[ProjectPage | None, tuple[IndexComparison, ...]]:
-    """Return the project page and the state of each file on the index, for the checks and the upload plan.
+    project: str,
+    files: Sequence[LocalFile],
+) -> IndexState:
+    """Read what the index has, for the checks and the upload plan.
 
     If nothing is to be uploaded, the run continues without an index, and the report says so.
     """
-    if index_client is None or target is None or report.selection is None:
-        report.checks_not_run += (
-            f"{_INDEX_COMPARISON}: no index given (--index-url, -r or --repository-url)",
-        )
-        return None, ()
-    from wheel_uploader.index import client as index_client_module
+    if index is None or target is None:
+        reason = "no index given (--index-url, -r or --repository-url)"
+        return IndexState(checks_not_run=(f"{_INDEX_COMPARISON}: {reason}",))
+    from wheel_uploader.index.client import compare_with_index
 
     try:
-        page = _project_page(index_client, report.selection.project, target, uploader)
-        return page, index_client_module.compare_with_index(
-            page, [fetched.file for fetched in report.downloaded_files], index_client.get_sha256
-        )
+        page = _project_page(index, project, target, uploader)
+        return IndexState(project_page=page, comparisons=compare_with_index(page, files, index.get_sha256))
     except (NetworkError, CredentialsError) as error:
         if uploader:
             raise
-        report.checks_not_run += (f"{_INDEX_COMPARISON}: {error.message}",)
-        return None, ()
+        return IndexState(checks_not_run=(f"{_INDEX_COMPARISON}: {error.message}",))
 
 
 #: The subject of a check that was not made, for the report.
@@ -65,19 +74,19 @@ _INDEX_COMPARISON = "the release against the index"
 
 
 def _project_page(
-    served: index_client_module.IndexClient, project: str, target: Target, uploader: TwineUploader | None
+    index: index_client.IndexClient, project: str, target: Target, uploader: TwineUploader | None
 ) -> ProjectPage:
     """Return the project page, with credentials only if the index requires them.
 
     They are the credentials of the upload, so they are sent only to the host of the upload URL.
     """
     try:
-        return served.fetch_project(project, revalidate=True)
+        return index.fetch_project(project, revalidate=True)
     except CredentialsError:
-        if uploader is None or parse_origin(served.url) != parse_origin(target.url):
+        if uploader is None or parse_origin(index.url) != parse_origin(target.url):
             raise
         credentials = cancellation.call_in_thread(uploader.credentials)
         if credentials is None:
             raise
-        served.log_in(*credentials)
-        return served.fetch_project(project, revalidate=True)
+        index.log_in(*credentials)
+        return index.fetch_project(project, revalidate=True)

@@ -116,7 +116,7 @@ class FileUpload:
             return self._result(UploadOutcome.UPLOADED)
         error = answer.to_error(self.file.filename)
         if self.attempts > 1:
-            error.details = (*error.details, f"attempted {self.attempts} times")
+            error = error.with_details(f"attempted {self.attempts} times")
         if answer.kind is ResponseKind.REJECTED and answer.status < 500:
             return self._result(UploadOutcome.REJECTED, error)
         state = self._query_index()

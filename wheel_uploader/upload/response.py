@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import http
 import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from wheel_uploader.core import bounds, html_text
 from wheel_uploader.core.errors import (
@@ -177,7 +177,7 @@ def untrusted_certificate(cause: str) -> UploadResponse:
 
 def extract_server_message(reason: str, body: str, status: int) -> str:
     """Return the server's message as one sanitized line: from the reason phrase, the JSON or the page."""
-    standard = http.HTTPStatus(status).phrase if status in set(http.HTTPStatus) else ""
+    standard = HTTPStatus(status).phrase if status in set(HTTPStatus) else ""
     candidates = (reason, *_from_json(body), _from_page(body))
     for candidate in candidates:
         text = " ".join(candidate[: 20 * _MAX_QUOTE].split())

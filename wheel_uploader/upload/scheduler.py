@@ -286,9 +286,9 @@ def upload_error(results: Sequence[UploadResult], stopped: ReleaseError | None =
     lines = [_line(result) for result in results]
     count = _count(results, uploaded)
     if cause is stopped and (isinstance(stopped, RunInterrupted) or uploaded in (0, len(results))):
-        return _with_details(stopped, f"{stopped.message}: {count}", lines)
+        return stopped.with_details(*lines, message=f"{stopped.message}: {count}")
     if not uploaded:
-        return _with_details(cause, cause.message, [error.message for error in errors if error is not cause])
+        return cause.with_details(*(error.message for error in errors if error is not cause))
     # After a network error or a timeout the same command continues without any change.
     is_temporary = isinstance(cause, NetworkError | DeadlineError)
     hint = None if is_temporary else f"{cause.hint} The same command then continues."
@@ -300,12 +300,6 @@ def _count(results: Sequence[UploadResult], uploaded: int) -> str:
     missing = len(results) - uploaded - unknown
     unclear = f", {unknown} may be" if unknown else ""
     return f"{uploaded} of {format_count(len(results), 'file')} are on the index, {missing} are not{unclear}"
-
-
-def _with_details(error: ReleaseError, message: str, details: Sequence[str]) -> ReleaseError:
-    error.message, error.args = message, (message,)
-    error.details = (*error.details, *details)
-    return error
 
 
 def _line(result: UploadResult) -> str:

@@ -226,7 +226,7 @@ def test_every_library_that_judges_is_named() -> None:
     package = Path(inspection_cache.__file__).parents[1]
     distributions = metadata.packages_distributions()
     imported = set()
-    for family in ("facts", "checks", "core/platforms"):
+    for family in ("facts/archive", "facts/binaries", "checks", "core/platforms"):
         for path in (package / family).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.Import):

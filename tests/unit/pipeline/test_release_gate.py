@@ -14,9 +14,11 @@ from packaging.version import Version
 from tests.support import servers, wheels
 from tests.support.indexes import Served, scripted_index
 from wheel_uploader import cli
+from wheel_uploader.checks import release_runner
 from wheel_uploader.core import filenames as core_filenames
 from wheel_uploader.core.errors import FileError, ReleaseError
 from wheel_uploader.core.models import (
+    CheckProfile,
     DownloadedFile,
     DownloadOutcome,
     FileComparison,
@@ -88,27 +90,19 @@ def test_blocks_files_of_more_than_one_release(filenames: tuple[str, ...], expec
         LocalFile(name=core_filenames.parse_filename(name), path=Path(name), size=1, sha256=name)
         for name in filenames
     ]
-    release_report = Report(
+    results = release_runner.run_release_checks(
         options,
-        downloaded_files=tuple(
-            DownloadedFile(
-                file=file,
-                remote=RemoteFile(filename=file.filename, url=f"file:///x/{file.filename}", source="x"),
-                outcome=DownloadOutcome.DOWNLOADED,
-                verified_by="",
-            )
-            for file in files
-        ),
-    )
-    release_gate.run_release_checks(
-        release_report,
         Selection(project=canonicalize_name("dipy"), version=Version("1.11.0"), files=()),
         [FileSummary(name=file.name, size=1) for file in files],
+        files,
+        profile=CheckProfile.PYPI,
+        attestations=(),
         expectation=None,
         target=None,
         page=None,
         states=(),
     )
+    release_report = Report(options, findings=results.findings)
     with pytest.raises(FileError) as caught:
         release_gate.raise_if_blocked(release_report)
     (line,) = [detail for detail in caught.value.details if detail.startswith(f"{expected_check}: ")]
@@ -209,23 +203,17 @@ def test_prints_at_most_ten_conflicts(count: int, rest: tuple[str, ...]) -> None
 
 def conflict_error_for(*states: FileComparison, skip_existing: bool = True) -> ReleaseError | None:
     """Return the error for files with these comparison results, or None."""
-    release_report = Report(
-        Options(project="dipy", version="1.11.0", urls=("staged",), skip_existing=skip_existing),
-        upload_url="the index",
-        upload_plan=tuple(
-            IndexComparison(
-                file=LocalFile(
-                    name=core_filenames.parse_filename(PURE), path=Path(PURE), size=1, sha256="aa"
-                ),
-                result=state,
-                index_sha256="bb",
-                other_name="other.whl" if state is FileComparison.SAME_BYTES_OTHER_NAME else "",
-            )
-            for state in states
-        ),
+    plan = tuple(
+        IndexComparison(
+            file=LocalFile(name=core_filenames.parse_filename(PURE), path=Path(PURE), size=1, sha256="aa"),
+            result=state,
+            index_sha256="bb",
+            other_name="other.whl" if state is FileComparison.SAME_BYTES_OTHER_NAME else "",
+        )
+        for state in states
     )
     try:
-        release_gate.raise_if_conflict(release_report)
+        release_gate.raise_if_conflict(plan, upload_url="the index", skip_existing=skip_existing)
     except ReleaseError as error:
         return error
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 
@@ -98,14 +99,16 @@ def test_annotates_the_error_unless_findings_explain_it() -> None:
     # A damaged file or a failed server is reported in addition to findings in other files.
     for error in (FileError("it is cut"), NetworkError("gone")):
         report = reports.fetched()
-        report.findings = (finding("name/platform-refused", "x"),)
-        report.error = error
+        report = dataclasses.replace(report, findings=(finding("name/platform-refused", "x"),))
+        report = dataclasses.replace(report, error=error)
         assert [title.partition(":")[0] for _, title, _ in annotations_of(report)] == [
             "wheel-uploader",
             "name/platform-refused",
         ]
     strict = reports.checked(finding("record/untidy", "x", severity=Severity.WARNING))
-    strict.error, strict.last_stage = FileError("1 of 4 files failed the checks"), Stage.DOWNLOAD
+    strict = dataclasses.replace(
+        strict, error=FileError("1 of 4 files failed the checks"), last_stage=Stage.DOWNLOAD
+    )
     assert [level for level, _, _ in annotations_of(strict)] == ["error", "warning"]
     assert annotations_of(reports.published()) == []
 

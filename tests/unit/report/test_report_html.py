@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hashlib
 import re
 import time
@@ -204,13 +205,15 @@ def test_every_symbol_has_a_shape_and_is_in_the_legend() -> None:
 
 def test_marks_a_lost_sdist_and_a_new_sdist() -> None:
     without_sdist = reports.listed(WHEELS)
-    without_sdist.previous_filenames = ("dipy-1.10.0.tar.gz",)
+    without_sdist = dataclasses.replace(without_sdist, previous_filenames=("dipy-1.10.0.tar.gz",))
     view = matrix_view.build_matrix_view(without_sdist, file_rows.build_file_rows(without_sdist))
     assert view
     assert view.sdist == matrix_view.CellView(symbol=matrix_view.LOST)
     assert matrix_view.list_missing(without_sdist, file_rows.build_file_rows(without_sdist)) == ["sdist"]
     with_new_sdist = reports.listed()
-    with_new_sdist.previous_filenames = (WHEELS[0].replace("1.11", "1.10"),)
+    with_new_sdist = dataclasses.replace(
+        with_new_sdist, previous_filenames=(WHEELS[0].replace("1.11", "1.10"),)
+    )
     view = matrix_view.build_matrix_view(with_new_sdist, file_rows.build_file_rows(with_new_sdist))
     assert view
     assert view.sdist
@@ -234,14 +237,17 @@ def test_matches_previous_files_by_tags_and_then_by_cell() -> None:
         "dipy-2.tar.gz",
     )
     report = reports.listed(current_names)
-    report.previous_filenames = (
-        "dipy-1-cp311-cp311-macosx_10_9_x86_64.whl",
-        "dipy-1-cp311-cp311-macosx_13_0_x86_64.whl",
-        "dipy-1-cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
-        "dipy-1.zip",
-        "not a name",
+    report = dataclasses.replace(
+        report,
+        previous_filenames=(
+            "dipy-1-cp311-cp311-macosx_10_9_x86_64.whl",
+            "dipy-1-cp311-cp311-macosx_13_0_x86_64.whl",
+            "dipy-1-cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
+            "dipy-1.zip",
+            "not a name",
+        ),
     )
-    report.previous_sizes = {report.previous_filenames[0]: 600_000}
+    report = dataclasses.replace(report, previous_sizes={report.previous_filenames[0]: 600_000})
     rows = {row.filename: row for row in file_rows.build_file_rows(report)}
     before = {name: row.previous.filename for name, row in rows.items() if row.previous}
     assert before == {
@@ -274,7 +280,7 @@ def test_the_headline_names_the_stage_reached(
     reached: Stage | None, options: dict[str, bool], headline: str
 ) -> None:
     report = reports.compared(**options)
-    report.last_stage = reached
+    report = dataclasses.replace(report, last_stage=reached)
     assert outcome_view.build_outcome(report, file_rows.build_file_rows(report)).headline == headline
     assert f"<strong>{headline}</strong>" in page(report)
 
@@ -290,7 +296,7 @@ def test_the_headline_names_the_stage_reached(
 )
 def test_the_headline_names_the_error(error: ReleaseError, headline: str, tone: str) -> None:
     report = reports.compared()
-    report.error = error
+    report = dataclasses.replace(report, error=error)
     end = outcome_view.build_outcome(report, file_rows.build_file_rows(report))
     assert (end.headline, end.emphasis) == (headline, tone)
     assert "Next" in page_text(report)
@@ -298,7 +304,7 @@ def test_the_headline_names_the_error(error: ReleaseError, headline: str, tone: 
 
 def test_a_changed_file_is_not_reported_as_a_failed_check() -> None:
     report = reports.fetched()
-    report.error = FileError("a.whl changed while it was read")
+    report = dataclasses.replace(report, error=FileError("a.whl changed while it was read"))
     assert (
         outcome_view.build_outcome(report, file_rows.build_file_rows(report)).headline
         == "Invalid or changed file"

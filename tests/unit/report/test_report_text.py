@@ -55,7 +55,7 @@ def test_shows_a_published_release() -> None:
 
 def test_ends_with_the_release_url() -> None:
     report = reports.published()
-    report.release_url = "https://index.example.com/project/dipy/1.11.0/"
+    report = dataclasses.replace(report, release_url="https://index.example.com/project/dipy/1.11.0/")
     assert render(report).endswith(" checked.\n  https://index.example.com/project/dipy/1.11.0/\n")
 
 
@@ -77,8 +77,11 @@ def test_shows_a_run_until_download() -> None:
 
 def test_shows_a_run_until_sign() -> None:
     report = reports.checked()
-    report.signatures = reports.published().signatures[:3]
-    report.selection = dataclasses.replace(report.selection, excluded_files=()) if report.selection else None
+    report = dataclasses.replace(report, signatures=reports.published().signatures[:3])
+    report = dataclasses.replace(
+        report,
+        selection=dataclasses.replace(report.selection, excluded_files=()) if report.selection else None,
+    )
     output = render(report)
     assert "4 files, 4.8 MB\n    signed   3 files    3.6 MB\n" in output
     assert f"    checked   1 file    1.2 MB\n      1.2 MB  {SDIST}\n" in output
@@ -86,7 +89,7 @@ def test_shows_a_run_until_sign() -> None:
 
 def test_shows_a_failed_download() -> None:
     report = reports.fetched()
-    report.downloaded_files = report.downloaded_files[1:]
+    report = dataclasses.replace(report, downloaded_files=report.downloaded_files[1:])
     assert f"    listed       1 file    1.2 MB\n      1.2 MB  {WHEELS[0]}\n" in render(report)
 
 

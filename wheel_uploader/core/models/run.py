@@ -127,9 +127,9 @@ class PrunedRelease:
     size: int
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Report:
-    """The results of a run, filled in as it proceeds. Every output format is rendered from it."""
+    """The results of a run. Every output format is rendered from it."""
 
     options: Options
     _: KW_ONLY
@@ -171,7 +171,7 @@ class Report:
     smoke_results: tuple[SmokeResult, ...] = ()
     error: ReleaseError | None = None
     #: Duration of each finished stage, in seconds.
-    stage_seconds: dict[Stage, float] = field(default_factory=dict)
+    stage_seconds: Mapping[Stage, float] = field(default_factory=dict)
 
     @property
     def exit_code(self) -> int:

@@ -41,7 +41,7 @@ class ByteView:
         view = memoryview(data).toreadonly()
         return cls(len(view), ((0, view),), budget)
 
-    def read_bytes(self, offset: int, length: int) -> memoryview:
+    def get_bytes(self, offset: int, length: int) -> memoryview:
         """Return ``length`` bytes at ``offset``. Raises Malformed beyond the end, and NotKept."""
         end = offset + length
         if offset < 0 or length < 0 or end > self.size:
@@ -53,7 +53,7 @@ class ByteView:
 
     def unpack(self, form: struct.Struct, offset: int) -> tuple[Any, ...]:
         """Return the fields of the structure ``form`` at ``offset``."""
-        return form.unpack(self.read_bytes(offset, form.size))
+        return form.unpack(self.get_bytes(offset, form.size))
 
     def read_string(self, offset: int, max_length: int = MAX_STRING_LENGTH) -> str:
         """Return the string at ``offset`` up to its NUL, or its first ``max_length`` bytes."""
@@ -64,7 +64,7 @@ class ByteView:
         return self.budget.intern_name(text.decode("utf-8", "replace"))
 
     def _read_up_to(self, offset: int, max_length: int) -> bytes:
-        return bytes(self.read_bytes(offset, max(0, min(max_length, self.size - offset))))
+        return bytes(self.get_bytes(offset, max(0, min(max_length, self.size - offset))))
 
     def subview(self, offset: int, length: int) -> ByteView:
         """Return a view of ``length`` bytes at ``offset``. Raises Malformed beyond the end."""

@@ -50,7 +50,7 @@ def detect_format(view: ByteView, *, has_binary_name: bool) -> BinaryFormat | No
 
     ``has_binary_name`` tells whether the name of the member is one of compiled code.
     """
-    head = bytes(view.read_bytes(0, min(4, view.size)))
+    head = bytes(view.get_bytes(0, min(4, view.size)))
     if head == elf.MAGIC:
         return BinaryFormat.ELF
     if head in macho.MAGICS or (head in macho.FAT_MAGICS and macho.is_universal(view)):
@@ -77,7 +77,7 @@ def _read_slices(kind: BinaryFormat, view: ByteView, *, symbols: bool) -> tuple[
 
 def _describe_content(view: ByteView) -> str:
     """Return what a file contains that is compiled code only by name; empty if that is not an error."""
-    head = bytes(view.read_bytes(0, min(512, view.size)))
+    head = bytes(view.get_bytes(0, min(512, view.size)))
     if not head:
         return "it is empty"
     if head.startswith(_LFS_POINTER):

@@ -118,7 +118,7 @@ class _Elf:
         if not self.sections_offset:
             return
         count, form = min(self.section_count, MAX_SECTIONS), self.layout.section
-        rows = self.view.read_bytes(self.sections_offset, count * form.size)
+        rows = self.view.get_bytes(self.sections_offset, count * form.size)
         self.view.budget.count_items("sections", count)
         for name, kind, _, _, offset, size, *_ in form.iter_unpack(rows):
             yield _Section(name, kind, offset, size)
@@ -166,7 +166,7 @@ def find_needed_ranges(head: ByteView) -> list[tuple[int, int]]:
 
 
 def _parse_headers(view: ByteView, *, complete: bool = True) -> _Elf:
-    ident = view.read_bytes(0, 16)
+    ident = view.get_bytes(0, 16)
     layout = _LAYOUTS.get((ident[4], ident[5]))
     if layout is None:
         raise MalformedBinary("its ELF class or byte order is invalid")
@@ -179,7 +179,7 @@ def _parse_headers(view: ByteView, *, complete: bool = True) -> _Elf:
         raise MalformedBinary("its program headers are invalid")
     if sections and section_size != layout.section.size:
         raise MalformedBinary("its section headers have an invalid size")
-    table = view.read_bytes(segments_offset, count * layout.segment.size)
+    table = view.get_bytes(segments_offset, count * layout.segment.size)
     segments = []
     for row in layout.segment.iter_unpack(table):
         offset, address, size = (row[2], row[3], row[5]) if layout.is_64_bit else (row[1], row[2], row[4])
@@ -216,7 +216,7 @@ def _read_dynamic(elf: _Elf) -> dict[int, list[int]]:
         return values
     form = elf.layout.dynamic
     size = min(segment.size // form.size, MAX_DYNAMIC) * form.size
-    for tag, value in form.iter_unpack(elf.view.read_bytes(segment.offset, size)):
+    for tag, value in form.iter_unpack(elf.view.get_bytes(segment.offset, size)):
         if not tag:
             break
         elf.view.budget.count_items("dynamic tags")
@@ -274,11 +274,11 @@ def _python_symbols(
     elf.view.budget.count_items("symbols", count)
     undefined: dict[str, None] = {}
     defined: dict[str, None] = {}
-    for row in form.iter_unpack(elf.view.read_bytes(table, count * form.size)):
+    for row in form.iter_unpack(elf.view.get_bytes(table, count * form.size)):
         info, section = (row[1], row[3]) if elf.layout.is_64_bit else (row[3], row[5])
         if not row[0] or (not section and info >> 4 == _WEAK):
             continue
-        prefix = bytes(elf.view.read_bytes(strings + row[0], 3))
+        prefix = bytes(elf.view.get_bytes(strings + row[0], 3))
         if prefix.startswith((b"Py", b"_Py")):
             (defined if section else undefined)[elf.view.read_string(strings + row[0], MAX_SYMBOL_LENGTH)] = (
                 None
@@ -325,7 +325,7 @@ def _has_debug(elf: _Elf) -> bool:
     if names.kind == _NOBITS:
         return False
     try:
-        table = bytes(elf.view.read_bytes(names.offset, names.size))
+        table = bytes(elf.view.get_bytes(names.offset, names.size))
     except NotRetained:
         return False
     return any(

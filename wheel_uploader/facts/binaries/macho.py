@@ -63,7 +63,7 @@ def find_needed_ranges(head: ByteView) -> list[tuple[int, int]]:
 
 
 def _slices(view: ByteView) -> list[tuple[int, int]]:
-    magic = bytes(view.read_bytes(0, 4))
+    magic = bytes(view.get_bytes(0, 4))
     if magic not in FAT_MAGICS:
         return [(0, view.size)]
     form = _FAT_ARCH_64 if magic == FAT_MAGICS[1] else _FAT_ARCH
@@ -100,7 +100,7 @@ class _Commands:
 
 
 def _read_slice(view: ByteView, *, symbols: bool) -> BinarySlice:
-    magic = bytes(view.read_bytes(0, 4))
+    magic = bytes(view.get_bytes(0, 4))
     if magic not in MAGICS:
         raise MalformedBinary("a slice of it is not Mach-O")
     order = "<" if magic in MAGICS[:2] else ">"
@@ -184,17 +184,17 @@ def _python_symbols(
     if commands.symtab is None:
         return ()
     form = struct.Struct(
-        order + ("IBBHQ" if bytes(view.read_bytes(0, 4)) in (MAGICS[0], MAGICS[2]) else "IBBHI")
+        order + ("IBBHQ" if bytes(view.get_bytes(0, 4)) in (MAGICS[0], MAGICS[2]) else "IBBHI")
     )
     table, total, strings, length = commands.symtab
     first, count = commands.undefined
     _require_disjoint([(0, headers), (table, total * form.size), (strings, length)], "its tables overlap")
-    rows = view.read_bytes(table + first * form.size, count * form.size)
+    rows = view.get_bytes(table + first * form.size, count * form.size)
     view.budget.count_items("symbols", count)
     names = []
     for name_offset, _, _, description, _ in form.iter_unpack(rows):
         prefix = bytes(
-            view.read_bytes(strings + name_offset, min(4, max(0, view.size - strings - name_offset)))
+            view.get_bytes(strings + name_offset, min(4, max(0, view.size - strings - name_offset)))
         )
         if not prefix.startswith((b"_Py", b"__Py")) or description & _WEAK_REFERENCE:
             continue

@@ -82,7 +82,7 @@ def is_pe(view: ByteView) -> bool:
     if view.size < 0x40:
         return False
     offset = view.unpack(_WORD, 0x3C)[0]
-    return bool(offset + 4 <= view.size and bytes(view.read_bytes(offset, 4)) == b"PE\0\0")
+    return bool(offset + 4 <= view.size and bytes(view.get_bytes(offset, 4)) == b"PE\0\0")
 
 
 def read_pe(view: ByteView, *, symbols: bool) -> BinarySlice:
@@ -117,16 +117,16 @@ def _parse_headers(view: ByteView, *, complete: bool = True) -> _Pe:
     if count > MAX_SECTIONS:
         raise MalformedBinary(f"it has {count} sections")
     optional = view.subview(offset + _COFF.size, size)
-    magic = bytes(optional.read_bytes(0, 2))
+    magic = bytes(optional.get_bytes(0, 2))
     if magic not in {b"\x0b\x01", b"\x0b\x02"}:
         raise MalformedBinary("its optional header is of an unknown kind")
     is_64_bit = magic == b"\x0b\x02"
     directories_offset = 112 if is_64_bit else 96
     declared_count = optional.unpack(_WORD, directories_offset - 4)[0]
     max_count = (optional.size - directories_offset) // _DIRECTORY.size
-    table = optional.read_bytes(directories_offset, min(declared_count, max_count, 16) * _DIRECTORY.size)
+    table = optional.get_bytes(directories_offset, min(declared_count, max_count, 16) * _DIRECTORY.size)
     sections = []
-    for row in _SECTION.iter_unpack(view.read_bytes(offset + _COFF.size + size, count * _SECTION.size)):
+    for row in _SECTION.iter_unpack(view.get_bytes(offset + _COFF.size + size, count * _SECTION.size)):
         name, extent, address, length, section_offset = row[:5]
         sections.append(_Section(name.rstrip(b"\0"), address, extent, length, section_offset))
         if complete and length and section_offset + length > view.size:

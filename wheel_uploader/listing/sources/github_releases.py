@@ -123,7 +123,8 @@ class GitHubApi:
                     hint=f"Check the owner, repository and tag.{token_hint}",
                 ) from None
             if error.status in {403, 429} and not self.token:
-                error.hint = f"GitHub allows few requests without a token: set {token}."
+                hint = f"GitHub allows few requests without a token: set {token}."
+                raise error.with_details(hint=hint) from None
             raise
 
 

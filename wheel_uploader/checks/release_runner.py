@@ -1,0 +1,138 @@
+"""Runs the checks of a release as a whole, and says what could not be checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from packaging.version import Version
+
+from wheel_uploader import checks
+from wheel_uploader.checks.release_content import (
+    ReleaseContent,
+    parse_project_files,
+    select_comparison_version,
+)
+from wheel_uploader.checks.release_index import find_missing_cells, is_allowed_missing
+from wheel_uploader.core.filenames import ALL_PLATFORMS
+from wheel_uploader.core.models import (
+    Attestation,
+    AttestationPolicy,
+    CheckProfile,
+    FileSummary,
+    Finding,
+    IndexComparison,
+    LocalFile,
+    Options,
+    ProjectPage,
+    SdistName,
+    Selection,
+)
+from wheel_uploader.core.models.option_rules import parse_version
+from wheel_uploader.core.platforms.matrix import slots_by_cell
+from wheel_uploader.index.target import Target
+from wheel_uploader.listing.expected_files import Expectation, ExpectedItem, ExpectedSdist
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseCheckResult:
+    """What the checks of a release found, and what they compared it with."""
+
+    findings: tuple[Finding, ...]
+    #: File names of the previous release on the index; empty if this release was not compared with one.
+    previous_filenames: tuple[str, ...]
+    #: Previous file name to bytes, for the files whose size the index states.
+    previous_sizes: Mapping[str, int]
+    #: (python, platform) pairs that the previous release supports and this one unexpectedly does not.
+    missing_cells: tuple[tuple[str, str], ...]
+    #: One sentence for each check that could not run.
+    checks_not_run: tuple[str, ...]
+
+
+def run_release_checks(
+    options: Options,
+    selection: Selection,
+    summaries: Sequence[FileSummary],
+    files: Sequence[LocalFile],
+    *,
+    profile: CheckProfile,
+    attestations: Sequence[Attestation],
+    expectation: Expectation | None,
+    target: Target | None,
+    page: ProjectPage | None,
+    states: Sequence[IndexComparison],
+) -> ReleaseCheckResult:
+    """Check the release as a whole.
+
+    Without a ``page`` of the index and the ``states`` of the local files there, the checks that need them
+    find nothing. Raises UsageError if the release to compare with is not on the index.
+    """
+    like = _find_comparison_version(options, page, selection.project, selection.version) if page else None
+    content = ReleaseContent(
+        project=selection.project,
+        version=selection.version,
+        summaries=tuple(summaries),
+        files=tuple(files),
+        is_complete_selection=_is_complete_selection(options),
+        expectation=expectation,
+        project_page=page,
+        index_states=tuple(states),
+        comparison_version=like,
+        allow_missing=options.allow_missing,
+        attestations=tuple(attestations),
+        attestations_required=options.attestations is AttestationPolicy.REQUIRE,
+        will_attest=options.attest,
+        now=datetime.now(UTC),
+        targets_pypi=target is not None and target.is_pypi and not target.is_testpypi,
+    )
+    previous_filenames = tuple(name.filename for name in content.previous_names)
+    return ReleaseCheckResult(
+        findings=checks.check_release(content, profile=profile, ignore=options.ignore),
+        previous_filenames=previous_filenames,
+        previous_sizes=_get_listed_sizes(page, previous_filenames) if page else {},
+        missing_cells=tuple(sorted((cell.python, cell.platform) for cell in find_missing_cells(content))),
+        checks_not_run=tuple(_describe_unchecked(content)),
+    )
+
+
+def _get_listed_sizes(page: ProjectPage, filenames: Sequence[str]) -> dict[str, int]:
+    """Return the size in bytes of each file for which the index lists one."""
+    names = set(filenames)
+    return {file.filename: file.size for file in page.files if file.filename in names and file.size}
+
+
+def previous_release_expectation(page: ProjectPage, options: Options) -> tuple[Version, Expectation] | None:
+    """Return the previous release and its files as an expectation to wait for; None if there is none."""
+    like = _find_comparison_version(options, page, options.project, parse_version(options.version))
+    previous = [name for name, _ in parse_project_files(page, options.project) if name.version == like]
+    cells = sorted(slots_by_cell(previous), key=str)
+    slots: list[ExpectedItem] = [
+        cell for cell in cells if not is_allowed_missing(cell, options.allow_missing)
+    ]
+    if any(isinstance(name, SdistName) for name in previous):
+        slots.append(ExpectedSdist())
+    return (like, Expectation(items=tuple(slots))) if like and slots else None
+
+
+def _find_comparison_version(
+    options: Options, page: ProjectPage, project: str, version: Version
+) -> Version | None:
+    if options.no_compare:
+        return None
+    like = parse_version(options.compare_with) if options.compare_with else None
+    return select_comparison_version(page, project, version, like)
+
+
+def _is_complete_selection(options: Options) -> bool:
+    """Return whether an absent file counts as missing; not if only some files are selected or checked."""
+    return ALL_PLATFORMS in options.types and bool(options.project)
+
+
+def _describe_unchecked(content: ReleaseContent) -> Iterator[str]:
+    """Yield what could not be checked."""
+    if not content.is_complete_selection:
+        yield "whether files of the release are missing, because only some were selected"
+    files = content.project_page.files if content.project_page else ()
+    if files and all(file.upload_time is None for file in files):
+        yield "the age of the release and the size of the project, because the index does not list them"

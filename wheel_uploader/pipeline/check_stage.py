@@ -1,0 +1,110 @@
+"""The check stage: check the release as a whole and against the index, and try it if asked to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wheel_uploader.checks import release_runner
+from wheel_uploader.core.errors import ReleaseError
+from wheel_uploader.core.models import Attestation, IndexComparison, ProjectPage, Selection
+from wheel_uploader.pipeline import release_gate
+from wheel_uploader.pipeline.context import RunContext
+from wheel_uploader.pipeline.download_stage import DownloadedRelease
+from wheel_uploader.rehearsal import rehearsal, smoke_test
+from wheel_uploader.signing import attestations
+from wheel_uploader.upload import clients
+
+if TYPE_CHECKING:
+    from wheel_uploader.index.client import IndexClient
+    from wheel_uploader.upload.twine_uploader import TwineUploader
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadDestination:
+    """The index to upload to: open for uploading and for reading, with its page of the project."""
+
+    index: IndexClient
+    uploader: TwineUploader
+    project_page: ProjectPage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What the checks of the release found out, for the stages that sign and upload it."""
+
+    attestations: tuple[Attestation, ...]
+    #: What the index has of each file; empty if no index was read.
+    upload_plan: tuple[IndexComparison, ...]
+    #: Set if the run goes on to upload.
+    destination: UploadDestination | None
+
+    def require_destination(self) -> UploadDestination:
+        """Return the destination. Raises ReleaseError if there is none, which is a bug."""
+        if self.destination is None:
+            raise ReleaseError("there is no index to upload to; nothing was uploaded")
+        return self.destination
+
+
+def run(
+    context: RunContext, selection: Selection, downloaded: DownloadedRelease, index: IndexClient | None
+) -> Verdict:
+    """Check the release as a whole and against the index; raise ReleaseError if it must not be published."""
+    options, target = context.options, context.upload_target
+    uploader = clients.create_uploader(options, target, context.progress) if target else None
+    verified = attestations.verify_attestations(downloaded.attestation_files)
+    context.record(attestations=verified)
+    with context.progress.waiting(f"check: reading the index page of {selection.project}"):
+        state = clients.fetch_index_state(
+            index, context.target, uploader, selection.project, downloaded.files
+        )
+    context.record(
+        upload_plan=state.comparisons, checks_not_run=(*context.report.checks_not_run, *state.checks_not_run)
+    )
+    results = release_runner.run_release_checks(
+        options,
+        selection,
+        downloaded.summaries,
+        downloaded.files,
+        profile=context.profile,
+        attestations=verified,
+        expectation=context.requirements.build_expectation(selection.version, selection.project),
+        target=context.target,
+        page=state.project_page,
+        states=state.comparisons,
+    )
+    context.record(
+        findings=(*context.report.findings, *results.findings),
+        previous_filenames=results.previous_filenames,
+        previous_sizes=results.previous_sizes,
+        missing_cells=results.missing_cells,
+        checks_not_run=(*context.report.checks_not_run, *results.checks_not_run),
+    )
+    release_gate.raise_if_blocked(context.report)
+    _run_smoke_tests(context, downloaded)
+    destination = None
+    if index and uploader and state.project_page:
+        destination = UploadDestination(index=index, uploader=uploader, project_page=state.project_page)
+    return Verdict(attestations=verified, upload_plan=state.comparisons, destination=destination)
+
+
+def _run_smoke_tests(context: RunContext, downloaded: DownloadedRelease) -> None:
+    options = context.options
+    if not options.smoke:
+        return
+    results = smoke_test.run_smoke_tests(
+        downloaded.files,
+        downloaded.summaries,
+        options.smoke,
+        context.progress,
+        passed_variables=options.smoke_env,
+    )
+    context.record(smoke_results=results)
+    smoke_test.raise_if_failed(results)
+
+
+def rehearse(context: RunContext, downloaded: DownloadedRelease) -> None:
+    """Find out what pip would install for users; runs instead of the stages that sign and publish."""
+    outcomes = rehearsal.rehearse(context.report, downloaded.summaries, context.progress)
+    context.record(install_outcomes=outcomes)
+    rehearsal.raise_if_worse(context.report)
