@@ -170,14 +170,13 @@ def test_without_pip_it_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None
 
 def answered(*answers: tuple[str, str, InstallKind, InstallKind | None]) -> Report:
     report = Report(Options(project="dipy", version="1.11.0", urls=("x",)))
-    report = dataclasses.replace(
+    return dataclasses.replace(
         report,
         install_outcomes=tuple(
             InstallOutcome(python=python, platform_label=machine, kind=kind, previous_kind=before)
             for python, machine, kind, before in answers
         ),
     )
-    return report
 
 
 def test_the_table_says_what_got_worse_and_what_is_new() -> None:

@@ -122,7 +122,7 @@ def hostile_report(payload: str) -> Report:
         made, pruned_releases=(PrunedRelease(version=Version("1"), filenames=(payload,), size=1),)
     )
     made = dataclasses.replace(made, error=FileError(payload, details=[payload] * 30, hint=payload))
-    made = dataclasses.replace(
+    return dataclasses.replace(
         made,
         options=Options.unchecked(
             project=payload,
@@ -133,14 +133,13 @@ def hostile_report(payload: str) -> Report:
             ignore={payload: payload, "x/y": payload},
         ),
     )
-    return made
 
 
 def report_with_findings(count: int) -> Report:
     """So many findings, each with a sentence and a member of its own or with those of others."""
     made = reports.everything()
     filenames = [each.file.filename for each in made.downloaded_files]
-    made = dataclasses.replace(
+    return dataclasses.replace(
         made,
         findings=tuple(
             Finding(
@@ -153,4 +152,3 @@ def report_with_findings(count: int) -> Report:
             for number in range(count)
         ),
     )
-    return made

@@ -101,8 +101,7 @@ def fetched(*filenames: str, **options: Any) -> Report:
         ),
     )
     report = dataclasses.replace(report, last_stage=Stage.DOWNLOAD)
-    report = dataclasses.replace(report, stage_seconds=_until(Stage.DOWNLOAD))
-    return report
+    return dataclasses.replace(report, stage_seconds=_until(Stage.DOWNLOAD))
 
 
 def checked(*findings: Finding, filenames: Sequence[str] = (), **options: Any) -> Report:
@@ -153,18 +152,16 @@ def compared(*states: FileComparison, **options: Any) -> Report:
             for each, state in zip(report.downloaded_files, padded, strict=False)
         ),
     )
-    report = dataclasses.replace(
+    return dataclasses.replace(
         report, stage_seconds=_until(Stage.CHECK) | {Stage.UPLOAD: SECONDS[Stage.UPLOAD]}
     )
-    return report
 
 
 def conflict() -> Report:
     report = compared(FileComparison.DIFFERENT, FileComparison.SAME, FileComparison.SAME_BYTES_OTHER_NAME)
-    report = dataclasses.replace(
+    return dataclasses.replace(
         report, error=ConflictError(f"2 of 4 files conflict with {INDEX}; nothing was uploaded")
     )
-    return report
 
 
 def dry_run() -> Report:
@@ -176,8 +173,7 @@ def dry_run() -> Report:
             UploadResult(file=state.file, outcome=outcomes[state.result]) for state in report.upload_plan
         ),
     )
-    report = dataclasses.replace(report, last_stage=Stage.UPLOAD)
-    return report
+    return dataclasses.replace(report, last_stage=Stage.UPLOAD)
 
 
 def partial() -> Report:
@@ -195,8 +191,7 @@ def partial() -> Report:
             for each, (outcome, reason, attempts) in zip(report.downloaded_files, outcomes, strict=True)
         ),
     )
-    report = dataclasses.replace(report, error=PartialError("1 of 4 files was posted, 1 was rejected"))
-    return report
+    return dataclasses.replace(report, error=PartialError("1 of 4 files was posted, 1 was rejected"))
 
 
 def published() -> Report:
@@ -236,8 +231,7 @@ def published() -> Report:
         ),
     )
     report = dataclasses.replace(report, last_stage=Stage.CONFIRM)
-    report = dataclasses.replace(report, stage_seconds=dict(SECONDS))
-    return report
+    return dataclasses.replace(report, stage_seconds=dict(SECONDS))
 
 
 def nothing_found() -> Report:
@@ -262,10 +256,9 @@ def incomplete() -> Report:
         ),
     )
     report = dataclasses.replace(report, missing_cells=(("cp310", "win_amd64"),))
-    report = dataclasses.replace(
+    return dataclasses.replace(
         report, error=NothingFoundError("dipy 1.11.0 is not complete", details=["missing: a wheel for cp311"])
     )
-    return report
 
 
 def accepted(**options: Any) -> Report:
@@ -280,10 +273,9 @@ def accepted(**options: Any) -> Report:
         ignore={"native": "the loader finds it", "wheel/no-tag": "", "metadata/thin": "old", "sdist": "x"},
         **options,
     )
-    report = dataclasses.replace(
+    return dataclasses.replace(
         report, checks_not_run=("what the release before had: the index did not answer",)
     )
-    return report
 
 
 def everything() -> Report:
@@ -383,10 +375,9 @@ def everything() -> Report:
         ),
     )
     report = dataclasses.replace(report, started_at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
-    report = dataclasses.replace(
+    return dataclasses.replace(
         report, error=FileError("1 of 13 files failed the checks", details=["native/missing-library: <x>"])
     )
-    return report
 
 
 #: By how they ended.
