@@ -246,7 +246,8 @@ def _unknown_profile(path: Path, profile: str, names: list[str]) -> UsageError:
     return UsageError(
         f"profile {sanitize(profile)} not found in {path}{suggestion}",
         suggestion=(profile, close[0]) if close else None,
-        hint=f"Profiles in the file: {available}. A profile is a table [tool.{TABLE_NAME}.{PROFILES_KEY}.NAME].",
+        hint=f"Profiles in the file: {available}. A profile is a table "
+        f"[tool.{TABLE_NAME}.{PROFILES_KEY}.NAME].",
     )
 
 

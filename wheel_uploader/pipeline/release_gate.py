@@ -58,7 +58,8 @@ def _make_conflict_error(report: Report, conflicts: Sequence[Finding]) -> Confli
     details = [f"{finding.subject}: {finding.message}" for finding in conflicts]
     remaining = len(details) - _MAX_DETAILS
     return ConflictError(
-        f"{len(files)} of {format_count(len(report.downloaded_files), 'file')} conflict with {target}; nothing was uploaded"
+        f"{len(files)} of {format_count(len(report.downloaded_files), 'file')} conflict with {target}; "
+        "nothing was uploaded"
         if files
         else f"{target} accepts no more files for this release; nothing was uploaded",
         details=details[:_MAX_DETAILS] + ([f"and {remaining} more, see the report"] if remaining > 0 else []),
