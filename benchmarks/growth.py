@@ -37,11 +37,11 @@ Row = tuple[int, dict[str, float]]
 _RENDER_SCRIPT = """
 import sys, time
 from benchmarks.growth import report_of
-from wheel_uploader.report import formats_table as report
+from wheel_uploader.report import formats_table
 document = report_of(int(sys.argv[1]))
-report.RENDERERS[sys.argv[2]](report_of(1), True)
+formats_table.RENDERERS[sys.argv[2]](report_of(1), True)
 started_at = time.process_time()
-text = report.RENDERERS[sys.argv[2]](document, True)
+text = formats_table.RENDERERS[sys.argv[2]](document, True)
 print(time.process_time() - started_at, len(text))
 """
 

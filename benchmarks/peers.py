@@ -36,7 +36,8 @@ from tests.unit.checks import (
 from wheel_uploader import checks
 from wheel_uploader.core.models import CheckProfile
 
-#: Names with one fault each: check, project, version, tag. tests/unit/checks/test_name.py has more of each kind.
+#: Names with one fault each: check, project, version, tag.
+#: tests/unit/checks/test_name.py has more of each kind.
 FAULTY_NAMES = (
     ("name/invalid", "dipy", "1.0_1", "py3-none-any"),
     ("name/not-normalized", "Some_Thing", "1.0", "py3-none-any"),

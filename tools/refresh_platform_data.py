@@ -1,6 +1,7 @@
-"""Regenerates wheel_uploader/core/platforms/data/*.json from auditwheel's policies and delvewheel's list of DLLs.
+"""Regenerates wheel_uploader/core/platforms/data/*.json.
 
-Run ``python tools/refresh_platform_data.py`` with network access, review the diff, run the tests, and commit.
+The sources are auditwheel's policies and delvewheel's list of DLLs. Run
+``python tools/refresh_platform_data.py`` with network access, review the diff, run the tests, and commit.
 Both projects are only unpacked here, never imported; their data is under the MIT licence.
 """
 

@@ -27,7 +27,7 @@ from wheel_uploader.core.models import DownloadOutcome, RemoteFile
 #: A run of the download stage in a process of its own: wheelhouse, then NAME=SHA256 of each file.
 RUN = """
 import pathlib, sys, time
-from wheel_uploader.core import filenames as names
+from wheel_uploader.core import filenames
 from wheel_uploader.download.scheduler import download_files
 from wheel_uploader.core.errors import ReleaseError
 from wheel_uploader.http.client import HttpClient
@@ -40,11 +40,18 @@ pairs = []
 for file in files:
     name, _, digest = file.partition("=")
     hashes = {"sha256": digest} if digest else {}
-    pairs.append((names.parse_filename(name), RemoteFile(filename=name, url=url + name, hashes=hashes, source=url)))
+    remote = RemoteFile(filename=name, url=url + name, hashes=hashes, source=url)
+    pairs.append((filenames.parse_filename(name), remote))
 with Wheelhouse(pathlib.Path(house)) as held, HttpClient(user_urls=[url], timeout=20) as http:
     try:
         arrivals = download_files(
-            pairs, held, http, jobs=3, clobber=False, progress=SilentProgress(), inspect=lambda _: CheckResult()
+            pairs,
+            held,
+            http,
+            jobs=3,
+            clobber=False,
+            progress=SilentProgress(),
+            inspect=lambda _: CheckResult(),
         )
         if arrivals.error:
             raise arrivals.error

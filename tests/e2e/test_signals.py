@@ -435,9 +435,10 @@ def test_a_signal_while_the_command_line_is_read(tmp_path: Path) -> None:
     """A sentence and the report are left, and not what click says of Ctrl-C."""
     (tmp_path / "pyproject.toml").write_text("[tool.wheel-uploader]\n")
     script = (
-        "import os, signal, wheel_uploader.cli.config_file as config\n"
+        "import os, signal\n"
+        "from wheel_uploader.cli import config_file\n"
         "from wheel_uploader.cli import main\n"
-        "config.load = lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM) or {}\n"
+        "config_file.load_settings = lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM) or {}\n"
         "main()"
     )
     ran = subprocess.run(

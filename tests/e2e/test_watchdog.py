@@ -27,9 +27,9 @@ if sys.platform == "win32":
 #: A run that gets stuck where it has read the listing; its child process is to be ended with it.
 RUN = """
 import re, subprocess, sys, threading, time
-from wheel_uploader.core import cancellation as stopping, watchdog
-from wheel_uploader.listing import selection as release
-stopping.UPLOAD_GRACE_SECONDS, watchdog.REPORT_SECONDS, watchdog.GUARD_SECONDS = 0.5, 0.5, 1.0
+from wheel_uploader.core import cancellation, watchdog
+from wheel_uploader.listing import selection
+cancellation.UPLOAD_GRACE_SECONDS, watchdog.REPORT_SECONDS, watchdog.GUARD_SECONDS = 0.5, 0.5, 1.0
 where = sys.argv.pop(1)
 
 def stuck(*_):
@@ -46,7 +46,7 @@ def stuck(*_):
     while True:
         libc.sleep(300)
 
-release.select_release = stuck
+selection.select_release = stuck
 from wheel_uploader.__main__ import main
 main()
 """
@@ -106,7 +106,11 @@ def test_a_run_that_is_stuck_is_ended_with_its_exit_code(
 
 @pytest.mark.slow
 def test_a_run_that_is_stuck_before_its_first_stage_leaves_a_report(tmp_path: Path) -> None:
-    early = RUN.replace("release.choose = stuck", "import wheel_uploader.core.progress as p; p.make = stuck")
+    early = RUN.replace(
+        "selection.select_release = stuck",
+        "from wheel_uploader.core import progress; progress.make_progress = stuck",
+    )
+    assert early != RUN
     arguments = ["C", "-u", "staged", "--report", "r.json", "--max-duration", "0.2", "dipy", "1.11.0"]
     early = early.replace("def stuck(*_)", "def stuck(*_, **__)")
     ran = subprocess.run(

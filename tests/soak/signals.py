@@ -39,8 +39,8 @@ MOMENTS, _TRIALS = 2000, 100
 _GRACE, _LIMIT = 10.0, 90.0
 #: The command with a short grace period; the module is one that it imports first anyway.
 _COMMAND = f"""
-from wheel_uploader.core import cancellation as stopping
-stopping.UPLOAD_GRACE_SECONDS = {_GRACE}
+from wheel_uploader.core import cancellation
+cancellation.UPLOAD_GRACE_SECONDS = {_GRACE}
 from wheel_uploader.__main__ import main
 main()
 """

@@ -295,8 +295,8 @@ class Swaps:
         program = self.home / "worker.py"
         given = json.dumps([str(path), number, way, after.hex(), str(self.home / "told")])
         program.write_text(
-            "import json\nfrom tests.soak import swaps\nfrom wheel_uploader.inspection import worker_main as reader\n"
-            f"with swaps.acting(*json.loads({given!r})):\n    reader.main()\n"
+            "import json\nfrom tests.soak import swaps\nfrom wheel_uploader.inspection import worker_main\n"
+            f"with swaps.acting(*json.loads({given!r})):\n    worker_main.main()\n"
         )
         real, inspection_worker._WORKER_PROGRAM = inspection_worker._WORKER_PROGRAM, program
         worth, inspection_worker.MIN_TOTAL_SIZE = inspection_worker.MIN_TOTAL_SIZE, 0

@@ -163,7 +163,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 def _overlooked(name: str, marker: str, *_: object, **__: object) -> None:
     pytest.fail(
-        f"{name} is called by a test without the marker {marker!r}, which tests/support/markers.py has to find"
+        f"{name} is called by a test without the marker {marker!r}, "
+        "which tests/support/markers.py has to find"
     )
 
 

@@ -1,4 +1,7 @@
-"""The parts of README.rst that the program itself knows; ``python -m tests.support.readme`` writes them anew."""
+"""The parts of README.rst that the program itself knows.
+
+``python -m tests.support.readme`` writes them anew.
+"""
 
 from __future__ import annotations
 

@@ -46,10 +46,8 @@ def stale(release: ReleaseContent) -> Iterator[Observation]:
         if not _is_same_name(attestation.statement_subject, filename):
             yield filename, f"{attestation.filename} describes {attestation.statement_subject}"
         elif attestation.statement_sha256 != sha256[filename]:
-            yield (
-                filename,
-                f"{attestation.filename} is for sha256 {attestation.statement_sha256}, not {sha256[filename]}",
-            )
+            signed = attestation.statement_sha256
+            yield filename, f"{attestation.filename} is for sha256 {signed}, not {sha256[filename]}"
 
 
 @pypi_check("attestation/predicate-type")

@@ -34,7 +34,8 @@ def render_description(text: str, content_type: str) -> Rendering:
         return Rendering()
     if len(text) > MAX_DESCRIPTION_LENGTH:
         return Rendering(
-            unknown_reason=f"the description has {len(text)} characters, and at most {MAX_DESCRIPTION_LENGTH} are rendered"
+            unknown_reason=f"the description has {len(text)} characters, "
+            f"and at most {MAX_DESCRIPTION_LENGTH} are rendered"
         )
     try:
         process = child_process.run_child(

@@ -134,16 +134,13 @@ def format_mismatch(wheel: WheelContent) -> Iterator[Observation]:
     causes are a renamed wheel, and a build directory or cache that several systems share. Build from a clean
     checkout on each system.
     """
-    platforms = platforms_platforms.parse_platforms(wheel.name.platforms)
-    formats = {platform.format for platform in platforms}
+    formats = {platform.format for platform in platforms_platforms.parse_platforms(wheel.name.platforms)}
+    tags = join_some(wheel.name.platforms)
     if formats:
         yield from group_by_message(
             wheel,
             (
-                (
-                    code.member,
-                    f"it is {code.binary.format} code, but the wheel is for {join_some(wheel.name.platforms)}",
-                )
+                (code.member, f"it is {code.binary.format} code, but the wheel is for {tags}")
                 for code in iter_loadable_code(wheel)
                 if code.binary.format not in formats
             ),
@@ -179,10 +176,8 @@ def _find_wrong_arch(wheel: WheelContent, platforms: tuple[ParsedPlatform, ...])
         if not tagged or not all(_is_processor(arch) for arch in arches) or _is_named_after(facts, arches):
             continue
         if not arches & tagged:
-            yield (
-                facts.member,
-                f"it is for {join_some(sorted(arches))}, but the wheel is for {join_some(wheel.name.platforms)}",
-            )
+            tags = join_some(wheel.name.platforms)
+            yield facts.member, f"it is for {join_some(sorted(arches))}, but the wheel is for {tags}"
         elif missing := _find_required_arches(same_format) - arches:
             yield facts.member, f"it has no code for {join_some(sorted(missing))}, but the wheel is universal"
 

@@ -179,7 +179,8 @@ def hole_in_matrix(release: ReleaseContent) -> Iterator[Observation]:
         if row in previous:
             missing &= previous[row]
         if missing:
-            yield f"{row} has no wheel for {summarize_values(sorted(missing), 12)}, but most Python versions do"
+            platforms = summarize_values(sorted(missing), 12)
+            yield f"{row} has no wheel for {platforms}, but most Python versions do"
 
 
 # --- consistency -----------------------------------------------------------------------------------

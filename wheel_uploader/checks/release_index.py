@@ -47,14 +47,19 @@ def lost_against_previous(release: ReleaseContent) -> Iterator[Observation]:
         cells = [cell for cell in previous if cell.python == python]
         if len(cells) > 1 and missing.issuperset(cells):
             missing.difference_update(cells)
-            platforms = sorted(cell.platform for cell in cells)
-            yield f"{release.comparison_version} had wheels for {python} on {summarize_values(platforms, 12)}; this release has none"
+            platforms = summarize_values(sorted(cell.platform for cell in cells), 12)
+            yield (
+                f"{release.comparison_version} had wheels for {python} on {platforms}; this release has none"
+            )
     for platform in sorted({cell.platform for cell in missing}):
         cells = [cell for cell in previous if cell.platform == platform]
         if len(cells) > 1 and missing.issuperset(cells):
             missing.difference_update(cells)
-            pythons = sorted(cell.python for cell in cells)
-            yield f"{release.comparison_version} had wheels for {platform}, for {summarize_values(pythons, 12)}; this release has none"
+            pythons = summarize_values(sorted(cell.python for cell in cells), 12)
+            yield (
+                f"{release.comparison_version} had wheels for {platform}, for {pythons}; "
+                "this release has none"
+            )
     for cell in sorted(missing, key=str):
         yield f"{release.comparison_version} had {cell}; this release has none"
 

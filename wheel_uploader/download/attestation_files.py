@@ -193,7 +193,8 @@ class AttestationFileDownload:
 
     def _size_error(self, location: str) -> FileError:
         return FileError(
-            f"{sanitize(location)} is too large for an attestation (at most {format_size(MAX_ATTESTATION_SIZE)})",
+            f"{sanitize(location)} is too large for an attestation "
+            f"(at most {format_size(MAX_ATTESTATION_SIZE)})",
             hint="Check the staged file, or pass --attestations none to skip all attestations.",
         )
 

@@ -34,7 +34,8 @@ def decompress_body(pieces: Iterable[bytes], content_encoding: str, url: str) ->
             raise ListingError(f"{url} returned invalid gzip data") from None
     else:
         raise ListingError(
-            f"{url} returned a Content-Encoding that was not requested ({sanitize(content_encoding, limit=40)})"
+            f"{url} returned a Content-Encoding that was not requested "
+            f"({sanitize(content_encoding, limit=40)})"
         )
 
 

@@ -72,7 +72,8 @@ def require_fresh(selection: Selection, http: HttpClient, *, limit: float, now: 
     age = format_duration((now - newest.date).total_seconds())
     ignored = f"; a date in the future ({future_date}) was ignored" if future_date else ""
     raise NothingFoundError(
-        f"{build} is {age} old ({newest}), but --max-age is {format_duration(limit)}; nothing was uploaded{ignored}",
+        f"{build} is {age} old ({newest}), but --max-age is {format_duration(limit)}; "
+        f"nothing was uploaded{ignored}",
         hint="Check why newer builds are missing, or run without --max-age to publish this build.",
     )
 

@@ -179,8 +179,8 @@ def raise_if_worse(report: Report) -> None:
     ]
     if worse and report.options.strict:
         raise FileError(
-            f"no wheel for {format_count(len(worse), 'combination')} of Python and platform that the previous "
-            "release had wheels for",
+            f"no wheel for {format_count(len(worse), 'combination')} of Python and platform "
+            "that the previous release had wheels for",
             details=worse,
             hint="Build the missing wheels, or omit --strict. Nothing was uploaded.",
         )

@@ -57,8 +57,8 @@ class GpgSigner:
             return ""
         others = ", ".join(map(str, self.other_keys))
         return (
-            f"sign: gpg chose the key {self.primary_fingerprint} ({self.user_id}), but {others} can sign as well: "
-            "select one with --identity"
+            f"sign: gpg chose the key {self.primary_fingerprint} ({self.user_id}), "
+            f"but {others} can sign as well: select one with --identity"
         )
 
 

@@ -173,8 +173,8 @@ class _UploadScheduler:
             if self.in_flight:
                 self.progress.info(
                     f"{self.watch.error.message}: starting no more uploads; waiting up to "
-                    f"{self.watch.grace_remaining():.0f} s for {', '.join(self.in_flight)}; press Ctrl-C again to stop "
-                    "now"
+                    f"{self.watch.grace_remaining():.0f} s for {', '.join(self.in_flight)}; "
+                    "press Ctrl-C again to stop now"
                 )
         return self.watch.grace_remaining() <= 0
 
@@ -184,9 +184,10 @@ class _UploadScheduler:
 
     def _start(self, file: LocalFile) -> None:
         if self.concurrency.exceeds_server_limit(file.size):
+            seconds = self.concurrency.estimated_seconds(file.size)
             self.progress.info(
-                f"{file.filename} takes {self.concurrency.estimated_seconds(file.size):.0f} s at the current bandwidth; PyPI "
-                f"aborts an upload after {UPLOAD_TIME_LIMIT:.0f} s"
+                f"{file.filename} takes {seconds:.0f} s at the current bandwidth; "
+                f"PyPI aborts an upload after {UPLOAD_TIME_LIMIT:.0f} s"
             )
         self.in_flight[file.filename] = file
         # A daemon thread, so that one that hangs does not keep the process alive after a second signal.
@@ -243,8 +244,8 @@ class _UploadScheduler:
 
 
 _TOO_SLOW = (
-    f"The file takes too long for an index that aborts uploads after {UPLOAD_TIME_LIMIT:.0f} s, as PyPI does: run the "
-    "same command over a faster connection."
+    "The file takes too long for an index that aborts uploads after "
+    f"{UPLOAD_TIME_LIMIT:.0f} s, as PyPI does: run the same command over a faster connection."
 )
 
 

@@ -376,7 +376,8 @@ def test_the_same_without_the_fault_is_not(name: str) -> None:
 
 
 def test_every_check_has_its_fault() -> None:
-    # Unread is what only thousands of files, or very large ones, are: tests/unit/facts/test_binaries_hostile.py.
+    # Unread is what only thousands of files, or very large ones, are:
+    # tests/unit/facts/test_binaries_hostile.py.
     assert {check.id for check in native.CHECKS} == {fault[0] for fault in FAULTS.values()} | {
         "native/unread"
     }

@@ -430,8 +430,8 @@ def test_a_dumb_terminal_gets_lines(terminal: Terminal, monkeypatch: pytest.Monk
 
 def test_no_bar_is_loaded_before_one_is_drawn() -> None:
     code = (
-        "import sys, io, wheel_uploader.core.progress as p\n"
-        "shown = p.make_progress(io.StringIO(), verbose=1)\n"
+        "import sys, io\nfrom wheel_uploader.core import progress\n"
+        "shown = progress.make_progress(io.StringIO(), verbose=1)\n"
         "with shown.stage('download', files=1, size=1), shown.file('x', size=1) as bar: bar.advance(1)\n"
         "sys.exit('tqdm' in sys.modules)"
     )

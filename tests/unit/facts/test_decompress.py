@@ -72,6 +72,9 @@ def test_both_libraries_agree_on_every_stream(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize("there", [True, False])
 def test_the_faster_one_is_taken_where_it_is_installed(there: bool) -> None:
     hidden = "" if there else "sys.modules['zlib_ng'] = None;"
-    script = f"import sys; {hidden} from wheel_uploader.facts.archive import decompress as inflate; print(inflate.zlib_module.__name__)"
+    script = (
+        f"import sys; {hidden} from wheel_uploader.facts.archive import decompress; "
+        "print(decompress.zlib_module.__name__)"
+    )
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == ("zlib_ng.zlib_ng" if there else "zlib")

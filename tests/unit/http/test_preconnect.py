@@ -19,7 +19,7 @@ from tests.support.in_process import run
 from tests.support.scripted import NEXT, Answer, Request, ScriptedServer, answer
 from tests.support.servers import Certificate, certificate
 from tests.support.staging import Site
-from wheel_uploader.http import client as http_package
+from wheel_uploader.http import client as http_client
 from wheel_uploader.http import preconnect, transport
 from wheel_uploader.http.client import HttpClient
 from wheel_uploader.listing import sources
@@ -196,7 +196,7 @@ def test_those_that_never_become_open_are_not_waited_for(
 ) -> None:
     monkeypatch.setattr(preconnect, "MAX_WAIT_SECONDS", LONGEST_WAIT)
     monkeypatch.setattr(preconnect.ConnectionStash, "record_connect_time", FIRST_TOOK)
-    monkeypatch.setattr(http_package, "CONNECT_TIMEOUT", 300.0)
+    monkeypatch.setattr(http_client, "CONNECT_TIMEOUT", 300.0)
     begun, stuck = time.monotonic(), threading.Event()
     with staged(FEW, own, lambda server: server.begun == 1 + AHEAD, odd=range(1, 1 + AHEAD)) as (
         server,

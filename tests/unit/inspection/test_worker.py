@@ -255,9 +255,10 @@ def test_it_ends_with_the_run(files: list[Path], tmp_path: Path, monkeypatch: py
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes as Linux has them")
 def test_it_ends_when_the_run_is_killed(files: list[Path]) -> None:
     script = (
-        "import sys, time; from pathlib import Path; from wheel_uploader.inspection import worker as apart; from wheel_uploader.core import filenames as names; "
-        "helpers = apart.InspectionWorker(None); path = Path(sys.argv[1]); apart.MIN_TOTAL_SIZE = 0; "
-        "helpers.inspect(names.parse_filename(path.name), path, sys.argv[2], wait=True); "
+        "import sys, time; from pathlib import Path; "
+        "from wheel_uploader.core import filenames; from wheel_uploader.inspection import worker; "
+        "helpers = worker.InspectionWorker(None); path = Path(sys.argv[1]); worker.MIN_TOTAL_SIZE = 0; "
+        "helpers.inspect(filenames.parse_filename(path.name), path, sys.argv[2], wait=True); "
         "print(helpers._process.pid, flush=True); time.sleep(600)"
     )
     with subprocess.Popen(
@@ -291,10 +292,10 @@ def test_a_line_in_and_a_line_out(files: list[Path]) -> None:
 
 def test_what_a_library_prints_is_no_answer(files: list[Path]) -> None:
     main = (
-        "import sys; from wheel_uploader.inspection import worker_main as reader; sys.argv = ['reader', '']; "
+        "import sys; from wheel_uploader.inspection import worker_main; sys.argv = ['worker_main', '']; "
+        "real = worker_main.serve_requests; "
+        "worker_main.serve_requests = lambda *a: (print('{}', flush=True), real(*a)); worker_main.main()"
     )
-    main += "real = reader.serve_requests; "
-    main += "reader.serve_requests = lambda *a: (print('{}', flush=True), real(*a)); reader.main()"
     done = subprocess.run(
         [sys.executable, "-c", main],
         input=json.dumps([files[0].name, str(files[0]), sha256_of(files[0])]).encode() + b"\n",

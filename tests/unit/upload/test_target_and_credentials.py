@@ -391,12 +391,13 @@ def test_pypi_takes_tokens_only() -> None:
 def test_no_credentials_and_no_terminal_end_quickly(tmp_path: Path) -> None:
     """As a cron job sees it: a fresh process, standard input closed."""
     code = (
-        "from wheel_uploader.core import errors\nfrom wheel_uploader.upload import twine_uploader as upload\n"
+        "from wheel_uploader.core import errors\nfrom wheel_uploader.upload import twine_uploader\n"
         "from wheel_uploader.core.models import Options\n"
         "from wheel_uploader.core.progress import SilentProgress\n"
         "options = Options(project='p', version='1', urls=('x',), repository_url='https://example.com/')\n"
         "try:\n"
-        "    upload.TwineUploader(options, upload.resolve_target(options), SilentProgress()).credentials()\n"
+        "    target = twine_uploader.resolve_target(options)\n"
+        "    twine_uploader.TwineUploader(options, target, SilentProgress()).credentials()\n"
         "except errors.CredentialsError as error:\n"
         "    raise SystemExit(error.exit_code)\n"
     )

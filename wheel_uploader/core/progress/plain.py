@@ -153,8 +153,8 @@ def _format_summary(work: StageProgress, seconds: float) -> str:
         f" ({format_size(round(work.bytes_done / seconds))}/s)" if seconds >= _MIN_SECONDS_FOR_SPEED else ""
     )
     return (
-        f"{_to_past_tense(work.verb)} {format_count(work.files_done, 'file')}, {format_size(work.bytes_done)}, "
-        f"in {format_duration(seconds)}{speed}"
+        f"{_to_past_tense(work.verb)} {format_count(work.files_done, 'file')}, "
+        f"{format_size(work.bytes_done)}, in {format_duration(seconds)}{speed}"
     )
 
 

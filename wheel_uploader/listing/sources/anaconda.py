@@ -99,7 +99,8 @@ class AnacondaPackage:
         """
         token = f"/t/{quote(channel.token, safe='')}" if channel.token else ""
         label = f"/label/{quote(channel.label, safe='')}" if channel.label else ""
-        url = f"{self.simple_url}{token}/{quote(channel.owner, safe='')}{label}/simple/{canonicalize_name(name)}/"
+        owner = quote(channel.owner, safe="")
+        url = f"{self.simple_url}{token}/{owner}{label}/simple/{canonicalize_name(name)}/"
         try:
             files = tuple(HttpListing(url, self._http).iter_files(project))
         except (NetworkError, CredentialsError, NothingFoundError):

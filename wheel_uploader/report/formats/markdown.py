@@ -164,7 +164,8 @@ def _render_smoke_tests(report: Report) -> Iterator[str]:
     passed = f"{len(report.smoke_results) - len(failed)} of {len(report.smoke_results)}"
     yield f"{passed} passed: {format_code(report.options.smoke or '')}"
     for trial in failed:
-        yield f"{format_code(trial.filename)} with {format_code(trial.interpreter)}: {format_code(trial.failure)}"
+        wheel = f"{format_code(trial.filename)} with {format_code(trial.interpreter)}"
+        yield f"{wheel}: {format_code(trial.failure)}"
         yield _format_code_block(trial.output.splitlines()[-2 * _MAX_SHOWN :])
 
 

@@ -84,8 +84,8 @@ def _format_smoke_tests(report: Report) -> Iterator[str]:
         return
     failed = [trial for trial in report.smoke_results if trial.failure]
     command = sanitize(report.options.smoke or "", limit=200)
-    passed = f"{len(report.smoke_results) - len(failed)} of {format_count(len(report.smoke_results), 'smoke test')}"
-    yield f"{passed} passed: {command}"
+    count = format_count(len(report.smoke_results), "smoke test")
+    yield f"{len(report.smoke_results) - len(failed)} of {count} passed: {command}"
     for trial in failed:
         yield f"  {trial.filename} with {trial.interpreter}: {sanitize(trial.failure)}"
         for line in trial.output.splitlines():

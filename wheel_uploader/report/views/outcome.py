@@ -137,10 +137,8 @@ def build_summary_fields(report: Report, rows: Sequence[FileRow]) -> Iterator[Su
     if report.upload_url:
         yield SummaryField(label="For" if report.options.rehearse else "To", code_texts=(report.upload_url,))
     if rows:
-        yield SummaryField(
-            label="Files",
-            text=f"{format_file_count(len(rows))}, {_format_total_size(report, rows)}{_count_not_selected(report)}",
-        )
+        count, size = format_file_count(len(rows)), _format_total_size(report, rows)
+        yield SummaryField(label="Files", text=f"{count}, {size}{_count_not_selected(report)}")
     if report.upload_results:
         yield SummaryField(
             label="Upload", text=_count_labels(get_status_label(row) for row in rows if row.upload_result)
