@@ -14,7 +14,7 @@ from wheel_uploader.core.child_processes.outcome import ChildStartError
 
 #: Longest description that is rendered, in characters.
 MAX_DESCRIPTION_LENGTH = 100_000
-#: Wall-clock limit in seconds, generous for a busy machine; render.py has the CPU limit.
+#: Wall-clock limit in seconds, generous for a busy machine; render_worker.py has the CPU limit.
 _TIMEOUT = 15.0
 
 

@@ -16,7 +16,7 @@ class InvalidEntryPoints(ValueError):
 
 
 def parse_entry_points(text: str) -> dict[str, list[str]]:
-    """Return the names in each group, in order. Raise NotEntryPoints if the text is not in INI format."""
+    """Return the names in each group, in order. Raise InvalidEntryPoints if the text is not in INI format."""
     groups: dict[str, list[str]] = {}
     names: list[str] | None = None
     indent = 0

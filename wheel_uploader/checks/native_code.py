@@ -89,6 +89,6 @@ def _count_others(count: int) -> str:
 
 
 def join_some(items: Iterable[str], limit: int = 4) -> str:
-    """Return the first ``most`` of ``words``, and how many more there are."""
+    """Return the first ``limit`` of ``items``, and how many more there are."""
     items = list(items)
     return ", ".join(items[:limit]) + (f" and {len(items) - limit} more" if len(items) > limit else "")

@@ -88,8 +88,8 @@ def check(
     """Turn a function into a check of the type that annotates its first parameter.
 
     The function's docstring is printed by ``--explain``: its first line is the title; the rest explains why
-    the problem matters, its usual causes, and how to fix it. ``elsewhere`` is the severity outside the pypi
-    profile.
+    the problem matters, its usual causes, and how to fix it. ``severity_off_pypi`` is the severity outside
+    the pypi profile.
     """
 
     def decorate(function: Callable[[Subject], Iterable[Observation]]) -> Check[Subject]:

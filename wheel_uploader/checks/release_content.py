@@ -138,10 +138,10 @@ _PYTHON_TAG = re.compile(r"[a-z]+(\d)(\d{0,4})(?!\d)")
 def select_comparison_version(
     page: ProjectPage, project: str, version: Version, requested: Version | None
 ) -> Version | None:
-    """Return the version on the index to compare with: ``like``, else the newest final one below ``version``.
+    """Return the version on the index to compare with.
 
-    A release whose files are all yanked is not considered. Raise UsageError if the index does not have
-    ``like``.
+    It is ``requested``, else the newest final one below ``version``. A release whose files are all yanked
+    is not considered. Raise UsageError if the index does not have ``requested``.
     """
     published = parse_project_files(page, project)
     if requested is not None:
@@ -164,6 +164,6 @@ def find_newest_final(versions: Iterable[Version]) -> Version | None:
 
 
 def summarize_values(values: Sequence[object], limit: int = 5) -> str:
-    """Return the first ``most`` of ``values`` as text, and how many more there are."""
+    """Return the first ``limit`` of ``values`` as text, and how many more there are."""
     more = f" and {len(values) - limit} more" if len(values) > limit else ""
     return ", ".join(str(value) for value in values[:limit]) + more

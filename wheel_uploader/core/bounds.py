@@ -50,7 +50,7 @@ _MAX_PARSED_DIGITS, _MAX_NUMBER_LENGTH = 640, 4300
 
 
 def parse_whole_number(text: str, maximum: int) -> int | None:
-    """Parse a whole number in ASCII digits; return None for other text and for more than ``most``."""
+    """Parse a whole number in ASCII digits; return None for other text and for more than ``maximum``."""
     number = parse_digits(text)
     return None if number is None or number > maximum else number
 
@@ -160,7 +160,7 @@ def parse_specifiers(text: str) -> SpecifierSet:
 def load_json(text: str | bytes, object_hook: Callable[[dict[str, Any]], Any] | None = None) -> Any:
     """Parse untrusted JSON. Raises ValueError if it is invalid or nested too deeply.
 
-    ``hook`` is called with each object as soon as it is parsed, and returns its replacement.
+    ``object_hook`` is called with each object as soon as it is parsed, and returns its replacement.
 
     A whole number with very many digits becomes one that exceeds every limit. Numbers that are not finite
     (``NaN``, ``1e400``) become None.

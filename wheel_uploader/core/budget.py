@@ -57,7 +57,7 @@ class BudgetExceeded(Exception):
 
 
 class Budget:
-    """The resources that one file has used. Methods that use more raise Exhausted beyond the limit."""
+    """The resources that one file has used. Methods that use more raise BudgetExceeded beyond the limit."""
 
     __slots__ = (
         "_costliest_member",
@@ -88,7 +88,7 @@ class Budget:
         self.memory = 0
         self._counts: dict[str, int] = {}
         self._shared_names: dict[str, str] = {}
-        #: CPU seconds of earlier ``working`` blocks, and the start of the current one.
+        #: CPU seconds of earlier ``measure_cpu_time`` blocks, and the start of the current one.
         self._used_seconds = 0.0
         self._started_at: float | None = None
         self._extra_seconds = 0.0
@@ -134,7 +134,7 @@ class Budget:
         self.member, self._units_before_member = member, self._units_done
 
     def count_items(self, kind: str, count: int = 1) -> None:
-        """Count ``count`` items of a kind, a key of LIMITS."""
+        """Count ``count`` items of a kind, a key of COUNT_LIMITS."""
         total = self._counts[kind] = self._counts.get(kind, 0) + count
         if total > COUNT_LIMITS[kind]:
             raise BudgetExceeded(f"it has more than {COUNT_LIMITS[kind]:,} {kind}", self.member)
@@ -148,7 +148,7 @@ class Budget:
             self.check_time()
 
     def check_time(self) -> None:
-        """Raise Exhausted if the CPU time is used up."""
+        """Raise BudgetExceeded if the CPU time is used up."""
         self._units_until_check = _UNITS_PER_CLOCK_CHECK
         if self._started_at is None:
             return
@@ -175,7 +175,7 @@ class Budget:
         return self.intern_text(text)
 
     def intern_text(self, text: str) -> str:
-        """Like ``name``, for text that is already counted."""
+        """Like ``intern_name``, for text that is already counted."""
         if (shared := self._shared_names.get(text)) is not None:
             return shared
         self.reserve_memory(sys.getsizeof(text) + 100)

@@ -42,7 +42,7 @@ class CancellationToken:
     def __init__(
         self, *, grace_seconds: float | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        #: The reason for cancellation, Interrupted or DeadlineError; None if the run has not been cancelled.
+        #: The reason for cancellation, RunInterrupted or DeadlineError; None if the run was not cancelled.
         self.error: ReleaseError | None = None
         #: Set by a second signal: do not wait for uploads any longer.
         self.immediate = False

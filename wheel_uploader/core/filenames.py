@@ -47,7 +47,7 @@ class InvalidFilename(ValueError):
 
 
 def parse_filename(filename: str) -> DistName:
-    """Parse the file name of a wheel or an sdist. Raises NameRefused.
+    """Parse the file name of a wheel or an sdist. Raises InvalidFilename.
 
     It is stricter than ``packaging``, which accepts ``x-1.0-py3-none-any (1).whl``, escape sequences and
     full-width letters.
@@ -148,7 +148,7 @@ PLATFORM_FILTERS = (ALL_PLATFORMS, "macosx", "win", "linux", "manylinux", "manyl
 
 
 def matches_platform_filter(name: DistName, filters: Sequence[str]) -> bool:
-    """Return whether ``-t`` selects a file: one of ``types`` is part of one of its platform tags.
+    """Return whether ``-t`` selects a file: one of ``filters`` is part of one of its platform tags.
 
     An sdist has no platform tag, so only ``all`` selects it.
     """
@@ -249,9 +249,10 @@ def list_projects(files: Iterable[RemoteFile]) -> tuple[str, ...]:
 def find_latest_version(
     files: Iterable[RemoteFile], project: str, *, include_prereleases: bool = False
 ) -> Version | None:
-    """Return the newest version of ``project``, including pre-releases and dev versions only with ``pre``.
+    """Return the newest version of ``project``.
 
-    Local versions (``1.0+cu121``) are ignored, because public indexes reject them.
+    It may be a pre-release or a dev version only with ``include_prereleases``. Local versions
+    (``1.0+cu121``) are ignored, because public indexes reject them.
     """
     for version in list_versions(files, project):
         if version.local is None and (include_prereleases or not version.is_prerelease):

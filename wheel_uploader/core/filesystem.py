@@ -84,7 +84,7 @@ class OpenDirectory:
     """
 
     def __init__(self, path: Path, *, follow_symlinks: bool = True) -> None:
-        """Open the directory; ``links`` allows ``path`` itself to be a symbolic link to it."""
+        """Open the directory; ``follow_symlinks`` allows ``path`` itself to be a symbolic link to it."""
         self.path = path
         flags = (
             os.O_RDONLY | os.O_DIRECTORY | (0 if follow_symlinks else _SAFE_OPEN_FLAGS)

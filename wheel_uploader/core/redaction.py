@@ -137,7 +137,7 @@ def is_secret_variable(name: str) -> bool:
 
 
 def contains_secret(text: str, *, min_length: int = _MIN_SECRET_LENGTH) -> bool:
-    """Return whether ``text`` contains a registered secret of at least ``shortest`` characters."""
+    """Return whether ``text`` contains a registered secret of at least ``min_length`` characters."""
     return _secrets.occur_in(text, min_length)
 
 
@@ -153,7 +153,7 @@ def strip_url(url: str) -> str:
 
 
 def sanitize_url(url: str, *, limit: int = 2000) -> str:
-    """Return ``printable`` text for a URL, even if its password contains characters that end a URL."""
+    """Return a URL as ``sanitize`` does, even if its password contains characters that end a URL."""
     return sanitize(_quote_delimiters(url), limit=limit)
 
 

@@ -120,7 +120,7 @@ def _merge_spans(spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
 
 
 def replace_unencoded_logins(text: str, replacement: str) -> str:
-    """Replace logins with an unencoded password, such as ``//user:pass/word@``, with ``instead``."""
+    """Replace logins with an unencoded password, such as ``//user:pass/word@``, with ``replacement``."""
 
     def replace_login(match: re.Match[str]) -> str:
         login = _UNENCODED_LOGIN.search(match[0])
@@ -179,7 +179,7 @@ class SecretSet:
                 self._expression = None
 
     def occur_in(self, text: str, min_length: int) -> bool:
-        """Return whether ``text`` contains a value of at least ``shortest`` characters."""
+        """Return whether ``text`` contains a value of at least ``min_length`` characters."""
         return any(len(value) >= min_length and value in text for value in self._values.copy())
 
     def mask_in(self, text: str) -> str:

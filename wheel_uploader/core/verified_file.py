@@ -79,7 +79,7 @@ class VerifiedFile(io.RawIOBase):
     """A stream over the file at ``path`` that returns only the bytes with ``sha256``; close it after use."""
 
     def __init__(self, path: Path, sha256: str, *, extra_hash: Updatable | None = None) -> None:
-        """Open and hash the file; update the digest ``also`` with the same bytes.
+        """Open and hash the file; update the digest ``extra_hash`` with the same bytes.
 
         Raises FileError if the file has a different sha256, StorageError if it cannot be read.
         """

@@ -80,8 +80,8 @@ def download_files(
     """Download and verify all files; the result has them in the order given.
 
     Without a wheelhouse, local files are verified in place and nothing is written. ``inspect`` is called for
-    each file as soon as its bytes have arrived, overlapping inspection with downloads; results in the cache
-    (``memory``) for the same bytes are reused. The worker process (``apart``) inspects files in the same way
+    each file as soon as its bytes have arrived, overlapping inspection with downloads; results in ``cache``
+    for the same bytes are reused. The worker process (``inspection_worker``) inspects files in the same way
     as this process. A file that fails does not stop the others.
     """
     pool: _WorkerPool[DownloadedFile] = _WorkerPool()

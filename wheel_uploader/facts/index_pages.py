@@ -19,7 +19,10 @@ _MAX_OBJECTS, _MAX_COMMAS = 4 * MAX_LINKS, 20 * MAX_LINKS
 
 
 def iter_json_files(text: str, base_url: str, source: str) -> Iterator[RemoteFile]:
-    """Yield every file of a project's page. Raises ListingError. See ``parse_html`` for the parameters."""
+    """Yield every file of a project's page; the parameters are those of ``iter_html_files``.
+
+    Raises ListingError.
+    """
     yield from read_json_listing(text, base_url, source).files
 
 
@@ -31,7 +34,7 @@ def read_json_listing(text: str, base_url: str, source: str) -> Listing:
 def load_listing_json(text: str, source: str, retained_keys: Collection[str] | None = None) -> Any:
     """Return the value of a JSON text. Raises ListingError if it is invalid, or too large for a listing.
 
-    Of objects that have a ``filename`` and a ``url``, only the keys in ``keep`` are retained, if it is given:
+    Of objects that have a ``filename`` and a ``url``, only ``retained_keys`` are retained, if they are given:
     on a large page the other keys take most of the memory.
     """
     if text.count("{") + text.count("[") > _MAX_OBJECTS or text.count(",") > _MAX_COMMAS:

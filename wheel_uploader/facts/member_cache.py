@@ -53,7 +53,7 @@ class MemberCache:
         """Return the cached result for ``key``, or None if the caller must decompress the member itself.
 
         After None, the caller must call ``release``. If another thread is decompressing the member, wait for
-        it if ``patient``, else raise Busy.
+        it if ``wait``, else raise InProgress.
         """
         if cached := self._cached.get(key):
             return cached

@@ -172,8 +172,8 @@ class HttpClient:
     ) -> Page:
         """Return the whole page at ``url``, retrying as needed; the limits are 32 MiB and 120 s.
 
-        ``no_cache`` asks caches to revalidate. Raises HttpStatus for any status but 2xx, CredentialsError for
-        401, ListingError when a limit is exceeded, else NetworkError.
+        ``no_cache`` asks caches to revalidate. Raises HttpStatusError for any status but 2xx,
+        CredentialsError for 401, ListingError when a limit is exceeded, else NetworkError.
         """
         url = self._without_credentials(url)
         request_headers = {"accept": accept, "accept-encoding": "gzip", **_with_lowercase_names(headers)}

@@ -1,4 +1,4 @@
-"""Worker process that inspects files: one line of JSON in and one line out per file (see apart.py).
+"""Worker process that inspects files: one line of JSON in and one line out per file (see worker.py).
 
 The response for a file that cannot be read is empty; the parent reads the file itself to find the error.
 """

@@ -30,7 +30,7 @@ class BuildDate:
 
     date: datetime
     source: str
-    #: True if ``when`` is the end of a day, because only the day is known.
+    #: True if ``date`` is the end of a day, because only the day is known.
     is_end_of_day: bool = False
 
     def __str__(self) -> str:

@@ -34,7 +34,7 @@ def iter_content_lines(text: str) -> list[tuple[int, str]]:
 
 
 def parse_sha256sums(text: str, source: str) -> dict[str, str]:
-    """Return a mapping of file name to hex sha256. Raises UsageError that lists every error in ``where``."""
+    """Return a mapping of file name to hex sha256. Raises UsageError that lists every error in ``source``."""
     sums: dict[str, str] = {}
     errors = []
     for number, line in iter_content_lines(text):

@@ -28,7 +28,7 @@ class TrustedHashes:
         """Return ``listed_files`` with the trusted hash for every file that has one.
 
         The trusted hash replaces all hashes of the source. A file that is listed with a different sha256 is
-        returned unchanged, and ``refuse`` rejects it.
+        returned unchanged, and ``reject_mismatches`` rejects it.
         """
         return tuple(map(self._apply_to_file, listed_files))
 

@@ -202,7 +202,7 @@ def _build_number(name: WheelName) -> tuple[int, str]:
 
 
 def builds_from_source(names: Iterable[DistName], python: TargetPython, requires_python: str = "") -> bool:
-    """Return whether an installer would build from the sdist, whose Requires-Python is ``requires``."""
+    """Return whether an installer would build from the sdist with that Requires-Python."""
     if not any(isinstance(name, SdistName) for name in names):
         return False
     try:

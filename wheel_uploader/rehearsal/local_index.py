@@ -21,7 +21,7 @@ START_TIMEOUT = 60.0
 
 
 def require_pypiserver(feature: str, *, extra: str) -> None:
-    """Raise UsageError if pypiserver, which ``what`` needs, is not installed; ``extra`` installs it."""
+    """Raise UsageError if pypiserver, which ``feature`` needs, is not installed; ``extra`` installs it."""
     if importlib.util.find_spec("pypiserver") is None:
         raise UsageError(
             f"{feature} needs pypiserver, which is not installed",

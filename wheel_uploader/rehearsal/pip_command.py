@@ -15,7 +15,7 @@ PIP_COMMAND = (sys.executable, "-m", "pip")
 
 
 def require_pip(feature: str) -> None:
-    """Raise UsageError if pip, which ``what`` needs, is missing, as in environments created by uv."""
+    """Raise UsageError if pip, which ``feature`` needs, is missing, as in environments created by uv."""
     if not _version():
         raise UsageError(
             f"{feature} needs pip, which is not installed for this Python",

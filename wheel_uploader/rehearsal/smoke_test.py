@@ -48,10 +48,10 @@ def run_smoke_tests(
     *,
     passed_variables: Sequence[str] = (),
 ) -> tuple[SmokeResult, ...]:
-    """Test every wheel with every compatible interpreter in parallel, and return one Trial for each pair.
+    """Test every wheel with every compatible interpreter in parallel, and return a result for each pair.
 
-    Compatible means by its tags and its Requires-Python, which is taken from ``summaries``. ``passed`` names
-    environment variables that pip and the command get in addition.
+    Compatible means by its tags and its Requires-Python, which is taken from ``summaries``.
+    ``passed_variables`` names environment variables that pip and the command get in addition.
 
     Dependencies are installed from the configured index of pip and from the folder of the wheels. Raises
     UsageError for an invalid command, NothingFoundError if no wheel is compatible with an interpreter.

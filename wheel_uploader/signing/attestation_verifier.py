@@ -1,4 +1,4 @@
-"""Parse and verify attestations offline; only this module and notary.py use pypi_attestations."""
+"""Parse and verify attestations offline; only this module and sigstore_signer.py use pypi_attestations."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class _AnyIdentity:
 
 
 def verify_attestation(companion: LocalAttestationFile, *, is_new: bool = False) -> Attestation:
-    """Parse an attestation and verify its signature; ``made`` records that this run made it.
+    """Parse an attestation and verify its signature; ``is_new`` records that this run made it.
 
     The certificate, the signature and the log entry are verified with sigstore's trust root on this machine,
     without network access. Raises StorageError if the trust root cannot be read or written.

@@ -100,7 +100,7 @@ def _fetch_identity() -> IdentityToken:
 
 
 def _call_with_timeout(function: Callable[[], T]) -> T:
-    """Return the result of ``function`` within LIMIT seconds.
+    """Return the result of ``function`` within ATTEMPT_TIMEOUT seconds.
 
     Raises its SigningError; every other error and the timeout become a TransportError, which is retried.
     """

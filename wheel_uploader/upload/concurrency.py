@@ -41,11 +41,11 @@ class ConcurrencyController:
         return self.estimated_seconds(size) > self._limit
 
     def record_success(self, size: int, seconds: float, parallel_uploads: int) -> None:
-        """Record that ``size`` bytes took ``seconds`` while at least ``streams`` uploads ran."""
+        """Record that ``size`` bytes took ``seconds`` while at least ``parallel_uploads`` uploads ran."""
         rate = size / max(seconds, 0.001) * parallel_uploads
         if self._rate is None or rate > self._rate or seconds >= _MIN_MEASUREMENT:
             self._rate = rate
 
     def record_failure(self, parallel_uploads: int) -> None:
-        """Record a server error while ``streams`` uploads ran: allow half as many from now on."""
+        """Record a server error while ``parallel_uploads`` uploads ran: allow half as many from now on."""
         self._jobs = max(1, min(self._jobs, parallel_uploads // 2))

@@ -41,7 +41,7 @@ def open_package(file: LocalFile) -> Iterator[VerifiedPackage]:
     """Open ``file`` for an upload inside the ``with`` block.
 
     Raises FileError if the contents have changed since the check, StorageError if it cannot be read,
-    NoMetadata and InvalidMetadata for a file that twine does not accept.
+    CoreMetadataNotFound and InvalidMetadata for a file that twine does not accept.
     """
     blake2 = _blake2_256()
     with VerifiedFile(file.path, file.sha256, extra_hash=blake2) as content:

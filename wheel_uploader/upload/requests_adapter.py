@@ -1,6 +1,6 @@
 """The HTTP adapter for uploads: time limits, progress, and the causes of failures.
 
-Only this module, resolver.py and upload.py import requests.
+Only this module, credentials.py and twine_uploader.py import requests.
 """
 
 from __future__ import annotations
@@ -117,8 +117,8 @@ class UploadAdapter(HTTPAdapter):
     def __init__(self, timeout: float, *, cert: Path | None) -> None:
         """Create an adapter.
 
-        ``timeout``: seconds in which at least one byte must be accepted; the response may take ANSWER_FACTOR
-        times as long.
+        ``timeout``: seconds in which at least one byte must be accepted; the response may take
+        RESPONSE_TIMEOUT_FACTOR times as long.
         """
         super().__init__(max_retries=0)
         self._timeout = timeout

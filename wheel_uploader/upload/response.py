@@ -158,12 +158,12 @@ def _joined(url: str, location: str) -> str:
 
 
 def missing_response(cause: str) -> UploadResponse:
-    """Return the Answer for an upload without a response: the file may have been stored or not."""
+    """Return the UploadResponse for an upload without a response: the file may have been stored or not."""
     return UploadResponse(kind=ResponseKind.RETRY, status=0, diagnosis=sanitize(cause))
 
 
 def untrusted_certificate(cause: str) -> UploadResponse:
-    """Return the Answer for a TLS certificate that cannot be verified: nothing was sent."""
+    """Return the UploadResponse for a TLS certificate that cannot be verified: nothing was sent."""
     return UploadResponse(
         kind=ResponseKind.REJECTED,
         status=0,

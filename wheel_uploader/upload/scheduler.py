@@ -59,7 +59,7 @@ def upload_all(
 
     The first file is uploaded alone: it creates the release, and shows whether the index accepts uploads and
     how fast. Up to ``jobs`` wheels follow in parallel, and the sdist last. The first rejection stops the
-    upload, unless ``keep_going``. ``served`` are the project's file names on the index, which show the
+    upload, unless ``keep_going``. ``served_filenames`` are those of the project on the index, which show the
     platforms that are new. If ``watch`` ends the run, uploads in progress get the time that remains.
 
     Raises CredentialsError before anything is uploaded; later errors are in the results.

@@ -1,6 +1,6 @@
 """The upload of single files with twine, and the resolution of the target.
 
-Only this module, package.py and resolver.py import twine.
+Only this module, package.py and credentials.py import twine.
 """
 
 from __future__ import annotations

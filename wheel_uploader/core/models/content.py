@@ -24,7 +24,7 @@ class WheelMember:
     #: CRC-32: ``crc`` is declared in the central directory, ``actual_crc`` is computed.
     crc: int
     actual_crc: int
-    #: Hex sha256 of the unpacked bytes; empty if they were not unpacked (``facts`` has the reason).
+    #: Hex sha256 of the unpacked bytes; empty if they were not unpacked (``anomalies`` has the reason).
     sha256: str
     compression_method: int
     flags: int

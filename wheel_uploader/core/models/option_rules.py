@@ -1,7 +1,7 @@
 """Validation of Options: the values and combinations that are refused.
 
 The command line, the configuration and the API share these rules and have no others. Rules that need the
-check registry, a file or the environment are in ``stages.listing.begin``.
+check registry, a file or the environment are in ``pipeline.list_stage.open_context``.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ class ParsedPlatform:
     format: BinaryFormat
     #: Version of glibc, musl or macOS; (0, 0) if the tag has no version, or the checks do not use it.
     version: PlatformVersion = (0, 0)
-    #: All architectures that the code must support, named as in NativeSlice.arch.
+    #: All architectures that the code must support, named as in BinarySlice.arch.
     arches: frozenset[str]
 
 
@@ -101,7 +101,7 @@ def _make_platform(tag: str, system: OperatingSystem, format_: BinaryFormat, arc
 
 
 def parse_platforms(tags: Iterable[str]) -> tuple[ParsedPlatform, ...]:
-    """Parse several platform tags, leaving out those that ``parse`` does not know."""
+    """Parse several platform tags, leaving out those that ``parse_platform`` does not know."""
     return tuple(platform for tag in tags if (platform := parse_platform(tag)))
 
 

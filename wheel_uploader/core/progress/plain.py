@@ -17,7 +17,7 @@ from wheel_uploader.core.redaction import sanitize
 _INTERVAL = 30.0
 #: Stages that print a line for each file. An upload cannot be undone, so the log records every one.
 _LISTED_STAGES = frozenset({"upload"})
-#: Seconds that ``leave`` may wait for the lock.
+#: Seconds that ``clear_display`` may wait for the lock.
 _LOCK_TIMEOUT = 0.5
 #: Minimum duration, in seconds, for a meaningful speed.
 _MIN_SECONDS_FOR_SPEED = 1.0

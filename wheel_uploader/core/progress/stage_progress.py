@@ -12,7 +12,7 @@ _STAGES_BY_FILE = frozenset({"check"})
 
 
 class FileProgress:
-    """The Bar of one active file. It also counts for the stage."""
+    """The counter of one active file. It also counts for the stage."""
 
     def __init__(
         self, filename: str, size: int | None, work: StageProgress | None, lock: threading.RLock
@@ -43,7 +43,7 @@ class FileProgress:
 
 
 class StepCounter:
-    """The Bar of a series of steps, each of which counts as a file of one byte."""
+    """The counter of a series of steps, each of which counts as a file of one byte."""
 
     def __init__(self, work: StageProgress, lock: threading.RLock) -> None:
         self._work = work

@@ -22,7 +22,7 @@ def read_core_metadata(
 ) -> bytes:
     """Return the bytes of METADATA or PKG-INFO in the archive of ``size`` bytes in ``stream``.
 
-    ``candidates`` selects member names of a wheel, best first. Raises NoMetadata.
+    ``select_candidates`` selects member names of a wheel, best first. Raises CoreMetadataNotFound.
     """
     if isinstance(name, WheelName):
         return _from_zip(stream, size, select_candidates)

@@ -63,8 +63,8 @@ def decompress_member(
     """Decompress the member of ``entry`` and return its size, hashes and, with ``keep``, its bytes.
 
     The caller must limit the size of a member to keep. ``algorithm`` is the hashlib name of a hash to
-    compute in addition to sha256; every chunk is passed to each of ``consumers``. Raises Damaged, after at
-    most one byte more than the record declares.
+    compute in addition to sha256; every chunk is passed to each of ``consumers``. Raises CorruptMember,
+    after at most one byte more than the record declares.
     """
     budget = budget or Budget()
     budget.start_unpacking()
@@ -118,7 +118,7 @@ def _decompress(
 def iter_member_chunks(stream: BinaryIO, entry: ZipEntry) -> Iterator[bytes]:
     """Yield the bytes of the member of ``entry``.
 
-    Raises Damaged as ``unpack`` does, and after the last chunk for a wrong CRC.
+    Raises CorruptMember as ``decompress_member`` does, and after the last chunk for a wrong CRC.
     """
     stream.seek(entry.data_offset)
     crc = 0

@@ -17,7 +17,7 @@ _TRUNCATED = "it is truncated or corrupt"
 
 
 class InvalidArchive(Exception):
-    """The archive is damaged, or readers disagree about it; ``kind`` is the kind of the fact."""
+    """The archive is damaged, or readers disagree about it; ``kind`` is the kind of the anomaly."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
@@ -25,7 +25,7 @@ class InvalidArchive(Exception):
 
 
 class GzipReader:
-    """A reader of the decompressed bytes of ``packed``, which raises Refused after ``limit`` bytes."""
+    """A reader of the decompressed bytes of ``packed``, which raises InvalidArchive after ``limit`` bytes."""
 
     def __init__(self, packed: BinaryIO, limit: int, budget: Budget) -> None:
         self._packed = packed

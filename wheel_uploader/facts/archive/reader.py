@@ -49,9 +49,9 @@ __all__ = [
     "read_wheel",
 ]
 
-#: Kinds of facts that mean that the archive is damaged or was changed after it was built.
+#: Kinds of anomalies that mean that the archive is damaged or was changed after it was built.
 _DAMAGE_KINDS = frozenset({"unreadable", "bad-crc", "hidden-deflate-data", "trailing-bytes", "cut"})
-#: Messages that ``damage`` returns; the rest is only counted.
+#: Messages that ``describe_damage`` returns; the rest is only counted.
 _MAX_DAMAGE_MESSAGES = 20
 
 
@@ -76,7 +76,7 @@ def read_archive(
 def read_archive_stream(
     file: io.RawIOBase, size: int, name: DistName, member_cache: MemberCache | None = None
 ) -> WheelContent | SdistContent:
-    """Return the contents of an open file of ``size`` bytes, as ``read`` does; leave the file open."""
+    """Return the contents of an open file of ``size`` bytes, as ``read_archive`` does; leave it open."""
     stream = io.BufferedReader(file, _BUFFER_SIZE)
     try:
         if isinstance(name, WheelName):

@@ -42,7 +42,7 @@ class RecordRow(NamedTuple):
 
 
 class RecordProblem(NamedTuple):
-    """A malformed line; it is ``harmless`` if every installer reads it as intended."""
+    """A malformed line; ``is_harmless`` if every installer reads it as intended."""
 
     message: str
     is_harmless: bool = False
@@ -81,7 +81,7 @@ def find_record(content: WheelContent) -> ParsedRecord | None:
 
 @functools.lru_cache(maxsize=2)
 def parse_record(data: bytes) -> ParsedRecord:
-    """Parse the bytes of a RECORD. Raises Exhausted if it has more than ``MAX_ROWS`` rows."""
+    """Parse the bytes of a RECORD. Raises BudgetExceeded if it has more than MAX_RECORD_ROWS rows."""
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:

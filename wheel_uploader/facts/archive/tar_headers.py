@@ -89,7 +89,7 @@ class TarHeaderReader:
         self.last_block = b""
 
     def read_header(self) -> TarHeader:
-        """Return the next member, and stop after its headers. Raises EndOfTar and BadHeader."""
+        """Return the next member, and stop after its headers. Raises EndOfTar and InvalidTarHeader."""
         extended: list[Callable[[TarHeader], None]] = []
         block = self._read_block()
         while block.type in {_LONG_NAME, _LONG_LINK, _PAX, _SOLARIS_PAX, _GLOBAL_PAX}:

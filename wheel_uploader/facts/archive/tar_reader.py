@@ -18,7 +18,7 @@ _MEMORY_PER_MEMBER = 400
 
 @dataclass(slots=True)
 class TarContent:
-    """The members of a tar in order, the bytes of each top-level PKG-INFO, and facts about problems."""
+    """The members of a tar in order, the bytes of each top-level PKG-INFO, and the anomalies."""
 
     members: list[SdistMember] = field(default_factory=list)
     anomalies: list[ArchiveAnomaly] = field(default_factory=list)
@@ -31,9 +31,10 @@ class TarContent:
 
 
 def read_tar(packed: BinaryIO, *, bomb_size: int, budget: Budget | None = None) -> TarContent:
-    """Read a gzipped tar; report problems as facts.
+    """Read a gzipped tar; report problems as anomalies.
 
-    Reading stops after ``bomb_size`` unpacked bytes. Raises OSError, and Exhausted if ``budget`` is used up.
+    Reading stops after ``bomb_size`` unpacked bytes. Raises OSError, and BudgetExceeded if ``budget`` is
+    used up.
     """
     tar = TarContent(budget=budget or Budget())
     packed.seek(0)

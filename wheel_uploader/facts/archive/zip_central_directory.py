@@ -52,9 +52,9 @@ class _End(NamedTuple):
 
 
 def read_zip_structure(stream: BinaryIO, size: int, budget: Budget | None = None) -> ZipStructure:
-    """Read the records of the ZIP of ``size`` bytes in ``stream``; report problems as facts.
+    """Read the records of the ZIP of ``size`` bytes in ``stream``; report problems as anomalies.
 
-    Raises OSError, and Exhausted if ``budget`` is used up.
+    Raises OSError, and BudgetExceeded if ``budget`` is used up.
     """
     structure = ZipStructure(budget=budget or Budget())
     try:

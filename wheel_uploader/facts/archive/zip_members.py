@@ -32,7 +32,7 @@ MAX_RETAINED_TOTAL = 24 << 20
 
 
 class ZipContent:
-    """The members, facts and kept bytes of one ZIP while it is being read."""
+    """The members, anomalies and retained bytes of one ZIP while it is being read."""
 
     def __init__(
         self, walk: ZipStructure, collector: BinaryCollector | None, member_cache: MemberCache | None
@@ -50,7 +50,7 @@ class ZipContent:
         self.record_algorithms: dict[str, str] = {}
 
     def sort_by_rank(self, ranks: Mapping[str, int], *, after: int) -> None:
-        """Sort the facts from index ``after`` on, and compiled code, by the ``ranks`` of their members."""
+        """Sort the anomalies from index ``after`` on, and compiled code, by the ``ranks`` of members."""
         self.anomalies[after:] = sorted(self.anomalies[after:], key=lambda fact: ranks[fact.member or ""])
         if self.binary_collector:
             self.binary_collector.sort_by_rank(ranks)
@@ -63,7 +63,7 @@ def read_zip(
     collector: BinaryCollector | None = None,
     member_cache: MemberCache | None = None,
 ) -> ZipContent:
-    """Read every member of the ZIP of ``size`` bytes. Raises Exhausted if ``budget`` is used up."""
+    """Read every member of the ZIP of ``size`` bytes. Raises BudgetExceeded if ``budget`` is used up."""
     contents = ZipContent(
         zip_central_directory.read_zip_structure(stream, size, budget), collector, member_cache
     )
@@ -144,7 +144,7 @@ def _select_retained(contents: ZipContent) -> set[str]:
 def _read_member(
     stream: BinaryIO, entry: ZipEntry, contents: ZipContent, *, keep: bool, skip: bool, wait: bool = False
 ) -> WheelMember:
-    """Read one member. Raises Busy if another thread is reading the same one, unless it may ``wait``."""
+    """Read one member. Raises InProgress if another thread is reading the same one, unless ``wait``."""
     contents.budget.set_member(entry.name)
     # The cost of opening any member, whatever its contents.
     contents.budget.count_work(4)

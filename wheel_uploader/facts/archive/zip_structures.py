@@ -42,13 +42,13 @@ class ZipEntry(NamedTuple):
     data_offset: int = -1
 
 
-#: The number of fields of an Entry that do not depend on its position in the file.
+#: The number of fields of a ZipEntry that do not depend on its position in the file.
 DECLARED_FIELDS = ZipEntry._fields.index("header_offset")
 
 
 @dataclass(slots=True)
 class ZipStructure:
-    """The entries of a ZIP in directory order, and facts about problems in its structure."""
+    """The entries of a ZIP in directory order, and anomalies of its structure."""
 
     entries: list[ZipEntry] = field(default_factory=list)
     anomalies: list[ArchiveAnomaly] = field(default_factory=list)

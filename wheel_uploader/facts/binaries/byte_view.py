@@ -67,7 +67,7 @@ class ByteView:
         return bytes(self.get_bytes(offset, max(0, min(max_length, self.size - offset))))
 
     def subview(self, offset: int, length: int) -> ByteView:
-        """Return a view of ``length`` bytes at ``offset``. Raises Malformed beyond the end."""
+        """Return a view of ``length`` bytes at ``offset``. Raises MalformedBinary beyond the end."""
         if offset < 0 or length < 0 or offset + length > self.size:
             raise MalformedBinary(f"a part of it ends at byte {offset + length}, but it has {self.size}")
         pieces = []

@@ -11,7 +11,8 @@ from wheel_uploader.facts.binaries import elf, macho, pe
 from wheel_uploader.facts.binaries.byte_view import ByteView, MalformedBinary, NotRetained
 from wheel_uploader.facts.binaries.detect import BINARY_NAME, detect_format, read_binary_view
 
-#: Members up to WHOLE bytes are kept whole until they are read; of larger ones, END bytes at each end.
+#: Members up to MAX_WHOLE_SIZE bytes are kept whole until they are read; of larger ones, END_SIZE bytes at
+#: each end.
 MAX_WHOLE_SIZE = 8 << 20
 END_SIZE = 2 << 20
 #: The same limit for universal files, whose slices may have their tables at any offset.
@@ -34,7 +35,8 @@ _FIND_PARTS = {
 class BinaryCollector:
     """A collector of facts about the compiled members of a wheel.
 
-    For every member, call ``begin``, pass each chunk to the function that it returns, and call ``end``.
+    For every member, call ``begin_member``, pass each chunk to the function that it returns, and call
+    ``end_member``.
     """
 
     def __init__(self, *, symbols: bool = False, budget: Budget | None = None) -> None:

@@ -28,7 +28,7 @@ def read_binary(
 
 
 def read_binary_view(member: str, view: ByteView, *, symbols: bool = False) -> BinaryFacts | None:
-    """Return facts as ``read`` does, from a view that may have retained only parts of the member."""
+    """Return facts as ``read_binary`` does, from a view that may have retained only parts of the member."""
     has_binary_name = BINARY_NAME.search(member) is not None
     kind = detect_format(view, has_binary_name=has_binary_name or _EXECUTABLE_NAME.search(member) is not None)
     if kind is None:

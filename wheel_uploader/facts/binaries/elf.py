@@ -125,7 +125,10 @@ class _Elf:
 
 
 def read_elf(view: ByteView, *, symbols: bool) -> BinarySlice:
-    """Return the facts, with the symbols of Python's C API if ``symbols``. Raises Malformed and NotKept."""
+    """Return the facts, with the symbols of Python's C API if ``symbols``.
+
+    Raises MalformedBinary and NotRetained.
+    """
     elf = _parse_headers(view)
     view.budget.count_items("slices")
     dynamic = _read_dynamic(elf)

@@ -52,7 +52,7 @@ def is_universal(view: ByteView) -> bool:
 def read_macho(view: ByteView, *, symbols: bool) -> tuple[BinarySlice, ...]:
     """Return the facts about every slice, with the symbols of Python's C API if ``symbols``.
 
-    Raises Malformed and NotKept.
+    Raises MalformedBinary and NotRetained.
     """
     return tuple(_read_slice(view.subview(offset, size), symbols=symbols) for offset, size in _slices(view))
 
@@ -75,7 +75,7 @@ def _slices(view: ByteView) -> list[tuple[int, int]]:
 
 
 def _require_disjoint(parts: list[tuple[int, int]], problem: str) -> None:
-    """Raise Malformed if two of ``parts`` (offset, length) overlap."""
+    """Raise MalformedBinary if two of ``parts`` (offset, length) overlap."""
     end = 0
     for offset, length in sorted(part for part in parts if part[1]):
         if offset < end:

@@ -86,7 +86,10 @@ def is_pe(view: ByteView) -> bool:
 
 
 def read_pe(view: ByteView, *, symbols: bool) -> BinarySlice:
-    """Return the facts, with the symbols of Python's C API if ``symbols``. Raises Malformed and NotKept."""
+    """Return the facts, with the symbols of Python's C API if ``symbols``.
+
+    Raises MalformedBinary and NotRetained.
+    """
     pe = _parse_headers(view)
     view.budget.count_items("slices")
     view.budget.count_items("sections", len(pe.sections))

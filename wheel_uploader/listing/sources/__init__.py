@@ -2,9 +2,9 @@
 
 To add a kind of place, write a module with a class that is constructed as ``Class(url, http)`` and has two
 members: ``claims(url) -> bool``, which looks only at the text of the URL, and
-``files(project) -> Iterator[RemoteFile]``. Keep its parser a pure function of text, add the class to
-``SOURCES``, and add a test. The first class that claims a URL handles it, so a class for a particular host
-precedes the one that handles any HTTP server. An ``UnpackingSource`` is also given a directory to unpack
+``iter_files(project) -> Iterator[RemoteFile]``. Keep its parser a pure function of text, add the class to
+``SOURCE_TYPES``, and add a test. The first class that claims a URL handles it, so a class for a particular
+host precedes the one that handles any HTTP server. An ``ArtifactSource`` is also given a directory to unpack
 archives into.
 """
 
@@ -75,7 +75,8 @@ def list_staged_files(
 ) -> tuple[RemoteFile, ...]:
     """Return the files of all sources, in the order of ``urls``; a file in two sources is listed twice.
 
-    Files from archives are unpacked into ``scratch``, or into a directory that does not outlive this call.
+    Files from archives are unpacked into ``unpack_directory``, or into a directory that does not outlive
+    this call.
     """
     sources = [open_source(url, http, unpack_directory) for url in urls]
     try:

@@ -39,7 +39,7 @@ def set_query_parameters(url: str, changes: Mapping[str, str | None]) -> str:
 
 
 def make_url_builder(base_url: str) -> Callable[[str], str]:
-    """Return a function that turns the name of a file into its URL below the path of ``base``.
+    """Return a function that turns the name of a file into its URL below the path of ``base_url``.
 
     Characters other than letters, digits and ``_.-~/`` are percent-encoded, ``+`` included: S3 decodes a bare
     plus as a space.

@@ -17,7 +17,7 @@ _LISTING_URLS: tuple[Callable[[str], str], ...] = (s3.s3_listing_url, azure.azur
 class ObjectStore(HttpListing):
     """A bucket of S3 or Google Cloud Storage (``s3://`` and ``gs://`` too), or a container of Azure.
 
-    Other object stores (MinIO, Azurite, ...) are handled by ``WebPage``, by the format of their response.
+    Other object stores (MinIO, Azurite, ...) are handled by ``HttpListing``, by the format of their response.
     """
 
     @staticmethod

@@ -74,7 +74,7 @@ def build_matrix(
     lost: Iterable[tuple[str, str]] = (),
     expected: Iterable[tuple[str, str]] = (),
 ) -> Matrix:
-    """Return the matrix of the wheels among ``present``.
+    """Return the matrix of the wheels among ``current``.
 
     ``previous`` holds the file names of the previous release, whether wheels or not, and ``lost`` the pairs
     of Python and platform that it has and this release lacks. A wheel that is absent on purpose, because
@@ -160,7 +160,7 @@ def format_matrix(
 ) -> Iterator[str]:
     """Yield the matrix as text; if it is wider than ``style.width`` columns, in several parts.
 
-    ``troubles`` maps the names of files with a problem to the word that their cell shows.
+    ``problem_words`` maps the names of files with a problem to the word that their cell shows.
     """
     label_width = max(len(python) for python in matrix.pythons)
     platforms = list(matrix.platforms)

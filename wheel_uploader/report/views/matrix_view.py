@@ -27,7 +27,7 @@ class Emphasis(enum.StrEnum):
 class Symbol:
     """The representation of one state."""
 
-    #: ID of the SVG shape in html/marks.svg.
+    #: ID of the SVG shape in formats/html/marks.svg.
     shape_id: str
     label: str
     emphasis: Emphasis
@@ -228,7 +228,7 @@ class MatrixView:
 
 
 def build_matrix_view(report: Report, rows: Sequence[FileRow], *, limit: int = 60) -> MatrixView | None:
-    """Return the matrix with the state of each wheel, cut to ``most`` rows and columns; None if empty."""
+    """Return the matrix with the state of each wheel, cut to ``limit`` rows and columns; None if empty."""
     release_matrix = matrix.build_report_matrix(report)
     if not release_matrix.cells:
         return None

@@ -1,7 +1,7 @@
 """The report as one HTML file without scripts or external resources; the only module that uses Jinja.
 
 ``page.html`` is the template, ``style.css`` its style sheet and ``marks.svg`` its shapes. Every text in the
-template passes through ``display.printable`` and is then escaped.
+template passes through ``redaction.sanitize`` and is then escaped.
 """
 
 from __future__ import annotations
