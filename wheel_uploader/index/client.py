@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import re
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
@@ -252,19 +251,10 @@ def _build_key(filename: str) -> Hashable:
     return name.project, name.version, filename.endswith(".zip")
 
 
-if TYPE_CHECKING:
-    from wheel_uploader.index import client as index_client_module
-
-
 @contextlib.contextmanager
-def open_index(
-    options: Options, target: Target, progress: Progress
-) -> Iterator[index_client_module.IndexClient]:
+def open_index(options: Options, target: Target, progress: Progress) -> Iterator[IndexClient]:
     """Open the target for reading, with its certificates."""
-    # Imported here because many runs need no index.
-    from wheel_uploader.index import client as index_client_module
-
-    urls = (options.index_url,) if options.index_url else index_client_module.derive_simple_urls(target.url)
+    urls = (options.index_url,) if options.index_url else derive_simple_urls(target.url)
     with HttpClient(
         user_urls=urls,
         allow_insecure_hosts=options.allow_insecure_hosts,
@@ -273,4 +263,4 @@ def open_index(
         verify=str(target.cert) if target.cert else True,
         progress=progress,
     ) as http:
-        yield index_client_module.IndexClient(http, *urls)
+        yield IndexClient(http, *urls)
