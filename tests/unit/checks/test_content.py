@@ -1,4 +1,4 @@
-"""What a wheel installs: each fault planted alone, and named by just one check."""
+"""The files that a wheel installs: each fault is planted alone, and exactly one check reports it."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ BEGIN, END = b"---BEGIN " + b"PYE FILE---", b"---END " + b"PYE FILE---"
 def findings(
     data: bytes, filename: str = WHEEL, profile: CheckProfile = CheckProfile.PYPI
 ) -> tuple[Finding, ...]:
-    found = checks.check_contents([content(data, filename)], profile=profile)
-    return tuple(finding for finding in found if not finding.check.startswith("native/"))
+    reported = checks.check_contents([content(data, filename)], profile=profile)
+    return tuple(finding for finding in reported if not finding.check.startswith("native/"))
 
 
-def only(*paths: str) -> bytes:
-    """A wheel of metadata and these members, with nothing else in it."""
+def make_wheel_of(*paths: str) -> bytes:
+    """Return a wheel with only metadata and these members."""
     members = wheel_members(files=dict.fromkeys(paths, b"x = 1\n"))
     record = [
         line for line in members[f"{DIST_INFO}/RECORD"].decode().splitlines() if "dipy/__init__" not in line
@@ -37,16 +37,16 @@ def only(*paths: str) -> bytes:
 
 
 FAULTS = {
-    "nothing": (only(), "content/empty", None),
-    "a licence only": (only(f"{DIST_INFO}/licenses/setup.py"), "content/empty", None),
-    "an empty scheme": (only("dipy-1.11.0.data/notes.txt"), "content/empty", None),
-    "a data file only": (only("dipy/data.csv"), "content/empty", None),
+    "no files": (make_wheel_of(), "content/empty", None),
+    "only a licence": (make_wheel_of(f"{DIST_INFO}/licenses/setup.py"), "content/empty", None),
+    "an empty scheme": (make_wheel_of("dipy-1.11.0.data/notes.txt"), "content/empty", None),
+    "only a data file": (make_wheel_of("dipy/data.csv"), "content/empty", None),
     "bytecode": (
         wheel_bytes(files={"dipy/__pycache__/a.cpython-312.pyc": b"x"}),
         "content/bytecode",
         "dipy/__pycache__/a.cpython-312.pyc",
     ),
-    "optimized": (wheel_bytes(files={"dipy/a.pyo": b"x"}), "content/bytecode", "dipy/a.pyo"),
+    "optimized bytecode": (wheel_bytes(files={"dipy/a.pyo": b"x"}), "content/bytecode", "dipy/a.pyo"),
     "bytecode without its source": (
         wheel_bytes(tag=LINUX, files={"dipy/__pycache__/a.cpython-312.pyc": b"x"}),
         "content/bytecode",
@@ -58,7 +58,7 @@ FAULTS = {
         "dipy/__pycache__/__init__.cpython-311.pyc",
     ),
     "tests": (wheel_bytes(files={"tests/test_a.py": b"x"}), "content/stray-toplevel", "tests"),
-    "an upper-case one": (wheel_bytes(files={"Docs/conf.py": b"x"}), "content/stray-toplevel", "Docs"),
+    "an upper-case name": (wheel_bytes(files={"Docs/conf.py": b"x"}), "content/stray-toplevel", "Docs"),
     "a readme": (wheel_bytes(files={"README.md": b"x"}), "content/stray-toplevel", "README.md"),
     "setup.py": (wheel_bytes(files={"setup.py": b"x"}), "content/stray-toplevel", "setup.py"),
     "a readme in purelib": (
@@ -71,7 +71,7 @@ FAULTS = {
         "content/stray-toplevel",
         "dipy.egg-info",
     ),
-    "hidden": (wheel_bytes(files={".DS_Store": b"x"}), "content/stray-toplevel", ".DS_Store"),
+    "a hidden file": (wheel_bytes(files={".DS_Store": b"x"}), "content/stray-toplevel", ".DS_Store"),
     "PyArmor": (
         wheel_bytes(files={"dipy/a.py": b"import b\n" + ENTER + b"(1)\n"}),
         "content/obfuscated",
@@ -91,55 +91,57 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_planted_fault_is_named(fault: str) -> None:
-    data, wanted, member = FAULTS[fault]
-    found = findings(data, filename_with_tag(LINUX) if fault.startswith("bytecode ") else WHEEL)
-    assert [(finding.check, finding.member) for finding in found] == [(wanted, member)]
+def test_reports_only_the_planted_fault(fault: str) -> None:
+    data, expected, member = FAULTS[fault]
+    reported = findings(data, filename_with_tag(LINUX) if fault.startswith("bytecode ") else WHEEL)
+    assert [(finding.check, finding.member) for finding in reported] == [(expected, member)]
 
 
 GOOD = {
-    "a module": only("dipy.py"),
-    "stubs": only("dipy-stubs/__init__.pyi"),
-    "a namespace package": only("nipy/dipy/__init__.py"),
-    "a .pth": only("dipy.pth"),
-    "a program": only("dipy-1.11.0.data/scripts/dipy"),
-    "data of an environment": only("dipy-1.11.0.data/data/share/dipy/x.json"),
-    "a package in purelib": only("dipy-1.11.0.data/purelib/dipy/__init__.py"),
+    "a module": make_wheel_of("dipy.py"),
+    "stubs": make_wheel_of("dipy-stubs/__init__.pyi"),
+    "a namespace package": make_wheel_of("nipy/dipy/__init__.py"),
+    "a .pth": make_wheel_of("dipy.pth"),
+    "a script": make_wheel_of("dipy-1.11.0.data/scripts/dipy"),
+    "data files of the environment": make_wheel_of("dipy-1.11.0.data/data/share/dipy/x.json"),
+    "a package in purelib": make_wheel_of("dipy-1.11.0.data/purelib/dipy/__init__.py"),
     "libraries": wheel_bytes(files={"dipy.libs/notes": b"x", "dipy/.dylibs/notes": b"x"}),
     "tests of a package": wheel_bytes(files={"dipy/tests/test_a.py": b"x", "dipy/README.md": b"x"}),
     "a directory's own record": wheel_bytes(files={"dipy/": b""}),
-    "one mark of two": wheel_bytes(files={"dipy/a.py": BEGIN, "dipy/b.py": END}),
+    "one of two marks": wheel_bytes(files={"dipy/a.py": BEGIN, "dipy/b.py": END}),
     "marks elsewhere": wheel_bytes(files={"dipy/a.txt": ENTER + BEGIN + END}),
-    "no mark": wheel_bytes(files={"dipy/a.py": b"__" + b"pyarmor_other " + b"PYE " + b"FILE---"}),
-    "too large to be looked at": wheel_bytes(files={"dipy/a.py": ENTER + b" " * MAX_SCANNED_SIZE}),
+    "other words like a mark": wheel_bytes(
+        files={"dipy/a.py": b"__" + b"pyarmor_other " + b"PYE " + b"FILE---"}
+    ),
+    "too large to scan": wheel_bytes(files={"dipy/a.py": ENTER + b" " * MAX_SCANNED_SIZE}),
 }
 
 
 @pytest.mark.parametrize("good", GOOD)
-def test_a_good_wheel_has_no_finding(good: str) -> None:
-    assert [each for each in findings(GOOD[good]) if each.check.startswith("content/")] == []
+def test_accepts_a_good_wheel(good: str) -> None:
+    assert [finding for finding in findings(GOOD[good]) if finding.check.startswith("content/")] == []
 
 
-def test_bytecode_of_just_this_python_beside_its_source_is_let_be() -> None:
+def test_accepts_bytecode_of_the_only_python_with_its_source() -> None:
     path = "dipy/__pycache__/__init__.cpython-312.opt-1.pyc"
     assert findings(wheel_bytes(tag=LINUX, files={path: b"x"}), filename_with_tag(LINUX)) == ()
     stable = LINUX.replace("cp312-cp312", "cp312-abi3")
     assert len(findings(wheel_bytes(tag=stable, files={path: b"x"}), filename_with_tag(stable))) == 1
 
 
-def test_a_project_may_be_called_like_something_stray() -> None:
+def test_accepts_a_project_named_like_a_stray_folder() -> None:
     data = wheel_bytes("tests", files={"tests/test_a.py": b"x"})
     assert findings(data, WHEEL.replace("dipy", "tests")) == ()
 
 
-def test_another_index_may_take_encrypted_source() -> None:
+def test_reports_obfuscation_as_a_note_for_other_indexes() -> None:
     data = FAULTS["PyArmor"][0]
-    (found,) = findings(data, profile=CheckProfile.ANY)
-    assert found.severity is Severity.NOTE
+    (finding,) = findings(data, profile=CheckProfile.ANY)
+    assert finding.severity is Severity.NOTE
 
 
 @pytest.mark.parametrize("cut", range(len(BEGIN) + 4))
-def test_marks_across_the_border_of_two_pieces(cut: int) -> None:
+def test_finds_marks_split_across_chunks(cut: int) -> None:
     for text, tool in ((b"ab" + ENTER + b"cd", "PyArmor"), (b"ab" + BEGIN + END + b"cd", "SourceDefender")):
         marks = ObfuscationDetector()
         for piece in (text[:cut], text[cut:]):
@@ -151,7 +153,7 @@ def test_marks_across_the_border_of_two_pieces(cut: int) -> None:
     assert bytewise.tool == "PyArmor"
 
 
-def test_our_own_source_would_not_be_refused() -> None:
+def test_finds_no_marks_in_this_package() -> None:
     for path in Path(wheel_uploader.__file__).parent.rglob("*.py"):
         marks = ObfuscationDetector()
         marks.feed(path.read_bytes())

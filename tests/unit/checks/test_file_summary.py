@@ -1,4 +1,4 @@
-"""What is kept of each file for the checks of the release: enough to compare, and little."""
+"""File summaries: enough of each file for the checks of the release, and no more."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ LINUX = "cp312-cp312-manylinux_2_28_x86_64"
 HEAD = "Metadata-Version: 2.4\nName: dipy\nVersion: 1.11.0\n"
 
 
-def of(data: bytes, filename: str = WHEEL) -> FileSummary:
+def summarize(data: bytes, filename: str = WHEEL) -> FileSummary:
     return file_summary.summarize_file(content(data, filename))
 
 
-def field(name: str, *headers: str, description: str = "") -> tuple[str, ...]:
+def metadata_field(name: str, *headers: str, description: str = "") -> tuple[str, ...]:
     text = "\n".join([HEAD.rstrip(), *headers, "", description])
-    return of(wheel_bytes(metadata=text)).metadata[name]
+    return summarize(wheel_bytes(metadata=text)).metadata[name]
 
 
 @pytest.mark.parametrize(
-    ("name", "one", "other"),
+    ("name", "first", "second"),
     [
         ("Requires-Dist", "Requires-Dist: numpy >=1.22", "Requires-Dist: numpy>=1.22"),
         ("Requires-Dist", "Requires-Dist: a; extra=='x'", 'Requires-Dist: a ; extra == "x"'),
@@ -39,12 +39,12 @@ def field(name: str, *headers: str, description: str = "") -> tuple[str, ...]:
         ("License", "License-Expression: MIT", "License-Expression: MIT\nAuthor: x"),
     ],
 )
-def test_what_says_the_same_is_equal(name: str, one: str, other: str) -> None:
-    assert field(name, one) == field(name, other) != ()
+def test_equivalent_metadata_is_equal(name: str, first: str, second: str) -> None:
+    assert metadata_field(name, first) == metadata_field(name, second) != ()
 
 
 @pytest.mark.parametrize(
-    ("name", "one", "other"),
+    ("name", "first", "second"),
     [
         ("Requires-Dist", "Requires-Dist: numpy>=1.22", "Requires-Dist: numpy>=1.23"),
         ("Requires-Dist", "Requires-Dist: numpy", "Author: x"),
@@ -53,20 +53,24 @@ def test_what_says_the_same_is_equal(name: str, one: str, other: str) -> None:
         ("License", "License: MIT", "License-Expression: BSD-3-Clause"),
     ],
 )
-def test_what_says_something_else_is_not(name: str, one: str, other: str) -> None:
-    assert field(name, one) != field(name, other)
+def test_different_metadata_is_not_equal(name: str, first: str, second: str) -> None:
+    assert metadata_field(name, first) != metadata_field(name, second)
 
 
-def test_a_description_is_known_by_its_words() -> None:
-    assert field("Description", description="One\nTwo\n") == field(
+def test_compares_descriptions_without_trailing_whitespace() -> None:
+    assert metadata_field("Description", description="One\nTwo\n") == metadata_field(
         "Description", description="One  \nTwo\n\n"
     )
-    assert field("Description", description="One\r\nTwo\r\n") == field("Description", description="One\nTwo")
-    assert field("Description", description="One") != field("Description", description="Two")
-    assert field("Description") == ()
+    assert metadata_field("Description", description="One\r\nTwo\r\n") == metadata_field(
+        "Description", description="One\nTwo"
+    )
+    assert metadata_field("Description", description="One") != metadata_field(
+        "Description", description="Two"
+    )
+    assert metadata_field("Description") == ()
 
 
-def test_a_wheel_in_short() -> None:
+def test_summarizes_a_wheel() -> None:
     files = {
         "_dipy.cpython-312-x86_64-linux-gnu.so": b"x",
         "dipy/core.cpython-312-x86_64-linux-gnu.so": b"x",
@@ -76,43 +80,43 @@ def test_a_wheel_in_short() -> None:
         "dipy-1.11.0.data/scripts/dipy_fit": b"",
     }
     wheel = "Wheel-Version: 1.0\r\nGenerator: meson \r\nGenerator: delocate 0.13.0\r\n"
-    found = of(wheel_bytes(tag=LINUX, files=files, wheel=wheel), filename_with_tag(LINUX))
-    assert found.top_level == ("_dipy", "dipy", "other")
-    assert found.binary_count == 2
-    assert found.generator == "meson"
-    assert found.dynamic_fields is None
+    summary = summarize(wheel_bytes(tag=LINUX, files=files, wheel=wheel), filename_with_tag(LINUX))
+    assert summary.top_level == ("_dipy", "dipy", "other")
+    assert summary.binary_count == 2
+    assert summary.generator == "meson"
+    assert summary.dynamic_fields is None
 
 
 @pytest.mark.parametrize(
     ("version", "dynamic"),
     [("2.1", None), ("2.2", frozenset({"license"})), ("x", None), ("2.4", frozenset({"license"}))],
 )
-def test_what_an_sdist_leaves_open(version: str, dynamic: frozenset[str] | None) -> None:
+def test_lists_the_dynamic_fields_of_an_sdist(version: str, dynamic: frozenset[str] | None) -> None:
     text = HEAD.replace("2.4", version) + "Dynamic: License\n"
-    assert of(sdist_bytes(metadata=text), SDIST).dynamic_fields == dynamic
+    assert summarize(sdist_bytes(metadata=text), SDIST).dynamic_fields == dynamic
 
 
-def test_a_file_without_metadata_has_nothing_to_compare() -> None:
+def test_summarizes_a_file_without_metadata() -> None:
     for data in (b"", wheel_bytes(without=(f"{DIST_INFO}/METADATA", f"{DIST_INFO}/WHEEL"))):
-        found = of(data)
-        assert found.metadata == {}
-        assert found.generator == ""
+        summary = summarize(data)
+        assert summary.metadata == {}
+        assert summary.generator == ""
 
 
-def test_little_is_kept_of_a_large_one() -> None:
+def test_keeps_the_summary_of_a_large_file_small() -> None:
     requires = "".join(f"Requires-Dist: {'a' * 90}{number}\n" for number in range(2000))
     extras = "".join(f"Dynamic: {'x' * 90}{number}\n" for number in range(2000))
     files = {f"{'m' * 150}{number}.py": b"" for number in range(2000)}
     text = HEAD + requires + extras + "\n" + "word " * 20_000
-    found = of(wheel_bytes(metadata=text, files=files, wheel=f"Generator: {'g' * 5000}\n"))
-    assert len(pickle.dumps(found)) < 64_000
-    assert found.metadata["Requires-Dist"][0].startswith("2000 values with sha256 ")
-    shorter = of(wheel_bytes(metadata=text.replace("a0\n", "b0\n")))
-    assert shorter.metadata["Requires-Dist"] != found.metadata["Requires-Dist"]
+    summary = summarize(wheel_bytes(metadata=text, files=files, wheel=f"Generator: {'g' * 5000}\n"))
+    assert len(pickle.dumps(summary)) < 64_000
+    assert summary.metadata["Requires-Dist"][0].startswith("2000 values with sha256 ")
+    shorter = summarize(wheel_bytes(metadata=text.replace("a0\n", "b0\n")))
+    assert shorter.metadata["Requires-Dist"] != summary.metadata["Requires-Dist"]
 
 
-def test_an_inspection_has_both() -> None:
-    found = checks.inspect_content(content(b"<html>"), profile=CheckProfile.PYPI)
-    assert {each.check for each in found.findings} == {"archive/unreadable"}
-    assert found.summary is not None
-    assert found.summary.size == 6
+def test_an_inspection_has_findings_and_a_summary() -> None:
+    result = checks.inspect_content(content(b"<html>"), profile=CheckProfile.PYPI)
+    assert {finding.check for finding in result.findings} == {"archive/unreadable"}
+    assert result.summary is not None
+    assert result.summary.size == 6

@@ -1,4 +1,4 @@
-"""Author-email and Maintainer-email are judged as PyPI judges them, on every Python."""
+"""Author-email and Maintainer-email are accepted or rejected as on PyPI, with every Python."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from wheel_uploader.checks import mailboxes
 GOOD = METADATA.format(project="dipy", version="1.11.0")
 STRICT = "strict" in inspect.signature(email.utils.parseaddr).parameters
 
-#: A field, and the one address that PyPI reads in it; empty where it reads none or several and says nothing.
+#: Field: the one address that PyPI reads in it, or "" if PyPI reads none or several and accepts the field.
 FIELDS = {
     "ann@example.org": "ann@example.org",
     "Ann <ann@example.org>": "ann@example.org",
@@ -43,11 +43,11 @@ FIELDS = {
 
 
 @pytest.mark.parametrize(("field", "address"), FIELDS.items())
-def test_reads_the_address_that_pypi_reads(field: str, address: str) -> None:
+def test_reads_the_same_address_as_pypi(field: str, address: str) -> None:
     assert mailboxes.parse_single_address(field) == address
 
 
-@pytest.mark.skipif(not STRICT, reason="email.utils of this Python is not the strict one that PyPI uses")
+@pytest.mark.skipif(not STRICT, reason="this Python lacks the strict email.utils that PyPI uses")
 @given(
     st.lists(
         st.sampled_from([*'()<>@,:;."[]\\ \t\r\n', "a", "b.c", "@example.org", "Ann", "<a@b.org>", "\xe4"])
@@ -57,14 +57,14 @@ def test_agrees_with_the_strict_parser_of_the_standard_library(field: str) -> No
     assert mailboxes.parse_single_address(field) == email.utils.parseaddr(field)[1]
 
 
-def test_deep_nesting_is_no_problem() -> None:
+def test_parses_deeply_nested_fields() -> None:
     for field in ("(" * 8000 + ")" * 8000 + "a@example.org", "a:" * 8000 + "b@example.org"):
         assert mailboxes.parse_single_address(field) in {"a@example.org", "b@example.org"}
 
 
 @pytest.mark.parametrize("header", ["Author-email", "Maintainer-email"])
 @pytest.mark.parametrize(
-    ("field", "refused"),
+    ("field", "is_rejected"),
     [
         ("Ann <ann@example.org>, Bob <bob@example.org>", False),
         ("NumFOCUS, Inc. <info@example.org>", False),
@@ -73,6 +73,6 @@ def test_deep_nesting_is_no_problem() -> None:
         ("nobody", True),
     ],
 )
-def test_a_file_is_refused_where_pypi_refuses_it(header: str, field: str, refused: bool) -> None:
+def test_rejects_the_same_contacts_as_pypi(header: str, field: str, is_rejected: bool) -> None:
     metadata = GOOD.replace("Author-email: tester@example.com", f"{header}: {field}")
-    assert ("metadata/bad-contact" in check_ids(findings(wheel_bytes(metadata=metadata)))) is refused
+    assert ("metadata/bad-contact" in check_ids(findings(wheel_bytes(metadata=metadata)))) is is_rejected

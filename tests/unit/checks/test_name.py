@@ -1,4 +1,4 @@
-"""File names: each fault alone, and named by just one check."""
+"""File names: each fault is planted alone, and reported by its check."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from wheel_uploader.core.models import CheckProfile, Severity
 NOTES = {"name/tags-unsorted", "name/unknown-tag"}
 
 
-def judged(project: str, version: str, tag: str = "py3-none-any") -> set[str]:
+def reported_checks(project: str, version: str, tag: str = "py3-none-any") -> set[str]:
     filename = f"{project}-{version}-{tag}.whl"
     metadata = f"Metadata-Version: 2.1\nName: {project}\nVersion: {version}\n"
     return {
-        found
-        for found in check_ids(findings(wheel_bytes(project, version, tag, metadata=metadata), filename))
-        if found.startswith("name/")
+        check
+        for check in check_ids(findings(wheel_bytes(project, version, tag, metadata=metadata), filename))
+        if check.startswith("name/")
     }
 
 
 @pytest.mark.parametrize(
-    ("project", "version", "tag", "wanted"),
+    ("project", "version", "tag", "expected"),
     [
         ("some__thing", "1.0", "py3-none-any", {"name/invalid", "name/not-normalized"}),
         ("Some_Thing", "1.0", "py3-none-any", {"name/not-normalized"}),
@@ -38,8 +38,8 @@ def judged(project: str, version: str, tag: str = "py3-none-any") -> set[str]:
         ("dipy", "1.0rc1", "py3-none-any", set()),
     ],
 )
-def test_each_fault_of_a_name_is_named(project: str, version: str, tag: str, wanted: set[str]) -> None:
-    assert judged(project, version, tag) == wanted
+def test_reports_each_fault_of_a_name(project: str, version: str, tag: str, expected: set[str]) -> None:
+    assert reported_checks(project, version, tag) == expected
 
 
 @pytest.mark.parametrize(
@@ -60,14 +60,14 @@ def test_each_fault_of_a_name_is_named(project: str, version: str, tag: str, wan
         "freebsd_14_amd64",
     ],
 )
-def test_what_pypi_refuses_is_an_error_there_and_a_note_elsewhere(platform: str) -> None:
+def test_reports_a_platform_that_pypi_rejects_as_a_note_for_other_indexes(platform: str) -> None:
     filename = wheel_filename("dipy", "1.11.0", f"cp312-cp312-{platform}")
     data = wheel_bytes(tag=f"cp312-cp312-{platform}")
-    [found] = findings(data, filename)
-    assert (found.check, found.severity) == ("name/platform-refused", Severity.ERROR)
-    assert f"'{platform}'" in found.message
-    [found] = findings(data, filename, profile=CheckProfile.ANY)
-    assert found.severity is Severity.NOTE
+    [finding] = findings(data, filename)
+    assert (finding.check, finding.severity) == ("name/platform-refused", Severity.ERROR)
+    assert f"'{platform}'" in finding.message
+    [finding] = findings(data, filename, profile=CheckProfile.ANY)
+    assert finding.severity is Severity.NOTE
 
 
 @pytest.mark.parametrize(
@@ -96,8 +96,8 @@ def test_what_pypi_refuses_is_an_error_there_and_a_note_elsewhere(platform: str)
         "pyemscripten_2025_0_wasm32",
     ],
 )
-def test_what_pypi_takes_has_no_finding(platform: str) -> None:
-    assert judged("dipy", "1.0", f"cp312-cp312-{platform}") == set()
+def test_accepts_each_platform_that_pypi_accepts(platform: str) -> None:
+    assert reported_checks("dipy", "1.0", f"cp312-cp312-{platform}") == set()
 
 
 @pytest.mark.parametrize(
@@ -115,10 +115,10 @@ def test_what_pypi_takes_has_no_finding(platform: str) -> None:
         "py38-none-win32",
     ],
 )
-def test_tags_of_real_wheels_are_known(tag: str) -> None:
-    assert judged("dipy", "1.0", tag) == set()
+def test_accepts_tags_of_real_wheels(tag: str) -> None:
+    assert reported_checks("dipy", "1.0", tag) == set()
 
 
-def test_a_local_version_of_an_sdist_is_named() -> None:
-    found = findings(sdist_bytes("dipy", "1.0+abc"), "dipy-1.0+abc.tar.gz")
-    assert check_ids(found) == {"name/local-version"}
+def test_reports_the_local_version_of_an_sdist() -> None:
+    reported = findings(sdist_bytes("dipy", "1.0+abc"), "dipy-1.0+abc.tar.gz")
+    assert check_ids(reported) == {"name/local-version"}

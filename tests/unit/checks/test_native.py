@@ -1,4 +1,4 @@
-"""Native code against the tags: each fault planted alone, and the same wheel just without it."""
+"""Native code against the tags: each fault is planted alone, and the same wheel without it is accepted."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n"
 Files = Mapping[str, bytes]
 
 
-def found(tag: str, files: Files, requires: str = "") -> dict[str, list[str]]:
-    """The messages of every native check, by its id; each begins with the member."""
+def run_checks(tag: str, files: Files, requires: str = "") -> dict[str, list[str]]:
+    """Return the messages of every native check by its id; each begins with the member."""
     parts: Parts = {"files": files}
     if requires:
         text = METADATA.format(project="dipy", version="1.11.0")
@@ -43,26 +43,36 @@ def found(tag: str, files: Files, requires: str = "") -> dict[str, list[str]]:
     return messages
 
 
-def musl(**options: object) -> bytes:
+def musl_elf(**options: object) -> bytes:
     return elf(**{"needed": ("libc.musl-x86_64.so.1",), **options})  # type: ignore[arg-type]
 
 
-def libs(name: str = "liba-1234.so.1") -> Files:
-    """A library as auditwheel puts it into a wheel."""
+def bundled_library(name: str = "liba-1234.so.1") -> Files:
+    """Return a library as auditwheel adds it to a wheel."""
     return {f"dipy.libs/{name}": elf(soname=name, defined=("a",))}
 
 
-#: Name: id, tag and files with the fault, and what is different without it (a tag, or files).
+#: Name: check id, tag and files with the fault, and the tag or files that remove it.
 FAULTS: dict[str, tuple[str, str, Files, str | Files]] = {
-    "a module for any": ("native/in-any-wheel", ANY, {"dipy/x.so": elf()}, {"dipy/x.py": b""}),
-    "a DLL for any": ("native/in-any-wheel", ANY, {"dipy/x.dll": pe()}, {"dipy/x.dll": pe(managed=True)}),
-    "a dylib for any": (
+    "a module in a pure wheel": ("native/in-any-wheel", ANY, {"dipy/x.so": elf()}, {"dipy/x.py": b""}),
+    "a DLL in a pure wheel": (
+        "native/in-any-wheel",
+        ANY,
+        {"dipy/x.dll": pe()},
+        {"dipy/x.dll": pe(managed=True)},
+    ),
+    "a dylib in a pure wheel": (
         "native/in-any-wheel",
         ANY,
         {"dipy/x.dylib": macho(kind=DYLIB)},
         {"dipy/x.txt": b"x"},
     ),
-    "a launcher": ("native/program-in-any-wheel", ANY, {"dipy/t64.exe": pe(dll=False)}, {"dipy/x.py": b""}),
+    "a launcher in a pure wheel": (
+        "native/program-in-any-wheel",
+        ANY,
+        {"dipy/t64.exe": pe(dll=False)},
+        {"dipy/x.py": b""},
+    ),
     "no code": ("native/none-in-platform-wheel", LINUX, {}, {SO: elf()}),
     "no code, but a static library": (
         "native/none-in-platform-wheel",
@@ -71,9 +81,14 @@ FAULTS: dict[str, tuple[str, str, Files, str | Files]] = {
         {"dipy/libx.a": b"!<arch>\nrest"},
     ),
     "a Git LFS pointer": ("native/not-native", LINUX, {SO: LFS}, {SO: elf()}),
-    "text": ("native/not-native", LINUX, {SO: elf(), "dipy.libs/libx.so": b"libx.so.1"}, {SO: elf()}),
-    "half a module": ("native/not-native", LINUX, {SO: elf()[:-50]}, {SO: elf()}),
-    "half a program": (
+    "text named like a library": (
+        "native/not-native",
+        LINUX,
+        {SO: elf(), "dipy.libs/libx.so": b"libx.so.1"},
+        {SO: elf()},
+    ),
+    "a truncated module": ("native/not-native", LINUX, {SO: elf()[:-50]}, {SO: elf()}),
+    "a truncated program": (
         "native/not-native",
         LINUX,
         {SO: elf(), "dipy-1.11.0.data/scripts/x": elf(kind=2)[:-50]},
@@ -110,13 +125,13 @@ FAULTS: dict[str, tuple[str, str, Files, str | Files]] = {
         {DARWIN: macho("x86_64")},
         {DARWIN: fat(("x86_64", macho("x86_64")), ("arm64", macho()))},
     ),
-    "half of universal2": (
+    "one architecture of universal2": (
         "native/arch-mismatch",
         UNIVERSAL,
         {DARWIN: macho("x86_64", minos=(10, 9))},
         {DARWIN: fat(("x86_64", macho("x86_64", minos=(10, 9))), ("arm64", macho()))},
     ),
-    "one of two tags": (
+    "one architecture of two tags": (
         "native/arch-mismatch",
         "py3-none-win32.win_amd64",
         {"dipy/x64.dll": pe()},
@@ -165,7 +180,7 @@ FAULTS: dict[str, tuple[str, str, Files, str | Files]] = {
         {SO: elf(versions={"libstdc++.so.6": ("GLIBCXX_3.4.29",)})},
         {SO: elf(versions={"libstdc++.so.6": ("GLIBCXX_3.4.19",)})},
     ),
-    "a newer libstdc++, not brought along": (
+    "a newer libstdc++ that is not bundled": (
         "native/glibc-too-new",
         LINUX,
         {SO: elf(versions={"libstdc++-12.so.6": ("CXXABI_1.3.13",)})},
@@ -174,14 +189,14 @@ FAULTS: dict[str, tuple[str, str, Files, str | Files]] = {
             "dipy.libs/libstdc++-12.so.6": elf(),
         },
     ),
-    "glibc for musl": ("native/musl-vs-glibc", MUSL, {"dipy/x.so": elf()}, {"dipy/x.so": musl()}),
+    "glibc for musl": ("native/musl-vs-glibc", MUSL, {"dipy/x.so": elf()}, {"dipy/x.so": musl_elf()}),
     "a program for glibc for musl": (
         "native/musl-vs-glibc",
         MUSL,
         {"dipy/bin/x": elf(kind=2, needed=(), interpreter="/lib64/ld-linux-x86-64.so.2")},
-        {"dipy/bin/x": musl(kind=2, interpreter="/lib/ld-musl-x86_64.so.1")},
+        {"dipy/bin/x": musl_elf(kind=2, interpreter="/lib/ld-musl-x86_64.so.1")},
     ),
-    "musl for glibc": ("native/musl-vs-glibc", LINUX, {SO: musl()}, {SO: elf()}),
+    "musl for glibc": ("native/musl-vs-glibc", LINUX, {SO: musl_elf()}, {SO: elf()}),
     "musl for glibc, from Rust": ("native/musl-vs-glibc", LINUX, {SO: elf(needed=("libc.so",))}, {SO: elf()}),
     "libpython": (
         "native/links-libpython",
@@ -189,37 +204,37 @@ FAULTS: dict[str, tuple[str, str, Files, str | Files]] = {
         {SO: elf(needed=("libpython3.12.so.1.0", "libc.so.6"))},
         {SO: elf()},
     ),
-    "a framework": (
+    "the Python framework": (
         "native/links-libpython",
         MAC,
         {DARWIN: macho(needed=("/Library/Frameworks/Python.framework/Versions/3.12/Python",))},
         {DARWIN: macho()},
     ),
-    "libpython of a path": (
+    "libpython in the @rpath": (
         "native/links-libpython",
         MAC,
         {DARWIN: macho(needed=("@rpath/libpython3.12.dylib",))},
         {DARWIN: macho()},
     ),
-    "OpenSSL of the system": (
+    "the system's OpenSSL": (
         "native/missing-library",
         LINUX,
         {SO: elf(needed=("libssl.so.3",))},
         {SO: elf(needed=("libX11.so.6", "libstdc++.so.6"))},
     ),
-    "a library that was left out": (
+    "a library that is missing": (
         "native/missing-library",
         LINUX,
         {SO: elf(needed=("liba-1234.so.1",), rpath="$ORIGIN/../dipy.libs")},
-        {SO: elf(needed=("liba-1234.so.1",), rpath="$ORIGIN/../dipy.libs"), **libs()},
+        {SO: elf(needed=("liba-1234.so.1",), rpath="$ORIGIN/../dipy.libs"), **bundled_library()},
     ),
-    "a library where nobody looks": (
+    "a library outside the search path": (
         "native/missing-library",
         LINUX,
         {SO: elf(needed=("liba-1234.so.1",), runpath="$ORIGIN/lib"), "dipy.libs/liba-1234.so.1": elf()},
         {SO: elf(needed=("liba-1234.so.1",), runpath="${ORIGIN}/lib"), "dipy/lib/liba-1234.so.1": elf()},
     ),
-    "a library by a path of the builder": (
+    "a library by a path of the build machine": (
         "native/missing-library",
         LINUX,
         {SO: elf(needed=("/opt/lib/liba.so",))},
@@ -228,8 +243,8 @@ FAULTS: dict[str, tuple[str, str, Files, str | Files]] = {
     "libgcc on musl": (
         "native/missing-library",
         MUSL,
-        {"dipy/x.so": musl(needed=("libgcc_s.so.1", "libc.so"))},
-        {"dipy/x.so": musl(needed=("libz.so.1", "libc.so"))},
+        {"dipy/x.so": musl_elf(needed=("libgcc_s.so.1", "libc.so"))},
+        {"dipy/x.so": musl_elf(needed=("libz.so.1", "libc.so"))},
     ),
     "Homebrew": (
         "native/missing-library",
@@ -237,7 +252,7 @@ FAULTS: dict[str, tuple[str, str, Files, str | Files]] = {
         {DARWIN: macho(needed=("/opt/homebrew/opt/libomp/lib/libomp.dylib",))},
         {DARWIN: macho(needed=("/usr/lib/libc++.1.dylib",), weak=("/opt/homebrew/lib/libx.dylib",))},
     ),
-    "an @rpath that leads nowhere": (
+    "an @rpath without the library": (
         "native/missing-library",
         MAC,
         {DARWIN: macho(needed=("@rpath/liba.dylib",), rpaths=("@loader_path/lib",))},
@@ -246,7 +261,7 @@ FAULTS: dict[str, tuple[str, str, Files, str | Files]] = {
             "dipy/lib/liba.dylib": macho(kind=DYLIB, name="@rpath/liba.dylib"),
         },
     ),
-    "an @rpath that leads elsewhere": (
+    "an @rpath of the executable": (
         "native/missing-library",
         MAC,
         {
@@ -255,19 +270,19 @@ FAULTS: dict[str, tuple[str, str, Files, str | Files]] = {
         },
         {DARWIN: macho(needed=("@rpath/libswiftCore.dylib",), rpaths=("/usr/lib/swift",))},
     ),
-    "a @loader_path that leads nowhere": (
+    "a @loader_path without the library": (
         "native/missing-library",
         MAC,
         {DARWIN: macho(needed=("@loader_path/../liba.dylib",))},
         {DARWIN: macho(needed=("@loader_path/../liba.dylib",)), "liba.dylib": macho(kind=DYLIB)},
     ),
-    "OpenMP of Microsoft": (
+    "Microsoft's OpenMP": (
         "native/missing-library",
         WIN,
         {PYD: pe(needed=("KERNEL32.dll", "VCOMP140.DLL"))},
         {PYD: pe(needed=("KERNEL32.dll", "VCOMP140.DLL")), "dipy.libs/vcomp140.dll": pe()},
     ),
-    "the C++ runtime for debugging": (
+    "the debug C++ runtime": (
         "native/missing-library",
         WIN,
         {PYD: pe(needed=("MSVCP140D.dll",))},
@@ -279,7 +294,7 @@ FAULTS: dict[str, tuple[str, str, Files, str | Files]] = {
         {PYD: pe(needed=("MSVCP140.dll",))},
         {PYD: pe(needed=("VCRUNTIME140.dll", "VCRUNTIME140_1.dll", "api-ms-win-crt-heap-l1-1-0.dll"))},
     ),
-    "a DLL that is loaded late": (
+    "a delay-loaded DLL": (
         "native/missing-library",
         WIN,
         {PYD: pe(delayed=("vendor.dll",))},
@@ -291,7 +306,7 @@ FAULTS: dict[str, tuple[str, str, Files, str | Files]] = {
         {"dipy/x.cpython-313-x86_64-linux-gnu.so": elf()},
         {SO: elf(), "dipy/y.abi3.so": elf(), "dipy/z.so": elf()},
     ),
-    "free-threaded in the ordinary": (
+    "a free-threaded module for an ordinary Python": (
         "native/python-tag-mismatch",
         "cp313-cp313-win_amd64",
         {"dipy/x.cp313t-win_amd64.pyd": pe()},
@@ -309,31 +324,31 @@ FAULTS: dict[str, tuple[str, str, Files, str | Files]] = {
         {"dipy/x.pyd": pe(needed=("python312.dll",))},
         {"dipy/x.pyd": pe(needed=("python3.dll",))},
     ),
-    "a debugging Python's DLL": (
+    "a debug Python's DLL": (
         "native/python-tag-mismatch",
         WIN,
         {"dipy/x.pyd": pe(needed=("python312_d.dll",))},
         {"dipy/x.pyd": pe(needed=("python312.dll",))},
     ),
-    "CPython in PyPy": (
+    "a CPython module for PyPy": (
         "native/python-tag-mismatch",
         "pp311-pypy311_pp73-macosx_11_0_arm64",
         {"dipy/x.cpython-311-darwin.so": macho()},
         {"dipy/x.pypy311-pp73-darwin.so": macho()},
     ),
-    "one Python for all": (
+    "a module of one Python for all Pythons": (
         "native/python-tag-mismatch",
         "py3-none-win_amd64",
         {"dipy/x.cp312-win_amd64.pyd": pe()},
         {"dipy/x.cp312-win_amd64.pyd": pe(), "dipy/x.cp313-win_amd64.pyd": pe()},
     ),
-    "an old flag": (
+    "an old ABI flag": (
         "native/python-tag-mismatch",
         "cp37-cp37m-macosx_11_0_arm64",
         {"dipy/x.cpython-38-darwin.so": macho()},
         {"dipy/x.cpython-37m-darwin.so": macho()},
     ),
-    "a symbol of no stable ABI": (
+    "a symbol outside the stable ABI": (
         "native/abi3-violation",
         "cp39-abi3-manylinux_2_17_x86_64",
         {"dipy/x.abi3.so": elf(undefined=("PyList_New", "_PyList_Extend"))},
@@ -345,14 +360,14 @@ FAULTS: dict[str, tuple[str, str, Files, str | Files]] = {
         {"dipy/x.abi3.so": macho(undefined=("PyObject_Vectorcall",))},
         "cp312-abi3-macosx_11_0_arm64",
     ),
-    "a newer symbol of a DLL": (
+    "a newer symbol in a DLL": (
         "native/abi3-violation",
         "cp38.cp312-abi3-win_amd64",
         {"dipy/x.pyd": pe(symbols={"python3.dll": ("PyType_GetName",)})},
         {"dipy/x.pyd": pe(symbols={"python3.dll": ("PyList_New",)})},
     ),
-    "a newer processor": ("native/isa-too-new", LINUX, {SO: elf(isa=3)}, {SO: elf(isa=1)}),
-    "purelib": (
+    "code for a newer processor": ("native/isa-too-new", LINUX, {SO: elf(isa=3)}, {SO: elf(isa=1)}),
+    "a module in purelib": (
         "native/in-purelib",
         LINUX,
         {"dipy-1.11.0.data/purelib/dipy/x.so": elf()},
@@ -363,27 +378,26 @@ FAULTS: dict[str, tuple[str, str, Files, str | Files]] = {
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_planted_fault_is_named(name: str) -> None:
+def test_reports_only_the_planted_fault(name: str) -> None:
     check, tag, files, _ = FAULTS[name]
-    assert list(found(tag, files)) == [check]
+    assert list(run_checks(tag, files)) == [check]
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_the_same_without_the_fault_is_not(name: str) -> None:
+def test_accepts_the_same_wheel_without_the_fault(name: str) -> None:
     _, tag, files, without = FAULTS[name]
     tag, files = (without, files) if isinstance(without, str) else (tag, without)
-    assert found(tag, files) == {}
+    assert run_checks(tag, files) == {}
 
 
-def test_every_check_has_its_fault() -> None:
-    # Unread is what only thousands of files, or very large ones, are:
-    # tests/unit/facts/test_binaries_hostile.py.
+def test_every_check_has_a_planted_fault() -> None:
+    # native/unread needs thousands of files or very large ones: tests/unit/facts/test_binaries_hostile.py.
     assert {check.id for check in native.CHECKS} == {fault[0] for fault in FAULTS.values()} | {
         "native/unread"
     }
 
 
-def test_every_check_explains_itself() -> None:
+def test_every_check_has_an_explanation() -> None:
     for check in native.CHECKS:
         assert check.title
         assert len(check.explanation) > 100, check.id
@@ -397,206 +411,215 @@ def test_every_check_explains_itself() -> None:
         *("win_arm64", "linux_x86_64", "freebsd_14_amd64", "pyodide_2025_0_wasm32", "android_24_arm64_v8a"),
     ],
 )
-def test_good_wheels_of_many_platforms(platform: str) -> None:
+def test_accepts_good_wheels_of_many_platforms(platform: str) -> None:
     suffix, data = extension(platform.replace("arm64_v8a", "aarch64"))
-    assert found(f"{CP312}-{platform}", {f"dipy/x{suffix}": data}) == {}
+    assert run_checks(f"{CP312}-{platform}", {f"dipy/x{suffix}": data}) == {}
 
 
-# --- what is said, and what is let pass ------------------------------------------------------------------
+# --- messages and exceptions ---------------------------------------------------------------------------
 
 
-def test_a_finding_is_told_once_and_counts_the_members() -> None:
+def test_reports_a_finding_once_with_the_number_of_files() -> None:
     files = {f"dipy/m{number}.pyd": pe(needed=("vcomp140.dll",)) for number in range(30)}
-    (message,) = found(WIN, files)["native/missing-library"]
+    (message,) = run_checks(WIN, files)["native/missing-library"]
     assert message == (
         "dipy/m0.pyd: it requires vcomp140.dll, which neither the wheel nor Windows provides "
         "(and 29 more files)"
     )
 
 
-def test_what_of_visual_cpp_most_computers_have_is_a_warning_and_the_rest_an_error() -> None:
+def test_a_common_visual_cpp_runtime_is_a_warning_and_any_other_an_error() -> None:
     files = {
         "dipy/a.pyd": pe(needed=("MSVCP140.dll", "VCOMP140.DLL")),
         "dipy/b.pyd": pe(needed=("msvcp140_1.dll",)),
     }
-    assert found("cp312-cp312-win32", {name: pe("x86", needed=("MSVCP140.dll",)) for name in files}) == {
+    assert run_checks("cp312-cp312-win32", {name: pe("x86", needed=("MSVCP140.dll",)) for name in files}) == {
         "native/needs-visual-cpp": [
             "dipy/a.pyd: it requires MSVCP140.dll, which Python does not provide (and 1 more file)"
         ]
     }
-    both = found(WIN, files)
+    both = run_checks(WIN, files)
     assert len(both["native/needs-visual-cpp"]) == 2
     assert len(both["native/missing-library"]) == 1
     assert "VCOMP140.DLL" in both["native/missing-library"][0]
-    # delvewheel's copies have names of their own; a plain one beside it serves as well.
+    # delvewheel mangles the names of its copies; a plain copy in the same folder works as well.
     mangled = pe(needed=("msvcp140-a4c2229bdc2a2a630acdc095b4d86008.dll",))
     copy = {"dipy.libs/msvcp140-a4c2229bdc2a2a630acdc095b4d86008.dll": pe()}
-    assert found(WIN, {"dipy/a.pyd": mangled, **copy}) == {}
-    assert found(WIN, {"dipy/a.pyd": pe(needed=("MSVCP140.dll",)), "dipy/msvcp140.dll": pe()}) == {}
+    assert run_checks(WIN, {"dipy/a.pyd": mangled, **copy}) == {}
+    assert run_checks(WIN, {"dipy/a.pyd": pe(needed=("MSVCP140.dll",)), "dipy/msvcp140.dll": pe()}) == {}
 
 
-def test_messages() -> None:
-    newer = found(LINUX, {SO: elf(versions={"libc.so.6": ("GLIBC_2.28", "GLIBC_2.34")})})
+def test_messages_name_the_requirement_and_the_tag() -> None:
+    newer = run_checks(LINUX, {SO: elf(versions={"libc.so.6": ("GLIBC_2.28", "GLIBC_2.34")})})
     assert newer["native/glibc-too-new"] == [
         (
             f"{SO}: it requires GLIBC_2.28 of libc.so.6, GLIBC_2.34 of libc.so.6, "
             f"which {OLDEST} does not guarantee"
         )
     ]
-    assert found(MAC, {DARWIN: macho(minos=(15, 0))}) == {
+    assert run_checks(MAC, {DARWIN: macho(minos=(15, 0))}) == {
         "native/macos-too-new": [
             f"{DARWIN}: its arm64 code requires macOS 15.0, but the tag is macosx_11_0_arm64"
         ]
     }
-    assert found("cp39-abi3-macosx_11_0_arm64", {"x.so": macho(undefined=("PyObject_Vectorcall",))}) == {
+    assert run_checks("cp39-abi3-macosx_11_0_arm64", {"x.so": macho(undefined=("PyObject_Vectorcall",))}) == {
         "native/abi3-violation": [
             "x.so: it uses symbols that Python 3.9 lacks: PyObject_Vectorcall (added in 3.12)"
         ]
     }
-    assert found(LINUX, {SO: elf(needed=("liba.so",)), "dipy.libs/liba.so": elf()}) == {
+    assert run_checks(LINUX, {SO: elf(needed=("liba.so",)), "dipy.libs/liba.so": elf()}) == {
         "native/missing-library": [
             f"{SO}: it requires liba.so; the wheel has dipy.libs/liba.so, but no search path leads to it"
         ]
     }
 
 
-def test_the_two_wheels_of_dipy() -> None:
-    """What dipy 1.12.0 and 1.12.1 had on PyPI, in small; no tool stopped them."""
+def test_reports_the_faults_of_two_published_wheels() -> None:
+    """Reproduce the faults of dipy 1.12.0 and 1.12.1 on PyPI, which no tool reported."""
     homebrew = macho(needed=("/opt/homebrew/opt/libomp/lib/libomp.dylib",), minos=(12, 6))
-    one = found(f"{CP312}-macosx_15_0_arm64", {DARWIN: homebrew})
+    one = run_checks(f"{CP312}-macosx_15_0_arm64", {DARWIN: homebrew})
     assert set(one) == {"native/missing-library", "native/tag-stricter-than-code"}
-    two = found(WIN, {PYD: pe(needed=("python312.dll", "VCOMP140.DLL", "VCRUNTIME140.dll"))})
+    two = run_checks(WIN, {PYD: pe(needed=("python312.dll", "VCOMP140.DLL", "VCRUNTIME140.dll"))})
     assert set(two) == {"native/missing-library"}
 
 
-def test_a_tag_of_macos_cannot_say_more_than_the_first_number() -> None:
-    assert found(f"{CP312}-macosx_12_0_arm64", {DARWIN: macho(minos=(12, 3))}) == {}
-    assert found(f"{CP312}-macosx_10_16_x86_64", {DARWIN: macho("x86_64", minos=(11, 0))}) == {}
+def test_compares_only_the_major_version_from_macos_11_on() -> None:
+    assert run_checks(f"{CP312}-macosx_12_0_arm64", {DARWIN: macho(minos=(12, 3))}) == {}
+    assert run_checks(f"{CP312}-macosx_10_16_x86_64", {DARWIN: macho("x86_64", minos=(11, 0))}) == {}
 
 
-def test_both_halves_of_a_universal_file_in_one_sentence() -> None:
+def test_reports_both_slices_of_a_universal_file_in_one_message() -> None:
     both = fat(("x86_64", macho("x86_64", minos=(15, 0))), ("arm64", macho(minos=(15, 0))))
-    assert found(UNIVERSAL, {DARWIN: both})["native/macos-too-new"] == [
+    assert run_checks(UNIVERSAL, {DARWIN: both})["native/macos-too-new"] == [
         f"{DARWIN}: its x86_64 and arm64 code requires macOS 15.0, but the tag is macosx_10_9_universal2"
     ]
 
 
-def test_arm64_code_is_never_older_than_macos_11() -> None:
+def test_treats_arm64_code_as_macos_11_or_later() -> None:
     both = fat(("x86_64", macho("x86_64", minos=(10, 9))), ("arm64", macho(minos=(11, 0))))
-    assert found(UNIVERSAL, {DARWIN: both}) == {}
-    assert found(MAC, {DARWIN: macho(minos=(10, 15))}) == {}
+    assert run_checks(UNIVERSAL, {DARWIN: both}) == {}
+    assert run_checks(MAC, {DARWIN: macho(minos=(10, 15))}) == {}
 
 
-def test_code_for_other_processors_in_a_folder_of_that_name() -> None:
-    files = {SO: elf(), "dipy/tools/linux-arm64/agent.so": elf("aarch64"), "dipy/gpu.so": gpu()}
-    assert found(LINUX, files) == {}
+def test_accepts_code_for_a_processor_that_its_path_names() -> None:
+    files = {SO: elf(), "dipy/tools/linux-arm64/agent.so": elf("aarch64"), "dipy/gpu.so": gpu_code()}
+    assert run_checks(LINUX, files) == {}
     windows = {PYD: pe(), "dipy/attach_x86.dll": pe("x86"), "dipy/attach_amd64.dll": pe()}
-    assert found(WIN, windows) == {}
-    # The name has to say what the code is for, and in a module's name it says what it should be for.
-    assert set(found(LINUX, {SO: elf(), "dipy/x86_64/agent.so": elf("aarch64")})) == {"native/arch-mismatch"}
+    assert run_checks(WIN, windows) == {}
+    # The path must name the processor of the code; the suffix of a module names the one it should be for.
+    assert set(run_checks(LINUX, {SO: elf(), "dipy/x86_64/agent.so": elf("aarch64")})) == {
+        "native/arch-mismatch"
+    }
     wrong = {SO.replace("x86_64", "aarch64"): elf("aarch64")}
-    assert set(found(LINUX, wrong)) == {"native/arch-mismatch"}
-    # A name that only has such letters in it is no such folder.
-    assert set(found(LINUX, {SO: elf(), "dipy/charm/agent.so": elf("aarch64")})) == {"native/arch-mismatch"}
+    assert set(run_checks(LINUX, wrong)) == {"native/arch-mismatch"}
+    # "charm" contains "arm" but does not name a processor.
+    assert set(run_checks(LINUX, {SO: elf(), "dipy/charm/agent.so": elf("aarch64")})) == {
+        "native/arch-mismatch"
+    }
 
 
-def gpu() -> bytes:
-    """Code for a graphics card, which travels as ELF."""
+def gpu_code() -> bytes:
+    """Return code for a graphics card, which is distributed as ELF."""
     data = bytearray(elf())
     data[18] = 224
     return bytes(data)
 
 
-def test_programs_and_firmware_that_travel_as_data() -> None:
+def test_accepts_programs_and_firmware_as_data() -> None:
     files = {SO: elf(), "dipy/t32.exe": pe("x86", dll=False), "dipy/firmware.elf": elf("armv7l", kind=2)}
-    assert found(LINUX, files) == {}
+    assert run_checks(LINUX, files) == {}
     assert set(
-        found(LINUX, {SO: elf(), "dipy/bin/x": elf("aarch64", kind=2, interpreter="/lib/ld.so.1")})
+        run_checks(LINUX, {SO: elf(), "dipy/bin/x": elf("aarch64", kind=2, interpreter="/lib/ld.so.1")})
     ) == {"native/arch-mismatch"}
 
 
-def test_what_one_library_loads_another_finds() -> None:
+def test_accepts_a_library_that_is_already_loaded() -> None:
     module = elf(needed=("liba.so.1",), runpath="$ORIGIN/../dipy.libs")
-    # It has no search path of its own: liba and libb are loaded by then.
+    # liba has no search path, but libb may be loaded already.
     files = {SO: module, "dipy.libs/liba.so.1": elf(needed=("libb.so.1",)), "dipy.libs/libb.so.1": elf()}
-    assert found(LINUX, files) == {}
-    # A soname that is loaded already is found whatever its file is called.
-    assert found(LINUX, {SO: elf(needed=("libc10.so",)), "dipy/lib/libc10.so": elf(soname="libc10.so")}) == {}
+    assert run_checks(LINUX, files) == {}
+    # The soname of a loaded library counts, not its file name.
+    assert (
+        run_checks(LINUX, {SO: elf(needed=("libc10.so",)), "dipy/lib/libc10.so": elf(soname="libc10.so")})
+        == {}
+    )
 
 
-def test_a_library_of_a_wheel_that_this_one_requires() -> None:
+def test_accepts_a_library_of_a_required_wheel() -> None:
     linux = {SO: elf(needed=("libcudart.so.12",), runpath="$ORIGIN/../nvidia/cuda_runtime/lib")}
     mac = {DARWIN: macho(needed=("@loader_path/../torch/lib/libc10.dylib",))}
-    assert found(LINUX, linux, "nvidia-cuda-runtime-cu12 (==12.4) ; sys_platform == 'linux'") == {}
-    assert found(MAC, mac, "torch>=2") == {}
-    assert set(found(LINUX, linux, "numpy")) == {"native/missing-library"}
-    assert set(found(MAC, mac)) == {"native/missing-library"}
+    assert run_checks(LINUX, linux, "nvidia-cuda-runtime-cu12 (==12.4) ; sys_platform == 'linux'") == {}
+    assert run_checks(MAC, mac, "torch>=2") == {}
+    assert set(run_checks(LINUX, linux, "numpy")) == {"native/missing-library"}
+    assert set(run_checks(MAC, mac)) == {"native/missing-library"}
 
 
-def test_a_library_that_is_called_after_what_is_required() -> None:
+def test_accepts_a_library_named_after_a_required_wheel() -> None:
     module = {PYD: pe(needed=("shiboken6.abi3.dll",))}
-    assert found(WIN, module, "shiboken6==6.9.0") == {}
-    assert set(found(WIN, module, "shibok")) == set(found(WIN, module)) == {"native/missing-library"}
-    # Of short names nothing follows.
-    assert set(found(WIN, {PYD: pe(needed=("attrs.dll",))}, "attr")) == {"native/missing-library"}
+    assert run_checks(WIN, module, "shiboken6==6.9.0") == {}
+    assert (
+        set(run_checks(WIN, module, "shibok")) == set(run_checks(WIN, module)) == {"native/missing-library"}
+    )
+    # A short name is not evidence enough.
+    assert set(run_checks(WIN, {PYD: pe(needed=("attrs.dll",))}, "attr")) == {"native/missing-library"}
 
 
-def test_symbols_of_other_libraries_that_are_called_like_pythons() -> None:
+def test_accepts_python_like_symbols_of_other_libraries() -> None:
     tag = "cp39-abi3-manylinux_2_17_x86_64"
     module = elf(needed=("libpx.so", "libc.so.6"), runpath="$ORIGIN", undefined=("PyOwn_Thing",))
-    assert found(tag, {"dipy/x.abi3.so": module, "dipy/libpx.so": elf(defined=("PyOwn_Thing",))}) == {}
-    there = {"dipy/x.abi3.so": module, "dipy/libpx.so": elf()}
-    assert set(found(tag, there)) == {"native/abi3-violation"}
+    assert run_checks(tag, {"dipy/x.abi3.so": module, "dipy/libpx.so": elf(defined=("PyOwn_Thing",))}) == {}
+    without_symbol = {"dipy/x.abi3.so": module, "dipy/libpx.so": elf()}
+    assert set(run_checks(tag, without_symbol)) == {"native/abi3-violation"}
     module = elf(needed=("libshiboken6.so",), undefined=("PyRun_Something",))
-    assert found(tag, {"dipy/x.abi3.so": module}, "shiboken6") == {}
+    assert run_checks(tag, {"dipy/x.abi3.so": module}, "shiboken6") == {}
 
 
-def test_files_that_are_installed_elsewhere() -> None:
+def test_finds_libraries_where_they_are_installed() -> None:
     files = {
         SO: elf(needed=("libmkl.so.2",)),
         "dipy-1.11.0.data/data/lib/libmkl.so.2": elf(),
         "dipy-1.11.0.data/platlib/dipy/y.so": elf(needed=("libz.so.9",), runpath="$ORIGIN/lib"),
         "dipy/lib/libz.so.9": elf(),
     }
-    assert found(LINUX, files) == {}
+    assert run_checks(LINUX, files) == {}
 
 
-def test_a_program_finds_its_libraries_beside_itself() -> None:
+def test_a_program_finds_libraries_in_its_folder() -> None:
     files = {
         "dipy/App": macho(kind=EXECUTE, needed=("@executable_path/liba.dylib",)),
         "dipy/liba.dylib": macho(kind=DYLIB, name="@rpath/liba.dylib", needed=("@rpath/liba.dylib",)),
         DARWIN: macho(kind=BUNDLE),
     }
-    assert found(MAC, files) == {}
+    assert run_checks(MAC, files) == {}
 
 
-def test_a_program_may_bring_its_own_python() -> None:
+def test_accepts_a_program_that_bundles_python() -> None:
     program = elf(
         kind=2, needed=("libpython3.12.so.1.0",), interpreter="/lib64/ld-linux-x86-64.so.2", rpath="$ORIGIN"
     )
-    assert found(LINUX, {SO: elf(), "dipy/bin/x": program, "dipy/bin/libpython3.12.so.1.0": elf()}) == {}
-    assert set(found(LINUX, {SO: elf(), "dipy/bin/x": program})) == {"native/missing-library"}
+    assert run_checks(LINUX, {SO: elf(), "dipy/bin/x": program, "dipy/bin/libpython3.12.so.1.0": elf()}) == {}
+    assert set(run_checks(LINUX, {SO: elf(), "dipy/bin/x": program})) == {"native/missing-library"}
 
 
-def test_where_python_is_a_library_modules_are_linked_to_it() -> None:
+def test_accepts_modules_linked_to_libpython_on_android() -> None:
     module = elf("aarch64", needed=("libpython3.13.so", "libc.so"))
-    assert found("cp313-cp313-android_24_arm64_v8a", {"dipy/x.so": module}) == {}
+    assert run_checks("cp313-cp313-android_24_arm64_v8a", {"dipy/x.so": module}) == {}
 
 
-def test_two_families_of_tags_have_to_be_true_both() -> None:
+def test_checks_every_platform_family_in_the_tags() -> None:
     tag = "py3-none-manylinux_2_17_x86_64.musllinux_1_1_x86_64"
-    assert found(tag, {"dipy-1.11.0.data/scripts/tool": elf(kind=2, needed=(), sections=False)}) == {}
-    assert set(found(tag, {"dipy-1.11.0.data/scripts/tool": elf(kind=2)})) == {"native/musl-vs-glibc"}
+    assert run_checks(tag, {"dipy-1.11.0.data/scripts/tool": elf(kind=2, needed=(), sections=False)}) == {}
+    assert set(run_checks(tag, {"dipy-1.11.0.data/scripts/tool": elf(kind=2)})) == {"native/musl-vs-glibc"}
 
 
-def test_abi3_of_no_python_that_is_known() -> None:
+def test_checks_abi3_without_a_known_python_version() -> None:
     module = {"dipy/x.abi3.so": elf(undefined=("_PyList_Extend",))}
-    assert found("py3-abi3-manylinux_2_17_x86_64", module) == {}
-    assert set(found("cp3-abi3-manylinux_2_17_x86_64", module)) <= {"native/abi3-violation"}
-    assert found("cp312-cp312-manylinux_2_17_x86_64", module) == {}
+    assert run_checks("py3-abi3-manylinux_2_17_x86_64", module) == {}
+    assert set(run_checks("cp3-abi3-manylinux_2_17_x86_64", module)) <= {"native/abi3-violation"}
+    assert run_checks("cp312-cp312-manylinux_2_17_x86_64", module) == {}
 
 
-def test_severities() -> None:
+def test_severity_of_each_check() -> None:
     severities = {check.id: check.severity for check in native.CHECKS}
     notes = {"native/program-in-any-wheel", "native/tag-stricter-than-code", "native/debug-symbols"}
     warnings = {

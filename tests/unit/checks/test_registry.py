@@ -1,4 +1,4 @@
-"""The table of checks as a whole: complete, explained, and what ``--ignore`` and ``--explain`` make of it."""
+"""The registry of checks: complete, explained, and used by ``--ignore`` and ``--explain``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from wheel_uploader.checks.registry import Check
 from wheel_uploader.core.errors import UsageError
 from wheel_uploader.core.models import CheckProfile, Severity
 
-#: The families of this program's first release; every id is promised to people who write it after --ignore.
+#: The checks of the first release. Users write these ids after --ignore, so none may disappear.
 PROMISED = """
 name/invalid name/not-normalized name/version-not-normalized name/local-version name/platform-refused
 name/tags-unsorted name/unknown-tag archive/unreadable archive/bad-crc archive/headers-disagree
@@ -30,23 +30,25 @@ sdist/layout sdist/metadata
 """
 
 
-def test_every_promised_check_is_there_and_no_id_twice() -> None:
+def test_keeps_every_promised_check_and_has_no_duplicate_id() -> None:
     ids = [check.id for check in checks.CHECKS]
     assert set(PROMISED.split()) <= set(ids)
     assert len(ids) == len(set(ids))
 
 
 @pytest.mark.parametrize("check", checks.CHECKS, ids=lambda check: check.id)
-def test_every_check_explains_itself(check: Check[object]) -> None:
+def test_every_check_has_an_explanation(check: Check[object]) -> None:
     assert 10 < len(check.title) <= 100
     assert not check.title.endswith(".")
-    sentences = [each for each in check.explanation.replace("\n", " ").split(". ") if each.strip()]
+    sentences = [
+        sentence for sentence in check.explanation.replace("\n", " ").split(". ") if sentence.strip()
+    ]
     assert len(sentences) >= 2
     assert check.explanation.endswith(".")
     assert check.id in checks.explain_check(check.id)
 
 
-def test_an_explanation_is_for_a_person() -> None:
+def test_explains_a_check() -> None:
     first, title, _, body, *_ = checks.explain_check("wheel/no-tag").splitlines()
     assert first == "wheel/no-tag (warning)"
     assert title == "WHEEL has no Tag line."
@@ -55,7 +57,7 @@ def test_an_explanation_is_for_a_person() -> None:
     assert first == "name/local-version (error for PyPI, note elsewhere)"
 
 
-def test_a_family_is_explained_whole() -> None:
+def test_explains_every_check_of_a_family() -> None:
     text = checks.explain_check("sdist")
     assert [line.split()[0] for line in text.splitlines() if line.startswith("sdist/")] == [
         check.id for check in checks.CHECKS if check.family == "sdist"
@@ -72,15 +74,15 @@ def test_a_family_is_explained_whole() -> None:
         ("banana", "The families are: name, archive, record, wheel, metadata, "),
     ],
 )
-def test_an_unknown_id_is_a_usage_error_with_the_nearest(typed: str, hint: str) -> None:
-    for ask in (checks.explain_check, checks.validate_check_id):
+def test_suggests_the_nearest_id_for_an_unknown_one(typed: str, hint: str) -> None:
+    for use_id in (checks.explain_check, checks.validate_check_id):
         with pytest.raises(UsageError) as caught:
-            ask(typed)
+            use_id(typed)
         assert str(caught.value) == f"unknown check '{typed}'"
         assert caught.value.hint.startswith(hint)
 
 
-def test_known_ids_and_families_are_known() -> None:
+def test_accepts_every_id_and_family() -> None:
     for check in checks.CHECKS:
         checks.validate_check_id(check.id)
         checks.validate_check_id(check.family)
@@ -90,27 +92,27 @@ NO_TAG = wheel_bytes(wheel="Wheel-Version: 1.0\nRoot-Is-Purelib: true\n")
 
 
 @pytest.mark.parametrize("ignore", ["wheel/no-tag", "wheel"])
-def test_what_is_ignored_is_shown_and_blocks_nothing(ignore: str) -> None:
-    found = checks.check_contents([content(NO_TAG)], profile=CheckProfile.PYPI, ignore=[ignore])
-    assert [finding.is_ignored for finding in found] == [True]
-    assert checks.select_blocking(found, strict=True) == ()
+def test_an_ignored_finding_is_shown_but_does_not_block(ignore: str) -> None:
+    reported = checks.check_contents([content(NO_TAG)], profile=CheckProfile.PYPI, ignore=[ignore])
+    assert [finding.is_ignored for finding in reported] == [True]
+    assert checks.select_blocking(reported, strict=True) == ()
 
 
-def test_strict_makes_warnings_block() -> None:
-    found = findings(NO_TAG)
-    assert [finding.severity for finding in found] == [Severity.WARNING]
-    assert checks.select_blocking(found, strict=False) == ()
-    assert checks.select_blocking(found, strict=True) == found
+def test_warnings_block_in_strict_mode() -> None:
+    reported = findings(NO_TAG)
+    assert [finding.severity for finding in reported] == [Severity.WARNING]
+    assert checks.select_blocking(reported, strict=False) == ()
+    assert checks.select_blocking(reported, strict=True) == reported
 
 
 def test_notes_never_block() -> None:
-    found = findings(wheel_bytes(metadata="Metadata-Version: 2.1\nName: dipy\nVersion: 1.11.0\n"))
-    assert [finding.check for finding in found] == ["metadata/thin"]
-    assert checks.select_blocking(found, strict=True) == ()
+    reported = findings(wheel_bytes(metadata="Metadata-Version: 2.1\nName: dipy\nVersion: 1.11.0\n"))
+    assert [finding.check for finding in reported] == ["metadata/thin"]
+    assert checks.select_blocking(reported, strict=True) == ()
 
 
-def test_findings_come_file_by_file() -> None:
+def test_orders_findings_by_file() -> None:
     wheels = [content(NO_TAG), content(b""), content(wheel_bytes())]
-    found = checks.check_contents(wheels, profile=CheckProfile.PYPI)
-    assert [finding.check for finding in found] == ["wheel/no-tag", "archive/unreadable"]
-    assert {finding.subject for finding in found} == {"dipy-1.11.0-py3-none-any.whl"}
+    reported = checks.check_contents(wheels, profile=CheckProfile.PYPI)
+    assert [finding.check for finding in reported] == ["wheel/no-tag", "archive/unreadable"]
+    assert {finding.subject for finding in reported} == {"dipy-1.11.0-py3-none-any.whl"}

@@ -1,4 +1,4 @@
-"""Sdists: each fault planted alone, and named by just one check."""
+"""Sdists: each fault is planted alone, and exactly one check reports it."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ TOP = "dipy-1.11.0"
 PKG_INFO = METADATA.format(project="dipy", version="1.11.0").encode()
 
 
-def tar(*members: tarfile.TarInfo | tuple[str, bytes], end: bytes = b"", top: str = TOP) -> bytes:
-    """A gzipped tar of PKG-INFO and ``members``."""
+def make_tar(*members: tarfile.TarInfo | tuple[str, bytes], end: bytes = b"", top: str = TOP) -> bytes:
+    """Return a gzipped tar of PKG-INFO and ``members``."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as archive:
         for member in ((f"{top}/PKG-INFO", PKG_INFO), *members):
@@ -32,34 +32,34 @@ def tar(*members: tarfile.TarInfo | tuple[str, bytes], end: bytes = b"", top: st
     return gzip.compress(stream.getvalue() + end, mtime=0)
 
 
-def special(kind: bytes, name: str = f"{TOP}/x", target: str = "") -> tarfile.TarInfo:
+def make_member(kind: bytes, name: str = f"{TOP}/x", target: str = "") -> tarfile.TarInfo:
     info = tarfile.TarInfo(name)
     info.type = kind
     info.linkname = target
     return info
 
 
-def unpacked(data: bytes) -> bytearray:
+def gunzip(data: bytes) -> bytearray:
     return bytearray(gzip.decompress(data))
 
 
-def with_broken_header() -> bytes:
-    data = unpacked(tar((f"{TOP}/a", b"a"), (f"{TOP}/b", b"b")))
+def break_header() -> bytes:
+    data = gunzip(make_tar((f"{TOP}/a", b"a"), (f"{TOP}/b", b"b")))
     at = data.find(f"{TOP}/b".encode())
     data[at + 150] ^= 0xFF
     return gzip.compress(bytes(data))
 
 
-def with_broken_last_header() -> bytes:
-    """Only zeros come after it, as after the end of a tar."""
-    data = unpacked(tar((f"{TOP}/a", b"a"), (f"{TOP}/b", b"")))
+def break_last_header() -> bytes:
+    """Return a tar whose broken header is followed only by zeros, like the end of a tar."""
+    data = gunzip(make_tar((f"{TOP}/a", b"a"), (f"{TOP}/b", b"")))
     data[data.find(f"{TOP}/b".encode()) + 150] ^= 0xFF
     return gzip.compress(bytes(data))
 
 
 def with_sparse() -> bytes:
-    """A GNU sparse member: type S."""
-    data = unpacked(tar((f"{TOP}/a", b"")))
+    """Return a tar with a GNU sparse member (type S)."""
+    data = gunzip(make_tar((f"{TOP}/a", b"")))
     at = data.find(f"{TOP}/a".encode())
     data[at + 156 : at + 157] = b"S"
     data[at + 257 : at + 265] = b"ustar  \0"
@@ -71,8 +71,8 @@ def with_sparse() -> bytes:
 
 
 def with_size(member: tarfile.TarInfo, size: bytes) -> bytes:
-    """A tar with ``member``, whose header says another size."""
-    data = unpacked(tar(member, (f"{TOP}/z", b"z")))
+    """Return a tar with ``member``, whose header has a different size."""
+    data = gunzip(make_tar(member, (f"{TOP}/z", b"z")))
     at = data.find(f"{TOP}/x".encode())
     data[at + 124 : at + 136] = size
     data[at + 148 : at + 156] = b" " * 8
@@ -82,17 +82,17 @@ def with_size(member: tarfile.TarInfo, size: bytes) -> bytes:
 
 def with_huge_header() -> bytes:
     """A pax header that declares a gigabyte."""
-    return with_size(special(tarfile.XHDTYPE), b"%011o\0" % (1 << 30))
+    return with_size(make_member(tarfile.XHDTYPE), b"%011o\0" % (1 << 30))
 
 
 def with_negative_size() -> bytes:
     """A member that ends before it begins, which tarfile has read for ever."""
-    return with_size(special(tarfile.REGTYPE), (-5000).to_bytes(12, "big", signed=True))
+    return with_size(make_member(tarfile.REGTYPE), (-5000).to_bytes(12, "big", signed=True))
 
 
 def with_pax(records: bytes) -> bytes:
     """A member with a pax header of these bytes, about which the releases of tarfile differ."""
-    data = unpacked(tar(special(tarfile.XHDTYPE), (f"{TOP}/z", b"z")))
+    data = gunzip(make_tar(make_member(tarfile.XHDTYPE), (f"{TOP}/z", b"z")))
     at = data.find(f"{TOP}/x".encode())
     data[at + 124 : at + 136] = b"%011o\0" % len(records)
     data[at + 148 : at + 156] = b" " * 8
@@ -101,91 +101,97 @@ def with_pax(records: bytes) -> bytes:
 
 
 def with_extended(records: bytes, kind: bytes = tarfile.XHDTYPE, count: int = 1) -> bytes:
-    """A tar of PKG-INFO, ``count`` extended headers with these bytes, and a file."""
-    header = special(kind, "pax")
+    """Return a tar of PKG-INFO, ``count`` extended headers with these bytes, and a file."""
+    header = make_member(kind, "pax")
     header.size = len(records)
     block = header.tobuf(tarfile.USTAR_FORMAT) + records + bytes(-len(records) % 512)
-    plain = bytes(unpacked(tar((f"{TOP}/x", b"x"))))
+    plain = bytes(gunzip(make_tar((f"{TOP}/x", b"x"))))
     at = plain.rindex(f"{TOP}/x".encode())
     return gzip.compress(plain[:at] + block * count + plain[at:], mtime=0)
 
 
-def record(key: str, value: bytes) -> bytes:
-    """A pax record."""
+def pax_record(key: str, value: bytes) -> bytes:
+    """Return a pax record."""
     length = len(key) + len(value) + 3
     length += len(str(length + len(str(length))))
     return b"%d %s=%s\n" % (length, key.encode(), value)
 
 
-#: Headers that a reader must judge before it uses them: the bytes, and the sentence.
+#: Headers that the reader must validate before it uses them: the bytes, and the message.
 HEADERS = {
     "a length of a million digits": (with_extended(b"1" * 1_000_000), "a pax header is malformed"),
-    "a length of nothing": (with_extended(b"0 a=b\n"), "a pax header is malformed"),
+    "a length of zero": (with_extended(b"0 a=b\n"), "a pax header is malformed"),
     "a negative length": (with_extended(b"-6 a=b\n"), "a pax header is malformed"),
     "a length beyond the end": (with_extended(b"99 a=b\n"), "a pax header is malformed"),
     "a size of a million digits": (
-        with_extended(record("size", b"1" * 900_000)),
+        with_extended(pax_record("size", b"1" * 900_000)),
         "a size that is not a number",
     ),
-    "a negative size": (with_extended(record("size", b"-1")), "a size that is not a number"),
-    "a size with a point": (with_extended(record("size", b"1e3")), "a size that is not a number"),
-    "a size beyond the disk": (with_extended(record("size", b"9999999999999")), "truncated within a member"),
-    "a global size": (with_extended(record("size", b"1"), tarfile.XGLTYPE), "a global header sets a size"),
-    "headers on headers": (with_extended(record("a", b"b"), count=17), "more than 16 extended headers"),
-    "globals on globals": (
-        with_extended(record("a", b"b"), tarfile.XGLTYPE, 99),
+    "a negative size": (with_extended(pax_record("size", b"-1")), "a size that is not a number"),
+    "a size with an exponent": (with_extended(pax_record("size", b"1e3")), "a size that is not a number"),
+    "a huge size": (with_extended(pax_record("size", b"9999999999999")), "truncated within a member"),
+    "a global size": (
+        with_extended(pax_record("size", b"1"), tarfile.XGLTYPE),
+        "a global header sets a size",
+    ),
+    "too many extended headers": (
+        with_extended(pax_record("a", b"b"), count=17),
+        "more than 16 extended headers",
+    ),
+    "too many global headers": (
+        with_extended(pax_record("a", b"b"), tarfile.XGLTYPE, 99),
         "more than 16 extended headers",
     ),
     "a long name of a megabyte": (
         with_extended(b"x" * (1 << 20), tarfile.GNUTYPE_LONGNAME),
         "larger than any",
     ),
-    "a pax header of 2 MiB": (with_extended(record("a", b"b" * (2 << 20))), "larger than any"),
-    "a size with a sign": (with_size(special(tarfile.REGTYPE), b"-0000000001\0"), "negative size"),
-    "a size with a line": (with_size(special(tarfile.REGTYPE), b"0000_000001\0"), "not a number"),
-    "base 256 below zero": (with_negative_size(), "negative size"),
-    "base 256 beyond the disk": (
-        with_size(special(tarfile.REGTYPE), b"\x80" + b"\x7f" * 11),
+    "a pax header of 2 MiB": (with_extended(pax_record("a", b"b" * (2 << 20))), "larger than any"),
+    "a size with a sign": (with_size(make_member(tarfile.REGTYPE), b"-0000000001\0"), "negative size"),
+    "a size with an underscore": (with_size(make_member(tarfile.REGTYPE), b"0000_000001\0"), "not a number"),
+    "a negative base 256 size": (with_negative_size(), "negative size"),
+    "a huge base 256 size": (
+        with_size(make_member(tarfile.REGTYPE), b"\x80" + b"\x7f" * 11),
         "truncated within a member",
     ),
 }
 
 
 @pytest.mark.parametrize("fault", HEADERS)
-def test_a_header_is_judged_before_it_is_used(fault: str) -> None:
+def test_validates_a_header_before_using_it(fault: str) -> None:
     data, sentence = HEADERS[fault]
     started = time.thread_time()
-    found = findings(data, SDIST)
+    reported = findings(data, SDIST)
     assert time.thread_time() - started < 2
-    (told,) = [finding.message for finding in found if finding.check == "sdist/unreadable"]
-    assert sentence in told
+    (message,) = [finding.message for finding in reported if finding.check == "sdist/unreadable"]
+    assert sentence in message
 
 
 @pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
-def test_names_come_out_of_every_format(form: int) -> None:
+def test_reads_names_in_every_tar_format(form: int) -> None:
     stream = io.BytesIO()
-    wanted = [f"{TOP}/PKG-INFO", f"{TOP}/{'d' * 60}/{'n' * 60}"]
+    expected = [f"{TOP}/PKG-INFO", f"{TOP}/{'d' * 60}/{'n' * 60}"]
     if form != tarfile.USTAR_FORMAT:
-        wanted += [f"{TOP}/{'long/' * 60}name", f"{TOP}/\N{SNOWMAN}"]
+        expected += [f"{TOP}/{'long/' * 60}name", f"{TOP}/\N{SNOWMAN}"]
     with tarfile.open(fileobj=stream, mode="w:gz", format=form) as archived:
-        for name in wanted:
-            info = special(tarfile.REGTYPE, name)
+        for name in expected:
+            info = make_member(tarfile.REGTYPE, name)
             info.size, info.mtime = 600, 1.5 if form == tarfile.PAX_FORMAT else 1
             archived.addfile(info, io.BytesIO(bytes(600)))
-        archived.addfile(special(tarfile.SYMTYPE, f"{TOP}/link", "t" * (90 if form == 0 else 190)))
+        archived.addfile(make_member(tarfile.SYMTYPE, f"{TOP}/link", "t" * (90 if form == 0 else 190)))
     members = content(stream.getvalue(), SDIST).members
-    assert [member.name for member in members] == [*wanted, f"{TOP}/link"]
+    assert [member.name for member in members] == [*expected, f"{TOP}/link"]
 
 
-def test_a_stream_of_gzips_is_read_as_one_and_has_an_end() -> None:
-    plain = bytes(unpacked(GOOD))
+def test_reads_concatenated_gzip_streams_up_to_a_limit() -> None:
+    plain = bytes(gunzip(GOOD))
     parts = b"".join(gzip.compress(plain[at : at + 700]) for at in range(0, len(plain), 700))
     assert findings(parts, SDIST) == ()
     assert findings(parts + bytes(1000), SDIST) == ()
     assert check_ids(findings(parts + gzip.compress(b"") * 20_000, SDIST)) == {"archive/over-budget"}
 
 
-def flipped(data: bytes, at: int) -> bytes:
+def flip_byte(data: bytes, at: int) -> bytes:
     changed = bytearray(data)
     changed[at] ^= 0xFF
     return bytes(changed)
@@ -198,21 +204,21 @@ FAULTS = {
     "an old spelling": (sdist_bytes(), "Dipy-1.11.0.tar.gz", "sdist/name"),
     "a ZIP": (ZIPPED, "dipy-1.11.0.zip", "sdist/name"),
     "empty": (b"", SDIST, "sdist/unreadable"),
-    "a page": (b"<html>", SDIST, "sdist/unreadable"),
+    "an HTML page": (b"<html>", SDIST, "sdist/unreadable"),
     "a wheel": (wheel_bytes(), SDIST, "sdist/unreadable"),
-    "a gzipped text": (gzip.compress(b"hello" * 1000), SDIST, "sdist/unreadable"),
-    "a gzipped nothing": (gzip.compress(b""), SDIST, "sdist/unreadable"),
-    "half": (GOOD[: len(GOOD) // 2], SDIST, "sdist/unreadable"),
-    "all but a byte": (GOOD[:-1], SDIST, "sdist/unreadable"),
-    "a wrong CRC": (flipped(GOOD, -5), SDIST, "sdist/unreadable"),
-    "bytes behind": (GOOD + b"more", SDIST, "sdist/unreadable"),
-    "bytes behind the tar": (tar(end=b"hidden"), SDIST, "sdist/unreadable"),
-    "no end": (gzip.compress(bytes(unpacked(GOOD).rstrip(b"\0"))), SDIST, "sdist/unreadable"),
-    "a broken header": (with_broken_header(), SDIST, "sdist/unreadable"),
-    "a broken last header": (with_broken_last_header(), SDIST, "sdist/unreadable"),
+    "gzipped text": (gzip.compress(b"hello" * 1000), SDIST, "sdist/unreadable"),
+    "gzipped empty data": (gzip.compress(b""), SDIST, "sdist/unreadable"),
+    "only the first half": (GOOD[: len(GOOD) // 2], SDIST, "sdist/unreadable"),
+    "the last byte missing": (GOOD[:-1], SDIST, "sdist/unreadable"),
+    "a wrong CRC": (flip_byte(GOOD, -5), SDIST, "sdist/unreadable"),
+    "trailing bytes": (GOOD + b"more", SDIST, "sdist/unreadable"),
+    "bytes after the tar": (make_tar(end=b"hidden"), SDIST, "sdist/unreadable"),
+    "no end blocks": (gzip.compress(bytes(gunzip(GOOD).rstrip(b"\0"))), SDIST, "sdist/unreadable"),
+    "a broken header": (break_header(), SDIST, "sdist/unreadable"),
+    "a broken last header": (break_last_header(), SDIST, "sdist/unreadable"),
     "a negative size": (with_negative_size(), SDIST, "sdist/unreadable"),
-    "a cut member": (
-        with_size(special(tarfile.REGTYPE), b"%011o\0" % 500_000),
+    "a truncated member": (
+        with_size(make_member(tarfile.REGTYPE), b"%011o\0" % 500_000),
         SDIST,
         "sdist/unreadable",
     ),
@@ -222,38 +228,42 @@ FAULTS = {
     "a pax size of letters": (with_pax(b"13 size=many\n"), SDIST, "sdist/unreadable"),
     "a negative pax size": (with_pax(b"12 size=-99\n"), SDIST, "sdist/unreadable"),
     "a pax length of many digits": (with_pax(b"9" * 400 + b" path=x\n"), SDIST, "sdist/unreadable"),
-    "a bomb": (tar((f"{TOP}/zeros", bytes(80 << 20))), SDIST, "sdist/bomb"),
+    "a bomb": (make_tar((f"{TOP}/zeros", bytes(80 << 20))), SDIST, "sdist/bomb"),
     "huge metadata": (sdist_bytes(metadata=PKG_INFO.decode() + "x" * (3 << 20)), SDIST, "sdist/bomb"),
-    "two at the top": (tar(("README", b"")), SDIST, "sdist/layout"),
-    "another top": (sdist_bytes(version="1.12.0"), SDIST, "sdist/layout"),
-    "no PKG-INFO": (tar(top=f"{TOP}/inner"), SDIST, "sdist/layout"),
-    "upwards": (tar((f"{TOP}/../{TOP}/x", b"")), SDIST, "sdist/layout"),
-    "absolute": (tar((f"/{TOP}/x", b"")), SDIST, "sdist/layout"),
-    "a link outside": (tar(special(tarfile.SYMTYPE, target="../../etc/passwd")), SDIST, "sdist/layout"),
-    "an absolute link": (tar(special(tarfile.SYMTYPE, target="/etc/passwd")), SDIST, "sdist/layout"),
-    "a hard link outside": (tar(special(tarfile.LNKTYPE, target="x")), SDIST, "sdist/layout"),
-    "a device": (tar(special(tarfile.CHRTYPE)), SDIST, "sdist/layout"),
+    "two top-level entries": (make_tar(("README", b"")), SDIST, "sdist/layout"),
+    "another top-level folder": (sdist_bytes(version="1.12.0"), SDIST, "sdist/layout"),
+    "no PKG-INFO": (make_tar(top=f"{TOP}/inner"), SDIST, "sdist/layout"),
+    "a parent directory": (make_tar((f"{TOP}/../{TOP}/x", b"")), SDIST, "sdist/layout"),
+    "an absolute path": (make_tar((f"/{TOP}/x", b"")), SDIST, "sdist/layout"),
+    "a link outside": (
+        make_tar(make_member(tarfile.SYMTYPE, target="../../etc/passwd")),
+        SDIST,
+        "sdist/layout",
+    ),
+    "an absolute link": (make_tar(make_member(tarfile.SYMTYPE, target="/etc/passwd")), SDIST, "sdist/layout"),
+    "a hard link outside": (make_tar(make_member(tarfile.LNKTYPE, target="x")), SDIST, "sdist/layout"),
+    "a device": (make_tar(make_member(tarfile.CHRTYPE)), SDIST, "sdist/layout"),
     "a sparse file": (with_sparse(), SDIST, "sdist/layout"),
     "an empty PKG-INFO": (sdist_bytes(metadata=" \n"), SDIST, "sdist/metadata"),
 }
 
-#: What a planted fault cannot help but trip as well.
-BESIDES = {
-    "another top": {"metadata/filename-mismatch"},
+#: Other checks that necessarily report the same fault.
+ALSO_REPORTED = {
+    "another top-level folder": {"metadata/filename-mismatch"},
     "an old spelling": {"sdist/layout"},
     "an empty PKG-INFO": {"metadata/invalid"},
 }
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_planted_fault_is_named(fault: str) -> None:
-    data, filename, wanted = FAULTS[fault]
+def test_reports_only_the_planted_fault(fault: str) -> None:
+    data, filename, expected = FAULTS[fault]
     notes = {"metadata/thin"}
-    assert check_ids(findings(data, filename)) - notes == {wanted} | BESIDES.get(fault, set())
+    assert check_ids(findings(data, filename)) - notes == {expected} | ALSO_REPORTED.get(fault, set())
 
 
-def test_metadata_that_is_not_utf8_is_named() -> None:
-    data = unpacked(GOOD)
+def test_reports_metadata_that_is_not_utf8() -> None:
+    data = gunzip(GOOD)
     at = data.find(b"A. Tester")
     data[at] = 0xFF
     assert check_ids(findings(gzip.compress(bytes(data)), SDIST)) == {"sdist/metadata"}
@@ -263,30 +273,30 @@ def test_metadata_that_is_not_utf8_is_named() -> None:
     "data",
     [
         GOOD,
-        tar((f"{TOP}/dipy/__init__.py", b"x" * 5000)),
-        tar(special(tarfile.DIRTYPE, f"{TOP}/dipy")),
-        tar(special(tarfile.SYMTYPE, f"{TOP}/a/b", "../c")),
-        tar(special(tarfile.LNKTYPE, f"{TOP}/a", f"{TOP}/PKG-INFO")),
-        tar((f"{TOP}/" + "long/" * 60 + "name", b"")),
-        tar((f"{TOP}/dipy.egg-info/PKG-INFO", PKG_INFO)),
+        make_tar((f"{TOP}/dipy/__init__.py", b"x" * 5000)),
+        make_tar(make_member(tarfile.DIRTYPE, f"{TOP}/dipy")),
+        make_tar(make_member(tarfile.SYMTYPE, f"{TOP}/a/b", "../c")),
+        make_tar(make_member(tarfile.LNKTYPE, f"{TOP}/a", f"{TOP}/PKG-INFO")),
+        make_tar((f"{TOP}/" + "long/" * 60 + "name", b"")),
+        make_tar((f"{TOP}/dipy.egg-info/PKG-INFO", PKG_INFO)),
     ],
     ids=range(7),
 )
-def test_a_good_sdist_has_no_finding(data: bytes) -> None:
+def test_accepts_a_good_sdist(data: bytes) -> None:
     assert findings(data, SDIST) == ()
     assert archive_reader.describe_damage(content(data, SDIST)) == ()
 
 
-def test_an_old_zip_is_accepted_elsewhere() -> None:
-    found = findings(ZIPPED, "dipy-1.11.0.zip", profile=CheckProfile.ANY)
-    assert [(finding.check, finding.severity.value) for finding in found] == [("sdist/name", "note")]
+def test_reports_a_zip_sdist_as_a_note_for_other_indexes() -> None:
+    reported = findings(ZIPPED, "dipy-1.11.0.zip", profile=CheckProfile.ANY)
+    assert [(finding.check, finding.severity.value) for finding in reported] == [("sdist/name", "note")]
 
 
-def test_a_damaged_zip_is_named() -> None:
+def test_reports_a_damaged_zip() -> None:
     assert "sdist/unreadable" in check_ids(findings(ZIPPED[:-1], "dipy-1.11.0.zip"))
     assert "sdist/unreadable" in check_ids(findings(ZIPPED + b"x", "dipy-1.11.0.zip"))
 
 
-def test_the_metadata_of_an_sdist_is_judged_too() -> None:
+def test_checks_the_metadata_of_an_sdist() -> None:
     metadata = PKG_INFO.decode().replace("Classifier: Programming", "Classifier: Programing")
     assert check_ids(findings(sdist_bytes(metadata=metadata), SDIST)) == {"metadata/bad-classifier"}
