@@ -1,4 +1,4 @@
-"""Logins from a token and from netrc: to whom they go, to whom they do not, and what is said."""
+"""Credentials from a token and from netrc: which hosts receive them, and the error messages."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def basic(username: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()
 
 
-def bound(*typed: str, **options: Any) -> list[tuple[str, Mapping[str, str]]]:
-    return list(http_credentials.headers_for_urls(typed, **options))
+def bind_headers(*user_urls: str, **options: Any) -> list[tuple[str, Mapping[str, str]]]:
+    return list(http_credentials.headers_for_urls(user_urls, **options))
 
 
 @pytest.fixture
@@ -36,40 +36,42 @@ def netrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     yield path
 
 
-def sent(asked: str, *typed: str, then: str = "", **options: Any) -> list[tuple[str, str | None]]:
-    """Each URL that ``asked`` leads to, with the Authorization that it got; ``then``: a redirect."""
-    seen: list[tuple[str, str | None]] = []
+def send_request(
+    url: str, *user_urls: str, redirect: str = "", **options: Any
+) -> list[tuple[str, str | None]]:
+    """Return each requested URL, following ``redirect``, with the Authorization that was sent."""
+    sent: list[tuple[str, str | None]] = []
 
     def handler(request: httpx.Request) -> httpx.Response:
-        seen.append((str(request.url), request.headers.get("authorization")))
+        sent.append((str(request.url), request.headers.get("authorization")))
         return (
-            httpx.Response(302, headers={"location": then})
-            if then and len(seen) == 1
+            httpx.Response(302, headers={"location": redirect})
+            if redirect and len(sent) == 1
             else httpx.Response(200)
         )
 
-    with HttpClient(user_urls=typed, transport=httpx.MockTransport(handler)) as http:
-        for below, headers in http_credentials.headers_for_urls(typed, **options):
-            http.add_headers(below, headers)
-        http.get(asked)
-    return seen
+    with HttpClient(user_urls=user_urls, transport=httpx.MockTransport(handler)) as http:
+        for base_url, headers in http_credentials.headers_for_urls(user_urls, **options):
+            http.add_headers(base_url, headers)
+        http.get(url)
+    return sent
 
 
 # --- the token -------------------------------------------------------------------------------------
 
 
-def test_a_token_goes_to_the_places_that_were_typed() -> None:
-    assert bound(MINE, OTHER, "dist", token="abcd-1") == [
+def test_sends_the_token_to_the_user_urls() -> None:
+    assert bind_headers(MINE, OTHER, "dist", token="abcd-1") == [
         ("https://staging.example:8443", {"authorization": "Bearer abcd-1"}),
         ("https://other.example", {"authorization": "Bearer abcd-1"}),
     ]
-    assert bound("https://me:word@staging.example/", token="abcd-1")[0][0] == "https://staging.example"
-    assert bound("dist", "s3://bucket/wheels", token="abcd-1") == []
-    assert bound(MINE) == bound(MINE, token=None) == bound(MINE, token="") == []
+    assert bind_headers("https://me:word@staging.example/", token="abcd-1")[0][0] == "https://staging.example"
+    assert bind_headers("dist", "s3://bucket/wheels", token="abcd-1") == []
+    assert bind_headers(MINE) == bind_headers(MINE, token=None) == bind_headers(MINE, token="") == []
 
 
 @pytest.mark.parametrize(
-    ("asked", "goes"),
+    ("url", "is_sent"),
     [
         ("https://staging.example:8443/wheels/", True),
         ("https://staging.example:8443/else?x=1", True),
@@ -80,52 +82,55 @@ def test_a_token_goes_to_the_places_that_were_typed() -> None:
         ("https://other.example/wheels/", False),
     ],
 )  # fmt: skip
-def test_a_token_is_bound_to_scheme_host_and_port(asked: str, goes: bool) -> None:
-    ((_, authorization),) = sent(asked, MINE, token="abcd-1")
-    assert authorization == ("Bearer abcd-1" if goes else None)
+def test_token_is_bound_to_host_and_port(url: str, is_sent: bool) -> None:
+    ((_, authorization),) = send_request(url, MINE, token="abcd-1")
+    assert authorization == ("Bearer abcd-1" if is_sent else None)
 
 
-def test_a_token_is_bound_to_its_scheme() -> None:
-    ((_, authorization),) = sent("http://127.0.0.1:80/", "https://127.0.0.1:80/", token="abcd-1")
+def test_token_is_bound_to_the_scheme() -> None:
+    ((_, authorization),) = send_request("http://127.0.0.1:80/", "https://127.0.0.1:80/", token="abcd-1")
     assert authorization is None
 
 
-def test_a_token_does_not_follow_a_redirect() -> None:
-    there = "https://storage.example/x"
+def test_token_does_not_follow_a_redirect() -> None:
+    location = "https://storage.example/x"
     with pytest.raises(Exception, match=r"redirects to https://storage\.example/x, which is not followed"):
-        sent(MINE, MINE, then=there, token="abcd-1")
+        send_request(MINE, MINE, redirect=location, token="abcd-1")
 
     def handler(request: httpx.Request) -> httpx.Response:
-        seen.append(request.headers.get("authorization"))
-        return httpx.Response(302, headers={"location": there}) if len(seen) == 1 else httpx.Response(200)
+        sent.append(request.headers.get("authorization"))
+        return httpx.Response(302, headers={"location": location}) if len(sent) == 1 else httpx.Response(200)
 
-    seen: list[str | None] = []
+    sent: list[str | None] = []
     options: dict[str, Any] = {"allow_hosts": ["storage.example"], "transport": httpx.MockTransport(handler)}
     with HttpClient(user_urls=[MINE], **options) as http:
-        for below, headers in http_credentials.headers_for_urls([MINE], token="abcd-1"):
-            http.add_headers(below, headers)
+        for base_url, headers in http_credentials.headers_for_urls([MINE], token="abcd-1"):
+            http.add_headers(base_url, headers)
         http.get(MINE)
-    assert seen == ["Bearer abcd-1", None]
+    assert sent == ["Bearer abcd-1", None]
 
 
 @pytest.mark.parametrize("host", sorted(http_credentials.ANACONDA_HOSTS))
-def test_anaconda_gets_the_token_in_its_own_words_at_its_own_hosts(host: str) -> None:
-    given = dict(bound(f"https://{host}/channels/me", token="abcd-1"))
-    assert given == {
-        f"https://{each}": {"authorization": "token abcd-1"} for each in http_credentials.ANACONDA_HOSTS
+def test_sends_the_token_in_the_format_of_anaconda(host: str) -> None:
+    headers = dict(bind_headers(f"https://{host}/channels/me", token="abcd-1"))
+    assert headers == {
+        f"https://{name}": {"authorization": "token abcd-1"} for name in http_credentials.ANACONDA_HOSTS
     }
 
 
-def test_the_hosts_of_anaconda_are_those_of_the_source() -> None:
+def test_anaconda_hosts_are_those_of_the_source() -> None:
     assert http_credentials.ANACONDA_HOSTS == anaconda._HOSTS
 
 
-def test_a_token_for_anaconda_reaches_neither_its_storage_nor_a_likeness() -> None:
-    typed = "https://anaconda.org/me/dipy/files"
+def test_sends_an_anaconda_token_neither_to_storage_nor_to_similar_hosts() -> None:
+    package_url = "https://anaconda.org/me/dipy/files"
     file = "https://api.anaconda.org/download/me/dipy/1/x.whl"
     storage = "https://binstar-cio-packages-prod.s3.amazonaws.com/x.whl"
-    assert sent(file, typed, then=storage, token="abcd-1") == [(file, "token abcd-1"), (storage, None)]
-    assert bound("https://anaconda.org.evil.example/me", token="abcd-1")[0][1] == {
+    assert send_request(file, package_url, redirect=storage, token="abcd-1") == [
+        (file, "token abcd-1"),
+        (storage, None),
+    ]
+    assert bind_headers("https://anaconda.org.evil.example/me", token="abcd-1")[0][1] == {
         "authorization": "Bearer abcd-1"
     }
 
@@ -133,74 +138,74 @@ def test_a_token_for_anaconda_reaches_neither_its_storage_nor_a_likeness() -> No
 @pytest.mark.parametrize(
     "token", ["Bearer abcd", "ab\ncd", "ab\x00cd", "t\xf6ken-abcd", "  ", "\u201cabcd\u201d"]
 )
-def test_what_is_no_token_is_refused_and_not_shown(token: str) -> None:
+def test_rejects_an_invalid_token_without_showing_it(token: str) -> None:
     with pytest.raises(UsageError) as caught:
-        bound(MINE, token=token)
+        bind_headers(MINE, token=token)
     assert str(caught.value) == "WHEEL_UPLOADER_URL_TOKEN is not a token"
     assert caught.value.hint == "Set it to the token alone, without 'Bearer' in front."
 
 
-def test_space_around_a_token_is_not_part_of_it() -> None:
-    assert bound(MINE, token=" abcd-1\n")[0][1] == {"authorization": "Bearer abcd-1"}
+def test_strips_space_around_a_token() -> None:
+    assert bind_headers(MINE, token=" abcd-1\n")[0][1] == {"authorization": "Bearer abcd-1"}
 
 
-def test_a_token_is_masked_from_then_on() -> None:
+def test_redacts_the_token_from_then_on() -> None:
     token = uuid4().hex
     assert token in redact_secrets(f"x {token}")
-    bound(MINE, token=token)
+    bind_headers(MINE, token=token)
     assert token not in redact_secrets(f"x {token}")
 
 
 # --- netrc -----------------------------------------------------------------------------------------
 
 
-def test_netrc_counts_only_when_asked_for(netrc: Path) -> None:
+def test_reads_netrc_only_on_request(netrc: Path) -> None:
     netrc.write_text("machine staging.example login me password word-1\n")
-    assert bound(MINE) == []
-    assert bound(MINE, OTHER, netrc=True) == [
+    assert bind_headers(MINE) == []
+    assert bind_headers(MINE, OTHER, netrc=True) == [
         ("https://staging.example:8443", {"authorization": basic("me", "word-1")})
     ]
 
 
-def test_a_host_of_netrc_goes_before_the_token_and_its_default_after(netrc: Path) -> None:
+def test_precedence_is_netrc_host_then_token_then_netrc_default(netrc: Path) -> None:
     netrc.write_text("machine staging.example login me password word-1\ndefault login any password word-2\n")
-    assert sent(MINE, MINE, OTHER, netrc=True, token="abcd-1")[0][1] == basic("me", "word-1")
-    assert sent(OTHER, MINE, OTHER, netrc=True, token="abcd-1")[0][1] == "Bearer abcd-1"
-    assert sent(OTHER, MINE, OTHER, netrc=True)[0][1] == basic("any", "word-2")
+    assert send_request(MINE, MINE, OTHER, netrc=True, token="abcd-1")[0][1] == basic("me", "word-1")
+    assert send_request(OTHER, MINE, OTHER, netrc=True, token="abcd-1")[0][1] == "Bearer abcd-1"
+    assert send_request(OTHER, MINE, OTHER, netrc=True)[0][1] == basic("any", "word-2")
 
 
-def test_the_login_in_a_url_goes_before_all(netrc: Path) -> None:
+def test_credentials_in_a_url_take_precedence(netrc: Path) -> None:
     netrc.write_text("machine staging.example login me password word-1\n")
     url = "https://you:word-3@staging.example:8443/wheels/"
-    ((asked, authorization),) = sent(url, url, netrc=True, token="abcd-1")
-    assert (asked, authorization) == (MINE, basic("you", "word-3"))
+    ((requested, authorization),) = send_request(url, url, netrc=True, token="abcd-1")
+    assert (requested, authorization) == (MINE, basic("you", "word-3"))
 
 
-def test_netrc_lies_in_the_home_directory(
+def test_reads_netrc_in_the_home_directory(
     tmp_path: Path, netrc: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("NETRC")
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / ".netrc").touch(mode=0o600)
     (tmp_path / ".netrc").write_text("machine staging.example login me password word-1\n")
-    assert bound(MINE, netrc=True)[0][1] == {"authorization": basic("me", "word-1")}
+    assert bind_headers(MINE, netrc=True)[0][1] == {"authorization": basic("me", "word-1")}
 
 
-def test_an_entry_without_a_name_or_password_is_sent_as_it_is(netrc: Path) -> None:
+def test_sends_a_netrc_entry_without_password(netrc: Path) -> None:
     netrc.write_text("machine staging.example login word-only-login\n")
-    assert bound(MINE, netrc=True)[0][1] == {"authorization": basic("word-only-login", "")}
+    assert bind_headers(MINE, netrc=True)[0][1] == {"authorization": basic("word-only-login", "")}
 
 
-def test_a_netrc_that_others_may_read_is_refused(netrc: Path) -> None:
+def test_rejects_a_netrc_that_others_may_read(netrc: Path) -> None:
     netrc.write_text("machine staging.example login me password word-1\n")
     for mode in (0o640, 0o604, 0o620):
         netrc.chmod(mode)
         with pytest.raises(UsageError) as caught:
-            bound(MINE, netrc=True)
+            bind_headers(MINE, netrc=True)
         assert str(caught.value) == f"{netrc} holds passwords, and other users can read it"
         assert caught.value.hint == f"Run: chmod 600 {netrc}"
     netrc.chmod(0o400)
-    assert bound(MINE, netrc=True)
+    assert bind_headers(MINE, netrc=True)
 
 
 @pytest.mark.parametrize(
@@ -211,18 +216,18 @@ def test_a_netrc_that_others_may_read_is_refused(netrc: Path) -> None:
         (b"machine staging.example login me password w\xf6rd-1\n", ""),
     ],
 )
-def test_a_netrc_that_is_none_is_said_and_not_quoted(netrc: Path, text: bytes, line: str) -> None:
+def test_reports_an_invalid_netrc_without_quoting_it(netrc: Path, text: bytes, line: str) -> None:
     netrc.write_bytes(text)
     with pytest.raises(UsageError) as caught:
-        bound(MINE, netrc=True)
+        bind_headers(MINE, netrc=True)
     assert str(caught.value) == f"cannot parse {netrc}{line}"
     assert caught.value.hint == "Its entries look like 'machine HOST login NAME password WORD'."
 
 
-def test_a_netrc_that_is_not_there_is_said(netrc: Path) -> None:
+def test_reports_a_missing_netrc(netrc: Path) -> None:
     netrc.unlink()
     with pytest.raises(UsageError) as caught:
-        bound(MINE, netrc=True)
+        bind_headers(MINE, netrc=True)
     assert str(caught.value) == f"cannot read {netrc}: No such file or directory"
     assert (
         caught.value.hint
@@ -230,22 +235,22 @@ def test_a_netrc_that_is_not_there_is_said(netrc: Path) -> None:
     )
 
 
-def test_a_user_without_a_home_has_no_netrc(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def nowhere() -> Path:
+def test_reports_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def fail() -> Path:
         raise RuntimeError("Could not determine home directory.")
 
     monkeypatch.delenv("NETRC")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(Path, "home", nowhere)
+    monkeypatch.setattr(Path, "home", fail)
     with pytest.raises(UsageError, match=r"^cannot read \.netrc: "):
-        bound(MINE, netrc=True)
+        bind_headers(MINE, netrc=True)
 
 
-def test_a_login_that_is_refused_is_said() -> None:
+def test_reports_rejected_credentials() -> None:
     transport = httpx.MockTransport(lambda _: httpx.Response(401, text="no"))
     with HttpClient(user_urls=[MINE], transport=transport) as http:
-        for below, headers in http_credentials.headers_for_urls([MINE], token="abcd-1"):
-            http.add_headers(below, headers)
+        for base_url, headers in http_credentials.headers_for_urls([MINE], token="abcd-1"):
+            http.add_headers(base_url, headers)
         with pytest.raises(CredentialsError) as caught:
             http.get(MINE)
     assert str(caught.value) == f"{MINE} rejected the token or the credentials that were sent"

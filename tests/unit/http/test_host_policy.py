@@ -1,4 +1,4 @@
-"""The rules for links: what a staging place may send us to, and what only the person may."""
+"""Host policy: which links of a listing may be followed, and which only the user may permit."""
 
 from __future__ import annotations
 
@@ -15,17 +15,19 @@ from wheel_uploader.http.hostnames import is_loopback_host, is_public_address, p
 LISTED = "https://staging.example/wheels/"
 
 
-def refused(
+def get_rejection(
     url: str,
     *,
     listed_at: str = LISTED,
-    pinned: bool = False,
-    typed: tuple[str, ...] = (LISTED,),
+    has_trusted_digest: bool = False,
+    user_urls: tuple[str, ...] = (LISTED,),
     allow_hosts: tuple[str, ...] = (),
     allow_insecure_hosts: tuple[str, ...] = (),
 ) -> str:
-    rules = HostPolicy(user_urls=typed, allow_hosts=allow_hosts, allow_insecure_hosts=allow_insecure_hosts)
-    return rules.link_rejection(url, listing_url=listed_at, has_trusted_digest=pinned)
+    rules = HostPolicy(
+        user_urls=user_urls, allow_hosts=allow_hosts, allow_insecure_hosts=allow_insecure_hosts
+    )
+    return rules.link_rejection(url, listing_url=listed_at, has_trusted_digest=has_trusted_digest)
 
 
 @pytest.mark.parametrize(
@@ -37,8 +39,8 @@ def refused(
         "HTTPS://staging.example/x.whl?token=1",
     ],
 )
-def test_a_link_to_the_same_place_may_be_followed(url: str) -> None:
-    assert refused(url) == ""
+def test_accepts_links_to_the_same_origin(url: str) -> None:
+    assert get_rejection(url) == ""
 
 
 @pytest.mark.parametrize(
@@ -71,10 +73,10 @@ def test_a_link_to_the_same_place_may_be_followed(url: str) -> None:
         ("http://localhost/x.whl", "it is http, not https"),
     ],
 )
-def test_a_link_that_must_not_be_followed(url: str, reason: str) -> None:
-    assert reason in refused(url)
+def test_rejects_forbidden_links(url: str, reason: str) -> None:
+    assert reason in get_rejection(url)
     if "another" not in reason:
-        assert reason in refused(url, pinned=True)
+        assert reason in get_rejection(url, has_trusted_digest=True)
 
 
 @pytest.mark.parametrize(
@@ -85,25 +87,25 @@ def test_a_link_that_must_not_be_followed(url: str, reason: str) -> None:
         ("https://files.example:8443/x.whl", {"allow_hosts": ("files.example:8443",)}),
         ("https://10.0.0.1/x.whl", {"allow_hosts": ("10.0.0.1",)}),
         ("https://10.0.0.1:8443/x.whl", {"allow_hosts": ("10.0.0.1:8443",)}),
-        ("https://other.example/x.whl", {"typed": (LISTED, "https://other.example/")}),
+        ("https://other.example/x.whl", {"user_urls": (LISTED, "https://other.example/")}),
         ("http://files.example/x.whl", {"allow_insecure_hosts": ("files.example",)}),
         ("http://files.example:81/x.whl", {"allow_insecure_hosts": ("files.example:81",)}),
         ("http://127.0.0.2/x.whl", {"allow_hosts": ("127.0.0.2",)}),
     ],
 )
-def test_what_the_person_allowed_may_be_followed(url: str, rules: dict[str, Any]) -> None:
-    assert refused(url)
-    assert refused(url, **rules) == ""
+def test_accepts_links_that_the_user_permitted(url: str, rules: dict[str, Any]) -> None:
+    assert get_rejection(url)
+    assert get_rejection(url, **rules) == ""
 
 
-def test_permission_for_one_port_is_for_that_port() -> None:
-    assert "another host" in refused("https://files.example/x", allow_hosts=("files.example:8443",))
-    assert "it is http" in refused("http://files.example/x", allow_insecure_hosts=("files.example:81",))
+def test_permission_is_for_one_port() -> None:
+    assert "another host" in get_rejection("https://files.example/x", allow_hosts=("files.example:8443",))
+    assert "it is http" in get_rejection("http://files.example/x", allow_insecure_hosts=("files.example:81",))
 
 
-def test_a_pinned_file_may_be_on_any_public_host() -> None:
-    assert refused("https://files.example/x.whl", pinned=True) == ""
-    assert "private address" in refused("https://192.168.0.1/x.whl", pinned=True)
+def test_file_with_a_trusted_digest_may_be_on_any_public_host() -> None:
+    assert get_rejection("https://files.example/x.whl", has_trusted_digest=True) == ""
+    assert "private address" in get_rejection("https://192.168.0.1/x.whl", has_trusted_digest=True)
 
 
 @pytest.mark.parametrize(
@@ -115,39 +117,40 @@ def test_a_pinned_file_may_be_on_any_public_host() -> None:
         ("https://github.com/o/r", "https://release-assets.githubusercontent.com/x"),
     ],
 )
-def test_known_places_may_send_to_their_own_storage(listed_at: str, url: str) -> None:
-    assert refused(url, listed_at=listed_at) == ""
-    assert "another host" in refused(url)
-    assert "another host" in refused(
+def test_known_hosts_may_link_to_their_storage(listed_at: str, url: str) -> None:
+    assert get_rejection(url, listed_at=listed_at) == ""
+    assert "another host" in get_rejection(url)
+    assert "another host" in get_rejection(
         url, listed_at=listed_at.replace(".org", ".org.evil").replace(".com", ".evil")
     )
 
 
-def test_http_is_for_a_loopback_host_that_was_typed() -> None:
-    typed = ("http://127.0.0.1:8000/",)
-    rules = HostPolicy(user_urls=typed)
+def test_permits_http_for_a_loopback_user_url() -> None:
+    user_urls = ("http://127.0.0.1:8000/",)
+    rules = HostPolicy(user_urls=user_urls)
     assert (
-        rules.link_rejection("http://127.0.0.1:8000/x", listing_url=typed[0], has_trusted_digest=False) == ""
+        rules.link_rejection("http://127.0.0.1:8000/x", listing_url=user_urls[0], has_trusted_digest=False)
+        == ""
     )
     assert "another port" in rules.link_rejection(
-        "http://127.0.0.1:9000/x", listing_url=typed[0], has_trusted_digest=False
+        "http://127.0.0.1:9000/x", listing_url=user_urls[0], has_trusted_digest=False
     )
     assert "it is http" in rules.link_rejection(
-        "http://127.0.0.2:8000/x", listing_url=typed[0], has_trusted_digest=True
+        "http://127.0.0.2:8000/x", listing_url=user_urls[0], has_trusted_digest=True
     )
     assert "it is http" in HostPolicy(user_urls=("http://staging.example/",)).url_rejection(
         "http://staging.example/"
     )
 
 
-def test_a_typed_path_is_no_host() -> None:
+def test_local_path_is_not_a_host() -> None:
     rules = HostPolicy(user_urls=("dist", "./x", "C:\\dist", "https://staging.example/"))
     assert rules.is_trusted("staging.example")
     assert rules.is_trusted("STAGING.example.")
     assert not rules.is_trusted("dist")
 
 
-# --- host names, as what they are ------------------------------------------------------------------
+# --- host names ------------------------------------------------------------------------------------
 
 LOOPBACK = (
     *("127.0.0.1", "127.1", "127.0.1", "2130706433", "0x7f000001", "0x7F.1", "017700000001", "0177.0.0.1"),
@@ -156,11 +159,14 @@ LOOPBACK = (
 
 
 @pytest.mark.parametrize("host", LOOPBACK)
-def test_every_spelling_of_an_address_is_that_address(host: str) -> None:
+def test_normalizes_every_spelling_of_an_address(host: str) -> None:
     assert parse_origin(f"https://{host}/").host == "127.0.0.1"
-    assert "127.0.0.1 is a private address" in refused(f"https://{host}/x.whl", pinned=True)
+    assert "127.0.0.1 is a private address" in get_rejection(f"https://{host}/x.whl", has_trusted_digest=True)
     for other in LOOPBACK:
-        assert refused(f"http://{other}:8000/x", typed=(f"http://{host}:8000/",), listed_at=LISTED) == ""
+        assert (
+            get_rejection(f"http://{other}:8000/x", user_urls=(f"http://{host}:8000/",), listed_at=LISTED)
+            == ""
+        )
 
 
 @pytest.mark.parametrize(
@@ -182,14 +188,14 @@ def test_every_spelling_of_an_address_is_that_address(host: str) -> None:
         *("a,b", "a$b", "a!b", "a:b:c", "a@", "user@a"),
     ],
 )
-def test_what_is_no_host_is_refused_whoever_offers_it(host: str) -> None:
-    """Readers of URLs disagree about most of these."""
-    assert refused(f"https://{host}/x.whl", pinned=True)
-    assert refused(f"https://{host}/x.whl", listed_at=f"https://{host}/", pinned=True)
+def test_rejects_invalid_hosts_from_any_source(host: str) -> None:
+    """URL parsers disagree about most of these."""
+    assert get_rejection(f"https://{host}/x.whl", has_trusted_digest=True)
+    assert get_rejection(f"https://{host}/x.whl", listed_at=f"https://{host}/", has_trusted_digest=True)
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("first", "second"),
     [
         ("bücher.example", "xn--bcher-kva.example"),
         ("BÜCHER.example", "bücher.EXAMPLE."),
@@ -200,12 +206,12 @@ def test_what_is_no_host_is_refused_whoever_offers_it(host: str) -> None:
         ("0x7f.example", "0X7F.example"),
     ],
 )
-def test_two_spellings_of_one_host(one: str, other: str) -> None:
-    assert parse_origin(f"https://{one}/") == parse_origin(f"https://{other}/")
-    assert refused(f"https://{one}/x", listed_at=f"https://{other}/") == ""
+def test_recognizes_two_spellings_of_one_host(first: str, second: str) -> None:
+    assert parse_origin(f"https://{first}/") == parse_origin(f"https://{second}/")
+    assert get_rejection(f"https://{first}/x", listed_at=f"https://{second}/") == ""
 
 
-def test_the_longest_name_and_the_longest_label_are_hosts() -> None:
+def test_accepts_the_longest_name_and_label() -> None:
     longest = ".".join(["a" * 63] * 3 + ["b" * 61])
     assert len(longest) == 253
     assert parse_origin(f"https://{longest}/").host == parse_origin(f"https://{longest}./").host == longest
@@ -225,25 +231,54 @@ def test_the_longest_name_and_the_longest_label_are_hosts() -> None:
         "x.lan",
     ],
 )
-def test_a_private_name_that_nobody_typed_is_not_asked_for(host: str) -> None:
-    assert "a private host name (--allow-host" in refused(f"https://{host}/x.whl", pinned=True)
-    assert refused(f"https://{host}/x.whl", allow_hosts=(host,)) == ""
-    assert refused(f"https://{host}/x.whl", typed=(f"https://{host}/",)) == ""
+def test_rejects_private_names_that_are_not_user_urls(host: str) -> None:
+    assert "a private host name (--allow-host" in get_rejection(
+        f"https://{host}/x.whl", has_trusted_digest=True
+    )
+    assert get_rejection(f"https://{host}/x.whl", allow_hosts=(host,)) == ""
+    assert get_rejection(f"https://{host}/x.whl", user_urls=(f"https://{host}/",)) == ""
 
 
 @pytest.mark.parametrize(
     "host", ["10.0.0.1", "[fd00::1]", "wiki", "wiki.corp", "127.0.0.1", "[::ffff:10.0.0.1]", "0xa.1"]
 )
-def test_a_port_of_a_private_host_is_not_the_one_that_was_typed(host: str) -> None:
-    typed, link = (f"https://{host}:8000/",), f"https://{host}:9000/x.whl"
-    assert "another port" in refused(link, typed=typed, listed_at=typed[0], pinned=True)
-    assert refused(f"https://{host}:8000/x.whl", typed=typed, listed_at=LISTED, pinned=True) == ""
-    assert refused(link, typed=typed, listed_at=typed[0], pinned=True, allow_hosts=(host,)) == ""
-    assert refused(link, typed=typed, listed_at=typed[0], pinned=True, allow_hosts=(f"{host}:9000",)) == ""
-    assert refused(link, typed=typed, listed_at=typed[0], pinned=True, allow_hosts=(f"{host}:9001",))
+def test_rejects_other_ports_of_private_user_hosts(host: str) -> None:
+    user_urls, link = (f"https://{host}:8000/",), f"https://{host}:9000/x.whl"
+    assert "another port" in get_rejection(
+        link, user_urls=user_urls, listed_at=user_urls[0], has_trusted_digest=True
+    )
+    assert (
+        get_rejection(
+            f"https://{host}:8000/x.whl", user_urls=user_urls, listed_at=LISTED, has_trusted_digest=True
+        )
+        == ""
+    )
+    assert (
+        get_rejection(
+            link, user_urls=user_urls, listed_at=user_urls[0], has_trusted_digest=True, allow_hosts=(host,)
+        )
+        == ""
+    )
+    assert (
+        get_rejection(
+            link,
+            user_urls=user_urls,
+            listed_at=user_urls[0],
+            has_trusted_digest=True,
+            allow_hosts=(f"{host}:9000",),
+        )
+        == ""
+    )
+    assert get_rejection(
+        link,
+        user_urls=user_urls,
+        listed_at=user_urls[0],
+        has_trusted_digest=True,
+        allow_hosts=(f"{host}:9001",),
+    )
 
 
-def test_connections_to_private_addresses_are_for_the_port_that_was_typed() -> None:
+def test_trusts_only_the_ports_of_user_urls() -> None:
     rules = HostPolicy(
         user_urls=("https://a.example/", "http://b.example:8000/"), allow_hosts=("c.example", "[::1]:5")
     )
@@ -282,37 +317,37 @@ def test_connections_to_private_addresses_are_for_the_port_that_was_typed() -> N
         ("x.s3-" + "a-" * 100 + "a.example.com", None),
     ],
 )
-def test_the_bucket_in_a_host(host: str, bucket: str | None) -> None:
+def test_parses_the_bucket_in_a_host(host: str, bucket: str | None) -> None:
     assert parse_s3_bucket(host) == bucket
 
 
-def test_a_bucket_may_send_to_its_region_and_to_no_other_bucket() -> None:
+def test_bucket_may_link_to_its_region_but_not_to_another_bucket() -> None:
     listed = "https://b.s3.amazonaws.com/"
-    assert refused("https://b.s3.eu-west-1.amazonaws.com/x", listed_at=listed) == ""
-    assert "another host" in refused("https://c.s3.eu-west-1.amazonaws.com/x", listed_at=listed)
-    assert "another host" in refused("https://b.s3.cn-north-1.amazonaws.com.cn/x", listed_at=listed)
-    assert "another host" in refused(
+    assert get_rejection("https://b.s3.eu-west-1.amazonaws.com/x", listed_at=listed) == ""
+    assert "another host" in get_rejection("https://c.s3.eu-west-1.amazonaws.com/x", listed_at=listed)
+    assert "another host" in get_rejection("https://b.s3.cn-north-1.amazonaws.com.cn/x", listed_at=listed)
+    assert "another host" in get_rejection(
         "https://s3.amazonaws.com/x", listed_at="https://s3.eu-west-1.amazonaws.com/"
     )
 
 
 @pytest.mark.parametrize(
-    "pump", ["-a", "a-", ".s3", ".s3-", "s3.", ".a", "-", "website.", "0x7f.", "1.", "é"]
+    "repeated", ["-a", "a-", ".s3", ".s3-", "s3.", ".a", "-", "website.", "0x7f.", "1.", "é"]
 )
 @pytest.mark.parametrize("prefix", ["x.s3-", "x.s3.", "", "b.s3"])
-def test_no_host_takes_long_to_judge(prefix: str, pump: str) -> None:
+def test_checks_any_host_quickly(prefix: str, repeated: str) -> None:
     for ending in (".amazonaws.com", ".example.com", ".amazonaws.com.", "!"):
-        url = f"https://{prefix}{pump * (7900 // len(pump.encode()))}{ending}/W.whl"
-        for cut in (100, 240, 253, 300, 7900):
-            link = f"https://{prefix}{(pump * cut)[:cut]}{ending}/W.whl"
+        url = f"https://{prefix}{repeated * (7900 // len(repeated.encode()))}{ending}/W.whl"
+        for length in (100, 240, 253, 300, 7900):
+            link = f"https://{prefix}{(repeated * length)[:length]}{ending}/W.whl"
             began = time.thread_time()
-            refused(link, listed_at="https://x.s3.amazonaws.com/", pinned=True)
-            refused(url, listed_at=link)
+            get_rejection(link, listed_at="https://x.s3.amazonaws.com/", has_trusted_digest=True)
+            get_rejection(url, listed_at=link)
             assert time.thread_time() - began < 0.1
 
 
 @pytest.mark.parametrize(
-    ("address", "public"),
+    ("address", "expected"),
     [
         ("8.8.8.8", True),
         ("2606:4700::1111", True),
@@ -347,12 +382,12 @@ def test_no_host_takes_long_to_judge(prefix: str, pump: str) -> None:
         ("172.32.0.0", True),
     ],
 )
-def test_which_addresses_are_public(address: str, public: bool) -> None:
-    assert is_public_address(address) is public
+def test_is_public_address(address: str, expected: bool) -> None:
+    assert is_public_address(address) is expected
 
 
 @pytest.mark.parametrize(
-    ("host", "loopback"),
+    ("host", "expected"),
     [
         ("localhost", True),
         ("x.localhost", True),
@@ -362,11 +397,11 @@ def test_which_addresses_are_public(address: str, public: bool) -> None:
         ("10.0.0.1", False),
     ],
 )
-def test_which_hosts_are_this_machine(host: str, loopback: bool) -> None:
-    assert is_loopback_host(host) is loopback
+def test_is_loopback_host(host: str, expected: bool) -> None:
+    assert is_loopback_host(host) is expected
 
 
-def test_credentials_are_taken_out_of_a_url() -> None:
+def test_splits_credentials_from_a_url() -> None:
     assert split_credentials("https://me%40x:p%3Aw@h:1/p?q#f") == ("https://h:1/p?q#f", "me%40x", "p%3Aw")
     assert split_credentials("https://h/p@q") == ("https://h/p@q", "", "")
 
@@ -374,11 +409,11 @@ def test_credentials_are_taken_out_of_a_url() -> None:
 @given(st.text() | st.text(alphabet="htps:/[]@\\.%0x1#? ", max_size=30).map(lambda rest: f"https://{rest}"))
 @example("https://[::1]]/")
 @example("https://\u2100/")
-def test_no_text_raises_anything_else(url: str) -> None:
+def test_arbitrary_text_raises_only_invalid_url(url: str) -> None:
     try:
-        place = parse_origin(url)
+        origin = parse_origin(url)
     except InvalidUrl as error:
-        assert refused(url) == str(error)
+        assert get_rejection(url) == str(error)
     else:
-        assert place.host
-        assert refused(url, listed_at=url) == "" or refused(url)
+        assert origin.host
+        assert get_rejection(url, listed_at=url) == "" or get_rejection(url)

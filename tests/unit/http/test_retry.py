@@ -1,4 +1,4 @@
-"""When a request is made again, and after how long (promise 11)."""
+"""Which requests are retried, and after which pauses (promise 11)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from wheel_uploader.core.progress import SilentProgress
 from wheel_uploader.http import retry
 
 
-class Talk(SilentProgress):
+class RecordingProgress(SilentProgress):
     def __init__(self) -> None:
         self.lines: list[str] = []
 
@@ -24,14 +24,14 @@ class Talk(SilentProgress):
         self.lines.append(text)
 
 
-class Failing:
-    """Fails with each of ``errors`` in turn, then returns."""
+class FailingCall:
+    """A function that raises each of ``errors`` in turn, then returns."""
 
     def __init__(self, *errors: ReleaseError) -> None:
         self.errors = list(errors)
         self.calls = 0
         self.pauses: list[float] = []
-        self.talk = Talk()
+        self.progress = RecordingProgress()
 
     def __call__(self) -> str:
         self.calls += 1
@@ -41,7 +41,7 @@ class Failing:
 
     def run(self, attempts: int = 6) -> str:
         return retry.call_with_retries(
-            "get \x1b[2J", self, max_attempts=attempts, progress=self.talk, sleep=self.pauses.append
+            "get \x1b[2J", self, max_attempts=attempts, progress=self.progress, sleep=self.pauses.append
         )
 
 
@@ -50,65 +50,65 @@ def status(code: int, retry_after: float | None = None) -> HttpStatusError:
 
 
 @pytest.mark.parametrize("code", [408, 425, 429, 500, 502, 503, 504])
-def test_what_may_pass_is_tried_again(code: int) -> None:
-    failing = Failing(status(code), status(code))
-    assert failing.run() == "done"
-    assert failing.calls == 3
-    assert failing.talk.lines[0].startswith(
+def test_retries_transient_statuses(code: int) -> None:
+    call = FailingCall(status(code), status(code))
+    assert call.run() == "done"
+    assert call.calls == 3
+    assert call.progress.lines[0].startswith(
         f"get \\x1b[2J: https://staging.example/ returned {code} Reason; attempt 2 of 6 in "
     )
 
 
 @pytest.mark.parametrize("code", [400, 401, 403, 404, 405, 409, 410, 413, 501, 505])
-def test_what_cannot_pass_is_not(code: int) -> None:
-    failing = Failing(status(code))
+def test_does_not_retry_permanent_statuses(code: int) -> None:
+    call = FailingCall(status(code))
     with pytest.raises(HttpStatusError):
-        failing.run()
-    assert failing.calls == 1
+        call.run()
+    assert call.calls == 1
 
 
 @pytest.mark.parametrize("error", [NetworkError("x"), ListingError("x"), CredentialsError("x")])
-def test_other_errors_are_for_good(error: ReleaseError) -> None:
-    failing = Failing(error)
+def test_does_not_retry_other_errors(error: ReleaseError) -> None:
+    call = FailingCall(error)
     with pytest.raises(type(error)):
-        failing.run()
-    assert failing.calls == 1
+        call.run()
+    assert call.calls == 1
 
 
-def test_six_attempts_with_growing_jittered_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[float, float]] = []
+def test_makes_six_attempts_with_growing_jittered_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    ranges: list[tuple[float, float]] = []
 
-    class Highest:
+    class MaximumJitter:
         def uniform(self, low: float, high: float) -> float:
-            asked.append((low, high))
+            ranges.append((low, high))
             return high
 
-    monkeypatch.setattr(retry, "_jitter", Highest())
-    failing = Failing(*(TransportError("cut") for _ in range(9)))
+    monkeypatch.setattr(retry, "_jitter", MaximumJitter())
+    call = FailingCall(*(TransportError("cut") for _ in range(9)))
     with pytest.raises(TransportError) as caught:
-        failing.run()
-    assert failing.calls == 6
-    assert failing.pauses == [1, 2, 4, 8, 16]
-    assert asked == [(0, 1), (0, 2), (0, 4), (0, 8), (0, 16)]
+        call.run()
+    assert call.calls == 6
+    assert call.pauses == [1, 2, 4, 8, 16]
+    assert ranges == [(0, 1), (0, 2), (0, 4), (0, 8), (0, 16)]
     assert caught.value.details == ("tried 6 times",)
 
 
-def test_no_pause_is_longer_than_a_minute() -> None:
+def test_pauses_are_at_most_a_minute() -> None:
     assert all(retry.compute_backoff(TransportError("x"), 12) <= 60 for _ in range(200))
 
 
-def test_the_server_is_not_asked_earlier_than_it_says() -> None:
-    failing = Failing(status(503, 7.0), status(429, 0.0))
-    failing.run()
-    assert 7 <= failing.pauses[0] <= 8
-    assert 0 <= failing.pauses[1] <= 1
+def test_waits_at_least_as_long_as_retry_after() -> None:
+    call = FailingCall(status(503, 7.0), status(429, 0.0))
+    call.run()
+    assert 7 <= call.pauses[0] <= 8
+    assert 0 <= call.pauses[1] <= 1
 
 
-def test_a_server_that_wants_hours_is_not_waited_for() -> None:
-    failing = Failing(status(503, 601.0))
+def test_does_not_wait_for_a_long_retry_after() -> None:
+    call = FailingCall(status(503, 601.0))
     with pytest.raises(HttpStatusError) as caught:
-        failing.run()
-    assert failing.pauses == []
+        call.run()
+    assert call.pauses == []
     assert caught.value.details == ("the server asked to wait 601 s",)
 
 
@@ -128,11 +128,11 @@ def test_a_server_that_wants_hours_is_not_waited_for() -> None:
         ("Thu, 01 Jan 99999 00:01:40 GMT", None),
     ],
 )
-def test_retry_after_is_seconds_or_a_date(value: str, seconds: float | None) -> None:
+def test_parses_retry_after_as_seconds_or_a_date(value: str, seconds: float | None) -> None:
     assert retry.parse_retry_after(value, now=10.0) == seconds
 
 
-def test_retry_after_counts_from_now() -> None:
+def test_retry_after_date_is_relative_to_now() -> None:
     in_2100 = retry.parse_retry_after("Fri, 01 Jan 2100 00:00:00 GMT")
     assert in_2100 is not None
     assert in_2100 > 0
