@@ -888,7 +888,7 @@ def test_time_spent_by_the_caller_does_not_count() -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "pinned", "reason"),
+    ("url", "has_trusted_digest", "reason"),
     [
         ("https://evil.example/x.whl", False, "it is on another host"),
         ("http://staging.example/x.whl", True, "it is http, not https"),
@@ -896,14 +896,14 @@ def test_time_spent_by_the_caller_does_not_count() -> None:
         ("https://u:hunter22@staging.example/x.whl", True, "it contains credentials"),
     ],
 )
-def test_does_not_stream_forbidden_links(url: str, pinned: bool, reason: str) -> None:
+def test_does_not_stream_forbidden_links(url: str, has_trusted_digest: bool, reason: str) -> None:
     def handler(request: httpx.Request) -> httpx.Response:
         pytest.fail("a request was sent")
 
     with (
         mock_client(handler) as http,
         pytest.raises(NetworkError, match=rf"^refusing to fetch https?://\S+: {reason}") as caught,
-        http.stream(url, listing_url=URL, has_trusted_digest=pinned),
+        http.stream(url, listing_url=URL, has_trusted_digest=has_trusted_digest),
     ):
         pytest.fail("there is no stream")
     assert "hunter22" not in str(caught.value)
