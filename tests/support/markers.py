@@ -54,7 +54,7 @@ _SLOW_TESTS = frozenset(
         "test_a_cut_without_any_help_is_never_taken_for_the_end",
         "test_a_full_disk_tears_nothing",
         "test_a_wheelhouse_on_a_read_only_file_system",
-        "test_all_that_pypi_says_is_told_in_our_words",
+        "test_explains_every_rejection_by_pypi",
         "test_both_libraries_agree_on_every_stream",
         "test_every_cassette_belongs_to_a_test_and_every_test_has_its_cassette",
         "test_hostile_bytes_cost_neither_time_nor_memory",

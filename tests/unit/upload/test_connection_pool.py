@@ -1,4 +1,4 @@
-"""One connection for many files, and never one that somebody may have closed."""
+"""Test the connection pool: connections are reused, unless the server may have closed them."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from wheel_uploader.upload.response_rules import ResponseKind
 from wheel_uploader.upload.twine_uploader import TwineUploader, resolve_target
 
 
-class Line:
-    """Something to close."""
+class FakeConnection:
+    """A stand-in for a connection that records whether it is open."""
 
     def __init__(self) -> None:
         self.is_open = True
@@ -54,12 +54,12 @@ def uploader(served: Served) -> Iterator[TwineUploader]:
         username="",
         password="",
     )
-    made = TwineUploader(options, resolve_target(options), SilentProgress())
-    yield made
-    made.close()
+    uploader = TwineUploader(options, resolve_target(options), SilentProgress())
+    yield uploader
+    uploader.close()
 
 
-def test_files_in_a_row_go_over_one_connection(
+def test_uploads_several_files_over_one_connection(
     served: Served, release: list[LocalFile], uploader: TwineUploader
 ) -> None:
     assert {uploader.upload(file).kind for file in release} == {ResponseKind.ACCEPTED}
@@ -68,11 +68,11 @@ def test_files_in_a_row_go_over_one_connection(
     assert served.index.files == {file.filename: file.path.read_bytes() for file in release}
 
 
-@pytest.mark.parametrize("trouble", [Reply(503), Reply(400), Reset(), Reset(stores=True), Cut()])
-def test_after_trouble_the_next_file_has_a_new_one(
-    served: Served, release: list[LocalFile], uploader: TwineUploader, trouble: indexes.Action
+@pytest.mark.parametrize("failure", [Reply(503), Reply(400), Reset(), Reset(stores=True), Cut()])
+def test_opens_a_new_connection_after_a_failure(
+    served: Served, release: list[LocalFile], uploader: TwineUploader, failure: indexes.Action
 ) -> None:
-    served.index.script = [None, trouble]
+    served.index.script = [None, failure]
     kinds = [uploader.upload(file).kind for file in release[:4]]
     assert kinds[0] is kinds[2] is kinds[3] is ResponseKind.ACCEPTED
     assert kinds[1] is not ResponseKind.ACCEPTED
@@ -80,7 +80,7 @@ def test_after_trouble_the_next_file_has_a_new_one(
     assert first == second != third == fourth
 
 
-def test_an_index_that_closes_each_is_no_trouble(
+def test_handles_an_index_that_closes_each_connection(
     served: Served, release: list[LocalFile], uploader: TwineUploader
 ) -> None:
     served.index.script = [Reply(200, headers={"Connection": "close"}, stores=True)] * 3
@@ -88,9 +88,9 @@ def test_an_index_that_closes_each_is_no_trouble(
     assert len(set(served.index.post_ports)) == 3
 
 
-def test_the_last_one_used_is_taken_while_it_is_fresh() -> None:
+def test_reuses_the_most_recent_connection_until_it_expires() -> None:
     clock = Clock()
-    connections = ConnectionPool(Line, clock=clock)
+    connections = ConnectionPool(FakeConnection, clock=clock)
     first, second = connections.acquire(), connections.acquire()
     connections.release(first)
     clock.now += 0.9
@@ -102,11 +102,11 @@ def test_the_last_one_used_is_taken_while_it_is_fresh() -> None:
     assert second.is_open
 
 
-def test_what_waits_is_closed_in_the_end() -> None:
-    connections = ConnectionPool(Line)
-    waits, used = connections.acquire(), connections.acquire()
-    connections.release(waits)
+def test_closes_idle_connections_at_the_end() -> None:
+    connections = ConnectionPool(FakeConnection)
+    idle, used = connections.acquire(), connections.acquire()
+    connections.release(idle)
     connections.close()
-    assert not waits.is_open
+    assert not idle.is_open
     assert used.is_open
-    assert connections.acquire() is not waits
+    assert connections.acquire() is not idle

@@ -1,4 +1,4 @@
-"""What an index answers to a POST: the words of real servers, and what we make of them."""
+"""Test the classification of upload responses, with messages of real servers."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from wheel_uploader.upload import response as upload_response
 from wheel_uploader.upload import trusted_publishing
 from wheel_uploader.upload.response_rules import ResponseKind
 
-#: Status, words of the server, what to do, the error that it is in the end, and some of our words.
-TABLE: list[tuple[int, str, ResponseKind, type[ReleaseError], str]] = [
+#: Status, message of the server, kind, final error type, and a part of the diagnosis.
+RESPONSES: list[tuple[int, str, ResponseKind, type[ReleaseError], str]] = [
     # Warehouse
     (
         400,
@@ -187,7 +187,7 @@ TABLE: list[tuple[int, str, ResponseKind, type[ReleaseError], str]] = [
     ),
     (403, "no permission to submit", ResponseKind.REJECTED, CredentialsError, "rejected the credentials"),
     (404, "cannot submit to mirror index", ResponseKind.REJECTED, UsageError, "does not accept uploads"),
-    # only a status
+    # status only
     (401, "", ResponseKind.REJECTED, CredentialsError, "rejected the credentials"),
     (407, "", ResponseKind.REJECTED, CredentialsError, "proxy"),
     (405, "", ResponseKind.REJECTED, UsageError, "does not accept uploads"),
@@ -205,8 +205,8 @@ TABLE: list[tuple[int, str, ResponseKind, type[ReleaseError], str]] = [
 ]
 
 
-#: Words that decide, and the only statuses with which they do.
-WORDS_COUNT_WITH = [
+#: Message, a part of its diagnosis, and the only statuses with which the message counts.
+STATUSES_BY_MESSAGE = [
     ("File already exists", "this name already exists", {400, 403, 409, 422}),
     ("The name 'x' is too similar to an existing project.", "too similar", {400, 403, 409, 422}),
     ("Too many new projects created", "within the last hour", {429}),
@@ -220,39 +220,42 @@ WORDS_COUNT_WITH = [
 ]
 
 
-@pytest.mark.parametrize(("words", "ours", "statuses"), WORDS_COUNT_WITH)
-def test_words_decide_only_with_the_statuses_of_a_refusal(words: str, ours: str, statuses: set[int]) -> None:
-    """A page of a broken server may hold any words, and a pause must not be taken for a refusal."""
-    asked = {
+@pytest.mark.parametrize(("message", "diagnosis", "statuses"), STATUSES_BY_MESSAGE)
+def test_a_message_counts_only_with_certain_statuses(
+    message: str, diagnosis: str, statuses: set[int]
+) -> None:
+    """An error page may contain any text, and a temporary failure must not become a rejection."""
+    matching = {
         status
         for status in range(400, 600)
-        if ours in upload_response.classify_response(status, words).diagnosis
+        if diagnosis in upload_response.classify_response(status, message).diagnosis
     }
-    assert asked - _BY_STATUS_ALONE.get(ours, set()) == statuses - _BY_STATUS_ALONE.get(ours, set())
+    without_message = DIAGNOSIS_WITHOUT_MESSAGE.get(diagnosis, set())
+    assert matching - without_message == statuses - without_message
 
 
-#: Diagnoses that a status has without any words, too.
-_BY_STATUS_ALONE = {"this name already exists": {409}}
+#: Diagnoses that a status also has without a message.
+DIAGNOSIS_WITHOUT_MESSAGE = {"this name already exists": {409}}
 
 
-@pytest.mark.parametrize(("status", "words", "kind", "error", "ours"), TABLE)
-def test_every_answer_has_its_diagnosis(
-    status: int, words: str, kind: ResponseKind, error: type[ReleaseError], ours: str
+@pytest.mark.parametrize(("status", "message", "kind", "error", "diagnosis"), RESPONSES)
+def test_every_response_has_a_diagnosis(
+    status: int, message: str, kind: ResponseKind, error: type[ReleaseError], diagnosis: str
 ) -> None:
-    answer = upload_response.classify_response(status, words)
-    assert (answer.kind, answer.error_type) == (kind, error)
-    assert ours in answer.diagnosis
-    ended = answer.to_error("x.whl")
-    assert type(ended) is error
-    assert ended.message.startswith(f"x.whl: {answer.diagnosis} (status {status})")
-    assert ended.hint
-    if words:
-        assert f'the index said: "{words}"' in ended.message
+    response = upload_response.classify_response(status, message)
+    assert (response.kind, response.error_type) == (kind, error)
+    assert diagnosis in response.diagnosis
+    raised = response.to_error("x.whl")
+    assert type(raised) is error
+    assert raised.message.startswith(f"x.whl: {response.diagnosis} (status {status})")
+    assert raised.hint
+    if message:
+        assert f'the index said: "{message}"' in raised.message
 
 
-_SEE = ". See https://packaging.python.org/specifications/core-metadata for more information."
-#: What Warehouse refuses, in the order in which it looks: status, words, and some of ours.
-WAREHOUSE: list[tuple[int, str, type[ReleaseError], str]] = [
+SEE_ALSO = ". See https://packaging.python.org/specifications/core-metadata for more information."
+#: Rejections by Warehouse, in the order of its checks: status, message, error type, part of the diagnosis.
+WAREHOUSE_RESPONSES: list[tuple[int, str, type[ReleaseError], str]] = [
     # the gate
     (
         410,
@@ -283,26 +286,26 @@ WAREHOUSE: list[tuple[int, str, type[ReleaseError], str]] = [
     ),
     (400, "Unknown protocol version.", NetworkError, "the upload form"),
     # the form
-    (400, f"'a b' is an invalid value for Name. Error: Start and end with{_SEE}", FileError, "metadata"),
+    (400, f"'a b' is an invalid value for Name. Error: Start and end with{SEE_ALSO}", FileError, "metadata"),
     (400, "Invalid value for filetype. Error: Use a known file type.", NetworkError, "the upload form"),
     (400, "Python version is required for binary distribution uploads.", NetworkError, "the upload form"),
     (400, "Use 'source' as Python version for an sdist.", NetworkError, "the upload form"),
     (400, "Use a valid, hex-encoded, SHA256 message digest.", NetworkError, "the upload form"),
     (400, "Include at least one message digest.", NetworkError, "the upload form"),
     # metadata
-    (400, f"'2.0' is not a valid metadata version{_SEE}", FileError, "metadata"),
-    (400, f"import_name introduced in metadata version 2.5, not 2.1{_SEE}", FileError, "metadata"),
+    (400, f"'2.0' is not a valid metadata version{SEE_ALSO}", FileError, "metadata"),
+    (400, f"import_name introduced in metadata version 2.5, not 2.1{SEE_ALSO}", FileError, "metadata"),
     (400, "The use of local versions in '1.0+cu1' is not allowed. See ...", FileError, "local part"),
-    (400, f"'summary' must be a single line{_SEE}", FileError, "metadata"),
-    (400, f"'summary' field must be 512 characters or less.{_SEE}", FileError, "metadata"),
-    (400, f"'me' is not a valid email address: no @{_SEE}", FileError, "metadata"),
-    (400, f"'x' is not a valid classifier.{_SEE}", FileError, "metadata"),
+    (400, f"'summary' must be a single line{SEE_ALSO}", FileError, "metadata"),
+    (400, f"'summary' field must be 512 characters or less.{SEE_ALSO}", FileError, "metadata"),
+    (400, f"'me' is not a valid email address: no @{SEE_ALSO}", FileError, "metadata"),
+    (400, f"'x' is not a valid classifier.{SEE_ALSO}", FileError, "metadata"),
     (400, "The classifier 'x' has been deprecated, use one of [] instead.", FileError, "metadata"),
-    (400, f"'ftp://x' is not a valid url.{_SEE}", FileError, "metadata"),
-    (400, f"'l' must be 32 characters or less.{_SEE}", FileError, "metadata"),
-    (400, f"Can't have direct dependency: x @ https://x{_SEE}", FileError, "direct URL reference"),
-    (400, f"License is deprecated when License-Expression is present.{_SEE}", FileError, "metadata"),
-    (400, f"'key' has invalid data{_SEE}", FileError, "metadata"),
+    (400, f"'ftp://x' is not a valid url.{SEE_ALSO}", FileError, "metadata"),
+    (400, f"'l' must be 32 characters or less.{SEE_ALSO}", FileError, "metadata"),
+    (400, f"Can't have direct dependency: x @ https://x{SEE_ALSO}", FileError, "direct URL reference"),
+    (400, f"License is deprecated when License-Expression is present.{SEE_ALSO}", FileError, "metadata"),
+    (400, f"'key' has invalid data{SEE_ALSO}", FileError, "metadata"),
     # the project
     (400, "Upload payload does not have a file.", NetworkError, "the upload form"),
     (
@@ -415,23 +418,25 @@ WAREHOUSE: list[tuple[int, str, type[ReleaseError], str]] = [
 ]
 
 
-def test_all_that_pypi_says_is_told_in_our_words(tmp_path: Path) -> None:
-    """The real command, a wheel for each: what a person reads has the diagnosis, and the index's words."""
-    for number in range(len(WAREHOUSE)):
+def test_explains_every_rejection_by_pypi(tmp_path: Path) -> None:
+    """Run the command with one wheel per rejection: the report has the diagnosis and the index's message."""
+    for number in range(len(WAREHOUSE_RESPONSES)):
         wheels.make_wheel(tmp_path / "staged", build=str(number + 1), files={"dipy/n": b"%d" % number})
-    names = [wheels.wheel_filename("dipy", "1.11.0", build=str(n + 1)) for n in range(len(WAREHOUSE))]
+    names = [
+        wheels.wheel_filename("dipy", "1.11.0", build=str(n + 1)) for n in range(len(WAREHOUSE_RESPONSES))
+    ]
     with indexes.scripted_index() as served:
-        for name, (status, words, _, _) in zip(names, WAREHOUSE, strict=True):
+        for name, (status, message, _, _) in zip(names, WAREHOUSE_RESPONSES, strict=True):
             body = json.dumps(
-                {"message": "The server ...", "code": f"{status} {words}", "title": "Bad Request"}
+                {"message": "The server ...", "code": f"{status} {message}", "title": "Bad Request"}
             )
-            # Warehouse has its words in both places; a proxy may lose the one, HTTP/2 does.
-            say = Reply(status, words) if name in names[::2] else Reply(status, body=body)
-            served.index.by_name[name] = say
+            # Warehouse sends its message twice, because HTTP/2 and some proxies drop the reason phrase.
+            reply = Reply(status, message) if name in names[::2] else Reply(status, body=body)
+            served.index.by_name[name] = reply
         call = ["-u", "staged", "--repository-url", served.upload_url, "--keep-going", "--format", "json"]
         environment = {key: value for key, value in os.environ.items() if not key.startswith("WHEEL_")}
         environment |= {"TWINE_USERNAME": "", "TWINE_PASSWORD": "", "HOME": str(tmp_path)}
-        done = subprocess.run(
+        completed = subprocess.run(
             [sys.executable, "-m", "wheel_uploader", *call, "dipy", "1.11.0"],
             cwd=tmp_path,
             env=environment,
@@ -440,40 +445,40 @@ def test_all_that_pypi_says_is_told_in_our_words(tmp_path: Path) -> None:
             check=False,
             timeout=120,
         )
-    # The worst of them for the person.
-    assert done.returncode == ConflictError.exit_code, done.stderr
-    files = {file["filename"]: file["upload"] for file in json.loads(done.stdout)["files"]}
+    # The exit code is that of the most severe error.
+    assert completed.returncode == ConflictError.exit_code, completed.stderr
+    files = {file["filename"]: file["upload"] for file in json.loads(completed.stdout)["files"]}
     assert sorted(served.index.posted_filenames()) == sorted(names)
-    for name, (status, words, error, ours) in zip(names, WAREHOUSE, strict=True):
-        said = files[name]["reason"]
+    for name, (status, message, error, diagnosis) in zip(names, WAREHOUSE_RESPONSES, strict=True):
+        reason = files[name]["reason"]
         assert files[name]["outcome"] == "rejected"
-        assert ours in said.partition(" (status")[0], said
-        assert f'(status {status}); the index said: "{words}"' in said
-        answer = upload_response.classify_response(status, words)
-        assert (answer.kind, answer.error_type) == (ResponseKind.REJECTED, error), said
-        assert answer.to_error(name).hint
+        assert diagnosis in reason.partition(" (status")[0], reason
+        assert f'(status {status}); the index said: "{message}"' in reason
+        response = upload_response.classify_response(status, message)
+        assert (response.kind, response.error_type) == (ResponseKind.REJECTED, error), reason
+        assert response.to_error(name).hint
 
 
 @pytest.mark.parametrize(
     "status", sorted({*range(400, 418), 421, 422, 423, 426, 428, 431, 451} - RETRYABLE_STATUSES)
 )
-def test_a_refusal_is_never_taken_for_a_pause(status: int) -> None:
-    """Such a file is posted once: nothing about it will be different the next time."""
-    for words in ("", "Bad Request", "something that no rule knows"):
-        assert upload_response.classify_response(status, words).kind is not ResponseKind.RETRY
+def test_never_retries_a_rejection(status: int) -> None:
+    """A rejected file is uploaded only once, because another attempt would not change the result."""
+    for message in ("", "Bad Request", "a message without a rule"):
+        assert upload_response.classify_response(status, message).kind is not ResponseKind.RETRY
         assert (
-            upload_response.classify_response(status, words, {"Retry-After": "1"}).kind
+            upload_response.classify_response(status, message, {"Retry-After": "1"}).kind
             is not ResponseKind.RETRY
         )
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
-def test_accepted(status: int) -> None:
+def test_accepts_success_statuses(status: int) -> None:
     assert upload_response.classify_response(status).kind is ResponseKind.ACCEPTED
 
 
 @pytest.mark.parametrize(
-    ("status", "kind", "ours"),
+    ("status", "kind", "diagnosis"),
     [
         (199, ResponseKind.REJECTED, "the index rejected the file"),
         (200, ResponseKind.ACCEPTED, ""),
@@ -487,22 +492,24 @@ def test_accepted(status: int) -> None:
         (599, ResponseKind.REJECTED, "the index failed"),
     ],
 )
-def test_the_first_and_the_last_status_of_each_class(status: int, kind: ResponseKind, ours: str) -> None:
-    answer = upload_response.classify_response(status, url="https://example.com/legacy")
-    assert answer.kind is kind
-    assert answer.diagnosis.startswith(ours)
-    assert bool(answer.diagnosis) is bool(ours)
+def test_classifies_the_boundaries_of_each_status_class(
+    status: int, kind: ResponseKind, diagnosis: str
+) -> None:
+    response = upload_response.classify_response(status, url="https://example.com/legacy")
+    assert response.kind is kind
+    assert response.diagnosis.startswith(diagnosis)
+    assert bool(response.diagnosis) is bool(diagnosis)
 
 
-def test_without_an_answer_there_is_no_status_to_report() -> None:
+def test_reports_no_status_without_a_response() -> None:
     assert upload_response.missing_response("it broke").summary == "it broke"
     assert upload_response.missing_response("it broke").kind is ResponseKind.RETRY
-    refused = upload_response.untrusted_certificate("expired")
-    assert refused.summary == "cannot verify the TLS certificate of the index (expired)"
-    assert (refused.kind, refused.error_type) == (ResponseKind.REJECTED, NetworkError)
+    untrusted = upload_response.untrusted_certificate("expired")
+    assert untrusted.summary == "cannot verify the TLS certificate of the index (expired)"
+    assert (untrusted.kind, untrusted.error_type) == (ResponseKind.REJECTED, NetworkError)
 
 
-def test_only_the_beginning_of_the_words_is_read() -> None:
+def test_reads_only_the_beginning_of_a_message() -> None:
     assert upload_response.extract_server_message(" " * 7_999 + "xy", "", 400) == "x"
     assert upload_response.extract_server_message(" " * 8_000 + "xy", "", 400) == ""
     assert upload_response.extract_server_message("x" * 400, "", 400) == "x" * 400
@@ -510,15 +517,15 @@ def test_only_the_beginning_of_the_words_is_read() -> None:
 
 
 @pytest.mark.parametrize("key", ["code", "detail", "message", "error", "errors", "title"])
-def test_every_key_of_json_that_indexes_use(key: str) -> None:
+def test_reads_every_known_json_key(key: str) -> None:
     order = ["code", "detail", "message", "error", "errors", "title"]
-    less_telling = {other: other for other in order[order.index(key) + 1 :]}
-    body = json.dumps({**less_telling, key: "the words", "other": "no"})
+    lower_priority = {other: other for other in order[order.index(key) + 1 :]}
+    body = json.dumps({**lower_priority, key: "the words", "other": "no"})
     assert upload_response.classify_response(400, "Bad Request", body=body).server_message == "the words"
 
 
 @pytest.mark.parametrize(
-    ("location", "ours"),
+    ("location", "diagnosis"),
     [
         ("https://example.com/legacy/", "the upload URL lacks its trailing slash"),
         ("/legacy/", "the upload URL lacks its trailing slash"),
@@ -527,17 +534,17 @@ def test_every_key_of_json_that_indexes_use(key: str) -> None:
         ("", "the upload URL redirects, and uploads never follow redirects"),
     ],
 )
-def test_redirects_are_not_followed(location: str, ours: str) -> None:
+def test_redirects_are_not_followed(location: str, diagnosis: str) -> None:
     headers = {"Location": location} if location else {}
-    answer = upload_response.classify_response(
+    response = upload_response.classify_response(
         308, "Permanent Redirect", headers, url="https://example.com/legacy"
     )
-    assert (answer.kind, answer.error_type) == (ResponseKind.REJECTED, UsageError)
-    assert ours in answer.diagnosis
+    assert (response.kind, response.error_type) == (ResponseKind.REJECTED, UsageError)
+    assert diagnosis in response.diagnosis
 
 
 @pytest.mark.parametrize(
-    ("reason", "body", "words"),
+    ("reason", "body", "message"),
     [
         ("Bad Request", "", ""),
         ("Invalid thing", "<html>other</html>", "Invalid thing"),
@@ -556,59 +563,62 @@ def test_redirects_are_not_followed(location: str, ours: str) -> None:
         ("", "plain words\n over two lines", "plain words over two lines"),
     ],
 )
-def test_the_servers_own_words(reason: str, body: str, words: str) -> None:
-    assert upload_response.extract_server_message(reason, body, 400) == words
+def test_extracts_the_message_of_the_server(reason: str, body: str, message: str) -> None:
+    assert upload_response.extract_server_message(reason, body, 400) == message
 
 
-def test_the_servers_words_are_harmless() -> None:
+def test_redacts_and_escapes_the_message_of_the_server() -> None:
     register_secret("very-secret")
     body = "\x1b]0;x\x07 ::error::y https://u:pw@h/ pypi-AgEIcHlwaS5vcmc very-secret " + "z" * 5000
-    words = upload_response.extract_server_message("", body, 499)
-    assert "\x1b" not in words
-    assert "::error" not in words
-    assert "pw@" not in words
-    assert "AgEI" not in words
-    assert "very-secret" not in words
-    assert len(words) < 500
+    message = upload_response.extract_server_message("", body, 499)
+    assert "\x1b" not in message
+    assert "::error" not in message
+    assert "pw@" not in message
+    assert "AgEI" not in message
+    assert "very-secret" not in message
+    assert len(message) < 500
 
 
 @pytest.mark.parametrize(("value", "seconds"), [("7", 7.0), ("600", 600.0), ("soon", None), ("", None)])
-def test_retry_after_is_taken_along(value: str, seconds: float | None) -> None:
-    answer = upload_response.classify_response(429, "", {"Retry-After": value})
-    assert (answer.kind, answer.retry_after) == (ResponseKind.RETRY, seconds)
+def test_reads_retry_after(value: str, seconds: float | None) -> None:
+    response = upload_response.classify_response(429, "", {"Retry-After": value})
+    assert (response.kind, response.retry_after) == (ResponseKind.RETRY, seconds)
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_pause_that_is_too_long_is_not_waited_for(status: int) -> None:
-    answer = upload_response.classify_response(status, "", {"Retry-After": "3600"})
-    assert (answer.kind, answer.error_type) == (ResponseKind.REJECTED, NetworkError)
-    assert "3600 s" in answer.diagnosis
+def test_rejects_a_retry_after_that_is_too_long(status: int) -> None:
+    response = upload_response.classify_response(status, "", {"Retry-After": "3600"})
+    assert (response.kind, response.error_type) == (ResponseKind.REJECTED, NetworkError)
+    assert "3600 s" in response.diagnosis
 
 
 # --- trusted publishing ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("code", trusted_publishing.MINT_ERRORS)
-def test_why_no_token_came(code: str) -> None:
-    said = (
+def test_explains_known_token_errors(code: str) -> None:
+    server_output = (
         "The token request failed; the index server gave the following reasons:\n\n"
         f"* `{code}`: some words\n* `other`: more \x1b[2J"
     )
-    error = trusted_publishing.mint_error("https://index.example/legacy/", said)
+    error = trusted_publishing.mint_error("https://index.example/legacy/", server_output)
     reason = trusted_publishing.MINT_ERRORS[code]
     assert error.message == (
         f"trusted publishing with https://index.example/legacy/ failed: {reason.diagnosis} (status 422); "
         f'the index said: "{code}: some words; other: more \\x1b[2J"'
     )
     assert error.hint == reason.hint
-    assert trusted_publishing.is_retryable(said) is (code == "invalid-reuse-token")
+    assert trusted_publishing.is_retryable(server_output) is (code == "invalid-reuse-token")
 
 
-def test_why_no_token_came_in_other_words() -> None:
+def test_explains_unknown_token_errors() -> None:
     unknown = trusted_publishing.mint_error("https://h/", "The token request failed:\n* `odd`: words")
     assert unknown.message.endswith('failed: the index issued no token; the index said: "odd: words"')
-    silent = trusted_publishing.mint_error("https://h/", "the index did not answer in time")
-    assert silent.message == "trusted publishing with https://h/ failed: the index did not answer in time"
-    assert "id-token: write" in silent.hint
+    without_reason = trusted_publishing.mint_error("https://h/", "the index did not answer in time")
+    assert (
+        without_reason.message
+        == "trusted publishing with https://h/ failed: the index did not answer in time"
+    )
+    assert "id-token: write" in without_reason.hint
     assert trusted_publishing.is_retryable("The token-minting request returned invalid JSON")
     assert not trusted_publishing.is_retryable("odd")

@@ -1,9 +1,9 @@
-"""The order of posts, what is tried again, and what it adds up to; the posting itself is a script here."""
+"""Test the upload scheduler with scripted uploads: order, retries, concurrency and the final error."""
 
 from __future__ import annotations
 
 import threading
-import time as real
+import time as real_time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -42,19 +42,19 @@ SDIST = "dipy-1.0.tar.gz"
 OK = upload_response.classify_response(200)
 BUSY = upload_response.classify_response(503, "Service Unavailable")
 EXISTS = upload_response.classify_response(400, "File already exists")
-BAD = upload_response.classify_response(400, "'x' is not a valid classifier.")
-FULL = upload_response.classify_response(507)
-LOST = upload_response.missing_response("the connection broke before the response")
+INVALID = upload_response.classify_response(400, "'x' is not a valid classifier.")
+OUT_OF_STORAGE = upload_response.classify_response(507)
+NO_RESPONSE = upload_response.missing_response("the connection broke before the response")
 
 
-def local(filename: str, size: int = 1) -> LocalFile:
+def local_file(filename: str, size: int = 1) -> LocalFile:
     return LocalFile(
         name=core_filenames.parse_filename(filename), path=Path(filename), size=size, sha256="a" * 64
     )
 
 
-class Scene:
-    """An index that answers by a script for each file, and a listing that a test can change."""
+class ScriptedIndex:
+    """An index with scripted responses for each file, and a listing that a test can change."""
 
     def __init__(self, **script: Sequence[UploadResponse | ReleaseError]) -> None:
         self.script = {name: list(answers) for name, answers in script.items()}
@@ -71,10 +71,10 @@ class Scene:
 
     def upload(self, file: LocalFile) -> UploadResponse:
         self.log.append(f"post {file.filename}")
-        answer = self.script.get(file.filename, [OK]).pop(0)
-        if isinstance(answer, ReleaseError):
-            raise answer
-        return answer
+        response = self.script.get(file.filename, [OK]).pop(0)
+        if isinstance(response, ReleaseError):
+            raise response
+        return response
 
     def state_of(self, file: LocalFile) -> IndexComparison:
         self.log.append(f"ask {file.filename}")
@@ -87,7 +87,7 @@ class Scene:
     def run(
         self, *filenames: str, jobs: int = 1, keep_going: bool = False, states: Sequence[IndexComparison] = ()
     ) -> tuple[UploadResult, ...]:
-        absent = [IndexComparison(file=local(name), result=FileComparison.ABSENT) for name in filenames]
+        absent = [IndexComparison(file=local_file(name), result=FileComparison.ABSENT) for name in filenames]
         return upload_all(
             [*states, *absent],
             self,
@@ -106,219 +106,219 @@ def outcomes(results: Sequence[UploadResult]) -> list[tuple[str, UploadOutcome, 
 # --- order -----------------------------------------------------------------------------------------
 
 
-def test_the_order_of_posts() -> None:
-    files = [local(SDIST, 900), local(A, 10), local(B, 500), local(C, 20)]
+def test_orders_uploads() -> None:
+    files = [local_file(SDIST, 900), local_file(A, 10), local_file(B, 500), local_file(C, 20)]
     assert [file.filename for file in upload_order(files)] == [B, C, A, SDIST]
-    # The project has had no pure wheels yet: those are what may be refused.
+    # The project has no pure wheels yet, so the index is most likely to reject those.
     served = ["dipy-0.9-cp312-cp312-win_amd64.whl", "dipy-0.9.tar.gz", "notes.txt"]
     assert [file.filename for file in upload_order(files, served)] == [A, B, C, SDIST]
 
 
-def test_results_come_in_the_order_of_the_plan_and_what_is_there_is_not_posted() -> None:
-    scene = Scene()
-    there = IndexComparison(file=local(C), result=FileComparison.SAME)
-    results = scene.run(SDIST, A, states=[there])
+def test_returns_results_in_plan_order_and_skips_existing_files() -> None:
+    index = ScriptedIndex()
+    existing = IndexComparison(file=local_file(C), result=FileComparison.SAME)
+    results = index.run(SDIST, A, states=[existing])
     assert outcomes(results) == [
         (C, UploadOutcome.SKIPPED, 0),
         (SDIST, UploadOutcome.UPLOADED, 1),
         (A, UploadOutcome.UPLOADED, 1),
     ]
-    assert scene.log == ["credentials", f"post {A}", f"post {SDIST}"]
+    assert index.log == ["credentials", f"post {A}", f"post {SDIST}"]
     assert upload_error(results) is None
 
 
-def test_when_all_is_there_nobody_is_asked_for_anything() -> None:
-    scene = Scene()
-    results = scene.run(states=[IndexComparison(file=local(A), result=FileComparison.SAME)])
+def test_sends_no_requests_if_all_files_exist() -> None:
+    index = ScriptedIndex()
+    results = index.run(states=[IndexComparison(file=local_file(A), result=FileComparison.SAME)])
     assert outcomes(results) == [(A, UploadOutcome.SKIPPED, 0)]
-    assert scene.log == []
+    assert index.log == []
 
 
-def test_credentials_come_before_everything() -> None:
-    scene = Scene()
-    scene.no_credentials = True
+def test_resolves_credentials_first() -> None:
+    index = ScriptedIndex()
+    index.no_credentials = True
     with pytest.raises(CredentialsError):
-        scene.run(A, B)
-    assert scene.log == ["credentials"]
+        index.run(A, B)
+    assert index.log == ["credentials"]
 
 
-def test_the_first_goes_alone_and_the_sdist_last() -> None:
-    """With several at once: two wheels meet in flight, but never the first file or the sdist."""
-    meeting = threading.Barrier(2, timeout=10)
+def test_uploads_the_first_file_alone_and_the_sdist_last() -> None:
+    """Two wheels are uploaded at the same time, but the first file and the sdist are each alone."""
+    barrier = threading.Barrier(2, timeout=10)
     lock = threading.Lock()
-    flying: set[str] = set()
-    met: list[frozenset[str]] = []
+    in_flight: set[str] = set()
+    observed: list[frozenset[str]] = []
 
-    class Flight(Scene):
+    class ConcurrentIndex(ScriptedIndex):
         def upload(self, file: LocalFile) -> UploadResponse:
             with lock:
-                flying.add(file.filename)
+                in_flight.add(file.filename)
             if file.filename in (B, C):
-                meeting.wait()
+                barrier.wait()
             with lock:
-                met.append(frozenset(flying))
+                observed.append(frozenset(in_flight))
             if file.filename in (B, C):
-                meeting.wait()
+                barrier.wait()
             with lock:
-                flying.discard(file.filename)
+                in_flight.discard(file.filename)
             return OK
 
-    first = local("dipy-1.0-cp311-cp311-win_amd64.whl", size=9)
+    first = local_file("dipy-1.0-cp311-cp311-win_amd64.whl", size=9)
     states = [
         IndexComparison(file=file, result=FileComparison.ABSENT)
-        for file in (first, local(B), local(C), local(SDIST))
+        for file in (first, local_file(B), local_file(C), local_file(SDIST))
     ]
-    scene = Flight()
-    upload_all(states, scene, scene.state_of, progress=SilentProgress(), jobs=4)
-    assert met == [{first.filename}, {B, C}, {B, C}, {SDIST}]
+    index = ConcurrentIndex()
+    upload_all(states, index, index.state_of, progress=SilentProgress(), jobs=4)
+    assert observed == [{first.filename}, {B, C}, {B, C}, {SDIST}]
 
 
-# --- again -----------------------------------------------------------------------------------------
+# --- retries ---------------------------------------------------------------------------------------
 
 
-def test_busy_twice_then_fine() -> None:
-    scene = Scene(**{A: [BUSY, BUSY, OK]})
-    assert outcomes(scene.run(A)) == [(A, UploadOutcome.UPLOADED, 3)]
-    assert scene.log == ["credentials", f"post {A}", f"ask {A}", f"post {A}", f"ask {A}", f"post {A}"]
-    assert len(scene.time.slept) == 2
+def test_retries_until_the_index_accepts() -> None:
+    index = ScriptedIndex(**{A: [BUSY, BUSY, OK]})
+    assert outcomes(index.run(A)) == [(A, UploadOutcome.UPLOADED, 3)]
+    assert index.log == ["credentials", f"post {A}", f"ask {A}", f"post {A}", f"ask {A}", f"post {A}"]
+    assert len(index.time.slept) == 2
 
 
-def test_the_servers_pause_is_kept() -> None:
-    scene = Scene(**{A: [upload_response.classify_response(429, "", {"Retry-After": "30"}), OK]})
-    assert outcomes(scene.run(A)) == [(A, UploadOutcome.UPLOADED, 2)]
-    [pause] = scene.time.slept
+def test_waits_for_retry_after() -> None:
+    index = ScriptedIndex(**{A: [upload_response.classify_response(429, "", {"Retry-After": "30"}), OK]})
+    assert outcomes(index.run(A)) == [(A, UploadOutcome.UPLOADED, 2)]
+    [pause] = index.time.slept
     assert 30 <= pause <= 31
 
 
-def test_busy_for_ever() -> None:
-    scene = Scene(**{B: [BUSY] * 6})
-    results = scene.run(A, B)
+def test_gives_up_after_the_last_attempt() -> None:
+    index = ScriptedIndex(**{B: [BUSY] * 6})
+    results = index.run(A, B)
     assert outcomes(results) == [(A, UploadOutcome.NOT_ATTEMPTED, 0), (B, UploadOutcome.REJECTED, 6)]
-    assert scene.log == ["credentials", *[f"post {B}", f"ask {B}"] * 6]
-    ended = upload_error(results)
-    assert type(ended) is NetworkError
-    assert ended.message == f"{B}: the index returned a server error (status 503)"
-    assert ended.details == ("attempted 6 times",)
+    assert index.log == ["credentials", *[f"post {B}", f"ask {B}"] * 6]
+    error = upload_error(results)
+    assert type(error) is NetworkError
+    assert error.message == f"{B}: the index returned a server error (status 503)"
+    assert error.details == ("attempted 6 times",)
 
 
 @pytest.mark.parametrize(
-    ("retries", "told"), [(1, ()), (2, ("attempted 2 times",)), (3, ("attempted 3 times",))]
+    ("retries", "details"), [(1, ()), (2, ("attempted 2 times",)), (3, ("attempted 3 times",))]
 )
-def test_as_often_as_wanted(retries: int, told: tuple[str, ...]) -> None:
-    scene = Scene(**{A: [BUSY] * 3})
-    states = [IndexComparison(file=local(A), result=FileComparison.ABSENT)]
+def test_makes_the_given_number_of_attempts(retries: int, details: tuple[str, ...]) -> None:
+    index = ScriptedIndex(**{A: [BUSY] * 3})
+    states = [IndexComparison(file=local_file(A), result=FileComparison.ABSENT)]
     results = upload_all(
-        states, scene, scene.state_of, progress=SilentProgress(), retries=retries, sleep=scene.time.sleep
+        states, index, index.state_of, progress=SilentProgress(), retries=retries, sleep=index.time.sleep
     )
     assert outcomes(results) == [(A, UploadOutcome.REJECTED, retries)]
-    ended = upload_error(results)
-    assert ended is not None
-    assert ended.details == told
+    error = upload_error(results)
+    assert error is not None
+    assert error.details == details
 
 
-@pytest.mark.parametrize("answer", [LOST, BUSY, upload_response.classify_response(500)])
-def test_an_answer_that_was_lost_after_the_file_was_stored(answer: UploadResponse) -> None:
-    scene = Scene(**{A: [answer]})
-    scene.listed[A] = [FileComparison.SAME]
-    assert outcomes(scene.run(A)) == [(A, UploadOutcome.UPLOADED, 1)]
-    assert scene.log == ["credentials", f"post {A}", f"ask {A}"]
+@pytest.mark.parametrize("response", [NO_RESPONSE, BUSY, upload_response.classify_response(500)])
+def test_a_stored_file_is_uploaded_even_without_a_response(response: UploadResponse) -> None:
+    index = ScriptedIndex(**{A: [response]})
+    index.listed[A] = [FileComparison.SAME]
+    assert outcomes(index.run(A)) == [(A, UploadOutcome.UPLOADED, 1)]
+    assert index.log == ["credentials", f"post {A}", f"ask {A}"]
 
 
-def test_what_is_tried_again_and_what_came_of_it_are_details() -> None:
-    told: list[str] = []
+def test_prints_retries_only_in_verbose_mode() -> None:
+    lines: list[str] = []
 
-    class Talk(SilentProgress):
+    class LineCollector(SilentProgress):
         def debug(self, text: str) -> None:
-            told.append(text)
+            lines.append(text)
 
-    scene = Scene(**{A: [BUSY, BUSY]})
-    scene.listed[A] = [FileComparison.ABSENT, FileComparison.SAME]
+    index = ScriptedIndex(**{A: [BUSY, BUSY]})
+    index.listed[A] = [FileComparison.ABSENT, FileComparison.SAME]
     upload_all(
-        [IndexComparison(file=local(A), result=FileComparison.ABSENT)],
-        scene,
-        scene.state_of,
-        progress=Talk(),
-        sleep=scene.time.sleep,
+        [IndexComparison(file=local_file(A), result=FileComparison.ABSENT)],
+        index,
+        index.state_of,
+        progress=LineCollector(),
+        sleep=index.time.sleep,
     )
-    seconds = [f"{pause:.1f} s" for pause in scene.time.slept]
+    seconds = [f"{pause:.1f} s" for pause in index.time.slept]
     busy = f"{A}: the index returned a server error (status 503)"
-    assert told == [
+    assert lines == [
         f"{busy}; checking the index, then attempt 2 of 6 in {seconds[0]}",
         f"{busy}; checking the index, then attempt 3 of 6 in {seconds[1]}",
         f"{busy}; but the index has the file",
     ]
 
 
-def test_a_listing_that_is_behind_after_an_answer_that_was_lost() -> None:
-    """The second post is refused because the first was stored; the index has to be asked until it says so."""
-    scene = Scene(**{A: [LOST, EXISTS, EXISTS]})
-    scene.listed[A] = [FileComparison.ABSENT, FileComparison.ABSENT, FileComparison.SAME]
-    assert outcomes(scene.run(A)) == [(A, UploadOutcome.UPLOADED, 3)]
+def test_waits_for_a_listing_that_lags_behind() -> None:
+    """The second upload is rejected because the first was stored, which the listing shows only later."""
+    index = ScriptedIndex(**{A: [NO_RESPONSE, EXISTS, EXISTS]})
+    index.listed[A] = [FileComparison.ABSENT, FileComparison.ABSENT, FileComparison.SAME]
+    assert outcomes(index.run(A)) == [(A, UploadOutcome.UPLOADED, 3)]
 
 
-def test_nothing_is_posted_while_the_index_cannot_be_asked() -> None:
-    scene = Scene(**{A: [LOST, OK]})
-    scene.listed[A] = [NetworkError("down"), NetworkError("down"), FileComparison.ABSENT]
-    assert outcomes(scene.run(A)) == [(A, UploadOutcome.UPLOADED, 2)]
-    assert scene.log == ["credentials", f"post {A}", *[f"ask {A}"] * 3, f"post {A}"]
+def test_uploads_nothing_while_the_index_is_unreachable() -> None:
+    index = ScriptedIndex(**{A: [NO_RESPONSE, OK]})
+    index.listed[A] = [NetworkError("down"), NetworkError("down"), FileComparison.ABSENT]
+    assert outcomes(index.run(A)) == [(A, UploadOutcome.UPLOADED, 2)]
+    assert index.log == ["credentials", f"post {A}", *[f"ask {A}"] * 3, f"post {A}"]
 
 
-def test_an_outcome_that_stays_unknown() -> None:
-    scene = Scene(**{A: [LOST]})
-    scene.listed[A] = [NetworkError("all is down")]
-    results = scene.run(A)
+def test_reports_an_unknown_outcome() -> None:
+    index = ScriptedIndex(**{A: [NO_RESPONSE]})
+    index.listed[A] = [NetworkError("all is down")]
+    results = index.run(A)
     assert outcomes(results) == [(A, UploadOutcome.UNKNOWN, 1)]
-    ended = upload_error(results)
-    assert type(ended) is NetworkError
-    assert ended.message == (
+    error = upload_error(results)
+    assert type(error) is NetworkError
+    assert error.message == (
         f"{A}: the connection broke before the response; cannot query the index for the file: all is down"
     )
 
 
-def test_somebody_else_was_faster() -> None:
-    scene = Scene(**{A: [EXISTS]})
-    scene.listed[A] = [FileComparison.SAME]
-    assert outcomes(scene.run(A)) == [(A, UploadOutcome.SKIPPED, 1)]
+def test_skips_a_file_that_another_run_uploaded() -> None:
+    index = ScriptedIndex(**{A: [EXISTS]})
+    index.listed[A] = [FileComparison.SAME]
+    assert outcomes(index.run(A)) == [(A, UploadOutcome.SKIPPED, 1)]
 
 
 @pytest.mark.parametrize(
-    ("state", "ours"),
+    ("state", "expected"),
     [
         (FileComparison.DIFFERENT, f"sha256 {'c' * 64}, not {'a' * 64}"),
         (FileComparison.SAME_BYTES_OTHER_NAME, "the index has the same bytes under the name other.whl"),
         (FileComparison.ABSENT, "a file with this name already exists on the index"),
     ],
 )
-def test_it_exists_and_is_not_ours(state: FileComparison, ours: str) -> None:
-    scene = Scene(**{A: [EXISTS]})
-    scene.listed[A] = [state]
-    [result] = scene.run(A)
+def test_reports_a_conflict_with_an_existing_file(state: FileComparison, expected: str) -> None:
+    index = ScriptedIndex(**{A: [EXISTS]})
+    index.listed[A] = [state]
+    [result] = index.run(A)
     assert (result.outcome, result.attempts) == (UploadOutcome.REJECTED, 1)
     assert isinstance(result.error, ConflictError)
-    assert ours in result.reason
+    assert expected in result.reason
 
 
-def test_a_failure_for_good_may_have_stored_the_file() -> None:
-    stored, lost = Scene(**{A: [FULL]}), Scene(**{A: [FULL]})
+def test_checks_the_index_after_a_permanent_failure() -> None:
+    stored, lost = ScriptedIndex(**{A: [OUT_OF_STORAGE]}), ScriptedIndex(**{A: [OUT_OF_STORAGE]})
     stored.listed[A] = [FileComparison.SAME]
     assert outcomes(stored.run(A)) == [(A, UploadOutcome.UPLOADED, 1)]
     assert outcomes(lost.run(A)) == [(A, UploadOutcome.REJECTED, 1)]
 
 
-def test_a_conflict_that_nobody_stopped_before_stops_here() -> None:
-    scene = Scene()
-    other = IndexComparison(file=local(B), result=FileComparison.DIFFERENT, index_sha256="c" * 64)
-    results = scene.run(A, states=[other])
+def test_stops_at_a_conflict_in_the_plan() -> None:
+    index = ScriptedIndex()
+    other = IndexComparison(file=local_file(B), result=FileComparison.DIFFERENT, index_sha256="c" * 64)
+    results = index.run(A, states=[other])
     assert outcomes(results) == [(B, UploadOutcome.REJECTED, 0), (A, UploadOutcome.NOT_ATTEMPTED, 0)]
-    assert scene.log == []
+    assert index.log == []
     assert isinstance(upload_error(results), ConflictError)
 
 
-# --- a run that has to end -------------------------------------------------------------------------
+# --- stopped runs ----------------------------------------------------------------------------------
 
 
-class Ending(Scene):
-    """A scene whose watch is told to stop while a given file is being posted."""
+class StoppingIndex(ScriptedIndex):
+    """An index that stops the run while a given file is being uploaded."""
 
     def __init__(self, at: str, *, expires: bool = False) -> None:
         super().__init__()
@@ -327,119 +327,119 @@ class Ending(Scene):
 
     def upload(self, file: LocalFile) -> UploadResponse:
         if file.filename == self.at:
-            self.told()
+            self.stop()
         return super().upload(file)
 
-    def told(self) -> None:
+    def stop(self) -> None:
         if self.expires:
             self.watch.record_timeout(60)
         else:
             self.watch.record_signal(15)
 
-    def ends(self, *filenames: str, jobs: int = 1) -> tuple[UploadResult, ...]:
-        states = [IndexComparison(file=local(name), result=FileComparison.ABSENT) for name in filenames]
+    def run_until_stopped(self, *filenames: str, jobs: int = 1) -> tuple[UploadResult, ...]:
+        states = [IndexComparison(file=local_file(name), result=FileComparison.ABSENT) for name in filenames]
         with self.watch.deferred():
             return upload_all(
                 states, self, self.state_of, progress=SilentProgress(), jobs=jobs, watch=self.watch
             )
 
 
-def test_the_file_in_flight_arrives_and_no_other_is_begun() -> None:
-    scene = Ending(C)
-    results = scene.ends(A, B, C, SDIST)
+def test_finishes_the_upload_in_progress_and_starts_no_other() -> None:
+    index = StoppingIndex(C)
+    results = index.run_until_stopped(A, B, C, SDIST)
     assert outcomes(results) == [
         (A, UploadOutcome.NOT_ATTEMPTED, 0),
         (B, UploadOutcome.UPLOADED, 1),
         (C, UploadOutcome.UPLOADED, 1),
         (SDIST, UploadOutcome.NOT_ATTEMPTED, 0),
     ]
-    ended = upload_error(results, scene.watch.error)
-    assert isinstance(ended, RunInterrupted)
-    assert ended.exit_code == 143
-    assert ended.message == "stopped by signal 15: 2 of 4 files are on the index, 2 are not"
-    assert ended.details == (f"not in: {A}: not tried", f"in: {B}", f"in: {C}", f"not in: {SDIST}: not tried")
+    error = upload_error(results, index.watch.error)
+    assert isinstance(error, RunInterrupted)
+    assert error.exit_code == 143
+    assert error.message == "stopped by signal 15: 2 of 4 files are on the index, 2 are not"
+    assert error.details == (f"not in: {A}: not tried", f"in: {B}", f"in: {C}", f"not in: {SDIST}: not tried")
 
 
-@pytest.mark.parametrize("flying", [True, False])
-def test_the_files_that_a_run_waits_for_in_the_end_are_named(flying: bool) -> None:
-    told: list[str] = []
-    watch, scene = CancellationToken(), Scene()
+@pytest.mark.parametrize("in_flight", [True, False])
+def test_names_the_uploads_it_waits_for(in_flight: bool) -> None:
+    lines: list[str] = []
+    watch, index = CancellationToken(), ScriptedIndex()
 
-    class Talk(SilentProgress):
+    class LineCollector(SilentProgress):
         def info(self, text: str) -> None:
-            told.append(text)
+            lines.append(text)
 
     def upload(file: LocalFile) -> UploadResponse:
         watch.record_signal(15)
-        real.sleep(0.4)
+        real_time.sleep(0.4)
         return OK
 
-    scene.upload = upload  # type: ignore[method-assign]
-    states = [IndexComparison(file=local(name), result=FileComparison.ABSENT) for name in (B, A)]
+    index.upload = upload  # type: ignore[method-assign]
+    states = [IndexComparison(file=local_file(name), result=FileComparison.ABSENT) for name in (B, A)]
     with watch.deferred():
-        if not flying:
+        if not in_flight:
             watch.record_signal(15)
-        results = upload_all(states, scene, scene.state_of, progress=Talk(), watch=watch)
-    assert [each.outcome for each in results] == [
-        UploadOutcome.UPLOADED if flying else UploadOutcome.NOT_ATTEMPTED,
+        results = upload_all(states, index, index.state_of, progress=LineCollector(), watch=watch)
+    assert [result.outcome for result in results] == [
+        UploadOutcome.UPLOADED if in_flight else UploadOutcome.NOT_ATTEMPTED,
         UploadOutcome.NOT_ATTEMPTED,
     ]
-    assert len(told) == flying
-    assert all(f": starting no more uploads; waiting up to 30 s for {B}; press" in line for line in told)
+    assert len(lines) == in_flight
+    assert all(f": starting no more uploads; waiting up to 30 s for {B}; press" in line for line in lines)
 
 
-def test_a_pause_ends_when_the_run_has_to_and_nothing_is_posted_again() -> None:
-    scene = Ending(C)
-    scene.script[C] = [upload_response.classify_response(429, "", {"Retry-After": "600"}), OK]
-    scene.listed[C] = [FileComparison.SAME]
-    assert outcomes(scene.ends(C, SDIST)) == [
+def test_a_stopped_run_ends_a_pause_and_does_not_retry() -> None:
+    index = StoppingIndex(C)
+    index.script[C] = [upload_response.classify_response(429, "", {"Retry-After": "600"}), OK]
+    index.listed[C] = [FileComparison.SAME]
+    assert outcomes(index.run_until_stopped(C, SDIST)) == [
         (C, UploadOutcome.UPLOADED, 1),
         (SDIST, UploadOutcome.NOT_ATTEMPTED, 0),
     ]
-    lost = Ending(C)
-    lost.script[C] = [LOST, OK]
-    [result] = lost.ends(C)
+    lost = StoppingIndex(C)
+    lost.script[C] = [NO_RESPONSE, OK]
+    [result] = lost.run_until_stopped(C)
     assert (result.outcome, result.attempts) == (UploadOutcome.UNKNOWN, 1)
     assert result.error is not None
     assert "the index does not list the file yet" in result.reason
     assert lost.log == ["credentials", f"post {C}", f"ask {C}"]
 
 
-def test_a_file_that_was_begun_too_late_is_not_tried() -> None:
-    scene = Scene()
+def test_does_not_start_an_upload_in_a_stopped_run() -> None:
+    index = ScriptedIndex()
     shared = UploadContext(
         upload=lambda _: None,
-        query_index=scene.state_of,
-        wait=scene.time.sleep,
+        query_index=index.state_of,
+        wait=index.time.sleep,
         must_end=lambda: True,
         retries=6,
         progress=SilentProgress(),
     )
-    result = FileUpload(local(A), shared).run()
-    assert (result.outcome, result.attempts, scene.log) == (UploadOutcome.NOT_ATTEMPTED, 0, [])
+    result = FileUpload(local_file(A), shared).run()
+    assert (result.outcome, result.attempts, index.log) == (UploadOutcome.NOT_ATTEMPTED, 0, [])
 
 
-def test_what_hangs_is_left_behind_when_its_time_is_over_or_at_the_second_signal() -> None:
-    released = threading.Event()
+def test_abandons_a_hanging_upload_on_timeout_or_second_signal() -> None:
+    release_uploads = threading.Event()
 
-    class Hanging(Ending):
+    class HangingIndex(StoppingIndex):
         def upload(self, file: LocalFile) -> UploadResponse:
-            self.told()
+            self.stop()
             if self.expires:
                 self.time.now += 31
             else:
                 self.watch.record_signal(2)
-            released.wait(30)
+            release_uploads.wait(30)
             return OK
 
     for expires in (True, False):
-        scene = Hanging(C, expires=expires)
-        results = scene.ends(C, SDIST)
+        index = HangingIndex(C, expires=expires)
+        results = index.run_until_stopped(C, SDIST)
         assert outcomes(results) == [(C, UploadOutcome.UNKNOWN, 1), (SDIST, UploadOutcome.NOT_ATTEMPTED, 0)]
-        ended = upload_error(results, scene.watch.error)
-        assert ended is not None
+        error = upload_error(results, index.watch.error)
+        assert error is not None
         assert (
-            ended.details[-2:]
+            error.details[-2:]
             == (
                 (
                     f"unknown: {C}: the upload was in progress when the run ended; "
@@ -449,42 +449,42 @@ def test_what_hangs_is_left_behind_when_its_time_is_over_or_at_the_second_signal
             )
             or expires
         )
-    released.set()
+    release_uploads.set()
 
 
-def test_when_the_time_is_over() -> None:
-    some = Ending(C, expires=True)
-    partial = upload_error(some.ends(A, B, C, SDIST), some.watch.error)
+def test_reports_an_expired_time_limit() -> None:
+    partial_run = StoppingIndex(C, expires=True)
+    partial = upload_error(partial_run.run_until_stopped(A, B, C, SDIST), partial_run.watch.error)
     assert isinstance(partial, PartialError)
     assert partial.message == (
         "2 of 4 files are on the index, 2 are not: timed out after 60 s (--max-duration)"
     )
     assert partial.details[0] == f"not in: {A}: not tried"
     assert partial.hint == PartialError.default_hint
-    # Before the first: nothing is in. At the last: all is in, and only confirming is left.
-    none = Ending(A, expires=True)
-    with none.watch.deferred():
-        none.told()
-    nothing = upload_error(none.ends(A, B), none.watch.error)
-    assert isinstance(nothing, DeadlineError)
-    assert none.log == ["credentials"]
-    last = Ending(A, expires=True)
-    everything = upload_error(last.ends(A), last.watch.error)
-    assert isinstance(everything, DeadlineError)
-    assert everything.message.endswith("(--max-duration): 1 of 1 file are on the index, 0 are not")
-    assert everything.details == (f"in: {A}",)
+    # Stopped before the first file: none is on the index. During the last: all are, but unconfirmed.
+    stopped_early = StoppingIndex(A, expires=True)
+    with stopped_early.watch.deferred():
+        stopped_early.stop()
+    no_files = upload_error(stopped_early.run_until_stopped(A, B), stopped_early.watch.error)
+    assert isinstance(no_files, DeadlineError)
+    assert stopped_early.log == ["credentials"]
+    stopped_late = StoppingIndex(A, expires=True)
+    all_files = upload_error(stopped_late.run_until_stopped(A), stopped_late.watch.error)
+    assert isinstance(all_files, DeadlineError)
+    assert all_files.message.endswith("(--max-duration): 1 of 1 file are on the index, 0 are not")
+    assert all_files.details == (f"in: {A}",)
 
 
-def test_what_nobody_expected_of_one_file_does_not_hide_the_others() -> None:
-    scene = Scene()
+def test_an_unexpected_error_does_not_hide_other_results() -> None:
+    index = ScriptedIndex()
 
     def crash(file: LocalFile) -> UploadResponse:
         if file.filename == C:
             raise ZeroDivisionError("oh\x1b")
         return OK
 
-    scene.upload = crash  # type: ignore[method-assign]
-    results = scene.run(B, C, A)
+    index.upload = crash  # type: ignore[method-assign]
+    results = index.run(B, C, A)
     assert outcomes(results) == [
         (B, UploadOutcome.UPLOADED, 1),
         (C, UploadOutcome.UNKNOWN, 0),
@@ -498,34 +498,34 @@ def test_what_nobody_expected_of_one_file_does_not_hide_the_others() -> None:
     assert results[1].error.details[0].endswith("in crash")
 
 
-# --- how many at once ------------------------------------------------------------------------------
+# --- concurrency -----------------------------------------------------------------------------------
 
 
-class Line(Scene):
-    """An index at the end of a line of so many bytes per second, which all posts share; time is counted."""
+class SlowIndex(ScriptedIndex):
+    """An index whose uploads share ``rate`` bytes per second, in virtual time."""
 
     def __init__(self, rate: float, *, fails_above: int = 99) -> None:
         super().__init__()
         self.rate, self.fails_above = rate, fails_above
         self.flying: dict[str, float] = {}
-        #: Seconds that each accepted post took, and how many there were at most.
+        #: Seconds that each accepted upload took, and the numbers of concurrent uploads.
         self.took: dict[str, float] = {}
         self.most: list[int] = []
         self.failed = 0
         self.turn = threading.Condition()
 
     def upload(self, file: LocalFile) -> UploadResponse:
-        begun = self.time.now
+        started = self.time.now
         with self.turn:
             self.flying[file.filename] = float(file.size)
             most = len(self.flying)
             self.most.append(most)
-        # Others get the chance to begin too.
-        real.sleep(0.02)
+        # Let other uploads start.
+        real_time.sleep(0.02)
         with self.turn:
             most = max(most, len(self.flying))
             while self.flying.get(file.filename, 0) > 0:
-                # Whoever has the turn moves everybody's bytes to where the next one arrives.
+                # Advance all uploads until the next one completes.
                 share = self.rate / len(self.flying)
                 step = min(self.flying.values()) / share
                 self.time.now += step
@@ -537,11 +537,11 @@ class Line(Scene):
             with self.turn:
                 self.failed += 1
             return upload_response.classify_response(500)
-        self.took[file.filename] = self.time.now - begun
+        self.took[file.filename] = self.time.now - started
         return OK
 
-    def carries(self, *sizes: int, jobs: int = 4) -> tuple[UploadResult, ...]:
-        files = [local(f"dipy-1.0-cp3{number}-none-any.whl", size) for number, size in enumerate(sizes)]
+    def upload_sizes(self, *sizes: int, jobs: int = 4) -> tuple[UploadResult, ...]:
+        files = [local_file(f"dipy-1.0-cp3{number}-none-any.whl", size) for number, size in enumerate(sizes)]
         states = [IndexComparison(file=file, result=FileComparison.ABSENT) for file in files]
         return upload_all(
             states,
@@ -555,116 +555,116 @@ class Line(Scene):
 
 
 @pytest.mark.parametrize(("rate", "most"), [(1e9, 4), (2e6, 4), (1.8e6, 2), (0.5e6, 1)])
-def test_no_stream_gets_so_slow_that_the_index_gives_up(rate: float, most: int) -> None:
-    """Wheels of 100 MB: a lone one takes 50 s at 2 MB/s, and PyPI waits 240 s."""
-    line = Line(rate)
-    results = line.carries(*[100_000_000] * 7)
+def test_limits_concurrency_to_the_upload_time_limit_of_the_index(rate: float, most: int) -> None:
+    """A single wheel of 100 MB takes 50 s at 2 MB/s; PyPI aborts an upload after 240 s."""
+    slow_index = SlowIndex(rate)
+    results = slow_index.upload_sizes(*[100_000_000] * 7)
     assert {result.outcome for result in results} == {UploadOutcome.UPLOADED}
-    assert line.most[0] == 1
-    assert max(line.most) <= most
-    assert max(line.took.values()) < 240
+    assert slow_index.most[0] == 1
+    assert max(slow_index.most) <= most
+    assert max(slow_index.took.values()) < 240
 
 
-def test_a_lone_file_that_fails_does_not_slow_down_the_others() -> None:
-    line = Line(1e9)
-    genuine, begun = line.upload, 0
+def test_a_failed_first_file_does_not_reduce_concurrency() -> None:
+    slow_index = SlowIndex(1e9)
+    original, started = slow_index.upload, 0
 
     def upload(file: LocalFile) -> UploadResponse:
-        nonlocal begun
-        begun += 1
-        return BUSY if begun == 1 else genuine(file)
+        nonlocal started
+        started += 1
+        return BUSY if started == 1 else original(file)
 
-    line.upload = upload  # type: ignore[method-assign]
-    results = line.carries(*[1000] * 9)
+    slow_index.upload = upload  # type: ignore[method-assign]
+    results = slow_index.upload_sizes(*[1000] * 9)
     assert {result.outcome for result in results} == {UploadOutcome.UPLOADED}
-    assert max(line.most) > 1
+    assert max(slow_index.most) > 1
 
 
-def test_an_index_that_fails_under_many_gets_fewer() -> None:
-    line = Line(1e9, fails_above=1)
-    results = line.carries(*[1000] * 8)
+def test_reduces_concurrency_for_an_overloaded_index() -> None:
+    slow_index = SlowIndex(1e9, fails_above=1)
+    results = slow_index.upload_sizes(*[1000] * 8)
     assert {result.outcome for result in results} == {UploadOutcome.UPLOADED}
-    # Four at once fail, then two, then one is sent at a time.
-    assert line.failed <= 4 + 2 + 1
+    # Four concurrent uploads fail, then two; then files are sent one at a time.
+    assert slow_index.failed <= 4 + 2 + 1
 
 
-def test_a_file_whose_turn_has_not_come_is_not_posted_when_the_run_has_to_end() -> None:
-    """Two at once fail, so one has to wait for the other; which hangs until the run is told to end."""
-    scene, together = Scene(), threading.Barrier(2, timeout=10)
-    watch, posts = CancellationToken(), Counter[str]()
+def test_does_not_upload_a_queued_file_in_a_stopped_run() -> None:
+    """Two concurrent uploads fail, so one waits for the other, which is in progress when the run stops."""
+    index, barrier = ScriptedIndex(), threading.Barrier(2, timeout=10)
+    watch, attempts = CancellationToken(), Counter[str]()
 
     def upload(file: LocalFile) -> UploadResponse:
-        posts[file.filename] += 1
+        attempts[file.filename] += 1
         if file.filename == C:
             return OK
-        if posts[file.filename] == 1:
-            together.wait()
+        if attempts[file.filename] == 1:
+            barrier.wait()
             return BUSY
-        real.sleep(0.3)
+        real_time.sleep(0.3)
         watch.record_signal(15)
-        real.sleep(0.3)
+        real_time.sleep(0.3)
         return OK
 
-    scene.upload = upload  # type: ignore[method-assign]
-    files = [local(C, 3), local(B, 2), local(A, 1)]
+    index.upload = upload  # type: ignore[method-assign]
+    files = [local_file(C, 3), local_file(B, 2), local_file(A, 1)]
     states = [IndexComparison(file=file, result=FileComparison.ABSENT) for file in files]
     with watch.deferred():
         results = upload_all(
             states,
-            scene,
-            scene.state_of,
+            index,
+            index.state_of,
             progress=SilentProgress(),
             jobs=2,
             watch=watch,
             sleep=lambda _: None,
         )
-    assert sorted(outcomes(results)[1:], key=lambda each: each[2]) in (
+    assert sorted(outcomes(results)[1:], key=lambda outcome: outcome[2]) in (
         [(A, UploadOutcome.UNKNOWN, 1), (B, UploadOutcome.UPLOADED, 2)],
         [(B, UploadOutcome.UNKNOWN, 1), (A, UploadOutcome.UPLOADED, 2)],
     )
-    assert sum(posts.values()) == 4
+    assert sum(attempts.values()) == 4
 
 
-def test_a_file_for_which_the_line_is_too_slow_is_told_before_and_after() -> None:
-    told: list[str] = []
+def test_warns_about_a_file_that_takes_too_long() -> None:
+    lines: list[str] = []
 
-    class Talk(SilentProgress):
+    class LineCollector(SilentProgress):
         def info(self, text: str) -> None:
-            told.append(text)
+            lines.append(text)
 
-    scene = Scene()
+    index = ScriptedIndex()
 
-    def slow(file: LocalFile) -> UploadResponse:
-        scene.time.now += file.size / 1000
+    def upload_slowly(file: LocalFile) -> UploadResponse:
+        index.time.now += file.size / 1000
         return OK if file.filename == A else upload_response.classify_response(500)
 
-    scene.upload = slow  # type: ignore[method-assign]
-    first = IndexComparison(file=local(A, 1000), result=FileComparison.ABSENT)
-    second = IndexComparison(file=local(SDIST, 300_000), result=FileComparison.ABSENT)
+    index.upload = upload_slowly  # type: ignore[method-assign]
+    first = IndexComparison(file=local_file(A, 1000), result=FileComparison.ABSENT)
+    second = IndexComparison(file=local_file(SDIST, 300_000), result=FileComparison.ABSENT)
     results = upload_all(
         [first, second],
-        scene,
-        scene.state_of,
-        progress=Talk(),
+        index,
+        index.state_of,
+        progress=LineCollector(),
         retries=1,
-        sleep=scene.time.sleep,
-        clock=scene.time.clock,
+        sleep=index.time.sleep,
+        clock=index.time.clock,
     )
-    assert told == [f"{SDIST} takes 300 s at the current bandwidth; PyPI aborts an upload after 240 s"]
+    assert lines == [f"{SDIST} takes 300 s at the current bandwidth; PyPI aborts an upload after 240 s"]
     error = results[1].error
     assert error is not None
     assert "run the same command over a faster connection" in error.hint
 
 
-# --- pace ------------------------------------------------------------------------------------------
+# --- concurrency controller ------------------------------------------------------------------------
 
 
-def test_how_many_streams_a_line_carries() -> None:
-    pace = ConcurrencyController(8)
-    assert pace.limit(1) == 1, "nothing was measured yet"
-    assert (pace.estimated_seconds(10**12), pace.exceeds_server_limit(10**12)) == (0.0, False)
-    pace.record_success(1_000_000, 1.0, 1)
-    # 120 s are planned with: 120 MB in all.
+def test_limits_streams_by_bandwidth() -> None:
+    controller = ConcurrencyController(8)
+    assert controller.limit(1) == 1, "nothing has been measured yet"
+    assert (controller.estimated_seconds(10**12), controller.exceeds_server_limit(10**12)) == (0.0, False)
+    controller.record_success(1_000_000, 1.0, 1)
+    # The controller plans for 120 s, which is 120 MB in total.
     for largest, streams in (
         (120_000_000, 1),
         (60_000_000, 2),
@@ -673,108 +673,121 @@ def test_how_many_streams_a_line_carries() -> None:
         (1, 8),
         (0, 8),
     ):
-        assert pace.limit(largest) == streams, largest
-    assert pace.limit(10**12) == 1
-    assert pace.estimated_seconds(3_000_000) == 3.0
-    assert (pace.exceeds_server_limit(240_000_000), pace.exceeds_server_limit(240_000_001)) == (False, True)
+        assert controller.limit(largest) == streams, largest
+    assert controller.limit(10**12) == 1
+    assert controller.estimated_seconds(3_000_000) == 3.0
+    assert (controller.exceeds_server_limit(240_000_000), controller.exceeds_server_limit(240_000_001)) == (
+        False,
+        True,
+    )
 
 
-def test_what_a_file_says_about_the_line() -> None:
-    pace = ConcurrencyController(8)
-    pace.record_success(1000, 2.0, 2)
-    assert pace.estimated_seconds(1000) == 1.0
-    pace.record_success(100, 0.9, 1)
-    assert pace.estimated_seconds(1000) == 1.0, "a short post was mostly waiting"
-    pace.record_success(100, 1.0, 1)
-    assert pace.estimated_seconds(1000) == 10.0, "a long one counts, though it was slower"
-    pace.record_success(1000, 0.5, 1)
-    assert pace.estimated_seconds(1000) == 0.5, "a short one counts if it was faster"
-    pace.record_success(1000, 0.0, 1)
-    assert pace.estimated_seconds(1_000_000) == 1.0, "a post that took no time is one of a millisecond"
+def test_estimates_bandwidth_from_uploads() -> None:
+    controller = ConcurrencyController(8)
+    controller.record_success(1000, 2.0, 2)
+    assert controller.estimated_seconds(1000) == 1.0
+    controller.record_success(100, 0.9, 1)
+    assert controller.estimated_seconds(1000) == 1.0, "a short upload is mostly latency"
+    controller.record_success(100, 1.0, 1)
+    assert controller.estimated_seconds(1000) == 10.0, "a longer upload counts even if it was slower"
+    controller.record_success(1000, 0.5, 1)
+    assert controller.estimated_seconds(1000) == 0.5, "a short upload counts if it was faster"
+    controller.record_success(1000, 0.0, 1)
+    assert controller.estimated_seconds(1_000_000) == 1.0, (
+        "an upload without duration counts as one millisecond"
+    )
 
 
-def test_fewer_streams_after_a_failure() -> None:
-    pace = ConcurrencyController(0)
-    pace.record_success(1000, 0.0, 1)
-    assert pace.limit(1) == 1
-    pace = ConcurrencyController(8)
-    pace.record_success(10**9, 1.0, 1)
+def test_reduces_streams_after_a_failure() -> None:
+    controller = ConcurrencyController(0)
+    controller.record_success(1000, 0.0, 1)
+    assert controller.limit(1) == 1
+    controller = ConcurrencyController(8)
+    controller.record_success(10**9, 1.0, 1)
     for failed_with, left in ((8, 4), (8, 4), (5, 2), (3, 1), (1, 1)):
-        pace.record_failure(failed_with)
-        assert pace.limit(1) == left
+        controller.record_failure(failed_with)
+        assert controller.limit(1) == left
 
 
-# --- what it adds up to ----------------------------------------------------------------------------
+# --- final error -----------------------------------------------------------------------------------
 
 
-def test_the_second_of_three_is_refused() -> None:
-    scene = Scene(**{C: [BAD]})
-    results = scene.run(B, C, A, SDIST)
+def test_stops_after_a_rejected_file() -> None:
+    index = ScriptedIndex(**{C: [INVALID]})
+    results = index.run(B, C, A, SDIST)
     assert outcomes(results) == [
         (B, UploadOutcome.UPLOADED, 1),
         (C, UploadOutcome.REJECTED, 1),
         (A, UploadOutcome.NOT_ATTEMPTED, 0),
         (SDIST, UploadOutcome.NOT_ATTEMPTED, 0),
     ]
-    ended = upload_error(results)
-    assert isinstance(ended, PartialError)
+    error = upload_error(results)
+    assert isinstance(error, PartialError)
     reason = (
         f"{C}: the index does not accept the file's metadata (status 400); the index said: "
         "\"'x' is not a valid classifier.\""
     )
-    assert ended.message == f"1 of 4 files are on the index, 3 are not: {reason}"
-    assert ended.details == (
+    assert error.message == f"1 of 4 files are on the index, 3 are not: {reason}"
+    assert error.details == (
         f"in: {B}",
         f"not in: {reason}",
         f"not in: {A}: not tried",
         f"not in: {SDIST}: not tried",
     )
-    assert ended.hint == (
+    assert error.hint == (
         "Correct the project's metadata, rebuild, and run the command again. The same command then continues."
     )
 
 
-def test_keep_going_tries_the_others() -> None:
-    scene = Scene(**{C: [BAD]})
-    results = scene.run(B, C, A, SDIST, keep_going=True)
+def test_keep_going_uploads_the_other_files() -> None:
+    index = ScriptedIndex(**{C: [INVALID]})
+    results = index.run(B, C, A, SDIST, keep_going=True)
     assert [result.outcome for result in results].count(UploadOutcome.UPLOADED) == 3
 
 
-def test_keep_going_goes_on_after_a_conflict() -> None:
-    other = IndexComparison(file=local(B), result=FileComparison.DIFFERENT)
-    results = Scene().run(A, states=[other], keep_going=True)
+def test_keep_going_continues_after_a_conflict() -> None:
+    other = IndexComparison(file=local_file(B), result=FileComparison.DIFFERENT)
+    results = ScriptedIndex().run(A, states=[other], keep_going=True)
     assert outcomes(results) == [(B, UploadOutcome.REJECTED, 0), (A, UploadOutcome.UPLOADED, 1)]
 
 
-def test_what_is_wrong_on_this_side_is_a_result_too() -> None:
-    scene = Scene(**{A: [FileError("changed", hint="look")]})
-    results = scene.run(A)
+def test_a_local_error_is_a_result() -> None:
+    index = ScriptedIndex(**{A: [FileError("changed", hint="look")]})
+    results = index.run(A)
     assert outcomes(results) == [(A, UploadOutcome.REJECTED, 0)]
     assert isinstance(upload_error(results), FileError)
 
 
-def test_a_network_that_fails_in_the_middle_needs_only_the_same_command() -> None:
-    scene = Scene(**{A: [BUSY] * 6})
-    there = IndexComparison(file=local(B), result=FileComparison.SAME)
-    ended = upload_error(scene.run(A, states=[there]))
-    assert isinstance(ended, PartialError)
-    assert ended.hint == PartialError.default_hint
-    assert ended.details[0] == f"in: {B}"
+def test_a_network_failure_suggests_the_same_command() -> None:
+    index = ScriptedIndex(**{A: [BUSY] * 6})
+    existing = IndexComparison(file=local_file(B), result=FileComparison.SAME)
+    error = upload_error(index.run(A, states=[existing]))
+    assert isinstance(error, PartialError)
+    assert error.hint == PartialError.default_hint
+    assert error.details[0] == f"in: {B}"
 
 
-def test_an_unknown_outcome_is_listed_as_such() -> None:
-    scene = Scene(**{A: [LOST]})
-    scene.listed[A] = [NetworkError("down")]
-    ended = upload_error(scene.run(A, states=[IndexComparison(file=local(B), result=FileComparison.SAME)]))
-    assert ended is not None
-    assert ended.details[1].startswith(f"unknown: {A}: the connection broke")
-
-
-def test_the_worst_of_several_is_told_with_the_others() -> None:
-    scene = Scene(
-        **{A: [upload_response.classify_response(404)], B: [BAD], C: [upload_response.classify_response(401)]}
+def test_lists_an_unknown_outcome() -> None:
+    index = ScriptedIndex(**{A: [NO_RESPONSE]})
+    index.listed[A] = [NetworkError("down")]
+    error = upload_error(
+        index.run(A, states=[IndexComparison(file=local_file(B), result=FileComparison.SAME)])
     )
-    ended = upload_error(scene.run(A, B, C, keep_going=True))
-    assert isinstance(ended, CredentialsError)
-    assert len(ended.details) == 2
-    assert isinstance(upload_error(Scene(**{A: [upload_response.classify_response(404)]}).run(A)), UsageError)
+    assert error is not None
+    assert error.details[1].startswith(f"unknown: {A}: the connection broke")
+
+
+def test_raises_the_most_severe_error_with_the_others_as_details() -> None:
+    index = ScriptedIndex(
+        **{
+            A: [upload_response.classify_response(404)],
+            B: [INVALID],
+            C: [upload_response.classify_response(401)],
+        }
+    )
+    error = upload_error(index.run(A, B, C, keep_going=True))
+    assert isinstance(error, CredentialsError)
+    assert len(error.details) == 2
+    assert isinstance(
+        upload_error(ScriptedIndex(**{A: [upload_response.classify_response(404)]}).run(A)), UsageError
+    )

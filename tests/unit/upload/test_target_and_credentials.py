@@ -1,4 +1,4 @@
-"""Which index a release goes to, and with whose credentials: options, TWINE_*, .pypirc, keyring, CI."""
+"""Test target and credentials from options, TWINE_* variables, .pypirc, keyring and CI."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ password = nourl-secret-3
 
 
 @pytest.fixture(autouse=True)
-def nothing_configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No .pypirc, no keyring, no netrc, no CI, no variables, no terminal."""
+def isolated_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Run without .pypirc, keyring, netrc, CI, variables and terminal."""
     for name in ("HOME", "USERPROFILE"):
         monkeypatch.setenv(name, str(tmp_path / "home"))
     monkeypatch.setenv("NETRC", "/dev/null")
@@ -101,11 +101,11 @@ def options(
     )
 
 
-def credentials(given: Options) -> tuple[str, str] | None:
-    return TwineUploader(given, resolve_target(given), SilentProgress()).credentials()
+def credentials(chosen_options: Options) -> tuple[str, str] | None:
+    return TwineUploader(chosen_options, resolve_target(chosen_options), SilentProgress()).credentials()
 
 
-# --- which index -----------------------------------------------------------------------------------
+# --- target ----------------------------------------------------------------------------------------
 
 
 def test_pypi_is_the_default() -> None:
@@ -115,50 +115,50 @@ def test_pypi_is_the_default() -> None:
     assert (target.url, target.is_pypi, target.name) == (utils.TEST_REPOSITORY, True, "testpypi")
 
 
-def test_where_people_see_the_release(pypirc: Path) -> None:
-    def page(given: Options) -> str:
-        return resolve_target(given).release_page_url("dipy", Version("1.0"))
+def test_returns_the_release_page_url(pypirc: Path) -> None:
+    def release_page(chosen_options: Options) -> str:
+        return resolve_target(chosen_options).release_page_url("dipy", Version("1.0"))
 
     web = utils.DEFAULT_REPOSITORY.replace("upload.", "").removesuffix("legacy/")
-    assert page(options()) == f"{web}project/dipy/1.0/"
+    assert release_page(options()) == f"{web}project/dipy/1.0/"
     web = utils.TEST_REPOSITORY.removesuffix("legacy/")
-    assert page(options(repository="testpypi")) == f"{web}project/dipy/1.0/"
-    assert page(options(repository="mine", config_file=pypirc)) == ""
+    assert release_page(options(repository="testpypi")) == f"{web}project/dipy/1.0/"
+    assert release_page(options(repository="mine", config_file=pypirc)) == ""
 
 
-def test_a_slash_that_pypi_misses_is_added() -> None:
+def test_adds_the_trailing_slash_to_the_pypi_url() -> None:
     target = resolve_target(options(repository_url=utils.DEFAULT_REPOSITORY.rstrip("/")))
     assert (target.url, target.is_pypi) == (utils.DEFAULT_REPOSITORY, True)
 
 
-def test_a_section_of_pypirc(pypirc: Path, tmp_path: Path) -> None:
+def test_reads_a_section_of_pypirc(pypirc: Path, tmp_path: Path) -> None:
     target = resolve_target(options(repository="mine", config_file=pypirc))
     assert (target.url, target.is_pypi, target.name) == ("https://pypi.example.com/upload/", False, "mine")
     assert target.cert == tmp_path / "ca.pem"
 
 
-def test_a_url_is_shown_and_kept_without_its_password(pypirc: Path) -> None:
-    for given in (
+def test_removes_credentials_from_the_url(pypirc: Path) -> None:
+    for chosen_options in (
         options(repository="open", config_file=pypirc),
         options(repository_url="https://who:in-the-url-2@open.example.com/upload/"),
     ):
-        target = resolve_target(given)
+        target = resolve_target(chosen_options)
         assert target.url == "https://open.example.com/upload/"
         assert "in-the-url-2" not in repr(target)
-        assert credentials(given) == ("who", "in-the-url-2")
+        assert credentials(chosen_options) == ("who", "in-the-url-2")
 
 
-def test_a_url_has_its_credentials_percent_encoded() -> None:
-    given = options(repository_url="https://a%40b:p%2Fw%20d%C3%A9@example.com/")
-    assert credentials(given) == ("a@b", "p/w dé")
+def test_decodes_percent_encoded_credentials_in_a_url() -> None:
+    chosen_options = options(repository_url="https://a%40b:p%2Fw%20d%C3%A9@example.com/")
+    assert credentials(chosen_options) == ("a@b", "p/w dé")
 
 
-def test_the_environment_and_the_command_line(pypirc: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_line_overrides_the_environment(pypirc: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TWINE_REPOSITORY", "mine")
     assert resolve_target(options(config_file=pypirc)).name == "mine"
     monkeypatch.setenv("TWINE_REPOSITORY_URL", "https://env.example.com/")
     assert resolve_target(options(config_file=pypirc)).url == "https://env.example.com/"
-    # What a person types is meant for this run: a variable that was forgotten must not redirect a release.
+    # The command line overrides variables: a forgotten one must not redirect a release.
     assert resolve_target(options(config_file=pypirc, repository="pypi")).is_pypi
     assert (
         resolve_target(options(repository_url="https://typed.example.com/")).name
@@ -166,7 +166,7 @@ def test_the_environment_and_the_command_line(pypirc: Path, monkeypatch: pytest.
     )
 
 
-def test_certificates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resolves_certificates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pem = tmp_path / "c.pem"
     pem.touch()
     url = "https://example.com/"
@@ -177,21 +177,21 @@ def test_certificates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         resolve_target(options(repository_url=url))
 
 
-def test_an_unknown_repository_is_told_what_there_is(pypirc: Path) -> None:
+def test_lists_known_repositories_for_an_unknown_one(pypirc: Path) -> None:
     with pytest.raises(UsageError) as caught:
         resolve_target(options(repository="yours", config_file=pypirc))
     assert caught.value.message == f"repository 'yours' not found in {pypirc}"
     assert caught.value.hint == "Use one of mine, nourl, open, pypi, or pass --repository-url."
 
 
-def test_without_any_pypirc_there_are_two() -> None:
+def test_knows_two_repositories_without_a_pypirc() -> None:
     with pytest.raises(UsageError) as caught:
         resolve_target(options(repository="mine"))
     assert caught.value.message == "repository 'mine' not found in ~/.pypirc"
     assert "Use one of pypi, testpypi," in caught.value.hint
 
 
-def test_a_section_without_a_url(pypirc: Path) -> None:
+def test_rejects_a_section_without_a_url(pypirc: Path) -> None:
     with pytest.raises(UsageError, match=r"the section \[nourl\] of .* has no upload URL"):
         resolve_target(options(repository="nourl", config_file=pypirc))
 
@@ -205,7 +205,7 @@ def test_a_section_without_a_url(pypirc: Path) -> None:
         b"[pypi]\npassword = top-secret-9\xff\xfe\n",
     ],
 )
-def test_a_broken_pypirc_is_told_without_its_content(tmp_path: Path, content: bytes) -> None:
+def test_reports_an_invalid_pypirc_without_its_content(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "broken"
     path.write_bytes(content)
     with pytest.raises(UsageError) as caught:
@@ -214,14 +214,14 @@ def test_a_broken_pypirc_is_told_without_its_content(tmp_path: Path, content: by
     assert "top-secret-9" not in f"{caught.value} {caught.value.hint}"
 
 
-@pytest.mark.parametrize(("name", "why"), [("none", "No such file or directory"), (".", "Is a directory")])
-def test_a_pypirc_that_cannot_be_read(tmp_path: Path, name: str, why: str) -> None:
-    with pytest.raises(UsageError, match=f"cannot read .*: {why}"):
+@pytest.mark.parametrize(("name", "reason"), [("none", "No such file or directory"), (".", "Is a directory")])
+def test_reports_an_unreadable_pypirc(tmp_path: Path, name: str, reason: str) -> None:
+    with pytest.raises(UsageError, match=f"cannot read .*: {reason}"):
         resolve_target(options(config_file=tmp_path / name))
 
 
 @pytest.mark.parametrize(
-    ("url", "why"),
+    ("url", "reason"),
     [
         ("ftp://example.com/", "its scheme is ftp, not https"),
         ("example.com/upload", "its scheme is missing"),
@@ -237,13 +237,13 @@ def test_a_pypirc_that_cannot_be_read(tmp_path: Path, name: str, why: str) -> No
         ("https://devpi.example.com/me/dev/+simple", "is the URL for reading an index"),
     ],
 )
-def test_urls_that_are_not_posted_to(url: str, why: str) -> None:
-    with pytest.raises(UsageError, match=why):
+def test_rejects_unsupported_upload_urls(url: str, reason: str) -> None:
+    with pytest.raises(UsageError, match=reason):
         resolve_target(options(repository_url=url))
 
 
 @pytest.mark.parametrize("port", ["99999", "-1", "٤٤٣", "0", "9" * 5000])
-def test_a_port_in_pypirc_that_no_server_has(tmp_path: Path, port: str) -> None:
+def test_rejects_an_invalid_port_in_pypirc(tmp_path: Path, port: str) -> None:
     path = tmp_path / "pypirc"
     path.write_text(f"[distutils]\nindex-servers = own\n[own]\nrepository = https://h.example:{port}/\n")
     with pytest.raises(UsageError) as caught:
@@ -251,35 +251,37 @@ def test_a_port_in_pypirc_that_no_server_has(tmp_path: Path, port: str) -> None:
     assert len(str(caught.value)) < 6000
 
 
-def test_the_index_of_long_ago() -> None:
-    """Its host is gone; twine knows it still."""
+def test_rejects_the_legacy_pypi_url() -> None:
+    """Its host no longer exists, but twine still accepts the URL."""
     from twine.repository import LEGACY_PYPI
 
     with pytest.raises(UsageError, match="unsupported upload URL"):
         resolve_target(options(repository_url=f"{LEGACY_PYPI}pypi"))
 
 
-def test_http_where_the_person_allowed_it() -> None:
+def test_allows_http_for_loopback_and_listed_hosts() -> None:
     assert resolve_target(options(repository_url="http://127.0.0.1:8080/")).url == "http://127.0.0.1:8080/"
-    given = options(repository_url="http://pypi.lan/", allow_insecure_hosts=("PyPI.lan",))
-    assert resolve_target(given).url == "http://pypi.lan/"
+    chosen_options = options(repository_url="http://pypi.lan/", allow_insecure_hosts=("PyPI.lan",))
+    assert resolve_target(chosen_options).url == "http://pypi.lan/"
 
 
-# --- whose credentials -----------------------------------------------------------------------------
+# --- credentials -----------------------------------------------------------------------------------
 
 
-def test_the_order_of_credentials(pypirc: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resolves_credentials_by_precedence(pypirc: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert credentials(options(repository="mine", config_file=pypirc)) == ("me", "mine-secret-1")
     monkeypatch.setenv("TWINE_USERNAME", "env")
     monkeypatch.setenv("TWINE_PASSWORD", "env-secret-4")
     assert credentials(options(repository="mine", config_file=pypirc)) == ("env", "env-secret-4")
-    typed = options(repository="mine", config_file=pypirc, username="typed", password="typed-secret-5")
-    assert credentials(typed) == ("typed", "typed-secret-5")
-    shown = redaction.redact_secrets("mine-secret-1 env-secret-4 typed-secret-5")
-    assert shown == "*** *** ***"
+    typed_options = options(
+        repository="mine", config_file=pypirc, username="typed", password="typed-secret-5"
+    )
+    assert credentials(typed_options) == ("typed", "typed-secret-5")
+    redacted = redaction.redact_secrets("mine-secret-1 env-secret-4 typed-secret-5")
+    assert redacted == "*** *** ***"
 
 
-def test_a_keyring(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reads_credentials_from_a_keyring(monkeypatch: pytest.MonkeyPatch) -> None:
     class Keyring:
         @staticmethod
         def get_credential(system: str, name: None) -> auth.CredentialInput:
@@ -295,7 +297,7 @@ def test_a_keyring(monkeypatch: pytest.MonkeyPatch) -> None:
     assert credentials(options(repository_url="https://example.com/upload/")) == ("ring", "ring-secret-6")
 
 
-def test_a_keyring_that_fails_is_said_only_to_those_who_want_to_know(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reports_a_keyring_failure_only_in_verbose_mode(monkeypatch: pytest.MonkeyPatch) -> None:
     class Keyring:
         @staticmethod
         def get_credential(*_: object) -> None:
@@ -303,32 +305,32 @@ def test_a_keyring_that_fails_is_said_only_to_those_who_want_to_know(monkeypatch
 
         get_password = get_credential
 
-    class Talk(SilentProgress):
+    class DebugCollector(SilentProgress):
         def debug(self, text: str) -> None:
             lines.append(text)
 
     lines: list[str] = []
     monkeypatch.setattr(auth, "keyring", Keyring)
-    given = options(repository_url="https://example.com/", username="me")
+    chosen_options = options(repository_url="https://example.com/", username="me")
     with pytest.raises(CredentialsError):
-        TwineUploader(given, resolve_target(given), Talk()).credentials()
+        TwineUploader(chosen_options, resolve_target(chosen_options), DebugCollector()).credentials()
     assert lines == ["twine: Error getting password from keyring"]
 
 
-def test_nothing_set_means_an_index_that_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_empty_credentials_mean_an_anonymous_upload(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TWINE_USERNAME", "")
     monkeypatch.setenv("TWINE_PASSWORD", "")
     assert credentials(options(repository_url="https://example.com/")) is None
 
 
-def test_a_client_certificate_is_enough(tmp_path: Path) -> None:
+def test_needs_no_password_with_a_client_certificate(tmp_path: Path) -> None:
     pem = tmp_path / "client.pem"
     pem.touch()
     assert credentials(options(repository_url="https://example.com/", client_cert=pem)) is None
 
 
 @pytest.mark.parametrize("password", [None, ""])
-def test_nobody_to_ask(password: str | None) -> None:
+def test_fails_without_credentials_if_not_interactive(password: str | None) -> None:
     with pytest.raises(CredentialsError) as caught:
         credentials(options(password=password))
     assert (
@@ -343,34 +345,34 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_a_person_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
+def test_prompts_only_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    prompts: list[str] = []
 
     def getpass(prompt: str) -> str:
-        asked.append(prompt)
+        prompts.append(prompt)
         return "pypi-AgTyped1234567"
 
     monkeypatch.setattr("sys.stdin", Terminal())
     monkeypatch.setattr("getpass.getpass", getpass)
-    given = options()
-    uploader = TwineUploader(given, resolve_target(given), SilentProgress())
+    chosen_options = options()
+    uploader = TwineUploader(chosen_options, resolve_target(chosen_options), SilentProgress())
     assert uploader.credentials() == uploader.credentials() == ("__token__", "pypi-AgTyped1234567")
-    assert asked == [f"Enter your API token for {utils.DEFAULT_REPOSITORY}: "]
+    assert prompts == [f"Enter your API token for {utils.DEFAULT_REPOSITORY}: "]
 
 
-def test_a_person_who_goes_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    def closed(prompt: str) -> str:
+def test_fails_if_the_prompt_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def raise_eof(prompt: str) -> str:
         raise EOFError
 
     monkeypatch.setattr("sys.stdin", Terminal())
-    monkeypatch.setattr("getpass.getpass", closed)
+    monkeypatch.setattr("getpass.getpass", raise_eof)
     with pytest.raises(CredentialsError, match=r"no API token for .* was entered"):
         credentials(options())
 
 
-def test_a_person_who_does_not_want_to_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_never_prompts_if_non_interactive(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", Terminal())
-    monkeypatch.setattr("getpass.getpass", lambda _: pytest.fail("asked"))
+    monkeypatch.setattr("getpass.getpass", lambda _: pytest.fail("prompted"))
     with pytest.raises(CredentialsError):
         credentials(options(non_interactive=True))
     monkeypatch.setenv("TWINE_NON_INTERACTIVE", "1")
@@ -378,7 +380,7 @@ def test_a_person_who_does_not_want_to_be_asked(monkeypatch: pytest.MonkeyPatch)
         credentials(options())
 
 
-def test_pypi_takes_tokens_only() -> None:
+def test_pypi_accepts_only_tokens() -> None:
     with pytest.raises(CredentialsError, match="accepts only API tokens") as caught:
         credentials(options(username="me", password="hunter2-hunter2"))
     assert "hunter2" not in caught.value.message
@@ -388,8 +390,8 @@ def test_pypi_takes_tokens_only() -> None:
     )
 
 
-def test_no_credentials_and_no_terminal_end_quickly(tmp_path: Path) -> None:
-    """As a cron job sees it: a fresh process, standard input closed."""
+def test_fails_quickly_without_credentials_and_terminal(tmp_path: Path) -> None:
+    """Run a new process without standard input, as cron does."""
     code = (
         "from wheel_uploader.core import errors\nfrom wheel_uploader.upload import twine_uploader\n"
         "from wheel_uploader.core.models import Options\n"
@@ -401,10 +403,12 @@ def test_no_credentials_and_no_terminal_end_quickly(tmp_path: Path) -> None:
         "except errors.CredentialsError as error:\n"
         "    raise SystemExit(error.exit_code)\n"
     )
-    # Of the processor: other tests keep the machine busy.
+    # Measure CPU time, because other tests keep the machine busy.
     before = os.times().children_user
-    ended = subprocess.run([sys.executable, "-c", code], stdin=subprocess.DEVNULL, check=False, timeout=60)
-    assert ended.returncode == CredentialsError.exit_code
+    completed = subprocess.run(
+        [sys.executable, "-c", code], stdin=subprocess.DEVNULL, check=False, timeout=60
+    )
+    assert completed.returncode == CredentialsError.exit_code
     assert os.times().children_user - before < 2
 
 
@@ -412,7 +416,7 @@ def test_no_credentials_and_no_terminal_end_quickly(tmp_path: Path) -> None:
 
 
 class Warehouse:
-    """The two addresses of trusted publishing, without a network: what they answer is a list."""
+    """The two endpoints of trusted publishing, with a list of responses instead of a network."""
 
     def __init__(self) -> None:
         self.minted: list[dict[str, object] | Exception] = []
@@ -445,11 +449,11 @@ def _response(status: int, body: bytes) -> requests.Response:
 @pytest.fixture
 def warehouse(monkeypatch: pytest.MonkeyPatch) -> Warehouse:
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
-    made = Warehouse()
-    monkeypatch.setattr(utils, "make_requests_session", made)
+    instance = Warehouse()
+    monkeypatch.setattr(utils, "make_requests_session", instance)
     numbers = iter(range(1, 100))
     monkeypatch.setattr(auth, "detect_credential", lambda audience: f"identity-{next(numbers)}")
-    return made
+    return instance
 
 
 def token(number: int, *, seconds: int = 900) -> dict[str, object]:
@@ -462,21 +466,21 @@ def test_trusted_publishing(warehouse: Warehouse) -> None:
     assert redaction.redact_secrets("pypi-AgMinted1000") != "pypi-AgMinted1000"
 
 
-def test_the_token_is_renewed_once_for_all_threads(warehouse: Warehouse) -> None:
-    """The first one is about to run out: the threads of an upload share the second."""
+def test_renews_the_token_once_for_all_threads(warehouse: Warehouse) -> None:
+    """The first token is about to expire; the threads of an upload share the second."""
     warehouse.minted = [token(1, seconds=10), token(2)]
-    given = options()
-    uploader = TwineUploader(given, resolve_target(given), SilentProgress())
+    chosen_options = options()
+    uploader = TwineUploader(chosen_options, resolve_target(chosen_options), SilentProgress())
     uploader.credentials()
     login = uploader._login
     assert login is not None
     headers: list[str] = []
 
-    def ask() -> None:
+    def authenticate() -> None:
         request = requests.Request("POST", "https://example.com/").prepare()
         headers.append(str(login(request).headers["Authorization"]))
 
-    threads = [threading.Thread(target=ask) for _ in range(4)]
+    threads = [threading.Thread(target=authenticate) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -485,23 +489,23 @@ def test_the_token_is_renewed_once_for_all_threads(warehouse: Warehouse) -> None
     assert warehouse.identities == ["identity-1", "identity-2"]
 
 
-def test_minting_is_tried_again_with_a_new_identity(warehouse: Warehouse) -> None:
+def test_retries_minting_with_a_new_identity(warehouse: Warehouse) -> None:
     warehouse.minted = [requests.ReadTimeout("slow"), token(2)]
     assert credentials(options()) == ("__token__", "pypi-AgMinted2000")
     assert warehouse.identities == ["identity-1", "identity-2"]
 
 
-def test_an_identity_that_was_used_before_is_replaced(warehouse: Warehouse) -> None:
-    used: dict[str, object] = {"errors": [{"code": "invalid-reuse-token", "description": "used"}]}
-    warehouse.minted = [used, token(2)]
+def test_replaces_a_reused_identity(warehouse: Warehouse) -> None:
+    reused: dict[str, object] = {"errors": [{"code": "invalid-reuse-token", "description": "used"}]}
+    warehouse.minted = [reused, token(2)]
     assert credentials(options()) == ("__token__", "pypi-AgMinted2000")
-    warehouse.minted = [used, used, used]
+    warehouse.minted = [reused, reused, reused]
     with pytest.raises(CredentialsError, match="was used before"):
         credentials(options())
 
 
 @pytest.mark.parametrize(
-    ("answers", "why"),
+    ("answers", "reason"),
     [
         (
             [{"errors": [{"code": "invalid-publisher", "description": "no match"}]}],
@@ -511,79 +515,79 @@ def test_an_identity_that_was_used_before_is_replaced(warehouse: Warehouse) -> N
         ([{"message": "odd"}], "failed"),
     ],
 )
-def test_trusted_publishing_that_fails(
-    warehouse: Warehouse, answers: list[dict[str, object] | Exception], why: str
+def test_reports_failed_trusted_publishing(
+    warehouse: Warehouse, answers: list[dict[str, object] | Exception], reason: str
 ) -> None:
     warehouse.minted = answers
-    with pytest.raises(CredentialsError, match=why) as caught:
+    with pytest.raises(CredentialsError, match=reason) as caught:
         credentials(options())
     assert "id-token: write" in caught.value.hint
     assert "identity-" not in caught.value.message
 
 
-def test_a_ci_that_vouches_for_nobody(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fails_in_a_ci_job_without_an_identity(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(auth, "detect_credential", lambda audience: None)
     with pytest.raises(CredentialsError, match="the run is not interactive"):
         credentials(options())
 
 
-def test_google_is_known_by_its_hardware(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_detects_google_cloud_by_its_hardware(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     product = tmp_path / "product"
     product.write_text("Google\n")
     monkeypatch.setattr("wheel_uploader.index.target._GOOGLE_PRODUCT", product)
-    asked: list[str] = []
+    calls: list[str] = []
 
     def answer(self: object) -> str:
-        asked.append("minted")
+        calls.append("minted")
         return "pypi-AgGoogle12345"
 
     mint: Callable[[object], str] = answer
     monkeypatch.setattr(auth.Resolver, "make_trusted_publishing_token", mint)
     assert credentials(options()) == ("__token__", "pypi-AgGoogle12345")
-    assert asked == ["minted"]
+    assert calls == ["minted"]
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs owners and modes")
-@pytest.mark.parametrize("how", ["another owner", "a file for everybody", "a home for everybody"])
-def test_a_pypirc_that_others_could_have_written_is_not_used(tmp_path: Path, pypirc: Path, how: str) -> None:
-    """It names the index that gets the token."""
-    home = tmp_path / "home of its own"
+@pytest.mark.parametrize("problem", ["another owner", "writable file", "writable home"])
+def test_rejects_a_pypirc_that_other_users_could_have_written(
+    tmp_path: Path, pypirc: Path, problem: str
+) -> None:
+    """The file names the index that receives the token, so it must be trusted."""
+    home = tmp_path / "other home"
     home.mkdir()
-    mine = pypirc.rename(home / ".pypirc")
+    home_pypirc = pypirc.rename(home / ".pypirc")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOME", str(home))
         assert resolve_target(options(repository="mine")).name == "mine"
-        match how:
+        match problem:
             case "another owner":
                 if os.geteuid():
                     pytest.skip("only root can give a file away")
-                os.chown(mine, 65534, 65534)
-            case "a file for everybody":
-                mine.chmod(0o666)
+                os.chown(home_pypirc, 65534, 65534)
+            case "writable file":
+                home_pypirc.chmod(0o666)
             case _:
                 home.chmod(0o777)
         with pytest.raises(UsageError, match=r"refusing to use .*: it belongs to ") as caught:
             resolve_target(options(repository="mine"))
-        assert str(mine) in caught.value.message
-        assert caught.value.hint == f"If you trust the file, pass it with --config-file {mine}."
-        assert resolve_target(options(repository="mine", config_file=mine)).name == "mine"
+        assert str(home_pypirc) in caught.value.message
+        assert caught.value.hint == f"If you trust the file, pass it with --config-file {home_pypirc}."
+        assert resolve_target(options(repository="mine", config_file=home_pypirc)).name == "mine"
         url = "https://index.example.com/upload/"
         assert resolve_target(options(repository_url=url)).url == url
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs owners and modes")
 @pytest.mark.parametrize(("mode", "warned"), [(0o600, False), (0o644, True), (0o640, True)])
-def test_a_pypirc_with_a_password_that_others_can_read_is_told(pypirc: Path, mode: int, warned: bool) -> None:
-    said: list[str] = []
+def test_warns_about_a_readable_pypirc_with_a_password(pypirc: Path, mode: int, warned: bool) -> None:
+    lines: list[str] = []
 
-    class Told(SilentProgress):
-        def info(self, sentence: str) -> None:
-            said.append(sentence)
+    class LineCollector(SilentProgress):
+        def info(self, text: str) -> None:
+            lines.append(text)
 
     pypirc.chmod(mode)
-    chosen = options(repository="mine", config_file=pypirc)
-    TwineUploader(chosen, resolve_target(chosen), Told())
-    expected = (
-        f"warning: {pypirc} contains a password and is readable by other users; run: chmod 600 {pypirc}"
-    )
-    assert said == ([expected] if warned else [])
+    pypirc_options = options(repository="mine", config_file=pypirc)
+    TwineUploader(pypirc_options, resolve_target(pypirc_options), LineCollector())
+    warning = f"warning: {pypirc} contains a password and is readable by other users; run: chmod 600 {pypirc}"
+    assert lines == ([warning] if warned else [])
