@@ -51,11 +51,11 @@ _SLOW_MODULES = frozenset(
 )
 _SLOW_TESTS = frozenset(
     (
-        "test_a_cut_without_any_help_is_never_taken_for_the_end",
         "test_a_full_disk_tears_nothing",
         "test_a_wheelhouse_on_a_read_only_file_system",
         "test_explains_every_rejection_by_pypi",
         "test_both_libraries_agree_on_every_stream",
+        "test_cut_without_length_or_hash_is_detected",
         "test_every_cassette_belongs_to_a_test_and_every_test_has_its_cassette",
         "test_hostile_bytes_cost_neither_time_nor_memory",
         "test_killed_at_every_call_that_changes_the_disk",

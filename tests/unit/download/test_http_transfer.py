@@ -1,4 +1,4 @@
-"""Files from a server into the wheelhouse: whatever the server does, no wrong file under a final name."""
+"""Downloads from a server to the wheelhouse: no server makes a wrong file appear under its final name."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ from wheel_uploader.http.client import HttpClient
 from wheel_uploader.wheelhouse.wheelhouse import HIDDEN_DIRECTORY, Wheelhouse
 
 
-class Listener(SilentProgress):
-    """What was said under -v."""
+class RecordingProgress(SilentProgress):
+    """Record the messages of -v."""
 
     def __init__(self) -> None:
         self.details: list[str] = []
@@ -80,10 +80,10 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "house"
 
 
-# --- when all is well ------------------------------------------------------------------------------
+# --- complete downloads ----------------------------------------------------------------------------
 
 
-def test_a_file_arrives_verified(server: FileServer, path: Path) -> None:
+def test_downloads_and_verifies_a_file(server: FileServer, path: Path) -> None:
     (fetched,) = fetch(server, path, remote(server, size=len(WHEEL), hashes=SHA256))
     assert fetched.outcome is DownloadOutcome.DOWNLOADED
     assert fetched.verified_by == "sha256 from the source"
@@ -99,7 +99,7 @@ def test_a_file_arrives_verified(server: FileServer, path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "data", "hashes", "vouched"),
+    ("name", "data", "hashes", "verified_by"),
     [
         (NAME, WHEEL, {}, "RECORD"),
         ("dipy-1.11.0.tar.gz", SDIST, {}, "gzip CRC"),
@@ -111,88 +111,89 @@ def test_a_file_arrives_verified(server: FileServer, path: Path) -> None:
         (NAME, WHEEL, {"crc32": "12345678"}, "RECORD"),
     ],
 )  # fmt: skip
-def test_what_vouches_is_said(
-    server: FileServer, path: Path, name: str, data: bytes, hashes: dict[str, str], vouched: str
+def test_reports_what_verified_a_file(
+    server: FileServer, path: Path, name: str, data: bytes, hashes: dict[str, str], verified_by: str
 ) -> None:
     server.files[name] = data
     (fetched,) = fetch(server, path, remote(server, name, hashes=hashes))
-    assert fetched.verified_by == vouched
+    assert fetched.verified_by == verified_by
     assert fetched.file.path.read_bytes() == data
-    (again,) = fetch(server, path, remote(server, name, hashes=hashes))
-    assert again.outcome is DownloadOutcome.UNCHANGED
-    assert again.file == fetched.file
+    (fetched_again,) = fetch(server, path, remote(server, name, hashes=hashes))
+    assert fetched_again.outcome is DownloadOutcome.UNCHANGED
+    assert fetched_again.file == fetched.file
 
 
-def test_a_wheel_without_record_is_vouched_for_by_its_crcs(server: FileServer, path: Path) -> None:
+def test_wheel_without_record_is_verified_by_its_crcs(server: FileServer, path: Path) -> None:
     server.files[NAME] = wheel_bytes("dipy", "1.11.0", without=("dipy-1.11.0.dist-info/RECORD",))
     (fetched,) = fetch(server, path)
     assert fetched.verified_by == "ZIP CRC"
 
 
-@pytest.mark.parametrize("roughly", [False, True])
-def test_a_release_arrives_in_the_order_given_longest_first(
-    tmp_path: Path, path: Path, roughly: bool
+@pytest.mark.parametrize("has_approximate_size", [False, True])
+def test_downloads_largest_files_first_and_keeps_the_order(
+    tmp_path: Path, path: Path, has_approximate_size: bool
 ) -> None:
     staged = make_release(tmp_path / "staged")
-    with FileServer({each.name: each.read_bytes() for each in staged}).running() as server:
-        files = [remote(server, each.name, size=each.stat().st_size) for each in staged]
-        if roughly:
+    with FileServer({wheel.name: wheel.read_bytes() for wheel in staged}).running() as server:
+        files = [remote(server, wheel.name, size=wheel.stat().st_size) for wheel in staged]
+        if has_approximate_size:
             files = [replace(file, size=None, approximate_size=file.size) for file in files]
         fetched = fetch(server, path, *files, jobs=1)
-        assert [each.file.filename for each in fetched] == [each.name for each in staged]
-        asked = [len(server.files[name_of(request)]) for request in server.requests]
-        assert asked == sorted(asked, reverse=True)
-        for each in fetched:
-            assert each.file.path.read_bytes() == server.files[each.file.filename]
-        # Again, and with hashes, at once: nothing is asked for.
+        assert [download.file.filename for download in fetched] == [wheel.name for wheel in staged]
+        requested_sizes = [len(server.files[name_of(request)]) for request in server.requests]
+        assert requested_sizes == sorted(requested_sizes, reverse=True)
+        for download in fetched:
+            assert download.file.path.read_bytes() == server.files[download.file.filename]
+        # A second run with hashes sends no request.
         server.requests.clear()
         with_hashes = [
-            remote(server, each.file.filename, hashes={"sha256": each.file.sha256}) for each in fetched
+            remote(server, download.file.filename, hashes={"sha256": download.file.sha256})
+            for download in fetched
         ]
         again = fetch(server, path, *with_hashes)
-        assert {each.outcome for each in again} == {DownloadOutcome.UNCHANGED}
+        assert {download.outcome for download in again} == {DownloadOutcome.UNCHANGED}
         assert server.requests == []
     assert left_over(path) == []
 
 
-# --- a body that is not whole ----------------------------------------------------------------------
+# --- incomplete bodies -----------------------------------------------------------------------------
 
-#: Places at which a transfer is cut: the ends, and 80 between them.
+#: Offsets at which a transfer is cut: both ends, and 80 between them.
 CUTS = sorted({0, 1, len(SMALL) - 1, *range(0, len(SMALL), max(1, len(SMALL) // 80))})
 
 
 @pytest.mark.parametrize("hashed", [False, True], ids=["etag", "hash"])
-def test_a_cut_anywhere_is_resumed(server: FileServer, path: Path, hashed: bool) -> None:
+def test_resumes_after_a_cut_anywhere(server: FileServer, path: Path, hashed: bool) -> None:
     server.files[NAME] = SMALL
     assert len(CUTS) >= 64
     hashes = {"sha256": hashlib.sha256(SMALL).hexdigest()} if hashed else {}
     server.etags = "" if hashed else "strong"
     for cut in CUTS:
-        house = path / str(cut)
+        wheelhouse = path / str(cut)
         server.requests.clear()
         server.plan = [honest(until=cut)]
-        (fetched,) = fetch(server, house, remote(server, hashes=hashes))
+        (fetched,) = fetch(server, wheelhouse, remote(server, hashes=hashes))
         assert fetched.file.path.read_bytes() == SMALL
-        assert finished(house) == [NAME]
-        assert left_over(house) == []
+        assert finished(wheelhouse) == [NAME]
+        assert left_over(wheelhouse) == []
         assert server.starts == [None, cut or None]
 
 
-def test_a_cut_without_any_help_is_never_taken_for_the_end(server: FileServer, path: Path) -> None:
-    """No length, no hash, no validator: only the archive's own end and RECORD can tell."""
+def test_cut_without_length_or_hash_is_detected(server: FileServer, path: Path) -> None:
+    """Without length, hash and validator, only the archive's end record and RECORD show the cut."""
     server.files[NAME] = SMALL
     server.etags = server.last_modified = ""
     for cut in CUTS:
-        house = path / str(cut)
+        wheelhouse = path / str(cut)
         cut_short = honest(until=cut, without=("Content-Length",))
         server.plan = [cut_short, cut_short]
-        error = fetch_fails(FileError, server, house)
+        error = fetch_fails(FileError, server, wheelhouse)
         assert NAME in str(error)
-        assert finished(house) == []
-        assert left_over(house) == []
+        assert finished(wheelhouse) == []
+        assert left_over(wheelhouse) == []
         server.plan = [cut_short]
-        fetch(server, house)
-        assert (house / NAME).read_bytes() == SMALL
+        fetch(server, wheelhouse)
+        assert (wheelhouse / NAME).read_bytes() == SMALL
 
 
 @pytest.mark.parametrize(
@@ -207,25 +208,23 @@ def test_a_cut_without_any_help_is_never_taken_for_the_end(server: FileServer, p
     ],
     ids=["closed", "reset", "stalled", "chunked", "length too long", "in the headers"],
 )
-@pytest.mark.parametrize("known", ["nothing", "size", "hash"])
-def test_a_broken_transfer_is_completed(
-    server: FileServer, path: Path, answer: FileAnswer, known: str
-) -> None:
-    size = len(WHEEL) if known == "size" else None
+@pytest.mark.parametrize("listed", ["nothing", "size", "hash"])
+def test_completes_a_broken_transfer(server: FileServer, path: Path, answer: FileAnswer, listed: str) -> None:
+    size = len(WHEEL) if listed == "size" else None
     server.plan = [answer]
-    (fetched,) = fetch(server, path, remote(server, size=size, hashes=SHA256 if known == "hash" else None))
+    (fetched,) = fetch(server, path, remote(server, size=size, hashes=SHA256 if listed == "hash" else None))
     assert fetched.file.path.read_bytes() == WHEEL
     assert left_over(path) == []
 
 
-def test_a_cut_that_only_the_listed_size_shows(server: FileServer, path: Path) -> None:
+def test_listed_size_reveals_a_cut(server: FileServer, path: Path) -> None:
     server.plan = [honest(until=CUT, without=("Content-Length",))]
     fetch(server, path, remote(server, size=len(WHEEL)))
     assert server.starts == [None, CUT]
     assert server.requests[1].headers["if-range"] == server.etag(NAME)
 
 
-def test_a_server_that_never_finishes_is_a_network_error(server: FileServer, path: Path) -> None:
+def test_server_that_never_finishes_is_a_network_error(server: FileServer, path: Path) -> None:
     server.plan = [honest(until=1000)] + [honest(until=0)] * 5
     with pytest.raises(NetworkError) as caught:
         fetch(server, path)
@@ -234,7 +233,7 @@ def test_a_server_that_never_finishes_is_a_network_error(server: FileServer, pat
     assert NAME in str(error)
     assert "tried 6 times" in error.details
     assert finished(path) == []
-    # What came can be continued: it is kept for the next run.
+    # The partial file can be resumed, so it is kept for the next run.
     assert left_over(path) == [f"{NAME}.part", f"{NAME}.part.json"]
     assert stat.S_IMODE((path / HIDDEN_DIRECTORY / f"{NAME}.part").stat().st_mode) == 0o600
     (fetched,) = fetch(server, path)
@@ -244,7 +243,7 @@ def test_a_server_that_never_finishes_is_a_network_error(server: FileServer, pat
     assert left_over(path) == []
 
 
-def test_a_stump_that_cannot_be_resumed_is_not_kept(server: FileServer, path: Path) -> None:
+def test_deletes_a_partial_file_that_cannot_be_resumed(server: FileServer, path: Path) -> None:
     server.etags = "weak"
     server.plan = [honest(until=1000)] * 6
     with pytest.raises(NetworkError):
@@ -254,7 +253,7 @@ def test_a_stump_that_cannot_be_resumed_is_not_kept(server: FileServer, path: Pa
 
 
 @pytest.mark.parametrize(
-    ("answer", "sentence"),
+    ("answer", "message"),
     [
         (honest(until=0, more={"Content-Length": 0}), "it is empty"),
         (fixed_answer(200, WHEEL[:CUT]), ""),
@@ -264,46 +263,46 @@ def test_a_stump_that_cannot_be_resumed_is_not_kept(server: FileServer, path: Pa
     ],
     ids=["empty", "length too short", "flipped bit", "text", "last byte missing"],
 )
-@pytest.mark.parametrize("known", ["nothing", "size", "hash"])
-def test_wrong_bytes_are_fetched_once_more_and_then_refused(
-    server: FileServer, path: Path, answer: FileAnswer, sentence: str, known: str
+@pytest.mark.parametrize("listed", ["nothing", "size", "hash"])
+def test_retries_wrong_bytes_once_and_then_fails(
+    server: FileServer, path: Path, answer: FileAnswer, message: str, listed: str
 ) -> None:
-    size = len(WHEEL) if known == "size" else None
-    file = remote(server, size=size, hashes=SHA256 if known == "hash" else None)
+    size = len(WHEEL) if listed == "size" else None
+    file = remote(server, size=size, hashes=SHA256 if listed == "hash" else None)
     server.plan = [answer, answer]
     error = fetch_fails(FileError, server, path, file)
     assert str(error).startswith(f"{NAME} from {server.url}{NAME}: ")
-    if known == "nothing":
-        assert sentence in str(error)
+    if listed == "nothing":
+        assert message in str(error)
     assert "run the same command again" in error.hint
     assert len(server.requests) == 2
     assert finished(path) == left_over(path) == []
     server.plan = [answer]
-    listener = Listener()
-    fetch(server, path, file, progress=listener)
+    progress = RecordingProgress()
+    fetch(server, path, file, progress=progress)
     assert (path / NAME).read_bytes() == WHEEL
-    assert any("downloading it again" in line for line in listener.details)
+    assert any("downloading it again" in line for line in progress.details)
 
 
-def test_the_hashes_are_both_shown(server: FileServer, path: Path) -> None:
+def test_error_shows_both_hashes(server: FileServer, path: Path) -> None:
     server.files[NAME] = OTHER
     error = fetch_fails(FileError, server, path, remote(server, hashes=SHA256))
     assert SHA256["sha256"] in str(error)
     assert hashlib.sha256(OTHER).hexdigest() in str(error)
 
 
-def test_a_hash_that_is_none_is_never_met(server: FileServer, path: Path) -> None:
+def test_never_accepts_an_invalid_hash(server: FileServer, path: Path) -> None:
     error = fetch_fails(FileError, server, path, remote(server, hashes={"sha256": "\x1b[31mnone"}))
     assert "\\x1b[31mnone was listed" in str(error)
 
 
-def test_another_size_than_listed_is_refused_before_the_body(server: FileServer, path: Path) -> None:
+def test_rejects_another_size_before_reading_the_body(server: FileServer, path: Path) -> None:
     error = fetch_fails(FileError, server, path, remote(server, size=len(WHEEL) + 1))
     assert f"the server has {len(WHEEL)} bytes, but {len(WHEEL) + 1} were listed" in str(error)
     assert finished(path) == left_over(path) == []
 
 
-def test_more_bytes_than_listed_are_refused(server: FileServer, path: Path) -> None:
+def test_rejects_more_bytes_than_listed(server: FileServer, path: Path) -> None:
     more = honest(without=("Content-Length",), extra=b"x" * 100)
     server.plan = [more, more]
     error = fetch_fails(FileError, server, path, remote(server, size=len(WHEEL)))
@@ -311,7 +310,7 @@ def test_more_bytes_than_listed_are_refused(server: FileServer, path: Path) -> N
     assert finished(path) == left_over(path) == []
 
 
-def test_bytes_after_the_end_that_nothing_announces_are_refused(server: FileServer, path: Path) -> None:
+def test_rejects_extra_bytes_after_the_archive(server: FileServer, path: Path) -> None:
     more = honest(without=("Content-Length",), extra=b"x" * 100)
     server.plan = [more, more]
     error = fetch_fails(FileError, server, path)
@@ -319,13 +318,13 @@ def test_bytes_after_the_end_that_nothing_announces_are_refused(server: FileServ
     assert finished(path) == left_over(path) == []
 
 
-# --- something else than the file ------------------------------------------------------------------
+# --- responses other than the file -----------------------------------------------------------------
 
 S3 = b'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>AccessDenied</Code><Message>x</Message></Error>'
 
 
 @pytest.mark.parametrize(
-    ("body", "what"),
+    ("body", "description"),
     [
         (b"<!DOCTYPE html><title>Sign in \x1b[31m</title>", 'an HTML page ("Sign in \\x1b[31m")'),
         (b"\xef\xbb\xbf \n<html><body>gone", "an HTML page"),
@@ -334,12 +333,17 @@ S3 = b'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>AccessDenied</Code><
     ],
 )
 @pytest.mark.parametrize(("size", "hashes"), [(None, None), (len(WHEEL), SHA256)])
-def test_a_page_in_place_of_the_file_is_named(
-    server: FileServer, path: Path, body: bytes, what: str, size: int | None, hashes: dict[str, str] | None
+def test_error_names_a_page_sent_instead_of_the_file(
+    server: FileServer,
+    path: Path,
+    body: bytes,
+    description: str,
+    size: int | None,
+    hashes: dict[str, str] | None,
 ) -> None:
     server.plan = [fixed_answer(200, body)]
     error = fetch_fails(FileError, server, path, remote(server, size=size, hashes=hashes))
-    assert str(error) == f"{NAME}: the server sent {what} instead of the file"
+    assert str(error) == f"{NAME}: the server sent {description} instead of the file"
     assert (
         error.hint
         == f"Open {server.url}{NAME} in a browser: it may require a login, or the file no longer exists."
@@ -348,7 +352,7 @@ def test_a_page_in_place_of_the_file_is_named(
 
 
 @pytest.mark.parametrize("status", [403, 404, 410])
-def test_a_refusal_is_told(server: FileServer, path: Path, status: int) -> None:
+def test_reports_an_error_status(server: FileServer, path: Path, status: int) -> None:
     server.plan = [fixed_answer(status, S3, content_type="application/xml")]
     error = fetch_fails(HttpStatusError, server, path)
     assert str(error).startswith(f"{server.url}{NAME} returned {status}")
@@ -357,7 +361,7 @@ def test_a_refusal_is_told(server: FileServer, path: Path, status: int) -> None:
     assert finished(path) == left_over(path) == []
 
 
-def test_a_busy_server_is_asked_again(server: FileServer, path: Path) -> None:
+def test_retries_a_busy_server(server: FileServer, path: Path) -> None:
     server.plan = [
         fixed_answer(503),
         fixed_answer(429, retry_after="0"),
@@ -369,7 +373,7 @@ def test_a_busy_server_is_asked_again(server: FileServer, path: Path) -> None:
 
 
 @pytest.mark.parametrize("status", [304, 206, 416])
-def test_an_answer_that_was_not_asked_for(server: FileServer, path: Path, status: int) -> None:
+def test_rejects_an_unexpected_status(server: FileServer, path: Path, status: int) -> None:
     answer = fixed_answer(
         status, WHEEL if status == 206 else b"", content_range=f"bytes 0-{len(WHEEL) - 1}/{len(WHEEL)}"
     )
@@ -379,7 +383,7 @@ def test_an_answer_that_was_not_asked_for(server: FileServer, path: Path, status
     assert finished(path) == left_over(path) == []
 
 
-def test_a_gzip_coded_wheel_is_refused_with_the_cause(server: FileServer, path: Path) -> None:
+def test_rejects_a_gzip_encoded_wheel_with_the_cause(server: FileServer, path: Path) -> None:
     server.plan = [fixed_answer(200, gzip.compress(WHEEL), content_encoding="gzip")]
     error = fetch_fails(FileError, server, path)
     assert f"{NAME}: the server sent it with the content coding gzip" in str(error)
@@ -387,8 +391,8 @@ def test_a_gzip_coded_wheel_is_refused_with_the_cause(server: FileServer, path: 
     assert finished(path) == left_over(path) == []
 
 
-def test_an_sdist_that_is_called_gzip_coded_is_itself(server: FileServer, path: Path) -> None:
-    """Apache's AddEncoding does this to every .tar.gz."""
+def test_accepts_an_sdist_labelled_as_gzip_encoded(server: FileServer, path: Path) -> None:
+    """Apache's AddEncoding labels every .tar.gz this way."""
     name = "dipy-1.11.0.tar.gz"
     server.files[name] = SDIST
     server.plan = [honest(more={"Content-Encoding": "x-gzip"})]
@@ -421,7 +425,7 @@ def test_an_sdist_that_is_called_gzip_coded_is_itself(server: FileServer, path: 
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("hashed", [False, True], ids=["etag", "hash"])
-def test_a_wrong_answer_to_a_range_starts_again(
+def test_restarts_after_a_wrong_response_to_a_range(
     server: FileServer, path: Path, answer: FileAnswer, hashed: bool
 ) -> None:
     server.plan = [honest(until=CUT), answer]
@@ -431,39 +435,39 @@ def test_a_wrong_answer_to_a_range_starts_again(
     assert left_over(path) == []
 
 
-def test_416_starts_again_once(server: FileServer, path: Path) -> None:
+def test_restarts_after_416_only_once(server: FileServer, path: Path) -> None:
     server.plan = [honest(until=CUT), fixed_answer(416), fixed_answer(416)]
     error = fetch_fails(NetworkError, server, path)
     assert str(error) == f"{NAME}: the server returned status 416 for the whole file"
     assert finished(path) == left_over(path) == []
 
 
-def test_a_file_that_changes_between_two_attempts_is_never_mixed(server: FileServer, path: Path) -> None:
-    def replaced(server: FileServer, request: Request) -> Sequence[Step]:
+def test_never_mixes_two_versions_of_a_file(server: FileServer, path: Path) -> None:
+    def replace_file(server: FileServer, request: Request) -> Sequence[Step]:
         server.files[NAME] = OTHER
         return honest()(server, request)
 
-    server.plan = [honest(until=CUT), replaced]
+    server.plan = [honest(until=CUT), replace_file]
     fetch(server, path)
     assert (path / NAME).read_bytes() == OTHER
     assert len(server.requests) == 2
 
 
-def test_a_server_that_ignores_if_range_gives_no_mixture(server: FileServer, path: Path) -> None:
-    """Same length, same ETag, other bytes from the cut on: RECORD finds it."""
+def test_detects_a_server_that_ignores_if_range(server: FileServer, path: Path) -> None:
+    """RECORD reveals other bytes after the cut, despite the same length and ETag."""
 
-    def replaced(server: FileServer, request: Request) -> Sequence[Step]:
+    def replace_file(server: FileServer, request: Request) -> Sequence[Step]:
         server.files[NAME] = OTHER
         return wrong_range(etag=request.headers["if-range"])(server, request)
 
     assert len(OTHER) == len(WHEEL)
-    server.plan = [honest(until=CUT), replaced]
+    server.plan = [honest(until=CUT), replace_file]
     fetch(server, path)
     assert (path / NAME).read_bytes() == OTHER
     assert server.starts == [None, CUT, None]
 
 
-def test_a_stump_is_continued_by_its_hash_from_another_place(server: FileServer, path: Path) -> None:
+def test_resumes_from_a_mirror_if_the_hash_is_known(server: FileServer, path: Path) -> None:
     file = remote(server, hashes=SHA256)
     server.plan = [honest(until=CUT)] + [fixed_answer(503)] * 5
     with pytest.raises(HttpStatusError):
@@ -476,7 +480,7 @@ def test_a_stump_is_continued_by_its_hash_from_another_place(server: FileServer,
     assert fetched.file.path.read_bytes() == WHEEL
 
 
-def test_a_stump_of_another_place_is_not_continued_without_a_hash(server: FileServer, path: Path) -> None:
+def test_does_not_resume_from_a_mirror_without_a_hash(server: FileServer, path: Path) -> None:
     server.plan = [honest(until=CUT)] + [fixed_answer(503)] * 5
     with pytest.raises(HttpStatusError):
         fetch(server, path)
@@ -488,20 +492,20 @@ def test_a_stump_of_another_place_is_not_continued_without_a_hash(server: FileSe
     assert left_over(path) == []
 
 
-def cut_once(server: FileServer, path: Path, file: RemoteFile) -> Path:
-    """Leave a stump of ``CUT`` bytes."""
+def leave_partial_file(server: FileServer, path: Path, file: RemoteFile) -> Path:
+    """Leave a partial file of ``CUT`` bytes and return its path."""
     server.plan = [honest(until=CUT)] + [fixed_answer(503)] * 5
     with pytest.raises(HttpStatusError):
         fetch(server, path, file)
     server.requests.clear()
-    stump = path / HIDDEN_DIRECTORY / f"{NAME}.part"
-    assert stump.stat().st_size == CUT
-    return stump
+    partial = path / HIDDEN_DIRECTORY / f"{NAME}.part"
+    assert partial.stat().st_size == CUT
+    return partial
 
 
-def test_a_stump_with_all_bytes_needs_no_request(server: FileServer, path: Path) -> None:
+def test_complete_partial_file_needs_no_request(server: FileServer, path: Path) -> None:
     file = remote(server, size=len(WHEEL), hashes=SHA256)
-    cut_once(server, path, file).write_bytes(WHEEL)
+    leave_partial_file(server, path, file).write_bytes(WHEEL)
     (fetched,) = fetch(server, path, file)
     assert server.requests == []
     assert fetched.outcome is DownloadOutcome.RESUMED
@@ -510,24 +514,24 @@ def test_a_stump_with_all_bytes_needs_no_request(server: FileServer, path: Path)
 
 @pytest.mark.parametrize("hashed", [False, True], ids=["etag", "hash"])
 @pytest.mark.parametrize("content", [OTHER, OTHER[:CUT], WHEEL, WHEEL + b"x", b""])
-def test_a_stump_that_lies_harms_nothing(
+def test_wrong_partial_file_does_no_harm(
     server: FileServer, path: Path, content: bytes, hashed: bool
 ) -> None:
     file = remote(server, hashes=SHA256 if hashed else None)
-    cut_once(server, path, file).write_bytes(content)
+    leave_partial_file(server, path, file).write_bytes(content)
     (fetched,) = fetch(server, path, file)
     assert (path / NAME).read_bytes() == WHEEL
     assert (fetched.outcome is DownloadOutcome.RESUMED) is (hashed and content is WHEEL)
     assert left_over(path) == []
 
 
-def test_a_stump_is_not_followed_nor_shared(server: FileServer, path: Path, tmp_path: Path) -> None:
+def test_does_not_write_through_a_linked_partial_file(server: FileServer, path: Path, tmp_path: Path) -> None:
     precious = tmp_path / "precious"
     precious.write_bytes(WHEEL[:CUT])
-    for make in (Path.symlink_to, Path.hardlink_to):
-        stump = cut_once(server, path, remote(server))
-        stump.unlink()
-        make(stump, precious)
+    for link in (Path.symlink_to, Path.hardlink_to):
+        partial = leave_partial_file(server, path, remote(server))
+        partial.unlink()
+        link(partial, precious)
         fetch(server, path)
         assert precious.read_bytes() == WHEEL[:CUT]
         assert server.starts == [None]
@@ -536,20 +540,18 @@ def test_a_stump_is_not_followed_nor_shared(server: FileServer, path: Path, tmp_
         (path / NAME).unlink()
 
 
-def test_a_stump_for_another_listing_is_dropped(server: FileServer, path: Path) -> None:
-    cut_once(server, path, remote(server, hashes=SHA256))
+def test_discards_a_partial_file_of_another_listing(server: FileServer, path: Path) -> None:
+    leave_partial_file(server, path, remote(server, hashes=SHA256))
     fetch(server, path, remote(server, size=len(WHEEL)))
     assert server.starts == [None]
     assert left_over(path) == []
 
 
-# --- what is there already -------------------------------------------------------------------------
+# --- existing files --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("etags", "date"), [("strong", ""), ("weak", LONG_AGO), ("", LONG_AGO)])
-def test_the_second_run_asks_whether_it_changed(
-    server: FileServer, path: Path, etags: str, date: str
-) -> None:
+def test_second_run_revalidates_the_file(server: FileServer, path: Path, etags: str, date: str) -> None:
     server.etags, server.last_modified = etags, date
     fetch(server, path)
     before = (path / NAME).stat()
@@ -562,7 +564,7 @@ def test_the_second_run_asks_whether_it_changed(
     assert left_over(path) == []
 
 
-def test_without_validators_it_is_fetched_again(server: FileServer, path: Path) -> None:
+def test_downloads_again_without_validators(server: FileServer, path: Path) -> None:
     server.etags = server.last_modified = ""
     fetch(server, path)
     before = (path / NAME).stat()
@@ -572,7 +574,7 @@ def test_without_validators_it_is_fetched_again(server: FileServer, path: Path) 
     assert left_over(path) == []
 
 
-def test_a_date_of_this_very_second_proves_nothing(server: FileServer, path: Path) -> None:
+def test_does_not_revalidate_with_a_too_recent_date(server: FileServer, path: Path) -> None:
     server.etags, server.last_modified = "", "Thu, 01 Jan 2099 00:00:00 GMT"
     fetch(server, path)
     fetch(server, path)
@@ -580,29 +582,31 @@ def test_a_date_of_this_very_second_proves_nothing(server: FileServer, path: Pat
 
 
 @pytest.mark.parametrize("date", ["yesterday", "Thu, 32 Jan 2015 00:00:00 GMT", "\x80"])
-def test_a_date_that_is_none_is_not_noted(server: FileServer, path: Path, date: str) -> None:
+def test_does_not_store_an_invalid_date(server: FileServer, path: Path, date: str) -> None:
     server.etags, server.last_modified = "", date
     fetch(server, path)
     fetch(server, path)
     assert "if-modified-since" not in server.requests[1].headers
 
 
-@pytest.mark.parametrize("spoil", ["note gone", "note of another", "file changed", "touched by listing"])
-def test_what_the_note_does_not_prove_is_fetched_again(server: FileServer, path: Path, spoil: str) -> None:
+@pytest.mark.parametrize(
+    "damage", ["no metadata", "metadata of another file", "file changed", "other size in metadata"]
+)
+def test_downloads_again_if_the_metadata_does_not_match(server: FileServer, path: Path, damage: str) -> None:
     fetch(server, path)
-    note = path / HIDDEN_DIRECTORY / f"{NAME}.json"
+    metadata = path / HIDDEN_DIRECTORY / f"{NAME}.json"
     file = remote(server)
-    match spoil:
-        case "note gone":
-            note.unlink()
-        case "note of another":
-            note.write_text(note.read_text().replace(NAME, "x.whl"))
+    match damage:
+        case "no metadata":
+            metadata.unlink()
+        case "metadata of another file":
+            metadata.write_text(metadata.read_text().replace(NAME, "x.whl"))
         case "file changed":
             (path / NAME).write_bytes(OTHER)
         case _:
             server.files[NAME] = WHEEL
             file = remote(server, size=len(WHEEL))
-            note.write_text(re.sub(r'"size": \d+', '"size": 1', note.read_text()))
+            metadata.write_text(re.sub(r'"size": \d+', '"size": 1', metadata.read_text()))
     server.requests.clear()
     (fetched,) = fetch(server, path, file, clobber=True)
     assert not {"if-none-match", "if-modified-since"} & server.requests[0].headers.keys()
@@ -610,34 +614,32 @@ def test_what_the_note_does_not_prove_is_fetched_again(server: FileServer, path:
     assert left_over(path) == []
 
 
-def test_a_note_that_came_with_a_repository_does_not_prove_that_a_file_is_the_servers(
-    server: FileServer, path: Path
-) -> None:
+def test_forged_metadata_does_not_prove_that_a_file_is_current(server: FileServer, path: Path) -> None:
     fetch(server, path)
     (path / NAME).write_bytes(OTHER)
-    note = path / HIDDEN_DIRECTORY / f"{NAME}.json"
-    forged = json.loads(note.read_text()) | {
+    metadata = path / HIDDEN_DIRECTORY / f"{NAME}.json"
+    forged = json.loads(metadata.read_text()) | {
         "size": len(OTHER),
         "digest": f"sha256:{hashlib.sha256(OTHER).hexdigest()}",
     }
-    note.write_text(json.dumps(forged))
+    metadata.write_text(json.dumps(forged))
     server.requests.clear()
     assert "differs from" in str(fetch_fails(FileError, server, path))
     assert not {"if-none-match", "if-modified-since"} & server.requests[0].headers.keys()
 
 
 @pytest.mark.parametrize("hashed", [False, True], ids=["fetched again", "hash"])
-@pytest.mark.parametrize("there", [OTHER, WHEEL[:CUT], b""], ids=["other", "cut", "empty"])
-def test_other_bytes_are_never_overwritten_unless_asked(
-    server: FileServer, path: Path, hashed: bool, there: bytes
+@pytest.mark.parametrize("existing", [OTHER, WHEEL[:CUT], b""], ids=["other", "cut", "empty"])
+def test_overwrites_other_bytes_only_with_clobber(
+    server: FileServer, path: Path, hashed: bool, existing: bytes
 ) -> None:
     path.mkdir()
-    (path / NAME).write_bytes(there)
+    (path / NAME).write_bytes(existing)
     file = remote(server, hashes=SHA256 if hashed else None)
     error = fetch_fails(FileError, server, path, file)
     assert str(error) == f"{path / NAME} differs from {server.url}{NAME}"
     assert error.hint == "Remove it, or overwrite it with -c."
-    assert (path / NAME).read_bytes() == there
+    assert (path / NAME).read_bytes() == existing
     assert finished(path) == [NAME]
     assert left_over(path) == []
     (fetched,) = fetch(server, path, file, clobber=True)
@@ -649,7 +651,7 @@ def test_other_bytes_are_never_overwritten_unless_asked(
     assert hashed is (server.requests == [])
 
 
-def test_a_file_that_changed_at_the_source_is_not_taken_over(server: FileServer, path: Path) -> None:
+def test_does_not_replace_a_file_that_changed_at_the_source(server: FileServer, path: Path) -> None:
     fetch(server, path)
     server.files[NAME] = OTHER
     fetch_fails(FileError, server, path)
@@ -659,8 +661,8 @@ def test_a_file_that_changed_at_the_source_is_not_taken_over(server: FileServer,
     assert left_over(path) == []
 
 
-def test_every_file_is_judged_also_a_damaged_one(server: FileServer, path: Path) -> None:
-    """What is wrong with a file is told by the checks, though it never gets its name."""
+def test_checks_every_file_even_a_damaged_one(server: FileServer, path: Path) -> None:
+    """The checks report a damaged file although it does not stay in the wheelhouse."""
     sdist = "dipy-1.11.0.tar.gz"
     server.files |= {NAME: WHEEL[:CUT], sdist: SDIST}
     pairs = [(filenames.parse_filename(name), remote(server, name)) for name in (NAME, sdist)]
@@ -668,18 +670,18 @@ def test_every_file_is_judged_also_a_damaged_one(server: FileServer, path: Path)
     def inspect(content: WheelContent | SdistContent) -> CheckResult:
         return checks.inspect_content(content, profile=CheckProfile.PYPI)
 
-    with Wheelhouse(path) as house, HttpClient(user_urls=[server.url]) as http:
-        arrivals = download_files(
-            pairs, house, http, jobs=1, clobber=False, progress=SilentProgress(), inspect=inspect
+    with Wheelhouse(path) as wheelhouse, HttpClient(user_urls=[server.url]) as http:
+        result = download_files(
+            pairs, wheelhouse, http, jobs=1, clobber=False, progress=SilentProgress(), inspect=inspect
         )
-    assert [fetched.file.filename for fetched in arrivals.downloaded] == [sdist]
-    assert {(each.check, each.subject) for each in arrivals.findings} >= {("archive/unreadable", NAME)}
-    assert [each.name.filename for each in arrivals.summaries] == [NAME, sdist]
-    assert isinstance(arrivals.error, FileError)
+    assert [fetched.file.filename for fetched in result.downloaded] == [sdist]
+    assert {(finding.check, finding.subject) for finding in result.findings} >= {("archive/unreadable", NAME)}
+    assert [summary.name.filename for summary in result.summaries] == [NAME, sdist]
+    assert isinstance(result.error, FileError)
     assert finished(path) == [sdist]
 
 
-def test_a_source_that_vouches_for_a_damaged_wheel(server: FileServer, path: Path) -> None:
+def test_rejects_a_damaged_wheel_with_a_matching_hash(server: FileServer, path: Path) -> None:
     server.files[NAME] = WHEEL[:CUT]
     hashes = {"sha256": hashlib.sha256(WHEEL[:CUT]).hexdigest()}
     fetch_fails(FileError, server, path, remote(server, hashes=hashes))
@@ -691,7 +693,7 @@ def test_a_source_that_vouches_for_a_damaged_wheel(server: FileServer, path: Pat
 
 @pytest.mark.parametrize("kind", ["symlink", "dangling", "fifo", "directory"])
 @pytest.mark.parametrize("clobber", [False, True])
-def test_what_is_no_file_is_refused(
+def test_rejects_an_existing_path_that_is_not_a_file(
     server: FileServer, path: Path, tmp_path: Path, kind: str, clobber: bool
 ) -> None:
     path.mkdir()
@@ -712,12 +714,12 @@ def test_what_is_no_file_is_refused(
     assert target.exists() is (kind == "symlink")
 
 
-def test_a_file_that_appears_meanwhile_is_not_overwritten(server: FileServer, path: Path) -> None:
-    def intrude(server: FileServer, request: Request) -> Sequence[Step]:
+def test_does_not_overwrite_a_file_created_during_the_run(server: FileServer, path: Path) -> None:
+    def create_file(server: FileServer, request: Request) -> Sequence[Step]:
         (path / NAME).write_bytes(b"mine")
         return honest()(server, request)
 
-    server.plan = [intrude]
+    server.plan = [create_file]
     error = fetch_fails(FileError, server, path)
     assert str(error) == f"{path / NAME} was created during the run"
     assert (path / NAME).read_bytes() == b"mine"
@@ -727,9 +729,9 @@ def test_a_file_that_appears_meanwhile_is_not_overwritten(server: FileServer, pa
 # --- several files ---------------------------------------------------------------------------------
 
 
-def test_one_failure_does_not_keep_the_others_from_arriving(tmp_path: Path, path: Path) -> None:
+def test_one_failure_does_not_stop_the_other_files(tmp_path: Path, path: Path) -> None:
     staged = make_release(tmp_path / "staged")
-    contents = {each.name: each.read_bytes() for each in staged}
+    contents = {wheel.name: wheel.read_bytes() for wheel in staged}
     gone, damaged, *good = contents
     with FileServer({**contents, damaged: b"PK nothing"}).running() as server:
         del server.files[gone]
@@ -743,14 +745,14 @@ def test_one_failure_does_not_keep_the_others_from_arriving(tmp_path: Path, path
     assert left_over(path) == []
 
 
-def test_an_error_that_does_not_name_the_file_is_given_its_name(path: Path) -> None:
+def test_adds_the_file_name_to_errors_without_it(path: Path) -> None:
     with FileServer({NAME: WHEEL}).running() as server:
         server.plan = [fixed_answer(302, location="/elsewhere"), fixed_answer(404)]
         error = fetch_fails(HttpStatusError, server, path)
     assert str(error) == f"{NAME}: {server.url}elsewhere returned 404 X"
 
 
-def test_a_link_that_must_not_be_fetched_is_not(server: FileServer, path: Path) -> None:
+def test_does_not_fetch_forbidden_links(server: FileServer, path: Path) -> None:
     for url in (f"http://localhost.example/{NAME}", f"https://10.0.0.1/{NAME}", f"ftp://127.0.0.1/{NAME}"):
         file = RemoteFile(filename=NAME, url=url, source=server.url)
         error = fetch_fails(NetworkError, server, path, file)
@@ -758,27 +760,27 @@ def test_a_link_that_must_not_be_fetched_is_not(server: FileServer, path: Path) 
     assert server.requests == []
 
 
-def test_a_bug_in_a_worker_is_not_hidden(
+def test_does_not_hide_a_bug_in_a_worker(
     server: FileServer, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: object) -> None:
+    def fail(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("wheel_uploader.facts.archive.reader.read_archive_stream", broken)
+    monkeypatch.setattr("wheel_uploader.facts.archive.reader.read_archive_stream", fail)
     with pytest.raises(ZeroDivisionError):
         fetch(server, path)
     assert finished(path) == []
 
 
 @pytest.mark.parametrize(("sizes", "jobs"), [([None] * 20, 16), ([1000] * 20, 16), ([9_000_000] * 20, 8)])
-def test_more_connections_for_small_files_than_for_large_ones(
+def test_uses_more_connections_for_small_files_than_for_large_ones(
     server: FileServer, path: Path, sizes: list[int | None], jobs: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     most, waiting = 0, 0
     changed = threading.Condition()
 
     def count(server: FileServer, request: Request) -> Sequence[Step]:
-        """Answer when as many as are expected are waiting, and a little later, for one more may come."""
+        """Answer a moment after the expected number of requests is waiting, as one more may arrive."""
         nonlocal most, waiting
         with changed:
             waiting += 1
@@ -798,15 +800,15 @@ def test_more_connections_for_small_files_than_for_large_ones(
     assert most == jobs
 
 
-def test_nothing_to_fetch_is_no_error(server: FileServer, path: Path) -> None:
-    with Wheelhouse(path) as house, HttpClient(user_urls=[server.url]) as http:
-        arrivals = download_files(
+def test_accepts_an_empty_list_of_files(server: FileServer, path: Path) -> None:
+    with Wheelhouse(path) as wheelhouse, HttpClient(user_urls=[server.url]) as http:
+        result = download_files(
             [],
-            house,
+            wheelhouse,
             http,
             jobs=None,
             clobber=False,
             progress=SilentProgress(),
             inspect=lambda _: CheckResult(),
         )
-    assert (arrivals.downloaded, arrivals.error) == ((), None)
+    assert (result.downloaded, result.error) == ((), None)

@@ -1,4 +1,4 @@
-"""Files of this machine into the wheelhouse, with the same care as those of a server."""
+"""Copying local files to the wheelhouse, as carefully as files from a server."""
 
 from __future__ import annotations
 
@@ -25,65 +25,65 @@ WHEEL = wheel_bytes("dipy", "1.11.0")
 OTHER = wheel_bytes("dipy", "1.11.0", files={"dipy/more.py": b""})
 
 
-def listed(path: Path, *, size: int | None = None, hashes: dict[str, str] | None = None) -> RemoteFile:
+def remote(path: Path, *, size: int | None = None, hashes: dict[str, str] | None = None) -> RemoteFile:
     return RemoteFile(
         filename=path.name, url=path.as_uri(), size=size, hashes=hashes or {}, source=str(path.parent)
     )
 
 
-def fetch(house_path: Path, *files: RemoteFile, clobber: bool = False) -> tuple[DownloadedFile, ...]:
+def fetch(wheelhouse_path: Path, *files: RemoteFile, clobber: bool = False) -> tuple[DownloadedFile, ...]:
     pairs = [(filenames.parse_filename(file.filename), file) for file in files]
-    with Wheelhouse(house_path) as house, HttpClient() as http:
-        arrivals = scheduler.download_files(
+    with Wheelhouse(wheelhouse_path) as wheelhouse, HttpClient() as http:
+        result = scheduler.download_files(
             pairs,
-            house,
+            wheelhouse,
             http,
             jobs=2,
             clobber=clobber,
             progress=SilentProgress(),
             inspect=lambda _: CheckResult(),
         )
-    if arrivals.error:
-        raise arrivals.error
-    return arrivals.downloaded
+    if result.error:
+        raise result.error
+    return result.downloaded
 
 
-def fails(kind: type[ReleaseError], house_path: Path, file: RemoteFile) -> str:
+def fetch_fails(kind: type[ReleaseError], wheelhouse_path: Path, file: RemoteFile) -> str:
     with pytest.raises(kind) as caught:
-        fetch(house_path, file)
-    assert not any(".part" in entry.name for entry in (house_path / HIDDEN_DIRECTORY).iterdir())
+        fetch(wheelhouse_path, file)
+    assert not any(".part" in entry.name for entry in (wheelhouse_path / HIDDEN_DIRECTORY).iterdir())
     return str(caught.value)
 
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    """A wheel in a directory whose name a URL has to quote."""
+    """A wheel in a directory whose name is quoted in URLs."""
     return make_wheel(tmp_path / "dist #1 %41 ü", "dipy", "1.11.0")
 
 
-def test_files_are_copied_and_found_again(tmp_path: Path) -> None:
+def test_copies_files_and_finds_them_again(tmp_path: Path) -> None:
     staged = make_release(tmp_path / "dist")
-    files = [listed(path, size=path.stat().st_size) for path in staged]
-    house = tmp_path / "house"
-    first = fetch(house, *files)
-    assert {each.outcome for each in first} == {DownloadOutcome.COPIED}
-    assert [each.file.path.read_bytes() for each in first] == [path.read_bytes() for path in staged]
-    assert {each.verified_by for each in first} == {"RECORD", "gzip CRC"}
-    before = {path.name: path.stat().st_mtime_ns for path in house.iterdir()}
-    second = fetch(house, *files)
-    assert {each.outcome for each in second} == {DownloadOutcome.UNCHANGED}
-    assert before == {path.name: path.stat().st_mtime_ns for path in house.iterdir()}
-    assert [entry.name for entry in (house / HIDDEN_DIRECTORY).iterdir()] == ["lock"]
+    files = [remote(path, size=path.stat().st_size) for path in staged]
+    wheelhouse = tmp_path / "house"
+    first = fetch(wheelhouse, *files)
+    assert {copied.outcome for copied in first} == {DownloadOutcome.COPIED}
+    assert [copied.file.path.read_bytes() for copied in first] == [path.read_bytes() for path in staged]
+    assert {copied.verified_by for copied in first} == {"RECORD", "gzip CRC"}
+    before = {path.name: path.stat().st_mtime_ns for path in wheelhouse.iterdir()}
+    second = fetch(wheelhouse, *files)
+    assert {copied.outcome for copied in second} == {DownloadOutcome.UNCHANGED}
+    assert before == {path.name: path.stat().st_mtime_ns for path in wheelhouse.iterdir()}
+    assert [entry.name for entry in (wheelhouse / HIDDEN_DIRECTORY).iterdir()] == ["lock"]
 
 
-def test_a_quoted_path_is_unquoted(source: Path, tmp_path: Path) -> None:
-    (fetched,) = fetch(tmp_path / "house", listed(source))
+def test_unquotes_a_path(source: Path, tmp_path: Path) -> None:
+    (fetched,) = fetch(tmp_path / "house", remote(source))
     assert fetched.file.path.read_bytes() == WHEEL
-    assert scheduler.hash_local_file(listed(source)) == hashlib.sha256(WHEEL).hexdigest()
+    assert scheduler.hash_local_file(remote(source)) == hashlib.sha256(WHEEL).hexdigest()
 
 
-def test_the_wheelhouse_itself_can_be_the_source(source: Path) -> None:
-    file = listed(source, hashes={"sha256": hashlib.sha256(WHEEL).hexdigest()})
+def test_wheelhouse_can_be_the_source(source: Path) -> None:
+    file = remote(source, hashes={"sha256": hashlib.sha256(WHEEL).hexdigest()})
     before = source.stat().st_mtime_ns, source.stat().st_ino
     (fetched,) = fetch(source.parent, file)
     assert (fetched.outcome, fetched.verified_by) == (DownloadOutcome.IN_PLACE, "sha256 from the source")
@@ -91,16 +91,16 @@ def test_the_wheelhouse_itself_can_be_the_source(source: Path) -> None:
     assert (source.stat().st_mtime_ns, source.stat().st_ino) == before
 
 
-def test_a_damaged_wheel_in_place_is_refused_and_stays(source: Path) -> None:
+def test_rejects_a_damaged_wheel_in_place_and_keeps_it(source: Path) -> None:
     source.write_bytes(WHEEL[:-20])
-    assert fails(FileError, source.parent, listed(source)).startswith(f"{source}: ")
+    assert fetch_fails(FileError, source.parent, remote(source)).startswith(f"{source}: ")
     assert source.read_bytes() == WHEEL[:-20]
 
 
 @pytest.mark.parametrize("data", [b"", WHEEL[:-20], b"<html>", WHEEL[:60] + b"~" + WHEEL[61:]])
-def test_a_damaged_wheel_is_not_copied(source: Path, tmp_path: Path, data: bytes) -> None:
+def test_does_not_copy_a_damaged_wheel(source: Path, tmp_path: Path, data: bytes) -> None:
     source.write_bytes(data)
-    assert fails(FileError, tmp_path / "house", listed(source)).startswith(f"{source}: ")
+    assert fetch_fails(FileError, tmp_path / "house", remote(source)).startswith(f"{source}: ")
     assert not (tmp_path / "house" / NAME).exists()
 
 
@@ -111,26 +111,26 @@ def test_a_damaged_wheel_is_not_copied(source: Path, tmp_path: Path, data: bytes
         (None, {"md5": "00"}, f"its md5 is {hashlib.md5(WHEEL).hexdigest()}, but 00 was listed"),
     ],
 )
-def test_another_file_than_was_listed(
+def test_rejects_a_file_that_does_not_match_its_listing(
     source: Path, tmp_path: Path, size: int | None, hashes: dict[str, str], reason: str
 ) -> None:
-    file = listed(source, size=size, hashes=hashes)
-    assert fails(FileError, tmp_path / "house", file) == f"{source}: {reason}"
+    file = remote(source, size=size, hashes=hashes)
+    assert fetch_fails(FileError, tmp_path / "house", file) == f"{source}: {reason}"
 
 
-def test_other_bytes_in_the_wheelhouse_stay_unless_asked(source: Path, tmp_path: Path) -> None:
-    there = tmp_path / "house" / NAME
-    there.parent.mkdir()
-    there.write_bytes(OTHER)
-    assert fails(FileError, tmp_path / "house", listed(source)) == f"{there} differs from {source}"
-    assert there.read_bytes() == OTHER
-    (fetched,) = fetch(tmp_path / "house", listed(source), clobber=True)
+def test_overwrites_other_bytes_only_with_clobber(source: Path, tmp_path: Path) -> None:
+    existing = tmp_path / "house" / NAME
+    existing.parent.mkdir()
+    existing.write_bytes(OTHER)
+    assert fetch_fails(FileError, tmp_path / "house", remote(source)) == f"{existing} differs from {source}"
+    assert existing.read_bytes() == OTHER
+    (fetched,) = fetch(tmp_path / "house", remote(source), clobber=True)
     assert fetched.outcome is DownloadOutcome.COPIED
-    assert there.read_bytes() == WHEEL
+    assert existing.read_bytes() == WHEEL
 
 
 @pytest.mark.parametrize("kind", ["gone", "directory", "fifo"])
-def test_a_source_that_is_no_file_any_more(source: Path, tmp_path: Path, kind: str) -> None:
+def test_reports_a_source_that_is_no_longer_a_file(source: Path, tmp_path: Path, kind: str) -> None:
     source.unlink()
     expected = "it is no longer a regular file"
     match kind:
@@ -140,13 +140,13 @@ def test_a_source_that_is_no_file_any_more(source: Path, tmp_path: Path, kind: s
             os.mkfifo(source)
         case _:
             expected = "it no longer exists"
-    said = fails(FileError, tmp_path / "house", listed(source))
-    assert said == f"{source} changed during the run: {expected}"
+    message = fetch_fails(FileError, tmp_path / "house", remote(source))
+    assert message == f"{source} changed during the run: {expected}"
 
 
 @pytest.mark.parametrize("change", ["grows", "shrinks", "rewritten"])
 @pytest.mark.parametrize("in_place", [False, True])
-def test_a_file_that_changes_while_it_is_read(
+def test_rejects_a_file_that_changes_while_it_is_read(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str, in_place: bool
 ) -> None:
     monkeypatch.setattr(digests, "_READ_SIZE", 256)
@@ -163,15 +163,15 @@ def test_a_file_that_changes_while_it_is_read(
         return real_read(descriptor, size)
 
     monkeypatch.setattr(os, "read", read)
-    house = source.parent if in_place else tmp_path / "house"
-    assert fails(FileError, house, listed(source)) == f"{source} changed while it was read"
-    assert in_place or not (house / NAME).exists()
+    wheelhouse = source.parent if in_place else tmp_path / "house"
+    assert fetch_fails(FileError, wheelhouse, remote(source)) == f"{source} changed while it was read"
+    assert in_place or not (wheelhouse / NAME).exists()
 
 
-def test_the_bytes_are_safe_before_the_name_is_given(
+def test_syncs_the_file_before_renaming_it(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """fsync of the file, rename, fsync of the directory: in this order, so that a power cut tears nothing."""
+    """The order is fsync, rename, fsync of the directory, so that a power cut leaves no truncated file."""
     events: list[str] = []
     real_fsync, real_replace = os.fsync, os.replace
 
@@ -179,35 +179,35 @@ def test_the_bytes_are_safe_before_the_name_is_given(
         events.append("directory" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
         real_fsync(descriptor)
 
-    def replace(first: str, second: str, **folders: int) -> None:
+    def replace(first: str, second: str, **directories: int) -> None:
         events.append(f"{first} -> {second}")
-        real_replace(first, second, **folders)
+        real_replace(first, second, **directories)
 
     monkeypatch.setattr(os, "fsync", fsync)
     monkeypatch.setattr(os, "replace", replace)
-    fetch(tmp_path / "house", listed(source))
+    fetch(tmp_path / "house", remote(source))
     assert events == ["file", f"{NAME}.part -> {NAME}", "directory"]
 
 
-def test_the_partial_file_is_private(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[tuple[int, int]] = []
+def test_partial_file_is_private(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[tuple[int, int]] = []
     real_open = os.open
 
-    def spy(path: str, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+    def record_open(path: str, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
         if str(path).endswith(".part") and flags & os.O_CREAT:
-            seen.append((flags, mode))
+            opened.append((flags, mode))
         return real_open(path, flags, mode, dir_fd=dir_fd)
 
-    monkeypatch.setattr(os, "open", spy)
-    fetch(tmp_path / "house", listed(source))
-    ((flags, mode),) = seen
+    monkeypatch.setattr(os, "open", record_open)
+    fetch(tmp_path / "house", remote(source))
+    ((flags, mode),) = opened
     assert mode == 0o600
     assert flags & os.O_EXCL
     assert flags & os.O_NOFOLLOW
 
 
-def test_threads_share_the_work(tmp_path: Path) -> None:
+def test_leaves_no_threads_behind(tmp_path: Path) -> None:
     staged = make_release(tmp_path / "dist")
     before = threading.active_count()
-    fetch(tmp_path / "house", *(listed(path) for path in staged))
+    fetch(tmp_path / "house", *(remote(path) for path in staged))
     assert threading.active_count() == before
