@@ -1,7 +1,7 @@
 """Results of the parsers for odd inputs, as text that can be compared.
 
-``python -m tests.support.parser_results FOLDER`` runs in every Python of test_pythons.py, also in those without
-pytest and without the compiled libraries, so only what the checks and the readers of listings need is
+``python -m tests.support.parser_results FOLDER`` runs in every Python of test_pythons.py, also without
+pytest and the compiled libraries, so only what the checks and the readers of listings need is
 imported.
 """
 

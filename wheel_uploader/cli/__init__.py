@@ -5,6 +5,7 @@ The only package that imports click. Heavy modules are imported where they are u
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import threading
@@ -180,9 +181,17 @@ def _options(
 _OUTPUT_OPTIONS = ("report_format", "reports", "quiet", "color")
 
 
+def _silence_library_logs() -> None:
+    """Keep sigstore's log off the screen: it warns that verification is offline, which is intended."""
+    log = logging.getLogger("sigstore")
+    log.addHandler(logging.NullHandler())
+    log.propagate = False
+
+
 def main(watch: cancellation.CancellationToken | None = None) -> None:
     """Run the command and exit; report unexpected exceptions as bugs."""
     standard_streams.open_closed_streams()
+    _silence_library_logs()
     watch = watch or signal_handlers.install_signal_handlers(last_words.report_forced_end)
     sys.excepthook = lambda _kind, bug, _trace: cli_output.print_error(as_unexpected_error(bug))
     threading.excepthook = lambda hook: cli_output.print_error(

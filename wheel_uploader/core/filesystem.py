@@ -189,6 +189,18 @@ def _is_writable_by_user_only(status: os.stat_result) -> bool:
     )
 
 
+def read_umask() -> int:
+    """Return the permissions that this process removes from new files."""
+    with contextlib.suppress(OSError):
+        # Linux lists it; asking the system changes it for all threads until it is set again.
+        for line in Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines():
+            if line.startswith("Umask:"):
+                return int(line.removeprefix("Umask:"), 8)
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
 def set_mode(descriptor: int, mode: int) -> None:
     """Set the permissions of an open file; do nothing if the platform or file system has none."""
     if hasattr(os, "fchmod"):

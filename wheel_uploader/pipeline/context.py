@@ -88,14 +88,13 @@ class RunContext:
         child_environment.check_extra_names(options.smoke_env)
         requirements = expectations.read_requirements(options)
         _require_tools(options)
-        target = _resolve_target(options)
-        upload_target = target if options.until > Stage.SIGN else None
-        signer = _find_signer(options, progress)
-        profile = options.profile or (
-            CheckProfile.ANY if target and not target.is_pypi else CheckProfile.PYPI
-        )
-        builder.record(upload_url=strip_url(upload_target.url) if upload_target else "", profile=profile)
         with contextlib.ExitStack() as exit_stack:
+            target = _resolve_target(options, exit_stack)
+            upload_target = target if options.until > Stage.SIGN else None
+            signer = _find_signer(options, progress)
+            default_profile = CheckProfile.ANY if target and not target.is_pypi else CheckProfile.PYPI
+            profile = options.profile or default_profile
+            builder.record(upload_url=strip_url(upload_target.url) if upload_target else "", profile=profile)
             yield cls(
                 options=options,
                 builder=builder,
@@ -183,10 +182,13 @@ def _require_tools(options: Options) -> None:
         rehearsal.require_rehearsal_tools()
 
 
-def _resolve_target(options: Options) -> Target | None:
+def _resolve_target(options: Options, exit_stack: contextlib.ExitStack) -> Target | None:
     """Return the index to upload to or to compare with; None if there is neither."""
     names_index = any((options.index_url, options.repository, options.repository_url))
-    return clients.resolve_target(options) if options.until > Stage.SIGN or names_index else None
+    if options.until <= Stage.SIGN and not names_index:
+        return None
+    exit_stack.enter_context(clients.preserved_host_state())
+    return clients.resolve_target(options)
 
 
 def _find_signer(options: Options, progress: Progress) -> gpg_signer.GpgSigner | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -22,10 +21,6 @@ _KINDS = {AttestationType.PYPI_PUBLISH_V1.value: "publish", AttestationType.SLSA
 _BUILD_CONFIG_URI = "1.3.6.1.4.1.57264.1.18"
 #: Characters of a certificate's claim or a library's message.
 _MAX_TEXT_LENGTH = 300
-
-# It warns that verification is offline, which is intended.
-logging.getLogger("sigstore").addHandler(logging.NullHandler())
-logging.getLogger("sigstore").propagate = False
 
 
 class _AnyIdentity:

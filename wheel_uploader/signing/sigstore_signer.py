@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import logging
 import threading
 from collections.abc import Callable
 from typing import Protocol, TypeVar
@@ -28,9 +27,6 @@ ATTEMPT_TIMEOUT = 60.0
 _POLL_INTERVAL = 0.1
 
 _WITHOUT_ATTEST = "Run without --attest to publish without new attestations."
-
-logging.getLogger("sigstore").addHandler(logging.NullHandler())
-logging.getLogger("sigstore").propagate = False
 
 
 class AttestationSigner(Protocol):

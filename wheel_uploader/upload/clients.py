@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,15 @@ from wheel_uploader.index.target import Target
 if TYPE_CHECKING:
     from wheel_uploader.index import client as index_client
     from wheel_uploader.upload.twine_uploader import TwineUploader
+
+
+@contextlib.contextmanager
+def preserved_host_state() -> Iterator[None]:
+    """Give what twine changes in the process back at the end: rich's console, and its own log."""
+    from wheel_uploader.upload import twine_uploader
+
+    with twine_uploader.preserved_host_state():
+        yield
 
 
 def resolve_target(options: Options) -> Target:

@@ -180,6 +180,18 @@ class _Connection(Repository):
         )
 
 
+@contextlib.contextmanager
+def preserved_host_state() -> Iterator[None]:
+    """Give rich's console and twine's log, which twine changes, back to the host process at the end."""
+    console, log = rich.get_console(), logging.getLogger("twine")
+    quiet, handlers, level = console.quiet, log.handlers, log.level
+    try:
+        yield
+    finally:
+        console.quiet, log.handlers = quiet, handlers
+        log.setLevel(level)
+
+
 class TwineUploader:
     """Uploads files to one index, from any thread."""
 
@@ -193,12 +205,12 @@ class TwineUploader:
         self._login: AuthBase | None = None
         self._credentials: tuple[str, str] | None = None
         rich.get_console().quiet = True
+        logging.getLogger("twine").handlers = [requests_adapter.ProgressLogHandler(progress)]
         file = Path(options.config_file or utils.DEFAULT_CONFIG_FILE).expanduser()
         if self._settings.repository_config.get("password") and _readable_by_others(file):
             progress.info(
                 f"warning: {file} contains a password and is readable by other users; run: chmod 600 {file}"
             )
-        logging.getLogger("twine").handlers = [requests_adapter.ProgressLogHandler(progress)]
 
     def set_signatures(self, signatures: Sequence[Signature]) -> None:
         """Upload these signatures with their files, if the index stores them."""

@@ -18,7 +18,7 @@ from typing import Self
 
 from wheel_uploader.core import bounds, cache_mac, cancellation
 from wheel_uploader.core.errors import LockedError, StorageError
-from wheel_uploader.core.filesystem import READ_FLAGS, OpenDirectory, storage_errors
+from wheel_uploader.core.filesystem import READ_FLAGS, OpenDirectory, read_umask, storage_errors
 from wheel_uploader.core.models import LocalFile
 from wheel_uploader.core.redaction import sanitize
 
@@ -99,9 +99,7 @@ class Wheelhouse:
                     contextlib.closing(OpenDirectory(self.path / HIDDEN_DIRECTORY, follow_symlinks=False))
                 )
                 self._remove_leftovers()
-            mask = os.umask(0o077)
-            os.umask(mask)
-            self.file_mode = 0o666 & ~mask
+            self.file_mode = 0o666 & ~read_umask()
             self._exit_stack = stack.pop_all()
         return self
 

@@ -178,6 +178,11 @@ class Report:
         """The exit code of the run: 0, or that of ``error``."""
         return self.error.exit_code if self.error else 0
 
+    def raise_for_error(self) -> None:
+        """Raise the error that stopped the run, if there is one."""
+        if self.error:
+            raise self.error
+
 
 #: The variable that holds the token. There is no option, because other users can see command lines.
 URL_TOKEN_VARIABLE = "WHEEL_UPLOADER_URL_TOKEN"  # noqa: S105 - a name, not a token
