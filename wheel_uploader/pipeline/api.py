@@ -19,7 +19,7 @@ def publish(
     """Take a release from where it is staged to a package index, as far as ``options.until``.
 
     An error that stops the run is in the report, with everything that was done before it; call
-    """Take a staged release to a package index, as far as ``options.until``.
+    ``report.raise_for_error()`` to raise it. Without ``progress``, nothing is printed. ``cancel`` ends the run
     early. Signal handlers, loggers and the umask of the process stay as they are.
     """
     return pipeline_run.run(options, progress or SilentProgress(), cancel)
