@@ -1,4 +1,4 @@
-"""What holds for every test."""
+"""Shared fixtures and settings."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from hypothesis import settings
 
 from wheel_uploader.core import redaction
 
-# The checkout is not searched first by what tests start in it: see tests/support/tested_package.py.
+# Child processes must not find the checkout first: see tests/support/tested_package.py.
 os.environ["PYTHONSAFEPATH"] = "1"
 
-# The time of an example says how busy the machine is; what has to be fast has tests of its own.
+# On a busy machine any example may be slow; speed has its own tests.
 settings.register_profile("suite", deadline=None)
 settings.load_profile("suite")
 
@@ -20,8 +20,8 @@ _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 
 @pytest.fixture(autouse=True)
-def _this_machine_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing of the environment leads elsewhere: no proxy, and no .netrc, which requests would read.
+def _isolated_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remove proxies, .netrc (which requests would read), and the variables of twine and GitHub.
 
     twine's variables name indexes and credentials; GitHub's name files that a run writes to.
     """
@@ -34,13 +34,13 @@ def _this_machine_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _a_cache_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Keep the key for cached results out of the home of whoever runs the tests."""
-    # By the environment, so that child processes find the same key.
+def _separate_cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep the key for cached results out of the user's home directory."""
+    # A variable, so that child processes use the same key.
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
 
 
 @pytest.fixture(autouse=True)
-def _no_secrets_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What one test uses as a password is an ordinary word in the next."""
+def _no_leftover_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget the secrets of earlier tests, so that their passwords are not redacted in this one."""
     monkeypatch.setattr(redaction, "_secrets", type(redaction._secrets)())

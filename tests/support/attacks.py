@@ -1,4 +1,4 @@
-"""Small files that cost much to read or check, each with the finding that it has to get; made on demand."""
+"""Small files that are expensive to read or check, built on demand, each with the finding it must get."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _WINDOWS = "cp39-abi3-win_amd64"
 
 
 class Attack(NamedTuple):
-    """A file, the check that has to find it, and a part of the sentence."""
+    """A file, the check that must report it, and a part of the message."""
 
     make: Callable[[], bytes]
     check: str
@@ -30,7 +30,7 @@ class Attack(NamedTuple):
 
 
 def pe_with_shared_tables(tables: int = 255, symbols: int = 19_999) -> bytes:
-    """Import descriptors that all name one table of symbols."""
+    """Return a DLL whose import descriptors all name the same table of symbols."""
     base, table_at = 0x1000, 8192
     body = bytearray()
     for _ in range(tables):
@@ -50,7 +50,7 @@ def pe_with_shared_tables(tables: int = 255, symbols: int = 19_999) -> bytes:
 
 
 def macho_with_long_names(symbols: int = 500_000, alike: bool = True) -> bytes:
-    """Symbols whose names overlap: each is another part of one long string."""
+    """Return a library whose symbol names overlap: each is a different part of one long string."""
     names = b"\0" + (b"_Py" * 60_000 if alike else b"".join(b"_Py%06d" % n for n in range(60_000)))
     table = 4096
     strings = table + 16 * symbols
@@ -69,7 +69,7 @@ def fat_with_one_slice_many_times(count: int = 42, size: int = 20 << 20) -> byte
 
 
 def macho_of_commands(count: int = 4096) -> bytes:
-    """Each load command names another search path."""
+    """Return a library whose load commands each name a different search path."""
     body = b"".join(
         struct.pack("<3I", 0x8000001C, 1040, 12) + (b"%05d" % n).ljust(1028, b"x") for n in range(count)
     )
@@ -78,7 +78,7 @@ def macho_of_commands(count: int = 4096) -> bytes:
 
 
 def elf_with_long_names(symbols: int = 300_000) -> bytes:
-    """As a library has them, but each name begins inside of another one."""
+    """Return a library whose symbol names each begin inside another name."""
     data = bytearray(binaries.elf(undefined=[f"Py{n:05}_{'x' * 240}" for n in range(1000)], sections=False))
     at = data.index(struct.pack("<IBBHQQ", 0, 0, 0, 0, 0, 0), 0x400)
     rows = [struct.unpack_from("<I", data, at + 24 * (1 + n))[0] for n in range(1000)]
@@ -98,7 +98,7 @@ def elf_with_long_names(symbols: int = 300_000) -> bytes:
 
 
 def elf_with_versions_in_a_ring() -> bytes:
-    """Each needed version is one byte behind the one before."""
+    """Return a library whose records of needed versions overlap, each one byte after the previous."""
     data = bytearray(binaries.elf(versions={"libc.so.6": ["GLIBC_2.17"] * 400}))
     at = data.index(struct.pack("<2H", 1, 400))
     for number in range(400):
@@ -120,7 +120,7 @@ def wheel_of_libraries(count: int, make: Callable[[int], bytes], tag: str) -> by
 
 
 def library_with_many_dependencies(number: int) -> bytes:
-    """A library that needs many others, in many directories."""
+    """Return a library that needs many others, in many directories."""
     return binaries.elf(
         needed=[f"lib{number}-{n}.so" for n in range(250)],
         runpath=":".join(f"$ORIGIN/{number % 7}/{n}" for n in range(70)),
@@ -138,13 +138,13 @@ def extra_fields(members: int = 200, fields: int = 16_000) -> bytes:
 
 
 def members_with_faults(members: int = 65_000) -> bytes:
-    """Each member has four faults."""
+    """Return a wheel whose members have four faults each."""
     wrong = {"crc": 7, "disk": 9, "comment": b"x"}
     return raw_zip([RawMember(b"dipy/%d\xff" % n, b"", flags=8, central=wrong) for n in range(members)])
 
 
 def nested_paths(count: int = 5000) -> bytes:
-    """Each is as long as no other, and every part of it as long as another one."""
+    """Return a wheel with paths of different lengths, each the prefix of the next."""
     names = (b"%05d" % n + b"/a" * (n // 2) for n in range(10, count))
     return raw_zip([*raw_members(), *(RawMember(name, b"", method=0) for name in names)])
 
@@ -192,42 +192,44 @@ def _native(make: Callable[[], bytes], check: str, sentence: str, tag: str, coun
 
 
 ATTACKS: Mapping[str, Attack] = {
-    "a PE with one import table 255 times": _native(
+    "a PE with the same import table 255 times": _native(
         pe_with_shared_tables, "native/not-native", "import tables overlap", _WINDOWS
     ),
-    "Mach-O files of names in names": _native(macho_with_long_names, OVER_BUDGET, "", _MACOS, 4),
-    "Mach-O files of long names": _native(
+    "Mach-O files with overlapping names": _native(macho_with_long_names, OVER_BUDGET, "", _MACOS, 4),
+    "Mach-O files with long names": _native(
         lambda: macho_with_long_names(480_000, alike=False), OVER_BUDGET, "", _MACOS, 4
     ),
-    "a fat file with one slice 42 times": _native(
+    "a fat file with the same slice 42 times": _native(
         fat_with_one_slice_many_times, "native/not-native", "slices overlap", _MACOS
     ),
-    "Mach-O files of search paths": Attack(
+    "Mach-O files with many search paths": Attack(
         lambda: wheel_of_libraries(15, lambda _: macho_of_commands(), _MACOS), "", "", _named(_MACOS)
     ),
-    "ELF files of long names": _native(elf_with_long_names, OVER_BUDGET, "", _LINUX, 5),
-    "an ELF with versions in a ring": _native(
+    "ELF files with long names": _native(elf_with_long_names, OVER_BUDGET, "", _LINUX, 5),
+    "an ELF with overlapping versions": _native(
         elf_with_versions_in_a_ring, "native/not-native", "overlap", _LINUX
     ),
-    "ELF files of sections": Attack(
+    "ELF files with many sections": Attack(
         lambda: wheel_of_libraries(40, lambda _: elf_of_sections(), _LINUX),
         OVER_BUDGET,
         "sections",
         _named(_LINUX),
     ),
-    "ELF files that need everything": Attack(
+    "ELF files that need many libraries": Attack(
         lambda: wheel_of_libraries(3000, library_with_many_dependencies, _LINUX),
         OVER_BUDGET,
         "",
         _named(_LINUX),
     ),
     "extra fields": Attack(extra_fields, OVER_BUDGET, "extra fields"),
-    "remarks": Attack(members_with_faults, OVER_BUDGET, "remarks"),
-    "paths in paths": Attack(nested_paths, "record/unlisted-file"),
+    "faulty members": Attack(members_with_faults, OVER_BUDGET, "remarks"),
+    "nested paths": Attack(nested_paths, "record/unlisted-file"),
     "bytecode": Attack(bytecode, "content/bytecode"),
-    "a RECORD of 4 million rows": Attack(lambda: wheel_with_record(4_000_000), OVER_BUDGET, "rows"),
-    "a RECORD of odd line ends": Attack(lambda: wheel_with_record(4_000_000, "x,,\x0b"), OVER_BUDGET, "rows"),
-    "a RECORD of 120,000 rows": Attack(
+    "a RECORD with 4 million rows": Attack(lambda: wheel_with_record(4_000_000), OVER_BUDGET, "rows"),
+    "a RECORD with odd line ends": Attack(
+        lambda: wheel_with_record(4_000_000, "x,,\x0b"), OVER_BUDGET, "rows"
+    ),
+    "a RECORD with 120,000 rows": Attack(
         lambda: wheel_with_record(1, "".join(f"x{n},sha256=x,1\n" for n in range(120_000))),
         "record/malformed",
     ),
@@ -235,23 +237,23 @@ ATTACKS: Mapping[str, Attack] = {
         lambda: wheel_with_headers(_requirements(19_900)), "metadata/invalid", "512 KiB"
     ),
     "8,000 requirements": Attack(lambda: wheel_with_headers(_requirements(8000)), ""),
-    "requirements of markers": Attack(
+    "requirements with long markers": Attack(
         lambda: wheel_with_headers(["Requires-Dist: x; " + " or ".join(["os_name=='x'"] * 1150)] * 100), ""
     ),
-    "requirements of extras": Attack(
+    "requirements with many extras": Attack(
         lambda: wheel_with_headers(["Requires-Dist: x[" + ",".join(["a"] * 8000) + "]"] * 100), ""
     ),
-    "requirements of versions": Attack(
+    "requirements with many versions": Attack(
         lambda: wheel_with_headers(["Requires-Dist: x" + ",".join([">=1"] * 4000)] * 100), ""
     ),
-    "requirements of brackets": Attack(
+    "requirements with many brackets": Attack(
         lambda: wheel_with_headers(["Requires-Dist: x; " + "(" * 16_000] * 100), ""
     ),
     "classifiers": Attack(lambda: wheel_with_headers([f"Classifier: a :: {n}" for n in range(19_900)]), ""),
-    "an expression of licences": Attack(
+    "a licence expression with many terms": Attack(
         lambda: wheel_with_headers(["License-Expression: " + "MIT OR " * 2000 + "MIT"]), ""
     ),
-    "an expression of brackets": Attack(
+    "a licence expression with many brackets": Attack(
         lambda: wheel_with_headers(["License-Expression: " + "(" * 8000 + "MIT" + ")" * 8000]), ""
     ),
     "folded headers": Attack(lambda: wheel_with_headers(["Keywords: a" + "\n b" * 19_000]), ""),
@@ -261,19 +263,19 @@ ATTACKS: Mapping[str, Attack] = {
     "licence files": Attack(lambda: wheel_with_headers([f"License-File: {n}" for n in range(19_900)]), ""),
     "a licence of 2 MB": Attack(lambda: wheel_with_headers(["License: " + "a b " * 500_000]), ""),
     "a description of 2 MB": Attack(lambda: wheel_with_headers([], "a *b* `c`\n" * 190_000), ""),
-    "entry points of blanks": Attack(
+    "entry points with many blanks": Attack(
         lambda: wheel_with_entry_points("[console_scripts]\na" + " " * 60_000 + "b\n"),
         "wheel/bad-entry-points",
         "1000",
     ),
-    "entry points of some blanks": Attack(
+    "entry points with some blanks": Attack(
         lambda: wheel_with_entry_points("[console_scripts]\n" + ("a" + " " * 990 + "b\n") * 64),
         "wheel/bad-entry-points",
     ),
-    "entry points of sections": Attack(
+    "entry points with many sections": Attack(
         lambda: wheel_with_entry_points("".join(f"[{n}]\n" for n in range(8000))), ""
     ),
-    "entry points of lines": Attack(
+    "entry points with many lines": Attack(
         lambda: wheel_with_entry_points("[console_scripts]\n" + "".join(f"a{n}=b\n" for n in range(7000))), ""
     ),
     "marks of encryption": Attack(encryption_marks, ""),

@@ -1,4 +1,4 @@
-"""Tiny ELF, Mach-O and PE files, laid down table by table, so that each says of itself what a test wants."""
+"""Tiny ELF, Mach-O and PE files, written table by table with the contents that a test asks for."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _BASE = 0x1000
 
 
 class _Strings:
-    """A table of strings, each with its offset."""
+    """A string table that returns the offset of each added string."""
 
     def __init__(self) -> None:
         self.data = bytearray(b"\0")
@@ -52,7 +52,7 @@ def elf(
     sections: bool = True,
     gnu_hash: bool = False,
 ) -> bytes:
-    """A shared library, or what ``kind`` says; no code in it, and all tables that a loader reads."""
+    """Return an ELF file of type ``kind`` (3: shared library) with all tables of a loader, but no code."""
     wide = arch not in {"i686", "armv7l"}
     order = ">" if arch in {"ppc64", "s390x"} else "<"
     strings = _Strings()
@@ -157,14 +157,14 @@ def _sections(
         if name in where:
             label = {"versions": ".gnu.version_r"}.get(name, f".{name}")
             kind, link = links[name]
-            # Readers that go by sections take the number of libraries from here.
+            # Readers that use sections take the number of libraries from here.
             rows.append((names.add(label), kind, *where[name], link, libraries if name == "versions" else 1))
     if debug:
         put("debug", b"\0" * 16)
         rows.append((names.add(".debug_info"), 1, *where["debug"], 0, 0))
-    own = names.add(".shstrtab")
+    name_offset = names.add(".shstrtab")
     put("names", bytes(names.data))
-    rows.append((own, 3, *where["names"], 0, 0))
+    rows.append((name_offset, 3, *where["names"], 0, 0))
     entry_sizes = {11: 24 if wide else 16, 6: 16 if wide else 8}
     return b"".join(
         struct.pack(
@@ -196,9 +196,9 @@ def macho(
     undefined_of: Mapping[int, Sequence[str]] | None = None,
     debug: bool = False,
 ) -> bytes:
-    """One slice; symbols are named as in C, without Mach-O's underscore.
+    """Return a Mach-O file of one slice; symbols are named as in C, without Mach-O's underscore.
 
-    ``undefined_of`` has those that name their library by its number (from 1; 0xFE is any): with two levels.
+    ``undefined_of`` maps the number of a library (from 1; 0xFE is any) to its symbols: a two-level namespace.
     """
     wide = arch != "i386"
     commands = [_dylib(0xC, library) for library in needed]
@@ -252,7 +252,7 @@ def _text(fixed: bytes, text: str) -> bytes:
 
 
 def fat(*slices: tuple[str, bytes], wide: bool = False) -> bytes:
-    """A universal file of (arch, Mach-O) slices."""
+    """Return a universal file of (arch, Mach-O) slices."""
     out = struct.pack(">II", 0xCAFEBABF if wide else 0xCAFEBABE, len(slices))
     row = struct.Struct(">iiQQII" if wide else ">iiIII")
     at = 4096
@@ -280,7 +280,7 @@ def pe(
     debug: bool = False,
     old_delay: bool = False,
 ) -> bytes:
-    """A DLL or program; ``symbols`` says what it takes from which of the DLLs that it needs."""
+    """Return a DLL or program; ``symbols`` maps each needed DLL to the symbols imported from it."""
     wide = arch != "x86"
     base = 0x1_8000_0000 if wide else 0x1000_0000
     address, offset = 0x1000, 0x400
@@ -339,7 +339,7 @@ def pe(
 
 
 def extension(platform: str) -> tuple[str, bytes]:
-    """The suffix and the bytes of an extension module for a platform tag that is not ``any``."""
+    """Return the suffix and the bytes of an extension module for a platform tag other than ``any``."""
     if platform.startswith("win"):
         arch = {"win32": "x86", "win_arm64": "arm64"}.get(platform, "x86_64")
         return ".pyd", pe(arch, needed=("KERNEL32.dll", "VCRUNTIME140.dll"))

@@ -1,4 +1,4 @@
-"""Debian's Chromium, headless: what a page looks like to it, and what it complains of."""
+"""Headless Chromium: load pages, read its console, and evaluate JavaScript."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-#: Seconds; on a slow machine under load a start alone may take many.
+#: Seconds; generous because Chromium starts slowly on a loaded machine.
 _LIMIT = 240
 _FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage"),
@@ -38,14 +38,14 @@ addEventListener("load", async () => {{
 
 @dataclass(frozen=True, slots=True)
 class LoadedPage:
-    """What came of a visit: the document as the browser has it, and what it wrote to its console."""
+    """A loaded page: the document as the browser has it, and the messages on its console."""
 
     document: str
     console: tuple[str, ...]
 
 
 def axe() -> str:
-    """The code of axe-core, which AXE_CORE names."""
+    """Return the code of axe-core, from the file that AXE_CORE names."""
     path = os.environ.get("AXE_CORE")
     if not path:
         pytest.skip("AXE_CORE does not name axe.min.js (npm install axe-core)")
@@ -53,31 +53,31 @@ def axe() -> str:
 
 
 def load_page(folder: Path, page: str, *flags: str) -> LoadedPage:
-    """Open a page from a file of its own, and close it when it is loaded."""
+    """Load a page from a file, and return it as the browser sees it."""
     file = folder / "page.html"
     file.write_text(page, encoding="utf-8")
     ran = _chromium(folder, "--dump-dom", "--virtual-time-budget=20000", *flags, file.as_uri())
-    said = [line.partition("CONSOLE")[2] for line in ran.stderr.splitlines() if ":CONSOLE" in line]
-    return LoadedPage(ran.stdout, tuple(said))
+    messages = [line.partition("CONSOLE")[2] for line in ran.stderr.splitlines() if ":CONSOLE" in line]
+    return LoadedPage(ran.stdout, tuple(messages))
 
 
 def evaluate(folder: Path, page: str, question: str, *flags: str, code: str = "", width: int = 1200) -> Any:
-    """What ``question``, in JavaScript, finds out about a page of so many pixels width.
+    """Return the value of ``question``, a JavaScript expression, in a page that is ``width`` pixels wide.
 
-    The page is asked in a frame, which may be narrower than any window, and in a copy without its policy,
-    which would not let a script run.
+    The page is loaded in a frame, which may be narrower than any window, and without its content security
+    policy, which would block the script.
     """
     head, policy, rest = page.partition('<meta http-equiv="Content-Security-Policy"')
-    assert policy, "there is no policy to be taken out"
+    assert policy, "the page has no content security policy"
     open_page = head + rest.partition(">")[2].replace(
         "</body>", _SCRIPT.format(code=code, question=question) + "</body>"
     )
-    inner = folder / "asked.html"
+    inner = folder / "inner.html"
     inner.write_text(open_page, encoding="utf-8")
-    # One origin for both: a file may not look into another otherwise.
+    # Both files need the same origin; otherwise one may not read the other.
     outer = (
         f'<!DOCTYPE html><meta name="color-scheme" content="light dark"><body>'
-        f'<iframe id="page" src="asked.html" width="{width}" height="900"></iframe><script>'
+        f'<iframe id="page" src="inner.html" width="{width}" height="900"></iframe><script>'
         "const wait = setInterval(() => {"
         'const done = document.getElementById("page").contentDocument.getElementById("result");'
         "if (!done) return; clearInterval(wait);"
@@ -86,8 +86,8 @@ def evaluate(folder: Path, page: str, question: str, *flags: str, code: str = ""
     seen = load_page(
         folder, outer, "--allow-file-access-from-files", f"--window-size={width + 100},1000", *flags
     )
-    _, found, rest = seen.document.partition('<body data-json="')
-    assert found, (seen.console, seen.document[:2000])
+    _, value, rest = seen.document.partition('<body data-json="')
+    assert value, (seen.console, seen.document[:2000])
     return json.loads(rest.partition('"')[0].replace("&quot;", '"').replace("&amp;", "&"))
 
 

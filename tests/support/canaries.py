@@ -1,4 +1,4 @@
-"""Secrets to look for afterwards: the ways in, servers that repeat what they were told, and who leaks."""
+"""Secrets that are searched for in all outputs: where the user may give them, and servers that echo them."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from twine.utils import DEFAULT_REPOSITORY
 from tests.support.indexes import ScriptedIndex, basic
 from tests.support.scripted import Request, Step, answer
 
-#: Characters of a secret of which none may be seen in a row.
-_TELLING = 12
+#: This many consecutive characters of a secret are a leak.
+_LEAK_LENGTH = 12
 
 
 def find_leak(core: str, data: bytes) -> bytes:
-    """The place of ``data`` that has a part of ``core``, plain or within base64; empty when none has."""
-    parts = {core[at : at + _TELLING].encode() for at in range(len(core) - _TELLING + 1)}
+    """Return the part of ``data`` that contains a part of ``core``, plain or in base64; else empty."""
+    parts = {core[at : at + _LEAK_LENGTH].encode() for at in range(len(core) - _LEAK_LENGTH + 1)}
     for part in parts:
         if part in data:
             at = data.index(part)
@@ -44,19 +44,19 @@ def find_leak(core: str, data: bytes) -> bytes:
     return b""
 
 
-# --- servers that repeat what they were told -------------------------------------------------------
+# --- servers that echo requests --------------------------------------------------------------------
 
 
 @dataclass
 class StagingServer:
-    """A place with a release, which wants a login; for a ScriptedServer."""
+    """A staging area that requires a login; answers the requests of a ScriptedServer."""
 
     files: Mapping[str, bytes]
-    #: Whether a request brings what lets it in.
+    #: Returns True if a request has the right credentials.
     is_authorized: Callable[[Request], bool]
-    #: Where the last file really lies: a URL on another host.
+    #: The URL on another host to which requests for the last file are redirected.
     redirect_base: str = ""
-    #: A status that everything gets, with all that the request said sent back.
+    #: The status of every response, whose body repeats the request; 0 for normal responses.
     error_status: int = 0
     requests: list[Request] = field(default_factory=list)
 
@@ -77,22 +77,23 @@ class StagingServer:
 
 
 def echo(status: int, request: Request, redirect_base: str) -> bytes:
-    """An answer that has whatever the request had, in every place of an answer."""
-    told = f"{request.target} {' '.join(f'{key}: {value}' for key, value in request.headers.items())}"
+    """Return a response that repeats the request in its status line, headers and body."""
+    echoed = f"{request.target} {' '.join(f'{key}: {value}' for key, value in request.headers.items())}"
     headers = {
         "Location": f"{redirect_base}{request.target.lstrip('/')}",
-        "X-Cache": told,
-        "WWW-Authenticate": told,
+        "X-Cache": echoed,
+        "WWW-Authenticate": echoed,
         "Content-Type": "text/plain",
     }
-    # Bare and as JSON too: a server may take things apart. Only the start of a body is ever quoted.
-    words = sorted(re.split(r"[\s?&=/]", told), key=lambda word: not re.search("[0-9a-f]{32}|^bWU6", word))
-    body = f"{' '.join(words[:4])}\n{told}\n{json.dumps(dict(request.headers))}"
-    return answer(status, body.encode(), headers).replace(b" Status\r\n", f" {told}\r\n".encode(), 1)
+    # The parts also appear on their own and as JSON; secrets come first, because only the start of a body
+    # is ever quoted.
+    words = sorted(re.split(r"[\s?&=/]", echoed), key=lambda word: not re.search("[0-9a-f]{32}|^bWU6", word))
+    body = f"{' '.join(words[:4])}\n{echoed}\n{json.dumps(dict(request.headers))}"
+    return answer(status, body.encode(), headers).replace(b" Status\r\n", f" {echoed}\r\n".encode(), 1)
 
 
 class Tunnel:
-    """A proxy that leads every CONNECT to one port of this machine, whatever host was asked for."""
+    """A proxy that connects every CONNECT to one local port, whatever host is requested."""
 
     def __init__(self, port: int) -> None:
         class Handler(socketserver.BaseRequestHandler):
@@ -123,7 +124,7 @@ class Tunnel:
 
 
 def _pump(one: socket.socket, other: socket.socket) -> None:
-    """Hand on what each side says until one of them goes."""
+    """Copy data in both directions until one side closes the connection."""
     with selectors.DefaultSelector() as ready:
         ready.register(one, selectors.EVENT_READ, other)
         ready.register(other, selectors.EVENT_READ, one)
@@ -135,32 +136,32 @@ def _pump(one: socket.socket, other: socket.socket) -> None:
                 key.data.sendall(data)
 
 
-# --- the ways in -----------------------------------------------------------------------------------
+# --- where a secret is given -----------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Endpoints:
-    """Where a run goes to and fro."""
+    """The URLs that a run uses."""
 
     staging: str
     upload: str
-    #: Where the index is read; empty when the upload URL says it.
+    #: The index URL; empty if it follows from the upload URL.
     reading: str = ""
 
 
 @dataclass
 class UserHome:
-    """A person's folder, and the secret that is in use there."""
+    """A user's home directory, and the secret that the user has."""
 
     path: Path
     core: str = field(default_factory=lambda: uuid4().hex)
     environment: dict[str, str] = field(default_factory=dict)
-    #: What is typed at the prompt.
+    #: The text to type at the prompt.
     typed: str = ""
 
     @property
     def password(self) -> str:
-        """With characters that each format writes in another way."""
+        """Return a password with characters that every format escapes differently."""
         return f"p&s/w+{self.core}"
 
     @property
@@ -174,21 +175,21 @@ class UserHome:
         return path
 
 
-#: Arguments of the command, for the place of the secret and those that are no secret.
+#: Returns the arguments of the command, and puts the secret in its place.
 Arguments = Callable[[UserHome, Endpoints], Sequence[str]]
 
 
 @dataclass(frozen=True)
 class SecretInput:
-    """How a secret gets in."""
+    """A way to give the command a secret."""
 
     arguments: Arguments
-    #: Whether it is for the staging place, or for the index.
+    #: True if the secret is for the staging area, False if it is for the index.
     staging: bool
-    #: For the index: who the index takes it from. For a staging place: what a request has to have.
+    #: For the index: the user name that goes with the secret. For a staging area: see ``is_authorized``.
     user: str = "me"
     is_authorized: Callable[[UserHome, Request], bool] = lambda _, __: True
-    #: Whether the upload goes to what the program takes for PyPI.
+    #: True if the upload goes to a server that the program takes for PyPI.
     pypi: bool = False
 
     def secret(self, user_home: UserHome) -> str:
@@ -200,7 +201,7 @@ def _with_login(url: str, user_home: UserHome) -> str:
 
 
 def _to(endpoints: Endpoints) -> list[str]:
-    """An index that asks nobody."""
+    """Return the arguments for an index that needs no credentials."""
     return ["--repository-url", endpoints.upload, *_reading(endpoints)]
 
 
@@ -224,7 +225,7 @@ def _netrc(user_home: UserHome, endpoints: Endpoints) -> list[str]:
 
 
 def _proxy(user_home: UserHome, endpoints: Endpoints) -> list[str]:
-    """The staging place stands behind a proxy that wants a login: its answers are the staging place's."""
+    """Return the arguments for a staging area behind a proxy that requires a login (one server is both)."""
     user_home.environment["http_proxy"] = user_home.environment["HTTPS_PROXY"] = _with_login(
         endpoints.staging, user_home
     )
@@ -375,7 +376,10 @@ SECRET_INPUTS: dict[str, SecretInput] = {
 
 
 def identity_server(user_home: UserHome, index: ScriptedIndex) -> Callable[[Request], list[Step]]:
-    """A CI that vouches for the run; ``index`` trades that for a token. The secret is in both."""
+    """Return a CI's identity service, and let ``index`` exchange the identity for a token.
+
+    The secret is in both.
+    """
     claims = (
         base64.urlsafe_b64encode(json.dumps({"jti": user_home.core, "aud": "pypi"}).encode())
         .decode()
@@ -396,16 +400,17 @@ def pypi_host() -> str:
 
 # --- the run ---------------------------------------------------------------------------------------
 
-#: Each process of Python writes down what it was given; one of them may be told to break.
+#: Every Python process records its arguments and environment; CANARY_BUG makes the command raise.
 _RECORDER = """
 import os, sys
 with open(os.path.join({folder!r}, f"python-{{os.getpid()}}"), "w") as file:
     file.write(repr([sys.orig_argv, dict(os.environ)]))
 if os.environ.get("CANARY_BUG"):
     def broken(*args, **kwargs):
-        held = [vars(each) for each in args if hasattr(each, "__dict__")]
+        attributes = [vars(each) for each in args if hasattr(each, "__dict__")]
         session = [vars(each.session.auth) for each in args if hasattr(each, "session")]
-        raise RuntimeError(f"{{args}} {{kwargs}} {{held}} {{session}} {{dict(os.environ)}} {{sys.argv}}")
+        text = f"{{args}} {{kwargs}} {{attributes}} {{session}}"
+        raise RuntimeError(f"{{text}} {{dict(os.environ)}} {{sys.argv}}")
     if os.environ["CANARY_BUG"] == "listing":
         import httpx
         httpx.Request.__init__ = broken
@@ -420,7 +425,7 @@ exec {gpg} "$@"
 
 
 class Sandbox:
-    """Where the command runs, and all that it and its children leave behind there."""
+    """Runs the command in a directory, and yields the files and child processes that it leaves."""
 
     def __init__(self, home: Path, gpg: str) -> None:
         self.home = home
@@ -431,14 +436,14 @@ class Sandbox:
         self.gpg = home / "lib" / "my-gpg"
         self.gpg.write_text(_GPG.format(folder=self.records, gpg=gpg))
         self.gpg.chmod(0o755)
-        #: Files that the person wrote, secret and all; and the processes of the command itself.
+        #: The user's own files, which may contain the secret, and the process IDs of the command itself.
         self.user_files: set[Path] = set()
         self.main_pids: set[int] = set()
 
     def run(
         self, user_home: UserHome, *arguments: str, **variables: str
     ) -> subprocess.CompletedProcess[bytes]:
-        """The command to its end."""
+        """Run the command until it ends."""
         if not self.main_pids:
             self.user_files = {path for path in self.home.rglob("*") if path.is_file()}
         command = [sys.executable, "-m", "wheel_uploader", *arguments]
@@ -468,13 +473,13 @@ class Sandbox:
         return subprocess.CompletedProcess(command, process.returncode, out, talk)
 
     def files(self) -> Iterator[tuple[str, bytes]]:
-        """What lies about now and did not before; names count too."""
+        """Yield each file that the runs created, with its path and contents."""
         for path in self.home.rglob("*"):
             if path.is_file() and path not in self.user_files and self.records not in path.parents:
                 yield f"file: {path.relative_to(self.home)}", str(path).encode() + path.read_bytes()
 
     def children(self) -> Iterator[tuple[str, bytes]]:
-        """The arguments and the environment of every other process that was started."""
+        """Yield the arguments and the environment of every child process."""
         for path in self.records.iterdir():
             if path.name not in {f"python-{main}" for main in self.main_pids}:
                 yield f"child process: {path.name}", path.read_bytes()
@@ -482,32 +487,32 @@ class Sandbox:
 
 @contextlib.contextmanager
 def _terminal(typed: str) -> Iterator[tuple[int, list[str]]]:
-    """Standard input: nothing, or a terminal at which somebody types when asked; and what starts it there."""
+    """Yield standard input (nothing, or a terminal that types ``typed`` at a prompt) and a command prefix."""
     if not typed:
         yield subprocess.DEVNULL, []
         return
     import pty
 
-    ours, theirs = pty.openpty()
-    over = threading.Event()
+    controller, terminal = pty.openpty()
+    stopped = threading.Event()
 
-    def person() -> None:
-        said = b""
-        os.set_blocking(ours, False)
-        while not over.wait(0.02):
+    def type_when_prompted() -> None:
+        output = b""
+        os.set_blocking(controller, False)
+        while not stopped.wait(0.02):
             with contextlib.suppress(BlockingIOError, OSError):
-                said += os.read(ours, 4096)
-            if b"password" in said:
-                os.write(ours, f"{typed}\n".encode())
-                said = b""
+                output += os.read(controller, 4096)
+            if b"password" in output:
+                os.write(controller, f"{typed}\n".encode())
+                output = b""
 
-    thread = threading.Thread(target=person, daemon=True)
+    thread = threading.Thread(target=type_when_prompted, daemon=True)
     thread.start()
     try:
-        # getpass opens /dev/tty: it has to be the terminal of the session.
-        yield theirs, ["setsid", "--ctty", "--wait"]
+        # getpass opens /dev/tty, which must be the terminal of the session.
+        yield terminal, ["setsid", "--ctty", "--wait"]
     finally:
-        over.set()
+        stopped.set()
         thread.join()
-        os.close(ours)
-        os.close(theirs)
+        os.close(controller)
+        os.close(terminal)

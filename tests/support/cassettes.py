@@ -1,6 +1,6 @@
-"""Recorded HTTP: what a cassette keeps of it, what a replay compares, and when real servers run.
+"""Recorded HTTP: which parts a cassette keeps, what a replay compares, and when real servers run.
 
-cassettes/README.rst says how to record again.
+cassettes/README.rst describes how to record again.
 """
 
 from __future__ import annotations
@@ -38,25 +38,25 @@ T = TypeVar("T")
 
 CASSETTES = tested_package.ROOT / "cassettes"
 
-# --- the release that was staged -------------------------------------------------------------------
+# --- the staged release ----------------------------------------------------------------------------
 
 PROJECT, VERSION = "dipy", "0.13.0"
-#: The long one is cut in the text of listings.
+#: The long name is cut in the text of listings.
 RELEASE = (
     "dipy-0.13.0-cp312-cp312-macosx_11_0_arm64.whl",
     "dipy-0.13.0-cp312-cp312-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
     "dipy-0.13.0-cp312-cp312-win_amd64.whl",
     "dipy-0.13.0.tar.gz",
 )
-#: 2026-01-02 03:04:05 UTC: listings and validators tell it.
+#: 2026-01-02 03:04:05 UTC; it appears in listings and validators.
 _STAGED_AT = 1_767_323_045
 
 
 @functools.cache
 def archive(name: str) -> bytes:
-    """The wheel or sdist of this name, which is the same bytes everywhere and always.
+    """Return the wheel or sdist of this name, with the same bytes on every machine.
 
-    Nothing in it is compressed: zlib and zlib-ng would pack it differently, and its hash is in cassettes.
+    Nothing in it is compressed, because zlib and zlib-ng compress differently and its hash is in cassettes.
     """
     if name.endswith(".tar.gz"):
         project, _, version = name.removesuffix(".tar.gz").rpartition("-")
@@ -66,14 +66,14 @@ def archive(name: str) -> bytes:
 
 
 def _stored(data: bytes) -> bytes:
-    """A gzip of one uncompressed block."""
+    """Return a gzip file of one uncompressed block."""
     size = len(data)
     head = b"\x1f\x8b\x08\0\0\0\0\0\0\xff\x01" + struct.pack("<HH", size, size ^ 0xFFFF)
     return head + data + struct.pack("<II", zlib.crc32(data), size)
 
 
 def stage(folder: Path) -> list[Path]:
-    """The release in a new folder, and beside it what is no part of it."""
+    """Write the release into a new folder, with two unrelated files, and return the paths of the release."""
     folder.mkdir()
     files = {name: archive(name) for name in RELEASE}
     paths = []
@@ -86,25 +86,24 @@ def stage(folder: Path) -> list[Path]:
 
 # --- the servers -----------------------------------------------------------------------------------
 
-#: Where the servers listen while they are recorded. The ports are fixed, where other tests take any free one,
-#: so that every recording and every replay asks the same addresses, and nothing has to be rewritten in pages,
-#: links and redirects. One recording at a time, therefore: no pytest -n.
+#: The ports of the servers during recording. They are fixed, so that recordings and replays use the same
+#: addresses, and pages, links and redirects need no rewriting. So record without pytest -n.
 STAGING_PORT, INDEX_PORT, DEVPI_PORT = 18081, 18082, 18083
-#: A store each for moto, Azurite, and Swift twice.
+#: One store each for moto and Azurite, and two for Swift.
 STORE_PORTS = (18084, 18085, 18086, 18087)
-#: The only credentials of these indexes, and they are in no cassette.
+#: The only credentials of these indexes; they are not in any cassette.
 LOGIN = ("alice", "alice-password")
 
 
 @pytest.fixture(scope="session")
 def live(record_mode: str, disable_recording: bool) -> bool:
-    """Whether this run asks real servers: it records, or it goes without cassettes."""
+    """Return whether this run uses real servers, because it records or cassettes are disabled."""
     return disable_recording or record_mode != "none"
 
 
 @contextlib.contextmanager
 def server(live: bool, port: int, start: Callable[[], AbstractContextManager[T]]) -> Iterator[T | None]:
-    """A real server at ``port``; when replaying, nothing at all."""
+    """Start a real server at ``port``; do nothing in a replay."""
     if not live:
         yield None
         return
@@ -118,9 +117,9 @@ def server(live: bool, port: int, start: Callable[[], AbstractContextManager[T]]
 
 @pytest.fixture(scope="session")
 def devpi_url(live: bool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL above the indexes ``one`` and ``release`` of a devpi-server.
+    """Yield the URL above the indexes ``one`` and ``release`` of a devpi-server.
 
-    Not for one test, like the others: making a user and indexes is HTTP too, and no part of any cassette.
+    Session-scoped, because creating the user and the indexes is HTTP that must not be in any cassette.
     """
     folder = tmp_path_factory.mktemp("devpi")
     with server(live, DEVPI_PORT, lambda: indexes.devpi_server(folder)) as running:
@@ -130,10 +129,10 @@ def devpi_url(live: bool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield f"http://127.0.0.1:{DEVPI_PORT}/{LOGIN[0]}/"
 
 
-# --- what is kept ----------------------------------------------------------------------------------
+# --- the recorded parts ----------------------------------------------------------------------------
 
-#: Lists of what is kept, not of what is hidden: what nobody thought of is left out.
-_ASKED = (
+#: The headers to keep. Every other header is dropped, so that no secret is recorded by oversight.
+_REQUEST_HEADERS = (
     "accept",
     "authorization",
     "content-type",
@@ -142,28 +141,38 @@ _ASKED = (
     "if-range",
     "range",
 )
-#: The date, because a Last-Modified is believed or not by it.
-_ANSWERED = ("content-length", "content-range", "content-type", "date", "etag", "last-modified", "location")
+#: ``date`` is kept because it decides whether a Last-Modified is trusted.
+_RESPONSE_HEADERS = (
+    "content-length",
+    "content-range",
+    "content-type",
+    "date",
+    "etag",
+    "last-modified",
+    "location",
+)
 _REDACTED = "REDACTED"
 
 
 def filter_request(request: Request) -> Request:
-    """A request as it stands in a cassette. Those that were loaded come through here again, unchanged."""
-    headers = {name.lower(): value for name, value in request.headers.items() if name.lower() in _ASKED}
+    """Return a request as a cassette keeps it; a request loaded from a cassette is returned unchanged."""
+    headers = {
+        name.lower(): value for name, value in request.headers.items() if name.lower() in _REQUEST_HEADERS
+    }
     if "authorization" in headers:
         headers["authorization"] = _REDACTED
     body, form = request.body_bytes, headers.get("content-type", "")
     if "boundary=" in form:
         headers["content-type"] = form.partition(";")[0]
         body = "".join(sorted(map(_field, MultipartDecoder(body, form).parts)))
-    # A new one: the body of a request that was a stream stays a stream.
+    # A copy, because the body of a streamed request must remain a stream.
     return Request(request.method, request.uri, body or "", headers)
 
 
 def _field(part: Any) -> str:
-    """One field of a form: its text, or name, size and sha256 of a file."""
-    said = part.headers[b"Content-Disposition"].decode()
-    names = dict(re.findall(r'\b(name|filename)="([^"]*)"', said))
+    """Return a form field as text: its value, or the name, size and SHA-256 of a file."""
+    disposition = part.headers[b"Content-Disposition"].decode()
+    names = dict(re.findall(r'\b(name|filename)="([^"]*)"', disposition))
     if "filename" in names:
         digest = hashlib.sha256(part.content).hexdigest()
         text = f"<file {names['filename']}, {len(part.content)} bytes, sha256 {digest}>"
@@ -173,44 +182,44 @@ def _field(part: Any) -> str:
 
 
 def filter_response(response: dict[str, Any]) -> dict[str, Any]:
-    """A response as it stands in a cassette."""
+    """Return a response as a cassette keeps it."""
     named = {name.lower(): values for name, values in response["headers"].items()}
-    return {**response, "headers": {name: named[name] for name in _ANSWERED if name in named}}
+    return {**response, "headers": {name: named[name] for name in _RESPONSE_HEADERS if name in named}}
 
 
 def replace_archives_by_names(request: Request, response: dict[str, Any]) -> tuple[Request, dict[str, Any]]:
-    """In place of a wheel or an sdist, or of a part of it, its name."""
+    """Replace a body that is a wheel or an sdist, or a part of one, by its name."""
     name = unquote(PurePosixPath(request.path).name)
     body = response["body"]["string"]
     if name in RELEASE and response["status"]["code"] in (200, 206) and body:
         if body != _part(archive(name), response):
-            raise ValueError(f"the server sent something else than {name}, which could not be replayed")
+            raise ValueError(f"the server sent something else instead of {name}, which cannot be replayed")
         response["body"]["string"] = f"<{'wheel' if name.endswith('.whl') else 'sdist'} {name}>".encode()
     return request, response
 
 
 def replace_names_by_archives(request: Request, response: dict[str, Any]) -> tuple[Request, dict[str, Any]]:
-    """In place of its name the archive itself, built anew."""
+    """Replace the name of an archive by the archive, which is built again."""
     if named := re.fullmatch(rb"<(?:wheel|sdist) (\S+)>", response["body"]["string"]):
         response["body"]["string"] = _part(archive(named[1].decode()), response)
     return request, response
 
 
 def _part(data: bytes, response: dict[str, Any]) -> bytes:
-    for said in response["headers"].get("content-range", ()):
-        first, last = map(int, re.findall(r"\d+", said)[:2])
+    for content_range in response["headers"].get("content-range", ()):
+        first, last = map(int, re.findall(r"\d+", content_range)[:2])
         return data[first : last + 1]
     return data
 
 
-# --- how it is written -----------------------------------------------------------------------------
+# --- the file format -------------------------------------------------------------------------------
 
 
 class _Dumper(yaml.SafeDumper):  # type: ignore[misc]
-    """YAML that people can read: one line of a body is one line of the file."""
+    """Writes readable YAML: each line of a body is one line of the file."""
 
     def write_double_quoted(self, text: str, split: bool = True) -> None:
-        """Where a block cannot be: it has no carriage returns, and no blanks before the end of a line."""
+        """Write text that cannot be a block: it has carriage returns, or blanks at the end of a line."""
         lines = (json.dumps(line, ensure_ascii=False)[1:-1] for line in text.splitlines(keepends=True))
         quoted = [f"\\{line}" if line.startswith(" ") else line for line in lines]
         self.write_indicator('"' + f"\\\n{' ' * (self.indent or 0)}".join(quoted) + '"', True)
@@ -224,7 +233,7 @@ _Dumper.add_representer(str, _text)
 
 
 class Yaml:
-    """What vcrpy takes for a serializer."""
+    """A serializer for vcrpy."""
 
     @staticmethod
     def serialize(cassette: dict[str, Any]) -> str:
@@ -236,10 +245,10 @@ class Yaml:
         return yaml.safe_load(text)
 
 
-# --- what pytest-recording asks for ----------------------------------------------------------------
+# --- the configuration of pytest-recording ---------------------------------------------------------
 
 CONFIG = {
-    # All of a request that is kept. With vcrpy's own choice, without headers and body, an upload of the wrong
+    # Every recorded part of a request. vcrpy's default ignores headers and body, so an upload of the wrong
     # file would be replayed as a success.
     "match_on": ("method", "scheme", "host", "port", "path", "query", "headers", "body"),
     "before_record_request": filter_request,
@@ -252,30 +261,30 @@ CONFIG = {
 
 @pytest.fixture(scope="session")
 def vcr_config() -> dict[str, Any]:
-    """What every cassette has in common."""
+    """Return the configuration of every cassette."""
     return CONFIG
 
 
 @pytest.fixture(scope="module")
 def vcr_cassette_dir(request: pytest.FixtureRequest) -> str:
-    """cassettes/MODULE/ for the cassettes TEST.yaml of a module."""
+    """Return the folder of a module's cassettes: cassettes/MODULE, with one TEST.yaml per test."""
     return str(CASSETTES / request.path.stem)
 
 
 def pytest_recording_configure(config: pytest.Config, vcr: VCR) -> None:
-    """Let this module write the files; the name of a serializer is also their suffix."""
+    """Register the serializer; its name is also the suffix of the files."""
     vcr.register_serializer("yaml", Yaml)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    """A test that passed has asked for all that its cassette holds."""
+    """Fail a test that passed without using every request in its cassette."""
     yield
     cassette = getattr(item, "funcargs", {}).get("vcr")
     if cassette is not None and not cassette.dirty:
-        asked = enumerate(cassette.requests)
-        left = [f"{each.method} {each.uri}" for index, each in asked if not cassette.play_counts[index]]
-        assert not left, f"{cassette.path} holds what is not asked for: {left}"
+        recorded = enumerate(cassette.requests)
+        unused = [f"{each.method} {each.uri}" for index, each in recorded if not cassette.play_counts[index]]
+        assert not unused, f"{cassette.path} has requests that the test does not make: {unused}"
 
 
 def uploader(url: str, username: str, password: str) -> TwineUploader:

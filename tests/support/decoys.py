@@ -1,8 +1,8 @@
-"""File names that a careless reader of listings takes for wheels."""
+"""File names that a careless listing parser takes for wheels."""
 
 from __future__ import annotations
 
-#: Taken for a wheel or its like by a careless reader, or hard to put into a link.
+#: Names that resemble a wheel's, or that are hard to put into a link.
 DECOYS = (
     "dipy-1.11.0-py3-none-any.whl.asc",
     "dipy-1.11.0-py3-none-any.whl.metadata",

@@ -1,4 +1,4 @@
-"""Runs of the download stage for tests: a wheel, one run from a FileServer, and what is there afterwards."""
+"""Runs of the download stage: a wheel, a download from a FileServer, and the files it leaves."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ OTHER = wheel_bytes("dipy", "1.11.0", files={"dipy/noise.bin": hashlib.shake_256
 SMALL = wheel_bytes("dipy", "1.11.0")
 SDIST = sdist_bytes("dipy", "1.11.0")
 SHA256 = {"sha256": hashlib.sha256(WHEEL).hexdigest()}
-#: A place in the middle of it.
+#: An offset in the middle of the wheel.
 CUT = len(WHEEL) // 2
 
-#: Certificates are read once: hundreds of runs in one test would spend their time on them.
+#: Cached, because some tests make hundreds of runs and reading the certificates is slow.
 _TLS = functools.cache(certificates.create_tls_context)
 
 
@@ -47,16 +47,22 @@ def fetch(
     jobs: int | None = None,
     progress: SilentProgress | None = None,
 ) -> tuple[DownloadedFile, ...]:
-    """One run of the download stage, which waits for nothing."""
+    """Run the download stage once, without pauses between retries."""
     pairs = [(filenames.parse_filename(file.filename), file) for file in files or (remote(server),)]
     shown = progress or SilentProgress()
     with (
-        Wheelhouse(path) as house,
+        Wheelhouse(path) as wheelhouse,
         mock.patch("wheel_uploader.http.client.create_tls_context", _TLS),
         HttpClient(user_urls=[server.url], timeout=2.0, sleep=lambda _: None, progress=shown) as http,
     ):
         arrivals = download_files(
-            pairs, house, http, jobs=jobs, clobber=clobber, progress=shown, inspect=lambda _: CheckResult()
+            pairs,
+            wheelhouse,
+            http,
+            jobs=jobs,
+            clobber=clobber,
+            progress=shown,
+            inspect=lambda _: CheckResult(),
         )
     if arrivals.error:
         raise arrivals.error
@@ -73,12 +79,12 @@ def fetch_fails(
 
 
 def finished(path: Path) -> list[str]:
-    """The names in the wheelhouse, but for the hidden directory."""
+    """Return the names in the wheelhouse, without the hidden directory."""
     return sorted(entry.name for entry in path.iterdir() if entry.name != HIDDEN_DIRECTORY)
 
 
 def left_over(path: Path) -> list[str]:
-    """Partial files and what belongs to them."""
+    """Return the names of partial and temporary files."""
     return sorted(
         entry.name
         for entry in (path / HIDDEN_DIRECTORY).iterdir()

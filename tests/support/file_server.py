@@ -1,4 +1,4 @@
-"""A server of files that is honest until it is told to be wrong, each time in a way of its own."""
+"""A file server that responds correctly unless a test plans a wrong response."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 
 from tests.support.scripted import Request, ScriptedServer, Step
 
-#: Long before any test: what was modified then was not modified again in the same second.
+#: Long before any test, so that it is clear that the file was not modified again in the same second.
 LONG_AGO = email.utils.formatdate(1_600_000_000, usegmt=True)
 
 
 @dataclass
 class FileServer:
-    """Files by name, the answers to the next requests (then honest ones), and what was asked."""
+    """Files by name, planned answers to the next requests (then correct ones), and received requests."""
 
     files: dict[str, bytes] = field(default_factory=dict)
     #: Consumed one by one.
@@ -25,7 +25,7 @@ class FileServer:
     #: ``strong``, ``weak`` or empty.
     etags: str = "strong"
     last_modified: str = LONG_AGO
-    #: Whether it says that it knows ranges.
+    #: True if responses have Accept-Ranges.
     accepts_ranges: bool = False
     #: In order of arrival; emptied by tests.
     requests: list[Request] = field(default_factory=list)
@@ -47,13 +47,13 @@ class FileServer:
         return {"strong": tag, "weak": f"W/{tag}", "": ""}[self.etags]
 
     def validators(self, name: str) -> dict[str, object]:
-        found = {"ETag": self.etag(name), "Last-Modified": self.last_modified}
-        found["Accept-Ranges"] = "bytes" if self.accepts_ranges else ""
-        return {header: value for header, value in found.items() if value}
+        headers = {"ETag": self.etag(name), "Last-Modified": self.last_modified}
+        headers["Accept-Ranges"] = "bytes" if self.accepts_ranges else ""
+        return {header: value for header, value in headers.items() if value}
 
     @property
     def starts(self) -> list[int | None]:
-        """Where the ranges that were asked for start; None where everything was."""
+        """Return the first byte of each requested range; None for a request without a range."""
         return [start_of(request) for request in self.requests]
 
 
@@ -66,22 +66,22 @@ def name_of(request: Request) -> str:
 
 
 def start_of(request: Request) -> int | None:
-    """Where the asked range starts; None when everything is asked for."""
-    found = _RANGE.fullmatch(request.headers.get("range", ""))
-    return int(found[1]) if found else None
+    """Return the first byte of the requested range; None without a range."""
+    match = _RANGE.fullmatch(request.headers.get("range", ""))
+    return int(match[1]) if match else None
 
 
 def end_of(request: Request) -> int | None:
-    """The first byte that is not in the asked range; None when the range has no end."""
-    found = _RANGE.fullmatch(request.headers.get("range", ""))
-    return int(found[2]) + 1 if found and found[2] else None
+    """Return the first byte after the requested range; None if the range has no end."""
+    match = _RANGE.fullmatch(request.headers.get("range", ""))
+    return int(match[2]) + 1 if match and match[2] else None
 
 
 _RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 
 
 def head(status: int, headers: Mapping[str, object]) -> bytes:
-    """Exactly these headers, and Date."""
+    """Return the head of a response with exactly these headers, Date and Connection."""
     lines = [f"HTTP/1.1 {status} X", f"Date: {email.utils.formatdate(usegmt=True)}", "Connection: close"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     return "\r\n".join([*lines, "", ""]).encode("latin-1")
@@ -95,9 +95,9 @@ def honest(
     extra: bytes = b"",
     end: Sequence[Step] = (),
 ) -> FileAnswer:
-    """What a good server answers; or cut after ``until`` bytes, with headers replaced or left out.
+    """Answer correctly, or cut the response after ``until`` bytes, or replace or omit headers.
 
-    ``end``: what happens after the last byte.
+    ``end``: the steps after the last byte.
     """
 
     def answer(server: FileServer, request: Request) -> Sequence[Step]:
@@ -126,13 +126,13 @@ def honest(
 
 
 def fixed_answer(status: int, body: bytes = b"", **headers: object) -> FileAnswer:
-    """One fixed answer; ``content_type`` becomes ``Content-Type``."""
+    """Answer with this status, body and headers; ``content_type`` becomes ``Content-Type``."""
     named = {name.replace("_", "-").title(): value for name, value in headers.items()}
     return lambda *_: [head(status, {"Content-Length": len(body), **named}) + body]
 
 
 def chunked(*, until: int) -> FileAnswer:
-    """A chunked body that ends after ``until`` bytes, without its last chunk."""
+    """Answer with a chunked body that ends after ``until`` bytes, without its last chunk."""
 
     def answer(server: FileServer, request: Request) -> Sequence[Step]:
         name = name_of(request)
@@ -146,16 +146,16 @@ def chunked(*, until: int) -> FileAnswer:
 def wrong_range(
     *, first: int = 0, last: int = 0, total: int = 0, header: str | None = None, etag: str | None = None
 ) -> FileAnswer:
-    """A 206 that is off by what is given; its body fits what it says."""
+    """Answer with a 206 whose range is off by the given numbers; its body matches its headers."""
 
     def answer(server: FileServer, request: Request) -> Sequence[Step]:
         name, start = name_of(request), start_of(request)
         assert start is not None
         data = server.files[name]
-        said = f"bytes {start + first}-{len(data) - 1 + last}/{len(data) + total}"
+        content_range = f"bytes {start + first}-{len(data) - 1 + last}/{len(data) + total}"
         body = data[start + first : len(data) + last]
         headers = {
-            "Content-Range": said if header is None else header,
+            "Content-Range": content_range if header is None else header,
             "Content-Length": len(body),
             "ETag": etag or server.etag(name),
         }

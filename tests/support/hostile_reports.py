@@ -1,4 +1,4 @@
-"""A report in which every text from outside tries to be something else."""
+"""A report in which every external text is an attempt at injection."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ PAYLOADS = (
     "\ud800 lone",
     "a" * 100_000,
 )
-#: What may not be in any report, whatever the format: raw controls, bidi, zero width.
+#: Characters that must not be in a report of any format: control, bidirectional and zero-width characters.
 FORBIDDEN = [
     *map(chr, range(9)),
     "\x0b",
@@ -53,38 +53,38 @@ FORBIDDEN = [
 
 
 def hostile_report(payload: str) -> Report:
-    """Everything that happened, with ``payload`` wherever somebody else may have written something."""
-    made = reports.everything()
-    assert made.selection
+    """Return a report with everything in it, and ``payload`` in place of every external text."""
+    report = reports.everything()
+    assert report.selection
     pairs = [
         (
             dataclasses.replace(name, filename=payload + name.filename) if number < 3 else name,
             dataclasses.replace(remote, filename=payload, url=payload, source=payload),
         )
-        for number, (name, remote) in enumerate(made.selection.files)
+        for number, (name, remote) in enumerate(report.selection.files)
     ]
-    made = dataclasses.replace(
-        made,
+    report = dataclasses.replace(
+        report,
         selection=dataclasses.replace(
-            made.selection,
+            report.selection,
             files=tuple(pairs),
             excluded_files=(
                 ExcludedFile(filename=payload, source=payload, reason=payload, is_unavailable=True),
             ),
         ),
     )
-    made = dataclasses.replace(
-        made,
+    report = dataclasses.replace(
+        report,
         downloaded_files=tuple(
             dataclasses.replace(
                 each, verified_by=payload, remote=remote, file=dataclasses.replace(each.file, name=name)
             )
-            for each, (name, remote) in zip(made.downloaded_files, pairs, strict=True)
+            for each, (name, remote) in zip(report.downloaded_files, pairs, strict=True)
         ),
     )
-    made = dataclasses.replace(
-        made,
-        findings=made.findings
+    report = dataclasses.replace(
+        report,
+        findings=report.findings
         + tuple(
             Finding(
                 check=check,
@@ -100,30 +100,31 @@ def hostile_report(payload: str) -> Report:
             for ignored in (False, True)
         ),
     )
-    made = dataclasses.replace(
-        made, upload_results=tuple(dataclasses.replace(each, reason=payload) for each in made.upload_results)
+    report = dataclasses.replace(
+        report,
+        upload_results=tuple(dataclasses.replace(each, reason=payload) for each in report.upload_results),
     )
-    made = dataclasses.replace(
-        made,
+    report = dataclasses.replace(
+        report,
         upload_plan=tuple(
-            dataclasses.replace(each, other_name=payload, index_sha256=payload) for each in made.upload_plan
+            dataclasses.replace(each, other_name=payload, index_sha256=payload) for each in report.upload_plan
         ),
     )
-    made = dataclasses.replace(
-        made, signatures=tuple(dataclasses.replace(each, fingerprint=payload) for each in made.signatures)
+    report = dataclasses.replace(
+        report, signatures=tuple(dataclasses.replace(each, fingerprint=payload) for each in report.signatures)
     )
-    made = dataclasses.replace(
-        made,
+    report = dataclasses.replace(
+        report,
         smoke_results=(SmokeResult(filename=payload, interpreter=payload, failure=payload, output=payload),),
     )
-    made = dataclasses.replace(made, upload_url=payload)
-    made = dataclasses.replace(made, checks_not_run=(payload,))
-    made = dataclasses.replace(
-        made, pruned_releases=(PrunedRelease(version=Version("1"), filenames=(payload,), size=1),)
+    report = dataclasses.replace(report, upload_url=payload)
+    report = dataclasses.replace(report, checks_not_run=(payload,))
+    report = dataclasses.replace(
+        report, pruned_releases=(PrunedRelease(version=Version("1"), filenames=(payload,), size=1),)
     )
-    made = dataclasses.replace(made, error=FileError(payload, details=[payload] * 30, hint=payload))
+    report = dataclasses.replace(report, error=FileError(payload, details=[payload] * 30, hint=payload))
     return dataclasses.replace(
-        made,
+        report,
         options=Options.unchecked(
             project=payload,
             version=payload,
@@ -136,11 +137,11 @@ def hostile_report(payload: str) -> Report:
 
 
 def report_with_findings(count: int) -> Report:
-    """So many findings, each with a sentence and a member of its own or with those of others."""
-    made = reports.everything()
-    filenames = [each.file.filename for each in made.downloaded_files]
+    """Return a report with ``count`` findings, some of which share messages, members or files."""
+    report = reports.everything()
+    filenames = [each.file.filename for each in report.downloaded_files]
     return dataclasses.replace(
-        made,
+        report,
         findings=tuple(
             Finding(
                 check=f"family/check-{number % 60}",

@@ -1,4 +1,4 @@
-"""Tags, attributes and text of an HTML page, as a test sees them."""
+"""The tags, attributes and text of an HTML page."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import Counter
 import cmarkgfm
 from cmarkgfm.cmark import Options as CmarkOptions
 
-#: Tags that the browser puts nothing of somebody else's into, and that load nothing.
+#: The tags that an HTML report may have; they neither load nor run anything.
 HTML_TAGS = {
     *("html", "head", "meta", "title", "style", "body", "header", "main", "footer", "section", "div", "span"),
     *("h1", "h2", "p", "b", "strong", "small", "ul", "ol", "li", "dl", "dt", "dd", "code", "pre", "wbr", "a"),
@@ -16,7 +16,7 @@ HTML_TAGS = {
     *("svg", "symbol", "use", "path", "rect", "circle"),
 }
 
-#: What Markdown of ours is made of. No link, no image, no HTML but the fold.
+#: The tags that a Markdown report may have: no links, no images, no HTML except <details>.
 MARKDOWN_TAGS = {
     *("h2", "h3", "h4", "p", "strong", "em", "ul", "li", "code", "pre", "details", "summary"),
     *("table", "thead", "tbody", "tr", "th", "td"),
@@ -24,7 +24,7 @@ MARKDOWN_TAGS = {
 
 
 class Page(html.parser.HTMLParser):
-    """Tags, attributes and text of a page."""
+    """The tags, attributes and text of a page."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -58,5 +58,5 @@ class Page(html.parser.HTMLParser):
 
 
 def render_markdown(markdown: str) -> Page:
-    """Return the HTML that GitHub renders from Markdown, raw HTML let through."""
+    """Return the page that GitHub renders from Markdown, including raw HTML."""
     return Page(cmarkgfm.github_flavored_markdown_to_html(markdown, CmarkOptions.CMARK_OPT_UNSAFE))

@@ -1,4 +1,4 @@
-"""Package indexes on loopback: real pypiserver, real devpi, and one that does as a script says."""
+"""Package indexes on loopback: the real pypiserver, the real devpi, and a scripted one."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ from packaging.utils import canonicalize_name
 from wheel_uploader.core import filenames
 from wheel_uploader.core.models import LocalFile
 
-#: Seconds that a real server may take to start on a busy machine.
+#: Seconds that a real server may take to start; generous for a busy machine.
 START_LIMIT = 90.0
 
-# --- real ones -------------------------------------------------------------------------------------
+# --- real indexes ----------------------------------------------------------------------------------
 
 
 @contextlib.contextmanager
 def _running(command: list[str], port: int, folder: Path) -> Iterator[None]:
-    """A server process, from the moment that it takes connections until the block ends."""
+    """Run a server process, and yield once it accepts connections."""
     log = folder.parent / f"{folder.name}-{port}.log"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
     with (
@@ -65,9 +65,9 @@ def _running(command: list[str], port: int, folder: Path) -> Iterator[None]:
 
 
 def _free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 @contextlib.contextmanager
@@ -79,11 +79,11 @@ def pypiserver(
     fallback_url: str | None = None,
     read_protected: bool = False,
 ) -> Iterator[str]:
-    """The upload URL of a pypiserver that stores into ``folder`` and, with ``users``, asks for a password."""
+    """Yield the upload URL of a pypiserver that stores into ``folder``; ``users`` need their passwords."""
     folder.mkdir(parents=True, exist_ok=True)
     passwords = "."
     if users:
-        # What htpasswd writes with -s; passlib itself would warn about its own imports.
+        # The format of htpasswd -s. Hashing with passlib would emit warnings about its own imports.
         hashed = {
             name: base64.b64encode(hashlib.sha1(word.encode()).digest()) for name, word in users.items()
         }
@@ -94,7 +94,7 @@ def pypiserver(
     command = [sys.executable, "-m", "pypiserver", "run", "--interface", "127.0.0.1", "--port", str(port)]
     protected = ("update,list,download" if read_protected else "update") if users else "."
     command += ["--passwords", passwords, "--authenticate", protected]
-    # Its cache learns a moment later what a test puts into the folder.
+    # Its cache notices files that a test adds to the folder only after a delay.
     command += ["--hash-algo", hash_algorithm, "--backend", "simple-dir"]
     command += ["--fallback-url", fallback_url] if fallback_url else ["--disable-fallback"]
     with _running([*command, str(folder)], port, folder):
@@ -110,17 +110,17 @@ class Devpi:
     password: str
 
     def make_index(self, name: str, *, volatile: bool) -> str:
-        """Make an index; its upload URL."""
+        """Make an index, and return its upload URL."""
         settings = {"volatile": volatile, "bases": [], "acl_upload": [self.user]}
         with httpx.Client(auth=(self.user, self.password), trust_env=False) as client:
-            made = client.put(f"{self.url}{self.user}/{name}", json=settings)
-        assert made.status_code == 200, made.text
+            response = client.put(f"{self.url}{self.user}/{name}", json=settings)
+        assert response.status_code == 200, response.text
         return f"{self.url}{self.user}/{name}/"
 
 
 @contextlib.contextmanager
 def devpi_server(folder: Path) -> Iterator[Devpi]:
-    """An empty devpi-server with the user ``alice``."""
+    """Run an empty devpi-server with the user ``alice``."""
     binaries = Path(sys.executable).parent
     data = folder / "devpi"
     folder.mkdir(parents=True, exist_ok=True)
@@ -131,29 +131,29 @@ def devpi_server(folder: Path) -> Iterator[Devpi]:
     with _running([*command, "--port", str(port)], port, data):
         devpi = Devpi(url=f"http://127.0.0.1:{port}/", user="alice", password="alice-password")
         user = {"password": devpi.password}
-        made = httpx.put(f"{devpi.url}{devpi.user}", json=user, timeout=30, trust_env=False)
-        assert made.status_code == 201, made.text
+        response = httpx.put(f"{devpi.url}{devpi.user}", json=user, timeout=30, trust_env=False)
+        assert response.status_code == 201, response.text
         yield devpi
 
 
-# --- the scripted one ------------------------------------------------------------------------------
+# --- the scripted index ----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Post:
-    """One POST, as it arrived."""
+    """A POST as received."""
 
     fields: Mapping[str, str]
     filename: str
     content: bytes
     headers: Mapping[str, str]
-    #: The name of a signature that came along.
+    #: The file name of the attached signature, if any.
     signature: str = ""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """Answer a POST with this, storing the file before or not."""
+    """Answer a request with this response; ``stores``: store the posted file first."""
 
     status: int
     reason: str = ""
@@ -164,7 +164,7 @@ class Reply:
 
 @dataclass(frozen=True)
 class Reset:
-    """Close the connection without an answer: after the file was stored, or after so many bytes of it."""
+    """Reset the connection without a response, at the end of the request or ``after`` that many bytes."""
 
     stores: bool = False
     after: int | None = None
@@ -172,21 +172,21 @@ class Reset:
 
 @dataclass(frozen=True)
 class Hang:
-    """Take the file and say nothing until the test ends."""
+    """Receive the file, and do not respond until the test ends."""
 
     stores: bool = False
 
 
 @dataclass(frozen=True)
 class Slow:
-    """Take the file, and think about it for so many seconds, or until the test releases it; then rule."""
+    """Receive the file, wait ``seconds`` or until the test releases it, and then apply the rules."""
 
     seconds: float = 30.0
 
 
 @dataclass(frozen=True)
 class Drip:
-    """Answer 200 a byte at a time, with a pause before each: ``within`` the status line or the body."""
+    """Send a 200 one byte at a time, with a pause before each, ``within`` its head or its body."""
 
     pause: float
     within: str = "head"
@@ -195,7 +195,7 @@ class Drip:
 
 @dataclass(frozen=True)
 class SlowRead:
-    """Take the body so many bytes at a time, with a pause after each; then rule."""
+    """Receive the body ``size`` bytes at a time, with a pause after each piece, and then apply the rules."""
 
     size: int
     pause: float
@@ -203,7 +203,7 @@ class SlowRead:
 
 @dataclass(frozen=True)
 class Cut:
-    """Close in the middle of an answer 200: of its head to a POST, of its body to a GET."""
+    """Close the connection in the middle of a 200: in the head for a POST, in the body for a GET."""
 
     stores: bool = False
 
@@ -212,9 +212,9 @@ Action = Reply | Reset | Hang | Slow | Drip | SlowRead | Cut
 
 
 def random_failures(seed: int, count: int, *, posts: bool = True) -> list[Action | None]:
-    """What happens to ``count`` requests when half of them fail; None: the rules decide.
+    """Return actions for ``count`` requests, of which half fail; None means that the rules decide.
 
-    Of the posts that fail, 30 % are stored all the same.
+    Of the POSTs that fail, 30 % are stored all the same.
     """
     rng = random.Random(f"{seed} {posts}")
 
@@ -234,52 +234,52 @@ def random_failures(seed: int, count: int, *, posts: bool = True) -> list[Action
 
 
 def basic(username: str, password: str) -> str:
-    """The Authorization header of these credentials."""
+    """Return the Authorization header for these credentials."""
     return f"Basic {base64.b64encode(f'{username}:{password}'.encode()).decode()}"
 
 
 class ScriptedIndex:
-    """An index in memory with a few of PyPI's rules, which remembers every request.
+    """An index in memory with a few of PyPI's rules, which records every request.
 
-    ``script`` says what to do with the POSTs to come, one action each, by order of arrival; without one the
-    rules decide. ``by_name`` says what to do with every POST of a file.
+    ``script`` has one action for each coming POST, in order of arrival; after its end the rules decide.
+    ``by_name`` has the action for every POST of a file name.
     """
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
         self.posts: list[Post] = []
-        #: The client's port of each POST: the same one is the same connection.
+        #: The client's port of each POST: equal ports mean the same connection.
         self.post_ports: list[int] = []
         self.gets: list[tuple[str, Mapping[str, str]]] = []
         self.script: list[Action | None] = []
-        #: The same for what it is asked.
+        #: The same for GET requests.
         self.get_script: list[Action | None] = []
         self.by_name: dict[str, Action] = {}
-        #: ``json``, ``html``, ``both`` (by what is asked for), or ``json only``, which refuses to speak HTML.
+        #: ``json``, ``html``, ``both`` (by the Accept header), or ``json only``, which rejects HTML requests.
         self.view = "json"
         self.hashes = True
-        #: What the project page answers, when it is no listing: status, type and text.
+        #: The response for the project page instead of a listing: status, content type and text.
         self.page: tuple[int, str, str] | None = None
-        #: How many more times a listing leaves out what was posted; and its HTML view, where it has two.
+        #: The number of coming listings (or HTML listings, with the view "both") without the posted files.
         self.stale_reads = 0
         self.stale_html_reads = 0
-        #: With the view "both": other bytes than it has, which its HTML view lists.
+        #: With the view "both": files that the HTML listing has with other contents.
         self.html_overrides: dict[str, bytes] = {}
         self.password: tuple[str, str] | None = None
         self.status: dict[str, str] = {}
-        #: The token that a trusted publisher gets; empty: there is no trusted publishing.
+        #: The token for trusted publishers; empty if there is no trusted publishing.
         self.minted_token = ""
-        #: Why it does not like what came along with a file, in the words that PyPI ends its own with.
+        #: Returns why PyPI would reject the attachments of a POST; empty if it accepts them.
         self.refuse_attachment: Callable[[Post], str] = lambda post: ""
         self.released = threading.Event()
         self._lock = threading.Lock()
 
     def store(self, path: Path) -> None:
-        """Let the index have a file already."""
+        """Add a file to the index."""
         self.files[path.name] = path.read_bytes()
 
     def apply_rules(self, post: Post) -> Reply:
-        """What PyPI's rules say of a POST that is otherwise fine, and store it if they like it."""
+        """Return the response to an authenticated POST by PyPI's rules; store the file if it is accepted."""
         digest = hashlib.sha256(post.content).hexdigest()
         if post.fields.get("sha256_digest") != digest:
             return Reply(
@@ -306,21 +306,21 @@ class ScriptedIndex:
         return [post.filename for post in self.posts]
 
     def listing(self, project: str, base: str, accept: str = "") -> tuple[str, str]:
-        """The project's page: content type and text."""
-        shown = dict(self.files)
+        """Return the content type and the text of the project's page."""
+        listed = dict(self.files)
         html = self.view == "html" or (self.view == "both" and "json" not in accept)
         if html and self.view == "both":
-            shown |= self.html_overrides
+            listed |= self.html_overrides
         if html and self.stale_html_reads:
             self.stale_html_reads -= 1
-            shown = {}
+            listed = {}
         elif self.stale_reads:
             self.stale_reads -= 1
-            shown = {}
+            listed = {}
         if html:
             links = "".join(
                 f'<a href="{base}/files/{name}{self._fragment(data)}">{name}</a><br>\n'
-                for name, data in shown.items()
+                for name, data in listed.items()
             )
             return "text/html", f"<!DOCTYPE html><title>Links for {project}</title>\n{links}"
         files = [
@@ -332,7 +332,7 @@ class ScriptedIndex:
                 "upload-time": "2026-01-02T03:04:05.678901Z",
                 "yanked": False,
             }
-            for name, data in shown.items()
+            for name, data in listed.items()
         ]
         page: dict[str, Any] = {"meta": {"api-version": "1.4"}, "name": project, "files": files}
         if self.status:
@@ -345,7 +345,7 @@ class ScriptedIndex:
 
 @dataclass(frozen=True)
 class Served:
-    """A ScriptedIndex that is running."""
+    """A running ScriptedIndex."""
 
     index: ScriptedIndex
     url: str
@@ -361,12 +361,12 @@ class Served:
 
 class _Server(ThreadingHTTPServer):
     def handle_error(self, *_: object) -> None:
-        """Say nothing: clients that go away are what these tests are about."""
+        """Ignore errors: clients that disconnect are part of the tests."""
 
 
 @contextlib.contextmanager
 def scripted_index(tls: ssl.SSLContext | None = None) -> Iterator[Served]:
-    """A ScriptedIndex on loopback."""
+    """Run a ScriptedIndex on loopback."""
     index = ScriptedIndex()
 
     class Handler(_Handler):
@@ -387,9 +387,9 @@ def scripted_index(tls: ssl.SSLContext | None = None) -> Iterator[Served]:
 
 @contextlib.contextmanager
 def tls_index(folder: Path, *, require_client_certificate: bool = False) -> Iterator[tuple[Served, Path]]:
-    """A ScriptedIndex behind TLS, and its own certificate with its key.
+    """Run a ScriptedIndex behind TLS; yield it and the path of its certificate and key.
 
-    ``knows_clients``: only a client with that very certificate is let in.
+    ``require_client_certificate``: accept only clients that have this certificate.
     """
     certificate = folder / "index.pem"
     command = [
@@ -405,9 +405,9 @@ def tls_index(folder: Path, *, require_client_certificate: bool = False) -> Iter
         "/CN=127.0.0.1",
     ]
     command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(certificate), "-out", "-"]
-    made = subprocess.run(command, check=True, capture_output=True)
+    result = subprocess.run(command, check=True, capture_output=True)
     with certificate.open("ab") as file:
-        file.write(made.stdout)
+        file.write(result.stdout)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     if require_client_certificate:
@@ -433,7 +433,7 @@ def redirect_server(location: str) -> Iterator[str]:
             self.do_GET()
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            """Say nothing."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
@@ -450,18 +450,18 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Say nothing."""
+        """Log nothing."""
 
     def do_GET(self) -> None:
         self.scripted.gets.append((self.path, dict(self.headers.items())))
-        if not self._fails():
+        if not self._follow_get_script():
             self._get()
 
-    def _fails(self) -> bool:
-        """Do what the script says of a GET; False when it says nothing, or only that it is slow."""
+    def _follow_get_script(self) -> bool:
+        """Carry out the scripted action for a GET; return False if the normal response must follow."""
         match self.scripted.get_script.pop(0) if self.scripted.get_script else None:
-            case Reply() as say:
-                self._answer(say, b"", "text/plain")
+            case Reply() as reply:
+                self._answer(reply, b"", "text/plain")
             case Reset():
                 self._reset()
             case Cut():
@@ -487,14 +487,14 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(Reply(200), b"<title>Simple index</title>", "text/html")
         elif kind == "simple" and self.scripted.view == "json only" and "json" not in self.headers["Accept"]:
             self._answer(Reply(406), b"", "text/plain")
-        elif kind == "simple" and self._known(name):
+        elif kind == "simple" and self._has_project(name):
             host, accept = f"http://{self.headers['Host']}", self.headers.get("Accept", "")
             content_type, text = self.scripted.listing(name, host, accept)
             self._answer(Reply(200), text.encode(), content_type)
         else:
             self._answer(Reply(404), b"not found", "text/plain")
 
-    def _known(self, project: str) -> bool:
+    def _has_project(self, project: str) -> bool:
         return any(canonicalize_name(name).startswith(project) for name in self.scripted.files)
 
     def do_POST(self) -> None:
@@ -519,7 +519,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             body = self.rfile.read(length)
         if len(body) < length:
-            # Who posted is gone before the end: for an index there was nothing.
+            # The client disconnected before the end: an index ignores such a request.
             self.close_connection = True
             return
         post = _parse(self.headers, body)
@@ -527,9 +527,9 @@ class _Handler(BaseHTTPRequestHandler):
         if isinstance(action, Slow):
             self.scripted.released.wait(action.seconds)
         if action is None or isinstance(action, Slow | SlowRead):
-            action = self._judge(post)
+            action = self._decide(post)
         elif action.stores:
-            self._judge(post)
+            self._decide(post)
         match action:
             case Reset():
                 self._reset()
@@ -558,20 +558,20 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(bytes([byte]))
         self.close_connection = True
 
-    def _judge(self, post: Post) -> Reply:
-        wanted = self.scripted.password
-        if wanted and self.headers["Authorization"] != basic(*wanted):
+    def _decide(self, post: Post) -> Reply:
+        required = self.scripted.password
+        if required and self.headers["Authorization"] != basic(*required):
             return Reply(403, "Invalid or non-existent authentication information.")
         return self.scripted.apply_rules(post)
 
     def _reset(self) -> None:
-        # With no time to linger, closing sends RST instead of FIN.
+        # With a linger time of 0, closing sends RST instead of FIN.
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close_connection = True
 
-    def _answer(self, say: Reply, body: bytes, content_type: str) -> None:
-        self.send_response(say.status, say.reason or None)
-        for name, value in say.headers.items():
+    def _answer(self, reply: Reply, body: bytes, content_type: str) -> None:
+        self.send_response(reply.status, reply.reason or None)
+        for name, value in reply.headers.items():
             self.send_header(name, value)
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
@@ -580,7 +580,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _parse(headers: Message, body: bytes) -> Post:
-    """The fields and the file of a multipart/form-data body, byte for byte."""
+    """Parse the fields and the file of a multipart/form-data body."""
     boundary = headers["Content-Type"].partition("boundary=")[2].strip('"').encode()
     fields: dict[str, str] = {}
     filename, content, signature = "", b"", ""
@@ -598,7 +598,7 @@ def _parse(headers: Message, body: bytes) -> Post:
 
 
 def local_file(path: Path) -> LocalFile:
-    """A file as the download stage hands it on."""
+    """Return a file as the download stage returns it."""
     data = path.read_bytes()
     return LocalFile(
         name=filenames.parse_filename(path.name),
@@ -609,7 +609,7 @@ def local_file(path: Path) -> LocalFile:
 
 
 class VirtualTime:
-    """A clock that only sleeping moves."""
+    """A clock that advances only when something sleeps."""
 
     def __init__(self) -> None:
         self.now = 0.0

@@ -1,4 +1,4 @@
-"""One secret and the command: a staging place, an index and a third host, and whether anything comes out."""
+"""Runs of the command with a secret, a staging area, an index and a third host; every output is searched."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from wheel_uploader.report.formats_table import FORMAT_BY_SUFFIX
 
 _RST = wheels.METADATA.replace("text/plain", "text/x-rst").format(project="dipy", version="1.11.0")
 
-#: Every report that is a file.
+#: Options that write every kind of report file.
 _REPORTS = tuple(word for suffix in FORMAT_BY_SUFFIX for word in ("--report", f"out/report{suffix}"))
 
-#: Those that are longest, for runs that fail.
+#: Options that write the longest reports, for runs that fail.
 _PAGES = ("--report", "out/report.html", "--report", "out/report.md")
 
-#: What goes wrong, and the report that is asked for then.
+#: Each failure, with the report format of the run.
 FAILURES = {
     "401": "text",
     "403": "sarif",
@@ -46,7 +46,7 @@ FAILURES = {
 
 
 def release() -> dict[str, bytes]:
-    """Two wheels and an sdist, whose description has to be rendered, which takes a process."""
+    """Return two wheels and an sdist with reStructuredText descriptions, which a child process renders."""
     files = {
         wheels.wheel_filename("dipy", "1.11.0", tag): wheels.wheel_bytes(tag=tag, metadata=_RST)
         for tag in ("cp311-none-any", "cp312-none-any")
@@ -56,23 +56,23 @@ def release() -> dict[str, bytes]:
 
 @contextlib.contextmanager
 def signing_keyring() -> Iterator[gpg.Keyring]:
-    with gpg.keyring() as made:
-        made.make_key("Release Manager <me@example.com>")
-        yield made
+    with gpg.keyring() as keyring:
+        keyring.make_key("Release Manager <me@example.com>")
+        yield keyring
 
 
 class LeakScenario:
-    """What is around a run in which a secret gets in on one way; each run is judged."""
+    """The servers and the user of a run that gets a secret in one way; each run's outputs are searched."""
 
     def __init__(self, way: str, folder: Path, keys: gpg.Keyring) -> None:
         self.way, self.release, self.keys = SECRET_INPUTS[way], release(), keys
         self.sandbox = Sandbox(folder / "home", gpg.GPG)
         self.user_home = UserHome(folder / "home")
-        #: Another secret, which is none of the command's business.
+        #: Has another secret, which the command must not use.
         self.unrelated_home = UserHome(folder / "home")
         host = canaries.pypi_host()
         self.certificate = servers.certificate(folder, f"DNS:{host},DNS:{host.partition('.')[2]}")
-        #: How often each way out was looked at.
+        #: The number of searched outputs of each kind.
         self.inspected: Counter[str] = Counter()
 
     @contextlib.contextmanager
@@ -120,7 +120,7 @@ class LeakScenario:
     def run(
         self, *more: str, endpoints: Endpoints | None = None, variables: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[bytes]:
-        """The command, which leaks nothing on any way out."""
+        """Run the command, and fail if any output has a part of a secret."""
         arguments = self.way.arguments(self.user_home, endpoints or self.endpoints)
         environment = {
             "GITHUB_TOKEN": f"ghs_{self.unrelated_home.core}",
@@ -148,17 +148,17 @@ class LeakScenario:
         for place, data in places.items():
             self.inspected[place.partition(":")[0]] += 1
             for secret in (self.user_home.core, self.unrelated_home.core):
-                found = find_leak(secret, data)
-                assert not found, f"{place} has the secret: {found!r}\n{ended.stderr.decode()[-3000:]}"
+                leak = find_leak(secret, data)
+                assert not leak, f"{place} has the secret: {leak!r}\n{ended.stderr.decode()[-3000:]}"
 
     def publish(self) -> None:
-        """Text, annotations, -vv, JSON, --dry-run, what lies about, gpg and the renderer, a third host."""
+        """Publish with every report, then run with --dry-run; check that the secret was really in use."""
         allowed = ("--allow-insecure-host", "127.0.0.2")
         sign = ("-s", "--sign-with", str(self.sandbox.gpg))
         variables = {"GITHUB_ACTIONS": "true", "GNUPGHOME": str(self.keys.home)}
         first = self.run("-vv", *_REPORTS, *allowed, *sign, variables=variables)
         assert first.returncode == 0, first.stderr.decode()
-        # The secret was used, signatures were made, the description was rendered, somebody else was asked.
+        # The secret was used, files were signed, the description was rendered, and the third host was used.
         assert self.index.files == self.release
         assert self.third_host.requests
         children = [name for name, _ in self.sandbox.children()]
@@ -169,7 +169,7 @@ class LeakScenario:
         assert len(json.loads(again.stdout)["files"]) == len(self.release)
 
     def fail_with(self, failure: str) -> None:
-        """One way to fail, in which whoever answers repeats all that it was told."""
+        """Run with one failure, in which the server repeats the request in its response."""
         self.staging.redirect_base = self.third_host.url if self.way.staging else ""
         retries = "2" if failure == "500" else "1"
         options = (
@@ -215,14 +215,16 @@ class LeakScenario:
 
     def _refuse(self, status: int) -> None:
         header = indexes.basic(self.way.user or "me", self.secret)
-        told = (
+        echoed = (
             f"{self.secret} {header} Authorization: {header} {json.dumps([self.secret])} <b>{self.secret}</b>"
         )
-        refusal = Reply(status, told, {"Location": self.third_host.url + quote(self.secret, safe="")}, told)
+        refusal = Reply(
+            status, echoed, {"Location": self.third_host.url + quote(self.secret, safe="")}, echoed
+        )
         if self.way.staging:
             self.staging.error_status = status
         elif self.way.user:
-            # The first file arrives, so that there is a line that says how to continue.
+            # The first file is uploaded, so that the command prints how to continue.
             self.index.script = [None, *[refusal] * 20]
         else:
             self.index.get_script = [refusal] * 20

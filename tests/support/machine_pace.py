@@ -1,18 +1,18 @@
-"""How much slower this machine is at the moment than the one on which limits of CPU time were chosen.
+"""Measures how much slower this machine is at the moment than the one on which CPU limits were chosen.
 
-CPU time, too, depends on what else runs: two threads of one core share it, and caches are shared by all.
+CPU time also depends on the load, because hyper-threads share a core and all processes share caches.
 """
 
 from __future__ import annotations
 
 import time
 
-#: Seconds of CPU that the loop takes on the machine on which the limits of the tests were chosen, at rest.
+#: Seconds of CPU that the loop takes on the idle machine on which the limits were chosen.
 _AT_REST = 0.09
 
 
 def slowness() -> float:
-    """Return by how much to multiply a limit of CPU time; at least 1."""
+    """Return the factor for a limit of CPU time; at least 1."""
     started = time.process_time()
     table: dict[int, str] = {}
     for number in range(1_000_000):

@@ -1,8 +1,7 @@
-"""Inputs on which parsers of the standard library have changed between 3.11 and 3.15, and their siblings.
+"""Inputs that parsers of the standard library treat differently from 3.11 to 3.15, and similar ones.
 
-Each is here because some release of Python reads it otherwise, or because it is the kind of input that
-changes of security releases are about. What the program makes of one matters less than that it is the same
-on every Python.
+Each is here because some release of Python parses it differently, or because security releases change how
+such inputs are parsed. The result matters less than that it is the same on every Python.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from tests.support.zips import SDIST, WHEEL
 _GOOD = wheels.METADATA.format(project="dipy", version="1.11.0")
 _DIST_INFO = "dipy-1.11.0.dist-info"
 
-#: Assigned by Unicode 15.0, 15.1, 16.0 and 17.0, and not yet.
+#: Characters assigned by Unicode 15.0, 15.1, 16.0 and 17.0, and one that is not assigned.
 _NEW_CHARACTERS = "\U0001fae8\U0002ebf0\U00010d4a\U00010d70\ua7dc\U000323b0\u0378"
 
 #: More headers of METADATA and PKG-INFO.
@@ -123,7 +122,7 @@ ENTRY_POINTS = (
     "[gui_scripts]\n[x] = a:b\n",
 )
 
-#: Texts that stand in for RECORD.
+#: Contents for RECORD.
 RECORDS = (
     'a,"b\n',
     'a,"b"c,d\n',
@@ -137,7 +136,7 @@ RECORDS = (
     "a\x0bb,,\na\x85,,\na\u2028,,\n",
 )
 
-#: Texts that stand in for WHEEL.
+#: Contents for WHEEL.
 WHEELS = (
     "Wheel-Version:\n 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag:\n py3-none-any\n",
@@ -221,7 +220,7 @@ URLS = (
     "",
 )
 
-#: What links may be, relative to https://example.org/a/b//c/d?q#f
+#: Links, relative to https://example.org/a/b//c/d?q#f
 LINKS = (
     "x.whl",
     "../x.whl",
@@ -444,7 +443,7 @@ SHOWN = (*(f"a{character}b" for character in _NEW_CHARACTERS), "a\u200bb", "a\U0
 
 
 def files() -> Iterator[tuple[str, bytes]]:
-    """Yield file names with wheels and sdists that have one of these texts in them."""
+    """Yield the names and contents of wheels and sdists, each with one of these texts in it."""
     for header in HEADERS:
         text = _GOOD.replace("\n\n", f"\n{header}\n\n", 1)
         if header.startswith(("Author-email", "Home-page", "License:")):
@@ -471,7 +470,7 @@ def files() -> Iterator[tuple[str, bytes]]:
     yield WHEEL, wheels.wheel_bytes(files=dict.fromkeys(MEMBERS, b""))
 
 
-#: Texts by the reader in ``parser_results.READERS`` that gets them.
+#: The texts for each reader in ``parser_results.READERS``.
 TEXTS = {
     "place": URLS,
     "link": LINKS,

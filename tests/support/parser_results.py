@@ -1,8 +1,7 @@
-"""Results of the parsers for odd inputs, as text that can be compared.
+"""Prints the results of parsing odd inputs as text: ``python -m tests.support.parser_results FOLDER``.
 
-``python -m tests.support.parser_results FOLDER`` runs in every Python of test_pythons.py, also without
-pytest and the compiled libraries, so only what the checks and the readers of listings need is
-imported.
+It runs in every Python of test_pythons.py, also without pytest and the compiled libraries, so it imports only
+what the checks and the parsers of listings need.
 """
 
 from __future__ import annotations
@@ -25,10 +24,10 @@ from wheel_uploader.http import host_policy, hostnames, retry
 from wheel_uploader.index import project_page
 from wheel_uploader.listing.sources import xml
 
-#: A finding of the renderer for Markdown, which is compiled: interpreters with borrowed libraries lack it.
-_OF_MARKDOWN = "render as Markdown"
+#: A finding of the Markdown renderer, a compiled library that not every interpreter has.
+_MARKDOWN_FINDING = "render as Markdown"
 
-#: Readers of text from outside, by the name of the folder that has the texts for them.
+#: Parsers of external text, by the name of the folder with their inputs.
 READERS: dict[str, Callable[[str], object]] = {
     "place": host_policy.parse_origin,
     "public": hostnames.is_public_address,
@@ -44,15 +43,15 @@ READERS: dict[str, Callable[[str], object]] = {
 
 
 def findings_of_file(filename: str, data: bytes) -> list[str]:
-    """Return every finding of a wheel or sdist, a line each."""
+    """Return the findings of a wheel or sdist, one line each."""
     try:
         name = filenames.parse_filename(filename)
     except filenames.InvalidFilename as error:
         return [f"refused: {error}"]
     read: Any = archive_reader.read_wheel if filename.endswith(".whl") else archive_reader.read_sdist
     content = read(io.BytesIO(data), len(data), name)
-    found = checks.check_contents([content], profile=CheckProfile.PYPI)
-    return sorted(line for line in map(_line, found) if _OF_MARKDOWN not in line)
+    findings = checks.check_contents([content], profile=CheckProfile.PYPI)
+    return sorted(line for line in map(_line, findings) if _MARKDOWN_FINDING not in line)
 
 
 def _line(each: Finding) -> str:
@@ -60,10 +59,10 @@ def _line(each: Finding) -> str:
 
 
 def result_of_text(reader: Callable[[str], object], text: str) -> list[str]:
-    """Return the value that a reader gives, or the error that it raises."""
+    """Return the value that a parser returns, or the error that it raises."""
     try:
         value = reader(text)
-    except Exception as error:  # noqa: BLE001 (that it is the same one everywhere is the point)
+    except Exception as error:  # noqa: BLE001 (the error itself is compared)
         return [f"{type(error).__name__}: {error}"]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return [json.dumps(dataclasses.asdict(value), default=str, sort_keys=True)]
@@ -71,7 +70,7 @@ def result_of_text(reader: Callable[[str], object], text: str) -> list[str]:
 
 
 def results_of_folder(folder: Path) -> Iterator[tuple[str, list[str]]]:
-    """Yield what comes of each input: ``FOLDER/files/NUMBER/NAME``, and ``FOLDER/READER/NUMBER``."""
+    """Yield the result of each input: ``FOLDER/files/NUMBER/NAME``, and ``FOLDER/READER/NUMBER``."""
     for path in sorted(folder.rglob("*")):
         if not path.is_file():
             continue
@@ -84,7 +83,7 @@ def results_of_folder(folder: Path) -> Iterator[tuple[str, list[str]]]:
 
 
 def main() -> None:
-    """Print all of it as one object of JSON."""
+    """Print all results as one JSON object."""
     print(json.dumps(dict(results_of_folder(Path(sys.argv[1]))), indent=1))
 
 

@@ -1,7 +1,4 @@
-"""The parts of README.rst that the program itself knows.
-
-``python -m tests.support.readme`` writes them anew.
-"""
+"""Generates the parts of README.rst that come from the program: ``python -m tests.support.readme``."""
 
 from __future__ import annotations
 
@@ -17,12 +14,12 @@ README = tested_package.ROOT / "README.rst"
 
 
 def generated_parts() -> dict[str, str]:
-    """What stands between ``.. NAME begins`` and ``.. NAME ends``, by the words of the two comments."""
+    """Return the generated parts by NAME: the text between ``.. NAME begins`` and ``.. NAME ends``."""
     return {"help": help_block(), "checks": checks_table()}
 
 
 def section(title: str) -> str:
-    """What stands below a title of the README, up to the next one of its kind."""
+    """Return the text below a section title of the README, up to the next one of the same level."""
     text = README.read_text(encoding="utf-8")
     _, _, below = text.partition(f"\n{title}\n{'=' * len(title)}\n")
     assert below, title
@@ -54,7 +51,7 @@ def checks_table() -> str:
 
 
 def with_generated_parts(text: str) -> str:
-    """``text`` of the README with the generated parts put in."""
+    """Return the README's text with the generated parts replaced."""
     for name, part in generated_parts().items():
         before, _, rest = text.partition(f".. {name} begins\n")
         _, _, after = rest.partition(f".. {name} ends\n")

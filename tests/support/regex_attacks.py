@@ -1,8 +1,8 @@
-"""Every regular expression of the package, and texts that make a backtracking matcher slow, derived from it.
+"""Finds the regular expressions of the package, and derives texts that make a backtracking matcher slow.
 
-The texts are ``prefix + pump * n + suffix``. A match is slow when the pump can be read in several ways
-(``(a|aa)*``), by several neighbours (``a*a*``), or again from every place where a search may begin
-(``<[^>]*>``); the suffix keeps the match from ending well.
+The texts are ``prefix + pump * n + suffix``. A match is slow if the pump matches in several ways
+(``(a|aa)*``), in several neighbours (``a*a*``), or again from every start of a search (``<[^>]*>``); the
+suffix makes the match fail.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ from tests.support import tested_package
 
 ROOT = tested_package.ROOT
 CALLS = {"compile", "match", "fullmatch", "search", "sub", "subn", "split", "findall", "finditer"}
-#: A call of these looks for a match from one place only.
+#: Methods that look for a match at one position only.
 ANCHORED = {"match", "fullmatch"}
-#: How those are asked that are handed on under another name.
+#: The methods used on expressions that are passed on under another name.
 METHODS = {
     "checks.name._KNOWN_PYTHON": {"fullmatch"},
     "checks.name._KNOWN_ABI": {"fullmatch"},
     "checks.name._KNOWN_PLATFORM": {"fullmatch"},
 }
 
-#: What a character class may be made of, one representative for each kind of character that patterns know.
+#: The characters for examples of a class, with a representative of every kind that patterns distinguish.
 _POOL = (
     string.ascii_letters
     + string.digits
@@ -52,21 +52,21 @@ _SUFFIXES = ("", "\0", "!", "\n", "~@")
 
 @dataclass(frozen=True)
 class Expression:
-    """A regular expression, where it is, and how it is asked."""
+    """A regular expression, its location, and the method that is used on it."""
 
     where: str
     pattern: re.Pattern[Any]
-    #: ``match``, ``fullmatch``, or ``finditer`` for all that look from every place.
+    #: ``match``, ``fullmatch``, or ``finditer`` for every method that searches.
     method: str
 
-    #: Characters that it sees at most.
+    #: The maximum length of its texts, in characters.
     largest: int = 1 << 20
 
     def apply(self, text: str) -> None:
         """Use the expression on a text as the package does."""
         subject = text.encode("utf-8", "replace") if isinstance(self.pattern.pattern, bytes) else text
         if self.method == "deaf":
-            # Takes for ever, and never looks whether a signal came: for the test of the tests.
+            # Never ends and never checks for signals: for the test of this module.
             sum(range(10**15))
         elif self.method == "finditer":
             for _ in self.pattern.finditer(subject):
@@ -76,16 +76,16 @@ class Expression:
 
 
 def package_expressions() -> tuple[list[Expression], list[str]]:
-    """Return every expression of the package, and the places of those that are put together at run time."""
+    """Return every expression of the package, and the locations of those that are built at run time."""
     import wheel_uploader
 
     package = Path(wheel_uploader.__file__).parent
-    found: dict[tuple[str, str, str], Expression] = {}
+    expressions: dict[tuple[str, str, str], Expression] = {}
 
     def add(where: str, pattern: re.Pattern[Any], methods: Iterable[str]) -> None:
         for method in {each if each in ANCHORED else "finditer" for each in methods}:
-            known = where.partition(".")[0], f"{pattern.pattern!r} {pattern.flags}", method
-            found.setdefault(known, Expression(where, pattern, method))
+            key = where.partition(".")[0], f"{pattern.pattern!r} {pattern.flags}", method
+            expressions.setdefault(key, Expression(where, pattern, method))
 
     dynamic: list[str] = []
     modules = {
@@ -101,24 +101,24 @@ def package_expressions() -> tuple[list[Expression], list[str]]:
         calls = list(_calls(trees[path]))
         for name, pattern in _held(vars(module)):
             others = [uses[path]] if name.startswith("_") else list(uses.values())
-            asked = set().union(*(each.get(name, ()) for each in others))
-            add(f"{short}.{name}", pattern, METHODS.get(f"{short}.{name}") or asked or {"search"})
+            called = set().union(*(each.get(name, ()) for each in others))
+            add(f"{short}.{name}", pattern, METHODS.get(f"{short}.{name}") or called or {"search"})
         for call, function in calls:
             method = call.func.attr  # type: ignore[attr-defined]
             try:
                 pattern = _pattern_of(call, vars(module))
             except NameError:
-                # One that is made in a comprehension is held by a name of the module.
+                # An expression made in a comprehension is found by its name in the module.
                 if function:
                     dynamic.append(f"{short}.{function}")
                 continue
             if method != "compile":
                 add(f"{short}.{function}", pattern, {method})
-    return list(found.values()), dynamic
+    return list(expressions.values()), dynamic
 
 
 def _calls(tree: ast.AST, function: str = "") -> Iterator[tuple[ast.Call, str]]:
-    """Yield each call of the module ``re``, with the function that it is in."""
+    """Yield each call of a function of ``re``, with the name of the function around it."""
     for node in ast.iter_child_nodes(tree):
         inside = node.name if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) else function
         if (
@@ -143,7 +143,7 @@ def _pattern_of(call: ast.Call, names: dict[str, Any]) -> re.Pattern[Any]:
 
 
 def _held(names: dict[str, Any]) -> Iterator[tuple[str, re.Pattern[Any]]]:
-    """Yield the patterns that a module holds, also those within its tables."""
+    """Yield the names and patterns of a module, including patterns in its collections."""
     for name, value in list(names.items()):
         if not name.startswith("__"):
             for pattern in _within(value, 3):
@@ -160,7 +160,7 @@ def _within(value: object, depth: int) -> Iterator[re.Pattern[Any]]:
 
 
 def _uses(tree: ast.AST) -> dict[str, set[str]]:
-    """Return what is called on each name; "" where the name is handed on, so that nobody knows."""
+    """Return the methods called on each name; "" means unknown, because the name is passed on."""
     uses: dict[str, set[str]] = {}
     direct = set()
     nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Name | ast.Attribute)]
@@ -196,7 +196,7 @@ class Attack:
 
 
 def attacks(pattern: re.Pattern[Any], *, limit: int = 120) -> list[Attack]:
-    """Return texts that are hard for ``pattern``; the same ones every time."""
+    """Return texts that are hard for ``pattern``; the result is deterministic."""
     text = pattern.pattern if isinstance(pattern.pattern, str) else pattern.pattern.decode("latin-1")
     tree = _parser.parse(text, pattern.flags & ~(re.UNICODE if isinstance(pattern.pattern, bytes) else 0))
     rng = random.Random(text)
@@ -206,7 +206,7 @@ def attacks(pattern: re.Pattern[Any], *, limit: int = 120) -> list[Attack]:
             prefix, pump = _example(before, rng), _example([node], rng, least=1)
             prefixes.add(prefix)
             pumps |= {pump, prefix + pump, prefix, prefix[-1:] + pump}
-            # All that a bounded repetition may take, again and again.
+            # The maximum that a bounded repetition matches, repeated.
             pumps.add(prefix + _example([node], rng, least=60))
             pumps.add(prefix + pump[-1:] * 1000)
     for _ in range(3):
@@ -215,7 +215,7 @@ def attacks(pattern: re.Pattern[Any], *, limit: int = 120) -> list[Attack]:
     pumps |= set(letters) | {a + b for a, b in itertools.permutations(letters, 2)}
     pumps.discard("")
     bare = [Attack("", pump, suffix) for pump in sorted(pumps) for suffix in _SUFFIXES]
-    # Those that every search meets, from each of its places, are tried first.
+    # Texts that a search tries from every position come first.
     bare = [each for each in bare if each.suffix in _SUFFIXES[:2]] + [
         each for each in bare if each.suffix not in _SUFFIXES[:2]
     ]
@@ -249,13 +249,13 @@ def _children(op: Any, value: Any) -> list[list[Any]]:
 
 
 def _repeats(nodes: list[Any], before: Sequence[Any] = ()) -> Iterator[tuple[list[Any], Any]]:
-    """Yield each repetition, with what has to be matched before it."""
+    """Yield each repetition, with the nodes that must match before it."""
     for place, (op, value) in enumerate(nodes):
-        so_far = [*before, *nodes[:place]]
+        preceding = [*before, *nodes[:place]]
         if op in _REPEATS and value[1] > 1:
-            yield so_far, (op, value)
+            yield preceding, (op, value)
         for child in _children(op, value):
-            yield from _repeats(child, so_far)
+            yield from _repeats(child, preceding)
 
 
 def _example(nodes: Iterable[Any], rng: random.Random, least: int = 0) -> str:
@@ -278,16 +278,16 @@ def _one(op: Any, value: Any, rng: random.Random, least: int) -> str:
     return ""
 
 
-#: The characters of a class: there are few classes, and each is looked at thousands of times.
-_known_members: dict[str, list[str]] = {}
+#: A cache of the characters of each class: there are few classes, and each is needed thousands of times.
+_members_cache: dict[str, list[str]] = {}
 
 
 def _members(op: Any, value: Any) -> list[str]:
-    """Return the characters of the pool that a class or a literal takes."""
+    """Return the characters of the pool that a class or a literal matches."""
     key = f"{op} {value}"
-    if key not in _known_members:
-        _known_members[key] = [each for each in _POOL if _fits(op, value, each)]
-    return _known_members[key]
+    if key not in _members_cache:
+        _members_cache[key] = [each for each in _POOL if _fits(op, value, each)]
+    return _members_cache[key]
 
 
 def _fits(op: Any, value: Any, character: str) -> bool:
@@ -319,7 +319,7 @@ def _in_class(op: Any, value: Any, character: str) -> bool:
 
 
 def _kinds(nodes: list[Any], rng: random.Random) -> list[str]:
-    """Return one character for each set of classes and literals that it fits: pumps of several neighbours."""
+    """Return one character for each combination of classes and literals that match it."""
     classes = [frozenset(_members(op, value)) for op, value in _classes(nodes)]
     kinds: dict[tuple[bool, ...], list[str]] = {}
     for character in _POOL:
@@ -340,15 +340,15 @@ def _classes(nodes: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
 
 # --- time ------------------------------------------------------------------------------------------
 
-#: Characters up to which everything has to be linear.
+#: The length up to which matching must be linear.
 LARGE = 1 << 20
-#: Seconds of CPU for so many; a linear expression takes 0.2.
+#: Seconds of CPU for a text of that length; a linear expression takes 0.2.
 _ENOUGH = 2.0
-#: Lengths that show exponential time: by steps, for twice as many characters may take for ever.
+#: Lengths that show exponential time, in small steps, because twice the length might never end.
 _SHORT = (8, 12, 16, 20, 24, 28, 32, 40, 48, 64, 128)
-#: Seconds that none of them takes by far.
+#: Seconds that no linear expression takes for these.
 _NOTHING = 0.02
-#: Where the texts that take longest are looked for; and two lengths that show quadratic time.
+#: The length for ranking texts, and two lengths that show quadratic time.
 _LONGER, _QUARTER, _LONG = 1024, 4096, 16_384
 
 
@@ -357,18 +357,18 @@ class _TooLong(Exception):
 
 
 def seconds(call: Callable[[str], object], text: str, limit: float = 0.5) -> float:
-    """Return the CPU time that ``call`` takes; infinite if it is broken off after ``most`` seconds."""
+    """Return the CPU time that ``call`` takes; infinite if it is interrupted after ``limit`` seconds."""
 
     def end(_number: int, _frame: object) -> None:
         raise _TooLong
 
     before = signal.signal(signal.SIGVTALRM, end)
-    began = time.process_time()
+    started = time.process_time()
     try:
-        # The engine of ``re`` looks for signals while it searches.
+        # The engine of ``re`` checks for signals while it searches.
         signal.setitimer(signal.ITIMER_VIRTUAL, limit)
         call(text)
-        return time.process_time() - began
+        return time.process_time() - started
     except _TooLong:
         return float("inf")
     finally:
@@ -377,10 +377,10 @@ def seconds(call: Callable[[str], object], text: str, limit: float = 0.5) -> flo
 
 
 def slow(call: Callable[[str], object], texts: Iterable[Attack], *, largest: int = LARGE) -> str:
-    """Return the text that ``call`` is slow with, and how slow; empty when it is linear with all of them.
+    """Return the text that makes ``call`` slow, and its time; empty if ``call`` is linear with all of them.
 
-    All are tried with a few characters, which shows exponential time. Those that take longest are tried with
-    four times as many again, and the worst of them with ``largest``.
+    All are tried with a few characters, which shows exponential time. The slowest are tried at two greater
+    lengths, which shows quadratic time, and the worst of them with ``largest`` characters.
     """
     ranked: list[tuple[float, Attack]] = []
     for attack in texts:
@@ -412,11 +412,11 @@ def _slow_at_most(call: Callable[[str], object], texts: list[Attack], length: in
 
 
 def _fastest(call: Callable[[str], object], text: str, enough: float) -> float:
-    """Return how long ``call`` takes, the fastest of three: the machine does other things as well."""
+    """Return the CPU time of ``call``, the fastest of up to three runs, because of the machine's load."""
     limit = max(0.5, 1.5 * enough)
     took = seconds(call, text, limit)
     for _ in range(2):
-        # So much more is no noise.
+        # A time far above the limit is not noise.
         if enough < took < min(limit, 20 * enough or limit):
             took = min(took, seconds(call, text, limit))
     return took
@@ -426,20 +426,20 @@ def _too_slow(length: int, took: float, attack: Attack) -> str:
     return f"{length} characters take {took:.3f} s: {attack}"
 
 
-# --- in a process of its own -----------------------------------------------------------------------
+# --- in a child process ----------------------------------------------------------------------------
 
 
 def slow_expressions(expressions: Sequence[Expression], *, cpu: int = 60) -> dict[str, str]:
-    """Return the expressions that are slow, each with the text; tried in a process that always ends."""
-    found: dict[str, str] = {}
-    left = list(expressions)
-    while left:
-        done, verdicts = _batch(left, cpu)
-        found |= verdicts
-        if done < len(left):
-            found[_title(left[done])] = f"it ends only by force, after {cpu} s of CPU"
-        left = left[done + 1 :]
-    return found
+    """Return the slow expressions, each with its text; they are tried in a process with a CPU limit."""
+    slow: dict[str, str] = {}
+    remaining = list(expressions)
+    while remaining:
+        done, results = _batch(remaining, cpu)
+        slow |= results
+        if done < len(remaining):
+            slow[_title(remaining[done])] = f"it was killed after {cpu} s of CPU"
+        remaining = remaining[done + 1 :]
+    return slow
 
 
 def _title(each: Expression) -> str:
@@ -447,12 +447,12 @@ def _title(each: Expression) -> str:
 
 
 def _batch(expressions: Sequence[Expression], cpu: int) -> tuple[int, dict[str, str]]:
-    """Return how many expressions were tried before the process ended, and what it found."""
-    told = []
+    """Return the number of expressions tried before the process ended, and the slow ones with their texts."""
+    request = []
     for each in expressions:
         text = each.pattern.pattern
         binary = isinstance(text, bytes)
-        told.append(
+        request.append(
             (
                 text.decode("latin-1") if binary else text,
                 binary,
@@ -463,24 +463,24 @@ def _batch(expressions: Sequence[Expression], cpu: int) -> tuple[int, dict[str, 
         )
     ended = subprocess.run(
         tested_package.run_module("tests.support.regex_attacks", str(cpu)),
-        input=json.dumps(told),
+        input=json.dumps(request),
         capture_output=True,
         text=True,
         cwd=ROOT,
         check=False,
     )
     assert ended.returncode in {0, -signal.SIGXCPU, -signal.SIGKILL, -signal.SIGALRM}, ended.stderr
-    verdicts = [json.loads(line) for line in ended.stdout.splitlines()]
-    assert ended.returncode or len(verdicts) == len(expressions)
-    pairs = zip(expressions, verdicts, strict=False)
-    return len(verdicts), {_title(each): verdict for each, verdict in pairs if verdict}
+    results = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert ended.returncode or len(results) == len(expressions)
+    pairs = zip(expressions, results, strict=False)
+    return len(results), {_title(each): result for each, result in pairs if result}
 
 
 def main() -> None:
-    """Read expressions, and write for each of them the text that it is slow with."""
+    """Read expressions from standard input, and print for each the text that makes it slow."""
     cpu = int(sys.argv[1])
     resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu + 5))
-    # What waits on a locked machine is not CPU time: the process ends all the same.
+    # A limit of real time as well, because waiting takes no CPU time.
     signal.alarm(600)
     for text, binary, flags, method, largest in json.load(sys.stdin):
         each = Expression("", re.compile(text.encode("latin-1") if binary else text, flags), method, largest)

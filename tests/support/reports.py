@@ -1,4 +1,4 @@
-"""Reports made by hand: one for each way that a run can end."""
+"""Hand-made reports, one for each way in which a run can end."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ SECONDS = {Stage.LIST: 0.2, Stage.DOWNLOAD: 3.0, Stage.CHECK: 0.04, Stage.UPLOAD
 
 
 def listed(filenames: Sequence[str] = (*WHEELS, SDIST), **options: Any) -> Report:
-    """A run that has seen what is staged, and one file that it does not take."""
+    """Return the report of a run that listed the staged files and excluded one more file."""
     pairs = tuple(
         (
             core_filenames.parse_filename(filename),
@@ -64,9 +64,9 @@ def listed(filenames: Sequence[str] = (*WHEELS, SDIST), **options: Any) -> Repor
         for number, filename in enumerate(filenames)
     )
     refused = (ExcludedFile(filename="notes.txt", source=STAGING, reason="neither a wheel nor an sdist"),)
-    asked: dict[str, Any] = {"project": "dipy", "version": "1.11.0", "urls": (STAGING,), **options}
+    values: dict[str, Any] = {"project": "dipy", "version": "1.11.0", "urls": (STAGING,), **options}
     return Report(
-        Options.unchecked(**asked),
+        Options.unchecked(**values),
         last_stage=Stage.LIST,
         selection=Selection(
             project=pairs[0][0].project, version=pairs[0][0].version, files=pairs, excluded_files=refused
@@ -80,7 +80,7 @@ def _until(stage: Stage) -> dict[Stage, float]:
 
 
 def fetched(*filenames: str, **options: Any) -> Report:
-    """A run that has everything in the wheelhouse."""
+    """Return the report of a run that downloaded all files."""
     report = listed(filenames or (*WHEELS, SDIST), **options)
     assert report.selection
     report = dataclasses.replace(
@@ -105,7 +105,7 @@ def fetched(*filenames: str, **options: Any) -> Report:
 
 
 def checked(*findings: Finding, filenames: Sequence[str] = (), **options: Any) -> Report:
-    """A run whose files were checked; errors among ``findings`` ended it there."""
+    """Return the report of a run that checked its files; it failed if ``findings`` has errors."""
     report = fetched(*filenames, **options)
     report = dataclasses.replace(report, findings=findings)
     report = dataclasses.replace(report, stage_seconds=_until(Stage.CHECK))
@@ -136,7 +136,7 @@ def finding(
 
 
 def compared(*states: FileComparison, **options: Any) -> Report:
-    """A run that has asked the index; the files have ``states``, and are absent where those end."""
+    """Return the report of a run that compared its files with the index; files without a state are absent."""
     report = checked(**options)
     report = dataclasses.replace(report, upload_url=INDEX, profile=CheckProfile.ANY)
     padded = [*states, *[FileComparison.ABSENT] * len(report.downloaded_files)]
@@ -195,7 +195,7 @@ def partial() -> Report:
 
 
 def published() -> Report:
-    """All the way: signed, posted, confirmed."""
+    """Return the report of a complete run: signed, uploaded, confirmed."""
     report = compared(FileComparison.SAME)
     report = dataclasses.replace(
         report,
@@ -235,7 +235,7 @@ def published() -> Report:
 
 
 def nothing_found() -> Report:
-    """Not even a listing; the address has a password in it."""
+    """Return the report of a run that found no files; its staging URL has a password."""
     options = Options(
         project="dipy", version="latest", urls=("https://me:my-password@staging.example.com/?token=secret1",)
     )
@@ -243,7 +243,7 @@ def nothing_found() -> Report:
 
 
 def incomplete() -> Report:
-    """The previous release had more, and more is expected."""
+    """Return the report of a run with fewer files than expected and than the previous release."""
     report = listed(expect={"pythons": ["cp311"], "platforms": ["win_arm64"]})
     report = dataclasses.replace(report, expected_cells=(("cp311", "win_arm64"), ("cp311", "win_amd64")))
     report = dataclasses.replace(
@@ -262,7 +262,7 @@ def incomplete() -> Report:
 
 
 def accepted(**options: Any) -> Report:
-    """Findings of every severity, some of them ignored with a reason, and a check that was not made."""
+    """Return a report with findings of every severity, some ignored with a reason, and a skipped check."""
     report = checked(
         finding("metadata/thin", "no project URL", SDIST, severity=Severity.NOTE, ignored=True),
         finding("native/missing-library", "it needs x.dll", WHEELS[1], member="dipy/a.pyd", ignored=True),
@@ -279,7 +279,7 @@ def accepted(**options: Any) -> Report:
 
 
 def everything() -> Report:
-    """A run in which all happened that can: every state of a file and of a place, every kind of finding."""
+    """Return a report with everything: every state of a file and an install, every kind of finding."""
     tags = [
         f"cp3{minor}-cp3{minor}-{platform}"
         for minor in (11, 12, 13)
@@ -380,7 +380,7 @@ def everything() -> Report:
     )
 
 
-#: By how they ended.
+#: All reports, by how the run ended.
 ALL = {
     "nothing found": nothing_found,
     "listed": listed,

@@ -1,4 +1,4 @@
-"""A raw server whose every byte and pause a test gives: cuts, stalls, odd headers, resets."""
+"""A raw server that sends the bytes and pauses that a test gives: cuts, stalls, odd headers, resets."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from typing import Final, Self
 
 #: A step that resets the connection instead of closing it.
 RESET: Final = object()
-#: A step that says nothing more and keeps the connection open until the client or the test has enough.
+#: A step that sends nothing and keeps the connection open until the client disconnects or the test ends.
 HANG: Final = object()
-#: A step that waits for the next request on the same connection and notes it.
+#: A step that waits for the next request on the same connection and records it.
 NEXT: Final = object()
 
-#: Bytes are sent, numbers are seconds of silence.
+#: Bytes to send, or seconds to wait, or one of the steps above.
 Step = bytes | float | object
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What a client sent before the empty line."""
+    """The request line and headers that a client sent."""
 
     method: str
     #: Path and query, as sent.
@@ -33,14 +33,14 @@ class Request:
     headers: Mapping[str, str]
 
 
-#: What happens on one connection once its first request is there.
+#: The steps on a connection after its first request, or a function that returns them.
 Answer = Sequence[Step] | Callable[[Request], Sequence[Step]]
 
 
 def answer(
     status: int = 200, body: bytes = b"", headers: Mapping[str, str] | None = None, *, length: bool = True
 ) -> bytes:
-    """A whole answer. With ``length`` it has the right Content-Length unless ``headers`` has another."""
+    """Return a complete response. ``length``: add the Content-Length unless ``headers`` has one."""
     fields = {"Content-Type": "text/html", **(headers or {})}
     if length and not any(key.lower() in {"content-length", "transfer-encoding"} for key in fields):
         fields["Content-Length"] = str(len(body))
@@ -49,7 +49,7 @@ def answer(
 
 
 class ScriptedServer:
-    """Gives each connection the next of ``answers``; the last one serves all that follow.
+    """Gives each connection the next of ``answers``; the last one serves all later connections.
 
     >>> with ScriptedServer([answer(503)], [b"HTTP/1.1 200 OK\\r\\n", 0.5, RESET]) as server:
     ...     server.url, server.requests
@@ -63,10 +63,10 @@ class ScriptedServer:
         self.tls = tls
         #: Every request, in order of arrival.
         self.requests: list[Request] = []
-        #: How often somebody connected.
+        #: The number of accepted connections.
         self.connections = 0
         self._lock = threading.Lock()
-        self._over = threading.Event()
+        self._stopped = threading.Event()
         self._threads: list[threading.Thread] = []
         self._listener = socket.create_server((host, 0))
         self.port: int = self._listener.getsockname()[1]
@@ -77,8 +77,8 @@ class ScriptedServer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._over.set()
-        # Wakes accept(), which closing alone does not do everywhere.
+        self._stopped.set()
+        # Wakes accept(); closing the socket alone does not do so on every system.
         with contextlib.suppress(OSError):
             socket.create_connection((self.host, self.port), timeout=1).close()
         self._listener.close()
@@ -96,7 +96,7 @@ class ScriptedServer:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
-            if self._over.is_set():
+            if self._stopped.is_set():
                 connection.close()
                 return
             with self._lock:
@@ -114,7 +114,7 @@ class ScriptedServer:
             with contextlib.closing(connection):
                 request = self._request(connection)
                 if request:
-                    for step in _polite(script(request) if callable(script) else script):
+                    for step in _with_connection_close(script(request) if callable(script) else script):
                         if not self._step(connection, step):
                             break
 
@@ -135,21 +135,21 @@ class ScriptedServer:
         return request
 
     def _receive(self, connection: socket.socket) -> bytes:
-        while not self._over.is_set():
+        while not self._stopped.is_set():
             with contextlib.suppress(TimeoutError):
                 return connection.recv(65536)
         return b""
 
     def _step(self, connection: socket.socket, step: Step) -> bool:
-        """Do one step; False when the connection is done with."""
+        """Do one step; return False if the connection is finished."""
         if isinstance(step, bytes):
             connection.settimeout(5)
             connection.sendall(step)
             connection.settimeout(0.2)
         elif isinstance(step, int | float):
-            return not self._over.wait(step)
+            return not self._stopped.wait(step)
         elif step is HANG:
-            # Ends when the client goes away.
+            # Returns when the client disconnects.
             self._receive(connection)
         elif step is NEXT:
             return self._request(connection) is not None
@@ -159,10 +159,10 @@ class ScriptedServer:
         return True
 
 
-def _polite(script: Sequence[Step]) -> Sequence[Step]:
-    """``script``, whose last answer says that the connection closes after it.
+def _with_connection_close(script: Sequence[Step]) -> Sequence[Step]:
+    """Return ``script`` with ``Connection: close`` in its last response.
 
-    A client that is not told so may send its next request just as the connection goes, and gets a reset.
+    Without it a client may send its next request just as the connection closes, and get a reset.
     """
     last = script[-1] if script else None
     if not (isinstance(last, bytes) and last.startswith(b"HTTP/1.1 ") and b"\r\n\r\n" in last):

@@ -1,7 +1,7 @@
 """Real web servers with directory listings, on 127.0.0.1, each in a temporary folder.
 
-Every one is a context manager that yields the URL of the directory it serves, and skips the test when the
-server is not installed.
+Each is a context manager that yields the URL of the served directory, and skips the test if the server is
+not installed.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ __all__ = [
 ]
 
 _START, _STOP = 20.0, 10.0
-#: Debian keeps servers where only root's PATH leads.
+#: Debian installs servers in directories that are only on root's PATH.
 _SBIN = ("/usr/sbin", "/usr/local/sbin", "/sbin")
 
 _HERE = Path(__file__).parent
@@ -59,20 +59,20 @@ class Certificate:
     key: Path
 
     def context(self) -> ssl.SSLContext:
-        """For a server in this process."""
+        """Return a context for a server in this process."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.cert, self.key)
         return context
 
 
 def certificate(folder: Path, name: str = "IP:127.0.0.1,DNS:localhost") -> Certificate:
-    """Make one with openssl; ``name`` is its subjectAltName."""
-    made = Certificate(cert=folder / "cert.pem", key=folder / "key.pem")
+    """Make a certificate with openssl; ``name`` is its subjectAltName."""
+    result = Certificate(cert=folder / "cert.pem", key=folder / "key.pem")
     command = [_program("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
     command += ["-nodes", "-days", "2", "-subj", "/CN=tests", "-addext", f"subjectAltName={name}"]
-    command += ["-keyout", str(made.key), "-out", str(made.cert)]
+    command += ["-keyout", str(result.key), "-out", str(result.cert)]
     subprocess.run(command, check=True, capture_output=True)
-    return made
+    return result
 
 
 # --- the servers -----------------------------------------------------------------------------------
@@ -87,7 +87,7 @@ def nginx(
     tls: Certificate | None = None,
     extra: str = "",
 ) -> Iterator[str]:
-    """nginx with autoindex (``html``, ``json``, ``xml``) or fancyindex; ``extra`` goes into the location."""
+    """Run nginx with autoindex (``html``, ``json``, ``xml``) or fancyindex; ``extra`` is for its location."""
     program = _program("nginx")
     module = Path("/usr/lib/nginx/modules/ngx_http_fancyindex_module.so")
     if fancy and not module.exists():
@@ -124,15 +124,15 @@ def nginx(
 
 @contextlib.contextmanager
 def apache(root: Path, *, options: str = "FancyIndexing", extra: str = "") -> Iterator[str]:
-    """Apache with mod_autoindex; ``options`` are its IndexOptions, ``extra`` goes into the directory."""
+    """Run Apache with mod_autoindex; ``options``: its IndexOptions, ``extra``: lines for its Directory."""
     program = _program("apache2", "httpd")
     modules = next((path for path in _APACHE_MODULES if Path(path).is_dir()), "")
     if not modules:
-        pytest.skip("Apache's modules are not where they are looked for")
-    wanted = ("mpm_prefork", "authz_core", "dir", "mime", "autoindex", "unixd", "log_config", "alias")
+        pytest.skip("Apache's modules were not found")
+    names = ("mpm_prefork", "authz_core", "dir", "mime", "autoindex", "unixd", "log_config", "alias")
     loads = "\n".join(
         f"LoadModule {name}_module {modules}/mod_{name}.so"
-        for name in wanted
+        for name in names
         if Path(modules, f"mod_{name}.so").exists()
     )
 
@@ -140,7 +140,7 @@ def apache(root: Path, *, options: str = "FancyIndexing", extra: str = "") -> It
         served = root
         identity = ""
         if _is_root():
-            # Apache does not serve as root, and who it then is cannot look into root's temporary folders.
+            # Apache does not serve as root, and its other user cannot read root's temporary folders.
             served = Path(shutil.copytree(root, folder / "served", dirs_exist_ok=True))
             for path in (folder, served):
                 path.chmod(0o755)
@@ -186,7 +186,7 @@ _APACHE_MODULES = (
 
 @contextlib.contextmanager
 def lighttpd(root: Path) -> Iterator[str]:
-    """lighttpd with mod_dirlisting."""
+    """Run lighttpd with mod_dirlisting."""
     program = _program("lighttpd")
 
     def command(folder: Path, port: int) -> list[str]:
@@ -211,7 +211,7 @@ mimetype.assign = ( ".html" => "text/html", "" => "application/octet-stream" )
 
 @contextlib.contextmanager
 def caddy(root: Path) -> Iterator[str]:
-    """Caddy's file server with ``--browse``."""
+    """Run Caddy's file server with ``--browse``."""
     program = _program("caddy")
     with _running(
         lambda _, port: [
@@ -224,7 +224,7 @@ def caddy(root: Path) -> Iterator[str]:
 
 @contextlib.contextmanager
 def python_http_server(root: Path) -> Iterator[str]:
-    """``python -m http.server``."""
+    """Run ``python -m http.server``."""
     with _running(
         lambda _, port: [
             *(sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "--directory", str(root)),
@@ -236,7 +236,7 @@ def python_http_server(root: Path) -> Iterator[str]:
 
 @contextlib.contextmanager
 def aiohttp_static(root: Path) -> Iterator[str]:
-    """aiohttp's static files with ``show_index``."""
+    """Run aiohttp's static file server with ``show_index``."""
     pytest.importorskip("aiohttp", reason="aiohttp is not installed")
     script = (
         "import sys; from aiohttp import web; app = web.Application(); "
@@ -249,7 +249,7 @@ def aiohttp_static(root: Path) -> Iterator[str]:
 
 @contextlib.contextmanager
 def swift_staticweb(root: Path) -> Iterator[str]:
-    """OpenStack Swift's own staticweb middleware, before a proxy that serves a directory as a container."""
+    """Run Swift's staticweb middleware in front of a proxy that serves a directory as a container."""
     pytest.importorskip("swift", reason="swift is not installed")
     with _running(
         lambda _, port: [
@@ -262,15 +262,15 @@ def swift_staticweb(root: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}/v1/AUTH_test/wheels/"
 
 
-# --- how they run ----------------------------------------------------------------------------------
+# --- processes -------------------------------------------------------------------------------------
 
 
 def _program(*names: str) -> str:
     path = os.pathsep.join([os.environ.get("PATH", ""), *_SBIN])
     for name in names:
-        found = shutil.which(name, path=path)
-        if found:
-            return found
+        program = shutil.which(name, path=path)
+        if program:
+            return program
     pytest.skip(f"{names[0]} is not installed")
 
 
@@ -279,20 +279,20 @@ def _is_root() -> bool:
 
 
 def free_port() -> int:
-    """A port that nobody listens on at this moment."""
+    """Return a port that is not in use at the moment."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])
 
 
 @contextlib.contextmanager
 def _running(command: Callable[[Path, int], Sequence[str]]) -> Iterator[int]:
-    """A server in the foreground of a process of its own; the port it listens on.
+    """Run a server in a child process, and yield its port.
 
-    ``command`` writes the configuration into a folder and says what to start.
+    ``command`` writes the configuration into a folder and returns the command to run.
     """
     with tempfile.TemporaryDirectory(prefix="server-") as name, contextlib.ExitStack() as stack:
         folder = Path(name)
-        # Another test may take the free port before the server does.
+        # Another process may take the free port before the server does.
         for _ in range(3):
             port = free_port()
             log = stack.enter_context((folder / "output.log").open("w"))
@@ -303,7 +303,7 @@ def _running(command: Callable[[Path, int], Sequence[str]]) -> Iterator[int]:
                 stderr=log,
                 env={**os.environ, "HOME": name, "XDG_CONFIG_HOME": name, "XDG_DATA_HOME": name},
                 cwd=tested_package.ROOT,
-                # Apache ends with a signal to its whole process group, which must not be ours.
+                # Apache signals its whole process group when it stops; it must not be ours.
                 start_new_session=True,
             )
             stack.callback(_stop, process)
@@ -332,7 +332,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         process.wait(_STOP)
 
 
-#: Every listing that must give the same files, by name.
+#: The listings for browsers, by name; all must list the same files.
 LISTINGS: dict[str, Callable[[Path], contextlib.AbstractContextManager[str]]] = {
     "nginx": nginx,
     "nginx-fancyindex": functools.partial(nginx, fancy=True),

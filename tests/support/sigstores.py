@@ -1,7 +1,7 @@
-"""A Sigstore of our own on loopback: its authority, its two logs, and a CI that vouches for a workflow.
+"""A Sigstore on loopback: its certificate authority, its two logs, and a CI's identity service.
 
-The keys are ours, and so is the root of trust, which is put where sigstore keeps that of the real one:
-everything that sigstore and pypi-attestations do with it is real.
+The keys and the root of trust are made for the tests; the root of trust replaces the real one in sigstore's
+cache. Everything that sigstore and pypi-attestations do with it is real.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def _spki(key: ec.EllipticCurvePrivateKey) -> bytes:
 
 
 def _utf8(text: str) -> bytes:
-    """DER of a UTF8String."""
+    """Return the DER encoding of a UTF8String."""
     data = text.encode()
     length = bytes([len(data)]) if len(data) < 128 else bytes([0x81, len(data)])
     return b"\x0c" + length + data
@@ -76,15 +76,15 @@ def _sign(key: ec.EllipticCurvePrivateKey, data: bytes) -> bytes:
 def statement(
     filename: str, data: bytes, *, predicate_type: str = PUBLISH, subjects: Sequence[object] | None = None
 ) -> bytes:
-    """What an attestation says: of which file, and what kind of thing."""
+    """Return an attestation's statement about a file."""
     subject = {"name": filename, "digest": {"sha256": hashlib.sha256(data).hexdigest()}}
-    said = {"_type": "https://in-toto.io/Statement/v1", "predicateType": predicate_type, "predicate": None}
-    return json.dumps(said | {"subject": [subject] if subjects is None else list(subjects)}).encode()
+    values = {"_type": "https://in-toto.io/Statement/v1", "predicateType": predicate_type, "predicate": None}
+    return json.dumps(values | {"subject": [subject] if subjects is None else list(subjects)}).encode()
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Who runs there: a workflow of a repository."""
+    """The identity of a CI job: a workflow of a repository."""
 
     repository: str = REPOSITORY
     workflow: str = WORKFLOW
@@ -94,7 +94,7 @@ class Identity:
         return f"https://github.com/{self.repository}/.github/workflows/{self.workflow}@refs/tags/v1"
 
     def claims(self) -> dict[int, str]:
-        """What Fulcio writes into a certificate, by the last number of its OID."""
+        """Return the claims in a certificate by Fulcio, by the last number of the OID."""
         return {
             8: "https://token.actions.githubusercontent.com",
             12: f"https://github.com/{self.repository}",
@@ -104,7 +104,7 @@ class Identity:
 
 
 class Sigstore:
-    """Keys, certificates and log entries, all made here."""
+    """The keys of a Sigstore, which make its certificates and log entries."""
 
     def __init__(self) -> None:
         self._ca_key, self._ct_key, self._log_key = (
@@ -121,7 +121,7 @@ class Sigstore:
         identity: Identity | x509.GeneralName | None = None,
         content: bytes | None = None,
     ) -> bytes:
-        """A whole attestation of a file, as it lies beside it; ``content`` is another statement."""
+        """Return an attestation of a file as it is staged; ``content`` replaces the statement."""
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = self.certificate(key.public_key(), identity or Identity())
         payload = content or statement(filename, data, predicate_type=predicate_type)
@@ -129,7 +129,7 @@ class Sigstore:
         envelope = {"payload": _b64(payload), "payloadType": _TYPE, "signatures": [{"sig": _b64(signature)}]}
         pem = certificate.public_bytes(serialization.Encoding.PEM)
         entry = next(iter(self.entry(json.dumps(envelope), _b64(pem)).values()))
-        made = Attestation(
+        attestation = Attestation(
             version=1,
             verification_material=VerificationMaterial(
                 certificate=base64.b64encode(certificate.public_bytes(serialization.Encoding.DER)),
@@ -137,7 +137,7 @@ class Sigstore:
             ),
             envelope=Envelope(statement=base64.b64encode(payload), signature=base64.b64encode(signature)),
         )
-        return made.model_dump_json().encode()
+        return attestation.model_dump_json().encode()
 
     # --- Fulcio ----------------------------------------------------------------------------------------
 
@@ -162,7 +162,7 @@ class Sigstore:
     def certificate(
         self, public: ec.EllipticCurvePublicKey, identity: Identity | x509.GeneralName
     ) -> x509.Certificate:
-        """A certificate for ten minutes, with the promise of the log of certificates in it."""
+        """Return a certificate for ten minutes, with the timestamp (SCT) of the certificate log."""
         if isinstance(identity, Identity):
             uri = identity.uri.encode("ascii", "replace").decode()
             name: x509.GeneralName = x509.UniformResourceIdentifier(uri)
@@ -190,7 +190,7 @@ class Sigstore:
             oid = x509.ObjectIdentifier(f"{_CLAIM}.{number}")
             builder = builder.add_extension(x509.UnrecognizedExtension(oid, _utf8(value)), critical=False)
         stamp = int(now.timestamp() * 1000)
-        # The log signs the certificate without its own promise in it.
+        # The log signs the certificate without the SCT itself.
         without = _with_sct(builder, self._sct(stamp, b"")).sign(self._ca_key, hashes.SHA256())
         return _with_sct(builder, self._sct(stamp, without.tbs_precertificate_bytes)).sign(
             self._ca_key, hashes.SHA256()
@@ -207,7 +207,7 @@ class Sigstore:
     # --- Rekor -----------------------------------------------------------------------------------------
 
     def entry(self, envelope: str, verifier: str) -> dict[str, dict[str, Any]]:
-        """What Rekor answers when it has taken an envelope: a log of this entry alone."""
+        """Return Rekor's response to an accepted envelope: the only entry of its log."""
         signed = json.loads(envelope)
         payload = base64.b64decode(signed["payload"])
         spec = {
@@ -235,7 +235,7 @@ class Sigstore:
     # --- the root of trust -----------------------------------------------------------------------------
 
     def install(self, cache: Path, url: str = "http://127.0.0.1:9") -> None:
-        """Let sigstore take this one for the real one, when ``cache`` is XDG_CACHE_HOME."""
+        """Make sigstore use this instance as the real one, if ``cache`` is XDG_CACHE_HOME."""
         folder = cache / "sigstore-python" / "tuf" / quote(DEFAULT_TUF_URL, safe="")
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "trusted_root.json").write_text(json.dumps(self._trusted_root(url)))
@@ -289,7 +289,7 @@ def _with_sct(builder: x509.CertificateBuilder, sct: bytes) -> x509.CertificateB
 
 
 def _as_bundled(entry: Mapping[str, Any]) -> dict[str, object]:
-    """An entry as an attestation has it, of an entry as Rekor answers it."""
+    """Convert an entry from Rekor's response to the format in an attestation."""
     proof = entry["verification"]["inclusionProof"]
     return {
         "logIndex": str(entry["logIndex"]),
@@ -327,11 +327,11 @@ def _signing_config(url: str) -> Mapping[str, object]:
 
 @dataclass
 class Services:
-    """Fulcio, Rekor and the CI's identities, running."""
+    """Running servers for Fulcio, Rekor and the CI's identities."""
 
     sigstore: Sigstore
     url: str = ""
-    #: What to answer to the requests to come instead, by order: a status, or "silence".
+    #: Responses for the coming requests, in order: a status, "silence", or None for the normal response.
     script: list[int | str | None] = field(default_factory=list)
     #: Paths, in order of arrival.
     requested_paths: list[str] = field(default_factory=list)
@@ -339,7 +339,7 @@ class Services:
     stopped: threading.Event = field(default_factory=threading.Event)
 
     def environment(self) -> dict[str, str]:
-        """What GitHub's runner gives a job that may have an identity."""
+        """Return the variables that GitHub's runner sets for a job that may request an identity."""
         return {
             "GITHUB_ACTIONS": "true",
             "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "of-the-runner",
@@ -347,7 +347,7 @@ class Services:
         }
 
     def answer(self, path: str, query: str, sent: Mapping[str, Any]) -> object:
-        """The JSON for one request."""
+        """Return the JSON response to a request."""
         if path == "/identity":
             now = int(time.time())
             claims = {"iss": "https://token.actions.githubusercontent.com", "sub": "repo:dipy/dipy"}
@@ -358,8 +358,8 @@ class Services:
             request = x509.load_pem_x509_csr(base64.b64decode(sent["certificateSigningRequest"]))
             public = request.public_key()
             assert isinstance(public, ec.EllipticCurvePublicKey)
-            made = [self.sigstore.certificate(public, self.identity), self.sigstore._ca]
-            chain = [each.public_bytes(serialization.Encoding.PEM).decode() for each in made]
+            issued = [self.sigstore.certificate(public, self.identity), self.sigstore._ca]
+            chain = [each.public_bytes(serialization.Encoding.PEM).decode() for each in issued]
             return {"signedCertificateEmbeddedSct": {"chain": {"certificates": chain}}}
         assert path == "/api/v1/log/entries", path
         proposed = sent["spec"]["proposedContent"]
@@ -368,22 +368,22 @@ class Services:
 
 @contextlib.contextmanager
 def services(sigstore: Sigstore) -> Iterator[Services]:
-    """Its services on loopback."""
-    made = Services(sigstore)
+    """Run the services of a Sigstore on loopback."""
+    running = Services(sigstore)
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            made.requested_paths.append(parts.path)
-            instead = made.script.pop(0) if made.script else None
+            running.requested_paths.append(parts.path)
+            instead = running.script.pop(0) if running.script else None
             if instead == "silence":
-                made.stopped.wait(60)
+                running.stopped.wait(60)
                 self.close_connection = True
                 return
             status = instead if isinstance(instead, int) else 200
-            said = {"message": "not today", "code": status} if instead else None
-            data = json.dumps(said or made.answer(parts.path, parts.query, json.loads(body or b"{}")))
+            error = {"message": "not today", "code": status} if instead else None
+            data = json.dumps(error or running.answer(parts.path, parts.query, json.loads(body or b"{}")))
             self.send_response(201 if status == 200 and parts.path.endswith("entries") else status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(data)))
@@ -394,25 +394,25 @@ def services(sigstore: Sigstore) -> Iterator[Services]:
             self.do_GET()
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            """Say nothing."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
-        made.url = f"http://127.0.0.1:{server.server_port}"
+        running.url = f"http://127.0.0.1:{server.server_port}"
         try:
-            yield made
+            yield running
         finally:
-            made.stopped.set()
+            running.stopped.set()
             server.shutdown()
             thread.join()
 
 
-# --- what PyPI makes of it -------------------------------------------------------------------------
+# --- PyPI's verification ---------------------------------------------------------------------------
 
 
 def pypi_refusal(login: str) -> Callable[[Post], str]:
-    """Why PyPI would refuse what came along with a file: it takes it from its publisher, and verifies it."""
+    """Return a function that returns why PyPI would reject a POST's attestations; empty if it accepts."""
 
     def refusal(post: Post) -> str:
         if "attestations" not in post.fields:

@@ -1,4 +1,4 @@
-"""A staging place in this process, whose files, words and hashes a test changes while the command runs."""
+"""A staging area in this process, which a test can change while the command runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.support.scripted import Request, Step, answer
 
 
 class Site:
-    """A listing at ``/``, and the files in it; for a ScriptedServer."""
+    """A listing at ``/`` and its files; answers the requests of a ScriptedServer."""
 
     def __init__(
         self,
@@ -21,9 +21,9 @@ class Site:
         authorization: str = "",
         before_listing: Callable[[Site, int], None] | None = None,
     ) -> None:
-        """``changes`` is called before each listing with its number, from 1.
+        """Set up a site; ``before_listing`` is called before each listing with its number, from 1.
 
-        ``authorization``: what a request has to bring, or it gets a 401 that says what it brought.
+        ``authorization``: the required Authorization header; other requests get a 401 that repeats theirs.
         """
         self.files = dict(files)
         self.hashes = hashes
@@ -40,8 +40,8 @@ class Site:
         name = unquote(request.target.rpartition("/")[2])
         if name:
             self.fetched.append(name)
-            found = name in self.files
-            return [answer(200 if found else 404, self.files.get(name, b""), self.headers)]
+            exists = name in self.files
+            return [answer(200 if exists else 404, self.files.get(name, b""), self.headers)]
         self.listings.append(request)
         if self.before_listing:
             self.before_listing(self, len(self.listings))
@@ -57,7 +57,7 @@ def sha256(data: bytes) -> str:
 
 
 class Proxy:
-    """A forward proxy for http, which asks ``site`` itself; for a ScriptedServer. CONNECT is refused."""
+    """A forward proxy for http that answers with the responses of ``site``, and rejects CONNECT."""
 
     def __init__(self, site: Site, authorization: str = "") -> None:
         self.site = site

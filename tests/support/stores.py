@@ -1,6 +1,6 @@
 """Real object stores on 127.0.0.1, filled from a directory, and servers whose listings are for programs.
 
-As in servers.py: each yields the URL of what it serves, and skips the test when it is not installed.
+As in servers.py, each yields the URL of its files, and skips the test if it is not installed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def _keys(root: Path) -> Iterator[tuple[str, Path]]:
 
 @contextlib.contextmanager
 def moto(root: Path, *, prefix: str = "", more: int = 0) -> Iterator[str]:
-    """moto's S3 with everything of ``root`` below ``prefix``, and ``more`` other keys before it.
+    """Run moto's S3 with the files of ``root`` below ``prefix``, after ``more`` other keys.
 
     The URL is that of the bucket.
     """
@@ -49,7 +49,7 @@ def moto(root: Path, *, prefix: str = "", more: int = 0) -> Iterator[str]:
         for number in range(more):
             client.put(f"{url}/{prefix}{number:05}.txt", content=b"x").raise_for_status()
         for key, path in _keys(root):
-            # Without a type of its own, moto takes the body of a PUT for a form.
+            # Without a Content-Type moto parses the body of a PUT as a form.
             headers = {"Content-Type": "application/octet-stream", "x-amz-acl": "public-read"}
             body = path.read_bytes()
             client.put(f"{url}/{quote(prefix + key)}", content=body, headers=headers).raise_for_status()
@@ -58,9 +58,9 @@ def moto(root: Path, *, prefix: str = "", more: int = 0) -> Iterator[str]:
 
 @contextlib.contextmanager
 def azurite(root: Path, *, prefix: str = "") -> Iterator[str]:
-    """Azurite, Microsoft's own emulator of Blob Storage, with a container that everyone may list.
+    """Run Azurite, Microsoft's emulator of Blob Storage, with a container that everyone may list.
 
-    The URL is the question for a listing: only at Microsoft's own hosts is it known what a container's means.
+    The URL is that of the listing: the program recognizes the URL of a container only at Microsoft's hosts.
     """
     program = _program("azurite-blob")
 
@@ -84,7 +84,7 @@ def azurite(root: Path, *, prefix: str = "") -> Iterator[str]:
         yield f"{account}/{BUCKET}?restype=container&comp=list"
 
 
-#: What every Azurite has.
+#: The account and key of every Azurite.
 _ACCOUNT = "devstoreaccount1"
 _KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 
@@ -92,7 +92,7 @@ _KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOt
 def _put(
     client: httpx.Client, account: str, path: str, headers: Mapping[str, str], body: bytes = b"", **query: str
 ) -> None:
-    """One PUT, signed with the account's key."""
+    """Send a PUT request that is signed with the account's key."""
     signed = {"x-ms-date": email.utils.formatdate(usegmt=True), "x-ms-version": "2021-08-06", **headers}
     lines = ["PUT", "", "", str(len(body)) if body else "", "", "application/octet-stream" if body else ""]
     lines += ["", "", "", "", "", "", *(f"{key}:{signed[key]}" for key in sorted(signed))]
@@ -107,7 +107,7 @@ def _put(
 
 @contextlib.contextmanager
 def swift_container(root: Path) -> Iterator[str]:
-    """Swift's own middleware for listings, which plain containers have."""
+    """Run Swift's listing_formats middleware, which formats the listings of plain containers."""
     pytest.importorskip("swift", reason="swift is not installed")
     with _running(
         lambda _, port: [
@@ -122,7 +122,7 @@ def swift_container(root: Path) -> Iterator[str]:
 
 @contextlib.contextmanager
 def npm_serve(root: Path) -> Iterator[str]:
-    """npm's ``serve``."""
+    """Run npm's ``serve``."""
     program = _program("serve")
     with _running(
         lambda _, port: [program, "--no-port-switching", "-l", f"tcp://127.0.0.1:{port}", str(root)]
@@ -136,7 +136,7 @@ def nginx_jsonp(root: Path) -> Iterator[str]:
         yield f"{url}?callback=staging.list"
 
 
-#: Every listing for programs that must give the same files, by name.
+#: The listings for programs, by name; all must list the same files.
 LISTINGS: dict[str, Callable[[Path], contextlib.AbstractContextManager[str]]] = {
     "nginx-json": functools.partial(nginx, autoindex="json"),
     "nginx-jsonp": nginx_jsonp,

@@ -1,6 +1,6 @@
-"""Swift's own middleware for listings before a proxy that serves a directory as a container: a test's server.
+"""A test server: Swift's listing middleware in front of a proxy that serves a directory as a container.
 
-``python -m tests.support.swift_container DIRECTORY PORT`` serves /v1/AUTH_test/wheels, a few names at a time.
+``python -m tests.support.swift_container DIRECTORY PORT`` serves /v1/AUTH_test/wheels, a few names per page.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from urllib.parse import parse_qs
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 _CONTAINER = "/v1/AUTH_test/wheels"
-#: Clusters have 10,000.
+#: Names per page; real clusters have 10,000.
 _LIMIT = 7
 
 
 class Proxy:
-    """What the middleware asks a Swift proxy for: one page of a container, or an object."""
+    """Answers the middleware's requests to a Swift proxy: one page of a container, or an object."""
 
     def __init__(self, root: Path) -> None:
         self._root = root

@@ -1,4 +1,4 @@
-"""Swift's own staticweb middleware before a proxy that serves one directory as a container: a test's server.
+"""A test server: Swift's staticweb middleware in front of a proxy that serves a directory as a container.
 
 ``python -m tests.support.swift_staticweb DIRECTORY PORT`` serves /v1/AUTH_test/wheels/.
 """
@@ -19,7 +19,7 @@ _SETTINGS = [("X-Container-Meta-Web-Listings", "true"), ("X-Container-Read", ".r
 
 
 class Proxy:
-    """What staticweb asks a Swift proxy for: a container's settings, its listing, its objects."""
+    """Answers staticweb's requests to a Swift proxy: a container's settings, its listing, its objects."""
 
     def __init__(self, root: Path) -> None:
         self._root = root

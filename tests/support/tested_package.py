@@ -1,8 +1,8 @@
-"""Where the package that is tested was imported from: children of the tests must import the same one.
+"""The location of the package under test: child processes of the tests must import the same one.
 
 ``pytest`` imports the installed package because the checkout comes last on its path
-(``--import-mode=append``). Children find it in the same way: PYTHONSAFEPATH, which conftest.py sets, keeps
-the current directory, often the checkout, from being searched first.
+(``--import-mode=append``). Child processes do the same: PYTHONSAFEPATH, which conftest.py sets, keeps the
+current directory, often the checkout, from being searched first.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import wheel_uploader
 
-#: The directory that has it: for PYTHONPATH, where a child would not look there.
+#: The directory that contains the package, for the PYTHONPATH of children that would not find it otherwise.
 HOME = Path(wheel_uploader.__file__).parent.parent
 
 ROOT = Path(__file__).parents[2]
@@ -26,8 +26,8 @@ runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
 def run_module(name: str, *arguments: str, python: str = sys.executable) -> list[str]:
-    """Return the command that runs a module of ``tests``, with the same package to test as here.
+    """Return the command that runs a module of ``tests`` with the same package under test.
 
-    ``-m`` alone does not find ``tests``: the current directory is not searched.
+    ``-m`` alone does not find ``tests``, because the current directory is not searched.
     """
     return [python, "-c", _RUN, str(ROOT), name, *arguments]

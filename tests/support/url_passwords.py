@@ -1,4 +1,4 @@
-"""Passwords that are not encoded, in URLs from everywhere that a URL can come from, and the command."""
+"""Runs of the command with URLs that have a password without percent-encoding, from every possible source."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.scripted import Request, ScriptedServer, Step, answer
 
 NAME = wheels.wheel_filename("dipy", "1.11.0", "py3-none-any")
 
-#: Characters in the middle of the password, and the port after the host.
+#: Characters in the middle of the password, and ports after the host.
 SEPARATORS = ("/", "#", "?", "@", '"', "'", "<", " ", "[", "\\", "\u2100")
 PORTS = ("", ":8080", ":port", ":99999")
 
@@ -32,7 +32,7 @@ class Servers:
         self.index = ""
 
     def respond(self, request: Request) -> Sequence[Step]:
-        """Serve a wheel below ``/good/``; elsewhere, what the first part of the path says."""
+        """Serve a wheel below ``/good/``; elsewhere the first part of the path selects the response."""
         first, name = request.target.strip("/").split("/")[0], request.target.rpartition("/")[2]
         bad_url = self.bad_url + NAME
         if first == "good" and name:
@@ -90,7 +90,7 @@ def _pyproject(servers: Servers) -> Sequence[str]:
     return ()
 
 
-#: Every way in for the URL.
+#: Every source of a URL.
 URL_INPUTS: dict[str, Callable[[Servers], Sequence[str]]] = {
     "link": _from("link"),
     "link of JSON": _from("json"),
@@ -116,7 +116,7 @@ URL_INPUTS: dict[str, Callable[[Servers], Sequence[str]]] = {
 
 
 def find_problem(way: str, separator: str, port: str, folder: Path) -> str:
-    """Run the command with the URL in one place. Return the leak or the wrong exit code, else nothing."""
+    """Run the command with the URL from one source. Return the leak or wrong exit code, if any."""
     servers = Servers(folder, separator, port)
     with contextlib.ExitStack() as stack:
         servers.staging = stack.enter_context(ScriptedServer(servers.respond)).url

@@ -1,4 +1,4 @@
-"""Tiny wheels and sdists, built from plain values; every fault that a test wants can be planted."""
+"""Tiny wheels and sdists, built from plain values, with any part replaced by a test."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TypedDict, Unpack
 
-#: 1980-01-01, the oldest time that a ZIP can say: the same call gives the same bytes, always.
+#: 1980-01-01, the oldest time of a ZIP, so that the same call always returns the same bytes.
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 METADATA = """\
@@ -33,13 +33,13 @@ Description-Content-Type: text/plain
 """
 
 
-def _spelled(project: str) -> str:
+def _normalized(project: str) -> str:
     return project.lower().replace("-", "_").replace(".", "_")
 
 
 def wheel_filename(project: str, version: str, tag: str = "py3-none-any", build: str = "") -> str:
-    """``project-version(-build)-tag.whl`` with the project spelled as PEP 427 wants it."""
-    return "-".join(part for part in (_spelled(project), version, build, tag) if part) + ".whl"
+    """Return ``project-version(-build)-tag.whl``, with the project normalized as in PEP 427."""
+    return "-".join(part for part in (_normalized(project), version, build, tag) if part) + ".whl"
 
 
 def record_line(name: str, data: bytes) -> str:
@@ -48,7 +48,7 @@ def record_line(name: str, data: bytes) -> str:
 
 
 class Parts(TypedDict, total=False):
-    """What a test may replace in a good wheel."""
+    """The parts of a good wheel that a test may replace."""
 
     build: str
     #: More members, by path.
@@ -57,15 +57,15 @@ class Parts(TypedDict, total=False):
     metadata: str
     wheel: str
     record: str
-    #: Members to leave out, by path, after RECORD was made.
+    #: Paths of members to omit, although RECORD lists them.
     without: tuple[str, ...]
 
 
 def wheel_members(
     project: str = "dipy", version: str = "1.11.0", tag: str = "py3-none-any", **parts: Unpack[Parts]
 ) -> dict[str, bytes]:
-    """The members of a good wheel by name, in order, with the parts that were given replaced."""
-    name = _spelled(project)
+    """Return the members of a good wheel by path, in order, with the given parts replaced."""
+    name = _normalized(project)
     dist_info = f"{name}-{version}.dist-info"
     wheel = parts.get("wheel", _wheel_text(tag, parts.get("build", "")))
     metadata = parts.get("metadata", METADATA.format(project=project, version=version))
@@ -87,7 +87,7 @@ def _wheel_text(tag: str, build: str) -> str:
 
 
 def zip_bytes(members: Mapping[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
-    """A ZIP of ``members``: the same input gives the same bytes."""
+    """Return a ZIP of ``members``; the same input gives the same bytes."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", compression) as archive:
         for path, data in members.items():
@@ -102,7 +102,7 @@ def zip_bytes(members: Mapping[str, bytes], compression: int = zipfile.ZIP_DEFLA
 def wheel_bytes(
     project: str = "dipy", version: str = "1.11.0", tag: str = "py3-none-any", **parts: Unpack[Parts]
 ) -> bytes:
-    """A good wheel, or one with the parts that were given replaced."""
+    """Return a good wheel, with the given parts replaced."""
     return zip_bytes(wheel_members(project, version, tag, **parts))
 
 
@@ -113,7 +113,7 @@ def make_wheel(
     tag: str = "py3-none-any",
     **parts: Unpack[Parts],
 ) -> Path:
-    """Write ``wheel_bytes(...)`` into ``folder`` under its own name."""
+    """Write ``wheel_bytes(...)`` into ``folder`` under the wheel's file name."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / wheel_filename(project, version, tag, parts.get("build", ""))
     path.write_bytes(wheel_bytes(project, version, tag, **parts))
@@ -127,8 +127,8 @@ def sdist_bytes(
     metadata: str | None = None,
     files: Mapping[str, bytes] | None = None,
 ) -> bytes:
-    """A good sdist; ``files`` are paths below its top directory."""
-    top = f"{_spelled(project)}-{version}"
+    """Return a good sdist; ``files``: more members by path below its top directory."""
+    top = f"{_normalized(project)}-{version}"
     text = METADATA.format(project=project, version=version) if metadata is None else metadata
     members = {"PKG-INFO": text.encode(), "pyproject.toml": b"", **(files or {})}
     stream = io.BytesIO()
@@ -151,14 +151,14 @@ def make_sdist(
     metadata: str | None = None,
     files: Mapping[str, bytes] | None = None,
 ) -> Path:
-    """Write ``sdist_bytes(...)`` into ``folder`` under its own name."""
+    """Write ``sdist_bytes(...)`` into ``folder`` under the sdist's file name."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{_spelled(project)}-{version}.tar.gz"
+    path = folder / f"{_normalized(project)}-{version}.tar.gz"
     path.write_bytes(sdist_bytes(project, version, metadata=metadata, files=files))
     return path
 
 
-#: Tags of a release as cibuildwheel leaves it; the manylinux names are over 50 characters, which nginx cuts.
+#: Tags of a release by cibuildwheel; nginx cuts the manylinux names, which have over 50 characters.
 RELEASE_TAGS = (
     "cp311-cp311-macosx_11_0_arm64",
     "cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64",
@@ -169,7 +169,7 @@ RELEASE_TAGS = (
 
 
 def make_release(folder: Path, project: str = "dipy", version: str = "1.11.0") -> list[Path]:
-    """Wheels of ``RELEASE_TAGS`` and an sdist, with a few compressible and incompressible bytes in each."""
+    """Write wheels with the ``RELEASE_TAGS`` and an sdist into ``folder``, and return their paths."""
     paths = [
         make_wheel(
             folder,

@@ -1,4 +1,4 @@
-"""ZIPs laid down record by record, so that each field of each header can be a lie."""
+"""ZIPs written record by record, so that any field of any header can be wrong."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from wheel_uploader.facts.member_cache import MemberCache
 WHEEL = "dipy-1.11.0-py3-none-any.whl"
 SDIST = "dipy-1.11.0.tar.gz"
 DIST_INFO = "dipy-1.11.0.dist-info"
-#: Families that judge what is in the files of a package; they have tests of their own.
+#: Families of checks on the files of a package, which have separate tests.
 ABOUT_CODE = ("content/", "native/")
 
 
 @dataclass
 class RawMember:
-    """One member; ``local`` and ``central`` replace fields of its two headers.
+    """A member; ``local`` and ``central`` replace fields of its two headers.
 
     Fields: name, flags, method, crc, packed_size, size, extra; central has comment, disk, mode, header too.
     """
@@ -36,7 +36,7 @@ class RawMember:
     flags: int = 0
     mode: int = 0o100644
     packed: bytes | None = None
-    #: Bytes behind the member's, such as a data descriptor or something that does not belong there.
+    #: Bytes after the member's data, such as a data descriptor or garbage.
     after: bytes = b""
     both: Mapping[str, object] = field(default_factory=dict)
     local: Mapping[str, object] = field(default_factory=dict)
@@ -76,17 +76,17 @@ def raw_zip(
     end: Mapping[str, int] | None = None,
     end64: bytes = b"",
 ) -> bytes:
-    """The bytes of a ZIP. Offsets count ``before`` unless ``shifted``; ``end`` replaces fields of its own."""
+    """Return a ZIP. Offsets count ``before`` unless ``shifted``; ``end`` replaces fields at its end."""
     body = io.BytesIO()
     body.write(before)
     base = len(before) if shifted else 0
     records: list[bytes] = []
     for member in members:
-        own = member.header(member.local)
+        header = member.header(member.local)
         offset = body.tell() - base
-        body.write(_local(own) + (member.packed or b"") + member.after)
-        own = member.header(member.central)
-        records.append(_central(own, offset))
+        body.write(_local(header) + (member.packed or b"") + member.after)
+        header = member.header(member.central)
+        records.append(_central(header, offset))
     directory = b"".join(records)
     body.write(behind_members)
     start = body.tell() - base
@@ -109,12 +109,12 @@ def raw_zip(
     return body.getvalue()
 
 
-def _local(own: Mapping[str, object]) -> bytes:
-    name, extra = own["name"], own["extra"]
+def _local(header: Mapping[str, object]) -> bytes:
+    name, extra = header["name"], header["extra"]
     assert isinstance(name, bytes)
     assert isinstance(extra, bytes)
     fixed = ("flags", "method", "crc", "packed_size", "size")
-    flags, method, crc, packed_size, size = (own[key] for key in fixed)
+    flags, method, crc, packed_size, size = (header[key] for key in fixed)
     return (
         struct.pack(
             "<4s5H3L2H",
@@ -135,8 +135,8 @@ def _local(own: Mapping[str, object]) -> bytes:
     )
 
 
-def _central(own: Mapping[str, object], offset: int) -> bytes:
-    name, extra, comment, mode = own["name"], own["extra"], own["comment"], own["mode"]
+def _central(header: Mapping[str, object], offset: int) -> bytes:
+    name, extra, comment, mode = header["name"], header["extra"], header["comment"], header["mode"]
     assert isinstance(name, bytes)
     assert isinstance(extra, bytes)
     assert isinstance(comment, bytes)
@@ -146,21 +146,21 @@ def _central(own: Mapping[str, object], offset: int) -> bytes:
             "<4s6H3L5H2L",
             b"PK\x01\x02",
             (3 << 8) | 20,
-            own.get("needed", 20),
-            own["flags"],
-            own["method"],
+            header.get("needed", 20),
+            header["flags"],
+            header["method"],
             0,
             33,
-            own["crc"],
-            own["packed_size"],
-            own["size"],
+            header["crc"],
+            header["packed_size"],
+            header["size"],
             len(name),
             len(extra),
             len(comment),
-            own["disk"],
+            header["disk"],
             0,
             mode << 16,
-            own.get("header", offset),
+            header.get("header", offset),
         )
         + name
         + extra
@@ -169,7 +169,7 @@ def _central(own: Mapping[str, object], offset: int) -> bytes:
 
 
 def zip64(*values: int) -> bytes:
-    """A ZIP64 extra field with these values."""
+    """Return a ZIP64 extra field with these values."""
     return extra(1, struct.pack(f"<{len(values)}Q", *values))
 
 
@@ -178,23 +178,23 @@ def extra(kind: int, body: bytes) -> bytes:
 
 
 def raw_members(**parts: Unpack[Parts]) -> list[RawMember]:
-    """The members of a good wheel, to be spoiled."""
+    """Return the members of a good wheel, for a test to change."""
     return [RawMember(name.encode(), data) for name, data in wheel_members(**parts).items()]
 
 
 def content(
-    data: bytes, filename: str = WHEEL, known: MemberCache | None = None
+    data: bytes, filename: str = WHEEL, member_cache: MemberCache | None = None
 ) -> WheelContent | SdistContent:
     name = filenames.parse_filename(filename)
     if filename.endswith(".whl"):
-        return archive_reader.read_wheel(io.BytesIO(data), len(data), name, known)  # type: ignore[arg-type]
+        return archive_reader.read_wheel(io.BytesIO(data), len(data), name, member_cache)  # type: ignore[arg-type]
     return archive_reader.read_sdist(io.BytesIO(data), len(data), name)  # type: ignore[arg-type]
 
 
 def findings(
     data: bytes, filename: str = WHEEL, profile: CheckProfile = CheckProfile.PYPI
 ) -> tuple[Finding, ...]:
-    """What the checks of the package say; these wheels have no native code, whatever their tags are."""
+    """Return the findings of all checks except those on code, because these wheels have no native code."""
     found = checks.check_contents([content(data, filename)], profile=profile)
     return tuple(finding for finding in found if not finding.check.startswith(ABOUT_CODE))
 

@@ -37,12 +37,12 @@ SECONDS = 7.0
 MEMORY = 256
 #: One of each kind; ``python -m tests.soak hostile`` does them all.
 QUICK = (
-    "a PE with one import table 255 times",
-    "Mach-O files of long names",
-    "a fat file with one slice 42 times",
-    "remarks",
-    "a RECORD of 4 million rows",
-    "entry points of blanks",
+    "a PE with the same import table 255 times",
+    "Mach-O files with long names",
+    "a fat file with the same slice 42 times",
+    "faulty members",
+    "a RECORD with 4 million rows",
+    "entry points with many blanks",
 )
 TAG = "cp39-abi3-manylinux_2_17_x86_64"
 _PROGRAM = """

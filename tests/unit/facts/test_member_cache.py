@@ -81,19 +81,19 @@ PACKED = deflate(LIBRARY)
 )
 def test_another_member_is_not_taken_for_it(changes: dict[str, object]) -> None:
     known = MemberCache()
-    good = content(with_library(), known=known)
+    good = content(with_library(), member_cache=known)
     data = with_library(**changes)
-    found = content(data, known=known)
+    found = content(data, member_cache=known)
     assert found == content(data)
     assert found != good
-    assert content(with_library(), known=known) == good
+    assert content(with_library(), member_cache=known) == good
 
 
 def test_what_is_wrong_with_a_member_is_told_of_each_wheel() -> None:
     known = MemberCache()
     data = with_library(both={"crc": 1})
     for _ in range(2):
-        assert {fact.kind for fact in content(data, known=known).anomalies} == {"bad-crc"}
+        assert {fact.kind for fact in content(data, member_cache=known).anomalies} == {"bad-crc"}
 
 
 def test_python_symbols_are_read_where_the_stable_abi_is_promised() -> None:

@@ -82,7 +82,7 @@ class ObservedServer(ScriptedServer):
         if self._thread_state.is_odd and self.close_point == "after TLS":
             return None
         request = super()._request(connection)
-        if request is None and not self._over.is_set():
+        if request is None and not self._stopped.is_set():
             self._count("closed_unused")
         return request
 
