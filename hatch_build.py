@@ -1,4 +1,4 @@
-"""Makes what the wheel has besides the package: the manual page, and what shells need for completion."""
+"""Build hook for the files beside the package: the manual page and completions for shells."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ COMPLETIONS = {
 
 
 class CustomBuildHook(BuildHookInterface[Any]):
-    """Asks the command itself, which needs click and nothing else."""
+    """Makes the files from the command itself, which needs click and nothing else."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Write the manual page and the completions, and add them to the wheel."""
         if version == "editable":
             return
         sys.path.insert(0, self.root)
@@ -43,5 +44,6 @@ class CustomBuildHook(BuildHookInterface[Any]):
             build_data["shared_data"][str(file)] = path
 
     def finalize(self, version: str, *_: object) -> None:
+        """Remove the files that were written for the wheel."""
         if version != "editable":
             shutil.rmtree(self._folder)

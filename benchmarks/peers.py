@@ -112,7 +112,7 @@ def _native_cases() -> Iterator[Case]:
 
 def _handmade_cases() -> Iterator[Case]:
     """Yield faults that the tables of the tests lack, because they trigger several checks."""
-    yield make_wheel_case("archive/bomb", WHEEL, test_archive.bomb("dipy/zeros", 128 << 20))
+    yield make_wheel_case("archive/bomb", WHEEL, test_archive.make_bomb("dipy/zeros", 128 << 20))
     for check, member, data in (
         ("wheel/not-utf8", "WHEEL", b"Wheel-Version: 1.0\nGenerator: \xff\nRoot-Is-Purelib: true\n"),
         ("metadata/not-utf8", "METADATA", test_metadata.GOOD.replace("A.", "\xc4.").encode("latin-1")),

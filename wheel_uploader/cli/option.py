@@ -142,7 +142,6 @@ def duration_option(name: str, help_text: str) -> Option:
 
 def _parse_seconds(_context: click.Context, _parameter: click.Parameter, value: Any) -> float:
     """Return the seconds of ``20m``, of ``1h30m`` or of a number from the configuration."""
-
     try:
         return formatting.parse_duration(str(value))
     except ValueError as error:

@@ -16,11 +16,11 @@ from wheel_uploader.pipeline import run as pipeline_run
 def publish(
     options: Options, *, progress: Progress | None = None, cancel: CancellationToken | None = None
 ) -> Report:
-    """Take a release from where it is staged to a package index, as far as ``options.until``.
+    """Take a release from its staging place to an index, as far as ``options.until``.
 
     An error that stops the run is in the report, with everything that was done before it; call
-    ``report.raise_for_error()`` to raise it. Without ``progress``, nothing is printed. ``cancel`` ends the run
-    early. Signal handlers, loggers and the umask of the process stay as they are.
+    ``report.raise_for_error()`` to raise it. Nothing is printed without ``progress``, and ``cancel`` ends the
+    run early. Signal handlers, loggers and the umask of the process stay as they are.
     """
     return pipeline_run.run(options, progress or SilentProgress(), cancel)
 

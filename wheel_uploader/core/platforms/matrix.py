@@ -150,6 +150,7 @@ class MatrixCell:
 
 
 def matches_platform(expected: str, platform: str) -> bool:
+    """Return whether a platform tag is the expected one, or of the expected family and architecture."""
     if expected == platform:
         return True
     family, _ = platform_tags.parse_platform_family(platform)
