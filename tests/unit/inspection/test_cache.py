@@ -1,4 +1,4 @@
-"""What is remembered of a file spares unpacking it, holds for the same bytes only, and harms nothing."""
+"""The inspection cache: it saves unpacking, is valid only for the same bytes, and cannot be abused."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from wheel_uploader.inspection.verification import InspectionResult
 from wheel_uploader.wheelhouse.wheelhouse import HIDDEN_DIRECTORY, Wheelhouse
 
 NAME = wheels.wheel_filename("dipy", "1.11.0")
-#: A note, and a warning only of PyPI's rules; the wheel is whole.
+#: Metadata that causes a note, and a warning only with PyPI's rules; the wheel is not damaged.
 FAULTY = wheels.METADATA.format(project="dipy", version="1.11.0").replace(
     "Home-page:", "Classifier: Nonsense :: Yes\nHome-page:"
 )
@@ -39,37 +39,37 @@ SHA256 = "00" * 32
 
 
 @pytest.fixture
-def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of the archives that were read, in order."""
-    real, names_of = archive_reader.read_archive_stream, []
+def archives_read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Record the names of the archives that are read, in order."""
+    real, names = archive_reader.read_archive_stream, []
 
     def read(file: typing.Any, size: int, name: typing.Any, known: typing.Any = None) -> object:
-        names_of.append(name.filename)
+        names.append(name.filename)
         return real(file, size, name, known)
 
     monkeypatch.setattr(archive_reader, "read_archive_stream", read)
-    return names_of
+    return names
 
 
 @pytest.fixture
 def staged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A local folder with one wheel, which has a fault of PyPI's rules."""
+    """A local directory with one wheel, which violates a rule of PyPI."""
     monkeypatch.chdir(tmp_path)
     wheels.make_wheel(tmp_path / "staged", metadata=FAULTY)
     return tmp_path / "staged"
 
 
 def run(*arguments: str, until: str = "check", in_place: bool = False) -> Result:
-    call = ["-u", "staged", "--until", until, *arguments, *([] if in_place else ["-w", "house"])]
-    return CliRunner().invoke(cli.command, [*call, "dipy", "1.11.0"], prog_name="wheel-uploader")
+    command_line = ["-u", "staged", "--until", until, *arguments, *([] if in_place else ["-w", "house"])]
+    return CliRunner().invoke(cli.command, [*command_line, "dipy", "1.11.0"], prog_name="wheel-uploader")
 
 
-def memory() -> Path:
+def get_entry_path() -> Path:
     return Path("house") / HIDDEN_DIRECTORY / f"{NAME}.checked.json"
 
 
-def told(result: Result) -> dict[str, typing.Any]:
-    """The report, without what differs from run to run."""
+def load_report(result: Result) -> dict[str, typing.Any]:
+    """Return the report without the fields that differ from run to run."""
     report: dict[str, typing.Any] = json.loads(result.stdout)
     for key in ("timings", "began", "ended"):
         report.pop(key, None)
@@ -78,119 +78,119 @@ def told(result: Result) -> dict[str, typing.Any]:
     return report
 
 
-# --- it spares the work ----------------------------------------------------------------------------
+# --- cache hits ------------------------------------------------------------------------------------
 
 
-def test_a_second_run_opens_no_archive_and_says_the_same(tmp_path: Path, opened: list[str]) -> None:
+def test_second_run_reads_no_archive_and_reports_the_same(tmp_path: Path, archives_read: list[str]) -> None:
     release = wheels.make_release(tmp_path / "staged")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path)
         first = run("--format", "json")
-        assert sorted(opened) == sorted(path.name for path in release)
-        opened.clear()
+        assert sorted(archives_read) == sorted(path.name for path in release)
+        archives_read.clear()
         second = run("--format", "json")
-    assert opened == []
+    assert archives_read == []
     assert first.exit_code == second.exit_code == 0
-    assert told(first) == told(second)
-    assert told(first)["findings"]
+    assert load_report(first) == load_report(second)
+    assert load_report(first)["findings"]
 
 
-def test_files_that_are_checked_where_they_lie_leave_nothing(staged: Path, opened: list[str]) -> None:
+def test_checking_in_place_leaves_nothing(staged: Path, archives_read: list[str]) -> None:
     for _ in range(2):
         assert run(in_place=True).exit_code == 6
-    assert opened == [NAME, NAME]
+    assert archives_read == [NAME, NAME]
     assert [path.name for path in Path.cwd().iterdir()] == ["staged"]
 
 
-def test_what_the_person_accepts_is_asked_after_remembering(staged: Path, opened: list[str]) -> None:
+def test_ignore_options_apply_to_cached_results(staged: Path, archives_read: list[str]) -> None:
     assert run().exit_code == 6
     accepted = run("--ignore", "metadata/bad-classifier", "--format", "json")
     assert accepted.exit_code == 0
-    assert {each["check"] for each in told(accepted)["findings"] if each["ignored"]} == {
+    assert {finding["check"] for finding in load_report(accepted)["findings"] if finding["ignored"]} == {
         "metadata/bad-classifier"
     }
     assert run("--ignore", "metadata").exit_code == 0
     assert run("--ignore", "wheel").exit_code == 6
     assert run("--ignore", "metadata/bad-classifier", "--strict").exit_code == 6
-    assert opened == [NAME]
+    assert archives_read == [NAME]
 
 
-def test_each_profile_is_judged_for_itself(staged: Path, opened: list[str]) -> None:
+def test_caches_each_profile_separately(staged: Path, archives_read: list[str]) -> None:
     assert run("--profile", "any").exit_code == 0
     assert run("--profile", "pypi").exit_code == 6
-    assert opened == [NAME, NAME]
+    assert archives_read == [NAME, NAME]
     assert run("--profile", "pypi").exit_code == 6
-    assert opened == [NAME, NAME]
+    assert archives_read == [NAME, NAME]
 
 
-def test_that_a_file_is_whole_was_found_by_its_checks_too_but_not_the_reverse(
-    staged: Path, opened: list[str]
-) -> None:
+def test_cached_checks_serve_a_download_but_not_the_reverse(staged: Path, archives_read: list[str]) -> None:
     assert run(until="download").exit_code == 0
     assert run(until="download").exit_code == 0
-    assert opened == [NAME]
+    assert archives_read == [NAME]
     assert run().exit_code == 6
-    assert opened == [NAME, NAME]
+    assert archives_read == [NAME, NAME]
     assert run(until="download").exit_code == 0
     assert run().exit_code == 6
-    assert opened == [NAME, NAME]
+    assert archives_read == [NAME, NAME]
 
 
-# --- only the same bytes, and the same judges --------------------------------------------------------
+# --- cache misses ------------------------------------------------------------------------------------
 
 
-def test_other_bytes_are_looked_into(staged: Path, opened: list[str]) -> None:
+def test_reads_other_bytes_again(staged: Path, archives_read: list[str]) -> None:
     assert run().exit_code == 6
     good = wheels.wheel_bytes()
     (staged / NAME).write_bytes(good)
     assert run("-c").exit_code == 0
-    assert opened == [NAME, NAME]
-    # One byte of the file in the wheelhouse, which its source has too: it is damaged, whatever was known.
-    torn = bytearray(good)
-    torn[50] ^= 1
-    (Path("house") / NAME).write_bytes(torn)
-    (staged / NAME).write_bytes(torn)
+    assert archives_read == [NAME, NAME]
+    # Damage one byte in the wheelhouse and at the source: the cached result no longer applies.
+    damaged = bytearray(good)
+    damaged[50] ^= 1
+    (Path("house") / NAME).write_bytes(damaged)
+    (staged / NAME).write_bytes(damaged)
     assert run().exit_code == 6
     assert run().exit_code == 6
-    assert opened == [NAME] * 4
+    assert archives_read == [NAME] * 4
 
 
-def test_the_same_bytes_under_another_name_are_looked_into(tmp_path: Path) -> None:
-    seen = InspectionResult(inspection=CheckResult(), integrity_source="RECORD")
+def test_reads_the_same_bytes_under_another_name_again(tmp_path: Path) -> None:
+    result = InspectionResult(inspection=CheckResult(), integrity_source="RECORD")
     other = filenames.parse_filename(wheels.wheel_filename("dipy", "1.11.0", "cp312-abi3-any"))
-    with Wheelhouse(tmp_path) as house:
-        memories = InspectionCache(house, None)
-        memories.put(filenames.parse_filename(NAME), SHA256, seen)
+    with Wheelhouse(tmp_path) as wheelhouse:
+        cache = InspectionCache(wheelhouse, None)
+        cache.put(filenames.parse_filename(NAME), SHA256, result)
         shutil.copy(
             tmp_path / HIDDEN_DIRECTORY / f"{NAME}.checked.json",
             tmp_path / HIDDEN_DIRECTORY / f"{other}.checked.json",
         )
-        assert memories.get(filenames.parse_filename(NAME), SHA256) == seen
-        assert memories.get(other, SHA256) is None
-        assert memories.get(filenames.parse_filename(NAME), "01" * 32) is None
+        assert cache.get(filenames.parse_filename(NAME), SHA256) == result
+        assert cache.get(other, SHA256) is None
+        assert cache.get(filenames.parse_filename(NAME), "01" * 32) is None
 
 
-@pytest.mark.parametrize("what", ["a library", "a library less", "the program", "its data"])
-def test_a_new_version_judges_anew(
-    staged: Path, opened: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+@pytest.mark.parametrize("changed_part", ["a library", "a missing library", "the program", "its data"])
+def test_new_version_invalidates_the_cache(
+    staged: Path, archives_read: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed_part: str
 ) -> None:
     run()
     run()
-    assert opened == [NAME]
-    if what == "a library":
-        real = metadata.version
+    assert archives_read == [NAME]
+    if changed_part == "a library":
+        real_version = metadata.version
         monkeypatch.setattr(
-            metadata, "version", lambda name: "999" if name == "trove-classifiers" else real(name)
+            metadata, "version", lambda name: "999" if name == "trove-classifiers" else real_version(name)
         )
-    elif what == "a library less":
+    elif changed_part == "a missing library":
         monkeypatch.setattr(inspection_cache, "FINGERPRINTED", (*FINGERPRINTED, "nobody-has-this"))
     else:
         copy = tmp_path / "program"
         shutil.copytree(
             Path(inspection_cache.__file__).parents[1], copy, ignore=shutil.ignore_patterns("__pycache__")
         )
-        changed = copy / ("checks/wheel.py" if what == "the program" else "core/platforms/data/linux.json")
-        changed.write_bytes(changed.read_bytes() + b" ")
+        path = copy / (
+            "checks/wheel.py" if changed_part == "the program" else "core/platforms/data/linux.json"
+        )
+        path.write_bytes(path.read_bytes() + b" ")
         monkeypatch.setattr(inspection_cache, "__file__", str(copy / "inspection" / "cache.py"))
     inspection_cache.fingerprint.cache_clear()
     try:
@@ -198,11 +198,11 @@ def test_a_new_version_judges_anew(
         run()
     finally:
         inspection_cache.fingerprint.cache_clear()
-    assert opened == [NAME, NAME]
+    assert archives_read == [NAME, NAME]
 
 
-def test_where_the_program_cannot_be_read_nothing_is_remembered(
-    staged: Path, opened: list[str], monkeypatch: pytest.MonkeyPatch
+def test_caches_nothing_if_the_program_cannot_be_read(
+    staged: Path, archives_read: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(_: Path) -> bytes:
         raise PermissionError
@@ -212,17 +212,17 @@ def test_where_the_program_cannot_be_read_nothing_is_remembered(
         patch.setattr(Path, "read_bytes", refuse)
         assert inspection_cache.fingerprint() == ""
     run()
-    assert not memory().exists()
-    # Nor is something believed that says it was judged by nobody.
-    memory().write_text(json.dumps({"of": [], "profile": "pypi"}))
-    memory().chmod(0o600)
+    assert not get_entry_path().exists()
+    # An entry without a fingerprint is not accepted either.
+    get_entry_path().write_text(json.dumps({"of": [], "profile": "pypi"}))
+    get_entry_path().chmod(0o600)
     run()
     inspection_cache.fingerprint.cache_clear()
-    assert opened == [NAME, NAME]
+    assert archives_read == [NAME, NAME]
 
 
-def test_every_library_that_judges_is_named() -> None:
-    """What checks, archive, native and platforms import; of what those use, the renderers."""
+def test_fingerprint_includes_every_library_of_the_checks() -> None:
+    """The fingerprint names all libraries that the listed packages import, and the renderers."""
     package = Path(inspection_cache.__file__).parents[1]
     distributions = metadata.packages_distributions()
     imported = set()
@@ -239,193 +239,198 @@ def test_every_library_that_judges_is_named() -> None:
     assert all(metadata.version(name) for name in FINGERPRINTED)
 
 
-# --- what is not remembered --------------------------------------------------------------------------
+# --- results that are not cached ---------------------------------------------------------------------
 
 
-def test_a_verdict_of_a_busy_machine_is_not_kept(tmp_path: Path) -> None:
-    def finding(check: str) -> Finding:
+def test_does_not_cache_findings_about_time_limits(tmp_path: Path) -> None:
+    def make_finding(check: str) -> Finding:
         return Finding(check=check, severity=Severity.WARNING, subject=NAME, message="it takes too long")
 
     name = filenames.parse_filename(NAME)
     assert {check.id for check in checks.CHECKS} >= inspection_cache.UNCACHEABLE
-    with Wheelhouse(tmp_path) as house:
-        memories = InspectionCache(house, CheckProfile.PYPI)
+    with Wheelhouse(tmp_path) as wheelhouse:
+        cache = InspectionCache(wheelhouse, CheckProfile.PYPI)
         for check in (*inspection_cache.UNCACHEABLE, "wheel/tags"):
-            seen = InspectionResult(
-                inspection=CheckResult(findings=(finding(check),)), integrity_source="RECORD"
+            result = InspectionResult(
+                inspection=CheckResult(findings=(make_finding(check),)), integrity_source="RECORD"
             )
-            memories.put(name, SHA256, seen)
-            assert (memories.get(name, SHA256) == seen) is (check == "wheel/tags")
-            assert memories.get(name, SHA256) in {seen, None}
+            cache.put(name, SHA256, result)
+            assert (cache.get(name, SHA256) == result) is (check == "wheel/tags")
+            assert cache.get(name, SHA256) in {result, None}
 
 
-def test_what_is_said_of_a_file_is_bounded(tmp_path: Path) -> None:
+def test_does_not_cache_results_that_are_too_large(tmp_path: Path) -> None:
     finding = Finding(check="a/b", severity=Severity.NOTE, subject=NAME, message="x" * 2000, member="m")
-    seen = InspectionResult(inspection=CheckResult(findings=(finding,) * 300), integrity_source="RECORD")
-    with Wheelhouse(tmp_path) as house:
-        InspectionCache(house, None).put(filenames.parse_filename(NAME), SHA256, seen)
-        assert InspectionCache(house, None).get(filenames.parse_filename(NAME), SHA256) is None
+    result = InspectionResult(inspection=CheckResult(findings=(finding,) * 300), integrity_source="RECORD")
+    with Wheelhouse(tmp_path) as wheelhouse:
+        InspectionCache(wheelhouse, None).put(filenames.parse_filename(NAME), SHA256, result)
+        assert InspectionCache(wheelhouse, None).get(filenames.parse_filename(NAME), SHA256) is None
     assert not (tmp_path / HIDDEN_DIRECTORY / f"{NAME}.checked.json").exists()
 
 
-def test_a_disk_without_room_for_it_is_no_reason_to_stop(
-    staged: Path, opened: list[str], monkeypatch: pytest.MonkeyPatch
+def test_continues_if_the_cache_cannot_be_written(
+    staged: Path, archives_read: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = filesystem.OpenDirectory.write
 
     def write(
-        folder: filesystem.OpenDirectory, name: str, data: bytes, mode: int, *, sync: bool = True
+        directory: filesystem.OpenDirectory, name: str, data: bytes, mode: int, *, sync: bool = True
     ) -> None:
         if ".checked" in name:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        real(folder, name, data, mode, sync=sync)
+        real(directory, name, data, mode, sync=sync)
 
     monkeypatch.setattr(filesystem.OpenDirectory, "write", write)
     assert run("--ignore", "metadata/bad-classifier").exit_code == 0
-    assert not memory().exists()
+    assert not get_entry_path().exists()
 
 
-def test_of_a_file_that_is_gone_nothing_is_kept(staged: Path) -> None:
+def test_deletes_the_entry_of_a_deleted_file(staged: Path) -> None:
     run()
-    assert memory().exists()
+    assert get_entry_path().exists()
     (Path("house") / NAME).unlink()
     with Wheelhouse(Path("house")):
         pass
-    assert not memory().exists()
+    assert not get_entry_path().exists()
 
 
-# --- what may lie there ------------------------------------------------------------------------------
+# --- hostile entries ---------------------------------------------------------------------------------
 
 
-def _cut(path: Path) -> None:
+def _truncate(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-20])
 
 
-def _document(path: Path) -> dict[str, typing.Any]:
+def _load_document(path: Path) -> dict[str, typing.Any]:
     document: dict[str, typing.Any] = json.loads(path.read_text())
     del document["seal"]
     return document
 
 
-def _write(path: Path, document: object) -> None:
-    """As the program itself would: what is wrong in it has to be found by reading it."""
+def _write_sealed(path: Path, document: object) -> None:
+    """Write an entry with a valid seal, so that only its contents can be wrong."""
     sealed = cache_mac.seal_json(path.name, json.dumps(document).encode())
     assert sealed
     path.write_bytes(sealed)
 
 
 def _edit(**values: object) -> Callable[[Path], None]:
-    return lambda path: _write(path, _document(path) | values)
+    return lambda path: _write_sealed(path, _load_document(path) | values)
 
 
-def _forge(path: Path) -> None:
-    """Say that there is nothing wrong with the file."""
+def _remove_findings(path: Path) -> None:
+    """Remove the findings without updating the seal."""
     path.write_text(json.dumps(json.loads(path.read_text()) | {"findings": []}))
 
 
-def _of_another_file(path: Path) -> None:
+def _seal_for_another_file(path: Path) -> None:
     sealed = cache_mac.seal_json(
-        "other-1.0-py3-none-any.whl.checked.json", json.dumps(_document(path)).encode()
+        "other-1.0-py3-none-any.whl.checked.json", json.dumps(_load_document(path)).encode()
     )
     assert sealed
     path.write_bytes(sealed)
 
 
-def _of_another_key(path: Path) -> None:
-    """The wheelhouse came from the cache of a CI, and the key did not."""
+def _change_key(path: Path) -> None:
+    """Replace the key, as if the wheelhouse came from a CI cache without the key."""
     key = cache_mac.get_cache_directory()
     assert key
     (key / "key").write_bytes(bytes(32))
     cache_mac._keys.clear()
 
 
-def _finding(**values: object) -> Callable[[Path], None]:
+def _edit_findings(**values: object) -> Callable[[Path], None]:
     def edit(path: Path) -> None:
-        document = _document(path)
-        _write(path, document | {"findings": [each | values for each in document["findings"]]})
+        document = _load_document(path)
+        _write_sealed(path, document | {"findings": [finding | values for finding in document["findings"]]})
 
     return edit
 
 
-def _link(path: Path) -> None:
+def _replace_by_symlink(path: Path) -> None:
     path.rename("elsewhere")
     path.symlink_to(Path("elsewhere").absolute())
 
 
-def _second_name(path: Path) -> None:
+def _add_hard_link(path: Path) -> None:
     Path("elsewhere").hardlink_to(path)
 
 
-def _fifo(path: Path) -> None:
+def _replace_by_fifo(path: Path) -> None:
     path.unlink()
     os.mkfifo(path)
 
 
 HOSTILE: dict[str, Callable[[Path], object]] = {
-    "nothing": lambda path: path.write_bytes(b""),
-    "cut": _cut,
-    "no JSON": lambda path: path.write_bytes(b"\xff\xfe{"),
-    "deep": lambda path: path.write_bytes(b"[" * 400_000),
-    "deep in a field": lambda path: path.write_bytes(b'{"of":' + b'{"a":' * 80_000),
+    "empty": lambda path: path.write_bytes(b""),
+    "truncated": _truncate,
+    "not JSON": lambda path: path.write_bytes(b"\xff\xfe{"),
+    "deeply nested": lambda path: path.write_bytes(b"[" * 400_000),
+    "deeply nested in a field": lambda path: path.write_bytes(b'{"of":' + b'{"a":' * 80_000),
     "a huge number": lambda path: path.write_bytes(b"9" * 100_000),
     "huge": lambda path: path.write_bytes(path.read_bytes() + b" " * MAX_ENTRY_SIZE),
     "a list": lambda path: path.write_bytes(b"[]"),
-    "a word": lambda path: path.write_bytes(b'"of"'),
+    "a string": lambda path: path.write_bytes(b'"of"'),
     "an empty object": lambda path: path.write_bytes(b"{}"),
     "no findings": _edit(findings=None),
-    "findings of a kind": _edit(findings=["x"]),
-    "an object of findings": _edit(findings={}),
-    "no severity": _finding(severity="harmless"),
-    "a list for a severity": _finding(severity=[]),
-    "a number for a message": _finding(message=1),
-    "a number for a yes": _finding(ignored=1),
-    "a field more": _finding(more=1),
-    "a summary of a kind": _edit(summary=[]),
-    "no summary's fields": _edit(summary={"size": 1}),
-    "a list for what is whole": _edit(whole_by=["RECORD"]),
-    "a list for a profile": _edit(profile=["pypi"]),
-    "forged": _forge,
-    "without a seal": lambda path: path.write_text(json.dumps(_document(path))),
-    "of another file": _of_another_file,
-    "of another key": _of_another_key,
-    "a link": _link,
-    "a second name": _second_name,
-    "others may write": lambda path: path.chmod(0o620),
-    "the folder is open": lambda path: path.parent.chmod(0o777),
-    "the folder is the group's": lambda path: path.parent.chmod(0o775),
-    "a fifo": _fifo,
+    "strings as findings": _edit(findings=["x"]),
+    "findings as an object": _edit(findings={}),
+    "unknown severity": _edit_findings(severity="harmless"),
+    "a list as severity": _edit_findings(severity=[]),
+    "a number as message": _edit_findings(message=1),
+    "a number as boolean": _edit_findings(ignored=1),
+    "an extra field": _edit_findings(more=1),
+    "a list as summary": _edit(summary=[]),
+    "an incomplete summary": _edit(summary={"size": 1}),
+    "a list as integrity source": _edit(whole_by=["RECORD"]),
+    "a list as profile": _edit(profile=["pypi"]),
+    "forged": _remove_findings,
+    "not sealed": lambda path: path.write_text(json.dumps(_load_document(path))),
+    "sealed for another file": _seal_for_another_file,
+    "sealed with another key": _change_key,
+    "a symbolic link": _replace_by_symlink,
+    "a hard link": _add_hard_link,
+    "writable by the group": lambda path: path.chmod(0o620),
+    "directory writable by all": lambda path: path.parent.chmod(0o777),
+    "directory writable by the group": lambda path: path.parent.chmod(0o775),
+    "a fifo": _replace_by_fifo,
 }
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-def test_what_is_not_as_we_left_it_is_not_believed(staged: Path, opened: list[str], kind: str) -> None:
+def test_ignores_manipulated_entries(staged: Path, archives_read: list[str], kind: str) -> None:
     if sys.platform == "win32" and kind in {
-        *("others may write", "the folder is open", "the folder is the group's", "a fifo", "a link"),
+        *("writable by the group", "directory writable by all", "directory writable by the group"),
+        *("a fifo", "a symbolic link"),
     }:
         pytest.skip("needs a POSIX system")
     first = run("--format", "json")
-    HOSTILE[kind](memory())
+    HOSTILE[kind](get_entry_path())
     second = run("--format", "json")
     assert second.exit_code == 6, second.output
-    assert told(first) == told(second)
-    assert opened == [NAME, NAME]
+    assert load_report(first) == load_report(second)
+    assert archives_read == [NAME, NAME]
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs owners and modes")
-@pytest.mark.parametrize("how", ["no home", "a file", "open to the group", "readable by others", "short"])
-def test_without_a_key_that_is_this_users_alone_every_file_is_checked_again(
-    staged: Path, tmp_path: Path, opened: list[str], monkeypatch: pytest.MonkeyPatch, how: str
+@pytest.mark.parametrize(
+    "defect", ["no home", "a file", "writable by the group", "readable by others", "short"]
+)
+def test_does_not_use_the_cache_without_a_private_key(
+    staged: Path, tmp_path: Path, archives_read: list[str], monkeypatch: pytest.MonkeyPatch, defect: str
 ) -> None:
-    where = tmp_path / "cache" / "wheel-uploader"
-    where.mkdir(mode=0o700, parents=True)
-    key = where / "key"
-    monkeypatch.setattr(cache_mac, "get_cache_directory", lambda: None if how == "no home" else where)
-    match how:
+    cache_directory = tmp_path / "cache" / "wheel-uploader"
+    cache_directory.mkdir(mode=0o700, parents=True)
+    key = cache_directory / "key"
+    monkeypatch.setattr(
+        cache_mac, "get_cache_directory", lambda: None if defect == "no home" else cache_directory
+    )
+    match defect:
         case "a file":
-            where.rmdir()
-            where.write_bytes(b"")
-        case "open to the group":
-            where.chmod(0o770)
+            cache_directory.rmdir()
+            cache_directory.write_bytes(b"")
+        case "writable by the group":
+            cache_directory.chmod(0o770)
         case "readable by others":
             key.write_bytes(bytes(32))
             key.chmod(0o644)
@@ -435,16 +440,14 @@ def test_without_a_key_that_is_this_users_alone_every_file_is_checked_again(
             pass
     first, second = run("--format", "json"), run("--format", "json")
     assert (first.exit_code, second.exit_code) == (6, 6)
-    assert told(first) == told(second)
-    assert opened == [NAME, NAME]
-    assert not memory().exists()
+    assert load_report(first) == load_report(second)
+    assert archives_read == [NAME, NAME]
+    assert not get_entry_path().exists()
 
 
-def test_the_key_is_made_once_by_several_runs_and_is_private(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    where = tmp_path / "cache" / "wheel-uploader"
-    monkeypatch.setattr(cache_mac, "get_cache_directory", lambda: where)
+def test_concurrent_runs_create_one_private_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache_directory = tmp_path / "cache" / "wheel-uploader"
+    monkeypatch.setattr(cache_mac, "get_cache_directory", lambda: cache_directory)
     program = (
         "import pathlib, sys; from wheel_uploader.core import cache_mac; "
         "cache_mac.get_cache_directory = lambda: pathlib.Path(sys.argv[1]); "
@@ -452,59 +455,61 @@ def test_the_key_is_made_once_by_several_runs_and_is_private(
     )
     runs = [
         subprocess.Popen(
-            [sys.executable, "-c", program, str(where)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [sys.executable, "-c", program, str(cache_directory)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
         )
         for _ in range(4)
     ]
     sealed = [process.communicate(b"x", timeout=60)[0] for process in runs]
-    assert [cache_mac.unseal_json("x", each) for each in sealed] == [b"{}"] * 4
-    assert [each.name for each in where.iterdir()] == ["key"]
+    assert [cache_mac.unseal_json("x", data) for data in sealed] == [b"{}"] * 4
+    assert [path.name for path in cache_directory.iterdir()] == ["key"]
     if hasattr(os, "geteuid"):
-        assert (where / "key").stat().st_mode & 0o777 == 0o600
-        assert where.stat().st_mode & 0o777 == 0o700
+        assert (cache_directory / "key").stat().st_mode & 0o777 == 0o600
+        assert cache_directory.stat().st_mode & 0o777 == 0o700
 
 
-def test_it_is_private(staged: Path) -> None:
+def test_entry_is_private(staged: Path) -> None:
     run()
     if hasattr(os, "geteuid"):
-        assert memory().stat().st_mode & 0o777 == 0o600
+        assert get_entry_path().stat().st_mode & 0o777 == 0o600
 
 
-def test_every_kind_of_thing_comes_back_as_it_was(tmp_path: Path) -> None:
+def test_every_kind_of_result_survives_a_round_trip(tmp_path: Path) -> None:
     dynamic = FAULTY.replace("2.1", "2.2").replace("Home-page", "Dynamic: Requires-Dist\nHome-page")
     wheels.make_wheel(tmp_path, metadata=FAULTY, files={"dipy/a.so": b"no code", "two/x.py": b""})
     wheels.make_sdist(tmp_path, metadata=dynamic)
-    with Wheelhouse(tmp_path / "house") as house:
+    with Wheelhouse(tmp_path / "house") as wheelhouse:
         for path in (tmp_path / NAME, tmp_path / "dipy-1.11.0.tar.gz"):
             name = filenames.parse_filename(path.name)
             inspection = checks.inspect_content(
                 archive_reader.read_archive(path, name), profile=CheckProfile.PYPI
             )
             assert inspection.findings
-            seen = InspectionResult(inspection=inspection, integrity_source="RECORD")
-            memories = InspectionCache(house, CheckProfile.PYPI)
-            memories.put(name, SHA256, seen)
-            assert memories.get(name, SHA256) == seen
+            result = InspectionResult(inspection=inspection, integrity_source="RECORD")
+            cache = InspectionCache(wheelhouse, CheckProfile.PYPI)
+            cache.put(name, SHA256, result)
+            assert cache.get(name, SHA256) == result
 
 
-def test_a_damaged_file_is_judged_every_time(tmp_path: Path) -> None:
+def test_inspects_a_damaged_file_every_time(tmp_path: Path) -> None:
     path = wheels.make_wheel(tmp_path)
     path.write_bytes(path.read_bytes()[:-30])
-    asked: list[str] = []
+    inspected: list[str] = []
 
     def inspect(content: object) -> CheckResult:
         assert isinstance(content, WheelContent)
-        asked.append(content.filename)
+        inspected.append(content.filename)
         return CheckResult()
 
     def read(name: DistName, path: Path, sha256: str) -> InspectionResult:
         return verification.inspect_file(name, path, sha256, inspect)
 
-    with Wheelhouse(tmp_path / "house") as house:
+    with Wheelhouse(tmp_path / "house") as wheelhouse:
         for _ in range(2):
             sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-            seen = verification.inspect_cached(
-                filenames.parse_filename(NAME), path, sha256, read, InspectionCache(house, None)
+            result = verification.inspect_cached(
+                filenames.parse_filename(NAME), path, sha256, read, InspectionCache(wheelhouse, None)
             )
-            assert seen.damage
-    assert asked == [NAME, NAME]
+            assert result.damage
+    assert inspected == [NAME, NAME]
