@@ -1,4 +1,4 @@
-"""The tiny wheels that the tests build are wheels: pip, which knows nothing of us, takes them."""
+"""Test that pip accepts the small wheels that the tests build."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ def pip(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def installed_into(target: Path, wheel: Path, *options: str) -> set[str]:
-    """The files that pip puts there."""
-    ran = pip("install", "--no-index", "--no-deps", "--no-compile", *options, "--target", target, wheel)
-    assert ran.returncode == 0, ran.stderr
+def install_into(target: Path, wheel: Path, *options: str) -> set[str]:
+    """Install a wheel with pip and return the installed files."""
+    completed = pip("install", "--no-index", "--no-deps", "--no-compile", *options, "--target", target, wheel)
+    assert completed.returncode == 0, completed.stderr
     return {path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize("build", ["", "1"])
-def test_pip_installs_what_is_built(tmp_path: Path, build: str) -> None:
+def test_pip_installs_a_built_wheel(tmp_path: Path, build: str) -> None:
     wheel = make_wheel(
         tmp_path,
         "Some.Project",
@@ -52,23 +52,23 @@ def test_pip_installs_what_is_built(tmp_path: Path, build: str) -> None:
         build=build,
         files={"some_project/a b.txt": b"x"},
     )
-    assert installed_into(tmp_path / "target", wheel) >= {
+    assert install_into(tmp_path / "target", wheel) >= {
         "some_project/__init__.py",
         "some_project/a b.txt",
         "some_project-1.0rc1.dist-info/METADATA",
         "some_project-1.0rc1.dist-info/RECORD",
     }
-    shown = pip("list", "--path", tmp_path / "target", "--format", "freeze").stdout
-    assert shown.splitlines() == ["Some.Project==1.0rc1"]
+    listed = pip("list", "--path", tmp_path / "target", "--format", "freeze").stdout
+    assert listed.splitlines() == ["Some.Project==1.0rc1"]
 
 
-def test_pip_takes_every_wheel_of_a_release_on_its_platform(tmp_path: Path) -> None:
+def test_pip_accepts_every_wheel_of_a_release_on_its_platform(tmp_path: Path) -> None:
     *wheels, sdist = make_release(tmp_path)
     assert len(wheels) == len(RELEASE_TAGS)
     assert parse_sdist_filename(sdist.name)[0] == "dipy"
     for wheel in wheels:
         tag = next(iter(parse_wheel_filename(wheel.name)[3]))
-        ran = pip(
+        completed = pip(
             *(
                 "install",
                 "--dry-run",
@@ -82,44 +82,44 @@ def test_pip_takes_every_wheel_of_a_release_on_its_platform(tmp_path: Path) -> N
             *("--platform", tag.platform, "--implementation", "cp", "--python-version", tag.interpreter[2:]),
             wheel,
         )
-        assert "Would install dipy-1.11.0" in ran.stdout, ran.stderr
+        assert "Would install dipy-1.11.0" in completed.stdout, completed.stderr
 
 
-def test_pip_refuses_what_was_spoilt(tmp_path: Path) -> None:
+def test_pip_rejects_a_damaged_wheel(tmp_path: Path) -> None:
     wheel = make_wheel(tmp_path, without=("dipy-1.11.0.dist-info/WHEEL",))
-    ran = pip("install", "--no-index", "--no-deps", "--target", tmp_path / "target", wheel)
-    assert ran.returncode
-    assert "WHEEL" in ran.stderr
+    completed = pip("install", "--no-index", "--no-deps", "--target", tmp_path / "target", wheel)
+    assert completed.returncode
+    assert "WHEEL" in completed.stderr
 
 
-def test_what_a_test_replaces_is_replaced_and_nothing_else() -> None:
-    good = wheel_members()
-    spoilt = wheel_members(metadata="M", wheel="W", record="R")
-    assert {name: spoilt[name] for name in good if spoilt[name] != good[name]} == {
+def test_replaces_only_the_given_members() -> None:
+    original = wheel_members()
+    modified = wheel_members(metadata="M", wheel="W", record="R")
+    assert {name: modified[name] for name in original if modified[name] != original[name]} == {
         "dipy-1.11.0.dist-info/METADATA": b"M",
         "dipy-1.11.0.dist-info/WHEEL": b"W",
         "dipy-1.11.0.dist-info/RECORD": b"R",
     }
-    # What is left out stays in RECORD: that is the fault.
+    # A removed member stays in RECORD, so that the wheel is faulty.
     without = wheel_members(without=("dipy/__init__.py",))
-    assert good.keys() - without.keys() == {"dipy/__init__.py"}
-    assert without["dipy-1.11.0.dist-info/RECORD"] == good["dipy-1.11.0.dist-info/RECORD"]
+    assert original.keys() - without.keys() == {"dipy/__init__.py"}
+    assert without["dipy-1.11.0.dist-info/RECORD"] == original["dipy-1.11.0.dist-info/RECORD"]
 
 
-def test_the_same_call_gives_the_same_bytes() -> None:
+def test_builds_are_reproducible() -> None:
     assert wheel_bytes() == wheel_bytes()
     assert sdist_bytes() == sdist_bytes()
     assert wheel_bytes() != wheel_bytes(version="1.11.1")
 
 
-def test_a_wheel_is_a_sound_zip_with_sound_metadata(tmp_path: Path) -> None:
+def test_a_wheel_is_a_valid_zip_with_valid_metadata(tmp_path: Path) -> None:
     with zipfile.ZipFile(make_wheel(tmp_path)) as archive:
         assert archive.testzip() is None
         metadata = Metadata.from_email(archive.read("dipy-1.11.0.dist-info/METADATA"))
     assert (metadata.name, str(metadata.version)) == ("dipy", "1.11.0")
 
 
-def test_an_sdist_is_one_directory_with_sound_metadata(tmp_path: Path) -> None:
+def test_an_sdist_is_one_directory_with_valid_metadata(tmp_path: Path) -> None:
     path = make_sdist(tmp_path, "Some.Project", "1.0", files={"src/a.py": b"x = 1\n"})
     assert path.name == "some_project-1.0.tar.gz"
     with tarfile.open(fileobj=io.BytesIO(gzip.decompress(path.read_bytes()))) as archive:

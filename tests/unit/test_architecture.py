@@ -1,6 +1,6 @@
-"""The architecture: which package may import which, one home for each library, and which modules are pure.
+"""Test the architecture: imports between packages, the modules that import each library, and pure modules.
 
-The import table is in docs/explanation/architecture.rst. A new library is one line in HOMES.
+The import table is in docs/explanation/architecture.rst. A new library is one line in IMPORTING_MODULES.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from packaging.utils import canonicalize_name
 from tests.support.tested_package import ROOT
 
 PACKAGE = ROOT / "wheel_uploader"
-TABLE = ROOT / "docs" / "explanation" / "architecture.rst"
+IMPORT_TABLE = ROOT / "docs" / "explanation" / "architecture.rst"
 
-#: The module that imports each library; packaging, the field's own grammar, may be imported anywhere.
-HOMES = {
+#: The modules that may import each library; packaging may be imported anywhere.
+IMPORTING_MODULES = {
     "abi3info": ("checks/native_python",),
     "bs4": ("core/html_text",),
     "click": ("cli/*",),
-    # On Windows, where it comes with both click and tqdm.
+    # Only on Windows, where click and tqdm depend on it.
     "colorama": ("core/progress/terminal",),
     "cryptography": ("signing/attestation_verifier",),
     "email_validator": ("checks/contact_fields",),
@@ -57,7 +57,7 @@ HOMES = {
     "twine": ("upload/*",),
     "urllib3": ("upload/requests_adapter",),
     "zlib_ng": ("facts/archive/decompress",),
-    # Of the standard library: archives are read by our own code, programs are started in one package.
+    # Standard library: archives are read by our own code, programs are started in one package.
     "bz2": ("facts/archive/decompress",),
     "lzma": ("facts/archive/decompress",),
     "multiprocessing": (),
@@ -68,8 +68,8 @@ HOMES = {
     "zlib": ("facts/archive/decompress", "facts/archive/gunzip", "http/body"),
 }
 
-#: Libraries that come with one that pyproject.toml names.
-COME_WITH = {
+#: Dependencies of a library that pyproject.toml declares.
+DEPENDENCY_OF = {
     "colorama": "click",
     "cryptography": "sigstore",
     "id": "twine",
@@ -82,11 +82,11 @@ COME_WITH = {
     "urllib3": "twine",
 }
 
-#: Named in pyproject.toml and not imported: a program that the demo starts.
+#: Declared in pyproject.toml but not imported, because the demo starts it as a program.
 NOT_IMPORTED = {"pypiserver"}
 
-#: Values in, values out: no disk, no network, no clock, no other program.
-PURE = (
+#: Modules without side effects: no disk, network, clock or other program.
+PURE_MODULES = (
     *("core/errors", "core/models/*", "core/filenames", "core/redaction", "core/secret_patterns"),
     *("core/string_cache", "core/characters", "core/dates", "core/platforms/*"),
     *("checks/*", "facts/binaries/*", "report/views/*", "report/formats/*", "report/formats_table"),
@@ -97,17 +97,23 @@ PURE = (
     *("facts/archive/decompress", "facts/archive/obfuscation"),
     *("index/project_page", "upload/response", "upload/response_rules", "upload/trusted_publishing"),
 )
-#: Rendering happens in a child process, because a renderer may hang; release_runner is given its clock.
-NOT_PURE = (
+#: Rendering uses a child process, because a renderer may hang; release_runner reads the clock.
+IMPURE_MODULES = (
     "checks/description",
     "checks/render_worker",
     "checks/release_runner",
     "facts/archive/zip_members",
 )
 
-#: Names that stand for values only, from libraries that do more.
-HARMLESS = ("http.HTTPStatus", "pathlib.Path", "pathlib.PurePosixPath", "urllib.parse", "urllib.parse.*")
-IMPURE = {
+#: Side-effect-free names from modules that have side effects.
+SIDE_EFFECT_FREE = (
+    "http.HTTPStatus",
+    "pathlib.Path",
+    "pathlib.PurePosixPath",
+    "urllib.parse",
+    "urllib.parse.*",
+)
+MODULES_WITH_SIDE_EFFECTS = {
     *("asyncio", "ctypes", "ftplib", "getpass", "glob", "http", "mmap", "multiprocessing", "os", "pathlib"),
     *("platform", "random", "secrets", "select", "shutil", "signal", "socket", "sqlite3", "ssl"),
     *("subprocess", "tempfile", "time", "urllib"),
@@ -117,8 +123,8 @@ DISK_METHODS = {
     *("rglob", "rmdir", "stat", "symlink_to", "touch", "unlink", "write_bytes", "write_text"),
 }
 
-#: Loaded only when needed: ``--help`` must answer at once.
-HEAVY = {
+#: Imported only when needed, so that ``--help`` is fast.
+LAZY_LIBRARIES = {
     *("bs4", "email_validator", "filelock", "httpx", "jinja2", "lxml", "pkginfo", "pygments"),
     *("pydantic", "pypi_attestations", "readme_renderer", "requests", "rich", "sigstore", "tqdm"),
     *("trove_classifiers", "twine", "urllib3"),
@@ -145,7 +151,7 @@ class Module:
         return self.name.partition("/")[0]
 
     def imports(self) -> Iterator[str]:
-        """Yield everything that is imported anywhere in it: ``os.path``, ``httpx.Client``."""
+        """Yield every import anywhere in the module: ``os.path``, ``httpx.Client``."""
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Import):
                 yield from (alias.name for alias in node.names)
@@ -154,7 +160,7 @@ class Module:
                 yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
     def own_imports(self) -> Iterator[str]:
-        """Yield what is imported of wheel_uploader, as ``checks.wheel.CHECKS``; not the version."""
+        """Yield every import from wheel_uploader except the version, as ``checks.wheel.CHECKS``."""
         for name in self.imports():
             library, _, rest = name.partition(".")
             if library == "wheel_uploader" and rest != "__version__":
@@ -171,8 +177,8 @@ def modules() -> tuple[Module, ...]:
 
 @cache
 def import_table() -> Mapping[str, frozenset[str]]:
-    """Return the table in the documentation: package to what it may import."""
-    text = TABLE.read_text(encoding="utf-8")
+    """Return the table in the documentation, which maps a package to its allowed imports."""
+    text = IMPORT_TABLE.read_text(encoding="utf-8")
     rows = text.partition(".. import table")[2].partition(".. end of the import table")[0]
     table: dict[str, frozenset[str]] = {}
     package = ""
@@ -193,7 +199,7 @@ def all_names() -> list[str]:
     return [module.name for module in modules()]
 
 
-def test_the_root_holds_packages_only() -> None:
+def test_the_root_contains_only_packages() -> None:
     packages = {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"}
     files = {path.name for path in PACKAGE.iterdir() if path.is_file()}
     assert files == {"__init__.py", "__main__.py", "py.typed"}
@@ -201,26 +207,26 @@ def test_the_root_holds_packages_only() -> None:
 
 
 @pytest.mark.parametrize("module", modules(), ids=all_names())
-def test_a_package_imports_only_what_its_row_names(module: Module) -> None:
+def test_a_package_imports_only_what_the_table_allows(module: Module) -> None:
     allowed = import_table()[module.package]
     assert not {
         name
         for name in module.own_imports()
         if name.partition(".")[0] != module.package
-        and not any(name == each or name.startswith(f"{each}.") for each in allowed)
+        and not any(name == prefix or name.startswith(f"{prefix}.") for prefix in allowed)
     }
 
 
-def test_no_two_packages_import_each_other() -> None:
+def test_packages_do_not_import_each_other() -> None:
     graph: dict[str, set[str]] = {}
     for module in modules():
         packages = {name.partition(".")[0] for name in module.own_imports()}
         graph.setdefault(module.package, set()).update(packages - {module.package})
-    # checks reads which index it is for, and which files are expected; neither knows the checks.
+    # The checks import the index target and the expected files, but not the other way round.
     assert list(graphlib.TopologicalSorter(graph).static_order())
 
 
-def test_no_import_is_circular() -> None:
+def test_modules_have_no_circular_imports() -> None:
     by_dotted = {module.dotted.removeprefix("wheel_uploader."): module.name for module in modules()}
     graph = {}
     for module in modules():
@@ -233,30 +239,38 @@ def test_no_import_is_circular() -> None:
 
 
 @pytest.mark.parametrize("module", modules(), ids=all_names())
-def test_private_names_stay_in_their_module(module: Module) -> None:
+def test_modules_import_no_private_names(module: Module) -> None:
     for name in module.own_imports():
         assert not re.search(r"(^|\.)_(?!_)", name), name
 
 
 def test_every_pattern_matches_a_module() -> None:
     names = all_names()
-    patterns = {*PURE, *NOT_PURE, *(home for homes in HOMES.values() for home in homes)}
+    patterns = {
+        *PURE_MODULES,
+        *IMPURE_MODULES,
+        *(name for importers in IMPORTING_MODULES.values() for name in importers),
+    }
     assert not {
         pattern for pattern in patterns if not any(fnmatch.fnmatchcase(name, pattern) for name in names)
     }
 
 
 @pytest.mark.parametrize("module", modules(), ids=all_names())
-def test_every_library_is_imported_at_home(module: Module) -> None:
+def test_every_library_is_imported_only_by_its_modules(module: Module) -> None:
     for imported in module.imports():
         library = imported.partition(".")[0]
-        if library == "wheel_uploader" or (library in sys.stdlib_module_names and library not in HOMES):
+        if library == "wheel_uploader" or (
+            library in sys.stdlib_module_names and library not in IMPORTING_MODULES
+        ):
             continue
-        assert library in HOMES, f"{library} has no home in HOMES of this test"
-        assert matches_any(module.name, HOMES[library]), f"{library} belongs in {HOMES[library]}"
+        assert library in IMPORTING_MODULES, f"add {library} to IMPORTING_MODULES in this test"
+        assert matches_any(module.name, IMPORTING_MODULES[library]), (
+            f"{library} may be imported only by {IMPORTING_MODULES[library]}"
+        )
 
 
-def test_every_library_is_declared_and_every_declared_one_is_used() -> None:
+def test_declared_libraries_match_the_imported_ones() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
     lines = [*project["dependencies"], *extras["demo"], *extras["attestations"]]
@@ -264,17 +278,22 @@ def test_every_library_is_declared_and_every_declared_one_is_used() -> None:
     imported = {name.partition(".")[0] for module in modules() for name in module.imports()}
     libraries = imported - sys.stdlib_module_names - {"wheel_uploader"}
     distributions = metadata.packages_distributions()
-    needed = {canonicalize_name(distributions[COME_WITH.get(library, library)][0]) for library in libraries}
+    needed = {
+        canonicalize_name(distributions[DEPENDENCY_OF.get(library, library)][0]) for library in libraries
+    }
     assert needed - declared == set()
     assert declared - needed <= NOT_IMPORTED
 
 
 @pytest.mark.parametrize("module", modules(), ids=all_names())
 def test_a_pure_module_has_no_side_effects(module: Module) -> None:
-    if not matches_any(module.name, PURE) or module.name in NOT_PURE:
+    if not matches_any(module.name, PURE_MODULES) or module.name in IMPURE_MODULES:
         return
     for imported in module.imports():
-        assert matches_any(imported, HARMLESS) or imported.partition(".")[0] not in IMPURE, imported
+        assert (
+            matches_any(imported, SIDE_EFFECT_FREE)
+            or imported.partition(".")[0] not in MODULES_WITH_SIDE_EFFECTS
+        ), imported
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Call):
             called = node.func
@@ -285,7 +304,7 @@ def test_a_pure_module_has_no_side_effects(module: Module) -> None:
 
 
 @pytest.mark.parametrize("module", modules(), ids=all_names())
-def test_a_module_has_a_docstring_and_a_name_that_says_what_it_holds(module: Module) -> None:
+def test_a_module_has_a_docstring_and_a_specific_name(module: Module) -> None:
     first, *rest = (ast.get_docstring(module.tree) or "").splitlines()
     assert first.endswith("."), first
     assert not rest or not rest[0]
@@ -302,7 +321,7 @@ def test_only_the_demo_prints(module: Module) -> None:
 
 
 @pytest.mark.parametrize("argument", ["--help", "--version"])
-def test_nothing_heavy_is_loaded_for_help(argument: str) -> None:
+def test_help_and_version_import_no_heavy_libraries(argument: str) -> None:
     script = (
         "import sys, wheel_uploader.cli\n"
         f"sys.argv = ['wheel-uploader', {argument!r}]\n"
@@ -310,9 +329,9 @@ def test_nothing_heavy_is_loaded_for_help(argument: str) -> None:
         "except SystemExit as end: assert not end.code\n"
         "print('\\n' + ' '.join(sorted(sys.modules)))"
     )
-    ran = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60, cwd=ROOT
     )
-    loaded = {name.partition(".")[0] for name in ran.stdout.splitlines()[-1].split()}
+    loaded = {name.partition(".")[0] for name in completed.stdout.splitlines()[-1].split()}
     assert "click" in loaded
-    assert not loaded & HEAVY
+    assert not loaded & LAZY_LIBRARIES

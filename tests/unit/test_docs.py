@@ -1,4 +1,4 @@
-"""The README cannot drift from the program."""
+"""Test that the README matches the program."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ TEXT = README.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("part", generated_parts())
-def test_the_generated_parts_are_what_the_program_says(part: str) -> None:
+def test_generated_parts_are_current(part: str) -> None:
     assert generated_parts()[part] in TEXT, "run: python -m tests.support.readme"
 
 
-def test_writing_the_readme_anew_changes_nothing() -> None:
+def test_regenerating_the_readme_changes_nothing() -> None:
     assert with_generated_parts(TEXT) == TEXT, "run: python -m tests.support.readme"
 
 
-def test_every_exit_code_is_in_the_table() -> None:
+def test_lists_every_exit_code() -> None:
     in_table = set(re.findall(r"^(\d+)\s{2,}\S", TEXT, re.MULTILINE))
     in_program = {
         str(error.exit_code)
@@ -32,7 +32,7 @@ def test_every_exit_code_is_in_the_table() -> None:
     assert in_table - in_program == {"0"}
 
 
-def test_the_readme_renders_as_an_index_would_show_it() -> None:
+def test_the_readme_renders() -> None:
     from readme_renderer import rst
 
     assert rst.render(TEXT) is not None

@@ -1,4 +1,4 @@
-"""The faults that ``tests.soak mutants`` puts into modules: each is one small edit at its place."""
+"""Test the mutants of ``tests.soak mutants``: each is one small edit of a module."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class Thing:
 '''
 
 
-def changes() -> dict[str, Mutant]:
-    return {each.change: each for each in mutants_of("thing.py", SOURCE)}
+def mutants_by_change() -> dict[str, Mutant]:
+    return {mutant.change: mutant for mutant in mutants_of("thing.py", SOURCE)}
 
 
-def test_every_kind_of_fault() -> None:
-    assert set(changes()) == {
+def test_creates_every_kind_of_mutant() -> None:
+    assert set(mutants_by_change()) == {
         "3 -> 4",
         "\"é-thing\" -> 'XXé-thingXX'",
         "if number > LIMIT and not self.kind -> if not",
@@ -44,16 +44,16 @@ def test_every_kind_of_fault() -> None:
     }
 
 
-@pytest.mark.parametrize("change", changes())
-def test_a_fault_changes_one_line_and_compiles(change: str) -> None:
-    mutant = changes()[change]
+@pytest.mark.parametrize("change", mutants_by_change())
+def test_a_mutant_changes_one_line_and_compiles(change: str) -> None:
+    mutant = mutants_by_change()[change]
     before, after = SOURCE.splitlines(), mutant.apply(SOURCE).splitlines()
     compile("\n".join(after), "mutant", "exec")
     different = [number for number, (old, new) in enumerate(zip(before, after, strict=True), 1) if old != new]
     assert different == [mutant.line]
 
 
-def test_which_tests_judge_a_fault() -> None:
+def test_selects_the_tests_that_cover_a_mutant() -> None:
     covering = Covering(
         {
             "thing.py": {
@@ -63,9 +63,9 @@ def test_which_tests_judge_a_fault() -> None:
         },
         {"slow": 2.0, "imports": 1.0, "tests/test_things.py::a": 3.0},
     )
-    in_function = changes()["number > LIMIT (> -> >=)"]
+    in_function = mutants_by_change()["number > LIMIT (> -> >=)"]
     assert covering.of(in_function) == ["tests/test_things.py::a", "slow"]
-    at_import = changes()["3 -> 4"]
+    at_import = mutants_by_change()["3 -> 4"]
     assert (at_import.at_import, in_function.at_import) == (True, False)
     assert covering.of(at_import) == ["tests/test_things.py::a", "imports", "slow"]
-    assert covering.of(changes()["number == 1 (== -> !=)"]) == []
+    assert covering.of(mutants_by_change()["number == 1 (== -> !=)"]) == []

@@ -1,4 +1,4 @@
-"""The suite tests one package: the one that is installed, or the checkout where it is installed as such."""
+"""Test that the whole suite uses one package: the installed one, which may be the checkout."""
 
 from __future__ import annotations
 
@@ -15,33 +15,37 @@ from tests.support import tested_package
 from tests.support.command_line import CommandLine
 
 ROOT = tested_package.ROOT
-AT_EXIT = """
+SITECUSTOMIZE = """
 import atexit, sys
 atexit.register(lambda: print("from", sys.modules["wheel_uploader"].__file__, file=sys.stderr))
 """
-WHERE = "import wheel_uploader; print(wheel_uploader.__file__)"
+PRINT_LOCATION = "import wheel_uploader; print(wheel_uploader.__file__)"
 
 
 @pytest.mark.parametrize("folder", [ROOT, ROOT / "tests", None], ids=["checkout", "tests", "elsewhere"])
-def test_children_import_the_package_that_is_tested(folder: Path | None, tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", WHERE], cwd=folder or tmp_path, capture_output=True, text=True, check=True
+def test_child_processes_import_the_tested_package(folder: Path | None, tmp_path: Path) -> None:
+    completed = subprocess.run(
+        [sys.executable, "-c", PRINT_LOCATION],
+        cwd=folder or tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    assert Path(done.stdout.strip()).parent.parent == tested_package.HOME
+    assert Path(completed.stdout.strip()).parent.parent == tested_package.HOME
 
 
-def test_so_does_the_command_of_a_person(tmp_path: Path) -> None:
-    (tmp_path / "sitecustomize.py").write_text(AT_EXIT)
-    ended = CommandLine(tmp_path).run("--version", PYTHONPATH=str(tmp_path))
-    assert f"from {tested_package.HOME / 'wheel_uploader'}" in ended.stderr
+def test_the_command_imports_the_tested_package(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(SITECUSTOMIZE)
+    result = CommandLine(tmp_path).run("--version", PYTHONPATH=str(tmp_path))
+    assert f"from {tested_package.HOME / 'wheel_uploader'}" in result.stderr
 
 
-def test_so_does_the_script_that_is_installed(tmp_path: Path) -> None:
+def test_the_installed_script_imports_the_tested_package(tmp_path: Path) -> None:
     script = shutil.which("wheel-uploader", path=sysconfig.get_path("scripts"))
     if script is None:
         pytest.skip("the package is not installed, so there is no script")
-    (tmp_path / "sitecustomize.py").write_text(AT_EXIT)
-    done = subprocess.run(
+    (tmp_path / "sitecustomize.py").write_text(SITECUSTOMIZE)
+    completed = subprocess.run(
         [script, "--version"],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
@@ -49,4 +53,4 @@ def test_so_does_the_script_that_is_installed(tmp_path: Path) -> None:
         text=True,
         check=True,
     )
-    assert f"from {tested_package.HOME / 'wheel_uploader'}" in done.stderr
+    assert f"from {tested_package.HOME / 'wheel_uploader'}" in completed.stderr

@@ -1,6 +1,6 @@
-"""Verdicts do not depend on the Python that runs: every one on this machine judges odd inputs.
+"""Test that results do not depend on the Python version: every Python on this machine reads unusual inputs.
 
-Other interpreters borrow the libraries of this one, as far as those are not compiled for it.
+Other interpreters use the pure Python libraries of this one.
 """
 
 from __future__ import annotations
@@ -24,31 +24,31 @@ from tests.unit.checks import test_archive, test_metadata, test_record, test_sdi
 
 ROOT = tested_package.ROOT
 
-#: Tables of the tests of the checks: every fault that they plant is judged by every Python.
-PLANTED = (
+#: Fault tables of the check tests; every Python reads all of these faults.
+FAULT_TABLES = (
     (test_archive.FAULTS, zips.WHEEL),
     (test_metadata.FAULTS, zips.WHEEL),
     (test_record.FAULTS, zips.WHEEL),
     (test_sdist.FAULTS, zips.SDIST),
     (test_wheel.FAULTS, zips.WHEEL),
 )
-#: Bytes; larger ones are about limits, and the same parser reads their small siblings.
-_LARGEST = 1 << 20
+#: Bytes; larger inputs test limits, and smaller ones cover the same parser.
+MAX_SIZE = 1 << 20
 
 
-def planted() -> Iterator[tuple[str, bytes]]:
-    for table, usual in PLANTED:
+def faults() -> Iterator[tuple[str, bytes]]:
+    for table, default_name in FAULT_TABLES:
         for data, *rest in table.values():
-            name = rest[0] if len(rest) > 1 and rest[0].endswith((".whl", ".gz", ".zip")) else usual
-            if len(data) < _LARGEST:
+            name = rest[0] if len(rest) > 1 and rest[0].endswith((".whl", ".gz", ".zip")) else default_name
+            if len(data) < MAX_SIZE:
                 yield name, data
 
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of every input, as ``tests.support.parser_results`` wants it."""
+    """Return a folder with all inputs in the layout that ``tests.support.parser_results`` expects."""
     folder = tmp_path_factory.mktemp("inputs")
-    for number, (name, data) in enumerate(itertools.chain(parser_inputs.files(), planted())):
+    for number, (name, data) in enumerate(itertools.chain(parser_inputs.files(), faults())):
         path = folder / "files" / f"{number:04}" / name
         path.parent.mkdir(parents=True)
         path.write_bytes(data)
@@ -60,8 +60,8 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def expected(inputs: Path) -> Mapping[str, list[str]]:
-    """What this Python makes of them."""
+def expected_results(inputs: Path) -> Mapping[str, list[str]]:
+    """Return the results of this Python."""
     return dict(parser_results.results_of_folder(inputs))
 
 
@@ -76,16 +76,16 @@ def other_pythons() -> list[Any]:
 
 
 def environment() -> dict[str, str]:
-    """What an interpreter needs to find the package that is tested here, and its libraries."""
+    """Return the environment in which an interpreter finds the tested package and its libraries."""
     paths = [
         str(tested_package.HOME),
         sysconfig.get_path("purelib"),
         sysconfig.get_path("platlib"),
         str(ROOT),
     ]
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LANG") if name in os.environ}
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LANG") if name in os.environ}
     return {
-        **kept,
+        **inherited,
         "PYTHONPATH": os.pathsep.join(paths),
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONSAFEPATH": "1",
@@ -109,17 +109,17 @@ def ids(pythons: Iterable[Any]) -> list[str]:
     return [str(python) for python in pythons]
 
 
-def test_every_python_gives_the_same_verdicts(inputs: Path, expected: Mapping[str, list[str]]) -> None:
+def test_every_python_gives_the_same_results(inputs: Path, expected_results: Mapping[str, list[str]]) -> None:
     if not other_pythons():
         pytest.skip("there is no other CPython on this machine")
     for python in other_pythons():
-        done = run(python, "-m", "tests.support.parser_results", str(inputs))
-        assert done.returncode == 0, done.stderr[-2000:]
-        found = json.loads(done.stdout)
+        completed = run(python, "-m", "tests.support.parser_results", str(inputs))
+        assert completed.returncode == 0, completed.stderr[-2000:]
+        results = json.loads(completed.stdout)
         differing = {
-            name: (input_at(inputs / name), expected[name], found.get(name))
-            for name in expected
-            if found.get(name) != expected[name]
+            name: (input_at(inputs / name), expected_results[name], results.get(name))
+            for name in expected_results
+            if results.get(name) != expected_results[name]
         }
         assert not differing, f"{python}: {json.dumps(differing, indent=1, ensure_ascii=True)}"
 
@@ -129,7 +129,7 @@ def input_at(path: Path) -> str:
 
 
 def test_the_command_reports_the_same_on_every_python(tmp_path: Path) -> None:
-    """Whole runs of the command over a release with faults: equal reports, but for times and paths."""
+    """Complete runs over a release with faults give equal reports, except for times and paths."""
     if not other_pythons():
         pytest.skip("there is no other CPython on this machine")
     metadata = wheels.METADATA.format(project="dipy", version="1.11.0").replace(
@@ -143,24 +143,24 @@ def test_the_command_reports_the_same_on_every_python(tmp_path: Path) -> None:
     (staged / "dipy-1.11.0.tar.gz").write_bytes(wheels.sdist_bytes(metadata=metadata))
     reports = {}
     for python in [this_python(), *other_pythons()]:
-        house = tmp_path / str(python)
-        house.mkdir()
+        folder = tmp_path / str(python)
+        folder.mkdir()
         call = ["--until", "check", "-u", str(staged), "-w", "house", "--report", "report.json"]
-        done = run(python, "-m", "wheel_uploader", *call, "dipy", "1.11.0", cwd=house)
-        assert "Traceback" not in done.stderr, done.stderr
-        report = json.loads((house / "report.json").read_text(encoding="utf-8"))
-        reports[str(python)] = (done.returncode, comparable(report))
+        completed = run(python, "-m", "wheel_uploader", *call, "dipy", "1.11.0", cwd=folder)
+        assert "Traceback" not in completed.stderr, completed.stderr
+        report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+        reports[str(python)] = (completed.returncode, comparable(report))
     assert len(set(map(json.dumps, reports.values()))) == 1, reports
 
 
 def this_python() -> Any:
-    class This:
+    class CurrentPython:
         path = sys.executable
 
         def __str__(self) -> str:
             return "this"
 
-    return This()
+    return CurrentPython()
 
 
 def comparable(report: Mapping[str, Any]) -> Any:
