@@ -8,7 +8,7 @@ import pytest
 
 from tests.support import cassettes, indexes, servers
 from tests.support.cassettes import INDEX_PORT, LOGIN, PROJECT, RELEASE, STAGING_PORT, VERSION, archive, stage
-from wheel_uploader.core.models import DownloadOutcome, Options, Report, Stage, UploadOutcome
+from wheel_uploader.core.models import DownloadOutcome, FileStatus, Options, Report, Stage
 from wheel_uploader.core.progress import SilentProgress
 from wheel_uploader.pipeline import run as pipeline_run
 
@@ -32,10 +32,10 @@ def release_twice(index: str, house: Path, *, live: bool) -> None:
     )
     first = released(options)
     assert {each.outcome for each in first.downloaded_files} == {DownloadOutcome.DOWNLOADED}
-    assert {each.outcome for each in first.upload_results} == {UploadOutcome.UPLOADED}
+    assert {each.outcome for each in first.upload_results} == {FileStatus.UPLOADED}
     again = released(options)
     assert {each.outcome for each in again.downloaded_files} == {DownloadOutcome.UNCHANGED}
-    assert {each.outcome for each in again.upload_results} == {UploadOutcome.SKIPPED}
+    assert {each.outcome for each in again.upload_results} == {FileStatus.SKIPPED}
     assert sum(each.attempts for each in again.upload_results) == 0
 
 

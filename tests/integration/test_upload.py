@@ -46,11 +46,11 @@ from wheel_uploader.core.models import (
     Attestation,
     AttestationPolicy,
     FileComparison,
+    FileStatus,
     IndexComparison,
     LocalFile,
     Options,
     Signature,
-    UploadOutcome,
     UploadResult,
 )
 from wheel_uploader.core.progress import SilentProgress
@@ -164,7 +164,7 @@ def run() -> Iterator[Callable[..., Run]]:
         each.http.__exit__()
 
 
-def outcomes(results: Sequence[UploadResult]) -> set[UploadOutcome]:
+def outcomes(results: Sequence[UploadResult]) -> set[FileStatus]:
     return {result.outcome for result in results}
 
 
@@ -182,10 +182,10 @@ def test_a_release_to_pypiserver(
     store = tmp_path / "store"
     with indexes.pypiserver(store, hash_algorithm=algorithm) as url:
         results = run(url).publish(release, jobs=3)
-        assert outcomes(results) == {UploadOutcome.UPLOADED}
+        assert outcomes(results) == {FileStatus.UPLOADED}
         assert {path.name: path.read_bytes() for path in store.iterdir()} == same_bytes(release)
         again = run(url)
-        assert outcomes(again.publish(release)) == {UploadOutcome.SKIPPED}
+        assert outcomes(again.publish(release)) == {FileStatus.SKIPPED}
         found = confirm_files(again.index, "dipy", release, timeout=0, progress=SilentProgress())
         assert [each.sha256 for each in found] == [file.sha256 for file in release]
 
@@ -203,7 +203,7 @@ def test_pypiserver_with_a_password(
         assert isinstance(refused, CredentialsError)
         assert "the index rejected the credentials" in refused.message
         assert "wrong-pass-1" not in refused.message
-    assert outcomes(right) == {UploadOutcome.UPLOADED}
+    assert outcomes(right) == {FileStatus.UPLOADED}
 
 
 def test_pypiserver_says_that_it_has_a_file(
@@ -223,7 +223,7 @@ def test_pypiserver_says_that_it_has_a_file(
             progress=SilentProgress(),
             keep_going=True,
         )
-    assert [result.outcome for result in results] == [UploadOutcome.SKIPPED, UploadOutcome.REJECTED]
+    assert [result.outcome for result in results] == [FileStatus.SKIPPED, FileStatus.REJECTED]
     assert isinstance(results[1].error, ConflictError)
 
 
@@ -234,12 +234,12 @@ def test_a_release_to_devpi(
     url = devpi.make_index(f"release-{volatile}".lower(), volatile=volatile)
     first = run(url, username=devpi.user, password=devpi.password)
     assert not first.index.fetch_project("dipy").exists
-    assert outcomes(first.publish(release, jobs=3)) == {UploadOutcome.UPLOADED}
+    assert outcomes(first.publish(release, jobs=3)) == {FileStatus.UPLOADED}
     assert first.index.url == f"{url}+simple/"
     found = confirm_files(first.index, "dipy", release, timeout=0, progress=SilentProgress())
     assert [each.sha256 for each in found] == [file.sha256 for file in release]
     again = run(url, username=devpi.user, password=devpi.password)
-    assert outcomes(again.publish(release)) == {UploadOutcome.SKIPPED}
+    assert outcomes(again.publish(release)) == {FileStatus.SKIPPED}
 
 
 def test_devpi_says_no(
@@ -540,7 +540,7 @@ def test_503_twice_for_every_file(served: Served, release: list[LocalFile], run:
     three = release[:3]
     served.index.script = [Reply(503), Reply(503), Reply(200, stores=True)] * 3
     results = run(served.upload_url).publish(three)
-    assert outcomes(results) == {UploadOutcome.UPLOADED}
+    assert outcomes(results) == {FileStatus.UPLOADED}
     assert [result.attempts for result in results] == [3, 3, 3]
     assert served.index.files == same_bytes(three)
     assert upload_error(results) is None
@@ -552,7 +552,7 @@ def test_stored_and_then_no_good_answer(
 ) -> None:
     served.index.script = [fault]
     results = run(served.upload_url, timeout=0.8).publish(release[:3])
-    assert outcomes(results) == {UploadOutcome.UPLOADED}
+    assert outcomes(results) == {FileStatus.UPLOADED}
     assert len(served.index.posts) == 3
     assert served.index.files == same_bytes(release[:3])
 
@@ -563,7 +563,7 @@ def test_a_reset_in_the_middle_of_the_body(tmp_path: Path, served: Served, run: 
     )
     served.index.script = [Reset(after=100_000), Reset(after=2_000_000)]
     [result] = run(served.upload_url).publish([big])
-    assert (result.outcome, result.attempts) == (UploadOutcome.UPLOADED, 3)
+    assert (result.outcome, result.attempts) == (FileStatus.UPLOADED, 3)
     assert served.index.files == same_bytes([big])
 
 
@@ -602,7 +602,7 @@ def test_a_400_on_the_second_of_three(
 def test_429_with_a_pause(served: Served, release: list[LocalFile], run: Callable[..., Run]) -> None:
     served.index.script = [Reply(429, headers={"Retry-After": "77"})]
     ours = run(served.upload_url)
-    assert outcomes(ours.publish(release[:1])) == {UploadOutcome.UPLOADED}
+    assert outcomes(ours.publish(release[:1])) == {FileStatus.UPLOADED}
     assert 77 <= ours.time.now <= 78
 
 
@@ -647,7 +647,7 @@ def test_an_answer_that_is_cut_in_its_head_is_none(
         "the response was truncated",
     )
     served.index.script = [Cut(), Cut(stores=True)]
-    assert outcomes(run(served.upload_url).publish(release[:1])) == {UploadOutcome.UPLOADED}
+    assert outcomes(run(served.upload_url).publish(release[:1])) == {FileStatus.UPLOADED}
     assert served.index.posted_filenames() == [release[0].filename] * 3
 
 
@@ -771,7 +771,7 @@ def test_same_bytes_under_another_name(
     [state] = run(served.upload_url).plan(release[:1])
     assert state.result is FileComparison.SAME_BYTES_OTHER_NAME
     [result] = run(served.upload_url).publish(release[:1])
-    assert result.outcome is UploadOutcome.REJECTED
+    assert result.outcome is FileStatus.REJECTED
     assert served.index.posts == []
 
 

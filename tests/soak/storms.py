@@ -18,7 +18,7 @@ from tests.soak.forks import alone
 from tests.support import indexes, wheels
 from tests.support.indexes import ScriptedIndex, Served, VirtualTime, local_file
 from wheel_uploader.core.errors import DeadlineError, NetworkError, ReleaseError
-from wheel_uploader.core.models import LocalFile, Options, UploadOutcome, UploadResult
+from wheel_uploader.core.models import FileStatus, LocalFile, Options, UploadResult
 from wheel_uploader.core.progress import SilentProgress
 from wheel_uploader.http.client import HttpClient
 from wheel_uploader.index.client import IndexClient, compare_with_index, derive_simple_urls
@@ -151,9 +151,9 @@ def _judge(results: Sequence[UploadResult], index: ScriptedIndex, before: int, d
     for result in results:
         name, outcome = result.file.filename, result.outcome
         there = name in index.files
-        inside = outcome in (UploadOutcome.UPLOADED, UploadOutcome.SKIPPED)
-        outside = outcome in (UploadOutcome.REJECTED, UploadOutcome.NOT_ATTEMPTED)
+        inside = outcome in (FileStatus.UPLOADED, FileStatus.SKIPPED)
+        outside = outcome in (FileStatus.REJECTED, FileStatus.NOT_TRIED)
         if (inside and not there) or (outside and there):
             done.troubles.append(f"seed {done.seed}: {name} is called {outcome}: {result.reason}")
-        if outcome is UploadOutcome.NOT_ATTEMPTED and name in posted:
+        if outcome is FileStatus.NOT_TRIED and name in posted:
             done.troubles.append(f"seed {done.seed}: {name} was posted, and is called not tried")

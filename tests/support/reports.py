@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from packaging.version import Version
 
@@ -19,6 +19,7 @@ from wheel_uploader.core.models import (
     DownloadOutcome,
     ExcludedFile,
     FileComparison,
+    FileStatus,
     Finding,
     IndexComparison,
     InstallKind,
@@ -166,7 +167,10 @@ def conflict() -> Report:
 
 def dry_run() -> Report:
     report = compared(FileComparison.SAME, dry_run=True)
-    outcomes = {FileComparison.SAME: UploadOutcome.SKIPPED, FileComparison.ABSENT: UploadOutcome.WOULD_UPLOAD}
+    outcomes: dict[FileComparison, UploadOutcome] = {
+        FileComparison.SAME: FileStatus.SKIPPED,
+        FileComparison.ABSENT: FileStatus.WOULD_UPLOAD,
+    }
     report = dataclasses.replace(
         report,
         upload_results=tuple(
@@ -178,11 +182,11 @@ def dry_run() -> Report:
 
 def partial() -> Report:
     report = compared()
-    outcomes = (
-        (UploadOutcome.UPLOADED, "", 1),
-        (UploadOutcome.REJECTED, "400 Bad Request: no\n::error::x\x1b[31m", 2),
-        (UploadOutcome.UNKNOWN, "no answer came", 6),
-        (UploadOutcome.NOT_ATTEMPTED, "", 0),
+    outcomes: tuple[tuple[UploadOutcome, str, int], ...] = (
+        (FileStatus.UPLOADED, "", 1),
+        (FileStatus.REJECTED, "400 Bad Request: no\n::error::x\x1b[31m", 2),
+        (FileStatus.UNKNOWN, "no answer came", 6),
+        (FileStatus.NOT_TRIED, "", 0),
     )
     report = dataclasses.replace(
         report,
@@ -215,9 +219,7 @@ def published() -> Report:
         upload_results=tuple(
             UploadResult(
                 file=state.file,
-                outcome=UploadOutcome.UPLOADED
-                if state.result is FileComparison.ABSENT
-                else UploadOutcome.SKIPPED,
+                outcome=FileStatus.UPLOADED if state.result is FileComparison.ABSENT else FileStatus.SKIPPED,
                 attempts=int(state.result is FileComparison.ABSENT),
             )
             for state in report.upload_plan
@@ -313,7 +315,7 @@ def everything() -> Report:
         report,
         upload_results=tuple(
             UploadResult(file=files[filename], outcome=outcome, reason="because", attempts=2)
-            for filename, outcome in zip(filenames[6:], UploadOutcome, strict=True)
+            for filename, outcome in zip(filenames[6:], get_args(UploadOutcome), strict=True)
         ),
     )
     report = dataclasses.replace(report, signatures=published().signatures)

@@ -7,9 +7,9 @@ import contextlib
 from wheel_uploader.core import cancellation
 from wheel_uploader.core.models import (
     FileComparison,
+    FileStatus,
     IndexComparison,
     Selection,
-    UploadOutcome,
     UploadResult,
 )
 from wheel_uploader.pipeline import last_check, release_gate, retention
@@ -76,5 +76,5 @@ def run(
 def _make_dry_run_result(state: IndexComparison) -> UploadResult:
     is_on_index = state.result is FileComparison.SAME
     return UploadResult(
-        file=state.file, outcome=UploadOutcome.SKIPPED if is_on_index else UploadOutcome.WOULD_UPLOAD
+        file=state.file, outcome=FileStatus.SKIPPED if is_on_index else FileStatus.WOULD_UPLOAD
     )

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from wheel_uploader.core.errors import ConflictError, HttpStatusError, NetworkError, ReleaseError
-from wheel_uploader.core.models import FileComparison, IndexComparison, LocalFile, UploadOutcome, UploadResult
+from wheel_uploader.core.models import (
+    FileComparison,
+    FileStatus,
+    IndexComparison,
+    LocalFile,
+    UploadOutcome,
+    UploadResult,
+)
 from wheel_uploader.core.progress import Progress
 from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.http import retry
@@ -58,7 +65,7 @@ class FileUpload:
         try:
             answer = self._post()
             if answer is None:
-                return self._result(UploadOutcome.NOT_ATTEMPTED)
+                return self._result(FileStatus.NOT_TRIED)
             for attempt in range(2, self.context.retries + 1):
                 if not self._is_unclear(answer):
                     break
@@ -72,7 +79,7 @@ class FileUpload:
                     return self._result_from_index(state, answer)
                 answer = self._post() or answer
         except ReleaseError as error:
-            return self._result(UploadOutcome.REJECTED, error)
+            return self._result(FileStatus.REJECTED, error)
         return self._last_result(answer)
 
     def _post(self) -> UploadResponse | None:
@@ -104,35 +111,35 @@ class FileUpload:
     def _result_from_index(self, state: IndexComparison, answer: UploadResponse) -> UploadResult:
         """Return the result if the index has a file with this name or these bytes."""
         if state.result is not FileComparison.SAME:
-            return self._result(UploadOutcome.REJECTED, conflict_error(state))
+            return self._result(FileStatus.REJECTED, conflict_error(state))
         if answer.kind is ResponseKind.EXISTS and self.attempts == 1:
-            return self._result(UploadOutcome.SKIPPED)
+            return self._result(FileStatus.SKIPPED)
         self.context.progress.debug(f"{self.file.filename}: {answer.summary}; but the index has the file")
-        return self._result(UploadOutcome.UPLOADED)
+        return self._result(FileStatus.UPLOADED)
 
     def _last_result(self, answer: UploadResponse) -> UploadResult:
         """Return the result after the last attempt; if its response is unclear, the index decides."""
         if answer.kind is ResponseKind.ACCEPTED:
-            return self._result(UploadOutcome.UPLOADED)
+            return self._result(FileStatus.UPLOADED)
         error = answer.to_error(self.file.filename)
         if self.attempts > 1:
             error = error.with_details(f"attempted {self.attempts} times")
         if answer.kind is ResponseKind.REJECTED and answer.status < 500:
-            return self._result(UploadOutcome.REJECTED, error)
+            return self._result(FileStatus.REJECTED, error)
         state = self._query_index()
         if state is None:
             problem = self.query_error.message if self.query_error else ""
             unknown = NetworkError(
                 f"{self.file.filename}: {answer.summary}; cannot query the index for the file: {problem}"
             )
-            return self._result(UploadOutcome.UNKNOWN, unknown)
+            return self._result(FileStatus.UNKNOWN, unknown)
         if state.result is not FileComparison.ABSENT:
             return self._result_from_index(state, answer)
         if self._is_unclear(answer) and self.context.must_end():
             # There is no time to wait until the listing is current.
             error.message += "; the index does not list the file yet"
-            return self._result(UploadOutcome.UNKNOWN, error)
-        return self._result(UploadOutcome.REJECTED, error)
+            return self._result(FileStatus.UNKNOWN, error)
+        return self._result(FileStatus.REJECTED, error)
 
     def _result(self, outcome: UploadOutcome, error: ReleaseError | None = None) -> UploadResult:
         return UploadResult(

@@ -22,9 +22,9 @@ from wheel_uploader.core.errors import (
 from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import (
     FileComparison,
+    FileStatus,
     IndexComparison,
     LocalFile,
-    UploadOutcome,
     UploadResult,
     WheelName,
 )
@@ -87,9 +87,8 @@ def upload_all(
         )
         with progress.stage("upload", files=len(absent), size=sum(file.size for file in absent)):
             results |= scheduler.publish(upload_order(absent, served_filenames))
-    not_tried = UploadOutcome.NOT_ATTEMPTED
     return tuple(
-        results.get(state.file.filename) or UploadResult(file=state.file, outcome=not_tried)
+        results.get(state.file.filename) or UploadResult(file=state.file, outcome=FileStatus.NOT_TRIED)
         for state in states
     )
 
@@ -97,9 +96,9 @@ def upload_all(
 def _result_without_upload(state: IndexComparison) -> UploadResult:
     """Return the result for a file that is skipped or in conflict with the index."""
     if state.result is FileComparison.SAME:
-        return UploadResult(file=state.file, outcome=UploadOutcome.SKIPPED)
+        return UploadResult(file=state.file, outcome=FileStatus.SKIPPED)
     error = conflict_error(state)
-    return UploadResult(file=state.file, outcome=UploadOutcome.REJECTED, reason=error.message, error=error)
+    return UploadResult(file=state.file, outcome=FileStatus.REJECTED, reason=error.message, error=error)
 
 
 def upload_order(files: Iterable[LocalFile], served_filenames: Iterable[str] = ()) -> list[LocalFile]:
@@ -253,9 +252,7 @@ def _unfinished_result(file: LocalFile) -> UploadResult:
     error = NetworkError(
         f"{file.filename}: the upload was in progress when the run ended; the index may have the file or not"
     )
-    return UploadResult(
-        file=file, outcome=UploadOutcome.UNKNOWN, reason=error.message, attempts=1, error=error
-    )
+    return UploadResult(file=file, outcome=FileStatus.UNKNOWN, reason=error.message, attempts=1, error=error)
 
 
 def _crashed(file: LocalFile, bug: BaseException) -> UploadResult:
@@ -266,12 +263,12 @@ def _crashed(file: LocalFile, bug: BaseException) -> UploadResult:
         "file or not",
         details=[f"at line {frame.lineno} of {sanitize(frame.filename)}, in {frame.name}"],
     )
-    return UploadResult(file=file, outcome=UploadOutcome.UNKNOWN, reason=error.message, error=error)
+    return UploadResult(file=file, outcome=FileStatus.UNKNOWN, reason=error.message, error=error)
 
 
 # --- overall result --------------------------------------------------------------------------------
 
-_ON_INDEX = (UploadOutcome.UPLOADED, UploadOutcome.SKIPPED)
+_ON_INDEX = (FileStatus.UPLOADED, FileStatus.SKIPPED)
 
 
 def upload_error(results: Sequence[UploadResult], stopped: ReleaseError | None = None) -> ReleaseError | None:
@@ -297,7 +294,7 @@ def upload_error(results: Sequence[UploadResult], stopped: ReleaseError | None =
 
 
 def _count(results: Sequence[UploadResult], uploaded: int) -> str:
-    unknown = sum(result.outcome is UploadOutcome.UNKNOWN for result in results)
+    unknown = sum(result.outcome is FileStatus.UNKNOWN for result in results)
     missing = len(results) - uploaded - unknown
     unclear = f", {unknown} may be" if unknown else ""
     return f"{uploaded} of {format_count(len(results), 'file')} are on the index, {missing} are not{unclear}"
@@ -306,6 +303,6 @@ def _count(results: Sequence[UploadResult], uploaded: int) -> str:
 def _line(result: UploadResult) -> str:
     if result.outcome in _ON_INDEX:
         return f"in: {result.file.filename}"
-    if result.outcome is UploadOutcome.UNKNOWN:
+    if result.outcome is FileStatus.UNKNOWN:
         return f"unknown: {result.reason}"
     return f"not in: {result.reason or f'{result.file.filename}: not tried'}"

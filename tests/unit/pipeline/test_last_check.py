@@ -17,6 +17,7 @@ from wheel_uploader.core import filenames
 from wheel_uploader.core.cancellation import CancellationToken
 from wheel_uploader.core.models import (
     CheckProfile,
+    FileStatus,
     Finding,
     IndexComparison,
     LocalFile,
@@ -25,7 +26,6 @@ from wheel_uploader.core.models import (
     Severity,
     SmokeResult,
     Stage,
-    UploadOutcome,
 )
 from wheel_uploader.core.progress import SilentProgress
 from wheel_uploader.pipeline import run as pipeline_run
@@ -324,8 +324,8 @@ def test_a_dry_run_says_what_would_be_uploaded(served: Served) -> None:
     assert (done.error, served.index.posts, done.confirmations) == (None, [], ())
     outcomes = {each.file.filename: each.outcome for each in done.upload_results}
     assert len(outcomes) == 6
-    assert outcomes.pop(FIRST) is UploadOutcome.SKIPPED
-    assert set(outcomes.values()) == {UploadOutcome.WOULD_UPLOAD}
+    assert outcomes.pop(FIRST) is FileStatus.SKIPPED
+    assert set(outcomes.values()) == {FileStatus.WOULD_UPLOAD}
 
 
 # --- how a run ends whose files are refused --------------------------------------------------------

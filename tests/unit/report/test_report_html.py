@@ -14,11 +14,12 @@ from tests.support import hostile_reports, reports
 from tests.support.html_page import HTML_TAGS, Page
 from tests.support.reports import INDEX, SDIST, WHEELS
 from wheel_uploader.core.errors import DeadlineError, FileError, ReleaseError, RunInterrupted, StorageError
-from wheel_uploader.core.models import Report, Stage
+from wheel_uploader.core.models import FileStatus, Report, Stage
 from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.report import formats_table
 from wheel_uploader.report.views import file_rows, matrix_view
 from wheel_uploader.report.views import outcome as outcome_view
+from wheel_uploader.report.views.file_status import SYMBOLS
 
 
 def page(report: Report) -> str:
@@ -175,7 +176,7 @@ def test_the_matrix_shows_every_state() -> None:
     }
     assert [place for place, square in cells.items() if square and square.is_new] == ["cp313 win"]
     assert view.sdist
-    assert view.sdist.symbol is matrix_view.SIGNED
+    assert view.sdist.symbol is SYMBOLS[FileStatus.SIGNED]
     assert sum(count for _, count in view.legend) == len(states) + 1
 
 
@@ -194,13 +195,13 @@ def test_shows_pip_resolution_and_smoke_tests() -> None:
     assert "with CPython 3.12.1 /usr/bin/python3.12: exit code 1 Traceback: ImportError: <x>" in visible_text
 
 
-def test_every_symbol_has_a_shape_and_is_in_the_legend() -> None:
+def test_every_status_has_a_symbol_with_a_shape_and_its_word() -> None:
     shapes = set(re.findall('symbol id="m-([a-z-]+)"', page(reports.listed())))
-    assert shapes == {mark.shape_id for mark in matrix_view.LEGEND_ORDER}
-    assert len({mark.label for mark in matrix_view.LEGEND_ORDER}) == len(matrix_view.LEGEND_ORDER)
-    assert (
-        len({matrix_view.get_file_symbol(row) for row in file_rows.build_file_rows(reports.everything())}) > 8
-    )
+    assert shapes == {symbol.shape_id for symbol in SYMBOLS.values()}
+    assert {status: symbol.label for status, symbol in SYMBOLS.items()} == {
+        status: status.value for status in FileStatus
+    }
+    assert len({row.symbol for row in file_rows.build_file_rows(reports.everything())}) > 8
 
 
 def test_marks_a_lost_sdist_and_a_new_sdist() -> None:
@@ -208,7 +209,7 @@ def test_marks_a_lost_sdist_and_a_new_sdist() -> None:
     without_sdist = dataclasses.replace(without_sdist, previous_filenames=("dipy-1.10.0.tar.gz",))
     view = matrix_view.build_matrix_view(without_sdist, file_rows.build_file_rows(without_sdist))
     assert view
-    assert view.sdist == matrix_view.CellView(symbol=matrix_view.LOST)
+    assert view.sdist == matrix_view.CellView(symbol=SYMBOLS[FileStatus.LOST])
     assert matrix_view.list_missing(without_sdist, file_rows.build_file_rows(without_sdist)) == ["sdist"]
     with_new_sdist = reports.listed()
     with_new_sdist = dataclasses.replace(

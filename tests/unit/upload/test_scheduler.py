@@ -24,7 +24,7 @@ from wheel_uploader.core.errors import (
     RunInterrupted,
     UsageError,
 )
-from wheel_uploader.core.models import FileComparison, IndexComparison, LocalFile, UploadOutcome, UploadResult
+from wheel_uploader.core.models import FileComparison, FileStatus, IndexComparison, LocalFile, UploadResult
 from wheel_uploader.core.progress import SilentProgress
 from wheel_uploader.upload import response as upload_response
 from wheel_uploader.upload.concurrency import ConcurrencyController
@@ -99,7 +99,7 @@ class ScriptedIndex:
         )
 
 
-def outcomes(results: Sequence[UploadResult]) -> list[tuple[str, UploadOutcome, int]]:
+def outcomes(results: Sequence[UploadResult]) -> list[tuple[str, FileStatus, int]]:
     return [(result.file.filename, result.outcome, result.attempts) for result in results]
 
 
@@ -119,9 +119,9 @@ def test_returns_results_in_plan_order_and_skips_existing_files() -> None:
     existing = IndexComparison(file=local_file(C), result=FileComparison.SAME)
     results = index.run(SDIST, A, states=[existing])
     assert outcomes(results) == [
-        (C, UploadOutcome.SKIPPED, 0),
-        (SDIST, UploadOutcome.UPLOADED, 1),
-        (A, UploadOutcome.UPLOADED, 1),
+        (C, FileStatus.SKIPPED, 0),
+        (SDIST, FileStatus.UPLOADED, 1),
+        (A, FileStatus.UPLOADED, 1),
     ]
     assert index.log == ["credentials", f"post {A}", f"post {SDIST}"]
     assert upload_error(results) is None
@@ -130,7 +130,7 @@ def test_returns_results_in_plan_order_and_skips_existing_files() -> None:
 def test_sends_no_requests_if_all_files_exist() -> None:
     index = ScriptedIndex()
     results = index.run(states=[IndexComparison(file=local_file(A), result=FileComparison.SAME)])
-    assert outcomes(results) == [(A, UploadOutcome.SKIPPED, 0)]
+    assert outcomes(results) == [(A, FileStatus.SKIPPED, 0)]
     assert index.log == []
 
 
@@ -178,14 +178,14 @@ def test_uploads_the_first_file_alone_and_the_sdist_last() -> None:
 
 def test_retries_until_the_index_accepts() -> None:
     index = ScriptedIndex(**{A: [BUSY, BUSY, OK]})
-    assert outcomes(index.run(A)) == [(A, UploadOutcome.UPLOADED, 3)]
+    assert outcomes(index.run(A)) == [(A, FileStatus.UPLOADED, 3)]
     assert index.log == ["credentials", f"post {A}", f"ask {A}", f"post {A}", f"ask {A}", f"post {A}"]
     assert len(index.time.slept) == 2
 
 
 def test_waits_for_retry_after() -> None:
     index = ScriptedIndex(**{A: [upload_response.classify_response(429, "", {"Retry-After": "30"}), OK]})
-    assert outcomes(index.run(A)) == [(A, UploadOutcome.UPLOADED, 2)]
+    assert outcomes(index.run(A)) == [(A, FileStatus.UPLOADED, 2)]
     [pause] = index.time.slept
     assert 30 <= pause <= 31
 
@@ -193,7 +193,7 @@ def test_waits_for_retry_after() -> None:
 def test_gives_up_after_the_last_attempt() -> None:
     index = ScriptedIndex(**{B: [BUSY] * 6})
     results = index.run(A, B)
-    assert outcomes(results) == [(A, UploadOutcome.NOT_ATTEMPTED, 0), (B, UploadOutcome.REJECTED, 6)]
+    assert outcomes(results) == [(A, FileStatus.NOT_TRIED, 0), (B, FileStatus.REJECTED, 6)]
     assert index.log == ["credentials", *[f"post {B}", f"ask {B}"] * 6]
     error = upload_error(results)
     assert type(error) is NetworkError
@@ -210,7 +210,7 @@ def test_makes_the_given_number_of_attempts(retries: int, details: tuple[str, ..
     results = upload_all(
         states, index, index.state_of, progress=SilentProgress(), retries=retries, sleep=index.time.sleep
     )
-    assert outcomes(results) == [(A, UploadOutcome.REJECTED, retries)]
+    assert outcomes(results) == [(A, FileStatus.REJECTED, retries)]
     error = upload_error(results)
     assert error is not None
     assert error.details == details
@@ -220,7 +220,7 @@ def test_makes_the_given_number_of_attempts(retries: int, details: tuple[str, ..
 def test_a_stored_file_is_uploaded_even_without_a_response(response: UploadResponse) -> None:
     index = ScriptedIndex(**{A: [response]})
     index.listed[A] = [FileComparison.SAME]
-    assert outcomes(index.run(A)) == [(A, UploadOutcome.UPLOADED, 1)]
+    assert outcomes(index.run(A)) == [(A, FileStatus.UPLOADED, 1)]
     assert index.log == ["credentials", f"post {A}", f"ask {A}"]
 
 
@@ -253,13 +253,13 @@ def test_waits_for_a_listing_that_lags_behind() -> None:
     """The second upload is rejected because the first was stored, which the listing shows only later."""
     index = ScriptedIndex(**{A: [NO_RESPONSE, EXISTS, EXISTS]})
     index.listed[A] = [FileComparison.ABSENT, FileComparison.ABSENT, FileComparison.SAME]
-    assert outcomes(index.run(A)) == [(A, UploadOutcome.UPLOADED, 3)]
+    assert outcomes(index.run(A)) == [(A, FileStatus.UPLOADED, 3)]
 
 
 def test_uploads_nothing_while_the_index_is_unreachable() -> None:
     index = ScriptedIndex(**{A: [NO_RESPONSE, OK]})
     index.listed[A] = [NetworkError("down"), NetworkError("down"), FileComparison.ABSENT]
-    assert outcomes(index.run(A)) == [(A, UploadOutcome.UPLOADED, 2)]
+    assert outcomes(index.run(A)) == [(A, FileStatus.UPLOADED, 2)]
     assert index.log == ["credentials", f"post {A}", *[f"ask {A}"] * 3, f"post {A}"]
 
 
@@ -267,7 +267,7 @@ def test_reports_an_unknown_outcome() -> None:
     index = ScriptedIndex(**{A: [NO_RESPONSE]})
     index.listed[A] = [NetworkError("all is down")]
     results = index.run(A)
-    assert outcomes(results) == [(A, UploadOutcome.UNKNOWN, 1)]
+    assert outcomes(results) == [(A, FileStatus.UNKNOWN, 1)]
     error = upload_error(results)
     assert type(error) is NetworkError
     assert error.message == (
@@ -278,7 +278,7 @@ def test_reports_an_unknown_outcome() -> None:
 def test_skips_a_file_that_another_run_uploaded() -> None:
     index = ScriptedIndex(**{A: [EXISTS]})
     index.listed[A] = [FileComparison.SAME]
-    assert outcomes(index.run(A)) == [(A, UploadOutcome.SKIPPED, 1)]
+    assert outcomes(index.run(A)) == [(A, FileStatus.SKIPPED, 1)]
 
 
 @pytest.mark.parametrize(
@@ -293,7 +293,7 @@ def test_reports_a_conflict_with_an_existing_file(state: FileComparison, expecte
     index = ScriptedIndex(**{A: [EXISTS]})
     index.listed[A] = [state]
     [result] = index.run(A)
-    assert (result.outcome, result.attempts) == (UploadOutcome.REJECTED, 1)
+    assert (result.outcome, result.attempts) == (FileStatus.REJECTED, 1)
     assert isinstance(result.error, ConflictError)
     assert expected in result.reason
 
@@ -301,15 +301,15 @@ def test_reports_a_conflict_with_an_existing_file(state: FileComparison, expecte
 def test_checks_the_index_after_a_permanent_failure() -> None:
     stored, lost = ScriptedIndex(**{A: [OUT_OF_STORAGE]}), ScriptedIndex(**{A: [OUT_OF_STORAGE]})
     stored.listed[A] = [FileComparison.SAME]
-    assert outcomes(stored.run(A)) == [(A, UploadOutcome.UPLOADED, 1)]
-    assert outcomes(lost.run(A)) == [(A, UploadOutcome.REJECTED, 1)]
+    assert outcomes(stored.run(A)) == [(A, FileStatus.UPLOADED, 1)]
+    assert outcomes(lost.run(A)) == [(A, FileStatus.REJECTED, 1)]
 
 
 def test_stops_at_a_conflict_in_the_plan() -> None:
     index = ScriptedIndex()
     other = IndexComparison(file=local_file(B), result=FileComparison.DIFFERENT, index_sha256="c" * 64)
     results = index.run(A, states=[other])
-    assert outcomes(results) == [(B, UploadOutcome.REJECTED, 0), (A, UploadOutcome.NOT_ATTEMPTED, 0)]
+    assert outcomes(results) == [(B, FileStatus.REJECTED, 0), (A, FileStatus.NOT_TRIED, 0)]
     assert index.log == []
     assert isinstance(upload_error(results), ConflictError)
 
@@ -348,10 +348,10 @@ def test_finishes_the_upload_in_progress_and_starts_no_other() -> None:
     index = StoppingIndex(C)
     results = index.run_until_stopped(A, B, C, SDIST)
     assert outcomes(results) == [
-        (A, UploadOutcome.NOT_ATTEMPTED, 0),
-        (B, UploadOutcome.UPLOADED, 1),
-        (C, UploadOutcome.UPLOADED, 1),
-        (SDIST, UploadOutcome.NOT_ATTEMPTED, 0),
+        (A, FileStatus.NOT_TRIED, 0),
+        (B, FileStatus.UPLOADED, 1),
+        (C, FileStatus.UPLOADED, 1),
+        (SDIST, FileStatus.NOT_TRIED, 0),
     ]
     error = upload_error(results, index.watch.error)
     assert isinstance(error, RunInterrupted)
@@ -381,8 +381,8 @@ def test_names_the_uploads_it_waits_for(in_flight: bool) -> None:
             watch.record_signal(15)
         results = upload_all(states, index, index.state_of, progress=LineCollector(), watch=watch)
     assert [result.outcome for result in results] == [
-        UploadOutcome.UPLOADED if in_flight else UploadOutcome.NOT_ATTEMPTED,
-        UploadOutcome.NOT_ATTEMPTED,
+        FileStatus.UPLOADED if in_flight else FileStatus.NOT_TRIED,
+        FileStatus.NOT_TRIED,
     ]
     assert len(lines) == in_flight
     assert all(f": starting no more uploads; waiting up to 30 s for {B}; press" in line for line in lines)
@@ -393,13 +393,13 @@ def test_a_stopped_run_ends_a_pause_and_does_not_retry() -> None:
     index.script[C] = [upload_response.classify_response(429, "", {"Retry-After": "600"}), OK]
     index.listed[C] = [FileComparison.SAME]
     assert outcomes(index.run_until_stopped(C, SDIST)) == [
-        (C, UploadOutcome.UPLOADED, 1),
-        (SDIST, UploadOutcome.NOT_ATTEMPTED, 0),
+        (C, FileStatus.UPLOADED, 1),
+        (SDIST, FileStatus.NOT_TRIED, 0),
     ]
     lost = StoppingIndex(C)
     lost.script[C] = [NO_RESPONSE, OK]
     [result] = lost.run_until_stopped(C)
-    assert (result.outcome, result.attempts) == (UploadOutcome.UNKNOWN, 1)
+    assert (result.outcome, result.attempts) == (FileStatus.UNKNOWN, 1)
     assert result.error is not None
     assert "the index does not list the file yet" in result.reason
     assert lost.log == ["credentials", f"post {C}", f"ask {C}"]
@@ -416,7 +416,7 @@ def test_does_not_start_an_upload_in_a_stopped_run() -> None:
         progress=SilentProgress(),
     )
     result = FileUpload(local_file(A), shared).run()
-    assert (result.outcome, result.attempts, index.log) == (UploadOutcome.NOT_ATTEMPTED, 0, [])
+    assert (result.outcome, result.attempts, index.log) == (FileStatus.NOT_TRIED, 0, [])
 
 
 def test_abandons_a_hanging_upload_on_timeout_or_second_signal() -> None:
@@ -435,7 +435,7 @@ def test_abandons_a_hanging_upload_on_timeout_or_second_signal() -> None:
     for expires in (True, False):
         index = HangingIndex(C, expires=expires)
         results = index.run_until_stopped(C, SDIST)
-        assert outcomes(results) == [(C, UploadOutcome.UNKNOWN, 1), (SDIST, UploadOutcome.NOT_ATTEMPTED, 0)]
+        assert outcomes(results) == [(C, FileStatus.UNKNOWN, 1), (SDIST, FileStatus.NOT_TRIED, 0)]
         error = upload_error(results, index.watch.error)
         assert error is not None
         assert (
@@ -486,9 +486,9 @@ def test_an_unexpected_error_does_not_hide_other_results() -> None:
     index.upload = crash  # type: ignore[method-assign]
     results = index.run(B, C, A)
     assert outcomes(results) == [
-        (B, UploadOutcome.UPLOADED, 1),
-        (C, UploadOutcome.UNKNOWN, 0),
-        (A, UploadOutcome.NOT_ATTEMPTED, 0),
+        (B, FileStatus.UPLOADED, 1),
+        (C, FileStatus.UNKNOWN, 0),
+        (A, FileStatus.NOT_TRIED, 0),
     ]
     assert isinstance(upload_error(results), PartialError)
     assert (
@@ -559,7 +559,7 @@ def test_limits_concurrency_to_the_upload_time_limit_of_the_index(rate: float, m
     """A single wheel of 100 MB takes 50 s at 2 MB/s; PyPI aborts an upload after 240 s."""
     slow_index = SlowIndex(rate)
     results = slow_index.upload_sizes(*[100_000_000] * 7)
-    assert {result.outcome for result in results} == {UploadOutcome.UPLOADED}
+    assert {result.outcome for result in results} == {FileStatus.UPLOADED}
     assert slow_index.most[0] == 1
     assert max(slow_index.most) <= most
     assert max(slow_index.took.values()) < 240
@@ -576,14 +576,14 @@ def test_a_failed_first_file_does_not_reduce_concurrency() -> None:
 
     slow_index.upload = upload  # type: ignore[method-assign]
     results = slow_index.upload_sizes(*[1000] * 9)
-    assert {result.outcome for result in results} == {UploadOutcome.UPLOADED}
+    assert {result.outcome for result in results} == {FileStatus.UPLOADED}
     assert max(slow_index.most) > 1
 
 
 def test_reduces_concurrency_for_an_overloaded_index() -> None:
     slow_index = SlowIndex(1e9, fails_above=1)
     results = slow_index.upload_sizes(*[1000] * 8)
-    assert {result.outcome for result in results} == {UploadOutcome.UPLOADED}
+    assert {result.outcome for result in results} == {FileStatus.UPLOADED}
     # Four concurrent uploads fail, then two; then files are sent one at a time.
     assert slow_index.failed <= 4 + 2 + 1
 
@@ -619,8 +619,8 @@ def test_does_not_upload_a_queued_file_in_a_stopped_run() -> None:
             sleep=lambda _: None,
         )
     assert sorted(outcomes(results)[1:], key=lambda outcome: outcome[2]) in (
-        [(A, UploadOutcome.UNKNOWN, 1), (B, UploadOutcome.UPLOADED, 2)],
-        [(B, UploadOutcome.UNKNOWN, 1), (A, UploadOutcome.UPLOADED, 2)],
+        [(A, FileStatus.UNKNOWN, 1), (B, FileStatus.UPLOADED, 2)],
+        [(B, FileStatus.UNKNOWN, 1), (A, FileStatus.UPLOADED, 2)],
     )
     assert sum(attempts.values()) == 4
 
@@ -716,10 +716,10 @@ def test_stops_after_a_rejected_file() -> None:
     index = ScriptedIndex(**{C: [INVALID]})
     results = index.run(B, C, A, SDIST)
     assert outcomes(results) == [
-        (B, UploadOutcome.UPLOADED, 1),
-        (C, UploadOutcome.REJECTED, 1),
-        (A, UploadOutcome.NOT_ATTEMPTED, 0),
-        (SDIST, UploadOutcome.NOT_ATTEMPTED, 0),
+        (B, FileStatus.UPLOADED, 1),
+        (C, FileStatus.REJECTED, 1),
+        (A, FileStatus.NOT_TRIED, 0),
+        (SDIST, FileStatus.NOT_TRIED, 0),
     ]
     error = upload_error(results)
     assert isinstance(error, PartialError)
@@ -742,19 +742,19 @@ def test_stops_after_a_rejected_file() -> None:
 def test_keep_going_uploads_the_other_files() -> None:
     index = ScriptedIndex(**{C: [INVALID]})
     results = index.run(B, C, A, SDIST, keep_going=True)
-    assert [result.outcome for result in results].count(UploadOutcome.UPLOADED) == 3
+    assert [result.outcome for result in results].count(FileStatus.UPLOADED) == 3
 
 
 def test_keep_going_continues_after_a_conflict() -> None:
     other = IndexComparison(file=local_file(B), result=FileComparison.DIFFERENT)
     results = ScriptedIndex().run(A, states=[other], keep_going=True)
-    assert outcomes(results) == [(B, UploadOutcome.REJECTED, 0), (A, UploadOutcome.UPLOADED, 1)]
+    assert outcomes(results) == [(B, FileStatus.REJECTED, 0), (A, FileStatus.UPLOADED, 1)]
 
 
 def test_a_local_error_is_a_result() -> None:
     index = ScriptedIndex(**{A: [FileError("changed", hint="look")]})
     results = index.run(A)
-    assert outcomes(results) == [(A, UploadOutcome.REJECTED, 0)]
+    assert outcomes(results) == [(A, FileStatus.REJECTED, 0)]
     assert isinstance(upload_error(results), FileError)
 
 

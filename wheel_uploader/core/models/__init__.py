@@ -14,7 +14,7 @@ from wheel_uploader.core.models.content import (
     WheelContent,
     WheelMember,
 )
-from wheel_uploader.core.models.enums import AttestationPolicy, CheckProfile, Severity, Stage
+from wheel_uploader.core.models.enums import AttestationPolicy, CheckProfile, FileStatus, Severity, Stage
 from wheel_uploader.core.models.files import (
     DistName,
     DownloadedFile,
@@ -64,6 +64,7 @@ __all__ = [
     "DownloadedFile",
     "ExcludedFile",
     "FileComparison",
+    "FileStatus",
     "FileSummary",
     "Finding",
     "IndexComparison",

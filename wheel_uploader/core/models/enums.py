@@ -37,3 +37,37 @@ class AttestationPolicy(enum.StrEnum):
     AUTO = "auto"
     REQUIRE = "require"
     NONE = "none"
+
+
+class FileStatus(enum.StrEnum):
+    """The latest known status of a file, or of a place in the matrix that has no file.
+
+    The values are the words of every report but JSON, whose values are older: see report/formats/json.py.
+    """
+
+    LISTED = "listed"
+    #: In the wheelhouse and verified, but not yet checked.
+    DOWNLOADED = "downloaded"
+    CHECKED = "checked"
+    FAILED_CHECKS = "failed checks"
+    SIGNED = "signed"
+    #: The index has other bytes under this name, or the same bytes under another name.
+    CONFLICT = "conflict"
+    UPLOADED = "uploaded"
+    #: Already on the index with the same sha256.
+    SKIPPED = "skipped"
+    #: Not on the index, and not uploaded so far.
+    WOULD_UPLOAD = "would upload"
+    #: The index refused the file.
+    REJECTED = "rejected"
+    #: The upload got no response, and the index could not be queried.
+    UNKNOWN = "unknown"
+    #: Not uploaded, because the run stopped first.
+    NOT_TRIED = "not tried"
+    CONFIRMED = "confirmed"
+    #: In the previous release, and absent from this one.
+    LOST = "lost"
+    #: Expected, and absent.
+    MISSING = "missing"
+    #: Expected or in the previous release; a wheel of another place is installed here.
+    COVERED = "covered"

@@ -6,8 +6,10 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal
 
 from wheel_uploader.core.errors import ReleaseError
+from wheel_uploader.core.models.enums import FileStatus
 from wheel_uploader.core.models.files import LocalFile
 
 
@@ -58,17 +60,15 @@ class IndexComparison:
     index_sha256: str = ""
 
 
-class UploadOutcome(enum.StrEnum):
-    """Outcome of the upload of one planned file."""
-
-    UPLOADED = "uploaded"
-    SKIPPED = "already there"
-    WOULD_UPLOAD = "would upload"
-    REJECTED = "rejected"
-    #: The upload got no response, and the index could not be queried.
-    UNKNOWN = "unknown"
-    #: Not attempted, because the run stopped first.
-    NOT_ATTEMPTED = "not tried"
+#: The statuses that the upload stage gives to a planned file.
+UploadOutcome = Literal[
+    FileStatus.UPLOADED,
+    FileStatus.SKIPPED,
+    FileStatus.WOULD_UPLOAD,
+    FileStatus.REJECTED,
+    FileStatus.UNKNOWN,
+    FileStatus.NOT_TRIED,
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from wheel_uploader.core.models import Finding, Report, Severity, Stage
+from wheel_uploader.core.models import FileStatus, Finding, Report, Severity, Stage
 from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.report.formats.findings_text import group_by_message, group_by_severity_and_check
 from wheel_uploader.report.views import file_rows, matrix_view
 from wheel_uploader.report.views.check_info import RELEASE_SUBJECT, CheckInfos
-from wheel_uploader.report.views.file_rows import FileStatus
 
 #: GitHub shows at most this many annotations of one level per step.
 _MAX_ANNOTATIONS = 10
@@ -29,7 +28,8 @@ def build_step_outputs(report: Report) -> dict[str, str]:
     """Return the step outputs by name; each value lists file names, or cells of the matrix, one per line."""
     rows = file_rows.build_file_rows(report)
     uploaded = [row.filename for row in rows if row.status in (FileStatus.CONFIRMED, FileStatus.UPLOADED)]
-    skipped = [row.filename for row in rows if row.status is FileStatus.SKIPPED]
+    # A run that ended before the upload stage has skipped nothing.
+    skipped = [row.filename for row in rows if row.upload_result and row.status is FileStatus.SKIPPED]
     lists = {"published": uploaded, "skipped": skipped, "missing": matrix_view.list_missing(report, rows)}
     return {name: "\n".join(map(sanitize, lines)) for name, lines in lists.items()}
 

@@ -4,18 +4,33 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from wheel_uploader import __version__
-from wheel_uploader.core.models import Report, SdistName, UploadOutcome, WheelName
+from wheel_uploader.core.models import FileComparison, FileStatus, Report, SdistName, WheelName
 from wheel_uploader.core.redaction import sanitize, strip_url
 from wheel_uploader.report.views import attestations, matrix
 from wheel_uploader.report.views.check_info import find_unused_ignores, get_ignore_reason
-from wheel_uploader.report.views.file_rows import build_file_rows
+from wheel_uploader.report.views.file_rows import FileRow, build_file_rows
 from wheel_uploader.report.views.matrix import Matrix
 
 #: Incremented when a key is removed or changes its meaning. New keys do not change it.
 SCHEMA_VERSION = 1
+#: The values of ``state`` and ``outcome`` that differ from the word for the status.
+_STATUS_VALUES: Mapping[FileStatus, str] = {
+    FileStatus.DOWNLOADED: "here",
+    FileStatus.SKIPPED: "already there",
+    FileStatus.CONFIRMED: "published",
+}
+#: The values of ``state`` for a file that was compared with the index and has no upload result.
+_COMPARISON_VALUES: Mapping[FileComparison, str] = {
+    FileComparison.ABSENT: "absent",
+    FileComparison.SAME: "same",
+    FileComparison.DIFFERENT: "different",
+    FileComparison.SAME_BYTES_OTHER_NAME: "other name",
+}
+_PLANNED = (FileStatus.WOULD_UPLOAD, FileStatus.SKIPPED, FileStatus.CONFLICT)
 
 
 def render_json(report: Report) -> str:
@@ -100,7 +115,7 @@ def _build_files(report: Report) -> list[dict[str, Any]]:
         filename = row.filename
         entry: dict[str, Any] = {
             "filename": filename,
-            "state": row.status,
+            "state": _get_state(row),
             "kind": "sdist" if isinstance(name, SdistName) else "wheel",
             "tags": sorted(str(tag) for tag in name.tags) if isinstance(name, WheelName) else [],
             "url": strip_url(remote.url),
@@ -126,7 +141,7 @@ def _build_files(report: Report) -> list[dict[str, Any]]:
             }
         if result := row.upload_result:
             entry["upload"] = {
-                "outcome": result.outcome,
+                "outcome": _STATUS_VALUES.get(result.outcome, result.outcome),
                 "reason": sanitize(result.reason),
                 "attempts": result.attempts,
             }
@@ -138,6 +153,12 @@ def _build_files(report: Report) -> list[dict[str, Any]]:
     return files
 
 
+def _get_state(row: FileRow) -> str:
+    if row.index_state and not row.upload_result and row.status in _PLANNED:
+        return _COMPARISON_VALUES[row.index_state.result]
+    return _STATUS_VALUES.get(row.status, row.status)
+
+
 def _build_attestations(report: Report, filename: str) -> list[dict[str, Any]]:
     """Return the attestations of a file; until they have been read, only their names."""
     if not report.attestations:
@@ -146,7 +167,7 @@ def _build_attestations(report: Report, filename: str) -> list[dict[str, Any]]:
             {"filename": companion.filename} for companion in listed if companion.subject_filename == filename
         ]
     uploaded = {
-        result.file.filename for result in report.upload_results if result.outcome is UploadOutcome.UPLOADED
+        result.file.filename for result in report.upload_results if result.outcome is FileStatus.UPLOADED
     }
     return [
         {

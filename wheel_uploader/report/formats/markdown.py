@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from wheel_uploader.core.formatting import format_size
-from wheel_uploader.core.models import Report, Severity
+from wheel_uploader.core.models import FileComparison, FileStatus, Report, Severity
 from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.report.formats import release_notes
 from wheel_uploader.report.views import file_rows, install_matrix, matrix_view, stage_timings
@@ -14,13 +14,18 @@ from wheel_uploader.report.views import finding_groups as views_finding_groups
 from wheel_uploader.report.views import outcome as outcome_view
 from wheel_uploader.report.views.check_info import CheckInfos, find_unused_ignores
 from wheel_uploader.report.views.file_rows import FileRow
+from wheel_uploader.report.views.file_status import SYMBOLS, Symbol
 from wheel_uploader.report.views.finding_groups import AffectedFile, FindingGroup
-from wheel_uploader.report.views.matrix_view import CellView, MatrixView, Symbol
+from wheel_uploader.report.views.matrix_view import CellView, MatrixView
 from wheel_uploader.report.views.outcome import SummaryField
 
 #: Error details, and files that were not selected, that are shown; the rest is counted.
 _MAX_SHOWN = 20
-_SIGNS = {Severity.ERROR: matrix_view.FAILED_CHECKS.character, Severity.WARNING: "!", Severity.NOTE: "i"}
+_SIGNS = {
+    Severity.ERROR: SYMBOLS[FileStatus.FAILED_CHECKS].character,
+    Severity.WARNING: "!",
+    Severity.NOTE: "i",
+}
 
 
 def render_markdown(report: Report, check_infos: CheckInfos, *, limit: int | None = None) -> str:
@@ -212,7 +217,7 @@ def _render_files(rows: Sequence[FileRow]) -> str:
         ("State", "File", "Size", "Change", "Verified by", "More"),
         [
             (
-                _format_symbol(matrix_view.get_file_symbol(row)),
+                _format_symbol(row.symbol),
                 format_code(row.filename),
                 format_size(row.size),
                 "" if row.size_change is None else outcome_view.format_percent(row.size_change),
@@ -235,10 +240,11 @@ def _format_remarks(row: FileRow) -> Iterator[str]:
         yield "confirmed: the index serves this sha256"
     if row.upload_result and row.upload_result.reason:
         yield format_code(row.upload_result.reason)
-    if row.index_state and row.status is file_rows.FileStatus.DIFFERENT_ON_INDEX:
-        yield f"the index has {format_code(row.index_state.index_sha256)}"
-    if row.index_state and row.status is file_rows.FileStatus.SAME_BYTES_OTHER_NAME:
-        yield f"the index has the same bytes as {format_code(row.index_state.other_name)}"
+    if row.index_state and row.status is FileStatus.CONFLICT:
+        if row.index_state.result is FileComparison.DIFFERENT:
+            yield f"the index has {format_code(row.index_state.index_sha256)}"
+        else:
+            yield f"the index has the same bytes as {format_code(row.index_state.other_name)}"
 
 
 # --- Markdown --------------------------------------------------------------------------------------

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 
-from wheel_uploader.core.models import DownloadOutcome, Report, Stage, UploadOutcome
-from wheel_uploader.report.views.matrix_view import get_outcome_symbol
+from wheel_uploader.core.models import DownloadOutcome, FileStatus, Report, Stage
+from wheel_uploader.report.views.file_status import format_status_counts
 
 _NEWLY_DOWNLOADED = (DownloadOutcome.DOWNLOADED, DownloadOutcome.RESUMED, DownloadOutcome.COPIED)
 
@@ -19,15 +18,10 @@ def render_quiet(report: Report) -> str:
 def _format_lines(report: Report) -> Iterator[str]:
     if report.selection is None:
         return
-    counts = Counter(result.outcome for result in report.upload_results)
-    uploads = [
-        f"{counts[outcome]} {get_outcome_symbol(outcome).label}"
-        for outcome in UploadOutcome
-        if counts[outcome]
-    ]
-    if set(counts) - {UploadOutcome.SKIPPED, UploadOutcome.NOT_ATTEMPTED}:
+    outcomes = [result.outcome for result in report.upload_results]
+    if set(outcomes) - {FileStatus.SKIPPED, FileStatus.NOT_TRIED}:
         to = f" to {report.upload_url}" if report.upload_url else ""
-        yield f"{report.selection.project} {report.selection.version}{to}: {', '.join(uploads)}"
+        yield f"{report.selection.project} {report.selection.version}{to}: {format_status_counts(outcomes)}"
     elif not report.error and report.options.until < Stage.UPLOAD:
         downloaded = sum(fetched.outcome in _NEWLY_DOWNLOADED for fetched in report.downloaded_files)
         signed = sum(signature.is_new for signature in report.signatures)

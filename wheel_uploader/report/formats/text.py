@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from wheel_uploader.core.formatting import format_count, format_size
-from wheel_uploader.core.models import Report, UploadOutcome, WheelName
+from wheel_uploader.core.models import FileStatus, Report, WheelName
 from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.report.formats import findings_text, rehearsal_text
 from wheel_uploader.report.formats.terminal_style import PLAIN_STYLE, Color, TerminalStyle
-from wheel_uploader.report.views import attestations, file_rows, matrix, matrix_view
+from wheel_uploader.report.views import attestations, file_rows, file_status, matrix
 from wheel_uploader.report.views import outcome as outcome_view
 from wheel_uploader.report.views.check_info import CheckInfos
-from wheel_uploader.report.views.file_rows import FileRow, FileStatus
-from wheel_uploader.report.views.matrix_view import Emphasis, Symbol
+from wheel_uploader.report.views.file_rows import FileRow
+from wheel_uploader.report.views.file_status import Emphasis, Symbol
 
 #: Up to this many files, all of them are named.
 _NAME_ALL_FILES = 6
@@ -76,8 +76,8 @@ def _format_files(report: Report, rows: Sequence[FileRow], style: TerminalStyle)
     yield f"{format_count(len(rows), 'file')}, {format_size(_sum_sizes(rows))}{_count_not_selected(report)}"
     groups: dict[tuple[Symbol, str], list[FileRow]] = defaultdict(list)
     for row in rows:
-        groups[matrix_view.get_file_symbol(row), matrix_view.get_status_label(row)].append(row)
-    sorted_groups = sorted(groups.items(), key=lambda group: matrix_view.LEGEND_ORDER.index(group[0][0]))
+        groups[row.symbol, row.status_label].append(row)
+    sorted_groups = sorted(groups.items(), key=lambda group: file_status.LEGEND_ORDER.index(group[0][0]))
     label_width = max(len(label) for _, label in groups)
     count_width = max(len(format_count(len(group), "file")) for group in groups.values())
     name_all = bool(report.options.verbose) or len(rows) <= _NAME_ALL_FILES
@@ -118,23 +118,12 @@ def _count_not_selected(report: Report) -> str:
     return f" ({others}, see above)" if report.options.verbose else f" ({others}: -v shows why)"
 
 
-#: The words that replace the symbol of a cell in the matrix.
-_PROBLEM_WORDS = {
-    FileStatus.FAILED_CHECKS: "FAILED",
-    FileStatus.DIFFERENT_ON_INDEX: "CONFLICT",
-    FileStatus.SAME_BYTES_OTHER_NAME: "CONFLICT",
-    FileStatus.REJECTED: "REJECTED",
-    FileStatus.UNKNOWN: "UNKNOWN",
-    FileStatus.NOT_TRIED: "not tried",
-}
-
-
 def _format_matrix(report: Report, rows: Sequence[FileRow], style: TerminalStyle) -> Iterator[str]:
     """Yield the matrix if there are several wheels, or if wheels are expected."""
     if sum(isinstance(row.name, WheelName) for row in rows) > 1 or (
         report.selection and report.expected_cells
     ):
-        problems = {row.filename: _PROBLEM_WORDS[row.status] for row in rows if row.status in _PROBLEM_WORDS}
+        problems = {row.filename: row.symbol.cell_word for row in rows if row.symbol.cell_word}
         yield from matrix.format_matrix(matrix.build_report_matrix(report), style, problems)
 
 
@@ -151,14 +140,10 @@ def _format_stage_results(report: Report) -> Iterator[str]:
         yield f"attestations: {attestation_counts}"
         yield from (f"    {maker}" for maker in attestations.summarize_publishers(report))
     if report.upload_results:
-        counts = Counter(result.outcome for result in report.upload_results)
-        yield "upload: " + ", ".join(
-            f"{counts[outcome]} {matrix_view.get_outcome_symbol(outcome).label}"
-            for outcome in UploadOutcome
-            if counts[outcome]
-        )
+        counts = file_status.format_status_counts(result.outcome for result in report.upload_results)
+        yield f"upload: {counts}"
         for result in report.upload_results:
-            if result.reason and result.outcome in (UploadOutcome.REJECTED, UploadOutcome.UNKNOWN):
+            if result.reason and result.outcome in (FileStatus.REJECTED, FileStatus.UNKNOWN):
                 yield f"    {result.file.filename}: {sanitize(result.reason)}"
     if report.confirmations:
         confirmed = f"{len(report.confirmations)} of {format_count(len(report.upload_results), 'file')}"

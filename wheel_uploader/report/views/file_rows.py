@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from wheel_uploader.core.models import (
     DistName,
     DownloadedFile,
     FileComparison,
+    FileStatus,
     Finding,
     IndexComparison,
     RemoteFile,
@@ -21,53 +21,20 @@ from wheel_uploader.core.models import (
     Severity,
     Signature,
     Stage,
-    UploadOutcome,
     UploadResult,
     WheelName,
 )
 from wheel_uploader.core.platforms import matrix as platform_matrix
 from wheel_uploader.report.views import matrix
+from wheel_uploader.report.views.file_status import SYMBOLS, Symbol
 
-
-class FileStatus(enum.StrEnum):
-    """The latest known state of a file.
-
-    The values are part of the JSON format; the other reports show the label of the symbol.
-    """
-
-    LISTED = "listed"
-    DOWNLOADED = "here"
-    CHECKED = "checked"
-    SIGNED = "signed"
-    NOT_ON_INDEX = "absent"
-    SAME_ON_INDEX = "same"
-    WOULD_UPLOAD = "would upload"
-    UPLOADED = "uploaded"
-    CONFIRMED = "published"
-    SKIPPED = "already there"
-    FAILED_CHECKS = "failed checks"
-    DIFFERENT_ON_INDEX = "different"
-    SAME_BYTES_OTHER_NAME = "other name"
-    REJECTED = "rejected"
-    UNKNOWN = "unknown"
-    NOT_TRIED = "not tried"
-
-
-STATUS_BY_UPLOAD_OUTCOME = {
-    UploadOutcome.UPLOADED: FileStatus.UPLOADED,
-    UploadOutcome.SKIPPED: FileStatus.SKIPPED,
-    UploadOutcome.WOULD_UPLOAD: FileStatus.WOULD_UPLOAD,
-    UploadOutcome.REJECTED: FileStatus.REJECTED,
-    UploadOutcome.UNKNOWN: FileStatus.UNKNOWN,
-    UploadOutcome.NOT_ATTEMPTED: FileStatus.NOT_TRIED,
+#: The status of a file that was compared with the index and is not uploaded yet.
+_STATUS_BY_COMPARISON: Mapping[FileComparison, FileStatus] = {
+    FileComparison.ABSENT: FileStatus.WOULD_UPLOAD,
+    FileComparison.SAME: FileStatus.SKIPPED,
+    FileComparison.DIFFERENT: FileStatus.CONFLICT,
+    FileComparison.SAME_BYTES_OTHER_NAME: FileStatus.CONFLICT,
 }
-_STATE_ON_INDEX = {
-    FileComparison.ABSENT: FileStatus.NOT_ON_INDEX,
-    FileComparison.SAME: FileStatus.SAME_ON_INDEX,
-    FileComparison.DIFFERENT: FileStatus.DIFFERENT_ON_INDEX,
-    FileComparison.SAME_BYTES_OTHER_NAME: FileStatus.SAME_BYTES_OTHER_NAME,
-}
-_CONFLICT_STATES = frozenset({FileStatus.DIFFERENT_ON_INDEX, FileStatus.SAME_BYTES_OTHER_NAME})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +67,18 @@ class FileRow:
         return self.name.filename
 
     @property
+    def symbol(self) -> Symbol:
+        """The symbol for the status of the file."""
+        return SYMBOLS[self.status]
+
+    @property
+    def status_label(self) -> str:
+        """The word for the status of the file; for a downloaded file, how it got into the wheelhouse."""
+        if self.download and self.status is FileStatus.DOWNLOADED:
+            return self.download.outcome
+        return self.symbol.label
+
+    @property
     def size(self) -> int | None:
         """Bytes: measured once the file is downloaded, before that as listed."""
         return self.download.file.size if self.download else self.remote.size
@@ -129,19 +108,17 @@ def build_file_rows(report: Report) -> tuple[FileRow, ...]:
     for finding in report.findings:
         counts[finding.subject][finding.severity] += not finding.is_ignored
 
-    def state(filename: str) -> FileStatus:
+    def get_status(filename: str) -> FileStatus:
         if result := results.get(filename):
-            is_confirmed = result.outcome is UploadOutcome.UPLOADED and filename in confirmations
-            return FileStatus.CONFIRMED if is_confirmed else STATUS_BY_UPLOAD_OUTCOME[result.outcome]
-        on_index = _STATE_ON_INDEX[plan[filename].result] if filename in plan else FileStatus.NOT_ON_INDEX
-        if on_index in _CONFLICT_STATES:
-            return on_index
+            is_confirmed = result.outcome is FileStatus.UPLOADED and filename in confirmations
+            return FileStatus.CONFIRMED if is_confirmed else result.outcome
+        planned = _STATUS_BY_COMPARISON[plan[filename].result] if filename in plan else None
+        if planned is FileStatus.CONFLICT:
+            return planned
         if filename in failed:
             return FileStatus.FAILED_CHECKS
-        if on_index is FileStatus.SAME_ON_INDEX or (
-            filename in plan and Stage.UPLOAD in report.stage_seconds
-        ):
-            return on_index
+        if planned is FileStatus.SKIPPED or (planned and Stage.UPLOAD in report.stage_seconds):
+            return planned
         if filename in signatures:
             return FileStatus.SIGNED
         if filename in fetched:
@@ -152,7 +129,7 @@ def build_file_rows(report: Report) -> tuple[FileRow, ...]:
         FileRow(
             name=name,
             remote=remote,
-            status=state(name.filename),
+            status=get_status(name.filename),
             download=fetched.get(name.filename),
             previous=PreviousFile(filename=previous, size=report.previous_sizes.get(previous))
             if (previous := previous_names.get(name.filename))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from wheel_uploader.core.models import InstallKind, InstallOutcome, Report
-from wheel_uploader.report.views.matrix_view import Emphasis, Symbol
+from wheel_uploader.report.views.file_status import Emphasis, Symbol
 
 WHEEL_SYMBOL = Symbol(
     shape_id="checked", label="wheel", emphasis=Emphasis.GOOD, character="✓", meaning="pip installs a wheel"

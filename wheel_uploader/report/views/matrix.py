@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from wheel_uploader.core import filenames as core_filenames
-from wheel_uploader.core.models import DistName, Report
+from wheel_uploader.core.models import DistName, FileStatus, Report
 from wheel_uploader.core.platforms import matrix as platforms_matrix
 from wheel_uploader.core.platforms import platform_tags
 from wheel_uploader.core.platforms.matrix import WheelSlot, group_by_slot, python_build, slots_by_cell
 from wheel_uploader.core.platforms.platform_tags import PlatformFamily
 from wheel_uploader.report.formats.terminal_style import PLAIN_STYLE, Color, TerminalStyle
+from wheel_uploader.report.views.file_status import SYMBOLS
 
 _COLUMN_GAP = "  "
 
@@ -190,7 +191,8 @@ class _CellText(NamedTuple):
     color: Color | None
 
 
-_NEW, _LOST, _MISSING = "new", "LOST", "MISSING"
+_NEW = "new"
+_LOST, _MISSING = SYMBOLS[FileStatus.LOST].cell_word, SYMBOLS[FileStatus.MISSING].cell_word
 
 
 def _get_present_symbol(style: TerminalStyle) -> str:

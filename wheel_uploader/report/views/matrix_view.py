@@ -1,201 +1,23 @@
-"""The matrix of a release as it is shown, and the words, symbols and colours for every state of a file."""
+"""The matrix of a release as it is shown: each cell with the symbol for the status of its files."""
 
 from __future__ import annotations
 
-import enum
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from wheel_uploader.core.models import Report, SdistName, UploadOutcome
+from wheel_uploader.core.models import FileStatus, Report, SdistName
 from wheel_uploader.core.platforms.platform_tags import PlatformFamily
 from wheel_uploader.report.views import matrix
-from wheel_uploader.report.views.file_rows import STATUS_BY_UPLOAD_OUTCOME, FileRow, FileStatus
+from wheel_uploader.report.views.file_rows import FileRow
+from wheel_uploader.report.views.file_status import LEGEND_ORDER, SYMBOLS, Symbol
 
-
-class Emphasis(enum.StrEnum):
-    """The emphasis of a state. It selects a colour, which never carries the meaning alone."""
-
-    GOOD = "good"
-    PLAIN = "plain"
-    WARN = "warn"
-    BAD = "bad"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Symbol:
-    """The representation of one state."""
-
-    #: ID of the SVG shape in formats/html/marks.svg.
-    shape_id: str
-    label: str
-    emphasis: Emphasis
-    #: The character that replaces the shape in text.
-    character: str
-    meaning: str
-
-
-CONFIRMED = Symbol(
-    shape_id="published",
-    label="confirmed",
-    emphasis=Emphasis.GOOD,
-    character="✓",
-    meaning="uploaded by this run; the index serves the sha256 that was checked",
-)
-UPLOADED = Symbol(
-    shape_id="uploaded",
-    label="uploaded",
-    emphasis=Emphasis.GOOD,
-    character="↑",
-    meaning="uploaded by this run; not yet confirmed on the index",
-)
-SKIPPED = Symbol(
-    shape_id="same",
-    label="skipped",
-    emphasis=Emphasis.GOOD,
-    character="=",
-    meaning="already on the index with the same sha256",
-)
-CHECKED = Symbol(
-    shape_id="checked",
-    label="checked",
-    emphasis=Emphasis.PLAIN,
-    character="○",
-    meaning="verified, and passed the checks; not uploaded",
-)
-SIGNED = Symbol(
-    shape_id="signed",
-    label="signed",
-    emphasis=Emphasis.PLAIN,
-    character="○",
-    meaning="checked and signed; not uploaded",
-)
-WOULD_UPLOAD = Symbol(
-    shape_id="would-post",
-    label="would upload",
-    emphasis=Emphasis.PLAIN,
-    character="↑",
-    meaning="not yet on the index",
-)
-DOWNLOADED = Symbol(
-    shape_id="here",
-    label="downloaded",
-    emphasis=Emphasis.PLAIN,
-    character="↓",
-    meaning="in the wheelhouse; not yet checked",
-)
-LISTED = Symbol(
-    shape_id="listed",
-    label="listed",
-    emphasis=Emphasis.PLAIN,
-    character="·",
-    meaning="found in the staging area; not downloaded",
-)
-NOT_TRIED = Symbol(
-    shape_id="not-tried",
-    label="not tried",
-    emphasis=Emphasis.WARN,
-    character="…",
-    meaning="the run ended before this file was uploaded",
-)
-UNKNOWN = Symbol(
-    shape_id="unknown",
-    label="unknown",
-    emphasis=Emphasis.WARN,
-    character="?",
-    meaning="sent, but the index did not respond and could not be queried",
-)
-FAILED_CHECKS = Symbol(
-    shape_id="failed",
-    label="failed checks",
-    emphasis=Emphasis.BAD,
-    character="✗",
-    meaning="has findings that block the release",
-)
-CONFLICT = Symbol(
-    shape_id="conflict",
-    label="conflict",
-    emphasis=Emphasis.BAD,
-    character="≠",
-    meaning="the index has other bytes under this name, or the same bytes under another name",
-)
-REJECTED = Symbol(
-    shape_id="refused",
-    label="rejected",
-    emphasis=Emphasis.BAD,
-    character="⊘",
-    meaning="the index refused the file",
-)
-LOST = Symbol(
-    shape_id="lost",
-    label="lost",
-    emphasis=Emphasis.BAD,
-    character="▽",
-    meaning="the previous release has a wheel here, this one has none",
-)
-MISSING = Symbol(
-    shape_id="expected",
-    label="missing",
-    emphasis=Emphasis.BAD,
-    character="□",
-    meaning="a wheel is expected here, but there is none",
-)
-COVERED = Symbol(
-    shape_id="covered",
-    label="covered",
-    emphasis=Emphasis.PLAIN,
-    character="◌",
-    meaning="a wheel of another row or column is installed here",
-)
-
-_SYMBOL_BY_STATUS: Mapping[FileStatus, Symbol] = {
-    FileStatus.LISTED: LISTED,
-    FileStatus.DOWNLOADED: DOWNLOADED,
-    FileStatus.CHECKED: CHECKED,
-    FileStatus.SIGNED: SIGNED,
-    FileStatus.NOT_ON_INDEX: WOULD_UPLOAD,
-    FileStatus.WOULD_UPLOAD: WOULD_UPLOAD,
-    FileStatus.SAME_ON_INDEX: SKIPPED,
-    FileStatus.SKIPPED: SKIPPED,
-    FileStatus.UPLOADED: UPLOADED,
-    FileStatus.CONFIRMED: CONFIRMED,
-    FileStatus.FAILED_CHECKS: FAILED_CHECKS,
-    FileStatus.DIFFERENT_ON_INDEX: CONFLICT,
-    FileStatus.SAME_BYTES_OTHER_NAME: CONFLICT,
-    FileStatus.REJECTED: REJECTED,
-    FileStatus.UNKNOWN: UNKNOWN,
-    FileStatus.NOT_TRIED: NOT_TRIED,
+_STATUS_BY_EMPTY_CELL_STATE: Mapping[matrix.CellState, FileStatus] = {
+    matrix.CellState.LOST: FileStatus.LOST,
+    matrix.CellState.MISSING: FileStatus.MISSING,
+    matrix.CellState.COVERED: FileStatus.COVERED,
 }
-_SYMBOL_BY_EMPTY_CELL_STATE: Mapping[matrix.CellState, Symbol] = {
-    matrix.CellState.LOST: LOST,
-    matrix.CellState.MISSING: MISSING,
-    matrix.CellState.COVERED: COVERED,
-}
-#: The order of the legend; a cell with several wheels shows the symbol that comes last in this order.
-LEGEND_ORDER = (
-    *(CONFIRMED, UPLOADED, SKIPPED, WOULD_UPLOAD, SIGNED, CHECKED, DOWNLOADED, LISTED),
-    *(COVERED, NOT_TRIED, UNKNOWN, REJECTED, FAILED_CHECKS, CONFLICT, LOST, MISSING),
-)
-
-
-def get_file_symbol(row: FileRow) -> Symbol:
-    """Return the symbol for the state of a file."""
-    return _SYMBOL_BY_STATUS[row.status]
-
-
-def get_outcome_symbol(outcome: UploadOutcome) -> Symbol:
-    """Return the symbol for the outcome of an upload."""
-    return _SYMBOL_BY_STATUS[STATUS_BY_UPLOAD_OUTCOME[outcome]]
-
-
-def get_status_label(row: FileRow) -> str:
-    """Return the word for the state of a file; for a downloaded file, how it got into the wheelhouse."""
-    return (
-        row.download.outcome
-        if row.download and row.status is FileStatus.DOWNLOADED
-        else get_file_symbol(row).label
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,7 +54,7 @@ def build_matrix_view(report: Report, rows: Sequence[FileRow], *, limit: int = 6
     release_matrix = matrix.build_report_matrix(report)
     if not release_matrix.cells:
         return None
-    symbols = {row.filename: get_file_symbol(row) for row in rows}
+    symbols = {row.filename: row.symbol for row in rows}
     squares = {place: _build_wheel_cell(cell, symbols) for place, cell in release_matrix.cells.items()}
     pythons, platforms = release_matrix.pythons[:limit], release_matrix.platforms[:limit]
     sdist = _build_sdist_cell(report, symbols)
@@ -268,13 +90,13 @@ def list_missing(report: Report, rows: Sequence[FileRow]) -> list[str]:
         for place, cell in matrix.build_report_matrix(report).cells.items()
         if cell.state in (matrix.CellState.LOST, matrix.CellState.MISSING)
     ]
-    sdist = _build_sdist_cell(report, {row.filename: get_file_symbol(row) for row in rows})
-    return [*sorted(places), *(["sdist"] if sdist and sdist.symbol is LOST else [])]
+    sdist = _build_sdist_cell(report, {row.filename: row.symbol for row in rows})
+    return [*sorted(places), *(["sdist"] if sdist and sdist.symbol is SYMBOLS[FileStatus.LOST] else [])]
 
 
 def _build_wheel_cell(cell: matrix.CellContent, symbols: Mapping[str, Symbol]) -> CellView:
-    if cell.state in _SYMBOL_BY_EMPTY_CELL_STATE:
-        return CellView(symbol=_SYMBOL_BY_EMPTY_CELL_STATE[cell.state])
+    if status := _STATUS_BY_EMPTY_CELL_STATE.get(cell.state):
+        return CellView(symbol=SYMBOLS[status])
     worst = max((symbols[filename] for filename in cell.files), key=LEGEND_ORDER.index)
     return CellView(symbol=worst, is_new=cell.state is matrix.CellState.NEW, files=cell.files)
 
@@ -286,4 +108,4 @@ def _build_sdist_cell(report: Report, symbols: Mapping[str, Symbol]) -> CellView
     if sdists:
         worst = max((symbols[filename] for filename in sdists), key=LEGEND_ORDER.index)
         return CellView(symbol=worst, is_new=bool(was_sdist) and not any(was_sdist), files=sdists)
-    return CellView(symbol=LOST) if any(was_sdist) else None
+    return CellView(symbol=SYMBOLS[FileStatus.LOST]) if any(was_sdist) else None

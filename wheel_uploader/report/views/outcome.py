@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from wheel_uploader.core.formatting import format_size
-from wheel_uploader.core.models import InstallKind, Report, Severity, Stage
+from wheel_uploader.core.models import FileStatus, InstallKind, Report, Severity, Stage
 from wheel_uploader.report.formats import findings_text
 from wheel_uploader.report.views import attestations
-from wheel_uploader.report.views.file_rows import FileRow, FileStatus, is_blocking
-from wheel_uploader.report.views.matrix_view import Emphasis, get_status_label
+from wheel_uploader.report.views.file_rows import FileRow, is_blocking
+from wheel_uploader.report.views.file_status import Emphasis
 
 #: Headline for each exit code.
 _FAILURE_HEADLINES = {
@@ -141,7 +141,7 @@ def build_summary_fields(report: Report, rows: Sequence[FileRow]) -> Iterator[Su
         yield SummaryField(label="Files", text=f"{count}, {size}{_count_not_selected(report)}")
     if report.upload_results:
         yield SummaryField(
-            label="Upload", text=_count_labels(get_status_label(row) for row in rows if row.upload_result)
+            label="Upload", text=_count_labels(row.status_label for row in rows if row.upload_result)
         )
     if report.confirmations:
         served = f"the index serves {len(report.confirmations)} of {len(rows)} with the same sha256"

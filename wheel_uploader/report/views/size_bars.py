@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from wheel_uploader.core.formatting import format_size
 from wheel_uploader.report.views.file_rows import FileRow
-from wheel_uploader.report.views.matrix_view import Emphasis
+from wheel_uploader.report.views.file_status import Emphasis
 from wheel_uploader.report.views.outcome import format_percent
 
 #: A change of size by more than this fraction is highlighted.

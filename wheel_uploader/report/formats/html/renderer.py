@@ -96,7 +96,6 @@ def _get_environment() -> Environment:
     environment.filters |= {
         "breakable": _make_breakable,
         "duration": outcome_view.format_duration,
-        "mark": matrix_view.get_file_symbol,
         "size": format_size,
     }
     return environment
