@@ -96,7 +96,7 @@ def test_the_real_command_killed_and_given_errors() -> None:
 def test_the_properties_can_be_fuzzed() -> None:
     found = fuzz.properties()
     assert len(found) > 20
-    assert found["test_names.test_any_text_is_a_name_or_is_refused"](bytes(100)) is not None
+    assert found["test_filenames.test_accepts_or_rejects_any_text_as_a_name"](bytes(100)) is not None
 
 
 @pytest.mark.slow

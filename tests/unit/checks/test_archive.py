@@ -1,4 +1,4 @@
-"""Faults of the ZIP format: each is planted in the bytes of a good wheel, and exactly one check reports it."""
+"""Faults of the ZIP format: each is planted in the bytes of a good wheel, and reported by one check only."""
 
 from __future__ import annotations
 

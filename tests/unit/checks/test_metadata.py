@@ -1,4 +1,4 @@
-"""Core metadata: each fault is planted alone, and exactly one check reports it; hostile text takes no time."""
+"""Core metadata: each fault is planted alone, and one check reports it; hostile text takes no time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The budget of one file: what costs too much ends in time, with little memory, and with one finding."""
+"""The budget of one file: inspecting an expensive file ends in time, with little memory and one finding."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ from wheel_uploader.facts.member_cache import MemberCache
 from wheel_uploader.inspection import verification
 from wheel_uploader.inspection.cache import UNCACHEABLE
 
-#: Seconds of CPU time for the whole command, beside other work on the same processor, and MiB.
+#: CPU seconds for the whole command on a busy machine, and MiB.
 SECONDS = 7.0
 MEMORY = 256
-#: One of each kind; ``python -m tests.soak hostile`` does them all.
+#: One attack of each kind; ``python -m tests.soak hostile`` runs all of them.
 QUICK = (
     "a PE with the same import table 255 times",
     "Mach-O files with long names",
@@ -65,14 +65,14 @@ _PROGRAM = """
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak of memory is read from /proc")
 @pytest.mark.parametrize("label", QUICK)
-def test_an_attack_ends_with_its_finding(label: str, tmp_path: Path) -> None:
+def test_reports_an_attack_within_the_limits(label: str, tmp_path: Path) -> None:
     attack = ATTACKS[label]
     staged = tmp_path / "staged"
     staged.mkdir()
     (staged / attack.filename).write_bytes(attack.make())
     costs = tmp_path / "costs.json"
-    arguments = [str(costs), "--until", "check", "-u", str(staged), "-w", str(tmp_path / "house")]
-    done = subprocess.run(
+    arguments = [str(costs), "--until", "check", "-u", str(staged), "-w", str(tmp_path / "wheelhouse")]
+    completed = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(_PROGRAM), *arguments],
         capture_output=True,
         text=True,
@@ -81,43 +81,45 @@ def test_an_attack_ends_with_its_finding(label: str, tmp_path: Path) -> None:
         env={**os.environ, "COLUMNS": "300"},
     )
     seconds, memory = json.loads(costs.read_text())
-    assert done.returncode == 6, done.stderr
-    assert attack.check in done.stdout
-    assert attack.sentence in done.stdout
-    assert "Traceback" not in done.stdout + done.stderr
+    assert completed.returncode == 6, completed.stderr
+    assert attack.check in completed.stdout
+    assert attack.sentence in completed.stdout
+    assert "Traceback" not in completed.stdout + completed.stderr
     assert seconds < SECONDS
     assert memory < MEMORY
 
 
-def good() -> bytes:
+def make_good_wheel() -> bytes:
     return wheel_bytes(
         tag=TAG, files={f"dipy/x{n}.abi3.so": elf(undefined=("PyList_New",)) for n in range(20)}
     )
 
 
-def filename() -> str:
+def wheel_filename() -> str:
     return f"dipy-1.11.0-{TAG}.whl"
 
 
-@pytest.mark.parametrize("what", ["members", "compiled files", "slices", "symbols", "names", "dynamic tags"])
-def test_a_limit_that_is_reached_stops_the_release(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
-    assert check_ids(findings(good(), filename())) <= {"native/debug-symbols"}
-    monkeypatch.setattr(budget, "COUNT_LIMITS", {**budget.COUNT_LIMITS, what: 5})
-    (found,) = findings(good(), filename())
-    assert (found.check, found.severity) == (OVER_BUDGET, Severity.ERROR)
-    assert found.message == f"it has more than 5 {what}"
-    if what != "members":
-        assert found.member
-        assert found.member.startswith("dipy/x")
+@pytest.mark.parametrize(
+    "resource", ["members", "compiled files", "slices", "symbols", "names", "dynamic tags"]
+)
+def test_exceeding_a_limit_is_an_error(monkeypatch: pytest.MonkeyPatch, resource: str) -> None:
+    assert check_ids(findings(make_good_wheel(), wheel_filename())) <= {"native/debug-symbols"}
+    monkeypatch.setattr(budget, "COUNT_LIMITS", {**budget.COUNT_LIMITS, resource: 5})
+    (finding,) = findings(make_good_wheel(), wheel_filename())
+    assert (finding.check, finding.severity) == (OVER_BUDGET, Severity.ERROR)
+    assert finding.message == f"it has more than 5 {resource}"
+    if resource != "members":
+        assert finding.member
+        assert finding.member.startswith("dipy/x")
 
 
 @pytest.mark.parametrize("stage", ["reading", "checking"])
-def test_the_clock_stops_a_file_and_the_outcome_is_not_remembered(
+def test_does_not_cache_the_result_of_a_file_that_ran_out_of_time(
     monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:
     if stage == "reading":
         monkeypatch.setattr(budget, "BASE_CPU_SECONDS", -1000.0)
-    read = content(good(), filename())
+    read = content(make_good_wheel(), wheel_filename())
     monkeypatch.setattr(budget, "BASE_CPU_SECONDS", -1000.0)
     inspection = checks.inspect_content(read, profile=CheckProfile.ANY)
     assert {finding.check for finding in inspection.findings} == {OVER_BUDGET}
@@ -126,33 +128,33 @@ def test_the_clock_stops_a_file_and_the_outcome_is_not_remembered(
     assert OVER_BUDGET in UNCACHEABLE
 
 
-def test_a_file_that_was_not_read_to_its_end_is_neither_damaged_nor_whole(
+def test_a_partly_read_file_is_neither_damaged_nor_verified(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    path = tmp_path / filename()
-    path.write_bytes(good())
-    sha256 = hashlib.sha256(good()).hexdigest()
+    path = tmp_path / wheel_filename()
+    path.write_bytes(make_good_wheel())
+    sha256 = hashlib.sha256(make_good_wheel()).hexdigest()
     monkeypatch.setattr(budget, "MAX_MEMORY", 1000)
 
-    def inspect(each: WheelContent | SdistContent) -> CheckResult:
-        return checks.inspect_content(each, profile=CheckProfile.ANY)
+    def inspect(contents: WheelContent | SdistContent) -> CheckResult:
+        return checks.inspect_content(contents, profile=CheckProfile.ANY)
 
-    seen = verification.inspect_file(filenames.parse_filename(filename()), path, sha256, inspect)
-    assert seen.damage == ()
-    assert "RECORD" not in seen.integrity_source
-    assert [finding.check for finding in seen.inspection.findings] == [OVER_BUDGET]
+    result = verification.inspect_file(filenames.parse_filename(wheel_filename()), path, sha256, inspect)
+    assert result.damage == ()
+    assert "RECORD" not in result.integrity_source
+    assert [finding.check for finding in result.inspection.findings] == [OVER_BUDGET]
 
 
-def test_what_is_known_from_another_wheel_costs_the_same() -> None:
-    known = MemberCache()
-    name = filenames.parse_filename(filename())
+def test_counts_a_cached_member_like_a_new_one() -> None:
+    cache = MemberCache()
+    name = filenames.parse_filename(wheel_filename())
     assert isinstance(name, WheelName)
-    first, second = (content(good(), filename(), known) for _ in range(2))
+    first, second = (content(make_good_wheel(), wheel_filename(), cache) for _ in range(2))
     assert first == second
     assert first.budget.item_counts() == second.budget.item_counts()
 
 
-def test_time_is_that_of_the_work_alone_and_grows_with_the_inflating() -> None:
+def test_counts_only_working_time_and_allows_more_for_decompression() -> None:
     spent = Budget()
     with spent.measure_cpu_time():
         spent.check_time()
@@ -160,11 +162,11 @@ def test_time_is_that_of_the_work_alone_and_grows_with_the_inflating() -> None:
     sum(range(300_000))
     spent.stop_unpacking()
     assert spent.cpu_limit > budget.BASE_CPU_SECONDS
-    # Nobody works: the clock stands.
+    # Time outside measure_cpu_time() does not count.
     spent.count_work(10**9)
 
 
-def test_equal_names_are_kept_once() -> None:
+def test_keeps_equal_names_once() -> None:
     spent = Budget()
     for _ in range(1000):
         spent.intern_name("x" * 1000)
@@ -173,7 +175,7 @@ def test_equal_names_are_kept_once() -> None:
         spent.reserve_memory(budget.MAX_MEMORY)
 
 
-def test_a_good_wheel_is_read_to_its_end() -> None:
+def test_reads_a_good_wheel_completely() -> None:
     read = content(wheel_bytes(), WHEEL)
     assert read.is_fully_read
     assert archive_reader.describe_damage(read) == ()

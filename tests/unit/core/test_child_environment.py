@@ -1,4 +1,4 @@
-"""What child processes inherit of the environment: an allow-list by name, and a filter by value."""
+"""The environment of child processes: an allow-list of names, and a filter for values."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from wheel_uploader.core.secret_patterns import SecretSet
 
 SECRET = "S3cr3t-v4lue-xyz"
 
-#: Variables that people have, by name alone no more suspicious than others.
-STRANGERS = (
+#: Variables that children must not inherit, some with harmless names.
+NOT_INHERITED = (
     *(
         "TWINE_PASSWORD",
         "TWINE_USERNAME",
@@ -50,24 +50,22 @@ STRANGERS = (
 
 
 @pytest.fixture(autouse=True)
-def _an_empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def _empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         monkeypatch.delenv(name)
     monkeypatch.setattr(redaction, "_secrets", SecretSet())
 
 
 @pytest.mark.parametrize("kind", ChildKind)
-def test_a_name_that_is_not_on_the_list_is_not_inherited(
-    kind: ChildKind, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in STRANGERS:
+def test_does_not_inherit_a_name_outside_the_list(kind: ChildKind, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in NOT_INHERITED:
         monkeypatch.setenv(name, SECRET)
     for name, value in (("PATH", "/bin"), ("HOME", "/root"), ("LC_ALL", "C"), ("TMPDIR", "/tmp")):
         monkeypatch.setenv(name, value)
     assert build_environment(kind) == {"PATH": "/bin", "HOME": "/root", "LC_ALL": "C", "TMPDIR": "/tmp"}
 
 
-def test_each_kind_gets_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_kind_of_child_inherits_its_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     needs = {
         ChildKind.GPG: ("GNUPGHOME", "GPG_TTY", "XDG_RUNTIME_DIR"),
         ChildKind.PIP: ("PIP_NO_INDEX", "NETRC", "https_proxy", "REQUESTS_CA_BUNDLE", "CFLAGS"),
@@ -78,7 +76,7 @@ def test_each_kind_gets_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, "1")
     for kind, names in needs.items():
         assert set(names) <= build_environment(kind).keys()
-    # It would lead the Python of another environment astray.
+    # These would break the Python of another environment.
     for kind in (ChildKind.PIP, ChildKind.PIP_LOCAL_INDEX, ChildKind.SMOKE_COMMAND, ChildKind.PYTHON):
         assert not {"PYTHONPATH", "PYTHONHOME"} & build_environment(kind).keys()
     assert "PIP_NO_INDEX" not in build_environment(ChildKind.PIP_LOCAL_INDEX)
@@ -86,9 +84,9 @@ def test_each_kind_gets_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "given"),
+    ("name", "value", "expected"),
     [
-        # A URL stays, so that pip does not ask another index or go around the proxy; its login does not.
+        # The URL stays, so that pip uses the same index and proxy; its credentials are removed.
         ("HTTPS_PROXY", f"http://me:{SECRET}@proxy:3128", "http://proxy:3128"),
         ("http_proxy", f"me:{SECRET}@proxy:3128", "proxy:3128"),
         ("ALL_PROXY", f"socks5h://{SECRET}@proxy", "socks5h://proxy"),
@@ -99,7 +97,7 @@ def test_each_kind_gets_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
         ("PIP_FIND_LINKS", f"https://index/?token={SECRET}", "https://index/"),
         ("PIP_DEFAULT", f"pypi-AgEI{SECRET}", None),
         ("PIP_API_KEY", "anything", None),
-        # As they were.
+        # Unchanged.
         ("HTTPS_PROXY", "http://proxy:3128", "http://proxy:3128"),
         ("NO_PROXY", "127.0.0.1,localhost,.example.com", "127.0.0.1,localhost,.example.com"),
         ("PIP_INDEX_URL", "https://index/simple", "https://index/simple"),
@@ -109,19 +107,19 @@ def test_each_kind_gets_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
         ("HOME", "/t/home", "/t/home"),
     ],
 )
-def test_a_value_is_inherited_without_its_credentials(
-    name: str, value: str, given: str | None, monkeypatch: pytest.MonkeyPatch
+def test_removes_credentials_from_inherited_values(
+    name: str, value: str, expected: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, value)
     for kind in (ChildKind.PIP, ChildKind.SMOKE_COMMAND):
-        assert build_environment(kind).get(name) == given
-    assert list_filtered_names(ChildKind.PIP) == (() if value == given else (name,))
+        assert build_environment(kind).get(name) == expected
+    assert list_filtered_names(ChildKind.PIP) == (() if value == expected else (name,))
 
 
 @pytest.mark.parametrize(
     "name", ["LC_PAPER", "LANG", "PIP_TIMEOUT", "TZ", "CI", "PATH", "GNUPGHOME", "NO_PROXY"]
 )
-def test_a_value_that_holds_a_secret_of_the_run_is_not_inherited(
+def test_does_not_inherit_a_value_with_a_registered_secret(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     redaction.register_secret(SECRET)
@@ -129,7 +127,7 @@ def test_a_value_that_holds_a_secret_of_the_run_is_not_inherited(
     assert not [kind for kind in ChildKind if build_environment(kind).get(name)]
 
 
-def test_a_value_that_holds_another_variables_secret_is_not_inherited(
+def test_does_not_inherit_a_value_with_the_secret_of_another_variable(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("DEPLOY_KEY", SECRET)
@@ -138,7 +136,7 @@ def test_a_value_that_holds_another_variables_secret_is_not_inherited(
     assert build_environment(ChildKind.PIP) == {"PIP_INDEX_URL": "https://index/***/simple"}
 
 
-def test_a_short_password_that_is_a_word_of_a_path_breaks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_inherits_a_path_that_contains_a_short_password(monkeypatch: pytest.MonkeyPatch) -> None:
     redaction.register_secret("jenkins")
     monkeypatch.setenv("TWINE_PASSWORD", "jenkins")
     monkeypatch.setenv("HOME", "/home/jenkins")
@@ -146,23 +144,23 @@ def test_a_short_password_that_is_a_word_of_a_path_breaks_nothing(monkeypatch: p
     assert build_environment(ChildKind.GPG) == {"HOME": "/home/jenkins", "PATH": "/home/jenkins/bin:/bin"}
 
 
-def test_a_variable_that_is_passed_on_is_not_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_passes_on_a_requested_variable_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", f"postgres://me:{SECRET}@db/")
     monkeypatch.setenv("HTTPS_PROXY", f"http://me:{SECRET}@proxy")
-    given = build_environment(ChildKind.SMOKE_COMMAND, ("DATABASE_URL", "HTTPS_PROXY", "NOT_SET"))
-    assert given == {name: os.environ[name] for name in ("DATABASE_URL", "HTTPS_PROXY")}
+    environment = build_environment(ChildKind.SMOKE_COMMAND, ("DATABASE_URL", "HTTPS_PROXY", "NOT_SET"))
+    assert environment == {name: os.environ[name] for name in ("DATABASE_URL", "HTTPS_PROXY")}
 
 
 @pytest.mark.parametrize(
     "name", ["TWINE_PASSWORD", "wheel_uploader_url_token", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"]
 )
-def test_what_publishes_a_release_is_never_passed_on(name: str) -> None:
+def test_refuses_to_pass_on_publishing_credentials(name: str) -> None:
     with pytest.raises(UsageError, match="refusing to pass "):
         check_extra_names(["DATABASE_URL", name])
 
 
 @pytest.mark.parametrize("name", ["", "A=B", f"TOKEN={SECRET}"])
-def test_a_variable_is_passed_on_by_its_name(name: str) -> None:
+def test_rejects_an_invalid_variable_name(name: str) -> None:
     with pytest.raises(UsageError, match="is not a valid name of a variable") as caught:
         check_extra_names([name])
     assert SECRET not in str(caught.value)

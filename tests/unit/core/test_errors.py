@@ -1,4 +1,4 @@
-"""Every way to end: its exit code, its place in the tree, and what it tells the person to do."""
+"""Errors: exit codes, the tree of classes, and the hints for the user."""
 
 from __future__ import annotations
 
@@ -22,11 +22,13 @@ from wheel_uploader.core.errors import (
 )
 
 ALL: list[type[ReleaseError]] = [
-    each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, ReleaseError)
+    error_class
+    for error_class in vars(errors).values()
+    if isinstance(error_class, type) and issubclass(error_class, ReleaseError)
 ]
-CLASSES = [each for each in ALL if each is not ReleaseError]
+CLASSES = [error_class for error_class in ALL if error_class is not ReleaseError]
 
-#: The codes are a promise to scripts: README and DESIGN have the same.
+#: Scripts rely on these codes; README and DESIGN list the same ones.
 CODES = {
     "ReleaseError": 1,
     "UsageError": 2,
@@ -42,71 +44,77 @@ CODES = {
     "StorageError": 13,
 }
 
-#: "Where several hold, the worst for the person wins."
-WORST = ("128+N", 8, 7, 4, 12, 6, 13, 3, 5, 10, 11)
+#: Exit codes by priority, for runs that fail in several ways.
+PRIORITY = ("128+N", 8, 7, 4, 12, 6, 13, 3, 5, 10, 11)
 
 
 def example(code: int | str) -> ReleaseError:
-    """An error that ends with this code."""
+    """Return an error with this exit code."""
     if code == "128+N":
         return RunInterrupted(15)
-    return next(each for each in CLASSES if each.exit_code == code and each is not HttpStatusError)(
-        "so it is"
-    )
+    return next(
+        error_class
+        for error_class in CLASSES
+        if error_class.exit_code == code and error_class is not HttpStatusError
+    )("a message")
 
 
-def test_the_codes_are_those_that_scripts_know() -> None:
-    ends = [each for each in ALL if ReleaseError in {each, each.__base__} and each is not RunInterrupted]
-    assert {each.__name__: each.exit_code for each in ends} == CODES
+def test_exit_codes_do_not_change() -> None:
+    base_classes = [
+        error_class
+        for error_class in ALL
+        if ReleaseError in {error_class, error_class.__base__} and error_class is not RunInterrupted
+    ]
+    assert {error_class.__name__: error_class.exit_code for error_class in base_classes} == CODES
 
 
-def test_a_finer_class_ends_as_its_parent_does() -> None:
-    finer = [each for each in CLASSES if each.__base__ is not ReleaseError]
-    assert finer
-    for each in finer:
-        assert each.exit_code == CODES[each.mro()[1].__name__], each
+def test_a_subclass_has_the_exit_code_of_its_parent() -> None:
+    subclasses = [error_class for error_class in CLASSES if error_class.__base__ is not ReleaseError]
+    assert subclasses
+    for error_class in subclasses:
+        assert error_class.exit_code == CODES[error_class.mro()[1].__name__], error_class
 
 
-def drawn_tree() -> dict[str, tuple[str, int | None]]:
-    """What the docstring draws: class to parent and code; a class without one has its parent's."""
+def parse_docstring_tree() -> dict[str, tuple[str, int | None]]:
+    """Parse the tree in the docstring: class to parent and code; a class without a code has its parent's."""
     drawn: dict[str, tuple[str, int | None]] = {}
     path: list[str] = []
     for line in (errors.__doc__ or "").splitlines():
-        found = re.match(r"    ((?:\|   )*)(?:\+-- )?([A-Z]\w+) {2,}(?:(\d+|128\+N) {2,})?\S", line)
-        if not found:
+        row = re.match(r"    ((?:\|   )*)(?:\+-- )?([A-Z]\w+) {2,}(?:(\d+|128\+N) {2,})?\S", line)
+        if not row:
             continue
-        depth = len(found[1]) // 4 + ("+--" in line)
-        path[depth:] = [found[2]]
-        code = int(found[3]) if found[3] and found[3].isdecimal() else None
-        drawn[found[2]] = (path[depth - 1] if depth else "Exception", code)
+        depth = len(row[1]) // 4 + ("+--" in line)
+        path[depth:] = [row[2]]
+        code = int(row[3]) if row[3] and row[3].isdecimal() else None
+        drawn[row[2]] = (path[depth - 1] if depth else "Exception", code)
     return drawn
 
 
-def test_the_tree_in_the_docstring_is_the_tree_of_the_classes() -> None:
-    drawn = drawn_tree()
+def test_the_tree_in_the_docstring_matches_the_classes() -> None:
+    drawn = parse_docstring_tree()
     assert {name: parent for name, (parent, _) in drawn.items()} == {
-        each.__name__: each.__base__.__name__ for each in ALL if each.__base__
+        error_class.__name__: error_class.__base__.__name__ for error_class in ALL if error_class.__base__
     }
     assert {name: code for name, (_, code) in drawn.items() if code} == {
         name: code for name, code in CODES.items() if name != "ReleaseError"
     }
 
 
-def test_the_readme_has_the_same_table() -> None:
+def test_the_readme_lists_the_same_exit_codes() -> None:
     table = README.read_text(encoding="utf-8").partition("\nExit codes\n")[2].partition("\nEvery end")[0]
     rows = {row[1]: row[2] for row in re.finditer(r"(?m)^(\d+(?:\+N)?) {2,}(\S.*)$", table)}
     assert set(rows) == {"0", "128+N", *map(str, CODES.values())}
 
 
-@pytest.mark.parametrize("each", CLASSES, ids=lambda each: each.__name__)
-def test_every_end_says_what_it_is_and_what_to_do(each: type[ReleaseError]) -> None:
-    assert (inspect.getdoc(each) or "").endswith(".")
-    assert each.__doc__ != ReleaseError.__doc__
-    assert each.default_hint.endswith(".")
-    assert each.default_hint != ReleaseError.default_hint
+@pytest.mark.parametrize("error_class", CLASSES, ids=lambda error_class: error_class.__name__)
+def test_every_error_has_a_description_and_a_hint(error_class: type[ReleaseError]) -> None:
+    assert (inspect.getdoc(error_class) or "").endswith(".")
+    assert error_class.__doc__ != ReleaseError.__doc__
+    assert error_class.default_hint.endswith(".")
+    assert error_class.default_hint != ReleaseError.default_hint
 
 
-def test_an_error_is_the_sentence_that_a_person_reads() -> None:
+def test_an_error_has_a_message_a_hint_and_details() -> None:
     plain = UsageError("-j 0: at least one")
     assert (str(plain), plain.message) == ("-j 0: at least one", "-j 0: at least one")
     assert (plain.hint, plain.details) == (UsageError.default_hint, ())
@@ -115,7 +123,7 @@ def test_an_error_is_the_sentence_that_a_person_reads() -> None:
 
 
 @pytest.mark.parametrize(("number", "code"), [(1, 129), (2, 130), (15, 143)])
-def test_a_signal_has_the_code_that_a_shell_gives_it(number: int, code: int) -> None:
+def test_a_signal_has_the_same_exit_code_as_in_a_shell(number: int, code: int) -> None:
     stopped = RunInterrupted(number)
     assert stopped.exit_code == code
     assert str(stopped) == f"stopped by signal {number}"
@@ -131,7 +139,7 @@ def test_a_signal_has_the_code_that_a_shell_gives_it(number: int, code: int) -> 
         (503, {"reason": "Busy", "excerpt": "try later"}, "https://host/x returned 503 Busy: try later"),
     ],
 )
-def test_an_answer_that_was_not_asked_for(status: int, more: dict[str, str], sentence: str) -> None:
+def test_an_http_status_error_quotes_the_response(status: int, more: dict[str, str], sentence: str) -> None:
     error = HttpStatusError(status, "https://host/x", **more)  # type: ignore[arg-type]
     assert str(error) == sentence
     assert (error.status, error.url, error.retry_after) == (status, "https://host/x", None)
@@ -139,36 +147,36 @@ def test_an_answer_that_was_not_asked_for(status: int, more: dict[str, str], sen
     assert HttpStatusError(401, "u", hint="log in", retry_after=2.5).hint == "log in"
 
 
-# --- which one is told -------------------------------------------------------------------------------
+# --- priority ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("pair", list(itertools.combinations(WORST, 2)), ids=str)
-def test_of_two_the_worse_for_the_person_is_told(pair: tuple[int | str, int | str]) -> None:
+@pytest.mark.parametrize("pair", list(itertools.combinations(PRIORITY, 2)), ids=str)
+def test_selects_the_more_important_of_two_errors(pair: tuple[int | str, int | str]) -> None:
     worse, better = map(example, pair)
     assert most_important_error([worse, better]) is worse
     assert most_important_error([better, worse]) is worse
 
 
-def test_every_code_of_a_run_has_a_rank() -> None:
+def test_every_exit_code_of_a_run_has_a_priority() -> None:
     assert set(CODES.values()) - {1, 2} == set(errors.EXIT_CODE_PRIORITY)
-    assert WORST[1:] == errors.EXIT_CODE_PRIORITY
+    assert PRIORITY[1:] == errors.EXIT_CODE_PRIORITY
 
 
-def test_of_two_alike_the_first_is_told() -> None:
+def test_selects_the_first_of_two_errors_with_the_same_code() -> None:
     first, second = PartialError("first"), PartialError("second")
     assert most_important_error(iter([first, second])) is first
 
 
-def test_what_has_no_rank_comes_last() -> None:
+def test_an_error_without_a_priority_comes_last() -> None:
     assert most_important_error([ReleaseError("a bug"), example(11)]).exit_code == 11
 
 
-def test_one_of_none_cannot_be_told() -> None:
+def test_rejects_an_empty_list_of_errors() -> None:
     with pytest.raises(ValueError, match="empty"):
         most_important_error([])
 
 
-def test_a_bug_says_where_it_is() -> None:
+def test_an_unexpected_error_has_a_traceback() -> None:
     try:
         raise LookupError("odd\nthing")
     except LookupError as bug:
@@ -179,5 +187,5 @@ def test_a_bug_says_where_it_is() -> None:
         "unexpected LookupError: odd\nthing",
     )
     assert error.details[0].startswith("Traceback")
-    assert "test_a_bug_says_where_it_is" in error.details[1]
+    assert "test_an_unexpected_error_has_a_traceback" in error.details[1]
     assert "report" in error.hint

@@ -1,4 +1,4 @@
-"""File names: what is a wheel, what is an sdist, and which of them belong to a release."""
+"""File names: parsing wheel and sdist names, and selecting the files of a release."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def listed(*filenames: str) -> list[RemoteFile]:
     return [RemoteFile(filename=name, url=f"http://127.0.0.1/{name}", source="test") for name in filenames]
 
 
-def test_a_wheel_name_keeps_its_parts() -> None:
+def test_parses_a_wheel_name() -> None:
     name = core_filenames.parse_filename(
         "Some.Thing-1.0-2b-cp311.cp312-abi3-manylinux_2_17_x86_64.manylinux2014_x86_64.whl"
     )
@@ -63,13 +63,13 @@ def test_a_wheel_name_keeps_its_parts() -> None:
         ),
     ],
 )
-def test_a_refused_name_says_why(filename: str, reason: str) -> None:
+def test_rejects_an_invalid_name_with_a_reason(filename: str, reason: str) -> None:
     with pytest.raises(core_filenames.InvalidFilename) as caught:
         core_filenames.parse_filename(filename)
     assert str(caught.value) == reason
 
 
-def test_a_release_is_chosen_by_parsed_names() -> None:
+def test_selects_a_release_by_parsed_names() -> None:
     selection = core_filenames.select_files(
         listed(
             "dipy-1.11.0.tar.gz",
@@ -113,7 +113,7 @@ def test_a_release_is_chosen_by_parsed_names() -> None:
         (("arm64",), {"macosx_11_0_arm64"}),
     ],
 )
-def test_types_select_by_platform(types: tuple[str, ...], platforms: set[str]) -> None:
+def test_selects_types_by_platform(types: tuple[str, ...], platforms: set[str]) -> None:
     everything = {
         "macosx_11_0_arm64",
         "win_amd64",
@@ -124,12 +124,12 @@ def test_types_select_by_platform(types: tuple[str, ...], platforms: set[str]) -
         "any",
     }
     files = [f"dipy-1.0-cp312-cp312-{platform}.whl" for platform in everything] + ["dipy-1.0.tar.gz"]
-    chosen = core_filenames.select_files(listed(*files), "dipy", Version("1.0"), types)
-    found = {"sdist" if isinstance(name, SdistName) else name.platforms[0] for name, _ in chosen.files}
-    assert found == (everything | {"sdist"} if types == ("all",) else platforms)
+    selection = core_filenames.select_files(listed(*files), "dipy", Version("1.0"), types)
+    selected = {"sdist" if isinstance(name, SdistName) else name.platforms[0] for name, _ in selection.files}
+    assert selected == (everything | {"sdist"} if types == ("all",) else platforms)
 
 
-def test_latest_takes_pre_releases_only_when_asked() -> None:
+def test_latest_includes_prereleases_only_on_request() -> None:
     files = listed(
         "dipy-1.9.0.tar.gz", "dipy-1.10.0.tar.gz", "dipy-1.11.0rc1.tar.gz", "dipy-2.0+local.tar.gz"
     )
@@ -140,7 +140,7 @@ def test_latest_takes_pre_releases_only_when_asked() -> None:
 
 
 @given(st.text())
-def test_any_text_is_a_name_or_is_refused(text: str) -> None:
+def test_accepts_or_rejects_any_text_as_a_name(text: str) -> None:
     for filename in (text, text + ".whl", f"dipy-1.0-{text}.whl", text + ".tar.gz"):
         try:
             name = core_filenames.parse_filename(filename)
@@ -157,7 +157,7 @@ def test_any_text_is_a_name_or_is_refused(text: str) -> None:
     version=st.from_regex(r"[0-9]{1,3}(\.[0-9]{1,3}){0,2}(rc[0-9])?", fullmatch=True),
     build=st.sampled_from(["", "1", "2x"]),
 )
-def test_a_name_that_was_put_together_comes_apart_again(project: str, version: str, build: str) -> None:
+def test_parses_a_generated_name_into_its_parts(project: str, version: str, build: str) -> None:
     filename = "-".join(part for part in (project, version, build, "cp312", "abi3", "win32") if part) + ".whl"
     name = core_filenames.parse_filename(filename)
     assert isinstance(name, WheelName)

@@ -1,7 +1,7 @@
-"""Every reader of what others write, with values that break parsers in every place: only declared errors.
+"""Parsers of untrusted data, with hostile values in every place: only declared errors may be raised.
 
-Each document is one that its reader understands; hostile values then take the place of what is in it. The
-readers are the real ones: sources and indexes are asked over HTTP, as a run asks them.
+Each document is one that its parser understands; hostile values then replace its parts. The parsers are the
+real ones: sources and indexes are read over HTTP, as in a run.
 """
 
 from __future__ import annotations
@@ -52,12 +52,12 @@ HTTP_DATE = "Fri, 02 Jan 2026 03:04:05 GMT"
 
 
 class Raw(str):
-    """JSON as it stands: what ``json.dumps`` would not write."""
+    """Literal JSON that ``json.dumps`` would not write."""
 
     __slots__ = ()
 
 
-#: In every place of every document.
+#: Values for every place of every document.
 HOSTILE: tuple[Any, ...] = (
     *(10**400, -(10**400), 10**18, 2**40 + 1, -1, 0, True, None, 1.5, 1e308),
     *map(Raw, ("NaN", "Infinity", "-Infinity", "1e400", "-1e400", "9" * 5000, "-" + "9" * 4200)),
@@ -86,15 +86,15 @@ HOSTILE: tuple[Any, ...] = (
     *("https://[", "//[::1", "http://h:1:2/", "file:///etc/passwd"),
     *([], {}, [[]], {"": {}}, [1e308], {"name": 1}),
 )
-TEXTS = tuple(dict.fromkeys(str(each) for each in HOSTILE if isinstance(each, str) and "\0" not in each))
+TEXTS = tuple(dict.fromkeys(str(item) for item in HOSTILE if isinstance(item, str) and "\0" not in item))
 
 
 def as_json(value: object) -> str:
-    """Return ``value`` as JSON, with what is Raw as it is."""
+    """Return ``value`` as JSON, with Raw values inserted literally."""
     if isinstance(value, Raw):
         return str(value)
     if isinstance(value, dict):
-        return "{" + ",".join(f"{json.dumps(key)}:{as_json(each)}" for key, each in value.items()) + "}"
+        return "{" + ",".join(f"{json.dumps(key)}:{as_json(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ",".join(map(as_json, value)) + "]"
     return json.dumps(value)
@@ -104,39 +104,39 @@ Path_ = tuple[str | int, ...]
 
 
 def paths(value: object, here: Path_ = ()) -> Iterator[Path_]:
-    """Yield the way to every value of a document, itself first."""
+    """Yield the path of every value in a document, starting with the document itself."""
     yield here
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, each in inner:
-        yield from paths(each, (*here, key))
+    for key, item in inner:
+        yield from paths(item, (*here, key))
 
 
-def put(document: Any, where: Path_, value: object) -> Any:
-    """Return a copy of ``document`` with ``value`` in one place."""
+def replace_at(document: Any, where: Path_, value: object) -> Any:
+    """Return a copy of ``document`` with ``value`` at ``where``."""
     if not where:
         return value
-    made = copy.copy(document)
-    with contextlib.suppress(TypeError, LookupError):  # What stood there was replaced already.
-        made[where[0]] = put(document[where[0]], where[1:], value)
-    return made
+    changed = copy.copy(document)
+    with contextlib.suppress(TypeError, LookupError):  # An outer value was replaced before.
+        changed[where[0]] = replace_at(document[where[0]], where[1:], value)
+    return changed
 
 
-# --- the readers -----------------------------------------------------------------------------------
+# --- the parsers ---------------------------------------------------------------------------------------
 
 
-def asked(body: bytes, headers: Mapping[str, str], status: int = 200) -> httpx.MockTransport:
-    """Return a server with one answer for every request; what follows a marker is empty, as at Swift."""
+def mock_server(body: bytes, headers: Mapping[str, str], status: int = 200) -> httpx.MockTransport:
+    """Return a server with one response for all requests; the page after a marker is empty, as with Swift."""
 
-    def answer(request: httpx.Request) -> httpx.Response:
+    def respond(request: httpx.Request) -> httpx.Response:
         data = b"[]" if "marker=" in str(request.url) else body
-        # As pieces, for httpx would have read a whole body before anybody asks for it.
+        # An iterator, because httpx reads a body of bytes in advance.
         return httpx.Response(status, content=iter([data]), headers=dict(headers))
 
-    return httpx.MockTransport(answer)
+    return httpx.MockTransport(respond)
 
 
-def used(files: tuple[RemoteFile, ...], http: HttpClient) -> None:
-    """Do with files of a listing what a run does before it fetches them."""
+def use_files(files: tuple[RemoteFile, ...], http: HttpClient) -> None:
+    """Use the files of a listing as a run does before it downloads them."""
     filenames.select_files(files, "dipy", Version("1.11.0"))
     filenames.list_versions(files, "dipy")
     for file in files:
@@ -148,33 +148,33 @@ def used(files: tuple[RemoteFile, ...], http: HttpClient) -> None:
         )
 
 
-def listing(url: str, content_type: str, text: str) -> tuple[RemoteFile, ...]:
-    transport = asked(text.encode("utf-8", "replace"), {"Content-Type": content_type})
+def read_listing(url: str, content_type: str, text: str) -> tuple[RemoteFile, ...]:
+    transport = mock_server(text.encode("utf-8", "replace"), {"Content-Type": content_type})
     with HttpClient(user_urls=[url], retries=1, transport=transport, sleep=lambda _: None) as http:
         files = sources.list_staged_files([url], "dipy", http)
-        used(files, http)
+        use_files(files, http)
         return files
 
 
-def page_of_index(content_type: str, text: str) -> tuple[IndexFile, ...]:
-    transport = asked(text.encode("utf-8", "replace"), {"Content-Type": content_type})
+def read_index_page(content_type: str, text: str) -> tuple[IndexFile, ...]:
+    transport = mock_server(text.encode("utf-8", "replace"), {"Content-Type": content_type})
     with HttpClient(
         user_urls=["https://index.example/"], retries=1, transport=transport, sleep=lambda _: None
     ) as http:
-        found = IndexClient(http, "https://index.example/simple/").fetch_project("dipy")
-        for file in found.files:
+        page = IndexClient(http, "https://index.example/simple/").fetch_project("dipy")
+        for file in page.files:
             assert file.size is None or 0 <= file.size <= bounds.MAX_FILE_SIZE
             assert file.upload_time is None or file.upload_time.astimezone(UTC).year >= 1970
-        return found.files
+        return page.files
 
 
-def memory(text: str) -> InspectionResult | None:
-    """Recall what an earlier run remembered, which is of this file only if it says so."""
-    house = cast(Wheelhouse, _House(text.encode("utf-8", "replace")))
-    return InspectionCache(house, None).get(NAME, SHA256)
+def read_cache_entry(text: str) -> InspectionResult | None:
+    """Read a cache entry, which is valid only if it names this file."""
+    wheelhouse = cast(Wheelhouse, _FakeWheelhouse(text.encode("utf-8", "replace")))
+    return InspectionCache(wheelhouse, None).get(NAME, SHA256)
 
 
-class _House:
+class _FakeWheelhouse:
     def __init__(self, data: bytes = b"") -> None:
         self.data = data
 
@@ -190,18 +190,18 @@ def content(**parts: Any) -> WheelContent:
     return archive_reader.read_wheel(io.BytesIO(data), len(data), NAME)
 
 
-def remembered() -> Any:
-    house = _House()
+def make_cache_entry() -> Any:
+    wheelhouse = _FakeWheelhouse()
     inspection = checks.inspect_content(content(tag="cp312-cp312-win_amd64"), profile=CheckProfile.PYPI)
-    InspectionCache(cast(Wheelhouse, house), None).put(
+    InspectionCache(cast(Wheelhouse, wheelhouse), None).put(
         NAME, SHA256, InspectionResult(inspection=inspection, damage=(), integrity_source="RECORD")
     )
-    return json.loads(house.data)
+    return json.loads(wheelhouse.data)
 
 
-def note(text: str) -> object:
-    found = ResumeMetadata.parse(text.encode("utf-8", "replace"))
-    return found and spans.parse_ranges(found.parts, found.size or 0)
+def read_resume_metadata(text: str) -> object:
+    metadata = ResumeMetadata.parse(text.encode("utf-8", "replace"))
+    return metadata and spans.parse_ranges(metadata.parts, metadata.size or 0)
 
 
 FILE = {"name": WHEEL, "size": 7}
@@ -228,13 +228,13 @@ WEB, PLAIN = "https://staging.example/wheels/", "application/json"
 
 
 def _at(url: str, content_type: str = PLAIN) -> Callable[[str], object]:
-    return lambda text: listing(url, content_type, text)
+    return lambda text: read_listing(url, content_type, text)
 
 
 DOCUMENTS: dict[str, tuple[Any, Callable[[str], object]]] = {
     "project of an index": (PROJECT, _at(WEB, PYPI_JSON)),
     "index": ({"meta": {"api-version": "1.0"}, "projects": [{"name": "dipy"}]}, _at(WEB, PYPI_JSON)),
-    "page of the target": (PROJECT, lambda text: page_of_index(PYPI_JSON, text)),
+    "page of the target": (PROJECT, lambda text: read_index_page(PYPI_JSON, text)),
     "nginx": ([{**FILE, "type": "file", "mtime": DATE}, {"name": "old", "type": "directory"}], _at(WEB)),
     "Caddy": ([{**FILE, "url": f"./{WHEEL}", "mod_time": DATE, "type": "file", "is_dir": False}], _at(WEB)),
     "serve": (
@@ -298,7 +298,7 @@ DOCUMENTS: dict[str, tuple[Any, Callable[[str], object]]] = {
         },
         _at("https://github.com/dipy/dipy/actions/runs/42"),
     ),
-    "answer to an upload": (
+    "response to an upload": (
         {"code": 400, "detail": "no", "message": ["x"], "error": {"title": "x"}, "errors": [{"a": 1}]},
         lambda text: upload_response.classify_response(400, "Bad", {}, text).to_error(WHEEL),
     ),
@@ -306,7 +306,7 @@ DOCUMENTS: dict[str, tuple[Any, Callable[[str], object]]] = {
         {"predicateType": "x", "subject": [{"name": WHEEL, "digest": {"sha256": SHA256}}]},
         lambda text: _statement(text),
     ),
-    "note of a download": (
+    "resume metadata": (
         {
             "url": f"{WEB}{WHEEL}",
             "etag": '"x"',
@@ -315,14 +315,14 @@ DOCUMENTS: dict[str, tuple[Any, Callable[[str], object]]] = {
             "digest": f"sha256:{SHA256}",
             "parts": "0-7,9-70",
         },
-        note,
+        read_resume_metadata,
     ),
-    "what is remembered of a file": (None, memory),
+    "cached inspection": (None, read_cache_entry),
 }
 
 
 def _statement(text: str) -> object:
-    with contextlib.suppress(ValueError):  # Its caller makes a finding of that.
+    with contextlib.suppress(ValueError):  # The caller turns it into a finding.
         return attestation_verifier._Statement(text.encode("utf-8", "replace"))
     return None
 
@@ -333,49 +333,49 @@ def _no_token(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def only_declared(read: Callable[[], object], what: object) -> None:
-    """Call ``read``, which may raise a declared error: one short sentence and a way to go on."""
+def check_errors(read: Callable[[], object], context: object) -> None:
+    """Call ``read``, which may raise a declared error with a short message and an exit code other than 1."""
     try:
         read()
     except ReleaseError as error:
-        assert error.exit_code != 1, what
-        assert len(str(error)) < 2000, what
-        assert "\n" not in str(error), what
+        assert error.exit_code != 1, context
+        assert len(str(error)) < 2000, context
+        assert "\n" not in str(error), context
 
 
-def document_of(kind: str) -> Any:
+def get_document(kind: str) -> Any:
     document = DOCUMENTS[kind][0]
-    return remembered() if document is None else document
+    return make_cache_entry() if document is None else document
 
 
-#: A root without files, and an artifact that cannot be had: one body for every request is no more.
+#: Documents without files: an index root, and an artifact that one response for every request cannot serve.
 NO_FILES = {"index", "GitHub run"}
 
 
 @pytest.mark.parametrize("kind", [kind for kind in DOCUMENTS if kind not in NO_FILES])
-def test_the_documents_are_understood_as_they_are(kind: str) -> None:
-    assert DOCUMENTS[kind][1](as_json(document_of(kind)))
+def test_reads_every_document_without_hostile_values(kind: str) -> None:
+    assert DOCUMENTS[kind][1](as_json(get_document(kind)))
 
 
 @pytest.mark.parametrize("kind", DOCUMENTS)
-def test_a_hostile_value_in_any_place_of_json(kind: str) -> None:
-    document, read = document_of(kind), DOCUMENTS[kind][1]
+def test_survives_a_hostile_value_anywhere_in_json(kind: str) -> None:
+    document, read = get_document(kind), DOCUMENTS[kind][1]
     for where in paths(document):
         for value in HOSTILE:
-            text = as_json(put(document, where, value))
-            only_declared(lambda: read(text), (where, text[:300]))  # noqa: B023 - called here and now
+            text = as_json(replace_at(document, where, value))
+            check_errors(lambda: read(text), (where, text[:300]))  # noqa: B023 - called immediately
 
 
 @pytest.mark.parametrize("depth", [*range(940, 1010, 7), 5000])
-def test_json_that_is_nested_deeply(depth: int) -> None:
-    """Near the limit of recursion what was read may be too deep to be written again."""
+def test_survives_deeply_nested_json(depth: int) -> None:
+    """Near the recursion limit, a value that was parsed may be too deep to be serialized."""
     for kind in DOCUMENTS:
         if DOCUMENTS[kind][0] is None:
             continue
         document, read = DOCUMENTS[kind]
         *_, last = paths(document)
-        text = as_json(put(document, last, Raw("[" * depth + "]" * depth)))
-        only_declared(lambda: read(text), kind)  # noqa: B023 - called here and now
+        text = as_json(replace_at(document, last, Raw("[" * depth + "]" * depth)))
+        check_errors(lambda: read(text), kind)  # noqa: B023 - called immediately
 
 
 TREES = st.recursive(
@@ -390,13 +390,13 @@ TREES = st.recursive(
 
 @settings(max_examples=150)
 @given(st.data())
-def test_hostile_trees_in_several_places_of_json(data: st.DataObject) -> None:
+def test_survives_hostile_trees_in_several_places_of_json(data: st.DataObject) -> None:
     kind = data.draw(st.sampled_from([kind for kind, (document, _) in DOCUMENTS.items() if document]))
     document, read = DOCUMENTS[kind]
-    ways = sorted(paths(document), key=repr)
+    places = sorted(paths(document), key=repr)
     for _ in range(data.draw(st.integers(1, 4))):
-        document = put(document, data.draw(st.sampled_from(ways)), data.draw(TREES))
-    only_declared(lambda: read(as_json(document)), kind)
+        document = replace_at(document, data.draw(st.sampled_from(places)), data.draw(TREES))
+    check_errors(lambda: read(as_json(document)), kind)
 
 
 # --- XML, HTML -------------------------------------------------------------------------------------
@@ -425,15 +425,15 @@ PAGES = {
 
 
 @pytest.mark.parametrize("kind", PAGES)
-def test_a_hostile_text_in_any_place_of_a_page(kind: str) -> None:
+def test_survives_a_hostile_text_anywhere_in_a_page(kind: str) -> None:
     content_type, form = PAGES[kind]
     good = [WHEEL, "7", DATE, "false", "9"]
-    assert [file.filename for file in listing(WEB, content_type, form.format(*good))] == [WHEEL]
+    assert [file.filename for file in read_listing(WEB, content_type, form.format(*good))] == [WHEEL]
     for place in range(len(good)):
         for value in TEXTS:
             values = [*good[:place], escape(value, {'"': "&quot;"}), *good[place + 1 :]]
             text = form.format(*values)
-            only_declared(lambda: listing(WEB, content_type, text), (place, value[:100]))  # noqa: B023
+            check_errors(lambda: read_listing(WEB, content_type, text), (place, value[:100]))  # noqa: B023
 
 
 # --- headers ---------------------------------------------------------------------------------------
@@ -447,22 +447,22 @@ SENT = tuple(value for value in TEXTS if value.isascii() and value.isprintable()
 
 @pytest.mark.parametrize("status", [200, 206, 302, 416, 429, 503])
 @pytest.mark.parametrize("header", HEADERS)
-def test_a_hostile_header_of_a_page(header: str, status: int) -> None:
+def test_survives_a_hostile_header(header: str, status: int) -> None:
     for value in SENT:
         slept: list[float] = []
-        transport = asked(b"<a href='x'>x</a>", {"Content-Type": "text/html", header: value}, status)
+        transport = mock_server(b"<a href='x'>x</a>", {"Content-Type": "text/html", header: value}, status)
         with (
             HttpClient(user_urls=[WEB], retries=2, transport=transport, sleep=slept.append) as http,
             http.polling_mode(),
         ):
-            only_declared(lambda: http.get(WEB), value[:100])
+            check_errors(lambda: http.get(WEB), value[:100])
         assert all(0 <= pause <= bounds.MAX_SECONDS for pause in slept)
 
 
 @pytest.mark.parametrize("value", [*SENT, HTTP_DATE, "1e3", "1" + "0" * 30])
-def test_no_pause_is_longer_than_a_person_would_wait(value: str) -> None:
-    asked_for = retry.parse_retry_after(value)
-    assert asked_for is None or 0 <= asked_for <= bounds.MAX_SECONDS
+def test_limits_the_retry_delay(value: str) -> None:
+    delay = retry.parse_retry_after(value)
+    assert delay is None or 0 <= delay <= bounds.MAX_SECONDS
     upload_response.classify_response(503, "Busy", {"Retry-After": value, "Location": value}, value)
 
 
@@ -500,7 +500,7 @@ TAGS = [
 ]
 
 
-def test_a_tag_of_any_number_is_judged_at_once() -> None:
+def test_parses_tags_with_any_number_quickly() -> None:
     for tag in TAGS:
         filename = f"dipy-1.11.0-{tag}.whl"
         try:
@@ -508,7 +508,7 @@ def test_a_tag_of_any_number_is_judged_at_once() -> None:
         except filenames.InvalidFilename:
             continue
         assert isinstance(name, WheelName)
-        began = time.process_time()
+        started = time.process_time()
         for platform in name.platforms:
             platform_tags.parse_platform_family(platform)
             platforms.parse_platform(platform)
@@ -519,71 +519,71 @@ def test_a_tag_of_any_number_is_judged_at_once() -> None:
             f"{filename}\n{tag}\ncp312-win_amd64\nsdist\n", "expected.txt"
         )
         expected.find_missing(both)
-        asked_for = environments.target_platforms(both)
-        for machine in asked_for:
+        machines = environments.target_platforms(both)
+        for machine in machines:
             environments.best_match(both, environments.target_pythons(both)[-1], machine)
-        assert len(asked_for) < 50, tag
-        assert time.process_time() - began < 2, tag
+        assert len(machines) < 50, tag
+        assert time.process_time() - started < 2, tag
 
 
 @pytest.mark.parametrize(
-    "version", [*NUMBERS, *(f"{each}!1" for each in NUMBERS), *(f"1.dev{each}" for each in NUMBERS)]
+    "version", [*NUMBERS, *(f"{item}!1" for item in NUMBERS), *(f"1.dev{item}" for item in NUMBERS)]
 )
 @pytest.mark.parametrize(
     "form", ["dipy-{}-py3-none-any.whl", "dipy-1.11.0-{}-py3-none-any.whl", "dipy-{}.tar.gz"]
 )
-def test_a_version_or_build_of_any_number(form: str, version: str) -> None:
+def test_parses_versions_and_builds_with_any_number(form: str, version: str) -> None:
     with contextlib.suppress(filenames.InvalidFilename):
         name = filenames.parse_filename(form.format(version))
         freshness.date_from_version(name.version)
         str(name.version)
 
 
-# --- files that the person brings, and what gpg says ------------------------------------------------
+# --- files from the user, and output of gpg ------------------------------------------------------------
 
 LINES = (
     *TEXTS,
     *TAGS,
     *(f"{SHA256}  {value}" for value in TEXTS),
-    *(f"cp{each}-win_amd64" for each in NUMBERS),
+    *(f"cp{item}-win_amd64" for item in NUMBERS),
 )
 
 
 @pytest.mark.parametrize("read", [expected_files.parse_expected_lines, sha256sums.parse_sha256sums])
-def test_a_hostile_line_of_a_list(read: Callable[[str, str], object]) -> None:
+def test_survives_a_hostile_line_in_a_list(read: Callable[[str, str], object]) -> None:
     for line in LINES:
-        only_declared(lambda: read(line, "list.txt"), line[:100])  # noqa: B023
-    only_declared(lambda: read("\n".join(LINES), "list.txt"), "all")
+        check_errors(lambda: read(line, "list.txt"), line[:100])  # noqa: B023
+    check_errors(lambda: read("\n".join(LINES), "list.txt"), "all")
 
 
 @pytest.mark.parametrize("number", [-1, 0, 100_001, 10**400, -(10**400)])
-def test_a_count_that_no_release_has_is_refused(number: int) -> None:
+def test_rejects_an_impossible_file_count(number: int) -> None:
     with pytest.raises(UsageError, match="cannot expect a release") as caught:
         expected_files.expect_count(bounds.parse_digits(str(number)) or -1 if number > 0 else max(number, -1))
     assert len(str(caught.value)) < 200
 
 
 @pytest.mark.parametrize("key", ["pythons", "platforms", "skip", "sdist", "other"])
-def test_a_hostile_value_in_a_matrix(key: str) -> None:
+def test_survives_a_hostile_value_in_a_matrix(key: str) -> None:
     matrix = {"pythons": ["cp312"], "platforms": ["win_amd64"], "sdist": True}
     for value in HOSTILE:
         for inner in (value, [value]):
-            only_declared(lambda: expected_files.parse_matrix({**matrix, key: inner}), str(inner)[:100])  # noqa: B023
+            check_errors(lambda: expected_files.parse_matrix({**matrix, key: inner}), str(inner)[:100])  # noqa: B023
 
 
 @pytest.mark.parametrize("value", TEXTS)
-def test_hostile_numbers_of_gpg(value: str) -> None:
-    said = value.encode("utf-8", "replace")
-    answer = gpg_program.GpgResult(
+def test_survives_hostile_numbers_from_gpg(value: str) -> None:
+    data = value.encode("utf-8", "replace")
+    result = gpg_program.GpgResult(
         exit_status=2,
         output=b"",
         status_lines=(
-            gpg_program._status_fields(b"[GNUPG:] ERROR " + said),
-            gpg_program._status_fields(b"[GNUPG:] FAILURE sign " + said),
+            gpg_program._status_fields(b"[GNUPG:] ERROR " + data),
+            gpg_program._status_fields(b"[GNUPG:] FAILURE sign " + data),
         ),
         messages=(value,),
     )
-    assert 0 <= answer.error_code <= 0xFFFF
+    assert 0 <= result.error_code <= 0xFFFF
     for validity in "re-":
         record = f"sec:{validity}:{value}:1:{value}:{value}:{value}:::{value}:scESC:{value}:::23::0:"
         (key,) = gpg_program._parse_keys(f"{record}\nfpr:::::::::{'A' * 40}:\nuid:::::::::{value}:\n")
@@ -594,11 +594,11 @@ def test_hostile_numbers_of_gpg(value: str) -> None:
 
 
 @pytest.mark.parametrize("value", TEXTS)
-def test_a_hostile_size_in_record(value: str) -> None:
+def test_survives_a_hostile_size_in_record(value: str) -> None:
     row = f"a.py,sha256={'A' * 43},{value}\n"
     with contextlib.suppress(BudgetExceeded):
-        for each in record.parse_record(row.encode("utf-8", "replace")).rows:
-            assert each.size is None or 0 <= each.size <= bounds.MAX_FILE_SIZE
+        for entry in record.parse_record(row.encode("utf-8", "replace")).rows:
+            assert entry.size is None or 0 <= entry.size <= bounds.MAX_FILE_SIZE
 
 
 FIELDS = (
@@ -608,15 +608,15 @@ FIELDS = (
 
 
 @pytest.mark.parametrize("field", [*FIELDS, "Wheel-Version", "Build", "Tag"])
-def test_a_hostile_value_in_the_metadata_of_a_wheel(field: str) -> None:
-    """Findings, perhaps, and never an exception."""
+def test_survives_a_hostile_value_in_wheel_metadata(field: str) -> None:
+    """There may be findings, but never an exception."""
     values = [value for value in TEXTS if value.isprintable() and len(value) < 4000]
     for value in [*values, f">={'9' * 300}", f"x>={'9' * 3000}", f"x @ https://h:{'9' * 30}/"]:
         member = "wheel" if field in {"Wheel-Version", "Build", "Tag"} else "metadata"
         good = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\n" if member == "wheel" else GOOD
         text = f"{field}: {value}\n{good}"
-        found = checks.inspect_content(content(**{member: text}), profile=CheckProfile.PYPI)
-        assert found.summary is None or found.summary.name == NAME
+        result = checks.inspect_content(content(**{member: text}), profile=CheckProfile.PYPI)
+        assert result.summary is None or result.summary.name == NAME
 
 
 GOOD = wheels.METADATA.format(project="dipy", version="1.11.0")

@@ -1,4 +1,4 @@
-"""Platform tags and what stands behind them."""
+"""Platform tags, and the libraries and symbol versions that each platform provides."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ELF, MACHO, PE, WASM = BinaryFormat.ELF, BinaryFormat.MACHO, BinaryFormat.PE, Bi
         ("pyodide_2025_0_wasm32", OperatingSystem.WASM, WASM, (0, 0), {"wasm32"}),
     ],
 )
-def test_tags(
+def test_parses_platform_tags(
     tag: str, system: OperatingSystem, form: BinaryFormat, version: tuple[int, int], arches: set[str]
 ) -> None:
     assert platforms.parse_platform(tag) == platforms.ParsedPlatform(
@@ -47,7 +47,7 @@ def test_tags(
 @pytest.mark.parametrize(
     "tag", ["any", "freebsd_14_amd64", "win_ia64", "macosx_arm64", "manylinux_2_28", "linux"]
 )
-def test_tags_that_say_nothing_here(tag: str) -> None:
+def test_ignores_unknown_platform_tags(tag: str) -> None:
     assert platforms.parse_platform(tag) is None
     assert platforms.parse_platforms([tag, "win32"]) == (platforms.parse_platform("win32"),)
 
@@ -67,7 +67,7 @@ def test_tags_that_say_nothing_here(tag: str) -> None:
         ((2, 17), "GCC_4.8.0", True),
         ((2, 17), "GCC_7.0.0", False),
         ((2, 17), "LIBATOMIC_1.2", False),
-        # No policy of its own: the older one's libstdc++, and the tag's glibc.
+        # Without a policy for this version: libstdc++ of the next older policy, and glibc of the tag.
         ((2, 30), "GLIBC_2.30", True),
         ((2, 30), "GLIBCXX_3.4.24", True),
         ((2, 30), "GLIBCXX_3.4.25", False),
@@ -76,17 +76,19 @@ def test_tags_that_say_nothing_here(tag: str) -> None:
         ((2, 99), "GLIBC_2.99", True),
         ((2, 3), "GLIBC_2.3", True),
         ((2, 3), "GLIBC_2.4", False),
-        # Not the platform's libraries.
+        # Libraries that are not part of the platform.
         ((2, 17), "OPENSSL_3.0.0", True),
         ((2, 17), "GFORTRAN_8", True),
         ((2, 17), "nonsense", True),
     ],
 )
-def test_symbol_versions(version: tuple[int, int], needs: str, allowed: bool) -> None:
+def test_symbol_versions_of_the_manylinux_policies(
+    version: tuple[int, int], needs: str, allowed: bool
+) -> None:
     assert policies.manylinux_policy(version).provides_symbol_version(needs, "x86_64") is allowed
 
 
-def test_linux_libraries() -> None:
+def test_libraries_of_linux_platforms() -> None:
     policy = policies.manylinux_policy((2, 17))
     for library in (
         "libc.so.6",
@@ -111,7 +113,7 @@ def test_linux_libraries() -> None:
         assert not policies.musllinux_provides(library)
 
 
-def test_which_c_library() -> None:
+def test_recognizes_the_c_library() -> None:
     assert policies.is_glibc_library("libm.so.6")
     assert policies.is_glibc_library("ld-linux-aarch64.so.1")
     assert not policies.is_glibc_library("ld-musl-x86_64.so.1")
@@ -137,23 +139,23 @@ def test_which_c_library() -> None:
     ],
 )
 def test_a_family_is_a_tag_without_its_version(tag: str, family: str, version: tuple[int, ...]) -> None:
-    found, numbers = platform_tags.parse_platform_family(tag)
-    assert (str(found), numbers) == (family, version)
-    assert platform_tags.parse_platform_family(str(found)) == (found, ())
+    parsed, numbers = platform_tags.parse_platform_family(tag)
+    assert (str(parsed), numbers) == (family, version)
+    assert platform_tags.parse_platform_family(str(parsed)) == (parsed, ())
 
 
-def test_a_family_serves_the_machines_of_its_architectures() -> None:
-    def served(tag: str) -> list[str]:
-        return [str(each) for each in platform_tags.parse_platform_family(tag)[0].supported_machines]
+def test_lists_the_machines_that_a_family_supports() -> None:
+    def machines_of(tag: str) -> list[str]:
+        return [str(machine) for machine in platform_tags.parse_platform_family(tag)[0].supported_machines]
 
-    assert served("macosx_11_0_universal2") == ["macosx_arm64", "macosx_x86_64"]
-    assert served("macosx_10_6_intel") == ["macosx_x86_64"]
-    assert served("win_amd64") == ["win_amd64"]
-    assert served("linux_universal2") == ["linux_universal2"]
+    assert machines_of("macosx_11_0_universal2") == ["macosx_arm64", "macosx_x86_64"]
+    assert machines_of("macosx_10_6_intel") == ["macosx_x86_64"]
+    assert machines_of("win_amd64") == ["win_amd64"]
+    assert machines_of("linux_universal2") == ["linux_universal2"]
 
 
 @pytest.mark.parametrize("arch", ["x86", "x86_64", "arm64"])
-def test_windows_libraries(arch: str) -> None:
+def test_libraries_of_windows(arch: str) -> None:
     for library in (
         *("KERNEL32.dll", "ws2_32.DLL", "msvcrt.dll", "ucrtbase.dll", "d3d12.dll", "bcryptprimitives.dll"),
         *("api-ms-win-crt-runtime-l1-1-0.dll", "VCRUNTIME140.dll", "vcruntime140_1.dll", "nvcuda.dll"),
@@ -164,7 +166,7 @@ def test_windows_libraries(arch: str) -> None:
         assert not policies.windows_provides(library, arch), library
 
 
-def test_the_runtime_of_visual_cpp_is_what_its_redistributable_calls_crt() -> None:
+def test_recognizes_the_visual_cpp_runtime() -> None:
     for library in (
         "MSVCP140.dll",
         "msvcp140_1.dll",
@@ -177,7 +179,7 @@ def test_the_runtime_of_visual_cpp_is_what_its_redistributable_calls_crt() -> No
         assert not policies.is_visual_cpp_runtime(library), library
 
 
-def test_macos_libraries() -> None:
+def test_libraries_of_macos() -> None:
     assert policies.macos_provides("/usr/lib/libSystem.B.dylib")
     assert policies.macos_provides("/System/Library/Frameworks/Accelerate.framework/Versions/A/Accelerate")
     for path in (
@@ -190,7 +192,7 @@ def test_macos_libraries() -> None:
 
 
 @pytest.mark.parametrize("name", ["linux.json", "windows.json"])
-def test_the_data_says_where_it_is_from(name: str) -> None:
+def test_the_data_files_name_their_source(name: str) -> None:
     data = json.loads(
         importlib.resources.files("wheel_uploader.core.platforms").joinpath("data", name).read_text()
     )

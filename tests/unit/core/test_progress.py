@@ -1,4 +1,4 @@
-"""What a person sees while a run is at work: bars on a terminal, lines elsewhere."""
+"""The progress display of a run: bars on a terminal, lines elsewhere."""
 
 from __future__ import annotations
 
@@ -23,30 +23,30 @@ from wheel_uploader.core import progress
 from wheel_uploader.core.progress import plain, stage_progress
 
 
-def in_a_log(verbose: int = 0, *, quiet: bool = False) -> tuple[io.StringIO, progress.Progress]:
+def make_log_progress(verbose: int = 0, *, quiet: bool = False) -> tuple[io.StringIO, progress.Progress]:
     stream = io.StringIO()
     return stream, progress.make_progress(stream, verbose=verbose, quiet=quiet)
 
 
-def test_a_log_gets_a_line_for_each_stage_and_for_each_file_that_is_uploaded() -> None:
-    stream, shown = in_a_log()
-    with shown.stage("download", files=3, size=None):
-        with shown.file("dipy-1.11.0-py3-none-any.whl", size=1_200_000) as bar:
+def test_logs_a_line_for_each_stage_and_each_uploaded_file() -> None:
+    stream, display = make_log_progress()
+    with display.stage("download", files=3, size=None):
+        with display.file("dipy-1.11.0-py3-none-any.whl", size=1_200_000) as bar:
             bar.set_total(1_200_000)
             bar.advance(1_000_000)
             bar.advance(-1_000_000)
             bar.advance(1_200_000)
-        with shown.file("dipy-1.11.0.tar.gz", size=5) as bar:
+        with display.file("dipy-1.11.0.tar.gz", size=5) as bar:
             bar.advance(5)
-        with shown.file("unchanged-1.0-py3-none-any.whl", size=5):
+        with display.file("unchanged-1.0-py3-none-any.whl", size=5):
             pass
-    with shown.stage("check", files=1, size=5), shown.waiting("nothing a log needs", seconds=5):
+    with display.stage("check", files=1, size=5), display.waiting("nothing a log needs", seconds=5):
         pass
-    with shown.stage("upload", files=2, size=14):
+    with display.stage("upload", files=2, size=14):
         for name in ("a.whl", "b.whl"):
-            with shown.file(name, size=7) as bar:
+            with display.file(name, size=7) as bar:
                 bar.advance(7)
-    with shown.stage("upload", files=1, size=7), shown.file("c.whl", size=7) as bar:
+    with display.stage("upload", files=1, size=7), display.file("c.whl", size=7) as bar:
         bar.advance(7)
     assert stream.getvalue().splitlines() == [
         "downloaded 2 files, 1.2 MB, in 0 s",
@@ -57,39 +57,41 @@ def test_a_log_gets_a_line_for_each_stage_and_for_each_file_that_is_uploaded() -
     ]
 
 
-def test_very_verbose_logs_name_every_file() -> None:
-    stream, shown = in_a_log(2)
-    with shown.stage("queue", files=1, size=7), shown.file("x", size=7) as bar:
+def test_a_very_verbose_log_names_every_file() -> None:
+    stream, display = make_log_progress(2)
+    with display.stage("queue", files=1, size=7), display.file("x", size=7) as bar:
         bar.advance(7)
     assert stream.getvalue().splitlines() == ["queued x (7 B)", "queued 1 file, 7 B, in 0 s"]
 
 
-def test_a_log_hears_now_and_then_how_far_a_long_stage_is() -> None:
+def test_logs_the_progress_of_a_long_stage_at_intervals() -> None:
     stream = io.StringIO()
-    shown = plain.PlainProgress(stream, verbose=0, interval=0.02)
-    with shown.stage("download", files=2, size=2_000_000), shown.file("x.whl", size=1_000_000) as bar:
-        until(lambda: "download: 0 of 2 files, 0 B of 2.0 MB, 0 B/s\n" in stream.getvalue())
+    display = plain.PlainProgress(stream, verbose=0, interval=0.02)
+    with display.stage("download", files=2, size=2_000_000), display.file("x.whl", size=1_000_000) as bar:
+        wait_until(lambda: "download: 0 of 2 files, 0 B of 2.0 MB, 0 B/s\n" in stream.getvalue())
         bar.advance(500_000)
-        until(lambda: re.search(r"0 of 2 files, 500.0 kB of 2.0 MB, .*/s, \d+ \w+ left", stream.getvalue()))
+        wait_until(
+            lambda: re.search(r"0 of 2 files, 500.0 kB of 2.0 MB, .*/s, \d+ \w+ left", stream.getvalue())
+        )
         bar.advance(500_000)
-    told = stream.getvalue()
+    logged = stream.getvalue()
     time.sleep(0.1)
-    assert stream.getvalue() == told
+    assert stream.getvalue() == logged
 
 
-def test_a_log_hears_of_many_steps_every_now_and_then() -> None:
+def test_logs_the_progress_of_a_counter_at_intervals() -> None:
     stream = io.StringIO()
-    shown = plain.PlainProgress(stream, verbose=0, interval=0.02)
-    with shown.counter("asking pip", count=70) as bar:
+    display = plain.PlainProgress(stream, verbose=0, interval=0.02)
+    with display.counter("asking pip", count=70) as bar:
         bar.set_total(77)
         bar.advance(20)
-        until(lambda: re.search(r"(?m)^asking pip: 20 of 77(, \d+ \w+ left)?$", stream.getvalue()))
+        wait_until(lambda: re.search(r"(?m)^asking pip: 20 of 77(, \d+ \w+ left)?$", stream.getvalue()))
 
 
-def until(seen: Callable[[], object]) -> None:
-    """Wait for something that will happen, at last on a slow machine."""
+def wait_until(condition: Callable[[], object]) -> None:
+    """Wait until ``condition`` holds, with time enough for a slow machine."""
     deadline = time.monotonic() + 30
-    while not seen():
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
@@ -98,12 +100,12 @@ def until(seen: Callable[[], object]) -> None:
     ("size", "sizes", "share", "left"),
     [
         (1000, (500, 500), 0.25, 3.0),
-        # Not listed: two of four are seen, and of 600 on average.
+        # The size is not listed: two of four files are known, with 600 bytes on average.
         (None, (400, 800), 250 / 2400, 2150 / 250),
         (None, (None, None), 0.0, None),
     ],
 )
-def test_how_far_a_stage_is_and_how_much_longer(
+def test_computes_the_progress_and_remaining_time_of_a_stage(
     size: int | None, sizes: tuple[int | None, ...], share: float, left: float | None
 ) -> None:
     stage = stage_progress.StageProgress("download", 4, size, 100.0)
@@ -119,54 +121,54 @@ def test_how_far_a_stage_is_and_how_much_longer(
     assert stage.seconds_left() == (None if left is None else pytest.approx(left))
 
 
-def test_the_speed_is_that_of_late() -> None:
+def test_computes_the_speed_from_recent_samples() -> None:
     stage = stage_progress.StageProgress("download", 1, 10_000, 0.0)
-    flight = stage_progress.FileProgress("x.whl", 10_000, stage, threading.RLock())
+    file = stage_progress.FileProgress("x.whl", 10_000, stage, threading.RLock())
     for second in range(1, 31):
-        flight.advance(100 if second <= 10 else 10)
+        file.advance(100 if second <= 10 else 10)
         stage.record_sample(float(second))
     assert stage.speed == pytest.approx(10)
-    # It stands still, and says so.
+    # Without progress, the speed drops to zero.
     for second in range(31, 50):
         stage.record_sample(float(second))
     assert (stage.speed, stage.seconds_left()) == (0.0, None)
 
 
-def test_checks_are_counted_by_whole_files() -> None:
+def test_counts_checks_by_whole_files() -> None:
     stage = stage_progress.StageProgress("check", 2, 20, 0.0)
-    flight = stage_progress.FileProgress("x.whl", 10, stage, threading.RLock())
-    flight.advance(10)
-    assert (stage.bytes_done, flight.fraction_done) == (0, 1.0)
-    stage.finish_file(flight)
+    file = stage_progress.FileProgress("x.whl", 10, stage, threading.RLock())
+    file.advance(10)
+    assert (stage.bytes_done, file.fraction_done) == (0, 1.0)
+    stage.finish_file(file)
     assert (stage.bytes_done, stage.files_done, stage.fraction_done) == (10, 1, 0.5)
     for _ in range(3):
-        stage.finish_file(flight)
+        stage.finish_file(file)
     assert (stage.file_count, stage.fraction_done) == (4, 1.0)
     assert stage_progress.StageProgress("attest", 0, None, 0.0).fraction_done is None
 
 
-def test_details_are_for_those_who_ask() -> None:
-    for verbose, heard in ((0, ["seen"]), (1, ["seen", "more"]), (2, ["seen", "more"])):
-        stream, shown = in_a_log(verbose)
-        shown.info("seen")
-        shown.debug("more")
-        assert stream.getvalue().splitlines() == heard
+def test_shows_details_only_if_verbose() -> None:
+    for verbose, lines in ((0, ["seen"]), (1, ["seen", "more"]), (2, ["seen", "more"])):
+        stream, display = make_log_progress(verbose)
+        display.info("seen")
+        display.debug("more")
+        assert stream.getvalue().splitlines() == lines
 
 
-def test_quiet_is_quiet() -> None:
-    stream, shown = in_a_log(2, quiet=True)
-    shown.info("seen")
-    shown.debug("more")
-    with shown.stage("download", files=1, size=1), shown.file("x", size=1) as bar:
+def test_prints_nothing_if_quiet() -> None:
+    stream, display = make_log_progress(2, quiet=True)
+    display.info("seen")
+    display.debug("more")
+    with display.stage("download", files=1, size=1), display.file("x", size=1) as bar:
         bar.advance(1)
     assert stream.getvalue() == ""
 
 
-def test_what_came_from_outside_is_harmless() -> None:
-    stream, shown = in_a_log(1)
-    shown.info("a\x1b[31mred\r\n::error::boo")
-    shown.debug("https://user:secret@example.com/")
-    with shown.stage("upload", files=1, size=1), shown.file("x\u202e.whl", size=1) as bar:
+def test_sanitizes_untrusted_text() -> None:
+    stream, display = make_log_progress(1)
+    display.info("a\x1b[31mred\r\n::error::boo")
+    display.debug("https://user:secret@example.com/")
+    with display.stage("upload", files=1, size=1), display.file("x\u202e.whl", size=1) as bar:
         bar.advance(1)
     text = stream.getvalue()
     assert len(text.splitlines()) == 3
@@ -174,27 +176,27 @@ def test_what_came_from_outside_is_harmless() -> None:
         assert hidden not in text
 
 
-def test_lines_of_many_threads_stay_whole() -> None:
-    stream, shown = in_a_log()
+def test_does_not_mix_the_lines_of_several_threads() -> None:
+    stream, display = make_log_progress()
 
     def talk(number: int) -> None:
         for _ in range(50):
-            shown.info(f"line of {number}")
+            display.info(f"line of {number}")
 
     threads = [threading.Thread(target=talk, args=(number,)) for number in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    heard = stream.getvalue().splitlines()
-    assert sorted(heard) == sorted(f"line of {number}" for number in range(8) for _ in range(50))
+    lines = stream.getvalue().splitlines()
+    assert sorted(lines) == sorted(f"line of {number}" for number in range(8) for _ in range(50))
 
 
 # --- on a terminal ---------------------------------------------------------------------------------
 
 
 class Terminal:
-    """A pseudo terminal, and its text so far."""
+    """A pseudo-terminal that collects its output."""
 
     def __init__(self) -> None:
         self._master, self._slave = pty.openpty()
@@ -208,7 +210,7 @@ class Terminal:
         fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def _read(self) -> None:
-        with contextlib.suppress(OSError):  # Linux says EIO when the other end is closed.
+        with contextlib.suppress(OSError):  # Linux raises EIO when the other end is closed.
             while data := os.read(self._master, 65536):
                 self._text += data
 
@@ -231,12 +233,12 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
     try:
         yield opened
     finally:
-        # A test that failed leaves nothing behind that the next one would be blamed for.
+        # Close it after a failure too, so that the next test is not affected.
         opened.close()
 
 
-def screen(text: str) -> list[str]:
-    """What is left to see: a terminal that knows the few codes that are used, and is wide enough."""
+def render_screen(text: str) -> list[str]:
+    """Return the visible lines of a wide terminal that knows only the few codes in use."""
     rows, row, column = [""], 0, 0
     for code, up, character in re.findall(r"(\x1b\[(?:(\d+)A|[CJK]))|(.)", text, re.DOTALL):
         if up:
@@ -260,19 +262,19 @@ def screen(text: str) -> list[str]:
     return [line.rstrip() for line in rows if line.strip()]
 
 
-def test_a_terminal_gets_bars_and_is_clean_afterwards(terminal: Terminal) -> None:
-    shown = progress.make_progress(terminal.stream, verbose=1)
+def test_draws_bars_on_a_terminal_and_removes_them(terminal: Terminal) -> None:
+    display = progress.make_progress(terminal.stream, verbose=1)
     names = [f"dipy-1.11.0-cp3{minor}-cp3{minor}-manylinux_2_17_x86_64.whl" for minor in range(10, 14)]
     half = threading.Barrier(5)
 
     def fetch(name: str) -> None:
-        # It is broken where this test has failed already: then these threads are not another failure.
-        with contextlib.suppress(threading.BrokenBarrierError), shown.file(name, size=1_000_000) as bar:
+        # The barrier is broken if the test has failed; these threads are not another failure.
+        with contextlib.suppress(threading.BrokenBarrierError), display.file(name, size=1_000_000) as bar:
             bar.advance(250_000)
             half.wait(60)
             half.wait(60)
             bar.advance(750_000)
-            shown.debug(f"{name}: verified")
+            display.debug(f"{name}: verified")
 
     threads = [threading.Thread(target=fetch, args=(name,)) for name in names]
 
@@ -281,64 +283,66 @@ def test_a_terminal_gets_bars_and_is_clean_afterwards(terminal: Terminal) -> Non
         for thread in threads:
             thread.join()
 
-    with shown.stage("download", files=4, size=4_000_000), contextlib.ExitStack() as always:
+    with display.stage("download", files=4, size=4_000_000), contextlib.ExitStack() as always:
         for thread in threads:
             thread.start()
         always.callback(end)
         half.wait(60)
-        until(lambda: "cp313-manylinux_2_17_x86_64 25%" in terminal.text)
-        shown.info("talk in between")
-        # In the middle of it all, a whole picture: the cursor is at its first line.
-        until(lambda: "talk" in screen(terminal.text)[0] and len(screen(terminal.text)) >= 3)
-        seen = screen(terminal.text)
+        wait_until(lambda: "cp313-manylinux_2_17_x86_64 25%" in terminal.text)
+        display.info("talk in between")
+        # Wait for a complete frame: the cursor is at its first line.
+        wait_until(
+            lambda: "talk" in render_screen(terminal.text)[0] and len(render_screen(terminal.text)) >= 3
+        )
+        frame = render_screen(terminal.text)
         half.wait(60)
         for thread in threads:
             thread.join()
-    shown.info("the end")
+    display.info("the end")
     text = terminal.close()
-    assert seen[0] == "talk in between"
-    assert re.fullmatch(r"download 0/4  25% \|.+\| 1.0 MB/4.0 MB(  .*/s  \d+:\d\d left)?", seen[1])
-    assert sorted(re.findall(r"cp3\d\d-manylinux_2_17_x86_64 25%", " ".join(seen[2:]))) == [
+    assert frame[0] == "talk in between"
+    assert re.fullmatch(r"download 0/4  25% \|.+\| 1.0 MB/4.0 MB(  .*/s  \d+:\d\d left)?", frame[1])
+    assert sorted(re.findall(r"cp3\d\d-manylinux_2_17_x86_64 25%", " ".join(frame[2:]))) == [
         f"cp3{minor}-manylinux_2_17_x86_64 25%" for minor in range(10, 14)
     ]
-    left = screen(text)
+    left = render_screen(text)
     assert left[0] == "talk in between"
     assert sorted(left[1:-2]) == [f"{name}: verified" for name in names]
     assert left[-2].startswith("downloaded 4 files, 4.0 MB, in ")
     assert left[-1] == "the end"
 
 
-def test_steps_are_a_bar_that_lines_go_above(terminal: Terminal) -> None:
-    shown = progress.make_progress(terminal.stream, verbose=1)
-    with shown.counter("asking pip", count=3) as bar:
+def test_prints_lines_above_the_bar_of_a_counter(terminal: Terminal) -> None:
+    display = progress.make_progress(terminal.stream, verbose=1)
+    with display.counter("asking pip", count=3) as bar:
         for number in range(3):
             bar.advance(1)
-            until(lambda: f"asking pip {number + 1}/3" in terminal.text)  # noqa: B023
-            shown.debug(f"answer {number}")
-    shown.info("the end")
+            wait_until(lambda: f"asking pip {number + 1}/3" in terminal.text)  # noqa: B023
+            display.debug(f"answer {number}")
+    display.info("the end")
     text = terminal.close()
     assert " B" not in text
-    assert screen(text) == ["answer 0", "answer 1", "answer 2", "the end"]
+    assert render_screen(text) == ["answer 0", "answer 1", "answer 2", "the end"]
 
 
-def test_an_attempt_that_starts_again_takes_its_bytes_back(terminal: Terminal) -> None:
-    shown = progress.make_progress(terminal.stream, verbose=0)
-    with shown.stage("download", files=1, size=100):
-        with contextlib.suppress(OSError), shown.file("failed.whl", size=60) as bar:
+def test_subtracts_the_bytes_of_a_failed_attempt(terminal: Terminal) -> None:
+    display = progress.make_progress(terminal.stream, verbose=0)
+    with display.stage("download", files=1, size=100):
+        with contextlib.suppress(OSError), display.file("failed.whl", size=60) as bar:
             bar.advance(60)
             bar.advance(-60)
             raise OSError
-        with shown.file("again.whl", size=100) as bar:
+        with display.file("again.whl", size=100) as bar:
             bar.advance(100)
-            until(lambda: "checking" in terminal.text)
-        with shown.file("unexpected.whl", size=None) as bar:
+            wait_until(lambda: "checking" in terminal.text)
+        with display.file("unexpected.whl", size=None) as bar:
             bar.advance(100)
-            until(lambda: "unexpected 100 B" in terminal.text)
-    with shown.file("alone.whl", size=None) as bar:
+            wait_until(lambda: "unexpected 100 B" in terminal.text)
+    with display.file("alone.whl", size=None) as bar:
         bar.advance(1)
     text = terminal.close()
     assert "160" not in text
-    (line,) = screen(text)
+    (line,) = render_screen(text)
     assert line.startswith("downloaded 2 files, 200 B, in ")
 
 
@@ -348,87 +352,90 @@ def test_no_line_is_longer_than_the_terminal(terminal: Terminal, columns: int) -
     names = [
         f"numpy-2.3.4-cp3{n}-cp3{n}t-manylinux_2_27_aarch64.manylinux_2_28_aarch64.whl" for n in range(10, 40)
     ]
-    shown = progress.make_progress(terminal.stream, verbose=0)
+    display = progress.make_progress(terminal.stream, verbose=0)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(shown.stage("download", files=30, size=30_000))
+        stack.enter_context(display.stage("download", files=30, size=30_000))
         for name in names:
-            stack.enter_context(shown.file(name, size=1000)).advance(10)
-        until(lambda: "more" in terminal.text or columns == 20)
-        until(lambda: terminal.text.count("\x1b[J") > 2)
-    with shown.waiting("w\u00e4hrend \u7b49\u5f85 " * 40):
-        until(lambda: "w\u00e4hrend" in terminal.text)
-    # Lines that stay may wrap.
+            stack.enter_context(display.file(name, size=1000)).advance(10)
+        wait_until(lambda: "more" in terminal.text or columns == 20)
+        wait_until(lambda: terminal.text.count("\x1b[J") > 2)
+    with display.waiting("w\u00e4hrend \u7b49\u5f85 " * 40):
+        wait_until(lambda: "w\u00e4hrend" in terminal.text)
+    # Permanent lines may wrap.
     text = re.sub(r"downloaded .*\n", "", terminal.close())
     drawn = re.split(r"[\r\n]+|\x1b\[\d*[ACJK]", text)
     assert max(map(disp_len, drawn)) < columns
     assert not [line for line in drawn if "\x1b" in line]
 
 
-def test_a_terminal_that_gets_narrower_keeps_no_remains(terminal: Terminal) -> None:
-    shown = progress.make_progress(terminal.stream, verbose=0)
-    with shown.stage("download", files=2, size=200), shown.file("a.whl", size=100) as bar:
+def test_redraws_cleanly_on_a_narrower_terminal(terminal: Terminal) -> None:
+    display = progress.make_progress(terminal.stream, verbose=0)
+    with display.stage("download", files=2, size=200), display.file("a.whl", size=100) as bar:
         bar.advance(50)
-        until(lambda: "50%" in terminal.text)
+        wait_until(lambda: "50%" in terminal.text)
         terminal.resize(40)
         mark = len(terminal.text)
-        until(lambda: terminal.text.count("\x1b[J", mark) > 2)
+        wait_until(lambda: terminal.text.count("\x1b[J", mark) > 2)
     last = terminal.close()[mark:].rpartition("\x1b[J")[0].rpartition("\x1b[J")[2]
     assert max(map(len, re.split(r"[\r\n]+|\x1b\[\d*[ACK]", last))) < 40
 
 
-def test_what_is_waited_for_counts_down(terminal: Terminal) -> None:
-    shown = progress.make_progress(terminal.stream, verbose=0)
-    with shown.waiting("list: reading\x1b[31m"), shown.waiting("waiting for cp313-win_amd64", seconds=600):
-        until(lambda: re.search(r"(9:\d\d|10:00) left  waiting for cp313-win_amd64", terminal.text))
-    with shown.waiting("list: reading"):
-        until(lambda: re.search(r"0:\d\d  list: reading", terminal.text))
-        shown.info("talk")
+def test_counts_down_the_waiting_time(terminal: Terminal) -> None:
+    display = progress.make_progress(terminal.stream, verbose=0)
+    with (
+        display.waiting("list: reading\x1b[31m"),
+        display.waiting("waiting for cp313-win_amd64", seconds=600),
+    ):
+        wait_until(lambda: re.search(r"(9:\d\d|10:00) left  waiting for cp313-win_amd64", terminal.text))
+    with display.waiting("list: reading"):
+        wait_until(lambda: re.search(r"0:\d\d  list: reading", terminal.text))
+        display.info("talk")
     text = terminal.close()
-    assert screen(text) == ["talk"]
+    assert render_screen(text) == ["talk"]
     assert "\x1b[31m" not in text
 
 
-def test_nothing_is_drawn_by_itself_while_a_passphrase_may_be_asked_for(terminal: Terminal) -> None:
-    shown = progress.make_progress(terminal.stream, verbose=0)
-    with shown.stage("sign", files=2, size=20):
-        with shown.file("a.whl", size=10) as bar:
+def test_draws_only_on_progress_during_signing(terminal: Terminal) -> None:
+    display = progress.make_progress(terminal.stream, verbose=0)
+    with display.stage("sign", files=2, size=20):
+        with display.file("a.whl", size=10) as bar:
             time.sleep(0.5)
             bar.advance(10)
             assert terminal.text == ""
-        until(lambda: "sign 1/2" in terminal.text)
-    (line,) = screen(terminal.close())
+        wait_until(lambda: "sign 1/2" in terminal.text)
+    (line,) = render_screen(terminal.close())
     assert line.startswith("signed 1 file, 10 B, in ")
 
 
-def test_bars_have_colour_only_when_it_is_wanted(terminal: Terminal) -> None:
+def test_colours_bars_only_if_enabled(terminal: Terminal) -> None:
     for color in (False, True):
-        shown = progress.make_progress(terminal.stream, verbose=0, color=color)
-        with shown.stage("download", files=1, size=10), shown.file("a.whl", size=10) as bar:
+        display = progress.make_progress(terminal.stream, verbose=0, color=color)
+        with display.stage("download", files=1, size=10), display.file("a.whl", size=10) as bar:
             bar.advance(5)
             mark = len(terminal.text)
-            until(lambda: "  a 50%" in terminal.text[mark:])  # noqa: B023
+            wait_until(lambda: "  a 50%" in terminal.text[mark:])  # noqa: B023
         assert ("\x1b[32m" in terminal.text) == color
     terminal.close()
 
 
-def test_an_end_at_once_leaves_a_clean_screen(terminal: Terminal) -> None:
-    shown = progress.make_progress(terminal.stream, verbose=0)
-    with shown.waiting("waiting", seconds=60):
-        until(lambda: "waiting" in terminal.text)
-        shown.clear_display()
-        until(lambda: not screen(terminal.text))
+def test_clears_the_display(terminal: Terminal) -> None:
+    display = progress.make_progress(terminal.stream, verbose=0)
+    with display.waiting("waiting", seconds=60):
+        wait_until(lambda: "waiting" in terminal.text)
+        display.clear_display()
+        wait_until(lambda: not render_screen(terminal.text))
     terminal.close()
 
 
-def test_a_dumb_terminal_gets_lines(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prints_lines_on_a_dumb_terminal(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "dumb")
-    shown = progress.make_progress(terminal.stream, verbose=0)
-    with shown.stage("upload", files=1, size=1), shown.file("x.whl", size=1) as bar:
+    display = progress.make_progress(terminal.stream, verbose=0)
+    with display.stage("upload", files=1, size=1), display.file("x.whl", size=1) as bar:
         bar.advance(1)
     assert terminal.close() == "uploaded x.whl (1 B)\r\n"
 
 
-def test_no_bar_is_loaded_before_one_is_drawn() -> None:
+def test_does_not_import_tqdm_before_a_bar_is_drawn() -> None:
     code = (
         "import sys, io\nfrom wheel_uploader.core import progress\n"
         "shown = progress.make_progress(io.StringIO(), verbose=1)\n"
@@ -438,13 +445,13 @@ def test_no_bar_is_loaded_before_one_is_drawn() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_silence(capfd: pytest.CaptureFixture[str]) -> None:
-    shown = progress.SilentProgress()
-    shown.info("x")
-    shown.debug("x")
-    with shown.counter("x", count=1), shown.waiting("x"):
-        shown.clear_display()
-    with shown.stage("download", files=1, size=1), shown.file("x", size=1) as bar:
+def test_silent_progress_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    display = progress.SilentProgress()
+    display.info("x")
+    display.debug("x")
+    with display.counter("x", count=1), display.waiting("x"):
+        display.clear_display()
+    with display.stage("download", files=1, size=1), display.file("x", size=1) as bar:
         bar.set_total(1)
         bar.advance(1)
     assert capfd.readouterr() == ("", "")

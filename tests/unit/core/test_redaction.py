@@ -1,4 +1,4 @@
-"""What may be shown: no secret in any spelling, nothing that acts on a terminal or a CI; and all the rest."""
+"""Printed text: secrets are redacted in any encoding, control sequences are escaped, nothing else changes."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ from wheel_uploader.core.secret_patterns import MASK, SecretSet
 
 
 @pytest.fixture(autouse=True)
-def nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_registered_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(core_redaction, "_secrets", SecretSet())
 
 
-# --- secrets that are known by where they stand ------------------------------------------------------
+# --- secrets recognized by their context ---------------------------------------------------------------
 
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJyZXBvIn0.c2VjcmV0LXZhbHVl"
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"),
+    ("text", "expected"),
     [
         # user info
         ("https://user:s3cret@host/simple/", "https://***@host/simple/"),
@@ -102,7 +102,7 @@ JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJyZXBvIn0.c2VjcmV0LXZhbHVl"
         ("password=s3cret&x=1", "password=***&x=1"),
         ('{"password": "s3c\\"ret", "user": "me"}', '{"password": "***", "user": "me"}'),
         ("{'api_token': 's3cret'}", "{'api_token': '***'}"),
-        # tokens that say what they are
+        # tokens with a known prefix
         ("pypi-AgEIcHlwaS5vcmcCJDAwMDAwMDAwL", "pypi-***"),
         ("token pypi-0123456789abcdef, again", "token pypi-***, again"),
         ("ghp_0123456789abcdefABCDEF0123456789abcd", "ghp_***"),
@@ -112,10 +112,10 @@ JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJyZXBvIn0.c2VjcmV0LXZhbHVl"
         (f"got {JWT}.", "got eyJ***."),
     ],
 )
-def test_a_secret_is_hidden_where_secrets_stand(text: str, shown: str) -> None:
-    assert redact_secrets(text) == shown
-    assert sanitize(text) == shown
-    assert redact_secrets(shown) == shown
+def test_redacts_a_secret_by_its_context(text: str, expected: str) -> None:
+    assert redact_secrets(text) == expected
+    assert sanitize(text) == expected
+    assert redact_secrets(expected) == expected
 
 
 @pytest.mark.parametrize(
@@ -141,11 +141,11 @@ def test_a_secret_is_hidden_where_secrets_stand(text: str, shown: str) -> None:
         "C:\\Users\\me\\wheelhouse",
     ],
 )
-def test_ordinary_text_stays_as_it_is(text: str) -> None:
+def test_does_not_change_ordinary_text(text: str) -> None:
     assert sanitize(text) == text
 
 
-# --- secrets that were seen --------------------------------------------------------------------------
+# --- registered secrets --------------------------------------------------------------------------------
 
 SECRETS = [
     "correct horse",
@@ -159,7 +159,7 @@ SECRETS = [
 ]
 
 
-def spellings(secret: str) -> dict[str, str]:
+def encodings(secret: str) -> dict[str, str]:
     data = secret.encode()
     percent = quote(secret, safe="")
     return {
@@ -184,21 +184,21 @@ def spellings(secret: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("secret", SECRETS)
-def test_a_remembered_secret_is_hidden_in_every_spelling(secret: str) -> None:
+def test_redacts_a_registered_secret_in_every_encoding(secret: str) -> None:
     register_secret(secret)
-    for kind, spelled in spellings(secret).items():
-        text = f"it said: {spelled}!"
+    for kind, encoded in encodings(secret).items():
+        text = f"it said: {encoded}!"
         assert redact_secrets(text).rstrip("!=") == "it said: ***", kind
-        assert spelled not in sanitize(text)
+        assert encoded not in sanitize(text)
         assert sanitize(text).startswith("it said: ***")
 
 
-def test_whitespace_around_a_secret_is_no_part_of_it() -> None:
+def test_ignores_whitespace_around_a_secret() -> None:
     register_secret("correct horse\n")
     assert redact_secrets("<correct horse>") == "<***>"
 
 
-def test_a_secret_within_another_leaves_nothing_of_the_longer_one() -> None:
+def test_redacts_a_secret_that_contains_another() -> None:
     register_secret("correct")
     register_secret("correct horse")
     assert redact_secrets("correct horse, correct") == "***, ***"
@@ -207,7 +207,7 @@ def test_a_secret_within_another_leaves_nothing_of_the_longer_one() -> None:
 @pytest.mark.parametrize(
     ("user", "password"), [("me", "pässwörd"), ("__token__", "abcd"), ("", "correct horse")]
 )
-def test_a_basic_header_is_hidden_in_both_charsets(user: str, password: str) -> None:
+def test_redacts_a_basic_auth_header_in_both_charsets(user: str, password: str) -> None:
     register_basic_auth(user, password)
     for charset in ("utf-8", "latin-1"):
         header = base64.b64encode(f"{user}:{password}".encode(charset)).decode()
@@ -216,7 +216,7 @@ def test_a_basic_header_is_hidden_in_both_charsets(user: str, password: str) -> 
 
 
 @pytest.mark.parametrize("user", ["", "m", "me", "you", "somebody"])
-def test_the_password_is_hidden_in_the_header_of_any_user(user: str) -> None:
+def test_redacts_the_password_in_the_basic_auth_header_of_any_user(user: str) -> None:
     register_secret("correct horse")
     header = base64.b64encode(f"{user}:correct horse and more".encode()).decode()
     shown = redact_secrets(header)
@@ -225,20 +225,20 @@ def test_the_password_is_hidden_in_the_header_of_any_user(user: str) -> None:
     assert b"cor" not in kept
 
 
-def test_a_password_that_latin_1_does_not_have() -> None:
+def test_redacts_a_password_that_latin_1_cannot_encode() -> None:
     register_basic_auth("me", "пароль")
     assert redact_secrets(base64.b64encode("me:пароль".encode()).decode()) == "***"
 
 
 @pytest.mark.parametrize("short", [None, "", "a", "ab", "abc", "   ", "     ", "\n\n\n\n\n", " ab  "])
-def test_what_is_too_short_to_hide_is_not_hidden(short: str | None) -> None:
-    """Masking every "a" would hide nothing: the places of the masks tell the password."""
+def test_does_not_redact_a_very_short_secret(short: str | None) -> None:
+    """Masking every "a" would hide nothing: the positions of the masks reveal the password."""
     register_secret(short)
     text = "a cab,  a      b\n\n\n\n\n"
     assert redact_secrets(text) == text
 
 
-def test_secrets_may_be_remembered_while_others_are_shown() -> None:
+def test_registers_secrets_while_other_threads_redact() -> None:
     stop = threading.Event()
     failures: list[BaseException] = []
 
@@ -262,7 +262,7 @@ def test_secrets_may_be_remembered_while_others_are_shown() -> None:
 
 
 @given(st.text(min_size=4), st.text(max_size=20), st.text(max_size=20))
-def test_no_remembered_secret_is_ever_shown(secret: str, before: str, after: str) -> None:
+def test_never_shows_a_registered_secret(secret: str, before: str, after: str) -> None:
     core_redaction._secrets = SecretSet()
     register_secret(secret)
     if not secret.strip() or secret in MASK or secret in "...":
@@ -271,7 +271,7 @@ def test_no_remembered_secret_is_ever_shown(secret: str, before: str, after: str
     assert secret not in shown.replace("***", "") or secret in before + after or len(secret.strip()) < 4
 
 
-# --- text that acts ----------------------------------------------------------------------------------
+# --- control sequences and CI commands -----------------------------------------------------------------
 
 PAYLOADS = {
     "colour": "\x1b[31mred\x1b[0m",
@@ -333,7 +333,7 @@ PAYLOADS = {
 
 @pytest.mark.parametrize("payload", PAYLOADS.values(), ids=PAYLOADS.keys())
 @pytest.mark.parametrize("around", ["{}", "dipy {} 1.0", "{}\n{}"], ids=["alone", "amid", "twice"])
-def test_a_payload_is_shown_and_does_nothing(payload: str, around: str) -> None:
+def test_makes_a_payload_harmless(payload: str, around: str) -> None:
     started = time.thread_time()
     shown = sanitize(around.format(payload, payload))
     assert time.thread_time() - started < 2
@@ -365,7 +365,7 @@ def assert_harmless(shown: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"),
+    ("text", "expected"),
     [
         ("\x1b[31mred", r"\x1b[31mred"),
         ("a\r\nb\tc", r"a\r\nb\tc"),
@@ -378,11 +378,11 @@ def assert_harmless(shown: str) -> None:
         ("", ""),
     ],
 )
-def test_what_is_made_visible_can_be_read(text: str, shown: str) -> None:
-    assert sanitize(text) == shown
+def test_escapes_are_readable(text: str, expected: str) -> None:
+    assert sanitize(text) == expected
 
 
-def test_a_long_text_is_cut_after_the_secrets_are_hidden() -> None:
+def test_shortens_a_long_text_after_redacting_it() -> None:
     register_secret("correct horse battery staple")
     shown = sanitize("x" * 90 + "correct horse battery staple", limit=100)
     assert shown == "x" * 90 + "***"
@@ -391,7 +391,7 @@ def test_a_long_text_is_cut_after_the_secrets_are_hidden() -> None:
 
 
 @given(st.text(alphabet=st.characters(codec=None)))
-def test_printable_gives_one_harmless_line(text: str) -> None:
+def test_sanitizes_any_text_to_one_harmless_line(text: str) -> None:
     shown = sanitize(text)
     assert_harmless(shown)
     assert sanitize(shown) == shown
@@ -422,7 +422,7 @@ def test_printable_gives_one_harmless_line(text: str) -> None:
         max_size=12,
     )
 )
-def test_no_mixture_of_the_parts_of_a_command_is_one(parts: list[str]) -> None:
+def test_no_combination_of_command_parts_is_a_command(parts: list[str]) -> None:
     shown = sanitize("".join(parts))
     assert_harmless(shown)
     assert sanitize(shown) == shown
@@ -445,8 +445,8 @@ def test_no_mixture_of_the_parts_of_a_command_is_one(parts: list[str]) -> None:
         "pypi-A",
     ],
 )
-def test_a_long_text_made_to_be_slow_is_not(part: str) -> None:
-    # Of this thread: other tests keep the machine busy.
+def test_sanitizes_a_long_hostile_text_quickly(part: str) -> None:
+    # CPU time of this thread, because other tests keep the machine busy.
     started = time.thread_time()
     sanitize(part * 300_000)
     assert time.thread_time() - started < 2
@@ -469,12 +469,12 @@ def test_a_long_text_made_to_be_slow_is_not(part: str) -> None:
         ("", ""),
     ],
 )
-def test_a_bare_url_says_where_and_lets_nobody_in(url: str, shown: str) -> None:
+def test_strips_credentials_from_a_url(url: str, shown: str) -> None:
     assert strip_url(url) == shown
 
 
 @given(st.text())
-def test_any_text_can_be_taken_for_a_url(text: str) -> None:
+def test_strips_the_query_from_any_url(text: str) -> None:
     assert "?" not in strip_url(f"https://host/{text}")
     strip_url(text)
 
@@ -491,11 +491,11 @@ def test_any_text_can_be_taken_for_a_url(text: str) -> None:
         (2_000_000_000_000, "2000.0 GB"),
     ],
 )
-def test_sizes_are_for_people(size: int | None, shown: str) -> None:
+def test_formats_sizes(size: int | None, shown: str) -> None:
     assert format_size(size) == shown
 
 
-# --- what is no secret -------------------------------------------------------------------------------
+# --- text that is not secret ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -513,7 +513,7 @@ def test_sizes_are_for_people(size: int | None, shown: str) -> None:
         "https://wheels.example/x?key=demo&code=main",
     ],
 )
-def test_an_ordinary_word_of_a_place_is_not_remembered(place: str) -> None:
+def test_does_not_register_an_ordinary_word_of_a_url(place: str) -> None:
     register_url_secrets(place)
     line = "copied demo-1.0-py3-none-any.whl from /srv/demo, main"
     assert sanitize(line) == line
@@ -534,35 +534,35 @@ def test_an_ordinary_word_of_a_place_is_not_remembered(place: str) -> None:
         ("https://me:p%40ssword@wheels.example/", "p@ssword"),
     ],
 )
-def test_a_secret_of_a_place_is_remembered(url: str, secret: str) -> None:
+def test_registers_a_secret_of_a_url(url: str, secret: str) -> None:
     register_url_secrets(url)
     assert redact_secrets(f"<{secret}>") == "<***>"
     assert secret not in sanitize(url)
 
 
-def test_secrets_that_overlap_leave_nothing_to_be_seen() -> None:
+def test_redacts_overlapping_secrets() -> None:
     register_secret("abcdefg")
     register_secret("efghijk")
     assert redact_secrets("xabcdefghijkx abcdefgefghijk") == "x***x ******"
 
 
-def test_thousands_of_secrets_are_found_in_much_text() -> None:
-    began = time.thread_time()
+def test_redacts_thousands_of_secrets_in_a_long_text() -> None:
+    started = time.thread_time()
     for number in range(3000):
         register_secret(f"secret-{number * 7919:x}-{number}")
     text = "wheel-1.0 secret-1eef-1 and secret-no " * 30_000
     assert redact_secrets(text).count("***") == 30_000
-    assert time.thread_time() - began < 20
+    assert time.thread_time() - started < 20
 
 
 @pytest.mark.parametrize(
     "pump", ["%2Fx", "%2F", "%2F%2Fa", "//:", "//a:", "eyJ-", "eyJabcdef.eyJ", "<h1", "?a=", "a.-"]
 )
-def test_hiding_credentials_takes_time_in_proportion_to_the_text(pump: str) -> None:
+def test_redacts_credentials_in_linear_time(pump: str) -> None:
     text = pump * ((1 << 20) // len(pump))
-    began = time.thread_time()
+    started = time.thread_time()
     redact_secrets(text)
-    assert time.thread_time() - began < 6
+    assert time.thread_time() - started < 6
 
 
 WORDS = [
@@ -575,20 +575,20 @@ WORDS = [
 
 
 @pytest.mark.parametrize("case", [str, str.upper, str.lower])
-def test_a_text_that_is_not_looked_at_closely_has_nothing_to_hide(case: Callable[[str], str]) -> None:
+def test_the_quick_scan_never_misses_a_secret(case: Callable[[str], str]) -> None:
     for words in itertools.product(["", *WORDS], ["", *WORDS]):
         text = case("".join(words))
         assert secret_patterns.redact_by_pattern(text) == secret_patterns._redact_by_pattern(text)
 
 
-def test_file_names_are_not_looked_at_closely() -> None:
+def test_the_quick_scan_is_enough_for_file_names() -> None:
     assert secret_patterns._has_no_credentials(
         "not selected: dipy-1.1-cp311-cp311-win_amd64.whl: version 1.1, not 1.0"
     )
 
 
 @pytest.mark.parametrize("middle", ["/", "#", "?", "@", '"', "'", "<", " ", "\\", "["])
-def test_a_url_that_stands_alone_is_shown_without_a_password_of_any_characters(middle: str) -> None:
+def test_removes_a_password_of_any_characters_from_a_url(middle: str) -> None:
     shown = sanitize_url(f"https://me:s3cret{middle}s3cret@host/x y")
     assert "s3cret" not in shown
     assert shown.startswith("https://***@host/x")

@@ -1,4 +1,4 @@
-"""Whatever text comes from outside, looking at it takes time in proportion to its length."""
+"""Every regular expression of the package takes linear time for any untrusted text."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BOUNDED = {
     ),
 }
 
-#: Expressions that are known to be slow, and how each is asked: most from the literature on ReDoS.
+#: Slow expressions with the method to call, mostly from the literature on ReDoS.
 EXPONENTIAL = (
     (r"(a+)+$", "match"),
     (r"(a|a)*b", "match"),
@@ -63,7 +63,7 @@ LINEAR = (
 
 
 @cache
-def found() -> tuple[list[regex_attacks.Expression], list[str]]:
+def collect_expressions() -> tuple[list[regex_attacks.Expression], list[str]]:
     expressions, dynamic = regex_attacks.package_expressions()
     rules = [
         regex_attacks.Expression(
@@ -72,54 +72,56 @@ def found() -> tuple[list[regex_attacks.Expression], list[str]]:
         for rule in RESPONSE_RULES
     ]
     bounded = [
-        dataclasses.replace(each, largest=BOUNDED[each.where][0]) if each.where in BOUNDED else each
-        for each in (*expressions, *rules)
+        dataclasses.replace(expression, largest=BOUNDED[expression.where][0])
+        if expression.where in BOUNDED
+        else expression
+        for expression in (*expressions, *rules)
     ]
     return bounded, dynamic
 
 
 def test_every_expression_is_linear() -> None:
-    slow = regex_attacks.slow_expressions(found()[0])
+    slow = regex_attacks.slow_expressions(collect_expressions()[0])
     assert not slow, "\n".join(f"{where}: {why}" for where, why in slow.items())
 
 
-def test_every_expression_is_found() -> None:
-    places = {each.where for each in found()[0]}
+def test_finds_every_expression() -> None:
+    places = {expression.where for expression in collect_expressions()[0]}
     assert len(places) > 100
     assert {
-        "listing.sources.html._HASH",
+        "facts.html_links._HASH",
         "index.client._KNOWN_PATHS",
         "http.credentials._token_headers",
     } - places == set()
-    assert set(found()[1]) == set(DYNAMIC)
+    assert set(collect_expressions()[1]) == set(DYNAMIC)
     assert set(BOUNDED) <= places
 
 
-def test_slow_expressions_are_noticed_and_fast_ones_are_not() -> None:
-    known = [
+def test_detects_slow_expressions_only() -> None:
+    expressions = [
         regex_attacks.Expression(f"{number}", re.compile(pattern), method)
         for number, (pattern, method) in enumerate((*EXPONENTIAL, *QUADRATIC, *LINEAR))
     ]
-    told = {title.partition(" ")[0] for title in regex_attacks.slow_expressions(known)}
-    noticed = [
+    reported = {title.partition(" ")[0] for title in regex_attacks.slow_expressions(expressions)}
+    slow = [
         pattern
         for number, (pattern, _) in enumerate((*EXPONENTIAL, *QUADRATIC, *LINEAR))
-        if f"{number}" in told
+        if f"{number}" in reported
     ]
-    assert noticed == [pattern for pattern, _ in (*EXPONENTIAL, *QUADRATIC)]
+    assert slow == [pattern for pattern, _ in (*EXPONENTIAL, *QUADRATIC)]
 
 
-def test_a_call_that_no_signal_ends_is_ended_with_its_process() -> None:
-    """One that never looks for signals is told as well, and those after it are tried."""
+def test_kills_the_process_of_a_call_that_ignores_signals() -> None:
+    """An expression that ignores signals is reported as well, and those after it are tried."""
     deaf = regex_attacks.Expression("deaf", re.compile("never"), "deaf")
-    told = regex_attacks.slow_expressions(
+    reported = regex_attacks.slow_expressions(
         [deaf, regex_attacks.Expression("good", re.compile("a"), "match")], cpu=2
     )
-    assert [title.partition(" ")[0] for title in told] == ["deaf"]
+    assert [title.partition(" ")[0] for title in reported] == ["deaf"]
 
 
-def test_the_words_of_an_index_are_bounded_before_they_are_compared() -> None:
-    """What ``BOUNDED`` says of the rules, whatever the index sends."""
+def test_limits_the_server_message_before_matching_it() -> None:
+    """The limit in ``BOUNDED`` holds for any response of the index."""
     for body in ("exceed " * 100_000, json.dumps({"detail": "\ud800" * 100_000}), "<p>" + "\u202e" * 100_000):
         words = extract_server_message("x", body, 400), extract_server_message(body, "", 400)
         assert max(map(len, words)) <= BOUNDED["upload.response_rules.RESPONSE_RULES"][0]
