@@ -60,7 +60,7 @@ from wheel_uploader.wheelhouse.wheelhouse import HIDDEN_DIRECTORY, Wheelhouse
 
 
 class RecordingProgress(SilentProgress):
-    """Record the messages of -v."""
+    """A record of the messages of -v."""
 
     def __init__(self) -> None:
         self.details: list[str] = []
@@ -77,7 +77,7 @@ def server() -> Iterator[FileServer]:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    return tmp_path / "house"
+    return tmp_path / "wheelhouse"
 
 
 # --- complete downloads ----------------------------------------------------------------------------
@@ -296,7 +296,7 @@ def test_never_accepts_an_invalid_hash(server: FileServer, path: Path) -> None:
     assert "\\x1b[31mnone was listed" in str(error)
 
 
-def test_rejects_another_size_before_reading_the_body(server: FileServer, path: Path) -> None:
+def test_rejects_a_different_size_before_reading_the_body(server: FileServer, path: Path) -> None:
     error = fetch_fails(FileError, server, path, remote(server, size=len(WHEEL) + 1))
     assert f"the server has {len(WHEEL)} bytes, but {len(WHEEL) + 1} were listed" in str(error)
     assert finished(path) == left_over(path) == []
@@ -630,7 +630,7 @@ def test_forged_metadata_does_not_prove_that_a_file_is_current(server: FileServe
 
 @pytest.mark.parametrize("hashed", [False, True], ids=["fetched again", "hash"])
 @pytest.mark.parametrize("existing", [OTHER, WHEEL[:CUT], b""], ids=["other", "cut", "empty"])
-def test_overwrites_other_bytes_only_with_clobber(
+def test_overwrites_different_contents_only_with_clobber(
     server: FileServer, path: Path, hashed: bool, existing: bytes
 ) -> None:
     path.mkdir()

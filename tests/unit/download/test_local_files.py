@@ -64,7 +64,7 @@ def source(tmp_path: Path) -> Path:
 def test_copies_files_and_finds_them_again(tmp_path: Path) -> None:
     staged = make_release(tmp_path / "dist")
     files = [remote(path, size=path.stat().st_size) for path in staged]
-    wheelhouse = tmp_path / "house"
+    wheelhouse = tmp_path / "wheelhouse"
     first = fetch(wheelhouse, *files)
     assert {copied.outcome for copied in first} == {DownloadOutcome.COPIED}
     assert [copied.file.path.read_bytes() for copied in first] == [path.read_bytes() for path in staged]
@@ -77,7 +77,7 @@ def test_copies_files_and_finds_them_again(tmp_path: Path) -> None:
 
 
 def test_unquotes_a_path(source: Path, tmp_path: Path) -> None:
-    (fetched,) = fetch(tmp_path / "house", remote(source))
+    (fetched,) = fetch(tmp_path / "wheelhouse", remote(source))
     assert fetched.file.path.read_bytes() == WHEEL
     assert scheduler.hash_local_file(remote(source)) == hashlib.sha256(WHEEL).hexdigest()
 
@@ -100,8 +100,8 @@ def test_rejects_a_damaged_wheel_in_place_and_keeps_it(source: Path) -> None:
 @pytest.mark.parametrize("data", [b"", WHEEL[:-20], b"<html>", WHEEL[:60] + b"~" + WHEEL[61:]])
 def test_does_not_copy_a_damaged_wheel(source: Path, tmp_path: Path, data: bytes) -> None:
     source.write_bytes(data)
-    assert fetch_fails(FileError, tmp_path / "house", remote(source)).startswith(f"{source}: ")
-    assert not (tmp_path / "house" / NAME).exists()
+    assert fetch_fails(FileError, tmp_path / "wheelhouse", remote(source)).startswith(f"{source}: ")
+    assert not (tmp_path / "wheelhouse" / NAME).exists()
 
 
 @pytest.mark.parametrize(
@@ -115,16 +115,18 @@ def test_rejects_a_file_that_does_not_match_its_listing(
     source: Path, tmp_path: Path, size: int | None, hashes: dict[str, str], reason: str
 ) -> None:
     file = remote(source, size=size, hashes=hashes)
-    assert fetch_fails(FileError, tmp_path / "house", file) == f"{source}: {reason}"
+    assert fetch_fails(FileError, tmp_path / "wheelhouse", file) == f"{source}: {reason}"
 
 
-def test_overwrites_other_bytes_only_with_clobber(source: Path, tmp_path: Path) -> None:
-    existing = tmp_path / "house" / NAME
+def test_overwrites_different_contents_only_with_clobber(source: Path, tmp_path: Path) -> None:
+    existing = tmp_path / "wheelhouse" / NAME
     existing.parent.mkdir()
     existing.write_bytes(OTHER)
-    assert fetch_fails(FileError, tmp_path / "house", remote(source)) == f"{existing} differs from {source}"
+    assert (
+        fetch_fails(FileError, tmp_path / "wheelhouse", remote(source)) == f"{existing} differs from {source}"
+    )
     assert existing.read_bytes() == OTHER
-    (fetched,) = fetch(tmp_path / "house", remote(source), clobber=True)
+    (fetched,) = fetch(tmp_path / "wheelhouse", remote(source), clobber=True)
     assert fetched.outcome is DownloadOutcome.COPIED
     assert existing.read_bytes() == WHEEL
 
@@ -140,7 +142,7 @@ def test_reports_a_source_that_is_no_longer_a_file(source: Path, tmp_path: Path,
             os.mkfifo(source)
         case _:
             expected = "it no longer exists"
-    message = fetch_fails(FileError, tmp_path / "house", remote(source))
+    message = fetch_fails(FileError, tmp_path / "wheelhouse", remote(source))
     assert message == f"{source} changed during the run: {expected}"
 
 
@@ -163,7 +165,7 @@ def test_rejects_a_file_that_changes_while_it_is_read(
         return real_read(descriptor, size)
 
     monkeypatch.setattr(os, "read", read)
-    wheelhouse = source.parent if in_place else tmp_path / "house"
+    wheelhouse = source.parent if in_place else tmp_path / "wheelhouse"
     assert fetch_fails(FileError, wheelhouse, remote(source)) == f"{source} changed while it was read"
     assert in_place or not (wheelhouse / NAME).exists()
 
@@ -185,7 +187,7 @@ def test_syncs_the_file_before_renaming_it(
 
     monkeypatch.setattr(os, "fsync", fsync)
     monkeypatch.setattr(os, "replace", replace)
-    fetch(tmp_path / "house", remote(source))
+    fetch(tmp_path / "wheelhouse", remote(source))
     assert events == ["file", f"{NAME}.part -> {NAME}", "directory"]
 
 
@@ -199,7 +201,7 @@ def test_partial_file_is_private(source: Path, tmp_path: Path, monkeypatch: pyte
         return real_open(path, flags, mode, dir_fd=dir_fd)
 
     monkeypatch.setattr(os, "open", record_open)
-    fetch(tmp_path / "house", remote(source))
+    fetch(tmp_path / "wheelhouse", remote(source))
     ((flags, mode),) = opened
     assert mode == 0o600
     assert flags & os.O_EXCL
@@ -209,5 +211,5 @@ def test_partial_file_is_private(source: Path, tmp_path: Path, monkeypatch: pyte
 def test_leaves_no_threads_behind(tmp_path: Path) -> None:
     staged = make_release(tmp_path / "dist")
     before = threading.active_count()
-    fetch(tmp_path / "house", *(remote(path) for path in staged))
+    fetch(tmp_path / "wheelhouse", *(remote(path) for path in staged))
     assert threading.active_count() == before

@@ -46,7 +46,7 @@ def server() -> Iterator[FileServer]:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    return tmp_path / "house"
+    return tmp_path / "wheelhouse"
 
 
 def stall_after_first_part(server: FileServer, request: Request) -> Sequence[Step]:
@@ -182,7 +182,7 @@ def test_rejects_a_range_that_was_not_requested(
     assert server.starts[-1] is None
 
 
-def test_rejects_a_range_of_a_file_of_another_size(server: FileServer, path: Path) -> None:
+def test_rejects_a_range_of_a_file_of_a_different_size(server: FileServer, path: Path) -> None:
     def answer(server: FileServer, request: Request) -> Sequence[Step]:
         start, end = start_of(request), end_of(request)
         other = {"Content-Range": f"bytes {start}-{(end or 0) - 1}/{len(WHEEL) + 1}"}
@@ -341,7 +341,7 @@ def test_downloads_ranges_from_nginx(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(ranges, "_MAX_RANGE_SIZE", 256 * 1024)
     with servers.nginx(staged, extra="limit_rate 2m;") as url:
         server = FileServer({NAME: wheel}, url=url)
-        (fetched,) = fetch(server, tmp_path / "house", jobs=4)
+        (fetched,) = fetch(server, tmp_path / "wheelhouse", jobs=4)
     assert fetched.file.path.read_bytes() == wheel
     assert fetched.file.sha256 == hashlib.sha256(wheel).hexdigest()
 

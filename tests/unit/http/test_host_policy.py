@@ -12,22 +12,22 @@ from hypothesis import strategies as st
 from wheel_uploader.http.host_policy import HostPolicy, InvalidUrl, parse_origin, split_credentials
 from wheel_uploader.http.hostnames import is_loopback_host, is_public_address, parse_s3_bucket
 
-LISTED = "https://staging.example/wheels/"
+LISTING_URL = "https://staging.example/wheels/"
 
 
 def get_rejection(
     url: str,
     *,
-    listed_at: str = LISTED,
+    listing_url: str = LISTING_URL,
     has_trusted_digest: bool = False,
-    user_urls: tuple[str, ...] = (LISTED,),
+    user_urls: tuple[str, ...] = (LISTING_URL,),
     allow_hosts: tuple[str, ...] = (),
     allow_insecure_hosts: tuple[str, ...] = (),
 ) -> str:
     rules = HostPolicy(
         user_urls=user_urls, allow_hosts=allow_hosts, allow_insecure_hosts=allow_insecure_hosts
     )
-    return rules.link_rejection(url, listing_url=listed_at, has_trusted_digest=has_trusted_digest)
+    return rules.link_rejection(url, listing_url=listing_url, has_trusted_digest=has_trusted_digest)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_rejects_forbidden_links(url: str, reason: str) -> None:
         ("https://files.example:8443/x.whl", {"allow_hosts": ("files.example:8443",)}),
         ("https://10.0.0.1/x.whl", {"allow_hosts": ("10.0.0.1",)}),
         ("https://10.0.0.1:8443/x.whl", {"allow_hosts": ("10.0.0.1:8443",)}),
-        ("https://other.example/x.whl", {"user_urls": (LISTED, "https://other.example/")}),
+        ("https://other.example/x.whl", {"user_urls": (LISTING_URL, "https://other.example/")}),
         ("http://files.example/x.whl", {"allow_insecure_hosts": ("files.example",)}),
         ("http://files.example:81/x.whl", {"allow_insecure_hosts": ("files.example:81",)}),
         ("http://127.0.0.2/x.whl", {"allow_hosts": ("127.0.0.2",)}),
@@ -109,7 +109,7 @@ def test_file_with_a_trusted_digest_may_be_on_any_public_host() -> None:
 
 
 @pytest.mark.parametrize(
-    ("listed_at", "url"),
+    ("listing_url", "url"),
     [
         ("https://pypi.anaconda.org/o/simple/dipy/", "https://api.anaconda.org/download/x.whl"),
         ("https://api.anaconda.org/x", "https://binstar-cio-packages-prod.s3.amazonaws.com/x"),
@@ -117,11 +117,11 @@ def test_file_with_a_trusted_digest_may_be_on_any_public_host() -> None:
         ("https://github.com/o/r", "https://release-assets.githubusercontent.com/x"),
     ],
 )
-def test_known_hosts_may_link_to_their_storage(listed_at: str, url: str) -> None:
-    assert get_rejection(url, listed_at=listed_at) == ""
+def test_known_hosts_may_link_to_their_storage(listing_url: str, url: str) -> None:
+    assert get_rejection(url, listing_url=listing_url) == ""
     assert "another host" in get_rejection(url)
     assert "another host" in get_rejection(
-        url, listed_at=listed_at.replace(".org", ".org.evil").replace(".com", ".evil")
+        url, listing_url=listing_url.replace(".org", ".org.evil").replace(".com", ".evil")
     )
 
 
@@ -164,7 +164,9 @@ def test_normalizes_every_spelling_of_an_address(host: str) -> None:
     assert "127.0.0.1 is a private address" in get_rejection(f"https://{host}/x.whl", has_trusted_digest=True)
     for other in LOOPBACK:
         assert (
-            get_rejection(f"http://{other}:8000/x", user_urls=(f"http://{host}:8000/",), listed_at=LISTED)
+            get_rejection(
+                f"http://{other}:8000/x", user_urls=(f"http://{host}:8000/",), listing_url=LISTING_URL
+            )
             == ""
         )
 
@@ -191,7 +193,7 @@ def test_normalizes_every_spelling_of_an_address(host: str) -> None:
 def test_rejects_invalid_hosts_from_any_source(host: str) -> None:
     """URL parsers disagree about most of these."""
     assert get_rejection(f"https://{host}/x.whl", has_trusted_digest=True)
-    assert get_rejection(f"https://{host}/x.whl", listed_at=f"https://{host}/", has_trusted_digest=True)
+    assert get_rejection(f"https://{host}/x.whl", listing_url=f"https://{host}/", has_trusted_digest=True)
 
 
 @pytest.mark.parametrize(
@@ -208,7 +210,7 @@ def test_rejects_invalid_hosts_from_any_source(host: str) -> None:
 )
 def test_recognizes_two_spellings_of_one_host(first: str, second: str) -> None:
     assert parse_origin(f"https://{first}/") == parse_origin(f"https://{second}/")
-    assert get_rejection(f"https://{first}/x", listed_at=f"https://{second}/") == ""
+    assert get_rejection(f"https://{first}/x", listing_url=f"https://{second}/") == ""
 
 
 def test_accepts_the_longest_name_and_label() -> None:
@@ -245,17 +247,20 @@ def test_rejects_private_names_that_are_not_user_urls(host: str) -> None:
 def test_rejects_other_ports_of_private_user_hosts(host: str) -> None:
     user_urls, link = (f"https://{host}:8000/",), f"https://{host}:9000/x.whl"
     assert "another port" in get_rejection(
-        link, user_urls=user_urls, listed_at=user_urls[0], has_trusted_digest=True
+        link, user_urls=user_urls, listing_url=user_urls[0], has_trusted_digest=True
     )
     assert (
         get_rejection(
-            f"https://{host}:8000/x.whl", user_urls=user_urls, listed_at=LISTED, has_trusted_digest=True
+            f"https://{host}:8000/x.whl",
+            user_urls=user_urls,
+            listing_url=LISTING_URL,
+            has_trusted_digest=True,
         )
         == ""
     )
     assert (
         get_rejection(
-            link, user_urls=user_urls, listed_at=user_urls[0], has_trusted_digest=True, allow_hosts=(host,)
+            link, user_urls=user_urls, listing_url=user_urls[0], has_trusted_digest=True, allow_hosts=(host,)
         )
         == ""
     )
@@ -263,7 +268,7 @@ def test_rejects_other_ports_of_private_user_hosts(host: str) -> None:
         get_rejection(
             link,
             user_urls=user_urls,
-            listed_at=user_urls[0],
+            listing_url=user_urls[0],
             has_trusted_digest=True,
             allow_hosts=(f"{host}:9000",),
         )
@@ -272,7 +277,7 @@ def test_rejects_other_ports_of_private_user_hosts(host: str) -> None:
     assert get_rejection(
         link,
         user_urls=user_urls,
-        listed_at=user_urls[0],
+        listing_url=user_urls[0],
         has_trusted_digest=True,
         allow_hosts=(f"{host}:9001",),
     )
@@ -323,11 +328,11 @@ def test_parses_the_bucket_in_a_host(host: str, bucket: str | None) -> None:
 
 def test_bucket_may_link_to_its_region_but_not_to_another_bucket() -> None:
     listed = "https://b.s3.amazonaws.com/"
-    assert get_rejection("https://b.s3.eu-west-1.amazonaws.com/x", listed_at=listed) == ""
-    assert "another host" in get_rejection("https://c.s3.eu-west-1.amazonaws.com/x", listed_at=listed)
-    assert "another host" in get_rejection("https://b.s3.cn-north-1.amazonaws.com.cn/x", listed_at=listed)
+    assert get_rejection("https://b.s3.eu-west-1.amazonaws.com/x", listing_url=listed) == ""
+    assert "another host" in get_rejection("https://c.s3.eu-west-1.amazonaws.com/x", listing_url=listed)
+    assert "another host" in get_rejection("https://b.s3.cn-north-1.amazonaws.com.cn/x", listing_url=listed)
     assert "another host" in get_rejection(
-        "https://s3.amazonaws.com/x", listed_at="https://s3.eu-west-1.amazonaws.com/"
+        "https://s3.amazonaws.com/x", listing_url="https://s3.eu-west-1.amazonaws.com/"
     )
 
 
@@ -341,8 +346,8 @@ def test_checks_any_host_quickly(prefix: str, repeated: str) -> None:
         for length in (100, 240, 253, 300, 7900):
             link = f"https://{prefix}{(repeated * length)[:length]}{ending}/W.whl"
             began = time.thread_time()
-            get_rejection(link, listed_at="https://x.s3.amazonaws.com/", has_trusted_digest=True)
-            get_rejection(url, listed_at=link)
+            get_rejection(link, listing_url="https://x.s3.amazonaws.com/", has_trusted_digest=True)
+            get_rejection(url, listing_url=link)
             assert time.thread_time() - began < 0.1
 
 
@@ -416,4 +421,4 @@ def test_arbitrary_text_raises_only_invalid_url(url: str) -> None:
         assert get_rejection(url) == str(error)
     else:
         assert origin.host
-        assert get_rejection(url, listed_at=url) == "" or get_rejection(url)
+        assert get_rejection(url, listing_url=url) == "" or get_rejection(url)

@@ -37,16 +37,16 @@ LONGEST_WAIT, RECORD_CONNECT_TIME = (
 
 
 class ObservedServer(ScriptedServer):
-    """A server that counts the states of its connections and treats the ``odd`` ones as a test says."""
+    """A server that counts the states of its connections; those in ``faulty`` are delayed or closed early."""
 
-    def __init__(self, *answers: Answer, tls: Certificate | None, odd: range = range(0)) -> None:
+    def __init__(self, *answers: Answer, tls: Certificate | None, faulty: range = range(0)) -> None:
         super().__init__(*answers, tls=tls.context() if tls else None)
         self.changed = threading.Condition()
-        self.odd = odd
+        self.faulty = faulty
         self.accepted = 0
         #: Completed TLS handshakes; connections that the client closed before a request; all that ended.
         self.handshakes, self.closed_unused, self.ended = 0, 0, 0
-        #: A function that runs before TLS on an odd connection, and the point at which it is closed.
+        #: A function that runs before TLS on a faulty connection, and the point at which it is closed.
         self.before_tls: Callable[[], object] = lambda: None
         self.close_point = ""
         self.mutual_tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -64,12 +64,12 @@ class ObservedServer(ScriptedServer):
         return count
 
     def _serve(self, connection: socket.socket, script: Answer) -> None:
-        self._thread_state.is_odd = self._count("accepted") in self.odd
-        if self._thread_state.is_odd:
+        self._thread_state.is_faulty = self._count("accepted") in self.faulty
+        if self._thread_state.is_faulty:
             self.before_tls()
-        if self._thread_state.is_odd and self.close_point == "before TLS":
+        if self._thread_state.is_faulty and self.close_point == "before TLS":
             connection.close()
-        elif self._thread_state.is_odd and self.close_point == "by an alert":
+        elif self._thread_state.is_faulty and self.close_point == "by an alert":
             # A TLS 1.3 client learns only after the handshake that a client certificate is required.
             with contextlib.suppress(OSError):
                 self.mutual_tls.wrap_socket(connection, server_side=True)
@@ -79,7 +79,7 @@ class ObservedServer(ScriptedServer):
 
     def _request(self, connection: socket.socket) -> Request | None:
         self._count("handshakes")
-        if self._thread_state.is_odd and self.close_point == "after TLS":
+        if self._thread_state.is_faulty and self.close_point == "after TLS":
             return None
         request = super()._request(connection)
         if request is None and not self._stopped.is_set():
@@ -106,12 +106,12 @@ def staging_server(
     files: dict[str, bytes],
     tls: Certificate | None,
     until: Callable[[ObservedServer], bool],
-    odd: range = range(0),
+    faulty: range = range(0),
 ) -> Iterator[tuple[ObservedServer, Site, list[bool]]]:
     """Serve a listing as soon as ``until`` holds, and record whether it did."""
     reached: list[bool] = []
     site = Site(files, before_listing=lambda *_: reached.append(server.wait_for(lambda: until(server))))
-    with ObservedServer(site, tls=tls, odd=odd) as server:
+    with ObservedServer(site, tls=tls, faulty=faulty) as server:
         yield server, site, reached
 
 
@@ -181,7 +181,7 @@ class Tunnel(ObservedServer):
     """A proxy for https that also answers as the target server."""
 
     def _serve(self, connection: socket.socket, script: Answer) -> None:
-        self._thread_state.is_odd = False
+        self._thread_state.is_faulty = False
         connection.settimeout(0.2)
         if self._request(connection):
             connection.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
@@ -198,7 +198,7 @@ def test_opens_none_through_a_proxy(cert: Certificate, monkeypatch: pytest.Monke
 @pytest.mark.parametrize("close_point", ["before TLS", "after TLS", "by an alert"])
 def test_does_not_use_connections_that_the_server_closed(cert: Certificate, close_point: str) -> None:
     preconnected = range(1, 1 + EXTRA)
-    with staging_server(TWO_FILES, cert, lambda server: server.ended == EXTRA, odd=preconnected) as (
+    with staging_server(TWO_FILES, cert, lambda server: server.ended == EXTRA, faulty=preconnected) as (
         server,
         site,
         reached,
@@ -219,7 +219,7 @@ def test_does_not_wait_for_connections_that_never_open(
     monkeypatch.setattr(http_client, "CONNECT_TIMEOUT", 300.0)
     began, release = time.monotonic(), threading.Event()
     with staging_server(
-        TWO_FILES, cert, lambda server: server.accepted == 1 + EXTRA, odd=range(1, 1 + EXTRA)
+        TWO_FILES, cert, lambda server: server.accepted == 1 + EXTRA, faulty=range(1, 1 + EXTRA)
     ) as (
         server,
         site,
@@ -251,7 +251,7 @@ def test_closes_connections_unused_for_too_long(cert: Certificate, monkeypatch: 
 
 def test_closes_connections_that_open_after_the_end(cert: Certificate) -> None:
     release = threading.Event()
-    with ObservedServer([answer(200, b"a")], tls=cert, odd=range(1, 4)) as server:
+    with ObservedServer([answer(200, b"a")], tls=cert, faulty=range(1, 4)) as server:
         server.before_tls = lambda: release.wait(60)
         with HttpClient(user_urls=[server.url], preconnect={server.url: 3}, verify=str(cert.cert)) as http:
             assert http.get(server.url).text == "a"

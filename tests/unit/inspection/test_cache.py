@@ -60,12 +60,12 @@ def staged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(*arguments: str, until: str = "check", in_place: bool = False) -> Result:
-    command_line = ["-u", "staged", "--until", until, *arguments, *([] if in_place else ["-w", "house"])]
+    command_line = ["-u", "staged", "--until", until, *arguments, *([] if in_place else ["-w", "wheelhouse"])]
     return CliRunner().invoke(cli.command, [*command_line, "dipy", "1.11.0"], prog_name="wheel-uploader")
 
 
 def get_entry_path() -> Path:
-    return Path("house") / HIDDEN_DIRECTORY / f"{NAME}.checked.json"
+    return Path("wheelhouse") / HIDDEN_DIRECTORY / f"{NAME}.checked.json"
 
 
 def load_report(result: Result) -> dict[str, typing.Any]:
@@ -137,7 +137,7 @@ def test_cached_checks_serve_a_download_but_not_the_reverse(staged: Path, archiv
 # --- cache misses ------------------------------------------------------------------------------------
 
 
-def test_reads_other_bytes_again(staged: Path, archives_read: list[str]) -> None:
+def test_reads_a_changed_file_again(staged: Path, archives_read: list[str]) -> None:
     assert run().exit_code == 6
     good = wheels.wheel_bytes()
     (staged / NAME).write_bytes(good)
@@ -146,7 +146,7 @@ def test_reads_other_bytes_again(staged: Path, archives_read: list[str]) -> None
     # Damage one byte in the wheelhouse and at the source: the cached result no longer applies.
     damaged = bytearray(good)
     damaged[50] ^= 1
-    (Path("house") / NAME).write_bytes(damaged)
+    (Path("wheelhouse") / NAME).write_bytes(damaged)
     (staged / NAME).write_bytes(damaged)
     assert run().exit_code == 6
     assert run().exit_code == 6
@@ -222,7 +222,7 @@ def test_caches_nothing_if_the_program_cannot_be_read(
 
 
 def test_fingerprint_includes_every_library_of_the_checks() -> None:
-    """The fingerprint names all libraries that the listed packages import, and the renderers."""
+    """FINGERPRINTED names every library that facts, checks and platforms import, and their renderers."""
     package = Path(inspection_cache.__file__).parents[1]
     distributions = metadata.packages_distributions()
     imported = set()
@@ -288,8 +288,8 @@ def test_continues_if_the_cache_cannot_be_written(
 def test_deletes_the_entry_of_a_deleted_file(staged: Path) -> None:
     run()
     assert get_entry_path().exists()
-    (Path("house") / NAME).unlink()
-    with Wheelhouse(Path("house")):
+    (Path("wheelhouse") / NAME).unlink()
+    with Wheelhouse(Path("wheelhouse")):
         pass
     assert not get_entry_path().exists()
 
@@ -479,7 +479,7 @@ def test_every_kind_of_result_survives_a_round_trip(tmp_path: Path) -> None:
     dynamic = FAULTY.replace("2.1", "2.2").replace("Home-page", "Dynamic: Requires-Dist\nHome-page")
     wheels.make_wheel(tmp_path, metadata=FAULTY, files={"dipy/a.so": b"no code", "two/x.py": b""})
     wheels.make_sdist(tmp_path, metadata=dynamic)
-    with Wheelhouse(tmp_path / "house") as wheelhouse:
+    with Wheelhouse(tmp_path / "wheelhouse") as wheelhouse:
         for path in (tmp_path / NAME, tmp_path / "dipy-1.11.0.tar.gz"):
             name = filenames.parse_filename(path.name)
             inspection = checks.inspect_content(
@@ -505,7 +505,7 @@ def test_inspects_a_damaged_file_every_time(tmp_path: Path) -> None:
     def read(name: DistName, path: Path, sha256: str) -> InspectionResult:
         return verification.inspect_file(name, path, sha256, inspect)
 
-    with Wheelhouse(tmp_path / "house") as wheelhouse:
+    with Wheelhouse(tmp_path / "wheelhouse") as wheelhouse:
         for _ in range(2):
             sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
             result = verification.inspect_cached(

@@ -354,7 +354,7 @@ def test_starts_a_worker_for_several_files_on_two_cores(
         ({}, True),
         ({"urls": ("staged", "other")}, True),
         ({"urls": ("staged", "https://staging.example.com/")}, False),
-        ({"wheelhouse": Path("house")}, False),
+        ({"wheelhouse": Path("wheelhouse")}, False),
         ({"until": Stage.DOWNLOAD}, False),
         ({"until": Stage.SIGN}, False),
     ],

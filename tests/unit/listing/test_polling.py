@@ -46,27 +46,24 @@ def make_selection(*filenames: str, size: int | None = None, **hashes: str) -> S
     )
 
 
-LookResult = Selection | ReleaseError
+ListingResult = Selection | ReleaseError
 
 
 class Staging(SilentProgress):
-    """A staging area whose listing changes with each look, its clock and the recorded messages.
+    """A staging area that returns each of ``results`` in turn, then the last one, with a clock and a log."""
 
-    The last listing repeats.
-    """
-
-    def __init__(self, *looks: LookResult, look_time: float = 0.0) -> None:
-        self.looks = looks
-        self.look_time = look_time
+    def __init__(self, *results: ListingResult, listing_seconds: float = 0.0) -> None:
+        self.results = results
+        self.listing_seconds = listing_seconds
         self.now = 1000.0
-        self.look_times: list[float] = []
+        self.listing_times: list[float] = []
         self.messages: list[str] = []
         self.details: list[str] = []
 
-    def look(self) -> Selection:
-        self.look_times.append(self.now - 1000)
-        self.now += self.look_time
-        result = self.looks[min(len(self.look_times), len(self.looks)) - 1]
+    def list_files(self) -> Selection:
+        self.listing_times.append(self.now - 1000)
+        self.now += self.listing_seconds
+        result = self.results[min(len(self.listing_times), len(self.results)) - 1]
         if isinstance(result, ReleaseError):
             raise result
         return result
@@ -83,7 +80,7 @@ class Staging(SilentProgress):
 
     def poll(self, expected: Expectation | None = None, limit: float = 1200.0) -> Selection:
         return polling.poll_until_complete(
-            self.look, expected, limit=limit, progress=self, sleep=self.sleep, clock=lambda: self.now
+            self.list_files, expected, limit=limit, progress=self, sleep=self.sleep, clock=lambda: self.now
         )
 
     def poll_until_timeout(self, expected: Expectation | None = None, limit: float = 1200.0) -> DeadlineError:
@@ -100,7 +97,7 @@ NOTHING_FOUND = NothingFoundError("no files of dipy 1.11.0 at https://staging.ex
 def test_finishes_after_two_identical_listings() -> None:
     staging = Staging(make_selection(A, B))
     assert staging.poll(TWO) == make_selection(A, B)
-    assert staging.look_times == [0, 5]
+    assert staging.listing_times == [0, 5]
     assert (staging.messages, staging.details) == ([], ["all 2 files listed; checking again in 5 s"])
 
 
@@ -109,7 +106,7 @@ def test_polls_until_complete_and_reports_missing_files() -> None:
         NOTHING_FOUND, make_selection(A), make_selection(A), make_selection(A, B), make_selection(A, B)
     )
     assert staging.poll(TWO) == make_selection(A, B)
-    assert staging.look_times == [0, 5, 12.5, 23.75, 28.75]
+    assert staging.listing_times == [0, 5, 12.5, 23.75, 28.75]
     assert staging.messages == [
         f"waiting for {A}, {B} (no files of dipy 1.11.0 at https://staging.example/); 20 min left",
         f"waiting for {B} (1 listed); 20 min left",
@@ -124,12 +121,13 @@ def test_pauses_grow_to_a_minute() -> None:
     staging = Staging(make_selection(A))
     staging.poll_until_timeout(TWO, limit=400)
     pauses = [
-        after - before for before, after in zip(staging.look_times, staging.look_times[1:], strict=False)
+        after - before
+        for before, after in zip(staging.listing_times, staging.listing_times[1:], strict=False)
     ]
     assert pauses[:4] == [5, 7.5, 11.25, 16.875]
     assert max(pauses) == 60
-    # The last look is exactly at the deadline.
-    assert staging.look_times[-1] == 400
+    # The last listing is exactly at the deadline.
+    assert staging.listing_times[-1] == 400
 
 
 @pytest.mark.parametrize(
@@ -164,7 +162,7 @@ def test_ignores_a_new_signature_in_a_url() -> None:
 def test_complete_listing_must_repeat_without_a_gap() -> None:
     staging = Staging(make_selection(A, B), make_selection(A), make_selection(A, B), make_selection(A, B))
     assert staging.poll(TWO) == make_selection(A, B)
-    assert len(staging.look_times) == 4
+    assert len(staging.listing_times) == 4
 
 
 def test_one_file_is_enough_without_an_expectation() -> None:
@@ -208,18 +206,18 @@ def test_timeout_error_reports_an_empty_source() -> None:
 
 
 def test_timeout_error_reports_a_listing_that_keeps_changing() -> None:
-    looks: list[LookResult] = [make_selection(A, B, sha256=str(number)) for number in range(400)]
-    error = Staging(*looks).poll_until_timeout(TWO, limit=60)
+    results: list[ListingResult] = [make_selection(A, B, sha256=str(number)) for number in range(400)]
+    error = Staging(*results).poll_until_timeout(TWO, limit=60)
     assert str(error) == "the listing is still changing after 60 s"
     assert error.details == (A, B)
 
 
-def test_release_complete_at_the_deadline_gets_its_second_look() -> None:
+def test_release_complete_at_the_deadline_is_listed_once_more() -> None:
     staging = Staging(make_selection(A), make_selection(A, B), make_selection(A, B))
     assert staging.poll(TWO, limit=3) == make_selection(A, B)
-    assert staging.look_times == [0, 3, 8]
-    flip: Sequence[LookResult] = [make_selection(A), make_selection(A, B)] * 100
-    assert Staging(*flip, look_time=10).poll_until_timeout(TWO, limit=3).details == (f"missing: {B}",)
+    assert staging.listing_times == [0, 3, 8]
+    flip: Sequence[ListingResult] = [make_selection(A), make_selection(A, B)] * 100
+    assert Staging(*flip, listing_seconds=10).poll_until_timeout(TWO, limit=3).details == (f"missing: {B}",)
 
 
 # --- errors ----------------------------------------------------------------------------------------
@@ -245,11 +243,11 @@ def test_retries_and_reports_transient_errors(error: ReleaseError) -> None:
 def test_waits_as_long_as_retry_after() -> None:
     staging = Staging(HttpStatusError(429, WHERE, retry_after=100.0), make_selection(A, B))
     staging.poll(TWO)
-    assert staging.look_times == [0, 100, 105]
+    assert staging.listing_times == [0, 100, 105]
     # The pause ends at the deadline.
     late = Staging(HttpStatusError(429, WHERE, retry_after=500.0))
     late.poll_until_timeout(TWO, limit=60)
-    assert late.look_times == [0, 60]
+    assert late.listing_times == [0, 60]
 
 
 @pytest.mark.parametrize(
@@ -266,7 +264,7 @@ def test_permanent_error_ends_polling(error: ReleaseError) -> None:
     with pytest.raises(type(error)) as caught:
         staging.poll(TWO)
     assert caught.value is error
-    assert len(staging.look_times) == 2
+    assert len(staging.listing_times) == 2
 
 
 # --- durations -------------------------------------------------------------------------------------

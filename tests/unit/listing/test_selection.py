@@ -12,7 +12,7 @@ from wheel_uploader.core.models import AttestationPolicy, Options, RemoteFile, S
 from wheel_uploader.listing import selection as release_selection
 
 
-def listed(*filenames: str, source: str = "http://127.0.0.1/", **facts: object) -> list[RemoteFile]:
+def make_files(*filenames: str, source: str = "http://127.0.0.1/", **facts: object) -> list[RemoteFile]:
     return [
         RemoteFile(filename=name, url=f"{source}{name}", source=source, **facts)  # type: ignore[arg-type]
         for name in filenames
@@ -32,46 +32,50 @@ def select_filenames(files: list[RemoteFile], options: Options) -> list[str]:
 
 
 def test_latest_selects_the_newest_final_release() -> None:
-    files = listed("dipy-1.9.tar.gz", "dipy-1.10.tar.gz", "dipy-1.11rc1.tar.gz")
+    files = make_files("dipy-1.9.tar.gz", "dipy-1.10.tar.gz", "dipy-1.11rc1.tar.gz")
     assert select_filenames(files, make_options(version="latest")) == ["dipy-1.10.tar.gz"]
     assert select_filenames(files, make_options(version="latest", pre=True)) == ["dipy-1.11rc1.tar.gz"]
 
 
 def test_selects_the_only_staged_version() -> None:
-    assert select_filenames(listed("dipy-1.9.tar.gz"), make_options(version="")) == ["dipy-1.9.tar.gz"]
+    assert select_filenames(make_files("dipy-1.9.tar.gz"), make_options(version="")) == ["dipy-1.9.tar.gz"]
     with pytest.raises(UsageError, match=r"several versions of dipy are staged: 1\.10, 1\.9"):
-        select_filenames(listed("dipy-1.9.tar.gz", "dipy-1.10.tar.gz"), make_options(version=""))
+        select_filenames(make_files("dipy-1.9.tar.gz", "dipy-1.10.tar.gz"), make_options(version=""))
 
 
 @pytest.mark.parametrize(
     ("files", "options", "hint"),
     [
-        (listed(), make_options(), "The listing contains no files."),
-        (listed("a.txt", "b.txt"), make_options(), "The listing contains 2 files, but no wheel or sdist; "),
+        (make_files(), make_options(), "The listing contains no files."),
         (
-            listed("dipy-1.9.tar.gz", "dipy-1.10.tar.gz"),
+            make_files("a.txt", "b.txt"),
+            make_options(),
+            "The listing contains 2 files, but no wheel or sdist; ",
+        ),
+        (
+            make_files("dipy-1.9.tar.gz", "dipy-1.10.tar.gz"),
             make_options(),
             "These versions are staged: 1.10, 1.9.",
         ),
         (
-            listed("dipyx-1.11.0.tar.gz"),
+            make_files("dipyx-1.11.0.tar.gz"),
             make_options(),
             "These projects are staged: dipyx. Did you mean dipyx?",
         ),
-        (listed("numpy-2.0.tar.gz"), make_options(), "These projects are staged: numpy."),
-        (listed("numpy-2.0.tar.gz"), make_options(version=""), "These projects are staged: numpy."),
+        (make_files("numpy-2.0.tar.gz"), make_options(), "These projects are staged: numpy."),
+        (make_files("numpy-2.0.tar.gz"), make_options(version=""), "These projects are staged: numpy."),
         (
-            listed("dipy-1.11rc1.tar.gz"),
+            make_files("dipy-1.11rc1.tar.gz"),
             make_options(version="latest"),
             "Only pre-releases are staged: 1.11rc1.",
         ),
         (
-            listed("dipy-1.11.0.tar.gz"),
+            make_files("dipy-1.11.0.tar.gz"),
             make_options(types=("win",)),
             "The release is staged, but has no files of type win; use --until list -t all to see its files.",
         ),
         (
-            listed(*(f"dipy-1.{minor}.tar.gz" for minor in range(20))),
+            make_files(*(f"dipy-1.{minor}.tar.gz" for minor in range(20))),
             make_options(version="2.0"),
             (
                 "These versions are staged: "
@@ -92,7 +96,7 @@ def test_missing_release_error_lists_the_staged_files(
 
 def test_rejects_an_invalid_version() -> None:
     with pytest.raises(UsageError, match=r"'1\.x' is not a version"):
-        select_filenames(listed("dipy-1.9.tar.gz"), make_options(version="1.x"))
+        select_filenames(make_files("dipy-1.9.tar.gz"), make_options(version="1.x"))
 
 
 # --- one file for each name ------------------------------------------------------------------------
@@ -102,21 +106,23 @@ NAME = "dipy-1.11.0-py3-none-any.whl"
 
 
 def test_identical_copies_in_two_sources_are_one_file() -> None:
-    files = listed(NAME, source=A, hashes={"sha256": "1"}) + listed(NAME, source=B, hashes={"sha256": "1"})
+    files = make_files(NAME, source=A, hashes={"sha256": "1"}) + make_files(
+        NAME, source=B, hashes={"sha256": "1"}
+    )
     assert select_filenames(files, make_options()) == [NAME]
-    assert select_filenames(listed(NAME, source=A) * 2, make_options()) == [NAME]
+    assert select_filenames(make_files(NAME, source=A) * 2, make_options()) == [NAME]
 
 
 @pytest.mark.parametrize(
     ("first", "second", "reason"),
     [
         (
-            listed(NAME, source=A, hashes={"sha256": "1"}),
-            listed(NAME, source=B, hashes={"sha256": "2"}),
+            make_files(NAME, source=A, hashes={"sha256": "1"}),
+            make_files(NAME, source=B, hashes={"sha256": "2"}),
             "different sha256",
         ),
-        (listed(NAME, source=A, size=1), listed(NAME, source=B, size=2), "different sizes"),
-        (listed(NAME, source=A, size=1), listed(NAME, source=B, size=1), "no hashes to compare"),
+        (make_files(NAME, source=A, size=1), make_files(NAME, source=B, size=2), "different sizes"),
+        (make_files(NAME, source=A, size=1), make_files(NAME, source=B, size=1), "no hashes to compare"),
     ],
 )
 def test_copies_not_known_to_be_identical_are_an_error(
@@ -131,13 +137,15 @@ def test_copies_not_known_to_be_identical_are_an_error(
 def test_clash_error_is_short_for_thousands_of_copies() -> None:
     with pytest.raises(FileError) as caught:
         select_filenames(
-            [file for number in range(20_000) for file in listed(NAME, source=f"{A}{number}/")],
+            [file for number in range(20_000) for file in make_files(NAME, source=f"{A}{number}/")],
             make_options(),
         )
     assert len(caught.value.details) == 101
     assert caught.value.details[-1] == "and 19899 more like these"
     with pytest.raises(FileError) as caught:
-        select_filenames(listed(NAME, source=A, size=1) + listed(NAME, source=B, size=2) * 2, make_options())
+        select_filenames(
+            make_files(NAME, source=A, size=1) + make_files(NAME, source=B, size=2) * 2, make_options()
+        )
     assert caught.value.details == (f"{NAME}: different sizes at {A} and {B}", "and 1 more like these")
 
 
@@ -146,7 +154,7 @@ def test_clash_error_is_short_for_thousands_of_copies() -> None:
 )
 def test_two_spellings_of_one_file_name_are_an_error(other: str) -> None:
     with pytest.raises(FileError) as caught:
-        select_filenames(listed(NAME, other), make_options())
+        select_filenames(make_files(NAME, other), make_options())
     assert "two spellings of the same file name" in caught.value.details[0]
 
 
@@ -168,7 +176,7 @@ def test_compares_local_copies_by_digest(tmp_path: Path) -> None:
 def test_policy_none_excludes_attestations(
     policy: AttestationPolicy, selected: list[str], reasons: list[str]
 ) -> None:
-    files = listed(NAME, f"{NAME}.publish.attestation")
+    files = make_files(NAME, f"{NAME}.publish.attestation")
     selection = release_selection.select_release(files, make_options(attestations=policy), no_digest)
     assert [file.filename for file in selection.attestation_files] == selected
     assert [file.reason for file in selection.excluded_files] == reasons
@@ -177,8 +185,8 @@ def test_policy_none_excludes_attestations(
 def test_error_names_the_searched_sources() -> None:
     for files, where in (
         ([], "http://127.0.0.1/"),
-        (listed("x.txt", source=A), A),
-        (listed("x.txt", source=B) + listed("y.txt", source=A), f"{A}, {B}"),
+        (make_files("x.txt", source=A), A),
+        (make_files("x.txt", source=B) + make_files("y.txt", source=A), f"{A}, {B}"),
     ):
         with pytest.raises(NothingFoundError) as caught:
             select_filenames(files, make_options())
@@ -210,7 +218,7 @@ def test_error_names_files_that_cannot_be_downloaded() -> None:
 def test_shortens_a_long_list_of_versions(count: int, more: str) -> None:
     with pytest.raises(NothingFoundError) as caught:
         select_filenames(
-            listed(*(f"dipy-1.{minor}.tar.gz" for minor in range(count))), make_options(version="2.0")
+            make_files(*(f"dipy-1.{minor}.tar.gz" for minor in range(count))), make_options(version="2.0")
         )
     shown = ", ".join(f"1.{minor}" for minor in reversed(range(count - 12, count)))
     assert caught.value.hint == f"These versions are staged: {shown}{more}."
@@ -220,15 +228,15 @@ def test_shortens_a_long_list_of_versions(count: int, more: str) -> None:
     ("files", "options", "instead"),
     [
         (
-            listed("dipy-1.11.1.tar.gz", "dipy-2.0.tar.gz"),
+            make_files("dipy-1.11.1.tar.gz", "dipy-2.0.tar.gz"),
             make_options(version="1.11.0"),
             ("1.11.0", "1.11.1"),
         ),
-        (listed("dipy-7.tar.gz", "dipy-8.tar.gz"), make_options(version="1.11.0"), ("1.11.0", "8")),
-        (listed("dipyx-1.11.0.tar.gz"), make_options(), ("dipy", "dipyx")),
-        (listed("numpy-1.11.0.tar.gz"), make_options(), None),
-        (listed("dipy-1.0rc1.tar.gz"), make_options(version="latest"), ("", "--pre")),
-        (listed("x.txt"), make_options(), None),
+        (make_files("dipy-7.tar.gz", "dipy-8.tar.gz"), make_options(version="1.11.0"), ("1.11.0", "8")),
+        (make_files("dipyx-1.11.0.tar.gz"), make_options(), ("dipy", "dipyx")),
+        (make_files("numpy-1.11.0.tar.gz"), make_options(), None),
+        (make_files("dipy-1.0rc1.tar.gz"), make_options(version="latest"), ("", "--pre")),
+        (make_files("x.txt"), make_options(), None),
         ([], make_options(), None),
     ],
 )
@@ -271,7 +279,7 @@ def test_compares_a_limited_number_of_similar_names(monkeypatch: pytest.MonkeyPa
 
 def infer_release(*filenames: str) -> Options:
     return release_selection.infer_release(
-        listed(*filenames), make_options(project="", version="", until=Stage.CHECK)
+        make_files(*filenames), make_options(project="", version="", until=Stage.CHECK)
     )
 
 
@@ -279,7 +287,7 @@ def test_infers_project_and_version_from_the_files() -> None:
     inferred = infer_release("dipy-1.11.0.tar.gz", "Dipy-1.11-py3-none-any.whl", "notes.txt")
     assert (inferred.project, inferred.version) == ("dipy", "1.11.0")
     named = make_options(version="7")
-    assert release_selection.infer_release(listed("dipy-1.11.0.tar.gz"), named) is named
+    assert release_selection.infer_release(make_files("dipy-1.11.0.tar.gz"), named) is named
 
 
 def test_reports_files_of_several_releases() -> None:
@@ -321,9 +329,9 @@ def test_compares_copies_by_their_strongest_common_hash(
 ) -> None:
     name = f"{NAME}{kind}"
     files = [
-        *(listed(NAME, source=A) if kind else []),
-        *listed(name, source=A, hashes=first),
-        *listed(name, source=B, hashes=second),
+        *(make_files(NAME, source=A) if kind else []),
+        *make_files(name, source=A, hashes=first),
+        *make_files(name, source=B, hashes=second),
     ]
     if not reason:
         assert select_filenames(files, make_options()) == [NAME]
@@ -334,8 +342,8 @@ def test_compares_copies_by_their_strongest_common_hash(
 
 
 def test_hashes_a_local_copy_only_if_its_source_has_no_sha256(tmp_path: Path) -> None:
-    local_copy = listed(NAME, source=f"{tmp_path.as_uri()}/", hashes={"md5": "1"})
-    remote_copy = listed(NAME, source=A, hashes={"sha256": "2", "md5": "1"})
+    local_copy = make_files(NAME, source=f"{tmp_path.as_uri()}/", hashes={"md5": "1"})
+    remote_copy = make_files(NAME, source=A, hashes={"sha256": "2", "md5": "1"})
     hashed: list[RemoteFile] = []
 
     def digest(file: RemoteFile) -> str:
@@ -344,7 +352,7 @@ def test_hashes_a_local_copy_only_if_its_source_has_no_sha256(tmp_path: Path) ->
 
     assert len(release_selection.select_release(local_copy + remote_copy, make_options(), digest).files) == 1
     assert hashed == local_copy
-    listed_with_sha256 = listed(NAME, source=f"{tmp_path.as_uri()}/", hashes={"sha256": "2"})
+    listed_with_sha256 = make_files(NAME, source=f"{tmp_path.as_uri()}/", hashes={"sha256": "2"})
     assert (
         len(
             release_selection.select_release(

@@ -608,7 +608,7 @@ def flip_bit(data: bytes, at: int) -> bytes:
     return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
 
 
-def test_rejects_an_artifact_with_another_digest(token: str) -> None:
+def test_rejects_an_artifact_with_a_different_digest(token: str) -> None:
     with pytest.raises(FileError, match=r"artifact cibw-0 of .* has sha256 .*, but .* is listed"):
         list_files(RUN, run(make_zip((WHEEL, DATA)), digest=f"sha256:{SHA256}"))
 

@@ -58,8 +58,8 @@ def test_skips_hidden_files_and_directories(tmp_path: Path, http: HttpClient) ->
 
 def test_single_file_is_a_source(tmp_path: Path, http: HttpClient) -> None:
     wheel = wheels.make_wheel(tmp_path)
-    for typed in (str(wheel), wheel.as_uri(), wheel.as_uri().replace("file://", "file://localhost")):
-        assert [file.filename for file in list_files(typed, http)] == [wheel.name]
+    for source in (str(wheel), wheel.as_uri(), wheel.as_uri().replace("file://", "file://localhost")):
+        assert [file.filename for file in list_files(source, http)] == [wheel.name]
 
 
 def test_accepts_relative_paths_and_home(
@@ -68,27 +68,27 @@ def test_accepts_relative_paths_and_home(
     wheel = wheels.make_wheel(tmp_path / "my dist")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
-    for typed in ("my dist", "./my dist/", "~/my dist", f"my dist/{wheel.name}"):
-        (file,) = list_files(typed, http)
+    for source in ("my dist", "./my dist/", "~/my dist", f"my dist/{wheel.name}"):
+        (file,) = list_files(source, http)
         assert unquote(file.url) == f"file://{tmp_path}/my dist/{wheel.name}"
 
 
-@pytest.mark.parametrize("typed", ["dist", "./dist", "/nonexistent/dist", "~nobody-of-that-name", "a\0b"])
+@pytest.mark.parametrize("source", ["dist", "./dist", "/nonexistent/dist", "~nobody-of-that-name", "a\0b"])
 def test_error_names_a_missing_path(
-    tmp_path: Path, http: HttpClient, typed: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, http: HttpClient, source: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(NothingFoundError, match="no such file or directory") as caught:
-        list_files(typed, http)
+        list_files(source, http)
     assert "https://" in caught.value.hint
     assert "\0" not in str(caught.value)
 
 
-@pytest.mark.parametrize("typed", ["staging.example/wheels/", "staging.example:8080/"])
-def test_suggests_a_scheme_for_a_url_without_one(http: HttpClient, typed: str) -> None:
+@pytest.mark.parametrize("source", ["staging.example/wheels/", "staging.example:8080/"])
+def test_suggests_a_scheme_for_a_url_without_one(http: HttpClient, source: str) -> None:
     with pytest.raises(UsageError) as caught:
-        list_files(typed, http)
-    assert caught.value.hint == f"If it is a URL, pass https://{typed}"
+        list_files(source, http)
+    assert caught.value.hint == f"If it is a URL, pass https://{source}"
 
 
 def test_rejects_a_file_url_of_another_machine(http: HttpClient) -> None:
@@ -96,10 +96,10 @@ def test_rejects_a_file_url_of_another_machine(http: HttpClient) -> None:
         list_files("file://server/share/dist", http)
 
 
-@pytest.mark.parametrize("typed", ["ftp://staging.example/", "hf://bucket/wheels", "HTTPX://x/", "", " "])
-def test_rejects_unsupported_schemes(http: HttpClient, typed: str) -> None:
+@pytest.mark.parametrize("source", ["ftp://staging.example/", "hf://bucket/wheels", "HTTPX://x/", "", " "])
+def test_rejects_unsupported_schemes(http: HttpClient, source: str) -> None:
     with pytest.raises(UsageError, match="unsupported source: "):
-        list_files(typed, http)
+        list_files(source, http)
 
 
 def test_reports_an_unreadable_directory(

@@ -56,7 +56,7 @@ def test_trusted_hash_replaces_listed_hashes() -> None:
     assert (expected.description, expected.is_weak) == ("sha256 from SUMS", False)
 
 
-def test_rejects_a_listing_with_another_hash() -> None:
+def test_rejects_a_listing_with_a_different_hash() -> None:
     hashes = make_hashes(**{A: ONE, B: ONE})
     selection = select_release(*hashes.apply_to([remote(A, {"sha256": TWO}), remote(B), remote(SDIST)]))
     with pytest.raises(FileError) as caught:
@@ -79,7 +79,7 @@ def test_trusted_hash_identifies_copies_without_hashes() -> None:
     assert len(select_release(*make_hashes(**{A: ONE}).apply_to([remote(A), other])).files) == 1
 
 
-def test_copy_listed_with_another_hash_is_a_clash() -> None:
+def test_copy_listed_with_a_different_hash_is_a_clash() -> None:
     other = RemoteFile(
         filename=A, url=f"https://other.example/{A}", source="https://other.example/", hashes={"sha256": TWO}
     )
@@ -153,7 +153,7 @@ def test_without_requirements_any_release_is_accepted(tmp_path: Path, expect: st
     requirements.enforce(select_release(remote(A)))
 
 
-@pytest.mark.parametrize("number", ["3", 3], ids=["typed", "configured"])
+@pytest.mark.parametrize("number", ["3", 3], ids=["command line", "configuration"])
 def test_expects_a_number_of_files(tmp_path: Path, number: str | int) -> None:
     assert get_missing(read_requirements(tmp_path, expect=number), remote(A)) == ("missing: 2 of 3 files",)
     read_requirements(tmp_path, expect=number).enforce(select_release(remote(A), remote(B), remote(SDIST)))

@@ -82,7 +82,7 @@ def test_rejects_a_file_as_wheelhouse(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["file", "link"])
 def test_rejects_a_hidden_directory_that_is_not_a_directory(tmp_path: Path, kind: str) -> None:
-    hidden = tmp_path / "house" / HIDDEN_DIRECTORY
+    hidden = tmp_path / "wheelhouse" / HIDDEN_DIRECTORY
     hidden.parent.mkdir()
     if kind == "file":
         hidden.write_text("")
@@ -97,7 +97,7 @@ def test_rejects_a_hidden_directory_that_is_not_a_directory(tmp_path: Path, kind
 
 @as_root
 def test_reports_an_unwritable_wheelhouse_at_once(tmp_path: Path) -> None:
-    directory = tmp_path / "house"
+    directory = tmp_path / "wheelhouse"
     directory.mkdir(mode=0o555)
     code = (
         "import sys, pathlib\n"
@@ -140,7 +140,7 @@ def test_creates_nothing_in_an_unwritable_directory(
 def test_does_not_follow_a_link_that_replaces_the_hidden_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wheelhouse, elsewhere = tmp_path / "house", tmp_path / "elsewhere"
+    wheelhouse, elsewhere = tmp_path / "wheelhouse", tmp_path / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "x.tmp").write_text("not ours")
     genuine = Wheelhouse._create
@@ -196,14 +196,14 @@ def test_accepts_a_file_system_without_fsync(
     number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "fsync", fail_with(number))
-    with Wheelhouse(tmp_path / "house") as wheelhouse, PartialFile(wheelhouse, WHEEL, None) as partial:
+    with Wheelhouse(tmp_path / "wheelhouse") as wheelhouse, PartialFile(wheelhouse, WHEEL, None) as partial:
         partial.restart()
         partial.write(b"bytes")
         partial.commit(None, replace=False)
         wheelhouse.write_checksums([])
         wheelhouse.sync()
-    assert (tmp_path / "house" / WHEEL).read_bytes() == b"bytes"
-    assert (tmp_path / "house" / CHECKSUMS_FILENAME).read_bytes() == b""
+    assert (tmp_path / "wheelhouse" / WHEEL).read_bytes() == b"bytes"
+    assert (tmp_path / "wheelhouse" / CHECKSUMS_FILENAME).read_bytes() == b""
 
 
 @posix_only
@@ -212,18 +212,18 @@ def test_accepts_a_file_system_without_modes(
     number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "fchmod", fail_with(number))
-    with Wheelhouse(tmp_path / "house") as wheelhouse, PartialFile(wheelhouse, WHEEL, None) as partial:
+    with Wheelhouse(tmp_path / "wheelhouse") as wheelhouse, PartialFile(wheelhouse, WHEEL, None) as partial:
         partial.restart()
         partial.commit(None, replace=False)
         wheelhouse.write_checksums([])
     # The file keeps the private mode of a partial file.
-    assert stat.S_IMODE((tmp_path / "house" / WHEEL).stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "wheelhouse" / WHEEL).stat().st_mode) == 0o600
 
 
 @posix_only
 @pytest.mark.parametrize("call", ["fsync", "fchmod"])
 def test_reports_a_broken_disk(call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with Wheelhouse(tmp_path / "house") as wheelhouse, PartialFile(wheelhouse, WHEEL, None) as partial:
+    with Wheelhouse(tmp_path / "wheelhouse") as wheelhouse, PartialFile(wheelhouse, WHEEL, None) as partial:
         partial.restart()
         monkeypatch.setattr(os, call, fail_with(errno.EIO))
         with pytest.raises(StorageError, match="Input/output error"):
@@ -249,7 +249,7 @@ def test_suggests_a_local_disk_if_there_are_no_locks(
 @posix_only
 def test_accepts_a_file_system_without_statvfs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "statvfs", fail_with(errno.ENOSYS))
-    with Wheelhouse(tmp_path / "house") as wheelhouse:
+    with Wheelhouse(tmp_path / "wheelhouse") as wheelhouse:
         assert wheelhouse.filenames() == []
 
 
@@ -258,7 +258,7 @@ def test_accepts_a_file_system_without_statvfs(tmp_path: Path, monkeypatch: pyte
 def test_ignores_unreadable_files_in_the_hidden_directory(
     call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with Wheelhouse(tmp_path / "house") as wheelhouse:
+    with Wheelhouse(tmp_path / "wheelhouse") as wheelhouse:
         wheelhouse.store_inspection(WHEEL, b"{}")
         wheelhouse.store_metadata(WHEEL, ResumeMetadata(url="u"))
         with monkeypatch.context() as patch:
@@ -270,7 +270,7 @@ def test_ignores_unreadable_files_in_the_hidden_directory(
 
 @posix_only
 def test_clamps_time_stamps_beyond_the_calendar(tmp_path: Path) -> None:
-    with Wheelhouse(tmp_path / "house") as wheelhouse:
+    with Wheelhouse(tmp_path / "wheelhouse") as wheelhouse:
         (wheelhouse.path / WHEEL).write_bytes(b"")
         stats = [
             os.stat_result((0o100644, 0, 0, 1, 0, 0, 0, 0, timestamp, 0)) for timestamp in (-(2**62), 2**62)
@@ -504,9 +504,9 @@ def test_ignores_metadata_not_sealed_by_this_user(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, origin: str
 ) -> None:
     """Such metadata may come with a repository or from a CI cache."""
-    with Wheelhouse(tmp_path / "house") as wheelhouse:
+    with Wheelhouse(tmp_path / "wheelhouse") as wheelhouse:
         wheelhouse.store_partial_metadata("x.whl", METADATA)
-        path = tmp_path / "house" / HIDDEN_DIRECTORY / "x.whl.part.json"
+        path = tmp_path / "wheelhouse" / HIDDEN_DIRECTORY / "x.whl.part.json"
         match origin:
             case "edited":
                 path.write_text(path.read_text().replace(METADATA.url, "https://other.example.com/x.whl"))
