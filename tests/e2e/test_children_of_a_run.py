@@ -137,7 +137,7 @@ def test_no_child_of_a_smoke_test_or_a_signature_is_told_a_secret(staged: Path, 
     assert code == 0, said
     assert SECRET not in said
     seen = " | ".join(run.children)
-    for kind in ("-m venv", "-m pip", "render.py", "sleep 0.3"):
+    for kind in ("-m venv", "-m pip", "render_worker.py", "sleep 0.3"):
         assert kind in seen, f"{kind} was not seen: {seen}"
     for name in (told, tmp_path / "command"):
         assert "HOME=" in name.read_text()
