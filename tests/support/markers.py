@@ -35,19 +35,11 @@ GUARDED = (
     (gpg, "keyring", "gpg"),
 )
 
-#: Slow modules and tests that do not have the marker in their own file.
+#: Slow modules and tests that do not have the marker in their own file; all of tests/e2e is slow.
 _SLOW_MODULES = frozenset(
     (
-        *(
-            "test_archive_fuzz",
-            "test_completion",
-            "test_growth",
-            "test_kills",
-            "test_payloads",
-            "test_pythons",
-        ),
-        *("test_rehearsal", "test_repaired", "test_report_browser", "test_screen", "test_smoke", "test_soak"),
-        *("test_startup", "test_signals", "test_polling", "test_built_wheels"),
+        *("test_archive_fuzz", "test_built_wheels", "test_growth", "test_interoperate", "test_polling"),
+        *("test_preconnect", "test_pythons", "test_ranges", "test_repaired", "test_startup", "test_upload"),
     )
 )
 _SLOW_TESTS = frozenset(
@@ -74,7 +66,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _markers(item: pytest.Item) -> set[str]:
     function = getattr(item, "originalname", item.name)
-    markers = {"slow"} if item.path.stem in _SLOW_MODULES or function in _SLOW_TESTS else set()
+    is_slow = "e2e" in item.path.parts or item.path.stem in _SLOW_MODULES or function in _SLOW_TESTS
+    markers = {"slow"} if is_slow else set()
     # Replayed tests start no servers.
     if item.get_closest_marker("vcr") and item.config.getoption("--record-mode") in {None, "none"}:
         return markers
