@@ -7,6 +7,21 @@ import os
 import pytest
 from hypothesis import settings
 
+from tests.support.cassettes import (  # noqa: F401 - pytest finds fixtures and hooks here
+    devpi_url,
+    live,
+    pytest_recording_configure,
+    pytest_runtest_call,
+    vcr_cassette_dir,
+    vcr_config,
+)
+from tests.support.markers import (  # noqa: F401 - pytest finds fixtures and hooks here
+    pytest_collection_finish,
+    pytest_collection_modifyitems,
+    pytest_runtest_makereport,
+    pytest_runtest_setup,
+    pytest_terminal_summary,
+)
 from wheel_uploader.core import redaction
 
 # Child processes must not find the checkout first: see tests/support/tested_package.py.

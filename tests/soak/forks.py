@@ -161,7 +161,7 @@ def _serve() -> None:
     """Answer one task after the other until there is none."""
     # Once, not in each fork: all that a run loads or works out for itself.
     from wheel_uploader.inspection import cache as inspection_cache
-    from wheel_uploader.pipeline import download_stage, upload_stage  # noqa: F401
+    from wheel_uploader.pipeline import check_stage, confirm_stage, run, sign_stage, upload_stage  # noqa: F401
     from wheel_uploader.report.formats import text  # noqa: F401
     from wheel_uploader.upload import twine_uploader  # noqa: F401
 

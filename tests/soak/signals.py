@@ -441,7 +441,7 @@ def bench(lengths: Lengths) -> Iterator[Bench]:
 
 def _serve() -> None:
     from wheel_uploader.inspection import cache as inspection_cache
-    from wheel_uploader.pipeline import download_stage, upload_stage  # noqa: F401
+    from wheel_uploader.pipeline import check_stage, confirm_stage, run, sign_stage, upload_stage  # noqa: F401
     from wheel_uploader.report.formats import text  # noqa: F401
     from wheel_uploader.upload import twine_uploader  # noqa: F401
 
