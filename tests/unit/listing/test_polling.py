@@ -212,7 +212,7 @@ def test_timeout_error_reports_a_listing_that_keeps_changing() -> None:
     assert error.details == (A, B)
 
 
-def test_release_complete_at_the_deadline_is_listed_once_more() -> None:
+def test_release_complete_at_the_deadline_is_listed_a_second_time() -> None:
     staging = Staging(make_selection(A), make_selection(A, B), make_selection(A, B))
     assert staging.poll(TWO, limit=3) == make_selection(A, B)
     assert staging.listing_times == [0, 3, 8]
