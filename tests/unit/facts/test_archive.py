@@ -1,4 +1,4 @@
-"""What one pass says of a file: damage in sentences, what was kept, and no error for any bytes."""
+"""Reading an archive in one pass: damage is described, needed members are kept, no input raises an error."""
 
 from __future__ import annotations
 
@@ -37,25 +37,27 @@ def read(path: Path) -> WheelContent | SdistContent:
     return archive_reader.read_archive(path, filenames.parse_filename(path.name))
 
 
-def test_a_good_release_is_whole(tmp_path: Path) -> None:
+def test_a_good_release_has_no_damage(tmp_path: Path) -> None:
     for path in make_release(tmp_path):
-        found = read(path)
-        assert archive_reader.describe_damage(found) == ()
-        assert found.size == path.stat().st_size
-        assert found.is_readable
+        contents = read(path)
+        assert archive_reader.describe_damage(contents) == ()
+        assert contents.size == path.stat().st_size
+        assert contents.is_readable
 
 
-def test_a_wheel_gives_what_checks_and_index_need(tmp_path: Path) -> None:
-    found = read(make_wheel(tmp_path, files={"dipy/x.so": b"\x7fELF" + bytes(1000), "LICENSE": b"free"}))
-    assert isinstance(found, WheelContent)
-    assert set(found.retained_members) == {f"{DIST_INFO}/{name}" for name in ("METADATA", "WHEEL", "RECORD")}
-    assert found.pkginfo_metadata is not None
-    assert found.pkginfo_metadata["name"] == ("dipy",)
-    assert found.pkginfo_source == f"{DIST_INFO}/METADATA"
-    native = found.members[1]
+def test_keeps_the_members_that_checks_and_index_need(tmp_path: Path) -> None:
+    contents = read(make_wheel(tmp_path, files={"dipy/x.so": b"\x7fELF" + bytes(1000), "LICENSE": b"free"}))
+    assert isinstance(contents, WheelContent)
+    assert set(contents.retained_members) == {
+        f"{DIST_INFO}/{name}" for name in ("METADATA", "WHEEL", "RECORD")
+    }
+    assert contents.pkginfo_metadata is not None
+    assert contents.pkginfo_metadata["name"] == ("dipy",)
+    assert contents.pkginfo_source == f"{DIST_INFO}/METADATA"
+    native = contents.members[1]
     assert (native.name, native.first_bytes[:4], len(native.first_bytes)) == ("dipy/x.so", b"\x7fELF", 64)
     assert native.size == native.actual_size == 1004
-    assert found.unpacked_size == sum(member.size for member in found.members)
+    assert contents.unpacked_size == sum(member.size for member in contents.members)
 
 
 @pytest.mark.parametrize(
@@ -88,11 +90,11 @@ def test_a_wheel_gives_what_checks_and_index_need(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_damage_is_told_in_a_sentence(data: bytes, sentence: str) -> None:
+def test_describes_the_damage_of_a_wheel(data: bytes, sentence: str) -> None:
     assert archive_reader.describe_damage(content(data)) == (sentence,)
 
 
-def test_a_flipped_bit_is_damage_of_one_member() -> None:
+def test_describes_a_flipped_bit_as_damage_of_one_member() -> None:
     stored = RawMember(b"dipy/__init__.py", b"__version__ = '1.11.0'\n", method=0)
     data = raw_zip([stored, *raw_members()[1:]]).replace(b"__version__ = '1", b"__version__ = '2")
     crc, digest = archive_reader.describe_damage(content(data))
@@ -100,7 +102,7 @@ def test_a_flipped_bit_is_damage_of_one_member() -> None:
     assert digest.startswith("dipy/__init__.py: its sha256 is ")
 
 
-def test_another_hash_or_size_in_record_is_damage() -> None:
+def test_describes_a_mismatch_with_record_as_damage() -> None:
     members = raw_members()
     members[0] = RawMember(members[0].name, b"other")
     size, digest = archive_reader.describe_damage(content(raw_zip(members)))
@@ -108,7 +110,7 @@ def test_another_hash_or_size_in_record_is_damage() -> None:
     assert digest.startswith("dipy/__init__.py: its sha256 is ")
 
 
-def test_what_a_builder_may_have_done_is_no_damage() -> None:
+def test_does_not_describe_mistakes_of_a_builder_as_damage() -> None:
     assert archive_reader.describe_damage(content(wheel_bytes(without=(f"{DIST_INFO}/RECORD",)))) == ()
     assert archive_reader.describe_damage(content(zip_bytes({"readme": b""}))) == ()
     assert (
@@ -116,14 +118,14 @@ def test_what_a_builder_may_have_done_is_no_damage() -> None:
     )
 
 
-def test_much_damage_is_cut_short_and_printable() -> None:
+def test_limits_the_description_of_much_damage_and_makes_it_printable() -> None:
     members = raw_members()
     rows = "".join(f"dipy/{n}\x1b[31m,sha256=,1\n" for n in range(100)).encode()
     members[-1] = RawMember(members[-1].name, members[-1].data + rows)
-    told = archive_reader.describe_damage(content(raw_zip(members)))
-    assert len(told) == 21
-    assert told[-1] == "and 80 more"
-    assert told[0] == "dipy/0\\x1b[31m: it is listed in RECORD but missing"
+    damage = archive_reader.describe_damage(content(raw_zip(members)))
+    assert len(damage) == 21
+    assert damage[-1] == "and 80 more"
+    assert damage[0] == "dipy/0\\x1b[31m: it is listed in RECORD but missing"
 
 
 @pytest.mark.parametrize(
@@ -138,12 +140,12 @@ def test_much_damage_is_cut_short_and_printable() -> None:
     ],
     ids=range(6),
 )
-def test_damage_of_an_sdist_is_told_in_a_sentence(data: bytes, sentence: str) -> None:
-    [told] = archive_reader.describe_damage(content(data, SDIST))
-    assert told.startswith(sentence)
+def test_describes_the_damage_of_an_sdist(data: bytes, sentence: str) -> None:
+    [damage] = archive_reader.describe_damage(content(data, SDIST))
+    assert damage.startswith(sentence)
 
 
-def test_a_file_that_cannot_be_read_is_an_error_of_the_disk(tmp_path: Path) -> None:
+def test_an_unreadable_file_is_a_storage_error(tmp_path: Path) -> None:
     folder = tmp_path / "dipy-1.11.0-py3-none-any.whl"
     folder.mkdir()
     with pytest.raises(StorageError, match=r"dipy-1\.11\.0-py3-none-any\.whl cannot be read: Is a directory"):
@@ -153,7 +155,7 @@ def test_a_file_that_cannot_be_read_is_an_error_of_the_disk(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("data", [wheel_bytes(), sdist_bytes()], ids=["wheel", "sdist"])
-def test_a_disk_that_fails_under_way_is_no_damage(data: bytes) -> None:
+def test_a_read_error_is_not_damage(data: bytes) -> None:
     class Failing(io.BytesIO):
         def read(self, size: int | None = -1) -> bytes:
             if self.tell() > len(data) // 2 - 300:
@@ -169,23 +171,23 @@ def test_a_disk_that_fails_under_way_is_no_damage(data: bytes) -> None:
             archive_reader.read_sdist(stream, len(data), sdist)  # type: ignore[arg-type]
 
 
-def test_the_first_pass_takes_the_hashes_that_record_names(tmp_path: Path) -> None:
-    found = content(wheel_bytes())
-    assert isinstance(found, WheelContent)
-    assert all(member.other_digest == "" for member in found.members)
+def test_computes_only_the_hashes_that_record_names(tmp_path: Path) -> None:
+    contents = content(wheel_bytes())
+    assert isinstance(contents, WheelContent)
+    assert all(member.other_digest == "" for member in contents.members)
 
 
-# --- hostile input: every one in bounded time and memory -------------------------------------------
+# --- hostile input, in limited time and memory ---------------------------------------------------------
 
 
 def directory_bomb() -> bytes:
-    """As many records as an end record can count, all of one empty member."""
+    """Return a ZIP with as many empty members as an end record can count."""
     members = [RawMember(b"x%d" % n, b"", packed=b"", method=0) for n in range(65_535)]
     return raw_zip(members)
 
 
 def header_bomb() -> bytes:
-    """More headers than a parser of mail can take in a lifetime."""
+    """Return a wheel with more metadata headers than an email parser can read in reasonable time."""
     text = "Metadata-Version: 2.1\nName: dipy\nVersion: 1.11.0\n" + "".join(
         f"A{n}: b\n" for n in range(200_000)
     )
@@ -193,12 +195,12 @@ def header_bomb() -> bytes:
 
 
 def record_bomb() -> bytes:
-    """A RECORD of a hundred thousand rows."""
+    """Return a wheel whose RECORD has 100,000 rows."""
     return wheel_bytes(record="".join(f"dipy/{n},sha256=x,1\n" for n in range(100_000)))
 
 
-def quoted_overlap() -> bytes:
-    """Many members, each of which contains the headers of all that follow."""
+def overlap_bomb() -> bytes:
+    """Return a ZIP with many members that share the same data."""
     kernel = deflate(bytes(1 << 20))
     sizes = {"size": 1 << 20, "packed_size": len(kernel)}
     first = RawMember(b"0", b"", packed=kernel, both=sizes)
@@ -210,8 +212,8 @@ def quoted_overlap() -> bytes:
     )
 
 
-def empty_blocks() -> bytes:
-    """A stream of a million empty blocks that unpacks to nothing."""
+def block_bomb() -> bytes:
+    """Return a wheel with a member of a million empty deflate blocks."""
     packed = b"\x00\x00\x00\xff\xff" * 1_000_000 + b"\x03\x00"
     return raw_zip([*raw_members(), RawMember(b"dipy/x", b"", packed=packed)])
 
@@ -220,8 +222,8 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "directory": directory_bomb,
     "headers": header_bomb,
     "record": record_bomb,
-    "overlap": quoted_overlap,
-    "blocks": empty_blocks,
+    "overlap": overlap_bomb,
+    "blocks": block_bomb,
     "metadata": lambda: wheel_bytes(metadata="Metadata-Version: 2.1\n" + "x" * (70 << 20)),
     "long header": lambda: wheel_bytes(metadata="Metadata-Version: 2.1\nRequires-Dist: a" + "[" * (1 << 20)),
     "multipart": lambda: wheel_bytes(
@@ -236,11 +238,12 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak of memory is read from /proc")
 @pytest.mark.parametrize("kind", HOSTILE)
-def test_hostile_bytes_cost_neither_time_nor_memory(kind: str, tmp_path: Path) -> None:
+def test_reads_hostile_input_in_limited_time_and_memory(kind: str, tmp_path: Path) -> None:
     data = HOSTILE[kind]()
     filename = SDIST if data.startswith(b"\x1f\x8b") else "dipy-1.11.0-py3-none-any.whl"
     (tmp_path / filename).write_bytes(data)
-    # A process of its own, so that the memory is that of the reading alone; CPU time, for others run beside.
+    # A separate process, so that its memory is that of the reading alone. CPU time is measured, because other
+    # tests run at the same time.
     program = f"""
         import sys, time
         from pathlib import Path
@@ -262,20 +265,20 @@ def test_hostile_bytes_cost_neither_time_nor_memory(kind: str, tmp_path: Path) -
         [peak] = [line.split()[1] for line in status if line.startswith("VmHWM")]
         print(seconds / machine_pace.slowness(), peak, len(found))
     """
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(program), str(tmp_path / filename)],
         capture_output=True,
         text=True,
         check=True,
         cwd=tested_package.ROOT,
     )
-    seconds, kilobytes, count = done.stdout.split()
+    seconds, kilobytes, count = completed.stdout.split()
     assert float(seconds) < 3
     assert int(kilobytes) < 200_000
     assert int(count) > 0 or kind == "tar of members"
 
 
-def test_too_many_members_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stops_at_too_many_members(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tar_reader, "MAX_TAR_MEMBERS", 3)
     assert check_ids(findings(sdist_bytes(files={"a": b"", "b": b""}), SDIST)) == {"sdist/bomb"}
     monkeypatch.setattr(zip_central_directory, "MAX_ZIP_MEMBERS", 3)

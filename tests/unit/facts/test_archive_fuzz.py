@@ -1,4 +1,4 @@
-"""Mutated archives: no bytes make the pass or a check raise, and where another reader differs is named."""
+"""Mutated archives: reader and checks never raise, and report every difference to the standard library."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WHEELS = (
     wheel_bytes(tag="cp311-cp311-win_amd64"),
 )
 SDISTS = (sdist_bytes(), sdist_bytes(files={"a/b": b"x" * 3000}))
-#: Signatures and full fields are what a random byte hardly ever hits.
+#: Signatures and extreme values, which random bytes hardly ever produce.
 WORDS = st.sampled_from(
     [
         b"PK\x01\x02",
@@ -42,15 +42,15 @@ WORDS = st.sampled_from(
 
 
 @st.composite
-def mutated(draw: st.DrawFn, whole: tuple[bytes, ...]) -> bytes:
-    """A good archive with a few flips, cuts, splices, copies and words from the format in it."""
-    data = bytearray(draw(st.sampled_from(whole)))
+def mutated(draw: st.DrawFn, good: tuple[bytes, ...]) -> bytes:
+    """Return a good archive with a few bits flipped, and parts cut, copied, moved or overwritten."""
+    data = bytearray(draw(st.sampled_from(good)))
     for _ in range(draw(st.integers(1, 4))):
         if not data:
             break
         start = draw(st.integers(0, len(data) - 1))
         end = draw(st.integers(start, min(len(data), start + 300)))
-        to = draw(st.integers(0, len(data)))
+        target = draw(st.integers(0, len(data)))
         match draw(st.sampled_from(["flip", "set", "cut", "copy", "move", "word", "end", "drop"])):
             case "flip":
                 data[start] ^= 1 << draw(st.integers(0, 7))
@@ -59,11 +59,11 @@ def mutated(draw: st.DrawFn, whole: tuple[bytes, ...]) -> bytes:
             case "cut":
                 del data[start:end]
             case "copy":
-                data[to:to] = data[start:end]
+                data[target:target] = data[start:end]
             case "move":
                 piece = data[start:end]
                 del data[start:end]
-                data[to:to] = piece
+                data[target:target] = piece
             case "word":
                 word = draw(WORDS)
                 data[start : start + len(word)] = word
@@ -74,23 +74,23 @@ def mutated(draw: st.DrawFn, whole: tuple[bytes, ...]) -> bytes:
     return bytes(data)
 
 
-#: Knows the members of the whole wheels, and comes to know those of every mutated one.
-KNOWN = MemberCache()
-for whole in WHEELS:
-    content(whole, WHEEL, KNOWN)
+#: Has the members of the good wheels, and collects those of the mutated ones.
+CACHE = MemberCache()
+for good in WHEELS:
+    content(good, WHEEL, CACHE)
 
 
-def judged(data: bytes, filename: str) -> tuple[WheelContent | SdistContent, set[str]]:
-    """What the pass found, and the errors that the checks name."""
-    found = content(data, filename)
-    assert content(data, filename, KNOWN) == found
-    archive_reader.describe_damage(found)
-    errors = checks.check_contents([found], profile=CheckProfile.PYPI)
-    return found, {finding.check for finding in errors if finding.severity is Severity.ERROR}
+def check(data: bytes, filename: str) -> tuple[WheelContent | SdistContent, set[str]]:
+    """Return the contents of the file, and the ids of checks that report an error."""
+    contents = content(data, filename)
+    assert content(data, filename, CACHE) == contents
+    archive_reader.describe_damage(contents)
+    errors = checks.check_contents([contents], profile=CheckProfile.PYPI)
+    return contents, {finding.check for finding in errors if finding.severity is Severity.ERROR}
 
 
 def read_by_zipfile(data: bytes) -> list[tuple[str, int, str]] | None:
-    """Names, modes and hashes as the standard library sees them; None when it stops."""
+    """Return names, modes and hashes as the standard library reads them, or None if it fails."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as other:
             return [
@@ -105,12 +105,12 @@ def read_by_zipfile(data: bytes) -> list[tuple[str, int, str]] | None:
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(mutated(WHEELS))
-def test_what_zipfile_sees_differently_is_named(data: bytes) -> None:
-    found, errors = judged(data, WHEEL)
-    assert isinstance(found, WheelContent)
+def test_reports_every_difference_to_zipfile(data: bytes) -> None:
+    contents, errors = check(data, WHEEL)
+    assert isinstance(contents, WheelContent)
     if not any(error.startswith("archive/") for error in errors):
         assert read_by_zipfile(data) == [
-            (member.name, member.mode, member.sha256) for member in found.members
+            (member.name, member.mode, member.sha256) for member in contents.members
         ]
 
 
@@ -124,28 +124,28 @@ def read_by_tarfile(data: bytes) -> list[tuple[str, int]] | None:
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(mutated(SDISTS))
-def test_what_tarfile_sees_differently_is_named(data: bytes) -> None:
-    found, errors = judged(data, SDIST)
+def test_reports_every_difference_to_tarfile(data: bytes) -> None:
+    contents, errors = check(data, SDIST)
     if "sdist/unreadable" not in errors:
-        assert read_by_tarfile(data) == [(member.name, member.size) for member in found.members]
+        assert read_by_tarfile(data) == [(member.name, member.size) for member in contents.members]
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(mutated(tuple(zlib.decompress(data, 31) for data in SDISTS)))
-def test_a_mutated_tar_in_a_sound_gzip_is_read_as_tarfile_reads_it(data: bytes) -> None:
+def test_reads_a_mutated_tar_like_tarfile(data: bytes) -> None:
     packer = zlib.compressobj(1, zlib.DEFLATED, 31)
     packed = packer.compress(data) + packer.flush()
-    found, errors = judged(packed, SDIST)
+    contents, errors = check(packed, SDIST)
     if not errors & {"sdist/unreadable", "sdist/bomb", "sdist/layout"}:
-        assert read_by_tarfile(packed) == [(member.name, member.size) for member in found.members]
+        assert read_by_tarfile(packed) == [(member.name, member.size) for member in contents.members]
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=2000))
-def test_any_bytes_give_findings(data: bytes) -> None:
-    assert judged(data, WHEEL)[1]
-    assert judged(data, SDIST)[1]
-    assert judged(data, "dipy-1.11.0.zip")[1]
+def test_reports_findings_for_any_bytes(data: bytes) -> None:
+    assert check(data, WHEEL)[1]
+    assert check(data, SDIST)[1]
+    assert check(data, "dipy-1.11.0.zip")[1]
 
 
 FIELDS = st.sampled_from(
@@ -193,22 +193,22 @@ VALUES = st.one_of(
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(FIELDS, VALUES), max_size=8), st.text(max_size=20))
-def test_any_metadata_is_judged(headers: list[tuple[str, str]], body: str) -> None:
+def test_checks_any_metadata(headers: list[tuple[str, str]], body: str) -> None:
     lines = "".join(f"{name}: {value}\n" for name, value in headers)
     data = f"{lines}Description-Content-Type: text/plain\n\n{body}".encode("utf-8", "surrogatepass")
     core_metadata.parse_core_metadata.cache_clear()
-    found = content(wheel_bytes())
-    kept = {**found.retained_members, "dipy-1.11.0.dist-info/METADATA": data}
-    object.__setattr__(found, "retained_members", kept)
-    checks.check_contents([found], profile=CheckProfile.PYPI)
+    contents = content(wheel_bytes())
+    kept = {**contents.retained_members, "dipy-1.11.0.dist-info/METADATA": data}
+    object.__setattr__(contents, "retained_members", kept)
+    checks.check_contents([contents], profile=CheckProfile.PYPI)
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=300), st.sampled_from(["RECORD", "WHEEL", "entry_points.txt"]))
-def test_any_file_of_dist_info_is_judged(data: bytes, name: str) -> None:
-    found = content(wheel_bytes())
+def test_checks_any_dist_info_file(data: bytes, name: str) -> None:
+    contents = content(wheel_bytes())
     object.__setattr__(
-        found, "retained_members", {**found.retained_members, f"dipy-1.11.0.dist-info/{name}": data}
+        contents, "retained_members", {**contents.retained_members, f"dipy-1.11.0.dist-info/{name}": data}
     )
-    checks.check_contents([found], profile=CheckProfile.PYPI)
-    archive_reader.describe_damage(found)
+    checks.check_contents([contents], profile=CheckProfile.PYPI)
+    archive_reader.describe_damage(contents)

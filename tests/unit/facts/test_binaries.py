@@ -1,4 +1,4 @@
-"""ELF, Mach-O and PE files, laid down by hand or made by a compiler, and what they say of themselves."""
+"""Facts read from ELF, Mach-O and PE files, built by hand or by a compiler."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def read(data: bytes, member: str = "pkg/x.so", *, symbols: bool = True) -> Bina
     return facts
 
 
-def only(data: bytes, member: str = "pkg/x.so") -> BinarySlice:
-    """The one slice of a sound file, which another reader reads alike."""
+def read_single_slice(data: bytes, member: str = "pkg/x.so") -> BinarySlice:
+    """Return the only slice of a good file, after comparing it with another parser's."""
     facts = read(data, member)
     assert not facts.problem
     assert not facts.unread_reason
@@ -47,8 +47,8 @@ def only(data: bytes, member: str = "pkg/x.so") -> BinarySlice:
 
 
 @pytest.mark.parametrize("arch", ELF_MACHINES)
-def test_an_elf_file_of_any_class_and_byte_order(arch: str) -> None:
-    part = only(
+def test_reads_elf_files_of_any_class_and_byte_order(arch: str) -> None:
+    part = read_single_slice(
         elf(
             arch,
             needed=("libm.so.6", "libc.so.6"),
@@ -76,19 +76,19 @@ def test_an_elf_file_of_any_class_and_byte_order(arch: str) -> None:
     )
 
 
-def test_runpath_goes_before_rpath() -> None:
-    assert only(elf(rpath="/old")).rpaths == ("/old",)
-    assert only(elf(rpath="/old", runpath="/new")).rpaths == ("/new",)
+def test_runpath_takes_precedence_over_rpath() -> None:
+    assert read_single_slice(elf(rpath="/old")).rpaths == ("/old",)
+    assert read_single_slice(elf(rpath="/old", runpath="/new")).rpaths == ("/new",)
 
 
 @pytest.mark.parametrize("gnu_hash", [False, True])
-def test_symbols_are_found_without_sections(gnu_hash: bool) -> None:
-    # What the loader sees is what counts: sections may be stripped.
+def test_finds_symbols_without_sections(gnu_hash: bool) -> None:
+    # The loader does not need sections, so they may be stripped.
     data = elf(undefined=("PyList_New",), sections=False, gnu_hash=gnu_hash)
     assert read(data).slices[0].python_imports == ("PyList_New",)
 
 
-def test_symbols_are_read_only_when_they_are_asked_for() -> None:
+def test_reads_symbols_only_on_request() -> None:
     assert read(elf(undefined=("PyList_New",)), symbols=False).slices[0].python_imports == ()
 
 
@@ -102,23 +102,26 @@ def test_symbols_are_read_only_when_they_are_asked_for() -> None:
         (elf(kind=3, interpreter="/lib64/ld-linux-x86-64.so.2"), BinaryKind.LIBRARY),
     ],
 )
-def test_kinds_of_elf_files(data: bytes, kind: BinaryKind) -> None:
+def test_recognizes_the_kinds_of_elf_files(data: bytes, kind: BinaryKind) -> None:
     assert read(data).slices[0].kind is kind
 
 
-def test_the_loader_and_the_level_of_the_processor() -> None:
-    assert only(elf(interpreter="/lib/ld-musl-x86_64.so.1")).interpreter == "/lib/ld-musl-x86_64.so.1"
-    levels = {bits: only(elf(isa=bits)).isa_level for bits in (1, 3, 7, 15)}
+def test_reads_the_interpreter_and_the_isa_level() -> None:
+    assert (
+        read_single_slice(elf(interpreter="/lib/ld-musl-x86_64.so.1")).interpreter
+        == "/lib/ld-musl-x86_64.so.1"
+    )
+    levels = {bits: read_single_slice(elf(isa=bits)).isa_level for bits in (1, 3, 7, 15)}
     assert levels == {1: "", 3: "x86-64-v2", 7: "x86-64-v3", 15: "x86-64-v4"}
-    assert only(elf("aarch64", isa=3)).isa_level == ""
+    assert read_single_slice(elf("aarch64", isa=3)).isa_level == ""
 
 
-def test_debug_sections() -> None:
-    assert only(elf(debug=True)).has_debug_info
-    assert not only(elf()).has_debug_info
+def test_detects_debug_sections() -> None:
+    assert read_single_slice(elf(debug=True)).has_debug_info
+    assert not read_single_slice(elf()).has_debug_info
 
 
-def test_processors_that_have_no_name_here() -> None:
+def test_describes_processors_without_a_name() -> None:
     data = bytearray(elf())
     data[18] = 224  # an AMD graphics card
     assert read(bytes(data)).slices[0].arch == "ELF machine 224"
@@ -127,7 +130,7 @@ def test_processors_that_have_no_name_here() -> None:
     assert read(bytes(data)).slices[0].arch == "x32"
 
 
-def test_an_elf_file_that_is_cut_off() -> None:
+def test_reports_a_truncated_elf_file() -> None:
     assert "truncated" in read(elf()[:-1]).problem
     assert "truncated" in read(elf(sections=False)[:-1]).problem
     assert read(elf()[:20]).problem
@@ -143,16 +146,16 @@ def test_an_elf_file_that_is_cut_off() -> None:
         (57, 9, "program"),
     ],
 )
-def test_headers_that_contradict_the_format(at: int, value: int, word: str) -> None:
+def test_reports_invalid_elf_headers(at: int, value: int, word: str) -> None:
     data = bytearray(elf())
     data[at] = value
     assert word in read(bytes(data)).problem
 
 
-def test_what_a_compiler_makes(tmp_path: Path) -> None:
+def test_reads_the_output_of_a_compiler(tmp_path: Path) -> None:
     compiler = shutil.which("gcc") or shutil.which("cc")
     if compiler is None or not sys.platform.startswith("linux"):
-        pytest.skip("no C compiler for ELF here")
+        pytest.skip("needs a C compiler for ELF")
     source = tmp_path / "x.c"
     source.write_text(
         "#include <math.h>\nextern void *PyList_New(long);\n"
@@ -173,7 +176,7 @@ def test_what_a_compiler_makes(tmp_path: Path) -> None:
         "-lm",
     ]
     subprocess.run(command, check=True, timeout=60)
-    part = only(out.read_bytes())
+    part = read_single_slice(out.read_bytes())
     assert part.library_name == "libx.so.3"
     assert part.rpaths == ("$ORIGIN/../x.libs",)
     assert any(library.startswith(("libm.", "libc.")) for library in part.needed_libraries)
@@ -182,13 +185,13 @@ def test_what_a_compiler_makes(tmp_path: Path) -> None:
     main = tmp_path / "main.c"
     main.write_text("int main(void) { return 0; }\n")
     subprocess.run([compiler, "-o", str(tmp_path / "main"), str(main)], check=True, timeout=60)
-    program = only((tmp_path / "main").read_bytes(), "x.data/scripts/main")
+    program = read_single_slice((tmp_path / "main").read_bytes(), "x.data/scripts/main")
     assert program.kind is BinaryKind.EXECUTABLE
     assert program.interpreter
 
 
-def test_the_modules_of_this_python() -> None:
-    """Real files, whatever this machine has: two readers agree on all of them."""
+def test_reads_the_extension_modules_of_this_python() -> None:
+    """Two parsers agree on real files of this machine."""
     folder = Path(sysconfig.get_path("platlib"))
     paths = [path for suffix in ("so", "pyd", "exe") for path in sorted(folder.rglob(f"*.{suffix}"))][:60]
     assert paths
@@ -205,8 +208,8 @@ def test_the_modules_of_this_python() -> None:
 
 @pytest.mark.parametrize("arch", ["arm64", "x86_64", "i386"])
 @pytest.mark.parametrize("old", [False, True])
-def test_a_mach_o_file(arch: str, old: bool) -> None:
-    part = only(
+def test_reads_a_mach_o_file(arch: str, old: bool) -> None:
+    part = read_single_slice(
         macho(
             arch,
             kind=DYLIB,
@@ -232,23 +235,23 @@ def test_a_mach_o_file(arch: str, old: bool) -> None:
 
 
 @pytest.mark.parametrize("wide", [False, True])
-def test_a_universal_file_has_the_facts_of_each_slice(wide: bool) -> None:
+def test_reads_each_slice_of_a_universal_file(wide: bool) -> None:
     data = fat(("x86_64", macho("x86_64", minos=(10, 9))), ("arm64", macho("arm64")), wide=wide)
     facts = read(data)
-    if not wide:  # macholib takes only the narrow form in this order
+    if not wide:  # macholib reads only the 32-bit form
         assert_same_facts(facts, data)
     assert [(part.arch, part.min_macos) for part in facts.slices] == [("x86_64", (10, 9)), ("arm64", (11, 0))]
 
 
-def test_kinds_of_mach_o_files_and_debug_information() -> None:
-    assert only(macho(kind=EXECUTE)).kind is BinaryKind.EXECUTABLE
-    assert only(macho(kind=DSYM, debug=True)).kind is BinaryKind.OBJECT
-    assert only(macho(kind=OBJECT, debug=True)).has_debug_info is False
-    assert only(macho(debug=True)).has_debug_info
-    assert only(macho(minos=None)).min_macos is None
+def test_recognizes_the_kinds_of_mach_o_files_and_debug_information() -> None:
+    assert read_single_slice(macho(kind=EXECUTE)).kind is BinaryKind.EXECUTABLE
+    assert read_single_slice(macho(kind=DSYM, debug=True)).kind is BinaryKind.OBJECT
+    assert read_single_slice(macho(kind=OBJECT, debug=True)).has_debug_info is False
+    assert read_single_slice(macho(debug=True)).has_debug_info
+    assert read_single_slice(macho(minos=None)).min_macos is None
 
 
-def test_symbols_that_name_their_library() -> None:
+def test_selects_python_symbols_by_their_library() -> None:
     data = macho(
         needed=("/usr/lib/libSystem.B.dylib", "@rpath/libpython3.12.dylib"),
         weak=("@rpath/libshiboken6.dylib",),
@@ -260,10 +263,10 @@ def test_symbols_that_name_their_library() -> None:
             9: ("PyFrom_Nowhere",),
         },
     )
-    assert only(data).python_imports == ("PyList_New", "PyDict_New", "PySet_New")
+    assert read_single_slice(data).python_imports == ("PyList_New", "PyDict_New", "PySet_New")
 
 
-def test_a_java_class_is_no_universal_file() -> None:
+def test_a_java_class_is_not_a_universal_file() -> None:
     assert detect.read_binary("pkg/X.class", b"\xca\xfe\xba\xbe\0\0\0\x34" + b"\0" * 100) is None
 
 
@@ -278,7 +281,7 @@ def test_a_java_class_is_no_universal_file() -> None:
         (macho()[:36] + b"\4\0\0\0" + macho()[40:], "have invalid sizes"),
     ],
 )
-def test_mach_o_files_that_are_damaged(data: bytes, word: str) -> None:
+def test_reports_a_damaged_mach_o_file(data: bytes, word: str) -> None:
     assert word in read(data).problem
 
 
@@ -286,14 +289,14 @@ def test_mach_o_files_that_are_damaged(data: bytes, word: str) -> None:
 
 
 @pytest.mark.parametrize("arch", PE_MACHINES)
-def test_a_pe_file(arch: str) -> None:
+def test_reads_a_pe_file(arch: str) -> None:
     data = pe(
         arch,
         needed=("KERNEL32.dll",),
         delayed=("later.dll",),
         symbols={"python3.dll": ("PyList_New", "Py_IncRef"), "OTHER.dll": ("PyNot_Python",)},
     )
-    assert only(data, "pkg/x.pyd") == BinarySlice(
+    assert read_single_slice(data, "pkg/x.pyd") == BinarySlice(
         arch=arch,
         kind=BinaryKind.LIBRARY,
         needed_libraries=("KERNEL32.dll", "python3.dll", "OTHER.dll", "later.dll"),
@@ -301,14 +304,15 @@ def test_a_pe_file(arch: str) -> None:
     )
 
 
-def test_libraries_that_an_old_compiler_loads_late() -> None:
+def test_reads_delay_loaded_libraries_of_old_compilers() -> None:
     assert (
-        only(pe("x86", delayed=("later.dll",), old_delay=True), "x.dll").needed_libraries[-1] == "later.dll"
+        read_single_slice(pe("x86", delayed=("later.dll",), old_delay=True), "x.dll").needed_libraries[-1]
+        == "later.dll"
     )
 
 
-def test_kinds_of_pe_files_and_debug_information() -> None:
-    assert only(pe(dll=False), "x.exe").kind is BinaryKind.EXECUTABLE
+def test_recognizes_the_kinds_of_pe_files_and_debug_information() -> None:
+    assert read_single_slice(pe(dll=False), "x.exe").kind is BinaryKind.EXECUTABLE
     assert read(pe(managed=True), "x.dll").slices[0].kind is BinaryKind.MANAGED
     assert read(pe(debug=True), "x.dll").slices[0].has_debug_info
     assert not read(pe(), "x.dll").slices[0].has_debug_info
@@ -326,11 +330,11 @@ def test_kinds_of_pe_files_and_debug_information() -> None:
         (pe()[: 0x58 + 120] + b"\0\0\0\x7f" + pe()[0x58 + 124 :], "address 0x7f000000"),
     ],
 )
-def test_pe_files_that_are_damaged(data: bytes, word: str) -> None:
+def test_reports_a_damaged_pe_file(data: bytes, word: str) -> None:
     assert word in read(data, "x.dll").problem
 
 
-# --- what is called code, and is none ----------------------------------------------------------------
+# --- files named like code that are not ----------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -344,31 +348,31 @@ def test_pe_files_that_are_damaged(data: bytes, word: str) -> None:
         (b"!<arch>\n\xff\xff", "its first bytes are 21 3c 61 72"),
     ],
 )
-def test_what_only_the_name_makes_code(data: bytes, problem: str) -> None:
+def test_reports_a_file_that_is_code_only_by_its_name(data: bytes, problem: str) -> None:
     for name in ("x.so", "x.so.1.2", "X.DLL", "x.pyd", "x.dylib"):
         assert read(data, f"pkg/{name}").problem.startswith(problem)
     for name in ("x.py", "so", "x.so.py", "x.exe"):
         assert detect.read_binary(f"pkg/{name}", data) is None
 
 
-def test_a_linker_script_may_be_called_so() -> None:
+def test_accepts_a_linker_script_named_so() -> None:
     assert detect.read_binary("libc.so", b"/* GNU ld script */\nGROUP ( libc.so.6 )") is None
     assert detect.read_binary("libx.so", b"INPUT(-ly)") is None
 
 
-def test_a_webassembly_module_is_code_where_it_is_named_so() -> None:
+def test_a_webassembly_file_is_code_only_if_named_so() -> None:
     wasm = b"\0asm\1\0\0\0"
     assert read(wasm).format is BinaryFormat.WASM
     assert detect.read_binary("static/page.wasm", wasm) is None
 
 
-def test_text_that_begins_like_a_program_is_none() -> None:
+def test_ignores_text_that_starts_like_a_program() -> None:
     assert detect.read_binary("notes.txt", b"MZ is how it begins" + b" " * 100) is None
     assert detect.read_binary("notes.txt", b"MZ") is None
     assert read(pe(dll=False), "launcher").format is BinaryFormat.PE
 
 
-def test_any_kind_of_buffer_will_do() -> None:
+def test_reads_any_kind_of_buffer() -> None:
     data = elf()
     assert read(data) == detect.read_binary("pkg/x.so", memoryview(data), symbols=True)
     assert read(data) == detect.read_binary("pkg/x.so", bytearray(data), symbols=True)

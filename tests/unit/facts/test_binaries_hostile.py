@@ -1,4 +1,4 @@
-"""Any bytes at all: facts or none, never an exception, in bounded time and memory."""
+"""Any bytes give facts or None, never an exception, in limited time and memory."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthC
     st.binary(max_size=300),
     st.sampled_from([b"", b"\x7fELF", b"MZ", b"\xca\xfe\xba\xbe", b"\xcf\xfa\xed\xfe"]),
 )
-def test_noise(data: bytes, magic: bytes) -> None:
+def test_reads_random_bytes(data: bytes, magic: bytes) -> None:
     detect.read_binary("x.so", magic + data, symbols=True)
     detect.read_binary("x", magic + data, symbols=True)
 
 
 @QUICK
 @given(st.sampled_from(GOOD), st.data())
-def test_good_files_with_a_few_bytes_changed(good: bytes, draw: st.DataObject) -> None:
+def test_reads_good_files_with_a_few_bytes_changed(good: bytes, draw: st.DataObject) -> None:
     data = bytearray(good)
-    # Numbers that hurt, mostly where the headers and tables are.
+    # Extreme numbers, mostly in the headers and tables.
     for _ in range(draw.draw(st.integers(1, 6))):
         at = draw.draw(st.one_of(st.integers(0, 300), st.integers(0, len(data) - 9)))
         value = draw.draw(
@@ -65,7 +65,7 @@ def test_good_files_with_a_few_bytes_changed(good: bytes, draw: st.DataObject) -
 
 @QUICK
 @given(st.sampled_from(GOOD), st.data())
-def test_good_files_that_are_cut_or_spliced(good: bytes, draw: st.DataObject) -> None:
+def test_reads_truncated_and_spliced_files(good: bytes, draw: st.DataObject) -> None:
     at = draw.draw(st.integers(0, len(good)))
     other = draw.draw(st.sampled_from(GOOD))
     detect.read_binary("x.so", good[:at], symbols=True)
@@ -78,7 +78,7 @@ def test_good_files_that_are_cut_or_spliced(good: bytes, draw: st.DataObject) ->
     st.sampled_from(["manylinux_2_17_x86_64", "macosx_11_0_arm64", "win_amd64"]),
     st.data(),
 )
-def test_the_checks_have_an_answer_to_every_mutation(good: bytes, platform: str, draw: st.DataObject) -> None:
+def test_checks_any_mutated_file(good: bytes, platform: str, draw: st.DataObject) -> None:
     data = bytearray(good)
     for at in draw.draw(st.lists(st.integers(0, len(data) - 1), max_size=8)):
         data[at] = draw.draw(st.integers(0, 255))
@@ -87,16 +87,16 @@ def test_the_checks_have_an_answer_to_every_mutation(good: bytes, platform: str,
     checks.check_contents([content(wheel, wheel_filename("dipy", "1.11.0", tag))], profile=CheckProfile.PYPI)
 
 
-# --- files made to cost -----------------------------------------------------------------------------
+# --- expensive files -----------------------------------------------------------------------------------
 
 
 def long_names(count: int = 4000) -> bytes:
-    """Every needed library is a name of a thousand letters, all out of one string."""
+    """Return an ELF file that needs thousands of libraries, all with the same name."""
     return elf(needed=["x" * 60] * count)
 
 
 def many_versions() -> bytes:
-    """A chain of needed versions that never ends: each entry leads to itself."""
+    """Return an ELF file with an endless chain of needed versions: an entry refers to itself."""
     data = bytearray(elf(versions={"libc.so.6": ["GLIBC_2.17"] * 400}))
     at = data.index(struct.pack("<2H", 1, 400))
     data[at + 12 : at + 16] = struct.pack("<I", 0)
@@ -104,7 +104,7 @@ def many_versions() -> bytes:
 
 
 @pytest.mark.parametrize("data", [long_names(), many_versions(), macho(needed=["x" * 200] * 4000)])
-def test_tables_that_repeat_themselves(data: bytes) -> None:
+def test_limits_tables_that_repeat_themselves(data: bytes) -> None:
     facts = detect.read_binary("x.so", data, symbols=True)
     assert facts is not None
     for part in facts.slices:
@@ -112,15 +112,15 @@ def test_tables_that_repeat_themselves(data: bytes) -> None:
         assert len(part.symbol_versions) <= 1024
 
 
-def test_thousands_of_native_members_cost_little(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_limits_the_cost_of_thousands_of_native_members(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for number in range(6000):
-            # Each one with other names, so that nothing can be shared.
+            # Each file has different names, so that nothing can be shared.
             names = [f"lib{number}-{index}-{'y' * 200}.so" for index in range(30)]
             archive.writestr(f"dipy/m{number}.so", elf(needed=names, runpath=":".join(names)))
 
-    def judge() -> tuple[Finding, ...]:
+    def run_checks() -> tuple[Finding, ...]:
         name = wheel_filename("dipy", "1.11.0", "cp39-abi3-manylinux_2_17_x86_64")
         wheel = content(stream.getvalue(), name)
         assert isinstance(wheel, WheelContent)
@@ -130,62 +130,62 @@ def test_thousands_of_native_members_cost_little(monkeypatch: pytest.MonkeyPatch
     with monkeypatch.context() as patched:
         # The finding must not depend on how busy the machine is.
         patched.setattr(budget, "BASE_CPU_SECONDS", 1000.0)
-        found = judge()
+        findings = run_checks()
     assert (
         time.process_time() - started < 10 * machine_pace.slowness()
     )  # about 1.2, a few times slower with coverage
-    # The wheel has nothing but these files, and their names are more than is kept of any file.
-    assert [finding.check for finding in found] == ["wheel/dist-info", "archive/over-budget"]
-    assert "MiB of memory" in found[1].message
+    # The wheel has no metadata, and the names exceed the memory limit of a file.
+    assert [finding.check for finding in findings] == ["wheel/dist-info", "archive/over-budget"]
+    assert "MiB of memory" in findings[1].message
     tracemalloc.start()
-    judge()
+    run_checks()
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 100 << 20
 
 
-# --- members as they come out of the archive -----------------------------------------------------------
+# --- members in chunks from the archive ----------------------------------------------------------------
 
 
-def collected(member: str, data: bytes, pieces: int = 100_000) -> BinaryCollector:
-    natives = BinaryCollector(symbols=True)
-    feed = natives.begin_member(member, len(data))
-    for at in range(0, len(data), pieces):
-        feed(data[at : at + pieces])
-    natives.end_member()
-    return natives
+def collect(member: str, data: bytes, chunk_size: int = 100_000) -> BinaryCollector:
+    binaries_collector = BinaryCollector(symbols=True)
+    feed = binaries_collector.begin_member(member, len(data))
+    for at in range(0, len(data), chunk_size):
+        feed(data[at : at + chunk_size])
+    binaries_collector.end_member()
+    return binaries_collector
 
 
 @pytest.mark.parametrize("data", GOOD)
-def test_a_member_in_pieces_is_the_same_as_whole(data: bytes) -> None:
-    assert collected("x.so", data, 1000).binaries == (detect.read_binary("x.so", data, symbols=True),)
+def test_reads_a_member_in_chunks_like_the_whole(data: bytes) -> None:
+    assert collect("x.so", data, 1000).binaries == (detect.read_binary("x.so", data, symbols=True),)
 
 
-def test_what_is_no_code_is_not_kept() -> None:
-    assert collected("x.py", b"print()\n" * 1000).binaries == ()
-    assert collected("x.py", b"").binaries == ()
-    assert collected("x.so", b"").binaries[0].problem == "it is empty"
+def test_does_not_keep_members_that_are_not_code() -> None:
+    assert collect("x.py", b"print()\n" * 1000).binaries == ()
+    assert collect("x.py", b"").binaries == ()
+    assert collect("x.so", b"").binaries[0].problem == "it is empty"
 
 
-def test_a_member_that_stops_half_way_leaves_nothing_behind() -> None:
-    natives = BinaryCollector()
-    natives.begin_member("x.so", 10)(b"\x7fELF")
-    feed = natives.begin_member("y.py", 3)
+def test_discards_a_member_that_stops_halfway() -> None:
+    binaries_collector = BinaryCollector()
+    binaries_collector.begin_member("x.so", 10)(b"\x7fELF")
+    feed = binaries_collector.begin_member("y.py", 3)
     feed(b"pass")
-    natives.end_member()
-    natives.end_member()
-    assert natives.binaries == ()
+    binaries_collector.end_member()
+    binaries_collector.end_member()
+    assert binaries_collector.binaries == ()
 
 
 @pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Very large starts early."""
+def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Treat members above 4 KiB as very large."""
     monkeypatch.setattr(collector, "MAX_WHOLE_SIZE", 4096)
     monkeypatch.setattr(collector, "END_SIZE", 4096)
 
 
 def very_large(order: str) -> bytes:
-    """An ELF file whose dynamic section is at its beginning, in the middle or at the end of 100,000 bytes."""
+    """Return an ELF file of 100,000 bytes with its dynamic section at the start, middle or end."""
     data = bytearray(elf(sections=False, needed=("libm.so.6", "libc.so.6"), runpath="$ORIGIN"))
     dynamic = data.index(struct.pack("<QQ", 1, 1))
     size = len(data) - dynamic
@@ -202,44 +202,44 @@ def very_large(order: str) -> bytes:
     return bytes(out)
 
 
-@pytest.mark.usefixtures("small")
+@pytest.mark.usefixtures("small_limits")
 @pytest.mark.parametrize("order", ["begin", "middle", "end"])
-def test_a_very_large_member_is_read_by_its_ends_and_what_its_headers_name(order: str) -> None:
+def test_reads_the_ends_of_a_very_large_member_and_the_parts_in_its_headers(order: str) -> None:
     data = very_large(order)
-    (facts,) = collected("x.so", data, 1000).binaries
+    (facts,) = collect("x.so", data, 1000).binaries
     assert facts == detect.read_binary("x.so", data, symbols=True)
     assert facts.slices[0].needed_libraries == ("libm.so.6", "libc.so.6")
 
 
-@pytest.mark.usefixtures("small")
+@pytest.mark.usefixtures("small_limits")
 @pytest.mark.parametrize("gap", [0, 60_000])
 @pytest.mark.parametrize("kind", ["fat", "pe"])
-def test_very_large_members_of_the_other_formats(kind: str, gap: int) -> None:
+def test_reads_very_large_members_of_other_formats(kind: str, gap: int) -> None:
     data = fat(("x86_64", macho("x86_64")), ("arm64", macho())) if kind == "fat" else pe()
     data += b"\0" * gap + b"\0" * 50_000
-    (facts,) = collected("x.dll", data, 1000).binaries
+    (facts,) = collect("x.dll", data, 1000).binaries
     assert facts == detect.read_binary("x.dll", data, symbols=True)
     assert facts.slices
 
 
-@pytest.mark.usefixtures("small")
-def test_what_was_not_kept_is_said() -> None:
+@pytest.mark.usefixtures("small_limits")
+def test_reports_parts_that_were_not_kept() -> None:
     body = bytearray(elf(sections=False) + b"\0" * 100_000)
     dynamic = body.index(struct.pack("<QQ", 6, 0x1000)[:8], 0x400)
-    # The table of strings is moved into the middle, which no header names.
+    # Move the string table into the middle of the file, to which no header points.
     at = body.index(struct.pack("<Q", 5), dynamic)
     struct.pack_into("<Q", body, at + 8, 0x1000 + 60_000)
     for index in range(struct.unpack_from("<H", body, 56)[0]):
         header = 64 + 56 * index
         if struct.unpack_from("<I", body, header)[0] == 1:
             struct.pack_into("<QQ", body, header + 32, len(body), len(body))
-    (facts,) = collected("x.so", bytes(body), 1000).binaries
+    (facts,) = collect("x.so", bytes(body), 1000).binaries
     assert "are not where they usually are" in facts.unread_reason
     assert not facts.problem
 
 
-@pytest.mark.usefixtures("small")
+@pytest.mark.usefixtures("small_limits")
 @pytest.mark.parametrize("head", [b"\x7fELF", b"MZ", b"\xcf\xfa\xed\xfe", b"\0asm", b"text"])
-def test_very_large_nonsense(head: bytes) -> None:
-    (facts,) = collected("x.so", head + b"\xff" * 100_000, 1000).binaries
+def test_reports_very_large_invalid_members(head: bytes) -> None:
+    (facts,) = collect("x.so", head + b"\xff" * 100_000, 1000).binaries
     assert facts.problem or facts.format == "WebAssembly"

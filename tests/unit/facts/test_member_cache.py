@@ -1,4 +1,4 @@
-"""A member that was unpacked once is not unpacked again, and nothing else is taken for it."""
+"""The member cache: equal members are decompressed once, and other members never match."""
 
 from __future__ import annotations
 
@@ -27,38 +27,38 @@ def wheel(tag: str, own: bytes = b"") -> bytes:
     return wheel_bytes(tag=tag, files=files)
 
 
-def read(data: bytes, tag: str, known: MemberCache | None = None) -> WheelContent:
-    found = content(data, wheel_filename("dipy", "1.11.0", tag), known)
-    assert isinstance(found, WheelContent)
-    return found
+def read(data: bytes, tag: str, cache: MemberCache | None = None) -> WheelContent:
+    contents = content(data, wheel_filename("dipy", "1.11.0", tag), cache)
+    assert isinstance(contents, WheelContent)
+    return contents
 
 
 @pytest.fixture
-def unpacked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of the members that were unpacked, in order."""
-    real, told = decompress.decompress_member, []
+def decompressed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return a list that collects the names of decompressed members, in order."""
+    real, names = decompress.decompress_member, []
 
-    def unpack(stream: object, entry: object, **options: object) -> object:
-        told.append(entry.name)  # type: ignore[attr-defined]
+    def record_name(stream: object, entry: object, **options: object) -> object:
+        names.append(entry.name)  # type: ignore[attr-defined]
         return real(stream, entry, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(decompress, "decompress_member", unpack)
-    return told
+    monkeypatch.setattr(decompress, "decompress_member", record_name)
+    return names
 
 
-def test_what_two_wheels_have_alike_is_unpacked_once(unpacked: list[str]) -> None:
-    known = MemberCache()
+def test_decompresses_equal_members_of_two_wheels_once(decompressed: list[str]) -> None:
+    cache = MemberCache()
     first, second = (wheel(tag, own=tag.encode()) for tag in TAGS)
-    assert read(first, TAGS[0], known) == read(first, TAGS[0])
-    unpacked.clear()
-    found = read(second, TAGS[1], known)
-    assert [name for name in unpacked if ".dist-info/" not in name] == ["dipy/own.py"]
-    assert found == read(second, TAGS[1])
-    assert [facts.member for facts in found.binaries] == ["dipy.libs/libgomp.so.1"]
+    assert read(first, TAGS[0], cache) == read(first, TAGS[0])
+    decompressed.clear()
+    contents = read(second, TAGS[1], cache)
+    assert [name for name in decompressed if ".dist-info/" not in name] == ["dipy/own.py"]
+    assert contents == read(second, TAGS[1])
+    assert [facts.member for facts in contents.binaries] == ["dipy.libs/libgomp.so.1"]
 
 
 def with_library(**changes: object) -> bytes:
-    """A wheel with one member that the good one has, too, but for ``changes``."""
+    """Return a wheel with the same library as the good one, except for ``changes``."""
     return raw_zip([*raw_members(), RawMember(**{"name": b"dipy/lib.so", "data": LIBRARY} | changes)])  # type: ignore[arg-type]
 
 
@@ -79,151 +79,151 @@ PACKED = deflate(LIBRARY)
         {"mode": 0o120777},
     ],
 )
-def test_another_member_is_not_taken_for_it(changes: dict[str, object]) -> None:
-    known = MemberCache()
-    good = content(with_library(), member_cache=known)
+def test_does_not_confuse_members(changes: dict[str, object]) -> None:
+    cache = MemberCache()
+    good = content(with_library(), member_cache=cache)
     data = with_library(**changes)
-    found = content(data, member_cache=known)
-    assert found == content(data)
-    assert found != good
-    assert content(with_library(), member_cache=known) == good
+    contents = content(data, member_cache=cache)
+    assert contents == content(data)
+    assert contents != good
+    assert content(with_library(), member_cache=cache) == good
 
 
-def test_what_is_wrong_with_a_member_is_told_of_each_wheel() -> None:
-    known = MemberCache()
+def test_reports_the_fault_of_a_member_for_each_wheel() -> None:
+    cache = MemberCache()
     data = with_library(both={"crc": 1})
     for _ in range(2):
-        assert {fact.kind for fact in content(data, member_cache=known).anomalies} == {"bad-crc"}
+        assert {fact.kind for fact in content(data, member_cache=cache).anomalies} == {"bad-crc"}
 
 
-def test_python_symbols_are_read_where_the_stable_abi_is_promised() -> None:
-    known = MemberCache()
+def test_reads_python_symbols_of_a_cached_member_for_the_stable_abi() -> None:
+    cache = MemberCache()
     extended = {"dipy/core.abi3.so": LIBRARY}
     for tag in ("cp311-cp311-manylinux_2_17_x86_64", "cp39-abi3-manylinux_2_17_x86_64"):
         data = wheel_bytes(tag=tag, files=extended)
-        assert read(data, tag, known) == read(data, tag)
+        assert read(data, tag, cache) == read(data, tag)
 
 
-# --- by several threads ----------------------------------------------------------------------------
+# --- several threads -----------------------------------------------------------------------------------
 
 
-def key_of(member: str, data: bytes, tag: str, monkeypatch: pytest.MonkeyPatch) -> MemberKey:
-    """What stands for ``member`` in a Repeats."""
+def member_key(member: str, data: bytes, tag: str, monkeypatch: pytest.MonkeyPatch) -> MemberKey:
+    """Return the key of ``member`` in a MemberCache."""
     real, keys = member_cache.compute_member_key, {}
 
-    def key(stream: object, entry: object, *, symbols: bool) -> MemberKey:
-        made = real(stream, entry, symbols=symbols)  # type: ignore[arg-type]
-        keys[entry.name] = made  # type: ignore[attr-defined]
-        return made
+    def record_key(stream: object, entry: object, *, symbols: bool) -> MemberKey:
+        computed = real(stream, entry, symbols=symbols)  # type: ignore[arg-type]
+        keys[entry.name] = computed  # type: ignore[attr-defined]
+        return computed
 
     with monkeypatch.context() as patched:
-        patched.setattr(member_cache, "compute_member_key", key)
+        patched.setattr(member_cache, "compute_member_key", record_key)
         read(data, tag, MemberCache())
     return keys[member]
 
 
-def in_a_thread(work: Callable[[], WheelContent]) -> Callable[[], WheelContent]:
+def start_thread(work: Callable[[], WheelContent]) -> Callable[[], WheelContent]:
     pool = ThreadPoolExecutor(1)
     return pool.submit(work).result
 
 
-@pytest.mark.parametrize("comes_to_something", [True, False])
-def test_what_another_thread_is_unpacking_is_waited_for_last(
-    monkeypatch: pytest.MonkeyPatch, unpacked: list[str], comes_to_something: bool
+@pytest.mark.parametrize("succeeds", [True, False])
+def test_waits_last_for_a_member_that_another_thread_decompresses(
+    monkeypatch: pytest.MonkeyPatch, decompressed: list[str], succeeds: bool
 ) -> None:
     data = wheel(TAGS[0])
     whole = read(data, TAGS[0])
-    key = key_of("dipy/__init__.py", data, TAGS[0], monkeypatch)
-    known, waits = MemberCache(), threading.Event()
-    real = known.get_or_claim
+    key = member_key("dipy/__init__.py", data, TAGS[0], monkeypatch)
+    cache, waits = MemberCache(), threading.Event()
+    real = cache.get_or_claim
 
     def claim(key: MemberKey, *, wait: bool) -> CachedMember | None:
         if wait:
             waits.set()
         return real(key, wait=wait)
 
-    monkeypatch.setattr(known, "get_or_claim", claim)
-    assert known.get_or_claim(key, wait=False) is None
+    monkeypatch.setattr(cache, "get_or_claim", claim)
+    assert cache.get_or_claim(key, wait=False) is None
     with pytest.raises(InProgress):
-        known.get_or_claim(key, wait=False)
-    unpacked.clear()
-    result = in_a_thread(lambda: read(data, TAGS[0], known))
+        cache.get_or_claim(key, wait=False)
+    decompressed.clear()
+    result = start_thread(lambda: read(data, TAGS[0], cache))
     assert waits.wait(20)
-    assert {"dipy/own.py", "dipy.libs/libgomp.so.1"} <= set(unpacked)
-    assert "dipy/__init__.py" not in unpacked
+    assert {"dipy/own.py", "dipy.libs/libgomp.so.1"} <= set(decompressed)
+    assert "dipy/__init__.py" not in decompressed
     mine = next(member for member in whole.members if member.name == "dipy/__init__.py")
-    known.release(key, CachedMember(mine, None) if comes_to_something else None)
+    cache.release(key, CachedMember(mine, None) if succeeds else None)
     assert result() == whole
-    assert ("dipy/__init__.py" in unpacked) is not comes_to_something
+    assert ("dipy/__init__.py" in decompressed) is not succeeds
 
 
-def test_what_is_told_does_not_depend_on_which_thread_was_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reports_the_same_for_any_order_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     bad = {"both": {"crc": 1}}
     members = [RawMember(f"dipy/m{at}.so".encode(), LIBRARY + bytes([at]), **bad) for at in range(4)]  # type: ignore[arg-type]
     data = raw_zip([*raw_members(), *members])
     whole = read(data, TAGS[0])
-    key = key_of("dipy/m1.so", data, TAGS[0], monkeypatch)
-    known = MemberCache()
-    known.get_or_claim(key, wait=False)
-    result = in_a_thread(lambda: read(data, TAGS[0], known))
-    threading.Timer(0.1, known.release, (key, None)).start()
+    key = member_key("dipy/m1.so", data, TAGS[0], monkeypatch)
+    cache = MemberCache()
+    cache.get_or_claim(key, wait=False)
+    result = start_thread(lambda: read(data, TAGS[0], cache))
+    threading.Timer(0.1, cache.release, (key, None)).start()
     assert result() == whole
     assert [fact.member for fact in whole.anomalies] == [f"dipy/m{at}.so" for at in range(4)]
 
 
-def test_a_crash_leaves_no_claim_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    data, known = wheel(TAGS[0]), MemberCache()
+def test_a_crash_releases_its_claim(monkeypatch: pytest.MonkeyPatch) -> None:
+    data, cache = wheel(TAGS[0]), MemberCache()
     with monkeypatch.context() as patched:
         patched.setattr(decompress, "decompress_member", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            read(data, TAGS[0], known)
-    assert read(data, TAGS[0], known) == read(data, TAGS[0])
+            read(data, TAGS[0], cache)
+    assert read(data, TAGS[0], cache) == read(data, TAGS[0])
 
 
-def test_many_threads_on_wheels_that_are_alike(unpacked: list[str]) -> None:
+def test_decompresses_a_shared_member_once_in_many_threads(decompressed: list[str]) -> None:
     data = [wheel(tag, own=bytes([number])) for number in range(8) for tag in TAGS]
-    known = MemberCache()
+    cache = MemberCache()
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda each: read(each, TAGS[0], known), data))
-    assert unpacked.count("dipy.libs/libgomp.so.1") == 1
-    assert found == [read(each, TAGS[0]) for each in data]
+        contents = list(pool.map(lambda item: read(item, TAGS[0], cache), data))
+    assert decompressed.count("dipy.libs/libgomp.so.1") == 1
+    assert contents == [read(item, TAGS[0]) for item in data]
 
 
-# --- what it takes ---------------------------------------------------------------------------------
+# --- limits --------------------------------------------------------------------------------------------
 
 
-def test_there_is_an_end_to_what_is_remembered(monkeypatch: pytest.MonkeyPatch, unpacked: list[str]) -> None:
+def test_limits_the_size_of_the_cache(monkeypatch: pytest.MonkeyPatch, decompressed: list[str]) -> None:
     monkeypatch.setattr(member_cache, "_MAX_MEMORY", 3 * member_cache._MEMORY_PER_MEMBER)
-    known, data = MemberCache(), wheel(TAGS[0])
+    cache, data = MemberCache(), wheel(TAGS[0])
     whole = read(data, TAGS[0])
-    assert read(data, TAGS[0], known) == whole
-    unpacked.clear()
-    assert read(data, TAGS[0], known) == whole
-    again = [name for name in unpacked if ".dist-info/" not in name]
+    assert read(data, TAGS[0], cache) == whole
+    decompressed.clear()
+    assert read(data, TAGS[0], cache) == whole
+    again = [name for name in decompressed if ".dist-info/" not in name]
     assert 0 < len(again) < len([member for member in whole.members if ".dist-info/" not in member.name])
 
 
-def test_answers_about_short_texts_are_remembered_and_long_ones_are_not() -> None:
-    asked: list[str] = []
+def test_caches_results_for_short_strings_only() -> None:
+    calls: list[str] = []
 
     @cached_for_short_strings
     def length(text: str) -> int:
-        """How long it is."""
-        asked.append(text)
+        """Return its length."""
+        calls.append(text)
         return len(text)
 
     long = "x" * 5000
     assert [length("ab"), length("ab"), length(long), length(long)] == [2, 2, 5000, 5000]
-    assert asked == ["ab", long, long]
-    assert length.__doc__ == "How long it is."
+    assert calls == ["ab", long, long]
+    assert length.__doc__ == "Return its length."
 
 
-def test_damage_of_one_wheel_is_not_hidden_by_a_sound_one() -> None:
-    known = MemberCache()
+def test_a_cached_good_member_does_not_hide_damage() -> None:
+    cache = MemberCache()
     good = wheel(TAGS[0])
     spoiled = bytearray(good)
     at = good.index(b"dipy/__init__.py") + len(b"dipy/__init__.py") + 3
     spoiled[at] ^= 0xFF
-    assert not archive_reader.describe_damage(read(good, TAGS[0], known))
-    assert archive_reader.describe_damage(read(bytes(spoiled), TAGS[0], known))
-    assert read(good, TAGS[0], known) == read(good, TAGS[0])
+    assert not archive_reader.describe_damage(read(good, TAGS[0], cache))
+    assert archive_reader.describe_damage(read(bytes(spoiled), TAGS[0], cache))
+    assert read(good, TAGS[0], cache) == read(good, TAGS[0])
