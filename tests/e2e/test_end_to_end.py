@@ -201,7 +201,7 @@ def test_what_is_there_is_an_error_when_asked(command: CommandLine, staged: Path
     assert command.run(*call, **LOGIN).exit_code == 0
     ended = command.run("--no-skip-existing", *call, **LOGIN)
     assert ended.exit_code == 7
-    assert "leave --no-skip-existing out" in ended.stderr
+    assert "omit --no-skip-existing" in ended.stderr
 
 
 def test_an_index_without_hashes_is_read_byte_by_byte(
@@ -283,7 +283,7 @@ def test_a_certificate_that_nobody_vouches_for(command: CommandLine, staged: Pat
     [
         ("dipy-1.11.0-py3-none-any.whl", b"<!DOCTYPE html><title>Gone</title>", "HTML page"),
         ("dipy-1.11.0-py3-none-any.whl", b"", "empty"),
-        ("dipy-1.11.0-py3-none-any.whl", wheels.wheel_bytes()[:300], "cut"),
+        ("dipy-1.11.0-py3-none-any.whl", wheels.wheel_bytes()[:300], "truncated"),
         ("dipy-1.11.0-py3-none-any.whl", wheels.wheel_bytes("nipy", "1.11.0"), "wheel/dist-info"),
         ("dipy-1.11.0.tar.gz", b"hello", "dipy-1.11.0.tar.gz"),
     ],
