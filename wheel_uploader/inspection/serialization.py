@@ -1,85 +1,124 @@
-"""Convert inspection results to and from JSON."""
+"""Convert inspection results to and from JSON: between the worker process and the run, and in the cache."""
 
 from __future__ import annotations
 
-import dataclasses
-import enum
-import types
-import typing
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
-from wheel_uploader.core.models import CheckResult, DistName, FileSummary, Finding
+from wheel_uploader.core.models import CheckResult, DistName, FileSummary, Finding, Severity
 from wheel_uploader.inspection.verification import InspectionResult
 
-_TYPE_HINTS: Mapping[type[Any], dict[str, Any]] = {
-    kind: typing.get_type_hints(kind) for kind in (Finding, FileSummary)
-}
+T = TypeVar("T")
+
+_FINDING_KEYS = frozenset({"check", "severity", "subject", "message", "member", "is_ignored"})
+_SUMMARY_KEYS = frozenset(
+    {
+        *("size", "unpacked_size", "generator", "top_level", "binary_count"),
+        *("metadata", "dynamic_fields"),
+    }
+)
 
 
 def to_json(result: InspectionResult) -> dict[str, Any]:
     """Return an inspection result as a JSON object, without the file's name."""
+    summary = result.inspection.summary
     return {
-        "whole_by": result.integrity_source,
+        "integrity_source": result.integrity_source,
         "damage": list(result.damage),
-        "findings": [_encode(finding) for finding in result.inspection.findings],
-        "summary": _encode(result.inspection.summary, omit="name"),
+        "findings": [_finding_to_json(finding) for finding in result.inspection.findings],
+        "summary": None if summary is None else _summary_to_json(summary),
     }
 
 
 def from_json(data: Mapping[str, Any], name: DistName) -> InspectionResult:
     """Return the inspection result of the file called ``name`` from the JSON object ``data``.
 
-    Raises ValueError, TypeError, LookupError or AttributeError if ``data`` is malformed.
+    Keys that this module does not write are ignored: the cache adds its own. Raises ValueError, TypeError or
+    LookupError if ``data`` is malformed.
     """
-    findings = _decode(tuple[Finding, ...], data["findings"])
     summary = data["summary"]
     return InspectionResult(
         inspection=CheckResult(
-            findings=findings,
-            summary=None if summary is None else _decode_fields(FileSummary, summary, name=name),
+            findings=_tuple_of(_finding_from_json, data["findings"]),
+            summary=None if summary is None else _summary_from_json(summary, name),
         ),
-        damage=_decode(tuple[str, ...], data["damage"]),
-        integrity_source=_decode(str, data["whole_by"]),
+        damage=_tuple_of(_text, data["damage"]),
+        integrity_source=_text(data["integrity_source"]),
     )
 
 
-def _encode(value: object, *, omit: str = "") -> object:
-    """Return ``value`` as JSON types, without the field ``omit``."""
-    if isinstance(value, enum.Enum):
-        return value.value
-    if dataclasses.is_dataclass(value):
-        names = (field.name for field in dataclasses.fields(value) if field.name != omit)
-        return {name: _encode(getattr(value, name)) for name in names}
-    if isinstance(value, Mapping):
-        return {key: _encode(item) for key, item in value.items()}
-    if isinstance(value, tuple | frozenset):
-        return [_encode(item) for item in (sorted(value) if isinstance(value, frozenset) else value)]
-    return value
+def _finding_to_json(finding: Finding) -> dict[str, Any]:
+    return {
+        "check": finding.check,
+        "severity": finding.severity.value,
+        "subject": finding.subject,
+        "message": finding.message,
+        "member": finding.member,
+        "is_ignored": finding.is_ignored,
+    }
 
 
-def _decode_fields(kind: type[Any], data: dict[str, Any], **given: object) -> Any:
-    """Return the dataclass ``kind`` from ``given`` and from ``data``, which has exactly the other fields."""
-    hints = {name: hint for name, hint in _TYPE_HINTS[kind].items() if name not in given}
-    if type(data) is not dict or data.keys() != hints.keys():
-        raise ValueError(f"these are not the fields of {kind.__name__}")
-    return kind(**{name: _decode(hint, data[name]) for name, hint in hints.items()}, **given)
+def _finding_from_json(value: Any) -> Finding:
+    data = _object(value, _FINDING_KEYS)
+    return Finding(
+        check=_text(data["check"]),
+        severity=Severity(data["severity"]),
+        subject=_text(data["subject"]),
+        message=_text(data["message"]),
+        member=None if data["member"] is None else _text(data["member"]),
+        is_ignored=_exactly(bool, data["is_ignored"]),
+    )
 
 
-def _decode(hint: Any, value: Any) -> Any:
-    """Return a value of the type ``hint`` from JSON types. Raises ValueError or TypeError if malformed."""
-    if isinstance(hint, types.UnionType):
-        (hint, _) = hint.__args__  # something, or None
-        return None if value is None else _decode(hint, value)
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin in {tuple, frozenset} and type(value) is list:
-        return origin(_decode(arguments[0], item) for item in value)
-    if origin is Mapping and type(value) is dict:
-        return {key: _decode(arguments[1], item) for key, item in value.items()}
-    if origin is None and dataclasses.is_dataclass(hint):
-        return _decode_fields(typing.cast("type[Any]", hint), value)
-    if origin is None and issubclass(hint, enum.Enum):
-        return hint(value)
-    if type(value) is not hint:
-        raise ValueError(f"{hint} was expected")
+def _summary_to_json(summary: FileSummary) -> dict[str, Any]:
+    dynamic = summary.dynamic_fields
+    return {
+        "size": summary.size,
+        "unpacked_size": summary.unpacked_size,
+        "generator": summary.generator,
+        "top_level": list(summary.top_level),
+        "binary_count": summary.binary_count,
+        "metadata": {field: list(values) for field, values in summary.metadata.items()},
+        "dynamic_fields": None if dynamic is None else sorted(dynamic),
+    }
+
+
+def _summary_from_json(value: Any, name: DistName) -> FileSummary:
+    data = _object(value, _SUMMARY_KEYS)
+    dynamic = data["dynamic_fields"]
+    return FileSummary(
+        name=name,
+        size=_exactly(int, data["size"]),
+        unpacked_size=_exactly(int, data["unpacked_size"]),
+        generator=_text(data["generator"]),
+        top_level=_tuple_of(_text, data["top_level"]),
+        binary_count=_exactly(int, data["binary_count"]),
+        metadata={
+            _text(field): _tuple_of(_text, values)
+            for field, values in _exactly(dict, data["metadata"]).items()
+        },
+        dynamic_fields=None if dynamic is None else frozenset(_tuple_of(_text, dynamic)),
+    )
+
+
+def _object(value: Any, keys: frozenset[str]) -> dict[str, Any]:
+    """Return a JSON object that has exactly these keys. Raises ValueError or TypeError if it is not one."""
+    data: dict[str, Any] = _exactly(dict, value)
+    if data.keys() != keys:
+        raise ValueError(f"the keys are not {', '.join(sorted(keys))}")
+    return data
+
+
+def _tuple_of(convert: Callable[[Any], T], value: Any) -> tuple[T, ...]:
+    return tuple(convert(item) for item in _exactly(list, value))
+
+
+def _text(value: Any) -> str:
+    return _exactly(str, value)
+
+
+def _exactly(kind: type[T], value: Any) -> T:
+    """Return ``value`` if it is of this type; a bool is not an int. Raises TypeError."""
+    if type(value) is not kind:
+        raise TypeError(f"{kind.__name__} was expected")
     return value

@@ -382,7 +382,7 @@ HOSTILE: dict[str, Callable[[Path], object]] = {
     "an extra field": _edit_findings(more=1),
     "a list as summary": _edit(summary=[]),
     "an incomplete summary": _edit(summary={"size": 1}),
-    "a list as integrity source": _edit(whole_by=["RECORD"]),
+    "a list as integrity source": _edit(integrity_source=["RECORD"]),
     "a list as profile": _edit(profile=["pypi"]),
     "forged": _remove_findings,
     "not sealed": lambda path: path.write_text(json.dumps(_load_document(path))),

@@ -129,7 +129,7 @@ def replace_worker_program(directory: Path, monkeypatch: pytest.MonkeyPatch, tex
     [
         "raise SystemExit(1)",
         "import sys; sys.stdin.readline(); print('no JSON')",
-        "import sys; sys.stdin.readline(); print('{\"whole_by\": 1}')",
+        "import sys; sys.stdin.readline(); print('{\"integrity_source\": 1}')",
         "import sys; sys.stdin.readline(); print('[1]')",
         "import os, sys; sys.stdin.readline(); os.kill(os.getpid(), 9)",
         "import os, sys; os.close(0); sys.stdout.close()",
@@ -311,7 +311,7 @@ def test_ignores_output_of_libraries(files: list[Path]) -> None:
         check=True,
     )
     [answer] = done.stdout.splitlines()
-    assert json.loads(answer)["whole_by"] == "RECORD"
+    assert json.loads(answer)["integrity_source"] == "RECORD"
 
 
 # --- when a worker is used -------------------------------------------------------------------------
