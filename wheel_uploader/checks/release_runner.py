@@ -1,4 +1,4 @@
-"""Runs the checks of a release as a whole, and says what could not be checked."""
+"""Runs the checks of a release as a whole, and lists the checks that could not run."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from wheel_uploader.listing.expected_files import Expectation, ExpectedItem, Exp
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseCheckResult:
-    """What the checks of a release found, and what they compared it with."""
+    """The findings of the release checks, and the previous release that they compared it with."""
 
     findings: tuple[Finding, ...]
     #: File names of the previous release on the index; empty if this release was not compared with one.

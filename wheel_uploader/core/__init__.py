@@ -1,1 +1,1 @@
-"""Shared ground of all packages; imports none of them."""
+"""The ground that all packages share; it imports no other package."""

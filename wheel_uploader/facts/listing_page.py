@@ -1,4 +1,4 @@
-"""The contents of one page of a listing, and what is common to its formats."""
+"""The contents of one page of a listing, and helpers for all formats of listings."""
 
 from __future__ import annotations
 

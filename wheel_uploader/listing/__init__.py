@@ -1,1 +1,1 @@
-"""LIST: what is staged, and which of its files are the release."""
+"""LIST: the staging places, and the selection of the files of the release."""

@@ -1,1 +1,1 @@
-"""The run: one module per stage, and what they share."""
+"""The run: one module per stage, their shared context, and the decisions between stages."""

@@ -40,7 +40,7 @@ def check_files(paths: Iterable[str | os.PathLike[str]], *, profile: str = "pypi
         profile=CheckProfile(profile),
     )
     report = publish(options)
-    # Findings that stop a release are what was asked for.
+    # The caller asked for findings, including those that stop a release.
     if not isinstance(report.error, FileError) or not report.findings:
         report.raise_for_error()
     return report.findings

@@ -31,10 +31,10 @@ class UploadDestination:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What the checks of the release found out, for the stages that sign and upload it."""
+    """The results of the check stage that the later stages need."""
 
     attestations: tuple[Attestation, ...]
-    #: What the index has of each file; empty if no index was read.
+    #: The state of each file on the index; empty if no index was read.
     upload_plan: tuple[IndexComparison, ...]
     #: Set if the run goes on to upload.
     destination: UploadDestination | None

@@ -1,4 +1,4 @@
-"""The context of one run: its options, what it has open, and the report that its stages contribute to."""
+"""The context of one run: its options, its open resources, and the builder of its report."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class ReportBuilder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunContext:
-    """What every stage of a run needs: the options, the open resources, and where results are recorded."""
+    """The options and open resources of a run, and the builder that records its results."""
 
     options: Options
     builder: ReportBuilder
@@ -80,7 +80,7 @@ class RunContext:
     def open(
         cls, options: Options, builder: ReportBuilder, progress: Progress, cancel: CancellationToken
     ) -> Iterator[Self]:
-        """Open the resources of a run; raise ReleaseError for what is known to be wrong before it starts."""
+        """Open the resources of a run; raise ReleaseError for mistakes that can be detected before it starts."""
         option_rules.validate_options(options)
         _require_known_checks(options)
         for ineffective_option in option_effects.find_ineffective_options(options):
@@ -112,7 +112,7 @@ class RunContext:
 
     @property
     def report(self) -> Report:
-        """The report of what has been recorded so far."""
+        """The report of the results up to now."""
         return self.builder.report
 
     def record(self, **results: Any) -> None:

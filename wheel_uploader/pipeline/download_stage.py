@@ -30,7 +30,7 @@ from wheel_uploader.wheelhouse.wheelhouse import Wheelhouse
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DownloadedRelease:
-    """The local files of the release, and what their own checks found out about them."""
+    """The local files of the release, and the summaries of their contents."""
 
     files: tuple[LocalFile, ...]
     summaries: tuple[FileSummary, ...]

@@ -1,4 +1,4 @@
-"""The target of a run: the uploader, and what the index has already."""
+"""The target of a run: the uploader, and the state of the index."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def create_uploader(options: Options, target: Target, progress: Progress) -> Twi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexState:
-    """What the index has of a project and of the local files."""
+    """The state of a project on the index, compared with the local files."""
 
     #: None if the index was not read.
     project_page: ProjectPage | None = None

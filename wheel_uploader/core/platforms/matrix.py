@@ -107,7 +107,7 @@ def slots_by_cell(
 ) -> dict[MatrixCell, list[WheelSlot]]:
     """Return every (python, platform) cell that the wheels support, and the slots that fill it.
 
-    A wheel for the stable ABI supports all newer Pythons that occur in ``names`` or ``beside``.
+    A wheel for the stable ABI supports all newer Pythons that occur in ``names`` or ``other_names``.
     """
     matrix_rows = platforms_by_build((*names, *other_names))
     minors = {row.version[1] for row in matrix_rows if row.kind.startswith("cp") and row.version[0] == 3}
