@@ -80,7 +80,7 @@ class RunContext:
     def open(
         cls, options: Options, builder: ReportBuilder, progress: Progress, cancel: CancellationToken
     ) -> Iterator[Self]:
-        """Open the resources of a run; raise ReleaseError for mistakes that can be detected before it starts."""
+        """Open the resources of a run; raise ReleaseError for mistakes that can be seen before it starts."""
         option_rules.validate_options(options)
         _require_known_checks(options)
         for ineffective_option in option_effects.find_ineffective_options(options):
