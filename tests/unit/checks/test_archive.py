@@ -1,4 +1,4 @@
-"""Faults of the ZIP format: each is planted in the bytes of a good wheel, and reported by one check only."""
+"""Faults of the ZIP format: each is planted in a good wheel, and exactly one check reports it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def change_member(at: int = 0, **fields: object) -> bytes:
 
 
 def add_member(name: str, data: bytes = b"x", **fields: object) -> bytes:
-    """Return a good wheel with one more member, listed in RECORD; ``fields`` are those of Raw."""
+    """Return a good wheel with one more member, listed in RECORD; ``fields`` are those of RawMember."""
     members = raw_members(files={name: data})
     member = next(member for member in members if member.name == name.encode())
     for key, value in fields.items():

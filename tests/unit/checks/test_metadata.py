@@ -1,4 +1,4 @@
-"""Core metadata: each fault is planted alone, and one check reports it; hostile text takes no time."""
+"""Core metadata: each fault is planted alone and reported by exactly one check; hostile text is fast."""
 
 from __future__ import annotations
 

@@ -416,7 +416,7 @@ def test_accepts_good_wheels_of_many_platforms(platform: str) -> None:
     assert run_checks(f"{CP312}-{platform}", {f"dipy/x{suffix}": data}) == {}
 
 
-# --- messages and exceptions ---------------------------------------------------------------------------
+# --- messages and exceptions -----------------------------------------------------------------------
 
 
 def test_reports_a_finding_once_with_the_number_of_files() -> None:

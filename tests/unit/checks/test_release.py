@@ -629,7 +629,7 @@ def test_accepts_a_good_release(good: str) -> None:
     ] == []
 
 
-# --- messages ------------------------------------------------------------------------------------------
+# --- messages --------------------------------------------------------------------------------------
 
 
 def messages_of(fault: str) -> list[str]:
@@ -818,7 +818,7 @@ def test_rejects_a_comparison_release_that_does_not_exist() -> None:
     assert "--no-compare" in caught.value.hint
 
 
-# --- versions and files for the comparison -------------------------------------------------------------
+# --- versions and files for the comparison ---------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def break_last_header() -> bytes:
     return gzip.compress(bytes(data))
 
 
-def with_sparse() -> bytes:
+def add_sparse_member() -> bytes:
     """Return a tar with a GNU sparse member (type S)."""
     data = gunzip(make_tar((f"{TOP}/a", b"")))
     at = data.find(f"{TOP}/a".encode())
@@ -70,7 +70,7 @@ def with_sparse() -> bytes:
     return gzip.compress(bytes(data))
 
 
-def with_size(member: tarfile.TarInfo, size: bytes) -> bytes:
+def set_size(member: tarfile.TarInfo, size: bytes) -> bytes:
     """Return a tar with ``member``, whose header has a different size."""
     data = gunzip(make_tar(member, (f"{TOP}/z", b"z")))
     at = data.find(f"{TOP}/x".encode())
@@ -80,18 +80,18 @@ def with_size(member: tarfile.TarInfo, size: bytes) -> bytes:
     return gzip.compress(bytes(data))
 
 
-def with_huge_header() -> bytes:
-    """A pax header that declares a gigabyte."""
-    return with_size(make_member(tarfile.XHDTYPE), b"%011o\0" % (1 << 30))
+def declare_huge_header() -> bytes:
+    """Return a tar with a pax header that declares a gigabyte."""
+    return set_size(make_member(tarfile.XHDTYPE), b"%011o\0" % (1 << 30))
 
 
-def with_negative_size() -> bytes:
-    """A member that ends before it begins, which tarfile has read for ever."""
-    return with_size(make_member(tarfile.REGTYPE), (-5000).to_bytes(12, "big", signed=True))
+def set_negative_size() -> bytes:
+    """Return a tar with a member of negative size, on which tarfile has looped forever."""
+    return set_size(make_member(tarfile.REGTYPE), (-5000).to_bytes(12, "big", signed=True))
 
 
-def with_pax(records: bytes) -> bytes:
-    """A member with a pax header of these bytes, about which the releases of tarfile differ."""
+def add_pax_header(records: bytes) -> bytes:
+    """Return a tar with these bytes as a pax header, which releases of tarfile read differently."""
     data = gunzip(make_tar(make_member(tarfile.XHDTYPE), (f"{TOP}/z", b"z")))
     at = data.find(f"{TOP}/x".encode())
     data[at + 124 : at + 136] = b"%011o\0" % len(records)
@@ -100,7 +100,7 @@ def with_pax(records: bytes) -> bytes:
     return gzip.compress(bytes(data[: at + 512] + records.ljust(512, b"\0") + data[at + 512 :]))
 
 
-def with_extended(records: bytes, kind: bytes = tarfile.XHDTYPE, count: int = 1) -> bytes:
+def add_extended_headers(records: bytes, kind: bytes = tarfile.XHDTYPE, count: int = 1) -> bytes:
     """Return a tar of PKG-INFO, ``count`` extended headers with these bytes, and a file."""
     header = make_member(kind, "pax")
     header.size = len(records)
@@ -110,7 +110,7 @@ def with_extended(records: bytes, kind: bytes = tarfile.XHDTYPE, count: int = 1)
     return gzip.compress(plain[:at] + block * count + plain[at:], mtime=0)
 
 
-def pax_record(key: str, value: bytes) -> bytes:
+def make_pax_record(key: str, value: bytes) -> bytes:
     """Return a pax record."""
     length = len(key) + len(value) + 3
     length += len(str(length + len(str(length))))
@@ -119,39 +119,48 @@ def pax_record(key: str, value: bytes) -> bytes:
 
 #: Headers that the reader must validate before it uses them: the bytes, and the message.
 HEADERS = {
-    "a length of a million digits": (with_extended(b"1" * 1_000_000), "a pax header is malformed"),
-    "a length of zero": (with_extended(b"0 a=b\n"), "a pax header is malformed"),
-    "a negative length": (with_extended(b"-6 a=b\n"), "a pax header is malformed"),
-    "a length beyond the end": (with_extended(b"99 a=b\n"), "a pax header is malformed"),
+    "a length of a million digits": (add_extended_headers(b"1" * 1_000_000), "a pax header is malformed"),
+    "a length of zero": (add_extended_headers(b"0 a=b\n"), "a pax header is malformed"),
+    "a negative length": (add_extended_headers(b"-6 a=b\n"), "a pax header is malformed"),
+    "a length beyond the end": (add_extended_headers(b"99 a=b\n"), "a pax header is malformed"),
     "a size of a million digits": (
-        with_extended(pax_record("size", b"1" * 900_000)),
+        add_extended_headers(make_pax_record("size", b"1" * 900_000)),
         "a size that is not a number",
     ),
-    "a negative size": (with_extended(pax_record("size", b"-1")), "a size that is not a number"),
-    "a size with an exponent": (with_extended(pax_record("size", b"1e3")), "a size that is not a number"),
-    "a huge size": (with_extended(pax_record("size", b"9999999999999")), "truncated within a member"),
+    "a negative size": (add_extended_headers(make_pax_record("size", b"-1")), "a size that is not a number"),
+    "a size with an exponent": (
+        add_extended_headers(make_pax_record("size", b"1e3")),
+        "a size that is not a number",
+    ),
+    "a huge size": (
+        add_extended_headers(make_pax_record("size", b"9999999999999")),
+        "truncated within a member",
+    ),
     "a global size": (
-        with_extended(pax_record("size", b"1"), tarfile.XGLTYPE),
+        add_extended_headers(make_pax_record("size", b"1"), tarfile.XGLTYPE),
         "a global header sets a size",
     ),
     "too many extended headers": (
-        with_extended(pax_record("a", b"b"), count=17),
+        add_extended_headers(make_pax_record("a", b"b"), count=17),
         "more than 16 extended headers",
     ),
     "too many global headers": (
-        with_extended(pax_record("a", b"b"), tarfile.XGLTYPE, 99),
+        add_extended_headers(make_pax_record("a", b"b"), tarfile.XGLTYPE, 99),
         "more than 16 extended headers",
     ),
     "a long name of a megabyte": (
-        with_extended(b"x" * (1 << 20), tarfile.GNUTYPE_LONGNAME),
+        add_extended_headers(b"x" * (1 << 20), tarfile.GNUTYPE_LONGNAME),
         "larger than any",
     ),
-    "a pax header of 2 MiB": (with_extended(pax_record("a", b"b" * (2 << 20))), "larger than any"),
-    "a size with a sign": (with_size(make_member(tarfile.REGTYPE), b"-0000000001\0"), "negative size"),
-    "a size with an underscore": (with_size(make_member(tarfile.REGTYPE), b"0000_000001\0"), "not a number"),
-    "a negative base 256 size": (with_negative_size(), "negative size"),
+    "a pax header of 2 MiB": (
+        add_extended_headers(make_pax_record("a", b"b" * (2 << 20))),
+        "larger than any",
+    ),
+    "a size with a sign": (set_size(make_member(tarfile.REGTYPE), b"-0000000001\0"), "negative size"),
+    "a size with an underscore": (set_size(make_member(tarfile.REGTYPE), b"0000_000001\0"), "not a number"),
+    "a negative base 256 size": (set_negative_size(), "negative size"),
     "a huge base 256 size": (
-        with_size(make_member(tarfile.REGTYPE), b"\x80" + b"\x7f" * 11),
+        set_size(make_member(tarfile.REGTYPE), b"\x80" + b"\x7f" * 11),
         "truncated within a member",
     ),
 }
@@ -216,18 +225,18 @@ FAULTS = {
     "no end blocks": (gzip.compress(bytes(gunzip(GOOD).rstrip(b"\0"))), SDIST, "sdist/unreadable"),
     "a broken header": (break_header(), SDIST, "sdist/unreadable"),
     "a broken last header": (break_last_header(), SDIST, "sdist/unreadable"),
-    "a negative size": (with_negative_size(), SDIST, "sdist/unreadable"),
+    "a negative size": (set_negative_size(), SDIST, "sdist/unreadable"),
     "a truncated member": (
-        with_size(make_member(tarfile.REGTYPE), b"%011o\0" % 500_000),
+        set_size(make_member(tarfile.REGTYPE), b"%011o\0" % 500_000),
         SDIST,
         "sdist/unreadable",
     ),
-    "a huge header": (with_huge_header(), SDIST, "sdist/unreadable"),
-    "a pax header without an end": (with_pax(b"30 path=x\n"), SDIST, "sdist/unreadable"),
-    "a pax header without a length": (with_pax(b"path=x\n"), SDIST, "sdist/unreadable"),
-    "a pax size of letters": (with_pax(b"13 size=many\n"), SDIST, "sdist/unreadable"),
-    "a negative pax size": (with_pax(b"12 size=-99\n"), SDIST, "sdist/unreadable"),
-    "a pax length of many digits": (with_pax(b"9" * 400 + b" path=x\n"), SDIST, "sdist/unreadable"),
+    "a huge header": (declare_huge_header(), SDIST, "sdist/unreadable"),
+    "a pax header without an end": (add_pax_header(b"30 path=x\n"), SDIST, "sdist/unreadable"),
+    "a pax header without a length": (add_pax_header(b"path=x\n"), SDIST, "sdist/unreadable"),
+    "a pax size of letters": (add_pax_header(b"13 size=many\n"), SDIST, "sdist/unreadable"),
+    "a negative pax size": (add_pax_header(b"12 size=-99\n"), SDIST, "sdist/unreadable"),
+    "a pax length of many digits": (add_pax_header(b"9" * 400 + b" path=x\n"), SDIST, "sdist/unreadable"),
     "a bomb": (make_tar((f"{TOP}/zeros", bytes(80 << 20))), SDIST, "sdist/bomb"),
     "huge metadata": (sdist_bytes(metadata=PKG_INFO.decode() + "x" * (3 << 20)), SDIST, "sdist/bomb"),
     "two top-level entries": (make_tar(("README", b"")), SDIST, "sdist/layout"),
@@ -243,7 +252,7 @@ FAULTS = {
     "an absolute link": (make_tar(make_member(tarfile.SYMTYPE, target="/etc/passwd")), SDIST, "sdist/layout"),
     "a hard link outside": (make_tar(make_member(tarfile.LNKTYPE, target="x")), SDIST, "sdist/layout"),
     "a device": (make_tar(make_member(tarfile.CHRTYPE)), SDIST, "sdist/layout"),
-    "a sparse file": (with_sparse(), SDIST, "sdist/layout"),
+    "a sparse file": (add_sparse_member(), SDIST, "sdist/layout"),
     "an empty PKG-INFO": (sdist_bytes(metadata=" \n"), SDIST, "sdist/metadata"),
 }
 

@@ -222,7 +222,7 @@ def test_a_json_number_keeps_its_type() -> None:
     ids=lambda text: str(text)[:8],
 )
 def test_invalid_json_raises_a_value_error(text: str | bytes) -> None:
-    with pytest.raises(ValueError):  # json has many messages for it
+    with pytest.raises(ValueError):  # the message varies
         bounds.load_json(text)
 
 

@@ -110,7 +110,7 @@ def test_sends_input_of_any_size_even_if_it_is_not_read() -> None:
     )
 
 
-# --- exit status ---------------------------------------------------------------------------------------
+# --- exit status -----------------------------------------------------------------------------------
 
 
 @POSIX
@@ -182,7 +182,7 @@ def test_a_child_may_clean_up_on_sigterm(tmp_path: Path) -> None:
     assert (tmp_path / "up").read_text() == "clean\n"
 
 
-# --- several children ----------------------------------------------------------------------------------
+# --- several children ------------------------------------------------------------------------------
 
 
 @LINUX
@@ -233,7 +233,7 @@ def test_ends_all_children_from_another_thread(end: object, tmp_path: Path) -> N
     assert not child_process._running_children
 
 
-# --- the end of this process ---------------------------------------------------------------------------
+# --- the end of this process -----------------------------------------------------------------------
 
 _PARENT = """
 import os, sys
@@ -284,7 +284,7 @@ def check_children_end(kind: ChildKind, end: str, background: str, folder: Path)
     assert wait_until_gone(*children)
 
 
-# --- no other place starts processes -------------------------------------------------------------------
+# --- no other place starts processes ---------------------------------------------------------------
 
 #: Functions of ``os`` and ``asyncio`` that start a process, or become one.
 _STARTS = re.compile(r"system|popen|fork|exec[lv]|spawn|posix_spawn|startfile|create_subprocess")

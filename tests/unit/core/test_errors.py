@@ -48,7 +48,7 @@ CODES = {
 PRIORITY = ("128+N", 8, 7, 4, 12, 6, 13, 3, 5, 10, 11)
 
 
-def example(code: int | str) -> ReleaseError:
+def make_error(code: int | str) -> ReleaseError:
     """Return an error with this exit code."""
     if code == "128+N":
         return RunInterrupted(15)
@@ -147,12 +147,12 @@ def test_an_http_status_error_quotes_the_response(status: int, more: dict[str, s
     assert HttpStatusError(401, "u", hint="log in", retry_after=2.5).hint == "log in"
 
 
-# --- priority ------------------------------------------------------------------------------------------
+# --- priority --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("pair", list(itertools.combinations(PRIORITY, 2)), ids=str)
 def test_selects_the_more_important_of_two_errors(pair: tuple[int | str, int | str]) -> None:
-    worse, better = map(example, pair)
+    worse, better = map(make_error, pair)
     assert most_important_error([worse, better]) is worse
     assert most_important_error([better, worse]) is worse
 
@@ -168,7 +168,7 @@ def test_selects_the_first_of_two_errors_with_the_same_code() -> None:
 
 
 def test_an_error_without_a_priority_comes_last() -> None:
-    assert most_important_error([ReleaseError("a bug"), example(11)]).exit_code == 11
+    assert most_important_error([ReleaseError("a bug"), make_error(11)]).exit_code == 11
 
 
 def test_rejects_an_empty_list_of_errors() -> None:

@@ -11,7 +11,7 @@ from wheel_uploader.core import filenames as core_filenames
 from wheel_uploader.core.models import RemoteFile, SdistName, WheelName
 
 
-def listed(*filenames: str) -> list[RemoteFile]:
+def make_listing(*filenames: str) -> list[RemoteFile]:
     return [RemoteFile(filename=name, url=f"http://127.0.0.1/{name}", source="test") for name in filenames]
 
 
@@ -71,7 +71,7 @@ def test_rejects_an_invalid_name_with_a_reason(filename: str, reason: str) -> No
 
 def test_selects_a_release_by_parsed_names() -> None:
     selection = core_filenames.select_files(
-        listed(
+        make_listing(
             "dipy-1.11.0.tar.gz",
             "dipy-1.11-cp310-cp310-win_amd64.whl",
             "Dipy-1.11.00-1-cp311-cp311-win_amd64.whl",
@@ -124,13 +124,13 @@ def test_selects_types_by_platform(types: tuple[str, ...], platforms: set[str]) 
         "any",
     }
     files = [f"dipy-1.0-cp312-cp312-{platform}.whl" for platform in everything] + ["dipy-1.0.tar.gz"]
-    selection = core_filenames.select_files(listed(*files), "dipy", Version("1.0"), types)
+    selection = core_filenames.select_files(make_listing(*files), "dipy", Version("1.0"), types)
     selected = {"sdist" if isinstance(name, SdistName) else name.platforms[0] for name, _ in selection.files}
     assert selected == (everything | {"sdist"} if types == ("all",) else platforms)
 
 
 def test_latest_includes_prereleases_only_on_request() -> None:
-    files = listed(
+    files = make_listing(
         "dipy-1.9.0.tar.gz", "dipy-1.10.0.tar.gz", "dipy-1.11.0rc1.tar.gz", "dipy-2.0+local.tar.gz"
     )
     assert core_filenames.find_latest_version(files, "dipy") == Version("1.10.0")

@@ -121,7 +121,7 @@ def replace_at(document: Any, where: Path_, value: object) -> Any:
     return changed
 
 
-# --- the parsers ---------------------------------------------------------------------------------------
+# --- the parsers -----------------------------------------------------------------------------------
 
 
 def mock_server(body: bytes, headers: Mapping[str, str], status: int = 200) -> httpx.MockTransport:
@@ -539,7 +539,7 @@ def test_parses_versions_and_builds_with_any_number(form: str, version: str) -> 
         str(name.version)
 
 
-# --- files from the user, and output of gpg ------------------------------------------------------------
+# --- files from the user, and output of gpg --------------------------------------------------------
 
 LINES = (
     *TEXTS,

@@ -111,8 +111,8 @@ def test_computes_the_progress_and_remaining_time_of_a_stage(
     stage = stage_progress.StageProgress("download", 4, size, 100.0)
     assert (stage.speed, stage.seconds_left()) == (0.0, None)
     stage.active_files = [
-        stage_progress.FileProgress(f"{number}.whl", each, stage, threading.RLock())
-        for number, each in enumerate(sizes)
+        stage_progress.FileProgress(f"{number}.whl", file_size, stage, threading.RLock())
+        for number, file_size in enumerate(sizes)
     ]
     stage.active_files[0].advance(250)
     for now in range(101, 102):

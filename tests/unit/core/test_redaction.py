@@ -37,7 +37,7 @@ def no_registered_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(core_redaction, "_secrets", SecretSet())
 
 
-# --- secrets recognized by their context ---------------------------------------------------------------
+# --- secrets recognized by their context -----------------------------------------------------------
 
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJyZXBvIn0.c2VjcmV0LXZhbHVl"
 
@@ -145,7 +145,7 @@ def test_does_not_change_ordinary_text(text: str) -> None:
     assert sanitize(text) == text
 
 
-# --- registered secrets --------------------------------------------------------------------------------
+# --- registered secrets ----------------------------------------------------------------------------
 
 SECRETS = [
     "correct horse",
@@ -159,7 +159,7 @@ SECRETS = [
 ]
 
 
-def encodings(secret: str) -> dict[str, str]:
+def encode_in_every_way(secret: str) -> dict[str, str]:
     data = secret.encode()
     percent = quote(secret, safe="")
     return {
@@ -186,7 +186,7 @@ def encodings(secret: str) -> dict[str, str]:
 @pytest.mark.parametrize("secret", SECRETS)
 def test_redacts_a_registered_secret_in_every_encoding(secret: str) -> None:
     register_secret(secret)
-    for kind, encoded in encodings(secret).items():
+    for kind, encoded in encode_in_every_way(secret).items():
         text = f"it said: {encoded}!"
         assert redact_secrets(text).rstrip("!=") == "it said: ***", kind
         assert encoded not in sanitize(text)
@@ -271,7 +271,7 @@ def test_never_shows_a_registered_secret(secret: str, before: str, after: str) -
     assert secret not in shown.replace("***", "") or secret in before + after or len(secret.strip()) < 4
 
 
-# --- control sequences and CI commands -----------------------------------------------------------------
+# --- control sequences and CI commands -------------------------------------------------------------
 
 PAYLOADS = {
     "colour": "\x1b[31mred\x1b[0m",
@@ -452,7 +452,7 @@ def test_sanitizes_a_long_hostile_text_quickly(part: str) -> None:
     assert time.thread_time() - started < 2
 
 
-# --- URLs and sizes ----------------------------------------------------------------------------------
+# --- URLs and sizes --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -495,7 +495,7 @@ def test_formats_sizes(size: int | None, shown: str) -> None:
     assert format_size(size) == shown
 
 
-# --- text that is not secret ---------------------------------------------------------------------------
+# --- text that is not secret -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

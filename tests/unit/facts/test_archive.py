@@ -177,7 +177,7 @@ def test_computes_only_the_hashes_that_record_names(tmp_path: Path) -> None:
     assert all(member.other_digest == "" for member in contents.members)
 
 
-# --- hostile input, in limited time and memory ---------------------------------------------------------
+# --- hostile input, in limited time and memory -----------------------------------------------------
 
 
 def directory_bomb() -> bytes:
@@ -257,13 +257,13 @@ def test_reads_hostile_input_in_limited_time_and_memory(kind: str, tmp_path: Pat
         from packaging import metadata
         started = time.process_time()
         content = archive_reader.read_archive(Path(sys.argv[1]), filenames.parse_filename({filename!r}))
-        found = checks.check_contents([content], profile=CheckProfile.PYPI)
+        findings = checks.check_contents([content], profile=CheckProfile.PYPI)
         damage = archive_reader.describe_damage(content)
         seconds = time.process_time() - started
         # Not ru_maxrss, which begins with the memory of the process that started this one.
         status = Path("/proc/self/status").read_text().splitlines()
         [peak] = [line.split()[1] for line in status if line.startswith("VmHWM")]
-        print(seconds / machine_pace.slowness(), peak, len(found))
+        print(seconds / machine_pace.slowness(), peak, len(findings))
     """
     completed = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(program), str(tmp_path / filename)],

@@ -1,4 +1,4 @@
-"""Mutated archives: reader and checks never raise, and report every difference to the standard library."""
+"""Mutated archives: reader and checks never raise, and report every difference from the standard library."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def read_by_zipfile(data: bytes) -> list[tuple[str, int, str]] | None:
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(mutated(WHEELS))
-def test_reports_every_difference_to_zipfile(data: bytes) -> None:
+def test_reports_every_difference_from_zipfile(data: bytes) -> None:
     contents, errors = check(data, WHEEL)
     assert isinstance(contents, WheelContent)
     if not any(error.startswith("archive/") for error in errors):
@@ -124,7 +124,7 @@ def read_by_tarfile(data: bytes) -> list[tuple[str, int]] | None:
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(mutated(SDISTS))
-def test_reports_every_difference_to_tarfile(data: bytes) -> None:
+def test_reports_every_difference_from_tarfile(data: bytes) -> None:
     contents, errors = check(data, SDIST)
     if "sdist/unreadable" not in errors:
         assert read_by_tarfile(data) == [(member.name, member.size) for member in contents.members]

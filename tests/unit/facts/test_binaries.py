@@ -334,7 +334,7 @@ def test_reports_a_damaged_pe_file(data: bytes, word: str) -> None:
     assert word in read(data, "x.dll").problem
 
 
-# --- files named like code that are not ----------------------------------------------------------------
+# --- files named like code that are not ------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ def test_checks_any_mutated_file(good: bytes, platform: str, draw: st.DataObject
     checks.check_contents([content(wheel, wheel_filename("dipy", "1.11.0", tag))], profile=CheckProfile.PYPI)
 
 
-# --- expensive files -----------------------------------------------------------------------------------
+# --- expensive files -------------------------------------------------------------------------------
 
 
 def long_names(count: int = 4000) -> bytes:
@@ -144,7 +144,7 @@ def test_limits_the_cost_of_thousands_of_native_members(monkeypatch: pytest.Monk
     assert peak < 100 << 20
 
 
-# --- members in chunks from the archive ----------------------------------------------------------------
+# --- members in chunks from the archive ------------------------------------------------------------
 
 
 def collect(member: str, data: bytes, chunk_size: int = 100_000) -> BinaryCollector:

@@ -79,7 +79,7 @@ PACKED = deflate(LIBRARY)
         {"mode": 0o120777},
     ],
 )
-def test_does_not_confuse_members(changes: dict[str, object]) -> None:
+def test_does_not_reuse_a_different_member(changes: dict[str, object]) -> None:
     cache = MemberCache()
     good = content(with_library(), member_cache=cache)
     data = with_library(**changes)
@@ -104,10 +104,10 @@ def test_reads_python_symbols_of_a_cached_member_for_the_stable_abi() -> None:
         assert read(data, tag, cache) == read(data, tag)
 
 
-# --- several threads -----------------------------------------------------------------------------------
+# --- several threads -------------------------------------------------------------------------------
 
 
-def member_key(member: str, data: bytes, tag: str, monkeypatch: pytest.MonkeyPatch) -> MemberKey:
+def find_member_key(member: str, data: bytes, tag: str, monkeypatch: pytest.MonkeyPatch) -> MemberKey:
     """Return the key of ``member`` in a MemberCache."""
     real, keys = member_cache.compute_member_key, {}
 
@@ -122,7 +122,7 @@ def member_key(member: str, data: bytes, tag: str, monkeypatch: pytest.MonkeyPat
     return keys[member]
 
 
-def start_thread(work: Callable[[], WheelContent]) -> Callable[[], WheelContent]:
+def run_in_thread(work: Callable[[], WheelContent]) -> Callable[[], WheelContent]:
     pool = ThreadPoolExecutor(1)
     return pool.submit(work).result
 
@@ -133,7 +133,7 @@ def test_waits_last_for_a_member_that_another_thread_decompresses(
 ) -> None:
     data = wheel(TAGS[0])
     whole = read(data, TAGS[0])
-    key = member_key("dipy/__init__.py", data, TAGS[0], monkeypatch)
+    key = find_member_key("dipy/__init__.py", data, TAGS[0], monkeypatch)
     cache, waits = MemberCache(), threading.Event()
     real = cache.get_or_claim
 
@@ -147,7 +147,7 @@ def test_waits_last_for_a_member_that_another_thread_decompresses(
     with pytest.raises(InProgress):
         cache.get_or_claim(key, wait=False)
     decompressed.clear()
-    result = start_thread(lambda: read(data, TAGS[0], cache))
+    result = run_in_thread(lambda: read(data, TAGS[0], cache))
     assert waits.wait(20)
     assert {"dipy/own.py", "dipy.libs/libgomp.so.1"} <= set(decompressed)
     assert "dipy/__init__.py" not in decompressed
@@ -157,15 +157,15 @@ def test_waits_last_for_a_member_that_another_thread_decompresses(
     assert ("dipy/__init__.py" in decompressed) is not succeeds
 
 
-def test_reports_the_same_for_any_order_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_results_do_not_depend_on_the_order_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     bad = {"both": {"crc": 1}}
     members = [RawMember(f"dipy/m{at}.so".encode(), LIBRARY + bytes([at]), **bad) for at in range(4)]  # type: ignore[arg-type]
     data = raw_zip([*raw_members(), *members])
     whole = read(data, TAGS[0])
-    key = member_key("dipy/m1.so", data, TAGS[0], monkeypatch)
+    key = find_member_key("dipy/m1.so", data, TAGS[0], monkeypatch)
     cache = MemberCache()
     cache.get_or_claim(key, wait=False)
-    result = start_thread(lambda: read(data, TAGS[0], cache))
+    result = run_in_thread(lambda: read(data, TAGS[0], cache))
     threading.Timer(0.1, cache.release, (key, None)).start()
     assert result() == whole
     assert [fact.member for fact in whole.anomalies] == [f"dipy/m{at}.so" for at in range(4)]
@@ -189,7 +189,7 @@ def test_decompresses_a_shared_member_once_in_many_threads(decompressed: list[st
     assert contents == [read(item, TAGS[0]) for item in data]
 
 
-# --- limits --------------------------------------------------------------------------------------------
+# --- limits ----------------------------------------------------------------------------------------
 
 
 def test_limits_the_size_of_the_cache(monkeypatch: pytest.MonkeyPatch, decompressed: list[str]) -> None:
