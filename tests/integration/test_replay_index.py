@@ -1,4 +1,4 @@
-"""Recordings of package indexes: how each takes a file, judges it the second time, and lists it."""
+"""Replay recordings of package indexes: upload a file, upload it again, and list it."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from wheel_uploader.index.client import IndexClient, compare_with_index, derive_
 from wheel_uploader.upload.response_rules import ResponseKind
 
 
-def takes_a_file_once(url: str, folder: Path, *, twice: ResponseKind, view: str) -> None:
+def upload_twice_and_list(url: str, folder: Path, *, second_result: ResponseKind, page_format: str) -> None:
     file, absent = map(local_file, stage(folder)[:2])
     with HttpClient(user_urls=[url], retries=1) as http:
         index = IndexClient(http, *derive_simple_urls(url))
         assert not index.fetch_project(PROJECT).exists
 
-        refused = uploader(url, "", "").upload(file)
-        assert (refused.kind, refused.error_type) == (ResponseKind.REJECTED, CredentialsError)
+        without_login = uploader(url, "", "").upload(file)
+        assert (without_login.kind, without_login.error_type) == (ResponseKind.REJECTED, CredentialsError)
         assert uploader(url, *LOGIN).upload(file).kind is ResponseKind.ACCEPTED
-        assert uploader(url, *LOGIN).upload(file).kind is twice
+        assert uploader(url, *LOGIN).upload(file).kind is second_result
 
         page = index.fetch_project(PROJECT)
-        answer = http.get(page.url, accept="text/html")
-        links = read_html_listing(answer.text, answer.url, answer.url).files
-        in_html = project_page.build_html_page(answer.text, answer.url, links)
-        assert (page.page_format, in_html.page_format) == (view, "html")
-        for each in (page, in_html):
-            states = [state.result for state in compare_with_index(each, [file, absent], index.get_sha256)]
+        response = http.get(page.url, accept="text/html")
+        links = read_html_listing(response.text, response.url, response.url).files
+        in_html = project_page.build_html_page(response.text, response.url, links)
+        assert (page.page_format, in_html.page_format) == (page_format, "html")
+        for project in (page, in_html):
+            states = [state.result for state in compare_with_index(project, [file, absent], index.get_sha256)]
             assert states == [FileComparison.SAME, FileComparison.ABSENT]
 
 
@@ -45,10 +45,12 @@ def test_pypiserver(live: bool, tmp_path: Path) -> None:
         live, INDEX_PORT, lambda: indexes.pypiserver(tmp_path / "store", users=dict([LOGIN]))
     ):
         url = f"http://127.0.0.1:{INDEX_PORT}/"
-        takes_a_file_once(url, tmp_path / "staged", twice=ResponseKind.EXISTS, view="html")
+        upload_twice_and_list(url, tmp_path / "staged", second_result=ResponseKind.EXISTS, page_format="html")
 
 
 @pytest.mark.vcr
 def test_devpi(devpi_url: str, tmp_path: Path) -> None:
-    # It takes the same bytes any number of times.
-    takes_a_file_once(f"{devpi_url}one/", tmp_path / "staged", twice=ResponseKind.ACCEPTED, view="json")
+    # devpi accepts the same bytes any number of times.
+    upload_twice_and_list(
+        f"{devpi_url}one/", tmp_path / "staged", second_result=ResponseKind.ACCEPTED, page_format="json"
+    )

@@ -1,4 +1,4 @@
-"""Recordings of web servers: how each lists a directory and serves a file, in full, in part and again."""
+"""Replay recordings of web servers: list a directory, and serve a file in full, in part and conditionally."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from wheel_uploader.listing import selection as release_selection
 from wheel_uploader.listing import sources
 
 URL = f"http://127.0.0.1:{STAGING_PORT}/"
-HAVE = 200
+RESUME_OFFSET = 200
 
 
 @pytest.mark.vcr
@@ -36,7 +36,7 @@ HAVE = 200
         pytest.param(servers.python_http_server, False, id="python"),
     ],
 )
-def test_what_is_staged_is_listed_and_served(
+def test_lists_and_serves_staged_files(
     start: Callable[[Path], AbstractContextManager[str]], resumes: bool, live: bool, tmp_path: Path
 ) -> None:
     staged = tmp_path / "staged"
@@ -52,13 +52,13 @@ def test_what_is_staged_is_listed_and_served(
         assert sorted(file.filename for _, file in selection.files) == sorted(RELEASE)
 
         url = next(file.url for file in listed if file.filename == RELEASE[1])
-        whole = archive(RELEASE[1])
+        content = archive(RELEASE[1])
         with http.stream(url) as stream:
-            assert b"".join(stream.iter_chunks()) == whole
+            assert b"".join(stream.iter_chunks()) == content
         validator = stream.headers.get("etag", stream.headers["last-modified"])
-        # http.server knows no ranges: it answers with the whole file, and that has to be noticed.
-        with http.stream(url, headers={"Range": f"bytes={HAVE}-", "If-Range": validator}) as stream:
+        # http.server does not support ranges: it returns the whole file, which the client must detect.
+        with http.stream(url, headers={"Range": f"bytes={RESUME_OFFSET}-", "If-Range": validator}) as stream:
             assert stream.status == (206 if resumes else 200)
-            assert b"".join(stream.iter_chunks()) == whole[HAVE if resumes else 0 :]
+            assert b"".join(stream.iter_chunks()) == content[RESUME_OFFSET if resumes else 0 :]
         with http.stream(url, headers={"If-Modified-Since": stream.headers["last-modified"]}) as stream:
             assert stream.status == 304

@@ -1,4 +1,4 @@
-"""Recordings of whole releases: from nginx to pypiserver and from Apache to devpi, and once more."""
+"""Replay recordings of complete releases, each run twice: nginx to pypiserver, and Apache to devpi."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from wheel_uploader.pipeline import run as pipeline_run
 STAGING = f"http://127.0.0.1:{STAGING_PORT}/"
 
 
-def release_twice(index: str, house: Path, *, live: bool) -> None:
+def release_twice(index: str, wheelhouse: Path, *, live: bool) -> None:
     options = Options(
         project=PROJECT,
         version=VERSION,
         urls=(STAGING,),
-        wheelhouse=house,
-        # Recorded one after the other, so that a cassette tells a story; replayed as in real life. But for
-        # uploads: while vcrpy makes a connection of requests, those of other threads are not replayed.
+        wheelhouse=wheelhouse,
+        # Record sequentially, so that cassettes are readable; replay in parallel, as in a real run. Uploads
+        # stay sequential, because vcrpy does not replay other threads while requests connects.
         jobs=1 if live else 4,
         upload_jobs=1,
         repository_url=index,
@@ -30,23 +30,23 @@ def release_twice(index: str, house: Path, *, live: bool) -> None:
         password=LOGIN[1],
         non_interactive=True,
     )
-    first = released(options)
-    assert {each.outcome for each in first.downloaded_files} == {DownloadOutcome.DOWNLOADED}
-    assert {each.outcome for each in first.upload_results} == {FileStatus.UPLOADED}
-    again = released(options)
-    assert {each.outcome for each in again.downloaded_files} == {DownloadOutcome.UNCHANGED}
-    assert {each.outcome for each in again.upload_results} == {FileStatus.SKIPPED}
-    assert sum(each.attempts for each in again.upload_results) == 0
+    first = publish(options)
+    assert {file.outcome for file in first.downloaded_files} == {DownloadOutcome.DOWNLOADED}
+    assert {result.outcome for result in first.upload_results} == {FileStatus.UPLOADED}
+    second = publish(options)
+    assert {file.outcome for file in second.downloaded_files} == {DownloadOutcome.UNCHANGED}
+    assert {result.outcome for result in second.upload_results} == {FileStatus.SKIPPED}
+    assert sum(result.attempts for result in second.upload_results) == 0
 
 
-def released(options: Options) -> Report:
+def publish(options: Options) -> Report:
     report = pipeline_run.run(options, SilentProgress())
     assert report.error is None, report.error
     assert report.last_stage is Stage.CONFIRM
-    digests = {each.filename: each.sha256 for each in report.confirmations}
-    assert digests == {each.file.filename: each.file.sha256 for each in report.downloaded_files}
-    in_house = {each.file.filename: each.file.path.read_bytes() for each in report.downloaded_files}
-    assert in_house == {name: archive(name) for name in RELEASE}
+    digests = {confirmation.filename: confirmation.sha256 for confirmation in report.confirmations}
+    assert digests == {item.file.filename: item.file.sha256 for item in report.downloaded_files}
+    downloaded = {item.file.filename: item.file.path.read_bytes() for item in report.downloaded_files}
+    assert downloaded == {name: archive(name) for name in RELEASE}
     return report
 
 

@@ -1,4 +1,4 @@
-"""Recordings of object stores: how each lists what is in it, and serves a file."""
+"""Replay recordings of object stores: list the files, and serve one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from wheel_uploader.http.client import HttpClient
 from wheel_uploader.listing import selection as release_selection
 from wheel_uploader.listing import sources
 
-#: Each store on a port of its own, and the URL that a person would give of it.
+#: Port, URL path that a user would give, and starter of each store.
 STORES: dict[str, tuple[int, str, Callable[[Path], AbstractContextManager[str]]]] = {
     "moto": (STORE_PORTS[0], f"/{stores.BUCKET}", stores.moto),
     "azurite": (
@@ -33,9 +33,9 @@ STORES: dict[str, tuple[int, str, Callable[[Path], AbstractContextManager[str]]]
 def store(
     request: pytest.FixtureRequest, live: bool, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
-    """The URL of a store with a release in it.
+    """Return the URL of a store that contains a release.
 
-    Not for one test, as with devpi: filling a store is HTTP too, and no part of any cassette.
+    The scope is the module, as with devpi, because the HTTP requests that fill a store must not be recorded.
     """
     port, path, start = STORES[request.param]
     staged = tmp_path_factory.mktemp("store") / "staged"
@@ -45,7 +45,7 @@ def store(
 
 
 @pytest.mark.vcr
-def test_what_is_stored_is_listed_and_served(store: str) -> None:
+def test_lists_and_serves_stored_files(store: str) -> None:
     options = Options(project=PROJECT, version=VERSION, urls=(store,))
     with HttpClient(user_urls=[store], retries=1) as http:
         listed = sources.list_staged_files([store], PROJECT, http)
@@ -54,5 +54,5 @@ def test_what_is_stored_is_listed_and_served(store: str) -> None:
         file = next(file for file in listed if file.filename == RELEASE[1])
         with http.stream(file.url) as stream:
             assert b"".join(stream.iter_chunks()) == archive(RELEASE[1])
-    # A website gives no sizes, a store does.
+    # The store lists sizes; its website does not.
     assert file.size == (None if f":{STORE_PORTS[3]}/" in store else len(archive(RELEASE[1])))

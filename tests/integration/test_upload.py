@@ -1,4 +1,4 @@
-"""Files posted with twine: to real pypiserver and devpi, and to an index that fails in every way it can."""
+"""Test uploads with twine to pypiserver and devpi, and to a scripted index with many kinds of failures."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ SECRET = "pass/word-é-9"
 
 
 @pytest.fixture(autouse=True)
-def nothing_configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No .pypirc, no keyring, no netrc; and an index that asks nobody, unless a test says otherwise."""
+def isolated_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Run without .pypirc, keyring and netrc, and by default with an index that needs no credentials."""
     for name in ("HOME", "USERPROFILE"):
         monkeypatch.setenv(name, str(tmp_path / "home"))
     monkeypatch.setenv("NETRC", "/dev/null")
@@ -98,8 +98,8 @@ def devpi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devpi]:
         yield running
 
 
-class Run:
-    """Both sides of one index, as the pipeline has them; pauses take no time."""
+class UploadRun:
+    """The uploader and the client of one index, as in the pipeline, with pauses in virtual time."""
 
     def __init__(
         self,
@@ -112,7 +112,7 @@ class Run:
         timeout: float = 5.0,
         signatures: Sequence[Signature] = (),
     ) -> None:
-        # Unchecked: a user cannot give less than a second, and these tests are to be quick.
+        # Skip validation, because these tests need timeouts below one second.
         options = Options.unchecked(
             project="dipy",
             version="1.11.0",
@@ -151,17 +151,17 @@ class Run:
 
 
 @pytest.fixture
-def run() -> Iterator[Callable[..., Run]]:
-    made: list[Run] = []
+def run() -> Iterator[Callable[..., UploadRun]]:
+    runs: list[UploadRun] = []
 
-    def make(upload_url: str, **values: object) -> Run:
-        made.append(Run(upload_url, **values))  # type: ignore[arg-type]
-        return made[-1]
+    def make(upload_url: str, **values: object) -> UploadRun:
+        runs.append(UploadRun(upload_url, **values))  # type: ignore[arg-type]
+        return runs[-1]
 
     yield make
-    for each in made:
-        each.uploader.close()
-        each.http.__exit__()
+    for instance in runs:
+        instance.uploader.close()
+        instance.http.__exit__()
 
 
 def outcomes(results: Sequence[UploadResult]) -> set[FileStatus]:
@@ -176,8 +176,8 @@ def same_bytes(files: Sequence[LocalFile]) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("algorithm", ["sha256", "md5"])
-def test_a_release_to_pypiserver(
-    tmp_path: Path, release: list[LocalFile], run: Callable[..., Run], algorithm: str
+def test_uploads_a_release_to_pypiserver(
+    tmp_path: Path, release: list[LocalFile], run: Callable[..., UploadRun], algorithm: str
 ) -> None:
     store = tmp_path / "store"
     with indexes.pypiserver(store, hash_algorithm=algorithm) as url:
@@ -186,40 +186,40 @@ def test_a_release_to_pypiserver(
         assert {path.name: path.read_bytes() for path in store.iterdir()} == same_bytes(release)
         again = run(url)
         assert outcomes(again.publish(release)) == {FileStatus.SKIPPED}
-        found = confirm_files(again.index, "dipy", release, timeout=0, progress=SilentProgress())
-        assert [each.sha256 for each in found] == [file.sha256 for file in release]
+        confirmations = confirm_files(again.index, "dipy", release, timeout=0, progress=SilentProgress())
+        assert [confirmation.sha256 for confirmation in confirmations] == [file.sha256 for file in release]
 
 
-def test_pypiserver_with_a_password(
-    tmp_path: Path, release: list[LocalFile], run: Callable[..., Run]
+def test_pypiserver_requires_a_password(
+    tmp_path: Path, release: list[LocalFile], run: Callable[..., UploadRun]
 ) -> None:
     store = tmp_path / "store"
     with indexes.pypiserver(store, users={"me": SECRET}) as url:
-        nobody = upload_error(run(url).publish(release[:2]))
+        without_login = upload_error(run(url).publish(release[:2]))
         wrong = upload_error(run(url, username="me", password="wrong-pass-1").publish(release[:2]))
         assert list(store.iterdir()) == []
-        right = run(url, username="me", password=SECRET).publish(release[:2])
-    for refused in (nobody, wrong):
-        assert isinstance(refused, CredentialsError)
-        assert "the index rejected the credentials" in refused.message
-        assert "wrong-pass-1" not in refused.message
-    assert outcomes(right) == {FileStatus.UPLOADED}
+        with_login = run(url, username="me", password=SECRET).publish(release[:2])
+    for failure in (without_login, wrong):
+        assert isinstance(failure, CredentialsError)
+        assert "the index rejected the credentials" in failure.message
+        assert "wrong-pass-1" not in failure.message
+    assert outcomes(with_login) == {FileStatus.UPLOADED}
 
 
-def test_pypiserver_says_that_it_has_a_file(
-    tmp_path: Path, release: list[LocalFile], run: Callable[..., Run]
+def test_pypiserver_reports_an_existing_file(
+    tmp_path: Path, release: list[LocalFile], run: Callable[..., UploadRun]
 ) -> None:
-    """Another run was faster, after this one had made its plan."""
+    """Another run uploads the files after this run has made its plan."""
     store = tmp_path / "store"
     with indexes.pypiserver(store) as url:
-        mine = run(url)
-        plan = mine.plan(release[:2])
+        first_run = run(url)
+        plan = first_run.plan(release[:2])
         (store / release[0].filename).write_bytes(release[0].path.read_bytes())
         (store / release[1].filename).write_bytes(wheels.wheel_bytes(files={"other.py": b""}))
         results = upload_all(
             plan,
-            mine.uploader,
-            lambda file: mine.index.fetch_file_state("dipy", file),
+            first_run.uploader,
+            lambda file: first_run.index.fetch_file_state("dipy", file),
             progress=SilentProgress(),
             keep_going=True,
         )
@@ -228,22 +228,22 @@ def test_pypiserver_says_that_it_has_a_file(
 
 
 @pytest.mark.parametrize("volatile", [False, True])
-def test_a_release_to_devpi(
-    devpi: Devpi, release: list[LocalFile], run: Callable[..., Run], volatile: bool
+def test_uploads_a_release_to_devpi(
+    devpi: Devpi, release: list[LocalFile], run: Callable[..., UploadRun], volatile: bool
 ) -> None:
     url = devpi.make_index(f"release-{volatile}".lower(), volatile=volatile)
     first = run(url, username=devpi.user, password=devpi.password)
     assert not first.index.fetch_project("dipy").exists
     assert outcomes(first.publish(release, jobs=3)) == {FileStatus.UPLOADED}
     assert first.index.url == f"{url}+simple/"
-    found = confirm_files(first.index, "dipy", release, timeout=0, progress=SilentProgress())
-    assert [each.sha256 for each in found] == [file.sha256 for file in release]
+    confirmations = confirm_files(first.index, "dipy", release, timeout=0, progress=SilentProgress())
+    assert [confirmation.sha256 for confirmation in confirmations] == [file.sha256 for file in release]
     again = run(url, username=devpi.user, password=devpi.password)
     assert outcomes(again.publish(release)) == {FileStatus.SKIPPED}
 
 
-def test_devpi_says_no(
-    tmp_path: Path, devpi: Devpi, release: list[LocalFile], run: Callable[..., Run]
+def test_devpi_rejects_uploads(
+    tmp_path: Path, devpi: Devpi, release: list[LocalFile], run: Callable[..., UploadRun]
 ) -> None:
     url = devpi.make_index("says-no", volatile=False)
     login = {"username": devpi.user, "password": devpi.password}
@@ -253,20 +253,22 @@ def test_devpi_says_no(
     exists = run(url, **login).uploader.upload(other)
     assert (exists.kind, exists.status) == (ResponseKind.EXISTS, 409)
     assert exists.server_message.endswith("already exists in non-volatile index")
-    nobody = run(url).uploader.upload(release[1])
-    assert (nobody.status, nobody.error_type) == (401, CredentialsError)
+    without_login = run(url).uploader.upload(release[1])
+    assert (without_login.status, without_login.error_type) == (401, CredentialsError)
     wrong = run(url, username=devpi.user, password="wrong-pass-2").uploader.upload(release[1])
     assert wrong.error_type is CredentialsError
     elsewhere = run(f"{devpi.url}alice/no-such/", **login).uploader.upload(release[1])
     assert elsewhere.error_type is UsageError
 
 
-# --- what goes over the wire -----------------------------------------------------------------------
+# --- requests --------------------------------------------------------------------------------------
 
 
-def test_what_a_post_carries(served: Served, release: list[LocalFile], run: Callable[..., Run]) -> None:
-    answer = run(served.upload_url, username="me", password=SECRET).uploader.upload(release[0])
-    assert answer.kind is ResponseKind.ACCEPTED
+def test_sends_the_expected_form_and_headers(
+    served: Served, release: list[LocalFile], run: Callable[..., UploadRun]
+) -> None:
+    response = run(served.upload_url, username="me", password=SECRET).uploader.upload(release[0])
+    assert response.kind is ResponseKind.ACCEPTED
     [post] = served.index.posts
     assert (post.filename, post.content) == (release[0].filename, release[0].path.read_bytes())
     assert post.fields[":action"] == "file_upload"
@@ -279,27 +281,29 @@ def test_what_a_post_carries(served: Served, release: list[LocalFile], run: Call
 
 
 @pytest.mark.parametrize(
-    ("line", "why"),
+    ("line", "reason"),
     [
         ("X-Odd: 1", "unrecognized or malformed field 'x-odd'"),
         ("Requires-Python: three", "'three' is invalid for 'requires-python'"),
         ("Requires-Dist: ???", "'???' is invalid for 'requires-dist'"),
     ],
 )
-def test_metadata_that_twine_would_refuse_is_not_posted(
-    tmp_path: Path, served: Served, run: Callable[..., Run], line: str, why: str
+def test_does_not_upload_metadata_that_twine_rejects(
+    tmp_path: Path, served: Served, run: Callable[..., UploadRun], line: str, reason: str
 ) -> None:
     metadata = f"Metadata-Version: 2.1\nName: dipy\nVersion: 1.11.0\n{line}\n"
     path = wheels.make_wheel(tmp_path / "odd", metadata=metadata)
     with pytest.raises(FileError) as caught:
         run(served.upload_url).uploader.upload(local_file(path))
-    assert caught.value.message.startswith(f"twine rejects {path.name}: Invalid distribution metadata: {why}")
+    assert caught.value.message.startswith(
+        f"twine rejects {path.name}: Invalid distribution metadata: {reason}"
+    )
     assert caught.value.hint == "Rebuild the file, then run the command again."
     assert served.index.posts == []
 
 
 @pytest.mark.parametrize(
-    ("is_pypi", "trusted", "wanted", "why", "sent"),
+    ("is_pypi", "trusted", "policy", "reason", "sent"),
     [
         (False, True, AttestationPolicy.AUTO, "only PyPI accepts attestations, the index does not", 0),
         (True, False, AttestationPolicy.AUTO, "PyPI accepts attestations only from trusted publishers", 0),
@@ -307,33 +311,35 @@ def test_metadata_that_twine_would_refuse_is_not_posted(
         (True, True, AttestationPolicy.REQUIRE, "", 2),
     ],
 )
-def test_attestations_go_to_pypi_from_a_trusted_publisher_only(
+def test_sends_attestations_only_to_pypi_from_a_trusted_publisher(
     release: list[LocalFile],
     is_pypi: bool,
     trusted: bool,
-    wanted: AttestationPolicy,
-    why: str,
+    policy: AttestationPolicy,
+    reason: str,
     sent: int,
 ) -> None:
-    made, package = attested(release[0]), types.SimpleNamespace(attestations=None)
-    along = Attachments(Target(url="https://x.example.org/", is_pypi=is_pypi, name="the index"))
-    assert along.set_attestations(made, wanted, is_trusted_publisher=trusted).startswith(why)
-    along.attach_to(package, release[0])
-    # The third cannot be read.
+    attestations, package = attestations_of(release[0]), types.SimpleNamespace(attestations=None)
+    attachments = Attachments(Target(url="https://x.example.org/", is_pypi=is_pypi, name="the index"))
+    assert attachments.set_attestations(attestations, policy, is_trusted_publisher=trusted).startswith(reason)
+    attachments.attach_to(package, release[0])
+    # The third attestation is malformed.
     assert (package.attestations or []) == [{"number": 1}, {"number": 2}][:sent]
     other = types.SimpleNamespace(attestations=None)
-    along.attach_to(other, release[1])
+    attachments.attach_to(other, release[1])
     assert other.attestations is None
 
 
-def test_attestations_that_are_required_and_not_taken_end_the_run(release: list[LocalFile]) -> None:
-    along = Attachments(Target(url="https://x.example.org/", is_pypi=True, name="pypi"))
+def test_fails_if_required_attestations_are_not_accepted(release: list[LocalFile]) -> None:
+    attachments = Attachments(Target(url="https://x.example.org/", is_pypi=True, name="pypi"))
     with pytest.raises(CredentialsError, match=r"--attestations require: .* not with an API token"):
-        along.set_attestations(attested(release[0]), AttestationPolicy.REQUIRE, is_trusted_publisher=False)
+        attachments.set_attestations(
+            attestations_of(release[0]), AttestationPolicy.REQUIRE, is_trusted_publisher=False
+        )
 
 
-def attested(file: LocalFile) -> list[Attestation]:
-    """Return two attestations of a file, not in their order, and one that cannot be read."""
+def attestations_of(file: LocalFile) -> list[Attestation]:
+    """Return two attestations of a file, out of order, and a malformed one."""
     return [
         Attestation(
             subject_filename=file.filename,
@@ -346,12 +352,12 @@ def attested(file: LocalFile) -> list[Attestation]:
     ]
 
 
-def test_the_form_says_what_kind_of_file_it_has(
-    served: Served, release: list[LocalFile], run: Callable[..., Run]
+def test_sends_the_file_type_and_python_version(
+    served: Served, release: list[LocalFile], run: Callable[..., UploadRun]
 ) -> None:
-    posting = run(served.upload_url)
+    upload_run = run(served.upload_url)
     for file in release:
-        assert posting.uploader.upload(file).kind is ResponseKind.ACCEPTED
+        assert upload_run.uploader.upload(file).kind is ResponseKind.ACCEPTED
     kinds = {
         post.filename: (post.fields["filetype"], post.fields["pyversion"]) for post in served.index.posts
     }
@@ -365,8 +371,8 @@ def test_the_form_says_what_kind_of_file_it_has(
 
 
 @pytest.mark.parametrize(("version", "posted"), [("2.1", False), ("2.3", False), ("2.4", True)])
-def test_licence_files_are_posted_with_metadata_that_knows_them(
-    tmp_path: Path, served: Served, run: Callable[..., Run], version: str, posted: bool
+def test_sends_license_files_only_from_metadata_2_4(
+    tmp_path: Path, served: Served, run: Callable[..., UploadRun], version: str, posted: bool
 ) -> None:
     text = f"Metadata-Version: {version}\nName: dipy\nVersion: 1.11.0\nLicense-File: LICENSE\n"
     path = wheels.make_wheel(tmp_path / "made", metadata=text)
@@ -379,7 +385,7 @@ def test_netrc_is_not_read(
     tmp_path: Path,
     served: Served,
     release: list[LocalFile],
-    run: Callable[..., Run],
+    run: Callable[..., UploadRun],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     netrc = tmp_path / "netrc"
@@ -389,17 +395,17 @@ def test_netrc_is_not_read(
     assert "Authorization" not in served.index.posts[0].headers
 
 
-def test_signatures_go_along(
-    tmp_path: Path, release: list[LocalFile], run: Callable[..., Run], served: Served
+def test_uploads_signatures_with_their_files(
+    tmp_path: Path, release: list[LocalFile], run: Callable[..., UploadRun], served: Served
 ) -> None:
-    made = []
+    signatures = []
     for file in release[:2]:
         path = file.path.with_name(f"{file.filename}.asc")
         path.write_text("-----BEGIN PGP SIGNATURE-----\n")
-        made.append(
+        signatures.append(
             Signature(filename=file.filename, path=path, fingerprint="0" * 40, content=path.read_bytes())
         )
-    run(served.upload_url, signatures=made).publish(release[:3])
+    run(served.upload_url, signatures=signatures).publish(release[:3])
     assert {post.filename: post.signature for post in served.index.posts} == {
         release[0].filename: f"{release[0].filename}.asc",
         release[1].filename: f"{release[1].filename}.asc",
@@ -407,20 +413,20 @@ def test_signatures_go_along(
     }
     store = tmp_path / "store"
     with indexes.pypiserver(store) as url:
-        run(url, signatures=made).publish(release[:1])
+        run(url, signatures=signatures).publish(release[:1])
     assert (store / f"{release[0].filename}.asc").exists()
 
 
-def test_twine_says_nothing(
-    served: Served, release: list[LocalFile], run: Callable[..., Run], capfd: pytest.CaptureFixture[str]
+def test_twine_prints_nothing(
+    served: Served, release: list[LocalFile], run: Callable[..., UploadRun], capfd: pytest.CaptureFixture[str]
 ) -> None:
     served.index.script = [Reply(503)]
     run(served.upload_url, username="me", password=SECRET).publish(release[:2])
     assert capfd.readouterr() == ("", "")
 
 
-def test_progress_counts_the_bytes_of_the_file_and_takes_them_back(
-    tmp_path: Path, served: Served, run: Callable[..., Run]
+def test_progress_is_reset_after_a_failed_upload(
+    tmp_path: Path, served: Served, run: Callable[..., UploadRun]
 ) -> None:
     class Counting(SilentProgress):
         count = 0
@@ -430,67 +436,69 @@ def test_progress_counts_the_bytes_of_the_file_and_takes_them_back(
             moves.append(count)
 
     moves: list[int] = []
-    big = local_file(wheels.make_wheel(tmp_path, files={"dipy/big.bin": bytes(range(256)) * 4000}))
+    large_file = local_file(wheels.make_wheel(tmp_path, files={"dipy/big.bin": bytes(range(256)) * 4000}))
     uploader, counting = run(served.upload_url).uploader, Counting()
     uploader._progress = counting
     served.index.script = [Reply(503)]
-    uploader.upload(big)
+    uploader.upload(large_file)
     assert counting.count == 0
     assert max(moves) > 0
-    uploader.upload(big)
-    assert counting.count == big.size
+    uploader.upload(large_file)
+    assert counting.count == large_file.size
 
 
-# --- the bytes posted are the bytes checked --------------------------------------------------------
+# --- uploaded bytes are the checked bytes ----------------------------------------------------------
 
 
-def test_a_file_that_changed_after_it_was_checked(
-    tmp_path: Path, served: Served, release: list[LocalFile], run: Callable[..., Run]
+def test_rejects_a_file_changed_after_the_check(
+    tmp_path: Path, served: Served, release: list[LocalFile], run: Callable[..., UploadRun]
 ) -> None:
     wheels.make_wheel(release[0].path.parent, tag=wheels.RELEASE_TAGS[0], files={"dipy/evil.py": b""})
     results = run(served.upload_url).publish(release[:1])
-    ended = upload_error(results)
-    assert isinstance(ended, FileError)
-    assert ended.message.startswith(
+    error = upload_error(results)
+    assert isinstance(error, FileError)
+    assert error.message.startswith(
         f"{release[0].path} changed during the run: its sha256 was {release[0].sha256} and is "
     )
     assert served.index.posts == []
 
 
-def test_a_file_that_has_gone(served: Served, release: list[LocalFile], run: Callable[..., Run]) -> None:
+def test_reports_a_deleted_file(
+    served: Served, release: list[LocalFile], run: Callable[..., UploadRun]
+) -> None:
     release[-1].path.unlink()
-    ended = upload_error(run(served.upload_url).publish(release[-1:]))
-    assert isinstance(ended, StorageError | FileError)
-    assert release[-1].filename in ended.message
+    error = upload_error(run(served.upload_url).publish(release[-1:]))
+    assert isinstance(error, StorageError | FileError)
+    assert release[-1].filename in error.message
     assert served.index.posts == []
 
 
-def test_a_file_that_goes_while_it_is_posted_goes_up_whole(
-    served: Served, release: list[LocalFile], run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+def test_uploads_a_file_that_is_deleted_during_the_upload(
+    served: Served, release: list[LocalFile], run: Callable[..., UploadRun], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     uploader = run(served.upload_url).uploader
     content = release[0].path.read_bytes()
     send = uploader._send
 
-    def removed(connection: Any, package: Any) -> Any:
+    def delete_and_send(connection: Any, package: Any) -> Any:
         release[0].path.unlink()
         return send(connection, package)
 
-    monkeypatch.setattr(uploader, "_send", removed)
+    monkeypatch.setattr(uploader, "_send", delete_and_send)
     uploader.upload(release[0])
     assert [post.content for post in served.index.posts] == [content]
 
 
-def test_a_file_that_is_written_to_while_it_is_posted_never_arrives(
-    tmp_path: Path, served: Served, run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+def test_aborts_the_upload_of_a_file_modified_meanwhile(
+    tmp_path: Path, served: Served, run: Callable[..., UploadRun], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also in the middle of a large file, of which only the records and the metadata were read before."""
+    """The change is in the middle of a large file, which was not read before the upload."""
     filler = random.Random(1).randbytes(4 * BLOCK_SIZE)
     file = local_file(wheels.make_wheel(tmp_path / "large", files={"dipy/data.bin": filler}))
     uploader = run(served.upload_url).uploader
     send = uploader._send
 
-    def overwritten(connection: Any, package: Any) -> Any:
+    def overwrite_and_send(connection: Any, package: Any) -> Any:
         state = file.path.stat()
         with file.path.open("r+b") as stream:
             stream.seek(2 * BLOCK_SIZE)
@@ -498,23 +506,27 @@ def test_a_file_that_is_written_to_while_it_is_posted_never_arrives(
         os.utime(file.path, ns=(state.st_atime_ns, state.st_mtime_ns))
         return send(connection, package)
 
-    monkeypatch.setattr(uploader, "_send", overwritten)
+    monkeypatch.setattr(uploader, "_send", overwrite_and_send)
     with pytest.raises(FileError, match="changed during the run: it was written to"):
         uploader.upload(file)
     assert served.index.files == {}
 
 
-def test_a_signature_goes_up_as_it_was_verified(
-    served: Served, release: list[LocalFile], run: Callable[..., Run]
+def test_uploads_the_verified_signature_if_the_file_is_gone(
+    served: Served, release: list[LocalFile], run: Callable[..., UploadRun]
 ) -> None:
-    gone = release[0].path.with_name("gone.asc")
+    missing_path = release[0].path.with_name("gone.asc")
     content = b"-----BEGIN PGP SIGNATURE-----\n"
-    made = Signature(filename=release[0].filename, path=gone, fingerprint="0" * 40, content=content)
-    run(served.upload_url, signatures=[made]).uploader.upload(release[0])
+    signature = Signature(
+        filename=release[0].filename, path=missing_path, fingerprint="0" * 40, content=content
+    )
+    run(served.upload_url, signatures=[signature]).uploader.upload(release[0])
     assert [post.signature for post in served.index.posts] == [f"{release[0].filename}.asc"]
 
 
-def test_metadata_that_only_twine_would_read(tmp_path: Path, served: Served, run: Callable[..., Run]) -> None:
+def test_rejects_metadata_that_only_twine_reads(
+    tmp_path: Path, served: Served, run: Callable[..., UploadRun]
+) -> None:
     decoy = {"a/METADATA": wheels.METADATA.format(project="other", version="9").encode()}
     file = local_file(wheels.make_wheel(tmp_path, files=decoy))
     with pytest.raises(FileError, match="the metadata is that of other 9"):
@@ -526,7 +538,9 @@ def test_metadata_that_only_twine_would_read(tmp_path: Path, served: Served, run
     assert served.index.posts == []
 
 
-def test_a_file_that_is_no_wheel(tmp_path: Path, served: Served, run: Callable[..., Run]) -> None:
+def test_rejects_a_file_that_is_not_a_wheel(
+    tmp_path: Path, served: Served, run: Callable[..., UploadRun]
+) -> None:
     path = tmp_path / "dipy-1.11.0-py3-none-any.whl"
     path.write_bytes(b"<html>")
     with pytest.raises(FileError, match="twine rejects "):
@@ -536,19 +550,21 @@ def test_a_file_that_is_no_wheel(tmp_path: Path, served: Served, run: Callable[.
 # --- faults ----------------------------------------------------------------------------------------
 
 
-def test_503_twice_for_every_file(served: Served, release: list[LocalFile], run: Callable[..., Run]) -> None:
-    three = release[:3]
+def test_retries_after_two_503_responses_per_file(
+    served: Served, release: list[LocalFile], run: Callable[..., UploadRun]
+) -> None:
+    files = release[:3]
     served.index.script = [Reply(503), Reply(503), Reply(200, stores=True)] * 3
-    results = run(served.upload_url).publish(three)
+    results = run(served.upload_url).publish(files)
     assert outcomes(results) == {FileStatus.UPLOADED}
     assert [result.attempts for result in results] == [3, 3, 3]
-    assert served.index.files == same_bytes(three)
+    assert served.index.files == same_bytes(files)
     assert upload_error(results) is None
 
 
 @pytest.mark.parametrize("fault", [Reset(stores=True), Reply(503, stores=True), Hang(stores=True)])
-def test_stored_and_then_no_good_answer(
-    served: Served, release: list[LocalFile], run: Callable[..., Run], fault: Reset | Reply | Hang
+def test_a_stored_file_counts_as_uploaded_despite_a_failure(
+    served: Served, release: list[LocalFile], run: Callable[..., UploadRun], fault: Reset | Reply | Hang
 ) -> None:
     served.index.script = [fault]
     results = run(served.upload_url, timeout=0.8).publish(release[:3])
@@ -557,69 +573,75 @@ def test_stored_and_then_no_good_answer(
     assert served.index.files == same_bytes(release[:3])
 
 
-def test_a_reset_in_the_middle_of_the_body(tmp_path: Path, served: Served, run: Callable[..., Run]) -> None:
-    big = local_file(
+def test_retries_after_a_reset_within_the_body(
+    tmp_path: Path, served: Served, run: Callable[..., UploadRun]
+) -> None:
+    large_file = local_file(
         wheels.make_wheel(tmp_path, files={"dipy/big.bin": hashlib.shake_256(b"x").digest(3_000_000)})
     )
     served.index.script = [Reset(after=100_000), Reset(after=2_000_000)]
-    [result] = run(served.upload_url).publish([big])
+    [result] = run(served.upload_url).publish([large_file])
     assert (result.outcome, result.attempts) == (FileStatus.UPLOADED, 3)
-    assert served.index.files == same_bytes([big])
+    assert served.index.files == same_bytes([large_file])
 
 
-def test_503_for_ever(served: Served, release: list[LocalFile], run: Callable[..., Run]) -> None:
-    served.index.script = [Reply(503)] * 6
-    ours = run(served.upload_url)
-    results = ours.publish(release[:3])
-    ended = upload_error(results)
-    assert type(ended) is NetworkError
-    assert len(served.index.posts) == 6
-    assert len(ours.time.slept) == 5
-    served.index.script = [Reply(200, stores=True), *[Reply(503)] * 6]
-    ended = upload_error(run(served.upload_url).publish(release[:3]))
-    assert isinstance(ended, PartialError)
-
-
-def test_a_400_on_the_second_of_three(
-    served: Served, release: list[LocalFile], run: Callable[..., Run]
+def test_gives_up_after_repeated_503_responses(
+    served: Served, release: list[LocalFile], run: Callable[..., UploadRun]
 ) -> None:
-    words = "'x' is not a valid classifier."
-    served.index.script = [Reply(200, stores=True), Reply(400, words)]
+    served.index.script = [Reply(503)] * 6
+    upload_run = run(served.upload_url)
+    results = upload_run.publish(release[:3])
+    error = upload_error(results)
+    assert type(error) is NetworkError
+    assert len(served.index.posts) == 6
+    assert len(upload_run.time.slept) == 5
+    served.index.script = [Reply(200, stores=True), *[Reply(503)] * 6]
+    error = upload_error(run(served.upload_url).publish(release[:3]))
+    assert isinstance(error, PartialError)
+
+
+def test_reports_a_partial_upload_after_a_400_response(
+    served: Served, release: list[LocalFile], run: Callable[..., UploadRun]
+) -> None:
+    message = "'x' is not a valid classifier."
+    served.index.script = [Reply(200, stores=True), Reply(400, message)]
     results = run(served.upload_url).publish(release[:3])
-    ended = upload_error(results)
-    assert isinstance(ended, PartialError)
+    error = upload_error(results)
+    assert isinstance(error, PartialError)
     stored = set(served.index.files)
     assert len(served.index.posts) == 2
-    assert {line for line in ended.details if line.startswith("in: ")} == {f"in: {name}" for name in stored}
-    missing = [line for line in ended.details if line.startswith("not in: ")]
+    assert {line for line in error.details if line.startswith("in: ")} == {f"in: {name}" for name in stored}
+    missing = [line for line in error.details if line.startswith("not in: ")]
     assert len(missing) == 2
-    assert sum(words in line for line in missing) == 1
+    assert sum(message in line for line in missing) == 1
     # The same command continues where this run stopped.
     assert upload_error(run(served.upload_url).publish(release[:3])) is None
     assert served.index.files == same_bytes(release[:3])
 
 
-def test_429_with_a_pause(served: Served, release: list[LocalFile], run: Callable[..., Run]) -> None:
+def test_waits_for_retry_after(
+    served: Served, release: list[LocalFile], run: Callable[..., UploadRun]
+) -> None:
     served.index.script = [Reply(429, headers={"Retry-After": "77"})]
-    ours = run(served.upload_url)
-    assert outcomes(ours.publish(release[:1])) == {FileStatus.UPLOADED}
-    assert 77 <= ours.time.now <= 78
+    upload_run = run(served.upload_url)
+    assert outcomes(upload_run.publish(release[:1])) == {FileStatus.UPLOADED}
+    assert 77 <= upload_run.time.now <= 78
 
 
-def test_a_server_that_never_answers(
-    served: Served, release: list[LocalFile], run: Callable[..., Run]
+def test_times_out_if_the_server_never_responds(
+    served: Served, release: list[LocalFile], run: Callable[..., UploadRun]
 ) -> None:
     served.index.script = [Hang()]
-    answer = run(served.upload_url, timeout=0.1).uploader.upload(release[0])
-    assert (answer.kind, answer.status) == (ResponseKind.RETRY, 0)
-    assert answer.diagnosis == "the index did not answer in time"
+    response = run(served.upload_url, timeout=0.1).uploader.upload(release[0])
+    assert (response.kind, response.status) == (ResponseKind.RETRY, 0)
+    assert response.diagnosis == "the index did not answer in time"
 
 
 @pytest.mark.parametrize("tls", [False, True])
-def test_an_answer_that_drips_has_a_total_limit(
-    tmp_path: Path, release: list[LocalFile], run: Callable[..., Run], tls: bool
+def test_limits_the_total_time_of_a_slow_response(
+    tmp_path: Path, release: list[LocalFile], run: Callable[..., UploadRun], tls: bool
 ) -> None:
-    """Each byte comes long before the timeout of a single read; the whole answer never would."""
+    """Each byte arrives within the timeout of a single read, but the complete response never does."""
     with contextlib.ExitStack() as stack:
         served, cert = (
             stack.enter_context(indexes.tls_index(tmp_path))
@@ -628,20 +650,20 @@ def test_an_answer_that_drips_has_a_total_limit(
         )
         uploader = run(served.upload_url, timeout=0.15, cert=cert).uploader
         served.index.script = [Drip(0.1), Drip(0.1, within="body")]
-        begun = time.monotonic()
+        started = time.monotonic()
         head, body = uploader.upload(release[0]), uploader.upload(release[0])
-        assert time.monotonic() - begun < 6
+        assert time.monotonic() - started < 6
     assert (head.kind, head.diagnosis) == (ResponseKind.RETRY, "the index did not answer in time")
-    # Its status came in time.
+    # Its status arrived in time.
     assert (body.kind, body.status) == (ResponseKind.ACCEPTED, 200)
 
 
-def test_an_answer_that_is_cut_in_its_head_is_none(
-    served: Served, release: list[LocalFile], run: Callable[..., Run]
+def test_retries_after_truncated_response_headers(
+    served: Served, release: list[LocalFile], run: Callable[..., UploadRun]
 ) -> None:
     served.index.script = [Cut()]
-    answer = run(served.upload_url).uploader.upload(release[0])
-    assert (answer.kind, answer.status, answer.diagnosis) == (
+    response = run(served.upload_url).uploader.upload(release[0])
+    assert (response.kind, response.status, response.diagnosis) == (
         ResponseKind.RETRY,
         0,
         "the response was truncated",
@@ -651,94 +673,99 @@ def test_an_answer_that_is_cut_in_its_head_is_none(
     assert served.index.posted_filenames() == [release[0].filename] * 3
 
 
-def test_an_index_that_sips_is_given_up(
-    tmp_path: Path, served: Served, run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+def test_gives_up_on_an_index_that_reads_too_slowly(
+    tmp_path: Path, served: Served, run: Callable[..., UploadRun], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("wheel_uploader.upload.requests_adapter.PROGRESS_INTERVAL", 1.0)
-    big = local_file(
+    large_file = local_file(
         wheels.make_wheel(tmp_path, files={"dipy/big.bin": hashlib.shake_256(b"x").digest(8_000_000)})
     )
     served.index.script = [SlowRead(2000, 0.1)]
-    begun = time.monotonic()
-    answer = run(served.upload_url, timeout=30).uploader.upload(big)
-    assert time.monotonic() - begun < 10
-    assert (answer.kind, answer.diagnosis) == (
+    started = time.monotonic()
+    response = run(served.upload_url, timeout=30).uploader.upload(large_file)
+    assert time.monotonic() - started < 10
+    assert (response.kind, response.diagnosis) == (
         ResponseKind.RETRY,
         "the index accepts less than 61440 bytes/s",
     )
-    # One that is slow, but not that slow, gets all the time it needs.
-    small = local_file(
+    # A slow index above the limit gets as much time as it needs.
+    small_file = local_file(
         wheels.make_wheel(tmp_path / "small", files={"x": hashlib.shake_256(b"x").digest(300_000)})
     )
     served.index.script = [SlowRead(20_000, 0.1)]
-    assert run(served.upload_url).uploader.upload(small).kind is ResponseKind.ACCEPTED
+    assert run(served.upload_url).uploader.upload(small_file).kind is ResponseKind.ACCEPTED
 
 
-def test_a_server_that_takes_a_connection_and_does_nothing_with_it(
-    release: list[LocalFile], run: Callable[..., Run]
+def test_times_out_if_the_tls_handshake_does_not_start(
+    release: list[LocalFile], run: Callable[..., UploadRun]
 ) -> None:
-    with socket.socket() as deaf:
-        deaf.bind(("127.0.0.1", 0))
-        deaf.listen()
-        url = f"https://127.0.0.1:{deaf.getsockname()[1]}/"
-        begun = time.monotonic()
-        answer = run(url, timeout=0.2).uploader.upload(release[0])
-        assert time.monotonic() - begun < 5
-    assert (answer.kind, answer.diagnosis) == (ResponseKind.RETRY, "the index did not answer in time")
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        url = f"https://127.0.0.1:{listener.getsockname()[1]}/"
+        started = time.monotonic()
+        response = run(url, timeout=0.2).uploader.upload(release[0])
+        assert time.monotonic() - started < 5
+    assert (response.kind, response.diagnosis) == (ResponseKind.RETRY, "the index did not answer in time")
 
 
-def test_nobody_listens(release: list[LocalFile], run: Callable[..., Run]) -> None:
-    with socket.socket() as deaf:
-        deaf.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{deaf.getsockname()[1]}/"
-        answer = run(url).uploader.upload(release[0])
-    assert answer.kind is ResponseKind.RETRY
-    assert answer.diagnosis == "cannot connect to the index (Connection refused)"
+def test_reports_a_refused_connection(release: list[LocalFile], run: Callable[..., UploadRun]) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        response = run(url).uploader.upload(release[0])
+    assert response.kind is ResponseKind.RETRY
+    assert response.diagnosis == "cannot connect to the index (Connection refused)"
 
 
-def test_a_name_that_nobody_has(
-    release: list[LocalFile], run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+def test_reports_an_unknown_host(
+    release: list[LocalFile], run: Callable[..., UploadRun], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unknown(*_: object, **__: object) -> None:
         raise socket.gaierror(-2, "Name or service not known")
 
     uploader = run("https://index.invalid/legacy/").uploader
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    answer = uploader.upload(release[0])
-    assert (answer.kind, answer.diagnosis) == (
+    response = uploader.upload(release[0])
+    assert (response.kind, response.diagnosis) == (
         ResponseKind.RETRY,
         "cannot resolve the host name of the index",
     )
 
 
-def test_a_redirect_is_not_followed(release: list[LocalFile], run: Callable[..., Run]) -> None:
+def test_does_not_follow_a_redirect(release: list[LocalFile], run: Callable[..., UploadRun]) -> None:
     with indexes.redirect_server("https://example.com/legacy/") as url:
-        answer = run(url, username="me", password=SECRET).uploader.upload(release[0])
-    assert (answer.kind, answer.error_type) == (ResponseKind.REJECTED, UsageError)
-    assert "redirects to https://example.com/legacy/" in answer.diagnosis
+        response = run(url, username="me", password=SECRET).uploader.upload(release[0])
+    assert (response.kind, response.error_type) == (ResponseKind.REJECTED, UsageError)
+    assert "redirects to https://example.com/legacy/" in response.diagnosis
 
 
-def test_an_endless_answer_is_cut(served: Served, release: list[LocalFile], run: Callable[..., Run]) -> None:
+def test_truncates_a_very_long_response(
+    served: Served, release: list[LocalFile], run: Callable[..., UploadRun]
+) -> None:
     served.index.script = [Reply(400, body="<p>" + "no " * 1_000_000)]
-    answer = run(served.upload_url).uploader.upload(release[0])
-    assert answer.server_message.startswith("no no no")
-    assert len(answer.server_message) < 500
+    response = run(served.upload_url).uploader.upload(release[0])
+    assert response.server_message.startswith("no no no")
+    assert len(response.server_message) < 500
 
 
-def test_an_answer_that_breaks_after_its_status(
-    served: Served, release: list[LocalFile], run: Callable[..., Run]
+def test_uses_the_status_of_an_invalid_response_body(
+    served: Served, release: list[LocalFile], run: Callable[..., UploadRun]
 ) -> None:
     served.index.script = [
         Reply(400, "'x' is not a valid classifier.", {"Content-Encoding": "gzip"}, "no gzip")
     ]
-    answer = run(served.upload_url).uploader.upload(release[0])
-    assert (answer.kind, answer.server_message) == (ResponseKind.REJECTED, "'x' is not a valid classifier.")
+    response = run(served.upload_url).uploader.upload(release[0])
+    assert (response.kind, response.server_message) == (
+        ResponseKind.REJECTED,
+        "'x' is not a valid classifier.",
+    )
 
 
-def test_a_certificate_that_nobody_vouches_for(
-    tmp_path: Path, release: list[LocalFile], run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+def test_rejects_an_untrusted_certificate(
+    tmp_path: Path, release: list[LocalFile], run: Callable[..., UploadRun], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # What the person says for this index has to win over what the machine says for all.
+    # --cert must override the CA bundle that is configured for the machine.
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", certifi.where())
     with indexes.tls_index(tmp_path) as (served, certificate):
         distrusted = run(served.upload_url).uploader.upload(release[0])
@@ -750,22 +777,22 @@ def test_a_certificate_that_nobody_vouches_for(
     assert trusted.kind is ResponseKind.ACCEPTED
 
 
-def test_a_client_certificate(
-    tmp_path: Path, release: list[LocalFile], run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+def test_sends_a_client_certificate(
+    tmp_path: Path, release: list[LocalFile], run: Callable[..., UploadRun], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("TWINE_USERNAME")
     monkeypatch.delenv("TWINE_PASSWORD")
     with indexes.tls_index(tmp_path, require_client_certificate=True) as (served, pem):
-        known = run(served.upload_url, cert=pem, client_cert=pem).uploader
-        assert known.credentials() is None
-        assert known.upload(release[0]).kind is ResponseKind.ACCEPTED
-        stranger = run(served.upload_url, cert=pem, username="me", password=SECRET).uploader
-        assert stranger.upload(release[1]).status == 0
+        with_certificate = run(served.upload_url, cert=pem, client_cert=pem).uploader
+        assert with_certificate.credentials() is None
+        assert with_certificate.upload(release[0]).kind is ResponseKind.ACCEPTED
+        without_certificate = run(served.upload_url, cert=pem, username="me", password=SECRET).uploader
+        assert without_certificate.upload(release[1]).status == 0
     assert served.index.posted_filenames() == [release[0].filename]
 
 
-def test_same_bytes_under_another_name(
-    served: Served, release: list[LocalFile], run: Callable[..., Run]
+def test_rejects_the_same_contents_under_another_name(
+    served: Served, release: list[LocalFile], run: Callable[..., UploadRun]
 ) -> None:
     served.index.files["dipy-1.11.0-9-py3-none-any.whl"] = release[0].path.read_bytes()
     [state] = run(served.upload_url).plan(release[:1])
@@ -776,38 +803,38 @@ def test_same_bytes_under_another_name(
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_a_storm(tmp_path: Path, seed: int) -> None:
-    """Half of the requests fail, and a third of those posts were stored all the same.
+def test_completes_a_release_despite_random_failures(tmp_path: Path, seed: int) -> None:
+    """Half of the requests fail, and a third of the failed uploads are stored anyway.
 
-    ``python -m tests.soak storms`` does it 500 times.
+    ``python -m tests.soak storms`` runs this 500 times.
     """
-    weathered = storms.weather(seed, tmp_path)
-    assert not weathered.troubles
-    assert weathered.runs <= storms.MOST_RUNS
+    storm = storms.weather(seed, tmp_path)
+    assert not storm.troubles
+    assert storm.runs <= storms.MOST_RUNS
 
 
 # --- secrets ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("said", ["in the reason", "in the body", "in json"])
-def test_a_server_that_repeats_the_password(
-    served: Served, release: list[LocalFile], run: Callable[..., Run], said: str
+@pytest.mark.parametrize("location", ["reason phrase", "body", "JSON"])
+def test_redacts_a_password_echoed_by_the_server(
+    served: Served, release: list[LocalFile], run: Callable[..., UploadRun], location: str
 ) -> None:
     secret = "echoed-secret-77"
-    basic = indexes.basic("me", secret)
-    words = f"you sent me:{secret} as {basic}"
-    body = f'{{"message": "{words}"}}' if said == "in json" else words
-    served.index.script = [Reply(403, words) if said == "in the reason" else Reply(403, body=body)]
-    ended = upload_error(run(served.upload_url, username="me", password=secret).publish(release[:1]))
-    assert isinstance(ended, CredentialsError)
-    shown = " ".join([ended.message, ended.hint, *ended.details, repr(ended)])
-    assert secret not in shown
-    assert basic.split()[1] not in shown
-    assert "you sent" in shown
+    authorization = indexes.basic("me", secret)
+    message = f"you sent me:{secret} as {authorization}"
+    body = f'{{"message": "{message}"}}' if location == "JSON" else message
+    served.index.script = [Reply(403, message) if location == "reason phrase" else Reply(403, body=body)]
+    error = upload_error(run(served.upload_url, username="me", password=secret).publish(release[:1]))
+    assert isinstance(error, CredentialsError)
+    output = " ".join([error.message, error.hint, *error.details, repr(error)])
+    assert secret not in output
+    assert authorization.split()[1] not in output
+    assert "you sent" in output
 
 
-def test_a_post_that_needs_credentials_which_are_not_there(
-    served: Served, release: list[LocalFile], run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+def test_uploads_nothing_without_required_credentials(
+    served: Served, release: list[LocalFile], run: Callable[..., UploadRun], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("TWINE_USERNAME")
     monkeypatch.delenv("TWINE_PASSWORD")
@@ -816,20 +843,20 @@ def test_a_post_that_needs_credentials_which_are_not_there(
     assert served.index.posts == []
 
 
-def test_pypi_gets_no_signatures(release: list[LocalFile]) -> None:
+def test_sends_no_signatures_to_pypi(release: list[LocalFile]) -> None:
     options = Options(project="dipy", version="1", urls=("https://staging.example.com/",))
     target = dataclasses.replace(resolve_target(options), is_pypi=True)
-    made = Signature(
+    signature = Signature(
         filename=release[0].filename, path=release[0].path, fingerprint="0" * 40, content=b"signature"
     )
     uploader = TwineUploader(options, target, SilentProgress())
-    uploader.set_signatures([made])
+    uploader.set_signatures([signature])
     with uploader._package(release[0]) as package:
         assert package.gpg_signature is None
 
 
 def test_the_scripted_index_checks_the_digest(release: list[LocalFile]) -> None:
-    """The judge of these tests is itself judged: PyPI refuses a body that is not what the form says."""
+    """Like PyPI, the scripted index must reject a body that does not match the digest in the form."""
     index = ScriptedIndex()
     post = indexes.Post({"sha256_digest": release[0].sha256}, release[0].filename, b"other", {})
     assert index.apply_rules(post).status == 400

@@ -1,4 +1,4 @@
-"""The public API: typed, lazy, documented, and without side effects on the host process."""
+"""Test the public API: typed, lazy, documented, and without side effects on the host process."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 def test_importing_loads_no_other_module() -> None:
     code = "import sys, wheel_uploader; print([name for name in sys.modules if 'wheel_uploader.' in name])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
+    completed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert completed.stdout == "[]\n"
 
 
 def test_type_checkers_see_every_name(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_type_checkers_see_every_name(tmp_path: Path) -> None:
         "error: w.ReleaseError | None = report.error\n"
         "w.publish(options, wrong=1)  # type: ignore[call-arg]\n"
     )
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-m", "mypy", "--strict", "--cache-dir", os.devnull, str(program)],
         cwd=tmp_path,
         capture_output=True,
@@ -60,7 +60,7 @@ def test_type_checkers_see_every_name(tmp_path: Path) -> None:
         check=False,
         env={**os.environ, "MYPYPATH": str(Path(wheel_uploader.__file__).parents[1])},
     )
-    assert done.returncode == 0, done.stdout
+    assert completed.returncode == 0, completed.stdout
 
 
 def test_publishes_and_leaves_the_process_as_it_was(
@@ -100,16 +100,16 @@ def test_publishes_and_leaves_the_process_as_it_was(
 
 def test_reports_findings_of_files_without_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    good = wheels.make_wheel(tmp_path / "good")
+    valid = wheels.make_wheel(tmp_path / "good")
     assert not [
         finding
-        for finding in wheel_uploader.check_files([good])
+        for finding in wheel_uploader.check_files([valid])
         if finding.severity is wheel_uploader.Severity.ERROR
     ]
-    bad = wheels.make_wheel(tmp_path / "bad", files={"dipy/a.py": b"a"})
-    bad.write_bytes(bad.read_bytes()[:-30])
+    damaged = wheels.make_wheel(tmp_path / "bad", files={"dipy/a.py": b"a"})
+    damaged.write_bytes(damaged.read_bytes()[:-30])
     assert any(
-        finding.severity is wheel_uploader.Severity.ERROR for finding in wheel_uploader.check_files([bad])
+        finding.severity is wheel_uploader.Severity.ERROR for finding in wheel_uploader.check_files([damaged])
     )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad", "good"]
 

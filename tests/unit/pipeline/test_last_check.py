@@ -1,4 +1,4 @@
-"""The last check before files are posted: each thing that earlier stages promise is judged once more."""
+"""Test the last check before the upload, which repeats what earlier stages must have ensured."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from wheel_uploader.upload.twine_uploader import TwineUploader
 
 @dataclasses.dataclass
 class Results:
-    """What the earlier stages hand to the upload stage; a test changes one part of it."""
+    """The values that earlier stages pass to the upload stage; a test changes one of them."""
 
     context: RunContext
     selection: Selection
@@ -64,7 +64,7 @@ def _change_project_of_a_file(results: Results) -> None:
 
 
 def _change_option(name: str, value: Any) -> Change:
-    """Change an option without validating it."""
+    """Return a change that sets an option without validation."""
 
     def change(results: Results) -> None:
         options = results.context.options
@@ -110,14 +110,14 @@ BROKEN: dict[str, tuple[Change, str]] = {
         _add_finding("metadata/thin", Severity.WARNING, strict=True),
         "failed the checks",
     ),
-    "a failed trial": (_fail_smoke_test, "a smoke test failed"),
+    "a failed smoke test": (_fail_smoke_test, "a smoke test failed"),
     "no target": (_remove_target, "no index to upload to is configured"),
     "no files": (lambda results: results.plan(), "the files to upload differ from those of the release"),
     "a file twice": (
         lambda results: results.plan(*results.verdict.upload_plan, results.verdict.upload_plan[0]),
         f"the files to upload differ from those of the release: {FIRST} ",
     ),
-    "a file less": (
+    "a missing file": (
         lambda results: results.plan(*results.verdict.upload_plan[1:]),
         f"the files to upload differ from those of the release: {FIRST} ",
     ),
@@ -135,7 +135,7 @@ BROKEN: dict[str, tuple[Change, str]] = {
     "another project": (_change_option("project", "numpy"), "the files belong to dipy, not to numpy"),
     "no project": (_change_option("project", ""), "no project given"),
     "another version": (_change_option("version", "1.12"), "the files belong to version 1.11.0, not to 1.12"),
-    "not to be published": (
+    "no upload requested": (
         _change_option("until", Stage.SIGN),
         "the options of this run do not allow an upload",
     ),
@@ -149,12 +149,12 @@ BROKEN: dict[str, tuple[Change, str]] = {
 def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     monkeypatch.chdir(tmp_path)
     wheels.make_release(tmp_path / "staged")
-    with scripted_index() as found:
-        yield found
+    with scripted_index() as scripted:
+        yield scripted
 
 
 def options_of(served: Served, **others: Any) -> Options:
-    known: dict[str, Any] = {
+    defaults: dict[str, Any] = {
         "project": "dipy",
         "version": "1.11.0",
         "urls": ("staged",),
@@ -164,17 +164,17 @@ def options_of(served: Served, **others: Any) -> Options:
         "profile": CheckProfile.ANY,
         "confirm_timeout": 3,
     }
-    return Options(**{**known, **others})
+    return Options(**{**defaults, **others})
 
 
-def published(served: Served, monkeypatch: pytest.MonkeyPatch, change: Change) -> str:
-    """Run everything, with ``change`` between the last stage and the upload; return how the run ended."""
-    genuine = upload_stage.run
+def run_with_change(served: Served, monkeypatch: pytest.MonkeyPatch, change: Change) -> str:
+    """Run all stages, apply ``change`` just before the upload, and return the error, or "" for none."""
+    original = upload_stage.run
 
     def run(*values: Any) -> UploadDestination:
         results = Results(*values)
         change(results)
-        return genuine(
+        return original(
             results.context, results.selection, results.downloaded, results.verdict, results.signed
         )
 
@@ -184,66 +184,66 @@ def published(served: Served, monkeypatch: pytest.MonkeyPatch, change: Change) -
 
 
 @pytest.mark.parametrize(("change", "reason"), BROKEN.values(), ids=BROKEN)
-def test_nothing_is_posted_that_earlier_stages_should_have_refused(
+def test_uploads_nothing_that_earlier_stages_should_have_rejected(
     served: Served, monkeypatch: pytest.MonkeyPatch, change: Change, reason: str
 ) -> None:
-    ended = published(served, monkeypatch, change)
-    assert reason in ended
-    assert ended.startswith(("6: ", "2: "))
+    outcome = run_with_change(served, monkeypatch, change)
+    assert reason in outcome
+    assert outcome.startswith(("6: ", "2: "))
     assert served.index.posts == []
 
 
-def test_a_good_release_is_posted(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert published(served, monkeypatch, lambda _: None) == ""
+def test_uploads_a_valid_release(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run_with_change(served, monkeypatch, lambda _: None) == ""
     assert len(served.index.posts) == 6
-    # The second time all of it is there.
-    assert published(served, monkeypatch, lambda _: None) == ""
+    # On the second run, the index has all files.
+    assert run_with_change(served, monkeypatch, lambda _: None) == ""
     assert len(served.index.posts) == 6
 
 
-# --- what the stages ask for before they begin -----------------------------------------------------
+# --- prerequisites of the stages -------------------------------------------------------------------
 
 
 @pytest.fixture
-def nobody_logs_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
-    """No credentials anywhere, and no terminal to ask for them."""
+def no_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
+    """Return options without credentials and without a terminal to prompt for them."""
     for name in ("HOME", "USERPROFILE"):
         monkeypatch.setenv(name, str(tmp_path / "home"))
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
     return {"username": None, "password": None, "non_interactive": True}
 
 
-def test_credentials_are_asked_for_only_if_there_is_something_to_post(
-    served: Served, nobody_logs_in: dict[str, Any], tmp_path: Path
+def test_requires_credentials_only_if_there_is_something_to_upload(
+    served: Served, no_credentials: dict[str, Any], tmp_path: Path
 ) -> None:
-    options = options_of(served, **nobody_logs_in)
+    options = options_of(served, **no_credentials)
     missing = pipeline_run.run(options, SilentProgress())
     assert missing.error is not None
     assert (missing.error.exit_code, served.index.posts) == (4, [])
     for path in (tmp_path / "staged").iterdir():
         served.index.store(path)
-    there = pipeline_run.run(options, SilentProgress())
-    assert (there.error, served.index.posts) == (None, [])
-    assert len(there.confirmations) == 6
+    complete = pipeline_run.run(options, SilentProgress())
+    assert (complete.error, served.index.posts) == (None, [])
+    assert len(complete.confirmations) == 6
 
 
-def test_credentials_come_before_signals_are_deferred(
-    served: Served, nobody_logs_in: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+def test_resolves_credentials_before_signals_are_deferred(
+    served: Served, no_credentials: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Otherwise Ctrl-C does not work at the prompt for the password."""
     events: list[str] = []
-    gently, credentials = CancellationToken.deferred, TwineUploader.credentials
+    defer_signals, credentials = CancellationToken.deferred, TwineUploader.credentials
 
-    def noted(what: str, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def record_event(event: str, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
         def call(self: Any) -> Any:
-            events.append(what)
+            events.append(event)
             return function(self)
 
         return call
 
-    monkeypatch.setattr(CancellationToken, "deferred", noted("deferred", gently))
-    monkeypatch.setattr(TwineUploader, "credentials", noted("asked", credentials))
-    assert pipeline_run.run(options_of(served, **nobody_logs_in), SilentProgress()).error is not None
+    monkeypatch.setattr(CancellationToken, "deferred", record_event("deferred", defer_signals))
+    monkeypatch.setattr(TwineUploader, "credentials", record_event("asked", credentials))
+    assert pipeline_run.run(options_of(served, **no_credentials), SilentProgress()).error is not None
     assert events[0] == "asked"
 
 
@@ -260,7 +260,7 @@ def test_credentials_come_before_signals_are_deferred(
         ({"rehearse": True}, "a rehearsal"),
     ],
 )
-def test_pip_is_missed_before_anything_begins_and_only_if_it_is_needed(
+def test_reports_missing_pip_before_the_run_starts_and_only_if_needed(
     served: Served, monkeypatch: pytest.MonkeyPatch, fields: dict[str, Any], needed: str | None
 ) -> None:
     monkeypatch.setattr("wheel_uploader.rehearsal.pip_command._version", lambda: "")
@@ -276,30 +276,30 @@ def test_pip_is_missed_before_anything_begins_and_only_if_it_is_needed(
         assert error is None
 
 
-def test_the_age_of_what_is_staged_is_a_detail(served: Served) -> None:
-    told: list[str] = []
+def test_prints_the_age_of_the_newest_file_only_if_it_is_limited(served: Served) -> None:
+    lines: list[str] = []
 
-    class Talk(SilentProgress):
+    class LineCollector(SilentProgress):
         def debug(self, text: str) -> None:
-            told.append(text)
+            lines.append(text)
 
     for max_age, count in ((None, 0), (3600, 1)):
         options = options_of(served, until=Stage.LIST, **({"max_age": max_age} if max_age else {}))
-        assert pipeline_run.run(options, Talk()).error is None
-        assert sum(line.startswith("the newest staged file is dated 20") for line in told) == count
+        assert pipeline_run.run(options, LineCollector()).error is None
+        assert sum(line.startswith("the newest staged file is dated 20") for line in lines) == count
 
 
 # --- signing ---------------------------------------------------------------------------------------
 
 
-def test_everything_that_is_signed_has_the_hash_that_was_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_signs_only_files_with_the_checked_hash(monkeypatch: pytest.MonkeyPatch) -> None:
     file = LocalFile(name=filenames.parse_filename(FIRST), path=Path(FIRST), size=1, sha256="a" * 64)
-    asked: dict[Path, str] = {}
+    sha256_by_signed_path: dict[Path, str] = {}
 
     def sign_all(
         paths: list[Path], signer: object, *, sha256_by_path: dict[Path, str], progress: object
     ) -> tuple[()]:
-        asked.update({path: sha256_by_path[path] for path in paths})
+        sha256_by_signed_path.update({path: sha256_by_path[path] for path in paths})
         return ()
 
     monkeypatch.setattr("wheel_uploader.signing.gpg_signer.sign_files", sign_all)
@@ -312,32 +312,32 @@ def test_everything_that_is_signed_has_the_hash_that_was_checked(monkeypatch: py
     )
     sign_stage.sign_files(downloaded, mock.Mock(), mock.Mock())
     sums = hashlib.sha256(f"{'a' * 64}  {FIRST}\n".encode()).hexdigest()
-    assert asked == {Path(FIRST): "a" * 64, Path("SHA256SUMS"): sums}
+    assert sha256_by_signed_path == {Path(FIRST): "a" * 64, Path("SHA256SUMS"): sums}
 
 
 # --- a dry run -------------------------------------------------------------------------------------
 
 
-def test_a_dry_run_says_what_would_be_uploaded(served: Served) -> None:
+def test_a_dry_run_reports_what_would_be_uploaded(served: Served) -> None:
     served.index.store(Path("staged") / FIRST)
-    done = pipeline_run.run(options_of(served, dry_run=True), SilentProgress())
-    assert (done.error, served.index.posts, done.confirmations) == (None, [], ())
-    outcomes = {each.file.filename: each.outcome for each in done.upload_results}
+    report = pipeline_run.run(options_of(served, dry_run=True), SilentProgress())
+    assert (report.error, served.index.posts, report.confirmations) == (None, [], ())
+    outcomes = {result.file.filename: result.outcome for result in report.upload_results}
     assert len(outcomes) == 6
     assert outcomes.pop(FIRST) is FileStatus.SKIPPED
     assert set(outcomes.values()) == {FileStatus.WOULD_UPLOAD}
 
 
-# --- how a run ends whose files are refused --------------------------------------------------------
+# --- rejected files --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("keep_going", "inside"), [(False, 0), (True, 5)])
-def test_a_refused_file_fails_the_run(served: Served, keep_going: bool, inside: int) -> None:
+@pytest.mark.parametrize(("keep_going", "uploaded"), [(False, 0), (True, 5)])
+def test_a_rejected_file_fails_the_run(served: Served, keep_going: bool, uploaded: int) -> None:
     for path in Path("staged").iterdir():
         if path.name == FIRST or not keep_going:
             served.index.by_name[path.name] = Reply(400, "'x' is not a valid classifier.")
-    done = pipeline_run.run(options_of(served, keep_going=keep_going), SilentProgress())
-    assert done.error is not None
-    assert done.error.exit_code == (8 if inside else 6)
-    assert len(served.index.files) == inside
-    assert done.confirmations == ()
+    report = pipeline_run.run(options_of(served, keep_going=keep_going), SilentProgress())
+    assert report.error is not None
+    assert report.error.exit_code == (8 if uploaded else 6)
+    assert len(served.index.files) == uploaded
+    assert report.confirmations == ()
