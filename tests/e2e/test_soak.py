@@ -137,9 +137,9 @@ def test_the_sweep_notices_a_run_that_compares_nothing(monkeypatch: pytest.Monke
     """The judge of the sweep is itself judged."""
 
     class Trusting(VerifiedFile):
-        def __init__(self, path: Path, sha256: str, *, also: Any = None) -> None:
+        def __init__(self, path: Path, sha256: str, *, extra_hash: Any = None) -> None:
             del sha256
-            super().__init__(path, hashlib.sha256(path.read_bytes()).hexdigest(), extra_hash=also)
+            super().__init__(path, hashlib.sha256(path.read_bytes()).hexdigest(), extra_hash=extra_hash)
 
     for module in (verification, package):
         monkeypatch.setattr(module, "VerifiedFile", Trusting)

@@ -26,9 +26,11 @@ INPUTS = 5_000
 _SIZE = 4096
 #: Of these the properties are about what comes from outside: names, listings, answers, archives, code.
 MODULES = (
-    *("test_names", "test_http_hosts", "test_http_bodies", "test_markup", "test_display"),
-    *("test_sources_html", "test_sources_simple", "test_sources_formats", "test_sources_anaconda"),
-    *("test_sources_github", "test_archive_fuzz", "test_native_hostile"),
+    *("core.test_filenames", "core.test_html_text", "core.test_redaction"),
+    *("http.test_host_policy", "http.test_body"),
+    *("listing.test_sources_html", "listing.test_sources_simple", "listing.test_sources_formats"),
+    *("listing.test_sources_anaconda", "listing.test_sources_github"),
+    *("facts.test_archive_fuzz", "facts.test_binaries_hostile"),
 )
 
 
@@ -49,7 +51,7 @@ def properties() -> dict[str, Callable[[bytes], bytes | None]]:
     """By name; each takes bytes, and raises when they break it."""
     found: dict[str, Callable[[bytes], bytes | None]] = {}
     for module in MODULES:
-        for name, test in vars(importlib.import_module(f"tests.{module}")).items():
+        for name, test in vars(importlib.import_module(f"tests.unit.{module}")).items():
             # Those that get something else than hypothesis's own inputs are not for this.
             if is_hypothesis_test(test) and not inspect.signature(test).parameters:
                 found[f"{module}.{name}"] = _entry(test)
