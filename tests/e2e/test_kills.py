@@ -1,4 +1,4 @@
-"""A run that is killed at any operation: the next one completes it. All of them: ``tests.soak kills``."""
+"""A run that is killed at any operation: the next run completes it. ``tests.soak kills`` tries them all."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from tests.support import gpg
 
 
 @pytest.mark.parametrize(("signed", "count"), [(False, 30), (True, 10)])
-def test_killed_here_and_there_the_next_run_completes(signed: bool, count: int) -> None:
+def test_next_run_completes_a_killed_run(signed: bool, count: int) -> None:
     if signed and not shutil.which(gpg.GPG):
         pytest.skip("gpg is not installed")
     tally = kills.Tally()
-    with kills.sweeping(signed=signed) as sweep:
+    with kills.open_sweep(signed=signed) as sweep:
         points = sweep.points()
         assert points > 500
         for number in range(count):
-            # From the first to the last, and more of them at the end, where files go up.
+            # Points from the first to the last, and more of them at the end, where files are uploaded.
             part = 1 - (1 - number / count) ** 2
             tally.add(sweep.kill_at(1 + int(part * (points - 1))))
-    assert tally.troubles == []
+    assert tally.problems == []
     assert tally.points == count
-    # How many operations a run has differs a little; those beyond its end killed nothing.
-    assert tally.beyond <= count // 2
+    # The number of operations varies a little between runs; points after the end kill nothing.
+    assert tally.not_reached <= count // 2
     assert tally.killed_with_files_up > 1

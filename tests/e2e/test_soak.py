@@ -1,4 +1,4 @@
-"""A little of each of the long runs; all of them: ``python -m tests.soak``."""
+"""A few cases of each long run; ``python -m tests.soak`` runs them all."""
 
 from __future__ import annotations
 
@@ -13,129 +13,129 @@ if sys.platform == "win32":
     pytest.skip("there is no fork", allow_module_level=True)
 
 from tests.soak import Skipped, cuts, disk, fuzz, runs, signals, swaps, syscalls
-from tests.soak.hostile import FORBIDDEN, Arena
+from tests.soak.hostile import FORBIDDEN, HostileRuns
 from wheel_uploader.core.verified_file import VerifiedFile
 from wheel_uploader.inspection import verification
 from wheel_uploader.upload import package
 
 
-def test_of_eight_runs_on_one_wheelhouse_one_works() -> None:
-    with runs.started() as forks:
-        for held in runs.HELD:
-            assert runs.contend(forks, held=held) == []
+def test_only_one_of_eight_runs_works_on_a_wheelhouse() -> None:
+    with runs.start_processes() as forks:
+        for stage in runs.HELD:
+            assert runs.contend(forks, held_at=stage) == []
 
 
 @pytest.mark.slow
 def test_signals_and_time_limits_end_a_run() -> None:
-    """A signal of each kind and a time limit; and one run from its start."""
-    with signals.bench(signals.Lengths()) as arena:
+    """Send a signal of each kind, set a time limit, and start one run in a new process."""
+    with signals.open_bench(signals.Durations()) as bench:
         tally = signals.Tally()
         for case in (0, 24, 30, 36, 42):
-            tally.add(arena.try_case(case))
-    assert tally.troubles == []
-    assert (tally.moments, tally.whole) == (5, 1)
+            tally.add(bench.try_case(case))
+    assert tally.problems == []
+    assert (tally.moments, tally.from_start) == (5, 1)
 
 
-def test_a_full_disk() -> None:
+def test_full_disk_leaves_no_torn_files() -> None:
     try:
         with disk.small_disk(signed=False) as small:
             for pages in (0, 1, 30, 41, 150, 200):
-                found = small.with_room_for(pages)
-                assert found.troubles == []
-                assert found.was_full
+                result = small.with_room_for(pages)
+                assert result.problems == []
+                assert result.was_full
             assert not small.with_room_for(250).was_full
     except Skipped as reason:
         pytest.skip(str(reason))
 
 
 @pytest.mark.parametrize("kind", cuts.LISTINGS)
-def test_a_listing_that_is_cut(kind: str) -> None:
+def test_cut_listing_gives_no_wrong_files(kind: str) -> None:
     assert cuts.cut_listing(kind, part=151) == []
 
 
 @pytest.mark.parametrize("place", [0, 1, 100, 255])
-def test_a_download_and_an_upload_that_are_cut(place: int) -> None:
+def test_cut_download_and_upload_give_no_wrong_files(place: int) -> None:
     assert cuts.cut_download(place) == []
     assert cuts.cut_upload(place) == []
 
 
 @pytest.mark.parametrize(("what", "step"), [("listings", 50), ("names", 40), ("wheels", 40)])
-def test_hostile_input(what: str, step: int) -> None:
-    # On a slow machine; the figure itself is for the long run.
-    with Arena(most_seconds=20) as arena:
-        costs = arena.costs_of(what, 0, step)
-    assert costs.troubles == []
+def test_hostile_input_is_handled_within_the_limits(what: str, step: int) -> None:
+    # A generous limit for slow machines; the real limit is for the long run.
+    with HostileRuns(max_seconds=20) as hostile_runs:
+        costs = hostile_runs.run_cases(what, 0, step)
+    assert costs.problems == []
     assert costs.count > 3
 
 
-def test_a_request_to_a_forbidden_place_would_be_seen() -> None:
-    with Arena(more=["--allow-insecure-host", FORBIDDEN]) as arena:
-        troubles = arena.costs_of("listings", 0, 1000).troubles
-    assert len(troubles) > 1
-    assert f"asked ['{FORBIDDEN}'" in troubles[0]
-    assert "a place that is forbidden was asked" in troubles[-1]
+def test_detects_a_connection_to_a_forbidden_server() -> None:
+    with HostileRuns(more=["--allow-insecure-host", FORBIDDEN]) as hostile_runs:
+        problems = hostile_runs.run_cases("listings", 0, 1000).problems
+    assert len(problems) > 1
+    assert f"connected to ['{FORBIDDEN}'" in problems[0]
+    assert "connected to a forbidden server" in problems[-1]
 
 
-def test_the_real_command_killed_and_given_errors() -> None:
+def test_command_survives_kills_and_failing_system_calls() -> None:
     try:
-        with syscalls.traced() as bench:
+        with syscalls.open_bench() as bench:
             points = bench.points()
             assert len(points) > 50
-            for call, what in (
+            for call, effect in (
                 ("fsync", syscalls.KILL),
                 ("write", "error=ENOSPC"),
                 ("sendto", "error=ECONNRESET"),
                 ("flock", "error=ENOLCK"),
             ):
-                last = [point for point in points if (point.call, point.what) == (call, what)][-1]
+                last = [point for point in points if (point.call, point.effect) == (call, effect)][-1]
                 assert bench.inject(last) == []
     except Skipped as reason:
         pytest.skip(str(reason))
 
 
-def test_the_properties_can_be_fuzzed() -> None:
-    found = fuzz.properties()
-    assert len(found) > 20
-    assert found["test_filenames.test_accepts_or_rejects_any_text_as_a_name"](bytes(100)) is not None
+def test_properties_can_be_fuzzed() -> None:
+    properties = fuzz.properties()
+    assert len(properties) > 20
+    assert {name.rpartition(".")[0] for name in properties} == set(fuzz.MODULES)
+    name = next(name for name in properties if name.startswith("core.test_filenames."))
+    assert properties[name](bytes(100)) is not None
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks at descriptors as Linux has them")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc/self/fd")
 @pytest.mark.parametrize(
     ("place", "name", "way", "part"),
     [
         ("bad first", swaps.WHEEL, "replaced", 4),
         ("staged", swaps.SDIST, "replaced", 2),
         ("part", swaps.WHEEL, "overwritten", 3),
-        ("house", swaps.WHEEL, "overwritten", 5),
-        ("house", swaps.SDIST, "a fifo", 9),
+        ("wheelhouse", swaps.WHEEL, "overwritten", 5),
+        ("wheelhouse", swaps.SDIST, "a fifo", 9),
         ("in place", swaps.WHEEL, "replaced", 6),
         ("in place", swaps.SDIST, "deleted", 9),
     ],
 )
-def test_a_file_that_is_swapped_during_a_run(place: str, name: str, way: str, part: int) -> None:
-    with swaps.arena(signed=False) as swapped:
-        where = place.replace("bad first", "house")
-        count, troubles = swapped.sweep(where, name, way, part=part, bad_first=place == "bad first")
+def test_swapped_file_is_never_published_unchecked(place: str, name: str, way: str, part: int) -> None:
+    with swaps.open_swaps(signed=False) as release:
+        where = place.replace("bad first", "wheelhouse")
+        count, problems = release.sweep(where, name, way, part=part, bad_first=place == "bad first")
     assert count >= 2
-    assert troubles == []
+    assert problems == []
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks at descriptors as Linux has them")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc/self/fd")
 @pytest.mark.parametrize("bad_first", [False, True])
-def test_a_file_that_is_swapped_while_the_worker_reads_it(*, bad_first: bool) -> None:
-    with swaps.arena(signed=False, worker=True) as swapped:
-        count, troubles = swapped.sweep("in place", swaps.WHEEL, "overwritten", part=2, bad_first=bad_first)
+def test_file_swapped_during_inspection_is_never_published_unchecked(*, bad_first: bool) -> None:
+    with swaps.open_swaps(signed=False, worker=True) as release:
+        count, problems = release.sweep("in place", swaps.WHEEL, "overwritten", part=2, bad_first=bad_first)
     assert count >= 2
-    assert troubles == []
+    assert problems == []
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks at descriptors as Linux has them")
-def test_the_sweep_notices_a_run_that_compares_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The judge of the sweep is itself judged."""
-
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc/self/fd")
+def test_sweep_detects_a_run_that_does_not_compare_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
     class Trusting(VerifiedFile):
         def __init__(self, path: Path, sha256: str, *, extra_hash: Any = None) -> None:
             del sha256
@@ -143,8 +143,8 @@ def test_the_sweep_notices_a_run_that_compares_nothing(monkeypatch: pytest.Monke
 
     for module in (verification, package):
         monkeypatch.setattr(module, "VerifiedFile", Trusting)
-    with swaps.arena(signed=False) as swapped:
-        _, troubles = swapped.sweep("house", swaps.WHEEL, "replaced", part=3)
-        _, remembered = swapped.sweep("house", swaps.WHEEL, "replaced", part=3, bad_first=True)
-    assert any("posted: other bytes" in trouble for trouble in troubles)
-    assert any("afterwards: 6 was expected" in trouble for trouble in remembered)
+    with swaps.open_swaps(signed=False) as release:
+        _, problems = release.sweep("wheelhouse", swaps.WHEEL, "replaced", part=3)
+        _, cached = release.sweep("wheelhouse", swaps.WHEEL, "replaced", part=3, bad_first=True)
+    assert any("posted: other bytes" in problem for problem in problems)
+    assert any("next run: 6 was expected" in problem for problem in cached)

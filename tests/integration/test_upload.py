@@ -808,9 +808,9 @@ def test_completes_a_release_despite_random_failures(tmp_path: Path, seed: int) 
 
     ``python -m tests.soak storms`` runs this 500 times.
     """
-    storm = storms.weather(seed, tmp_path)
-    assert not storm.troubles
-    assert storm.runs <= storms.MOST_RUNS
+    storm = storms.run_storm(seed, tmp_path)
+    assert not storm.problems
+    assert storm.runs <= storms.MAX_RUNS
 
 
 # --- secrets ---------------------------------------------------------------------------------------

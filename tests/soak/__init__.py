@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Figure:
-    """What a long run has to say: one line, and one for each thing that went wrong."""
+    """The result of a long run: one line of text, and one for each problem."""
 
     text: str
-    troubles: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
 
 
 class Skipped(Exception):
-    """This cannot be done on this machine; the text says why."""
+    """The run is not possible on this machine; the text is the reason."""

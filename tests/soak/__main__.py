@@ -1,6 +1,6 @@
-"""``python -m tests.soak WHAT...``: the long runs; each prints its figures, and all that went wrong.
+"""``python -m tests.soak WHAT...``: the long runs; each prints its figures and all problems.
 
-Without WHAT they are listed. ``all`` does all of them, which takes about an hour on two cores.
+Without WHAT they are listed. ``all`` runs all of them, which takes about an hour on two cores.
 """
 
 from __future__ import annotations
@@ -43,33 +43,35 @@ SOAKS = {
 
 
 def main() -> int:
-    """Run what was asked for; 1 when anything went wrong."""
+    """Run the given long runs; return 1 if there were any problems."""
     parser = argparse.ArgumentParser(prog="python -m tests.soak")
     parser.add_argument("what", nargs="*", choices=[[], "all", *SOAKS], metavar="WHAT")
-    parser.add_argument("--part", type=int, default=1, metavar="N", help="every N-th case only")
+    parser.add_argument("--part", type=int, default=1, metavar="N", help="only every N-th case")
     parser.add_argument(
-        "--jobs", type=int, default=os.cpu_count() or 1, help="at once (default: %(default)s)"
+        "--jobs", type=int, default=os.cpu_count() or 1, help="parallel jobs (default: %(default)s)"
     )
-    parser.add_argument("--seed", type=int, metavar="N", help="which mutants (default: a new one, printed)")
-    parser.add_argument("--count", type=int, default=mutants.COUNT, metavar="N", help="how many mutants")
-    asked = parser.parse_args()
-    if not asked.what:
+    parser.add_argument(
+        "--seed", type=int, metavar="N", help="the seed that selects the mutants (default: random, printed)"
+    )
+    parser.add_argument("--count", type=int, default=mutants.COUNT, metavar="N", help="the number of mutants")
+    options = parser.parse_args()
+    if not options.what:
         for name, soak in SOAKS.items():
             print(f"{name:10}{soak.__doc__}")
         return 0
     good = True
-    for what in SOAKS if "all" in asked.what else asked.what:
-        begun = time.monotonic()
+    for what in SOAKS if "all" in options.what else options.what:
+        started = time.monotonic()
         try:
-            more = {"seed": asked.seed, "count": asked.count} if what == "mutants" else {}
-            for figure in SOAKS[what](asked.part, asked.jobs, **more):
+            more = {"seed": options.seed, "count": options.count} if what == "mutants" else {}
+            for figure in SOAKS[what](options.part, options.jobs, **more):
                 print(f"{what}: {figure.text}")
-                for trouble in figure.troubles:
-                    print(f"  {trouble}")
-                good &= not figure.troubles
+                for problem in figure.problems:
+                    print(f"  {problem}")
+                good &= not figure.problems
         except Skipped as reason:
             print(f"{what}: skipped: {reason}")
-        print(f"{what}: {time.monotonic() - begun:.0f} s", flush=True)
+        print(f"{what}: {time.monotonic() - started:.0f} s", flush=True)
     return 0 if good else 1
 
 

@@ -1,4 +1,4 @@
-"""Answers and requests that are cut: a listing at every byte, a download and an upload at 256 places."""
+"""Responses and requests that are cut: a listing at every byte, a download and an upload at 256 places."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from functools import partial
 from pathlib import Path
 
 from tests.soak import Figure
-from tests.soak.forks import alone
-from tests.soak.storms import Weathered, run_once
+from tests.soak.forks import isolated_environment
+from tests.soak.storms import StormResult, run_once
 from tests.support import downloads, indexes, wheels
 from tests.support.file_server import FileAnswer, FileServer, chunked, honest
 from tests.support.indexes import Action, Cut, Reset, VirtualTime, local_file
@@ -29,25 +29,25 @@ PLACES = 256
 
 def soak(part: int, jobs: int) -> Iterator[Figure]:
     """Cut 4 KiB listings of five kinds at every byte, a download and an upload at 256 places."""
-    with ProcessPoolExecutor(jobs, initializer=_alone) as pool:
+    with ProcessPoolExecutor(jobs, initializer=_isolate) as pool:
         kinds = list(LISTINGS)
         listings = list(pool.map(partial(cut_listing, part=part), kinds))
         yield Figure(
             f"listings ({', '.join(kinds)}) cut at {len(range(0, LISTING_SIZE, part))} of {LISTING_SIZE} "
             f"bytes, with a length, chunked, and without a length: {sum(map(len, listings))} wrong files",
-            [trouble for each in listings for trouble in each],
+            [problem for each in listings for problem in each],
         )
         places = range(0, PLACES, part)
         for what, work in (("a download", cut_download), ("an upload", cut_upload)):
-            troubles = [trouble for each in pool.map(work, places, chunksize=4) for trouble in each]
+            problems = [problem for each in pool.map(work, places, chunksize=4) for problem in each]
             yield Figure(
-                f"{what} cut at {len(places)} of {PLACES} places, in three ways: {len(troubles)} wrong files",
-                troubles,
+                f"{what} cut at {len(places)} of {PLACES} places, in three ways: {len(problems)} wrong files",
+                problems,
             )
 
 
-def _alone() -> None:
-    os.environ.update(alone(Path("/nowhere")))
+def _isolate() -> None:
+    os.environ.update(isolated_environment(Path("/nowhere")))
 
 
 # --- listings ------------------------------------------------------------------------------------------
@@ -97,7 +97,7 @@ def _bucket_xml(count: int) -> str:
     )
 
 
-#: Kind: content type, and text of so many files.
+#: For each kind the content type, and a function that returns the text for a number of files.
 LISTINGS: Mapping[str, tuple[str, Callable[[int], str]]] = {
     "HTML": ("text/html", lambda count: _html(hashes=False, count=count)),
     "HTML with hashes": ("text/html", lambda count: _html(hashes=True, count=count)),
@@ -108,17 +108,17 @@ LISTINGS: Mapping[str, tuple[str, Callable[[int], str]]] = {
 
 
 def listing_text(kind: str) -> tuple[str, bytes]:
-    """Content type and text of a listing that is just not longer than LISTING_SIZE."""
+    """Return the content type and the text of a listing with exactly LISTING_SIZE bytes."""
     content_type, make = LISTINGS[kind]
     count = 1
     while len(make(count + 1)) <= LISTING_SIZE:
         count += 1
-    # Blanks at the end, which are part of it, make it LISTING_SIZE long.
+    # The listing is padded with blanks.
     return content_type, make(count).encode().ljust(LISTING_SIZE)
 
 
 def cut_listing(kind: str, part: int = 1) -> list[str]:
-    """Cut one kind of listing at every byte, or every n-th; each file that is not in the whole one."""
+    """Cut a listing at every byte, or every n-th; return the files that the whole listing does not have."""
     content_type, whole = listing_text(kind)
     cut = LISTING_SIZE
     head = f"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: {content_type}\r\n"
@@ -129,27 +129,27 @@ def cut_listing(kind: str, part: int = 1) -> list[str]:
         ),
         "without a length": lambda: f"{head}\r\n".encode() + whole[:cut],
     }
-    troubles, way = [], ways["without a length"]
+    problems, way = [], ways["without a length"]
 
     def answer(_: Request) -> list[Step]:
         return [way()]
 
     with ScriptedServer(answer) as server, HttpClient(user_urls=[server.url], retries=1) as http:
-        there = _listed(server.url, http)
-        assert isinstance(there, frozenset), there
-        assert there, kind
+        whole_listing = _list_files(server.url, http)
+        assert isinstance(whole_listing, frozenset), whole_listing
+        assert whole_listing, kind
         for name, each in ways.items():
             way = each
             for cut in range(1 if name == "chunked" else 0, LISTING_SIZE, part):
-                found = _listed(server.url, http)
+                found = _list_files(server.url, http)
                 if name != "without a length" and isinstance(found, frozenset):
-                    troubles.append(f"{kind}, {name}, cut at {cut}: taken for whole")
-                elif isinstance(found, frozenset) and not found <= there:
-                    troubles.append(f"{kind}, {name}, cut at {cut}: {sorted(found - there)}")
-    return troubles
+                    problems.append(f"{kind}, {name}, cut at {cut}: accepted as complete")
+                elif isinstance(found, frozenset) and not found <= whole_listing:
+                    problems.append(f"{kind}, {name}, cut at {cut}: {sorted(found - whole_listing)}")
+    return problems
 
 
-def _listed(url: str, http: HttpClient) -> frozenset[tuple[object, ...]] | ReleaseError:
+def _list_files(url: str, http: HttpClient) -> frozenset[tuple[object, ...]] | ReleaseError:
     def facts(file: RemoteFile) -> tuple[object, ...]:
         return (file.filename, file.url, file.size, tuple(sorted(file.hashes.items())))
 
@@ -163,51 +163,53 @@ def _listed(url: str, http: HttpClient) -> frozenset[tuple[object, ...]] | Relea
 
 
 def cut_download(place: int) -> list[str]:
-    """Cut a wheel there, once and then always; what lies in the wheelhouse and should not."""
+    """Cut every download of a wheel, and then only the first; return the wrong files in the wheelhouse."""
     cut = len(downloads.WHEEL) * place // PLACES
     ways: dict[str, FileAnswer] = {
         "with a length": honest(until=cut),
         "without a length": honest(until=cut, without=("Content-Length",)),
         "chunked": chunked(until=cut) if cut else honest(until=0),
     }
-    troubles = []
+    problems = []
     for name, answer in ways.items():
         for etags in ("strong", ""):
             with (
                 tempfile.TemporaryDirectory(prefix="wheel-uploader-cuts-") as folder,
                 FileServer({downloads.NAME: downloads.WHEEL}, etags=etags).running() as server,
             ):
-                house, where = Path(folder) / "house", f"cut at {cut}, {name}, ETag: {etags or 'none'}"
+                wheelhouse, where = Path(folder) / "house", f"cut at {cut}, {name}, ETag: {etags or 'none'}"
                 server.plan = [answer] * 50
                 try:
-                    # With a strong ETag it goes on where it was cut, again and again.
-                    downloads.fetch(server, house)
-                    if (house / downloads.NAME).read_bytes() != downloads.WHEEL:
-                        troubles.append(f"{where}: taken for whole")
+                    # With a strong ETag each attempt resumes where the previous one was cut.
+                    downloads.fetch(server, wheelhouse)
+                    if (wheelhouse / downloads.NAME).read_bytes() != downloads.WHEEL:
+                        problems.append(f"{where}: accepted as complete")
                 except ReleaseError:
-                    if left := downloads.finished(house):
-                        troubles.append(f"{where}: there is {left}")
+                    if left := downloads.finished(wheelhouse):
+                        problems.append(f"{where}: the wheelhouse has {left}")
                 server.plan = [answer]
                 try:
-                    downloads.fetch(server, house)
+                    downloads.fetch(server, wheelhouse)
                 except ReleaseError:
-                    # A file that was cut without a sign of it is found damaged, and begun again next time.
-                    downloads.fetch(server, house)
-                if (house / downloads.NAME).read_bytes() != downloads.WHEEL or downloads.left_over(house):
-                    troubles.append(f"{where}: then it is not as it is on the server")
-    return troubles
+                    # A cut that the protocol does not show makes a damaged file, which the next run restarts.
+                    downloads.fetch(server, wheelhouse)
+                if (wheelhouse / downloads.NAME).read_bytes() != downloads.WHEEL or downloads.left_over(
+                    wheelhouse
+                ):
+                    problems.append(f"{where}: the next run's file differs from the server's")
+    return problems
 
 
 # --- an upload -----------------------------------------------------------------------------------------
 
 
 def cut_upload(place: int) -> list[str]:
-    """Cut the request there; or the answer, with the file stored and without; what the index then has."""
-    troubles = []
+    """Cut the request, or the response, with the file stored or not; return the wrong files on the index."""
+    problems = []
     ways: dict[str, Callable[[int], Action]] = {
         "the request": lambda size: Reset(after=size * place // PLACES),
-        "the answer": lambda _: Cut(),
-        "the answer, and stored": lambda _: Cut(stores=True),
+        "the response": lambda _: Cut(),
+        "the response, with the file stored": lambda _: Cut(stores=True),
     }
     for name, way in ways.items():
         with tempfile.TemporaryDirectory(prefix="wheel-uploader-cuts-") as folder:
@@ -216,9 +218,9 @@ def cut_upload(place: int) -> list[str]:
             data = path.read_bytes()
             with indexes.scripted_index() as served:
                 served.index.script = [way(len(data))] * 3
-                done = Weathered(place)
+                done = StormResult(place)
                 ended = run_once(served, [local_file(path)], VirtualTime(), done)
-                troubles += done.troubles
+                problems += done.problems
                 if ended or served.index.files != {path.name: data}:
-                    troubles.append(f"{name} cut at place {place}: {ended or sorted(served.index.files)}")
-    return troubles
+                    problems.append(f"{name} cut at place {place}: {ended or sorted(served.index.files)}")
+    return problems

@@ -1,4 +1,4 @@
-"""What most long runs work on: a release that is staged behind a listing, and the server of it."""
+"""The staged release of most long runs, and its server."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TAGS += [f"cp3{minor}-cp3{minor}-macosx_11_0_arm64" for minor in range(10, 14)]
 
 
 def stage(folder: Path, tags: Sequence[str] = TAGS, *, noise: int = 0) -> dict[str, bytes]:
-    """Wheels of dipy 1.11.0, as old as a server's files are; ``noise``: incompressible bytes in each."""
+    """Write wheels of dipy 1.11.0 that are an hour old; ``noise``: the incompressible bytes in each."""
     old = time.time() - 3600
     for tag in tags:
         data = {
@@ -34,7 +34,7 @@ def stage(folder: Path, tags: Sequence[str] = TAGS, *, noise: int = 0) -> dict[s
 
 class _Server(http.server.ThreadingHTTPServer):
     def handle_error(self, *_: object) -> None:
-        """Say nothing: clients that die are what this is about."""
+        """Ignore errors: the runs kill clients on purpose."""
 
 
 class _Handler(http.server.SimpleHTTPRequestHandler):
@@ -45,12 +45,12 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
         super().do_GET()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the name is http.server's)
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextlib.contextmanager
 def staging_server(folder: Path, before: Callable[[str], object] = id) -> Iterator[str]:
-    """The URL of a directory listing of ``folder``; ``before`` is called with the path of each request."""
+    """Serve a listing of ``folder``, and yield its URL; call ``before`` with the path of each request."""
     handler = type("Handler", (_Handler,), {"before": staticmethod(before)})
     with _Server(("127.0.0.1", 0), functools.partial(handler, directory=str(folder))) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
@@ -64,7 +64,7 @@ def staging_server(folder: Path, before: Callable[[str], object] = id) -> Iterat
 
 @contextlib.contextmanager
 def signing_environment() -> Iterator[dict[str, str]]:
-    """The environment of a run that can sign; empty where there is no gpg."""
+    """Yield the environment of a run that can sign; empty without gpg."""
     if not shutil.which(gpg.GPG):
         yield {}
         return

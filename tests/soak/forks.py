@@ -1,7 +1,7 @@
-"""The command, run in a fork of a process that has imported everything: quick, and each run a fresh process.
+"""Runs the command in forks of a process that has imported everything: fast, and each run is a new process.
 
-As a module it is that process: it has a single thread, so that a fork of it is sound. Reads one Task as JSON
-from each line of standard input and answers each with an Ended.
+Run as a module this is that process. It has a single thread, so that it can be forked safely. It reads one
+Task as JSON from each line of standard input, and prints a TaskResult for each.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from tests.support import tested_package
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """One run of the command in ``folder``; what it prints goes to the file ``log`` there."""
+    """One run of the command in ``folder``; its output goes to the file ``log`` there."""
 
     arguments: list[str]
     folder: str
     environment: Mapping[str, str] = field(default_factory=dict)
-    #: The number of the point to die at. 0: count them, into the file ``points``; -1: leave it alone.
+    #: The point to be killed at. 0: count the points, into the file ``points``; -1: neither.
     kill_at: int = -1
-    #: Note in the file ``connected`` every address that it connects to or looks up.
+    #: Write every address that the run connects to or looks up to the file ``connected``.
     watch: bool = False
-    #: Seconds after which it is killed.
+    #: Seconds after which the run is killed.
     limit: int = 300
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ended:
-    """How it ended: exit code or minus the signal, wall and CPU seconds, the most memory in bytes."""
+class TaskResult:
+    """The exit code or minus the signal, seconds of real and CPU time, and the peak of memory in bytes."""
 
     code: int
     seconds: float
@@ -47,23 +47,23 @@ class Ended:
 
 _ROOT = tested_package.ROOT
 #: The checkout comes last on the path, as for pytest.
-_IN_THE_PROCESS = (
+_PROGRAM = (
     "import runpy, sys; sys.path.append(sys.argv.pop(1));"
     "runpy.run_module('tests.soak.forks', run_name='__main__', alter_sys=True)"
 )
 
 
 class Forks:
-    """A process that runs tasks, one at a time. ``before``: a command that starts it."""
+    """A process that runs tasks, one at a time. ``before``: a command prefix that starts it."""
 
     def __init__(self, *before: str) -> None:
         self.process = subprocess.Popen(
-            [*before, sys.executable, "-c", _IN_THE_PROCESS, str(_ROOT)],
+            [*before, sys.executable, "-c", _PROGRAM, str(_ROOT)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             cwd=_ROOT,
-            env=plain(os.environ),
+            env=without_configuration(os.environ),
         )
 
     def __enter__(self) -> Self:
@@ -74,7 +74,7 @@ class Forks:
             assert self.process.stdin
             self.process.stdin.close()
 
-    def run(self, task: Task) -> Ended:
+    def run(self, task: Task) -> TaskResult:
         self.start(task)
         return self.wait()
 
@@ -83,16 +83,16 @@ class Forks:
         self.process.stdin.write(json.dumps(asdict(task)) + "\n")
         self.process.stdin.flush()
 
-    def wait(self) -> Ended:
-        """Until the task that was started has ended."""
+    def wait(self) -> TaskResult:
+        """Wait until the started task has ended."""
         assert self.process.stdout
         line = self.process.stdout.readline()
-        assert line, f"it ended with {self.process.wait(10)}"
-        return Ended(**json.loads(line))
+        assert line, f"the process ended with {self.process.wait(10)}"
+        return TaskResult(**json.loads(line))
 
 
-def plain(environment: Mapping[str, str]) -> dict[str, str]:
-    """Without what would configure the command, and without proxies."""
+def without_configuration(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that neither configure the command nor name proxies."""
     ours = ("TWINE_", "WHEEL_UPLOADER_", "COVERAGE", "GITHUB_")
     return {
         name: value
@@ -101,8 +101,8 @@ def plain(environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def alone(home: Path) -> dict[str, str]:
-    """The environment of a run that reads nothing of this machine's configuration, and asks nobody."""
+def isolated_environment(home: Path) -> dict[str, str]:
+    """Return the environment of a run without this machine's configuration and without prompts."""
     return {
         "TWINE_USERNAME": "",
         "TWINE_PASSWORD": "",
@@ -116,7 +116,7 @@ def alone(home: Path) -> dict[str, str]:
 
 
 def _run(task: Task) -> None:
-    """In the fork: the command with its output in a file; never returns."""
+    """Run the command in the fork, with its output in a file; never return."""
     from tests.soak import kill_points
     from wheel_uploader.cli import main
 
@@ -128,7 +128,7 @@ def _run(task: Task) -> None:
         os.dup2(log, descriptor)
     sys.argv = ["wheel-uploader", *task.arguments]
     if task.watch:
-        _watch()
+        _record_connections()
     counter = kill_points.Counter(task.kill_at)
     if task.kill_at >= 0:
         kill_points.install(counter)
@@ -140,12 +140,12 @@ def _run(task: Task) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     if task.kill_at >= 0:
-        with open("points", "w") as file:  # noqa: PTH123 - what pathlib would call is counted
+        with open("points", "w") as file:  # noqa: PTH123 - the calls of pathlib are counted
             file.write(str(counter.passed))
     os._exit(code)
 
 
-def _watch() -> None:
+def _record_connections() -> None:
     notes = os.open("connected", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
     def hook(event: str, arguments: tuple[object, ...]) -> None:
@@ -158,8 +158,8 @@ def _watch() -> None:
 
 
 def _serve() -> None:
-    """Answer one task after the other until there is none."""
-    # Once, not in each fork: all that a run loads or works out for itself.
+    """Run tasks until the end of standard input."""
+    # Import and compute once, not in each fork, everything that a run loads on demand.
     from wheel_uploader.inspection import cache as inspection_cache
     from wheel_uploader.pipeline import check_stage, confirm_stage, run, sign_stage, upload_stage  # noqa: F401
     from wheel_uploader.report.formats import text  # noqa: F401
@@ -168,14 +168,14 @@ def _serve() -> None:
     inspection_cache.fingerprint()
 
     for line in sys.stdin:
-        begun = time.monotonic()
+        started = time.monotonic()
         child = os.fork()
         if child == 0:
             _run(Task(**json.loads(line)))
         _, status, used = os.wait4(child, 0)
-        ended = Ended(
+        ended = TaskResult(
             code=os.waitstatus_to_exitcode(status),
-            seconds=time.monotonic() - begun,
+            seconds=time.monotonic() - started,
             cpu=used.ru_utime + used.ru_stime,
             memory=used.ru_maxrss * 1024,
         )

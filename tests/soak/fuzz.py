@@ -1,7 +1,8 @@
 """The property tests of the suite with many more inputs, random or (by hand) guided by coverage.
 
-``python -m tests.soak.fuzz NAME`` lets atheris, where it is installed, look for inputs that reach further;
-what follows NAME goes to libFuzzer, such as ``-runs=100000``. Without NAME the names are printed.
+``python -m tests.soak.fuzz NAME`` runs a property with atheris, if installed, which searches for inputs that
+reach more code; the arguments after NAME go to libFuzzer, such as ``-runs=100000``. Without NAME the names
+are printed.
 """
 
 from __future__ import annotations
@@ -20,39 +21,38 @@ from hypothesis import is_hypothesis_test
 
 from tests.soak import Figure
 
-#: Inputs for each property.
+#: The number of inputs for each property.
 INPUTS = 5_000
-#: Random bytes behind each: what a property does not draw is not read.
+#: The maximum size of an input; a property reads only as much as it draws.
 _SIZE = 4096
-#: Of these the properties are about what comes from outside: names, listings, answers, archives, code.
+#: Modules whose properties are about external input: names, listings, responses, archives, code.
 MODULES = (
     *("core.test_filenames", "core.test_html_text", "core.test_redaction"),
-    *("http.test_host_policy", "http.test_body"),
+    *("http.test_host_policy", "http.test_body", "facts.test_archive_fuzz", "facts.test_binaries_hostile"),
     *("listing.test_sources_html", "listing.test_sources_simple", "listing.test_sources_formats"),
     *("listing.test_sources_anaconda", "listing.test_sources_github"),
-    *("facts.test_archive_fuzz", "facts.test_binaries_hostile"),
 )
 
 
 def soak(part: int, jobs: int) -> Iterator[Figure]:
     """Give 5,000 random inputs to each property of parsers, names, archives and compiled code."""
     named = list(properties())
-    with ProcessPoolExecutor(jobs, initializer=_quietly) as pool:
+    with ProcessPoolExecutor(jobs, initializer=_enter_temporary_directory) as pool:
         tried = list(pool.map(_fuzz, named, [INPUTS // part] * len(named)))
-    troubles = [trouble for _, found in tried for trouble in found]
+    problems = [problem for _, found in tried for problem in found]
     yield Figure(
-        f"{sum(count for count, _ in tried)} inputs for {len(named)} properties: {len(troubles)} undeclared "
+        f"{sum(count for count, _ in tried)} inputs for {len(named)} properties: {len(problems)} undeclared "
         "exceptions or broken properties",
-        troubles,
+        problems,
     )
 
 
 def properties() -> dict[str, Callable[[bytes], bytes | None]]:
-    """By name; each takes bytes, and raises when they break it."""
+    """Return the properties by name; each takes bytes, and raises an error if they break it."""
     found: dict[str, Callable[[bytes], bytes | None]] = {}
     for module in MODULES:
         for name, test in vars(importlib.import_module(f"tests.unit.{module}")).items():
-            # Those that get something else than hypothesis's own inputs are not for this.
+            # Properties that also take fixtures or parameters cannot be fuzzed.
             if is_hypothesis_test(test) and not inspect.signature(test).parameters:
                 found[f"{module}.{name}"] = _entry(test)
     return found
@@ -69,18 +69,18 @@ def _fuzz(name: str, inputs: int) -> tuple[int, list[str]]:
     for number in range(inputs):
         try:
             count += entry(rng.randbytes(rng.randrange(_SIZE))) is not None
-        except Exception as error:  # noqa: BLE001 - this is what it looks for
+        except Exception as error:  # noqa: BLE001 - any exception is a result
             return count, [f"{name}, input {number}: {type(error).__name__}: {error}"]
     return count, []
 
 
-def _quietly() -> None:
-    """Hypothesis keeps what it finds in the working directory, and says it on the screen."""
+def _enter_temporary_directory() -> None:
+    """Change to a temporary directory, because hypothesis writes its database there."""
     os.chdir(tempfile.mkdtemp(prefix="wheel-uploader-fuzz-"))
 
 
 def main() -> None:
-    """Hand one property to atheris."""
+    """Run a property with atheris."""
     if len(sys.argv) < 2:
         print("\n".join(properties()))
         return

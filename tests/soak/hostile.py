@@ -1,7 +1,7 @@
-"""Hostile listings, names and wheels, each to a fresh process that is watched by its parent and the kernel.
+"""Hostile listings, names and wheels, each given to a new process whose behaviour is checked.
 
-Nothing may be written outside of the wheelhouse, nothing asked of another place than the one that was typed,
-and each run has to be over in time, with little memory, and a documented end.
+The process may write only into the wheelhouse and connect only to the given URL, and it must end in time,
+with little memory and a documented exit code.
 """
 
 from __future__ import annotations
@@ -16,47 +16,47 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.soak import Figure
-from tests.soak.forks import Ended, Forks, Task, alone
-from tests.soak.hostile_listings import LINKED, Served, hostile_listings
-from tests.soak.hostile_names import hostile_names, named
+from tests.soak.forks import Forks, Task, TaskResult, isolated_environment
+from tests.soak.hostile_listings import LINKED, Targets, hostile_listings
+from tests.soak.hostile_names import hostile_names, listings_with
 from tests.soak.hostile_wheels import hostile_wheels
 from tests.support.scripted import Request, ScriptedServer, Step, answer
 from tests.support.wheels import wheel_bytes
 from wheel_uploader.wheelhouse.wheelhouse import CHECKSUMS_FILENAME, HIDDEN_DIRECTORY
 
-#: The promise: seconds of work, and bytes.
-MOST_SECONDS = 2.0
-MOST_MEMORY = 256 << 20
-#: Where nobody may be sent.
+#: The limits of a run: seconds of CPU, and bytes of memory.
+MAX_SECONDS = 2.0
+MAX_MEMORY = 256 << 20
+#: A host that the command must not connect to.
 FORBIDDEN = "127.0.0.2"
-#: Documented ends; 1 is a bug.
-_ENDS = {0, 3, 4, 5, 6, 7, 10, 13}
+#: Documented exit codes; 1 is a bug.
+_EXIT_CODES = {0, 3, 4, 5, 6, 7, 10, 13}
 _HARMLESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*")
-_RAW = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+_RAW_CHARACTERS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 
 
 def soak(part: int, jobs: int) -> Iterator[Figure]:
-    """Give it hostile listings, names and wheels, and watch where it writes, whom it asks, what it costs."""
+    """Run on hostile listings, names and wheels; check writes, connections, CPU and memory."""
     for what in ("listings", "names", "wheels"):
 
         def lane(number: int, what: str = what) -> Costs:
-            with Arena() as arena:
-                return arena.costs_of(what, number * part, part * jobs)
+            with HostileRuns() as arena:
+                return arena.run_cases(what, number * part, part * jobs)
 
         with ThreadPoolExecutor(jobs) as pool:
             costs = sum(pool.map(lane, range(jobs)), Costs())
-        yield Figure(f"{costs.count} hostile {what}: {costs}", costs.troubles)
+        yield Figure(f"{costs.count} hostile {what}: {costs}", costs.problems)
 
 
 class Costs:
-    """What a number of runs cost, and what went wrong."""
+    """The costs and problems of a number of runs."""
 
     def __init__(self) -> None:
         self.count = 0
         self.seconds = 0.0
         self.wall = 0.0
         self.memory = 0
-        self.troubles: list[str] = []
+        self.problems: list[str] = []
 
     def __add__(self, other: Costs) -> Costs:
         both = Costs()
@@ -64,10 +64,10 @@ class Costs:
         both.seconds = max(self.seconds, other.seconds)
         both.wall = max(self.wall, other.wall)
         both.memory = max(self.memory, other.memory)
-        both.troubles = [*self.troubles, *other.troubles]
+        both.problems = [*self.problems, *other.problems]
         return both
 
-    def note(self, ended: Ended) -> None:
+    def add_run(self, ended: TaskResult) -> None:
         self.count += 1
         self.seconds = max(self.seconds, ended.cpu)
         self.wall = max(self.wall, ended.seconds)
@@ -75,23 +75,24 @@ class Costs:
 
     def __str__(self) -> str:
         return (
-            f"{len(self.troubles)} writes outside of the wheelhouse, requests elsewhere or other exceptions; "
-            f"at most {self.seconds:.1f} s of CPU ({self.wall:.1f} s by the clock), {self.memory >> 20} MiB"
+            f"{len(self.problems)} writes outside of the wheelhouse, requests to other hosts or other "
+            f"problems; at most {self.seconds:.1f} s of CPU ({self.wall:.1f} s of real time), "
+            f"{self.memory >> 20} MiB"
         )
 
 
-class Arena:
-    """A folder with things that must stay as they are, a server, and places that nobody may be sent to."""
+class HostileRuns:
+    """Runs of the command in a protected folder, with a hostile server and two forbidden ones."""
 
-    def __init__(self, most_seconds: float = MOST_SECONDS, more: Sequence[str] = ()) -> None:
-        """``more``: what the command is told besides."""
-        self._most_seconds = most_seconds
+    def __init__(self, max_seconds: float = MAX_SECONDS, more: Sequence[str] = ()) -> None:
+        """Set up the runs; ``more``: additional options of the command."""
+        self._max_seconds = max_seconds
         self._more = more
         self._stack = contextlib.ExitStack()
         self._listing: Sequence[Step] = ()
         self._body = wheel_bytes()
 
-    def __enter__(self) -> Arena:
+    def __enter__(self) -> HostileRuns:
         stack = self._stack
         self._home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wheel-uploader-hostile-")))
         self._forks = stack.enter_context(Forks())
@@ -105,21 +106,21 @@ class Arena:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def costs_of(self, what: str, first: int, step: int) -> Costs:
-        """Every ``step``-th of them."""
+    def run_cases(self, what: str, first: int, step: int) -> Costs:
+        """Run every ``step``-th case of ``what``, beginning with ``first``."""
         costs = Costs()
         cases = {"listings": self._listings, "names": self._names, "wheels": self._wheels}[what]()
         for number, (label, arguments) in enumerate(cases):
             if number % step == first % step and number >= first:
-                self._judge(label, arguments, costs)
+                self._run_case(label, arguments, costs)
         return costs
 
     def _listings(self) -> Iterator[tuple[str, list[str]]]:
-        place = Served(
-            typed=self._server.port,
-            forbidden=self._others[0].port,
+        place = Targets(
+            listing_port=self._server.port,
+            forbidden_port=self._others[0].port,
             other_port=self._others[1].port,
-            secret=str(self._home / "around" / "secret.whl"),
+            secret_path=str(self._home / "around" / "secret.whl"),
         )
         for label, steps in hostile_listings(place):
             self._listing = steps
@@ -127,7 +128,7 @@ class Arena:
 
     def _names(self) -> Iterator[tuple[str, list[str]]]:
         for name in hostile_names():
-            for kind, steps in named(name):
+            for kind, steps in listings_with(name):
                 self._listing = steps
                 yield f"{kind}: {name!r}", ["-u", self._server.url, "--until", "download"]
 
@@ -146,21 +147,21 @@ class Arena:
             return self._listing
         return [answer(200, self._body, {"Content-Type": "application/octet-stream"})]
 
-    def _judge(self, label: str, arguments: list[str], costs: Costs) -> None:
-        """One run in fresh folders, and what it did."""
-        around, told = self._home / "around", self._home / "told"
-        for folder in (around, told):
+    def _run_case(self, label: str, arguments: list[str], costs: Costs) -> None:
+        """Run one case in new folders, and check it."""
+        outside, run_folder = self._home / "around", self._home / "told"
+        for folder in (outside, run_folder):
             shutil.rmtree(folder, ignore_errors=True)
-        (around / "run").mkdir(parents=True)
-        (around / "tmp").mkdir()
-        told.mkdir()
-        (around / "secret.whl").write_bytes(self._body)
+        (outside / "run").mkdir(parents=True)
+        (outside / "tmp").mkdir()
+        run_folder.mkdir()
+        (outside / "secret.whl").write_bytes(self._body)
         before = [server.connections for server in self._others]
-        house = around / "run" / "house"
+        wheelhouse = outside / "run" / "house"
         arguments = [
             *arguments,
             "-w",
-            str(house),
+            str(wheelhouse),
             "--retries",
             "1",
             "--timeout",
@@ -169,38 +170,42 @@ class Arena:
             "dipy",
             "1.11.0",
         ]
-        environment = alone(around) | {"TMPDIR": str(around / "tmp")}
+        environment = isolated_environment(outside) | {"TMPDIR": str(outside / "tmp")}
         ended = self._forks.run(
-            Task(arguments=arguments, folder=str(told), environment=environment, watch=True, limit=60)
+            Task(arguments=arguments, folder=str(run_folder), environment=environment, watch=True, limit=60)
         )
-        costs.note(ended)
-        said = (told / "log").read_text(errors="surrogateescape")
-        found = list(self._wrong(ended, said, around, house))
-        asked = [json.loads(line) for line in (told / "connected").read_text().splitlines()]
-        found += [f"asked {each}" for each in asked if each not in self._may_ask()]
+        costs.add_run(ended)
+        output = (run_folder / "log").read_text(errors="surrogateescape")
+        found = list(self._find_problems(ended, output, outside, wheelhouse))
+        connections = [json.loads(line) for line in (run_folder / "connected").read_text().splitlines()]
+        found += [f"connected to {each}" for each in connections if each not in self._allowed_connections()]
         if before != [server.connections for server in self._others]:
-            found.append("a place that is forbidden was asked")
-        costs.troubles += [f"{label}: {trouble}" for trouble in found]
+            found.append("connected to a forbidden server")
+        costs.problems += [f"{label}: {problem}" for problem in found]
 
-    def _may_ask(self) -> list[object]:
+    def _allowed_connections(self) -> list[object]:
         here = ["127.0.0.1", self._server.port]
         return [here, ["127.0.0.1", str(self._server.port)]]
 
-    def _wrong(self, ended: Ended, said: str, around: Path, house: Path) -> Iterator[str]:
-        if ended.code not in _ENDS or "Traceback" in said:
-            yield f"exit code {ended.code}: {said[-500:]}"
-        if raw := _RAW.search(said):
-            yield f"printed raw: {raw[0]!r}"
-        if ended.cpu > self._most_seconds:
-            yield f"{ended.cpu:.1f} s of CPU, {ended.seconds:.1f} s by the clock"
-        if ended.memory > MOST_MEMORY:
+    def _find_problems(
+        self, ended: TaskResult, output: str, outside: Path, wheelhouse: Path
+    ) -> Iterator[str]:
+        if ended.code not in _EXIT_CODES or "Traceback" in output:
+            yield f"exit code {ended.code}: {output[-500:]}"
+        if raw := _RAW_CHARACTERS.search(output):
+            yield f"printed a raw character: {raw[0]!r}"
+        if ended.cpu > self._max_seconds:
+            yield f"{ended.cpu:.1f} s of CPU, {ended.seconds:.1f} s of real time"
+        if ended.memory > MAX_MEMORY:
             yield f"{ended.memory >> 20} MiB"
-        there = {
-            path.relative_to(around).as_posix() for path in around.rglob("*") if house not in path.parents
+        paths = {
+            path.relative_to(outside).as_posix()
+            for path in outside.rglob("*")
+            if wheelhouse not in path.parents
         }
-        if extra := there - {"run", "run/house", "tmp", "secret.whl"}:
+        if extra := paths - {"run", "run/house", "tmp", "secret.whl"}:
             yield f"written outside of the wheelhouse: {sorted(extra)}"
-        for path in house.iterdir() if house.exists() else ():
+        for path in wheelhouse.iterdir() if wheelhouse.exists() else ():
             if path.name not in {HIDDEN_DIRECTORY, CHECKSUMS_FILENAME} and not (
                 path.is_file() and _HARMLESS.fullmatch(path.name)
             ):

@@ -1,4 +1,4 @@
-"""Listings that send whoever reads them elsewhere, lead him astray, or wear him out."""
+"""Listings that point to other hosts, are malformed, or are expensive to parse."""
 
 from __future__ import annotations
 
@@ -18,31 +18,33 @@ _XML = {"Content-Type": "application/xml"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Served:
-    """The port of the place that was typed, those of places that are forbidden, and a file that is."""
+class Targets:
+    """The port of the listing on 127.0.0.1, forbidden ports, and the path of a forbidden file."""
 
-    typed: int
-    forbidden: int
+    listing_port: int
+    #: A port of 127.0.0.2.
+    forbidden_port: int
+    #: A port of 127.0.0.1.
     other_port: int
-    secret: str
+    secret_path: str
 
 
-def hostile_listings(place: Served) -> Iterator[tuple[str, Sequence[Step]]]:
-    """Each with a name, and the answer to whoever asks for the listing."""
+def hostile_listings(place: Targets) -> Iterator[tuple[str, Sequence[Step]]]:
+    """Yield a label and the response to a request for the listing."""
     for link in _links(place):
-        for kind, steps in _linking(link, place.other_port):
+        for kind, steps in _listings_with(link, place.other_port):
             yield f"{kind} with {link!r}", steps
     yield from _redirects(place)
     yield from ((label, [answer(200, body, headers)]) for label, body, headers in _bodies(place))
-    yield from _raw()
+    yield from _raw_responses()
 
 
-# --- links elsewhere -----------------------------------------------------------------------------------
+# --- links to other hosts ------------------------------------------------------------------------------
 
 
-def _links(place: Served) -> Iterator[str]:
-    there, here = f"127.0.0.2:{place.forbidden}", f"127.0.0.1:{place.typed}"
-    port = place.forbidden
+def _links(place: Targets) -> Iterator[str]:
+    there, here = f"127.0.0.2:{place.forbidden_port}", f"127.0.0.1:{place.listing_port}"
+    port = place.forbidden_port
     hosts = (
         *(there, f"127.2:{port}", f"2130706434:{port}", f"0x7f000002:{port}", f"0177.0.0.2:{port}"),
         *(f"[::ffff:127.0.0.2]:{port}", f"[::ffff:7f00:2]:{port}", f"127.0.0.2.:{port}", f"user:pw@{there}"),
@@ -62,7 +64,16 @@ def _links(place: Served) -> Iterator[str]:
             "10.0.0.1",
             "[fe80::1%25lo]",
         ),
-        *(f"127.0.0.1:{place.typed}:{port}", "127.0.0.1:99999", "127.0.0.1:-1", ":80", "", "[", "a b", "\0"),
+        *(
+            f"127.0.0.1:{place.listing_port}:{port}",
+            "127.0.0.1:99999",
+            "127.0.0.1:-1",
+            ":80",
+            "",
+            "[",
+            "a b",
+            "\0",
+        ),
     )
     yield from (f"http://{host}/{LINKED}" for host in hosts)
     yield from (
@@ -79,7 +90,7 @@ def _links(place: Served) -> Iterator[str]:
         f"//{there}%2f{LINKED}",
         f"redirect/{LINKED}",
     )
-    yield from (f"file://{place.secret}", f"file:{place.secret}", f"FILE:///etc/passwd#/{LINKED}")
+    yield from (f"file://{place.secret_path}", f"file:{place.secret_path}", f"FILE:///etc/passwd#/{LINKED}")
     for scheme in (
         "ftp",
         "gopher",
@@ -94,8 +105,8 @@ def _links(place: Served) -> Iterator[str]:
     yield f"data:application/zip;base64,UEsFBg/{LINKED}"
 
 
-def _linking(link: str, other_port: int) -> Iterator[tuple[str, Sequence[Step]]]:
-    # What a hash pins may come from another port of the host that was typed.
+def _listings_with(link: str, other_port: int) -> Iterator[tuple[str, Sequence[Step]]]:
+    # A file that a hash pins may come from another port of the listing's host.
     pins = ("",) if link.startswith(f"http://127.0.0.1:{other_port}/") else ("", f"#sha256={_SHA256}")
     for pin in pins:
         page = f'<!DOCTYPE html><a href="{html.escape(link + pin)}">{LINKED}</a>'
@@ -107,11 +118,11 @@ def _linking(link: str, other_port: int) -> Iterator[tuple[str, Sequence[Step]]]
     yield "base", [answer(200, page.encode())]
 
 
-def _redirects(place: Served) -> Iterator[tuple[str, Sequence[Step]]]:
-    there = f"http://127.0.0.2:{place.forbidden}/"
+def _redirects(place: Targets) -> Iterator[tuple[str, Sequence[Step]]]:
+    there = f"http://127.0.0.2:{place.forbidden_port}/"
     for status in (300, 301, 302, 303, 305, 307, 308):
         yield f"{status} elsewhere", [answer(status, b"", {"Location": there})]
-    for where in ("/", f"file://{place.secret}", "//", "\\\\127.0.0.2", "?" + "x" * 9000, "\x1b[2J", ""):
+    for where in ("/", f"file://{place.secret_path}", "//", "\\\\127.0.0.2", "?" + "x" * 9000, "\x1b[2J", ""):
         yield f"302 to {where[:20]!r}", [answer(302, b"", {"Location": where})]
     yield "a refresh", [answer(200, b"<p>", {"Refresh": f"0; url={there}"})]
     yield (
@@ -122,11 +133,11 @@ def _redirects(place: Served) -> Iterator[tuple[str, Sequence[Step]]]:
     yield "a project page elsewhere", [answer(200, f'<a href="{there}simple/dipy/">dipy</a>'.encode())]
 
 
-# --- pages to get lost in ------------------------------------------------------------------------------
+# --- pages that are hard to parse ----------------------------------------------------------------------
 
 
-def _bodies(place: Served) -> Iterator[tuple[str, bytes, Mapping[str, str]]]:
-    for label, body in {**_pages(), **_coded()}.items():
+def _bodies(place: Targets) -> Iterator[tuple[str, bytes, Mapping[str, str]]]:
+    for label, body in {**_pages(), **_encoded_pages()}.items():
         yield f"a page: {label}", body, {}
     for label, body in _json().items():
         yield f"JSON: {label}", body, _JSON
@@ -140,7 +151,7 @@ def _bodies(place: Served) -> Iterator[tuple[str, bytes, Mapping[str, str]]]:
         yield f"a bomb as {coding[:10]}", bomb, {"Content-Encoding": coding}
     packed = gzip.compress(b"<p>")
     yield "a gzip that is cut", packed[:-4], {"Content-Encoding": "gzip"}
-    yield "what is no gzip", b"<p>", {"Content-Encoding": "gzip"}
+    yield "invalid gzip", b"<p>", {"Content-Encoding": "gzip"}
     zeros = zlib.compressobj(9, zlib.DEFLATED, 31)
     flood = b"".join(zeros.compress(bytes(1 << 20)) for _ in range(200)) + zeros.flush()
     yield "200 MiB of nothing", flood, {"Content-Encoding": "gzip"}
@@ -194,7 +205,7 @@ def _pages() -> dict[str, bytes]:
     }
 
 
-def _coded() -> dict[str, bytes]:
+def _encoded_pages() -> dict[str, bytes]:
     page = f'<a href="{LINKED}">'
     return {
         "UTF-16": page.encode("utf-16"),
@@ -252,15 +263,15 @@ def _json() -> dict[str, bytes]:
     }
 
 
-def _xml(place: Served) -> dict[str, str]:
-    there = f"http://127.0.0.2:{place.forbidden}/x"
+def _xml(place: Targets) -> dict[str, str]:
+    there = f"http://127.0.0.2:{place.forbidden_port}/x"
     attributes = " ".join(f"x{number}=''" for number in range(50_000))
     laughs = "".join(f'<!ENTITY a{number} "{f"&a{number - 1};" * 10}">' for number in range(1, 12))
     bucket = f"<ListBucketResult><Name>b</Name><Contents><Key>{LINKED}</Key></Contents>%s</ListBucketResult>"
     return {
         "laughs": f'<!DOCTYPE x [<!ENTITY a0 "ha">{laughs}]><ListBucketResult>&a11;</ListBucketResult>',
         "a long entity": f'<!DOCTYPE x [<!ENTITY a "{"x" * 100_000}">]><x>{"&a;" * 10_000}</x>',
-        "a file": f'<!DOCTYPE x [<!ENTITY a SYSTEM "file://{place.secret}">]><x>&a;</x>',
+        "a file": f'<!DOCTYPE x [<!ENTITY a SYSTEM "file://{place.secret_path}">]><x>&a;</x>',
         "another place": f'<!DOCTYPE x [<!ENTITY a SYSTEM "{there}">]><x>&a;</x>',
         "a DTD elsewhere": f'<!DOCTYPE x SYSTEM "{there}"><x/>',
         "a parameter": f'<!DOCTYPE x [<!ENTITY % a SYSTEM "{there}"> %a;]><x/>',
@@ -292,10 +303,10 @@ def _xml(place: Served) -> dict[str, str]:
     }
 
 
-# --- answers that are none -----------------------------------------------------------------------------
+# --- invalid responses ---------------------------------------------------------------------------------
 
 
-def _raw() -> Iterator[tuple[str, Sequence[Step]]]:
+def _raw_responses() -> Iterator[tuple[str, Sequence[Step]]]:
     start = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n"
     yield "10,000 headers", [start + b"X: y\r\n" * 10_000 + b"\r\n"]
     yield "a header of 1 MiB", [start + b"X: " + b"y" * (1 << 20) + b"\r\n\r\n"]

@@ -1,4 +1,4 @@
-"""File names that a staging place may make up, and listings that offer them."""
+"""Hostile file names, and listings with them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from tests.support.scripted import Step, answer
 
 _GOOD = "dipy-1.11.0-py3-none-any.whl"
-_BEFORE = (
+_PREFIXES = (
     *("../", "../../", "..\\", "/", "//", "\\", "\\\\host\\share\\", "C:\\", "C:", "./", "~/", ".", ".."),
     *(
         "-",
@@ -43,7 +43,7 @@ _BEFORE = (
         "::error::",
     ),
 )
-_BEHIND = (
+_SUFFIXES = (
     *("/", "/..", "/../../x", "\0.txt", ".asc", ":stream", " ", ".", "\n", "%00", "%0a", "#", "?x", ";x"),
     *(
         "\u2028",
@@ -60,7 +60,7 @@ _BEHIND = (
         "\x1b]0;x\x07",
     ),
 )
-_WHOLE = (
+_NAMES = (
     *("SHA256SUMS", ".wheel-uploader", "lock", ".part", "..", ".", "", "...", "....//", "-", "--help", "con"),
     *("dipy-1.11.0-../../x.whl", "dipy-1.11.0-py3-none-any/../../x.whl", "dipy-1.11.0.tar.gz/../../x"),
     *("dipy-1.11.0-1/../../../x-py3-none-any.whl", "dipy-1.11.0-..-..-x.whl", "dipy-1.11.0-/-/-/.whl"),
@@ -89,14 +89,14 @@ _WHOLE = (
 
 
 def hostile_names() -> Iterator[str]:
-    """Each once, with what a listing calls the file."""
-    yield from (f"{before}{_GOOD}" for before in _BEFORE)
-    yield from (f"{_GOOD}{behind}" for behind in _BEHIND)
-    yield from _WHOLE
+    """Yield each hostile file name once."""
+    yield from (f"{before}{_GOOD}" for before in _PREFIXES)
+    yield from (f"{_GOOD}{behind}" for behind in _SUFFIXES)
+    yield from _NAMES
 
 
-def named(name: str) -> Iterator[tuple[str, Sequence[Step]]]:
-    """Listings of two kinds that offer one file of this name."""
+def listings_with(name: str) -> Iterator[tuple[str, Sequence[Step]]]:
+    """Yield listings of two kinds with one file of this name."""
     page = f'<!DOCTYPE html><a href="{html.escape(name)}">{html.escape(name)}</a>'
     yield "HTML", [answer(200, page.encode("utf-8"))]
     files = {

@@ -1,4 +1,4 @@
-"""Wheels and sdists that wear out who reads them, or lead him astray; each made when it is asked for."""
+"""Wheels and sdists that are expensive to read or malformed, built on demand."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _META = METADATA.format(project="dipy", version="1.11.0")
 
 
 def hostile_wheels(forbidden: int) -> Iterator[tuple[str, str, Callable[[], bytes]]]:
-    """What it is, its file name, and its bytes. ``forbidden``: a port of 127.0.0.2 that nobody may ask."""
+    """Yield a label, a file name, and a function that builds the file. ``forbidden``: a port of 127.0.0.2."""
     for label, make in {**_archives(), **_metadata(forbidden), **_records()}.items():
         yield label, WHEEL, make
     for label, make in _native().items():
@@ -34,8 +34,8 @@ def hostile_wheels(forbidden: int) -> Iterator[tuple[str, str, Callable[[], byte
         yield f"sdist: {label}", SDIST, make
 
 
-def _deflated(size: int) -> bytes:
-    """So many zeros, without ever holding them."""
+def _deflated_zeros(size: int) -> bytes:
+    """Return this many zeros, compressed, without holding them all in memory."""
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     piece = bytes(1 << 20)
     return b"".join(packer.compress(piece) for _ in range(size >> 20)) + packer.flush()
@@ -43,11 +43,11 @@ def _deflated(size: int) -> bytes:
 
 def _bomb(size: int, method: int = 8, packed: bytes | None = None, says: int | None = None) -> bytes:
     fields = {"size": size if says is None else says, "crc": 0}
-    member = RawMember(b"dipy/bomb", b"", method=method, packed=packed or _deflated(size), both=fields)
+    member = RawMember(b"dipy/bomb", b"", method=method, packed=packed or _deflated_zeros(size), both=fields)
     return raw_zip([*raw_members(), member])
 
 
-def _one(name: bytes, data: bytes = b"x", **parts: object) -> bytes:
+def _with_member(name: bytes, data: bytes = b"x", **parts: object) -> bytes:
     return raw_zip([*raw_members(), RawMember(name, data, **parts)])  # type: ignore[arg-type]
 
 
@@ -68,14 +68,14 @@ def _archives() -> dict[str, Callable[[], bytes]]:
         },
     }
     return {
-        **{label: partial(_one, name) for label, name in names.items()},
+        **{label: partial(_with_member, name) for label, name in names.items()},
         **{
             f"cut at {part} of 16": partial(lambda part: good[: len(good) * part // 16], part)
             for part in range(16)
         },
         "256 MiB of zeros": partial(_bomb, 256 << 20),
-        "4 GiB that are said to be 5 bytes": lambda: _bomb(64 << 20, says=5),
-        "5 bytes that are said to be 4 GiB": lambda: _bomb(0, packed=_deflated(0), says=0xFFFFFFFE),
+        "64 MiB declared as 5 bytes": lambda: _bomb(64 << 20, says=5),
+        "0 bytes declared as 4 GiB": lambda: _bomb(0, packed=_deflated_zeros(0), says=0xFFFFFFFE),
         "zeros in bzip2": lambda: _bomb(64 << 20, method=12, packed=bz2.compress(bytes(64 << 20))),
         "zeros in LZMA": lambda: _bomb(64 << 20, method=14, packed=lzma.compress(bytes(64 << 20))),
         "an unknown method": lambda: _bomb(5, method=99, packed=b"hello"),
@@ -91,17 +91,17 @@ def _archives() -> dict[str, Callable[[], bytes]]:
         "a directory elsewhere": lambda: raw_zip(raw_members(), end={"offset": 0xFFFFFFF0}),
         "a directory of 4 GiB": lambda: raw_zip(raw_members(), end={"size": 0xFFFFFFF0}),
         "a directory in itself": lambda: raw_zip(raw_members(), end={"offset": 0, "size": 30}),
-        "members on each other": _overlapping,
-        "ZIP64 that points nowhere": lambda: raw_zip(
+        "overlapping members": _overlapping,
+        "ZIP64 with invalid offsets": lambda: raw_zip(
             raw_members(),
             end64=b"PK\x06\x06" + b"\xff" * 52 + b"PK\x06\x07" + b"\xff" * 16,
             end={"offset": 0xFFFFFFFF},
         ),
-        "a symbolic link": lambda: _one(b"dipy/link", b"/etc/passwd", mode=0o120777),
-        "a device": lambda: _one(b"dipy/device", b"", mode=0o060666),
-        "encrypted": lambda: _one(b"dipy/secret", b"x" * 100, flags=1),
+        "a symbolic link": lambda: _with_member(b"dipy/link", b"/etc/passwd", mode=0o120777),
+        "a device": lambda: _with_member(b"dipy/device", b"", mode=0o060666),
+        "encrypted": lambda: _with_member(b"dipy/secret", b"x" * 100, flags=1),
         "a comment with a ZIP in it": lambda: raw_zip(raw_members(), comment=good),
-        "extra fields of 65,000 bytes": lambda: _one(b"dipy/x", both={"extra": b"\x01\x00" * 32_000}),
+        "extra fields of 65,000 bytes": lambda: _with_member(b"dipy/x", both={"extra": b"\x01\x00" * 32_000}),
         "ten thousand ends": lambda: good + b"PK\x05\x06" * 10_000,
         "4 MiB of ends": lambda: b"PK\x05\x06" * (1 << 20),
         "4 MiB of members": lambda: b"PK\x03\x04" * (1 << 20),
@@ -111,9 +111,12 @@ def _archives() -> dict[str, Callable[[], bytes]]:
 
 
 def _overlapping() -> bytes:
-    """One deflated body that many entries of the directory share."""
+    """Return a ZIP in which many directory entries share one compressed body."""
     whole = raw_zip(
-        [*raw_members(), RawMember(b"dipy/shared", b"", packed=_deflated(16 << 20), both={"size": 16 << 20})]
+        [
+            *raw_members(),
+            RawMember(b"dipy/shared", b"", packed=_deflated_zeros(16 << 20), both={"size": 16 << 20}),
+        ]
     )
     start = whole.rindex(b"PK\x05\x06")
     size, offset = struct.unpack_from("<2L", whole, start + 12)
@@ -128,7 +131,7 @@ def _overlapping() -> bytes:
     )
 
 
-def _described(text: str, kind: str = "text/x-rst", more: str = "") -> bytes:
+def _with_description(text: str, kind: str = "text/x-rst", more: str = "") -> bytes:
     head = _META.partition("\n\n")[0].replace("text/plain", kind)
     return wheel_bytes(metadata=f"{head}\n{more}\n{text}\n")
 
@@ -175,11 +178,11 @@ def _metadata(forbidden: int) -> dict[str, Callable[[], bytes]]:
     }
     found: dict[str, Callable[[], bytes]] = {}
     for label, line in headers.items():
-        found[f"metadata: {label}"] = partial(_described, "x", "text/plain", f"{line}\n")
+        found[f"metadata: {label}"] = partial(_with_description, "x", "text/plain", f"{line}\n")
     for label, text in texts.items():
-        found[f"description: {label}"] = partial(_described, text)
+        found[f"description: {label}"] = partial(_with_description, text)
     for label, text in marks.items():
-        found[f"description: {label}"] = partial(_described, text, "text/markdown")
+        found[f"description: {label}"] = partial(_with_description, text, "text/markdown")
     found["metadata of zeros"] = lambda: wheel_bytes(metadata="\0" * (4 << 20))
     found["metadata of 30 MiB"] = lambda: wheel_bytes(metadata=_META + "x" * (30 << 20))
     found["a hundred metadata"] = lambda: wheel_bytes(

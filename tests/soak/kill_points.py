@@ -1,4 +1,4 @@
-"""The points at which a process can be killed: before, after and in the middle of each operation it does."""
+"""The points at which a process can be killed: before, in the middle of, and after each of its operations."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ import subprocess
 from collections.abc import Callable
 from typing import Any
 
-#: Operations on files and sockets, by where they are looked up; those in ``TORN`` are killed half way too.
+#: Operations on files and sockets, by the object that has them; those in ``SPLIT`` can also be done by half.
 FILES = (
     *("open", "mkdir", "replace", "rename", "unlink", "fsync", "fchmod", "ftruncate", "close", "read"),
     *("write", "stat", "scandir", "listdir"),
 )
 SOCKETS = ("connect", "sendall", "send", "recv_into", "recv", "shutdown")
-TORN = {"write", "sendall", "send"}
+SPLIT = {"write", "sendall", "send"}
 
 
 class Counter:
-    """Counts the points at which a process can die, and dies at one of them."""
+    """Counts the points at which a process can be killed, and kills it at one of them."""
 
     def __init__(self, kill_at: int) -> None:
         self._kill_at = kill_at
-        # next() of a count is one step even when threads meet.
+        # next() of itertools.count is atomic.
         self._points = itertools.count(1)
 
-    def point(self) -> bool:
-        """Pass one point: True when this is the one."""
+    def is_reached(self) -> bool:
+        """Count a point; return True if it is the one to be killed at."""
         return next(self._points) == self._kill_at
 
     @property
@@ -37,18 +37,18 @@ class Counter:
         return next(self._points) - 1
 
     def counted(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """``function`` with a point before it, one after it, and one in the middle of what it writes."""
+        """Return ``function`` with a point before it, one after it, and one after half of its data."""
 
         def call(*arguments: Any, **settings: Any) -> Any:
-            if self.point():
-                die()
-            if name in TORN and self.point():
+            if self.is_reached():
+                kill_self()
+            if name in SPLIT and self.is_reached():
                 *first, data = arguments
                 function(*first, bytes(data)[: len(data) // 2], **settings)
-                die()
+                kill_self()
             result = function(*arguments, **settings)
-            if self.point():
-                die()
+            if self.is_reached():
+                kill_self()
             return result
 
         return call
@@ -73,12 +73,12 @@ class Stream:
         self._inner.close()
 
 
-def die() -> None:
+def kill_self() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 def install(counter: Counter) -> None:
-    """Put the counter before everything that leaves a trace outside of this process."""
+    """Count every operation that has an effect outside of this process."""
     fdopen = os.fdopen
     for name in FILES:
         setattr(os, name, counter.counted(name, getattr(os, name)))

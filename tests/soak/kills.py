@@ -1,6 +1,6 @@
-"""The kill sweep: a whole run killed before, in and after every operation; then the same command again.
+"""The kill sweep: a run is killed before, in and after every operation; then the same command runs again.
 
-The judges are the index's store and its log of posts, and the disk.
+Verified are the index's storage, its log of posts, and the disk.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.soak import Figure, fixtures, verification
-from tests.soak.forks import Forks, Task, alone
+from tests.soak.forks import Forks, Task, isolated_environment
 from tests.support import indexes
 from tests.support.indexes import Served
 
 
 def soak(part: int, jobs: int) -> Iterator[Figure]:
-    """Kill a run at every point, without signing and with it, and run it again."""
+    """Kill a run at every point, without and with signing, and run the command again."""
     for signed in (False, True):
         yield _sweep(part, jobs, signed=signed)
 
@@ -30,7 +30,7 @@ def soak(part: int, jobs: int) -> Iterator[Figure]:
 def _sweep(part: int, jobs: int, *, signed: bool) -> Figure:
     def lane(number: int) -> Tally:
         tally = Tally()
-        with sweeping(signed=signed) as sweep:
+        with open_sweep(signed=signed) as sweep:
             for point in range(1 + number * part, sweep.points() + 1, part * jobs):
                 tally.add(sweep.kill_at(point))
         return tally
@@ -39,25 +39,25 @@ def _sweep(part: int, jobs: int, *, signed: bool) -> Figure:
     with ThreadPoolExecutor(jobs) as pool:
         for tally in pool.map(lane, range(jobs)):
             total.add(tally)
-    return Figure(f"{'with' if signed else 'without'} signing: {total}", total.troubles)
+    return Figure(f"{'with' if signed else 'without'} signing: {total}", total.problems)
 
 
 @dataclass
 class Tally:
-    """What a sweep has seen."""
+    """The results of a sweep."""
 
     points: int = 0
-    #: Points that were not reached, since the run was over: threads do not pass the same number every time.
-    beyond: int = 0
+    #: Points that the run did not reach, because the number of points varies with the timing of threads.
+    not_reached: int = 0
     killed_with_files_up: int = 0
     lost: int = 0
     posted_other_bytes: int = 0
     torn: int = 0
     left_over: int = 0
-    #: The next run did not end with 0, or posted what the index had.
+    #: Next runs that failed, or that posted a file that was already on the index.
     failed: int = 0
-    #: One line for each thing that went wrong.
-    troubles: list[str] = field(default_factory=list)
+    #: One line for each problem.
+    problems: list[str] = field(default_factory=list)
 
     def add(self, other: Tally) -> None:
         for name, value in vars(other).items():
@@ -72,14 +72,14 @@ class Tally:
 
 
 class Sweep:
-    """A staging server, an index, and a process that can be killed wherever one wants."""
+    """A staging server, an index, and a process that can be killed at any point."""
 
     def __init__(self, home: Path, listing: str, served: Served, environment: Mapping[str, str]) -> None:
         self._home = home
         self._served = served
         self._environment = dict(environment)
         self._staged = {path.name: path.read_bytes() for path in (home / "staged").iterdir()}
-        self._house = home / "run" / "house"
+        self._wheelhouse = home / "run" / "house"
         self._arguments = ["-u", listing, "-w", "house", "--repository-url", served.upload_url]
         if "GNUPGHOME" in environment:
             self._arguments.append("-s")
@@ -90,35 +90,35 @@ class Sweep:
         self._target.__exit__()
 
     def points(self) -> int:
-        """How many points a run passes that nobody kills."""
-        self._begin()
-        assert self._run(0) == 0, self._said()
+        """Return the number of points of a complete run."""
+        self._reset()
+        assert self._run(0) == 0, self._log_tail()
         assert self._served.index.files == self._staged
         return int((self._home / "run" / "points").read_text())
 
     def kill_at(self, point: int) -> Tally:
-        """One run that is killed, the next one that is not, and what the judges say."""
+        """Kill a run at a point, run the command again, and verify both."""
         tally, index = Tally(points=1), self._served.index
-        self._begin()
+        self._reset()
         code = self._run(point)
         if code != -signal.SIGKILL:
-            tally.beyond = 1
+            tally.not_reached = 1
         self._settle()
         tally.killed_with_files_up = int(bool(index.files))
-        self._judge(tally, point, whole=False)
+        self._verify(tally, point, whole=False)
         before = dict(index.files)
         index.posts.clear()
         code = self._run(0)
         if code != 0:
             tally.failed += 1
-            tally.troubles.append(f"point {point}: the next run ended with {code}: {self._said()[-500:]}")
+            tally.problems.append(f"point {point}: the next run ended with {code}: {self._log_tail()[-500:]}")
         if again := [name for name in index.posted_filenames() if name in before]:
             tally.failed += 1
-            tally.troubles.append(f"point {point}: posted although it was there: {again}")
-        self._judge(tally, point, whole=True)
+            tally.problems.append(f"point {point}: posted although it was on the index: {again}")
+        self._verify(tally, point, whole=True)
         return tally
 
-    def _begin(self) -> None:
+    def _reset(self) -> None:
         folder = self._home / "run"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
@@ -134,45 +134,49 @@ class Sweep:
         )
         return self._target.run(task).code
 
-    def _said(self) -> str:
+    def _log_tail(self) -> str:
         return (self._home / "run" / "log").read_text()
 
     def _settle(self) -> None:
-        """Wait until the index has dealt with what was sent to it before the kill."""
+        """Wait until the index has processed all requests from before the kill."""
         count = -1
         while count != len(self._served.index.posts):
             count = len(self._served.index.posts)
             time.sleep(0.03)
 
-    def _judge(self, tally: Tally, point: int, *, whole: bool) -> None:
+    def _verify(self, tally: Tally, point: int, *, whole: bool) -> None:
         index = self._served.index
 
-        def trouble(text: str) -> None:
-            tally.troubles.append(f"point {point}: {text}")
+        def problem(text: str) -> None:
+            tally.problems.append(f"point {point}: {text}")
 
         for name in verification.posted_other_bytes(index, self._staged):
             tally.posted_other_bytes += 1
-            trouble(f"{name} was posted with other bytes")
-        for name in verification.torn_files(self._house, self._staged):
+            problem(f"{name} was posted with other bytes")
+        for name in verification.torn_files(self._wheelhouse, self._staged):
             tally.torn += 1
-            trouble(f"{name} is torn")
+            problem(f"{name} is torn")
         if whole and (names := verification.missing_from_index(index, self._staged)):
             tally.lost += 1
-            trouble(f"not as staged on the index: {names}")
+            problem(f"not as staged on the index: {names}")
         if whole and (
-            names := verification.leftover_files(self._house, self._staged, signed="-s" in self._arguments)
+            names := verification.leftover_files(
+                self._wheelhouse, self._staged, signed="-s" in self._arguments
+            )
         ):
             tally.left_over += 1
-            trouble(f"left over or missing: {names}")
+            problem(f"left over or missing: {names}")
 
 
 @contextlib.contextmanager
-def sweeping(*, signed: bool) -> Iterator[Sweep]:
-    """A sweep of a release of twelve wheels, in a folder of its own."""
+def open_sweep(*, signed: bool) -> Iterator[Sweep]:
+    """Open a sweep of a release of twelve wheels, in a temporary folder."""
     with contextlib.ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wheel-uploader-kills-")))
         fixtures.stage(home / "staged")
-        environment = alone(home) | (stack.enter_context(fixtures.signing_environment()) if signed else {})
+        environment = isolated_environment(home) | (
+            stack.enter_context(fixtures.signing_environment()) if signed else {}
+        )
         listing = stack.enter_context(fixtures.staging_server(home / "staged"))
         served = stack.enter_context(indexes.scripted_index())
         yield stack.enter_context(contextlib.closing(Sweep(home, listing, served, environment)))

@@ -1,4 +1,4 @@
-"""Every way in for a secret, with a run that publishes and with every trouble; every output is searched."""
+"""Every way to give a secret, with a successful run and with every failure; every output is searched."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from tests.support.canaries import SECRET_INPUTS
 
 
 def soak(part: int, jobs: int) -> Iterator[Figure]:
-    """Let a secret in on 17 ways, publish, and meet 8 troubles; search every output for it."""
+    """Give a secret in 17 ways, publish, and fail in 8 ways; search every output for it."""
     cases = [(way, failure) for way in SECRET_INPUTS for failure in ("", *leaks.FAILURES)][::part]
     looked: Counter[str] = Counter()
-    troubles = []
+    problems = []
     with leaks.signing_keyring() as keys, ThreadPoolExecutor(jobs) as pool:
         for seen, failure in pool.map(lambda case: _one(case[0], case[1], keys), cases):
             looked += seen
-            troubles += [failure] if failure else []
+            problems += [failure] if failure else []
     yield Figure(
         f"{len({way for way, _ in cases})} ways in, {len(cases)} cases: {looked.total()} outputs of "
-        f"{len(looked)} kinds ({', '.join(sorted(looked))}); {len(troubles)} leaks",
-        troubles,
+        f"{len(looked)} kinds ({', '.join(sorted(looked))}); {len(problems)} leaks",
+        problems,
     )
     urls = list(itertools.product(url_passwords.URL_INPUTS, url_passwords.SEPARATORS, url_passwords.PORTS))[
         ::part
     ]
     with ThreadPoolExecutor(jobs) as pool:
         found = list(filter(None, pool.map(lambda case: _url(*case), urls)))
-    yield Figure(f"{len(urls)} URLs with a password that is not encoded; {len(found)} leaks", found)
+    yield Figure(f"{len(urls)} URLs with a password that is not percent-encoded; {len(found)} leaks", found)
 
 
 def _one(way: str, failure: str, keys: gpg.Keyring) -> tuple[Counter[str], str]:

@@ -1,8 +1,8 @@
-"""Faults put into what decides what is published, one at a time: the tests have to notice them.
+"""Mutation testing of the code that decides which files to publish: the tests must notice each fault.
 
-Each mutant is imported in a fork of a process that has loaded everything else, and is judged by the tests
-that run its line: first those that are named like its module, then the fastest. Neither the checkout nor
-an installed package is changed.
+Each mutant is imported in a fork of a process that has loaded everything else, and the tests that run its
+line run on it: first those that are named like its module, then the fastest. Neither the checkout nor an
+installed package is changed.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from tests.support import tested_package
 ROOT = tested_package.ROOT
 PACKAGE = ROOT / "wheel_uploader"
 
-#: What decides what is published, below the package.
+#: The modules that decide which files to publish, below the package.
 TARGETS = (
     *("index/*.py", "upload/*.py", "pipeline/*.py", "checks/release*.py"),
     *(
@@ -47,8 +47,8 @@ TARGETS = (
     ),
     *("core/models/option_rules.py", "core/models/option_effects.py"),
 )
-#: Tests that start other programs most of the time, which a fault in this process does not reach.
-NOT_FOR_MUTANTS = (
+#: Modules of tests that mostly start other programs, which a fault in this process does not reach.
+EXCLUDED_TESTS = (
     *("test_kills", "test_soak", "test_faults", "test_signals", "test_interoperate", "test_rehearsal"),
     *("test_report_browser", "test_sources_servers", "test_growth", "test_completion", "test_recipes"),
     *(
@@ -61,102 +61,106 @@ NOT_FOR_MUTANTS = (
     ),
     *("test_binaries_hostile", "test_archive_fuzz", "test_canaries", "test_secrets", "test_smoke"),
 )
-#: Which of the others judge (``MUTANT_MARKS``): quick ones, so that a sample of 400 takes minutes.
+#: The markers of the tests to run (``MUTANT_MARKS``): fast ones, so that a sample of 400 takes minutes.
 MARKS = "not slow and not server and not gpg"
-#: Mutants that change nothing that can be seen: path, change, and the reason; each was checked by hand.
+#: Mutants that change no behaviour: path, change, and the reason; each was checked by hand.
 EQUIVALENT: Mapping[tuple[str, str], str] = {
-    ("checks/release_content.py", "40 -> 41"): "there is no Python 3.40, nor 4.40",
-    ("checks/release.py", "False -> None"): "_states() is asked in a condition only",
-    ("index/confirmation.py", "0 < len(lacking) (< -> <=)"): "if nothing is lacking, nothing was seen: 0 < 0",
+    ("checks/release_content.py", "40 -> 41"): "neither Python 3.40 nor 4.40 exists",
+    ("checks/release.py", "False -> None"): "_states() is used only in a condition",
+    ("index/confirmation.py", "0 < len(lacking) (< -> <=)"): "if no file is missing, none was seen: 0 < 0",
     ("index/client.py", "filename -> None"): "the names of our files can be parsed",
-    ("upload/response_rules.py", "\"exists\" -> 'XXexistsXX'"): "a member of Kind is compared by itself only",
+    (
+        "upload/response_rules.py",
+        "\"exists\" -> 'XXexistsXX'",
+    ): "members of Kind are compared only with each other",
     (
         "upload/response_rules.py",
         "\"refused\" -> 'XXrefusedXX'",
-    ): "a member of Kind is compared by itself only",
-    ("upload/file_upload.py", "answer.status < 500 (< -> <=)"): "500 is tried again, and never a refusal",
+    ): "members of Kind are compared only with each other",
+    ("upload/file_upload.py", "answer.status < 500 (< -> <=)"): "500 is retried, and never a rejection",
     ("wheelhouse/wheelhouse.py", "0o600 -> 385"): "nothing is written before __enter__, which sets the mode",
 }
 
 COUNT = 400
-#: Tests that a mutant meets in its first process, and seconds of tests that it meets at most, in two.
-FIRST, SECONDS = 60, 20.0
-#: Every so many mutants the genuine source is tried, which has to survive.
-CONTROL = 25
-#: Seconds beyond the tests' own, and times their own, before a mutant counts as an endless loop.
-PATIENCE, FACTOR = 60.0, 4.0
+#: The number of tests in a mutant's first process, and the maximum seconds of its tests in both processes.
+FIRST_TESTS, MAX_TEST_SECONDS = 60, 20.0
+#: For one in this many mutants the tests also run on the original source, which must survive.
+CONTROL_INTERVAL = 25
+#: A mutant times out after these seconds, plus this factor times the tests' own seconds.
+TIMEOUT_SECONDS, TIMEOUT_FACTOR = 60.0, 4.0
 
 
 @dataclass(frozen=True, slots=True)
-class Covering:
-    """Which tests run which line, and how long each takes."""
+class Coverage:
+    """The tests that run each line, and the seconds of each test."""
 
-    #: Path below the package to line to names of tests.
+    #: The names of tests by path below the package and line.
     lines: Mapping[str, Mapping[int, frozenset[str]]]
     seconds: Mapping[str, float]
 
-    def of(self, mutant: Mutant) -> list[str]:
-        """Return the tests that run a line of the mutant's statement: first those named like its module."""
-        there = self.lines.get(mutant.path, {})
-        tests = {test for line in mutant.lines for test in there.get(line, ())}
+    def tests_for(self, mutant: Mutant) -> list[str]:
+        """Return the tests that run a line of the mutant's statement, those named like its module first."""
+        by_line = self.lines.get(mutant.path, {})
+        tests = {test for line in mutant.lines for test in by_line.get(line, ())}
         if mutant.at_import:
-            # Coverage gives it to the test that happened to import the module: whoever uses it may notice.
-            tests = {test for named in there.values() for test in named}
-            # A module of constants has hardly any lines that run later: whoever runs its importers may.
-            for path in _importers(mutant.path) if len(tests) < FIRST else ():
+            # Coverage assigns such a line to the first test that imported the module; any user may notice it.
+            tests = {test for named in by_line.values() for test in named}
+            # A module of constants has hardly any later lines: add the tests of the modules that import it.
+            for path in _importers(mutant.path) if len(tests) < FIRST_TESTS else ():
                 tests |= {test for named in self.lines.get(path, {}).values() for test in named}
-        meant = _words(mutant.path)
+        module_words = _words_of(mutant.path)
         return sorted(
             (test for test in tests if test in self.seconds),
-            key=lambda test: (-len(meant & _words(test.partition("::")[0])), self.seconds[test]),
+            key=lambda test: (-len(module_words & _words_of(test.partition("::")[0])), self.seconds[test]),
         )
 
 
-def _words(path: str) -> set[str]:
+def _words_of(path: str) -> set[str]:
     """Return the words in the path of a module or of its tests."""
     return {word.rstrip("s") for word in re.split(r"[/_.]", path)} - {"", "test", "py", "init", "unit"}
 
 
 def soak(part: int, jobs: int, *, seed: int | None = None, count: int = COUNT) -> Iterator[Figure]:
-    """Mutants of what decides what is published: a sample of 400 (--count, --seed)."""
+    """Run the tests on 400 mutants of the code that decides which files to publish (--count, --seed)."""
     seed = random.SystemRandom().randrange(10**6) if seed is None else seed
-    made = [each for path, source in _sources().items() for each in mutants_of(path, source)]
-    chosen = random.Random(seed).sample(made, min(len(made), max(1, count // part)))
-    print(f"mutants: seed {seed}: {len(chosen)} of {len(made)} in {len(_sources())} modules", flush=True)
+    mutants = [each for path, source in _sources().items() for each in mutants_of(path, source)]
+    chosen = random.Random(seed).sample(mutants, min(len(mutants), max(1, count // part)))
+    print(f"mutants: seed {seed}: {len(chosen)} of {len(mutants)} in {len(_sources())} modules", flush=True)
     with tempfile.TemporaryDirectory(prefix="wheel-uploader-mutants-") as folder:
-        covering = _covering(Path(folder))
-        tasks = [(each, covering.of(each)) for each in chosen]
+        coverage = _load_coverage(Path(folder))
+        tasks = [(each, coverage.tests_for(each)) for each in chosen]
         tally = _Tally()
-        with _warm(Path(folder)) as server, ThreadPoolExecutor(jobs) as pool:
+        with _preload(Path(folder)) as server, ThreadPoolExecutor(jobs) as pool:
             ended = list(
                 pool.map(
-                    lambda task: tally.add(task[0], server.judge(task[0], task[1], covering.seconds)), tasks
+                    lambda task: tally.add(task[0], server.run_tests(task[0], task[1], coverage.seconds)),
+                    tasks,
                 )
             )
-            controls = [task for task in tasks if task[1]][::CONTROL]
+            controls = [task for task in tasks if task[1]][::CONTROL_INTERVAL]
             failed = [
                 str(each)
                 for each, tests in controls
-                if server.judge(None, tests, covering.seconds) != "survived"
+                if server.run_tests(None, tests, coverage.seconds) != "survived"
             ]
-    yield Figure(f"{len(controls)} controls (the genuine source), {len(failed)} killed", failed)
+    yield Figure(f"{len(controls)} controls (the original source), {len(failed)} killed", failed)
     yield from _figures(chosen, tasks, ended)
 
 
 class _Tally:
-    """Counts the ends as they come: the whole sample takes long, and may be interrupted."""
+    """Counts and prints the results as they come, because the sample takes long and may be interrupted."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
 
     def add(self, mutant: Mutant, end: str) -> str:
-        """Print a survivor at once, and the counts now and then."""
-        with self._turn:
+        """Count a result; print a survivor at once, and the counts at intervals."""
+        with self._lock:
             self.counts[end] += 1
             if end != "killed":
                 print(f"mutants: {end}: {mutant}", flush=True)
-            if self.counts.total() % CONTROL == 0:
+            if self.counts.total() % CONTROL_INTERVAL == 0:
                 print(f"mutants: after {self.counts.total()}: {dict(self.counts)}", flush=True)
         return end
 
@@ -183,13 +187,13 @@ def _figures(
 
 
 def _sources() -> dict[str, str]:
-    """Return path below the package to source."""
+    """Return the sources by path below the package."""
     paths = sorted({path for pattern in TARGETS for path in PACKAGE.glob(pattern)})
     return {path.relative_to(PACKAGE).as_posix(): path.read_text(encoding="utf-8") for path in paths}
 
 
 def _importers(path: str) -> list[str]:
-    """Return the modules that import the one at ``path``, below the package."""
+    """Return the paths of the modules that import the one at ``path``."""
     place = Path(path).with_suffix("")
     named = re.compile(
         rf"import [^#]*\b{place.name}\b|from {'.'.join(('wheel_uploader', *place.parts))} import"
@@ -201,17 +205,17 @@ def _importers(path: str) -> list[str]:
     ]
 
 
-# --- which tests run which line --------------------------------------------------------------------
+# --- coverage --------------------------------------------------------------------------------------
 
 
 def _test_files() -> list[str]:
     given = os.environ.get("MUTANT_TESTS", "").split()
-    found = sorted(path for path in (ROOT / "tests").rglob("test_*.py") if path.stem not in NOT_FOR_MUTANTS)
+    found = sorted(path for path in (ROOT / "tests").rglob("test_*.py") if path.stem not in EXCLUDED_TESTS)
     return given or [str(path.relative_to(ROOT)) for path in found]
 
 
-def _covering(folder: Path) -> Covering:
-    """Run the tests once with coverage; the result is kept for as long as the sources are the same."""
+def _load_coverage(folder: Path) -> Coverage:
+    """Run the tests once with coverage, or load the result from the folder MUTANT_COVERAGE."""
     kept = os.environ.get("MUTANT_COVERAGE")
     place = Path(kept) if kept else folder
     place.mkdir(parents=True, exist_ok=True)
@@ -220,7 +224,7 @@ def _covering(folder: Path) -> Covering:
         _run_with_coverage(place)
         noted.write_text(json.dumps(_read_coverage(place)))
     raw = json.loads(noted.read_text())
-    return Covering(
+    return Coverage(
         {
             path: {int(line): frozenset(tests) for line, tests in lines.items()}
             for path, lines in raw["lines"].items()
@@ -230,7 +234,7 @@ def _covering(folder: Path) -> Covering:
 
 
 def _run_with_coverage(place: Path) -> None:
-    begun = time.monotonic()
+    started = time.monotonic()
     subprocess.run(
         [
             *(sys.executable, "-m", "coverage", "run", "--rcfile=/dev/null"),
@@ -241,7 +245,7 @@ def _run_with_coverage(place: Path) -> None:
         stdout=subprocess.DEVNULL,
         check=False,
     )
-    print(f"mutants: the tests ran once with coverage, {time.monotonic() - begun:.0f} s", flush=True)
+    print(f"mutants: the tests ran once with coverage, {time.monotonic() - started:.0f} s", flush=True)
 
 
 def _read_coverage(place: Path) -> dict[str, object]:
@@ -258,7 +262,7 @@ def _read_coverage(place: Path) -> dict[str, object]:
 
 
 class _Times:
-    """A plugin of pytest: the context of coverage is the test, and its seconds are noted if it passed."""
+    """A pytest plugin that sets coverage's context to the test, and records the seconds of passed tests."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
@@ -292,7 +296,7 @@ def _measure(times: str, files: Sequence[str]) -> None:
 
 
 class _Finder(importlib.abc.MetaPathFinder, importlib.abc.SourceLoader):  # type: ignore[misc]
-    """Gives one module another source, under its own name and path."""
+    """Replaces the source of one module, with the same name and path."""
 
     def __init__(self, module: str, path: Path, source: str) -> None:
         self.module, self.path, self.source = module, path, source
@@ -309,7 +313,7 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.SourceLoader):  # type
 
     def get_data(self, path: str | bytes) -> bytes:
         if str(path) != str(self.path):
-            raise OSError  # No compiled form is kept.
+            raise OSError  # Compiled files are not cached.
         return self.source.encode()
 
     def get_filename(self, fullname: str) -> str:
@@ -317,22 +321,22 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.SourceLoader):  # type
 
 
 class _Server:
-    """Starts one process for each mutant, and waits for its end."""
+    """Runs the tests of each mutant in a new process."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.number = 0
 
-    def judge(self, mutant: Mutant | None, tests: Sequence[str], seconds: Mapping[str, float]) -> str:
+    def run_tests(self, mutant: Mutant | None, tests: Sequence[str], seconds: Mapping[str, float]) -> str:
         """Return ``killed``, ``survived`` or ``timed out``."""
         chosen: list[str] = []
         spent = 0.0
         for test in tests:
             spent += seconds[test]
-            if chosen and spent > SECONDS:
+            if chosen and spent > MAX_TEST_SECONDS:
                 break
             chosen.append(test)
-        first, others = chosen[:FIRST], chosen[FIRST:]
+        first, others = chosen[:FIRST_TESTS], chosen[FIRST_TESTS:]
         for batch in (first, others if mutant else []):
             if (
                 batch
@@ -347,11 +351,11 @@ class _Server:
         process = os.fork()
         if process == 0:
             _child(mutant, tests, base)
-        limit = time.monotonic() + PATIENCE + FACTOR * expected
+        limit = time.monotonic() + TIMEOUT_SECONDS + TIMEOUT_FACTOR * expected
         while True:
             done, status = os.waitpid(process, os.WNOHANG)
             if done:
-                # What the tests have started has no business after them.
+                # Kill everything that the tests have started.
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process, signal.SIGKILL)
                 return "survived" if os.waitstatus_to_exitcode(status) == 0 else "killed"
@@ -364,8 +368,8 @@ class _Server:
 
 
 @contextlib.contextmanager
-def _warm(folder: Path) -> Iterator[_Server]:
-    """Load everything that is not ours; each fork then loads our modules anew, one of them with a fault."""
+def _preload(folder: Path) -> Iterator[_Server]:
+    """Import all other packages; each fork then imports our modules again, one of them with a fault."""
     import importlib
 
     for name in ("wheel_uploader.cli", "wheel_uploader.pipeline.run", "wheel_uploader.pipeline.upload_stage"):
@@ -389,7 +393,7 @@ def _warm(folder: Path) -> Iterator[_Server]:
 
 
 def _child(mutant: Mutant | None, tests: Sequence[str], base: Path) -> None:
-    """Run the tests in this process, with the fault; never returns."""
+    """Run the tests in this process, with the fault; never return."""
     code = 1
     try:
         os.setsid()

@@ -1,4 +1,4 @@
-"""Small faults for a module's source: each is one edit of one node, at its exact position."""
+"""Makes mutants of a module's source: each is one edit of one node, at its exact position."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from itertools import pairwise
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mutant:
-    """One fault: the characters from ``start`` to ``end`` of a module are replaced."""
+    """A fault: the characters from ``start`` to ``end`` of a module are replaced."""
 
-    #: Below the package, with slashes.
+    #: The path below the package, with slashes.
     path: str
     line: int
     start: int
     end: int
     new: str
-    #: What was there, and what takes its place, in one line.
+    #: The old and the new text, in one line.
     change: str
-    #: Lines of the statement around it: a test that runs none of them cannot notice.
+    #: The lines of the statement around it; only a test that runs one of them can notice the fault.
     lines: tuple[int, ...]
-    #: Whether it runs when the module is imported, and not in a function.
+    #: True if the code runs when the module is imported, not in a function.
     at_import: bool
 
     def __str__(self) -> str:
@@ -57,8 +57,8 @@ _BINARY = {
 
 
 def mutants_of(path: str, source: str) -> list[Mutant]:
-    """Return every mutant of a module; each of them compiles."""
-    return [each for each in _Maker(path, source).made() if _compiles(each.apply(source))]
+    """Return every mutant of a module that compiles."""
+    return [each for each in _Maker(path, source).mutants() if _compiles(each.apply(source))]
 
 
 def _compiles(source: str) -> bool:
@@ -72,20 +72,20 @@ def _compiles(source: str) -> bool:
 class _Maker:
     def __init__(self, path: str, source: str) -> None:
         self.path, self.source = path, source
-        #: How many functions are around the statement at hand.
+        #: The number of functions around the current statement.
         self.depth = 0
         self.starts = [0]
         for line in source.splitlines(keepends=True):
             self.starts.append(self.starts[-1] + len(line))
         self.text = source.splitlines(keepends=True)
 
-    def made(self) -> Iterator[Mutant]:
+    def mutants(self) -> Iterator[Mutant]:
         yield from self._of_body(ast.parse(self.source).body)
 
     # --- positions
 
     def _at(self, line: int, column: int) -> int:
-        """Return the index of a position; columns of ast count bytes."""
+        """Return the index of a position; the columns of ast are in bytes."""
         text = self.text[line - 1]
         if not text.isascii():
             column = len(text.encode()[:column].decode())
@@ -173,7 +173,7 @@ class _Maker:
     def _of_expression(self, statement: ast.stmt, node: ast.expr) -> Iterator[Mutant]:
         yield from self._here(statement, node)
         if isinstance(node, ast.JoinedStr):
-            return  # The parts of an f-string have no positions of their own in every Python.
+            return  # The parts of an f-string do not have exact positions in every Python.
         for child in ast.walk(node):
             if child is node or not isinstance(child, ast.expr):
                 continue
@@ -205,7 +205,7 @@ class _Maker:
             case ast.Constant(value=float(seconds)):
                 yield self._mutant(statement, node, self._start(node), self._end(node), str(seconds + 1))
             case ast.Constant(value=str(text)) if text and " " not in text and text.isprintable():
-                # Words for people are no decisions.
+                # Skip messages, which decide nothing.
                 yield self._mutant(statement, node, self._start(node), self._end(node), repr(f"XX{text}XX"))
             case _:
                 pass
@@ -220,14 +220,14 @@ class _Maker:
         if at >= 0 and "#" not in between:
             node = ast.Constant(value=None)
             node.lineno = node.end_lineno = self.source.count("\n", 0, start + at) + 1
-            said = " ".join(self.source[self._start(before) : self._end(after)].split())
+            operands = " ".join(self.source[self._start(before) : self._end(after)].split())
             yield self._mutant(
                 statement,
                 node,
                 start + at,
                 start + at + len(old),
                 new,
-                f"{said[:70]} ({old} -> {new})",
+                f"{operands[:70]} ({old} -> {new})",
             )
 
 

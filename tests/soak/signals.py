@@ -1,11 +1,11 @@
-"""Signals and time limits at any moment from the start of the process to its end: the run ends, and says so.
+"""Signals and time limits at any moment from the start of the process to its end: the run writes a report.
 
-The judges are the exit code, the clock, standard error, the file of ``--report``, the wheelhouse and its
-lock, the index's log, and /proc for what is left of the run's processes.
+Verified are the exit code, the time, standard error, the report, the wheelhouse and its lock, the index's
+log, and in /proc that no process of the run remains.
 
-One run in five is a process from its start; the others are forks of one that has imported everything, which
-takes a fifth of the time. As a module it is that process: it reads one task as JSON from each line, and
-answers with a process ID and an exit code.
+One run in five is a new process; the others are forks of a process that has imported everything, which takes
+a fifth of the time. Run as a module this is that process: it reads one task as JSON from each line, and
+prints a process ID and an exit code.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from pathlib import Path
 from typing import Protocol
 
 from tests.soak import Figure, fixtures, verification
-from tests.soak.forks import alone, plain
+from tests.soak.forks import isolated_environment, without_configuration
 from tests.support import indexes, tested_package, wheels
 
-#: All moments; one in so many of them belongs to a run with --smoke or --rehearse, which take long.
+#: The number of moments; and one in this many is of a slow run, with --smoke or --rehearse.
 MOMENTS, _TRIALS = 2000, 100
-#: The grace period of these runs; and the seconds after which one that still runs counts as hung. A machine
-#: that does other things as well is slow.
+#: The grace period of these runs; and the seconds after which a run counts as hung (generous for a busy
+#: machine).
 _GRACE, _LIMIT = 10.0, 90.0
-#: The command with a short grace period; the module is one that it imports first anyway.
+#: The command with a short grace period. It imports this module first anyway.
 _COMMAND = f"""
 from wheel_uploader.core import cancellation
 cancellation.UPLOAD_GRACE_SECONDS = {_GRACE}
@@ -45,8 +45,8 @@ from wheel_uploader.__main__ import main
 main()
 """
 
-#: Moments between two lines that say how far the soak is.
-_SHOWN = 50
+#: Print the progress after each this many moments.
+_PROGRESS_INTERVAL = 50
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _TIME_LIMIT, _PARTIAL = 10, 8
@@ -56,36 +56,36 @@ def soak(part: int, jobs: int) -> Iterator[Figure]:
     """Send signals, and let time limits expire, at 2,000 moments of a run."""
     cases = range(0, MOMENTS, part)
 
-    total, lengths = Tally(), Lengths()
+    total, durations = Tally(), Durations()
 
     def lane(number: int) -> None:
-        with bench(lengths) as arena:
+        with open_bench(durations) as bench:
             for case in cases[number::jobs]:
-                tally = arena.try_case(case)
-                with lengths.lock:
+                tally = bench.try_case(case)
+                with durations.lock:
                     total.add(tally)
-                    for trouble in tally.troubles:
-                        print(trouble, file=sys.stderr, flush=True)
-                    if total.moments % _SHOWN == 0:
+                    for problem in tally.problems:
+                        print(problem, file=sys.stderr, flush=True)
+                    if total.moments % _PROGRESS_INTERVAL == 0:
                         print(f"so far: {total}", file=sys.stderr, flush=True)
 
     with ThreadPoolExecutor(jobs) as pool:
         list(pool.map(lane, range(jobs)))
-    yield Figure(str(total), total.troubles)
+    yield Figure(str(total), total.problems)
 
 
 @dataclass
 class Tally:
-    """What the runs have shown."""
+    """The results of the runs."""
 
     moments: int = 0
-    #: In processes from their start.
-    whole: int = 0
-    #: Ended before the first line of the program, by the interpreter or by the signal itself.
-    before: int = 0
-    #: Had done everything when the signal came.
-    after: int = 0
-    #: Ended by the watchdog.
+    #: Runs in a new process.
+    from_start: int = 0
+    #: Runs that the interpreter or the signal itself ended before the program's first line.
+    before_program: int = 0
+    #: Runs that were complete before the signal.
+    after_end: int = 0
+    #: Runs that the watchdog ended.
     forced: int = 0
     hangs: int = 0
     torn: int = 0
@@ -93,7 +93,7 @@ class Tally:
     locks_left: int = 0
     processes_left: int = 0
     other: int = 0
-    troubles: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
 
     def add(self, other: Tally) -> None:
         for name, value in vars(other).items():
@@ -101,11 +101,11 @@ class Tally:
 
     def __str__(self) -> str:
         return (
-            f"{self.moments} moments ({self.whole} of them in processes from their start; {self.before} "
-            f"before the program's first line, {self.after} when all was done, {self.forced} ended by "
+            f"{self.moments} moments ({self.from_start} of them in new processes; {self.before_program} "
+            f"before the program's first line, {self.after_end} after its end, {self.forced} ended by "
             f"force): {self.hangs} hangs, {self.torn} torn, "
             f"{self.without_report} without a report, {self.locks_left} locks left, {self.processes_left} "
-            f"processes left, {self.other} other troubles"
+            f"processes left, {self.other} other problems"
         )
 
 
@@ -114,47 +114,47 @@ class Kind:
     """A kind of run."""
 
     name: str
-    more: tuple[str, ...]
-    #: Where a wheel that can be installed here is staged.
+    options: tuple[str, ...]
+    #: True if the staged wheel can be installed on this machine.
     installs: bool = False
 
 
 _KINDS = (
-    Kind(name="publish", more=()),
-    Kind(name="limited", more=("--max-duration", "300")),
-    Kind(name="publish", more=("--upload-jobs", "1")),
-    Kind(name="signed", more=("-s",)),
-    Kind(name="limited", more=("--max-duration", "300", "--jobs", "1")),
-    Kind(name="wait", more=("--wait", "60")),
+    Kind(name="publish", options=()),
+    Kind(name="limited", options=("--max-duration", "300")),
+    Kind(name="publish", options=("--upload-jobs", "1")),
+    Kind(name="signed", options=("-s",)),
+    Kind(name="limited", options=("--max-duration", "300", "--jobs", "1")),
+    Kind(name="wait", options=("--wait", "60")),
 )
-_LONG = (
-    Kind(name="smoke", more=("--smoke", "sleep 2"), installs=True),
-    Kind(name="rehearse", more=("--rehearse",), installs=True),
+_LONG_KINDS = (
+    Kind(name="smoke", options=("--smoke", "sleep 2"), installs=True),
+    Kind(name="rehearse", options=("--rehearse",), installs=True),
 )
 
 
-class Lengths:
-    """How many seconds runs take when nothing stops them; all lanes use the same."""
+class Durations:
+    """The seconds that runs of each kind take when nothing stops them, shared by all lanes."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
-        self._found: dict[tuple[Kind, bool], float] = {}
+        self._seconds: dict[tuple[Kind, bool], float] = {}
 
     def of(self, kind: Kind, whole: bool, measure: Callable[[], float]) -> float:
         with self.lock:
-            if (kind, whole) not in self._found:
-                self._found[kind, whole] = measure()
-            return self._found[kind, whole]
+            if (kind, whole) not in self._seconds:
+                self._seconds[kind, whole] = measure()
+            return self._seconds[kind, whole]
 
 
 class Bench:
-    """Two staging places, an index, and what a run needs."""
+    """Two staging areas, an index, and the environment of the runs."""
 
     def __init__(
-        self, home: Path, listings: Mapping[bool, str], served: indexes.Served, lengths: Lengths
+        self, home: Path, listings: Mapping[bool, str], served: indexes.Served, durations: Durations
     ) -> None:
         self._home = home
-        self._lengths = lengths
+        self._durations = durations
         self._listings = listings
         self._served = served
         self._staged = {
@@ -162,20 +162,22 @@ class Bench:
             for installs in (False, True)
         }
         self._forks = Forks()
-        self.environment = alone(home)
+        self.environment = isolated_environment(home)
 
     def try_case(self, case: int) -> Tally:
-        """Run the case of this number, and judge how it ended."""
-        kind = _LONG[case // _TRIALS % 2] if case % _TRIALS == _TRIALS - 1 else _KINDS[case % len(_KINDS)]
+        """Run the case of this number, and verify how it ended."""
+        kind = (
+            _LONG_KINDS[case // _TRIALS % 2] if case % _TRIALS == _TRIALS - 1 else _KINDS[case % len(_KINDS)]
+        )
         if kind.name == "signed" and "GNUPGHOME" not in self.environment:
             kind = _KINDS[0]
-        # Each number has its moment, and they are spread evenly over the whole run.
+        # The moments of the cases are spread evenly over the run.
         share = case * 0.6180339887 % 1 * 1.03
         way = case // len(_KINDS) % 4
         whole = case // 24 % 5 == 0
-        moment = share * self._lengths.of(kind, whole, lambda: self._length(kind, whole=whole))
+        moment = share * self._durations.of(kind, whole, lambda: self._measure(kind, whole=whole))
         twice = way < 3 and case % 11 == 0
-        what = f"case {case}: {kind.name}{' from its start' * whole}, {moment:.2f} s, " + (
+        what = f"case {case}: {kind.name}{' in a new process' * whole}, {moment:.2f} s, " + (
             "time limit" if way == 3 else _SIGNALS[way].name + " twice" * twice
         )
         run = self._start(kind, limit=moment if way == 3 else None, whole=whole)
@@ -185,19 +187,19 @@ class Bench:
             if twice:
                 time.sleep(0.05)
                 run.send(_SIGNALS[way])
-        tally = self._judge(run, kind, what, None if way == 3 else _SIGNALS[way], twice=twice)
-        tally.whole = int(whole)
+        tally = self._verify(run, kind, what, None if way == 3 else _SIGNALS[way], twice=twice)
+        tally.from_start = int(whole)
         return tally
 
     def close(self) -> None:
         self._forks.close()
 
-    def _length(self, kind: Kind, *, whole: bool) -> float:
-        begun = time.monotonic()
+    def _measure(self, kind: Kind, *, whole: bool) -> float:
+        started = time.monotonic()
         run = self._start(kind, limit=None, whole=whole)
         code = run.wait(300)
-        assert code == 0, (kind, code, run.said())
-        return time.monotonic() - begun
+        assert code == 0, (kind, code, run.stderr())
+        return time.monotonic() - started
 
     def _start(self, kind: Kind, *, limit: float | None, whole: bool) -> Run:
         folder = self._home / "run"
@@ -212,7 +214,7 @@ class Bench:
             "house",
             "--report",
             "report.json",
-            *kind.more,
+            *kind.options,
         ]
         arguments += ["--repository-url", self._served.upload_url]
         if limit is not None:
@@ -222,75 +224,77 @@ class Bench:
             return Run(folder, Process(folder, arguments, self.environment))
         return Run(folder, self._forks.start(folder, arguments, self.environment))
 
-    def _judge(self, run: Run, kind: Kind, what: str, number: signal.Signals | None, *, twice: bool) -> Tally:
+    def _verify(
+        self, run: Run, kind: Kind, what: str, number: signal.Signals | None, *, twice: bool
+    ) -> Tally:
         tally = Tally(moments=1)
 
-        def trouble(name: str, text: str) -> None:
+        def problem(name: str, text: str) -> None:
             setattr(tally, name, getattr(tally, name) + 1)
-            tally.troubles.append(f"{what}: {text}: {run.said()[-400:]!r}")
+            tally.problems.append(f"{what}: {text}: {run.stderr()[-400:]!r}")
 
         code = run.wait(_LIMIT)
         if code is None:
-            trouble("hangs", f"did not end within {_LIMIT:.0f} s")
+            problem("hangs", f"did not end within {_LIMIT:.0f} s")
             run.kill()
             return tally
-        said, house = run.said(), run.folder / "house"
+        stderr, wheelhouse = run.stderr(), run.folder / "house"
         allowed = {0, 128 + number, -number} if number else {0, _TIME_LIMIT, _PARTIAL}
-        tally.forced = int("was terminated" in said)
+        tally.forced = int("was terminated" in stderr)
         report = run.report()
         if code not in allowed:
-            trouble("other", f"ended with {code}")
+            problem("other", f"ended with {code}")
         if code == 0:
-            tally.after = 1
+            tally.after_end = 1
         elif number and code == -number:
-            tally.before = 1
-            if house.exists() or report:
-                trouble("other", "the signal itself ended a run that had begun")
-        elif not (twice and "second signal" in said):
+            tally.before_program = 1
+            if wheelhouse.exists() or report:
+                problem("other", "the signal itself ended a run that had started")
+        elif not (twice and "second signal" in stderr):
             reason = "(--max-duration)" if number is None else f"stopped by signal {number:d}"
-            if reason not in said or report.get("exit_code") != code:
-                trouble("without_report", f"exit code {code}, report {report.get('exit_code')}")
-        if "Traceback" in said and not tally.before:
-            trouble("other", "a traceback")
-        for name in verification.torn_files(house, self._staged[kind.installs]):
-            trouble("torn", name)
+            if reason not in stderr or report.get("exit_code") != code:
+                problem("without_report", f"exit code {code}, report {report.get('exit_code')}")
+        if "Traceback" in stderr and not tally.before_program:
+            problem("other", "a traceback")
+        for name in verification.torn_files(wheelhouse, self._staged[kind.installs]):
+            problem("torn", name)
         for name in verification.posted_other_bytes(self._served.index, self._staged[kind.installs]):
-            # What was cut off on its way was not whole, and the index did not take it.
+            # The index did not store an upload that was cut off.
             if name in self._served.index.files:
-                trouble("torn", f"{name} on the index")
+                problem("torn", f"{name} on the index")
         if run.lock_is_held():
-            trouble("locks_left", "the wheelhouse is locked")
-        if left := run.left():
-            trouble("processes_left", f"{left}")
+            problem("locks_left", "the wheelhouse is locked")
+        if remaining_processes := run.remaining_processes():
+            problem("processes_left", f"{remaining_processes}")
         return tally
 
 
 class Running(Protocol):
     """A process that runs the command."""
 
-    #: In the environment of all processes of the run.
+    #: A variable in the environment of all processes of the run.
     mark: str
-    #: Processes with that mark that are meant to stay.
-    stay: frozenset[int]
+    #: Processes with that mark that do not belong to the run.
+    excluded: frozenset[int]
 
     def send(self, number: signal.Signals) -> None: ...
 
     def wait(self, seconds: float) -> int | None:
-        """Return its exit code; None if it runs longer."""
+        """Return the exit code; None if the process runs longer."""
         ...
 
 
 class Process:
-    """The command in a process from its start."""
+    """The command in a new process."""
 
     def __init__(self, folder: Path, arguments: list[str], environment: Mapping[str, str]) -> None:
-        self.mark, self.stay = uuid.uuid4().hex, frozenset[int]()
+        self.mark, self.excluded = uuid.uuid4().hex, frozenset[int]()
         with (folder / "log").open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", _COMMAND, *arguments],
                 cwd=folder,
                 env={
-                    **plain(os.environ),
+                    **without_configuration(os.environ),
                     **environment,
                     "PYTHONPATH": str(tested_package.HOME),
                     "SOAK_MARK": self.mark,
@@ -310,14 +314,14 @@ class Process:
 
 
 class Fork:
-    """The command in a fork of the process that has imported everything."""
+    """The command in a fork of a process that has imported everything."""
 
     def __init__(self, mark: str, server: subprocess.Popen[str], pid: int) -> None:
-        self.mark, self.stay = mark, frozenset([server.pid])
+        self.mark, self.excluded = mark, frozenset([server.pid])
         self._server, self._pid = server, pid
 
     def send(self, number: signal.Signals) -> None:
-        # The server waits for it only when it is asked to: until then the number is not used again.
+        # The server reaps the process only in wait(), so its ID cannot belong to another process yet.
         with contextlib.suppress(ProcessLookupError):
             os.kill(self._pid, number)
 
@@ -335,7 +339,7 @@ class Fork:
 
 
 class Forks:
-    """The process that is forked."""
+    """The process that is forked for each run."""
 
     def __init__(self) -> None:
         self._mark = uuid.uuid4().hex
@@ -345,7 +349,7 @@ class Forks:
             stdout=subprocess.PIPE,
             text=True,
             cwd=tested_package.ROOT,
-            env={**plain(os.environ), "SOAK_MARK": self._mark},
+            env={**without_configuration(os.environ), "SOAK_MARK": self._mark},
         )
 
     def start(self, folder: Path, arguments: list[str], environment: Mapping[str, str]) -> Fork:
@@ -362,7 +366,7 @@ class Forks:
 
 
 class Run:
-    """One run of the command, and what it leaves."""
+    """One run of the command, with its output and leftovers."""
 
     def __init__(self, folder: Path, process: Running) -> None:
         self.folder, self._process = folder, process
@@ -372,7 +376,7 @@ class Run:
         self.send(signal.SIGKILL)
         self.wait(10)
 
-    def said(self) -> str:
+    def stderr(self) -> str:
         return (self.folder / "log").read_text(errors="replace")
 
     def report(self) -> dict[str, object]:
@@ -381,7 +385,7 @@ class Run:
         return {}
 
     def lock_is_held(self) -> bool:
-        """Whether the lock of its wheelhouse is held a moment later."""
+        """Return True if the lock of the wheelhouse is still held after 2 seconds."""
         path = self.folder / "house" / ".wheel-uploader" / "lock"
         if not path.exists():
             return False
@@ -395,20 +399,20 @@ class Run:
                     return False
         return True
 
-    def left(self) -> list[str]:
-        """The command lines of its processes that still run after 3 seconds; gpg's agent is meant to."""
+    def remaining_processes(self) -> list[str]:
+        """Return the command lines of its processes that still run after 3 seconds, except gpg's agent."""
         found: list[str] = []
         for _ in range(30):
-            found = [line for line in map(self._line, Path("/proc").glob("[0-9]*")) if line]
+            found = [line for line in map(self._command_line, Path("/proc").glob("[0-9]*")) if line]
             if not found:
                 break
             time.sleep(0.1)
         return found
 
-    def _line(self, folder: Path) -> str:
+    def _command_line(self, folder: Path) -> str:
         with contextlib.suppress(OSError):
             marked = self._process.mark.encode() in (folder / "environ").read_bytes()
-            if marked and int(folder.name) not in self._process.stay:
+            if marked and int(folder.name) not in self._process.excluded:
                 line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
                 return "" if "gpg-agent" in line or "scdaemon" in line or "keyboxd" in line else line[:200]
         return ""
@@ -419,8 +423,8 @@ def _folder(installs: bool) -> str:
 
 
 @contextlib.contextmanager
-def bench(lengths: Lengths) -> Iterator[Bench]:
-    """A bench in a folder of its own."""
+def open_bench(durations: Durations) -> Iterator[Bench]:
+    """Open a bench in a temporary folder."""
     with contextlib.ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wheel-uploader-signals-")))
         fixtures.stage(home / _folder(installs=False))
@@ -430,13 +434,13 @@ def bench(lengths: Lengths) -> Iterator[Bench]:
             for installs in (False, True)
         }
         served = stack.enter_context(indexes.scripted_index())
-        arena = Bench(home, listings, served, lengths)
-        arena.environment |= stack.enter_context(fixtures.signing_environment())
-        with contextlib.closing(arena):
-            yield arena
+        bench = Bench(home, listings, served, durations)
+        bench.environment |= stack.enter_context(fixtures.signing_environment())
+        with contextlib.closing(bench):
+            yield bench
 
 
-# --- in the process that is forked ---------------------------------------------------------------------
+# --- in the forked process -----------------------------------------------------------------------------
 
 
 def _serve() -> None:
@@ -459,7 +463,7 @@ def _serve() -> None:
 
 
 def _run(folder: str, arguments: list[str], environment: dict[str, str]) -> None:
-    """In the fork: run the command; never returns."""
+    """Run the command in the fork; never return."""
     from wheel_uploader.__main__ import main
     from wheel_uploader.core import cancellation
 

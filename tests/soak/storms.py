@@ -1,6 +1,6 @@
-"""A storm: half of all requests to the index fail, in every way; the same command again and again ends it.
+"""Storms: half of all requests to the index fail, in every way; repeating the command completes the release.
 
-Pauses take no time: each run has a clock that only sleeping moves.
+Pauses take no time, because the clock of each run advances only when it sleeps.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.soak import Figure
-from tests.soak.forks import alone
+from tests.soak.forks import isolated_environment
 from tests.support import indexes, wheels
 from tests.support.indexes import ScriptedIndex, Served, VirtualTime, local_file
 from wheel_uploader.core.errors import DeadlineError, NetworkError, ReleaseError
@@ -26,85 +26,85 @@ from wheel_uploader.index.confirmation import confirm_files
 from wheel_uploader.upload.scheduler import upload_all, upload_error
 from wheel_uploader.upload.twine_uploader import TwineUploader, resolve_target
 
-#: A person who has not got through after so many runs gives up.
-MOST_RUNS = 20
-#: More requests than any of these storms brings.
+#: A storm fails if the release is not complete after this many runs.
+MAX_RUNS = 20
+#: More requests than any storm has.
 _REQUESTS = 2000
 
 
-#: How many storms there are.
+#: The number of storms.
 SEEDS = 500
 
 
 def soak(part: int, jobs: int) -> Iterator[Figure]:
-    """Publish a release in 500 storms: half of all requests fail, in every way."""
-    with ProcessPoolExecutor(jobs, initializer=_alone) as pool:
+    """Publish a release in 500 storms, in which half of all requests fail, in every way."""
+    with ProcessPoolExecutor(jobs, initializer=_isolate) as pool:
         ended = list(pool.map(_storm, range(0, SEEDS, part), chunksize=5))
-    good = sum(not each.troubles for each in ended)
+    good = sum(not each.problems for each in ended)
     runs = sorted(each.runs for each in ended)
     yield Figure(
         f"{good} of {len(ended)} end with the index equal to the plan; runs of the command: median "
         f"{runs[len(runs) // 2]}, at most {runs[-1]}; {sum(each.posts for each in ended)} posts, "
         f"{sum(each.seconds for each in ended) / 3600:.0f} h of pauses on the virtual clock",
-        [trouble for each in ended for trouble in each.troubles],
+        [problem for each in ended for problem in each.problems],
     )
 
 
-def _storm(seed: int) -> Weathered:
+def _storm(seed: int) -> StormResult:
     with tempfile.TemporaryDirectory() as folder:
-        return weather(seed, Path(folder))
+        return run_storm(seed, Path(folder))
 
 
-def _alone() -> None:
-    """Nothing of this machine's configuration."""
-    os.environ.update(alone(Path("/nowhere")))
+def _isolate() -> None:
+    """Remove this machine's configuration."""
+    os.environ.update(isolated_environment(Path("/nowhere")))
     for name in [name for name in os.environ if name.startswith("TWINE_")]:
         del os.environ[name]
 
 
 @dataclass
-class Weathered:
-    """How a storm ended: what it took, and what went wrong."""
+class StormResult:
+    """The runs and pauses that a storm took, and the problems."""
 
     seed: int
     runs: int = 0
     posts: int = 0
-    #: Seconds of pauses that nobody waited for.
+    #: Seconds of pauses on the virtual clock.
     seconds: float = 0.0
-    troubles: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
 
 
-def weather(seed: int, folder: Path) -> Weathered:
-    """Publish a release in the storm of this seed, until a run ends well; the judge is the index's store."""
+def run_storm(seed: int, folder: Path) -> StormResult:
+    """Publish a release in the storm of this seed, until a run succeeds; verify the index's storage."""
     files = [local_file(path) for path in wheels.make_release(folder / "release")]
     staged = {file.filename: file.path.read_bytes() for file in files}
-    done = Weathered(seed)
+    result = StormResult(seed)
     with indexes.scripted_index() as served:
         served.index.script = indexes.random_failures(seed, _REQUESTS)
         served.index.get_script = indexes.random_failures(seed, _REQUESTS, posts=False)
-        while done.runs < MOST_RUNS:
-            done.runs += 1
+        while result.runs < MAX_RUNS:
+            result.runs += 1
             time = VirtualTime()
-            ended = run_once(served, files, time, done)
-            done.seconds += time.now
+            ended = run_once(served, files, time, result)
+            result.seconds += time.now
             if ended is None:
                 break
         else:
-            done.troubles.append(f"seed {seed}: not done after {MOST_RUNS} runs")
-        done.posts = len(served.index.posts)
+            result.problems.append(f"seed {seed}: not done after {MAX_RUNS} runs")
+        result.posts = len(served.index.posts)
         if served.index.files != staged:
-            done.troubles.append(f"seed {seed}: the index has {sorted(served.index.files)}")
+            result.problems.append(f"seed {seed}: the index has {sorted(served.index.files)}")
         for post in served.index.posts:
-            # Those that the server cut off have no name.
+            # Uploads that the server cut off have no name.
             if post.filename and post.content != staged[post.filename]:
-                done.troubles.append(f"seed {seed}: {post.filename} was posted with other bytes")
-    return done
+                result.problems.append(f"seed {seed}: {post.filename} was posted with other bytes")
+    return result
 
 
 def run_once(
-    served: Served, files: Sequence[LocalFile], time: VirtualTime, done: Weathered
+    served: Served, files: Sequence[LocalFile], time: VirtualTime, result: StormResult
 ) -> ReleaseError | None:
-    """One run, from the look at the index to the confirmation, and how it ended."""
+    """Run from the comparison with the index to the confirmation, and return the error, if any."""
     options = Options(
         project="dipy",
         version="1.11.0",
@@ -128,7 +128,7 @@ def run_once(
                 jobs=4,
                 sleep=time.sleep,
             )
-            _judge(results, served.index, before, done)
+            _verify_results(results, served.index, before, result)
             if ended := upload_error(results):
                 return ended
             confirm_files(
@@ -145,15 +145,17 @@ def run_once(
     return None
 
 
-def _judge(results: Sequence[UploadResult], index: ScriptedIndex, before: int, done: Weathered) -> None:
-    """Whether the report agrees with the store and with the log of posts."""
+def _verify_results(
+    results: Sequence[UploadResult], index: ScriptedIndex, before: int, result: StormResult
+) -> None:
+    """Verify that the results agree with the index's storage and its log of posts."""
     posted = {post.filename for post in index.posts[before:]}
-    for result in results:
-        name, outcome = result.file.filename, result.outcome
-        there = name in index.files
+    for upload in results:
+        name, outcome = upload.file.filename, upload.outcome
+        on_index = name in index.files
         inside = outcome in (FileStatus.UPLOADED, FileStatus.SKIPPED)
         outside = outcome in (FileStatus.REJECTED, FileStatus.NOT_TRIED)
-        if (inside and not there) or (outside and there):
-            done.troubles.append(f"seed {done.seed}: {name} is called {outcome}: {result.reason}")
+        if (inside and not on_index) or (outside and on_index):
+            result.problems.append(f"seed {result.seed}: {name} is reported as {outcome}: {upload.reason}")
         if outcome is FileStatus.NOT_TRIED and name in posted:
-            done.troubles.append(f"seed {done.seed}: {name} was posted, and is called not tried")
+            result.problems.append(f"seed {result.seed}: {name} was posted, but is reported as not tried")

@@ -1,7 +1,7 @@
 """A file that is swapped at every moment of a run: before and after each open of it, and after each read.
 
-The index never gets bytes that were not checked, the run ends with 6 or with the original bytes published,
-and nothing wrong is remembered: the same command refuses the bad file afterwards, and publishes the good one.
+The index never receives unchecked bytes, the run ends with 6 or publishes the original bytes, and no wrong
+result is cached: the same command then rejects the bad file, and publishes the good one.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from wheel_uploader.inspection import worker as inspection_worker
 from wheel_uploader.wheelhouse.wheelhouse import HIDDEN_DIRECTORY
 
 WHEEL, SDIST = "dipy-1.11.0-py3-none-any.whl", "dipy-1.11.0.tar.gz"
-#: Metadata that PyPI's rules refuse.
+#: Metadata that PyPI's rules reject.
 _FAULTY = wheels.METADATA.format(project="dipy", version="1.11.0").replace(
     "Home-page:", "Classifier: Nonsense :: Yes\nHome-page:"
 )
-#: The places of the swapped file; "in place": in a wheelhouse that is the staged folder as well.
-PLACES = ("staged", "part", "house", "in place")
+#: The places of the swapped file; "in place": in a wheelhouse that is also the staged folder.
+PLACES = ("staged", "part", "wheelhouse", "in place")
 
 
 def _replaced(path: Path, bad: bytes) -> None:
@@ -44,7 +44,7 @@ def _replaced(path: Path, bad: bytes) -> None:
 
 
 def _overwritten(path: Path, bad: bytes) -> None:
-    """In place, with its time kept: neither inode nor mtime tells."""
+    """Overwrite the file in place, with the same inode and mtime."""
     state = path.stat()
     with path.open("r+b") as stream:
         stream.write(bad)
@@ -103,12 +103,12 @@ WAYS: dict[str, Callable[[Path, bytes], None]] = {
 }
 
 
-#: Ways that put a whole file there: with them the good one can replace the bad one, too.
+#: Ways that write a whole file, with which the good file can also replace the bad one.
 BOTH_WAYS = ("replaced", "overwritten")
 
 
 class Moments:
-    """Counts the opens and reads of one file in this process, and acts at one of them."""
+    """Counts the opens and reads of a file in this process, and calls ``act`` at one of them."""
 
     def __init__(self, path: Path, number: int, act: Callable[[], None]) -> None:
         self.count = 0
@@ -125,19 +125,19 @@ class Moments:
         real_open, real_read, real_close = os.open, os.read, os.close
 
         def opened(path: Any, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
-            ours = not self._busy and self._is_ours(path, dir_fd)
-            if ours:
-                self._pass()
+            watched = not self._busy and self._is_watched(path, dir_fd)
+            if watched:
+                self._count_moment()
             descriptor = real_open(path, flags, mode, dir_fd=dir_fd)
-            if ours:
+            if watched:
                 self._open.add(descriptor)
-                self._pass()
+                self._count_moment()
             return descriptor
 
         def read(descriptor: int, size: int) -> bytes:
             data = real_read(descriptor, size)
             if descriptor in self._open and not self._busy:
-                self._pass()
+                self._count_moment()
             return data
 
         def close(fd: int) -> None:
@@ -150,18 +150,18 @@ class Moments:
         finally:
             os.open, os.read, os.close = real_open, real_read, real_close
 
-    def _is_ours(self, path: Any, dir_fd: int | None) -> bool:
+    def _is_watched(self, path: Any, dir_fd: int | None) -> bool:
         name = Path(os.fsdecode(path))
         if dir_fd is not None:
             name = Path(f"/proc/self/fd/{dir_fd}").readlink() / name
         return name.absolute() == self._path
 
-    def _pass(self) -> None:
+    def _count_moment(self) -> None:
         with self._lock:
             if self.count == self._number and not self.acted:
                 self._busy = self.acted = True
                 try:
-                    # A partial file may have its final name by now.
+                    # A partial file may already have its final name.
                     with contextlib.suppress(FileNotFoundError):
                         self._act()
                 finally:
@@ -171,14 +171,14 @@ class Moments:
 
 @dataclass(kw_only=True)
 class Swaps:
-    """A release of a wheel and an sdist, and an index for it."""
+    """A release of a wheel and an sdist, and its index."""
 
     home: Path
     served: indexes.Served
     environment: dict[str, str]
-    #: Options that sign, if gpg is there.
-    signs: list[str]
-    #: Read the files in a worker process, and swap at its moments.
+    #: Options that sign, if gpg is installed.
+    signing_options: list[str]
+    #: True to read the files in a worker process, and to swap at its moments.
     worker: bool = False
 
     def __post_init__(self) -> None:
@@ -205,58 +205,58 @@ class Swaps:
     def sweep(
         self, place: str, name: str, way: str, *, part: int = 1, bad_first: bool = False
     ) -> tuple[int, list[str]]:
-        """Swap ``name`` at every ``part``-th moment; how many there were, and all that went wrong.
+        """Swap ``name`` at every ``part``-th moment; return the number of swaps and all problems.
 
-        ``bad_first``: the bad file is there when the run begins, and the good one is put in its place.
+        ``bad_first``: the run begins with the bad file, and the good one replaces it.
         """
         count, number = 0, 0
-        troubles: list[str] = []
+        problems: list[str] = []
         files = (self.bad, self.good) if bad_first else (self.good, self.bad)
         while True:
             acted, found = self._once(place, name, way, number, *(each[name] for each in files))
             where = f"{place}, {name}, {way} at moment {number}{', the bad one first' if bad_first else ''}"
-            troubles += [f"{where}: {trouble}" for trouble in found]
+            problems += [f"{where}: {problem}" for problem in found]
             if not acted:
-                return count, troubles
+                return count, problems
             count += 1
             number += part
 
     def _once(
         self, place: str, name: str, way: str, number: int, before: bytes, after: bytes
     ) -> tuple[bool, list[str]]:
-        house, staged = self.home / "house", self.home / "staged"
-        source = house if place == "in place" else staged
-        for folder in (house, staged):
+        wheelhouse, staged = self.home / "house", self.home / "staged"
+        source = wheelhouse if place == "in place" else staged
+        for folder in (wheelhouse, staged):
             shutil.rmtree(folder, ignore_errors=True)
-        self._fill({house, source}, self.good | {name: before})
+        self._fill({wheelhouse, source}, self.good | {name: before})
         if place in {"staged", "part"}:
-            shutil.rmtree(house)
-        path = (staged if place == "staged" else house) / name
+            shutil.rmtree(wheelhouse)
+        path = (staged if place == "staged" else wheelhouse) / name
         if place == "part":
-            path = house / HIDDEN_DIRECTORY / f"{name}.part"
+            path = wheelhouse / HIDDEN_DIRECTORY / f"{name}.part"
         self.served.index.files.clear()
         self.served.index.posts.clear()
         moments = Moments(path, number, lambda: WAYS[way](path, after))
-        told = self.home / "told"
-        told.unlink(missing_ok=True)
+        marker = self.home / "told"
+        marker.unlink(missing_ok=True)
         with self._in_worker(path, number, way, after) if self.worker else moments.watched():
             result = self._run(source)
-        acted = told.exists() if self.worker else moments.acted
+        acted = marker.exists() if self.worker else moments.acted
         if not acted:
             expected = 0 if before == self.good[name] else FileError.exit_code
-            return False, [] if result.exit_code == expected else [f"without a swap: {_said(result)}"]
-        troubles = self._wrong(result, name)
+            return False, [] if result.exit_code == expected else [f"without a swap: {_describe(result)}"]
+        problems = self._verify(result, name)
         if place == "part" and path.is_dir():
-            path.rmdir()  # That is exit code 13, with its path.
-        # Nothing is remembered of the file that is there now, nor against the one that was there.
+            path.rmdir()  # Otherwise the next run ends with exit code 13.
+        # No wrong result is cached, neither for the new file nor for the original one.
         for content, expected in ((self.good | {name: self.bad[name]}, 6), (self.good, 0)):
             self.served.index.files.clear()
-            self._fill({house, source}, content)
+            self._fill({wheelhouse, source}, content)
             result = self._run(source)
             if result.exit_code != expected:
-                troubles.append(f"afterwards: {expected} was expected: {_said(result)}")
-            troubles += self._unchecked()
-        return True, troubles
+                problems.append(f"next run: {expected} was expected: {_describe(result)}")
+            problems += self._find_unchecked()
+        return True, problems
 
     def _fill(self, folders: set[Path], files: dict[str, bytes]) -> None:
         for folder in folders:
@@ -271,22 +271,22 @@ class Swaps:
     def _run(self, source: Path) -> Result:
         ends = ["--repository-url", self.served.upload_url, "--index-url", self.served.index_url]
         quick = ["--confirm-timeout", "5", "--retries", "2", "--profile", "pypi"]
-        call = ["-u", str(source), "-w", str(self.home / "house"), *ends, *quick, *self.signs]
+        call = ["-u", str(source), "-w", str(self.home / "house"), *ends, *quick, *self.signing_options]
         return CliRunner().invoke(
             cli.command, [*call, "dipy", "1.11.0"], env=self.environment, prog_name="wheel-uploader"
         )
 
-    def _wrong(self, result: Result, name: str) -> list[str]:
-        troubles = self._unchecked()
+    def _verify(self, result: Result, name: str) -> list[str]:
+        problems = self._find_unchecked()
         published = self.served.index.files == self.good
-        # 8: another file had gone up before this one was found to be another.
+        # 8: another file had been uploaded before this one was found to be changed.
         if result.exit_code not in ({0} if published else {FileError.exit_code, 8}):
-            troubles.append(_said(result))
+            problems.append(_describe(result))
         if result.exit_code and (name not in result.stderr or "Traceback" in result.output):
-            troubles.append(f"it does not name the file: {_said(result)}")
-        return troubles
+            problems.append(f"the message does not name the file: {_describe(result)}")
+        return problems
 
-    def _unchecked(self) -> list[str]:
+    def _find_unchecked(self) -> list[str]:
         posted = {(post.filename, post.content) for post in self.served.index.posts}
         return [f"posted: other bytes of {name}" for name, content in posted if content != self.good[name]]
 
@@ -296,7 +296,7 @@ class Swaps:
         given = json.dumps([str(path), number, way, after.hex(), str(self.home / "told")])
         program.write_text(
             "import json\nfrom tests.soak import swaps\nfrom wheel_uploader.inspection import worker_main\n"
-            f"with swaps.acting(*json.loads({given!r})):\n    worker_main.main()\n"
+            f"with swaps.swap_at(*json.loads({given!r})):\n    worker_main.main()\n"
         )
         real, inspection_worker._WORKER_PROGRAM = inspection_worker._WORKER_PROGRAM, program
         worth, inspection_worker.MIN_TOTAL_SIZE = inspection_worker.MIN_TOTAL_SIZE, 0
@@ -307,52 +307,55 @@ class Swaps:
 
 
 @contextlib.contextmanager
-def acting(path: str, number: int, way: str, after: str, told: str) -> Iterator[None]:
-    """In the worker: swap at its moment ``number``, and leave a file that says so."""
+def swap_at(path: str, number: int, way: str, after: str, marker: str) -> Iterator[None]:
+    """Swap the file at moment ``number`` of the worker, and then create the file ``marker``."""
 
     def act() -> None:
         WAYS[way](Path(path), bytes.fromhex(after))
-        Path(told).touch()
+        Path(marker).touch()
 
     with Moments(Path(path), number, act).watched():
         yield
 
 
-def _said(result: Result) -> str:
+def _describe(result: Result) -> str:
     return f"exit code {result.exit_code}: {result.stderr[-600:]}{result.exception or ''}"
 
 
 @contextlib.contextmanager
-def arena(*, signed: bool, worker: bool = False) -> Iterator[Swaps]:
-    """A place to swap files in."""
+def open_swaps(*, signed: bool, worker: bool = False) -> Iterator[Swaps]:
+    """Open a release in a temporary folder."""
     with contextlib.ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wheel-uploader-swaps-")))
         environment = {"HOME": str(home), "TWINE_USERNAME": "", "TWINE_PASSWORD": "", "NETRC": os.devnull}
         keys = stack.enter_context(fixtures.signing_environment()) if signed else None
         real, cache_mac.get_cache_directory = cache_mac.get_cache_directory, lambda: home / "cache"
-        stack.callback(setattr, cache_mac, "folder", real)
+        stack.callback(setattr, cache_mac, "get_cache_directory", real)
         yield Swaps(
             home=home,
             served=stack.enter_context(indexes.scripted_index()),
             environment=environment | (keys or {}),
-            signs=["-s"] if keys else [],
+            signing_options=["-s"] if keys else [],
             worker=worker,
         )
 
 
 def soak(part: int, jobs: int) -> Iterator[Figure]:
-    """Swap a wheel and an sdist at each open and read, in eight ways and four places; sign with gpg."""
+    """Swap a wheel and an sdist at each open and read, in 8 ways and 4 places; sign with gpg."""
     del jobs
     for worker in (False, True):
         count = 0
-        troubles: list[str] = []
-        with arena(signed=True, worker=worker) as swaps:
+        problems: list[str] = []
+        with open_swaps(signed=True, worker=worker) as swaps:
             for place in PLACES:
                 for name in (WHEEL, SDIST):
                     for way in WAYS:
                         for bad_first in (False, True) if way in BOTH_WAYS else (False,):
                             found = swaps.sweep(place, name, way, part=part, bad_first=bad_first)
                             count += found[0]
-                            troubles += found[1]
-        where = "in the worker" if worker else "in the run itself"
-        yield Figure(f"{count} swaps {where}: {len(troubles)} with unchecked bytes or another end", troubles)
+                            problems += found[1]
+        where = "in the worker" if worker else "in the main process"
+        yield Figure(
+            f"{count} swaps {where}: {len(problems)} with unchecked bytes or an unexpected exit code",
+            problems,
+        )

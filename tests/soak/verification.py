@@ -1,4 +1,4 @@
-"""What a disk and an index must be after a run, whatever the run says."""
+"""Verifies the disk and the index after a run, independently of its report."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ from tests.support.indexes import ScriptedIndex
 from wheel_uploader.wheelhouse.wheelhouse import CHECKSUMS_FILENAME, HIDDEN_DIRECTORY, PARTIAL_SUFFIX
 
 
-def torn_files(house: Path, staged: Mapping[str, bytes]) -> list[str]:
-    """Files under their final names that are not whole and right."""
-    there = {path.name for path in house.iterdir()} if house.exists() else set()
-    return sorted(name for name in staged.keys() & there if (house / name).read_bytes() != staged[name])
+def torn_files(wheelhouse: Path, staged: Mapping[str, bytes]) -> list[str]:
+    """Return the files under their final names that differ from the staged ones."""
+    names = {path.name for path in wheelhouse.iterdir()} if wheelhouse.exists() else set()
+    return sorted(name for name in staged.keys() & names if (wheelhouse / name).read_bytes() != staged[name])
 
 
-def leftover_files(house: Path, staged: Mapping[str, bytes], *, signed: bool) -> list[str]:
-    """What a run that came to its end ought to have removed, or to have made."""
+def leftover_files(wheelhouse: Path, staged: Mapping[str, bytes], *, signed: bool) -> list[str]:
+    """Return the files that a completed run should have removed or created."""
     signatures = {f"{name}.asc" for name in (*staged, CHECKSUMS_FILENAME)} if signed else set()
-    extra = {path.name for path in house.iterdir()} ^ {
+    extra = {path.name for path in wheelhouse.iterdir()} ^ {
         *staged,
         CHECKSUMS_FILENAME,
         HIDDEN_DIRECTORY,
         *signatures,
     }
-    for path in (house / HIDDEN_DIRECTORY).iterdir():
+    for path in (wheelhouse / HIDDEN_DIRECTORY).iterdir():
         if PARTIAL_SUFFIX in path.name or not (path.name.endswith(".json") or path.name == "lock"):
             extra.add(path.name)
     return sorted(extra)
 
 
 def posted_other_bytes(index: ScriptedIndex, staged: Mapping[str, bytes]) -> list[str]:
-    """Files that were posted with bytes that nobody staged; what was cut off on its way has no name."""
+    """Return the files that were posted with other bytes than staged; cut-off uploads have no name."""
     return [
         post.filename for post in index.posts if post.filename and post.content != staged.get(post.filename)
     ]
 
 
 def missing_from_index(index: ScriptedIndex, staged: Mapping[str, bytes]) -> list[str]:
-    """Names that differ between the index and what was staged."""
+    """Return the names of files that differ between the index and the staging area."""
     names = staged.keys() | index.files.keys()
     return sorted(name for name in names if index.files.get(name) != staged.get(name))

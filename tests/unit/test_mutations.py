@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.soak.mutants import Covering
+from tests.soak.mutants import Coverage
 from tests.soak.mutations import Mutant, mutants_of
 
 SOURCE = '''"""é: columns of ast count bytes."""
@@ -54,7 +54,7 @@ def test_a_mutant_changes_one_line_and_compiles(change: str) -> None:
 
 
 def test_selects_the_tests_that_cover_a_mutant() -> None:
-    covering = Covering(
+    coverage = Coverage(
         {
             "thing.py": {
                 2: frozenset({"imports"}),
@@ -64,8 +64,8 @@ def test_selects_the_tests_that_cover_a_mutant() -> None:
         {"slow": 2.0, "imports": 1.0, "tests/test_things.py::a": 3.0},
     )
     in_function = mutants_by_change()["number > LIMIT (> -> >=)"]
-    assert covering.of(in_function) == ["tests/test_things.py::a", "slow"]
+    assert coverage.tests_for(in_function) == ["tests/test_things.py::a", "slow"]
     at_import = mutants_by_change()["3 -> 4"]
     assert (at_import.at_import, in_function.at_import) == (True, False)
-    assert covering.of(at_import) == ["tests/test_things.py::a", "imports", "slow"]
-    assert covering.of(mutants_by_change()["number == 1 (== -> !=)"]) == []
+    assert coverage.tests_for(at_import) == ["tests/test_things.py::a", "imports", "slow"]
+    assert coverage.tests_for(mutants_by_change()["number == 1 (== -> !=)"]) == []
