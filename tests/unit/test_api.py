@@ -114,6 +114,32 @@ def test_reports_findings_of_files_without_writing(tmp_path: Path, monkeypatch: 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad", "good"]
 
 
+def test_profiles_and_ignores_reach_findings_about_a_name_that_is_staged_twice(tmp_path: Path) -> None:
+    wheels.make_release(tmp_path)
+    (tmp_path / "dipy-1.11.zip").write_bytes(
+        wheels.zip_bytes({"dipy-1.11.0/PKG-INFO": b"Metadata-Version: 2.4\nName: dipy\nVersion: 1.11.0\n"})
+    )
+    wheels.make_wheel(tmp_path, version="1.11", tag=wheels.RELEASE_TAGS[0])
+    wanted = ("release/clash", "release/two-sdists")
+    for profile, severity in (("pypi", "error"), ("any", "note")):
+        findings = wheel_uploader.check_files([tmp_path], profile=profile)
+        assert {finding.check: finding.severity for finding in findings if finding.check in wanted} == {
+            "release/clash": "error",
+            "release/two-sdists": severity,
+        }
+    options = wheel_uploader.Options(
+        project="dipy",
+        version="1.11.0",
+        urls=(str(tmp_path),),
+        until=wheel_uploader.Stage.CHECK,
+        ignore=dict.fromkeys(wanted, "both belong to the release"),
+    )
+    findings = wheel_uploader.publish(options).findings
+    assert {finding.check: finding.is_ignored for finding in findings if finding.check in wanted} == (
+        dict.fromkeys(wanted, True)
+    )
+
+
 def test_errors_are_raised_on_request(tmp_path: Path) -> None:
     with pytest.raises(wheel_uploader.NothingFoundError):
         wheel_uploader.check_files([tmp_path])

@@ -33,19 +33,15 @@ def mixed(release: ReleaseContent) -> Iterator[Observation]:
 def clash(release: ReleaseContent) -> Iterator[Observation]:
     """Same file is staged twice, and the copies may differ.
 
-    Either two sources have files with the same name but different contents, or one source has two spellings
-    of a name that an index treats as equal ("Foo-1.0", "foo-1.0"), so it is unclear which of them belongs to
-    the release. This is reported as soon as the sources are listed, before anything is downloaded. The usual
-    cause is a second build that was staged alongside the first. Remove the wrong copy, or pass only one
-    source with -u.
+    There are two spellings of a name that an index treats as equal ("foo-1.0", "foo-1.0.0"), so it is unclear
+    which of them belongs to the release. Files with the same name but different contents, and names that
+    differ only in case, stop the run as soon as the sources are listed, and cannot be ignored, because a
+    wheelhouse has room for only one of them. The usual cause is a second build that was staged alongside the
+    first. Remove the wrong copy, or pass only one source with -u.
     """
     filenames: dict[object, str] = {}
     for name in release.local_names:
-        if isinstance(name, WheelName):
-            key: object = (name.project, name.version, name.build, name.tags)
-        else:
-            key = (name.project, name.version, name.filename.endswith(".zip"))
-        if (other := filenames.setdefault(key, name.filename)) != name.filename:
+        if (other := filenames.setdefault(name.slot, name.filename)) != name.filename:
             yield name.filename, f"it and {other} are spellings of the same file name"
 
 

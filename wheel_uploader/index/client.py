@@ -18,7 +18,6 @@ from wheel_uploader.core.models import (
     LocalFile,
     Options,
     ProjectPage,
-    WheelName,
 )
 from wheel_uploader.core.progress import Progress
 from wheel_uploader.core.redaction import sanitize, strip_url
@@ -241,14 +240,11 @@ def compare_with_index(
 
 
 def _build_key(filename: str) -> Hashable:
-    """Return a key that is equal for two names that an index treats as one file."""
+    """Return the slot of the file; for a name that is not valid, the name."""
     try:
-        name = filenames.parse_filename(filename)
+        return filenames.parse_filename(filename).slot
     except filenames.InvalidFilename:
         return filename
-    if isinstance(name, WheelName):
-        return name.project, name.version, name.build, name.tags
-    return name.project, name.version, filename.endswith(".zip")
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ import dataclasses
 import difflib
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -15,13 +16,10 @@ from wheel_uploader.core.errors import FileError, NothingFoundError, UsageError
 from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import (
     AttestationPolicy,
-    DistName,
     ExcludedFile,
     Options,
-    RemoteAttestationFile,
     RemoteFile,
     Selection,
-    WheelName,
 )
 from wheel_uploader.core.models.option_rules import LATEST_VERSION, parse_version
 from wheel_uploader.core.redaction import sanitize
@@ -35,7 +33,7 @@ _MIN_SIMILARITY, _MAX_SUGGESTIONS = 0.6, 3
 #: Limits on the names that are compared in full, and on their length, because comparisons are slow.
 _MAX_COMPARED, _MAX_COMPARED_LENGTH = 1000, 100
 
-NamedFile = tuple[DistName, RemoteFile]
+Item = TypeVar("Item")
 
 
 def select_release(
@@ -51,7 +49,7 @@ def select_release(
     selection = filenames.select_files(listed_files, options.project, version, options.types)
     if not selection.files:
         raise _nothing_found(listed_files, options, version)
-    files = _deduplicate(selection.files, compute_sha256)
+    files = _deduplicate(selection.files, lambda pair: pair[1], compute_sha256)
     companions, refused = selection.attestation_files, selection.excluded_files
     if options.attestations is AttestationPolicy.NONE:
         left_out = [
@@ -64,7 +62,7 @@ def select_release(
     return dataclasses.replace(
         selection,
         files=files,
-        attestation_files=_deduplicate_companions(companions, compute_sha256),
+        attestation_files=_deduplicate(companions, lambda companion: companion.remote, compute_sha256),
         excluded_files=refused,
     )
 
@@ -201,43 +199,25 @@ def _format_list(values: Sequence[object]) -> str:
 
 
 def _deduplicate(
-    pairs: Sequence[NamedFile], compute_sha256: Callable[[RemoteFile], str]
-) -> tuple[NamedFile, ...]:
-    """Return ``pairs`` without further copies of the same file.
+    items: Sequence[Item], get_file: Callable[[Item], RemoteFile], compute_sha256: Callable[[RemoteFile], str]
+) -> tuple[Item, ...]:
+    """Return ``items`` without further copies of the same file.
 
-    Raises FileError if two sources list different contents for a file, or if a file is staged under two
-    spellings of its name, because it is unknown which of them belongs to the release.
+    Raises FileError if two sources list different contents for one name, or if two names differ only in case:
+    a wheelhouse cannot hold both files on every file system, so one of them has to be chosen first. All other
+    names are kept, for the checks to judge.
     """
-    chosen: dict[object, NamedFile] = {}
+    chosen: dict[str, Item] = {}
     conflicts: list[str] = []
-    for name, file in pairs:
-        first_name, first = chosen.setdefault(_identity(name), (name, file))
+    for item in items:
+        file = get_file(item)
+        first = get_file(chosen.setdefault(file.filename.lower(), item))
         if first is file:
             continue
-        if first_name.filename != name.filename:
-            conflicts.append(
-                f"{first_name.filename} and {name.filename} are two spellings of the same file name"
-            )
+        if first.filename != file.filename:
+            conflicts.append(f"{first.filename} and {file.filename} differ only in case")
         elif reason := _why_different(first, file, compute_sha256):
-            conflicts.append(f"{name.filename}: {reason} at {first.source} and {file.source}")
-    _raise_if_conflicts(conflicts)
-    return tuple(chosen.values())
-
-
-def _deduplicate_companions(
-    companions: Sequence[RemoteAttestationFile], compute_sha256: Callable[[RemoteFile], str]
-) -> tuple[RemoteAttestationFile, ...]:
-    """Return attestations without further copies of the same file; their names have only one spelling."""
-    chosen: dict[str, RemoteAttestationFile] = {}
-    conflicts: list[str] = []
-    for companion in companions:
-        first = chosen.setdefault(companion.filename, companion)
-        if first is not companion and (
-            reason := _why_different(first.remote, companion.remote, compute_sha256)
-        ):
-            conflicts.append(
-                f"{companion.filename}: {reason} at {first.remote.source} and {companion.remote.source}"
-            )
+            conflicts.append(f"{file.filename}: {reason} at {first.source} and {file.source}")
     _raise_if_conflicts(conflicts)
     return tuple(chosen.values())
 
@@ -256,13 +236,6 @@ def _raise_if_conflicts(conflicts: Sequence[str]) -> None:
             details=[*lines, *([f"and {more} more like these"] if more else [])],
             hint="Nothing was uploaded. Remove the wrong copy, or pass only one source with -u.",
         )
-
-
-def _identity(name: DistName) -> object:
-    """Return a key that is equal for names that indexes and installers treat as the same file."""
-    if isinstance(name, WheelName):
-        return (name.project, name.version, name.build, name.tags)
-    return (name.project, name.version, "sdist")
 
 
 def _why_different(first: RemoteFile, second: RemoteFile, compute_sha256: Callable[[RemoteFile], str]) -> str:

@@ -41,6 +41,11 @@ class WheelName:
             for platform in self.platforms
         )
 
+    @property
+    def slot(self) -> tuple[object, ...]:
+        """A key that is equal for all spellings of a name that an index treats as the same file."""
+        return (self.project, self.version, self.build, self.tags)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SdistName:
@@ -54,6 +59,11 @@ class SdistName:
 
     def __str__(self) -> str:
         return self.filename
+
+    @property
+    def slot(self) -> tuple[object, ...]:
+        """A key that is equal for all spellings of a name that an index treats as the same file."""
+        return (self.project, self.version, self.filename.endswith(".zip"))
 
 
 DistName = WheelName | SdistName
