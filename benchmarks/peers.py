@@ -1,6 +1,6 @@
 """Counts how many planted faults other checkers detect.
 
-``python -m benchmarks.peers`` takes the wheels and sdists of tests/test_checks_*.py, which have one planted
+``python -m benchmarks.peers`` takes the wheels and sdists of tests/unit/checks, which have one planted
 fault each, and runs check-wheel-contents, ``twine check --strict``, ``auditwheel show``, abi3audit,
 pydistcheck and ``uv publish --dry-run`` on the files that they apply to. It prints how many faults each of
 them detects: by family, which is the table of README.rst, and by check.

@@ -1,8 +1,8 @@
 """Faults of the machine and of the index, with the real command; then the cause is gone, and it goes again.
 
 The judges are the disk, the index's store and its log of posts. What is not here is where its part is tested:
-downloads in test_download and test_download_stops, signals in test_stopping, gpg in test_sign, answers of an
-index in test_upload and test_answers; and every point at which a run can die or fail in tests.soak.
+downloads in test_http_transfer and test_download_stops, signals in test_signals, gpg in test_gpg, answers of
+an index in test_upload and test_response; and every point at which a run can die or fail in tests.soak.
 """
 
 from __future__ import annotations

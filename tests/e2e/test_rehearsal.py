@@ -20,7 +20,7 @@ from wheel_uploader.core.errors import NetworkError, UsageError
 from wheel_uploader.core.models import InstallKind, InstallOutcome, Options, Report, Stage, WheelName
 from wheel_uploader.rehearsal import environments, pip_command, pip_resolution
 from wheel_uploader.rehearsal.environments import TargetPlatform, TargetPython
-from wheel_uploader.report.formats import rehearsal_text as table
+from wheel_uploader.report.formats import rehearsal_text
 from wheel_uploader.report.views import outcome as outcome_view
 
 
@@ -182,7 +182,7 @@ def answered(*answers: tuple[str, str, InstallKind, InstallKind | None]) -> Repo
 def test_the_table_says_what_got_worse_and_what_is_new() -> None:
     wheel_, source, nothing = InstallKind
     text = list(
-        table.format_rehearsal(
+        rehearsal_text.format_rehearsal(
             answered(
                 ("cp313", "Linux x86_64 glibc 2.28", wheel_, wheel_),
                 ("cp314", "Linux x86_64 glibc 2.28", wheel_, source),
@@ -219,7 +219,7 @@ def test_the_end_of_a_rehearsal_says_that_it_was_one() -> None:
 
 def test_the_table_fits_the_screen_however_many_pythons_there_are() -> None:
     answers = [(f"cp3{minor}", "Linux x86_64 glibc 2.28", InstallKind.SOURCE, None) for minor in range(40)]
-    text = list(table.format_rehearsal(answered(*answers)))
+    text = list(rehearsal_text.format_rehearsal(answered(*answers)))
     assert max(map(len, text)) <= 80
     assert sum(line.count("source") for line in text if line.startswith("  Linux")) == 40
 

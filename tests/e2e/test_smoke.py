@@ -21,7 +21,7 @@ from wheel_uploader.core.models import FileSummary, LocalFile, Options, Report, 
 from wheel_uploader.core.progress import SilentProgress
 from wheel_uploader.rehearsal import interpreters, smoke_test
 from wheel_uploader.rehearsal.interpreters import Interpreter
-from wheel_uploader.report.formats import rehearsal_text as table
+from wheel_uploader.report.formats import rehearsal_text
 
 THIS = f"cp{sys.version_info[0]}{sys.version_info[1]}"
 
@@ -237,7 +237,7 @@ def test_a_failure_is_shown_with_its_output() -> None:
             ),
         ),
     )
-    assert list(table.format_rehearsal(report)) == [
+    assert list(rehearsal_text.format_rehearsal(report)) == [
         "1 of 2 smoke tests passed: python -c 'import dipy'",
         "  b.whl with CPython 3.12.1: it broke",
         "    | one",

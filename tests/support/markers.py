@@ -25,7 +25,7 @@ STARTERS: dict[str, tuple[Callable[..., object], ...]] = {
 #: Seconds of CPU, including child processes, that a test may take without being marked as slow.
 SLOW = 2.0
 #: Names by which tests use the package's own server: the index of a rehearsal and of the demo.
-_OWN_SERVERS = frozenset({"--rehearse", "--demo", "throwaway", "index_server"})
+_OWN_SERVERS = frozenset({"--rehearse", "--demo", "local_index", "run_local_index"})
 #: The starters by the module from which they are called.
 GUARDED = (
     (servers, "_running", "server"),

@@ -27,7 +27,7 @@ from wheel_uploader.core.errors import (
     TransportError,
     UsageError,
 )
-from wheel_uploader.http import client as http_module
+from wheel_uploader.http import client as http_client
 from wheel_uploader.http import proxies, transport
 from wheel_uploader.http import response as http_response
 from wheel_uploader.http.client import HttpClient
@@ -202,7 +202,7 @@ DRIP = [part for number in range(2000) for part in (b"x", 0.02)]
     ids=["body", "headers", "silent body", "silent"],
 )
 def test_page_has_a_total_time_limit(script: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_module, "PAGE_TIMEOUT", 0.5)
+    monkeypatch.setattr(http_client, "PAGE_TIMEOUT", 0.5)
     began = time.monotonic()
     with pytest.raises(NetworkError, match="did not finish within 0 s") as caught:
         get_body(*script)
@@ -819,7 +819,7 @@ def test_stream_can_be_closed_early() -> None:
 
 
 def test_opening_a_stream_has_a_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_module, "CONNECT_TIMEOUT", 0.1)
+    monkeypatch.setattr(http_client, "CONNECT_TIMEOUT", 0.1)
     began = time.monotonic()
     with (
         ScriptedServer([b"HTTP/1.1 200 OK\r\nX-Drip: ", *DRIP]) as server,
@@ -832,7 +832,7 @@ def test_opening_a_stream_has_a_time_limit(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_stream_has_no_total_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_module, "CONNECT_TIMEOUT", 0.1)
+    monkeypatch.setattr(http_client, "CONNECT_TIMEOUT", 0.1)
     slow = [part for _ in range(12) for part in (b"x", 0.1)]
     script = [answer(200, b"", {"Content-Length": "12"}), *slow]
     with (
