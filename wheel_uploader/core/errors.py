@@ -117,7 +117,7 @@ class TransportError(NetworkError):
 class RedirectNotAllowed(NetworkError):
     """A server redirected to a URL that the host rules do not allow.
 
-    ``invalid`` is true if the target is not a usable URL, so that no option can allow it.
+    ``is_invalid_url`` is true if the target is not a usable URL, so that no option can allow it.
     """
 
     def __init__(self, message: str, *, hint: str | None = None, is_invalid_url: bool = False) -> None:

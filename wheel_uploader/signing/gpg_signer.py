@@ -144,9 +144,9 @@ def sign_files(
 ) -> tuple[Signature, ...]:
     """Write a verified ``NAME.asc`` for each file; keep a valid one by this key, replace any other.
 
-    ``sha256`` maps files to the digests of their checked bytes, and only those bytes are signed; a file
-    without a digest is signed as it is. Raises SigningError, StorageError, or FileError if a file changed;
-    signatures that were written before are kept.
+    ``sha256_by_path`` maps files to the digests of their checked bytes, and only those bytes are signed; a
+    file without a digest is signed as it is. Raises SigningError, StorageError, or FileError if a file
+    changed; signatures that were written before are kept.
     """
     progress = progress or SilentProgress()
     gpg = Gpg(signer.program, timeout)

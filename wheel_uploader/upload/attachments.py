@@ -37,7 +37,7 @@ class Attachments:
     ) -> str:
         """Upload these attestations with their files; return why not, in one clause, if that is impossible.
 
-        ``trusted``: whether the credentials are those of a trusted publisher. Raises CredentialsError if they
+        ``is_trusted_publisher``: whether the credentials are those of one. Raises CredentialsError if they
         are not and attestations are required.
         """
         if not self._target.is_pypi:

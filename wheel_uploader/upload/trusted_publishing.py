@@ -55,7 +55,7 @@ _CODE_LINES = re.compile(r"(?m)^\* `([^`\n]{1,60})`: (.*)$")
 
 
 def mint_error(index: str, message: str) -> CredentialsError:
-    """Return the error for a missing token; ``said`` is twine's message or why no response arrived."""
+    """Return the error for a missing token; ``message`` is twine's message or why no response arrived."""
     codes = _CODE_LINES.findall(message)
     reasons = [MINT_ERRORS[code] for code, _ in codes if code in MINT_ERRORS]
     words = "; ".join(f"{code}: {text}" for code, text in codes)
