@@ -1,6 +1,6 @@
 """Visible text of HTML and XML pages, for error messages. Only this module uses BeautifulSoup.
 
-Listings have another parser, listing/sources/html.py, which builds no tree: they may have 100,000 links.
+Listings have another parser, facts/html_links.py, which builds no tree: they may have 100,000 links.
 """
 
 from __future__ import annotations

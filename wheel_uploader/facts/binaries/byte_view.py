@@ -42,7 +42,7 @@ class ByteView:
         return cls(len(view), ((0, view),), budget)
 
     def get_bytes(self, offset: int, length: int) -> memoryview:
-        """Return ``length`` bytes at ``offset``. Raises Malformed beyond the end, and NotKept."""
+        """Return ``length`` bytes at ``offset``. Raises MalformedBinary beyond the end, and NotRetained."""
         end = offset + length
         if offset < 0 or length < 0 or end > self.size:
             raise MalformedBinary(f"it refers to bytes {offset} to {end}, but has {self.size}")
