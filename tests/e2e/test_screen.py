@@ -131,10 +131,10 @@ go = threading.Event()
 def fetch(name):
     with shown.file(name, size=1000) as bar:
         bar.advance(500)
-        shown.detail(f"{name[12:23]} half")
+        shown.debug(f"{name[12:23]} half")
         go.wait()
         bar.advance(500)
-with shown.total("download", files=16, size=16000):
+with shown.stage("download", files=16, size=16000):
     threads = [threading.Thread(target=fetch, args=[name]) for name in names]
     for thread in threads: thread.start()
     # Not a key: what is typed is echoed among the bars.

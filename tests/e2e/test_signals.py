@@ -188,7 +188,7 @@ def test_before_and_after_the_upload_a_signal_ends_it_at_once(
     assert served.index.posts == []
     served.index.page = None
     command = Command(tmp_path, served.upload_url)
-    command.until(lambda: len(served.index.files) == 6 or served.index.__dict__.update(behind=99))
+    command.until(lambda: len(served.index.files) == 6 or served.index.__dict__.update(stale_reads=99))
     command.until(lambda: len([path for path, _ in served.index.gets if path.startswith("/simple/dipy")]) > 3)
     command.process.send_signal(signal.SIGINT)
     code, report, _ = command.ends(within=30)

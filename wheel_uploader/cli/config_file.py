@@ -65,9 +65,9 @@ def load_settings(
     """Return the settings of the file by key; those of ``profile`` override those of the table.
 
     All profiles are validated, not only the selected one. ``kinds`` are the keys that exist; ``aliases`` maps
-    former keys to these. ``found``: the file was found, not named. Raises UsageError for a file that cannot
-    be read, for one that was found and that other users could have written, and for all wrong keys and
-    values at once.
+    former keys to these. ``was_searched``: the file was found, not named. Raises UsageError for a file that
+    cannot be read, for one that was found and that other users could have written, and for all wrong keys
+    and values at once.
     """
     table = _table(path)
     aliases = aliases or {}

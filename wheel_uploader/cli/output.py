@@ -153,7 +153,7 @@ def exit_with(error: ReleaseError) -> NoReturn:
 def print_error(error: ReleaseError, *, resume_arguments: Sequence[str] = ()) -> None:
     """Print what happened, to which files, and what to do next.
 
-    ``again``: the arguments of the command that would continue, which is printed as well.
+    ``resume_arguments``: the arguments of the command that would continue, which is printed as well.
     """
     message, details = sanitize(error.message), [sanitize(detail) for detail in error.details]
     quiet = _quiet_count()

@@ -84,7 +84,7 @@ class IndexClient:
         self._http.add_credentials(self.url, username, password)
 
     def fetch_project(self, project: str, *, revalidate: bool = False) -> ProjectPage:
-        """Return the page of ``project``; if ``fresh``, ask caches to revalidate it.
+        """Return the page of ``project``; if ``revalidate``, ask caches to revalidate it.
 
         Raises NetworkError if the response is not an index page, and CredentialsError if the index requires
         credentials.

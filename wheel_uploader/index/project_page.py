@@ -77,7 +77,7 @@ def _require_text(value: object) -> str:
 def build_html_page(
     text: str, url: str, links: Iterable[RemoteFile], yanked_urls: Collection[str] = frozenset()
 ) -> ProjectPage:
-    """Build a project page from a PEP 503 page, its parsed ``links``, and the URLs of ``yanked`` files.
+    """Build a project page from a PEP 503 page, its parsed ``links``, and the ``yanked_urls``.
 
     Raises NetworkError if it is not an index page.
     """

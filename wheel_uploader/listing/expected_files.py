@@ -83,7 +83,7 @@ class Expectation:
         )
 
     def with_files(self, filenames: Iterable[str], source: str) -> Expectation:
-        """Return this expectation with the addition of exactly these files, which ``where`` lists."""
+        """Return this expectation with the addition of exactly these files, which ``source`` lists."""
         return replace(self, items=(*self.items, *(ExpectedFile(filename, source) for filename in filenames)))
 
 
@@ -144,7 +144,7 @@ class ExpectedTag:
 # --- as a number, a list, a matrix -----------------------------------------------------------------
 
 
-#: The limit on the files of a listing (sources.base.MAX_LINKS).
+#: The limit on the files of a listing (facts.listing_page.MAX_LINKS).
 MAX_EXPECTED_FILES = 100_000
 
 
@@ -159,7 +159,7 @@ def expect_count(count: int) -> Expectation:
 
 
 def parse_expected_lines(text: str, source: str) -> Expectation:
-    """Return the expectation in the lines of the file ``where``. Raises UsageError that lists every error."""
+    """Return the expectation in the lines of the file ``source``. Raises UsageError with every error."""
     slots: list[ExpectedItem] = []
     errors = []
     for number, line in sha256sums.iter_content_lines(text):

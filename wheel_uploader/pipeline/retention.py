@@ -60,9 +60,10 @@ def prune_wheelhouse(
 ) -> tuple[PrunedRelease, ...]:
     """Remove the releases that neither ``--keep-releases`` nor ``--keep-days`` keeps, and return them.
 
-    With ``--dry-run``, return what would be removed. ``page`` is the index's page of this project. A release
-    is kept as a whole, and reported under ``-v``, if the index does not serve each of its files with the
-    same bytes. The signatures and attestations of a removed file go with it; all other files are left alone.
+    With ``--dry-run``, return what would be removed. ``project_page`` is the index's page of this project. A
+    release is kept as a whole, and reported under ``-v``, if the index does not serve each of its files with
+    the same bytes. The signatures and attestations of a removed file go with it; all other files are left
+    alone.
     """
     if options.keep_releases is None and options.keep_days is None:
         return ()
@@ -114,8 +115,8 @@ def versions_to_remove(
 ) -> tuple[Version, ...]:
     """Return the versions that neither rule keeps, oldest first; the ``current`` version is always kept.
 
-    ``times`` maps each version to the modification time of its newest file. ``keep`` is the number of newest
-    versions (PEP 440 order) to keep, including the current one.
+    ``modified_at`` maps each version to the modification time of its newest file. ``keep_releases`` is the
+    number of newest versions (PEP 440 order) to keep, including the current one.
     """
     newest_first = sorted(modified_at, reverse=True)
     kept: Collection[Version] = {current, *newest_first[: keep_releases or 0]}
