@@ -204,7 +204,7 @@ def _deduplicate(
     """Return ``items`` without further copies of the same file.
 
     Raises FileError if two sources list different contents for one name, or if two names differ only in case:
-    a wheelhouse cannot hold both files on every file system, so one of them has to be chosen first. All other
+    a wheelhouse cannot hold both files on every file system, so one of them must be chosen first. All other
     names are kept, for the checks to judge.
     """
     chosen: dict[str, Item] = {}

@@ -56,7 +56,7 @@ class FileStatus(enum.StrEnum):
     UPLOADED = "uploaded"
     #: Already on the index with the same sha256.
     SKIPPED = "skipped"
-    #: Not on the index, and not uploaded so far.
+    #: Not on the index, and not yet uploaded.
     WOULD_UPLOAD = "would upload"
     #: The index refused the file.
     REJECTED = "rejected"
