@@ -335,18 +335,22 @@ def test_quiet_prints_a_failure_on_one_line(staged: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-@pytest.mark.parametrize(("full", "code"), [("stdout", 13), ("stderr", 0)])
-def test_reports_a_full_output_device(staged: Path, full: str, code: int) -> None:
+@pytest.mark.parametrize(("full", "expected_exit_code"), [("stdout", 13), ("stderr", 0)])
+def test_reports_a_full_output_device(staged: Path, full: str, expected_exit_code: int) -> None:
     """Lost progress output is harmless; a lost report changes the exit code, but not the downloaded files."""
     command = [sys.executable, "-m", "wheel_uploader", "--until", "download", "-u", "staged", "-w", "house"]
     with Path("/dev/full").open("w") as device:
         streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, full: device}
-        ended = subprocess.run([*command, "dipy", "1.11.0"], text=True, timeout=60, check=False, **streams)
-    assert ended.returncode == code
+        completed = subprocess.run(
+            [*command, "dipy", "1.11.0"], text=True, timeout=60, check=False, **streams
+        )
+    assert completed.returncode == expected_exit_code
     assert {path.name for path in staged.iterdir()} <= {path.name for path in Path("house").iterdir()}
     if full == "stdout":
-        assert "error: cannot write the report to standard output: No space left on device" in ended.stderr
-        assert "Traceback" not in ended.stderr
+        assert (
+            "error: cannot write the report to standard output: No space left on device" in completed.stderr
+        )
+        assert "Traceback" not in completed.stderr
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="redirections of a POSIX shell")
@@ -357,15 +361,15 @@ def test_closed_streams_change_neither_the_run_nor_its_exit_code(staged: Path, c
     """No wheelhouse file is opened on the descriptor of a closed stream, where output would corrupt it."""
     command = f"{sys.executable} -m wheel_uploader --until download -u staged -w house dipy 1.11.0"
     shell = f"set -o pipefail; {command} {closed}"
-    ended = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, timeout=60, check=False)
-    assert (ended.returncode, "Traceback" in ended.stderr) == (0, False), ended.stderr
+    completed = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, timeout=60, check=False)
+    assert (completed.returncode, "Traceback" in completed.stderr) == (0, False), completed.stderr
     for path in staged.iterdir():
         assert (Path("house") / path.name).read_bytes() == path.read_bytes()
 
 
 def imported_modules(*arguments: str) -> set[str]:
     """Return the top-level modules that the command has imported by the time it exits."""
-    code = (
+    script = (
         "import sys\n"
         "from wheel_uploader.__main__ import main\n"
         "try:\n    main()\n"
@@ -374,7 +378,11 @@ def imported_modules(*arguments: str) -> set[str]:
     )
     environment = {**os.environ, "PYTHONWARNINGS": "error"}
     done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True, env=environment
+        [sys.executable, "-c", script, *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment,
     )
     return set(done.stderr.splitlines()[-1].split()[1:])
 

@@ -165,7 +165,7 @@ def test_error_names_the_origin_of_an_invalid_value(
 
 # --- file ownership --------------------------------------------------------------------------------
 
-#: The uid that is usually named "nobody".
+#: The conventional uid of an unprivileged user.
 OTHER_UID = 65534
 needs_owners = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs owners and modes")
 

@@ -242,9 +242,9 @@ def test_resolves_credentials_before_signals_are_deferred(
         return call
 
     monkeypatch.setattr(CancellationToken, "deferred", record_event("deferred", defer_signals))
-    monkeypatch.setattr(TwineUploader, "credentials", record_event("asked", credentials))
+    monkeypatch.setattr(TwineUploader, "credentials", record_event("credentials", credentials))
     assert pipeline_run.run(options_of(served, **no_credentials), SilentProgress()).error is not None
-    assert events[0] == "asked"
+    assert events[0] == "credentials"
 
 
 @pytest.mark.parametrize(

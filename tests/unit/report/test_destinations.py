@@ -187,14 +187,14 @@ def read_outputs(text: str) -> dict[str, str]:
 
 
 def test_writes_the_step_summary_and_the_outputs(staged: Path) -> None:
-    Path("summary").write_text("what was there\n", encoding="utf-8")
+    Path("summary").write_text("earlier content\n", encoding="utf-8")
     env = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": "summary", "GITHUB_OUTPUT": "output"}
     result = run("--until", "check", "-u", staged, "dipy", "1.11.0", env=env)
     assert result.exit_code == 0
     assert (
         Path("summary")
         .read_text(encoding="utf-8")
-        .startswith("what was there\n## `dipy` `1.11.0`: Checked\n")
+        .startswith("earlier content\n## `dipy` `1.11.0`: Checked\n")
     )
     values = read_outputs(Path("output").read_text(encoding="utf-8"))
     assert values == {"published": "", "skipped": "", "missing": "", "exit_code": "0"}

@@ -179,8 +179,8 @@ def test_every_report_matches_the_standard(kind: str) -> None:
 
 def results(report: Report) -> list[dict[str, Any]]:
     document = sarif.build_sarif_document(report, formats_table.load_check_infos())
-    found: list[dict[str, Any]] = document["runs"][0]["results"]
-    return found
+    entries: list[dict[str, Any]] = document["runs"][0]["results"]
+    return entries
 
 
 def test_every_check_is_a_rule_with_its_explanation() -> None:

@@ -357,9 +357,9 @@ def test_signs_with_a_cached_passphrase(private_ring: Keyring, files: list[Path]
 
 
 def test_signs_with_another_program(ring: Keyring, alice: str, files: list[Path], tmp_path: Path) -> None:
-    own_program = fake_gpg(tmp_path / "bin", 'echo "$@" >> "$0.calls"; exec "$GPG" "$@"')
-    sign_files(files[:1], find_gpg_signer(own_program, alice))
-    calls = Path(f"{own_program}.calls").read_text().splitlines()
+    fake_program = fake_gpg(tmp_path / "bin", 'echo "$@" >> "$0.calls"; exec "$GPG" "$@"')
+    sign_files(files[:1], find_gpg_signer(fake_program, alice))
+    calls = Path(f"{fake_program}.calls").read_text().splitlines()
     assert any(f"--local-user {alice}! --armor --detach-sign" in call for call in calls)
     assert all(
         call.startswith("--batch --no-tty --yes --status-fd 2 --pinentry-mode error ") for call in calls
@@ -374,9 +374,9 @@ def test_gpg_gets_no_secrets_and_an_english_locale(
         monkeypatch.setenv(name, "s3cr3t-v4lue")
     monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
     monkeypatch.setenv("LANGUAGE", "de")
-    own_program = fake_gpg(tmp_path / "bin", 'env > "$0.env"; exec "$GPG" "$@"')
-    find_gpg_signer(own_program, alice)
-    environment = Path(f"{own_program}.env").read_text().splitlines()
+    fake_program = fake_gpg(tmp_path / "bin", 'env > "$0.env"; exec "$GPG" "$@"')
+    find_gpg_signer(fake_program, alice)
+    environment = Path(f"{fake_program}.env").read_text().splitlines()
     assert not [line for line in environment if "s3cr3t-v4lue" in line]
     assert {"LC_ALL=C", "LANGUAGE=", f"GNUPGHOME={ring.home}"} <= set(environment)
 
@@ -511,36 +511,40 @@ def test_reports_an_identity_that_cannot_be_an_argument(ring: Keyring) -> None:
     ],
 )
 def test_reports_a_program_that_is_not_gpg(script: str, expected: str, tmp_path: Path) -> None:
-    own_program = fake_gpg(tmp_path, script)
-    assert str(expect_no_signer(program=own_program)) == f"{own_program} does not behave like gpg: {expected}"
+    fake_program = fake_gpg(tmp_path, script)
+    assert (
+        str(expect_no_signer(program=fake_program)) == f"{fake_program} does not behave like gpg: {expected}"
+    )
 
 
 @pytest.mark.parametrize("garbage", ["head -c 100000 /dev/urandom", "echo sec:u; echo fpr; echo sec:e:::::x"])
 def test_reports_an_invalid_key_listing(garbage: str, tmp_path: Path) -> None:
-    own_program = fake_gpg(tmp_path, f"{REPLY_WITH_VERSION}; {garbage}")
-    assert str(expect_no_signer(program=own_program)) == "gpg has no secret key"
+    fake_program = fake_gpg(tmp_path, f"{REPLY_WITH_VERSION}; {garbage}")
+    assert str(expect_no_signer(program=fake_program)) == "gpg has no secret key"
 
 
 def test_stops_a_hanging_program_and_its_children(tmp_path: Path, files: list[Path]) -> None:
-    own_program = fake_gpg(tmp_path / "bin", 'sleep 300 & echo $! > "$0.child"; wait')
-    message = f"{own_program} did not finish within 2 seconds and was stopped"
-    assert str(expect_no_signer(program=own_program, timeout=2)) == message
-    assert_gone(int(Path(f"{own_program}.child").read_text()))
-    signer = GpgSigner(program=own_program, fingerprint="A" * 40, primary_fingerprint="A" * 40)
+    fake_program = fake_gpg(tmp_path / "bin", 'sleep 300 & echo $! > "$0.child"; wait')
+    message = f"{fake_program} did not finish within 2 seconds and was stopped"
+    assert str(expect_no_signer(program=fake_program, timeout=2)) == message
+    assert_gone(int(Path(f"{fake_program}.child").read_text()))
+    signer = GpgSigner(program=fake_program, fingerprint="A" * 40, primary_fingerprint="A" * 40)
     assert str(expect_signing_error(files, signer, timeout=2)) == message
-    assert_gone(int(Path(f"{own_program}.child").read_text()))
+    assert_gone(int(Path(f"{fake_program}.child").read_text()))
 
 
 def test_does_not_wait_for_a_child_that_keeps_the_pipe_open(tmp_path: Path) -> None:
-    own_program = fake_gpg(tmp_path, 'sleep 300 & echo $! > "$0.child"; exit 0')
-    assert "it printed no message and exited with 0" in str(expect_no_signer(program=own_program, timeout=20))
-    assert_gone(int(Path(f"{own_program}.child").read_text()))
+    fake_program = fake_gpg(tmp_path, 'sleep 300 & echo $! > "$0.child"; exit 0')
+    assert "it printed no message and exited with 0" in str(
+        expect_no_signer(program=fake_program, timeout=20)
+    )
+    assert_gone(int(Path(f"{fake_program}.child").read_text()))
 
 
 def test_an_interrupted_run_leaves_no_process_behind(tmp_path: Path) -> None:
-    own_program = fake_gpg(tmp_path, 'sleep 300 & echo $! > "$0.child"; wait')
+    fake_program = fake_gpg(tmp_path, 'sleep 300 & echo $! > "$0.child"; wait')
 
-    child = Path(f"{own_program}.child")
+    child = Path(f"{fake_program}.child")
 
     def interrupt(number: int, frame: object) -> None:
         raise KeyboardInterrupt
@@ -555,7 +559,7 @@ def test_an_interrupted_run_leaves_no_process_behind(tmp_path: Path) -> None:
     interrupter.start()
     try:
         with pytest.raises(KeyboardInterrupt):
-            find_gpg_signer(own_program, None, timeout=20)
+            find_gpg_signer(fake_program, None, timeout=20)
     finally:
         interrupter.join(20)
         signal.signal(signal.SIGALRM, previous)
@@ -637,14 +641,14 @@ def stopped_agent(ring: Keyring) -> Iterator[None]:
 def test_rejects_a_signature_by_another_key(
     ring: Keyring, alice: str, bob: str, files: list[Path], tmp_path: Path
 ) -> None:
-    own_program = fake_gpg(
+    fake_program = fake_gpg(
         tmp_path / "bin",
         f"""for argument; do shift
         case "$argument" in {alice}*) argument={bob};; esac
         set -- "$@" "$argument"; done
         exec "$GPG" "$@" """,
     )
-    signer = GpgSigner(program=own_program, fingerprint=alice, primary_fingerprint=alice)
+    signer = GpgSigner(program=fake_program, fingerprint=alice, primary_fingerprint=alice)
     error = expect_signing_error(files, signer)
     assert str(error) == f"{NAMES[0]}: gpg signed with {bob}, not with {alice}"
     assert error.hint == "Check gpg.conf and the program of --sign-with: one of them selects another key."
@@ -656,13 +660,13 @@ def test_rejects_a_trial_signature_by_another_key(
     substitution = (
         f'case "$*" in *--list-secret*) ;; *) set -- --batch --status-fd 2 -u {bob} --detach-sign;; esac'
     )
-    own_program = fake_gpg(
+    fake_program = fake_gpg(
         tmp_path, f'{substitution}; [ "$2" = --no-tty ] || cat >/dev/null; exec "$GPG" "$@"'
     )
-    own_version = fake_gpg(tmp_path, f'{REPLY_WITH_VERSION}; {substitution}; exec "$GPG" "$@"')
-    assert own_program == own_version
+    with_version = fake_gpg(tmp_path, f'{REPLY_WITH_VERSION}; {substitution}; exec "$GPG" "$@"')
+    assert fake_program == with_version
     assert (
-        str(expect_no_signer(alice, program=own_program))
+        str(expect_no_signer(alice, program=fake_program))
         == f"a trial text: gpg signed with {bob}, not with {alice}"
     )
 
@@ -670,8 +674,8 @@ def test_rejects_a_trial_signature_by_another_key(
 def test_rejects_a_signature_by_an_unknown_key(ring: Keyring, alice: str, tmp_path: Path) -> None:
     unknown_key = "F" * 40
     created = f"echo '[GNUPG:] SIG_CREATED D 22 8 00 1 {unknown_key}' >&2; exit 0"
-    own_program = fake_gpg(tmp_path, f'case "$*" in *--detach-sign*) {created};; esac; exec "$GPG" "$@"')
-    assert str(expect_no_signer(program=own_program)) == (
+    fake_program = fake_gpg(tmp_path, f'case "$*" in *--detach-sign*) {created};; esac; exec "$GPG" "$@"')
+    assert str(expect_no_signer(program=fake_program)) == (
         f"a trial text: gpg signed with {unknown_key}, not with a key of its keyring"
     )
 
@@ -700,8 +704,8 @@ def test_rejects_a_signature_by_two_keys(private_ring: Keyring) -> None:
 def test_discards_an_invalid_new_signature(
     tampering: str, cause: str, ring: Keyring, alice: str, files: list[Path], tmp_path: Path
 ) -> None:
-    own_program = fake_gpg(tmp_path / "bin", f'{on_signature(2)} {tampering}; exit;; esac; exec "$GPG" "$@"')
-    signer = find_gpg_signer(own_program, alice)
+    fake_program = fake_gpg(tmp_path / "bin", f'{on_signature(2)} {tampering}; exit;; esac; exec "$GPG" "$@"')
+    signer = find_gpg_signer(fake_program, alice)
     error = expect_signing_error(files, signer)
     assert str(error) == f"{NAMES[0]}: the new signature does not verify: {cause}"
 
@@ -732,11 +736,11 @@ def test_requires_a_verification_that_names_the_key(
     status: str, cause: str, ring: Keyring, alice: str, bob: str, files: list[Path], tmp_path: Path
 ) -> None:
     output = status.format(key=alice, other=bob)
-    own_program = fake_gpg(
+    fake_program = fake_gpg(
         tmp_path / "bin",
         f'case "$*" in *--verify*) printf \'[GNUPG:] {output}\\n\' >&2; exit 0;; esac; exec "$GPG" "$@"',
     )
-    signer = find_gpg_signer(own_program, alice)
+    signer = find_gpg_signer(fake_program, alice)
     assert str(expect_signing_error(files, signer)) == (
         f"{NAMES[0]}: the new signature does not verify: {cause.format(other=bob)}"
     )
@@ -745,8 +749,8 @@ def test_requires_a_verification_that_names_the_key(
 def test_requires_a_successful_exit_of_the_verification(
     ring: Keyring, alice: str, files: list[Path], tmp_path: Path
 ) -> None:
-    own_program = fake_gpg(tmp_path / "bin", '"$GPG" "$@" || exit; case "$*" in *--verify*) exit 3;; esac')
-    assert "does not verify: " in str(expect_signing_error(files, find_gpg_signer(own_program, alice)))
+    fake_program = fake_gpg(tmp_path / "bin", '"$GPG" "$@" || exit; case "$*" in *--verify*) exit 3;; esac')
+    assert "does not verify: " in str(expect_signing_error(files, find_gpg_signer(fake_program, alice)))
 
 
 @pytest.mark.parametrize(
@@ -763,8 +767,8 @@ def test_requires_a_successful_exit_of_the_verification(
 def test_reports_other_gpg_failures(
     script: str, expected: str, ring: Keyring, alice: str, tmp_path: Path
 ) -> None:
-    own_program = fake_gpg(tmp_path, f'case "$*" in *--detach-sign*) {script};; esac; exec "$GPG" "$@"')
-    assert str(expect_no_signer(alice, program=own_program)) == (
+    fake_program = fake_gpg(tmp_path, f'case "$*" in *--detach-sign*) {script};; esac; exec "$GPG" "$@"')
+    assert str(expect_no_signer(alice, program=fake_program)) == (
         f"a trial text: gpg did not sign with the key {alice} (Alice <alice@example.com>): {expected}"
     )
 
@@ -840,7 +844,9 @@ def test_reports_a_folder_with_the_name_of_a_signature(ring: Keyring, alice: str
     assert not list(files[0].parent.rglob("*.tmp"))
 
 
-def test_reports_a_missing_temporary_folder(ring: Keyring, alice: str, files: list[Path]) -> None:
+def test_reports_a_file_with_the_name_of_the_temporary_folder(
+    ring: Keyring, alice: str, files: list[Path]
+) -> None:
     (files[0].parent / ".wheel-uploader").write_bytes(b"")
     with pytest.raises(StorageError, match=r"\.asc: Not a directory"):
         sign_files(files, find_gpg_signer("gpg", alice))
@@ -869,9 +875,9 @@ def test_keeps_signatures_made_before_a_failure(
     ring: Keyring, alice: str, files: list[Path], tmp_path: Path
 ) -> None:
     fail = "echo 'gpg: signing failed: Card removed' >&2; exit 2"
-    own_program = fake_gpg(tmp_path / "bin", f'{on_signature(4)} {fail};; esac; exec "$GPG" "$@"')
+    fake_program = fake_gpg(tmp_path / "bin", f'{on_signature(4)} {fail};; esac; exec "$GPG" "$@"')
     with pytest.raises(SigningError, match=r"^SHA256SUMS: gpg did not sign .* Card removed$"):
-        sign_files(files, find_gpg_signer(own_program, alice))
+        sign_files(files, find_gpg_signer(fake_program, alice))
     assert [signature.is_new for signature in sign_files(files, find_gpg_signer("gpg", alice))] == [
         False,
         False,

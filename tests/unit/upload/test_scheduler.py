@@ -504,40 +504,40 @@ def test_an_unexpected_error_does_not_hide_other_results() -> None:
 class SlowIndex(ScriptedIndex):
     """An index whose uploads share ``rate`` bytes per second, in virtual time."""
 
-    def __init__(self, rate: float, *, fails_above: int = 99) -> None:
+    def __init__(self, rate: float, *, max_successful_streams: int = 99) -> None:
         super().__init__()
-        self.rate, self.fails_above = rate, fails_above
-        self.flying: dict[str, float] = {}
+        self.rate, self.max_successful_streams = rate, max_successful_streams
+        self.bytes_left: dict[str, float] = {}
         #: Seconds that each accepted upload took, and the numbers of concurrent uploads.
-        self.took: dict[str, float] = {}
-        self.most: list[int] = []
+        self.seconds_by_file: dict[str, float] = {}
+        self.stream_counts: list[int] = []
         self.failed = 0
         self.turn = threading.Condition()
 
     def upload(self, file: LocalFile) -> UploadResponse:
         started = self.time.now
         with self.turn:
-            self.flying[file.filename] = float(file.size)
-            most = len(self.flying)
-            self.most.append(most)
+            self.bytes_left[file.filename] = float(file.size)
+            max_streams = len(self.bytes_left)
+            self.stream_counts.append(max_streams)
         # Let other uploads start.
         real_time.sleep(0.02)
         with self.turn:
-            most = max(most, len(self.flying))
-            while self.flying.get(file.filename, 0) > 0:
+            max_streams = max(max_streams, len(self.bytes_left))
+            while self.bytes_left.get(file.filename, 0) > 0:
                 # Advance all uploads until the next one completes.
-                share = self.rate / len(self.flying)
-                step = min(self.flying.values()) / share
+                share = self.rate / len(self.bytes_left)
+                step = min(self.bytes_left.values()) / share
                 self.time.now += step
-                self.flying = {name: left - step * share for name, left in self.flying.items()}
-                arrived = [name for name, left in self.flying.items() if left <= 1e-6]
+                self.bytes_left = {name: left - step * share for name, left in self.bytes_left.items()}
+                arrived = [name for name, left in self.bytes_left.items() if left <= 1e-6]
                 for name in arrived:
-                    del self.flying[name]
-        if most > self.fails_above:
+                    del self.bytes_left[name]
+        if max_streams > self.max_successful_streams:
             with self.turn:
                 self.failed += 1
             return upload_response.classify_response(500)
-        self.took[file.filename] = self.time.now - started
+        self.seconds_by_file[file.filename] = self.time.now - started
         return OK
 
     def upload_sizes(self, *sizes: int, jobs: int = 4) -> tuple[UploadResult, ...]:
@@ -554,15 +554,15 @@ class SlowIndex(ScriptedIndex):
         )
 
 
-@pytest.mark.parametrize(("rate", "most"), [(1e9, 4), (2e6, 4), (1.8e6, 2), (0.5e6, 1)])
-def test_limits_concurrency_to_the_upload_time_limit_of_the_index(rate: float, most: int) -> None:
+@pytest.mark.parametrize(("rate", "max_streams"), [(1e9, 4), (2e6, 4), (1.8e6, 2), (0.5e6, 1)])
+def test_limits_concurrency_to_the_upload_time_limit_of_the_index(rate: float, max_streams: int) -> None:
     """A single wheel of 100 MB takes 50 s at 2 MB/s; PyPI aborts an upload after 240 s."""
     slow_index = SlowIndex(rate)
     results = slow_index.upload_sizes(*[100_000_000] * 7)
     assert {result.outcome for result in results} == {FileStatus.UPLOADED}
-    assert slow_index.most[0] == 1
-    assert max(slow_index.most) <= most
-    assert max(slow_index.took.values()) < 240
+    assert slow_index.stream_counts[0] == 1
+    assert max(slow_index.stream_counts) <= max_streams
+    assert max(slow_index.seconds_by_file.values()) < 240
 
 
 def test_a_failed_first_file_does_not_reduce_concurrency() -> None:
@@ -577,11 +577,11 @@ def test_a_failed_first_file_does_not_reduce_concurrency() -> None:
     slow_index.upload = upload  # type: ignore[method-assign]
     results = slow_index.upload_sizes(*[1000] * 9)
     assert {result.outcome for result in results} == {FileStatus.UPLOADED}
-    assert max(slow_index.most) > 1
+    assert max(slow_index.stream_counts) > 1
 
 
 def test_reduces_concurrency_for_an_overloaded_index() -> None:
-    slow_index = SlowIndex(1e9, fails_above=1)
+    slow_index = SlowIndex(1e9, max_successful_streams=1)
     results = slow_index.upload_sizes(*[1000] * 8)
     assert {result.outcome for result in results} == {FileStatus.UPLOADED}
     # Four concurrent uploads fail, then two; then files are sent one at a time.
