@@ -89,7 +89,7 @@ def test_accepts_the_short_form_of_a_bucket_url(
     path = wheels.make_wheel(tmp_path)
     with moto(tmp_path, prefix="wheels/1.11/") as url:
         base = url.removesuffix(BUCKET) + "{bucket}"
-        for name in ("AWS", "GOOGLE"):
+        for name in ("AWS_URL", "GOOGLE_URL"):
             monkeypatch.setattr(s3, name, base)
         urls = [f"{scheme}://{BUCKET}/wheels/1.11", url]
         with HttpClient(user_urls=urls, retries=1) as http:
