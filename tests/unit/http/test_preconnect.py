@@ -54,7 +54,7 @@ class ObservedServer(ScriptedServer):
 
     def wait_for(self, condition: Callable[[], bool]) -> bool:
         with self.changed:
-            return self.changed.wait_for(condition, 30)
+            return self.changed.wait_for(condition, 90)
 
     def _count(self, name: str) -> int:
         with self.changed:
