@@ -1,4 +1,4 @@
-"""The children of the real command: what they are told, and how they end."""
+"""The child processes of the real command: their environment, and how they end."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ import pytest
 from tests.support import gpg, wheels
 
 if sys.platform != "linux":
-    pytest.skip("looks at processes as Linux has them", allow_module_level=True)
+    pytest.skip("reads /proc", allow_module_level=True)
 
 pytestmark = pytest.mark.slow
 
-#: Seconds that the command may take on a busy machine.
+#: Seconds that the command may take; generous for a busy machine.
 LIMIT = 120.0
 SECRET = "c4nary-Zq81vTx0"
 SECRETS = {
@@ -35,7 +35,7 @@ _RST = wheels.METADATA.replace("text/plain", "text/x-rst").format(project="dipy"
 
 
 class Run:
-    """The command in a process of its own, and every process that has its home folder in the environment."""
+    """A running command, and all processes that have its home directory in their environment."""
 
     def __init__(self, home: Path, *arguments: str, **variables: str) -> None:
         self.home = home
@@ -59,50 +59,50 @@ class Run:
             stderr=subprocess.PIPE,
         )
 
-    def look(self) -> list[str]:
-        """Note the children that run now, and return their command lines."""
-        found = []
+    def find_children(self) -> list[str]:
+        """Record the running children, and return their command lines."""
+        commands = []
         for place in Path("/proc").glob("[0-9]*/environ"):
             with contextlib.suppress(OSError):
                 data = place.read_bytes()
                 if str(self.home).encode() in data and int(place.parent.name) != self.process.pid:
                     command = (place.parent / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-                    found.append(command)
-                    # The environment of the run itself is seen for a moment between fork and exec.
+                    commands.append(command)
+                    # Between fork and exec a child still has the environment of the run itself.
                     self.children[command] = data
-        return found
+        return commands
 
     @contextlib.contextmanager
     def watched(self) -> Iterator[None]:
-        over = threading.Event()
+        stopped = threading.Event()
 
         def watch() -> None:
-            while not over.wait(0.01):
-                self.look()
+            while not stopped.wait(0.01):
+                self.find_children()
 
         thread = threading.Thread(target=watch, daemon=True)
         thread.start()
         try:
             yield
         finally:
-            over.set()
+            stopped.set()
             thread.join()
 
-    def until(self, path: Path) -> None:
+    def wait_for(self, path: Path) -> None:
         deadline = time.monotonic() + LIMIT
         while not path.exists():
             assert self.process.poll() is None, self.process.communicate()
             assert time.monotonic() < deadline
             time.sleep(0.02)
 
-    def ends(self) -> tuple[int, str]:
-        out, talk = self.process.communicate(timeout=LIMIT)
-        assert b"Traceback" not in talk, talk
-        return self.process.returncode, (out + talk).decode()
+    def wait(self) -> tuple[int, str]:
+        out, stderr = self.process.communicate(timeout=LIMIT)
+        assert b"Traceback" not in stderr, stderr
+        return self.process.returncode, (out + stderr).decode()
 
-    def all_gone(self, within: float = 15.0) -> bool:
+    def children_are_gone(self, within: float = 15.0) -> bool:
         deadline = time.monotonic() + within
-        while self.look():
+        while self.find_children():
             if time.monotonic() > deadline:
                 return False
             time.sleep(0.05)
@@ -120,67 +120,76 @@ def smoke(staged: Path, home: Path, command: str, *more: str, **variables: str) 
     )
 
 
-def test_no_child_of_a_smoke_test_or_a_signature_is_told_a_secret(staged: Path, tmp_path: Path) -> None:
+def test_children_of_smoke_tests_and_signing_get_no_secrets(staged: Path, tmp_path: Path) -> None:
     with gpg.keyring() as keys:
         keys.make_key("Me <me@example.com>")
-        told = tmp_path / "told"
-        own = gpg.fake_gpg(tmp_path / "bin", f'env >> {told}; exec "$GPG" "$@"')
+        gpg_log = tmp_path / "gpg-environment"
+        fake_gpg = gpg.fake_gpg(tmp_path / "bin", f'env >> {gpg_log}; exec "$GPG" "$@"')
         command = f"sh -c 'env > {tmp_path}/command; cat /proc/$PPID/cmdline > /dev/null; sleep 0.3'"
         run = Run(
             tmp_path / "home",
-            *("--until", "sign", "-s", "--sign-with", own, "-u", str(staged), "--smoke", command),
+            *("--until", "sign", "-s", "--sign-with", fake_gpg, "-u", str(staged), "--smoke", command),
             *("dipy", "1.11.0"),
             GNUPGHOME=str(keys.home),
         )
         with run.watched():
-            code, said = run.ends()
-    assert code == 0, said
-    assert SECRET not in said
+            code, output = run.wait()
+    assert code == 0, output
+    assert SECRET not in output
     seen = " | ".join(run.children)
     for kind in ("-m venv", "-m pip", "render_worker.py", "sleep 0.3"):
         assert kind in seen, f"{kind} was not seen: {seen}"
-    for name in (told, tmp_path / "command"):
+    for name in (gpg_log, tmp_path / "command"):
         assert "HOME=" in name.read_text()
         assert SECRET not in name.read_text()
-    assert_told_nothing(run)
+    assert_no_secrets(run)
 
 
-def assert_told_nothing(run: Run) -> None:
+def assert_no_secrets(run: Run) -> None:
     main = " ".join(map(str, run.process.args))  # type: ignore[arg-type]
     for command, data in run.children.items():
         assert SECRET.encode() not in data or command.strip() in {"", main}, command
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
-def test_a_smoke_command_and_all_it_started_end_with_the_run(
+def test_smoke_command_and_its_children_end_with_the_run(
     number: signal.Signals, staged: Path, tmp_path: Path
 ) -> None:
-    command = f"sh -c 'sleep 300 & setsid sleep 300 & touch {tmp_path}/begun; yes'"
+    command = f"sh -c 'sleep 300 & setsid sleep 300 & touch {tmp_path}/started; yes'"
     run = smoke(staged, tmp_path / "home", command)
-    run.until(tmp_path / "begun")
-    assert run.look()
-    began = time.monotonic()
+    run.wait_for(tmp_path / "started")
+    assert run.find_children()
+    started = time.monotonic()
     run.process.send_signal(number)
-    code, _ = run.ends()
+    code, _ = run.wait()
     assert code == (-9 if number is signal.SIGKILL else 128 + number)
-    assert time.monotonic() - began < 15
-    assert run.all_gone()
+    assert time.monotonic() - started < 15
+    assert run.children_are_gone()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_a_gpg_that_hangs_ends_with_the_run(number: signal.Signals, staged: Path, tmp_path: Path) -> None:
-    own = gpg.fake_gpg(tmp_path / "bin", f"touch {tmp_path}/begun; sleep 300 & wait")
+def test_hanging_gpg_ends_with_the_run(number: signal.Signals, staged: Path, tmp_path: Path) -> None:
+    fake_gpg = gpg.fake_gpg(tmp_path / "bin", f"touch {tmp_path}/started; sleep 300 & wait")
     run = Run(
-        tmp_path / "home", "--until", "sign", "-s", "--sign-with", own, "-u", str(staged), "dipy", "1.11.0"
+        tmp_path / "home",
+        "--until",
+        "sign",
+        "-s",
+        "--sign-with",
+        fake_gpg,
+        "-u",
+        str(staged),
+        "dipy",
+        "1.11.0",
     )
-    run.until(tmp_path / "begun")
+    run.wait_for(tmp_path / "started")
     run.process.send_signal(number)
-    code, _ = run.ends()
+    code, _ = run.wait()
     assert code == (-9 if number is signal.SIGKILL else 128 + number)
-    assert run.all_gone()
+    assert run.children_are_gone()
 
 
-def test_a_command_that_a_real_time_signal_killed(staged: Path, tmp_path: Path) -> None:
-    code, said = smoke(staged, tmp_path / "home", "sh -c 'kill -37 $$'").ends()
+def test_reports_a_smoke_command_killed_by_a_real_time_signal(staged: Path, tmp_path: Path) -> None:
+    code, output = smoke(staged, tmp_path / "home", "sh -c 'kill -37 $$'").wait()
     assert code == 6
-    assert "killed by SIGRTMIN+3" in said
+    assert "killed by SIGRTMIN+3" in output

@@ -1,4 +1,4 @@
-"""Completion in real shells on a real terminal: a word is begun, Tab is pressed, and the line is run."""
+"""Completion in real shells on a real terminal: a word is typed partly, Tab is pressed, and the line runs."""
 
 from __future__ import annotations
 
@@ -28,34 +28,34 @@ SHELLS = {
     "zsh": ["zsh", "-f", "-i"],
     "fish": ["fish", "--no-config", "-i"],
 }
-#: Seconds until a shell on a busy machine has answered.
-PATIENCE = 60.0
+#: Seconds for a response of a shell; generous for a busy machine.
+TIMEOUT = 60.0
 
 
 class Shell:
-    """An interactive shell on a terminal of its own."""
+    """An interactive shell on a new terminal."""
 
     def __init__(self, command: list[str], folder: Path, environment: dict[str, str]) -> None:
-        terminal, own = pty.openpty()
-        fcntl.ioctl(own, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
+        terminal, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
         self._terminal = terminal
         self._seen = ""
-        # fish wants the terminal to be its own in every respect.
+        # fish needs a controlling terminal.
         command = ["setsid", "--ctty", *command]
         self._process = subprocess.Popen(
-            command, stdin=own, stdout=own, stderr=own, cwd=folder, env=environment
+            command, stdin=slave, stdout=slave, stderr=slave, cwd=folder, env=environment
         )
-        os.close(own)
+        os.close(slave)
 
-    def types(self, text: str) -> None:
+    def type(self, text: str) -> None:
         os.write(self._terminal, text.encode())
 
-    def waits_for(self, marker: str) -> str:
-        """All that was shown until ``marker`` was."""
-        end = time.monotonic() + PATIENCE
+    def read_until(self, marker: str) -> str:
+        """Wait for ``marker`` in the output, and return the output before it."""
+        end = time.monotonic() + TIMEOUT
         while marker not in self._seen:
             ready, _, _ = select.select([self._terminal], [], [], max(0.0, end - time.monotonic()))
-            assert ready, f"{marker!r} did not come: {self._seen!r}"
+            assert ready, f"{marker!r} is not in the output: {self._seen!r}"
             self._seen += os.read(self._terminal, 65536).decode(errors="replace")
         before, _, self._seen = self._seen.partition(marker)
         return before
@@ -68,7 +68,7 @@ class Shell:
 
 @pytest.fixture(params=list(SHELLS))
 def shell(request: pytest.FixtureRequest, tmp_path: Path) -> Shell:
-    """A shell that has read the script, and a program that shows what it was called with."""
+    """Return a shell with the completion script, and a program that prints its arguments."""
     name: str = request.param
     for needed in (name, "setsid"):
         if not shutil.which(needed):
@@ -96,14 +96,14 @@ def shell(request: pytest.FixtureRequest, tmp_path: Path) -> Shell:
     started = Shell(SHELLS[name], tmp_path, environment)
     request.addfinalizer(started.close)
     if name == "zsh":
-        started.types("autoload -U compinit; compinit -u -D\n")
-    started.types(f"source {script}; echo rea''dy\n")
-    started.waits_for("ready")
+        started.type("autoload -U compinit; compinit -u -D\n")
+    started.type(f"source {script}; echo rea''dy\n")
+    started.read_until("ready")
     return started
 
 
-def test_a_tab_completes(shell: Shell) -> None:
-    for begun, whole in (
+def test_tab_completes(shell: Shell) -> None:
+    for typed, expected in (
         ("--max-d", "<--max-duration>"),
         ("--until conf", "<--until><confirm>"),
         ("--config-profile ni", "<--config-profile><nightly>"),
@@ -113,12 +113,12 @@ def test_a_tab_completes(shell: Shell) -> None:
         ("--config pypr", "<--config><pyproject.toml>"),
         ("-u pypr", "<-u><pyproject.toml>"),
     ):
-        shell.types(f"wheel-uploader {begun}\t END\n")
-        assert shell.waits_for("<END>}").rpartition("{")[2] == whole
+        shell.type(f"wheel-uploader {typed}\t END\n")
+        assert shell.read_until("<END>}").rpartition("{")[2] == expected
 
 
 @pytest.mark.parametrize("name", SHELLS)
-def test_the_script_is_what_its_shell_can_read(name: str, tmp_path: Path) -> None:
+def test_script_is_valid_for_its_shell(name: str, tmp_path: Path) -> None:
     if not shutil.which(name):
         pytest.skip(f"{name} is not installed")
     script = tmp_path / "script"
@@ -126,14 +126,14 @@ def test_the_script_is_what_its_shell_can_read(name: str, tmp_path: Path) -> Non
     subprocess.run([name, "-n", str(script)], check=True)
 
 
-def test_other_shells_are_named() -> None:
+def test_unsupported_shell_error_lists_the_supported_ones() -> None:
     result = run("--completion", "tcsh")
     assert result.exit_code == 2
     assert "'bash', 'zsh', 'fish'" in result.stderr
 
 
 @pytest.mark.parametrize(
-    ("complete", "begun", "some"),
+    ("complete", "typed", "some"),
     [
         (completion.complete_checks, "", {"wheel", "record", "wheel/tags-mismatch-filename"}),
         (completion.complete_checks, "rec", {"record", "record/hash-mismatch"}),
@@ -141,7 +141,9 @@ def test_other_shells_are_named() -> None:
         (completion.complete_checks, "zzz", set()),
     ],
 )
-def test_checks_and_families(complete: Callable[..., list[object]], begun: str, some: set[str]) -> None:
-    found = {getattr(item, "value", "") for item in complete(None, None, begun)}
-    assert some <= found
-    assert all(value.startswith(begun) for value in found)
+def test_completes_checks_and_families(
+    complete: Callable[..., list[object]], typed: str, some: set[str]
+) -> None:
+    values = {getattr(item, "value", "") for item in complete(None, None, typed)}
+    assert some <= values
+    assert all(value.startswith(typed) for value in values)

@@ -1,4 +1,4 @@
-"""A download that is killed, interrupted or out of room: nothing is torn, and the next run converges."""
+"""Downloads that are killed, interrupted or out of disk space leave no torn files, and the next run works."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.wheels import wheel_bytes, wheel_filename
 from wheel_uploader.core.errors import StorageError
 from wheel_uploader.core.models import DownloadOutcome, RemoteFile
 
-#: A run of the download stage in a process of its own: wheelhouse, then NAME=SHA256 of each file.
+#: A run of the download stage in a child process. Arguments: URL, wheelhouse, and NAME=SHA256 of each file.
 RUN = """
 import pathlib, sys, time
 from wheel_uploader.core import filenames
@@ -64,8 +64,8 @@ with Wheelhouse(pathlib.Path(house)) as held, HttpClient(user_urls=[url], timeou
 """
 
 
-def start(url: str, house: Path, *files: str, before: Sequence[str] = ()) -> subprocess.Popen[str]:
-    command = [*before, sys.executable, "-c", RUN, url, str(house), *files]
+def start(url: str, wheelhouse: Path, *files: str, before: Sequence[str] = ()) -> subprocess.Popen[str]:
+    command = [*before, sys.executable, "-c", RUN, url, str(wheelhouse), *files]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
@@ -78,8 +78,8 @@ def finish(process: subprocess.Popen[str], *, within: float = 60.0) -> tuple[int
     return process.returncode, text
 
 
-def big(build: str, size: int) -> tuple[str, bytes]:
-    """A wheel of about ``size`` bytes that do not compress."""
+def big_wheel(build: str, size: int) -> tuple[str, bytes]:
+    """Return a wheel of about ``size`` incompressible bytes."""
     noise = {"dipy/noise.bin": hashlib.shake_256(build.encode()).digest(size)}
     return wheel_filename("dipy", "1.11.0", build=build), wheel_bytes(
         "dipy", "1.11.0", build=build, files=noise
@@ -88,7 +88,7 @@ def big(build: str, size: int) -> tuple[str, bytes]:
 
 @pytest.fixture(scope="module")
 def release() -> dict[str, bytes]:
-    return dict(big(build, size) for build, size in (("1", 3_000_000), ("2", 900_000), ("3", 40_000)))
+    return dict(big_wheel(build, size) for build, size in (("1", 3_000_000), ("2", 900_000), ("3", 40_000)))
 
 
 # --- real nginx ------------------------------------------------------------------------------------
@@ -102,50 +102,50 @@ def serve(folder: Path, files: dict[str, bytes]) -> Path:
     return folder
 
 
-def test_nginx_is_asked_for_every_body_once(tmp_path: Path, release: dict[str, bytes]) -> None:
-    log, house = tmp_path / "log", tmp_path / "house"
+def test_downloads_each_file_from_nginx_once(tmp_path: Path, release: dict[str, bytes]) -> None:
+    log, wheelhouse = tmp_path / "log", tmp_path / "house"
     with servers.nginx(serve(tmp_path / "served", release), extra=f"access_log {log};") as url:
         for status in ("200", "304"):
-            assert finish(start(url, house, *release)) == (0, "")
-            assert {name: (house / name).read_bytes() for name in release} == release
-            assert left_over(house) == []
+            assert finish(start(url, wheelhouse, *release)) == (0, "")
+            assert {name: (wheelhouse / name).read_bytes() for name in release} == release
+            assert left_over(wheelhouse) == []
             lines = [line for line in log.read_text().splitlines() if ".whl" in line]
             assert [line.split('"')[2].split()[0] for line in lines] == [status] * 3
             log.write_text("")
 
 
 @pytest.mark.parametrize("hashed", [False, True], ids=["etag", "hash"])
-def test_killed_at_any_time_the_next_run_completes(
+def test_next_run_completes_after_a_kill_at_any_time(
     tmp_path: Path, release: dict[str, bytes], hashed: bool
 ) -> None:
     files = [
         f"{name}={hashlib.sha256(data).hexdigest()}" if hashed else name for name, data in release.items()
     ]
-    house = tmp_path / "house"
+    wheelhouse = tmp_path / "house"
     largest = max(release, key=lambda name: len(release[name]))
-    stump = house / ".wheel-uploader" / f"{largest}.part"
+    partial = wheelhouse / ".wheel-uploader" / f"{largest}.part"
     with servers.nginx(serve(tmp_path / "served", release), extra="limit_rate 1m;") as url:
         for size in (0, 200_000, 1_200_000, 2_400_000):
-            process = start(url, house, *files)
-            while not (stump.exists() and stump.stat().st_size >= size):
+            process = start(url, wheelhouse, *files)
+            while not (partial.exists() and partial.stat().st_size >= size):
                 assert process.poll() is None, "it ended before it could be killed"
                 time.sleep(0.01)
             process.kill()
             process.communicate()
-            for name in finished(house):
-                assert (house / name).read_bytes() == release[name], "torn"
-        assert finish(start(url, house, *files)) == (0, "")
-    assert {name: (house / name).read_bytes() for name in release} == release
-    assert finished(house) == sorted(release)
-    assert left_over(house) == []
+            for name in finished(wheelhouse):
+                assert (wheelhouse / name).read_bytes() == release[name], "torn"
+        assert finish(start(url, wheelhouse, *files)) == (0, "")
+    assert {name: (wheelhouse / name).read_bytes() for name in release} == release
+    assert finished(wheelhouse) == sorted(release)
+    assert left_over(wheelhouse) == []
 
 
-#: What changes a disk.
+#: System calls that change the disk.
 CALLS = "openat,write,rename,renameat,renameat2,fsync,unlink,unlinkat,fchmod,mkdir,ftruncate"
 
 
 def kill_points(log: str, folder: Path) -> list[tuple[str, int]]:
-    """Each call in a log of strace that touched ``folder``, and its number among all of its kind."""
+    """Return each call in a log of strace that touched ``folder``, with its number among its kind."""
     counted: dict[str, int] = {}
     points = []
     for line in log.splitlines():
@@ -157,46 +157,46 @@ def kill_points(log: str, folder: Path) -> list[tuple[str, int]]:
     return points
 
 
-def test_killed_at_every_call_that_changes_the_disk(tmp_path: Path) -> None:
+def test_next_run_completes_after_a_kill_at_any_system_call(tmp_path: Path) -> None:
     if not shutil.which("strace"):
         pytest.skip("strace is not installed")
-    name, data = big("1", 200_000)
-    house, log = tmp_path / "house", tmp_path / "log"
+    name, data = big_wheel("1", 200_000)
+    wheelhouse, log = tmp_path / "house", tmp_path / "log"
     strace = ["strace", "-f", "-y", "-o", str(log), "-e", f"trace={CALLS}"]
     with FileServer({name: data}).running() as server:
-        code, text = finish(start(server.url, house, name, before=strace))
+        code, text = finish(start(server.url, wheelhouse, name, before=strace))
         if "ptrace" in text:
-            pytest.skip("strace may not trace here")
+            pytest.skip("strace is not permitted to trace")
         assert (code, text) == (0, "")
-        points = kill_points(log.read_text(), house)
+        points = kill_points(log.read_text(), wheelhouse)
         assert len(points) >= 10
         for call, count in points:
-            shutil.rmtree(house)
-            # strace counts for each thread, so that some of these are a little off: as good a place as any.
+            shutil.rmtree(wheelhouse)
+            # strace counts per thread, so some of these points are slightly off, which does not matter.
             kill = [*strace, "-e", f"inject={call}:signal=KILL:when={count}"]
-            finish(start(server.url, house, name, before=kill))
-            if house.exists():
-                assert [(house / each).read_bytes() for each in finished(house)] in ([], [data])
-            fetch(server, house, remote(server, name))
-            assert (house / name).read_bytes() == data
-            assert finished(house) == [name]
-            assert left_over(house) == []
+            finish(start(server.url, wheelhouse, name, before=kill))
+            if wheelhouse.exists():
+                assert [(wheelhouse / each).read_bytes() for each in finished(wheelhouse)] in ([], [data])
+            fetch(server, wheelhouse, remote(server, name))
+            assert (wheelhouse / name).read_bytes() == data
+            assert finished(wheelhouse) == [name]
+            assert left_over(wheelhouse) == []
 
 
 # --- Ctrl-C ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("stuck", ["slow", "silent"])
-def test_an_interrupt_ends_the_run_at_once(tmp_path: Path, stuck: str) -> None:
+@pytest.mark.parametrize("stall", ["slow", "silent"])
+def test_interrupt_ends_the_run_at_once(tmp_path: Path, stall: str) -> None:
     names = [wheel_filename("dipy", "1.11.0", build=str(number)) for number in range(4)]
     done, *others = names
-    house = tmp_path / "house"
+    wheelhouse = tmp_path / "house"
     with FileServer(dict.fromkeys(names, WHEEL)).running() as server:
-        end = [HANG] if stuck == "silent" else [0.3] * 60
+        end = [HANG] if stall == "silent" else [0.3] * 60
         half = len(WHEEL) // 2
-        process = start(server.url, house, *names)
+        process = start(server.url, wheelhouse, *names)
         server.plan = [honest()] + [honest(until=half, end=end)] * 3
-        while len(list(house.glob(".wheel-uploader/*.part"))) < 3 and process.poll() is None:
+        while len(list(wheelhouse.glob(".wheel-uploader/*.part"))) < 3 and process.poll() is None:
             time.sleep(0.05)
         time.sleep(0.3)
         before = time.monotonic()
@@ -204,23 +204,21 @@ def test_an_interrupt_ends_the_run_at_once(tmp_path: Path, stuck: str) -> None:
         code, text = finish(process, within=15)
         assert code == 130, text
         assert time.monotonic() - before < 12
-        assert len(finished(house)) == 1
-        assert len(left_over(house)) == 6
+        assert len(finished(wheelhouse)) == 1
+        assert len(left_over(wheelhouse)) == 6
         server.plan = []
-        fetched = fetch(server, house, *(remote(server, name) for name in names))
+        fetched = fetch(server, wheelhouse, *(remote(server, name) for name in names))
     outcomes = sorted(each.outcome for each in fetched)
     assert outcomes == [DownloadOutcome.RESUMED] * 3 + [DownloadOutcome.UNCHANGED]
     assert done in names
     assert others
-    assert left_over(house) == []
+    assert left_over(wheelhouse) == []
 
 
-def test_an_interrupt_leaves_only_what_can_be_continued(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_interrupt_leaves_only_resumable_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("wheel_uploader.download.scheduler._SHUTDOWN_TIMEOUT", 30.0)
     names = [wheel_filename("dipy", "1.11.0", build=str(number)) for number in range(3)]
-    house = tmp_path / "house"
+    wheelhouse = tmp_path / "house"
 
     def interrupt(server: FileServer, request: Request) -> Sequence[Step]:
         os.kill(os.getpid(), signal.SIGINT)
@@ -229,18 +227,18 @@ def test_an_interrupt_leaves_only_what_can_be_continued(
     with FileServer(dict.fromkeys(names, WHEEL), etags="").running() as server:
         server.plan = [honest(), interrupt]
         with pytest.raises(KeyboardInterrupt):
-            fetch(server, house, *(remote(server, name) for name in names), jobs=1)
-    assert finished(house) == names[:1]
-    assert left_over(house) == []
+            fetch(server, wheelhouse, *(remote(server, name) for name in names), jobs=1)
+    assert finished(wheelhouse) == names[:1]
+    assert left_over(wheelhouse) == []
     assert len(server.requests) == 2
 
 
-# --- no room ---------------------------------------------------------------------------------------
+# --- disk space ------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 1 MiB."""
+    """Mount a file system of 1 MiB."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mounted = subprocess.run(
@@ -254,38 +252,38 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_a_full_disk_tears_nothing(small_disk: Path) -> None:
-    name, data = big("1", 600_000)
-    seen: set[str] = set()
+def test_full_disk_leaves_no_torn_files(small_disk: Path) -> None:
+    name, data = big_wheel("1", 600_000)
+    messages: set[str] = set()
     with FileServer({name: data}).running() as server:
         file = remote(server, name)
         for taken in range(0, 2**20 + 1, 4096):
             (small_disk / "filler").write_bytes(b"x" * taken)
-            house = small_disk / "house"
+            wheelhouse = small_disk / "house"
             try:
-                fetch(server, house, file)
+                fetch(server, wheelhouse, file)
             except StorageError as error:
                 assert error.exit_code == 13
                 assert str(error).endswith("No space left on device")
                 assert "Free space on that disk" in error.hint
-                seen.add(str(error).removesuffix(": No space left on device"))
-                if house.exists():
-                    assert finished(house) == []
-                    if (house / ".wheel-uploader").exists():
-                        assert [entry for entry in left_over(house) if entry.endswith(".part")] == []
+                messages.add(str(error).removesuffix(": No space left on device"))
+                if wheelhouse.exists():
+                    assert finished(wheelhouse) == []
+                    if (wheelhouse / ".wheel-uploader").exists():
+                        assert [entry for entry in left_over(wheelhouse) if entry.endswith(".part")] == []
             else:
-                assert (house / name).read_bytes() == data
+                assert (wheelhouse / name).read_bytes() == data
             (small_disk / "filler").unlink()
             if taken % 65536 == 0:
-                fetch(server, house, file)
-                assert (house / name).read_bytes() == data
-                assert left_over(house) == []
-            shutil.rmtree(house, ignore_errors=True)
-    assert len(seen) >= 2
+                fetch(server, wheelhouse, file)
+                assert (wheelhouse / name).read_bytes() == data
+                assert left_over(wheelhouse) == []
+            shutil.rmtree(wheelhouse, ignore_errors=True)
+    assert len(messages) >= 2
 
 
-def test_a_full_disk_stops_the_others(small_disk: Path) -> None:
-    names = dict(big(str(number), 700_000) for number in range(1, 6))
+def test_full_disk_stops_all_downloads(small_disk: Path) -> None:
+    names = dict(big_wheel(str(number), 700_000) for number in range(1, 6))
     with FileServer(names).running() as server:
         with pytest.raises(StorageError) as caught:
             fetch(server, small_disk / "house", *(remote(server, name) for name in names), jobs=1)
@@ -293,20 +291,20 @@ def test_a_full_disk_stops_the_others(small_disk: Path) -> None:
     assert caught.value.details == ("1 of 5 files are in the wheelhouse, 3 were not started or not finished",)
 
 
-def test_a_file_larger_than_allowed(tmp_path: Path) -> None:
-    house = tmp_path / "house"
+def test_file_size_limit(tmp_path: Path) -> None:
+    wheelhouse = tmp_path / "house"
     with FileServer({NAME: WHEEL}).running() as server:
         limited = ("sh", "-c", 'ulimit -f 100; exec "$@"', "sh")
-        code, text = finish(start(server.url, house, NAME, before=limited))
+        code, text = finish(start(server.url, wheelhouse, NAME, before=limited))
         assert code == 13, text
         assert text.splitlines()[0].endswith(f"{NAME}.part: File too large")
-        assert finished(house) == left_over(house) == []
-        fetch(server, house)
+        assert finished(wheelhouse) == left_over(wheelhouse) == []
+        fetch(server, wheelhouse)
 
 
 @pytest.mark.parametrize("call", ["fsync", "replace"])
 @pytest.mark.parametrize("number", [errno.EIO, errno.EDQUOT, errno.EROFS])
-def test_an_error_of_the_disk_at_the_very_end(
+def test_disk_error_at_the_end_of_a_download(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, number: int
 ) -> None:
     def broken(first: object, *rest: object, **folders: int) -> None:
@@ -315,31 +313,31 @@ def test_an_error_of_the_disk_at_the_very_end(
         real(first, *rest, **folders)
 
     real = getattr(os, call)
-    house = tmp_path / "house"
+    wheelhouse = tmp_path / "house"
     with FileServer({NAME: WHEEL}).running() as server:
         with monkeypatch.context() as patch:
             patch.setattr(os, call, broken)
             with pytest.raises(StorageError, match=os.strerror(number)):
-                fetch(server, house)
-            assert len(server.requests) == 1, "an error of the disk is not tried again"
-            assert finished(house) == left_over(house) == []
-        fetch(server, house)
-        assert (house / NAME).read_bytes() == WHEEL
+                fetch(server, wheelhouse)
+            assert len(server.requests) == 1, "disk errors must not be retried"
+            assert finished(wheelhouse) == left_over(wheelhouse) == []
+        fetch(server, wheelhouse)
+        assert (wheelhouse / NAME).read_bytes() == WHEEL
 
 
-def test_a_listing_name_is_all_that_is_written(tmp_path: Path) -> None:
-    """Nothing but the file, the lock and the note is left in the wheelhouse, and nothing beside it."""
-    house = tmp_path / "house"
+def test_writes_only_the_listed_file_and_its_metadata(tmp_path: Path) -> None:
+    """Only the file, the lock and the metadata are written, all of them in the wheelhouse."""
+    wheelhouse = tmp_path / "house"
     with FileServer({NAME: WHEEL}).running() as server:
         fetch(
             server,
-            house,
+            wheelhouse,
             RemoteFile(filename=NAME, url=f"{server.url}{NAME}?token=secret", source=server.url),
         )
-        note = house / ".wheel-uploader" / f"{NAME}.json"
-        assert "secret" not in note.read_text()
-    found = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
-    assert found == [
+        metadata = wheelhouse / ".wheel-uploader" / f"{NAME}.json"
+        assert "secret" not in metadata.read_text()
+    paths = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
+    assert paths == [
         f"house/.wheel-uploader/{NAME}.json",
         "house/.wheel-uploader/lock",
         f"house/{NAME}",

@@ -28,7 +28,7 @@ def command(tmp_path: Path) -> CommandLine:
 
 @pytest.fixture
 def staged(tmp_path: Path) -> Path:
-    """A release and what lies about beside it."""
+    """Return a folder with a release and unrelated files."""
     folder = tmp_path / "staged"
     wheels.make_release(folder)
     (folder / "dipy-1.11.0.tar.gz.asc").write_text("an old signature")
@@ -45,7 +45,7 @@ RELEASE = {*(f"dipy-1.11.0-{tag}.whl" for tag in wheels.RELEASE_TAGS), "dipy-1.1
 
 @pytest.fixture
 def index(tmp_path: Path) -> Iterator[str]:
-    """The upload URL of an empty pypiserver that asks for a password; it stores into ``packages``."""
+    """Yield the upload URL of an empty pypiserver with a password, which stores into ``packages``."""
     with indexes.pypiserver(tmp_path / "packages", users={"me": "my-password"}) as url:
         yield url
 
@@ -53,7 +53,7 @@ def index(tmp_path: Path) -> Iterator[str]:
 LOGIN = {"TWINE_USERNAME": "me", "TWINE_PASSWORD": "my-password"}
 
 
-# --- the main job ----------------------------------------------------------------------------------
+# --- publishing ------------------------------------------------------------------------------------
 
 LISTINGS: dict[str, Callable[[Path], AbstractContextManager[str]]] = {
     "nginx": servers.nginx,
@@ -64,7 +64,7 @@ LISTINGS: dict[str, Callable[[Path], AbstractContextManager[str]]] = {
 
 
 @pytest.mark.parametrize("listing", LISTINGS)
-def test_a_release_reaches_pypiserver_once(
+def test_publishes_a_release_to_pypiserver_once(
     command: CommandLine, staged: Path, index: str, tmp_path: Path, listing: str
 ) -> None:
     with LISTINGS[listing](staged) as url:
@@ -76,16 +76,16 @@ def test_a_release_reaches_pypiserver_once(
     assert {file["upload"]["outcome"] for file in first.values()} == {"uploaded"}  # type: ignore[index]
     for name, file in again.items():
         assert file["upload"] == {"outcome": "already there", "reason": "", "attempts": 0}, name
-        # No body was fetched again.
+        # The file was not downloaded again.
         assert file["fetched"] == "unchanged", name
         assert file["confirmed_sha256"] == first[name]["sha256"] == file["sha256"]
-    house = command.home / "wheelhouse"
+    wheelhouse = command.home / "wheelhouse"
     subprocess.run(
-        ["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=house, check=True, capture_output=True
+        ["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=wheelhouse, check=True, capture_output=True
     )
 
 
-def test_a_release_reaches_devpi_and_pip_installs_it(
+def test_publishes_to_devpi_and_pip_installs_the_release(
     command: CommandLine, staged: Path, tmp_path: Path
 ) -> None:
     wheels.make_wheel(staged)
@@ -107,8 +107,8 @@ def test_a_release_reaches_devpi_and_pip_installs_it(
     assert (target / "dipy" / "__init__.py").is_file()
 
 
-def test_the_historic_call(command: CommandLine, staged: Path, index: str, tmp_path: Path) -> None:
-    """``-u $CDN_URL -s -v -w ~/wheelhouse -t all dipy $VERSION`` with a .pypirc; the CDN's own software."""
+def test_historic_command_line(command: CommandLine, staged: Path, index: str, tmp_path: Path) -> None:
+    """``-u $CDN_URL -s -v -w ~/wheelhouse -t all dipy $VERSION``, with a .pypirc and the CDN's software."""
     (command.home / ".pypirc").write_text(
         "[distutils]\nindex-servers = pypi\n"
         f"[pypi]\nrepository = {index}\nusername = me\npassword = my-password\n"
@@ -118,9 +118,9 @@ def test_the_historic_call(command: CommandLine, staged: Path, index: str, tmp_p
         call = ("-u", cdn, "-s", "-v", "-w", "~/wheelhouse", "-t", "all", "dipy", "1.11.0")
         first = command.run(*call, GNUPGHOME=str(keys.home))
         again = command.run(*call, GNUPGHOME=str(keys.home))
-        house = command.home / "wheelhouse"
+        wheelhouse = command.home / "wheelhouse"
         for name in (*RELEASE, "SHA256SUMS"):
-            keys.gpg("--verify", str(house / f"{name}.asc"), str(house / name))
+            keys.gpg("--verify", str(wheelhouse / f"{name}.asc"), str(wheelhouse / name))
     assert (first.exit_code, again.exit_code) == (0, 0), first.stderr + again.stderr
     assert f"signatures: 7 new, 0 reused, by {fingerprint}" in first.stdout
     assert f"signatures: 0 new, 7 reused, by {fingerprint}" in again.stdout
@@ -129,10 +129,8 @@ def test_the_historic_call(command: CommandLine, staged: Path, index: str, tmp_p
     assert {path.name for path in (tmp_path / "packages").iterdir()} >= RELEASE
 
 
-def test_wheelhouse_and_dist_as_containers_leave_them(
-    command: CommandLine, index: str, tmp_path: Path
-) -> None:
-    """auditwheel's wheelhouse, the sdist in dist, and beside them the wheel that was never repaired."""
+def test_wheelhouse_and_dist_of_container_builds(command: CommandLine, index: str, tmp_path: Path) -> None:
+    """Stage auditwheel's wheelhouse, and dist with an sdist and a wheel that was not repaired."""
     for tag in wheels.RELEASE_TAGS:
         wheels.make_wheel(command.home / "wheelhouse", tag=tag)
     wheels.make_sdist(command.home / "dist")
@@ -149,7 +147,7 @@ def test_wheelhouse_and_dist_as_containers_leave_them(
     assert {path.name for path in (tmp_path / "packages").iterdir()} == RELEASE
 
 
-def test_the_demo_shows_the_whole_job_and_leaves_nothing(command: CommandLine, tmp_path: Path) -> None:
+def test_demo_publishes_twice_and_leaves_no_files(command: CommandLine, tmp_path: Path) -> None:
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     done = subprocess.run(
@@ -168,10 +166,10 @@ def test_the_demo_shows_the_whole_job_and_leaves_nothing(command: CommandLine, t
     assert list(temporary.iterdir()) == []
 
 
-# --- before anything is posted ---------------------------------------------------------------------
+# --- before the upload -----------------------------------------------------------------------------
 
 
-def test_a_dry_run_says_what_would_be_posted(
+def test_dry_run_reports_what_would_be_uploaded(
     command: CommandLine, staged: Path, index: str, tmp_path: Path
 ) -> None:
     call = ("-u", staged, "--repository-url", index, "dipy", "1.11.0")
@@ -183,12 +181,12 @@ def test_a_dry_run_says_what_would_be_posted(
     assert [path.name for path in (tmp_path / "packages").iterdir()] == [windows]
 
 
-def test_other_bytes_on_the_index_stop_the_run(
+def test_different_contents_on_the_index_stop_the_run(
     command: CommandLine, staged: Path, index: str, tmp_path: Path
 ) -> None:
     name = "dipy-1.11.0-cp312-cp312-win_amd64.whl"
-    theirs = wheels.wheel_bytes(tag="cp312-cp312-win_amd64", files={"dipy/other.py": b"x"})
-    (tmp_path / "packages" / name).write_bytes(theirs)
+    other = wheels.wheel_bytes(tag="cp312-cp312-win_amd64", files={"dipy/other.py": b"x"})
+    (tmp_path / "packages" / name).write_bytes(other)
     ended = command.run("-u", staged, "--repository-url", index, "dipy", "1.11.0", **LOGIN)
     assert ended.exit_code == 7
     assert name in ended.stderr
@@ -196,7 +194,7 @@ def test_other_bytes_on_the_index_stop_the_run(
     assert [path.name for path in (tmp_path / "packages").iterdir()] == [name]
 
 
-def test_what_is_there_is_an_error_when_asked(command: CommandLine, staged: Path, index: str) -> None:
+def test_no_skip_existing_rejects_existing_files(command: CommandLine, staged: Path, index: str) -> None:
     call = ("-u", staged, "--repository-url", index, "dipy", "1.11.0")
     assert command.run(*call, **LOGIN).exit_code == 0
     ended = command.run("--no-skip-existing", *call, **LOGIN)
@@ -204,7 +202,7 @@ def test_what_is_there_is_an_error_when_asked(command: CommandLine, staged: Path
     assert "omit --no-skip-existing" in ended.stderr
 
 
-def test_an_index_without_hashes_is_read_byte_by_byte(
+def test_downloads_files_from_an_index_without_hashes(
     command: CommandLine, staged: Path, tmp_path: Path
 ) -> None:
     with indexes.pypiserver(tmp_path / "bare", hash_algorithm="off") as index:
@@ -218,10 +216,10 @@ def test_an_index_without_hashes_is_read_byte_by_byte(
 def test_no_credentials_and_no_terminal(
     command: CommandLine, staged: Path, index: str, tmp_path: Path
 ) -> None:
-    begun = time.monotonic()
+    started = time.monotonic()
     ended = command.run("-u", staged, "--repository-url", index, "dipy", "1.11.0")
     assert ended.exit_code == 4
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - started < 10
     assert list((tmp_path / "packages").iterdir()) == []
 
 
@@ -233,7 +231,7 @@ def test_wrong_credentials(command: CommandLine, staged: Path, index: str, tmp_p
     assert list((tmp_path / "packages").iterdir()) == []
 
 
-def test_a_repository_that_pypirc_does_not_have(command: CommandLine, staged: Path) -> None:
+def test_repository_that_is_not_in_pypirc(command: CommandLine, staged: Path) -> None:
     (command.home / ".pypirc").write_text(
         "[distutils]\nindex-servers = internal\n[internal]\nrepository=https://x.test/\n"
     )
@@ -243,11 +241,11 @@ def test_a_repository_that_pypirc_does_not_have(command: CommandLine, staged: Pa
     assert not (command.home / "wheelhouse").exists()
 
 
-# --- staging that is not what it should be ---------------------------------------------------------
+# --- bad staging areas -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("reply", "code", "said"),
+    ("reply", "code", "message"),
     [
         (answer(404, b"<h1>Not Found</h1>"), 3, "404"),
         (answer(401), 4, "requires authentication"),
@@ -258,20 +256,20 @@ def test_a_repository_that_pypirc_does_not_have(command: CommandLine, staged: Pa
     ],
     ids=["404", "401", "login page", "image", "no listing", "empty"],
 )
-def test_a_url_that_is_no_listing(command: CommandLine, reply: bytes, code: int, said: str) -> None:
+def test_url_without_a_listing(command: CommandLine, reply: bytes, code: int, message: str) -> None:
     with ScriptedServer([reply]) as server:
         ended = command.run("-u", server.url, "--until", "check", "dipy", "1.11.0")
-    assert (ended.exit_code, said in ended.stderr) == (code, True), ended.stderr
+    assert (ended.exit_code, message in ended.stderr) == (code, True), ended.stderr
 
 
-def test_nobody_answers(command: CommandLine) -> None:
+def test_connection_refused(command: CommandLine) -> None:
     url = f"http://127.0.0.1:{servers.free_port()}/"
     ended = command.run("-u", url, "--retries", "1", "--until", "check", "dipy", "1.11.0")
     assert ended.exit_code == 5
     assert "refuses connections" in ended.error_line
 
 
-def test_a_certificate_that_nobody_vouches_for(command: CommandLine, staged: Path, tmp_path: Path) -> None:
+def test_untrusted_certificate(command: CommandLine, staged: Path, tmp_path: Path) -> None:
     with servers.nginx(staged, tls=servers.certificate(tmp_path)) as url:
         ended = command.run("-u", url, "--retries", "1", "--until", "check", "dipy", "1.11.0")
     assert ended.exit_code == 5
@@ -279,7 +277,7 @@ def test_a_certificate_that_nobody_vouches_for(command: CommandLine, staged: Pat
 
 
 @pytest.mark.parametrize(
-    ("name", "data", "said"),
+    ("name", "data", "message"),
     [
         ("dipy-1.11.0-py3-none-any.whl", b"<!DOCTYPE html><title>Gone</title>", "HTML page"),
         ("dipy-1.11.0-py3-none-any.whl", b"", "empty"),
@@ -290,8 +288,8 @@ def test_a_certificate_that_nobody_vouches_for(command: CommandLine, staged: Pat
     ids=["page", "empty", "cut", "another project", "no sdist"],
 )
 @pytest.mark.parametrize("local", [True, False])
-def test_a_file_that_is_not_what_it_is_called(
-    command: CommandLine, index: str, tmp_path: Path, name: str, data: bytes, said: str, local: bool
+def test_file_that_does_not_match_its_name(
+    command: CommandLine, index: str, tmp_path: Path, name: str, data: bytes, message: str, local: bool
 ) -> None:
     folder = tmp_path / "staged"
     folder.mkdir()
@@ -304,12 +302,12 @@ def test_a_file_that_is_not_what_it_is_called(
         with servers.nginx(folder) as url:
             ended = command.run("-u", url, *call, **LOGIN)
     assert ended.exit_code == 6, ended.stderr
-    assert said in ended.stderr + ended.stdout
+    assert message in ended.stderr + ended.stdout
     assert good.name not in ended.error_line
     assert list((tmp_path / "packages").iterdir()) == []
 
 
-def test_a_wheelhouse_that_cannot_be_written(command: CommandLine, staged: Path) -> None:
+def test_wheelhouse_that_cannot_be_written(command: CommandLine, staged: Path) -> None:
     (command.home / "house").write_text("")
     ended = command.run("-u", staged, "-w", "house", "--until", "download", "dipy", "1.11.0")
     assert ended.exit_code == 13

@@ -1,4 +1,4 @@
-"""The recipes of the README, each run as it stands there; what arrived is judged by the index's store."""
+"""The recipes of the README, each run as written; the results are verified against the index's storage."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ LINUX = "manylinux_2_34_x86_64"
 
 
 @dataclass
-class Shop:
-    """A checkout in which a recipe is run; its ``~/.pypirc`` takes PyPI for a server on loopback."""
+class Checkout:
+    """A checkout in which recipes run; its ``~/.pypirc`` replaces PyPI by a server on loopback."""
 
     home: Path
     packages: Path
-    #: Programs that this machine does not have, and where they would leave files.
+    #: The folder of stand-ins for programs that this machine may not have.
     programs: Path
     environment: dict[str, str] = field(default_factory=dict)
 
-    def runs(
+    def run(
         self, recipe: str, *others: tuple[str, str], **variables: str
     ) -> subprocess.CompletedProcess[str]:
-        """The lines of a recipe, with the places of ``others`` put in for those that it names."""
+        """Run the lines of a recipe, with the replacements in ``others``."""
         lines = RECIPES[recipe]
-        for there, here in others:
-            assert there in lines
-            lines = lines.replace(there, here)
+        for old, new in others:
+            assert old in lines
+            lines = lines.replace(old, new)
         done = subprocess.run(
             ["bash", "-e", "-c", lines],
             cwd=self.home,
@@ -61,33 +61,39 @@ class Shop:
         assert "Traceback" not in done.stderr, done.stderr
         return done
 
-    def has(self, name: str, script: str) -> None:
-        """A program that does as ``script``, a line for sh, says."""
+    def add_program(self, name: str, script: str) -> None:
+        """Add a program that runs ``script``, a line for sh."""
         path = self.programs / name
         path.write_text(f"#!/bin/sh\n{script}\n")
         path.chmod(0o755)
 
     @property
     def stored(self) -> set[str]:
-        """What the index has."""
+        """Return the names of the files on the index."""
         return {path.name for path in self.packages.iterdir()}
 
-    def house(self, folder: str = "wheelhouse") -> set[str]:
+    def files_in(self, folder: str = "wheelhouse") -> set[str]:
         return {path.name for path in (self.home / folder).iterdir() if path.suffix in {".whl", ".gz"}}
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Shop]:
+def checkout(tmp_path: Path) -> Iterator[Checkout]:
     home, packages, programs = tmp_path / "home", tmp_path / "packages", tmp_path / "bin"
     home.mkdir()
     programs.mkdir()
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "TWINE_"))}
-    path = os.pathsep.join([str(programs), str(Path(sys.executable).parent), kept["PATH"]])
-    kept |= {"HOME": str(home), "PATH": path, "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring"}
-    # As on PyPI: its rules hold for the checks.
-    kept |= {"WHEEL_UPLOADER_PROFILE": "pypi", "WHEEL_UPLOADER_NON_INTERACTIVE": "1"}
-    shop = Shop(home=home, packages=packages, programs=programs, environment=kept)
-    shop.has(
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "TWINE_"))
+    }
+    path = os.pathsep.join([str(programs), str(Path(sys.executable).parent), environment["PATH"]])
+    environment |= {
+        "HOME": str(home),
+        "PATH": path,
+        "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
+    }
+    # Use PyPI's rules for the checks.
+    environment |= {"WHEEL_UPLOADER_PROFILE": "pypi", "WHEEL_UPLOADER_NON_INTERACTIVE": "1"}
+    checkout = Checkout(home=home, packages=packages, programs=programs, environment=environment)
+    checkout.add_program(
         "wheel-uploader",
         f"PYTHONPATH={shlex.quote(str(tested_package.HOME))} PYTHONWARNINGS=error "
         f'exec {shlex.quote(sys.executable)} -m wheel_uploader "$@"',
@@ -95,7 +101,7 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
     users = {"__token__": "pypi-secret", "me": "my-password"}
     with indexes.pypiserver(packages, users=users) as index:
         (home / ".pypirc").write_text(f"[distutils]\nindex-servers = pypi\n[pypi]\nrepository = {index}\n")
-        yield shop
+        yield checkout
 
 
 LOGIN = {"TWINE_USERNAME": "me", "TWINE_PASSWORD": "my-password"}
@@ -109,82 +115,80 @@ def linux(*pythons: str) -> list[str]:
     return [f"{python}-{python}-{LINUX}" for python in pythons]
 
 
-def test_every_recipe_of_the_readme_is_run_here() -> None:
+def test_every_recipe_of_the_readme_is_tested() -> None:
     text = Path(__file__).read_text(encoding="utf-8")
     assert len(RECIPES) == README.read_text(encoding="utf-8").count(".. recipe: ")
-    assert set(re.findall(r'shop\.runs\(\s*"(\w+)"', text)) == set(RECIPES)
+    assert set(re.findall(r'checkout\.run\(\s*"(\w+)"', text)) == set(RECIPES)
 
 
 MAIN = re.findall(r"^``(wheel-uploader .*?)``", section("The main commands"), re.MULTILINE)
 
 
-def test_there_are_main_commands() -> None:
+def test_finds_all_main_commands() -> None:
     assert len(MAIN) == 6
 
 
 @pytest.mark.parametrize("line", MAIN)
-def test_the_main_commands_are_what_the_program_takes(
-    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_main_commands_are_valid(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     shown = run(*shlex.split(line)[1:], "--show-config")
     assert shown.exit_code == 0, shown.stderr
     assert tomllib.loads(shown.stdout)["url"]
 
 
-def test_wheels_of_cibuildwheel_and_a_sdist(shop: Shop, tmp_path: Path) -> None:
+def test_cibuildwheel_recipe(checkout: Checkout, tmp_path: Path) -> None:
     built = build(tmp_path / "wheelhouse", "raysect", "0.9.1", linux("cp312", "cp313"))
-    shop.has("cibuildwheel", f"cp -r {tmp_path}/wheelhouse .")
+    checkout.add_program("cibuildwheel", f"cp -r {tmp_path}/wheelhouse .")
     wheels.make_sdist(tmp_path / "dist", "raysect", "0.9.1")
-    shop.has("python", f'test "$*" = "-m build --sdist" && cp -r {tmp_path}/dist .')
+    checkout.add_program("python", f'test "$*" = "-m build --sdist" && cp -r {tmp_path}/dist .')
     for _ in range(2):
-        done = shop.runs("cibuildwheel", **LOGIN)
+        done = checkout.run("cibuildwheel", **LOGIN)
         assert done.returncode == 0, done.stderr
-        assert shop.stored == {*built, "raysect-0.9.1.tar.gz"}
+        assert checkout.stored == {*built, "raysect-0.9.1.tar.gz"}
 
 
-def test_a_wheelhouse_out_of_a_container(shop: Shop, tmp_path: Path) -> None:
+def test_container_recipe(checkout: Checkout, tmp_path: Path) -> None:
     project = ("easyclimate-backend", "2025.11.0")
     inside = tmp_path / "container" / "wheelhouse"
     built = build(inside, *project, linux("cp310", "cp311", "cp313"))
-    shop.has("docker", f'test "$1" = cp && cp -r "{tmp_path}/container/${{2##*/}}" "$3"')
-    done = shop.runs("container", **LOGIN)
+    checkout.add_program("docker", f'test "$1" = cp && cp -r "{tmp_path}/container/${{2##*/}}" "$3"')
+    done = checkout.run("container", **LOGIN)
     assert done.returncode == 3, done.stderr
     assert f"a wheel for cp312 on {LINUX}" in done.stderr
-    assert shop.stored == set()
+    assert checkout.stored == set()
     built |= build(inside, *project, linux("cp312"))
-    done = shop.runs("container", **LOGIN)
+    done = checkout.run("container", **LOGIN)
     assert done.returncode == 0, done.stderr
-    assert shop.stored == built
+    assert checkout.stored == built
 
 
-def test_a_wheel_that_is_still_tagged_linux_stops_all(shop: Shop) -> None:
-    dist = shop.home / "dist"
+def test_token_recipe_rejects_a_linux_tag(checkout: Checkout) -> None:
+    dist = checkout.home / "dist"
     built = build(dist, "pyovf", "0.2.14", linux("cp312", "cp313"))
     (stray,) = build(dist, "pyovf", "0.2.14", ["cp39-cp39-linux_x86_64"])
-    (shop.home / "docker-build-wheels.sh").write_text('test "$1" = build\n')
-    done = shop.runs("token", PYPI_TOKEN="pypi-secret")
+    (checkout.home / "docker-build-wheels.sh").write_text('test "$1" = build\n')
+    done = checkout.run("token", PYPI_TOKEN="pypi-secret")
     assert done.returncode == 6, done.stderr
     assert "name/platform-refused" in done.stdout + done.stderr
     assert stray in done.stdout
-    assert (shop.stored, (shop.home / "wheelhouse").exists()) == (set(), False)
+    assert (checkout.stored, (checkout.home / "wheelhouse").exists()) == (set(), False)
     (dist / stray).unlink()
-    # What is wrong with the token is said, and the token is not.
-    done = shop.runs("token", PYPI_TOKEN="pypi-wrong")
+    # The error message does not contain the token.
+    done = checkout.run("token", PYPI_TOKEN="pypi-wrong")
     assert done.returncode == 4, done.stderr
     assert "pypi-wrong" not in done.stdout + done.stderr
-    done = shop.runs("token", PYPI_TOKEN="pypi-secret")
+    done = checkout.run("token", PYPI_TOKEN="pypi-secret")
     assert done.returncode == 0, done.stderr
-    assert shop.stored == built
+    assert checkout.stored == built
 
 
-def test_staging_on_a_server_and_the_historic_call(shop: Shop, tmp_path: Path) -> None:
+def test_staging_recipe(checkout: Checkout, tmp_path: Path) -> None:
     staged = tmp_path / "site"
     names = {path.name for path in wheels.make_release(staged, version="1.12.0")}
     with gpg.keyring() as keys, servers.nginx(staged) as url:
         keys.make_key("Release Manager <me@example.com>")
         place = "https://anaconda.org/scientific-python-staging/dipy/files"
-        done = shop.runs(
+        done = checkout.run(
             "staging",
             (place, url),
             ("--expect 21", "--expect 6"),
@@ -197,45 +201,45 @@ def test_staging_on_a_server_and_the_historic_call(shop: Shop, tmp_path: Path) -
     assert "signatures: 7 new" in done.stdout
     assert "signatures: 0 new, 7 reused" in done.stdout
     assert "upload: 6 skipped" in done.stdout
-    assert shop.stored >= names
+    assert checkout.stored >= names
 
 
-def test_built_tried_and_uploaded_in_one_job(shop: Shop) -> None:
-    (name,) = build(shop.home / "wheelhouse", "nb-cpp", "0.1.0", ["py3-none-any"])
-    # What pip would bring from PyPI.
+def test_recipe_with_smoke_tests(checkout: Checkout) -> None:
+    (name,) = build(checkout.home / "wheelhouse", "nb-cpp", "0.1.0", ["py3-none-any"])
+    # A stand-in for the pytest from PyPI.
     runner = "import sys, unittest; unittest.main(None, argv=['pytest', 'discover', '-s', sys.argv[1]])"
-    wheels.make_wheel(shop.home / "links", "pytest", "9.0", files={"pytest/__main__.py": runner.encode()})
-    (shop.home / "requirements-test.txt").write_text("pytest\n")
-    test = shop.home / "test" / "test_compute.py"
+    wheels.make_wheel(checkout.home / "links", "pytest", "9.0", files={"pytest/__main__.py": runner.encode()})
+    (checkout.home / "requirements-test.txt").write_text("pytest\n")
+    test = checkout.home / "test" / "test_compute.py"
     test.parent.mkdir()
     case = (
         "import unittest, nb_cpp\nclass Test(unittest.TestCase):\n"
         "    def test(self):\n        self.assertEqual(nb_cpp.__version__, {!r})\n"
     )
-    # Pythons on PATH are enough.
+    # Use only the Pythons on PATH.
     alone = {
         "PIP_NO_INDEX": "1",
-        "PIP_FIND_LINKS": str(shop.home / "links"),
-        "PYENV_ROOT": str(shop.home),
-        "UV_PYTHON_INSTALL_DIR": str(shop.home),
+        "PIP_FIND_LINKS": str(checkout.home / "links"),
+        "PYENV_ROOT": str(checkout.home),
+        "UV_PYTHON_INSTALL_DIR": str(checkout.home),
     }
     test.write_text(case.format("0.0.9"))
-    done = shop.runs("tried", **LOGIN, **alone)
+    done = checkout.run("tried", **LOGIN, **alone)
     assert done.returncode == 6, done.stderr
     assert "'0.1.0' != '0.0.9'" in done.stdout
-    assert shop.stored == set()
+    assert checkout.stored == set()
     test.write_text(case.format("0.1.0"))
-    done = shop.runs("tried", **LOGIN, **alone)
+    done = checkout.run("tried", **LOGIN, **alone)
     assert done.returncode == 0, done.stderr
-    assert shop.stored == {name}
-    # As with --skip-existing: what is there is no error.
-    assert shop.runs("tried", **LOGIN, **alone).returncode == 0
+    assert checkout.stored == {name}
+    # As with --skip-existing, existing files are not an error.
+    assert checkout.run("tried", **LOGIN, **alone).returncode == 0
 
 
-def test_an_index_of_ones_own(shop: Shop, tmp_path: Path) -> None:
-    (name,) = build(shop.home / "wheelhouse", "dipy", "1.11.1", ["py3-none-any"])
+def test_local_index_recipe(checkout: Checkout, tmp_path: Path) -> None:
+    (name,) = build(checkout.home / "wheelhouse", "dipy", "1.11.1", ["py3-none-any"])
     port = str(servers.free_port())
-    done = shop.runs(
+    done = checkout.run(
         "local",
         ("8080", port),
         WHEEL_UPLOADER_PROFILE="any",
@@ -243,23 +247,23 @@ def test_an_index_of_ones_own(shop: Shop, tmp_path: Path) -> None:
         PIP_NO_CACHE_DIR="1",
     )
     assert done.returncode == 0, done.stderr
-    assert [path.name for path in (shop.home / "packages").iterdir()] == [name]
-    assert (shop.home / "tried" / "dipy" / "__init__.py").is_file()
+    assert [path.name for path in (checkout.home / "packages").iterdir()] == [name]
+    assert (checkout.home / "tried" / "dipy" / "__init__.py").is_file()
 
 
-def test_only_the_files(shop: Shop, tmp_path: Path) -> None:
+def test_fetch_recipe(checkout: Checkout, tmp_path: Path) -> None:
     learn = build(tmp_path / "simple", "scikit-learn", "1.8.0", linux("cp312", "cp313"))
     build(tmp_path / "simple", "scikit-learn", "1.7.0", linux("cp312"))
     site = tmp_path / "site"
     numpy = {path.name for path in wheels.make_release(site, "numpy", "2.4.0")}
     build(site, "numpy", "2.4.0rc1", linux("cp313"))
     with indexes.pypiserver(tmp_path / "simple") as index, servers.nginx(site) as url:
-        done = shop.runs(
+        done = checkout.run(
             "fetch",
             ("https://pypi.anaconda.org/scikit-learn-wheels-staging/simple/", f"{index}simple/"),
             ("https://anaconda.org/multibuild-wheels-staging/numpy/files", url),
         )
     assert done.returncode == 0, done.stderr
-    assert shop.house("dist") == learn
-    assert shop.house("release/installers") == numpy
-    assert shop.stored == set()
+    assert checkout.files_in("dist") == learn
+    assert checkout.files_in("release/installers") == numpy
+    assert checkout.stored == set()

@@ -1,4 +1,4 @@
-"""The real command, and numbers from outside that no release has: its exit code and one sentence."""
+"""Absurd numbers from servers: the real command ends with a documented exit code and one error message."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ JSON = "application/vnd.pypi.simple.v1+json"
 
 
 def index(**changes: object) -> bytes:
-    """A page with one file; what is not JSON for Python stands there as it is."""
+    """Return a page with one file; the placeholder "@1e400" becomes a number that json.dumps cannot write."""
     file = {"filename": NAME, "url": f"/files/{NAME}", "hashes": {}, **changes}
     text = json.dumps({"meta": {"api-version": "1.0"}, "name": "dipy", "files": [file]})
     return text.replace('"@1e400"', "1e400").encode()
 
 
 def page(**changes: object) -> Callable[[Request], Sequence[Step]]:
-    """A server of a listing and of the file that it lists."""
+    """Serve a listing with these changes, and the file that it lists."""
 
     def serve(request: Request) -> Sequence[Step]:
         if request.target.endswith(".whl"):
@@ -39,7 +39,7 @@ def page(**changes: object) -> Callable[[Request], Sequence[Step]]:
 
 
 def file(status: int, headers: Mapping[str, str], body: bytes = WHEEL) -> Callable[[Request], Sequence[Step]]:
-    """A server whose listing is good, and whose file comes with these headers."""
+    """Serve a good listing, and a file with these headers."""
 
     def serve(request: Request) -> Sequence[Step]:
         if request.target.endswith(".whl"):
@@ -72,17 +72,17 @@ CASES: dict[str, tuple[Callable[[Request], Sequence[Step]], int, str]] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_command_ends_with_its_exit_code_and_a_sentence(case: str, tmp_path: Path) -> None:
-    serve, code, said = CASES[case]
+def test_ends_with_an_exit_code_and_an_error_message(case: str, tmp_path: Path) -> None:
+    serve, code, message = CASES[case]
     with ScriptedServer(serve) as server:
         url = f"{server.url}simple/dipy/"
         ended = CommandLine(tmp_path).run("-u", url, "--until", "check", "--retries", "1", "dipy", "1.11.0")
     assert ended.exit_code == code, ended.stderr
-    assert said in ended.stderr
+    assert message in ended.stderr
     assert ended.stderr.count("error: ") == bool(code), ended.stderr
 
 
-#: What a server sends of one answer before it falls silent, in MiB.
+#: MiB that a server sends of a response before it stops sending.
 SENT = 8
 #: Runs the command and appends its peak memory, in MiB, to a file ten times a second: the run may end by
 #: ``os._exit``, which calls no ``atexit`` function.
@@ -105,28 +105,28 @@ main()
 
 
 def endless(total: int, *, ranges_of: int) -> Callable[[Request], Sequence[Step]]:
-    """A server that announces ``total`` bytes, and ``ranges_of`` where it is asked for a part."""
+    """Serve a file that announces ``total`` bytes, and ``ranges_of`` bytes in responses to range requests."""
 
     def serve(request: Request) -> Sequence[Step]:
         if not request.target.endswith(".whl"):
             return [answer(200, index(), {"Content-Type": JSON})]
         headers = {"Content-Type": "application/zip", "ETag": '"x"', "Accept-Ranges": "bytes"}
-        wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", request.headers.get("range", ""))
-        first = int(wanted[1]) if wanted else 0
-        end = int(wanted[2]) + 1 if wanted and wanted[2] else ranges_of if wanted else total
-        if wanted:
+        byte_range = re.fullmatch(r"bytes=(\d+)-(\d*)", request.headers.get("range", ""))
+        first = int(byte_range[1]) if byte_range else 0
+        end = int(byte_range[2]) + 1 if byte_range and byte_range[2] else ranges_of if byte_range else total
+        if byte_range:
             headers["Content-Range"] = f"bytes {first}-{end - 1}/{ranges_of}"
         headers["Content-Length"] = str(end - first)
         body = [b"PK\3\4" + bytes((1 << 20) - 4), *[bytes(1 << 20), 0.01] * (SENT - 1)]
-        return [answer(206 if wanted else 200, b"", headers), *body, HANG]
+        return [answer(206 if byte_range else 200, b"", headers), *body, HANG]
 
     return serve
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="getrusage counts kilobytes on Linux")
 @pytest.mark.parametrize("ranges_of", [(1 << 40) - 1, 10**18 - 1, 1 << 30], ids=["same", "more", "less"])
-def test_what_is_announced_takes_neither_memory_nor_disk(ranges_of: int, tmp_path: Path) -> None:
-    """Memory and disk go by the bytes that arrive, whatever their number was said to be."""
+def test_announced_size_takes_neither_memory_nor_disk(ranges_of: int, tmp_path: Path) -> None:
+    """Memory and disk depend on the received bytes, not on the announced size."""
     with ScriptedServer(endless((1 << 40) - 1, ranges_of=ranges_of)) as server:
         options = [
             "--until",
@@ -157,6 +157,6 @@ def test_what_is_announced_takes_neither_memory_nor_disk(ranges_of: int, tmp_pat
     assert max(peaks) < 150
     parts = [path.stat() for path in tmp_path.glob("house/**/*.part*")]
     assert parts
-    # One for each part that is brought at the same time, and none again and again.
+    # One connection per range, and no endless retries.
     assert connections < 100
     assert sum(part.st_blocks * 512 for part in parts) <= connections * SENT << 20

@@ -1,6 +1,6 @@
-"""Text from outside that would act on a terminal, a CI, a page or a parser: from each place, to each output.
+"""Injection into a terminal, a CI, a page or a parser: external text from each source, in each output.
 
-The real command; each run brings many payloads at once and writes every kind of report.
+Each run of the real command has many payloads at once and writes every kind of report.
 """
 
 from __future__ import annotations
@@ -47,21 +47,21 @@ ANNOTATION = re.compile(rf"::(?:error|warning|notice) title={TITLE}::\S")
 
 @dataclass
 class Outputs:
-    """What a run left to be read."""
+    """The exit code and all outputs of a run."""
 
-    code: int
-    out: bytes
-    talk: bytes
+    exit_code: int
+    stdout: bytes
+    stderr: bytes
     folder: Path
 
     def __iter__(self) -> Iterator[tuple[str, bytes]]:
-        yield "standard output", self.out
-        yield "standard error", self.talk
+        yield "standard output", self.stdout
+        yield "standard error", self.stderr
         for path in sorted(self.folder.iterdir()):
             yield path.name, path.read_bytes()
 
 
-class Bench:
+class Sandbox:
     """An empty folder, and the command in it."""
 
     def __init__(self, home: Path) -> None:
@@ -91,41 +91,41 @@ class Bench:
             check=False,
         )
         ended = Outputs(done.returncode, done.stdout, done.stderr, out)
-        judge(ended)
+        check_outputs(ended)
         return ended
 
 
-def judge(ended: Outputs) -> None:
-    """Nothing acts; what has a syntax keeps it."""
-    assert b"Traceback" not in ended.talk, ended.talk.decode()
-    assert ended.code != 1, ended.talk.decode()
+def check_outputs(ended: Outputs) -> None:
+    """Check that no output has active text, and that structured outputs are valid."""
+    assert b"Traceback" not in ended.stderr, ended.stderr.decode()
+    assert ended.exit_code != 1, ended.stderr.decode()
     files = dict(ended)
     for name, data in files.items():
         text = data.decode("utf-8")
-        acting = [character for character in text if character != "\n" and not character.isprintable()]
-        assert not acting, (name, acting[:5])
+        controls = [character for character in text if character != "\n" and not character.isprintable()]
+        assert not controls, (name, controls[:5])
         for line in text.split("\n"):
             assert not re.search(r"##(?:\[|vso\[|teamcity\[)", line), (name, line[:300])
             begins = line.lstrip().startswith("::")
             assert not begins or (name == "standard error" and ANNOTATION.match(line)), (name, line[:300])
     outputs = _outputs(files.get("outputs", b"").decode())
-    assert not outputs or outputs["exit_code"] == str(ended.code)
+    assert not outputs or outputs["exit_code"] == str(ended.exit_code)
     if "report.json" in files:
         document = json.loads(files["report.json"])
-        assert document["exit_code"] == ended.code
+        assert document["exit_code"] == ended.exit_code
         assert not [text for text in _texts(document) if not text.isprintable()]
         sarif = json.loads(files["report.sarif"])["runs"][0]
         assert not [
             text for text in _texts([sarif["results"], sarif["invocations"]]) if not text.isprintable()
         ]
-        _judge_html(files["report.html"].decode())
+        _check_html(files["report.html"].decode())
         for name in ("report.md", "report.notes.md", "summary"):
             page = html_page.render_markdown(files[name].decode())
             assert page.open == []
             assert set(page.tags) <= html_page.MARKDOWN_TAGS, name
 
 
-def _judge_html(text: str) -> None:
+def _check_html(text: str) -> None:
     page = html_page.Page(text)
     assert page.open == []
     assert set(page.tags) <= html_page.HTML_TAGS
@@ -145,8 +145,8 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _outputs(text: str) -> dict[str, str]:
-    """The outputs of a step as GitHub's runner reads them."""
-    found: dict[str, str] = {}
+    """Parse the outputs of a step as GitHub's runner does."""
+    values: dict[str, str] = {}
     lines = iter(text.splitlines())
     for line in lines:
         name, heredoc, end = line.partition("<<")
@@ -154,17 +154,17 @@ def _outputs(text: str) -> dict[str, str]:
         value = []
         while (each := next(lines)) != end:
             value.append(each)
-        found[name] = "\n".join(value)
-    return found
+        values[name] = "\n".join(value)
+    return values
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path / "home")
+def sandbox(tmp_path: Path) -> Sandbox:
+    return Sandbox(tmp_path / "home")
 
 
 def groups(size: int) -> Iterator[list[str]]:
-    """The payloads in small groups: of a server's answer, or of gpg's last words, only a part is quoted."""
+    """Yield the payloads in small groups, because only a part of a response or of gpg's output is quoted."""
     short = [text for text in ALL.values() if len(text) < 200]
     yield from (short[at : at + size] for at in range(0, len(short), size))
     yield from ([text] for text in ALL.values() if len(text) >= 200)
@@ -174,11 +174,11 @@ def raw(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass" if re.search("[\ud800-\udb7f]", text) else "surrogateescape")
 
 
-# --- where it comes from -----------------------------------------------------------------------------
+# --- the sources -------------------------------------------------------------------------------------
 
 
 def page_of_links(_: Path) -> Sequence[bytes]:
-    """The last ones as they are: a page that is broken by one of them has no links after it."""
+    """Return a page of links; the raw payloads come last, because they may break the rest of the page."""
     links = [b'<a href="dipy-1.11.0-py3-none-any.whl">good</a>']
     for text in (text[:5000] for text in ALL.values()):
         link, shown = quote(raw(text), safe=""), html.escape(text).encode("utf-8", "replace")
@@ -208,30 +208,30 @@ def json_of_files(_: Path) -> Sequence[bytes]:
 
 
 @pytest.mark.parametrize("listing", [page_of_links, json_of_files])
-def test_a_listing(bench: Bench, listing: Callable[[Path], Sequence[bytes]], tmp_path: Path) -> None:
+def test_listing(sandbox: Sandbox, listing: Callable[[Path], Sequence[bytes]], tmp_path: Path) -> None:
     with ScriptedServer(listing(tmp_path)) as server:
-        ended = bench.run("-u", server.url, "--until", "list")
-    assert b"owned" in ended.talk
+        ended = sandbox.run("-u", server.url, "--until", "list")
+    assert b"owned" in ended.stderr
 
 
-def test_names_on_this_disk(bench: Bench) -> None:
-    """Of the folder, of the files in it, of the wheelhouse, of a report; they can be any bytes but two."""
+def test_local_file_names(sandbox: Sandbox) -> None:
+    """Names of the staged folders, of the files in them, and of wheelhouses may have all bytes except two."""
     for number, text in enumerate(ALL.values()):
         name = raw(text).replace(b"/", b"").replace(b"\0", b"")[:90]
-        folder = os.fsencode(bench.home) + b"/staged-" + name + b"-%d" % number
+        folder = os.fsencode(sandbox.home) + b"/staged-" + name + b"-%d" % number
         Path(os.fsdecode(folder)).mkdir()
         Path(os.fsdecode(folder + b"/dipy-1.11.0-" + name + b"-py3-none-any.whl")).write_bytes(b"x")
         Path(os.fsdecode(folder + b"/dipy-1.11.0-py3-none-any.whl")).write_bytes(
             wheels.wheel_bytes(files={f"dipy/{number}.py": b""})
         )
-    staged = sorted(path.name for path in bench.home.iterdir() if path.name.startswith("staged"))
+    staged = sorted(path.name for path in sandbox.home.iterdir() if path.name.startswith("staged"))
     many = [word for name in staged for word in ("-u", name)]
-    # One name with other bytes at each place.
-    ended = bench.run(*many, "--until", "list")
-    assert ended.code == 6, ended.talk.decode()
+    # The same file name has different contents in each folder.
+    ended = sandbox.run(*many, "--until", "list")
+    assert ended.exit_code == 6, ended.stderr.decode()
     for place in staged[::8]:
-        ended = bench.run("-u", place, "-w", f"house-{place}", "--until", "download")
-        assert ended.code == 0, ended.talk.decode()
+        ended = sandbox.run("-u", place, "-w", f"house-{place}", "--until", "download")
+        assert ended.exit_code == 0, ended.stderr.decode()
 
 
 FIELDS = ("Summary", "Author", "Author-email", "License", "Keywords", "Classifier", "Platform", "Home-page")
@@ -245,8 +245,8 @@ MORE_FIELDS = (
 )
 
 
-def test_metadata_and_names_of_members(bench: Bench) -> None:
-    folder = bench.home / "staged"
+def test_metadata_and_member_names(sandbox: Sandbox) -> None:
+    folder = sandbox.home / "staged"
     for number, text in enumerate(ALL.values()):
         text = text[:3000]
         one_line = re.sub(r"[\r\n]+", " ", text)
@@ -267,17 +267,17 @@ def test_metadata_and_names_of_members(bench: Bench) -> None:
         }
         parts = {key: _encodable(value) for key, value in parts.items()}
         wheels.make_wheel(folder, build=f"{number + 1}", **parts)
-    ended = bench.run("-u", "staged", "--until", "check", "--profile", "pypi")
-    assert ended.code == 6
-    assert b"owned" in ended.out
+    ended = sandbox.run("-u", "staged", "--until", "check", "--profile", "pypi")
+    assert ended.exit_code == 6
+    assert b"owned" in ended.stdout
 
 
 def _encodable(value: Any) -> Any:
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
-def test_what_an_index_answers_to_posts(bench: Bench) -> None:
-    folder, texts = bench.home / "staged", list(ALL.values())
+def test_responses_of_the_index_to_uploads(sandbox: Sandbox) -> None:
+    folder, texts = sandbox.home / "staged", list(ALL.values())
     with indexes.scripted_index() as served:
         for number, text in enumerate(texts, 1):
             path = wheels.make_wheel(folder, build=str(number), files={"dipy/n.py": b"%d" % number})
@@ -285,33 +285,33 @@ def test_what_an_index_answers_to_posts(bench: Bench) -> None:
             body = raw(text[:5000]).decode("utf-8", "replace")
             location = f"https://evil.example/{reason}"
             status = (400, 403, 302, 500, 409)[number % 5]
-            say = Reply(status, reason if number % 2 else "", {"Location": location}, body)
+            reply = Reply(status, reason if number % 2 else "", {"Location": location}, body)
             if number % 3 == 0:
-                say = Reply(status, "", {"Location": location}, json.dumps({"message": text[:5000]}))
-            served.index.by_name[path.name] = say
-        ended = bench.run(
+                reply = Reply(status, "", {"Location": location}, json.dumps({"message": text[:5000]}))
+            served.index.by_name[path.name] = reply
+        ended = sandbox.run(
             "-u", "staged", "--repository-url", served.upload_url, "--keep-going", "--profile", "any"
         )
     assert len(served.index.posts) == len(texts)
-    assert b"owned" in ended.talk
-    assert b"owned" in ended.out
+    assert b"owned" in ended.stderr
+    assert b"owned" in ended.stdout
 
 
-def test_what_an_index_lists(bench: Bench) -> None:
+def test_listing_of_the_index(sandbox: Sandbox) -> None:
     data = wheels.wheel_bytes()
-    wheels.make_wheel(bench.home / "staged")
+    wheels.make_wheel(sandbox.home / "staged")
     with indexes.scripted_index() as served:
         served.index.status = {"status": "archived", "reason": "\x1b[31m::error::owned\n" * 3}
         served.index.files = {f"dipy-1.11.0-{text[:5000]}.whl": data for text in ALL.values()}
-        ended = bench.run(
+        ended = sandbox.run(
             "-u", "staged", "--repository-url", served.upload_url, "--index-url", f"{served.index_url}dipy/"
         )
-    assert ended.code == 7, ended.talk
+    assert ended.exit_code == 7, ended.stderr
 
 
 @pytest.mark.parametrize("texts", list(groups(6)), ids=lambda texts: str(zlib.crc32(repr(texts).encode())))
-def test_what_a_staging_place_answers(bench: Bench, texts: Sequence[str]) -> None:
-    """In the reason, in the body, in a header; each of them is quoted."""
+def test_responses_of_the_staging_area(sandbox: Sandbox, texts: Sequence[str]) -> None:
+    """The reason, the body and the headers of a response are quoted."""
     body = b" | ".join(map(raw, texts))
     reason = b" ".join(re.sub(rb"[\r\n]", b" ", raw(text[:3000])) for text in texts)
     head = b"HTTP/1.1 403 " + reason + b"\r\nContent-Type: text/plain\r\nConnection: close\r\n"
@@ -320,15 +320,15 @@ def test_what_a_staging_place_answers(bench: Bench, texts: Sequence[str]) -> Non
     if len(texts[0]) % 2:
         refusal = refusal.replace(b" 403 ", b" 302 ", 1)
     with ScriptedServer([refusal]) as server:
-        ended = bench.run("-u", server.url, "--until", "list")
-    assert ended.code == 5
+        ended = sandbox.run("-u", server.url, "--until", "list")
+    assert ended.exit_code == 5
 
 
 @pytest.mark.parametrize("texts", list(groups(6)), ids=lambda texts: str(zlib.crc32(repr(texts).encode())))
-def test_what_gpg_says(bench: Bench, texts: Sequence[str]) -> None:
-    wheels.make_wheel(bench.home / "staged")
-    said = bench.home / "said"
-    said.write_bytes(b"gpg: " + b" ".join(re.sub(rb"[\r\n]+", b" ", raw(text)) for text in texts) + b"\n")
-    program = gpg.fake_gpg(bench.home / "bin", f"{gpg.REPLY_WITH_VERSION}\ncat '{said}' >&2\nexit 2")
-    ended = bench.run("-u", "staged", "-s", "--sign-with", program, "--until", "sign")
-    assert ended.code == 12
+def test_output_of_gpg(sandbox: Sandbox, texts: Sequence[str]) -> None:
+    wheels.make_wheel(sandbox.home / "staged")
+    message = sandbox.home / "said"
+    message.write_bytes(b"gpg: " + b" ".join(re.sub(rb"[\r\n]+", b" ", raw(text)) for text in texts) + b"\n")
+    program = gpg.fake_gpg(sandbox.home / "bin", f"{gpg.REPLY_WITH_VERSION}\ncat '{message}' >&2\nexit 2")
+    ended = sandbox.run("-u", "staged", "-s", "--sign-with", program, "--until", "sign")
+    assert ended.exit_code == 12

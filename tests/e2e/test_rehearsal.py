@@ -1,4 +1,4 @@
-"""--rehearse: a release on an index of this machine, and what the real pip takes from there."""
+"""--rehearse: a release is published to a local index, and the real pip resolves it from there."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def wheel(tag: str, version: str = "1.11.0", build: str = "") -> WheelName:
     return name
 
 
-def asked(*tags: str) -> list[str]:
+def platforms(*tags: str) -> list[str]:
     return [str(machine) for machine in environments.target_platforms(map(wheel, tags))]
 
 
@@ -41,60 +41,60 @@ def pythons(*tags: str) -> list[str]:
 CP313 = TargetPython(implementation="cp", version=(3, 13), abi="cp313")
 
 
-# --- whom to ask for -------------------------------------------------------------------------------
+# --- Pythons and platforms -------------------------------------------------------------------------
 
 
-def test_each_python_is_asked_for_and_the_next() -> None:
+def test_targets_each_python_of_the_wheels_and_the_next_one() -> None:
     tags = ("cp312-cp312-win_amd64", "cp313-cp313-win_amd64", "pp311-pypy311_pp73-win_amd64")
     assert pythons(*tags) == ["cp312", "cp313", "cp314", "pp311"]
     assert pythons("cp313-cp313t-win_amd64") == ["cp313t", "cp314", "cp314t"]
 
 
-def test_an_open_end_reaches_to_the_newest_python() -> None:
+def test_wheels_for_many_pythons_target_all_up_to_the_newest() -> None:
     newest = environments.NEWEST_CPYTHON[1]
-    found = pythons("cp312-abi3-win_amd64")
-    assert found == [f"cp3{minor}" for minor in range(12, newest + 2)]
+    targets = pythons("cp312-abi3-win_amd64")
+    assert targets == [f"cp3{minor}" for minor in range(12, newest + 2)]
     oldest = environments.OLDEST_CPYTHON[1]
     assert pythons("py3-none-win_amd64") == [f"cp3{minor}" for minor in range(oldest, newest + 2)]
 
 
-def test_nobody_is_asked_for_without_wheels() -> None:
+def test_no_targets_without_wheels() -> None:
     assert environments.target_pythons([filenames.parse_filename("dipy-1.11.0.tar.gz")]) == ()
 
 
-def test_machines_as_old_as_promised_and_the_newest() -> None:
-    assert asked("cp313-cp313-manylinux2014_x86_64.manylinux_2_17_x86_64") == [
+def test_targets_the_oldest_supported_and_the_newest_platforms() -> None:
+    assert platforms("cp313-cp313-manylinux2014_x86_64.manylinux_2_17_x86_64") == [
         "Linux x86_64 glibc 2.17",
         f"Linux x86_64 glibc 2.{environments.NEWEST_GLIBC[1]}",
         "Linux x86_64 musl 1.2",
     ]
-    assert asked("cp313-cp313-musllinux_1_1_aarch64") == [
+    assert platforms("cp313-cp313-musllinux_1_1_aarch64") == [
         f"Linux aarch64 glibc 2.{environments.NEWEST_GLIBC[1]}",
         "Linux aarch64 musl 1.1",
         "Linux aarch64 musl 1.2",
     ]
-    assert asked("cp313-cp313-macosx_10_13_universal2") == [
+    assert platforms("cp313-cp313-macosx_10_13_universal2") == [
         "macOS arm64 11.0",
         "macOS arm64 26.0",
         "macOS x86_64 10.13",
         "macOS x86_64 26.0",
     ]
-    assert asked("cp313-cp313-win32", "cp313-cp313-win_arm64") == ["Windows 32-bit", "Windows arm64"]
+    assert platforms("cp313-cp313-win32", "cp313-cp313-win_arm64") == ["Windows 32-bit", "Windows arm64"]
 
 
-def test_what_is_for_any_platform_is_asked_for_on_the_usual_ones() -> None:
-    found = " ".join(asked("py3-none-any"))
-    assert all(name in found for name in ("Linux x86_64", "macOS arm64", "Windows x86_64"))
+def test_wheel_for_any_platform_targets_the_usual_platforms() -> None:
+    targets = " ".join(platforms("py3-none-any"))
+    assert all(name in targets for name in ("Linux x86_64", "macOS arm64", "Windows x86_64"))
 
 
-def test_nobody_asks_pip_for_a_browser() -> None:
-    assert asked("cp313-cp313-pyodide_2025_0_wasm32", "cp313-cp313-win_amd64") == ["Windows x86_64"]
+def test_does_not_target_pyodide() -> None:
+    assert platforms("cp313-cp313-pyodide_2025_0_wasm32", "cp313-cp313-win_amd64") == ["Windows x86_64"]
 
 
-# --- what is taken, by the names and by pip --------------------------------------------------------
+# --- resolution by file names and by pip -----------------------------------------------------------
 
 
-def test_the_best_wheel_is_that_of_the_newest_platform_then_of_the_highest_build() -> None:
+def test_prefers_the_newest_platform_and_then_the_highest_build() -> None:
     old, new = wheel("cp313-cp313-macosx_11_0_arm64"), wheel("cp313-cp313-macosx_15_0_arm64")
     assert environments.best_match([old, new], CP313, environments.macos_platform((26, 0), "arm64")) == new
     assert environments.best_match([old, new], CP313, environments.macos_platform((14, 0), "arm64")) == old
@@ -108,7 +108,7 @@ def test_the_best_wheel_is_that_of_the_newest_platform_then_of_the_highest_build
 @pytest.mark.parametrize(
     ("requires", "builds"), [("", True), (">=3.13", True), (">=3.14", False), ("nonsense", True)]
 )
-def test_an_sdist_is_built_where_it_may_be(requires: str, builds: bool) -> None:
+def test_builds_from_source_if_requires_python_allows_it(requires: str, builds: bool) -> None:
     sdist = filenames.parse_filename("dipy-1.11.0.tar.gz")
     assert environments.builds_from_source([sdist], CP313, requires) is builds
     assert environments.builds_from_source([wheel("py3-none-any")], CP313, requires) is False
@@ -121,43 +121,43 @@ TAGS = (
 )
 
 
-def test_pip_and_the_names_agree(tmp_path: Path) -> None:
-    """Whatever is told of the previous release by its names is what pip would do."""
-    here = [wheel(tag) for tag in TAGS]
+def test_pip_agrees_with_the_resolution_by_file_names(tmp_path: Path) -> None:
+    """The previous release is resolved only by its file names, so pip must give the same results."""
+    names = [wheel(tag) for tag in TAGS]
     for tag in TAGS:
         wheels.make_wheel(tmp_path / "index", tag=tag)
     with indexes.pypiserver(tmp_path / "index") as url:
         every = list(
-            itertools.product(environments.target_pythons(here), environments.target_platforms(here))
+            itertools.product(environments.target_pythons(names), environments.target_platforms(names))
         )
-        # Each wheel is taken somewhere, and somebody gets none: a sample would do, and this is one.
-        sample = [pair for pair in every if environments.best_match(here, *pair)][::3] + every[::9]
+        # A sample in which each wheel is installed somewhere and some targets have none.
+        sample = [pair for pair in every if environments.best_match(names, *pair)][::3] + every[::9]
         for python, machine in sample:
-            expected = environments.best_match(here, python, machine)
-            taken = pip_resolution.resolve_with_pip(
+            expected = environments.best_match(names, python, machine)
+            resolved = pip_resolution.resolve_with_pip(
                 f"{url}simple/", "dipy==1.11.0", python, machine, tmp_path
             )
-            assert taken == (expected.filename if expected else ""), f"{python} on {machine}"
+            assert resolved == (expected.filename if expected else ""), f"{python} on {machine}"
 
 
-def test_what_pip_cannot_say(tmp_path: Path) -> None:
-    nowhere = TargetPlatform(family="Windows x86_64", version_label="", platform_tags=("win_amd64",))
+def test_reports_an_invalid_wheel_on_the_index(tmp_path: Path) -> None:
+    platform = TargetPlatform(family="Windows x86_64", version_label="", platform_tags=("win_amd64",))
     with indexes.pypiserver(tmp_path / "index") as url:
         (tmp_path / "index" / wheels.wheel_filename("dipy", "1.11.0")).write_bytes(b"not a wheel")
         with pytest.raises(NetworkError, match="pip could not resolve for cp313 on Windows x86_64"):
-            pip_resolution.resolve_with_pip(f"{url}simple/", "dipy==1.11.0", CP313, nowhere, tmp_path)
+            pip_resolution.resolve_with_pip(f"{url}simple/", "dipy==1.11.0", CP313, platform, tmp_path)
 
 
-def test_pip_gets_no_credentials_and_is_not_sent_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pip_gets_neither_credentials_nor_other_indexes(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("TWINE_PASSWORD", "PIP_INDEX_URL", "HTTPS_PROXY", "GITHUB_TOKEN", "MY_SECRET", "PYTHONPATH"):
         monkeypatch.setenv(name, "x")
     monkeypatch.setenv("LANG", "C")
-    given = build_environment(ChildKind.PIP_LOCAL_INDEX)
-    assert given["LANG"] == "C"
-    assert "x" not in given.values()
+    environment = build_environment(ChildKind.PIP_LOCAL_INDEX)
+    assert environment["LANG"] == "C"
+    assert "x" not in environment.values()
 
 
-def test_without_pip_it_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_pip_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("wheel_uploader.rehearsal.pip_command._version", lambda: "")
     with pytest.raises(UsageError, match="a rehearsal needs pip") as caught:
         pip_command.require_pip("a rehearsal")
@@ -168,7 +168,7 @@ def test_without_pip_it_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None
 # --- the table -------------------------------------------------------------------------------------
 
 
-def answered(*answers: tuple[str, str, InstallKind, InstallKind | None]) -> Report:
+def report_of(*answers: tuple[str, str, InstallKind, InstallKind | None]) -> Report:
     report = Report(Options(project="dipy", version="1.11.0", urls=("x",)))
     return dataclasses.replace(
         report,
@@ -179,11 +179,11 @@ def answered(*answers: tuple[str, str, InstallKind, InstallKind | None]) -> Repo
     )
 
 
-def test_the_table_says_what_got_worse_and_what_is_new() -> None:
+def test_table_shows_lost_and_new_wheels() -> None:
     wheel_, source, nothing = InstallKind
     text = list(
         rehearsal_text.format_rehearsal(
-            answered(
+            report_of(
                 ("cp313", "Linux x86_64 glibc 2.28", wheel_, wheel_),
                 ("cp314", "Linux x86_64 glibc 2.28", wheel_, source),
                 ("cp313", "Windows arm64", source, wheel_),
@@ -207,8 +207,8 @@ def test_the_table_says_what_got_worse_and_what_is_new() -> None:
     ]
 
 
-def test_the_end_of_a_rehearsal_says_that_it_was_one() -> None:
-    report = answered(("cp313", "Windows arm64", InstallKind.WHEEL, None))
+def test_outcome_of_a_rehearsal() -> None:
+    report = report_of(("cp313", "Windows arm64", InstallKind.WHEEL, None))
     report = dataclasses.replace(report, last_stage=Stage.CHECK)
     end = outcome_view.build_outcome(report, [])
     assert (end.headline, end.message) == (
@@ -217,14 +217,14 @@ def test_the_end_of_a_rehearsal_says_that_it_was_one() -> None:
     )
 
 
-def test_the_table_fits_the_screen_however_many_pythons_there_are() -> None:
+def test_table_with_many_pythons_fits_the_screen() -> None:
     answers = [(f"cp3{minor}", "Linux x86_64 glibc 2.28", InstallKind.SOURCE, None) for minor in range(40)]
-    text = list(rehearsal_text.format_rehearsal(answered(*answers)))
+    text = list(rehearsal_text.format_rehearsal(report_of(*answers)))
     assert max(map(len, text)) <= 80
     assert sum(line.count("source") for line in text if line.startswith("  Linux")) == 40
 
 
-# --- the whole -------------------------------------------------------------------------------------
+# --- the command -----------------------------------------------------------------------------------
 
 RELEASE = ("cp312-cp312-manylinux_2_28_x86_64", "cp312-cp312-macosx_11_0_arm64")
 
@@ -241,7 +241,9 @@ def command(tmp_path: Path) -> CommandLine:
     return CommandLine(tmp_path / "home")
 
 
-def test_a_rehearsal_shows_what_users_get_and_posts_nothing(command: CommandLine, tmp_path: Path) -> None:
+def test_rehearsal_reports_what_pip_installs_and_uploads_nothing(
+    command: CommandLine, tmp_path: Path
+) -> None:
     staged = release(tmp_path / "staged", RELEASE, "1.11.0")
     release(tmp_path / "packages", [*RELEASE, "cp312-cp312-win_amd64"], "1.10.0")
     before = sorted((tmp_path / "packages").iterdir())
@@ -256,7 +258,7 @@ def test_a_rehearsal_shows_what_users_get_and_posts_nothing(command: CommandLine
     windows = next(line for line in ended.stdout.splitlines() if line.startswith("  Windows x86_64"))
     linux = next(line for line in ended.stdout.splitlines() if line.startswith("  Linux x86_64 glibc 2.28"))
     assert windows.split()[-2:] == ["NONE", "-"]
-    # Nobody shall think that it is there.
+    # It must be clear that the release was not published.
     assert ended.stdout.splitlines()[0].endswith(f", rehearsed for {url}")
     assert "nothing was uploaded" in ended.stdout
     assert linux.split()[-2:] == ["wheel", "-"]
@@ -275,7 +277,7 @@ def test_a_rehearsal_shows_what_users_get_and_posts_nothing(command: CommandLine
     } in rehearsal
 
 
-def test_a_rehearsal_needs_its_index(command: CommandLine, tmp_path: Path) -> None:
+def test_rehearsal_needs_pypiserver(command: CommandLine, tmp_path: Path) -> None:
     staged = release(tmp_path / "staged", RELEASE, "1.11.0")
     hide = "import sys; sys.modules['pypiserver'] = None; from wheel_uploader.__main__ import main; main()"
     done = subprocess.run(

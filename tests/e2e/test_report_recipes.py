@@ -1,4 +1,4 @@
-"""What the README and .pre-commit-hooks.yaml have people put into their CI does what it says there."""
+"""The CI configuration in the README and .pre-commit-hooks.yaml works as described."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ SECTION = section("Checks in CI")
 
 
 def blocks(language: str) -> list[Any]:
-    """The code blocks of the section, parsed."""
-    found = re.findall(rf"\.\. code-block:: {language}\n\n((?:(?:    .*)?\n)+)", SECTION)
+    """Return the parsed code blocks of the section."""
+    texts = re.findall(rf"\.\. code-block:: {language}\n\n((?:(?:    .*)?\n)+)", SECTION)
     parse = tomllib.loads if language == "toml" else yaml.safe_load
-    return [parse(re.sub("(?m)^    ", "", block)) for block in found]
+    return [parse(re.sub("(?m)^    ", "", block)) for block in texts]
 
 
-def runs(command: str) -> Result:
+def run_command(command: str) -> Result:
     program, *arguments = shlex.split(command)
     assert program == "wheel-uploader"
     return run(*arguments)
@@ -36,7 +36,7 @@ def runs(command: str) -> Result:
 
 @pytest.fixture
 def dist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """``dist`` with a release in it, in a project that is released with this program."""
+    """Return ``dist`` with a release in it, in a project that uses this program."""
     monkeypatch.chdir(tmp_path)
     wheels.make_release(tmp_path / "dist")
     Path("pyproject.toml").write_text('[tool.wheel-uploader]\nexpect = 6\nwheelhouse = "house"\n')
@@ -47,32 +47,34 @@ def test_cibuildwheel_audits_each_wheel(dist: Path) -> None:
     ((settings,),) = (block["tool"].values() for block in blocks("toml"))
     assert settings["audit-requires"] == ["wheel-uploader"]
     for wheel in dist.glob("*.whl"):
-        assert runs(settings["audit-command"].replace("{wheel}", shlex.quote(str(wheel)))).exit_code == 0
+        assert (
+            run_command(settings["audit-command"].replace("{wheel}", shlex.quote(str(wheel)))).exit_code == 0
+        )
     bad = wheels.make_wheel(dist / "with space", tag="cp313-cp313-linux_x86_64")
-    ended = runs(settings["audit-command"].replace("{wheel}", shlex.quote(str(bad))))
+    ended = run_command(settings["audit-command"].replace("{wheel}", shlex.quote(str(bad))))
     assert ended.exit_code == 6
     assert not Path("house").exists()
 
 
-def test_the_hook_judges_what_is_in_dist(dist: Path) -> None:
+def test_pre_commit_hook_checks_the_files_in_dist(dist: Path) -> None:
     command = shlex.join([*shlex.split(HOOK["entry"]), *HOOK["args"]])
     assert (HOOK["pass_filenames"], HOOK["language"]) == (False, "python")
-    assert runs(command).exit_code == 0
+    assert run_command(command).exit_code == 0
     wheels.make_wheel(dist, tag="cp313-cp313-linux_x86_64")
-    assert runs(command).exit_code == 6
+    assert run_command(command).exit_code == 6
     ((use,),) = blocks("yaml")[0:1]
     (hook,) = use["hooks"]
     assert hook["id"] == HOOK["id"]
     assert set(hook["stages"]) <= set(HOOK["stages"])
 
 
-def test_code_scanning_gets_a_log_even_of_what_failed(dist: Path) -> None:
+def test_code_scanning_gets_a_log_of_failed_checks(dist: Path) -> None:
     steps = blocks("yaml")[1]
     command, arrow, file = steps[0]["run"].partition(" > ")
     assert (arrow, file) == (" > ", steps[1]["with"]["sarif_file"])
     assert steps[1]["if"] == "always()"
     wheels.make_wheel(dist, tag="cp313-cp313-linux_x86_64")
-    ended = runs(command)
+    ended = run_command(command)
     assert ended.exit_code == 6
     (log,) = json.loads(ended.stdout)["runs"]
     assert log["results"][0]["level"] == "error"

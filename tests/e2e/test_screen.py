@@ -1,4 +1,4 @@
-"""The real command on a real terminal, as tmux shows it: bars come, change and go, and nothing is garbled."""
+"""The real command on a real terminal, in tmux: progress bars update, disappear, and are not garbled."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from tests.support import tested_package, wheels
 TMUX = shutil.which("tmux")
 pytestmark = pytest.mark.skipif(TMUX is None, reason="tmux is not installed")
 
-#: Seconds that anything may take on a slow machine.
-PATIENCE = 60.0
+#: Seconds for each operation; generous for a slow machine.
+TIMEOUT = 60.0
 
 
 class Pane:
-    """A terminal of 80 x 24 in a tmux of its own."""
+    """A terminal of 80 x 24 in a separate tmux server."""
 
     def __init__(self, folder: str) -> None:
         self._socket = f"{folder}/s"
@@ -44,22 +44,22 @@ class Pane:
             check=True,
             text=True,
             encoding="utf-8",
-            timeout=PATIENCE,
+            timeout=TIMEOUT,
         ).stdout
 
-    def starts(self, *command: str, before: str = "") -> None:
+    def start(self, *command: str, before: str = "") -> None:
         line = shlex.join([sys.executable, "-m", "wheel_uploader", *command])
-        # What stays open shows what was left, as the next prompt would find it.
+        # The shell stays open, so that the final screen can be captured.
         shell = f"{before} {line}; echo END $?; exec sleep 600"
         self.tmux("new-session", "-d", "-x", "80", "-y", "24", shell)
 
     def lines(self, *options: str) -> list[str]:
-        """What is to be seen, without what is empty below it."""
+        """Return the lines of the screen, without empty lines at the end."""
         return self.tmux("capture-pane", "-p", *options).rstrip().splitlines()
 
-    def shows(self, what: str) -> list[str]:
-        """The screen as soon as it matches."""
-        deadline = time.monotonic() + PATIENCE
+    def wait_for(self, what: str) -> list[str]:
+        """Wait until the screen matches a pattern, and return its lines."""
+        deadline = time.monotonic() + TIMEOUT
         while not re.search(what, "\n".join(self.lines())):
             assert time.monotonic() < deadline, self.lines()
             time.sleep(0.05)
@@ -68,59 +68,59 @@ class Pane:
 
 @pytest.fixture
 def pane() -> Iterator[Pane]:
-    # The path of a socket may have a hundred characters, which pytest's own folders use up.
+    # The path of a socket may have only about 100 characters; pytest's folders are too long.
     with tempfile.TemporaryDirectory(prefix="wu-tmux-") as folder:
-        made = Pane(folder)
-        yield made
-        made.tmux("kill-server")
+        pane = Pane(folder)
+        yield pane
+        pane.tmux("kill-server")
 
 
-def test_a_run_ends_with_the_report_alone(pane: Pane, tmp_path: Path) -> None:
+def test_only_the_report_remains_at_the_end(pane: Pane, tmp_path: Path) -> None:
     wheels.make_release(tmp_path)
-    pane.starts("--until", "check", "-u", str(tmp_path), "dipy", "1.11.0")
-    pane.shows("END 0")
-    seen = pane.lines("-S", "-100")
-    assert seen[0].startswith("checked 6 files, ")
-    assert seen[1].startswith("dipy 1.11.0 from ")
-    assert [line for line in seen[-4:-2] if "Checked: dipy 1.11.0 in" in line]
-    assert not [line for line in seen if "|" in line]
+    pane.start("--until", "check", "-u", str(tmp_path), "dipy", "1.11.0")
+    pane.wait_for("END 0")
+    screen = pane.lines("-S", "-100")
+    assert screen[0].startswith("checked 6 files, ")
+    assert screen[1].startswith("dipy 1.11.0 from ")
+    assert [line for line in screen[-4:-2] if "Checked: dipy 1.11.0 in" in line]
+    assert not [line for line in screen if "|" in line]
     assert "\x1b[" in "\n".join(pane.lines("-e"))
 
 
-def test_without_colours_for_those_who_want_none(pane: Pane, tmp_path: Path) -> None:
+def test_no_color_disables_colours(pane: Pane, tmp_path: Path) -> None:
     wheels.make_release(tmp_path)
-    pane.starts("--until", "check", "-u", str(tmp_path), "dipy", "1.11.0", before="NO_COLOR=1")
-    pane.shows("END 0")
+    pane.start("--until", "check", "-u", str(tmp_path), "dipy", "1.11.0", before="NO_COLOR=1")
+    pane.wait_for("END 0")
     assert "\x1b[" not in "\n".join(pane.lines("-e"))
 
 
 @pytest.mark.parametrize("columns", [80, 40])
-def test_what_is_waited_for_counts_down_and_goes_away(pane: Pane, tmp_path: Path, columns: int) -> None:
-    pane.starts(*_waits(tmp_path))
-    pane.shows(r"9:\d\d left  waiting for a file of the release")
+def test_countdown_of_a_wait_updates_and_disappears(pane: Pane, tmp_path: Path, columns: int) -> None:
+    pane.start(*_waiting_arguments(tmp_path))
+    pane.wait_for(r"9:\d\d left  waiting for a file of the release")
     pane.tmux("resize-window", "-x", str(columns), "-y", "12")
-    pane.shows(r"9:5\d left  waiting for")
+    pane.wait_for(r"9:5\d left  waiting for")
     time.sleep(1)
     assert sum(" left  waiting" in line for line in pane.lines()) == 1
     pane.tmux("send-keys", "C-c")
-    seen = pane.shows("END 130")
-    assert not [line for line in seen if re.search(r"\d:\d\d left", line)]
-    assert [line for line in seen if line.startswith("error: stopped by signal 2")]
+    screen = pane.wait_for("END 130")
+    assert not [line for line in screen if re.search(r"\d:\d\d left", line)]
+    assert [line for line in screen if line.startswith("error: stopped by signal 2")]
 
 
-def test_a_dumb_terminal_gets_lines_only(pane: Pane, tmp_path: Path) -> None:
-    pane.starts(*_waits(tmp_path), before="TERM=dumb")
-    pane.shows("10 min left")
+def test_dumb_terminal_gets_only_lines(pane: Pane, tmp_path: Path) -> None:
+    pane.start(*_waiting_arguments(tmp_path), before="TERM=dumb")
+    pane.wait_for("10 min left")
     assert not [line for line in pane.lines() if re.search(r"\d:\d\d left", line)]
     pane.tmux("send-keys", "C-c")
-    pane.shows("END 130")
+    pane.wait_for("END 130")
 
 
-def _waits(folder: Path) -> tuple[str, ...]:
+def _waiting_arguments(folder: Path) -> tuple[str, ...]:
     return ("--wait", "10m", "--until", "list", "-u", str(folder), "dipy", "1.11.0")
 
 
-#: Bars of many threads, with lines among them.
+#: Progress bars of many threads, with lines between them.
 _BUSY = """
 import sys, threading, time
 from pathlib import Path
@@ -137,24 +137,24 @@ def fetch(name):
 with shown.stage("download", files=16, size=16000):
     threads = [threading.Thread(target=fetch, args=[name]) for name in names]
     for thread in threads: thread.start()
-    # Not a key: what is typed is echoed among the bars.
+    # Not a key, because the terminal would echo it among the bars.
     while not Path(sys.argv[1]).exists(): time.sleep(0.05)
     go.set()
     for thread in threads: thread.join()
 """
 
 
-def test_lines_stand_above_bars_that_stay_whole_in_any_size(pane: Pane, tmp_path: Path) -> None:
+def test_lines_are_above_bars_that_adapt_to_the_screen_size(pane: Pane, tmp_path: Path) -> None:
     script = tmp_path / "busy.py"
     script.write_text(_BUSY)
     run = shlex.join(
         ["env", f"PYTHONPATH={tested_package.HOME}", sys.executable, str(script), str(tmp_path / "go")]
     )
     pane.tmux("new-session", "-d", "-x", "80", "-y", "30", f"{run}; echo END $?; exec sleep 600")
-    seen = pane.shows(r"(?s)(half.*){16}and \d+ more")
-    assert [line for line in seen if line.endswith("half")] == seen[:16]
-    assert re.match(r"download 0/16  50% \|.*\| 8.0 kB/16.0 kB", seen[16])
-    assert len(seen) == 21
+    screen = pane.wait_for(r"(?s)(half.*){16}and \d+ more")
+    assert [line for line in screen if line.endswith("half")] == screen[:16]
+    assert re.match(r"download 0/16  50% \|.*\| 8.0 kB/16.0 kB", screen[16])
+    assert len(screen) == 21
     for columns in (60, 40, 100):
         pane.tmux("resize-window", "-x", str(columns), "-y", "30")
         time.sleep(1)
@@ -162,8 +162,8 @@ def test_lines_stand_above_bars_that_stay_whole_in_any_size(pane: Pane, tmp_path
         assert sum("download 0/16" in line for line in bars) == 1
         assert len(bars) == 5
     (tmp_path / "go").touch()
-    seen = pane.shows("END 0")
-    assert [line for line in seen if "half" not in line and line.strip()] == [
-        next(line for line in seen if line.startswith("downloaded 16 files, 16.0 kB, in ")),
+    screen = pane.wait_for("END 0")
+    assert [line for line in screen if "half" not in line and line.strip()] == [
+        next(line for line in screen if line.startswith("downloaded 16 files, 16.0 kB, in ")),
         "END 0",
     ]

@@ -1,6 +1,6 @@
-"""No secret comes out: each way in, each way out, with the real command, which has to use the secret.
+"""No output of the real command contains a secret, in whichever way it was given; the command must use it.
 
-Each way in meets a part of the troubles here; all of them by all of them: ``python -m tests.soak leaks``.
+Each way is combined with a few failures; ``python -m tests.soak leaks`` tries all combinations.
 """
 
 from __future__ import annotations
@@ -22,31 +22,31 @@ if sys.platform == "win32":
 
 @pytest.fixture(scope="module")
 def keys() -> Iterator[gpg.Keyring]:
-    with leaks.signing_keyring() as made:
-        yield made
+    with leaks.signing_keyring() as keyring:
+        yield keyring
 
 
 @pytest.mark.parametrize("way", SECRET_INPUTS)
-def test_a_run_that_publishes_and_one_that_looks_again(way: str, tmp_path: Path, keys: gpg.Keyring) -> None:
+def test_successful_run_leaks_no_secret(way: str, tmp_path: Path, keys: gpg.Keyring) -> None:
     with LeakScenario(way, tmp_path, keys).open() as scenario:
         scenario.publish()
 
 
 def part() -> Iterator[tuple[str, str]]:
-    """Each way with one of the troubles, in turn."""
-    troubles = list(FAILURES)
+    """Yield each way with one of the failures, in turn."""
+    failures = list(FAILURES)
     for number, way in enumerate(SECRET_INPUTS):
-        yield way, troubles[number * 3 % len(troubles)]
+        yield way, failures[number * 3 % len(failures)]
 
 
 @pytest.mark.parametrize(("way", "failure"), list(part()))
-def test_a_run_that_fails(way: str, failure: str, tmp_path: Path, keys: gpg.Keyring) -> None:
+def test_failed_run_leaks_no_secret(way: str, failure: str, tmp_path: Path, keys: gpg.Keyring) -> None:
     with LeakScenario(way, tmp_path, keys).open() as scenario:
         scenario.fail_with(failure)
 
 
 @pytest.mark.parametrize("arguments", [(), ("--attest", "--until", "sign")], ids=["upload", "attest"])
-def test_a_password_that_splits_the_url_of_the_identity_service(
+def test_slash_in_the_password_of_the_identity_service_url(
     arguments: Sequence[str], tmp_path: Path, keys: gpg.Keyring
 ) -> None:
     with LeakScenario("trusted publishing", tmp_path, keys).open() as scenario:
@@ -77,9 +77,7 @@ def test_a_password_that_splits_the_url_of_the_identity_service(
         ("-u", "ftp://{login}", "--until", "list", "dipy", "1.11.0"),
     ],
 )
-def test_an_argument_in_the_wrong_place_is_quoted_without_its_password(
-    arguments: Sequence[str], tmp_path: Path
-) -> None:
+def test_misplaced_argument_is_quoted_without_its_password(arguments: Sequence[str], tmp_path: Path) -> None:
     user_home = UserHome(tmp_path / "home")
     sandbox = Sandbox(user_home.path, gpg.GPG)
     login = f"me:{user_home.token}@127.0.0.1:1/"
@@ -91,7 +89,7 @@ def test_an_argument_in_the_wrong_place_is_quoted_without_its_password(
 @pytest.mark.parametrize(
     "text", ["{}", "https://h/?token={}", "{0!r} {0}x", "Basic bWU6{}"], ids=["bare", "query", "twice", "in"]
 )
-def test_the_judge_sees_a_leak(text: str) -> None:
+def test_find_leak_detects_a_leak(text: str) -> None:
     user_home = UserHome(Path())
 
     assert find_leak(user_home.core, text.format(user_home.core).encode())

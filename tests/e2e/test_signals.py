@@ -1,4 +1,4 @@
-"""Real signals to the real command while it uploads; the judge is the index's store and its log of posts."""
+"""Real signals to the real command while it uploads, verified against the index's storage and log."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from wheel_uploader.core.signal_handlers import install_signal_handlers
 if sys.platform == "win32":
     pytest.skip("signals of POSIX", allow_module_level=True)
 
-#: Seconds that the command may take to start on a busy machine.
+#: Seconds that the command may take to start; generous for a busy machine.
 LIMIT = 60.0
 
 
@@ -40,12 +40,12 @@ def served() -> Iterator[Served]:
 
 @pytest.fixture
 def release(tmp_path: Path) -> dict[str, bytes]:
-    """What is staged, by name."""
+    """Return the staged files by name."""
     return {path.name: path.read_bytes() for path in wheels.make_release(tmp_path / "staged")}
 
 
 class Command:
-    """``wheel-uploader``, running."""
+    """A running ``wheel-uploader``."""
 
     def __init__(self, home: Path, upload_url: str, *more: str, staged: str = "staged") -> None:
         self.arguments = ["-u", staged, "--repository-url", upload_url, "--format", "json", *more]
@@ -68,139 +68,143 @@ class Command:
             text=True,
         )
 
-    def until(self, true: Callable[[], object]) -> None:
-        """Wait until something is true that only a running command brings about."""
+    def wait_until(self, condition: Callable[[], object]) -> None:
+        """Wait until a condition is true; fail if the command ends before."""
         deadline = time.monotonic() + LIMIT
-        while not true():
+        while not condition():
             assert self.process.poll() is None, self.process.communicate()[1]
             assert time.monotonic() < deadline
             time.sleep(0.02)
 
-    def ends(self, within: float = LIMIT) -> tuple[int, dict[str, Any], str]:
-        """Its exit code, its report, and what it said."""
-        report, talk = self.process.communicate(timeout=within)
-        assert "Traceback" not in talk, talk
-        assert "Fatal" not in talk, talk
-        return self.process.returncode, json.loads(report) if report else {}, talk
+    def wait(self, within: float = LIMIT) -> tuple[int, dict[str, Any], str]:
+        """Wait for the end, and return the exit code, the report and standard error."""
+        report, stderr = self.process.communicate(timeout=within)
+        assert "Traceback" not in stderr, stderr
+        assert "Fatal" not in stderr, stderr
+        return self.process.returncode, json.loads(report) if report else {}, stderr
 
-    def again(self) -> tuple[int, dict[str, Any], str]:
-        """The same command once more, to its end."""
+    def run_again(self) -> tuple[int, dict[str, Any], str]:
+        """Run the same command again until it ends."""
         self.process = self._start()
-        return self.ends()
+        return self.wait()
 
 
 def outcomes(report: dict[str, Any]) -> dict[str, str]:
     return {file["filename"]: file["upload"]["outcome"] for file in report["files"]}
 
 
-def test_every_signal_lets_the_file_in_flight_arrive(
+def test_signal_waits_for_uploads_in_flight(
     tmp_path: Path, served: Served, release: dict[str, bytes]
 ) -> None:
-    """Report, exit code, store and POST log agree; the next run posts the rest, and nothing twice."""
+    """The report, exit code, storage and POST log agree; the next run posts only the remaining files."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         served.index.files.clear()
         served.index.posts.clear()
         served.index.released.clear()
         served.index.script = [None, Slow(), Slow()]
         command = Command(tmp_path, served.upload_url, "--upload-jobs", "2")
-        command.until(lambda: len(served.index.posts) == 3)
+        command.wait_until(lambda: len(served.index.posts) == 3)
         in_flight = set(served.index.posted_filenames()[1:])
         command.process.send_signal(number)
         time.sleep(0.5)
         assert command.process.poll() is None
         served.index.released.set()
-        code, report, talk = command.ends(within=30)
+        code, report, stderr = command.wait(within=30)
         assert code == report["exit_code"] == 128 + number
-        told = outcomes(report)
-        uploaded = {name for name, outcome in told.items() if outcome == "uploaded"}
+        outcome_by_name = outcomes(report)
+        uploaded = {name for name, outcome in outcome_by_name.items() if outcome == "uploaded"}
         assert uploaded == set(served.index.files) >= in_flight
         assert len(uploaded) == 3
-        assert {told[name] for name in release.keys() - uploaded} == {"not tried"}
+        assert {outcome_by_name[name] for name in release.keys() - uploaded} == {"not tried"}
         assert len(served.index.posts) == 3
         for name in release:
-            assert f"in: {name}" in talk if name in uploaded else f"not in: {name}: not tried" in talk
-        assert f"stopped by signal {number:d}: 3 of 6 files are on the index, 3 are not" in talk
-        again = re.search("(?m)^to continue: wheel-uploader (.*)$", talk)
+            assert f"in: {name}" in stderr if name in uploaded else f"not in: {name}: not tried" in stderr
+        assert f"stopped by signal {number:d}: 3 of 6 files are on the index, 3 are not" in stderr
+        again = re.search("(?m)^to continue: wheel-uploader (.*)$", stderr)
         assert again
         assert shlex.split(again[1]) == command.arguments
-        code, report, talk = command.again()
-        assert code == 0, talk
+        code, report, stderr = command.run_again()
+        assert code == 0, stderr
         assert sorted(served.index.posted_filenames()) == sorted(release)
         assert served.index.files == release
 
 
-def test_the_second_signal_ends_at_once_and_what_is_open_is_called_so(
+def test_second_signal_ends_at_once_and_reports_uploads_in_flight_as_unknown(
     tmp_path: Path, served: Served, release: dict[str, bytes]
 ) -> None:
     served.index.script = [None, Hang(stores=True), Hang()]
     command = Command(tmp_path, served.upload_url, "--upload-jobs", "2")
-    command.until(lambda: len(served.index.posts) == 3)
+    command.wait_until(lambda: len(served.index.posts) == 3)
     first, *in_flight = served.index.posted_filenames()
     command.process.send_signal(signal.SIGINT)
     time.sleep(0.5)
-    begun = time.monotonic()
+    started = time.monotonic()
     command.process.send_signal(signal.SIGTERM)
-    code, report, talk = command.ends(within=30)
-    assert time.monotonic() - begun < 2
+    code, report, stderr = command.wait(within=30)
+    assert time.monotonic() - started < 2
     assert code == report["exit_code"] == 143
-    told = outcomes(report)
-    assert told[first] == "uploaded"
-    assert {told[name] for name in in_flight} == {"unknown"}
-    assert sorted(told.values()) == ["not tried"] * 3 + ["unknown"] * 2 + ["uploaded"]
-    assert "1 of 6 files are on the index, 3 are not, 2 may be" in talk
-    code, _, talk = command.again()
-    assert code == 0, talk
+    outcome_by_name = outcomes(report)
+    assert outcome_by_name[first] == "uploaded"
+    assert {outcome_by_name[name] for name in in_flight} == {"unknown"}
+    assert sorted(outcome_by_name.values()) == ["not tried"] * 3 + ["unknown"] * 2 + ["uploaded"]
+    assert "1 of 6 files are on the index, 3 are not, 2 may be" in stderr
+    code, _, stderr = command.run_again()
+    assert code == 0, stderr
     assert served.index.files == release
-    # What had been stored was not posted again.
+    # Stored files were not posted again.
     assert sorted(served.index.posted_filenames()) == sorted([*release, in_flight[1]])
 
 
-def test_to_pypiserver(tmp_path: Path, release: dict[str, bytes]) -> None:
-    """Stopped wherever it happens to be, the report tells what its store has; the same command completes."""
+def test_report_matches_pypiserver_after_a_signal(tmp_path: Path, release: dict[str, bytes]) -> None:
+    """The report matches the storage at any moment of the signal, and the next run completes the release."""
     store = tmp_path / "store"
     with pypiserver(store) as url:
         for wait in (0.0, 0.05, 0.15):
             for path in store.iterdir():
                 path.unlink()
             command = Command(tmp_path, url, "--upload-jobs", "1")
-            command.until(lambda: len(list(store.iterdir())) >= 1)
+            command.wait_until(lambda: len(list(store.iterdir())) >= 1)
             time.sleep(wait)
             command.process.send_signal(signal.SIGTERM)
-            code, report, talk = command.ends()
+            code, report, stderr = command.wait()
             stored = {path.name for path in store.iterdir()}
-            assert code in (0, 143) and report, (code, talk)
+            assert code in (0, 143) and report, (code, stderr)
             assert {name for name, outcome in outcomes(report).items() if outcome == "uploaded"} == stored
-            code, _, talk = command.again()
-            assert code == 0, talk
+            code, _, stderr = command.run_again()
+            assert code == 0, stderr
             assert {path.name: path.read_bytes() for path in store.iterdir()} == release
 
 
-def test_before_and_after_the_upload_a_signal_ends_it_at_once(
+def test_signal_before_or_after_the_upload_ends_the_run_at_once(
     tmp_path: Path, served: Served, release: dict[str, bytes]
 ) -> None:
-    # While it looks at the index; and while it waits for the index to list what it took.
+    # During the comparison with the index, and during the confirmation.
     served.index.page = (503, "text/plain", "busy")
     command = Command(tmp_path, served.upload_url)
-    command.until(lambda: served.index.gets)
+    command.wait_until(lambda: served.index.gets)
     command.process.send_signal(signal.SIGTERM)
-    code, report, _ = command.ends(within=30)
+    code, report, _ = command.wait(within=30)
     assert (code, report["exit_code"]) == (143, 143)
     assert served.index.posts == []
     served.index.page = None
     command = Command(tmp_path, served.upload_url)
-    command.until(lambda: len(served.index.files) == 6 or served.index.__dict__.update(stale_reads=99))
-    command.until(lambda: len([path for path, _ in served.index.gets if path.startswith("/simple/dipy")]) > 3)
+    command.wait_until(lambda: len(served.index.files) == 6 or served.index.__dict__.update(stale_reads=99))
+    command.wait_until(
+        lambda: len([path for path, _ in served.index.gets if path.startswith("/simple/dipy")]) > 3
+    )
     command.process.send_signal(signal.SIGINT)
-    code, report, _ = command.ends(within=30)
+    code, report, _ = command.wait(within=30)
     assert code == 130
     assert set(outcomes(report).values()) == {"uploaded"}
     served.index.stale_reads = 0
-    assert command.again()[0] == 0
+    assert command.run_again()[0] == 0
     assert len(served.index.posts) == 6
 
 
-def test_a_terminal_that_closes(tmp_path: Path, served: Served, release: dict[str, bytes]) -> None:
-    """The file in flight arrives although every line that is said from then on goes nowhere."""
+def test_upload_in_flight_completes_when_the_terminal_closes(
+    tmp_path: Path, served: Served, release: dict[str, bytes]
+) -> None:
+    """The upload in flight completes although no further output can be written."""
     served.index.script = [Slow()]
     command = Command(tmp_path, "http://127.0.0.1:9/")
     command.process.kill()
@@ -217,7 +221,7 @@ def test_a_terminal_that_closes(tmp_path: Path, served: Served, release: dict[st
     while not served.index.posts and time.monotonic() < deadline:
         time.sleep(0.02)
     time.sleep(0.3)
-    # Closing this end is what a terminal window does.
+    # Closing this end has the effect of closing a terminal window.
     os.kill(pid, 0)
     _closed.set()
     drained.join(10)
@@ -232,7 +236,7 @@ _closed = threading.Event()
 
 
 def _drain(terminal: int) -> None:
-    """Read what is written to a terminal until it is to be closed, and close it."""
+    """Read the output of a terminal until the test closes it."""
     os.set_blocking(terminal, False)
     while not _closed.wait(0.05):
         try:
@@ -242,123 +246,121 @@ def _drain(terminal: int) -> None:
     os.close(terminal)
 
 
-def test_nohup_stays_nohup(tmp_path: Path, served: Served, release: dict[str, bytes]) -> None:
+def test_ignores_sighup_under_nohup(tmp_path: Path, served: Served, release: dict[str, bytes]) -> None:
     served.index.script = [Slow()]
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         command = Command(tmp_path, served.upload_url)
     finally:
         signal.signal(signal.SIGHUP, before)
-    command.until(lambda: served.index.posts)
+    command.wait_until(lambda: served.index.posts)
     command.process.send_signal(signal.SIGHUP)
     time.sleep(0.3)
     served.index.released.set()
-    code, _, talk = command.ends()
-    assert code == 0, talk
+    code, _, stderr = command.wait()
+    assert code == 0, stderr
     assert served.index.files == release
 
 
-# --- the time of the run ---------------------------------------------------------------------------
+# --- time limit ------------------------------------------------------------------------------------
 
 
-def test_the_time_is_over_while_files_go_up(
-    tmp_path: Path, served: Served, release: dict[str, bytes]
-) -> None:
+def test_time_limit_during_the_upload(tmp_path: Path, served: Served, release: dict[str, bytes]) -> None:
     served.index.script = [None, Slow()]
     command = Command(tmp_path, served.upload_url, "--upload-jobs", "1", "--max-duration", "12s")
-    command.until(lambda: len(served.index.posts) == 2)
+    command.wait_until(lambda: len(served.index.posts) == 2)
     time.sleep(12)
     served.index.released.set()
-    code, report, talk = command.ends(within=30)
+    code, report, stderr = command.wait(within=30)
     assert code == report["exit_code"] == 8
     assert sorted(outcomes(report).values()) == ["not tried"] * 4 + ["uploaded"] * 2
-    assert "2 of 6 files are on the index, 4 are not: timed out after 12 s (--max-duration)" in talk
-    assert "to continue: wheel-uploader -u staged" in talk
+    assert "2 of 6 files are on the index, 4 are not: timed out after 12 s (--max-duration)" in stderr
+    assert "to continue: wheel-uploader -u staged" in stderr
     assert len(served.index.posts) == len(served.index.files) == 2
 
 
-def test_the_time_is_over_before_anything_was_posted(
-    tmp_path: Path, served: Served, release: dict[str, bytes]
-) -> None:
+def test_time_limit_before_the_upload(tmp_path: Path, served: Served, release: dict[str, bytes]) -> None:
     served.index.page = (503, "text/plain", "busy")
     command = Command(tmp_path, served.upload_url, "--max-duration", "3")
-    code, report, talk = command.ends()
+    code, report, stderr = command.wait()
     assert code == report["exit_code"] == 10
-    assert "error: timed out after 3 s (--max-duration)" in talk
+    assert "error: timed out after 3 s (--max-duration)" in stderr
     assert served.index.posts == []
 
 
-# --- what to do next -------------------------------------------------------------------------------
+# --- the command to continue with ------------------------------------------------------------------
 
 
-def test_how_to_continue_says_no_secret(tmp_path: Path, served: Served, release: dict[str, bytes]) -> None:
+def test_command_to_continue_contains_no_secret(
+    tmp_path: Path, served: Served, release: dict[str, bytes]
+) -> None:
     served.index.script = [None, Reply(400, "'x' is not a valid classifier.")]
     url = served.upload_url.replace("//", "//me:my-secret@")
     command = Command(tmp_path, url, "--upload-jobs", "1", "-w", "a house")
-    code, _, talk = command.ends()
+    code, _, stderr = command.wait()
     assert code == 8
-    assert "my-secret" not in talk
-    assert "-w 'a house' dipy 1.11.0" in talk
-    assert "to continue (replace *** with the secrets): wheel-uploader -u staged" in talk
+    assert "my-secret" not in stderr
+    assert "-w 'a house' dipy 1.11.0" in stderr
+    assert "to continue (replace *** with the secrets): wheel-uploader -u staged" in stderr
 
 
-def test_an_index_that_took_a_file_and_does_not_have_it(
+def test_file_that_the_index_accepted_but_does_not_list(
     tmp_path: Path, served: Served, release: dict[str, bytes]
 ) -> None:
-    """It says 200 and never lists the file: that is no success; the next run posts that one file again."""
+    """The index responds with 200 but never lists the file: the run fails; the next run posts it again."""
     served.index.script = [None, Reply(200)]
     command = Command(tmp_path, served.upload_url, "--confirm-timeout", "0", "--upload-jobs", "1")
-    code, report, talk = command.ends()
+    code, report, stderr = command.wait()
     assert code == report["exit_code"] == 10
     lost = served.index.posted_filenames()[1]
-    assert f"does not list 1 of 6 files\n  {lost}\n" in talk
-    assert "The index accepted the files, and its listing may lag" in talk
-    assert "to continue: wheel-uploader" in talk
-    code, _, talk = command.again()
-    assert code == 0, talk
+    assert f"does not list 1 of 6 files\n  {lost}\n" in stderr
+    assert "The index accepted the files, and its listing may lag" in stderr
+    assert "to continue: wheel-uploader" in stderr
+    code, _, stderr = command.run_again()
+    assert code == 0, stderr
     assert served.index.files == release
     assert sorted(served.index.posted_filenames()) == sorted([*release, lost])
 
 
-# --- the watch itself ------------------------------------------------------------------------------
+# --- the cancellation token ------------------------------------------------------------------------
 
 
-def test_what_a_watch_does_with_one_signal_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_token_handles_consecutive_signals(monkeypatch: pytest.MonkeyPatch) -> None:
     ended: list[int] = []
     monkeypatch.setattr("wheel_uploader.core.cancellation.os._exit", ended.append)
     now = [0.0]
-    watch = CancellationToken(clock=lambda: now[0])
-    assert watch.grace_remaining() == 30
-    with watch.deferred():
-        watch.record_timeout(60)
+    token = CancellationToken(clock=lambda: now[0])
+    assert token.grace_remaining() == 30
+    with token.deferred():
+        token.record_timeout(60)
         now[0] = 10
-        assert isinstance(watch.error, DeadlineError)
-        assert watch.grace_remaining() == 20
-        # More time than that a signal does not give, and the end of the time is no second signal.
-        watch.record_signal(2)
-        watch.record_timeout(60)
-        assert isinstance(watch.error, RunInterrupted)
-        assert (watch.grace_remaining(), watch.immediate) == (20, False)
-        watch.record_signal(15)
-        assert (watch.grace_remaining(), watch.immediate, ended) == (0, True, [])
-        watch.record_signal(15)
+        assert isinstance(token.error, DeadlineError)
+        assert token.grace_remaining() == 20
+        # A signal does not extend the remaining time, and the time limit does not count as a second signal.
+        token.record_signal(2)
+        token.record_timeout(60)
+        assert isinstance(token.error, RunInterrupted)
+        assert (token.grace_remaining(), token.immediate) == (20, False)
+        token.record_signal(15)
+        assert (token.grace_remaining(), token.immediate, ended) == (0, True, [])
+        token.record_signal(15)
         assert ended == [143]
 
 
 @pytest.fixture
 def listening(monkeypatch: pytest.MonkeyPatch) -> Iterator[CancellationToken]:
-    """A watch that hears the signals of this very process, and no watchdog that would end it."""
+    """A token that receives the signals of this process, without a watchdog that would end it."""
     monkeypatch.setattr("wheel_uploader.core.watchdog.start_watchdog", lambda *_: None)
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     with cancellation.use_token(CancellationToken()):
-        watch = install_signal_handlers()
-        yield watch
-    watch._finished = True
+        token = install_signal_handlers()
+        yield token
+    token._finished = True
     for number, handler in before.items():
         signal.signal(number, handler)
 
 
-def test_elsewhere_the_first_is_raised_by_the_next_check_and_the_second_ends(
+def test_first_signal_raises_at_the_next_check_and_the_second_exits(
     listening: CancellationToken, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended: list[int] = []
@@ -377,7 +379,7 @@ def test_elsewhere_the_first_is_raised_by_the_next_check_and_the_second_ends(
     assert ended == [130]
 
 
-def test_a_blocking_call_is_left_behind(listening: CancellationToken) -> None:
+def test_signal_abandons_a_blocking_call(listening: CancellationToken) -> None:
     """A name lookup, a connection or a prompt cannot be interrupted, but the run does not wait for it."""
     done = threading.Event()
 
@@ -385,10 +387,10 @@ def test_a_blocking_call_is_left_behind(listening: CancellationToken) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         done.wait(20)
 
-    begun = time.monotonic()
+    started = time.monotonic()
     with pytest.raises(RunCancelled):
         cancellation.call_in_thread(block)
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - started < 5
     done.set()
     listening.error = None
     assert cancellation.call_in_thread(lambda: 3) == 3
@@ -396,8 +398,8 @@ def test_a_blocking_call_is_left_behind(listening: CancellationToken) -> None:
         cancellation.call_in_thread(lambda: 1 // 0)
 
 
-def test_no_handler_raises(listening: CancellationToken) -> None:
-    """Whatever is on the stack: an import, a lock, a log record."""
+def test_signal_handlers_raise_no_exception(listening: CancellationToken) -> None:
+    """A handler may run during an import, while a lock is held, or within logging."""
     numbers = [signal.SIGINT, signal.SIGALRM]
     with listening.time_limit(60):
         for number in numbers:
@@ -408,7 +410,7 @@ def test_no_handler_raises(listening: CancellationToken) -> None:
             listening.error = None
 
 
-def test_when_all_is_told_nothing_can_be_stopped(listening: CancellationToken) -> None:
+def test_ignores_signals_after_the_output_is_complete(listening: CancellationToken) -> None:
     listening.mark_output_complete()
     os.kill(os.getpid(), signal.SIGTERM)
     listening.record_timeout(3)
@@ -417,22 +419,22 @@ def test_when_all_is_told_nothing_can_be_stopped(listening: CancellationToken) -
 
 
 @pytest.mark.parametrize("has_alarm", [True, False])
-def test_the_time_of_a_run_ends_whatever_goes_on(monkeypatch: pytest.MonkeyPatch, has_alarm: bool) -> None:
-    """Without alarms, as on Windows, when the pause is over that it is in."""
+def test_time_limit_interrupts_a_pause(monkeypatch: pytest.MonkeyPatch, has_alarm: bool) -> None:
+    """Without alarms, as on Windows, the pause itself checks the limit."""
     if not has_alarm:
         monkeypatch.delattr(signal, "setitimer")
-    begun = time.monotonic()
+    started = time.monotonic()
     with CancellationToken().time_limit(0.3), pytest.raises(RunCancelled) as stop:
         cancellation.sleep_unless_cancelled(10)
     assert isinstance(stop.value.error, DeadlineError)
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - started < 5
     with CancellationToken().time_limit(0.3):
         pass
     time.sleep(0.5)
 
 
-def test_a_signal_while_the_command_line_is_read(tmp_path: Path) -> None:
-    """A sentence and the report are left, and not what click says of Ctrl-C."""
+def test_signal_while_the_command_line_is_parsed(tmp_path: Path) -> None:
+    """The run ends with an error message and a report, not with click's "Aborted!"."""
     (tmp_path / "pyproject.toml").write_text("[tool.wheel-uploader]\n")
     script = (
         "import os, signal\n"

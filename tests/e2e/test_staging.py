@@ -1,4 +1,4 @@
-"""The list stage as a person meets it: sets that are not complete, waiting, hashes, logins, two places."""
+"""The list stage of the command: incomplete releases, waiting, hashes, logins, several sources."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ OTHER = wheels.wheel_bytes(tag=TAGS[0], files={"dipy/more.py": b"x = 1\n"})
 
 @pytest.fixture(autouse=True)
 def _quickly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In an empty directory, and with pauses that are worth no coffee."""
+    """Run in an empty directory, with short pauses."""
     monkeypatch.chdir(tmp_path)
     for name in ("FIRST_INTERVAL", "MAX_INTERVAL", "CONFIRMATION_DELAY"):
         monkeypatch.setattr(polling, name, 0.05)
@@ -44,31 +44,31 @@ def _quickly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def listed(site: Site, *arguments: str, until: str = "list", env: dict[str, str] | None = None) -> Result:
-    """The command against one staging place."""
+def list_files(site: Site, *arguments: str, until: str = "list", env: dict[str, str] | None = None) -> Result:
+    """Run the command on one staging area."""
     with ScriptedServer(site) as server:
         options = ("-u", server.url, "--until", until, "--retries", "1", *arguments)
         return run(*options, "dipy", "1.11.0", env=env)
 
 
-def shown(result: Result) -> list[str]:
-    """The last lines on standard error, without the address of the server."""
+def stderr_lines(result: Result) -> list[str]:
+    """Return the lines of standard error."""
     assert "Traceback" not in result.output
     return result.stderr.splitlines()
 
 
-def sums_of(*names: str, **other: bytes) -> str:
+def sha256sums(*names: str, **other: bytes) -> str:
     return "".join(f"{sha256({**FILES, **other}[name])}  {name}\n" for name in names)
 
 
-# --- what is expected ------------------------------------------------------------------------------
+# --- expected files --------------------------------------------------------------------------------
 
 
-def test_a_set_that_is_not_complete_is_said_before_anything_is_downloaded() -> None:
+def test_incomplete_release_is_reported_before_downloading() -> None:
     site = Site({A: FILES[A]})
-    result = listed(site, "--expect", "3", until="download")
+    result = list_files(site, "--expect", "3", until="download")
     assert result.exit_code == 3
-    assert shown(result) == [
+    assert stderr_lines(result) == [
         "error: dipy 1.11.0 is incomplete: 1 expected item is missing from the listing",
         "  missing: 2 of 3 files",
         (
@@ -77,18 +77,21 @@ def test_a_set_that_is_not_complete_is_said_before_anything_is_downloaded() -> N
         ),
     ]
     assert (site.fetched, Path("wheelhouse").exists()) == ([], False)
-    # What is there is in the report all the same.
+    # The report has the listed files nevertheless.
     assert A in result.stdout
 
 
-def test_a_complete_set_is_taken() -> None:
-    assert listed(Site(FILES), "--expect", "3").exit_code == 0
+def test_accepts_a_complete_release() -> None:
+    assert list_files(Site(FILES), "--expect", "3").exit_code == 0
 
 
-def test_a_file_says_what_is_expected() -> None:
+def test_expected_files_from_a_file() -> None:
     Path("expected.txt").write_text("cp311-win_amd64\ncp312-win_amd64\ncp313-win_amd64\nsdist\n")
-    result = listed(Site(FILES), "--expect", "expected.txt")
-    assert (result.exit_code, shown(result)[1:-1]) == (3, ["  missing: a wheel for cp313 on win_amd64"])
+    result = list_files(Site(FILES), "--expect", "expected.txt")
+    assert (result.exit_code, stderr_lines(result)[1:-1]) == (
+        3,
+        ["  missing: a wheel for cp313 on win_amd64"],
+    )
 
 
 @pytest.mark.parametrize(
@@ -99,24 +102,27 @@ def test_a_file_says_what_is_expected() -> None:
     ],
     ids=["inline", "table"],
 )
-def test_a_matrix_stands_in_the_configuration(table: str) -> None:
+def test_expected_matrix_from_the_configuration(table: str) -> None:
     Path("pyproject.toml").write_text(f"[tool.wheel-uploader]\n{table}\n")
-    result = listed(Site(FILES))
-    assert (result.exit_code, shown(result)[1:-1]) == (3, ["  missing: a wheel for cp313t on win_amd64"])
-    # The command line goes before the configuration, and can take it back.
-    assert listed(Site(FILES), "--expect", "3").exit_code == 0
-    assert listed(Site(FILES), "--expect", "").exit_code == 0
-    assert listed(Site(FILES), env={"WHEEL_UPLOADER_EXPECT": "4"}).exit_code == 3
+    result = list_files(Site(FILES))
+    assert (result.exit_code, stderr_lines(result)[1:-1]) == (
+        3,
+        ["  missing: a wheel for cp313t on win_amd64"],
+    )
+    # The command line overrides the configuration, and can also unset it.
+    assert list_files(Site(FILES), "--expect", "3").exit_code == 0
+    assert list_files(Site(FILES), "--expect", "").exit_code == 0
+    assert list_files(Site(FILES), env={"WHEEL_UPLOADER_EXPECT": "4"}).exit_code == 3
 
 
-def test_numbers_and_words_of_the_configuration() -> None:
+def test_types_of_configuration_values() -> None:
     Path("expected.txt").write_text("cp313-win_amd64\n")
     for line in ("expect = 4", 'expect = "4"', 'expect = "expected.txt"'):
         Path("pyproject.toml").write_text(f"[tool.wheel-uploader]\n{line}\n")
-        assert listed(Site(FILES)).exit_code == 3
+        assert list_files(Site(FILES)).exit_code == 3
     for line in ("wait = 1", 'wait = "1s"', "wait = 1.5", "expect = 3", "netrc = false"):
         Path("pyproject.toml").write_text(f"[tool.wheel-uploader]\n{line}\n")
-        assert listed(Site(FILES)).exit_code == 0
+        assert list_files(Site(FILES)).exit_code == 0
 
 
 @pytest.mark.parametrize(
@@ -135,17 +141,17 @@ def test_numbers_and_words_of_the_configuration() -> None:
         ),
     ],
 )
-def test_a_wrong_expectation_is_said_before_anything_is_asked(line: str, lines: list[str]) -> None:
+def test_invalid_expectation_is_reported_before_any_request(line: str, lines: list[str]) -> None:
     Path("pyproject.toml").write_text(f"[tool.wheel-uploader]\n{line}\n")
     site = Site(FILES)
-    result = listed(site)
-    assert (result.exit_code, shown(result), site.listings) == (2, lines, [])
+    result = list_files(site)
+    assert (result.exit_code, stderr_lines(result), site.listings) == (2, lines, [])
 
 
 # --- waiting ---------------------------------------------------------------------------------------
 
 
-def test_it_waits_past_the_caches_until_all_is_there() -> None:
+def test_waits_for_all_files_and_bypasses_caches() -> None:
     def before_listing(site: Site, number: int) -> None:
         if number == 3:
             site.files.update(FILES)
@@ -155,18 +161,18 @@ def test_it_waits_past_the_caches_until_all_is_there() -> None:
         before_listing=before_listing,
         headers={"Age": "812", "X-Cache": "Hit from \x1b[31mthe edge"},
     )
-    result = listed(site, "--wait", "20m", "--expect", "3", "-v")
+    result = list_files(site, "--wait", "20m", "--expect", "3", "-v")
     assert (result.exit_code, len(site.listings)) == (0, 4)
     assert {request.headers["cache-control"] for request in site.listings} == {"no-cache"}
     assert "3 files," in result.stdout
-    lines = shown(result)
+    lines = stderr_lines(result)
     assert "waiting for 2 of 3 files (1 listed); 20 min left" in lines
     assert "all 3 files listed; checking again in 0 s" in lines
     assert sum(line.endswith(": Age 812, X-Cache Hit from \\x1b[31mthe edge") for line in lines) == 4
 
 
-def test_it_waits_for_what_the_previous_release_had() -> None:
-    """Nothing was declared, but the index knows what a release of this project consists of."""
+def test_waits_for_the_same_files_as_in_the_previous_release() -> None:
+    """Without --expect, the previous release on the index defines the expected files."""
     arm, intel = "cp312-cp312-macosx_11_0_arm64", "cp312-cp312-macosx_11_0_x86_64"
     files = {
         wheels.wheel_filename("dipy", "1.11.0", tag): wheels.wheel_bytes("dipy", "1.11.0", tag)
@@ -185,36 +191,36 @@ def test_it_waits_for_what_the_previous_release_had() -> None:
     )
     with ScriptedServer([answer(200, f"<title>Links for dipy</title>{previous}".encode())]) as index:
         wait = ("--wait", "20m", "--index-url", index.url, "--allow-missing", "win_amd64")
-        result = listed(site, *wait, "-v")
+        result = list_files(site, *wait, "-v")
     assert result.exit_code == 0, result.stderr
     assert "2 files," in result.stdout
-    lines = shown(result)
+    lines = stderr_lines(result)
     assert "waiting for the same files as in dipy 1.10.0 (disable with --no-compare)" in lines
     assert "waiting for a wheel for cp312 on macosx_arm64 (1 listed); 20 min left" in lines
 
 
-def test_an_index_that_does_not_answer_is_no_reason_not_to_wait() -> None:
+def test_waits_even_if_the_index_does_not_respond() -> None:
     site = Site({A: FILES[A]})
     with ScriptedServer([answer(403)]) as index:
-        result = listed(site, "--wait", "20m", "--index-url", index.url)
+        result = list_files(site, "--wait", "20m", "--index-url", index.url)
     assert result.exit_code == 0, result.stderr
     assert "the previous release is unknown" in result.stderr
 
 
-def test_without_waiting_no_cache_is_bothered() -> None:
+def test_does_not_bypass_caches_without_wait() -> None:
     site = Site(FILES, headers={"Age": "812"})
-    result = listed(site, "-v")
+    result = list_files(site, "-v")
     assert "cache-control" not in site.listings[0].headers
     assert "Age 812" not in result.stderr
 
 
-def test_a_wait_in_vain_names_what_is_missing() -> None:
+def test_unsuccessful_wait_reports_the_missing_files() -> None:
     Path("expected.txt").write_text(f"{A}\ncp313-win_amd64\nsdist\n")
     site = Site({A: FILES[A]})
-    result = listed(site, "--wait", "1s", "--expect", "expected.txt", until="download")
+    result = list_files(site, "--wait", "1s", "--expect", "expected.txt", until="download")
     assert result.exit_code == 10
-    *said, command, last = shown(result)
-    assert said[-3:] == [
+    *lines, command, last = stderr_lines(result)
+    assert lines[-3:] == [
         "error: the release is still incomplete after 1 s",
         "  missing: a wheel for cp313 on win_amd64",
         "  missing: an sdist",
@@ -222,32 +228,35 @@ def test_a_wait_in_vain_names_what_is_missing() -> None:
     assert command.startswith("to continue: wheel-uploader ")
     assert last == "next: Check the builds of the missing files, then run the same command again."
     assert (site.fetched, Path("wheelhouse").exists()) == ([], False)
-    # What was seen is in the report.
+    # The report has the listed files.
     assert A in result.stdout
 
 
-def test_a_place_that_is_not_there_yet_is_waited_for() -> None:
-    asked: list[Request] = []
+def test_waits_for_a_staging_area_that_does_not_exist_yet() -> None:
+    requests: list[Request] = []
     site = Site(FILES)
 
     def late(request: Request) -> list[Step]:
-        asked.append(request)
+        requests.append(request)
         return (
-            [answer(404 if len(asked) < 3 else 503, b"", {"Connection": "close"})]
-            if len(asked) < 5
+            [answer(404 if len(requests) < 3 else 503, b"", {"Connection": "close"})]
+            if len(requests) < 5
             else site(request)
         )
 
     with ScriptedServer(late) as server:
         result = run("-u", server.url, "--wait", "1m", "--until", "list", "dipy", "1.11.0")
     assert result.exit_code == 0
-    assert f"waiting for a file of the release ({server.url} was not found (status 404)); 60 s left" in shown(
+    assert (
+        f"waiting for a file of the release ({server.url} was not found (status 404)); 60 s left"
+        in stderr_lines(result)
+    )
+    assert f"waiting for a file of the release ({server.url} returned 503 Status); 60 s left" in stderr_lines(
         result
     )
-    assert f"waiting for a file of the release ({server.url} returned 503 Status); 60 s left" in shown(result)
 
 
-def test_the_folder_of_a_real_server_fills_while_it_waits(
+def test_waits_while_the_folder_of_a_real_server_fills(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     built, served = tmp_path / "built", tmp_path / "served"
@@ -256,7 +265,7 @@ def test_the_folder_of_a_real_server_fills_while_it_waits(
     looked = threading.Event()
     in_words = formatting.format_duration
 
-    def told(seconds: float) -> str:
+    def format_and_notify(seconds: float) -> str:
         looked.set()
         return in_words(seconds)
 
@@ -264,12 +273,12 @@ def test_the_folder_of_a_real_server_fills_while_it_waits(
         looked.wait(30)
         for path in paths:
             time.sleep(0.1)
-            # As rsync does it: whole or not at all.
+            # Atomically, as rsync does.
             shutil.copy(path, served / f".{path.name}")
             (served / f".{path.name}").rename(served / path.name)
 
-    # It is called when there is something to wait for.
-    monkeypatch.setattr(polling, "format_duration", told)
+    # This function is called during a wait.
+    monkeypatch.setattr(polling, "format_duration", format_and_notify)
     with nginx(served) as url:
         filler = threading.Thread(target=fill)
         filler.start()
@@ -282,45 +291,46 @@ def test_the_folder_of_a_real_server_fills_while_it_waits(
     assert "waiting for 6 of 6 files (no files of dipy 1.11.0 at " in result.stderr
 
 
-def test_hashes_that_are_brought_say_what_to_wait_for() -> None:
+def test_waits_for_the_files_in_sha256sums() -> None:
     def before_listing(site: Site, number: int) -> None:
         if number == 3:
             site.files.update(FILES)
 
-    Path("SUMS").write_text(sums_of(A, B, SDIST))
+    Path("SUMS").write_text(sha256sums(A, B, SDIST))
     site = Site({A: FILES[A]}, hashes=False, before_listing=before_listing)
-    result = listed(site, "--wait", "1m", "--sha256sums", "SUMS", until="download")
+    result = list_files(site, "--wait", "1m", "--sha256sums", "SUMS", until="download")
     assert (result.exit_code, len(site.listings)) == (0, 4)
-    assert f"waiting for {B} (listed in SUMS), {SDIST} (listed in SUMS) (1 listed); 60 s left" in shown(
-        result
+    assert (
+        f"waiting for {B} (listed in SUMS), {SDIST} (listed in SUMS) (1 listed); 60 s left"
+        in stderr_lines(result)
     )
 
 
-def test_no_wait_of_0_is_a_wait() -> None:
+def test_wait_of_0_does_not_wait() -> None:
     site = Site(FILES)
-    assert listed(site, "--wait", "0").exit_code == 0
+    assert list_files(site, "--wait", "0").exit_code == 0
     assert len(site.listings) == 1
 
 
 @pytest.mark.parametrize("version", ["latest", ""])
-def test_a_wait_needs_a_version(version: str) -> None:
+def test_wait_requires_a_version(version: str) -> None:
     result = run("-u", "https://staging.example/", "--wait", "20m", "--until", "list", "dipy", version)
     assert result.exit_code == 2
-    assert shown(result) == [
+    assert stderr_lines(result) == [
         "error: --wait requires an explicit version",
         "next: Give the version after the project name: the newest listed version may be an older one.",
     ]
 
 
-def test_a_duration_that_is_none() -> None:
+def test_invalid_duration() -> None:
     result = run("-u", "https://staging.example/", "--wait", "soon", "dipy", "1.11.0")
     assert result.exit_code == 2
     assert "'soon' is not a duration; use a form like 20m, 90s or 1h30m" in result.stderr
 
 
 @pytest.mark.parametrize("wait", [(), ("--wait", "1m")], ids=["at once", "after a wait"])
-def test_the_set_is_frozen_when_it_is_listed(wait: tuple[str, ...]) -> None:
-    """A file that is another one when it is fetched is no mixture, but the end."""
+def test_detects_a_file_that_changes_after_the_listing(wait: tuple[str, ...]) -> None:
+    """A file that differs from its listed hash stops the run, so that the release is not a mixture."""
     site = Site(FILES)
     promised = sha256(FILES[A])
 
@@ -334,7 +344,7 @@ def test_the_set_is_frozen_when_it_is_listed(wait: tuple[str, ...]) -> None:
     assert result.exit_code == 6
     assert (
         f"error: {A} from {server.url}{A}: its sha256 is {sha256(OTHER)}, but {promised} was listed"
-        in shown(result)
+        in stderr_lines(result)
     )
     assert not Path("wheelhouse", A).exists()
     assert not Path("wheelhouse", "SHA256SUMS").exists()
@@ -343,9 +353,9 @@ def test_the_set_is_frozen_when_it_is_listed(wait: tuple[str, ...]) -> None:
 # --- hashes ----------------------------------------------------------------------------------------
 
 
-def test_hashes_of_ours_vouch_for_files_of_a_place_that_has_none() -> None:
-    Path("SUMS").write_text(sums_of(A, B, SDIST) + f"{'0' * 64}  dipy-1.10.0.tar.gz\n")
-    result = listed(
+def test_sha256sums_verify_files_listed_without_hashes() -> None:
+    Path("SUMS").write_text(sha256sums(A, B, SDIST) + f"{'0' * 64}  dipy-1.10.0.tar.gz\n")
+    result = list_files(
         Site(FILES, hashes=False),
         "--sha256sums",
         "SUMS",
@@ -358,12 +368,12 @@ def test_hashes_of_ours_vouch_for_files_of_a_place_that_has_none() -> None:
     assert {file["vouched_by"] for file in json.loads(result.stdout)["files"]} == {"sha256 from SUMS"}
 
 
-def test_a_listing_with_other_hashes_than_ours_stops_before_any_download() -> None:
-    Path("SUMS").write_text(sums_of(A, B))
+def test_listing_that_contradicts_sha256sums_stops_before_downloading() -> None:
+    Path("SUMS").write_text(sha256sums(A, B))
     site = Site({**FILES, A: OTHER})
-    result = listed(site, "--sha256sums", "SUMS", until="download")
+    result = list_files(site, "--sha256sums", "SUMS", until="download")
     assert result.exit_code == 6
-    assert shown(result) == [
+    assert stderr_lines(result) == [
         "error: 2 of 3 files do not match SUMS",
         f"  {A}: listed with sha256 {sha256(OTHER)}, but SUMS has {sha256(FILES[A])}",
         f"  {SDIST}: not listed in SUMS",
@@ -372,12 +382,12 @@ def test_a_listing_with_other_hashes_than_ours_stops_before_any_download() -> No
     assert (site.fetched, Path("wheelhouse").exists()) == ([], False)
 
 
-def test_a_file_that_we_have_the_hash_of_has_to_be_there() -> None:
-    Path("SUMS").write_text(sums_of(A, B, SDIST))
+def test_files_in_sha256sums_must_be_listed() -> None:
+    Path("SUMS").write_text(sha256sums(A, B, SDIST))
     site = Site({A: FILES[A]})
-    result = listed(site, "--sha256sums", "SUMS", until="download")
+    result = list_files(site, "--sha256sums", "SUMS", until="download")
     assert result.exit_code == 3
-    assert shown(result)[:-1] == [
+    assert stderr_lines(result)[:-1] == [
         "error: dipy 1.11.0 is incomplete: 2 expected items are missing from the listing",
         f"  missing: {B} (listed in SUMS)",
         f"  missing: {SDIST} (listed in SUMS)",
@@ -385,16 +395,16 @@ def test_a_file_that_we_have_the_hash_of_has_to_be_there() -> None:
     assert site.fetched == []
 
 
-def test_bytes_that_are_not_ours_are_refused_whatever_the_source_says() -> None:
-    Path("SUMS").write_text(sums_of(A))
-    result = listed(Site({A: OTHER}, hashes=False), "--sha256sums", "SUMS", until="download")
+def test_rejects_files_that_do_not_match_sha256sums() -> None:
+    Path("SUMS").write_text(sha256sums(A))
+    result = list_files(Site({A: OTHER}, hashes=False), "--sha256sums", "SUMS", until="download")
     assert result.exit_code == 6
-    assert f"its sha256 is {sha256(OTHER)}, but {sha256(FILES[A])} is in SUMS" in shown(result)[0]
+    assert f"its sha256 is {sha256(OTHER)}, but {sha256(FILES[A])} is in SUMS" in stderr_lines(result)[0]
     assert not Path("wheelhouse", A).exists()
 
 
-def test_our_hashes_hold_for_a_local_folder_too() -> None:
-    Path("SUMS").write_text(sums_of(A))
+def test_sha256sums_apply_to_a_local_folder() -> None:
+    Path("SUMS").write_text(sha256sums(A))
     Path("dist").mkdir()
     Path("dist", A).write_bytes(OTHER)
     result = run("-u", "dist", "--sha256sums", "SUMS", "--until", "download", "dipy", "1.11.0")
@@ -403,11 +413,11 @@ def test_our_hashes_hold_for_a_local_folder_too() -> None:
     assert run("-u", "dist", "--sha256sums", "SUMS", "--until", "download", "dipy", "1.11.0").exit_code == 0
 
 
-def test_what_nothing_vouches_for_is_refused_when_hashes_are_required() -> None:
+def test_require_hashes_rejects_files_without_hashes() -> None:
     site = Site(FILES, hashes=False)
-    result = listed(site, "--require-hashes", until="download")
+    result = list_files(site, "--require-hashes", until="download")
     assert result.exit_code == 6
-    assert shown(result) == [
+    assert stderr_lines(result) == [
         "error: 3 of 3 files have no strong hash",
         *(f"  {name}: listed without a hash" for name in (A, B, SDIST)),
         (
@@ -416,27 +426,27 @@ def test_what_nothing_vouches_for_is_refused_when_hashes_are_required() -> None:
         ),
     ]
     assert (site.fetched, Path("wheelhouse").exists()) == ([], False)
-    assert listed(Site(FILES), "--require-hashes").exit_code == 0
+    assert list_files(Site(FILES), "--require-hashes").exit_code == 0
 
 
-def test_a_file_of_hashes_that_is_none() -> None:
+def test_invalid_sha256sums() -> None:
     Path("SUMS").write_text("<html>\n")
     site = Site(FILES)
-    result = listed(site, "--sha256sums", "SUMS")
+    result = list_files(site, "--sha256sums", "SUMS")
     assert (result.exit_code, site.listings) == (2, [])
-    assert shown(result) == [
+    assert stderr_lines(result) == [
         "error: SUMS is not in SHA256SUMS format",
         "  line 1: '<html>'",
         "next: Each line must be 'sha256  file name', as printed by 'sha256sum *'.",
     ]
-    missing = listed(site, "--sha256sums", "nowhere")
-    assert shown(missing)[0] == "error: nowhere cannot be read: No such file or directory"
+    missing = list_files(site, "--sha256sums", "nowhere")
+    assert stderr_lines(missing)[0] == "error: nowhere cannot be read: No such file or directory"
 
 
-# --- more than one place ---------------------------------------------------------------------------
+# --- several sources -------------------------------------------------------------------------------
 
 
-def from_both(first: Site, second: Site | Path, *arguments: str) -> tuple[Result, str, str]:
+def run_with_two_sources(first: Site, second: Site | Path, *arguments: str) -> tuple[Result, str, str]:
     with ScriptedServer(first) as one:
         if isinstance(second, Path):
             where, options = str(second.absolute()), ("-u", str(second))
@@ -446,10 +456,10 @@ def from_both(first: Site, second: Site | Path, *arguments: str) -> tuple[Result
             return result, one.url, two.url
 
 
-def test_wheels_from_one_place_and_the_sdist_from_another(tmp_path: Path) -> None:
+def test_wheels_and_sdist_from_different_sources(tmp_path: Path) -> None:
     Path("dist").mkdir()
     Path("dist", SDIST).write_bytes(FILES[SDIST])
-    result, _one, _there = from_both(
+    result, _one, _there = run_with_two_sources(
         Site({A: FILES[A], B: FILES[B]}),
         Path("dist"),
         "--expect",
@@ -466,18 +476,18 @@ def test_wheels_from_one_place_and_the_sdist_from_another(tmp_path: Path) -> Non
         assert Path("wheelhouse", name).read_bytes() == data
 
 
-def test_the_same_file_at_two_places_is_one_file() -> None:
+def test_same_file_in_two_sources_is_used_once() -> None:
     first, second = Site({A: FILES[A], B: FILES[B]}), Site({B: FILES[B], SDIST: FILES[SDIST]})
-    result, *_ = from_both(first, second, "--until", "download")
+    result, *_ = run_with_two_sources(first, second, "--until", "download")
     assert result.exit_code == 0
     assert sorted(first.fetched + second.fetched) == sorted(FILES)
 
 
-def test_different_files_of_one_name_at_two_places_stop_the_run() -> None:
+def test_different_files_with_the_same_name_stop_the_run() -> None:
     first, second = Site(FILES), Site({A: OTHER})
-    result, one, two = from_both(first, second, "--until", "download")
+    result, one, two = run_with_two_sources(first, second, "--until", "download")
     assert result.exit_code == 6
-    assert shown(result) == [
+    assert stderr_lines(result) == [
         (
             "error: release/clash: a file of the release is staged twice, "
             "and the copies are not known to be equal"
@@ -488,22 +498,25 @@ def test_different_files_of_one_name_at_two_places_stop_the_run() -> None:
     assert first.fetched == second.fetched == []
 
 
-def test_copies_that_nobody_can_compare_stop_the_run_unless_a_hash_is_brought() -> None:
+def test_copies_without_hashes_stop_the_run_without_sha256sums() -> None:
     first, second = Site({A: FILES[A]}, hashes=False), Site({A: FILES[A]}, hashes=False)
-    result, one, two = from_both(first, second, "--until", "download")
-    assert (result.exit_code, shown(result)[1]) == (6, f"  {A}: no hashes to compare at {one} and {two}")
-    Path("SUMS").write_text(sums_of(A))
-    result, *_ = from_both(first, second, "--sha256sums", "SUMS", "--until", "download")
+    result, one, two = run_with_two_sources(first, second, "--until", "download")
+    assert (result.exit_code, stderr_lines(result)[1]) == (
+        6,
+        f"  {A}: no hashes to compare at {one} and {two}",
+    )
+    Path("SUMS").write_text(sha256sums(A))
+    result, *_ = run_with_two_sources(first, second, "--sha256sums", "SUMS", "--until", "download")
     assert result.exit_code == 0
 
 
-def test_a_local_copy_is_compared_by_its_bytes() -> None:
+def test_compares_the_contents_of_a_local_copy() -> None:
     Path("dist").mkdir()
     Path("dist", A).write_bytes(OTHER)
-    result, one, there = from_both(Site({A: FILES[A]}), Path("dist"), "--until", "download")
-    assert (result.exit_code, shown(result)[1]) == (6, f"  {A}: different sha256 at {one} and {there}")
+    result, one, there = run_with_two_sources(Site({A: FILES[A]}), Path("dist"), "--until", "download")
+    assert (result.exit_code, stderr_lines(result)[1]) == (6, f"  {A}: different sha256 at {one} and {there}")
     Path("dist", A).write_bytes(FILES[A])
-    result, *_ = from_both(Site({A: FILES[A]}), Path("dist"), "--until", "download")
+    result, *_ = run_with_two_sources(Site({A: FILES[A]}), Path("dist"), "--until", "download")
     assert result.exit_code == 0
 
 
@@ -512,7 +525,7 @@ def test_a_local_copy_is_compared_by_its_bytes() -> None:
 
 @pytest.fixture
 def secret() -> str:
-    """Never seen before: what was masked once in this process would hide a leak."""
+    """Return a new secret, because an earlier one is masked in this process and would hide a leak."""
     return f"S3cret-{uuid4().hex}"
 
 
@@ -530,8 +543,8 @@ def netrc_of(secret: str) -> dict[str, str]:
 WAYS = ("url", "netrc", "token")
 
 
-def logged_in(way: str, site: Site, secret: str, *arguments: str) -> Result:
-    """The command against a place that wants a login, which it gets in one of the three ways."""
+def run_with_login(way: str, site: Site, secret: str, *arguments: str) -> Result:
+    """Run the command on a staging area that requires a login, given in one of three ways."""
     with ScriptedServer(site) as server:
         url, env, options = server.url, {}, ("--retries", "1", *arguments)
         if way == "url":
@@ -544,10 +557,10 @@ def logged_in(way: str, site: Site, secret: str, *arguments: str) -> Result:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_each_way_to_log_in(way: str, secret: str) -> None:
-    wanted = f"Bearer {secret}" if way == "token" else basic(secret)
-    site = Site(FILES, authorization=wanted)
-    result = logged_in(way, site, secret, "--until", "download", "-vv")
+def test_logs_in_in_each_way(way: str, secret: str) -> None:
+    expected = f"Bearer {secret}" if way == "token" else basic(secret)
+    site = Site(FILES, authorization=expected)
+    result = run_with_login(way, site, secret, "--until", "download", "-vv")
     assert (result.exit_code, sorted(site.fetched)) == (0, sorted(FILES))
     assert_hidden(secret, result)
 
@@ -564,8 +577,8 @@ def assert_hidden(secret: str, *results: Result) -> None:
         assert not [form for form in forms if form in result.stdout or form in result.stderr]
 
 
-def echoing(status: int, secret: str) -> Site:
-    """A place that sends back, in every place of an answer, what it was told."""
+def echo_site(status: int, secret: str) -> Site:
+    """Return a site whose responses repeat the credentials in every part."""
 
     class Echo(Site):
         def __call__(self, request: Request) -> list[Step]:
@@ -585,22 +598,20 @@ def echoing(status: int, secret: str) -> Site:
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("status", [200, 302, 400, 401, 403, 404, 500, 503])
 @pytest.mark.parametrize("report", ["text", "json"])
-def test_a_secret_that_a_server_sends_back_is_not_shown(
-    way: str, status: int, report: str, secret: str
-) -> None:
+def test_hides_a_secret_that_a_server_sends_back(way: str, status: int, report: str, secret: str) -> None:
     arguments = ("-vv", "--format", report, "--until", "list")
-    result = logged_in(way, echoing(status, secret), secret, *arguments)
+    result = run_with_login(way, echo_site(status, secret), secret, *arguments)
     assert result.exit_code in {3, 4, 5}
     assert_hidden(secret, result)
-    waited = logged_in(way, echoing(status, secret), secret, *arguments, "--wait", "0.2")
+    waited = run_with_login(way, echo_site(status, secret), secret, *arguments, "--wait", "0.2")
     assert waited.exit_code in {4, 5, 10}
     assert_hidden(secret, waited)
 
 
-def test_a_login_that_is_missing() -> None:
-    result = listed(Site(FILES, authorization="Bearer x"))
+def test_missing_login() -> None:
+    result = list_files(Site(FILES, authorization="Bearer x"))
     assert result.exit_code == 4
-    assert "requires authentication" in shown(result)[0]
+    assert "requires authentication" in stderr_lines(result)[0]
 
 
 @pytest.mark.parametrize(
@@ -623,16 +634,14 @@ def test_a_login_that_is_missing() -> None:
     ],
     ids=["token", "netrc"],
 )
-def test_a_login_that_cannot_be_used_is_said_before_anything_is_asked(
-    env: dict[str, str], lines: list[str]
-) -> None:
+def test_invalid_login_is_reported_before_any_request(env: dict[str, str], lines: list[str]) -> None:
     site = Site(FILES)
-    result = listed(site, env=env)
-    assert (result.exit_code, shown(result), site.listings) == (2, lines, [])
+    result = list_files(site, env=env)
+    assert (result.exit_code, stderr_lines(result), site.listings) == (2, lines, [])
 
 
-def test_netrc_and_the_token_are_for_staging_and_not_for_another_place(secret: str) -> None:
-    """The second place was not typed: it is a link that the person allowed."""
+def test_credentials_are_not_sent_to_linked_hosts(secret: str) -> None:
+    """The second host was not given as a source: it is a link that the user allowed."""
     second = Site({A: FILES[A]})
     with ScriptedServer(second, host="127.0.0.2") as two:
         link = f'<a href="{two.url}{A}#sha256={sha256(FILES[A])}">x</a>'.encode()
@@ -649,18 +658,18 @@ def test_netrc_and_the_token_are_for_staging_and_not_for_another_place(secret: s
 
 
 @pytest.fixture
-def through() -> Iterator[Proxy]:
+def proxy_site() -> Iterator[Proxy]:
     yield Proxy(Site(FILES))
 
 
-def test_the_usual_variable_names_the_proxy(through: Proxy, secret: str) -> None:
-    through.authorization = basic(secret)
-    with ScriptedServer(through) as proxy:
+def test_uses_the_proxy_from_the_environment(proxy_site: Proxy, secret: str) -> None:
+    proxy_site.authorization = basic(secret)
+    with ScriptedServer(proxy_site) as proxy:
         env = {"http_proxy": proxy.url.replace("://", f"://me:{secret}@")}
         options = ("-u", "http://staging.example/", "--allow-insecure-host", "staging.example", "-vv")
         result = run(*options, "--until", "download", "dipy", "1.11.0", env=env)
     assert result.exit_code == 0
-    assert {request.target for request in through.requests} == {
+    assert {request.target for request in proxy_site.requests} == {
         "http://staging.example/",
         *(f"http://staging.example/{name}" for name in FILES),
     }
@@ -668,12 +677,10 @@ def test_the_usual_variable_names_the_proxy(through: Proxy, secret: str) -> None
 
 
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "https_proxy"])
-def test_a_proxy_that_refuses_us_is_named_and_its_login_is_not_shown(
-    through: Proxy, secret: str, variable: str
-) -> None:
-    through.authorization = "Basic somebody-else"
+def test_hides_the_login_of_a_proxy_that_rejects_it(proxy_site: Proxy, secret: str, variable: str) -> None:
+    proxy_site.authorization = "Basic somebody-else"
     scheme = "http" if variable == "HTTP_PROXY" else "https"
-    with ScriptedServer(through) as proxy:
+    with ScriptedServer(proxy_site) as proxy:
         env = {variable: proxy.url.replace("://", f"://me:{secret}@")}
         options = ("-u", f"{scheme}://staging.example/", "--allow-insecure-host", "staging.example", "-vv")
         results = [
@@ -681,52 +688,54 @@ def test_a_proxy_that_refuses_us_is_named_and_its_login_is_not_shown(
             for report in ("text", "json")
         ]
     assert [result.exit_code for result in results] == [5, 5]
-    assert through.requests[0].headers["proxy-authorization"] == basic(secret)
+    assert proxy_site.requests[0].headers["proxy-authorization"] == basic(secret)
     assert_hidden(secret, *results)
 
 
-def test_a_proxy_for_https_does_not_see_the_login_of_the_place(through: Proxy, secret: str) -> None:
-    with ScriptedServer(through) as proxy:
+def test_https_proxy_does_not_get_the_login_of_the_staging_area(proxy_site: Proxy, secret: str) -> None:
+    with ScriptedServer(proxy_site) as proxy:
         env = {"HTTPS_PROXY": proxy.url, "WHEEL_UPLOADER_URL_TOKEN": secret}
         result = run(
             "-u", "https://staging.example/", "--retries", "1", "--until", "list", "dipy", "1.11.0", env=env
         )
-    assert (result.exit_code, through.requests[0].method) == (5, "CONNECT")
-    assert not [request for request in through.requests if secret in str(request)]
+    assert (result.exit_code, proxy_site.requests[0].method) == (5, "CONNECT")
+    assert not [request for request in proxy_site.requests if secret in str(request)]
     assert_hidden(secret, result)
 
 
 @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
-def test_the_usual_variables_name_certificates(tmp_path: Path, variable: str) -> None:
-    made = certificate(tmp_path)
-    with ScriptedServer(Site(FILES), tls=made.context()) as server:
+def test_uses_certificates_from_the_environment(tmp_path: Path, variable: str) -> None:
+    pair = certificate(tmp_path)
+    with ScriptedServer(Site(FILES), tls=pair.context()) as server:
         options = ("-u", server.url, "--retries", "1", "--until", "list", "dipy", "1.11.0")
         assert run(*options).exit_code == 5
-        assert run(*options, env={variable: str(made.cert)}).exit_code == 0
+        assert run(*options, env={variable: str(pair.cert)}).exit_code == 0
 
 
-def test_a_directory_of_certificates(tmp_path: Path) -> None:
-    made = certificate(tmp_path)
+def test_uses_a_directory_of_certificates(tmp_path: Path) -> None:
+    pair = certificate(tmp_path)
     (tmp_path / "trusted").mkdir()
-    shutil.copy(made.cert, tmp_path / "trusted" / "staging.pem")
-    with ScriptedServer(Site(FILES), tls=made.context()) as server:
+    shutil.copy(pair.cert, tmp_path / "trusted" / "staging.pem")
+    with ScriptedServer(Site(FILES), tls=pair.context()) as server:
         options = ("-u", server.url, "--retries", "1", "--until", "list", "dipy", "1.11.0")
         env = {"SSL_CERT_DIR": str(tmp_path / "trusted")}
-        # OpenSSL finds a certificate in a directory by a name that is made of its hash.
+        # OpenSSL finds certificates in a directory by file names made from their hashes.
         assert run(*options, env=env).exit_code == 5
         subprocess.run(["openssl", "rehash", env["SSL_CERT_DIR"]], check=True, capture_output=True)
         assert run(*options, env=env).exit_code == 0
 
 
 @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"])
-def test_certificates_that_cannot_be_read_are_said(variable: str) -> None:
-    result = listed(Site(FILES), env={variable: "nowhere.pem"})
+def test_reports_unreadable_certificates(variable: str) -> None:
+    result = list_files(Site(FILES), env={variable: "nowhere.pem"})
     assert result.exit_code == 2
-    assert shown(result) == [
+    assert stderr_lines(result) == [
         f"error: cannot read the certificates in nowhere.pem ({variable}): No such file or directory",
         "next: Pass a file in PEM format.",
     ]
     Path("empty.pem").write_text("no certificate\n")
-    result = listed(Site(FILES), env={variable: "empty.pem"})
+    result = list_files(Site(FILES), env={variable: "empty.pem"})
     assert result.exit_code == 2
-    assert shown(result)[0].startswith(f"error: cannot read the certificates in empty.pem ({variable}): ")
+    assert stderr_lines(result)[0].startswith(
+        f"error: cannot read the certificates in empty.pem ({variable}): "
+    )

@@ -1,6 +1,6 @@
 """The command prints no part of a password that is in a URL without being percent-encoded.
 
-Each way in meets a part of the characters here; all of them by all of them: ``python -m tests.soak leaks``.
+Each source is combined with a few characters; ``python -m tests.soak leaks`` tries all combinations.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tests.support.url_passwords import PORTS, SEPARATORS, URL_INPUTS
 @pytest.mark.parametrize("way", URL_INPUTS)
 def test_no_part_of_a_password_in_a_url_is_printed(way: str, tmp_path: Path) -> None:
     number = list(URL_INPUTS).index(way)
-    # Every second way meets a second character, too.
+    # Every second source is also combined with a second character.
     second = SEPARATORS[1 + number // 2] if number % 2 == 0 else "/"
     for separator in dict.fromkeys(("/", second)):
         folder = tmp_path / str(SEPARATORS.index(separator))

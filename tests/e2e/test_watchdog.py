@@ -1,4 +1,4 @@
-"""A run that does not end by itself is ended by its watchdog: with its exit code, a sentence and a report."""
+"""The watchdog ends a run that is stuck, with the right exit code, an error message and a report."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from wheel_uploader.core.watchdog import (
 if sys.platform == "win32":
     pytest.skip("there is no fork", allow_module_level=True)
 
-#: A run that gets stuck where it has read the listing; its child process is to be ended with it.
+#: A run that gets stuck after reading the listing; its child process must end with it.
 RUN = """
 import re, subprocess, sys, threading, time
 from wheel_uploader.core import cancellation, watchdog
@@ -53,7 +53,7 @@ main()
 
 
 def stuck(home: Path, where: str, *more: str) -> tuple[subprocess.Popen[str], int]:
-    """A run that is stuck, and the process ID of its child."""
+    """Start a run that gets stuck, and return it and the process ID of its child."""
     wheels.make_wheel(home / "staged")
     arguments = ["--until", "list", "-u", "staged", "--report", "r.json", *more, "dipy", "1.11.0"]
     run = subprocess.Popen(
@@ -82,21 +82,21 @@ def is_running(pid: int) -> bool:
         ("regex in a thread", [], 10),
     ],
 )
-def test_a_run_that_is_stuck_is_ended_with_its_exit_code(
+def test_ends_a_stuck_run_with_its_exit_code(
     tmp_path: Path, where: str, signals: Sequence[signal.Signals], code: int
 ) -> None:
     run, child = stuck(tmp_path, where, *([] if signals else ["--max-duration", "5"]))
     for number in signals:
         run.send_signal(number)
         time.sleep(0.2)
-    # A machine that does other things as well takes its time.
-    _, said = run.communicate(timeout=60)
-    assert run.returncode == code, said
+    # Generous for a busy machine.
+    _, stderr = run.communicate(timeout=60)
+    assert run.returncode == code, stderr
     if len(signals) > 1:
-        assert said == f"error: stopped immediately by a second signal ({code - 128})\n"
+        assert stderr == f"error: stopped immediately by a second signal ({code - 128})\n"
     else:
         reason = "stopped by signal 15" if signals else "timed out after 5 s (--max-duration)"
-        assert said.startswith(f"error: {reason}: it did not stop within 0 s and was terminated\nnext: ")
+        assert stderr.startswith(f"error: {reason}: it did not stop within 0 s and was terminated\nnext: ")
         assert json.loads((tmp_path / "r.json").read_text())["exit_code"] == code
     deadline = time.monotonic() + 10
     while is_running(child) and time.monotonic() < deadline:
@@ -105,7 +105,7 @@ def test_a_run_that_is_stuck_is_ended_with_its_exit_code(
 
 
 @pytest.mark.slow
-def test_a_run_that_is_stuck_before_its_first_stage_leaves_a_report(tmp_path: Path) -> None:
+def test_run_stuck_before_its_first_stage_leaves_a_report(tmp_path: Path) -> None:
     early = RUN.replace(
         "selection.select_release = stuck",
         "from wheel_uploader.core import progress; progress.make_progress = stuck",
@@ -120,8 +120,8 @@ def test_a_run_that_is_stuck_before_its_first_stage_leaves_a_report(tmp_path: Pa
     assert "was terminated\nnext: " in ran.stderr
 
 
-def test_the_watchdog_goes_with_the_run(tmp_path: Path) -> None:
-    """Also when the run is killed: standard error is closed by then, which only its last owner can do."""
+def test_watchdog_ends_with_the_run(tmp_path: Path) -> None:
+    """When the run is killed, the watchdog also closes standard error."""
     run, child = stuck(tmp_path, "C")
     try:
         run.kill()
@@ -135,11 +135,11 @@ def test_the_watchdog_goes_with_the_run(tmp_path: Path) -> None:
 
 
 def at(countdown: Countdown) -> tuple[float | None, int]:
-    """When a run is ended, and with which exit code."""
+    """Return the time at which a run is ended, and the exit code."""
     return countdown.force_exit_at, countdown.exit_code
 
 
-def test_a_first_signal_gives_the_grace_period_and_a_second_none() -> None:
+def test_first_signal_starts_the_grace_period_and_second_ends_it() -> None:
     assert Countdown(30).force_exit_at is None
     countdown = Countdown(30)
     countdown.record_signal(15, 100)
@@ -152,7 +152,7 @@ def test_a_first_signal_gives_the_grace_period_and_a_second_none() -> None:
     assert at(countdown) == (due, 8)
 
 
-def test_while_files_are_uploaded_only_a_third_signal_ends_at_once() -> None:
+def test_only_a_third_signal_ends_an_upload_at_once() -> None:
     countdown = Countdown(30, is_uploading=True)
     countdown.record_signal(1, 0)
     countdown.record_signal(1, 10)
@@ -161,7 +161,7 @@ def test_while_files_are_uploaded_only_a_third_signal_ends_at_once() -> None:
     assert countdown.force_exit_at == 11 + SECOND_SIGNAL_DELAY
 
 
-def test_a_signal_does_not_prolong_an_expired_time_limit() -> None:
+def test_signal_does_not_extend_an_expired_time_limit() -> None:
     countdown = Countdown(30, time_limit_at=60)
     assert at(countdown) == (90 + REPORT_SECONDS, 10)
     countdown.record_signal(15, 80)

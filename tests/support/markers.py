@@ -44,14 +44,11 @@ _SLOW_MODULES = frozenset(
 )
 _SLOW_TESTS = frozenset(
     (
-        "test_a_full_disk_tears_nothing",
-        "test_a_wheelhouse_on_a_read_only_file_system",
         "test_explains_every_rejection_by_pypi",
         "test_both_libraries_agree_on_every_stream",
         "test_cut_without_length_or_hash_is_detected",
         "test_cassettes_match_the_tests",
         "test_reads_hostile_input_in_limited_time_and_memory",
-        "test_killed_at_every_call_that_changes_the_disk",
     )
 )
 
