@@ -288,7 +288,11 @@ def test_full_disk_stops_all_downloads(small_disk: Path) -> None:
         with pytest.raises(StorageError) as caught:
             fetch(server, small_disk / "house", *(remote(server, name) for name in names), jobs=1)
         assert len(server.requests) == 2
-    assert caught.value.details == ("1 of 5 files are in the wheelhouse, 3 were not started or not finished",)
+    # The first file may still be verified when the second one fills the disk.
+    assert caught.value.details in (
+        ("1 of 5 files are in the wheelhouse, 3 were not started or not finished",),
+        ("0 of 5 files are in the wheelhouse, 4 were not started or not finished",),
+    )
 
 
 def test_file_size_limit(tmp_path: Path) -> None:
