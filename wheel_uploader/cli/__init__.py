@@ -143,11 +143,7 @@ def _prepare_forced_end(
 
 
 def _report_of_unstarted_run(values: dict[str, Any], error: ReleaseError) -> Report:
-    """Return the report of a run that ended before its first stage."""
-    from wheel_uploader.core.models import Options, Report
-
-    options = Options.unchecked(project=values["project"], version=values["release"], urls=values["urls"])
-    return Report(options, error=error)
+    return last_words.report_of_unstarted_run(values["project"], values["release"], values["urls"], error)
 
 
 def _options(

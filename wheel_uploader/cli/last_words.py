@@ -5,15 +5,19 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wheel_uploader.core import cancellation
 from wheel_uploader.core.errors import ReleaseError
 from wheel_uploader.core.redaction import sanitize
 
+if TYPE_CHECKING:
+    from wheel_uploader.core.models import Report
+
 #: Number of ``-q`` options that silences everything.
-_SILENT = 2
+SILENT = 2
 
 
 def watchdog_values(values: dict[str, Any]) -> str:
@@ -37,19 +41,22 @@ def report_forced_end(code: int, grace: float, watchdog_json: str) -> None:
     write_error(error, values.get("quiet", 0))
     if not values:
         return
-    from wheel_uploader.core.models import Options, Report
     from wheel_uploader.report import destinations
 
-    urls = tuple(values["urls"])
-    options = Options.unchecked(project=values["project"], version=values["version"], urls=urls)
-    destinations.write_reports(
-        Report(options, error=error), destinations.parse_destinations(map(Path, values["reports"]))
-    )
+    report = report_of_unstarted_run(values["project"], values["version"], values["urls"], error)
+    destinations.write_reports(report, destinations.parse_destinations(map(Path, values["reports"])))
+
+
+def report_of_unstarted_run(project: str, version: str, urls: Iterable[str], error: ReleaseError) -> Report:
+    """Return the report of a run that ended before its first stage."""
+    from wheel_uploader.core.models import Options, Report
+
+    return Report(Options.unchecked(project=project, version=version, urls=tuple(urls)), error=error)
 
 
 def write_error(error: ReleaseError, quiet: int) -> None:
     """Write the error to standard error without click, whose locks may be held."""
-    if quiet < _SILENT:
+    if quiet < SILENT:
         with contextlib.suppress(OSError):
             lines = f"error: {sanitize(error.message)}\nnext: {sanitize(error.hint)}\n"
             os.write(2, lines.encode("utf-8", "backslashreplace"))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NoReturn, TextIO
 
 import click
 
+from wheel_uploader.cli.last_words import SILENT
 from wheel_uploader.core.errors import (
     DeadlineError,
     NetworkError,
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
 #: Key of ``Context.meta``: the arguments as they were typed.
 TYPED_ARGUMENTS_KEY = f"{__name__}.typed"
-#: Number of ``-q`` options that silences everything.
-_SILENT = 2
 #: In characters; no system accepts a longer command.
 _LONGEST_COMMAND = 2_000_000
 
@@ -48,7 +47,7 @@ def print_report(result: Report, report_format: str, quiet: int | None = None) -
 
     utf8 = is_utf8_stream(sys.stdout)
     quiet, changes = _quiet_count() if quiet is None else quiet, formats_quiet.render_quiet(result)
-    if quiet >= _SILENT or (quiet and not changes and not result.error):
+    if quiet >= SILENT or (quiet and not changes and not result.error):
         return None
     if os.environ.get("GITHUB_ACTIONS") == "true":
         # On standard error, which the runner reads, too: a document on standard output stays valid.
@@ -126,7 +125,7 @@ def write_github_outputs(result: Report, exit_code: int) -> None:
     from wheel_uploader.report import destinations
 
     for problem in destinations.write_github_outputs(result, exit_code, os.environ):
-        if _quiet_count() < _SILENT:
+        if _quiet_count() < SILENT:
             _print_to_stderr(f"warning: {problem}")
 
 
@@ -157,7 +156,7 @@ def print_error(error: ReleaseError, *, resume_arguments: Sequence[str] = ()) ->
     """
     message, details = sanitize(error.message), [sanitize(detail) for detail in error.details]
     quiet = _quiet_count()
-    if quiet >= _SILENT:
+    if quiet >= SILENT:
         return
     if quiet:
         # cron mails this line; it must be enough on the screen of a phone.
