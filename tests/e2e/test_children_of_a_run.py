@@ -136,9 +136,9 @@ def test_children_of_smoke_tests_and_signing_get_no_secrets(staged: Path, tmp_pa
             code, output = run.wait()
     assert code == 0, output
     assert SECRET not in output
-    seen = " | ".join(run.children)
+    commands = " | ".join(run.children)
     for kind in ("-m venv", "-m pip", "render_worker.py", "sleep 0.3"):
-        assert kind in seen, f"{kind} was not seen: {seen}"
+        assert kind in commands, f"{kind} was not seen: {commands}"
     for name in (gpg_log, tmp_path / "command"):
         assert "HOME=" in name.read_text()
         assert SECRET not in name.read_text()

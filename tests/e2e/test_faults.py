@@ -1,7 +1,7 @@
 """Faults of the machine and of the index: once the cause is gone, the same command succeeds.
 
 Verified are the disk, the index's storage and its log of posts. Other faults are tested with their modules:
-downloads in test_http_transfer and test_download_stops, signals in test_signals, gpg in test_gpg, responses of
+downloads in test_http_transfer and test_download_stops, signals in test_signals, gpg in test_gpg, replies of
 an index in test_upload and test_response; and every point at which a run can be killed or fail in tests.soak.
 """
 

@@ -217,23 +217,23 @@ def test_recipe_with_smoke_tests(checkout: Checkout) -> None:
         "    def test(self):\n        self.assertEqual(nb_cpp.__version__, {!r})\n"
     )
     # Use only the Pythons on PATH.
-    alone = {
+    isolated = {
         "PIP_NO_INDEX": "1",
         "PIP_FIND_LINKS": str(checkout.home / "links"),
         "PYENV_ROOT": str(checkout.home),
         "UV_PYTHON_INSTALL_DIR": str(checkout.home),
     }
     test.write_text(case.format("0.0.9"))
-    done = checkout.run("tried", **LOGIN, **alone)
+    done = checkout.run("tried", **LOGIN, **isolated)
     assert done.returncode == 6, done.stderr
     assert "'0.1.0' != '0.0.9'" in done.stdout
     assert checkout.stored == set()
     test.write_text(case.format("0.1.0"))
-    done = checkout.run("tried", **LOGIN, **alone)
+    done = checkout.run("tried", **LOGIN, **isolated)
     assert done.returncode == 0, done.stderr
     assert checkout.stored == {name}
     # As with --skip-existing, existing files are not an error.
-    assert checkout.run("tried", **LOGIN, **alone).returncode == 0
+    assert checkout.run("tried", **LOGIN, **isolated).returncode == 0
 
 
 def test_local_index_recipe(checkout: Checkout, tmp_path: Path) -> None:

@@ -209,8 +209,8 @@ def test_finds_interpreters_of_path_pyenv_and_uv(tmp_path: Path, monkeypatch: py
         info = f'{{"name": "CPython 3.{12 + number}.1", "version": "3.{12 + number}.1", "tags": ["a-b-c"]}}'
         path.write_text(f"#!/bin/sh\necho '{info}'\n" if number < 4 else "#!/bin/sh\nexit 1\n")
         path.chmod(0o755)
-    found = interpreters.find_interpreters()[1:]
-    assert [(each.name, Path(each.path)) for each in found] == [
+    others = interpreters.find_interpreters()[1:]
+    assert [(each.name, Path(each.path)) for each in others] == [
         (f"CPython 3.{12 + number}.1", tmp_path / place) for number, place in enumerate(places)
     ]
 

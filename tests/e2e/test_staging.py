@@ -513,8 +513,11 @@ def test_copies_without_hashes_stop_the_run_without_sha256sums() -> None:
 def test_compares_the_contents_of_a_local_copy() -> None:
     Path("dist").mkdir()
     Path("dist", A).write_bytes(OTHER)
-    result, one, there = run_with_two_sources(Site({A: FILES[A]}), Path("dist"), "--until", "download")
-    assert (result.exit_code, stderr_lines(result)[1]) == (6, f"  {A}: different sha256 at {one} and {there}")
+    result, one, local_path = run_with_two_sources(Site({A: FILES[A]}), Path("dist"), "--until", "download")
+    assert (result.exit_code, stderr_lines(result)[1]) == (
+        6,
+        f"  {A}: different sha256 at {one} and {local_path}",
+    )
     Path("dist", A).write_bytes(FILES[A])
     result, *_ = run_with_two_sources(Site({A: FILES[A]}), Path("dist"), "--until", "download")
     assert result.exit_code == 0

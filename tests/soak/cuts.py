@@ -119,15 +119,15 @@ def listing_text(kind: str) -> tuple[str, bytes]:
 
 def cut_listing(kind: str, part: int = 1) -> list[str]:
     """Cut a listing at every byte, or every n-th; return the files that the whole listing does not have."""
-    content_type, whole = listing_text(kind)
+    content_type, text = listing_text(kind)
     cut = LISTING_SIZE
     head = f"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: {content_type}\r\n"
     ways: dict[str, Callable[[], bytes]] = {
-        "with a length": lambda: f"{head}Content-Length: {len(whole)}\r\n\r\n".encode() + whole[:cut],
+        "with a length": lambda: f"{head}Content-Length: {len(text)}\r\n\r\n".encode() + text[:cut],
         "chunked": lambda: (
-            f"{head}Transfer-Encoding: chunked\r\n\r\n{cut:x}\r\n".encode() + whole[:cut] + b"\r\n"
+            f"{head}Transfer-Encoding: chunked\r\n\r\n{cut:x}\r\n".encode() + text[:cut] + b"\r\n"
         ),
-        "without a length": lambda: f"{head}\r\n".encode() + whole[:cut],
+        "without a length": lambda: f"{head}\r\n".encode() + text[:cut],
     }
     problems, way = [], ways["without a length"]
 
@@ -141,11 +141,11 @@ def cut_listing(kind: str, part: int = 1) -> list[str]:
         for name, each in ways.items():
             way = each
             for cut in range(1 if name == "chunked" else 0, LISTING_SIZE, part):
-                found = _list_files(server.url, http)
-                if name != "without a length" and isinstance(found, frozenset):
+                files = _list_files(server.url, http)
+                if name != "without a length" and isinstance(files, frozenset):
                     problems.append(f"{kind}, {name}, cut at {cut}: accepted as complete")
-                elif isinstance(found, frozenset) and not found <= whole_listing:
-                    problems.append(f"{kind}, {name}, cut at {cut}: {sorted(found - whole_listing)}")
+                elif isinstance(files, frozenset) and not files <= whole_listing:
+                    problems.append(f"{kind}, {name}, cut at {cut}: {sorted(files - whole_listing)}")
     return problems
 
 

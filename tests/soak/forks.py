@@ -93,11 +93,11 @@ class Forks:
 
 def without_configuration(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the variables that neither configure the command nor name proxies."""
-    ours = ("TWINE_", "WHEEL_UPLOADER_", "COVERAGE", "GITHUB_")
+    prefixes = ("TWINE_", "WHEEL_UPLOADER_", "COVERAGE", "GITHUB_")
     return {
         name: value
         for name, value in environment.items()
-        if not name.startswith(ours) and not name.lower().endswith("_proxy")
+        if not name.startswith(prefixes) and not name.lower().endswith("_proxy")
     }
 
 

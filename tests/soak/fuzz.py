@@ -39,7 +39,7 @@ def soak(part: int, jobs: int) -> Iterator[Figure]:
     named = list(properties())
     with ProcessPoolExecutor(jobs, initializer=_enter_temporary_directory) as pool:
         tried = list(pool.map(_fuzz, named, [INPUTS // part] * len(named)))
-    problems = [problem for _, found in tried for problem in found]
+    problems = [problem for _, failures in tried for problem in failures]
     yield Figure(
         f"{sum(count for count, _ in tried)} inputs for {len(named)} properties: {len(problems)} undeclared "
         "exceptions or broken properties",
@@ -49,13 +49,13 @@ def soak(part: int, jobs: int) -> Iterator[Figure]:
 
 def properties() -> dict[str, Callable[[bytes], bytes | None]]:
     """Return the properties by name; each takes bytes, and raises an error if they break it."""
-    found: dict[str, Callable[[bytes], bytes | None]] = {}
+    by_name: dict[str, Callable[[bytes], bytes | None]] = {}
     for module in MODULES:
         for name, test in vars(importlib.import_module(f"tests.unit.{module}")).items():
             # Properties that also take fixtures or parameters cannot be fuzzed.
             if is_hypothesis_test(test) and not inspect.signature(test).parameters:
-                found[f"{module}.{name}"] = _entry(test)
-    return found
+                by_name[f"{module}.{name}"] = _entry(test)
+    return by_name
 
 
 def _entry(test: Any) -> Callable[[bytes], bytes | None]:

@@ -116,13 +116,13 @@ class HostileRuns:
         return costs
 
     def _listings(self) -> Iterator[tuple[str, list[str]]]:
-        place = Targets(
+        targets = Targets(
             listing_port=self._server.port,
             forbidden_port=self._others[0].port,
             other_port=self._others[1].port,
             secret_path=str(self._home / "around" / "secret.whl"),
         )
-        for label, steps in hostile_listings(place):
+        for label, steps in hostile_listings(targets):
             self._listing = steps
             yield label, ["-u", self._server.url, "--until", "download"]
 
@@ -176,12 +176,14 @@ class HostileRuns:
         )
         costs.add_run(ended)
         output = (run_folder / "log").read_text(errors="surrogateescape")
-        found = list(self._find_problems(ended, output, outside, wheelhouse))
+        problems = list(self._find_problems(ended, output, outside, wheelhouse))
         connections = [json.loads(line) for line in (run_folder / "connected").read_text().splitlines()]
-        found += [f"connected to {each}" for each in connections if each not in self._allowed_connections()]
+        problems += [
+            f"connected to {each}" for each in connections if each not in self._allowed_connections()
+        ]
         if before != [server.connections for server in self._others]:
-            found.append("connected to a forbidden server")
-        costs.problems += [f"{label}: {problem}" for problem in found]
+            problems.append("connected to a forbidden server")
+        costs.problems += [f"{label}: {problem}" for problem in problems]
 
     def _allowed_connections(self) -> list[object]:
         here = ["127.0.0.1", self._server.port]

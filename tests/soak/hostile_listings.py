@@ -29,43 +29,48 @@ class Targets:
     secret_path: str
 
 
-def hostile_listings(place: Targets) -> Iterator[tuple[str, Sequence[Step]]]:
+def hostile_listings(targets: Targets) -> Iterator[tuple[str, Sequence[Step]]]:
     """Yield a label and the response to a request for the listing."""
-    for link in _links(place):
-        for kind, steps in _listings_with(link, place.other_port):
+    for link in _links(targets):
+        for kind, steps in _listings_with(link, targets.other_port):
             yield f"{kind} with {link!r}", steps
-    yield from _redirects(place)
-    yield from ((label, [answer(200, body, headers)]) for label, body, headers in _bodies(place))
+    yield from _redirects(targets)
+    yield from ((label, [answer(200, body, headers)]) for label, body, headers in _bodies(targets))
     yield from _raw_responses()
 
 
 # --- links to other hosts ------------------------------------------------------------------------------
 
 
-def _links(place: Targets) -> Iterator[str]:
-    there, here = f"127.0.0.2:{place.forbidden_port}", f"127.0.0.1:{place.listing_port}"
-    port = place.forbidden_port
+def _links(targets: Targets) -> Iterator[str]:
+    forbidden, listing_host = f"127.0.0.2:{targets.forbidden_port}", f"127.0.0.1:{targets.listing_port}"
+    port = targets.forbidden_port
     hosts = (
-        *(there, f"127.2:{port}", f"2130706434:{port}", f"0x7f000002:{port}", f"0177.0.0.2:{port}"),
-        *(f"[::ffff:127.0.0.2]:{port}", f"[::ffff:7f00:2]:{port}", f"127.0.0.2.:{port}", f"user:pw@{there}"),
+        *(forbidden, f"127.2:{port}", f"2130706434:{port}", f"0x7f000002:{port}", f"0177.0.0.2:{port}"),
         *(
-            f"{here}@{there}",
-            f"127.0.0.1%2f@{there}",
-            f"{there}\\@{here}",
-            f"{here}\\@{there}",
-            f"{here}\t@{there}",
+            f"[::ffff:127.0.0.2]:{port}",
+            f"[::ffff:7f00:2]:{port}",
+            f"127.0.0.2.:{port}",
+            f"user:pw@{forbidden}",
+        ),
+        *(
+            f"{listing_host}@{forbidden}",
+            f"127.0.0.1%2f@{forbidden}",
+            f"{forbidden}\\@{listing_host}",
+            f"{listing_host}\\@{forbidden}",
+            f"{listing_host}\t@{forbidden}",
         ),
         *(f"\u2460\u2461\u2466.\u24ea.\u24ea.\u2461:{port}", f"127\u30020\u30020\u30022:{port}"),
-        *(f"127.0.0.1:{place.other_port}", f"localhost:{place.other_port}", f"0:{place.other_port}"),
+        *(f"127.0.0.1:{targets.other_port}", f"localhost:{targets.other_port}", f"0:{targets.other_port}"),
         *(
-            f"0.0.0.0:{place.other_port}",
-            f"[::1]:{place.other_port}",
+            f"0.0.0.0:{targets.other_port}",
+            f"[::1]:{targets.other_port}",
             "169.254.169.254",
             "10.0.0.1",
             "[fe80::1%25lo]",
         ),
         *(
-            f"127.0.0.1:{place.listing_port}:{port}",
+            f"127.0.0.1:{targets.listing_port}:{port}",
             "127.0.0.1:99999",
             "127.0.0.1:-1",
             ":80",
@@ -77,20 +82,28 @@ def _links(place: Targets) -> Iterator[str]:
     )
     yield from (f"http://{host}/{LINKED}" for host in hosts)
     yield from (
-        f"//{there}/{LINKED}",
-        f"/\\{there}/{LINKED}",
-        f"\\\\{there}\\{LINKED}",
-        f"https://{there}/{LINKED}",
+        f"//{forbidden}/{LINKED}",
+        f"/\\{forbidden}/{LINKED}",
+        f"\\\\{forbidden}\\{LINKED}",
+        f"https://{forbidden}/{LINKED}",
     )
-    yield from (f"http:{there}/{LINKED}", f"http:/{there}/{LINKED}", f"http:///{there}/{LINKED}")
-    yield from (f"HTTP:\\\\{there}\\{LINKED}", f" http://{there}/{LINKED}", f"\x01http://{there}/{LINKED}")
+    yield from (f"http:{forbidden}/{LINKED}", f"http:/{forbidden}/{LINKED}", f"http:///{forbidden}/{LINKED}")
     yield from (
-        f"ht\ntp://{there}/{LINKED}",
-        f"/%2f{there}/{LINKED}",
-        f"//{there}%2f{LINKED}",
+        f"HTTP:\\\\{forbidden}\\{LINKED}",
+        f" http://{forbidden}/{LINKED}",
+        f"\x01http://{forbidden}/{LINKED}",
+    )
+    yield from (
+        f"ht\ntp://{forbidden}/{LINKED}",
+        f"/%2f{forbidden}/{LINKED}",
+        f"//{forbidden}%2f{LINKED}",
         f"redirect/{LINKED}",
     )
-    yield from (f"file://{place.secret_path}", f"file:{place.secret_path}", f"FILE:///etc/passwd#/{LINKED}")
+    yield from (
+        f"file://{targets.secret_path}",
+        f"file:{targets.secret_path}",
+        f"FILE:///etc/passwd#/{LINKED}",
+    )
     for scheme in (
         "ftp",
         "gopher",
@@ -101,7 +114,7 @@ def _links(place: Targets) -> Iterator[str]:
         "blob:http",
         "javascript",
     ):
-        yield f"{scheme}://{there}/{LINKED}"
+        yield f"{scheme}://{forbidden}/{LINKED}"
     yield f"data:application/zip;base64,UEsFBg/{LINKED}"
 
 
@@ -118,32 +131,43 @@ def _listings_with(link: str, other_port: int) -> Iterator[tuple[str, Sequence[S
     yield "base", [answer(200, page.encode())]
 
 
-def _redirects(place: Targets) -> Iterator[tuple[str, Sequence[Step]]]:
-    there = f"http://127.0.0.2:{place.forbidden_port}/"
+def _redirects(targets: Targets) -> Iterator[tuple[str, Sequence[Step]]]:
+    forbidden = f"http://127.0.0.2:{targets.forbidden_port}/"
     for status in (300, 301, 302, 303, 305, 307, 308):
-        yield f"{status} elsewhere", [answer(status, b"", {"Location": there})]
-    for where in ("/", f"file://{place.secret_path}", "//", "\\\\127.0.0.2", "?" + "x" * 9000, "\x1b[2J", ""):
+        yield f"{status} to another host", [answer(status, b"", {"Location": forbidden})]
+    for where in (
+        "/",
+        f"file://{targets.secret_path}",
+        "//",
+        "\\\\127.0.0.2",
+        "?" + "x" * 9000,
+        "\x1b[2J",
+        "",
+    ):
         yield f"302 to {where[:20]!r}", [answer(302, b"", {"Location": where})]
-    yield "a refresh", [answer(200, b"<p>", {"Refresh": f"0; url={there}"})]
+    yield "a refresh", [answer(200, b"<p>", {"Refresh": f"0; url={forbidden}"})]
     yield (
         "a refresh in the page",
-        [answer(200, f'<meta http-equiv=refresh content="0;url={there}">'.encode())],
+        [answer(200, f'<meta http-equiv=refresh content="0;url={forbidden}">'.encode())],
     )
-    yield "a next page elsewhere", [answer(200, b"<p>", {"Link": f'<{there}>; rel="next"'})]
-    yield "a project page elsewhere", [answer(200, f'<a href="{there}simple/dipy/">dipy</a>'.encode())]
+    yield "a next page on another host", [answer(200, b"<p>", {"Link": f'<{forbidden}>; rel="next"'})]
+    yield (
+        "a project page on another host",
+        [answer(200, f'<a href="{forbidden}simple/dipy/">dipy</a>'.encode())],
+    )
 
 
 # --- pages that are hard to parse ----------------------------------------------------------------------
 
 
-def _bodies(place: Targets) -> Iterator[tuple[str, bytes, Mapping[str, str]]]:
+def _bodies(targets: Targets) -> Iterator[tuple[str, bytes, Mapping[str, str]]]:
     for label, body in {**_pages(), **_encoded_pages()}.items():
         yield f"a page: {label}", body, {}
     for label, body in _json().items():
         yield f"JSON: {label}", body, _JSON
         if body[:1] == b"[":
             yield f"the JSON of a server: {label}", body, {"Content-Type": "application/json"}
-    for label, text in _xml(place).items():
+    for label, text in _xml(targets).items():
         yield f"XML: {label}", text.encode("utf-8", "surrogatepass"), _XML
     big = b"<a href=x>" * 1_000_000
     for coding in ("gzip", "br", "zstd", "deflate", "gzip, gzip", "identity, gzip", "x" * 500):
@@ -240,12 +264,12 @@ def _json() -> dict[str, bytes]:
             {"filename": LINKED, "url": LINKED, "hashes": {}, "yanked": [], "requires-python": 7}
         ],
     }
-    whole = {
+    pages = {
         label: json.dumps({"meta": {"api-version": "1.1"}, "name": "dipy", "files": value}).encode()
         for label, value in files.items()
     }
     return {
-        **whole,
+        **pages,
         "deep lists": b"[" * 200_000,
         "deep objects": b'{"a":' * 200_000,
         "deep and closed": b"[" * 50_000 + b"]" * 50_000,
@@ -263,28 +287,29 @@ def _json() -> dict[str, bytes]:
     }
 
 
-def _xml(place: Targets) -> dict[str, str]:
-    there = f"http://127.0.0.2:{place.forbidden_port}/x"
+def _xml(targets: Targets) -> dict[str, str]:
+    forbidden = f"http://127.0.0.2:{targets.forbidden_port}/x"
     attributes = " ".join(f"x{number}=''" for number in range(50_000))
     laughs = "".join(f'<!ENTITY a{number} "{f"&a{number - 1};" * 10}">' for number in range(1, 12))
     bucket = f"<ListBucketResult><Name>b</Name><Contents><Key>{LINKED}</Key></Contents>%s</ListBucketResult>"
     return {
         "laughs": f'<!DOCTYPE x [<!ENTITY a0 "ha">{laughs}]><ListBucketResult>&a11;</ListBucketResult>',
         "a long entity": f'<!DOCTYPE x [<!ENTITY a "{"x" * 100_000}">]><x>{"&a;" * 10_000}</x>',
-        "a file": f'<!DOCTYPE x [<!ENTITY a SYSTEM "file://{place.secret_path}">]><x>&a;</x>',
-        "another place": f'<!DOCTYPE x [<!ENTITY a SYSTEM "{there}">]><x>&a;</x>',
-        "a DTD elsewhere": f'<!DOCTYPE x SYSTEM "{there}"><x/>',
-        "a parameter": f'<!DOCTYPE x [<!ENTITY % a SYSTEM "{there}"> %a;]><x/>',
-        "a stylesheet": f'<?xml-stylesheet href="{there}"?><x/>',
-        "an inclusion": f'<x xmlns:xi="http://www.w3.org/2001/XInclude"><xi:include href="{there}"/></x>',
+        "a file": f'<!DOCTYPE x [<!ENTITY a SYSTEM "file://{targets.secret_path}">]><x>&a;</x>',
+        "an entity on another host": f'<!DOCTYPE x [<!ENTITY a SYSTEM "{forbidden}">]><x>&a;</x>',
+        "a DTD on another host": f'<!DOCTYPE x SYSTEM "{forbidden}"><x/>',
+        "a parameter": f'<!DOCTYPE x [<!ENTITY % a SYSTEM "{forbidden}"> %a;]><x/>',
+        "a stylesheet": f'<?xml-stylesheet href="{forbidden}"?><x/>',
+        "an inclusion": f'<x xmlns:xi="http://www.w3.org/2001/XInclude"><xi:include href="{forbidden}"/></x>',
         "a schema": (
-            f'<x xmlns:s="http://www.w3.org/2001/XMLSchema-instance" s:noNamespaceSchemaLocation="{there}"/>'
+            '<x xmlns:s="http://www.w3.org/2001/XMLSchema-instance" '
+            f's:noNamespaceSchemaLocation="{forbidden}"/>'
         ),
         "deep": "<a>" * 100_000,
-        "a bucket that is deep": bucket % ("<a>" * 50_000),
+        "a deep bucket": bucket % ("<a>" * 50_000),
         "attributes": f"<a {attributes}/>",
         "namespaces": "".join(f'<a xmlns:n{number}="u{number}">' for number in range(3000)),
-        "keys that lead away": bucket
+        "keys outside of the bucket": bucket
         % "<Contents><Key>../../etc/passwd</Key></Contents><Contents><Key>//h/x.whl</Key></Contents>",
         "a bucket without end": bucket
         % "<IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken>",

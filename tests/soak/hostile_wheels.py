@@ -88,7 +88,7 @@ def _archives() -> dict[str, Callable[[], bytes]]:
         "a directory of 65,535 members": lambda: raw_zip(
             raw_members(), end={"count": 65_535, "here": 65_535}
         ),
-        "a directory elsewhere": lambda: raw_zip(raw_members(), end={"offset": 0xFFFFFFF0}),
+        "a directory beyond the end": lambda: raw_zip(raw_members(), end={"offset": 0xFFFFFFF0}),
         "a directory of 4 GiB": lambda: raw_zip(raw_members(), end={"size": 0xFFFFFFF0}),
         "a directory in itself": lambda: raw_zip(raw_members(), end={"offset": 0, "size": 30}),
         "overlapping members": _overlapping,
@@ -112,20 +112,20 @@ def _archives() -> dict[str, Callable[[], bytes]]:
 
 def _overlapping() -> bytes:
     """Return a ZIP in which many directory entries share one compressed body."""
-    whole = raw_zip(
+    archive = raw_zip(
         [
             *raw_members(),
             RawMember(b"dipy/shared", b"", packed=_deflated_zeros(16 << 20), both={"size": 16 << 20}),
         ]
     )
-    start = whole.rindex(b"PK\x05\x06")
-    size, offset = struct.unpack_from("<2L", whole, start + 12)
-    directory = whole[offset : offset + size]
+    start = archive.rindex(b"PK\x05\x06")
+    size, offset = struct.unpack_from("<2L", archive, start + 12)
+    directory = archive[offset : offset + size]
     last = directory[directory.rindex(b"PK\x01\x02") :]
     many = directory + last * 1000
     count = len(raw_members()) + 1001
     return (
-        whole[:offset]
+        archive[:offset]
         + many
         + struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, count, count, len(many), offset, 0)
     )
@@ -137,18 +137,20 @@ def _with_description(text: str, kind: str = "text/x-rst", more: str = "") -> by
 
 
 def _metadata(forbidden: int) -> dict[str, Callable[[], bytes]]:
-    there = f"http://127.0.0.2:{forbidden}/x"
+    target = f"http://127.0.0.2:{forbidden}/x"
     headers = {
-        "a requirement of brackets": "Requires-Dist: x; " + "(" * 100_000,
-        "a requirement of extras": "Requires-Dist: x[" + "a," * 100_000 + "]",
+        "a requirement with many brackets": "Requires-Dist: x; " + "(" * 100_000,
+        "a requirement with many extras": "Requires-Dist: x[" + "a," * 100_000 + "]",
         "20,000 requirements": "Requires-Dist: x\n" * 20_000,
-        "a marker of ors": "Requires-Dist: x; " + "python_version<'3' or " * 20_000 + "python_version<'3'",
+        "a marker with many ors": "Requires-Dist: x; "
+        + "python_version<'3' or " * 20_000
+        + "python_version<'3'",
         "a specifier without end": "Requires-Python: " + ">=3," * 100_000,
-        "a licence of brackets": "License-Expression: " + "(" * 50_000,
-        "a licence of ors": "License-Expression: " + "MIT OR " * 50_000 + "MIT",
+        "a licence with many brackets": "License-Expression: " + "(" * 50_000,
+        "a licence with many ors": "License-Expression: " + "MIT OR " * 50_000 + "MIT",
         "20,000 classifiers": "Classifier: x :: y\n" * 20_000,
-        "an address of blanks": "Maintainer-email: " + "a" * 100_000 + "@" + "." * 100_000,
-        "an address of quotes": "Maintainer-email: " + '"' * 50_000 + "<" * 50_000,
+        "a very long address": "Maintainer-email: " + "a" * 100_000 + "@" + "." * 100_000,
+        "an address with many quotes": "Maintainer-email: " + '"' * 50_000 + "<" * 50_000,
         "encoded words": "Maintainer: " + "=?utf-8?b?QUFB?= " * 20_000,
         "folded lines": "Keywords: a" + "\n b" * 200_000,
         "a URL of 1 MiB": "Project-URL: x, http://" + "x" * (1 << 20),
@@ -156,39 +158,42 @@ def _metadata(forbidden: int) -> dict[str, Callable[[], bytes]]:
         "a field of 2 MiB": "X" * (2 << 20) + ": y",
     }
     texts = {
-        "rst that includes": f".. include:: /etc/passwd\n\n.. include:: {there}\n",
-        "rst that fetches": f".. raw:: html\n   :url: {there}\n\n.. csv-table::\n   :url: {there}\n",
-        "rst of pictures": f".. image:: {there}\n\n.. figure:: {there}\n   :target: javascript:x\n" * 1000,
+        "rst that includes": f".. include:: /etc/passwd\n\n.. include:: {target}\n",
+        "rst that fetches": f".. raw:: html\n   :url: {target}\n\n.. csv-table::\n   :url: {target}\n",
+        "rst with many pictures": f".. image:: {target}\n\n.. figure:: {target}\n   :target: javascript:x\n"
+        * 1000,
         "rst that reads": ".. raw:: html\n   :file: /etc/passwd\n\n.. csv-table::\n   :file: /etc/passwd\n",
-        "rst of stars": "*" * 100_000,
-        "rst of backquotes": "`" * 50_000 + "_" * 50_000,
-        "rst of quotes in quotes": "\n\n".join(" " * depth + "x" for depth in range(1000)),
-        "rst of substitutions": "".join(f".. |a{n}| replace:: {f'|a{n - 1}| ' * 10}\n" for n in range(1, 9))
+        "rst with many stars": "*" * 100_000,
+        "rst with many backquotes": "`" * 50_000 + "_" * 50_000,
+        "rst with nested quotes": "\n\n".join(" " * depth + "x" for depth in range(1000)),
+        "rst with nested substitutions": "".join(
+            f".. |a{n}| replace:: {f'|a{n - 1}| ' * 10}\n" for n in range(1, 9)
+        )
         + "|a8|",
-        "an rst table of nothing": "+" + "-+" * 5000 + "\n" + ("|" + " |" * 5000 + "\n") * 50,
+        "a large empty rst table": "+" + "-+" * 5000 + "\n" + ("|" + " |" * 5000 + "\n") * 50,
     }
     marks = {
-        "markdown of brackets": "[" * 50_000 + "]" * 50_000,
-        "markdown of stars": "*a **a " * 20_000,
-        "markdown of backquotes": "".join("`" * n + " " for n in range(700)),
-        "markdown of quotes": "> " * 20_000,
-        "markdown of lists": "\n".join("  " * depth + "* x" for depth in range(500)),
-        "markdown of HTML": "<a " * 50_000 + "<script>x</script>",
-        "markdown of links": "[a](<b" * 20_000,
+        "markdown with many brackets": "[" * 50_000 + "]" * 50_000,
+        "markdown with many stars": "*a **a " * 20_000,
+        "markdown with many backquotes": "".join("`" * n + " " for n in range(700)),
+        "markdown with nested quotes": "> " * 20_000,
+        "markdown with nested lists": "\n".join("  " * depth + "* x" for depth in range(500)),
+        "markdown with much HTML": "<a " * 50_000 + "<script>x</script>",
+        "markdown with many links": "[a](<b" * 20_000,
     }
-    found: dict[str, Callable[[], bytes]] = {}
+    builders: dict[str, Callable[[], bytes]] = {}
     for label, line in headers.items():
-        found[f"metadata: {label}"] = partial(_with_description, "x", "text/plain", f"{line}\n")
+        builders[f"metadata: {label}"] = partial(_with_description, "x", "text/plain", f"{line}\n")
     for label, text in texts.items():
-        found[f"description: {label}"] = partial(_with_description, text)
+        builders[f"description: {label}"] = partial(_with_description, text)
     for label, text in marks.items():
-        found[f"description: {label}"] = partial(_with_description, text, "text/markdown")
-    found["metadata of zeros"] = lambda: wheel_bytes(metadata="\0" * (4 << 20))
-    found["metadata of 30 MiB"] = lambda: wheel_bytes(metadata=_META + "x" * (30 << 20))
-    found["a hundred metadata"] = lambda: wheel_bytes(
+        builders[f"description: {label}"] = partial(_with_description, text, "text/markdown")
+    builders["metadata of zeros"] = lambda: wheel_bytes(metadata="\0" * (4 << 20))
+    builders["metadata of 30 MiB"] = lambda: wheel_bytes(metadata=_META + "x" * (30 << 20))
+    builders["a hundred METADATA files"] = lambda: wheel_bytes(
         files={f"{number}-1.dist-info/METADATA": b"Metadata-Version: 2.1\n" for number in range(100)}
     )
-    return found
+    return builders
 
 
 def _records() -> dict[str, Callable[[], bytes]]:
@@ -197,19 +202,21 @@ def _records() -> dict[str, Callable[[], bytes]]:
         "a line of 4 MiB": "x" * (4 << 20) + ",,\n",
         "one quote": '"' + "x," * 500_000,
         "zeros": "\0" * 1_000_000,
-        "paths that lead away": "../../x,sha256=,1\n/etc/passwd,,\n",
+        "paths outside of the wheel": "../../x,sha256=,1\n/etc/passwd,,\n",
         "a size of 5,000 digits": "dipy/__init__.py,sha256=x," + "9" * 5000,
         "escapes": "\x1b[2J,sha256=\x1b,\x1b\n::error::x,,\n",
     }
-    found: dict[str, Callable[[], bytes]] = {}
+    builders: dict[str, Callable[[], bytes]] = {}
     for label, text in records.items():
-        found[f"RECORD: {label}"] = partial(wheel_bytes, record=text)
+        builders[f"RECORD: {label}"] = partial(wheel_bytes, record=text)
     for name in ("entry_points.txt", "top_level.txt", "RECORD.jws", "direct_url.json"):
-        found[f"{name} of brackets"] = partial(wheel_bytes, files={f"{DIST_INFO}/{name}": b"[" * 1_000_000})
-    found["WHEEL of tags"] = lambda: wheel_bytes(
+        builders[f"{name} with many brackets"] = partial(
+            wheel_bytes, files={f"{DIST_INFO}/{name}": b"[" * 1_000_000}
+        )
+    builders["WHEEL with many tags"] = lambda: wheel_bytes(
         wheel="Wheel-Version: 1.0\n" + "Tag: py3-none-any\n" * 50_000
     )
-    return found
+    return builders
 
 
 def _native() -> dict[str, Callable[[], bytes]]:
@@ -223,7 +230,7 @@ def _native() -> dict[str, Callable[[], bytes]]:
     def with_field(offset: int, width: int) -> bytes:
         return library(good[:offset] + b"\xff" * width + good[offset + width :])
 
-    found: dict[str, Callable[[], bytes]] = {
+    builders: dict[str, Callable[[], bytes]] = {
         f"an ELF with {width} wrong bytes at {offset}": partial(with_field, offset, width)
         for offset, width in (
             (32, 8),
@@ -237,19 +244,19 @@ def _native() -> dict[str, Callable[[], bytes]]:
             (0x68, 16),
         )
     }
-    found["a Mach-O of 4 billion parts"] = lambda: library(b"\xca\xfe\xba\xbe" + b"\xff" * 4096)
-    found["a Mach-O in itself"] = lambda: library(
+    builders["a Mach-O with 4 billion slices"] = lambda: library(b"\xca\xfe\xba\xbe" + b"\xff" * 4096)
+    builders["a Mach-O in itself"] = lambda: library(
         struct.pack(">7I", 0xCAFEBABE, 1, 7, 3, 0, 4096, 0).ljust(4096, b"\0")
     )
-    found["a Mach-O of commands"] = lambda: library(
+    builders["a Mach-O with many commands"] = lambda: library(
         struct.pack("<8I", 0xFEEDFACF, 7, 3, 6, 1 << 30, 1 << 30, 0, 0) * 1000
     )
-    found["a PE that points nowhere"] = lambda: library(b"MZ" + b"\0" * 58 + b"\xff\xff\xff\x7f" * 100)
-    found["100 MiB of code"] = lambda: library(good + bytes(100 << 20))
-    found["3,000 libraries"] = lambda: wheel_bytes(
+    builders["a PE with an invalid offset"] = lambda: library(b"MZ" + b"\0" * 58 + b"\xff\xff\xff\x7f" * 100)
+    builders["100 MiB of code"] = lambda: library(good + bytes(100 << 20))
+    builders["3,000 libraries"] = lambda: wheel_bytes(
         tag="cp311-cp311-manylinux_2_17_x86_64", files={f"dipy/{number}.so": good for number in range(3000)}
     )
-    return found
+    return builders
 
 
 def _sdists() -> dict[str, Callable[[], bytes]]:
@@ -266,7 +273,7 @@ def _sdists() -> dict[str, Callable[[], bytes]]:
     good = sdist_bytes()
     plain = zlib.decompress(good, 31)
     return {
-        "a path that leads away": lambda: archive(info, ("../x", tarfile.REGTYPE, b"x")),
+        "a path outside of the sdist": lambda: archive(info, ("../x", tarfile.REGTYPE, b"x")),
         "a link": lambda: archive(info, ("dipy-1.11.0/x", tarfile.SYMTYPE, b"")),
         "a device": lambda: archive(info, ("dipy-1.11.0/x", tarfile.CHRTYPE, b"")),
         "PKG-INFO as a link": lambda: archive(("dipy-1.11.0/PKG-INFO", tarfile.LNKTYPE, b"")),
@@ -275,7 +282,7 @@ def _sdists() -> dict[str, Callable[[], bytes]]:
         ),
         "256 MiB of zeros": lambda: gzip.compress(bytes(256 << 20), 1),
         "cut": lambda: good[:-20],
-        "noise behind": lambda: good + os.urandom(1000),
+        "noise at the end": lambda: good + os.urandom(1000),
         "gzip in gzip": lambda: gzip.compress(good),
         "a size below 0": lambda: gzip.compress(plain[:124] + b"\xff" * 12 + plain[136:]),
         "a long name without end": lambda: gzip.compress(plain[:156] + b"L" + plain[157:]),

@@ -105,7 +105,7 @@ class Sweep:
             tally.not_reached = 1
         self._settle()
         tally.killed_with_files_up = int(bool(index.files))
-        self._verify(tally, point, whole=False)
+        self._verify(tally, point, complete=False)
         before = dict(index.files)
         index.posts.clear()
         code = self._run(0)
@@ -115,7 +115,7 @@ class Sweep:
         if again := [name for name in index.posted_filenames() if name in before]:
             tally.failed += 1
             tally.problems.append(f"point {point}: posted although it was on the index: {again}")
-        self._verify(tally, point, whole=True)
+        self._verify(tally, point, complete=True)
         return tally
 
     def _reset(self) -> None:
@@ -144,7 +144,7 @@ class Sweep:
             count = len(self._served.index.posts)
             time.sleep(0.03)
 
-    def _verify(self, tally: Tally, point: int, *, whole: bool) -> None:
+    def _verify(self, tally: Tally, point: int, *, complete: bool) -> None:
         index = self._served.index
 
         def problem(text: str) -> None:
@@ -156,10 +156,10 @@ class Sweep:
         for name in verification.torn_files(self._wheelhouse, self._staged):
             tally.torn += 1
             problem(f"{name} is torn")
-        if whole and (names := verification.missing_from_index(index, self._staged)):
+        if complete and (names := verification.missing_from_index(index, self._staged)):
             tally.lost += 1
             problem(f"not as staged on the index: {names}")
-        if whole and (
+        if complete and (
             names := verification.leftover_files(
                 self._wheelhouse, self._staged, signed="-s" in self._arguments
             )

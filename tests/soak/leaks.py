@@ -17,23 +17,25 @@ from tests.support.canaries import SECRET_INPUTS
 def soak(part: int, jobs: int) -> Iterator[Figure]:
     """Give a secret in 17 ways, publish, and fail in 8 ways; search every output for it."""
     cases = [(way, failure) for way in SECRET_INPUTS for failure in ("", *leaks.FAILURES)][::part]
-    looked: Counter[str] = Counter()
+    inspected: Counter[str] = Counter()
     problems = []
     with leaks.signing_keyring() as keys, ThreadPoolExecutor(jobs) as pool:
-        for seen, failure in pool.map(lambda case: _one(case[0], case[1], keys), cases):
-            looked += seen
+        for counts, failure in pool.map(lambda case: _one(case[0], case[1], keys), cases):
+            inspected += counts
             problems += [failure] if failure else []
     yield Figure(
-        f"{len({way for way, _ in cases})} ways in, {len(cases)} cases: {looked.total()} outputs of "
-        f"{len(looked)} kinds ({', '.join(sorted(looked))}); {len(problems)} leaks",
+        f"{len({way for way, _ in cases})} ways in, {len(cases)} cases: {inspected.total()} outputs of "
+        f"{len(inspected)} kinds ({', '.join(sorted(inspected))}); {len(problems)} leaks",
         problems,
     )
     urls = list(itertools.product(url_passwords.URL_INPUTS, url_passwords.SEPARATORS, url_passwords.PORTS))[
         ::part
     ]
     with ThreadPoolExecutor(jobs) as pool:
-        found = list(filter(None, pool.map(lambda case: _url(*case), urls)))
-    yield Figure(f"{len(urls)} URLs with a password that is not percent-encoded; {len(found)} leaks", found)
+        url_leaks = list(filter(None, pool.map(lambda case: _url(*case), urls)))
+    yield Figure(
+        f"{len(urls)} URLs with a password that is not percent-encoded; {len(url_leaks)} leaks", url_leaks
+    )
 
 
 def _one(way: str, failure: str, keys: gpg.Keyring) -> tuple[Counter[str], str]:

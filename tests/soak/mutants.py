@@ -194,9 +194,9 @@ def _sources() -> dict[str, str]:
 
 def _importers(path: str) -> list[str]:
     """Return the paths of the modules that import the one at ``path``."""
-    place = Path(path).with_suffix("")
+    module = Path(path).with_suffix("")
     named = re.compile(
-        rf"import [^#]*\b{place.name}\b|from {'.'.join(('wheel_uploader', *place.parts))} import"
+        rf"import [^#]*\b{module.name}\b|from {'.'.join(('wheel_uploader', *module.parts))} import"
     )
     return [
         other
@@ -209,21 +209,21 @@ def _importers(path: str) -> list[str]:
 
 
 def _test_files() -> list[str]:
-    given = os.environ.get("MUTANT_TESTS", "").split()
-    found = sorted(path for path in (ROOT / "tests").rglob("test_*.py") if path.stem not in EXCLUDED_TESTS)
-    return given or [str(path.relative_to(ROOT)) for path in found]
+    selected = os.environ.get("MUTANT_TESTS", "").split()
+    files = sorted(path for path in (ROOT / "tests").rglob("test_*.py") if path.stem not in EXCLUDED_TESTS)
+    return selected or [str(path.relative_to(ROOT)) for path in files]
 
 
 def _load_coverage(folder: Path) -> Coverage:
     """Run the tests once with coverage, or load the result from the folder MUTANT_COVERAGE."""
-    kept = os.environ.get("MUTANT_COVERAGE")
-    place = Path(kept) if kept else folder
-    place.mkdir(parents=True, exist_ok=True)
-    noted = place / "covering.json"
-    if not noted.exists():
-        _run_with_coverage(place)
-        noted.write_text(json.dumps(_read_coverage(place)))
-    raw = json.loads(noted.read_text())
+    saved = os.environ.get("MUTANT_COVERAGE")
+    directory = Path(saved) if saved else folder
+    directory.mkdir(parents=True, exist_ok=True)
+    cache = directory / "covering.json"
+    if not cache.exists():
+        _run_with_coverage(directory)
+        cache.write_text(json.dumps(_read_coverage(directory)))
+    raw = json.loads(cache.read_text())
     return Coverage(
         {
             path: {int(line): frozenset(tests) for line, tests in lines.items()}
@@ -233,13 +233,13 @@ def _load_coverage(folder: Path) -> Coverage:
     )
 
 
-def _run_with_coverage(place: Path) -> None:
+def _run_with_coverage(directory: Path) -> None:
     started = time.monotonic()
     subprocess.run(
         [
             *(sys.executable, "-m", "coverage", "run", "--rcfile=/dev/null"),
-            *(f"--data-file={place / 'data'}", f"--source={PACKAGE}"),
-            *("-m", "tests.soak.mutants", str(place / "times.json"), *_test_files()),
+            *(f"--data-file={directory / 'data'}", f"--source={PACKAGE}"),
+            *("-m", "tests.soak.mutants", str(directory / "times.json"), *_test_files()),
         ],
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
@@ -248,17 +248,17 @@ def _run_with_coverage(place: Path) -> None:
     print(f"mutants: the tests ran once with coverage, {time.monotonic() - started:.0f} s", flush=True)
 
 
-def _read_coverage(place: Path) -> dict[str, object]:
+def _read_coverage(directory: Path) -> dict[str, object]:
     import coverage
 
-    data = coverage.CoverageData(str(place / "data"))
+    data = coverage.CoverageData(str(directory / "data"))
     data.read()
     lines: dict[str, dict[int, list[str]]] = defaultdict(dict)
     for name in data.measured_files():
         path = Path(name).relative_to(PACKAGE).as_posix()
         for line, contexts in data.contexts_by_lineno(name).items():
             lines[path][line] = [each for each in contexts if each]
-    return {"lines": lines, "seconds": json.loads((place / "times.json").read_text())}
+    return {"lines": lines, "seconds": json.loads((directory / "times.json").read_text())}
 
 
 class _Times:

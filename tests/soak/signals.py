@@ -140,11 +140,11 @@ class Durations:
         self.lock = threading.RLock()
         self._seconds: dict[tuple[Kind, bool], float] = {}
 
-    def of(self, kind: Kind, whole: bool, measure: Callable[[], float]) -> float:
+    def of(self, kind: Kind, new_process: bool, measure: Callable[[], float]) -> float:
         with self.lock:
-            if (kind, whole) not in self._seconds:
-                self._seconds[kind, whole] = measure()
-            return self._seconds[kind, whole]
+            if (kind, new_process) not in self._seconds:
+                self._seconds[kind, new_process] = measure()
+            return self._seconds[kind, new_process]
 
 
 class Bench:
@@ -174,34 +174,36 @@ class Bench:
         # The moments of the cases are spread evenly over the run.
         share = case * 0.6180339887 % 1 * 1.03
         way = case // len(_KINDS) % 4
-        whole = case // 24 % 5 == 0
-        moment = share * self._durations.of(kind, whole, lambda: self._measure(kind, whole=whole))
+        new_process = case // 24 % 5 == 0
+        moment = share * self._durations.of(
+            kind, new_process, lambda: self._measure(kind, new_process=new_process)
+        )
         twice = way < 3 and case % 11 == 0
-        what = f"case {case}: {kind.name}{' in a new process' * whole}, {moment:.2f} s, " + (
+        label = f"case {case}: {kind.name}{' in a new process' * new_process}, {moment:.2f} s, " + (
             "time limit" if way == 3 else _SIGNALS[way].name + " twice" * twice
         )
-        run = self._start(kind, limit=moment if way == 3 else None, whole=whole)
+        run = self._start(kind, limit=moment if way == 3 else None, new_process=new_process)
         if way < 3:
             time.sleep(moment)
             run.send(_SIGNALS[way])
             if twice:
                 time.sleep(0.05)
                 run.send(_SIGNALS[way])
-        tally = self._verify(run, kind, what, None if way == 3 else _SIGNALS[way], twice=twice)
-        tally.from_start = int(whole)
+        tally = self._verify(run, kind, label, None if way == 3 else _SIGNALS[way], twice=twice)
+        tally.from_start = int(new_process)
         return tally
 
     def close(self) -> None:
         self._forks.close()
 
-    def _measure(self, kind: Kind, *, whole: bool) -> float:
+    def _measure(self, kind: Kind, *, new_process: bool) -> float:
         started = time.monotonic()
-        run = self._start(kind, limit=None, whole=whole)
+        run = self._start(kind, limit=None, new_process=new_process)
         code = run.wait(300)
         assert code == 0, (kind, code, run.stderr())
         return time.monotonic() - started
 
-    def _start(self, kind: Kind, *, limit: float | None, whole: bool) -> Run:
+    def _start(self, kind: Kind, *, limit: float | None, new_process: bool) -> Run:
         folder = self._home / "run"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
@@ -220,18 +222,18 @@ class Bench:
         if limit is not None:
             arguments += ["--max-duration", f"{max(0.01, limit):.2f}"]
         arguments += ["dipy", "1.11.0"]
-        if whole:
+        if new_process:
             return Run(folder, Process(folder, arguments, self.environment))
         return Run(folder, self._forks.start(folder, arguments, self.environment))
 
     def _verify(
-        self, run: Run, kind: Kind, what: str, number: signal.Signals | None, *, twice: bool
+        self, run: Run, kind: Kind, label: str, number: signal.Signals | None, *, twice: bool
     ) -> Tally:
         tally = Tally(moments=1)
 
         def problem(name: str, text: str) -> None:
             setattr(tally, name, getattr(tally, name) + 1)
-            tally.problems.append(f"{what}: {text}: {run.stderr()[-400:]!r}")
+            tally.problems.append(f"{label}: {text}: {run.stderr()[-400:]!r}")
 
         code = run.wait(_LIMIT)
         if code is None:
@@ -401,13 +403,13 @@ class Run:
 
     def remaining_processes(self) -> list[str]:
         """Return the command lines of its processes that still run after 3 seconds, except gpg's agent."""
-        found: list[str] = []
+        commands: list[str] = []
         for _ in range(30):
-            found = [line for line in map(self._command_line, Path("/proc").glob("[0-9]*")) if line]
-            if not found:
+            commands = [line for line in map(self._command_line, Path("/proc").glob("[0-9]*")) if line]
+            if not commands:
                 break
             time.sleep(0.1)
-        return found
+        return commands
 
     def _command_line(self, folder: Path) -> str:
         with contextlib.suppress(OSError):

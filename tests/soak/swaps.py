@@ -182,12 +182,12 @@ class Swaps:
     worker: bool = False
 
     def __post_init__(self) -> None:
-        made = self.home / "good"
+        folder = self.home / "good"
         self.good = {
             path.name: path.read_bytes()
             for path in (
-                wheels.make_wheel(made, files={"dipy/data.bin": bytes(range(256)) * 300}),
-                wheels.make_sdist(made),
+                wheels.make_wheel(folder, files={"dipy/data.bin": bytes(range(256)) * 300}),
+                wheels.make_sdist(folder),
             )
         }
         bad = self.home / "bad"
@@ -213,9 +213,9 @@ class Swaps:
         problems: list[str] = []
         files = (self.bad, self.good) if bad_first else (self.good, self.bad)
         while True:
-            acted, found = self._once(place, name, way, number, *(each[name] for each in files))
+            acted, outcome = self._once(place, name, way, number, *(each[name] for each in files))
             where = f"{place}, {name}, {way} at moment {number}{', the bad one first' if bad_first else ''}"
-            problems += [f"{where}: {problem}" for problem in found]
+            problems += [f"{where}: {problem}" for problem in outcome]
             if not acted:
                 return count, problems
             count += 1
@@ -293,10 +293,10 @@ class Swaps:
     @contextlib.contextmanager
     def _in_worker(self, path: Path, number: int, way: str, after: bytes) -> Iterator[None]:
         program = self.home / "worker.py"
-        given = json.dumps([str(path), number, way, after.hex(), str(self.home / "told")])
+        arguments = json.dumps([str(path), number, way, after.hex(), str(self.home / "told")])
         program.write_text(
             "import json\nfrom tests.soak import swaps\nfrom wheel_uploader.inspection import worker_main\n"
-            f"with swaps.swap_at(*json.loads({given!r})):\n    worker_main.main()\n"
+            f"with swaps.swap_at(*json.loads({arguments!r})):\n    worker_main.main()\n"
         )
         real, inspection_worker._WORKER_PROGRAM = inspection_worker._WORKER_PROGRAM, program
         worth, inspection_worker.MIN_TOTAL_SIZE = inspection_worker.MIN_TOTAL_SIZE, 0
@@ -351,9 +351,9 @@ def soak(part: int, jobs: int) -> Iterator[Figure]:
                 for name in (WHEEL, SDIST):
                     for way in WAYS:
                         for bad_first in (False, True) if way in BOTH_WAYS else (False,):
-                            found = swaps.sweep(place, name, way, part=part, bad_first=bad_first)
-                            count += found[0]
-                            problems += found[1]
+                            outcome = swaps.sweep(place, name, way, part=part, bad_first=bad_first)
+                            count += outcome[0]
+                            problems += outcome[1]
         where = "in the worker" if worker else "in the main process"
         yield Figure(
             f"{count} swaps {where}: {len(problems)} with unchecked bytes or an unexpected exit code",

@@ -108,17 +108,17 @@ class Bench:
             raise Skipped("strace is not permitted to trace")
         assert code == 0, stderr
         counted: collections.Counter[tuple[str, str]] = collections.Counter()
-        found: dict[tuple[str, int], None] = {}
+        calls: dict[tuple[str, int], None] = {}
         for line in log.read_text(errors="replace").splitlines():
             thread, _, rest = line.partition(" ")
             call = re.match(r"\s*(\w+)\(", rest)
             if call and call[1] in CALLS:
                 counted[thread, call[1]] += 1
                 if str(self._wheelhouse) in rest or "<TCP" in rest or "<socket:" in rest:
-                    found[call[1], counted[thread, call[1]]] = None
+                    calls[call[1], counted[thread, call[1]]] = None
         return [
             Point(call, what, count)
-            for call, count in found
+            for call, count in calls
             for what in (KILL, *(f"error={error}" for error in ERRORS.get(call, ())))
         ]
 

@@ -83,11 +83,11 @@ def evaluate(folder: Path, page: str, question: str, *flags: str, code: str = ""
         "if (!done) return; clearInterval(wait);"
         'document.body.setAttribute("data-json", done.getAttribute("data-json")); }, 50);</script></body>'
     )
-    seen = load_page(
+    loaded = load_page(
         folder, outer, "--allow-file-access-from-files", f"--window-size={width + 100},1000", *flags
     )
-    _, value, rest = seen.document.partition('<body data-json="')
-    assert value, (seen.console, seen.document[:2000])
+    _, value, rest = loaded.document.partition('<body data-json="')
+    assert value, (loaded.console, loaded.document[:2000])
     return json.loads(rest.partition('"')[0].replace("&quot;", '"').replace("&amp;", "&"))
 
 

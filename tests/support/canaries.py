@@ -38,8 +38,8 @@ def find_leak(core: str, data: bytes) -> bytes:
     for run in re.findall(rb"[A-Za-z0-9+/_-]{16,}", data):
         plain = run.translate(bytes.maketrans(b"-_", b"+/"))
         for begin in range(4):
-            whole = plain[begin:][: (len(plain) - begin) // 4 * 4]
-            if any(part in base64.b64decode(whole) for part in parts):
+            chunk = plain[begin:][: (len(plain) - begin) // 4 * 4]
+            if any(part in base64.b64decode(chunk) for part in parts):
                 return bytes(run)
     return b""
 
@@ -466,11 +466,11 @@ class Sandbox:
                 stderr=subprocess.PIPE,
             )
             try:
-                out, talk = process.communicate(timeout=120)
+                out, stderr = process.communicate(timeout=120)
             finally:
                 process.kill()
         self.main_pids.add(process.pid)
-        return subprocess.CompletedProcess(command, process.returncode, out, talk)
+        return subprocess.CompletedProcess(command, process.returncode, out, stderr)
 
     def files(self) -> Iterator[tuple[str, bytes]]:
         """Yield each file that the runs created, with its path and contents."""

@@ -119,8 +119,8 @@ def honest(
             headers["Content-Range"] = f"bytes {start}-{stop - 1}/{len(data)}"
             status, data = 206, data[start:stop]
         headers |= {"Content-Length": len(data), **(more or {})}
-        kept = {header: value for header, value in headers.items() if header not in without}
-        return [head(status, kept) + (data + extra)[:until], *end]
+        sent = {header: value for header, value in headers.items() if header not in without}
+        return [head(status, sent) + (data + extra)[:until], *end]
 
     return answer
 

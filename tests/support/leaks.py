@@ -185,14 +185,14 @@ class LeakScenario:
         with contextlib.ExitStack() as stack:
             endpoints, variables = self._set_up_failure(failure, stack)
             ended = self.run(*options, endpoints=endpoints, variables={"GITHUB_ACTIONS": "true", **variables})
-        talk = ended.stderr.decode()
-        assert ended.returncode in ({1} if failure == "bug" else {3, 4, 5, 8, 10}), talk
+        stderr = ended.stderr.decode()
+        assert ended.returncode in ({1} if failure == "bug" else {3, 4, 5, 8, 10}), stderr
         assert not (self.third_host.requests and self.way.staging), "a redirect was followed"
         if failure == "bug":
-            assert "RuntimeError" in talk
-            assert talk.splitlines()[-1] == "next: This is a bug in wheel-uploader: please report it."
+            assert "RuntimeError" in stderr
+            assert stderr.splitlines()[-1] == "next: This is a bug in wheel-uploader: please report it."
         if ended.returncode == 8 and failure == "500":
-            assert "to continue" in talk
+            assert "to continue" in stderr
 
     def _set_up_failure(self, failure: str, stack: contextlib.ExitStack) -> tuple[Endpoints, dict[str, str]]:
         if failure.isdecimal():

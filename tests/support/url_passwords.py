@@ -131,12 +131,12 @@ def find_problem(way: str, separator: str, port: str, folder: Path) -> str:
         variables = {"TWINE_USERNAME": "me", "TWINE_PASSWORD": "anything"}
         common = ("-vv", "--retries", "1", "--report", "r.json", "-w", "house", "dipy", "1.11.0")
         ended = servers.sandbox.run(servers.user_home, *arguments, *common, **variables)
-    talk = ended.stderr + ended.stdout
-    outputs = {"output": talk, **dict(servers.sandbox.files()), **dict(servers.sandbox.children())}
+    output = ended.stderr + ended.stdout
+    outputs = {"output": output, **dict(servers.sandbox.files()), **dict(servers.sandbox.children())}
     for name, data in outputs.items():
-        if found := find_leak(servers.user_home.core, data):
-            return f"{name} has a part of the password: {found!r}"
+        if leak := find_leak(servers.user_home.core, data):
+            return f"{name} has a part of the password: {leak!r}"
     # The variable of another service is ignored if it is not a URL.
-    if b"Traceback" in talk or ended.returncode in ({1} if way.startswith("GITHUB") else {0, 1}):
-        return f"exit code {ended.returncode}: {talk[-1500:].decode()}"
+    if b"Traceback" in output or ended.returncode in ({1} if way.startswith("GITHUB") else {0, 1}):
+        return f"exit code {ended.returncode}: {output[-1500:].decode()}"
     return ""
