@@ -36,16 +36,16 @@ class Shell:
     """An interactive shell on a new terminal."""
 
     def __init__(self, command: list[str], folder: Path, environment: dict[str, str]) -> None:
-        terminal, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
+        terminal, shell_end = pty.openpty()
+        fcntl.ioctl(shell_end, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
         self._terminal = terminal
         self._seen = ""
         # fish needs a controlling terminal.
         command = ["setsid", "--ctty", *command]
         self._process = subprocess.Popen(
-            command, stdin=slave, stdout=slave, stderr=slave, cwd=folder, env=environment
+            command, stdin=shell_end, stdout=shell_end, stderr=shell_end, cwd=folder, env=environment
         )
-        os.close(slave)
+        os.close(shell_end)
 
     def type(self, text: str) -> None:
         os.write(self._terminal, text.encode())

@@ -349,7 +349,7 @@ def test_token_handles_consecutive_signals(monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.fixture
 def listening(monkeypatch: pytest.MonkeyPatch) -> Iterator[CancellationToken]:
-    """A token that receives the signals of this process, without a watchdog that would end it."""
+    """Yield a token that receives the signals of this process, without a watchdog that would end it."""
     monkeypatch.setattr("wheel_uploader.core.watchdog.start_watchdog", lambda *_: None)
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     with cancellation.use_token(CancellationToken()):

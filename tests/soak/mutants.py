@@ -59,7 +59,7 @@ EXCLUDED_TESTS = (
         "test_startup",
         "test_download_stops",
     ),
-    *("test_binaries_hostile", "test_archive_fuzz", "test_canaries", "test_secrets", "test_smoke"),
+    *("test_binaries_hostile", "test_archive_fuzz", "test_secrets", "test_smoke"),
 )
 #: The markers of the tests to run (``MUTANT_MARKS``): fast ones, so that a sample of 400 takes minutes.
 MARKS = "not slow and not server and not gpg"

@@ -419,7 +419,7 @@ def tls_index(folder: Path, *, require_client_certificate: bool = False) -> Iter
 
 @contextlib.contextmanager
 def redirect_server(location: str) -> Iterator[str]:
-    """The URL of a server that sends every GET and every POST to ``location``."""
+    """Yield the URL of a server that redirects every GET and POST to ``location``."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

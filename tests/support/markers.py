@@ -146,7 +146,7 @@ def _markers_of_words(words: Iterable[object]) -> frozenset[str]:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """In a run that excludes a marker, make its starters fail, so that an unmarked test is noticed."""
+    """Make the starters of an excluded marker fail, so that an unmarked test is noticed."""
     expression = session.config.option.markexpr
     for module, name, marker in GUARDED:
         if f"not {marker}" in expression:
