@@ -11,7 +11,6 @@ import click
 from click.core import ParameterSource
 
 from wheel_uploader.cli.config_file import Setting, ValueKind
-from wheel_uploader.core import formatting
 
 VARIABLE_PREFIX = "WHEEL_UPLOADER"
 #: Key of ``Context.meta``: the values from the configuration file, as parameter name -> Setting.
@@ -142,6 +141,8 @@ def duration_option(name: str, help_text: str) -> Option:
 
 def _parse_seconds(_context: click.Context, _parameter: click.Parameter, value: Any) -> float:
     """Return the seconds of ``20m``, of ``1h30m`` or of a number from the configuration."""
+    from wheel_uploader.core import formatting
+
     try:
         return formatting.parse_duration(str(value))
     except ValueError as error:
