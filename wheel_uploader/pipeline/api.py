@@ -6,8 +6,9 @@ import os
 from collections.abc import Iterable
 from dataclasses import replace
 
+from wheel_uploader import checks
 from wheel_uploader.core.cancellation import CancellationToken
-from wheel_uploader.core.errors import FileError, NothingFoundError
+from wheel_uploader.core.errors import NothingFoundError
 from wheel_uploader.core.models import CheckProfile, Finding, Options, Report, Selection, Stage
 from wheel_uploader.core.progress import Progress, SilentProgress
 from wheel_uploader.pipeline import run as pipeline_run
@@ -41,7 +42,7 @@ def check_files(paths: Iterable[str | os.PathLike[str]], *, profile: str = "pypi
     )
     report = publish(options)
     # The caller asked for findings, including those that stop a release.
-    if not isinstance(report.error, FileError) or not report.findings:
+    if not checks.select_blocking(report.findings, strict=False):
         report.raise_for_error()
     return report.findings
 
