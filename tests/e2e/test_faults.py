@@ -197,7 +197,7 @@ def test_file_name_that_is_too_long(machine: Machine, option: str) -> None:
 
 @pytest.mark.parametrize("option", PATHS)
 def test_impossible_file_name(machine: Machine, option: str) -> None:
-    """A name with a null character, which only the configuration can have, or ``~NAME`` of an unknown user."""
+    """A name with a null character (only in the configuration), and ``~NAME`` of an unknown user."""
     key = {"-w": "wheelhouse"}.get(option, option.removeprefix("--"))
     (machine.home / "pyproject.toml").write_text(f'[tool.wheel-uploader]\n{key} = "a\\u0000b.md"\n')
     code, stderr = machine.run("--until", "list")
