@@ -189,7 +189,7 @@ class LeakScenario:
         assert ended.returncode in ({1} if failure == "bug" else {3, 4, 5, 8, 10}), stderr
         assert not (self.third_host.requests and self.way.staging), "a redirect was followed"
         if failure == "bug":
-            assert "RuntimeError" in stderr
+            assert "RuntimeError" in stderr, stderr
             assert stderr.splitlines()[-1] == "next: This is a bug in wheel-uploader: please report it."
         if ended.returncode == 8 and failure == "500":
             assert "to continue" in stderr
