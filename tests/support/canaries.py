@@ -409,6 +409,7 @@ if os.environ.get("CANARY_BUG"):
     def broken(*args, **kwargs):
         attributes = [vars(each) for each in args if hasattr(each, "__dict__")]
         session = [vars(each.session.auth) for each in args if hasattr(each, "session")]
+        # Without self, whose repr may fail; its attributes are included.
         text = f"{{args[1:]}} {{kwargs}} {{attributes}} {{session}}"
         raise RuntimeError(f"{{text}} {{dict(os.environ)}} {{sys.argv}}")
     if os.environ["CANARY_BUG"] == "listing":
