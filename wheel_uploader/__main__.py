@@ -10,10 +10,10 @@ def main() -> None:
     standard_streams.open_closed_streams()
     from wheel_uploader.core import signal_handlers
 
-    watch = signal_handlers.install_signal_handlers(_last_words)
+    cancel = signal_handlers.install_signal_handlers(_last_words)
     from wheel_uploader import cli
 
-    cli.main(watch)
+    cli.main(cancel)
 
 
 def _last_words(code: int, grace: float, about: str) -> None:

@@ -59,24 +59,24 @@ def command(show_config: bool, **values: Any) -> NoReturn:
     if show_config:
         click.echo("\n".join(show_config_lines(context, values)))
         context.exit(0)
-    watch = context.obj or cancellation.CancellationToken()
+    cancel = context.obj or cancellation.CancellationToken()
     from wheel_uploader.report import destinations as report_destinations
 
     try:
         destinations = report_destinations.parse_destinations(values["reports"])
     except ReleaseError as error:
         cli_output.exit_with(error)
-    watch.send_report_context(last_words.watchdog_values(values))
+    cancel.send_report_context(last_words.watchdog_values(values))
 
     def report_unstarted_run(error: ReleaseError) -> None:
         last_words.write_error(error, values["quiet"])
         report_destinations.write_reports(_report_of_unstarted_run(values, error), destinations)
 
-    watch.write_report = report_unstarted_run
+    cancel.write_report = report_unstarted_run
     try:
-        with cancellation.use_token(watch), watch.time_limit(values["max_duration"]):
+        with cancellation.use_token(cancel), cancel.time_limit(values["max_duration"]):
             # A signal may have arrived while the command line was parsed.
-            watch.raise_if_cancelled()
+            cancel.raise_if_cancelled()
             from wheel_uploader.core import progress
             from wheel_uploader.pipeline import run as pipeline_run
 
@@ -86,14 +86,14 @@ def command(show_config: bool, **values: Any) -> NoReturn:
                 quiet=bool(values["quiet"]),
                 color=cli_output.has_color(sys.stderr),
             )
-            watch.clear_display = display.clear_display
+            cancel.clear_display = display.clear_display
             options = drop_unused_settings(context, _options(**effective_values(context, values)))
-            watch.raise_if_cancelled()
+            cancel.raise_if_cancelled()
             result = pipeline_run.run(
                 options,
                 display,
-                watch,
-                lambda builder: _prepare_forced_end(watch, builder, values, destinations),
+                cancel,
+                lambda builder: _prepare_forced_end(cancel, builder, values, destinations),
             )
     except (ReleaseError, cancellation.RunCancelled) as caught:
         reason = (
@@ -117,12 +117,12 @@ def command(show_config: bool, **values: Any) -> NoReturn:
             if cli_output.is_resumable(result)
             else (),
         )
-    watch.mark_output_complete(exit_code)
+    cancel.mark_output_complete(exit_code)
     sys.exit(exit_code)
 
 
 def _prepare_forced_end(
-    watch: cancellation.CancellationToken,
+    cancel: cancellation.CancellationToken,
     builder: ReportBuilder,
     values: dict[str, Any],
     destinations: Sequence[report_destinations.ReportDestination],
@@ -139,7 +139,7 @@ def _prepare_forced_end(
         cli_output.print_report(report, values["report_format"], values["quiet"])
         sys.stdout.flush()
 
-    watch.write_report = write
+    cancel.write_report = write
 
 
 def _report_of_unstarted_run(values: dict[str, Any], error: ReleaseError) -> Report:
@@ -184,20 +184,20 @@ def _silence_library_logs() -> None:
     log.propagate = False
 
 
-def main(watch: cancellation.CancellationToken | None = None) -> None:
+def main(cancel: cancellation.CancellationToken | None = None) -> None:
     """Run the command and exit; report unexpected exceptions as bugs."""
     standard_streams.open_closed_streams()
     _silence_library_logs()
-    watch = watch or signal_handlers.install_signal_handlers(last_words.report_forced_end)
+    cancel = cancel or signal_handlers.install_signal_handlers(last_words.report_forced_end)
     sys.excepthook = lambda _kind, bug, _trace: cli_output.print_error(as_unexpected_error(bug))
     threading.excepthook = lambda hook: cli_output.print_error(
         as_unexpected_error(hook.exc_value or hook.exc_type())
     )
     try:
-        command(prog_name="wheel-uploader", obj=watch)
+        command(prog_name="wheel-uploader", obj=cancel)
     except SystemExit as exit_request:
         code = int(exit_request.code or 0)
-        watch.mark_output_complete(code)
+        cancel.mark_output_complete(code)
         cli_output.flush_streams()
         if code and threading.active_count() > 1:
             # A thread is still running; if it writes during the interpreter's shutdown, Python crashes.

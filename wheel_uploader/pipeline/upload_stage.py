@@ -62,7 +62,7 @@ def run(
             retries=options.retries,
             keep_going=options.keep_going,
             progress=context.progress,
-            watch=context.cancel,
+            cancel=context.cancel,
         )
         context.record(upload_results=results)
     if error := scheduler.upload_error(results, context.cancel.error):

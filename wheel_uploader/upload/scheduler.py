@@ -51,7 +51,7 @@ def upload_all(
     keep_going: bool = False,
     retries: int = 6,
     served_filenames: Iterable[str] = (),
-    watch: CancellationToken | None = None,
+    cancel: CancellationToken | None = None,
     sleep: Callable[[float], object] | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> tuple[UploadResult, ...]:
@@ -60,7 +60,7 @@ def upload_all(
     The first file is uploaded alone: it creates the release, and shows whether the index accepts uploads and
     how fast. Up to ``jobs`` wheels follow in parallel, and the sdist last. The first rejection stops the
     upload, unless ``keep_going``. ``served_filenames`` are those of the project on the index, which show the
-    platforms that are new. If ``watch`` ends the run, uploads in progress get the time that remains.
+    platforms that are new. If ``cancel`` ends the run, uploads in progress get the time that remains.
 
     Raises CredentialsError before anything is uploaded; later errors are in the results.
     """
@@ -81,7 +81,7 @@ def upload_all(
             keep_going=keep_going,
             retries=retries,
             concurrency=ConcurrencyController(jobs),
-            watch=watch or CancellationToken(),
+            cancel=cancel or CancellationToken(),
             sleep=sleep,
             clock=clock,
         )
@@ -129,7 +129,7 @@ class _UploadScheduler:
     keep_going: bool
     retries: int
     concurrency: ConcurrencyController
-    watch: CancellationToken
+    cancel: CancellationToken
     sleep: Callable[[float], object] | None
     clock: Callable[[], float]
     results: dict[str, UploadResult] = field(default_factory=dict)
@@ -164,18 +164,18 @@ class _UploadScheduler:
 
     def _is_over(self) -> bool:
         """Return whether to stop waiting for uploads; announce the end of the run when it begins."""
-        if self.watch.error is None:
+        if self.cancel.error is None:
             return False
         if not self.abort_waits.is_set():
             self.stop_starting.set()
             self.abort_waits.set()
             if self.in_flight:
                 self.progress.info(
-                    f"{self.watch.error.message}: starting no more uploads; waiting up to "
-                    f"{self.watch.grace_remaining():.0f} s for {', '.join(self.in_flight)}; "
+                    f"{self.cancel.error.message}: starting no more uploads; waiting up to "
+                    f"{self.cancel.grace_remaining():.0f} s for {', '.join(self.in_flight)}; "
                     "press Ctrl-C again to stop now"
                 )
-        return self.watch.grace_remaining() <= 0
+        return self.cancel.grace_remaining() <= 0
 
     def _has_room(self, file: LocalFile, others: Mapping[str, LocalFile]) -> bool:
         largest = max([file.size, *(other.size for other in others.values())])

@@ -340,7 +340,7 @@ class StoppingIndex(ScriptedIndex):
         states = [IndexComparison(file=local_file(name), result=FileComparison.ABSENT) for name in filenames]
         with self.watch.deferred():
             return upload_all(
-                states, self, self.state_of, progress=SilentProgress(), jobs=jobs, watch=self.watch
+                states, self, self.state_of, progress=SilentProgress(), jobs=jobs, cancel=self.watch
             )
 
 
@@ -379,7 +379,7 @@ def test_names_the_uploads_it_waits_for(in_flight: bool) -> None:
     with watch.deferred():
         if not in_flight:
             watch.record_signal(15)
-        results = upload_all(states, index, index.state_of, progress=LineCollector(), watch=watch)
+        results = upload_all(states, index, index.state_of, progress=LineCollector(), cancel=watch)
     assert [result.outcome for result in results] == [
         FileStatus.UPLOADED if in_flight else FileStatus.NOT_TRIED,
         FileStatus.NOT_TRIED,
@@ -615,7 +615,7 @@ def test_does_not_upload_a_queued_file_in_a_stopped_run() -> None:
             index.state_of,
             progress=SilentProgress(),
             jobs=2,
-            watch=watch,
+            cancel=watch,
             sleep=lambda _: None,
         )
     assert sorted(outcomes(results)[1:], key=lambda outcome: outcome[2]) in (
