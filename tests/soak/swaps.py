@@ -58,7 +58,9 @@ def _cut(path: Path, bad: bytes) -> None:
 
 
 def _grown(path: Path, bad: bytes) -> None:
-    with path.open("ab") as stream:
+    # Not "ab", which would create a file that the run has not made yet.
+    with path.open("r+b") as stream:
+        stream.seek(0, os.SEEK_END)
         stream.write(bad)
 
 
