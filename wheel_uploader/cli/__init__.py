@@ -5,7 +5,6 @@ The only package that imports click. Heavy modules are imported where they are u
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import threading
@@ -80,6 +79,7 @@ def command(show_config: bool, **values: Any) -> NoReturn:
             from wheel_uploader.core import progress
             from wheel_uploader.pipeline import run as pipeline_run
 
+            _silence_library_logs()
             display = progress.make_progress(
                 sys.stderr,
                 verbose=values["verbose"],
@@ -179,6 +179,9 @@ _OUTPUT_OPTIONS = ("report_format", "reports", "quiet", "color")
 
 def _silence_library_logs() -> None:
     """Keep sigstore's log off the screen: it warns that verification is offline, which is intended."""
+    # Imported here to keep --help fast; a run imports it anyway.
+    import logging
+
     log = logging.getLogger("sigstore")
     log.addHandler(logging.NullHandler())
     log.propagate = False
@@ -187,7 +190,6 @@ def _silence_library_logs() -> None:
 def main(cancel: cancellation.CancellationToken | None = None) -> None:
     """Run the command and exit; report unexpected exceptions as bugs."""
     standard_streams.open_closed_streams()
-    _silence_library_logs()
     cancel = cancel or signal_handlers.install_signal_handlers(last_words.report_forced_end)
     sys.excepthook = lambda _kind, bug, _trace: cli_output.print_error(as_unexpected_error(bug))
     threading.excepthook = lambda hook: cli_output.print_error(
