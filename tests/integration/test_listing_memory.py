@@ -103,7 +103,7 @@ def test_reads_a_large_json_page(tmp_path: Path) -> None:
 #: Read the index page of the target as a run does, and print its peak memory.
 READ_PAGE_AND_PRINT_PEAK = (
     "import pathlib, sys\n"
-    "import httpx\n"
+    "from wheel_uploader.http.httpx_import import httpx\n"
     "from wheel_uploader.http.client import HttpClient\n"
     "from wheel_uploader.index.client import IndexClient\n"
     "body, kind = pathlib.Path('page').read_bytes(), sys.argv[1]\n"

@@ -6,7 +6,6 @@ import hashlib
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import httpx
 import pytest
 
 from tests.support import wheels
@@ -15,6 +14,7 @@ from tests.support.stores import BUCKET, LISTINGS, azurite, moto, swift_containe
 from wheel_uploader.core.errors import ListingError, NetworkError, NothingFoundError
 from wheel_uploader.core.models import RemoteFile
 from wheel_uploader.http.client import HttpClient
+from wheel_uploader.http.httpx_import import httpx
 from wheel_uploader.listing import sources
 from wheel_uploader.listing.sources import s3
 

@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from tests.support.scripted import HANG, NEXT, RESET, Request, ScriptedServer, answer
@@ -31,6 +30,7 @@ from wheel_uploader.http import client as http_client
 from wheel_uploader.http import proxies, transport
 from wheel_uploader.http import response as http_response
 from wheel_uploader.http.client import HttpClient
+from wheel_uploader.http.httpx_import import httpx
 
 URL = "https://staging.example/wheels/"
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import httpx
 import pytest
 
 from wheel_uploader.core.errors import CredentialsError, UsageError
 from wheel_uploader.core.redaction import redact_secrets
 from wheel_uploader.http import credentials as http_credentials
 from wheel_uploader.http.client import HttpClient
+from wheel_uploader.http.httpx_import import httpx
 from wheel_uploader.listing.sources import anaconda
 
 MINE, OTHER = "https://staging.example:8443/wheels/", "https://other.example/wheels/"

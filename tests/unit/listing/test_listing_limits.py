@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-import httpx
 import pytest
 
 from wheel_uploader.core import filenames, html_text
@@ -14,6 +13,7 @@ from wheel_uploader.core.models import Options
 from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.http.body import make_excerpt
 from wheel_uploader.http.client import HttpClient
+from wheel_uploader.http.httpx_import import httpx
 from wheel_uploader.listing import selection as release_selection
 from wheel_uploader.listing import sources
 

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,6 +18,7 @@ from wheel_uploader.core.errors import CredentialsError, ListingError, NetworkEr
 from wheel_uploader.core.models import RemoteFile
 from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.http.client import HttpClient
+from wheel_uploader.http.httpx_import import httpx
 from wheel_uploader.listing import sources
 from wheel_uploader.listing.sources.anaconda import (
     AnacondaPackage,

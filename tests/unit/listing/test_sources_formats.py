@@ -14,7 +14,6 @@ from collections.abc import Callable
 from urllib.parse import parse_qs, quote, quote_plus, unquote, urlsplit
 from xml.sax.saxutils import escape
 
-import httpx
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -23,6 +22,7 @@ from wheel_uploader.core.errors import CredentialsError, ListingError, NothingFo
 from wheel_uploader.core.models import RemoteFile
 from wheel_uploader.facts.listing_page import Listing
 from wheel_uploader.http.client import HttpClient, Page
+from wheel_uploader.http.httpx_import import httpx
 from wheel_uploader.listing import sources
 from wheel_uploader.listing.sources import azure, object_stores, pagination, s3, swift
 from wheel_uploader.listing.sources.base import make_url_builder, set_query_parameters

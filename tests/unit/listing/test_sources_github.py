@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,6 +33,7 @@ from wheel_uploader.core.models import Options, RemoteFile, Stage
 from wheel_uploader.core.progress import SilentProgress
 from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.http.client import HttpClient
+from wheel_uploader.http.httpx_import import httpx
 from wheel_uploader.listing import sources
 from wheel_uploader.listing.sources import ci_artifacts, github_actions, gitlab_jobs
 from wheel_uploader.listing.sources.github_actions import GitHubActionsRun, read_artifacts

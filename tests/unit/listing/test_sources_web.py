@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-import httpx
 import pytest
 
 from wheel_uploader.core.errors import (
@@ -18,6 +17,7 @@ from wheel_uploader.core.errors import (
 )
 from wheel_uploader.core.models import Options
 from wheel_uploader.http.client import HttpClient
+from wheel_uploader.http.httpx_import import httpx
 from wheel_uploader.listing import selection as release_selection
 from wheel_uploader.listing import sources
 
