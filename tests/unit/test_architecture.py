@@ -36,7 +36,7 @@ IMPORTING_MODULES = {
     "cryptography": ("signing/attestation_verifier",),
     "email_validator": ("checks/contact_fields",),
     "filelock": ("wheelhouse/wheelhouse",),
-    "httpcore": ("http/transport", "http/proxies"),
+    "httpcore": ("http/httpx_import",),
     "httpx": ("http/httpx_import",),
     "id": ("signing/sigstore_signer",),
     "idna": ("http/hostnames",),

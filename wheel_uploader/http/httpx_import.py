@@ -1,4 +1,8 @@
-"""Import httpx without its CLI dependencies (rich, pygments), which take half of its import time."""
+"""Import httpx without its CLI dependencies (rich, pygments), which take half of its import time.
+
+The only module that imports httpx and httpcore: a move to a library with the same API, such as httpx2 and
+httpcore2, changes two lines here (see .ci/httpx2).
+"""
 
 from __future__ import annotations
 
@@ -11,9 +15,10 @@ _CLI_MODULE = "httpx._main"
 if "httpx" not in sys.modules:
     sys.modules[_CLI_MODULE] = None  # type: ignore[assignment]
 try:
+    import httpcore
     import httpx
 finally:
     if _CLI_MODULE in sys.modules and sys.modules[_CLI_MODULE] is None:
         del sys.modules[_CLI_MODULE]
 
-__all__ = ["httpx"]
+__all__ = ["httpcore", "httpx"]

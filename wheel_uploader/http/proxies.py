@@ -10,12 +10,10 @@ import threading
 import urllib.request
 from collections.abc import Callable, Mapping
 
-import httpcore
-
 from wheel_uploader.core.errors import UsageError
 from wheel_uploader.core.redaction import register_basic_auth, sanitize_url
 from wheel_uploader.http.hostnames import is_public_address
-from wheel_uploader.http.httpx_import import httpx
+from wheel_uploader.http.httpx_import import httpcore, httpx
 from wheel_uploader.http.transport import GuardedBackend, GuardedTransport, PrivateAddressError
 
 _CHECK_PROXY_HINT = (

@@ -11,11 +11,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-import httpcore
-
 from wheel_uploader.core import cancellation
 from wheel_uploader.http.hostnames import is_public_address
-from wheel_uploader.http.httpx_import import httpx
+from wheel_uploader.http.httpx_import import httpcore, httpx
 from wheel_uploader.http.preconnect import ConnectionStash, count_connections
 
 _thread_deadline = threading.local()
