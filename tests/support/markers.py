@@ -2,8 +2,8 @@
 
 ``server`` and ``gpg`` are found automatically: a test has the marker if it can reach a function that starts
 one. A test reaches the names in it, its fixtures, its parameters and the helpers below ``tests``, also
-indirectly. ``slow`` is set by hand, at a test or in the lists here; a run without slow tests ends with a
-list of those that should be marked.
+indirectly. ``slow`` follows from ``server``, or is set by hand, at a test or in the lists here; a run without
+slow tests ends with a list of those that should be marked.
 """
 
 from __future__ import annotations
@@ -70,7 +70,8 @@ def _markers(item: pytest.Item) -> set[str]:
         return markers
     for root in _roots(item):
         markers |= _reachable_markers(root, set())
-    return markers
+    # Starting a server takes seconds.
+    return markers | {"slow"} if "server" in markers else markers
 
 
 def _roots(item: pytest.Item) -> Iterator[object]:
