@@ -113,48 +113,50 @@ class PartialFile:
             )
         self._hashes = StreamHasher(self._expected)
 
+    @property
+    def _file(self) -> io.FileIO:
+        """The file, which must be open."""
+        if self._stream is None:
+            raise ValueError(f"{self.path} is not open")
+        return self._stream
+
     def write(self, data: bytes) -> None:
         """Append and hash ``data``; the file must be open."""
-        assert self._stream  # noqa: S101
         with storage_errors(str(self.path)):
             # A write can be short just before the disk is full.
             rest = memoryview(data)
             while rest:
-                rest = rest[self._stream.write(rest) :]
+                rest = rest[self._file.write(rest) :]
         self._hashes.update(data)
 
     def write_at(self, offset: int, data: bytes) -> None:
         """Write ``data`` at ``offset`` without hashing it, because bytes before it may still be missing."""
-        assert self._stream  # noqa: S101
         with storage_errors(str(self.path)), self._position_lock:
-            self._stream.seek(offset)
+            self._file.seek(offset)
             rest = memoryview(data)
             while rest:
-                rest = rest[self._stream.write(rest) :]
+                rest = rest[self._file.write(rest) :]
 
     def hash_contiguous(self, end: int) -> None:
         """Hash the bytes up to ``end``, all of which have been written."""
-        assert self._stream  # noqa: S101
         while self.size < end:
             with storage_errors(str(self.path)), self._position_lock:
-                self._stream.seek(self.size)
-                chunk = self._stream.read(min(_READ_SIZE, end - self.size))
+                self._file.seek(self.size)
+                chunk = self._file.read(min(_READ_SIZE, end - self.size))
             if not chunk:
                 raise FileError(f"{sanitize(str(self.path))} was truncated during the download")
             self._hashes.update(chunk)
 
     def _require_same_file(self) -> None:
         """Raise FileError if the file at the path is not the one that was written and verified."""
-        assert self._stream  # noqa: S101
         with storage_errors(str(self.path)):
             current = self._wheelhouse.hidden_directory.stat(self.path.name)
-            written = os.fstat(self._stream.fileno())
+            written = os.fstat(self._file.fileno())
         if current is None or (current.st_dev, current.st_ino) != (written.st_dev, written.st_ino):
             raise FileError(f"{sanitize(str(self.path))} changed during the run", hint=CHANGED_FILE_HINT)
 
     def commit(self, metadata: ResumeMetadata | None, *, replace: bool) -> Path:
         """Sync the file and move it to its final name; ``Wheelhouse.sync`` makes the new name durable."""
-        assert self._stream  # noqa: S101
         wheelhouse, path = self._wheelhouse, self._wheelhouse.path / self._filename
         if wheelhouse.has_file(self._filename) and not replace:
             raise FileError(
@@ -164,9 +166,9 @@ class PartialFile:
             wheelhouse.store_metadata(self._filename, metadata)
         self._require_same_file()
         with storage_errors(str(path)):
-            set_mode(self._stream.fileno(), wheelhouse.file_mode)
-            sync_file(self._stream.fileno())
-            self._stream.close()
+            set_mode(self._file.fileno(), wheelhouse.file_mode)
+            sync_file(self._file.fileno())
+            self._file.close()
             wheelhouse.hidden_directory.move(
                 self._filename + PARTIAL_SUFFIX, wheelhouse.directory, self._filename
             )

@@ -103,8 +103,8 @@ def _run_smoke_tests(context: RunContext, downloaded: DownloadedRelease) -> None
     smoke_test.raise_if_failed(results)
 
 
-def rehearse(context: RunContext, downloaded: DownloadedRelease) -> None:
+def rehearse(context: RunContext, selection: Selection, downloaded: DownloadedRelease) -> None:
     """Find out what pip would install for users; runs instead of the stages that sign and publish."""
-    outcomes = rehearsal.rehearse(context.report, downloaded.summaries, context.progress)
+    outcomes = rehearsal.rehearse(context.report, selection, downloaded.summaries, context.progress)
     context.record(install_outcomes=outcomes)
     rehearsal.raise_if_worse(context.report)

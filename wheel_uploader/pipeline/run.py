@@ -74,7 +74,7 @@ def _run_stages(context: RunContext) -> None:
         return
     if options.rehearse:
         # Stop before signing: an entry in a public transparency log cannot be withdrawn.
-        check_stage.rehearse(context, downloaded)
+        check_stage.rehearse(context, selection, downloaded)
         return
     from wheel_uploader.pipeline import confirm_stage, sign_stage, upload_stage
 

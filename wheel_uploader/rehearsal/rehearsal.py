@@ -21,9 +21,9 @@ from wheel_uploader.core.models import (
     Options,
     Report,
     SdistName,
+    Selection,
 )
 from wheel_uploader.core.progress import Progress, SilentProgress
-from wheel_uploader.index import client
 from wheel_uploader.index import client as index_client
 from wheel_uploader.index.confirmation import confirm_files
 from wheel_uploader.rehearsal import environments, local_index, pip_command, pip_resolution
@@ -38,15 +38,13 @@ def require_rehearsal_tools() -> None:
 
 
 def rehearse(
-    report: Report, summaries: Sequence[FileSummary], progress: Progress
+    report: Report, selection: Selection, summaries: Sequence[FileSummary], progress: Progress
 ) -> tuple[InstallOutcome, ...]:
     """Publish the files of ``report`` to a local index, and return what pip would install for users.
 
     This covers every Python and platform for which this release or the previous one has a wheel, and related
     ones. Raises NetworkError, or the error of an upload.
     """
-    selection = report.selection
-    assert selection  # noqa: S101 - the release has been checked
     files = tuple(fetched.file for fetched in report.downloaded_files)
     with tempfile.TemporaryDirectory(prefix="wheel-uploader-rehearsal-") as folder:
         scratch = Path(folder)
@@ -103,7 +101,7 @@ def _options_for(options: Options, url: str) -> Options:
 
 def _publish(files: Sequence[LocalFile], options: Options, progress: Progress) -> None:
     target = clients.resolve_target(options)
-    with client.open_index(options, target, progress) as served:
+    with index_client.open_index(options, target, progress) as served:
         states = index_client.compare_with_index(
             served.fetch_project(options.project), files, served.get_sha256
         )
