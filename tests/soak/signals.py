@@ -379,7 +379,10 @@ class Run:
         self.wait(10)
 
     def stderr(self) -> str:
-        return (self.folder / "log").read_text(errors="replace")
+        # A fork may be ended before it has opened its log, which is before the program's first line.
+        with contextlib.suppress(FileNotFoundError):
+            return (self.folder / "log").read_text(errors="replace")
+        return ""
 
     def report(self) -> dict[str, object]:
         with contextlib.suppress(FileNotFoundError):
