@@ -137,15 +137,15 @@ def make_status_error(response: httpx.Response, url: str) -> HttpStatusError:
 
 def make_redirect_error(url: str, target: str, reason: str) -> RedirectNotAllowed:
     """Return the error for a redirect to ``target`` that must not be followed because of ``reason``."""
-    shown_target = sanitize_url(target, limit=200)
-    message = f"{strip_url(url)} redirects to {shown_target}, which is not followed: {reason}"
+    prefix, suffix = f"{strip_url(url)} redirects to", f"which is not followed: {reason}"
     try:
         parse_origin(target)
     except InvalidUrl:
+        # Not quoted: without its fragment, a login with an unencoded "#" looks like a host and a port.
         hint = "The redirect is invalid and must be corrected on the server."
-        return RedirectNotAllowed(message, hint=hint, is_invalid_url=True)
+        return RedirectNotAllowed(f"{prefix} an invalid URL, {suffix}", hint=hint, is_invalid_url=True)
     hint = "If that address is correct, pass it directly; the URL of a directory ends with a slash."
-    return RedirectNotAllowed(message, hint=hint)
+    return RedirectNotAllowed(f"{prefix} {sanitize_url(target, limit=200)}, {suffix}", hint=hint)
 
 
 _STATUS_HINTS = {
