@@ -265,7 +265,10 @@ def test_rehearsal_reports_what_pip_installs_and_uploads_nothing(
     assert "uploaded" not in ended.stderr
     assert sorted((tmp_path / "packages").iterdir()) == before
     assert strict.exit_code == 6
-    assert "no wheel for 1 combination of Python and platform" in strict.error_line
+    assert (
+        "no wheel for 1 combination of Python and platform that the previous release had wheels for"
+        in strict.error_line
+    )
     assert "cp312 on Windows x86_64: nothing" in strict.stderr
     rehearsal = json.loads(strict.stdout)["rehearsal"]
     assert {
