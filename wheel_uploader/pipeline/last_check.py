@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from wheel_uploader.core.errors import FileError
-from wheel_uploader.core.models import FileComparison, LocalFile, Options, Selection, Stage, option_rules
+from wheel_uploader.core.models import FileComparison, Selection, Stage, option_rules
 from wheel_uploader.core.models.option_rules import LATEST_VERSION
 from wheel_uploader.pipeline import release_gate
 from wheel_uploader.pipeline.check_stage import Verdict
@@ -70,6 +70,13 @@ def _find_file_problems(
 ) -> Iterator[str]:
     local_files = {file.filename: file for file in downloaded.files}
     checked = {summary.name.filename for summary in downloaded.summaries}
+    signature_filenames = {signature.filename for signature in signed.signatures}
+    attested = {
+        attestation.subject_filename
+        for attestation in signed.attestations
+        if not attestation.malformed_reason
+    }
+    options = context.options
     for state in verdict.upload_plan:
         file, name = state.file, state.file.name
         if (name.project, name.version) != (selection.project, selection.version):
@@ -79,16 +86,7 @@ def _find_file_problems(
         if local_files.get(file.filename) != file:
             yield f"{file.filename} is not the file that was downloaded"
         if state.result is FileComparison.ABSENT:
-            yield from _find_missing_attachments(context.options, signed, file)
-
-
-def _find_missing_attachments(options: Options, signed: SignedRelease, file: LocalFile) -> Iterator[str]:
-    if options.sign and file.filename not in {signature.filename for signature in signed.signatures}:
-        yield f"{file.filename} has no signature"
-    attested = {
-        attestation.subject_filename
-        for attestation in signed.attestations
-        if not attestation.malformed_reason
-    }
-    if options.attest and not options.dry_run and file.filename not in attested:
-        yield f"{file.filename} has no attestation"
+            if options.sign and file.filename not in signature_filenames:
+                yield f"{file.filename} has no signature"
+            if options.attest and not options.dry_run and file.filename not in attested:
+                yield f"{file.filename} has no attestation"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,13 +19,11 @@ if TYPE_CHECKING:
     from wheel_uploader.upload.twine_uploader import TwineUploader
 
 
-@contextlib.contextmanager
-def preserved_host_state() -> Iterator[None]:
+def preserved_host_state() -> AbstractContextManager[None]:
     """Give what twine changes in the process back at the end: rich's console, and its own log."""
     from wheel_uploader.upload import twine_uploader
 
-    with twine_uploader.preserved_host_state():
-        yield
+    return twine_uploader.preserved_host_state()
 
 
 def resolve_target(options: Options) -> Target:
