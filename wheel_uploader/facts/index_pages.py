@@ -11,8 +11,8 @@ from wheel_uploader.core import bounds
 from wheel_uploader.core.errors import ListingError
 from wheel_uploader.core.models import RemoteFile
 from wheel_uploader.core.redaction import sanitize
-from wheel_uploader.core.urls import quote, urljoin, urlsplit
-from wheel_uploader.facts.listing_page import MAX_LINKS, Listing, normalize_digests
+from wheel_uploader.core.urls import quote, urljoin
+from wheel_uploader.facts.listing_page import MAX_LINKS, Listing, normalize_digests, resolve_link
 
 #: Limits against JSON bombs: a file is an object with two or three nested ones, and has about a dozen keys.
 _MAX_OBJECTS, _MAX_COMMAS = 4 * MAX_LINKS, 20 * MAX_LINKS
@@ -105,13 +105,9 @@ def _parse_files(files: list[Any], base_url: str, source: str) -> Iterator[Remot
         file = files.pop()
         if not (_has_text(file, "filename") and _has_text(file, "url")):
             continue
-        try:
-            url = urljoin(base_url, file["url"]).partition("#")[0]
-            scheme = urlsplit(url).scheme
-        except ValueError:
-            continue
+        url = resolve_link(base_url, file["url"]).partition("#")[0]
         size, size_error = bounds.parse_listed_size(file.get("size"))
-        if scheme in {"http", "https"}:
+        if url:
             yield RemoteFile(
                 filename=file["filename"],
                 url=url,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from wheel_uploader.core.models import RemoteFile
+from wheel_uploader.core.urls import urljoin, urlsplit
 
 #: Most links on one page: a page with more does not list a single release.
 MAX_LINKS = 100_000
@@ -41,3 +42,13 @@ def normalize_digests(hashes: Mapping[str, str]) -> dict[str, str]:
         for algorithm, digest in lower.items()
         if _DIGEST.match(digest) and len(digest) == _DIGEST_LENGTHS.get(algorithm, len(digest))
     }
+
+
+def resolve_link(base_url: str, link: str) -> str:
+    """Return the absolute URL of a link; empty if it is not a URL, or neither http nor https."""
+    try:
+        url = urljoin(base_url, link)
+        scheme = urlsplit(url).scheme
+    except ValueError:
+        return ""
+    return url if scheme in {"http", "https"} else ""

@@ -23,9 +23,9 @@ from wheel_uploader.core.errors import (
 )
 from wheel_uploader.core.models import RemoteFile
 from wheel_uploader.core.redaction import register_secret, strip_url
-from wheel_uploader.core.urls import parse_qs, quote, unquote, urljoin, urlsplit
+from wheel_uploader.core.urls import parse_qs, quote, unquote, urlsplit
 from wheel_uploader.facts.index_pages import load_listing_json
-from wheel_uploader.facts.listing_page import Listing, normalize_digests
+from wheel_uploader.facts.listing_page import Listing, normalize_digests, resolve_link
 from wheel_uploader.http.client import HttpClient, Page
 from wheel_uploader.listing.sources import pagination
 from wheel_uploader.listing.sources.http_listing import HttpListing
@@ -205,12 +205,8 @@ def _parse_file(entry: dict[str, Any], base_url: str, source: str) -> RemoteFile
     filename, link = entry.get("basename"), entry.get("download_url")
     if not isinstance(filename, str) or not isinstance(link, str) or not link:
         return None
-    try:
-        url = urljoin(base_url, link)
-        scheme = urlsplit(url).scheme
-    except ValueError:
-        return None
-    if scheme not in {"http", "https"}:
+    url = resolve_link(base_url, link)
+    if not url:
         return None
     size, size_error = bounds.parse_listed_size(entry.get("size"))
     hashes = {algorithm: entry.get(algorithm) for algorithm in ("sha256", "md5")}

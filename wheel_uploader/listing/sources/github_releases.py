@@ -15,9 +15,9 @@ from wheel_uploader.core import bounds
 from wheel_uploader.core.errors import CredentialsError, HttpStatusError, ListingError, NothingFoundError
 from wheel_uploader.core.models import RemoteFile
 from wheel_uploader.core.redaction import register_secret, strip_url
-from wheel_uploader.core.urls import parse_qs, quote, unquote, urljoin, urlsplit
+from wheel_uploader.core.urls import parse_qs, quote, unquote, urlsplit
 from wheel_uploader.facts.index_pages import load_listing_json
-from wheel_uploader.facts.listing_page import Listing, normalize_digests
+from wheel_uploader.facts.listing_page import Listing, normalize_digests, resolve_link
 from wheel_uploader.http.client import HttpClient, Page
 from wheel_uploader.listing.sources import pagination
 from wheel_uploader.listing.sources.base import set_query_parameters
@@ -270,12 +270,8 @@ def _parse_asset(entry: dict[str, Any], base_url: str, source: str, api_prefix: 
     state, api_url = entry.get("state"), entry.get("url")
     if not isinstance(name, str) or not isinstance(link, str):
         return None
-    try:
-        url = urljoin(base_url, link)
-        scheme = urlsplit(url).scheme
-    except ValueError:
-        return None
-    if scheme not in {"http", "https"}:
+    url = resolve_link(base_url, link)
+    if not url:
         return None
     if api_prefix and isinstance(api_url, str) and api_url.startswith(api_prefix):
         url = api_url
