@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from wheel_uploader.checks.library_search import LibraryLocation, LibrarySearch
-from wheel_uploader.checks.native_code import LoadableCode, group_by_message, iter_loadable_code, join_some
+from wheel_uploader.checks.native_code import LoadableCode, group_by_message, iter_loadable_code
 from wheel_uploader.checks.registry import Observation, check
+from wheel_uploader.core.formatting import join_some
 from wheel_uploader.core.models import BinaryFormat, BinaryKind, Severity, WheelContent
 from wheel_uploader.core.platforms import platforms as platforms_platforms
 from wheel_uploader.core.platforms import policies

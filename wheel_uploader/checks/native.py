@@ -11,9 +11,9 @@ from wheel_uploader.checks.native_code import (
     is_expected_code,
     is_installed_script,
     iter_loadable_code,
-    join_some,
 )
 from wheel_uploader.checks.registry import Observation, check
+from wheel_uploader.core.formatting import join_some
 from wheel_uploader.core.models import BinaryFacts, BinaryKind, Severity, WheelContent
 from wheel_uploader.core.platforms import platforms as platforms_platforms
 from wheel_uploader.core.platforms.platforms import ParsedPlatform

@@ -86,9 +86,3 @@ def group_by_message(wheel: WheelContent, findings: Iterable[tuple[str, str]]) -
 
 def _count_others(count: int) -> str:
     return f"and {count} more files" if count > 1 else "and 1 more file"
-
-
-def join_some(items: Iterable[str], limit: int = 4) -> str:
-    """Return the first ``limit`` of ``items``, and how many more there are."""
-    items = list(items)
-    return ", ".join(items[:limit]) + (f" and {len(items) - limit} more" if len(items) > limit else "")

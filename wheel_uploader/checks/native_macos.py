@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from wheel_uploader.checks.native_code import group_by_message, iter_loadable_code, join_some
+from wheel_uploader.checks.native_code import group_by_message, iter_loadable_code
 from wheel_uploader.checks.registry import Observation, check
+from wheel_uploader.core.formatting import join_some
 from wheel_uploader.core.models import BinaryFormat, Severity, WheelContent
 from wheel_uploader.core.platforms import platforms as platforms_platforms
 from wheel_uploader.core.platforms.platforms import OperatingSystem, ParsedPlatform, PlatformVersion

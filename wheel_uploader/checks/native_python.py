@@ -8,8 +8,9 @@ import re
 from collections.abc import Iterator, Mapping
 
 from wheel_uploader.checks.library_search import LibraryLocation, LibrarySearch
-from wheel_uploader.checks.native_code import LoadableCode, group_by_message, iter_loadable_code, join_some
+from wheel_uploader.checks.native_code import LoadableCode, group_by_message, iter_loadable_code
 from wheel_uploader.checks.registry import Observation, check
+from wheel_uploader.core.formatting import join_some
 from wheel_uploader.core.models import BinaryFormat, BinaryKind, Severity, WheelContent
 
 #: ``x.cpython-313t-x86_64-linux-gnu.so``, ``x.cp313t-win_amd64.pyd``, ``x.pypy311-pp73-darwin.so``.

@@ -14,6 +14,7 @@ from packaging.version import Version
 
 from wheel_uploader.core import bounds, filenames
 from wheel_uploader.core.errors import UsageError
+from wheel_uploader.core.formatting import join_some
 from wheel_uploader.core.models import (
     Attestation,
     DistName,
@@ -165,5 +166,4 @@ def find_newest_final(versions: Iterable[Version]) -> Version | None:
 
 def summarize_values(values: Sequence[object], limit: int = 5) -> str:
     """Return the first ``limit`` of ``values`` as text, and how many more there are."""
-    more = f" and {len(values) - limit} more" if len(values) > limit else ""
-    return ", ".join(str(value) for value in values[:limit]) + more
+    return join_some(values, limit)

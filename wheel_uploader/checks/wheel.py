@@ -12,6 +12,7 @@ from email.parser import HeaderParser
 from wheel_uploader.checks import entry_points
 from wheel_uploader.checks.registry import Observation, check
 from wheel_uploader.core.filenames import MAX_TAGS
+from wheel_uploader.core.formatting import join_some
 from wheel_uploader.core.models import Severity, WheelContent
 from wheel_uploader.facts.archive import record
 
@@ -137,13 +138,9 @@ def tags_mismatch_filename(wheel: WheelContent) -> Iterator[Observation]:
         wheel_tags.update("-".join(tag).lower() for tag in itertools.product(*sets))
     filename_tags = {str(tag) for tag in wheel.name.tags}
     if missing := sorted(filename_tags - wheel_tags):
-        yield f"the file name has {_join_some(missing)}, but WHEEL does not"
+        yield f"the file name has {join_some(missing)}, but WHEEL does not"
     if extra := sorted(wheel_tags - filename_tags):
-        yield f"WHEEL has {_join_some(extra)}, but the file name does not"
-
-
-def _join_some(tags: list[str]) -> str:
-    return ", ".join(tags[:4]) + (f" and {len(tags) - 4} more" if len(tags) > 4 else "")
+        yield f"WHEEL has {join_some(extra)}, but the file name does not"
 
 
 @check("wheel/no-tag", Severity.WARNING)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from wheel_uploader.core import bounds
 from wheel_uploader.core.redaction import sanitize
@@ -15,6 +16,13 @@ _WITH_UNITS = re.compile(f"(?:{_NUMBER}d)?(?:{_NUMBER}h)?(?:{_NUMBER}m)?(?:{_NUM
 def format_count(number: int, noun: str) -> str:
     """Return a number with its noun: ``1 file``, ``2 files``."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def join_some(values: Iterable[object], limit: int = 4) -> str:
+    """Return the first ``limit`` of ``values`` as text, and how many more there are."""
+    texts = [str(value) for value in values]
+    more = f" and {len(texts) - limit} more" if len(texts) > limit else ""
+    return ", ".join(texts[:limit]) + more
 
 
 def format_duration(seconds: float) -> str:
