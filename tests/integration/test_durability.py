@@ -10,12 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.support import wheels
+from tests.support.listings import list_staged, select_from
 from wheel_uploader.core.models import Options, Report
 from wheel_uploader.core.progress import SilentProgress
 from wheel_uploader.download import scheduler
 from wheel_uploader.http.client import HttpClient
-from wheel_uploader.listing import selection as release_selection
-from wheel_uploader.listing import sources
 from wheel_uploader.report import destinations
 from wheel_uploader.signing import gpg_signer
 from wheel_uploader.wheelhouse.wheelhouse import Wheelhouse
@@ -49,8 +48,8 @@ def test_syncs_an_attestation(tmp_path: Path, events: list[str]) -> None:
     (staged / f"{wheel.name}.publish.attestation").write_text("{}")
     options = Options(project="dipy", version="1.11.0", urls=(str(staged),))
     with HttpClient(user_urls=()) as http, Wheelhouse(tmp_path / "house") as wheelhouse:
-        listed = sources.list_staged_files(options.urls, "dipy", http)
-        selection = release_selection.select_release(listed, options, scheduler.hash_local_file)
+        listed = list_staged(options.urls, "dipy", http)
+        selection = select_from(listed, options, scheduler.hash_local_file)
         assert len(selection.attestation_files) == 1
         scheduler.download_attestation_files(
             selection.attestation_files, wheelhouse, http, jobs=1, clobber=False, progress=SilentProgress()

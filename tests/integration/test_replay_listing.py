@@ -11,11 +11,10 @@ import pytest
 
 from tests.support import cassettes, servers
 from tests.support.cassettes import PROJECT, RELEASE, STAGING_PORT, VERSION, archive, stage
+from tests.support.listings import list_staged, select_from
 from wheel_uploader.core.models import Options
 from wheel_uploader.download import scheduler
 from wheel_uploader.http.client import HttpClient
-from wheel_uploader.listing import selection as release_selection
-from wheel_uploader.listing import sources
 
 URL = f"http://127.0.0.1:{STAGING_PORT}/"
 RESUME_OFFSET = 200
@@ -46,9 +45,9 @@ def test_lists_and_serves_staged_files(
         cassettes.server(live, STAGING_PORT, lambda: start(staged)),
         HttpClient(user_urls=[URL], retries=1) as http,
     ):
-        listed = sources.list_staged_files([URL], PROJECT, http)
+        listed = list_staged([URL], PROJECT, http)
         assert sorted(file.filename for file in listed) == sorted(path.name for path in staged.iterdir())
-        selection = release_selection.select_release(listed, options, scheduler.hash_local_file)
+        selection = select_from(listed, options, scheduler.hash_local_file)
         assert sorted(file.filename for _, file in selection.files) == sorted(RELEASE)
 
         url = next(file.url for file in listed if file.filename == RELEASE[1])

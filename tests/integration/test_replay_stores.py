@@ -10,11 +10,10 @@ import pytest
 
 from tests.support import cassettes, servers, stores
 from tests.support.cassettes import PROJECT, RELEASE, STORE_PORTS, VERSION, archive, stage
+from tests.support.listings import list_staged, select_from
 from wheel_uploader.core.models import Options
 from wheel_uploader.download import scheduler
 from wheel_uploader.http.client import HttpClient
-from wheel_uploader.listing import selection as release_selection
-from wheel_uploader.listing import sources
 
 #: Port, URL path that a user would give, and starter of each store.
 STORES: dict[str, tuple[int, str, Callable[[Path], AbstractContextManager[str]]]] = {
@@ -48,8 +47,8 @@ def store(
 def test_lists_and_serves_stored_files(store: str) -> None:
     options = Options(project=PROJECT, version=VERSION, urls=(store,))
     with HttpClient(user_urls=[store], retries=1) as http:
-        listed = sources.list_staged_files([store], PROJECT, http)
-        selection = release_selection.select_release(listed, options, scheduler.hash_local_file)
+        listed = list_staged([store], PROJECT, http)
+        selection = select_from(listed, options, scheduler.hash_local_file)
         assert sorted(file.filename for _, file in selection.files) == sorted(RELEASE)
         file = next(file for file in listed if file.filename == RELEASE[1])
         with http.stream(file.url) as stream:

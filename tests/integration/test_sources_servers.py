@@ -9,11 +9,11 @@ import pytest
 
 from tests.support import wheels
 from tests.support.decoys import DECOYS
+from tests.support.listings import list_staged
 from tests.support.servers import LISTINGS, certificate, nginx
 from wheel_uploader.core.errors import NetworkError
 from wheel_uploader.core.models import RemoteFile
 from wheel_uploader.http.client import HttpClient
-from wheel_uploader.listing import sources
 
 #: Names that aiohttp does not escape in its pages, so that they cannot be read correctly.
 UNESCAPED_NAMES = {"aiohttp": {"a&amp;b.txt", "a&b.txt", "a&lt.txt", "a<.txt"}}
@@ -44,9 +44,7 @@ def test_lists_exactly_the_staged_files(staged: Path, server: str) -> None:
     paths = [path for path in staged.iterdir() if path.is_file() and path.name not in excluded]
     contents = {path.name: path.read_bytes() for path in paths}
     with LISTINGS[server](staged) as url, HttpClient(user_urls=[url], retries=1) as http:
-        listed = [
-            file for file in sources.list_staged_files([url], "dipy", http) if file.filename not in excluded
-        ]
+        listed = [file for file in list_staged([url], "dipy", http) if file.filename not in excluded]
         assert sorted(file.filename for file in listed) == sorted(contents)
         for file in listed:
             assert http.link_rejection(file.url, listing_url=file.source, has_trusted_digest=False) == ""
@@ -67,7 +65,7 @@ def test_lists_approximate_sizes(tmp_path: Path, server: str) -> None:
         )
         sizes[wheel.name] = wheel.stat().st_size
     with LISTINGS[server](tmp_path / "staged") as url, HttpClient(user_urls=[url], retries=1) as http:
-        listed = sources.list_staged_files([url], "dipy", http)
+        listed = list_staged([url], "dipy", http)
     sizes_listed = {file.filename: file.size or file.approximate_size for file in listed}
     if server in WITHOUT_SIZES:
         assert set(sizes_listed.values()) == {None}
@@ -88,7 +86,7 @@ def test_accepts_a_url_without_trailing_slash(tmp_path: Path, server: str) -> No
     with LISTINGS[server](tmp_path) as root:
         url = f"{root}sub/dir"
         with HttpClient(user_urls=[url], retries=1) as http:
-            (file,) = sources.list_staged_files([url], "dipy", http)
+            (file,) = list_staged([url], "dipy", http)
             assert file.filename == path.name
             assert fetch(http, file) == path.read_bytes()
 
@@ -98,14 +96,14 @@ def test_searches_a_directory_named_like_the_project(tmp_path: Path, server: str
     path = wheels.make_wheel(tmp_path / "Di.Py" / "", project="di-py")
     wheels.make_wheel(tmp_path / "other", project="other")
     with LISTINGS[server](tmp_path) as url, HttpClient(user_urls=[url], retries=1) as http:
-        assert [file.filename for file in sources.list_staged_files([url], "Di_py", http)] == [path.name]
+        assert [file.filename for file in list_staged([url], "Di_py", http)] == [path.name]
 
 
 def test_combines_several_sources(tmp_path: Path) -> None:
     wheel = wheels.make_wheel(tmp_path / "staged")
     sdist = wheels.make_sdist(tmp_path / "dist")
     with LISTINGS["python"](tmp_path / "staged") as url, HttpClient(user_urls=[url], retries=1) as http:
-        listed = sources.list_staged_files([url, str(sdist), url], "dipy", http)
+        listed = list_staged([url, str(sdist), url], "dipy", http)
     assert [file.filename for file in listed] == [wheel.name, sdist.name, wheel.name]
 
 
@@ -114,12 +112,12 @@ def test_rejects_a_self_signed_certificate(tmp_path: Path) -> None:
     wheels.make_wheel(tmp_path / "staged")
     with nginx(tmp_path / "staged", tls=server_certificate) as url:
         with HttpClient(user_urls=[url]) as http, pytest.raises(NetworkError) as caught:
-            sources.list_staged_files([url], "dipy", http)
+            list_staged([url], "dipy", http)
         assert "the TLS certificate of 127.0.0.1:" in str(caught.value)
         assert "is not trusted: self-signed certificate" in str(caught.value)
         assert "SSL_CERT_FILE" in caught.value.hint
         with HttpClient(user_urls=[url], verify=str(server_certificate.cert)) as http:
-            assert len(sources.list_staged_files([url], "dipy", http)) == 1
+            assert len(list_staged([url], "dipy", http)) == 1
 
 
 def test_rejects_a_certificate_of_another_host(tmp_path: Path) -> None:

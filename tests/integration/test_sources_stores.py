@@ -10,12 +10,12 @@ import pytest
 
 from tests.support import wheels
 from tests.support.decoys import DECOYS
+from tests.support.listings import list_staged
 from tests.support.stores import BUCKET, LISTINGS, azurite, moto, swift_container
 from wheel_uploader.core.errors import ListingError, NetworkError, NothingFoundError
 from wheel_uploader.core.models import RemoteFile
 from wheel_uploader.http.client import HttpClient
 from wheel_uploader.http.httpx_import import httpx
-from wheel_uploader.listing import sources
 from wheel_uploader.listing.sources import s3
 
 
@@ -38,7 +38,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def list_files(url: str) -> list[RemoteFile]:
     with HttpClient(user_urls=[url], retries=1) as http:
-        return list(sources.list_staged_files([url], "dipy", http))
+        return list(list_staged([url], "dipy", http))
 
 
 def fetch(http: HttpClient, file: RemoteFile) -> bytes:
@@ -51,7 +51,7 @@ def fetch(http: HttpClient, file: RemoteFile) -> bytes:
 def test_lists_exactly_the_stored_files(tree: Path, server: str) -> None:
     contents = {path.name: path.read_bytes() for path in tree.iterdir() if path.is_file()}
     with LISTINGS[server](tree) as url, HttpClient(user_urls=[url], retries=1) as http:
-        files = sources.list_staged_files([url], "dipy", http)
+        files = list_staged([url], "dipy", http)
         assert sorted(file.filename for file in files) == sorted(contents)
         for file in files:
             data = contents[file.filename]
@@ -75,7 +75,7 @@ def test_lists_a_prefix_of_a_bucket(tmp_path: Path) -> None:
     path = wheels.make_wheel(tmp_path, version="1.11.0+cu121")
     with moto(tmp_path, prefix="a & b/1.11+/") as url, HttpClient(user_urls=[url], retries=1) as http:
         assert list_files(url) == []
-        (file,) = sources.list_staged_files([f"{url}?prefix=a+%26+b/1.11%2B/"], "dipy", http)
+        (file,) = list_staged([f"{url}?prefix=a+%26+b/1.11%2B/"], "dipy", http)
         assert fetch(http, file) == path.read_bytes()
         assert file.filename == path.name
         # A prefix may end within a file name.
@@ -94,13 +94,13 @@ def test_accepts_the_short_form_of_a_bucket_url(
         urls = [f"{scheme}://{BUCKET}/wheels/1.11", url]
         with HttpClient(user_urls=urls, retries=1) as http:
             for form in (urls[0], urls[0] + "/"):
-                (file,) = sources.list_staged_files([form], "dipy", http)
+                (file,) = list_staged([form], "dipy", http)
                 assert (file.filename, fetch(http, file)) == (path.name, path.read_bytes())
-            assert sources.list_staged_files([f"{scheme}://{BUCKET}"], "dipy", http) == ()
+            assert list_staged([f"{scheme}://{BUCKET}"], "dipy", http) == ()
             with pytest.raises(
                 NothingFoundError, match="404: NoSuchBucket, The specified bucket does not exist"
             ):
-                sources.list_staged_files([f"{scheme}://not-there"], "dipy", http)
+                list_staged([f"{scheme}://not-there"], "dipy", http)
 
 
 def test_reports_the_error_message_of_the_store(tmp_path: Path) -> None:

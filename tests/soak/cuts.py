@@ -17,11 +17,11 @@ from tests.soak.storms import StormResult, run_once
 from tests.support import downloads, indexes, wheels
 from tests.support.file_server import FileAnswer, FileServer, chunked, honest
 from tests.support.indexes import Action, Cut, Reset, VirtualTime, local_file
+from tests.support.listings import list_staged
 from tests.support.scripted import Request, ScriptedServer, Step
 from wheel_uploader.core.errors import NetworkError, NothingFoundError, ReleaseError
 from wheel_uploader.core.models import RemoteFile
 from wheel_uploader.http.client import HttpClient
-from wheel_uploader.listing import sources
 
 LISTING_SIZE = 4096
 PLACES = 256
@@ -154,7 +154,7 @@ def _list_files(url: str, http: HttpClient) -> frozenset[tuple[object, ...]] | R
         return (file.filename, file.url, file.size, tuple(sorted(file.hashes.items())))
 
     try:
-        return frozenset(map(facts, sources.list_staged_files([url], "dipy", http)))
+        return frozenset(map(facts, list_staged([url], "dipy", http)))
     except (NetworkError, NothingFoundError) as error:
         return error
 

@@ -20,6 +20,7 @@ from wheel_uploader.core.models import (
     Options,
     RemoteFile,
     Selection,
+    StagedFiles,
 )
 from wheel_uploader.core.models.option_rules import LATEST_VERSION, parse_version
 from wheel_uploader.core.redaction import sanitize
@@ -37,7 +38,7 @@ Item = TypeVar("Item")
 
 
 def select_release(
-    listed_files: Sequence[RemoteFile], options: Options, compute_sha256: Callable[[RemoteFile], str]
+    staged: StagedFiles, options: Options, compute_sha256: Callable[[RemoteFile], str]
 ) -> Selection:
     """Return the files of the release that ``options`` request.
 
@@ -45,6 +46,7 @@ def select_release(
     NothingFoundError, whose hint lists the staged versions or projects, and FileError if one name has
     different contents.
     """
+    listed_files = staged.files
     version = _resolve_version(listed_files, options)
     selection = filenames.select_files(listed_files, options.project, version, options.types)
     if not selection.files:
@@ -64,6 +66,7 @@ def select_release(
         files=files,
         attestation_files=_deduplicate(companions, lambda companion: companion.remote, compute_sha256),
         excluded_files=refused,
+        gaps=staged.gaps,
     )
 
 

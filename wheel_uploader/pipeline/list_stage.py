@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import UTC, datetime
 
-from wheel_uploader.core.errors import CredentialsError, NetworkError
-from wheel_uploader.core.models import Options, RemoteFile, Selection
+from wheel_uploader.core.errors import (
+    CredentialsError,
+    FileError,
+    NetworkError,
+    NothingFoundError,
+    ReleaseError,
+    UsageError,
+)
+from wheel_uploader.core.formatting import format_count
+from wheel_uploader.core.models import GapRemedy, Options, RemoteFile, Selection
 from wheel_uploader.core.progress import Progress
-from wheel_uploader.core.redaction import strip_url
+from wheel_uploader.core.redaction import sanitize, strip_url
 from wheel_uploader.index.target import Target
 from wheel_uploader.listing import freshness, polling, sources
 from wheel_uploader.listing import selection as release_selection
@@ -40,15 +49,21 @@ def _select_release(context: RunContext) -> Selection:
     The report always holds the latest selection, so that a run that ends while it waits can show it.
     """
     options = context.options
+    query = sources.ReleaseQuery(
+        project=options.project, version=options.version, include_prereleases=options.pre
+    )
 
     def select_once() -> Selection:
         with context.progress.waiting(f"list: reading {', '.join(map(strip_url, options.urls))}"):
-            listed = sources.list_staged_files(options.urls, options.project, context.http, context.temp_dir)
-        selected_release = release_selection.infer_release(listed, options)
+            staged = sources.list_staged_files(options.urls, query, context.http, context.temp_dir)
+        selected_release = release_selection.infer_release(staged.files, options)
         selection = release_selection.select_release(
-            context.requirements.apply_trusted_hashes(listed), selected_release, _hash_local_file
+            dataclasses.replace(staged, files=context.requirements.apply_trusted_hashes(staged.files)),
+            selected_release,
+            _hash_local_file,
         )
         context.record(selection=selection)
+        raise_if_incomplete(selection)
         return selection
 
     if not options.wait:
@@ -60,6 +75,30 @@ def _select_release(context: RunContext) -> Selection:
         return polling.poll_until_complete(
             select_once, expected, limit=options.wait, progress=context.progress
         )
+
+
+#: The error for each remedy of a gap; the first remedy that a listing needs decides the exit code.
+_GAP_ERRORS: dict[GapRemedy, type[ReleaseError]] = {
+    GapRemedy.FILE: FileError,
+    GapRemedy.CALL: UsageError,
+    GapRemedy.WAIT: NothingFoundError,
+}
+#: Maximum number of gaps that an error lists.
+_MAX_LISTED_GAPS = 20
+
+
+def raise_if_incomplete(selection: Selection) -> None:
+    """Raise an error if a listing has gaps: what was not read may belong to the release."""
+    for remedy, error in _GAP_ERRORS.items():
+        if hints := [gap.hint for gap in selection.gaps if gap.remedy is remedy]:
+            messages = list(dict.fromkeys(sanitize(gap.message) for gap in selection.gaps))
+            more = len(messages) - _MAX_LISTED_GAPS
+            raise error(
+                f"{format_count(len(messages), 'part')} of the staged files could not be taken into account; "
+                "nothing was uploaded",
+                details=messages[:_MAX_LISTED_GAPS] + ([f"and {more} more"] if more > 0 else []),
+                hint=next(filter(None, hints), None),
+            )
 
 
 def _hash_local_file(remote: RemoteFile) -> str:

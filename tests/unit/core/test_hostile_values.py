@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 from packaging.version import Version
 
 from tests.support import wheels
+from tests.support.listings import list_staged
 from wheel_uploader import checks
 from wheel_uploader.core import bounds, filenames
 from wheel_uploader.core.budget import BudgetExceeded
@@ -38,7 +39,7 @@ from wheel_uploader.http.client import HttpClient
 from wheel_uploader.index.client import IndexClient
 from wheel_uploader.inspection.cache import InspectionCache
 from wheel_uploader.inspection.verification import InspectionResult
-from wheel_uploader.listing import expected_files, freshness, sha256sums, sources
+from wheel_uploader.listing import expected_files, freshness, sha256sums
 from wheel_uploader.rehearsal import environments
 from wheel_uploader.signing import attestation_verifier, gpg_program
 from wheel_uploader.upload import response as upload_response
@@ -151,7 +152,7 @@ def use_files(files: tuple[RemoteFile, ...], http: HttpClient) -> None:
 def read_listing(url: str, content_type: str, text: str) -> tuple[RemoteFile, ...]:
     transport = mock_server(text.encode("utf-8", "replace"), {"Content-Type": content_type})
     with HttpClient(user_urls=[url], retries=1, transport=transport, sleep=lambda _: None) as http:
-        files = sources.list_staged_files([url], "dipy", http)
+        files = list_staged([url], "dipy", http)
         use_files(files, http)
         return files
 

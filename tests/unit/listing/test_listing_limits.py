@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.support.listings import list_staged, select_from
 from wheel_uploader.core import filenames, html_text
 from wheel_uploader.core.errors import ReleaseError
 from wheel_uploader.core.models import Options
@@ -14,8 +15,6 @@ from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.http.body import make_excerpt
 from wheel_uploader.http.client import HttpClient
 from wheel_uploader.http.httpx_import import httpx
-from wheel_uploader.listing import selection as release_selection
-from wheel_uploader.listing import sources
 
 pytestmark = pytest.mark.slow
 
@@ -47,9 +46,11 @@ def measure_cpu_time(page: str) -> float:
     began = time.thread_time()
     with HttpClient(user_urls=[URL], retries=1, transport=transport) as http:
         try:
-            listed = sources.list_staged_files([URL], "demo", http)
-            selection = release_selection.select_release(
-                listed, Options(project="demo", version="1.0", urls=(URL,)), lambda _: ""
+            listed = list_staged([URL], "demo", http)
+            selection = select_from(
+                listed,
+                Options(project="demo", version="1.0", urls=(URL,)),
+                lambda _: "",
             )
             for excluded in (
                 *filenames.select_files(listed, "demo", selection.version).excluded_files,

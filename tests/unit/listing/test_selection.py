@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.listings import select_from
 from wheel_uploader.core.errors import FileError, NothingFoundError, UsageError
 from wheel_uploader.core.models import AttestationPolicy, Options, RemoteFile, Stage
 from wheel_uploader.listing import selection as release_selection
@@ -28,7 +29,7 @@ def no_digest(file: RemoteFile) -> str:
 
 
 def select_filenames(files: list[RemoteFile], options: Options) -> list[str]:
-    return [name.filename for name, _ in release_selection.select_release(files, options, no_digest).files]
+    return [name.filename for name, _ in select_from(files, options, no_digest).files]
 
 
 def test_latest_selects_the_newest_final_release() -> None:
@@ -166,9 +167,9 @@ def test_selects_every_spelling_of_a_name_for_the_checks_to_judge(other: str) ->
 
 def test_compares_local_copies_by_digest(tmp_path: Path) -> None:
     files = [RemoteFile(filename=NAME, url=(tmp_path / place).as_uri(), source=place) for place in ("a", "b")]
-    assert len(release_selection.select_release(files, make_options(), lambda file: "same").files) == 1
+    assert len(select_from(files, make_options(), lambda file: "same").files) == 1
     with pytest.raises(FileError, match="release/clash"):
-        release_selection.select_release(files, make_options(), lambda file: file.url)
+        select_from(files, make_options(), lambda file: file.url)
 
 
 @pytest.mark.parametrize(
@@ -183,7 +184,7 @@ def test_policy_none_excludes_attestations(
     policy: AttestationPolicy, selected: list[str], reasons: list[str]
 ) -> None:
     files = make_files(NAME, f"{NAME}.publish.attestation")
-    selection = release_selection.select_release(files, make_options(attestations=policy), no_digest)
+    selection = select_from(files, make_options(attestations=policy), no_digest)
     assert [file.filename for file in selection.attestation_files] == selected
     assert [file.reason for file in selection.excluded_files] == reasons
 
@@ -356,14 +357,7 @@ def test_hashes_a_local_copy_only_if_its_source_has_no_sha256(tmp_path: Path) ->
         hashed.append(file)
         return "2"
 
-    assert len(release_selection.select_release(local_copy + remote_copy, make_options(), digest).files) == 1
+    assert len(select_from(local_copy + remote_copy, make_options(), digest).files) == 1
     assert hashed == local_copy
     listed_with_sha256 = make_files(NAME, source=f"{tmp_path.as_uri()}/", hashes={"sha256": "2"})
-    assert (
-        len(
-            release_selection.select_release(
-                listed_with_sha256 + remote_copy, make_options(), no_digest
-            ).files
-        )
-        == 1
-    )
+    assert len(select_from(listed_with_sha256 + remote_copy, make_options(), no_digest).files) == 1

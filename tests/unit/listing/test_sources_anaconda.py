@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.listings import list_staged
 from wheel_uploader.core import progress
 from wheel_uploader.core.errors import CredentialsError, ListingError, NetworkError, NothingFoundError
 from wheel_uploader.core.models import RemoteFile
 from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.http.client import HttpClient
 from wheel_uploader.http.httpx_import import httpx
-from wheel_uploader.listing import sources
 from wheel_uploader.listing.sources.anaconda import (
     AnacondaPackage,
     PackageReference,
@@ -91,7 +91,7 @@ def list_files(
     url: str, site: Callable[[httpx.Request], httpx.Response], project: str = "dipy"
 ) -> list[RemoteFile]:
     with HttpClient(user_urls=[url], retries=1, transport=httpx.MockTransport(site)) as http:
-        return list(sources.list_staged_files([url], project, http))
+        return list(list_staged([url], project, http))
 
 
 # --- URLs that a user would copy -------------------------------------------------------------------
@@ -242,7 +242,7 @@ def test_does_not_send_the_token_to_the_storage() -> None:
     )
     url = f"https://pypi.anaconda.org/t/{token}/{OWNER}/simple/dipy/"
     with HttpClient(user_urls=[url], retries=1, transport=httpx.MockTransport(site)) as http:
-        (file,) = sources.list_staged_files([url], "dipy", http)
+        (file,) = list_staged([url], "dipy", http)
         with http.stream(file.url, listing_url=file.source, has_trusted_digest=False) as stream:
             assert b"".join(stream.iter_chunks()) == DATA
     sent = [(request.url.host, request.headers.get("authorization")) for request in site.requests]
@@ -293,7 +293,7 @@ def test_reports_the_fallback_to_the_simple_page(capsys: pytest.CaptureFixture[s
         transport=transport,
         progress=progress.make_progress(sys.stderr, verbose=0),
     ) as http:
-        assert sources.list_staged_files([SITE], "dipy", http)
+        assert list_staged([SITE], "dipy", http)
     stderr = capsys.readouterr().err
     assert "anaconda.org's API failed (" in stderr
     assert "using its simple page, which has no hashes" in stderr

@@ -18,12 +18,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.support.listings import list_staged
 from wheel_uploader.core.errors import CredentialsError, ListingError, NothingFoundError
 from wheel_uploader.core.models import RemoteFile
 from wheel_uploader.facts.listing_page import Listing
 from wheel_uploader.http.client import HttpClient, Page
 from wheel_uploader.http.httpx_import import httpx
-from wheel_uploader.listing import sources
 from wheel_uploader.listing.sources import azure, object_stores, pagination, s3, swift
 from wheel_uploader.listing.sources.base import make_url_builder, set_query_parameters
 from wheel_uploader.listing.sources.content_types import read_any_json, read_any_xml, read_jsonp, read_listing
@@ -574,7 +574,7 @@ def test_rejects_slow_pagination() -> None:
 
 def list_filenames(url: str, handler: Callable[[httpx.Request], httpx.Response]) -> list[str]:
     with HttpClient(user_urls=[url], retries=1, transport=httpx.MockTransport(handler)) as http:
-        return [file.filename for file in sources.list_staged_files([url], "dipy", http)]
+        return [file.filename for file in list_staged([url], "dipy", http)]
 
 
 def respond(kind: str, text: str, status: int = 200) -> httpx.Response:

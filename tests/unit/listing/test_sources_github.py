@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from packaging.version import Version
 
 from tests.support import wheels
+from tests.support.listings import list_staged
 from tests.support.scripted import Request, ScriptedServer, Step, answer
 from wheel_uploader.core import filenames
 from wheel_uploader.core.errors import (
@@ -117,7 +118,7 @@ def list_files(
     url: str, site: Callable[[httpx.Request], httpx.Response], project: str = "dipy"
 ) -> list[RemoteFile]:
     with open_client(url, site) as (http, scratch):
-        return list(sources.list_staged_files([url], project, http, scratch))
+        return list(list_staged([url], project, http, scratch))
 
 
 # --- releases --------------------------------------------------------------------------------------
@@ -273,7 +274,7 @@ def test_sends_the_token_to_the_api_and_not_to_the_storage(token: str) -> None:
         },
     )
     with open_client(RELEASE, site) as (http, _):
-        (file,) = sources.list_staged_files([RELEASE], "dipy", http)
+        (file,) = list_staged([RELEASE], "dipy", http)
         assert file.url == api_download
         with http.stream(file.url, listing_url=file.source) as stream:
             assert b"".join(stream.iter_chunks()) == DATA
@@ -312,7 +313,7 @@ def test_downloads_from_the_storage_without_a_token() -> None:
         },
     )
     with open_client(RELEASE, site) as (http, _):
-        (file,) = sources.list_staged_files([RELEASE], "dipy", http)
+        (file,) = list_staged([RELEASE], "dipy", http)
         with http.stream(file.url, listing_url=file.source) as stream:
             assert b"".join(stream.iter_chunks()) == DATA
     assert {authorization for _, authorization in site.sent_authorizations} == {None}
@@ -516,7 +517,7 @@ def test_extracts_wheels_from_artifacts(token: str) -> None:
     )
     site = run(first, second)
     with open_client(RUN, site) as (http, scratch):
-        files = sources.list_staged_files([RUN], "dipy", http, scratch)
+        files = list_staged([RUN], "dipy", http, scratch)
         assert [file.filename for file in files] == [
             *(WHEEL, "log.txt", "dipy-1.11.0.tar.gz", "numpy-2.0-py3-none-any.whl", "a.txt")
         ]
@@ -540,13 +541,13 @@ def test_extracts_wheels_from_artifacts(token: str) -> None:
 def test_polling_downloads_an_artifact_once(token: str) -> None:
     site = run(make_zip((WHEEL, DATA)))
     with open_client(RUN, site) as (http, scratch):
-        looks = [sources.list_staged_files([RUN], "dipy", http, scratch) for _ in range(2)]
+        looks = [list_staged([RUN], "dipy", http, scratch) for _ in range(2)]
         assert looks[0] == looks[1]
         assert content(looks[1][0]) == DATA
         assert [request.url.path.rpartition("/")[2] for request in site.requests].count("zip") == 1
         # A different artifact with the same name is downloaded.
         site.pages = run(b"", make_zip((WHEEL, DATA + b"x"))).pages
-        files = sources.list_staged_files([f"{RUN}/artifacts/1"], "dipy", http, scratch)
+        files = list_staged([f"{RUN}/artifacts/1"], "dipy", http, scratch)
         assert [content(file) for file in files] == [DATA + b"x"]
 
 
@@ -562,7 +563,7 @@ def test_reads_a_wheel_uploaded_without_a_zip(token: str) -> None:
     for changes, hashes in cases:
         site = run(DATA, name=WHEEL, **changes)
         with open_client(RUN, site) as (http, scratch):
-            (file,) = sources.list_staged_files([RUN], "dipy", http, scratch)
+            (file,) = list_staged([RUN], "dipy", http, scratch)
             assert (file.filename, file.hashes, content(file)) == (WHEEL, hashes, DATA)
 
 
@@ -571,7 +572,7 @@ def test_reads_a_zipped_artifact_named_like_a_wheel(token: str) -> None:
         http,
         scratch,
     ):
-        (file,) = sources.list_staged_files([RUN], "dipy", http, scratch)
+        (file,) = list_staged([RUN], "dipy", http, scratch)
         assert (file.filename, content(file)) == (WHEEL, DATA)
     assert len(site.requests) == 4
 
@@ -650,7 +651,7 @@ def test_rejects_a_symbolic_link_in_an_artifact(token: str) -> None:
 )
 def test_member_cannot_escape_the_directory(token: str, member: str) -> None:
     with open_client(RUN, run(make_zip((member, DATA)))) as (http, scratch):
-        (file,) = sources.list_staged_files([RUN], "dipy", http, scratch)
+        (file,) = list_staged([RUN], "dipy", http, scratch)
         root = scratch.create_subdirectory().parent
         assert Path(file.url.removeprefix("file://")).resolve().is_relative_to(root.resolve())
         assert [path.name for path in root.rglob("*") if path.is_file()] == [WHEEL]
@@ -663,7 +664,7 @@ def test_does_not_extract_invalid_wheel_names(token: str) -> None:
         ".dipy-1.0-py3-none-any.whl",
     ]
     with open_client(RUN, run(make_zip(*((name, DATA) for name in members)))) as (http, scratch):
-        files = sources.list_staged_files([RUN], "dipy", http, scratch)
+        files = list_staged([RUN], "dipy", http, scratch)
         assert len(files) == 3
         assert not [path for path in scratch.create_subdirectory().parent.rglob("*") if path.is_file()]
     assert len(filenames.select_files(files, "dipy", Version("1.11.0")).excluded_files) == 3
@@ -672,7 +673,7 @@ def test_does_not_extract_invalid_wheel_names(token: str) -> None:
 def test_lists_both_members_with_the_same_name(token: str) -> None:
     other = wheels.wheel_bytes(files={"dipy/x.py": b""})
     with open_client(RUN, run(make_zip((f"a/{WHEEL}", DATA), (f"b/{WHEEL}", other)))) as (http, scratch):
-        files = sources.list_staged_files([RUN], "dipy", http, scratch)
+        files = list_staged([RUN], "dipy", http, scratch)
         assert [content(file) for file in files] == [DATA, other]
 
 
@@ -816,7 +817,7 @@ def test_reports_a_truncated_artifact(token: str, github: Start, tmp_path: Path)
             sources.UnpackDirectory() as scratch,
             pytest.raises(TransportError, match="cut short"),
         ):
-            sources.list_staged_files([RUN], "dipy", http, scratch)
+            list_staged([RUN], "dipy", http, scratch)
         assert api.requests
 
 
@@ -870,7 +871,7 @@ def test_downloads_wheels_of_a_gitlab_job(
         return httpx.Response(200, content=make_zip((f"dist/{WHEEL}", DATA)))
 
     with open_client(JOB, site) as (http, scratch):
-        (file,) = sources.list_staged_files([JOB], "dipy", http, scratch)
+        (file,) = list_staged([JOB], "dipy", http, scratch)
         assert (file.filename, file.hashes, content(file)) == (WHEEL, {}, DATA)
         assert file.source == f"artifact job 12 of {JOB}"
     assert [request.headers.get(header) for request in requests] == [expected]

@@ -10,10 +10,10 @@ from urllib.parse import unquote
 import pytest
 
 from tests.support import wheels
+from tests.support.listings import list_staged
 from wheel_uploader.core.errors import NothingFoundError, ReleaseError, StorageError, UsageError
 from wheel_uploader.core.models import RemoteFile
 from wheel_uploader.http.client import HttpClient
-from wheel_uploader.listing import sources
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def http() -> Iterator[HttpClient]:
 
 
 def list_files(url: str | Path, http: HttpClient) -> list[RemoteFile]:
-    return list(sources.list_staged_files([str(url)], "dipy", http))
+    return list(list_staged([str(url)], "dipy", http))
 
 
 def test_lists_the_files_of_a_directory(tmp_path: Path, http: HttpClient) -> None:

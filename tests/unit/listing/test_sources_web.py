@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.support.listings import list_staged, select_from
 from wheel_uploader.core.errors import (
     CredentialsError,
     HttpStatusError,
@@ -18,8 +19,6 @@ from wheel_uploader.core.errors import (
 from wheel_uploader.core.models import Options
 from wheel_uploader.http.client import HttpClient
 from wheel_uploader.http.httpx_import import httpx
-from wheel_uploader.listing import selection as release_selection
-from wheel_uploader.listing import sources
 
 URL = "https://staging.example/wheels/"
 WHEEL = "dipy-1.11.0-py3-none-any.whl"
@@ -29,7 +28,7 @@ JSON = {"Content-Type": "application/vnd.pypi.simple.v1+json"}
 
 def list_filenames(handler: Callable[[httpx.Request], httpx.Response], url: str = URL) -> list[str]:
     with HttpClient(user_urls=[url], retries=1, transport=httpx.MockTransport(handler)) as http:
-        return [file.filename for file in sources.list_staged_files([url], "dipy", http)]
+        return [file.filename for file in list_staged([url], "dipy", http)]
 
 
 def list_response(content: str | bytes, headers: dict[str, str], status: int = 200) -> list[str]:
@@ -217,10 +216,10 @@ def test_link_with_an_invalid_host_is_an_unavailable_file(host: str, headers: di
     )
     transport = httpx.MockTransport(lambda request: httpx.Response(200, content=page, headers=headers))
     with HttpClient(user_urls=[URL], retries=1, transport=transport) as http:
-        listed = sources.list_staged_files([URL], "dipy", http)
+        listed = list_staged([URL], "dipy", http)
     options = Options(project="dipy", version="1.11.0", urls=(URL,))
     with pytest.raises(NothingFoundError) as caught:
-        release_selection.select_release(listed, options, lambda _: "")
+        select_from(listed, options, lambda _: "")
     assert "its link is not valid: its host is " in caught.value.details[0]
     assert "fix the staging area" in caught.value.hint
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from packaging.version import Version
 
+from tests.support.listings import select_from
 from wheel_uploader.core.errors import FileError, NothingFoundError, ReleaseError, UsageError
 from wheel_uploader.core.models import Options, RemoteFile, Selection, Stage
 from wheel_uploader.listing import expectations, trusted_hashes
-from wheel_uploader.listing import selection as release_selection
 from wheel_uploader.listing.trusted_hashes import TrustedHashes
 from wheel_uploader.wheelhouse.digests import ExpectedDigest
 
@@ -30,7 +30,7 @@ def make_options(**options: Any) -> Options:
 
 
 def select_release(*files: RemoteFile, **options: Any) -> Selection:
-    return release_selection.select_release(files, make_options(**options), lambda file: "")
+    return select_from(files, make_options(**options), lambda file: "")
 
 
 def make_hashes(**sha256: str) -> TrustedHashes:

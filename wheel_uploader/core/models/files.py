@@ -117,6 +117,38 @@ class RemoteAttestationFile:
         return self.remote.filename
 
 
+class GapRemedy(enum.StrEnum):
+    """What closes a gap in a listing, which decides the exit code of the run."""
+
+    #: More files may still appear, or the gap may close by itself.
+    WAIT = "wait"
+    #: The command must change: another URL, another option.
+    CALL = "call"
+    #: A staged file must be corrected.
+    FILE = "file"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListingGap:
+    """A part of a listing that was not read, or cannot be named, and may belong to the release."""
+
+    #: What was not read and why, in one clause: ``the folder wheels/ is deeper than 3 levels``.
+    message: str
+    #: The listing: a URL without secrets, or a directory.
+    source: str
+    remedy: GapRemedy
+    #: The next step for the user, in one sentence.
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StagedFiles:
+    """Everything that the sources list, of any project and version, and the gaps in their listings."""
+
+    files: tuple[RemoteFile, ...]
+    gaps: tuple[ListingGap, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
     """The files of one release in a listing, and the listed files that are not part of it."""
@@ -126,6 +158,8 @@ class Selection:
     files: tuple[tuple[DistName, RemoteFile], ...]
     attestation_files: tuple[RemoteAttestationFile, ...] = ()
     excluded_files: tuple[ExcludedFile, ...] = ()
+    #: Parts of the listings that may hold more files of the release. A run with gaps publishes nothing.
+    gaps: tuple[ListingGap, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

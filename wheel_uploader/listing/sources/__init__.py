@@ -2,10 +2,10 @@
 
 To add a kind of place, write a module with a class that is constructed as ``Class(url, http)`` and has two
 members: ``claims(url) -> bool``, which looks only at the text of the URL, and
-``iter_files(project) -> Iterator[RemoteFile]``. Keep its parser a pure function of text, add the class to
-``SOURCE_TYPES``, and add a test. The first class that claims a URL handles it, so a class for a particular
-host precedes the one that handles any HTTP server. An ``ArtifactSource`` is also given a directory to unpack
-archives into.
+``iter_files(query) -> Iterator[RemoteFile | ListingGap]``. Keep its parser a pure function of text, add the
+class to ``SOURCE_TYPES``, and add a test. The first class that claims a URL handles it, so a class for a
+particular host precedes the one that handles any HTTP server. An ``ArtifactSource`` is also given a directory
+to unpack archives into.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from wheel_uploader.core.errors import RedirectNotAllowed, UsageError
-from wheel_uploader.core.models import RemoteFile
+from wheel_uploader.core.models import ListingGap, RemoteFile, StagedFiles
 from wheel_uploader.core.redaction import sanitize_url
 from wheel_uploader.http.client import HttpClient
 from wheel_uploader.http.host_policy import MAX_URL_LENGTH, InvalidUrl, parse_origin
 from wheel_uploader.listing.sources.anaconda import AnacondaPackage
-from wheel_uploader.listing.sources.base import Source
+from wheel_uploader.listing.sources.base import ReleaseQuery, Source
 from wheel_uploader.listing.sources.ci_artifacts import ArtifactSource
 from wheel_uploader.listing.sources.github_actions import GitHubActionsRun
 from wheel_uploader.listing.sources.github_releases import GitHubRelease
@@ -31,7 +31,14 @@ from wheel_uploader.listing.sources.local import LocalFiles
 from wheel_uploader.listing.sources.object_stores import ObjectStore, SwiftContainer
 from wheel_uploader.listing.sources.temporary_directory import UnpackDirectory
 
-__all__ = ["SOURCE_TYPES", "UnpackDirectory", "list_staged_files", "open_source", "probably_hosts_files"]
+__all__ = [
+    "SOURCE_TYPES",
+    "ReleaseQuery",
+    "UnpackDirectory",
+    "list_staged_files",
+    "open_source",
+    "probably_hosts_files",
+]
 
 SOURCE_TYPES: tuple[type[Source], ...] = (
     LocalFiles,
@@ -71,18 +78,29 @@ def probably_hosts_files(url: str) -> bool:
 
 
 def list_staged_files(
-    urls: Sequence[str], project: str, http: HttpClient, unpack_directory: UnpackDirectory | None = None
-) -> tuple[RemoteFile, ...]:
+    urls: Sequence[str],
+    query: ReleaseQuery,
+    http: HttpClient,
+    unpack_directory: UnpackDirectory | None = None,
+) -> StagedFiles:
     """Return the files of all sources, in the order of ``urls``; a file in two sources is listed twice.
 
     Files from archives are unpacked into ``unpack_directory``, or into a directory that does not outlive
     this call.
     """
     sources = [open_source(url, http, unpack_directory) for url in urls]
+    files: list[RemoteFile] = []
+    gaps: list[ListingGap] = []
     try:
-        return tuple(_mark_invalid_link(file) for source in sources for file in source.iter_files(project))
+        for source in sources:
+            for entry in source.iter_files(query):
+                if isinstance(entry, ListingGap):
+                    gaps.append(entry)
+                else:
+                    files.append(_mark_invalid_link(entry))
     except RedirectNotAllowed as error:
         raise error.as_nothing_found() from None
+    return StagedFiles(files=tuple(files), gaps=tuple(gaps))
 
 
 def _mark_invalid_link(file: RemoteFile) -> RemoteFile:

@@ -21,13 +21,14 @@ from wheel_uploader.core.errors import (
     NetworkError,
     NothingFoundError,
 )
-from wheel_uploader.core.models import RemoteFile
+from wheel_uploader.core.models import ListingGap, RemoteFile
 from wheel_uploader.core.redaction import register_secret, strip_url
 from wheel_uploader.core.urls import parse_qs, quote, unquote, urlsplit
 from wheel_uploader.facts.index_pages import load_listing_json
 from wheel_uploader.facts.listing_page import Listing, normalize_digests, resolve_link
 from wheel_uploader.http.client import HttpClient, Page
 from wheel_uploader.listing.sources import pagination
+from wheel_uploader.listing.sources.base import ReleaseQuery
 from wheel_uploader.listing.sources.http_listing import HttpListing
 
 _HOSTS = frozenset({"anaconda.org", "www.anaconda.org", "api.anaconda.org", "pypi.anaconda.org"})
@@ -70,19 +71,19 @@ class AnacondaPackage:
         """Return whether ``url`` is a page of anaconda.org with an owner."""
         return parse_anaconda_url(url) is not None
 
-    def iter_files(self, project: str) -> Iterator[RemoteFile]:
+    def iter_files(self, query: ReleaseQuery) -> Iterator[RemoteFile | ListingGap]:
         """Yield the wheels and sdists of the package, limited to the label and version in the URL, if any."""
         channel = self._channel
         assert channel  # noqa: S101 - `claims` has checked it
         if channel.token:
             register_secret(channel.token)
             self._http.add_headers(f"{self.api_url}/", {"authorization": f"token {channel.token}"})
-        name = channel.name or canonicalize_name(project)
+        name = channel.name or canonicalize_name(query.project)
         url = f"{self.api_url}/package/{quote(channel.owner, safe='')}/{quote(name, safe='')}/files"
         try:
             pages = list(pagination.iter_pages(url, self._get, lambda page: _read_page(page, channel)))
         except (NetworkError, CredentialsError) as error:
-            yield from self._list_simple_page(channel, name, project, error)
+            yield from self._list_simple_page(channel, name, query, error)
             return
         for _, listing in pages:
             yield from listing.files
@@ -91,8 +92,12 @@ class AnacondaPackage:
         return self._http.get(url, accept="application/json")
 
     def _list_simple_page(
-        self, channel: PackageReference, name: str, project: str, error: NetworkError | CredentialsError
-    ) -> Iterator[RemoteFile]:
+        self,
+        channel: PackageReference,
+        name: str,
+        query: ReleaseQuery,
+        error: NetworkError | CredentialsError,
+    ) -> Iterator[RemoteFile | ListingGap]:
         """Yield the same files from the simple page, which has no hashes.
 
         Raises ``error``, or a clearer form of it, if the simple page cannot be read either.
@@ -102,7 +107,7 @@ class AnacondaPackage:
         owner = quote(channel.owner, safe="")
         url = f"{self.simple_url}{token}/{owner}{label}/simple/{canonicalize_name(name)}/"
         try:
-            files = tuple(HttpListing(url, self._http).iter_files(project))
+            entries = tuple(HttpListing(url, self._http).iter_files(query))
         except (NetworkError, CredentialsError, NothingFoundError):
             if isinstance(error, HttpStatusError) and error.status == 404:
                 raise NothingFoundError(
@@ -115,7 +120,9 @@ class AnacondaPackage:
         self._http.notify_user(
             f"anaconda.org's API failed ({error.message}); using its simple page, which has no hashes"
         )
-        yield from (file for file in files if _matches_version(file, channel))
+        yield from (
+            entry for entry in entries if isinstance(entry, ListingGap) or _matches_version(entry, channel)
+        )
 
 
 def parse_anaconda_url(url: str) -> PackageReference | None:

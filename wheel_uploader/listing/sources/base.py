@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
-from wheel_uploader.core.models import RemoteFile
+from wheel_uploader.core.models import ListingGap, RemoteFile
 from wheel_uploader.core.urls import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 from wheel_uploader.http.client import HttpClient
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseQuery:
+    """The release to look for. A source may use it to ask a more precise question, or ignore it."""
+
+    #: Empty if the user named no project: the staged files are of one.
+    project: str = ""
+    #: A version as the user typed it, ``latest``, or empty if the staged files are of one.
+    version: str = ""
+    #: Whether ``latest`` includes pre-releases.
+    include_prereleases: bool = False
 
 
 class Source(Protocol):
@@ -20,11 +33,11 @@ class Source(Protocol):
         """Return whether this class handles ``url``, judging only by its text."""
         ...
 
-    def iter_files(self, project: str) -> Iterator[RemoteFile]:
-        """Yield every listed file, of any project and version; selecting is left to the caller.
+    def iter_files(self, query: ReleaseQuery) -> Iterator[RemoteFile | ListingGap]:
+        """Yield every listed file, of any project and version, and every gap in the listing.
 
-        ``project`` is used by places that have a page for each project. Raises NetworkError, ListingError,
-        NothingFoundError or CredentialsError.
+        Selecting is left to the caller. ``query`` is used by places that have a page for each project or
+        release. Raises NetworkError, ListingError, NothingFoundError or CredentialsError.
         """
         ...
 

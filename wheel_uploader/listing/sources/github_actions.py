@@ -9,12 +9,13 @@ from typing import Any
 
 from wheel_uploader.core import bounds
 from wheel_uploader.core.errors import CredentialsError, NothingFoundError
-from wheel_uploader.core.models import RemoteFile
+from wheel_uploader.core.models import ListingGap, RemoteFile
 from wheel_uploader.core.redaction import sanitize, strip_url
 from wheel_uploader.facts.index_pages import load_listing_json
 from wheel_uploader.facts.listing_page import Listing, normalize_digests
 from wheel_uploader.http.client import Page
 from wheel_uploader.listing.sources import pagination
+from wheel_uploader.listing.sources.base import ReleaseQuery
 from wheel_uploader.listing.sources.ci_artifacts import Artifact, ArtifactSource, ArtifactUnpacker
 from wheel_uploader.listing.sources.github_releases import (
     PER_PAGE,
@@ -41,7 +42,7 @@ class GitHubActionsRun(ArtifactSource):
         location = parse_repository_url(url)
         return bool(location and _RUN_PATH.match(location.path))
 
-    def iter_files(self, project: str) -> Iterator[RemoteFile]:
+    def iter_files(self, query: ReleaseQuery) -> Iterator[RemoteFile | ListingGap]:
         """Yield the files in the artifacts, and each expired artifact as an unavailable file."""
         location = parse_repository_url(self._url)
         match = location and _RUN_PATH.match(location.path)
@@ -54,7 +55,7 @@ class GitHubActionsRun(ArtifactSource):
             )
         run_url = api.build_url(f"{match['repository']}/actions/runs/{match['run']}")
         self._check_run_completed(api.get(run_url), match["run"])
-        unpacker = ArtifactUnpacker(self._http, self.unpack_directory, project)
+        unpacker = ArtifactUnpacker(self._http, self.unpack_directory, query.project)
         artifact_url = api.build_url(f"{match['repository']}/actions/artifacts/")
         for _, listing in pagination.iter_pages(
             f"{run_url}/artifacts?per_page={PER_PAGE}", api.get, lambda page: _read_page(page, artifact_url)

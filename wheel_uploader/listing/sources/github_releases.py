@@ -13,14 +13,14 @@ from typing import Any
 
 from wheel_uploader.core import bounds
 from wheel_uploader.core.errors import CredentialsError, HttpStatusError, ListingError, NothingFoundError
-from wheel_uploader.core.models import RemoteFile
+from wheel_uploader.core.models import ListingGap, RemoteFile
 from wheel_uploader.core.redaction import register_secret, strip_url
 from wheel_uploader.core.urls import parse_qs, quote, unquote, urlsplit
 from wheel_uploader.facts.index_pages import load_listing_json
 from wheel_uploader.facts.listing_page import Listing, normalize_digests, resolve_link
 from wheel_uploader.http.client import HttpClient, Page
 from wheel_uploader.listing.sources import pagination
-from wheel_uploader.listing.sources.base import set_query_parameters
+from wheel_uploader.listing.sources.base import ReleaseQuery, set_query_parameters
 
 #: Entries on one page of a list; GitHub's maximum.
 PER_PAGE = 100
@@ -159,7 +159,7 @@ class GitHubRelease:
         """Return whether ``url`` is a release, or an asset of one."""
         return bool(_find_api_path(url))
 
-    def iter_files(self, project: str) -> Iterator[RemoteFile]:  # noqa: ARG002 (the URL names the repository)
+    def iter_files(self, query: ReleaseQuery) -> Iterator[RemoteFile | ListingGap]:  # noqa: ARG002 (the URL names the repository)
         """Yield every asset, with its API URL if a token is set: it also serves drafts and private assets."""
         location = parse_repository_url(self._url)
         assert location  # noqa: S101 - `claims` has checked it

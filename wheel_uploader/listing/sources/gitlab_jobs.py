@@ -6,9 +6,10 @@ import os
 import re
 from collections.abc import Iterator
 
-from wheel_uploader.core.models import RemoteFile
+from wheel_uploader.core.models import ListingGap, RemoteFile
 from wheel_uploader.core.redaction import register_secret, strip_url
 from wheel_uploader.core.urls import quote, unquote, urlsplit, urlunsplit
+from wheel_uploader.listing.sources.base import ReleaseQuery
 from wheel_uploader.listing.sources.ci_artifacts import Artifact, ArtifactSource, ArtifactUnpacker
 
 _JOB_PATH = re.compile(r"([0-9]{1,18})(?:/artifacts(?:/.*)?)?/?\Z")
@@ -22,7 +23,7 @@ class GitLabJob(ArtifactSource):
         """Return whether ``url`` is the page of a job, or one of its artifacts."""
         return bool(artifact_archive_url(url))
 
-    def iter_files(self, project: str) -> Iterator[RemoteFile]:
+    def iter_files(self, query: ReleaseQuery) -> Iterator[RemoteFile | ListingGap]:
         """Yield the files in the job's archive, for which GitLab lists no hash."""
         url = artifact_archive_url(self._url)
         parts = urlsplit(url)
@@ -35,7 +36,7 @@ class GitLabJob(ArtifactSource):
                 register_secret(token)
                 self._http.add_headers(url, {header: token})
         artifact = Artifact(name=f"job {parts.path.split('/')[-2]}", url=url, source=strip_url(self._url))
-        yield from ArtifactUnpacker(self._http, self.unpack_directory, project).unpack(artifact)
+        yield from ArtifactUnpacker(self._http, self.unpack_directory, query.project).unpack(artifact)
 
 
 def artifact_archive_url(url: str) -> str:

@@ -9,13 +9,13 @@ from packaging.utils import canonicalize_name
 
 from wheel_uploader.core import filenames
 from wheel_uploader.core.errors import HttpStatusError, ListingError, NothingFoundError, ReleaseError
-from wheel_uploader.core.models import RemoteFile
+from wheel_uploader.core.models import ListingGap, RemoteFile
 from wheel_uploader.core.redaction import sanitize, strip_url
 from wheel_uploader.core.urls import unquote, urljoin, urlsplit, urlunsplit
 from wheel_uploader.facts.listing_page import Listing
 from wheel_uploader.http.client import HttpClient, Page
 from wheel_uploader.listing.sources import content_types, pagination
-from wheel_uploader.listing.sources.base import set_query_parameters
+from wheel_uploader.listing.sources.base import ReleaseQuery, set_query_parameters
 
 ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01"
 #: Caddy and npm's serve only look for "application/json". Other servers should prefer HTML, because any
@@ -38,9 +38,9 @@ class HttpListing:
         """Return whether ``url`` is an HTTP or HTTPS URL."""
         return url.lower().startswith(("http://", "https://"))
 
-    def iter_files(self, project: str) -> Iterator[RemoteFile]:
+    def iter_files(self, query: ReleaseQuery) -> Iterator[RemoteFile | ListingGap]:
         """Yield the files of the page and, if none is of the project, those of the project's subpage."""
-        canonical_name = canonicalize_name(project)
+        canonical_name = canonicalize_name(query.project)
         has_project, listing_url, project_url = False, self._url, ""
         for page, listing in self.iter_pages(self._url):
             yield from listing.files

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from wheel_uploader.core import bounds
 from wheel_uploader.core.errors import NothingFoundError, StorageError, UsageError
-from wheel_uploader.core.models import RemoteFile
+from wheel_uploader.core.models import ListingGap, RemoteFile
 from wheel_uploader.core.redaction import sanitize, sanitize_url
 from wheel_uploader.core.urls import file_url_path_to_local, urlsplit
 from wheel_uploader.http.client import HttpClient
+from wheel_uploader.listing.sources.base import ReleaseQuery
 
 #: A URL scheme. It has at least two letters, because ``C:`` is a drive.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
@@ -30,7 +31,7 @@ class LocalFiles:
         """Return whether ``url`` is a ``file:`` URL or a path; not if it is blank, like an unset variable."""
         return bool(url.strip()) and (url.lower().startswith("file:") or not _SCHEME.match(url))
 
-    def iter_files(self, project: str) -> Iterator[RemoteFile]:  # noqa: ARG002 (a directory holds files of any project)
+    def iter_files(self, query: ReleaseQuery) -> Iterator[RemoteFile | ListingGap]:  # noqa: ARG002 (a directory holds files of any project)
         """Yield the file, or the files of the directory and of its subdirectories, sorted by name.
 
         CI downloads each artifact into a subdirectory, which may be named like a wheel. Raises

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from wheel_uploader.core.errors import CredentialsError, HttpStatusError, ListingError, NothingFoundError
-from wheel_uploader.core.models import RemoteFile
+from wheel_uploader.core.models import ListingGap, RemoteFile
 from wheel_uploader.core.redaction import register_secret, strip_url
 from wheel_uploader.core.urls import parse_qs, urlsplit
 from wheel_uploader.listing.sources import azure, s3, swift
+from wheel_uploader.listing.sources.base import ReleaseQuery
 from wheel_uploader.listing.sources.http_listing import HttpListing
 
 _LISTING_URLS: tuple[Callable[[str], str], ...] = (s3.s3_listing_url, azure.azure_listing_url)
@@ -25,7 +26,7 @@ class ObjectStore(HttpListing):
         """Return whether ``url`` is a bucket or container, or a prefix in one."""
         return bool(_build_listing_url(url))
 
-    def iter_files(self, project: str) -> Iterator[RemoteFile]:  # noqa: ARG002 (a directory holds files of any project)
+    def iter_files(self, query: ReleaseQuery) -> Iterator[RemoteFile | ListingGap]:  # noqa: ARG002 (a directory holds files of any project)
         """Yield the files directly below the prefix."""
         url = _build_listing_url(self._url)
         for signature in parse_qs(urlsplit(url).query).get("sig", []):
@@ -54,7 +55,7 @@ class SwiftContainer(HttpListing):
         """Return whether ``url`` is a Swift container, or a prefix in one."""
         return bool(swift.swift_listing_url(url))
 
-    def iter_files(self, project: str) -> Iterator[RemoteFile]:
+    def iter_files(self, query: ReleaseQuery) -> Iterator[RemoteFile | ListingGap]:
         """Yield the files directly below the prefix."""
         try:
             pages = list(self.iter_pages(swift.swift_listing_url(self._url)))
@@ -65,4 +66,4 @@ class SwiftContainer(HttpListing):
             for _, listing in pages:
                 yield from listing.files
         else:
-            yield from super().iter_files(project)
+            yield from super().iter_files(query)
