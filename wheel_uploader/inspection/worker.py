@@ -10,6 +10,9 @@ import json
 import os
 import sys
 import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BufferedReader, BufferedWriter
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,7 +20,8 @@ from typing import Self
 from wheel_uploader.core import cancellation
 from wheel_uploader.core.child_processes.environment import ChildKind
 from wheel_uploader.core.child_processes.outcome import ChildStartError
-from wheel_uploader.core.child_processes.process import PIPE, ChildProcess
+from wheel_uploader.core.child_processes.pipes import open_pipe
+from wheel_uploader.core.child_processes.process import ChildProcess
 from wheel_uploader.core.models import CheckProfile, DistName
 from wheel_uploader.inspection import serialization
 from wheel_uploader.inspection.verification import InspectionResult
@@ -40,7 +44,7 @@ class InspectionWorker:
         #: Total size of the files that were to be inspected, in bytes.
         self._total_size = 0
         self._lock = threading.Lock()
-        self._process: ChildProcess | None = None
+        self._process: _WorkerProcess | None = None
         self._is_closed = False
 
     def __enter__(self) -> Self:
@@ -55,7 +59,7 @@ class InspectionWorker:
         """Start the process now if files of ``size`` bytes in total are expected and that saves time."""
         if size >= MIN_TOTAL_SIZE:
             self._total_size = MIN_TOTAL_SIZE
-            with self._lock, contextlib.suppress(ChildStartError):
+            with self._lock, contextlib.suppress(ChildStartError, OSError):
                 self._process = self._process or self._start()
 
     def inspect(self, name: DistName, path: Path, sha256: str, *, wait: bool) -> InspectionResult | None:
@@ -80,37 +84,57 @@ class InspectionWorker:
             return None
         try:
             process = self._process = self._process or self._start()
-            assert process.stdin  # noqa: S101
-            assert process.stdout  # noqa: S101
             request = json.dumps([name.filename, str(path.absolute()), sha256])
-            process.stdin.write(request.encode() + b"\n")
-            process.stdin.flush()
-            values = json.loads(_read_response(process, size))
+            values = json.loads(process.request(request.encode(), size))
             return serialization.from_json(values, name) if values else None
         except (ChildStartError, OSError, ValueError, TypeError, LookupError, AttributeError):
             # The process could not be started, or was killed.
             self._close()
             return None
 
-    def _start(self) -> ChildProcess:
-        environment = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-        command = [sys.executable, "-P", str(_WORKER_PROGRAM), self._profile]
-        return ChildProcess(command, ChildKind.WORKER, variables=environment, stdin=PIPE, stdout=PIPE)
+    def _start(self) -> _WorkerProcess:
+        return _start_process([sys.executable, "-P", str(_WORKER_PROGRAM), self._profile])
 
     def _close(self) -> None:
         self._is_closed = True
         if process := self._process:
-            process.end_tree(0)
+            process.close()
 
 
-def _read_response(process: ChildProcess, size: int) -> bytes:
-    """Return the response for a file of ``size`` bytes; kill the process if it takes too long."""
-    assert process.stdout  # noqa: S101
-    responses = process.stdout
-    timer = threading.Timer(_RESPONSE_TIMEOUT + size / _BYTES_PER_SECOND, process.kill)
-    timer.daemon = True
-    timer.start()
-    try:
-        return cancellation.call_in_thread(lambda: responses.readline(_RESPONSE_LIMIT))
-    finally:
-        timer.cancel()
+@dataclass(frozen=True, slots=True)
+class _WorkerProcess:
+    """The worker process, and the pipes for requests and responses, which are lines."""
+
+    child: ChildProcess
+    requests: BufferedWriter
+    responses: BufferedReader
+
+    def request(self, line: bytes, size: int) -> bytes:
+        """Return the response for a file of ``size`` bytes; kill the process if it takes too long."""
+        self.requests.write(line + b"\n")
+        self.requests.flush()
+        timer = threading.Timer(_RESPONSE_TIMEOUT + size / _BYTES_PER_SECOND, self.child.kill)
+        timer.daemon = True
+        timer.start()
+        try:
+            return cancellation.call_in_thread(lambda: self.responses.readline(_RESPONSE_LIMIT))
+        finally:
+            timer.cancel()
+
+    def close(self) -> None:
+        """Kill the process and close the pipes."""
+        self.child.end_tree(0)
+        for stream in (self.requests, self.responses):
+            with contextlib.suppress(OSError):
+                stream.close()
+
+
+def _start_process(command: Sequence[str]) -> _WorkerProcess:
+    """Start the worker process. Raises ChildStartError, or OSError if no pipe can be opened."""
+    environment = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    with contextlib.ExitStack() as own_ends, contextlib.ExitStack() as child_ends:
+        stdin, requests = open_pipe(child_ends, own_ends)
+        responses, stdout = open_pipe(own_ends, child_ends)
+        child = ChildProcess(command, ChildKind.WORKER, variables=environment, stdin=stdin, stdout=stdout)
+        own_ends.pop_all()
+        return _WorkerProcess(child, requests, responses)

@@ -110,6 +110,45 @@ def test_sends_input_of_any_size_even_if_it_is_not_read() -> None:
     )
 
 
+def broken_input() -> Iterator[bytes]:
+    yield b"the first half, "
+    raise ValueError("no second half")
+
+
+@POSIX
+def test_kills_a_child_whose_input_cannot_be_produced(tmp_path: Path) -> None:
+    command = ["/bin/sh", "-c", f"cat; touch {tmp_path}/complete"]
+    with pytest.raises(ValueError, match="no second half"):
+        run_child(command, ChildKind.SMOKE_COMMAND, timeout=60, stdin_pieces=broken_input())
+    assert not (tmp_path / "complete").exists()
+
+
+def open_descriptors() -> list[str]:
+    return sorted(path.name for path in Path("/proc/self/fd").iterdir())
+
+
+@LINUX
+@pytest.mark.parametrize("pieces", [None, [b"a", b"b"], [bytes(1 << 20)]])
+@pytest.mark.parametrize("command", ["cat", "exit 3", "setsid sleep 300 & cat; echo"])
+@pytest.mark.parametrize("merged", [False, True])
+def test_closes_every_pipe(command: str, pieces: list[bytes] | None, merged: bool) -> None:
+    def run(program: str) -> CompletedChild:
+        return run_child(
+            [program, "-c", command],
+            ChildKind.SMOKE_COMMAND,
+            timeout=60,
+            stdin_pieces=pieces,
+            merge_stderr=merged,
+        )
+
+    run("/bin/sh")
+    before = open_descriptors()
+    run("/bin/sh")
+    with pytest.raises(ChildStartError):
+        run("/no/such/program")
+    assert open_descriptors() == before
+
+
 # --- exit status -----------------------------------------------------------------------------------
 
 

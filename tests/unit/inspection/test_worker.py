@@ -266,7 +266,7 @@ def test_worker_ends_when_the_run_is_killed(files: list[Path]) -> None:
         "from wheel_uploader.core import filenames; from wheel_uploader.inspection import worker; "
         "helpers = worker.InspectionWorker(None); path = Path(sys.argv[1]); worker.MIN_TOTAL_SIZE = 0; "
         "helpers.inspect(filenames.parse_filename(path.name), path, sys.argv[2], wait=True); "
-        "print(helpers._process.pid, flush=True); time.sleep(600)"
+        "print(helpers._process.child.pid, flush=True); time.sleep(600)"
     )
     with subprocess.Popen(
         [sys.executable, "-c", script, str(files[0]), compute_sha256(files[0])], stdout=subprocess.PIPE

@@ -24,18 +24,15 @@ from typing import IO, Self
 from wheel_uploader.core import cancellation
 from wheel_uploader.core.child_processes import watcher
 from wheel_uploader.core.child_processes.environment import ChildKind, build_environment
-from wheel_uploader.core.child_processes.feeding import StdinWriter
 from wheel_uploader.core.child_processes.outcome import (
     MAX_OUTPUT_SIZE,
-    CapturedOutput,
     ChildScopeEnded,
     ChildStartError,
     CompletedChild,
 )
+from wheel_uploader.core.child_processes.pipes import InputWriter, OutputReader, open_pipe
 from wheel_uploader.core.child_processes.scope import ChildScope
 
-#: Requests a pipe for a stream that this process reads or writes.
-PIPE = subprocess.PIPE
 #: Seconds between SIGTERM and SIGKILL.
 TERMINATION_GRACE_SECONDS = 2.0
 #: Seconds to read the rest of a pipe after the child and its process group have ended.
@@ -64,14 +61,14 @@ class ChildProcess:
         extra_names: Iterable[str] = (),
         cwd: Path | None = None,
         stdin: int | IO[bytes] = subprocess.DEVNULL,
-        stdout: int | None = subprocess.DEVNULL,
-        stderr: int | None = subprocess.DEVNULL,
+        stdout: int | IO[bytes] | None = subprocess.DEVNULL,
+        stderr: int | IO[bytes] | None = subprocess.DEVNULL,
         scope: ChildScope | None = None,
     ) -> None:
         """Start ``command``. Raises ChildStartError, or ChildScopeEnded if ``scope`` has ended.
 
         ``variables`` are set in addition to those that ``kind`` allows; ``extra_names`` names more to
-        inherit.
+        inherit. The caller closes the streams, also the child's ends of pipes.
         """
         self.scope = scope
         #: The monotonic time of the first request to end.
@@ -99,8 +96,6 @@ class ChildProcess:
         except (OSError, ValueError) as error:
             raise ChildStartError(command[0], error) from error
         self.pid = self._process.pid
-        started = self._process
-        self.stdin, self.stdout, self.stderr = started.stdin, started.stdout, started.stderr
         _running_children.add(self)
         _watcher.add_group(self.pid)
         self._kill_callback = cancellation.register_kill(self.kill)
@@ -195,20 +190,6 @@ class ChildProcess:
             self._kill_callback.__exit__(None, None, None)
             if self.scope:
                 self.scope.children.discard(self)
-            for stream in (self.stdin, self.stdout, self.stderr):
-                with contextlib.suppress(OSError):
-                    if stream:
-                        stream.close()
-
-    def detach_stdin(self) -> IO[bytes]:
-        """Return the pipe to the child's standard input; the caller must close it."""
-        assert self.stdin  # noqa: S101
-        pipe, self.stdin, self._process.stdin = self.stdin, None, None
-        return pipe
-
-    def detach_output(self) -> None:
-        """Give up the output pipes without closing them, because another thread still reads them."""
-        self.stdout = self.stderr = self._process.stdout = self._process.stderr = None
 
     def _signal(self, number: int) -> None:
         # Once the child has been waited for, its ID may belong to another process.
@@ -255,58 +236,48 @@ def run_child(
 
     Up to ``max_output_size`` bytes of each output stream are kept (with ``kill_at_limit``, the child is ended
     when it writes more); ``merge_stderr`` merges standard error into the output. Raises ChildStartError;
-    OSError if no temporary file can be written; ChildScopeEnded if ``scope`` ends first; any exception of
-    ``stdin_pieces``.
+    OSError if no temporary file can be written or no pipe opened; ChildScopeEnded if ``scope`` ends first;
+    any exception of ``stdin_pieces``.
     """
-    with _temporary_input(stdin) as input_file:
+    with contextlib.ExitStack() as own_ends, contextlib.ExitStack() as child_ends:
+        writer = None
+        if stdin_pieces is None:
+            child_stdin = child_ends.enter_context(_temporary_input(stdin))
+        else:
+            child_stdin, stdin_pipe = open_pipe(child_ends, own_ends)
+            writer = InputWriter(stdin_pipe, stdin_pieces)
+        stdout_pipe, child_stdout = open_pipe(own_ends, child_ends)
+        stderr_pipe, child_stderr = open_pipe(own_ends, child_ends)
         child = ChildProcess(
             command,
             kind,
             variables=variables,
             extra_names=extra_names,
             cwd=cwd,
-            stdin=input_file if stdin_pieces is None else subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT if merge_stderr else subprocess.PIPE,
+            stdin=child_stdin,
+            stdout=child_stdout,
+            stderr=subprocess.STDOUT if merge_stderr else child_stderr,
             scope=scope,
         )
-    with child:
-        feeder = (
-            StdinWriter(child.detach_stdin(), stdin_pieces, child.kill) if stdin_pieces is not None else None
-        )
-        completed = _collect_output(child, timeout, max_output_size, kill_at_limit)
-        if feeder:
-            feeder.finish()
-        return completed
+        with child:
+            child_ends.close()
+            if writer:
+                writer.start(child.kill)
+            kill = child.kill if kill_at_limit else None
+            readers = [OutputReader(pipe, max_output_size, kill) for pipe in (stdout_pipe, stderr_pipe)]
+            # Each thread closes its end: closing one during a read or write would block.
+            own_ends.pop_all()
+            completed = _wait_for_output(child, timeout, *readers)
+            if writer:
+                writer.finish()
+            return completed
 
 
-def _collect_output(child: ChildProcess, seconds: float, limit: int, ends_at_limit: bool) -> CompletedChild:
-    outputs = CapturedOutput(limit), CapturedOutput(limit)
-    flooded = threading.Event()
-
-    def read_stream(descriptor: int, output: CapturedOutput) -> None:
-        try:
-            while chunk := os.read(descriptor, 65536):
-                output.add(chunk)
-                if ends_at_limit and output.dropped_bytes:
-                    flooded.set()
-                    child.kill()
-                    return
-        except OSError:
-            pass
-        finally:
-            os.close(descriptor)
-
-    readers = [
-        # Duplicated, because the child's descriptors are closed when it is ended, possibly during a read.
-        threading.Thread(target=read_stream, args=(os.dup(stream.fileno()), output), daemon=True)
-        for stream, output in zip((child.stdout, child.stderr), outputs, strict=True)
-        if stream
-    ]
-    for reader in readers:
-        reader.start()
+def _wait_for_output(
+    child: ChildProcess, seconds: float, stdout: OutputReader, stderr: OutputReader
+) -> CompletedChild:
     try:
-        in_time = child.wait(seconds, readers[0])
+        in_time = child.wait(seconds, stdout.thread)
         if not in_time:
             child.terminate()
             child.end_tree()
@@ -314,19 +285,18 @@ def _collect_output(child: ChildProcess, seconds: float, limit: int, ends_at_lim
         # Descendants would keep the pipes open.
         child.kill_remaining()
         end = time.monotonic() + _DRAIN_TIMEOUT
-        for reader in readers:
-            reader.join(max(0.0, end - time.monotonic()))
-        if any(reader.is_alive() for reader in readers):
-            child.detach_output()
+        for reader in (stdout, stderr):
+            reader.thread.join(max(0.0, end - time.monotonic()))
     child.end_tree(0)
     if child.scope and child.scope.has_ended:
         raise ChildScopeEnded
     status = child.exit_status
     return CompletedChild(
         -signal.SIGTERM if status is None else status,
-        *outputs,
+        stdout.output,
+        stderr.output,
         timed_out=not in_time,
-        exceeded_limit=flooded.is_set(),
+        exceeded_limit=stdout.exceeded_limit or stderr.exceeded_limit,
     )
 
 
