@@ -16,7 +16,7 @@ from wheel_uploader.core.redaction import sanitize, strip_url
 from wheel_uploader.core.urls import unquote_to_bytes, urlsplit
 from wheel_uploader.core.verified_file import open_regular_file
 from wheel_uploader.download.connection_slots import ConnectionSlot
-from wheel_uploader.download.http_transfer import HttpTransfer
+from wheel_uploader.download.http_transfer import HttpTransfer, NotModified
 from wheel_uploader.download.partial_file import PartialFile
 from wheel_uploader.http.client import HttpClient
 from wheel_uploader.inspection.verification import InspectionResult, Mismatch, verify_file
@@ -67,13 +67,31 @@ class FileDownload:
 
     def _download(self, expected: ExpectedDigest | None, slot: ConnectionSlot) -> DownloadedFile:
         existing = self._digests_of_existing(expected)
-        stored = None
+        if existing and not expected:
+            return self._revalidate(existing, slot)
         if existing and expected:
             if expected.matches(existing):
                 return self._keep_existing(existing, expected, DownloadOutcome.UNCHANGED)
             self._require_clobber()
-        elif existing:
-            stored = self._metadata_for_revalidation(existing)
+        return self._download_from_server(existing, expected, None, slot)
+
+    def _revalidate(self, existing: Digests, slot: ConnectionSlot) -> DownloadedFile:
+        """Keep the existing file, for which no digest is listed, if the server reports that it is current."""
+        stored = self._metadata_for_revalidation(existing)
+        try:
+            return self._download_from_server(existing, None, stored, slot)
+        except NotModified:
+            slot.release()
+            return self._keep_existing(existing, None, DownloadOutcome.UNCHANGED, NOT_MODIFIED)
+
+    def _download_from_server(
+        self,
+        existing: Digests | None,
+        expected: ExpectedDigest | None,
+        stored: ResumeMetadata | None,
+        slot: ConnectionSlot,
+    ) -> DownloadedFile:
+        """Download the file. Raises NotModified if ``stored`` is the metadata of the server's file."""
         with (
             self.progress.file(self.name.filename, size=self.remote.size) as bar,
             PartialFile(self.wheelhouse, self.name.filename, expected) as partial,
@@ -88,9 +106,6 @@ class FileDownload:
                 bar=bar,
             )
             metadata, verified_by = self._transfer(transfer, partial, expected, stored, slot)
-            if metadata is None:
-                assert existing  # noqa: S101 - a conditional request is sent only for an existing file
-                return self._keep_existing(existing, expected, DownloadOutcome.UNCHANGED, NOT_MODIFIED)
             sha256 = partial.digests().sha256
             metadata = replace(metadata, size=partial.size, digest=f"sha256:{sha256}", parts="")
             outcome = DownloadOutcome.RESUMED if transfer.was_resumed else DownloadOutcome.DOWNLOADED
@@ -103,15 +118,13 @@ class FileDownload:
         expected: ExpectedDigest | None,
         stored: ResumeMetadata | None,
         slot: ConnectionSlot,
-    ) -> tuple[ResumeMetadata | None, str]:
-        """Transfer and verify the file, twice at most.
+    ) -> tuple[ResumeMetadata, str]:
+        """Transfer and verify the file, twice at most; return its metadata and the report's ``verified_by``.
 
-        Return its metadata and the report's ``verified_by``; no metadata if the server reports that the file
-        with the metadata ``stored`` was not modified.
+        Raises NotModified if ``stored`` is the metadata of the server's file.
         """
         try:
-            metadata = self._transfer_in_slot(slot, transfer, stored)
-            return metadata, self._verify_partial(partial, expected) if metadata else ""
+            return self._transfer_in_slot(slot, transfer, stored), self._verify_partial(partial, expected)
         except Mismatch as error:
             self.progress.debug(f"{self.name.filename}: {error}; downloading it again")
         transfer.restart()
@@ -126,7 +139,7 @@ class FileDownload:
 
     def _transfer_in_slot(
         self, slot: ConnectionSlot, transfer: HttpTransfer, stored: ResumeMetadata | None = None
-    ) -> ResumeMetadata | None:
+    ) -> ResumeMetadata:
         slot.acquire(self.check)
         try:
             metadata = transfer.run(self.http, slot.slots, stored)

@@ -39,6 +39,10 @@ class _RestartRequired(Exception):
     """The response to a range request cannot be used; request the whole file."""
 
 
+class NotModified(Exception):
+    """The server reports that the file in the wheelhouse is the current one."""
+
+
 class HttpTransfer:
     """The transfer of one file, from its first request to its last byte, over several attempts."""
 
@@ -73,12 +77,12 @@ class HttpTransfer:
 
     def run(
         self, http: HttpClient, slots: ConnectionSlots, stored: ResumeMetadata | None = None
-    ) -> ResumeMetadata | None:
+    ) -> ResumeMetadata:
         """Download until the file is complete; return its metadata.
 
         A large file uses the slots that no other file waits for. ``stored`` is the metadata of the file in
-        the wheelhouse: None is returned if the server reports that it was not modified. Raises Mismatch if
-        the server has a different file than was listed.
+        the wheelhouse. Raises NotModified if the server reports that this file is current, Mismatch if the
+        server has a different file than was listed.
         """
         return http.call_with_retries(
             f"download {self._filename}", lambda: self._attempt(http, slots, stored)
@@ -119,12 +123,12 @@ class HttpTransfer:
 
     def _attempt(
         self, http: HttpClient, slots: ConnectionSlots, stored: ResumeMetadata | None
-    ) -> ResumeMetadata | None:
+    ) -> ResumeMetadata:
         self._check()
         state = self._resume_state
         if state and self._ranges:
             try:
-                return self._download_ranges(http, slots, state)
+                return self._download_ranges(http, slots, state, self._ranges)
             except _RestartRequired:
                 self._can_use_ranges = False
                 self.restart()
@@ -146,12 +150,11 @@ class HttpTransfer:
     def _can_resume(self, state: ResumeMetadata) -> bool:
         return bool(self._expected or state.strong_etag)
 
-    def _headers(self, stored: ResumeMetadata | None) -> dict[str, str]:
-        """Return the headers to resume a partial file or to revalidate a complete one; else none."""
-        state, size = self._resume_state, self._partial.size
+    def _headers(self, state: ResumeMetadata | None, stored: ResumeMetadata | None) -> dict[str, str]:
+        """Return the headers to resume the partial file of ``state`` or revalidate ``stored``; else none."""
         headers: dict[str, str] = {}
-        if state and size:
-            headers["range"] = f"bytes={size}-"
+        if state:
+            headers["range"] = f"bytes={self._partial.size}-"
             if state.strong_etag and state.url == self._url:
                 headers["if-range"] = state.strong_etag
         elif stored:
@@ -163,16 +166,17 @@ class HttpTransfer:
 
     def _request(
         self, http: HttpClient, slots: ConnectionSlots, stored: ResumeMetadata | None
-    ) -> ResumeMetadata | None:
-        headers = self._headers(stored)
+    ) -> ResumeMetadata:
+        resumed = self._resume_state if self._partial.size else None
+        headers = self._headers(resumed, stored)
         pinned = "sha256" in self._remote.hashes
         with http.stream(
             self._remote.url, headers=headers, listing_url=self._remote.source, has_trusted_digest=pinned
         ) as stream:
-            if stream.status == 304 and stored and "range" not in headers:
-                return None
-            if stream.status == 206 and "range" in headers:
-                state = self._accept_rest(stream.headers)
+            if stream.status == 304 and stored and not resumed:
+                raise NotModified
+            if stream.status == 206 and resumed:
+                state = self._accept_rest(stream.headers, resumed)
             elif stream.status == 200:
                 state = self._accept_whole(stream.headers)
             else:
@@ -206,10 +210,8 @@ class HttpTransfer:
             self._partial.is_resumable = True
         return state
 
-    def _accept_rest(self, headers: Mapping[str, str]) -> ResumeMetadata:
+    def _accept_rest(self, headers: Mapping[str, str], state: ResumeMetadata) -> ResumeMetadata:
         """Continue the partial file: the body of this 206 response is the rest of the same file."""
-        assert self._resume_state  # noqa: S101 - a range is requested only with a resume state
-        state = self._resume_state
         return replace(state, size=self._validate_range(headers, state, self._partial.size, None))
 
     def _validate_range(
@@ -259,7 +261,7 @@ class HttpTransfer:
             self._bar.advance(len(chunk))
             if self._can_split(stream, state) and slots.has_spare():
                 self._ranges = RangedDownload([(0, partial.size)], state.size or 0)
-                self._download_ranges(http, slots, state, (stream, chunks))
+                self._download_ranges(http, slots, state, self._ranges, (stream, chunks))
                 return
         if size is not None and partial.size < size:
             raise TransportError(
@@ -283,11 +285,9 @@ class HttpTransfer:
         http: HttpClient,
         slots: ConnectionSlots,
         state: ResumeMetadata,
+        ranges: RangedDownload,
         first: OpenResponse | None = None,
     ) -> ResumeMetadata:
-        assert self._ranges  # noqa: S101
-        ranges = self._ranges
-
         def save_state() -> None:
             current = replace(state, parts=spans.format_ranges(ranges.downloaded_ranges()))
             self._wheelhouse.store_partial_metadata(self._filename, current)

@@ -28,7 +28,7 @@ from wheel_uploader.core.models import (
     WheelContent,
 )
 from wheel_uploader.core.progress import Progress
-from wheel_uploader.download.attestation_files import AttestationFileDownload
+from wheel_uploader.download.attestation_files import AttestationFileDownload, InPlaceAttestationFile
 from wheel_uploader.download.connection_slots import ConnectionSlot, ConnectionSlots
 from wheel_uploader.download.file_download import FileDownload, path_from_file_url
 from wheel_uploader.download.in_place import InPlaceVerification
@@ -165,8 +165,11 @@ def download_attestation_files(
     Raises the most severe failure if any file fails, because an unverified attestation is not published.
     """
     pool: _WorkerPool[LocalAttestationFile] = _WorkerPool()
-    tasks = [
-        AttestationFileDownload(
+
+    def create_task(companion: RemoteAttestationFile) -> AttestationFileDownload | InPlaceAttestationFile:
+        if wheelhouse is None:
+            return InPlaceAttestationFile(attestation_file=companion, progress=progress)
+        return AttestationFileDownload(
             attestation_file=companion,
             wheelhouse=wheelhouse,
             http=http,
@@ -174,8 +177,8 @@ def download_attestation_files(
             clobber=clobber,
             check=pool.check,
         )
-        for companion in companions
-    ]
+
+    tasks = [create_task(companion) for companion in companions]
     if tasks:
         with progress.stage("download" if wheelhouse else "check", files=len(tasks), size=None):
             pool.run(tasks, jobs or _JOBS_FOR_SMALL)
