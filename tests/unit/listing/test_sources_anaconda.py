@@ -155,7 +155,8 @@ def test_does_not_claim_other_urls(url: str) -> None:
 def test_arbitrary_paths_raise_no_exception(segments: list[str]) -> None:
     for host in ("anaconda.org", "pypi.anaconda.org", "api.anaconda.org"):
         url = f"https://{host}/{'/'.join(segments)}"
-        assert AnacondaPackage.claims(url) == (parse_anaconda_url(url) is not None)
+        if AnacondaPackage.claims(url):
+            assert parse_anaconda_url(url).owner
 
 
 # --- the API ---------------------------------------------------------------------------------------

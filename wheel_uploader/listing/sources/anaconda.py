@@ -28,7 +28,7 @@ from wheel_uploader.facts.index_pages import load_listing_json
 from wheel_uploader.facts.listing_page import Listing, normalize_digests, resolve_link
 from wheel_uploader.http.client import HttpClient, Page
 from wheel_uploader.listing.sources import pagination
-from wheel_uploader.listing.sources.base import ReleaseQuery
+from wheel_uploader.listing.sources.base import ReleaseQuery, UnclaimedUrl, can_parse
 from wheel_uploader.listing.sources.http_listing import HttpListing
 
 _HOSTS = frozenset({"anaconda.org", "www.anaconda.org", "api.anaconda.org", "pypi.anaconda.org"})
@@ -69,12 +69,11 @@ class AnacondaPackage:
     @staticmethod
     def claims(url: str) -> bool:
         """Return whether ``url`` is a page of anaconda.org with an owner."""
-        return parse_anaconda_url(url) is not None
+        return can_parse(parse_anaconda_url, url)
 
     def iter_files(self, query: ReleaseQuery) -> Iterator[RemoteFile | ListingGap]:
         """Yield the wheels and sdists of the package, limited to the label and version in the URL, if any."""
         channel = self._channel
-        assert channel  # noqa: S101 - `claims` has checked it
         if channel.token:
             register_secret(channel.token)
             self._http.add_headers(f"{self.api_url}/", {"authorization": f"token {channel.token}"})
@@ -125,15 +124,15 @@ class AnacondaPackage:
         )
 
 
-def parse_anaconda_url(url: str) -> PackageReference | None:
-    """Return the package that a URL refers to, or None for other hosts and for URLs without an owner."""
+def parse_anaconda_url(url: str) -> PackageReference:
+    """Return the package that a URL refers to. Raises UnclaimedUrl for other hosts and without an owner."""
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
     except ValueError:
-        return None
+        raise UnclaimedUrl from None
     if parts.scheme not in {"http", "https"} or host not in _HOSTS:
-        return None
+        raise UnclaimedUrl
     token, path = "", parts.path
     if match := _TOKEN_PATH.match(path):
         token, path = unquote(match[1]), match[2]
@@ -142,7 +141,7 @@ def parse_anaconda_url(url: str) -> PackageReference | None:
     query = parse_qs(parts.query)
     version = fields.get("version") or query.get("version", [""])[0]
     if not fields.get("owner"):
-        return None
+        raise UnclaimedUrl
     return PackageReference(
         owner=fields["owner"],
         name=fields.get("name", ""),

@@ -11,6 +11,10 @@ from wheel_uploader.core.urls import parse_qsl, quote, urlencode, urlsplit, urlu
 from wheel_uploader.http.client import HttpClient
 
 
+class UnclaimedUrl(ValueError):
+    """A URL that the class of a source does not handle."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseQuery:
     """The release to look for. A source may use it to ask a more precise question, or ignore it."""
@@ -24,7 +28,7 @@ class ReleaseQuery:
 
 
 class Source(Protocol):
-    """A kind of staging place, opened for one URL."""
+    """A kind of staging place, opened for one URL that its class claims."""
 
     def __init__(self, url: str, http: HttpClient) -> None: ...
 
@@ -40,6 +44,15 @@ class Source(Protocol):
         release. Raises NetworkError, ListingError, NothingFoundError or CredentialsError.
         """
         ...
+
+
+def can_parse(parse: Callable[[str], object], url: str) -> bool:
+    """Return whether ``parse`` accepts ``url`` instead of raising UnclaimedUrl."""
+    try:
+        parse(url)
+    except UnclaimedUrl:
+        return False
+    return True
 
 
 def set_query_parameters(url: str, changes: Mapping[str, str | None]) -> str:

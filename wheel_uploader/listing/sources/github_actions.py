@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from wheel_uploader.core import bounds
@@ -13,13 +14,14 @@ from wheel_uploader.core.models import ListingGap, RemoteFile
 from wheel_uploader.core.redaction import sanitize, strip_url
 from wheel_uploader.facts.index_pages import load_listing_json
 from wheel_uploader.facts.listing_page import Listing, normalize_digests
-from wheel_uploader.http.client import Page
+from wheel_uploader.http.client import HttpClient, Page
 from wheel_uploader.listing.sources import pagination
-from wheel_uploader.listing.sources.base import ReleaseQuery
+from wheel_uploader.listing.sources.base import ReleaseQuery, UnclaimedUrl, can_parse
 from wheel_uploader.listing.sources.ci_artifacts import Artifact, ArtifactSource, ArtifactUnpacker
 from wheel_uploader.listing.sources.github_releases import (
     PER_PAGE,
     GitHubApi,
+    RepositoryLocation,
     get_entries,
     next_page_url,
     parse_repository_url,
@@ -30,38 +32,65 @@ _RUN_PATH = re.compile(
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunReference:
+    """A workflow run, or an artifact of one, that a URL of GitHub refers to."""
+
+    location: RepositoryLocation
+    #: ``OWNER/REPO``
+    repository: str
+    run_id: str
+    #: Empty for all artifacts of the run.
+    artifact_id: str
+
+
+def parse_run_url(url: str) -> RunReference:
+    """Return the workflow run that a URL of GitHub's site refers to. Raises UnclaimedUrl for other URLs."""
+    location = parse_repository_url(url)
+    match = _RUN_PATH.match(location.path)
+    if not match:
+        raise UnclaimedUrl
+    return RunReference(
+        location=location,
+        repository=match["repository"],
+        run_id=match["run"],
+        artifact_id=match["artifact"] or "",
+    )
+
+
 class GitHubActionsRun(ArtifactSource):
     """All artifacts of a workflow run, or a single one by its URL. Downloading artifacts requires a token."""
 
     #: URL of the API; tests replace it.
     api_url = "https://api.github.com"
 
+    def __init__(self, url: str, http: HttpClient) -> None:
+        super().__init__(url, http)
+        self._run = parse_run_url(url)
+
     @staticmethod
     def claims(url: str) -> bool:
         """Return whether ``url`` is a workflow run, or an artifact of one."""
-        location = parse_repository_url(url)
-        return bool(location and _RUN_PATH.match(location.path))
+        return can_parse(parse_run_url, url)
 
     def iter_files(self, query: ReleaseQuery) -> Iterator[RemoteFile | ListingGap]:
         """Yield the files in the artifacts, and each expired artifact as an unavailable file."""
-        location = parse_repository_url(self._url)
-        match = location and _RUN_PATH.match(location.path)
-        assert location and match  # noqa: S101 - `claims` has checked it
-        api = GitHubApi(self._http, self.api_url, location)
+        run = self._run
+        api = GitHubApi(self._http, self.api_url, run.location)
         if not api.token:
             raise CredentialsError(
                 "GitHub requires a token to download artifacts, even from a public repository",
                 hint="Set GITHUB_TOKEN to a token with read access to Actions; 'gh auth token' prints yours.",
             )
-        run_url = api.build_url(f"{match['repository']}/actions/runs/{match['run']}")
-        self._check_run_completed(api.get(run_url), match["run"])
+        run_url = api.build_url(f"{run.repository}/actions/runs/{run.run_id}")
+        self._check_run_completed(api.get(run_url), run.run_id)
         unpacker = ArtifactUnpacker(self._http, self.unpack_directory, query.project)
-        artifact_url = api.build_url(f"{match['repository']}/actions/artifacts/")
+        artifact_url = api.build_url(f"{run.repository}/actions/artifacts/")
         for _, listing in pagination.iter_pages(
             f"{run_url}/artifacts?per_page={PER_PAGE}", api.get, lambda page: _read_page(page, artifact_url)
         ):
             for file in listing.files:
-                if match["artifact"] and file.url != f"{artifact_url}{match['artifact']}/zip":
+                if run.artifact_id and file.url != f"{artifact_url}{run.artifact_id}/zip":
                     continue
                 if file.unavailable_reason:
                     yield file

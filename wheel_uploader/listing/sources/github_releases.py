@@ -20,7 +20,7 @@ from wheel_uploader.facts.index_pages import load_listing_json
 from wheel_uploader.facts.listing_page import Listing, normalize_digests, resolve_link
 from wheel_uploader.http.client import HttpClient, Page
 from wheel_uploader.listing.sources import pagination
-from wheel_uploader.listing.sources.base import ReleaseQuery, set_query_parameters
+from wheel_uploader.listing.sources.base import ReleaseQuery, UnclaimedUrl, can_parse, set_query_parameters
 
 #: Entries on one page of a list; GitHub's maximum.
 PER_PAGE = 100
@@ -48,8 +48,8 @@ class RepositoryLocation:
         return self.host not in _GITHUB_HOSTS
 
 
-def parse_repository_url(url: str) -> RepositoryLocation | None:
-    """Return the location that a URL of GitHub's site or API refers to, or None for other URLs.
+def parse_repository_url(url: str) -> RepositoryLocation:
+    """Return the location that a URL of GitHub's site or API refers to. Raises UnclaimedUrl for other URLs.
 
     An Enterprise Server is recognized by GITHUB_SERVER_URL, which Actions sets, or by GH_HOST of gh.
     """
@@ -57,9 +57,9 @@ def parse_repository_url(url: str) -> RepositoryLocation | None:
         parts = urlsplit(url)
         host = parts.hostname or ""
     except ValueError:
-        return None
+        raise UnclaimedUrl from None
     if parts.scheme not in {"http", "https"}:
-        return None
+        raise UnclaimedUrl
     if host in _GITHUB_HOSTS:
         path = parts.path.removeprefix("/repos") if host == "api.github.com" else parts.path
         return RepositoryLocation(host=host, path=path)
@@ -67,7 +67,16 @@ def parse_repository_url(url: str) -> RepositoryLocation | None:
         return RepositoryLocation(
             host=parts.netloc.rpartition("@")[2], path=parts.path.removeprefix("/api/v3/repos")
         )
-    return None
+    raise UnclaimedUrl
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseReference:
+    """A release that a URL of GitHub refers to."""
+
+    location: RepositoryLocation
+    #: Path of the API, like ``OWNER/REPO/releases/tags/TAG``.
+    api_path: str
 
 
 def _get_actions_host() -> str:
@@ -152,19 +161,17 @@ class GitHubRelease:
 
     def __init__(self, url: str, http: HttpClient) -> None:
         self._http = http
-        self._url = url
+        self._release = parse_release_url(url)
 
     @staticmethod
     def claims(url: str) -> bool:
         """Return whether ``url`` is a release, or an asset of one."""
-        return bool(_find_api_path(url))
+        return can_parse(parse_release_url, url)
 
     def iter_files(self, query: ReleaseQuery) -> Iterator[RemoteFile | ListingGap]:  # noqa: ARG002 (the URL names the repository)
         """Yield every asset, with its API URL if a token is set: it also serves drafts and private assets."""
-        location = parse_repository_url(self._url)
-        assert location  # noqa: S101 - `claims` has checked it
-        api = GitHubApi(self._http, self.api_url, location)
-        path = api.build_url(_find_api_path(self._url))
+        api = GitHubApi(self._http, self.api_url, self._release.location)
+        path = api.build_url(self._release.api_path)
         releases, _, release_id = path.rpartition("/")
         if not _NUMBER.match(release_id) or releases.endswith("/tags"):
             releases = path[: path.rindex("/releases/")] + "/releases"
@@ -216,13 +223,13 @@ def _get_last_url_segment(release: dict[str, Any]) -> str:
     return unquote(str(release.get("html_url", "")).rpartition("/")[2])
 
 
-def _find_api_path(url: str) -> str:
-    """Return the API's path of a release, like ``OWNER/REPO/releases/tags/TAG``; empty for other URLs."""
+def parse_release_url(url: str) -> ReleaseReference:
+    """Return the release that a URL of GitHub's site or API refers to. Raises UnclaimedUrl for other URLs."""
     location = parse_repository_url(url)
-    segments = [segment for segment in location.path.split("/") if segment] if location else []
+    segments = [segment for segment in location.path.split("/") if segment]
     owner_repo, rest = segments[:2], segments[3:]
     if segments[2:3] != ["releases"]:
-        return ""
+        raise UnclaimedUrl
     match rest:
         case [] | ["latest", *_]:
             release_path = "latest"
@@ -233,8 +240,8 @@ def _find_api_path(url: str) -> str:
         case ["tag" | "tags" | "expanded_assets", *tag] if tag:
             release_path = _build_tag_path(tag)
         case _:
-            return ""
-    return f"{'/'.join(owner_repo)}/releases/{release_path}"
+            raise UnclaimedUrl
+    return ReleaseReference(location=location, api_path=f"{'/'.join(owner_repo)}/releases/{release_path}")
 
 
 def _build_tag_path(segments: list[str]) -> str:
