@@ -311,6 +311,16 @@ def test_a_module_has_a_docstring_and_a_specific_name(module: Module) -> None:
     assert not re.search("^utils?$|^helpers?$|^common$|^misc$", module.name.rpartition("/")[2])
 
 
+def test_the_package_asserts_nothing() -> None:
+    """A value that a function needs is a parameter or a return value of that type."""
+    assert not [
+        f"{module.name}, line {node.lineno}"
+        for module in modules()
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Assert)
+    ]
+
+
 @pytest.mark.parametrize("module", modules(), ids=all_names())
 def test_only_the_demo_prints(module: Module) -> None:
     if module.name == "rehearsal/demo":

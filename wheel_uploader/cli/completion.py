@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
-from click.shell_completion import CompletionItem, ShellComplete, get_completion_class
+from click.shell_completion import BashComplete, CompletionItem, FishComplete, ShellComplete, ZshComplete
 
 from wheel_uploader.core.errors import UsageError
 
-SHELLS = ("bash", "zsh", "fish")
+SHELLS: Mapping[str, type[ShellComplete]] = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
 PROGRAM = "wheel-uploader"
 _VARIABLE = "_WHEEL_UPLOADER_COMPLETE"
 _PLATFORMS = ("all", "macosx", "win", "linux", "manylinux", "musllinux", "any")
@@ -17,10 +18,8 @@ _PLATFORMS = ("all", "macosx", "win", "linux", "manylinux", "musllinux", "any")
 
 def completion_script(command: click.Command, shell: str) -> str:
     """Return the script that a shell sources; it runs the command itself for each completion."""
-    completion_class = get_completion_class(shell)
-    assert completion_class  # noqa: S101 - one of SHELLS
-    # Not completion_class.source(): that starts bash to find its version.
-    return ShellComplete.source(completion_class(command, {}, PROGRAM, _VARIABLE)).lstrip()
+    # Not source() of the shell's own class: that of bash starts bash to find its version.
+    return ShellComplete.source(SHELLS[shell](command, {}, PROGRAM, _VARIABLE)).lstrip()
 
 
 def complete_checks(

@@ -68,7 +68,7 @@ _OPTIONS = (
     ),
     click.option(
         "--completion",
-        type=click.Choice(SHELLS),
+        type=click.Choice(tuple(SHELLS)),
         metavar="SHELL",
         is_eager=True,
         expose_value=False,

@@ -167,13 +167,16 @@ class _Connection(Repository):
         super().__init__(url, None, None, disable_progress_bar=True)
         self.adapter = adapter
 
+    def send(self, package: VerifiedPackage) -> requests.Response:
+        """Upload ``package`` once, as twine does, but from the file that is already open."""
+        self._content = package.content
+        return self.upload(package, max_redirects=1)
+
     def _upload(self, package: PackageFile) -> requests.Response:
-        """Upload as twine does, but from the file that is already open."""
-        assert isinstance(package, VerifiedPackage)  # noqa: S101
         form = self._convert_metadata_to_list_of_tuples(package.metadata_dictionary())
         form += [(":action", "file_upload"), ("protocol_version", "1")]
         body = requests_adapter.encode_form(
-            [*form, ("content", requests_adapter.file_field(package.basefilename, package.content))]
+            [*form, ("content", requests_adapter.file_field(package.basefilename, self._content))]
         )
         return self.session.post(
             self.url, data=body, allow_redirects=False, headers={"Content-Type": body.content_type}
@@ -331,7 +334,7 @@ class TwineUploader:
 
     def _send(self, connection: _Connection, package: VerifiedPackage) -> UploadResponse:
         try:
-            response = connection.upload(package, max_redirects=1)
+            response = connection.send(package)
         except requests.RequestException as error:
             problem = requests_adapter.certificate_problem(error)
             return (
