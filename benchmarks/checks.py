@@ -23,8 +23,8 @@ from pathlib import Path
 
 import click
 
-from benchmarks import peer_tools
 from benchmarks.native import inflate_and_hash
+from tools.testing import peer_tools
 from wheel_uploader import __version__, checks
 from wheel_uploader.core import filenames
 from wheel_uploader.core.models import CheckProfile, WheelContent, WheelName

@@ -25,7 +25,7 @@ import click
 from benchmarks.rig import link as lines
 from benchmarks.rig import measure, options, places, releases, tables
 from benchmarks.rig.measure import Contender, Cost
-from tests.support.servers import Certificate
+from tools.testing.servers import Certificate
 from wheel_uploader import __version__
 
 OURS, AGAIN = "wheel-uploader, verified", "run again, nothing to do"

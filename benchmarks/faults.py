@@ -22,10 +22,10 @@ from pathlib import Path
 import click
 
 from benchmarks.fault_tools import COMMAND, ESCAPE, RESPONSE_TIMEOUT, Outcome, Task, Tool, find_tools
-from tests.support import gpg, indexes, wheels
-from tests.support.indexes import Reply, Reset, ScriptedIndex, Slow
-from tests.support.scripted import Request, ScriptedServer, Step, answer
-from tests.support.staging import Site
+from tools.testing import gpg, indexes, wheels
+from tools.testing.indexes import Reply, Reset, ScriptedIndex, Slow
+from tools.testing.scripted import Request, ScriptedServer, Step, answer
+from tools.testing.staging import Site
 
 TAGS = ("cp311-cp311-win_amd64", "cp312-cp312-win_amd64", "cp313-cp313-win_amd64")
 FIRST, SECOND, THIRD = (wheels.wheel_filename("dipy", "1.11.0", tag) for tag in TAGS)

@@ -18,9 +18,9 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from benchmarks import big_wheels, loopback, plot
+from benchmarks import loopback, plot
 from benchmarks.memory import common
-from tests.support import reports, wheels
+from tools.testing import big_wheels, reports, wheels
 from wheel_uploader import checks
 from wheel_uploader.core.models import Finding, Report, Severity
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import click
 
-from benchmarks import peer_tools
+from tools.testing import peer_tools
 from wheel_uploader import checks
 from wheel_uploader.core import filenames
 from wheel_uploader.core.models import CheckProfile, WheelContent, WheelName

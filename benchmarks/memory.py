@@ -14,8 +14,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.big_wheels import DEFLATED, KINDS, NATIVE, STORED, make
 from benchmarks.loopback import Loopback, loopback, run
+from tools.testing.big_wheels import DEFLATED, KINDS, NATIVE, STORED, make
 
 #: Limit in MB for every run.
 LIMIT_MB = 150

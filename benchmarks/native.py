@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from tests.support.reference_parsers import reference_facts
+from tools.testing.reference_parsers import reference_facts
 from wheel_uploader.checks import native as native_checks
 from wheel_uploader.core import filenames
 from wheel_uploader.core.models import BinaryFormat, CheckProfile, WheelContent, WheelName

@@ -21,8 +21,6 @@ from pathlib import Path
 
 import click
 
-from benchmarks import peer_tools
-from tests.support.wheels import METADATA, sdist_bytes, wheel_bytes, wheel_members, zip_bytes
 from tests.support.zips import DIST_INFO, SDIST, WHEEL, content, filename_with_tag
 from tests.unit.checks import (
     test_archive,
@@ -33,6 +31,8 @@ from tests.unit.checks import (
     test_sdist,
     test_wheel,
 )
+from tools.testing import peer_tools
+from tools.testing.wheels import METADATA, sdist_bytes, wheel_bytes, wheel_members, zip_bytes
 from wheel_uploader import checks
 from wheel_uploader.core.models import CheckProfile
 

@@ -27,7 +27,7 @@ import click
 import httpx
 
 from benchmarks.rig import releases
-from tests.support import indexes, servers
+from tools.testing import indexes, servers
 
 
 @dataclass(frozen=True, kw_only=True)

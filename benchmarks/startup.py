@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.support import wheels
+from tools.testing import wheels
 
 RUNS = 15
 _JSON = "application/vnd.pypi.simple.v1+json"

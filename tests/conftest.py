@@ -24,7 +24,7 @@ from tests.support.markers import (  # noqa: F401 - pytest finds fixtures and ho
 )
 from wheel_uploader.core import redaction
 
-# Child processes must not find the checkout first: see tests/support/tested_package.py.
+# Child processes must not find the checkout first: see tools/testing/tested_package.py.
 os.environ["PYTHONSAFEPATH"] = "1"
 
 # On a busy machine any example may be slow; speed has its own tests.

@@ -13,7 +13,7 @@ import click
 
 from benchmarks.rig.link import Link
 from benchmarks.rig.places import free_port, nginx, run_server
-from tests.support.servers import Certificate
+from tools.testing.servers import Certificate
 
 KINDS = ("slow", "pypiserver", "devpi")
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 
 from benchmarks.rig.link import Link
-from tests.support.servers import Certificate, certificate
+from tools.testing.servers import Certificate, certificate
 
 #: Directories of nginx that may be missing from PATH.
 _SBIN_DIRECTORIES = ("/usr/sbin", "/usr/local/sbin", "/sbin")

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from tests.support.wheels import make_wheel
+from tools.testing.wheels import make_wheel
 from wheel_uploader.core import filenames
 from wheel_uploader.core.models import DistName, WheelName
 

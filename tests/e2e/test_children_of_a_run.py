@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import gpg, wheels
+from tools.testing import gpg, wheels
 
 if sys.platform != "linux":
     pytest.skip("reads /proc", allow_module_level=True)

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import tested_package
 from tests.support.in_process import run
+from tools.testing import tested_package
 from wheel_uploader.cli import completion
 
 ROOT = tested_package.ROOT

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import servers
 from tests.support.downloads import NAME, WHEEL, fetch, finished, left_over, remote
 from tests.support.file_server import FileServer, honest
-from tests.support.scripted import HANG, Request, Step
-from tests.support.wheels import wheel_bytes, wheel_filename
+from tools.testing import servers
+from tools.testing.scripted import HANG, Request, Step
+from tools.testing.wheels import wheel_bytes, wheel_filename
 from wheel_uploader.core.errors import StorageError
 from wheel_uploader.core.models import DownloadOutcome, RemoteFile
 

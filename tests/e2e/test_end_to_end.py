@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import gpg, indexes, servers, wheels
 from tests.support.command_line import CommandLine
-from tests.support.scripted import ScriptedServer, answer
+from tools.testing import gpg, indexes, servers, wheels
+from tools.testing.scripted import ScriptedServer, answer
 
 
 @pytest.fixture

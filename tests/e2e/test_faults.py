@@ -20,9 +20,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import indexes, wheels
 from tests.support.file_server import FileServer, honest
-from tests.support.indexes import Reply, Served, Slow
+from tools.testing import indexes, wheels
+from tools.testing.indexes import Reply, Served, Slow
 from wheel_uploader.wheelhouse.wheelhouse import HIDDEN_DIRECTORY
 
 if sys.platform != "linux":

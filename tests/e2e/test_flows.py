@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import gpg, indexes, servers, tested_package, wheels
 from tests.support.in_process import run
 from tests.support.readme import README, section
+from tools.testing import gpg, indexes, servers, tested_package, wheels
 
 ROOT = tested_package.ROOT
 RECIPES = {

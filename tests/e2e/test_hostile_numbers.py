@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import wheels
 from tests.support.command_line import CommandLine
-from tests.support.scripted import HANG, Request, ScriptedServer, Step, answer
+from tools.testing import wheels
+from tools.testing.scripted import HANG, Request, ScriptedServer, Step, answer
 
 NAME = wheels.wheel_filename("dipy", "1.11.0")
 WHEEL = wheels.wheel_bytes("dipy", "1.11.0")

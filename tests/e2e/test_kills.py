@@ -11,7 +11,7 @@ if sys.platform == "win32":
     pytest.skip("there is no fork", allow_module_level=True)
 
 from tests.soak import kills
-from tests.support import gpg
+from tools.testing import gpg
 
 
 @pytest.mark.parametrize(("signed", "count"), [(False, 30), (True, 10)])

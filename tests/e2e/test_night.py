@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import indexes, servers, tested_package, wheels
 from tests.unit.test_recipes import CRON_LINE
+from tools.testing import indexes, servers, tested_package, wheels
 from wheel_uploader.wheelhouse.wheelhouse import Wheelhouse
 
 ROOT = tested_package.ROOT

@@ -20,10 +20,11 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.support import gpg, hostile_reports, html_page, indexes, wheels
-from tests.support.indexes import Reply
-from tests.support.scripted import ScriptedServer, answer
+from tests.support import hostile_reports, html_page
 from tests.unit.core.test_redaction import PAYLOADS as TERMINAL
+from tools.testing import gpg, indexes, wheels
+from tools.testing.indexes import Reply
+from tools.testing.scripted import ScriptedServer, answer
 from wheel_uploader.report.formats_table import FORMAT_BY_SUFFIX
 
 if sys.platform == "win32":

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import indexes, wheels
 from tests.support.command_line import CommandLine
+from tools.testing import indexes, wheels
 from wheel_uploader.core import filenames
 from wheel_uploader.core.child_processes.environment import ChildKind, build_environment
 from wheel_uploader.core.errors import NetworkError, UsageError

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import browser, reports
+from tests.support import browser
+from tools.testing import reports
 from wheel_uploader.core.models import Report
 from wheel_uploader.report import formats_table
 

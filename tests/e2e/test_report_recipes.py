@@ -13,9 +13,9 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 from click.testing import Result
 
-from tests.support import wheels
 from tests.support.in_process import run
 from tests.support.readme import README, section
+from tools.testing import wheels
 
 HOOK = yaml.safe_load((README.parent / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))[0]
 SECTION = section("Checks in CI")

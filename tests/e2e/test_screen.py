@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import tested_package, wheels
+from tools.testing import tested_package, wheels
 
 TMUX = shutil.which("tmux")
 pytestmark = pytest.mark.skipif(TMUX is None, reason="tmux is not installed")

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import gpg, leaks
+from tests.support import leaks
 from tests.support.canaries import SECRET_INPUTS, Sandbox, UserHome, find_leak
 from tests.support.leaks import FAILURES, LeakScenario
+from tools.testing import gpg
 
 if sys.platform == "win32":
     pytest.skip("terminals and shell scripts of POSIX", allow_module_level=True)

@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 
-from tests.support import indexes, wheels
-from tests.support.indexes import Hang, Reply, Served, Slow, pypiserver
+from tools.testing import indexes, wheels
+from tools.testing.indexes import Hang, Reply, Served, Slow, pypiserver
 from wheel_uploader.core import cancellation
 from wheel_uploader.core.cancellation import CancellationToken, RunCancelled
 from wheel_uploader.core.errors import DeadlineError, RunInterrupted

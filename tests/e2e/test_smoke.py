@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import wheels
 from tests.support.command_line import CommandLine
+from tools.testing import wheels
 from wheel_uploader.core import filenames
 from wheel_uploader.core.errors import FileError, NothingFoundError, UsageError
 from wheel_uploader.core.models import FileSummary, LocalFile, Options, Report, SmokeResult, WheelName

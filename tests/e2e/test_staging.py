@@ -15,11 +15,11 @@ from uuid import uuid4
 import pytest
 from click.testing import Result
 
-from tests.support import wheels
 from tests.support.in_process import run
-from tests.support.scripted import Request, ScriptedServer, Step, answer
-from tests.support.servers import certificate, nginx
-from tests.support.staging import Proxy, Site, sha256
+from tools.testing import wheels
+from tools.testing.scripted import Request, ScriptedServer, Step, answer
+from tools.testing.servers import certificate, nginx
+from tools.testing.staging import Proxy, Site, sha256
 from wheel_uploader.core import formatting
 from wheel_uploader.listing import polling
 

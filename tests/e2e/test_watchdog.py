@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import wheels
+from tools.testing import wheels
 from wheel_uploader.core.watchdog import (
     REPORT_SECONDS,
     SECOND_SIGNAL_DELAY,

@@ -14,7 +14,7 @@ import pytest
 from packaging.metadata import Metadata
 from packaging.utils import parse_sdist_filename, parse_wheel_filename
 
-from tests.support.wheels import (
+from tools.testing.wheels import (
     RELEASE_TAGS,
     make_release,
     make_sdist,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import wheels
+from tools.testing import wheels
 from tests.support.listings import list_staged, select_from
 from wheel_uploader.core.models import Options, Report
 from wheel_uploader.core.progress import SilentProgress

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import interoperate, peer_tools
-from tests.support.wheels import METADATA, wheel_bytes
+from benchmarks import interoperate
+from tools.testing import peer_tools
+from tools.testing.wheels import METADATA, wheel_bytes
 
 PEERS = {peer.package: peer for peer in peer_tools.in_this_python()}
 IS_LINUX = sys.platform == "linux" and platform.machine() == "x86_64"

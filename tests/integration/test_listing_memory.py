@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.scripted import Request, ScriptedServer, Step, answer
+from tools.testing.scripted import Request, ScriptedServer, Step, answer
 
 if sys.platform != "linux":
     pytest.skip("peak memory is read from /proc", allow_module_level=True)

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from packaging import tags
 
-from tests.support import indexes, wheels
 from tests.support.command_line import CommandLine
+from tools.testing import indexes, wheels
 
 #: A shared library that exists on the build machine but not on a user's machine.
 LIBRARY = "int greeted(int number) { return number + 1; }\n"

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import cassettes, indexes
+from tests.support import cassettes
 from tests.support.cassettes import INDEX_PORT, LOGIN, PROJECT, stage, uploader
-from tests.support.indexes import local_file
+from tools.testing import indexes
+from tools.testing.indexes import local_file
 from wheel_uploader.core.errors import CredentialsError
 from wheel_uploader.core.models import FileComparison
 from wheel_uploader.facts.html_links import read_html_listing

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import cassettes, indexes, servers
+from tests.support import cassettes
 from tests.support.cassettes import INDEX_PORT, LOGIN, PROJECT, RELEASE, STAGING_PORT, VERSION, archive, stage
+from tools.testing import indexes, servers
 from wheel_uploader.core.models import DownloadOutcome, FileStatus, Options, Report, Stage
 from wheel_uploader.core.progress import SilentProgress
 from wheel_uploader.pipeline import run as pipeline_run

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import wheels
 from tests.support.decoys import DECOYS
+from tools.testing import wheels
+from tools.testing.servers import LISTINGS, certificate, nginx
 from tests.support.listings import list_staged
-from tests.support.servers import LISTINGS, certificate, nginx
 from wheel_uploader.core.errors import NetworkError
 from wheel_uploader.core.models import RemoteFile
 from wheel_uploader.http.client import HttpClient

@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.support import wheels
 from tests.support.decoys import DECOYS
 from tests.support.listings import list_staged
 from tests.support.stores import BUCKET, LISTINGS, azurite, moto, swift_container
+from tools.testing import wheels
 from wheel_uploader.core.errors import ListingError, NetworkError, NothingFoundError
 from wheel_uploader.core.models import RemoteFile
 from wheel_uploader.http.client import HttpClient

@@ -19,8 +19,8 @@ import certifi
 import pytest
 
 from tests.soak import storms
-from tests.support import indexes, wheels
-from tests.support.indexes import (
+from tools.testing import indexes, wheels
+from tools.testing.indexes import (
     Cut,
     Devpi,
     Drip,

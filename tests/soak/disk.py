@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tests.soak import Figure, Skipped, fixtures, verification
 from tests.soak.forks import Forks, Task, isolated_environment
-from tests.support import indexes
+from tools.testing import indexes
 from wheel_uploader.core.errors import StorageError
 
 PAGE = 4096

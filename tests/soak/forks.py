@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Self
 
-from tests.support import tested_package
+from tools.testing import tested_package
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,8 +20,8 @@ from tests.soak.forks import Forks, Task, TaskResult, isolated_environment
 from tests.soak.hostile_listings import LINKED, Targets, hostile_listings
 from tests.soak.hostile_names import hostile_names, listings_with
 from tests.soak.hostile_wheels import hostile_wheels
-from tests.support.scripted import Request, ScriptedServer, Step, answer
-from tests.support.wheels import wheel_bytes
+from tools.testing.scripted import Request, ScriptedServer, Step, answer
+from tools.testing.wheels import wheel_bytes
 from wheel_uploader.core import budget
 from wheel_uploader.wheelhouse.wheelhouse import CHECKSUMS_FILENAME, HIDDEN_DIRECTORY
 

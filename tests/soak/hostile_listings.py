@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from tests.support.scripted import RESET, Step, answer
+from tools.testing.scripted import RESET, Step, answer
 
 LINKED = "dipy-1.11.0-py3-none-any.whl"
 _SHA256 = "0" * 64

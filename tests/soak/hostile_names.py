@@ -6,7 +6,7 @@ import html
 import json
 from collections.abc import Iterator, Sequence
 
-from tests.support.scripted import Step, answer
+from tools.testing.scripted import Step, answer
 
 _GOOD = "dipy-1.11.0-py3-none-any.whl"
 _PREFIXES = (

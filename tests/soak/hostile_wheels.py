@@ -13,10 +13,10 @@ import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from tests.support import binaries
 from tests.support.attacks import ATTACKS
-from tests.support.wheels import METADATA, sdist_bytes, wheel_bytes
 from tests.support.zips import DIST_INFO, SDIST, WHEEL, RawMember, raw_members, raw_zip
+from tools.testing import binaries
+from tools.testing.wheels import METADATA, sdist_bytes, wheel_bytes
 
 _NATIVE = "dipy-1.11.0-cp311-cp311-manylinux_2_17_x86_64.whl"
 _META = METADATA.format(project="dipy", version="1.11.0")

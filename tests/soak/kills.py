@@ -17,8 +17,8 @@ from pathlib import Path
 
 from tests.soak import Figure, fixtures, verification
 from tests.soak.forks import Forks, Task, isolated_environment
-from tests.support import indexes
-from tests.support.indexes import Served
+from tools.testing import indexes
+from tools.testing.indexes import Served
 
 
 def soak(part: int, jobs: int) -> Iterator[Figure]:

@@ -10,8 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.soak import Figure
-from tests.support import gpg, leaks, url_passwords
+from tests.support import leaks, url_passwords
 from tests.support.canaries import SECRET_INPUTS
+from tools.testing import gpg
 
 
 def soak(part: int, jobs: int) -> Iterator[Figure]:

@@ -30,7 +30,7 @@ from types import ModuleType
 
 from tests.soak import Figure
 from tests.soak.mutations import Mutant, mutants_of
-from tests.support import tested_package
+from tools.testing import tested_package
 
 ROOT = tested_package.ROOT
 PACKAGE = ROOT / "wheel_uploader"
@@ -381,13 +381,14 @@ def _preload(folder: Path) -> Iterator[_Server]:
         "devpi_server",
         "vcr",
         "tests.conftest",
-        "tests.support.indexes",
+        "tools.testing.indexes",
     ):
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     for name in [name for name in sys.modules if name.partition(".")[0] == "wheel_uploader"]:
         del sys.modules[name]
-    for name in [name for name in sys.modules if name.startswith("tests.") and "soak" not in name]:
+    helpers = ("tests.", "tools.testing.")
+    for name in [name for name in sys.modules if name.startswith(helpers) and "soak" not in name]:
         del sys.modules[name]
     yield _Server(folder)
 

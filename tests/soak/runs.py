@@ -11,8 +11,8 @@ from pathlib import Path
 
 from tests.soak import Figure, fixtures, verification
 from tests.soak.forks import Forks, Task, isolated_environment
-from tests.support import indexes
-from tests.support.indexes import Slow
+from tools.testing import indexes
+from tools.testing.indexes import Slow
 from wheel_uploader.core.errors import LockedError
 
 AT_ONCE = 8

@@ -30,7 +30,7 @@ from typing import Protocol
 
 from tests.soak import Figure, fixtures, verification
 from tests.soak.forks import isolated_environment, without_configuration
-from tests.support import indexes, tested_package, wheels
+from tools.testing import indexes, tested_package, wheels
 
 #: The number of moments; and one in this many is of a slow run, with --smoke or --rehearse.
 MOMENTS, _TRIALS = 2000, 100

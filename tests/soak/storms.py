@@ -15,8 +15,8 @@ from pathlib import Path
 
 from tests.soak import Figure
 from tests.soak.forks import isolated_environment
-from tests.support import indexes, wheels
-from tests.support.indexes import ScriptedIndex, Served, VirtualTime, local_file
+from tools.testing import indexes, wheels
+from tools.testing.indexes import ScriptedIndex, Served, VirtualTime, local_file
 from wheel_uploader.core.errors import DeadlineError, NetworkError, ReleaseError
 from wheel_uploader.core.models import FileStatus, LocalFile, Options, UploadResult
 from wheel_uploader.core.progress import SilentProgress

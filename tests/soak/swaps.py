@@ -20,7 +20,7 @@ from typing import Any
 from click.testing import CliRunner, Result
 
 from tests.soak import Figure, fixtures
-from tests.support import indexes, wheels
+from tools.testing import indexes, wheels
 from wheel_uploader import cli
 from wheel_uploader.core import cache_mac
 from wheel_uploader.core.errors import FileError

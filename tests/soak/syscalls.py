@@ -17,8 +17,8 @@ from pathlib import Path
 
 from tests.soak import Figure, Skipped, fixtures, verification
 from tests.soak.forks import isolated_environment, without_configuration
-from tests.support import indexes, tested_package
-from tests.support.indexes import Served
+from tools.testing import indexes, tested_package
+from tools.testing.indexes import Served
 
 #: Calls that change the disk or reach a server. Calls are counted per thread, as strace does.
 CALLS = (

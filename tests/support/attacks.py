@@ -6,9 +6,9 @@ import struct
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from tests.support import binaries
-from tests.support.wheels import METADATA, wheel_bytes
 from tests.support.zips import WHEEL, RawMember, raw_members, raw_zip
+from tools.testing import binaries
+from tools.testing.wheels import METADATA, wheel_bytes
 
 OVER_BUDGET = "archive/over-budget"
 _META = METADATA.format(project="dipy", version="1.11.0")

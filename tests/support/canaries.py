@@ -21,8 +21,8 @@ from uuid import uuid4
 
 from twine.utils import DEFAULT_REPOSITORY
 
-from tests.support.indexes import ScriptedIndex, basic
-from tests.support.scripted import Request, Step, answer
+from tools.testing.indexes import ScriptedIndex, basic
+from tools.testing.scripted import Request, Step, answer
 
 #: This many consecutive characters of a secret are a leak.
 _LEAK_LENGTH = 12

@@ -29,7 +29,7 @@ from requests_toolbelt import MultipartDecoder  # type: ignore[import-untyped]
 from vcr import VCR
 from vcr.request import Request
 
-from tests.support import indexes, tested_package, wheels
+from tools.testing import indexes, tested_package, wheels
 from wheel_uploader.core.models import Options
 from wheel_uploader.core.progress import SilentProgress
 from wheel_uploader.upload.twine_uploader import TwineUploader, resolve_target
@@ -109,7 +109,7 @@ def server(live: bool, port: int, start: Callable[[], AbstractContextManager[T]]
         return
     ports = [
         mock.patch(name, lambda: port)
-        for name in ("tests.support.servers.free_port", "tests.support.indexes._free_port")
+        for name in ("tools.testing.servers.free_port", "tools.testing.indexes._free_port")
     ]
     with ports[0], ports[1], start() as started:
         yield started

@@ -10,7 +10,7 @@ from unittest import mock
 import pytest
 
 from tests.support.file_server import FileServer
-from tests.support.wheels import sdist_bytes, wheel_bytes, wheel_filename
+from tools.testing.wheels import sdist_bytes, wheel_bytes, wheel_filename
 from wheel_uploader.core import filenames
 from wheel_uploader.core.errors import ReleaseError
 from wheel_uploader.core.models import CheckResult, DownloadedFile, RemoteFile

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tests.support.scripted import Request, ScriptedServer, Step
+from tools.testing.scripted import Request, ScriptedServer, Step
 
 #: Long before any test, so that it is clear that the file was not modified again in the same second.
 LONG_AGO = email.utils.formatdate(1_600_000_000, usegmt=True)

@@ -6,7 +6,7 @@ import dataclasses
 
 from packaging.version import Version
 
-from tests.support import reports
+from tools.testing import reports
 from wheel_uploader.core.errors import FileError
 from wheel_uploader.core.models import (
     ExcludedFile,

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from tests.support import canaries, gpg, indexes, servers, wheels
+from tests.support import canaries
 from tests.support.canaries import (
     SECRET_INPUTS,
     Endpoints,
@@ -20,8 +20,9 @@ from tests.support.canaries import (
     UserHome,
     find_leak,
 )
-from tests.support.indexes import Reply, Served
-from tests.support.scripted import Request, ScriptedServer, answer
+from tools.testing import gpg, indexes, servers, wheels
+from tools.testing.indexes import Reply, Served
+from tools.testing.scripted import Request, ScriptedServer, answer
 from wheel_uploader.report.formats_table import FORMAT_BY_SUFFIX
 
 _RST = wheels.METADATA.replace("text/plain", "text/x-rst").format(project="dipy", version="1.11.0")

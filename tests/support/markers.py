@@ -1,7 +1,7 @@
 """Marks tests as ``server``, ``gpg`` and ``slow``.
 
 ``server`` and ``gpg`` are found automatically: a test has the marker if it can reach a function that starts
-one. A test reaches the names in it, its fixtures, its parameters and the helpers below ``tests``, also
+one. A test reaches the names in it, its fixtures, its parameters and the helpers below ``_HELPERS``, also
 indirectly. ``slow`` follows from ``server``, or is set by hand, at a test or in the lists here; a run without
 slow tests ends with a list of those that should be marked.
 """
@@ -15,7 +15,8 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 
 import pytest
 
-from tests.support import gpg, indexes, servers, stores
+from tests.support import stores
+from tools.testing import gpg, indexes, servers
 
 #: The functions that start a server process, or gpg with a keyring.
 STARTERS: dict[str, tuple[Callable[..., object], ...]] = {
@@ -51,6 +52,9 @@ _SLOW_TESTS = frozenset(
         "test_reads_hostile_input_in_limited_time_and_memory",
     )
 )
+
+#: The packages of the helpers of tests.
+_HELPERS = ("tests", "tools.testing")
 
 _markers_cache: dict[object, frozenset[str]] = {}
 
@@ -95,7 +99,7 @@ def _reachable_markers(thing: object, visiting: set[int]) -> frozenset[str]:
     markers = _starter_markers(thing)
     inner = getattr(thing, "__wrapped__", thing)
     inner = getattr(inner, "__func__", inner)
-    if markers or not getattr(inner, "__module__", "").startswith("tests") or id(inner) in visiting:
+    if markers or not getattr(inner, "__module__", "").startswith(_HELPERS) or id(inner) in visiting:
         return markers
     if not isinstance(inner, type | types.FunctionType):
         return markers
@@ -128,7 +132,7 @@ def _markers_of_code(code: types.CodeType, names: dict[str, object], visiting: s
     markers = _markers_of_words(code.co_names)
     for name in code.co_names:
         value = names.get(name)
-        if isinstance(value, types.ModuleType) and value.__name__.startswith("tests"):
+        if isinstance(value, types.ModuleType) and value.__name__.startswith(_HELPERS):
             markers |= _markers_of_all((getattr(value, each, None) for each in code.co_names), visiting)
         else:
             markers |= _markers_of_all([value], visiting)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tests.support import wheels
 from tests.support.zips import SDIST, WHEEL
+from tools.testing import wheels
 
 _GOOD = wheels.METADATA.format(project="dipy", version="1.11.0")
 _DIST_INFO = "dipy-1.11.0.dist-info"

@@ -6,7 +6,7 @@ import re
 
 import click
 
-from tests.support import tested_package
+from tools.testing import tested_package
 from wheel_uploader import cli
 from wheel_uploader.checks import CHECKS
 

@@ -26,7 +26,7 @@ from re import _constants as ops  # type: ignore[attr-defined]
 from re import _parser  # type: ignore[attr-defined]
 from typing import Any
 
-from tests.support import tested_package
+from tools.testing import tested_package
 
 ROOT = tested_package.ROOT
 CALLS = {"compile", "match", "fullmatch", "search", "sub", "subn", "split", "findall", "finditer"}

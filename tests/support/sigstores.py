@@ -36,7 +36,7 @@ from pypi_attestations import (
 )
 from sigstore._internal.tuf import DEFAULT_TUF_URL
 
-from tests.support.indexes import Post
+from tools.testing.indexes import Post
 
 PUBLISH = AttestationType.PYPI_PUBLISH_V1.value
 SLSA = AttestationType.SLSA_PROVENANCE_V1.value

@@ -19,7 +19,7 @@ from urllib.parse import quote, urlencode
 import httpx
 import pytest
 
-from tests.support.servers import _program, _running, caddy, nginx
+from tools.testing.servers import _program, _running, caddy, nginx
 
 BUCKET = "staging"
 _HERE = Path(__file__).parent

@@ -8,10 +8,10 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.support import gpg, indexes, wheels
 from tests.support.canaries import Sandbox, UserHome, find_leak
-from tests.support.indexes import Reply
-from tests.support.scripted import Request, ScriptedServer, Step, answer
+from tools.testing import gpg, indexes, wheels
+from tools.testing.indexes import Reply
+from tools.testing.scripted import Request, ScriptedServer, Step, answer
 
 NAME = wheels.wheel_filename("dipy", "1.11.0", "py3-none-any")
 

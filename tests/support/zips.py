@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Unpack
 
-from tests.support.wheels import Parts, wheel_filename, wheel_members
+from tools.testing.wheels import Parts, wheel_filename, wheel_members
 from wheel_uploader import checks
 from wheel_uploader.core import filenames
 from wheel_uploader.core.models import CheckProfile, Finding, SdistContent, WheelContent

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 import wheel_uploader
-from tests.support import wheels
-from tests.support.indexes import scripted_index
-from tests.support.tested_package import ROOT
+from tools.testing import wheels
+from tools.testing.indexes import scripted_index
+from tools.testing.tested_package import ROOT
 
 PAGE = ROOT / "docs" / "reference" / "api.rst"
 

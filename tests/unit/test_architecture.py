@@ -21,7 +21,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.support.tested_package import ROOT
+from tools.testing.tested_package import ROOT
 
 PACKAGE = ROOT / "wheel_uploader"
 IMPORT_TABLE = ROOT / "docs" / "explanation" / "architecture.rst"

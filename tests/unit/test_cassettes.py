@@ -15,9 +15,10 @@ from vcr.cassette import Cassette
 from vcr.errors import CannotOverwriteExistingCassetteException
 from vcr.request import Request
 
-from tests.support import cassettes, tested_package
+from tests.support import cassettes
 from tests.support.cassettes import CASSETTES, CONFIG, LOGIN, RELEASE, archive, uploader
-from tests.support.indexes import basic, local_file
+from tools.testing import tested_package
+from tools.testing.indexes import basic, local_file
 from wheel_uploader.http.client import HttpClient
 
 FILES = sorted(CASSETTES.rglob("*.yaml"))

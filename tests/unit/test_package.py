@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import tested_package
 from tests.support.command_line import CommandLine
+from tools.testing import tested_package
 
 ROOT = tested_package.ROOT
 SITECUSTOMIZE = """

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.support.tested_package import ROOT
+from tools.testing.tested_package import ROOT
 
 #: Hits per 1,000 lines of Python.
 LIMIT = 3

@@ -19,8 +19,9 @@ from typing import Any
 
 import pytest
 
-from tests.support import parser_inputs, parser_results, tested_package, wheels, zips
+from tests.support import parser_inputs, parser_results, zips
 from tests.unit.checks import test_archive, test_metadata, test_record, test_sdist, test_wheel
+from tools.testing import tested_package, wheels
 
 ROOT = tested_package.ROOT
 

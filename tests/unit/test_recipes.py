@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from tests.support import tested_package
 from tests.support.in_process import run
+from tools.testing import tested_package
 
 RECIPES = tested_package.ROOT / "recipes"
 SERVICE = RECIPES / "wheel-uploader-nightly.service"

@@ -9,7 +9,6 @@ import zlib
 
 import pytest
 
-from tests.support.wheels import record_line, wheel_bytes, wheel_members
 from tests.support.zips import (
     DIST_INFO,
     RawMember,
@@ -22,6 +21,7 @@ from tests.support.zips import (
     raw_zip,
     zip64,
 )
+from tools.testing.wheels import record_line, wheel_bytes, wheel_members
 from wheel_uploader.core.models import CheckProfile, Severity
 
 INIT = b"dipy/__init__.py"

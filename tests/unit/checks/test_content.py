@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import wheel_uploader
-from tests.support.wheels import wheel_bytes, wheel_members, zip_bytes
 from tests.support.zips import DIST_INFO, WHEEL, content, filename_with_tag
+from tools.testing.wheels import wheel_bytes, wheel_members, zip_bytes
 from wheel_uploader import checks
 from wheel_uploader.core.models import CheckProfile, Finding, Severity
 from wheel_uploader.facts.archive.obfuscation import MAX_SCANNED_SIZE, ObfuscationDetector

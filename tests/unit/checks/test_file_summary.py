@@ -6,8 +6,8 @@ import pickle
 
 import pytest
 
-from tests.support.wheels import sdist_bytes, wheel_bytes
 from tests.support.zips import DIST_INFO, SDIST, WHEEL, content, filename_with_tag
+from tools.testing.wheels import sdist_bytes, wheel_bytes
 from wheel_uploader import checks
 from wheel_uploader.checks import file_summary
 from wheel_uploader.core.models import CheckProfile, FileSummary

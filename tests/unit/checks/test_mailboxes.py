@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.wheels import METADATA, wheel_bytes
 from tests.support.zips import check_ids, findings
+from tools.testing.wheels import METADATA, wheel_bytes
 from wheel_uploader.checks import mailboxes
 
 GOOD = METADATA.format(project="dipy", version="1.11.0")

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from tests.support.wheels import METADATA, sdist_bytes, wheel_bytes, wheel_members, zip_bytes
 from tests.support.zips import DIST_INFO, SDIST, check_ids, content, findings
+from tools.testing.wheels import METADATA, sdist_bytes, wheel_bytes, wheel_members, zip_bytes
 from wheel_uploader.checks import core_metadata, description, render_worker
 from wheel_uploader.core.models import CheckProfile, Severity
 

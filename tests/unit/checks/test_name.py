@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.wheels import sdist_bytes, wheel_bytes, wheel_filename
 from tests.support.zips import check_ids, findings
+from tools.testing.wheels import sdist_bytes, wheel_bytes, wheel_filename
 from wheel_uploader.core.models import CheckProfile, Severity
 
 NOTES = {"name/tags-unsorted", "name/unknown-tag"}

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import pytest
 
-from tests.support.binaries import BUNDLE, DYLIB, EXECUTE, elf, extension, fat, macho, pe
-from tests.support.wheels import METADATA, Parts, wheel_bytes, wheel_filename
 from tests.support.zips import content
+from tools.testing.binaries import BUNDLE, DYLIB, EXECUTE, elf, extension, fat, macho, pe
+from tools.testing.wheels import METADATA, Parts, wheel_bytes, wheel_filename
 from wheel_uploader.checks import native
 from wheel_uploader.core.models import CheckProfile, Severity, WheelContent
 

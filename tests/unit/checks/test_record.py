@@ -7,8 +7,8 @@ import hashlib
 
 import pytest
 
-from tests.support.wheels import record_line, wheel_bytes, wheel_members, zip_bytes
 from tests.support.zips import DIST_INFO, check_ids, content, findings
+from tools.testing.wheels import record_line, wheel_bytes, wheel_members, zip_bytes
 from wheel_uploader.facts.archive import record
 
 RECORD = f"{DIST_INFO}/RECORD"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.wheels import wheel_bytes
 from tests.support.zips import content, findings
+from tools.testing.wheels import wheel_bytes
 from wheel_uploader import checks
 from wheel_uploader.checks.registry import Check
 from wheel_uploader.core.errors import UsageError

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
-from tests.support.wheels import wheel_filename
+from tools.testing.wheels import wheel_filename
 from wheel_uploader import checks
 from wheel_uploader.checks.release_content import (
     ReleaseContent,

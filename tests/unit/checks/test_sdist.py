@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from tests.support.wheels import METADATA, sdist_bytes, wheel_bytes, zip_bytes
 from tests.support.zips import SDIST, check_ids, content, findings
+from tools.testing.wheels import METADATA, sdist_bytes, wheel_bytes, zip_bytes
 from wheel_uploader.core.models import CheckProfile
 from wheel_uploader.facts.archive import reader as archive_reader
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.wheels import wheel_bytes, wheel_filename, wheel_members, zip_bytes
 from tests.support.zips import DIST_INFO, WHEEL, check_ids, filename_with_tag, findings
+from tools.testing.wheels import wheel_bytes, wheel_filename, wheel_members, zip_bytes
 
 GOOD = "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 LINUX = "cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64"

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.support import wheels
 from tests.support.in_process import run
+from tools.testing import wheels
 from wheel_uploader import __version__
 
 

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.support import wheels
 from tests.support.in_process import run
+from tools.testing import wheels
 
 if os.name == "posix":
     import grp

@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 import pytest
 
-from tests.support import tested_package
+from tools.testing import tested_package
 from wheel_uploader import cli
 from wheel_uploader.cli import completion, man_page
 from wheel_uploader.core import errors

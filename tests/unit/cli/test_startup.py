@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.startup import served
-from tests.support import tested_package
+from tools.testing import tested_package
 
 ROOT = tested_package.ROOT
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.attacks import ATTACKS, OVER_BUDGET
-from tests.support.binaries import elf
-from tests.support.wheels import wheel_bytes
 from tests.support.zips import WHEEL, check_ids, content, findings
+from tools.testing.binaries import elf
+from tools.testing.wheels import wheel_bytes
 from wheel_uploader import checks
 from wheel_uploader.core import budget, filenames
 from wheel_uploader.core.budget import Budget, BudgetExceeded

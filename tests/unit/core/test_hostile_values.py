@@ -22,7 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from packaging.version import Version
 
-from tests.support import wheels
+from tools.testing import wheels
 from tests.support.listings import list_staged
 from wheel_uploader import checks
 from wheel_uploader.core import bounds, filenames

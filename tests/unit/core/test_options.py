@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.support import wheels
 from tests.support.in_process import run
+from tools.testing import wheels
 from wheel_uploader.core.errors import ReleaseError, UsageError
 from wheel_uploader.core.models import AttestationPolicy, CheckProfile, Options, Stage
 from wheel_uploader.core.models.option_effects import find_ineffective_options

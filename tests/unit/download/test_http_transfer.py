@@ -40,8 +40,8 @@ from tests.support.file_server import (
     name_of,
     wrong_range,
 )
-from tests.support.scripted import HANG, RESET, Request, Step
-from tests.support.wheels import make_release, wheel_bytes, wheel_filename
+from tools.testing.scripted import HANG, RESET, Request, Step
+from tools.testing.wheels import make_release, wheel_bytes, wheel_filename
 from wheel_uploader import checks
 from wheel_uploader.core import filenames
 from wheel_uploader.core.errors import FileError, HttpStatusError, NetworkError, StorageError

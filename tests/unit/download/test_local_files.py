@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.wheels import make_release, make_wheel, wheel_bytes, wheel_filename
+from tools.testing.wheels import make_release, make_wheel, wheel_bytes, wheel_filename
 from wheel_uploader.core import filenames
 from wheel_uploader.core.errors import FileError, ReleaseError
 from wheel_uploader.core.models import CheckResult, DownloadedFile, DownloadOutcome, RemoteFile

@@ -14,11 +14,11 @@ from unittest import mock
 
 import pytest
 
-from tests.support import servers
 from tests.support.downloads import NAME, OTHER, SHA256, WHEEL, fetch, finished, left_over, remote
 from tests.support.file_server import FileAnswer, FileServer, end_of, fixed_answer, head, honest, start_of
-from tests.support.scripted import HANG, RESET, Request, Step
-from tests.support.wheels import wheel_bytes
+from tools.testing import servers
+from tools.testing.scripted import HANG, RESET, Request, Step
+from tools.testing.wheels import wheel_bytes
 from wheel_uploader.core import filesystem
 from wheel_uploader.core.errors import FileError, NetworkError
 from wheel_uploader.core.models import DownloadOutcome

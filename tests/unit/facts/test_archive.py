@@ -13,8 +13,6 @@ from typing import BinaryIO, cast
 
 import pytest
 
-from tests.support import tested_package
-from tests.support.wheels import make_release, make_wheel, sdist_bytes, wheel_bytes, zip_bytes
 from tests.support.zips import (
     DIST_INFO,
     SDIST,
@@ -26,6 +24,8 @@ from tests.support.zips import (
     raw_members,
     raw_zip,
 )
+from tools.testing import tested_package
+from tools.testing.wheels import make_release, make_wheel, sdist_bytes, wheel_bytes, zip_bytes
 from wheel_uploader.core import filenames
 from wheel_uploader.core.errors import StorageError
 from wheel_uploader.core.models import SdistContent, WheelContent

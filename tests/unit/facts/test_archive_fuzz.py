@@ -11,8 +11,8 @@ import zlib
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.wheels import sdist_bytes, wheel_bytes
 from tests.support.zips import SDIST, WHEEL, RawMember, content, raw_members, raw_zip
+from tools.testing.wheels import sdist_bytes, wheel_bytes
 from wheel_uploader import checks
 from wheel_uploader.checks import core_metadata
 from wheel_uploader.core.models import CheckProfile, SdistContent, Severity, WheelContent

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.binaries import (
+from tools.testing.binaries import (
     DSYM,
     DYLIB,
     ELF_MACHINES,
@@ -22,7 +22,7 @@ from tests.support.binaries import (
     macho,
     pe,
 )
-from tests.support.reference_parsers import assert_same_facts
+from tools.testing.reference_parsers import assert_same_facts
 from wheel_uploader.core.models import BinaryFacts, BinaryFormat, BinaryKind, BinarySlice
 from wheel_uploader.facts.binaries import detect
 

@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support import machine_pace
-from tests.support.binaries import elf, fat, macho, pe
-from tests.support.wheels import wheel_bytes, wheel_filename
 from tests.support.zips import content
+from tools.testing.binaries import elf, fat, macho, pe
+from tools.testing.wheels import wheel_bytes, wheel_filename
 from wheel_uploader import checks
 from wheel_uploader.core import budget
 from wheel_uploader.core.models import CheckProfile, Finding, WheelContent

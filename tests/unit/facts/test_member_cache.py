@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.support.binaries import extension
-from tests.support.wheels import wheel_bytes, wheel_filename
 from tests.support.zips import RawMember, content, deflate, raw_members, raw_zip
+from tools.testing.binaries import extension
+from tools.testing.wheels import wheel_bytes, wheel_filename
 from wheel_uploader.core.models import WheelContent
 from wheel_uploader.core.string_cache import cached_for_short_strings
 from wheel_uploader.facts import member_cache

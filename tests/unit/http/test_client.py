@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.scripted import HANG, NEXT, RESET, Request, ScriptedServer, answer
-from tests.support.servers import certificate, nginx
+from tools.testing.scripted import HANG, NEXT, RESET, Request, ScriptedServer, answer
+from tools.testing.servers import certificate, nginx
 from wheel_uploader import __version__
 from wheel_uploader.core.errors import (
     CredentialsError,

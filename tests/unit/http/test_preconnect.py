@@ -14,11 +14,11 @@ import httpcore
 import pytest
 from click.testing import Result
 
-from tests.support import wheels
 from tests.support.in_process import run
-from tests.support.scripted import NEXT, Answer, Request, ScriptedServer, answer
-from tests.support.servers import Certificate, certificate
-from tests.support.staging import Site
+from tools.testing import wheels
+from tools.testing.scripted import NEXT, Answer, Request, ScriptedServer, answer
+from tools.testing.servers import Certificate, certificate
+from tools.testing.staging import Site
 from wheel_uploader.http import client as http_client
 from wheel_uploader.http import preconnect, transport
 from wheel_uploader.http.client import HttpClient

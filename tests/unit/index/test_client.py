@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import indexes, wheels
-from tests.support.indexes import Served, VirtualTime, local_file
+from tools.testing import indexes, wheels
+from tools.testing.indexes import Served, VirtualTime, local_file
 from wheel_uploader.core.errors import (
     ConflictError,
     CredentialsError,

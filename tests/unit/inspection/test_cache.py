@@ -19,7 +19,7 @@ import pytest
 from click.testing import CliRunner, Result
 from packaging.utils import canonicalize_name
 
-from tests.support import wheels
+from tools.testing import wheels
 from wheel_uploader import checks, cli
 from wheel_uploader.core import cache_mac, filenames, filesystem
 from wheel_uploader.core.models import CheckProfile, CheckResult, DistName, Finding, Severity, WheelContent

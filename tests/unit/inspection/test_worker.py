@@ -19,7 +19,7 @@ from unittest import mock
 import pytest
 from click.testing import CliRunner
 
-from tests.support import wheels
+from tools.testing import wheels
 from wheel_uploader import checks, cli
 from wheel_uploader.core import filenames
 from wheel_uploader.core.models import CheckProfile, Options, Stage

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.support import wheels
+from tools.testing import wheels
 from wheel_uploader.core import filenames
 from wheel_uploader.core.errors import UsageError
 from wheel_uploader.core.models import DistName

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from packaging.version import Version
 
-from tests.support.scripted import Request, ScriptedServer, Step, answer
+from tools.testing.scripted import Request, ScriptedServer, Step, answer
 from wheel_uploader.core import filenames
 from wheel_uploader.core.bounds import parse_listed_date
 from wheel_uploader.core.errors import HttpStatusError, NothingFoundError, UsageError

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from tests.support import wheels
+from tools.testing import wheels
 from tests.support.listings import list_staged
 from wheel_uploader.core.errors import NothingFoundError, ReleaseError, StorageError, UsageError
 from wheel_uploader.core.models import RemoteFile

@@ -11,8 +11,8 @@ from unittest import mock
 
 import pytest
 
-from tests.support import wheels
-from tests.support.indexes import Reply, Served, scripted_index
+from tools.testing import wheels
+from tools.testing.indexes import Reply, Served, scripted_index
 from wheel_uploader.core import filenames
 from wheel_uploader.core.cancellation import CancellationToken
 from wheel_uploader.core.models import (

@@ -11,8 +11,8 @@ from click.testing import CliRunner, Result
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from tests.support import servers, wheels
-from tests.support.indexes import Served, scripted_index
+from tools.testing import servers, wheels
+from tools.testing.indexes import Served, scripted_index
 from wheel_uploader import cli
 from wheel_uploader.checks import release_runner
 from wheel_uploader.core import filenames as core_filenames

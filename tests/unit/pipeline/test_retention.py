@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
-from tests.support import wheels
+from tools.testing import wheels
 from wheel_uploader.core import filenames
 from wheel_uploader.core.models import IndexFile, Options, ProjectPage, Selection
 from wheel_uploader.core.progress import SilentProgress

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import hostile_reports, reports, servers, wheels
+from tests.support import hostile_reports
 from tests.support.in_process import run
+from tools.testing import reports, servers, wheels
 from wheel_uploader.cli.options.run import FORMATS
 from wheel_uploader.core.errors import StorageError, UsageError
 from wheel_uploader.report import destinations, formats_table

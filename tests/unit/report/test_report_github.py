@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import reports, wheels
 from tests.support.in_process import run
-from tests.support.reports import SDIST, WHEELS, finding
+from tools.testing import reports, wheels
+from tools.testing.reports import SDIST, WHEELS, finding
 from wheel_uploader.core.errors import FileError, NetworkError
 from wheel_uploader.core.models import Report, Severity, Stage
 from wheel_uploader.report import formats_table

@@ -10,9 +10,10 @@ import time
 
 import pytest
 
-from tests.support import hostile_reports, reports
+from tests.support import hostile_reports
 from tests.support.html_page import HTML_TAGS, Page
-from tests.support.reports import INDEX, SDIST, WHEELS
+from tools.testing import reports
+from tools.testing.reports import INDEX, SDIST, WHEELS
 from wheel_uploader.core.errors import DeadlineError, FileError, ReleaseError, RunInterrupted, StorageError
 from wheel_uploader.core.models import FileStatus, Report, Stage
 from wheel_uploader.core.redaction import sanitize

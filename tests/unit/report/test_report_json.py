@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from tests.support import reports, wheels
 from tests.support.in_process import run
+from tools.testing import reports, wheels
 from wheel_uploader.report import formats_table
 from wheel_uploader.report.formats.json import SCHEMA_VERSION as SCHEMA_NUMBER
 

@@ -7,9 +7,10 @@ import re
 import docutils.core
 import pytest
 
-from tests.support import hostile_reports, reports
+from tests.support import hostile_reports
 from tests.support.html_page import MARKDOWN_TAGS, render_markdown
-from tests.support.reports import INDEX, SDIST, WHEELS, finding
+from tools.testing import reports
+from tools.testing.reports import INDEX, SDIST, WHEELS, finding
 from wheel_uploader.core.models import Report, Severity
 from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.report import formats_table

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from tests.support import reports, wheels
 from tests.support.in_process import run
-from tests.support.reports import WHEELS, finding
+from tools.testing import reports, wheels
+from tools.testing.reports import WHEELS, finding
 from wheel_uploader.checks import CHECKS
 from wheel_uploader.core.models import Report, Severity
 from wheel_uploader.report import formats_table

@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from tests.support import reports
-from tests.support.reports import SDIST, WHEELS, finding
+from tools.testing import reports
+from tools.testing.reports import SDIST, WHEELS, finding
 from wheel_uploader.core.models import Report, Severity
 from wheel_uploader.report import formats_table
 from wheel_uploader.report.formats.terminal_style import TerminalStyle

@@ -17,12 +17,13 @@ from pypi_attestations import Attestation
 from sigstore.models import ClientTrustConfig
 from twine import utils
 
-from tests.support import indexes, servers, sigstores, wheels
+from tests.support import sigstores
 from tests.support.in_process import run
-from tests.support.indexes import Served
-from tests.support.scripted import Request, ScriptedServer, Step, answer
 from tests.support.sigstores import PUBLISH, SLSA, Identity, Services, Sigstore
-from tests.support.staging import Site, sha256
+from tools.testing import indexes, servers, wheels
+from tools.testing.indexes import Served
+from tools.testing.scripted import Request, ScriptedServer, Step, answer
+from tools.testing.staging import Site, sha256
 from wheel_uploader.http import retry
 from wheel_uploader.report import formats_table
 from wheel_uploader.signing import attestations

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.gpg import REPLY_WITH_VERSION, Keyring, fake_gpg, keyring
+from tools.testing.gpg import REPLY_WITH_VERSION, Keyring, fake_gpg, keyring
 from wheel_uploader.core.errors import FileError, SigningError, StorageError
 from wheel_uploader.core.models import Signature
 from wheel_uploader.core.verified_file import VerifiedFile

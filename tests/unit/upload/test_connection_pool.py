@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import indexes, wheels
-from tests.support.indexes import Cut, Reply, Reset, Served, local_file
+from tools.testing import indexes, wheels
+from tools.testing.indexes import Cut, Reply, Reset, Served, local_file
 from wheel_uploader.core.models import LocalFile, Options
 from wheel_uploader.core.progress import SilentProgress
 from wheel_uploader.upload.connection_pool import ConnectionPool

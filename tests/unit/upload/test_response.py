@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import indexes, wheels
-from tests.support.indexes import Reply
+from tools.testing import indexes, wheels
+from tools.testing.indexes import Reply
 from wheel_uploader.core.errors import (
     ConflictError,
     CredentialsError,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.indexes import VirtualTime
+from tools.testing.indexes import VirtualTime
 from wheel_uploader.core import filenames as core_filenames
 from wheel_uploader.core.cancellation import CancellationToken
 from wheel_uploader.core.errors import (

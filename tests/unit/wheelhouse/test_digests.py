@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import wheels
+from tools.testing import wheels
 from wheel_uploader.core import filenames
 from wheel_uploader.core.errors import FileError, StorageError
 from wheel_uploader.core.models import CheckResult, DistName, RemoteFile

@@ -17,7 +17,7 @@ from unittest import mock
 
 import pytest
 
-from tests.support.wheels import make_release
+from tools.testing.wheels import make_release
 from wheel_uploader.core import cache_mac, filenames, filesystem
 from wheel_uploader.core.errors import LockedError, StorageError
 from wheel_uploader.core.models import LocalFile

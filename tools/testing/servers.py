@@ -22,8 +22,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import tested_package
-from tests.support.scripted import HANG, NEXT, RESET, Answer, Request, ScriptedServer, answer
+from tools.testing import tested_package
+from tools.testing.scripted import HANG, NEXT, RESET, Answer, Request, ScriptedServer, answer
 
 __all__ = [
     "HANG",

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from tests.support import binaries, wheels
+from tools.testing import binaries, wheels
 
 CHUNK_SIZE = 1 << 20
 _ZIP64_SENTINEL = 0xFFFFFFFF

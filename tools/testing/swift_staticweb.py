@@ -1,6 +1,6 @@
 """A test server: Swift's staticweb middleware in front of a proxy that serves a directory as a container.
 
-``python -m tests.support.swift_staticweb DIRECTORY PORT`` serves /v1/AUTH_test/wheels/.
+``python -m tools.testing.swift_staticweb DIRECTORY PORT`` serves /v1/AUTH_test/wheels/.
 """
 
 from __future__ import annotations

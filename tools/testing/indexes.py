@@ -270,7 +270,7 @@ class ScriptedIndex:
         #: The token for trusted publishers; empty if there is no trusted publishing.
         self.minted_token = ""
         #: Returns why PyPI would reject the attachments of a POST; empty if it accepts them.
-        self.refuse_attachment: Callable[[Post], str] = lambda post: ""
+        self.refuse_attachment: Callable[[Post], str] = lambda _post: ""
         self.released = threading.Event()
         self._lock = threading.Lock()
 

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from urllib.parse import unquote
 
-from tests.support.scripted import Request, Step, answer
+from tools.testing.scripted import Request, Step, answer
 
 
 class Site:

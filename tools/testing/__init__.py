@@ -1,0 +1,1 @@
+"""Servers, wheels and other inputs for tests and benchmarks, neither of which imports the other."""
