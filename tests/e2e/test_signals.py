@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ import pytest
 
 from tools.testing import indexes, wheels
 from tools.testing.indexes import Hang, Reply, Served, Slow, pypiserver
-from wheel_uploader.core import cancellation
+from wheel_uploader.core import cancellation, task_pool
 from wheel_uploader.core.cancellation import CancellationToken, RunCancelled
 from wheel_uploader.core.errors import DeadlineError, RunInterrupted
 from wheel_uploader.core.signal_handlers import install_signal_handlers
@@ -366,9 +367,9 @@ def test_first_signal_raises_at_the_next_check_and_the_second_exits(
     ended: list[int] = []
     monkeypatch.setattr("wheel_uploader.core.cancellation.os._exit", ended.append)
     os.kill(os.getpid(), signal.SIGTERM)
-    waits: list[Callable[[], None]] = [
+    waits: list[Callable[[], object]] = [
         lambda: cancellation.sleep_unless_cancelled(5),
-        lambda: cancellation.wait_unless_cancelled(threading.Event()),
+        lambda: task_pool.wait_for_call(Future()),
         cancellation.raise_if_cancelled,
     ]
     for wait in waits:
@@ -389,13 +390,13 @@ def test_signal_abandons_a_blocking_call(listening: CancellationToken) -> None:
 
     started = time.monotonic()
     with pytest.raises(RunCancelled):
-        cancellation.call_in_thread(block)
+        task_pool.call_in_thread(block)
     assert time.monotonic() - started < 5
     done.set()
     listening.error = None
-    assert cancellation.call_in_thread(lambda: 3) == 3
+    assert task_pool.call_in_thread(lambda: 3) == 3
     with pytest.raises(ZeroDivisionError):
-        cancellation.call_in_thread(lambda: 1 // 0)
+        task_pool.call_in_thread(lambda: 1 // 0)
 
 
 def test_signal_handlers_raise_no_exception(listening: CancellationToken) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tools.testing import wheels
 from tests.support.listings import list_staged, select_from
+from tools.testing import wheels
 from wheel_uploader.core.models import Options, Report
 from wheel_uploader.core.progress import SilentProgress
 from wheel_uploader.download import scheduler

@@ -10,8 +10,8 @@ import pytest
 
 from tests.support import cassettes, stores
 from tests.support.cassettes import PROJECT, RELEASE, STORE_PORTS, VERSION, archive, stage
-from tools.testing import servers
 from tests.support.listings import list_staged, select_from
+from tools.testing import servers
 from wheel_uploader.core.models import Options
 from wheel_uploader.download import scheduler
 from wheel_uploader.http.client import HttpClient

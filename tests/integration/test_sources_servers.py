@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.decoys import DECOYS
+from tests.support.listings import list_staged
 from tools.testing import wheels
 from tools.testing.servers import LISTINGS, certificate, nginx
-from tests.support.listings import list_staged
 from wheel_uploader.core.errors import NetworkError
 from wheel_uploader.core.models import RemoteFile
 from wheel_uploader.http.client import HttpClient

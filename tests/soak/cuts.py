@@ -16,10 +16,10 @@ from tests.soak.forks import isolated_environment
 from tests.soak.storms import StormResult, run_once
 from tests.support import downloads
 from tests.support.file_server import FileAnswer, FileServer, chunked, honest
+from tests.support.listings import list_staged
 from tools.testing import indexes, wheels
 from tools.testing.indexes import Action, Cut, Reset, VirtualTime, local_file
 from tools.testing.scripted import Request, ScriptedServer, Step
-from tests.support.listings import list_staged
 from wheel_uploader.core.errors import NetworkError, NothingFoundError, ReleaseError
 from wheel_uploader.core.models import RemoteFile
 from wheel_uploader.http.client import HttpClient

@@ -123,6 +123,16 @@ DISK_METHODS = {
     *("rglob", "rmdir", "stat", "symlink_to", "touch", "unlink", "write_bytes", "write_text"),
 }
 
+#: The calls that start a thread.
+THREAD_CALLS = {"threading.Thread", "threading.Timer", "_thread.start_new_thread"}
+#: The modules that start threads. Tasks run in core/task_pool; the others have no result to wait for, so that
+#: an error in one of their threads is reported by threading.excepthook, or they belong to a pipe or a socket.
+THREAD_STARTERS = {
+    *("core/task_pool", "core/cancellation", "core/progress/plain", "core/child_processes/feeding"),
+    *("core/child_processes/process", "http/preconnect", "http/proxies", "rehearsal/demo"),
+    "upload/requests_adapter",
+}
+
 #: Imported only when needed, so that ``--help`` is fast.
 LAZY_LIBRARIES = {
     *("bs4", "email_validator", "filelock", "httpx", "jinja2", "lxml", "pkginfo", "pygments"),
@@ -301,6 +311,23 @@ def test_a_pure_module_has_no_side_effects(module: Module) -> None:
                 assert called.id not in {"open", "input", "exec", "eval", "__import__"}, node.lineno
             elif isinstance(called, ast.Attribute):
                 assert called.attr not in DISK_METHODS, f"line {node.lineno}: .{called.attr}()"
+
+
+def test_threads_are_started_in_few_modules() -> None:
+    """Every pool is another way to hang: the interpreter waits for the threads of an executor at exit."""
+    starters = {
+        module.name
+        for module in modules()
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in THREAD_CALLS
+    }
+    executors = {
+        f"{module.name}: {name}"
+        for module in modules()
+        for name in module.imports()
+        if name.startswith("concurrent.futures.") and "Executor" in name
+    }
+    assert (starters, executors) == (THREAD_STARTERS, set())
 
 
 @pytest.mark.parametrize("module", modules(), ids=all_names())

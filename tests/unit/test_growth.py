@@ -10,9 +10,9 @@ from types import FrameType
 import pytest
 
 from benchmarks.growth import FORMATS, report_of
+from tests.support.listings import select_from
 from tools.testing import wheels
 from tools.testing.big_wheels import KINDS, make
-from tests.support.listings import select_from
 from wheel_uploader import checks
 from wheel_uploader.core import filenames as core_filenames
 from wheel_uploader.core.models import CheckProfile, Options, RemoteFile

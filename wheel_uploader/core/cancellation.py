@@ -2,9 +2,8 @@
 
 Signal handlers never raise an exception, which could leave a lock held or a module half imported. They only
 record the signal; the main thread calls ``raise_if_cancelled``, which raises RunCancelled, between stages and
-wherever it waits. Code that waits uses ``sleep_unless_cancelled``, ``wait_unless_cancelled`` and
-``call_in_thread``, which call it several times a second. If the main thread does not call it in time, the
-watchdog ends the run (watchdog.py).
+wherever it waits. Code that waits uses ``sleep_unless_cancelled`` or task_pool.py, which call it several
+times a second. If the main thread does not call it in time, the watchdog ends the run (watchdog.py).
 """
 
 from __future__ import annotations
@@ -15,12 +14,10 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 from wheel_uploader.core import watchdog
 from wheel_uploader.core.errors import DeadlineError, ReleaseError, RunInterrupted
-
-T = TypeVar("T")
 
 #: Seconds that uploads in progress get to finish once the run has been cancelled.
 UPLOAD_GRACE_SECONDS = 30.0
@@ -232,13 +229,6 @@ _main_thread = _thread.get_ident()
 _kill_callbacks: dict[int, Callable[[], object]] = {}
 
 
-class Waitable(Protocol):
-    """An object to wait for, such as a threading.Event."""
-
-    def wait(self, timeout: float) -> bool:
-        """Return whether the event has happened, after waiting for at most ``timeout`` seconds."""
-
-
 @contextlib.contextmanager
 def use_token(token: CancellationToken) -> Iterator[None]:
     """Return a context in which ``raise_if_cancelled`` uses this token."""
@@ -277,43 +267,6 @@ def sleep_unless_cancelled(seconds: float) -> None:
     while (remaining := end - time.monotonic()) > 0:
         time.sleep(min(remaining, POLL_INTERVAL))
         raise_if_cancelled()
-
-
-def wait_unless_cancelled(event: Waitable) -> None:
-    """Wait for an event; raise RunCancelled as soon as the run has been cancelled."""
-    while not event.wait(POLL_INTERVAL):
-        raise_if_cancelled()
-
-
-def call_in_thread(function: Callable[[], T]) -> T:
-    """Call a function that may block in C (name lookup, prompt); raise RunCancelled in the meantime.
-
-    From the main thread, it is called in a daemon thread, which is abandoned when RunCancelled is raised.
-    """
-    if not can_raise_here():
-        return function()
-    raise_if_cancelled()
-    done_lock = _thread.allocate_lock()
-    done_lock.acquire()
-    results: list[Any] = []
-
-    def call_function() -> None:
-        try:
-            results.extend([True, function()])
-        except BaseException as error:  # noqa: BLE001 - raised in the main thread
-            results.extend([False, error])
-        finally:
-            done_lock.release()
-
-    import threading
-
-    threading.Thread(target=call_function, name="aside", daemon=True).start()
-    while not done_lock.acquire(timeout=POLL_INTERVAL):
-        raise_if_cancelled()
-    raise_if_cancelled()
-    if results[0]:
-        return results[1]  # type: ignore[no-any-return]
-    raise results[1]
 
 
 @contextlib.contextmanager

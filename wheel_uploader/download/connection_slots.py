@@ -15,7 +15,8 @@ class ConnectionSlots:
     """The connection slots of a run; a file that waits for its first goes before one that wants another."""
 
     def __init__(self, count: int) -> None:
-        self._count = self._free = count
+        #: The number of slots, free or not.
+        self.count = self._free = count
         self._waiting = 0
         self._changed = threading.Condition()
 
@@ -34,7 +35,7 @@ class ConnectionSlots:
     @property
     def any_in_use(self) -> bool:
         """True if any slot is in use."""
-        return self._free < self._count
+        return self._free < self.count
 
     def has_spare(self) -> bool:
         """Return whether a slot is free and no file waits for it."""

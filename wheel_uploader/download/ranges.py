@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from wheel_uploader.core.errors import NetworkError, TransportError
+from wheel_uploader.core.task_pool import TaskPool
 from wheel_uploader.download.connection_slots import ConnectionSlots
 from wheel_uploader.download.partial_file import PartialFile
 from wheel_uploader.download.spans import ByteRange
@@ -121,6 +122,8 @@ class RangedDownload:
         """
         self._partial, self._slots, self._request, self._advance = partial, slots, request, advance
         self._is_stopped, self._fatal_error, self._connection_error, self._failures = False, None, None, 0
+        # One thread is for the slot that the file has already.
+        self._pool = TaskPool("download-piece", slots.count + 1, grace=_SHUTDOWN_TIMEOUT)
         self._start_worker(first, extra_slot=False)
         saved_count = 0
         try:
@@ -177,9 +180,7 @@ class RangedDownload:
         opened = (*first, self._claim_next()) if first else None
         with self._changed:
             self._workers += 1
-        # A daemon thread, so that a blocked read does not delay the exit of an interrupted process.
-        arguments = (opened, extra_slot)
-        threading.Thread(target=self._work, args=arguments, name="download-piece", daemon=True).start()
+        self._pool.submit(self._work, opened, extra_slot)
 
     def _stop_workers(self) -> None:
         """Prevent further writes, abort blocked reads, and wait for the threads."""
@@ -188,9 +189,7 @@ class RangedDownload:
             for part in self._ranges:
                 if part.stream:
                     part.stream.abort()
-            end = time.monotonic() + _SHUTDOWN_TIMEOUT
-            while self._workers and time.monotonic() < end:
-                self._changed.wait(_POLL_INTERVAL)
+        self._pool.close()
 
     # --- in the threads of the connections -------------------------------------------------------------
 

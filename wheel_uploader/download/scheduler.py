@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
-from wheel_uploader.core import cancellation
 from wheel_uploader.core.errors import ReleaseError, StorageError, most_important_error
 from wheel_uploader.core.filesystem import DISK_FULL_ERRNOS
 from wheel_uploader.core.models import (
@@ -28,12 +27,12 @@ from wheel_uploader.core.models import (
     WheelContent,
 )
 from wheel_uploader.core.progress import Progress
+from wheel_uploader.core.task_pool import TaskPool
 from wheel_uploader.download.attestation_files import AttestationFileDownload, InPlaceAttestationFile
 from wheel_uploader.download.connection_slots import ConnectionSlot, ConnectionSlots
 from wheel_uploader.download.file_download import FileDownload, path_from_file_url
 from wheel_uploader.download.in_place import InPlaceVerification
 from wheel_uploader.download.ranges import DownloadStopped
-from wheel_uploader.download.verify_pool import VerificationPool
 from wheel_uploader.facts.member_cache import MemberCache
 from wheel_uploader.http.client import HttpClient
 from wheel_uploader.inspection.verification import InspectionResult, ResultCache, inspect_cached, inspect_file
@@ -44,7 +43,10 @@ from wheel_uploader.wheelhouse.wheelhouse import Wheelhouse
 #: Files at a time: a large file fills a connection, a small one mostly waits for responses.
 _JOBS_FOR_LARGE, _JOBS_FOR_SMALL = 8, 16
 #: Threads beyond the number of connections, so that verifying a file does not leave a connection idle.
-_VERIFICATION_THREADS = 8
+_EXTRA_THREADS = 8
+#: Threads that unpack files: each keeps the memory of its largest file, and Python runs only one at a time
+#: outside of decompression.
+_VERIFICATION_THREADS = 2
 #: Bytes: average size from which files count as large.
 _LARGE_FILE_SIZE = 2_000_000
 #: Seconds that the threads get to save partial files when the run is interrupted.
@@ -84,9 +86,9 @@ def download_files(
     for the same bytes are reused. The worker process (``inspection_worker``) inspects files in the same way
     as this process. A file that fails does not stop the others.
     """
-    pool: _WorkerPool[DownloadedFile] = _WorkerPool()
+    downloads: _Downloads[DownloadedFile] = _Downloads()
     inspections: dict[str, CheckResult] = {}
-    readers = VerificationPool()
+    verifiers = TaskPool("verify", min(_VERIFICATION_THREADS, os.cpu_count() or 1))
     # Limits memory: each file that is being inspected needs some, in whichever process.
     inspection_slots = threading.Semaphore(1 if inspection_worker else 2)
     # Sharing members needs at least two files.
@@ -96,23 +98,23 @@ def download_files(
         # During downloads, wait for the worker process rather than compete with them in this one.
         if inspection_worker and (
             result := inspection_worker.inspect(
-                name, path, sha256, wait=bool(wheelhouse) and pool.is_downloading
+                name, path, sha256, wait=bool(wheelhouse) and downloads.is_downloading
             )
         ):
             return result
         with inspection_slots:
-            pool.check()
+            downloads.check()
             return inspect_file(name, path, sha256, inspect, member_cache)
 
     def inspect_and_record(name: DistName, path: Path, sha256: str) -> InspectionResult:
-        result = readers.run(lambda: inspect_cached(name, path, sha256, inspect_uncached, cache))
+        result = verifiers.submit(inspect_cached, name, path, sha256, inspect_uncached, cache).result()
         inspections[name.filename] = result.inspection
         return result
 
     def create_task(name: DistName, remote: RemoteFile) -> FileDownload | InPlaceVerification:
         if wheelhouse is None:
             return InPlaceVerification(
-                name=name, remote=remote, progress=progress, check=pool.check, inspect=inspect_and_record
+                name=name, remote=remote, progress=progress, check=downloads.check, inspect=inspect_and_record
             )
         return FileDownload(
             name=name,
@@ -121,7 +123,7 @@ def download_files(
             http=http,
             progress=progress,
             clobber=clobber,
-            check=pool.check,
+            check=downloads.check,
             inspect=inspect_and_record,
             all_files_present=not absent,
         )
@@ -132,22 +134,24 @@ def download_files(
     sizes = [remote.size for remote in absent or [remote for _, remote in files]]
     size = None if None in sizes else sum(size or 0 for size in sizes)
     with (
-        readers,
+        verifiers,
         inspection_worker or contextlib.nullcontext(),
         progress.stage("download" if absent else "check", files=len(sizes), size=size),
     ):
         if inspection_worker:
             inspection_worker.start_if_worthwhile(sum(_estimated_size(remote) or 0 for remote in new))
-        pool.run(tasks, jobs or _default_jobs(files))
-        if wheelhouse and pool.results:
+        downloads.run(tasks, jobs or _default_jobs(files))
+        if wheelhouse and downloads.results:
             wheelhouse.sync()
     filenames = [name.filename for name, _ in files]
     inspected = [inspections[filename] for filename in filenames if filename in inspections]
     return DownloadResult(
-        downloaded=tuple(pool.results[filename] for filename in filenames if filename in pool.results),
+        downloaded=tuple(
+            downloads.results[filename] for filename in filenames if filename in downloads.results
+        ),
         findings=tuple(finding for inspection in inspected for finding in inspection.findings),
         summaries=tuple(inspection.summary for inspection in inspected if inspection.summary),
-        error=_combine_failures(pool, len(files)) if pool.failures else None,
+        error=_combine_failures(downloads, len(files)) if downloads.failures else None,
     )
 
 
@@ -164,7 +168,7 @@ def download_attestation_files(
 
     Raises the most severe failure if any file fails, because an unverified attestation is not published.
     """
-    pool: _WorkerPool[LocalAttestationFile] = _WorkerPool()
+    downloads: _Downloads[LocalAttestationFile] = _Downloads()
 
     def create_task(companion: RemoteAttestationFile) -> AttestationFileDownload | InPlaceAttestationFile:
         if wheelhouse is None:
@@ -175,18 +179,18 @@ def download_attestation_files(
             http=http,
             progress=progress,
             clobber=clobber,
-            check=pool.check,
+            check=downloads.check,
         )
 
     tasks = [create_task(companion) for companion in companions]
     if tasks:
         with progress.stage("download" if wheelhouse else "check", files=len(tasks), size=None):
-            pool.run(tasks, jobs or _JOBS_FOR_SMALL)
-            if wheelhouse and pool.results:
+            downloads.run(tasks, jobs or _JOBS_FOR_SMALL)
+            if wheelhouse and downloads.results:
                 wheelhouse.sync()
-    if pool.failures:
-        raise _combine_failures(pool, len(tasks))
-    return tuple(pool.results[companion.filename] for companion in companions)
+    if downloads.failures:
+        raise _combine_failures(downloads, len(tasks))
+    return tuple(downloads.results[companion.filename] for companion in companions)
 
 
 def hash_local_file(remote: RemoteFile) -> str:
@@ -213,14 +217,14 @@ def _estimated_size(remote: RemoteFile) -> int | None:
 
 
 def _combine_failures(
-    pool: _WorkerPool[DownloadedFile] | _WorkerPool[LocalAttestationFile], count: int
+    downloads: _Downloads[DownloadedFile] | _Downloads[LocalAttestationFile], count: int
 ) -> ReleaseError:
     """Return the most severe failure, with the others as its details."""
-    error = most_important_error(pool.failures.values())
-    others = [str(failure) for failure in pool.failures.values() if failure is not error]
-    unfinished = count - len(pool.results) - len(pool.failures)
+    error = most_important_error(downloads.failures.values())
+    others = [str(failure) for failure in downloads.failures.values() if failure is not error]
+    unfinished = count - len(downloads.results) - len(downloads.failures)
     tail = f", {unfinished} were not started or not finished" if unfinished else ""
-    state = [f"{len(pool.results)} of {count} files are in the wheelhouse{tail}"] if count > 1 else []
+    state = [f"{len(downloads.results)} of {count} files are in the wheelhouse{tail}"] if count > 1 else []
     return error.with_details(*others, *state)
 
 
@@ -240,14 +244,13 @@ class _Task(Protocol[T_co]):
     def run(self, slot: ConnectionSlot, /) -> T_co: ...
 
 
-class _WorkerPool(Generic[T]):
-    """The threads that download the files of one release, and their results."""
+class _Downloads(Generic[T]):
+    """The downloads of the files of one release, and their results."""
 
     def __init__(self) -> None:
         #: By file name; written by the threads, read after they have ended.
         self.results: dict[str, T] = {}
         self.failures: dict[str, ReleaseError] = {}
-        self._unexpected_error: BaseException | None = None
         self._stop = threading.Event()
         self._slots = ConnectionSlots(0)
 
@@ -266,49 +269,19 @@ class _WorkerPool(Generic[T]):
         queue = deque(sorted(tasks, key=lambda task: _estimated_size(task.remote) or 0, reverse=True))
         slots = self._slots = ConnectionSlots(jobs)
 
-        def check() -> None:
-            self.check()
-            if not queue:
-                raise DownloadStopped
+        def run_next(_: object) -> None:
+            with contextlib.suppress(DownloadStopped), ConnectionSlot(slots, self.check) as slot:
+                self.check()
+                self._run_task(queue.popleft(), slot)
 
-        def work(done: threading.Event) -> None:
-            try:
-                while True:
-                    check()
-                    with ConnectionSlot(slots, check) as slot:
-                        self._run_task(queue.popleft(), slot)
-            except (DownloadStopped, IndexError):
-                pass
-            finally:
-                done.set()
-
-        # Events, because a Thread.join that Ctrl-C interrupts marks a running thread as ended
-        # (Python 3.11, 3.12).
-        started: list[threading.Event] = []
-        try:
-            for number in range(min(jobs + _VERIFICATION_THREADS, len(tasks))):
-                started.append(threading.Event())
-                # A daemon thread, so that a blocked read does not delay the exit of an interrupted process.
-                threading.Thread(
-                    target=work, args=started[-1:], name=f"download-{number}", daemon=True
-                ).start()
-            for done in started:
-                cancellation.wait_unless_cancelled(done)
-        except BaseException:
-            self._stop.set()
-            end = time.monotonic() + _SHUTDOWN_TIMEOUT
-            for done in started:
-                done.wait(max(0.0, end - time.monotonic()))
-            raise
-        if self._unexpected_error:
-            raise self._unexpected_error
+        threads = min(jobs + _EXTRA_THREADS, len(tasks))
+        with TaskPool("download", threads, grace=_SHUTDOWN_TIMEOUT) as pool:
+            pool.map(run_next, tasks, stop=self._stop.set)
 
     def _run_task(self, task: _Task[T], slot: ConnectionSlot) -> None:
         filename = task.filename
         try:
             self.results[filename] = task.run(slot)
-        except DownloadStopped:
-            return
         except ReleaseError as error:
             if filename not in error.message:
                 # The message of a redirect or connection error names the server only.
@@ -318,6 +291,3 @@ class _WorkerPool(Generic[T]):
             cause = error.__cause__
             if isinstance(cause, OSError) and cause.errno in _FATAL_ERRNOS:
                 self._stop.set()
-        except BaseException as error:  # noqa: BLE001 - raised again by run, in the main thread
-            self._unexpected_error = error
-            self._stop.set()

@@ -44,7 +44,8 @@ def count_connections(preconnect: Mapping[str, int]) -> dict[tuple[str, int], in
 class ConnectionStash(Generic[ConnectionT]):
     """The connections opened ahead to one host, once per run; errors in opening them are ignored.
 
-    Each is held by its own thread until it is taken, has become too old, or is dropped.
+    Each is held by its own thread until it is taken, has become too old, or is dropped: a pool of threads
+    would be occupied by connections that are not used.
     """
 
     def __init__(self, count: int) -> None:

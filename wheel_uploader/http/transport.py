@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from wheel_uploader.core import cancellation
+from wheel_uploader.core import cancellation, task_pool
 from wheel_uploader.http.hostnames import is_public_address
 from wheel_uploader.http.httpx_import import httpcore, httpx
 from wheel_uploader.http.preconnect import ConnectionStash, count_connections
@@ -107,7 +107,7 @@ class CancellableStream(httpcore.NetworkStream):
         """Return this connection with TLS, after a handshake that does not delay cancellation."""
         limit = _remaining_timeout(timeout, httpcore.ConnectTimeout)
         return CancellableStream(
-            cancellation.call_in_thread(lambda: self._inner.start_tls(ssl_context, server_hostname, limit))
+            task_pool.call_in_thread(lambda: self._inner.start_tls(ssl_context, server_hostname, limit))
         )
 
     def get_extra_info(self, info: str) -> Any:
@@ -208,7 +208,7 @@ class GuardedBackend(httpcore.NetworkBackend):
             _thread_deadline.end = deadline_of_caller
             return self._connect(host, port, stash, timeout, local_address, socket_options)
 
-        return cancellation.call_in_thread(connect)
+        return task_pool.call_in_thread(connect)
 
     def _connect(
         self,

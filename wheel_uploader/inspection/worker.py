@@ -6,6 +6,7 @@ The process starts when there is enough to read, and ends with this process, how
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import sys
@@ -17,12 +18,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from wheel_uploader.core import cancellation
 from wheel_uploader.core.child_processes.environment import ChildKind
 from wheel_uploader.core.child_processes.outcome import ChildStartError
 from wheel_uploader.core.child_processes.pipes import open_pipe
 from wheel_uploader.core.child_processes.process import ChildProcess
 from wheel_uploader.core.models import CheckProfile, DistName
+from wheel_uploader.core.task_pool import start_call, wait_for_call
 from wheel_uploader.inspection import serialization
 from wheel_uploader.inspection.verification import InspectionResult
 
@@ -113,13 +114,10 @@ class _WorkerProcess:
         """Return the response for a file of ``size`` bytes; kill the process if it takes too long."""
         self.requests.write(line + b"\n")
         self.requests.flush()
-        timer = threading.Timer(_RESPONSE_TIMEOUT + size / _BYTES_PER_SECOND, self.child.kill)
-        timer.daemon = True
-        timer.start()
-        try:
-            return cancellation.call_in_thread(lambda: self.responses.readline(_RESPONSE_LIMIT))
-        finally:
-            timer.cancel()
+        response = start_call(functools.partial(self.responses.readline, _RESPONSE_LIMIT), "inspect")
+        if not wait_for_call(response, _RESPONSE_TIMEOUT + size / _BYTES_PER_SECOND):
+            self.child.kill()
+        return response.result()
 
     def close(self) -> None:
         """Kill the process and close the pipes."""

@@ -6,9 +6,7 @@ all files have been downloaded, checked, signed and compared with the index.
 
 from __future__ import annotations
 
-import contextlib
 import signal
-import threading
 from collections.abc import Callable
 
 from wheel_uploader.core import cancellation
@@ -16,6 +14,7 @@ from wheel_uploader.core.cancellation import CancellationToken, RunCancelled
 from wheel_uploader.core.errors import ReleaseError, RunInterrupted, as_unexpected_error
 from wheel_uploader.core.models import Options, Report, Stage
 from wheel_uploader.core.progress import Progress
+from wheel_uploader.core.task_pool import start_call, wait_for_call
 from wheel_uploader.pipeline import list_stage
 from wheel_uploader.pipeline.context import ReportBuilder, RunContext
 
@@ -53,13 +52,14 @@ def run(
 
 def _run_stages(context: RunContext) -> None:
     options, stage = context.options, context.builder.stage
-    later_stages_loaded = _preload_later_stages(options)
+    # An import error is raised again, and reported, when the stage imports the module itself.
+    loading = start_call(_load_later_stages, "load") if options.until > Stage.LIST else None
     with stage(Stage.LIST):
         selection = list_stage.run(context)
-    if options.until == Stage.LIST:
+    if not loading:
         return
     # Two threads that import mutually dependent modules may see one of them half initialized.
-    cancellation.wait_unless_cancelled(later_stages_loaded)
+    wait_for_call(loading)
     from wheel_uploader.pipeline import check_stage, download_stage
 
     wheelhouse = download_stage.open_wheelhouse(context)
@@ -92,22 +92,10 @@ def _run_stages(context: RunContext) -> None:
         confirm_stage.run(context, selection, downloaded, destination)
 
 
-def _preload_later_stages(options: Options) -> threading.Event:
-    """Import the modules of the later stages in the background; the returned event is set at the end."""
-    done = threading.Event()
+def _load_later_stages() -> None:
+    """Import the modules of the later stages."""
+    from wheel_uploader.inspection import cache as inspection_cache
+    from wheel_uploader.pipeline import check_stage, download_stage  # noqa: F401
+    from wheel_uploader.report.formats import text  # noqa: F401
 
-    def load() -> None:
-        # An import error is raised again, and reported, when the stage imports the module itself.
-        try:
-            with contextlib.suppress(Exception):
-                from wheel_uploader.inspection import cache as inspection_cache
-                from wheel_uploader.pipeline import check_stage, download_stage  # noqa: F401
-                from wheel_uploader.report.formats import text  # noqa: F401
-
-                inspection_cache.fingerprint()
-        finally:
-            done.set()
-
-    if options.until > Stage.LIST:
-        threading.Thread(target=load, name="load", daemon=True).start()
-    return done
+    inspection_cache.fingerprint()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
-from wheel_uploader.core import cancellation
+from wheel_uploader.core import task_pool
 from wheel_uploader.core.models import (
     FileComparison,
     FileStatus,
@@ -48,7 +48,7 @@ def run(
     uploader.set_signatures(signed.signatures)
     if any(state.result is FileComparison.ABSENT for state in verdict.upload_plan):
         # Resolve credentials before signals are deferred, so that Ctrl-C works at the password prompt.
-        cancellation.call_in_thread(uploader.credentials)
+        task_pool.call_in_thread(uploader.credentials)
         context.record(
             uploads_attestations=uploader.set_attestations(context.report.attestations, options.attestations)
         )

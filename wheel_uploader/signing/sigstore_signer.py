@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import threading
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
@@ -13,18 +12,16 @@ from sigstore.models import ClientTrustConfig
 from sigstore.oidc import IdentityError, IdentityToken, detect_credential
 from sigstore.sign import Signer, SigningContext
 
-from wheel_uploader.core import cancellation
 from wheel_uploader.core.errors import SigningError, TransportError
 from wheel_uploader.core.models import LocalFile
 from wheel_uploader.core.redaction import register_secret, sanitize
+from wheel_uploader.core.task_pool import start_call, wait_for_call
 from wheel_uploader.core.urls import INVALID_VARIABLE_MESSAGE, may_contain_url
 
 T = TypeVar("T")
 
 #: Seconds for one attempt, because the libraries have no time limit.
 ATTEMPT_TIMEOUT = 60.0
-#: Seconds between two checks for a signal, which does not interrupt waiting for a thread.
-_POLL_INTERVAL = 0.1
 
 _WITHOUT_ATTEST = "Run without --attest to publish without new attestations."
 
@@ -100,31 +97,13 @@ def _call_with_timeout(function: Callable[[], T]) -> T:
 
     Raises its SigningError; every other error and the timeout become a TransportError, which is retried.
     """
-    results: list[T] = []
-    errors: list[BaseException] = []
-    done = threading.Event()
-
-    def work() -> None:
-        try:
-            results.append(function())
-        except BaseException as error:  # noqa: BLE001 - raised again in the calling thread
-            errors.append(error)
-        finally:
-            done.set()
-
-    # A daemon thread, so that a blocked call does not delay the exit of the process.
-    threading.Thread(target=work, name="attest", daemon=True).start()
-    waited = 0.0
-    while not done.wait(_POLL_INTERVAL):
-        cancellation.raise_if_cancelled()
-        waited += _POLL_INTERVAL
-        if waited >= ATTEMPT_TIMEOUT:
-            raise TransportError(f"Sigstore did not respond within {ATTEMPT_TIMEOUT:g} s")
-    if errors and isinstance(errors[0], SigningError):
-        raise errors[0]
-    if errors:
-        raise TransportError(f"Sigstore: {_describe(errors[0])}") from errors[0]
-    return results[0]
+    call = start_call(function, "attest")
+    if not wait_for_call(call, ATTEMPT_TIMEOUT):
+        raise TransportError(f"Sigstore did not respond within {ATTEMPT_TIMEOUT:g} s")
+    error = call.exception()
+    if error and not isinstance(error, SigningError):
+        raise TransportError(f"Sigstore: {_describe(error)}") from error
+    return call.result()
 
 
 def _describe(error: BaseException) -> str:

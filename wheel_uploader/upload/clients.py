@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wheel_uploader.core import cancellation
+from wheel_uploader.core import task_pool
 from wheel_uploader.core.errors import CredentialsError, NetworkError
 from wheel_uploader.core.models import IndexComparison, LocalFile, Options, ProjectPage
 from wheel_uploader.core.progress import Progress
@@ -93,7 +93,7 @@ def _project_page(
     except CredentialsError:
         if uploader is None or parse_origin(index.url) != parse_origin(target.url):
             raise
-        credentials = cancellation.call_in_thread(uploader.credentials)
+        credentials = task_pool.call_in_thread(uploader.credentials)
         if credentials is None:
             raise
         index.log_in(*credentials)

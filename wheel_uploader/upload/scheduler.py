@@ -30,6 +30,7 @@ from wheel_uploader.core.models import (
 )
 from wheel_uploader.core.progress import Progress
 from wheel_uploader.core.redaction import sanitize
+from wheel_uploader.core.task_pool import TaskPool
 from wheel_uploader.upload.concurrency import UPLOAD_TIME_LIMIT, ConcurrencyController
 from wheel_uploader.upload.file_upload import FileUpload, FileUploader, UploadContext, conflict_error
 from wheel_uploader.upload.response import UploadResponse
@@ -74,6 +75,7 @@ def upload_all(
     if absent and not blocked:
         # In this thread, before any other starts: it may have to prompt the user.
         uploader.credentials()
+        pool = TaskPool("upload", max(jobs, 1))
         scheduler = _UploadScheduler(
             uploader=uploader,
             query_index=query_index,
@@ -81,11 +83,13 @@ def upload_all(
             keep_going=keep_going,
             retries=retries,
             concurrency=ConcurrencyController(jobs),
+            pool=pool,
             cancel=cancel or CancellationToken(),
             sleep=sleep,
             clock=clock,
         )
-        with progress.stage("upload", files=len(absent), size=sum(file.size for file in absent)):
+        # An upload that is still in progress at the end is abandoned: its grace period has expired.
+        with pool, progress.stage("upload", files=len(absent), size=sum(file.size for file in absent)):
             results |= scheduler.publish(upload_order(absent, served_filenames))
     return tuple(
         results.get(state.file.filename) or UploadResult(file=state.file, outcome=FileStatus.NOT_TRIED)
@@ -121,7 +125,7 @@ def upload_order(files: Iterable[LocalFile], served_filenames: Iterable[str] = (
 
 @dataclass(slots=True, kw_only=True)
 class _UploadScheduler:
-    """The uploads of one call of upload_all: one thread per file in progress, and their shared state."""
+    """The uploads of one call of upload_all: one task per file in progress, and their shared state."""
 
     uploader: FileUploader
     query_index: Callable[[LocalFile], IndexComparison]
@@ -129,6 +133,7 @@ class _UploadScheduler:
     keep_going: bool
     retries: int
     concurrency: ConcurrencyController
+    pool: TaskPool
     cancel: CancellationToken
     sleep: Callable[[float], object] | None
     clock: Callable[[], float]
@@ -189,10 +194,7 @@ class _UploadScheduler:
                 f"PyPI aborts an upload after {UPLOAD_TIME_LIMIT:.0f} s"
             )
         self.in_flight[file.filename] = file
-        # A daemon thread, so that one that hangs does not keep the process alive after a second signal.
-        threading.Thread(
-            target=self._upload_one, args=[file], name=f"upload-{file.filename}", daemon=True
-        ).start()
+        self.pool.submit(self._upload_one, file)
 
     def _upload_one(self, file: LocalFile) -> None:
         """Upload one file with all its attempts, in its own thread."""

@@ -22,8 +22,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from packaging.version import Version
 
-from tools.testing import wheels
 from tests.support.listings import list_staged
+from tools.testing import wheels
 from wheel_uploader import checks
 from wheel_uploader.core import bounds, filenames
 from wheel_uploader.core.budget import BudgetExceeded

@@ -17,9 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.version import Version
 
+from tests.support.listings import list_staged
 from tools.testing import wheels
 from tools.testing.scripted import Request, ScriptedServer, Step, answer
-from tests.support.listings import list_staged
 from wheel_uploader.core import filenames
 from wheel_uploader.core.errors import (
     CredentialsError,

@@ -9,8 +9,8 @@ from urllib.parse import unquote
 
 import pytest
 
-from tools.testing import wheels
 from tests.support.listings import list_staged
+from tools.testing import wheels
 from wheel_uploader.core.errors import NothingFoundError, ReleaseError, StorageError, UsageError
 from wheel_uploader.core.models import RemoteFile
 from wheel_uploader.http.client import HttpClient

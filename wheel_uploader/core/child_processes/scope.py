@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from typing import Protocol, TypeVar
 
-from wheel_uploader.core import cancellation
+from wheel_uploader.core.task_pool import TaskPool
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -38,18 +38,6 @@ class ChildScope:
 
         If a call fails or the run is cancelled, the children are ended and no further calls are started.
         """
-        pool = ThreadPoolExecutor(max_threads or os.cpu_count() or 1)
-        try:
-            calls = [pool.submit(function, item) for item in items]
-            waiting: set[Future[Result]] = set(calls)
-            while waiting:
-                done, waiting = wait(waiting, timeout=cancellation.POLL_INTERVAL, return_when=FIRST_EXCEPTION)
-                for call in done:
-                    call.result()
-                cancellation.raise_if_cancelled()
-            return [call.result() for call in calls]
-        except BaseException:
-            self.end_children()
-            raise
-        finally:
-            pool.shutdown(cancel_futures=True)
+        # No limit: the threads end with their children, and then remove the files that those used.
+        with TaskPool("child", max_threads or os.cpu_count() or 1, grace=math.inf) as pool:
+            return pool.map(function, items, stop=self.end_children)
