@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import gpg, indexes, wheels
 from tools.testing import gpg, wheels
 
 if sys.platform != "linux":
@@ -23,6 +24,9 @@ pytestmark = pytest.mark.slow
 
 #: Seconds that the command may take; generous for a busy machine.
 LIMIT = 120.0
+MIB = 1 << 20
+#: Bytes of output after which a run that kept them would have been noticed.
+FLOOD = 512 * MIB
 SECRET = "c4nary-Zq81vTx0"
 SECRETS = {
     **dict.fromkeys(("PYPI_API_KEY", "GH_PAT", "AWS_SECRET_ACCESS_KEY", "MYAPP", "GPG_PASSPHRASE"), SECRET),
@@ -59,15 +63,15 @@ class Run:
             stderr=subprocess.PIPE,
         )
 
-    def find_children(self) -> list[str]:
-        """Record the running children, and return their command lines."""
-        commands = []
+    def find_children(self) -> dict[int, str]:
+        """Record the running children, and return their command lines by PID."""
+        commands = {}
         for place in Path("/proc").glob("[0-9]*/environ"):
             with contextlib.suppress(OSError):
                 data = place.read_bytes()
                 if str(self.home).encode() in data and int(place.parent.name) != self.process.pid:
                     command = (place.parent / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-                    commands.append(command)
+                    commands[int(place.parent.name)] = command
                     # Between fork and exec a child still has the environment of the run itself.
                     self.children[command] = data
         return commands
@@ -87,6 +91,15 @@ class Run:
         finally:
             stopped.set()
             thread.join()
+
+    def peak_memory(self, pid: int | None = None) -> int:
+        """Return the largest resident memory in bytes that the run, or another process, has had."""
+        status = Path(f"/proc/{pid or self.process.pid}/status").read_text()
+        return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))) << 10
+
+    def bytes_read(self) -> int:
+        """Return the number of bytes that the run has read from files and pipes."""
+        return int(Path(f"/proc/{self.process.pid}/io").read_text().split()[1])
 
     def wait_for(self, path: Path) -> None:
         deadline = time.monotonic() + LIMIT
@@ -165,6 +178,44 @@ def test_smoke_command_and_its_children_end_with_the_run(
     assert code == (-9 if number is signal.SIGKILL else 128 + number)
     assert time.monotonic() - started < 15
     assert run.children_are_gone()
+
+
+@pytest.mark.parametrize("flood", ["yes >&2 & yes & wait", "cat /dev/zero"])
+def test_flood_of_output_takes_no_memory_and_ends_with_the_run(
+    flood: str, staged: Path, tmp_path: Path
+) -> None:
+    run = smoke(staged, tmp_path / "home", f"sh -c 'touch {tmp_path}/started; {flood}'")
+    run.wait_for(tmp_path / "started")
+    memory, goal = run.peak_memory(), run.bytes_read() + FLOOD
+    deadline = time.monotonic() + LIMIT
+    while run.bytes_read() < goal:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert run.peak_memory() < memory + 32 * MIB
+    assert all(run.peak_memory(pid) < 256 * MIB for pid in run.find_children())
+    started = time.monotonic()
+    run.process.send_signal(signal.SIGTERM)
+    code, output = run.wait()
+    assert code == 128 + signal.SIGTERM
+    assert time.monotonic() - started < 15
+    assert len(output) < 20_000
+    assert run.children_are_gone()
+
+
+def test_children_of_rehearsals_get_no_secrets(tmp_path: Path) -> None:
+    staged = wheels.make_wheel(tmp_path / "staged", tag="cp312-cp312-macosx_11_0_arm64", metadata=_RST).parent
+    with indexes.scripted_index() as served:
+        target = ("--repository-url", served.upload_url, "--index-url", served.index_url)
+        run = Run(tmp_path / "home", "--rehearse", "-u", str(staged), *target, "dipy", "1.11.0")
+        with run.watched():
+            code, output = run.wait()
+    assert code == 0, output
+    assert SECRET not in output
+    assert not served.index.posts
+    commands = " | ".join(run.children)
+    for kind in ("-m pypiserver", "-m pip", "render_worker.py"):
+        assert kind in commands, f"{kind} was not seen: {commands}"
+    assert_no_secrets(run)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
