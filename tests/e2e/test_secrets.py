@@ -6,15 +6,20 @@ Each way is combined with a few failures; ``python -m tests.soak leaks`` tries a
 from __future__ import annotations
 
 import base64
+import json
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from tests.support import gpg, indexes, leaks, wheels
 from tests.support import leaks
 from tests.support.canaries import SECRET_INPUTS, Sandbox, UserHome, find_leak
+from tests.support.command_line import CommandLine
 from tests.support.leaks import FAILURES, LeakScenario
+from wheel_uploader.report.formats_table import FORMAT_BY_SUFFIX
 from tools.testing import gpg
 
 if sys.platform == "win32":
@@ -85,6 +90,54 @@ def test_misplaced_argument_is_quoted_without_its_password(arguments: Sequence[s
     ended = sandbox.run(user_home, *(word.format(url=f"http://{login}", login=login) for word in arguments))
     assert ended.returncode in {0, 2, 3, 5, 13}, ended.stderr
     assert not find_leak(user_home.core, ended.stdout + ended.stderr), ended.stderr
+
+
+@pytest.mark.parametrize("login", ["me:{token}@127.0.0.1:1/w/", "me:{token}@localhost/t/demo"])
+@pytest.mark.parametrize("report", ["text", "json", "sarif"])
+def test_password_in_a_url_without_its_scheme_is_hidden(login: str, report: str, tmp_path: Path) -> None:
+    user_home = UserHome(tmp_path / "home")
+    url = login.format(token=user_home.token)
+    arguments = ("-v", "--format", report, "-u", url, "--report", "out.html", "dipy", "1.11.0")
+    ended = Sandbox(user_home.path, gpg.GPG).run(user_home, *arguments)
+    assert ended.returncode == 3, ended.stderr
+    page = (user_home.path / "out.html").read_bytes()
+    assert b"no such file or directory: me:***@" in ended.stderr
+    assert not find_leak(user_home.core, ended.stdout + ended.stderr + page), ended.stderr
+
+
+@pytest.mark.parametrize("folder", ["any/t/demo", "t/demo", "any/C#/t/demo/what?/me@work"])
+def test_local_path_is_no_secret(folder: str, tmp_path: Path) -> None:
+    """The path and the words in it are shown as they are, and the printed command works."""
+    staged = tmp_path / folder
+    good = wheels.make_wheel(staged, "demo", "1.0", tag="cp312-none-any")
+    bad = wheels.make_wheel(staged, "demo", "1.0", tag="cp313-none-any")
+    (tmp_path / "home").mkdir()
+    command = CommandLine(tmp_path / "home")
+    reports = [word for suffix in FORMAT_BY_SUFFIX for word in ("--report", f"out/report{suffix}")]
+    with indexes.scripted_index() as served:
+        served.index.script = [None, indexes.Reply(400, "'x' is not a valid classifier.")]
+        index = ("--repository-url", served.upload_url, "--index-url", served.index_url, "--upload-jobs", "1")
+        arguments = ("-u", staged, *index, "-w", f"{folder}/house", *reports, "demo", "1.0")
+        ended = command.run("-v", *arguments, TWINE_USERNAME="", TWINE_PASSWORD="", GITHUB_ACTIONS="true")
+        assert ended.exit_code == 8, ended.stderr
+        label, _, line = next(line for line in ended.stderr.splitlines() if "to continue" in line).partition(
+            ": "
+        )
+        program, *again = shlex.split(line)
+        assert (label, program) == ("to continue", "wheel-uploader")
+        assert again == ["-v", *map(str, arguments)]
+        outputs = {"standard output": ended.stdout, "standard error": ended.stderr}
+        outputs |= {path.name: path.read_text() for path in (command.home / "out").iterdir()}
+        continued = command.run(*again, TWINE_USERNAME="", TWINE_PASSWORD="")
+    assert continued.exit_code == 0, continued.stderr
+    assert served.index.files.keys() == {good.name, bad.name}
+    assert len(outputs) == 2 + len(FORMAT_BY_SUFFIX)
+    for place, text in outputs.items():
+        assert "***" not in text, place
+        assert good.name in text, place
+    report = json.loads(outputs["report.json"])
+    assert report["sources"] == [str(staged)]
+    assert {file["url"] for file in report["files"]} == {good.as_uri(), bad.as_uri()}
 
 
 @pytest.mark.parametrize(

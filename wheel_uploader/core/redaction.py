@@ -43,6 +43,8 @@ _MIN_SECRET_LENGTH = 4
 #: ``_MIN_TOKEN_LENGTH`` on if it is not a word.
 _CERTAIN_TOKEN_LENGTH = 16
 _MIN_TOKEN_LENGTH = 8
+#: A login before a host, as in a URL that was typed without ``https://``.
+_LOGIN_WITHOUT_SCHEME = re.compile(r"[^\s/\\@:]{2,200}:([^\s/\\@]{1,2000})@")
 #: The domain of servers with a token in the URL path.
 _ANACONDA_DOMAIN = "anaconda.org"
 
@@ -64,10 +66,13 @@ def register_basic_auth(username: str, password: str) -> None:
 def register_url_secrets(url: str) -> None:
     """Mask the secrets in a URL that the user gave, even if a server repeats them outside a URL.
 
-    A local path has no secrets, whatever the names of its folders. An ordinary word in the path or query is
-    masked only in that position and not elsewhere: ``demo`` may be the name of the project.
+    A local path has no secrets, whatever the names of its folders; ``user:password@host/`` is not a path. An
+    ordinary word in the path or query is masked only in that position and not elsewhere: ``demo`` may be the
+    name of the project.
     """
     scheme, separator, rest = url.partition("://")
+    if not separator and (login := _LOGIN_WITHOUT_SCHEME.match(url)):
+        register_secret(login[1])
     if not separator or not scheme.isascii() or scheme.lower() == "file":
         return
     authority = rest[: min(index if index >= 0 else len(rest) for index in map(rest.find, "/?#"))]
@@ -150,6 +155,11 @@ def strip_url(url: str) -> str:
         return redact_secrets(re.split("[?#]", url, maxsplit=1)[0])
     host = parts.netloc.rpartition("@")[2]
     return redact_secrets(urlunsplit((parts.scheme, host, parts.path, "", "")))
+
+
+def sanitize_source(url: str) -> str:
+    """Return a ``-u`` argument, sanitized and without query; in a local path ``?`` and ``#`` are ordinary."""
+    return sanitize(strip_url(url) if "://" in url else url)
 
 
 def sanitize_url(url: str, *, limit: int = 2000) -> str:

@@ -16,7 +16,7 @@ from wheel_uploader.core.errors import (
 from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import GapRemedy, Options, RemoteFile, Selection
 from wheel_uploader.core.progress import Progress
-from wheel_uploader.core.redaction import sanitize, strip_url
+from wheel_uploader.core.redaction import sanitize, sanitize_source
 from wheel_uploader.index.target import Target
 from wheel_uploader.listing import freshness, polling, sources
 from wheel_uploader.listing import selection as release_selection
@@ -54,7 +54,7 @@ def _select_release(context: RunContext) -> Selection:
     )
 
     def select_once() -> Selection:
-        with context.progress.waiting(f"list: reading {', '.join(map(strip_url, options.urls))}"):
+        with context.progress.waiting(f"list: reading {', '.join(map(sanitize_source, options.urls))}"):
             staged = sources.list_staged_files(options.urls, query, context.http, context.temp_dir)
         selected_release = release_selection.infer_release(staged.files, options)
         selection = release_selection.select_release(

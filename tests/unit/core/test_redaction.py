@@ -505,6 +505,8 @@ def test_formats_sizes(size: int | None, shown: str) -> None:
         "any/t/demo-1.0/dist",
         "/t/demo",
         "C:\\t\\demo",
+        "C:\\t\\demo@main\\x",
+        "any/t:demo/me@work",
         "//server/t/demo",
         "file:///any/t/demo",
         "file:///any/t/demo?token=demo",
@@ -532,6 +534,7 @@ def test_does_not_register_an_ordinary_word_of_a_url(place: str) -> None:
         ("https://me:demo@wheels.example/", "demo"),
         ("https://abcdefghijklmnopq@wheels.example/", "abcdefghijklmnopq"),
         ("https://me:p%40ssword@wheels.example/", "p@ssword"),
+        ("me:demo@wheels.example/", "demo"),
     ],
 )
 def test_registers_a_secret_of_a_url(url: str, secret: str) -> None:

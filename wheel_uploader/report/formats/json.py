@@ -9,7 +9,7 @@ from typing import Any
 
 from wheel_uploader import __version__
 from wheel_uploader.core.models import FileComparison, FileStatus, Report, SdistName, WheelName
-from wheel_uploader.core.redaction import sanitize, strip_url
+from wheel_uploader.core.redaction import sanitize, sanitize_source, strip_url
 from wheel_uploader.report.views import attestations, matrix
 from wheel_uploader.report.views.check_info import find_unused_ignores, get_ignore_reason
 from wheel_uploader.report.views.file_rows import FileRow, build_file_rows
@@ -50,7 +50,7 @@ def build_json_document(report: Report) -> dict[str, Any]:
         "program": f"wheel-uploader {__version__}",
         "project": str(selection.project) if selection else report.options.project,
         "version": str(selection.version) if selection else report.options.version,
-        "sources": [sanitize(strip_url(url)) for url in report.options.urls],
+        "sources": [sanitize_source(url) for url in report.options.urls],
         "target": report.upload_url,
         "profile": report.profile,
         "began": report.started_at.isoformat(timespec="seconds") if report.started_at else None,
