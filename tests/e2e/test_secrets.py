@@ -117,7 +117,7 @@ def test_local_path_is_no_secret(folder: str, tmp_path: Path) -> None:
     with indexes.scripted_index() as served:
         served.index.script = [None, indexes.Reply(400, "'x' is not a valid classifier.")]
         index = ("--repository-url", served.upload_url, "--index-url", served.index_url, "--upload-jobs", "1")
-        arguments = ("-u", staged, *index, "-w", f"{folder}/house", *reports, "demo", "1.0")
+        arguments = ("-u", str(staged), *index, "-w", f"{folder}/house", *reports, "demo", "1.0")
         ended = command.run("-v", *arguments, TWINE_USERNAME="", TWINE_PASSWORD="", GITHUB_ACTIONS="true")
         assert ended.exit_code == 8, ended.stderr
         label, _, line = next(line for line in ended.stderr.splitlines() if "to continue" in line).partition(
@@ -125,7 +125,7 @@ def test_local_path_is_no_secret(folder: str, tmp_path: Path) -> None:
         )
         program, *again = shlex.split(line)
         assert (label, program) == ("to continue", "wheel-uploader")
-        assert again == ["-v", *map(str, arguments)]
+        assert again == ["-v", *arguments]
         outputs = {"standard output": ended.stdout, "standard error": ended.stderr}
         outputs |= {path.name: path.read_text() for path in (command.home / "out").iterdir()}
         continued = command.run(*again, TWINE_USERNAME="", TWINE_PASSWORD="")

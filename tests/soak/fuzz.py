@@ -30,7 +30,7 @@ MODULES = (
     *("core.test_filenames", "core.test_html_text", "core.test_redaction"),
     *("http.test_host_policy", "http.test_body", "facts.test_archive_fuzz", "facts.test_binaries_hostile"),
     *("listing.test_sources_html", "listing.test_sources_simple", "listing.test_sources_formats"),
-    *("listing.test_sources_anaconda", "listing.test_sources_github"),
+    *("listing.test_sources_anaconda", "listing.test_sources_github", "signing.test_attestations_fuzz"),
 )
 
 
