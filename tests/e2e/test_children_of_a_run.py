@@ -14,8 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import gpg, indexes, wheels
-from tools.testing import gpg, wheels
+from tools.testing import gpg, indexes, wheels
 
 if sys.platform != "linux":
     pytest.skip("reads /proc", allow_module_level=True)

@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -163,22 +163,49 @@ def test_reports_system_errors_on_a_partial_file(
     machine: Machine, call: str, error: str, message: str
 ) -> None:
     """Every write to (or fsync of) one partial file fails; other files are not affected."""
-    strace = shutil.which("strace")
-    if not strace:
-        pytest.skip("strace is not installed")
     name = min(machine.release)
     part = machine.wheelhouse / HIDDEN_DIRECTORY / f"{name}.part"
-    injected = [strace, "-f", "-qq", "-o", os.devnull, "-P", str(part)]
-    injected += ["-e", f"trace={call}", "-e", f"inject={call}:error={error}"]
-    code, stderr = machine.run(before=injected)
-    if "ptrace" in stderr:
-        pytest.skip("processes cannot be traced here")
+    code, stderr = run_with_failing_calls(machine, {call: error}, "-P", str(part))
     assert code == 13, stderr
     assert message in stderr
     assert name in stderr
     assert machine.served.index.posts == []
     assert machine.torn() == []
     assert not (machine.wheelhouse / name).exists()
+    machine.assert_recovers()
+
+
+def run_with_failing_calls(machine: Machine, errors: Mapping[str, str], *options: str) -> tuple[int, str]:
+    """Run the command under strace, which makes every system call in ``errors`` fail."""
+    strace = shutil.which("strace")
+    if not strace:
+        pytest.skip("strace is not installed")
+    injected = [strace, "-f", "-qq", "-o", os.devnull, *options]
+    injected += ["-e", f"trace={','.join(errors)}"]
+    injected += [word for call, error in errors.items() for word in ("-e", f"inject={call}:error={error}")]
+    code, stderr = machine.run(before=injected)
+    if "ptrace" in stderr:
+        pytest.skip("processes cannot be traced here")
+    return code, stderr
+
+
+@pytest.mark.parametrize("error", ["ENOLCK", "EOPNOTSUPP", "EBADF"])
+def test_suggests_a_local_disk_where_files_cannot_be_locked(machine: Machine, error: str) -> None:
+    """A home directory on a network."""
+    code, stderr = run_with_failing_calls(machine, {"flock": error})
+    assert code == 13, stderr
+    assert "error: the lock of the wheelhouse" in stderr
+    assert stderr.splitlines()[-1].startswith("next: ")
+    assert "choose a wheelhouse on a local disk with -w" in stderr.splitlines()[-1]
+    assert machine.served.index.posts == []
+    machine.assert_recovers()
+
+
+def test_publishes_from_a_file_system_without_sync_modes_links_and_statistics(machine: Machine) -> None:
+    """FAT, FUSE: the release needs none of these."""
+    features = {"fsync": "EINVAL", "fchmod": "EPERM", "link,linkat": "EPERM", "statfs,fstatfs": "ENOSYS"}
+    code, stderr = run_with_failing_calls(machine, features)
+    assert code == 0, stderr
     machine.assert_recovers()
 
 

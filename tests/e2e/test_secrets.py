@@ -14,13 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import gpg, indexes, leaks, wheels
 from tests.support import leaks
 from tests.support.canaries import SECRET_INPUTS, Sandbox, UserHome, find_leak
 from tests.support.command_line import CommandLine
 from tests.support.leaks import FAILURES, LeakScenario
+from tools.testing import gpg, indexes, wheels
 from wheel_uploader.report.formats_table import FORMAT_BY_SUFFIX
-from tools.testing import gpg
 
 if sys.platform == "win32":
     pytest.skip("terminals and shell scripts of POSIX", allow_module_level=True)
