@@ -128,8 +128,8 @@ THREAD_CALLS = {"threading.Thread", "threading.Timer", "_thread.start_new_thread
 #: The modules that start threads. Tasks run in core/task_pool; the others have no result to wait for, so that
 #: an error in one of their threads is reported by threading.excepthook, or they belong to a pipe or a socket.
 THREAD_STARTERS = {
-    *("core/task_pool", "core/cancellation", "core/progress/plain", "core/child_processes/feeding"),
-    *("core/child_processes/process", "http/preconnect", "http/proxies", "rehearsal/demo"),
+    *("core/task_pool", "core/cancellation", "core/progress/plain", "core/child_processes/pipes"),
+    *("http/preconnect", "http/proxies", "rehearsal/demo"),
     "upload/requests_adapter",
 }
 

@@ -139,7 +139,10 @@ def test_raises_errors_that_are_no_exceptions() -> None:
 
 def test_cancels_waiting_tasks_when_it_is_closed(gate: threading.Event) -> None:
     pool = TaskPool("closed", 1)
-    running, waiting = pool.submit(gate.wait, TIMEOUT), pool.submit(gate.wait, TIMEOUT)
+    started = threading.Event()
+    running = pool.submit(lambda: started.set() or gate.wait(TIMEOUT))
+    assert started.wait(TIMEOUT)
+    waiting = pool.submit(gate.wait, TIMEOUT)
     waiter = start_call(waiting.result, "waiter")
     before = time.monotonic()
     pool.close()
