@@ -52,7 +52,7 @@ IMPORTING_MODULES = {
     "requests_toolbelt": ("upload/requests_adapter",),
     "rich": ("upload/twine_uploader",),
     "sigstore": ("signing/sigstore_signer",),
-    "tqdm": ("core/progress/terminal",),
+    "tqdm": ("core/progress/bars",),
     "trove_classifiers": ("checks/*",),
     "twine": ("upload/*",),
     "urllib3": ("upload/requests_adapter",),

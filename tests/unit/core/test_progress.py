@@ -325,6 +325,19 @@ def test_prints_lines_above_the_bar_of_a_counter(terminal: Terminal) -> None:
     assert render_screen(text) == ["answer 0", "answer 1", "answer 2", "the end"]
 
 
+@pytest.mark.parametrize("columns", [40, 120])
+def test_text_may_contain_braces(terminal: Terminal, columns: int) -> None:
+    """The text is not a part of tqdm's format."""
+    terminal.resize(columns)
+    display = progress.make_progress(terminal.stream, verbose=0)
+    with display.counter("{bar} {0}", count=3) as bar:
+        bar.advance(1)
+        wait_until(lambda: "{bar} {0} 1/3  33%" in terminal.text)
+    with display.waiting("{desc} {"):
+        wait_until(lambda: "  {desc} {" in terminal.text)
+    assert render_screen(terminal.close()) == []
+
+
 def test_subtracts_the_bytes_of_a_failed_attempt(terminal: Terminal) -> None:
     display = progress.make_progress(terminal.stream, verbose=0)
     with display.stage("download", files=1, size=100):
@@ -443,6 +456,32 @@ def test_does_not_import_tqdm_before_a_bar_is_drawn() -> None:
         "sys.exit('tqdm' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+_ON_A_TERMINAL = """
+import io, sys, threading, time
+from wheel_uploader.core import progress
+
+class Terminal(io.StringIO):
+    isatty = lambda self: True
+
+display = progress.make_progress(Terminal(), verbose=0)
+before = threading.active_count()
+with display.stage("download", files=1, size=1), display.file("x", size=1) as bar:
+    while "tqdm" not in sys.modules or not display._stream.getvalue(): time.sleep(0.01)
+import tqdm
+while threading.active_count() > before: time.sleep(0.01)
+print(tqdm.tqdm.monitor, len(tqdm.tqdm._instances), hasattr(tqdm.tqdm, "_lock"))
+print("multiprocessing.synchronize" in sys.modules)
+"""
+
+
+def test_leaves_nothing_of_tqdm_behind() -> None:
+    """Neither its thread nor a bar or lock that other users of tqdm in this process would share."""
+    done = subprocess.run(
+        [sys.executable, "-c", _ON_A_TERMINAL], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert (done.stdout, done.stderr) == ("None 0 False\nFalse\n", "")
 
 
 def test_silent_progress_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
