@@ -140,7 +140,12 @@ def test_raises_errors_that_are_no_exceptions() -> None:
 def test_cancels_waiting_tasks_when_it_is_closed(gate: threading.Event) -> None:
     pool = TaskPool("closed", 1)
     started = threading.Event()
-    running = pool.submit(lambda: started.set() or gate.wait(TIMEOUT))
+
+    def work() -> bool:
+        started.set()
+        return gate.wait(TIMEOUT)
+
+    running = pool.submit(work)
     assert started.wait(TIMEOUT)
     waiting = pool.submit(gate.wait, TIMEOUT)
     waiter = start_call(waiting.result, "waiter")
