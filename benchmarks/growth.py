@@ -20,9 +20,7 @@ from pathlib import Path
 
 from benchmarks import loopback, plot
 from benchmarks.memory import common
-from tools.testing import big_wheels, reports, wheels
-from wheel_uploader import checks
-from wheel_uploader.core.models import Finding, Report, Severity
+from tools.testing import big_wheels, wheels
 
 PLOTS = Path(__file__).parent / "plots"
 FILES = (1, 10, 100, 500, 2000)
@@ -36,10 +34,10 @@ Row = tuple[int, dict[str, float]]
 
 _RENDER_SCRIPT = """
 import sys, time
-from benchmarks.growth import report_of
+from tools.testing.reports import with_findings
 from wheel_uploader.report import formats_table
-document = report_of(int(sys.argv[1]))
-formats_table.RENDERERS[sys.argv[2]](report_of(1), True)
+document = with_findings(int(sys.argv[1]))
+formats_table.RENDERERS[sys.argv[2]](with_findings(1), True)
 started_at = time.process_time()
 text = formats_table.RENDERERS[sys.argv[2]](document, True)
 print(time.process_time() - started_at, len(text))
@@ -130,10 +128,7 @@ def findings(_: Path) -> Iterator[Row]:
     for count in FINDINGS:
         yield (
             count,
-            {
-                f"{name}, s": measure_rendering(count, name)
-                for name in ("text", "json", "sarif", "markdown", "html")
-            },
+            {f"{name}, s": measure_rendering(count, name) for name in FORMATS},
         )
 
 
@@ -142,23 +137,6 @@ def measure_rendering(count: int, name: str) -> float:
     command = [sys.executable, "-c", _RENDER_SCRIPT, str(count), name]
     completed = subprocess.run(command, check=True, capture_output=True, text=True)
     return float(completed.stdout.split()[0])
-
-
-def report_of(count: int) -> Report:
-    """Return a report with ``count`` findings of twenty checks in four files."""
-    ids = [check.id for check in checks.CHECKS][:20]
-    return reports.checked(
-        *(
-            Finding(
-                check=ids[number % len(ids)],
-                severity=list(Severity)[number % 3],
-                subject=reports.WHEELS[number % len(reports.WHEELS)],
-                member=f"dipy/module_{number}.py",
-                message=f"it has {number} faults",
-            )
-            for number in range(count)
-        )
-    )
 
 
 def run_checked(folder: Path, *arguments: str) -> loopback.RunResult:

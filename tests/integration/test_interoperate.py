@@ -15,8 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import interoperate
-from tools.testing import peer_tools
+from tools.testing import peer_comparison, peer_tools
 from tools.testing.wheels import METADATA, wheel_bytes
 
 PEERS = {peer.package: peer for peer in peer_tools.in_this_python()}
@@ -121,7 +120,7 @@ def compare_with_peer(
     parts = {"metadata": metadata} if metadata else {}
     path.write_bytes(wheel_bytes(tag=tag, files=files, **parts))  # type: ignore[arg-type]
     peer_findings = peer_tools.against(PEERS[package], path)
-    disagreements = interoperate.compare(path, PEERS[package], peer_findings)
+    disagreements = peer_comparison.compare(path, PEERS[package], peer_findings)
     return peer_findings, [disagreement.settled or str(disagreement) for disagreement in disagreements]
 
 
@@ -136,7 +135,7 @@ def test_agrees_with_a_peer_that_rejects_a_wheel(name: str, tmp_path: Path) -> N
     package, tag, files = REJECTED[name]
     peer_findings, disagreements = compare_with_peer(tmp_path, package, tag, files())
     assert peer_findings
-    assert set(disagreements) <= set(interoperate.SETTLED.values())
+    assert set(disagreements) <= set(peer_comparison.SETTLED.values())
 
 
 def test_agrees_with_twine_about_an_invalid_description(tmp_path: Path) -> None:
@@ -148,12 +147,12 @@ def test_agrees_with_twine_about_an_invalid_description(tmp_path: Path) -> None:
     assert disagreements == []
 
 
-@pytest.mark.parametrize("peer_finding", interoperate.SETTLED)
+@pytest.mark.parametrize("peer_finding", peer_comparison.SETTLED)
 def test_settled_disagreements_occur(peer_finding: str, tmp_path: Path) -> None:
     peer_findings, disagreements = compare_with_peer(tmp_path, *SETTLED[peer_finding])
     assert peer_finding in peer_findings
-    assert interoperate.SETTLED[peer_finding] in disagreements
-    assert set(disagreements) <= set(interoperate.SETTLED.values())
+    assert peer_comparison.SETTLED[peer_finding] in disagreements
+    assert set(disagreements) <= set(peer_comparison.SETTLED.values())
 
 
 def test_reports_disagreements_of_either_side(tmp_path: Path) -> None:
@@ -166,9 +165,9 @@ def test_reports_disagreements_of_either_side(tmp_path: Path) -> None:
         version="1",
         accepts_many=True,
     )
-    lines = [str(line) for line in interoperate.compare(path, peer, frozenset({"exit", "W008"}))]
+    lines = [str(line) for line in peer_comparison.compare(path, peer, frozenset({"exit", "W008"}))]
     assert lines == [
         f"{path.name}: reported only by check-wheel-contents: W008",
         f"{path.name}: reported only by us: content/stray-toplevel",
     ]
-    assert list(interoperate.compare(path, peer, frozenset({"exit", "W003"}))) == []
+    assert list(peer_comparison.compare(path, peer, frozenset({"exit", "W003"}))) == []

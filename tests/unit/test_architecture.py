@@ -141,6 +141,14 @@ LAZY_LIBRARIES = {
 }
 
 
+#: What tests and benchmarks may import of each other: nothing; what both need is in tools/testing.
+INDEPENDENT: Mapping[str, frozenset[str]] = {
+    "tests": frozenset({"benchmarks"}),
+    "benchmarks": frozenset({"tests"}),
+    "tools": frozenset({"benchmarks", "tests"}),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Module:
     """A module of the package: ``checks/wheel`` for ``checks/wheel.py``."""
@@ -201,6 +209,15 @@ def import_table() -> Mapping[str, frozenset[str]]:
     return table
 
 
+@cache
+def modules_outside_the_package() -> tuple[Module, ...]:
+    return tuple(
+        Module(path.relative_to(ROOT).with_suffix("").as_posix(), path.read_text(encoding="utf-8"))
+        for folder in INDEPENDENT
+        for path in sorted((ROOT / folder).rglob("*.py"))
+    )
+
+
 def matches_any(name: str, patterns: Iterable[str]) -> bool:
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
@@ -225,6 +242,30 @@ def test_a_package_imports_only_what_the_table_allows(module: Module) -> None:
         if name.partition(".")[0] != module.package
         and not any(name == prefix or name.startswith(f"{prefix}.") for prefix in allowed)
     }
+
+
+@pytest.mark.parametrize("folder", INDEPENDENT)
+def test_tests_and_benchmarks_do_not_need_each_other(folder: str) -> None:
+    """Neither by an import nor by the name of a module in a command or in code for a child process."""
+    others = "|".join(sorted(INDEPENDENT[folder]))
+    mention = re.compile(rf"\bfrom +(?:{others})[.\w]* +import\b|\bimport +(?:{others})\b|^(?:{others})\.\w")
+    found = [
+        f"{module.name}: {text}"
+        for module in modules_outside_the_package()
+        if module.package == folder
+        for node in ast.walk(module.tree)
+        for text in imports_and_code(node)
+        if mention.search(text)
+    ]
+    assert not found
+
+
+def imports_and_code(node: ast.AST) -> Iterator[str]:
+    """Yield an import, and each line of a text, which may be code or the name of a module."""
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        yield ast.unparse(node)
+    elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield from node.value.splitlines()
 
 
 def test_packages_have_no_circular_imports() -> None:

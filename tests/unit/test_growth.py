@@ -9,9 +9,8 @@ from types import FrameType
 
 import pytest
 
-from benchmarks.growth import FORMATS, report_of
 from tests.support.listings import select_from
-from tools.testing import wheels
+from tools.testing import reports, wheels
 from tools.testing.big_wheels import KINDS, make
 from wheel_uploader import checks
 from wheel_uploader.core import filenames as core_filenames
@@ -55,9 +54,9 @@ def test_detects_quadratic_growth() -> None:
     assert call_ratio(square, 50) > 2 * MAX_RATIO
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", formats_table.RENDERERS)
 def test_report_grows_linearly_with_its_findings(name: str) -> None:
-    documents = {count: report_of(count) for count in (2, 300, 1200)}
+    documents = {count: reports.with_findings(count) for count in (2, 300, 1200)}
     assert call_ratio(lambda count: formats_table.RENDERERS[name](documents[count], True), 300) < MAX_RATIO
 
 

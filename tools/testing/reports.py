@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 from packaging.version import Version
 
+from wheel_uploader import checks
 from wheel_uploader.core import filenames as core_filenames
 from wheel_uploader.core.errors import ConflictError, FileError, NothingFoundError, PartialError
 from wheel_uploader.core.models import (
@@ -120,6 +121,23 @@ def checked(*findings: Finding, filenames: Sequence[str] = (), **options: Any) -
     else:
         report = dataclasses.replace(report, last_stage=Stage.CHECK)
     return report
+
+
+def with_findings(count: int) -> Report:
+    """Return the report of a run with ``count`` findings of twenty checks in three files."""
+    ids = [check.id for check in checks.CHECKS][:20]
+    return checked(
+        *(
+            Finding(
+                check=ids[number % len(ids)],
+                severity=list(Severity)[number % 3],
+                subject=WHEELS[number % len(WHEELS)],
+                member=f"dipy/module_{number}.py",
+                message=f"it has {number} faults",
+            )
+            for number in range(count)
+        )
+    )
 
 
 def finding(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from benchmarks.startup import served
 from tools.testing import tested_package
+from tools.testing.scripted import ScriptedServer, answer
 
 ROOT = tested_package.ROOT
 
@@ -26,6 +26,12 @@ NEVER = {
         "wheel_uploader.rehearsal.demo",
     ),
 }
+WHEEL = "dipy-1.11.0-py3-none-any.whl"
+PAGE = {
+    "meta": {"api-version": "1.0"},
+    "name": "dipy",
+    "files": [{"filename": WHEEL, "url": f"/files/{WHEEL}", "hashes": {}}],
+}
 SCRIPT = """
 import sys, wheel_uploader.cli
 try: wheel_uploader.cli.main()
@@ -35,10 +41,12 @@ print('\\n' + ' '.join(sys.modules))
 
 
 @pytest.mark.parametrize("with_rich", [False, True])
-def test_listing_json_imports_no_libraries_of_other_stages(tmp_path: Path, with_rich: bool) -> None:
+def test_listing_json_imports_no_libraries_of_other_stages(with_rich: bool) -> None:
     """httpx must not import rich either, which it uses for its own command line if it is installed."""
-    with served(tmp_path) as url:
-        loaded = loaded_modules("--until", "list", "-u", f"{url}simple/dipy/", "dipy", before=with_rich)
+    headers = {"Content-Type": "application/vnd.pypi.simple.v1+json"}
+    with ScriptedServer([answer(200, json.dumps(PAGE).encode(), headers)]) as server:
+        url = f"{server.url}simple/dipy/"
+        loaded = loaded_modules("--until", "list", "-u", url, "dipy", before=with_rich)
     assert "httpx" in loaded
     assert not loaded & (NEVER - ({"rich", "pygments"} if with_rich else set()))
 
@@ -58,6 +66,6 @@ def loaded_modules(*arguments: str, before: bool) -> set[str]:
         check=False,
     )
     assert ran.returncode == 0, ran.stderr
-    assert "dipy-1.11.0-py3-none-any.whl" in ran.stdout
+    assert WHEEL in ran.stdout
     names = ran.stdout.splitlines()[-1].split()
     return {*names, *(name.partition(".")[0] for name in names)}
