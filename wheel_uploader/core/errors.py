@@ -9,6 +9,7 @@
     +-- CredentialsError     4  credentials are missing or were refused
     +-- NetworkError         5  a server sent no response, or an unusable one, after all retries
     |   +-- ListingError        the response is not a listing, or an untrustworthy one
+    |   |   +-- UnsupportedVersionError  2  an index page has a version that this program cannot read
     |   +-- TransportError      no complete response was received; a retry may help
     |   +-- HttpStatusError          a server returned an unexpected status
     |   +-- RedirectNotAllowed     a server redirected to a host that is not allowed
@@ -105,6 +106,13 @@ class ListingError(NetworkError):
     """The response of a staging server is not a listing, or exceeds the limits for listings."""
 
     default_hint = "Open the URL in a browser: it must list the files, without a login."
+
+
+class UnsupportedVersionError(ListingError):
+    """An index page, staged or of the target, has a version that this program cannot read."""
+
+    exit_code = UsageError.exit_code
+    default_hint = "Version 1 is supported; a newer wheel-uploader may support more."
 
 
 class TransportError(NetworkError):

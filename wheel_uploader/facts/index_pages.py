@@ -1,4 +1,8 @@
-"""Parses JSON pages of a package index (PEP 691, 700): the files of a project, or the list of projects."""
+"""Parses JSON pages of a package index (PEP 691, 700, 792): the files of a project, or the list of projects.
+
+A staging place may list anything, so entries that are not files are skipped there. On the page of the index
+to publish to every entry counts: a file that is not seen there would be published again.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,8 @@ from typing import Any
 from packaging.utils import canonicalize_name
 
 from wheel_uploader.core import bounds
-from wheel_uploader.core.errors import ListingError
-from wheel_uploader.core.models import RemoteFile
+from wheel_uploader.core.errors import ListingError, UnsupportedVersionError
+from wheel_uploader.core.models import IndexFile, ProjectPage, RemoteFile
 from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.core.urls import quote, urljoin
 from wheel_uploader.facts.listing_page import MAX_LINKS, Listing, normalize_digests, resolve_link
@@ -75,19 +79,67 @@ def read_index_page(value: Any, base_url: str, source: str) -> Listing:
     )
 
 
+def read_project_page(text: str, url: str, source: str) -> ProjectPage:
+    """Return the page of a project on the index to publish to.
+
+    Raises UnsupportedVersionError, and ListingError if it is another page, if an entry is not a file, or if
+    it exceeds the limits for listings.
+    """
+    data = load_listing_json(text, source, _FILE_KEYS | {"yanked"})
+    if isinstance(data, dict) and data.get("meta"):
+        check_version(_get_version(data), source)
+    files = data.get("files") if isinstance(data, dict) else None
+    status = data.get("project-status") or {} if isinstance(data, dict) else None
+    if not isinstance(files, list) or not isinstance(status, dict):
+        raise ListingError(f"{source} returned JSON that is not a project's page (PEP 691)")
+    if len(files) > MAX_LINKS:
+        raise _build_limit_error(source)
+    return ProjectPage(
+        url=url,
+        exists=True,
+        files=tuple(_parse_index_file(entry, url, source) for entry in _take_entries(files)),
+        status=str(status.get("status") or "active"),
+        status_reason=sanitize(str(status.get("reason") or "")),
+        page_format="json",
+    )
+
+
+def _parse_index_file(entry: Any, base_url: str, source: str) -> IndexFile:
+    file = _parse_file(entry, base_url, source)
+    if file is None:
+        raise ListingError(f"{source} returned JSON with an entry that is not a file (PEP 691)")
+    return IndexFile(
+        filename=file.filename,
+        url=file.url,
+        hashes=file.hashes,
+        size=file.size,
+        upload_time=file.modified_at,
+        yanked=bool(entry.get("yanked")),
+    )
+
+
+def check_version(version: object, source: str) -> None:
+    """Raise UnsupportedVersionError unless ``version`` is one of the index API that is read here."""
+    if not isinstance(version, str) or version.partition(".")[0] != "1":
+        raise UnsupportedVersionError(
+            f"{source} uses version {sanitize(str(version), limit=20)} of the index API, "
+            "which is not supported"
+        )
+
+
+def _get_version(data: dict[str, Any]) -> object:
+    meta = data.get("meta")
+    return meta.get("api-version") if isinstance(meta, dict) else None
+
+
 def _check_index_page(data: Any, source: str) -> dict[str, Any]:
-    meta = data.get("meta") if isinstance(data, dict) else None
-    version = meta.get("api-version") if isinstance(meta, dict) else None
+    version = _get_version(data) if isinstance(data, dict) else None
     if not isinstance(version, str) or not ("files" in data or "projects" in data):
         raise ListingError(
             f"{source} returned JSON that is not an index page (PEP 691)",
             hint="Pass the URL of a directory listing in HTML, or of the project's page on an index.",
         )
-    if version.partition(".")[0] != "1":
-        raise ListingError(
-            f"{source} uses version {sanitize(version, limit=20)} of the index API, which is not supported",
-            hint="Version 1 is supported; a newer wheel-uploader may support more.",
-        )
+    check_version(version, source)
     return dict(data)
 
 
@@ -99,24 +151,36 @@ def _build_limit_error(source: str) -> ListingError:
 
 
 def _parse_files(files: list[Any], base_url: str, source: str) -> Iterator[RemoteFile]:
-    # Entries are freed one by one: 100,000 files in both forms at once would take too much memory.
-    files.reverse()
-    while files:
-        file = files.pop()
-        if not (_has_text(file, "filename") and _has_text(file, "url")):
-            continue
-        url = resolve_link(base_url, file["url"]).partition("#")[0]
-        size, size_error = bounds.parse_listed_size(file.get("size"))
-        if url:
-            yield RemoteFile(
-                filename=file["filename"],
-                url=url,
-                size=size,
-                hashes=_parse_hashes(file.get("hashes")),
-                source=source,
-                modified_at=bounds.parse_listed_date(file.get("upload-time")),
-                unavailable_reason=size_error,
-            )
+    for entry in _take_entries(files):
+        file = _parse_file(entry, base_url, source)
+        if file is not None:
+            yield file
+
+
+def _take_entries(entries: list[Any]) -> Iterator[Any]:
+    """Yield the entries and free them one by one: 100,000 files in two forms would take too much memory."""
+    entries.reverse()
+    while entries:
+        yield entries.pop()
+
+
+def _parse_file(entry: Any, base_url: str, source: str) -> RemoteFile | None:
+    """Return the file of an entry; None if the entry is not a file."""
+    if not (_has_text(entry, "filename") and _has_text(entry, "url")):
+        return None
+    url = resolve_link(base_url, entry["url"]).partition("#")[0]
+    size, size_error = bounds.parse_listed_size(entry.get("size"))
+    if not url:
+        return None
+    return RemoteFile(
+        filename=entry["filename"],
+        url=url,
+        size=size,
+        hashes=_parse_hashes(entry.get("hashes")),
+        source=source,
+        modified_at=bounds.parse_listed_date(entry.get("upload-time")),
+        unavailable_reason=size_error,
+    )
 
 
 def _parse_hashes(hashes: object) -> dict[str, str]:

@@ -10,7 +10,12 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from packaging.utils import canonicalize_name
 
 from wheel_uploader.core import filenames
-from wheel_uploader.core.errors import HttpStatusError, NetworkError, RedirectNotAllowed
+from wheel_uploader.core.errors import (
+    HttpStatusError,
+    NetworkError,
+    RedirectNotAllowed,
+    UnsupportedVersionError,
+)
 from wheel_uploader.core.models import (
     FileComparison,
     IndexComparison,
@@ -96,8 +101,9 @@ class IndexClient:
             try:
                 page = self._fetch_page(root, name, fresh=revalidate)
             except NetworkError as error:
-                # A wrong guess may fail in any way; a URL that is not a guess raises its own error.
-                if len(self._urls) == 1:
+                # A wrong guess may fail in any way; a URL that is not a guess raises its own error. A page of
+                # an unsupported version belongs to an index, so the guess is right.
+                if len(self._urls) == 1 or isinstance(error, UnsupportedVersionError):
                     raise
                 first_error = first_error or error
                 continue
@@ -197,6 +203,7 @@ def _parse_page(page: Page) -> ProjectPage:
         if listing.asks_for_password:
             raise project_page.build_page_error(page.url, "it is a login page")
         return project_page.build_html_page(page.text, page.url, listing.files, listing.yanked_urls)
+    project_page.check_content_type(content_type, page.url)
     raise project_page.build_page_error(
         page.url, f"its content type is {sanitize(content_type) or 'missing'}"
     )

@@ -1,17 +1,16 @@
-"""Parses a project's page on an index, JSON or HTML (PEP 691, 503, 700, 792). Pure functions."""
+"""The page of a project on the index to publish to: JSON or HTML (PEP 691, 503, 629, 792). Pure functions."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
-from typing import Any
+from collections.abc import Collection, Iterable, Sequence
 
-from wheel_uploader.core import bounds, filenames
-from wheel_uploader.core.errors import NetworkError
+from wheel_uploader.core import filenames
+from wheel_uploader.core.errors import ListingError, NetworkError, UnsupportedVersionError
 from wheel_uploader.core.models import IndexFile, ProjectPage, RemoteFile
-from wheel_uploader.core.redaction import sanitize, strip_url
-from wheel_uploader.core.urls import urldefrag, urljoin
-from wheel_uploader.facts.listing_page import normalize_digests
+from wheel_uploader.core.redaction import strip_url
+from wheel_uploader.core.urls import urldefrag
+from wheel_uploader.facts import index_pages
 
 #: Accept header for a page. The parser is chosen by the Content-Type of the response.
 ACCEPT_ANY = (
@@ -35,43 +34,23 @@ _INDEX_MARKER = re.compile(
 _STATUS_META = re.compile(
     r"<meta\s+name=[\"']pypi:project-status[\"']\s+content=[\"']([a-z]+)[\"']", re.IGNORECASE
 )
+_VERSION_META = re.compile(
+    r"<meta\s+name=[\"']pypi:repository-version[\"']\s+content=[\"']([^\"'<>]{1,40})[\"']", re.IGNORECASE
+)
+#: The version in a content type, for pages of any version.
+_VERSION_IN_TYPE = re.compile(r"application/vnd\.pypi\.simple\.v([0-9]{1,9})\+(?:json|html)\Z")
 
 
 def parse_json_page(text: str, url: str) -> ProjectPage:
-    """Parse a PEP 691 page. Raises NetworkError if it is not one."""
+    """Parse a PEP 691 page. Raises NetworkError if it is not one, or has another version."""
     try:
-        data = bounds.load_json(text)
-        files = tuple(_parse_json_file(item, url) for item in data["files"])
-        status = data.get("project-status") or {}
-        return ProjectPage(
-            url=url,
-            exists=True,
-            files=files,
-            status=str(status.get("status") or "active"),
-            status_reason=sanitize(str(status.get("reason") or "")),
-            page_format="json",
-        )
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise build_page_error(url, "its JSON is not a project's page (PEP 691)") from None
-
-
-def _parse_json_file(item: Any, base: str) -> IndexFile:
-    return IndexFile(
-        filename=_require_text(item["filename"]),
-        url=urljoin(base, _require_text(item["url"])),
-        hashes=normalize_digests(
-            {_require_text(name): _require_text(digest) for name, digest in item["hashes"].items()}
-        ),
-        size=bounds.parse_listed_size(item.get("size")).bytes,
-        upload_time=bounds.parse_listed_date(item.get("upload-time")),
-        yanked=bool(item.get("yanked")),
-    )
-
-
-def _require_text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError
-    return value
+        return index_pages.read_project_page(text, url, strip_url(url))
+    except UnsupportedVersionError:
+        raise
+    except ListingError as error:
+        raise build_page_error(
+            url, "its JSON is not a project's page (PEP 691)", details=[error.message]
+        ) from None
 
 
 def build_html_page(
@@ -79,8 +58,10 @@ def build_html_page(
 ) -> ProjectPage:
     """Build a project page from a PEP 503 page, its parsed ``links``, and the ``yanked_urls``.
 
-    Raises NetworkError if it is not an index page.
+    Raises NetworkError if it is not an index page, or has another version.
     """
+    if version := _VERSION_META.search(text):
+        index_pages.check_version(version[1], strip_url(url))
     files = tuple(
         IndexFile(
             filename=link.filename,
@@ -105,6 +86,14 @@ def _is_distribution(filename: str) -> bool:
     return True
 
 
-def build_page_error(url: str, reason: str) -> NetworkError:
+def check_content_type(content_type: str, url: str) -> None:
+    """Raise UnsupportedVersionError for the content type of an index page of another version."""
+    if version := _VERSION_IN_TYPE.match(content_type):
+        index_pages.check_version(version[1], strip_url(url))
+
+
+def build_page_error(url: str, reason: str, *, details: Sequence[str] = ()) -> NetworkError:
     """Return the error for a response that is not an index page."""
-    return NetworkError(f"{strip_url(url)} is not a page of a package index: {reason}", hint=INDEX_URL_HINT)
+    return NetworkError(
+        f"{strip_url(url)} is not a page of a package index: {reason}", hint=INDEX_URL_HINT, details=details
+    )

@@ -17,6 +17,7 @@ from wheel_uploader.core.errors import (
     DeadlineError,
     HttpStatusError,
     NetworkError,
+    UnsupportedVersionError,
 )
 from wheel_uploader.core.models import FileComparison, IndexFile, LocalFile, ProjectPage
 from wheel_uploader.core.progress import SilentProgress
@@ -341,6 +342,95 @@ def test_ignores_invalid_values_in_json(server: Served, open_index: Callable[...
     assert file == IndexFile(
         filename="dipy-1.0.tar.gz", url=f"{server.index_url}files/x", hashes={}, yanked=True
     )
+
+
+JSON_TYPE = "application/vnd.pypi.simple.v1+json"
+VERSION_META = (
+    '<meta name="pypi:repository-version" content="{}">\n<a href="dipy-1.0.tar.gz">dipy-1.0.tar.gz</a>'
+)
+
+
+def json_page(version: object) -> str:
+    return json.dumps({"meta": {"api-version": version}, "name": "dipy", "files": []})
+
+
+@pytest.mark.parametrize(
+    ("content_type", "text"),
+    [
+        *(
+            (JSON_TYPE, json_page(version))
+            for version in ("2.0", "2", "10.1", "0.9", "", 2, 1.0, None, ["1"])
+        ),
+        ("application/vnd.pypi.simple.v2+json", json_page("2.0")),
+        ("application/vnd.pypi.simple.v2+json", "{}"),
+        ("application/vnd.pypi.simple.v2+html", VERSION_META.format("1.0")),
+        ("text/html", VERSION_META.format("2.0")),
+        ("text/html", VERSION_META.format("2.0").replace('"', "'").upper()),
+    ],
+)
+def test_refuses_another_major_version(
+    server: Served, open_index: Callable[..., IndexClient], content_type: str, text: str
+) -> None:
+    """It may list files where this version has none: all of them would be published again."""
+    server.index.page = (200, content_type, text)
+    index = open_index(f"{server.url}simple/guess/", server.index_url)
+    with pytest.raises(UnsupportedVersionError, match=r"version .* of the index API") as caught:
+        index.fetch_project("dipy")
+    assert caught.value.exit_code == 2
+    assert len(server.index.gets) == 1
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.4", "1.99", "1"])
+def test_accepts_every_minor_version(
+    server: Served, open_index: Callable[..., IndexClient], version: str
+) -> None:
+    for content_type, text in ((JSON_TYPE, json_page(version)), ("text/html", VERSION_META.format(version))):
+        server.index.page = (200, content_type, text)
+        assert open_index(server.index_url).fetch_project("dipy").exists
+
+
+GOOD_ENTRY = {"filename": "dipy-1.0.tar.gz", "url": "dipy-1.0.tar.gz", "hashes": {}}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"filename": None},
+        {"filename": 1},
+        {"url": None},
+        {"url": []},
+        {"url": "ftp://x/y"},
+        {"url": "http://["},
+    ],
+)
+def test_refuses_a_page_with_an_entry_that_is_not_a_file(
+    server: Served, open_index: Callable[..., IndexClient], changes: dict[str, object]
+) -> None:
+    """A file that is not seen would be published again."""
+    files = [GOOD_ENTRY, {**GOOD_ENTRY, **changes}]
+    server.index.page = (200, JSON_TYPE, json.dumps({"files": files}))
+    with pytest.raises(NetworkError, match="its JSON is not a project's page"):
+        open_index(server.index_url).fetch_project("dipy")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps({"files": [GOOD_ENTRY]}).replace("[{", "[" + "{}," * 400_000 + "{"),
+        '{"files": ' + "[" * 500_000,
+        json.dumps({"files": [0] * 100_001}),
+        json.dumps({"files": 1}),
+        json.dumps({"files": [], "project-status": ["archived"]}),
+        '{"files": [], "x": ' + "9" * 5000 + "}",
+    ],
+    ids=["too many objects", "deep", "too many files", "no list", "status", "number"],
+)
+def test_refuses_a_page_beyond_the_limits(
+    server: Served, open_index: Callable[..., IndexClient], text: str
+) -> None:
+    server.index.page = (200, JSON_TYPE, text)
+    with pytest.raises(NetworkError, match="its JSON is not a project's page"):
+        open_index(server.index_url).fetch_project("dipy")
 
 
 # --- guessed URLs ----------------------------------------------------------------------------------
