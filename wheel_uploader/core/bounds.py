@@ -23,6 +23,8 @@ from wheel_uploader.core import dates
 #: Maximum bytes of one file. The largest published wheels have a few GB.
 MAX_FILE_SIZE = 1 << 40
 MAX_FILE_SIZE_TEXT = "1 TiB"
+#: Maximum number of files of a release; a listing may have as many links.
+MAX_RELEASE_FILES = 100_000
 #: Maximum seconds of a duration: ten years, far below the overflow of timers and dates.
 MAX_SECONDS = 10 * 366 * 86400
 #: Maximum number in a platform tag; the largest actual ones are years (``pyodide_2026_0``).

@@ -42,6 +42,7 @@ from wheel_uploader.core import filenames as core_filenames
 from wheel_uploader.core.errors import UsageError
 from wheel_uploader.core.formatting import format_count
 from wheel_uploader.core.models import DistName, SdistName
+from wheel_uploader.core.models.option_rules import validate_expected_count
 from wheel_uploader.core.platforms.matrix import MatrixCell, matches_platform
 from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.listing import sha256sums
@@ -144,17 +145,9 @@ class ExpectedTag:
 # --- as a number, a list, a matrix -----------------------------------------------------------------
 
 
-#: The limit on the files of a listing (facts.listing_page.MAX_LINKS).
-MAX_EXPECTED_FILES = 100_000
-
-
 def expect_count(count: int) -> Expectation:
     """Return the expectation of ``count`` files. Raises UsageError."""
-    hint = "Give the number of files in the release."
-    if count > MAX_EXPECTED_FILES:
-        raise UsageError(f"cannot expect a release of more than {MAX_EXPECTED_FILES} files", hint=hint)
-    if count < 1:
-        raise UsageError(f"cannot expect a release of {count} files", hint=hint)
+    validate_expected_count(count)
     return Expectation(count=count)
 
 

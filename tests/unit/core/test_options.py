@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from wheel_uploader.core.models import AttestationPolicy, CheckProfile, Options,
 from wheel_uploader.core.models.option_effects import find_ineffective_options
 from wheel_uploader.core.models.option_rules import NUMBER_RANGES, option_flag, split_smoke_command
 from wheel_uploader.core.progress import SilentProgress
+from wheel_uploader.facts import listing_page
+from wheel_uploader.listing import expected_files
 from wheel_uploader.pipeline import run as pipeline_run
 
 SOURCE_URL = "https://staging.example.com/wheels/"
@@ -298,12 +300,18 @@ def test_accepts_the_range_of_each_number(
     assert not is_accepted(float("nan"))
 
 
-def test_accepts_the_range_of_expected_file_counts() -> None:
-    for count in (1, 1_000_000):
-        assert Options(**REQUIRED, expect=count).expect == count
-    for count in (-1, 0, 1_000_001):
-        with pytest.raises(UsageError, match=f"cannot expect a release of {count} files"):
-            Options(**REQUIRED, expect=count)
+@pytest.mark.parametrize(
+    "parse",
+    [lambda count: Options(**REQUIRED, expect=count).expect, lambda n: expected_files.expect_count(n).count],
+    ids=["option", "expectation"],
+)
+def test_accepts_as_many_expected_files_as_a_listing_can_have(parse: Callable[[int], object]) -> None:
+    most = listing_page.MAX_LINKS
+    for count in (1, most):
+        assert parse(count) == count
+    for count, problem in ((-1, "-1 files"), (0, "0 files"), (most + 1, f"more than {most} files")):
+        with pytest.raises(UsageError, match=f"cannot expect a release of {problem}"):
+            parse(count)
 
 
 def test_limits_the_length_of_a_project_name() -> None:

@@ -270,17 +270,18 @@ def _validate_smoke(options: Options) -> None:
 def _validate_expected_count(options: Options) -> None:
     """Reject an impossible number of files. Expectations in a file or table are validated when read."""
     expect = options.expect
-    if isinstance(expect, bool):
-        return
-    if isinstance(expect, int) and not 1 <= expect <= _MAX_EXPECTED_FILES:
-        raise UsageError(
-            f"cannot expect a release of {expect} files",
-            hint="Give the number of files in the release.",
-        )
+    if isinstance(expect, int) and not isinstance(expect, bool):
+        validate_expected_count(expect)
 
 
-#: More files than any index lists for one release.
-_MAX_EXPECTED_FILES = 1_000_000
+def validate_expected_count(count: int) -> None:
+    """Raise UsageError for a number of files that no release has."""
+    hint = "Give the number of files in the release."
+    if count > bounds.MAX_RELEASE_FILES:
+        raise UsageError(f"cannot expect a release of more than {bounds.MAX_RELEASE_FILES} files", hint=hint)
+    if count < 1:
+        raise UsageError(f"cannot expect a release of {count} files", hint=hint)
+
 
 _VALIDATORS: tuple[Callable[[Options], None], ...] = (
     _validate_types,
