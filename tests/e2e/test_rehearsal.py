@@ -18,6 +18,7 @@ from wheel_uploader.core import filenames
 from wheel_uploader.core.child_processes.environment import ChildKind, build_environment
 from wheel_uploader.core.errors import NetworkError, UsageError
 from wheel_uploader.core.models import InstallKind, InstallOutcome, Options, Report, Stage, WheelName
+from wheel_uploader.core.platforms.platforms import NEWEST_CPYTHON, OLDEST_CPYTHON
 from wheel_uploader.rehearsal import environments, pip_command, pip_resolution
 from wheel_uploader.rehearsal.environments import TargetPlatform, TargetPython
 from wheel_uploader.report.formats import rehearsal_text
@@ -51,10 +52,10 @@ def test_targets_each_python_of_the_wheels_and_the_next_one() -> None:
 
 
 def test_wheels_for_many_pythons_target_all_up_to_the_newest() -> None:
-    newest = environments.NEWEST_CPYTHON[1]
+    newest = NEWEST_CPYTHON[1]
     targets = pythons("cp312-abi3-win_amd64")
     assert targets == [f"cp3{minor}" for minor in range(12, newest + 2)]
-    oldest = environments.OLDEST_CPYTHON[1]
+    oldest = OLDEST_CPYTHON[1]
     assert pythons("py3-none-win_amd64") == [f"cp3{minor}" for minor in range(oldest, newest + 2)]
 
 

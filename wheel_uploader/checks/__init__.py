@@ -25,6 +25,7 @@ from wheel_uploader.checks import (
     release,
     release_index,
     release_outliers,
+    release_systems,
     sdist,
     wheel,
 )
@@ -54,6 +55,7 @@ CHECKS: tuple[Check[Any], ...] = (
     *release.CHECKS,
     *release_outliers.CHECKS,
     *release_index.CHECKS,
+    *release_systems.CHECKS,
     *attestation.CHECKS,
     *sdist.CHECKS,
 )

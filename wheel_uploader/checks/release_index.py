@@ -41,7 +41,7 @@ def lost_against_previous(release: ReleaseContent) -> Iterator[Observation]:
     "--allow-missing win32", "--allow-missing cp310" or "--allow-missing 'pp*-macosx_*'" to accept an intended
     removal.
     """
-    previous = _find_previous_cells(release)
+    previous = find_previous_cells(release)
     missing = find_missing_cells(release)
     for python in sorted({cell.python for cell in missing}):
         cells = [cell for cell in previous if cell.python == python]
@@ -70,13 +70,14 @@ def find_missing_cells(release: ReleaseContent) -> set[MatrixCell]:
         return set()
     return {
         cell
-        for cell in _find_previous_cells(release)
+        for cell in find_previous_cells(release)
         if not any(cell.is_satisfied_by(name) for name in release.all_names)
         and not is_allowed_missing(cell, release.allow_missing)
     }
 
 
-def _find_previous_cells(release: ReleaseContent) -> set[MatrixCell]:
+def find_previous_cells(release: ReleaseContent) -> set[MatrixCell]:
+    """Return the Pythons and platforms that the previous release supports and Requires-Python admits."""
     cells = platform_matrix.slots_by_cell(release.previous_names, other_names=release.all_names)
     return {cell for cell in cells if admits_python(release.requires_python, cell.python)}
 

@@ -12,12 +12,17 @@ from packaging.tags import Tag
 
 from wheel_uploader.core import bounds
 from wheel_uploader.core.models import DistName, SdistName, WheelName
-from wheel_uploader.core.platforms.platforms import OperatingSystem, ParsedPlatform, parse_platforms
+from wheel_uploader.core.platforms.platforms import (
+    NEWEST_CPYTHON,
+    OLDEST_CPYTHON,
+    OperatingSystem,
+    ParsedPlatform,
+    parse_platforms,
+)
 
 Version = tuple[int, int]
 
-#: As of 2026-11-21: supported CPythons; the newest glibc and musl of distributions; the newest macOS.
-OLDEST_CPYTHON, NEWEST_CPYTHON = (3, 11), (3, 15)
+#: As of 2026-11-21: the newest glibc and musl of distributions; the newest macOS.
 NEWEST_GLIBC, NEWEST_MUSL, NEWEST_MACOS = (2, 42), (1, 2), (26, 0)
 #: Minor version of the oldest glibc with manylinux tags: 2.5 for x86, 2.17 for other architectures.
 _OLDEST_GLIBC = {"x86_64": 5, "i686": 5}

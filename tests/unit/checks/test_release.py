@@ -33,6 +33,7 @@ from wheel_uploader.core.models import (
     ProjectPage,
     Severity,
 )
+from wheel_uploader.core.platforms.platforms import NEWEST_CPYTHON
 from wheel_uploader.listing import expected_files
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -128,6 +129,8 @@ def state(filename: str, result: FileComparison, **facts: str) -> IndexCompariso
     return IndexComparison(file=local(filename), result=result, **facts)
 
 
+#: The Pythons from the oldest of the release to the newest that exists.
+UP_TO_NEWEST = [f"cp3{minor}" for minor in range(10, NEWEST_CPYTHON[1] + 1)]
 PREVIOUS = [*matrix(version="1.11.0"), "dipy-1.11.0.tar.gz"]
 STRAY = wheel("cp312", "macosx_15_0_arm64")
 WINDOWS = wheel("cp312", "win_amd64")
@@ -331,6 +334,44 @@ FAULTS: dict[str, tuple[ReleaseContent, str, str]] = {
         release(
             [wheel("cp312", "macosx_11_0_arm64"), SDIST],
             project_page=page(wheel("cp312", "macosx_11_0_universal2", "1.11.0")),
+        ),
+        "release/lost-against-previous",
+        "release",
+    ),
+    "no wheel for older systems": (
+        release(project_page=page(*(name.replace("_2_28", "_2_17") for name in PREVIOUS))),
+        "release/lost-tags",
+        "release",
+    ),
+    "no wheel for newer Macs": (
+        release(
+            [*matrix(platforms=NUMPY_MACS[:3]), SDIST],
+            project_page=page(*matrix(platforms=NUMPY_MACS, version="1.11.0")),
+        ),
+        "release/lost-tags",
+        "release",
+    ),
+    "no wheel for newer Macs, though an older wheel is now tagged for more of them": (
+        release(
+            [*matrix(platforms=["macosx_10_13_x86_64"]), SDIST],
+            project_page=page(
+                *matrix(platforms=["macosx_10_15_x86_64", "macosx_14_0_x86_64"], version="1.11.0")
+            ),
+        ),
+        "release/lost-tags",
+        "release",
+    ),
+    "no wheel for newer Pythons": (
+        release(
+            project_page=page(*matrix(["cp310-abi3"], version="1.11.0")),
+        ),
+        "release/lost-tags",
+        "release",
+    ),
+    "the Pythons between": (
+        release(
+            [*matrix(["cp313-abi3"]), SDIST],
+            project_page=page(*matrix(["cp39-abi3"], version="1.11.0")),
         ),
         "release/lost-against-previous",
         "release",
@@ -560,17 +601,46 @@ GOOD: dict[str, ReleaseContent] = {
         allow_missing=("cp310-win_amd64",),
     ),
     "a change to universal2": release(
-        [*matrix(["cp312"], ["macosx_11_0_universal2"]), SDIST],
+        [*matrix(["cp312"], ["macosx_10_13_universal2"]), SDIST],
         project_page=page(*matrix(["cp312"], ["macosx_11_0_arm64", "macosx_10_13_x86_64"], "1.11.0")),
     ),
     "a change to the stable ABI": release([*matrix(["cp310-abi3"]), SDIST], project_page=page(*PREVIOUS)),
     "a change from the stable ABI": release(
-        project_page=page(*matrix(["cp310-abi3"], version="1.11.0"), *matrix(["cp313"], version="1.11.0"))
+        [*matrix(UP_TO_NEWEST), SDIST],
+        project_page=page(*matrix(["cp310-abi3"], version="1.11.0"), *matrix(["cp313"], version="1.11.0")),
     ),
     "a change from any Python 3": release(
         project_page=page(*(f"dipy-1.11.0-py3-none-{platform}.whl" for platform in PLATFORMS))
     ),
-    "another glibc": release(project_page=page(*(name.replace("_2_28", "_2_17") for name in PREVIOUS))),
+    "an older glibc": release(project_page=page(*(name.replace("_2_28", "_2_34") for name in PREVIOUS))),
+    "a wheel for more Macs": release(
+        [*matrix(platforms=["macosx_10_13_x86_64"]), SDIST],
+        project_page=page(*matrix(platforms=["macosx_14_0_x86_64"], version="1.11.0")),
+    ),
+    "systems that are lost on purpose": release(
+        [*matrix(platforms=NUMPY_MACS[:3]), SDIST],
+        project_page=page(*matrix(platforms=NUMPY_MACS, version="1.11.0")),
+        allow_missing=("macosx_14_0_x86_64",),
+    ),
+    "systems of each Python that are lost on purpose": release(
+        [*matrix(platforms=["manylinux_2_28_x86_64"]), SDIST],
+        project_page=page(*matrix(platforms=["manylinux2014_x86_64"], version="1.11.0")),
+        allow_missing=("cp31?-manylinux2014_*",),
+    ),
+    "newer Pythons that are lost on purpose": release(
+        project_page=page(*matrix(["cp310-abi3"], version="1.11.0")),
+        allow_missing=tuple(UP_TO_NEWEST[4:]),
+    ),
+    "a stable ABI that Requires-Python ends": release(
+        [*matrix(), SDIST],
+        {name: metadata(Requires_Python=(">=3.10,<3.14",)) for name in FULL},
+        project_page=page(*matrix(["cp310-abi3"], version="1.11.0")),
+    ),
+    "some files with other tags": release(
+        [name.replace("_2_28", "_2_34") for name in FULL],
+        project_page=page(*PREVIOUS),
+        is_complete_selection=False,
+    ),
     "no comparison": release(
         [*matrix(PYTHONS[1:]), SDIST], project_page=page(*PREVIOUS), comparison_version=None
     ),
@@ -709,6 +779,61 @@ def test_summarizes_the_losses_of_each_python_or_platform() -> None:
     assert messages_of("a lost platform of one Python") == [
         "1.11.0 had a wheel for cp310 on win_amd64; this release has none"
     ]
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (
+            "no wheel for older systems",
+            (
+                "users of glibc 2.17 to 2.27 on x86_64 (cp310, cp311, cp312, cp313) lose their wheel",
+                "1.11.0 had one for manylinux_2_17_x86_64",
+                "the wheels of this release are for manylinux_2_28_x86_64",
+            ),
+        ),
+        (
+            "no wheel for newer Macs",
+            (
+                "macOS 14 and later on x86_64 (cp310, cp311, cp312, cp313) lose the wheel for their system",
+                "1.11.0 had one for macosx_14_0_x86_64",
+                "now they get the one for macosx_10_13_x86_64",
+            ),
+        ),
+        (
+            "no wheel for newer Pythons",
+            (
+                f"users of {', '.join(UP_TO_NEWEST[4:])} on macosx_arm64, manylinux_x86_64, win_amd64 lose",
+                "the one of 1.11.0 is for every later Python (stable ABI)",
+            ),
+        ),
+    ],
+)
+def test_says_which_systems_lose_a_wheel(fault: str, words: tuple[str, ...]) -> None:
+    (message,) = messages_of(fault)
+    assert [part for part in words if part not in message] == []
+
+
+def test_says_each_kind_of_loss_once() -> None:
+    """As in numpy: six Pythons, two architectures, and another minimum of macOS for the oldest Python."""
+    oldest = matrix(["cp310"], ["macosx_10_9_x86_64"])
+    macs = ["macosx_11_0_arm64", "macosx_14_0_arm64", "macosx_14_0_x86_64"]
+    now = [*oldest, *matrix(PYTHONS[1:], ["macosx_10_13_x86_64"]), *matrix(platforms=macs[:1]), SDIST]
+    before = [name.replace("1.12.0", "1.11.0") for name in now] + matrix(platforms=macs, version="1.11.0")
+    (message,) = [finding.message for finding in findings(release(now, project_page=page(*before)))]
+    assert message.startswith(
+        "users of macOS 14 and later on arm64, x86_64 (cp310, cp311, cp312, cp313) lose the wheel for their "
+        "system: 1.11.0 had one for macosx_14_0_arm64, macosx_14_0_x86_64; now they get the one for "
+    )
+
+
+def test_says_which_pythons_of_each_architecture_lose_a_wheel() -> None:
+    changed = matrix(PYTHONS[:2], ["manylinux_2_17_aarch64"], "1.11.0")
+    changed += matrix(PYTHONS, ["manylinux_2_17_x86_64"], "1.11.0")
+    kept = matrix(PYTHONS[2:], ["manylinux_2_28_aarch64"], "1.11.0")
+    now = [*matrix(platforms=["manylinux_2_28_x86_64", "manylinux_2_28_aarch64"]), SDIST]
+    (finding,) = findings(release(now, project_page=page(*changed, *kept)))
+    assert "on aarch64 (cp310, cp311); x86_64 (cp310, cp311, cp312, cp313) lose" in finding.message
 
 
 def test_quotes_metadata_that_differs() -> None:

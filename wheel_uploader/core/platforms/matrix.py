@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from packaging.tags import compatible_tags, cpython_tags
 
+from wheel_uploader.core.bounds import MAX_ENUMERATED_VERSION
 from wheel_uploader.core.models import DistName, WheelName
 from wheel_uploader.core.platforms import platform_tags
 
@@ -107,16 +108,26 @@ def slots_by_cell(
 ) -> dict[MatrixCell, list[WheelSlot]]:
     """Return every (python, platform) cell that the wheels support, and the slots that fill it.
 
-    A wheel for the stable ABI supports all newer Pythons that occur in ``names`` or ``other_names``.
+    A wheel for the stable ABI supports all newer Pythons up to the newest that occurs in ``names`` or
+    ``other_names``.
     """
-    matrix_rows = platforms_by_build((*names, *other_names))
-    minors = {row.version[1] for row in matrix_rows if row.kind.startswith("cp") and row.version[0] == 3}
+    minors = list_cpython_minors((*names, *other_names))
     cells: dict[MatrixCell, list[WheelSlot]] = defaultdict(list)
     for slot in group_by_slot(names):
         for python in _supported_pythons(slot, minors):
             for platform in platform_tags.parse_platform_family(slot.platform)[0].supported_machines:
                 cells[MatrixCell(python, str(platform))].append(slot)
     return dict(cells)
+
+
+def list_cpython_minors(names: Iterable[DistName]) -> range:
+    """Return the minor versions of CPython 3 that wheels are tagged for, and all between; may be empty."""
+    minors = {
+        row.version[1]
+        for row in platforms_by_build(names)
+        if row.kind.startswith("cp") and row.version[0] == 3 and row.version[1] <= MAX_ENUMERATED_VERSION
+    }
+    return range(min(minors), max(minors) + 1) if minors else range(0)
 
 
 def _supported_pythons(slot: WheelSlot, minors: Collection[int]) -> Iterable[str]:

@@ -12,6 +12,9 @@ from wheel_uploader.core.platforms import platform_tags
 
 PlatformVersion = tuple[int, int]
 
+#: The CPythons that are supported as of 2026-11-21.
+OLDEST_CPYTHON, NEWEST_CPYTHON = (3, 11), (3, 15)
+
 
 class OperatingSystem(enum.StrEnum):
     """The operating system in a platform tag, which is the tag's prefix."""
