@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 
 from wheel_uploader.checks.registry import Observation, check
 from wheel_uploader.checks.release_content import ReleaseContent, admits_python, summarize_values
 from wheel_uploader.checks.release_index import find_previous_cells, is_allowed_missing
-from wheel_uploader.core.models import DistName, Severity
+from wheel_uploader.core.models import DistName, Severity, WheelName
 from wheel_uploader.core.platforms import served_systems
 from wheel_uploader.core.platforms.matrix import (
     MatrixCell,
     group_by_slot,
     list_cpython_minors,
     python_build,
+    split_platform_tag,
 )
 from wheel_uploader.core.platforms.platform_tags import parse_platform_family
 from wheel_uploader.core.platforms.platforms import NEWEST_CPYTHON
@@ -45,11 +46,26 @@ def _find_losses(release: ReleaseContent) -> list[SystemLoss]:
     if not release.is_complete_selection:
         return []
     cells = [cell for cell in find_previous_cells(release) if _is_required(release, cell)]
+    strays = _find_stray_tags(release.previous_names)
     return [
         loss
         for loss in served_systems.find_system_losses(release.previous_names, release.all_names, cells)
         if not all(_is_allowed_tag(loss.python, tag, release.allow_missing) for tag in loss.previous_tags)
+        and not (loss.kind is LossKind.GENERAL_WHEEL and strays.issuperset(loss.previous_tags))
     ]
+
+
+def _find_stray_tags(names: Iterable[DistName]) -> set[str]:
+    """Return the tags of a single wheel, if at least two other wheels are for the same platform.
+
+    A wheel for newer systems that only one Python has was built by mistake; see release/duplicate-slot.
+    """
+    wheels = [name for name in names if isinstance(name, WheelName)]
+    tags = Counter(tag for name in wheels for tag in name.platforms)
+    families = Counter(
+        family for name in wheels for family in {split_platform_tag(tag)[0] for tag in name.platforms}
+    )
+    return {tag for tag, count in tags.items() if count == 1 and families[split_platform_tag(tag)[0]] > 2}
 
 
 def _is_required(release: ReleaseContent, cell: MatrixCell) -> bool:

@@ -368,6 +368,22 @@ FAULTS: dict[str, tuple[ReleaseContent, str, str]] = {
         "release/lost-tags",
         "release",
     ),
+    "no wheel for newer Macs with one of the Pythons": (
+        release(
+            [*matrix(platforms=NUMPY_MACS[:2])[:-1], SDIST],
+            project_page=page(*matrix(platforms=NUMPY_MACS[:2], version="1.11.0")),
+        ),
+        "release/lost-tags",
+        "release",
+    ),
+    "no wheel for newer Macs with the only Python": (
+        release(
+            [*matrix(["cp312"], NUMPY_MACS[:1]), SDIST],
+            project_page=page(*matrix(["cp312"], NUMPY_MACS[:2], version="1.11.0")),
+        ),
+        "release/lost-tags",
+        "release",
+    ),
     "the Pythons between": (
         release(
             [*matrix(["cp313-abi3"]), SDIST],
@@ -616,6 +632,9 @@ GOOD: dict[str, ReleaseContent] = {
     "a wheel for more Macs": release(
         [*matrix(platforms=["macosx_10_13_x86_64"]), SDIST],
         project_page=page(*matrix(platforms=["macosx_14_0_x86_64"], version="1.11.0")),
+    ),
+    "a stray wheel of the previous release": release(
+        project_page=page(*PREVIOUS, STRAY.replace("1.12.0", "1.11.0"))
     ),
     "systems that are lost on purpose": release(
         [*matrix(platforms=NUMPY_MACS[:3]), SDIST],
