@@ -13,7 +13,6 @@ from packaging.utils import NormalizedName
 from packaging.version import Version
 
 from wheel_uploader.core import bounds, filenames
-from wheel_uploader.core.errors import UsageError
 from wheel_uploader.core.formatting import join_some
 from wheel_uploader.core.models import (
     Attestation,
@@ -25,7 +24,6 @@ from wheel_uploader.core.models import (
     ProjectPage,
     SdistName,
 )
-from wheel_uploader.core.redaction import strip_url
 from wheel_uploader.listing.expected_files import Expectation
 
 
@@ -47,6 +45,8 @@ class ReleaseContent:
     index_states: tuple[IndexComparison, ...] = ()
     #: The release on the index to compare with; None to skip the comparison.
     comparison_version: Version | None = None
+    #: The page that lists this release; None if it is ``project_page``.
+    comparison_page: ProjectPage | None = None
     #: Patterns of Python versions and platforms that may be missing compared with that release.
     allow_missing: tuple[str, ...] = ()
     #: Attestations of the local files; whether each file must have one; whether this run adds those missing.
@@ -86,11 +86,12 @@ class ReleaseContent:
     @functools.cached_property
     def previous_names(self) -> tuple[DistName, ...]:
         """Names of the files of the release to compare with; yanked ones only if all are yanked."""
-        files = [
-            (name, file.yanked)
-            for name, file in self.project_files
-            if name.version == self.comparison_version
-        ]
+        listed = (
+            parse_project_files(self.comparison_page, self.project)
+            if self.comparison_page
+            else self.project_files
+        )
+        files = [(name, file.yanked) for name, file in listed if name.version == self.comparison_version]
         return tuple(name for name, yanked in files if not yanked) or tuple(name for name, _ in files)
 
     @property
@@ -134,27 +135,6 @@ def admits_python(requires_python: SpecifierSet, python_tag: str) -> bool:
 
 
 _PYTHON_TAG = re.compile(r"[a-z]+(\d)(\d{0,4})(?!\d)")
-
-
-def select_comparison_version(
-    page: ProjectPage, project: str, version: Version, requested: Version | None
-) -> Version | None:
-    """Return the version on the index to compare with.
-
-    It is ``requested``, else the newest final one below ``version``. A release whose files are all yanked
-    is not considered. Raise UsageError if the index does not have ``requested``.
-    """
-    published = parse_project_files(page, project)
-    if requested is not None:
-        if all(name.version != requested for name, _ in published):
-            raise UsageError(
-                f"{strip_url(page.url)} has no {project} {requested} to compare with",
-                hint="Pass an existing version with --compare-with, or skip it with --no-compare.",
-            )
-        return requested
-    return find_newest_final(
-        name.version for name, file in published if not file.yanked and name.version < version
-    )
 
 
 def find_newest_final(versions: Iterable[Version]) -> Version | None:

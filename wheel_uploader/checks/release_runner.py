@@ -9,17 +9,15 @@ from datetime import UTC, datetime
 from packaging.version import Version
 
 from wheel_uploader import checks
-from wheel_uploader.checks.release_content import (
-    ReleaseContent,
-    parse_project_files,
-    select_comparison_version,
-)
+from wheel_uploader.checks.release_content import ReleaseContent, parse_project_files
 from wheel_uploader.checks.release_index import find_missing_cells, is_allowed_missing
+from wheel_uploader.checks.release_reference import explain_missing_reference, select_reference
 from wheel_uploader.core.filenames import ALL_PLATFORMS
 from wheel_uploader.core.models import (
     Attestation,
     AttestationPolicy,
     CheckProfile,
+    ComparisonReference,
     FileSummary,
     Finding,
     IndexComparison,
@@ -40,6 +38,8 @@ class ReleaseCheckResult:
     """The findings of the release checks, and the previous release that they compared it with."""
 
     findings: tuple[Finding, ...]
+    #: None if this release was compared with none.
+    comparison: ComparisonReference | None
     #: File names of the previous release on the index; empty if this release was not compared with one.
     previous_filenames: tuple[str, ...]
     #: Previous file name to bytes, for the files whose size the index states.
@@ -68,7 +68,8 @@ def run_release_checks(
     Without a ``page`` of the index and the ``states`` of the local files there, the checks that need them
     find nothing. Raises UsageError if the release to compare with is not on the index.
     """
-    like = _find_comparison_version(options, page, selection.project, selection.version) if page else None
+    pages = [page] if page else []
+    reference = _find_reference(options, pages, selection.project, selection.version)
     content = ReleaseContent(
         project=selection.project,
         version=selection.version,
@@ -78,7 +79,7 @@ def run_release_checks(
         expectation=expectation,
         project_page=page,
         index_states=tuple(states),
-        comparison_version=like,
+        comparison_version=reference.version if reference else None,
         allow_missing=options.allow_missing,
         attestations=tuple(attestations),
         attestations_required=options.attestations is AttestationPolicy.REQUIRE,
@@ -89,10 +90,14 @@ def run_release_checks(
     previous_filenames = tuple(name.filename for name in content.previous_names)
     return ReleaseCheckResult(
         findings=checks.check_release(content, profile=profile, ignore=options.ignore),
+        comparison=reference,
         previous_filenames=previous_filenames,
         previous_sizes=_get_listed_sizes(page, previous_filenames) if page else {},
         missing_cells=tuple(sorted((cell.python, cell.platform) for cell in find_missing_cells(content))),
-        checks_not_run=tuple(_describe_unchecked(content)),
+        checks_not_run=(
+            *_describe_missing_comparison(options, pages, content),
+            *_describe_unchecked(content),
+        ),
     )
 
 
@@ -104,7 +109,8 @@ def _get_listed_sizes(page: ProjectPage, filenames: Sequence[str]) -> dict[str, 
 
 def previous_release_expectation(page: ProjectPage, options: Options) -> tuple[Version, Expectation] | None:
     """Return the previous release and its files as an expectation to wait for; None if there is none."""
-    like = _find_comparison_version(options, page, options.project, parse_version(options.version))
+    reference = _find_reference(options, [page], options.project, parse_version(options.version))
+    like = reference.version if reference else None
     previous = [name for name, _ in parse_project_files(page, options.project) if name.version == like]
     cells = sorted(slots_by_cell(previous), key=str)
     slots: list[ExpectedItem] = [
@@ -115,13 +121,26 @@ def previous_release_expectation(page: ProjectPage, options: Options) -> tuple[V
     return (like, Expectation(items=tuple(slots))) if like and slots else None
 
 
-def _find_comparison_version(
-    options: Options, page: ProjectPage, project: str, version: Version
-) -> Version | None:
-    if options.no_compare:
+def _find_reference(
+    options: Options, pages: Sequence[ProjectPage], project: str, version: Version
+) -> ComparisonReference | None:
+    if options.no_compare or not pages:
         return None
-    like = parse_version(options.compare_with) if options.compare_with else None
-    return select_comparison_version(page, project, version, like)
+    requested = parse_version(options.compare_with) if options.compare_with else None
+    return select_reference(pages, project, version, requested)
+
+
+def _describe_missing_comparison(
+    options: Options, pages: Sequence[ProjectPage], content: ReleaseContent
+) -> Iterator[str]:
+    """Yield why this release was not compared with an earlier one, if an index was read."""
+    if content.comparison_version is None and pages:
+        reason = (
+            "turned off by --no-compare"
+            if options.no_compare
+            else explain_missing_reference(pages, content.project, content.version)
+        )
+        yield f"the release against an earlier one: {reason}"
 
 
 def _is_complete_selection(options: Options) -> bool:

@@ -75,6 +75,7 @@ def run(
     )
     context.record(
         findings=(*context.report.findings, *results.findings),
+        comparison=results.comparison,
         previous_filenames=results.previous_filenames,
         previous_sizes=results.previous_sizes,
         missing_cells=results.missing_cells,

@@ -17,11 +17,10 @@ from wheel_uploader.checks.release_content import (
     admits_python,
     find_newest_final,
     parse_requires_python,
-    select_comparison_version,
     summarize_values,
 )
+from wheel_uploader.checks.release_reference import select_reference
 from wheel_uploader.core import filenames as core_filenames
-from wheel_uploader.core.errors import UsageError
 from wheel_uploader.core.models import (
     CheckProfile,
     FileComparison,
@@ -113,7 +112,8 @@ def release(
     }
     listed = fields.get("project_page")
     if isinstance(listed, ProjectPage) and "comparison_version" not in facts:
-        fields["comparison_version"] = select_comparison_version(listed, "dipy", Version(version), None)
+        reference = select_reference([listed], "dipy", Version(version))
+        fields["comparison_version"] = reference.version if reference else None
     return ReleaseContent(**fields)  # type: ignore[arg-type]
 
 
@@ -925,41 +925,19 @@ def test_marks_an_ignored_finding() -> None:
 # --- the release to compare with -------------------------------------------------------------------
 
 
-def comparison_version(version: str, listed: ProjectPage, like: str | None = None) -> str:
-    return str(select_comparison_version(listed, "dipy", Version(version), Version(like) if like else None))
-
-
-def test_compares_with_the_newest_older_final_release() -> None:
-    listed = page("dipy-1.9.0.tar.gz", "dipy-1.10.0.tar.gz", "dipy-1.12.0rc1.tar.gz", "dipy-2.0.tar.gz")
-    assert comparison_version("1.12.0", listed) == "1.10.0"
-    assert comparison_version("1.12.0rc2", listed) == "1.10.0"
-    assert comparison_version("1.10.0", listed) == "1.9.0"
-    assert comparison_version("1.10.0.post1", listed) == "1.10.0"
-    assert comparison_version("1.0", listed) == "None"
-    assert comparison_version("1.12.0", listed, like="2.0.0") == "2.0.0"
-
-
-def test_skips_a_yanked_release() -> None:
+def test_yanked_files_of_the_previous_release_are_not_missed() -> None:
     listed = page("dipy-1.10.0.tar.gz", *PREVIOUS)
     half = tuple(
         dataclasses.replace(file, yanked=file.filename.endswith("amd64.whl")) for file in listed.files
     )
     yanked = tuple(dataclasses.replace(file, yanked="1.11" in file.filename) for file in listed.files)
-    assert comparison_version("1.12.0", dataclasses.replace(listed, files=half)) == "1.11.0"
-    assert comparison_version("1.12.0", dataclasses.replace(listed, files=yanked)) == "1.10.0"
-    # Yanked files are not missed. A release that the user names is compared with all its files.
     lost = [*matrix(platforms=PLATFORMS[:2]), SDIST]
     assert findings(release(lost, project_page=dataclasses.replace(listed, files=half))) == ()
+    # A release that the user names is compared with all its files.
     named = release(
         lost, project_page=dataclasses.replace(listed, files=yanked), comparison_version=Version("1.11")
     )
     assert [finding.check for finding in findings(named)] == ["release/lost-against-previous"]
-
-
-def test_rejects_a_comparison_release_that_does_not_exist() -> None:
-    with pytest.raises(UsageError, match=r"has no dipy 1\.8 to compare with") as caught:
-        comparison_version("1.12.0", page(*PREVIOUS), like="1.8")
-    assert "--no-compare" in caught.value.hint
 
 
 # --- versions and files for the comparison ---------------------------------------------------------
@@ -998,17 +976,6 @@ def test_finds_the_newest_final_version() -> None:
     assert find_newest_final(map(Version, versions)) == Version("1.0.post1")
     assert find_newest_final(map(Version, ["1.0rc1", "1.0.dev1", "1.0+x"])) is None
     assert find_newest_final([]) is None
-
-
-def test_compares_only_with_lower_versions() -> None:
-    listed = page("dipy-1.12.0.tar.gz", "dipy-1.12.1.tar.gz", "dipy-1.11.0.tar.gz", "nipy-1.11.5.tar.gz", "x")
-    assert select_comparison_version(listed, "dipy", Version("1.12.0"), None) == Version("1.11.0")
-    assert select_comparison_version(listed, "dipy", Version("1.11.0"), None) is None
-    assert select_comparison_version(listed, "dipy", Version("1.12.0"), Version("1.12.1")) == Version(
-        "1.12.1"
-    )
-    with pytest.raises(UsageError, match=r"has no dipy 1\.11\.5 to compare with"):
-        select_comparison_version(listed, "dipy", Version("1.12.0"), Version("1.11.5"))
 
 
 def test_ignores_yanked_files_of_the_previous_release_unless_all_are_yanked() -> None:

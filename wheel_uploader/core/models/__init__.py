@@ -41,6 +41,7 @@ from wheel_uploader.core.models.findings import (
     SmokeResult,
 )
 from wheel_uploader.core.models.index_state import (
+    ComparisonReference,
     Confirmation,
     FileComparison,
     IndexComparison,
@@ -61,6 +62,7 @@ __all__ = [
     "BinarySlice",
     "CheckProfile",
     "CheckResult",
+    "ComparisonReference",
     "Confirmation",
     "DistName",
     "DownloadOutcome",

@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from packaging.version import Version
+
 from wheel_uploader.core.errors import ReleaseError
+from wheel_uploader.core.formatting import format_count, join_some
 from wheel_uploader.core.models.enums import FileStatus
 from wheel_uploader.core.models.files import LocalFile
 
@@ -37,6 +40,31 @@ class ProjectPage:
     status_reason: str = ""
     #: The format that was read: ``json`` or ``html``.
     page_format: str = "html"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparisonReference:
+    """The earlier release that this one was compared with."""
+
+    version: Version
+    #: Number of its files that are not yanked.
+    file_count: int
+    #: The page of the project that lists it.
+    page_url: str
+    #: Newer releases that are incomplete, with the number of their files.
+    passed_over: Mapping[Version, int] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        """Return the version with its completeness, for the report."""
+        text = f"{self.version} ({format_count(self.file_count, 'file')})"
+        if not self.passed_over:
+            return text
+        incomplete = [
+            f"{version} ({format_count(count, 'file')})" for version, count in self.passed_over.items()
+        ]
+        return (
+            f"{text}, because {join_some(incomplete, 5)} {'is' if len(incomplete) == 1 else 'are'} incomplete"
+        )
 
 
 class FileComparison(enum.StrEnum):

@@ -15,7 +15,12 @@ from wheel_uploader.core.models import option_rules
 from wheel_uploader.core.models.enums import AttestationPolicy, CheckProfile, Stage
 from wheel_uploader.core.models.files import DownloadedFile, Selection
 from wheel_uploader.core.models.findings import Attestation, Finding, InstallOutcome, Signature, SmokeResult
-from wheel_uploader.core.models.index_state import Confirmation, IndexComparison, UploadResult
+from wheel_uploader.core.models.index_state import (
+    ComparisonReference,
+    Confirmation,
+    IndexComparison,
+    UploadResult,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +147,8 @@ class Report:
     findings: tuple[Finding, ...] = ()
     #: One sentence for each check that could not run, with the reason.
     checks_not_run: tuple[str, ...] = ()
+    #: The earlier release that this one was compared with; None if it was compared with none.
+    comparison: ComparisonReference | None = None
     #: File names of the previous release on the index; empty if this release was not compared with one.
     previous_filenames: tuple[str, ...] = ()
     #: (python, platform) pairs that the previous release supports and this one unexpectedly does not.

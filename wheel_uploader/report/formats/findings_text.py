@@ -42,6 +42,8 @@ def format_findings(
         return
     for check_id in find_unused_ignores(report) if verbose else ():
         yield f"unused ignore: {sanitize(check_id)} has no findings"
+    if report.comparison:
+        yield from wrap_text(f"compared with {report.comparison}", "", "  ", style)
     # Files that are checked on their own are not expected to form a complete release.
     for sentence in report.checks_not_run if report.options.project or verbose else ():
         yield from wrap_text(f"not checked: {sanitize(sentence)}", "", "  ", style)

@@ -8,7 +8,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from wheel_uploader import __version__
-from wheel_uploader.core.models import FileComparison, FileStatus, Report, SdistName, WheelName
+from wheel_uploader.core.models import (
+    ComparisonReference,
+    FileComparison,
+    FileStatus,
+    Report,
+    SdistName,
+    WheelName,
+)
 from wheel_uploader.core.redaction import sanitize, sanitize_source, strip_url
 from wheel_uploader.report.views import attestations, matrix
 from wheel_uploader.report.views.check_info import find_unused_ignores, get_ignore_reason
@@ -72,6 +79,7 @@ def build_json_document(report: Report) -> dict[str, Any]:
             for refusal in (selection.excluded_files if selection else ())
         ],
         "matrix": _build_matrix(matrix.build_report_matrix(report)),
+        "comparison": _build_comparison(report.comparison),
         "previous": [
             {"filename": sanitize(filename), "size": report.previous_sizes.get(filename)}
             for filename in report.previous_filenames
@@ -201,6 +209,20 @@ def _build_matrix(release_matrix: Matrix) -> dict[str, Any]:
                 "files": list(cell.files),
             }
             for place, cell in sorted(release_matrix.cells.items())
+        ],
+    }
+
+
+def _build_comparison(reference: ComparisonReference | None) -> dict[str, Any] | None:
+    """Return the release that this one was compared with, and the newer ones that are incomplete."""
+    if reference is None:
+        return None
+    return {
+        "version": str(reference.version),
+        "files": reference.file_count,
+        "page": sanitize(strip_url(reference.page_url)),
+        "passed_over": [
+            {"version": str(version), "files": count} for version, count in reference.passed_over.items()
         ],
     }
 

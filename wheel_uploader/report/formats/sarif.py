@@ -104,6 +104,8 @@ def _build_invocation(report: Report) -> dict[str, Any]:
         {"level": "warning", "message": {"text": f"not checked: {sanitize(sentence)}"}}
         for sentence in report.checks_not_run
     ]
+    if report.comparison:
+        notifications.insert(0, {"level": "note", "message": {"text": f"compared with {report.comparison}"}})
     if report.error:
         text = f"{sanitize(report.error.message)}. Next: {sanitize(report.error.hint)}"
         notifications.append({"level": "error", "message": {"text": text}})

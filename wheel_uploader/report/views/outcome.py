@@ -160,6 +160,8 @@ def build_summary_fields(report: Report, rows: Sequence[FileRow]) -> Iterator[Su
         yield SummaryField(
             label="Checks", text=f"{findings_text.format_counts(report)} (profile {report.profile})"
         )
+    if report.comparison:
+        yield SummaryField(label="Compared", text=f"with {report.comparison}")
     for removal in report.pruned_releases:
         removed = "would be removed" if report.options.dry_run else "removed"
         size = f"{format_file_count(len(removal.filenames))}, {format_size(removal.size)}"
