@@ -26,6 +26,7 @@ from wheel_uploader.checks import (
     release_index,
     release_outliers,
     release_systems,
+    release_versions,
     sdist,
     wheel,
 )
@@ -56,6 +57,7 @@ CHECKS: tuple[Check[Any], ...] = (
     *release_outliers.CHECKS,
     *release_index.CHECKS,
     *release_systems.CHECKS,
+    *release_versions.CHECKS,
     *attestation.CHECKS,
     *sdist.CHECKS,
 )

@@ -47,6 +47,11 @@ class ReleaseContent:
     comparison_version: Version | None = None
     #: The page that lists this release; None if it is ``project_page``.
     comparison_page: ProjectPage | None = None
+    #: The page of the second index to compare with; None if none was named.
+    second_page: ProjectPage | None = None
+    #: True if the user asked for the latest version, and whether that may be a pre-release.
+    is_latest: bool = False
+    includes_prereleases: bool = False
     #: Patterns of Python versions and platforms that may be missing compared with that release.
     allow_missing: tuple[str, ...] = ()
     #: Attestations of the local files; whether each file must have one; whether this run adds those missing.
@@ -71,6 +76,11 @@ class ReleaseContent:
     def project_files(self) -> tuple[tuple[DistName, IndexFile], ...]:
         """The wheels and sdists of all versions of this project on the index."""
         return parse_project_files(self.project_page, self.project) if self.project_page else ()
+
+    @property
+    def pages(self) -> tuple[ProjectPage, ...]:
+        """The project's pages on the index and on the second one."""
+        return tuple(page for page in (self.project_page, self.second_page) if page)
 
     @property
     def published_files(self) -> list[tuple[DistName, IndexFile]]:

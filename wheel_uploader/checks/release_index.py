@@ -13,6 +13,7 @@ from wheel_uploader.checks.release_content import (
     find_newest_final,
     summarize_values,
 )
+from wheel_uploader.checks.release_versions import find_preferred_release
 from wheel_uploader.core.formatting import format_size
 from wheel_uploader.core.models import FileComparison, SdistName, Severity
 from wheel_uploader.core.platforms import matrix as platform_matrix
@@ -36,8 +37,10 @@ def lost_against_previous(release: ReleaseContent) -> Iterator[Observation]:
     Users of that Python version and platform fall back to the sdist or silently stay on the old release. The
     usual cause is a build job that failed or was removed. A Python version that Requires-Python now excludes
     does not count as missing, nor does one that another wheel supports (the stable ABI, universal2). The
-    comparison is with the newest final release on the index below this version that is not yanked;
-    "--compare-with VERSION" selects another, "--no-compare" skips the comparison. Use
+    comparison is with the newest final release on the index below this version that is not yanked; that of a
+    pre-release or development build is with the newest earlier build of any kind. If most files of that one
+    are missing, the fullest of the recent ones takes its place. "--compare-with VERSION" selects another,
+    "--compare-index URL" a second index if the first has none, "--no-compare" skips the comparison. Use
     "--allow-missing win32", "--allow-missing cp310" or "--allow-missing 'pp*-macosx_*'" to accept an intended
     removal.
     """
@@ -96,7 +99,7 @@ def older_than_latest(release: ReleaseContent) -> Iterator[Observation]:
     release; if that is not intended, correct the version and build again.
     """
     latest = find_newest_final(name.version for name, file in release.project_files if not file.yanked)
-    if latest is not None and release.version < latest:
+    if latest is not None and release.version < latest and not find_preferred_release(release):
         yield f"the index already has {latest}"
 
 

@@ -48,12 +48,13 @@ def select_reference(
 
 def explain_missing_reference(pages: Sequence[ProjectPage], project: str, version: Version) -> str:
     """Return why no page has a release to compare with, in one clause."""
+    index = "the index has no" if len(pages) == 1 else "neither index has a"
     published = {name.version for page in pages for name, _ in parse_project_files(page, project)}
     if not published:
-        return f"the index has no release of {project}"
+        return f"{index} release of {project}"
     if any(each < version for each in published):
-        return f"every release of {project} below {version} on the index is yanked"
-    return f"the index has no release of {project} below {version}"
+        return f"every release of {project} below {version} is yanked"
+    return f"{index} release of {project} below {version}"
 
 
 def _find_requested(pages: Sequence[ProjectPage], project: str, requested: Version) -> ComparisonReference:

@@ -27,7 +27,7 @@ from wheel_uploader.core.models import (
     SdistName,
     Selection,
 )
-from wheel_uploader.core.models.option_rules import parse_version
+from wheel_uploader.core.models.option_rules import LATEST_VERSION, parse_version
 from wheel_uploader.core.platforms.matrix import slots_by_cell
 from wheel_uploader.index.target import Target
 from wheel_uploader.listing.expected_files import Expectation, ExpectedItem, ExpectedSdist
@@ -62,13 +62,15 @@ def run_release_checks(
     target: Target | None,
     page: ProjectPage | None,
     states: Sequence[IndexComparison],
+    second_page: ProjectPage | None = None,
 ) -> ReleaseCheckResult:
     """Check the release as a whole.
 
     Without a ``page`` of the index and the ``states`` of the local files there, the checks that need them
-    find nothing. Raises UsageError if the release to compare with is not on the index.
+    find nothing. ``second_page`` is that of a second index to compare with. Raises UsageError if the release
+    to compare with is on neither.
     """
-    pages = [page] if page else []
+    pages = [each for each in (page, second_page) if each]
     reference = _find_reference(options, pages, selection.project, selection.version)
     content = ReleaseContent(
         project=selection.project,
@@ -80,6 +82,10 @@ def run_release_checks(
         project_page=page,
         index_states=tuple(states),
         comparison_version=reference.version if reference else None,
+        comparison_page=_find_page(pages, reference),
+        second_page=second_page,
+        is_latest=options.version == LATEST_VERSION,
+        includes_prereleases=options.pre,
         allow_missing=options.allow_missing,
         attestations=tuple(attestations),
         attestations_required=options.attestations is AttestationPolicy.REQUIRE,
@@ -92,7 +98,7 @@ def run_release_checks(
         findings=checks.check_release(content, profile=profile, ignore=options.ignore),
         comparison=reference,
         previous_filenames=previous_filenames,
-        previous_sizes=_get_listed_sizes(page, previous_filenames) if page else {},
+        previous_sizes=_get_listed_sizes(_find_page(pages, reference), previous_filenames),
         missing_cells=tuple(sorted((cell.python, cell.platform) for cell in find_missing_cells(content))),
         checks_not_run=(
             *_describe_missing_comparison(options, pages, content),
@@ -101,10 +107,14 @@ def run_release_checks(
     )
 
 
-def _get_listed_sizes(page: ProjectPage, filenames: Sequence[str]) -> dict[str, int]:
+def _find_page(pages: Sequence[ProjectPage], reference: ComparisonReference | None) -> ProjectPage | None:
+    return next((page for page in pages if reference and page.url == reference.page_url), None)
+
+
+def _get_listed_sizes(page: ProjectPage | None, filenames: Sequence[str]) -> dict[str, int]:
     """Return the size in bytes of each file for which the index lists one."""
-    names = set(filenames)
-    return {file.filename: file.size for file in page.files if file.filename in names and file.size}
+    names, files = set(filenames), page.files if page else ()
+    return {file.filename: file.size for file in files if file.filename in names and file.size}
 
 
 def previous_release_expectation(page: ProjectPage, options: Options) -> tuple[Version, Expectation] | None:

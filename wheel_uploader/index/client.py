@@ -255,6 +255,19 @@ def _build_key(filename: str) -> Hashable:
 
 
 @contextlib.contextmanager
+def open_comparison_index(options: Options, url: str, progress: Progress) -> Iterator[IndexClient]:
+    """Open a second index for reading, without the credentials and certificates of the target."""
+    with HttpClient(
+        user_urls=(url,),
+        allow_insecure_hosts=options.allow_insecure_hosts,
+        timeout=options.timeout,
+        retries=options.retries,
+        progress=progress,
+    ) as http:
+        yield IndexClient(http, url)
+
+
+@contextlib.contextmanager
 def open_index(options: Options, target: Target, progress: Progress) -> Iterator[IndexClient]:
     """Open the target for reading, with its certificates."""
     urls = (options.index_url,) if options.index_url else derive_simple_urls(target.url)

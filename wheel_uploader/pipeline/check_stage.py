@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wheel_uploader.checks import release_runner
-from wheel_uploader.core.errors import ReleaseError
+from wheel_uploader.core.errors import CredentialsError, NetworkError, ReleaseError
 from wheel_uploader.core.models import Attestation, IndexComparison, ProjectPage, Selection
+from wheel_uploader.core.redaction import strip_url
 from wheel_uploader.pipeline import release_gate
 from wheel_uploader.pipeline.context import RunContext
 from wheel_uploader.pipeline.download_stage import DownloadedRelease
@@ -58,8 +59,14 @@ def run(
         state = clients.fetch_index_state(
             index, context.target, uploader, selection.project, downloaded.files
         )
+    second = _fetch_second_page(context, selection.project)
     context.record(
-        upload_plan=state.comparisons, checks_not_run=(*context.report.checks_not_run, *state.checks_not_run)
+        upload_plan=state.comparisons,
+        checks_not_run=(
+            *context.report.checks_not_run,
+            *state.checks_not_run,
+            *second.checks_not_run,
+        ),
     )
     results = release_runner.run_release_checks(
         options,
@@ -72,6 +79,7 @@ def run(
         target=context.target,
         page=state.project_page,
         states=state.comparisons,
+        second_page=second.project_page,
     )
     context.record(
         findings=(*context.report.findings, *results.findings),
@@ -87,6 +95,28 @@ def run(
     if index and uploader and state.project_page:
         destination = UploadDestination(index=index, uploader=uploader, project_page=state.project_page)
     return Verdict(attestations=verified, upload_plan=state.comparisons, destination=destination)
+
+
+def _fetch_second_page(context: RunContext, project: str) -> clients.IndexState:
+    """Return the project's page on the index of ``--compare-index``; a failure is only reported."""
+    url = context.options.compare_index
+    if not url:
+        return clients.IndexState()
+    from wheel_uploader.index import client
+
+    with context.progress.waiting(f"check: reading the page of {project} on a second index"):
+        try:
+            with client.open_comparison_index(context.options, url, context.progress) as index:
+                page = index.fetch_project(project, revalidate=True)
+        except (NetworkError, CredentialsError) as error:
+            return clients.IndexState(checks_not_run=(_describe_unread(url, error.message),))
+    if page.exists:
+        return clients.IndexState(project_page=page)
+    return clients.IndexState(checks_not_run=(_describe_unread(url, f"it has no release of {project}"),))
+
+
+def _describe_unread(url: str, reason: str) -> str:
+    return f"the release against the second index, {strip_url(url)}: {reason}"
 
 
 def _run_smoke_tests(context: RunContext, downloaded: DownloadedRelease) -> None:

@@ -166,7 +166,7 @@ def test_rejects_a_release_that_is_on_no_index() -> None:
         (sdists("1.12.0", "2.0"), "the index has no release of dipy below 1.12.0"),
         (
             page("dipy-1.9.tar.gz", yanked=["dipy-1.9.tar.gz"]),
-            "every release of dipy below 1.12.0 on the index is yanked",
+            "every release of dipy below 1.12.0 is yanked",
         ),
     ],
 )

@@ -44,6 +44,11 @@ def options() -> list[Option]:
             help="Do not compare with another release.",
         ),
         option(
+            "--compare-index",
+            metavar="URL",
+            help="A second index to compare with, such as the one with the final releases.",
+        ),
+        option(
             "--smoke",
             metavar="COMMAND",
             help="Install each compatible wheel into a fresh environment and run COMMAND there.",

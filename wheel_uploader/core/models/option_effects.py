@@ -29,6 +29,7 @@ _FIRST_STAGE: Mapping[str, Stage] = {
     "ignore": Stage.CHECK,
     "compare_with": Stage.CHECK,
     "no_compare": Stage.CHECK,
+    "compare_index": Stage.CHECK,
     "allow_missing": Stage.CHECK,
     "smoke": Stage.CHECK,
     "smoke_env": Stage.CHECK,
@@ -85,7 +86,8 @@ def _find_reasons(options: Options) -> Iterator[tuple[str, tuple[str, ...]]]:
         yield "with --rehearse, which publishes to a local index only", _UNUSED_BY_REHEARSAL
     if options.dry_run:
         yield "with --dry-run, which uploads nothing", _UNUSED_BY_DRY_RUN
-    if until < Stage.UPLOAD and not any((options.index_url, options.repository, options.repository_url)):
+    indexes = (options.index_url, options.repository, options.repository_url, options.compare_index)
+    if until < Stage.UPLOAD and not any(indexes):
         yield "without an index to compare with (set --repository or --index-url)", _COMPARISON_OPTIONS
     if options.smoke is None:
         yield "without --smoke", ("smoke_env",)

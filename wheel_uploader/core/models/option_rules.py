@@ -53,6 +53,7 @@ _NON_EMPTY_FIELDS = (
     "repository",
     "repository_url",
     "index_url",
+    "compare_index",
 )
 _TUPLE_FIELDS = ("urls", "types", "allow_hosts", "allow_insecure_hosts", "allow_missing", "smoke_env")
 _ENUM_FIELDS: Mapping[str, type[enum.Enum]] = {
@@ -60,7 +61,7 @@ _ENUM_FIELDS: Mapping[str, type[enum.Enum]] = {
     "profile": CheckProfile,
     "attestations": AttestationPolicy,
 }
-_URL_FIELDS = ("repository_url", "index_url")
+_URL_FIELDS = ("repository_url", "index_url", "compare_index")
 
 #: Mutually exclusive options. If their origins differ (command line, file), the one with precedence wins.
 MUTUALLY_EXCLUSIVE = (("compare_with", "no_compare"), ("repository", "repository_url"))

@@ -68,9 +68,11 @@ class Options:
     #: Accepted checks and check families, each with its reason, which may be empty.
     ignore: Mapping[str, str] = field(default_factory=dict)
     strict: bool = False
-    #: The version to compare with; None: the newest final version older than this one.
+    #: The version to compare with; None: the newest older final version, for a pre-release one of any kind.
     compare_with: str | None = None
     no_compare: bool = False
+    #: URL of the simple pages of a second index to compare with.
+    compare_index: str | None = None
     #: Pythons, platforms or combinations (``cp310-win32``) that may be missing compared with that version.
     allow_missing: tuple[str, ...] = ()
 
