@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from wheel_uploader.core.models import DownloadOutcome, FileStatus, Report, Stage
+from wheel_uploader.core.models import DownloadOutcome, FileStatus, Report, Severity, Stage
+from wheel_uploader.core.redaction import sanitize
 from wheel_uploader.report.views.file_status import format_status_counts
 
+#: Checks whose warnings are shown with an upload: some or all users will not get what was uploaded.
+_SHOWN_CHECKS = ("release/not-newest", "release/final-among-dev", "release/lost-tags")
 _NEWLY_DOWNLOADED = (DownloadOutcome.DOWNLOADED, DownloadOutcome.RESUMED, DownloadOutcome.COPIED)
 
 
 def render_quiet(report: Report) -> str:
     """Return what this run has changed, each line with a newline at its end; empty if nothing has changed."""
     return "".join(f"{line}\n" for line in _format_lines(report))
+
+
+def _format_release_warnings(report: Report) -> Iterator[str]:
+    for finding in report.findings:
+        if finding.check in _SHOWN_CHECKS and finding.severity is Severity.WARNING and not finding.is_ignored:
+            yield f"warning: {finding.check}: {sanitize(finding.message)}"
 
 
 def _format_lines(report: Report) -> Iterator[str]:
@@ -22,6 +31,7 @@ def _format_lines(report: Report) -> Iterator[str]:
     if set(outcomes) - {FileStatus.SKIPPED, FileStatus.NOT_TRIED}:
         to = f" to {report.upload_url}" if report.upload_url else ""
         yield f"{report.selection.project} {report.selection.version}{to}: {format_status_counts(outcomes)}"
+        yield from _format_release_warnings(report)
     elif not report.error and report.options.until < Stage.UPLOAD:
         downloaded = sum(fetched.outcome in _NEWLY_DOWNLOADED for fetched in report.downloaded_files)
         signed = sum(signature.is_new for signature in report.signatures)
