@@ -29,6 +29,8 @@ class ReleaseRequirements:
     options: Options
     expectation: Expectation | None = None
     trusted_hashes: listing_trusted_hashes.TrustedHashes | None = None
+    #: One sentence for each part of the requirements that could not be verified.
+    checks_not_run: tuple[str, ...] = ()
 
     def apply_trusted_hashes(self, listed_files: Iterable[RemoteFile]) -> tuple[RemoteFile, ...]:
         """Return ``listed_files`` with the trusted hashes of ``--sha256sums`` in place of the source's."""
@@ -72,15 +74,19 @@ class ReleaseRequirements:
 
 def read_requirements(options: Options) -> ReleaseRequirements:
     """Read and parse the requirements that ``options`` give. Raises UsageError."""
-    hashes = None
+    hashes, checks_not_run = None, []
     if options.sha256sums:
-        path = str(options.sha256sums)
+        path, text = str(options.sha256sums), _read_text(options.sha256sums)
         hashes = listing_trusted_hashes.TrustedHashes(
-            source=sanitize(path),
-            sha256_by_filename=sha256sums.parse_sha256sums(_read_text(options.sha256sums), path),
+            source=sanitize(path), sha256_by_filename=sha256sums.parse_sha256sums(text, path)
         )
+        if sha256sums.is_clear_signed(text):
+            checks_not_run.append(f"the PGP signature of {sanitize(path)} (verify it with gpg --verify)")
     return ReleaseRequirements(
-        options=options, expectation=_parse_expectation(options), trusted_hashes=hashes
+        options=options,
+        expectation=_parse_expectation(options),
+        trusted_hashes=hashes,
+        checks_not_run=tuple(checks_not_run),
     )
 
 

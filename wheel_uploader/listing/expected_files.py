@@ -7,6 +7,8 @@
 - a python and a platform (``cp311-manylinux_x86_64``), as cibuildwheel's ``--print-build-identifiers`` does;
 - the word ``sdist``.
 
+A ``#`` at the beginning of a line or after a space begins a comment.
+
 The configuration accepts a matrix as a shorter form::
 
     [tool.wheel-uploader.expect]
@@ -157,7 +159,7 @@ def parse_expected_lines(text: str, source: str) -> Expectation:
     errors = []
     for number, line in sha256sums.iter_content_lines(text):
         try:
-            slots += _parse_line(line)
+            slots += _parse_line(_COMMENT.sub("", line))
         except ValueError as error:
             errors.append(f"line {number}: '{sanitize(line, limit=100)}': {error}")
     if errors or not slots:
@@ -173,11 +175,13 @@ def parse_expected_lines(text: str, source: str) -> Expectation:
 
 #: Number of lines that an error message quotes.
 _MAX_QUOTED = 10
+#: A comment at the end of a line. No name of a wheel or an sdist has a space.
+_COMMENT = re.compile(r"(?<!\s)\s+#.*")
 
 
 def _parse_line(line: str) -> list[ExpectedItem]:
     """Return the slots that a line describes. Raises ValueError with the reason if it is invalid."""
-    if sum_line := sha256sums.parse_checksum_line(line):
+    if sum_line := sha256sums.parse_checksum_line(line) or sha256sums.parse_other_checksum_line(line):
         # SHA256SUMS may also list a signature or release notes, which are not part of a release.
         return [ExpectedFile(sum_line[0])] if sum_line[0].endswith(_DIST_SUFFIXES) else []
     if line == "sdist":

@@ -28,6 +28,8 @@ from wheel_uploader.signing import attestations
 def run(context: RunContext) -> Selection:
     """Select the staged files of the release; raise ReleaseError if they do not meet the requirements."""
     progress = context.progress
+    for sentence in context.requirements.checks_not_run:
+        progress.info(f"not checked: {sentence}")
     selection = _select_release(context)
     for excluded_file in selection.excluded_files:
         report_exclusion = progress.info if excluded_file.is_unavailable else progress.debug
@@ -37,9 +39,8 @@ def run(context: RunContext) -> Selection:
     if limit := context.options.max_age:
         built = freshness.require_fresh(selection, context.http, limit=limit, now=datetime.now(UTC))
         progress.debug(f"the newest staged file is dated {built}")
-    context.record(
-        checks_not_run=attestations.unchecked_attestations(selection, context.options, context.upload_target)
-    )
+    unchecked = attestations.unchecked_attestations(selection, context.options, context.upload_target)
+    context.record(checks_not_run=(*context.requirements.checks_not_run, *unchecked))
     return selection
 
 

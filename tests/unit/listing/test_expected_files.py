@@ -93,6 +93,27 @@ def test_list_accepts_sha256sums_lines_and_ignores_other_files() -> None:
     assert expected.find_missing([]) == ("dipy-1.11.0.tar.gz",)
 
 
+def test_list_ignores_comments_after_an_entry() -> None:
+    text = (
+        "cp312-manylinux_x86_64  # linux\ncp312-cp312-win_amd64\t# the #1\nsdist #\n"
+        f"dipy-1.11.0-cp311-cp311-macosx_11_0_arm64.whl # mac\n{'a' * 64}  dipy-1.11.0.tar.gz  # sums\n"
+    )
+    expected = expected_files.parse_expected_lines(text, "expected.txt")
+    assert expected.find_missing([]) == (
+        "a wheel for cp312 on manylinux_x86_64",
+        "a wheel cp312-cp312-win_amd64",
+        "an sdist",
+        "dipy-1.11.0-cp311-cp311-macosx_11_0_arm64.whl",
+        "dipy-1.11.0.tar.gz",
+    )
+
+
+def test_list_accepts_checksums_of_any_algorithm() -> None:
+    text = f"{'a' * 32}  dipy-1.11.0.tar.gz\nSHA512 (dipy-1.11.0-py3-none-any.whl) = {'b' * 128}\n"
+    expected = expected_files.parse_expected_lines(text, "MD5SUMS")
+    assert expected.find_missing([]) == ("dipy-1.11.0.tar.gz", "dipy-1.11.0-py3-none-any.whl")
+
+
 def test_reports_every_wrong_line_with_its_number() -> None:
     error = get_usage_error(
         lambda: expected_files.parse_expected_lines(
